@@ -1,0 +1,1 @@
+//! Client identities and the constant-time check of what a client claims.

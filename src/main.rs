@@ -1,0 +1,3 @@
+//! The `redoubt` program.
+
+fn main() {}

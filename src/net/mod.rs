@@ -1,0 +1,1 @@
+//! Sockets: listener, workers, and the drivers of clients and links.

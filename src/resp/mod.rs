@@ -1,0 +1,1 @@
+//! The Redis wire protocol: strict request parsing, reply scanning, synthetic replies.

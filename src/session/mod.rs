@@ -1,0 +1,1 @@
+//! One client connection and all that is known of it.

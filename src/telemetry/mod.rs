@@ -1,0 +1,1 @@
+//! Logging: what the core reports as events becomes log lines here.

@@ -1,0 +1,1 @@
+//! Links: authenticated connections to the upstream Redis.
