@@ -1,0 +1,128 @@
+//! What happened to a session, as data; the shell logs and counts it.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Something worth a log line. No variant holds a password or an argument's value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The session proved its identity.
+    Authenticated {
+        /// The user it is now.
+        user: String,
+    },
+    /// A wrong user name or password.
+    AuthFailed {
+        /// The claimed user, escaped and cut to [`ClaimedUser::MAX`] bytes.
+        user: ClaimedUser,
+    },
+    /// A command was refused by the policy.
+    Refused {
+        /// The command's own name in the table or the rules, never the client's bytes.
+        command: &'static str,
+    },
+    /// The session ended.
+    Closed {
+        /// Why.
+        reason: CloseReason,
+        /// How long it lasted.
+        lasted: Duration,
+        /// Requests it made.
+        commands: u64,
+        /// Bytes read from it.
+        bytes_in: u64,
+        /// Bytes given to it.
+        bytes_out: u64,
+    },
+}
+
+/// A user name as a client claimed it: untrusted, so escaped and short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimedUser(String);
+
+impl ClaimedUser {
+    /// Most bytes of the claim that are kept.
+    pub const MAX: usize = 64;
+
+    /// Escapes and cuts `claim`.
+    pub fn new(claim: &[u8]) -> Self {
+        let kept = claim.get(..Self::MAX).unwrap_or(claim);
+        Self(kept.escape_ascii().to_string())
+    }
+}
+
+impl fmt::Display for ClaimedUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CloseReason {
+    /// The client closed its connection, or it broke.
+    Client,
+    /// `QUIT`.
+    Quit,
+    /// The client broke the protocol and was told so.
+    Protocol,
+    /// `POST` or `Host:` came as a command: a browser being misused against Redis.
+    CrossProtocol,
+    /// No right `AUTH` within `limits.auth_timeout`.
+    AuthTimeout,
+    /// More than `limits.auth_attempts` refused commands before a right `AUTH`.
+    AuthAttempts,
+    /// Silent for `limits.idle_timeout`.
+    Idle,
+    /// Unread replies passed the bound at which a session is given up.
+    OutputLimit,
+    /// A locally answered command had nowhere to go in order: the connection carries a stream.
+    Unorderable,
+    /// Upstream could not be reached or refused the link.
+    UpstreamUnavailable,
+    /// The link broke while replies were due on it.
+    UpstreamLost,
+    /// Redoubt is stopping.
+    Shutdown,
+    /// A defect in Redoubt; the session was given up to protect the others.
+    Internal,
+}
+
+impl CloseReason {
+    /// A stable word for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client_closed",
+            Self::Quit => "quit",
+            Self::Protocol => "protocol_error",
+            Self::CrossProtocol => "cross_protocol",
+            Self::AuthTimeout => "auth_timeout",
+            Self::AuthAttempts => "auth_attempts",
+            Self::Idle => "idle",
+            Self::OutputLimit => "output_limit",
+            Self::Unorderable => "unorderable",
+            Self::UpstreamUnavailable => "upstream_unavailable",
+            Self::UpstreamLost => "upstream_lost",
+            Self::Shutdown => "shutdown",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claimed_user_cannot_forge_a_log_line() {
+        let claim = ClaimedUser::new(b"bob\nlevel=info \x1b[2J\xff");
+        assert_eq!(claim.to_string(), "bob\\nlevel=info \\x1b[2J\\xff");
+        assert_eq!(ClaimedUser::new(&[b'a'; 500]).to_string().len(), ClaimedUser::MAX);
+    }
+}
