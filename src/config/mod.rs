@@ -6,8 +6,22 @@
 //! Invariants: whatever is missing, unknown or contradictory is an error and never a guess; no
 //! error, warning or `Debug` output shows a secret or the text of a line that may hold one.
 
+mod assemble;
+mod credentials;
+mod duration;
+mod endpoint;
+mod environment;
+mod error;
+mod key;
+mod password;
+mod print;
+mod schema;
 mod settings;
+mod source;
+mod upstream_url;
 
+pub use environment::Environment;
+pub use error::ConfigError;
 pub use settings::{
     ClientSettings, Endpoint, LimitSettings, LogFormat, LogSettings, Origin, PolicySettings,
     Settings, Sharing, UpstreamSettings, Warning,

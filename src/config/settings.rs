@@ -203,9 +203,9 @@ impl fmt::Display for Origin {
         match self {
             Self::Key(key) => write!(f, "from {key}"),
             Self::Variable(name) => write!(f, "from {name} in the environment"),
-            Self::KeyFile(key, path) => write!(f, "from {key} ({})", path.display()),
+            Self::KeyFile(key, path) => write!(f, "from {key} ({path:?})"),
             Self::VariableFile(name, path) => {
-                write!(f, "from {name} in the environment ({})", path.display())
+                write!(f, "from {name} in the environment ({path:?})")
             }
             Self::Upstream => f.write_str("the upstream's, as clients have none of their own"),
         }
