@@ -36,7 +36,6 @@ pub use due::{DueQueue, Expect, Learn, Show};
 pub use event::{ClaimedUser, CloseReason, Event};
 pub use protocol::Protocol;
 pub use receive::{Receiver, Unexpected};
-pub use replies::RESET as RESET_REPLY;
 pub use rules::Rules;
 pub use stand_in::StandIn;
 pub use state::State;
