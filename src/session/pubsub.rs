@@ -5,16 +5,7 @@
 //! subscriptions that remain (channels and patterns together; shard channels on their own); the
 //! difference to the last number tells whether a channel came or went. No names are kept.
 
-/// Which of Redis's three subscription tables a command speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `SUBSCRIBE`, `UNSUBSCRIBE`.
-    Channel,
-    /// `PSUBSCRIBE`, `PUNSUBSCRIBE`.
-    Pattern,
-    /// `SSUBSCRIBE`, `SUNSUBSCRIBE`.
-    Shard,
-}
+use crate::command::ChannelKind as Kind;
 
 /// The confirmations that answer one command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
