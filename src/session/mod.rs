@@ -35,6 +35,7 @@ pub use decide::Step;
 pub use due::{DueQueue, Expect, Learn, Show};
 pub use event::{ClaimedUser, CloseReason, Event};
 pub use protocol::Protocol;
+pub use pubsub::Confirmations;
 pub use receive::{Receiver, Unexpected};
 pub use rules::Rules;
 pub use stand_in::StandIn;

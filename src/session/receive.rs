@@ -93,7 +93,8 @@ impl Receiver {
         let front = due.front();
         let confirms = matches!(front.map(|expect| expect.learn), Some(Learn::Confirmed(_)));
         let listens = confirms || state.subscriptions.any();
-        if kind == Kind::Push || (kind == Kind::Array && listens && state.protocol == Protocol::Resp2)
+        if kind == Kind::Push
+            || (kind == Kind::Array && listens && state.protocol == Protocol::Resp2)
         {
             let notice = match self.scanner.head() {
                 Head::Pending => return Ok(None),
@@ -149,7 +150,7 @@ impl Receiver {
 }
 
 /// Moves the local replies whose turn has come to `output`.
-pub fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
+fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
     while let Some(reply) = due.pop_local() {
         output.reserve(reply.remaining());
         output.put(reply);

@@ -13,11 +13,15 @@ pub(super) static SYNTAX_ERROR: Bytes = Bytes::from_static(b"-ERR syntax error\r
 /// `HELLO 4`.
 pub(super) static NOPROTO: Bytes = Bytes::from_static(b"-NOPROTO unsupported protocol version\r\n");
 /// `HELLO x`.
-pub(super) static NOT_A_VERSION: Bytes = Bytes::from_static(b"-ERR Protocol version is not an integer or out of range\r\n");
+pub(super) static NOT_A_VERSION: Bytes =
+    Bytes::from_static(b"-ERR Protocol version is not an integer or out of range\r\n");
 /// `HELLO … SETNAME` with a byte outside `!`..`~`.
-pub(super) static BAD_CLIENT_NAME: Bytes = Bytes::from_static(b"-ERR Client names cannot contain spaces, newlines or special characters.\r\n");
+pub(super) static BAD_CLIENT_NAME: Bytes = Bytes::from_static(
+    b"-ERR Client names cannot contain spaces, newlines or special characters.\r\n",
+);
 /// What Redis says of commands with the `no_multi` flag.
-pub(super) static NOT_IN_TRANSACTION: Bytes = Bytes::from_static(b"-ERR Command not allowed inside a transaction\r\n");
+pub(super) static NOT_IN_TRANSACTION: Bytes =
+    Bytes::from_static(b"-ERR Command not allowed inside a transaction\r\n");
 
 /// `HELLO` with an unknown option: like Redis, up to a NUL.
 pub(super) fn hello_syntax(option: &[u8]) -> Bytes {

@@ -23,8 +23,8 @@ pub fn report(session: u64, peer: &dyn Display, event: &Event) {
         Event::AuthFailed { user } => {
             warn!(target: SESSION, session, %peer, %user, "AUTH failed");
         }
-        Event::Refused { command } => {
-            warn!(target: SESSION, session, %peer, %command, "command refused");
+        Event::Refused { rule } => {
+            warn!(target: SESSION, session, %peer, %rule, "command refused");
         }
         Event::Closed { reason, lasted, commands, bytes_in, bytes_out } => {
             let duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
