@@ -166,7 +166,6 @@ fn broken_requests_get_redis_errors() {
         b"*1\r\n\n\r\n",
         b"*1\r\n\xff\r\n",
         b"*1\r\n'\r\n",
-        b"*1\r\n$4\r\nPINGxx+4\r\n",
         b"ECHO \"a\r\n",
         b"ECHO 'a\r\n",
         b"ECHO \"a\"b\r\n",
@@ -178,7 +177,6 @@ fn broken_requests_get_redis_errors() {
         b"\"\n",
     ]
     .into_iter()
-    .filter(|input| *input != b"*1\r\n$4\r\nPINGxx+4\r\n")
     .map(<[u8]>::to_vec)
     .collect();
     for header in [
@@ -277,8 +275,10 @@ fn unauthenticated_clients_have_smaller_limits() {
         assert_eq!(redis.answer(input), expected.reply(), "{}", input.escape_ascii());
     }
     let mut largest = BytesMut::new();
-    let arg = vec![b'a'; 16384];
-    encode_command((0..10).map(|_| arg.as_slice()), &mut largest);
+    let key = vec![b'a'; 16384];
+    let args: Vec<&[u8]> =
+        (0..10).map(|index| if index == 0 { b"MGET" } else { &key[..] }).collect();
+    encode_command(args, &mut largest);
     assert_eq!(parse(&largest, &CLOSED, largest.len()).0.len(), 1);
     assert_eq!(redis.answer(&largest), reply::NOAUTH);
 }

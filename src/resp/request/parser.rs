@@ -382,24 +382,3 @@ fn quick_header(line: &[u8], lead: u8, search: LineSearch) -> Option<(i64, usize
 fn number(line: &[u8], end: usize) -> Option<i64> {
     integer::parse(line.get(1..end)?)
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const AUTH: RequestLimits = RequestLimits::AUTHENTICATED;
-
-    #[test]
-    fn a_request_is_found_with_its_arguments() {
-        let input = b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n*1\r\n";
-        let mut parser = RequestParser::new();
-        assert_eq!(parser.parse(input, &AUTH), Ok(Parsed::Request { len: 22 }));
-        let request = parser.request(input);
-        assert_eq!(request.args().collect::<Vec<_>>(), [&b"GET"[..], b"key"]);
-        assert_eq!((request.declared(), request.len(), request.is_cut()), (2, 2, false));
-        let mut out = bytes::BytesMut::new();
-        request.write_to(&mut out);
-        assert_eq!(out, input[..22]);
-        assert_eq!(parser.parse(&input[22..], &AUTH), Ok(Parsed::Incomplete));
-    }
-}
