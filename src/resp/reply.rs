@@ -2,6 +2,8 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::resp::Protocol;
+
 use super::encode::header;
 
 /// `+OK`.

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::protocol::Protocol;
 use super::pubsub::Confirmations;
+use crate::resp::Protocol;
 
 /// What is done with a reply that a link brings, and what is learnt from it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,7 +15,7 @@ pub enum Event {
     },
     /// A wrong user name or password.
     AuthFailed {
-        /// The claimed user, escaped and cut to [`ClaimedUser::MAX`] bytes.
+        /// The claimed user, escaped and and cut short.
         user: ClaimedUser,
     },
     /// A command was refused by the policy.

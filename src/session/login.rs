@@ -5,12 +5,12 @@ use bytes::Bytes;
 use super::decide::Step;
 use super::due::{DueQueue, Expect, Learn};
 use super::event::{ClaimedUser, CloseReason, Event};
-use super::protocol::Protocol;
 use super::replies;
 use super::rules::Rules;
 use super::stand_in::encode;
 use super::state::State;
 use crate::auth::DEFAULT_USER;
+use crate::resp::Protocol;
 use crate::resp::{Request, integer, reply};
 
 impl State {

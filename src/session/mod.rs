@@ -23,7 +23,7 @@ mod decide;
 mod due;
 mod event;
 mod login;
-mod protocol;
+
 mod pubsub;
 mod receive;
 mod replies;
@@ -34,7 +34,7 @@ mod state;
 pub use decide::Step;
 pub use due::{DueQueue, Expect, Learn, Show};
 pub use event::{ClaimedUser, CloseReason, Event};
-pub use protocol::Protocol;
+
 pub use pubsub::Confirmations;
 pub use receive::{Receiver, Unexpected};
 pub use rules::Rules;

@@ -3,9 +3,9 @@
 use bytes::{Buf, BufMut, BytesMut};
 
 use super::due::{DueQueue, Learn, Show};
-use super::protocol::Protocol;
 use super::pubsub::Notice;
 use super::state::State;
+use crate::resp::Protocol;
 use crate::resp::{Head, Kind, ReplyError, ReplyScanner};
 
 /// Reads one link's frames for the session that owns it.

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::client_reply::ReplyMode;
-use super::protocol::Protocol;
 use super::pubsub::Subscriptions;
+use crate::resp::Protocol;
 use crate::resp::RequestLimits;
 
 /// The state that requests and replies change. Buffers, queues and links are elsewhere.
