@@ -23,7 +23,6 @@ mod decide;
 mod due;
 mod event;
 mod login;
-
 mod pubsub;
 mod receive;
 mod replies;
@@ -34,7 +33,6 @@ mod state;
 pub use decide::Step;
 pub use due::{DueQueue, Expect, Learn, Show};
 pub use event::{ClaimedUser, CloseReason, Event};
-
 pub use pubsub::Confirmations;
 pub use receive::{Receiver, Unexpected};
 pub use rules::Rules;
