@@ -3,13 +3,10 @@
 use std::io;
 
 use redoubt::config::Settings;
+use redoubt::net::{BindError, ServeError, Server};
 use redoubt::telemetry::LogError;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-
-// The server's one way into the program. Once `redoubt::net` has it:
-// pub(crate) use redoubt::net::{BindError, ServeError, Server};
-pub(crate) use self::placeholder::{BindError, ServeError, Server};
 
 use crate::signals;
 
@@ -34,42 +31,8 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     signals::cancel(&stop).map_err(Failure::Signals)?;
     let server = Server::bind(settings)?;
-    for address in server.local_addrs() {
-        info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
-    }
+    info!(version = env!("CARGO_PKG_VERSION"), "starting");
     server.run(stop)?;
     info!("stopped");
     Ok(())
-}
-
-/// Holds the server's place until the network half is there.
-mod placeholder {
-    use std::net::SocketAddr;
-
-    use redoubt::config::Settings;
-    use tokio_util::sync::CancellationToken;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("this build has no network half")]
-    pub(crate) struct BindError;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("this build has no network half")]
-    pub(crate) struct ServeError;
-
-    pub(crate) struct Server;
-
-    impl Server {
-        pub(crate) fn bind(_settings: &Settings) -> Result<Self, BindError> {
-            Err(BindError)
-        }
-
-        pub(crate) fn local_addrs(&self) -> &[SocketAddr] {
-            &[]
-        }
-
-        pub(crate) fn run(self, _stop: CancellationToken) -> Result<(), ServeError> {
-            Err(ServeError)
-        }
-    }
 }

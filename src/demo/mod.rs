@@ -13,13 +13,13 @@ use std::net::SocketAddr;
 use std::thread;
 
 use redoubt::config::{ConfigError, Environment, LogSettings, Settings};
+use redoubt::net::{BindError, ServeError, Server};
 use redoubt::telemetry::{self, LogError};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use self::paint::Paint;
 use self::redis::{Redis, RedisError};
-use crate::serve::{BindError, ServeError, Server};
 use crate::signals;
 
 /// Where Redoubt listens if the port is free.

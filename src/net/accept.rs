@@ -84,7 +84,9 @@ impl Acceptor {
             debug!(%peer, %error, "cannot set socket options");
         }
         match stream.into_std() {
-            Ok(stream) => worker.accept(Accepted { stream, peer, places: [place, in_worker] }).await,
+            Ok(stream) => {
+                worker.accept(Accepted { stream, peer, places: [place, in_worker] }).await
+            }
             Err(error) => debug!(%peer, %error, "lost a connection"),
         }
     }

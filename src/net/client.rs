@@ -102,7 +102,9 @@ impl Worker {
     /// Sees to a client whose own task is not running: writes what there is to write, and wakes the
     /// task where only it can go on.
     pub(super) fn attend_client(&mut self, id: SessionId) {
-        let Some(waker) = self.clients.get(id.key()).and_then(|io| io.waker.clone()) else { return };
+        let Some(waker) = self.clients.get(id.key()).and_then(|io| io.waker.clone()) else {
+            return;
+        };
         self.write_client(id, &mut Context::from_waker(&waker));
         let paused = self.clients.get(id.key()).is_some_and(|io| io.paused);
         if self.exchange.is_finished(id) || (paused && self.exchange.wants_read(id)) {

@@ -42,9 +42,7 @@ pub(super) async fn drive(shared: Shared, id: LinkId) {
     });
     let opened = opened.await.unwrap_or_else(|_| Err(target.timed_out()));
     let outcome = match opened {
-        Ok(()) => {
-            poll_fn(|cx| shared.borrow_mut().poll_link(id, Until::Closed, cx)).await
-        }
+        Ok(()) => poll_fn(|cx| shared.borrow_mut().poll_link(id, Until::Closed, cx)).await,
         Err(error) => Err(error),
     };
     let mut worker = shared.borrow_mut();

@@ -93,7 +93,8 @@ impl Receiver {
         let front = due.front();
         let confirms = matches!(front.map(|expect| expect.learn), Some(Learn::Confirmed(_)));
         let listens = confirms || state.subscriptions.any();
-        if kind == Kind::Push || (kind == Kind::Array && listens && state.protocol == Protocol::Resp2)
+        if kind == Kind::Push
+            || (kind == Kind::Array && listens && state.protocol == Protocol::Resp2)
         {
             let notice = match self.scanner.head() {
                 Head::Pending => return Ok(None),

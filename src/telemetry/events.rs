@@ -1,6 +1,6 @@
 //! One log line for each thing that happens to a session.
 
-use std::fmt::Display;
+use std::net::SocketAddr;
 
 use tracing::{error, info, warn};
 
@@ -10,12 +10,12 @@ use crate::session::{CloseReason, Event};
 pub const SESSION: &str = "redoubt::session";
 
 /// Logs that `peer` has connected and is `session` from now on.
-pub fn opened(session: u64, peer: &dyn Display) {
+pub fn opened(session: u64, peer: SocketAddr) {
     info!(target: SESSION, session, %peer, "session opened");
 }
 
 /// Logs `event` of `session`, whose client connects from `peer`.
-pub fn report(session: u64, peer: &dyn Display, event: &Event) {
+pub fn report(session: u64, peer: SocketAddr, event: &Event) {
     match event {
         Event::Authenticated { user } => {
             info!(target: SESSION, session, %peer, %user, "authenticated");
@@ -23,8 +23,8 @@ pub fn report(session: u64, peer: &dyn Display, event: &Event) {
         Event::AuthFailed { user } => {
             warn!(target: SESSION, session, %peer, %user, "AUTH failed");
         }
-        Event::Refused { command } => {
-            warn!(target: SESSION, session, %peer, %command, "command refused");
+        Event::Refused { rule } => {
+            warn!(target: SESSION, session, %peer, command = %rule, "command refused");
         }
         Event::Closed { reason, lasted, commands, bytes_in, bytes_out } => {
             let duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);

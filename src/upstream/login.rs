@@ -74,8 +74,12 @@ impl Login {
         if ask_version {
             encode(&[b"HELLO", b"2"], &mut out);
         }
-        let login =
-            Self { scanner: ReplyScanner::default(), frame: BytesMut::new(), admitted: false, ask_version };
+        let login = Self {
+            scanner: ReplyScanner::default(),
+            frame: BytesMut::new(),
+            admitted: false,
+            ask_version,
+        };
         (login, out.freeze())
     }
 
@@ -143,9 +147,9 @@ fn admitted(frame: &[u8]) -> Result<(), LoginError> {
 
 /// The version in the reply to `HELLO 2`, a flat array of names and values.
 fn version(frame: &[u8]) -> Option<Version> {
-    let Ok(Some((OwnedFrame::Array(fields), _))) = decode(frame).map(|decoded| {
-        decoded.map(|(frame, used)| (frame.to_owned_frame(), used))
-    }) else {
+    let Ok(Some((OwnedFrame::Array(fields), _))) =
+        decode(frame).map(|decoded| decoded.map(|(frame, used)| (frame.to_owned_frame(), used)))
+    else {
         return None;
     };
     let mut fields = fields.iter();
@@ -172,7 +176,8 @@ mod tests {
     #[test]
     fn the_version_comes_from_hello_byte_by_byte() {
         let mut login = login(true);
-        let replies = b"+OK\r\n*4\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n";
+        let replies =
+            b"+OK\r\n*4\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n";
         let (last, before) = replies.split_last().unwrap();
         for byte in before {
             assert_eq!(login.receive(&[*byte]), Ok(None));
