@@ -1,7 +1,7 @@
 //! From a name to its place in the table, without allocation.
 //!
-//! A hash table built by the compiler, with open addressing. It is at most a quarter full, so most
-//! look-ups compare one name, and those of names that do not exist mostly none.
+//! A hash table built by the compiler, with open addressing. It is about a quarter full, so
+//! most look-ups compare one name, and those of names that do not exist mostly none.
 
 use super::Spec;
 use super::table::COMMANDS;
@@ -54,7 +54,7 @@ const fn after(slot: usize) -> usize {
 
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "runs at compile time")]
 const fn build() -> [u16; SLOTS] {
-    assert!(SLOTS.is_power_of_two() && COMMANDS.len() * 4 <= SLOTS * 11 / 10);
+    assert!(SLOTS.is_power_of_two() && COMMANDS.len() * 3 <= SLOTS);
     let mut index = [EMPTY; SLOTS];
     let mut next = 0;
     while next < COMMANDS.len() {

@@ -6,9 +6,10 @@
 use super::spec::Flag::*;
 use super::table::{Row, row};
 
-/// Commands.
+/// Commands. Those of vector sets take any number of arguments as far as Redis's own check goes;
+/// they count for themselves.
 #[rustfmt::skip]
-pub(super) const COMMANDS: [Row; 13] = [
+pub(super) const COMMANDS: [Row; 24] = [
     row("hexpire", -6, &[Denyoom, Fast, Write], [1, 1, 1], [7, 4, 0]),
     row("hexpireat", -6, &[Denyoom, Fast, Write], [1, 1, 1], [7, 4, 0]),
     row("hexpiretime", -5, &[Fast, Readonly], [1, 1, 1], [7, 4, 0]),
@@ -21,6 +22,17 @@ pub(super) const COMMANDS: [Row; 13] = [
     row("hpttl", -5, &[Fast, Readonly], [1, 1, 1], [7, 4, 0]),
     row("hsetex", -6, &[Denyoom, Fast, Write], [1, 1, 1], [8, 0, 0]),
     row("httl", -5, &[Fast, Readonly], [1, 1, 1], [7, 4, 0]),
+    row("vadd", -1, &[Denyoom, Write], [1, 1, 1], [8, 0, 0]),
+    row("vcard", -1, &[Fast, Readonly], [1, 1, 1], [8, 0, 0]),
+    row("vdim", -1, &[Fast, Readonly], [1, 1, 1], [8, 0, 0]),
+    row("vemb", -1, &[Fast, Readonly], [1, 1, 1], [8, 0, 0]),
+    row("vgetattr", -1, &[Fast, Readonly], [1, 1, 1], [8, 0, 0]),
+    row("vinfo", -1, &[Fast, Readonly], [1, 1, 1], [8, 0, 0]),
+    row("vlinks", -1, &[Fast, Readonly], [1, 1, 1], [8, 0, 0]),
+    row("vrandmember", -1, &[Readonly], [1, 1, 1], [8, 0, 0]),
+    row("vrem", -1, &[Write], [1, 1, 1], [8, 0, 0]),
+    row("vsetattr", -1, &[Fast, Write], [1, 1, 1], [8, 0, 0]),
+    row("vsim", -1, &[Readonly], [1, 1, 1], [8, 0, 0]),
     row("waitaof", 4, &[Blocking], [0, 0, 0], [7, 2, 0]),
 ];
 

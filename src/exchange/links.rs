@@ -79,7 +79,8 @@ impl Links {
         self.touch(id);
     }
 
-    fn touch(&mut self, id: LinkId) {
+    /// Has the link's driver look at it again.
+    pub(super) fn touch(&mut self, id: LinkId) {
         if let Some(lease) = self.leases.get_mut(id.0)
             && !lease.touched
         {

@@ -1,15 +1,16 @@
 //! From a client's bytes to decisions, and carrying them out.
 
+use std::collections::VecDeque;
 use std::mem;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 
 use super::links::Links;
 use super::session::Session;
-use super::{Exchange, SessionId};
-use crate::resp::{Parsed, ProtocolError, encode_command};
-use crate::session::{CloseReason, Event, Expect, RESET_REPLY, Rules, Step};
+use super::{Exchange, LinkId, SessionId};
+use crate::resp::{Parsed, ProtocolError, encode_command, reply};
+use crate::session::{CloseReason, Event, Expect, Rules, Step};
 
 /// How the loop over a client's bytes goes on after one step.
 enum Next {
@@ -103,8 +104,8 @@ struct Taker<'a> {
     session: &'a mut Session,
     links: &'a mut Links,
     rules: &'a Rules,
-    events: &'a mut std::collections::VecDeque<(SessionId, Event)>,
-    auth_timeout: std::time::Duration,
+    events: &'a mut VecDeque<(SessionId, Event)>,
+    auth_timeout: Duration,
     draining: bool,
     now: Instant,
 }
@@ -237,7 +238,7 @@ impl Taker<'_> {
     }
 
     /// The session's link; a new one at its first request.
-    fn link(&mut self) -> super::LinkId {
+    fn link(&mut self) -> LinkId {
         if let Some(link) = self.session.link {
             return link;
         }
@@ -261,7 +262,7 @@ impl Taker<'_> {
             self.session.auth_deadline = self.now.checked_add(self.auth_timeout);
         }
         self.session.state.reset();
-        self.session.reply(Bytes::from_static(RESET_REPLY));
+        self.session.reply(reply::RESET.clone());
     }
 
     /// Says what was wrong, after all that is due, and takes nothing more.

@@ -11,9 +11,8 @@ use tracing::{debug, warn};
 
 use super::load::{Load, Place};
 use super::worker::WorkerHandle;
+use crate::resp::reply;
 
-/// What Redis tells a client that is one too many.
-const TOO_MANY: &[u8] = b"-ERR max number of clients reached\r\n";
 /// Pause after an accept error that more tries would only repeat, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Longest such pause.
@@ -72,7 +71,7 @@ impl Acceptor {
     async fn hand_over(&self, stream: TcpStream, peer: SocketAddr) {
         let Some(place) = self.total.take(self.max_sessions) else {
             // The socket is new, so its buffer has room; a client that is gone is no loss.
-            let _ = stream.try_write(TOO_MANY);
+            let _ = stream.try_write(&reply::MAX_CLIENTS);
             debug!(%peer, "refused a connection: limits.max_sessions reached");
             return;
         };

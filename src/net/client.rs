@@ -49,7 +49,7 @@ pub(super) fn start(shared: &Shared, accepted: Accepted) {
     let mut worker = shared.borrow_mut();
     let id = worker.exchange.open(now());
     let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-    telemetry::opened(number, peer);
+    telemetry::opened(number, &peer);
     let io = ClientIo { stream, peer, number, waker: None, paused: false, _places: places };
     worker.clients.insert(id.key(), io);
     drop(worker);

@@ -15,7 +15,7 @@ impl Load {
     /// Counts one more until the place is dropped; `None` when there are `max` already.
     pub(super) fn take(&self, max: usize) -> Option<Place> {
         self.0
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
                 (taken < max).then(|| taken + 1)
             })
             .ok()

@@ -118,7 +118,7 @@ impl Server {
             tasks.spawn(acceptor.run());
         }
         for address in &self.addresses {
-            info!(%address, "listening");
+            info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
         }
         let watch = Watch {
             target: plan.target,

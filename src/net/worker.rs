@@ -196,7 +196,7 @@ impl Worker {
     pub(super) fn report(&mut self) {
         while let Some((id, event)) = self.exchange.next_event() {
             if let Some(io) = self.clients.get(id.key()) {
-                telemetry::report(io.number, io.peer, &event);
+                telemetry::report(io.number, &io.peer, &event);
             }
         }
     }

@@ -154,7 +154,8 @@ impl Rules {
         if name.contains(&0) {
             return Some(Denied::command(NUL_RULE));
         }
-        if self.named.is_empty() {
+        // No command's own name has a bar, so such a request can only look like a rule.
+        if self.named.is_empty() || name.contains(&b'|') {
             return None;
         }
         if let Some(rule) = self.find(name, None) {

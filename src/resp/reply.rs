@@ -18,16 +18,6 @@ pub static WRONGPASS: Bytes =
 /// A connection beyond `maxclients`.
 pub static MAX_CLIENTS: Bytes = Bytes::from_static(b"-ERR max number of clients reached\r\n");
 
-/// The version of the protocol that a reply is encoded in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Protocol {
-    /// RESP2, which every connection begins with.
-    #[default]
-    Resp2,
-    /// RESP3, after `HELLO 3`.
-    Resp3,
-}
-
 /// An error reply: `text` begins with its code, such as `ERR`, and has no line end.
 ///
 /// CR and LF in `text` become spaces, as Redis does; other bytes pass as they are, UTF-8 or not,

@@ -14,7 +14,7 @@ use super::rules::Rules;
 use super::state::State;
 use crate::command::{self, ChannelKind, Effect, Spec};
 use crate::policy::{self, Decision};
-use crate::resp::Request;
+use crate::resp::{Request, reply};
 
 /// What to do with a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl State {
             Effect::Reset => Step::Reset,
             Effect::Auth => self.auth(request, rules, emit),
             Effect::Hello => self.hello_unauthenticated(request, rules, emit),
-            _ => Step::Reply(Bytes::from_static(replies::NOAUTH)),
+            _ => Step::Reply(reply::NOAUTH.clone()),
         };
         match step {
             Step::Reply(error) if !self.authenticated => self.refuse(error, rules),
@@ -252,23 +252,23 @@ impl State {
             return Step::Forward(self.plain());
         }
         if self.transaction {
-            return self.refused(Bytes::from_static(replies::NOT_IN_TRANSACTION), rules);
+            return self.refused(replies::NOT_IN_TRANSACTION.clone(), rules);
         }
         match self.replies.set(request.arg(2).unwrap_or_default()) {
-            Some(true) => self.local(replies::OK),
+            Some(true) => self.local(reply::OK.clone()),
             Some(false) => Step::Silence,
-            None => self.local(replies::SYNTAX_ERROR),
+            None => self.local(replies::SYNTAX_ERROR.clone()),
         }
     }
 
     fn quit(&self) -> Step {
-        let reply = self.shows_replies().then_some(Bytes::from_static(replies::OK));
+        let reply = self.shows_replies().then_some(reply::OK.clone());
         Step::Finish { reply, reason: CloseReason::Quit }
     }
 
     /// A local reply, if the client wants any.
-    pub(super) fn local(&self, reply: impl Into<Bytes>) -> Step {
-        if self.shows_replies() { Step::Reply(reply.into()) } else { Step::Silence }
+    pub(super) fn local(&self, reply: Bytes) -> Step {
+        if self.shows_replies() { Step::Reply(reply) } else { Step::Silence }
     }
 
     /// What is expected of an ordinary request.

@@ -11,7 +11,7 @@ use super::rules::Rules;
 use super::stand_in::encode;
 use super::state::State;
 use crate::auth::DEFAULT_USER;
-use crate::resp::{Request, integer};
+use crate::resp::{Request, integer, reply};
 
 impl State {
     /// `AUTH` where Redoubt answers.
@@ -22,9 +22,9 @@ impl State {
         emit: &mut dyn FnMut(Event),
     ) -> Step {
         match self.claim(request, rules, emit) {
-            None => self.local(replies::SYNTAX_ERROR),
-            Some(true) => self.local(replies::OK),
-            Some(false) => self.local(replies::WRONGPASS),
+            None => self.local(replies::SYNTAX_ERROR.clone()),
+            Some(true) => self.local(reply::OK.clone()),
+            Some(false) => self.local(reply::WRONGPASS.clone()),
         }
     }
 
@@ -104,13 +104,13 @@ impl State {
                 let user = request.arg(index.saturating_add(1)).unwrap_or_default();
                 let password = request.arg(index.saturating_add(2)).unwrap_or_default();
                 if !self.check(user, password, true, rules, emit) {
-                    return Step::Reply(Bytes::from_static(replies::WRONGPASS));
+                    return Step::Reply(reply::WRONGPASS.clone());
                 }
                 return self.forward_hello(request, index, rules, emit);
             } else if option.eq_ignore_ascii_case(b"setname") && left >= 1 {
                 let name = request.arg(index.saturating_add(1)).unwrap_or_default();
                 if !name.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
-                    return Step::Reply(Bytes::from_static(replies::BAD_CLIENT_NAME));
+                    return Step::Reply(replies::BAD_CLIENT_NAME.clone());
                 }
                 self.pending_name = Some(Bytes::copy_from_slice(name));
                 index = index.saturating_add(2);
@@ -118,7 +118,7 @@ impl State {
                 return Step::Reply(replies::hello_syntax(option));
             }
         }
-        Step::Reply(Bytes::from_static(replies::NOAUTH_HELLO))
+        Step::Reply(replies::NOAUTH_HELLO.clone())
     }
 
     /// `HELLO` of a session that is authenticated: Redis answers, but never sees a client's password.
@@ -180,9 +180,9 @@ impl State {
 /// What Redis says of a version that it does not speak.
 fn version_error(request: &Request<'_>) -> Option<Bytes> {
     match integer::parse(request.arg(1)?) {
-        None => Some(Bytes::from_static(replies::NOT_A_VERSION)),
+        None => Some(replies::NOT_A_VERSION.clone()),
         Some(version) if Protocol::from_version(version).is_none() => {
-            Some(Bytes::from_static(replies::NOPROTO))
+            Some(replies::NOPROTO.clone())
         }
         Some(_) => None,
     }

@@ -150,7 +150,7 @@ impl Receiver {
 }
 
 /// Moves the local replies whose turn has come to `output`.
-pub fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
+fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
     while let Some(reply) = due.pop_local() {
         output.reserve(reply.remaining());
         output.put(reply);

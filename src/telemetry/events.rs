@@ -24,7 +24,7 @@ pub fn report(session: u64, peer: SocketAddr, event: &Event) {
             warn!(target: SESSION, session, %peer, %user, "AUTH failed");
         }
         Event::Refused { rule } => {
-            warn!(target: SESSION, session, %peer, command = %rule, "command refused");
+            warn!(target: SESSION, session, %peer, %rule, "command refused");
         }
         Event::Closed { reason, lasted, commands, bytes_in, bytes_out } => {
             let duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);

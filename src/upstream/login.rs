@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 use redis_protocol::resp2::decode::decode;
-use redis_protocol::resp2::types::OwnedFrame;
+use redis_protocol::resp2::types::{OwnedFrame, Resp2Frame};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::command::Version;
@@ -147,11 +147,7 @@ fn admitted(frame: &[u8]) -> Result<(), LoginError> {
 
 /// The version in the reply to `HELLO 2`, a flat array of names and values.
 fn version(frame: &[u8]) -> Option<Version> {
-    let Ok(Some((OwnedFrame::Array(fields), _))) =
-        decode(frame).map(|decoded| decoded.map(|(frame, used)| (frame.to_owned_frame(), used)))
-    else {
-        return None;
-    };
+    let Ok(Some((OwnedFrame::Array(fields), _))) = decode(frame) else { return None };
     let mut fields = fields.iter();
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
         if name.as_str() == Some("version") {
