@@ -1,6 +1,6 @@
 //! One log line for each thing that happens to a session.
 
-use std::net::SocketAddr;
+use std::fmt::Display;
 
 use tracing::{error, info, warn};
 
@@ -10,12 +10,12 @@ use crate::session::{CloseReason, Event};
 pub const SESSION: &str = "redoubt::session";
 
 /// Logs that `peer` has connected and is `session` from now on.
-pub fn opened(session: u64, peer: SocketAddr) {
+pub fn opened(session: u64, peer: &dyn Display) {
     info!(target: SESSION, session, %peer, "session opened");
 }
 
 /// Logs `event` of `session`, whose client connects from `peer`.
-pub fn report(session: u64, peer: SocketAddr, event: &Event) {
+pub fn report(session: u64, peer: &dyn Display, event: &Event) {
     match event {
         Event::Authenticated { user } => {
             info!(target: SESSION, session, %peer, %user, "authenticated");
