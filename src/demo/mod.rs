@@ -21,7 +21,6 @@ use tokio_util::sync::CancellationToken;
 use self::paint::Paint;
 use self::redis::{Redis, RedisError};
 use crate::signals;
-use redoubt::net::{BindError, ServeError, Server};
 
 /// Where Redoubt listens if the port is free.
 const LISTEN: &str = "127.0.0.1:6380";
