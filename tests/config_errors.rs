@@ -183,6 +183,19 @@ fn a_rule_is_named_by_its_own_line() {
 }
 
 #[test]
+fn a_rule_for_a_subcommand_that_cannot_be_is_refused() {
+    assert_eq!(
+        error("[policy]\nblocked = [\"FLUSHALL|ASYNC\"]\n"),
+        "redoubt.toml:2: policy.blocked: FLUSHALL has no subcommands; \
+         write blocked = [\"FLUSHALL\"] to block it"
+    );
+    for rule in ["", "|", "CONFIG|", "|SET", "CONFIG SET", "-FLUSHALL", "FLUSH*", "A|B|C", "ÄÖ"] {
+        let error = error(&format!("[policy]\nblocked = [\"{rule}\"]\n"));
+        assert!(error.starts_with("redoubt.toml:2: policy.blocked: expected a list"), "{error}");
+    }
+}
+
+#[test]
 fn text_that_is_no_toml_names_the_line_and_the_key_it_seems_to_set() {
     assert_eq!(
         error("[limits]\nauth_timeout = 10s\n"),

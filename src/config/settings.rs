@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::policy::Policy;
+
 /// A complete and valid configuration.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -110,14 +112,13 @@ impl Sharing {
 /// What nobody may run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicySettings {
-    /// Rules as `COMMAND` or `COMMAND|SUBCOMMAND`, checked for form only.
+    /// Rules as `COMMAND` or `COMMAND|SUBCOMMAND`, each of which compiles.
     pub blocked: Vec<String>,
 }
 
 impl Default for PolicySettings {
     fn default() -> Self {
-        let blocked = ["FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG"].map(str::to_owned).to_vec();
-        Self { blocked }
+        Self { blocked: Policy::DEFAULT_BLOCKED.map(str::to_owned).to_vec() }
     }
 }
 
