@@ -127,7 +127,7 @@ fn run(case: &Case, bytewise: bool, target: (SocketAddr, &str), behind: &Redis) 
     if !wire.exchange(&pending, step_of(bytewise, pending.len()), case.eof, |_| false) {
         return stuck(&wire);
     }
-    mask(case, wire.to_close())
+    mask(case, wire.read_to_close())
 }
 
 /// What stands for the replies when the other side neither answers nor closes.

@@ -21,7 +21,7 @@ use crate::support::frame;
 
 /// What a case does next.
 #[derive(Debug, Clone)]
-pub enum Step {
+pub(crate) enum Step {
     Send(Vec<u8>),
     Sync,
     Other(Vec<u8>),
@@ -29,18 +29,18 @@ pub enum Step {
 
 /// One input.
 #[derive(Debug, Default)]
-pub struct Case {
-    pub name: String,
-    pub noauth: bool,
-    pub eof: bool,
-    pub mask_id: bool,
-    pub mask_integers: bool,
-    pub mask_letters: bool,
-    pub steps: Vec<Step>,
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) noauth: bool,
+    pub(crate) eof: bool,
+    pub(crate) mask_id: bool,
+    pub(crate) mask_integers: bool,
+    pub(crate) mask_letters: bool,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// Reads a table.
-pub fn read(table: &str, password: &str) -> Vec<Case> {
+pub(crate) fn read(table: &str, password: &str) -> Vec<Case> {
     let mut cases: Vec<Case> = Vec::new();
     for line in table.lines() {
         if let Some(heading) = line.strip_prefix("=== ") {

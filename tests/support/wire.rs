@@ -104,7 +104,7 @@ impl Wire {
     }
 
     /// Takes everything until the other side closes.
-    pub fn to_close(&mut self) -> Vec<u8> {
+    pub fn read_to_close(&mut self) -> Vec<u8> {
         while self.receive() > 0 {}
         std::mem::take(&mut self.received)
     }
