@@ -1,3 +1,73 @@
-//! The `redoubt` program.
+//! The `redoubt` program: arguments, configuration, logging, exit codes.
+//!
+//! It ends with 0 after a stop that was asked for, 1 when it could not do its work, and 2 when the
+//! arguments or the configuration are wrong.
 
-fn main() {}
+mod cli;
+mod demo;
+mod serve;
+mod signals;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use redoubt::config::{ConfigError, Environment, Settings};
+use redoubt::telemetry;
+
+use self::cli::{Cli, Command, Config};
+
+/// The exit code for a configuration that cannot be used; clap's own for wrong arguments.
+const WRONG_CONFIGURATION: u8 = 2;
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(config) => match load(&config) {
+            Ok(settings) => serve(&settings),
+            Err(error) => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
+        },
+        Command::Check(config) => match load(&config) {
+            Ok(settings) => check(&settings),
+            Err(error) => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
+        },
+        Command::Demo => match demo::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(&error, ExitCode::FAILURE),
+        },
+    }
+}
+
+fn load(config: &Config) -> Result<Settings, ConfigError> {
+    Settings::load(config.file.as_deref(), &Environment::of_process())
+}
+
+fn serve(settings: &Settings) -> ExitCode {
+    let served = telemetry::init(&settings.log).map_err(serve::Failure::from);
+    match served.and_then(|()| serve::run(settings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, ExitCode::FAILURE),
+    }
+}
+
+fn check(settings: &Settings) -> ExitCode {
+    for warning in &settings.warnings {
+        let _ = writeln!(io::stderr(), "redoubt: warning: {warning}");
+    }
+    match io::stdout().write_all(settings.to_toml().as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, ExitCode::FAILURE),
+    }
+}
+
+/// Prints `error` and what caused it, and passes `code` on.
+fn fail(error: &dyn Error, code: ExitCode) -> ExitCode {
+    let mut line = format!("redoubt: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    let _ = writeln!(io::stderr(), "{line}");
+    code
+}

@@ -1,1 +1,157 @@
 //! The table of Redis commands: name, arity, flags, keys and effect on a connection.
+//!
+//! Owns: what is known of each command of Redis 7.0, and of those added up to 8.0. Leaves to
+//! [`crate::policy`]: what may run; to [`crate::session`]: what an effect means for a session.
+//!
+//! Invariants: the tables are constants, checked by the compiler; looking a name up allocates
+//! nothing and takes a time that does not depend on the client.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod effect;
+mod generated;
+mod index;
+mod later;
+mod spec;
+mod table;
+mod version;
+
+pub use effect::{ChannelKind, Effect};
+pub use index::lookup;
+pub use spec::{Flag, Flags, Keys, Spec};
+pub use table::COUNT;
+pub use version::Version;
+
+/// All commands, then all subcommands: [`COUNT`] of them, in the order of their ids.
+pub fn specs() -> impl Iterator<Item = &'static Spec> {
+    table::COMMANDS.iter().chain(&table::SUBCOMMANDS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_dense_and_names_are_found() {
+        assert_eq!(specs().count(), COUNT);
+        for (place, spec) in specs().enumerate() {
+            assert_eq!(usize::from(spec.id), place, "{}", spec.name);
+            let found = match spec.name.split_once('|') {
+                None => lookup(spec.name.as_bytes()),
+                Some((container, word)) => {
+                    assert!(spec.subcommands.is_empty());
+                    lookup(container.as_bytes()).and_then(|spec| spec.subcommand(word.as_bytes()))
+                }
+            };
+            assert_eq!(found.map(|found| found.id), Some(spec.id), "{}", spec.name);
+        }
+    }
+
+    #[test]
+    fn names_are_found_in_any_case_and_only_whole() {
+        for spec in specs().filter(|spec| spec.command() == spec.name) {
+            let upper = spec.name.to_ascii_uppercase();
+            assert_eq!(lookup(upper.as_bytes()).map(|found| found.id), Some(spec.id));
+            let mut mixed = spec.name.as_bytes().to_vec();
+            mixed[0].make_ascii_uppercase();
+            assert_eq!(lookup(&mixed).map(|found| found.id), Some(spec.id));
+            for last in [b' ', 0, b'\r', b'~', 0xff] {
+                let longer = [spec.name.as_bytes(), &[last]].concat();
+                assert!(lookup(&longer).is_none(), "{}", longer.escape_ascii());
+            }
+            // Same hash, other byte: the hash folds more than letters.
+            let folded: Vec<u8> = spec.name.bytes().map(|byte| byte & !0x20).collect();
+            assert_eq!(
+                lookup(&folded).is_some(),
+                folded.eq_ignore_ascii_case(spec.name.as_bytes())
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_command_is_not_found() {
+        let long = [b'g'; 1 << 16];
+        let not_utf8 = b"g\xe9t";
+        for name in [&b""[..], b"config|get", b" get", b"get ", b"get\0", not_utf8, &long] {
+            assert!(lookup(name).is_none(), "{}", name.escape_ascii());
+        }
+        let get = lookup(b"get").unwrap();
+        assert!(get.subcommand(b"get").is_none());
+        let config = lookup(b"CONFIG").unwrap();
+        for word in [&b""[..], b"config|get", b"get\0", b"gets"] {
+            assert!(config.subcommand(word).is_none(), "{}", word.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn the_parts_of_a_name() {
+        let config = lookup(b"config").unwrap();
+        let get = config.subcommand(b"GeT").unwrap();
+        assert_eq!((get.name, get.command(), get.word()), ("config|get", "config", "get"));
+        assert_eq!((config.command(), config.word()), ("config", "config"));
+        assert!(config.is_container() && !get.is_container());
+        assert!(!lookup(b"debug").unwrap().is_container());
+    }
+
+    #[test]
+    fn arity_counts_the_name() {
+        let get = lookup(b"get").unwrap();
+        assert!(get.arity_holds(2) && !get.arity_holds(1) && !get.arity_holds(3));
+        let set = lookup(b"set").unwrap();
+        assert!(set.arity_holds(3) && set.arity_holds(1000) && !set.arity_holds(2));
+        assert!(!set.arity_holds(0) && !get.arity_holds(0));
+    }
+
+    #[test]
+    fn each_effect_has_its_commands() {
+        let having = |effect: Effect| {
+            let with = specs().filter(|spec| spec.effect == effect);
+            with.map(|spec| spec.name).collect::<Vec<_>>().join(" ")
+        };
+        let expected = [
+            (Effect::Auth, "auth"),
+            (Effect::Hello, "hello"),
+            (Effect::Quit, "quit"),
+            (Effect::Reset, "reset"),
+            (Effect::Select, "select"),
+            (Effect::Multi, "multi"),
+            (Effect::Exec, "exec"),
+            (Effect::Discard, "discard"),
+            (Effect::Watch, "watch"),
+            (Effect::Unwatch, "unwatch"),
+            (Effect::Subscribe(ChannelKind::Channel), "subscribe"),
+            (Effect::Subscribe(ChannelKind::Pattern), "psubscribe"),
+            (Effect::Subscribe(ChannelKind::Shard), "ssubscribe"),
+            (Effect::Unsubscribe(ChannelKind::Channel), "unsubscribe"),
+            (Effect::Unsubscribe(ChannelKind::Pattern), "punsubscribe"),
+            (Effect::Unsubscribe(ChannelKind::Shard), "sunsubscribe"),
+            (Effect::Blocks, "blmove blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin"),
+            (Effect::BlocksOnOption, "xread xreadgroup"),
+            (Effect::Wait, "wait waitaof"),
+            (Effect::Script, "eval eval_ro evalsha evalsha_ro fcall fcall_ro"),
+            (Effect::ClientReply, "client|reply"),
+            (Effect::ClientName, "client|getname client|setinfo client|setname"),
+            (
+                Effect::Pins,
+                "asking readonly readwrite client|caching client|getredir client|id client|info \
+                 client|no-evict client|no-touch client|tracking client|trackinginfo \
+                 client|unblock script|debug",
+            ),
+            (Effect::Streams, "monitor psync replconf sync"),
+        ];
+        for (effect, names) in expected {
+            assert_eq!(having(effect), names, "{effect:?}");
+        }
+        let counted: usize = expected.iter().map(|(_, names)| names.split(' ').count()).sum();
+        let others = specs().filter(|spec| spec.effect == Effect::None).count();
+        assert_eq!(counted + others, COUNT);
+    }
+}

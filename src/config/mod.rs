@@ -1,1 +1,28 @@
-//! The configuration file and the environment, validated into settings.
+//! The configuration file and the environment, validated into [`Settings`].
+//!
+//! Owns: the names, defaults and bounds of every setting, where secrets come from, and what an
+//! operator is told when a setting is wrong. Leaves to others: acting on any of it.
+//!
+//! Invariants: whatever is missing, unknown or contradictory is an error and never a guess; no
+//! error, warning or `Debug` output shows a secret or the text of a line that may hold one.
+
+mod assemble;
+mod credentials;
+mod duration;
+mod endpoint;
+mod environment;
+mod error;
+mod key;
+mod password;
+mod print;
+mod schema;
+mod settings;
+mod source;
+mod upstream_url;
+
+pub use environment::Environment;
+pub use error::ConfigError;
+pub use settings::{
+    ClientSettings, Endpoint, LimitSettings, LogFormat, LogSettings, Origin, PolicySettings,
+    Settings, Sharing, UpstreamSettings, Warning,
+};

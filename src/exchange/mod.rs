@@ -1,1 +1,148 @@
 //! The sans-IO heart of one worker: its sessions, its links and the replies between them.
+//!
+//! Owns: every buffer, the association of sessions with links, and the order of replies. Leaves to
+//! [`crate::session`]: what a request means; to [`crate::net`]: sockets, timers and logs.
+//!
+//! The shell hands in what happened (`client_bytes`, `link_bytes`, `tick`, …) with the time, then
+//! carries out what came of it: it writes [`Exchange::output`] and [`Exchange::link_output`],
+//! connects [`Exchange::next_link_to_open`], looks at [`Exchange::next_touched`], and reports
+//! [`Exchange::next_event`]. It never has to know why.
+//!
+//! Invariants: a session uses one link at a time, and all replies due from it come before it uses
+//! another; a link is used by its owner alone and is closed with it; every buffer has a bound at
+//! which the side that fills it is no longer read.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod client;
+mod lifetime;
+mod links;
+mod request;
+mod session;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slotmap::SlotMap;
+
+use crate::session::{Event, Rules};
+use crate::upstream::Credentials;
+use links::Links;
+use session::Session;
+
+pub use links::LinkFault;
+
+/// Names a session; never used again for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(slotmap::DefaultKey);
+
+/// Names a link; never used again for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LinkId(slotmap::DefaultKey);
+
+impl SessionId {
+    /// The key under which the shell keeps what belongs to the session.
+    pub(crate) fn key(self) -> slotmap::DefaultKey {
+        self.0
+    }
+
+    /// The session that [`SessionId::key`] was of.
+    pub(crate) fn from_key(key: slotmap::DefaultKey) -> Self {
+        Self(key)
+    }
+}
+
+impl LinkId {
+    /// The key under which the shell keeps what belongs to the link.
+    pub(crate) fn key(self) -> slotmap::DefaultKey {
+        self.0
+    }
+}
+
+/// How long sessions may be what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the start to a right `AUTH`.
+    pub auth: Duration,
+    /// Of silence, with nothing due and nothing subscribed; zero for no limit.
+    pub idle: Duration,
+}
+
+/// All sessions and links of one worker.
+pub struct Exchange {
+    rules: Arc<Rules>,
+    timeouts: Timeouts,
+    sessions: SlotMap<slotmap::DefaultKey, Session>,
+    links: Links,
+    /// Sessions with something new to write, or finished.
+    touched: VecDeque<SessionId>,
+    events: VecDeque<(SessionId, Event)>,
+    draining: bool,
+}
+
+impl Exchange {
+    /// An exchange without sessions whose links log in with `credentials`.
+    pub fn new(rules: Arc<Rules>, timeouts: Timeouts, credentials: Credentials) -> Self {
+        Self {
+            rules,
+            timeouts,
+            sessions: SlotMap::new(),
+            links: Links::new(credentials),
+            touched: VecDeque::new(),
+            events: VecDeque::new(),
+            draining: false,
+        }
+    }
+
+    /// Puts new rules in force for all requests from here on.
+    pub fn replace_rules(&mut self, rules: Arc<Rules>) {
+        self.rules = rules;
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// How many sessions there are.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Whether there is no session.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// A session that has something new to write, or is finished.
+    pub fn next_touched(&mut self) -> Option<SessionId> {
+        let id = self.touched.pop_front()?;
+        if let Some(session) = self.sessions.get_mut(id.0) {
+            session.touched = false;
+        }
+        Some(id)
+    }
+
+    /// Something worth a log line.
+    pub fn next_event(&mut self) -> Option<(SessionId, Event)> {
+        self.events.pop_front()
+    }
+
+    fn touch(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(id.0)
+            && !session.touched
+        {
+            session.touched = true;
+            self.touched.push_back(id);
+        }
+    }
+}

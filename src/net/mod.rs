@@ -1,1 +1,23 @@
 //! Sockets: listener, workers, and the drivers of clients and links.
+//!
+//! Owns: every socket, thread and timer, and when the core is called. Leaves to [`crate::exchange`]:
+//! what the bytes mean.
+//!
+//! One acceptor hands each client to the worker with the fewest sessions. A worker is a thread with
+//! its own runtime, exchange, sessions and links, so nothing on the way of a request is shared or
+//! locked. Each socket has a task that only polls its worker; a link is written when the clients
+//! that were ready in the same turn have spoken, and the replies of one read of a link are written
+//! to their clients at once.
+
+mod accept;
+mod client;
+mod health;
+mod link;
+mod listen;
+mod load;
+mod server;
+mod upstream;
+mod worker;
+
+pub use listen::BindError;
+pub use server::{ServeError, Server};

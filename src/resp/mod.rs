@@ -1,1 +1,40 @@
 //! The Redis wire protocol: strict request parsing, reply scanning, synthetic replies.
+//!
+//! Owns: where a request or a reply ends, what its parts are, and the bytes of what Redoubt says
+//! itself. Leaves to others: what a request means ([`crate::command`]), whether it may run
+//! ([`crate::policy`]) and who gets which reply ([`crate::session`]).
+//!
+//! Invariants:
+//! - Requests are taken and refused as Redis 7.0's networking.c does, by the same checks in the
+//!   same order, and with the same error bytes.
+//! - The outcome does not depend on how the bytes were cut into segments, and the cost is linear
+//!   in the bytes for any cut: no byte of a line is searched twice.
+//! - The parser holds no bytes of a multibulk request, and the scanner at most one length line and
+//!   one short word. What they allocate is bounded by the input that the caller holds.
+//! - No `Debug` here shows an argument.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod encode;
+mod error;
+#[doc(hidden)]
+pub mod fuzz;
+pub mod integer;
+mod limits;
+pub mod reply;
+mod request;
+mod scanner;
+
+pub use encode::encode_command;
+pub use error::{ProtocolError, ReplyError};
+pub use limits::{Excess, RequestLimits};
+pub use request::{Parsed, Request, RequestParser, Streamed};
+pub use scanner::{Head, Kind, ReplyScanner, Scan};

@@ -5,7 +5,7 @@
 
 /// Which replies the client wants, as Redis's flags CLIENT_REPLY_OFF, _SKIP and _SKIP_NEXT.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ReplyMode {
+pub(super) enum ReplyMode {
     /// All of them.
     #[default]
     On,
@@ -19,12 +19,12 @@ pub enum ReplyMode {
 
 impl ReplyMode {
     /// Whether the reply to the running command reaches the client.
-    pub fn visible(self) -> bool {
+    pub(super) fn visible(self) -> bool {
         matches!(self, Self::On | Self::SkipNext)
     }
 
     /// Called after every request, empty ones included, as Redis's `resetClient`.
-    pub fn request_done(&mut self) {
+    pub(super) fn request_done(&mut self) {
         *self = match *self {
             Self::SkipNext => Self::Skip,
             Self::Skip => Self::On,
@@ -34,7 +34,7 @@ impl ReplyMode {
 
     /// Runs `CLIENT REPLY word`. Returns the mode's answer: `Some(true)` for `+OK`, `Some(false)`
     /// for silence, `None` for a syntax error.
-    pub fn set(&mut self, word: &[u8]) -> Option<bool> {
+    pub(super) fn set(&mut self, word: &[u8]) -> Option<bool> {
         if word.eq_ignore_ascii_case(b"on") {
             *self = Self::On;
             Some(true)

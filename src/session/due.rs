@@ -8,22 +8,49 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::protocol::Protocol;
 use super::pubsub::Confirmations;
 
-/// What is done with a reply that a link brings.
+/// What is done with a reply that a link brings, and what is learnt from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Expect {
-    /// It goes to the client.
-    Plain,
-    /// It goes to the client; the command may block for long, so a client that leaves meanwhile
-    /// takes the link with it.
-    Blocking,
-    /// It is dropped (the client switched replies off, or Redoubt asked for itself).
-    Swallow,
-    /// It is dropped, and these bytes go to the client in its place.
-    Replace(Bytes),
-    /// A `(P|S)(UN)SUBSCRIBE`, answered by one confirmation for each channel, or by one error.
-    Confirm(Confirmations),
+pub struct Expect {
+    /// What the client sees.
+    pub show: Show,
+    /// What it tells Redoubt.
+    pub learn: Learn,
+}
+
+/// What the client sees of a remote reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Show {
+    /// The bytes as they come.
+    Reply,
+    /// Nothing: the client switched replies off, or Redoubt asked for itself.
+    Nothing,
+    /// These bytes in its place.
+    Instead(Bytes),
+}
+
+/// What a remote reply tells of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learn {
+    /// Nothing.
+    Nothing,
+    /// It ends a command that may block for long, so a client that leaves meanwhile takes the link
+    /// with it.
+    Unblocked,
+    /// Unless it is an error, the connection speaks this protocol from here on (`HELLO`, or `EXEC`
+    /// of a transaction with a `HELLO` in it).
+    Protocol(Protocol),
+    /// A `(P|S)(UN)SUBSCRIBE`: one confirmation for each channel, or one error.
+    Confirmed(Confirmations),
+}
+
+impl Expect {
+    /// A reply that goes to the client and tells nothing.
+    pub const PLAIN: Self = Self { show: Show::Reply, learn: Learn::Nothing };
+    /// A reply that is dropped and tells nothing.
+    pub const DROPPED: Self = Self { show: Show::Nothing, learn: Learn::Nothing };
 }
 
 #[derive(Debug)]
@@ -33,15 +60,29 @@ enum Entry {
     Local(Bytes),
 }
 
-/// The queue itself. Its length is bounded by the caller, through [`DueQueue::remote`].
+/// The queue itself.
 #[derive(Debug, Default)]
 pub struct DueQueue {
     entries: VecDeque<Entry>,
     remote: u32,
     blocking: u32,
+    confirming: u32,
+    local_bytes: usize,
 }
 
 impl DueQueue {
+    /// Entries past which [`DueQueue::is_full`].
+    pub const MAX_ENTRIES: usize = 65_536;
+    /// Bytes of waiting local replies past which [`DueQueue::is_full`].
+    pub const MAX_LOCAL_BYTES: usize = 4 << 20;
+
+    /// Whether no more of this client's requests should be taken until replies have come.
+    pub fn is_full(&self) -> bool {
+        self.entries.len() >= Self::MAX_ENTRIES
+            || self.local_bytes >= Self::MAX_LOCAL_BYTES
+            || self.remote == u32::MAX
+    }
+
     /// Replies still to come from a link.
     pub fn remote(&self) -> u32 {
         self.remote
@@ -52,6 +93,11 @@ impl DueQueue {
         self.blocking > 0
     }
 
+    /// Whether a confirmation of a subscription is still owed.
+    pub fn confirming(&self) -> bool {
+        self.confirming > 0
+    }
+
     /// Whether nothing is owed.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -60,27 +106,23 @@ impl DueQueue {
     /// Adds a reply that a link will bring.
     pub fn push_remote(&mut self, expect: Expect) {
         self.remote = self.remote.saturating_add(1);
-        match expect {
-            Expect::Plain => {
-                if let Some(Entry::Plain(count)) = self.entries.back_mut()
-                    && let Some(more) = count.checked_add(1)
-                {
-                    *count = more;
-                } else {
-                    self.entries.push_back(Entry::Plain(1));
-                }
+        if expect == Expect::PLAIN {
+            if let Some(Entry::Plain(count)) = self.entries.back_mut() {
+                *count = count.saturating_add(1);
+            } else {
+                self.entries.push_back(Entry::Plain(1));
             }
-            other => {
-                if other == Expect::Blocking {
-                    self.blocking = self.blocking.saturating_add(1);
-                }
-                self.entries.push_back(Entry::Remote(other));
-            }
+            return;
         }
+        if let Some(counter) = self.counter(expect.learn) {
+            *counter = counter.saturating_add(1);
+        }
+        self.entries.push_back(Entry::Remote(expect));
     }
 
     /// Adds a reply that Redoubt made; it goes out when all before it have.
     pub fn push_local(&mut self, reply: Bytes) {
+        self.local_bytes = self.local_bytes.saturating_add(reply.len());
         self.entries.push_back(Entry::Local(reply));
     }
 
@@ -89,57 +131,56 @@ impl DueQueue {
     /// A local reply is never at the front: [`DueQueue::pop_local`] takes it as soon as it gets there.
     pub fn front(&self) -> Option<&Expect> {
         match self.entries.front()? {
-            Entry::Plain(_) => Some(&Expect::Plain),
+            Entry::Plain(_) => Some(&Expect::PLAIN),
             Entry::Remote(expect) => Some(expect),
             Entry::Local(_) => None,
         }
     }
 
-    /// The same, to count down confirmations.
-    pub fn front_confirm(&mut self) -> Option<&mut Confirmations> {
+    /// The confirmations due next, to count them down.
+    pub fn front_confirmations(&mut self) -> Option<&mut Confirmations> {
         match self.entries.front_mut()? {
-            Entry::Remote(Expect::Confirm(confirm)) => Some(confirm),
+            Entry::Remote(Expect { learn: Learn::Confirmed(confirmations), .. }) => {
+                Some(confirmations)
+            }
             _ => None,
         }
     }
 
     /// Takes the expectation at the front, whose reply is now complete.
     pub fn pop_remote(&mut self) -> Option<Expect> {
-        match self.entries.front_mut()? {
+        let expect = match self.entries.front_mut()? {
+            Entry::Local(_) => return None,
             Entry::Plain(count) if *count > 1 => {
                 *count = count.saturating_sub(1);
-                self.remote = self.remote.saturating_sub(1);
-                return Some(Expect::Plain);
+                Expect::PLAIN
             }
-            Entry::Local(_) => return None,
-            Entry::Plain(_) | Entry::Remote(_) => {}
-        }
+            _ => match self.entries.pop_front()? {
+                Entry::Remote(expect) => expect,
+                _ => Expect::PLAIN,
+            },
+        };
         self.remote = self.remote.saturating_sub(1);
-        match self.entries.pop_front()? {
-            Entry::Remote(expect) => {
-                if expect == Expect::Blocking {
-                    self.blocking = self.blocking.saturating_sub(1);
-                }
-                Some(expect)
-            }
-            _ => Some(Expect::Plain),
+        if let Some(counter) = self.counter(expect.learn) {
+            *counter = counter.saturating_sub(1);
         }
+        Some(expect)
     }
 
     /// Takes a local reply that has come to the front.
     pub fn pop_local(&mut self) -> Option<Bytes> {
-        if !matches!(self.entries.front(), Some(Entry::Local(_))) {
-            return None;
-        }
-        match self.entries.pop_front() {
-            Some(Entry::Local(reply)) => Some(reply),
-            _ => None,
-        }
+        let Some(Entry::Local(_)) = self.entries.front() else { return None };
+        let Some(Entry::Local(reply)) = self.entries.pop_front() else { return None };
+        self.local_bytes = self.local_bytes.saturating_sub(reply.len());
+        Some(reply)
     }
 
-    /// Whether a confirmation of a subscription is still owed.
-    pub fn confirming(&self) -> bool {
-        self.entries.iter().any(|entry| matches!(entry, Entry::Remote(Expect::Confirm(_))))
+    fn counter(&mut self, learn: Learn) -> Option<&mut u32> {
+        match learn {
+            Learn::Unblocked => Some(&mut self.blocking),
+            Learn::Confirmed(_) => Some(&mut self.confirming),
+            Learn::Nothing | Learn::Protocol(_) => None,
+        }
     }
 }
 
@@ -150,20 +191,20 @@ mod tests {
     #[test]
     fn local_replies_wait_for_the_remote_ones_before_them() {
         let mut due = DueQueue::default();
-        due.push_remote(Expect::Plain);
-        due.push_remote(Expect::Plain);
+        due.push_remote(Expect::PLAIN);
+        due.push_remote(Expect::PLAIN);
         due.push_local(Bytes::from_static(b"a"));
-        due.push_remote(Expect::Swallow);
+        due.push_remote(Expect::DROPPED);
         due.push_local(Bytes::from_static(b"b"));
         assert_eq!(due.remote(), 3);
         assert_eq!(due.pop_local(), None);
-        assert_eq!(due.pop_remote(), Some(Expect::Plain));
+        assert_eq!(due.pop_remote(), Some(Expect::PLAIN));
         assert_eq!(due.pop_local(), None);
-        assert_eq!(due.pop_remote(), Some(Expect::Plain));
+        assert_eq!(due.pop_remote(), Some(Expect::PLAIN));
         assert_eq!(due.pop_remote(), None, "a local reply is in the way");
         assert_eq!(due.pop_local().as_deref(), Some(&b"a"[..]));
-        assert_eq!(due.front(), Some(&Expect::Swallow));
-        assert_eq!(due.pop_remote(), Some(Expect::Swallow));
+        assert_eq!(due.front(), Some(&Expect::DROPPED));
+        assert_eq!(due.pop_remote(), Some(Expect::DROPPED));
         assert_eq!(due.pop_local().as_deref(), Some(&b"b"[..]));
         assert!(due.is_empty());
         assert_eq!(due.remote(), 0);
@@ -173,17 +214,33 @@ mod tests {
     fn a_long_pipeline_is_one_entry() {
         let mut due = DueQueue::default();
         for _ in 0..100_000 {
-            due.push_remote(Expect::Plain);
+            due.push_remote(Expect::PLAIN);
         }
         assert_eq!(due.entries.len(), 1);
         assert_eq!(due.remote(), 100_000);
+        assert!(!due.is_full());
+    }
+
+    #[test]
+    fn waiting_local_replies_fill_it() {
+        let mut due = DueQueue::default();
+        due.push_remote(Expect::PLAIN);
+        let reply = Bytes::from(vec![b'x'; 1 << 20]);
+        for _ in 0..4 {
+            assert!(!due.is_full());
+            due.push_local(reply.clone());
+        }
+        assert!(due.is_full());
+        due.pop_remote();
+        due.pop_local();
+        assert!(!due.is_full());
     }
 
     #[test]
     fn blocking_commands_are_counted_until_answered() {
         let mut due = DueQueue::default();
-        due.push_remote(Expect::Blocking);
-        assert!(due.blocks());
+        due.push_remote(Expect { show: Show::Reply, learn: Learn::Unblocked });
+        assert!(due.blocks() && !due.confirming());
         due.pop_remote();
         assert!(!due.blocks());
     }

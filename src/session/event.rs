@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::policy::RuleName;
+
 /// Something worth a log line. No variant holds a password or an argument's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -18,8 +20,8 @@ pub enum Event {
     },
     /// A command was refused by the policy.
     Refused {
-        /// The command's own name in the table or the rules, never the client's bytes.
-        command: &'static str,
+        /// The rule that refused it; never the client's bytes.
+        rule: RuleName,
     },
     /// The session ended.
     Closed {
@@ -74,6 +76,8 @@ pub enum CloseReason {
     AuthAttempts,
     /// Silent for `limits.idle_timeout`.
     Idle,
+    /// A command that must be held whole was too large for that.
+    TooLarge,
     /// Unread replies passed the bound at which a session is given up.
     OutputLimit,
     /// A locally answered command had nowhere to go in order: the connection carries a stream.
@@ -99,6 +103,7 @@ impl CloseReason {
             Self::AuthTimeout => "auth_timeout",
             Self::AuthAttempts => "auth_attempts",
             Self::Idle => "idle",
+            Self::TooLarge => "request_too_large",
             Self::OutputLimit => "output_limit",
             Self::Unorderable => "unorderable",
             Self::UpstreamUnavailable => "upstream_unavailable",

@@ -1,4 +1,12 @@
 //! One client connection and all that is known of it.
+//!
+//! Owns: what a request means for this session ([`State::decide`]), its authentication, its
+//! transaction, reply and subscription state as far as Redoubt must know it, and the queue of
+//! replies it is owed. Leaves to [`crate::exchange`]: buffers, links, and carrying decisions out.
+//!
+//! Invariants: a session that is not authenticated never gets a [`Step`] that forwards; what is
+//! tracked here is derived from requests in the order in which Redis will run them, and where Redis
+//! alone can know the outcome, Redis is asked.
 #![cfg_attr(
     not(test),
     deny(
@@ -11,9 +19,24 @@
 )]
 
 mod client_reply;
+mod decide;
 mod due;
 mod event;
+mod login;
+mod protocol;
 mod pubsub;
+mod receive;
+mod replies;
+mod rules;
+mod stand_in;
+mod state;
 
-pub use due::{DueQueue, Expect};
-pub use event::{CloseReason, Event};
+pub use decide::Step;
+pub use due::{DueQueue, Expect, Learn, Show};
+pub use event::{ClaimedUser, CloseReason, Event};
+pub use protocol::Protocol;
+pub use pubsub::Confirmations;
+pub use receive::{Receiver, Unexpected};
+pub use rules::Rules;
+pub use stand_in::StandIn;
+pub use state::State;

@@ -5,16 +5,7 @@
 //! subscriptions that remain (channels and patterns together; shard channels on their own); the
 //! difference to the last number tells whether a channel came or went. No names are kept.
 
-/// Which of Redis's three subscription tables a command speaks of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// `SUBSCRIBE`, `UNSUBSCRIBE`.
-    Channel,
-    /// `PSUBSCRIBE`, `PUNSUBSCRIBE`.
-    Pattern,
-    /// `SSUBSCRIBE`, `SUNSUBSCRIBE`.
-    Shard,
-}
+use crate::command::ChannelKind as Kind;
 
 /// The confirmations that answer one command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +29,7 @@ impl Confirmations {
 
 /// A frame that pub/sub puts on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notice {
+pub(super) enum Notice {
     /// `subscribe`, `psubscribe` or `ssubscribe`.
     Subscribed(Kind),
     /// `unsubscribe`, `punsubscribe` or `sunsubscribe`.
@@ -49,7 +40,7 @@ pub enum Notice {
 
 impl Notice {
     /// Reads the first element of an array or push.
-    pub fn parse(head: &[u8]) -> Option<Self> {
+    pub(super) fn parse(head: &[u8]) -> Option<Self> {
         Some(match head {
             b"message" | b"pmessage" | b"smessage" => Self::Message,
             b"subscribe" => Self::Subscribed(Kind::Channel),
@@ -65,7 +56,7 @@ impl Notice {
 
 /// How many subscriptions a session holds, by what Redis has confirmed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Subscriptions {
+pub(super) struct Subscriptions {
     channels: u32,
     patterns: u32,
     shards: u32,
@@ -73,13 +64,8 @@ pub struct Subscriptions {
 
 impl Subscriptions {
     /// Whether Redis holds this connection to be in subscribed state.
-    pub fn any(&self) -> bool {
+    pub(super) fn any(&self) -> bool {
         self.channels > 0 || self.patterns > 0 || self.shards > 0
-    }
-
-    /// All of them.
-    pub fn count(&self) -> u32 {
-        self.channels.saturating_add(self.patterns).saturating_add(self.shards)
     }
 
     fn of(&mut self, kind: Kind) -> &mut u32 {
@@ -100,7 +86,7 @@ impl Subscriptions {
 
     /// Takes a confirmation in, with the number it ended with. Returns whether it completes
     /// `answering`, the confirmations that are due now.
-    pub fn confirm(
+    pub(super) fn confirm(
         &mut self,
         notice: Notice,
         remaining: u32,
@@ -157,7 +143,6 @@ mod tests {
         subs.confirm(Notice::Subscribed(Kind::Channel), 1, None);
         subs.confirm(Notice::Subscribed(Kind::Shard), 1, None);
         assert_eq!(subs, Subscriptions { channels: 1, patterns: 0, shards: 1 });
-        assert_eq!(subs.count(), 2);
         subs.confirm(Notice::Unsubscribed(Kind::Shard), 0, None);
         assert_eq!(subs, Subscriptions { channels: 1, patterns: 0, shards: 0 });
     }

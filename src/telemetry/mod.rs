@@ -1,1 +1,23 @@
 //! Logging: what the core reports as events becomes log lines here.
+//!
+//! Owns: the form of the log, its messages and its field names, which are an interface that
+//! operators build searches and alerts on. Leaves to others: deciding what happened.
+//!
+//! Invariants: no line holds a password or an argument's value; what a client chose (the user name
+//! it claims) is escaped and short; one line is written with one call.
+//!
+//! | message | level | fields |
+//! |---|---|---|
+//! | `session opened` | info | `session`, `peer` |
+//! | `authenticated` | info | `session`, `peer`, `user` |
+//! | `AUTH failed` | warn | `session`, `peer`, `user` (as claimed) |
+//! | `command refused` | warn | `session`, `peer`, `command` |
+//! | `session closed` | info; error for `internal` | `session`, `peer`, `reason`, `duration_ms`, `commands`, `bytes_in`, `bytes_out` |
+//!
+//! All are under the target [`SESSION`].
+
+mod events;
+mod output;
+
+pub use events::{SESSION, opened, report};
+pub use output::{LogError, dispatch, init};

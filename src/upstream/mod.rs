@@ -1,1 +1,23 @@
 //! Links: authenticated connections to the upstream Redis.
+//!
+//! Owns: logging a link in, its write buffer and its state. Leaves to [`crate::exchange`]: which
+//! session uses a link; to [`crate::net`]: the socket.
+//!
+//! Invariants: no request of a session leaves before the link is logged in; the password is not in
+//! any `Debug` output.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod link;
+mod login;
+
+pub use link::{Link, Phase};
+pub use login::{Credentials, Greeting, Login, LoginError};

@@ -1,0 +1,45 @@
+//! Commands that came after the Redis of [`super::generated`], up to 8.0.
+//!
+//! Clients of a newer Redis use them, and an older one answers that it does not know them. Written
+//! by hand, in byte order of the names.
+
+use super::spec::Flag::*;
+use super::table::{Row, row};
+
+/// Commands. Those of vector sets take any number of arguments as far as Redis's own check goes;
+/// they count for themselves.
+#[rustfmt::skip]
+pub(super) const COMMANDS: [Row; 24] = [
+    row("hexpire", -6, &[Denyoom, Fast, Write], [1, 1, 1], [7, 4, 0]),
+    row("hexpireat", -6, &[Denyoom, Fast, Write], [1, 1, 1], [7, 4, 0]),
+    row("hexpiretime", -5, &[Fast, Readonly], [1, 1, 1], [7, 4, 0]),
+    row("hgetdel", -5, &[Fast, Write], [1, 1, 1], [8, 0, 0]),
+    row("hgetex", -5, &[Fast, Write], [1, 1, 1], [8, 0, 0]),
+    row("hpersist", -5, &[Fast, Write], [1, 1, 1], [7, 4, 0]),
+    row("hpexpire", -6, &[Denyoom, Fast, Write], [1, 1, 1], [7, 4, 0]),
+    row("hpexpireat", -6, &[Denyoom, Fast, Write], [1, 1, 1], [7, 4, 0]),
+    row("hpexpiretime", -5, &[Fast, Readonly], [1, 1, 1], [7, 4, 0]),
+    row("hpttl", -5, &[Fast, Readonly], [1, 1, 1], [7, 4, 0]),
+    row("hsetex", -6, &[Denyoom, Fast, Write], [1, 1, 1], [8, 0, 0]),
+    row("httl", -5, &[Fast, Readonly], [1, 1, 1], [7, 4, 0]),
+    row("vadd", -1, &[Denyoom, Write], [1, 1, 1], [8, 0, 0]),
+    row("vcard", -1, &[Fast, Readonly], [1, 1, 1], [8, 0, 0]),
+    row("vdim", -1, &[Fast, Readonly], [1, 1, 1], [8, 0, 0]),
+    row("vemb", -1, &[Fast, Readonly], [1, 1, 1], [8, 0, 0]),
+    row("vgetattr", -1, &[Fast, Readonly], [1, 1, 1], [8, 0, 0]),
+    row("vinfo", -1, &[Fast, Readonly], [1, 1, 1], [8, 0, 0]),
+    row("vlinks", -1, &[Fast, Readonly], [1, 1, 1], [8, 0, 0]),
+    row("vrandmember", -1, &[Readonly], [1, 1, 1], [8, 0, 0]),
+    row("vrem", -1, &[Write], [1, 1, 1], [8, 0, 0]),
+    row("vsetattr", -1, &[Fast, Write], [1, 1, 1], [8, 0, 0]),
+    row("vsim", -1, &[Readonly], [1, 1, 1], [8, 0, 0]),
+    row("waitaof", 4, &[Blocking], [0, 0, 0], [7, 2, 0]),
+];
+
+/// Subcommands of containers that [`super::generated`] has.
+#[rustfmt::skip]
+pub(super) const SUBCOMMANDS: [Row; 3] = [
+    row("client|no-touch", 3, &[Loading, Noscript, Stale], [0, 0, 0], [7, 2, 0]),
+    row("client|setinfo", 4, &[Loading, Noscript, Stale], [0, 0, 0], [7, 2, 0]),
+    row("cluster|myshardid", 2, &[Stale], [0, 0, 0], [7, 2, 0]),
+];

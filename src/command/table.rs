@@ -1,0 +1,149 @@
+//! The two tables put together, by the compiler: a mistake in them stops the build.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "all of it is evaluated at compile time"
+)]
+
+use super::spec::{Flag, Flags, Keys};
+use super::{Effect, Spec, Version, generated, later};
+
+/// A command as the tables list it.
+#[derive(Clone, Copy)]
+pub(super) struct Row {
+    name: &'static str,
+    arity: i16,
+    flags: Flags,
+    keys: [i16; 3],
+    since: [u16; 3],
+}
+
+/// One line of a table: `keys` are first, last and step.
+pub(super) const fn row(
+    name: &'static str,
+    arity: i16,
+    flags: &[Flag],
+    keys: [i16; 3],
+    since: [u16; 3],
+) -> Row {
+    let mut set = Flags::EMPTY;
+    let mut next = 0;
+    while next < flags.len() {
+        set = set.with(flags[next]);
+        next += 1;
+    }
+    Row { name, arity, flags: set, keys, since }
+}
+
+impl Row {
+    const fn spec(&self, id: usize, subcommands: &'static [Spec]) -> Spec {
+        let [first, last, step] = self.keys;
+        let [major, minor, patch] = self.since;
+        let movable = self.flags.contains(Flag::Movablekeys);
+        assert!(id < u16::MAX as usize);
+        Spec {
+            id: id as u16,
+            name: self.name,
+            arity: self.arity,
+            flags: self.flags,
+            keys: Keys { first, last, step, movable },
+            effect: Effect::of(self.name),
+            since: Version::new(major, minor, patch),
+            subcommands,
+        }
+    }
+}
+
+const COMMAND_COUNT: usize = generated::COMMANDS.len() + later::COMMANDS.len();
+const SUBCOMMAND_COUNT: usize = generated::SUBCOMMANDS.len() + later::SUBCOMMANDS.len();
+
+/// How many specs there are, subcommands included.
+pub const COUNT: usize = COMMAND_COUNT + SUBCOMMAND_COUNT;
+
+/// All commands, in byte order of their names; a spec's id is its place here.
+pub(super) static COMMANDS: [Spec; COMMAND_COUNT] = {
+    let rows: [Row; COMMAND_COUNT] = merge(&generated::COMMANDS, &later::COMMANDS);
+    let mut specs = [rows[0].spec(0, &[]); COMMAND_COUNT];
+    let mut next = 0;
+    let mut owned = 0;
+    while next < COMMAND_COUNT {
+        let subcommands = subcommands_of(rows[next].name);
+        specs[next] = rows[next].spec(next, subcommands);
+        owned += subcommands.len();
+        next += 1;
+    }
+    assert!(owned == SUBCOMMAND_COUNT, "a subcommand has no container");
+    specs
+};
+
+/// All subcommands, in byte order, so that those of one container are neighbours.
+pub(super) static SUBCOMMANDS: [Spec; SUBCOMMAND_COUNT] = {
+    let rows: [Row; SUBCOMMAND_COUNT] = merge(&generated::SUBCOMMANDS, &later::SUBCOMMANDS);
+    let mut specs = [rows[0].spec(0, &[]); SUBCOMMAND_COUNT];
+    let mut next = 0;
+    while next < SUBCOMMAND_COUNT {
+        specs[next] = rows[next].spec(COMMAND_COUNT + next, &[]);
+        next += 1;
+    }
+    specs
+};
+
+const fn subcommands_of(container: &str) -> &'static [Spec] {
+    let mut start = 0;
+    while start < SUBCOMMAND_COUNT && !is_within(SUBCOMMANDS[start].name, container) {
+        start += 1;
+    }
+    let mut end = start;
+    while end < SUBCOMMAND_COUNT && is_within(SUBCOMMANDS[end].name, container) {
+        end += 1;
+    }
+    SUBCOMMANDS.split_at(end).0.split_at(start).1
+}
+
+/// Whether `name` is `container`, a `|`, and more.
+const fn is_within(name: &str, container: &str) -> bool {
+    let (name, container) = (name.as_bytes(), container.as_bytes());
+    if name.len() <= container.len() || name[container.len()] != b'|' {
+        return false;
+    }
+    let mut at = 0;
+    while at < container.len() {
+        if name[at] != container[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// Two sorted tables as one; a name out of order or in both stops the build.
+const fn merge<const N: usize>(left: &[Row], right: &[Row]) -> [Row; N] {
+    let mut rows = [left[0]; N];
+    let (mut l, mut r) = (0, 0);
+    while l + r < N {
+        let take_left =
+            r == right.len() || (l < left.len() && precedes(left[l].name, right[r].name));
+        let row = if take_left { left[l] } else { right[r] };
+        assert!(l + r == 0 || precedes(rows[l + r - 1].name, row.name), "names out of order");
+        rows[l + r] = row;
+        if take_left {
+            l += 1;
+        } else {
+            r += 1;
+        }
+    }
+    rows
+}
+
+/// Strictly less, in byte order.
+const fn precedes(left: &str, right: &str) -> bool {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    let mut at = 0;
+    while at < left.len() && at < right.len() {
+        if left[at] != right[at] {
+            return left[at] < right[at];
+        }
+        at += 1;
+    }
+    left.len() < right.len()
+}

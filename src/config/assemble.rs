@@ -1,0 +1,288 @@
+//! From the file and the environment to settings: every check that is not about a password or a URL.
+
+use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::time::Duration;
+
+use secrecy::ExposeSecret;
+use tracing_subscriber::EnvFilter;
+
+use super::credentials::Credentials;
+use super::duration;
+use super::endpoint;
+use super::environment::{Environment, REDOUBT_LISTEN};
+use super::error::{ConfigError, Problem, Site};
+use super::key::Key;
+use super::schema::{File, Given, Limits, Log, Policy, Texts};
+use super::settings::{
+    Endpoint, LimitSettings, LogFormat, LogSettings, PolicySettings, Settings, Sharing,
+    UpstreamSettings, Warning,
+};
+use super::source::Source;
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+/// The longest `TCP_KEEPIDLE` that Linux takes, in seconds.
+const MAX_KEEPALIVE: u64 = 32_767;
+/// The levels that `log.level` may name.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+impl Settings {
+    /// Reads the file at `path`, if there is one, and lets `environment` win over it.
+    ///
+    /// # Errors
+    /// The first thing that is missing, unknown, contradictory or out of bounds.
+    pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+        let source = match path {
+            Some(path) => Source::read(path)?,
+            None => Source::new(Path::new("configuration"), ""),
+        };
+        assemble(&source, environment)
+    }
+
+    /// As [`Settings::load`], from the `text` of a file that errors call `path`.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn parse(path: &Path, text: &str, environment: &Environment) -> Result<Self, ConfigError> {
+        assemble(&Source::new(path, text), environment)
+    }
+}
+
+fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, ConfigError> {
+    let file = source.file()?;
+    let File { listen, workers, shutdown_timeout, allow_weak_passwords, .. } = file;
+    let allow_weak_passwords = allow_weak_passwords.is_some_and(|allow| allow.into_inner());
+    let listen = listen_on(source, listen, environment)?;
+    let workers = source.number("workers", workers, 1, 1..=256)?;
+    let shutdown_timeout = source
+        .duration("shutdown_timeout", shutdown_timeout, Duration::ZERO)?
+        .unwrap_or(Duration::from_secs(10));
+    let connect_timeout = source
+        .duration("upstream.connect_timeout", file.upstream.connect_timeout.clone(), MILLISECOND)?
+        .unwrap_or(Duration::from_secs(2));
+    let tcp_keepalive = source.keepalive(
+        "upstream.tcp_keepalive",
+        file.upstream.tcp_keepalive.clone(),
+        Duration::from_secs(60),
+    )?;
+    let sharing = source.one_of(
+        "upstream.sharing",
+        file.upstream.sharing.clone(),
+        &[("off", Sharing::Off)],
+    )?;
+    let policy = policy(source, file.policy)?;
+    let limits = limits(source, file.limits)?;
+    let log = log(source, file.log)?;
+    let Credentials { client, upstream, mut warnings } =
+        Credentials::find(source, environment, file.client, file.upstream, allow_weak_passwords)?;
+    if policy.blocked.is_empty() {
+        warnings.push(Warning::NothingBlocked);
+    }
+    Ok(Settings {
+        listen,
+        workers: NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN),
+        shutdown_timeout,
+        allow_weak_passwords,
+        client,
+        upstream: UpstreamSettings {
+            host: upstream.url.host,
+            port: upstream.url.port,
+            user: upstream.url.user,
+            password: upstream.url.password,
+            password_origin: upstream.origin,
+            connect_timeout,
+            tcp_keepalive,
+            sharing: sharing.unwrap_or_default(),
+        },
+        policy,
+        limits,
+        log,
+        warnings,
+    })
+}
+
+fn listen_on(
+    source: &Source<'_>,
+    listen: Given<Texts>,
+    environment: &Environment,
+) -> Result<Vec<Endpoint>, ConfigError> {
+    let key = "listen";
+    let (site, texts) = match (environment.value(REDOUBT_LISTEN)?, listen) {
+        (Some(value), _) => {
+            let texts = value.expose_secret().split(',').map(|text| text.trim().to_owned());
+            (Site::Variable(REDOUBT_LISTEN), texts.collect())
+        }
+        (None, Some(listen)) => (source.site(key, listen.span()), listen.into_inner().0),
+        (None, None) => (Site::Whole, vec!["127.0.0.1:6380".to_owned()]),
+    };
+    let endpoints: Option<Vec<_>> = texts.iter().map(|text| endpoint::parse(text)).collect();
+    endpoints.filter(|endpoints| !endpoints.is_empty()).ok_or_else(|| expected(&site, key))
+}
+
+fn policy(source: &Source<'_>, policy: Policy) -> Result<PolicySettings, ConfigError> {
+    let Some(blocked) = policy.blocked else { return Ok(PolicySettings::default()) };
+    let blocked = blocked.into_inner().into_iter().map(|rule| {
+        if is_rule(rule.get_ref()) {
+            Ok(rule.into_inner())
+        } else {
+            let key = "policy.blocked";
+            Err(expected(&source.site(key, rule.span()), key))
+        }
+    });
+    Ok(PolicySettings { blocked: blocked.collect::<Result<_, _>>()? })
+}
+
+/// Whether `rule` has the form `COMMAND` or `COMMAND|SUBCOMMAND`.
+fn is_rule(rule: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'|')
+    };
+    let (command, subcommand) = rule.split_once('|').unwrap_or((rule, rule));
+    is_word(command) && is_word(subcommand)
+}
+
+fn limits(source: &Source<'_>, limits: Limits) -> Result<LimitSettings, ConfigError> {
+    let default = LimitSettings::default();
+    let idle = source.duration("limits.idle_timeout", limits.idle_timeout, Duration::ZERO)?;
+    Ok(LimitSettings {
+        max_sessions: source.number(
+            "limits.max_sessions",
+            limits.max_sessions,
+            default.max_sessions,
+            1..=1_000_000,
+        )?,
+        auth_timeout: source
+            .duration("limits.auth_timeout", limits.auth_timeout, MILLISECOND)?
+            .unwrap_or(default.auth_timeout),
+        auth_attempts: source.number(
+            "limits.auth_attempts",
+            limits.auth_attempts,
+            default.auth_attempts,
+            1..=1_000_000,
+        )?,
+        idle_timeout: idle.map_or(default.idle_timeout, |idle| Some(idle).filter(|i| !i.is_zero())),
+        tcp_keepalive: source.keepalive(
+            "limits.tcp_keepalive",
+            limits.tcp_keepalive,
+            default.tcp_keepalive.unwrap_or_default(),
+        )?,
+    })
+}
+
+fn log(source: &Source<'_>, log: Log) -> Result<LogSettings, ConfigError> {
+    let formats = [LogFormat::Text, LogFormat::Json].map(|format| (format.as_str(), format));
+    let format = source.one_of("log.format", log.format, &formats)?.unwrap_or_default();
+    let level = match log.level {
+        None => LogSettings::default().level,
+        Some(level) if is_filter(level.get_ref()) => level.into_inner(),
+        Some(level) => {
+            let key = "log.level";
+            return Err(expected(&source.site(key, level.span()), key));
+        }
+    };
+    Ok(LogSettings { format, level })
+}
+
+/// Whether `level` is a level or filter directives.
+///
+/// The filter itself would take a misspelt level for the name of a module.
+fn is_filter(level: &str) -> bool {
+    level.split(',').all(|directive| {
+        let directive = directive.trim();
+        LEVELS.contains(&directive) || directive.contains('=')
+    }) && EnvFilter::builder().parse(level).is_ok()
+}
+
+/// The error for a value at `site` that `key` does not take.
+fn expected(site: &Site, key: &'static str) -> ConfigError {
+    match Key::find(key) {
+        Some(key) => site.expected(key),
+        None => site.error(Problem::UnknownKey(None)),
+    }
+}
+
+impl Source<'_> {
+    fn number<N: TryFrom<i64>>(
+        &self,
+        key: &'static str,
+        given: Given<i64>,
+        default: N,
+        bounds: RangeInclusive<i64>,
+    ) -> Result<N, ConfigError> {
+        let Some(given) = given else { return Ok(default) };
+        let number = Some(*given.get_ref()).filter(|number| bounds.contains(number));
+        number
+            .and_then(|number| N::try_from(number).ok())
+            .ok_or_else(|| expected(&self.site(key, given.span()), key))
+    }
+
+    fn duration(
+        &self,
+        key: &'static str,
+        given: Given<String>,
+        least: Duration,
+    ) -> Result<Option<Duration>, ConfigError> {
+        let Some(given) = given else { return Ok(None) };
+        match duration::parse(given.get_ref()).filter(|duration| *duration >= least) {
+            Some(duration) => Ok(Some(duration)),
+            None => Err(expected(&self.site(key, given.span()), key)),
+        }
+    }
+
+    /// A duration in the kernel's own grain, or none at all.
+    fn keepalive(
+        &self,
+        key: &'static str,
+        given: Given<String>,
+        default: Duration,
+    ) -> Result<Option<Duration>, ConfigError> {
+        let site = given.as_ref().map(|given| self.site(key, given.span()));
+        let every = self.duration(key, given, Duration::ZERO)?.unwrap_or(default);
+        match site {
+            Some(site) if every.subsec_nanos() != 0 || every.as_secs() > MAX_KEEPALIVE => {
+                Err(expected(&site, key))
+            }
+            _ => Ok(Some(every).filter(|every| !every.is_zero())),
+        }
+    }
+
+    fn one_of<T: Copy>(
+        &self,
+        key: &'static str,
+        given: Given<String>,
+        choices: &[(&str, T)],
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(given) = given else { return Ok(None) };
+        match choices.iter().find(|(name, _)| name == given.get_ref()) {
+            Some((_, choice)) => Ok(Some(*choice)),
+            None => Err(expected(&self.site(key, given.span()), key)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_are_one_or_two_words() {
+        for right in ["FLUSHALL", "config|set", "BF.ADD", "x"] {
+            assert!(is_rule(right), "{right}");
+        }
+        for wrong in ["", "|", "CONFIG|", "|SET", "CONFIG SET", "A|B|C", "FLUSH\tALL", "ÄÖ", " X"]
+        {
+            assert!(!is_rule(wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_level_is_no_filter() {
+        for right in ["info", "off", "info,redoubt::session=warn", "redoubt=debug, warn"] {
+            assert!(is_filter(right), "{right}");
+        }
+        for wrong in ["", "inof", "INFORMATION", "info,", "redoubt=loud", "info,debgu"] {
+            assert!(!is_filter(wrong), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `host:port` as clients and operators write it.
+
+use super::settings::Endpoint;
+use super::upstream_url::is_host_byte;
+
+/// Reads `host:port`, an IPv6 address in brackets.
+pub(super) fn parse(text: &str) -> Option<Endpoint> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = match host.strip_prefix('[') {
+        Some(address) => {
+            let address = address.strip_suffix(']')?;
+            address.parse::<std::net::Ipv6Addr>().ok()?;
+            address
+        }
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    if host.is_empty() || !host.bytes().all(is_host_byte) || !digits {
+        return None;
+    }
+    Some(Endpoint { host: host.to_owned(), port: port.parse().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_and_port_are_both_needed() {
+        for text in ["127.0.0.1:6380", "[::1]:6380", "redis:0", "a-b.c_d:65535"] {
+            assert_eq!(parse(text).map(|endpoint| endpoint.to_string()).as_deref(), Some(text));
+        }
+        for wrong in [
+            "",
+            "6380",
+            ":6380",
+            "host",
+            "host:",
+            "host:+1",
+            "host:65536",
+            "::1:6380",
+            "[::1]",
+            "[x]:1",
+            "a b:1",
+        ] {
+            assert_eq!(parse(wrong), None, "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! What is wrong with a configuration, where, and what to write instead.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+use super::key::Key;
+
+/// A configuration that cannot be used. Says where and what to write instead, never what was
+/// written: any value may hold a secret that was put in the wrong place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{site}: {problem}")]
+pub struct ConfigError {
+    pub(super) site: Site,
+    pub(super) problem: Problem,
+}
+
+impl ConfigError {
+    /// The line of the configuration file, counted from 1; `None` when no line is at fault.
+    pub fn line(&self) -> Option<usize> {
+        match &self.site {
+            Site::File { line, .. } => *line,
+            Site::Variable(_) | Site::Whole => None,
+        }
+    }
+
+    /// The key or environment variable at fault, if one can be named.
+    pub fn key(&self) -> Option<&str> {
+        match &self.site {
+            Site::File { key, .. } => key.as_deref(),
+            Site::Variable(name) => Some(name),
+            Site::Whole => None,
+        }
+    }
+}
+
+/// Where a value was given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Site {
+    /// In the file.
+    File { path: PathBuf, line: Option<usize>, key: Option<String> },
+    /// In this environment variable.
+    Variable(&'static str),
+    /// Nowhere.
+    Whole,
+}
+
+impl Site {
+    pub(super) fn error(&self, problem: impl Into<Problem>) -> ConfigError {
+        ConfigError { site: self.clone(), problem: problem.into() }
+    }
+
+    /// The value of this site is not what `key` takes.
+    pub(super) fn expected(&self, key: &'static Key) -> ConfigError {
+        let write = match self {
+            Self::Variable(name) => {
+                format!("{name}={}", key.example.trim_matches(['[', ']', '"']))
+            }
+            Self::File { .. } | Self::Whole => format!("{} = {}", key.name(), key.example),
+        };
+        self.error(Problem::Expected { expects: key.expects, write })
+    }
+
+    /// A short name for use inside another site's error.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::File { key: Some(key), .. } => key.clone(),
+            Self::File { .. } | Self::Whole => "the configuration".to_owned(),
+            Self::Variable(name) => (*name).to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Variable(name) => write!(f, "{name} in the environment"),
+            Self::Whole => f.write_str("configuration"),
+            Self::File { path, line, key } => {
+                write!(f, "{}", path.display())?;
+                if let Some(line) = line {
+                    write!(f, ":{line}")?;
+                }
+                match key {
+                    Some(key) => write!(f, ": {key}"),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// What is wrong there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Problem {
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
+    #[error("larger than {0} bytes, the most that is read")]
+    TooLarge(usize),
+    #[error("not UTF-8 text")]
+    NotUtf8,
+    #[error("not valid TOML: {0}")]
+    Syntax(String),
+    #[error("not valid TOML: {problem}; write {write}")]
+    SyntaxOfKey { problem: String, write: String },
+    #[error("unknown key; {}", suggestion(.0))]
+    UnknownKey(Option<&'static str>),
+    #[error("expected a table; write [{0}] on a line of its own and its keys below it")]
+    ExpectedTable(String),
+    #[error("expected {expects}; write {write}")]
+    Expected { expects: &'static str, write: String },
+    #[error("set but empty; give it a value or leave it out")]
+    Empty,
+    #[error("{0} says the same; keep one of the two")]
+    Twice(String),
+    #[error(
+        "a user needs a password; set REDIS_PASSWORD, upstream.password_file or upstream.password"
+    )]
+    UserWithoutPassword,
+    #[error(
+        "no upstream; set REDOUBT_UPSTREAM=redis://host:port in the environment, or url = \
+         \"redis://host:port\" under [upstream]"
+    )]
+    NoUpstream,
+    #[error(
+        "no password for clients; make one with `openssl rand -hex 32` and set it as \
+         REDOUBT_PASSWORD in the environment, or name its file with password_file under [client]"
+    )]
+    NoPassword,
+    #[error(transparent)]
+    Password(#[from] PasswordProblem),
+    #[error(transparent)]
+    Url(#[from] UrlProblem),
+}
+
+fn suggestion(meant: &Option<&'static str>) -> String {
+    match meant {
+        Some(meant) => match Key::find(meant) {
+            Some(key) => match meant.split_once('.') {
+                Some((table, _)) => {
+                    format!("did you mean {} = {} under [{table}]?", key.name(), key.example)
+                }
+                None => format!(
+                    "did you mean {} = {} at the top, above the first [table]?",
+                    key.name(),
+                    key.example
+                ),
+            },
+            None => format!("did you mean [{meant}]?"),
+        },
+        None => "config/redoubt.toml documents all there are".to_owned(),
+    }
+}
+
+/// What is wrong with a password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PasswordProblem {
+    #[error(
+        "shorter than 32 characters; make a password with `openssl rand -hex 32`, or set \
+         allow_weak_passwords = true to accept this one"
+    )]
+    Weak,
+    #[error("longer than 4096 bytes; make a password with `openssl rand -hex 32`")]
+    TooLong,
+    #[error("the password file is empty; fill it with `openssl rand -hex 32`")]
+    EmptyFile,
+    #[error("the password holds a line break or control character; write it on one line, alone")]
+    Control,
+    #[error("the password is not UTF-8 text; make one with `openssl rand -hex 32`")]
+    NotUtf8,
+    #[error("the password file cannot be read: {0}")]
+    Unreadable(io::ErrorKind),
+}
+
+/// What is wrong with the upstream's URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum UrlProblem {
+    #[error(
+        "not a URL of the form redis://host:port; in a user or password, write @ : / ? # % as \
+         %40 %3A %2F %3F %23 %25, or keep the password in REDIS_PASSWORD or password_file"
+    )]
+    Form,
+    #[error("rediss:// is TLS, which Redoubt does not speak yet; write redis://host:port")]
+    Tls,
+    #[error("expected a redis:// URL; write redis://host:port")]
+    Scheme,
+    #[error(
+        "a path would choose a database, but each session chooses its own with SELECT; write \
+         redis://host:port without it (a / in a password is %2F)"
+    )]
+    Path,
+    #[error("options after ? or # are not understood; write redis://host:port without them")]
+    Options,
+    #[error("port 0 cannot be connected to; write redis://host:6379")]
+    PortZero,
+    #[error("the user or password is not UTF-8 text once %-sequences are decoded")]
+    NotUtf8,
+}

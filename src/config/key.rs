@@ -1,0 +1,163 @@
+//! Every key of the file, with what its value must be and an example to copy.
+
+/// A key of the configuration file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    /// Its full name, `limits.auth_timeout`.
+    pub(super) path: &'static str,
+    /// What the value must be, as it follows "expected".
+    pub(super) expects: &'static str,
+    /// A right value, as written in TOML.
+    pub(super) example: &'static str,
+}
+
+const fn key(path: &'static str, expects: &'static str, example: &'static str) -> Key {
+    Key { path, expects, example }
+}
+
+const DURATION: &str = "a duration as a whole number and ms, s, m, h or d, at most 365d";
+const SOME_TIME: &str = "a duration above zero as a whole number and ms, s, m, h or d";
+const KEEPALIVE: &str = "whole seconds from \"1s\" to \"32767s\", or \"0s\" for none";
+
+/// All keys, in the order in which the file documents them.
+pub(super) const KEYS: [Key; 22] = [
+    key("listen", "host:port, or a list of such", "[\"127.0.0.1:6380\"]"),
+    key("workers", "a whole number from 1 to 256", "1"),
+    key("shutdown_timeout", DURATION, "\"10s\""),
+    key("allow_weak_passwords", "true or false, without quotes", "false"),
+    key("client.user", "a name of 1 to 256 characters without spaces", "\"app\""),
+    key("client.password", "the password in quotes", "\"…\""),
+    key(
+        "client.password_file",
+        "the path of a file in quotes",
+        "\"/run/secrets/redoubt_password\"",
+    ),
+    key("upstream.url", "a URL such as redis://host:port", "\"redis://127.0.0.1:6379\""),
+    key("upstream.user", "a name of 1 to 256 characters without spaces", "\"redoubt\""),
+    key("upstream.password", "the password in quotes", "\"…\""),
+    key(
+        "upstream.password_file",
+        "the path of a file in quotes",
+        "\"/run/secrets/redis_password\"",
+    ),
+    key("upstream.connect_timeout", SOME_TIME, "\"2s\""),
+    key("upstream.tcp_keepalive", KEEPALIVE, "\"60s\""),
+    key("upstream.sharing", "\"off\", the only way so far", "\"off\""),
+    key(
+        "policy.blocked",
+        "a list of COMMAND or COMMAND|SUBCOMMAND, each in quotes",
+        "[\"FLUSHALL\", \"CONFIG|SET\"]",
+    ),
+    key("limits.max_sessions", "a whole number from 1 to 1000000", "10000"),
+    key("limits.auth_timeout", SOME_TIME, "\"10s\""),
+    key("limits.auth_attempts", "a whole number from 1 to 1000000", "10"),
+    key("limits.idle_timeout", DURATION, "\"0s\""),
+    key("limits.tcp_keepalive", KEEPALIVE, "\"300s\""),
+    key("log.format", "\"text\" or \"json\"", "\"text\""),
+    key(
+        "log.level",
+        "a level (error, warn, info, debug, trace, off) or filter directives",
+        "\"info\"",
+    ),
+];
+
+impl Key {
+    /// The key named `path`.
+    pub(super) fn find(path: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.path == path)
+    }
+
+    /// The name within its table.
+    pub(super) fn name(&self) -> &'static str {
+        self.path.rsplit('.').next().unwrap_or(self.path)
+    }
+}
+
+/// The tables of the file.
+pub(super) fn tables() -> impl Iterator<Item = &'static str> {
+    let mut last = "";
+    KEYS.iter().filter_map(|key| key.path.split_once('.')).filter_map(move |(table, _)| {
+        let new = table != last;
+        last = table;
+        new.then_some(table)
+    })
+}
+
+/// Whether `path` is a table of the file.
+pub(super) fn is_table(path: &str) -> bool {
+    tables().any(|table| table == path)
+}
+
+/// The key or table that was probably meant by `path`, which is neither.
+///
+/// A name that stands in another table comes first, as a forgotten `[table]` line is the likeliest
+/// mistake; then the name with the fewest letters changed, up to a third of it.
+pub(super) fn suggest(path: &str) -> Option<&'static str> {
+    let name = path.rsplit('.').next().unwrap_or(path);
+    let moved = KEYS.iter().find(|key| key.name() == name);
+    if let Some(key) = moved {
+        return Some(key.path);
+    }
+    KEYS.iter()
+        .map(|key| (key.path, key.name()))
+        .chain(tables().map(|table| (table, table)))
+        .flat_map(|(path, name)| [(path, path), (path, name)])
+        .map(|(meant, spelling)| {
+            let given = if spelling.contains('.') { path } else { name };
+            (meant, distance(given, spelling), spelling.len() / 3)
+        })
+        .filter(|(_, changes, most)| changes <= most)
+        .min_by_key(|(_, changes, _)| *changes)
+        .map(|(meant, _, _)| meant)
+}
+
+/// How many letters must be added, dropped or changed to make `b` of `a`.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, to) in row.iter_mut().skip(1).zip(&b) {
+            let here = (diagonal + usize::from(from != *to)).min(left + 1).min(*cell + 1);
+            diagonal = *cell;
+            *cell = here;
+            left = here;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_or_misplaced_name_finds_the_right_one() {
+        assert_eq!(suggest("limit"), Some("limits"));
+        assert_eq!(suggest("limits.auth_timout"), Some("limits.auth_timeout"));
+        assert_eq!(suggest("upstream.conect_timeout"), Some("upstream.connect_timeout"));
+        assert_eq!(suggest("auth_timeout"), Some("limits.auth_timeout"));
+        assert_eq!(suggest("client.listen"), Some("listen"));
+        assert_eq!(suggest("logs"), Some("log"));
+        assert_eq!(suggest("zzz"), None);
+        assert_eq!(suggest("wholly.different"), None);
+    }
+
+    #[test]
+    fn distances_are_edits() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("abc", ""), 3);
+        assert_eq!(distance("same", "same"), 0);
+    }
+
+    #[test]
+    fn tables_are_named_once() {
+        let names: Vec<_> = tables().collect();
+        assert_eq!(names, ["client", "upstream", "policy", "limits", "log"]);
+    }
+}

@@ -1,0 +1,139 @@
+//! Where a password comes from, and whether it may be used.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use super::error::{ConfigError, PasswordProblem, Problem, Site};
+use super::settings::{Origin, Settings};
+
+/// A password that was given, not yet read or checked.
+pub(super) struct Candidate {
+    pub(super) site: Site,
+    pub(super) origin: Origin,
+    pub(super) value: Value,
+}
+
+/// Itself, or the file it is in.
+pub(super) enum Value {
+    Text(SecretString),
+    File(PathBuf),
+}
+
+/// A password that may be used.
+pub(super) struct Password {
+    pub(super) secret: SecretString,
+    pub(super) origin: Origin,
+    /// Shorter than [`Settings::STRONG_PASSWORD`].
+    pub(super) weak: bool,
+}
+
+impl Candidate {
+    pub(super) fn text(site: Site, origin: Origin, text: SecretString) -> Self {
+        Self { site, origin, value: Value::Text(text) }
+    }
+
+    pub(super) fn file(site: Site, origin: Origin, path: PathBuf) -> Self {
+        Self { site, origin, value: Value::File(path) }
+    }
+
+    /// The one password among `candidates`, which contradict each other if they are several.
+    pub(super) fn only(candidates: Vec<Self>) -> Result<Option<Self>, ConfigError> {
+        let mut candidates = candidates.into_iter();
+        let only = candidates.next();
+        match (&only, candidates.next()) {
+            (Some(first), Some(second)) => {
+                Err(second.site.error(Problem::Twice(first.site.name())))
+            }
+            _ => Ok(only),
+        }
+    }
+
+    /// Reads it and checks that it may be used.
+    pub(super) fn resolve(self, allow_weak: bool) -> Result<Password, ConfigError> {
+        let Self { site, origin, value } = self;
+        let secret = match value {
+            Value::Text(secret) if secret.expose_secret().is_empty() => {
+                return Err(site.error(Problem::Empty));
+            }
+            Value::Text(secret) => secret,
+            Value::File(path) => read(&path).map_err(|problem| site.error(problem))?,
+        };
+        let weak = check(secret.expose_secret()).map_err(|problem| site.error(problem))?;
+        if weak && !allow_weak {
+            return Err(site.error(PasswordProblem::Weak));
+        }
+        Ok(Password { secret, origin, weak })
+    }
+}
+
+/// Whether `password` is weak, if it can be used at all.
+fn check(password: &str) -> Result<bool, PasswordProblem> {
+    if password.len() > Settings::MAX_PASSWORD {
+        return Err(PasswordProblem::TooLong);
+    }
+    if password.chars().any(char::is_control) {
+        return Err(PasswordProblem::Control);
+    }
+    Ok(password.chars().count() < Settings::STRONG_PASSWORD)
+}
+
+/// The password that `path` holds, without the one line break that most tools end a file with.
+fn read(path: &Path) -> Result<SecretString, PasswordProblem> {
+    let most = Settings::MAX_PASSWORD + "\r\n".len();
+    let mut bytes = Zeroizing::new(Vec::with_capacity(most + 1));
+    let unreadable = |error: io::Error| PasswordProblem::Unreadable(error.kind());
+    let file = fs::File::open(path).map_err(unreadable)?;
+    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > most {
+        return Err(PasswordProblem::TooLong);
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| PasswordProblem::NotUtf8)?;
+    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    if text.is_empty() {
+        return Err(PasswordProblem::EmptyFile);
+    }
+    Ok(SecretString::from(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_back(content: &[u8]) -> Result<String, PasswordProblem> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        fs::write(&path, content).unwrap();
+        read(&path).map(|secret| secret.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn a_file_loses_one_line_break_and_no_more() {
+        assert_eq!(read_back(b"secret").as_deref(), Ok("secret"));
+        assert_eq!(read_back(b"secret\n").as_deref(), Ok("secret"));
+        assert_eq!(read_back(b"secret\r\n").as_deref(), Ok("secret"));
+        assert_eq!(read_back(b" secret \n\n").as_deref(), Ok(" secret \n"));
+        assert_eq!(read_back(b"\n"), Err(PasswordProblem::EmptyFile));
+        assert_eq!(read_back(b"\xff\n"), Err(PasswordProblem::NotUtf8));
+        let mut longest = vec![b'a'; Settings::MAX_PASSWORD];
+        longest.extend_from_slice(b"\r\n");
+        assert_eq!(read_back(&longest).map(|text| text.len()), Ok(Settings::MAX_PASSWORD));
+        longest.push(b'a');
+        assert_eq!(read_back(&longest), Err(PasswordProblem::TooLong));
+        let missing = read(Path::new("/nonexistent/password")).map(drop);
+        assert_eq!(missing, Err(PasswordProblem::Unreadable(io::ErrorKind::NotFound)));
+    }
+
+    #[test]
+    fn strength_is_counted_in_characters_and_length_in_bytes() {
+        assert_eq!(check(&"é".repeat(32)), Ok(false));
+        assert_eq!(check(&"é".repeat(31)), Ok(true));
+        assert_eq!(check(&"a".repeat(4096)), Ok(false));
+        assert_eq!(check(&"a".repeat(4097)), Err(PasswordProblem::TooLong));
+        assert_eq!(check(&"é".repeat(2049)), Err(PasswordProblem::TooLong));
+        assert_eq!(check("two\nlines"), Err(PasswordProblem::Control));
+    }
+}

@@ -1,0 +1,79 @@
+//! The settings in effect, written as a configuration file with its secrets masked.
+
+use std::fmt::{self, Write};
+
+use super::duration;
+use super::settings::{Endpoint, Settings};
+
+/// What stands for a secret; too short to be taken for one if it is read back.
+const MASK: &str = "********";
+
+impl Settings {
+    /// A configuration file that says what these settings say. No secret is in it: passwords are
+    /// masked, with a note of where they come from.
+    pub fn to_toml(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut String) -> fmt::Result {
+        let listen: Vec<_> = self.listen.iter().map(Endpoint::to_string).collect();
+        writeln!(out, "listen = {}", list(&listen))?;
+        writeln!(out, "workers = {}", self.workers)?;
+        writeln!(out, "shutdown_timeout = {}", quoted(&duration::format(self.shutdown_timeout)))?;
+        writeln!(out, "allow_weak_passwords = {}", self.allow_weak_passwords)?;
+
+        writeln!(out, "\n[client]")?;
+        user(out, self.client.user.as_deref())?;
+        writeln!(out, "password = {} # {}", quoted(MASK), self.client.password_origin)?;
+
+        let upstream = &self.upstream;
+        let address = Endpoint { host: upstream.host.clone(), port: upstream.port };
+        writeln!(out, "\n[upstream]")?;
+        writeln!(out, "url = {}", quoted(&format!("redis://{address}")))?;
+        user(out, upstream.user.as_deref())?;
+        match &upstream.password_origin {
+            Some(origin) => writeln!(out, "password = {} # {origin}", quoted(MASK))?,
+            None => writeln!(out, "# no password")?,
+        }
+        let connect_timeout = duration::format(upstream.connect_timeout);
+        writeln!(out, "connect_timeout = {}", quoted(&connect_timeout))?;
+        let tcp_keepalive = duration::format(upstream.tcp_keepalive.unwrap_or_default());
+        writeln!(out, "tcp_keepalive = {}", quoted(&tcp_keepalive))?;
+        writeln!(out, "sharing = {}", quoted(upstream.sharing.as_str()))?;
+
+        writeln!(out, "\n[policy]")?;
+        writeln!(out, "blocked = {}", list(&self.policy.blocked))?;
+
+        let limits = &self.limits;
+        writeln!(out, "\n[limits]")?;
+        writeln!(out, "max_sessions = {}", limits.max_sessions)?;
+        writeln!(out, "auth_timeout = {}", quoted(&duration::format(limits.auth_timeout)))?;
+        writeln!(out, "auth_attempts = {}", limits.auth_attempts)?;
+        let idle_timeout = duration::format(limits.idle_timeout.unwrap_or_default());
+        writeln!(out, "idle_timeout = {}", quoted(&idle_timeout))?;
+        let tcp_keepalive = duration::format(limits.tcp_keepalive.unwrap_or_default());
+        writeln!(out, "tcp_keepalive = {}", quoted(&tcp_keepalive))?;
+
+        writeln!(out, "\n[log]")?;
+        writeln!(out, "format = {}", quoted(self.log.format.as_str()))?;
+        writeln!(out, "level = {}", quoted(&self.log.level))
+    }
+}
+
+fn user(out: &mut String, user: Option<&str>) -> fmt::Result {
+    match user {
+        Some(user) => writeln!(out, "user = {}", quoted(user)),
+        None => writeln!(out, "# no user name"),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn list(texts: &[String]) -> String {
+    toml::Value::from(texts.to_vec()).to_string()
+}

@@ -1,0 +1,102 @@
+//! The shape of the file. Every value is optional here and keeps its place in the text; what it
+//! must be is checked when the settings are assembled.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use toml::Spanned;
+
+/// A value and its place in the text, if it was given.
+pub(super) type Given<T> = Option<Spanned<T>>;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct File {
+    pub(super) listen: Given<Texts>,
+    pub(super) workers: Given<i64>,
+    pub(super) shutdown_timeout: Given<String>,
+    pub(super) allow_weak_passwords: Given<bool>,
+    pub(super) client: Client,
+    pub(super) upstream: Upstream,
+    pub(super) policy: Policy,
+    pub(super) limits: Limits,
+    pub(super) log: Log,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Client {
+    pub(super) user: Given<String>,
+    pub(super) password: Given<SecretString>,
+    pub(super) password_file: Given<PathBuf>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Upstream {
+    /// Secret, as it may hold a password.
+    pub(super) url: Given<SecretString>,
+    pub(super) user: Given<String>,
+    pub(super) password: Given<SecretString>,
+    pub(super) password_file: Given<PathBuf>,
+    pub(super) connect_timeout: Given<String>,
+    pub(super) tcp_keepalive: Given<String>,
+    pub(super) sharing: Given<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Policy {
+    pub(super) blocked: Given<Vec<Spanned<String>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Limits {
+    pub(super) max_sessions: Given<i64>,
+    pub(super) auth_timeout: Given<String>,
+    pub(super) auth_attempts: Given<i64>,
+    pub(super) idle_timeout: Given<String>,
+    pub(super) tcp_keepalive: Given<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Log {
+    pub(super) format: Given<String>,
+    pub(super) level: Given<String>,
+}
+
+/// One string or a list of them.
+pub(super) struct Texts(pub(super) Vec<String>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextsVisitor;
+
+        impl<'de> Visitor<'de> for TextsVisitor {
+            type Value = Texts;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of strings")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Texts, E> {
+                Ok(Texts(vec![text.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Texts, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = list.next_element()? {
+                    texts.push(text);
+                }
+                Ok(Texts(texts))
+            }
+        }
+
+        deserializer.deserialize_any(TextsVisitor)
+    }
+}

@@ -1,0 +1,239 @@
+//! What the rest of the program is given: plain values that have been checked.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// A complete and valid configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where clients connect; never empty. Port 0 lets the system choose one.
+    pub listen: Vec<Endpoint>,
+    /// Worker threads, each with its own sessions and links.
+    pub workers: NonZeroUsize,
+    /// How long a stop waits for replies that are due; zero waits for none.
+    pub shutdown_timeout: Duration,
+    /// Whether passwords under [`Settings::STRONG_PASSWORD`] characters were let pass.
+    pub allow_weak_passwords: bool,
+    /// Who may connect.
+    pub client: ClientSettings,
+    /// The Redis behind.
+    pub upstream: UpstreamSettings,
+    /// What nobody may run.
+    pub policy: PolicySettings,
+    /// Bounds on sessions.
+    pub limits: LimitSettings,
+    /// What is logged, and how.
+    pub log: LogSettings,
+    /// What is allowed but unwise; to be logged once at start.
+    pub warnings: Vec<Warning>,
+}
+
+impl Settings {
+    /// Fewest characters of a password that passes without `allow_weak_passwords`.
+    pub const STRONG_PASSWORD: usize = 32;
+    /// Most bytes of a password.
+    pub const MAX_PASSWORD: usize = 4096;
+}
+
+/// A host and a port: `127.0.0.1:6380`, `[::1]:6380`, `redis:6379`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// A host name or an address, IPv6 without brackets.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// The one identity that clients log in as.
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    /// The user name; `None` is Redis's `default`, for whom `AUTH password` is enough.
+    pub user: Option<String>,
+    /// The password clients must give; the upstream's when none was configured for clients.
+    pub password: SecretString,
+    /// Where the password was found.
+    pub password_origin: Origin,
+}
+
+/// The Redis that Redoubt stands before, and how its links log in.
+#[derive(Debug, Clone)]
+pub struct UpstreamSettings {
+    /// A host name or an address, IPv6 without brackets.
+    pub host: String,
+    /// The TCP port, never 0.
+    pub port: u16,
+    /// The ACL user; `None` logs in with the password alone, which Redis 5 understands too.
+    pub user: Option<String>,
+    /// `None`: Redis asks for no password.
+    pub password: Option<SecretString>,
+    /// Where the password was found; `None` when there is none.
+    pub password_origin: Option<Origin>,
+    /// How long resolving, connecting and logging in may take together; above zero.
+    pub connect_timeout: Duration,
+    /// Silence after which the kernel probes a link, in whole seconds; `None` never does.
+    pub tcp_keepalive: Option<Duration>,
+    /// Whether sessions share links.
+    pub sharing: Sharing,
+}
+
+/// How sessions are spread over links.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Sharing {
+    /// Every session has a link of its own for its whole life.
+    #[default]
+    Off,
+}
+
+impl Sharing {
+    /// As written in the configuration file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+        }
+    }
+}
+
+/// What nobody may run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicySettings {
+    /// Rules as `COMMAND` or `COMMAND|SUBCOMMAND`, checked for form only.
+    pub blocked: Vec<String>,
+}
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        let blocked = ["FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG"].map(str::to_owned).to_vec();
+        Self { blocked }
+    }
+}
+
+/// Bounds on sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// Most sessions at one time, over all workers; above zero.
+    pub max_sessions: usize,
+    /// How long a session may take to authenticate; above zero.
+    pub auth_timeout: Duration,
+    /// Refused commands after which a session that has not authenticated is closed; above zero.
+    pub auth_attempts: u32,
+    /// Silence after which a session is closed; `None` never closes one for it.
+    pub idle_timeout: Option<Duration>,
+    /// Silence after which the kernel probes a client, in whole seconds; `None` never does.
+    pub tcp_keepalive: Option<Duration>,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            max_sessions: 10_000,
+            auth_timeout: Duration::from_secs(10),
+            auth_attempts: 10,
+            idle_timeout: None,
+            tcp_keepalive: Some(Duration::from_secs(300)),
+        }
+    }
+}
+
+/// What is logged, and how. Logs go to standard error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The form of a line.
+    pub format: LogFormat,
+    /// A level, or tracing's filter directives such as `info,redoubt::session=warn`.
+    pub level: String,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned() }
+    }
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl LogFormat {
+    /// As written in the configuration file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+}
+
+/// Where a password was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Under this key of the configuration file.
+    Key(&'static str),
+    /// In a file that this key names.
+    KeyFile(&'static str, PathBuf),
+    /// In this environment variable.
+    Variable(&'static str),
+    /// In a file that this environment variable names.
+    VariableFile(&'static str, PathBuf),
+    /// Clients were given none of their own, so they use the upstream's.
+    Upstream,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => write!(f, "from {key}"),
+            Self::Variable(name) => write!(f, "from {name} in the environment"),
+            Self::KeyFile(key, path) => write!(f, "from {key} ({path:?})"),
+            Self::VariableFile(name, path) => {
+                write!(f, "from {name} in the environment ({path:?})")
+            }
+            Self::Upstream => f.write_str("the upstream's, as clients have none of their own"),
+        }
+    }
+}
+
+/// Something that is allowed but unwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// Clients use the password that Redis itself takes.
+    #[error(
+        "clients use the upstream's password, so whoever reaches Redis can go round Redoubt; \
+         set REDOUBT_PASSWORD or client.password_file to another (openssl rand -hex 32)"
+    )]
+    OnePassword,
+    /// `allow_weak_passwords` let a short client password pass.
+    #[error("the client password is under 32 characters and allow_weak_passwords lets it pass")]
+    WeakClientPassword,
+    /// `allow_weak_passwords` let a short upstream password pass.
+    #[error("the upstream password is under 32 characters and allow_weak_passwords lets it pass")]
+    WeakUpstreamPassword,
+    /// Redis takes commands from anyone who reaches it.
+    #[error(
+        "no upstream password is set, so whoever reaches Redis can go round Redoubt; \
+         set requirepass in Redis and REDIS_PASSWORD here"
+    )]
+    NoUpstreamPassword,
+    /// `policy.blocked` is an empty list.
+    #[error("policy.blocked is empty, so every command is allowed")]
+    NothingBlocked,
+}

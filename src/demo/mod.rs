@@ -1,0 +1,149 @@
+//! `redoubt demo`: a real Redis, Redoubt before it, and the checks that decide whether that is secure.
+//!
+//! Two random passwords are made for it; Redis's own is known to this process only.
+
+mod checks;
+mod paint;
+mod redis;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::thread;
+
+use redoubt::config::{ConfigError, Environment, LogSettings, Settings};
+use redoubt::telemetry::{self, LogError};
+use secrecy::{ExposeSecret, SecretString};
+use tokio_util::sync::CancellationToken;
+
+use self::paint::Paint;
+use self::redis::{Redis, RedisError};
+use crate::signals;
+use redoubt::net::{BindError, ServeError, Server};
+
+/// Where Redoubt listens if the port is free.
+const LISTEN: &str = "127.0.0.1:6380";
+/// Where it listens otherwise: a port of the system's choice.
+const LISTEN_ELSEWHERE: &str = "127.0.0.1:0";
+
+/// Why the demo could not be shown.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DemoError {
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    #[error("no random bytes for a password")]
+    Random(#[source] io::Error),
+    #[error("signals cannot be handled")]
+    Signals(#[source] io::Error),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    #[error("the server has no address")]
+    NoAddress,
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error("the server's thread cannot be started")]
+    Thread(#[source] io::Error),
+    #[error("the server's thread panicked")]
+    Panicked,
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error("a check failed, so this would not be secure")]
+    Insecure,
+    #[error("standard output cannot be written to")]
+    Output(#[source] io::Error),
+}
+
+/// Shows the demo and serves until SIGINT or SIGTERM. Redis is gone when this returns.
+pub(crate) fn run() -> Result<(), DemoError> {
+    let stop = CancellationToken::new();
+    signals::cancel(&stop).map_err(DemoError::Signals)?;
+    let upstream = random_password().map_err(DemoError::Random)?;
+    let client = random_password().map_err(DemoError::Random)?;
+    let redis = Redis::start(&upstream)?;
+    let server = bind(&redis, &upstream, &client)?;
+    let address = *server.local_addrs().first().ok_or(DemoError::NoAddress)?;
+
+    let stopping = stop.clone();
+    let serving = thread::Builder::new()
+        .name("server".to_owned())
+        .spawn(move || server.run(stopping))
+        .map_err(DemoError::Thread)?;
+    let shown = show(&redis, address, &client);
+    if shown.is_err() {
+        stop.cancel();
+    }
+    let served = serving.join().map_err(|_| DemoError::Panicked)?;
+    shown?;
+    Ok(served?)
+}
+
+/// Binds the server before `redis`, configured as a container would be: by the environment.
+fn bind(
+    redis: &Redis,
+    upstream: &SecretString,
+    client: &SecretString,
+) -> Result<Server, DemoError> {
+    let settings = |listen: &str| {
+        let environment = Environment::from_lookup(|name| match name {
+            "REDIS_PASSWORD" => Some(OsString::from(upstream.expose_secret())),
+            "REDOUBT_PASSWORD" => Some(OsString::from(client.expose_secret())),
+            "REDOUBT_LISTEN" => Some(OsString::from(listen)),
+            "REDOUBT_UPSTREAM" => Some(OsString::from(format!("redis://{}", redis.address()))),
+            _ => None,
+        });
+        Settings::load(None, &environment)
+    };
+    match Server::bind(&settings(LISTEN)?) {
+        Ok(server) => Ok(server),
+        Err(_) => Ok(Server::bind(&settings(LISTEN_ELSEWHERE)?)?),
+    }
+}
+
+/// Runs the checks and prints how to connect.
+fn show(redis: &Redis, address: SocketAddr, client: &SecretString) -> Result<(), DemoError> {
+    let paint = Paint::of_stdout();
+    let out = &mut io::stdout().lock();
+    let heading = paint.bold(&format!("Redoubt {}", env!("CARGO_PKG_VERSION")));
+    print(
+        out,
+        &format!("{heading} on {address}, before {} on {}\n", redis.version(), redis.address()),
+    )?;
+
+    let mut secure = true;
+    for check in checks::run(address, client) {
+        let mark = if check.holds { paint.green("✓") } else { paint.red("✗") };
+        print(
+            out,
+            &format!("  {mark} {}. {:<28} {}", check.number, check.what, paint.dim(&check.reply)),
+        )?;
+        secure &= check.holds;
+    }
+    print(
+        out,
+        "    2. Redis from outside            your network must refuse it; here it listens on 127.0.0.1 only\n",
+    )?;
+    if !secure {
+        return Err(DemoError::Insecure);
+    }
+    let password = client.expose_secret();
+    let port = address.port();
+    print(out, &format!("  {}\n", paint.bold(&format!("redis://:{password}@127.0.0.1:{port}"))))?;
+    print(out, &format!("  REDISCLI_AUTH={password} redis-cli -p {port}\n"))?;
+    print(out, "Sessions are logged below. Ctrl-C stops Redoubt and Redis.\n")?;
+    // Not before, so that the lines above stand together.
+    Ok(telemetry::init(&LogSettings::default())?)
+}
+
+fn print(out: &mut impl Write, line: &str) -> Result<(), DemoError> {
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(DemoError::Output)
+}
+
+/// 256 random bits in hexadecimal.
+fn random_password() -> io::Result<SecretString> {
+    let mut bytes = [0; 32];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(SecretString::from(bytes.map(|byte| format!("{byte:02x}")).concat()))
+}

@@ -1,0 +1,150 @@
+//! A redis-server of the demo's own: on a free port of 127.0.0.1, with a password, without a disk.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// How often another port is tried when someone takes the free one first.
+const ATTEMPTS: u32 = 5;
+/// What Redis logs once it serves.
+const READY: &str = "Ready to accept connections";
+
+/// Why there is no Redis.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RedisError {
+    #[error(
+        "redis-server is not installed; install it with `apt-get install redis-server` (Debian, \
+         Ubuntu), `dnf install redis` (Fedora), `apk add redis` (Alpine) or `brew install redis` \
+         (macOS)"
+    )]
+    NotInstalled,
+    #[error("redis-server cannot be started")]
+    Start(#[source] io::Error),
+    #[error("redis-server stopped at once; its last words: {0}")]
+    Stopped(String),
+}
+
+/// A running redis-server; dropped, it is killed and its directory removed.
+#[derive(Debug)]
+pub(super) struct Redis {
+    child: Child,
+    address: SocketAddr,
+    version: String,
+    dir: PathBuf,
+}
+
+impl Redis {
+    /// Starts one that takes `password`, and waits until it serves.
+    pub(super) fn start(password: &SecretString) -> Result<Self, RedisError> {
+        let version = version()?;
+        let mut attempt = 1;
+        loop {
+            let redis = Self::spawn(&version, password).map_err(RedisError::Start)?;
+            match redis.wait_until_ready() {
+                Err(RedisError::Stopped(_)) if attempt < ATTEMPTS => attempt += 1,
+                result => return result,
+            }
+        }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its name and version, `Redis 7.0.15`.
+    pub(super) fn version(&self) -> &str {
+        &self.version
+    }
+
+    fn spawn(version: &str, password: &SecretString) -> io::Result<Self> {
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let dir = std::env::temp_dir().join(format!(
+            "redoubt-demo-{}-{}",
+            std::process::id(),
+            address.port()
+        ));
+        DirBuilder::new().mode(0o700).create(&dir)?;
+        let child = Command::new("redis-server")
+            .arg("-")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            // A Ctrl-C is for Redoubt, which ends its sessions before it ends Redis.
+            .process_group(0)
+            .spawn();
+        let child = match child {
+            Ok(child) => child,
+            Err(error) => {
+                let _ = fs::remove_dir(&dir);
+                return Err(error);
+            }
+        };
+        let mut redis = Self { child, address, version: version.to_owned(), dir };
+        if let Some(mut stdin) = redis.child.stdin.take() {
+            stdin.write_all(config(address.port(), &redis.dir, password).as_bytes())?;
+        }
+        Ok(redis)
+    }
+
+    /// Reads the log up to the line that says so; what follows is read and thrown away.
+    fn wait_until_ready(mut self) -> Result<Self, RedisError> {
+        let Some(log) = self.child.stdout.take() else { return Ok(self) };
+        let mut log = BufReader::new(log);
+        let mut last = String::new();
+        loop {
+            let mut line = String::new();
+            if log.read_line(&mut line).map_err(RedisError::Start)? == 0 {
+                return Err(RedisError::Stopped(last));
+            }
+            if line.contains(READY) {
+                break;
+            }
+            if !line.trim().is_empty() {
+                line.trim().clone_into(&mut last);
+            }
+        }
+        thread::Builder::new()
+            .name("redis-log".to_owned())
+            .spawn(move || io::copy(&mut log, &mut io::sink()))
+            .map_err(RedisError::Start)?;
+        Ok(self)
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// Given on standard input, since a command line is seen by every user of the machine.
+fn config(port: u16, dir: &Path, password: &SecretString) -> String {
+    let password = password.expose_secret();
+    let dir = dir.display();
+    format!(
+        "bind 127.0.0.1\nport {port}\ndir \"{dir}\"\nrequirepass {password}\nsave \"\"\n\
+         appendonly no\nmaxmemory 256mb\nmaxmemory-policy allkeys-lru\nlogfile \"\"\n\
+         loglevel notice\ndaemonize no\n"
+    )
+}
+
+/// What `redis-server --version` calls itself.
+fn version() -> Result<String, RedisError> {
+    let output = Command::new("redis-server").arg("--version").output();
+    let output = output.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => RedisError::NotInstalled,
+        _ => RedisError::Start(error),
+    })?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let number = text.split_whitespace().find_map(|word| word.strip_prefix("v="));
+    Ok(format!("Redis {}", number.unwrap_or("of an unknown version")))
+}

@@ -1,0 +1,96 @@
+//! The half of the exchange that faces clients.
+
+use std::time::Instant;
+
+use bytes::Buf;
+
+use super::session::Session;
+use super::{Exchange, SessionId};
+use crate::session::CloseReason;
+
+impl Exchange {
+    /// A client has connected.
+    pub fn open(&mut self, now: Instant) -> SessionId {
+        let mut session = Session::new(now, self.timeouts.auth);
+        if self.draining {
+            session.end(CloseReason::Shutdown);
+        }
+        SessionId(self.sessions.insert(session))
+    }
+
+    /// Takes bytes of the client in.
+    pub fn client_bytes(&mut self, id: SessionId, input: &[u8], now: Instant) {
+        let Some(session) = self.sessions.get_mut(id.0) else { return };
+        session.active = now;
+        session.bytes_in = session.bytes_in.saturating_add(input.len() as u64);
+        self.take_requests(id, input, now);
+    }
+
+    /// The client will send nothing more. What it asked for before is still answered, but nothing
+    /// is popped for a client that is gone.
+    pub fn client_eof(&mut self, id: SessionId, now: Instant) {
+        let Some(session) = self.sessions.get_mut(id.0) else { return };
+        session.eof = true;
+        self.take_requests(id, &[], now);
+    }
+
+    /// The client's connection broke.
+    pub fn client_lost(&mut self, id: SessionId) {
+        self.abort(id, CloseReason::Client);
+    }
+
+    /// Ends the session now, whatever is due.
+    pub fn abort(&mut self, id: SessionId, reason: CloseReason) {
+        let Some(session) = self.sessions.get_mut(id.0) else { return };
+        session.kill(reason);
+        self.touch(id);
+    }
+
+    /// Whether the client is to be read: not while its requests must wait.
+    ///
+    /// A session that is ending is read too, so that its client's going is noticed; what comes is
+    /// dropped.
+    pub fn wants_read(&self, id: SessionId) -> bool {
+        self.sessions.get(id.0).is_some_and(|session| !session.eof && !session.stalled)
+    }
+
+    /// Whether the session is over: close its socket and call [`Exchange::forget`].
+    pub fn is_finished(&self, id: SessionId) -> bool {
+        self.sessions.get(id.0).is_none_or(Session::is_finished)
+    }
+
+    /// What is to be written to the client now.
+    pub fn output(&self, id: SessionId) -> &[u8] {
+        self.sessions.get(id.0).map_or(&[], |session| &session.output)
+    }
+
+    /// The first `len` bytes of [`Exchange::output`] have been written.
+    pub fn wrote(&mut self, id: SessionId, len: usize, now: Instant) {
+        let Some(session) = self.sessions.get_mut(id.0) else { return };
+        let before = session.output.len();
+        session.output.advance(len.min(before));
+        session.bytes_out = session.bytes_out.saturating_add(len as u64);
+        session.active = now;
+        let after = session.output.len();
+        if after == 0 {
+            session.release_buffers();
+        }
+        let link = session.link;
+        if before >= Session::LINK_PAUSE && after < Session::LINK_PAUSE {
+            // The link's driver looks again whether it may read.
+            if let Some(link) = link {
+                self.links.touch(link);
+            }
+            self.resume(id, now);
+        }
+    }
+
+    /// The session's socket is closed.
+    pub fn forget(&mut self, id: SessionId, now: Instant) {
+        let Some(session) = self.sessions.remove(id.0) else { return };
+        if let Some(link) = session.link {
+            self.links.close(link);
+        }
+        self.events.push_back((id, session.closed_event(now)));
+    }
+}

@@ -1,0 +1,64 @@
+//! What time does to sessions, and the graceful stop.
+
+use std::time::{Duration, Instant};
+
+use super::session::Session;
+use super::{Exchange, SessionId, Timeouts};
+use crate::session::CloseReason;
+
+/// How long an ending session may leave its last replies unread.
+const LINGER: Duration = Duration::from_secs(30);
+
+impl Exchange {
+    /// Ends the sessions whose time is up. To be called a few times a second.
+    pub fn tick(&mut self, now: Instant) {
+        let timeouts = self.timeouts;
+        let due: Vec<_> = self
+            .sessions
+            .iter()
+            .filter_map(|(key, session)| Some((SessionId(key), overdue(session, timeouts, now)?)))
+            .collect();
+        for (id, reason) in due {
+            self.abort(id, reason);
+        }
+    }
+
+    /// Stops taking requests. Sessions end when all that is due to them has gone out.
+    pub fn drain(&mut self) {
+        self.draining = true;
+        let ids: Vec<_> = self.sessions.keys().map(SessionId).collect();
+        for id in ids {
+            if let Some(session) = self.sessions.get_mut(id.0)
+                && session.streaming.is_none()
+            {
+                session.end(CloseReason::Shutdown);
+            }
+            self.touch(id);
+        }
+    }
+
+    /// Ends all sessions now.
+    pub fn abort_all(&mut self, reason: CloseReason) {
+        let ids: Vec<_> = self.sessions.keys().map(SessionId).collect();
+        for id in ids {
+            self.abort(id, reason);
+        }
+    }
+}
+
+/// Why the session's time is up, if it is.
+fn overdue(session: &Session, timeouts: Timeouts, now: Instant) -> Option<CloseReason> {
+    let silent = now.saturating_duration_since(session.active);
+    if let Some(reason) = session.ending {
+        let unread = session.due.is_empty() || !session.output.is_empty();
+        return (unread && silent >= LINGER).then_some(reason);
+    }
+    if session.auth_deadline.is_some_and(|deadline| now >= deadline) {
+        return Some(CloseReason::AuthTimeout);
+    }
+    let idle = !timeouts.idle.is_zero()
+        && silent >= timeouts.idle
+        && session.due.is_empty()
+        && !session.state.listens();
+    idle.then_some(CloseReason::Idle)
+}

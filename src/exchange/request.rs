@@ -1,0 +1,276 @@
+//! From a client's bytes to decisions, and carrying them out.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, BytesMut};
+
+use super::links::Links;
+use super::session::Session;
+use super::{Exchange, LinkId, SessionId};
+use crate::resp::{Parsed, ProtocolError, encode_command, reply};
+use crate::session::{CloseReason, Event, Expect, Rules, Step};
+
+/// How the loop over a client's bytes goes on after one step.
+enum Next {
+    /// With the bytes after these.
+    After(usize),
+    /// When more bytes have come.
+    More,
+    /// When replies have come or buffers have drained.
+    Later,
+}
+
+impl Exchange {
+    /// Takes as many requests as there are and may be taken from what the client has sent.
+    pub(super) fn take_requests(&mut self, id: SessionId, fresh: &[u8], now: Instant) {
+        let Some(session) = self.sessions.get_mut(id.0) else { return };
+        if session.input.is_empty() {
+            let used = self.take_from(id, fresh, now);
+            if let Some(session) = self.sessions.get_mut(id.0)
+                && session.ending.is_none()
+            {
+                session.input.extend_from_slice(fresh.get(used..).unwrap_or_default());
+            }
+        } else {
+            let mut input = mem::take(&mut session.input);
+            input.extend_from_slice(fresh);
+            let used = self.take_from(id, &input, now);
+            if let Some(session) = self.sessions.get_mut(id.0)
+                && session.ending.is_none()
+            {
+                input.advance(used.min(input.len()));
+                session.input = input;
+                session.release_buffers();
+            }
+        }
+        self.after_requests(id);
+        self.touch(id);
+    }
+
+    /// Looks again at requests that had to wait.
+    pub(super) fn resume(&mut self, id: SessionId, now: Instant) {
+        if let Some(session) = self.sessions.get_mut(id.0)
+            && session.stalled
+        {
+            session.stalled = false;
+            self.take_requests(id, &[], now);
+        }
+    }
+
+    fn after_requests(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(id.0) else { return };
+        if session.eof && !session.stalled {
+            if session.due.blocks() {
+                session.kill(CloseReason::Client);
+            } else {
+                session.end(CloseReason::Client);
+            }
+        }
+    }
+
+    /// Returns how many bytes of `input` have been dealt with.
+    fn take_from(&mut self, id: SessionId, input: &[u8], now: Instant) -> usize {
+        let Some(session) = self.sessions.get_mut(id.0) else { return input.len() };
+        let mut taker = Taker {
+            id,
+            session,
+            links: &mut self.links,
+            rules: &self.rules,
+            events: &mut self.events,
+            auth_timeout: self.timeouts.auth,
+            draining: self.draining,
+            now,
+        };
+        let mut used = 0;
+        while let Some(rest) = input.get(used..).filter(|rest| !rest.is_empty()) {
+            match taker.take(rest) {
+                Next::After(len) => used = used.saturating_add(len),
+                Next::More => break,
+                Next::Later => {
+                    taker.session.stalled = true;
+                    break;
+                }
+            }
+        }
+        used
+    }
+}
+
+/// One session at work on its input, with what it needs of the exchange.
+struct Taker<'a> {
+    id: SessionId,
+    session: &'a mut Session,
+    links: &'a mut Links,
+    rules: &'a Rules,
+    events: &'a mut VecDeque<(SessionId, Event)>,
+    auth_timeout: Duration,
+    draining: bool,
+    now: Instant,
+}
+
+impl Taker<'_> {
+    fn take(&mut self, input: &[u8]) -> Next {
+        if self.session.ending.is_some() {
+            return Next::After(input.len());
+        }
+        if self.must_wait() {
+            return Next::Later;
+        }
+        if self.session.streaming.is_some() {
+            return self.pass_large(input);
+        }
+        let limits = self.session.state.request_limits();
+        match self.session.parser.parse(input, limits) {
+            Ok(Parsed::Incomplete) => Next::More,
+            Ok(Parsed::Empty { len }) => {
+                self.session.state.empty_request();
+                Next::After(len)
+            }
+            Ok(Parsed::Request { len }) => {
+                let step = self.decide(input);
+                if step == Step::Wait {
+                    return Next::Later;
+                }
+                self.carry_out(step, Some(input));
+                Next::After(len)
+            }
+            Ok(Parsed::Large) => {
+                let step = self.decide(input);
+                if step == Step::Wait {
+                    return Next::Later;
+                }
+                self.session.streaming = Some(step);
+                self.pass_large(input)
+            }
+            Err(error) => self.protocol_error(&error, input.len()),
+        }
+    }
+
+    fn must_wait(&self) -> bool {
+        self.session.due.is_full()
+            || self.session.output.len() >= Session::CLIENT_PAUSE
+            || self.session.link.is_some_and(|link| self.links.is_full(link))
+    }
+
+    fn decide(&mut self, input: &[u8]) -> Step {
+        let Session { state, parser, due, .. } = &mut *self.session;
+        let was_authenticated = state.is_authenticated();
+        let (id, events) = (self.id, &mut *self.events);
+        let step = state.decide(&parser.request(input), due, self.rules, &mut |event| {
+            events.push_back((id, event));
+        });
+        if !was_authenticated && state.is_authenticated() {
+            self.session.auth_deadline = None;
+        }
+        step
+    }
+
+    /// Passes on, or drops, what has come of a large request.
+    fn pass_large(&mut self, input: &[u8]) -> Next {
+        let limits = self.session.state.request_limits();
+        let streamed = match self.session.parser.stream(input, limits) {
+            Ok(streamed) => streamed,
+            Err(error) => return self.protocol_error(&error, input.len()),
+        };
+        if matches!(self.session.streaming, Some(Step::Forward(_)))
+            && let Some(requests) = self.requests()
+        {
+            requests.extend_from_slice(input.get(..streamed.len).unwrap_or_default());
+        }
+        if streamed.done {
+            if let Some(step) = self.session.streaming.take() {
+                self.carry_out(step, None);
+            }
+            if self.draining {
+                self.session.end(CloseReason::Shutdown);
+            }
+        } else if streamed.len == 0 {
+            return Next::More;
+        }
+        Next::After(streamed.len)
+    }
+
+    /// Carries a decision out. `input` begins with the request; without it, a large request has
+    /// passed already.
+    fn carry_out(&mut self, step: Step, input: Option<&[u8]>) {
+        self.session.commands = self.session.commands.saturating_add(1);
+        match step {
+            Step::Reply(reply) => self.session.reply(reply),
+            Step::Silence | Step::Wait => {}
+            Step::Finish { reply, reason } => {
+                if let Some(reply) = reply {
+                    self.session.reply(reply);
+                }
+                self.session.end(reason);
+            }
+            Step::Forward(expect) => {
+                if let Some(input) = input {
+                    let link = self.link();
+                    let request = self.session.parser.request(input);
+                    if let Some(requests) = self.links.requests(link) {
+                        request.write_to(requests);
+                    }
+                }
+                self.expect(expect);
+            }
+            Step::Substitute { request, expect } => {
+                if let Some(requests) = self.requests() {
+                    requests.extend_from_slice(&request);
+                }
+                self.expect(expect);
+            }
+            Step::Reset => self.reset(),
+        }
+    }
+
+    /// While the link carries a stream, nothing on it can be told to be a reply.
+    fn expect(&mut self, expect: Expect) {
+        if !self.session.state.is_opaque() {
+            self.session.due.push_remote(expect);
+        }
+    }
+
+    fn requests(&mut self) -> Option<&mut BytesMut> {
+        let link = self.link();
+        self.links.requests(link)
+    }
+
+    /// The session's link; a new one at its first request.
+    fn link(&mut self) -> LinkId {
+        if let Some(link) = self.session.link {
+            return link;
+        }
+        let link = self.links.open(self.id);
+        self.session.link = Some(link);
+        if let Some(name) = self.session.state.take_pending_name()
+            && let Some(requests) = self.links.requests(link)
+        {
+            encode_command([b"CLIENT".as_slice(), b"SETNAME", &name], requests);
+            self.session.due.push_remote(Expect::DROPPED);
+        }
+        link
+    }
+
+    /// `RESET`: the link, whose state it would change, is let go; the client must log in again.
+    fn reset(&mut self) {
+        if let Some(link) = self.session.link.take() {
+            self.links.close(link);
+        }
+        if self.session.state.is_authenticated() {
+            self.session.auth_deadline = self.now.checked_add(self.auth_timeout);
+        }
+        self.session.state.reset();
+        self.session.reply(reply::RESET.clone());
+    }
+
+    /// Says what was wrong, after all that is due, and takes nothing more.
+    fn protocol_error(&mut self, error: &ProtocolError, len: usize) -> Next {
+        if self.session.state.shows_replies() {
+            self.session.reply(error.reply());
+        }
+        self.session.end(CloseReason::Protocol);
+        Next::After(len)
+    }
+}

@@ -1,0 +1,135 @@
+//! Driving one client's socket.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tracing::debug;
+
+use super::accept::Accepted;
+use super::load::Place;
+use super::worker::{Shared, Worker, now};
+use crate::exchange::SessionId;
+use crate::session::CloseReason;
+use crate::telemetry;
+
+/// Numbers sessions for the log, over all workers.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+/// A client's socket, beside its session in the exchange.
+pub(super) struct ClientIo {
+    stream: TcpStream,
+    pub(super) peer: SocketAddr,
+    /// What the log calls the session.
+    pub(super) number: u64,
+    /// Wakes the task that drives this socket.
+    waker: Option<Waker>,
+    /// Whether the task left off because the session must not be read now.
+    paused: bool,
+    /// Held, not read: the session's places in the counts.
+    _places: [Place; 2],
+}
+
+/// Makes an accepted connection a session.
+pub(super) fn start(shared: &Shared, accepted: Accepted) {
+    let Accepted { stream, peer, places } = accepted;
+    let stream = match TcpStream::from_std(stream) {
+        Ok(stream) => stream,
+        Err(error) => {
+            debug!(%peer, %error, "lost a connection");
+            return;
+        }
+    };
+    let mut worker = shared.borrow_mut();
+    let id = worker.exchange.open(now());
+    let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+    telemetry::opened(number, &peer);
+    let io = ClientIo { stream, peer, number, waker: None, paused: false, _places: places };
+    worker.clients.insert(id.key(), io);
+    drop(worker);
+    tokio::task::spawn_local(drive(shared.clone(), id));
+}
+
+/// Drives a client until its session is over. A panic ends this session alone.
+async fn drive(shared: Shared, id: SessionId) {
+    poll_fn(|cx| {
+        let mut worker = shared.borrow_mut();
+        let polled = catch_unwind(AssertUnwindSafe(|| worker.poll_client(id, cx)));
+        polled.unwrap_or_else(|_| {
+            worker.exchange.abort(id, CloseReason::Internal);
+            Poll::Ready(())
+        })
+    })
+    .await;
+    shared.borrow_mut().close_client(id);
+}
+
+impl Worker {
+    fn poll_client(&mut self, id: SessionId, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            self.write_client(id, cx);
+            self.settle(Some(id));
+            if self.exchange.is_finished(id) {
+                return Poll::Ready(());
+            }
+            let wants_read = self.exchange.wants_read(id);
+            let Some(io) = self.clients.get_mut(id.key()) else { return Poll::Ready(()) };
+            if !io.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+                io.waker = Some(cx.waker().clone());
+            }
+            io.paused = !wants_read;
+            if !wants_read {
+                return Poll::Pending;
+            }
+            let mut buffer = ReadBuf::new(&mut self.scratch);
+            match Pin::new(&mut io.stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(_)) => self.exchange.client_lost(id),
+                Poll::Ready(Ok(())) => match buffer.filled() {
+                    [] => self.exchange.client_eof(id, now()),
+                    bytes => self.exchange.client_bytes(id, bytes, now()),
+                },
+            }
+        }
+    }
+
+    /// Sees to a client whose own task is not running: writes what there is to write, and wakes the
+    /// task where only it can go on.
+    pub(super) fn attend_client(&mut self, id: SessionId) {
+        let Some(waker) = self.clients.get(id.key()).and_then(|io| io.waker.clone()) else {
+            return;
+        };
+        self.write_client(id, &mut Context::from_waker(&waker));
+        let paused = self.clients.get(id.key()).is_some_and(|io| io.paused);
+        if self.exchange.is_finished(id) || (paused && self.exchange.wants_read(id)) {
+            waker.wake();
+        }
+    }
+
+    /// Writes until the socket is full or nothing is left.
+    fn write_client(&mut self, id: SessionId, cx: &mut Context<'_>) {
+        let Some(io) = self.clients.get_mut(id.key()) else { return };
+        loop {
+            let output = self.exchange.output(id);
+            if output.is_empty() {
+                return;
+            }
+            match Pin::new(&mut io.stream).poll_write(cx, output) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(len @ 1..)) => self.exchange.wrote(id, len, now()),
+                Poll::Ready(outcome) => {
+                    let error = outcome.err().unwrap_or_else(|| io::ErrorKind::WriteZero.into());
+                    debug!(session = io.number, %error, "cannot write to the client");
+                    self.exchange.client_lost(id);
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Whether the upstream can be reached, and saying so once per change.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::upstream::UpstreamError;
+use crate::command::Version;
+
+/// How often refused links are spoken of while the upstream is up.
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What is known of the upstream; shared by all threads, touched only when links open or fail.
+#[derive(Debug, Default)]
+pub(super) struct Health {
+    state: Mutex<State>,
+    suspected: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    up: Option<bool>,
+    refusal_logged: Option<Instant>,
+}
+
+impl Health {
+    pub(super) fn up(&self, version: Option<Version>) {
+        if self.change(true) {
+            match version {
+                Some(version) => info!(%version, "upstream is available"),
+                None => info!("upstream is available"),
+            }
+        }
+    }
+
+    pub(super) fn down(&self, reason: &UpstreamError) {
+        if self.change(false) {
+            error!(reason = %reason.chain(), "upstream is unavailable; clients are closed until it is back");
+        }
+    }
+
+    /// A session's link failed. If the upstream is down the watch will say so; if it is up and
+    /// refuses links, that is said here, now and then.
+    pub(super) fn link_failed(&self, reason: &UpstreamError) {
+        self.suspected.notify_one();
+        if !matches!(reason, UpstreamError::Login(_)) {
+            return;
+        }
+        let now = Instant::now();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = |at: Instant| now.saturating_duration_since(at) < REFUSAL_INTERVAL;
+        if state.up == Some(true) && !state.refusal_logged.is_some_and(recent) {
+            state.refusal_logged = Some(now);
+            warn!(reason = %reason.chain(), "upstream refuses links; their sessions are closed");
+        }
+    }
+
+    /// Returns when a link has failed, so that the watch can look sooner.
+    pub(super) async fn suspected(&self) {
+        self.suspected.notified().await;
+    }
+
+    fn change(&self, up: bool) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.up.replace(up) != Some(up)
+    }
+}

@@ -1,0 +1,124 @@
+//! Driving one link's socket.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tracing::error;
+
+use super::upstream::UpstreamError;
+use super::worker::{Shared, Worker, now};
+use crate::exchange::{LinkFault, LinkId};
+
+/// A link's socket, beside the link in the exchange.
+pub(super) struct LinkIo {
+    stream: TcpStream,
+    /// Wakes the task that drives this socket.
+    pub(super) waker: Option<Waker>,
+}
+
+/// How far [`Worker::poll_link`] is to go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    Ready,
+    Closed,
+}
+
+/// Connects a link, logs it in, and drives it until it is closed.
+pub(super) async fn drive(shared: Shared, id: LinkId) {
+    let target = shared.borrow().target.clone();
+    let deadline = Instant::now() + target.timeout;
+    let opened = timeout_at(deadline, async {
+        let stream = target.connect().await?;
+        {
+            let mut worker = shared.borrow_mut();
+            worker.links.insert(id.key(), LinkIo { stream, waker: None });
+            worker.exchange.link_connected(id);
+        }
+        poll_fn(|cx| shared.borrow_mut().poll_link(id, Until::Ready, cx)).await
+    });
+    let opened = opened.await.unwrap_or_else(|_| Err(target.timed_out()));
+    let outcome = match opened {
+        Ok(()) => poll_fn(|cx| shared.borrow_mut().poll_link(id, Until::Closed, cx)).await,
+        Err(error) => Err(error),
+    };
+    let mut worker = shared.borrow_mut();
+    if let Err(error) = outcome {
+        worker.health.link_failed(&error);
+        worker.exchange.link_failed(id);
+    }
+    worker.settle(None);
+    worker.exchange.forget_link(id);
+    worker.links.remove(id.key());
+}
+
+impl Worker {
+    /// Reads and writes what can be. An error means that the link never became ready.
+    fn poll_link(
+        &mut self,
+        id: LinkId,
+        until: Until,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), UpstreamError>> {
+        let Some(io) = self.links.get_mut(id.key()) else { return Poll::Ready(Ok(())) };
+        if !io.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            io.waker = Some(cx.waker().clone());
+        }
+        loop {
+            self.write_link(id, cx);
+            if self.exchange.link_is_closed(id)
+                || (until == Until::Ready && self.exchange.link_is_ready(id))
+            {
+                return Poll::Ready(Ok(()));
+            }
+            if !self.exchange.link_wants_read(id) {
+                return Poll::Pending;
+            }
+            let Some(io) = self.links.get_mut(id.key()) else { return Poll::Ready(Ok(())) };
+            let mut buffer = ReadBuf::new(&mut self.scratch);
+            match Pin::new(&mut io.stream).poll_read(cx, &mut buffer) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
+                    let outcome = self.exchange.link_bytes(id, buffer.filled(), now());
+                    self.settle(None);
+                    match outcome {
+                        Ok(()) => {}
+                        Err(LinkFault::Login(error)) => return Poll::Ready(Err(error.into())),
+                        Err(LinkFault::Unexpected(error)) => {
+                            error!(%error, "closed a link and its session");
+                        }
+                    }
+                }
+                Poll::Ready(_) => {
+                    let was_ready = self.exchange.link_is_ready(id);
+                    self.exchange.link_lost(id);
+                    self.settle(None);
+                    let ended = || Err(self.target.ended());
+                    return Poll::Ready(if was_ready { Ok(()) } else { ended() });
+                }
+            }
+        }
+    }
+
+    /// Writes until the socket is full or nothing is left.
+    fn write_link(&mut self, id: LinkId, cx: &mut Context<'_>) {
+        loop {
+            let output = self.exchange.link_output(id);
+            let Some(io) = self.links.get_mut(id.key()).filter(|_| !output.is_empty()) else {
+                return;
+            };
+            match Pin::new(&mut io.stream).poll_write(cx, output) {
+                Poll::Pending => return,
+                Poll::Ready(Ok(len @ 1..)) => {
+                    self.exchange.link_wrote(id, len, now());
+                    self.settle(None);
+                }
+                // What Redis sent before the connection broke is still to be read.
+                Poll::Ready(_) => return,
+            }
+        }
+    }
+}

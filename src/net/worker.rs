@@ -1,0 +1,225 @@
+//! A worker: one thread with its own runtime, sessions and links.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use slotmap::{DefaultKey, SecondaryMap};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::accept::Accepted;
+use super::client::{self, ClientIo};
+use super::health::Health;
+use super::link::{self, LinkIo};
+use super::load::Load;
+use super::upstream::Target;
+use crate::command::Version;
+use crate::exchange::{Exchange, LinkId, SessionId, Timeouts};
+use crate::session::{CloseReason, Rules};
+use crate::telemetry;
+use crate::upstream::Credentials;
+
+/// Bytes read from a socket at once.
+const READ_SIZE: usize = 64 << 10;
+/// How often time limits of sessions are looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// Orders that may wait for a worker; more make the sender wait.
+pub(super) const ORDERS: usize = 256;
+
+/// What a worker is told by other threads.
+pub(super) enum Order {
+    /// Take this client.
+    Accept(Accepted),
+    /// The upstream has told its version, or has none to tell.
+    UpstreamVersion(Option<Version>),
+}
+
+/// How other threads speak to a worker.
+#[derive(Clone)]
+pub(super) struct WorkerHandle {
+    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) load: Load,
+}
+
+impl WorkerHandle {
+    pub(super) async fn accept(&self, accepted: Accepted) {
+        self.order(Order::Accept(accepted)).await;
+    }
+
+    /// A worker that has stopped takes no orders; what it was given is dropped.
+    pub(super) async fn order(&self, order: Order) {
+        let _ = self.orders.send(order).await;
+    }
+}
+
+/// What a worker is started with.
+#[derive(Clone)]
+pub(super) struct Plan {
+    pub(super) rules: Arc<Rules>,
+    pub(super) timeouts: Timeouts,
+    pub(super) credentials: Credentials,
+    pub(super) target: Target,
+    pub(super) health: Arc<Health>,
+    pub(super) shutdown: CancellationToken,
+    pub(super) shutdown_timeout: Duration,
+}
+
+/// All that the tasks of a worker share. A task borrows it while it polls, never across an await.
+pub(super) struct Worker {
+    pub(super) exchange: Exchange,
+    pub(super) clients: SecondaryMap<DefaultKey, ClientIo>,
+    pub(super) links: SecondaryMap<DefaultKey, LinkIo>,
+    /// Where sockets are read to; what is not dealt with at once is copied out.
+    pub(super) scratch: Box<[u8]>,
+    /// Peers of sessions that are gone, until their last event has been reported.
+    pub(super) health: Arc<Health>,
+    pub(super) target: Target,
+    me: Weak<RefCell<Worker>>,
+}
+
+pub(super) type Shared = Rc<RefCell<Worker>>;
+
+/// Runs a worker on this thread until shutdown, and until its sessions have drained.
+pub(super) async fn run(plan: Plan, mut orders: mpsc::Receiver<Order>) {
+    let local = LocalSet::new();
+    local
+        .run_until(async move {
+            let shared = Rc::new_cyclic(|me| RefCell::new(Worker::new(&plan, me.clone())));
+            let mut tick = tokio::time::interval(TICK);
+            loop {
+                tokio::select! {
+                    biased;
+                    () = plan.shutdown.cancelled() => break,
+                    Some(order) = orders.recv() => obey(&shared, order),
+                    _ = tick.tick() => shared.borrow_mut().tick(),
+                }
+            }
+            drop(orders);
+            drain(&shared, plan.shutdown_timeout).await;
+        })
+        .await;
+}
+
+fn obey(shared: &Shared, order: Order) {
+    match order {
+        Order::Accept(accepted) => client::start(shared, accepted),
+        Order::UpstreamVersion(version) => {
+            let mut worker = shared.borrow_mut();
+            if worker.exchange.rules().upstream_version != version {
+                let mut rules = Rules::clone(worker.exchange.rules());
+                rules.upstream_version = version;
+                worker.exchange.replace_rules(Arc::new(rules));
+            }
+        }
+    }
+}
+
+/// Lets sessions finish what is due to them, for at most `timeout`.
+async fn drain(shared: &Shared, timeout: Duration) {
+    {
+        let mut worker = shared.borrow_mut();
+        worker.exchange.drain();
+        worker.settle(None);
+    }
+    let mut tick = tokio::time::interval(Duration::from_millis(10));
+    let drained = tokio::time::timeout(timeout, async {
+        while !shared.borrow().exchange.is_empty() {
+            tick.tick().await;
+        }
+    });
+    if drained.await.is_err() {
+        let mut worker = shared.borrow_mut();
+        let left = worker.exchange.len();
+        warn!(sessions = left, "shutdown_timeout passed; closing what is left");
+        worker.exchange.abort_all(CloseReason::Shutdown);
+        worker.settle(None);
+        worker.close_finished();
+    } else {
+        info!("all sessions have ended");
+    }
+}
+
+impl Worker {
+    fn new(plan: &Plan, me: Weak<RefCell<Self>>) -> Self {
+        Self {
+            exchange: Exchange::new(
+                Arc::clone(&plan.rules),
+                plan.timeouts,
+                plan.credentials.clone(),
+            ),
+            clients: SecondaryMap::new(),
+            links: SecondaryMap::new(),
+            scratch: vec![0; READ_SIZE].into(),
+            health: Arc::clone(&plan.health),
+            target: plan.target.clone(),
+            me,
+        }
+    }
+
+    fn tick(&mut self) {
+        self.exchange.tick(now());
+        self.settle(None);
+    }
+
+    /// Carries out what came of a call into the exchange. `current` is the client whose own task
+    /// is running, which looks after itself.
+    pub(super) fn settle(&mut self, current: Option<SessionId>) {
+        loop {
+            if let Some(id) = self.exchange.next_link_to_open() {
+                if let Some(me) = self.me.upgrade() {
+                    tokio::task::spawn_local(link::drive(me, id));
+                }
+            } else if let Some(id) = self.exchange.next_touched() {
+                if Some(id) != current {
+                    self.attend_client(id);
+                }
+            } else if let Some(id) = self.exchange.next_touched_link() {
+                self.wake_link(id);
+            } else {
+                break;
+            }
+        }
+        self.report();
+    }
+
+    fn wake_link(&mut self, id: LinkId) {
+        if let Some(waker) = self.links.get(id.key()).and_then(|io| io.waker.as_ref()) {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub(super) fn report(&mut self) {
+        while let Some((id, event)) = self.exchange.next_event() {
+            if let Some(io) = self.clients.get(id.key()) {
+                telemetry::report(io.number, &io.peer, &event);
+            }
+        }
+    }
+
+    /// Closes the sockets of all finished sessions.
+    fn close_finished(&mut self) {
+        let ids: VecDeque<_> = self.clients.keys().map(SessionId::from_key).collect();
+        for id in ids {
+            if self.exchange.is_finished(id) {
+                self.close_client(id);
+            }
+        }
+    }
+
+    /// Forgets a session and closes its socket.
+    pub(super) fn close_client(&mut self, id: SessionId) {
+        self.exchange.forget(id, now());
+        self.settle(Some(id));
+        self.clients.remove(id.key());
+    }
+}
+
+/// The time, by the runtime's clock.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -1,0 +1,39 @@
+//! What can be wrong with a rule; always the operator's to mend.
+
+use super::compiled::MAX_NAME;
+
+/// A rule that cannot be compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// An empty rule, or nothing before or after its `|`.
+    #[error("rule {rule:?} is incomplete: write COMMAND or COMMAND|SUBCOMMAND")]
+    Incomplete {
+        /// The rule as written.
+        rule: String,
+    },
+    /// A character that no command name has.
+    #[error(
+        "rule {rule:?} has a character that no command name has: \
+         write COMMAND or COMMAND|SUBCOMMAND, without spaces, quotes or wildcards"
+    )]
+    Malformed {
+        /// The rule as written.
+        rule: String,
+    },
+    /// Too long to be a name.
+    #[error("a rule has {len} bytes, and a command name has at most {MAX_NAME}")]
+    TooLong {
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// A subcommand of a command that has none.
+    #[error(
+        "rule {rule:?} cannot hold: {command} has no subcommands; write {command:?} to block it"
+    )]
+    NoSubcommands {
+        /// The rule as written.
+        rule: String,
+        /// The command's name, in upper case.
+        command: String,
+    },
+}

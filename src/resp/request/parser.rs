@@ -1,0 +1,405 @@
+//! The request parser: a state machine over the bytes a client has sent so far.
+
+use std::fmt;
+
+use super::inline;
+use super::line::{Line, LineSearch};
+use super::view::{Extent, Request, Span};
+use crate::resp::limits::{MAX_ARGS, MAX_BULK};
+use crate::resp::{Excess, ProtocolError, RequestLimits, integer};
+
+/// Places for this many arguments are kept from request to request; more are given back.
+const KEPT_SPANS: usize = 64;
+
+/// This many bytes of decoded inline text are kept from request to request.
+const KEPT_TEXT: usize = 1024;
+
+/// What [`RequestParser::parse`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parsed {
+    /// No end yet: keep all of the input and come again with more appended.
+    Incomplete,
+    /// `*0`, a negative count or a blank line: `len` bytes are consumed, nothing is to be answered.
+    Empty {
+        /// Bytes of the input that it takes.
+        len: usize,
+    },
+    /// A complete request in the first `len` bytes; see [`RequestParser::request`].
+    Request {
+        /// Bytes of the input that it takes.
+        len: usize,
+    },
+    /// Over [`RequestLimits::stream_at`] and still incomplete. Either an argument is cut short by
+    /// the end of the input or at least two are whole, so name and subcommand can be judged; see
+    /// [`RequestParser::request`], then [`RequestParser::stream`].
+    Large,
+}
+
+/// What [`RequestParser::stream`] passes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Streamed {
+    /// How many bytes of the input belong to the request and may be passed on or thrown away.
+    pub len: usize,
+    /// Whether the request ends there.
+    pub done: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Before a request's first byte.
+    Start,
+    Inline,
+    /// In the line that gives the argument count.
+    Count,
+    /// In the arguments.
+    Bulks,
+    /// In the arguments, with what came before passed on.
+    Stream,
+}
+
+/// Finds requests in what a client sends, as Redis 7.0 does.
+///
+/// Call [`parse`](Self::parse) with all bytes received and not yet consumed. After
+/// [`Parsed::Large`], call [`stream`](Self::stream) until it is done, or `parse` again with more
+/// appended. After an error the connection is to be closed.
+pub struct RequestParser {
+    phase: Phase,
+    /// Offset of the current line or bulk in the input.
+    at: usize,
+    search: LineSearch,
+    /// Length of the bulk at `at`, when its line has been read. While streaming: bytes to pass,
+    /// its terminator included.
+    bulk: Option<usize>,
+    declared: usize,
+    /// Arguments not yet complete.
+    left: usize,
+    /// All terminators so far were CRLF.
+    canonical: bool,
+    extent: Extent,
+    spans: Vec<Span>,
+    /// Decoded arguments of an inline request.
+    text: Vec<u8>,
+}
+
+impl RequestParser {
+    /// A parser before its first request.
+    pub fn new() -> Self {
+        Self {
+            phase: Phase::Start,
+            at: 0,
+            search: LineSearch::default(),
+            bulk: None,
+            declared: 0,
+            left: 0,
+            canonical: true,
+            extent: Extent::Whole,
+            spans: Vec::new(),
+            text: Vec::new(),
+        }
+    }
+
+    /// Looks for a request at the start of `input`, which begins at its first byte, and after
+    /// [`Parsed::Incomplete`] or [`Parsed::Large`] with the same bytes as before.
+    ///
+    /// An empty input between requests gives back the memory that an unusual request took.
+    ///
+    /// What may be `Incomplete` is bounded: one line of 64 KiB beyond the request's limits, or
+    /// beyond `stream_at` and the segment that crossed it.
+    ///
+    /// # Errors
+    /// What Redis answers before it closes; the same error at every further call.
+    #[inline]
+    pub fn parse(&mut self, input: &[u8], limits: &RequestLimits) -> Result<Parsed, ProtocolError> {
+        debug_assert!(self.phase != Phase::Stream, "parse called while a request is streamed");
+        if self.phase == Phase::Start {
+            self.clear();
+            self.phase = match input.first() {
+                None => return Ok(Parsed::Incomplete),
+                Some(b'*') => Phase::Count,
+                Some(_) => Phase::Inline,
+            };
+        }
+        if self.phase == Phase::Inline {
+            return self.inline(input);
+        }
+        if self.phase == Phase::Count {
+            match self.count(input, limits)? {
+                None => return Ok(Parsed::Incomplete),
+                Some(count) => {
+                    self.declared = usize::try_from(count).unwrap_or_default();
+                    self.left = self.declared;
+                    if self.left == 0 {
+                        self.phase = Phase::Start;
+                        return Ok(Parsed::Empty { len: self.at });
+                    }
+                    self.phase = Phase::Bulks;
+                }
+            }
+        }
+        self.bulks(input, limits)
+    }
+
+    /// The request that [`parse`](Self::parse) just reported for the same `input`, as
+    /// [`Parsed::Request`] or [`Parsed::Large`].
+    #[inline]
+    pub fn request<'a>(&'a self, input: &'a [u8]) -> Request<'a> {
+        let (declared, spans, extent) = (self.declared, self.spans.as_slice(), self.extent);
+        // An inline request of nothing but empty arguments has no text, and needs none.
+        let bytes = if self.text.is_empty() { input } else { self.text.as_slice() };
+        let canonical = if self.canonical { input.get(..self.at) } else { None };
+        Request { bytes, spans, declared, extent, canonical }
+    }
+
+    /// Passes a large request on piece by piece, instead of waiting until it is complete.
+    ///
+    /// After [`Parsed::Large`], `input` is first the same as then, and afterwards begins at the
+    /// byte after those last passed. The line that gives an argument's length is passed only
+    /// when it is complete: until then the caller keeps it and appends more. After `done` the
+    /// parser is before its next request.
+    ///
+    /// # Errors
+    /// What Redis answers before it closes; a part of the request has been passed on by then.
+    pub fn stream(
+        &mut self,
+        input: &[u8],
+        limits: &RequestLimits,
+    ) -> Result<Streamed, ProtocolError> {
+        if self.phase != Phase::Stream {
+            debug_assert!(self.phase == Phase::Bulks, "stream called without a large request");
+            self.phase = Phase::Stream;
+            self.spans.clear();
+            self.bulk = self.bulk.map(|len| len.saturating_add(2));
+        }
+        while self.left > 0 {
+            let rest = match self.bulk {
+                Some(rest) => rest,
+                None => match self.bulk_length(input, limits)? {
+                    Some(len) => len.saturating_add(2),
+                    None => break,
+                },
+            };
+            let present = input.len().saturating_sub(self.at);
+            self.at = self.at.saturating_add(rest.min(present));
+            if present < rest {
+                self.bulk = Some(rest.saturating_sub(present));
+                break;
+            }
+            self.bulk = None;
+            self.left = self.left.saturating_sub(1);
+        }
+        let streamed = Streamed { len: self.at, done: self.left == 0 };
+        self.at = 0;
+        if streamed.done {
+            self.phase = Phase::Start;
+        }
+        Ok(streamed)
+    }
+
+    /// Forgets the last request, and gives back the memory that an unusual one took.
+    #[inline]
+    fn clear(&mut self) {
+        self.at = 0;
+        self.search = LineSearch::default();
+        self.bulk = None;
+        self.canonical = true;
+        self.extent = Extent::Whole;
+        self.spans.clear();
+        self.text.clear();
+        if self.spans.capacity() > KEPT_SPANS || self.text.capacity() > KEPT_TEXT {
+            self.spans.shrink_to(KEPT_SPANS);
+            self.text.shrink_to(KEPT_TEXT);
+        }
+    }
+
+    fn inline(&mut self, input: &[u8]) -> Result<Parsed, ProtocolError> {
+        let end = match self.search.find(input, b'\n') {
+            Line::Incomplete => return Ok(Parsed::Incomplete),
+            Line::TooBig => return Err(ProtocolError::InlineTooBig),
+            Line::Ends(end) => end,
+        };
+        let line = input.get(..end).unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        self.text.clear();
+        self.spans.clear();
+        inline::split(line, &mut self.text, &mut self.spans)?;
+        self.phase = Phase::Start;
+        self.canonical = false;
+        self.declared = self.spans.len();
+        let len = end.saturating_add(1);
+        Ok(if self.spans.is_empty() { Parsed::Empty { len } } else { Parsed::Request { len } })
+    }
+
+    /// Reads the argument count, which is 0 or negative in a request of nothing.
+    #[inline]
+    fn count(
+        &mut self,
+        input: &[u8],
+        limits: &RequestLimits,
+    ) -> Result<Option<i64>, ProtocolError> {
+        let (count, len) = match quick_header(input, b'*', self.search) {
+            Some(header) => header,
+            None => match self.search.find(input, b'\r') {
+                Line::TooBig => return Err(ProtocolError::CountTooBig),
+                Line::Ends(end) if end.saturating_add(1) < input.len() => {
+                    let count = number(input, end).ok_or(ProtocolError::CountInvalid)?;
+                    (count, end.saturating_add(2))
+                }
+                _ => return Ok(None),
+            },
+        };
+        if count > limits.max_args {
+            return Err(match limits.excess {
+                Excess::Unauthenticated if count <= MAX_ARGS => ProtocolError::CountUnauthenticated,
+                _ => ProtocolError::CountInvalid,
+            });
+        }
+        self.pass_line(input, len);
+        Ok(Some(count))
+    }
+
+    #[inline]
+    fn bulks(&mut self, input: &[u8], limits: &RequestLimits) -> Result<Parsed, ProtocolError> {
+        if self.extent == Extent::Cut {
+            self.spans.pop();
+        }
+        self.extent = Extent::Part;
+        loop {
+            let len = match self.bulk {
+                Some(len) => len,
+                None => match self.bulk_length(input, limits)? {
+                    Some(len) => len,
+                    None => break,
+                },
+            };
+            let end = self.at.saturating_add(len);
+            let next = end.saturating_add(2);
+            let Some(terminator) = input.get(end..next) else {
+                self.bulk = Some(len);
+                break;
+            };
+            self.canonical &= terminator == b"\r\n";
+            self.spans.push(Span { start: self.at, end });
+            self.at = next;
+            self.bulk = None;
+            self.left = self.left.saturating_sub(1);
+            if self.left == 0 {
+                self.phase = Phase::Start;
+                self.extent = Extent::Whole;
+                return Ok(Parsed::Request { len: next });
+            }
+        }
+        if input.len() <= limits.stream_at {
+            return Ok(Parsed::Incomplete);
+        }
+        if let Some(len) = self.bulk {
+            let end = self.at.saturating_add(len).min(input.len());
+            self.spans.push(Span { start: self.at, end });
+            self.extent = Extent::Cut;
+            return Ok(Parsed::Large);
+        }
+        Ok(if self.spans.len() >= 2 { Parsed::Large } else { Parsed::Incomplete })
+    }
+
+    /// Reads the line at `at` that gives an argument's length, and moves `at` behind it.
+    #[inline]
+    fn bulk_length(
+        &mut self,
+        input: &[u8],
+        limits: &RequestLimits,
+    ) -> Result<Option<usize>, ProtocolError> {
+        let line = input.get(self.at..).unwrap_or_default();
+        let (bulk, len) = match quick_header(line, b'$', self.search) {
+            Some(header) => header,
+            None => match self.search.find(line, b'\r') {
+                Line::TooBig => return Err(ProtocolError::BulkTooBig),
+                Line::Ends(end) if end.saturating_add(1) < line.len() => {
+                    match line.first() {
+                        Some(b'$') | None => {}
+                        Some(&got) => return Err(ProtocolError::ExpectedBulk(got)),
+                    }
+                    let bulk = number(line, end).ok_or(ProtocolError::BulkInvalid)?;
+                    (bulk, end.saturating_add(2))
+                }
+                _ => return Ok(None),
+            },
+        };
+        if bulk < 0 {
+            return Err(ProtocolError::BulkInvalid);
+        }
+        if bulk > limits.max_bulk {
+            return Err(match limits.excess {
+                Excess::Unauthenticated if bulk <= MAX_BULK => ProtocolError::BulkUnauthenticated,
+                _ => ProtocolError::BulkInvalid,
+            });
+        }
+        let bulk = usize::try_from(bulk).map_err(|_| ProtocolError::BulkInvalid)?;
+        self.pass_line(line, len);
+        Ok(Some(bulk))
+    }
+
+    /// Moves behind the line of `len` bytes that `line` begins with.
+    #[inline]
+    fn pass_line(&mut self, line: &[u8], len: usize) {
+        self.canonical &= line.get(len.saturating_sub(1)) == Some(&b'\n');
+        self.at = self.at.saturating_add(len);
+        self.search = LineSearch::default();
+    }
+}
+
+impl Default for RequestParser {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for RequestParser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestParser")
+            .field("phase", &self.phase)
+            .field("at", &self.at)
+            .field("declared", &self.declared)
+            .field("left", &self.left)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The number in a complete and plain header line, and the line's length; the usual case.
+///
+/// `None` leaves the line to the full search, as does a line that was searched before.
+#[inline]
+fn quick_header(line: &[u8], lead: u8, search: LineSearch) -> Option<(i64, usize)> {
+    let (&first, rest) = line.split_first()?;
+    if first != lead || search.begun() {
+        return None;
+    }
+    let (value, len) = integer::prefix(rest)?;
+    let end = len.saturating_add(1);
+    let len = end.saturating_add(2);
+    (line.get(end) == Some(&b'\r') && line.len() >= len).then_some((value, len))
+}
+
+/// The number between a header line's first byte and its end.
+fn number(line: &[u8], end: usize) -> Option<i64> {
+    integer::parse(line.get(1..end)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AUTH: RequestLimits = RequestLimits::AUTHENTICATED;
+
+    #[test]
+    fn a_request_is_found_with_its_arguments() {
+        let input = b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n*1\r\n";
+        let mut parser = RequestParser::new();
+        assert_eq!(parser.parse(input, &AUTH), Ok(Parsed::Request { len: 22 }));
+        let request = parser.request(input);
+        assert_eq!(request.args().collect::<Vec<_>>(), [&b"GET"[..], b"key"]);
+        assert_eq!((request.declared(), request.len(), request.is_cut()), (2, 2, false));
+        let mut out = bytes::BytesMut::new();
+        request.write_to(&mut out);
+        assert_eq!(out, input[..22]);
+        assert_eq!(parser.parse(&input[22..], &AUTH), Ok(Parsed::Incomplete));
+    }
+}

@@ -1,0 +1,104 @@
+//! A request's arguments, borrowed from the input.
+
+use std::fmt;
+
+use bytes::BytesMut;
+
+use crate::resp::encode_command;
+
+/// The place of an argument in the bytes that hold it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// How much of a request there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All of it.
+    Whole,
+    /// Whole arguments, with more to come.
+    Part,
+    /// The last argument present is cut short.
+    Cut,
+}
+
+/// A request's arguments, the command's name first.
+///
+/// Of a [`Parsed::Large`](super::Parsed::Large) request these are the arguments that have arrived.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// What the spans point into: the input, or the decoded text of an inline request.
+    pub(super) bytes: &'a [u8],
+    pub(super) spans: &'a [Span],
+    pub(super) declared: usize,
+    pub(super) extent: Extent,
+    /// The request as received, when that is canonical multibulk.
+    pub(super) canonical: Option<&'a [u8]>,
+}
+
+impl<'a> Request<'a> {
+    /// How many arguments the client announced, the name included.
+    pub fn declared(&self) -> usize {
+        self.declared
+    }
+
+    /// How many arguments are present; fewer than [`declared`](Self::declared) in a large request.
+    #[expect(clippy::len_without_is_empty, reason = "a request has a name")]
+    pub fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    /// Whether the last argument present is cut short, its rest being still to come.
+    pub fn is_cut(&self) -> bool {
+        self.extent == Extent::Cut
+    }
+
+    /// The argument at `index`; the name is at 0.
+    #[inline]
+    pub fn arg(&self, index: usize) -> Option<&'a [u8]> {
+        self.spans.get(index).map(|span| slice(self.bytes, span))
+    }
+
+    /// The command's name as the client wrote it.
+    #[inline]
+    pub fn name(&self) -> &'a [u8] {
+        self.arg(0).unwrap_or_default()
+    }
+
+    /// The arguments present, the name first.
+    pub fn args(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
+        let bytes = self.bytes;
+        self.spans.iter().map(move |span| slice(bytes, span))
+    }
+
+    /// Appends the request in multibulk form to `out`: as received when that is canonical, else
+    /// encoded anew (it was inline, or a terminator was not CRLF, which Redis takes unseen).
+    ///
+    /// For whole requests; what has arrived of a large one goes on through
+    /// [`RequestParser::stream`](super::RequestParser::stream), and nothing is appended here.
+    pub fn write_to(&self, out: &mut BytesMut) {
+        debug_assert_eq!(self.extent, Extent::Whole);
+        match self.canonical {
+            _ if self.extent != Extent::Whole => {}
+            Some(received) => out.extend_from_slice(received),
+            None => encode_command(self.args(), out),
+        }
+    }
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("declared", &self.declared)
+            .field("len", &self.len())
+            .field("extent", &self.extent)
+            .finish_non_exhaustive()
+    }
+}
+
+#[inline]
+fn slice<'a>(bytes: &'a [u8], span: &Span) -> &'a [u8] {
+    bytes.get(span.start..span.end).unwrap_or_default()
+}

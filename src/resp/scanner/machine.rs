@@ -1,0 +1,360 @@
+//! The reply scanner: finds a frame's end without keeping, decoding or recursing into it.
+
+use std::fmt;
+
+use memchr::memchr;
+
+use super::types::{Head, Kind};
+use crate::resp::{ReplyError, integer};
+
+/// Longest first element that is kept.
+const MAX_WORD: usize = 16;
+
+/// Room for a length line without its first byte: 20 digits and CRLF.
+const MAX_LINE: usize = integer::MAX_LEN + 2;
+
+/// What [`ReplyScanner::scan`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scan {
+    /// How many bytes of the input belong to the current frame.
+    pub len: usize,
+    /// Whether the frame ends there.
+    pub done: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum State {
+    /// At a value's first byte.
+    Value,
+    /// In the line after this first byte, which is kept in `line`.
+    Line(u8),
+    /// In a line that is passed unread; `cr`: its last byte so far is CR.
+    Text { cr: bool },
+    /// In a string: bytes to come, CRLF included.
+    Body(u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum HeadState {
+    /// Not begun. It begins when this many values are to come, or it is not known yet (0).
+    Due(u64),
+    /// Being copied to `word`.
+    Copied,
+    Word,
+    Other,
+}
+
+/// Finds where replies end in what Redis sends, RESP2 and RESP3.
+///
+/// One counter of values still to come takes the place of a stack, so depth costs nothing. A
+/// frame is a top-level value together with the attributes before it.
+///
+/// After an error the connection is to be closed.
+pub struct ReplyScanner {
+    /// Values still to come; 0 between frames.
+    left: u64,
+    state: State,
+    kind: Option<Kind>,
+    head: HeadState,
+    integer: Option<i64>,
+    word: [u8; MAX_WORD],
+    word_len: u8,
+    line: [u8; MAX_LINE],
+    line_len: u8,
+}
+
+impl ReplyScanner {
+    /// A scanner before its first frame.
+    pub fn new() -> Self {
+        Self {
+            left: 0,
+            state: State::Value,
+            kind: None,
+            head: HeadState::Due(0),
+            integer: None,
+            word: [0; MAX_WORD],
+            word_len: 0,
+            line: [0; MAX_LINE],
+            line_len: 0,
+        }
+    }
+
+    /// Passes over `input`, which follows what earlier calls consumed, to the current frame's end.
+    ///
+    /// Consumes all of `input` unless the frame ends in it; the next call then begins a new frame.
+    ///
+    /// # Errors
+    /// The bytes are no reply as Redis sends it.
+    #[inline]
+    pub fn scan(&mut self, input: &[u8]) -> Result<Scan, ReplyError> {
+        if input.is_empty() {
+            return Ok(Scan { len: 0, done: false });
+        }
+        if self.left == 0 {
+            self.left = 1;
+            self.kind = None;
+            self.head = HeadState::Due(0);
+            self.integer = None;
+        }
+        let mut rest = input;
+        while self.left > 0 && !rest.is_empty() {
+            rest = match self.state {
+                State::Value => self.value(rest)?,
+                State::Line(lead) => self.line(lead, rest)?,
+                State::Text { cr } => self.text(cr, rest),
+                State::Body(left) => self.body(left, rest)?,
+            };
+        }
+        Ok(Scan { len: input.len().saturating_sub(rest.len()), done: self.left == 0 })
+    }
+
+    /// The type of the top-level value of the frame being scanned or just finished, once known.
+    #[inline]
+    pub fn kind(&self) -> Option<Kind> {
+        self.kind
+    }
+
+    /// The first element of the frame being scanned or just finished.
+    pub fn head(&self) -> Head<'_> {
+        match self.head {
+            HeadState::Due(_) | HeadState::Copied => Head::Pending,
+            HeadState::Word => match self.word.get(..usize::from(self.word_len)) {
+                Some(word) => Head::Word(word),
+                None => Head::Other,
+            },
+            HeadState::Other => Head::Other,
+        }
+    }
+
+    /// The last integer (`:`) of the frame being scanned or just finished, at any depth.
+    #[inline]
+    pub fn last_integer(&self) -> Option<i64> {
+        self.integer
+    }
+
+    /// At a value's first byte.
+    #[inline]
+    fn value<'a>(&mut self, rest: &'a [u8]) -> Result<&'a [u8], ReplyError> {
+        let Some((&lead, after)) = rest.split_first() else { return Ok(rest) };
+        let kind = match lead {
+            b'+' => Kind::SimpleString,
+            b'-' => Kind::Error,
+            b',' => Kind::Double,
+            b'(' => Kind::BigNumber,
+            b'$' | b'*' | b':' | b'_' | b'#' | b'!' | b'=' | b'%' | b'~' | b'>' | b'|' => {
+                return self.quick_line(lead, after);
+            }
+            b';' | b'.' => return Err(ReplyError::Streamed),
+            other => return Err(ReplyError::Type(other)),
+        };
+        let head = self.open(kind, 0);
+        if head && kind == Kind::SimpleString {
+            self.head = HeadState::Copied;
+        }
+        self.state = State::Text { cr: false };
+        Ok(after)
+    }
+
+    /// The usual case: a short line that is all there.
+    #[inline]
+    fn quick_line<'a>(&mut self, lead: u8, after: &'a [u8]) -> Result<&'a [u8], ReplyError> {
+        let (number, len) = match integer::prefix(after) {
+            Some(found) => found,
+            None if after.starts_with(b"-1\r\n") => (-1, 2),
+            None => (0, 0),
+        };
+        let end = len.saturating_add(2);
+        if len > 0
+            && !matches!(lead, b'_' | b'#')
+            && after.get(len..end) == Some(b"\r\n".as_slice())
+        {
+            self.number(lead, number)?;
+            return Ok(after.get(end..).unwrap_or_default());
+        }
+        self.state = State::Line(lead);
+        self.line_len = 0;
+        Ok(after)
+    }
+
+    /// In a line that is kept until it is complete.
+    fn line<'a>(&mut self, lead: u8, rest: &'a [u8]) -> Result<&'a [u8], ReplyError> {
+        let Some((&byte, after)) = rest.split_first() else { return Ok(rest) };
+        let len = usize::from(self.line_len);
+        let Some(slot) = self.line.get_mut(len) else { return Err(ReplyError::Number) };
+        *slot = byte;
+        self.line_len = self.line_len.saturating_add(1);
+        if byte != b'\n' {
+            return Ok(after);
+        }
+        let line = self.line;
+        let line = line.get(..len).and_then(|line| line.strip_suffix(b"\r"));
+        let line = line.ok_or(ReplyError::Terminator)?;
+        match (lead, line) {
+            (b'_', b"") => self.constant(Kind::Null),
+            (b'#', b"t" | b"f") => self.constant(Kind::Bool),
+            (b'_' | b'#', _) => return Err(ReplyError::Constant),
+            (b':', _) => self.number(lead, integer::parse(line).ok_or(ReplyError::Number)?)?,
+            (_, b"?") => return Err(ReplyError::Streamed),
+            _ => self.number(lead, integer::parse(line).ok_or(ReplyError::Number)?)?,
+        }
+        Ok(after)
+    }
+
+    fn constant(&mut self, kind: Kind) {
+        self.open(kind, 0);
+        self.close();
+    }
+
+    /// Takes the number of a complete length line or integer.
+    #[inline]
+    fn number(&mut self, lead: u8, number: i64) -> Result<(), ReplyError> {
+        self.state = State::Value;
+        if lead == b':' {
+            self.integer = Some(number);
+            self.constant(Kind::Integer);
+            return Ok(());
+        }
+        if number == -1 && matches!(lead, b'$' | b'*') {
+            self.constant(Kind::Null);
+            return Ok(());
+        }
+        let count = u64::try_from(number).map_err(|_| ReplyError::Number)?;
+        let kind = match lead {
+            b'$' => Kind::Bulk,
+            b'!' => Kind::BlobError,
+            b'=' => Kind::Verbatim,
+            b'*' => Kind::Array,
+            b'~' => Kind::Set,
+            b'>' => Kind::Push,
+            b'%' => Kind::Map,
+            _ => {
+                let values = count.checked_mul(2).ok_or(ReplyError::TooMany)?;
+                self.left = self.left.checked_add(values).ok_or(ReplyError::TooMany)?;
+                return Ok(());
+            }
+        };
+        match kind {
+            Kind::Bulk | Kind::BlobError | Kind::Verbatim => {
+                let head = self.open(kind, 0);
+                if head && kind == Kind::Bulk && count <= MAX_WORD as u64 {
+                    self.head = HeadState::Copied;
+                }
+                self.state = State::Body(count.saturating_add(2));
+            }
+            _ => {
+                let each = if kind == Kind::Map { 2 } else { 1 };
+                let values = count.checked_mul(each).ok_or(ReplyError::TooMany)?;
+                self.open(kind, values);
+                self.left = self.left.checked_add(values).ok_or(ReplyError::TooMany)?;
+                self.close();
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a value of which the type is known, with `values` in it; whether it is the head.
+    #[inline]
+    fn open(&mut self, kind: Kind, values: u64) -> bool {
+        if self.kind.is_none() && self.left == 1 {
+            self.kind = Some(kind);
+            let has_head = matches!(kind, Kind::Array | Kind::Push) && values > 0;
+            self.head = if has_head { HeadState::Due(values) } else { HeadState::Other };
+            return false;
+        }
+        let head = self.head == HeadState::Due(self.left);
+        if head {
+            self.head = HeadState::Other;
+            self.word_len = 0;
+        }
+        head
+    }
+
+    /// Counts a value whose end has been reached.
+    #[inline]
+    fn close(&mut self) {
+        self.state = State::Value;
+        self.left = self.left.saturating_sub(1);
+        if self.head == HeadState::Copied {
+            self.head = HeadState::Word;
+        }
+    }
+
+    /// In a line that is passed unread; it ends at CRLF.
+    fn text<'a>(&mut self, cr: bool, rest: &'a [u8]) -> &'a [u8] {
+        if cr && rest.first() == Some(&b'\n') {
+            self.close();
+            return rest.get(1..).unwrap_or_default();
+        }
+        if cr {
+            self.copy(b"\r");
+        }
+        let (text, after, cr) = match memchr(b'\r', rest) {
+            Some(at) => {
+                let (text, after) = rest.split_at_checked(at).unwrap_or((rest, &[]));
+                (text, after.get(1..).unwrap_or_default(), true)
+            }
+            None => (rest, &[][..], false),
+        };
+        self.copy(text);
+        self.state = State::Text { cr };
+        after
+    }
+
+    /// In a string with `left` bytes to come, its CRLF included.
+    #[inline]
+    fn body<'a>(&mut self, left: u64, rest: &'a [u8]) -> Result<&'a [u8], ReplyError> {
+        let data = usize::try_from(left.saturating_sub(2)).unwrap_or(usize::MAX);
+        if let Some((data, after)) = rest.split_at_checked(data)
+            && let Some(after) = after.strip_prefix(b"\r\n")
+            && left >= 2
+        {
+            self.copy(data);
+            self.close();
+            return Ok(after);
+        }
+        let (now, after) = rest.split_at_checked(data.max(1)).unwrap_or((rest, &[]));
+        match (left, now) {
+            (2, b"\r") | (1, b"\n") => {}
+            (1 | 2, _) => return Err(ReplyError::Terminator),
+            _ => self.copy(now),
+        }
+        match left.saturating_sub(now.len() as u64) {
+            0 => self.close(),
+            left => self.state = State::Body(left),
+        }
+        Ok(after)
+    }
+
+    /// Keeps `text` when it is of the head.
+    #[inline]
+    fn copy(&mut self, text: &[u8]) {
+        if self.head != HeadState::Copied {
+            return;
+        }
+        let start = usize::from(self.word_len);
+        let end = start.saturating_add(text.len());
+        match self.word.get_mut(start..end) {
+            Some(room) => {
+                room.copy_from_slice(text);
+                self.word_len = u8::try_from(end).unwrap_or_default();
+            }
+            None => self.head = HeadState::Other,
+        }
+    }
+}
+
+impl Default for ReplyScanner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for ReplyScanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplyScanner")
+            .field("left", &self.left)
+            .field("state", &self.state)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,7 @@
+//! Replies: where one ends, and the little of its content that decides where it goes.
+
+mod machine;
+mod types;
+
+pub use machine::{ReplyScanner, Scan};
+pub use types::{Head, Kind};

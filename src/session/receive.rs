@@ -1,0 +1,158 @@
+//! Bytes from a link become bytes for the client: which frame answers what, and what is dropped.
+
+use bytes::{Buf, BufMut, BytesMut};
+
+use super::due::{DueQueue, Learn, Show};
+use super::protocol::Protocol;
+use super::pubsub::Notice;
+use super::state::State;
+use crate::resp::{Head, Kind, ReplyError, ReplyScanner};
+
+/// Reads one link's frames for the session that owns it.
+///
+/// Frames are passed on as they arrive, so a value of any size needs no room here. Only the first
+/// element of an array that may be a message is held until it is known: a few dozen bytes.
+#[derive(Debug, Default)]
+pub struct Receiver {
+    scanner: ReplyScanner,
+    /// The frame that is being read, once it is known what it is.
+    route: Option<Route>,
+    /// Its bytes, until then.
+    held: BytesMut,
+}
+
+/// What the frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    /// The reply that is due next; shown or not.
+    Reply { shown: bool },
+    /// Out of band: a message, an invalidation, or a confirmation.
+    Notice(Option<Notice>),
+}
+
+/// A link brought what nothing expects, or what is not RESP. It must be closed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unexpected {
+    /// Not RESP.
+    #[error("upstream sent an invalid frame: {0}")]
+    Frame(#[from] ReplyError),
+    /// A reply that no request asked for.
+    #[error("upstream sent a reply that nothing expects")]
+    Reply,
+}
+
+impl Receiver {
+    /// Takes bytes of the link in and appends what the client is to see to `output`.
+    ///
+    /// # Errors
+    /// [`Unexpected`]; what came before it has been appended, the rest is lost with the link.
+    pub fn receive(
+        &mut self,
+        mut input: &[u8],
+        state: &mut State,
+        due: &mut DueQueue,
+        output: &mut BytesMut,
+    ) -> Result<(), Unexpected> {
+        if state.opaque {
+            output.put(self.held.split());
+            output.put_slice(input);
+            return Ok(());
+        }
+        while !input.is_empty() {
+            let scan = self.scanner.scan(input)?;
+            let (piece, rest) = input.split_at_checked(scan.len).unwrap_or((input, &[]));
+            input = rest;
+            if self.route.is_none() {
+                self.route = self.classify(state, due)?;
+                if self.route.is_none() {
+                    self.held.put_slice(piece);
+                    continue;
+                }
+            }
+            if !matches!(self.route, Some(Route::Reply { shown: false })) {
+                if !self.held.is_empty() {
+                    output.put(self.held.split());
+                }
+                output.put_slice(piece);
+            }
+            if scan.done {
+                self.held.clear();
+                match self.route.take() {
+                    Some(Route::Reply { .. }) => self.replied(state, due, output)?,
+                    Some(Route::Notice(notice)) => self.noticed(notice, state, due, output),
+                    None => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the frame that has begun is; `None` while that cannot be told.
+    fn classify(&self, state: &State, due: &DueQueue) -> Result<Option<Route>, Unexpected> {
+        let Some(kind) = self.scanner.kind() else { return Ok(None) };
+        let front = due.front();
+        let confirms = matches!(front.map(|expect| expect.learn), Some(Learn::Confirmed(_)));
+        let listens = confirms || state.subscriptions.any();
+        if kind == Kind::Push
+            || (kind == Kind::Array && listens && state.protocol == Protocol::Resp2)
+        {
+            let notice = match self.scanner.head() {
+                Head::Pending => return Ok(None),
+                Head::Word(word) => Notice::parse(word),
+                Head::Other => None,
+            };
+            if kind == Kind::Push || notice.is_some() {
+                return Ok(Some(Route::Notice(notice)));
+            }
+        }
+        match front {
+            None => Err(Unexpected::Reply),
+            Some(_) if confirms && kind != Kind::Error => Err(Unexpected::Reply),
+            Some(expect) => Ok(Some(Route::Reply { shown: expect.show == Show::Reply })),
+        }
+    }
+
+    /// The reply that was due next is complete.
+    fn replied(
+        &mut self,
+        state: &mut State,
+        due: &mut DueQueue,
+        output: &mut BytesMut,
+    ) -> Result<(), Unexpected> {
+        let expect = due.pop_remote().ok_or(Unexpected::Reply)?;
+        if let Show::Instead(bytes) = expect.show {
+            output.put(bytes);
+        }
+        if let Learn::Protocol(protocol) = expect.learn
+            && !matches!(self.scanner.kind(), Some(Kind::Error | Kind::Null))
+        {
+            state.protocol = protocol;
+        }
+        deliver_local(due, output);
+        Ok(())
+    }
+
+    /// An out-of-band frame is complete; it may be the confirmation that is due.
+    fn noticed(
+        &mut self,
+        notice: Option<Notice>,
+        state: &mut State,
+        due: &mut DueQueue,
+        output: &mut BytesMut,
+    ) {
+        let (Some(notice), Some(number)) = (notice, self.scanner.last_integer()) else { return };
+        let remaining = u32::try_from(number).unwrap_or(u32::MAX);
+        if state.subscriptions.confirm(notice, remaining, due.front_confirmations()) {
+            due.pop_remote();
+            deliver_local(due, output);
+        }
+    }
+}
+
+/// Moves the local replies whose turn has come to `output`.
+fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
+    while let Some(reply) = due.pop_local() {
+        output.reserve(reply.remaining());
+        output.put(reply);
+    }
+}

@@ -1,0 +1,30 @@
+//! Redis 7.0's own words for the replies that Redoubt gives in its place.
+
+use bytes::Bytes;
+
+use crate::resp::reply;
+
+/// `HELLO` without a right `AUTH` option before authentication.
+pub(super) static NOAUTH_HELLO: Bytes = Bytes::from_static(b"-NOAUTH HELLO must be called with the client already \
+authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client \
+and select the RESP protocol version at the same time\r\n");
+/// Arguments that fit no form of the command.
+pub(super) static SYNTAX_ERROR: Bytes = Bytes::from_static(b"-ERR syntax error\r\n");
+/// `HELLO 4`.
+pub(super) static NOPROTO: Bytes = Bytes::from_static(b"-NOPROTO unsupported protocol version\r\n");
+/// `HELLO x`.
+pub(super) static NOT_A_VERSION: Bytes =
+    Bytes::from_static(b"-ERR Protocol version is not an integer or out of range\r\n");
+/// `HELLO … SETNAME` with a byte outside `!`..`~`.
+pub(super) static BAD_CLIENT_NAME: Bytes = Bytes::from_static(
+    b"-ERR Client names cannot contain spaces, newlines or special characters.\r\n",
+);
+/// What Redis says of commands with the `no_multi` flag.
+pub(super) static NOT_IN_TRANSACTION: Bytes =
+    Bytes::from_static(b"-ERR Command not allowed inside a transaction\r\n");
+
+/// `HELLO` with an unknown option: like Redis, up to a NUL.
+pub(super) fn hello_syntax(option: &[u8]) -> Bytes {
+    let shown = option.split(|byte| *byte == 0).next().unwrap_or_default();
+    reply::error(&[b"ERR Syntax error in HELLO option '", shown, b"'"].concat())
+}

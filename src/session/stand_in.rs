@@ -1,0 +1,57 @@
+//! Requests that Redoubt sends in the place of a client's, so that Redis itself keeps the state.
+//!
+//! Inside MULTI Redis must see one request for each that the client sent. A refused command is
+//! replaced by one that cannot exist, which marks the transaction as failed; an `AUTH` by one with
+//! the link's own credentials, or by one that must fail, according to what the client claimed.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::resp::encode_command;
+
+/// The prepared requests. They hold the upstream password, so there is no `Debug`.
+#[derive(Clone)]
+pub struct StandIn {
+    user: Bytes,
+    password: Bytes,
+    no_such_command: Bytes,
+}
+
+/// A user and password that Redis refuses: no ACL user can have a name with a space in it.
+const WRONG: [&[u8]; 2] = [b"no such user", b"x"];
+
+impl StandIn {
+    /// Stand-ins for links that log in as `user` with `password`. `nonce` makes the impossible
+    /// command's name unguessable, so that no module can be registered under it.
+    pub fn new(user: Option<&str>, password: Option<&[u8]>, nonce: u64) -> Self {
+        let user = user.unwrap_or(crate::auth::DEFAULT_USER);
+        let name = format!("redoubt-refused-{nonce:016x}");
+        Self {
+            user: Bytes::copy_from_slice(user.as_bytes()),
+            password: Bytes::copy_from_slice(password.unwrap_or(b"")),
+            no_such_command: encode(&[name.as_bytes()]),
+        }
+    }
+
+    /// A command that Redis answers with an error and that fails a transaction.
+    pub fn no_such_command(&self) -> Bytes {
+        self.no_such_command.clone()
+    }
+
+    /// An `AUTH` that ends as the client's would: `right` or not.
+    pub fn auth(&self, right: bool) -> Bytes {
+        let [user, password] = self.pair(right);
+        encode(&[b"AUTH", user, password])
+    }
+
+    /// The user and password to put where a client's `HELLO … AUTH` pair stood.
+    pub fn pair(&self, right: bool) -> [&[u8]; 2] {
+        if right { [&self.user, &self.password] } else { WRONG }
+    }
+}
+
+/// `args` as a request.
+pub(super) fn encode(args: &[&[u8]]) -> Bytes {
+    let mut frame = BytesMut::new();
+    encode_command(args.iter().copied(), &mut frame);
+    frame.freeze()
+}

@@ -1,0 +1,29 @@
+//! SIGTERM and SIGINT ask for a stop.
+
+use std::io;
+use std::thread;
+
+use tokio::runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Cancels `stop` at the first SIGTERM or SIGINT. Both are handled from the moment this returns.
+pub(crate) fn cancel(stop: &CancellationToken) -> io::Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+    let (mut terminate, mut interrupt) = {
+        let _context = runtime.enter();
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
+    };
+    let stop = stop.clone();
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = terminate.recv() => tracing::info!("SIGTERM, stopping"),
+                _ = interrupt.recv() => tracing::info!("SIGINT, stopping"),
+                () = stop.cancelled() => {}
+            }
+        });
+        stop.cancel();
+    })?;
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! One log line for each thing that happens to a session.
+
+use std::fmt::Display;
+
+use tracing::{error, info, warn};
+
+use crate::session::{CloseReason, Event};
+
+/// The target of every line about a session, for use in `log.level`.
+pub const SESSION: &str = "redoubt::session";
+
+/// Logs that `peer` has connected and is `session` from now on.
+pub fn opened(session: u64, peer: &dyn Display) {
+    info!(target: SESSION, session, %peer, "session opened");
+}
+
+/// Logs `event` of `session`, whose client connects from `peer`.
+pub fn report(session: u64, peer: &dyn Display, event: &Event) {
+    match event {
+        Event::Authenticated { user } => {
+            info!(target: SESSION, session, %peer, %user, "authenticated");
+        }
+        Event::AuthFailed { user } => {
+            warn!(target: SESSION, session, %peer, %user, "AUTH failed");
+        }
+        Event::Refused { rule } => {
+            warn!(target: SESSION, session, %peer, %rule, "command refused");
+        }
+        Event::Closed { reason, lasted, commands, bytes_in, bytes_out } => {
+            let duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+            macro_rules! closed {
+                ($level:ident) => {
+                    $level!(
+                        target: SESSION, session, %peer, %reason, duration_ms, commands, bytes_in,
+                        bytes_out, "session closed"
+                    )
+                };
+            }
+            match reason {
+                CloseReason::Internal => closed!(error),
+                _ => closed!(info),
+            }
+        }
+    }
+}

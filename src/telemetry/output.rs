@@ -1,0 +1,55 @@
+//! Where log lines go and how they look.
+
+use std::io::{self, IsTerminal};
+
+use tracing::Dispatch;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::config::{LogFormat, LogSettings};
+
+/// Logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// `log.level` is not a filter. Settings that were validated never give this.
+    #[error("log.level holds no valid filter directives")]
+    Level,
+    /// Something else in this process logs already.
+    #[error("logging is set up already")]
+    Twice,
+}
+
+/// Sends this process's log to standard error, as `log` says, coloured on a terminal only and not
+/// if `NO_COLOR` is set.
+///
+/// # Errors
+/// If it was called before.
+pub fn init(log: &LogSettings) -> Result<(), LogError> {
+    let colour = io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let dispatch = dispatch(log, io::stderr, colour)?;
+    tracing::dispatcher::set_global_default(dispatch).map_err(|_| LogError::Twice)
+}
+
+/// A log that goes to `writer`; colour is for text only.
+///
+/// # Errors
+/// If `log.level` is not a filter.
+pub fn dispatch<W>(log: &LogSettings, writer: W, colour: bool) -> Result<Dispatch, LogError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::builder().parse(&log.level).map_err(|_| LogError::Level)?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    Ok(match log.format {
+        LogFormat::Text => Dispatch::new(lines.with_ansi(colour).finish()),
+        LogFormat::Json => Dispatch::new(
+            lines
+                .json()
+                .flatten_event(true)
+                .with_current_span(false)
+                .with_span_list(false)
+                .finish(),
+        ),
+    })
+}

@@ -1,0 +1,101 @@
+//! One link, without its socket.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::login::{Credentials, Login, LoginError};
+
+/// How far a link has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// The socket is being connected.
+    Connecting,
+    /// The login is under way.
+    LoggingIn,
+    /// Requests may flow.
+    Ready,
+    /// To be closed; nothing more is read or written.
+    Closed,
+}
+
+/// A link's state and its write buffer.
+#[derive(Debug)]
+pub struct Link {
+    phase: Phase,
+    login: Login,
+    login_out: Bytes,
+    requests: BytesMut,
+}
+
+impl Link {
+    /// Bytes waiting to be written at which the sessions that use the link are paused.
+    pub const HIGH_WATER: usize = 256 << 10;
+
+    /// A link that will log in with `credentials`.
+    pub fn new(credentials: &Credentials) -> Self {
+        let (login, login_out) = Login::new(credentials, false);
+        Self { phase: Phase::Connecting, login, login_out, requests: BytesMut::new() }
+    }
+
+    /// How far it has come.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// The socket is connected.
+    pub fn connected(&mut self) {
+        if self.phase == Phase::Connecting {
+            self.phase = Phase::LoggingIn;
+        }
+    }
+
+    /// Nothing more will be read or written.
+    pub fn close(&mut self) {
+        self.phase = Phase::Closed;
+        self.requests.clear();
+        self.login_out.clear();
+    }
+
+    /// Takes bytes of the login's replies in.
+    ///
+    /// # Errors
+    /// [`LoginError`]: the link must be closed.
+    pub fn log_in(&mut self, input: &[u8]) -> Result<(), LoginError> {
+        if self.login.receive(input)?.is_some() {
+            self.phase = Phase::Ready;
+        }
+        Ok(())
+    }
+
+    /// Where requests are added. They wait there until the login has succeeded.
+    pub fn requests(&mut self) -> &mut BytesMut {
+        &mut self.requests
+    }
+
+    /// Whether more requests should wait.
+    pub fn is_full(&self) -> bool {
+        self.requests.len() >= Self::HIGH_WATER
+    }
+
+    /// What is to be written now.
+    pub fn output(&self) -> &[u8] {
+        match self.phase {
+            Phase::LoggingIn => &self.login_out,
+            Phase::Ready => &self.requests,
+            Phase::Connecting | Phase::Closed => &[],
+        }
+    }
+
+    /// The first `len` bytes of [`Link::output`] have been written.
+    pub fn wrote(&mut self, len: usize) {
+        match self.phase {
+            Phase::LoggingIn => self.login_out.advance(len.min(self.login_out.len())),
+            Phase::Ready => {
+                self.requests.advance(len.min(self.requests.len()));
+                if self.requests.is_empty() {
+                    self.requests = BytesMut::new();
+                }
+            }
+            Phase::Connecting | Phase::Closed => {}
+        }
+    }
+}

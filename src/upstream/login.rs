@@ -1,0 +1,215 @@
+//! Logging in to the upstream: what is sent first on a link, and what the answers mean.
+
+use bytes::{Bytes, BytesMut};
+use redis_protocol::resp2::decode::decode;
+use redis_protocol::resp2::types::{OwnedFrame, Resp2Frame};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::command::Version;
+use crate::resp::{ReplyError, ReplyScanner, encode_command};
+
+/// How links log in. There is no `Debug`.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    /// The ACL user; `default` when there is none.
+    pub user: Option<String>,
+    /// Its password; without one the link is used as it is, if Redis lets it.
+    pub password: Option<SecretString>,
+}
+
+/// What a link learnt while logging in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Greeting {
+    /// The upstream's version, when it was asked and told.
+    pub version: Option<Version>,
+}
+
+/// Why a link is of no use. All are the upstream's or the operator's fault, never a client's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// The password or user is wrong.
+    #[error("upstream refused the login: wrong user or password")]
+    WrongPassword,
+    /// Redis wants a password and none is configured.
+    #[error("upstream requires a password and none is configured")]
+    PasswordRequired,
+    /// A password is configured and Redis has none.
+    #[error("upstream has no password for this user, but one is configured")]
+    NoPasswordSet,
+    /// Redis gave another error, such as its limit of clients. The text is Redis's, cut short.
+    #[error("upstream refused the link: {0}")]
+    Refused(String),
+    /// Not RESP, or a reply that makes no sense here.
+    #[error("upstream does not speak the Redis protocol")]
+    NotRedis,
+}
+
+/// The first exchange on a link. Feed it what arrives until it yields a greeting or an error.
+#[derive(Debug)]
+pub struct Login {
+    scanner: ReplyScanner,
+    frame: BytesMut,
+    /// Whether the first reply, to `AUTH` or `PING`, has come.
+    admitted: bool,
+    ask_version: bool,
+}
+
+impl Login {
+    /// Most bytes of a reply during login; more is [`LoginError::NotRedis`].
+    pub const MAX_REPLY: usize = 16 << 10;
+    /// Most bytes of Redis's error text that are kept.
+    const MAX_TEXT: usize = 128;
+
+    /// A login, and the bytes that begin it. With `ask_version`, `HELLO` tells the version where
+    /// there is one (Redis 6 and later).
+    pub fn new(credentials: &Credentials, ask_version: bool) -> (Self, Bytes) {
+        let mut out = BytesMut::new();
+        let user = credentials.user.as_deref().map(str::as_bytes);
+        let password = credentials.password.as_ref().map(|p| p.expose_secret().as_bytes());
+        match (user, password) {
+            (Some(user), Some(password)) => encode(&[b"AUTH", user, password], &mut out),
+            (None, Some(password)) => encode(&[b"AUTH", password], &mut out),
+            (_, None) => encode(&[b"PING"], &mut out),
+        }
+        if ask_version {
+            encode(&[b"HELLO", b"2"], &mut out);
+        }
+        let login = Self {
+            scanner: ReplyScanner::default(),
+            frame: BytesMut::new(),
+            admitted: false,
+            ask_version,
+        };
+        (login, out.freeze())
+    }
+
+    /// Takes bytes in. Returns the greeting when the link is ready.
+    ///
+    /// # Errors
+    /// [`LoginError`]: the link must be closed.
+    pub fn receive(&mut self, mut input: &[u8]) -> Result<Option<Greeting>, LoginError> {
+        while !input.is_empty() {
+            let scan = self.scanner.scan(input).map_err(|_: ReplyError| LoginError::NotRedis)?;
+            let (piece, rest) = input.split_at_checked(scan.len).unwrap_or((input, &[]));
+            input = rest;
+            self.frame.extend_from_slice(piece);
+            if self.frame.len() > Self::MAX_REPLY {
+                return Err(LoginError::NotRedis);
+            }
+            if !scan.done {
+                continue;
+            }
+            let frame = self.frame.split().freeze();
+            if !self.admitted {
+                admitted(&frame)?;
+                self.admitted = true;
+                if self.ask_version {
+                    continue;
+                }
+            }
+            // Bytes after the last reply that login asked for have no place here.
+            return if input.is_empty() {
+                let version = self.ask_version.then(|| version(&frame)).flatten();
+                Ok(Some(Greeting { version }))
+            } else {
+                Err(LoginError::NotRedis)
+            };
+        }
+        Ok(None)
+    }
+}
+
+/// Whether the reply to `AUTH` or `PING` lets the link in.
+fn admitted(frame: &[u8]) -> Result<(), LoginError> {
+    let text = frame.trim_ascii_end();
+    let Some(error) = text.strip_prefix(b"-") else {
+        let expected = text.starts_with(b"+");
+        return if expected { Ok(()) } else { Err(LoginError::NotRedis) };
+    };
+    let code = error.split(|byte| *byte == b' ').next().unwrap_or_default();
+    match code {
+        b"WRONGPASS" => Err(LoginError::WrongPassword),
+        b"NOAUTH" => Err(LoginError::PasswordRequired),
+        // The answers to PING of a Redis that is up, but not ready for it: for clients to see.
+        b"LOADING" | b"BUSY" | b"MASTERDOWN" | b"NOPERM" | b"MISCONF" => Ok(()),
+        _ if error.starts_with(b"ERR invalid password") => Err(LoginError::WrongPassword),
+        _ if error.starts_with(b"ERR AUTH <password> called without any password")
+            || error.starts_with(b"ERR Client sent AUTH, but no password is set") =>
+        {
+            Err(LoginError::NoPasswordSet)
+        }
+        _ => {
+            let kept = error.get(..Login::MAX_TEXT).unwrap_or(error);
+            Err(LoginError::Refused(kept.escape_ascii().to_string()))
+        }
+    }
+}
+
+/// The version in the reply to `HELLO 2`, a flat array of names and values.
+fn version(frame: &[u8]) -> Option<Version> {
+    let Ok(Some((OwnedFrame::Array(fields), _))) = decode(frame) else { return None };
+    let mut fields = fields.iter();
+    while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
+        if name.as_str() == Some("version") {
+            return Version::parse(value.as_str()?);
+        }
+    }
+    None
+}
+
+fn encode(args: &[&[u8]], out: &mut BytesMut) {
+    encode_command(args.iter().copied(), out);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn login(ask_version: bool) -> Login {
+        Login::new(&Credentials { user: None, password: Some("pw".into()) }, ask_version).0
+    }
+
+    #[test]
+    fn the_version_comes_from_hello_byte_by_byte() {
+        let mut login = login(true);
+        let replies =
+            b"+OK\r\n*4\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n";
+        let (last, before) = replies.split_last().unwrap();
+        for byte in before {
+            assert_eq!(login.receive(&[*byte]), Ok(None));
+        }
+        let greeting = login.receive(&[*last]).unwrap().unwrap();
+        assert_eq!(greeting.version, Version::parse("7.0.15"));
+    }
+
+    #[test]
+    fn a_redis_without_hello_is_taken_without_a_version() {
+        let greeting = login(true).receive(b"+OK\r\n-ERR unknown command `HELLO`\r\n");
+        assert_eq!(greeting, Ok(Some(Greeting { version: None })));
+    }
+
+    #[test]
+    fn errors_say_whose_fault_it_is() {
+        let outcome = |reply: &[u8]| login(false).receive(reply).unwrap_err();
+        assert_eq!(outcome(b"-WRONGPASS invalid\r\n"), LoginError::WrongPassword);
+        assert_eq!(outcome(b"-ERR invalid password\r\n"), LoginError::WrongPassword);
+        assert_eq!(outcome(b"-NOAUTH Authentication required.\r\n"), LoginError::PasswordRequired);
+        assert_eq!(outcome(b"HTTP/1.1 400 Bad Request\r\n"), LoginError::NotRedis);
+        assert_eq!(outcome(b"+OK\r\n+what\r\n"), LoginError::NotRedis);
+        let full = outcome(b"-ERR max number of clients reached\r\n");
+        assert_eq!(full, LoginError::Refused("ERR max number of clients reached".into()));
+    }
+
+    #[test]
+    fn an_endless_reply_is_given_up() {
+        let mut login = login(false);
+        let mut outcome = Ok(None);
+        for _ in 0..20 {
+            outcome = login.receive(&[b'+'; 1024]);
+            if outcome.is_err() {
+                break;
+            }
+        }
+        assert_eq!(outcome, Err(LoginError::NotRedis));
+    }
+}

@@ -1,0 +1,134 @@
+//! The documented configuration file, the README's table and the code agree with each other.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::Path;
+
+use redoubt::config::{Environment, Settings};
+
+const FILE: &str = include_str!("../config/redoubt.toml");
+const README: &str = include_str!("../README.md");
+const PASSWORD: &str = "0123456789abcdef0123456789abcdef";
+
+fn environment(names: &[&str]) -> Environment {
+    Environment::from_lookup(|name| {
+        names.contains(&name).then(|| match name {
+            "REDOUBT_UPSTREAM" => OsString::from("redis://127.0.0.1:6379"),
+            _ => OsString::from(PASSWORD),
+        })
+    })
+}
+
+/// The lines of the file that set a key, commented or not: the key's full name and the line.
+fn keys() -> Vec<(String, String)> {
+    let mut table = String::new();
+    let mut keys = Vec::new();
+    for line in FILE.lines() {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            table = format!("{name}.");
+        }
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        if let Some((name, _)) = line.split_once(" = ")
+            && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        {
+            keys.push((format!("{table}{name}"), line.to_owned()));
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_file_holds_the_defaults() {
+    let passwords = ["REDIS_PASSWORD", "REDOUBT_PASSWORD"];
+    let environment = environment(&[passwords[0], passwords[1], "REDOUBT_UPSTREAM"]);
+    let file = Settings::parse(Path::new("redoubt.toml"), FILE, &environment).unwrap();
+    let bare = Settings::load(None, &environment).unwrap();
+    assert_eq!(file.to_toml(), bare.to_toml());
+    assert!(file.warnings.is_empty(), "{:?}", file.warnings);
+}
+
+#[test]
+fn every_commented_key_is_one_that_the_file_may_hold() {
+    let environment = environment(&["REDIS_PASSWORD", "REDOUBT_PASSWORD"]);
+    let keys = keys();
+    let mut commented = 0;
+    for (number, line) in FILE.lines().enumerate() {
+        let Some(setting) = line.strip_prefix("# ") else { continue };
+        if keys.iter().all(|(_, key)| key != setting) {
+            continue;
+        }
+        commented += 1;
+        let lines = FILE.lines().enumerate();
+        let lines = lines.map(|(other, line)| if other == number { setting } else { line });
+        let text = lines.collect::<Vec<_>>().join("\n");
+        if let Err(error) = Settings::parse(Path::new("redoubt.toml"), &text, &environment) {
+            panic!("{setting}: {error}");
+        }
+    }
+    assert_eq!(commented, 6);
+}
+
+#[test]
+fn the_readme_lists_the_same_keys() {
+    let in_file: BTreeSet<_> = keys().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(in_file.len(), 22);
+    let in_readme: BTreeSet<_> = README
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(key, _)| key.to_owned())
+        .filter(|key| !key.starts_with("REDIS_") && !key.starts_with("REDOUBT_"))
+        .collect();
+    assert_eq!(in_file, in_readme);
+}
+
+#[test]
+fn the_readme_lists_the_variables() {
+    for name in Environment::NAMES {
+        assert!(README.contains(&format!("`{name}`")), "{name} is not in the README");
+        assert!(FILE.contains(name), "{name} is not in config/redoubt.toml");
+    }
+}
+
+#[test]
+fn the_printed_configuration_reads_back_once_its_masks_are_lifted() {
+    let text = r#"
+        listen = ["[::1]:1", "localhost:0"]
+        workers = 4
+        shutdown_timeout = "0s"
+        [client]
+        user = "app"
+        [upstream]
+        url = "redis://[fe80::1]:7000"
+        user = "redoubt"
+        connect_timeout = "1500ms"
+        tcp_keepalive = "0s"
+        [policy]
+        blocked = ["keys", "CONFIG|SET", "X\"Y"]
+        [limits]
+        max_sessions = 1
+        auth_timeout = "90s"
+        auth_attempts = 3
+        idle_timeout = "1h"
+        tcp_keepalive = "32767s"
+        [log]
+        format = "json"
+        level = "warn,redoubt::session=debug"
+    "#;
+    let given = environment(&["REDIS_PASSWORD", "REDOUBT_PASSWORD"]);
+    let settings = Settings::parse(Path::new("redoubt.toml"), text, &given).unwrap();
+    let printed = settings.to_toml();
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let line = if line.contains("X\\\"Y") { "X\"Y" } else { line };
+        assert!(printed.contains(line), "{line} is not in {printed}");
+    }
+    let masked = Settings::parse(Path::new("printed.toml"), &printed, &environment(&[]));
+    assert!(masked.unwrap_err().to_string().contains("shorter than 32"));
+    let lifted = printed.replace("********", PASSWORD);
+    let again = Settings::parse(Path::new("printed.toml"), &lifted, &environment(&[])).unwrap();
+    assert_eq!(again.upstream.user.as_deref(), Some("redoubt"));
+    let without_origins = |text: &str| {
+        let lines = text.lines().map(|line| line.split(" # ").next().unwrap_or_default());
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(without_origins(&again.to_toml()), without_origins(&printed));
+}

@@ -1,0 +1,218 @@
+//! Which requests a compiled policy refuses, and how rules may be written.
+
+use std::collections::BTreeSet;
+
+use redoubt::command::{self, Spec};
+use redoubt::policy::{Decision, Denied, Policy, PolicyError, RuleName};
+
+fn compile(rules: &[&str]) -> Policy {
+    Policy::compile(rules).unwrap()
+}
+
+/// As a session asks: with the most precise spec that there is.
+fn judge(policy: &Policy, args: &[&[u8]]) -> Option<Denied> {
+    let spec = command::lookup(args[0]);
+    let word = args.get(1).copied();
+    let sub = spec.zip(word).and_then(|(spec, word)| spec.subcommand(word));
+    let decision = policy.decide(sub.or(spec), args[0], word);
+    // Whatever of it the caller found, the answer is the same.
+    assert_eq!(policy.decide(spec, args[0], word), decision);
+    assert_eq!(policy.decide(None, args[0], word), decision);
+    match decision {
+        Decision::Allow => None,
+        Decision::Deny(denied) => Some(denied),
+    }
+}
+
+fn rule(policy: &Policy, args: &[&[u8]]) -> Option<String> {
+    judge(policy, args).map(|denied| denied.rule().to_string())
+}
+
+fn says(denied: &Denied, args: &[&[u8]], start: &str) -> bool {
+    denied.reply(args.iter().copied()).starts_with(format!("-ERR {start} '").as_bytes())
+}
+
+fn request(spec: &Spec) -> Vec<&'static [u8]> {
+    spec.name.split('|').map(str::as_bytes).collect()
+}
+
+#[test]
+fn each_rule_blocks_what_it_names_and_nothing_else() {
+    for ruled in command::specs() {
+        let policy = compile(&[ruled.name]);
+        let of_itself = ruled.command() == ruled.name;
+        for spec in command::specs() {
+            let args = request(spec);
+            let expected = spec.id == ruled.id || of_itself && spec.command() == ruled.name;
+            let denied = judge(&policy, &args);
+            assert_eq!(denied.is_some(), expected, "{} under {}", spec.name, ruled.name);
+            let Some(denied) = denied else { continue };
+            assert_eq!(&**denied.rule(), ruled.name);
+            assert!(matches!(denied.rule(), RuleName::Known(_)));
+            let start = if of_itself { "unknown command" } else { "unknown subcommand" };
+            assert!(says(&denied, &args, start), "{}", spec.name);
+        }
+    }
+}
+
+#[test]
+fn the_default_blocks_its_four_commands() {
+    let policy = compile(&Policy::DEFAULT_BLOCKED);
+    let blocked: BTreeSet<&str> = command::specs()
+        .filter(|spec| judge(&policy, &request(spec)).is_some())
+        .map(Spec::command)
+        .collect();
+    assert_eq!(blocked, BTreeSet::from(["config", "debug", "flushall", "flushdb"]));
+    assert!(judge(&policy, &[b"CONFIG", b"NEWER-THAN-THE-TABLE"]).is_some());
+    assert!(judge(&policy, &[b"CONFIG"]).is_some());
+}
+
+#[test]
+fn nothing_is_blocked_without_rules() {
+    let policy = compile(&[]);
+    assert!(command::specs().all(|spec| judge(&policy, &request(spec)).is_none()));
+    assert_eq!(rule(&policy, &[b"FT.SEARCH", b"index"]), None);
+    assert_eq!(rule(&policy, &[b""]), None);
+    assert_eq!(rule(&policy, &[&[b'x'; 1 << 20]]), None);
+}
+
+#[test]
+fn case_does_not_matter() {
+    for text in ["client|no-evict", "CLIENT|NO-EVICT", "cLiEnT|nO-eViCt"] {
+        let policy = compile(&[text]);
+        for args in
+            [[&b"CLIENT"[..], b"NO-EVICT"], [b"client", b"no-evict"], [b"ClieNT", b"No-Evict"]]
+        {
+            assert_eq!(rule(&policy, &args).as_deref(), Some("client|no-evict"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn arguments_are_no_subcommands() {
+    let policy = compile(&["CONFIG|GET", "FLUSHALL"]);
+    assert_eq!(rule(&policy, &[b"GET", b"config|get"]), None);
+    assert_eq!(rule(&policy, &[b"GET", b"flushall"]), None);
+    assert_eq!(rule(&policy, &[b"GET", b"binary\0key"]), None);
+    assert_eq!(rule(&policy, &[b"config|get", b"x"]), None, "Redis knows no such command");
+    assert_eq!(rule(&policy, &[b"CONFIG", b"SET"]), None);
+}
+
+#[test]
+fn the_command_rule_wins_over_its_subcommands_rule() {
+    let policy = compile(&["CONFIG|GET", "CONFIG"]);
+    let args: [&[u8]; 2] = [b"CONFIG", b"GET"];
+    let denied = judge(&policy, &args).unwrap();
+    assert_eq!(&**denied.rule(), "config");
+    assert!(says(&denied, &args, "unknown command"));
+}
+
+#[test]
+fn names_that_the_table_lacks_are_kept() {
+    let policy = compile(&["FT.DROPINDEX", "ft.config|SET", "CLIENT|FUTURE", "zzz", "AAA"]);
+    let blocked: [(&[&[u8]], &str, &str); 7] = [
+        (&[b"ft.dropindex", b"i"], "ft.dropindex", "unknown command"),
+        (&[b"FT.DropIndex"], "ft.dropindex", "unknown command"),
+        (&[b"FT.CONFIG", b"set", b"a"], "ft.config|set", "unknown subcommand"),
+        (&[b"FT.CONFIG", b"set\0x"], "ft.config|set", "unknown subcommand"),
+        (&[b"client", b"Future"], "client|future", "unknown subcommand"),
+        (&[b"ZZZ"], "zzz", "unknown command"),
+        (&[b"aaa", b"zzz"], "aaa", "unknown command"),
+    ];
+    for (args, name, start) in blocked {
+        let denied = judge(&policy, args).unwrap_or_else(|| panic!("{name} passes"));
+        assert_eq!(&**denied.rule(), name);
+        assert!(matches!(denied.rule(), RuleName::Named(_)));
+        assert!(says(&denied, args, start), "{name}");
+    }
+    let passing: [&[&[u8]]; 9] = [
+        &[b"FT.SEARCH", b"dropindex"],
+        &[b"FT.DROPINDEX2"],
+        &[b"FT.DROPINDE"],
+        &[b"FT.CONFIG", b"get"],
+        &[b"FT.CONFIG"],
+        &[b"FT.CONFIG", b"\0set"],
+        &[b"FT.CONFIG|SET"],
+        &[b"CLIENT", b"LIST"],
+        &[b"CLIENT", b"FUTUR"],
+    ];
+    for args in passing {
+        assert_eq!(rule(&policy, args), None, "{}", args[0].escape_ascii());
+    }
+}
+
+#[test]
+fn a_name_with_a_nul_is_always_refused() {
+    for policy in [compile(&[]), compile(&Policy::DEFAULT_BLOCKED), compile(&["CLIENT|KILL"])] {
+        for name in [&b"FLUSHALL\x00103"[..], b"get\0", b"\0", b"\0get", b"no such\0", b"reset\0\0"]
+        {
+            let args = [name, b"x"];
+            let denied = judge(&policy, &args).unwrap();
+            assert!(says(&denied, &args, "unknown command"));
+            assert!(!denied.rule().contains('\0'));
+        }
+        for word in [&b"kill\x006"[..], b"list\0", b"\0", b"reply\0off"] {
+            let args = [&b"CLIENT"[..], word];
+            let denied = judge(&policy, &args).unwrap();
+            assert!(says(&denied, &args, "unknown subcommand"));
+        }
+    }
+}
+
+#[test]
+fn a_refusal_shows_no_byte_of_the_request() {
+    let policy = compile(&["MODULE.CMD", "FLUSHALL"]);
+    for args in [[&b"Module.Cmd"[..], b"canary"], [b"FlushALL", b"canary"]] {
+        let shown = format!("{:?}", judge(&policy, &args).unwrap());
+        assert!(!shown.contains("canary") && !shown.contains("Cmd") && !shown.contains("ALL"));
+    }
+}
+
+#[test]
+fn rules_can_be_listed() {
+    let policy =
+        compile(&["zz.custom", "FLUSHALL", "CONFIG", "client|KILL", "flushall", "ZZ.custom"]);
+    let rules: Vec<String> = policy.rules().map(|rule| rule.to_string()).collect();
+    assert_eq!(rules, ["config", "flushall", "client|kill", "zz.custom"]);
+    let debug = format!("{policy:?}");
+    assert_eq!(debug, r#"["config", "flushall", "client|kill", "zz.custom"]"#);
+    assert_eq!(compile(&[]).rules().count(), 0);
+}
+
+#[test]
+fn what_is_no_rule_is_refused() {
+    use PolicyError::{Incomplete, Malformed, NoSubcommands, TooLong};
+    let error = |text: &str| Policy::compile(&["GET", text]).err();
+    for text in ["", "|", "CONFIG|", "|GET"] {
+        assert_eq!(error(text), Some(Incomplete { rule: text.into() }), "{text:?}");
+    }
+    let malformed = [
+        " ",
+        "FLUSHALL ",
+        " FLUSHALL",
+        "CONFIG GET",
+        "CONFIG | GET",
+        "CONFIG|GET|x",
+        "-flushall",
+        "+get",
+        "@dangerous",
+        "*",
+        "FLUSH*",
+        "\"DEBUG\"",
+        "FLUSHALL\0",
+        "FLÜSHALL",
+        "a\r\nb",
+        ".x",
+        "FLUSHALL,FLUSHDB",
+    ];
+    for text in malformed {
+        assert_eq!(error(text), Some(Malformed { rule: text.into() }), "{text:?}");
+    }
+    let long = "x".repeat(129);
+    assert_eq!(error(&long), Some(TooLong { len: 129 }));
+    assert_eq!(error(&long[1..]), None);
+    let (rule, command) = ("debug|SLEEP".to_owned(), "DEBUG".to_owned());
+    assert_eq!(error("debug|SLEEP"), Some(NoSubcommands { rule, command }));
+    let shown = error("debug|sleep").unwrap().to_string();
+    assert!(shown.contains("\"debug|sleep\"") && shown.contains("write \"DEBUG\""), "{shown}");
+}
