@@ -1,0 +1,180 @@
+//! Large values stream through, and a slow reader costs no memory.
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use support::{Redis, Redoubt, frame, target_is_redis};
+
+const MIB: usize = 1 << 20;
+/// How much Redoubt may grow above idle, whatever the size of a value.
+const GROWTH: u64 = 64 << 20;
+
+/// A Redoubt whose memory is watched.
+struct Watched {
+    redoubt: Redoubt,
+    idle: u64,
+}
+
+impl Watched {
+    /// Idle is after the first session has come and gone.
+    fn start(redis: &Redis) -> Self {
+        let redoubt = Redoubt::start(redis);
+        let mut session = redoubt.session();
+        assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
+        drop(session);
+        let idle = redoubt.rss();
+        Self { redoubt, idle }
+    }
+
+    #[track_caller]
+    fn check(&self, what: &str) {
+        // Redis itself keeps the values; only its replies are of interest.
+        if !target_is_redis() {
+            let grown = self.redoubt.peak_rss().saturating_sub(self.idle);
+            assert!(grown < GROWTH, "{what}: {} MiB above idle", grown >> 20);
+        }
+    }
+}
+
+/// The `index`th mebibyte of a value; no two are the same, nor is any shifted by some bytes.
+fn block(index: usize) -> Vec<u8> {
+    let mut state = index as u64 + 1;
+    let mut out = Vec::with_capacity(MIB);
+    while out.len() < MIB {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        out.extend_from_slice(&(state >> 16).to_le_bytes());
+    }
+    out
+}
+
+fn expect(mut stream: &TcpStream, wanted: &[u8], what: &str) {
+    let mut got = vec![0; wanted.len()];
+    stream.read_exact(&mut got).unwrap_or_else(|error| panic!("{what}: {error}"));
+    assert!(got == wanted, "{what} differs");
+}
+
+/// Sets `key` to so many blocks and reads it back, block by block.
+fn round_trip(watched: &Watched, key: &str, blocks: usize) {
+    let session = watched.redoubt.session();
+    let mut stream = session.stream();
+    let length = blocks * MIB;
+    let head = format!("*3\r\n$3\r\nSET\r\n${}\r\n{key}\r\n${length}\r\n", key.len());
+    stream.write_all(head.as_bytes()).unwrap();
+    for index in 0..blocks {
+        stream.write_all(&block(index)).expect("send a block");
+        if index % 64 == 0 {
+            watched.check("while a value goes up");
+        }
+    }
+    // The next command is behind the value in the same pipeline.
+    let next = [b"\r\n".to_vec(), frame::request(&["GET", key]), frame::request(&["PING"])];
+    stream.write_all(&next.concat()).unwrap();
+    expect(stream, b"+OK\r\n", "the reply to SET");
+    watched.check("after SET");
+
+    expect(stream, format!("${length}\r\n").as_bytes(), "the length");
+    for index in 0..blocks {
+        expect(stream, &block(index), "a block");
+        if index % 64 == 0 {
+            watched.check("while a value comes down");
+        }
+    }
+    expect(stream, b"\r\n+PONG\r\n", "the end and the next reply");
+    watched.check("after GET");
+}
+
+#[test]
+fn a_value_of_512_mib() {
+    let redis = Redis::start();
+    let watched = Watched::start(&redis);
+    round_trip(&watched, "huge", 512);
+}
+
+#[test]
+fn values_of_32_mib_by_several_sessions_at_once() {
+    let redis = Redis::start();
+    let watched = Watched::start(&redis);
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let watched = &watched;
+            scope.spawn(move || round_trip(watched, &format!("large:{number}"), 32));
+        }
+    });
+}
+
+#[test]
+fn a_large_refused_command_is_thrown_away() {
+    let redis = Redis::start();
+    let watched = Watched::start(&redis);
+    let session = watched.redoubt.session();
+    let mut stream = session.stream();
+    let length = 256 * MIB;
+    stream
+        .write_all(format!("*3\r\n$6\r\nCONFIG\r\n$3\r\nSET\r\n${length}\r\n").as_bytes())
+        .unwrap();
+    for _ in 0..256 {
+        stream.write_all(&[b'x'; MIB]).expect("send a block");
+    }
+    stream.write_all(&[b"\r\n".to_vec(), frame::request(&["PING"])].concat()).unwrap();
+    // Redis shows 128 bytes of all arguments together: 'SET', a space, and what is left of 128.
+    let shown = "x".repeat(128 - "'SET' ".len());
+    let wanted = format!(
+        "-ERR unknown command 'CONFIG', with args beginning with: 'SET' '{shown}' \r\n+PONG\r\n"
+    );
+    expect(stream, wanted.as_bytes(), "the refusal");
+    watched.check("after a large refused command");
+}
+
+#[test]
+fn a_slow_reader_costs_no_memory() {
+    const VALUES: usize = 8;
+    const BLOCKS: usize = 32;
+    let redis = Redis::start();
+    let watched = Watched::start(&redis);
+    round_trip(&watched, "large", BLOCKS);
+
+    let slow = watched.redoubt.session();
+    let mut stream = slow.stream();
+    stream.write_all(&frame::request(&["GET", "large"]).repeat(VALUES)).unwrap();
+    // It reads a little, which shows that the replies are on their way, and then nothing.
+    let head = format!("${}\r\n", BLOCKS * MIB);
+    expect(stream, head.as_bytes(), "the first length");
+    let mut other = watched.redoubt.session();
+    for number in 0..2000 {
+        let text = number.to_string();
+        assert_eq!(other.command(&["ECHO", &text]), frame::bulk(text.as_bytes()));
+    }
+    watched.check("while a reader is slow");
+
+    for value in 0..VALUES {
+        if value > 0 {
+            expect(stream, head.as_bytes(), "a length");
+        }
+        for index in 0..BLOCKS {
+            expect(stream, &block(index), "a block");
+        }
+        expect(stream, b"\r\n", "the end of a value");
+    }
+    watched.check("after a slow reader");
+}
+
+#[test]
+fn a_client_that_only_writes_costs_no_memory() {
+    let redis = Redis::start();
+    let watched = Watched::start(&redis);
+    let mut session = watched.redoubt.session();
+    assert_eq!(session.command(&["SET", "k", &"v".repeat(10_000)]), b"+OK\r\n");
+    for request in [["GET", "k"], ["CONFIG", &"a".repeat(100)], ["AUTH", "wrong"]] {
+        let writer = watched.redoubt.session();
+        let mut stream = writer.stream();
+        stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+        let requests = frame::request(&request).repeat(1000);
+        // At most 100,000 requests, that is a gigabyte of replies; Redoubt stops reading before.
+        let taken = (0..100).take_while(|_| stream.write_all(&requests).is_ok()).count();
+        watched.check(&format!("a thousand times {taken} unread replies to {}", request[0]));
+        assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
+    }
+}

@@ -1,0 +1,141 @@
+//! SIGTERM and SIGINT: no new sessions, replies that are due are delivered, exit code 0.
+
+mod support;
+
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use support::{Deadline, Redis, Redoubt, frame, now, shown, signal, since, target_is_redis};
+
+/// Waits until nobody can connect any more.
+fn wait_until_it_refuses(redoubt: &Redoubt) {
+    let refuses = Deadline::patient().poll(|| TcpStream::connect(redoubt.address()).is_err());
+    assert!(refuses, "it still accepts connections");
+}
+
+#[test]
+fn idle_sessions_are_closed_and_the_exit_code_is_0() {
+    if target_is_redis() {
+        return;
+    }
+    for name in ["TERM", "INT"] {
+        let redis = Redis::start();
+        let mut redoubt = Redoubt::start(&redis);
+        let mut session = redoubt.session();
+        assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
+        let mut stranger = redoubt.connect();
+        let asked = now();
+        signal(redoubt.pid(), name);
+        assert_eq!(session.read_to_close(), b"");
+        assert_eq!(stranger.read_to_close(), b"");
+        assert_eq!(redoubt.wait().code(), Some(0));
+        assert!(since(asked) < 5.0, "nothing was due, and yet it took {} s", since(asked));
+    }
+}
+
+#[test]
+fn replies_that_are_due_are_delivered() {
+    if target_is_redis() {
+        return;
+    }
+    const WAITING: usize = 10;
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "20s").start();
+    let mut waiting: Vec<_> = (0..WAITING).map(|_| redoubt.session()).collect();
+    for (number, session) in waiting.iter_mut().enumerate() {
+        let mut requests = frame::request(&["BLPOP", &format!("job:{number}"), "0"]);
+        requests.extend(frame::request(&["CONFIG", "GET", "x"]));
+        requests.extend(frame::request(&["ECHO", &number.to_string()]));
+        session.send(&requests);
+    }
+    let mut direct = redis.direct();
+    let all_wait = Deadline::patient().poll(|| {
+        let clients = direct.command(&["INFO", "clients"]);
+        let wanted = format!("blocked_clients:{WAITING}\r\n");
+        String::from_utf8_lossy(&clients).contains(&wanted)
+    });
+    assert!(all_wait, "not all sessions wait");
+
+    signal(redoubt.pid(), "TERM");
+    wait_until_it_refuses(&redoubt);
+    for number in 0..WAITING {
+        let key = format!("job:{number}");
+        assert_eq!(direct.command(&["RPUSH", &key, "work"]), b":1\r\n");
+    }
+    for (number, session) in waiting.iter_mut().enumerate() {
+        let (key, number) = (format!("job:{number}"), number.to_string());
+        let wanted = [
+            b"*2\r\n".to_vec(),
+            frame::bulk(key.as_bytes()),
+            frame::bulk(b"work"),
+            b"-ERR unknown command 'CONFIG', with args beginning with: 'GET' 'x' \r\n".to_vec(),
+            frame::bulk(number.as_bytes()),
+        ]
+        .concat();
+        let got = session.read_to_close();
+        assert!(got == wanted, "wanted {}, got {}", shown(&wanted), shown(&got));
+    }
+    assert_eq!(redoubt.wait().code(), Some(0));
+}
+
+#[test]
+fn what_takes_longer_than_shutdown_timeout_is_given_up() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "1s").start();
+    let mut session = redoubt.session();
+    session.send(&frame::request(&["BLPOP", "nothing", "0"]));
+    let mut direct = redis.direct();
+    let waits = Deadline::patient().poll(|| {
+        let clients = direct.command(&["INFO", "clients"]);
+        String::from_utf8_lossy(&clients).contains("blocked_clients:1\r\n")
+    });
+    assert!(waits, "the session does not wait");
+    let asked = now();
+    signal(redoubt.pid(), "TERM");
+    assert_eq!(session.read_to_close(), b"");
+    assert_eq!(redoubt.wait().code(), Some(0));
+    assert!((0.9..8.0).contains(&since(asked)), "it took {} s", since(asked));
+}
+
+#[test]
+fn stopping_under_load_cuts_no_reply() {
+    if target_is_redis() {
+        return;
+    }
+    const SESSIONS: usize = 30;
+    const VALUE: usize = 20_000;
+    let redis = Redis::start();
+    assert_eq!(redis.direct().command(&["SET", "k", &"v".repeat(VALUE)]), b"+OK\r\n");
+    let mut redoubt = Redoubt::start(&redis);
+    let reply = frame::bulk("v".repeat(VALUE).as_bytes());
+    let answered = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..SESSIONS {
+            let (answered, reply, mut session) = (&answered, &reply, redoubt.session());
+            scope.spawn(move || {
+                let request = frame::request(&["GET", "k"]).repeat(5);
+                loop {
+                    session.offer(&request);
+                    for _ in 0..5 {
+                        while session.received().len() < reply.len() {
+                            if session.receive() == 0 {
+                                let rest = session.received();
+                                assert!(rest.is_empty(), "a reply of {} bytes", rest.len());
+                                return;
+                            }
+                        }
+                        session.expect(reply);
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        assert!(Deadline::patient().poll(|| answered.load(Ordering::Relaxed) > SESSIONS * 20));
+        signal(redoubt.pid(), "TERM");
+        wait_until_it_refuses(&redoubt);
+    });
+    assert_eq!(redoubt.wait().code(), Some(0));
+}

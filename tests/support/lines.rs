@@ -1,0 +1,81 @@
+//! The output of a program, line by line, kept for the whole test.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::sync::{Arc, Condvar, Mutex};
+
+use super::Deadline;
+
+#[derive(Default)]
+struct State {
+    lines: Vec<String>,
+    /// How many of the program's streams are still open.
+    open: usize,
+}
+
+/// Lines that threads collect from a program's streams. Clones share them.
+#[derive(Clone, Default)]
+pub struct Lines(Arc<(Mutex<State>, Condvar)>);
+
+impl Lines {
+    /// Collects everything that `stream` brings, so that the program never waits for a reader.
+    pub fn collect(&self, stream: impl Read + Send + 'static) {
+        self.0.0.lock().unwrap().open += 1;
+        let shared = Arc::clone(&self.0);
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).split(b'\n') {
+                let Ok(line) = line else { break };
+                let line = String::from_utf8_lossy(&line).into_owned();
+                shared.0.lock().unwrap().lines.push(line);
+                shared.1.notify_all();
+            }
+            shared.0.lock().unwrap().open -= 1;
+            shared.1.notify_all();
+        });
+    }
+
+    /// The first line from `from` on for which `wanted` holds; waits for it. `None` when the
+    /// streams end or [`super::PATIENCE`] is over before it comes.
+    pub fn wait_from(&self, from: usize, wanted: impl Fn(&str) -> bool) -> Option<String> {
+        let deadline = Deadline::patient();
+        let mut state = self.0.0.lock().unwrap();
+        let mut seen = from;
+        loop {
+            if let Some(line) = state.lines.iter().skip(seen).find(|line| wanted(line)) {
+                return Some(line.clone());
+            }
+            seen = seen.max(state.lines.len());
+            if state.open == 0 {
+                return None;
+            }
+            state = self.0.1.wait_timeout(state, deadline.left()?).unwrap().0;
+        }
+    }
+
+    /// [`Lines::wait_from`] the first line.
+    pub fn wait(&self, wanted: impl Fn(&str) -> bool) -> Option<String> {
+        self.wait_from(0, wanted)
+    }
+
+    /// Waits until the program has closed its streams.
+    pub fn wait_for_end(&self) {
+        self.wait_from(usize::MAX, |_| false);
+    }
+
+    /// How many lines there are now.
+    pub fn count(&self) -> usize {
+        self.0.0.lock().unwrap().lines.len()
+    }
+
+    /// All lines so far.
+    pub fn all(&self) -> Vec<String> {
+        self.0.0.lock().unwrap().lines.clone()
+    }
+}
+
+/// The value of a string field of a line of JSON, as it stands there, escapes included.
+pub fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let key = format!("\"{name}\":\"");
+    let (_, value) = line.split_once(&key)?;
+    let end = value.match_indices('"').find(|(at, _)| !value[..*at].ends_with('\\'))?.0;
+    Some(&value[..end])
+}

@@ -1,0 +1,181 @@
+//! A real redis-server of the test's own.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use super::{Deadline, Lines, Wire, random, secret};
+
+/// What Redoubt refuses when nothing else is configured.
+const REFUSED: [&str; 4] = ["FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG"];
+
+/// How a [`Redis`] is to be.
+#[derive(Default)]
+pub struct Setup {
+    password: Option<String>,
+    hide_refused: bool,
+    config: String,
+}
+
+impl Setup {
+    /// Another password than a random one.
+    pub fn password(mut self, password: &str) -> Self {
+        self.password = Some(password.into());
+        self
+    }
+
+    /// Renames the commands that Redoubt refuses, so that this Redis itself does not know them.
+    pub fn hide_refused(mut self) -> Self {
+        self.hide_refused = true;
+        self
+    }
+
+    /// Adds a line of redis.conf.
+    pub fn config(mut self, line: &str) -> Self {
+        self.config += line;
+        self.config.push('\n');
+        self
+    }
+
+    /// Starts it on a free port.
+    pub fn start(self) -> Redis {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let password = self.password.unwrap_or_else(secret);
+        let mut config = self.config;
+        config += "bind 127.0.0.1\nsave \"\"\nappendonly no\n";
+        config += &format!("dir {}\nrequirepass {password}\n", dir.path().display());
+        let hidden = if self.hide_refused { secret() } else { String::new() };
+        if self.hide_refused {
+            for name in REFUSED {
+                config += &format!("rename-command {name} {name}{hidden}\n");
+            }
+        }
+        for _ in 0..50 {
+            let port = free_port();
+            if let Ok((child, output)) = launch(port, &config) {
+                return Redis { port, password, config, hidden, child, output, _dir: dir };
+            }
+        }
+        panic!("redis-server does not start: {config}");
+    }
+}
+
+/// A running redis-server; killed on drop.
+pub struct Redis {
+    port: u16,
+    password: String,
+    config: String,
+    /// What the names of the hidden commands end with here.
+    hidden: String,
+    child: Child,
+    output: Lines,
+    _dir: TempDir,
+}
+
+impl Redis {
+    /// One with a random password, empty, without persistence.
+    pub fn start() -> Self {
+        Self::setup().start()
+    }
+
+    pub fn setup() -> Setup {
+        Setup::default()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
+    }
+
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// An authenticated connection to it.
+    pub fn direct(&self) -> Wire {
+        Wire::authenticated(self.address(), &self.password)
+    }
+
+    /// Forgets all data and scripts.
+    pub fn flush(&self) {
+        let mut wire = self.direct();
+        let flush = format!("FLUSHALL{}", self.hidden);
+        assert_eq!(wire.command(&[flush.as_str(), "SYNC"]), b"+OK\r\n");
+        assert_eq!(wire.command(&["SCRIPT", "FLUSH"]), b"+OK\r\n");
+    }
+
+    /// How many clients are connected, the asking one not counted.
+    pub fn clients(&self) -> usize {
+        let list = self.direct().command(&["CLIENT", "LIST"]);
+        list.windows(3).filter(|bytes| bytes == b"id=").count() - 1
+    }
+
+    /// Ends it at once, as a crash would.
+    pub fn kill(&mut self) {
+        drop(self.child.kill());
+        self.child.wait().expect("the child's end");
+        self.output.wait_for_end();
+    }
+
+    /// Starts it again on the same port after [`Redis::kill`].
+    pub fn restart(&mut self) {
+        let port = self.port;
+        let started = Deadline::patient().poll(|| {
+            let launched = launch(port, &self.config);
+            launched.is_ok_and(|(child, output)| {
+                (self.child, self.output) = (child, output);
+                true
+            })
+        });
+        assert!(started, "redis-server does not come back on port {port}");
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A port that nobody listens on and that the system gives to no outgoing connection meanwhile, so
+/// that a killed server can come back on it.
+pub fn free_port() -> u16 {
+    loop {
+        let random = random(2);
+        let port = 15_000 + u16::from_be_bytes([random[0], random[1]]) % 17_000;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+fn launch(port: u16, config: &str) -> Result<(Child, Lines), ()> {
+    let mut child = Command::new("redis-server")
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("redis-server is missing: apt-get install -y redis-server");
+    let output = Lines::default();
+    output.collect(child.stdout.take().expect("stdout"));
+    output.collect(child.stderr.take().expect("stderr"));
+    let mut stdin = child.stdin.take().expect("stdin");
+    let written = stdin.write_all(format!("port {port}\n{config}").as_bytes());
+    drop(stdin);
+    if written.is_ok() && output.wait(|line| line.contains("Ready to accept")).is_some() {
+        return Ok((child, output));
+    }
+    drop(child.kill());
+    child.wait().expect("the child's end");
+    Err(())
+}

@@ -1,0 +1,220 @@
+//! Redoubt as a process, or the plain Redis that stands in for it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use tempfile::TempDir;
+
+use super::{Deadline, Lines, Redis, Wire, lines, memory, secret, target_is_redis};
+
+/// How a [`Redoubt`] is to be.
+pub struct Setup {
+    upstream_port: u16,
+    client_password: String,
+    /// `section` to `key = value` lines; the empty section comes first in the file.
+    keys: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+impl Setup {
+    /// Another client password than a random one.
+    pub fn client_password(mut self, password: &str) -> Self {
+        self.client_password = password.into();
+        self
+    }
+
+    /// Sets a key such as `limits.max_sessions` to a value as TOML writes it.
+    pub fn set(mut self, key: &str, value: impl ToString) -> Self {
+        let (section, key) = key.rsplit_once('.').unwrap_or(("", key));
+        let section = self.keys.entry(section.into()).or_default();
+        section.insert(key.into(), value.to_string());
+        self
+    }
+
+    /// Sets a key to a string.
+    pub fn set_text(self, key: &str, text: &str) -> Self {
+        self.set(key, format!("\"{text}\""))
+    }
+
+    fn key(&self, section: &str, key: &str) -> Option<&str> {
+        Some(self.keys.get(section)?.get(key)?.trim_matches('"'))
+    }
+
+    /// Starts it and waits until it listens.
+    pub fn start(self) -> Redoubt {
+        if target_is_redis() { self.stand_in() } else { self.real() }
+    }
+
+    fn stand_in(self) -> Redoubt {
+        let mut redis = Redis::setup().password(&self.client_password).hide_refused();
+        if let Some(most) = self.key("limits", "max_sessions") {
+            redis = redis.config(&format!("maxclients {most}"));
+        }
+        if let Some(idle) = self.key("limits", "idle_timeout") {
+            redis = redis.config(&format!("timeout {}", idle.trim_end_matches('s')));
+        }
+        let redis = redis.start();
+        let (address, log) = (redis.address(), Lines::default());
+        let program = Program::StandIn(redis);
+        Redoubt { program, address, password: self.client_password, log }
+    }
+
+    fn real(self) -> Redoubt {
+        let (url, password) =
+            (format!("redis://127.0.0.1:{}", self.upstream_port), self.client_password.clone());
+        let setup = self
+            .set_text("listen", "127.0.0.1:0")
+            .set_text("log.format", "json")
+            .set_text("upstream.url", &url)
+            .set_text("client.password", &password);
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("redoubt.toml");
+        let mut text = String::new();
+        for (section, keys) in &setup.keys {
+            if !section.is_empty() {
+                text += &format!("\n[{section}]\n");
+            }
+            for (key, value) in keys {
+                text += &format!("{key} = {value}\n");
+            }
+        }
+        std::fs::write(&file, &text).expect("write the configuration");
+        let mut child = Command::new(env!("CARGO_BIN_EXE_redoubt"))
+            .args(["serve", "--config"])
+            .arg(&file)
+            .env_remove("REDIS_PASSWORD")
+            .env_remove("REDOUBT_PASSWORD")
+            .env_remove("REDOUBT_LISTEN")
+            .env_remove("REDOUBT_UPSTREAM")
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("run redoubt");
+        let log = Lines::default();
+        log.collect(child.stdout.take().expect("stdout"));
+        log.collect(child.stderr.take().expect("stderr"));
+        let program = Program::Redoubt { child, _dir: dir };
+        let mut redoubt = Redoubt {
+            program,
+            address: ([127, 0, 0, 1], 0).into(),
+            password: setup.client_password,
+            log,
+        };
+        let listening = |line: &str| lines::field(line, "message") == Some("listening");
+        let line = redoubt.log.wait(listening).unwrap_or_else(|| {
+            panic!("redoubt does not listen:\n{}", redoubt.log.all().join("\n"));
+        });
+        let address = lines::field(&line, "address").expect("an address").parse();
+        redoubt.address = address.expect("an address");
+        redoubt
+    }
+}
+
+enum Program {
+    Redoubt { child: Child, _dir: TempDir },
+    StandIn(Redis),
+}
+
+/// A running Redoubt; killed on drop.
+pub struct Redoubt {
+    program: Program,
+    address: SocketAddr,
+    password: String,
+    log: Lines,
+}
+
+impl Redoubt {
+    /// One before `redis`, with a random client password and the default limits.
+    pub fn start(redis: &Redis) -> Self {
+        Self::setup(redis).start()
+    }
+
+    pub fn setup(redis: &Redis) -> Setup {
+        Self::setup_for(redis.port(), redis.password())
+    }
+
+    /// For an upstream that need not be there.
+    pub fn setup_for(upstream_port: u16, upstream_password: &str) -> Setup {
+        let client_password = secret();
+        let setup = Setup { upstream_port, client_password, keys: BTreeMap::new() };
+        setup.set_text("upstream.password", upstream_password)
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The password for clients.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// Its output so far: the log.
+    pub fn log(&self) -> &Lines {
+        &self.log
+    }
+
+    /// A new connection.
+    pub fn connect(&self) -> Wire {
+        Wire::connect(self.address)
+    }
+
+    /// A new connection that has proved its identity.
+    pub fn session(&self) -> Wire {
+        Wire::authenticated(self.address, &self.password)
+    }
+
+    pub fn pid(&self) -> u32 {
+        match &self.program {
+            Program::Redoubt { child, .. } => child.id(),
+            Program::StandIn(redis) => redis.pid(),
+        }
+    }
+
+    /// Its resident memory now, in bytes.
+    pub fn rss(&self) -> u64 {
+        memory(self.pid(), "VmRSS")
+    }
+
+    /// The most resident memory that it ever had, in bytes.
+    pub fn peak_rss(&self) -> u64 {
+        memory(self.pid(), "VmHWM")
+    }
+
+    /// The Redis that answers for it when it is a stand-in.
+    pub fn stand_in(&self) -> Option<&Redis> {
+        match &self.program {
+            Program::Redoubt { .. } => None,
+            Program::StandIn(redis) => Some(redis),
+        }
+    }
+
+    /// Waits for its end, [`super::PATIENCE`] long.
+    pub fn wait(&mut self) -> ExitStatus {
+        let Program::Redoubt { child, .. } = &mut self.program else {
+            panic!("a stand-in does not end");
+        };
+        let mut status = None;
+        Deadline::patient().poll(|| {
+            status = child.try_wait().expect("the child's state");
+            status.is_some()
+        });
+        status.expect("redoubt ends")
+    }
+}
+
+impl Drop for Redoubt {
+    fn drop(&mut self) {
+        if let Program::Redoubt { child, .. } = &mut self.program {
+            drop(child.kill());
+            drop(child.wait());
+        }
+        if std::thread::panicking() {
+            let lines = self.log.all();
+            let tail = &lines[lines.len().saturating_sub(20)..];
+            super::note(&format!("the last lines of the log:\n{}", tail.join("\n")));
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! A client that sends and receives bytes and knows nothing.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use super::{PATIENCE, frame, shown};
+
+/// A connection. Reads fail after [`PATIENCE`] without a byte.
+pub struct Wire {
+    stream: TcpStream,
+    /// What has been received and not yet been taken.
+    received: Vec<u8>,
+}
+
+impl Wire {
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect_timeout(&address, PATIENCE).expect("connect");
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Self { stream, received: Vec::new() }
+    }
+
+    pub fn authenticated(address: SocketAddr, password: &str) -> Self {
+        let mut wire = Self::connect(address);
+        let reply = wire.command(&["AUTH", password]);
+        assert_eq!(reply, b"+OK\r\n", "AUTH: {}", shown(&reply));
+        wire
+    }
+
+    /// Waits for each byte no longer than this, instead of [`PATIENCE`].
+    pub fn be_patient(&mut self, wait: Duration) {
+        self.stream.set_read_timeout(Some(wait)).unwrap();
+    }
+
+    /// The socket, for what this type does not do.
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Sends all of `bytes`.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("send");
+    }
+
+    /// Sends what the other side takes; it may close meanwhile. Returns whether it took everything.
+    pub fn offer(&mut self, bytes: &[u8]) -> bool {
+        offer(&self.stream, bytes, bytes.len().max(1))
+    }
+
+    /// As [`Wire::offer`] with one write for each `step` bytes, and then nothing more if `finish`;
+    /// receives meanwhile, until `done` with what is there or the other side closes. Returns false
+    /// when nothing comes in time.
+    pub fn exchange(
+        &mut self,
+        bytes: &[u8],
+        step: usize,
+        finish: bool,
+        mut done: impl FnMut(&[u8]) -> bool,
+    ) -> bool {
+        let stream = self.stream.try_clone().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                offer(&stream, bytes, step);
+                if finish {
+                    drop(stream.shutdown(Shutdown::Write));
+                }
+            });
+            while !done(&self.received) {
+                match self.try_receive() {
+                    Some(0) => break,
+                    Some(_) => {}
+                    None => return false,
+                }
+            }
+            true
+        })
+    }
+
+    /// Sends a request in multibulk form and takes one reply frame.
+    pub fn command(&mut self, args: &[impl AsRef<[u8]>]) -> Vec<u8> {
+        self.send(&frame::request(args));
+        self.frame()
+    }
+
+    /// Takes one reply frame, of any type.
+    pub fn frame(&mut self) -> Vec<u8> {
+        loop {
+            if let Some(length) = frame::length(&self.received) {
+                return self.received.drain(..length).collect();
+            }
+            let got = self.receive();
+            assert!(got > 0, "closed inside a frame: {}", shown(&self.received));
+        }
+    }
+
+    /// Takes as many bytes as `wanted` has and compares them.
+    #[track_caller]
+    pub fn expect(&mut self, wanted: &[u8]) {
+        while self.received.len() < wanted.len() && self.receive() > 0 {}
+        let taken: Vec<u8> = self.received.drain(..wanted.len().min(self.received.len())).collect();
+        assert!(taken == wanted, "wanted {}, got {}", shown(wanted), shown(&taken));
+    }
+
+    /// Takes everything until the other side closes.
+    pub fn read_to_close(&mut self) -> Vec<u8> {
+        while self.receive() > 0 {}
+        std::mem::take(&mut self.received)
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn finish(&mut self) {
+        drop(self.stream.shutdown(Shutdown::Write));
+    }
+
+    /// All that was received and not taken.
+    pub fn received(&self) -> &[u8] {
+        &self.received
+    }
+
+    /// Reads once; 0 when the other side has closed, by whatever means.
+    pub fn receive(&mut self) -> usize {
+        let got = self.try_receive();
+        got.unwrap_or_else(|| panic!("nothing comes after {}", shown(&self.received)))
+    }
+
+    /// As [`Wire::receive`], `None` when nothing comes in time.
+    pub fn try_receive(&mut self) -> Option<usize> {
+        let mut buffer = [0; 64 * 1024];
+        match self.stream.read(&mut buffer) {
+            Ok(got) => {
+                self.received.extend_from_slice(&buffer[..got]);
+                Some(got)
+            }
+            Err(error) if is_close(&error) => Some(0),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+            Err(error) => panic!("cannot receive: {error}"),
+        }
+    }
+}
+
+fn is_close(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
+}
+
+fn offer(mut stream: &TcpStream, bytes: &[u8], step: usize) -> bool {
+    bytes.chunks(step).all(|chunk| match stream.write_all(chunk) {
+        Ok(()) => true,
+        Err(error) if is_close(&error) => false,
+        Err(error) => panic!("cannot send: {error}"),
+    })
+}

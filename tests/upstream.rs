@@ -1,0 +1,199 @@
+//! The upstream dies, comes back, or is not to be had.
+
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use support::redis::free_port;
+use support::{
+    Deadline, Lines, Redis, Redoubt, Wire, frame, lines, now, secret, since, target_is_redis,
+};
+
+/// Lines that an operator is to notice.
+fn alarms(log: &Lines) -> Vec<String> {
+    let alarming = |line: &String| matches!(lines::field(line, "level"), Some("WARN" | "ERROR"));
+    log.all().into_iter().filter(alarming).collect()
+}
+
+/// Waits until a new session works.
+fn wait_until_it_serves(redoubt: &Redoubt) {
+    let serves = Deadline::patient().poll(|| {
+        let mut wire = redoubt.connect();
+        wire.offer(&frame::request(&["AUTH", redoubt.password()]));
+        wire.offer(&frame::request(&["PING"]));
+        wire.offer(&frame::request(&["QUIT"]));
+        wire.read_to_close() == b"+OK\r\n+PONG\r\n+OK\r\n"
+    });
+    assert!(serves, "no session works");
+}
+
+/// A client that comes while the upstream is down. It must be closed soon, unserved.
+fn comes_in_vain(redoubt: &Redoubt) {
+    let came = now();
+    let mut wire = redoubt.connect();
+    wire.offer(&frame::request(&["AUTH", redoubt.password()]));
+    wire.offer(&frame::request(&["PING"]));
+    let reply = wire.read_to_close();
+    assert!(!reply.windows(4).any(|bytes| bytes == b"PONG"), "served by nobody");
+    assert!(since(came) < 5.0, "closed only after {} s", since(came));
+}
+
+#[test]
+fn killing_redis_under_load_closes_the_affected_sessions_and_nothing_else() {
+    if target_is_redis() {
+        return;
+    }
+    const SESSIONS: usize = 30;
+    let mut redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    let mut stranger = redoubt.connect();
+    assert_eq!(stranger.command(&["PING"]), b"-NOAUTH Authentication required.\r\n");
+
+    let answered = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let sessions: Vec<_> = (0..SESSIONS)
+            .map(|number| {
+                let (answered, mut session) = (&answered, redoubt.session());
+                scope.spawn(move || load(&mut session, number, answered))
+            })
+            .collect();
+        assert!(Deadline::patient().poll(|| answered.load(Ordering::Relaxed) > SESSIONS * 50));
+        redis.kill();
+        for session in sessions {
+            session.join().expect("its replies were its own, in order, and then it was closed");
+        }
+    });
+
+    comes_in_vain(&redoubt);
+    redis.restart();
+    wait_until_it_serves(&redoubt);
+    // Nothing of this one was at the upstream; it is still there and now proves its identity.
+    assert_eq!(stranger.command(&["AUTH", redoubt.password()]), b"+OK\r\n");
+    assert_eq!(stranger.command(&["SET", "k", "v"]), b"+OK\r\n");
+}
+
+/// Counts up until the connection closes; every third session blocks or subscribes meanwhile.
+fn load(session: &mut Wire, number: usize, answered: &AtomicUsize) {
+    let key = format!("counter:{number}");
+    let increment = frame::request(&["INCR", &key]);
+    let mut count = 0;
+    loop {
+        session.offer(&increment.repeat(10));
+        for _ in 0..10 {
+            count += 1;
+            let wanted = format!(":{count}\r\n");
+            while session.received().len() < wanted.len() {
+                if session.receive() == 0 {
+                    let rest = session.received();
+                    assert!(wanted.as_bytes().starts_with(rest), "a wrong reply at the end");
+                    return;
+                }
+            }
+            session.expect(wanted.as_bytes());
+            answered.fetch_add(1, Ordering::Relaxed);
+        }
+        if count == 60 && number.is_multiple_of(3) {
+            let wait: [&str; 3] = if number.is_multiple_of(2) {
+                ["BLPOP", "no", "0"]
+            } else {
+                ["SUBSCRIBE", "a", "b"]
+            };
+            session.offer(&frame::request(&wait));
+            let confirmed = session.read_to_close();
+            assert!(number.is_multiple_of(2) == confirmed.is_empty(), "a wrong reply at the end");
+            return;
+        }
+    }
+}
+
+#[test]
+fn the_log_speaks_once_of_each_change() {
+    if target_is_redis() {
+        return;
+    }
+    let mut redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    let port = redis.port().to_string();
+    wait_until_it_serves(&redoubt);
+    let healthy = alarms(redoubt.log()).len();
+    for times in 1..=2 {
+        let mut idle = redoubt.session();
+        redis.kill();
+        assert_eq!(idle.read_to_close(), b"", "a session without its link is closed");
+        for _ in 0..20 {
+            comes_in_vain(&redoubt);
+        }
+        let speaks = Deadline::patient().poll(|| alarms(redoubt.log()).len() > healthy);
+        assert!(speaks, "the log says nothing");
+        let said = redoubt.log().count();
+        redis.restart();
+        wait_until_it_serves(&redoubt);
+        let back = |line: &str| line.contains("upstream") && line.contains("available");
+        assert!(redoubt.log().wait_from(said, back).is_some(), "the log does not say it is back");
+        let alarms = alarms(redoubt.log());
+        assert_eq!(alarms.len(), healthy + times, "{}", alarms.join("\n"));
+        let line = alarms.last().expect("a line");
+        assert!(line.contains(&port), "it says which upstream: {line}");
+    }
+}
+
+#[test]
+fn redoubt_starts_before_its_upstream() {
+    if target_is_redis() {
+        return;
+    }
+    // A Redis that is set up and then killed leaves a port and a password that come to life later.
+    let mut redis = Redis::start();
+    redis.kill();
+    let redoubt = Redoubt::start(&redis);
+    for _ in 0..10 {
+        comes_in_vain(&redoubt);
+    }
+    redis.restart();
+    wait_until_it_serves(&redoubt);
+    assert_eq!(alarms(redoubt.log()).len(), 1, "{}", alarms(redoubt.log()).join("\n"));
+}
+
+#[test]
+fn an_upstream_that_accepts_and_says_nothing_is_down() {
+    if target_is_redis() {
+        return;
+    }
+    let silent = std::net::TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let redoubt =
+        Redoubt::setup_for(port, &secret()).set_text("upstream.connect_timeout", "1s").start();
+    comes_in_vain(&redoubt);
+    let alarm = redoubt.log().wait(|line| line.contains("\"ERROR\"") || line.contains("\"WARN\""));
+    assert!(alarm.is_some_and(|line| line.contains(&port.to_string())));
+}
+
+#[test]
+fn a_wrong_upstream_password_is_named_as_the_reason() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let wrong = secret();
+    let redoubt = Redoubt::setup_for(redis.port(), &wrong).start();
+    comes_in_vain(&redoubt);
+    let reason = redoubt.log().wait(|line| line.contains("WRONGPASS"));
+    let reason = reason.expect("the log says why");
+    assert!(matches!(lines::field(&reason, "level"), Some("WARN" | "ERROR")), "{reason}");
+    for line in redoubt.log().all() {
+        assert!(!line.contains(&wrong), "a password in the log");
+    }
+}
+
+#[test]
+fn an_upstream_that_is_slow_to_answer_is_waited_for() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "1s").start();
+    let mut session = redoubt.session();
+    // The timeout is for connecting and logging in, not for replies.
+    let asked = now();
+    assert_eq!(session.command(&["BLPOP", "nothing", "2"]), b"*-1\r\n");
+    assert!(since(asked) >= Duration::from_secs(2).as_secs_f64() - 0.1);
+    assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
+}
