@@ -118,9 +118,11 @@ fn the_log_speaks_once_of_each_change() {
     wait_until_it_serves(&redoubt);
     let healthy = alarms(redoubt.log()).len();
     for times in 1..=2 {
-        let mut idle = redoubt.session();
+        let mut linked = redoubt.session();
+        assert_eq!(linked.command(&["BLPOP", "nothing", "0.01"]), b"*-1\r\n");
+        linked.send(b"BLPOP nothing 0\r\n");
         redis.kill();
-        assert_eq!(idle.read_to_close(), b"", "a session without its link is closed");
+        assert_eq!(linked.read_to_close(), b"", "a session that is owed a reply is closed");
         for _ in 0..20 {
             comes_in_vain(&redoubt);
         }

@@ -221,7 +221,7 @@ impl Taker<'_> {
                 }
                 self.expect(expect);
             }
-            Step::Reset => self.reset(),
+            Step::Reset { shown } => self.reset(shown),
         }
     }
 
@@ -254,7 +254,7 @@ impl Taker<'_> {
     }
 
     /// `RESET`: the link, whose state it would change, is let go; the client must log in again.
-    fn reset(&mut self) {
+    fn reset(&mut self, shown: bool) {
         if let Some(link) = self.session.link.take() {
             self.links.close(link);
         }
@@ -262,7 +262,9 @@ impl Taker<'_> {
             self.session.auth_deadline = self.now.checked_add(self.auth_timeout);
         }
         self.session.state.reset();
-        self.session.reply(reply::RESET.clone());
+        if shown {
+            self.session.reply(reply::RESET.clone());
+        }
     }
 
     /// Says what was wrong, after all that is due, and takes nothing more.

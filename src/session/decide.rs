@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 
+use super::client_reply::ReplyMode;
 use super::due::{DueQueue, Expect, Learn, Show};
 use super::event::{CloseReason, Event};
 use super::pubsub::Confirmations;
@@ -39,8 +40,11 @@ pub enum Step {
         /// What its reply is for.
         expect: Expect,
     },
-    /// Let the link go and answer `+RESET`.
-    Reset,
+    /// Let the link go and answer `+RESET`, if the client wants that.
+    Reset {
+        /// Whether the answer is shown.
+        shown: bool,
+    },
     /// Not now: decide it again when no reply is due any more.
     Wait,
 }
@@ -86,14 +90,14 @@ impl State {
             Err(error) => return self.refuse(error, rules),
         };
         if !spec.arity_holds(request.declared()) {
-            return self.refuse(policy::wrong_arity(spec), rules);
+            return self.refuse(in_place_of(spec, policy::wrong_arity(spec)), rules);
         }
         let step = match spec.effect {
             Effect::Quit => self.quit(),
-            Effect::Reset => Step::Reset,
+            Effect::Reset => self.let_go(),
             Effect::Auth => self.auth(request, rules, emit),
             Effect::Hello => self.hello_unauthenticated(request, rules, emit),
-            _ => Step::Reply(reply::NOAUTH.clone()),
+            _ => Step::Reply(in_place_of(spec, reply::NOAUTH.clone())),
         };
         match step {
             Step::Reply(error) if !self.authenticated => self.refuse(error, rules),
@@ -146,13 +150,13 @@ impl State {
                 self.subscription(request, kind, due)
             }
             Effect::Streams => self.go_opaque(due),
-            Effect::ClientReply => self.client_reply(request, due, rules),
+            Effect::ClientReply => self.client_reply(request, due),
             Effect::Auth => self.auth_again(request, due, rules, emit),
             Effect::Hello => self.hello_again(request, rules, emit),
             Effect::Quit if self.opaque => Step::Forward(self.plain()),
             Effect::Quit => self.quit(),
             Effect::Reset if due.remote() > 0 => Step::Wait,
-            Effect::Reset => Step::Reset,
+            Effect::Reset => self.let_go(),
         }
     }
 
@@ -241,7 +245,7 @@ impl State {
     }
 
     /// `CLIENT REPLY`, which must not reach a link: Redis would stop answering on it.
-    fn client_reply(&mut self, request: &Request<'_>, due: &DueQueue, rules: &Rules) -> Step {
+    fn client_reply(&mut self, request: &Request<'_>, due: &DueQueue) -> Step {
         if self.opaque {
             return Step::Forward(self.plain());
         }
@@ -252,13 +256,19 @@ impl State {
             return Step::Forward(self.plain());
         }
         if self.transaction {
-            return self.refused(replies::NOT_IN_TRANSACTION.clone(), rules);
+            // It takes effect in the middle of EXEC's reply.
+            return self.go_opaque(due);
         }
         match self.replies.set(request.arg(2).unwrap_or_default()) {
             Some(true) => self.local(reply::OK.clone()),
             Some(false) => Step::Silence,
             None => self.local(replies::SYNTAX_ERROR.clone()),
         }
+    }
+
+    /// `RESET`. It ends `CLIENT REPLY OFF` before it answers, but not `SKIP`.
+    fn let_go(&self) -> Step {
+        Step::Reset { shown: self.replies != ReplyMode::Skip }
     }
 
     fn quit(&self) -> Step {
@@ -275,6 +285,11 @@ impl State {
     pub(super) fn plain(&self) -> Expect {
         if self.shows_replies() { Expect::PLAIN } else { Expect::DROPPED }
     }
+}
+
+/// The error for a command that is rejected before it runs; `EXEC` has words of its own for it.
+fn in_place_of(spec: &Spec, error: Bytes) -> Bytes {
+    if spec.effect == Effect::Exec { replies::exec_aborted(&error) } else { error }
 }
 
 /// `POST` and `Host:` are what a browser sends when a page makes it speak to Redis.

@@ -28,10 +28,10 @@ pub struct Greeting {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
     /// The password or user is wrong.
-    #[error("upstream refused the login: wrong user or password")]
+    #[error("upstream refused the login: wrong user or password (WRONGPASS)")]
     WrongPassword,
     /// Redis wants a password and none is configured.
-    #[error("upstream requires a password and none is configured")]
+    #[error("upstream requires a password (NOAUTH) and none is configured")]
     PasswordRequired,
     /// A password is configured and Redis has none.
     #[error("upstream has no password for this user, but one is configured")]

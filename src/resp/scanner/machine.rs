@@ -198,8 +198,14 @@ impl ReplyScanner {
             b'=' => Kind::Verbatim,
             b'*' => Kind::Array,
             b'~' => Kind::Set,
-            b'>' => Kind::Push,
+            b'>' if self.kind.is_none() => Kind::Push,
             b'%' => Kind::Map,
+            // An attribute, or a push within a reply (a transaction that publishes to its own
+            // connection has one): neither is an element of what surrounds it.
+            b'>' => {
+                self.left = self.left.checked_add(count).ok_or(ReplyError::TooMany)?;
+                return Ok(());
+            }
             _ => {
                 let values = count.checked_mul(2).ok_or(ReplyError::TooMany)?;
                 self.left = self.left.checked_add(values).ok_or(ReplyError::TooMany)?;
