@@ -19,6 +19,7 @@ if [ "$purpose" = test ]; then
     need npm npm
     need openssl openssl
     need python3 python3
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
     # Debian splits venv's installer off python3, so its presence says nothing.
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 fi

@@ -31,7 +31,6 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
     let stop = CancellationToken::new();
     signals::cancel(&stop).map_err(Failure::Signals)?;
     let server = Server::bind(settings)?;
-    info!(version = env!("CARGO_PKG_VERSION"), "starting");
     server.run(stop)?;
     info!("stopped");
     Ok(())
