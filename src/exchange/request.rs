@@ -10,7 +10,7 @@ use super::links::Links;
 use super::session::Session;
 use super::{Exchange, LinkId, SessionId};
 use crate::resp::{Parsed, ProtocolError, encode_command, reply};
-use crate::session::{CloseReason, Event, Expect, Rules, Step};
+use crate::session::{CloseReason, Event, Expect, Rules, State, Step};
 
 /// How the loop over a client's bytes goes on after one step.
 enum Next {
@@ -136,6 +136,7 @@ impl Taker<'_> {
                 self.carry_out(step, Some(input));
                 Next::After(len)
             }
+            Ok(Parsed::Large) if self.holds_whole(input) => Next::More,
             Ok(Parsed::Large) => {
                 let step = self.decide(input);
                 if step == Step::Wait {
@@ -146,6 +147,12 @@ impl Taker<'_> {
             }
             Err(error) => self.protocol_error(&error, input.len()),
         }
+    }
+
+    /// Whether a large request is one that is held until it is complete.
+    fn holds_whole(&self, input: &[u8]) -> bool {
+        let request = self.session.parser.request(input);
+        input.len() < Session::MAX_HELD && State::is_rewritten(&request)
     }
 
     fn must_wait(&self) -> bool {

@@ -46,6 +46,8 @@ impl Session {
     /// Bytes waiting for the client at which its requests are no longer taken. Only local replies
     /// can pass [`Session::LINK_PAUSE`] so far.
     pub(super) const CLIENT_PAUSE: usize = 1 << 20;
+    /// Bytes of a request that must be held whole at which the session ends.
+    pub(super) const MAX_HELD: usize = 1 << 20;
     /// Capacity that an empty buffer may keep.
     const IDLE_CAPACITY: usize = 4 << 10;
 

@@ -14,6 +14,11 @@ use crate::resp::Protocol;
 use crate::resp::{Request, integer, reply};
 
 impl State {
+    /// Whether the request cannot be passed on in pieces, because it does not travel as it came.
+    pub fn is_rewritten(request: &Request<'_>) -> bool {
+        request.name().eq_ignore_ascii_case(b"hello")
+    }
+
     /// `AUTH` where Redoubt answers.
     pub(super) fn auth(
         &mut self,
