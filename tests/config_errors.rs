@@ -117,7 +117,7 @@ fn values_of_the_wrong_kind_get_an_example() {
         (
             "upstream",
             "sharing = \"on\"",
-            "expected \"off\", the only way so far; write sharing = \"off\"".to_owned(),
+            "expected \"auto\" or \"off\"; write sharing = \"auto\"".to_owned(),
         ),
         (
             "policy",

@@ -70,7 +70,13 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
     let sharing = source.one_of(
         "upstream.sharing",
         file.upstream.sharing.clone(),
-        &[("off", Sharing::Off)],
+        &[("auto", Sharing::Auto), ("off", Sharing::Off)],
+    )?;
+    let max_leases = source.number(
+        "upstream.max_leases",
+        file.upstream.max_leases.clone(),
+        UpstreamSettings::DEFAULT_MAX_LEASES,
+        1..=1_000_000,
     )?;
     let policy = policy(source, file.policy)?;
     let limits = limits(source, file.limits)?;
@@ -95,6 +101,7 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
             connect_timeout,
             tcp_keepalive,
             sharing: sharing.unwrap_or_default(),
+            max_leases,
         },
         policy,
         limits,
