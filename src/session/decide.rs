@@ -133,6 +133,7 @@ impl State {
             Effect::Blocks | Effect::BlocksOnOption | Effect::Wait => {
                 Step::Forward(Expect { learn: Learn::Unblocked, ..self.plain() })
             }
+            Effect::Multi if self.restriction_unsettled(due) => Step::Wait,
             Effect::Multi => {
                 self.transaction |= !self.restricted();
                 Step::Forward(self.plain())
@@ -245,7 +246,7 @@ impl State {
         if self.opaque {
             return Step::Forward(self.plain());
         }
-        if due.confirming() {
+        if self.restriction_unsettled(due) {
             return Step::Wait;
         }
         if self.restricted() {

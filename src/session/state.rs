@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::client_reply::ReplyMode;
+use super::due::DueQueue;
 use super::pubsub::Subscriptions;
 use crate::resp::Protocol;
 use crate::resp::RequestLimits;
@@ -82,5 +83,10 @@ impl State {
     /// Whether Redis refuses everything but pub/sub commands on this connection now.
     pub(super) fn restricted(&self) -> bool {
         self.protocol == Protocol::Resp2 && self.subscriptions.any()
+    }
+
+    /// Whether a reply that is due may change [`State::restricted`].
+    pub(super) fn restriction_unsettled(&self, due: &DueQueue) -> bool {
+        due.confirming() || (self.subscriptions.any() && due.remote() > 0)
     }
 }
