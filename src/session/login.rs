@@ -109,7 +109,7 @@ impl State {
                 return self.forward_hello(request, index, rules, emit);
             } else if option.eq_ignore_ascii_case(b"setname") && left >= 1 {
                 let name = request.arg(index.saturating_add(1)).unwrap_or_default();
-                if !name.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
+                if !is_client_name(name) {
                     return Step::Reply(replies::BAD_CLIENT_NAME.clone());
                 }
                 self.pending_name = Some(Bytes::copy_from_slice(name));
@@ -144,10 +144,13 @@ impl State {
     ) -> Step {
         let mut args: Vec<&[u8]> = request.args().collect();
         // Redis stops at the first option that it refuses, so what follows need not travel.
-        let mut kept = if version_error(request).is_some() { 2 } else { from };
+        let mut accepted = version_error(request).is_none();
+        let mut kept = if accepted { from } else { 2 };
         while let Some(option) = args.get(kept).filter(|_| kept >= from) {
             let left = args.len().saturating_sub(kept).saturating_sub(1);
             if option.eq_ignore_ascii_case(b"setname") && left >= 1 {
+                accepted &=
+                    args.get(kept.saturating_add(1)).is_some_and(|name| is_client_name(name));
                 kept = kept.saturating_add(2);
             } else if option.eq_ignore_ascii_case(b"auth") && left >= 2 {
                 let end = kept.saturating_add(3);
@@ -156,9 +159,11 @@ impl State {
                 [*user, *password] = rules.stand_in.pair(right);
                 kept = end;
                 if !right {
+                    accepted = false;
                     break;
                 }
             } else {
+                accepted = false;
                 kept = kept.saturating_add(1);
                 break;
             }
@@ -167,7 +172,10 @@ impl State {
         let protocol = request.arg(1).and_then(integer::parse).and_then(Protocol::from_version);
         let learn = match protocol {
             Some(protocol) if self.transaction => {
-                self.queued_protocol = Some(protocol);
+                // What will fail when it runs is an error inside the reply to EXEC.
+                if accepted {
+                    self.queued_protocol = Some(protocol);
+                }
                 Learn::Nothing
             }
             Some(protocol) => Learn::Protocol(protocol),
@@ -186,6 +194,11 @@ fn version_error(request: &Request<'_>) -> Option<Bytes> {
         }
         Some(_) => None,
     }
+}
+
+/// Whether Redis takes `name` as a client's name.
+fn is_client_name(name: &[u8]) -> bool {
+    name.iter().all(|byte| (b'!'..=b'~').contains(byte))
 }
 
 /// Whether all of it has arrived; a request too large to hold has not.
