@@ -74,7 +74,7 @@ impl Session {
 
     /// Puts a reply that Redoubt made in its place in the order.
     pub(super) fn reply(&mut self, bytes: Bytes) {
-        if self.due.is_empty() {
+        if self.due.is_empty() && !self.state.is_inside_notice() {
             self.output.extend_from_slice(&bytes);
         } else {
             self.due.push_local(bytes);

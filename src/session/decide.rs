@@ -152,7 +152,7 @@ impl State {
             Effect::Hello => self.hello_again(request, rules, emit),
             Effect::Quit if self.opaque => Step::Forward(self.plain()),
             Effect::Quit => self.quit(),
-            Effect::Reset if due.remote() > 0 => Step::Wait,
+            Effect::Reset if due.remote() > 0 || self.inside_notice => Step::Wait,
             Effect::Reset => Step::Reset,
         }
     }
@@ -234,7 +234,7 @@ impl State {
         if self.opaque {
             return Step::Forward(self.plain());
         }
-        if due.remote() > 0 {
+        if !due.is_empty() {
             return Step::Wait;
         }
         self.opaque = true;

@@ -75,6 +75,7 @@ impl Receiver {
                 }
                 output.put_slice(piece);
             }
+            state.inside_notice = !scan.done && matches!(self.route, Some(Route::Notice(_)));
             if scan.done {
                 self.held.clear();
                 match self.route.take() {
@@ -140,12 +141,13 @@ impl Receiver {
         due: &mut DueQueue,
         output: &mut BytesMut,
     ) {
-        let (Some(notice), Some(number)) = (notice, self.scanner.last_integer()) else { return };
-        let remaining = u32::try_from(number).unwrap_or(u32::MAX);
-        if state.subscriptions.confirm(notice, remaining, due.front_confirmations()) {
-            due.pop_remote();
-            deliver_local(due, output);
+        if let (Some(notice), Some(number)) = (notice, self.scanner.last_integer()) {
+            let remaining = u32::try_from(number).unwrap_or(u32::MAX);
+            if state.subscriptions.confirm(notice, remaining, due.front_confirmations()) {
+                due.pop_remote();
+            }
         }
+        deliver_local(due, output);
     }
 }
 

@@ -33,6 +33,9 @@ pub struct State {
     /// Whether the link carries a stream that is not one reply for one request. It is passed on
     /// unread, so no local reply can be put in order.
     pub(super) opaque: bool,
+    /// Whether the client has been given the beginning of a message and not yet its end, so that
+    /// nothing else may be said now.
+    pub(super) inside_notice: bool,
 }
 
 impl State {
@@ -44,6 +47,12 @@ impl State {
     /// Whether the link's bytes are passed on unread from here on.
     pub fn is_opaque(&self) -> bool {
         self.opaque
+    }
+
+    /// Whether a reply that Redoubt makes has to wait for the end of a message that the client has
+    /// been given the beginning of.
+    pub fn is_inside_notice(&self) -> bool {
+        self.inside_notice
     }
 
     /// Whether silence is normal: the session waits for messages or for a stream.
