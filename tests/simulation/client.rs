@@ -109,7 +109,7 @@ impl Client {
             Expected::Popped(key) => {
                 let value = [b"v", &key[..]].concat();
                 frame == [b"*2\r\n", &bulk(key)[..], &bulk(&value)].concat()
-                    || frame == if self.view.resp3 { &b"_\r\n"[..] } else { b"*-1\r\n" }
+                    || frame == if due.view.resp3 { &b"_\r\n"[..] } else { b"*-1\r\n" }
             }
         });
         if fits {
@@ -129,13 +129,19 @@ impl Client {
 
     /// Whether it is a message on a common channel that the client listens to.
     fn is_common_message(&self, frame: &[u8]) -> bool {
-        let lead = if self.view.resp3 { '>' } else { '*' };
-        COMMON.iter().enumerate().any(|(bit, channel)| {
-            let direct = format!("{lead}3\r\n$7\r\nmessage\r\n$5\r\n{channel}\r\n");
-            let pattern =
-                format!("{lead}4\r\n$8\r\npmessage\r\n$5\r\nall:*\r\n$5\r\n{channel}\r\n");
-            (self.view.listens & (1 << bit) != 0 && frame.starts_with(direct.as_bytes()))
-                || (self.view.listens & PATTERN_BIT != 0 && frame.starts_with(pattern.as_bytes()))
+        // The reply to a HELLO may be hidden, so the protocol may be that of the next frame already.
+        let next = self.due.front().map_or_else(|| self.current_view(), |due| due.view);
+        let leads = [self.view.resp3, next.resp3].map(|resp3| if resp3 { '>' } else { '*' });
+        let channels = COMMON.iter().enumerate();
+        leads.iter().any(|lead| {
+            channels.clone().any(|(bit, channel)| {
+                let direct = format!("{lead}3\r\n$7\r\nmessage\r\n$5\r\n{channel}\r\n");
+                let pattern =
+                    format!("{lead}4\r\n$8\r\npmessage\r\n$5\r\nall:*\r\n$5\r\n{channel}\r\n");
+                (self.view.listens & (1 << bit) != 0 && frame.starts_with(direct.as_bytes()))
+                    || (self.view.listens & PATTERN_BIT != 0
+                        && frame.starts_with(pattern.as_bytes()))
+            })
         })
     }
 
