@@ -84,6 +84,7 @@ impl Session {
     /// Takes no more requests; the first reason stands.
     pub(super) fn end(&mut self, reason: CloseReason) {
         self.ending.get_or_insert(reason);
+        self.state.end();
         self.input = BytesMut::new();
         self.stalled = false;
     }

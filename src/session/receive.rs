@@ -59,6 +59,10 @@ impl Receiver {
             return Ok(());
         }
         while !input.is_empty() {
+            if state.ended && due.is_empty() && self.route.is_none() {
+                // The client has been given its last reply; like Redis, say nothing after it.
+                return Ok(());
+            }
             let scan = self.scanner.scan(input)?;
             let (piece, rest) = input.split_at_checked(scan.len).unwrap_or((input, &[]));
             input = rest;

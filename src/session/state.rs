@@ -36,6 +36,8 @@ pub struct State {
     /// Whether the client has been given the beginning of a message and not yet its end, so that
     /// nothing else may be said now.
     pub(super) inside_notice: bool,
+    /// Whether the session takes no more requests, so that what is due is the last it is given.
+    pub(super) ended: bool,
 }
 
 impl State {
@@ -82,6 +84,11 @@ impl State {
     /// The name to give to the session's first link.
     pub fn take_pending_name(&mut self) -> Option<Bytes> {
         self.pending_name.take()
+    }
+
+    /// No more requests are taken: when what is due has come, nothing more goes to the client.
+    pub fn end(&mut self) {
+        self.ended = true;
     }
 
     /// Makes it as after `RESET`. The count of refused commands stays.
