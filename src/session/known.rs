@@ -40,7 +40,7 @@ impl State {
                 let protocol = self.queued_protocol.take();
                 learn(self, Learn::Exec(protocol))
             }
-            _ if !spec.arity_holds(request.declared()) => self.wrong_arity(spec),
+            _ if !spec.arity_holds(request.declared()) => self.wrong_arity(spec, need),
             Effect::Multi if self.restriction_unsettled(due) => Step::Wait,
             Effect::Multi => {
                 self.transaction.believed |= !self.restricted();
@@ -93,14 +93,14 @@ impl State {
 
     /// A wrong number of arguments for a command whose effect Redoubt tracks: Redis says so itself,
     /// and marks the transaction, unless the words must not travel.
-    fn wrong_arity(&self, spec: &'static Spec) -> Step {
+    fn wrong_arity(&self, spec: &'static Spec, need: Need) -> Step {
         match spec.effect {
             Effect::Auth | Effect::Hello | Effect::Quit | Effect::Reset
                 if !self.transaction.believed =>
             {
                 self.local(policy::wrong_arity(spec))
             }
-            _ => Step::Forward { expect: self.plain(), need: Need::Lease },
+            _ => Step::Forward { expect: self.plain(), need },
         }
     }
 

@@ -104,8 +104,8 @@ impl State {
         if !is_whole(request) {
             return Step::Finish { reply: None, reason: CloseReason::TooLarge };
         }
-        if self.asks_redis(due) {
-            return self.forward_hello(request, rules, emit);
+        if self.authenticated && self.leased {
+            return self.forward_hello(request, context, emit);
         }
         if !self.leased && due.remote() > 0 {
             return Step::Wait;
@@ -163,9 +163,10 @@ impl State {
     fn forward_hello(
         &mut self,
         request: &Request<'_>,
-        rules: &Rules,
+        context: Context<'_>,
         emit: &mut dyn FnMut(Event),
     ) -> Step {
+        let Context { rules, due, .. } = context;
         let mut args: Vec<&[u8]> = request.args().collect();
         // Redis stops at the first option that it refuses, so what follows need not travel.
         let mut accepted = version_error(request).is_none();
@@ -200,8 +201,8 @@ impl State {
             Some(protocol) => Learn::Protocol(protocol),
             None => Learn::Nothing,
         };
-        // It is unsure when, and whether, it takes effect.
-        self.pinned = true;
+        // It may be unsure when, and whether, it takes effect.
+        self.pinned |= self.asks_redis(due) || request.declared() > 2;
         let expect = Expect { learn, ..self.plain() };
         Step::Substitute { request: encode(&args), expect, need: Need::Lease }
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redoubt::auth::Identity;
-use redoubt::exchange::{Exchange, LinkFault, LinkId, SessionId, Timeouts};
+use redoubt::command::Version;
+use redoubt::exchange::{Exchange, LinkFault, LinkId, LinkLimits, SessionId, Sharing, Timeouts};
 use redoubt::policy::Policy;
 use redoubt::session::{CloseReason, Event, Rules, StandIn};
 use redoubt::upstream::Credentials;
@@ -113,16 +114,20 @@ impl Schedule {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED).unwrap(),
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), seed),
-            upstream_version: None,
+            upstream_version: (!rng.one_in(4)).then_some(Version::new(7, 0, 15)),
             auth_attempts: u32::MAX,
         };
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
         let timeouts = Timeouts { auth: AUTH_TIMEOUT, idle: IDLE_TIMEOUT };
         let heavy = rng.one_in(25);
+        let sharing = match rng.one_in(4) {
+            true => Sharing::Off,
+            false => Sharing::Auto(LinkLimits { leases: 1000 }),
+        };
         Self {
             rng,
-            exchange: Exchange::new(Arc::new(rules), timeouts, credentials),
+            exchange: Exchange::new(Arc::new(rules), timeouts, credentials, sharing),
             redis: Redis::new(Side::Upstream, UPSTREAM_PASSWORD, CLIENT_PASSWORD),
             now: start,
             peers: Vec::new(),
@@ -277,7 +282,7 @@ impl Schedule {
             self.count("link refused");
             note!(self, "link {number} cannot be connected");
             self.excuse(number);
-            self.exchange.link_failed(id);
+            self.exchange.link_failed(id, self.now);
         } else {
             let refused = self.rng.one_in(30);
             self.wires[index].connected = true;
@@ -312,7 +317,7 @@ impl Schedule {
         if conn.output.is_empty() || self.exchange.link_is_closed(id) {
             return;
         }
-        if !self.exchange.link_wants_read(id) {
+        if !self.exchange.link_wants_read(id, self.now) {
             self.count("link paused");
             return;
         }
@@ -410,7 +415,7 @@ impl Schedule {
         }
         note!(self, "link {number} is lost");
         self.excuse(number);
-        self.exchange.link_lost(id);
+        self.exchange.link_lost(id, self.now);
         self.count("link lost");
         self.settle(About::Link(id));
     }
@@ -456,7 +461,8 @@ impl Schedule {
         self.broken = Some(number);
     }
 
-    /// Whether a session may have used link `number`: it was heard there, or nobody was.
+    /// Whether a session may have used link `number`: it was heard there, or nobody was. One that
+    /// waits for something may have asked for it there and not been heard yet.
     fn may_have_used(&self, number: u32, session: u32) -> bool {
         let mut heard = self.redis.heard.iter().filter(|heard| heard.0 == number).peekable();
         heard.peek().is_none() || heard.any(|heard| heard.1 == session)
@@ -527,7 +533,7 @@ impl Schedule {
             for index in 0..self.peers.len() {
                 let peer = &self.peers[index];
                 if touched.contains(&About::Session(peer.id))
-                    && self.may_have_used(number, peer.client.number)
+                    && (self.may_have_used(number, peer.client.number) || !peer.client.has_all())
                 {
                     self.peers[index].excused = true;
                 }
@@ -554,7 +560,7 @@ impl Schedule {
             let output = self.exchange.link_output(wire.id).len();
             assert!(output <= MAX_LINK_OUTPUT, "{output} bytes wait for link {}", wire.number);
             let over = self.exchange.link_is_closed(wire.id);
-            let wants_read = !over && self.exchange.link_wants_read(wire.id);
+            let wants_read = !over && self.exchange.link_wants_read(wire.id, self.now);
             let seen = Seen { output: output > 0, wants_read, over };
             let told = touched.contains(&About::Link(wire.id));
             assert!(told || !seen.news(wire.seen), "link {} not woken", wire.number);
@@ -592,6 +598,11 @@ impl Schedule {
         self.settle(About::Nothing);
         self.rest();
         assert!(self.exchange.is_empty(), "{} sessions are left", self.exchange.len());
+        // Shared links and clean leases are kept until they have long been of no use.
+        self.now += Duration::from_secs(61);
+        self.exchange.tick(self.now);
+        self.settle(About::Nothing);
+        self.rest();
         assert_eq!(self.exchange.link_count(), 0, "links are left");
     }
 
