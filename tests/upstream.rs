@@ -119,6 +119,7 @@ fn the_log_speaks_once_of_each_change() {
     let healthy = alarms(redoubt.log()).len();
     for times in 1..=2 {
         let mut idle = redoubt.session();
+        assert_eq!(idle.command(&["SELECT", "1"]), b"+OK\r\n");
         redis.kill();
         assert_eq!(idle.read_to_close(), b"", "a session without its link is closed");
         for _ in 0..20 {
@@ -178,8 +179,9 @@ fn a_wrong_upstream_password_is_named_as_the_reason() {
     let wrong = secret();
     let redoubt = Redoubt::setup_for(redis.port(), &wrong).start();
     comes_in_vain(&redoubt);
-    let reason = redoubt.log().wait(|line| line.contains("WRONGPASS"));
-    let reason = reason.expect("the log says why");
+    let reason = redoubt.log().wait(|line| line.contains("wrong user or password"));
+    let all = || redoubt.log().all().join("\n");
+    let reason = reason.unwrap_or_else(|| panic!("the log does not say why:\n{}", all()));
     assert!(matches!(lines::field(&reason, "level"), Some("WARN" | "ERROR")), "{reason}");
     for line in redoubt.log().all() {
         assert!(!line.contains(&wrong), "a password in the log");
