@@ -10,9 +10,9 @@ mod cli;
 mod redis_rs;
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use support::{Redis, Redoubt};
+use support::{Deadline, Lines, PATIENCE, Redis, Redoubt};
 
 /// What a client is given.
 fn url(redoubt: &Redoubt) -> String {
@@ -38,11 +38,29 @@ fn run(program: impl Fn() -> Command) {
     let redoubt = Redoubt::start(&redis);
     for protocol in ["2", "3"] {
         redoubt.stand_in().unwrap_or(&redis).flush();
-        let output = program().arg(url(&redoubt)).arg(protocol).output().expect("run the client");
-        let (out, err) =
-            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "RESP{protocol}: {out}\n{err}");
-        assert_eq!(out.trim_end(), "all is well");
+        let mut client = program()
+            .arg(url(&redoubt))
+            .arg(protocol)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("run the client");
+        let output = Lines::default();
+        output.collect(client.stdout.take().expect("stdout"));
+        output.collect(client.stderr.take().expect("stderr"));
+        let mut status = None;
+        Deadline::after(PATIENCE * 2).poll(|| {
+            status = client.try_wait().expect("the client's state");
+            status.is_some()
+        });
+        if status.is_none() {
+            drop(client.kill());
+            client.wait().expect("the client's end");
+        }
+        output.wait_for_end();
+        let said = output.all().join("\n");
+        assert!(status.is_some_and(|status| status.success()), "RESP{protocol}: {said}");
+        assert_eq!(said, "all is well");
     }
 }
 

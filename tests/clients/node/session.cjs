@@ -100,7 +100,8 @@ async function refused(client) {
   await assert.rejects(client.flushAll(), /unknown command 'FLUSHALL'/);
   const right = new URL(url);
   right.password = "wrong";
-  const wrong = createClient({ url: right.href, RESP: Number(protocol) });
+  const socket = { reconnectStrategy: false };
+  const wrong = createClient({ url: right.href, RESP: Number(protocol), socket });
   wrong.on("error", () => {});
   await assert.rejects(wrong.connect(), /WRONGPASS/);
 }
