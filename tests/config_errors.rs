@@ -117,7 +117,7 @@ fn values_of_the_wrong_kind_get_an_example() {
         (
             "upstream",
             "sharing = \"on\"",
-            "expected \"off\", the only way so far; write sharing = \"off\"".to_owned(),
+            "expected \"auto\" or \"off\"; write sharing = \"auto\"".to_owned(),
         ),
         (
             "policy",
@@ -180,6 +180,19 @@ fn a_rule_is_named_by_its_own_line() {
     let text = "[policy]\nblocked = [\n  \"FLUSHALL\",\n  \"CONFIG SET\",\n]\n";
     assert_eq!(error_in(text, &PASSWORDS).line(), Some(4));
     assert_eq!(error_in(text, &PASSWORDS).key(), Some("policy.blocked"));
+}
+
+#[test]
+fn a_rule_for_a_subcommand_that_cannot_be_is_refused() {
+    assert_eq!(
+        error("[policy]\nblocked = [\"FLUSHALL|ASYNC\"]\n"),
+        "redoubt.toml:2: policy.blocked: FLUSHALL has no subcommands; \
+         write blocked = [\"FLUSHALL\"] to block it"
+    );
+    for rule in ["", "|", "CONFIG|", "|SET", "CONFIG SET", "-FLUSHALL", "FLUSH*", "A|B|C", "ÄÖ"] {
+        let error = error(&format!("[policy]\nblocked = [\"{rule}\"]\n"));
+        assert!(error.starts_with("redoubt.toml:2: policy.blocked: expected a list"), "{error}");
+    }
 }
 
 #[test]

@@ -9,11 +9,13 @@ use redoubt::config::{Environment, Settings};
 const FILE: &str = include_str!("../config/redoubt.toml");
 const README: &str = include_str!("../README.md");
 const PASSWORD: &str = "0123456789abcdef0123456789abcdef";
+const OTHER_PASSWORD: &str = "fedcba9876543210fedcba9876543210";
 
 fn environment(names: &[&str]) -> Environment {
     Environment::from_lookup(|name| {
         names.contains(&name).then(|| match name {
             "REDOUBT_UPSTREAM" => OsString::from("redis://127.0.0.1:6379"),
+            "REDOUBT_PASSWORD" => OsString::from(OTHER_PASSWORD),
             _ => OsString::from(PASSWORD),
         })
     })
@@ -71,7 +73,7 @@ fn every_commented_key_is_one_that_the_file_may_hold() {
 #[test]
 fn the_readme_lists_the_same_keys() {
     let in_file: BTreeSet<_> = keys().into_iter().map(|(key, _)| key).collect();
-    assert_eq!(in_file.len(), 22);
+    assert_eq!(in_file.len(), 23);
     let in_readme: BTreeSet<_> = README
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
@@ -103,7 +105,7 @@ fn the_printed_configuration_reads_back_once_its_masks_are_lifted() {
         connect_timeout = "1500ms"
         tcp_keepalive = "0s"
         [policy]
-        blocked = ["keys", "CONFIG|SET", "X\"Y"]
+        blocked = ["keys", "CONFIG|SET", "BF.ADD"]
         [limits]
         max_sessions = 1
         auth_timeout = "90s"
@@ -118,7 +120,6 @@ fn the_printed_configuration_reads_back_once_its_masks_are_lifted() {
     let settings = Settings::parse(Path::new("redoubt.toml"), text, &given).unwrap();
     let printed = settings.to_toml();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let line = if line.contains("X\\\"Y") { "X\"Y" } else { line };
         assert!(printed.contains(line), "{line} is not in {printed}");
     }
     let masked = Settings::parse(Path::new("printed.toml"), &printed, &environment(&[]));

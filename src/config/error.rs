@@ -113,6 +113,8 @@ pub(super) enum Problem {
     Empty,
     #[error("{0} says the same; keep one of the two")]
     Twice(String),
+    #[error("{0} has no subcommands; write blocked = [\"{0}\"] to block it")]
+    NoSubcommands(String),
     #[error(
         "a user needs a password; set REDIS_PASSWORD, upstream.password_file or upstream.password"
     )]

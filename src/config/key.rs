@@ -20,7 +20,7 @@ const SOME_TIME: &str = "a duration above zero as a whole number and ms, s, m, h
 const KEEPALIVE: &str = "whole seconds from \"1s\" to \"32767s\", or \"0s\" for none";
 
 /// All keys, in the order in which the file documents them.
-pub(super) const KEYS: [Key; 22] = [
+pub(super) const KEYS: [Key; 23] = [
     key("listen", "host:port, or a list of such", "[\"127.0.0.1:6380\"]"),
     key("workers", "a whole number from 1 to 256", "1"),
     key("shutdown_timeout", DURATION, "\"10s\""),
@@ -42,7 +42,8 @@ pub(super) const KEYS: [Key; 22] = [
     ),
     key("upstream.connect_timeout", SOME_TIME, "\"2s\""),
     key("upstream.tcp_keepalive", KEEPALIVE, "\"60s\""),
-    key("upstream.sharing", "\"off\", the only way so far", "\"off\""),
+    key("upstream.sharing", "\"auto\" or \"off\"", "\"auto\""),
+    key("upstream.max_leases", "a whole number from 1 to 1000000", "1000"),
     key(
         "policy.blocked",
         "a list of COMMAND or COMMAND|SUBCOMMAND, each in quotes",

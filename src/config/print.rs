@@ -43,6 +43,7 @@ impl Settings {
         let tcp_keepalive = duration::format(upstream.tcp_keepalive.unwrap_or_default());
         writeln!(out, "tcp_keepalive = {}", quoted(&tcp_keepalive))?;
         writeln!(out, "sharing = {}", quoted(upstream.sharing.as_str()))?;
+        writeln!(out, "max_leases = {}", upstream.max_leases)?;
 
         writeln!(out, "\n[policy]")?;
         writeln!(out, "blocked = {}", list(&self.policy.blocked))?;

@@ -45,6 +45,7 @@ pub(super) struct Upstream {
     pub(super) connect_timeout: Given<String>,
     pub(super) tcp_keepalive: Given<String>,
     pub(super) sharing: Given<String>,
+    pub(super) max_leases: Given<i64>,
 }
 
 #[derive(Default, Deserialize)]

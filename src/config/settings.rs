@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::policy::Policy;
+
 /// A complete and valid configuration.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -88,13 +90,23 @@ pub struct UpstreamSettings {
     pub tcp_keepalive: Option<Duration>,
     /// Whether sessions share links.
     pub sharing: Sharing,
+    /// Most leases at one time, over all workers, each of which has an equal share; above zero.
+    pub max_leases: usize,
+}
+
+impl UpstreamSettings {
+    /// Most leases unless the operator says otherwise: a tenth of Redis's default `maxclients`.
+    pub const DEFAULT_MAX_LEASES: usize = 1000;
 }
 
 /// How sessions are spread over links.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Sharing {
-    /// Every session has a link of its own for its whole life.
+    /// Stateless commands of many sessions share a few links; a session has a link of its own, a
+    /// lease, while it is stateful.
     #[default]
+    Auto,
+    /// Every session has a link of its own for its whole life.
     Off,
 }
 
@@ -102,6 +114,7 @@ impl Sharing {
     /// As written in the configuration file.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Auto => "auto",
             Self::Off => "off",
         }
     }
@@ -110,14 +123,13 @@ impl Sharing {
 /// What nobody may run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicySettings {
-    /// Rules as `COMMAND` or `COMMAND|SUBCOMMAND`, checked for form only.
+    /// Rules as `COMMAND` or `COMMAND|SUBCOMMAND`, each of which compiles.
     pub blocked: Vec<String>,
 }
 
 impl Default for PolicySettings {
     fn default() -> Self {
-        let blocked = ["FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG"].map(str::to_owned).to_vec();
-        Self { blocked }
+        Self { blocked: Policy::DEFAULT_BLOCKED.map(str::to_owned).to_vec() }
     }
 }
 

@@ -13,19 +13,22 @@ use std::net::SocketAddr;
 use std::thread;
 
 use redoubt::config::{ConfigError, Environment, LogSettings, Settings};
+use redoubt::net::{BindError, ServeError, Server};
 use redoubt::telemetry::{self, LogError};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
+use self::checks::Check;
 use self::paint::Paint;
 use self::redis::{Redis, RedisError};
 use crate::signals;
-use redoubt::net::{BindError, ServeError, Server};
 
 /// Where Redoubt listens if the port is free.
 const LISTEN: &str = "127.0.0.1:6380";
 /// Where it listens otherwise: a port of the system's choice.
 const LISTEN_ELSEWHERE: &str = "127.0.0.1:0";
+/// What stands for the reply to the check that one machine cannot make.
+const OUTSIDE: &str = "for your network to refuse; here both listen on 127.0.0.1 only";
 
 /// Why the demo could not be shown.
 #[derive(Debug, thiserror::Error)]
@@ -112,20 +115,17 @@ fn show(redis: &Redis, address: SocketAddr, client: &SecretString) -> Result<(),
         &format!("{heading} on {address}, before {} on {}\n", redis.version(), redis.address()),
     )?;
 
-    let mut secure = true;
-    for check in checks::run(address, client) {
+    let checks = checks::run(address, client);
+    for check in &checks {
         let mark = if check.holds { paint.green("✓") } else { paint.red("✗") };
-        print(
-            out,
-            &format!("  {mark} {}. {:<28} {}", check.number, check.what, paint.dim(&check.reply)),
-        )?;
-        secure &= check.holds;
+        let Check { number, what, reply, .. } = check;
+        print(out, &format!("  {mark} {number}. {what:<26} {}", paint.dim(reply)))?;
+        if *number == 1 {
+            print(out, &format!("    2. {:<26} {}", "Redis from outside", paint.dim(OUTSIDE)))?;
+        }
     }
-    print(
-        out,
-        "    2. Redis from outside            your network must refuse it; here it listens on 127.0.0.1 only\n",
-    )?;
-    if !secure {
+    print(out, "")?;
+    if !checks.iter().all(|check| check.holds) {
         return Err(DemoError::Insecure);
     }
     let password = client.expose_secret();

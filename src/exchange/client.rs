@@ -5,13 +5,13 @@ use std::time::Instant;
 use bytes::Buf;
 
 use super::session::Session;
-use super::{Exchange, SessionId};
+use super::{Exchange, SessionId, Sharing};
 use crate::session::CloseReason;
 
 impl Exchange {
     /// A client has connected.
     pub fn open(&mut self, now: Instant) -> SessionId {
-        let mut session = Session::new(now, self.timeouts.auth);
+        let mut session = Session::new(now, self.timeouts.auth, self.sharing == Sharing::Off);
         if self.draining {
             session.end(CloseReason::Shutdown);
         }
@@ -73,12 +73,13 @@ impl Exchange {
         session.active = now;
         let after = session.output.len();
         if after == 0 {
-            session.release_buffers();
+            session.drained();
         }
-        let link = session.link;
-        if before >= Session::LINK_PAUSE && after < Session::LINK_PAUSE {
+        let passed = |mark| before >= mark && after < mark;
+        if passed(Session::LINK_PAUSE) || passed(Session::CLIENT_PAUSE) || after == 0 {
             // The link's driver looks again whether it may read.
-            if let Some(link) = link {
+            if let Some(link) = session.link.filter(|_| after > 0 || before >= Session::LINK_PAUSE)
+            {
                 self.links.touch(link);
             }
             self.resume(id, now);
@@ -88,7 +89,7 @@ impl Exchange {
     /// The session's socket is closed.
     pub fn forget(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.remove(id.0) else { return };
-        if let Some(link) = session.link {
+        if let Some(link) = session.link.filter(|_| session.state.is_leased()) {
             self.links.close(link);
         }
         self.events.push_back((id, session.closed_event(now)));

@@ -21,6 +21,21 @@ impl Exchange {
         for (id, reason) in due {
             self.abort(id, reason);
         }
+        self.give_back_light(now);
+        self.links.tick(now);
+    }
+
+    /// Takes leases back from sessions that had one for being heavy and have long been light.
+    fn give_back_light(&mut self, now: Instant) {
+        let light: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.heavy_until.is_some() && session.can_give_back(now))
+            .map(|(key, _)| SessionId(key))
+            .collect();
+        for id in light {
+            self.give_back(id, now);
+        }
     }
 
     /// Stops taking requests. Sessions end when all that is due to them has gone out.

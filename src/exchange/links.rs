@@ -1,217 +1,309 @@
-//! The worker's links and who uses them; and the half of the exchange that faces upstream.
+//! The worker's links: shared ones by what they are for, and leases with a pool of clean ones.
 
-use std::collections::VecDeque;
-use std::time::Instant;
+use std::collections::{HashMap, VecDeque};
+use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use slotmap::SlotMap;
+use bytes::{Bytes, BytesMut};
+use slotmap::{DefaultKey, SlotMap};
 
-use super::session::Session;
-use super::{Exchange, LinkId, SessionId};
-use crate::session::{CloseReason, Receiver, Unexpected};
-use crate::upstream::{Credentials, Link, LoginError, Phase};
+use super::shared::Shared;
+use super::{LinkId, SessionId};
+use crate::resp::{Protocol, encode_command};
+use crate::session::{DueQueue, Expect, Learn, Receiver, Show, State};
+use crate::upstream::{Credentials, Link};
 
-/// Why a link was given up.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LinkFault {
-    /// It was not let in.
-    #[error(transparent)]
-    Login(#[from] LoginError),
-    /// It brought what nothing expects.
-    #[error(transparent)]
-    Unexpected(#[from] Unexpected),
+/// What a shared link is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Purpose {
+    pub(super) database: u32,
+    pub(super) protocol: Protocol,
+    /// Whether scripts go over it.
+    pub(super) scripts: bool,
 }
 
-/// A link lent to one session.
-struct Lease {
-    link: Link,
-    owner: SessionId,
-    receiver: Receiver,
+/// A link and who uses it.
+pub(super) struct Held {
+    pub(super) link: Link,
+    pub(super) usage: Usage,
+    /// When it was last of use.
+    pub(super) used: Instant,
     touched: bool,
+}
+
+/// Who uses a link.
+pub(super) enum Usage {
+    /// Many sessions.
+    Shared(Shared),
+    /// One session.
+    Lease { owner: SessionId, receiver: Receiver },
+    /// Nobody: it is clean, and as `prepared`.
+    Idle(Prepared),
+}
+
+/// The connection state of a lease in the pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Prepared {
+    database: u32,
+    protocol: Protocol,
+    name: Option<Bytes>,
+}
+
+impl Prepared {
+    fn of(state: &State) -> Self {
+        Self { database: state.database(), protocol: state.protocol(), name: state.name().cloned() }
+    }
+}
+
+/// How many links there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkLimits {
+    /// Leases at one time, not counting those in the pool.
+    pub leases: usize,
 }
 
 /// All links of a worker.
 pub(super) struct Links {
     credentials: Credentials,
-    leases: SlotMap<slotmap::DefaultKey, Lease>,
+    limits: LinkLimits,
+    all: SlotMap<DefaultKey, Held>,
+    shared: HashMap<Purpose, LinkId>,
+    /// Clean leases, the last used at the end.
+    pool: Vec<LinkId>,
+    leases: usize,
     to_open: VecDeque<LinkId>,
     /// Links with something new to write, or closed.
     touched: VecDeque<LinkId>,
 }
 
 impl Links {
-    pub(super) fn new(credentials: Credentials) -> Self {
+    /// Clean leases that are kept.
+    const MAX_POOL: usize = 16;
+    /// How long a link may be of no use before it is closed.
+    const MAX_UNUSED: Duration = Duration::from_secs(60);
+
+    pub(super) fn new(credentials: Credentials, limits: LinkLimits) -> Self {
         Self {
             credentials,
-            leases: SlotMap::new(),
+            limits,
+            all: SlotMap::new(),
+            shared: HashMap::new(),
+            pool: Vec::new(),
+            leases: 0,
             to_open: VecDeque::new(),
             touched: VecDeque::new(),
         }
     }
 
-    /// A new link for `owner`; requests may be added at once.
-    pub(super) fn open(&mut self, owner: SessionId) -> LinkId {
-        let id = LinkId(self.leases.insert(Lease {
-            link: Link::new(&self.credentials),
-            owner,
-            receiver: Receiver::default(),
-            touched: false,
-        }));
-        self.to_open.push_back(id);
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub(super) fn get(&self, id: LinkId) -> Option<&Held> {
+        self.all.get(id.0)
+    }
+
+    pub(super) fn get_mut(&mut self, id: LinkId) -> Option<&mut Held> {
+        self.all.get_mut(id.0)
+    }
+
+    /// The link that sessions of this purpose share, if there is one.
+    pub(super) fn shared(&self, purpose: Purpose) -> Option<LinkId> {
+        self.shared.get(&purpose).copied()
+    }
+
+    /// The same; a new one if there is none.
+    pub(super) fn share(&mut self, purpose: Purpose, now: Instant) -> LinkId {
+        if let Some(id) = self.shared(purpose) {
+            return id;
+        }
+        let link = Link::new(&self.credentials, purpose.protocol, purpose.database);
+        let id = self.open(link, Usage::Shared(Shared::new(purpose)), now);
+        self.shared.insert(purpose, id);
         id
+    }
+
+    /// A lease for `owner`, in the state that its session is in; `None` when all are lent.
+    ///
+    /// What must be sent first goes before the session's requests, and its replies are awaited in
+    /// `due`. With `noted`, that is at least one command.
+    pub(super) fn lend(
+        &mut self,
+        owner: SessionId,
+        state: &State,
+        due: &mut DueQueue,
+        noted: bool,
+        now: Instant,
+    ) -> Option<LinkId> {
+        if self.leases >= self.limits.leases {
+            return None;
+        }
+        let wanted = Prepared::of(state);
+        let pooled = self.pool.iter().rposition(|id| self.is_pooled(*id, wanted.protocol));
+        let receiver = Receiver::default();
+        let (id, prepared) = match pooled {
+            Some(place) => {
+                let id = self.pool.remove(place);
+                let held = self.all.get_mut(id.0)?;
+                let usage = std::mem::replace(&mut held.usage, Usage::Lease { owner, receiver });
+                let Usage::Idle(prepared) = usage else { return None };
+                (id, prepared)
+            }
+            None => {
+                let link = Link::new(&self.credentials, wanted.protocol, wanted.database);
+                let id = self.open(link, Usage::Lease { owner, receiver }, now);
+                (id, Prepared { name: None, ..wanted })
+            }
+        };
+        self.leases = self.leases.saturating_add(1);
+        let requests = self.requests(id)?;
+        let mut first = |words: &[&[u8]], learn| {
+            encode_command(words.iter().copied(), requests);
+            due.push_remote(Expect { show: Show::Nothing, learn });
+        };
+        if prepared.database != wanted.database {
+            first(&[b"SELECT", wanted.database.to_string().as_bytes()], Learn::Required);
+        }
+        if prepared.name != wanted.name {
+            let name = wanted.name.as_deref().unwrap_or_default();
+            first(&[b"CLIENT", b"SETNAME", name], Learn::Required);
+        }
+        if noted {
+            first(&[b"PING"], Learn::Nothing);
+        }
+        Some(id)
+    }
+
+    /// Takes a lease back. Its session must have let go of it, with nothing due.
+    pub(super) fn give_back(&mut self, id: LinkId, state: &State, now: Instant) {
+        let full = self.pool.len() >= Self::MAX_POOL;
+        let Some(held) = self.all.get_mut(id.0) else { return };
+        let clean = match &held.usage {
+            Usage::Lease { receiver, .. } => receiver.is_between_frames(),
+            _ => false,
+        };
+        if full || !clean || !held.link.is_quiet() {
+            return self.close(id);
+        }
+        held.usage = Usage::Idle(Prepared::of(state));
+        held.used = now;
+        self.leases = self.leases.saturating_sub(1);
+        self.pool.push(id);
+    }
+
+    /// Takes no more sessions on a shared link; it is closed when all replies have come.
+    pub(super) fn retire(&mut self, id: LinkId, now: Instant) {
+        if let Some(Held { usage: Usage::Shared(shared), .. }) = self.all.get_mut(id.0) {
+            shared.retire(now);
+            self.shared.retain(|_, current| *current != id);
+        }
     }
 
     /// Where requests for the link are added.
     pub(super) fn requests(&mut self, id: LinkId) -> Option<&mut BytesMut> {
         self.touch(id);
-        self.leases.get_mut(id.0).map(|lease| lease.link.requests())
+        self.all.get_mut(id.0).map(|held| held.link.requests())
     }
 
+    /// Whether a session that has used `id` last can send a request of this purpose over it.
+    pub(super) fn serves(&self, id: LinkId, purpose: Purpose) -> bool {
+        let Some(Held { usage: Usage::Shared(shared), .. }) = self.all.get(id.0) else {
+            return false;
+        };
+        // A link for scripts takes whatever its sessions pipeline behind a script.
+        let scripts = shared.purpose().scripts || !purpose.scripts;
+        !shared.is_retired()
+            && scripts
+            && Purpose { scripts: purpose.scripts, ..shared.purpose() } == purpose
+    }
+
+    /// Whether more requests should wait.
     pub(super) fn is_full(&self, id: LinkId) -> bool {
-        self.leases.get(id.0).is_some_and(|lease| lease.link.is_full())
+        self.all.get(id.0).is_some_and(|held| match &held.usage {
+            Usage::Shared(shared) => held.link.is_full() || shared.is_full(),
+            _ => held.link.is_full(),
+        })
     }
 
-    /// Closes a link. Its session must have let go of it.
+    /// Closes a link. Nothing may be due on it, or the sessions it is due to must have been told.
     pub(super) fn close(&mut self, id: LinkId) {
-        if let Some(lease) = self.leases.get_mut(id.0) {
-            lease.link.close();
+        let Some(held) = self.all.get_mut(id.0) else { return };
+        held.link.close();
+        match held.usage {
+            Usage::Lease { .. } => self.leases = self.leases.saturating_sub(1),
+            Usage::Shared(_) => self.shared.retain(|_, current| *current != id),
+            Usage::Idle(_) => self.pool.retain(|current| *current != id),
         }
+        // So that a second call counts nothing twice.
+        held.usage = Usage::Idle(Prepared { database: 0, protocol: Protocol::Resp2, name: None });
         self.touch(id);
+    }
+
+    /// The link's socket is closed.
+    pub(super) fn forget(&mut self, id: LinkId) {
+        self.close(id);
+        self.all.remove(id.0);
+    }
+
+    /// Closes what has long been of no use.
+    pub(super) fn tick(&mut self, now: Instant) {
+        let unused: Vec<_> = self
+            .all
+            .iter()
+            .filter(|(_, held)| now.saturating_duration_since(held.used) >= Self::MAX_UNUSED)
+            .filter(|(_, held)| match &held.usage {
+                Usage::Shared(shared) => shared.is_empty(),
+                Usage::Idle(_) => true,
+                Usage::Lease { .. } => false,
+            })
+            .map(|(key, _)| LinkId(key))
+            .collect();
+        for id in unused {
+            self.close(id);
+        }
+        // Those that were retired may be read again when their patience is over.
+        let retired: Vec<_> = self
+            .all
+            .iter()
+            .filter(|(_, held)| matches!(&held.usage, Usage::Shared(shared) if shared.is_retired()))
+            .map(|(key, _)| LinkId(key))
+            .collect();
+        for id in retired {
+            self.touch(id);
+        }
     }
 
     /// Has the link's driver look at it again.
     pub(super) fn touch(&mut self, id: LinkId) {
-        if let Some(lease) = self.leases.get_mut(id.0)
-            && !lease.touched
+        if let Some(held) = self.all.get_mut(id.0)
+            && !held.touched
         {
-            lease.touched = true;
+            held.touched = true;
             self.touched.push_back(id);
         }
     }
-}
 
-/// The half that faces upstream.
-impl Exchange {
-    /// A link that the shell is to connect.
-    pub fn next_link_to_open(&mut self) -> Option<LinkId> {
-        self.links.to_open.pop_front()
-    }
-
-    /// A link that has something new to write, or is closed.
-    pub fn next_touched_link(&mut self) -> Option<LinkId> {
-        let id = self.links.touched.pop_front()?;
-        if let Some(lease) = self.links.leases.get_mut(id.0) {
-            lease.touched = false;
+    pub(super) fn next_touched(&mut self) -> Option<LinkId> {
+        let id = self.touched.pop_front()?;
+        if let Some(held) = self.all.get_mut(id.0) {
+            held.touched = false;
         }
         Some(id)
     }
 
-    /// How many links there are.
-    pub fn link_count(&self) -> usize {
-        self.links.leases.len()
+    pub(super) fn next_to_open(&mut self) -> Option<LinkId> {
+        self.to_open.pop_front()
     }
 
-    /// The link's socket is connected.
-    pub fn link_connected(&mut self, id: LinkId) {
-        if let Some(lease) = self.links.leases.get_mut(id.0) {
-            lease.link.connected();
+    fn open(&mut self, link: Link, usage: Usage, now: Instant) -> LinkId {
+        let id = LinkId(self.all.insert(Held { link, usage, used: now, touched: false }));
+        self.to_open.push_back(id);
+        id
+    }
+
+    fn is_pooled(&self, id: LinkId, protocol: Protocol) -> bool {
+        match self.all.get(id.0).map(|held| &held.usage) {
+            Some(Usage::Idle(prepared)) => prepared.protocol == protocol,
+            _ => false,
         }
-    }
-
-    /// The link has no more use: close its socket and call [`Exchange::forget_link`].
-    pub fn link_is_closed(&self, id: LinkId) -> bool {
-        self.links.leases.get(id.0).is_none_or(|lease| lease.link.phase() == Phase::Closed)
-    }
-
-    /// Whether the link is logged in.
-    pub fn link_is_ready(&self, id: LinkId) -> bool {
-        self.links.leases.get(id.0).is_some_and(|lease| lease.link.phase() == Phase::Ready)
-    }
-
-    /// Whether the link is to be read: not while its session's client is slow to read.
-    pub fn link_wants_read(&self, id: LinkId) -> bool {
-        let Some(lease) = self.links.leases.get(id.0) else { return false };
-        match self.sessions.get(lease.owner.0) {
-            Some(session) => session.output.len() < Session::LINK_PAUSE,
-            None => false,
-        }
-    }
-
-    /// What is to be written to the link now.
-    pub fn link_output(&self, id: LinkId) -> &[u8] {
-        self.links.leases.get(id.0).map_or(&[], |lease| lease.link.output())
-    }
-
-    /// The first `len` bytes of [`Exchange::link_output`] have been written.
-    pub fn link_wrote(&mut self, id: LinkId, len: usize, now: Instant) {
-        let Some(lease) = self.links.leases.get_mut(id.0) else { return };
-        let was_full = lease.link.is_full();
-        lease.link.wrote(len);
-        if was_full && !lease.link.is_full() {
-            let owner = lease.owner;
-            self.resume(owner, now);
-        }
-    }
-
-    /// Takes bytes of the link in.
-    ///
-    /// # Errors
-    /// [`LinkFault`]: the link is closed, and the session that used it ends.
-    pub fn link_bytes(&mut self, id: LinkId, input: &[u8], now: Instant) -> Result<(), LinkFault> {
-        let Some(lease) = self.links.leases.get_mut(id.0) else { return Ok(()) };
-        let owner = lease.owner;
-        let outcome = match lease.link.phase() {
-            Phase::LoggingIn => lease.link.log_in(input).map_err(LinkFault::from),
-            Phase::Ready => match self.sessions.get_mut(owner.0) {
-                Some(session) => {
-                    let Session { state, due, output, .. } = session;
-                    lease.receiver.receive(input, state, due, output).map_err(LinkFault::from)
-                }
-                None => Ok(()),
-            },
-            Phase::Connecting | Phase::Closed => Ok(()),
-        };
-        match &outcome {
-            Ok(()) => self.resume(owner, now),
-            Err(LinkFault::Login(_)) => self.drop_link(id, CloseReason::UpstreamUnavailable),
-            Err(LinkFault::Unexpected(_)) => self.drop_link(id, CloseReason::UpstreamLost),
-        }
-        self.touch(owner);
-        outcome
-    }
-
-    /// The link could not be connected.
-    pub fn link_failed(&mut self, id: LinkId) {
-        self.drop_link(id, CloseReason::UpstreamUnavailable);
-    }
-
-    /// The link's connection ended or broke.
-    pub fn link_lost(&mut self, id: LinkId) {
-        let reason = match self.links.leases.get(id.0).map(|lease| lease.link.phase()) {
-            Some(Phase::Ready) => CloseReason::UpstreamLost,
-            _ => CloseReason::UpstreamUnavailable,
-        };
-        self.drop_link(id, reason);
-    }
-
-    /// The link's socket is closed.
-    pub fn forget_link(&mut self, id: LinkId) {
-        self.links.leases.remove(id.0);
-    }
-
-    /// Closes a link and ends the session that used it: what Redis has answered still goes out, and
-    /// nothing else is due.
-    fn drop_link(&mut self, id: LinkId, reason: CloseReason) {
-        let Some(lease) = self.links.leases.get(id.0) else { return };
-        let owner = lease.owner;
-        self.links.close(id);
-        if let Some(session) = self.sessions.get_mut(owner.0)
-            && session.link == Some(id)
-        {
-            session.link = None;
-            session.due = Default::default();
-            session.end(reason);
-        }
-        self.touch(owner);
     }
 }

@@ -9,8 +9,10 @@
 //! [`Exchange::next_event`]. It never has to know why.
 //!
 //! Invariants: a session uses one link at a time, and all replies due from it come before it uses
-//! another; a link is used by its owner alone and is closed with it; every buffer has a bound at
-//! which the side that fills it is no longer read.
+//! another; a lease is used by its owner alone, and goes back to the pool only when nothing is due
+//! and Redis has said that it holds no state; a shared link carries nothing that changes what
+//! another session would be answered; every buffer has a bound at which the side that fills it is
+//! no longer read.
 #![cfg_attr(
     not(test),
     deny(
@@ -27,6 +29,8 @@ mod lifetime;
 mod links;
 mod request;
 mod session;
+mod shared;
+mod upstream;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,7 +43,8 @@ use crate::upstream::Credentials;
 use links::Links;
 use session::Session;
 
-pub use links::LinkFault;
+pub use links::LinkLimits;
+pub use upstream::LinkFault;
 
 /// Names a session; never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -77,10 +82,22 @@ pub struct Timeouts {
     pub idle: Duration,
 }
 
+/// Whether sessions share links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Stateless commands go over shared links, and a session has a lease while it is stateful.
+    Auto(LinkLimits),
+    /// Every session has a lease for its whole life.
+    Off,
+}
+
 /// All sessions and links of one worker.
 pub struct Exchange {
     rules: Arc<Rules>,
     timeouts: Timeouts,
+    sharing: Sharing,
+    /// Databases 0 up to this one, exclusive, are known to exist.
+    databases: u32,
     sessions: SlotMap<slotmap::DefaultKey, Session>,
     links: Links,
     /// Sessions with something new to write, or finished.
@@ -91,12 +108,23 @@ pub struct Exchange {
 
 impl Exchange {
     /// An exchange without sessions whose links log in with `credentials`.
-    pub fn new(rules: Arc<Rules>, timeouts: Timeouts, credentials: Credentials) -> Self {
+    pub fn new(
+        rules: Arc<Rules>,
+        timeouts: Timeouts,
+        credentials: Credentials,
+        sharing: Sharing,
+    ) -> Self {
+        let limits = match sharing {
+            Sharing::Auto(limits) => limits,
+            Sharing::Off => LinkLimits { leases: usize::MAX },
+        };
         Self {
             rules,
             timeouts,
+            sharing,
+            databases: 1,
             sessions: SlotMap::new(),
-            links: Links::new(credentials),
+            links: Links::new(credentials, limits),
             touched: VecDeque::new(),
             events: VecDeque::new(),
             draining: false,

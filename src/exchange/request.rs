@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 
-use super::links::Links;
+use super::links::{Links, Purpose, Usage};
 use super::session::Session;
 use super::{Exchange, LinkId, SessionId};
-use crate::resp::{Parsed, ProtocolError, encode_command, reply};
-use crate::session::{CloseReason, Event, Expect, Rules, Step};
+use crate::resp::{Parsed, ProtocolError, reply};
+use crate::session::{CloseReason, Context, Event, Expect, Need, Rules, State, Step, find};
 
 /// How the loop over a client's bytes goes on after one step.
 enum Next {
@@ -80,6 +80,7 @@ impl Exchange {
             rules: &self.rules,
             events: &mut self.events,
             auth_timeout: self.timeouts.auth,
+            databases: self.databases,
             draining: self.draining,
             now,
         };
@@ -106,6 +107,7 @@ struct Taker<'a> {
     rules: &'a Rules,
     events: &'a mut VecDeque<(SessionId, Event)>,
     auth_timeout: Duration,
+    databases: u32,
     draining: bool,
     now: Instant,
 }
@@ -129,15 +131,16 @@ impl Taker<'_> {
                 Next::After(len)
             }
             Ok(Parsed::Request { len }) => {
-                let step = self.decide(input);
+                let step = self.decide(input, false);
                 if step == Step::Wait {
                     return Next::Later;
                 }
                 self.carry_out(step, Some(input));
                 Next::After(len)
             }
+            Ok(Parsed::Large) if self.holds_whole(input) => Next::More,
             Ok(Parsed::Large) => {
-                let step = self.decide(input);
+                let step = self.decide(input, true);
                 if step == Step::Wait {
                     return Next::Later;
                 }
@@ -148,23 +151,77 @@ impl Taker<'_> {
         }
     }
 
-    fn must_wait(&self) -> bool {
-        self.session.due.is_full()
-            || self.session.output.len() >= Session::CLIENT_PAUSE
-            || self.session.link.is_some_and(|link| self.links.is_full(link))
+    /// Whether a large request is one that is held until it is complete.
+    fn holds_whole(&self, input: &[u8]) -> bool {
+        let request = self.session.parser.request(input);
+        input.len() < Session::MAX_HELD && State::is_rewritten(&request)
     }
 
-    fn decide(&mut self, input: &[u8]) -> Step {
+    /// Whether no request can be taken now. Replies, or room, will tell the session to go on.
+    fn must_wait(&self) -> bool {
+        let full = |link| self.session.state.is_leased() && self.links.is_full(link);
+        self.session.due.is_full()
+            || self.session.is_flooded()
+            || self.session.link.is_some_and(full)
+    }
+
+    fn decide(&mut self, input: &[u8], large: bool) -> Step {
+        let request = self.session.parser.request(input);
+        let spec = find(&request);
+        let need = match self.session.state.need(&request, spec, self.databases, self.rules) {
+            _ if large => Need::Lease,
+            need => need,
+        };
+        if !self.can_reach(need) {
+            return Step::Wait;
+        }
         let Session { state, parser, due, .. } = &mut *self.session;
         let was_authenticated = state.is_authenticated();
+        let context = Context { rules: self.rules, due, need };
         let (id, events) = (self.id, &mut *self.events);
-        let step = state.decide(&parser.request(input), due, self.rules, &mut |event| {
+        let step = state.decide(&parser.request(input), spec, context, &mut |event| {
             events.push_back((id, event));
         });
         if !was_authenticated && state.is_authenticated() {
             self.session.auth_deadline = None;
         }
         step
+    }
+
+    /// Whether a request can go where it needs to go now. A session changes its link only when
+    /// nothing is due from the one it has, and waits for room on a shared one.
+    fn can_reach(&mut self, need: Need) -> bool {
+        let Session { state, due, link, .. } = &*self.session;
+        if state.is_leased() || !state.is_authenticated() {
+            return true;
+        }
+        let moves = due.remote() > 0;
+        if !matches!(need, Need::Shared | Need::Script) || self.session.is_weighty(self.now) {
+            return !moves;
+        }
+        let purpose = self.purpose(need);
+        let target = match *link {
+            Some(link) if self.links.serves(link, purpose) => Some(link),
+            _ if moves => return false,
+            _ => self.links.shared(purpose),
+        };
+        match target.filter(|link| self.links.is_full(*link)) {
+            Some(full) => {
+                self.wait_for(full);
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// Has a shared link tell the session when there is room on it.
+    fn wait_for(&mut self, link: LinkId) {
+        if !self.session.waits
+            && let Some(Usage::Shared(shared)) = self.links.get_mut(link).map(|l| &mut l.usage)
+        {
+            shared.wait(self.id);
+            self.session.waits = true;
+        }
     }
 
     /// Passes on, or drops, what has come of a large request.
@@ -174,8 +231,9 @@ impl Taker<'_> {
             Ok(streamed) => streamed,
             Err(error) => return self.protocol_error(&error, input.len()),
         };
-        if matches!(self.session.streaming, Some(Step::Forward(_)))
-            && let Some(requests) = self.requests()
+        if let Some(Step::Forward { need, .. }) = self.session.streaming
+            && let Some(link) = self.link(need)
+            && let Some(requests) = self.links.requests(link)
         {
             requests.extend_from_slice(input.get(..streamed.len).unwrap_or_default());
         }
@@ -205,64 +263,82 @@ impl Taker<'_> {
                 }
                 self.session.end(reason);
             }
-            Step::Forward(expect) => {
+            Step::Forward { expect, need } => {
+                let Some(link) = self.link(need) else { return };
                 if let Some(input) = input {
-                    let link = self.link();
                     let request = self.session.parser.request(input);
                     if let Some(requests) = self.links.requests(link) {
                         request.write_to(requests);
                     }
                 }
-                self.expect(expect);
+                self.expect(link, expect);
             }
-            Step::Substitute { request, expect } => {
-                if let Some(requests) = self.requests() {
+            Step::Substitute { request, expect, need } => {
+                let Some(link) = self.link(need) else { return };
+                if let Some(requests) = self.links.requests(link) {
                     requests.extend_from_slice(&request);
                 }
-                self.expect(expect);
+                self.expect(link, expect);
             }
-            Step::Reset => self.reset(),
+            Step::Reset { shown } => self.reset(shown),
         }
     }
 
     /// While the link carries a stream, nothing on it can be told to be a reply.
-    fn expect(&mut self, expect: Expect) {
-        if !self.session.state.is_opaque() {
-            self.session.due.push_remote(expect);
+    fn expect(&mut self, link: LinkId, expect: Expect) {
+        if self.session.state.is_opaque() {
+            return;
+        }
+        self.session.due.push_remote(expect);
+        if let Some(Usage::Shared(shared)) = self.links.get_mut(link).map(|held| &mut held.usage) {
+            shared.expect(self.id);
         }
     }
 
-    fn requests(&mut self) -> Option<&mut BytesMut> {
-        let link = self.link();
-        self.links.requests(link)
-    }
-
-    /// The session's link; a new one at its first request.
-    fn link(&mut self) -> LinkId {
-        if let Some(link) = self.session.link {
-            return link;
-        }
-        let link = self.links.open(self.id);
-        self.session.link = Some(link);
-        if let Some(name) = self.session.state.take_pending_name()
-            && let Some(requests) = self.links.requests(link)
+    /// The link that a request goes over. `None` when the session has been ended for want of one.
+    fn link(&mut self, need: Need) -> Option<LinkId> {
+        if !self.session.state.is_leased() && need.is_shared() && !self.session.is_weighty(self.now)
         {
-            encode_command([b"CLIENT".as_slice(), b"SETNAME", &name], requests);
-            self.session.due.push_remote(Expect::DROPPED);
+            let purpose = self.purpose(need);
+            let current = self.session.link.filter(|link| self.links.serves(*link, purpose));
+            let link = current.unwrap_or_else(|| self.links.share(purpose, self.now));
+            self.session.link = Some(link);
+            return Some(link);
         }
-        link
+        let Session { state, link, due, .. } = &mut *self.session;
+        if let Some(own) = link.filter(|_| state.is_leased()) {
+            return Some(own);
+        }
+        *link = self.links.lend(self.id, state, due, need == Need::NotedLease, self.now);
+        let lent = *link;
+        if lent.is_some() {
+            state.lease();
+        } else {
+            self.session.reply(reply::MAX_CLIENTS.clone());
+            self.session.end(CloseReason::NoLease);
+        }
+        lent
+    }
+
+    fn purpose(&self, need: Need) -> Purpose {
+        let state = &self.session.state;
+        let (database, protocol) = (state.database(), state.protocol());
+        Purpose { database, protocol, scripts: need == Need::Script }
     }
 
     /// `RESET`: the link, whose state it would change, is let go; the client must log in again.
-    fn reset(&mut self) {
-        if let Some(link) = self.session.link.take() {
+    fn reset(&mut self, shown: bool) {
+        let leased = self.session.state.is_leased();
+        if let Some(link) = self.session.link.take().filter(|_| leased) {
             self.links.close(link);
         }
         if self.session.state.is_authenticated() {
             self.session.auth_deadline = self.now.checked_add(self.auth_timeout);
         }
         self.session.state.reset();
-        self.session.reply(reply::RESET.clone());
+        if shown {
+            self.session.reply(reply::RESET.clone());
+        }
     }
 
     /// Says what was wrong, after all that is due, and takes nothing more.

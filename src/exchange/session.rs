@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::LinkId;
 use crate::resp::RequestParser;
-use crate::session::{CloseReason, DueQueue, Event, State, Step};
+use crate::session::{CloseReason, DueQueue, Event, Show, State, Step};
 
 /// What an exchange keeps of one session.
 pub(super) struct Session {
@@ -17,7 +17,14 @@ pub(super) struct Session {
     /// Bytes for the client.
     pub(super) output: BytesMut,
     pub(super) due: DueQueue,
+    /// The link over which it last sent: its own while the state says that it is leased.
     pub(super) link: Option<LinkId>,
+    /// Until when it has a link of its own because much is sent to it.
+    pub(super) heavy_until: Option<Instant>,
+    /// Bytes of local replies that have gone into `output` since it was last empty.
+    local_unread: usize,
+    /// Whether its link will tell it when there is room.
+    pub(super) waits: bool,
     /// What was decided for the large request that is passing through.
     pub(super) streaming: Option<Step>,
     /// Whether `input` holds requests that must wait.
@@ -43,20 +50,30 @@ pub(super) struct Session {
 impl Session {
     /// Bytes waiting for the client at which its link is no longer read.
     pub(super) const LINK_PAUSE: usize = 256 << 10;
-    /// Bytes waiting for the client at which its requests are no longer taken. Only local replies
-    /// can pass [`Session::LINK_PAUSE`] so far.
+    /// Bytes waiting for the client at which a session on a shared link is given a link of its own,
+    /// and at which unread local replies keep its requests from being taken.
     pub(super) const CLIENT_PAUSE: usize = 1 << 20;
+    /// Bytes waiting for the client at which a session on a shared link is given up: those behind
+    /// it cannot wait any longer.
+    const OUTPUT_LIMIT: usize = 32 << 20;
+    /// How long a session that much was sent to keeps a link of its own.
+    const HEAVY: Duration = Duration::from_secs(60);
+    /// Bytes of a request that must be held whole at which the session ends.
+    pub(super) const MAX_HELD: usize = 1 << 20;
     /// Capacity that an empty buffer may keep.
     const IDLE_CAPACITY: usize = 4 << 10;
 
-    pub(super) fn new(now: Instant, auth_timeout: Duration) -> Self {
+    pub(super) fn new(now: Instant, auth_timeout: Duration, private: bool) -> Self {
         Self {
-            state: State::default(),
+            state: State::new(private),
             parser: RequestParser::new(),
             input: BytesMut::new(),
             output: BytesMut::new(),
             due: DueQueue::default(),
             link: None,
+            heavy_until: None,
+            local_unread: 0,
+            waits: false,
             streaming: None,
             stalled: false,
             eof: false,
@@ -74,11 +91,55 @@ impl Session {
 
     /// Puts a reply that Redoubt made in its place in the order.
     pub(super) fn reply(&mut self, bytes: Bytes) {
+        self.local_unread = self.local_unread.saturating_add(bytes.len());
         if self.due.is_empty() {
             self.output.extend_from_slice(&bytes);
         } else {
             self.due.push_local(bytes);
         }
+    }
+
+    /// Takes part of the reply that is due next, from a shared link.
+    pub(super) fn take_reply(&mut self, piece: &[u8]) {
+        if self.dead {
+            return;
+        }
+        if self.due.front().is_some_and(|expect| expect.show == Show::Reply) {
+            self.output.extend_from_slice(piece);
+        }
+        if self.output.len() > Self::OUTPUT_LIMIT {
+            self.kill(CloseReason::OutputLimit);
+        }
+    }
+
+    /// Whether so many local replies are unread that no more should be made.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.local_unread >= Self::CLIENT_PAUSE
+    }
+
+    /// Whether much waits for the client.
+    pub(super) fn is_heavy(&self) -> bool {
+        self.output.len() >= Self::CLIENT_PAUSE
+    }
+
+    /// Whether so much is sent to it that it needs a link of its own.
+    pub(super) fn is_weighty(&self, now: Instant) -> bool {
+        self.is_heavy() || self.heavy_until.is_some_and(|until| now < until)
+    }
+
+    /// Keeps a link of its own for a while from now on.
+    pub(super) fn weigh(&mut self, now: Instant) {
+        self.heavy_until = now.checked_add(Self::HEAVY);
+    }
+
+    /// Whether its own link can be given back.
+    pub(super) fn can_give_back(&self, now: Instant) -> bool {
+        self.state.is_leased()
+            && self.link.is_some()
+            && self.due.remote() == 0
+            && self.streaming.is_none()
+            && !self.state.holds_lease()
+            && self.heavy_until.is_none_or(|until| now >= until)
     }
 
     /// Takes no more requests; the first reason stands.
@@ -97,6 +158,12 @@ impl Session {
     /// Whether its socket can be closed.
     pub(super) fn is_finished(&self) -> bool {
         self.dead || (self.ending.is_some() && self.due.is_empty() && self.output.is_empty())
+    }
+
+    /// All output has gone out.
+    pub(super) fn drained(&mut self) {
+        self.local_unread = 0;
+        self.release_buffers();
     }
 
     /// Gives memory back when a buffer has run empty.

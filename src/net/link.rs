@@ -48,7 +48,7 @@ pub(super) async fn drive(shared: Shared, id: LinkId) {
     let mut worker = shared.borrow_mut();
     if let Err(error) = outcome {
         worker.health.link_failed(&error);
-        worker.exchange.link_failed(id);
+        worker.exchange.link_failed(id, now());
     }
     worker.settle(None);
     worker.exchange.forget_link(id);
@@ -74,7 +74,7 @@ impl Worker {
             {
                 return Poll::Ready(Ok(()));
             }
-            if !self.exchange.link_wants_read(id) {
+            if !self.exchange.link_wants_read(id, now()) {
                 return Poll::Pending;
             }
             let Some(io) = self.links.get_mut(id.key()) else { return Poll::Ready(Ok(())) };
@@ -94,7 +94,7 @@ impl Worker {
                 }
                 Poll::Ready(_) => {
                     let was_ready = self.exchange.link_is_ready(id);
-                    self.exchange.link_lost(id);
+                    self.exchange.link_lost(id, now());
                     self.settle(None);
                     let ended = || Err(self.target.ended());
                     return Poll::Ready(if was_ready { Ok(()) } else { ended() });

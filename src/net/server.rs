@@ -20,8 +20,8 @@ use super::load::Load;
 use super::upstream::{Target, Watch};
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
 use crate::auth::Identity;
-use crate::config::{Endpoint, Settings};
-use crate::exchange::Timeouts;
+use crate::config::{self, Endpoint, Settings};
+use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
 use crate::session::{Rules, StandIn};
 use crate::upstream::Credentials;
@@ -154,6 +154,12 @@ impl Server {
             credentials: Credentials {
                 user: upstream.user.clone(),
                 password: upstream.password.clone(),
+            },
+            sharing: match upstream.sharing {
+                config::Sharing::Off => Sharing::Off,
+                config::Sharing::Auto => Sharing::Auto(LinkLimits {
+                    leases: upstream.max_leases.div_ceil(self.settings.workers.get()),
+                }),
             },
             target: Target {
                 endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },

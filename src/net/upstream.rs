@@ -121,7 +121,7 @@ impl Watch {
         let broken =
             |source| UpstreamError::Connect { endpoint: self.target.endpoint.clone(), source };
         let mut stream = self.target.connect().await?;
-        let (mut login, request) = Login::new(&self.credentials, true);
+        let (mut login, request) = Login::asking_version(&self.credentials);
         stream.write_all(&request).await.map_err(broken)?;
         let mut buffer = [0; 4096];
         loop {

@@ -19,7 +19,7 @@ use super::link::{self, LinkIo};
 use super::load::Load;
 use super::upstream::Target;
 use crate::command::Version;
-use crate::exchange::{Exchange, LinkId, SessionId, Timeouts};
+use crate::exchange::{Exchange, LinkId, SessionId, Sharing, Timeouts};
 use crate::session::{CloseReason, Rules};
 use crate::telemetry;
 use crate::upstream::Credentials;
@@ -63,6 +63,7 @@ pub(super) struct Plan {
     pub(super) rules: Arc<Rules>,
     pub(super) timeouts: Timeouts,
     pub(super) credentials: Credentials,
+    pub(super) sharing: Sharing,
     pub(super) target: Target,
     pub(super) health: Arc<Health>,
     pub(super) shutdown: CancellationToken,
@@ -151,6 +152,7 @@ impl Worker {
                 Arc::clone(&plan.rules),
                 plan.timeouts,
                 plan.credentials.clone(),
+                plan.sharing,
             ),
             clients: SecondaryMap::new(),
             links: SecondaryMap::new(),

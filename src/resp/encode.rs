@@ -24,7 +24,8 @@ where
     }
 }
 
-fn header(lead: u8, len: usize, out: &mut BytesMut) {
+/// Appends a line of `lead` and a length.
+pub(super) fn header(lead: u8, len: usize, out: &mut BytesMut) {
     out.put_u8(lead);
     integer::write(len as u64, out);
     out.put_slice(b"\r\n");

@@ -2,6 +2,10 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::resp::Protocol;
+
+use super::encode::header;
+
 /// `+OK`.
 pub static OK: Bytes = Bytes::from_static(b"+OK\r\n");
 
@@ -31,4 +35,103 @@ pub fn error(text: &[u8]) -> Bytes {
     }));
     out.put_slice(b"\r\n");
     out.freeze()
+}
+
+/// A value to compose a reply from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// `$-1` in RESP2, `_` in RESP3.
+    Null,
+    /// A 64-bit integer.
+    Integer(i64),
+    /// A bulk string.
+    Bulk(&'a [u8]),
+    /// An array.
+    Array(&'a [Value<'a>]),
+    /// A map in this order; in RESP2 an array of keys and values by turns.
+    Map(&'a [(Value<'a>, Value<'a>)]),
+}
+
+/// A reply that holds `value`, in the form of `protocol`.
+pub fn compose(value: &Value<'_>, protocol: Protocol) -> Bytes {
+    let mut out = BytesMut::new();
+    append(value, protocol, &mut out);
+    out.freeze()
+}
+
+/// Single values go through redis-protocol. Aggregates are put together here, because its maps
+/// do not keep their order.
+fn append(value: &Value<'_>, protocol: Protocol, out: &mut BytesMut) {
+    match (value, protocol) {
+        (Value::Array(values), _) => {
+            header(b'*', values.len(), out);
+            values.iter().for_each(|value| append(value, protocol, out));
+        }
+        (Value::Map(pairs), _) => {
+            match protocol {
+                Protocol::Resp2 => header(b'*', pairs.len().saturating_mul(2), out),
+                Protocol::Resp3 => header(b'%', pairs.len(), out),
+            }
+            for (key, value) in *pairs {
+                append(key, protocol, out);
+                append(value, protocol, out);
+            }
+        }
+        (single, Protocol::Resp2) => {
+            use redis_protocol::resp2::{encode::extend_encode_borrowed, types::BorrowedFrame};
+            let frame = match single {
+                Value::Integer(integer) => BorrowedFrame::Integer(*integer),
+                Value::Bulk(bulk) => BorrowedFrame::BulkString(bulk),
+                _ => BorrowedFrame::Null,
+            };
+            encoded(out, |out| extend_encode_borrowed(out, &frame, false));
+        }
+        (single, Protocol::Resp3) => {
+            use redis_protocol::resp3::encode::complete::extend_encode_borrowed;
+            use redis_protocol::resp3::types::BorrowedFrame;
+            let frame = match single {
+                Value::Integer(data) => BorrowedFrame::Number { data: *data, attributes: None },
+                Value::Bulk(data) => BorrowedFrame::BlobString { data, attributes: None },
+                _ => BorrowedFrame::Null,
+            };
+            encoded(out, |out| extend_encode_borrowed(out, &frame, false));
+        }
+    }
+}
+
+/// Appends what `encode` does, or an error value in its place: encoding fails only for want of
+/// room, which it makes itself.
+fn encoded<E>(out: &mut BytesMut, encode: impl FnOnce(&mut BytesMut) -> Result<usize, E>) {
+    let len = out.len();
+    if encode(out).is_err() {
+        out.truncate(len);
+        out.put_slice(b"-ERR internal error\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_stays_on_its_line() {
+        assert_eq!(error(b"ERR a\r\nb\xff"), &b"-ERR a  b\xff\r\n"[..]);
+    }
+
+    #[test]
+    fn values_take_the_form_of_the_protocol() {
+        let value = Value::Map(&[
+            (Value::Bulk(b"proto"), Value::Integer(-3)),
+            (Value::Bulk(b"modules"), Value::Array(&[])),
+            (Value::Bulk(b""), Value::Null),
+        ]);
+        assert_eq!(
+            compose(&value, Protocol::Resp2),
+            &b"*6\r\n$5\r\nproto\r\n:-3\r\n$7\r\nmodules\r\n*0\r\n$0\r\n\r\n$-1\r\n"[..]
+        );
+        assert_eq!(
+            compose(&value, Protocol::Resp3),
+            &b"%3\r\n$5\r\nproto\r\n:-3\r\n$7\r\nmodules\r\n*0\r\n$0\r\n\r\n_\r\n"[..]
+        );
+    }
 }

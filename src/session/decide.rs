@@ -6,13 +6,14 @@
 
 use bytes::Bytes;
 
-use super::due::{DueQueue, Expect, Learn, Show};
+use super::client_reply::ReplyMode;
+use super::due::{DueQueue, Expect};
 use super::event::{CloseReason, Event};
-use super::pubsub::Confirmations;
+use super::need::Need;
 use super::replies;
 use super::rules::Rules;
 use super::state::State;
-use crate::command::{self, ChannelKind, Effect, Spec};
+use crate::command::{self, Effect, Spec};
 use crate::policy::{self, Decision};
 use crate::resp::{Request, reply};
 
@@ -31,41 +32,64 @@ pub enum Step {
         reason: CloseReason,
     },
     /// Pass it on as it came.
-    Forward(Expect),
-    /// Pass this on in its place.
+    Forward {
+        /// What its reply is for.
+        expect: Expect,
+        /// Over which kind of link.
+        need: Need,
+    },
+    /// Pass another request on in its place.
     Substitute {
         /// A whole request.
         request: Bytes,
         /// What its reply is for.
         expect: Expect,
+        /// Over which kind of link.
+        need: Need,
     },
-    /// Let the link go and answer `+RESET`.
-    Reset,
+    /// Let the link go and answer `+RESET`, if the client wants that.
+    Reset {
+        /// Whether the answer is shown.
+        shown: bool,
+    },
     /// Not now: decide it again when no reply is due any more.
     Wait,
 }
 
+/// What a decision is made with, besides the session's own state.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// What holds for all sessions.
+    pub rules: &'a Rules,
+    /// The session's reply queue.
+    pub due: &'a DueQueue,
+    /// Which kind of link the request needs.
+    pub need: Need,
+}
+
 impl State {
-    /// Decides on a request that is complete, or large and begun.
+    /// Decides on a request that is complete, or large and begun. `spec` is what the table says of
+    /// it (see [`find`]).
     ///
-    /// `due` is the session's reply queue. Changes the state as the request does, unless the answer
-    /// is [`Step::Wait`].
+    /// Changes the state as the request does, unless the answer is [`Step::Wait`].
     pub fn decide(
         &mut self,
         request: &Request<'_>,
-        due: &DueQueue,
-        rules: &Rules,
+        spec: Option<&'static Spec>,
+        context: Context<'_>,
         emit: &mut dyn FnMut(Event),
     ) -> Step {
-        let step = if self.authenticated {
-            self.decide_known(request, due, rules, emit)
+        let step = if spec.is_none() && is_cross_protocol(request.name()) {
+            Step::Finish { reply: None, reason: CloseReason::CrossProtocol }
+        } else if self.authenticated {
+            self.decide_known(request, spec, context, emit)
         } else {
-            self.decide_unknown(request, rules, emit)
+            self.decide_unknown(request, context, emit)
         };
         if step != Step::Wait {
             self.replies.request_done();
         }
-        if self.opaque && !matches!(step, Step::Forward(_) | Step::Substitute { .. }) {
+        if self.opaque && !matches!(step, Step::Forward { .. } | Step::Substitute { .. }) {
             return Step::Finish { reply: None, reason: CloseReason::Unorderable };
         }
         step
@@ -75,107 +99,27 @@ impl State {
     fn decide_unknown(
         &mut self,
         request: &Request<'_>,
-        rules: &Rules,
+        context: Context<'_>,
         emit: &mut dyn FnMut(Event),
     ) -> Step {
-        if is_cross_protocol(request.name()) {
-            return Step::Finish { reply: None, reason: CloseReason::CrossProtocol };
-        }
-        let spec = match self.find(request, rules, emit) {
+        let rules = context.rules;
+        let spec = match existing(request, rules, emit) {
             Ok(spec) => spec,
             Err(error) => return self.refuse(error, rules),
         };
         if !spec.arity_holds(request.declared()) {
-            return self.refuse(policy::wrong_arity(spec), rules);
+            return self.refuse(in_place_of(spec, policy::wrong_arity(spec)), rules);
         }
         let step = match spec.effect {
             Effect::Quit => self.quit(),
-            Effect::Reset => Step::Reset,
+            Effect::Reset => self.let_go(),
             Effect::Auth => self.auth(request, rules, emit),
-            Effect::Hello => self.hello_unauthenticated(request, rules, emit),
-            _ => Step::Reply(reply::NOAUTH.clone()),
+            Effect::Hello => self.hello(request, context, emit),
+            _ => Step::Reply(in_place_of(spec, reply::NOAUTH.clone())),
         };
         match step {
             Step::Reply(error) if !self.authenticated => self.refuse(error, rules),
             other => other,
-        }
-    }
-
-    /// A request of a session that may reach upstream.
-    fn decide_known(
-        &mut self,
-        request: &Request<'_>,
-        due: &DueQueue,
-        rules: &Rules,
-        emit: &mut dyn FnMut(Event),
-    ) -> Step {
-        let spec = command::lookup(request.name());
-        if spec.is_none() && is_cross_protocol(request.name()) {
-            return Step::Finish { reply: None, reason: CloseReason::CrossProtocol };
-        }
-        if let Decision::Deny(denied) = rules.policy.decide(spec, request.name(), request.arg(1)) {
-            emit(Event::Refused { rule: denied.rule().clone() });
-            return self.refused(denied.reply(request.args()), rules);
-        }
-        let Some(spec) = spec else { return Step::Forward(self.plain()) };
-        let spec = request.arg(1).and_then(|word| spec.subcommand(word)).unwrap_or(spec);
-        match spec.effect {
-            Effect::None | Effect::Select | Effect::Watch | Effect::Unwatch => {
-                Step::Forward(self.plain())
-            }
-            Effect::Script | Effect::Pins | Effect::ClientName => Step::Forward(self.plain()),
-            Effect::Exec => {
-                self.transaction = false;
-                let learn = self.queued_protocol.take().map_or(Learn::Nothing, Learn::Protocol);
-                Step::Forward(Expect { learn, ..self.plain() })
-            }
-            _ if !spec.arity_holds(request.declared()) => self.wrong_arity(spec),
-            Effect::Blocks | Effect::BlocksOnOption | Effect::Wait => {
-                Step::Forward(Expect { learn: Learn::Unblocked, ..self.plain() })
-            }
-            Effect::Multi => {
-                self.transaction |= !self.restricted();
-                Step::Forward(self.plain())
-            }
-            Effect::Discard => {
-                self.transaction = false;
-                self.queued_protocol = None;
-                Step::Forward(self.plain())
-            }
-            Effect::Subscribe(kind) | Effect::Unsubscribe(kind) => {
-                self.subscription(request, kind, due)
-            }
-            Effect::Streams => self.go_opaque(due),
-            Effect::ClientReply => self.client_reply(request, due, rules),
-            Effect::Auth => self.auth_again(request, due, rules, emit),
-            Effect::Hello => self.hello_again(request, rules, emit),
-            Effect::Quit if self.opaque => Step::Forward(self.plain()),
-            Effect::Quit => self.quit(),
-            Effect::Reset if due.remote() > 0 => Step::Wait,
-            Effect::Reset => Step::Reset,
-        }
-    }
-
-    /// Existence, as Redis checks it; a refused command does not exist.
-    fn find(
-        &self,
-        request: &Request<'_>,
-        rules: &Rules,
-        emit: &mut dyn FnMut(Event),
-    ) -> Result<&'static Spec, Bytes> {
-        let exists = |spec: &&'static Spec| rules.upstream_version.is_none_or(|v| spec.since <= v);
-        let spec = command::lookup(request.name()).filter(exists);
-        if let Decision::Deny(denied) = rules.policy.decide(spec, request.name(), request.arg(1)) {
-            emit(Event::Refused { rule: denied.rule().clone() });
-            return Err(denied.reply(request.args()));
-        }
-        let Some(spec) = spec else { return Err(policy::unknown_command(request.args())) };
-        match request.arg(1) {
-            Some(word) if spec.is_container() => spec
-                .subcommand(word)
-                .filter(exists)
-                .ok_or_else(|| policy::unknown_subcommand(request.args())),
-            _ => Ok(spec),
         }
     }
 
@@ -188,81 +132,13 @@ impl State {
         Step::Reply(error)
     }
 
-    /// A command that does not exist for this client. Inside a transaction Redis must mark the failure.
-    fn refused(&self, error: Bytes, rules: &Rules) -> Step {
-        if self.opaque {
-            return Step::Finish { reply: None, reason: CloseReason::Unorderable };
-        }
-        if !self.transaction {
-            return self.local(error);
-        }
-        let show = if self.shows_replies() { Show::Instead(error) } else { Show::Nothing };
-        Step::Substitute {
-            request: rules.stand_in.no_such_command(),
-            expect: Expect { show, learn: Learn::Nothing },
-        }
+    /// `RESET`. It ends `CLIENT REPLY OFF` before it answers, but not `SKIP`.
+    pub(super) fn let_go(&self) -> Step {
+        Step::Reset { shown: self.replies != ReplyMode::Skip }
     }
 
-    /// A wrong number of arguments for a command whose effect Redoubt tracks: Redis says so itself,
-    /// and marks the transaction, unless the words must not travel.
-    fn wrong_arity(&self, spec: &'static Spec) -> Step {
-        match spec.effect {
-            Effect::Auth | Effect::Hello | Effect::Quit | Effect::Reset if !self.transaction => {
-                self.local(policy::wrong_arity(spec))
-            }
-            _ => Step::Forward(self.plain()),
-        }
-    }
-
-    fn subscription(&mut self, request: &Request<'_>, kind: ChannelKind, due: &DueQueue) -> Step {
-        if self.transaction {
-            return self.go_opaque(due);
-        }
-        if self.opaque {
-            return Step::Forward(self.plain());
-        }
-        let named = u32::try_from(request.declared().saturating_sub(1)).unwrap_or(u32::MAX);
-        let confirmations = match named {
-            0 => Confirmations::all(kind),
-            channels => Confirmations::named(kind, channels),
-        };
-        Step::Forward(Expect { learn: Learn::Confirmed(confirmations), ..self.plain() })
-    }
-
-    fn go_opaque(&mut self, due: &DueQueue) -> Step {
-        if self.opaque {
-            return Step::Forward(self.plain());
-        }
-        if due.remote() > 0 {
-            return Step::Wait;
-        }
-        self.opaque = true;
-        Step::Forward(self.plain())
-    }
-
-    /// `CLIENT REPLY`, which must not reach a link: Redis would stop answering on it.
-    fn client_reply(&mut self, request: &Request<'_>, due: &DueQueue, rules: &Rules) -> Step {
-        if self.opaque {
-            return Step::Forward(self.plain());
-        }
-        if due.confirming() {
-            return Step::Wait;
-        }
-        if self.restricted() {
-            return Step::Forward(self.plain());
-        }
-        if self.transaction {
-            return self.refused(replies::NOT_IN_TRANSACTION.clone(), rules);
-        }
-        match self.replies.set(request.arg(2).unwrap_or_default()) {
-            Some(true) => self.local(reply::OK.clone()),
-            Some(false) => Step::Silence,
-            None => self.local(replies::SYNTAX_ERROR.clone()),
-        }
-    }
-
-    fn quit(&self) -> Step {
-        let reply = self.shows_replies().then_some(reply::OK.clone());
+    pub(super) fn quit(&self) -> Step {
+        let reply = self.shows_replies().then(|| reply::OK.clone());
         Step::Finish { reply, reason: CloseReason::Quit }
     }
 
@@ -275,6 +151,39 @@ impl State {
     pub(super) fn plain(&self) -> Expect {
         if self.shows_replies() { Expect::PLAIN } else { Expect::DROPPED }
     }
+}
+
+/// What the table says of a request: the subcommand where there is one. `None` for a command or
+/// subcommand that it does not know.
+pub fn find(request: &Request<'_>) -> Option<&'static Spec> {
+    let spec = command::lookup(request.name())?;
+    match request.arg(1) {
+        Some(word) if spec.is_container() => spec.subcommand(word),
+        _ => Some(spec),
+    }
+}
+
+/// Existence, as Redis checks it; a refused command does not exist.
+fn existing(
+    request: &Request<'_>,
+    rules: &Rules,
+    emit: &mut dyn FnMut(Event),
+) -> Result<&'static Spec, Bytes> {
+    let command = command::lookup(request.name()).filter(|spec| rules.exists(spec));
+    if let Decision::Deny(denied) = rules.policy.decide(command, request.name(), request.arg(1)) {
+        emit(Event::Refused { rule: denied.rule().clone() });
+        return Err(denied.reply(request.args()));
+    }
+    match (command, find(request).filter(|spec| rules.exists(spec))) {
+        (None, _) => Err(policy::unknown_command(request.args())),
+        (Some(_), None) => Err(policy::unknown_subcommand(request.args())),
+        (Some(_), Some(spec)) => Ok(spec),
+    }
+}
+
+/// The error for a command that is rejected before it runs; `EXEC` has words of its own for it.
+fn in_place_of(spec: &Spec, error: Bytes) -> Bytes {
+    if spec.effect == Effect::Exec { replies::exec_aborted(&error) } else { error }
 }
 
 /// `POST` and `Host:` are what a browser sends when a page makes it speak to Redis.

@@ -8,8 +8,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::protocol::Protocol;
 use super::pubsub::Confirmations;
+use crate::resp::Protocol;
 
 /// What is done with a reply that a link brings, and what is learnt from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,11 +39,24 @@ pub enum Learn {
     /// It ends a command that may block for long, so a client that leaves meanwhile takes the link
     /// with it.
     Unblocked,
-    /// Unless it is an error, the connection speaks this protocol from here on (`HELLO`, or `EXEC`
-    /// of a transaction with a `HELLO` in it).
+    /// Unless it is an error, the connection speaks this protocol from here on.
     Protocol(Protocol),
+    /// Unless it is an error, this database is selected.
+    Database(u32),
     /// A `(P|S)(UN)SUBSCRIBE`: one confirmation for each channel, or one error.
     Confirmed(Confirmations),
+    /// `MULTI`.
+    Multi,
+    /// `EXEC`, of a transaction in which a `HELLO` asked for this protocol.
+    Exec(Option<Protocol>),
+    /// `DISCARD`.
+    Discard,
+    /// `WATCH`.
+    Watch,
+    /// `UNWATCH`.
+    Unwatch,
+    /// An error means that the link is not in the state that the session needs: it must be closed.
+    Required,
 }
 
 impl Expect {
@@ -179,7 +192,7 @@ impl DueQueue {
         match learn {
             Learn::Unblocked => Some(&mut self.blocking),
             Learn::Confirmed(_) => Some(&mut self.confirming),
-            Learn::Nothing | Learn::Protocol(_) => None,
+            _ => None,
         }
     }
 }

@@ -15,7 +15,7 @@ pub enum Event {
     },
     /// A wrong user name or password.
     AuthFailed {
-        /// The claimed user, escaped and cut to [`ClaimedUser::MAX`] bytes.
+        /// The claimed user, escaped and and cut short.
         user: ClaimedUser,
     },
     /// A command was refused by the policy.
@@ -82,6 +82,8 @@ pub enum CloseReason {
     OutputLimit,
     /// A locally answered command had nowhere to go in order: the connection carries a stream.
     Unorderable,
+    /// No link of its own could be had: `upstream.max_leases` are in use.
+    NoLease,
     /// Upstream could not be reached or refused the link.
     UpstreamUnavailable,
     /// The link broke while replies were due on it.
@@ -106,6 +108,7 @@ impl CloseReason {
             Self::TooLarge => "request_too_large",
             Self::OutputLimit => "output_limit",
             Self::Unorderable => "unorderable",
+            Self::NoLease => "no_lease",
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::UpstreamLost => "upstream_lost",
             Self::Shutdown => "shutdown",

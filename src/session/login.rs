@@ -2,18 +2,24 @@
 
 use bytes::Bytes;
 
-use super::decide::Step;
+use super::decide::{Context, Step};
 use super::due::{DueQueue, Expect, Learn};
 use super::event::{ClaimedUser, CloseReason, Event};
-use super::protocol::Protocol;
+use super::need::Need;
 use super::replies;
 use super::rules::Rules;
 use super::stand_in::encode;
 use super::state::State;
 use crate::auth::DEFAULT_USER;
+use crate::resp::Protocol;
 use crate::resp::{Request, integer, reply};
 
 impl State {
+    /// Whether the request cannot be passed on in pieces, because it does not travel as it came.
+    pub fn is_rewritten(request: &Request<'_>) -> bool {
+        request.name().eq_ignore_ascii_case(b"hello")
+    }
+
     /// `AUTH` where Redoubt answers.
     pub(super) fn auth(
         &mut self,
@@ -37,14 +43,14 @@ impl State {
         rules: &Rules,
         emit: &mut dyn FnMut(Event),
     ) -> Step {
-        if !(self.opaque || self.transaction || due.confirming() || self.subscriptions.any()) {
+        if !self.asks_redis(due) {
             return self.auth(request, rules, emit);
         }
         let request = match self.claim(request, rules, emit) {
             Some(right) => rules.stand_in.auth(right),
             None => encode(&[b"AUTH", b"", b"", b""]),
         };
-        Step::Substitute { request, expect: self.plain() }
+        Step::Substitute { request, expect: self.plain(), need: Need::Lease }
     }
 
     /// Checks the claim of an `AUTH`; `None` when it has too many arguments.
@@ -85,67 +91,84 @@ impl State {
         right
     }
 
-    /// `HELLO` before authentication: options are taken in order, as Redis does, until one proves
-    /// who the client is; then the rest is Redis's to answer.
-    pub(super) fn hello_unauthenticated(
+    /// `HELLO`. Its options are taken in order, as Redis does, and answered here up to the reply map,
+    /// which is Redis's.
+    pub(super) fn hello(
         &mut self,
         request: &Request<'_>,
-        rules: &Rules,
+        context: Context<'_>,
         emit: &mut dyn FnMut(Event),
     ) -> Step {
-        if let Some(error) = version_error(request) {
-            return Step::Reply(error);
-        }
-        let mut index = 2;
-        while let Some(option) = request.arg(index) {
-            let left = request.len().saturating_sub(index).saturating_sub(1);
-            if option.eq_ignore_ascii_case(b"auth") && left >= 2 {
-                // Whatever the outcome, the options so far have been dealt with.
-                let user = request.arg(index.saturating_add(1)).unwrap_or_default();
-                let password = request.arg(index.saturating_add(2)).unwrap_or_default();
-                if !self.check(user, password, true, rules, emit) {
-                    return Step::Reply(reply::WRONGPASS.clone());
-                }
-                return self.forward_hello(request, index, rules, emit);
-            } else if option.eq_ignore_ascii_case(b"setname") && left >= 1 {
-                let name = request.arg(index.saturating_add(1)).unwrap_or_default();
-                if !name.iter().all(|byte| (b'!'..=b'~').contains(byte)) {
-                    return Step::Reply(replies::BAD_CLIENT_NAME.clone());
-                }
-                self.pending_name = Some(Bytes::copy_from_slice(name));
-                index = index.saturating_add(2);
-            } else {
-                return Step::Reply(replies::hello_syntax(option));
-            }
-        }
-        Step::Reply(replies::NOAUTH_HELLO.clone())
-    }
-
-    /// `HELLO` of a session that is authenticated: Redis answers, but never sees a client's password.
-    pub(super) fn hello_again(
-        &mut self,
-        request: &Request<'_>,
-        rules: &Rules,
-        emit: &mut dyn FnMut(Event),
-    ) -> Step {
+        let Context { rules, due, .. } = context;
         if !is_whole(request) {
             return Step::Finish { reply: None, reason: CloseReason::TooLarge };
         }
-        self.forward_hello(request, 2, rules, emit)
+        if self.asks_redis(due) {
+            return self.forward_hello(request, rules, emit);
+        }
+        if !self.leased && due.remote() > 0 {
+            return Step::Wait;
+        }
+        if let Some(error) = version_error(request) {
+            return self.local(error);
+        }
+        let mut renamed = None;
+        let mut options = request.args().skip(2);
+        while let Some(option) = options.next() {
+            let left = options.len();
+            let mut next = || options.next().unwrap_or_default();
+            if option.eq_ignore_ascii_case(b"auth") && left >= 2 {
+                let (user, password) = (next(), next());
+                if !self.check(user, password, true, rules, emit) {
+                    return self.local(reply::WRONGPASS.clone());
+                }
+            } else if option.eq_ignore_ascii_case(b"setname") && left >= 1 {
+                let name = next();
+                if let Err(error) = self.rename(name) {
+                    return self.local(error);
+                }
+                renamed = Some(name);
+            } else {
+                return self.local(replies::hello_syntax(option));
+            }
+        }
+        if !self.authenticated {
+            return Step::Reply(replies::NOAUTH_HELLO.clone());
+        }
+        self.greet(request.arg(1), renamed, rules)
     }
 
-    /// Passes a `HELLO` on with each `AUTH` pair from option `from` on replaced by a stand-in.
+    /// Has Redis say its part of a `HELLO` of which all options have been taken.
+    fn greet(&mut self, version: Option<&[u8]>, renamed: Option<&[u8]>, rules: &Rules) -> Step {
+        let mut words: Vec<&[u8]> = vec![b"HELLO"];
+        words.extend(version);
+        if let Some(name) = renamed.filter(|_| self.leased) {
+            words.extend([b"SETNAME".as_slice(), name]);
+        }
+        let protocol = version.and_then(integer::parse).and_then(Protocol::from_version);
+        let (need, learn) = match protocol {
+            // Known to work, on a link that speaks it already.
+            Some(protocol) if !self.leased && rules.speaks_hello() => {
+                self.protocol = protocol;
+                (Need::Moved, Learn::Nothing)
+            }
+            None if !self.leased => (Need::Moved, Learn::Nothing),
+            protocol => (Need::Lease, protocol.map_or(Learn::Nothing, Learn::Protocol)),
+        };
+        Step::Substitute { request: encode(&words), expect: Expect { learn, ..self.plain() }, need }
+    }
+
+    /// Passes a `HELLO` on with each `AUTH` pair replaced by a stand-in, for Redis to take or queue.
     fn forward_hello(
         &mut self,
         request: &Request<'_>,
-        from: usize,
         rules: &Rules,
         emit: &mut dyn FnMut(Event),
     ) -> Step {
         let mut args: Vec<&[u8]> = request.args().collect();
         // Redis stops at the first option that it refuses, so what follows need not travel.
-        let mut kept = if version_error(request).is_some() { 2 } else { from };
-        while let Some(option) = args.get(kept).filter(|_| kept >= from) {
+        let mut kept = 2;
+        while let Some(option) = args.get(kept).filter(|_| version_error(request).is_none()) {
             let left = args.len().saturating_sub(kept).saturating_sub(1);
             if option.eq_ignore_ascii_case(b"setname") && left >= 1 {
                 kept = kept.saturating_add(2);
@@ -166,14 +189,17 @@ impl State {
         args.truncate(kept);
         let protocol = request.arg(1).and_then(integer::parse).and_then(Protocol::from_version);
         let learn = match protocol {
-            Some(protocol) if self.transaction => {
+            Some(protocol) if self.transaction.believed => {
                 self.queued_protocol = Some(protocol);
                 Learn::Nothing
             }
             Some(protocol) => Learn::Protocol(protocol),
             None => Learn::Nothing,
         };
-        Step::Substitute { request: encode(&args), expect: Expect { learn, ..self.plain() } }
+        // It is unsure when, and whether, it takes effect.
+        self.pinned = true;
+        let expect = Expect { learn, ..self.plain() };
+        Step::Substitute { request: encode(&args), expect, need: Need::Lease }
     }
 }
 

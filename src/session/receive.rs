@@ -2,10 +2,10 @@
 
 use bytes::{Buf, BufMut, BytesMut};
 
-use super::due::{DueQueue, Learn, Show};
-use super::protocol::Protocol;
+use super::due::{DueQueue, Expect, Learn, Show};
 use super::pubsub::Notice;
 use super::state::State;
+use crate::resp::Protocol;
 use crate::resp::{Head, Kind, ReplyError, ReplyScanner};
 
 /// Reads one link's frames for the session that owns it.
@@ -39,9 +39,15 @@ pub enum Unexpected {
     /// A reply that no request asked for.
     #[error("upstream sent a reply that nothing expects")]
     Reply,
+    /// An error to a request of Redoubt's own that prepares a link.
+    #[error("upstream refused to prepare a link for its session")]
+    Refused,
 }
 
 impl Receiver {
+    /// Most bytes held while it is not known what a frame is; Redis needs a few dozen.
+    const MAX_HELD: usize = 64 << 10;
+
     /// Takes bytes of the link in and appends what the client is to see to `output`.
     ///
     /// # Errors
@@ -66,6 +72,9 @@ impl Receiver {
                 self.route = self.classify(state, due)?;
                 if self.route.is_none() {
                     self.held.put_slice(piece);
+                    if self.held.len() > Self::MAX_HELD {
+                        return Err(Unexpected::Reply);
+                    }
                     continue;
                 }
             }
@@ -85,6 +94,11 @@ impl Receiver {
             }
         }
         Ok(())
+    }
+
+    /// Whether it is between two frames.
+    pub fn is_between_frames(&self) -> bool {
+        self.route.is_none() && self.held.is_empty()
     }
 
     /// What the frame that has begun is; `None` while that cannot be told.
@@ -120,14 +134,7 @@ impl Receiver {
         output: &mut BytesMut,
     ) -> Result<(), Unexpected> {
         let expect = due.pop_remote().ok_or(Unexpected::Reply)?;
-        if let Show::Instead(bytes) = expect.show {
-            output.put(bytes);
-        }
-        if let Learn::Protocol(protocol) = expect.learn
-            && !matches!(self.scanner.kind(), Some(Kind::Error | Kind::Null))
-        {
-            state.protocol = protocol;
-        }
+        answered(expect, self.scanner.kind(), state, output)?;
         deliver_local(due, output);
         Ok(())
     }
@@ -149,8 +156,39 @@ impl Receiver {
     }
 }
 
+/// A reply is complete: puts in what is shown in its place, and learns what it tells.
+pub(crate) fn answered(
+    expect: Expect,
+    kind: Option<Kind>,
+    state: &mut State,
+    output: &mut BytesMut,
+) -> Result<(), Unexpected> {
+    if let Show::Instead(bytes) = expect.show {
+        output.put(bytes);
+    }
+    let error = kind.is_none_or(Kind::is_error);
+    let done = !error && kind != Some(Kind::Null);
+    match expect.learn {
+        Learn::Nothing | Learn::Unblocked | Learn::Confirmed(_) => {}
+        Learn::Protocol(protocol) if done => state.protocol = protocol,
+        Learn::Database(database) if done => state.database = database,
+        Learn::Protocol(_) | Learn::Database(_) => {}
+        Learn::Multi => state.transaction.multi(error),
+        Learn::Exec(protocol) => {
+            state.transaction.exec();
+            state.protocol = protocol.filter(|_| done).unwrap_or(state.protocol);
+        }
+        Learn::Discard => state.transaction.discard(error),
+        Learn::Watch => state.transaction.watch(error),
+        Learn::Unwatch => state.transaction.unwatch(error),
+        Learn::Required if error => return Err(Unexpected::Refused),
+        Learn::Required => {}
+    }
+    Ok(())
+}
+
 /// Moves the local replies whose turn has come to `output`.
-fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
+pub(crate) fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
     while let Some(reply) = due.pop_local() {
         output.reserve(reply.remaining());
         output.put(reply);

@@ -19,12 +19,17 @@ pub(super) static NOT_A_VERSION: Bytes =
 pub(super) static BAD_CLIENT_NAME: Bytes = Bytes::from_static(
     b"-ERR Client names cannot contain spaces, newlines or special characters.\r\n",
 );
-/// What Redis says of commands with the `no_multi` flag.
-pub(super) static NOT_IN_TRANSACTION: Bytes =
-    Bytes::from_static(b"-ERR Command not allowed inside a transaction\r\n");
 
 /// `HELLO` with an unknown option: like Redis, up to a NUL.
 pub(super) fn hello_syntax(option: &[u8]) -> Bytes {
     let shown = option.split(|byte| *byte == 0).next().unwrap_or_default();
     reply::error(&[b"ERR Syntax error in HELLO option '", shown, b"'"].concat())
+}
+
+/// `EXEC` that was rejected with `error`: like Redis's `execCommandAbort`.
+pub(super) fn exec_aborted(error: &[u8]) -> Bytes {
+    let error = error.strip_prefix(b"-").unwrap_or(error);
+    let error = error.strip_prefix(b"ERR ").unwrap_or(error);
+    let text = [b"EXECABORT Transaction discarded because of: ", error.trim_ascii_end()].concat();
+    reply::error(&text)
 }

@@ -2,7 +2,7 @@
 
 use super::stand_in::StandIn;
 use crate::auth::Identity;
-use crate::command::Version;
+use crate::command::{Spec, Version};
 use crate::policy::Policy;
 
 /// Shared by all sessions of a worker and swapped whole.
@@ -14,9 +14,21 @@ pub struct Rules {
     pub identity: Identity,
     /// Requests sent in the place of a client's.
     pub stand_in: StandIn,
-    /// The upstream's version, once a link has told it. Before authentication, commands newer than
-    /// it do not exist.
+    /// The upstream's version, once a link has told it. Commands newer than it do not exist where
+    /// Redoubt answers in its place.
     pub upstream_version: Option<Version>,
     /// Refused commands after which a session that is not authenticated is closed.
     pub auth_attempts: u32,
+}
+
+impl Rules {
+    /// Whether the upstream can have the command, as far as is known.
+    pub fn exists(&self, spec: &Spec) -> bool {
+        self.upstream_version.is_none_or(|version| spec.since <= version)
+    }
+
+    /// Whether the upstream is known to have `HELLO`, so that its effect is known beforehand.
+    pub fn speaks_hello(&self) -> bool {
+        self.upstream_version.is_some()
+    }
 }

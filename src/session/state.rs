@@ -3,9 +3,10 @@
 use bytes::Bytes;
 
 use super::client_reply::ReplyMode;
-use super::protocol::Protocol;
+use super::due::DueQueue;
 use super::pubsub::Subscriptions;
-use crate::resp::RequestLimits;
+use super::transaction::Transaction;
+use crate::resp::{Protocol, RequestLimits};
 
 /// The state that requests and replies change. Buffers, queues and links are elsewhere.
 ///
@@ -17,24 +18,37 @@ pub struct State {
     pub(super) authenticated: bool,
     /// Refused commands since the last right `AUTH`; `RESET` does not set it back.
     pub(super) refused: u32,
-    /// What the connection speaks, by the replies that have come.
+    /// What the client is spoken to in, by the replies that have come.
     pub(super) protocol: Protocol,
-    /// Whether `MULTI` came and nothing that ends it: a belief.
-    pub(super) transaction: bool,
+    /// The selected database, by the replies that have come.
+    pub(super) database: u32,
+    /// `MULTI` and `WATCH`.
+    pub(super) transaction: Transaction,
     /// What a `HELLO` inside the transaction will switch to when it runs.
     pub(super) queued_protocol: Option<Protocol>,
     /// Which replies the client wants.
     pub(super) replies: ReplyMode,
     /// By Redis's own confirmations.
     pub(super) subscriptions: Subscriptions,
-    /// From a `HELLO … SETNAME` before authentication; put on the link when one is taken.
-    pub(super) pending_name: Option<Bytes>,
+    /// What the client calls itself; put on each link that is its own.
+    pub(super) name: Option<Bytes>,
+    /// Whether the session has a link of its own, or would at its first request.
+    pub(super) leased: bool,
+    /// Whether the connection has state that only the end of the session, or `RESET`, ends.
+    pub(super) pinned: bool,
+    /// Whether the session keeps a link of its own however little it needs one.
+    pub(super) private: bool,
     /// Whether the link carries a stream that is not one reply for one request. It is passed on
     /// unread, so no local reply can be put in order.
     pub(super) opaque: bool,
 }
 
 impl State {
+    /// A session before its first request. With `private` it has a link of its own for all its life.
+    pub fn new(private: bool) -> Self {
+        Self { private, leased: private, ..Self::default() }
+    }
+
     /// Whether a right `AUTH` came and no `RESET` since.
     pub fn is_authenticated(&self) -> bool {
         self.authenticated
@@ -48,6 +62,53 @@ impl State {
     /// Whether silence is normal: the session waits for messages or for a stream.
     pub fn listens(&self) -> bool {
         self.opaque || self.subscriptions.any()
+    }
+
+    /// What the client is spoken to in.
+    pub fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// The selected database.
+    pub fn database(&self) -> u32 {
+        self.database
+    }
+
+    /// What the client calls itself.
+    pub fn name(&self) -> Option<&Bytes> {
+        self.name.as_ref()
+    }
+
+    /// Whether the session has a link of its own, or would at its first request.
+    pub fn is_leased(&self) -> bool {
+        self.leased
+    }
+
+    /// From here on the session has a link of its own.
+    pub fn lease(&mut self) {
+        self.leased = true;
+    }
+
+    /// Whether the session's own link has state, or the session is to keep one. Certain only when
+    /// nothing is due.
+    pub fn holds_lease(&self) -> bool {
+        self.private
+            || self.pinned
+            || self.opaque
+            || self.transaction.holds()
+            || self.subscriptions.any()
+    }
+
+    /// The link that was its own is given back. Nothing may be due.
+    pub fn end_lease(&mut self) {
+        self.leased = false;
+        self.transaction.settle();
+        self.queued_protocol = None;
+    }
+
+    /// Nothing is due any more, so beliefs give way to what replies have said.
+    pub fn settle(&mut self) {
+        self.transaction.settle();
     }
 
     /// The limits that hold for the next request.
@@ -69,18 +130,18 @@ impl State {
         self.replies.visible()
     }
 
-    /// The name to give to the session's first link.
-    pub fn take_pending_name(&mut self) -> Option<Bytes> {
-        self.pending_name.take()
-    }
-
     /// Makes it as after `RESET`. The count of refused commands stays.
     pub fn reset(&mut self) {
-        *self = Self { refused: self.refused, ..Self::default() };
+        *self = Self { refused: self.refused, ..Self::new(self.private) };
     }
 
     /// Whether Redis refuses everything but pub/sub commands on this connection now.
     pub(super) fn restricted(&self) -> bool {
         self.protocol == Protocol::Resp2 && self.subscriptions.any()
+    }
+
+    /// Whether what a request does depends on what only Redis knows.
+    pub(super) fn asks_redis(&self, due: &DueQueue) -> bool {
+        self.opaque || self.transaction.believed || due.confirming() || self.subscriptions.any()
     }
 }

@@ -11,7 +11,7 @@
 //! | `session opened` | info | `session`, `peer` |
 //! | `authenticated` | info | `session`, `peer`, `user` |
 //! | `AUTH failed` | warn | `session`, `peer`, `user` (as claimed) |
-//! | `command refused` | warn | `session`, `peer`, `command` |
+//! | `command refused` | warn | `session`, `peer`, `rule` (that refused it) |
 //! | `session closed` | info; error for `internal` | `session`, `peer`, `reason`, `duration_ms`, `commands`, `bytes_in`, `bytes_out` |
 //!
 //! All are under the target [`SESSION`].

@@ -3,6 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::login::{Credentials, Login, LoginError};
+use crate::resp::Protocol;
 
 /// How far a link has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +31,9 @@ impl Link {
     /// Bytes waiting to be written at which the sessions that use the link are paused.
     pub const HIGH_WATER: usize = 256 << 10;
 
-    /// A link that will log in with `credentials`.
-    pub fn new(credentials: &Credentials) -> Self {
-        let (login, login_out) = Login::new(credentials, false);
+    /// A link that will log in with `credentials`, speak `protocol` and select `database`.
+    pub fn new(credentials: &Credentials, protocol: Protocol, database: u32) -> Self {
+        let (login, login_out) = Login::preparing(credentials, protocol, database);
         Self { phase: Phase::Connecting, login, login_out, requests: BytesMut::new() }
     }
 
@@ -69,6 +70,11 @@ impl Link {
     /// Where requests are added. They wait there until the login has succeeded.
     pub fn requests(&mut self) -> &mut BytesMut {
         &mut self.requests
+    }
+
+    /// Whether it is ready and has nothing to write.
+    pub fn is_quiet(&self) -> bool {
+        self.phase == Phase::Ready && self.requests.is_empty()
     }
 
     /// Whether more requests should wait.

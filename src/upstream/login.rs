@@ -6,7 +6,7 @@ use redis_protocol::resp2::types::{OwnedFrame, Resp2Frame};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::command::Version;
-use crate::resp::{ReplyError, ReplyScanner, encode_command};
+use crate::resp::{Kind, Protocol, ReplyError, ReplyScanner, encode_command};
 
 /// How links log in. There is no `Debug`.
 #[derive(Clone, Default)]
@@ -28,10 +28,10 @@ pub struct Greeting {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
     /// The password or user is wrong.
-    #[error("upstream refused the login: wrong user or password")]
+    #[error("upstream refused the login: wrong user or password (WRONGPASS)")]
     WrongPassword,
     /// Redis wants a password and none is configured.
-    #[error("upstream requires a password and none is configured")]
+    #[error("upstream requires a password (NOAUTH) and none is configured")]
     PasswordRequired,
     /// A password is configured and Redis has none.
     #[error("upstream has no password for this user, but one is configured")]
@@ -51,6 +51,9 @@ pub struct Login {
     frame: BytesMut,
     /// Whether the first reply, to `AUTH` or `PING`, has come.
     admitted: bool,
+    /// Replies still to come after that, none of which may be an error.
+    preparing: u8,
+    /// Whether the last reply is the one to `HELLO`, wanted for the version alone.
     ask_version: bool,
 }
 
@@ -60,9 +63,35 @@ impl Login {
     /// Most bytes of Redis's error text that are kept.
     const MAX_TEXT: usize = 128;
 
-    /// A login, and the bytes that begin it. With `ask_version`, `HELLO` tells the version where
-    /// there is one (Redis 6 and later).
-    pub fn new(credentials: &Credentials, ask_version: bool) -> (Self, Bytes) {
+    /// A login that ends with the upstream's version, where `HELLO` tells it (Redis 6 and later);
+    /// and the bytes that begin it.
+    pub fn asking_version(credentials: &Credentials) -> (Self, Bytes) {
+        let (mut login, mut out) = Self::begin(credentials);
+        encode(&[b"HELLO", b"2"], &mut out);
+        login.ask_version = true;
+        (login, out.freeze())
+    }
+
+    /// A login after which the link speaks `protocol` and has `database` selected; and the bytes
+    /// that begin it.
+    pub fn preparing(
+        credentials: &Credentials,
+        protocol: Protocol,
+        database: u32,
+    ) -> (Self, Bytes) {
+        let (mut login, mut out) = Self::begin(credentials);
+        if protocol == Protocol::Resp3 {
+            encode(&[b"HELLO", b"3"], &mut out);
+            login.preparing = login.preparing.saturating_add(1);
+        }
+        if database != 0 {
+            encode(&[b"SELECT", database.to_string().as_bytes()], &mut out);
+            login.preparing = login.preparing.saturating_add(1);
+        }
+        (login, out.freeze())
+    }
+
+    fn begin(credentials: &Credentials) -> (Self, BytesMut) {
         let mut out = BytesMut::new();
         let user = credentials.user.as_deref().map(str::as_bytes);
         let password = credentials.password.as_ref().map(|p| p.expose_secret().as_bytes());
@@ -71,16 +100,14 @@ impl Login {
             (None, Some(password)) => encode(&[b"AUTH", password], &mut out),
             (_, None) => encode(&[b"PING"], &mut out),
         }
-        if ask_version {
-            encode(&[b"HELLO", b"2"], &mut out);
-        }
         let login = Self {
             scanner: ReplyScanner::default(),
             frame: BytesMut::new(),
             admitted: false,
-            ask_version,
+            preparing: 0,
+            ask_version: false,
         };
-        (login, out.freeze())
+        (login, out)
     }
 
     /// Takes bytes in. Returns the greeting when the link is ready.
@@ -103,7 +130,15 @@ impl Login {
             if !self.admitted {
                 admitted(&frame)?;
                 self.admitted = true;
-                if self.ask_version {
+                if self.ask_version || self.preparing > 0 {
+                    continue;
+                }
+            } else if self.preparing > 0 {
+                if self.scanner.kind().is_none_or(Kind::is_error) {
+                    return Err(refused(&frame));
+                }
+                self.preparing = self.preparing.saturating_sub(1);
+                if self.preparing > 0 {
                     continue;
                 }
             }
@@ -138,11 +173,16 @@ fn admitted(frame: &[u8]) -> Result<(), LoginError> {
         {
             Err(LoginError::NoPasswordSet)
         }
-        _ => {
-            let kept = error.get(..Login::MAX_TEXT).unwrap_or(error);
-            Err(LoginError::Refused(kept.escape_ascii().to_string()))
-        }
+        _ => Err(refused(frame)),
     }
+}
+
+/// What Redis said, fit for a log.
+fn refused(frame: &[u8]) -> LoginError {
+    let text = frame.trim_ascii_end();
+    let text = text.strip_prefix(b"-").unwrap_or(text);
+    let kept = text.get(..Login::MAX_TEXT).unwrap_or(text);
+    LoginError::Refused(kept.escape_ascii().to_string())
 }
 
 /// The version in the reply to `HELLO 2`, a flat array of names and values.
@@ -166,7 +206,12 @@ mod tests {
     use super::*;
 
     fn login(ask_version: bool) -> Login {
-        Login::new(&Credentials { user: None, password: Some("pw".into()) }, ask_version).0
+        let credentials = Credentials { user: None, password: Some("pw".into()) };
+        if ask_version {
+            Login::asking_version(&credentials).0
+        } else {
+            Login::preparing(&credentials, Protocol::Resp2, 0).0
+        }
     }
 
     #[test]
@@ -198,6 +243,18 @@ mod tests {
         assert_eq!(outcome(b"+OK\r\n+what\r\n"), LoginError::NotRedis);
         let full = outcome(b"-ERR max number of clients reached\r\n");
         assert_eq!(full, LoginError::Refused("ERR max number of clients reached".into()));
+    }
+
+    #[test]
+    fn a_link_is_ready_only_when_it_is_prepared() {
+        let (mut login, out) = Login::preparing(&Credentials::default(), Protocol::Resp3, 9);
+        assert_eq!(
+            out,
+            "*1\r\n$4\r\nPING\r\n*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n9\r\n"
+        );
+        assert_eq!(login.receive(b"+PONG\r\n%0\r\n"), Ok(None));
+        let error = login.receive(b"-ERR DB index is out of range\r\n").unwrap_err();
+        assert_eq!(error, LoginError::Refused("ERR DB index is out of range".into()));
     }
 
     #[test]

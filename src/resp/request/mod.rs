@@ -1,5 +1,6 @@
 //! Requests: where one ends and what its arguments are, multibulk or inline.
 
+mod header;
 mod inline;
 mod line;
 mod parser;

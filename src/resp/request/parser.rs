@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use super::inline;
 use super::line::{Line, LineSearch};
 use super::view::{Extent, Request, Span};
-use crate::resp::limits::{MAX_ARGS, MAX_BULK};
-use crate::resp::{Excess, ProtocolError, RequestLimits, integer};
+use super::{header, inline};
+use crate::resp::{ProtocolError, RequestLimits};
 
 /// Places for this many arguments are kept from request to request; more are given back.
 const KEPT_SPANS: usize = 64;
@@ -123,18 +122,17 @@ impl RequestParser {
             return self.inline(input);
         }
         if self.phase == Phase::Count {
-            match self.count(input, limits)? {
-                None => return Ok(Parsed::Incomplete),
-                Some(count) => {
-                    self.declared = usize::try_from(count).unwrap_or_default();
-                    self.left = self.declared;
-                    if self.left == 0 {
-                        self.phase = Phase::Start;
-                        return Ok(Parsed::Empty { len: self.at });
-                    }
-                    self.phase = Phase::Bulks;
-                }
+            let Some(header) = header::count(&mut self.search, input, limits)? else {
+                return Ok(Parsed::Incomplete);
+            };
+            self.pass_line(input, header.len);
+            if header.value <= 0 {
+                self.phase = Phase::Start;
+                return Ok(Parsed::Empty { len: self.at });
             }
+            self.declared = usize::try_from(header.value).unwrap_or(usize::MAX);
+            self.left = self.declared;
+            self.phase = Phase::Bulks;
         }
         self.bulks(input, limits)
     }
@@ -229,34 +227,6 @@ impl RequestParser {
         Ok(if self.spans.is_empty() { Parsed::Empty { len } } else { Parsed::Request { len } })
     }
 
-    /// Reads the argument count, which is 0 or negative in a request of nothing.
-    #[inline]
-    fn count(
-        &mut self,
-        input: &[u8],
-        limits: &RequestLimits,
-    ) -> Result<Option<i64>, ProtocolError> {
-        let (count, len) = match quick_header(input, b'*', self.search) {
-            Some(header) => header,
-            None => match self.search.find(input, b'\r') {
-                Line::TooBig => return Err(ProtocolError::CountTooBig),
-                Line::Ends(end) if end.saturating_add(1) < input.len() => {
-                    let count = number(input, end).ok_or(ProtocolError::CountInvalid)?;
-                    (count, end.saturating_add(2))
-                }
-                _ => return Ok(None),
-            },
-        };
-        if count > limits.max_args {
-            return Err(match limits.excess {
-                Excess::Unauthenticated if count <= MAX_ARGS => ProtocolError::CountUnauthenticated,
-                _ => ProtocolError::CountInvalid,
-            });
-        }
-        self.pass_line(input, len);
-        Ok(Some(count))
-    }
-
     #[inline]
     fn bulks(&mut self, input: &[u8], limits: &RequestLimits) -> Result<Parsed, ProtocolError> {
         if self.extent == Extent::Cut {
@@ -308,33 +278,10 @@ impl RequestParser {
         limits: &RequestLimits,
     ) -> Result<Option<usize>, ProtocolError> {
         let line = input.get(self.at..).unwrap_or_default();
-        let (bulk, len) = match quick_header(line, b'$', self.search) {
-            Some(header) => header,
-            None => match self.search.find(line, b'\r') {
-                Line::TooBig => return Err(ProtocolError::BulkTooBig),
-                Line::Ends(end) if end.saturating_add(1) < line.len() => {
-                    match line.first() {
-                        Some(b'$') | None => {}
-                        Some(&got) => return Err(ProtocolError::ExpectedBulk(got)),
-                    }
-                    let bulk = number(line, end).ok_or(ProtocolError::BulkInvalid)?;
-                    (bulk, end.saturating_add(2))
-                }
-                _ => return Ok(None),
-            },
-        };
-        if bulk < 0 {
-            return Err(ProtocolError::BulkInvalid);
-        }
-        if bulk > limits.max_bulk {
-            return Err(match limits.excess {
-                Excess::Unauthenticated if bulk <= MAX_BULK => ProtocolError::BulkUnauthenticated,
-                _ => ProtocolError::BulkInvalid,
-            });
-        }
-        let bulk = usize::try_from(bulk).map_err(|_| ProtocolError::BulkInvalid)?;
-        self.pass_line(line, len);
-        Ok(Some(bulk))
+        let Some(header) = header::bulk(&mut self.search, line, limits)? else { return Ok(None) };
+        let len = usize::try_from(header.value).map_err(|_| ProtocolError::BulkInvalid)?;
+        self.pass_line(line, header.len);
+        Ok(Some(len))
     }
 
     /// Moves behind the line of `len` bytes that `line` begins with.
@@ -360,46 +307,5 @@ impl fmt::Debug for RequestParser {
             .field("declared", &self.declared)
             .field("left", &self.left)
             .finish_non_exhaustive()
-    }
-}
-
-/// The number in a complete and plain header line, and the line's length; the usual case.
-///
-/// `None` leaves the line to the full search, as does a line that was searched before.
-#[inline]
-fn quick_header(line: &[u8], lead: u8, search: LineSearch) -> Option<(i64, usize)> {
-    let (&first, rest) = line.split_first()?;
-    if first != lead || search.begun() {
-        return None;
-    }
-    let (value, len) = integer::prefix(rest)?;
-    let end = len.saturating_add(1);
-    let len = end.saturating_add(2);
-    (line.get(end) == Some(&b'\r') && line.len() >= len).then_some((value, len))
-}
-
-/// The number between a header line's first byte and its end.
-fn number(line: &[u8], end: usize) -> Option<i64> {
-    integer::parse(line.get(1..end)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const AUTH: RequestLimits = RequestLimits::AUTHENTICATED;
-
-    #[test]
-    fn a_request_is_found_with_its_arguments() {
-        let input = b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n*1\r\n";
-        let mut parser = RequestParser::new();
-        assert_eq!(parser.parse(input, &AUTH), Ok(Parsed::Request { len: 22 }));
-        let request = parser.request(input);
-        assert_eq!(request.args().collect::<Vec<_>>(), [&b"GET"[..], b"key"]);
-        assert_eq!((request.declared(), request.len(), request.is_cut()), (2, 2, false));
-        let mut out = bytes::BytesMut::new();
-        request.write_to(&mut out);
-        assert_eq!(out, input[..22]);
-        assert_eq!(parser.parse(&input[22..], &AUTH), Ok(Parsed::Incomplete));
     }
 }

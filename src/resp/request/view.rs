@@ -50,7 +50,8 @@ impl<'a> Request<'a> {
         self.spans.len()
     }
 
-    /// Whether the last argument present is cut short, its rest being still to come.
+    /// Whether the last argument present is cut short: its rest, or only its line end, is still to
+    /// come.
     pub fn is_cut(&self) -> bool {
         self.extent == Extent::Cut
     }

@@ -4,11 +4,9 @@ use std::fmt;
 
 use memchr::memchr;
 
+use super::element::{FirstElement, MAX_WORD};
 use super::types::{Head, Kind};
 use crate::resp::{ReplyError, integer};
-
-/// Longest first element that is kept.
-const MAX_WORD: usize = 16;
 
 /// Room for a length line without its first byte: 20 digits and CRLF.
 const MAX_LINE: usize = integer::MAX_LEN + 2;
@@ -34,16 +32,6 @@ enum State {
     Body(u64),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum HeadState {
-    /// Not begun. It begins when this many values are to come, or it is not known yet (0).
-    Due(u64),
-    /// Being copied to `word`.
-    Copied,
-    Word,
-    Other,
-}
-
 /// Finds where replies end in what Redis sends, RESP2 and RESP3.
 ///
 /// One counter of values still to come takes the place of a stack, so depth costs nothing. A
@@ -55,10 +43,8 @@ pub struct ReplyScanner {
     left: u64,
     state: State,
     kind: Option<Kind>,
-    head: HeadState,
+    first: FirstElement,
     integer: Option<i64>,
-    word: [u8; MAX_WORD],
-    word_len: u8,
     line: [u8; MAX_LINE],
     line_len: u8,
 }
@@ -70,10 +56,8 @@ impl ReplyScanner {
             left: 0,
             state: State::Value,
             kind: None,
-            head: HeadState::Due(0),
+            first: FirstElement::new(),
             integer: None,
-            word: [0; MAX_WORD],
-            word_len: 0,
             line: [0; MAX_LINE],
             line_len: 0,
         }
@@ -93,7 +77,7 @@ impl ReplyScanner {
         if self.left == 0 {
             self.left = 1;
             self.kind = None;
-            self.head = HeadState::Due(0);
+            self.first.reset();
             self.integer = None;
         }
         let mut rest = input;
@@ -116,14 +100,7 @@ impl ReplyScanner {
 
     /// The first element of the frame being scanned or just finished.
     pub fn head(&self) -> Head<'_> {
-        match self.head {
-            HeadState::Due(_) | HeadState::Copied => Head::Pending,
-            HeadState::Word => match self.word.get(..usize::from(self.word_len)) {
-                Some(word) => Head::Word(word),
-                None => Head::Other,
-            },
-            HeadState::Other => Head::Other,
-        }
+        self.first.head()
     }
 
     /// The last integer (`:`) of the frame being scanned or just finished, at any depth.
@@ -147,10 +124,7 @@ impl ReplyScanner {
             b';' | b'.' => return Err(ReplyError::Streamed),
             other => return Err(ReplyError::Type(other)),
         };
-        let head = self.open(kind, 0);
-        if head && kind == Kind::SimpleString {
-            self.head = HeadState::Copied;
-        }
+        self.open(kind, 0, kind == Kind::SimpleString);
         self.state = State::Text { cr: false };
         Ok(after)
     }
@@ -193,15 +167,14 @@ impl ReplyScanner {
             (b'_', b"") => self.constant(Kind::Null),
             (b'#', b"t" | b"f") => self.constant(Kind::Bool),
             (b'_' | b'#', _) => return Err(ReplyError::Constant),
-            (b':', _) => self.number(lead, integer::parse(line).ok_or(ReplyError::Number)?)?,
-            (_, b"?") => return Err(ReplyError::Streamed),
+            (_, b"?") if lead != b':' => return Err(ReplyError::Streamed),
             _ => self.number(lead, integer::parse(line).ok_or(ReplyError::Number)?)?,
         }
         Ok(after)
     }
 
     fn constant(&mut self, kind: Kind) {
-        self.open(kind, 0);
+        self.open(kind, 0, false);
         self.close();
     }
 
@@ -225,8 +198,14 @@ impl ReplyScanner {
             b'=' => Kind::Verbatim,
             b'*' => Kind::Array,
             b'~' => Kind::Set,
-            b'>' => Kind::Push,
+            b'>' if self.kind.is_none() => Kind::Push,
             b'%' => Kind::Map,
+            // An attribute, or a push within a reply (a transaction that publishes to its own
+            // connection has one): neither is an element of what surrounds it.
+            b'>' => {
+                self.left = self.left.checked_add(count).ok_or(ReplyError::TooMany)?;
+                return Ok(());
+            }
             _ => {
                 let values = count.checked_mul(2).ok_or(ReplyError::TooMany)?;
                 self.left = self.left.checked_add(values).ok_or(ReplyError::TooMany)?;
@@ -235,16 +214,13 @@ impl ReplyScanner {
         };
         match kind {
             Kind::Bulk | Kind::BlobError | Kind::Verbatim => {
-                let head = self.open(kind, 0);
-                if head && kind == Kind::Bulk && count <= MAX_WORD as u64 {
-                    self.head = HeadState::Copied;
-                }
+                self.open(kind, 0, kind == Kind::Bulk && count <= MAX_WORD as u64);
                 self.state = State::Body(count.saturating_add(2));
             }
             _ => {
                 let each = if kind == Kind::Map { 2 } else { 1 };
                 let values = count.checked_mul(each).ok_or(ReplyError::TooMany)?;
-                self.open(kind, values);
+                self.open(kind, values, false);
                 self.left = self.left.checked_add(values).ok_or(ReplyError::TooMany)?;
                 self.close();
             }
@@ -252,21 +228,15 @@ impl ReplyScanner {
         Ok(())
     }
 
-    /// Notes a value of which the type is known, with `values` in it; whether it is the head.
+    /// Notes a value of which the type is known, with `values` in it; `string`: it may be the head.
     #[inline]
-    fn open(&mut self, kind: Kind, values: u64) -> bool {
+    fn open(&mut self, kind: Kind, values: u64, string: bool) {
         if self.kind.is_none() && self.left == 1 {
             self.kind = Some(kind);
-            let has_head = matches!(kind, Kind::Array | Kind::Push) && values > 0;
-            self.head = if has_head { HeadState::Due(values) } else { HeadState::Other };
-            return false;
+            self.first.expect(if matches!(kind, Kind::Array | Kind::Push) { values } else { 0 });
+        } else {
+            self.first.begin(self.left, string);
         }
-        let head = self.head == HeadState::Due(self.left);
-        if head {
-            self.head = HeadState::Other;
-            self.word_len = 0;
-        }
-        head
     }
 
     /// Counts a value whose end has been reached.
@@ -274,9 +244,7 @@ impl ReplyScanner {
     fn close(&mut self) {
         self.state = State::Value;
         self.left = self.left.saturating_sub(1);
-        if self.head == HeadState::Copied {
-            self.head = HeadState::Word;
-        }
+        self.first.end();
     }
 
     /// In a line that is passed unread; it ends at CRLF.
@@ -286,7 +254,7 @@ impl ReplyScanner {
             return rest.get(1..).unwrap_or_default();
         }
         if cr {
-            self.copy(b"\r");
+            self.first.copy(b"\r");
         }
         let (text, after, cr) = match memchr(b'\r', rest) {
             Some(at) => {
@@ -295,7 +263,7 @@ impl ReplyScanner {
             }
             None => (rest, &[][..], false),
         };
-        self.copy(text);
+        self.first.copy(text);
         self.state = State::Text { cr };
         after
     }
@@ -308,7 +276,7 @@ impl ReplyScanner {
             && let Some(after) = after.strip_prefix(b"\r\n")
             && left >= 2
         {
-            self.copy(data);
+            self.first.copy(data);
             self.close();
             return Ok(after);
         }
@@ -316,30 +284,13 @@ impl ReplyScanner {
         match (left, now) {
             (2, b"\r") | (1, b"\n") => {}
             (1 | 2, _) => return Err(ReplyError::Terminator),
-            _ => self.copy(now),
+            _ => self.first.copy(now),
         }
         match left.saturating_sub(now.len() as u64) {
             0 => self.close(),
             left => self.state = State::Body(left),
         }
         Ok(after)
-    }
-
-    /// Keeps `text` when it is of the head.
-    #[inline]
-    fn copy(&mut self, text: &[u8]) {
-        if self.head != HeadState::Copied {
-            return;
-        }
-        let start = usize::from(self.word_len);
-        let end = start.saturating_add(text.len());
-        match self.word.get_mut(start..end) {
-            Some(room) => {
-                room.copy_from_slice(text);
-                self.word_len = u8::try_from(end).unwrap_or_default();
-            }
-            None => self.head = HeadState::Other,
-        }
     }
 }
 

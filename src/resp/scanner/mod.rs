@@ -1,5 +1,6 @@
 //! Replies: where one ends, and the little of its content that decides where it goes.
 
+mod element;
 mod machine;
 mod types;
 

@@ -1,0 +1,23 @@
+# What a person or a build machine runs. `run` and `test` first install what a bare Debian lacks.
+
+.PHONY: run test lint bench
+
+# A Redis with a password, Redoubt before it, the checks that decide whether that is secure, and
+# then a session of your own.
+run:
+	scripts/prerequisites.sh run
+	cargo run --locked -- demo
+
+test: lint
+	scripts/prerequisites.sh test
+	@if [ -x scripts/clients.sh ]; then scripts/clients.sh; fi
+	cargo test --locked
+
+lint:
+	scripts/prerequisites.sh lint
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+bench:
+	cargo bench --locked

@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# Installs what a bare Debian machine lacks to run or test Redoubt: prerequisites.sh run|test|lint
+# What is there already is left alone, so a second call does nothing.
+set -euo pipefail
+
+purpose=${1:?usage: prerequisites.sh run|test|lint}
+packages=()
+
+has() { command -v "$1" >/dev/null 2>&1; }
+need() { has "$1" || packages+=("${@:2}"); }
+
+need cc gcc libc6-dev
+if [ "$purpose" != lint ]; then
+    need redis-server redis-server
+    need redis-cli redis-tools
+fi
+if [ "$purpose" = test ]; then
+    need node nodejs
+    need npm npm
+    need openssl openssl
+    need python3 python3
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
+    # Debian splits venv's installer off python3, so its presence says nothing.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+fi
+
+if [ ${#packages[@]} -gt 0 ]; then
+    if ! has apt-get; then
+        echo "prerequisites.sh: install these first, with your system's tools: ${packages[*]}" >&2
+        exit 1
+    fi
+    as_root=()
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+    echo "installing ${packages[*]}"
+    # Debian would start a Redis of its own on port 6379 right after installing it.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+        "${as_root[@]}" chmod +x "$policy"
+        trap '"${as_root[@]}" rm -f "$policy"' EXIT
+    fi
+    "${as_root[@]}" apt-get update -qq
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "${packages[@]}"
+fi
+
+if ! has cargo; then
+    echo "prerequisites.sh: Rust is missing; install it from https://rustup.rs" >&2
+    exit 1
+fi
+if [ "$purpose" != run ]; then
+    # A minimal toolchain comes without these.
+    cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+    cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+fi

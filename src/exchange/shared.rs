@@ -1,0 +1,173 @@
+//! A link that carries the stateless commands of many sessions, interleaved, in order.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use slotmap::{DefaultKey, SlotMap};
+
+use super::SessionId;
+use super::links::Purpose;
+use super::session::Session;
+use crate::resp::ReplyScanner;
+use crate::session::{Unexpected, answered, deliver_local};
+
+/// What a shared link keeps besides its buffers.
+pub(super) struct Shared {
+    purpose: Purpose,
+    scanner: ReplyScanner,
+    /// Whose replies are due, in order: so many for a session, then so many for the next. A session
+    /// that has gone keeps its place, and its replies are dropped.
+    due: VecDeque<(SessionId, u32)>,
+    /// The sum of the counts in `due`.
+    in_flight: usize,
+    /// Whether the frame being read has begun to go to its session.
+    in_frame: bool,
+    /// Sessions whose requests wait for room.
+    waiting: VecDeque<SessionId>,
+    /// Until when a slow reader may hold up those behind it; set when the link is retired.
+    patience: Option<Instant>,
+}
+
+/// Sessions that got bytes, in order; one that got them in several runs may come several times.
+#[derive(Default)]
+pub(super) struct Reached(Vec<SessionId>);
+
+impl Reached {
+    pub(super) fn add(&mut self, id: SessionId) {
+        if self.0.last() != Some(&id) {
+            self.0.push(id);
+        }
+    }
+
+    pub(super) fn into_ids(self) -> Vec<SessionId> {
+        self.0
+    }
+}
+
+impl Shared {
+    /// Replies due on one link at which its sessions are paused.
+    const MAX_IN_FLIGHT: usize = 65_536;
+    /// How long a retired link waits for a slow reader while others' replies are behind it.
+    const PATIENCE: Duration = Duration::from_secs(1);
+
+    pub(super) fn new(purpose: Purpose) -> Self {
+        Self {
+            purpose,
+            scanner: ReplyScanner::new(),
+            due: VecDeque::new(),
+            in_flight: 0,
+            in_frame: false,
+            waiting: VecDeque::new(),
+            patience: None,
+        }
+    }
+
+    pub(super) fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.due.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.in_flight >= Self::MAX_IN_FLIGHT
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.patience.is_some()
+    }
+
+    pub(super) fn retire(&mut self, now: Instant) {
+        self.patience = self.patience.or_else(|| now.checked_add(Self::PATIENCE));
+    }
+
+    /// One more reply is due to `session`.
+    pub(super) fn expect(&mut self, session: SessionId) {
+        self.in_flight = self.in_flight.saturating_add(1);
+        if let Some((last, count)) = self.due.back_mut()
+            && *last == session
+            && let Some(more) = count.checked_add(1)
+        {
+            *count = more;
+            return;
+        }
+        self.due.push_back((session, 1));
+    }
+
+    /// Has `session`, which is not waiting yet, told when there is room.
+    pub(super) fn wait(&mut self, session: SessionId) {
+        self.waiting.push_back(session);
+    }
+
+    /// The sessions that wait for room.
+    pub(super) fn take_waiting(&mut self) -> VecDeque<SessionId> {
+        std::mem::take(&mut self.waiting)
+    }
+
+    /// Every session with a reply due.
+    pub(super) fn creditors(&self) -> impl Iterator<Item = SessionId> {
+        self.due.iter().map(|(session, _)| *session)
+    }
+
+    /// The session whose reply is due next, and whether others' are behind it.
+    pub(super) fn front(&self) -> Option<(SessionId, bool)> {
+        self.due.front().map(|(session, _)| (*session, self.due.len() > 1))
+    }
+
+    /// Whether the link may be read although the session in front has much to read.
+    pub(super) fn must_go_on(&self, others: bool, now: Instant) -> bool {
+        others && self.patience.is_none_or(|until| now >= until)
+    }
+
+    /// Takes bytes of the link in and gives them to the sessions they are due to.
+    ///
+    /// # Errors
+    /// [`Unexpected`]; what came before it has been given out.
+    pub(super) fn receive(
+        &mut self,
+        mut input: &[u8],
+        sessions: &mut SlotMap<DefaultKey, Session>,
+        reached: &mut Reached,
+    ) -> Result<(), Unexpected> {
+        while !input.is_empty() {
+            let scan = self.scanner.scan(input)?;
+            let (piece, rest) = input.split_at_checked(scan.len).unwrap_or((input, &[]));
+            input = rest;
+            if !self.in_frame {
+                // Nobody on a shared link has asked for anything out of band.
+                if piece.first() == Some(&b'>') {
+                    return Err(Unexpected::Reply);
+                }
+                self.in_frame = true;
+            }
+            let (id, _) = self.front().ok_or(Unexpected::Reply)?;
+            let kind = self.scanner.kind();
+            if let Some(session) = sessions.get_mut(id.key()) {
+                reached.add(id);
+                session.take_reply(piece);
+                if scan.done {
+                    let Session { due, state, output, .. } = session;
+                    let expect = due.pop_remote().ok_or(Unexpected::Reply)?;
+                    answered(expect, kind, state, output)?;
+                    deliver_local(due, output);
+                }
+            }
+            if scan.done {
+                self.in_frame = false;
+                self.pop();
+            }
+        }
+        Ok(())
+    }
+
+    fn pop(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        if let Some((_, count)) = self.due.front_mut() {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.due.pop_front();
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The half of the exchange that faces upstream.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::links::{Held, Usage};
+use super::session::Session;
+use super::shared::Reached;
+use super::{Exchange, LinkId, SessionId};
+use crate::session::{CloseReason, Unexpected};
+use crate::upstream::{LoginError, Phase};
+
+/// Why a link was given up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LinkFault {
+    /// It was not let in.
+    #[error(transparent)]
+    Login(#[from] LoginError),
+    /// It brought what nothing expects.
+    #[error(transparent)]
+    Unexpected(#[from] Unexpected),
+}
+
+impl Exchange {
+    /// A link that the shell is to connect.
+    pub fn next_link_to_open(&mut self) -> Option<LinkId> {
+        self.links.next_to_open()
+    }
+
+    /// A link that has something new to write, or is closed.
+    pub fn next_touched_link(&mut self) -> Option<LinkId> {
+        self.links.next_touched()
+    }
+
+    /// How many links there are.
+    pub fn link_count(&self) -> usize {
+        self.links.len()
+    }
+
+    /// The link's socket is connected.
+    pub fn link_connected(&mut self, id: LinkId) {
+        if let Some(held) = self.links.get_mut(id) {
+            held.link.connected();
+        }
+    }
+
+    /// The link has no more use: close its socket and call [`Exchange::forget_link`].
+    pub fn link_is_closed(&self, id: LinkId) -> bool {
+        self.links.get(id).is_none_or(|held| held.link.phase() == Phase::Closed)
+    }
+
+    /// Whether the link is logged in.
+    pub fn link_is_ready(&self, id: LinkId) -> bool {
+        self.links.get(id).is_some_and(|held| held.link.phase() == Phase::Ready)
+    }
+
+    /// Whether the link is to be read. A lease is not while its session's client is slow to read;
+    /// nor is a shared link that has been retired for such a client, unless others' replies have
+    /// waited behind it for long enough.
+    pub fn link_wants_read(&self, id: LinkId, now: Instant) -> bool {
+        let waiting = |id: SessionId| self.sessions.get(id.0).map(|session| session.output.len());
+        match self.links.get(id).map(|held| &held.usage) {
+            Some(Usage::Lease { owner, .. }) => {
+                waiting(*owner).is_some_and(|len| len < Session::LINK_PAUSE)
+            }
+            Some(Usage::Shared(shared)) if shared.is_retired() => match shared.front() {
+                Some((id, others)) => {
+                    waiting(id).is_none_or(|len| len < Session::CLIENT_PAUSE)
+                        || shared.must_go_on(others, now)
+                }
+                None => true,
+            },
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    /// What is to be written to the link now.
+    pub fn link_output(&self, id: LinkId) -> &[u8] {
+        self.links.get(id).map_or(&[], |held| held.link.output())
+    }
+
+    /// The first `len` bytes of [`Exchange::link_output`] have been written.
+    pub fn link_wrote(&mut self, id: LinkId, len: usize, now: Instant) {
+        let was_full = self.links.is_full(id);
+        let Some(held) = self.links.get_mut(id) else { return };
+        held.link.wrote(len);
+        if was_full {
+            self.make_room(id, now);
+        }
+    }
+
+    /// Takes bytes of the link in.
+    ///
+    /// # Errors
+    /// [`LinkFault`]: the link is closed, and the sessions that replies were due to on it end.
+    pub fn link_bytes(&mut self, id: LinkId, input: &[u8], now: Instant) -> Result<(), LinkFault> {
+        let was_full = self.links.is_full(id);
+        let Some(Held { link, usage, used, .. }) = self.links.get_mut(id) else { return Ok(()) };
+        *used = now;
+        let mut reached = Reached::default();
+        let outcome = match (link.phase(), usage) {
+            (Phase::LoggingIn, _) => link.log_in(input).map_err(LinkFault::from),
+            (Phase::Ready, Usage::Lease { owner, receiver }) => {
+                match self.sessions.get_mut(owner.0) {
+                    Some(Session { state, due, output, .. }) => {
+                        reached.add(*owner);
+                        receiver.receive(input, state, due, output).map_err(LinkFault::from)
+                    }
+                    None => Ok(()),
+                }
+            }
+            (Phase::Ready, Usage::Shared(shared)) => {
+                shared.receive(input, &mut self.sessions, &mut reached).map_err(LinkFault::from)
+            }
+            (Phase::Ready, Usage::Idle(_)) => Err(Unexpected::Reply.into()),
+            (Phase::Connecting | Phase::Closed, _) => Ok(()),
+        };
+        match &outcome {
+            Ok(()) => {}
+            Err(LinkFault::Login(_)) => self.drop_link(id, CloseReason::UpstreamUnavailable, now),
+            Err(LinkFault::Unexpected(_)) => self.drop_link(id, CloseReason::UpstreamLost, now),
+        }
+        self.retire_if_slow(id, now);
+        for session in reached.into_ids() {
+            self.replied(session, now);
+        }
+        if was_full {
+            self.make_room(id, now);
+        }
+        outcome
+    }
+
+    /// The link could not be connected.
+    pub fn link_failed(&mut self, id: LinkId, now: Instant) {
+        self.drop_link(id, CloseReason::UpstreamUnavailable, now);
+    }
+
+    /// The link's connection ended or broke.
+    pub fn link_lost(&mut self, id: LinkId, now: Instant) {
+        let ready = self.link_is_ready(id);
+        let reason =
+            if ready { CloseReason::UpstreamLost } else { CloseReason::UpstreamUnavailable };
+        self.drop_link(id, reason, now);
+    }
+
+    /// The link's socket is closed.
+    pub fn forget_link(&mut self, id: LinkId) {
+        self.links.forget(id);
+    }
+
+    /// Replies have come for a session: its lease may be over, and requests that waited may go on.
+    fn replied(&mut self, id: SessionId, now: Instant) {
+        let Some(session) = self.sessions.get_mut(id.0) else { return };
+        if session.due.remote() == 0 {
+            session.state.settle();
+            self.databases = self.databases.max(session.state.database().saturating_add(1));
+        }
+        self.resume(id, now);
+        self.give_back(id, now);
+        self.touch(id);
+    }
+
+    /// Gives a session's own link back if it needs it no more.
+    pub(super) fn give_back(&mut self, id: SessionId, now: Instant) {
+        let Some(session) = self.sessions.get_mut(id.0) else { return };
+        if session.can_give_back(now)
+            && let Some(link) = session.link.take()
+        {
+            self.links.give_back(link, &session.state, now);
+            session.state.end_lease();
+        }
+    }
+
+    /// A shared link on which much is coming for a client that does not read as fast takes no more
+    /// sessions, and this one has links of its own for a while.
+    fn retire_if_slow(&mut self, id: LinkId, now: Instant) {
+        let Some(Held { usage: Usage::Shared(shared), .. }) = self.links.get(id) else { return };
+        if let Some((front, _)) = shared.front()
+            && let Some(session) = self.sessions.get_mut(front.0)
+            && session.is_heavy()
+        {
+            session.weigh(now);
+            self.links.retire(id, now);
+        } else if shared.is_retired() && shared.is_empty() {
+            self.links.close(id);
+        }
+    }
+
+    /// Lets the sessions go on that waited for room on a link.
+    fn make_room(&mut self, id: LinkId, now: Instant) {
+        if self.links.is_full(id) {
+            return;
+        }
+        let waiting = match self.links.get_mut(id).map(|held| &mut held.usage) {
+            Some(Usage::Shared(shared)) => shared.take_waiting(),
+            Some(Usage::Lease { owner, .. }) => [*owner].into(),
+            _ => return,
+        };
+        self.go_on(waiting, now);
+    }
+
+    /// Looks again at the requests of sessions that waited for room on a link.
+    fn go_on(&mut self, waiting: VecDeque<SessionId>, now: Instant) {
+        for id in waiting {
+            if let Some(session) = self.sessions.get_mut(id.0) {
+                session.waits = false;
+            }
+            self.resume(id, now);
+        }
+    }
+
+    /// Closes a link. The sessions that replies were due to on it, and the one that had it for its
+    /// own, end: what Redis has answered still goes out, and nothing else is due.
+    fn drop_link(&mut self, id: LinkId, reason: CloseReason, now: Instant) {
+        let Some(held) = self.links.get_mut(id) else { return };
+        let (ended, waiting): (Vec<_>, _) = match &mut held.usage {
+            Usage::Lease { owner, .. } => (vec![*owner], Default::default()),
+            Usage::Shared(shared) => (shared.creditors().collect(), shared.take_waiting()),
+            Usage::Idle(_) => Default::default(),
+        };
+        self.links.close(id);
+        for session_id in ended {
+            if let Some(session) = self.sessions.get_mut(session_id.0)
+                && session.link == Some(id)
+            {
+                session.link = None;
+                session.due = Default::default();
+                session.end(reason);
+            }
+            self.touch(session_id);
+        }
+        self.go_on(waiting, now);
+    }
+}

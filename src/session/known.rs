@@ -1,0 +1,170 @@
+//! Requests of a session that may reach upstream.
+
+use bytes::Bytes;
+
+use super::decide::{Context, Step};
+use super::due::{DueQueue, Expect, Learn, Show};
+use super::event::{CloseReason, Event};
+use super::need::{Need, blocks, chosen_database};
+use super::pubsub::Confirmations;
+use super::replies;
+use super::rules::Rules;
+use super::state::State;
+use crate::command::{ChannelKind, Effect, Spec};
+use crate::policy::{self, Decision};
+use crate::resp::{Request, reply};
+
+impl State {
+    pub(super) fn decide_known(
+        &mut self,
+        request: &Request<'_>,
+        spec: Option<&'static Spec>,
+        context: Context<'_>,
+        emit: &mut dyn FnMut(Event),
+    ) -> Step {
+        let Context { rules, due, need } = context;
+        if let Decision::Deny(denied) = rules.policy.decide(spec, request.name(), request.arg(1)) {
+            emit(Event::Refused { rule: denied.rule().clone() });
+            return self.refused(denied.reply(request.args()), rules);
+        }
+        let pass = |expect| Step::Forward { expect, need };
+        let learn = |this: &Self, learn| pass(Expect { learn, ..this.plain() });
+        let Some(spec) = spec else {
+            self.pinned = true;
+            return pass(self.plain());
+        };
+        match spec.effect {
+            Effect::None | Effect::Script => pass(self.plain()),
+            Effect::Exec => {
+                self.transaction.believed = false;
+                let protocol = self.queued_protocol.take();
+                learn(self, Learn::Exec(protocol))
+            }
+            _ if !spec.arity_holds(request.declared()) => self.wrong_arity(spec),
+            Effect::Multi => {
+                self.transaction.believed |= !self.restricted();
+                learn(self, Learn::Multi)
+            }
+            Effect::Discard => {
+                self.transaction.believed = false;
+                self.queued_protocol = None;
+                learn(self, Learn::Discard)
+            }
+            Effect::Watch => learn(self, Learn::Watch),
+            Effect::Unwatch => learn(self, Learn::Unwatch),
+            Effect::BlocksOnOption if !blocks(request) => pass(self.plain()),
+            Effect::Blocks | Effect::BlocksOnOption | Effect::Wait => learn(self, Learn::Unblocked),
+            Effect::Select => self.select(request, need),
+            Effect::ClientName => self.client_name(request, spec, context),
+            Effect::Pins => {
+                self.pinned = true;
+                pass(self.plain())
+            }
+            Effect::Subscribe(kind) | Effect::Unsubscribe(kind) => {
+                self.subscription(request, kind, due)
+            }
+            Effect::Streams => self.go_opaque(due),
+            Effect::ClientReply => self.client_reply(request, due),
+            Effect::Auth => self.auth_again(request, due, rules, emit),
+            Effect::Hello => self.hello(request, context, emit),
+            Effect::Quit if self.opaque => pass(self.plain()),
+            Effect::Quit => self.quit(),
+            Effect::Reset if due.remote() > 0 => Step::Wait,
+            Effect::Reset => self.let_go(),
+        }
+    }
+
+    /// A command that does not exist for this client. Inside a transaction Redis must mark the failure.
+    fn refused(&self, error: Bytes, rules: &Rules) -> Step {
+        if self.opaque {
+            return Step::Finish { reply: None, reason: CloseReason::Unorderable };
+        }
+        if !self.transaction.believed {
+            return self.local(error);
+        }
+        let show = if self.shows_replies() { Show::Instead(error) } else { Show::Nothing };
+        Step::Substitute {
+            request: rules.stand_in.no_such_command(),
+            expect: Expect { show, learn: Learn::Nothing },
+            need: Need::Lease,
+        }
+    }
+
+    /// A wrong number of arguments for a command whose effect Redoubt tracks: Redis says so itself,
+    /// and marks the transaction, unless the words must not travel.
+    fn wrong_arity(&self, spec: &'static Spec) -> Step {
+        match spec.effect {
+            Effect::Auth | Effect::Hello | Effect::Quit | Effect::Reset
+                if !self.transaction.believed =>
+            {
+                self.local(policy::wrong_arity(spec))
+            }
+            _ => Step::Forward { expect: self.plain(), need: Need::Lease },
+        }
+    }
+
+    /// `SELECT`. On a shared link it moves the session to the link of that database; whether there
+    /// is such a database only Redis knows, the first time.
+    fn select(&mut self, request: &Request<'_>, need: Need) -> Step {
+        let chosen = chosen_database(request);
+        // Inside a transaction it is unsure when, and whether, it takes effect.
+        self.pinned |= self.transaction.believed;
+        match chosen {
+            Some(database) if !self.leased && need == Need::Shared => {
+                self.database = database;
+                self.local(reply::OK.clone())
+            }
+            chosen => {
+                let learn = match chosen {
+                    Some(database) if !self.transaction.believed => Learn::Database(database),
+                    _ => Learn::Nothing,
+                };
+                Step::Forward { expect: Expect { learn, ..self.plain() }, need }
+            }
+        }
+    }
+
+    fn subscription(&mut self, request: &Request<'_>, kind: ChannelKind, due: &DueQueue) -> Step {
+        if self.transaction.believed {
+            return self.go_opaque(due);
+        }
+        if self.opaque {
+            return Step::Forward { expect: self.plain(), need: Need::Lease };
+        }
+        let named = u32::try_from(request.declared().saturating_sub(1)).unwrap_or(u32::MAX);
+        let confirmations = match named {
+            0 => Confirmations::all(kind),
+            channels => Confirmations::named(kind, channels),
+        };
+        let expect = Expect { learn: Learn::Confirmed(confirmations), ..self.plain() };
+        Step::Forward { expect, need: Need::Lease }
+    }
+
+    /// From here on what the link brings is not one reply for one request.
+    fn go_opaque(&mut self, due: &DueQueue) -> Step {
+        if !self.opaque && due.remote() > 0 {
+            return Step::Wait;
+        }
+        self.opaque = true;
+        Step::Forward { expect: self.plain(), need: Need::Lease }
+    }
+
+    /// `CLIENT REPLY`, which must not reach a link: Redis would stop answering on it.
+    fn client_reply(&mut self, request: &Request<'_>, due: &DueQueue) -> Step {
+        if self.opaque || (self.restricted() && !due.confirming()) {
+            return Step::Forward { expect: self.plain(), need: Need::Lease };
+        }
+        if due.confirming() {
+            return Step::Wait;
+        }
+        if self.transaction.believed {
+            // It takes effect in the middle of EXEC's reply.
+            return self.go_opaque(due);
+        }
+        match self.replies.set(request.arg(2).unwrap_or_default()) {
+            Some(true) => self.local(reply::OK.clone()),
+            Some(false) => Step::Silence,
+            None => self.local(replies::SYNTAX_ERROR.clone()),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! `CLIENT SETNAME`, `GETNAME` and `SETINFO`: what a client says of itself.
+//!
+//! On a shared link Redoubt keeps the name and answers as Redis would; on a link of the session's
+//! own Redis does, and Redoubt follows.
+
+use bytes::Bytes;
+
+use super::decide::{Context, Step};
+use super::need::Need;
+use super::replies;
+use super::state::State;
+use crate::command::Spec;
+use crate::policy;
+use crate::resp::Request;
+use crate::resp::reply::{self, Value};
+
+impl State {
+    pub(super) fn client_name(
+        &mut self,
+        request: &Request<'_>,
+        spec: &'static Spec,
+        context: Context<'_>,
+    ) -> Step {
+        let Context { rules, due, need } = context;
+        if !self.leased && !rules.exists(spec) {
+            return self.local(policy::unknown_subcommand(request.args()));
+        }
+        // Inside a transaction, or when subscribed, it is unsure when, and whether, it takes effect;
+        // and what an unknown version makes of SETINFO is unsure everywhere.
+        self.pinned |= self.asks_redis(due) || need == Need::Lease;
+        let named = match (spec.word(), request.arg(2)) {
+            ("setname", Some(name)) => self.rename(name),
+            _ => Ok(()),
+        };
+        if self.leased || need == Need::Lease {
+            return Step::Forward { expect: self.plain(), need };
+        }
+        let reply = match (spec.word(), named) {
+            (_, Err(error)) => error,
+            ("getname", _) => {
+                let name = self.name.as_deref().map_or(Value::Null, Value::Bulk);
+                reply::compose(&name, self.protocol)
+            }
+            ("setinfo", _) => info_reply(request),
+            _ => reply::OK.clone(),
+        };
+        self.local(reply)
+    }
+
+    /// Takes `name` as the session's name, or none if it is empty.
+    pub(super) fn rename(&mut self, name: &[u8]) -> Result<(), Bytes> {
+        if !is_printable(name) {
+            return Err(replies::BAD_CLIENT_NAME.clone());
+        }
+        self.name = (!name.is_empty()).then(|| Bytes::copy_from_slice(name));
+        Ok(())
+    }
+}
+
+/// What Redis 7.2 says to `CLIENT SETINFO attribute value`. The value is not kept: it would only be
+/// seen on a link that many sessions share.
+fn info_reply(request: &Request<'_>) -> Bytes {
+    let attribute = request.arg(2).unwrap_or_default();
+    let value = request.arg(3).unwrap_or_default();
+    if !attribute.eq_ignore_ascii_case(b"lib-name") && !attribute.eq_ignore_ascii_case(b"lib-ver") {
+        let shown = attribute.split(|byte| *byte == 0).next().unwrap_or_default();
+        return reply::error(&[b"ERR Unrecognized option '", shown, b"'"].concat());
+    }
+    if is_printable(value) {
+        return reply::OK.clone();
+    }
+    let name = attribute.to_ascii_lowercase();
+    let rule = b" cannot contain spaces, newlines or special characters.";
+    reply::error(&[b"ERR ", name.as_slice(), rule].concat())
+}
+
+/// What Redis lets into `CLIENT LIST`.
+fn is_printable(text: &[u8]) -> bool {
+    text.iter().all(|byte| (b'!'..=b'~').contains(byte))
+}

@@ -1,0 +1,54 @@
+//! `redoubt demo` as a person sees it.
+
+mod cli_process;
+
+use std::fs;
+
+use cli_process::{Client, Process, redoubt};
+
+#[test]
+fn the_demo_shows_the_checks_serves_and_cleans_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = redoubt(&["demo"]);
+    let mut process = Process::start(command.env("TMPDIR", dir.path()), "");
+    let heading = process.wait_for("before Redis");
+    assert!(process.wait_for(" 1. ").contains("✓ 1. PING without a password"));
+    process.wait_for(" 2. ");
+    assert!(process.wait_for(" 3. ").contains("-ERR unknown command 'FLUSHDB'"));
+    assert!(process.wait_for(" 4. ").contains("+PONG"));
+    let url = process.wait_for("redis://:");
+    let (password, address) =
+        url.trim().strip_prefix("redis://:").and_then(|url| url.split_once('@')).unwrap();
+    assert_eq!(password.len(), 64, "256 bits in hexadecimal");
+    let port = address.strip_prefix("127.0.0.1:").unwrap();
+    let line = process.wait_for("redis-cli");
+    assert_eq!(line.trim(), format!("REDISCLI_AUTH={password} redis-cli -p {port}"));
+    process.wait_for("Ctrl-C");
+
+    // A directory of its own, and a Redis whose password is another.
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    let upstream = heading.rsplit_once(':').unwrap().1.parse().unwrap();
+    let mut client = Client::connect(upstream);
+    assert!(client.ask("PING").starts_with("-NOAUTH"));
+    assert!(client.ask(&format!("AUTH {password}")).starts_with("-WRONGPASS"));
+    let mut client = Client::connect(port.parse().unwrap());
+    assert_eq!(client.ask(&format!("AUTH {password}")), "+OK");
+    assert_eq!(client.ask("SET key value"), "+OK");
+
+    process.signal("INT");
+    let (status, output) = process.end();
+    assert_eq!(status.code(), Some(0), "{output}");
+    assert!(!output.contains('\x1b'), "colour without a terminal: {output}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "its directory is gone");
+    let gone = std::net::TcpStream::connect(("127.0.0.1", upstream));
+    assert!(gone.is_err(), "its Redis is gone");
+}
+
+#[test]
+fn without_redis_the_demo_says_how_to_install_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = redoubt(&["demo"]);
+    let (status, output) = Process::start(command.env("PATH", dir.path()), "").end();
+    assert_eq!(status.code(), Some(1), "{output}");
+    assert!(output.contains("apt-get install redis-server"), "{output}");
+}

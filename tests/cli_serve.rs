@@ -1,0 +1,115 @@
+//! `redoubt serve` as a process: it starts, logs, stops when asked and never logs a secret.
+
+mod cli_process;
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::Path;
+
+use cli_process::{Client, Process, redis, redoubt};
+
+/// In every secret and argument; it must be in no output.
+const CANARY: &str = "canary";
+const REDIS_PASSWORD: &str = "canary-of-redis-4d1f80b7a29c63e5";
+const CLIENT_PASSWORD: &str = "canary-of-clients-92ce61d07fb3a8";
+
+/// The program before the Redis on `upstream`, and the port it listens on.
+fn serve(dir: &Path, upstream: u16, log: &str) -> (Process, u16) {
+    let config = dir.join("redoubt.toml");
+    let text = format!(
+        "listen = \"127.0.0.1:0\"\nshutdown_timeout = \"20s\"\n\
+         [client]\nuser = \"app\"\npassword = \"{CLIENT_PASSWORD}\"\n\
+         [upstream]\nurl = \"redis://127.0.0.1:{upstream}\"\npassword = \"{REDIS_PASSWORD}\"\n\
+         [log]\n{log}\n"
+    );
+    fs::write(&config, text).unwrap();
+    let mut command = redoubt(&["serve", "--config", config.to_str().unwrap()]);
+    let mut process = Process::start(&mut command, "");
+    let line = process.wait_for("listening");
+    let digits = line.rsplit_once("127.0.0.1:").unwrap().1;
+    let port = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap();
+    let port = port.parse().unwrap();
+    (process, port)
+}
+
+/// Does one of everything that is logged, with a canary wherever a client may put one.
+fn visit(port: u16) {
+    let mut client = Client::connect(port);
+    assert!(client.ask("SET canary canary").starts_with("-NOAUTH"));
+    assert!(client.ask("AUTH app canary-wrong").starts_with("-WRONGPASS"));
+    assert!(client.ask("HELLO 3 AUTH ghost canary-wrong").starts_with("-WRONGPASS"));
+    assert_eq!(client.ask(&format!("AUTH app {CLIENT_PASSWORD}")), "+OK");
+    assert_eq!(client.ask("SET canary canary"), "+OK");
+    assert!(client.ask("FLUSHALL canary").starts_with("-ERR unknown command"));
+    assert!(client.ask("CONFIG SET requirepass canary").starts_with("-ERR unknown command"));
+    assert!(client.ask("NOSUCH canary").starts_with("-ERR unknown command"));
+    assert_eq!(client.ask("EVAL \"return redis.call('GET','canary')\" 0"), "$6");
+    drop(client);
+    let mut client = Client::connect(port);
+    assert!(client.ask("*1\r\ncanary").starts_with("-ERR Protocol error"));
+    client.rest();
+}
+
+#[test]
+fn at_trace_level_no_output_holds_a_secret_or_an_argument() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
+    for format in ["text", "json"] {
+        let log = format!("level = \"trace\"\nformat = \"{format}\"");
+        let (mut process, port) = serve(dir.path(), upstream, &log);
+        visit(port);
+        process.wait_for("protocol_error");
+        process.signal("TERM");
+        let (status, output) = process.end();
+        assert_eq!(status.code(), Some(0), "{output}");
+        assert!(!output.contains(CANARY), "a secret in:\n{output}");
+    }
+}
+
+#[test]
+fn a_session_is_told_in_stable_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
+    let (mut process, port) = serve(dir.path(), upstream, "");
+    visit(port);
+    process.wait_for("reason=protocol_error");
+    process.signal("INT");
+    let (status, output) = process.end();
+    assert_eq!(status.code(), Some(0), "{output}");
+    let lines: Vec<_> = output.lines().filter(|line| line.contains("redoubt::session")).collect();
+    for (level, message, fields) in [
+        ("INFO", "session opened", "session="),
+        ("WARN", "AUTH failed", "user=app"),
+        ("WARN", "AUTH failed", "user=ghost"),
+        ("INFO", "authenticated", "user=app"),
+        ("WARN", "command refused", "rule=flushall"),
+        ("WARN", "command refused", "rule=config"),
+        ("INFO", "session closed", "reason=client_closed"),
+    ] {
+        let found = lines.iter().any(|line| {
+            [level, message, fields, "peer=127.0.0.1:"].iter().all(|part| line.contains(part))
+        });
+        assert!(found, "no {level} {message} {fields} in:\n{output}");
+    }
+    for field in ["duration_ms=", "commands=", "bytes_in=", "bytes_out="] {
+        let closed = lines.iter().find(|line| line.contains("session closed")).unwrap();
+        assert!(closed.contains(field), "{closed}");
+    }
+}
+
+#[test]
+fn a_taken_port_ends_with_1_and_says_which() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let mut command = redoubt(&["serve"]);
+    command.envs([
+        ("REDIS_PASSWORD", REDIS_PASSWORD),
+        ("REDOUBT_PASSWORD", CLIENT_PASSWORD),
+        ("REDOUBT_UPSTREAM", "redis://127.0.0.1:1"),
+        ("REDOUBT_LISTEN", address.as_str()),
+    ]);
+    let (status, output) = Process::start(&mut command, "").end();
+    assert_eq!(status.code(), Some(1), "{output}");
+    assert!(output.contains(&format!("redoubt: cannot listen on {address}: ")), "{output}");
+    assert!(!output.contains(CANARY), "{output}");
+}

@@ -1,0 +1,118 @@
+//! The log's lines, in both forms, without a process around them.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use redoubt::config::{LogFormat, LogSettings};
+use redoubt::policy::Policy;
+use redoubt::session::{ClaimedUser, CloseReason, Event};
+use redoubt::telemetry;
+
+/// A log kept in memory.
+#[derive(Clone, Default)]
+struct Kept(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Kept {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What `log` makes of `write`.
+fn lines(format: LogFormat, level: &str, write: impl FnOnce()) -> Vec<String> {
+    let kept = Kept::default();
+    let settings = LogSettings { format, level: level.to_owned() };
+    let writer = kept.clone();
+    let dispatch = telemetry::dispatch(&settings, move || writer.clone(), false).unwrap();
+    tracing::dispatcher::with_default(&dispatch, write);
+    let bytes = kept.0.lock().unwrap();
+    String::from_utf8(bytes.clone()).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn everything() {
+    let peer = "192.0.2.7:51000";
+    telemetry::opened(7, &peer);
+    let rule = Policy::compile(&["FLUSHALL"]).unwrap().rules().next().unwrap();
+    for event in [
+        Event::AuthFailed { user: ClaimedUser::new(b"bob\n\"x") },
+        Event::Authenticated { user: "app".to_owned() },
+        Event::Refused { rule },
+        closed(CloseReason::Quit),
+        closed(CloseReason::Internal),
+    ] {
+        telemetry::report(7, &peer, &event);
+    }
+}
+
+fn closed(reason: CloseReason) -> Event {
+    let lasted = Duration::from_millis(1500);
+    Event::Closed { reason, lasted, commands: 3, bytes_in: 100, bytes_out: 200 }
+}
+
+#[test]
+fn text_is_one_line_an_event() {
+    let shown: Vec<_> = lines(LogFormat::Text, "info", everything)
+        .iter()
+        .map(|line| line.split_once("Z ").unwrap().1.trim_start().to_owned())
+        .collect();
+    let counts = "duration_ms=1500 commands=3 bytes_in=100 bytes_out=200";
+    assert_eq!(
+        shown,
+        [
+            "INFO redoubt::session: session opened session=7 peer=192.0.2.7:51000".to_owned(),
+            "WARN redoubt::session: AUTH failed session=7 peer=192.0.2.7:51000 user=bob\\n\\\"x"
+                .to_owned(),
+            "INFO redoubt::session: authenticated session=7 peer=192.0.2.7:51000 user=app"
+                .to_owned(),
+            "WARN redoubt::session: command refused session=7 peer=192.0.2.7:51000 rule=flushall"
+                .to_owned(),
+            format!(
+                "INFO redoubt::session: session closed session=7 peer=192.0.2.7:51000 \
+                 reason=quit {counts}"
+            ),
+            format!(
+                "ERROR redoubt::session: session closed session=7 peer=192.0.2.7:51000 \
+                 reason=internal {counts}"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn json_is_one_flat_object_an_event() {
+    let shown = lines(LogFormat::Json, "info", everything);
+    assert_eq!(shown.len(), 6);
+    for line in &shown {
+        assert!(line.starts_with("{\"timestamp\":\"") && line.ends_with('}'), "{line}");
+        for part in
+            ["\"target\":\"redoubt::session\"", "\"session\":7", "\"peer\":\"192.0.2.7:51000\""]
+        {
+            assert!(line.contains(part), "no {part} in {line}");
+        }
+    }
+    assert!(shown[1].contains("\"level\":\"WARN\",\"message\":\"AUTH failed\""), "{}", shown[1]);
+    assert!(shown[1].contains("\"user\":\"bob\\\\n\\\\\\\"x\""), "{}", shown[1]);
+    for part in [
+        "\"message\":\"session closed\"",
+        "\"reason\":\"quit\"",
+        "\"duration_ms\":1500",
+        "\"commands\":3",
+        "\"bytes_in\":100",
+        "\"bytes_out\":200",
+    ] {
+        assert!(shown[4].contains(part), "no {part} in {}", shown[4]);
+    }
+}
+
+#[test]
+fn the_level_decides_what_is_logged() {
+    assert_eq!(lines(LogFormat::Text, "warn", everything).len(), 3);
+    assert_eq!(lines(LogFormat::Text, "off", everything).len(), 0);
+    assert_eq!(lines(LogFormat::Text, "info,redoubt::session=error", everything).len(), 1);
+}

@@ -1,0 +1,141 @@
+//! Requests as a caller meets them: whole, empty, and too large to wait for.
+
+use bytes::BytesMut;
+use redoubt::resp::{Parsed, ProtocolError, RequestLimits, RequestParser, Streamed};
+
+const AUTH: RequestLimits = RequestLimits::AUTHENTICATED;
+
+fn words<'a>(parser: &'a RequestParser, input: &'a [u8]) -> Vec<&'a [u8]> {
+    parser.request(input).args().collect()
+}
+
+#[test]
+fn a_request_is_found_with_its_arguments() {
+    let input = b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n*1\r\n";
+    let mut parser = RequestParser::new();
+    assert_eq!(parser.parse(input, &AUTH), Ok(Parsed::Request { len: 22 }));
+    assert_eq!(words(&parser, input), [&b"GET"[..], b"key"]);
+    let request = parser.request(input);
+    assert_eq!((request.declared(), request.len(), request.is_cut()), (2, 2, false));
+    assert_eq!(
+        (request.name(), request.arg(1), request.arg(2)),
+        (&b"GET"[..], Some(&b"key"[..]), None)
+    );
+    let mut out = BytesMut::from(&b"before "[..]);
+    request.write_to(&mut out);
+    assert_eq!(out, [b"before ", &input[..22]].concat());
+    assert_eq!(parser.parse(&input[22..], &AUTH), Ok(Parsed::Incomplete));
+}
+
+#[test]
+fn what_is_not_canonical_is_written_anew() {
+    for input in [
+        &b"GET  'key'\n"[..],
+        b"*2\rX$3\r\nGET\r\n$3\r\nkey\r\n",
+        b"*2\r\n$3\r\0GET\r\n$3\r\nkey\r\n",
+        b"*2\r\n$3\r\nGET\r\n$3\r\nkeyXY",
+        b"*2\r\n$3\r\nGET\n\n$3\r\nkey\r\n",
+    ] {
+        let mut parser = RequestParser::new();
+        assert_eq!(parser.parse(input, &AUTH), Ok(Parsed::Request { len: input.len() }));
+        let mut out = BytesMut::new();
+        parser.request(input).write_to(&mut out);
+        assert_eq!(&out[..], b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n", "{}", input.escape_ascii());
+    }
+}
+
+#[test]
+fn a_large_request_is_judged_early_and_passed_on() {
+    let mut wire = b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$100000\r\n".to_vec();
+    wire.extend(vec![b'v'; 100_000]);
+    wire.extend(b"\r\n");
+    let next = b"*1\r\n$4\r\nPING\r\n";
+    let mut parser = RequestParser::new();
+    assert_eq!(parser.parse(&wire[..65_536], &AUTH), Ok(Parsed::Incomplete));
+    assert_eq!(parser.parse(&wire[..65_537], &AUTH), Ok(Parsed::Large));
+    let request = parser.request(&wire[..65_537]);
+    assert_eq!((request.declared(), request.len(), request.is_cut()), (3, 3, true));
+    assert_eq!((request.name(), request.arg(1)), (&b"SET"[..], Some(&b"key"[..])));
+    assert!(request.arg(2).is_some_and(|value| value.len() < 65_537));
+
+    let passed = parser.stream(&wire[..65_537], &AUTH);
+    assert_eq!(passed, Ok(Streamed { len: 65_537, done: false }));
+    assert_eq!(parser.stream(&[], &AUTH), Ok(Streamed { len: 0, done: false }));
+    let rest = [&wire[65_537..], next].concat();
+    let passed = parser.stream(&rest, &AUTH);
+    assert_eq!(passed, Ok(Streamed { len: wire.len() - 65_537, done: true }));
+    assert_eq!(parser.parse(next, &AUTH), Ok(Parsed::Request { len: next.len() }));
+    assert_eq!(words(&parser, next), [b"PING"]);
+}
+
+#[test]
+fn a_large_request_may_also_be_waited_for() {
+    let limits = RequestLimits { stream_at: 20, ..AUTH };
+    let wire = b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$5\r\nvalue\r\n";
+    let mut parser = RequestParser::new();
+    for len in 0..wire.len() {
+        let parsed = parser.parse(&wire[..len], &limits).expect("valid");
+        assert!(matches!(parsed, Parsed::Incomplete | Parsed::Large));
+        assert_eq!(parsed == Parsed::Large, len > 20, "at {len}");
+    }
+    assert_eq!(parser.parse(wire, &limits), Ok(Parsed::Request { len: wire.len() }));
+    assert_eq!(words(&parser, wire), [&b"SET"[..], b"key", b"value"]);
+    assert!(!parser.request(wire).is_cut());
+}
+
+#[test]
+fn a_length_line_is_passed_on_only_when_complete() {
+    let limits = RequestLimits { stream_at: 10, ..AUTH };
+    let mut parser = RequestParser::new();
+    let start = b"*3\r\n$3\r\nDEL\r\n$1\r\na\r\n$1";
+    assert_eq!(parser.parse(start, &limits), Ok(Parsed::Large));
+    assert_eq!(words(&parser, start), [&b"DEL"[..], b"a"]);
+    assert!(!parser.request(start).is_cut());
+    let passed = parser.stream(start, &limits);
+    assert_eq!(passed, Ok(Streamed { len: start.len() - 2, done: false }));
+    assert_eq!(parser.stream(b"$1\r", &limits), Ok(Streamed { len: 0, done: false }));
+    assert_eq!(parser.stream(b"$1\r\n", &limits), Ok(Streamed { len: 4, done: false }));
+    assert_eq!(parser.stream(b"b\r", &limits), Ok(Streamed { len: 2, done: false }));
+    assert_eq!(parser.stream(b"\n*1\r\n", &limits), Ok(Streamed { len: 1, done: true }));
+}
+
+#[test]
+fn a_subcommand_is_never_judged_before_it_has_come() {
+    let limits = RequestLimits { stream_at: 64, ..AUTH };
+    let mut parser = RequestParser::new();
+    let mut input = b"*3\r\n$6\r\nCONFIG\r\n$3\0".to_vec();
+    input.resize(60_000, b' ');
+    assert_eq!(parser.parse(&input, &limits), Ok(Parsed::Incomplete));
+    input.resize(70_000, b' ');
+    assert_eq!(parser.parse(&input, &limits), Err(ProtocolError::BulkTooBig));
+}
+
+#[test]
+fn a_client_that_has_not_authenticated_is_never_streamed() {
+    let mut wire = b"*10\r\n".to_vec();
+    for _ in 0..10 {
+        wire.extend(b"$16384\r\n");
+        wire.extend([b'x'; 16_384]);
+        wire.extend(b"\r\n");
+    }
+    let mut parser = RequestParser::new();
+    let limits = RequestLimits::UNAUTHENTICATED;
+    assert_eq!(parser.parse(&wire[..wire.len() - 1], &limits), Ok(Parsed::Incomplete));
+    assert_eq!(parser.parse(&wire, &limits), Ok(Parsed::Request { len: wire.len() }));
+}
+
+#[test]
+fn a_million_nested_headers_cost_one_error() {
+    let input = b"*1\r\n".repeat(1_000_000);
+    let mut parser = RequestParser::new();
+    assert_eq!(parser.parse(&input, &AUTH), Err(ProtocolError::ExpectedBulk(b'*')));
+}
+
+#[test]
+fn debug_shows_no_argument() {
+    let input = b"AUTH hunter2\n";
+    let mut parser = RequestParser::new();
+    assert_eq!(parser.parse(input, &AUTH), Ok(Parsed::Request { len: input.len() }));
+    let shown = format!("{parser:?} {:?}", parser.request(input));
+    assert!(!shown.contains("hunter") && !shown.contains("104"), "{shown}");
+}
