@@ -65,25 +65,34 @@ fn compare(table: &str) {
     let cases = case::read(table, &password);
     let only = std::env::var("REDOUBT_TEST_CASE").unwrap_or_default();
     let redis = Redis::setup().password(&password).hide_refused().start();
-    let upstream = Redis::start();
-    let redoubt = Redoubt::setup(&upstream)
-        .client_password(&password)
-        .set("limits.auth_attempts", 1_000_000)
-        .start();
-    let behind = redoubt.stand_in().unwrap_or(&upstream);
+    // Whether links are shared or not, nothing may differ.
+    let ways = ["auto", "off"].map(|sharing| {
+        let upstream = Redis::start();
+        let redoubt = Redoubt::setup(&upstream)
+            .client_password(&password)
+            .set("limits.auth_attempts", 1_000_000)
+            .set_text("upstream.sharing", sharing)
+            .start();
+        (sharing, upstream, redoubt)
+    });
 
     let mut differing = 0;
     for case in cases.iter().filter(|case| case.name.contains(&only)) {
         for bytewise in [false, true] {
             redis.flush();
-            behind.flush();
             let wanted = run(case, bytewise, (redis.address(), &password), &redis);
-            let got = run(case, bytewise, (redoubt.address(), &password), behind);
-            if wanted != got || wanted.ends_with(STUCK) {
-                differing += 1;
-                let how = if bytewise { "byte by byte" } else { "whole" };
-                let (name, wanted, got) = (&case.name, shown(&wanted), shown(&got));
-                note(&format!("--- {name}, {how}\nRedis:   {wanted}\nRedoubt: {got}\n"));
+            for (sharing, upstream, redoubt) in &ways {
+                let behind = redoubt.stand_in().unwrap_or(upstream);
+                behind.flush();
+                let got = run(case, bytewise, (redoubt.address(), &password), behind);
+                if wanted != got || wanted.ends_with(STUCK) {
+                    differing += 1;
+                    let how = if bytewise { "byte by byte" } else { "whole" };
+                    let (name, wanted, got) = (&case.name, shown(&wanted), shown(&got));
+                    note(&format!(
+                        "--- {name}, {how}, sharing {sharing}\nRedis:   {wanted}\nRedoubt: {got}\n"
+                    ));
+                }
             }
         }
     }

@@ -52,9 +52,18 @@ async fn ask(stream: &mut TcpStream, request: &[u8], wanted: &[u8]) {
 
 #[test]
 fn a_thousand_sessions_lose_and_mix_no_reply() {
+    thousand_sessions("auto");
+}
+
+#[test]
+fn nor_with_a_link_for_each() {
+    thousand_sessions("off");
+}
+
+fn thousand_sessions(sharing: &str) {
     raise_open_files();
     let redis = Redis::start();
-    let redoubt = Redoubt::start(&redis);
+    let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", sharing).start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let all_there = Arc::new(Barrier::new(SESSIONS));
