@@ -146,7 +146,7 @@ impl State {
         // Redis stops at the first option that it refuses, so what follows need not travel.
         let mut accepted = version_error(request).is_none();
         let mut kept = if accepted { from } else { 2 };
-        while let Some(option) = args.get(kept).filter(|_| kept >= from) {
+        while accepted && let Some(option) = args.get(kept) {
             let left = args.len().saturating_sub(kept).saturating_sub(1);
             if option.eq_ignore_ascii_case(b"setname") && left >= 1 {
                 accepted &=
@@ -158,14 +158,10 @@ impl State {
                 let right = self.check(user, password, true, rules, emit);
                 [*user, *password] = rules.stand_in.pair(right);
                 kept = end;
-                if !right {
-                    accepted = false;
-                    break;
-                }
+                accepted = right;
             } else {
-                accepted = false;
                 kept = kept.saturating_add(1);
-                break;
+                accepted = false;
             }
         }
         args.truncate(kept);
