@@ -80,6 +80,11 @@ impl Client {
         self.due.is_empty() && self.received.is_empty()
     }
 
+    /// Whether it has had all replies, if not the end of a message from others.
+    pub(crate) fn has_all_replies(&self) -> bool {
+        self.due.is_empty()
+    }
+
     pub(crate) fn waits_for_a_pop(&self) -> bool {
         self.due.iter().any(|due| due.blocking)
     }
@@ -216,9 +221,9 @@ impl Client {
         let mut rest = &answer[..];
         while let Some(len) = frame(rest) {
             let mut expected = Expected::Frame(masked(&rest[..len]));
+            let counts = args[0].eq_ignore_ascii_case(b"publish") && rest.starts_with(b":");
             rest = &rest[len..];
-            let published = args[0].eq_ignore_ascii_case(b"publish") && answer.starts_with(b":");
-            if self.was_reset && rest.is_empty() && published {
+            if self.was_reset && counts {
                 // The link that RESET let go may be subscribed until Redis has seen it close.
                 expected = Expected::AnyInteger;
             }

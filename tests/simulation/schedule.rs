@@ -500,7 +500,8 @@ impl Schedule {
         let cut = peer.excused || peer.left || peer.eof == Some(true) || silent >= LINGER;
         let whole = complete || cut;
         let fits = match reason {
-            CloseReason::Client => (peer.left || peer.eof.is_some()) && whole,
+            CloseReason::Client if peer.left => true,
+            CloseReason::Client => peer.eof.is_some() && (cut || peer.client.has_all_replies()),
             CloseReason::Quit | CloseReason::Protocol => peer.client.said_last && whole,
             CloseReason::UpstreamLost | CloseReason::UpstreamUnavailable => peer.excused,
             CloseReason::AuthTimeout => self.now - peer.opened >= AUTH_TIMEOUT,
