@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use support::{Redis, Redoubt, frame, target_is_redis};
+use support::{Redis, Redoubt, Setup, frame, target_is_redis};
 
 const MIB: usize = 1 << 20;
 /// How much Redoubt may grow above idle, whatever the size of a value.
@@ -21,7 +21,11 @@ struct Watched {
 impl Watched {
     /// Idle is after the first session has come and gone.
     fn start(redis: &Redis) -> Self {
-        let redoubt = Redoubt::start(redis);
+        Self::with(Redoubt::setup(redis))
+    }
+
+    fn with(setup: Setup) -> Self {
+        let redoubt = setup.start();
         let mut session = redoubt.session();
         assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
         drop(session);
@@ -133,7 +137,8 @@ fn a_slow_reader_costs_no_memory() {
     const VALUES: usize = 8;
     const BLOCKS: usize = 32;
     let redis = Redis::start();
-    let watched = Watched::start(&redis);
+    // With a link of its own, Redis keeps what the reader has not taken.
+    let watched = Watched::with(Redoubt::setup(&redis).set_text("upstream.sharing", "off"));
     round_trip(&watched, "large", BLOCKS);
 
     let slow = watched.redoubt.session();
@@ -159,6 +164,27 @@ fn a_slow_reader_costs_no_memory() {
         expect(stream, b"\r\n", "the end of a value");
     }
     watched.check("after a slow reader");
+}
+
+#[test]
+fn a_slow_reader_on_a_shared_link_holds_nobody_up() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let watched = Watched::start(&redis);
+    round_trip(&watched, "large", 32);
+    let slow = watched.redoubt.session();
+    let mut stream = slow.stream();
+    stream.write_all(&frame::request(&["GET", "large"]).repeat(8)).unwrap();
+    expect(stream, format!("${}\r\n", 32 * MIB).as_bytes(), "the first length");
+    // This one's first request may be behind those; then it waits a little, and no more than that.
+    let mut other = watched.redoubt.session();
+    for number in 0..2000 {
+        let text = number.to_string();
+        assert_eq!(other.command(&["ECHO", &text]), frame::bulk(text.as_bytes()));
+    }
+    watched.check("while a reader is slow");
 }
 
 #[test]
