@@ -6,7 +6,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use support::{Redis, Redoubt, Setup, frame, target_is_redis};
+use support::redoubt::Setup;
+use support::{Redis, Redoubt, frame, target_is_redis};
 
 const MIB: usize = 1 << 20;
 /// How much Redoubt may grow above idle, whatever the size of a value.

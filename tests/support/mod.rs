@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 pub use lines::Lines;
 pub use redis::Redis;
-pub use redoubt::{Redoubt, Setup};
+pub use redoubt::Redoubt;
 pub use wire::Wire;
 
 /// The longest that a test waits for anything that must happen; only a failing test waits so long.
