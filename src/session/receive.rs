@@ -19,6 +19,8 @@ pub struct Receiver {
     route: Option<Route>,
     /// Its bytes, until then.
     held: BytesMut,
+    /// Whether bytes came that nobody looked at, because the client had its last reply.
+    unread: bool,
 }
 
 /// What the frame is.
@@ -67,6 +69,7 @@ impl Receiver {
         while !input.is_empty() {
             if state.ended && due.is_empty() && self.route.is_none() {
                 // The client has been given its last reply; like Redis, say nothing after it.
+                self.unread = true;
                 return Ok(());
             }
             let scan = self.scanner.scan(input)?;
@@ -101,9 +104,9 @@ impl Receiver {
         Ok(())
     }
 
-    /// Whether it is between two frames.
+    /// Whether it is between two frames, and knows so.
     pub fn is_between_frames(&self) -> bool {
-        self.route.is_none() && self.held.is_empty()
+        self.route.is_none() && self.held.is_empty() && !self.unread
     }
 
     /// What the frame that has begun is; `None` while that cannot be told.
