@@ -123,6 +123,10 @@ impl Receiver {
                 Head::Word(word) => Notice::parse(word),
                 Head::Other => None,
             };
+            // A push that this session has not asked for may be meant for another.
+            if kind == Kind::Push && !listens && !state.pinned && !state.private {
+                return Err(Unexpected::Reply);
+            }
             if kind == Kind::Push || notice.is_some() {
                 return Ok(Some(Route::Notice(notice)));
             }
