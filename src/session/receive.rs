@@ -194,6 +194,7 @@ pub(crate) fn answered(
         Learn::Discard => state.transaction.discard(error),
         Learn::Watch => state.transaction.watch(error),
         Learn::Unwatch => state.transaction.unwatch(error),
+        Learn::Name => state.pinned |= error,
         Learn::Required if error => return Err(Unexpected::Refused),
         Learn::Required => {}
     }
