@@ -219,6 +219,15 @@ impl Links {
             && Purpose { scripts: purpose.scripts, ..shared.purpose() } == purpose
     }
 
+    /// Whether `id` takes no more sessions, so that one that replies are due to on it may go on
+    /// sending requests of this purpose over it, and delay nobody.
+    pub(super) fn is_left_to(&self, id: LinkId, purpose: Purpose) -> bool {
+        match self.all.get(id.0).map(|held| &held.usage) {
+            Some(Usage::Shared(shared)) => shared.is_retired() && shared.purpose() == purpose,
+            _ => false,
+        }
+    }
+
     /// Whether more requests should wait.
     pub(super) fn is_full(&self, id: LinkId) -> bool {
         self.all.get(id.0).is_some_and(|held| match &held.usage {

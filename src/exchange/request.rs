@@ -196,11 +196,15 @@ impl Taker<'_> {
             return true;
         }
         let moves = due.remote() > 0;
-        if !matches!(need, Need::Shared | Need::Script) || self.session.is_weighty(self.now) {
+        if !matches!(need, Need::Shared | Need::Script) {
             return !moves;
         }
         let purpose = self.purpose(need);
         let target = match *link {
+            _ if self.session.is_weighty(self.now) => match self.left_to(purpose) {
+                None => return !moves,
+                left => left,
+            },
             Some(link) if self.links.serves(link, purpose, moves) => Some(link),
             _ if moves => return false,
             _ => self.links.shared(purpose),
@@ -212,6 +216,13 @@ impl Taker<'_> {
             }
             None => true,
         }
+    }
+
+    /// The retired link on which replies are due to a session that much is sent to. It goes on
+    /// there: it may read nothing before it has sent everything.
+    fn left_to(&self, purpose: Purpose) -> Option<LinkId> {
+        let Session { due, link, .. } = &*self.session;
+        link.filter(|link| due.remote() > 0 && self.links.is_left_to(*link, purpose))
     }
 
     /// Has a shared link tell the session when there is room on it.
@@ -307,6 +318,12 @@ impl Taker<'_> {
                 self.session.link = Some(link);
             }
             return self.session.link;
+        }
+        if need.is_shared()
+            && !self.session.state.is_leased()
+            && let Some(left) = self.left_to(self.purpose(need))
+        {
+            return Some(left);
         }
         let Session { state, link, due, .. } = &mut *self.session;
         if let Some(own) = link.filter(|_| state.is_leased()) {

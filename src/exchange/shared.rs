@@ -45,7 +45,8 @@ impl Reached {
 }
 
 impl Shared {
-    /// Replies due on one link at which its sessions are paused.
+    /// Replies due on one link at which its sessions are paused; on a retired one, where a pipeline
+    /// goes on that nobody reads yet, runs of replies.
     const MAX_IN_FLIGHT: usize = 65_536;
     /// How long a retired link waits for a slow reader while others' replies are behind it.
     const PATIENCE: Duration = Duration::from_secs(1);
@@ -71,7 +72,8 @@ impl Shared {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.in_flight >= Self::MAX_IN_FLIGHT
+        let due = if self.is_retired() { self.due.len() } else { self.in_flight };
+        due >= Self::MAX_IN_FLIGHT
     }
 
     pub(super) fn is_retired(&self) -> bool {
