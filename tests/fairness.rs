@@ -1,0 +1,263 @@
+//! One session that moves values of 100 MB and one that never reads its replies cost the others
+//! little: less than the same two cost the clients of a bare Redis.
+//!
+//! On a machine with few cores any load makes everybody slower, so one number alone would say
+//! nothing. Four phases take turns, several times over: a bare Redis and Redoubt, each quiet and
+//! disturbed by the same two. What counts are medians of their 99th percentiles.
+
+mod support;
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use support::{Redis, Redoubt, Wire, frame, note, now, since, target_is_redis};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+const CLIENTS: usize = 50;
+const ROUNDS: usize = 5;
+/// Requests of each client in one phase, one in this time.
+const REQUESTS: usize = 100;
+const PACE: Duration = Duration::from_millis(5);
+/// The large value.
+const LARGE: usize = 100_000_000;
+/// What Redoubt may grow by: some never-readers at their limit of 32 MiB, and buffers.
+const GROWTH: u64 = 128 << 20;
+
+/// Whom a phase speaks to.
+#[derive(Clone)]
+struct Target {
+    address: SocketAddr,
+    password: String,
+}
+
+impl Target {
+    fn wire(&self) -> Wire {
+        Wire::authenticated(self.address, &self.password)
+    }
+}
+
+/// Open while the disturbance is to flow.
+#[derive(Default)]
+struct Valve {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum State {
+    #[default]
+    Shut,
+    Open,
+    Over,
+}
+
+impl Valve {
+    fn set(&self, state: State) {
+        *self.state.lock().unwrap() = state;
+        self.changed.notify_all();
+    }
+
+    /// Waits until it is open; false when all is over.
+    fn pass(&self) -> bool {
+        let shut = |state: &mut State| *state == State::Shut;
+        *self.changed.wait_while(self.state.lock().unwrap(), shut).unwrap() != State::Over
+    }
+}
+
+/// Sets and gets a large value again and again, a piece at a time, as long as the valve is open.
+fn move_large_values(target: &Target, valve: &Valve) -> usize {
+    let wire = target.wire();
+    let mut stream = wire.stream();
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let piece = vec![b'v'; 64 << 10];
+    let mut buffer = vec![0; 64 << 10];
+    let mut moved = 0;
+    loop {
+        stream.write_all(format!("*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n${LARGE}\r\n").as_bytes()).unwrap();
+        let mut left = LARGE;
+        while left > 0 {
+            if !valve.pass() {
+                return moved;
+            }
+            let sent = stream.write(&piece[..left.min(piece.len())]).unwrap();
+            left -= sent;
+            moved += sent;
+        }
+        stream.write_all(&[b"\r\n", &frame::request(&["GET", "large"])[..]].concat()).unwrap();
+        let mut due = b"+OK\r\n$100000000\r\n".len() + LARGE + 2;
+        while due > 0 {
+            if !valve.pass() {
+                return moved;
+            }
+            let most = due.min(buffer.len());
+            match stream.read(&mut buffer[..most]) {
+                Ok(got @ 1..) => {
+                    due -= got;
+                    moved += got;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                other => panic!("closed: {other:?}"),
+            }
+        }
+    }
+}
+
+/// One client: asks at its pace, and tells how many microseconds each reply took.
+async fn ask(target: Target, number: usize) -> (TcpStream, Vec<u64>) {
+    let mut stream = TcpStream::connect(target.address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream.write_all(&frame::request(&["AUTH", &target.password])).await.unwrap();
+    stream.read_exact(&mut [0; 5]).await.unwrap();
+    (stream, Vec::with_capacity(number))
+}
+
+async fn measure(mut stream: TcpStream, number: usize) -> (TcpStream, Vec<u64>) {
+    let value = format!("{number:020}");
+    let request = frame::request(&["ECHO", &value]);
+    let wanted = frame::bulk(value.as_bytes());
+    let mut got = vec![0; wanted.len()];
+    let mut took = Vec::with_capacity(REQUESTS);
+    // So that they do not all come at once.
+    tokio::time::sleep(PACE * number as u32 / CLIENTS as u32).await;
+    let mut pace = tokio::time::interval(PACE);
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for _ in 0..REQUESTS {
+        pace.tick().await;
+        let asked = now();
+        stream.write_all(&request).await.unwrap();
+        stream.read_exact(&mut got).await.unwrap();
+        took.push((since(asked) * 1e6) as u64);
+        assert_eq!(got, wanted);
+    }
+    (stream, took)
+}
+
+fn median(mut values: Vec<u64>) -> u64 {
+    values.sort_unstable();
+    values[values.len() / 2]
+}
+
+/// The clients of one target and what disturbs them.
+struct Side {
+    target: Target,
+    streams: Vec<TcpStream>,
+    valve: Arc<Valve>,
+    mover: std::thread::JoinHandle<usize>,
+    never_read: Vec<Wire>,
+    quiet: Vec<u64>,
+    noisy: Vec<u64>,
+    longest: u64,
+}
+
+impl Side {
+    async fn start(target: Target) -> Self {
+        let mut streams = Vec::new();
+        for number in 0..CLIENTS {
+            streams.push(ask(target.clone(), number).await.0);
+        }
+        let valve = Arc::new(Valve::default());
+        let mover = std::thread::spawn({
+            let (target, valve) = (target.clone(), Arc::clone(&valve));
+            move || move_large_values(&target, &valve)
+        });
+        Self {
+            target,
+            streams,
+            valve,
+            mover,
+            never_read: Vec::new(),
+            quiet: Vec::new(),
+            noisy: Vec::new(),
+            longest: 0,
+        }
+    }
+
+    /// One more session asks for much and reads nothing.
+    fn stop_reading(&mut self) {
+        let wire = self.target.wire();
+        wire.stream().write_all(&frame::request(&["GET", "unread"]).repeat(10)).unwrap();
+        self.never_read.push(wire);
+    }
+
+    /// All clients ask, and all their replies are looked at.
+    async fn phase(&mut self, kind: Phase) {
+        if kind == Phase::Noisy {
+            self.valve.set(State::Open);
+        }
+        let mut set = tokio::task::JoinSet::new();
+        for (number, stream) in self.streams.drain(..).enumerate() {
+            set.spawn(measure(stream, number));
+        }
+        let mut all = Vec::new();
+        while let Some(done) = set.join_next().await {
+            let (stream, took) = done.expect("its own replies");
+            self.streams.push(stream);
+            all.extend(took);
+        }
+        self.valve.set(State::Shut);
+        all.sort_unstable();
+        let p99 = all[all.len() * 99 / 100];
+        self.longest = self.longest.max(all[all.len() - 1]);
+        match kind {
+            Phase::Quiet => self.quiet.push(p99),
+            Phase::Noisy => self.noisy.push(p99),
+            Phase::Settling => {}
+        }
+    }
+}
+
+/// What a phase is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Quiet,
+    /// Somebody has just stopped reading: those behind wait for a second, once.
+    Settling,
+    Noisy,
+}
+
+#[test]
+fn small_clients_hardly_notice_large_values_and_one_that_never_reads() {
+    let direct = Redis::start();
+    let upstream = Redis::start();
+    let redoubt = Redoubt::start(&upstream);
+    let targets = [
+        Target { address: direct.address(), password: direct.password().into() },
+        Target { address: redoubt.address(), password: redoubt.password().into() },
+    ];
+    for target in &targets {
+        let unread = vec![b'u'; 8 << 20];
+        assert_eq!(target.wire().command(&[&b"SET"[..], b"unread", &unread]), b"+OK\r\n");
+    }
+    let idle = redoubt.rss();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let [bare, guarded] = runtime.block_on(async {
+        let [bare, guarded] = targets;
+        let mut sides = [Side::start(bare).await, Side::start(guarded).await];
+        for _ in 0..ROUNDS {
+            let [bare, guarded] = &mut sides;
+            bare.phase(Phase::Quiet).await;
+            guarded.phase(Phase::Quiet).await;
+            bare.stop_reading();
+            guarded.stop_reading();
+            bare.phase(Phase::Settling).await;
+            guarded.phase(Phase::Settling).await;
+            bare.phase(Phase::Noisy).await;
+            guarded.phase(Phase::Noisy).await;
+        }
+        sides
+    });
+    for (name, side) in [("bare", bare), ("guarded", guarded)] {
+        side.valve.set(State::Over);
+        let moved = side.mover.join().unwrap() >> 20;
+        note(&format!("{name}: quiet {:?}, noisy {:?}, longest {}, {moved} MiB", side.quiet, side.noisy, side.longest));
+        note(&format!("medians {} {}", median(side.quiet), median(side.noisy)));
+    }
+    if !target_is_redis() {
+        let grown = redoubt.peak_rss().saturating_sub(idle);
+        note(&format!("grown {} MiB", grown >> 20));
+        assert!(grown < GROWTH, "{} MiB above idle", grown >> 20);
+    }
+}
