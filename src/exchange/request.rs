@@ -301,13 +301,19 @@ impl Taker<'_> {
         {
             let purpose = self.purpose(need);
             let current = self.session.link.filter(|link| self.links.serves(*link, purpose));
-            let link = current.unwrap_or_else(|| self.links.share(purpose, self.now));
-            self.session.link = Some(link);
-            return Some(link);
+            if current.is_some() || !self.is_stuck() {
+                let link = current.unwrap_or_else(|| self.links.share(purpose, self.now));
+                self.session.link = Some(link);
+            }
+            return self.session.link;
         }
         let Session { state, link, due, .. } = &mut *self.session;
         if let Some(own) = link.filter(|_| state.is_leased()) {
             return Some(own);
+        }
+        if due.remote() > 0 {
+            self.is_stuck();
+            return None;
         }
         *link = self.links.lend(self.id, state, due, need == Need::NotedLease, self.now);
         let lent = *link;
@@ -318,6 +324,16 @@ impl Taker<'_> {
             self.session.end(CloseReason::NoLease);
         }
         lent
+    }
+
+    /// Whether replies are due from a link that the session would have to leave. What was decided
+    /// rules that out; if it happens all the same, the session ends, and no reply can be mistaken.
+    fn is_stuck(&mut self) -> bool {
+        let stuck = self.session.due.remote() > 0;
+        if stuck {
+            self.session.kill(CloseReason::Internal);
+        }
+        stuck
     }
 
     fn purpose(&self, need: Need) -> Purpose {

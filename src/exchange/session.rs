@@ -92,7 +92,7 @@ impl Session {
     /// Puts a reply that Redoubt made in its place in the order.
     pub(super) fn reply(&mut self, bytes: Bytes) {
         self.local_unread = self.local_unread.saturating_add(bytes.len());
-        if self.due.is_empty() {
+        if self.due.is_empty() && !self.state.is_inside_notice() {
             self.output.extend_from_slice(&bytes);
         } else {
             self.due.push_local(bytes);
@@ -145,6 +145,7 @@ impl Session {
     /// Takes no more requests; the first reason stands.
     pub(super) fn end(&mut self, reason: CloseReason) {
         self.ending.get_or_insert(reason);
+        self.state.end();
         self.input = BytesMut::new();
         self.stalled = false;
     }

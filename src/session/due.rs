@@ -141,7 +141,8 @@ impl DueQueue {
 
     /// What the next remote reply is for; `None` when none is owed.
     ///
-    /// A local reply is never at the front: [`DueQueue::pop_local`] takes it as soon as it gets there.
+    /// When a frame of a link begins, no local reply is at the front: [`DueQueue::pop_local`] takes
+    /// it as soon as it gets there, or at the end of the message that was under way.
     pub fn front(&self) -> Option<&Expect> {
         match self.entries.front()? {
             Entry::Plain(_) => Some(&Expect::PLAIN),

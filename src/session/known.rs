@@ -40,7 +40,8 @@ impl State {
                 let protocol = self.queued_protocol.take();
                 learn(self, Learn::Exec(protocol))
             }
-            _ if !spec.arity_holds(request.declared()) => self.wrong_arity(spec),
+            _ if !spec.arity_holds(request.declared()) => self.wrong_arity(spec, need),
+            Effect::Multi if self.restriction_unsettled(due) => Step::Wait,
             Effect::Multi => {
                 self.transaction.believed |= !self.restricted();
                 learn(self, Learn::Multi)
@@ -69,7 +70,7 @@ impl State {
             Effect::Hello => self.hello(request, context, emit),
             Effect::Quit if self.opaque => pass(self.plain()),
             Effect::Quit => self.quit(),
-            Effect::Reset if due.remote() > 0 => Step::Wait,
+            Effect::Reset if due.remote() > 0 || self.inside_notice => Step::Wait,
             Effect::Reset => self.let_go(),
         }
     }
@@ -92,14 +93,14 @@ impl State {
 
     /// A wrong number of arguments for a command whose effect Redoubt tracks: Redis says so itself,
     /// and marks the transaction, unless the words must not travel.
-    fn wrong_arity(&self, spec: &'static Spec) -> Step {
+    fn wrong_arity(&self, spec: &'static Spec, need: Need) -> Step {
         match spec.effect {
             Effect::Auth | Effect::Hello | Effect::Quit | Effect::Reset
                 if !self.transaction.believed =>
             {
                 self.local(policy::wrong_arity(spec))
             }
-            _ => Step::Forward { expect: self.plain(), need: Need::Lease },
+            _ => Step::Forward { expect: self.plain(), need },
         }
     }
 
@@ -142,7 +143,7 @@ impl State {
 
     /// From here on what the link brings is not one reply for one request.
     fn go_opaque(&mut self, due: &DueQueue) -> Step {
-        if !self.opaque && due.remote() > 0 {
+        if !self.opaque && !due.is_empty() {
             return Step::Wait;
         }
         self.opaque = true;
@@ -151,11 +152,15 @@ impl State {
 
     /// `CLIENT REPLY`, which must not reach a link: Redis would stop answering on it.
     fn client_reply(&mut self, request: &Request<'_>, due: &DueQueue) -> Step {
-        if self.opaque || (self.restricted() && !due.confirming()) {
-            return Step::Forward { expect: self.plain(), need: Need::Lease };
+        let forward = Step::Forward { expect: self.plain(), need: Need::Lease };
+        if self.opaque {
+            return forward;
         }
-        if due.confirming() {
+        if self.restriction_unsettled(due) {
             return Step::Wait;
+        }
+        if self.restricted() {
+            return forward;
         }
         if self.transaction.believed {
             // It takes effect in the middle of EXEC's reply.

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::decide::{Context, Step};
 use super::due::{DueQueue, Expect, Learn};
 use super::event::{ClaimedUser, CloseReason, Event};
+use super::naming::is_printable;
 use super::need::Need;
 use super::replies;
 use super::rules::Rules;
@@ -103,8 +104,8 @@ impl State {
         if !is_whole(request) {
             return Step::Finish { reply: None, reason: CloseReason::TooLarge };
         }
-        if self.asks_redis(due) {
-            return self.forward_hello(request, rules, emit);
+        if self.authenticated && self.leased {
+            return self.forward_hello(request, context, emit);
         }
         if !self.leased && due.remote() > 0 {
             return Step::Wait;
@@ -162,15 +163,18 @@ impl State {
     fn forward_hello(
         &mut self,
         request: &Request<'_>,
-        rules: &Rules,
+        context: Context<'_>,
         emit: &mut dyn FnMut(Event),
     ) -> Step {
+        let Context { rules, due, .. } = context;
         let mut args: Vec<&[u8]> = request.args().collect();
         // Redis stops at the first option that it refuses, so what follows need not travel.
+        let mut accepted = version_error(request).is_none();
         let mut kept = 2;
-        while let Some(option) = args.get(kept).filter(|_| version_error(request).is_none()) {
+        while let Some(option) = args.get(kept).filter(|_| accepted) {
             let left = args.len().saturating_sub(kept).saturating_sub(1);
             if option.eq_ignore_ascii_case(b"setname") && left >= 1 {
+                accepted = args.get(kept.saturating_add(1)).is_some_and(|name| is_printable(name));
                 kept = kept.saturating_add(2);
             } else if option.eq_ignore_ascii_case(b"auth") && left >= 2 {
                 let end = kept.saturating_add(3);
@@ -178,26 +182,27 @@ impl State {
                 let right = self.check(user, password, true, rules, emit);
                 [*user, *password] = rules.stand_in.pair(right);
                 kept = end;
-                if !right {
-                    break;
-                }
+                accepted = right;
             } else {
                 kept = kept.saturating_add(1);
-                break;
+                accepted = false;
             }
         }
         args.truncate(kept);
         let protocol = request.arg(1).and_then(integer::parse).and_then(Protocol::from_version);
         let learn = match protocol {
             Some(protocol) if self.transaction.believed => {
-                self.queued_protocol = Some(protocol);
+                // What will fail when it runs is an error inside the reply to EXEC.
+                if accepted {
+                    self.queued_protocol = Some(protocol);
+                }
                 Learn::Nothing
             }
             Some(protocol) => Learn::Protocol(protocol),
             None => Learn::Nothing,
         };
-        // It is unsure when, and whether, it takes effect.
-        self.pinned = true;
+        // It may be unsure when, and whether, it takes effect.
+        self.pinned |= self.asks_redis(due) || request.declared() > 2;
         let expect = Expect { learn, ..self.plain() };
         Step::Substitute { request: encode(&args), expect, need: Need::Lease }
     }

@@ -75,6 +75,6 @@ fn info_reply(request: &Request<'_>) -> Bytes {
 }
 
 /// What Redis lets into `CLIENT LIST`.
-fn is_printable(text: &[u8]) -> bool {
+pub(super) fn is_printable(text: &[u8]) -> bool {
     text.iter().all(|byte| (b'!'..=b'~').contains(byte))
 }

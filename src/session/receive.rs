@@ -65,6 +65,10 @@ impl Receiver {
             return Ok(());
         }
         while !input.is_empty() {
+            if state.ended && due.is_empty() && self.route.is_none() {
+                // The client has been given its last reply; like Redis, say nothing after it.
+                return Ok(());
+            }
             let scan = self.scanner.scan(input)?;
             let (piece, rest) = input.split_at_checked(scan.len).unwrap_or((input, &[]));
             input = rest;
@@ -84,6 +88,7 @@ impl Receiver {
                 }
                 output.put_slice(piece);
             }
+            state.inside_notice = !scan.done && matches!(self.route, Some(Route::Notice(_)));
             if scan.done {
                 self.held.clear();
                 match self.route.take() {
@@ -147,12 +152,13 @@ impl Receiver {
         due: &mut DueQueue,
         output: &mut BytesMut,
     ) {
-        let (Some(notice), Some(number)) = (notice, self.scanner.last_integer()) else { return };
-        let remaining = u32::try_from(number).unwrap_or(u32::MAX);
-        if state.subscriptions.confirm(notice, remaining, due.front_confirmations()) {
-            due.pop_remote();
-            deliver_local(due, output);
+        if let (Some(notice), Some(number)) = (notice, self.scanner.last_integer()) {
+            let remaining = u32::try_from(number).unwrap_or(u32::MAX);
+            if state.subscriptions.confirm(notice, remaining, due.front_confirmations()) {
+                due.pop_remote();
+            }
         }
+        deliver_local(due, output);
     }
 }
 

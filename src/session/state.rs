@@ -41,6 +41,11 @@ pub struct State {
     /// Whether the link carries a stream that is not one reply for one request. It is passed on
     /// unread, so no local reply can be put in order.
     pub(super) opaque: bool,
+    /// Whether the client has been given the beginning of a message and not yet its end, so that
+    /// nothing else may be said now.
+    pub(super) inside_notice: bool,
+    /// Whether the session takes no more requests, so that what is due is the last it is given.
+    pub(super) ended: bool,
 }
 
 impl State {
@@ -57,6 +62,17 @@ impl State {
     /// Whether the link's bytes are passed on unread from here on.
     pub fn is_opaque(&self) -> bool {
         self.opaque
+    }
+
+    /// Whether a reply that Redoubt makes has to wait for the end of a message that the client has
+    /// been given the beginning of.
+    pub fn is_inside_notice(&self) -> bool {
+        self.inside_notice
+    }
+
+    /// No more requests are taken: when what is due has come, nothing more goes to the client.
+    pub fn end(&mut self) {
+        self.ended = true;
     }
 
     /// Whether silence is normal: the session waits for messages or for a stream.
@@ -138,6 +154,11 @@ impl State {
     /// Whether Redis refuses everything but pub/sub commands on this connection now.
     pub(super) fn restricted(&self) -> bool {
         self.protocol == Protocol::Resp2 && self.subscriptions.any()
+    }
+
+    /// Whether a reply that is due may change [`State::restricted`].
+    pub(super) fn restriction_unsettled(&self, due: &DueQueue) -> bool {
+        due.confirming() || (self.subscriptions.any() && due.remote() > 0)
     }
 
     /// Whether what a request does depends on what only Redis knows.

@@ -1,0 +1,148 @@
+//! An exchange on the bench: the test plays the clients and Redis by hand.
+#![allow(dead_code, reason = "each test crate uses a part of it")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redoubt::auth::Identity;
+use redoubt::exchange::{Exchange, LinkId, SessionId, Sharing, Timeouts};
+use redoubt::policy::Policy;
+use redoubt::session::{CloseReason, Event, Rules, StandIn};
+use redoubt::upstream::Credentials;
+
+pub(crate) const CLIENT_PASSWORD: &str = "the password that clients have to say";
+pub(crate) const UPSTREAM_PASSWORD: &str = "what links log in with";
+pub(crate) const AUTH_ATTEMPTS: u32 = 10;
+pub(crate) const TIMEOUTS: Timeouts =
+    Timeouts { auth: Duration::from_secs(10), idle: Duration::from_secs(60) };
+
+pub(crate) struct Bench {
+    pub(crate) exchange: Exchange,
+    pub(crate) now: Instant,
+}
+
+/// `words` as a request.
+pub(crate) fn request(words: &[&str]) -> Vec<u8> {
+    let mut out = bytes::BytesMut::new();
+    redoubt::resp::encode_command(words.iter().map(|word| word.as_bytes()), &mut out);
+    out.to_vec()
+}
+
+/// Compares as text, so that a difference can be read.
+#[track_caller]
+pub(crate) fn assert_bytes(left: &[u8], right: &[u8]) {
+    assert_eq!(left.escape_ascii().to_string(), right.escape_ascii().to_string());
+}
+
+impl Bench {
+    /// An exchange in which every session has a link of its own.
+    pub(crate) fn new() -> Self {
+        Self::with(Sharing::Off)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+    pub(crate) fn with(sharing: Sharing) -> Self {
+        let rules = Rules {
+            policy: Policy::compile(&Policy::DEFAULT_BLOCKED).unwrap(),
+            identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
+            stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
+            upstream_version: None,
+            auth_attempts: AUTH_ATTEMPTS,
+        };
+        let credentials =
+            Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
+        let exchange = Exchange::new(Arc::new(rules), TIMEOUTS, credentials, sharing);
+        Self { exchange, now: Instant::now() }
+    }
+
+    pub(crate) fn open(&mut self) -> SessionId {
+        self.exchange.open(self.now)
+    }
+
+    /// A client's bytes arrive.
+    pub(crate) fn say(&mut self, id: SessionId, bytes: &[u8]) {
+        self.exchange.client_bytes(id, bytes, self.now);
+    }
+
+    /// All that waits for the client leaves.
+    pub(crate) fn read(&mut self, id: SessionId) -> Vec<u8> {
+        let output = self.exchange.output(id).to_vec();
+        self.exchange.wrote(id, output.len(), self.now);
+        output
+    }
+
+    /// A session that has logged in.
+    pub(crate) fn authenticated(&mut self) -> SessionId {
+        let id = self.open();
+        self.say(id, &request(&["AUTH", CLIENT_PASSWORD]));
+        assert_bytes(&self.read(id), b"+OK\r\n");
+        id
+    }
+
+    /// The link that is to be opened, connected and logged in; what waits for it stays.
+    pub(crate) fn link(&mut self) -> LinkId {
+        let link = self.exchange.next_link_to_open().expect("a link to open");
+        self.exchange.link_connected(link);
+        assert_bytes(&self.sent(link), &request(&["AUTH", UPSTREAM_PASSWORD]));
+        self.reply(link, b"+OK\r\n");
+        assert!(self.exchange.link_is_ready(link));
+        link
+    }
+
+    /// A session that has logged in and made a request, and its link.
+    pub(crate) fn session_with_link(&mut self) -> (SessionId, LinkId) {
+        let id = self.authenticated();
+        self.say(id, b"PING first\r\n");
+        let link = self.link();
+        assert_bytes(&self.sent(link), &request(&["PING", "first"]));
+        self.reply(link, b"$5\r\nfirst\r\n");
+        assert_bytes(&self.read(id), b"$5\r\nfirst\r\n");
+        (id, link)
+    }
+
+    /// All that waits for the link leaves.
+    pub(crate) fn sent(&mut self, link: LinkId) -> Vec<u8> {
+        let mut sent = Vec::new();
+        while !self.exchange.link_output(link).is_empty() {
+            let output = self.exchange.link_output(link).to_vec();
+            self.exchange.link_wrote(link, output.len(), self.now);
+            sent.extend(output);
+        }
+        sent
+    }
+
+    /// A link brings what is expected.
+    #[track_caller]
+    pub(crate) fn reply(&mut self, link: LinkId, bytes: &[u8]) {
+        self.exchange.link_bytes(link, bytes, self.now).expect("an expected reply");
+    }
+
+    /// One request that is passed on and its reply.
+    #[track_caller]
+    pub(crate) fn answer(&mut self, id: SessionId, link: LinkId, request: &[u8], reply: &[u8]) {
+        self.say(id, request);
+        assert!(!self.sent(link).is_empty());
+        self.reply(link, reply);
+        assert_bytes(&self.read(id), reply);
+    }
+
+    pub(crate) fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.exchange.tick(self.now);
+    }
+
+    pub(crate) fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.exchange.next_event()).map(|(_, event)| event).collect()
+    }
+
+    /// The session is over; its socket is closed. Returns why.
+    #[track_caller]
+    pub(crate) fn close(&mut self, id: SessionId) -> CloseReason {
+        assert!(self.exchange.is_finished(id), "the session is not over");
+        self.exchange.forget(id, self.now);
+        match self.events().pop() {
+            Some(Event::Closed { reason, .. }) => reason,
+            other => panic!("not closed: {other:?}"),
+        }
+    }
+}

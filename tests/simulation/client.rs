@@ -1,0 +1,381 @@
+//! A client: what it says, and what it must hear.
+//!
+//! It asks a Redis of its own first, so it knows each reply and the order. Only three things it
+//! cannot know: messages on common channels, which come between any two frames while it listens;
+//! how many others heard what it published there; and what a blocking pop is given.
+
+use std::collections::VecDeque;
+
+use super::model::{Redis, Side};
+use super::rng::Rng;
+use super::wire::{bulk, frame, multibulk};
+
+pub(crate) const CLIENT_PASSWORD: &str = "the clients' own password";
+pub(crate) const COMMON: [&str; 3] = ["all:0", "all:1", "all:2"];
+
+/// What one frame must be.
+#[derive(Debug)]
+enum Expected {
+    Frame(Vec<u8>),
+    AnyInteger,
+    /// The answer to a blocking pop of this key.
+    Popped(Vec<u8>),
+}
+
+/// What the client listens to on common channels, and how it is told.
+#[derive(Debug, Clone, Copy, Default)]
+struct View {
+    resp3: bool,
+    /// One bit for each channel, and one for the pattern.
+    listens: u8,
+}
+
+const PATTERN_BIT: u8 = 1 << 7;
+
+#[derive(Debug)]
+struct Due {
+    expected: Expected,
+    /// From this frame on.
+    view: View,
+    /// Whether it answers a command that may block.
+    blocking: bool,
+}
+
+pub(crate) struct Client {
+    pub(crate) number: u32,
+    /// What it believes it talks to.
+    redis: Redis,
+    due: VecDeque<Due>,
+    view: View,
+    pub(crate) to_send: Vec<u8>,
+    received: Vec<u8>,
+    next: u32,
+    /// Whether it has said what ends the session, and so says no more.
+    pub(crate) said_last: bool,
+    /// Whether it ever said `RESET`.
+    was_reset: bool,
+    /// Whether it may use values that fill buffers.
+    heavy: bool,
+}
+
+impl Client {
+    pub(crate) fn new(number: u32, heavy: bool) -> Self {
+        let mut redis = Redis::new(Side::Client, CLIENT_PASSWORD, "");
+        redis.connect(0, false);
+        Self {
+            number,
+            redis,
+            due: VecDeque::new(),
+            view: View::default(),
+            to_send: Vec::new(),
+            received: Vec::new(),
+            next: 0,
+            said_last: false,
+            was_reset: false,
+            heavy,
+        }
+    }
+
+    pub(crate) fn has_all(&self) -> bool {
+        self.due.is_empty() && self.received.is_empty()
+    }
+
+    /// Whether it has had all replies, if not the end of a message from others.
+    pub(crate) fn has_all_replies(&self) -> bool {
+        self.due.is_empty()
+    }
+
+    pub(crate) fn waits_for_a_pop(&self) -> bool {
+        self.due.iter().any(|due| due.blocking)
+    }
+
+    pub(crate) fn awaited(&self) -> String {
+        format!(
+            "{} frames due, first {:?}; unfinished: {}",
+            self.due.len(),
+            self.due.front(),
+            self.received.escape_ascii()
+        )
+    }
+
+    /// Takes bytes in and holds each whole frame against what is expected.
+    pub(crate) fn receive(&mut self, bytes: &[u8]) {
+        self.received.extend(bytes);
+        let mut used = 0;
+        while let Some(len) = frame(&self.received[used..]) {
+            let frame = masked(&self.received[used..used + len]);
+            used += len;
+            self.hear(&frame);
+        }
+        self.received.drain(..used);
+    }
+
+    fn hear(&mut self, frame: &[u8]) {
+        let fits = self.due.front().is_some_and(|due| match &due.expected {
+            Expected::Frame(bytes) => bytes == frame,
+            Expected::AnyInteger => frame.starts_with(b":"),
+            Expected::Popped(key) => {
+                let value = [b"v", &key[..]].concat();
+                frame == [b"*2\r\n", &bulk(key)[..], &bulk(&value)].concat()
+                    || frame == if due.view.resp3 { &b"_\r\n"[..] } else { b"*-1\r\n" }
+            }
+        });
+        if fits {
+            let due = self.due.pop_front().unwrap();
+            self.view = due.view;
+            return;
+        }
+        assert!(
+            self.is_common_message(frame),
+            "session {} got {:?} instead of {:?} with view {:?}",
+            self.number,
+            shorten(frame),
+            self.due.front(),
+            self.view
+        );
+    }
+
+    /// Whether it is a message on a common channel that the client listens to.
+    fn is_common_message(&self, frame: &[u8]) -> bool {
+        // The reply to a HELLO may be hidden, so the protocol may be that of the next frame already.
+        let next = self.due.front().map_or_else(|| self.current_view(), |due| due.view);
+        let leads = [self.view.resp3, next.resp3].map(|resp3| if resp3 { '>' } else { '*' });
+        let channels = COMMON.iter().enumerate();
+        leads.iter().any(|lead| {
+            channels.clone().any(|(bit, channel)| {
+                let direct = format!("{lead}3\r\n$7\r\nmessage\r\n$5\r\n{channel}\r\n");
+                let pattern =
+                    format!("{lead}4\r\n$8\r\npmessage\r\n$5\r\nall:*\r\n$5\r\n{channel}\r\n");
+                (self.view.listens & (1 << bit) != 0 && frame.starts_with(direct.as_bytes()))
+                    || (self.view.listens & PATTERN_BIT != 0
+                        && frame.starts_with(pattern.as_bytes()))
+            })
+        })
+    }
+
+    fn current_view(&self) -> View {
+        let conn = &self.redis.conns[&0];
+        let bits = COMMON.iter().enumerate().filter_map(|(bit, channel)| {
+            conn.channels.contains(channel.as_bytes()).then_some(1 << bit)
+        });
+        let pattern = if conn.patterns.contains(&b"all:*"[..]) { PATTERN_BIT } else { 0 };
+        View { resp3: conn.resp3, listens: bits.sum::<u8>() | pattern }
+    }
+
+    /// Says one more thing. Returns it for the trace.
+    pub(crate) fn speak(&mut self, rng: &mut Rng) -> String {
+        if rng.one_in(40) {
+            let blank: &[u8] = if rng.one_in(2) { b"\r\n" } else { b"*0\r\n" };
+            self.to_send.extend(blank);
+            self.redis.empty_request(0);
+            return "(blank)".into();
+        }
+        if rng.one_in(400) {
+            self.to_send.extend(b"*1\r\n+PING\r\n");
+            self.said_last = true;
+            if self.redis.conns[&0].visible() {
+                let text = b"-ERR Protocol error: expected '$', got '+'\r\n".to_vec();
+                let view = self.current_view();
+                self.due.push_back(Due { expected: Expected::Frame(text), view, blocking: false });
+            }
+            return "(protocol error)".into();
+        }
+        let words = self.compose(rng);
+        let args: Vec<Vec<u8>> = words;
+        let plain = |arg: &Vec<u8>| {
+            !arg.is_empty() && arg.iter().all(|b| b.is_ascii_graphic() && !b"'\"\\".contains(b))
+        };
+        let short = args.iter().map(Vec::len).sum::<usize>() < 60_000;
+        let inline = short && args.iter().all(plain) && rng.one_in(8);
+        if inline {
+            self.to_send.extend(args.join(&b' '));
+            self.to_send.extend(b"\r\n");
+        } else {
+            self.to_send.extend(multibulk(&args));
+        }
+        self.expect(&args);
+        args.iter().map(|arg| shorten(arg)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Asks its own Redis and remembers the answer.
+    fn expect(&mut self, args: &[Vec<u8>]) {
+        let before = self.current_view();
+        self.was_reset |= args[0].eq_ignore_ascii_case(b"reset");
+        let blocking = args[0].eq_ignore_ascii_case(b"blpop");
+        let answer = self.redis.ask(0, args);
+        let after = self.current_view();
+        let conn = self.redis.conns.get_mut(&0).unwrap();
+        self.said_last |= conn.closing;
+        if conn.blocked.take().is_some() {
+            self.redis.empty_request(0);
+            let expected = Expected::Popped(args[1].clone());
+            self.due.push_back(Due { expected, view: after, blocking });
+            return;
+        }
+        let common = args.get(1).is_some_and(|channel| channel.starts_with(b"all:"));
+        if common && args[0].eq_ignore_ascii_case(b"publish") && answer.starts_with(b":") {
+            let expected = Expected::AnyInteger;
+            self.due.push_back(Due { expected, view: after, blocking });
+            return;
+        }
+        let mut rest = &answer[..];
+        while let Some(len) = frame(rest) {
+            let mut expected = Expected::Frame(masked(&rest[..len]));
+            let counts = args[0].eq_ignore_ascii_case(b"publish") && rest.starts_with(b":");
+            rest = &rest[len..];
+            if self.was_reset && counts {
+                // The link that RESET let go may be subscribed until Redis has seen it close.
+                expected = Expected::AnyInteger;
+            }
+            // Between the confirmations of one request it may listen to either.
+            let between = View { listens: before.listens | after.listens, ..after };
+            let view = if rest.is_empty() { after } else { between };
+            self.due.push_back(Due { expected, view, blocking });
+        }
+        assert!(rest.is_empty());
+    }
+
+    fn id(&mut self) -> String {
+        self.next += 1;
+        let lead = if self.redis.conns[&0].authenticated { "id" } else { "u" };
+        format!("{lead}:{}:{}", self.number, self.next)
+    }
+
+    /// Chooses what to say, by what is possible now.
+    fn compose(&mut self, rng: &mut Rng) -> Vec<Vec<u8>> {
+        let (authenticated, queueing, visible, restricted) = {
+            let conn = &self.redis.conns[&0];
+            (conn.authenticated, conn.queue.is_some(), conn.visible(), conn.restricted())
+        };
+        let (session, id) = (self.number, self.id());
+        let key = |kind: &str, rng: &mut Rng| format!("{kind}:{session}:{}", rng.below(3));
+        let line = |text: String| text.split(' ').map(|word| word.as_bytes().to_vec()).collect();
+        let login = |rng: &mut Rng| -> Vec<Vec<u8>> {
+            let password: &str = if rng.one_in(4) { "wrong" } else { CLIENT_PASSWORD };
+            let mut args: Vec<&str> = match rng.below(4) {
+                0 => vec!["AUTH", password],
+                1 => vec!["auth", "default", password],
+                2 => vec!["HELLO", "3", "AUTH", "default", password],
+                _ => vec!["hello", "2", "SETNAME", "first", "AUTH", "default", password],
+            };
+            if args.len() == 5 && rng.one_in(2) {
+                args.extend(["SETNAME", "later"]);
+            }
+            args.into_iter().map(|arg| arg.as_bytes().to_vec()).collect()
+        };
+        if !authenticated {
+            return match rng.below(12) {
+                0 => line(format!("PING {id}")),
+                1 => line(format!("SET {id} {id}")),
+                2 => line(format!("SUBSCRIBE {id}")),
+                3 => line("MULTI".into()),
+                4 => line(format!("FLUSHALL {id}")),
+                5 => line(format!("NOSUCH {id}")),
+                6 => line((*rng.pick(&["HELLO", "HELLO 3", "HELLO 4", "RESET", "AUTH"])).into()),
+                7 => line("CLIENT REPLY OFF".into()),
+                _ => login(rng),
+            };
+        }
+        if restricted && !rng.one_in(6) {
+            return self.subscription(rng, &id);
+        }
+        match rng.below(58) {
+            0..=3 => line(format!("ECHO {id}")),
+            4 => line(format!("PING {id}")),
+            5 => line("ping".into()),
+            6..=8 => {
+                let size = match rng.below(if self.heavy { 4 } else { 60 }) {
+                    0 => 70_000 + rng.below(if self.heavy { 400_000 } else { 10 }),
+                    1 => rng.below(9_000),
+                    _ => rng.below(20),
+                };
+                let mut value = format!("{id}:").into_bytes();
+                value.resize(value.len() + size, b'x');
+                let mut args: Vec<Vec<u8>> = line(format!("SET {}", key("k", rng)));
+                args.push(value);
+                args
+            }
+            9..=13 => line(format!("GET {}", key("k", rng))),
+            14..=16 => line(format!("MGET {} {id}", key("k", rng))),
+            17..=19 => line(format!("INCR {}", key("c", rng))),
+            20 => line(format!("DEL {}", key("l", rng))),
+            21 | 22 => {
+                let word = *rng.pick(&["message", "subscribe", "x", "invalidate"]);
+                line(format!("LPUSH {} {id} all:0 {word}", key("l", rng)))
+            }
+            23 | 24 => line(format!("LRANGE {} 0 -1", key("l", rng))),
+            25 if visible => line(format!("BLPOP {} 0", key("l", rng))),
+            26 if visible => line(format!("BLPOP b:{session}:{} 0", self.next)),
+            27 | 28 => line(format!("SELECT {}", rng.below(3))),
+            29..=31 => line("MULTI".into()),
+            32..=35 => line("EXEC".into()),
+            36 => line("DISCARD".into()),
+            37 => line(format!("WATCH {}", key("k", rng))),
+            38 => line("UNWATCH".into()),
+            39..=41 if !queueing => self.subscription(rng, &id),
+            42 if !queueing && visible => line(format!("PUBLISH {} {id}", rng.pick(&COMMON))),
+            43 if !queueing => line(format!("PUBLISH own:{session}:0 {id}")),
+            44 => line((*rng.pick(&["HELLO 2", "HELLO 3", "HELLO", "HELLO 7"])).into()),
+            45 => login(rng),
+            46 => line(format!("CLIENT SETNAME name-{session}")),
+            47 | 48 => line("CLIENT GETNAME".into()),
+            // Inside a transaction it breaks the protocol at EXEC, and Redoubt stops following.
+            49 if !queueing => {
+                let word = *rng.pick(&["ON", "OFF", "SKIP", "SKIP", "MAYBE"]);
+                line(format!("CLIENT REPLY {word}"))
+            }
+            50 | 51 => {
+                let name = *rng.pick(&["FLUSHALL", "flushdb", "CONFIG", "Debug"]);
+                line(format!("{name} GET {id}"))
+            }
+            52 => line(format!("NOSUCH {id}")),
+            53 => {
+                let short = ["EXEC x", "GET", "MULTI x", "AUTH", "SUBSCRIBE", "DISCARD x"];
+                line((*rng.pick(&short)).into())
+            }
+            54 if rng.one_in(3) => line("RESET".into()),
+            55 if rng.one_in(8) => line("QUIT".into()),
+            56 if !visible && !queueing => line("CLIENT REPLY ON".into()),
+            _ => line(format!("ECHO {id}")),
+        }
+    }
+
+    /// Something that may be said in subscribed state.
+    fn subscription(&mut self, rng: &mut Rng, id: &str) -> Vec<Vec<u8>> {
+        let own = format!("own:{}:{}", self.number, rng.below(2));
+        let channel = if rng.one_in(2) { own } else { (*rng.pick(&COMMON)).to_owned() };
+        let text = match rng.below(12) {
+            0..=2 => format!("SUBSCRIBE {channel}"),
+            3 => format!("SUBSCRIBE {channel} all:1 own:{}:9", self.number),
+            4 | 5 => format!("UNSUBSCRIBE {channel}"),
+            6 => "UNSUBSCRIBE".to_owned(),
+            7 => (*rng.pick(&["PSUBSCRIBE all:*", "PSUBSCRIBE own:*"])).to_owned(),
+            8 => (*rng.pick(&["PUNSUBSCRIBE", "PUNSUBSCRIBE all:*"])).to_owned(),
+            9 => (*rng.pick(&["UNSUBSCRIBE", "PUNSUBSCRIBE"])).to_owned(),
+            _ => format!("PING {id}"),
+        };
+        // A pattern that is everybody's own would hear others too.
+        let text = text.replace("own:*", &format!("own:{}:*", self.number));
+        text.split(' ').map(|word| word.as_bytes().to_vec()).collect()
+    }
+}
+
+/// A `HELLO` reply's number of the connection is the upstream's own affair.
+fn masked(frame: &[u8]) -> Vec<u8> {
+    const ID: &[u8] = b"$2\r\nid\r\n:";
+    let mut frame = frame.to_vec();
+    if frame.len() < 64_000
+        && frame.starts_with(b"*") | frame.starts_with(b"%")
+        && let Some(at) = frame.windows(ID.len()).position(|window| window == ID)
+    {
+        let start = at + ID.len();
+        let len = frame[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        frame.drain(start..start + len);
+    }
+    frame
+}
+
+pub(crate) fn shorten(bytes: &[u8]) -> String {
+    let shown = bytes.get(..60).unwrap_or(bytes).escape_ascii().to_string();
+    if bytes.len() > 60 { format!("{shown}…({} bytes)", bytes.len()) } else { shown }
+}

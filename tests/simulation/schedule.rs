@@ -1,0 +1,655 @@
+//! One schedule: sessions, links and time in a random order, and what must hold after each step.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redoubt::auth::Identity;
+use redoubt::command::Version;
+use redoubt::exchange::{Exchange, LinkFault, LinkId, LinkLimits, SessionId, Sharing, Timeouts};
+use redoubt::policy::Policy;
+use redoubt::session::{CloseReason, Event, Rules, StandIn};
+use redoubt::upstream::Credentials;
+
+use super::client::{CLIENT_PASSWORD, COMMON, Client, shorten};
+use super::model::{Redis, Side};
+use super::rng::Rng;
+
+const UPSTREAM_PASSWORD: &str = "the upstream's password";
+const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const LINGER: Duration = Duration::from_secs(30);
+/// Most bytes that may wait for one client. A link is read until 256 KiB wait, 64 KiB at a time;
+/// what Redoubt says itself, here a few KiB, comes on top.
+const MAX_OUTPUT: usize = (256 + 64 + 64) << 10;
+/// Most bytes that may wait for one link: requests are taken until 256 KiB wait, one request of at
+/// most 64 KiB, or one piece of a larger one (what waited and what came, 64 KiB each), at a time.
+const MAX_LINK_OUTPUT: usize = (256 + 128 + 64) << 10;
+const STEPS: usize = 260;
+const MAX_SESSIONS: usize = 5;
+
+/// What the shell would look at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Seen {
+    output: bool,
+    wants_read: bool,
+    over: bool,
+}
+
+impl Seen {
+    /// Whether there is something to do now that there was not before.
+    fn news(self, before: Self) -> bool {
+        (self.output && !before.output)
+            || (self.wants_read && !before.wants_read)
+            || (self.over && !before.over)
+    }
+}
+
+struct Peer {
+    id: SessionId,
+    client: Client,
+    seen: Seen,
+    /// Whether it takes its time to read.
+    slow: bool,
+    opened: Instant,
+    active: Instant,
+    /// Closed its sending half; whether a blocking pop was due then.
+    eof: Option<bool>,
+    /// Broke its connection.
+    left: bool,
+    /// A link that it may have used is gone, so it may miss the end of what it expects.
+    excused: bool,
+    /// A link that owed it something is gone, so it must end.
+    doomed: bool,
+}
+
+struct Wire {
+    id: LinkId,
+    number: u32,
+    connected: bool,
+    seen: Seen,
+}
+
+/// What a call was about, which the shell looks at anyway.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum About {
+    Nothing,
+    Session(SessionId),
+    Link(LinkId),
+}
+
+pub(crate) struct Schedule {
+    rng: Rng,
+    exchange: Exchange,
+    redis: Redis,
+    now: Instant,
+    peers: Vec<Peer>,
+    wires: Vec<Wire>,
+    sessions: u32,
+    links: u32,
+    published: u32,
+    heavy: bool,
+    draining: bool,
+    /// How often anything moved.
+    moves: u64,
+    /// The link that the call under way is about to end.
+    broken: Option<u32>,
+    pub(crate) trace: Option<Vec<String>>,
+    /// How often what happened.
+    pub(crate) tally: BTreeMap<&'static str, u64>,
+}
+
+macro_rules! note {
+    ($self:ident, $($text:tt)*) => {
+        if let Some(trace) = &mut $self.trace {
+            trace.push(format!($($text)*));
+        }
+    };
+}
+
+impl Schedule {
+    pub(crate) fn new(seed: u64, start: Instant, traced: bool) -> Self {
+        let mut rng = Rng::new(seed);
+        let rules = Rules {
+            policy: Policy::compile(&Policy::DEFAULT_BLOCKED).unwrap(),
+            identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
+            stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), seed),
+            upstream_version: (!rng.one_in(4)).then_some(Version::new(7, 0, 15)),
+            auth_attempts: u32::MAX,
+        };
+        let credentials =
+            Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
+        let timeouts = Timeouts { auth: AUTH_TIMEOUT, idle: IDLE_TIMEOUT };
+        let heavy = rng.one_in(25);
+        let sharing = match rng.one_in(4) {
+            true => Sharing::Off,
+            false => Sharing::Auto(LinkLimits { leases: 1000 }),
+        };
+        Self {
+            rng,
+            exchange: Exchange::new(Arc::new(rules), timeouts, credentials, sharing),
+            redis: Redis::new(Side::Upstream, UPSTREAM_PASSWORD, CLIENT_PASSWORD),
+            now: start,
+            peers: Vec::new(),
+            wires: Vec::new(),
+            sessions: 0,
+            links: 0,
+            published: 0,
+            heavy,
+            draining: false,
+            moves: 0,
+            broken: None,
+            trace: traced.then(Vec::new),
+            tally: BTreeMap::new(),
+        }
+    }
+
+    /// Runs it. Panics where something does not hold.
+    pub(crate) fn run(&mut self) {
+        for _ in 0..if self.heavy { 3 * STEPS } else { STEPS } {
+            self.step();
+        }
+        self.finish();
+    }
+
+    fn count(&mut self, what: &'static str) {
+        *self.tally.entry(what).or_default() += 1;
+    }
+
+    fn step(&mut self) {
+        match self.rng.below(100) {
+            0..=4 => self.open_session(),
+            5..=24 => self.with_peer(Self::speak),
+            25..=44 => self.with_peer(Self::send),
+            45..=59 => self.with_peer(Self::read_if_quick),
+            60..=64 => self.with_wire(Self::connect),
+            65..=79 => self.with_wire(Self::write_to_redis),
+            80..=91 => self.with_wire(Self::read_from_redis),
+            92 | 93 => self.unblock(),
+            94 | 95 => self.publish(),
+            96 => self.tick(),
+            97 => match self.rng.below(5) {
+                0 => self.with_peer(Self::leave),
+                1 => self.with_peer(Self::half_close),
+                _ => {}
+            },
+            98 => match self.rng.below(6) {
+                0 => self.with_wire(Self::lose),
+                1 => self.with_wire(Self::go_mad),
+                _ => {}
+            },
+            _ => self.close_what_is_over(),
+        }
+    }
+
+    fn with_peer(&mut self, act: impl FnOnce(&mut Self, usize)) {
+        if !self.peers.is_empty() {
+            let index = self.rng.below(self.peers.len());
+            act(self, index);
+        }
+    }
+
+    fn with_wire(&mut self, act: impl FnOnce(&mut Self, usize)) {
+        if !self.wires.is_empty() {
+            let index = self.rng.below(self.wires.len());
+            act(self, index);
+        }
+    }
+
+    fn open_session(&mut self) {
+        if self.peers.len() >= MAX_SESSIONS || self.draining {
+            return;
+        }
+        self.sessions += 1;
+        let id = self.exchange.open(self.now);
+        let slow = self.rng.one_in(if self.heavy { 2 } else { 6 });
+        note!(self, "session {} opens", self.sessions);
+        self.peers.push(Peer {
+            id,
+            client: Client::new(self.sessions, self.heavy),
+            seen: Seen::default(),
+            slow,
+            opened: self.now,
+            active: self.now,
+            eof: None,
+            left: false,
+            excused: false,
+            doomed: false,
+        });
+        self.settle(About::Session(id));
+    }
+
+    fn speak(&mut self, index: usize) {
+        let peer = &mut self.peers[index];
+        for _ in 0..1 + self.rng.below(4) {
+            if peer.client.said_last || peer.eof.is_some() || peer.client.to_send.len() > 1 << 20 {
+                return;
+            }
+            let said = peer.client.speak(&mut self.rng);
+            note!(self, "session {} says {said}", peer.client.number);
+        }
+    }
+
+    /// Some of what the client has said arrives.
+    fn send(&mut self, index: usize) {
+        let peer = &mut self.peers[index];
+        let id = peer.id;
+        if peer.client.to_send.is_empty() || peer.left || peer.seen.over {
+            return;
+        }
+        if !self.exchange.wants_read(id) {
+            self.count("client paused");
+            return;
+        }
+        let len = self.rng.segment(peer.client.to_send.len());
+        let segment: Vec<u8> = peer.client.to_send.drain(..len).collect();
+        peer.active = self.now;
+        note!(self, "session {} <- {}", peer.client.number, shorten(&segment));
+        self.exchange.client_bytes(id, &segment, self.now);
+        self.settle(About::Session(id));
+    }
+
+    fn read_if_quick(&mut self, index: usize) {
+        if !self.peers[index].slow || self.rng.one_in(20) {
+            self.read_by_client(index);
+        }
+    }
+
+    /// Some of what waits for the client leaves.
+    fn read_by_client(&mut self, index: usize) {
+        let peer = &mut self.peers[index];
+        let output = self.exchange.output(peer.id);
+        if output.is_empty() || peer.left || peer.seen.over {
+            return;
+        }
+        let len = self.rng.segment(output.len());
+        let bytes = output[..len].to_vec();
+        peer.active = self.now;
+        note!(self, "session {} -> {}", peer.client.number, shorten(&bytes));
+        peer.client.receive(&bytes);
+        let id = peer.id;
+        self.exchange.wrote(id, len, self.now);
+        self.settle(About::Session(id));
+    }
+
+    fn connect(&mut self, index: usize) {
+        if self.wires[index].connected {
+            return;
+        }
+        let id = self.wires[index].id;
+        let number = self.wires[index].number;
+        if self.rng.one_in(30) {
+            self.count("link refused");
+            note!(self, "link {number} cannot be connected");
+            self.excuse(number);
+            self.exchange.link_failed(id, self.now);
+        } else {
+            let refused = self.rng.one_in(30);
+            self.wires[index].connected = true;
+            note!(
+                self,
+                "link {number} is connected{}",
+                if refused { ", to be refused" } else { "" }
+            );
+            self.redis.connect(number, refused);
+            self.exchange.link_connected(id);
+        }
+        self.settle(About::Link(id));
+    }
+
+    fn write_to_redis(&mut self, index: usize) {
+        let Wire { id, number, connected, .. } = self.wires[index];
+        let output = self.exchange.link_output(id);
+        if !connected || output.is_empty() {
+            return;
+        }
+        let len = self.rng.segment(output.len());
+        let bytes = output[..len].to_vec();
+        note!(self, "link {number} -> {}", shorten(&bytes));
+        self.redis.receive(number, &bytes);
+        self.exchange.link_wrote(id, len, self.now);
+        self.settle(About::Link(id));
+    }
+
+    fn read_from_redis(&mut self, index: usize) {
+        let Wire { id, number, connected, .. } = self.wires[index];
+        let Some(conn) = self.redis.conns.get_mut(&number).filter(|_| connected) else { return };
+        if conn.output.is_empty() || self.exchange.link_is_closed(id) {
+            return;
+        }
+        if !self.exchange.link_wants_read(id, self.now) {
+            self.count("link paused");
+            return;
+        }
+        let len = self.rng.segment(conn.output.len());
+        let bytes = conn.take_output(len);
+        note!(self, "link {number} <- {}", shorten(&bytes));
+        let was_ready = self.exchange.link_is_ready(id);
+        let outcome = self.exchange.link_bytes(id, &bytes, self.now);
+        if let Err(fault) = outcome {
+            let refused = matches!(fault, LinkFault::Login(_)) && !was_ready;
+            assert!(refused, "link {number}: {fault}");
+            self.excuse(number);
+            self.count("login refused");
+        }
+        self.settle(About::Link(id));
+    }
+
+    /// Ends a blocking pop, with a value or without.
+    fn unblock(&mut self) {
+        let blocked = self.redis.conns.iter().filter_map(|(number, conn)| {
+            let key = conn.blocked.as_ref()?;
+            Some((*number, key.clone()))
+        });
+        let blocked: Vec<_> = blocked.collect();
+        if blocked.is_empty() {
+            return;
+        }
+        let (number, key) = self.rng.pick(&blocked).clone();
+        let value = self.rng.one_in(2).then(|| [b"v", &key[..]].concat());
+        note!(self, "link {number} is unblocked");
+        self.redis.unblock(number, value.as_deref());
+        self.moves += 1;
+        self.count("unblocked");
+    }
+
+    /// Somebody else publishes on a common channel.
+    fn publish(&mut self) {
+        self.published += 1;
+        let channel = *self.rng.pick(&COMMON);
+        let mut payload = format!("published {}", self.published).into_bytes();
+        if self.rng.one_in(4) {
+            payload.resize(payload.len() + self.rng.below(400), b'.');
+        }
+        note!(self, "published {} on {channel}", self.published);
+        if self.redis.publish(None, channel.as_bytes(), &payload) > 0 {
+            self.count("published");
+        }
+    }
+
+    fn tick(&mut self) {
+        let step = match self.rng.below(40) {
+            0 => 61_000,
+            1 => 11_000,
+            _ => self.rng.below(700),
+        };
+        self.now += Duration::from_millis(step.try_into().unwrap());
+        note!(self, "{step} ms pass");
+        self.exchange.tick(self.now);
+        self.settle(About::Nothing);
+    }
+
+    fn leave(&mut self, index: usize) {
+        let peer = &mut self.peers[index];
+        if peer.left {
+            return;
+        }
+        peer.left = true;
+        let id = peer.id;
+        note!(self, "session {} is broken off", peer.client.number);
+        self.exchange.client_lost(id);
+        self.count("left");
+        self.settle(About::Session(id));
+    }
+
+    fn half_close(&mut self, index: usize) {
+        let peer = &mut self.peers[index];
+        let id = peer.id;
+        let ready = peer.client.to_send.is_empty() && peer.eof.is_none() && !peer.left;
+        if !ready || !self.exchange.wants_read(id) {
+            return;
+        }
+        peer.eof = Some(peer.client.waits_for_a_pop());
+        peer.client.said_last = true;
+        note!(self, "session {} sends no more", peer.client.number);
+        self.exchange.client_eof(id, self.now);
+        self.count("half-closed");
+        self.settle(About::Session(id));
+    }
+
+    /// A link's connection breaks.
+    fn lose(&mut self, index: usize) {
+        let Wire { id, number, connected, .. } = self.wires[index];
+        if !connected || self.exchange.link_is_closed(id) {
+            return;
+        }
+        note!(self, "link {number} is lost");
+        self.excuse(number);
+        self.exchange.link_lost(id, self.now);
+        self.count("link lost");
+        self.settle(About::Link(id));
+    }
+
+    /// A link brings what nothing expects.
+    fn go_mad(&mut self, index: usize) {
+        let Wire { id, number, connected, .. } = self.wires[index];
+        let idle = connected
+            && self.redis.conns.get(&number).is_some_and(super::model::Conn::is_silent)
+            && self.exchange.link_output(id).is_empty()
+            && self.exchange.link_is_ready(id);
+        if !idle {
+            return;
+        }
+        note!(self, "link {number} brings what nothing expects");
+        self.excuse(number);
+        let outcome = self.exchange.link_bytes(id, b"+nobody asked\r\n", self.now);
+        match outcome {
+            Err(LinkFault::Unexpected(_)) => assert!(self.exchange.link_is_closed(id)),
+            Err(fault) => panic!("link {number}: {fault}"),
+            // It is dropped where all who used the link have had their last reply.
+            Ok(()) => {
+                let mut users = self.peers.iter().filter(|peer| {
+                    let heard = self.redis.heard.contains(&(number, peer.client.number));
+                    heard && !peer.seen.over && !peer.client.said_last
+                });
+                assert!(users.next().is_none(), "link {number} brought what nothing expects");
+            }
+        }
+        self.count("unexpected reply");
+        self.settle(About::Link(id));
+    }
+
+    /// Link `number` is of no more use. Those that it owes something must end, and of the others
+    /// those that have used it may; the call that follows says which.
+    fn excuse(&mut self, number: u32) {
+        let owed = self.redis.conns.get(&number).map(super::model::Conn::sessions_owed);
+        let owed = owed.unwrap_or_default();
+        for peer in &mut self.peers {
+            peer.doomed |= owed.contains(&peer.client.number) && !peer.seen.over;
+        }
+        self.redis.conns.remove(&number);
+        self.broken = Some(number);
+    }
+
+    /// Whether a session may have used link `number`: it was heard there, or nobody was. One that
+    /// waits for something may have asked for it there and not been heard yet.
+    fn may_have_used(&self, number: u32, session: u32) -> bool {
+        let mut heard = self.redis.heard.iter().filter(|heard| heard.0 == number).peekable();
+        heard.peek().is_none() || heard.any(|heard| heard.1 == session)
+    }
+
+    /// Closes sockets of finished sessions and links.
+    fn close_what_is_over(&mut self) {
+        for index in (0..self.peers.len()).rev() {
+            if self.exchange.is_finished(self.peers[index].id) {
+                let peer = self.peers.remove(index);
+                note!(self, "session {} is closed", peer.client.number);
+                self.exchange.forget(peer.id, self.now);
+                let reason = self.settle(About::Session(peer.id));
+                self.judge(&peer, reason.expect("an event tells that the session is closed"));
+            }
+        }
+        for index in (0..self.wires.len()).rev() {
+            let id = self.wires[index].id;
+            if self.exchange.link_is_closed(id) {
+                let wire = self.wires.remove(index);
+                note!(self, "link {} is closed", wire.number);
+                self.redis.conns.remove(&wire.number);
+                self.exchange.forget_link(id);
+                self.settle(About::Link(id));
+            }
+        }
+    }
+
+    /// Whether a session could end as it did.
+    fn judge(&mut self, peer: &Peer, reason: CloseReason) {
+        let number = peer.client.number;
+        let silent = self.now - peer.active;
+        let complete = peer.client.has_all();
+        // Nothing is popped for a client that is gone, so it is not waited for.
+        let cut = peer.excused || peer.left || peer.eof == Some(true) || silent >= LINGER;
+        let whole = complete || cut;
+        let fits = match reason {
+            CloseReason::Client if peer.left => true,
+            CloseReason::Client => peer.eof.is_some() && (cut || peer.client.has_all_replies()),
+            CloseReason::Quit | CloseReason::Protocol => peer.client.said_last && whole,
+            CloseReason::UpstreamLost | CloseReason::UpstreamUnavailable => peer.excused,
+            CloseReason::AuthTimeout => self.now - peer.opened >= AUTH_TIMEOUT,
+            CloseReason::Idle => silent >= IDLE_TIMEOUT,
+            CloseReason::Shutdown => self.draining,
+            _ => false,
+        };
+        assert!(fits, "session {number} ended with {reason}; {}", peer.client.awaited());
+        self.count(reason.as_str());
+    }
+
+    /// Does what the shell does after each call, and holds the invariants. Returns why the session
+    /// that the call was about was closed, if it was.
+    fn settle(&mut self, about: About) -> Option<CloseReason> {
+        self.moves += 1;
+        let mut touched: Vec<About> = vec![about];
+        while let Some(id) = self.exchange.next_link_to_open() {
+            self.links += 1;
+            let number = self.links;
+            note!(self, "link {number} is to be opened");
+            self.wires.push(Wire { id, number, connected: false, seen: Seen::default() });
+        }
+        while let Some(id) = self.exchange.next_touched() {
+            touched.push(About::Session(id));
+        }
+        while let Some(id) = self.exchange.next_touched_link() {
+            touched.push(About::Link(id));
+        }
+        if let Some(number) = self.broken.take() {
+            for index in 0..self.peers.len() {
+                let peer = &self.peers[index];
+                if touched.contains(&About::Session(peer.id))
+                    && (self.may_have_used(number, peer.client.number) || !peer.client.has_all())
+                {
+                    self.peers[index].excused = true;
+                }
+            }
+        }
+        let mut closed = None;
+        while let Some((id, event)) = self.exchange.next_event() {
+            if let Event::Closed { reason, .. } = event {
+                assert!(about == About::Session(id));
+                closed = Some(reason);
+            }
+        }
+        for peer in &mut self.peers {
+            let output = self.exchange.output(peer.id).len();
+            assert!(output <= MAX_OUTPUT, "{output} bytes wait for session {}", peer.client.number);
+            let over = self.exchange.is_finished(peer.id);
+            let wants_read = !over && self.exchange.wants_read(peer.id);
+            let seen = Seen { output: output > 0, wants_read, over };
+            let told = touched.contains(&About::Session(peer.id));
+            assert!(told || !seen.news(peer.seen), "session {} not woken", peer.client.number);
+            peer.seen = seen;
+        }
+        for wire in &mut self.wires {
+            let output = self.exchange.link_output(wire.id).len();
+            assert!(output <= MAX_LINK_OUTPUT, "{output} bytes wait for link {}", wire.number);
+            let over = self.exchange.link_is_closed(wire.id);
+            let wants_read = !over && self.exchange.link_wants_read(wire.id, self.now);
+            let seen = Seen { output: output > 0, wants_read, over };
+            let told = touched.contains(&About::Link(wire.id));
+            assert!(told || !seen.news(wire.seen), "link {} not woken", wire.number);
+            wire.seen = seen;
+        }
+        closed
+    }
+
+    /// Lets everything come to rest, then ends it, and holds that nothing is left.
+    fn finish(&mut self) {
+        if self.rng.one_in(4) {
+            note!(self, "drains");
+            self.draining = true;
+            self.exchange.drain();
+            self.settle(About::Nothing);
+        }
+        self.rest();
+        for peer in &self.peers {
+            let number = peer.client.number;
+            assert!(!peer.doomed, "session {number} outlives a link that owed it a reply");
+            assert!(!self.draining, "session {number} outlives the drain");
+            assert!(peer.client.has_all(), "session {number}: {}", peer.client.awaited());
+            assert!(peer.client.to_send.is_empty(), "session {number} is not read");
+        }
+        for index in 0..self.peers.len() {
+            match self.rng.below(3) {
+                0 => self.leave(index),
+                1 => self.half_close(index),
+                _ => {}
+            }
+        }
+        note!(self, "drains");
+        self.draining = true;
+        self.exchange.drain();
+        self.settle(About::Nothing);
+        self.rest();
+        assert!(self.exchange.is_empty(), "{} sessions are left", self.exchange.len());
+        // Shared links and clean leases are kept until they have long been of no use.
+        self.now += Duration::from_secs(61);
+        self.exchange.tick(self.now);
+        self.settle(About::Nothing);
+        self.rest();
+        assert_eq!(self.exchange.link_count(), 0, "links are left");
+    }
+
+    /// Goes on until nothing more happens.
+    fn rest(&mut self) {
+        loop {
+            let before = self.moves;
+            for index in 0..self.peers.len() {
+                self.send(index);
+                self.read_by_client(index);
+            }
+            for index in 0..self.wires.len() {
+                self.connect(index);
+                self.write_to_redis(index);
+                self.read_from_redis(index);
+            }
+            self.unblock();
+            self.close_what_is_over();
+            if self.moves == before {
+                break;
+            }
+        }
+    }
+}
+
+/// What a run of many schedules must have come across, or it tests less than it says.
+pub(crate) fn must_happen() -> BTreeSet<&'static str> {
+    [
+        "client paused",
+        "link paused",
+        "link refused",
+        "login refused",
+        "link lost",
+        "unexpected reply",
+        "unblocked",
+        "published",
+        "left",
+        "half-closed",
+        "client_closed",
+        "quit",
+        "protocol_error",
+        "upstream_lost",
+        "upstream_unavailable",
+        "auth_timeout",
+        "idle",
+        "shutdown",
+    ]
+    .into()
+}
