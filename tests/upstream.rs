@@ -158,6 +158,7 @@ fn redoubt_starts_before_its_upstream() {
     for _ in 0..10 {
         comes_in_vain(&redoubt);
     }
+    assert!(Deadline::patient().poll(|| !alarms(redoubt.log()).is_empty()), "the log says nothing");
     redis.restart();
     wait_until_it_serves(&redoubt);
     assert_eq!(alarms(redoubt.log()).len(), 1, "{}", alarms(redoubt.log()).join("\n"));
