@@ -276,10 +276,10 @@ impl Client {
                 _ => login(rng),
             };
         }
-        if restricted && !rng.one_in(6) {
+        if restricted && !rng.one_in(3) {
             return self.subscription(rng, &id);
         }
-        match rng.below(58) {
+        match rng.below(61) {
             0..=3 => line(format!("ECHO {id}")),
             4 => line(format!("PING {id}")),
             5 => line("ping".into()),
@@ -335,6 +335,7 @@ impl Client {
             54 if rng.one_in(3) => line("RESET".into()),
             55 if rng.one_in(8) => line("QUIT".into()),
             56 if !visible => line("CLIENT REPLY ON".into()),
+            57..=60 if !queueing => self.subscription(rng, &id),
             _ => line(format!("ECHO {id}")),
         }
     }

@@ -553,6 +553,11 @@ impl Redis {
         count
     }
 
+    /// Whether anybody listens to a channel by its name.
+    pub(crate) fn hears(&self, channel: &[u8]) -> bool {
+        self.conns.values().any(|conn| conn.channels.contains(channel))
+    }
+
     fn version(&self, key: &Key) -> u64 {
         self.versions.get(key).copied().unwrap_or(0)
     }

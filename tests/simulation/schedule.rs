@@ -159,9 +159,9 @@ impl Schedule {
             45..=59 => self.with_peer(Self::read_if_quick),
             60..=64 => self.with_wire(Self::connect),
             65..=79 => self.with_wire(Self::write_to_redis),
-            80..=91 => self.with_wire(Self::read_from_redis),
-            92 | 93 => self.unblock(),
-            94 | 95 => self.publish(),
+            80..=90 => self.with_wire(Self::read_from_redis),
+            91 | 92 => self.unblock(),
+            93..=95 => self.publish(),
             96 => self.tick(),
             97 => match self.rng.below(5) {
                 0 => self.with_peer(Self::leave),
@@ -351,7 +351,9 @@ impl Schedule {
     /// Somebody else publishes on a common channel.
     fn publish(&mut self) {
         self.published += 1;
-        let channel = *self.rng.pick(&COMMON);
+        let heard = |channel: &&str| self.redis.hears(channel.as_bytes());
+        let heard: Vec<&str> = COMMON.into_iter().filter(heard).collect();
+        let channel = *self.rng.pick(if heard.is_empty() { &COMMON } else { &heard });
         let mut payload = format!("published {}", self.published).into_bytes();
         if self.rng.one_in(4) {
             payload.resize(payload.len() + self.rng.below(400), b'.');
