@@ -6,16 +6,17 @@ use std::time::{Duration, Instant};
 
 use redoubt::auth::Identity;
 use redoubt::command::Version;
-use redoubt::exchange::{Exchange, LinkFault, LinkId, SessionId, Timeouts};
+use redoubt::exchange::{Exchange, LinkId, SessionId, Timeouts};
 use redoubt::policy::Policy;
 use redoubt::session::{Rules, StandIn};
 use redoubt::upstream::Credentials;
 
-use super::client::{CLIENT_PASSWORD, COMMON, Client, shorten};
+use super::client::{CLIENT_PASSWORD, Client, shorten};
 use super::model::{Redis, Side};
 use super::rng::Rng;
 
 mod checks;
+mod upstream;
 
 pub(crate) use checks::must_happen;
 
@@ -265,103 +266,6 @@ impl Schedule {
         self.settle(About::Session(id));
     }
 
-    fn connect(&mut self, index: usize) {
-        if self.wires[index].connected {
-            return;
-        }
-        let id = self.wires[index].id;
-        let number = self.wires[index].number;
-        if self.rng.one_in(30) {
-            self.count("link refused");
-            note!(self, "link {number} cannot be connected");
-            self.excuse(number);
-            self.exchange.link_failed(id);
-        } else {
-            let refused = self.rng.one_in(30);
-            self.wires[index].connected = true;
-            note!(
-                self,
-                "link {number} is connected{}",
-                if refused { ", to be refused" } else { "" }
-            );
-            self.redis.connect(number, refused);
-            self.exchange.link_connected(id);
-        }
-        self.settle(About::Link(id));
-    }
-
-    fn write_to_redis(&mut self, index: usize) {
-        let Wire { id, number, connected, .. } = self.wires[index];
-        let output = self.exchange.link_output(id);
-        if !connected || output.is_empty() {
-            return;
-        }
-        let len = self.rng.segment(output.len());
-        let bytes = output[..len].to_vec();
-        note!(self, "link {number} -> {}", shorten(&bytes));
-        self.redis.receive(number, &bytes);
-        self.exchange.link_wrote(id, len, self.now);
-        self.settle(About::Link(id));
-    }
-
-    fn read_from_redis(&mut self, index: usize) {
-        let Wire { id, number, connected, .. } = self.wires[index];
-        let Some(conn) = self.redis.conns.get_mut(&number).filter(|_| connected) else { return };
-        if conn.output.is_empty() || self.exchange.link_is_closed(id) {
-            return;
-        }
-        if !self.exchange.link_wants_read(id) {
-            self.count("link paused");
-            return;
-        }
-        let len = self.rng.segment(conn.output.len());
-        let bytes = conn.take_output(len);
-        note!(self, "link {number} <- {}", shorten(&bytes));
-        let was_ready = self.exchange.link_is_ready(id);
-        let outcome = self.exchange.link_bytes(id, &bytes, self.now);
-        if let Err(fault) = outcome {
-            let refused = matches!(fault, LinkFault::Login(_)) && !was_ready;
-            assert!(refused, "link {number}: {fault}");
-            self.excuse(number);
-            self.count("login refused");
-        }
-        self.settle(About::Link(id));
-    }
-
-    /// Ends a blocking pop, with a value or without.
-    fn unblock(&mut self) {
-        let blocked = self.redis.conns.iter().filter_map(|(number, conn)| {
-            let key = conn.blocked.as_ref()?;
-            Some((*number, key.clone()))
-        });
-        let blocked: Vec<_> = blocked.collect();
-        if blocked.is_empty() {
-            return;
-        }
-        let (number, key) = self.rng.pick(&blocked).clone();
-        let value = self.rng.one_in(2).then(|| [b"v", &key[..]].concat());
-        note!(self, "link {number} is unblocked");
-        self.redis.unblock(number, value.as_deref());
-        self.moves += 1;
-        self.count("unblocked");
-    }
-
-    /// Somebody else publishes on a common channel.
-    fn publish(&mut self) {
-        self.published += 1;
-        let heard = |channel: &&str| self.redis.hears(channel.as_bytes());
-        let heard: Vec<&str> = COMMON.into_iter().filter(heard).collect();
-        let channel = *self.rng.pick(if heard.is_empty() { &COMMON } else { &heard });
-        let mut payload = format!("published {}", self.published).into_bytes();
-        if self.rng.one_in(4) {
-            payload.resize(payload.len() + self.rng.below(400), b'.');
-        }
-        note!(self, "published {} on {channel}", self.published);
-        if self.redis.publish(None, channel.as_bytes(), &payload) > 0 {
-            self.count("published");
-        }
-    }
-
     fn tick(&mut self) {
         let step = match self.rng.below(40) {
             0 => 61_000,
@@ -400,47 +304,5 @@ impl Schedule {
         self.exchange.client_eof(id, self.now);
         self.count("half-closed");
         self.settle(About::Session(id));
-    }
-
-    /// A link's connection breaks.
-    fn lose(&mut self, index: usize) {
-        let Wire { id, number, connected, .. } = self.wires[index];
-        if !connected || self.exchange.link_is_closed(id) {
-            return;
-        }
-        note!(self, "link {number} is lost");
-        self.excuse(number);
-        self.exchange.link_lost(id);
-        self.count("link lost");
-        self.settle(About::Link(id));
-    }
-
-    /// A link brings what nothing expects.
-    fn go_mad(&mut self, index: usize) {
-        let Wire { id, number, connected, .. } = self.wires[index];
-        let idle = connected
-            && self.redis.conns.get(&number).is_some_and(super::model::Conn::is_silent)
-            && self.exchange.link_output(id).is_empty()
-            && self.exchange.link_is_ready(id);
-        if !idle {
-            return;
-        }
-        note!(self, "link {number} brings what nothing expects");
-        self.excuse(number);
-        let outcome = self.exchange.link_bytes(id, b"+nobody asked\r\n", self.now);
-        match outcome {
-            Err(LinkFault::Unexpected(_)) => assert!(self.exchange.link_is_closed(id)),
-            Err(fault) => panic!("link {number}: {fault}"),
-            // It is dropped where all who used the link have had their last reply.
-            Ok(()) => {
-                let mut users = self.peers.iter().filter(|peer| {
-                    let heard = self.redis.heard.contains(&(number, peer.client.number));
-                    heard && !peer.seen.over && !peer.client.said_last
-                });
-                assert!(users.next().is_none(), "link {number} brought what nothing expects");
-            }
-        }
-        self.count("unexpected reply");
-        self.settle(About::Link(id));
     }
 }
