@@ -231,6 +231,7 @@ impl Exchange {
             {
                 session.link = None;
                 session.due = Default::default();
+                session.state.cut_off();
                 session.end(reason);
             }
             self.touch(session_id);
