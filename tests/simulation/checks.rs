@@ -114,7 +114,9 @@ impl Schedule {
             for index in 0..self.peers.len() {
                 let peer = &self.peers[index];
                 if touched.contains(&About::Session(peer.id))
-                    && (self.may_have_used(number, peer.client.number) || !peer.client.has_all())
+                    && (self.may_have_used(number, peer.client.number)
+                        || !peer.client.has_all()
+                        || peer.client.hid_replies)
                 {
                     self.peers[index].excused = true;
                 }

@@ -56,6 +56,8 @@ pub(crate) struct Client {
     pub(crate) said_last: bool,
     /// Whether it ever said `RESET`.
     was_reset: bool,
+    /// Whether a reply was hidden, so that Redoubt may wait for what the client does not.
+    pub(crate) hid_replies: bool,
     /// Whether it may use values that fill buffers.
     heavy: bool,
 }
@@ -74,6 +76,7 @@ impl Client {
             next: 0,
             said_last: false,
             was_reset: false,
+            hid_replies: false,
             heavy,
         }
     }
@@ -220,6 +223,7 @@ impl Client {
             self.due.push_back(Due { expected, view: after, blocking });
             return;
         }
+        self.hid_replies |= answer.is_empty();
         let mut rest = &answer[..];
         while let Some(len) = frame(rest) {
             let mut expected = Expected::Frame(masked(&rest[..len]));
