@@ -9,11 +9,14 @@ mod support;
 
 #[path = "differential/case.rs"]
 mod case;
+#[path = "differential/scene.rs"]
+mod scene;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use case::{Case, Step};
+use scene::Stage;
 use support::{Redis, Redoubt, Wire, frame, note, secret, shown};
 
 macro_rules! tables {
@@ -46,11 +49,60 @@ tables![
 fn tables_are_large_and_their_names_are_unique() {
     let cases: Vec<Case> = TABLES.iter().flat_map(|table| case::read(table, "")).collect();
     let mut names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
+    let scenes = scene::read(SCENES);
+    names.extend(scenes.iter().map(|scene| scene.case.name.as_str()));
+    let all = cases.len() + scenes.len();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), cases.len(), "two cases share a name");
-    assert!(cases.len() >= 170, "{} cases", cases.len());
+    assert_eq!(names.len(), all, "two cases share a name");
+    assert!(all >= 500, "{all} cases");
     assert!(cases.iter().all(|case| !case.steps.is_empty()));
+}
+
+/// Several sessions by turns.
+const SCENES: &str = include_str!("differential/sessions.cases");
+
+#[test]
+fn sessions() {
+    let password = secret();
+    let redis = Redis::setup().password(&password).hide_refused().start();
+    let ways = ways(&password);
+    let mut differing = 0;
+    for scene in scene::read(SCENES).iter().filter(|scene| is_wanted(&scene.case)) {
+        let stage = Stage { address: redis.address(), password: &password, behind: &redis };
+        redis.flush();
+        let wanted = scene::play(scene, &stage);
+        for (sharing, upstream, redoubt) in &ways {
+            let stage = Stage::of(redoubt, upstream);
+            stage.behind.flush();
+            let got = scene::play(scene, &stage);
+            for (wanted, got) in wanted.iter().zip(&got).filter(|(wanted, got)| wanted != got) {
+                differing += 1;
+                let name = &scene.case.name;
+                note(&format!(
+                    "--- {name}, sharing {sharing}\nRedis:   {wanted}\nRedoubt: {got}\n"
+                ));
+            }
+        }
+    }
+    assert_eq!(differing, 0, "replies differ; REDOUBT_TEST_CASE=part-of-a-name runs one scene");
+}
+
+fn is_wanted(case: &Case) -> bool {
+    case.name.contains(&std::env::var("REDOUBT_TEST_CASE").unwrap_or_default())
+}
+
+/// Whether links are shared or not, nothing may differ.
+fn ways(password: &str) -> [(&'static str, Redis, Redoubt); 2] {
+    ["auto", "off"].map(|sharing| {
+        let upstream = Redis::start();
+        let redoubt = Redoubt::setup(&upstream)
+            .client_password(password)
+            .set("limits.auth_attempts", 1_000_000)
+            .set_text("upstream.sharing", sharing)
+            .start();
+        (sharing, upstream, redoubt)
+    })
 }
 
 /// Byte by byte up to this many bytes, and in steps of a prime beyond.
@@ -63,21 +115,10 @@ const STUCK: &[u8] = b" (and then nothing)";
 fn compare(table: &str) {
     let password = secret();
     let cases = case::read(table, &password);
-    let only = std::env::var("REDOUBT_TEST_CASE").unwrap_or_default();
     let redis = Redis::setup().password(&password).hide_refused().start();
-    // Whether links are shared or not, nothing may differ.
-    let ways = ["auto", "off"].map(|sharing| {
-        let upstream = Redis::start();
-        let redoubt = Redoubt::setup(&upstream)
-            .client_password(&password)
-            .set("limits.auth_attempts", 1_000_000)
-            .set_text("upstream.sharing", sharing)
-            .start();
-        (sharing, upstream, redoubt)
-    });
-
+    let ways = ways(&password);
     let mut differing = 0;
-    for case in cases.iter().filter(|case| case.name.contains(&only)) {
+    for case in cases.iter().filter(|case| is_wanted(case)) {
         for bytewise in [false, true] {
             redis.flush();
             let wanted = run(case, bytewise, (redis.address(), &password), &redis);

@@ -220,13 +220,16 @@ impl Links {
         self.unsettled.take()
     }
 
-    /// Whether a session that has used `id` last can send a request of this purpose over it.
-    pub(super) fn serves(&self, id: LinkId, purpose: Purpose) -> bool {
+    /// Whether a session that has used `id` last can send a request of this purpose over it; `owed`
+    /// tells whether replies from there are due to it.
+    pub(super) fn serves(&self, id: LinkId, purpose: Purpose, owed: bool) -> bool {
         let Some(Held { usage: Usage::Shared(shared), .. }) = self.all.get(id.0) else {
             return false;
         };
-        // A link for scripts takes whatever its sessions pipeline behind a script.
-        let scripts = shared.purpose().scripts || !purpose.scripts;
+        // A link for scripts takes what its sessions pipeline behind a script, and nothing else: a
+        // script that overruns must not hide from other requests that Redis is busy.
+        let on_scripts = shared.purpose().scripts;
+        let scripts = on_scripts == purpose.scripts || (on_scripts && owed);
         !shared.is_retired()
             && scripts
             && Purpose { scripts: purpose.scripts, ..shared.purpose() } == purpose

@@ -201,7 +201,7 @@ impl Taker<'_> {
         }
         let purpose = self.purpose(need);
         let target = match *link {
-            Some(link) if self.links.serves(link, purpose) => Some(link),
+            Some(link) if self.links.serves(link, purpose, moves) => Some(link),
             _ if moves => return false,
             _ => self.links.shared(purpose),
         };
@@ -302,7 +302,8 @@ impl Taker<'_> {
         if !self.session.state.is_leased() && need.is_shared() && !self.session.is_weighty(self.now)
         {
             let purpose = self.purpose(need);
-            let current = self.session.link.filter(|link| self.links.serves(*link, purpose));
+            let owed = self.session.due.remote() > 0;
+            let current = self.session.link.filter(|link| self.links.serves(*link, purpose, owed));
             if current.is_some() || !self.is_stuck() {
                 let link = current.unwrap_or_else(|| self.links.share(purpose, self.now));
                 self.session.link = Some(link);

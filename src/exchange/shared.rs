@@ -100,6 +100,12 @@ impl Shared {
         self.waiting.push_back(session);
     }
 
+    /// Puts sessions that wait already before those that have come to wait since.
+    pub(super) fn wait_first(&mut self, mut sessions: VecDeque<SessionId>) {
+        sessions.append(&mut self.waiting);
+        self.waiting = sessions;
+    }
+
     /// The sessions that wait for room.
     pub(super) fn take_waiting(&mut self) -> VecDeque<SessionId> {
         std::mem::take(&mut self.waiting)

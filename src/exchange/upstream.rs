@@ -161,7 +161,10 @@ impl Exchange {
             session.state.settle();
             self.databases = self.databases.max(session.state.database().saturating_add(1));
         }
-        self.resume(id, now);
+        // One that waits for room is not to take what the others before it wait for.
+        if !session.waits {
+            self.resume(id, now);
+        }
         self.give_back(id, now);
         self.touch(id);
     }
@@ -192,17 +195,26 @@ impl Exchange {
         }
     }
 
-    /// Lets the sessions go on that waited for room on a link.
+    /// Lets the sessions go on that waited for room on a link, in that order, as long as there is
+    /// some. One that needs more than there was waits again, behind the others.
     fn make_room(&mut self, id: LinkId, now: Instant) {
         if self.links.is_full(id) {
             return;
         }
-        let waiting = match self.links.get_mut(id).map(|held| &mut held.usage) {
+        let mut waiting = match self.links.get_mut(id).map(|held| &mut held.usage) {
             Some(Usage::Shared(shared)) => shared.take_waiting(),
             Some(Usage::Lease { owner, .. }) => [*owner].into(),
             _ => return,
         };
-        self.go_on(waiting, now);
+        while !self.links.is_full(id)
+            && let Some(next) = waiting.pop_front()
+        {
+            self.go_on([next].into(), now);
+        }
+        match self.links.get_mut(id).map(|held| &mut held.usage) {
+            Some(Usage::Shared(shared)) => shared.wait_first(waiting),
+            _ => self.go_on(waiting, now),
+        }
     }
 
     /// Looks again at the requests of sessions that waited for room on a link.

@@ -67,6 +67,8 @@ pub enum Learn {
     Watch,
     /// `UNWATCH`.
     Unwatch,
+    /// `CLIENT SETNAME`: an error means that the link does not have the name that the session has.
+    Name,
     /// An error means that the link is not in the state that the session needs: it must be closed.
     Required,
 }

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 
 use super::decide::{Context, Step};
+use super::due::{Expect, Learn};
 use super::need::Need;
 use super::replies;
 use super::state::State;
@@ -33,7 +34,8 @@ impl State {
             _ => Ok(()),
         };
         if self.leased || need == Need::Lease {
-            return Step::Forward { expect: self.plain(), need };
+            let learn = if spec.word() == "setname" { Learn::Name } else { Learn::Nothing };
+            return Step::Forward { expect: Expect { learn, ..self.plain() }, need };
         }
         let reply = match (spec.word(), named) {
             (_, Err(error)) => error,

@@ -19,6 +19,8 @@ pub struct Receiver {
     route: Option<Route>,
     /// Its bytes, until then.
     held: BytesMut,
+    /// Whether bytes came that nobody looked at, because the client had its last reply.
+    unread: bool,
 }
 
 /// What the frame is.
@@ -67,6 +69,7 @@ impl Receiver {
         while !input.is_empty() {
             if state.ended && due.is_empty() && self.route.is_none() {
                 // The client has been given its last reply; like Redis, say nothing after it.
+                self.unread = true;
                 return Ok(());
             }
             let scan = self.scanner.scan(input)?;
@@ -101,9 +104,9 @@ impl Receiver {
         Ok(())
     }
 
-    /// Whether it is between two frames.
+    /// Whether it is between two frames, and knows so.
     pub fn is_between_frames(&self) -> bool {
-        self.route.is_none() && self.held.is_empty()
+        self.route.is_none() && self.held.is_empty() && !self.unread
     }
 
     /// What the frame that has begun is; `None` while that cannot be told.
@@ -120,6 +123,10 @@ impl Receiver {
                 Head::Word(word) => Notice::parse(word),
                 Head::Other => None,
             };
+            // A push that this session has not asked for may be meant for another.
+            if kind == Kind::Push && !listens && !state.pinned && !state.private {
+                return Err(Unexpected::Reply);
+            }
             if kind == Kind::Push || notice.is_some() {
                 return Ok(Some(Route::Notice(notice)));
             }
@@ -187,6 +194,7 @@ pub(crate) fn answered(
         Learn::Discard => state.transaction.discard(error),
         Learn::Watch => state.transaction.watch(error),
         Learn::Unwatch => state.transaction.unwatch(error),
+        Learn::Name => state.pinned |= error,
         Learn::Required if error => return Err(Unexpected::Refused),
         Learn::Required => {}
     }

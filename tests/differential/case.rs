@@ -54,7 +54,7 @@ pub(crate) fn read(table: &str, password: &str) -> Vec<Case> {
     cases
 }
 
-fn begin(heading: &str) -> Case {
+pub(crate) fn begin(heading: &str) -> Case {
     let mut parts = heading.split(" | ");
     let mut case = Case { name: parts.next().unwrap_or_default().into(), ..Case::default() };
     for option in parts {
@@ -97,7 +97,7 @@ fn steps(line: &str, password: &str) -> Option<Vec<Step>> {
     Some(vec![Step::Send(bytes)])
 }
 
-fn words(line: &str, password: &str) -> Option<Vec<Vec<u8>>> {
+pub(crate) fn words(line: &str, password: &str) -> Option<Vec<Vec<u8>>> {
     let mut words = Vec::new();
     let mut rest = line.trim().as_bytes();
     while !rest.is_empty() {

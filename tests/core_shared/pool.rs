@@ -1,0 +1,292 @@
+//! A lease goes back to the pool only when it is clean, and is made ready for its next session.
+
+use std::time::Duration;
+
+use redoubt::exchange::LinkId;
+use redoubt::session::CloseReason;
+
+use crate::bench::{assert_bytes, request};
+use crate::places::Places;
+
+const SUBSCRIBED_3: &[u8] = b">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
+const UNSUBSCRIBED_3: &[u8] = b">3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n";
+const MESSAGE_3: &[u8] = b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n";
+const MAP: &[u8] = b"%1\r\n$5\r\nproto\r\n:3\r\n";
+
+/// Leases that went back to the pool are used again; this asks for one and tells which it gets.
+#[track_caller]
+fn next_lease(places: &mut Places) -> LinkId {
+    let id = places.bench.authenticated();
+    let (link, sent) = places.send(id, b"WATCH other\r\n");
+    assert_bytes(&sent, &request(&["WATCH", "other"]));
+    places.bench.reply(link, b"+OK\r\n");
+    assert_bytes(&places.bench.read(id), b"+OK\r\n");
+    link
+}
+
+/// Steps of a session that has taken a lease, after which the lease must not be anybody's.
+#[track_caller]
+fn stays_out(steps: &[(&[u8], &[u8])], leave: bool) {
+    let mut places = Places::new();
+    let id = places.bench.authenticated();
+    let mut lease = None;
+    for (said, reply) in steps {
+        let link = places.turn(id, said, reply);
+        assert_eq!(*lease.get_or_insert(link), link);
+    }
+    let lease = lease.expect("a lease");
+    if leave {
+        places.leave(id);
+        assert!(places.is_closed(lease));
+    } else {
+        assert_eq!(places.link_of(id), lease, "it keeps what is not clean");
+    }
+    assert_ne!(next_lease(&mut places), lease);
+}
+
+#[test]
+fn a_clean_lease_is_used_again() {
+    let mut places = Places::new();
+    let (id, common) = places.plain();
+    let lease = places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
+    assert_eq!(places.link_of(id), common);
+    assert_eq!(places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n"), lease);
+    places.leave(id);
+    assert_eq!(next_lease(&mut places), lease, "also by another session");
+}
+
+#[test]
+fn state_that_a_session_leaves_behind_closes_it() {
+    let ok: &[u8] = b"+OK\r\n";
+    for leave in [true, false] {
+        stays_out(&[(b"WATCH k\r\n", ok)], leave);
+        stays_out(&[(b"MULTI\r\n", ok)], leave);
+        stays_out(&[(b"WATCH k\r\n", ok), (b"EXEC\r\n", b"-ERR EXEC without MULTI\r\n")], leave);
+        stays_out(&[(b"MULTI\r\n", ok), (b"DISCARD 1\r\n", b"-ERR wrong number\r\n")], leave);
+        let queued: &[u8] = b"+QUEUED\r\n";
+        for inside in [&b"SELECT 3\r\n"[..], b"HELLO 3\r\n", b"CLIENT SETNAME me\r\n"] {
+            let steps =
+                [(&b"MULTI\r\n"[..], ok), (inside, queued), (b"EXEC\r\n", b"*1\r\n+OK\r\n")];
+            stays_out(&steps, leave);
+            // Whatever EXEC says of them.
+            let steps = [(&b"MULTI\r\n"[..], ok), (inside, queued), (b"EXEC\r\n", b"*-1\r\n")];
+            stays_out(&steps, leave);
+            let steps = [(&b"MULTI\r\n"[..], ok), (inside, queued), (b"DISCARD\r\n", ok)];
+            stays_out(&steps, leave);
+        }
+        stays_out(&[(b"CLIENT TRACKING on\r\n", ok)], leave);
+        stays_out(&[(b"mymodule.cmd\r\n", ok)], leave);
+    }
+}
+
+#[test]
+fn what_switches_replies_off_or_streams_in_a_transaction_is_never_pooled() {
+    for inside in [&b"CLIENT REPLY OFF\r\n"[..], b"SUBSCRIBE a\r\n"] {
+        let mut places = Places::new();
+        let id = places.bench.authenticated();
+        let lease = places.turn(id, b"MULTI\r\n", b"+OK\r\n");
+        // From here on replies are passed on unread, until the session is over.
+        assert_eq!(places.turn(id, inside, b"+QUEUED\r\n"), lease);
+        assert_eq!(places.turn(id, b"DISCARD\r\n", b"+OK\r\n"), lease);
+        assert_eq!(places.turn(id, b"ECHO 1\r\n", b"$1\r\n1\r\n"), lease);
+        places.leave(id);
+        assert!(places.is_closed(lease));
+    }
+}
+
+#[test]
+fn client_reply_never_reaches_a_link() {
+    let mut places = Places::new();
+    let (id, common) = places.plain();
+    places.local(id, b"CLIENT REPLY OFF\r\n", b"");
+    let (link, sent) = places.send(id, b"BLPOP k 1\r\nSET k v\r\n");
+    assert_ne!(link, common);
+    assert_bytes(&sent, &[request(&["BLPOP", "k", "1"]), request(&["SET", "k", "v"])].concat());
+    places.bench.reply(link, b"*-1\r\n+OK\r\n");
+    assert_bytes(&places.bench.read(id), b"");
+    assert_eq!(next_lease(&mut places), link, "it answers everything, so it is clean");
+    places.local(id, b"CLIENT REPLY ON\r\n", b"+OK\r\n");
+}
+
+#[test]
+fn database_and_name_are_made_right_for_the_next_session() {
+    let mut places = Places::new();
+    let (id, _) = places.plain();
+    let lease = places.turn(id, b"SELECT 3\r\n", b"+OK\r\n");
+    places.local(id, b"CLIENT SETNAME first\r\n", b"+OK\r\n");
+    let (again, sent) = places.send(id, b"WATCH k\r\n");
+    assert_eq!(again, lease);
+    let name = request(&["CLIENT", "SETNAME", "first"]);
+    assert_bytes(&sent, &[name, request(&["WATCH", "k"])].concat());
+    places.bench.reply(lease, b"+OK\r\n+OK\r\n");
+    assert_bytes(&places.bench.read(id), b"+OK\r\n");
+    assert_eq!(places.turn(id, b"UNWATCH\r\n", b"+OK\r\n"), lease);
+
+    let (other, _) = places.plain();
+    let (link, sent) = places.send(other, b"WATCH k\r\n");
+    assert_eq!(link, lease);
+    let made = [request(&["SELECT", "0"]), request(&["CLIENT", "SETNAME", ""])].concat();
+    assert_bytes(&sent, &[made, request(&["WATCH", "k"])].concat());
+    places.bench.reply(lease, b"+OK\r\n+OK\r\n+OK\r\n");
+    assert_bytes(&places.bench.read(other), b"+OK\r\n");
+    // A fresh one is made the same, where it was not by its login.
+    let (link, sent) = places.send(id, b"WATCH k\r\n");
+    assert_ne!(link, lease);
+    let name = request(&["CLIENT", "SETNAME", "first"]);
+    assert_bytes(&sent, &[name, request(&["WATCH", "k"])].concat());
+    assert_bytes(&places.login[places.login.len() - 23..], &request(&["SELECT", "3"]));
+}
+
+#[test]
+fn what_happens_on_a_lease_is_known_when_it_goes_back() {
+    let mut places = Places::new();
+    let (id, _) = places.plain();
+    let lease = places.turn(id, b"WATCH k\r\n", b"+OK\r\n");
+    assert_eq!(places.turn(id, b"SELECT 3\r\n", b"+OK\r\n"), lease);
+    assert_eq!(places.turn(id, b"CLIENT SETNAME me\r\n", b"+OK\r\n"), lease);
+    assert_eq!(places.turn(id, b"UNWATCH\r\n", b"+OK\r\n"), lease);
+    let (other, _) = places.plain();
+    let (link, sent) = places.send(other, b"WATCH k\r\n");
+    assert_eq!(link, lease);
+    let made = [request(&["SELECT", "0"]), request(&["CLIENT", "SETNAME", ""])].concat();
+    assert_bytes(&sent, &[made, request(&["WATCH", "k"])].concat());
+}
+
+#[test]
+fn a_name_that_redis_refused_is_not_believed() {
+    // While a script overruns, Redis answers CLIENT SETNAME with BUSY.
+    let mut places = Places::new();
+    let id = places.bench.authenticated();
+    let lease = places.turn(id, b"WATCH k\r\n", b"+OK\r\n");
+    let busy = b"-BUSY Redis is busy running a script.\r\n";
+    assert_eq!(places.turn(id, b"CLIENT SETNAME me\r\n", busy), lease);
+    let (_, sent) = places.send(id, b"UNWATCH\r\n");
+    assert_bytes(&sent, &request(&["UNWATCH"]));
+    places.bench.reply(lease, b"+OK\r\n");
+    places.bench.read(id);
+    let other = places.bench.authenticated();
+    places.local(other, b"CLIENT SETNAME me\r\n", b"+OK\r\n");
+    let (link, sent) = places.send(other, b"WATCH k\r\n");
+    let named = [request(&["CLIENT", "SETNAME", "me"]), request(&["WATCH", "k"])].concat();
+    assert!(link != lease || sent == named, "the link has not the name that it is taken to have");
+}
+
+#[test]
+fn a_lease_that_cannot_be_made_right_is_closed_with_its_session() {
+    let mut places = Places::new();
+    let (id, _) = places.plain();
+    places.local(id, b"CLIENT SETNAME me\r\n", b"+OK\r\n");
+    let (link, _) = places.send(id, b"WATCH k\r\n");
+    assert!(places.bench.exchange.link_bytes(link, b"-ERR no\r\n", places.bench.now).is_err());
+    assert!(places.is_closed(link));
+    assert_eq!(places.bench.close(id), CloseReason::UpstreamLost);
+}
+
+#[test]
+fn leases_of_another_protocol_stay_in_the_pool() {
+    let mut places = Places::new();
+    let (id, _) = places.plain();
+    let two = places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
+    places.turn(id, b"HELLO 3\r\n", MAP);
+    let three = places.turn(id, b"BLPOP k 1\r\n", b"_\r\n");
+    assert_ne!(three, two);
+    assert_eq!(next_lease(&mut places), two);
+    assert_eq!(places.turn(id, b"BLPOP k 1\r\n", b"_\r\n"), three);
+}
+
+#[test]
+fn bytes_on_a_pooled_link_close_it_and_nobody() {
+    for stray in [&b"+late\r\n"[..], b"+la", MESSAGE_3, b"\r\n", b">"] {
+        let mut places = Places::new();
+        let (id, common) = places.plain();
+        let lease = places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
+        assert!(places.bench.exchange.link_bytes(lease, stray, places.bench.now).is_err());
+        assert!(places.is_closed(lease));
+        assert_eq!(places.link_of(id), common);
+        assert_ne!(next_lease(&mut places), lease);
+    }
+}
+
+#[test]
+fn a_reply_and_a_half_is_not_clean() {
+    let mut places = Places::new();
+    let (id, _) = places.plain();
+    let (lease, _) = places.send(id, b"BLPOP k 1\r\n");
+    assert!(places.bench.exchange.link_bytes(lease, b"*-1\r\n+ha", places.bench.now).is_err());
+    assert!(places.is_closed(lease));
+    assert_bytes(&places.bench.read(id), b"*-1\r\n");
+    assert_eq!(places.bench.close(id), CloseReason::UpstreamLost);
+    assert_ne!(next_lease(&mut places), lease);
+}
+
+#[test]
+fn what_comes_after_the_last_reply_of_a_session_is_not_clean_either() {
+    for stray in [&b"$5\r\nst"[..], b"$5\r\nstray\r\n"] {
+        let mut places = Places::new();
+        let id = places.bench.authenticated();
+        let (lease, _) = places.send(id, b"MULTI\r\nEXEC\r\nQUIT\r\n");
+        let came = [b"+OK\r\n*0\r\n", stray].concat();
+        let _ = places.bench.exchange.link_bytes(lease, &came, places.bench.now);
+        assert_bytes(&places.bench.read(id), b"+OK\r\n*0\r\n+OK\r\n");
+        assert_eq!(places.bench.close(id), CloseReason::Quit);
+        assert_ne!(next_lease(&mut places), lease, "the next session would be given the rest");
+    }
+}
+
+#[test]
+fn a_late_push_reaches_nobody_else() {
+    let mut places = Places::new();
+    let (first, _) = places.plain();
+    places.turn(first, b"HELLO 3\r\n", MAP);
+    let lease = places.turn(first, b"SUBSCRIBE a\r\n", SUBSCRIBED_3);
+    places.bench.reply(lease, MESSAGE_3);
+    assert_bytes(&places.bench.read(first), MESSAGE_3);
+    assert_eq!(places.turn(first, b"UNSUBSCRIBE a\r\n", UNSUBSCRIBED_3), lease);
+    let (second, _) = places.plain();
+    places.turn(second, b"HELLO 3\r\n", MAP);
+    assert_eq!(places.turn(second, b"WATCH k\r\n", b"+OK\r\n"), lease);
+    let came = places.bench.exchange.link_bytes(lease, MESSAGE_3, places.bench.now);
+    assert_bytes(&places.bench.read(second), b"");
+    assert!(came.is_err() && places.is_closed(lease));
+}
+
+#[test]
+fn the_pool_is_bounded_and_unused_links_are_closed() {
+    let mut places = Places::with_leases(100);
+    let sessions: Vec<_> = (0..20).map(|_| places.watching()).collect();
+    for (id, lease) in &sessions {
+        assert_eq!(places.turn(*id, b"UNWATCH\r\n", b"+OK\r\n"), *lease);
+    }
+    let open =
+        |places: &Places| sessions.iter().filter(|(_, link)| !places.is_closed(*link)).count();
+    assert_eq!(open(&places), 16);
+    let (_, common) = places.plain();
+    places.bench.pass(Duration::from_secs(59));
+    assert_eq!(open(&places), 16);
+    places.bench.pass(Duration::from_secs(1));
+    assert_eq!(open(&places), 0);
+    assert!(places.is_closed(common));
+}
+
+#[test]
+fn at_the_cap_the_session_is_told_as_by_redis_and_closed() {
+    let mut places = Places::with_leases(2);
+    let (first, _) = places.watching();
+    places.watching();
+    let (third, common) = places.plain();
+    places.bench.say(third, b"GET k\r\n");
+    places.bench.say(third, b"WATCH k\r\nGET k\r\n");
+    let (link, sent) = places.flush().expect("GET");
+    assert_eq!(link, common);
+    assert_bytes(&sent, &request(&["GET", "k"]));
+    places.bench.reply(common, b"$-1\r\n");
+    assert!(places.flush().is_none());
+    assert_bytes(&places.bench.read(third), b"$-1\r\n-ERR max number of clients reached\r\n");
+    assert_eq!(places.bench.close(third), CloseReason::NoLease);
+    // Plain ones are served all the same, and one that is given back can be lent again.
+    let (fourth, _) = places.plain();
+    places.turn(first, b"UNWATCH\r\n", b"+OK\r\n");
+    places.turn(fourth, b"WATCH k\r\n", b"+OK\r\n");
+    places.leave(fourth);
+    places.watching();
+}

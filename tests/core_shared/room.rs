@@ -1,0 +1,136 @@
+//! Room on a full link, and who gets it.
+
+use crate::bench::{assert_bytes, request};
+use crate::places::Places;
+
+/// What one read of a client's socket brings at most.
+const READ: usize = 64 << 10;
+const KIB: usize = 1 << 10;
+
+#[test]
+fn a_naive_pipeliner_gets_all_its_replies() {
+    const REQUESTS: usize = 100_000;
+    let mut places = Places::new();
+    let (id, common) = places.plain();
+    let said = request(&["GET", "k"]).repeat(REQUESTS);
+    let (mut taken, mut sent, mut owed, mut answered) = (0, 0, 0, 0);
+    let one = request(&["GET", "k"]).len();
+    // The client reads nothing before it has sent everything.
+    while taken < said.len() {
+        if places.bench.exchange.wants_read(id) {
+            let piece = &said[taken..said.len().min(taken + READ)];
+            taken += piece.len();
+            places.bench.say(id, piece);
+        }
+        assert!(places.bench.exchange.link_output(common).len() < 512 * KIB);
+        sent += places.bench.sent(common).len();
+        let replies = (sent / one - answered).min(5000);
+        owed += replies;
+        answered += replies;
+        let before = places.bench.exchange.output(id).len();
+        places.bench.reply(common, &b"$1\r\nv\r\n".repeat(replies));
+        let progress = replies > 0 || places.bench.exchange.wants_read(id);
+        assert!(progress, "stuck with {before} bytes to read after {taken} sent");
+    }
+    let mut heard = 0;
+    for _ in 0..1000 {
+        heard += places.bench.read(id).len();
+        sent += places.bench.sent(common).len();
+        let replies = sent / one - answered;
+        owed += replies;
+        answered += replies;
+        places.bench.reply(common, &b"$1\r\nv\r\n".repeat(replies));
+        if owed == REQUESTS && heard == REQUESTS * 7 {
+            return;
+        }
+    }
+    panic!("{owed} requests answered, {} replies heard", heard / 7);
+}
+
+#[test]
+fn requests_in_flight_are_bounded_for_all_together() {
+    let mut places = Places::new();
+    let (many, common) = places.plain();
+    let (few, _) = places.plain();
+    let mut in_flight = 0;
+    while places.bench.exchange.wants_read(many) {
+        places.bench.say(many, &b"GET k\r\n".repeat(1000));
+        in_flight += places.bench.sent(common).len() / request(&["GET", "k"]).len();
+        assert!(in_flight <= 65_536, "{in_flight} requests in flight");
+    }
+    assert_eq!(in_flight, 65_536);
+    assert!(places.try_send(few, b"GET f\r\n").is_none());
+    assert!(!places.bench.exchange.wants_read(few));
+    places.bench.reply(common, &b"$-1\r\n".repeat(3000));
+    let (link, sent) = places.flush().expect("there is room");
+    assert_eq!(link, common);
+    let mine = request(&["GET", "f"]);
+    assert!(sent.windows(mine.len()).any(|part| part == mine), "both get some of it");
+    assert!(places.bench.exchange.wants_read(few));
+}
+
+#[test]
+fn room_is_given_in_order_of_waiting() {
+    let mut places = Places::new();
+    let (first, common) = places.plain();
+    let (second, _) = places.plain();
+    let (third, _) = places.plain();
+    let mut in_flight = 0;
+    while places.bench.exchange.wants_read(first) {
+        places.bench.say(first, &b"GET k\r\n".repeat(1000));
+        in_flight += places.bench.sent(common).len() / request(&["GET", "k"]).len();
+    }
+    // The first has more than will fit; the others come after it.
+    places.bench.say(second, &request(&["GET", "s"]).repeat(2));
+    places.bench.say(third, &request(&["GET", "t"]));
+    let mut order = String::new();
+    for _ in 0..8 {
+        places.bench.reply(common, b"$-1\r\n");
+        let sent = String::from_utf8(places.bench.sent(common)).unwrap();
+        let mut keys = sent.split("$1\r\n").skip(1).map(|rest| &rest[..1]);
+        order.extend(keys.next());
+        assert!(keys.next().is_none(), "one place, one request");
+    }
+    // Whoever was given a place goes to the end of the row.
+    assert_eq!(order, "kstksk kk".replace(' ', ""));
+    assert_eq!(in_flight, 65_536);
+    assert!(places.bench.exchange.wants_read(second) && places.bench.exchange.wants_read(third));
+}
+
+#[test]
+fn bytes_that_are_not_taken_pause_those_who_would_add_to_them() {
+    let mut places = Places::new();
+    let (many, common) = places.plain();
+    let (few, _) = places.plain();
+    let value = "v".repeat(1000);
+    while places.bench.exchange.wants_read(many) {
+        places.bench.say(many, &request(&["SET", "k", &value]));
+    }
+    let waiting = places.bench.exchange.link_output(common).len();
+    assert!((256 * KIB..258 * KIB).contains(&waiting), "{waiting} bytes wait");
+    places.bench.say(few, b"GET k\r\n");
+    assert!(!places.bench.exchange.wants_read(few));
+    let rest = places.bench.sent(common);
+    assert!(rest.ends_with(&request(&["GET", "k"])), "it goes on when the link has taken some");
+    assert!(places.bench.exchange.wants_read(few) && places.bench.exchange.wants_read(many));
+    assert_bytes(&places.bench.read(few), b"");
+}
+
+#[test]
+fn those_who_wait_go_on_over_a_new_link_when_theirs_is_lost() {
+    let mut places = Places::new();
+    let (many, common) = places.plain();
+    let (few, _) = places.plain();
+    while places.bench.exchange.wants_read(many) {
+        places.bench.say(many, &b"GET k\r\n".repeat(1000));
+        places.bench.sent(common);
+    }
+    assert!(places.try_send(few, b"GET f\r\n").is_none());
+    places.bench.exchange.link_lost(common, places.bench.now);
+    let (link, sent) = places.flush().expect("its request");
+    assert_ne!(link, common);
+    assert_bytes(&sent, &request(&["GET", "f"]));
+    places.bench.reply(link, b"$1\r\nf\r\n");
+    assert_bytes(&places.bench.read(few), b"$1\r\nf\r\n");
+    assert!(places.bench.exchange.is_finished(many));
+}
