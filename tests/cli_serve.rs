@@ -98,6 +98,18 @@ fn a_session_is_told_in_stable_words() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_any_more_ends_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
+    let (mut process, port) = serve(dir.path(), upstream, "level = \"trace\"");
+    process.close_output();
+    for _ in 0..3 {
+        visit(port);
+    }
+    assert!(process.is_running(), "it lives on without a log");
+}
+
+#[test]
 fn a_taken_port_ends_with_1_and_says_which() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

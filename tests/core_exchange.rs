@@ -103,7 +103,7 @@ fn nothing_is_said_after_the_last_reply() {
     bench.answer(id, link, b"SUBSCRIBE a\r\n", SUBSCRIBED);
     bench.say(id, b"PING\r\nQUIT\r\n");
     bench.sent(link);
-    bench.reply(link, &[b"*2\r\n$4\r\npong\r\n$0\r\n\r\n", &MESSAGE[..9]].concat());
+    bench.reply(link, &[b"*2\r\n$4\r\npong\r\n$0\r\n\r\n", &MESSAGE[..25]].concat());
     assert_bytes(&bench.read(id), b"*2\r\n$4\r\npong\r\n$0\r\n\r\n+OK\r\n");
     assert_eq!(bench.close(id), CloseReason::Quit);
     assert!(bench.exchange.link_is_closed(link));

@@ -25,7 +25,7 @@ use schedule::{Schedule, must_happen};
 
 const COUNT: u64 = 3000;
 /// Lines of the trace that are shown.
-const SHOWN: usize = 600;
+const SHOWN: usize = 300;
 
 fn variable(name: &str) -> Option<u64> {
     let value = std::env::var(name).ok()?;

@@ -21,6 +21,8 @@ impl Exchange {
     /// Takes bytes of the client in.
     pub fn client_bytes(&mut self, id: SessionId, input: &[u8], now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
+        #[cfg(test)]
+        assert_ne!(input, b"panic", "as a test asked");
         session.active = now;
         session.bytes_in = session.bytes_in.saturating_add(input.len() as u64);
         self.take_requests(id, input, now);
@@ -44,6 +46,15 @@ impl Exchange {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
         session.kill(reason);
         self.touch(id);
+    }
+
+    /// A call about the session panicked: a defect. It ends, and with it a link that may have been
+    /// left with a request whose reply nobody expects.
+    pub fn client_panicked(&mut self, id: SessionId, now: Instant) {
+        if let Some(link) = self.links.take_unsettled() {
+            self.drop_link(link, CloseReason::Internal, now);
+        }
+        self.abort(id, CloseReason::Internal);
     }
 
     /// Whether the client is to be read: not while its requests must wait.

@@ -73,6 +73,8 @@ pub(super) struct Links {
     to_open: VecDeque<LinkId>,
     /// Links with something new to write, or closed.
     touched: VecDeque<LinkId>,
+    /// The link that a request is being added to, while its reply is not yet expected.
+    unsettled: Option<LinkId>,
 }
 
 impl Links {
@@ -91,6 +93,7 @@ impl Links {
             leases: 0,
             to_open: VecDeque::new(),
             touched: VecDeque::new(),
+            unsettled: None,
         }
     }
 
@@ -170,6 +173,7 @@ impl Links {
         if noted {
             first(&[b"PING"], Learn::Nothing);
         }
+        self.settle();
         Some(id)
     }
 
@@ -198,10 +202,22 @@ impl Links {
         }
     }
 
-    /// Where requests for the link are added.
+    /// Where requests for the link are added. Each has to be followed by [`Links::settle`] when it
+    /// is known what its reply is for.
     pub(super) fn requests(&mut self, id: LinkId) -> Option<&mut BytesMut> {
         self.touch(id);
+        self.unsettled = Some(id);
         self.all.get_mut(id.0).map(|held| held.link.requests())
+    }
+
+    /// The request that was added is whole, and its reply is expected.
+    pub(super) fn settle(&mut self) {
+        self.unsettled = None;
+    }
+
+    /// The link on which a request may have been added in part, or without an expectation.
+    pub(super) fn take_unsettled(&mut self) -> Option<LinkId> {
+        self.unsettled.take()
     }
 
     /// Whether a session that has used `id` last can send a request of this purpose over it; `owed`

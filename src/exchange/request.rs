@@ -247,6 +247,7 @@ impl Taker<'_> {
             && let Some(requests) = self.links.requests(link)
         {
             requests.extend_from_slice(input.get(..streamed.len).unwrap_or_default());
+            self.links.settle();
         }
         if streamed.done {
             if let Some(step) = self.session.streaming.take() {
@@ -297,13 +298,14 @@ impl Taker<'_> {
 
     /// While the link carries a stream, nothing on it can be told to be a reply.
     fn expect(&mut self, link: LinkId, expect: Expect) {
-        if self.session.state.is_opaque() {
-            return;
+        if !self.session.state.is_opaque() {
+            self.session.due.push_remote(expect);
+            let usage = self.links.get_mut(link).map(|held| &mut held.usage);
+            if let Some(Usage::Shared(shared)) = usage {
+                shared.expect(self.id);
+            }
         }
-        self.session.due.push_remote(expect);
-        if let Some(Usage::Shared(shared)) = self.links.get_mut(link).map(|held| &mut held.usage) {
-            shared.expect(self.id);
-        }
+        self.links.settle();
     }
 
     /// The link that a request goes over. `None` when the session has been ended for want of one.

@@ -158,7 +158,9 @@ impl Session {
 
     /// Whether its socket can be closed.
     pub(super) fn is_finished(&self) -> bool {
-        self.dead || (self.ending.is_some() && self.due.is_empty() && self.output.is_empty())
+        let said_all =
+            self.due.is_empty() && self.output.is_empty() && !self.state.is_inside_notice();
+        self.dead || (self.ending.is_some() && said_all)
     }
 
     /// All output has gone out.

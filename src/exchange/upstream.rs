@@ -136,6 +136,11 @@ impl Exchange {
         self.drop_link(id, CloseReason::UpstreamUnavailable, now);
     }
 
+    /// A call about the link panicked: a defect. It is closed, with what was due on it.
+    pub fn link_panicked(&mut self, id: LinkId, now: Instant) {
+        self.drop_link(id, CloseReason::Internal, now);
+    }
+
     /// The link's connection ended or broke.
     pub fn link_lost(&mut self, id: LinkId, now: Instant) {
         let ready = self.link_is_ready(id);
@@ -224,7 +229,7 @@ impl Exchange {
 
     /// Closes a link. The sessions that replies were due to on it, and the one that had it for its
     /// own, end: what Redis has answered still goes out, and nothing else is due.
-    fn drop_link(&mut self, id: LinkId, reason: CloseReason, now: Instant) {
+    pub(super) fn drop_link(&mut self, id: LinkId, reason: CloseReason, now: Instant) {
         let Some(held) = self.links.get_mut(id) else { return };
         let (ended, waiting): (Vec<_>, _) = match &mut held.usage {
             Usage::Lease { owner, .. } => (vec![*owner], Default::default()),
@@ -238,6 +243,7 @@ impl Exchange {
             {
                 session.link = None;
                 session.due = Default::default();
+                session.state.cut_off();
                 session.end(reason);
             }
             self.touch(session_id);

@@ -16,7 +16,6 @@ use super::accept::Accepted;
 use super::load::Place;
 use super::worker::{Shared, Worker, now};
 use crate::exchange::SessionId;
-use crate::session::CloseReason;
 use crate::telemetry;
 
 /// Numbers sessions for the log, over all workers.
@@ -62,7 +61,8 @@ async fn drive(shared: Shared, id: SessionId) {
         let mut worker = shared.borrow_mut();
         let polled = catch_unwind(AssertUnwindSafe(|| worker.poll_client(id, cx)));
         polled.unwrap_or_else(|_| {
-            worker.exchange.abort(id, CloseReason::Internal);
+            worker.exchange.client_panicked(id, now());
+            worker.settle(Some(id));
             Poll::Ready(())
         })
     })
@@ -131,5 +131,48 @@ impl Worker {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::num::NonZeroUsize;
+
+    use tokio_util::sync::CancellationToken;
+
+    use crate::config::{Environment, Settings};
+    use crate::net::Server;
+
+    #[test]
+    fn a_panic_ends_one_session_and_no_other() {
+        let environment = Environment::from_lookup(|_| None);
+        let text = "listen = \"127.0.0.1:0\"\nallow_weak_passwords = true\n\
+                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n";
+        let mut settings = Settings::parse("test".as_ref(), text, &environment).unwrap();
+        settings.workers = NonZeroUsize::MIN;
+        let server = Server::bind(&settings).unwrap();
+        let address = server.local_addrs()[0];
+        let stop = CancellationToken::new();
+        let running = std::thread::spawn({
+            let stop = stop.clone();
+            move || server.run(stop)
+        });
+        let connect = || std::net::TcpStream::connect(address).unwrap();
+        let (mut victim, mut other) = (connect(), connect());
+        let mut asks = |text: &mut [u8]| {
+            other.write_all(b"PING\r\n").unwrap();
+            other.read_exact(text).unwrap();
+        };
+        let noauth = b"-NOAUTH Authentication required.\r\n";
+        let mut reply = vec![0; noauth.len()];
+        asks(&mut reply);
+        assert_eq!(reply, noauth);
+        victim.write_all(b"panic").unwrap();
+        assert_eq!(victim.read(&mut [0; 16]).unwrap_or(0), 0, "the session is closed");
+        asks(&mut reply);
+        assert_eq!(reply, noauth);
+        stop.cancel();
+        running.join().unwrap().unwrap();
     }
 }

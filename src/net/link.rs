@@ -1,6 +1,7 @@
 //! Driving one link's socket.
 
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -38,11 +39,11 @@ pub(super) async fn drive(shared: Shared, id: LinkId) {
             worker.links.insert(id.key(), LinkIo { stream, waker: None });
             worker.exchange.link_connected(id);
         }
-        poll_fn(|cx| shared.borrow_mut().poll_link(id, Until::Ready, cx)).await
+        poll_fn(|cx| poll(&shared, id, Until::Ready, cx)).await
     });
     let opened = opened.await.unwrap_or_else(|_| Err(target.timed_out()));
     let outcome = match opened {
-        Ok(()) => poll_fn(|cx| shared.borrow_mut().poll_link(id, Until::Closed, cx)).await,
+        Ok(()) => poll_fn(|cx| poll(&shared, id, Until::Closed, cx)).await,
         Err(error) => Err(error),
     };
     let mut worker = shared.borrow_mut();
@@ -53,6 +54,21 @@ pub(super) async fn drive(shared: Shared, id: LinkId) {
     worker.settle(None);
     worker.exchange.forget_link(id);
     worker.links.remove(id.key());
+}
+
+/// Polls a link. A panic ends this link, and the sessions that replies were due to on it.
+fn poll(
+    shared: &Shared,
+    id: LinkId,
+    until: Until,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), UpstreamError>> {
+    let mut worker = shared.borrow_mut();
+    let polled = catch_unwind(AssertUnwindSafe(|| worker.poll_link(id, until, cx)));
+    polled.unwrap_or_else(|_| {
+        worker.exchange.link_panicked(id, now());
+        Poll::Ready(Ok(()))
+    })
 }
 
 impl Worker {

@@ -17,8 +17,8 @@ use crate::command::{self, Effect, Spec};
 use crate::policy::{self, Decision};
 use crate::resp::{Request, reply};
 
-/// What to do with a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What to do with a request. There is no `Debug`: it may hold the link's own credentials.
+#[derive(Clone, PartialEq, Eq)]
 pub enum Step {
     /// Answer it with these bytes, after all that is due.
     Reply(Bytes),

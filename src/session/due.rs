@@ -5,6 +5,7 @@
 //! entry, so that a pipeline of any length costs a few bytes.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use bytes::Bytes;
 
@@ -21,7 +22,7 @@ pub struct Expect {
 }
 
 /// What the client sees of a remote reply.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Show {
     /// The bytes as they come.
     Reply,
@@ -29,6 +30,17 @@ pub enum Show {
     Nothing,
     /// These bytes in its place.
     Instead(Bytes),
+}
+
+impl fmt::Debug for Show {
+    /// Without the bytes, which repeat what the client sent.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reply => "Reply",
+            Self::Nothing => "Nothing",
+            Self::Instead(_) => "Instead",
+        })
+    }
 }
 
 /// What a remote reply tells of the session.
@@ -68,7 +80,6 @@ impl Expect {
     pub const DROPPED: Self = Self { show: Show::Nothing, learn: Learn::Nothing };
 }
 
-#[derive(Debug)]
 enum Entry {
     Plain(u32),
     Remote(Expect),
@@ -76,7 +87,7 @@ enum Entry {
 }
 
 /// The queue itself.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct DueQueue {
     entries: VecDeque<Entry>,
     remote: u32,

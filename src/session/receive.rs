@@ -12,7 +12,7 @@ use crate::resp::{Head, Kind, ReplyError, ReplyScanner};
 ///
 /// Frames are passed on as they arrive, so a value of any size needs no room here. Only the first
 /// element of an array that may be a message is held until it is known: a few dozen bytes.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Receiver {
     scanner: ReplyScanner,
     /// The frame that is being read, once it is known what it is.

@@ -10,9 +10,11 @@ use crate::resp::{Protocol, RequestLimits};
 
 /// The state that requests and replies change. Buffers, queues and links are elsewhere.
 ///
+/// There is no `Debug`: it holds what the client calls itself.
+///
 /// What cannot be known before Redis has answered (whether `MULTI` was taken, say) is a belief here,
 /// and nothing that protects others may rest on it.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct State {
     /// Whether a right `AUTH` came and no `RESET` since.
     pub(super) authenticated: bool,
@@ -68,6 +70,11 @@ impl State {
     /// been given the beginning of.
     pub fn is_inside_notice(&self) -> bool {
         self.inside_notice
+    }
+
+    /// The link is gone: a message that was under way will have no end.
+    pub fn cut_off(&mut self) {
+        self.inside_notice = false;
     }
 
     /// No more requests are taken: when what is due has come, nothing more goes to the client.

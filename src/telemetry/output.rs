@@ -41,6 +41,9 @@ where
 {
     let filter = EnvFilter::builder().parse(&log.level).map_err(|_| LogError::Level)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    // A line that cannot be written is lost. To say so on standard error would end the process when
+    // that is what is closed.
+    let lines = lines.log_internal_errors(false);
     Ok(match log.format {
         LogFormat::Text => Dispatch::new(lines.with_ansi(colour).finish()),
         LogFormat::Json => Dispatch::new(

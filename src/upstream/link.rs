@@ -1,5 +1,7 @@
 //! One link, without its socket.
 
+use std::fmt;
+
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::login::{Credentials, Login, LoginError};
@@ -18,8 +20,8 @@ pub enum Phase {
     Closed,
 }
 
-/// A link's state and its write buffer.
-#[derive(Debug)]
+/// A link's state and its write buffer. Its `Debug` shows no bytes: they hold the password, and
+/// arguments of clients.
 pub struct Link {
     phase: Phase,
     login: Login,
@@ -103,5 +105,70 @@ impl Link {
             }
             Phase::Connecting | Phase::Closed => {}
         }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("phase", &self.phase).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn link() -> Link {
+        let credentials = Credentials { user: Some("app".into()), password: Some("pw".into()) };
+        Link::new(&credentials, Protocol::Resp2, 0)
+    }
+
+    #[test]
+    fn requests_wait_for_the_login() {
+        let mut link = link();
+        link.requests().extend_from_slice(b"request");
+        assert_eq!(link.output(), b"");
+        link.connected();
+        let login = b"*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n$2\r\npw\r\n";
+        assert_eq!(link.output(), login);
+        link.wrote(5);
+        assert_eq!(link.output(), &login[5..]);
+        link.wrote(usize::MAX);
+        assert_eq!(link.output(), b"");
+        link.log_in(b"+O").unwrap();
+        assert_eq!((link.phase(), link.output()), (Phase::LoggingIn, &b""[..]));
+        link.log_in(b"K\r\n").unwrap();
+        assert_eq!((link.phase(), link.output()), (Phase::Ready, &b"request"[..]));
+        link.wrote(3);
+        assert_eq!(link.output(), b"uest");
+    }
+
+    #[test]
+    fn a_closed_link_says_nothing_and_stays_closed() {
+        let mut link = link();
+        link.requests().extend_from_slice(b"request");
+        link.close();
+        link.connected();
+        assert_eq!((link.phase(), link.output()), (Phase::Closed, &b""[..]));
+        link.wrote(10);
+    }
+
+    #[test]
+    fn it_is_full_at_the_mark_until_some_has_left() {
+        let mut link = link();
+        link.connected();
+        link.log_in(b"+OK\r\n").unwrap();
+        link.requests().resize(Link::HIGH_WATER - 1, 0);
+        assert!(!link.is_full());
+        link.requests().extend_from_slice(b"x");
+        assert!(link.is_full());
+        link.wrote(1);
+        assert!(!link.is_full());
+    }
+
+    #[test]
+    fn debug_shows_no_password() {
+        let shown = format!("{:?}", link());
+        assert_eq!(shown, "Link { phase: Connecting, .. }");
     }
 }

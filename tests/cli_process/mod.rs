@@ -51,6 +51,17 @@ impl Process {
         Self { child, lines, seen: Vec::new() }
     }
 
+    /// Reads nothing more: both outputs are closed when the next line comes.
+    #[allow(dead_code, reason = "each test crate uses a part of it")]
+    pub fn close_output(&mut self) {
+        self.lines = channel().1;
+    }
+
+    #[allow(dead_code, reason = "each test crate uses a part of it")]
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_none())
+    }
+
     /// Waits for a line with `text` in it, and gives it.
     pub fn wait_for(&mut self, text: &str) -> String {
         loop {

@@ -1,30 +1,37 @@
 //! One schedule: sessions, links and time in a random order, and what must hold after each step.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redoubt::auth::Identity;
 use redoubt::command::Version;
-use redoubt::exchange::{Exchange, LinkFault, LinkId, LinkLimits, SessionId, Sharing, Timeouts};
+use redoubt::exchange::{Exchange, LinkId, LinkLimits, SessionId, Sharing, Timeouts};
 use redoubt::policy::Policy;
-use redoubt::session::{CloseReason, Event, Rules, StandIn};
+use redoubt::session::{Rules, StandIn};
 use redoubt::upstream::Credentials;
 
-use super::client::{CLIENT_PASSWORD, COMMON, Client, shorten};
+use super::client::{CLIENT_PASSWORD, Client, shorten};
 use super::model::{Redis, Side};
 use super::rng::Rng;
 
+mod checks;
+mod upstream;
+
+pub(crate) use checks::must_happen;
+
+macro_rules! note {
+    ($self:ident, $($text:tt)*) => {
+        if let Some(trace) = &mut $self.trace {
+            trace.push(format!($($text)*));
+        }
+    };
+}
+use note;
+
 const UPSTREAM_PASSWORD: &str = "the upstream's password";
-const AUTH_TIMEOUT: Duration = Duration::from_secs(10);
-const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
-const LINGER: Duration = Duration::from_secs(30);
-/// Most bytes that may wait for one client. A link is read until 256 KiB wait, 64 KiB at a time;
-/// what Redoubt says itself, here a few KiB, comes on top.
-const MAX_OUTPUT: usize = (256 + 64 + 64) << 10;
-/// Most bytes that may wait for one link: requests are taken until 256 KiB wait, one request of at
-/// most 64 KiB, or one piece of a larger one (what waited and what came, 64 KiB each), at a time.
-const MAX_LINK_OUTPUT: usize = (256 + 128 + 64) << 10;
+const TIMEOUTS: Timeouts =
+    Timeouts { auth: Duration::from_secs(10), idle: Duration::from_secs(60) };
 const STEPS: usize = 260;
 const MAX_SESSIONS: usize = 5;
 
@@ -90,6 +97,8 @@ pub(crate) struct Schedule {
     published: u32,
     heavy: bool,
     draining: bool,
+    /// Most bytes that may wait for one client.
+    max_output: usize,
     /// How often anything moved.
     moves: u64,
     /// The link that the call under way is about to end.
@@ -97,14 +106,6 @@ pub(crate) struct Schedule {
     pub(crate) trace: Option<Vec<String>>,
     /// How often what happened.
     pub(crate) tally: BTreeMap<&'static str, u64>,
-}
-
-macro_rules! note {
-    ($self:ident, $($text:tt)*) => {
-        if let Some(trace) = &mut $self.trace {
-            trace.push(format!($($text)*));
-        }
-    };
 }
 
 impl Schedule {
@@ -119,7 +120,6 @@ impl Schedule {
         };
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
-        let timeouts = Timeouts { auth: AUTH_TIMEOUT, idle: IDLE_TIMEOUT };
         let heavy = rng.one_in(25);
         let sharing = match rng.one_in(4) {
             true => Sharing::Off,
@@ -127,7 +127,7 @@ impl Schedule {
         };
         Self {
             rng,
-            exchange: Exchange::new(Arc::new(rules), timeouts, credentials, sharing),
+            exchange: Exchange::new(Arc::new(rules), TIMEOUTS, credentials, sharing),
             redis: Redis::new(Side::Upstream, UPSTREAM_PASSWORD, CLIENT_PASSWORD),
             now: start,
             peers: Vec::new(),
@@ -136,6 +136,7 @@ impl Schedule {
             links: 0,
             published: 0,
             heavy,
+            max_output: checks::max_output(sharing),
             draining: false,
             moves: 0,
             broken: None,
@@ -164,9 +165,9 @@ impl Schedule {
             45..=59 => self.with_peer(Self::read_if_quick),
             60..=64 => self.with_wire(Self::connect),
             65..=79 => self.with_wire(Self::write_to_redis),
-            80..=91 => self.with_wire(Self::read_from_redis),
-            92 | 93 => self.unblock(),
-            94 | 95 => self.publish(),
+            80..=90 => self.with_wire(Self::read_from_redis),
+            91 | 92 => self.unblock(),
+            93..=95 => self.publish(),
             96 => self.tick(),
             97 => match self.rng.below(5) {
                 0 => self.with_peer(Self::leave),
@@ -272,101 +273,6 @@ impl Schedule {
         self.settle(About::Session(id));
     }
 
-    fn connect(&mut self, index: usize) {
-        if self.wires[index].connected {
-            return;
-        }
-        let id = self.wires[index].id;
-        let number = self.wires[index].number;
-        if self.rng.one_in(30) {
-            self.count("link refused");
-            note!(self, "link {number} cannot be connected");
-            self.excuse(number);
-            self.exchange.link_failed(id, self.now);
-        } else {
-            let refused = self.rng.one_in(30);
-            self.wires[index].connected = true;
-            note!(
-                self,
-                "link {number} is connected{}",
-                if refused { ", to be refused" } else { "" }
-            );
-            self.redis.connect(number, refused);
-            self.exchange.link_connected(id);
-        }
-        self.settle(About::Link(id));
-    }
-
-    fn write_to_redis(&mut self, index: usize) {
-        let Wire { id, number, connected, .. } = self.wires[index];
-        let output = self.exchange.link_output(id);
-        if !connected || output.is_empty() {
-            return;
-        }
-        let len = self.rng.segment(output.len());
-        let bytes = output[..len].to_vec();
-        note!(self, "link {number} -> {}", shorten(&bytes));
-        self.redis.receive(number, &bytes);
-        self.exchange.link_wrote(id, len, self.now);
-        self.settle(About::Link(id));
-    }
-
-    fn read_from_redis(&mut self, index: usize) {
-        let Wire { id, number, connected, .. } = self.wires[index];
-        let Some(conn) = self.redis.conns.get_mut(&number).filter(|_| connected) else { return };
-        if conn.output.is_empty() || self.exchange.link_is_closed(id) {
-            return;
-        }
-        if !self.exchange.link_wants_read(id, self.now) {
-            self.count("link paused");
-            return;
-        }
-        let len = self.rng.segment(conn.output.len());
-        let bytes = conn.take_output(len);
-        note!(self, "link {number} <- {}", shorten(&bytes));
-        let was_ready = self.exchange.link_is_ready(id);
-        let outcome = self.exchange.link_bytes(id, &bytes, self.now);
-        if let Err(fault) = outcome {
-            let refused = matches!(fault, LinkFault::Login(_)) && !was_ready;
-            assert!(refused, "link {number}: {fault}");
-            self.excuse(number);
-            self.count("login refused");
-        }
-        self.settle(About::Link(id));
-    }
-
-    /// Ends a blocking pop, with a value or without.
-    fn unblock(&mut self) {
-        let blocked = self.redis.conns.iter().filter_map(|(number, conn)| {
-            let key = conn.blocked.as_ref()?;
-            Some((*number, key.clone()))
-        });
-        let blocked: Vec<_> = blocked.collect();
-        if blocked.is_empty() {
-            return;
-        }
-        let (number, key) = self.rng.pick(&blocked).clone();
-        let value = self.rng.one_in(2).then(|| [b"v", &key[..]].concat());
-        note!(self, "link {number} is unblocked");
-        self.redis.unblock(number, value.as_deref());
-        self.moves += 1;
-        self.count("unblocked");
-    }
-
-    /// Somebody else publishes on a common channel.
-    fn publish(&mut self) {
-        self.published += 1;
-        let channel = *self.rng.pick(&COMMON);
-        let mut payload = format!("published {}", self.published).into_bytes();
-        if self.rng.one_in(4) {
-            payload.resize(payload.len() + self.rng.below(400), b'.');
-        }
-        note!(self, "published {} on {channel}", self.published);
-        if self.redis.publish(None, channel.as_bytes(), &payload) > 0 {
-            self.count("published");
-        }
-    }
-
     fn tick(&mut self) {
         let step = match self.rng.below(40) {
             0 => 61_000,
@@ -406,250 +312,4 @@ impl Schedule {
         self.count("half-closed");
         self.settle(About::Session(id));
     }
-
-    /// A link's connection breaks.
-    fn lose(&mut self, index: usize) {
-        let Wire { id, number, connected, .. } = self.wires[index];
-        if !connected || self.exchange.link_is_closed(id) {
-            return;
-        }
-        note!(self, "link {number} is lost");
-        self.excuse(number);
-        self.exchange.link_lost(id, self.now);
-        self.count("link lost");
-        self.settle(About::Link(id));
-    }
-
-    /// A link brings what nothing expects.
-    fn go_mad(&mut self, index: usize) {
-        let Wire { id, number, connected, .. } = self.wires[index];
-        let idle = connected
-            && self.redis.conns.get(&number).is_some_and(super::model::Conn::is_silent)
-            && self.exchange.link_output(id).is_empty()
-            && self.exchange.link_is_ready(id);
-        if !idle {
-            return;
-        }
-        note!(self, "link {number} brings what nothing expects");
-        self.excuse(number);
-        let outcome = self.exchange.link_bytes(id, b"+nobody asked\r\n", self.now);
-        match outcome {
-            Err(LinkFault::Unexpected(_)) => assert!(self.exchange.link_is_closed(id)),
-            Err(fault) => panic!("link {number}: {fault}"),
-            // It is dropped where all who used the link have had their last reply.
-            Ok(()) => {
-                let mut users = self.peers.iter().filter(|peer| {
-                    let heard = self.redis.heard.contains(&(number, peer.client.number));
-                    heard && !peer.seen.over && !peer.client.said_last
-                });
-                assert!(users.next().is_none(), "link {number} brought what nothing expects");
-            }
-        }
-        self.count("unexpected reply");
-        self.settle(About::Link(id));
-    }
-
-    /// Link `number` is of no more use. Those that it owes something must end, and of the others
-    /// those that have used it may; the call that follows says which.
-    fn excuse(&mut self, number: u32) {
-        let owed = self.redis.conns.get(&number).map(super::model::Conn::sessions_owed);
-        let owed = owed.unwrap_or_default();
-        for peer in &mut self.peers {
-            peer.doomed |= owed.contains(&peer.client.number) && !peer.seen.over;
-        }
-        self.redis.conns.remove(&number);
-        self.broken = Some(number);
-    }
-
-    /// Whether a session may have used link `number`: it was heard there, or nobody was. One that
-    /// waits for something may have asked for it there and not been heard yet.
-    fn may_have_used(&self, number: u32, session: u32) -> bool {
-        let mut heard = self.redis.heard.iter().filter(|heard| heard.0 == number).peekable();
-        heard.peek().is_none() || heard.any(|heard| heard.1 == session)
-    }
-
-    /// Closes sockets of finished sessions and links.
-    fn close_what_is_over(&mut self) {
-        for index in (0..self.peers.len()).rev() {
-            if self.exchange.is_finished(self.peers[index].id) {
-                let peer = self.peers.remove(index);
-                note!(self, "session {} is closed", peer.client.number);
-                self.exchange.forget(peer.id, self.now);
-                let reason = self.settle(About::Session(peer.id));
-                self.judge(&peer, reason.expect("an event tells that the session is closed"));
-            }
-        }
-        for index in (0..self.wires.len()).rev() {
-            let id = self.wires[index].id;
-            if self.exchange.link_is_closed(id) {
-                let wire = self.wires.remove(index);
-                note!(self, "link {} is closed", wire.number);
-                self.redis.conns.remove(&wire.number);
-                self.exchange.forget_link(id);
-                self.settle(About::Link(id));
-            }
-        }
-    }
-
-    /// Whether a session could end as it did.
-    fn judge(&mut self, peer: &Peer, reason: CloseReason) {
-        let number = peer.client.number;
-        let silent = self.now - peer.active;
-        let complete = peer.client.has_all();
-        // Nothing is popped for a client that is gone, so it is not waited for.
-        let cut = peer.excused || peer.left || peer.eof == Some(true) || silent >= LINGER;
-        let whole = complete || cut;
-        let fits = match reason {
-            CloseReason::Client if peer.left => true,
-            CloseReason::Client => peer.eof.is_some() && (cut || peer.client.has_all_replies()),
-            CloseReason::Quit | CloseReason::Protocol => peer.client.said_last && whole,
-            CloseReason::UpstreamLost | CloseReason::UpstreamUnavailable => peer.excused,
-            CloseReason::AuthTimeout => self.now - peer.opened >= AUTH_TIMEOUT,
-            CloseReason::Idle => silent >= IDLE_TIMEOUT,
-            CloseReason::Shutdown => self.draining,
-            _ => false,
-        };
-        assert!(fits, "session {number} ended with {reason}; {}", peer.client.awaited());
-        self.count(reason.as_str());
-    }
-
-    /// Does what the shell does after each call, and holds the invariants. Returns why the session
-    /// that the call was about was closed, if it was.
-    fn settle(&mut self, about: About) -> Option<CloseReason> {
-        self.moves += 1;
-        let mut touched: Vec<About> = vec![about];
-        while let Some(id) = self.exchange.next_link_to_open() {
-            self.links += 1;
-            let number = self.links;
-            note!(self, "link {number} is to be opened");
-            self.wires.push(Wire { id, number, connected: false, seen: Seen::default() });
-        }
-        while let Some(id) = self.exchange.next_touched() {
-            touched.push(About::Session(id));
-        }
-        while let Some(id) = self.exchange.next_touched_link() {
-            touched.push(About::Link(id));
-        }
-        if let Some(number) = self.broken.take() {
-            for index in 0..self.peers.len() {
-                let peer = &self.peers[index];
-                if touched.contains(&About::Session(peer.id))
-                    && (self.may_have_used(number, peer.client.number) || !peer.client.has_all())
-                {
-                    self.peers[index].excused = true;
-                }
-            }
-        }
-        let mut closed = None;
-        while let Some((id, event)) = self.exchange.next_event() {
-            if let Event::Closed { reason, .. } = event {
-                assert!(about == About::Session(id));
-                closed = Some(reason);
-            }
-        }
-        for peer in &mut self.peers {
-            let output = self.exchange.output(peer.id).len();
-            assert!(output <= MAX_OUTPUT, "{output} bytes wait for session {}", peer.client.number);
-            let over = self.exchange.is_finished(peer.id);
-            let wants_read = !over && self.exchange.wants_read(peer.id);
-            let seen = Seen { output: output > 0, wants_read, over };
-            let told = touched.contains(&About::Session(peer.id));
-            assert!(told || !seen.news(peer.seen), "session {} not woken", peer.client.number);
-            peer.seen = seen;
-        }
-        for wire in &mut self.wires {
-            let output = self.exchange.link_output(wire.id).len();
-            assert!(output <= MAX_LINK_OUTPUT, "{output} bytes wait for link {}", wire.number);
-            let over = self.exchange.link_is_closed(wire.id);
-            let wants_read = !over && self.exchange.link_wants_read(wire.id, self.now);
-            let seen = Seen { output: output > 0, wants_read, over };
-            let told = touched.contains(&About::Link(wire.id));
-            assert!(told || !seen.news(wire.seen), "link {} not woken", wire.number);
-            wire.seen = seen;
-        }
-        closed
-    }
-
-    /// Lets everything come to rest, then ends it, and holds that nothing is left.
-    fn finish(&mut self) {
-        if self.rng.one_in(4) {
-            note!(self, "drains");
-            self.draining = true;
-            self.exchange.drain();
-            self.settle(About::Nothing);
-        }
-        self.rest();
-        for peer in &self.peers {
-            let number = peer.client.number;
-            assert!(!peer.doomed, "session {number} outlives a link that owed it a reply");
-            assert!(!self.draining, "session {number} outlives the drain");
-            assert!(peer.client.has_all(), "session {number}: {}", peer.client.awaited());
-            assert!(peer.client.to_send.is_empty(), "session {number} is not read");
-        }
-        for index in 0..self.peers.len() {
-            match self.rng.below(3) {
-                0 => self.leave(index),
-                1 => self.half_close(index),
-                _ => {}
-            }
-        }
-        note!(self, "drains");
-        self.draining = true;
-        self.exchange.drain();
-        self.settle(About::Nothing);
-        self.rest();
-        assert!(self.exchange.is_empty(), "{} sessions are left", self.exchange.len());
-        // Shared links and clean leases are kept until they have long been of no use.
-        self.now += Duration::from_secs(61);
-        self.exchange.tick(self.now);
-        self.settle(About::Nothing);
-        self.rest();
-        assert_eq!(self.exchange.link_count(), 0, "links are left");
-    }
-
-    /// Goes on until nothing more happens.
-    fn rest(&mut self) {
-        loop {
-            let before = self.moves;
-            for index in 0..self.peers.len() {
-                self.send(index);
-                self.read_by_client(index);
-            }
-            for index in 0..self.wires.len() {
-                self.connect(index);
-                self.write_to_redis(index);
-                self.read_from_redis(index);
-            }
-            self.unblock();
-            self.close_what_is_over();
-            if self.moves == before {
-                break;
-            }
-        }
-    }
-}
-
-/// What a run of many schedules must have come across, or it tests less than it says.
-pub(crate) fn must_happen() -> BTreeSet<&'static str> {
-    [
-        "client paused",
-        "link paused",
-        "link refused",
-        "login refused",
-        "link lost",
-        "unexpected reply",
-        "unblocked",
-        "published",
-        "left",
-        "half-closed",
-        "client_closed",
-        "quit",
-        "protocol_error",
-        "upstream_lost",
-        "upstream_unavailable",
-        "auth_timeout",
-        "idle",
-        "shutdown",
-    ]
-    .into()
 }

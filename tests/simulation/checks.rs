@@ -1,0 +1,241 @@
+//! What must hold after each step of a schedule, and at its end.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use redoubt::exchange::Sharing;
+use redoubt::session::{CloseReason, Event};
+
+use super::super::model::Conn;
+use super::{About, Peer, Schedule, Seen, Wire, note};
+
+const AUTH_TIMEOUT: Duration = super::TIMEOUTS.auth;
+const IDLE_TIMEOUT: Duration = super::TIMEOUTS.idle;
+const LINGER: Duration = Duration::from_secs(30);
+/// Most bytes that may wait for one client whose link is its own. That is read until 256 KiB wait,
+/// 64 KiB at a time; what Redoubt says itself, here a few KiB, comes on top.
+const MAX_OUTPUT: usize = (256 + 64 + 64) << 10;
+/// The same where links are shared: a session is given up beyond it.
+const MAX_SHARED_OUTPUT: usize = (32 << 20) + (64 << 10);
+/// Most bytes that may wait for one link: requests are taken until 256 KiB wait, one request of at
+/// most 64 KiB, or one piece of a larger one (what waited and what came, 64 KiB each), at a time.
+const MAX_LINK_OUTPUT: usize = (256 + 128 + 64) << 10;
+
+pub(super) fn max_output(sharing: Sharing) -> usize {
+    match sharing {
+        Sharing::Off => MAX_OUTPUT,
+        Sharing::Auto(_) => MAX_SHARED_OUTPUT,
+    }
+}
+
+impl Schedule {
+    /// Link `number` is of no more use. Those that it owes something must end, and of the others
+    /// those that have used it may; the call that follows says which.
+    pub(super) fn excuse(&mut self, number: u32) {
+        let owed = self.redis.conns.get(&number).map(Conn::sessions_owed);
+        let owed = owed.unwrap_or_default();
+        for peer in &mut self.peers {
+            peer.doomed |= owed.contains(&peer.client.number) && !peer.seen.over;
+        }
+        self.redis.conns.remove(&number);
+        self.broken = Some(number);
+    }
+
+    /// Whether a session may have used link `number`: it was heard there, or nobody was. One that
+    /// waits for something may have asked for it there and not been heard yet.
+    fn may_have_used(&self, number: u32, session: u32) -> bool {
+        let mut heard = self.redis.heard.iter().filter(|heard| heard.0 == number).peekable();
+        heard.peek().is_none() || heard.any(|heard| heard.1 == session)
+    }
+
+    /// Closes sockets of finished sessions and links.
+    pub(super) fn close_what_is_over(&mut self) {
+        for index in (0..self.peers.len()).rev() {
+            if self.exchange.is_finished(self.peers[index].id) {
+                let peer = self.peers.remove(index);
+                note!(self, "session {} is closed", peer.client.number);
+                self.exchange.forget(peer.id, self.now);
+                let reason = self.settle(About::Session(peer.id));
+                self.judge(&peer, reason.expect("an event tells that the session is closed"));
+            }
+        }
+        for index in (0..self.wires.len()).rev() {
+            let id = self.wires[index].id;
+            if self.exchange.link_is_closed(id) {
+                let wire = self.wires.remove(index);
+                note!(self, "link {} is closed", wire.number);
+                self.redis.conns.remove(&wire.number);
+                self.exchange.forget_link(id);
+                self.settle(About::Link(id));
+            }
+        }
+    }
+
+    /// Whether a session could end as it did.
+    fn judge(&mut self, peer: &Peer, reason: CloseReason) {
+        let number = peer.client.number;
+        let silent = self.now - peer.active;
+        let complete = peer.client.has_all();
+        // Nothing is popped for a client that is gone, so it is not waited for.
+        let cut = peer.excused || peer.left || peer.eof == Some(true) || silent >= LINGER;
+        let whole = complete || cut;
+        let fits = match reason {
+            CloseReason::Client if peer.left => true,
+            CloseReason::Client => peer.eof.is_some() && (cut || peer.client.has_all_replies()),
+            CloseReason::Quit | CloseReason::Protocol => peer.client.said_last && whole,
+            CloseReason::UpstreamLost | CloseReason::UpstreamUnavailable => peer.excused,
+            CloseReason::AuthTimeout => self.now - peer.opened >= AUTH_TIMEOUT,
+            CloseReason::Idle => silent >= IDLE_TIMEOUT,
+            CloseReason::Shutdown => self.draining,
+            _ => false,
+        };
+        assert!(fits, "session {number} ended with {reason}; {}", peer.client.awaited());
+        self.count(reason.as_str());
+    }
+
+    /// Does what the shell does after each call, and holds the invariants. Returns why the session
+    /// that the call was about was closed, if it was.
+    pub(super) fn settle(&mut self, about: About) -> Option<CloseReason> {
+        self.moves += 1;
+        let mut touched: Vec<About> = vec![about];
+        while let Some(id) = self.exchange.next_link_to_open() {
+            self.links += 1;
+            let number = self.links;
+            note!(self, "link {number} is to be opened");
+            self.wires.push(Wire { id, number, connected: false, seen: Seen::default() });
+        }
+        while let Some(id) = self.exchange.next_touched() {
+            touched.push(About::Session(id));
+        }
+        while let Some(id) = self.exchange.next_touched_link() {
+            touched.push(About::Link(id));
+        }
+        if let Some(number) = self.broken.take() {
+            for index in 0..self.peers.len() {
+                let peer = &self.peers[index];
+                if touched.contains(&About::Session(peer.id))
+                    && (self.may_have_used(number, peer.client.number)
+                        || !peer.client.has_all()
+                        || peer.client.hid_replies)
+                {
+                    self.peers[index].excused = true;
+                }
+            }
+        }
+        let mut closed = None;
+        while let Some((id, event)) = self.exchange.next_event() {
+            if let Event::Closed { reason, .. } = event {
+                assert!(about == About::Session(id));
+                closed = Some(reason);
+            }
+        }
+        for peer in &mut self.peers {
+            let output = self.exchange.output(peer.id).len();
+            assert!(
+                output <= self.max_output,
+                "{output} bytes wait for session {}",
+                peer.client.number
+            );
+            let over = self.exchange.is_finished(peer.id);
+            let wants_read = !over && self.exchange.wants_read(peer.id);
+            let seen = Seen { output: output > 0, wants_read, over };
+            let told = touched.contains(&About::Session(peer.id));
+            assert!(told || !seen.news(peer.seen), "session {} not woken", peer.client.number);
+            peer.seen = seen;
+        }
+        for wire in &mut self.wires {
+            let output = self.exchange.link_output(wire.id).len();
+            assert!(output <= MAX_LINK_OUTPUT, "{output} bytes wait for link {}", wire.number);
+            let over = self.exchange.link_is_closed(wire.id);
+            let wants_read = !over && self.exchange.link_wants_read(wire.id, self.now);
+            let seen = Seen { output: output > 0, wants_read, over };
+            let told = touched.contains(&About::Link(wire.id));
+            assert!(told || !seen.news(wire.seen), "link {} not woken", wire.number);
+            wire.seen = seen;
+        }
+        closed
+    }
+
+    /// Lets everything come to rest, then ends it, and holds that nothing is left.
+    pub(super) fn finish(&mut self) {
+        if self.rng.one_in(4) {
+            note!(self, "drains");
+            self.draining = true;
+            self.exchange.drain();
+            self.settle(About::Nothing);
+        }
+        self.rest();
+        for peer in &self.peers {
+            let number = peer.client.number;
+            assert!(!peer.doomed, "session {number} outlives a link that owed it a reply");
+            assert!(!self.draining, "session {number} outlives the drain");
+            assert!(peer.client.has_all(), "session {number}: {}", peer.client.awaited());
+            assert!(peer.client.to_send.is_empty(), "session {number} is not read");
+        }
+        for index in 0..self.peers.len() {
+            match self.rng.below(3) {
+                0 => self.leave(index),
+                1 => self.half_close(index),
+                _ => {}
+            }
+        }
+        note!(self, "drains");
+        self.draining = true;
+        self.exchange.drain();
+        self.settle(About::Nothing);
+        self.rest();
+        // Links that wait for other sessions may live on for a while.
+        self.now += Duration::from_secs(24 * 60 * 60);
+        self.exchange.tick(self.now);
+        self.settle(About::Nothing);
+        self.rest();
+        assert!(self.exchange.is_empty(), "{} sessions are left", self.exchange.len());
+        assert_eq!(self.exchange.link_count(), 0, "links are left");
+    }
+
+    /// Goes on until nothing more happens.
+    fn rest(&mut self) {
+        loop {
+            let before = self.moves;
+            for index in 0..self.peers.len() {
+                self.send(index);
+                self.read_by_client(index);
+            }
+            for index in 0..self.wires.len() {
+                self.connect(index);
+                self.write_to_redis(index);
+                self.read_from_redis(index);
+            }
+            self.unblock();
+            self.close_what_is_over();
+            if self.moves == before {
+                break;
+            }
+        }
+    }
+}
+
+/// What a run of many schedules must have come across, or it tests less than it says.
+pub(crate) fn must_happen() -> BTreeSet<&'static str> {
+    [
+        "client paused",
+        "link paused",
+        "link refused",
+        "login refused",
+        "link lost",
+        "unexpected reply",
+        "unblocked",
+        "published",
+        "left",
+        "half-closed",
+        "client_closed",
+        "quit",
+        "protocol_error",
+        "upstream_lost",
+        "upstream_unavailable",
+        "auth_timeout",
+        "idle",
+        "shutdown",
+    ]
+    .into()
+}

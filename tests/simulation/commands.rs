@@ -1,0 +1,315 @@
+//! The commands of the model.
+
+use std::collections::VecDeque;
+
+use super::super::wire::{bulk, error, integer};
+use super::conn::{Conn, Mode};
+use super::{Key, Redis, Side, Value};
+
+impl Redis {
+    pub(super) fn execute(&mut self, conn: &mut Conn, name: &str, args: &[Vec<u8>]) {
+        let arg = |index: usize| args.get(index).map_or(&b""[..], Vec::as_slice);
+        match name {
+            "ping" if conn.restricted() => {
+                let pong = [b"*2\r\n$4\r\npong\r\n", &bulk(arg(1))[..]].concat();
+                conn.say(pong);
+            }
+            "ping" if args.len() == 1 => conn.say("+PONG\r\n"),
+            "ping" | "echo" => conn.say(bulk(arg(1))),
+            "auth" => {
+                let (user, password) = match args.len() {
+                    2 => (&b"default"[..], arg(1)),
+                    _ => (arg(1), arg(2)),
+                };
+                self.auth(conn, user, password);
+            }
+            "hello" => self.hello(conn, args),
+            "client" => self.client(conn, args),
+            "select" => match arg(1) {
+                [digit @ b'0'..=b'9'] => {
+                    conn.db = digit - b'0';
+                    conn.say("+OK\r\n");
+                }
+                _ => conn.say(error("ERR DB index is out of range")),
+            },
+            "multi" if conn.queue.is_some() => {
+                conn.say(error("ERR MULTI calls can not be nested"));
+            }
+            "multi" => {
+                conn.queue = Some(Vec::new());
+                conn.say("+OK\r\n");
+            }
+            "exec" => self.exec(conn),
+            "discard" if conn.queue.is_none() => conn.say(error("ERR DISCARD without MULTI")),
+            "discard" => {
+                self.end_transaction(conn);
+                conn.say("+OK\r\n");
+            }
+            "watch" if conn.queue.is_some() => {
+                conn.say(error("ERR WATCH inside MULTI is not allowed"));
+            }
+            "watch" => {
+                let key = (conn.db, arg(1).to_vec());
+                let version = self.version(&key);
+                conn.watched.push((key, version));
+                conn.say("+OK\r\n");
+            }
+            "unwatch" => {
+                conn.watched.clear();
+                conn.say("+OK\r\n");
+            }
+            "quit" => {
+                conn.say("+OK\r\n");
+                conn.closing = true;
+            }
+            "reset" => {
+                let input = std::mem::take(&mut conn.input);
+                let output = std::mem::take(&mut conn.output);
+                // It ends `CLIENT REPLY OFF` before it answers, but not `SKIP`.
+                let skips = matches!(conn.mode, Mode::Skip);
+                *conn = Conn { input, output, ..Conn::default() };
+                conn.mode = if skips { Mode::Skip } else { Mode::On };
+                conn.say("+RESET\r\n");
+            }
+            "subscribe" | "psubscribe" => self.subscribe(conn, name, &args[1..]),
+            "unsubscribe" | "punsubscribe" => self.unsubscribe(conn, name, &args[1..]),
+            "publish" => {
+                let count = self.publish(Some(conn), arg(1), arg(2));
+                conn.say(integer(count));
+            }
+            _ => self.data(conn, name, args),
+        }
+    }
+
+    fn auth(&mut self, conn: &mut Conn, user: &[u8], password: &[u8]) -> bool {
+        if conn.refuse_login {
+            conn.say(error("ERR max number of clients reached"));
+            return false;
+        }
+        let right = user == b"default" && password == self.password;
+        conn.authenticated |= right;
+        match right {
+            true => conn.say("+OK\r\n"),
+            false => {
+                conn.say(error("WRONGPASS invalid username-password pair or user is disabled."));
+            }
+        }
+        right
+    }
+
+    fn hello(&mut self, conn: &mut Conn, args: &[Vec<u8>]) {
+        let resp3 = match args.get(1).map(Vec::as_slice) {
+            None => conn.resp3,
+            Some(b"2") => false,
+            Some(b"3") => true,
+            Some([b'0'..=b'9']) => return conn.say(error("NOPROTO unsupported protocol version")),
+            Some(_) => {
+                let text = "ERR Protocol version is not an integer or out of range";
+                return conn.say(error(text));
+            }
+        };
+        let mut rest = args.get(2..).unwrap_or_default();
+        while let Some(option) = rest.first() {
+            if option.eq_ignore_ascii_case(b"auth") && rest.len() >= 3 {
+                if rest[1] != b"default" || rest[2] != self.password {
+                    let text = "WRONGPASS invalid username-password pair or user is disabled.";
+                    return conn.say(error(text));
+                }
+                conn.authenticated = true;
+                rest = &rest[3..];
+            } else if option.eq_ignore_ascii_case(b"setname") && rest.len() >= 2 {
+                conn.name = rest[1].clone();
+                rest = &rest[2..];
+            } else {
+                let text = format!("ERR Syntax error in HELLO option '{}'", option.escape_ascii());
+                return conn.say(error(&text));
+            }
+        }
+        if !conn.authenticated {
+            return conn.say(error(
+                "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
+                 HELLO AUTH <user> <pass> option can be used to authenticate the client and select \
+                 the RESP protocol version at the same time",
+            ));
+        }
+        conn.resp3 = resp3;
+        let (head, proto) = if resp3 { ("%7", 3) } else { ("*14", 2) };
+        conn.say(format!(
+            "{head}\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\
+             \r\n:{proto}\r\n$2\r\nid\r\n:1\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\n\
+             master\r\n$7\r\nmodules\r\n*0\r\n"
+        ));
+    }
+
+    fn client(&mut self, conn: &mut Conn, args: &[Vec<u8>]) {
+        match args[1].to_ascii_lowercase().as_slice() {
+            b"setname" => {
+                conn.name = args[2].clone();
+                conn.say("+OK\r\n");
+            }
+            b"getname" if conn.name.is_empty() => conn.say(conn.null()),
+            b"getname" => conn.say(bulk(&conn.name)),
+            _ => match args[2].to_ascii_lowercase().as_slice() {
+                b"on" => {
+                    conn.mode = Mode::On;
+                    conn.say("+OK\r\n");
+                }
+                b"off" => conn.mode = Mode::Off,
+                b"skip" if conn.mode == Mode::Off => {}
+                b"skip" => conn.mode = Mode::SkipNext,
+                _ => conn.say(error("ERR syntax error")),
+            },
+        }
+    }
+
+    fn subscribe(&mut self, conn: &mut Conn, name: &str, channels: &[Vec<u8>]) {
+        for channel in channels {
+            let set = if name == "subscribe" { &mut conn.channels } else { &mut conn.patterns };
+            set.insert(channel.clone());
+            let count = integer(conn.subscriptions());
+            conn.notice(name, &[channel], &count);
+        }
+    }
+
+    fn unsubscribe(&mut self, conn: &mut Conn, name: &str, channels: &[Vec<u8>]) {
+        let set = if name == "unsubscribe" { &mut conn.channels } else { &mut conn.patterns };
+        let channels = if channels.is_empty() {
+            set.iter().cloned().collect::<Vec<_>>()
+        } else {
+            channels.to_vec()
+        };
+        if channels.is_empty() {
+            let last = [conn.null(), &integer(conn.subscriptions())].concat();
+            let lead = if conn.resp3 { ">3\r\n" } else { "*3\r\n" };
+            conn.put(&[lead.as_bytes(), &bulk(name.as_bytes()), &last].concat());
+        }
+        for channel in &channels {
+            let set = if name == "unsubscribe" { &mut conn.channels } else { &mut conn.patterns };
+            set.remove(channel);
+            let count = integer(conn.subscriptions());
+            conn.notice(name, &[channel], &count);
+        }
+    }
+
+    /// Delivers to every connection, `own` among them, and says to how many.
+    ///
+    /// A lone client's Redis does not deliver on common channels: those come from elsewhere.
+    pub(crate) fn publish(
+        &mut self,
+        own: Option<&mut Conn>,
+        channel: &[u8],
+        payload: &[u8],
+    ) -> usize {
+        if self.side == Side::Client && channel.starts_with(b"all:") {
+            return 0;
+        }
+        let mut count = 0;
+        for conn in self.conns.values_mut().chain(own) {
+            if conn.channels.contains(channel) {
+                conn.notice("message", &[channel], &bulk(payload));
+                count += 1;
+            }
+            let matches = |pattern: &Vec<u8>| channel.starts_with(&pattern[..pattern.len() - 1]);
+            let patterns = conn.patterns.iter().filter(|p| matches(p)).cloned().collect::<Vec<_>>();
+            for pattern in patterns {
+                conn.notice("pmessage", &[&pattern, channel], &bulk(payload));
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Whether anybody listens to a channel by its name.
+    pub(crate) fn hears(&self, channel: &[u8]) -> bool {
+        self.conns.values().any(|conn| conn.channels.contains(channel))
+    }
+
+    pub(super) fn version(&self, key: &Key) -> u64 {
+        self.versions.get(key).copied().unwrap_or(0)
+    }
+
+    fn changed(&mut self, key: Key) {
+        *self.versions.entry(key).or_default() += 1;
+    }
+
+    fn data(&mut self, conn: &mut Conn, name: &str, args: &[Vec<u8>]) {
+        const WRONG_TYPE: &str =
+            "WRONGTYPE Operation against a key holding the wrong kind of value";
+        let key = (conn.db, args[1].clone());
+        let value = self.keys.get(&key).cloned();
+        match (name, value) {
+            ("set", _) => {
+                self.keys.insert(key.clone(), Value::Text(args[2].clone()));
+                self.changed(key);
+                conn.say("+OK\r\n");
+            }
+            ("del", value) => {
+                if value.is_some() {
+                    self.keys.remove(&key);
+                    self.changed(key);
+                }
+                conn.say(integer(usize::from(value.is_some())));
+            }
+            ("mget", _) => {
+                conn.say(format!("*{}\r\n", args.len() - 1));
+                for name in &args[1..] {
+                    match self.keys.get(&(conn.db, name.clone())) {
+                        Some(Value::Text(text)) => conn.say(bulk(text)),
+                        _ => conn.say(conn.null()),
+                    }
+                }
+            }
+            ("get", None) => conn.say(conn.null()),
+            ("get", Some(Value::Text(text))) => conn.say(bulk(&text)),
+            ("incr", None | Some(Value::Text(_))) => {
+                let old = match value_text(self.keys.get(&key)) {
+                    None => Some(0),
+                    Some(text) => text.parse::<usize>().ok(),
+                };
+                match old {
+                    Some(old) => {
+                        let new = (old + 1).to_string();
+                        self.keys.insert(key.clone(), Value::Text(new.into_bytes()));
+                        self.changed(key);
+                        conn.say(integer(old + 1));
+                    }
+                    None => conn.say(error("ERR value is not an integer or out of range")),
+                }
+            }
+            ("lpush", None | Some(Value::List(_))) => {
+                let mut list = match self.keys.remove(&key) {
+                    Some(Value::List(list)) => list,
+                    _ => VecDeque::new(),
+                };
+                args[2..].iter().for_each(|item| list.push_front(item.clone()));
+                conn.say(integer(list.len()));
+                self.keys.insert(key.clone(), Value::List(list));
+                self.changed(key);
+            }
+            ("lrange", None) => conn.say("*0\r\n"),
+            ("lrange", Some(Value::List(list))) => {
+                conn.say(format!("*{}\r\n", list.len()));
+                list.iter().for_each(|item| conn.say(bulk(item)));
+            }
+            ("blpop", None) => conn.blocked = Some(args[1].clone()),
+            ("blpop", Some(Value::List(mut list))) => {
+                let item = list.pop_front().unwrap_or_default();
+                conn.say([b"*2\r\n", &bulk(&args[1])[..], &bulk(&item)].concat());
+                if list.is_empty() {
+                    self.keys.remove(&key);
+                } else {
+                    self.keys.insert(key.clone(), Value::List(list));
+                }
+                self.changed(key);
+            }
+            _ => conn.say(error(WRONG_TYPE)),
+        }
+    }
+}
+
+fn value_text(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
+        Value::List(_) => None,
+    }
+}

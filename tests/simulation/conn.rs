@@ -1,0 +1,119 @@
+//! One connection of the model: what Redis knows of it, and how it is answered.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::super::wire::{Args, bulk};
+use super::Key;
+
+/// `CLIENT REPLY`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Mode {
+    #[default]
+    On,
+    Off,
+    SkipNext,
+    Skip,
+}
+
+/// What one connection is in the middle of.
+#[derive(Debug, Default)]
+pub(crate) struct Conn {
+    pub(crate) authenticated: bool,
+    pub(crate) resp3: bool,
+    pub(super) db: u8,
+    pub(super) name: Vec<u8>,
+    /// The transaction, from `MULTI` on.
+    pub(crate) queue: Option<Vec<Args>>,
+    pub(super) dirty: bool,
+    pub(super) watched: Vec<(Key, u64)>,
+    pub(crate) channels: BTreeSet<Vec<u8>>,
+    pub(crate) patterns: BTreeSet<Vec<u8>>,
+    /// The key that a `BLPOP` waits for.
+    pub(crate) blocked: Option<Vec<u8>>,
+    pub(super) mode: Mode,
+    /// Whether it said its last.
+    pub(crate) closing: bool,
+    /// Whether its `AUTH` is answered as by a Redis that is full.
+    pub(super) refuse_login: bool,
+    pub(crate) input: Vec<u8>,
+    pub(crate) output: Vec<u8>,
+    /// Bytes of output so far, and how many of them have been taken away.
+    pub(super) produced: u64,
+    pub(super) delivered: u64,
+    /// Which session is owed the output up to where.
+    pub(super) owed: VecDeque<(u32, u64)>,
+    /// The session whose command is blocked.
+    pub(super) waiting: Option<u32>,
+}
+
+impl Conn {
+    pub(crate) fn visible(&self) -> bool {
+        matches!(self.mode, Mode::On | Mode::SkipNext)
+    }
+
+    pub(crate) fn restricted(&self) -> bool {
+        !self.resp3 && self.subscriptions() > 0
+    }
+
+    pub(super) fn subscriptions(&self) -> usize {
+        self.channels.len() + self.patterns.len()
+    }
+
+    /// Out of band: whatever `CLIENT REPLY` says.
+    pub(super) fn notice(&mut self, kind: &str, parts: &[&[u8]], last: &[u8]) {
+        let lead = if self.resp3 { '>' } else { '*' };
+        let mut out = format!("{lead}{}\r\n", parts.len() + 2).into_bytes();
+        out.extend(bulk(kind.as_bytes()));
+        parts.iter().for_each(|part| out.extend(bulk(part)));
+        out.extend(last);
+        self.put(&out);
+    }
+
+    pub(super) fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        if self.visible() {
+            self.put(bytes.as_ref());
+        }
+    }
+
+    pub(super) fn put(&mut self, bytes: &[u8]) {
+        self.produced += bytes.len() as u64;
+        self.output.extend(bytes);
+    }
+
+    pub(super) fn null(&self) -> &'static [u8] {
+        if self.resp3 { b"_\r\n" } else { b"$-1\r\n" }
+    }
+
+    pub(super) fn null_array(&self) -> &'static [u8] {
+        if self.resp3 { b"_\r\n" } else { b"*-1\r\n" }
+    }
+
+    /// After every request, empty ones too.
+    pub(super) fn request_done(&mut self) {
+        self.mode = match self.mode {
+            Mode::SkipNext => Mode::Skip,
+            Mode::Skip => Mode::On,
+            other => other,
+        };
+    }
+
+    /// Takes up to `len` bytes of its output away.
+    pub(crate) fn take_output(&mut self, len: usize) -> Vec<u8> {
+        let taken: Vec<u8> = self.output.drain(..len).collect();
+        self.delivered += taken.len() as u64;
+        while self.owed.front().is_some_and(|(_, end)| *end <= self.delivered) {
+            self.owed.pop_front();
+        }
+        taken
+    }
+
+    /// The sessions that Redis has heard and that have not had all of its reply.
+    pub(crate) fn sessions_owed(&self) -> BTreeSet<u32> {
+        self.owed.iter().map(|(session, _)| *session).chain(self.waiting).collect()
+    }
+
+    /// Whether it has nothing left to do or say.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.input.is_empty() && self.output.is_empty() && self.blocked.is_none()
+    }
+}

@@ -1,0 +1,155 @@
+//! What happens to links, and behind them.
+
+use redoubt::exchange::LinkFault;
+
+use super::super::client::{COMMON, shorten};
+use super::super::model::Conn;
+use super::{About, Schedule, Wire, note};
+
+impl Schedule {
+    pub(super) fn connect(&mut self, index: usize) {
+        if self.wires[index].connected {
+            return;
+        }
+        let id = self.wires[index].id;
+        let number = self.wires[index].number;
+        if self.rng.one_in(30) {
+            self.count("link refused");
+            note!(self, "link {number} cannot be connected");
+            self.excuse(number);
+            self.exchange.link_failed(id, self.now);
+        } else {
+            let refused = self.rng.one_in(30);
+            self.wires[index].connected = true;
+            note!(
+                self,
+                "link {number} is connected{}",
+                if refused { ", to be refused" } else { "" }
+            );
+            self.redis.connect(number, refused);
+            self.exchange.link_connected(id);
+        }
+        self.settle(About::Link(id));
+    }
+
+    pub(super) fn write_to_redis(&mut self, index: usize) {
+        let Wire { id, number, connected, .. } = self.wires[index];
+        let output = self.exchange.link_output(id);
+        if !connected || output.is_empty() {
+            return;
+        }
+        let len = self.rng.segment(output.len());
+        let bytes = output[..len].to_vec();
+        note!(self, "link {number} -> {}", shorten(&bytes));
+        self.redis.receive(number, &bytes);
+        self.exchange.link_wrote(id, len, self.now);
+        self.settle(About::Link(id));
+    }
+
+    pub(super) fn read_from_redis(&mut self, index: usize) {
+        let Wire { id, number, connected, .. } = self.wires[index];
+        let Some(conn) = self.redis.conns.get_mut(&number).filter(|_| connected) else { return };
+        if conn.output.is_empty() || self.exchange.link_is_closed(id) {
+            return;
+        }
+        if !self.exchange.link_wants_read(id, self.now) {
+            self.count("link paused");
+            return;
+        }
+        let len = self.rng.segment(conn.output.len());
+        let bytes = conn.take_output(len);
+        note!(self, "link {number} <- {}", shorten(&bytes));
+        let was_ready = self.exchange.link_is_ready(id);
+        let outcome = self.exchange.link_bytes(id, &bytes, self.now);
+        if let Err(fault) = outcome {
+            let refused = matches!(fault, LinkFault::Login(_)) && !was_ready;
+            assert!(refused, "link {number}: {fault}");
+            self.excuse(number);
+            self.count("login refused");
+        }
+        self.settle(About::Link(id));
+    }
+
+    /// Ends a blocking pop, with a value or without.
+    pub(super) fn unblock(&mut self) {
+        let blocked = self.redis.conns.iter().filter_map(|(number, conn)| {
+            let key = conn.blocked.as_ref()?;
+            Some((*number, key.clone()))
+        });
+        let blocked: Vec<_> = blocked.collect();
+        if blocked.is_empty() {
+            return;
+        }
+        let (number, key) = self.rng.pick(&blocked).clone();
+        let value = self.rng.one_in(2).then(|| [b"v", &key[..]].concat());
+        note!(self, "link {number} is unblocked");
+        self.redis.unblock(number, value.as_deref());
+        self.moves += 1;
+        self.count("unblocked");
+    }
+
+    /// Somebody else publishes on a common channel.
+    pub(super) fn publish(&mut self) {
+        self.published += 1;
+        let heard = |channel: &&str| self.redis.hears(channel.as_bytes());
+        let heard: Vec<&str> = COMMON.into_iter().filter(heard).collect();
+        let channel = *self.rng.pick(if heard.is_empty() { &COMMON } else { &heard });
+        let mut payload = format!("published {}", self.published).into_bytes();
+        if self.rng.one_in(4) {
+            payload.resize(payload.len() + self.rng.below(400), b'.');
+        }
+        note!(self, "published {} on {channel}", self.published);
+        if self.redis.publish(None, channel.as_bytes(), &payload) > 0 {
+            self.count("published");
+        }
+    }
+
+    /// A link's connection breaks.
+    pub(super) fn lose(&mut self, index: usize) {
+        let Wire { id, number, connected, .. } = self.wires[index];
+        if !connected || self.exchange.link_is_closed(id) {
+            return;
+        }
+        note!(self, "link {number} is lost");
+        self.excuse(number);
+        self.exchange.link_lost(id, self.now);
+        self.count("link lost");
+        self.settle(About::Link(id));
+    }
+
+    /// A link brings what nothing expects.
+    pub(super) fn go_mad(&mut self, index: usize) {
+        let Wire { id, number, connected, .. } = self.wires[index];
+        let idle = connected
+            && self.redis.conns.get(&number).is_some_and(Conn::is_silent)
+            && self.exchange.link_output(id).is_empty()
+            && self.exchange.link_is_ready(id);
+        if !idle {
+            return;
+        }
+        note!(self, "link {number} brings what nothing expects");
+        self.excuse(number);
+        let outcome = self.exchange.link_bytes(id, b"+nobody asked\r\n", self.now);
+        match outcome {
+            Err(LinkFault::Unexpected(_)) => assert!(self.exchange.link_is_closed(id)),
+            Err(fault) => panic!("link {number}: {fault}"),
+            // It is dropped where the one whose link it is has had its last reply. A link from the
+            // pool was others' before.
+            Ok(()) => {
+                let heard = self.redis.heard.iter().filter(|(link, _)| *link == number);
+                let lively = heard.clone().filter(|(_, session)| {
+                    let mut peers = self.peers.iter();
+                    let peer = peers.find(|peer| peer.client.number == *session);
+                    peer.is_some_and(|peer| !peer.seen.over && !peer.client.said_last)
+                });
+                assert!(
+                    lively.count() < heard.count()
+                        || !self.redis.heard.iter().any(|h| h.0 == number),
+                    "link {number} brought what nothing expects"
+                );
+            }
+        }
+        self.count("unexpected reply");
+        self.settle(About::Link(id));
+    }
+}
