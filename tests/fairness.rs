@@ -76,7 +76,9 @@ fn move_large_values(target: &Target, valve: &Valve) -> usize {
     let mut buffer = vec![0; 64 << 10];
     let mut moved = 0;
     loop {
-        stream.write_all(format!("*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n${LARGE}\r\n").as_bytes()).unwrap();
+        stream
+            .write_all(format!("*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n${LARGE}\r\n").as_bytes())
+            .unwrap();
         let mut left = LARGE;
         while left > 0 {
             if !valve.pass() {
@@ -252,7 +254,10 @@ fn small_clients_hardly_notice_large_values_and_one_that_never_reads() {
     for (name, side) in [("bare", bare), ("guarded", guarded)] {
         side.valve.set(State::Over);
         let moved = side.mover.join().unwrap() >> 20;
-        note(&format!("{name}: quiet {:?}, noisy {:?}, longest {}, {moved} MiB", side.quiet, side.noisy, side.longest));
+        note(&format!(
+            "{name}: quiet {:?}, noisy {:?}, longest {}, {moved} MiB",
+            side.quiet, side.noisy, side.longest
+        ));
         note(&format!("medians {} {}", median(side.quiet), median(side.noisy)));
     }
     if !target_is_redis() {

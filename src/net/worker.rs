@@ -25,7 +25,7 @@ use crate::telemetry;
 use crate::upstream::Credentials;
 
 /// Bytes read from a socket at once.
-const READ_SIZE: usize = 64 << 10;
+const READ_SIZE: usize = 256 << 10;
 /// How often time limits of sessions are looked at.
 const TICK: Duration = Duration::from_millis(200);
 /// Orders that may wait for a worker; more make the sender wait.

@@ -33,6 +33,9 @@ impl Link {
     /// Bytes waiting to be written at which the sessions that use the link are paused.
     pub const HIGH_WATER: usize = 256 << 10;
 
+    /// Capacity that an empty buffer keeps, so that a busy link does not allocate again and again.
+    const KEPT_CAPACITY: usize = 512 << 10;
+
     /// A link that will log in with `credentials`, speak `protocol` and select `database`.
     pub fn new(credentials: &Credentials, protocol: Protocol, database: u32) -> Self {
         let (login, login_out) = Login::preparing(credentials, protocol, database);
@@ -99,7 +102,7 @@ impl Link {
             Phase::LoggingIn => self.login_out.advance(len.min(self.login_out.len())),
             Phase::Ready => {
                 self.requests.advance(len.min(self.requests.len()));
-                if self.requests.is_empty() {
+                if self.requests.is_empty() && self.requests.capacity() > Self::KEPT_CAPACITY {
                     self.requests = BytesMut::new();
                 }
             }

@@ -1,16 +1,19 @@
-//! The worker's links: shared ones by what they are for, and leases with a pool of clean ones.
+//! The worker's links: shared ones by what they are for, leases, and a pool of clean ones.
+
+mod pool;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use slotmap::{DefaultKey, SlotMap};
 
 use super::shared::Shared;
 use super::{LinkId, SessionId};
-use crate::resp::{Protocol, encode_command};
-use crate::session::{DueQueue, Expect, Learn, Receiver, Show, State};
+use crate::resp::Protocol;
+use crate::session::Receiver;
 use crate::upstream::{Credentials, Link};
+use pool::Prepared;
 
 /// What a shared link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,20 +43,6 @@ pub(super) enum Usage {
     Idle(Prepared),
 }
 
-/// The connection state of a lease in the pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Prepared {
-    database: u32,
-    protocol: Protocol,
-    name: Option<Bytes>,
-}
-
-impl Prepared {
-    fn of(state: &State) -> Self {
-        Self { database: state.database(), protocol: state.protocol(), name: state.name().cloned() }
-    }
-}
-
 /// How many links there may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LinkLimits {
@@ -78,8 +67,6 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// Clean leases that are kept.
-    const MAX_POOL: usize = 16;
     /// How long a link may be of no use before it is closed.
     const MAX_UNUSED: Duration = Duration::from_secs(60);
 
@@ -123,75 +110,6 @@ impl Links {
         let id = self.open(link, Usage::Shared(Shared::new(purpose)), now);
         self.shared.insert(purpose, id);
         id
-    }
-
-    /// A lease for `owner`, in the state that its session is in; `None` when all are lent.
-    ///
-    /// What must be sent first goes before the session's requests, and its replies are awaited in
-    /// `due`. With `noted`, that is at least one command.
-    pub(super) fn lend(
-        &mut self,
-        owner: SessionId,
-        state: &State,
-        due: &mut DueQueue,
-        noted: bool,
-        now: Instant,
-    ) -> Option<LinkId> {
-        if self.leases >= self.limits.leases {
-            return None;
-        }
-        let wanted = Prepared::of(state);
-        let pooled = self.pool.iter().rposition(|id| self.is_pooled(*id, wanted.protocol));
-        let receiver = Receiver::default();
-        let (id, prepared) = match pooled {
-            Some(place) => {
-                let id = self.pool.remove(place);
-                let held = self.all.get_mut(id.0)?;
-                let usage = std::mem::replace(&mut held.usage, Usage::Lease { owner, receiver });
-                let Usage::Idle(prepared) = usage else { return None };
-                (id, prepared)
-            }
-            None => {
-                let link = Link::new(&self.credentials, wanted.protocol, wanted.database);
-                let id = self.open(link, Usage::Lease { owner, receiver }, now);
-                (id, Prepared { name: None, ..wanted })
-            }
-        };
-        self.leases = self.leases.saturating_add(1);
-        let requests = self.requests(id)?;
-        let mut first = |words: &[&[u8]], learn| {
-            encode_command(words.iter().copied(), requests);
-            due.push_remote(Expect { show: Show::Nothing, learn });
-        };
-        if prepared.database != wanted.database {
-            first(&[b"SELECT", wanted.database.to_string().as_bytes()], Learn::Required);
-        }
-        if prepared.name != wanted.name {
-            let name = wanted.name.as_deref().unwrap_or_default();
-            first(&[b"CLIENT", b"SETNAME", name], Learn::Required);
-        }
-        if noted {
-            first(&[b"PING"], Learn::Nothing);
-        }
-        self.settle();
-        Some(id)
-    }
-
-    /// Takes a lease back. Its session must have let go of it, with nothing due.
-    pub(super) fn give_back(&mut self, id: LinkId, state: &State, now: Instant) {
-        let full = self.pool.len() >= Self::MAX_POOL;
-        let Some(held) = self.all.get_mut(id.0) else { return };
-        let clean = match &held.usage {
-            Usage::Lease { receiver, .. } => receiver.is_between_frames(),
-            _ => false,
-        };
-        if full || !clean || !held.link.is_quiet() {
-            return self.close(id);
-        }
-        held.usage = Usage::Idle(Prepared::of(state));
-        held.used = now;
-        self.leases = self.leases.saturating_sub(1);
-        self.pool.push(id);
     }
 
     /// Takes no more sessions on a shared link; it is closed when all replies have come.
@@ -326,12 +244,5 @@ impl Links {
         let id = LinkId(self.all.insert(Held { link, usage, used: now, touched: false }));
         self.to_open.push_back(id);
         id
-    }
-
-    fn is_pooled(&self, id: LinkId, protocol: Protocol) -> bool {
-        match self.all.get(id.0).map(|held| &held.usage) {
-            Some(Usage::Idle(prepared)) => prepared.protocol == protocol,
-            _ => false,
-        }
     }
 }

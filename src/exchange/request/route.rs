@@ -1,0 +1,111 @@
+//! Which link a request goes over, and whether it can go there now.
+
+use super::Taker;
+use crate::exchange::LinkId;
+use crate::exchange::links::{Purpose, Usage};
+use crate::exchange::session::Session;
+use crate::resp::reply;
+use crate::session::{CloseReason, Need};
+
+impl Taker<'_> {
+    /// Whether a request can go where it needs to go now. A session changes its link only when
+    /// nothing is due from the one it has, and waits for room on a shared one.
+    pub(super) fn can_reach(&mut self, need: Need) -> bool {
+        let Session { state, due, link, .. } = &*self.session;
+        if state.is_leased() || !state.is_authenticated() {
+            return true;
+        }
+        let moves = due.remote() > 0;
+        if !matches!(need, Need::Shared | Need::Script) {
+            return !moves;
+        }
+        let purpose = self.purpose(need);
+        let target = match *link {
+            _ if self.session.is_weighty(self.now) => match self.left_to(purpose) {
+                None => return !moves,
+                left => left,
+            },
+            Some(link) if self.links.serves(link, purpose, moves) => Some(link),
+            _ if moves => return false,
+            _ => self.links.shared(purpose),
+        };
+        match target.filter(|link| self.links.is_full(*link)) {
+            Some(full) => {
+                self.wait_for(full);
+                false
+            }
+            None => true,
+        }
+    }
+
+    /// The retired link on which replies are due to a session that much is sent to. It goes on
+    /// there: it may read nothing before it has sent everything.
+    fn left_to(&self, purpose: Purpose) -> Option<LinkId> {
+        let Session { due, link, .. } = &*self.session;
+        link.filter(|link| due.remote() > 0 && self.links.is_left_to(*link, purpose))
+    }
+
+    /// Has a shared link tell the session when there is room on it.
+    fn wait_for(&mut self, link: LinkId) {
+        if !self.session.waits
+            && let Some(Usage::Shared(shared)) = self.links.get_mut(link).map(|l| &mut l.usage)
+        {
+            shared.wait(self.id);
+            self.session.waits = true;
+        }
+    }
+
+    /// The link that a request goes over. `None` when the session has been ended for want of one.
+    pub(super) fn link(&mut self, need: Need) -> Option<LinkId> {
+        if !self.session.state.is_leased() && need.is_shared() && !self.session.is_weighty(self.now)
+        {
+            let purpose = self.purpose(need);
+            let owed = self.session.due.remote() > 0;
+            let current = self.session.link.filter(|link| self.links.serves(*link, purpose, owed));
+            if current.is_some() || !self.is_stuck() {
+                let link = current.unwrap_or_else(|| self.links.share(purpose, self.now));
+                self.session.link = Some(link);
+            }
+            return self.session.link;
+        }
+        if need.is_shared()
+            && !self.session.state.is_leased()
+            && let Some(left) = self.left_to(self.purpose(need))
+        {
+            return Some(left);
+        }
+        let Session { state, link, due, .. } = &mut *self.session;
+        if let Some(own) = link.filter(|_| state.is_leased()) {
+            return Some(own);
+        }
+        if due.remote() > 0 {
+            self.is_stuck();
+            return None;
+        }
+        *link = self.links.lend(self.id, state, due, need == Need::NotedLease, self.now);
+        let lent = *link;
+        if lent.is_some() {
+            state.lease();
+        } else {
+            self.session.reply(reply::MAX_CLIENTS.clone());
+            self.session.end(CloseReason::NoLease);
+        }
+        lent
+    }
+
+    /// Whether replies are due from a link that the session would have to leave. What was decided
+    /// rules that out; if it happens all the same, the session ends, and no reply can be mistaken.
+    fn is_stuck(&mut self) -> bool {
+        let stuck = self.session.due.remote() > 0;
+        if stuck {
+            self.session.kill(CloseReason::Internal);
+        }
+        stuck
+    }
+
+    fn purpose(&self, need: Need) -> Purpose {
+        let state = &self.session.state;
+        let (database, protocol) = (state.database(), state.protocol());
+        Purpose { database, protocol, scripts: need == Need::Script }
+    }
+}
