@@ -158,3 +158,24 @@ fn unread_small_replies_weigh_as_much_as_a_large_one() {
     assert_eq!(places.link_of(other), common, "nobody was behind it, so nobody moves");
     assert!(!places.bench.exchange.link_wants_read(own, places.bench.now));
 }
+
+#[test]
+fn one_that_still_sends_goes_on_over_the_retired_link() {
+    let (mut places, heavy, behind, retired, came) = held_up(2 * MIB);
+    // It may read nothing before it has sent everything, so this must not wait for its reading.
+    let (link, sent) = places.send(heavy, b"GET next\r\n");
+    assert_eq!(link, retired);
+    assert_bytes(&sent, &request(&["GET", "next"]));
+    assert!(places.bench.exchange.wants_read(heavy));
+    // What cannot go there waits.
+    assert!(places.try_send(heavy, b"MULTI\r\n").is_none());
+    places.bench.read(heavy);
+    assert_eq!(go_on(&mut places, retired, 2 * MIB - came), 2 * MIB - came);
+    places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n$4\r\nnext\r\n");
+    assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
+    assert!(places.bench.read(heavy).ends_with(b"v\r\n$4\r\nnext\r\n"));
+    assert!(places.is_closed(retired));
+    let (own, sent) = places.flush().expect("the transaction");
+    assert_ne!(own, retired);
+    assert_bytes(&sent, &request(&["MULTI"]));
+}
