@@ -1,6 +1,6 @@
 # What a person or a build machine runs. `run` and `test` first install what a bare Debian lacks.
 
-.PHONY: run test lint bench
+.PHONY: run test test-clients soak lint bench
 
 # A Redis with a password, Redoubt before it, the checks that decide whether that is secure, and
 # then a session of your own.
@@ -12,6 +12,17 @@ test: lint
 	scripts/prerequisites.sh test
 	@if [ -x scripts/clients.sh ]; then scripts/clients.sh; fi
 	cargo test --locked
+
+# Programs of other people's client libraries, which this installs under target/.
+test-clients:
+	scripts/prerequisites.sh test
+	scripts/clients.sh
+	cargo test --locked --test clients
+
+# 200 sessions of all kinds for two minutes, with shared links and then without.
+soak:
+	scripts/prerequisites.sh test
+	REDOUBT_SOAK_SECONDS=120 cargo test --locked --release --test soak -- --nocapture --test-threads=1
 
 lint:
 	scripts/prerequisites.sh lint

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Installs the client libraries that tests/clients.rs runs: redis-py into a virtual environment and
-# node-redis beside it, both under target/clients. Does nothing when they are there already.
+# Installs the client libraries that tests/clients.rs runs, at pinned versions: those of Python into a
+# virtual environment and those of Node beside it, both under target/clients. Does nothing when they
+# are there already.
 set -eu
 cd "$(dirname "$0")/.."
 

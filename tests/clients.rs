@@ -8,11 +8,14 @@ mod support;
 mod cli;
 #[path = "clients/rust/redis_rs.rs"]
 mod redis_rs;
+#[path = "clients/rust/redis_rs_state.rs"]
+mod redis_rs_state;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use support::{Deadline, Lines, PATIENCE, Redis, Redoubt};
+use support::{Deadline, Lines, PATIENCE, Redis, Redoubt, target_is_redis};
 
 /// What a client is given.
 fn url(redoubt: &Redoubt) -> String {
@@ -32,53 +35,99 @@ fn installed(language: &str) -> PathBuf {
     dir
 }
 
-/// Runs a client program for both versions of the protocol.
-fn run(program: impl Fn() -> Command) {
-    let redis = Redis::start();
-    let redoubt = Redoubt::start(&redis);
-    for protocol in ["2", "3"] {
-        redoubt.stand_in().unwrap_or(&redis).flush();
-        let mut client = program()
-            .arg(url(&redoubt))
-            .arg(protocol)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("run the client");
-        let output = Lines::default();
-        output.collect(client.stdout.take().expect("stdout"));
-        output.collect(client.stderr.take().expect("stderr"));
-        let mut status = None;
-        Deadline::after(PATIENCE * 2).poll(|| {
-            status = client.try_wait().expect("the client's state");
-            status.is_some()
-        });
-        if status.is_none() {
-            drop(client.kill());
-            client.wait().expect("the client's end");
+/// Runs a client program with each protocol, and with shared links and without.
+///
+/// The program may ask for Redis to be restarted, by a line, and is told when that has been done.
+fn run(program: impl Fn() -> Command, protocols: &[&str]) {
+    for sharing in ["auto", "off"] {
+        for protocol in protocols {
+            let (redis, redoubt);
+            let mut program = program();
+            // A plain Redis that stands in for Redoubt must be the one that is restarted.
+            if target_is_redis() {
+                redis = Redis::setup().hide_refused().start();
+                program.arg(format!("redis://:{}@{}/", redis.password(), redis.address()));
+            } else {
+                redis = Redis::start();
+                redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", sharing).start();
+                program.arg(url(&redoubt));
+            }
+            program.arg(protocol);
+            let said = converse(program, redis);
+            assert!(said.ends_with("all is well"), "RESP{protocol}, sharing {sharing}: {said}");
         }
-        output.wait_for_end();
-        let said = output.all().join("\n");
-        assert!(status.is_some_and(|status| status.success()), "RESP{protocol}: {said}");
-        assert_eq!(said, "all is well");
     }
+}
+
+/// What the program has said by its end.
+fn converse(mut program: Command, mut redis: Redis) -> String {
+    let mut client = program
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("run the client");
+    let mut stdin = client.stdin.take().expect("stdin");
+    let output = Lines::default();
+    output.collect(client.stdout.take().expect("stdout"));
+    output.collect(client.stderr.take().expect("stderr"));
+    if output.wait(|line| line == "restart redis").is_some() {
+        redis.kill();
+        redis.restart();
+        drop(stdin.write_all(b"restarted\n"));
+    }
+    let mut status = None;
+    Deadline::after(PATIENCE * 2).poll(|| {
+        status = client.try_wait().expect("the client's state");
+        status.is_some()
+    });
+    if status.is_none() {
+        drop(client.kill());
+        client.wait().expect("the client's end");
+    }
+    output.wait_for_end();
+    let said = output.all().join("\n");
+    assert!(status.is_some_and(|status| status.success()), "{status:?}: {said}");
+    said
+}
+
+fn python(program: &str) -> Command {
+    let mut python = Command::new(installed("python").join("bin/python"));
+    // Its cache would lie among the sources.
+    python.env("PYTHONDONTWRITEBYTECODE", "1");
+    python.arg(sources().join("python").join(program));
+    python
+}
+
+fn node(program: &str) -> Command {
+    let mut node = Command::new("node");
+    node.env("NODE_PATH", installed("node").join("node_modules"));
+    node.arg(sources().join("node").join(program));
+    node
 }
 
 #[test]
 fn redis_py() {
-    run(|| {
-        let mut python = Command::new(installed("python").join("bin/python"));
-        python.arg(sources().join("python/session.py"));
-        python
-    });
+    run(|| python("redis_py.py"), &["2", "3"]);
+}
+
+#[test]
+fn redis_py_with_asyncio() {
+    run(|| python("redis_py_asyncio.py"), &["2", "3"]);
+}
+
+#[test]
+fn valkey_glide() {
+    run(|| python("valkey_glide.py"), &["2", "3"]);
 }
 
 #[test]
 fn node_redis() {
-    run(|| {
-        let mut node = Command::new("node");
-        node.env("NODE_PATH", installed("node").join("node_modules"));
-        node.arg(sources().join("node/session.cjs"));
-        node
-    });
+    run(|| node("node_redis.cjs"), &["2", "3"]);
+}
+
+#[test]
+fn ioredis() {
+    // It speaks no other.
+    run(|| node("ioredis.cjs"), &["2"]);
 }

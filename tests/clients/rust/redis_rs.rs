@@ -8,9 +8,9 @@ use crate::support::{Redis, Redoubt};
 use crate::url;
 
 const LARGE: usize = 32 << 20;
-const PROTOCOLS: [&str; 2] = ["resp2", "resp3"];
+pub(crate) const PROTOCOLS: [&str; 2] = ["resp2", "resp3"];
 
-fn open(redoubt: &Redoubt, protocol: &str) -> redis::Client {
+pub(crate) fn open(redoubt: &Redoubt, protocol: &str) -> redis::Client {
     let url = format!("{}?protocol={protocol}", url(redoubt));
     redis::Client::open(url).expect("a URL that redis-rs takes")
 }

@@ -1,15 +1,23 @@
 // What an ordinary program does with node-redis; any surprise is an exception.
-// Arguments: the URL, and the version of the protocol.
 "use strict";
 
 const assert = require("node:assert/strict");
-const { createClient } = require("redis");
+const { BasicClientSideCache, createClient, defineScript } = require("redis");
+const harness = require("./harness.cjs");
+const { url, protocol, COUNT_UP, LARGE, RIVALS, TIMES } = harness;
 
-const [url, protocol] = process.argv.slice(2);
-const LARGE = 32 << 20;
+const countUp = defineScript({
+  SCRIPT: COUNT_UP,
+  NUMBER_OF_KEYS: 1,
+  parseCommand(parser, key, by) {
+    parser.pushKey(key);
+    parser.push(String(by));
+  },
+  transformReply: undefined,
+});
 
 async function connect(options = {}) {
-  const client = createClient({ url, RESP: Number(protocol), ...options });
+  const client = createClient({ url, RESP: protocol, ...options });
   client.on("error", (error) => {
     throw error;
   });
@@ -48,6 +56,27 @@ async function transaction(client) {
   await watching.close();
 }
 
+async function contention(client) {
+  const add = async () => {
+    const rival = await connect();
+    for (let time = 0; time < TIMES; time++) {
+      for (;;) {
+        await rival.watch("node:contended");
+        const count = Number(await rival.get("node:contended"));
+        try {
+          await rival.multi().set("node:contended", String(count + 1)).exec();
+          break;
+        } catch (error) {
+          assert.match(String(error), /watched keys/i);
+        }
+      }
+    }
+    await rival.close();
+  };
+  await Promise.all(Array.from({ length: RIVALS }, add));
+  assert.equal(Number(await client.get("node:contended")), RIVALS * TIMES);
+}
+
 async function publishSubscribe(client) {
   const subscriber = await connect();
   const messages = [];
@@ -79,6 +108,14 @@ async function blockingPop(client) {
   await waiting.close();
 }
 
+// The library sends EVALSHA, and EVAL when Redis answers NOSCRIPT.
+async function script(client) {
+  assert.deepEqual(await client.scriptExists(countUp.SHA1), [0]);
+  assert.deepEqual(await client.countUp("node:script", 2), ["node:script", "2"]);
+  assert.deepEqual(await client.scriptExists(countUp.SHA1), [1]);
+  assert.deepEqual(await client.countUp("node:script", 3), ["node:script", "5"]);
+}
+
 async function scan(client) {
   const names = Array.from({ length: 1000 }, (_, number) => `node:scan:${number}`);
   await client.mSet(names.map((name) => [name, "1"]));
@@ -101,26 +138,70 @@ async function refused(client) {
   const right = new URL(url);
   right.password = "wrong";
   const socket = { reconnectStrategy: false };
-  const wrong = createClient({ url: right.href, RESP: Number(protocol), socket });
+  const wrong = createClient({ url: right.href, RESP: protocol, socket });
   wrong.on("error", () => {});
   await assert.rejects(wrong.connect(), /WRONGPASS/);
 }
 
-async function main() {
-  const client = await connect();
+async function tracking(client) {
+  const clientSideCache = new BasicClientSideCache({ ttl: 0, maxEntries: 0, evictPolicy: "LRU" });
+  const cached = await connect({ clientSideCache });
+  for (let number = 0; number < 20; number++) {
+    const value = `value ${number}`;
+    await client.set("node:tracked", value);
+    const inTime = harness.deadline();
+    while ((await cached.get("node:tracked")) !== value) {
+      inTime();
+      // Pushes are read when the loop comes round.
+      await new Promise(setImmediate);
+    }
+    assert.equal(await cached.get("node:tracked"), value);
+  }
+  assert.ok(clientSideCache.stats().hitCount >= 20);
+  await cached.close();
+}
+
+async function restart(client) {
+  const errors = [];
+  const ready = async (options) => {
+    const again = createClient({ url, RESP: protocol, ...options });
+    again.on("error", (error) => errors.push(error));
+    return again.connect();
+  };
+  const lasting = await ready({ scripts: { countUp } });
+  const waiting = await ready();
+  const subscriber = await ready();
+  const lost = assert.rejects(waiting.blPop("node:lost", 0));
+  let heard;
+  const message = new Promise((resolve) => (heard = resolve));
+  await subscriber.subscribe("node:again", heard);
+  await lasting.set("node:forgotten", "1");
+  await client.close();
+
+  await harness.restartRedis();
+
+  await lost;
+  assert.equal(await harness.untilItWorks(() => lasting.get("node:forgotten")), null);
+  assert.deepEqual(await lasting.countUp("node:script", 7), ["node:script", "7"]);
+  // It connects and subscribes again by itself.
+  const inTime = harness.deadline();
+  while ((await lasting.publish("node:again", "back")) === 0) inTime();
+  assert.equal(await message, "back");
+  assert.equal(await harness.untilItWorks(() => waiting.ping()), "PONG");
+}
+
+harness.run(async () => {
+  const client = await connect({ scripts: { countUp } });
   await strings(client);
   await pipeline(client);
   await transaction(client);
+  await contention(client);
   await publishSubscribe(client);
   await blockingPop(client);
+  await script(client);
   await scan(client);
   await large(client);
   await refused(client);
-  await client.close();
-  console.log("all is well");
-}
-
-main().catch((error) => {
-  console.error(error);
-  process.exit(1);
+  if (protocol === 3) await tracking(client);
+  await restart(client);
 });

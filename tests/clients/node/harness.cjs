@@ -1,0 +1,64 @@
+// What the programs share: their arguments, and a word with the test that runs them.
+"use strict";
+
+const { once } = require("node:events");
+
+const [url, protocol] = process.argv.slice(2);
+
+const COUNT_UP =
+  "redis.call('INCRBY', KEYS[1], ARGV[1]) return {KEYS[1], redis.call('GET', KEYS[1])}";
+
+// Has the test kill Redis and start it again on its port, empty.
+async function restartRedis() {
+  console.log("restart redis");
+  process.stdin.resume();
+  await once(process.stdin, "data");
+  process.stdin.pause();
+}
+
+// A function that throws when it is called half a minute from now or later.
+function deadline() {
+  const end = Date.now() + 30_000;
+  return () => {
+    if (Date.now() > end) throw new Error("it does not happen");
+  };
+}
+
+// Calls `attempt` until it does not fail.
+async function untilItWorks(attempt) {
+  const inTime = deadline();
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      inTime();
+    }
+  }
+}
+
+function run(main) {
+  main()
+    .then(() => {
+      console.log("all is well");
+      // Whatever a library keeps running must not keep the program.
+      process.exit(0);
+    })
+    .catch((error) => {
+      console.error(error);
+      process.exit(1);
+    });
+}
+
+module.exports = {
+  url,
+  protocol: Number(protocol),
+  COUNT_UP,
+  LARGE: 32 << 20,
+  // Optimistic transactions on one key: so many clients, so many times each.
+  RIVALS: 4,
+  TIMES: 25,
+  restartRedis,
+  deadline,
+  untilItWorks,
+  run,
+};
