@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use bytes::Buf;
 
+use super::links::Usage;
 use super::session::Session;
 use super::{Exchange, SessionId, Sharing};
 use crate::session::CloseReason;
@@ -87,6 +88,14 @@ impl Exchange {
             session.drained();
         }
         let passed = |mark| before >= mark && after < mark;
+        if passed(Session::CAUGHT_UP)
+            && let Some(link) = session.link
+        {
+            if let Some(Usage::Shared(shared)) = self.links.get_mut(link).map(|l| &mut l.usage) {
+                shared.forgive();
+            }
+            self.links.touch(link);
+        }
         if passed(Session::LINK_PAUSE) || passed(Session::CLIENT_PAUSE) || after == 0 {
             // The link's driver looks again whether it may read.
             if let Some(link) = session.link.filter(|_| after > 0 || before >= Session::LINK_PAUSE)

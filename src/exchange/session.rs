@@ -56,6 +56,11 @@ impl Session {
     /// Bytes waiting for the client at which a session on a shared link is given up: those behind
     /// it cannot wait any longer.
     const OUTPUT_LIMIT: usize = 32 << 20;
+    /// Bytes waiting for the client at which a shared link is no longer read for a while, though
+    /// others' replies are behind.
+    pub(super) const OUTPUT_PAUSE: usize = 24 << 20;
+    /// Bytes waiting for the client at which it has caught up.
+    pub(super) const CAUGHT_UP: usize = 8 << 20;
     /// How long a session that much was sent to keeps a link of its own.
     const HEAVY: Duration = Duration::from_secs(60);
     /// Bytes of a request that must be held whole at which the session ends.

@@ -24,7 +24,9 @@ pub(super) struct Shared {
     in_frame: bool,
     /// Sessions whose requests wait for room.
     waiting: VecDeque<SessionId>,
-    /// Until when a slow reader may hold up those behind it; set when the link is retired.
+    /// Whether it takes no more sessions.
+    retired: bool,
+    /// Until when a slow reader may hold up those behind it.
     patience: Option<Instant>,
 }
 
@@ -59,6 +61,7 @@ impl Shared {
             in_flight: 0,
             in_frame: false,
             waiting: VecDeque::new(),
+            retired: false,
             patience: None,
         }
     }
@@ -77,11 +80,11 @@ impl Shared {
     }
 
     pub(super) fn is_retired(&self) -> bool {
-        self.patience.is_some()
+        self.retired
     }
 
-    pub(super) fn retire(&mut self, now: Instant) {
-        self.patience = self.patience.or_else(|| now.checked_add(Self::PATIENCE));
+    pub(super) fn retire(&mut self) {
+        self.retired = true;
     }
 
     /// One more reply is due to `session`.
@@ -123,9 +126,27 @@ impl Shared {
         self.due.front().map(|(session, _)| (*session, self.due.len() > 1))
     }
 
-    /// Whether the link may be read although the session in front has much to read.
-    pub(super) fn must_go_on(&self, others: bool, now: Instant) -> bool {
-        others && self.patience.is_none_or(|until| now >= until)
+    /// The link is read no further for a while, for the sake of a slow reader.
+    pub(super) fn have_patience(&mut self, now: Instant) {
+        self.patience = self.patience.or_else(|| now.checked_add(Self::PATIENCE));
+    }
+
+    /// The slow reader has caught up.
+    pub(super) fn forgive(&mut self) {
+        self.patience = None;
+    }
+
+    /// Whether a retired link is to be read when `unread` bytes wait for the session in front.
+    ///
+    /// With nobody behind it, as a lease would be. Else it is read on at once, so that those behind
+    /// get theirs, until the session is close to the limit at which it is given up; then it has
+    /// [`Shared::PATIENCE`] to catch up.
+    pub(super) fn wants_read(&self, unread: usize, others: bool, now: Instant) -> bool {
+        match self.patience {
+            _ if !others => unread < Session::CLIENT_PAUSE,
+            Some(until) => now >= until,
+            None => unread < Session::OUTPUT_PAUSE,
+        }
     }
 
     /// Takes bytes of the link in and gives them to the sessions they are due to.

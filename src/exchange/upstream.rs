@@ -55,8 +55,8 @@ impl Exchange {
     }
 
     /// Whether the link is to be read. A lease is not while its session's client is slow to read;
-    /// nor is a shared link that has been retired for such a client, unless others' replies have
-    /// waited behind it for long enough.
+    /// nor is a shared link that has been retired for such a client, unless others' replies are
+    /// behind.
     pub fn link_wants_read(&self, id: LinkId, now: Instant) -> bool {
         let waiting = |id: SessionId| self.sessions.get(id.0).map(|session| session.output.len());
         match self.links.get(id).map(|held| &held.usage) {
@@ -65,8 +65,7 @@ impl Exchange {
             }
             Some(Usage::Shared(shared)) if shared.is_retired() => match shared.front() {
                 Some((id, others)) => {
-                    waiting(id).is_none_or(|len| len < Session::CLIENT_PAUSE)
-                        || shared.must_go_on(others, now)
+                    waiting(id).is_none_or(|unread| shared.wants_read(unread, others, now))
                 }
                 None => true,
             },
@@ -183,13 +182,20 @@ impl Exchange {
     /// A shared link on which much is coming for a client that does not read as fast takes no more
     /// sessions, and this one has links of its own for a while.
     fn retire_if_slow(&mut self, id: LinkId, now: Instant) {
-        let Some(Held { usage: Usage::Shared(shared), .. }) = self.links.get(id) else { return };
+        let Some(Held { usage: Usage::Shared(shared), .. }) = self.links.get_mut(id) else {
+            return;
+        };
         if let Some((front, _)) = shared.front()
             && let Some(session) = self.sessions.get_mut(front.0)
             && session.is_heavy()
         {
             session.weigh(now);
-            self.links.retire(id, now);
+            if session.output.len() >= Session::OUTPUT_PAUSE {
+                shared.have_patience(now);
+            }
+            if !shared.is_retired() {
+                self.links.retire(id);
+            }
         } else if shared.is_retired() && shared.is_empty() {
             self.links.close(id);
         }

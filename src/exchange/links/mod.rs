@@ -113,9 +113,9 @@ impl Links {
     }
 
     /// Takes no more sessions on a shared link; it is closed when all replies have come.
-    pub(super) fn retire(&mut self, id: LinkId, now: Instant) {
+    pub(super) fn retire(&mut self, id: LinkId) {
         if let Some(Held { usage: Usage::Shared(shared), .. }) = self.all.get_mut(id.0) {
-            shared.retire(now);
+            shared.retire();
             self.shared.retain(|_, current| *current != id);
         }
     }
