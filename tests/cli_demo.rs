@@ -16,9 +16,9 @@ fn the_demo_shows_the_checks_serves_and_cleans_up() {
     process.wait_for(" 2. ");
     assert!(process.wait_for(" 3. ").contains("-ERR unknown command 'FLUSHDB'"));
     assert!(process.wait_for(" 4. ").contains("+PONG"));
-    let url = process.wait_for("redis://:");
+    let url = process.wait_for("redis://default:");
     let (password, address) =
-        url.trim().strip_prefix("redis://:").and_then(|url| url.split_once('@')).unwrap();
+        url.trim().strip_prefix("redis://default:").and_then(|url| url.split_once('@')).unwrap();
     assert_eq!(password.len(), 64, "256 bits in hexadecimal");
     let port = address.strip_prefix("127.0.0.1:").unwrap();
     let line = process.wait_for("redis-cli");

@@ -130,7 +130,10 @@ fn show(redis: &Redis, address: SocketAddr, client: &SecretString) -> Result<(),
     }
     let password = client.expose_secret();
     let port = address.port();
-    print(out, &format!("  {}\n", paint.bold(&format!("redis://:{password}@127.0.0.1:{port}"))))?;
+    print(
+        out,
+        &format!("  {}\n", paint.bold(&format!("redis://default:{password}@127.0.0.1:{port}"))),
+    )?;
     print(out, &format!("  REDISCLI_AUTH={password} redis-cli -p {port}\n"))?;
     print(out, "Sessions are logged below. Ctrl-C stops Redoubt and Redis.\n")?;
     // Not before, so that the lines above stand together.
