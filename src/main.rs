@@ -44,7 +44,7 @@ fn load(config: &Config) -> Result<Settings, ConfigError> {
 
 fn serve(settings: &Settings) -> ExitCode {
     let served = telemetry::init(&settings.log).map_err(serve::Failure::from);
-    match served.and_then(|()| serve::run(settings)) {
+    match served.and_then(|_flush| serve::run(settings)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, ExitCode::FAILURE),
     }

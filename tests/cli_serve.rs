@@ -3,8 +3,10 @@
 mod cli_process;
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use cli_process::{Client, Process, redis, redoubt};
 
@@ -13,8 +15,8 @@ const CANARY: &str = "canary";
 const REDIS_PASSWORD: &str = "canary-of-redis-4d1f80b7a29c63e5";
 const CLIENT_PASSWORD: &str = "canary-of-clients-92ce61d07fb3a8";
 
-/// The program before the Redis on `upstream`, and the port it listens on.
-fn serve(dir: &Path, upstream: u16, log: &str) -> (Process, u16) {
+/// The program, not started, before the Redis on `upstream`.
+fn program(dir: &Path, upstream: u16, log: &str) -> Command {
     let config = dir.join("redoubt.toml");
     let text = format!(
         "listen = \"127.0.0.1:0\"\nshutdown_timeout = \"20s\"\n\
@@ -23,13 +25,21 @@ fn serve(dir: &Path, upstream: u16, log: &str) -> (Process, u16) {
          [log]\n{log}\n"
     );
     fs::write(&config, text).unwrap();
-    let mut command = redoubt(&["serve", "--config", config.to_str().unwrap()]);
-    let mut process = Process::start(&mut command, "");
-    let line = process.wait_for("listening");
+    redoubt(&["serve", "--config", config.to_str().unwrap()])
+}
+
+/// The program before the Redis on `upstream`, and the port it listens on.
+fn serve(dir: &Path, upstream: u16, log: &str) -> (Process, u16) {
+    let mut process = Process::start(&mut program(dir, upstream, log), "");
+    let port = port(&process.wait_for("listening"));
+    (process, port)
+}
+
+/// The port that a line of the log ends with.
+fn port(line: &str) -> u16 {
     let digits = line.rsplit_once("127.0.0.1:").unwrap().1;
     let port = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap();
-    let port = port.parse().unwrap();
-    (process, port)
+    port.parse().unwrap()
 }
 
 /// Does one of everything that is logged, with a canary wherever a client may put one.
@@ -107,6 +117,27 @@ fn a_log_that_nobody_reads_any_more_ends_nothing() {
         visit(port);
     }
     assert!(process.is_running(), "it lives on without a log");
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_nobody_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
+    let mut child =
+        program(dir.path(), upstream, "level = \"trace\"").stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("listening") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "it listens");
+    }
+    // Far more than a pipe holds.
+    for _ in 0..500 {
+        visit(port(&line));
+    }
+    assert!(child.try_wait().unwrap().is_none());
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

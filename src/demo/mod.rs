@@ -14,7 +14,7 @@ use std::thread;
 
 use redoubt::config::{ConfigError, Environment, LogSettings, Settings};
 use redoubt::net::{BindError, ServeError, Server};
-use redoubt::telemetry::{self, LogError};
+use redoubt::telemetry::{self, Flush, LogError};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
@@ -79,7 +79,7 @@ pub(crate) fn run() -> Result<(), DemoError> {
         stop.cancel();
     }
     let served = serving.join().map_err(|_| DemoError::Panicked)?;
-    shown?;
+    let _flush = shown?;
     Ok(served?)
 }
 
@@ -105,8 +105,8 @@ fn bind(
     }
 }
 
-/// Runs the checks and prints how to connect.
-fn show(redis: &Redis, address: SocketAddr, client: &SecretString) -> Result<(), DemoError> {
+/// Runs the checks, prints how to connect, and begins to log.
+fn show(redis: &Redis, address: SocketAddr, client: &SecretString) -> Result<Flush, DemoError> {
     let paint = Paint::of_stdout();
     let out = &mut io::stdout().lock();
     let heading = paint.bold(&format!("Redoubt {}", env!("CARGO_PKG_VERSION")));

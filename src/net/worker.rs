@@ -77,7 +77,6 @@ pub(super) struct Worker {
     pub(super) links: SecondaryMap<DefaultKey, LinkIo>,
     /// Where sockets are read to; what is not dealt with at once is copied out.
     pub(super) scratch: Box<[u8]>,
-    /// Peers of sessions that are gone, until their last event has been reported.
     pub(super) health: Arc<Health>,
     pub(super) target: Target,
     me: Weak<RefCell<Worker>>,

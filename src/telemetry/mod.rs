@@ -4,7 +4,8 @@
 //! operators build searches and alerts on. Leaves to others: deciding what happened.
 //!
 //! Invariants: no line holds a password or an argument's value; what a client chose (the user name
-//! it claims) is escaped and short; one line is written with one call.
+//! it claims) is escaped and short; one line is written with one call; a log that nobody reads
+//! loses lines and holds nobody up.
 //!
 //! | message | level | fields |
 //! |---|---|---|
@@ -20,4 +21,4 @@ mod events;
 mod output;
 
 pub use events::{SESSION, opened, report};
-pub use output::{LogError, dispatch, init};
+pub use output::{Flush, LogError, MAX_WAITING_LINES, dispatch, init};

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal};
 
 use tracing::Dispatch;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -19,16 +20,30 @@ pub enum LogError {
     Twice,
 }
 
+/// Lines that may wait to be written. Beyond that new ones are lost: a reader of standard error that
+/// has stopped must not stop the sessions.
+pub const MAX_WAITING_LINES: usize = 16_384;
+
+/// Writes what is left when it is dropped, for at most a second.
+#[must_use = "lines that wait are lost without it"]
+pub struct Flush(#[allow(dead_code, reason = "held for its drop")] WorkerGuard);
+
 /// Sends this process's log to standard error, as `log` says, coloured on a terminal only and not
-/// if `NO_COLOR` is set.
+/// if `NO_COLOR` is set. A thread of its own writes it.
 ///
 /// # Errors
 /// If it was called before.
-pub fn init(log: &LogSettings) -> Result<(), LogError> {
+pub fn init(log: &LogSettings) -> Result<Flush, LogError> {
     let colour = io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let dispatch = dispatch(log, io::stderr, colour)?;
-    tracing::dispatcher::set_global_default(dispatch).map_err(|_| LogError::Twice)
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(MAX_WAITING_LINES)
+        .lossy(true)
+        .thread_name("log")
+        .finish(io::stderr());
+    let dispatch = dispatch(log, writer, colour)?;
+    tracing::dispatcher::set_global_default(dispatch).map_err(|_| LogError::Twice)?;
+    Ok(Flush(guard))
 }
 
 /// A log that goes to `writer`; colour is for text only.
