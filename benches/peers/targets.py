@@ -82,6 +82,8 @@ class Bench:
         return self
 
     def __exit__(self, *_):
+        for line in self.obituary():
+            print(line, file=sys.stderr)
         for target in self.running:
             target.process.kill()
             target.process.wait()
@@ -95,6 +97,11 @@ class Bench:
         command = starter[name](port) if name in starter else self._redoubt(name, port, settings)
         process = self._launch(f"{name}-{port}", command)
         return self._await(Target(name, port, process, LACKS.get(name, set())))
+
+    def obituary(self):
+        """What to say of a process that should be running and is not."""
+        return [f"{target.name} has ended with {target.process.poll()}"
+                for target in self.running if target.process.poll() is not None]
 
     def stop(self, target):
         target.process.kill()
