@@ -1,6 +1,7 @@
 """Measures Redoubt against plain Redis and other proxies: `make bench`, or see benches/README.md."""
 
 import contextlib
+import json
 import os
 import resource
 import subprocess
@@ -32,6 +33,16 @@ def raise_open_files():
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def load_program():
+    """Builds the load generator; its path."""
+    command = ["cargo", "bench", "--locked", "-q", "--bench", "load", "--no-run",
+               "--message-format=json"]
+    built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+    messages = [json.loads(line) for line in built.splitlines()]
+    return next(message["executable"] for message in messages if message.get("executable")
+                and message["target"]["name"] == "load")
+
+
 def work_directory():
     """Configurations and logs; BENCH_KEEP names a place where they stay."""
     kept = setting("KEEP", "")
@@ -50,6 +61,7 @@ def main():
         say("building")
         subprocess.run(["cargo", "build", "--release", "--locked", "-q"], cwd=ROOT, check=True)
     with work_directory() as directory, Bench(directory) as bench:
+        bench.load = load_program()
         targets = [bench.start(name) for name in names]
         say(f"running: {', '.join(names)}")
         throughput = Throughput(loads, names)

@@ -28,7 +28,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Load:
-    """A load. `unit` is how many requests are worth one call on the way to a run's length."""
+    """A load: the arguments of redis-benchmark, or of the `load` program."""
 
     key: str
     title: str
@@ -49,6 +49,12 @@ LOADS = [
     Load("single", "GET, 1 client", ("-t", "get", "-c", "1"), of_direct=0.90, predixy=0.86),
     Load("set100k", "SET 100 KB, 20 clients", ("-t", "set", "-c", "20", "-d", "100000"),
          of_direct=0.60, predixy=0.43),
+    Load("mixed", "mixed reads and writes, 50 clients",
+         ("closed", "--mix", "mixed", "--clients", "50"), tool="load"),
+    Load("multi", "MULTI, SET, INCR, EXEC, 50 clients",
+         ("closed", "--mix", "transaction", "--clients", "50"), tool="load", needs="multi"),
+    Load("fanout", "pub/sub, 1 publisher, 50 subscribers",
+         ("fanout", "--subscribers", "50"), tool="load", needs="pubsub"),
 ]
 
 
