@@ -37,7 +37,8 @@ pub(crate) fn run(address: SocketAddr, subscribers: usize, count: usize) -> Outc
     let mut published = 0;
     let start = Instant::now();
     while times.len() < deliveries {
-        while published < publications && published * subscribers < times.len() + WINDOW * subscribers
+        while published < publications
+            && published * subscribers < times.len() + WINDOW * subscribers
         {
             let text = format!("{:016x}", start.elapsed().as_nanos());
             publisher.send(&request(&[b"PUBLISH", channel.as_bytes(), text.as_bytes()]))?;
