@@ -44,9 +44,7 @@ impl Poll {
         let interval = Timespec::try_from(interval)?;
         let times = Itimerspec { it_interval: interval, it_value: interval };
         timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times)?;
-        // Edge-triggered, so that nobody has to read it.
-        let flags = EventFlags::IN | EventFlags::ET;
-        epoll::add(&self.epoll, &timer, EventData::new_u64(TIMER), flags)?;
+        epoll::add(&self.epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN)?;
         self.timer = Some(timer);
         Ok(())
     }
@@ -58,13 +56,15 @@ impl Poll {
         if self.events.is_empty() {
             return Err("no reply for 20 seconds".into());
         }
-        let tokens: Vec<_> = self
-            .events
-            .iter()
-            .map(|event| event.data.u64())
-            .filter(|token| *token != TIMER)
-            .map(|token| token as usize)
-            .collect();
+        let tokens = self.events.iter().map(|event| event.data.u64());
+        if let Some(timer) = &self.timer
+            && tokens.clone().any(|token| token == TIMER)
+        {
+            // A timer that is not read does not go on.
+            rustix::io::read(timer, &mut [0; 8])?;
+        }
+        let tokens: Vec<_> =
+            tokens.filter(|token| *token != TIMER).map(|token| token as usize).collect();
         Ok(tokens.into_iter())
     }
 }
