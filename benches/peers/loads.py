@@ -76,7 +76,8 @@ def run(load, target, bench, count):
 def redis_benchmark(load, target, bench, count):
     command = ["redis-benchmark", "-h", HOST, "-p", str(target.port), "-a", bench.password,
                "--precision", "3", "-n", str(count), *load.args]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    # It tries for ever to connect anew to a server that has gone.
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     text = done.stdout
     rate = re.search(r"throughput summary: ([\d.]+) requests", text)
     if done.returncode or not rate:
@@ -96,7 +97,7 @@ def own_load(load, target, bench, count):
     return Sample(result["rate"], *(result[key] for key in ("p50", "p99", "p999"))), result["count"]
 
 
-def ask_load(args, target, bench, timeout=300):
+def ask_load(args, target, bench, timeout=60):
     """Runs the `load` program to its end; what it found."""
     command = [bench.load, args[0], "--address", f"{HOST}:{target.port}", *args[1:]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout,

@@ -253,12 +253,13 @@ def envoy_binary():
 def redoubt_binary(name):
     """BENCH_REDOUBT may name other binaries than this tree's: `old=/path,new=/path`."""
     others = other_redoubts()
-    return others.get(name) or str(ROOT / "target" / "release" / "redoubt")
+    return others.get(name) or others.get("redoubt") or str(ROOT / "target" / "release" / "redoubt")
 
 
 def other_redoubts():
-    pairs = [pair.partition("=") for pair in os.environ.get("BENCH_REDOUBT", "").split(",") if pair]
-    return {f"redoubt-{name}" if path else "redoubt": path or name for name, _, path in pairs}
+    """Binaries by the name of their row."""
+    pairs = [pair.split("=", 1) for pair in os.environ.get("BENCH_REDOUBT", "").split(",") if pair]
+    return {name if name == "redoubt" else f"redoubt-{name}": path for name, path in pairs}
 
 
 def free_port():
