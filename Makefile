@@ -30,5 +30,9 @@ lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 
+# Against Redis itself and other proxies, into docs/; then the core's instruction counts, which must
+# not have grown (benches/README.md).
 bench:
-	cargo bench --locked
+	scripts/prerequisites.sh bench
+	python3 benches/peers
+	benches/core.py

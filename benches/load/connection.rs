@@ -1,0 +1,111 @@
+//! A client's connection.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+
+use bytes::BytesMut;
+use redoubt::resp::{ReplyScanner, encode_command};
+
+use crate::Outcome;
+
+/// A connection that has logged in; from then on nothing on it blocks.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    /// Bytes the socket had no room for.
+    unsent: Vec<u8>,
+    scanner: ReplyScanner,
+    /// The part of a reply that has arrived.
+    input: Vec<u8>,
+    scanned: usize,
+}
+
+impl Connection {
+    /// Connects and says `AUTH` with the password in `LOAD_PASSWORD`.
+    pub(crate) fn open(address: SocketAddr) -> Outcome<Self> {
+        let mut stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        if let Some(password) = std::env::var_os("LOAD_PASSWORD") {
+            stream.write_all(&request(&[b"AUTH", password.as_encoded_bytes()]))?;
+            let mut reply = [0; 5];
+            stream.read_exact(&mut reply)?;
+            if &reply != b"+OK\r\n" {
+                return Err(format!("AUTH: {}", reply.escape_ascii()).into());
+            }
+        }
+        stream.set_nonblocking(true)?;
+        let scanner = ReplyScanner::new();
+        Ok(Self { stream, unsent: Vec::new(), scanner, input: Vec::new(), scanned: 0 })
+    }
+
+    /// Sends `request`, or keeps what there is no room for.
+    pub(crate) fn send(&mut self, request: &[u8]) -> Outcome<()> {
+        if !self.unsent.is_empty() {
+            self.unsent.extend_from_slice(request);
+            return self.flush();
+        }
+        let sent = sent(self.stream.write(request))?;
+        self.unsent.extend_from_slice(&request[sent..]);
+        Ok(())
+    }
+
+    /// Sends what [`Connection::send`] kept. To be called when the connection becomes ready.
+    pub(crate) fn flush(&mut self) -> Outcome<()> {
+        if !self.unsent.is_empty() {
+            let sent = sent(self.stream.write(&self.unsent))?;
+            self.unsent.drain(..sent);
+        }
+        Ok(())
+    }
+
+    /// Reads once, and hands each reply that is now whole to `each`.
+    pub(crate) fn replies(
+        &mut self,
+        buffer: &mut [u8],
+        mut each: impl FnMut(&[u8]),
+    ) -> Outcome<()> {
+        match self.stream.read(buffer) {
+            Ok(0) => return Err("the server closed a connection".into()),
+            Ok(len) => self.input.extend_from_slice(&buffer[..len]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        let mut start = 0;
+        while self.scanned < self.input.len() {
+            let scan = self.scanner.scan(&self.input[self.scanned..])?;
+            self.scanned += scan.len;
+            if scan.done {
+                let reply = &self.input[start..self.scanned];
+                if reply.first() == Some(&b'-') {
+                    return Err(reply.escape_ascii().to_string().into());
+                }
+                each(reply);
+                start = self.scanned;
+            }
+        }
+        self.input.drain(..start);
+        self.scanned -= start;
+        Ok(())
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+/// A request in multibulk form.
+pub(crate) fn request(words: &[&[u8]]) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    encode_command(words.iter().copied(), &mut out);
+    out.to_vec()
+}
+
+fn sent(written: std::io::Result<usize>) -> Outcome<usize> {
+    match written {
+        Ok(len) => Ok(len),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,115 @@
+//! The load generator for what redis-benchmark cannot do: mixed commands, transactions, fan-out,
+//! a fixed rate, and thousands of sessions. One thread, one epoll; `benches/peers` runs it.
+//!
+//! Prints one line of JSON. Times are in milliseconds. A reply that is an error ends it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is how the program speaks")]
+#![allow(clippy::disallowed_methods, reason = "it measures real time and blocks on purpose")]
+
+mod closed;
+mod connection;
+mod fanout;
+mod idle;
+mod open;
+mod poll;
+mod requests;
+mod times;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What goes wrong here ends the run: an error of the system or of the server, in words.
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    load: Load,
+    /// What `cargo bench` adds of its own.
+    #[arg(long, hide = true, global = true)]
+    bench: bool,
+}
+
+#[derive(Clone, Copy, clap::Args)]
+struct Server {
+    #[arg(long)]
+    address: SocketAddr,
+}
+
+#[derive(Subcommand)]
+enum Load {
+    /// Each client sends its next request when the last is answered.
+    Closed {
+        #[command(flatten)]
+        server: Server,
+        #[arg(long)]
+        mix: requests::Mix,
+        #[arg(long)]
+        clients: usize,
+        /// Requests in all.
+        #[arg(long)]
+        count: usize,
+    },
+    /// Requests leave at a fixed rate, whether or not earlier ones are answered.
+    Open {
+        #[command(flatten)]
+        server: Server,
+        #[arg(long)]
+        mix: requests::Mix,
+        #[arg(long)]
+        clients: usize,
+        /// Requests a second.
+        #[arg(long)]
+        rate: f64,
+        #[arg(long)]
+        seconds: f64,
+    },
+    /// One client publishes, many subscribers receive.
+    Fanout {
+        #[command(flatten)]
+        server: Server,
+        #[arg(long)]
+        subscribers: usize,
+        /// Messages delivered in all.
+        #[arg(long)]
+        count: usize,
+    },
+    /// Opens sessions that log in and then say nothing until this standard input ends.
+    Idle {
+        #[command(flatten)]
+        server: Server,
+        #[arg(long)]
+        sessions: usize,
+    },
+}
+
+fn main() -> ExitCode {
+    // `cargo bench` runs every bench; without arguments there is nothing to measure here.
+    if std::env::args().skip(1).all(|argument| argument == "--bench") {
+        println!("the load generator of benches/peers: see benches/README.md");
+        return ExitCode::SUCCESS;
+    }
+    let done = match Arguments::parse().load {
+        Load::Closed { server, mix, clients, count } => {
+            closed::run(server.address, mix, clients, count)
+        }
+        Load::Open { server, mix, clients, rate, seconds } => {
+            open::run(server.address, mix, clients, rate, seconds)
+        }
+        Load::Fanout { server, subscribers, count } => {
+            fanout::run(server.address, subscribers, count)
+        }
+        Load::Idle { server, sessions } => idle::run(server.address, sessions),
+    };
+    match done {
+        Ok(json) => {
+            println!("{json}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,107 @@
+"""The loads, and how one run of a load on a target is measured.
+
+Each load answers with a Sample. Those of redis-benchmark are its own closed loops; the others come
+from the `load` program beside this folder.
+"""
+
+import json
+import re
+import subprocess
+from dataclasses import dataclass
+
+from machine import cpu_seconds, resident
+from targets import HOST
+
+
+@dataclass
+class Sample:
+    """One run. Times in milliseconds, CPU in microseconds a request, memory in bytes."""
+
+    rate: float
+    p50: float
+    p99: float
+    p999: float
+    proxy_cpu: float | None = None
+    redis_cpu: float | None = None
+    memory: int | None = None
+
+
+@dataclass(frozen=True)
+class Load:
+    """A load: the arguments of redis-benchmark, or of the `load` program."""
+
+    key: str
+    title: str
+    args: tuple
+    tool: str = "redis-benchmark"
+    needs: str = ""
+    # What is asked of Redoubt: a ratio to direct where there is one, and the predixy column.
+    of_direct: float | None = None
+    predixy: float | None = None
+
+
+LOADS = [
+    Load("get", "GET, 50 clients", ("-t", "get", "-c", "50"), of_direct=1.15, predixy=0.93),
+    Load("set1k", "SET 1 KiB, 500 clients", ("-t", "set", "-c", "500", "-d", "1024"),
+         of_direct=1.15, predixy=1.29),
+    Load("pipeline", "GET, 50 clients, pipeline 16", ("-t", "get", "-c", "50", "-P", "16"),
+         of_direct=0.80, predixy=0.61),
+    Load("single", "GET, 1 client", ("-t", "get", "-c", "1"), of_direct=0.90, predixy=0.86),
+    Load("set100k", "SET 100 KB, 20 clients", ("-t", "set", "-c", "20", "-d", "100000"),
+         of_direct=0.60, predixy=0.43),
+    Load("mixed", "mixed reads and writes, 50 clients",
+         ("closed", "--mix", "mixed", "--clients", "50"), tool="load"),
+    Load("multi", "MULTI, SET, INCR, EXEC, 50 clients",
+         ("closed", "--mix", "transaction", "--clients", "50"), tool="load", needs="multi"),
+    Load("fanout", "pub/sub, 1 publisher, 50 subscribers",
+         ("fanout", "--subscribers", "50"), tool="load", needs="pubsub"),
+]
+
+
+def run(load, target, bench, count):
+    """Runs `count` requests of `load` against `target`."""
+    pids = [bench.redis.pid] + ([target.pid] if target is not bench.redis else [])
+    before = [cpu_seconds(pid) for pid in pids]
+    if load.tool == "redis-benchmark":
+        sample, count = redis_benchmark(load, target, bench, count), count
+    else:
+        sample, count = own_load(load, target, bench, count)
+    used = [(cpu_seconds(pid) - start) * 1e6 / count for pid, start in zip(pids, before)]
+    sample.redis_cpu = used[0]
+    sample.proxy_cpu = used[1] if len(used) > 1 else None
+    sample.memory = resident(pids[-1])
+    return sample
+
+
+def redis_benchmark(load, target, bench, count):
+    command = ["redis-benchmark", "-h", HOST, "-p", str(target.port), "-a", bench.password,
+               "--precision", "3", "-n", str(count), *load.args]
+    # It tries for ever to connect anew to a server that has gone.
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    text = done.stdout
+    rate = re.search(r"throughput summary: ([\d.]+) requests", text)
+    if done.returncode or not rate:
+        raise RuntimeError(f"{load.key} on {target.name}: {text[-500:]}{done.stderr[-500:]}")
+    spectrum = [(float(share), float(time)) for share, time in
+                re.findall(r"([\d.]+)% <= ([\d.]+) milliseconds \(cum", text.partition("Cumul")[0])]
+
+    def percentile(share):
+        return next(time for reached, time in spectrum if reached >= share)
+
+    summary = re.search(r"avg +min +p50 +p95 +p99 +max\n +(.*)", text).group(1).split()
+    return Sample(float(rate.group(1)), float(summary[2]), float(summary[4]), percentile(99.9))
+
+
+def own_load(load, target, bench, count):
+    result = ask_load([*load.args, "--count", str(count)], target, bench)
+    return Sample(result["rate"], *(result[key] for key in ("p50", "p99", "p999"))), result["count"]
+
+
+def ask_load(args, target, bench, timeout=60):
+    """Runs the `load` program to its end; what it found."""
+    command = [bench.load, args[0], "--address", f"{HOST}:{target.port}", *args[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout,
+                          env={"LOAD_PASSWORD": bench.password})
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(args)} on {target.name}: {done.stderr[-500:]}")
+    return json.loads(done.stdout)

@@ -1,0 +1,293 @@
+"""What is measured: plain Redis, the other proxies before it, and Redoubt in its variants.
+
+A target is one process (or none, for direct) listening on loopback, with one worker thread, asking
+its clients for the same password as Redis where it can. To add a row for a feature of Redoubt, add
+a line to VARIANTS.
+"""
+
+import json
+import os
+import re
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ENVOY = ROOT / "target" / "envoy"
+HOST = "127.0.0.1"
+
+# Rows of Redoubt: name -> what differs from the defaults, as `section.key` and a TOML value.
+VARIANTS = {
+    "redoubt": {},
+    "redoubt-unshared": {"upstream.sharing": '"off"', "upstream.max_leases": "12000"},
+    "redoubt-no-policy": {"policy.blocked": "[]"},
+}
+PEERS = ["haproxy", "twemproxy", "envoy"]
+TITLES = {
+    "direct": "direct",
+    "haproxy": "HAProxy (TCP)",
+    "twemproxy": "twemproxy",
+    "envoy": "Envoy",
+    "redoubt": "**Redoubt**",
+    "redoubt-unshared": 'Redoubt, `sharing = "off"`',
+    "redoubt-no-policy": "Redoubt, nothing blocked",
+}
+# Commands that a proxy refuses or cannot pass on.
+LACKS = {"twemproxy": {"multi", "pubsub"}, "envoy": {"pubsub"}}
+MOST_SESSIONS = 12_000
+OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+
+
+def title(name):
+    return TITLES.get(name, f"Redoubt, {name.removeprefix('redoubt-')}")
+
+
+@dataclass
+class Target:
+    """A running process that clients can connect to."""
+
+    name: str
+    port: int
+    process: subprocess.Popen
+    lacks: set = field(default_factory=set)
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+
+class Bench:
+    """One Redis, and the targets before it; all end with the `with` block."""
+
+    def __init__(self, directory):
+        self.directory = Path(directory)
+        self.password = os.urandom(24).hex()
+        self.redis = None
+        self.running = []
+
+    def __enter__(self):
+        port = free_port()
+        config = (
+            f"port {port}\nbind {HOST}\nsave \"\"\nappendonly no\nrequirepass {self.password}\n"
+            f"maxclients {MOST_SESSIONS}\ntcp-backlog 4096\ndir {self.directory}\n"
+            "client-output-buffer-limit pubsub 0 0 0\n"
+        )
+        process = self._launch("redis", ["redis-server", self._write("redis.conf", config)])
+        self.redis = self._await(Target("direct", port, process))
+        return self
+
+    def __exit__(self, *_):
+        for line in self.obituary():
+            print(line, file=sys.stderr)
+        for target in self.running:
+            target.process.kill()
+            target.process.wait()
+
+    def start(self, name, settings=None):
+        """Starts the target of that name; `settings` go on top of a Redoubt's own."""
+        if name == "direct":
+            return self.redis
+        port = free_port()
+        starter = {"haproxy": self._haproxy, "twemproxy": self._twemproxy, "envoy": self._envoy}
+        command = starter[name](port) if name in starter else self._redoubt(name, port, settings)
+        process = self._launch(f"{name}-{port}", command)
+        return self._await(Target(name, port, process, LACKS.get(name, set())))
+
+    def obituary(self):
+        """What to say of a process that should be running and is not."""
+        return [f"{target.name} has ended with {target.process.poll()}"
+                for target in self.running if target.process.poll() is not None]
+
+    def stop(self, target):
+        target.process.kill()
+        target.process.wait()
+        self.running.remove(target)
+
+    def _haproxy(self, port):
+        # It needs two sockets for a session, and refuses to start if there could be too few.
+        most = min(MOST_SESSIONS, (OPEN_FILES - 100) // 2)
+        return ["haproxy", "-db", "-f", self._write("haproxy.cfg", f"""
+global
+    nbthread 1
+    maxconn {most}
+defaults
+    mode tcp
+    timeout connect 5s
+    timeout client 1h
+    timeout server 1h
+listen redis
+    bind {HOST}:{port} backlog 4096
+    server redis {HOST}:{self.redis.port}
+""")]
+
+    def _twemproxy(self, port):
+        config = self._write("nutcracker.yml", f"""
+redis:
+  listen: {HOST}:{port}
+  hash: fnv1a_64
+  distribution: ketama
+  redis: true
+  redis_auth: {self.password}
+  preconnect: true
+  backlog: 4096
+  servers:
+   - {HOST}:{self.redis.port}:1
+""")
+        stats = str(free_port())
+        return ["nutcracker", "-c", config, "-s", stats, "-a", HOST]
+
+    def _envoy(self, port):
+        config = self._write("envoy.json", json.dumps(envoy_config(port, self)))
+        return [envoy_binary(), "-c", config, "--concurrency", "1", "--log-level", "error",
+                "--disable-hot-restart"]
+
+    def _redoubt(self, name, port, settings):
+        keys = {
+            "listen": f'"{HOST}:{port}"',
+            "log.level": '"warn"',
+            "client.password": f'"{self.password}"',
+            "upstream.url": f'"redis://{HOST}:{self.redis.port}"',
+            "upstream.password": f'"{self.password}"',
+            "limits.max_sessions": str(MOST_SESSIONS),
+        }
+        keys |= VARIANTS.get(name, {}) | (settings or {})
+        sections = {}
+        for key, value in keys.items():
+            section, _, key = key.rpartition(".")
+            sections.setdefault(section, []).append(f"{key} = {value}")
+        lines = sections.pop("", [])
+        for section, pairs in sections.items():
+            lines += [f"[{section}]", *pairs]
+        config = self._write(f"{name}-{port}.toml", "\n".join(lines) + "\n")
+        return [redoubt_binary(name), "serve", "--config", config]
+
+    def _write(self, name, text):
+        path = self.directory / name
+        path.write_text(text)
+        return str(path)
+
+    def _launch(self, name, command):
+        log = open(self.directory / f"{name}.log", "wb")
+        try:
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        except FileNotFoundError:
+            sys.exit(f"{command[0]} is missing: scripts/prerequisites.sh bench")
+
+    def _await(self, target):
+        self.running.append(target)
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and target.process.poll() is None:
+            try:
+                with Client(target.port, self.password) as client:
+                    if client.ask("PING") == b"+PONG":
+                        return target
+            except OSError:
+                pass
+            time.sleep(0.05)
+        logs = "\n".join(path.read_text(errors="replace")[-2000:]
+                         for path in self.directory.glob(f"{target.name}*.log"))
+        sys.exit(f"{target.name} does not answer:\n{logs}")
+
+
+class Client:
+    """A plain connection that has logged in."""
+
+    def __init__(self, port, password):
+        self.socket = socket.create_connection((HOST, port), timeout=30)
+        self.stream = self.socket.makefile("rb")
+        self.ask("AUTH", password)
+
+    def ask(self, *words):
+        """One command; its reply's first line."""
+        request = f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
+        self.socket.sendall(request.encode())
+        return self.stream.readline().rstrip()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+
+def envoy_config(port, bench):
+    def address(port):
+        return {"socket_address": {"address": HOST, "port_value": port}}
+
+    kind = "type.googleapis.com/envoy.extensions.filters.network.redis_proxy.v3."
+    password = {"inline_string": bench.password}
+    proxy = {
+        "@type": kind + "RedisProxy",
+        "stat_prefix": "redis",
+        "settings": {"op_timeout": "60s"},
+        "prefix_routes": {"catch_all_route": {"cluster": "redis"}},
+        "downstream_auth_passwords": [password],
+    }
+    filters = [{"name": "envoy.filters.network.redis_proxy", "typed_config": proxy}]
+    endpoint = {"endpoint": {"address": address(bench.redis.port)}}
+    cluster = {
+        "name": "redis",
+        "type": "STATIC",
+        "connect_timeout": "5s",
+        "load_assignment": {"cluster_name": "redis", "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "typed_extension_protocol_options": {
+            "envoy.filters.network.redis_proxy": {
+                "@type": kind + "RedisProtocolOptions", "auth_password": password,
+            },
+        },
+    }
+    listener = {"name": "redis", "address": address(port), "filter_chains": [{"filters": filters}]}
+    return {"static_resources": {"listeners": [listener], "clusters": [cluster]}}
+
+
+def envoy_binary():
+    found = [*ENVOY.glob("lib/python*/site-packages/envoy/_bin/envoy")]
+    return str(found[0]) if found else shutil.which("envoy") or "envoy"
+
+
+def redoubt_binary(name):
+    """BENCH_REDOUBT may name other binaries than this tree's: `old=/path,new=/path`."""
+    others = other_redoubts()
+    return others.get(name) or others.get("redoubt") or str(ROOT / "target" / "release" / "redoubt")
+
+
+def other_redoubts():
+    """Binaries by the name of their row."""
+    pairs = [pair.split("=", 1) for pair in os.environ.get("BENCH_REDOUBT", "").split(",") if pair]
+    return {name if name == "redoubt" else f"redoubt-{name}": path for name, path in pairs}
+
+
+def free_port():
+    with socket.socket() as listener:
+        # Below the range from which the system takes ports for outgoing connections.
+        while True:
+            port = 15_000 + int.from_bytes(os.urandom(2), "big") % 17_000
+            try:
+                listener.bind((HOST, port))
+                return port
+            except OSError:
+                continue
+
+
+def versions(names):
+    """What each program says of itself."""
+    commands = {
+        "direct": ["redis-server", "--version"],
+        "haproxy": ["haproxy", "-v"],
+        "twemproxy": ["nutcracker", "--version"],
+        "envoy": [envoy_binary(), "--version"],
+        "redoubt": [redoubt_binary("redoubt"), "--version"],
+    }
+    found = {}
+    for name in names:
+        if name in commands:
+            done = subprocess.run(commands[name], capture_output=True, text=True)
+            number = re.search(r"\d+\.\d+\.\d+\S*", done.stdout + done.stderr)
+            text = number.group().split("/")[0] if number else "unknown"
+            found["Redis" if name == "direct" else title(name).strip("*")] = text
+    return found
