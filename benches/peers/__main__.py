@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -109,6 +110,8 @@ def main():
     loads = [load for load in LOADS if load.key in chosen("LOADS", [load.key for load in LOADS])]
     phases = chosen("PHASES", ["loads"] if quick else PHASES)
     raise_open_files()
+    # So that whoever ends this ends what it has started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     say("building")
     if "redoubt" not in other_redoubts():
         subprocess.run(["cargo", "build", "--release", "--locked", "-q"], cwd=ROOT, check=True)
