@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::support::{Deadline, Redis, Redoubt};
 
-/// The most links besides the watch's that may stay for a while: a pool of 16 clean leases, and shared
+/// The most links besides the watch's that may stay for a while: a pool of 64 clean leases, and shared
 /// ones for four databases, two protocols, and scripts in the first of them.
-pub(crate) const MOST_LINKS: usize = 16 + 4 * 2 + 2;
+pub(crate) const MOST_LINKS: usize = 64 + 4 * 2 + 2;
 /// Bytes by which a second round may leave the process larger than the first, since the allocator
 /// gives memory back in its own time.
 const ALLOWED_GROWTH: u64 = 16 << 20;

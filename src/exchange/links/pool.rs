@@ -26,7 +26,7 @@ impl Prepared {
 
 impl Links {
     /// Clean leases that are kept.
-    const MAX_POOL: usize = 16;
+    const MAX_POOL: usize = 64;
 
     /// A lease for `owner`, in the state that its session is in; `None` when all are lent.
     ///
