@@ -62,11 +62,12 @@ impl Taker<'_> {
             let purpose = self.purpose(need);
             let owed = self.session.due.remote() > 0;
             let current = self.session.link.filter(|link| self.links.serves(*link, purpose, owed));
-            if current.is_some() || !self.is_stuck() {
-                let link = current.unwrap_or_else(|| self.links.share(purpose, self.now));
-                self.session.link = Some(link);
+            if current.is_none() && self.is_stuck() {
+                return None;
             }
-            return self.session.link;
+            let link = current.unwrap_or_else(|| self.links.share(purpose, self.now));
+            self.session.link = Some(link);
+            return Some(link);
         }
         if need.is_shared()
             && !self.session.state.is_leased()
@@ -74,14 +75,13 @@ impl Taker<'_> {
         {
             return Some(left);
         }
-        let Session { state, link, due, .. } = &mut *self.session;
-        if let Some(own) = link.filter(|_| state.is_leased()) {
+        if let Some(own) = self.session.link.filter(|_| self.session.state.is_leased()) {
             return Some(own);
         }
-        if due.remote() > 0 {
-            self.is_stuck();
+        if self.is_stuck() {
             return None;
         }
+        let Session { state, link, due, .. } = &mut *self.session;
         *link = self.links.lend(self.id, state, due, need == Need::NotedLease, self.now);
         let lent = *link;
         if lent.is_some() {
