@@ -21,6 +21,9 @@ pub(super) struct LinkIo {
     pub(super) waker: Option<Waker>,
 }
 
+/// Bytes waiting for a link from which on nothing is gained by waiting for more.
+const LARGE: usize = 64 << 10;
+
 /// How far [`Worker::poll_link`] is to go.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
@@ -85,6 +88,7 @@ impl Worker {
         }
         loop {
             self.write_link(id, cx);
+            self.settle(None);
             if self.exchange.link_is_closed(id)
                 || (until == Until::Ready && self.exchange.link_is_ready(id))
             {
@@ -119,6 +123,18 @@ impl Worker {
         }
     }
 
+    /// Sees to a link whose own task is not running. Its task writes when all that is ready in this
+    /// turn has been added; what is large goes out now, while it is in the processor's cache.
+    pub(super) fn attend_link(&mut self, id: LinkId) {
+        let Some(waker) = self.links.get(id.key()).and_then(|io| io.waker.clone()) else {
+            return;
+        };
+        if self.exchange.link_output(id).len() >= LARGE {
+            self.write_link(id, &mut Context::from_waker(&waker));
+        }
+        waker.wake();
+    }
+
     /// Writes until the socket is full or nothing is left.
     fn write_link(&mut self, id: LinkId, cx: &mut Context<'_>) {
         loop {
@@ -130,7 +146,6 @@ impl Worker {
                 Poll::Pending => return,
                 Poll::Ready(Ok(len @ 1..)) => {
                     self.exchange.link_wrote(id, len, now());
-                    self.settle(None);
                 }
                 // What Redis sent before the connection broke is still to be read.
                 Poll::Ready(_) => return,

@@ -19,7 +19,7 @@ use super::link::{self, LinkIo};
 use super::load::Load;
 use super::upstream::Target;
 use crate::command::Version;
-use crate::exchange::{Exchange, LinkId, SessionId, Sharing, Timeouts};
+use crate::exchange::{Exchange, SessionId, Sharing, Timeouts};
 use crate::session::{CloseReason, Rules};
 use crate::telemetry;
 use crate::upstream::Credentials;
@@ -180,18 +180,12 @@ impl Worker {
                     self.attend_client(id);
                 }
             } else if let Some(id) = self.exchange.next_touched_link() {
-                self.wake_link(id);
+                self.attend_link(id);
             } else {
                 break;
             }
         }
         self.report();
-    }
-
-    fn wake_link(&mut self, id: LinkId) {
-        if let Some(waker) = self.links.get(id.key()).and_then(|io| io.waker.as_ref()) {
-            waker.wake_by_ref();
-        }
     }
 
     pub(super) fn report(&mut self) {

@@ -290,3 +290,35 @@ fn at_the_cap_the_session_is_told_as_by_redis_and_closed() {
     places.leave(fourth);
     places.watching();
 }
+
+/// A large value, sent at once.
+fn large() -> Vec<u8> {
+    request(&["SET", "k", &"x".repeat(64 << 10)])
+}
+
+#[test]
+fn a_large_request_goes_over_a_lease_and_gives_it_back() {
+    let mut places = Places::new();
+    let (id, common) = places.plain();
+    let lease = places.turn(id, &large(), b"+OK\r\n");
+    assert_ne!(lease, common);
+    assert_eq!(places.link_of(id), common, "small ones go with the others");
+    assert_eq!(next_lease(&mut places), lease);
+}
+
+#[test]
+fn a_large_request_does_not_wait_for_a_lease() {
+    // Behind a reply that is due it stays where it is, and where no lease is left too.
+    let mut places = Places::with_leases(1);
+    let (id, common) = places.plain();
+    let pipeline = [request(&["ECHO", "1"]), large()].concat();
+    let (link, sent) = places.send(id, &pipeline);
+    assert_eq!(link, common);
+    assert_bytes(&sent, &pipeline);
+    places.bench.reply(link, b"$1\r\n1\r\n+OK\r\n");
+    assert_bytes(&places.bench.read(id), b"$1\r\n1\r\n+OK\r\n");
+    let (_, lease) = places.watching();
+    let used = places.turn(id, &large(), b"+OK\r\n");
+    assert_eq!(used, common);
+    assert_ne!(used, lease);
+}

@@ -80,6 +80,12 @@ impl Links {
         Some(id)
     }
 
+    /// Whether a lease could be lent that would go to the pool when it is given back.
+    pub(in crate::exchange) fn has_lease_to_spare(&self) -> bool {
+        let kept = self.leases.saturating_add(self.pool.len());
+        self.leases < self.limits.leases && (!self.pool.is_empty() || kept < Self::MAX_POOL)
+    }
+
     /// Takes a lease back. Its session must have let go of it, with nothing due.
     pub(in crate::exchange) fn give_back(&mut self, id: LinkId, state: &State, now: Instant) {
         let full = self.pool.len() >= Self::MAX_POOL;

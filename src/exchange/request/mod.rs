@@ -133,7 +133,7 @@ impl Taker<'_> {
                 Next::After(len)
             }
             Ok(Parsed::Request { len }) => {
-                let step = self.decide(input, false);
+                let step = self.decide(input, Some(len));
                 if step == Step::Wait {
                     return Next::Later;
                 }
@@ -142,7 +142,7 @@ impl Taker<'_> {
             }
             Ok(Parsed::Large) if self.holds_whole(input) => Next::More,
             Ok(Parsed::Large) => {
-                let step = self.decide(input, true);
+                let step = self.decide(input, None);
                 if step == Step::Wait {
                     return Next::Later;
                 }
@@ -167,11 +167,13 @@ impl Taker<'_> {
             || self.session.link.is_some_and(full)
     }
 
-    fn decide(&mut self, input: &[u8], large: bool) -> Step {
+    /// `len` is the request's; `None` while it is large and not complete.
+    fn decide(&mut self, input: &[u8], len: Option<usize>) -> Step {
         let request = self.session.parser.request(input);
         let spec = find(&request);
         let need = match self.session.state.need(&request, spec, self.databases, self.rules) {
-            _ if large => Need::Lease,
+            _ if len.is_none() => Need::Lease,
+            Need::Shared if self.is_better_leased(spec, len) => Need::Lease,
             need => need,
         };
         if !self.can_reach(need) {
