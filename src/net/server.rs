@@ -79,11 +79,9 @@ impl Server {
         for index in 0..self.settings.workers.get() {
             let (orders, inbox) = mpsc::channel(ORDERS);
             let plan = plan.clone();
-            let runtime =
-                Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
             let thread = thread::Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn(move || runtime.block_on(worker::run(plan, inbox)))
+                .spawn(move || worker::run(plan, inbox))
                 .map_err(ServeError::Start)?;
             workers.push(WorkerHandle { orders, load: Load::default() });
             threads.push(thread);
@@ -92,7 +90,10 @@ impl Server {
             Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
         runtime.block_on(self.accept(plan, workers, stop))?;
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
-        if ended.iter().any(Result::is_err) { Err(ServeError::Worker) } else { Ok(()) }
+        ended.into_iter().try_for_each(|outcome| match outcome {
+            Ok(outcome) => outcome.map_err(ServeError::Start),
+            Err(_) => Err(ServeError::Worker),
+        })
     }
 
     /// Accepts clients and watches the upstream until `stop`.

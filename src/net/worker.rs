@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slotmap::{DefaultKey, SecondaryMap};
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -28,6 +29,9 @@ use crate::upstream::Credentials;
 const READ_SIZE: usize = 256 << 10;
 /// How often time limits of sessions are looked at.
 const TICK: Duration = Duration::from_millis(200);
+/// Tasks that run before the system is asked what else has become ready. All sessions of a turn
+/// should fit, so that a link is written once for them.
+const TURN: u32 = 256;
 /// Orders that may wait for a worker; more make the sender wait.
 pub(super) const ORDERS: usize = 256;
 
@@ -84,25 +88,34 @@ pub(super) struct Worker {
 
 pub(super) type Shared = Rc<RefCell<Worker>>;
 
-/// Runs a worker on this thread until shutdown, and until its sessions have drained.
-pub(super) async fn run(plan: Plan, mut orders: mpsc::Receiver<Order>) {
-    let local = LocalSet::new();
-    local
-        .run_until(async move {
-            let shared = Rc::new_cyclic(|me| RefCell::new(Worker::new(&plan, me.clone())));
-            let mut tick = tokio::time::interval(TICK);
-            loop {
-                tokio::select! {
-                    biased;
-                    () = plan.shutdown.cancelled() => break,
-                    Some(order) = orders.recv() => obey(&shared, order),
-                    _ = tick.tick() => shared.borrow_mut().tick(),
-                }
-            }
-            drop(orders);
-            drain(&shared, plan.shutdown_timeout).await;
-        })
-        .await;
+/// Runs a worker on this thread until shutdown, and until its sessions have drained. However it
+/// ends, the whole proxy ends with it.
+///
+/// # Errors
+/// The system gave no runtime.
+pub(super) fn run(plan: Plan, orders: mpsc::Receiver<Order>) -> io::Result<()> {
+    let _stop_all = plan.shutdown.clone().drop_guard();
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .event_interval(TURN)
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(work(plan, orders));
+    Ok(())
+}
+
+async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>) {
+    let shared = Rc::new_cyclic(|me| RefCell::new(Worker::new(&plan, me.clone())));
+    let mut tick = tokio::time::interval(TICK);
+    loop {
+        tokio::select! {
+            biased;
+            () = plan.shutdown.cancelled() => break,
+            Some(order) = orders.recv() => obey(&shared, order),
+            _ = tick.tick() => shared.borrow_mut().tick(),
+        }
+    }
+    drop(orders);
+    drain(&shared, plan.shutdown_timeout).await;
 }
 
 fn obey(shared: &Shared, order: Order) {
