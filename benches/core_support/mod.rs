@@ -43,6 +43,7 @@ impl Conversation {
     pub(crate) fn new(sharing: Sharing, sessions: usize, said: Vec<u8>, answer: &[u8]) -> Self {
         let rules = Rules {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED).expect("a policy"),
+            scripts: redoubt::policy::Scripts::default(),
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
             upstream_version: None,

@@ -1,11 +1,14 @@
 //! From the file and the environment to settings: every check that is not about a password or a URL.
 
+use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::ExposeSecret;
+use toml::Spanned;
 use tracing_subscriber::EnvFilter;
 
 use super::credentials::Credentials;
@@ -14,15 +17,17 @@ use super::endpoint;
 use super::environment::{Environment, REDOUBT_LISTEN};
 use super::error::{ConfigError, Problem, Site};
 use super::key::Key;
-use super::schema::{self, File, Given, Limits, Log, Texts};
+use super::limits::LimitSettings;
+use super::policy::{Escapes, GuardMode, PolicySettings};
+use super::schema::{File, Given, Log, Texts};
 use super::settings::{
-    Endpoint, LimitSettings, LogFormat, LogSettings, PolicySettings, Settings, Sharing,
-    UpstreamSettings, Warning,
+    Endpoint, LogFormat, LogSettings, Settings, Sharing, UpstreamSettings, Warning,
 };
+use super::size;
 use super::source::Source;
-use crate::policy::{Policy, PolicyError};
+use super::throttle::ThrottleSettings;
 
-const MILLISECOND: Duration = Duration::from_millis(1);
+pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 /// The longest `TCP_KEEPIDLE` that Linux takes, in seconds.
 const MAX_KEEPALIVE: u64 = 32_767;
 /// The levels that `log.level` may name.
@@ -78,16 +83,27 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
         UpstreamSettings::DEFAULT_MAX_LEASES,
         1..=1_000_000,
     )?;
-    let policy = policy(source, file.policy)?;
-    let limits = limits(source, file.limits)?;
+    let allow = source.networks("allow", file.allow)?;
+    let proxy_protocol_from = source.networks("proxy_protocol_from", file.proxy_protocol_from)?;
+    let policy = PolicySettings::find(source, file.policy)?;
+    let limits = LimitSettings::find(source, file.limits)?;
+    let throttle = ThrottleSettings::find(source, file.throttle)?;
     let log = log(source, file.log)?;
     let Credentials { client, upstream, mut warnings } =
         Credentials::find(source, environment, file.client, file.upstream, allow_weak_passwords)?;
     if policy.blocked.is_empty() {
         warnings.push(Warning::NothingBlocked);
     }
+    if policy.escapes == Escapes::Allow {
+        warnings.push(Warning::EscapesAllowed);
+    }
+    if policy.guard == GuardMode::Off {
+        warnings.push(Warning::NoGuard);
+    }
     Ok(Settings {
         listen,
+        allow,
+        proxy_protocol_from,
         workers: NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN),
         shutdown_timeout,
         allow_weak_passwords,
@@ -105,6 +121,7 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
         },
         policy,
         limits,
+        throttle,
         log,
         warnings,
     })
@@ -126,51 +143,6 @@ fn listen_on(
     };
     let endpoints: Option<Vec<_>> = texts.iter().map(|text| endpoint::parse(text)).collect();
     endpoints.filter(|endpoints| !endpoints.is_empty()).ok_or_else(|| expected(&site, key))
-}
-
-/// Rules are compiled here for their errors only, so that a start cannot fail on them later.
-fn policy(source: &Source<'_>, policy: schema::Policy) -> Result<PolicySettings, ConfigError> {
-    let Some(blocked) = policy.blocked else { return Ok(PolicySettings::default()) };
-    let key = "policy.blocked";
-    let blocked = blocked.into_inner().into_iter().map(|rule| {
-        let site = source.site(key, rule.span());
-        match Policy::compile(&[rule.get_ref()]) {
-            Ok(_) => Ok(rule.into_inner()),
-            Err(PolicyError::NoSubcommands { command, .. }) => {
-                Err(site.error(Problem::NoSubcommands(command)))
-            }
-            Err(_) => Err(expected(&site, key)),
-        }
-    });
-    Ok(PolicySettings { blocked: blocked.collect::<Result<_, _>>()? })
-}
-
-fn limits(source: &Source<'_>, limits: Limits) -> Result<LimitSettings, ConfigError> {
-    let default = LimitSettings::default();
-    let idle = source.duration("limits.idle_timeout", limits.idle_timeout, Duration::ZERO)?;
-    Ok(LimitSettings {
-        max_sessions: source.number(
-            "limits.max_sessions",
-            limits.max_sessions,
-            default.max_sessions,
-            1..=1_000_000,
-        )?,
-        auth_timeout: source
-            .duration("limits.auth_timeout", limits.auth_timeout, MILLISECOND)?
-            .unwrap_or(default.auth_timeout),
-        auth_attempts: source.number(
-            "limits.auth_attempts",
-            limits.auth_attempts,
-            default.auth_attempts,
-            1..=1_000_000,
-        )?,
-        idle_timeout: idle.map_or(default.idle_timeout, |idle| Some(idle).filter(|i| !i.is_zero())),
-        tcp_keepalive: source.keepalive(
-            "limits.tcp_keepalive",
-            limits.tcp_keepalive,
-            default.tcp_keepalive.unwrap_or_default(),
-        )?,
-    })
 }
 
 fn log(source: &Source<'_>, log: Log) -> Result<LogSettings, ConfigError> {
@@ -198,7 +170,7 @@ fn is_filter(level: &str) -> bool {
 }
 
 /// The error for a value at `site` that `key` does not take.
-fn expected(site: &Site, key: &'static str) -> ConfigError {
+pub(super) fn expected(site: &Site, key: &'static str) -> ConfigError {
     match Key::find(key) {
         Some(key) => site.expected(key),
         None => site.error(Problem::UnknownKey(None)),
@@ -206,7 +178,7 @@ fn expected(site: &Site, key: &'static str) -> ConfigError {
 }
 
 impl Source<'_> {
-    fn number<N: TryFrom<i64>>(
+    pub(super) fn number<N: TryFrom<i64>>(
         &self,
         key: &'static str,
         given: Given<i64>,
@@ -220,7 +192,7 @@ impl Source<'_> {
             .ok_or_else(|| expected(&self.site(key, given.span()), key))
     }
 
-    fn duration(
+    pub(super) fn duration(
         &self,
         key: &'static str,
         given: Given<String>,
@@ -233,8 +205,35 @@ impl Source<'_> {
         }
     }
 
+    pub(super) fn size(
+        &self,
+        key: &'static str,
+        given: Given<String>,
+        default: u64,
+        bounds: RangeInclusive<u64>,
+    ) -> Result<u64, ConfigError> {
+        let Some(given) = given else { return Ok(default) };
+        let size = size::parse(given.get_ref()).filter(|size| bounds.contains(size));
+        size.ok_or_else(|| expected(&self.site(key, given.span()), key))
+    }
+
+    /// Networks in CIDR notation; an address alone is itself.
+    pub(super) fn networks(
+        &self,
+        key: &'static str,
+        given: Given<Vec<Spanned<String>>>,
+    ) -> Result<Vec<IpNet>, ConfigError> {
+        let given = given.map(Spanned::into_inner).unwrap_or_default();
+        let parsed = given.into_iter().map(|text| {
+            let address = || text.get_ref().parse::<IpAddr>().map(IpNet::from).ok();
+            let network = text.get_ref().parse::<IpNet>().map(|net| net.trunc()).ok();
+            network.or_else(address).ok_or_else(|| expected(&self.site(key, text.span()), key))
+        });
+        parsed.collect()
+    }
+
     /// A duration in the kernel's own grain, or none at all.
-    fn keepalive(
+    pub(super) fn keepalive(
         &self,
         key: &'static str,
         given: Given<String>,
@@ -250,7 +249,7 @@ impl Source<'_> {
         }
     }
 
-    fn one_of<T: Copy>(
+    pub(super) fn one_of<T: Copy>(
         &self,
         key: &'static str,
         given: Given<String>,

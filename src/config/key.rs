@@ -17,11 +17,15 @@ const fn key(path: &'static str, expects: &'static str, example: &'static str) -
 
 const DURATION: &str = "a duration as a whole number and ms, s, m, h or d, at most 365d";
 const SOME_TIME: &str = "a duration above zero as a whole number and ms, s, m, h or d";
+const NETWORKS: &str = "a list of networks such as 10.0.0.0/8 or addresses, each in quotes";
+const OR_NONE: &str = "a whole number up to 1000000, or 0 for no limit";
 const KEEPALIVE: &str = "whole seconds from \"1s\" to \"32767s\", or \"0s\" for none";
 
 /// All keys, in the order in which the file documents them.
-pub(super) const KEYS: [Key; 23] = [
+pub(super) const KEYS: [Key; 44] = [
     key("listen", "host:port, or a list of such", "[\"127.0.0.1:6380\"]"),
+    key("allow", NETWORKS, "[\"10.0.0.0/8\"]"),
+    key("proxy_protocol_from", NETWORKS, "[\"10.0.0.1\"]"),
     key("workers", "a whole number from 1 to 256", "1"),
     key("shutdown_timeout", DURATION, "\"10s\""),
     key("allow_weak_passwords", "true or false, without quotes", "false"),
@@ -49,11 +53,38 @@ pub(super) const KEYS: [Key; 23] = [
         "a list of COMMAND or COMMAND|SUBCOMMAND, each in quotes",
         "[\"FLUSHALL\", \"CONFIG|SET\"]",
     ),
+    key("policy.escapes", "\"deny\" or \"allow\"", "\"deny\""),
+    key("policy.guard", "\"auto\", \"require\", \"audit\" or \"off\"", "\"auto\""),
+    key("policy.scripts", "\"guarded\", \"read-only\", \"pinned\" or \"deny\"", "\"guarded\""),
+    key(
+        "policy.pinned_scripts",
+        "a list of up to 10000 SHA-1 digests, 40 hexadecimal digits each, in quotes",
+        "[\"e0e1f9fabfc9d4800c877a703b823ac0578ff8db\"]",
+    ),
+    key(
+        "policy.pinned_libraries",
+        "a list of up to 10000 names of function libraries, each in quotes",
+        "[\"mylib\"]",
+    ),
     key("limits.max_sessions", "a whole number from 1 to 1000000", "10000"),
+    key("limits.sessions_per_address", OR_NONE, "100"),
+    key("limits.sessions_per_identity", OR_NONE, "1000"),
+    key("limits.unauthenticated_sessions", "a whole number from 1 to 1000000", "1000"),
+    key("limits.unauthenticated_memory", "a size from \"1mb\" to \"1024gb\"", "\"16mb\""),
     key("limits.auth_timeout", SOME_TIME, "\"10s\""),
     key("limits.auth_attempts", "a whole number from 1 to 1000000", "10"),
     key("limits.idle_timeout", DURATION, "\"0s\""),
     key("limits.tcp_keepalive", KEEPALIVE, "\"300s\""),
+    key("limits.request_size", "a size from \"1kb\" to \"1024gb\"", "\"1gb\""),
+    key("limits.request_args", "a whole number from 1 to 2147483647", "1000000"),
+    key("limits.in_flight", "a whole number from 1 to 1000000", "65536"),
+    key("limits.output_buffer", "a size from \"1mb\" to \"1024gb\"", "\"32mb\""),
+    key("limits.subscriptions", "a whole number from 1 to 100000000", "100000"),
+    key("limits.commands_per_second", "a whole number up to 1000000000, or 0 for no limit", "1000"),
+    key("throttle.failures", "a whole number from 1 to 1000000", "10"),
+    key("throttle.lockout", DURATION, "\"1s\""),
+    key("throttle.max_lockout", DURATION, "\"15m\""),
+    key("throttle.exempt", NETWORKS, "[\"127.0.0.0/8\"]"),
     key("log.format", "\"text\" or \"json\"", "\"text\""),
     key(
         "log.level",
@@ -159,6 +190,6 @@ mod tests {
     #[test]
     fn tables_are_named_once() {
         let names: Vec<_> = tables().collect();
-        assert_eq!(names, ["client", "upstream", "policy", "limits", "log"]);
+        assert_eq!(names, ["client", "upstream", "policy", "limits", "throttle", "log"]);
     }
 }

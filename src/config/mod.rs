@@ -13,16 +13,23 @@ mod endpoint;
 mod environment;
 mod error;
 mod key;
+mod limits;
 mod password;
+mod policy;
 mod print;
 mod schema;
 mod settings;
+mod size;
 mod source;
+mod throttle;
 mod upstream_url;
 
 pub use environment::Environment;
 pub use error::ConfigError;
+pub use limits::LimitSettings;
+pub use policy::{Escapes, GuardMode, PolicySettings, ScriptGate};
 pub use settings::{
-    ClientSettings, Endpoint, LimitSettings, LogFormat, LogSettings, Origin, PolicySettings,
-    Settings, Sharing, UpstreamSettings, Warning,
+    ClientSettings, Endpoint, LogFormat, LogSettings, Origin, Settings, Sharing, UpstreamSettings,
+    Warning,
 };
+pub use throttle::ThrottleSettings;

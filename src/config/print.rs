@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use ipnet::IpNet;
+
 use super::duration;
 use super::settings::{Endpoint, Settings};
 
@@ -21,6 +23,13 @@ impl Settings {
     fn write(&self, out: &mut String) -> fmt::Result {
         let listen: Vec<_> = self.listen.iter().map(Endpoint::to_string).collect();
         writeln!(out, "listen = {}", list(&listen))?;
+        writeln!(
+            out,
+            "allow = {}",
+            list(&self.allow.iter().map(IpNet::to_string).collect::<Vec<_>>())
+        )?;
+        let from: Vec<_> = self.proxy_protocol_from.iter().map(IpNet::to_string).collect();
+        writeln!(out, "proxy_protocol_from = {}", list(&from))?;
         writeln!(out, "workers = {}", self.workers)?;
         writeln!(out, "shutdown_timeout = {}", quoted(&duration::format(self.shutdown_timeout)))?;
         writeln!(out, "allow_weak_passwords = {}", self.allow_weak_passwords)?;
@@ -45,18 +54,9 @@ impl Settings {
         writeln!(out, "sharing = {}", quoted(upstream.sharing.as_str()))?;
         writeln!(out, "max_leases = {}", upstream.max_leases)?;
 
-        writeln!(out, "\n[policy]")?;
-        writeln!(out, "blocked = {}", list(&self.policy.blocked))?;
-
-        let limits = &self.limits;
-        writeln!(out, "\n[limits]")?;
-        writeln!(out, "max_sessions = {}", limits.max_sessions)?;
-        writeln!(out, "auth_timeout = {}", quoted(&duration::format(limits.auth_timeout)))?;
-        writeln!(out, "auth_attempts = {}", limits.auth_attempts)?;
-        let idle_timeout = duration::format(limits.idle_timeout.unwrap_or_default());
-        writeln!(out, "idle_timeout = {}", quoted(&idle_timeout))?;
-        let tcp_keepalive = duration::format(limits.tcp_keepalive.unwrap_or_default());
-        writeln!(out, "tcp_keepalive = {}", quoted(&tcp_keepalive))?;
+        self.policy.write(out)?;
+        self.limits.write(out)?;
+        self.throttle.write(out)?;
 
         writeln!(out, "\n[log]")?;
         writeln!(out, "format = {}", quoted(self.log.format.as_str()))?;
@@ -71,10 +71,10 @@ fn user(out: &mut String, user: Option<&str>) -> fmt::Result {
     }
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-fn list(texts: &[String]) -> String {
+pub(super) fn list(texts: &[String]) -> String {
     toml::Value::from(texts.to_vec()).to_string()
 }

@@ -16,6 +16,8 @@ pub(super) type Given<T> = Option<Spanned<T>>;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct File {
     pub(super) listen: Given<Texts>,
+    pub(super) allow: Given<Vec<Spanned<String>>>,
+    pub(super) proxy_protocol_from: Given<Vec<Spanned<String>>>,
     pub(super) workers: Given<i64>,
     pub(super) shutdown_timeout: Given<String>,
     pub(super) allow_weak_passwords: Given<bool>,
@@ -23,6 +25,7 @@ pub(super) struct File {
     pub(super) upstream: Upstream,
     pub(super) policy: Policy,
     pub(super) limits: Limits,
+    pub(super) throttle: Throttle,
     pub(super) log: Log,
 }
 
@@ -52,16 +55,40 @@ pub(super) struct Upstream {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Policy {
     pub(super) blocked: Given<Vec<Spanned<String>>>,
+    pub(super) escapes: Given<String>,
+    pub(super) guard: Given<String>,
+    pub(super) scripts: Given<String>,
+    pub(super) pinned_scripts: Given<Vec<Spanned<String>>>,
+    pub(super) pinned_libraries: Given<Vec<Spanned<String>>>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Limits {
     pub(super) max_sessions: Given<i64>,
+    pub(super) sessions_per_address: Given<i64>,
+    pub(super) sessions_per_identity: Given<i64>,
+    pub(super) unauthenticated_sessions: Given<i64>,
+    pub(super) unauthenticated_memory: Given<String>,
     pub(super) auth_timeout: Given<String>,
     pub(super) auth_attempts: Given<i64>,
     pub(super) idle_timeout: Given<String>,
     pub(super) tcp_keepalive: Given<String>,
+    pub(super) request_size: Given<String>,
+    pub(super) request_args: Given<i64>,
+    pub(super) in_flight: Given<i64>,
+    pub(super) output_buffer: Given<String>,
+    pub(super) subscriptions: Given<i64>,
+    pub(super) commands_per_second: Given<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Throttle {
+    pub(super) failures: Given<i64>,
+    pub(super) lockout: Given<String>,
+    pub(super) max_lockout: Given<String>,
+    pub(super) exempt: Given<Vec<Spanned<String>>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -5,15 +5,22 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use secrecy::SecretString;
 
-use crate::policy::Policy;
+use super::limits::LimitSettings;
+use super::policy::PolicySettings;
+use super::throttle::ThrottleSettings;
 
 /// A complete and valid configuration.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where clients connect; never empty. Port 0 lets the system choose one.
     pub listen: Vec<Endpoint>,
+    /// Networks whose clients may connect; empty for all.
+    pub allow: Vec<IpNet>,
+    /// Networks whose connections begin with a PROXY protocol header that tells the client.
+    pub proxy_protocol_from: Vec<IpNet>,
     /// Worker threads, each with its own sessions and links.
     pub workers: NonZeroUsize,
     /// How long a stop waits for replies that are due; zero waits for none.
@@ -28,6 +35,8 @@ pub struct Settings {
     pub policy: PolicySettings,
     /// Bounds on sessions.
     pub limits: LimitSettings,
+    /// What becomes of an address from which wrong passwords come.
+    pub throttle: ThrottleSettings,
     /// What is logged, and how.
     pub log: LogSettings,
     /// What is allowed but unwise; to be logged once at start.
@@ -120,46 +129,6 @@ impl Sharing {
     }
 }
 
-/// What nobody may run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PolicySettings {
-    /// Rules as `COMMAND` or `COMMAND|SUBCOMMAND`, each of which compiles.
-    pub blocked: Vec<String>,
-}
-
-impl Default for PolicySettings {
-    fn default() -> Self {
-        Self { blocked: Policy::DEFAULT_BLOCKED.map(str::to_owned).to_vec() }
-    }
-}
-
-/// Bounds on sessions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LimitSettings {
-    /// Most sessions at one time, over all workers; above zero.
-    pub max_sessions: usize,
-    /// How long a session may take to authenticate; above zero.
-    pub auth_timeout: Duration,
-    /// Refused commands after which a session that has not authenticated is closed; above zero.
-    pub auth_attempts: u32,
-    /// Silence after which a session is closed; `None` never closes one for it.
-    pub idle_timeout: Option<Duration>,
-    /// Silence after which the kernel probes a client, in whole seconds; `None` never does.
-    pub tcp_keepalive: Option<Duration>,
-}
-
-impl Default for LimitSettings {
-    fn default() -> Self {
-        Self {
-            max_sessions: 10_000,
-            auth_timeout: Duration::from_secs(10),
-            auth_attempts: 10,
-            idle_timeout: None,
-            tcp_keepalive: Some(Duration::from_secs(300)),
-        }
-    }
-}
-
 /// What is logged, and how. Logs go to standard error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogSettings {
@@ -246,6 +215,12 @@ pub enum Warning {
     )]
     NoUpstreamPassword,
     /// `policy.blocked` is an empty list.
-    #[error("policy.blocked is empty, so every command is allowed")]
+    #[error("policy.blocked is empty, so only escapes are refused")]
     NothingBlocked,
+    /// `policy.escapes` is `allow`.
+    #[error("policy.escapes is \"allow\", so clients can get round the block list")]
+    EscapesAllowed,
+    /// `policy.guard` is `off`.
+    #[error("policy.guard is \"off\", so scripts can run what is blocked")]
+    NoGuard,
 }

@@ -136,6 +136,11 @@ impl Exchange {
         self.rules = rules;
     }
 
+    /// Has links that are opened from here on log in with `credentials`.
+    pub fn replace_credentials(&mut self, credentials: Credentials) {
+        self.links.replace_credentials(credentials);
+    }
+
     /// The rules in force.
     pub fn rules(&self) -> &Arc<Rules> {
         &self.rules

@@ -26,8 +26,10 @@ mod compiled;
 mod decision;
 mod error;
 mod refusal;
+mod scripts;
 
 pub use compiled::Policy;
 pub use decision::{Decision, Denied, RuleName};
 pub use error::PolicyError;
 pub use refusal::{unknown_command, unknown_subcommand, wrong_arity};
+pub use scripts::{Pins, Scripts};

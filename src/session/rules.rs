@@ -3,13 +3,15 @@
 use super::stand_in::StandIn;
 use crate::auth::Identity;
 use crate::command::{Spec, Version};
-use crate::policy::Policy;
+use crate::policy::{Policy, Scripts};
 
 /// Shared by all sessions of a worker and swapped whole.
 #[derive(Clone)]
 pub struct Rules {
     /// Which commands exist for clients.
     pub policy: Policy,
+    /// Which scripts and functions run.
+    pub scripts: Scripts,
     /// Who may log in.
     pub identity: Identity,
     /// Requests sent in the place of a client's.

@@ -44,6 +44,7 @@ impl Bench {
     pub(crate) fn with(sharing: Sharing) -> Self {
         let rules = Rules {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED).unwrap(),
+            scripts: redoubt::policy::Scripts::default(),
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
             upstream_version: None,

@@ -84,6 +84,10 @@ impl Links {
         }
     }
 
+    pub(super) fn replace_credentials(&mut self, credentials: Credentials) {
+        self.credentials = credentials;
+    }
+
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }
