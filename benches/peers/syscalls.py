@@ -14,6 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from loads import small_value
 from targets import HOST
 
 CLIENTS = 50
@@ -40,6 +41,7 @@ class Calls:
 
 def count_calls(target, bench, requests):
     """Runs `requests` GETs through `target` under strace."""
+    small_value(bench)
     listing = bench.directory / f"{target.name}.strace"
     command = ["strace", "-f", "-q", "-s", "0", "-e", "signal=none", "-o", str(listing),
                "-p", str(target.pid)]
