@@ -7,7 +7,7 @@ use super::error::{ConfigError, Problem};
 use super::print::{list, quoted};
 use super::schema::{self, Given};
 use super::source::Source;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{Escapes, Policy, PolicyError};
 use toml::Spanned;
 
 /// What nobody may run.
@@ -38,16 +38,6 @@ impl Default for PolicySettings {
             pinned_libraries: Vec::new(),
         }
     }
-}
-
-/// What becomes of commands that would get round the block list or take the server over.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Escapes {
-    /// They do not exist for clients.
-    #[default]
-    Deny,
-    /// They may run.
-    Allow,
 }
 
 /// How Redis itself is made to refuse what the policy refuses.
@@ -126,6 +116,14 @@ impl PolicySettings {
         })
     }
 
+    /// The rules, compiled.
+    ///
+    /// # Errors
+    /// A rule that cannot be; settings that were read have none.
+    pub fn compile(&self) -> Result<Policy, PolicyError> {
+        Policy::compile(&self.blocked, self.escapes)
+    }
+
     pub(super) fn write(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "\n[policy]")?;
         writeln!(out, "blocked = {}", list(&self.blocked))?;
@@ -141,7 +139,7 @@ fn rules(source: &Source<'_>, blocked: Vec<Spanned<String>>) -> Result<Vec<Strin
     let key = "policy.blocked";
     let compiled = blocked.into_iter().map(|rule| {
         let site = source.site(key, rule.span());
-        match Policy::compile(&[rule.get_ref()]) {
+        match Policy::compile(&[rule.get_ref()], Escapes::Allow) {
             Ok(_) => Ok(rule.into_inner()),
             Err(PolicyError::NoSubcommands { command, .. }) => {
                 Err(site.error(Problem::NoSubcommands(command)))

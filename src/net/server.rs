@@ -140,7 +140,7 @@ impl Server {
         let Settings { client, upstream, limits, policy, .. } = &self.settings;
         let password = upstream.password.as_ref().map(|p| p.expose_secret().as_bytes());
         let rules = Rules {
-            policy: crate::policy::Policy::compile(&policy.blocked)?,
+            policy: policy.compile()?,
             scripts: crate::policy::Scripts::default(),
             identity: Identity::new(client.user.as_deref(), &client.password),
             stand_in: StandIn::new(upstream.user.as_deref(), password, random()),
