@@ -1,13 +1,14 @@
 //! `[policy]`: what nobody may run, and how that is held against scripts.
 
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use super::assemble::expected;
 use super::error::{ConfigError, Problem};
 use super::print::{list, quoted};
 use super::schema::{self, Given};
 use super::source::Source;
-use crate::policy::{Escapes, Policy, PolicyError};
+use crate::policy::{Escapes, Pins, Policy, PolicyError, Scripts};
 use toml::Spanned;
 
 /// What nobody may run.
@@ -122,6 +123,21 @@ impl PolicySettings {
     /// A rule that cannot be; settings that were read have none.
     pub fn compile(&self) -> Result<Policy, PolicyError> {
         Policy::compile(&self.blocked, self.escapes)
+    }
+
+    /// Which scripts and functions run, as far as the settings tell: which functions the pinned
+    /// libraries have, only Redis knows.
+    pub fn gate(&self) -> Scripts {
+        match self.scripts {
+            ScriptGate::Guarded => Scripts::All,
+            ScriptGate::ReadOnly => Scripts::ReadOnly,
+            ScriptGate::Deny => Scripts::Deny,
+            ScriptGate::Pinned => {
+                let digests = self.pinned_scripts.iter();
+                let scripts = digests.filter_map(|hex| Pins::digest(hex.as_bytes())).collect();
+                Scripts::Pinned(Pins { scripts: Arc::new(scripts), ..Pins::default() })
+            }
+        }
     }
 
     pub(super) fn write(&self, out: &mut String) -> fmt::Result {
