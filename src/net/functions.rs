@@ -17,8 +17,9 @@ use crate::upstream::{Credentials, FunctionList, ListError, Login};
 /// Asks the upstream again and again which functions the pinned libraries have, over a connection
 /// of its own, and tells the workers. Until it has answered, none may run.
 ///
-/// While it cannot be reached or is busy, what it last said holds: nobody but the operator can have
-/// changed it. When it refuses to say, none may run.
+/// While it cannot be reached or is busy, what it last said holds, as nobody but the operator can
+/// have changed it; when that connection ends, it is asked again at once. When it refuses to say,
+/// none may run.
 pub(super) struct FunctionWatch {
     pub(super) target: Target,
     pub(super) credentials: Credentials,
@@ -39,7 +40,7 @@ enum Failure {
 impl FunctionWatch {
     /// From one question to the next.
     const INTERVAL: Duration = Duration::from_secs(5);
-    /// After a failed try, while nothing is known yet.
+    /// After a failed try; doubled each time, up to [`Self::INTERVAL`].
     const FIRST_WAIT: Duration = Duration::from_millis(100);
 
     pub(super) async fn run(self) {
@@ -53,30 +54,30 @@ impl FunctionWatch {
     async fn watch(&self) {
         let mut link = None;
         let mut known = None;
-        let mut wait = Self::FIRST_WAIT;
+        let mut retry = Self::FIRST_WAIT;
         loop {
+            let mut wait = Self::INTERVAL;
             match self.ask(&mut link).await {
                 Ok(functions) => {
                     self.tell(functions, &mut known).await;
-                    wait = Self::INTERVAL;
+                    retry = Self::FIRST_WAIT;
                 }
-                Err(Failure::List(ListError::Busy)) => {}
-                Err(Failure::List(error)) => {
-                    link = None;
+                Err(Failure::List(error)) if error != ListError::Busy => {
                     if known.as_ref().is_none_or(|known: &HashSet<_>| !known.is_empty()) {
                         warn!(%error, "functions of pinned libraries are unknown, so none may run");
                     }
                     self.tell(HashSet::new(), &mut known).await;
-                    wait = Self::INTERVAL;
-                }
-                Err(Failure::Upstream(error)) => {
                     link = None;
-                    debug!(error = error.chain(), "cannot ask for functions");
+                }
+                Err(error) => {
+                    debug!(%error, "cannot ask for functions");
+                    wait = retry;
+                    retry = (retry * 2).min(Self::INTERVAL);
                 }
             }
-            tokio::time::sleep(wait).await;
-            if known.is_none() {
-                wait = (wait * 2).min(Self::INTERVAL);
+            if tokio::time::timeout(wait, closed(&mut link)).await.is_ok() {
+                // Redis may come back with other libraries.
+                tokio::time::sleep(Self::FIRST_WAIT).await;
             }
         }
     }
@@ -119,6 +120,17 @@ impl FunctionWatch {
             exchange(&self.target, &mut stream, &request, |bytes| login.receive(bytes).transpose());
         answer.await??;
         Ok(stream)
+    }
+}
+
+/// Returns when the link, if there is one, has ended or said what nobody asked for.
+async fn closed(link: &mut Option<TcpStream>) {
+    match link {
+        Some(stream) => {
+            let _ = stream.read(&mut [0]).await;
+            *link = None;
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -11,21 +11,32 @@ fn pinning(redis: &Redis) -> support::redoubt::Setup {
 
 #[test]
 fn functions_that_the_operator_loads_later_run() {
-    let mut redis = Redis::start();
+    let redis = Redis::start();
     let redoubt = pinning(&redis).start();
     let mut wire = redoubt.session();
     assert_refused(&mut wire, &["FCALL", "kept_seven", "0"]);
     redis.direct().command(&["FUNCTION", "LOAD", KEPT]);
     wait_for_function(&mut wire, "kept_seven");
-    // The same name in another library, after a restart that lost the first.
+}
+
+#[test]
+fn functions_that_a_restart_has_lost_do_not_run() {
+    let mut redis = Redis::start();
+    redis.direct().command(&["FUNCTION", "LOAD", KEPT]);
+    let redoubt = pinning(&redis).set("workers", 2).start();
+    for mut wire in [redoubt.session(), redoubt.session()] {
+        wait_for_function(&mut wire, "kept_seven");
+    }
     redis.kill();
     redis.restart();
+    // The same name, in a library that is not pinned.
     let other = "#!lua name=other\nredis.register_function('kept_seven', function() return 8 end)";
     redis.direct().command(&["FUNCTION", "LOAD", other]);
-    let mut wire = redoubt.session();
     let words = ["FCALL", "kept_seven", "0"];
-    let refused = Deadline::patient().poll(|| wire.command(&words) == refusal(&words));
-    assert!(refused, "a function that is not the pinned library's runs");
+    for mut wire in [redoubt.session(), redoubt.session()] {
+        let refused = Deadline::patient().poll(|| wire.command(&words) == refusal(&words));
+        assert!(refused, "a function that is not the pinned library's runs");
+    }
 }
 
 #[test]

@@ -7,14 +7,12 @@ use crate::support::lines;
 type Row = (Vec<String>, &'static str);
 
 fn rows() -> Vec<Row> {
-    let (listed, other) = (digest(LISTED), digest(OTHER));
-    let shouted = listed.to_uppercase();
-    let rows: Vec<(&[&str], &str)> = vec![
+    let rows: &[(&[&str], &str)] = &[
         (&["EVAL", LISTED, "0"], "gp"),
         (&["EVAL_RO", LISTED, "0"], "grp"),
-        (&["evalsha", &listed, "0"], "gp"),
-        (&["EvalSha", &shouted, "0"], "gp"),
-        (&["EVALSHA_RO", &listed, "0"], "grp"),
+        (&["evalsha", "{listed}", "0"], "gp"),
+        (&["EvalSha", "{LISTED}", "0"], "gp"),
+        (&["EVALSHA_RO", "{listed}", "0"], "grp"),
         (&["FCALL", "kept_get", "0"], "gp"),
         (&["fcall", "KEPT_GET", "0"], "gp"),
         (&["FCALL_RO", "Kept_Get", "0"], "grp"),
@@ -22,12 +20,12 @@ fn rows() -> Vec<Row> {
         // What would write.
         (&["EVAL", OTHER, "0"], ""),
         (&["eVaL", OTHER, "1", "canary"], ""),
-        (&["EVALSHA", &other, "0"], ""),
+        (&["EVALSHA", "{other}", "0"], ""),
         (&["FCALL", "stray", "0"], ""),
         (&["FCALL", "STRAY", "0"], ""),
         // Redis itself refuses what writes in these forms.
         (&["EVAL_RO", OTHER, "0"], "gr"),
-        (&["EVALSHA_RO", &other, "0"], "gr"),
+        (&["EVALSHA_RO", "{other}", "0"], "gr"),
         (&["FCALL_RO", "stray", "0"], "gr"),
         (&["SCRIPT", "LOAD", OTHER], "gr"),
         (&["script", "load", ""], "gr"),
@@ -39,18 +37,25 @@ fn rows() -> Vec<Row> {
         (&["FUNCTION", "DELETE", "nosuch"], "g"),
         (&["SCRIPT", "DEBUG", "nonsense"], "g"),
         // Near misses.
-        (&["EVALSHA", &listed[1..], "0"], "g"),
+        (&["EVALSHA", "{listed but one}", "0"], "g"),
         (&["EVALSHA", "nonsense", "0"], "g"),
         (&["FCALL", "", "0"], "g"),
         (&["FCALL", "kept_ge", "0"], "g"),
         // What only tells something.
-        (&["SCRIPT", "EXISTS", &listed], "grpd"),
+        (&["SCRIPT", "EXISTS", "{listed}"], "grpd"),
         (&["FUNCTION", "LIST"], "grpd"),
         (&["FUNCTION", "STATS"], "grpd"),
         (&["GET", "canary"], "grpd"),
     ];
-    let owned = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
-    rows.into_iter().map(|(words, modes)| (owned(words), modes)).collect()
+    let filled = |word: &str| match word {
+        "{listed}" => digest(LISTED),
+        "{LISTED}" => digest(LISTED).to_uppercase(),
+        "{listed but one}" => digest(LISTED)[1..].to_owned(),
+        "{other}" => digest(OTHER),
+        _ => word.to_owned(),
+    };
+    let request = |words: &[&str]| words.iter().map(|word| filled(word)).collect();
+    rows.iter().map(|(words, modes)| (request(words), *modes)).collect()
 }
 
 fn run(mode: &str, sharing: &str) {
