@@ -14,7 +14,7 @@ use core_support::{Conversation, bulk, request};
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use redoubt::command;
 use redoubt::exchange::{LinkLimits, Sharing};
-use redoubt::policy::{Decision, Policy};
+use redoubt::policy::{Decision, Escapes, Policy};
 use redoubt::resp::{Parsed, ReplyScanner, RequestLimits, RequestParser};
 
 /// Requests, or replies, in each benchmark: a multiple of 16 times 50.
@@ -92,7 +92,7 @@ fn scan_replies(input: Vec<u8>) -> usize {
 type Words = &'static [&'static [u8]];
 
 fn with_policy(words: Words) -> (Policy, Words) {
-    (Policy::compile(&Policy::DEFAULT_BLOCKED).expect("a policy"), words)
+    (Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).expect("a policy"), words)
 }
 
 #[library_benchmark(setup = with_policy)]

@@ -1,7 +1,8 @@
 //! Redis is the specification: the same bytes go to a plain Redis and to Redoubt, and the same bytes
 //! must come back and the same closes happen, whether the input comes whole or byte by byte.
 //!
-//! The plain Redis has the commands that Redoubt refuses renamed, so that it does not know them.
+//! The plain Redis has the commands that Redoubt refuses renamed, so that it does not know them;
+//! `tests/policy_escapes.rs` does the like for subcommands.
 //! Every case ends with a PING and a QUIT, and is read to the end: a connection that closed early
 //! lacks their replies.
 
@@ -25,17 +26,20 @@ macro_rules! tables {
         $(
             #[test]
             fn $name() {
-                compare(include_str!(concat!("differential/", stringify!($name), ".cases")));
+                let table = include_str!(concat!("differential/", stringify!($name), ".cases"));
+                compare(table, stringify!($name) == "allowed");
             }
         )*
     };
 }
 
 tables![
+    allowed,
     auth,
     before_auth,
     client,
     commands,
+    escapes,
     hello,
     inline,
     pipeline,
@@ -66,7 +70,7 @@ const SCENES: &str = include_str!("differential/sessions.cases");
 fn sessions() {
     let password = secret();
     let redis = Redis::setup().password(&password).hide_refused().start();
-    let ways = ways(&password);
+    let ways = ways(&password, false);
     let mut differing = 0;
     for scene in scene::read(SCENES).iter().filter(|scene| is_wanted(&scene.case)) {
         let stage = Stage { address: redis.address(), password: &password, behind: &redis };
@@ -92,14 +96,15 @@ fn is_wanted(case: &Case) -> bool {
     case.name.contains(&std::env::var("REDOUBT_TEST_CASE").unwrap_or_default())
 }
 
-/// Whether links are shared or not, nothing may differ.
-fn ways(password: &str) -> [(&'static str, Redis, Redoubt); 2] {
+/// Whether links are shared or not, nothing may differ. With `escapes`, these may run.
+fn ways(password: &str, escapes: bool) -> [(&'static str, Redis, Redoubt); 2] {
     ["auto", "off"].map(|sharing| {
         let upstream = Redis::start();
         let redoubt = Redoubt::setup(&upstream)
             .client_password(password)
             .set("limits.auth_attempts", 1_000_000)
             .set_text("upstream.sharing", sharing)
+            .set_text("policy.escapes", if escapes { "allow" } else { "deny" })
             .start();
         (sharing, upstream, redoubt)
     })
@@ -112,11 +117,12 @@ const LARGE_STEP: usize = 4099;
 const PATIENCE: Duration = Duration::from_secs(10);
 const STUCK: &[u8] = b" (and then nothing)";
 
-fn compare(table: &str) {
+fn compare(table: &str, escapes: bool) {
     let password = secret();
     let cases = case::read(table, &password);
-    let redis = Redis::setup().password(&password).hide_refused().start();
-    let ways = ways(&password);
+    let redis = Redis::setup().password(&password);
+    let redis = if escapes { redis.hide_blocked() } else { redis.hide_refused() }.start();
+    let ways = ways(&password, escapes);
     let mut differing = 0;
     for case in cases.iter().filter(|case| is_wanted(case)) {
         for bytewise in [false, true] {

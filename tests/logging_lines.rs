@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use redoubt::config::{LogFormat, LogSettings};
-use redoubt::policy::Policy;
+use redoubt::policy::{Escapes, Policy};
 use redoubt::session::{ClaimedUser, CloseReason, Event};
 use redoubt::telemetry;
 
@@ -38,7 +38,7 @@ fn lines(format: LogFormat, level: &str, write: impl FnOnce()) -> Vec<String> {
 fn everything() {
     let peer = "192.0.2.7:51000";
     telemetry::opened(7, &peer);
-    let rule = Policy::compile(&["FLUSHALL"]).unwrap().rules().next().unwrap();
+    let rule = Policy::compile(&["FLUSHALL"], Escapes::Allow).unwrap().rules().next().unwrap();
     for event in [
         Event::AuthFailed { user: ClaimedUser::new(b"bob\n\"x") },
         Event::Authenticated { user: "app".to_owned() },

@@ -8,7 +8,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use redoubt::command::{self, Spec};
-use redoubt::policy::{Decision, Policy, unknown_command, unknown_subcommand, wrong_arity};
+use redoubt::policy::{
+    Decision, Escapes, Policy, unknown_command, unknown_subcommand, wrong_arity,
+};
 
 /// Arguments that Redis's error texts treat in one special way or another.
 fn odd_words() -> Vec<Vec<u8>> {
@@ -194,7 +196,7 @@ fn blocked_commands_are_answered_as_by_a_redis_without_them() {
     }
     let server = Server::start(&options);
     let mut redis = server.connect();
-    let policy = Policy::compile(&Policy::DEFAULT_BLOCKED).unwrap();
+    let policy = Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Allow).unwrap();
     let mut requests: Vec<Vec<&[u8]>> = vec![
         vec![b"CONFIG"],
         vec![b"config", b"get"],
@@ -228,7 +230,7 @@ fn blocked_commands_are_answered_as_by_a_redis_without_them() {
 fn blocked_subcommands_are_answered_as_unknown_ones() {
     let server = Server::start(&[]);
     let mut redis = server.connect();
-    let policy = Policy::compile(&["CLIENT|KILL", "script|flush"]).unwrap();
+    let policy = Policy::compile(&["CLIENT|KILL", "script|flush"], Escapes::Allow).unwrap();
     // Redis's answer to a word of the same length, with the word put in its place.
     for (args, other) in [
         (vec![&b"CLIENT"[..], b"KILL", b"ID", b"1"], &b"KXLL"[..]),

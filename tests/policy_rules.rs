@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use redoubt::command::{self, Spec};
-use redoubt::policy::{Decision, Denied, Policy, PolicyError, RuleName};
+use redoubt::policy::{Decision, Denied, Escapes, Policy, PolicyError, RuleName};
 
 fn compile(rules: &[&str]) -> Policy {
-    Policy::compile(rules).unwrap()
+    Policy::compile(rules, Escapes::Allow).unwrap()
 }
 
 /// As a session asks: with the most precise spec that there is.
@@ -182,7 +182,7 @@ fn rules_can_be_listed() {
 #[test]
 fn what_is_no_rule_is_refused() {
     use PolicyError::{Incomplete, Malformed, NoSubcommands, TooLong};
-    let error = |text: &str| Policy::compile(&["GET", text]).err();
+    let error = |text: &str| Policy::compile(&["GET", text], Escapes::Allow).err();
     for text in ["", "|", "CONFIG|", "|GET"] {
         assert_eq!(error(text), Some(Incomplete { rule: text.into() }), "{text:?}");
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use redoubt::auth::Identity;
 use redoubt::exchange::{Exchange, LinkId, SessionId, Sharing, Timeouts};
-use redoubt::policy::Policy;
+use redoubt::policy::{Escapes, Policy};
 use redoubt::resp::encode_command;
 use redoubt::session::{Rules, StandIn};
 use redoubt::upstream::Credentials;
@@ -42,7 +42,7 @@ impl Conversation {
     #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
     pub(crate) fn new(sharing: Sharing, sessions: usize, said: Vec<u8>, answer: &[u8]) -> Self {
         let rules = Rules {
-            policy: Policy::compile(&Policy::DEFAULT_BLOCKED).expect("a policy"),
+            policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).expect("a policy"),
             scripts: redoubt::policy::Scripts::default(),
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),

@@ -20,12 +20,14 @@ mod effect;
 mod generated;
 mod index;
 mod later;
+mod scripting;
 mod spec;
 mod table;
 mod version;
 
 pub use effect::{ChannelKind, Effect};
 pub use index::lookup;
+pub use scripting::Scripting;
 pub use spec::{Flag, Flags, Keys, Spec};
 pub use table::COUNT;
 pub use version::Version;

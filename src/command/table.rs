@@ -6,7 +6,7 @@
 )]
 
 use super::spec::{Flag, Flags, Keys};
-use super::{Effect, Spec, Version, generated, later};
+use super::{Effect, Scripting, Spec, Version, generated, later};
 
 /// A command as the tables list it.
 #[derive(Clone, Copy)]
@@ -48,6 +48,7 @@ impl Row {
             flags: self.flags,
             keys: Keys { first, last, step, movable },
             effect: Effect::of(self.name),
+            scripting: Scripting::of(self.name),
             since: Version::new(major, minor, patch),
             subcommands,
         }

@@ -18,7 +18,7 @@ use super::environment::{Environment, REDOUBT_LISTEN};
 use super::error::{ConfigError, Problem, Site};
 use super::key::Key;
 use super::limits::LimitSettings;
-use super::policy::{Escapes, GuardMode, PolicySettings};
+use super::policy::{GuardMode, PolicySettings};
 use super::schema::{File, Given, Log, Texts};
 use super::settings::{
     Endpoint, LogFormat, LogSettings, Settings, Sharing, UpstreamSettings, Warning,
@@ -26,6 +26,7 @@ use super::settings::{
 use super::size;
 use super::source::Source;
 use super::throttle::ThrottleSettings;
+use crate::policy::Escapes;
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 /// The longest `TCP_KEEPIDLE` that Linux takes, in seconds.

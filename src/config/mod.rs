@@ -27,7 +27,7 @@ mod upstream_url;
 pub use environment::Environment;
 pub use error::ConfigError;
 pub use limits::LimitSettings;
-pub use policy::{Escapes, GuardMode, PolicySettings, ScriptGate};
+pub use policy::{GuardMode, PolicySettings, ScriptGate};
 pub use settings::{
     ClientSettings, Endpoint, LogFormat, LogSettings, Origin, Settings, Sharing, UpstreamSettings,
     Warning,

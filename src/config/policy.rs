@@ -1,13 +1,14 @@
 //! `[policy]`: what nobody may run, and how that is held against scripts.
 
 use std::fmt::{self, Write};
+use std::sync::Arc;
 
 use super::assemble::expected;
 use super::error::{ConfigError, Problem};
 use super::print::{list, quoted};
 use super::schema::{self, Given};
 use super::source::Source;
-use crate::policy::{Policy, PolicyError};
+use crate::policy::{Escapes, Pins, Policy, PolicyError, Scripts};
 use toml::Spanned;
 
 /// What nobody may run.
@@ -38,16 +39,6 @@ impl Default for PolicySettings {
             pinned_libraries: Vec::new(),
         }
     }
-}
-
-/// What becomes of commands that would get round the block list or take the server over.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Escapes {
-    /// They do not exist for clients.
-    #[default]
-    Deny,
-    /// They may run.
-    Allow,
 }
 
 /// How Redis itself is made to refuse what the policy refuses.
@@ -126,6 +117,29 @@ impl PolicySettings {
         })
     }
 
+    /// The rules, compiled.
+    ///
+    /// # Errors
+    /// A rule that cannot be; settings that were read have none.
+    pub fn compile(&self) -> Result<Policy, PolicyError> {
+        Policy::compile(&self.blocked, self.escapes)
+    }
+
+    /// Which scripts and functions run, as far as the settings tell: which functions the pinned
+    /// libraries have, only Redis knows.
+    pub fn gate(&self) -> Scripts {
+        match self.scripts {
+            ScriptGate::Guarded => Scripts::All,
+            ScriptGate::ReadOnly => Scripts::ReadOnly,
+            ScriptGate::Deny => Scripts::Deny,
+            ScriptGate::Pinned => {
+                let digests = self.pinned_scripts.iter();
+                let scripts = digests.filter_map(|hex| Pins::digest(hex.as_bytes())).collect();
+                Scripts::Pinned(Pins { scripts: Arc::new(scripts), ..Pins::default() })
+            }
+        }
+    }
+
     pub(super) fn write(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "\n[policy]")?;
         writeln!(out, "blocked = {}", list(&self.blocked))?;
@@ -141,7 +155,7 @@ fn rules(source: &Source<'_>, blocked: Vec<Spanned<String>>) -> Result<Vec<Strin
     let key = "policy.blocked";
     let compiled = blocked.into_iter().map(|rule| {
         let site = source.site(key, rule.span());
-        match Policy::compile(&[rule.get_ref()]) {
+        match Policy::compile(&[rule.get_ref()], Escapes::Allow) {
             Ok(_) => Ok(rule.into_inner()),
             Err(PolicyError::NoSubcommands { command, .. }) => {
                 Err(site.error(Problem::NoSubcommands(command)))

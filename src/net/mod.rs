@@ -11,6 +11,7 @@
 
 mod accept;
 mod client;
+mod functions;
 mod health;
 mod link;
 mod listen;

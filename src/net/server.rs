@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::{io, mem};
 
+use bytes::Bytes;
 use secrecy::ExposeSecret;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
@@ -14,13 +15,14 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use super::accept::Acceptor;
+use super::functions::FunctionWatch;
 use super::health::Health;
 use super::listen::{BindError, listen};
 use super::load::Load;
 use super::upstream::{Target, Watch};
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
 use crate::auth::Identity;
-use crate::config::{self, Endpoint, Settings};
+use crate::config::{self, Endpoint, ScriptGate, Settings};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
 use crate::session::{Rules, StandIn};
@@ -121,6 +123,9 @@ impl Server {
         for address in &self.addresses {
             info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
         }
+        if let Some(functions) = self.function_watch(&plan, &workers, &stop) {
+            tasks.spawn(functions.run());
+        }
         let watch = Watch {
             target: plan.target,
             credentials: plan.credentials,
@@ -136,12 +141,30 @@ impl Server {
         Ok(())
     }
 
+    /// Present if functions run that only Redis can name.
+    fn function_watch(
+        &self,
+        plan: &Plan,
+        workers: &[WorkerHandle],
+        stop: &CancellationToken,
+    ) -> Option<FunctionWatch> {
+        let policy = &self.settings.policy;
+        let pinned = policy.scripts == ScriptGate::Pinned && !policy.pinned_libraries.is_empty();
+        pinned.then(|| FunctionWatch {
+            target: plan.target.clone(),
+            credentials: plan.credentials.clone(),
+            libraries: policy.pinned_libraries.iter().cloned().map(Bytes::from).collect(),
+            workers: workers.to_vec(),
+            shutdown: stop.clone(),
+        })
+    }
+
     fn plan(&self, shutdown: CancellationToken) -> Result<Plan, ServeError> {
         let Settings { client, upstream, limits, policy, .. } = &self.settings;
         let password = upstream.password.as_ref().map(|p| p.expose_secret().as_bytes());
         let rules = Rules {
-            policy: crate::policy::Policy::compile(&policy.blocked)?,
-            scripts: crate::policy::Scripts::default(),
+            policy: policy.compile()?,
+            scripts: policy.gate(),
             identity: Identity::new(client.user.as_deref(), &client.password),
             stand_in: StandIn::new(upstream.user.as_deref(), password, random()),
             upstream_version: None,

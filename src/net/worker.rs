@@ -1,12 +1,13 @@
 //! A worker: one thread with its own runtime, sessions and links.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use slotmap::{DefaultKey, SecondaryMap};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
@@ -21,6 +22,7 @@ use super::load::Load;
 use super::upstream::Target;
 use crate::command::Version;
 use crate::exchange::{Exchange, SessionId, Sharing, Timeouts};
+use crate::policy::{Pins, Scripts};
 use crate::session::{CloseReason, Rules};
 use crate::telemetry;
 use crate::upstream::Credentials;
@@ -41,6 +43,8 @@ pub(super) enum Order {
     Accept(Accepted),
     /// The upstream has told its version, or has none to tell.
     UpstreamVersion(Option<Version>),
+    /// The functions that the pinned libraries have now.
+    Functions(Arc<HashSet<Bytes>>),
 }
 
 /// How other threads speak to a worker.
@@ -129,6 +133,19 @@ fn obey(shared: &Shared, order: Order) {
                 worker.exchange.replace_rules(Arc::new(rules));
             }
         }
+        Order::Functions(functions) => pin(&mut shared.borrow_mut().exchange, functions),
+    }
+}
+
+/// Lets these functions run and no others, where functions are pinned.
+fn pin(exchange: &mut Exchange, functions: Arc<HashSet<Bytes>>) {
+    if let Scripts::Pinned(pins) = &exchange.rules().scripts
+        && pins.functions != functions
+    {
+        let pins = Pins { functions, ..pins.clone() };
+        let scripts = Scripts::Pinned(pins);
+        let rules = Rules { scripts, ..Rules::clone(exchange.rules()) };
+        exchange.replace_rules(Arc::new(rules));
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::decision::{Decision, Denied, RuleName};
 use super::error::PolicyError;
+use super::escapes::Escapes;
 use crate::command::{self, Spec};
 
 /// Longest name in a rule, in bytes, with the subcommand's.
@@ -37,7 +38,8 @@ impl Policy {
     /// What is blocked unless the operator says otherwise.
     pub const DEFAULT_BLOCKED: [&str; 4] = ["FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG"];
 
-    /// Compiles rules, each `COMMAND` or `COMMAND|SUBCOMMAND` in upper or lower case.
+    /// Compiles rules, each `COMMAND` or `COMMAND|SUBCOMMAND` in upper or lower case, and with
+    /// [`Escapes::Deny`] those that refuse escapes.
     ///
     /// A rule for a command blocks all its subcommands. A name that Redoubt does not know is kept,
     /// for modules and newer versions of Redis, if it begins with an ASCII letter, digit or `_`
@@ -46,10 +48,13 @@ impl Policy {
     /// # Errors
     /// A rule that is incomplete, malformed or too long, or that names a subcommand of a command
     /// which has none.
-    pub fn compile<S: AsRef<str>>(blocked: &[S]) -> Result<Self, PolicyError> {
+    pub fn compile<S: AsRef<str>>(blocked: &[S], escapes: Escapes) -> Result<Self, PolicyError> {
         let mut rules = Rules::default();
         for rule in blocked {
             rules.add(rule.as_ref())?;
+        }
+        for rule in escapes.denied() {
+            rules.add(rule)?;
         }
         rules.named.sort_unstable();
         rules.named.dedup();
@@ -73,8 +78,8 @@ impl Policy {
         self.rules.denied(spec, name, subcommand).map_or(Decision::Allow, Decision::Deny)
     }
 
-    /// The names of all rules, in lower case: those of the table in the order of their ids, then
-    /// the others.
+    /// The names of all rules, those that refuse escapes included, in lower case: those of the
+    /// table in the order of their ids, then the others.
     pub fn rules(&self) -> impl Iterator<Item = RuleName> {
         let rules = &self.rules;
         let known = command::specs().filter(|spec| {

@@ -25,11 +25,13 @@
 mod compiled;
 mod decision;
 mod error;
+mod escapes;
 mod refusal;
 mod scripts;
 
 pub use compiled::Policy;
 pub use decision::{Decision, Denied, RuleName};
 pub use error::PolicyError;
+pub use escapes::Escapes;
 pub use refusal::{unknown_command, unknown_subcommand, wrong_arity};
 pub use scripts::{Pins, Scripts};

@@ -174,10 +174,17 @@ fn existing(
         emit(Event::Refused { rule: denied.rule().clone() });
         return Err(denied.reply(request.args()));
     }
-    match (command, find(request).filter(|spec| rules.exists(spec))) {
-        (None, _) => Err(policy::unknown_command(request.args())),
-        (Some(_), None) => Err(policy::unknown_subcommand(request.args())),
-        (Some(_), Some(spec)) => Ok(spec),
+    let spec = match (command, find(request).filter(|spec| rules.exists(spec))) {
+        (None, _) => return Err(policy::unknown_command(request.args())),
+        (Some(_), None) => return Err(policy::unknown_subcommand(request.args())),
+        (Some(_), Some(spec)) => spec,
+    };
+    match rules.scripts.decide_by_name(spec) {
+        Decision::Allow => Ok(spec),
+        Decision::Deny(denied) => {
+            emit(Event::Refused { rule: denied.rule().clone() });
+            Err(denied.reply(request.args()))
+        }
     }
 }
 

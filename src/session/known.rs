@@ -27,6 +27,11 @@ impl State {
             emit(Event::Refused { rule: denied.rule().clone() });
             return self.refused(denied.reply(request.args()), rules);
         }
+        if !rules.scripts.are_open()
+            && let Some(step) = self.gate(request, spec, rules, emit)
+        {
+            return step;
+        }
         let pass = |expect| Step::Forward { expect, need };
         let learn = |this: &Self, learn| pass(Expect { learn, ..this.plain() });
         let Some(spec) = spec else {
@@ -73,6 +78,22 @@ impl State {
             Effect::Reset if due.remote() > 0 || self.inside_notice => Step::Wait,
             Effect::Reset => self.let_go(),
         }
+    }
+
+    /// What becomes of a script or function that may not run; `None` for all other requests.
+    fn gate(
+        &self,
+        request: &Request<'_>,
+        spec: Option<&'static Spec>,
+        rules: &Rules,
+        emit: &mut dyn FnMut(Event),
+    ) -> Option<Step> {
+        if rules.scripts.need_more(spec, request) {
+            return Some(Step::Finish { reply: None, reason: CloseReason::TooLarge });
+        }
+        let Decision::Deny(denied) = rules.scripts.decide(spec, request) else { return None };
+        emit(Event::Refused { rule: denied.rule().clone() });
+        Some(self.refused(denied.reply(request.args()), rules))
     }
 
     /// A command that does not exist for this client. Inside a transaction Redis must mark the failure.

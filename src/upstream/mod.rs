@@ -16,8 +16,10 @@
     )
 )]
 
+mod functions;
 mod link;
 mod login;
 
+pub use functions::{FunctionList, ListError};
 pub use link::{Link, Phase};
 pub use login::{Credentials, Greeting, Login, LoginError};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use redoubt::auth::Identity;
 use redoubt::exchange::{Exchange, LinkId, SessionId, Sharing, Timeouts};
-use redoubt::policy::Policy;
+use redoubt::policy::{Escapes, Policy};
 use redoubt::session::{CloseReason, Event, Rules, StandIn};
 use redoubt::upstream::Credentials;
 
@@ -43,7 +43,7 @@ impl Bench {
     #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
     pub(crate) fn with(sharing: Sharing) -> Self {
         let rules = Rules {
-            policy: Policy::compile(&Policy::DEFAULT_BLOCKED).unwrap(),
+            policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Allow).unwrap(),
             scripts: redoubt::policy::Scripts::default(),
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),

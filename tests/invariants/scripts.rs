@@ -13,7 +13,7 @@ fn invariant_7_an_overrunning_script_hides_nothing_from_others() {
         return;
     }
     let redis = Redis::setup().config("lua-time-limit 20").start();
-    let redoubt = Redoubt::start(&redis);
+    let redoubt = Redoubt::setup(&redis).set_text("policy.escapes", "allow").start();
     let mut plain = redoubt.session();
     let mut scripted = redoubt.session();
     let mut watching = redoubt.session();

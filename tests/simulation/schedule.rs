@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redoubt::auth::Identity;
 use redoubt::command::Version;
 use redoubt::exchange::{Exchange, LinkId, LinkLimits, SessionId, Sharing, Timeouts};
-use redoubt::policy::Policy;
+use redoubt::policy::{Escapes, Policy};
 use redoubt::session::{Rules, StandIn};
 use redoubt::upstream::Credentials;
 
@@ -112,7 +112,7 @@ impl Schedule {
     pub(crate) fn new(seed: u64, start: Instant, traced: bool) -> Self {
         let mut rng = Rng::new(seed);
         let rules = Rules {
-            policy: Policy::compile(&Policy::DEFAULT_BLOCKED).unwrap(),
+            policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).unwrap(),
             scripts: redoubt::policy::Scripts::default(),
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), seed),

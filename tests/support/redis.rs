@@ -8,14 +8,14 @@ use tempfile::TempDir;
 
 use super::{Deadline, Lines, Wire, random, secret};
 
-/// What Redoubt refuses when nothing else is configured.
-const REFUSED: [&str; 4] = ["FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG"];
+/// What Redoubt refuses when nothing else is configured, besides escapes.
+const BLOCKED: [&str; 4] = ["FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG"];
 
 /// How a [`Redis`] is to be.
 #[derive(Default)]
 pub struct Setup {
     password: Option<String>,
-    hide_refused: bool,
+    hidden: Vec<&'static str>,
     config: String,
 }
 
@@ -27,8 +27,17 @@ impl Setup {
     }
 
     /// Renames the commands that Redoubt refuses, so that this Redis itself does not know them.
-    pub fn hide_refused(mut self) -> Self {
-        self.hide_refused = true;
+    /// Subcommands have no name of their own.
+    pub fn hide_refused(self) -> Self {
+        let mut hiding = self.hide_blocked();
+        let exists = |name: &&str| redoubt::command::lookup(name.as_bytes()).is_some();
+        hiding.hidden.extend(redoubt::policy::Escapes::rules().filter(exists));
+        hiding
+    }
+
+    /// As [`Setup::hide_refused`], without the escapes.
+    pub fn hide_blocked(mut self) -> Self {
+        self.hidden.extend(BLOCKED);
         self
     }
 
@@ -46,11 +55,9 @@ impl Setup {
         let mut config = self.config;
         config += "bind 127.0.0.1\nsave \"\"\nappendonly no\n";
         config += &format!("dir {}\nrequirepass {password}\n", dir.path().display());
-        let hidden = if self.hide_refused { secret() } else { String::new() };
-        if self.hide_refused {
-            for name in REFUSED {
-                config += &format!("rename-command {name} {name}{hidden}\n");
-            }
+        let hidden = if self.hidden.is_empty() { String::new() } else { secret() };
+        for name in self.hidden {
+            config += &format!("rename-command {name} {name}{hidden}\n");
         }
         for _ in 0..50 {
             let port = free_port();

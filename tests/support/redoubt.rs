@@ -46,7 +46,11 @@ impl Setup {
     }
 
     fn stand_in(self) -> Redoubt {
-        let mut redis = Redis::setup().password(&self.client_password).hide_refused();
+        let mut redis = Redis::setup().password(&self.client_password);
+        redis = match self.key("policy", "escapes") {
+            Some("allow") => redis.hide_blocked(),
+            _ => redis.hide_refused(),
+        };
         if let Some(most) = self.key("limits", "max_sessions") {
             redis = redis.config(&format!("maxclients {most}"));
         }

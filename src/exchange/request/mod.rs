@@ -156,7 +156,9 @@ impl Taker<'_> {
     /// Whether a large request is one that is held until it is complete.
     fn holds_whole(&self, input: &[u8]) -> bool {
         let request = self.session.parser.request(input);
-        input.len() < Session::MAX_HELD && State::is_rewritten(&request)
+        input.len() < Session::MAX_HELD
+            && (State::is_rewritten(&request)
+                || self.rules.scripts.need_more(find(&request), &request))
     }
 
     /// Whether no request can be taken now. Replies, or room, will tell the session to go on.

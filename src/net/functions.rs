@@ -1,0 +1,157 @@
+//! Watching which functions the pinned libraries have.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::upstream::{Target, UpstreamError};
+use super::worker::{Order, WorkerHandle};
+use crate::upstream::{Credentials, FunctionList, ListError, Login};
+
+/// Asks the upstream again and again which functions the pinned libraries have, over a connection
+/// of its own, and tells the workers. Until it has answered, none may run.
+///
+/// While it cannot be reached or is busy, what it last said holds, as nobody but the operator can
+/// have changed it; when that connection ends, it is asked again at once. When it refuses to say,
+/// none may run.
+pub(super) struct FunctionWatch {
+    pub(super) target: Target,
+    pub(super) credentials: Credentials,
+    pub(super) libraries: HashSet<Bytes>,
+    pub(super) workers: Vec<WorkerHandle>,
+    pub(super) shutdown: CancellationToken,
+}
+
+/// Why there was no answer.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Upstream(#[from] UpstreamError),
+    #[error(transparent)]
+    List(#[from] ListError),
+}
+
+impl FunctionWatch {
+    /// From one question to the next.
+    const INTERVAL: Duration = Duration::from_secs(5);
+    /// After a failed try; doubled each time, up to [`Self::INTERVAL`].
+    const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+    pub(super) async fn run(self) {
+        let shutdown = self.shutdown.clone();
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = self.watch() => {}
+        }
+    }
+
+    async fn watch(&self) {
+        let mut link = None;
+        let mut known = None;
+        let mut retry = Self::FIRST_WAIT;
+        loop {
+            let mut wait = Self::INTERVAL;
+            match self.ask(&mut link).await {
+                Ok(functions) => {
+                    self.tell(functions, &mut known).await;
+                    retry = Self::FIRST_WAIT;
+                }
+                Err(Failure::List(error)) if error != ListError::Busy => {
+                    if known.as_ref().is_none_or(|known: &HashSet<_>| !known.is_empty()) {
+                        warn!(%error, "functions of pinned libraries are unknown, so none may run");
+                    }
+                    self.tell(HashSet::new(), &mut known).await;
+                    link = None;
+                }
+                Err(error) => {
+                    debug!(%error, "cannot ask for functions");
+                    wait = retry;
+                    retry = (retry * 2).min(Self::INTERVAL);
+                }
+            }
+            if tokio::time::timeout(wait, closed(&mut link)).await.is_ok() {
+                // Redis may come back with other libraries.
+                tokio::time::sleep(Self::FIRST_WAIT).await;
+            }
+        }
+    }
+
+    /// Every time, as a worker may have been told otherwise meanwhile.
+    async fn tell(&self, functions: HashSet<Bytes>, known: &mut Option<HashSet<Bytes>>) {
+        if known.as_ref() != Some(&functions) {
+            info!(functions = functions.len(), "functions of pinned libraries");
+        }
+        let shared = Arc::new(functions.clone());
+        for worker in &self.workers {
+            worker.order(Order::Functions(Arc::clone(&shared))).await;
+        }
+        *known = Some(functions);
+    }
+
+    /// One question, over `link` if there is one, else over a new one that is left there.
+    async fn ask(&self, link: &mut Option<TcpStream>) -> Result<HashSet<Bytes>, Failure> {
+        let asked = async {
+            let mut stream = match link.take() {
+                Some(stream) => stream,
+                None => self.connect().await?,
+            };
+            let (mut list, request) = FunctionList::of(&self.libraries);
+            let answer = exchange(&self.target, &mut stream, &request, |bytes| {
+                list.receive(bytes).transpose()
+            });
+            let answer = answer.await?;
+            *link = Some(stream);
+            Ok(answer?)
+        };
+        let timed_out = |_| Err(self.target.timed_out().into());
+        tokio::time::timeout(self.target.timeout, asked).await.unwrap_or_else(timed_out)
+    }
+
+    async fn connect(&self) -> Result<TcpStream, UpstreamError> {
+        let mut stream = self.target.connect().await?;
+        let (mut login, request) = Login::asking_version(&self.credentials);
+        let answer =
+            exchange(&self.target, &mut stream, &request, |bytes| login.receive(bytes).transpose());
+        answer.await??;
+        Ok(stream)
+    }
+}
+
+/// Returns when the link, if there is one, has ended or said what nobody asked for.
+async fn closed(link: &mut Option<TcpStream>) {
+    match link {
+        Some(stream) => {
+            let _ = stream.read(&mut [0]).await;
+            *link = None;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends `request` and reads until `receive` has all it wants.
+async fn exchange<T>(
+    target: &Target,
+    stream: &mut TcpStream,
+    request: &[u8],
+    mut receive: impl FnMut(&[u8]) -> Option<T>,
+) -> Result<T, UpstreamError> {
+    let broken = |source| UpstreamError::Connect { endpoint: target.endpoint.clone(), source };
+    stream.write_all(request).await.map_err(broken)?;
+    let mut buffer = [0; 4096];
+    loop {
+        match stream.read(&mut buffer).await.map_err(broken)? {
+            0 => return Err(target.ended()),
+            len => {
+                if let Some(answer) = receive(buffer.get(..len).unwrap_or_default()) {
+                    return Ok(answer);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Commands that would get round the block list or take the server over.
+//!
+//! One belongs here if it lets a client undo what is refused (give itself rights, load code, bring
+//! in other data), take the server away from its operator (stop it, point it at another master,
+//! redraw its cluster), or reach into other sessions (watch, hold up or cut their connections, take
+//! away what they have loaded). What only tells something, or touches nothing but keys and the
+//! client's own connection, does not, as honest clients use it: `CLIENT LIST`, `INFO`, `NO-EVICT`,
+//! `TRACKING` and `UNBLOCK` (which ends a wait as its time limit would), `SLOWLOG`, `LATENCY`,
+//! `MEMORY`, `COMMAND`, `FUNCTION LOAD`, `RESTORE`, and `CLUSTER`'s questions.
+
+/// What becomes of commands that would get round the block list or take the server over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Escapes {
+    /// They do not exist for clients.
+    #[default]
+    Deny,
+    /// They may run.
+    Allow,
+}
+
+/// Why, and which.
+#[rustfmt::skip]
+const GROUPS: [(&str, &[&str]); 8] = [
+    ("gives rights, or brings in code that no rule holds", &["ACL", "MODULE"]),
+    (
+        "makes the server the replica of another, or hands its data to one",
+        &["REPLICAOF", "SLAVEOF", "FAILOVER", "SYNC", "PSYNC", "REPLCONF", "MIGRATE"],
+    ),
+    (
+        "changes which keys and nodes belong to the cluster",
+        &[
+            "CLUSTER|ADDSLOTS", "CLUSTER|ADDSLOTSRANGE", "CLUSTER|BUMPEPOCH", "CLUSTER|DELSLOTS",
+            "CLUSTER|DELSLOTSRANGE", "CLUSTER|FAILOVER", "CLUSTER|FLUSHSLOTS", "CLUSTER|FORGET",
+            "CLUSTER|MEET", "CLUSTER|REPLICATE", "CLUSTER|RESET", "CLUSTER|SAVECONFIG",
+            "CLUSTER|SET-CONFIG-EPOCH", "CLUSTER|SETSLOT",
+            // Of Redis 8.4.
+            "CLUSTER|MIGRATION", "CLUSTER|SYNCSLOTS", "TRIMSLOTS",
+        ],
+    ),
+    (
+        "stops the server, or has it write all it holds to its disk",
+        &["SHUTDOWN", "SAVE", "BGSAVE", "BGREWRITEAOF"],
+    ),
+    ("exchanges whole databases under the sessions that use them", &["SWAPDB"]),
+    (
+        "watches, holds up or ends what other sessions do",
+        &[
+            "MONITOR", "CLIENT|KILL", "CLIENT|PAUSE", "CLIENT|UNPAUSE", "FUNCTION|KILL",
+            "SCRIPT|KILL",
+        ],
+    ),
+    (
+        "takes scripts or functions away from others, or runs any code in place of one",
+        &["FUNCTION|DELETE", "FUNCTION|FLUSH", "FUNCTION|RESTORE", "SCRIPT|DEBUG", "SCRIPT|FLUSH"],
+    ),
+    (
+        "is for Redis's own tests and nodes, without the checks of what it stands for",
+        &["PFDEBUG", "PFSELFTEST", "RESTORE-ASKING"],
+    ),
+];
+
+impl Escapes {
+    /// The rules that refuse all escapes, in upper case; whether in force or not.
+    pub fn rules() -> impl Iterator<Item = &'static str> {
+        GROUPS.into_iter().flat_map(|(_, rules)| rules.iter().copied())
+    }
+
+    /// What the command that `rule` names, in any case, would do; `None` if it is no escape.
+    pub fn why(rule: &str) -> Option<&'static str> {
+        let among = |rules: &[&str]| rules.iter().any(|name| name.eq_ignore_ascii_case(rule));
+        GROUPS.into_iter().find(|(_, rules)| among(rules)).map(|(why, _)| why)
+    }
+
+    /// The rules in force.
+    pub(super) fn denied(self) -> impl Iterator<Item = &'static str> {
+        Self::rules().filter(move |_| self == Self::Deny)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_escape_says_why_and_is_named_once() {
+        let mut rules: Vec<_> = Escapes::rules().collect();
+        let count = rules.len();
+        rules.sort_unstable();
+        rules.dedup();
+        assert_eq!(rules.len(), count);
+        assert!(Escapes::why("client|kill").is_some_and(|why| why.contains("other sessions")));
+        assert!(rules.iter().all(|rule| Escapes::why(rule).is_some()));
+        for honest in ["client|list", "flushall", "client", "get", ""] {
+            assert_eq!(Escapes::why(honest), None, "{honest}");
+        }
+    }
+}
