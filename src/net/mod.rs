@@ -12,6 +12,7 @@
 mod accept;
 mod client;
 mod health;
+mod limits;
 mod link;
 mod listen;
 mod load;
