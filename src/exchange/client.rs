@@ -63,7 +63,7 @@ impl Exchange {
     /// A session that is ending is read too, so that its client's going is noticed; what comes is
     /// dropped.
     pub fn wants_read(&self, id: SessionId) -> bool {
-        self.sessions.get(id.0).is_some_and(|session| !session.eof && !session.stalled)
+        self.sessions.get(id.0).is_some_and(|session| !session.eof && session.pause.is_none())
     }
 
     /// Whether the session is over: close its socket and call [`Exchange::forget`].
@@ -79,6 +79,7 @@ impl Exchange {
     /// The first `len` bytes of [`Exchange::output`] have been written.
     pub fn wrote(&mut self, id: SessionId, len: usize, now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
+        let limits = &self.rules.limits;
         let before = session.output.len();
         session.output.advance(len.min(before));
         session.bytes_out = session.bytes_out.saturating_add(len as u64);
@@ -88,7 +89,7 @@ impl Exchange {
             session.drained();
         }
         let passed = |mark| before >= mark && after < mark;
-        if passed(Session::CAUGHT_UP)
+        if passed(limits.caught_up())
             && let Some(link) = session.link
         {
             if let Some(Usage::Shared(shared)) = self.links.get_mut(link).map(|l| &mut l.usage) {
@@ -96,7 +97,7 @@ impl Exchange {
             }
             self.links.touch(link);
         }
-        if passed(Session::LINK_PAUSE) || passed(Session::CLIENT_PAUSE) || after == 0 {
+        if passed(Session::LINK_PAUSE) || passed(limits.client_pause()) || after == 0 {
             // The link's driver looks again whether it may read.
             if let Some(link) = session.link.filter(|_| after > 0 || before >= Session::LINK_PAUSE)
             {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::pause::Pause;
 use super::session::Session;
 use super::{Exchange, SessionId, Timeouts};
 use crate::session::CloseReason;
@@ -21,8 +22,22 @@ impl Exchange {
         for (id, reason) in due {
             self.abort(id, reason);
         }
+        self.resume_paced(now);
         self.give_back_light(now);
         self.links.tick(now);
+    }
+
+    /// Lets those go on that had too many commands for a while, as far as they may now.
+    fn resume_paced(&mut self, now: Instant) {
+        let paced: Vec<_> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.pause == Some(Pause::Rate))
+            .map(|(key, _)| SessionId(key))
+            .collect();
+        for id in paced {
+            self.resume(id, now);
+        }
     }
 
     /// Takes leases back from sessions that had one for being heavy and have long been light.
@@ -74,6 +89,7 @@ fn overdue(session: &Session, timeouts: Timeouts, now: Instant) -> Option<CloseR
     let idle = !timeouts.idle.is_zero()
         && silent >= timeouts.idle
         && session.due.is_empty()
+        && session.pause != Some(Pause::Rate)
         && !session.state.listens();
     idle.then_some(CloseReason::Idle)
 }

@@ -8,7 +8,7 @@
 //! connects [`Exchange::next_link_to_open`], looks at [`Exchange::next_touched`], and reports
 //! [`Exchange::next_event`]. It never has to know why.
 //!
-//! Invariants: a session uses one link at a time, and all replies due from it come before it uses
+//! Invariants: a session uses one link at a time, so it has at most one lease, and all replies due from it come before it uses
 //! another; a lease is used by its owner alone, and goes back to the pool only when nothing is due
 //! and Redis has said that it holds no state; a shared link carries nothing that changes what
 //! another session would be answered; every buffer has a bound at which the side that fills it is
@@ -27,6 +27,7 @@
 mod client;
 mod lifetime;
 mod links;
+mod pause;
 mod request;
 mod session;
 mod shared;
@@ -44,6 +45,7 @@ use links::Links;
 use session::Session;
 
 pub use links::LinkLimits;
+pub use pause::Pauses;
 pub use upstream::LinkFault;
 
 /// Names a session; never used again for another.
@@ -103,6 +105,7 @@ pub struct Exchange {
     /// Sessions with something new to write, or finished.
     touched: VecDeque<SessionId>,
     events: VecDeque<(SessionId, Event)>,
+    pauses: Pauses,
     draining: bool,
 }
 
@@ -127,6 +130,7 @@ impl Exchange {
             links: Links::new(credentials, limits),
             touched: VecDeque::new(),
             events: VecDeque::new(),
+            pauses: Pauses::default(),
             draining: false,
         }
     }
@@ -144,6 +148,11 @@ impl Exchange {
     /// The rules in force.
     pub fn rules(&self) -> &Arc<Rules> {
         &self.rules
+    }
+
+    /// How often sessions have been paused at their limits.
+    pub fn pauses(&self) -> Pauses {
+        self.pauses
     }
 
     /// How many sessions there are.

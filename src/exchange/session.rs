@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use super::LinkId;
+use super::pause::Pause;
 use crate::resp::RequestParser;
-use crate::session::{CloseReason, DueQueue, Event, Show, State, Step};
+use crate::session::{CloseReason, DueQueue, Event, Limits, Show, State, Step, TokenBucket};
 
 /// What an exchange keeps of one session.
 pub(super) struct Session {
@@ -25,10 +26,12 @@ pub(super) struct Session {
     local_unread: usize,
     /// Whether its link will tell it when there is room.
     pub(super) waits: bool,
-    /// What was decided for the large request that is passing through.
-    pub(super) streaming: Option<Step>,
-    /// Whether `input` holds requests that must wait.
-    pub(super) stalled: bool,
+    /// The large request that is passing through.
+    pub(super) streaming: Option<Streaming>,
+    /// Why `input` holds requests that must wait, if it does.
+    pub(super) pause: Option<Pause>,
+    /// What is left of its commands for this second.
+    pub(super) bucket: TokenBucket,
     /// Whether the client will send nothing more.
     pub(super) eof: bool,
     /// Set when no more requests are taken: the session ends once all that is due has gone out.
@@ -47,20 +50,17 @@ pub(super) struct Session {
     pub(super) bytes_out: u64,
 }
 
+/// A large request that is passed on piece by piece.
+pub(super) struct Streaming {
+    /// What was decided for it.
+    pub(super) step: Step,
+    /// How many bytes of it have passed.
+    pub(super) passed: usize,
+}
+
 impl Session {
     /// Bytes waiting for the client at which its link is no longer read.
     pub(super) const LINK_PAUSE: usize = 256 << 10;
-    /// Bytes waiting for the client at which a session on a shared link is given a link of its own,
-    /// and at which unread local replies keep its requests from being taken.
-    pub(super) const CLIENT_PAUSE: usize = 1 << 20;
-    /// Bytes waiting for the client at which a session on a shared link is given up: those behind
-    /// it cannot wait any longer.
-    const OUTPUT_LIMIT: usize = 32 << 20;
-    /// Bytes waiting for the client at which a shared link is no longer read for a while, though
-    /// others' replies are behind.
-    pub(super) const OUTPUT_PAUSE: usize = 24 << 20;
-    /// Bytes waiting for the client at which it has caught up.
-    pub(super) const CAUGHT_UP: usize = 8 << 20;
     /// How long a session that much was sent to keeps a link of its own.
     const HEAVY: Duration = Duration::from_secs(60);
     /// Bytes of a request that must be held whole at which the session ends.
@@ -80,7 +80,8 @@ impl Session {
             local_unread: 0,
             waits: false,
             streaming: None,
-            stalled: false,
+            pause: None,
+            bucket: TokenBucket::default(),
             eof: false,
             ending: None,
             dead: false,
@@ -104,32 +105,33 @@ impl Session {
         }
     }
 
-    /// Takes part of the reply that is due next, from a shared link.
-    pub(super) fn take_reply(&mut self, piece: &[u8]) {
+    /// Takes part of the reply that is due next, from a shared link. Past the bound the session is
+    /// given up: those behind it cannot wait any longer.
+    pub(super) fn take_reply(&mut self, piece: &[u8], limits: &Limits) {
         if self.dead {
             return;
         }
         if self.due.front().is_some_and(|expect| expect.show == Show::Reply) {
             self.output.extend_from_slice(piece);
         }
-        if self.output.len() > Self::OUTPUT_LIMIT {
+        if self.output.len() > limits.output_buffer {
             self.kill(CloseReason::OutputLimit);
         }
     }
 
     /// Whether so many local replies are unread that no more should be made.
-    pub(super) fn is_flooded(&self) -> bool {
-        self.local_unread >= Self::CLIENT_PAUSE
+    pub(super) fn is_flooded(&self, limits: &Limits) -> bool {
+        self.local_unread >= limits.client_pause()
     }
 
     /// Whether much waits for the client.
-    pub(super) fn is_heavy(&self) -> bool {
-        self.output.len() >= Self::CLIENT_PAUSE
+    pub(super) fn is_heavy(&self, limits: &Limits) -> bool {
+        self.output.len() >= limits.client_pause()
     }
 
     /// Whether so much is sent to it that it needs a link of its own.
-    pub(super) fn is_weighty(&self, now: Instant) -> bool {
-        self.is_heavy() || self.heavy_until.is_some_and(|until| now < until)
+    pub(super) fn is_weighty(&self, limits: &Limits, now: Instant) -> bool {
+        self.is_heavy(limits) || self.heavy_until.is_some_and(|until| now < until)
     }
 
     /// Keeps a link of its own for a while from now on.
@@ -152,7 +154,7 @@ impl Session {
         self.ending.get_or_insert(reason);
         self.state.end();
         self.input = BytesMut::new();
-        self.stalled = false;
+        self.pause = None;
     }
 
     /// Ends it now, whatever is due.

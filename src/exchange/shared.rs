@@ -9,7 +9,7 @@ use super::SessionId;
 use super::links::Purpose;
 use super::session::Session;
 use crate::resp::ReplyScanner;
-use crate::session::{Unexpected, answered, deliver_local};
+use crate::session::{Limits, Unexpected, answered, deliver_local};
 
 /// What a shared link keeps besides its buffers.
 pub(super) struct Shared {
@@ -141,11 +141,17 @@ impl Shared {
     /// With nobody behind it, as a lease would be. Else it is read on at once, so that those behind
     /// get theirs, until the session is close to the limit at which it is given up; then it has
     /// [`Shared::PATIENCE`] to catch up.
-    pub(super) fn wants_read(&self, unread: usize, others: bool, now: Instant) -> bool {
+    pub(super) fn wants_read(
+        &self,
+        unread: usize,
+        others: bool,
+        limits: &Limits,
+        now: Instant,
+    ) -> bool {
         match self.patience {
-            _ if !others => unread < Session::CLIENT_PAUSE,
+            _ if !others => unread < limits.client_pause(),
             Some(until) => now >= until,
-            None => unread < Session::OUTPUT_PAUSE,
+            None => unread < limits.output_pause(),
         }
     }
 
@@ -157,6 +163,7 @@ impl Shared {
         &mut self,
         mut input: &[u8],
         sessions: &mut SlotMap<DefaultKey, Session>,
+        limits: &Limits,
         reached: &mut Reached,
     ) -> Result<(), Unexpected> {
         while !input.is_empty() {
@@ -174,7 +181,7 @@ impl Shared {
             let kind = self.scanner.kind();
             if let Some(session) = sessions.get_mut(id.key()) {
                 reached.add(id);
-                session.take_reply(piece);
+                session.take_reply(piece, limits);
                 if scan.done {
                     let Session { due, state, output, .. } = session;
                     let expect = due.pop_remote().ok_or(Unexpected::Reply)?;

@@ -65,7 +65,9 @@ impl Exchange {
             }
             Some(Usage::Shared(shared)) if shared.is_retired() => match shared.front() {
                 Some((id, others)) => {
-                    waiting(id).is_none_or(|unread| shared.wants_read(unread, others, now))
+                    let limits = &self.rules.limits;
+                    waiting(id)
+                        .is_none_or(|unread| shared.wants_read(unread, others, limits, now))
                 }
                 None => true,
             },
@@ -102,15 +104,23 @@ impl Exchange {
             (Phase::LoggingIn, _) => link.log_in(input).map_err(LinkFault::from),
             (Phase::Ready, Usage::Lease { owner, receiver }) => {
                 match self.sessions.get_mut(owner.0) {
-                    Some(Session { state, due, output, .. }) => {
+                    Some(session) => {
                         reached.add(*owner);
-                        receiver.receive(input, state, due, output).map_err(LinkFault::from)
+                        let Session { state, due, output, .. } = session;
+                        let received = receiver.receive(input, state, due, output);
+                        if state.subscriptions() > self.rules.limits.subscriptions {
+                            session.kill(CloseReason::Subscriptions);
+                        }
+                        received.map_err(LinkFault::from)
                     }
                     None => Ok(()),
                 }
             }
             (Phase::Ready, Usage::Shared(shared)) => {
-                shared.receive(input, &mut self.sessions, &mut reached).map_err(LinkFault::from)
+                let limits = &self.rules.limits;
+                shared
+                    .receive(input, &mut self.sessions, limits, &mut reached)
+                    .map_err(LinkFault::from)
             }
             (Phase::Ready, Usage::Idle(_)) => Err(Unexpected::Reply.into()),
             (Phase::Connecting | Phase::Closed, _) => Ok(()),
@@ -187,10 +197,10 @@ impl Exchange {
         };
         if let Some((front, _)) = shared.front()
             && let Some(session) = self.sessions.get_mut(front.0)
-            && session.is_heavy()
+            && session.is_heavy(&self.rules.limits)
         {
             session.weigh(now);
-            if session.output.len() >= Session::OUTPUT_PAUSE {
+            if session.output.len() >= self.rules.limits.output_pause() {
                 shared.have_patience(now);
             }
             if !shared.is_retired() {

@@ -13,6 +13,7 @@ mod accept;
 mod client;
 mod functions;
 mod health;
+mod limits;
 mod link;
 mod listen;
 mod load;

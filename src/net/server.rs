@@ -169,6 +169,7 @@ impl Server {
             stand_in: StandIn::new(upstream.user.as_deref(), password, random()),
             upstream_version: None,
             auth_attempts: limits.auth_attempts,
+            limits: super::limits::limits(limits),
         };
         Ok(Plan {
             rules: Arc::new(rules),

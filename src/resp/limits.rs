@@ -43,7 +43,8 @@ impl RequestLimits {
         excess: Excess::Unauthenticated,
     };
 
-    /// After `AUTH`: 2^31 - 1 arguments, 512 MiB each, streamed over 64 KiB.
+    /// After `AUTH`, where nothing else is configured: 2^31 - 1 arguments, 512 MiB each, streamed
+    /// over 64 KiB.
     pub const AUTHENTICATED: Self = Self {
         max_args: MAX_ARGS,
         max_bulk: MAX_BULK,

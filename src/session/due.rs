@@ -91,22 +91,24 @@ enum Entry {
 pub struct DueQueue {
     entries: VecDeque<Entry>,
     remote: u32,
+    local: u32,
     blocking: u32,
     confirming: u32,
     local_bytes: usize,
 }
 
 impl DueQueue {
-    /// Entries past which [`DueQueue::is_full`].
+    /// Entries at which [`DueQueue::is_full`]; about 3 MiB.
     pub const MAX_ENTRIES: usize = 65_536;
-    /// Bytes of waiting local replies past which [`DueQueue::is_full`].
+    /// Bytes of waiting local replies at which [`DueQueue::is_full`].
     pub const MAX_LOCAL_BYTES: usize = 4 << 20;
 
-    /// Whether no more of this client's requests should be taken until replies have come.
-    pub fn is_full(&self) -> bool {
-        self.entries.len() >= Self::MAX_ENTRIES
+    /// Whether no more of this client's requests should be taken until replies have come:
+    /// `in_flight` are due, or what is due takes too much memory.
+    pub fn is_full(&self, in_flight: u32) -> bool {
+        self.remote.saturating_add(self.local) >= in_flight
+            || self.entries.len() >= Self::MAX_ENTRIES
             || self.local_bytes >= Self::MAX_LOCAL_BYTES
-            || self.remote == u32::MAX
     }
 
     /// Replies still to come from a link.
@@ -148,6 +150,7 @@ impl DueQueue {
 
     /// Adds a reply that Redoubt made; it goes out when all before it have.
     pub fn push_local(&mut self, reply: Bytes) {
+        self.local = self.local.saturating_add(1);
         self.local_bytes = self.local_bytes.saturating_add(reply.len());
         self.entries.push_back(Entry::Local(reply));
     }
@@ -198,6 +201,7 @@ impl DueQueue {
     pub fn pop_local(&mut self) -> Option<Bytes> {
         let Some(Entry::Local(_)) = self.entries.front() else { return None };
         let Some(Entry::Local(reply)) = self.entries.pop_front() else { return None };
+        self.local = self.local.saturating_sub(1);
         self.local_bytes = self.local_bytes.saturating_sub(reply.len());
         Some(reply)
     }
@@ -245,7 +249,7 @@ mod tests {
         }
         assert_eq!(due.entries.len(), 1);
         assert_eq!(due.remote(), 100_000);
-        assert!(!due.is_full());
+        assert!(!due.is_full(u32::MAX));
     }
 
     #[test]
@@ -254,13 +258,40 @@ mod tests {
         due.push_remote(Expect::PLAIN);
         let reply = Bytes::from(vec![b'x'; 1 << 20]);
         for _ in 0..4 {
-            assert!(!due.is_full());
+            assert!(!due.is_full(u32::MAX));
             due.push_local(reply.clone());
         }
-        assert!(due.is_full());
+        assert!(due.is_full(u32::MAX));
         due.pop_remote();
         due.pop_local();
-        assert!(!due.is_full());
+        assert!(!due.is_full(u32::MAX));
+    }
+
+    #[test]
+    fn requests_in_flight_are_counted_one_by_one() {
+        let mut due = DueQueue::default();
+        due.push_remote(Expect::PLAIN);
+        due.push_remote(Expect::PLAIN);
+        assert!(due.is_full(2) && !due.is_full(3));
+        due.push_local(Bytes::from_static(b"a"));
+        assert!(due.is_full(3) && !due.is_full(4));
+        due.pop_remote();
+        assert!(!due.is_full(3));
+        due.pop_remote();
+        due.pop_local();
+        assert!(!due.is_full(1));
+    }
+
+    #[test]
+    fn replies_of_many_kinds_fill_it() {
+        let mut due = DueQueue::default();
+        for _ in 0..DueQueue::MAX_ENTRIES / 2 {
+            assert!(!due.is_full(u32::MAX));
+            due.push_remote(Expect::PLAIN);
+            due.push_remote(Expect::DROPPED);
+        }
+        assert!(due.is_full(u32::MAX));
+        assert!(DueQueue::MAX_ENTRIES * size_of::<Entry>() <= 3 << 20);
     }
 
     #[test]

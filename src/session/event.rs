@@ -76,10 +76,13 @@ pub enum CloseReason {
     AuthAttempts,
     /// Silent for `limits.idle_timeout`.
     Idle,
-    /// A command that must be held whole was too large for that.
+    /// A request was larger than `limits.request_size`, or one that must be held whole was too large
+    /// for that.
     TooLarge,
-    /// Unread replies passed the bound at which a session is given up.
+    /// Unread replies passed `limits.output_buffer`.
     OutputLimit,
+    /// More than `limits.subscriptions` channels and patterns.
+    Subscriptions,
     /// A locally answered command had nowhere to go in order: the connection carries a stream.
     Unorderable,
     /// No link of its own could be had: `upstream.max_leases` are in use.
@@ -107,6 +110,7 @@ impl CloseReason {
             Self::Idle => "idle",
             Self::TooLarge => "request_too_large",
             Self::OutputLimit => "output_limit",
+            Self::Subscriptions => "subscriptions",
             Self::Unorderable => "unorderable",
             Self::NoLease => "no_lease",
             Self::UpstreamUnavailable => "upstream_unavailable",

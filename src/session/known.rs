@@ -66,9 +66,11 @@ impl State {
                 self.pinned = true;
                 pass(self.plain())
             }
-            Effect::Subscribe(kind) | Effect::Unsubscribe(kind) => {
-                self.subscription(request, kind, due)
+            Effect::Subscribe(kind) => {
+                let step = self.subscription(request, kind, due);
+                self.count_unread(request, step, rules)
             }
+            Effect::Unsubscribe(kind) => self.subscription(request, kind, due),
             Effect::Streams => self.go_opaque(due),
             Effect::ClientReply => self.client_reply(request, due),
             Effect::Auth => self.auth_again(request, due, rules, emit),
@@ -160,6 +162,20 @@ impl State {
         };
         let expect = Expect { learn: Learn::Confirmed(confirmations), ..self.plain() };
         Step::Forward { expect, need: Need::Lease }
+    }
+
+    /// Counts what a `SUBSCRIBE` asks for on a connection that carries a stream. Its confirmation
+    /// will not be read, so every channel counts as one more, and for good.
+    fn count_unread(&mut self, request: &Request<'_>, step: Step, rules: &Rules) -> Step {
+        if !self.opaque || step == Step::Wait {
+            return step;
+        }
+        let named = u32::try_from(request.declared().saturating_sub(1)).unwrap_or(u32::MAX);
+        self.unread_subscriptions = self.unread_subscriptions.saturating_add(named);
+        if self.subscriptions() > rules.limits.subscriptions {
+            return Step::Finish { reply: None, reason: CloseReason::Subscriptions };
+        }
+        step
     }
 
     /// From here on what the link brings is not one reply for one request.

@@ -18,11 +18,13 @@
     )
 )]
 
+mod bucket;
 mod client_reply;
 mod decide;
 mod due;
 mod event;
 mod known;
+mod limits;
 mod login;
 mod naming;
 mod need;
@@ -34,9 +36,11 @@ mod stand_in;
 mod state;
 mod transaction;
 
+pub use bucket::{Rate, TokenBucket};
 pub use decide::{Context, Step, find};
 pub use due::{DueQueue, Expect, Learn, Show};
 pub use event::{ClaimedUser, CloseReason, Event};
+pub use limits::Limits;
 pub use need::Need;
 pub use pubsub::Confirmations;
 pub use receive::{Receiver, Unexpected};

@@ -68,6 +68,11 @@ impl Subscriptions {
         self.channels > 0 || self.patterns > 0 || self.shards > 0
     }
 
+    /// All of them together.
+    pub(super) fn total(&self) -> u32 {
+        self.channels.saturating_add(self.patterns).saturating_add(self.shards)
+    }
+
     fn of(&mut self, kind: Kind) -> &mut u32 {
         match kind {
             Kind::Channel => &mut self.channels,

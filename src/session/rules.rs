@@ -1,5 +1,6 @@
-//! What holds for every session of a worker: policy, identity and the stand-ins.
+//! What holds for every session of a worker: policy, identity, bounds and the stand-ins.
 
+use super::limits::Limits;
 use super::stand_in::StandIn;
 use crate::auth::Identity;
 use crate::command::{Spec, Version};
@@ -21,6 +22,8 @@ pub struct Rules {
     pub upstream_version: Option<Version>,
     /// Refused commands after which a session that is not authenticated is closed.
     pub auth_attempts: u32,
+    /// What each session may take up.
+    pub limits: Limits,
 }
 
 impl Rules {

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::client_reply::ReplyMode;
 use super::due::DueQueue;
+use super::limits::Limits;
 use super::pubsub::Subscriptions;
 use super::transaction::Transaction;
 use crate::resp::{Protocol, RequestLimits};
@@ -32,6 +33,8 @@ pub struct State {
     pub(super) replies: ReplyMode,
     /// By Redis's own confirmations.
     pub(super) subscriptions: Subscriptions,
+    /// Channels that it has asked for where no confirmation can be read.
+    pub(super) unread_subscriptions: u32,
     /// What the client calls itself; put on each link that is its own.
     pub(super) name: Option<Bytes>,
     /// Whether the session has a link of its own, or would at its first request.
@@ -135,12 +138,14 @@ impl State {
     }
 
     /// The limits that hold for the next request.
-    pub fn request_limits(&self) -> &'static RequestLimits {
-        if self.authenticated {
-            &RequestLimits::AUTHENTICATED
-        } else {
-            &RequestLimits::UNAUTHENTICATED
-        }
+    pub fn request_limits<'a>(&self, limits: &'a Limits) -> &'a RequestLimits {
+        if self.authenticated { &limits.request } else { &RequestLimits::UNAUTHENTICATED }
+    }
+
+    /// Channels, patterns and shard channels that the session is subscribed to: what Redis has
+    /// confirmed, and the most that can have come of what it has not been heard to.
+    pub fn subscriptions(&self) -> u32 {
+        self.subscriptions.total().saturating_add(self.unread_subscriptions)
     }
 
     /// A request without arguments came; Redis answers nothing, but it counts for `CLIENT REPLY SKIP`.

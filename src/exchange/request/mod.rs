@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use bytes::Buf;
 
 use super::links::{Links, Usage};
-use super::session::Session;
+use super::pause::{Pause, Pauses};
+use super::session::{Session, Streaming};
 use super::{Exchange, LinkId, SessionId};
 use crate::resp::{Parsed, ProtocolError, reply};
 use crate::session::{CloseReason, Context, Event, Expect, Need, Rules, State, Step, find};
@@ -20,8 +21,8 @@ enum Next {
     After(usize),
     /// When more bytes have come.
     More,
-    /// When replies have come or buffers have drained.
-    Later,
+    /// When what it waits for has come.
+    Later(Pause),
 }
 
 impl Exchange {
@@ -54,16 +55,15 @@ impl Exchange {
     /// Looks again at requests that had to wait.
     pub(super) fn resume(&mut self, id: SessionId, now: Instant) {
         if let Some(session) = self.sessions.get_mut(id.0)
-            && session.stalled
+            && session.pause.is_some()
         {
-            session.stalled = false;
             self.take_requests(id, &[], now);
         }
     }
 
     fn after_requests(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
-        if session.eof && !session.stalled {
+        if session.eof && session.pause.is_none() {
             if session.due.blocks() {
                 session.kill(CloseReason::Client);
             } else {
@@ -82,17 +82,22 @@ impl Exchange {
             rules: &self.rules,
             events: &mut self.events,
             auth_timeout: self.timeouts.auth,
+            pauses: &mut self.pauses,
             databases: self.databases,
             draining: self.draining,
             now,
         };
         let mut used = 0;
+        let before = taker.session.pause.take();
         while let Some(rest) = input.get(used..).filter(|rest| !rest.is_empty()) {
             match taker.take(rest) {
                 Next::After(len) => used = used.saturating_add(len),
                 Next::More => break,
-                Next::Later => {
-                    taker.session.stalled = true;
+                Next::Later(pause) => {
+                    if before != Some(pause) || used > 0 {
+                        taker.pauses.count(pause);
+                    }
+                    taker.session.pause = Some(pause);
                     break;
                 }
             }
@@ -108,6 +113,7 @@ struct Taker<'a> {
     links: &'a mut Links,
     rules: &'a Rules,
     events: &'a mut VecDeque<(SessionId, Event)>,
+    pauses: &'a mut Pauses,
     auth_timeout: Duration,
     databases: u32,
     draining: bool,
@@ -119,23 +125,27 @@ impl Taker<'_> {
         if self.session.ending.is_some() {
             return Next::After(input.len());
         }
-        if self.must_wait() {
-            return Next::Later;
+        if let Some(pause) = self.pause() {
+            return Next::Later(pause);
         }
         if self.session.streaming.is_some() {
             return self.pass_large(input);
         }
-        let limits = self.session.state.request_limits();
-        match self.session.parser.parse(input, limits) {
+        let limits = &self.rules.limits;
+        match self.session.parser.parse(input, self.session.state.request_limits(limits)) {
+            Ok(Parsed::Incomplete | Parsed::Large) if input.len() > limits.request_size => {
+                self.too_large(input.len())
+            }
             Ok(Parsed::Incomplete) => Next::More,
             Ok(Parsed::Empty { len }) => {
                 self.session.state.empty_request();
                 Next::After(len)
             }
+            Ok(Parsed::Request { len }) if len > limits.request_size => self.too_large(len),
             Ok(Parsed::Request { len }) => {
                 let step = self.decide(input, Some(len));
                 if step == Step::Wait {
-                    return Next::Later;
+                    return Next::Later(Pause::Room);
                 }
                 self.carry_out(step, Some(input));
                 Next::After(len)
@@ -144,9 +154,9 @@ impl Taker<'_> {
             Ok(Parsed::Large) => {
                 let step = self.decide(input, None);
                 if step == Step::Wait {
-                    return Next::Later;
+                    return Next::Later(Pause::Room);
                 }
-                self.session.streaming = Some(step);
+                self.session.streaming = Some(Streaming { step, passed: 0 });
                 self.pass_large(input)
             }
             Err(error) => self.protocol_error(&error, input.len()),
@@ -161,12 +171,18 @@ impl Taker<'_> {
                 || self.rules.scripts.need_more(find(&request), &request))
     }
 
-    /// Whether no request can be taken now. Replies, or room, will tell the session to go on.
-    fn must_wait(&self) -> bool {
+    /// Why no request can be taken now, if so. Replies, room or a tick will tell the session to go on.
+    fn pause(&self) -> Option<Pause> {
         let full = |link| self.session.state.is_leased() && self.links.is_full(link);
-        self.session.due.is_full()
-            || self.session.is_flooded()
-            || self.session.link.is_some_and(full)
+        let limits = &self.rules.limits;
+        if self.session.due.is_full(limits.in_flight) {
+            Some(Pause::InFlight)
+        } else if self.session.is_flooded(limits) || self.session.link.is_some_and(full) {
+            Some(Pause::Room)
+        } else {
+            let rate = limits.rate.filter(|rate| self.session.bucket.is_empty(*rate, self.now));
+            rate.map(|_| Pause::Rate)
+        }
     }
 
     /// `len` is the request's; `None` while it is large and not complete.
@@ -196,12 +212,19 @@ impl Taker<'_> {
 
     /// Passes on, or drops, what has come of a large request.
     fn pass_large(&mut self, input: &[u8]) -> Next {
-        let limits = self.session.state.request_limits();
+        let limits = self.session.state.request_limits(&self.rules.limits);
         let streamed = match self.session.parser.stream(input, limits) {
             Ok(streamed) => streamed,
             Err(error) => return self.protocol_error(&error, input.len()),
         };
-        if let Some(Step::Forward { need, .. }) = self.session.streaming
+        let Some(Streaming { step, passed }) = &mut self.session.streaming else {
+            return Next::After(streamed.len);
+        };
+        *passed = passed.saturating_add(streamed.len);
+        if *passed > self.rules.limits.request_size {
+            return self.too_large(streamed.len);
+        }
+        if let Step::Forward { need, .. } = *step
             && let Some(link) = self.link(need)
             && let Some(requests) = self.links.requests(link)
         {
@@ -209,7 +232,7 @@ impl Taker<'_> {
             self.links.settle();
         }
         if streamed.done {
-            if let Some(step) = self.session.streaming.take() {
+            if let Some(Streaming { step, .. }) = self.session.streaming.take() {
                 self.carry_out(step, None);
             }
             if self.draining {
@@ -225,6 +248,9 @@ impl Taker<'_> {
     /// passed already.
     fn carry_out(&mut self, step: Step, input: Option<&[u8]>) {
         self.session.commands = self.session.commands.saturating_add(1);
+        if let Some(rate) = self.rules.limits.rate {
+            self.session.bucket.take(rate, self.now);
+        }
         match step {
             Step::Reply(reply) => self.session.reply(reply),
             Step::Silence | Step::Wait => {}
@@ -280,6 +306,13 @@ impl Taker<'_> {
         if shown {
             self.session.reply(reply::RESET.clone());
         }
+    }
+
+    /// A request is over its limit: like Redis, closes without a word. What of it has been passed on
+    /// goes with the lease that it went over.
+    fn too_large(&mut self, len: usize) -> Next {
+        self.session.kill(CloseReason::TooLarge);
+        Next::After(len)
     }
 
     /// Says what was wrong, after all that is due, and takes nothing more.

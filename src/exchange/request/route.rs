@@ -35,7 +35,7 @@ impl Taker<'_> {
         }
         let purpose = self.purpose(need);
         let target = match *link {
-            _ if self.session.is_weighty(self.now) => match self.left_to(purpose) {
+            _ if self.session.is_weighty(&self.rules.limits, self.now) => match self.left_to(purpose) {
                 None => return !moves,
                 left => left,
             },
@@ -71,8 +71,8 @@ impl Taker<'_> {
 
     /// The link that a request goes over. `None` when the session has been ended for want of one.
     pub(super) fn link(&mut self, need: Need) -> Option<LinkId> {
-        if !self.session.state.is_leased() && need.is_shared() && !self.session.is_weighty(self.now)
-        {
+        let weighty = || self.session.is_weighty(&self.rules.limits, self.now);
+        if !self.session.state.is_leased() && need.is_shared() && !weighty() {
             let purpose = self.purpose(need);
             let owed = self.session.due.remote() > 0;
             let current = self.session.link.filter(|link| self.links.serves(*link, purpose, owed));

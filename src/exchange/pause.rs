@@ -1,0 +1,32 @@
+//! Why a session is not read.
+
+/// What the requests of a session wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// Replies: as many are due as may be.
+    InFlight,
+    /// Time: it has had all its commands for now.
+    Rate,
+    /// A link that takes more, a client that reads, or the replies that must come first.
+    Room,
+}
+
+/// How often sessions have been paused at their limits since the start; for a metric.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pauses {
+    /// At `limits.in_flight`.
+    pub in_flight: u64,
+    /// At `limits.commands_per_second`.
+    pub rate: u64,
+}
+
+impl Pauses {
+    pub(super) fn count(&mut self, pause: Pause) {
+        let counter = match pause {
+            Pause::InFlight => &mut self.in_flight,
+            Pause::Rate => &mut self.rate,
+            Pause::Room => return,
+        };
+        *counter = counter.saturating_add(1);
+    }
+}

@@ -1,0 +1,35 @@
+//! The bounds on a session by hand: each at the bound and just below it, and what others see of it.
+
+#[path = "core_exchange/bench.rs"]
+mod bench;
+#[path = "core_limits/in_flight.rs"]
+mod in_flight;
+#[path = "core_limits/output.rs"]
+mod output;
+#[path = "core_shared/places.rs"]
+mod places;
+#[path = "core_limits/rate.rs"]
+mod rate;
+#[path = "core_limits/requests.rs"]
+mod requests;
+#[path = "core_limits/subscriptions.rs"]
+mod subscriptions;
+
+use redoubt::session::Limits;
+
+use bench::Bench;
+use places::Places;
+
+/// Sessions that share links, with these limits.
+fn limited(change: impl FnOnce(&mut Limits)) -> Places {
+    let mut places = Places::new();
+    limit(&mut places.bench, change);
+    places
+}
+
+/// Puts other limits in force.
+fn limit(bench: &mut Bench, change: impl FnOnce(&mut Limits)) {
+    let mut rules = redoubt::session::Rules::clone(bench.exchange.rules());
+    change(&mut rules.limits);
+    bench.exchange.replace_rules(std::sync::Arc::new(rules));
+}
