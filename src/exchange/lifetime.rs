@@ -21,6 +21,7 @@ impl Exchange {
         for (id, reason) in due {
             self.abort(id, reason);
         }
+        self.release_held(now);
         self.give_back_light(now);
         self.links.tick(now);
     }
@@ -43,10 +44,11 @@ impl Exchange {
         self.draining = true;
         let ids: Vec<_> = self.sessions.keys().map(SessionId).collect();
         for id in ids {
-            if let Some(session) = self.sessions.get_mut(id.0)
-                && session.streaming.is_none()
-            {
-                session.end(CloseReason::Shutdown);
+            if let Some(session) = self.sessions.get_mut(id.0) {
+                session.held_until = None;
+                if session.streaming.is_none() {
+                    session.end(CloseReason::Shutdown);
+                }
             }
             self.touch(id);
         }

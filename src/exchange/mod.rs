@@ -30,6 +30,7 @@ mod links;
 mod request;
 mod session;
 mod shared;
+mod stranger;
 mod upstream;
 
 use std::collections::VecDeque;

@@ -1,5 +1,6 @@
 //! From a client's bytes to decisions, and carrying them out.
 
+mod admission;
 mod route;
 
 use std::collections::VecDeque;
@@ -63,6 +64,7 @@ impl Exchange {
 
     fn after_requests(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
+        session.recount();
         if session.eof && !session.stalled {
             if session.due.blocks() {
                 session.kill(CloseReason::Client);
@@ -162,7 +164,8 @@ impl Taker<'_> {
     /// Whether no request can be taken now. Replies, or room, will tell the session to go on.
     fn must_wait(&self) -> bool {
         let full = |link| self.session.state.is_leased() && self.links.is_full(link);
-        self.session.due.is_full()
+        self.session.is_held()
+            || self.session.due.is_full()
             || self.session.is_flooded()
             || self.session.link.is_some_and(full)
     }
@@ -183,11 +186,16 @@ impl Taker<'_> {
         let was_authenticated = state.is_authenticated();
         let context = Context { rules: self.rules, due, need };
         let (id, events) = (self.id, &mut *self.events);
-        let step = state.decide(&parser.request(input), spec, context, &mut |event| {
+        let mut failed = false;
+        let mut step = state.decide(&parser.request(input), spec, context, &mut |event| {
+            failed |= matches!(event, Event::AuthFailed { .. });
             events.push_back((id, event));
         });
         if !was_authenticated && state.is_authenticated() {
-            self.session.auth_deadline = None;
+            step = self.let_in(step);
+        }
+        if failed {
+            step = self.slow_down(step);
         }
         step
     }
@@ -273,6 +281,9 @@ impl Taker<'_> {
         }
         if self.session.state.is_authenticated() {
             self.session.auth_deadline = self.now.checked_add(self.auth_timeout);
+            if let Some(pass) = &mut self.session.pass {
+                pass.reset();
+            }
         }
         self.session.state.reset();
         if shown {
