@@ -1,9 +1,13 @@
-//! Client identities and the constant-time check of what a client claims.
+//! Client identities, the constant-time check of what a client claims, and the gate: who may connect,
+//! how many, and what wrong passwords cost.
 //!
-//! Owns: what a right `AUTH` is. Leaves to [`crate::session`]: when it is asked, and what is answered.
+//! Owns: what a right `AUTH` is; the counts of sessions over all workers. Leaves to
+//! [`crate::session`]: when it is asked, and what is answered; to [`crate::exchange`]: delaying and
+//! ending sessions.
 //!
 //! Invariants: the time of a check depends on the lengths of what the client sent and on nothing
-//! that is secret; no type here shows a secret in `Debug`.
+//! that is secret; what a wrong password costs depends on where it came from, not on what it was; no
+//! type here shows a secret in `Debug`; a place in a count comes back when its [`Pass`] is dropped.
 #![cfg_attr(
     not(test),
     deny(
@@ -15,6 +19,12 @@
     )
 )]
 
+mod gate;
 mod identity;
+mod source;
+mod throttle;
 
+pub use gate::{Gate, GateLimits, Pass, Refusal, is_in};
 pub use identity::{DEFAULT_USER, Identity};
+pub use source::Source;
+pub use throttle::{Throttle, ThrottleLimits, Verdict};

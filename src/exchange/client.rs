@@ -58,12 +58,15 @@ impl Exchange {
         self.abort(id, CloseReason::Internal);
     }
 
-    /// Whether the client is to be read: not while its requests must wait.
+    /// Whether the client is to be read: not while its requests must wait, nor for a while after a
+    /// wrong password.
     ///
     /// A session that is ending is read too, so that its client's going is noticed; what comes is
     /// dropped.
     pub fn wants_read(&self, id: SessionId) -> bool {
-        self.sessions.get(id.0).is_some_and(|session| !session.eof && session.pause.is_none())
+        self.sessions
+            .get(id.0)
+            .is_some_and(|session| !session.eof && session.pause.is_none() && !session.is_held())
     }
 
     /// Whether the session is over: close its socket and call [`Exchange::forget`].
@@ -73,7 +76,10 @@ impl Exchange {
 
     /// What is to be written to the client now.
     pub fn output(&self, id: SessionId) -> &[u8] {
-        self.sessions.get(id.0).map_or(&[], |session| &session.output)
+        self.sessions
+            .get(id.0)
+            .filter(|session| !session.is_held())
+            .map_or(&[], |session| &session.output)
     }
 
     /// The first `len` bytes of [`Exchange::output`] have been written.

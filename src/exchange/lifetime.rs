@@ -23,6 +23,7 @@ impl Exchange {
             self.abort(id, reason);
         }
         self.resume_paced(now);
+        self.release_held(now);
         self.give_back_light(now);
         self.links.tick(now);
     }
@@ -58,10 +59,11 @@ impl Exchange {
         self.draining = true;
         let ids: Vec<_> = self.sessions.keys().map(SessionId).collect();
         for id in ids {
-            if let Some(session) = self.sessions.get_mut(id.0)
-                && session.streaming.is_none()
-            {
-                session.end(CloseReason::Shutdown);
+            if let Some(session) = self.sessions.get_mut(id.0) {
+                session.held_until = None;
+                if session.streaming.is_none() {
+                    session.end(CloseReason::Shutdown);
+                }
             }
             self.touch(id);
         }

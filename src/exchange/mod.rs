@@ -31,6 +31,7 @@ mod pause;
 mod request;
 mod session;
 mod shared;
+mod stranger;
 mod upstream;
 
 use std::collections::VecDeque;

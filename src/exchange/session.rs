@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::LinkId;
 use super::pause::Pause;
+use crate::auth::Pass;
 use crate::resp::RequestParser;
 use crate::session::{CloseReason, DueQueue, Event, Limits, Show, State, Step, TokenBucket};
 
@@ -40,6 +41,10 @@ pub(super) struct Session {
     pub(super) dead: bool,
     /// Whether it is in the exchange's list of touched sessions.
     pub(super) touched: bool,
+    /// Its places in the counts of all sessions; `None` where nobody counts.
+    pub(super) pass: Option<Pass>,
+    /// Until when it is neither read nor answered, because of a wrong password.
+    pub(super) held_until: Option<Instant>,
     /// When it must have authenticated.
     pub(super) auth_deadline: Option<Instant>,
     /// When bytes last went either way.
@@ -86,6 +91,8 @@ impl Session {
             ending: None,
             dead: false,
             touched: false,
+            pass: None,
+            held_until: None,
             auth_deadline: now.checked_add(auth_timeout),
             active: now,
             opened: now,
@@ -174,6 +181,7 @@ impl Session {
     pub(super) fn drained(&mut self) {
         self.local_unread = 0;
         self.release_buffers();
+        self.recount();
     }
 
     /// Gives memory back when a buffer has run empty.

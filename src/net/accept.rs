@@ -1,37 +1,40 @@
-//! Accepting clients and handing them to workers.
+//! Accepting connections.
 
 use std::io;
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
-use super::load::{Load, Place};
-use super::worker::WorkerHandle;
-use crate::resp::reply;
+use super::door::Door;
+use super::load::Place;
+use super::peer::Peer;
+use crate::auth::Pass;
 
 /// Pause after an accept error that more tries would only repeat, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Longest such pause.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// A client on its way to a worker, with its places in the counts.
+/// A client on its way to a worker.
 pub(super) struct Accepted {
     pub(super) stream: std::net::TcpStream,
-    pub(super) peer: SocketAddr,
-    pub(super) places: [Place; 2],
+    pub(super) peer: Peer,
+    pub(super) pass: Pass,
+    /// When it connected.
+    pub(super) at: Instant,
+    /// Its place among the worker's sessions, once there is a worker.
+    pub(super) place: Option<Place>,
 }
 
 /// Accepts on one listener until `shutdown`.
 pub(super) struct Acceptor {
     pub(super) listener: TcpListener,
-    pub(super) workers: Vec<WorkerHandle>,
-    pub(super) total: Load,
-    pub(super) max_sessions: usize,
-    pub(super) keepalive: Option<Duration>,
+    pub(super) door: Arc<Door>,
     pub(super) shutdown: CancellationToken,
 }
 
@@ -47,7 +50,13 @@ impl Acceptor {
             match accepted {
                 Ok((stream, peer)) => {
                     pause = None;
-                    self.hand_over(stream, peer).await;
+                    // A panic is a defect, and costs this connection alone.
+                    let admit = || self.door.admit(stream, peer.into());
+                    match catch_unwind(AssertUnwindSafe(admit)) {
+                        Ok(Some(admitted)) => self.door.enter(admitted).await,
+                        Ok(None) => {}
+                        Err(_) => error!(peer = %Peer::from(peer), "lost a connection: a defect"),
+                    }
                 }
                 Err(error) if is_of_one_connection(&error) => {
                     debug!(%error, "a connection broke before it was accepted");
@@ -65,28 +74,6 @@ impl Acceptor {
                     }
                 }
             }
-        }
-    }
-
-    async fn hand_over(&self, stream: TcpStream, peer: SocketAddr) {
-        let Some(place) = self.total.take(self.max_sessions) else {
-            // The socket is new, so its buffer has room; a client that is gone is no loss.
-            let _ = stream.try_write(&reply::MAX_CLIENTS);
-            debug!(%peer, "refused a connection: limits.max_sessions reached");
-            return;
-        };
-        let Some(worker) = self.workers.iter().min_by_key(|worker| worker.load.sessions()) else {
-            return;
-        };
-        let Some(in_worker) = worker.load.take(usize::MAX) else { return };
-        if let Err(error) = prepare(&stream, self.keepalive) {
-            debug!(%peer, %error, "cannot set socket options");
-        }
-        match stream.into_std() {
-            Ok(stream) => {
-                worker.accept(Accepted { stream, peer, places: [place, in_worker] }).await
-            }
-            Err(error) => debug!(%peer, %error, "lost a connection"),
         }
     }
 }

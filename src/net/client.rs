@@ -2,7 +2,6 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +13,7 @@ use tracing::debug;
 
 use super::accept::Accepted;
 use super::load::Place;
+use super::peer::Peer;
 use super::worker::{Shared, Worker, now};
 use crate::exchange::SessionId;
 use crate::telemetry;
@@ -24,20 +24,20 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 /// A client's socket, beside its session in the exchange.
 pub(super) struct ClientIo {
     stream: TcpStream,
-    pub(super) peer: SocketAddr,
+    pub(super) peer: Peer,
     /// What the log calls the session.
     pub(super) number: u64,
     /// Wakes the task that drives this socket.
     waker: Option<Waker>,
     /// Whether the task left off because the session must not be read now.
     paused: bool,
-    /// Held, not read: the session's places in the counts.
-    _places: [Place; 2],
+    /// Held, not read: the session's place in the worker's count.
+    _place: Option<Place>,
 }
 
 /// Makes an accepted connection a session.
 pub(super) fn start(shared: &Shared, accepted: Accepted) {
-    let Accepted { stream, peer, places } = accepted;
+    let Accepted { stream, peer, pass, at, place } = accepted;
     let stream = match TcpStream::from_std(stream) {
         Ok(stream) => stream,
         Err(error) => {
@@ -46,10 +46,10 @@ pub(super) fn start(shared: &Shared, accepted: Accepted) {
         }
     };
     let mut worker = shared.borrow_mut();
-    let id = worker.exchange.open(now());
+    let id = worker.exchange.open_with(pass, at);
     let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
     telemetry::opened(number, &peer);
-    let io = ClientIo { stream, peer, number, waker: None, paused: false, _places: places };
+    let io = ClientIo { stream, peer, number, waker: None, paused: false, _place: place };
     worker.clients.insert(id.key(), io);
     drop(worker);
     tokio::task::spawn_local(drive(shared.clone(), id));

@@ -3,7 +3,7 @@
 //! Owns: every socket, thread and timer, and when the core is called. Leaves to [`crate::exchange`]:
 //! what the bytes mean.
 //!
-//! One acceptor hands each client to the worker with the fewest sessions. A worker is a thread with
+//! One acceptor a listener sees who may come in and hands each client to the worker with the fewest sessions. A worker is a thread with
 //! its own runtime, exchange, sessions and links, so nothing on the way of a request is shared or
 //! locked. Each socket has a task that only polls its worker; a link is written when the clients
 //! that were ready in the same turn have spoken, and the replies of one read of a link are written
@@ -11,12 +11,16 @@
 
 mod accept;
 mod client;
+mod door;
 mod functions;
 mod health;
 mod limits;
 mod link;
 mod listen;
 mod load;
+mod peer;
+mod proxy_protocol;
+mod refusals;
 mod server;
 mod upstream;
 mod worker;

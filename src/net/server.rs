@@ -15,13 +15,15 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use super::accept::Acceptor;
+use super::door::Door;
 use super::functions::FunctionWatch;
 use super::health::Health;
 use super::listen::{BindError, listen};
 use super::load::Load;
+use super::refusals::Refusals;
 use super::upstream::{Target, Watch};
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
-use crate::auth::Identity;
+use crate::auth::{Gate, GateLimits, Identity, ThrottleLimits};
 use crate::config::{self, Endpoint, ScriptGate, Settings};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
@@ -106,18 +108,11 @@ impl Server {
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
         let tasks = TaskTracker::new();
-        let total = Load::default();
+        let door = Arc::new(self.door(workers.clone()));
         for listener in mem::take(&mut self.listeners) {
             let listener =
                 tokio::net::TcpListener::from_std(listener).map_err(ServeError::Start)?;
-            let acceptor = Acceptor {
-                listener,
-                workers: workers.clone(),
-                total: total.clone(),
-                max_sessions: self.settings.limits.max_sessions,
-                keepalive: self.settings.limits.tcp_keepalive,
-                shutdown: stop.clone(),
-            };
+            let acceptor = Acceptor { listener, door: Arc::clone(&door), shutdown: stop.clone() };
             tasks.spawn(acceptor.run());
         }
         for address in &self.addresses {
@@ -157,6 +152,34 @@ impl Server {
             workers: workers.to_vec(),
             shutdown: stop.clone(),
         })
+    }
+
+    fn door(&self, workers: Vec<WorkerHandle>) -> Door {
+        let Settings { limits, throttle, .. } = &self.settings;
+        let gate = Gate::new(
+            self.settings.allow.clone(),
+            GateLimits {
+                sessions: limits.max_sessions,
+                per_source: limits.sessions_per_address,
+                per_identity: limits.sessions_per_identity,
+                unauthenticated: limits.unauthenticated_sessions,
+                unauthenticated_memory: limits.unauthenticated_memory,
+            },
+            ThrottleLimits {
+                failures: throttle.failures,
+                lockout: throttle.lockout,
+                max_lockout: throttle.max_lockout,
+            },
+            throttle.exempt.clone(),
+        );
+        Door {
+            gate: Arc::new(gate),
+            proxies: self.settings.proxy_protocol_from.clone(),
+            header_timeout: limits.auth_timeout,
+            keepalive: limits.tcp_keepalive,
+            workers,
+            refusals: Refusals::default(),
+        }
     }
 
     fn plan(&self, shutdown: CancellationToken) -> Result<Plan, ServeError> {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use slotmap::{DefaultKey, SecondaryMap};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -56,7 +56,20 @@ pub(super) struct WorkerHandle {
 
 impl WorkerHandle {
     pub(super) async fn accept(&self, accepted: Accepted) {
-        self.order(Order::Accept(accepted)).await;
+        self.order(Order::Accept(self.counted(accepted))).await;
+    }
+
+    /// As [`WorkerHandle::accept`]; gives the client back when too many orders wait.
+    pub(super) fn try_accept(&self, accepted: Accepted) -> Result<(), Accepted> {
+        let sent = self.orders.try_send(Order::Accept(self.counted(accepted)));
+        match sent.map_err(TrySendError::into_inner) {
+            Err(Order::Accept(accepted)) => Err(accepted),
+            _ => Ok(()),
+        }
+    }
+
+    fn counted(&self, accepted: Accepted) -> Accepted {
+        Accepted { place: self.load.take(usize::MAX), ..accepted }
     }
 
     /// A worker that has stopped takes no orders; what it was given is dropped.

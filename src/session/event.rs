@@ -18,6 +18,11 @@ pub enum Event {
         /// The claimed user, escaped and and cut short.
         user: ClaimedUser,
     },
+    /// So many wrong passwords have come from the client's address that it is locked out.
+    LockedOut {
+        /// For how long.
+        lasts: Duration,
+    },
     /// A command was refused by the policy.
     Refused {
         /// The rule that refused it; never the client's bytes.
@@ -74,6 +79,13 @@ pub enum CloseReason {
     AuthTimeout,
     /// More than `limits.auth_attempts` refused commands before a right `AUTH`.
     AuthAttempts,
+    /// A wrong password from an address that is locked out, or is locked out for it.
+    LockedOut,
+    /// One more than `limits.sessions_per_identity`; it was told so.
+    IdentityLimit,
+    /// It had not authenticated, and with what it held all of those held more than
+    /// `limits.unauthenticated_memory`.
+    UnauthenticatedMemory,
     /// Silent for `limits.idle_timeout`.
     Idle,
     /// A request was larger than `limits.request_size`, or one that must be held whole was too large
@@ -107,6 +119,9 @@ impl CloseReason {
             Self::CrossProtocol => "cross_protocol",
             Self::AuthTimeout => "auth_timeout",
             Self::AuthAttempts => "auth_attempts",
+            Self::LockedOut => "locked_out",
+            Self::IdentityLimit => "sessions_per_identity",
+            Self::UnauthenticatedMemory => "unauthenticated_memory",
             Self::Idle => "idle",
             Self::TooLarge => "request_too_large",
             Self::OutputLimit => "output_limit",

@@ -1,6 +1,7 @@
 //! One log line for each thing that happens to a session.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use tracing::{error, info, warn};
 
@@ -14,6 +15,11 @@ pub fn opened(session: u64, peer: &dyn Display) {
     info!(target: SESSION, session, %peer, "session opened");
 }
 
+/// Logs that `count` connections were refused for `reason` since it was last said, `total` in all.
+pub fn refused(reason: &dyn Display, count: u64, total: u64) {
+    warn!(target: SESSION, %reason, count, total, "connections refused");
+}
+
 /// Logs `event` of `session`, whose client connects from `peer`.
 pub fn report(session: u64, peer: &dyn Display, event: &Event) {
     match event {
@@ -23,11 +29,15 @@ pub fn report(session: u64, peer: &dyn Display, event: &Event) {
         Event::AuthFailed { user } => {
             warn!(target: SESSION, session, %peer, %user, "AUTH failed");
         }
+        Event::LockedOut { lasts } => {
+            let duration_ms = milliseconds(*lasts);
+            warn!(target: SESSION, session, %peer, duration_ms, "address locked out");
+        }
         Event::Refused { rule } => {
             warn!(target: SESSION, session, %peer, %rule, "command refused");
         }
         Event::Closed { reason, lasted, commands, bytes_in, bytes_out } => {
-            let duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
+            let duration_ms = milliseconds(*lasted);
             macro_rules! closed {
                 ($level:ident) => {
                     $level!(
@@ -42,4 +52,8 @@ pub fn report(session: u64, peer: &dyn Display, event: &Event) {
             }
         }
     }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

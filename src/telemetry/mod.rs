@@ -9,9 +9,11 @@
 //!
 //! | message | level | fields |
 //! |---|---|---|
+//! | `connections refused` | warn | `reason`, `count` (since the last such line, 10 s or more ago), `total` |
 //! | `session opened` | info | `session`, `peer` |
 //! | `authenticated` | info | `session`, `peer`, `user` |
 //! | `AUTH failed` | warn | `session`, `peer`, `user` (as claimed) |
+//! | `address locked out` | warn | `session`, `peer`, `duration_ms` |
 //! | `command refused` | warn | `session`, `peer`, `rule` (that refused it) |
 //! | `session closed` | info; error for `internal` | `session`, `peer`, `reason`, `duration_ms`, `commands`, `bytes_in`, `bytes_out` |
 //!
@@ -20,5 +22,5 @@
 mod events;
 mod output;
 
-pub use events::{SESSION, opened, report};
+pub use events::{SESSION, opened, refused, report};
 pub use output::{Flush, LogError, MAX_WAITING_LINES, dispatch, init};

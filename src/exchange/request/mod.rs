@@ -1,5 +1,6 @@
 //! From a client's bytes to decisions, and carrying them out.
 
+mod admission;
 mod route;
 
 use std::collections::VecDeque;
@@ -63,6 +64,7 @@ impl Exchange {
 
     fn after_requests(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
+        session.recount();
         if session.eof && session.pause.is_none() {
             if session.due.blocks() {
                 session.kill(CloseReason::Client);
@@ -177,7 +179,10 @@ impl Taker<'_> {
         let limits = &self.rules.limits;
         if self.session.due.is_full(limits.in_flight) {
             Some(Pause::InFlight)
-        } else if self.session.is_flooded(limits) || self.session.link.is_some_and(full) {
+        } else if self.session.is_held()
+            || self.session.is_flooded(limits)
+            || self.session.link.is_some_and(full)
+        {
             Some(Pause::Room)
         } else {
             let rate = limits.rate.filter(|rate| self.session.bucket.is_empty(*rate, self.now));
@@ -201,11 +206,16 @@ impl Taker<'_> {
         let was_authenticated = state.is_authenticated();
         let context = Context { rules: self.rules, due, need };
         let (id, events) = (self.id, &mut *self.events);
-        let step = state.decide(&parser.request(input), spec, context, &mut |event| {
+        let mut failed = false;
+        let mut step = state.decide(&parser.request(input), spec, context, &mut |event| {
+            failed |= matches!(event, Event::AuthFailed { .. });
             events.push_back((id, event));
         });
         if !was_authenticated && state.is_authenticated() {
-            self.session.auth_deadline = None;
+            step = self.let_in(step);
+        }
+        if failed {
+            step = self.slow_down(step);
         }
         step
     }
@@ -301,6 +311,9 @@ impl Taker<'_> {
         }
         if self.session.state.is_authenticated() {
             self.session.auth_deadline = self.now.checked_add(self.auth_timeout);
+            if let Some(pass) = &mut self.session.pass {
+                pass.reset();
+            }
         }
         self.session.state.reset();
         if shown {

@@ -1,0 +1,44 @@
+//! Where clients come from, as far as limits tell them apart.
+
+// Addresses alone; sockets are the shell's.
+use core::net::IpAddr;
+
+/// Clients that are taken for one: those of an IPv4 address, or of an IPv6 /64, which is the least
+/// that one subscriber is given. An IPv4 address mapped into IPv6 is that IPv4 address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// An IPv4 address.
+    V4(u32),
+    /// The upper half of IPv6 addresses.
+    V6(u64),
+}
+
+impl From<IpAddr> for Source {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address.to_bits()),
+            IpAddr::V6(address) => Self::V6((address.to_bits() >> 64) as u64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(address: &str) -> Source {
+        address.parse::<IpAddr>().unwrap().into()
+    }
+
+    #[test]
+    fn an_ipv6_network_of_64_bits_is_one_source() {
+        assert_eq!(source("2001:db8:1:2::1"), source("2001:db8:1:2:ffff:ffff:ffff:ffff"));
+        assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:3::1"));
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_ipv4_address() {
+        assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));
+        assert_ne!(source("192.0.2.1"), source("192.0.2.2"));
+    }
+}

@@ -1,0 +1,41 @@
+//! What comes of a right password and of a wrong one, besides the answer.
+
+use super::Taker;
+use crate::auth::{Throttle, Verdict};
+use crate::resp::reply;
+use crate::session::{CloseReason, Event, Step};
+
+impl Taker<'_> {
+    /// The session has just proved who it is. `step` is what would be done otherwise.
+    pub(super) fn let_in(&mut self, step: Step) -> Step {
+        self.session.auth_deadline = None;
+        let now = self.now;
+        if self.session.pass.as_mut().is_none_or(|pass| pass.authenticated(now)) {
+            return step;
+        }
+        let reply = Some(reply::MAX_CLIENTS.clone());
+        Step::Finish { reply, reason: CloseReason::IdentityLimit }
+    }
+
+    /// The session has just failed to prove who it is. One that has proved it before is not ended
+    /// for that, and waits instead.
+    pub(super) fn slow_down(&mut self, step: Step) -> Step {
+        let now = self.now;
+        let verdict = self.session.pass.as_ref().map_or(Verdict::Answer, |pass| pass.failed(now));
+        if let Verdict::LockOut(lasts) = verdict {
+            self.events.push_back((self.id, Event::LockedOut { lasts }));
+        }
+        let delay = match verdict {
+            Verdict::Answer => return step,
+            Verdict::Delay(delay) => delay,
+            Verdict::LockOut(_) | Verdict::LockedOut if self.session.state.is_authenticated() => {
+                Throttle::LONGEST_DELAY
+            }
+            Verdict::LockOut(_) | Verdict::LockedOut => {
+                return Step::Finish { reply: None, reason: CloseReason::LockedOut };
+            }
+        };
+        self.session.held_until = now.checked_add(delay);
+        step
+    }
+}

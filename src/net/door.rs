@@ -1,0 +1,121 @@
+//! What a connection passes on its way to a worker: the gate, and the header of a load balancer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tracing::debug;
+
+use super::accept::{Accepted, prepare};
+use super::peer::Peer;
+use super::proxy_protocol;
+use super::refusals::Refusals;
+use super::worker::WorkerHandle;
+use crate::auth::{Gate, Pass, Refusal, is_in};
+use crate::resp::reply;
+
+/// Leads from every listener to the workers.
+pub(super) struct Door {
+    pub(super) gate: Arc<Gate>,
+    /// Whose connections begin with a header.
+    pub(super) proxies: Vec<IpNet>,
+    /// How long the header may take.
+    pub(super) header_timeout: Duration,
+    pub(super) keepalive: Option<Duration>,
+    pub(super) workers: Vec<WorkerHandle>,
+    pub(super) refusals: Refusals,
+}
+
+/// A connection that has a place and is on its way.
+pub(super) struct Admitted {
+    stream: TcpStream,
+    peer: Peer,
+    pass: Pass,
+    /// Whether `peer` is to tell who the client is.
+    proxied: bool,
+    at: Instant,
+}
+
+impl Door {
+    /// Looks at a new connection before a byte of it is read. `None` when it was refused.
+    pub(super) fn admit(&self, stream: TcpStream, peer: Peer) -> Option<Admitted> {
+        let at = Instant::now();
+        let proxied = is_in(&self.proxies, peer.ip());
+        let client = Some(peer.ip()).filter(|_| !proxied);
+        match self.gate.admit(client, at.into_std()) {
+            Ok(pass) => Some(Admitted { stream, peer, pass, proxied, at }),
+            Err(refusal) => {
+                self.refuse(&stream, peer, refusal);
+                None
+            }
+        }
+    }
+
+    /// Has an admitted connection become a session. Waits only while all workers are busy; a header
+    /// is waited for by a task of its own.
+    pub(super) async fn enter(self: &Arc<Self>, admitted: Admitted) {
+        if admitted.proxied {
+            tokio::spawn(Arc::clone(self).introduce(admitted));
+        } else {
+            self.hand_over(admitted).await;
+        }
+    }
+
+    async fn introduce(self: Arc<Self>, mut admitted: Admitted) {
+        let Admitted { stream, peer, pass, at, .. } = &mut admitted;
+        let header = timeout_at(*at + self.header_timeout, proxy_protocol::read(stream)).await;
+        let known = match header {
+            Ok(Ok(client)) => {
+                *peer = client.map_or(*peer, Peer::from);
+                pass.identify(peer.ip(), Instant::now().into_std())
+            }
+            Ok(Err(error)) => {
+                debug!(%peer, %error, "cannot tell the client");
+                Err(Refusal::NoProxyHeader)
+            }
+            Err(_) => Err(Refusal::NoProxyHeader),
+        };
+        match known {
+            Ok(()) => self.hand_over(admitted).await,
+            Err(refusal) => self.refuse(stream, *peer, refusal),
+        }
+    }
+
+    /// Gives a connection to the worker with the fewest sessions, or to another if that one does not
+    /// keep up.
+    async fn hand_over(&self, admitted: Admitted) {
+        let Admitted { stream, peer, pass, at, .. } = admitted;
+        if let Err(error) = prepare(&stream, self.keepalive) {
+            debug!(%peer, %error, "cannot set socket options");
+        }
+        let stream = match stream.into_std() {
+            Ok(stream) => stream,
+            Err(error) => {
+                debug!(%peer, %error, "lost a connection");
+                return;
+            }
+        };
+        let Some(least) = self.workers.iter().min_by_key(|worker| worker.load.sessions()) else {
+            return;
+        };
+        let mut accepted = Accepted { stream, peer, pass, at: at.into_std(), place: None };
+        for worker in std::iter::once(least).chain(&self.workers) {
+            match worker.try_accept(accepted) {
+                Ok(()) => return,
+                Err(back) => accepted = back,
+            }
+        }
+        least.accept(accepted).await;
+    }
+
+    fn refuse(&self, stream: &TcpStream, peer: Peer, refusal: Refusal) {
+        if refusal.is_told() {
+            // The socket is new, so its buffer has room; a client that is gone is no loss.
+            let _ = stream.try_write(&reply::MAX_CLIENTS);
+        }
+        debug!(%peer, reason = %refusal, "connection refused");
+        self.refusals.count(refusal, Instant::now());
+    }
+}

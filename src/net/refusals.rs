@@ -1,0 +1,45 @@
+//! How many connections were refused, and saying so now and then.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::auth::Refusal;
+use crate::telemetry;
+
+/// How often refused connections are spoken of, however many there are.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Counts by reason, over all listeners.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    counts: [u64; Refusal::ALL.len()],
+    /// What has been said, and when.
+    said: [u64; Refusal::ALL.len()],
+    said_at: Option<Instant>,
+}
+
+impl Refusals {
+    /// One more connection was refused.
+    pub(super) fn count(&self, refusal: Refusal, now: Instant) {
+        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { counts, said, said_at } = &mut *guard;
+        for (count, reason) in counts.iter_mut().zip(Refusal::ALL) {
+            *count += u64::from(reason == refusal);
+        }
+        if said_at.is_some_and(|at| now.saturating_duration_since(at) < INTERVAL) {
+            return;
+        }
+        *said_at = Some(now);
+        for ((reason, total), before) in Refusal::ALL.into_iter().zip(*counts).zip(*said) {
+            if total > before {
+                telemetry::refused(&reason, total - before, total);
+            }
+        }
+        *said = *counts;
+    }
+}

@@ -1,0 +1,139 @@
+//! The gate on addresses and a clock of the tests' own.
+#![allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+use redoubt::auth::{Gate, GateLimits, Pass, Refusal, ThrottleLimits};
+
+const LIMITS: GateLimits = GateLimits {
+    sessions: 100,
+    per_source: None,
+    per_identity: None,
+    unauthenticated: 80,
+    unauthenticated_memory: 1000,
+};
+
+fn networks(texts: &[&str]) -> Vec<IpNet> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn gate(limits: GateLimits) -> Arc<Gate> {
+    let throttle = ThrottleLimits {
+        failures: 2,
+        lockout: Duration::from_secs(1),
+        max_lockout: Duration::from_secs(60),
+    };
+    let allow = networks(&["10.0.0.0/8", "2001:db8::/32"]);
+    Arc::new(Gate::new(allow, limits, throttle, networks(&["10.9.0.0/16"])))
+}
+
+fn admit(gate: &Arc<Gate>, client: &str) -> Result<Pass, Refusal> {
+    gate.admit(Some(client.parse::<IpAddr>().unwrap()), Instant::now())
+}
+
+#[test]
+fn only_allowed_networks_come_in() {
+    let gate = gate(LIMITS);
+    for client in ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1"] {
+        admit(&gate, client).unwrap();
+    }
+    for client in ["11.0.0.1", "::ffff:11.0.0.1", "2001:db9::1", "::1"] {
+        assert_eq!(admit(&gate, client).unwrap_err(), Refusal::NotAllowed, "{client}");
+    }
+    assert_eq!(gate.sessions(), 0, "places come back");
+}
+
+#[test]
+fn a_locked_out_source_does_not_come_in_and_an_exempt_one_always() {
+    let gate = gate(LIMITS);
+    let now = Instant::now();
+    for client in ["10.0.0.1", "10.9.0.1"] {
+        let pass = admit(&gate, client).unwrap();
+        (0..5).for_each(|_| _ = pass.failed(now));
+    }
+    assert_eq!(admit(&gate, "10.0.0.1").unwrap_err(), Refusal::LockedOut);
+    admit(&gate, "10.0.0.2").unwrap();
+    admit(&gate, "10.9.0.1").unwrap();
+}
+
+#[test]
+fn one_source_cannot_have_all_places_of_the_unauthenticated() {
+    let gate = gate(LIMITS);
+    let mut held = Vec::new();
+    while let Ok(pass) = admit(&gate, "10.0.0.1") {
+        held.push(pass);
+    }
+    assert_eq!(held.len(), 70, "seven eighths");
+    assert_eq!(admit(&gate, "10.0.0.1").unwrap_err(), Refusal::Unauthenticated);
+    let mut other = admit(&gate, "10.0.0.2").unwrap();
+    assert!(other.authenticated(Instant::now()));
+    drop(held);
+    assert_eq!((gate.sessions(), gate.unauthenticated()), (1, 0));
+}
+
+#[test]
+fn a_place_of_the_unauthenticated_comes_back_and_is_taken_again() {
+    let gate = gate(GateLimits { unauthenticated: 1, ..LIMITS });
+    let mut first = admit(&gate, "10.0.0.1").unwrap();
+    assert_eq!(admit(&gate, "10.0.0.2").unwrap_err(), Refusal::Unauthenticated);
+    assert!(first.authenticated(Instant::now()));
+    let second = admit(&gate, "10.0.0.2").unwrap();
+    first.reset();
+    assert_eq!(gate.unauthenticated(), 2, "it is let stay");
+    drop((first, second));
+    admit(&gate, "10.0.0.2").unwrap();
+}
+
+#[test]
+fn sessions_are_counted_in_all_by_source_and_by_identity() {
+    let now = Instant::now();
+    let all = gate(GateLimits { sessions: 2, ..LIMITS });
+    let mut held = [admit(&all, "10.0.0.1").unwrap(), admit(&all, "10.0.0.2").unwrap()];
+    assert!(held.iter_mut().all(|pass| pass.authenticated(now)));
+    assert_eq!(admit(&all, "10.0.0.3").unwrap_err(), Refusal::Sessions);
+    let source = gate(GateLimits { per_source: Some(1), ..LIMITS });
+    let mut held = admit(&source, "2001:db8::1").unwrap();
+    assert!(held.authenticated(now));
+    assert_eq!(admit(&source, "2001:db8::2").unwrap_err(), Refusal::PerSource, "the same /64");
+    admit(&source, "2001:db8:0:1::1").unwrap();
+    let identity = gate(GateLimits { per_identity: Some(1), ..LIMITS });
+    let mut held = admit(&identity, "10.0.0.1").unwrap();
+    assert!(held.authenticated(now));
+    assert!(!admit(&identity, "10.0.0.2").unwrap().authenticated(now));
+    drop(held);
+    assert!(admit(&identity, "10.0.0.2").unwrap().authenticated(now));
+}
+
+#[test]
+fn a_client_told_by_a_proxy_is_looked_at_when_it_is_known() {
+    let gate = gate(GateLimits { per_source: Some(1), ..LIMITS });
+    let now = Instant::now();
+    let identify = |client: &str| {
+        let mut pass = gate.admit(None, now).unwrap();
+        pass.identify(client.parse().unwrap(), now).map(|()| pass)
+    };
+    assert_eq!(identify("11.0.0.1").unwrap_err(), Refusal::NotAllowed);
+    let held = identify("10.0.0.1").unwrap();
+    assert_eq!(identify("10.0.0.1").unwrap_err(), Refusal::PerSource);
+    held.failed(now);
+    held.failed(now);
+    drop(held);
+    assert_eq!(identify("10.0.0.1").unwrap_err(), Refusal::LockedOut);
+}
+
+#[test]
+fn the_unauthenticated_hold_so_much_together() {
+    let gate = gate(LIMITS);
+    let [mut first, mut second] = [1, 2].map(|_| admit(&gate, "10.0.0.1").unwrap());
+    assert!(first.hold(600));
+    assert!(second.hold(400));
+    assert!(!second.hold(401));
+    assert!(second.hold(100), "less is never too much");
+    assert!(first.authenticated(Instant::now()));
+    assert!(second.hold(1000));
+    drop((first, second));
+    assert_eq!(gate.unauthenticated_memory(), 0);
+}
