@@ -17,4 +17,4 @@
 
 mod identity;
 
-pub use identity::{DEFAULT_USER, Identity};
+pub use identity::{CredentialId, DEFAULT_USER, Identity};

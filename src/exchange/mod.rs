@@ -28,6 +28,7 @@ mod client;
 mod lifetime;
 mod links;
 mod request;
+mod rotation;
 mod session;
 mod shared;
 mod upstream;
@@ -129,11 +130,6 @@ impl Exchange {
             events: VecDeque::new(),
             draining: false,
         }
-    }
-
-    /// Puts new rules in force for all requests from here on.
-    pub fn replace_rules(&mut self, rules: Arc<Rules>) {
-        self.rules = rules;
     }
 
     /// Has links that are opened from here on log in with `credentials`.

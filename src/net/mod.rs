@@ -15,6 +15,7 @@ mod health;
 mod link;
 mod listen;
 mod load;
+mod secrets;
 mod server;
 mod upstream;
 mod worker;
