@@ -260,6 +260,46 @@ fn what_must_be_given_says_how() {
 }
 
 #[test]
+fn a_previous_password_and_its_end_come_together() {
+    let url = "[upstream]\nurl = \"redis://redis\"\n";
+    let secret = "an old password that is long enough";
+    let end = "previous_until = \"2030-01-31T12:00:00Z\"";
+    let error = error_under("client", &format!("previous_password = \"{secret}\""));
+    assert_eq!(
+        error,
+        "redoubt.toml:3: client.previous_password: a previous password needs an end; set \
+         previous_until = \"2030-01-31T12:00:00Z\" under [client] (client.previous_until), or \
+         REDOUBT_PREVIOUS_UNTIL in the environment"
+    );
+    assert_eq!(
+        error_under("client", end),
+        "redoubt.toml:3: client.previous_until: there is no previous password that could end; set \
+         client.previous_password_file or client.previous_password, or leave this out"
+    );
+    for wrong in ["tomorrow", "2030-01-31", "2030-01-31T12:00:00+01:00", "2030-13-31T12:00:00Z"] {
+        assert_eq!(
+            error_under("client", &format!("previous_until = \"{wrong}\"")),
+            "redoubt.toml:3: client.previous_until: expected a time in UTC such as \
+             2030-01-31T12:00:00Z, in quotes; write previous_until = \"2030-01-31T12:00:00Z\""
+        );
+    }
+    let variables = |name, value| [PASSWORDS[0], PASSWORDS[1], (name, value)];
+    let error = error_in(url, &variables("REDOUBT_PREVIOUS_PASSWORD", secret)).to_string();
+    assert!(
+        error.starts_with("REDOUBT_PREVIOUS_PASSWORD in the environment: a previous"),
+        "{error}"
+    );
+    let error = error_in(url, &variables("REDOUBT_PREVIOUS_UNTIL", "soon")).to_string();
+    let expected = "REDOUBT_PREVIOUS_UNTIL in the environment: expected a time in UTC such as \
+                    2030-01-31T12:00:00Z, in quotes; write \
+                    REDOUBT_PREVIOUS_UNTIL=2030-01-31T12:00:00Z";
+    assert_eq!(error, expected);
+    let weak = format!("[client]\nprevious_password = \"short\"\n{end}\n{url}");
+    let error = error_in(&weak, &PASSWORDS).to_string();
+    assert!(error.starts_with("redoubt.toml:2: client.previous_password: shorter than"), "{error}");
+}
+
+#[test]
 fn empty_and_malformed_variables_stop_the_start() {
     for name in Environment::NAMES {
         let error = error_in("[upstream]\nurl = \"redis://redis\"\n", &[(name, "")]);

@@ -16,6 +16,7 @@ fn environment(names: &[&str]) -> Environment {
         names.contains(&name).then(|| match name {
             "REDOUBT_UPSTREAM" => OsString::from("redis://127.0.0.1:6379"),
             "REDOUBT_PASSWORD" => OsString::from(OTHER_PASSWORD),
+            "REDOUBT_PREVIOUS_UNTIL" => OsString::from("2030-01-01T00:00:00Z"),
             _ => OsString::from(PASSWORD),
         })
     })
@@ -51,7 +52,9 @@ fn the_file_holds_the_defaults() {
 
 #[test]
 fn every_commented_key_is_one_that_the_file_may_hold() {
-    let environment = environment(&["REDIS_PASSWORD", "REDOUBT_PASSWORD"]);
+    let previous = ["REDOUBT_PREVIOUS_PASSWORD", "REDOUBT_PREVIOUS_UNTIL"];
+    let environment =
+        environment(&["REDIS_PASSWORD", "REDOUBT_PASSWORD", previous[0], previous[1]]);
     let keys = keys();
     let mut commented = 0;
     for (number, line) in FILE.lines().enumerate() {
@@ -67,13 +70,13 @@ fn every_commented_key_is_one_that_the_file_may_hold() {
             panic!("{setting}: {error}");
         }
     }
-    assert_eq!(commented, 6);
+    assert_eq!(commented, 9);
 }
 
 #[test]
 fn the_readme_lists_the_same_keys() {
     let in_file: BTreeSet<_> = keys().into_iter().map(|(key, _)| key).collect();
-    assert_eq!(in_file.len(), 44);
+    assert_eq!(in_file.len(), 47);
     let in_readme: BTreeSet<_> = README
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
@@ -99,6 +102,7 @@ fn the_printed_configuration_reads_back_once_its_masks_are_lifted() {
         shutdown_timeout = "0s"
         [client]
         user = "app"
+        previous_until = "2030-01-31T12:00:00Z"
         [upstream]
         url = "redis://[fe80::1]:7000"
         user = "redoubt"
@@ -116,7 +120,7 @@ fn the_printed_configuration_reads_back_once_its_masks_are_lifted() {
         format = "json"
         level = "warn,redoubt::session=debug"
     "#;
-    let given = environment(&["REDIS_PASSWORD", "REDOUBT_PASSWORD"]);
+    let given = environment(&["REDIS_PASSWORD", "REDOUBT_PASSWORD", "REDOUBT_PREVIOUS_PASSWORD"]);
     let settings = Settings::parse(Path::new("redoubt.toml"), text, &given).unwrap();
     let printed = settings.to_toml();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 
-use redoubt::config::{Environment, Settings, Warning};
+use redoubt::config::{Environment, PreviousPassword, Settings, Warning};
 use secrecy::ExposeSecret;
 
 /// A strong password that no message may hold.
@@ -30,6 +30,10 @@ fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
 fn passwords(settings: &Settings) -> (&str, &str) {
     let upstream = settings.upstream.password.as_ref().map_or("", |p| p.expose_secret());
     (settings.client.password.expose_secret(), upstream)
+}
+
+fn previous(settings: &Settings) -> &PreviousPassword {
+    settings.client.previous.as_ref().expect("a previous password")
 }
 
 #[test]
@@ -215,6 +219,49 @@ fn two_sources_of_one_secret_contradict_each_other() {
         parse(&text, &[]).unwrap_err(),
         "redoubt.toml:3: upstream.user: upstream.url says the same; keep one of the two"
     );
+}
+
+#[test]
+fn a_previous_password_is_as_strong_and_its_end_may_have_passed() {
+    let both = [("REDIS_PASSWORD", OTHER), ("REDOUBT_PASSWORD", CANARY)];
+    let text = |end: &str, password: &str| {
+        format!(
+            "allow_weak_passwords = true\n[client]\nprevious_password = \"{password}\"\n\
+             previous_until = \"{end}\"\n[upstream]\nurl = \"redis://redis\"\n"
+        )
+    };
+    let (future, past) = ("9999-12-31T23:59:59Z", "2001-09-09T01:46:40.5Z");
+    let old = "canary-c0ffee-c0ffee-c0ffee-c0ffee";
+    let settings = parse(&text(future, old), &both).unwrap();
+    assert!(settings.warnings.is_empty(), "{:?}", settings.warnings);
+    assert_eq!(previous(&settings).password.expose_secret(), old);
+    let printed = settings.to_toml();
+    let shown = format!("{settings:?}");
+    assert!(!printed.contains("canary") && !shown.contains("canary"), "{printed} {shown}");
+    let lines = "previous_password = \"********\" # from client.previous_password\n\
+                 previous_until = \"9999-12-31T23:59:59Z\"\n";
+    assert!(printed.contains(lines), "{printed}");
+
+    let settings = parse(&text(past, "canary"), &both).unwrap();
+    let warnings = [Warning::WeakPreviousPassword, Warning::PreviousPasswordOver];
+    assert_eq!(settings.warnings, warnings);
+    assert!(settings.to_toml().contains("previous_until = \"2001-09-09T01:46:40.5"));
+    // The password of before may be the one of now: its end is set before it is replaced.
+    assert!(parse(&text(future, CANARY), &both).unwrap().warnings.is_empty());
+    assert_eq!(parse(&text(future, OTHER), &both).unwrap().warnings, [Warning::OnePassword]);
+
+    let [upstream, client] = both;
+    let variables = [
+        upstream,
+        client,
+        ("REDOUBT_UPSTREAM", "redis://redis"),
+        ("REDOUBT_PREVIOUS_PASSWORD", old),
+        ("REDOUBT_PREVIOUS_UNTIL", future),
+    ];
+    assert_eq!(previous(&parse("", &variables).unwrap()).password.expose_secret(), old);
+    let settings = parse(&text(past, "canary"), &variables).unwrap();
+    assert_eq!(previous(&settings).password.expose_secret(), old, "the environment wins");
+    assert!(settings.warnings.is_empty());
 }
 
 #[test]

@@ -18,3 +18,5 @@ mod places;
 mod pool;
 #[path = "core_shared/room.rs"]
 mod room;
+#[path = "core_shared/rotation.rs"]
+mod rotation;

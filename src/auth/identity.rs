@@ -1,10 +1,10 @@
-//! One client identity: a user name and the digest of its password.
+//! One client identity: a user name and the digests of the passwords that are accepted for it.
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 /// The user that `AUTH password` speaks of, as in Redis's ACL.
 pub const DEFAULT_USER: &str = "default";
@@ -12,11 +12,22 @@ pub const DEFAULT_USER: &str = "default";
 /// Who a client may log in as.
 ///
 /// Only SHA-256 digests are kept, so every comparison is between values of one size, and a memory
-/// dump does not show the password.
+/// dump does not show a password.
 #[derive(Clone)]
 pub struct Identity {
     user: String,
     user_digest: [u8; 32],
+    credentials: Vec<Credential>,
+}
+
+/// Tells which credential a session has logged in with: one user and one password, whichever
+/// [`Identity`] holds them. So it stays the same when others are added or withdrawn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CredentialId(u64);
+
+#[derive(Clone)]
+struct Credential {
+    id: CredentialId,
     password_digest: [u8; 32],
 }
 
@@ -25,8 +36,15 @@ impl Identity {
     pub fn new(user: Option<&str>, password: &SecretString) -> Self {
         let user = user.unwrap_or(DEFAULT_USER).to_owned();
         let user_digest = digest(user.as_bytes());
+        Self { user, user_digest, credentials: Vec::new() }.or(password)
+    }
+
+    /// The same identity, for which `password` is accepted too.
+    pub fn or(mut self, password: &SecretString) -> Self {
         let password_digest = digest(password.expose_secret().as_bytes());
-        Self { user, user_digest, password_digest }
+        let id = CredentialId::of(&self.user_digest, &password_digest);
+        self.credentials.push(Credential { id, password_digest });
+        self
     }
 
     /// The user name.
@@ -34,19 +52,46 @@ impl Identity {
         &self.user
     }
 
-    /// Whether `user` and `password` are this identity's.
+    /// Which credential `user` and `password` are; `None` when they are none of this identity's.
     ///
-    /// Both are always compared, whether the user is known or not.
-    pub fn matches(&self, user: &[u8], password: &[u8]) -> bool {
+    /// The user and all passwords are always compared, whether the user is known or not.
+    pub fn check(&self, user: &[u8], password: &[u8]) -> Option<CredentialId> {
         let user: Choice = digest(user).ct_eq(&self.user_digest);
-        let password: Choice = digest(password).ct_eq(&self.password_digest);
-        bool::from(user & password)
+        let password = digest(password);
+        let mut id = 0;
+        let mut known = Choice::from(0);
+        for credential in &self.credentials {
+            let same = password.ct_eq(&credential.password_digest);
+            id.conditional_assign(&credential.id.0, same);
+            known |= same;
+        }
+        bool::from(user & known).then_some(CredentialId(id))
+    }
+
+    /// Whether a session that has logged in with `credential` may stay.
+    pub fn accepts(&self, credential: CredentialId) -> bool {
+        self.credentials.iter().any(|accepted| accepted.id == credential)
+    }
+}
+
+impl CredentialId {
+    fn of(user_digest: &[u8; 32], password_digest: &[u8; 32]) -> Self {
+        let both = Sha256::new().chain_update(user_digest).chain_update(password_digest);
+        let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = both.finalize().into();
+        Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CredentialId {
+    /// Without the number, which is made from the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialId").finish_non_exhaustive()
     }
 }
 
@@ -65,20 +110,35 @@ mod tests {
     #[test]
     fn the_right_pair_matches_and_no_other() {
         let default = identity(None);
-        assert!(default.matches(b"default", b"correct horse"));
-        assert!(!default.matches(b"default", b"correct horse "));
-        assert!(!default.matches(b"default", b""));
-        assert!(!default.matches(b"Default", b"correct horse"));
-        assert!(!default.matches(b"app", b"correct horse"));
+        assert!(default.check(b"default", b"correct horse").is_some());
+        assert!(default.check(b"default", b"correct horse ").is_none());
+        assert!(default.check(b"default", b"").is_none());
+        assert!(default.check(b"Default", b"correct horse").is_none());
+        assert!(default.check(b"app", b"correct horse").is_none());
         let named = identity(Some("app"));
-        assert!(named.matches(b"app", b"correct horse"));
-        assert!(!named.matches(b"default", b"correct horse"));
+        assert!(named.check(b"app", b"correct horse").is_some());
+        assert!(named.check(b"default", b"correct horse").is_none());
+    }
+
+    #[test]
+    fn a_credential_is_known_again_in_another_identity_of_the_same_user() {
+        let old = identity(None);
+        let both = Identity::new(None, &"battery staple".into()).or(&"correct horse".into());
+        let new = Identity::new(None, &"battery staple".into());
+        let first = old.check(b"default", b"correct horse").unwrap();
+        let second = both.check(b"default", b"battery staple").unwrap();
+        assert_ne!(first, second);
+        assert_eq!(both.check(b"default", b"correct horse"), Some(first));
+        assert!(both.check(b"default", b"correct staple").is_none());
+        assert!(old.accepts(first) && both.accepts(first) && !new.accepts(first));
+        assert!(!old.accepts(second) && both.accepts(second) && new.accepts(second));
+        assert!(!identity(Some("app")).accepts(first), "another user's");
     }
 
     #[test]
     fn debug_shows_no_secret() {
-        let shown = format!("{:?}", identity(Some("app")));
-        assert!(shown.contains("app"));
-        assert!(!shown.contains("horse") && !shown.contains("digest"));
+        let app = identity(Some("app"));
+        let shown = format!("{app:?} {:?}", app.check(b"app", b"correct horse"));
+        assert_eq!(shown, "Identity { user: \"app\", .. } Some(CredentialId { .. })");
     }
 }

@@ -25,6 +25,6 @@ mod source;
 mod throttle;
 
 pub use gate::{Gate, GateLimits, Pass, Refusal, is_in};
-pub use identity::{DEFAULT_USER, Identity};
+pub use identity::{CredentialId, DEFAULT_USER, Identity};
 pub use source::Source;
 pub use throttle::{Throttle, ThrottleLimits, Verdict};

@@ -13,6 +13,7 @@ use super::environment::{
 use super::error::{ConfigError, Problem, Site};
 use super::key::Key;
 use super::password::{Candidate, Password};
+use super::previous::{PreviousPassword, wall_clock};
 use super::schema::{Client, Given, Upstream};
 use super::settings::{ClientSettings, Origin, Warning};
 use super::source::Source;
@@ -44,16 +45,30 @@ impl Credentials {
     ) -> Result<Self, ConfigError> {
         let (mut url, password) = login(source, environment, upstream)?;
         let password = password.map(|password| password.resolve(allow_weak)).transpose()?;
+        let Client {
+            user: name,
+            password: text,
+            password_file: file,
+            previous_password,
+            previous_password_file,
+            previous_until,
+        } = client;
         let own = Candidate::only(from_environment(
             environment,
             REDOUBT_PASSWORD,
             REDOUBT_PASSWORD_FILE,
         )?)?;
         let keys = ["client.password", "client.password_file"];
-        let in_file =
-            Candidate::only(from_file(source, keys, client.password, client.password_file))?;
+        let in_file = Candidate::only(from_file(source, keys, text, file))?;
         let own = own.or(in_file).map(|own| own.resolve(allow_weak)).transpose()?;
-        let user = user(source, "client.user", client.user)?;
+        let previous = PreviousPassword::find(
+            source,
+            environment,
+            from_file(source, PreviousPassword::KEYS, previous_password, previous_password_file),
+            previous_until,
+            allow_weak,
+        )?;
+        let user = user(source, "client.user", name)?;
 
         let mut warnings = Vec::new();
         match &password {
@@ -78,10 +93,30 @@ impl Credentials {
         if own.weak {
             warnings.push(Warning::WeakClientPassword);
         }
+        let upstreams = |secret: &SecretString| {
+            let found = password.as_ref().map(|password| password.secret.expose_secret());
+            found == Some(secret.expose_secret())
+        };
+        let previous = previous.map(|(previous, weak)| {
+            if weak {
+                warnings.push(Warning::WeakPreviousPassword);
+            }
+            if previous.is_over(wall_clock()) {
+                warnings.push(Warning::PreviousPasswordOver);
+            } else if upstreams(&previous.password) && !warnings.contains(&Warning::OnePassword) {
+                warnings.push(Warning::OnePassword);
+            }
+            previous
+        });
         let (secret, origin) = password.map(|found| (found.secret, found.origin)).unzip();
         url.password = secret;
         Ok(Self {
-            client: ClientSettings { user, password: own.secret, password_origin: own.origin },
+            client: ClientSettings {
+                user,
+                password: own.secret,
+                password_origin: own.origin,
+                previous,
+            },
             upstream: UpstreamLogin { url, origin },
             warnings,
         })
@@ -148,7 +183,7 @@ fn parse_url(site: Site, text: &SecretString) -> Result<(Site, UpstreamUrl), Con
     }
 }
 
-fn from_environment(
+pub(super) fn from_environment(
     environment: &Environment,
     text: &'static str,
     file: &'static str,

@@ -16,6 +16,12 @@ pub(super) const REDIS_PASSWORD_FILE: &str = "REDIS_PASSWORD_FILE";
 pub(super) const REDOUBT_PASSWORD: &str = "REDOUBT_PASSWORD";
 /// A file that holds the clients' password.
 pub(super) const REDOUBT_PASSWORD_FILE: &str = "REDOUBT_PASSWORD_FILE";
+/// A password that clients may still use for a while.
+pub(super) const REDOUBT_PREVIOUS_PASSWORD: &str = "REDOUBT_PREVIOUS_PASSWORD";
+/// A file that holds it.
+pub(super) const REDOUBT_PREVIOUS_PASSWORD_FILE: &str = "REDOUBT_PREVIOUS_PASSWORD_FILE";
+/// Until when they may.
+pub(super) const REDOUBT_PREVIOUS_UNTIL: &str = "REDOUBT_PREVIOUS_UNTIL";
 /// Where clients connect: host:port, or several with commas between.
 pub(super) const REDOUBT_LISTEN: &str = "REDOUBT_LISTEN";
 /// The upstream as a redis:// URL.
@@ -30,11 +36,14 @@ pub struct Environment {
 
 impl Environment {
     /// All the names that are read.
-    pub const NAMES: [&str; 6] = [
+    pub const NAMES: [&str; 9] = [
         REDIS_PASSWORD,
         REDIS_PASSWORD_FILE,
         REDOUBT_PASSWORD,
         REDOUBT_PASSWORD_FILE,
+        REDOUBT_PREVIOUS_PASSWORD,
+        REDOUBT_PREVIOUS_PASSWORD_FILE,
+        REDOUBT_PREVIOUS_UNTIL,
         REDOUBT_LISTEN,
         REDOUBT_UPSTREAM,
     ];
@@ -64,6 +73,11 @@ impl Environment {
             }
             Some(Some(value)) => Ok(Some(value.clone())),
         }
+    }
+
+    /// The value of `name`, which is no secret.
+    pub(super) fn text(&self, name: &'static str) -> Result<Option<String>, ConfigError> {
+        Ok(self.value(name)?.map(|text| text.expose_secret().to_owned()))
     }
 
     /// The path that `name` holds.

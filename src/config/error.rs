@@ -129,6 +129,16 @@ pub(super) enum Problem {
          REDOUBT_PASSWORD in the environment, or name its file with password_file under [client]"
     )]
     NoPassword,
+    #[error(
+        "a previous password needs an end; set previous_until = \"2030-01-31T12:00:00Z\" under \
+         [client] (client.previous_until), or REDOUBT_PREVIOUS_UNTIL in the environment"
+    )]
+    NoUntil,
+    #[error(
+        "there is no previous password that could end; set client.previous_password_file or \
+         client.previous_password, or leave this out"
+    )]
+    NothingPrevious,
     #[error(transparent)]
     Password(#[from] PasswordProblem),
     #[error(transparent)]
@@ -156,20 +166,26 @@ fn suggestion(meant: &Option<&'static str>) -> String {
 
 /// What is wrong with a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PasswordProblem {
+pub enum PasswordProblem {
+    /// Under [`Settings::STRONG_PASSWORD`](super::Settings::STRONG_PASSWORD) characters.
     #[error(
         "shorter than 32 characters; make a password with `openssl rand -hex 32`, or set \
          allow_weak_passwords = true to accept this one"
     )]
     Weak,
+    /// Over [`Settings::MAX_PASSWORD`](super::Settings::MAX_PASSWORD) bytes.
     #[error("longer than 4096 bytes; make a password with `openssl rand -hex 32`")]
     TooLong,
+    /// Nothing in the file, or a line break alone.
     #[error("the password file is empty; fill it with `openssl rand -hex 32`")]
     EmptyFile,
+    /// A line break, a tab, or the like in the password.
     #[error("the password holds a line break or control character; write it on one line, alone")]
     Control,
+    /// Bytes that are no text.
     #[error("the password is not UTF-8 text; make one with `openssl rand -hex 32`")]
     NotUtf8,
+    /// The system does not give the file.
     #[error("the password file cannot be read: {0}")]
     Unreadable(io::ErrorKind),
 }

@@ -22,7 +22,7 @@ const OR_NONE: &str = "a whole number up to 1000000, or 0 for no limit";
 const KEEPALIVE: &str = "whole seconds from \"1s\" to \"32767s\", or \"0s\" for none";
 
 /// All keys, in the order in which the file documents them.
-pub(super) const KEYS: [Key; 44] = [
+pub(super) const KEYS: [Key; 47] = [
     key("listen", "host:port, or a list of such", "[\"127.0.0.1:6380\"]"),
     key("allow", NETWORKS, "[\"10.0.0.0/8\"]"),
     key("proxy_protocol_from", NETWORKS, "[\"10.0.0.1\"]"),
@@ -35,6 +35,17 @@ pub(super) const KEYS: [Key; 44] = [
         "client.password_file",
         "the path of a file in quotes",
         "\"/run/secrets/redoubt_password\"",
+    ),
+    key("client.previous_password", "the password in quotes", "\"…\""),
+    key(
+        "client.previous_password_file",
+        "the path of a file in quotes",
+        "\"/run/secrets/redoubt_previous_password\"",
+    ),
+    key(
+        "client.previous_until",
+        "a time in UTC such as 2030-01-31T12:00:00Z, in quotes",
+        "\"2030-01-31T12:00:00Z\"",
     ),
     key("upstream.url", "a URL such as redis://host:port", "\"redis://127.0.0.1:6379\""),
     key("upstream.user", "a name of 1 to 256 characters without spaces", "\"redoubt\""),

@@ -16,6 +16,7 @@ mod key;
 mod limits;
 mod password;
 mod policy;
+mod previous;
 mod print;
 mod schema;
 mod settings;
@@ -25,9 +26,12 @@ mod throttle;
 mod upstream_url;
 
 pub use environment::Environment;
-pub use error::ConfigError;
+pub use error::{ConfigError, PasswordProblem};
 pub use limits::LimitSettings;
+pub use password::read_password;
 pub use policy::{GuardMode, PolicySettings, ScriptGate};
+pub use previous::PreviousPassword;
+pub(crate) use previous::wall_clock;
 pub use settings::{
     ClientSettings, Endpoint, LogFormat, LogSettings, Origin, Settings, Sharing, UpstreamSettings,
     Warning,

@@ -81,6 +81,23 @@ fn check(password: &str) -> Result<bool, PasswordProblem> {
     Ok(password.chars().count() < Settings::STRONG_PASSWORD)
 }
 
+/// The password that the file at `path` holds now, held to the rules of the configuration; a weak
+/// one passes with `allow_weak`. Only a regular file is read: others may make the reader wait.
+///
+/// # Errors
+/// [`PasswordProblem`]; it shows nothing of the file's content.
+pub fn read_password(path: &Path, allow_weak: bool) -> Result<SecretString, PasswordProblem> {
+    let unreadable = |error: io::Error| PasswordProblem::Unreadable(error.kind());
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(PasswordProblem::Unreadable(io::ErrorKind::InvalidInput));
+    }
+    let secret = read(path)?;
+    if check(secret.expose_secret())? && !allow_weak {
+        return Err(PasswordProblem::Weak);
+    }
+    Ok(secret)
+}
+
 /// The password that `path` holds, without the one line break that most tools end a file with.
 fn read(path: &Path) -> Result<SecretString, PasswordProblem> {
     let most = Settings::MAX_PASSWORD + "\r\n".len();

@@ -8,7 +8,7 @@ use super::duration;
 use super::settings::{Endpoint, Settings};
 
 /// What stands for a secret; too short to be taken for one if it is read back.
-const MASK: &str = "********";
+pub(super) const MASK: &str = "********";
 
 impl Settings {
     /// A configuration file that says what these settings say. No secret is in it: passwords are
@@ -37,6 +37,9 @@ impl Settings {
         writeln!(out, "\n[client]")?;
         user(out, self.client.user.as_deref())?;
         writeln!(out, "password = {} # {}", quoted(MASK), self.client.password_origin)?;
+        if let Some(previous) = &self.client.previous {
+            previous.write(out)?;
+        }
 
         let upstream = &self.upstream;
         let address = Endpoint { host: upstream.host.clone(), port: upstream.port };

@@ -35,6 +35,9 @@ pub(super) struct Client {
     pub(super) user: Given<String>,
     pub(super) password: Given<SecretString>,
     pub(super) password_file: Given<PathBuf>,
+    pub(super) previous_password: Given<SecretString>,
+    pub(super) previous_password_file: Given<PathBuf>,
+    pub(super) previous_until: Given<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,6 +10,7 @@ use secrecy::SecretString;
 
 use super::limits::LimitSettings;
 use super::policy::PolicySettings;
+use super::previous::PreviousPassword;
 use super::throttle::ThrottleSettings;
 
 /// A complete and valid configuration.
@@ -78,6 +79,8 @@ pub struct ClientSettings {
     pub password: SecretString,
     /// Where the password was found.
     pub password_origin: Origin,
+    /// A password that clients may use besides, for a while.
+    pub previous: Option<PreviousPassword>,
 }
 
 /// The Redis that Redoubt stands before, and how its links log in.
@@ -179,6 +182,16 @@ pub enum Origin {
     Upstream,
 }
 
+impl Origin {
+    /// The file that holds the password, if one does.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::KeyFile(_, path) | Self::VariableFile(_, path) => Some(path),
+            Self::Key(_) | Self::Variable(_) | Self::Upstream => None,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -205,6 +218,17 @@ pub enum Warning {
     /// `allow_weak_passwords` let a short client password pass.
     #[error("the client password is under 32 characters and allow_weak_passwords lets it pass")]
     WeakClientPassword,
+    /// `allow_weak_passwords` let a short previous client password pass.
+    #[error(
+        "the previous client password is under 32 characters and allow_weak_passwords lets it pass"
+    )]
+    WeakPreviousPassword,
+    /// `client.previous_until` has passed.
+    #[error(
+        "client.previous_until has passed, so the previous client password is not accepted; \
+         remove both"
+    )]
+    PreviousPasswordOver,
     /// `allow_weak_passwords` let a short upstream password pass.
     #[error("the upstream password is under 32 characters and allow_weak_passwords lets it pass")]
     WeakUpstreamPassword,

@@ -29,6 +29,7 @@ mod lifetime;
 mod links;
 mod pause;
 mod request;
+mod rotation;
 mod session;
 mod shared;
 mod stranger;
@@ -134,11 +135,6 @@ impl Exchange {
             pauses: Pauses::default(),
             draining: false,
         }
-    }
-
-    /// Puts new rules in force for all requests from here on.
-    pub fn replace_rules(&mut self, rules: Arc<Rules>) {
-        self.rules = rules;
     }
 
     /// Has links that are opened from here on log in with `credentials`.

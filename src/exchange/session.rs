@@ -21,6 +21,8 @@ pub(super) struct Session {
     pub(super) due: DueQueue,
     /// The link over which it last sent: its own while the state says that it is leased.
     pub(super) link: Option<LinkId>,
+    /// Whether the link of its own is logged in with credentials that are not those of now.
+    pub(super) stale_login: bool,
     /// Until when it has a link of its own because much is sent to it.
     pub(super) heavy_until: Option<Instant>,
     /// Bytes of local replies that have gone into `output` since it was last empty.
@@ -81,6 +83,7 @@ impl Session {
             output: BytesMut::new(),
             due: DueQueue::default(),
             link: None,
+            stale_login: false,
             heavy_until: None,
             local_unread: 0,
             waits: false,

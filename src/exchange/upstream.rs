@@ -183,7 +183,11 @@ impl Exchange {
         if session.can_give_back(now)
             && let Some(link) = session.link.take()
         {
-            self.links.give_back(link, &session.state, now);
+            if std::mem::take(&mut session.stale_login) {
+                self.links.close(link);
+            } else {
+                self.links.give_back(link, &session.state, now);
+            }
             session.state.end_lease();
         }
     }
@@ -233,7 +237,7 @@ impl Exchange {
     }
 
     /// Looks again at the requests of sessions that waited for room on a link.
-    fn go_on(&mut self, waiting: VecDeque<SessionId>, now: Instant) {
+    pub(super) fn go_on(&mut self, waiting: VecDeque<SessionId>, now: Instant) {
         for id in waiting {
             if let Some(session) = self.sessions.get_mut(id.0) {
                 session.waits = false;

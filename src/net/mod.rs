@@ -21,6 +21,7 @@ mod load;
 mod peer;
 mod proxy_protocol;
 mod refusals;
+mod secrets;
 mod server;
 mod upstream;
 mod worker;

@@ -9,7 +9,7 @@ use std::{io, mem};
 use bytes::Bytes;
 use secrecy::ExposeSecret;
 use tokio::runtime::Builder;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
@@ -21,13 +21,14 @@ use super::health::Health;
 use super::listen::{BindError, listen};
 use super::load::Load;
 use super::refusals::Refusals;
+use super::secrets::{self, ClientPasswords, UpstreamPassword};
 use super::upstream::{Target, Watch};
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
 use crate::auth::{Gate, GateLimits, Identity, ThrottleLimits};
 use crate::config::{self, Endpoint, ScriptGate, Settings};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
-use crate::session::{Rules, StandIn};
+use crate::session::Rules;
 use crate::upstream::Credentials;
 
 /// Redoubt with its sockets open.
@@ -35,6 +36,15 @@ pub struct Server {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     settings: Settings,
+}
+
+/// Passwords, as they are now and as they change.
+struct Secrets {
+    client: ClientPasswords,
+    /// When the upstream's is in a file.
+    upstream: Option<UpstreamPassword>,
+    /// How Redis is logged in to.
+    credentials: watch::Sender<Credentials>,
 }
 
 /// Why a server stopped other than by being told to.
@@ -77,7 +87,8 @@ impl Server {
         // However this ends, the threads it started end too.
         let stop = shutdown.child_token();
         let _stop_all = stop.clone().drop_guard();
-        let plan = self.plan(stop.clone())?;
+        let secrets = self.secrets();
+        let plan = self.plan(&secrets, stop.clone())?;
         let mut workers = Vec::new();
         let mut threads = Vec::new();
         for index in 0..self.settings.workers.get() {
@@ -92,7 +103,7 @@ impl Server {
         }
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
-        runtime.block_on(self.accept(plan, workers, stop))?;
+        runtime.block_on(self.accept(plan, secrets, workers, stop))?;
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
         ended.into_iter().try_for_each(|outcome| match outcome {
             Ok(outcome) => outcome.map_err(ServeError::Start),
@@ -104,6 +115,7 @@ impl Server {
     async fn accept(
         mut self,
         plan: Plan,
+        secrets: Secrets,
         workers: Vec<WorkerHandle>,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
@@ -123,12 +135,16 @@ impl Server {
         }
         let watch = Watch {
             target: plan.target,
-            credentials: plan.credentials,
+            credentials: secrets.credentials.subscribe(),
             health: plan.health,
-            workers,
+            workers: workers.clone(),
             shutdown: stop.clone(),
         };
         tasks.spawn(watch.run());
+        tasks.spawn(secrets.client.run(workers.clone(), stop.clone()));
+        if let Some(upstream) = secrets.upstream {
+            tasks.spawn(upstream.run(workers, stop.clone()));
+        }
         stop.cancelled().await;
         info!("stopping: no new sessions");
         tasks.close();
@@ -182,14 +198,30 @@ impl Server {
         }
     }
 
-    fn plan(&self, shutdown: CancellationToken) -> Result<Plan, ServeError> {
-        let Settings { client, upstream, limits, policy, .. } = &self.settings;
-        let password = upstream.password.as_ref().map(|p| p.expose_secret().as_bytes());
+    fn secrets(&self) -> Secrets {
+        let Settings { client, upstream, allow_weak_passwords: allow_weak, .. } = &self.settings;
+        let (watched, credentials) = UpstreamPassword::new(upstream, *allow_weak, &self.target());
+        let client = ClientPasswords::new(client, *allow_weak, &credentials);
+        Secrets { client, upstream: watched, credentials }
+    }
+
+    fn target(&self) -> Target {
+        let upstream = &self.settings.upstream;
+        Target {
+            endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },
+            timeout: upstream.connect_timeout,
+            keepalive: upstream.tcp_keepalive,
+        }
+    }
+
+    fn plan(&self, secrets: &Secrets, shutdown: CancellationToken) -> Result<Plan, ServeError> {
+        let Settings { upstream, limits, policy, .. } = &self.settings;
+        let credentials = secrets.credentials.borrow().clone();
         let rules = Rules {
             policy: policy.compile()?,
             scripts: policy.gate(),
-            identity: Identity::new(client.user.as_deref(), &client.password),
-            stand_in: StandIn::new(upstream.user.as_deref(), password, random()),
+            identity: secrets.client.identity(),
+            stand_in: secrets::stand_in(&credentials),
             upstream_version: None,
             auth_attempts: limits.auth_attempts,
             limits: super::limits::limits(limits),
@@ -200,21 +232,14 @@ impl Server {
                 auth: limits.auth_timeout,
                 idle: limits.idle_timeout.unwrap_or_default(),
             },
-            credentials: Credentials {
-                user: upstream.user.clone(),
-                password: upstream.password.clone(),
-            },
+            credentials,
             sharing: match upstream.sharing {
                 config::Sharing::Off => Sharing::Off,
                 config::Sharing::Auto => Sharing::Auto(LinkLimits {
                     leases: upstream.max_leases.div_ceil(self.settings.workers.get()),
                 }),
             },
-            target: Target {
-                endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },
-                timeout: upstream.connect_timeout,
-                keepalive: upstream.tcp_keepalive,
-            },
+            target: self.target(),
             health: Arc::new(Health::default()),
             shutdown,
             shutdown_timeout: self.settings.shutdown_timeout,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -57,6 +58,29 @@ impl Target {
         Ok(stream)
     }
 
+    /// Connects and logs in. Not bounded in time; cancel safe, as [`Target::connect`].
+    pub(super) async fn log_in(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<(TcpStream, Greeting), UpstreamError> {
+        let broken = |source| UpstreamError::Connect { endpoint: self.endpoint.clone(), source };
+        let mut stream = self.connect().await?;
+        let (mut login, request) = Login::asking_version(credentials);
+        stream.write_all(&request).await.map_err(broken)?;
+        let mut buffer = [0; 4096];
+        loop {
+            match stream.read(&mut buffer).await.map_err(broken)? {
+                0 => return Err(self.ended()),
+                len => {
+                    let received = buffer.get(..len).unwrap_or_default();
+                    if let Some(greeting) = login.receive(received)? {
+                        return Ok((stream, greeting));
+                    }
+                }
+            }
+        }
+    }
+
     pub(super) fn timed_out(&self) -> UpstreamError {
         UpstreamError::Timeout { endpoint: self.endpoint.clone(), timeout: self.timeout }
     }
@@ -69,7 +93,8 @@ impl Target {
 /// Keeps one link open all the time, to know whether the upstream is there and which version it is.
 pub(super) struct Watch {
     pub(super) target: Target,
-    pub(super) credentials: Credentials,
+    /// Those of now; a change cuts a wait short.
+    pub(super) credentials: watch::Receiver<Credentials>,
     pub(super) health: Arc<Health>,
     pub(super) workers: Vec<WorkerHandle>,
     pub(super) shutdown: CancellationToken,
@@ -91,8 +116,10 @@ impl Watch {
 
     async fn watch(&self) {
         let mut wait = Self::FIRST_WAIT;
+        let mut credentials = self.credentials.clone();
         loop {
-            match tokio::time::timeout(self.target.timeout, self.link()).await {
+            let current = credentials.borrow_and_update().clone();
+            match tokio::time::timeout(self.target.timeout, self.target.log_in(&current)).await {
                 Ok(Ok((stream, greeting))) => {
                     wait = Self::FIRST_WAIT;
                     self.health.up(greeting.version);
@@ -112,28 +139,9 @@ impl Watch {
             tokio::select! {
                 () = tokio::time::sleep(jittered(wait)) => {}
                 () = self.health.suspected() => {}
+                Ok(()) = credentials.changed() => {}
             }
             wait = (wait * 2).min(Self::LONGEST_WAIT);
-        }
-    }
-
-    async fn link(&self) -> Result<(TcpStream, Greeting), UpstreamError> {
-        let broken =
-            |source| UpstreamError::Connect { endpoint: self.target.endpoint.clone(), source };
-        let mut stream = self.target.connect().await?;
-        let (mut login, request) = Login::asking_version(&self.credentials);
-        stream.write_all(&request).await.map_err(broken)?;
-        let mut buffer = [0; 4096];
-        loop {
-            match stream.read(&mut buffer).await.map_err(broken)? {
-                0 => return Err(self.target.ended()),
-                len => {
-                    let received = buffer.get(..len).unwrap_or_default();
-                    if let Some(greeting) = login.receive(received)? {
-                        return Ok((stream, greeting));
-                    }
-                }
-            }
         }
     }
 }

@@ -19,7 +19,9 @@ use super::client::{self, ClientIo};
 use super::health::Health;
 use super::link::{self, LinkIo};
 use super::load::Load;
+use super::secrets;
 use super::upstream::Target;
+use crate::auth::Identity;
 use crate::command::Version;
 use crate::exchange::{Exchange, SessionId, Sharing, Timeouts};
 use crate::policy::{Pins, Scripts};
@@ -41,6 +43,10 @@ pub(super) const ORDERS: usize = 256;
 pub(super) enum Order {
     /// Take this client.
     Accept(Accepted),
+    /// These passwords are accepted from clients from now on.
+    Identity(Identity),
+    /// Links log in with these from now on.
+    Credentials(Credentials),
     /// The upstream has told its version, or has none to tell.
     UpstreamVersion(Option<Version>),
     /// The functions that the pinned libraries have now.
@@ -138,12 +144,19 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>) {
 fn obey(shared: &Shared, order: Order) {
     match order {
         Order::Accept(accepted) => client::start(shared, accepted),
+        Order::Identity(identity) => {
+            shared.borrow_mut().change_rules(|rules| rules.identity = identity);
+        }
+        Order::Credentials(credentials) => {
+            let mut worker = shared.borrow_mut();
+            worker.change_rules(|rules| rules.stand_in = secrets::stand_in(&credentials));
+            worker.exchange.rotate_credentials(credentials, now());
+            worker.settle(None);
+        }
         Order::UpstreamVersion(version) => {
             let mut worker = shared.borrow_mut();
             if worker.exchange.rules().upstream_version != version {
-                let mut rules = Rules::clone(worker.exchange.rules());
-                rules.upstream_version = version;
-                worker.exchange.replace_rules(Arc::new(rules));
+                worker.change_rules(|rules| rules.upstream_version = version);
             }
         }
         Order::Functions(functions) => pin(&mut shared.borrow_mut().exchange, functions),
@@ -203,6 +216,14 @@ impl Worker {
             target: plan.target.clone(),
             me,
         }
+    }
+
+    /// Puts changed rules in force.
+    fn change_rules(&mut self, change: impl FnOnce(&mut Rules)) {
+        let mut rules = Rules::clone(self.exchange.rules());
+        change(&mut rules);
+        self.exchange.replace_rules(Arc::new(rules));
+        self.settle(None);
     }
 
     fn tick(&mut self) {

@@ -103,6 +103,8 @@ pub enum CloseReason {
     UpstreamUnavailable,
     /// The link broke while replies were due on it.
     UpstreamLost,
+    /// The password that the session logged in with is accepted no more.
+    CredentialWithdrawn,
     /// Redoubt is stopping.
     Shutdown,
     /// A defect in Redoubt; the session was given up to protect the others.
@@ -130,6 +132,7 @@ impl CloseReason {
             Self::NoLease => "no_lease",
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::UpstreamLost => "upstream_lost",
+            Self::CredentialWithdrawn => "credential_withdrawn",
             Self::Shutdown => "shutdown",
             Self::Internal => "internal",
         }

@@ -79,17 +79,18 @@ impl State {
         rules: &Rules,
         emit: &mut dyn FnMut(Event),
     ) -> bool {
-        let right = rules.identity.matches(user, password) & whole;
-        if right {
+        let credential = rules.identity.check(user, password).filter(|_| whole);
+        if credential.is_some() {
             if !self.authenticated {
                 emit(Event::Authenticated { user: rules.identity.user().to_owned() });
             }
             self.authenticated = true;
+            self.credential = credential;
             self.refused = 0;
         } else {
             emit(Event::AuthFailed { user: ClaimedUser::new(user) });
         }
-        right
+        credential.is_some()
     }
 
     /// `HELLO`. Its options are taken in order, as Redis does, and answered here up to the reply map,

@@ -7,6 +7,7 @@ use super::due::DueQueue;
 use super::limits::Limits;
 use super::pubsub::Subscriptions;
 use super::transaction::Transaction;
+use crate::auth::CredentialId;
 use crate::resp::{Protocol, RequestLimits};
 
 /// The state that requests and replies change. Buffers, queues and links are elsewhere.
@@ -19,6 +20,8 @@ use crate::resp::{Protocol, RequestLimits};
 pub struct State {
     /// Whether a right `AUTH` came and no `RESET` since.
     pub(super) authenticated: bool,
+    /// What the last right `AUTH` was made with.
+    pub(super) credential: Option<CredentialId>,
     /// Refused commands since the last right `AUTH`; `RESET` does not set it back.
     pub(super) refused: u32,
     /// What the client is spoken to in, by the replies that have come.
@@ -62,6 +65,20 @@ impl State {
     /// Whether a right `AUTH` came and no `RESET` since.
     pub fn is_authenticated(&self) -> bool {
         self.authenticated
+    }
+
+    /// What the last right `AUTH` was made with; `None` before it, and after `RESET`.
+    pub fn credential(&self) -> Option<CredentialId> {
+        self.credential
+    }
+
+    /// Whether an `AUTH` of Redoubt's own can go over the session's link before its next request:
+    /// Redis would take it at once, and it is known which reply is its own.
+    pub fn can_log_in_again(&self, due: &DueQueue) -> bool {
+        !self.opaque
+            && !self.transaction.is_open()
+            && !self.restricted()
+            && !self.restriction_unsettled(due)
     }
 
     /// Whether the link's bytes are passed on unread from here on.

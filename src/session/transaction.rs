@@ -17,6 +17,11 @@ impl Transaction {
         self.open || self.watching
     }
 
+    /// Whether Redis may be queueing what it is sent, by requests or by replies.
+    pub(super) fn is_open(&self) -> bool {
+        self.believed || self.open
+    }
+
     /// Nothing is due any more, so what replies have said is all there is.
     pub(super) fn settle(&mut self) {
         self.believed = self.open;

@@ -224,6 +224,7 @@ pub(crate) fn must_happen() -> BTreeSet<&'static str> {
         "login refused",
         "link lost",
         "unexpected reply",
+        "rotated",
         "unblocked",
         "published",
         "left",

@@ -35,6 +35,12 @@ const TIMEOUTS: Timeouts =
 const STEPS: usize = 260;
 const MAX_SESSIONS: usize = 5;
 
+/// How links log in; the user is the same whether it is named or not.
+fn credentials(user: Option<&str>) -> Credentials {
+    let password = Some(UPSTREAM_PASSWORD.to_owned().into());
+    Credentials { user: user.map(str::to_owned), password }
+}
+
 /// What the shell would look at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Seen {
@@ -120,8 +126,7 @@ impl Schedule {
             auth_attempts: u32::MAX,
             limits: Limits::default(),
         };
-        let credentials =
-            Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
+        let credentials = credentials(None);
         let heavy = rng.one_in(25);
         let sharing = match rng.one_in(4) {
             true => Sharing::Off,
@@ -179,6 +184,7 @@ impl Schedule {
             98 => match self.rng.below(6) {
                 0 => self.with_wire(Self::lose),
                 1 => self.with_wire(Self::go_mad),
+                2 => self.rotate(),
                 _ => {}
             },
             _ => self.close_what_is_over(),
@@ -284,6 +290,15 @@ impl Schedule {
         self.now += Duration::from_millis(step.try_into().unwrap());
         note!(self, "{step} ms pass");
         self.exchange.tick(self.now);
+        self.settle(About::Nothing);
+    }
+
+    /// Links are to log in anew.
+    fn rotate(&mut self) {
+        note!(self, "links log in anew");
+        let user = self.rng.one_in(2).then_some("default");
+        self.exchange.rotate_credentials(credentials(user), self.now);
+        self.count("rotated");
         self.settle(About::Nothing);
     }
 

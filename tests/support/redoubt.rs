@@ -66,11 +66,19 @@ impl Setup {
     fn real(self) -> Redoubt {
         let (url, password) =
             (format!("redis://127.0.0.1:{}", self.upstream_port), self.client_password.clone());
-        let setup = self
+        let mut setup = self
             .set_text("listen", "127.0.0.1:0")
             .set_text("log.format", "json")
             .set_text("upstream.url", &url)
             .set_text("client.password", &password);
+        // A password that is in a file is not in the configuration.
+        for (section, keys) in &mut setup.keys {
+            if ["client", "upstream"].contains(&section.as_str())
+                && keys.contains_key("password_file")
+            {
+                keys.remove("password");
+            }
+        }
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("redoubt.toml");
         let mut text = String::new();

@@ -1,6 +1,7 @@
 //! The worker's links: shared ones by what they are for, leases, and a pool of clean ones.
 
 mod pool;
+mod rotate;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};

@@ -192,6 +192,9 @@ impl Taker<'_> {
 
     /// `len` is the request's; `None` while it is large and not complete.
     fn decide(&mut self, input: &[u8], len: Option<usize>) -> Step {
+        if self.session.stale_login {
+            self.log_in_again();
+        }
         let request = self.session.parser.request(input);
         let spec = find(&request);
         let need = match self.session.state.need(&request, spec, self.databases, self.rules) {

@@ -109,6 +109,21 @@ impl Taker<'_> {
         lent
     }
 
+    /// Logs the session's own link in with the credentials of now, if that can be done before the
+    /// request that is to be decided.
+    pub(super) fn log_in_again(&mut self) {
+        let Session { state, due, link, stale_login, .. } = &mut *self.session;
+        match *link {
+            Some(own) if state.is_leased() => {
+                if state.can_log_in_again(due) {
+                    self.links.log_in_again(own, due);
+                    *stale_login = false;
+                }
+            }
+            _ => *stale_login = false,
+        }
+    }
+
     /// Whether replies are due from a link that the session would have to leave. What was decided
     /// rules that out; if it happens all the same, the session ends, and no reply can be mistaken.
     fn is_stuck(&mut self) -> bool {

@@ -1,0 +1,48 @@
+//! Links when the credentials that they log in with change.
+
+use std::collections::VecDeque;
+
+use secrecy::ExposeSecret;
+
+use super::{Links, Usage};
+use crate::exchange::{LinkId, SessionId};
+use crate::resp::encode_command;
+use crate::session::{DueQueue, Expect, Learn, Show};
+use crate::upstream::Credentials;
+
+impl Links {
+    /// Takes new credentials, and lets go of the links that no session has for its own. Returns the
+    /// sessions that waited for room on one of them.
+    pub(in crate::exchange) fn rotate(&mut self, credentials: Credentials) -> VecDeque<SessionId> {
+        self.credentials = credentials;
+        for id in std::mem::take(&mut self.pool) {
+            self.close(id);
+        }
+        let shared: Vec<_> = self.shared.values().copied().collect();
+        let mut waiting = VecDeque::new();
+        for id in shared {
+            self.retire(id);
+            if let Some(Usage::Shared(shared)) = self.all.get_mut(id.0).map(|held| &mut held.usage)
+            {
+                waiting.append(&mut shared.take_waiting());
+                if shared.is_empty() {
+                    self.close(id);
+                }
+            }
+        }
+        waiting
+    }
+
+    /// Logs a lease in anew, with the credentials of now. Its reply is awaited in `due`; an error
+    /// closes the link.
+    pub(in crate::exchange) fn log_in_again(&mut self, id: LinkId, due: &mut DueQueue) {
+        let Credentials { user, password } = self.credentials.clone();
+        let (Some(password), Some(requests)) = (password, self.requests(id)) else { return };
+        let mut words = vec!["AUTH"];
+        words.extend(user.as_deref());
+        words.push(password.expose_secret());
+        encode_command(words.into_iter().map(str::as_bytes), requests);
+        due.push_remote(Expect { show: Show::Nothing, learn: Learn::Required });
+        self.settle();
+    }
+}

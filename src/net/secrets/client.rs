@@ -1,0 +1,161 @@
+//! What clients may log in with, as files and time change it.
+
+use std::time::SystemTime;
+
+use secrecy::SecretString;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::file::PasswordFile;
+use super::{accept_clients, looks};
+use crate::auth::Identity;
+use crate::config::{ClientSettings, Origin, PreviousPassword, wall_clock};
+use crate::net::worker::WorkerHandle;
+use crate::upstream::Credentials;
+
+/// The passwords that are accepted from clients.
+pub(in crate::net) struct ClientPasswords {
+    user: Option<String>,
+    password: SecretString,
+    file: Option<PasswordFile>,
+    previous: Option<Previous>,
+    /// Those of the upstream, when clients have no password of their own.
+    upstream: Option<watch::Receiver<Credentials>>,
+}
+
+struct Previous {
+    given: PreviousPassword,
+    file: Option<PasswordFile>,
+}
+
+impl ClientPasswords {
+    /// Those that `settings` name. A previous password whose time is up is none.
+    pub(in crate::net) fn new(
+        settings: &ClientSettings,
+        allow_weak: bool,
+        upstream: &watch::Sender<Credentials>,
+    ) -> Self {
+        let watched = |origin, password| PasswordFile::watch(origin, password, allow_weak);
+        let previous = settings.previous.as_ref().map(|given| {
+            let file = watched(&given.origin, &given.password);
+            Previous { given: given.clone(), file }
+        });
+        let shared = settings.password_origin == Origin::Upstream;
+        let mut passwords = Self {
+            user: settings.user.clone(),
+            password: settings.password.clone(),
+            file: watched(&settings.password_origin, &settings.password),
+            previous,
+            upstream: shared.then(|| upstream.subscribe()),
+        };
+        passwords.expire(wall_clock());
+        passwords
+    }
+
+    /// Who may log in now.
+    pub(in crate::net) fn identity(&self) -> Identity {
+        let identity = Identity::new(self.user.as_deref(), &self.password);
+        match &self.previous {
+            Some(previous) => identity.or(&previous.given.password),
+            None => identity,
+        }
+    }
+
+    /// Tells `workers` of each change until `shutdown`. However it ends, the whole proxy ends with
+    /// it, since nobody else would withdraw a password.
+    pub(in crate::net) async fn run(
+        mut self,
+        workers: Vec<WorkerHandle>,
+        shutdown: CancellationToken,
+    ) {
+        if self.file.is_none() && self.previous.is_none() && self.upstream.is_none() {
+            return;
+        }
+        let _stop_all = shutdown.clone().drop_guard();
+        let mut looks = looks();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                _ = looks.tick() => {}
+            }
+            // Time first: a slow file must not hold it up.
+            if self.expire(wall_clock()) {
+                info!("previous client password is over; its sessions are closed");
+                accept_clients(&workers, &self.identity()).await;
+            }
+            if self.look().await {
+                accept_clients(&workers, &self.identity()).await;
+            }
+        }
+    }
+
+    /// Forgets the previous password when its time is up. It stays forgotten if the clock is then
+    /// set back.
+    fn expire(&mut self, now: SystemTime) -> bool {
+        let over = self.previous.as_ref().is_some_and(|previous| previous.given.is_over(now));
+        if over {
+            self.previous = None;
+        }
+        over
+    }
+
+    /// Looks at the files. Returns whether a password has changed.
+    async fn look(&mut self) -> bool {
+        let mut changed = false;
+        if let Some(file) = &mut self.file
+            && let Some(password) = file.look().await
+        {
+            info!(source = %file.origin(), "client password changed");
+            self.password = password;
+            changed = true;
+        }
+        if let Some(Previous { given, file: Some(file) }) = &mut self.previous
+            && let Some(password) = file.look().await
+        {
+            info!(source = %file.origin(), "previous client password changed");
+            given.password = password;
+            changed = true;
+        }
+        if let Some(upstream) = &mut self.upstream
+            && upstream.has_changed().unwrap_or(false)
+            && let Some(password) = upstream.borrow_and_update().password.clone()
+        {
+            info!(source = %Origin::Upstream, "client password changed");
+            self.password = password;
+            changed = true;
+        }
+        changed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn the_previous_password_is_over_at_its_end_and_for_good() {
+        let until = UNIX_EPOCH + Duration::from_secs(100);
+        let origin = Origin::Variable("REDOUBT_PREVIOUS_PASSWORD");
+        let given = PreviousPassword { password: "old".into(), origin, until };
+        let mut passwords = ClientPasswords {
+            user: None,
+            password: "new".into(),
+            file: None,
+            previous: Some(Previous { given, file: None }),
+            upstream: None,
+        };
+        let accepts = |passwords: &ClientPasswords, password: &[u8]| {
+            passwords.identity().check(b"default", password).is_some()
+        };
+        let just_before = until - Duration::from_millis(1);
+        assert!(!passwords.expire(just_before));
+        assert!(accepts(&passwords, b"old") && accepts(&passwords, b"new"));
+        assert!(passwords.expire(until));
+        assert!(!passwords.expire(until) && !passwords.expire(just_before));
+        assert!(!accepts(&passwords, b"old") && accepts(&passwords, b"new"));
+    }
+}

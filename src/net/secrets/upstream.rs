@@ -1,0 +1,125 @@
+//! The password that links log in with, as its file changes.
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
+use tokio::time::{Duration, Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::file::PasswordFile;
+use super::{LOOK, log_links_in, looks};
+use crate::config::UpstreamSettings;
+use crate::net::upstream::{Target, UpstreamError};
+use crate::net::worker::WorkerHandle;
+use crate::upstream::{Credentials, LoginError};
+
+/// The upstream's password in a file, and all that log in with it.
+pub(in crate::net) struct UpstreamPassword {
+    file: PasswordFile,
+    target: Target,
+    credentials: watch::Sender<Credentials>,
+}
+
+/// A password that is new in the file and that Redis has not taken yet.
+struct Offered {
+    credentials: Credentials,
+    next_try: Instant,
+    wait: Duration,
+    /// What was logged of it last.
+    refused: Option<LoginError>,
+}
+
+impl UpstreamPassword {
+    /// Longest wait between tries of a password that Redis does not take.
+    const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
+    /// The credentials that `settings` name; `None` for the first if they are in no file that can
+    /// be watched. The second is where everybody gets those of now from.
+    pub(in crate::net) fn new(
+        settings: &UpstreamSettings,
+        allow_weak: bool,
+        target: &Target,
+    ) -> (Option<Self>, watch::Sender<Credentials>) {
+        let (user, password) = (settings.user.clone(), settings.password.clone());
+        let file = match (&settings.password_origin, &password) {
+            (Some(origin), Some(password)) => PasswordFile::watch(origin, password, allow_weak),
+            _ => None,
+        };
+        let credentials = watch::Sender::new(Credentials { user, password });
+        let watched = file.map(|file| Self {
+            file,
+            target: target.clone(),
+            credentials: credentials.clone(),
+        });
+        (watched, credentials)
+    }
+
+    /// Puts each new password in force once Redis takes it, until `shutdown`. However the file and
+    /// Redis are changed one after the other, links that are open stay open, and until both agree
+    /// new ones log in as before.
+    pub(in crate::net) async fn run(
+        mut self,
+        workers: Vec<WorkerHandle>,
+        shutdown: CancellationToken,
+    ) {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = self.watch(&workers) => {}
+        }
+    }
+
+    async fn watch(&mut self, workers: &[WorkerHandle]) {
+        let mut looks = looks();
+        let mut offered: Option<Offered> = None;
+        loop {
+            looks.tick().await;
+            if let Some(password) = self.file.look().await {
+                offered = self.offer(password);
+            }
+            if let Some(offer) = &mut offered
+                && Instant::now() >= offer.next_try
+                && self.is_taken(offer).await
+            {
+                self.put_in_force(workers, &offer.credentials).await;
+                offered = None;
+            }
+        }
+    }
+
+    /// `None` when the file holds again what is in force.
+    fn offer(&self, password: SecretString) -> Option<Offered> {
+        let current = self.credentials.borrow();
+        let known = current.password.as_ref().map(ExposeSecret::expose_secret);
+        (known != Some(password.expose_secret())).then(|| Offered {
+            credentials: Credentials { user: current.user.clone(), password: Some(password) },
+            next_try: Instant::now(),
+            wait: LOOK,
+            refused: None,
+        })
+    }
+
+    /// Tries to log in with what is offered, and says why that fails.
+    async fn is_taken(&self, offer: &mut Offered) -> bool {
+        let tried = timeout(self.target.timeout, self.target.log_in(&offer.credentials)).await;
+        match tried.unwrap_or_else(|_| Err(self.target.timed_out())) {
+            Ok(_) => return true,
+            Err(UpstreamError::Login(reason)) if offer.refused.as_ref() != Some(&reason) => {
+                warn!(
+                    source = %self.file.origin(), %reason,
+                    "upstream does not take the new password yet; links log in as before"
+                );
+                offer.refused = Some(reason);
+            }
+            Err(error) => debug!(reason = %error.chain(), "cannot try the new upstream password"),
+        }
+        offer.next_try = Instant::now() + offer.wait;
+        offer.wait = (offer.wait * 2).min(Self::LONGEST_WAIT);
+        false
+    }
+
+    async fn put_in_force(&self, workers: &[WorkerHandle], credentials: &Credentials) {
+        self.credentials.send_replace(credentials.clone());
+        log_links_in(workers, credentials).await;
+        info!(source = %self.file.origin(), "upstream password changed");
+    }
+}
