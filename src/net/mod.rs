@@ -10,13 +10,17 @@
 //! to their clients at once.
 
 mod accept;
+mod ask;
 mod client;
+mod guard;
 mod health;
 mod link;
 mod listen;
 mod load;
 mod server;
+mod standing;
 mod upstream;
+mod watch;
 mod worker;
 
 pub use listen::BindError;

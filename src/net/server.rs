@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::{io, mem};
 
@@ -14,10 +14,12 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use super::accept::Acceptor;
+use super::guard::{self, Maker};
 use super::health::Health;
 use super::listen::{BindError, listen};
 use super::load::Load;
-use super::upstream::{Target, Watch};
+use super::upstream::Target;
+use super::watch::Watch;
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
 use crate::auth::Identity;
 use crate::config::{self, Endpoint, Settings};
@@ -25,6 +27,7 @@ use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
 use crate::session::{Rules, StandIn};
 use crate::upstream::Credentials;
+use crate::upstream::guard::GuardError;
 
 /// Redoubt with its sockets open.
 pub struct Server {
@@ -42,6 +45,9 @@ pub enum ServeError {
     /// The block list has a rule that cannot be compiled.
     #[error("policy.blocked")]
     Policy(#[from] PolicyError),
+    /// The upstream lets no guard be made, and `policy.guard` is `require`.
+    #[error("policy.guard is \"require\", but upstream lets no guard be made")]
+    Guard(#[from] GuardError),
     /// A worker's thread ended in a panic: a defect.
     #[error("a worker stopped unexpectedly")]
     Worker,
@@ -88,8 +94,12 @@ impl Server {
         }
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
-        runtime.block_on(self.accept(plan, workers, stop))?;
+        let maker = Arc::new(self.maker(&plan));
+        let credentials = plan.credentials.clone();
+        let served = runtime.block_on(self.accept(plan, workers, Arc::clone(&maker), stop));
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
+        runtime.block_on(maker.remove_own(&credentials));
+        served?;
         ended.into_iter().try_for_each(|outcome| match outcome {
             Ok(outcome) => outcome.map_err(ServeError::Start),
             Err(_) => Err(ServeError::Worker),
@@ -101,8 +111,11 @@ impl Server {
         mut self,
         plan: Plan,
         workers: Vec<WorkerHandle>,
+        maker: Arc<Maker>,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
+        // However this ends, the workers end too.
+        let _stop_all = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
         let total = Load::default();
         for listener in mem::take(&mut self.listeners) {
@@ -122,18 +135,28 @@ impl Server {
             info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
         }
         let watch = Watch {
-            target: plan.target,
-            credentials: plan.credentials,
+            maker,
+            configured: plan.credentials,
             health: plan.health,
             workers,
             shutdown: stop.clone(),
         };
-        tasks.spawn(watch.run());
+        let watching = tasks.spawn(watch.run());
         stop.cancelled().await;
         info!("stopping: no new sessions");
         tasks.close();
         tasks.wait().await;
-        Ok(())
+        watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)
+    }
+
+    fn maker(&self, plan: &Plan) -> Maker {
+        Maker {
+            mode: self.settings.policy.guard,
+            policy: plan.rules.policy.clone(),
+            user: plan.credentials.user.clone(),
+            target: plan.target.clone(),
+            made: Mutex::default(),
+        }
     }
 
     fn plan(&self, shutdown: CancellationToken) -> Result<Plan, ServeError> {
@@ -142,11 +165,13 @@ impl Server {
         let rules = Rules {
             policy: crate::policy::Policy::compile(&policy.blocked)?,
             scripts: crate::policy::Scripts::default(),
+            guarded: false,
             identity: Identity::new(client.user.as_deref(), &client.password),
             stand_in: StandIn::new(upstream.user.as_deref(), password, random()),
             upstream_version: None,
             auth_attempts: limits.auth_attempts,
         };
+        let is_guarded = guard::is_wanted(policy.guard, &rules.policy);
         Ok(Plan {
             rules: Arc::new(rules),
             timeouts: Timeouts {
@@ -157,6 +182,7 @@ impl Server {
                 user: upstream.user.clone(),
                 password: upstream.password.clone(),
             },
+            guarded: is_guarded,
             sharing: match upstream.sharing {
                 config::Sharing::Off => Sharing::Off,
                 config::Sharing::Auto => Sharing::Auto(LinkLimits {

@@ -1,18 +1,14 @@
-//! Reaching the upstream: connecting, and the watch that keeps one link of its own open.
+//! Reaching the upstream: connecting and logging in.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
-use tracing::debug;
 
 use super::accept::prepare;
-use super::health::Health;
-use super::worker::{Order, WorkerHandle};
 use crate::config::Endpoint;
+use crate::upstream::guard::GuardError;
 use crate::upstream::{Credentials, Greeting, Login, LoginError};
 
 /// Why a link could not be had.
@@ -24,8 +20,12 @@ pub(crate) enum UpstreamError {
     Timeout { endpoint: Endpoint, timeout: Duration },
     #[error("the connection to {endpoint} ended while logging in")]
     Ended { endpoint: Endpoint },
+    #[error("the connection to {endpoint} broke")]
+    Broken { endpoint: Endpoint, source: io::Error },
     #[error(transparent)]
     Login(#[from] LoginError),
+    #[error(transparent)]
+    Guard(#[from] GuardError),
 }
 
 impl UpstreamError {
@@ -57,76 +57,19 @@ impl Target {
         Ok(stream)
     }
 
-    pub(super) fn timed_out(&self) -> UpstreamError {
-        UpstreamError::Timeout { endpoint: self.endpoint.clone(), timeout: self.timeout }
-    }
-
-    pub(super) fn ended(&self) -> UpstreamError {
-        UpstreamError::Ended { endpoint: self.endpoint.clone() }
-    }
-}
-
-/// Keeps one link open all the time, to know whether the upstream is there and which version it is.
-pub(super) struct Watch {
-    pub(super) target: Target,
-    pub(super) credentials: Credentials,
-    pub(super) health: Arc<Health>,
-    pub(super) workers: Vec<WorkerHandle>,
-    pub(super) shutdown: CancellationToken,
-}
-
-impl Watch {
-    /// First wait after a failed try; doubled each time.
-    const FIRST_WAIT: Duration = Duration::from_millis(100);
-    /// Longest wait between tries.
-    const LONGEST_WAIT: Duration = Duration::from_secs(5);
-
-    pub(super) async fn run(self) {
-        let shutdown = self.shutdown.clone();
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = self.watch() => {}
-        }
-    }
-
-    async fn watch(&self) {
-        let mut wait = Self::FIRST_WAIT;
-        loop {
-            match tokio::time::timeout(self.target.timeout, self.link()).await {
-                Ok(Ok((stream, greeting))) => {
-                    wait = Self::FIRST_WAIT;
-                    self.health.up(greeting.version);
-                    for worker in &self.workers {
-                        worker.order(Order::UpstreamVersion(greeting.version)).await;
-                    }
-                    until_closed(stream).await;
-                    debug!("the watch's link ended");
-                    continue;
-                }
-                Ok(Err(error)) => self.health.down(&error),
-                Err(_) => self.health.down(&self.target.timed_out()),
-            }
-            // Jitter keeps many sidecars from knocking at the same moment. A client's own failed
-            // try may cut a wait short, but not the shortest.
-            tokio::time::sleep(jittered(Self::FIRST_WAIT)).await;
-            tokio::select! {
-                () = tokio::time::sleep(jittered(wait)) => {}
-                () = self.health.suspected() => {}
-            }
-            wait = (wait * 2).min(Self::LONGEST_WAIT);
-        }
-    }
-
-    async fn link(&self) -> Result<(TcpStream, Greeting), UpstreamError> {
-        let broken =
-            |source| UpstreamError::Connect { endpoint: self.target.endpoint.clone(), source };
-        let mut stream = self.target.connect().await?;
-        let (mut login, request) = Login::asking_version(&self.credentials);
+    /// Connects and logs in, asking for the version. Not bounded in time. Cancel safe.
+    pub(super) async fn log_in(
+        &self,
+        credentials: &Credentials,
+    ) -> Result<(TcpStream, Greeting), UpstreamError> {
+        let broken = |source| UpstreamError::Connect { endpoint: self.endpoint.clone(), source };
+        let mut stream = self.connect().await?;
+        let (mut login, request) = Login::asking_version(credentials);
         stream.write_all(&request).await.map_err(broken)?;
         let mut buffer = [0; 4096];
         loop {
             match stream.read(&mut buffer).await.map_err(broken)? {
-                0 => return Err(self.target.ended()),
+                0 => return Err(self.ended()),
                 len => {
                     let received = buffer.get(..len).unwrap_or_default();
                     if let Some(greeting) = login.receive(received)? {
@@ -136,16 +79,12 @@ impl Watch {
             }
         }
     }
-}
 
-/// Returns when the peer has closed or broken the connection; what it sends is dropped.
-async fn until_closed(mut stream: TcpStream) {
-    let mut buffer = [0; 512];
-    while let Ok(1..) = stream.read(&mut buffer).await {}
-}
+    pub(super) fn timed_out(&self) -> UpstreamError {
+        UpstreamError::Timeout { endpoint: self.endpoint.clone(), timeout: self.timeout }
+    }
 
-/// Half of `wait` to all of it.
-fn jittered(wait: Duration) -> Duration {
-    let share = (super::server::random() % 1024) as u32;
-    wait / 2 + wait / 2 * share / 1024
+    pub(super) fn ended(&self) -> UpstreamError {
+        UpstreamError::Ended { endpoint: self.endpoint.clone() }
+    }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use slotmap::{DefaultKey, SecondaryMap};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -18,9 +18,11 @@ use super::client::{self, ClientIo};
 use super::health::Health;
 use super::link::{self, LinkIo};
 use super::load::Load;
+use super::standing::{Known, Standing};
 use super::upstream::Target;
 use crate::command::Version;
 use crate::exchange::{Exchange, SessionId, Sharing, Timeouts};
+use crate::policy::Scripts;
 use crate::session::{CloseReason, Rules};
 use crate::telemetry;
 use crate::upstream::Credentials;
@@ -41,6 +43,8 @@ pub(super) enum Order {
     Accept(Accepted),
     /// The upstream has told its version, or has none to tell.
     UpstreamVersion(Option<Version>),
+    /// How links log in.
+    Standing(Standing),
 }
 
 /// How other threads speak to a worker.
@@ -67,6 +71,8 @@ pub(super) struct Plan {
     pub(super) rules: Arc<Rules>,
     pub(super) timeouts: Timeouts,
     pub(super) credentials: Credentials,
+    /// Whether it must be settled how links log in before any does.
+    pub(super) guarded: bool,
     pub(super) sharing: Sharing,
     pub(super) target: Target,
     pub(super) health: Arc<Health>,
@@ -83,6 +89,10 @@ pub(super) struct Worker {
     pub(super) scratch: Box<[u8]>,
     pub(super) health: Arc<Health>,
     pub(super) target: Target,
+    /// How links log in; they wait until it is known.
+    pub(super) standing: watch::Sender<Known>,
+    /// Which scripts run where Redis refuses them what the policy refuses.
+    pub(super) configured_scripts: Scripts,
     me: Weak<RefCell<Worker>>,
 }
 
@@ -121,6 +131,7 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>) {
 fn obey(shared: &Shared, order: Order) {
     match order {
         Order::Accept(accepted) => client::start(shared, accepted),
+        Order::Standing(standing) => shared.borrow_mut().stand(&standing),
         Order::UpstreamVersion(version) => {
             let mut worker = shared.borrow_mut();
             if worker.exchange.rules().upstream_version != version {
@@ -171,6 +182,11 @@ impl Worker {
             scratch: vec![0; READ_SIZE].into(),
             health: Arc::clone(&plan.health),
             target: plan.target.clone(),
+            standing: watch::Sender::new(match plan.guarded {
+                true => Known::default(),
+                false => Known::unguarded(),
+            }),
+            configured_scripts: plan.rules.scripts.clone(),
             me,
         }
     }
