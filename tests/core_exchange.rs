@@ -6,8 +6,9 @@ mod bench;
 use std::time::Duration;
 
 use bench::{Bench, CLIENT_PASSWORD, TIMEOUTS, assert_bytes, request};
-use redoubt::exchange::LinkFault;
+use redoubt::exchange::{LinkFault, LinkLimits, Sharing};
 use redoubt::session::CloseReason;
+use redoubt::upstream::Credentials;
 
 const SUBSCRIBED: &[u8] = b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
 const MESSAGE: &[u8] = b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$5\r\nhello\r\n";
@@ -263,7 +264,46 @@ fn a_link_that_is_not_let_in_ends_its_session() {
     let outcome = bench.exchange.link_bytes(link, b"-WRONGPASS no\r\n", bench.now);
     assert!(matches!(outcome, Err(LinkFault::Login(_))), "{outcome:?}");
     assert!(bench.exchange.link_output(link).is_empty());
+    bench.exchange.link_failed(link, bench.now);
     assert_eq!(bench.close(id), CloseReason::UpstreamUnavailable);
+}
+
+#[test]
+fn a_link_that_is_not_let_in_can_log_in_anew_with_its_requests() {
+    let mut bench = Bench::new();
+    let id = bench.authenticated();
+    bench.say(id, b"ECHO 1\r\n");
+    let link = bench.exchange.next_link_to_open().unwrap();
+    bench.exchange.link_connected(link);
+    bench.sent(link);
+    let outcome = bench.exchange.link_bytes(link, b"-WRONGPASS no\r\n", bench.now);
+    assert!(matches!(outcome, Err(LinkFault::Login(_))), "{outcome:?}");
+    let credentials = Credentials { user: Some("guard".into()), password: Some("new".into()) };
+    bench.exchange.replace_credentials(credentials);
+    bench.exchange.link_connected(link);
+    assert_bytes(&bench.sent(link), &request(&["AUTH", "guard", "new"]));
+    bench.reply(link, b"+OK\r\n");
+    assert_bytes(&bench.sent(link), &request(&["ECHO", "1"]));
+    bench.reply(link, b"$1\r\n1\r\n");
+    assert_bytes(&bench.read(id), b"$1\r\n1\r\n");
+}
+
+#[test]
+fn scripts_that_wait_for_the_login_are_given_up_when_they_are_refused() {
+    let mut bench = Bench::with(Sharing::Auto(LinkLimits { leases: 10 }));
+    let (plain, script) = (bench.authenticated(), bench.authenticated());
+    bench.say(plain, b"ECHO 1\r\n");
+    bench.say(script, b"MULTI\r\nEVAL return 0\r\n");
+    bench.exchange.drop_waiting_scripts(bench.now);
+    assert_eq!(bench.close(script), CloseReason::UpstreamUnavailable);
+    let link = bench.exchange.next_link_to_open().unwrap();
+    bench.exchange.link_connected(link);
+    bench.sent(link);
+    bench.reply(link, b"+OK\r\n");
+    assert_bytes(&bench.sent(link), &request(&["ECHO", "1"]));
+    bench.exchange.drop_waiting_scripts(bench.now);
+    bench.reply(link, b"$1\r\n1\r\n");
+    assert_bytes(&bench.read(plain), b"$1\r\n1\r\n");
 }
 
 #[test]

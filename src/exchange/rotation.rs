@@ -32,10 +32,22 @@ impl Exchange {
     /// closed; a lease in use is logged in anew before its session's next request, as soon as that
     /// can be done, or closed when it is given back.
     pub fn rotate_credentials(&mut self, credentials: Credentials, now: Instant) {
+        if self.links.log_in_with(&credentials) {
+            return;
+        }
         let waiting = self.links.rotate(credentials);
         for session in self.sessions.values_mut() {
             session.stale_login = session.state.is_leased() && session.link.is_some();
         }
         self.go_on(waiting, now);
+    }
+
+    /// Ends the sessions whose lease could not be logged in anew yet.
+    pub fn drop_stale_leases(&mut self) {
+        let stale = self.sessions.iter().filter(|(_, session)| session.stale_login);
+        let stale: Vec<_> = stale.map(|(key, _)| SessionId(key)).collect();
+        for id in stale {
+            self.abort(id, CloseReason::UpstreamLost);
+        }
     }
 }

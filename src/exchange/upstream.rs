@@ -37,10 +37,17 @@ impl Exchange {
         self.links.len()
     }
 
-    /// The link's socket is connected.
+    /// The link's socket is connected: it logs in with the credentials that are in force now. To be
+    /// called again, with a new socket, for a link whose login was refused; its requests are kept.
     pub fn link_connected(&mut self, id: LinkId) {
-        if let Some(held) = self.links.get_mut(id) {
-            held.link.connected();
+        self.links.connected(id);
+    }
+
+    /// Gives up the links on which requests wait for the login that may hold scripts, since scripts
+    /// are refused from now on.
+    pub fn drop_waiting_scripts(&mut self, now: Instant) {
+        for id in self.links.waiting_with_scripts() {
+            self.drop_link(id, CloseReason::UpstreamUnavailable, now);
         }
     }
 
@@ -93,7 +100,9 @@ impl Exchange {
     /// Takes bytes of the link in.
     ///
     /// # Errors
-    /// [`LinkFault`]: the link is closed, and the sessions that replies were due to on it end.
+    /// [`LinkFault`]: the link is closed, and the sessions that replies were due to on it end. But a
+    /// link whose user or password is wrong is left for [`Exchange::link_connected`] to have it log
+    /// in anew, or [`Exchange::link_failed`] to give it up.
     pub fn link_bytes(&mut self, id: LinkId, input: &[u8], now: Instant) -> Result<(), LinkFault> {
         let was_full = self.links.is_full(id);
         let Some(Held { link, usage, used, .. }) = self.links.get_mut(id) else { return Ok(()) };
@@ -125,7 +134,7 @@ impl Exchange {
             (Phase::Connecting | Phase::Closed, _) => Ok(()),
         };
         match &outcome {
-            Ok(()) => {}
+            Ok(()) | Err(LinkFault::Login(LoginError::WrongPassword)) => {}
             Err(LinkFault::Login(_)) => self.drop_link(id, CloseReason::UpstreamUnavailable, now),
             Err(LinkFault::Unexpected(_)) => self.drop_link(id, CloseReason::UpstreamLost, now),
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -22,7 +23,7 @@ use crate::upstream::{Credentials, FunctionList, ListError, Login};
 /// none may run.
 pub(super) struct FunctionWatch {
     pub(super) target: Target,
-    pub(super) credentials: Credentials,
+    pub(super) credentials: watch::Receiver<Credentials>,
     pub(super) libraries: HashSet<Bytes>,
     pub(super) workers: Vec<WorkerHandle>,
     pub(super) shutdown: CancellationToken,
@@ -115,7 +116,7 @@ impl FunctionWatch {
 
     async fn connect(&self) -> Result<TcpStream, UpstreamError> {
         let mut stream = self.target.connect().await?;
-        let (mut login, request) = Login::asking_version(&self.credentials);
+        let (mut login, request) = Login::asking_version(&self.credentials.borrow().clone());
         let answer =
             exchange(&self.target, &mut stream, &request, |bytes| login.receive(bytes).transpose());
         answer.await??;

@@ -1,5 +1,6 @@
 //! Whether the upstream can be reached, and saying so once per change.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Health {
     state: Mutex<State>,
     suspected: Notify,
+    /// The last epoch whose guard the upstream did not know any more.
+    guard_refused: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +64,24 @@ impl Health {
     /// Returns when a link has failed, so that the watch can look sooner.
     pub(super) async fn suspected(&self) {
         self.suspected.notified().await;
+    }
+
+    /// A link was refused that logged in as the guard of this epoch.
+    pub(super) fn refuse_guard(&self, epoch: u64) {
+        self.guard_refused.fetch_max(epoch, Ordering::Relaxed);
+        self.suspected.notify_one();
+    }
+
+    /// Whether that has happened to the guard of this epoch.
+    pub(super) fn is_guard_refused(&self, epoch: u64) -> bool {
+        epoch > 0 && self.guard_refused.load(Ordering::Relaxed) >= epoch
+    }
+
+    /// Returns when it has.
+    pub(super) async fn guard_refused(&self, epoch: u64) {
+        while !self.is_guard_refused(epoch) {
+            self.suspected.notified().await;
+        }
     }
 
     fn change(&self, up: bool) -> bool {

@@ -10,9 +10,11 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tracing::error;
 
-use super::upstream::UpstreamError;
+use super::standing;
+use super::upstream::{Target, UpstreamError};
 use super::worker::{Shared, Worker, now};
 use crate::exchange::{LinkFault, LinkId};
+use crate::upstream::LoginError;
 
 /// A link's socket, beside the link in the exchange.
 pub(super) struct LinkIo {
@@ -35,15 +37,7 @@ enum Until {
 pub(super) async fn drive(shared: Shared, id: LinkId) {
     let target = shared.borrow().target.clone();
     let deadline = Instant::now() + target.timeout;
-    let opened = timeout_at(deadline, async {
-        let stream = target.connect().await?;
-        {
-            let mut worker = shared.borrow_mut();
-            worker.links.insert(id.key(), LinkIo { stream, waker: None });
-            worker.exchange.link_connected(id);
-        }
-        poll_fn(|cx| poll(&shared, id, Until::Ready, cx)).await
-    });
+    let opened = timeout_at(deadline, open(&shared, id, &target));
     let opened = opened.await.unwrap_or_else(|_| Err(target.timed_out()));
     let outcome = match opened {
         Ok(()) => poll_fn(|cx| poll(&shared, id, Until::Closed, cx)).await,
@@ -57,6 +51,31 @@ pub(super) async fn drive(shared: Shared, id: LinkId) {
     worker.settle(None);
     worker.exchange.forget_link(id);
     worker.links.remove(id.key());
+}
+
+/// Connects a link and logs it in, in the way that is settled; anew with the next guard when the
+/// upstream does not know this one any more.
+async fn open(shared: &Shared, id: LinkId, target: &Target) -> Result<(), UpstreamError> {
+    let news = shared.borrow().standing.subscribe();
+    let mut refused = None;
+    loop {
+        let stream = target.connect().await?;
+        let epoch = standing::known(news.clone(), refused).await?;
+        {
+            let mut worker = shared.borrow_mut();
+            worker.links.insert(id.key(), LinkIo { stream, waker: None });
+            worker.exchange.link_connected(id);
+        }
+        match poll_fn(|cx| poll(shared, id, Until::Ready, cx)).await {
+            Err(UpstreamError::Login(LoginError::WrongPassword)) if epoch.guarded => {
+                let mut worker = shared.borrow_mut();
+                worker.links.remove(id.key());
+                worker.health.refuse_guard(epoch.number);
+                refused = Some(epoch.number);
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 /// Polls a link. A panic ends this link, and the sessions that replies were due to on it.

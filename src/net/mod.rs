@@ -10,9 +10,11 @@
 //! to their clients at once.
 
 mod accept;
+mod ask;
 mod client;
 mod door;
 mod functions;
+mod guard;
 mod health;
 mod limits;
 mod link;
@@ -23,7 +25,9 @@ mod proxy_protocol;
 mod refusals;
 mod secrets;
 mod server;
+mod standing;
 mod upstream;
+mod watch;
 mod worker;
 
 pub use listen::BindError;

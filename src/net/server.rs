@@ -2,12 +2,11 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::{io, mem};
 
 use bytes::Bytes;
-use secrecy::ExposeSecret;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -17,19 +16,22 @@ use tracing::info;
 use super::accept::Acceptor;
 use super::door::Door;
 use super::functions::FunctionWatch;
+use super::guard::{self, Maker};
 use super::health::Health;
 use super::listen::{BindError, listen};
 use super::load::Load;
 use super::refusals::Refusals;
 use super::secrets::{self, ClientPasswords, UpstreamPassword};
-use super::upstream::{Target, Watch};
+use super::upstream::Target;
+use super::watch::Watch;
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
-use crate::auth::{Gate, GateLimits, Identity, ThrottleLimits};
+use crate::auth::{Gate, GateLimits, ThrottleLimits};
 use crate::config::{self, Endpoint, ScriptGate, Settings};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
 use crate::session::Rules;
 use crate::upstream::Credentials;
+use crate::upstream::guard::GuardError;
 
 /// Redoubt with its sockets open.
 pub struct Server {
@@ -56,6 +58,9 @@ pub enum ServeError {
     /// The block list has a rule that cannot be compiled.
     #[error("policy.blocked")]
     Policy(#[from] PolicyError),
+    /// The upstream lets no guard be made, and `policy.guard` is `require`.
+    #[error("policy.guard is \"require\", but upstream lets no guard be made")]
+    Guard(#[from] GuardError),
     /// A worker's thread ended in a panic: a defect.
     #[error("a worker stopped unexpectedly")]
     Worker,
@@ -103,8 +108,13 @@ impl Server {
         }
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
-        runtime.block_on(self.accept(plan, secrets, workers, stop))?;
+        let configured = secrets.credentials.subscribe();
+        let maker = Arc::new(self.maker(&plan));
+        let served =
+            runtime.block_on(self.accept(plan, secrets, workers, Arc::clone(&maker), stop));
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
+        runtime.block_on(maker.remove_own(&configured.borrow().clone()));
+        served?;
         ended.into_iter().try_for_each(|outcome| match outcome {
             Ok(outcome) => outcome.map_err(ServeError::Start),
             Err(_) => Err(ServeError::Worker),
@@ -117,8 +127,11 @@ impl Server {
         plan: Plan,
         secrets: Secrets,
         workers: Vec<WorkerHandle>,
+        maker: Arc<Maker>,
         stop: CancellationToken,
     ) -> Result<(), ServeError> {
+        // However this ends, the workers end too.
+        let _stop_all = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
         let door = Arc::new(self.door(workers.clone()));
         for listener in mem::take(&mut self.listeners) {
@@ -130,32 +143,43 @@ impl Server {
         for address in &self.addresses {
             info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
         }
-        if let Some(functions) = self.function_watch(&plan, &workers, &stop) {
+        if let Some(functions) = self.function_watch(&plan, &secrets.credentials, &workers, &stop) {
             tasks.spawn(functions.run());
         }
         let watch = Watch {
-            target: plan.target,
-            credentials: secrets.credentials.subscribe(),
+            maker,
+            configured: secrets.credentials.subscribe(),
             health: plan.health,
             workers: workers.clone(),
             shutdown: stop.clone(),
         };
-        tasks.spawn(watch.run());
+        let watching = tasks.spawn(watch.run());
         tasks.spawn(secrets.client.run(workers.clone(), stop.clone()));
         if let Some(upstream) = secrets.upstream {
-            tasks.spawn(upstream.run(workers, stop.clone()));
+            tasks.spawn(upstream.run(stop.clone()));
         }
         stop.cancelled().await;
         info!("stopping: no new sessions");
         tasks.close();
         tasks.wait().await;
-        Ok(())
+        watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)
+    }
+
+    fn maker(&self, plan: &Plan) -> Maker {
+        Maker {
+            mode: self.settings.policy.guard,
+            policy: plan.rules.policy.clone(),
+            user: plan.credentials.user.clone(),
+            target: plan.target.clone(),
+            made: Mutex::default(),
+        }
     }
 
     /// Present if functions run that only Redis can name.
     fn function_watch(
         &self,
         plan: &Plan,
+        credentials: &watch::Sender<Credentials>,
         workers: &[WorkerHandle],
         stop: &CancellationToken,
     ) -> Option<FunctionWatch> {
@@ -163,7 +187,7 @@ impl Server {
         let pinned = policy.scripts == ScriptGate::Pinned && !policy.pinned_libraries.is_empty();
         pinned.then(|| FunctionWatch {
             target: plan.target.clone(),
-            credentials: plan.credentials.clone(),
+            credentials: credentials.subscribe(),
             libraries: policy.pinned_libraries.iter().cloned().map(Bytes::from).collect(),
             workers: workers.to_vec(),
             shutdown: stop.clone(),
@@ -220,12 +244,14 @@ impl Server {
         let rules = Rules {
             policy: policy.compile()?,
             scripts: policy.gate(),
+            guarded: false,
             identity: secrets.client.identity(),
             stand_in: secrets::stand_in(&credentials),
             upstream_version: None,
             auth_attempts: limits.auth_attempts,
             limits: super::limits::limits(limits),
         };
+        let is_guarded = guard::is_wanted(policy.guard, &rules.policy);
         Ok(Plan {
             rules: Arc::new(rules),
             timeouts: Timeouts {
@@ -233,6 +259,7 @@ impl Server {
                 idle: limits.idle_timeout.unwrap_or_default(),
             },
             credentials,
+            guarded: is_guarded,
             sharing: match upstream.sharing {
                 config::Sharing::Off => Sharing::Off,
                 config::Sharing::Auto => Sharing::Auto(LinkLimits {

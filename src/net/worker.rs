@@ -11,6 +11,7 @@ use bytes::Bytes;
 use slotmap::{DefaultKey, SecondaryMap};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -19,12 +20,12 @@ use super::client::{self, ClientIo};
 use super::health::Health;
 use super::link::{self, LinkIo};
 use super::load::Load;
-use super::secrets;
+use super::standing::{Known, Standing};
 use super::upstream::Target;
 use crate::auth::Identity;
 use crate::command::Version;
 use crate::exchange::{Exchange, SessionId, Sharing, Timeouts};
-use crate::policy::{Pins, Scripts};
+use crate::policy::Scripts;
 use crate::session::{CloseReason, Rules};
 use crate::telemetry;
 use crate::upstream::Credentials;
@@ -45,12 +46,12 @@ pub(super) enum Order {
     Accept(Accepted),
     /// These passwords are accepted from clients from now on.
     Identity(Identity),
-    /// Links log in with these from now on.
-    Credentials(Credentials),
     /// The upstream has told its version, or has none to tell.
     UpstreamVersion(Option<Version>),
     /// The functions that the pinned libraries have now.
     Functions(Arc<HashSet<Bytes>>),
+    /// How links log in.
+    Standing(Standing),
 }
 
 /// How other threads speak to a worker.
@@ -90,6 +91,8 @@ pub(super) struct Plan {
     pub(super) rules: Arc<Rules>,
     pub(super) timeouts: Timeouts,
     pub(super) credentials: Credentials,
+    /// Whether it must be settled how links log in before any does.
+    pub(super) guarded: bool,
     pub(super) sharing: Sharing,
     pub(super) target: Target,
     pub(super) health: Arc<Health>,
@@ -106,6 +109,12 @@ pub(super) struct Worker {
     pub(super) scratch: Box<[u8]>,
     pub(super) health: Arc<Health>,
     pub(super) target: Target,
+    /// How links log in; they wait until it is known.
+    pub(super) standing: watch::Sender<Known>,
+    /// Which scripts run where Redis refuses them what the policy refuses.
+    pub(super) configured_scripts: Scripts,
+    /// Whether none runs, since Redis would let them run what the policy refuses.
+    pub(super) scripts_refused: bool,
     me: Weak<RefCell<Worker>>,
 }
 
@@ -147,31 +156,14 @@ fn obey(shared: &Shared, order: Order) {
         Order::Identity(identity) => {
             shared.borrow_mut().change_rules(|rules| rules.identity = identity);
         }
-        Order::Credentials(credentials) => {
-            let mut worker = shared.borrow_mut();
-            worker.change_rules(|rules| rules.stand_in = secrets::stand_in(&credentials));
-            worker.exchange.rotate_credentials(credentials, now());
-            worker.settle(None);
-        }
+        Order::Standing(standing) => shared.borrow_mut().stand(&standing),
         Order::UpstreamVersion(version) => {
             let mut worker = shared.borrow_mut();
             if worker.exchange.rules().upstream_version != version {
                 worker.change_rules(|rules| rules.upstream_version = version);
             }
         }
-        Order::Functions(functions) => pin(&mut shared.borrow_mut().exchange, functions),
-    }
-}
-
-/// Lets these functions run and no others, where functions are pinned.
-fn pin(exchange: &mut Exchange, functions: Arc<HashSet<Bytes>>) {
-    if let Scripts::Pinned(pins) = &exchange.rules().scripts
-        && pins.functions != functions
-    {
-        let pins = Pins { functions, ..pins.clone() };
-        let scripts = Scripts::Pinned(pins);
-        let rules = Rules { scripts, ..Rules::clone(exchange.rules()) };
-        exchange.replace_rules(Arc::new(rules));
+        Order::Functions(functions) => shared.borrow_mut().pin(functions),
     }
 }
 
@@ -214,12 +206,18 @@ impl Worker {
             scratch: vec![0; READ_SIZE].into(),
             health: Arc::clone(&plan.health),
             target: plan.target.clone(),
+            standing: watch::Sender::new(match plan.guarded {
+                true => Known::default(),
+                false => Known::unguarded(),
+            }),
+            configured_scripts: plan.rules.scripts.clone(),
+            scripts_refused: false,
             me,
         }
     }
 
     /// Puts changed rules in force.
-    fn change_rules(&mut self, change: impl FnOnce(&mut Rules)) {
+    pub(super) fn change_rules(&mut self, change: impl FnOnce(&mut Rules)) {
         let mut rules = Rules::clone(self.exchange.rules());
         change(&mut rules);
         self.exchange.replace_rules(Arc::new(rules));

@@ -13,6 +13,8 @@ pub struct Rules {
     pub policy: Policy,
     /// Which scripts and functions run.
     pub scripts: Scripts,
+    /// Whether links log in as the guard, so that Redis refuses what the policy refuses.
+    pub guarded: bool,
     /// Who may log in.
     pub identity: Identity,
     /// Requests sent in the place of a client's.

@@ -5,8 +5,10 @@
 //! the link's own credentials, or by one that must fail, according to what the client claimed.
 
 use bytes::{Bytes, BytesMut};
+use secrecy::ExposeSecret;
 
 use crate::resp::encode_command;
+use crate::upstream::Credentials;
 
 /// The prepared requests. They hold the upstream password, so there is no `Debug`.
 #[derive(Clone)]
@@ -29,6 +31,17 @@ impl StandIn {
             user: Bytes::copy_from_slice(user.as_bytes()),
             password: Bytes::copy_from_slice(password.unwrap_or(b"")),
             no_such_command: encode(&[name.as_bytes()]),
+        }
+    }
+
+    /// The same for links that log in with `credentials`.
+    pub fn logging_in_as(&self, credentials: &Credentials) -> Self {
+        let user = credentials.user.as_deref().unwrap_or(crate::auth::DEFAULT_USER);
+        let password = credentials.password.as_ref().map_or("", |p| p.expose_secret());
+        Self {
+            user: Bytes::copy_from_slice(user.as_bytes()),
+            password: Bytes::copy_from_slice(password.as_bytes()),
+            no_such_command: self.no_such_command.clone(),
         }
     }
 

@@ -24,7 +24,9 @@ pub enum Phase {
 /// arguments of clients.
 pub struct Link {
     phase: Phase,
-    login: Login,
+    protocol: Protocol,
+    database: u32,
+    login: Option<Login>,
     login_out: Bytes,
     requests: BytesMut,
 }
@@ -36,10 +38,16 @@ impl Link {
     /// Capacity that an empty buffer keeps, so that a busy link does not allocate again and again.
     const KEPT_CAPACITY: usize = 512 << 10;
 
-    /// A link that will log in with `credentials`, speak `protocol` and select `database`.
-    pub fn new(credentials: &Credentials, protocol: Protocol, database: u32) -> Self {
-        let (login, login_out) = Login::preparing(credentials, protocol, database);
-        Self { phase: Phase::Connecting, login, login_out, requests: BytesMut::new() }
+    /// A link that will speak `protocol` and select `database` when it has logged in.
+    pub fn new(protocol: Protocol, database: u32) -> Self {
+        Self {
+            phase: Phase::Connecting,
+            protocol,
+            database,
+            login: None,
+            login_out: Bytes::new(),
+            requests: BytesMut::new(),
+        }
     }
 
     /// How far it has come.
@@ -47,10 +55,13 @@ impl Link {
         self.phase
     }
 
-    /// The socket is connected.
-    pub fn connected(&mut self) {
-        if self.phase == Phase::Connecting {
+    /// A socket is connected, and the link logs in with `credentials`. When it was not let in before,
+    /// it begins again: its requests, of which none has left, are kept.
+    pub fn connected(&mut self, credentials: &Credentials) {
+        if matches!(self.phase, Phase::Connecting | Phase::LoggingIn) {
             self.phase = Phase::LoggingIn;
+            let (login, out) = Login::preparing(credentials, self.protocol, self.database);
+            (self.login, self.login_out) = (Some(login), out);
         }
     }
 
@@ -66,8 +77,11 @@ impl Link {
     /// # Errors
     /// [`LoginError`]: the link must be closed.
     pub fn log_in(&mut self, input: &[u8]) -> Result<(), LoginError> {
-        if self.login.receive(input)?.is_some() {
+        if let Some(login) = &mut self.login
+            && login.receive(input)?.is_some()
+        {
             self.phase = Phase::Ready;
+            self.login = None;
         }
         Ok(())
     }
@@ -75,6 +89,11 @@ impl Link {
     /// Where requests are added. They wait there until the login has succeeded.
     pub fn requests(&mut self) -> &mut BytesMut {
         &mut self.requests
+    }
+
+    /// Whether it has requests that wait for the login.
+    pub fn has_waiting(&self) -> bool {
+        matches!(self.phase, Phase::Connecting | Phase::LoggingIn) && !self.requests.is_empty()
     }
 
     /// Whether it is ready and has nothing to write.
@@ -122,8 +141,11 @@ mod tests {
     use super::*;
 
     fn link() -> Link {
-        let credentials = Credentials { user: Some("app".into()), password: Some("pw".into()) };
-        Link::new(&credentials, Protocol::Resp2, 0)
+        Link::new(Protocol::Resp2, 0)
+    }
+
+    fn credentials(password: &str) -> Credentials {
+        Credentials { user: Some("app".into()), password: Some(password.into()) }
     }
 
     #[test]
@@ -131,7 +153,7 @@ mod tests {
         let mut link = link();
         link.requests().extend_from_slice(b"request");
         assert_eq!(link.output(), b"");
-        link.connected();
+        link.connected(&credentials("pw"));
         let login = b"*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n$2\r\npw\r\n";
         assert_eq!(link.output(), login);
         link.wrote(5);
@@ -147,11 +169,26 @@ mod tests {
     }
 
     #[test]
+    fn a_link_that_was_not_let_in_can_log_in_anew() {
+        let mut link = link();
+        link.requests().extend_from_slice(b"request");
+        link.connected(&credentials("pw"));
+        link.wrote(9);
+        assert_eq!(link.log_in(b"-WRONGPASS no\r\n"), Err(LoginError::WrongPassword));
+        link.connected(&credentials("new"));
+        assert_eq!(link.output(), b"*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n$3\r\nnew\r\n");
+        assert!(link.has_waiting());
+        link.log_in(b"+OK\r\n").unwrap();
+        assert_eq!(link.output(), b"request");
+        assert!(!link.has_waiting());
+    }
+
+    #[test]
     fn a_closed_link_says_nothing_and_stays_closed() {
         let mut link = link();
         link.requests().extend_from_slice(b"request");
         link.close();
-        link.connected();
+        link.connected(&credentials("pw"));
         assert_eq!((link.phase(), link.output()), (Phase::Closed, &b""[..]));
         link.wrote(10);
     }
@@ -159,7 +196,7 @@ mod tests {
     #[test]
     fn it_is_full_at_the_mark_until_some_has_left() {
         let mut link = link();
-        link.connected();
+        link.connected(&credentials("pw"));
         link.log_in(b"+OK\r\n").unwrap();
         link.requests().resize(Link::HIGH_WATER - 1, 0);
         assert!(!link.is_full());

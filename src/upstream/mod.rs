@@ -1,7 +1,7 @@
 //! Links: authenticated connections to the upstream Redis.
 //!
-//! Owns: logging a link in, its write buffer and its state. Leaves to [`crate::exchange`]: which
-//! session uses a link; to [`crate::net`]: the socket.
+//! Owns: logging a link in, its write buffer and its state, and the [`guard`] that links log in as.
+//! Leaves to [`crate::exchange`]: which session uses a link; to [`crate::net`]: the socket.
 //!
 //! Invariants: no request of a session leaves before the link is logged in; the password is not in
 //! any `Debug` output.
@@ -17,6 +17,7 @@
 )]
 
 mod functions;
+pub mod guard;
 mod link;
 mod login;
 

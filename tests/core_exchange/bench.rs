@@ -45,6 +45,7 @@ impl Bench {
         let rules = Rules {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Allow).unwrap(),
             scripts: redoubt::policy::Scripts::default(),
+            guarded: false,
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
             upstream_version: None,

@@ -89,6 +89,27 @@ impl Links {
         self.credentials = credentials;
     }
 
+    /// The link's socket is connected: it logs in with the credentials that are in force now.
+    pub(super) fn connected(&mut self, id: LinkId) {
+        if let Some(held) = self.all.get_mut(id.0) {
+            held.link.connected(&self.credentials);
+        }
+    }
+
+    /// Links on which requests wait for the login that may hold scripts.
+    pub(super) fn waiting_with_scripts(&self) -> Vec<LinkId> {
+        let may_hold_scripts = |held: &Held| match &held.usage {
+            Usage::Shared(shared) => shared.purpose().scripts,
+            Usage::Lease { .. } | Usage::Idle(_) => true,
+        };
+        let waiting = self
+            .all
+            .iter()
+            .filter(|(_, held)| held.link.has_waiting() && may_hold_scripts(held))
+            .map(|(key, _)| LinkId(key));
+        waiting.collect()
+    }
+
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }
@@ -111,7 +132,7 @@ impl Links {
         if let Some(id) = self.shared(purpose) {
             return id;
         }
-        let link = Link::new(&self.credentials, purpose.protocol, purpose.database);
+        let link = Link::new(purpose.protocol, purpose.database);
         let id = self.open(link, Usage::Shared(Shared::new(purpose)), now);
         self.shared.insert(purpose, id);
         id

@@ -55,7 +55,7 @@ impl Links {
                 (id, prepared)
             }
             None => {
-                let link = Link::new(&self.credentials, wanted.protocol, wanted.database);
+                let link = Link::new(wanted.protocol, wanted.database);
                 let id = self.open(link, Usage::Lease { owner, receiver }, now);
                 (id, Prepared { name: None, ..wanted })
             }

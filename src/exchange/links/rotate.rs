@@ -11,6 +11,14 @@ use crate::session::{DueQueue, Expect, Learn, Show};
 use crate::upstream::Credentials;
 
 impl Links {
+    /// Whether new links log in with these credentials already.
+    pub(in crate::exchange) fn log_in_with(&self, credentials: &Credentials) -> bool {
+        let password =
+            |of: &Credentials| of.password.as_ref().map(|p| p.expose_secret().to_owned());
+        self.credentials.user == credentials.user
+            && password(&self.credentials) == password(credentials)
+    }
+
     /// Takes new credentials, and lets go of the links that no session has for its own. Returns the
     /// sessions that waited for room on one of them.
     pub(in crate::exchange) fn rotate(&mut self, credentials: Credentials) -> VecDeque<SessionId> {

@@ -40,13 +40,6 @@ pub(super) async fn accept_clients(workers: &[WorkerHandle], identity: &Identity
     }
 }
 
-/// Has the links of all workers log in with `credentials` from now on.
-pub(super) async fn log_links_in(workers: &[WorkerHandle], credentials: &Credentials) {
-    for worker in workers {
-        worker.order(Order::Credentials(credentials.clone())).await;
-    }
-}
-
 /// The requests in the place of clients' for links that log in with `credentials`.
 pub(super) fn stand_in(credentials: &Credentials) -> StandIn {
     let password = credentials.password.as_ref().map(|p| p.expose_secret().as_bytes());

@@ -7,10 +7,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::file::PasswordFile;
-use super::{LOOK, log_links_in, looks};
+use super::{LOOK, looks};
 use crate::config::UpstreamSettings;
 use crate::net::upstream::{Target, UpstreamError};
-use crate::net::worker::WorkerHandle;
 use crate::upstream::{Credentials, LoginError};
 
 /// The upstream's password in a file, and all that log in with it.
@@ -57,18 +56,14 @@ impl UpstreamPassword {
     /// Puts each new password in force once Redis takes it, until `shutdown`. However the file and
     /// Redis are changed one after the other, links that are open stay open, and until both agree
     /// new ones log in as before.
-    pub(in crate::net) async fn run(
-        mut self,
-        workers: Vec<WorkerHandle>,
-        shutdown: CancellationToken,
-    ) {
+    pub(in crate::net) async fn run(mut self, shutdown: CancellationToken) {
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = self.watch(&workers) => {}
+            () = self.watch() => {}
         }
     }
 
-    async fn watch(&mut self, workers: &[WorkerHandle]) {
+    async fn watch(&mut self) {
         let mut looks = looks();
         let mut offered: Option<Offered> = None;
         loop {
@@ -80,7 +75,7 @@ impl UpstreamPassword {
                 && Instant::now() >= offer.next_try
                 && self.is_taken(offer).await
             {
-                self.put_in_force(workers, &offer.credentials).await;
+                self.put_in_force(&offer.credentials);
                 offered = None;
             }
         }
@@ -117,9 +112,8 @@ impl UpstreamPassword {
         false
     }
 
-    async fn put_in_force(&self, workers: &[WorkerHandle], credentials: &Credentials) {
+    fn put_in_force(&self, credentials: &Credentials) {
         self.credentials.send_replace(credentials.clone());
-        log_links_in(workers, credentials).await;
         info!(source = %self.file.origin(), "upstream password changed");
     }
 }

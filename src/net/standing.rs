@@ -1,0 +1,124 @@
+//! How links log in, as far as a worker has been told.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use super::upstream::UpstreamError;
+use super::worker::{Worker, now};
+use crate::policy::{Pins, Scripts};
+use crate::upstream::Credentials;
+use crate::upstream::guard::GuardError;
+
+/// What the watch of the upstream tells workers.
+#[derive(Clone)]
+pub(super) enum Standing {
+    /// It is not known any more how links log in: new ones wait.
+    Unknown,
+    /// Links log in like this from here on.
+    Settled(Arc<Login>),
+    /// It could not be found out, since the upstream lets Redoubt itself in no more. Links that wait
+    /// are given up; it will be tried again.
+    Failed,
+}
+
+/// How links log in.
+pub(super) struct Login {
+    /// Counts from 1; each is newer than the one before.
+    pub(super) epoch: u64,
+    pub(super) credentials: Credentials,
+    /// Whether they are a guard's.
+    pub(super) guarded: bool,
+    /// Whether scripts are refused, since Redis would let them run what the policy refuses.
+    pub(super) scripts_refused: bool,
+}
+
+/// What the links of a worker wait for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known {
+    /// How they log in, once that is known.
+    login: Option<Epoch>,
+    /// How often it could not be found out.
+    failures: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Epoch {
+    pub(super) number: u64,
+    pub(super) guarded: bool,
+}
+
+impl Known {
+    /// With the configured credentials, for ever.
+    pub(super) fn unguarded() -> Self {
+        Self { login: Some(Epoch { number: 0, guarded: false }), failures: 0 }
+    }
+}
+
+/// Waits until it is known how links log in; with `refused`, until that is another way. Not bounded
+/// in time.
+pub(super) async fn known(
+    mut news: watch::Receiver<Known>,
+    refused: Option<u64>,
+) -> Result<Epoch, UpstreamError> {
+    let failures = news.borrow().failures;
+    let fits = |known: &Known| {
+        known.login.filter(|login| refused.is_none_or(|refused| login.number > refused))
+    };
+    let found = news.wait_for(|known| fits(known).is_some() || known.failures != failures).await;
+    let login = found.ok().and_then(|known| fits(&known));
+    login.ok_or_else(|| GuardError::Later("Redoubt itself is not let in".to_owned()).into())
+}
+
+impl Worker {
+    /// Puts what the watch says in force, and then lets links go on that waited for it.
+    pub(super) fn stand(&mut self, standing: &Standing) {
+        let mut known = *self.standing.borrow();
+        match standing {
+            Standing::Unknown => known.login = None,
+            Standing::Failed => known.failures = known.failures.wrapping_add(1),
+            Standing::Settled(login) => {
+                known.login = Some(Epoch { number: login.epoch, guarded: login.guarded });
+                self.log_in_as(login);
+            }
+        }
+        self.standing.send_replace(known);
+        self.settle(None);
+    }
+
+    fn log_in_as(&mut self, login: &Login) {
+        let was_refused = self.scripts_refused;
+        self.scripts_refused = login.scripts_refused;
+        let scripts = self.scripts();
+        self.change_rules(|rules| {
+            rules.stand_in = rules.stand_in.logging_in_as(&login.credentials);
+            rules.guarded = login.guarded;
+            rules.scripts = scripts;
+        });
+        self.exchange.rotate_credentials(login.credentials.clone(), now());
+        if login.scripts_refused {
+            // They were taken when it was not known yet that they must be refused.
+            self.exchange.drop_waiting_scripts(now());
+        } else if was_refused {
+            // Scripts must not run on a lease that is logged in as the user that lets them do all.
+            self.exchange.drop_stale_leases();
+        }
+    }
+
+    /// Lets these functions run and no others, where functions are pinned.
+    pub(super) fn pin(&mut self, functions: Arc<HashSet<Bytes>>) {
+        if let Scripts::Pinned(pins) = &self.configured_scripts
+            && pins.functions != functions
+        {
+            self.configured_scripts = Scripts::Pinned(Pins { functions, ..pins.clone() });
+            let scripts = self.scripts();
+            self.change_rules(|rules| rules.scripts = scripts);
+        }
+    }
+
+    fn scripts(&self) -> Scripts {
+        if self.scripts_refused { Scripts::Deny } else { self.configured_scripts.clone() }
+    }
+}

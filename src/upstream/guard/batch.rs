@@ -1,0 +1,111 @@
+//! Commands that are sent together, and the answers to them.
+
+use bytes::BytesMut;
+use redis_protocol::resp2::types::OwnedFrame;
+
+use crate::resp::encode_command;
+
+/// A decoded reply.
+pub type Answer = OwnedFrame;
+
+/// Commands to be sent together; each has one reply.
+#[derive(Default)]
+pub struct Batch {
+    bytes: BytesMut,
+    len: usize,
+}
+
+impl Batch {
+    /// One with this command in it.
+    pub fn of<W: AsRef<[u8]>>(words: &[W]) -> Self {
+        let mut batch = Self::default();
+        batch.add(words);
+        batch
+    }
+
+    /// Adds a command.
+    pub fn add<W: AsRef<[u8]>>(&mut self, words: &[W]) {
+        encode_command(words.iter().map(AsRef::as_ref), &mut self.bytes);
+        self.len = self.len.saturating_add(1);
+    }
+
+    /// What is to be sent. It may hold a secret.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many replies there will be.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+/// Why no guard could be made or no user audited.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum GuardError {
+    /// Redis is up but cannot say now, as while a script overruns: to be tried again.
+    #[error("upstream cannot be asked now: {0}")]
+    Later(String),
+    /// Redis does not let this user, or does not have what it takes.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl GuardError {
+    /// Most characters of Redis's text that are kept.
+    const MAX_TEXT: usize = 200;
+
+    /// What Redis's error `text`, given to `what`, comes to.
+    pub fn from_redis(what: &str, text: &str) -> Self {
+        let shown: String = text.escape_debug().take(Self::MAX_TEXT).collect();
+        match text.split(' ').next().unwrap_or_default() {
+            "BUSY" | "LOADING" | "MASTERDOWN" | "MISCONF" | "OOM" | "TRYAGAIN" | "CLUSTERDOWN" => {
+                Self::Later(shown)
+            }
+            _ => Self::Refused(format!("{what}: {shown}")),
+        }
+    }
+
+    /// An answer that makes no sense.
+    pub(super) fn nonsense(what: &str) -> Self {
+        Self::Refused(format!("{what}: the answer makes no sense"))
+    }
+}
+
+/// Whether the answer to `what` is `OK`.
+///
+/// # Errors
+/// Redis's error, or an answer that makes no sense.
+pub(super) fn is_ok(what: &str, answer: &Answer) -> Result<(), GuardError> {
+    match answer {
+        Answer::SimpleString(text) if text == b"OK" => Ok(()),
+        Answer::Error(text) => Err(GuardError::from_redis(what, text)),
+        _ => Err(GuardError::nonsense(what)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_counts_its_commands() {
+        let mut batch = Batch::of(&["ACL", "WHOAMI"]);
+        batch.add(&["PING"]);
+        assert_eq!((batch.len(), batch.is_empty()), (2, false));
+        assert_eq!(batch.bytes(), b"*2\r\n$3\r\nACL\r\n$6\r\nWHOAMI\r\n*1\r\n$4\r\nPING\r\n");
+    }
+
+    #[test]
+    fn what_passes_is_tried_again_and_what_stays_is_not() {
+        let busy = GuardError::from_redis("ACL LIST", "BUSY Redis is busy running a script.");
+        assert_eq!(busy, GuardError::Later("BUSY Redis is busy running a script.".into()));
+        let denied = GuardError::from_redis("ACL LIST", "NOPERM this user\nhas no permissions");
+        assert_eq!(denied.to_string(), "ACL LIST: NOPERM this user\\nhas no permissions");
+    }
+}

@@ -1,0 +1,233 @@
+//! Whether a user may run what the policy refuses, found out without running it.
+
+use super::batch::{Answer, Batch, GuardError};
+use crate::command::{self, Flag, Spec};
+use crate::policy::RuleName;
+
+/// A refused command to be tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// The rule that refuses it.
+    pub rule: RuleName,
+    /// Its name, and that of the subcommand.
+    words: Vec<String>,
+    /// Its number of arguments, these words included; `None` when it must be found out.
+    argc: Option<usize>,
+    /// Whether a script can call it, as far as is known.
+    pub scriptable: bool,
+}
+
+/// What a user may do with a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Redis refuses it.
+    Refused,
+    /// It would run, or nothing says that it would not.
+    Allowed,
+    /// This Redis does not have it.
+    Missing,
+    /// It was tried with a number of arguments that it does not take.
+    Arity,
+}
+
+/// What is to be tried for `rules`: all the subcommands of a container.
+pub fn probes(rules: impl IntoIterator<Item = RuleName>) -> Vec<Probe> {
+    rules.into_iter().flat_map(probes_of).collect()
+}
+
+fn probes_of(rule: RuleName) -> Vec<Probe> {
+    let (name, word) = match rule.split_once('|') {
+        Some((name, word)) => (name, Some(word)),
+        None => (&*rule, None),
+    };
+    let spec = command::lookup(name.as_bytes());
+    let known = |spec: &Spec| Probe {
+        rule: rule.clone(),
+        words: spec.name.split('|').map(str::to_owned).collect(),
+        argc: Some(usize::from(spec.arity.unsigned_abs())),
+        scriptable: !spec.flags.contains(Flag::Noscript),
+    };
+    let named = || Probe {
+        rule: rule.clone(),
+        words: rule.split('|').map(str::to_owned).collect(),
+        argc: None,
+        scriptable: true,
+    };
+    match (spec, word) {
+        (Some(spec), None) if spec.is_container() => spec.subcommands.iter().map(known).collect(),
+        (Some(spec), None) => vec![known(spec)],
+        (Some(spec), Some(word)) => {
+            vec![spec.subcommand(word.as_bytes()).map_or_else(named, known)]
+        }
+        (None, _) => vec![named()],
+    }
+}
+
+impl Probe {
+    /// Most arguments with which a command is tried whose number of arguments is not known.
+    const MOST: usize = 8;
+
+    /// The numbers of arguments to try it with. With `again`, another number was wrong.
+    pub fn lengths(&self, again: bool) -> std::ops::RangeInclusive<usize> {
+        match self.argc.filter(|_| !again) {
+            Some(argc) => argc..=argc,
+            None => self.words.len()..=self.words.len().saturating_add(Self::MOST),
+        }
+    }
+
+    /// The command with this many arguments, name included. They stand for nothing.
+    fn command(&self, argc: usize) -> Vec<&str> {
+        let padding = std::iter::repeat("0");
+        self.words.iter().map(String::as_str).chain(padding).take(argc).collect()
+    }
+
+    /// Adds the question whether `user` may run it.
+    pub fn add_dry_run(&self, user: &[u8], argc: usize, batch: &mut Batch) {
+        let mut words: Vec<&[u8]> = vec![b"ACL", b"DRYRUN", user];
+        words.extend(self.command(argc).into_iter().map(str::as_bytes));
+        batch.add(&words);
+    }
+
+    /// Adds the command itself. It must go out only where Redis is known to queue it (see
+    /// [`Verdict::of_queueing`]).
+    pub fn add_itself(&self, argc: usize, batch: &mut Batch) {
+        batch.add(&self.command(argc));
+    }
+}
+
+impl Verdict {
+    /// What an answer to `ACL DRYRUN` says. A command that is refused only because of its made-up
+    /// keys counts as allowed.
+    ///
+    /// # Errors
+    /// There is no `ACL DRYRUN` (before Redis 7.0), or it is not for this user.
+    pub fn of_dry_run(answer: &Answer) -> Result<Self, GuardError> {
+        let what = "ACL DRYRUN";
+        match answer {
+            Answer::SimpleString(text) if text == b"OK" => Ok(Self::Allowed),
+            Answer::BulkString(text) if is_about_the_command(&String::from_utf8_lossy(text)) => {
+                Ok(Self::Refused)
+            }
+            Answer::BulkString(_) => Ok(Self::Allowed),
+            Answer::Error(text) if text.starts_with("ERR Command '") => Ok(Self::Missing),
+            Answer::Error(text) if text.starts_with("ERR wrong number of arguments") => {
+                Ok(Self::Arity)
+            }
+            Answer::Error(text) => Err(GuardError::from_redis(what, text)),
+            _ => Err(GuardError::nonsense(what)),
+        }
+    }
+
+    /// What the answer to a command inside `MULTI` says, which Redis checks before it queues it.
+    /// Whatever is not a clear refusal counts as allowed.
+    pub fn of_queueing(answer: &Answer) -> Self {
+        match answer {
+            Answer::Error(text) if text.starts_with("NOPERM") && is_about_the_command(text) => {
+                Self::Refused
+            }
+            Answer::Error(text) if text.to_ascii_lowercase().starts_with("err unknown ") => {
+                Self::Missing
+            }
+            Answer::Error(text) if text.starts_with("ERR wrong number of arguments") => Self::Arity,
+            _ => Self::Allowed,
+        }
+    }
+
+    /// What is known of a command after it was tried with several numbers of arguments.
+    pub fn together(verdicts: impl IntoIterator<Item = Self>) -> Self {
+        let mut all = Self::Arity;
+        for verdict in verdicts {
+            all = match (all, verdict) {
+                (Self::Allowed, _) | (_, Self::Allowed) => return Self::Allowed,
+                (Self::Arity, other) | (other, Self::Arity) => other,
+                (Self::Refused, _) | (_, Self::Refused) => Self::Refused,
+                (Self::Missing, Self::Missing) => Self::Missing,
+            };
+        }
+        all
+    }
+
+    /// Whether the user cannot run it. What was not found out does not count.
+    pub fn is_safe(self) -> bool {
+        matches!(self, Self::Refused | Self::Missing)
+    }
+}
+
+/// Whether a refusal is of the command, and not of a key or a channel.
+fn is_about_the_command(text: &str) -> bool {
+    text.contains("permissions to run")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Escapes, Policy};
+
+    fn of(rule: &str) -> Vec<Probe> {
+        probes(Policy::compile(&[rule], Escapes::Allow).unwrap().rules())
+    }
+
+    #[test]
+    fn a_container_is_tried_by_its_subcommands_and_a_stranger_by_its_length() {
+        let config = of("CONFIG");
+        let words: Vec<_> = config.iter().map(|probe| probe.command(4).join(" ")).collect();
+        assert!(words.contains(&"config set 0 0".to_owned()), "{words:?}");
+        assert!(config.iter().all(|probe| !probe.scriptable));
+        let [flushall] = &of("flushall")[..] else { panic!("one") };
+        assert!(flushall.scriptable && flushall.lengths(false) == (1..=1));
+        assert_eq!(flushall.lengths(true), 1..=9);
+        let [kill] = &of("client|kill")[..] else { panic!("one") };
+        assert_eq!(kill.command(3), ["client", "kill", "0"]);
+        let [stranger] = &of("zz.custom")[..] else { panic!("one") };
+        assert!(stranger.scriptable && stranger.lengths(false) == (1..=9));
+        let [stranger] = &of("zz.custom|word")[..] else { panic!("one") };
+        assert_eq!(stranger.lengths(false), 2..=10);
+    }
+
+    #[test]
+    fn a_dry_run_speaks_of_the_command_alone() {
+        let bulk = |text: &str| Verdict::of_dry_run(&Answer::BulkString(text.into()));
+        let error = |text: &str| Verdict::of_dry_run(&Answer::Error(text.into()));
+        let (seven, later) = (
+            "This user has no permissions to run the 'flushall' command",
+            "User app has no permissions to run the 'flushall' command",
+        );
+        assert_eq!(bulk(seven), Ok(Verdict::Refused));
+        assert_eq!(bulk(later), Ok(Verdict::Refused));
+        let key = "This user has no permissions to access the '0' key";
+        assert_eq!(bulk(key), Ok(Verdict::Allowed));
+        let ok = Answer::SimpleString(b"OK".to_vec());
+        assert_eq!(Verdict::of_dry_run(&ok), Ok(Verdict::Allowed));
+        assert_eq!(error("ERR Command 'zz' not found"), Ok(Verdict::Missing));
+        assert_eq!(error("ERR wrong number of arguments for 'get' command"), Ok(Verdict::Arity));
+        let six = "ERR Unknown subcommand or wrong number of arguments for 'DRYRUN'. Try ACL HELP.";
+        assert!(error(six).is_err());
+    }
+
+    #[test]
+    fn only_a_clear_refusal_counts_when_queueing() {
+        let error = |text: &str| Verdict::of_queueing(&Answer::Error(text.into()));
+        let six =
+            "NOPERM this user has no permissions to run the 'flushall' command or its subcommand";
+        assert_eq!(error(six), Verdict::Refused);
+        let key = "NOPERM this user has no permissions to access one of the keys used as arguments";
+        assert_eq!(error(key), Verdict::Allowed);
+        assert_eq!(error("ERR unknown command `x`, with args"), Verdict::Missing);
+        assert_eq!(error("ERR Unknown subcommand 'x'. Try CLIENT HELP."), Verdict::Missing);
+        assert_eq!(error("ERR wrong number of arguments for 'x' command"), Verdict::Arity);
+        assert_eq!(error("ERR something else"), Verdict::Allowed);
+        let queued = Answer::SimpleString(b"QUEUED".to_vec());
+        assert_eq!(Verdict::of_queueing(&queued), Verdict::Allowed);
+    }
+
+    #[test]
+    fn one_way_to_run_it_is_enough() {
+        use Verdict::{Allowed, Arity, Missing, Refused};
+        assert_eq!(Verdict::together([Arity, Refused, Allowed]), Allowed);
+        assert_eq!(Verdict::together([Arity, Refused, Arity]), Refused);
+        assert_eq!(Verdict::together([Missing, Missing]), Missing);
+        assert_eq!(Verdict::together([Arity, Arity]), Arity);
+        assert_eq!(Verdict::together([]), Arity);
+        assert!(!Arity.is_safe() && !Allowed.is_safe() && Refused.is_safe() && Missing.is_safe());
+    }
+}

@@ -1,0 +1,131 @@
+//! The rights of a user, as `ACL LIST` tells them.
+
+use super::batch::{Answer, GuardError};
+
+/// What a user may do: the words of its line in `ACL LIST` that grant or take rights, as Redis
+/// wrote them. A selector, `( … )`, is one of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rights {
+    /// Those of the user itself, in order.
+    own: Vec<Vec<u8>>,
+    /// Those of each selector, which grants by itself, without the brackets.
+    selectors: Vec<Vec<u8>>,
+}
+
+impl Rights {
+    /// The user that is logged in, by the answer to `ACL WHOAMI`.
+    ///
+    /// # Errors
+    /// Redis does not tell, or has no ACL.
+    pub fn user(whoami: &Answer) -> Result<Vec<u8>, GuardError> {
+        match whoami {
+            Answer::BulkString(name) => Ok(name.clone()),
+            Answer::Error(text) => Err(GuardError::from_redis("ACL WHOAMI", text)),
+            _ => Err(GuardError::nonsense("ACL WHOAMI")),
+        }
+    }
+
+    /// The rights of `user`, by the answer to `ACL LIST`.
+    ///
+    /// # Errors
+    /// Redis does not tell.
+    pub fn find(list: &Answer, user: &[u8]) -> Result<Self, GuardError> {
+        let what = "ACL LIST";
+        let lines = match list {
+            Answer::Array(lines) => lines,
+            Answer::Error(text) => return Err(GuardError::from_redis(what, text)),
+            _ => return Err(GuardError::nonsense(what)),
+        };
+        let start = [b"user ", user, b" "].concat();
+        let found = lines.iter().find_map(|line| match line {
+            Answer::BulkString(line) => line.strip_prefix(start.as_slice()),
+            _ => None,
+        });
+        found.map(Self::parse).ok_or_else(|| GuardError::nonsense(what))
+    }
+
+    /// Reads what follows the name in a line of `ACL LIST`. Whether the user may log in, and with
+    /// what, is left out.
+    pub fn parse(line: &[u8]) -> Self {
+        let mut rights = Self { own: Vec::new(), selectors: Vec::new() };
+        let mut selector: Option<Vec<u8>> = None;
+        for word in line.split(|byte| *byte == b' ').filter(|word| !word.is_empty()) {
+            let (opens, word) = match word.strip_prefix(b"(") {
+                Some(rest) if selector.is_none() => (true, rest),
+                _ => (false, word),
+            };
+            let inside = match selector.take() {
+                Some(before) => Some([&before, b" ".as_slice(), word].concat()),
+                None => opens.then(|| word.to_vec()),
+            };
+            match inside {
+                Some(inside) => match inside.strip_suffix(b")") {
+                    Some(whole) => rights.selectors.push(whole.to_vec()),
+                    None => selector = Some(inside),
+                },
+                None if is_login(word) => {}
+                None => rights.own.push(word.to_vec()),
+            }
+        }
+        rights
+    }
+
+    /// The words that grant these rights less the commands of `rules`.
+    pub fn without(&self, rules: &[&str]) -> Vec<Vec<u8>> {
+        let taken = || rules.iter().map(|rule| format!("-{rule}").into_bytes());
+        let mut words = self.own.clone();
+        words.extend(taken());
+        words.extend(self.selectors.iter().map(|selector| {
+            let inside = std::iter::once(selector.clone()).chain(taken());
+            let inside = inside.collect::<Vec<_>>().join(b" ".as_slice());
+            [b"(".as_slice(), &inside, b")"].concat()
+        }));
+        words
+    }
+}
+
+/// Whether a word is about logging in.
+fn is_login(word: &[u8]) -> bool {
+    matches!(word, b"on" | b"off" | b"nopass" | b"resetpass")
+        || matches!(word.first(), Some(b'#' | b'>' | b'<' | b'!'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn without(line: &str, rules: &[&str]) -> String {
+        let words = Rights::parse(line.as_bytes()).without(rules);
+        String::from_utf8(words.join(b"\n".as_slice())).unwrap()
+    }
+
+    #[test]
+    fn rules_are_taken_from_the_user_and_from_each_selector() {
+        assert_eq!(
+            without("on #0123 sanitize-payload ~* &* +@all", &["flushall", "client|kill"]),
+            "sanitize-payload\n~*\n&*\n+@all\n-flushall\n-client|kill"
+        );
+        assert_eq!(
+            without(
+                "on nopass %R~a:* resetchannels -@all +get (~b:* -@all +set) (+@all)",
+                &["del"]
+            ),
+            "%R~a:*\nresetchannels\n-@all\n+get\n-del\n(~b:* -@all +set -del)\n(+@all -del)"
+        );
+        assert_eq!(without("off ~(x) +@all ( ~y )", &["del"]), "~(x)\n+@all\n-del\n( ~y  -del)");
+    }
+
+    #[test]
+    fn a_user_is_found_by_its_whole_name() {
+        let line = |text: &str| Answer::BulkString(text.into());
+        let list = Answer::Array(vec![
+            line("user app2 on ~2 +@all"),
+            line("user app on ~1 +@all"),
+            line("user default on nopass ~* +@all"),
+        ]);
+        assert_eq!(Rights::find(&list, b"app"), Ok(Rights::parse(b"~1 +@all")));
+        assert!(Rights::find(&list, b"ap").is_err());
+        assert!(Rights::find(&Answer::Error("NOPERM no".into()), b"app").is_err());
+        assert!(Rights::find(&Answer::Null, b"app").is_err());
+    }
+}

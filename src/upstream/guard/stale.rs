@@ -1,0 +1,88 @@
+//! Guards that a process left behind.
+
+use std::collections::HashSet;
+
+use super::batch::{Answer, Batch};
+use super::user::made_at;
+
+/// Most guards that are removed at one time.
+pub const MAX_REMOVED: usize = 100;
+
+/// Age in seconds, by its name, under which a guard may not be in use yet.
+const YOUNG: u64 = 60;
+
+/// The guards, anybody's, in the answer to `ACL LIST`.
+pub fn guards_in(list: &Answer) -> Vec<String> {
+    let Answer::Array(lines) = list else { return Vec::new() };
+    let name = |line: &Answer| {
+        let Answer::BulkString(line) = line else { return None };
+        let line = std::str::from_utf8(line).ok()?;
+        let name = line.strip_prefix("user ")?.split(' ').next()?;
+        made_at(name).map(|_| name.to_owned())
+    };
+    lines.iter().filter_map(name).collect()
+}
+
+/// The users of all connections, by the answer to `CLIENT LIST`; `None` when it does not tell.
+pub fn connected_users(list: &Answer) -> Option<HashSet<String>> {
+    let Answer::BulkString(text) = list else { return None };
+    let text = String::from_utf8_lossy(text);
+    let lines = text.lines().filter(|line| !line.is_empty());
+    // A line without its user would make one that is in use look unused.
+    lines
+        .map(|line| line.split(' ').find_map(|field| field.strip_prefix("user=")))
+        .map(|user| user.map(str::to_owned))
+        .collect()
+}
+
+/// The guards among `guards` that no living process has, at most [`MAX_REMOVED`]: a living one has
+/// a connection of this user open all the time. `now` is in seconds since 1970.
+pub fn stale<'a>(guards: &'a [String], connected: &HashSet<String>, now: u64) -> Vec<&'a str> {
+    let is_old = |name: &str| made_at(name).is_some_and(|made| now.saturating_sub(made) > YOUNG);
+    guards
+        .iter()
+        .map(String::as_str)
+        .filter(|name| is_old(name) && !connected.contains(*name))
+        .take(MAX_REMOVED)
+        .collect()
+}
+
+/// Removes users.
+pub fn remove(names: &[impl AsRef<str>]) -> Batch {
+    let words = ["ACL", "DELUSER"].into_iter().chain(names.iter().map(AsRef::as_ref));
+    Batch::of(&words.collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OLD: &str = "redoubt-64-00000000000000aa";
+    const USED: &str = "redoubt-64-00000000000000bb";
+    const YOUNG_ONE: &str = "redoubt-3e8-00000000000000cc";
+
+    #[test]
+    fn only_old_and_unused_guards_are_stale() {
+        let line = |name: &str| Answer::BulkString(format!("user {name} on ~* +@all").into());
+        let list = Answer::Array(["default", OLD, USED, YOUNG_ONE, "redoubt"].map(line).into());
+        let guards = guards_in(&list);
+        assert_eq!(guards, [OLD, USED, YOUNG_ONE]);
+        let text = format!("id=1 user=default cmd=ping\nid=2 name=x user={USED} cmd=NULL\n\n");
+        let connected = connected_users(&Answer::BulkString(text.into())).unwrap();
+        assert_eq!(stale(&guards, &connected, 1010), [OLD]);
+        assert_eq!(stale(&guards, &connected, 1061), [OLD, YOUNG_ONE]);
+        assert_eq!(stale(&guards, &connected, 0), [""; 0]);
+    }
+
+    #[test]
+    fn a_list_that_does_not_tell_makes_none_stale() {
+        assert_eq!(connected_users(&Answer::Error("NOPERM".into())), None);
+        assert_eq!(connected_users(&Answer::BulkString(b"id=1 cmd=ping\n".to_vec())), None);
+    }
+
+    #[test]
+    fn not_too_many_at_once() {
+        let guards: Vec<_> = (0..500).map(|n| format!("redoubt-64-{n:016x}")).collect();
+        assert_eq!(stale(&guards, &HashSet::new(), 1000).len(), MAX_REMOVED);
+    }
+}

@@ -1,0 +1,190 @@
+//! The guard's name and secret.
+
+use std::fmt::Write;
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+
+use super::batch::{Answer, Batch, GuardError, is_ok};
+use super::rights::Rights;
+use crate::upstream::Credentials;
+
+/// What a guard's name begins with.
+const PREFIX: &str = "redoubt-";
+/// Random bytes of a name.
+const NAME: usize = 8;
+/// Random bytes of a secret.
+const SECRET: usize = 32;
+
+/// A guard's name and secret. There is no `Debug`.
+pub struct Guard {
+    name: String,
+    secret: SecretString,
+}
+
+impl Guard {
+    /// How many random bytes [`Guard::new`] takes.
+    pub const RANDOM: usize = NAME + SECRET;
+
+    /// A guard that is made at `now`, in seconds since 1970, of bytes that nobody can guess. The
+    /// name tells when, so that one that has been left behind can be told.
+    pub fn new(now: u64, random: &[u8; Self::RANDOM]) -> Self {
+        let (name, secret) = random.split_at(NAME);
+        Self {
+            name: format!("{PREFIX}{now:x}-{}", hex(name)),
+            secret: SecretString::from(hex(secret)),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How to log in as it.
+    pub fn credentials(&self) -> Credentials {
+        Credentials { user: Some(self.name.clone()), password: Some(self.secret.clone()) }
+    }
+
+    /// Makes it without a password, rights or the permission to log in, and then takes one rule
+    /// after another from it, to learn which of them there are.
+    pub fn try_rules(&self, rules: &[impl AsRef<str>]) -> Batch {
+        let mut batch = Batch::of(&["ACL", "SETUSER", self.name(), "reset", "off"]);
+        for rule in rules {
+            batch.add(&["ACL", "SETUSER", self.name(), &format!("-{}", rule.as_ref())]);
+        }
+        batch
+    }
+
+    /// The rules among `rules` that name what this Redis has, by the answers to
+    /// [`Guard::try_rules`].
+    ///
+    /// # Errors
+    /// Redis does not let this user write its ACL.
+    pub fn tried<'a, R: AsRef<str>>(
+        rules: &'a [R],
+        answers: &[Answer],
+    ) -> Result<Vec<&'a str>, GuardError> {
+        let what = "ACL SETUSER";
+        let (made, tried) = answers.split_first().ok_or_else(|| GuardError::nonsense(what))?;
+        is_ok(what, made)?;
+        let mut known = Vec::new();
+        for (rule, answer) in rules.iter().zip(tried) {
+            match answer {
+                Answer::Error(text) if is_unknown(text) => {}
+                answer => {
+                    is_ok(what, answer)?;
+                    known.push(rule.as_ref());
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    /// Gives it its password and `rights` less `rules`, all at once.
+    pub fn make(&self, rights: &Rights, rules: &[&str]) -> Batch {
+        let digest = Sha256::digest(self.secret.expose_secret().as_bytes());
+        let digest = format!("#{}", hex(&digest));
+        let mut words: Vec<Vec<u8>> = ["ACL", "SETUSER", self.name(), "reset", "on", &digest]
+            .map(|word| word.as_bytes().to_vec())
+            .into();
+        words.extend(rights.without(rules));
+        Batch::of(&words)
+    }
+
+    /// Has the connection be this user's.
+    pub fn log_in(&self) -> Batch {
+        Batch::of(&["AUTH", self.name(), self.secret.expose_secret()])
+    }
+
+    /// Whether the answer to [`Guard::make`] or [`Guard::log_in`] is right.
+    ///
+    /// # Errors
+    /// Redis's error.
+    pub fn made(what: &str, answers: &[Answer]) -> Result<(), GuardError> {
+        answers.iter().try_for_each(|answer| is_ok(what, answer))
+    }
+}
+
+/// When the guard called `name` was made, in seconds since 1970; `None` for other users.
+pub fn made_at(name: &str) -> Option<u64> {
+    let (seconds, random) = name.strip_prefix(PREFIX)?.split_once('-')?;
+    let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
+    let formed = random.len() == NAME.saturating_mul(2) && is_hex(random) && is_hex(seconds);
+    u64::from_str_radix(seconds, 16).ok().filter(|_| formed)
+}
+
+/// Whether Redis says of a rule that it names nothing.
+fn is_unknown(text: &str) -> bool {
+    text.contains("Unknown command or category name in ACL")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guard() -> Guard {
+        Guard::new(0x6741_0000, &[7; Guard::RANDOM])
+    }
+
+    #[test]
+    fn the_name_tells_when_it_was_made() {
+        let guard = guard();
+        assert_eq!(guard.name(), "redoubt-67410000-0707070707070707");
+        assert_eq!(made_at(guard.name()), Some(0x6741_0000));
+        for other in [
+            "default",
+            "redoubt",
+            "redoubt-app",
+            "redoubt-67410000-07",
+            "redoubt-67410000-070707070707070G",
+            "redoubt-xyz-0707070707070707",
+            "redoubt--0707070707070707",
+            "redoubt-+1-0707070707070707",
+            "redoubt-67410000-0707070707070707-1",
+            "redoubt-ffffffffffffffffff-0707070707070707",
+        ] {
+            assert_eq!(made_at(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn redis_is_told_the_digest_and_never_the_secret() {
+        let guard = guard();
+        let rights = Rights::parse(b"on nopass ~* &* +@all");
+        let batch = guard.make(&rights, &["flushall"]);
+        let text = String::from_utf8_lossy(batch.bytes()).into_owned();
+        let secret = "07".repeat(32);
+        assert!(!text.contains(&secret));
+        let digest = hex(&Sha256::digest(secret.as_bytes()));
+        assert!(text.contains(&format!("#{digest}")));
+        assert!(text.contains("-flushall"));
+        assert!(!text.contains("nopass"));
+    }
+
+    #[test]
+    fn rules_that_name_nothing_are_left_out() {
+        let ok = || Answer::SimpleString(b"OK".to_vec());
+        let unknown = Answer::Error(
+            "ERR Error in ACL SETUSER modifier '-zz': Unknown command or category name in ACL"
+                .into(),
+        );
+        let rules = ["flushall", "zz", "config"];
+        let tried = Guard::tried(&rules, &[ok(), ok(), unknown, ok()]);
+        assert_eq!(tried, Ok(vec!["flushall", "config"]));
+        let denied = Answer::Error("NOPERM this user has no permissions".into());
+        let refused = Guard::tried(&rules, std::slice::from_ref(&denied));
+        assert!(matches!(refused, Err(GuardError::Refused(_))));
+        let refused = Guard::tried(&rules, &[ok(), ok(), denied]);
+        assert!(matches!(refused, Err(GuardError::Refused(_))));
+        let busy = Answer::Error("BUSY Redis is busy running a script.".into());
+        assert!(matches!(Guard::tried(&rules, &[busy]), Err(GuardError::Later(_))));
+    }
+}

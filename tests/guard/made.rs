@@ -1,0 +1,86 @@
+//! With a user that may write the ACL, a guard is made.
+
+use crate::support::{Deadline, Redis, Redoubt, frame, shown, target_is_redis};
+use crate::{KEPT, all_ways_are_closed, guards, keep, logged, text};
+
+#[test]
+fn scripts_functions_and_transactions_cannot_flush() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    keep(&redis);
+    let redoubt = Redoubt::start(&redis);
+    let mut session = redoubt.session();
+    all_ways_are_closed(&redis, &mut session);
+    let line = logged(&redoubt, 0, "guard made");
+    let [name] = &guards(&redis)[..] else { panic!("one guard: {:?}", guards(&redis)) };
+    assert!(line.contains(name.as_str()), "{line}");
+    // What is not refused runs, in scripts too.
+    assert_eq!(session.command(&["EVAL", "return redis.call('GET', 'app:kept')", "0"]), KEPT);
+    assert_eq!(session.command(&["FCALL_RO", "look", "0"]), b":7\r\n");
+    assert_eq!(session.command(&["SELECT", "3"]), b"+OK\r\n");
+    assert_eq!(session.command(&["SET", "k", "v"]), b"+OK\r\n");
+    assert_eq!(session.command(&["ACL", "WHOAMI"]), frame::bulk(name.as_bytes()));
+    let refused = session.command(&["FLUSHALL"]);
+    assert!(refused.starts_with(b"-ERR unknown command 'FLUSHALL'"), "{}", shown(&refused));
+}
+
+#[test]
+fn with_links_of_their_own_too() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    keep(&redis);
+    let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", "off").start();
+    let mut session = redoubt.session();
+    all_ways_are_closed(&redis, &mut session);
+    // A right AUTH in a transaction stays right, and does not take the guard off.
+    assert_eq!(session.command(&["MULTI"]), b"+OK\r\n");
+    assert_eq!(session.command(&["AUTH", redoubt.password()]), b"+QUEUED\r\n");
+    assert_eq!(session.command(&["AUTH", "wrong"]), b"+QUEUED\r\n");
+    let replies = text(&session.command(&["EXEC"]));
+    assert!(replies.starts_with("*2\r\n+OK\r\n-WRONGPASS"), "{replies}");
+    all_ways_are_closed(&redis, &mut session);
+}
+
+#[test]
+fn its_secret_is_nowhere_to_be_read() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set_text("log.level", "trace").start();
+    let mut monitor = redis.direct();
+    assert_eq!(monitor.command(&["MONITOR"]), b"+OK\r\n");
+    let mut session = redoubt.session();
+    assert_eq!(session.command(&["EVAL", "return 7", "0"]), b":7\r\n");
+    let [name] = &guards(&redis)[..] else { panic!("one guard") };
+    let hashed = text(&redis.direct().command(&["ACL", "GETUSER", name]));
+    let digest = hashed.lines().find(|line| line.len() == 64).expect("a digest").to_owned();
+    let log = redoubt.log().all().join("\n");
+    assert!(!log.contains(&digest), "the digest in the log");
+    // A secret would be 64 hexadecimal digits.
+    let digits =
+        |text: &str| text.split(|c: char| !c.is_ascii_hexdigit()).any(|word| word.len() >= 64);
+    assert!(!digits(&log), "a secret in the log:\n{log}");
+    session.send(&frame::request(&["PING"]));
+    session.expect(b"+PONG\r\n");
+    assert!(!digits(&text(monitor.received())), "{}", text(monitor.received()));
+}
+
+#[test]
+fn it_goes_when_the_process_stops() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
+    assert_eq!(guards(&redis).len(), 1);
+    crate::support::signal(redoubt.pid(), "TERM");
+    assert_eq!(redoubt.wait().code(), Some(0));
+    assert_eq!(guards(&redis), [""; 0]);
+    assert!(Deadline::patient().poll(|| redis.clients() == 0));
+}

@@ -1,0 +1,1 @@
+//! The other modes, and users that may do less.
