@@ -228,6 +228,19 @@ fn honest_commands_of_the_same_containers_stay() {
     }
 }
 
+#[test]
+fn the_readme_lists_all_of_them() {
+    let readme = include_str!("../README.md");
+    let (_, list) = readme.split_once("- **Escapes do not exist**").expect("the paragraph");
+    let (list, _) = list.split_once("\n- **").expect("its end");
+    for rule in Escapes::rules() {
+        let (name, word) = rule.split_once('|').unwrap_or((rule, rule));
+        let (_, after) = list.split_once(&format!("`{name}`")).expect(rule);
+        let own = after.split(';').next().unwrap_or_default();
+        assert!(name == word || own.contains(&format!("`{word}`")), "{rule}");
+    }
+}
+
 /// Whatever Redis itself calls dangerous or administrative has been looked at.
 #[test]
 fn what_redis_calls_administrative_is_refused_or_known_to_be_honest() {

@@ -180,6 +180,21 @@ fn rules_can_be_listed() {
 }
 
 #[test]
+fn escapes_are_rules_like_others() {
+    let policy = Policy::compile(&["FLUSHALL", "CLIENT", "monitor"], Escapes::Deny).unwrap();
+    let rules: BTreeSet<String> = policy.rules().map(|rule| rule.to_string()).collect();
+    let escapes = Escapes::rules().map(str::to_ascii_lowercase);
+    let wanted = escapes.chain(["flushall".into(), "client".into()]).collect();
+    assert_eq!(rules, wanted);
+    for name in Escapes::rules() {
+        let words: Vec<&[u8]> = name.split('|').map(str::as_bytes).collect();
+        let named = rule(&policy, &words).unwrap_or_else(|| panic!("{name} passes"));
+        assert!(name.eq_ignore_ascii_case(&named) || named == "client", "{name}");
+    }
+    assert_eq!(rule(&policy, &[b"SCRIPT", b"LOAD"]), None);
+}
+
+#[test]
 fn what_is_no_rule_is_refused() {
     use PolicyError::{Incomplete, Malformed, NoSubcommands, TooLong};
     let error = |text: &str| Policy::compile(&["GET", text], Escapes::Allow).err();

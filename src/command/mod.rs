@@ -113,6 +113,18 @@ mod tests {
     }
 
     #[test]
+    fn what_runs_or_changes_scripts_is_known() {
+        let known = specs().filter(|spec| spec.scripting.is_some()).map(|spec| spec.name);
+        assert_eq!(
+            known.collect::<Vec<_>>().join(" "),
+            "eval eval_ro evalsha evalsha_ro fcall fcall_ro function|delete function|flush \
+             function|load function|restore script|debug script|load"
+        );
+        let mut scripts = specs().filter(|spec| spec.effect == Effect::Script);
+        assert!(scripts.all(|spec| spec.scripting.is_some()));
+    }
+
+    #[test]
     fn each_effect_has_its_commands() {
         let having = |effect: Effect| {
             let with = specs().filter(|spec| spec.effect == effect);

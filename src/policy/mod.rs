@@ -1,8 +1,11 @@
 //! What an identity may run, and the bytes that a refused command is answered with.
 //!
-//! Owns: rules, their compiled form, the decision, and Redis's errors for commands that do not
-//! exist. Leaves to [`crate::session`]: when a command is judged, and what a refusal inside
-//! `MULTI` does.
+//! Owns: rules, escapes, their compiled form, which scripts run, the decision, and Redis's errors
+//! for commands that do not exist. Leaves to [`crate::session`]: when a command is judged, and what
+//! a refusal inside `MULTI` does.
+//!
+//! A request is judged by [`Policy::decide`] and then [`Scripts::decide`]. A [`Denied`] tells what
+//! to answer and which rule it comes from; [`Escapes::why`], why that rule stands.
 //!
 //! Invariants: a decision about a known command is one bit test; a [`Policy`] never changes; a
 //! [`Denied`] shows text of the table or the rules, never the client's bytes.
