@@ -6,9 +6,12 @@ use redoubt::session::{Limits, Rate};
 
 use super::rng::Rng;
 
-/// Often the default ones.
-pub(crate) fn limits(rng: &mut Rng) -> Limits {
+/// Often the default ones; always where values that fill buffers are to come together.
+pub(crate) fn limits(rng: &mut Rng, heavy: bool) -> Limits {
     let mut limits = Limits::default();
+    if heavy {
+        return limits;
+    }
     if rng.one_in(3) {
         limits.in_flight = *rng.pick(&[1, 3, 20]);
     }

@@ -113,7 +113,8 @@ pub(crate) struct Schedule {
 impl Schedule {
     pub(crate) fn new(seed: u64, start: Instant, traced: bool) -> Self {
         let mut rng = Rng::new(seed);
-        let limits = limits(&mut rng);
+        let heavy = rng.one_in(25);
+        let limits = limits(&mut rng, heavy);
         let rules = Rules {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED).unwrap(),
             scripts: redoubt::policy::Scripts::default(),
@@ -125,7 +126,6 @@ impl Schedule {
         };
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
-        let heavy = rng.one_in(25);
         let sharing = match rng.one_in(4) {
             true => Sharing::Off,
             false => Sharing::Auto(LinkLimits { leases: 1000 }),
