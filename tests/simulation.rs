@@ -73,7 +73,10 @@ fn sessions_get_their_own_replies_in_order_whatever_happens() {
     }
     if count >= COUNT {
         for what in must_happen() {
-            assert!(tally.get(what).is_some_and(|times| *times > 0), "{what} never happened: {tally:?}");
+            assert!(
+                tally.get(what).is_some_and(|times| *times > 0),
+                "{what} never happened: {tally:?}"
+            );
         }
     }
 }

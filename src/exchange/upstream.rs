@@ -66,8 +66,7 @@ impl Exchange {
             Some(Usage::Shared(shared)) if shared.is_retired() => match shared.front() {
                 Some((id, others)) => {
                     let limits = &self.rules.limits;
-                    waiting(id)
-                        .is_none_or(|unread| shared.wants_read(unread, others, limits, now))
+                    waiting(id).is_none_or(|unread| shared.wants_read(unread, others, limits, now))
                 }
                 None => true,
             },

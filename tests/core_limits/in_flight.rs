@@ -36,7 +36,8 @@ fn at_the_limit_the_session_is_not_read() {
 fn local_replies_that_wait_count_and_those_that_do_not_do_not() {
     let mut places = limited(|limits| limits.in_flight = 3);
     let (id, link) = places.plain();
-    let refused = |n| format!("-ERR unknown command 'CONFIG', with args beginning with: '{n}' \r\n");
+    let refused =
+        |n| format!("-ERR unknown command 'CONFIG', with args beginning with: '{n}' \r\n");
     let said: String = (0..9).map(|n| format!("CONFIG {n}\r\n")).collect();
     places.local(id, said.as_bytes(), (0..9).map(refused).collect::<String>().as_bytes());
     let (_, sent) = places.send(id, b"GET k\r\nCONFIG 0\r\nCONFIG 1\r\nGET l\r\n");

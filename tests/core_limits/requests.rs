@@ -44,7 +44,11 @@ fn a_request_of_the_size_passes_and_one_byte_more_closes_without_a_word() {
             }
             assert_bytes(&places.bench.read(id), b"");
             assert_eq!(places.bench.close(id), CloseReason::TooLarge);
-            assert_eq!(lease.is_some(), size > 64 * KIB, "only what is streamed has been passed on");
+            assert_eq!(
+                lease.is_some(),
+                size > 64 * KIB,
+                "only what is streamed has been passed on"
+            );
             if let Some(lease) = lease {
                 assert!(places.is_closed(lease), "half a request is on it");
             }

@@ -14,7 +14,8 @@ fn confirmed(kind: &str, from: u32, to: u32) -> Vec<u8> {
         let (kind_len, len) = (kind.len(), channel.len());
         format!("*3\r\n${kind_len}\r\n{kind}\r\n${len}\r\n{channel}\r\n:{count}\r\n")
     };
-    let steps: Vec<u32> = if from <= to { (from..=to).collect() } else { (to..=from).rev().collect() };
+    let steps: Vec<u32> =
+        if from <= to { (from..=to).collect() } else { (to..=from).rev().collect() };
     steps.into_iter().map(one).collect::<String>().into_bytes()
 }
 

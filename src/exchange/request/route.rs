@@ -35,10 +35,12 @@ impl Taker<'_> {
         }
         let purpose = self.purpose(need);
         let target = match *link {
-            _ if self.session.is_weighty(&self.rules.limits, self.now) => match self.left_to(purpose) {
-                None => return !moves,
-                left => left,
-            },
+            _ if self.session.is_weighty(&self.rules.limits, self.now) => {
+                match self.left_to(purpose) {
+                    None => return !moves,
+                    left => left,
+                }
+            }
             Some(link) if self.links.serves(link, purpose, moves) => Some(link),
             _ if moves => return false,
             _ => self.links.shared(purpose),
