@@ -10,7 +10,7 @@ use super::source::Source;
 use super::{duration, schema, size};
 
 /// Most that `limits.commands_per_second` may be.
-const MAX_COMMANDS_PER_SECOND: u32 = 10_000_000;
+const MAX_COMMANDS_PER_SECOND: u32 = crate::session::Rate::MAX_PER_SECOND;
 
 /// Bounds on sessions. Where a bound is an `Option`, `None` is no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

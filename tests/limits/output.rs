@@ -60,5 +60,8 @@ fn one_that_listens_is_closed_by_redis() {
     let sent = sent.count();
     assert!(sent < 200, "the listener is still there after {sent} MiB");
     assert!(redoubt.rss().saturating_sub(before) < 64 << 20, "Redoubt keeps what it should not");
+    // It still gets what Redis had let go of.
+    let got = listener.read_to_close();
+    assert!(got.len() > MIB, "only {} bytes came", got.len());
     assert_closed_for(&redoubt, "upstream_lost");
 }
