@@ -9,6 +9,9 @@ use super::print::quoted;
 use super::source::Source;
 use super::{duration, schema, size};
 
+/// Most that `limits.commands_per_second` may be.
+const MAX_COMMANDS_PER_SECOND: u32 = crate::session::Rate::MAX_PER_SECOND;
+
 /// Bounds on sessions. Where a bound is an `Option`, `None` is no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitSettings {
@@ -58,7 +61,7 @@ impl Default for LimitSettings {
             tcp_keepalive: Some(Duration::from_secs(300)),
             request_size: 1 << 30,
             request_args: i32::MAX as u32,
-            in_flight: 65_536,
+            in_flight: 1_000_000,
             output_buffer: 32 << 20,
             subscriptions: 100_000,
             commands_per_second: None,
@@ -140,7 +143,7 @@ impl LimitSettings {
                 "limits.in_flight",
                 given.in_flight,
                 default.in_flight,
-                1..=1_000_000,
+                1..=1_000_000_000,
             )?,
             output_buffer: usize::try_from(output_buffer).unwrap_or(usize::MAX),
             subscriptions: source.number(
@@ -154,7 +157,7 @@ impl LimitSettings {
                     "limits.commands_per_second",
                     given.commands_per_second,
                     0,
-                    0..=1_000_000_000,
+                    0..=i64::from(MAX_COMMANDS_PER_SECOND),
                 )
                 .map(|number: u32| Some(number).filter(|number| *number > 0))?,
         })

@@ -116,7 +116,9 @@ impl Exchange {
                         reached.add(*owner);
                         let Session { state, due, output, .. } = session;
                         let received = receiver.receive(input, state, due, output);
-                        if state.subscriptions() > self.rules.limits.subscriptions {
+                        // One that is ending has no use for them.
+                        let most = receiver.take_most_subscribed();
+                        if most > self.rules.limits.subscriptions && session.ending.is_none() {
                             session.kill(CloseReason::Subscriptions);
                         }
                         received.map_err(LinkFault::from)

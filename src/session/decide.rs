@@ -89,7 +89,11 @@ impl State {
         if step != Step::Wait {
             self.replies.request_done();
         }
-        if self.opaque && !matches!(step, Step::Forward { .. } | Step::Substitute { .. }) {
+        let orderable = matches!(
+            step,
+            Step::Forward { .. } | Step::Substitute { .. } | Step::Finish { reply: None, .. }
+        );
+        if self.opaque && !orderable {
             return Step::Finish { reply: None, reason: CloseReason::Unorderable };
         }
         step

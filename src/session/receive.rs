@@ -1,5 +1,7 @@
 //! Bytes from a link become bytes for the client: which frame answers what, and what is dropped.
 
+use std::mem;
+
 use bytes::{Buf, BufMut, BytesMut};
 
 use super::due::{DueQueue, Expect, Learn, Show};
@@ -21,6 +23,8 @@ pub struct Receiver {
     held: BytesMut,
     /// Whether bytes came that nobody looked at, because the client had its last reply.
     unread: bool,
+    /// Most subscriptions that its session has had since this was last asked for.
+    most_subscribed: u32,
 }
 
 /// What the frame is.
@@ -109,6 +113,12 @@ impl Receiver {
         self.route.is_none() && self.held.is_empty() && !self.unread
     }
 
+    /// Most channels and patterns that its session was subscribed to at one time since the last call,
+    /// if there was a confirmation.
+    pub fn take_most_subscribed(&mut self) -> u32 {
+        mem::take(&mut self.most_subscribed)
+    }
+
     /// What the frame that has begun is; `None` while that cannot be told.
     fn classify(&self, state: &State, due: &DueQueue) -> Result<Option<Route>, Unexpected> {
         let Some(kind) = self.scanner.kind() else { return Ok(None) };
@@ -164,6 +174,7 @@ impl Receiver {
             if state.subscriptions.confirm(notice, remaining, due.front_confirmations()) {
                 due.pop_remote();
             }
+            self.most_subscribed = self.most_subscribed.max(state.subscriptions());
         }
         deliver_local(due, output);
     }

@@ -10,8 +10,10 @@ const KIB: usize = 1 << 10;
 
 /// A `SET` of exactly so many bytes on the wire.
 fn set(size: usize) -> Vec<u8> {
-    let probe = request(&["SET", "k", &"v".repeat(size)]).len();
-    let made = request(&["SET", "k", &"v".repeat(size - (probe - size))]);
+    let of = |key: &str, value: usize| request(&["SET", key, &"v".repeat(value)]);
+    let longest = (0..size).rev().find(|value| of("k", *value).len() <= size).expect("some room");
+    // Where one more byte makes the length of the value a digit longer, the key takes it.
+    let made = of(if of("k", longest).len() < size { "kk" } else { "k" }, longest);
     assert_eq!(made.len(), size);
     made
 }
@@ -23,7 +25,7 @@ fn sized(request_size: usize) -> Places {
 #[test]
 fn a_request_of_the_size_passes_and_one_byte_more_closes_without_a_word() {
     // The last two are streamed.
-    for size in [1000, 60 * KIB, 100 * KIB, 3000 * KIB] {
+    for size in [1000, 60 * KIB, 200 * KIB, 3000 * KIB] {
         for piece in [997, 64 * KIB] {
             let mut places = sized(size);
             let (id, _) = places.plain();
@@ -72,7 +74,7 @@ fn a_large_request_that_is_refused_is_measured_too() {
     let mut places = sized(200 * KIB);
     let (id, _) = places.plain();
     let mut said = set(300 * KIB);
-    said.splice(4..13, *b"$8\r\nFLUSHALL");
+    said.splice(4..11, *b"$8\r\nFLUSHALL");
     for part in said.chunks(64 * KIB) {
         places.bench.say(id, part);
     }

@@ -70,6 +70,15 @@ fn many_at_once_are_no_different() {
 }
 
 #[test]
+fn one_that_came_and_went_at_once_was_too_many_all_the_same() {
+    let (mut places, id, lease) = listening();
+    places.send(id, b"SUBSCRIBE c3 c4\r\nUNSUBSCRIBE\r\n");
+    let all = [confirmed("subscribe", 3, 4), confirmed("unsubscribe", 3, 0)].concat();
+    places.bench.reply(lease, &all);
+    assert_eq!(places.bench.close(id), CloseReason::Subscriptions);
+}
+
+#[test]
 fn where_confirmations_cannot_be_read_what_is_asked_for_counts() {
     let mut bench = Bench::with(Sharing::Off);
     limit(&mut bench, |limits| limits.subscriptions = 3);

@@ -1,4 +1,5 @@
 //! A bench on which sessions share links, and that tells over which link a request went.
+#![allow(dead_code, reason = "each test crate uses a part of it")]
 
 use std::sync::Arc;
 

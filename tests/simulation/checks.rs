@@ -11,6 +11,9 @@ use super::{About, Peer, Schedule, Seen, Wire, note};
 
 const AUTH_TIMEOUT: Duration = super::TIMEOUTS.auth;
 const IDLE_TIMEOUT: Duration = super::TIMEOUTS.idle;
+/// How often the shell looks at time limits, and how often it may have to for all to come to rest.
+const TICK: Duration = Duration::from_millis(200);
+const MAX_TICKS: usize = 1000;
 const LINGER: Duration = Duration::from_secs(30);
 /// Most bytes that may wait for one client whose link is its own. That is read until 256 KiB wait,
 /// 64 KiB at a time; what Redoubt says itself, here a few KiB, comes on top.
@@ -87,10 +90,15 @@ impl Schedule {
             CloseReason::AuthTimeout => self.now - peer.opened >= AUTH_TIMEOUT,
             CloseReason::Idle => silent >= IDLE_TIMEOUT,
             CloseReason::Shutdown => self.draining,
+            CloseReason::Subscriptions => self.listens_too_much(peer),
             _ => false,
         };
         assert!(fits, "session {number} ended with {reason}; {}", peer.client.awaited());
         self.count(reason.as_str());
+    }
+
+    fn listens_too_much(&self, peer: &Peer) -> bool {
+        peer.client.most_subscribed > self.limits.subscriptions as usize
     }
 
     /// Does what the shell does after each call, and holds the invariants. Returns why the session
@@ -171,6 +179,7 @@ impl Schedule {
             assert!(!self.draining, "session {number} outlives the drain");
             assert!(peer.client.has_all(), "session {number}: {}", peer.client.awaited());
             assert!(peer.client.to_send.is_empty(), "session {number} is not read");
+            assert!(!self.listens_too_much(peer), "session {number} listens too much");
         }
         for index in 0..self.peers.len() {
             match self.rng.below(3) {
@@ -191,10 +200,27 @@ impl Schedule {
         self.rest();
         assert!(self.exchange.is_empty(), "{} sessions are left", self.exchange.len());
         assert_eq!(self.exchange.link_count(), 0, "links are left");
+        let pauses = self.exchange.pauses();
+        *self.tally.entry("too many in flight").or_default() += pauses.in_flight;
+        *self.tally.entry("too fast").or_default() += pauses.rate;
     }
 
-    /// Goes on until nothing more happens.
+    /// Goes on until nothing more happens, however long that takes.
     fn rest(&mut self) {
+        for _ in 0..MAX_TICKS {
+            self.come_to_rest();
+            let paused = |peer: &Peer| !peer.seen.over && !self.exchange.wants_read(peer.id);
+            if self.limits.rate.is_none() || !self.peers.iter().any(paused) {
+                break;
+            }
+            self.now += TICK;
+            self.exchange.tick(self.now);
+            self.settle(About::Nothing);
+        }
+    }
+
+    /// Goes on until nothing more happens at this time.
+    fn come_to_rest(&mut self) {
         loop {
             let before = self.moves;
             for index in 0..self.peers.len() {
@@ -237,6 +263,9 @@ pub(crate) fn must_happen() -> BTreeSet<&'static str> {
         "auth_timeout",
         "idle",
         "shutdown",
+        "subscriptions",
+        "too many in flight",
+        "too fast",
     ]
     .into()
 }

@@ -58,6 +58,8 @@ pub(crate) struct Client {
     was_reset: bool,
     /// Whether a reply was hidden, so that Redoubt may wait for what the client does not.
     pub(crate) hid_replies: bool,
+    /// Most channels and patterns that it has ever listened to.
+    pub(crate) most_subscribed: usize,
     /// Whether it may use values that fill buffers.
     heavy: bool,
 }
@@ -77,6 +79,7 @@ impl Client {
             said_last: false,
             was_reset: false,
             hid_replies: false,
+            most_subscribed: 0,
             heavy,
         }
     }
@@ -211,6 +214,7 @@ impl Client {
         let after = self.current_view();
         let conn = self.redis.conns.get_mut(&0).unwrap();
         self.said_last |= conn.closing;
+        self.most_subscribed = self.most_subscribed.max(conn.subscriptions());
         if conn.blocked.take().is_some() {
             self.redis.empty_request(0);
             let expected = Expected::Popped(args[1].clone());

@@ -55,7 +55,7 @@ impl Conn {
         !self.resp3 && self.subscriptions() > 0
     }
 
-    pub(super) fn subscriptions(&self) -> usize {
+    pub(crate) fn subscriptions(&self) -> usize {
         self.channels.len() + self.patterns.len()
     }
 

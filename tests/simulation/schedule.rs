@@ -12,6 +12,7 @@ use redoubt::session::{Limits, Rules, StandIn};
 use redoubt::upstream::Credentials;
 
 use super::client::{CLIENT_PASSWORD, Client, shorten};
+use super::limits::limits;
 use super::model::{Redis, Side};
 use super::rng::Rng;
 
@@ -103,6 +104,7 @@ pub(crate) struct Schedule {
     published: u32,
     heavy: bool,
     draining: bool,
+    limits: Limits,
     /// Most bytes that may wait for one client.
     max_output: usize,
     /// How often anything moved.
@@ -117,6 +119,8 @@ pub(crate) struct Schedule {
 impl Schedule {
     pub(crate) fn new(seed: u64, start: Instant, traced: bool) -> Self {
         let mut rng = Rng::new(seed);
+        let heavy = rng.one_in(25);
+        let limits = limits(&mut rng, heavy);
         let rules = Rules {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).unwrap(),
             scripts: redoubt::policy::Scripts::default(),
@@ -125,10 +129,9 @@ impl Schedule {
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), seed),
             upstream_version: (!rng.one_in(4)).then_some(Version::new(7, 0, 15)),
             auth_attempts: u32::MAX,
-            limits: Limits::default(),
+            limits,
         };
         let credentials = credentials(None);
-        let heavy = rng.one_in(25);
         let sharing = match rng.one_in(4) {
             true => Sharing::Off,
             false => Sharing::Auto(LinkLimits { leases: 1000 }),
@@ -144,6 +147,7 @@ impl Schedule {
             links: 0,
             published: 0,
             heavy,
+            limits,
             max_output: checks::max_output(sharing),
             draining: false,
             moves: 0,

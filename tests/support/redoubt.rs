@@ -57,6 +57,9 @@ impl Setup {
         if let Some(idle) = self.key("limits", "idle_timeout") {
             redis = redis.config(&format!("timeout {}", idle.trim_end_matches('s')));
         }
+        if let Some(size) = self.key("limits", "request_size") {
+            redis = redis.config(&format!("client-query-buffer-limit {size}"));
+        }
         let redis = redis.start();
         let (address, log) = (redis.address(), Lines::default());
         let program = Program::StandIn(redis);

@@ -28,7 +28,8 @@ impl Links {
     /// Clean leases that are kept.
     const MAX_POOL: usize = 64;
 
-    /// A lease for `owner`, in the state that its session is in; `None` when all are lent.
+    /// A lease for `owner`, which has none, in the state that its session is in; `None` when all are
+    /// lent. A session never has two.
     ///
     /// What must be sent first goes before the session's requests, and its replies are awaited in
     /// `due`. With `noted`, that is at least one command.
@@ -43,6 +44,7 @@ impl Links {
         if self.leases >= self.limits.leases {
             return None;
         }
+        debug_assert!(!self.is_lent_to(owner), "a second lease for one session");
         let wanted = Prepared::of(state);
         let pooled = self.pool.iter().rposition(|id| self.is_pooled(*id, wanted.protocol));
         let receiver = Receiver::default();
@@ -101,6 +103,11 @@ impl Links {
         held.used = now;
         self.leases = self.leases.saturating_sub(1);
         self.pool.push(id);
+    }
+
+    fn is_lent_to(&self, session: SessionId) -> bool {
+        let mut usages = self.all.values().map(|held| &held.usage);
+        usages.any(|usage| matches!(usage, Usage::Lease { owner, .. } if *owner == session))
     }
 
     fn is_pooled(&self, id: LinkId, protocol: Protocol) -> bool {
