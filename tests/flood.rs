@@ -121,7 +121,7 @@ fn measure(name: &str, redoubt: &Redoubt, flood: impl Fn(&AtomicBool) + Sync) {
 
 fn start(redis: &Redis) -> Redoubt {
     raise_open_files();
-    Redoubt::setup(redis).set_text("log.level", "warn").start()
+    Redoubt::setup(redis).set_text("log.level", "warn,redoubt::net=info").start()
 }
 
 /// Does `act` so many times a second, until it is over.
@@ -133,7 +133,7 @@ fn paced(over: &AtomicBool, per_second: u32, mut act: impl FnMut()) {
             act();
             due += 1.0;
         }
-        std::thread::sleep(Duration::from_millis(5));
+        std::thread::park_timeout(Duration::from_millis(5));
     }
 }
 
