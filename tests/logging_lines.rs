@@ -45,9 +45,11 @@ fn everything() {
         Event::Refused { rule },
         closed(CloseReason::Quit),
         closed(CloseReason::Internal),
+        Event::LockedOut { lasts: Duration::from_secs(2) },
     ] {
         telemetry::report(7, &peer, &event);
     }
+    telemetry::refused(&"locked_out", 3, 5);
 }
 
 fn closed(reason: CloseReason) -> Event {
@@ -80,6 +82,11 @@ fn text_is_one_line_an_event() {
                 "ERROR redoubt::session: session closed session=7 peer=192.0.2.7:51000 \
                  reason=internal {counts}"
             ),
+            "WARN redoubt::session: address locked out session=7 peer=192.0.2.7:51000 \
+             duration_ms=2000"
+                .to_owned(),
+            "WARN redoubt::session: connections refused reason=locked_out count=3 total=5"
+                .to_owned(),
         ]
     );
 }
@@ -87,8 +94,8 @@ fn text_is_one_line_an_event() {
 #[test]
 fn json_is_one_flat_object_an_event() {
     let shown = lines(LogFormat::Json, "info", everything);
-    assert_eq!(shown.len(), 6);
-    for line in &shown {
+    assert_eq!(shown.len(), 8);
+    for line in &shown[..7] {
         assert!(line.starts_with("{\"timestamp\":\"") && line.ends_with('}'), "{line}");
         for part in
             ["\"target\":\"redoubt::session\"", "\"session\":7", "\"peer\":\"192.0.2.7:51000\""]
@@ -112,7 +119,7 @@ fn json_is_one_flat_object_an_event() {
 
 #[test]
 fn the_level_decides_what_is_logged() {
-    assert_eq!(lines(LogFormat::Text, "warn", everything).len(), 3);
+    assert_eq!(lines(LogFormat::Text, "warn", everything).len(), 5);
     assert_eq!(lines(LogFormat::Text, "off", everything).len(), 0);
     assert_eq!(lines(LogFormat::Text, "info,redoubt::session=error", everything).len(), 1);
 }

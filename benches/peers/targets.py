@@ -154,6 +154,8 @@ redis:
             "upstream.url": f'"redis://{HOST}:{self.redis.port}"',
             "upstream.password": f'"{self.password}"',
             "limits.max_sessions": str(MOST_SESSIONS),
+            # Clients that connect all at once, from one address.
+            "limits.unauthenticated_sessions": str(2 * MOST_SESSIONS),
         }
         keys |= VARIANTS.get(name, {}) | (settings or {})
         sections = {}

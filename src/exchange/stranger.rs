@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use bytes::BytesMut;
+
 use super::session::Session;
 use super::{Exchange, SessionId};
 use crate::auth::Pass;
@@ -49,10 +51,11 @@ impl Session {
             return;
         }
         let held = self.input.capacity().saturating_add(self.output.capacity());
-        if let Some(pass) = &mut self.pass
-            && !pass.hold(held as u64)
-        {
-            self.kill(CloseReason::UnauthenticatedMemory);
+        if self.pass.as_mut().is_none_or(|pass| pass.hold(held as u64)) {
+            return;
         }
+        self.kill(CloseReason::UnauthenticatedMemory);
+        self.output = BytesMut::new();
+        self.pass.as_mut().map(|pass| pass.hold(0));
     }
 }
