@@ -7,12 +7,24 @@ use crate::support::{self, Deadline, Redoubt, Wire, frame};
 /// Sessions of all kinds that ask and check without a pause, until they are told to stop. Each gives
 /// its connections back, so that none is closed before the end.
 pub(crate) struct Load<'a> {
-    pub(crate) redoubt: &'a Redoubt,
-    pub(crate) stop: AtomicBool,
-    pub(crate) turns: AtomicUsize,
+    redoubt: &'a Redoubt,
+    stop: AtomicBool,
+    turns: AtomicUsize,
 }
 
-impl Load<'_> {
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl<'a> Load<'a> {
+    pub(crate) fn new(redoubt: &'a Redoubt) -> Self {
+        Self { redoubt, stop: AtomicBool::new(false), turns: AtomicUsize::new(0) }
+    }
+
     fn run(&self, mut turn: impl FnMut(usize)) {
         let mut number = 0;
         while !self.stop.load(Ordering::Relaxed) {
@@ -20,6 +32,11 @@ impl Load<'_> {
             turn(number);
             self.turns.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Has it stop when what this returns is dropped, also by a failing test.
+    pub(crate) fn until_dropped(&self) -> impl Drop {
+        Stop(&self.stop)
     }
 
     /// Waits until much has happened from here on.

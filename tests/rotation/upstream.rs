@@ -1,7 +1,5 @@
 //! The password of the upstream.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use crate::files::{Files, count, keeps_quiet, logged};
 use crate::load::Load;
 use crate::support::{Redis, Redoubt, Wire, lines, secret, target_is_redis};
@@ -67,10 +65,11 @@ fn rotating_the_upstream_password_under_load_closes_no_session_and_fails_no_comm
     let files = Files::new();
     let redoubt = with_upstream_file(&redis, &files);
     let mut admin = redis.direct();
-    let load = Load { redoubt: &redoubt, stop: AtomicBool::new(false), turns: 0.into() };
+    let load = Load::new(&redoubt);
     let mut passwords = vec![redis.password().to_owned()];
     let wires: Vec<Wire> = std::thread::scope(|scope| {
         let load = &load;
+        let stop = load.until_dropped();
         let running = [
             scope.spawn(|| load.pipelines("a")),
             scope.spawn(|| load.pipelines("b")),
@@ -99,7 +98,7 @@ fn rotating_the_upstream_password_under_load_closes_no_session_and_fails_no_comm
         }
         load.goes_on();
         opens_links(&redoubt);
-        load.stop.store(true, Ordering::Relaxed);
+        drop(stop);
         running.into_iter().flat_map(|thread| thread.join().expect("no command failed")).collect()
     });
     let closed: Vec<_> = redoubt
