@@ -136,6 +136,29 @@ mod tests {
 
     use super::*;
 
+    fn accepts(passwords: &ClientPasswords, password: &[u8]) -> bool {
+        passwords.identity().check(b"default", password).is_some()
+    }
+
+    #[tokio::test]
+    async fn clients_without_a_password_of_their_own_follow_the_upstreams() {
+        let credentials =
+            |password: &str| Credentials { user: None, password: Some(password.to_owned().into()) };
+        let sender = watch::Sender::new(credentials("first"));
+        let settings = ClientSettings {
+            user: None,
+            password: "first".into(),
+            password_origin: Origin::Upstream,
+            previous: None,
+        };
+        let mut passwords = ClientPasswords::new(&settings, true, &sender);
+        assert!(!passwords.look().await && accepts(&passwords, b"first"));
+        sender.send_replace(credentials("second"));
+        assert!(passwords.look().await);
+        assert!(!accepts(&passwords, b"first") && accepts(&passwords, b"second"));
+        assert!(!passwords.look().await);
+    }
+
     #[test]
     fn the_previous_password_is_over_at_its_end_and_for_good() {
         let until = UNIX_EPOCH + Duration::from_secs(100);
@@ -147,9 +170,6 @@ mod tests {
             file: None,
             previous: Some(Previous { given, file: None }),
             upstream: None,
-        };
-        let accepts = |passwords: &ClientPasswords, password: &[u8]| {
-            passwords.identity().check(b"default", password).is_some()
         };
         let just_before = until - Duration::from_millis(1);
         assert!(!passwords.expire(just_before));
