@@ -9,24 +9,68 @@ use std::sync::LazyLock;
 use bytes::BytesMut;
 use redoubt::command::{self, Spec};
 use redoubt::policy::{Decision, Policy};
-use redoubt::resp::{
-    Kind, Parsed, ReplyScanner, RequestLimits, RequestParser, encode_command,
-};
+use redoubt::resp::{Kind, Parsed, ReplyScanner, RequestLimits, RequestParser, encode_command};
 use redoubt::session;
 
 /// What is refused here: commands, subcommands, and names that no table has.
 const RULES: [&str; 57] = [
-    "FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG", "ACL", "MODULE", "REPLICAOF", "SLAVEOF", "FAILOVER",
-    "SYNC", "PSYNC", "REPLCONF", "SHUTDOWN", "MIGRATE", "MONITOR", "SWAPDB", "SAVE", "BGSAVE",
-    "BGREWRITEAOF", "PFDEBUG", "PFSELFTEST", "RESTORE-ASKING", "CLUSTER|ADDSLOTS",
-    "CLUSTER|ADDSLOTSRANGE", "CLUSTER|BUMPEPOCH", "CLUSTER|DELSLOTS", "CLUSTER|DELSLOTSRANGE",
-    "CLUSTER|FAILOVER", "CLUSTER|FLUSHSLOTS", "CLUSTER|FORGET", "CLUSTER|MEET",
-    "CLUSTER|REPLICATE", "CLUSTER|RESET", "CLUSTER|SAVECONFIG", "CLUSTER|SET-CONFIG-EPOCH",
-    "CLUSTER|SETSLOT", "CLIENT|KILL", "CLIENT|PAUSE", "CLIENT|UNPAUSE", "FUNCTION|FLUSH",
-    "FUNCTION|RESTORE", "FUNCTION|DELETE", "FUNCTION|KILL", "SCRIPT|FLUSH", "SCRIPT|KILL",
-    "LATENCY|RESET", "SLOWLOG|RESET", "MEMORY|PURGE", "OBJECT|FREQ", "XGROUP|DESTROY",
-    "CLIENT|FUTURE", "CLUSTER|FUTURE", "FT.DROPINDEX", "JSON.SET", "GRAPH.CONFIG|SET",
-    "FUTURE", "TS.CREATE",
+    "FLUSHDB",
+    "FLUSHALL",
+    "CONFIG",
+    "DEBUG",
+    "ACL",
+    "MODULE",
+    "REPLICAOF",
+    "SLAVEOF",
+    "FAILOVER",
+    "SYNC",
+    "PSYNC",
+    "REPLCONF",
+    "SHUTDOWN",
+    "MIGRATE",
+    "MONITOR",
+    "SWAPDB",
+    "SAVE",
+    "BGSAVE",
+    "BGREWRITEAOF",
+    "PFDEBUG",
+    "PFSELFTEST",
+    "RESTORE-ASKING",
+    "CLUSTER|ADDSLOTS",
+    "CLUSTER|ADDSLOTSRANGE",
+    "CLUSTER|BUMPEPOCH",
+    "CLUSTER|DELSLOTS",
+    "CLUSTER|DELSLOTSRANGE",
+    "CLUSTER|FAILOVER",
+    "CLUSTER|FLUSHSLOTS",
+    "CLUSTER|FORGET",
+    "CLUSTER|MEET",
+    "CLUSTER|REPLICATE",
+    "CLUSTER|RESET",
+    "CLUSTER|SAVECONFIG",
+    "CLUSTER|SET-CONFIG-EPOCH",
+    "CLUSTER|SETSLOT",
+    "CLIENT|KILL",
+    "CLIENT|PAUSE",
+    "CLIENT|UNPAUSE",
+    "FUNCTION|FLUSH",
+    "FUNCTION|RESTORE",
+    "FUNCTION|DELETE",
+    "FUNCTION|KILL",
+    "SCRIPT|FLUSH",
+    "SCRIPT|KILL",
+    "LATENCY|RESET",
+    "SLOWLOG|RESET",
+    "MEMORY|PURGE",
+    "OBJECT|FREQ",
+    "XGROUP|DESTROY",
+    "CLIENT|FUTURE",
+    "CLUSTER|FUTURE",
+    "FT.DROPINDEX",
+    "JSON.SET",
+    "GRAPH.CONFIG|SET",
+    "FUTURE",
+    "TS.CREATE",
 ];
 
 static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy::compile(&RULES).expect("good rules"));
@@ -43,7 +87,8 @@ pub(crate) fn check(data: &[u8]) {
     let named = |rule: &&str| match (rule.split_once('|'), &shown_word) {
         (None, _) => rule.to_ascii_lowercase().as_bytes() == shown,
         (Some((of, sub)), Some(word)) => {
-            of.to_ascii_lowercase().as_bytes() == shown && sub.to_ascii_lowercase().as_bytes() == word
+            of.to_ascii_lowercase().as_bytes() == shown
+                && sub.to_ascii_lowercase().as_bytes() == word
         }
         (Some(_), None) => false,
     };

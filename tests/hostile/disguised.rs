@@ -44,16 +44,31 @@ pub(crate) fn cases() -> Vec<Case> {
         cases.extend(spoilt(line));
         let bytes = multibulk(&[line]);
         let refused = refusal(line);
-        cases.push(Case::new(format!("{line}, byte by byte"), bytes, says(&[&refused])).byte_by_byte());
+        cases.push(
+            Case::new(format!("{line}, byte by byte"), bytes, says(&[&refused])).byte_by_byte(),
+        );
         let text = format!("{line}\r\n");
-        cases.push(Case::new(format!("{line}, inline, byte by byte"), text, says(&[&refused])).byte_by_byte());
+        cases.push(
+            Case::new(format!("{line}, inline, byte by byte"), text, says(&[&refused]))
+                .byte_by_byte(),
+        );
         cases.push(oversize(line));
         cases.push(many(line));
     }
     for tail in TAILS {
         cases.push(plain_of(&["FLUSHALL".to_owned() + tail]));
-        cases.push(plain_of(&["CLIENT".into(), "KILL".to_owned() + tail, "TYPE".into(), "normal".into()]));
-        cases.push(plain_of(&["CLIENT".to_owned() + tail, "KILL".into(), "TYPE".into(), "normal".into()]));
+        cases.push(plain_of(&[
+            "CLIENT".into(),
+            "KILL".to_owned() + tail,
+            "TYPE".into(),
+            "normal".into(),
+        ]));
+        cases.push(plain_of(&[
+            "CLIENT".to_owned() + tail,
+            "KILL".into(),
+            "TYPE".into(),
+            "normal".into(),
+        ]));
     }
     cases.push(colliding());
     cases
@@ -83,7 +98,10 @@ fn inline(line: &str) -> Vec<Case> {
         ("double quotes", each(&|word| format!("\"{word}\"")) + "\r\n"),
         ("single quotes", each(&|word| format!("'{word}'")) + "\r\n"),
         ("escapes", each(&escaped) + "\r\n"),
-        ("useless escapes", format!("\"\\{}\"\r\n", each(&|word| word.to_owned()).replace(' ', "\" \"\\"))),
+        (
+            "useless escapes",
+            format!("\"\\{}\"\r\n", each(&|word| word.to_owned()).replace(' ', "\" \"\\")),
+        ),
         ("quotes behind a letter", format!("{head}\"{}\"\r\n", tail.replace(' ', "\" \""))),
         ("behind an empty line", format!("\r\n\n\r\n{line}\r\n")),
         ("behind an empty request", format!("*0\r\n*-1\r\n{line}\r\n")),
@@ -96,7 +114,8 @@ fn inline(line: &str) -> Vec<Case> {
 
 /// What is almost the command. It must not run, whatever it is taken for.
 fn spoilt(line: &str) -> Vec<Case> {
-    let text = |text: String| Case::new(format!("{:?}", text), text, Holds::NeverSays("+OK\r\n+OK"));
+    let text =
+        |text: String| Case::new(format!("{:?}", text), text, Holds::NeverSays("+OK\r\n+OK"));
     vec![
         text(format!("\"{line}\0\"\r\n")),
         text(format!("{line}\0\r\nPING\r\n")),
@@ -120,7 +139,11 @@ fn oversize(line: &str) -> Case {
 /// More arguments than anybody keeps.
 fn many(line: &str) -> Case {
     let words: Vec<&str> = line.split(' ').chain(std::iter::repeat_n("x", 20_000)).collect();
-    Case::new(format!("{line} and 20,000 arguments"), frame::request(&words), says(&[&refusal(line)]))
+    Case::new(
+        format!("{line} and 20,000 arguments"),
+        frame::request(&words),
+        says(&[&refusal(line)]),
+    )
 }
 
 /// Redis finds a name by a hash and then compares it as a C string, so about one such name of 256
@@ -128,7 +151,8 @@ fn many(line: &str) -> Case {
 fn colliding() -> Case {
     let names = (0..3000).flat_map(|number| {
         let tail = format!("\0{number}");
-        ["FLUSHALL", "SWAPDB"].map(|name| frame::request(&[format!("{name}{tail}"), "0".into(), "1".into()]))
+        ["FLUSHALL", "SWAPDB"]
+            .map(|name| frame::request(&[format!("{name}{tail}"), "0".into(), "1".into()]))
     });
     let said = names.flatten().collect::<Vec<u8>>();
     Case::new("6,000 names with a NUL", said, says(&[&unknown("FLUSHALL")]))
