@@ -28,7 +28,9 @@ const CLIENT_PASSWORD: &str = "the password that clients have to say";
 const UPSTREAM_PASSWORD: &str = "what links log in with";
 
 /// Most bytes that clients say in one run, so that runs stay short.
-const MOST_SAID: usize = 300 << 10;
+const MOST_SAID: usize = 100 << 10;
+/// Most segments in which they say it.
+const MOST_SEGMENTS: usize = 1500;
 /// What Redoubt may say itself before it stops reading, and one reply more.
 const MOST_LOCAL: usize = (1 << 20) + (4 << 10);
 /// Rounds after which what still moves is taken for a hang.
@@ -96,6 +98,7 @@ struct World {
     /// How often the next text is said.
     repeat: usize,
     said: usize,
+    segments: usize,
     /// What Redis has said.
     heard: usize,
     asked: usize,
@@ -127,6 +130,7 @@ impl World {
             segment: 0,
             repeat: 1,
             said: 0,
+            segments: 0,
             heard: 0,
             asked: 0,
             owed: Vec::new(),
@@ -167,7 +171,7 @@ impl World {
             b'7' => self.segment = 7,
             b'0' => self.segment = 0,
             b'm' => self.repeat = 100,
-            b'M' => self.repeat = 3000,
+            b'M' => self.repeat = 1000,
             b't' => self.pass(Duration::from_millis(200)),
             b'T' => self.pass(Duration::from_secs(11)),
             b'k' => self.lose_link(),
@@ -197,7 +201,9 @@ impl World {
         for _ in 0..repeat {
             for piece in text.chunks(step) {
                 self.said += piece.len();
-                if self.said > MOST_SAID || !self.exchange.wants_read(id) {
+                self.segments += 1;
+                let enough = self.said > MOST_SAID || self.segments > MOST_SEGMENTS;
+                if enough || !self.exchange.wants_read(id) {
                     return;
                 }
                 self.exchange.client_bytes(id, piece, self.now);
