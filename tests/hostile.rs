@@ -1,0 +1,67 @@
+//! Clients that know the password and try to run what is refused, by every way there is.
+//!
+//! Each case is a fresh session before a real Redis whose data, configuration, users and counters
+//! of executed commands are looked at over a direct connection after it. Each theme runs in every
+//! mode of `policy.guard`. Where nothing holds scripts (`off`), those that are held elsewhere must
+//! get through: a check that cannot fail proves nothing.
+
+mod support;
+
+#[path = "hostile/arena.rs"]
+mod arena;
+#[path = "hostile/case.rs"]
+mod case;
+#[path = "hostile/state.rs"]
+mod state;
+
+/// A test for each mode of the guard.
+macro_rules! in_every_mode {
+    ($name:ident) => {
+        mod $name {
+            use crate::arena::{Mode, run};
+
+            #[test]
+            fn auto() {
+                run(Mode::Auto, super::cases());
+            }
+
+            #[test]
+            fn require() {
+                run(Mode::Require, super::cases());
+            }
+
+            #[test]
+            fn audit_of_the_default_user() {
+                run(Mode::Audit, super::cases());
+            }
+
+            #[test]
+            fn audit_of_a_restricted_user() {
+                run(Mode::AuditRestricted, super::cases());
+            }
+
+            #[test]
+            fn off() {
+                run(Mode::Off, super::cases());
+            }
+        }
+    };
+}
+use in_every_mode;
+
+#[path = "hostile/before_auth.rs"]
+mod before_auth;
+#[path = "hostile/disguised.rs"]
+mod disguised;
+#[path = "hostile/framing.rs"]
+mod framing;
+#[path = "hostile/functions.rs"]
+mod functions;
+#[path = "hostile/look_alike.rs"]
+mod look_alike;
+#[path = "hostile/mode_changes.rs"]
+mod mode_changes;
+#[path = "hostile/plain.rs"]
+mod plain;
+#[path = "hostile/scripts.rs"]
+mod scripts;
