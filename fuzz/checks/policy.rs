@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use bytes::BytesMut;
 use redoubt::command::{self, Spec};
-use redoubt::policy::{Decision, Policy};
+use redoubt::policy::{Decision, Escapes, Policy};
 use redoubt::resp::{Kind, Parsed, ReplyScanner, RequestLimits, RequestParser, encode_command};
 use redoubt::session;
 
@@ -73,7 +73,8 @@ const RULES: [&str; 57] = [
     "TS.CREATE",
 ];
 
-static POLICY: LazyLock<Policy> = LazyLock::new(|| Policy::compile(&RULES).expect("good rules"));
+static POLICY: LazyLock<Policy> =
+    LazyLock::new(|| Policy::compile(&RULES, Escapes::Allow).expect("good rules"));
 static SPECS: LazyLock<Vec<&'static Spec>> = LazyLock::new(|| command::specs().collect());
 
 /// Panics where a blocked name passes, another is refused, or a refusal is malformed.

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use redoubt::auth::Identity;
 use redoubt::command::Version;
 use redoubt::exchange::{Exchange, LinkId, LinkLimits, SessionId, Sharing, Timeouts};
-use redoubt::policy::{Policy, Scripts};
+use redoubt::policy::{Escapes, Policy, Scripts};
 use redoubt::resp::encode_command;
-use redoubt::session::{Rules, StandIn};
+use redoubt::session::{Limits, Rules, StandIn};
 use redoubt::upstream::Credentials;
 
 #[path = "session/model.rs"]
@@ -37,12 +37,14 @@ const MOST_LOCAL: usize = (1 << 20) + (4 << 10);
 const MOST_ROUNDS: usize = 10_000;
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
-    policy: Policy::compile(&Policy::DEFAULT_BLOCKED).expect("good rules"),
+    policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).expect("good rules"),
     scripts: Scripts::default(),
+    guarded: false,
     identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
     stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
     upstream_version: Some(Version::new(7, 0, 15)),
     auth_attempts: 10,
+    limits: Limits::default(),
 });
 #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
