@@ -1,135 +1,23 @@
 //! The request parser, the reply scanner and the synthetic replies against a real Redis.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+#[path = "resp_redis/agree.rs"]
+mod agree;
+#[path = "resp_redis/server.rs"]
+mod server;
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use agree::{agree, parse};
 use bytes::BytesMut;
 use proptest::prelude::*;
 use redoubt::resp::{
-    Head, Kind, Parsed, ProtocolError, ReplyScanner, RequestLimits, RequestParser, encode_command,
-    reply,
+    Head, Kind, ProtocolError, ReplyScanner, RequestLimits, encode_command, reply,
 };
+use server::Redis;
 
 const OPEN: RequestLimits = RequestLimits { stream_at: usize::MAX, ..RequestLimits::AUTHENTICATED };
 const CLOSED: RequestLimits = RequestLimits::UNAUTHENTICATED;
-
-/// A redis-server of this test's own.
-struct Redis {
-    child: Child,
-    port: u16,
-}
-
-impl Redis {
-    fn start(args: &[&str]) -> Self {
-        for _ in 0..5 {
-            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-            let port = free.local_addr().expect("an address").port();
-            drop(free);
-            let mut child = Command::new("redis-server")
-                .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-                .args(["--appendonly", "no", "--daemonize", "no"])
-                .args(args)
-                .stdout(Stdio::piped())
-                .spawn()
-                .expect("redis-server is needed: apt-get install -y redis-server");
-            let mut log = BufReader::new(child.stdout.take().expect("a pipe"));
-            let mut line = String::new();
-            while log.read_line(&mut line).expect("a log line") > 0 {
-                if line.contains("Ready to accept connections") {
-                    // Its log goes on to nowhere, but must not fill or break the pipe.
-                    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
-                    return Self { child, port };
-                }
-                line.clear();
-            }
-            // The port was taken in the meantime.
-            child.wait().expect("an exit status");
-        }
-        panic!("redis-server does not start");
-    }
-
-    fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("a connection");
-        stream.set_nodelay(true).expect("an option");
-        stream
-    }
-
-    /// All that Redis says to `input` and the end of the stream.
-    fn answer(&self, input: &[u8]) -> Vec<u8> {
-        let mut stream = self.connect();
-        stream.write_all(input).expect("input is taken");
-        // Fails when Redis has closed already.
-        let _ = stream.shutdown(Shutdown::Write);
-        let mut output = vec![];
-        stream.read_to_end(&mut output).expect("output to its end");
-        output
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The requests in `input`, cut into segments of `size`, and the error that ends them.
-fn parse(
-    input: &[u8],
-    limits: &RequestLimits,
-    size: usize,
-) -> (Vec<Vec<Vec<u8>>>, Option<ProtocolError>) {
-    let mut parser = RequestParser::new();
-    let (mut start, mut end) = (0, 0);
-    let mut requests = vec![];
-    while end < input.len() {
-        end = input.len().min(end + size);
-        loop {
-            let held = &input[start..end];
-            match parser.parse(held, limits) {
-                Ok(Parsed::Incomplete) => break,
-                Ok(Parsed::Empty { len }) => start += len,
-                Ok(Parsed::Request { len }) => {
-                    requests.push(parser.request(held).args().map(<[u8]>::to_vec).collect());
-                    start += len;
-                }
-                Ok(Parsed::Large) => panic!("these limits never stream"),
-                Err(error) => return (requests, Some(error)),
-            }
-        }
-    }
-    (requests, None)
-}
-
-/// What Redis answers to requests that are all `ECHO`.
-fn echoes(requests: &[Vec<Vec<u8>>], error: Option<ProtocolError>) -> Vec<u8> {
-    let mut output = vec![];
-    for args in requests {
-        assert!(args[0].eq_ignore_ascii_case(b"ECHO"), "not an ECHO: {args:?}");
-        match &args[1..] {
-            [text] => {
-                output.extend(format!("${}\r\n", text.len()).bytes());
-                output.extend(text);
-                output.extend(b"\r\n");
-            }
-            _ => output.extend(b"-ERR wrong number of arguments for 'echo' command\r\n"),
-        }
-    }
-    if let Some(error) = error {
-        output.extend(error.reply());
-    }
-    output
-}
-
-/// Holds that Redis and the parser see the same `ECHO`s and the same error in `input`.
-fn agree(redis: &Redis, input: &[u8], limits: &RequestLimits) {
-    let shown = input[..input.len().min(80)].escape_ascii();
-    let (requests, error) = parse(input, limits, input.len());
-    assert_eq!(parse(input, limits, 1), (requests.clone(), error), "{shown}");
-    let (ours, theirs) = (echoes(&requests, error), redis.answer(input));
-    assert_eq!(ours.escape_ascii().to_string(), theirs.escape_ascii().to_string(), "{shown}");
-}
 
 fn echo(header: &str) -> Vec<u8> {
     format!("*2\r\n$4\r\nECHO\r\n{header}").into_bytes()

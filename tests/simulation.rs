@@ -12,7 +12,7 @@ mod client;
 mod limits;
 #[path = "simulation/model.rs"]
 mod model;
-#[path = "simulation/rng.rs"]
+#[path = "support/rng.rs"]
 mod rng;
 #[path = "simulation/schedule.rs"]
 mod schedule;

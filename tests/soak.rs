@@ -10,7 +10,7 @@ mod support;
 mod idle;
 #[path = "soak/listening.rs"]
 mod listening;
-#[path = "soak/rng.rs"]
+#[path = "support/rng.rs"]
 mod rng;
 #[path = "soak/stateful.rs"]
 mod stateful;

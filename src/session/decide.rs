@@ -7,8 +7,9 @@
 use bytes::Bytes;
 
 use super::client_reply::ReplyMode;
-use super::due::{DueQueue, Expect};
+use super::due::DueQueue;
 use super::event::{CloseReason, Event};
+use super::expect::Expect;
 use super::need::Need;
 use super::replies;
 use super::rules::Rules;

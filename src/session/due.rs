@@ -5,80 +5,11 @@
 //! entry, so that a pipeline of any length costs a few bytes.
 
 use std::collections::VecDeque;
-use std::fmt;
 
 use bytes::Bytes;
 
+use super::expect::{Expect, Learn};
 use super::pubsub::Confirmations;
-use crate::resp::Protocol;
-
-/// What is done with a reply that a link brings, and what is learnt from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Expect {
-    /// What the client sees.
-    pub show: Show,
-    /// What it tells Redoubt.
-    pub learn: Learn,
-}
-
-/// What the client sees of a remote reply.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Show {
-    /// The bytes as they come.
-    Reply,
-    /// Nothing: the client switched replies off, or Redoubt asked for itself.
-    Nothing,
-    /// These bytes in its place.
-    Instead(Bytes),
-}
-
-impl fmt::Debug for Show {
-    /// Without the bytes, which repeat what the client sent.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Reply => "Reply",
-            Self::Nothing => "Nothing",
-            Self::Instead(_) => "Instead",
-        })
-    }
-}
-
-/// What a remote reply tells of the session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Learn {
-    /// Nothing.
-    Nothing,
-    /// It ends a command that may block for long, so a client that leaves meanwhile takes the link
-    /// with it.
-    Unblocked,
-    /// Unless it is an error, the connection speaks this protocol from here on.
-    Protocol(Protocol),
-    /// Unless it is an error, this database is selected.
-    Database(u32),
-    /// A `(P|S)(UN)SUBSCRIBE`: one confirmation for each channel, or one error.
-    Confirmed(Confirmations),
-    /// `MULTI`.
-    Multi,
-    /// `EXEC`, of a transaction in which a `HELLO` asked for this protocol.
-    Exec(Option<Protocol>),
-    /// `DISCARD`.
-    Discard,
-    /// `WATCH`.
-    Watch,
-    /// `UNWATCH`.
-    Unwatch,
-    /// `CLIENT SETNAME`: an error means that the link does not have the name that the session has.
-    Name,
-    /// An error means that the link is not in the state that the session needs: it must be closed.
-    Required,
-}
-
-impl Expect {
-    /// A reply that goes to the client and tells nothing.
-    pub const PLAIN: Self = Self { show: Show::Reply, learn: Learn::Nothing };
-    /// A reply that is dropped and tells nothing.
-    pub const DROPPED: Self = Self { show: Show::Nothing, learn: Learn::Nothing };
-}
 
 enum Entry {
     Plain(u32),
@@ -218,6 +149,7 @@ impl DueQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::Show;
 
     #[test]
     fn local_replies_wait_for_the_remote_ones_before_them() {

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use super::decide::{Context, Step};
-use super::due::{DueQueue, Expect, Learn, Show};
+use super::due::DueQueue;
 use super::event::{CloseReason, Event};
+use super::expect::{Expect, Learn, Show};
 use super::need::{Need, blocks, chosen_database};
 use super::pubsub::Confirmations;
 use super::replies;

@@ -3,8 +3,9 @@
 use bytes::Bytes;
 
 use super::decide::{Context, Step};
-use super::due::{DueQueue, Expect, Learn};
+use super::due::DueQueue;
 use super::event::{ClaimedUser, CloseReason, Event};
+use super::expect::{Expect, Learn};
 use super::naming::is_printable;
 use super::need::Need;
 use super::replies;

@@ -23,6 +23,7 @@ mod client_reply;
 mod decide;
 mod due;
 mod event;
+mod expect;
 mod known;
 mod limits;
 mod login;
@@ -38,8 +39,9 @@ mod transaction;
 
 pub use bucket::{Rate, TokenBucket};
 pub use decide::{Context, Step, find};
-pub use due::{DueQueue, Expect, Learn, Show};
+pub use due::DueQueue;
 pub use event::{ClaimedUser, CloseReason, Event};
+pub use expect::{Expect, Learn, Show};
 pub use limits::Limits;
 pub use need::Need;
 pub use pubsub::Confirmations;

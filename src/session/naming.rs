@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::decide::{Context, Step};
-use super::due::{Expect, Learn};
+use super::expect::{Expect, Learn};
 use super::need::Need;
 use super::replies;
 use super::state::State;

@@ -4,7 +4,8 @@ use std::mem;
 
 use bytes::{Buf, BufMut, BytesMut};
 
-use super::due::{DueQueue, Expect, Learn, Show};
+use super::due::DueQueue;
+use super::expect::{Expect, Learn, Show};
 use super::pubsub::Notice;
 use super::state::State;
 use crate::resp::Protocol;

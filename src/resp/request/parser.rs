@@ -1,6 +1,10 @@
 //! The request parser: a state machine over the bytes a client has sent so far.
 
+mod stream;
+
 use std::fmt;
+
+pub use stream::Streamed;
 
 use super::line::{Line, LineSearch};
 use super::view::{Extent, Request, Span};
@@ -32,15 +36,6 @@ pub enum Parsed {
     /// the end of the input or at least two are whole, so name and subcommand can be judged; see
     /// [`RequestParser::request`], then [`RequestParser::stream`].
     Large,
-}
-
-/// What [`RequestParser::stream`] passes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Streamed {
-    /// How many bytes of the input belong to the request and may be passed on or thrown away.
-    pub len: usize,
-    /// Whether the request ends there.
-    pub done: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,51 +141,6 @@ impl RequestParser {
         let bytes = if self.text.is_empty() { input } else { self.text.as_slice() };
         let canonical = if self.canonical { input.get(..self.at) } else { None };
         Request { bytes, spans, declared, extent, canonical }
-    }
-
-    /// Passes a large request on piece by piece, instead of waiting until it is complete.
-    ///
-    /// After [`Parsed::Large`], `input` is first the same as then, and afterwards begins at the
-    /// byte after those last passed. The line that gives an argument's length is passed only
-    /// when it is complete: until then the caller keeps it and appends more. After `done` the
-    /// parser is before its next request.
-    ///
-    /// # Errors
-    /// What Redis answers before it closes; a part of the request has been passed on by then.
-    pub fn stream(
-        &mut self,
-        input: &[u8],
-        limits: &RequestLimits,
-    ) -> Result<Streamed, ProtocolError> {
-        if self.phase != Phase::Stream {
-            debug_assert!(self.phase == Phase::Bulks, "stream called without a large request");
-            self.phase = Phase::Stream;
-            self.spans.clear();
-            self.bulk = self.bulk.map(|len| len.saturating_add(2));
-        }
-        while self.left > 0 {
-            let rest = match self.bulk {
-                Some(rest) => rest,
-                None => match self.bulk_length(input, limits)? {
-                    Some(len) => len.saturating_add(2),
-                    None => break,
-                },
-            };
-            let present = input.len().saturating_sub(self.at);
-            self.at = self.at.saturating_add(rest.min(present));
-            if present < rest {
-                self.bulk = Some(rest.saturating_sub(present));
-                break;
-            }
-            self.bulk = None;
-            self.left = self.left.saturating_sub(1);
-        }
-        let streamed = Streamed { len: self.at, done: self.left == 0 };
-        self.at = 0;
-        if streamed.done {
-            self.phase = Phase::Start;
-        }
-        Ok(streamed)
     }
 
     /// Forgets the last request, and gives back the memory that an unusual one took.

@@ -1,14 +1,15 @@
-//! splitmix64: one seed, one schedule.
+//! splitmix64: one seed, one sequence of choices.
+#![allow(dead_code, unreachable_pub, reason = "each test crate uses its own part of this")]
 
 /// A deterministic source of choices.
-pub(crate) struct Rng(u64);
+pub struct Rng(u64);
 
 impl Rng {
-    pub(crate) fn new(seed: u64) -> Self {
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -17,22 +18,22 @@ impl Rng {
     }
 
     /// A number under `bound`, which is not 0.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(bound).unwrap()).unwrap()
     }
 
     /// True once in `n` times.
-    pub(crate) fn one_in(&mut self, n: usize) -> bool {
+    pub fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    pub(crate) fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+    pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.below(from.len())]
     }
 
     /// How many of `len` bytes to move at once: often few, often all. At least 1, at most 64 KiB,
     /// which is what the shell reads at once.
-    pub(crate) fn segment(&mut self, len: usize) -> usize {
+    pub fn segment(&mut self, len: usize) -> usize {
         let most = len.min(64 << 10);
         match self.below(4) {
             0 => 1 + self.below(most.min(8)),
@@ -40,5 +41,15 @@ impl Rng {
             _ => most,
         }
         .min(most)
+    }
+
+    /// `len` random bytes, CR, LF and NUL among them.
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(len + 8);
+        while bytes.len() < len {
+            bytes.extend_from_slice(&self.next().to_le_bytes());
+        }
+        bytes.truncate(len);
+        bytes
     }
 }

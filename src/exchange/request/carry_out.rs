@@ -1,0 +1,92 @@
+//! Carrying decisions out: replies, requests on links, and ends.
+
+use super::{Next, Taker};
+use crate::exchange::LinkId;
+use crate::exchange::links::Usage;
+use crate::resp::{ProtocolError, reply};
+use crate::session::{CloseReason, Expect, Step};
+
+impl Taker<'_> {
+    /// Carries a decision out. `input` begins with the request; without it, a large request has
+    /// passed already.
+    pub(super) fn carry_out(&mut self, step: Step, input: Option<&[u8]>) {
+        self.session.commands = self.session.commands.saturating_add(1);
+        if let Some(rate) = self.rules.limits.rate {
+            self.session.bucket.take(rate, self.now);
+        }
+        match step {
+            Step::Reply(reply) => self.session.reply(reply),
+            Step::Silence | Step::Wait => {}
+            Step::Finish { reply, reason } => {
+                if let Some(reply) = reply {
+                    self.session.reply(reply);
+                }
+                self.session.end(reason);
+            }
+            Step::Forward { expect, need } => {
+                let Some(link) = self.link(need) else { return };
+                if let Some(input) = input {
+                    let request = self.session.parser.request(input);
+                    if let Some(requests) = self.links.requests(link) {
+                        request.write_to(requests);
+                    }
+                }
+                self.expect(link, expect);
+            }
+            Step::Substitute { request, expect, need } => {
+                let Some(link) = self.link(need) else { return };
+                if let Some(requests) = self.links.requests(link) {
+                    requests.extend_from_slice(&request);
+                }
+                self.expect(link, expect);
+            }
+            Step::Reset { shown } => self.reset(shown),
+        }
+    }
+
+    /// While the link carries a stream, nothing on it can be told to be a reply.
+    fn expect(&mut self, link: LinkId, expect: Expect) {
+        if !self.session.state.is_opaque() {
+            self.session.due.push_remote(expect);
+            let usage = self.links.get_mut(link).map(|held| &mut held.usage);
+            if let Some(Usage::Shared(shared)) = usage {
+                shared.expect(self.id);
+            }
+        }
+        self.links.settle();
+    }
+
+    /// `RESET`: the link, whose state it would change, is let go; the client must log in again.
+    fn reset(&mut self, shown: bool) {
+        let leased = self.session.state.is_leased();
+        if let Some(link) = self.session.link.take().filter(|_| leased) {
+            self.links.close(link);
+        }
+        if self.session.state.is_authenticated() {
+            self.session.auth_deadline = self.now.checked_add(self.auth_timeout);
+            if let Some(pass) = &mut self.session.pass {
+                pass.reset();
+            }
+        }
+        self.session.state.reset();
+        if shown {
+            self.session.reply(reply::RESET.clone());
+        }
+    }
+
+    /// A request is over its limit: like Redis, closes without a word. What of it has been passed on
+    /// goes with the lease that it went over.
+    pub(super) fn too_large(&mut self, len: usize) -> Next {
+        self.session.kill(CloseReason::TooLarge);
+        Next::After(len)
+    }
+
+    /// Says what was wrong, after all that is due, and takes nothing more.
+    pub(super) fn protocol_error(&mut self, error: &ProtocolError, len: usize) -> Next {
+        if self.session.state.shows_replies() {
+            self.session.reply(error.reply());
+        }
+        self.session.end(CloseReason::Protocol);
+        Next::After(len)
+    }
+}

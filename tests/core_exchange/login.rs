@@ -1,0 +1,45 @@
+//! Links that log in anew, and what waits for them.
+
+use redoubt::exchange::{LinkFault, LinkLimits, Sharing};
+use redoubt::session::CloseReason;
+use redoubt::upstream::Credentials;
+
+use crate::bench::{Bench, assert_bytes, request};
+
+#[test]
+fn a_link_that_is_not_let_in_can_log_in_anew_with_its_requests() {
+    let mut bench = Bench::new();
+    let id = bench.authenticated();
+    bench.say(id, b"ECHO 1\r\n");
+    let link = bench.exchange.next_link_to_open().unwrap();
+    bench.exchange.link_connected(link);
+    bench.sent(link);
+    let outcome = bench.exchange.link_bytes(link, b"-WRONGPASS no\r\n", bench.now);
+    assert!(matches!(outcome, Err(LinkFault::Login(_))), "{outcome:?}");
+    let credentials = Credentials { user: Some("guard".into()), password: Some("new".into()) };
+    bench.exchange.replace_credentials(credentials);
+    bench.exchange.link_connected(link);
+    assert_bytes(&bench.sent(link), &request(&["AUTH", "guard", "new"]));
+    bench.reply(link, b"+OK\r\n");
+    assert_bytes(&bench.sent(link), &request(&["ECHO", "1"]));
+    bench.reply(link, b"$1\r\n1\r\n");
+    assert_bytes(&bench.read(id), b"$1\r\n1\r\n");
+}
+
+#[test]
+fn scripts_that_wait_for_the_login_are_given_up_when_they_are_refused() {
+    let mut bench = Bench::with(Sharing::Auto(LinkLimits { leases: 10 }));
+    let (plain, script) = (bench.authenticated(), bench.authenticated());
+    bench.say(plain, b"ECHO 1\r\n");
+    bench.say(script, b"MULTI\r\nEVAL return 0\r\n");
+    bench.exchange.drop_waiting_scripts(bench.now);
+    assert_eq!(bench.close(script), CloseReason::UpstreamUnavailable);
+    let link = bench.exchange.next_link_to_open().unwrap();
+    bench.exchange.link_connected(link);
+    bench.sent(link);
+    bench.reply(link, b"+OK\r\n");
+    assert_bytes(&bench.sent(link), &request(&["ECHO", "1"]));
+    bench.exchange.drop_waiting_scripts(bench.now);
+    bench.reply(link, b"$1\r\n1\r\n");
+    assert_bytes(&bench.read(plain), b"$1\r\n1\r\n");
+}

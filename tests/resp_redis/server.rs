@@ -1,0 +1,65 @@
+//! A real redis-server, started in a few ways.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+
+/// A redis-server of this test's own.
+pub(crate) struct Redis {
+    child: Child,
+    port: u16,
+}
+
+impl Redis {
+    pub(crate) fn start(args: &[&str]) -> Self {
+        for _ in 0..5 {
+            let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+            let port = free.local_addr().expect("an address").port();
+            drop(free);
+            let mut child = Command::new("redis-server")
+                .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+                .args(["--appendonly", "no", "--daemonize", "no"])
+                .args(args)
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("redis-server is needed: apt-get install -y redis-server");
+            let mut log = BufReader::new(child.stdout.take().expect("a pipe"));
+            let mut line = String::new();
+            while log.read_line(&mut line).expect("a log line") > 0 {
+                if line.contains("Ready to accept connections") {
+                    // Its log goes on to nowhere, but must not fill or break the pipe.
+                    std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+                    return Self { child, port };
+                }
+                line.clear();
+            }
+            // The port was taken in the meantime.
+            child.wait().expect("an exit status");
+        }
+        panic!("redis-server does not start");
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("a connection");
+        stream.set_nodelay(true).expect("an option");
+        stream
+    }
+
+    /// All that Redis says to `input` and the end of the stream.
+    pub(crate) fn answer(&self, input: &[u8]) -> Vec<u8> {
+        let mut stream = self.connect();
+        stream.write_all(input).expect("input is taken");
+        // Fails when Redis has closed already.
+        let _ = stream.shutdown(Shutdown::Write);
+        let mut output = vec![];
+        stream.read_to_end(&mut output).expect("output to its end");
+        output
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
