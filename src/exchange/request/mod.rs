@@ -12,7 +12,7 @@ use bytes::Buf;
 use super::links::{Links, Usage};
 use super::session::Session;
 use super::{Exchange, LinkId, SessionId};
-use crate::resp::{Parsed, ProtocolError, reply};
+use crate::resp::{Parsed, ProtocolError};
 use crate::session::{CloseReason, Context, Event, Expect, Need, Rules, State, Step, find};
 
 /// How the loop over a client's bytes goes on after one step.
@@ -271,24 +271,6 @@ impl Taker<'_> {
             }
         }
         self.links.settle();
-    }
-
-    /// `RESET`: the link, whose state it would change, is let go; the client must log in again.
-    fn reset(&mut self, shown: bool) {
-        let leased = self.session.state.is_leased();
-        if let Some(link) = self.session.link.take().filter(|_| leased) {
-            self.links.close(link);
-        }
-        if self.session.state.is_authenticated() {
-            self.session.auth_deadline = self.now.checked_add(self.auth_timeout);
-            if let Some(pass) = &mut self.session.pass {
-                pass.reset();
-            }
-        }
-        self.session.state.reset();
-        if shown {
-            self.session.reply(reply::RESET.clone());
-        }
     }
 
     /// Says what was wrong, after all that is due, and takes nothing more.
