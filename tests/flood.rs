@@ -24,7 +24,7 @@ const CLIENTS: usize = 50;
 const ROUNDS: usize = 9;
 const SLICE: Duration = Duration::from_millis(400);
 const FLOOD: usize = 5000;
-/// How much more memory Redoubt may take: buffers of the unauthenticated (16 MiB), 1,000 sessions of
+/// How much more memory Redoubt may take: buffers of the unauthenticated (16 MiB), 2,000 sessions of
 /// some KiB, and what the allocator keeps.
 const GROWTH: u64 = 48 << 20;
 /// Of their throughput, honest clients keep so much.
