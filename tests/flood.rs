@@ -1,12 +1,13 @@
 //! Floods of connections that never authenticate cost the clients that have little.
 //!
-//! Fifty honest clients ask in a closed loop, which keeps both cores of a small machine busy; so
-//! what a flood costs anybody (the flooder, the kernel, Redoubt) is taken from them. Slices without
-//! and with the flood take turns in one run, and what counts is the median of the ratios of
-//! neighbours: a machine busy with something else slows both alike. The margin of a fifth holds,
-//! because what the flood can do is bounded before it costs much: connections over the limit are
-//! closed where they are accepted, those within it wait and take no time, and what the flooder does
-//! itself in this process is paced, so that it is Redoubt that is measured.
+//! Fifty honest clients ask at a pace that leaves a small machine room: a request each in 10 ms, and
+//! what is late is caught up with. A client in a closed loop would take both cores, and lose to
+//! whatever else runs, the flooder in this process first of all; at a pace, throughput falls only
+//! where Redoubt holds requests up. Slices without and with the flood take turns in one run, and what
+//! counts is the median of the ratios of neighbours: a machine busy with something else slows both
+//! alike. The margin of a fifth holds, because what a flood can do is bounded before it costs much:
+//! connections over the limit are closed where they are accepted, and those within it wait and take
+//! no time. The flooder is paced too, and does not make up for what it could not do.
 
 mod support;
 
@@ -23,8 +24,10 @@ const CLIENTS: usize = 50;
 /// Pairs of slices, and how long one is.
 const ROUNDS: usize = 9;
 const SLICE: Duration = Duration::from_millis(400);
+/// Between two requests of one honest client.
+const PACE: Duration = Duration::from_millis(10);
 const FLOOD: usize = 5000;
-/// How much more memory Redoubt may take: buffers of the unauthenticated (16 MiB), 1,000 sessions of
+/// How much more memory Redoubt may take: buffers of the unauthenticated (16 MiB), 2,000 sessions of
 /// some KiB, and what the allocator keeps.
 const GROWTH: u64 = 48 << 20;
 /// Of their throughput, honest clients keep so much.
@@ -72,7 +75,9 @@ impl Honest {
             for mut stream in streams {
                 set.spawn(async move {
                     let mut done = 0;
+                    let mut pace = tokio::time::interval(PACE);
                     while since(began) < SLICE.as_secs_f64() {
+                        pace.tick().await;
                         stream.write_all(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n").await.unwrap();
                         let mut reply = [0; 5];
                         stream.read_exact(&mut reply).await.expect("an honest client is served");
@@ -133,6 +138,7 @@ fn paced(over: &AtomicBool, per_second: u32, mut act: impl FnMut()) {
             act();
             due += 1.0;
         }
+        due = due.max(since(began) * f64::from(per_second) - 10.0);
         std::thread::park_timeout(Duration::from_millis(5));
     }
 }

@@ -63,11 +63,7 @@ fn nor_with_a_link_for_each() {
 fn thousand_sessions(sharing: &str) {
     raise_open_files();
     let redis = Redis::start();
-    // They all connect before the first of them authenticates.
-    let redoubt = Redoubt::setup(&redis)
-        .set_text("upstream.sharing", sharing)
-        .set("limits.unauthenticated_sessions", 2 * SESSIONS)
-        .start();
+    let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", sharing).start();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let all_there = Arc::new(Barrier::new(SESSIONS));

@@ -21,10 +21,12 @@
 
 mod gate;
 mod identity;
+mod refusal;
 mod source;
 mod throttle;
 
-pub use gate::{Gate, GateLimits, Pass, Refusal, is_in};
+pub use gate::{Gate, GateLimits, Pass, is_in};
 pub use identity::{CredentialId, DEFAULT_USER, Identity};
+pub use refusal::Refusal;
 pub use source::Source;
 pub use throttle::{Throttle, ThrottleLimits, Verdict};

@@ -53,7 +53,7 @@ impl Default for LimitSettings {
             max_sessions: 10_000,
             sessions_per_address: None,
             sessions_per_identity: None,
-            unauthenticated_sessions: 1000,
+            unauthenticated_sessions: 2000,
             unauthenticated_memory: 16 << 20,
             auth_timeout: Duration::from_secs(10),
             auth_attempts: 10,

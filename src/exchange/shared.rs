@@ -20,14 +20,23 @@ pub(super) struct Shared {
     due: VecDeque<(SessionId, u32)>,
     /// The sum of the counts in `due`.
     in_flight: usize,
-    /// Whether the frame being read has begun to go to its session.
-    in_frame: bool,
+    /// What the frame being read is, once it has begun.
+    frame: Option<Frame>,
     /// Sessions whose requests wait for room.
     waiting: VecDeque<SessionId>,
     /// Whether it takes no more sessions.
     retired: bool,
     /// Until when a slow reader may hold up those behind it.
     patience: Option<Instant>,
+}
+
+/// What a frame on a shared link is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Frame {
+    /// For the session whose reply is due next.
+    Reply,
+    /// For nobody.
+    Push,
 }
 
 /// Sessions that got bytes, in order; one that got them in several runs may come several times.
@@ -59,7 +68,7 @@ impl Shared {
             scanner: ReplyScanner::new(),
             due: VecDeque::new(),
             in_flight: 0,
-            in_frame: false,
+            frame: None,
             waiting: VecDeque::new(),
             retired: false,
             patience: None,
@@ -170,12 +179,15 @@ impl Shared {
             let scan = self.scanner.scan(input)?;
             let (piece, rest) = input.split_at_checked(scan.len).unwrap_or((input, &[]));
             input = rest;
-            if !self.in_frame {
-                // Nobody on a shared link has asked for anything out of band.
-                if piece.first() == Some(&b'>') {
-                    return Err(Unexpected::Reply);
-                }
-                self.in_frame = true;
+            // Nobody on a shared link has asked for anything out of band. A push is there because a
+            // client has had its invalidations redirected to this link, which is no one else's loss.
+            let push = piece.first() == Some(&b'>');
+            let frame = *self.frame.get_or_insert(if push { Frame::Push } else { Frame::Reply });
+            if scan.done {
+                self.frame = None;
+            }
+            if frame == Frame::Push {
+                continue;
             }
             let (id, _) = self.front().ok_or(Unexpected::Reply)?;
             let kind = self.scanner.kind();
@@ -190,7 +202,6 @@ impl Shared {
                 }
             }
             if scan.done {
-                self.in_frame = false;
                 self.pop();
             }
         }

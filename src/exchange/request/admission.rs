@@ -1,4 +1,4 @@
-//! What comes of a right password and of a wrong one, besides the answer.
+//! What comes of a right password, of a wrong one and of `RESET`, besides the answer.
 
 use super::Taker;
 use crate::auth::{Throttle, Verdict};
@@ -37,5 +37,23 @@ impl Taker<'_> {
         };
         self.session.held_until = now.checked_add(delay);
         step
+    }
+
+    /// `RESET`: the link, whose state it would change, is let go; the client must log in again.
+    pub(super) fn reset(&mut self, shown: bool) {
+        let leased = self.session.state.is_leased();
+        if let Some(link) = self.session.link.take().filter(|_| leased) {
+            self.links.close(link);
+        }
+        if self.session.state.is_authenticated() {
+            self.session.auth_deadline = self.now.checked_add(self.auth_timeout);
+            if let Some(pass) = &mut self.session.pass {
+                pass.reset();
+            }
+        }
+        self.session.state.reset();
+        if shown {
+            self.session.reply(reply::RESET.clone());
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Next, Taker};
 use crate::exchange::LinkId;
 use crate::exchange::links::Usage;
-use crate::resp::{ProtocolError, reply};
+use crate::resp::ProtocolError;
 use crate::session::{CloseReason, Expect, Step};
 
 impl Taker<'_> {
@@ -54,24 +54,6 @@ impl Taker<'_> {
             }
         }
         self.links.settle();
-    }
-
-    /// `RESET`: the link, whose state it would change, is let go; the client must log in again.
-    fn reset(&mut self, shown: bool) {
-        let leased = self.session.state.is_leased();
-        if let Some(link) = self.session.link.take().filter(|_| leased) {
-            self.links.close(link);
-        }
-        if self.session.state.is_authenticated() {
-            self.session.auth_deadline = self.now.checked_add(self.auth_timeout);
-            if let Some(pass) = &mut self.session.pass {
-                pass.reset();
-            }
-        }
-        self.session.state.reset();
-        if shown {
-            self.session.reply(reply::RESET.clone());
-        }
     }
 
     /// A request is over its limit: like Redis, closes without a word. What of it has been passed on

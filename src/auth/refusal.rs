@@ -1,0 +1,55 @@
+//! Why a connection is turned away.
+
+use std::fmt;
+
+/// Why a connection does not become a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Its address is in no network of `allow`.
+    NotAllowed,
+    /// It comes from a network of `proxy_protocol_from` and does not begin with a right header.
+    NoProxyHeader,
+    /// Too many wrong passwords have come from there.
+    LockedOut,
+    /// `limits.max_sessions`.
+    Sessions,
+    /// `limits.sessions_per_address`.
+    PerSource,
+    /// `limits.unauthenticated_sessions`, or one source's share of them.
+    Unauthenticated,
+}
+
+impl Refusal {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::NotAllowed,
+        Self::NoProxyHeader,
+        Self::LockedOut,
+        Self::Sessions,
+        Self::PerSource,
+        Self::Unauthenticated,
+    ];
+
+    /// Whether the client is told that there are too many; else it is told nothing.
+    pub fn is_told(self) -> bool {
+        matches!(self, Self::Sessions | Self::PerSource | Self::Unauthenticated)
+    }
+
+    /// A stable word for logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAllowed => "not_allowed",
+            Self::NoProxyHeader => "no_proxy_header",
+            Self::LockedOut => "locked_out",
+            Self::Sessions => "max_sessions",
+            Self::PerSource => "sessions_per_address",
+            Self::Unauthenticated => "unauthenticated_sessions",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
