@@ -200,12 +200,12 @@ fn frames() -> Vec<Attack> {
         hears(
             "a script that forges",
             frame::request(&["EVAL", "return redis.error_reply('x\\r\\n+forged')", "0"]),
-            &["-x"],
+            &["-ERR x  +forged\r\n"],
         ),
         hears(
             "a status with line ends",
             frame::request(&["EVAL", "return redis.status_reply('x\\r\\n+forged')", "0"]),
-            &["+x"],
+            &["+x  +forged\r\n"],
         ),
         hears(
             "a broken request behind others",
