@@ -22,6 +22,8 @@ pub(super) struct Shared {
     in_flight: usize,
     /// Whether the frame being read has begun to go to its session.
     in_frame: bool,
+    /// Whether the frame being read is a push, which is nobody's reply.
+    in_push: bool,
     /// Sessions whose requests wait for room.
     waiting: VecDeque<SessionId>,
     /// Whether it takes no more sessions.
@@ -60,6 +62,7 @@ impl Shared {
             due: VecDeque::new(),
             in_flight: 0,
             in_frame: false,
+            in_push: false,
             waiting: VecDeque::new(),
             retired: false,
             patience: None,
@@ -164,11 +167,14 @@ impl Shared {
             let (piece, rest) = input.split_at_checked(scan.len).unwrap_or((input, &[]));
             input = rest;
             if !self.in_frame {
-                // Nobody on a shared link has asked for anything out of band.
-                if piece.first() == Some(&b'>') {
-                    return Err(Unexpected::Reply);
-                }
+                self.in_push = piece.first() == Some(&b'>');
                 self.in_frame = true;
+            }
+            if self.in_push {
+                if scan.done {
+                    self.pass_over()?;
+                }
+                continue;
             }
             let (id, _) = self.front().ok_or(Unexpected::Reply)?;
             let kind = self.scanner.kind();
@@ -188,6 +194,17 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// A push has ended. Nobody on a shared link has asked for anything out of band, but whoever
+    /// knows its number can have Redis send invalidations there (`CLIENT TRACKING ON REDIRECT`).
+    /// They are dropped, so that this ends nobody else's session.
+    fn pass_over(&mut self) -> Result<(), Unexpected> {
+        self.in_frame = false;
+        match self.scanner.head() {
+            crate::resp::Head::Word(b"invalidate") => Ok(()),
+            _ => Err(Unexpected::Reply),
+        }
     }
 
     fn pop(&mut self) {
