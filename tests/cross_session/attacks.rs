@@ -56,7 +56,7 @@ fn replies() -> Vec<Attack> {
     let swallowed = [lines(&["CLIENT REPLY OFF"]), echoes.clone()].concat();
     vec![
         leaves("leaving 200 replies", echoes.clone()),
-        leaves_after("leaving in the middle of a reply", 5, echoes.clone()),
+        leaves_after("leaving in the middle of a reply", 5, echoes),
         leaves("leaving the reply of a script", script.repeat(5)),
         leaves_after("leaving in the middle of a script's", 3, script),
         leaves_after("leaving 20 MB", 100, large),
