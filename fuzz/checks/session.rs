@@ -30,9 +30,9 @@ const CLIENT_PASSWORD: &str = "the password that clients have to say";
 const UPSTREAM_PASSWORD: &str = "what links log in with";
 
 /// Most bytes that clients say in one run, so that runs stay short.
-const MOST_SAID: usize = 100 << 10;
+const MOST_SAID: usize = 80 << 10;
 /// Most segments in which they say it.
-const MOST_SEGMENTS: usize = 1500;
+const MOST_SEGMENTS: usize = 1000;
 /// What Redoubt may say itself before it stops reading, and one reply more.
 const MOST_LOCAL: usize = (1 << 20) + (4 << 10);
 /// Rounds after which what still moves is taken for a hang.
@@ -173,7 +173,7 @@ impl World {
             b'7' => self.segment = 7,
             b'0' => self.segment = 0,
             b'm' => self.repeat = 100,
-            b'M' => self.repeat = 1000,
+            b'M' => self.repeat = 300,
             b't' => self.pass(Duration::from_millis(200)),
             b'T' => self.pass(Duration::from_secs(11)),
             b'k' => self.lose_link(),
