@@ -42,18 +42,34 @@ fn invalidations_sent_to_a_shared_link_end_nobody() {
     }
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
-    let mut victim = redoubt.session();
-    victim.command(&["HELLO", "3"]);
-    victim.send(&frame::request(&["ECHO", "before"]));
-    victim.expect(b"$6\r\nbefore\r\n");
-    let mut attacker = redoubt.session();
-    for id in 1..30 {
-        let id = id.to_string();
-        attacker.command(&["CLIENT", "TRACKING", "ON", "REDIRECT", &id, "BCAST"]);
-        attacker.command(&["SET", "k", &id]);
-        victim.send(&frame::request(&["ECHO", &id]));
-        victim.expect(&frame::bulk(id.as_bytes()));
-    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let victims: Vec<_> = (0..3)
+            .map(|number| {
+                let (done, redoubt) = (&done, &redoubt);
+                scope.spawn(move || {
+                    let mut wire = redoubt.session();
+                    wire.command(&["HELLO", "3"]);
+                    // So many that some are always due when Redis turns to the attacker.
+                    while !done.load(Ordering::Relaxed) {
+                        let word = format!("{SECRET}:{number}");
+                        wire.send(&frame::request(&["ECHO", &word]).repeat(2000));
+                        wire.expect(&frame::bulk(word.as_bytes()).repeat(2000));
+                    }
+                })
+            })
+            .collect();
+        let mut attacker = redoubt.session();
+        for id in (1..20).chain(1..20) {
+            let id = id.to_string();
+            attacker.command(&["CLIENT", "TRACKING", "ON", "REDIRECT", &id, "BCAST"]);
+            attacker.send(&frame::request(&["SET", "k", &id]).repeat(20));
+            attacker.expect(&b"+OK\r\n".repeat(20));
+        }
+        done.store(true, Ordering::Relaxed);
+        let ended = victims.into_iter().filter_map(|victim| victim.join().err()).count();
+        assert_eq!(ended, 0, "an invalidation ended {ended} sessions");
+    });
 }
 
 fn run(sharing: &str) {

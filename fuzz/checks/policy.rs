@@ -85,7 +85,7 @@ pub(crate) fn check(data: &[u8]) {
     let decision = decide(&args);
     // Redis may stop reading a name at a NUL; what stands before it is what it might run.
     let (shown, shown_word) = (canonical(name), word.map(canonical));
-    let named = |rule: &&str| match (rule.split_once('|'), &shown_word) {
+    let named = |rule: &str| match (rule.split_once('|'), &shown_word) {
         (None, _) => rule.to_ascii_lowercase().as_bytes() == shown,
         (Some((of, sub)), Some(word)) => {
             of.to_ascii_lowercase().as_bytes() == shown
@@ -93,7 +93,7 @@ pub(crate) fn check(data: &[u8]) {
         }
         (Some(_), None) => false,
     };
-    let blocked = RULES.iter().any(|rule| named(&rule));
+    let blocked = RULES.iter().any(|rule| named(rule));
     match &decision {
         Decision::Allow => assert!(!blocked, "a blocked name passes"),
         Decision::Deny(denied) => {

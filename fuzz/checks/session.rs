@@ -21,6 +21,8 @@ use redoubt::upstream::Credentials;
 
 #[path = "session/model.rs"]
 mod model;
+#[path = "session/upstream.rs"]
+mod upstream;
 
 use model::Model;
 
@@ -28,9 +30,9 @@ const CLIENT_PASSWORD: &str = "the password that clients have to say";
 const UPSTREAM_PASSWORD: &str = "what links log in with";
 
 /// Most bytes that clients say in one run, so that runs stay short.
-const MOST_SAID: usize = 100 << 10;
+const MOST_SAID: usize = 80 << 10;
 /// Most segments in which they say it.
-const MOST_SEGMENTS: usize = 1500;
+const MOST_SEGMENTS: usize = 1000;
 /// What Redoubt may say itself before it stops reading, and one reply more.
 const MOST_LOCAL: usize = (1 << 20) + (4 << 10);
 /// Rounds after which what still moves is taken for a hang.
@@ -173,7 +175,7 @@ impl World {
             b'7' => self.segment = 7,
             b'0' => self.segment = 0,
             b'm' => self.repeat = 100,
-            b'M' => self.repeat = 1000,
+            b'M' => self.repeat = 300,
             b't' => self.pass(Duration::from_millis(200)),
             b'T' => self.pass(Duration::from_secs(11)),
             b'k' => self.lose_link(),
@@ -257,68 +259,6 @@ impl World {
             let word = format!("witness {}", self.asked);
             self.exchange.client_bytes(id, &encoded(&[b"ECHO", word.as_bytes()]), self.now);
             self.owed.extend(format!("${}\r\n{word}\r\n", word.len()).bytes());
-        }
-    }
-
-    /// Links connect, write, and bring up to `most` bytes each.
-    fn upstream(&mut self, most: usize) -> bool {
-        let mut moved = false;
-        while let Some(id) = self.exchange.next_link_to_open() {
-            assert!(self.logs_in, "a link for a client that has not logged in");
-            self.exchange.link_connected(id);
-            self.links.push((id, Model::default()));
-            moved = true;
-        }
-        let mut links = std::mem::take(&mut self.links);
-        links.retain_mut(|(id, model)| {
-            let output = self.exchange.link_output(*id);
-            if !output.is_empty() {
-                model.hear(output);
-                let len = output.len();
-                self.exchange.link_wrote(*id, len, self.now);
-                moved = true;
-            }
-            if self.exchange.link_wants_read(*id, self.now) {
-                let bytes = model.speak(most);
-                if !bytes.is_empty() {
-                    self.heard += bytes.len();
-                    // What it must not bring ends the link, which is all that is to happen.
-                    drop(self.exchange.link_bytes(*id, &bytes, self.now));
-                    moved = true;
-                }
-            }
-            let closed = self.exchange.link_is_closed(*id);
-            if closed || model.has_hung_up() {
-                if !closed {
-                    self.exchange.link_lost(*id, self.now);
-                }
-                self.exchange.forget_link(*id);
-                moved = true;
-                return false;
-            }
-            true
-        });
-        self.links = links;
-        moved
-    }
-
-    fn pass(&mut self, time: Duration) {
-        self.now += time;
-        self.exchange.tick(self.now);
-    }
-
-    fn lose_link(&mut self) {
-        if let Some((id, _)) = self.links.pop() {
-            self.excused = true;
-            self.exchange.link_lost(id, self.now);
-            self.exchange.forget_link(id);
-        }
-    }
-
-    fn garble_link(&mut self) {
-        if let Some((id, _)) = self.links.last() {
-            self.excused = true;
-            drop(self.exchange.link_bytes(*id, b"*2\r\n$-1\r\n>1\r\n:1\r\n+x\r\n", self.now));
         }
     }
 

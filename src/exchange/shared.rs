@@ -8,7 +8,7 @@ use slotmap::{DefaultKey, SlotMap};
 use super::SessionId;
 use super::links::Purpose;
 use super::session::Session;
-use crate::resp::ReplyScanner;
+use crate::resp::{Head, ReplyScanner};
 use crate::session::{Limits, Unexpected, answered, deliver_local};
 
 /// What a shared link keeps besides its buffers.
@@ -20,23 +20,16 @@ pub(super) struct Shared {
     due: VecDeque<(SessionId, u32)>,
     /// The sum of the counts in `due`.
     in_flight: usize,
-    /// What the frame being read is, once it has begun.
-    frame: Option<Frame>,
+    /// Whether the frame being read has begun to go to its session.
+    in_frame: bool,
+    /// Whether the frame being read is a push, which is nobody's reply.
+    in_push: bool,
     /// Sessions whose requests wait for room.
     waiting: VecDeque<SessionId>,
     /// Whether it takes no more sessions.
     retired: bool,
     /// Until when a slow reader may hold up those behind it.
     patience: Option<Instant>,
-}
-
-/// What a frame on a shared link is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Frame {
-    /// For the session whose reply is due next.
-    Reply,
-    /// For nobody.
-    Push,
 }
 
 /// Sessions that got bytes, in order; one that got them in several runs may come several times.
@@ -68,7 +61,8 @@ impl Shared {
             scanner: ReplyScanner::new(),
             due: VecDeque::new(),
             in_flight: 0,
-            frame: None,
+            in_frame: false,
+            in_push: false,
             waiting: VecDeque::new(),
             retired: false,
             patience: None,
@@ -179,14 +173,14 @@ impl Shared {
             let scan = self.scanner.scan(input)?;
             let (piece, rest) = input.split_at_checked(scan.len).unwrap_or((input, &[]));
             input = rest;
-            // Nobody on a shared link has asked for anything out of band. A push is there because a
-            // client has had its invalidations redirected to this link, which is no one else's loss.
-            let push = piece.first() == Some(&b'>');
-            let frame = *self.frame.get_or_insert(if push { Frame::Push } else { Frame::Reply });
-            if scan.done {
-                self.frame = None;
+            if !self.in_frame {
+                self.in_push = piece.first() == Some(&b'>');
+                self.in_frame = true;
             }
-            if frame == Frame::Push {
+            if self.in_push {
+                if scan.done {
+                    self.pass_over()?;
+                }
                 continue;
             }
             let (id, _) = self.front().ok_or(Unexpected::Reply)?;
@@ -202,10 +196,22 @@ impl Shared {
                 }
             }
             if scan.done {
+                self.in_frame = false;
                 self.pop();
             }
         }
         Ok(())
+    }
+
+    /// A push has ended. Nobody on a shared link has asked for anything out of band, but whoever
+    /// knows its number can have Redis send invalidations there (`CLIENT TRACKING ON REDIRECT`).
+    /// They are dropped, so that this ends nobody else's session.
+    fn pass_over(&mut self) -> Result<(), Unexpected> {
+        self.in_frame = false;
+        match self.scanner.head() {
+            Head::Word(b"invalidate") => Ok(()),
+            _ => Err(Unexpected::Reply),
+        }
     }
 
     fn pop(&mut self) {

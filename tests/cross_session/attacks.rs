@@ -56,7 +56,7 @@ fn replies() -> Vec<Attack> {
     let swallowed = [lines(&["CLIENT REPLY OFF"]), echoes.clone()].concat();
     vec![
         leaves("leaving 200 replies", echoes.clone()),
-        leaves_after("leaving in the middle of a reply", 5, echoes.clone()),
+        leaves_after("leaving in the middle of a reply", 5, echoes),
         leaves("leaving the reply of a script", script.repeat(5)),
         leaves_after("leaving in the middle of a script's", 3, script),
         leaves_after("leaving 20 MB", 100, large),
@@ -200,12 +200,12 @@ fn frames() -> Vec<Attack> {
         hears(
             "a script that forges",
             frame::request(&["EVAL", "return redis.error_reply('x\\r\\n+forged')", "0"]),
-            &["-x"],
+            &["-ERR x  +forged\r\n"],
         ),
         hears(
             "a status with line ends",
             frame::request(&["EVAL", "return redis.status_reply('x\\r\\n+forged')", "0"]),
-            &["+x"],
+            &["+x  +forged\r\n"],
         ),
         hears(
             "a broken request behind others",

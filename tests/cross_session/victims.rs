@@ -21,12 +21,12 @@ pub(crate) const ALL: [(&str, Victim); 9] = [
     ("the blocked", blocked),
 ];
 
+#[allow(clippy::disallowed_methods, reason = "to starve nobody; nothing waits for it")]
 fn rounds(done: &AtomicBool, mut round: impl FnMut(u64)) -> u64 {
     let mut count = 0;
     while !done.load(Ordering::Relaxed) {
         count += 1;
         round(count);
-        // Not so fast that the attackers starve.
         std::thread::sleep(Duration::from_millis(2));
     }
     count

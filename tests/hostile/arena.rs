@@ -139,7 +139,7 @@ impl Arena {
         wire.be_patient(Duration::from_secs(10));
         let password = self.redoubt.password().as_bytes();
         let said = replace(&case.said, b"{password}", &frame::bulk(password)[..]);
-        assert!(wire.exchange(&said, case.step, true, |_| false), "it hangs");
+        assert!(wire.exchange(&said, case.step, case.finishes, |_| false), "it hangs");
         wire.read_to_close()
     }
 }

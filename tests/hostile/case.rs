@@ -12,6 +12,8 @@ pub(crate) struct Case {
     pub(crate) said: Vec<u8>,
     /// Bytes of one write.
     pub(crate) step: usize,
+    /// Whether the session then says that it will say nothing more.
+    pub(crate) finishes: bool,
     pub(crate) holds: Holds,
 }
 
@@ -42,7 +44,15 @@ impl Case {
     pub(crate) fn new(name: impl Into<String>, said: impl Into<Vec<u8>>, holds: Holds) -> Self {
         let said = said.into();
         let step = said.len().max(1);
-        Self { name: name.into(), before: Vec::new(), logs_in: true, said, step, holds }
+        Self {
+            name: name.into(),
+            before: Vec::new(),
+            logs_in: true,
+            said,
+            step,
+            finishes: true,
+            holds,
+        }
     }
 
     /// One that does not log in by itself.
@@ -54,6 +64,15 @@ impl Case {
     /// In writes of one byte.
     pub(crate) fn byte_by_byte(mut self) -> Self {
         self.step = 1;
+        self
+    }
+
+    /// It waits for its answers and leaves by `QUIT`. What blocks is given up at the end of what a
+    /// session says.
+    pub(crate) fn quits(mut self) -> Self {
+        self.said.extend(multibulk(&["QUIT"]));
+        self.step = self.said.len();
+        self.finishes = false;
         self
     }
 

@@ -7,12 +7,11 @@ use crate::support::frame;
 crate::in_every_mode!(lengths_that_lie_do_not_help);
 
 /// Counts that are not 1, though a careless reader may take them for it.
-const COUNTS: [&str; 16] = [
+const COUNTS: [&str; 15] = [
     "+1",
     "01",
     " 1",
     "1 ",
-    "1\0",
     "1.0",
     "1e0",
     "0x1",
@@ -27,12 +26,11 @@ const COUNTS: [&str; 16] = [
 ];
 
 /// Lengths that are not 8.
-const LENGTHS: [&str; 16] = [
+const LENGTHS: [&str; 15] = [
     "+8",
     "08",
     " 8",
     "8 ",
-    "8\0",
     "8.0",
     "8e0",
     "0x8",

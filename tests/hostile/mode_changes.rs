@@ -68,8 +68,11 @@ pub(crate) fn cases() -> Vec<Case> {
             &[&refused, "-EXECABORT", &refused],
         );
         silent("behind QUIT", &["QUIT", attack], &["+OK\r\n"]);
-        silent("behind a blocked pop", &["BLPOP nothing 0.01", attack], &["*-1\r\n", &refused]);
-        silent("behind WAIT", &["WAIT 0 0", attack], &[":0\r\n", &refused]);
+        for (blocking, heard) in [("BLPOP nothing 0.01", "*-1\r\n"), ("WAIT 0 0", ":0\r\n")] {
+            let said = multibulk(&[blocking, attack]);
+            let name = format!("{attack} behind {blocking}");
+            cases.push(Case::new(name, said, says(&[heard, &refused])).quits());
+        }
         // The session may have to end, since nothing can be put into such a stream of replies.
         let opaque = ["CLIENT REPLY OFF", "SUBSCRIBE c", "CLIENT REPLY SKIP"];
         for inner in opaque {

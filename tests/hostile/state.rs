@@ -110,6 +110,8 @@ pub(crate) fn observe(direct: &mut Wire) -> State {
         match question[0] {
             "SELECT" => assert_eq!(answer, "+OK\r\n"),
             "INFO" => state.extend(counters(&answer)),
+            // In the order of a hash table.
+            "CONFIG" => drop(state.insert(name, sorted(&answer))),
             "ACL" => drop(state.insert(name, users(&answer))),
             "ROLE" => drop(state.insert(name, answer.lines().nth(2).unwrap_or("").to_owned())),
             _ => drop(state.insert(name, answer)),
@@ -122,6 +124,14 @@ pub(crate) fn observe(direct: &mut Wire) -> State {
 fn users(list: &str) -> String {
     let user = |line: &&str| line.starts_with("user ") && !line.starts_with("user redoubt-");
     list.lines().filter(user).collect::<Vec<_>>().join("\n")
+}
+
+/// The names and values of a flat array, by name.
+fn sorted(array: &str) -> String {
+    let lines: Vec<_> = array.lines().skip(1).collect();
+    let mut pairs: Vec<_> = lines.chunks(4).map(|pair| pair.join(" ")).collect();
+    pairs.sort();
+    pairs.join("\n")
 }
 
 fn counters(info: &str) -> State {
