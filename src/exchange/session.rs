@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::LinkId;
 use crate::resp::RequestParser;
-use crate::session::{CloseReason, DueQueue, Event, Show, State, Step};
+use crate::session::{CloseReason, DueQueue, Event, State, Step};
 
 /// What an exchange keeps of one session.
 pub(super) struct Session {
@@ -109,7 +109,7 @@ impl Session {
         if self.dead {
             return;
         }
-        if self.due.front().is_some_and(|expect| expect.show == Show::Reply) {
+        if self.due.front().is_some_and(|expect| expect.show.passes()) {
             self.output.extend_from_slice(piece);
         }
         if self.output.len() > Self::OUTPUT_LIMIT {

@@ -61,10 +61,15 @@ impl Maker {
     ///
     /// # Errors
     /// Redis is not there or cannot say now; or, when a guard is required, why there is none.
-    pub(super) async fn settle(&self, link: &mut Conversation) -> Result<Outcome, UpstreamError> {
+    pub(super) async fn settle(
+        &self,
+        link: &mut Conversation,
+        standalone: bool,
+    ) -> Result<Outcome, UpstreamError> {
+        let probes = probes(self.policy.rules(), standalone);
         let reason = match self.mode {
             GuardMode::Audit | GuardMode::Off => None,
-            GuardMode::Auto | GuardMode::Require => match self.make(link).await {
+            GuardMode::Auto | GuardMode::Require => match self.make(link, &probes).await {
                 Ok(guard) => return Ok(Outcome::Guarded(guard)),
                 Err(UpstreamError::Guard(GuardError::Refused(reason)))
                     if self.mode == GuardMode::Auto =>
@@ -74,10 +79,14 @@ impl Maker {
                 Err(error) => return Err(error),
             },
         };
-        self.audit(link, reason).await
+        self.audit(link, scriptable(&probes), reason).await
     }
 
-    async fn make(&self, link: &mut Conversation) -> Result<Guard, UpstreamError> {
+    async fn make(
+        &self,
+        link: &mut Conversation,
+        probes: &[Probe],
+    ) -> Result<Guard, UpstreamError> {
         let (list, _, rights) = self.rights(link).await?;
         let now = seconds();
         self.remove_stale(link, &list, now).await?;
@@ -88,7 +97,7 @@ impl Maker {
         self.remember(guard.name());
         let known = Guard::tried(&names, &answers);
         let made = match known {
-            Ok(known) => self.finish(link, &guard, &rights, &known).await,
+            Ok(known) => self.finish(link, &guard, &rights, &known, probes).await,
             Err(error) => Err(error.into()),
         };
         if let Err(error) = made {
@@ -106,16 +115,16 @@ impl Maker {
         guard: &Guard,
         rights: &Rights,
         known: &[&str],
+        probes: &[Probe],
     ) -> Result<(), UpstreamError> {
         let made = ask(link, &guard.make(rights, known), &self.target).await?;
         Guard::made("ACL SETUSER", &made)?;
-        let all = probes(self.policy.rules());
-        let open = match self.dry_run(link, guard.name().as_bytes(), &all).await {
-            Ok(verdicts) => open(&all, &verdicts),
+        let open = match self.dry_run(link, guard.name().as_bytes(), probes).await {
+            Ok(verdicts) => open(probes, &verdicts),
             Err(UpstreamError::Guard(GuardError::Refused(_))) => {
                 // Without ACL DRYRUN it takes the guard itself to try.
                 let (stream, _) = self.target.log_in(&guard.credentials()).await?;
-                let scriptable = scriptable(all);
+                let scriptable = scriptable(probes);
                 let verdicts = self.queue(&mut Conversation::new(stream), &scriptable).await?;
                 open(&scriptable, &verdicts)
             }
@@ -133,6 +142,7 @@ impl Maker {
     async fn audit(
         &self,
         link: &mut Conversation,
+        probes: Vec<Probe>,
         reason: Option<String>,
     ) -> Result<Outcome, UpstreamError> {
         let rights = match self.rights(link).await {
@@ -140,24 +150,24 @@ impl Maker {
             Err(UpstreamError::Guard(GuardError::Refused(_))) => None,
             Err(error) => return Err(error),
         };
-        let all = scriptable(probes(self.policy.rules()));
         let user = self.user.as_deref().unwrap_or(DEFAULT_USER);
-        let verdicts = match self.dry_run(link, user.as_bytes(), &all).await {
-            Err(UpstreamError::Guard(GuardError::Refused(_))) => match self.queue(link, &all).await
-            {
-                Err(UpstreamError::Guard(GuardError::Refused(_))) => {
-                    vec![Verdict::Allowed; all.len()]
+        let verdicts = match self.dry_run(link, user.as_bytes(), &probes).await {
+            Err(UpstreamError::Guard(GuardError::Refused(_))) => {
+                match self.queue(link, &probes).await {
+                    Err(UpstreamError::Guard(GuardError::Refused(_))) => {
+                        vec![Verdict::Allowed; probes.len()]
+                    }
+                    verdicts => verdicts?,
                 }
-                verdicts => verdicts?,
-            },
+            }
             verdicts => verdicts?,
         };
-        let open = open(&all, &verdicts);
+        let open = open(&probes, &verdicts);
         if open.is_empty() {
             return Ok(Outcome::Audited);
         }
         let missing = |rule: &RuleName| {
-            let mut of_rule = all.iter().zip(&verdicts).filter(|(probe, _)| probe.rule == *rule);
+            let mut of_rule = probes.iter().zip(&verdicts).filter(|(probe, _)| probe.rule == *rule);
             of_rule.clone().next().is_some() && of_rule.all(|(_, v)| *v == Verdict::Missing)
         };
         let rules: Vec<_> = self.policy.rules().filter(|rule| !missing(rule)).collect();
@@ -324,8 +334,8 @@ fn open(probes: &[Probe], verdicts: &[Verdict]) -> Vec<String> {
 }
 
 /// Those that a script could call.
-fn scriptable(probes: Vec<Probe>) -> Vec<Probe> {
-    probes.into_iter().filter(|probe| probe.scriptable).collect()
+fn scriptable(probes: &[Probe]) -> Vec<Probe> {
+    probes.iter().filter(|probe| probe.scriptable).cloned().collect()
 }
 
 /// Bytes that nobody can guess.

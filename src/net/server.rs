@@ -22,7 +22,7 @@ use super::upstream::Target;
 use super::watch::Watch;
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
 use crate::auth::Identity;
-use crate::config::{self, Endpoint, Settings};
+use crate::config::{self, Endpoint, GuardMode, Settings};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
 use crate::session::{Rules, StandIn};
@@ -162,16 +162,18 @@ impl Server {
     fn plan(&self, shutdown: CancellationToken) -> Result<Plan, ServeError> {
         let Settings { client, upstream, limits, policy, .. } = &self.settings;
         let password = upstream.password.as_ref().map(|p| p.expose_secret().as_bytes());
+        let compiled = crate::policy::Policy::compile(&policy.blocked)?;
+        let is_guarded = guard::is_wanted(policy.guard, &compiled);
         let rules = Rules {
-            policy: crate::policy::Policy::compile(&policy.blocked)?,
+            policy: compiled,
             scripts: crate::policy::Scripts::default(),
-            guarded: false,
+            // What is asked before it is known waits, and then goes to the guard if there is one.
+            guarded: is_guarded && policy.guard != GuardMode::Audit,
             identity: Identity::new(client.user.as_deref(), &client.password),
             stand_in: StandIn::new(upstream.user.as_deref(), password, random()),
             upstream_version: None,
             auth_attempts: limits.auth_attempts,
         };
-        let is_guarded = guard::is_wanted(policy.guard, &rules.policy);
         Ok(Plan {
             rules: Arc::new(rules),
             timeouts: Timeouts {

@@ -18,7 +18,7 @@ use super::upstream::UpstreamError;
 use super::worker::{Order, WorkerHandle};
 use crate::command::Version;
 use crate::upstream::guard::{Guard, GuardError};
-use crate::upstream::{Credentials, LoginError};
+use crate::upstream::{Credentials, Greeting, LoginError};
 
 /// Keeps one link open all the time, to know whether the upstream is there, which version it is, and
 /// that it has the guard.
@@ -137,32 +137,35 @@ impl Watch {
                 Err(UpstreamError::Login(LoginError::WrongPassword)) => {
                     debug!(target: GUARD, "guard gone");
                 }
-                still_there => return still_there,
+                still_there => return still_there.map(|(link, told)| (link, told.version)),
             }
         }
-        let (mut link, version) = self.open(&self.configured).await?;
+        let (mut link, greeting) = self.open(&self.configured).await?;
         if self.maker.is_wanted() {
-            let outcome = timeout(self.maker.target.timeout, self.maker.settle(&mut link));
+            let outcome = timeout(
+                self.maker.target.timeout,
+                self.maker.settle(&mut link, greeting.standalone),
+            );
             let outcome = outcome.await.unwrap_or_else(|_| Err(self.maker.target.timed_out()))?;
             settled.epoch = settled.epoch.saturating_add(1);
             report(&outcome, settled.outcome.as_ref());
             self.tell(&Standing::Settled(Arc::new(self.login(&outcome, settled.epoch)))).await;
             settled.outcome = Some(outcome);
         }
-        Ok((link, version))
+        Ok((link, greeting.version))
     }
 
     async fn open(
         &self,
         credentials: &Credentials,
-    ) -> Result<(Conversation, Option<Version>), UpstreamError> {
+    ) -> Result<(Conversation, Greeting), UpstreamError> {
         let target = &self.maker.target;
         let opened = timeout(target.timeout, target.log_in(credentials)).await;
         let (stream, greeting) = opened.unwrap_or_else(|_| Err(target.timed_out()))?;
         for worker in &self.workers {
             worker.order(Order::UpstreamVersion(greeting.version)).await;
         }
-        Ok((Conversation::new(stream), greeting.version))
+        Ok((Conversation::new(stream), greeting))
     }
 
     fn login(&self, outcome: &Outcome, epoch: u64) -> Login {
