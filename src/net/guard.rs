@@ -9,12 +9,13 @@ use tracing::{debug, info};
 use super::ask::Conversation;
 use super::upstream::{Target, UpstreamError};
 use crate::auth::DEFAULT_USER;
+use crate::command::Version;
 use crate::config::GuardMode;
 use crate::policy::{Policy, RuleName};
-use crate::upstream::Credentials;
 use crate::upstream::guard::{
-    self, Answer, Batch, Guard, GuardError, Probe, Rights, Verdict, advice, probes,
+    self, Answer, Batch, Guard, GuardError, Probe, Rights, Verdict, advice, is_typed, probes,
 };
+use crate::upstream::{Credentials, Greeting};
 
 /// The target of every line about the guard, for use in `log.level`.
 pub(super) const GUARD: &str = "redoubt::guard";
@@ -64,9 +65,9 @@ impl Maker {
     pub(super) async fn settle(
         &self,
         link: &mut Conversation,
-        standalone: bool,
+        greeting: Greeting,
     ) -> Result<Outcome, UpstreamError> {
-        let probes = probes(self.policy.rules(), standalone);
+        let probes = probes(self.policy.rules(), greeting.standalone);
         let reason = match self.mode {
             GuardMode::Audit | GuardMode::Off => None,
             GuardMode::Auto | GuardMode::Require => match self.make(link, &probes).await {
@@ -79,7 +80,7 @@ impl Maker {
                 Err(error) => return Err(error),
             },
         };
-        self.audit(link, scriptable(&probes), reason).await
+        self.audit(link, scriptable(&probes), greeting.version, reason).await
     }
 
     async fn make(
@@ -143,6 +144,7 @@ impl Maker {
         &self,
         link: &mut Conversation,
         probes: Vec<Probe>,
+        version: Option<Version>,
         reason: Option<String>,
     ) -> Result<Outcome, UpstreamError> {
         let rights = match self.rights(link).await {
@@ -166,12 +168,14 @@ impl Maker {
         if open.is_empty() {
             return Ok(Outcome::Audited);
         }
-        let missing = |rule: &RuleName| {
-            let mut of_rule = probes.iter().zip(&verdicts).filter(|(probe, _)| probe.rule == *rule);
-            of_rule.clone().next().is_some() && of_rule.all(|(_, v)| *v == Verdict::Missing)
+        // A rule for what the table does not have can be typed only if Redis has it.
+        let exists = |rule: &RuleName| {
+            let mut tried = probes.iter().zip(&verdicts);
+            tried.any(|(probe, verdict)| probe.rule == *rule && *verdict != Verdict::Missing)
         };
-        let rules: Vec<_> = self.policy.rules().filter(|rule| !missing(rule)).collect();
-        let rules: Vec<&str> = rules.iter().map(|rule| &**rule).collect();
+        let rules: Vec<_> = self.policy.rules().collect();
+        let rules = rules.iter().filter(|rule| is_typed(rule, version).unwrap_or(exists(rule)));
+        let rules: Vec<&str> = rules.map(|rule| &**rule).collect();
         let advice = advice(self.user.as_deref(), rights.as_ref(), &rules);
         Ok(Outcome::Unguarded { reason, open, advice })
     }

@@ -8,7 +8,7 @@ use std::{io, mem};
 
 use secrecy::ExposeSecret;
 use tokio::runtime::Builder;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
@@ -136,7 +136,7 @@ impl Server {
         }
         let watch = Watch {
             maker,
-            configured: plan.credentials,
+            configured: watch::channel(plan.credentials).1,
             health: plan.health,
             workers,
             shutdown: stop.clone(),

@@ -1,5 +1,6 @@
 //! How links log in, as far as a worker has been told.
 
+use std::mem;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -91,8 +92,11 @@ impl Worker {
         let mut rules = Rules::clone(self.exchange.rules());
         rules.stand_in = rules.stand_in.logging_in_as(&login.credentials);
         rules.guarded = login.guarded;
-        rules.scripts =
-            if login.scripts_refused { Scripts::Deny } else { self.configured_scripts.clone() };
+        if login.scripts_refused {
+            self.withheld_scripts.get_or_insert(mem::replace(&mut rules.scripts, Scripts::Deny));
+        } else if let Some(scripts) = self.withheld_scripts.take() {
+            rules.scripts = scripts;
+        }
         self.exchange.replace_rules(Arc::new(rules));
         self.exchange.replace_credentials(login.credentials.clone());
         if login.scripts_refused {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -24,20 +25,34 @@ use crate::upstream::{Credentials, Greeting, LoginError};
 /// that it has the guard.
 pub(super) struct Watch {
     pub(super) maker: Arc<Maker>,
-    pub(super) configured: Credentials,
+    /// What the operator has configured to log in with, as of now.
+    pub(super) configured: watch::Receiver<Credentials>,
     pub(super) health: Arc<Health>,
     pub(super) workers: Vec<WorkerHandle>,
     pub(super) shutdown: CancellationToken,
 }
 
 /// What has been settled last.
-#[derive(Default)]
 struct Settled {
     epoch: u64,
     outcome: Option<Outcome>,
+    /// Tells when it was settled with other configured credentials than those of now.
+    configured: watch::Receiver<Credentials>,
+    /// Whether workers have not been told yet.
+    is_changed: bool,
 }
 
 impl Settled {
+    /// How links log in, where the operator has configured `configured`.
+    fn login(&self, configured: Credentials) -> Login {
+        Login {
+            epoch: self.epoch,
+            credentials: self.guard().map_or(configured, Guard::credentials),
+            guarded: self.guard().is_some(),
+            scripts_refused: matches!(self.outcome, Some(Outcome::Unguarded { .. })),
+        }
+    }
+
     fn guard(&self) -> Option<&Guard> {
         match &self.outcome {
             Some(Outcome::Guarded(guard)) => Some(guard),
@@ -72,13 +87,14 @@ impl Watch {
     }
 
     async fn watch(&self) -> GuardError {
-        let mut settled = Settled::default();
+        let configured = self.configured.clone();
+        let mut settled = Settled { epoch: 0, outcome: None, configured, is_changed: false };
         let mut wait = Self::FIRST_WAIT;
         loop {
             match self.link(&mut settled).await {
                 Ok((link, version)) => {
                     self.health.up(version);
-                    if self.stay(link, &settled).await >= Self::LASTING {
+                    if self.stay(link, &mut settled).await >= Self::LASTING {
                         wait = Self::FIRST_WAIT;
                         continue;
                     }
@@ -103,24 +119,22 @@ impl Watch {
     }
 
     /// Stays until the link ends or something is to be settled anew. Returns how long it was.
-    async fn stay(&self, mut link: Conversation, settled: &Settled) -> Duration {
+    async fn stay(&self, mut link: Conversation, settled: &mut Settled) -> Duration {
         let began = Instant::now();
-        let again = async {
-            match settled.outcome {
-                Some(Outcome::Audited | Outcome::Unguarded { .. }) => sleep(Self::AGAIN).await,
-                Some(Outcome::Guarded(_)) | None => std::future::pending().await,
-            }
-        };
+        let is_audited = matches!(settled.outcome, Some(Outcome::Audited));
+        let is_open = is_audited || matches!(settled.outcome, Some(Outcome::Unguarded { .. }));
         tokio::select! {
             () = link.until_closed() => {
                 debug!("the watch's link ended");
                 // What comes back may be another Redis, which lets the configured user do more.
-                if matches!(settled.outcome, Some(Outcome::Audited)) {
+                if is_audited {
                     self.tell(&Standing::Unknown).await;
                 }
             }
             () = self.health.guard_refused(settled.epoch) => debug!(target: GUARD, "guard refused"),
-            () = again => {}
+            // The guard was made with other ones, and stays what it is.
+            Ok(()) = settled.configured.changed(), if settled.guard().is_none() => {}
+            () = sleep(Self::AGAIN), if is_open => {}
         }
         began.elapsed()
     }
@@ -140,17 +154,21 @@ impl Watch {
                 still_there => return still_there.map(|(link, told)| (link, told.version)),
             }
         }
-        let (mut link, greeting) = self.open(&self.configured).await?;
+        settled.is_changed |= settled.configured.has_changed().unwrap_or(false);
+        let configured = settled.configured.borrow_and_update().clone();
+        let (mut link, greeting) = self.open(&configured).await?;
         if self.maker.is_wanted() {
-            let outcome = timeout(
-                self.maker.target.timeout,
-                self.maker.settle(&mut link, greeting.standalone),
-            );
-            let outcome = outcome.await.unwrap_or_else(|_| Err(self.maker.target.timed_out()))?;
-            settled.epoch = settled.epoch.saturating_add(1);
+            let outcome = self.maker.settle(&mut link, greeting);
+            let outcome = timeout(self.maker.target.timeout, outcome).await;
+            let outcome = outcome.unwrap_or_else(|_| Err(self.maker.target.timed_out()))?;
             report(&outcome, settled.outcome.as_ref());
-            self.tell(&Standing::Settled(Arc::new(self.login(&outcome, settled.epoch)))).await;
             settled.outcome = Some(outcome);
+            settled.is_changed = true;
+        }
+        if settled.is_changed {
+            settled.epoch = settled.epoch.saturating_add(1);
+            self.tell(&Standing::Settled(Arc::new(settled.login(configured)))).await;
+            settled.is_changed = false;
         }
         Ok((link, greeting.version))
     }
@@ -166,19 +184,6 @@ impl Watch {
             worker.order(Order::UpstreamVersion(greeting.version)).await;
         }
         Ok((Conversation::new(stream), greeting))
-    }
-
-    fn login(&self, outcome: &Outcome, epoch: u64) -> Login {
-        let guard = match outcome {
-            Outcome::Guarded(guard) => Some(guard),
-            Outcome::Audited | Outcome::Unguarded { .. } => None,
-        };
-        Login {
-            epoch,
-            credentials: guard.map_or_else(|| self.configured.clone(), Guard::credentials),
-            guarded: guard.is_some(),
-            scripts_refused: matches!(outcome, Outcome::Unguarded { .. }),
-        }
     }
 
     async fn tell(&self, standing: &Standing) {

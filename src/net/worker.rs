@@ -91,8 +91,9 @@ pub(super) struct Worker {
     pub(super) target: Target,
     /// How links log in; they wait until it is known.
     pub(super) standing: watch::Sender<Known>,
-    /// Which scripts run where Redis refuses them what the policy refuses.
-    pub(super) configured_scripts: Scripts,
+    /// Which scripts run otherwise, while none may, since Redis would let them run what the policy
+    /// refuses.
+    pub(super) withheld_scripts: Option<Scripts>,
     me: Weak<RefCell<Worker>>,
 }
 
@@ -186,7 +187,7 @@ impl Worker {
                 true => Known::default(),
                 false => Known::unguarded(),
             }),
-            configured_scripts: plan.rules.scripts.clone(),
+            withheld_scripts: None,
             me,
         }
     }

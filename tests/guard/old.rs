@@ -203,7 +203,8 @@ fn redis_6_in_a_cluster_cannot_hold_subcommands() {
     let setup = Redoubt::setup_for(port, &secret()).set("policy.blocked", rules);
     let redoubt = setup.start();
     let line = logged(&redoubt, 0, "no guard");
-    assert!(line.contains("the guard could still run cluster|forget"), "{line}");
+    assert!(line.contains("the guard could still run "), "{line}");
+    assert!(line.contains("cluster|forget"), "{line}");
     assert_eq!(old.guards(), 0, "it is removed again");
     let mut session = redoubt.session();
     assert_eq!(session.command(&["GET", "k"]), frame::bulk(b"default"));
