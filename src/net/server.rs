@@ -164,13 +164,14 @@ impl Server {
         let password = upstream.password.as_ref().map(|p| p.expose_secret().as_bytes());
         let compiled = crate::policy::Policy::compile(&policy.blocked)?;
         let is_guarded = guard::is_wanted(policy.guard, &compiled);
+        let stand_in = StandIn::new(upstream.user.as_deref(), password, random());
         let rules = Rules {
             policy: compiled,
             scripts: crate::policy::Scripts::default(),
             // What is asked before it is known waits, and then goes to the guard if there is one.
             guarded: is_guarded && policy.guard != GuardMode::Audit,
             identity: Identity::new(client.user.as_deref(), &client.password),
-            stand_in: StandIn::new(upstream.user.as_deref(), password, random()),
+            stand_in: if is_guarded { stand_in.letting_nobody_in() } else { stand_in },
             upstream_version: None,
             auth_attempts: limits.auth_attempts,
         };

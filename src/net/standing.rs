@@ -29,10 +29,18 @@ pub(super) struct Login {
     /// Counts from 1; each is newer than the one before.
     pub(super) epoch: u64,
     pub(super) credentials: Credentials,
-    /// Whether they are a guard's.
-    pub(super) guarded: bool,
-    /// Whether scripts are refused, since Redis would let them run what the policy refuses.
-    pub(super) scripts_refused: bool,
+    pub(super) way: Way,
+}
+
+/// As whom links log in, and what that means for scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// As a guard.
+    Guard,
+    /// As the configured user, who may not run what the policy refuses, or need not be asked.
+    Configured,
+    /// As the configured user, who may, so that scripts are refused.
+    Open,
 }
 
 /// What the links of a worker wait for.
@@ -47,13 +55,13 @@ pub(super) struct Known {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Epoch {
     pub(super) number: u64,
-    pub(super) guarded: bool,
+    pub(super) way: Way,
 }
 
 impl Known {
     /// With the configured credentials, for ever.
-    pub(super) fn unguarded() -> Self {
-        Self { login: Some(Epoch { number: 0, guarded: false }), failures: 0 }
+    pub(super) fn configured() -> Self {
+        Self { login: Some(Epoch { number: 0, way: Way::Configured }), failures: 0 }
     }
 }
 
@@ -77,10 +85,15 @@ impl Worker {
     pub(super) fn stand(&mut self, standing: &Standing) {
         let mut known = *self.standing.borrow();
         match standing {
-            Standing::Unknown => known.login = None,
+            Standing::Unknown => {
+                known.login = None;
+                let mut rules = Rules::clone(self.exchange.rules());
+                rules.stand_in = rules.stand_in.letting_nobody_in();
+                self.exchange.replace_rules(Arc::new(rules));
+            }
             Standing::Failed => known.failures = known.failures.wrapping_add(1),
             Standing::Settled(login) => {
-                known.login = Some(Epoch { number: login.epoch, guarded: login.guarded });
+                known.login = Some(Epoch { number: login.epoch, way: login.way });
                 self.log_in_as(login);
             }
         }
@@ -91,17 +104,19 @@ impl Worker {
     fn log_in_as(&mut self, login: &Login) {
         let mut rules = Rules::clone(self.exchange.rules());
         rules.stand_in = rules.stand_in.logging_in_as(&login.credentials);
-        rules.guarded = login.guarded;
-        if login.scripts_refused {
+        rules.guarded = login.way == Way::Guard;
+        if login.way == Way::Open {
             self.withheld_scripts.get_or_insert(mem::replace(&mut rules.scripts, Scripts::Deny));
         } else if let Some(scripts) = self.withheld_scripts.take() {
             rules.scripts = scripts;
         }
         self.exchange.replace_rules(Arc::new(rules));
         self.exchange.replace_credentials(login.credentials.clone());
-        if login.scripts_refused {
-            // They were taken when it was not known yet that they must be refused.
-            self.exchange.drop_waiting_scripts(now());
+        // Scripts may wait that are refused now, and links may be logged in as a user who does no
+        // harm only while they are.
+        let before = self.way.replace(login.way);
+        if before != Some(login.way) && (before.is_some() || login.way == Way::Open) {
+            self.exchange.drop_links_with_scripts(now());
         }
     }
 }

@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use super::ask::Conversation;
 use super::guard::{GUARD, Maker, Outcome};
 use super::health::Health;
-use super::standing::{Login, Standing};
+use super::standing::{Login, Standing, Way};
 use super::upstream::UpstreamError;
 use super::worker::{Order, WorkerHandle};
 use crate::command::Version;
@@ -48,8 +48,11 @@ impl Settled {
         Login {
             epoch: self.epoch,
             credentials: self.guard().map_or(configured, Guard::credentials),
-            guarded: self.guard().is_some(),
-            scripts_refused: matches!(self.outcome, Some(Outcome::Unguarded { .. })),
+            way: match self.outcome {
+                Some(Outcome::Guarded(_)) => Way::Guard,
+                Some(Outcome::Audited) | None => Way::Configured,
+                Some(Outcome::Unguarded { .. }) => Way::Open,
+            },
         }
     }
 

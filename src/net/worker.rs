@@ -18,7 +18,7 @@ use super::client::{self, ClientIo};
 use super::health::Health;
 use super::link::{self, LinkIo};
 use super::load::Load;
-use super::standing::{Known, Standing};
+use super::standing::{Known, Standing, Way};
 use super::upstream::Target;
 use crate::command::Version;
 use crate::exchange::{Exchange, SessionId, Sharing, Timeouts};
@@ -91,6 +91,8 @@ pub(super) struct Worker {
     pub(super) target: Target,
     /// How links log in; they wait until it is known.
     pub(super) standing: watch::Sender<Known>,
+    /// The way in which they log in, or did when that was last known.
+    pub(super) way: Option<Way>,
     /// Which scripts run otherwise, while none may, since Redis would let them run what the policy
     /// refuses.
     pub(super) withheld_scripts: Option<Scripts>,
@@ -185,8 +187,9 @@ impl Worker {
             target: plan.target.clone(),
             standing: watch::Sender::new(match plan.guarded {
                 true => Known::default(),
-                false => Known::unguarded(),
+                false => Known::configured(),
             }),
+            way: None,
             withheld_scripts: None,
             me,
         }

@@ -19,7 +19,7 @@ pub struct StandIn {
 }
 
 /// A user and password that Redis refuses: no ACL user can have a name with a space in it.
-const WRONG: [&[u8]; 2] = [b"no such user", b"x"];
+const WRONG: [&'static [u8]; 2] = [b"no such user", b"x"];
 
 impl StandIn {
     /// Stand-ins for links that log in as `user` with `password`. `nonce` makes the impossible
@@ -43,6 +43,13 @@ impl StandIn {
             password: Bytes::copy_from_slice(password.as_bytes()),
             no_such_command: self.no_such_command.clone(),
         }
+    }
+
+    /// The same while it is not known how links log in: a right `AUTH` fails too, since the
+    /// credentials of now might be another user's by the time they arrive.
+    pub fn letting_nobody_in(&self) -> Self {
+        let [user, password] = WRONG.map(Bytes::from_static);
+        Self { user, password, no_such_command: self.no_such_command.clone() }
     }
 
     /// A command that Redis answers with an error and that fails a transaction.

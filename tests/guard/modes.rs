@@ -137,6 +137,35 @@ fn a_user_that_may_do_too_much_and_makes_no_guard_runs_no_scripts() {
 }
 
 #[test]
+fn when_a_guard_can_be_made_at_last_nobody_stays_without() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    keep(&redis);
+    let (setup, _) = with_user(&redis, &["~*", "&*", "+@all", "-acl|setuser"]);
+    let redoubt = setup.start();
+    logged(&redoubt, 0, "no guard");
+    logged(&redoubt, 0, "upstream is available");
+    let mut leased = redoubt.session();
+    assert_eq!(leased.command(&["WATCH", "app:kept"]), b"+OK\r\n");
+    let mut other = redoubt.session();
+    assert_eq!(other.command(&["GET", "app:kept"]), KEPT);
+
+    let mut direct = redis.direct();
+    assert_eq!(direct.command(&["ACL", "SETUSER", "app", "+acl|setuser"]), b"+OK\r\n");
+    // The watch looks again, as its connection, which is the oldest, has ended.
+    let list = text(&direct.command(&["CLIENT", "LIST"]));
+    let watch = list.lines().find(|line| line.contains("user=app")).expect("the watch");
+    let id = watch.split(' ').next().unwrap().trim_start_matches("id=");
+    assert_eq!(direct.command(&["CLIENT", "KILL", "ID", id]), b":1\r\n");
+    logged(&redoubt, 0, "guard made");
+    assert_eq!(leased.read_to_close(), b"", "its connection was not the guard's");
+    assert_eq!(other.command(&["GET", "app:kept"]), KEPT);
+    all_ways_are_closed(&redis, &mut other);
+}
+
+#[test]
 fn audit_writes_nothing() {
     if target_is_redis() {
         return;
