@@ -95,10 +95,9 @@ impl Server {
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
         let maker = Arc::new(self.maker(&plan));
-        let credentials = plan.credentials.clone();
         let served = runtime.block_on(self.accept(plan, workers, Arc::clone(&maker), stop));
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
-        runtime.block_on(maker.remove_own(&credentials));
+        runtime.block_on(maker.remove_own());
         served?;
         ended.into_iter().try_for_each(|outcome| match outcome {
             Ok(outcome) => outcome.map_err(ServeError::Start),
@@ -134,13 +133,7 @@ impl Server {
         for address in &self.addresses {
             info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
         }
-        let watch = Watch {
-            maker,
-            configured: watch::channel(plan.credentials).1,
-            health: plan.health,
-            workers,
-            shutdown: stop.clone(),
-        };
+        let watch = Watch { maker, health: plan.health, workers, shutdown: stop.clone() };
         let watching = tasks.spawn(watch.run());
         stop.cancelled().await;
         info!("stopping: no new sessions");
@@ -153,7 +146,7 @@ impl Server {
         Maker {
             mode: self.settings.policy.guard,
             policy: plan.rules.policy.clone(),
-            user: plan.credentials.user.clone(),
+            configured: watch::channel(plan.credentials.clone()).1,
             target: plan.target.clone(),
             made: Mutex::default(),
         }

@@ -25,8 +25,6 @@ use crate::upstream::{Credentials, Greeting, LoginError};
 /// that it has the guard.
 pub(super) struct Watch {
     pub(super) maker: Arc<Maker>,
-    /// What the operator has configured to log in with, as of now.
-    pub(super) configured: watch::Receiver<Credentials>,
     pub(super) health: Arc<Health>,
     pub(super) workers: Vec<WorkerHandle>,
     pub(super) shutdown: CancellationToken,
@@ -90,7 +88,7 @@ impl Watch {
     }
 
     async fn watch(&self) -> GuardError {
-        let configured = self.configured.clone();
+        let configured = self.maker.configured.clone();
         let mut settled = Settled { epoch: 0, outcome: None, configured, is_changed: false };
         let mut wait = Self::FIRST_WAIT;
         loop {

@@ -19,7 +19,7 @@ pub struct StandIn {
 }
 
 /// A user and password that Redis refuses: no ACL user can have a name with a space in it.
-const WRONG: [&'static [u8]; 2] = [b"no such user", b"x"];
+const WRONG: [&[u8]; 2] = [b"no such user", b"x"];
 
 impl StandIn {
     /// Stand-ins for links that log in as `user` with `password`. `nonce` makes the impossible

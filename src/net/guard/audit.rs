@@ -22,8 +22,11 @@ impl Maker {
             Err(UpstreamError::Guard(GuardError::Refused(_))) => None,
             Err(error) => return Err(error),
         };
-        let user = self.user.as_deref().unwrap_or(DEFAULT_USER);
-        let verdicts = match self.dry_run(link, user.as_bytes(), &probes).await {
+        let user = self.configured.borrow().user.clone();
+        let verdicts = match self
+            .dry_run(link, user.as_deref().unwrap_or(DEFAULT_USER).as_bytes(), &probes)
+            .await
+        {
             Err(UpstreamError::Guard(GuardError::Refused(_))) => {
                 match self.queue(link, &probes).await {
                     Err(UpstreamError::Guard(GuardError::Refused(_))) => {
@@ -46,7 +49,7 @@ impl Maker {
         let rules: Vec<_> = self.policy.rules().collect();
         let rules = rules.iter().filter(|rule| is_typed(rule, version).unwrap_or(exists(rule)));
         let rules: Vec<&str> = rules.map(|rule| &**rule).collect();
-        let advice = advice(self.user.as_deref(), rights.as_ref(), &rules);
+        let advice = advice(user.as_deref(), rights.as_ref(), &rules);
         Ok(Outcome::Unguarded { reason, open, advice })
     }
 

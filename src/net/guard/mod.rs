@@ -1,4 +1,13 @@
 //! Making the guard, or trying the configured user in its place.
+//!
+//! | message | level | fields |
+//! |---|---|---|
+//! | `guard made`, `guard renewed` | info | `user` (its name) |
+//! | `audited: …` | info | |
+//! | `no guard: …` | warn | `reason`, `open` (what could run), `advice` (a line for `redis-cli`) |
+//! | `stale guards removed` | info | `count` |
+//!
+//! All are under the target `redoubt::guard`, and each is said when it is new. None holds a secret.
 
 mod audit;
 
@@ -6,6 +15,7 @@ use std::mem;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::sync::watch;
 use tracing::{debug, info};
 
 use super::ask::Conversation;
@@ -40,8 +50,8 @@ pub(super) enum Outcome {
 pub(super) struct Maker {
     pub(super) mode: GuardMode,
     pub(super) policy: Policy,
-    /// The configured user; `None` is `default`.
-    pub(super) user: Option<String>,
+    /// What the operator has configured to log in with, as of now.
+    pub(super) configured: watch::Receiver<Credentials>,
     pub(super) target: Target,
     /// The names of the guards made, to be removed at the end: the last [`Maker::MOST_MADE`].
     pub(super) made: Mutex<Vec<String>>,
@@ -190,13 +200,14 @@ impl Maker {
     }
 
     /// Removes the guards of this process, whose links must have been closed.
-    pub(super) async fn remove_own(&self, configured: &Credentials) {
+    pub(super) async fn remove_own(&self) {
         let made = mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
         if made.is_empty() {
             return;
         }
         let removed = tokio::time::timeout(self.target.timeout, async {
-            let (stream, _) = self.target.log_in(configured).await?;
+            let configured = self.configured.borrow().clone();
+            let (stream, _) = self.target.log_in(&configured).await?;
             ask(&mut Conversation::new(stream), &guard::remove(&made), &self.target).await
         });
         match removed.await {
