@@ -8,6 +8,8 @@ mod gone;
 mod made;
 #[path = "guard/modes.rs"]
 mod modes;
+#[path = "guard/old.rs"]
+mod old;
 
 use support::{Redis, Redoubt, Wire, lines, shown};
 
@@ -18,6 +20,20 @@ const KEPT: &[u8] = b"$4\r\nkept\r\n";
 fn guards(redis: &Redis) -> Vec<String> {
     let users = text(&redis.direct().command(&["ACL", "USERS"]));
     users.lines().filter(|line| line.starts_with("redoubt-")).map(str::to_owned).collect()
+}
+
+/// The users that Redis's connections are logged in as, but for the one that asks.
+fn users(redis: &Redis) -> Vec<String> {
+    let list = text(&redis.direct().command(&["CLIENT", "LIST"]));
+    let lines =
+        list.lines().filter(|line| line.starts_with("id=") && !line.contains("client|list"));
+    let user = |line: &str| {
+        line.split(' ').find_map(|field| field.strip_prefix("user=")).map(str::to_owned)
+    };
+    let mut users: Vec<_> = lines.filter_map(user).collect();
+    users.sort();
+    users.dedup();
+    users
 }
 
 fn text(bytes: &[u8]) -> String {

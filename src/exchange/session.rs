@@ -8,7 +8,7 @@ use super::LinkId;
 use super::pause::Pause;
 use crate::auth::Pass;
 use crate::resp::RequestParser;
-use crate::session::{CloseReason, DueQueue, Event, Limits, Show, State, Step, TokenBucket};
+use crate::session::{CloseReason, DueQueue, Event, Limits, State, Step, TokenBucket};
 
 /// What an exchange keeps of one session.
 pub(super) struct Session {
@@ -121,7 +121,7 @@ impl Session {
         if self.dead {
             return;
         }
-        if self.due.front().is_some_and(|expect| expect.show == Show::Reply) {
+        if self.due.front().is_some_and(|expect| expect.show.passes()) {
             self.output.extend_from_slice(piece);
         }
         if self.output.len() > limits.output_buffer {

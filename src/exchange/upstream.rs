@@ -43,11 +43,11 @@ impl Exchange {
         self.links.connected(id);
     }
 
-    /// Gives up the links on which requests wait for the login that may hold scripts, since scripts
-    /// are refused from now on.
-    pub fn drop_waiting_scripts(&mut self, now: Instant) {
-        for id in self.links.waiting_with_scripts() {
-            self.drop_link(id, CloseReason::UpstreamUnavailable, now);
+    /// Gives up all links that scripts may run on, or wait on, as what they were let do, or which
+    /// credentials they hold, is of yesterday. Those that only carry other commands stay.
+    pub fn drop_links_with_scripts(&mut self, now: Instant) {
+        for id in self.links.with_scripts() {
+            self.link_lost(id, now);
         }
     }
 

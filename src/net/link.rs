@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tracing::error;
 
-use super::standing;
+use super::standing::{self, Way};
 use super::upstream::{Target, UpstreamError};
 use super::worker::{Shared, Worker, now};
 use crate::exchange::{LinkFault, LinkId};
@@ -67,7 +67,7 @@ async fn open(shared: &Shared, id: LinkId, target: &Target) -> Result<(), Upstre
             worker.exchange.link_connected(id);
         }
         match poll_fn(|cx| poll(shared, id, Until::Ready, cx)).await {
-            Err(UpstreamError::Login(LoginError::WrongPassword)) if epoch.guarded => {
+            Err(UpstreamError::Login(LoginError::WrongPassword)) if epoch.way == Way::Guard => {
                 let mut worker = shared.borrow_mut();
                 worker.links.remove(id.key());
                 worker.health.refuse_guard(epoch.number);

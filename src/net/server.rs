@@ -26,7 +26,7 @@ use super::upstream::Target;
 use super::watch::Watch;
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
 use crate::auth::{Gate, GateLimits, ThrottleLimits};
-use crate::config::{self, Endpoint, ScriptGate, Settings};
+use crate::config::{self, Endpoint, GuardMode, ScriptGate, Settings};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
 use crate::session::Rules;
@@ -108,12 +108,11 @@ impl Server {
         }
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
-        let configured = secrets.credentials.subscribe();
-        let maker = Arc::new(self.maker(&plan));
+        let maker = Arc::new(self.maker(&plan, &secrets));
         let served =
             runtime.block_on(self.accept(plan, secrets, workers, Arc::clone(&maker), stop));
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
-        runtime.block_on(maker.remove_own(&configured.borrow().clone()));
+        runtime.block_on(maker.remove_own());
         served?;
         ended.into_iter().try_for_each(|outcome| match outcome {
             Ok(outcome) => outcome.map_err(ServeError::Start),
@@ -146,13 +145,8 @@ impl Server {
         if let Some(functions) = self.function_watch(&plan, &secrets.credentials, &workers, &stop) {
             tasks.spawn(functions.run());
         }
-        let watch = Watch {
-            maker,
-            configured: secrets.credentials.subscribe(),
-            health: plan.health,
-            workers: workers.clone(),
-            shutdown: stop.clone(),
-        };
+        let watch =
+            Watch { maker, health: plan.health, workers: workers.clone(), shutdown: stop.clone() };
         let watching = tasks.spawn(watch.run());
         tasks.spawn(secrets.client.run(workers.clone(), stop.clone()));
         if let Some(upstream) = secrets.upstream {
@@ -165,11 +159,11 @@ impl Server {
         watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)
     }
 
-    fn maker(&self, plan: &Plan) -> Maker {
+    fn maker(&self, plan: &Plan, secrets: &Secrets) -> Maker {
         Maker {
             mode: self.settings.policy.guard,
             policy: plan.rules.policy.clone(),
-            user: plan.credentials.user.clone(),
+            configured: secrets.credentials.subscribe(),
             target: plan.target.clone(),
             made: Mutex::default(),
         }
@@ -241,17 +235,20 @@ impl Server {
     fn plan(&self, secrets: &Secrets, shutdown: CancellationToken) -> Result<Plan, ServeError> {
         let Settings { upstream, limits, policy, .. } = &self.settings;
         let credentials = secrets.credentials.borrow().clone();
+        let compiled = policy.compile()?;
+        let is_guarded = guard::is_wanted(policy.guard, &compiled);
+        let stand_in = secrets::stand_in(&credentials);
         let rules = Rules {
-            policy: policy.compile()?,
+            policy: compiled,
             scripts: policy.gate(),
-            guarded: false,
+            // What is asked before it is known waits, and then goes to the guard if there is one.
+            guarded: is_guarded && policy.guard != GuardMode::Audit,
             identity: secrets.client.identity(),
-            stand_in: secrets::stand_in(&credentials),
+            stand_in: if is_guarded { stand_in.letting_nobody_in() } else { stand_in },
             upstream_version: None,
             auth_attempts: limits.auth_attempts,
             limits: super::limits::limits(limits),
         };
-        let is_guarded = guard::is_wanted(policy.guard, &rules.policy);
         Ok(Plan {
             rules: Arc::new(rules),
             timeouts: Timeouts {

@@ -29,10 +29,18 @@ pub(super) struct Login {
     /// Counts from 1; each is newer than the one before.
     pub(super) epoch: u64,
     pub(super) credentials: Credentials,
-    /// Whether they are a guard's.
-    pub(super) guarded: bool,
-    /// Whether scripts are refused, since Redis would let them run what the policy refuses.
-    pub(super) scripts_refused: bool,
+    pub(super) way: Way,
+}
+
+/// As whom links log in, and what that means for scripts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// As a guard.
+    Guard,
+    /// As the configured user, who may not run what the policy refuses, or need not be asked.
+    Configured,
+    /// As the configured user, who may, so that scripts are refused.
+    Open,
 }
 
 /// What the links of a worker wait for.
@@ -47,13 +55,13 @@ pub(super) struct Known {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Epoch {
     pub(super) number: u64,
-    pub(super) guarded: bool,
+    pub(super) way: Way,
 }
 
 impl Known {
     /// With the configured credentials, for ever.
-    pub(super) fn unguarded() -> Self {
-        Self { login: Some(Epoch { number: 0, guarded: false }), failures: 0 }
+    pub(super) fn configured() -> Self {
+        Self { login: Some(Epoch { number: 0, way: Way::Configured }), failures: 0 }
     }
 }
 
@@ -77,10 +85,13 @@ impl Worker {
     pub(super) fn stand(&mut self, standing: &Standing) {
         let mut known = *self.standing.borrow();
         match standing {
-            Standing::Unknown => known.login = None,
+            Standing::Unknown => {
+                known.login = None;
+                self.change_rules(|rules| rules.stand_in = rules.stand_in.letting_nobody_in());
+            }
             Standing::Failed => known.failures = known.failures.wrapping_add(1),
             Standing::Settled(login) => {
-                known.login = Some(Epoch { number: login.epoch, guarded: login.guarded });
+                known.login = Some(Epoch { number: login.epoch, way: login.way });
                 self.log_in_as(login);
             }
         }
@@ -89,21 +100,20 @@ impl Worker {
     }
 
     fn log_in_as(&mut self, login: &Login) {
-        let was_refused = self.scripts_refused;
-        self.scripts_refused = login.scripts_refused;
+        let way = login.way;
+        self.withholds_scripts = way == Way::Open;
         let scripts = self.scripts();
         self.change_rules(|rules| {
             rules.stand_in = rules.stand_in.logging_in_as(&login.credentials);
-            rules.guarded = login.guarded;
+            rules.guarded = way == Way::Guard;
             rules.scripts = scripts;
         });
         self.exchange.rotate_credentials(login.credentials.clone(), now());
-        if login.scripts_refused {
-            // They were taken when it was not known yet that they must be refused.
-            self.exchange.drop_waiting_scripts(now());
-        } else if was_refused {
-            // Scripts must not run on a lease that is logged in as the user that lets them do all.
-            self.exchange.drop_stale_leases();
+        // Scripts may wait that are refused now, and links may be logged in as a user who does no
+        // harm only while they are.
+        let before = self.way.replace(way);
+        if before != Some(way) && (before.is_some() || way == Way::Open) {
+            self.exchange.drop_links_with_scripts(now());
         }
     }
 
@@ -119,6 +129,6 @@ impl Worker {
     }
 
     fn scripts(&self) -> Scripts {
-        if self.scripts_refused { Scripts::Deny } else { self.configured_scripts.clone() }
+        if self.withholds_scripts { Scripts::Deny } else { self.configured_scripts.clone() }
     }
 }

@@ -14,34 +14,46 @@ use tracing::{debug, info, warn};
 use super::ask::Conversation;
 use super::guard::{GUARD, Maker, Outcome};
 use super::health::Health;
-use super::standing::{Login, Standing};
+use super::standing::{Login, Standing, Way};
 use super::upstream::UpstreamError;
 use super::worker::{Order, WorkerHandle};
 use crate::command::Version;
 use crate::upstream::guard::{Guard, GuardError};
-use crate::upstream::{Credentials, LoginError};
+use crate::upstream::{Credentials, Greeting, LoginError};
 
 /// Keeps one link open all the time, to know whether the upstream is there, which version it is, and
 /// that it has the guard.
 pub(super) struct Watch {
     pub(super) maker: Arc<Maker>,
-    /// The configured user and its password of now.
-    pub(super) configured: Configured,
     pub(super) health: Arc<Health>,
     pub(super) workers: Vec<WorkerHandle>,
     pub(super) shutdown: CancellationToken,
 }
 
-type Configured = watch::Receiver<Credentials>;
-
 /// What has been settled last.
-#[derive(Default)]
 struct Settled {
     epoch: u64,
     outcome: Option<Outcome>,
+    /// Tells when it was settled with other configured credentials than those of now.
+    configured: watch::Receiver<Credentials>,
+    /// Whether workers have not been told yet.
+    is_changed: bool,
 }
 
 impl Settled {
+    /// How links log in, where the operator has configured `configured`.
+    fn login(&self, configured: Credentials) -> Login {
+        Login {
+            epoch: self.epoch,
+            credentials: self.guard().map_or(configured, Guard::credentials),
+            way: match self.outcome {
+                Some(Outcome::Guarded(_)) => Way::Guard,
+                Some(Outcome::Audited) | None => Way::Configured,
+                Some(Outcome::Unguarded { .. }) => Way::Open,
+            },
+        }
+    }
+
     fn guard(&self) -> Option<&Guard> {
         match &self.outcome {
             Some(Outcome::Guarded(guard)) => Some(guard),
@@ -76,14 +88,14 @@ impl Watch {
     }
 
     async fn watch(&self) -> GuardError {
-        let mut settled = Settled::default();
-        let mut configured = self.configured.clone();
+        let configured = self.maker.configured.clone();
+        let mut settled = Settled { epoch: 0, outcome: None, configured, is_changed: false };
         let mut wait = Self::FIRST_WAIT;
         loop {
-            match self.link(&mut settled, &mut configured).await {
+            match self.link(&mut settled).await {
                 Ok((link, version)) => {
                     self.health.up(version);
-                    if self.stay(link, &settled, &mut configured).await >= Self::LASTING {
+                    if self.stay(link, &mut settled).await >= Self::LASTING {
                         wait = Self::FIRST_WAIT;
                         continue;
                     }
@@ -92,7 +104,7 @@ impl Watch {
                 Err(error) => {
                     self.health.down(&error);
                     if matches!(error, UpstreamError::Login(_)) {
-                        self.tell(Standing::Failed).await;
+                        self.tell(&Standing::Failed).await;
                     }
                 }
             }
@@ -108,36 +120,22 @@ impl Watch {
     }
 
     /// Stays until the link ends or something is to be settled anew. Returns how long it was.
-    async fn stay(
-        &self,
-        mut link: Conversation,
-        settled: &Settled,
-        configured: &mut Configured,
-    ) -> Duration {
+    async fn stay(&self, mut link: Conversation, settled: &mut Settled) -> Duration {
         let began = Instant::now();
-        let again = async {
-            match settled.outcome {
-                Some(Outcome::Audited | Outcome::Unguarded { .. }) => sleep(Self::AGAIN).await,
-                Some(Outcome::Guarded(_)) | None => std::future::pending().await,
-            }
-        };
-        // With a guard, links do not log in with the configured password.
-        let rotated = async {
-            if settled.guard().is_some() || configured.changed().await.is_err() {
-                std::future::pending().await
-            }
-        };
+        let is_audited = matches!(settled.outcome, Some(Outcome::Audited));
+        let is_open = is_audited || matches!(settled.outcome, Some(Outcome::Unguarded { .. }));
         tokio::select! {
-            () = rotated => debug!("the upstream password has changed"),
             () = link.until_closed() => {
                 debug!("the watch's link ended");
                 // What comes back may be another Redis, which lets the configured user do more.
-                if matches!(settled.outcome, Some(Outcome::Audited)) {
-                    self.tell(Standing::Unknown).await;
+                if is_audited {
+                    self.tell(&Standing::Unknown).await;
                 }
             }
             () = self.health.guard_refused(settled.epoch) => debug!(target: GUARD, "guard refused"),
-            () = again => {}
+            // The guard was made with other ones, and stays what it is.
+            Ok(()) = settled.configured.changed(), if settled.guard().is_none() => {}
+            () = sleep(Self::AGAIN), if is_open => {}
         }
         began.elapsed()
     }
@@ -146,7 +144,6 @@ impl Watch {
     async fn link(
         &self,
         settled: &mut Settled,
-        configured: &mut Configured,
     ) -> Result<(Conversation, Option<Version>), UpstreamError> {
         if let Some(guard) = settled.guard()
             && !self.health.is_guard_refused(settled.epoch)
@@ -155,57 +152,46 @@ impl Watch {
                 Err(UpstreamError::Login(LoginError::WrongPassword)) => {
                     debug!(target: GUARD, "guard gone");
                 }
-                still_there => return still_there,
+                still_there => return still_there.map(|(link, told)| (link, told.version)),
             }
         }
-        let configured = configured.borrow_and_update().clone();
-        let (mut link, version) = self.open(&configured).await?;
+        settled.is_changed |= settled.configured.has_changed().unwrap_or(false);
+        let configured = settled.configured.borrow_and_update().clone();
+        let (mut link, greeting) = self.open(&configured).await?;
         if self.maker.is_wanted() {
-            let outcome = timeout(self.maker.target.timeout, self.maker.settle(&mut link));
-            let outcome = outcome.await.unwrap_or_else(|_| Err(self.maker.target.timed_out()))?;
-            settled.epoch = settled.epoch.saturating_add(1);
+            let outcome = self.maker.settle(&mut link, greeting);
+            let outcome = timeout(self.maker.target.timeout, outcome).await;
+            let outcome = outcome.unwrap_or_else(|_| Err(self.maker.target.timed_out()))?;
             report(&outcome, settled.outcome.as_ref());
-            self.tell(login(&outcome, configured, settled.epoch)).await;
             settled.outcome = Some(outcome);
-        } else {
-            settled.epoch = settled.epoch.saturating_add(1);
-            self.tell(login(&Outcome::Audited, configured, settled.epoch)).await;
+            settled.is_changed = true;
         }
-        Ok((link, version))
+        if settled.is_changed {
+            settled.epoch = settled.epoch.saturating_add(1);
+            self.tell(&Standing::Settled(Arc::new(settled.login(configured)))).await;
+            settled.is_changed = false;
+        }
+        Ok((link, greeting.version))
     }
 
     async fn open(
         &self,
         credentials: &Credentials,
-    ) -> Result<(Conversation, Option<Version>), UpstreamError> {
+    ) -> Result<(Conversation, Greeting), UpstreamError> {
         let target = &self.maker.target;
         let opened = timeout(target.timeout, target.log_in(credentials)).await;
         let (stream, greeting) = opened.unwrap_or_else(|_| Err(target.timed_out()))?;
         for worker in &self.workers {
             worker.order(Order::UpstreamVersion(greeting.version)).await;
         }
-        Ok((Conversation::new(stream), greeting.version))
+        Ok((Conversation::new(stream), greeting))
     }
 
-    async fn tell(&self, standing: Standing) {
+    async fn tell(&self, standing: &Standing) {
         for worker in &self.workers {
             worker.order(Order::Standing(standing.clone())).await;
         }
     }
-}
-
-/// How links log in now.
-fn login(outcome: &Outcome, configured: Credentials, epoch: u64) -> Standing {
-    let guard = match outcome {
-        Outcome::Guarded(guard) => Some(guard),
-        Outcome::Audited | Outcome::Unguarded { .. } => None,
-    };
-    Standing::Settled(Arc::new(Login {
-        epoch,
-        credentials: guard.map_or(configured, Guard::credentials),
-        guarded: guard.is_some(),
-        scripts_refused: matches!(outcome, Outcome::Unguarded { .. }),
-    }))
 }
 
 /// One log line for what holds from now on, if that is new.

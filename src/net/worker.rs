@@ -20,7 +20,7 @@ use super::client::{self, ClientIo};
 use super::health::Health;
 use super::link::{self, LinkIo};
 use super::load::Load;
-use super::standing::{Known, Standing};
+use super::standing::{Known, Standing, Way};
 use super::upstream::Target;
 use crate::auth::Identity;
 use crate::command::Version;
@@ -111,10 +111,12 @@ pub(super) struct Worker {
     pub(super) target: Target,
     /// How links log in; they wait until it is known.
     pub(super) standing: watch::Sender<Known>,
-    /// Which scripts run where Redis refuses them what the policy refuses.
+    /// The way in which they log in, or did when that was last known.
+    pub(super) way: Option<Way>,
+    /// Which scripts run, unless all are withheld.
     pub(super) configured_scripts: Scripts,
-    /// Whether none runs, since Redis would let them run what the policy refuses.
-    pub(super) scripts_refused: bool,
+    /// Whether no script runs, since Redis would let it run what the policy refuses.
+    pub(super) withholds_scripts: bool,
     me: Weak<RefCell<Worker>>,
 }
 
@@ -208,10 +210,11 @@ impl Worker {
             target: plan.target.clone(),
             standing: watch::Sender::new(match plan.guarded {
                 true => Known::default(),
-                false => Known::unguarded(),
+                false => Known::configured(),
             }),
+            way: None,
             configured_scripts: plan.rules.scripts.clone(),
-            scripts_refused: false,
+            withholds_scripts: false,
             me,
         }
     }

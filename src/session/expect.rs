@@ -25,6 +25,16 @@ pub enum Show {
     Nothing,
     /// These bytes in its place.
     Instead(Bytes),
+    /// The bytes as they come, but these in the place of a `NOPERM` error: it is the guard's, and the
+    /// command is one that does not exist for the client.
+    Unless(Bytes),
+}
+
+impl Show {
+    /// Whether the client sees the bytes as they come, as far as is known before they do.
+    pub fn passes(&self) -> bool {
+        matches!(self, Self::Reply | Self::Unless(_))
+    }
 }
 
 impl fmt::Debug for Show {
@@ -34,6 +44,7 @@ impl fmt::Debug for Show {
             Self::Reply => "Reply",
             Self::Nothing => "Nothing",
             Self::Instead(_) => "Instead",
+            Self::Unless(_) => "Unless",
         })
     }
 }

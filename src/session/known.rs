@@ -11,7 +11,7 @@ use super::pubsub::Confirmations;
 use super::replies;
 use super::rules::Rules;
 use super::state::State;
-use crate::command::{ChannelKind, Effect, Spec};
+use crate::command::{self, ChannelKind, Effect, Spec};
 use crate::policy::{self, Decision};
 use crate::resp::{Request, reply};
 
@@ -37,7 +37,7 @@ impl State {
         let learn = |this: &Self, learn| pass(Expect { learn, ..this.plain() });
         let Some(spec) = spec else {
             self.pinned = true;
-            return pass(self.plain());
+            return pass(self.stranger(request, rules));
         };
         match spec.effect {
             Effect::None | Effect::Script => pass(self.plain()),
@@ -97,6 +97,19 @@ impl State {
         let Decision::Deny(denied) = rules.scripts.decide(spec, request) else { return None };
         emit(Event::Refused { rule: denied.rule().clone() });
         Some(self.refused(denied.reply(request.args()), rules))
+    }
+
+    /// What is expected of a command that the table does not know. The guard may refuse what the
+    /// policy could not name, as a command that Redis has under another name.
+    fn stranger(&self, request: &Request<'_>, rules: &Rules) -> Expect {
+        if !rules.guarded || !self.shows_replies() {
+            return self.plain();
+        }
+        let error = match command::lookup(request.name()) {
+            None => policy::unknown_command(request.args()),
+            Some(_) => policy::unknown_subcommand(request.args()),
+        };
+        Expect { show: Show::Unless(error), learn: Learn::Nothing }
     }
 
     /// A command that does not exist for this client. Inside a transaction Redis must mark the failure.

@@ -81,7 +81,7 @@ impl Receiver {
             let (piece, rest) = input.split_at_checked(scan.len).unwrap_or((input, &[]));
             input = rest;
             if self.route.is_none() {
-                self.route = self.classify(state, due)?;
+                self.route = self.classify(piece, state, due)?;
                 if self.route.is_none() {
                     self.held.put_slice(piece);
                     if self.held.len() > Self::MAX_HELD {
@@ -100,7 +100,7 @@ impl Receiver {
             if scan.done {
                 self.held.clear();
                 match self.route.take() {
-                    Some(Route::Reply { .. }) => self.replied(state, due, output)?,
+                    Some(Route::Reply { shown }) => self.replied(shown, state, due, output)?,
                     Some(Route::Notice(notice)) => self.noticed(notice, state, due, output),
                     None => {}
                 }
@@ -120,8 +120,13 @@ impl Receiver {
         mem::take(&mut self.most_subscribed)
     }
 
-    /// What the frame that has begun is; `None` while that cannot be told.
-    fn classify(&self, state: &State, due: &DueQueue) -> Result<Option<Route>, Unexpected> {
+    /// What the frame that has begun is, of which `piece` is the latest; `None` while that cannot be told.
+    fn classify(
+        &self,
+        piece: &[u8],
+        state: &State,
+        due: &DueQueue,
+    ) -> Result<Option<Route>, Unexpected> {
         let Some(kind) = self.scanner.kind() else { return Ok(None) };
         let front = due.front();
         let confirms = matches!(front.map(|expect| expect.learn), Some(Learn::Confirmed(_)));
@@ -145,18 +150,37 @@ impl Receiver {
         match front {
             None => Err(Unexpected::Reply),
             Some(_) if confirms && kind != Kind::Error => Err(Unexpected::Reply),
-            Some(expect) => Ok(Some(Route::Reply { shown: expect.show == Show::Reply })),
+            Some(Expect { show: Show::Unless(_), .. }) if kind == Kind::Error => {
+                Ok(self.begins_with(piece, b"-NOPERM ").map(|no| Route::Reply { shown: !no }))
+            }
+            Some(expect) => Ok(Some(Route::Reply { shown: expect.show.passes() })),
         }
+    }
+
+    /// Whether the frame that has begun, of which `piece` is the latest, begins with `start`; `None`
+    /// while that cannot be told.
+    fn begins_with(&self, piece: &[u8], start: &[u8]) -> Option<bool> {
+        let mut bytes = self.held.iter().chain(piece);
+        for wanted in start {
+            if bytes.next()? != wanted {
+                return Some(false);
+            }
+        }
+        Some(true)
     }
 
     /// The reply that was due next is complete.
     fn replied(
         &mut self,
+        shown: bool,
         state: &mut State,
         due: &mut DueQueue,
         output: &mut BytesMut,
     ) -> Result<(), Unexpected> {
-        let expect = due.pop_remote().ok_or(Unexpected::Reply)?;
+        let mut expect = due.pop_remote().ok_or(Unexpected::Reply)?;
+        if let Show::Unless(bytes) = expect.show {
+            expect.show = if shown { Show::Reply } else { Show::Instead(bytes) };
+        }
         answered(expect, self.scanner.kind(), state, output)?;
         deliver_local(due, output);
         Ok(())

@@ -45,6 +45,13 @@ impl StandIn {
         }
     }
 
+    /// The same while it is not known how links log in: a right `AUTH` fails too, since the
+    /// credentials of now might be another user's by the time they arrive.
+    pub fn letting_nobody_in(&self) -> Self {
+        let [user, password] = WRONG.map(Bytes::from_static);
+        Self { user, password, no_such_command: self.no_such_command.clone() }
+    }
+
     /// A command that Redis answers with an error and that fails a transaction.
     pub fn no_such_command(&self) -> Bytes {
         self.no_such_command.clone()

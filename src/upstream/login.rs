@@ -22,6 +22,8 @@ pub struct Credentials {
 pub struct Greeting {
     /// The upstream's version, when it was asked and told.
     pub version: Option<Version>,
+    /// Whether it was asked and told that it is not part of a cluster.
+    pub standalone: bool,
 }
 
 /// Why a link is of no use. All are the upstream's or the operator's fault, never a client's.
@@ -144,8 +146,7 @@ impl Login {
             }
             // Bytes after the last reply that login asked for have no place here.
             return if input.is_empty() {
-                let version = self.ask_version.then(|| version(&frame)).flatten();
-                Ok(Some(Greeting { version }))
+                Ok(Some(if self.ask_version { greeting(&frame) } else { Greeting::default() }))
             } else {
                 Err(LoginError::NotRedis)
             };
@@ -185,16 +186,19 @@ fn refused(frame: &[u8]) -> LoginError {
     LoginError::Refused(kept.escape_ascii().to_string())
 }
 
-/// The version in the reply to `HELLO 2`, a flat array of names and values.
-fn version(frame: &[u8]) -> Option<Version> {
-    let Ok(Some((OwnedFrame::Array(fields), _))) = decode(frame) else { return None };
+/// What the reply to `HELLO 2` tells, a flat array of names and values.
+fn greeting(frame: &[u8]) -> Greeting {
+    let mut greeting = Greeting::default();
+    let Ok(Some((OwnedFrame::Array(fields), _))) = decode(frame) else { return greeting };
     let mut fields = fields.iter();
     while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-        if name.as_str() == Some("version") {
-            return Version::parse(value.as_str()?);
+        match name.as_str() {
+            Some("version") => greeting.version = value.as_str().and_then(Version::parse),
+            Some("mode") => greeting.standalone = value.as_str() == Some("standalone"),
+            _ => {}
         }
     }
-    None
+    greeting
 }
 
 fn encode(args: &[&[u8]], out: &mut BytesMut) {
@@ -217,20 +221,21 @@ mod tests {
     #[test]
     fn the_version_comes_from_hello_byte_by_byte() {
         let mut login = login(true);
-        let replies =
-            b"+OK\r\n*4\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n";
+        let replies = b"+OK\r\n*6\r\n$6\r\nserver\r\n$5\r\nredis\r\n\
+            $7\r\nversion\r\n$6\r\n7.0.15\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n";
         let (last, before) = replies.split_last().unwrap();
         for byte in before {
             assert_eq!(login.receive(&[*byte]), Ok(None));
         }
         let greeting = login.receive(&[*last]).unwrap().unwrap();
         assert_eq!(greeting.version, Version::parse("7.0.15"));
+        assert!(greeting.standalone);
     }
 
     #[test]
     fn a_redis_without_hello_is_taken_without_a_version() {
         let greeting = login(true).receive(b"+OK\r\n-ERR unknown command `HELLO`\r\n");
-        assert_eq!(greeting, Ok(Some(Greeting { version: None })));
+        assert_eq!(greeting, Ok(Some(Greeting::default())));
     }
 
     #[test]

@@ -27,19 +27,30 @@ fn a_link_that_is_not_let_in_can_log_in_anew_with_its_requests() {
 }
 
 #[test]
-fn scripts_that_wait_for_the_login_are_given_up_when_they_are_refused() {
+fn links_that_scripts_wait_or_run_on_are_given_up_and_no_others() {
     let mut bench = Bench::with(Sharing::Auto(LinkLimits { leases: 10 }));
     let (plain, script) = (bench.authenticated(), bench.authenticated());
     bench.say(plain, b"ECHO 1\r\n");
     bench.say(script, b"MULTI\r\nEVAL return 0\r\n");
-    bench.exchange.drop_waiting_scripts(bench.now);
+    bench.exchange.drop_links_with_scripts(bench.now);
     assert_eq!(bench.close(script), CloseReason::UpstreamUnavailable);
     let link = bench.exchange.next_link_to_open().unwrap();
     bench.exchange.link_connected(link);
     bench.sent(link);
     bench.reply(link, b"+OK\r\n");
     assert_bytes(&bench.sent(link), &request(&["ECHO", "1"]));
-    bench.exchange.drop_waiting_scripts(bench.now);
+    let given_up = bench.exchange.next_link_to_open().unwrap();
+    assert!(bench.exchange.link_is_closed(given_up));
+    bench.say(plain, b"EVAL 1 0\r\n");
+    assert!(bench.exchange.next_link_to_open().is_none(), "nothing moves while a reply is due");
+    bench.exchange.drop_links_with_scripts(bench.now);
     bench.reply(link, b"$1\r\n1\r\n");
     assert_bytes(&bench.read(plain), b"$1\r\n1\r\n");
+    let script = bench.exchange.next_link_to_open().unwrap();
+    bench.exchange.link_connected(script);
+    bench.sent(script);
+    bench.reply(script, b"+OK\r\n");
+    assert_bytes(&bench.sent(script), &request(&["EVAL", "1", "0"]));
+    bench.exchange.drop_links_with_scripts(bench.now);
+    assert_eq!(bench.close(plain), CloseReason::UpstreamLost);
 }

@@ -1,7 +1,7 @@
 //! With a user that may write the ACL, a guard is made.
 
 use crate::support::{Deadline, Redis, Redoubt, frame, shown, target_is_redis};
-use crate::{KEPT, all_ways_are_closed, guards, keep, logged, text};
+use crate::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
 
 #[test]
 fn scripts_functions_and_transactions_cannot_flush() {
@@ -21,7 +21,7 @@ fn scripts_functions_and_transactions_cannot_flush() {
     assert_eq!(session.command(&["FCALL_RO", "look", "0"]), b":7\r\n");
     assert_eq!(session.command(&["SELECT", "3"]), b"+OK\r\n");
     assert_eq!(session.command(&["SET", "k", "v"]), b"+OK\r\n");
-    assert_eq!(session.command(&["ACL", "WHOAMI"]), frame::bulk(name.as_bytes()));
+    assert_eq!(users(&redis), [name.as_str()]);
     let refused = session.command(&["FLUSHALL"]);
     assert!(refused.starts_with(b"-ERR unknown command 'FLUSHALL'"), "{}", shown(&refused));
 }
@@ -83,4 +83,60 @@ fn it_goes_when_the_process_stops() {
     assert_eq!(redoubt.wait().code(), Some(0));
     assert_eq!(guards(&redis), [""; 0]);
     assert!(Deadline::patient().poll(|| redis.clients() == 0));
+}
+
+#[test]
+fn a_refused_command_under_another_name_does_not_exist() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::setup().config("rename-command FLUSHALL zz.wipe").start();
+    keep(&redis);
+    let redoubt = Redoubt::start(&redis);
+    let mut session = redoubt.session();
+    let unknown = b"-ERR unknown command 'zz.wipe', with args beginning with: 'ASYNC' \r\n";
+    assert_eq!(session.command(&["zz.wipe", "ASYNC"]), unknown);
+    assert_eq!(session.command(&["MULTI"]), b"+OK\r\n");
+    assert_eq!(session.command(&["zz.wipe", "ASYNC"]), unknown);
+    assert!(session.command(&["EXEC"]).starts_with(b"-EXECABORT"));
+    let reply = text(&session.command(&["EVAL", "return redis.call('zz.wipe')", "0"]));
+    assert!(reply.contains("can't run this command"), "{reply}");
+    let reply = session.command(&["zz.other", "x"]);
+    assert_eq!(reply, b"-ERR unknown command 'zz.other', with args beginning with: 'x' \r\n");
+    assert_eq!(session.command(&["GET", "app:kept"]), KEPT);
+}
+
+#[test]
+fn nothing_asked_before_it_is_made_takes_it_off() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::setup().config("lua-time-limit 10").start();
+    keep(&redis);
+    let mut looping = redis.direct();
+    looping.send(&frame::request(&["EVAL", "while true do end", "0"]));
+    let mut direct = redis.direct();
+    let is_busy = || direct.command(&["PING"]).starts_with(b"-BUSY");
+    assert!(Deadline::patient().poll(is_busy), "Redis is not busy");
+    // It can log in, and not make its guard.
+    let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "20s").start();
+    logged(&redoubt, 0, "upstream is unavailable");
+    let mut session = redoubt.session();
+    let flush = frame::request(&["EVAL", "return redis.call('FLUSHALL')", "0"]);
+    session.send(&frame::request(&["MULTI"]));
+    session.send(&frame::request(&["AUTH", redoubt.password()]));
+    session.send(&flush);
+    session.send(&frame::request(&["EXEC"]));
+    session.send(&flush);
+    assert_eq!(direct.command(&["SCRIPT", "KILL"]), b"+OK\r\n");
+    session.expect(b"+OK\r\n+QUEUED\r\n+QUEUED\r\n");
+    let replies = text(&session.frame());
+    assert!(replies.starts_with("*2\r\n-WRONGPASS"), "{replies}");
+    assert!(replies.contains("can't run this command"), "{replies}");
+    let reply = text(&session.frame());
+    assert!(reply.contains("can't run this command"), "{reply}");
+    assert_eq!(session.command(&["GET", "app:kept"]), KEPT);
+    assert_eq!(session.command(&["MULTI"]), b"+OK\r\n");
+    assert_eq!(session.command(&["AUTH", redoubt.password()]), b"+QUEUED\r\n");
+    assert_eq!(session.command(&["EXEC"]), b"*1\r\n+OK\r\n");
 }

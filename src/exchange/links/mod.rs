@@ -13,7 +13,7 @@ use super::shared::Shared;
 use super::{LinkId, SessionId};
 use crate::resp::Protocol;
 use crate::session::Receiver;
-use crate::upstream::{Credentials, Link};
+use crate::upstream::{Credentials, Link, Phase};
 use pool::Prepared;
 
 /// What a shared link is for.
@@ -96,18 +96,15 @@ impl Links {
         }
     }
 
-    /// Links on which requests wait for the login that may hold scripts.
-    pub(super) fn waiting_with_scripts(&self) -> Vec<LinkId> {
+    /// Links that are of use for scripts, or on which some may wait.
+    pub(super) fn with_scripts(&self) -> Vec<LinkId> {
         let may_hold_scripts = |held: &Held| match &held.usage {
             Usage::Shared(shared) => shared.purpose().scripts,
             Usage::Lease { .. } | Usage::Idle(_) => true,
         };
-        let waiting = self
-            .all
-            .iter()
-            .filter(|(_, held)| held.link.has_waiting() && may_hold_scripts(held))
-            .map(|(key, _)| LinkId(key));
-        waiting.collect()
+        let in_use = |held: &Held| held.link.phase() == Phase::Ready || held.link.has_waiting();
+        let found = self.all.iter().filter(|(_, held)| in_use(held) && may_hold_scripts(held));
+        found.map(|(key, _)| LinkId(key)).collect()
     }
 
     pub(super) fn len(&self) -> usize {

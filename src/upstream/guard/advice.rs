@@ -1,6 +1,7 @@
 //! What an operator can type to make by hand what Redoubt may not.
 
 use super::rights::Rights;
+use crate::command::{self, Version};
 
 /// What stands where the operator is to put a password.
 const PLACEHOLDER: &str = ">PASSWORD";
@@ -33,6 +34,20 @@ pub fn advice(user: Option<&str>, rights: Option<&Rights>, rules: &[&str]) -> St
     format!("ACL SETUSER {} {}", quoted(name), words.join(" "))
 }
 
+/// Whether the ACL of this Redis takes a rule called `name`; `None` if only Redis knows. Before 7.0
+/// subcommands cannot be taken away.
+pub fn is_typed(name: &str, version: Option<Version>) -> Option<bool> {
+    const SUBCOMMANDS: Version = Version::new(7, 0, 0);
+    let (command, word) = match name.split_once('|') {
+        Some((command, word)) => (command, Some(word)),
+        None => (name, None),
+    };
+    let container = command::lookup(command.as_bytes())?;
+    let spec = word.map_or(Some(container), |word| container.subcommand(word.as_bytes()))?;
+    let version = version?;
+    Some(spec.since <= version && (word.is_none() || version >= SUBCOMMANDS))
+}
+
 /// In quotes where `redis-cli` would split it or take it apart.
 fn quoted(word: &str) -> String {
     let plain =
@@ -43,6 +58,18 @@ fn quoted(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_this_redis_has_can_be_typed() {
+        let seven = Some(Version::new(7, 0, 15));
+        assert_eq!(is_typed("flushall", seven), Some(true));
+        assert_eq!(is_typed("client|kill", seven), Some(true));
+        assert_eq!(is_typed("client|kill", Some(Version::new(6, 2, 0))), Some(false));
+        assert_eq!(is_typed("waitaof", seven), Some(false));
+        assert_eq!(is_typed("zz.custom", seven), None);
+        assert_eq!(is_typed("client|zz", seven), None);
+        assert_eq!(is_typed("flushall", None), None);
+    }
 
     #[test]
     fn it_can_be_typed_and_holds_no_secret() {

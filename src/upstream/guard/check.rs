@@ -13,7 +13,8 @@ pub struct Probe {
     words: Vec<String>,
     /// Its number of arguments, these words included; `None` when it must be found out.
     argc: Option<usize>,
-    /// Whether a script can call it, as far as is known.
+    /// Whether a script can call it, as far as is known. `HELP` of a container does no harm and is
+    /// not counted.
     pub scriptable: bool,
 }
 
@@ -30,9 +31,12 @@ pub enum Verdict {
     Arity,
 }
 
-/// What is to be tried for `rules`: all the subcommands of a container.
-pub fn probes(rules: impl IntoIterator<Item = RuleName>) -> Vec<Probe> {
-    rules.into_iter().flat_map(probes_of).collect()
+/// What is to be tried for `rules`: all the subcommands of a container. `CLUSTER` does nothing on a
+/// Redis that stands alone.
+pub fn probes(rules: impl IntoIterator<Item = RuleName>, standalone: bool) -> Vec<Probe> {
+    let mut probes: Vec<_> = rules.into_iter().flat_map(probes_of).collect();
+    probes.retain(|probe| !standalone || probe.words.first().is_none_or(|name| name != "cluster"));
+    probes
 }
 
 fn probes_of(rule: RuleName) -> Vec<Probe> {
@@ -45,7 +49,7 @@ fn probes_of(rule: RuleName) -> Vec<Probe> {
         rule: rule.clone(),
         words: spec.name.split('|').map(str::to_owned).collect(),
         argc: Some(usize::from(spec.arity.unsigned_abs())),
-        scriptable: !spec.flags.contains(Flag::Noscript),
+        scriptable: !spec.flags.contains(Flag::Noscript) && spec.word() != "help",
     };
     let named = || Probe {
         rule: rule.clone(),
@@ -164,7 +168,16 @@ mod tests {
     use crate::policy::{Escapes, Policy};
 
     fn of(rule: &str) -> Vec<Probe> {
-        probes(Policy::compile(&[rule], Escapes::Allow).unwrap().rules())
+        probes(Policy::compile(&[rule], Escapes::Allow).unwrap().rules(), false)
+    }
+
+    #[test]
+    fn a_redis_that_stands_alone_has_no_cluster() {
+        let policy =
+            Policy::compile(&["CLUSTER|RESET", "CLUSTER|LATER", "FLUSHALL"], Escapes::Allow)
+                .unwrap();
+        assert_eq!(probes(policy.rules(), false).len(), 3);
+        assert_eq!(probes(policy.rules(), true).len(), 1);
     }
 
     #[test]
@@ -173,6 +186,7 @@ mod tests {
         let words: Vec<_> = config.iter().map(|probe| probe.command(4).join(" ")).collect();
         assert!(words.contains(&"config set 0 0".to_owned()), "{words:?}");
         assert!(config.iter().all(|probe| !probe.scriptable));
+        assert!(of("object").iter().any(|probe| probe.scriptable), "a script can call some");
         let [flushall] = &of("flushall")[..] else { panic!("one") };
         assert!(flushall.scriptable && flushall.lengths(false) == (1..=1));
         assert_eq!(flushall.lengths(true), 1..=9);

@@ -24,7 +24,7 @@ mod rights;
 mod stale;
 mod user;
 
-pub use advice::advice;
+pub use advice::{advice, is_typed};
 pub use batch::{Answer, Batch, GuardError};
 pub use check::{Probe, Verdict, probes};
 pub use rights::Rights;

@@ -1,20 +1,30 @@
 //! Making the guard, or trying the configured user in its place.
+//!
+//! | message | level | fields |
+//! |---|---|---|
+//! | `guard made`, `guard renewed` | info | `user` (its name) |
+//! | `audited: …` | info | |
+//! | `no guard: …` | warn | `reason`, `open` (what could run), `advice` (a line for `redis-cli`) |
+//! | `stale guards removed` | info | `count` |
+//!
+//! All are under the target `redoubt::guard`, and each is said when it is new. None holds a secret.
+
+mod audit;
 
 use std::mem;
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::sync::watch;
 use tracing::{debug, info};
 
 use super::ask::Conversation;
 use super::upstream::{Target, UpstreamError};
-use crate::auth::DEFAULT_USER;
 use crate::config::GuardMode;
-use crate::policy::{Policy, RuleName};
-use crate::upstream::Credentials;
-use crate::upstream::guard::{
-    self, Answer, Batch, Guard, GuardError, Probe, Rights, Verdict, advice, probes,
-};
+use crate::policy::Policy;
+use crate::upstream::guard::{self, Answer, Batch, Guard, GuardError, Probe, Rights, probes};
+use crate::upstream::{Credentials, Greeting};
+use audit::{open, scriptable};
 
 /// The target of every line about the guard, for use in `log.level`.
 pub(super) const GUARD: &str = "redoubt::guard";
@@ -40,8 +50,8 @@ pub(super) enum Outcome {
 pub(super) struct Maker {
     pub(super) mode: GuardMode,
     pub(super) policy: Policy,
-    /// The configured user; `None` is `default`.
-    pub(super) user: Option<String>,
+    /// What the operator has configured to log in with, as of now.
+    pub(super) configured: watch::Receiver<Credentials>,
     pub(super) target: Target,
     /// The names of the guards made, to be removed at the end: the last [`Maker::MOST_MADE`].
     pub(super) made: Mutex<Vec<String>>,
@@ -61,10 +71,15 @@ impl Maker {
     ///
     /// # Errors
     /// Redis is not there or cannot say now; or, when a guard is required, why there is none.
-    pub(super) async fn settle(&self, link: &mut Conversation) -> Result<Outcome, UpstreamError> {
+    pub(super) async fn settle(
+        &self,
+        link: &mut Conversation,
+        greeting: Greeting,
+    ) -> Result<Outcome, UpstreamError> {
+        let probes = probes(self.policy.rules(), greeting.standalone);
         let reason = match self.mode {
             GuardMode::Audit | GuardMode::Off => None,
-            GuardMode::Auto | GuardMode::Require => match self.make(link).await {
+            GuardMode::Auto | GuardMode::Require => match self.make(link, &probes).await {
                 Ok(guard) => return Ok(Outcome::Guarded(guard)),
                 Err(UpstreamError::Guard(GuardError::Refused(reason)))
                     if self.mode == GuardMode::Auto =>
@@ -74,10 +89,14 @@ impl Maker {
                 Err(error) => return Err(error),
             },
         };
-        self.audit(link, reason).await
+        self.audit(link, scriptable(&probes), greeting.version, reason).await
     }
 
-    async fn make(&self, link: &mut Conversation) -> Result<Guard, UpstreamError> {
+    async fn make(
+        &self,
+        link: &mut Conversation,
+        probes: &[Probe],
+    ) -> Result<Guard, UpstreamError> {
         let (list, _, rights) = self.rights(link).await?;
         let now = seconds();
         self.remove_stale(link, &list, now).await?;
@@ -88,7 +107,7 @@ impl Maker {
         self.remember(guard.name());
         let known = Guard::tried(&names, &answers);
         let made = match known {
-            Ok(known) => self.finish(link, &guard, &rights, &known).await,
+            Ok(known) => self.finish(link, &guard, &rights, &known, probes).await,
             Err(error) => Err(error.into()),
         };
         if let Err(error) = made {
@@ -106,16 +125,16 @@ impl Maker {
         guard: &Guard,
         rights: &Rights,
         known: &[&str],
+        probes: &[Probe],
     ) -> Result<(), UpstreamError> {
         let made = ask(link, &guard.make(rights, known), &self.target).await?;
         Guard::made("ACL SETUSER", &made)?;
-        let all = probes(self.policy.rules());
-        let open = match self.dry_run(link, guard.name().as_bytes(), &all).await {
-            Ok(verdicts) => open(&all, &verdicts),
+        let open = match self.dry_run(link, guard.name().as_bytes(), probes).await {
+            Ok(verdicts) => open(probes, &verdicts),
             Err(UpstreamError::Guard(GuardError::Refused(_))) => {
                 // Without ACL DRYRUN it takes the guard itself to try.
                 let (stream, _) = self.target.log_in(&guard.credentials()).await?;
-                let scriptable = scriptable(all);
+                let scriptable = scriptable(probes);
                 let verdicts = self.queue(&mut Conversation::new(stream), &scriptable).await?;
                 open(&scriptable, &verdicts)
             }
@@ -127,43 +146,6 @@ impl Maker {
         }
         Guard::made("AUTH", &ask(link, &guard.log_in(), &self.target).await?)?;
         Ok(())
-    }
-
-    /// Tries what a script could call as the configured user.
-    async fn audit(
-        &self,
-        link: &mut Conversation,
-        reason: Option<String>,
-    ) -> Result<Outcome, UpstreamError> {
-        let rights = match self.rights(link).await {
-            Ok((_, _, rights)) => Some(rights),
-            Err(UpstreamError::Guard(GuardError::Refused(_))) => None,
-            Err(error) => return Err(error),
-        };
-        let all = scriptable(probes(self.policy.rules()));
-        let user = self.user.as_deref().unwrap_or(DEFAULT_USER);
-        let verdicts = match self.dry_run(link, user.as_bytes(), &all).await {
-            Err(UpstreamError::Guard(GuardError::Refused(_))) => match self.queue(link, &all).await
-            {
-                Err(UpstreamError::Guard(GuardError::Refused(_))) => {
-                    vec![Verdict::Allowed; all.len()]
-                }
-                verdicts => verdicts?,
-            },
-            verdicts => verdicts?,
-        };
-        let open = open(&all, &verdicts);
-        if open.is_empty() {
-            return Ok(Outcome::Audited);
-        }
-        let missing = |rule: &RuleName| {
-            let mut of_rule = all.iter().zip(&verdicts).filter(|(probe, _)| probe.rule == *rule);
-            of_rule.clone().next().is_some() && of_rule.all(|(_, v)| *v == Verdict::Missing)
-        };
-        let rules: Vec<_> = self.policy.rules().filter(|rule| !missing(rule)).collect();
-        let rules: Vec<&str> = rules.iter().map(|rule| &**rule).collect();
-        let advice = advice(self.user.as_deref(), rights.as_ref(), &rules);
-        Ok(Outcome::Unguarded { reason, open, advice })
     }
 
     /// The list of users, and the name and rights of the one that is logged in.
@@ -209,70 +191,6 @@ impl Maker {
         Ok(())
     }
 
-    /// Asks what `user` may run.
-    async fn dry_run(
-        &self,
-        link: &mut Conversation,
-        user: &[u8],
-        probes: &[Probe],
-    ) -> Result<Vec<Verdict>, UpstreamError> {
-        let add = |probe: &Probe, argc, batch: &mut Batch| probe.add_dry_run(user, argc, batch);
-        self.try_all(link, probes, add, Verdict::of_dry_run).await
-    }
-
-    /// Has commands queued, and not run, as the user that `link` is logged in as.
-    async fn queue(
-        &self,
-        link: &mut Conversation,
-        probes: &[Probe],
-    ) -> Result<Vec<Verdict>, UpstreamError> {
-        // Nothing may go out before it is certain that it will only be queued.
-        for (command, wanted) in [("MULTI", "OK"), ("PING", "QUEUED")] {
-            let answers = ask(link, &Batch::of(&[command]), &self.target).await?;
-            match answers.first() {
-                Some(Answer::SimpleString(text)) if text == wanted.as_bytes() => {}
-                Some(Answer::Error(text)) => {
-                    return Err(GuardError::from_redis(command, text).into());
-                }
-                _ => return Err(GuardError::Refused(format!("{command} does not work")).into()),
-            }
-        }
-        let add = |probe: &Probe, argc, batch: &mut Batch| probe.add_itself(argc, batch);
-        let verdicts =
-            self.try_all(link, probes, add, |answer| Ok(Verdict::of_queueing(answer))).await?;
-        ask(link, &Batch::of(&["DISCARD"]), &self.target).await?;
-        Ok(verdicts)
-    }
-
-    /// Tries each probe, once more where its number of arguments was wrong.
-    async fn try_all(
-        &self,
-        link: &mut Conversation,
-        probes: &[Probe],
-        add: impl Fn(&Probe, usize, &mut Batch),
-        read: impl Fn(&Answer) -> Result<Verdict, GuardError>,
-    ) -> Result<Vec<Verdict>, UpstreamError> {
-        let mut verdicts = vec![Verdict::Arity; probes.len()];
-        for again in [false, true] {
-            let open = verdicts.iter_mut().zip(probes).filter(|(v, _)| **v == Verdict::Arity);
-            let open: Vec<_> = open.collect();
-            let mut batch = Batch::default();
-            for (_, probe) in &open {
-                probe.lengths(again).for_each(|argc| add(probe, argc, &mut batch));
-            }
-            if batch.is_empty() {
-                break;
-            }
-            let mut answers = ask(link, &batch, &self.target).await?.into_iter();
-            for (verdict, probe) in open {
-                let answers = answers.by_ref().take(probe.lengths(again).count());
-                let tried = answers.map(|answer| read(&answer)).collect::<Result<Vec<_>, _>>()?;
-                *verdict = Verdict::together(tried);
-            }
-        }
-        Ok(verdicts)
-    }
-
     fn remember(&self, name: &str) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if made.len() >= Self::MOST_MADE {
@@ -282,13 +200,14 @@ impl Maker {
     }
 
     /// Removes the guards of this process, whose links must have been closed.
-    pub(super) async fn remove_own(&self, configured: &Credentials) {
+    pub(super) async fn remove_own(&self) {
         let made = mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
         if made.is_empty() {
             return;
         }
         let removed = tokio::time::timeout(self.target.timeout, async {
-            let (stream, _) = self.target.log_in(configured).await?;
+            let configured = self.configured.borrow().clone();
+            let (stream, _) = self.target.log_in(&configured).await?;
             ask(&mut Conversation::new(stream), &guard::remove(&made), &self.target).await
         });
         match removed.await {
@@ -313,19 +232,6 @@ async fn ask(
 ) -> Result<Vec<Answer>, UpstreamError> {
     let broken = |source| UpstreamError::Broken { endpoint: target.endpoint.clone(), source };
     link.ask(batch).await.map_err(broken)
-}
-
-/// The names of the commands among `probes` that would run.
-fn open(probes: &[Probe], verdicts: &[Verdict]) -> Vec<String> {
-    let open = probes.iter().zip(verdicts).filter(|(_, verdict)| !verdict.is_safe());
-    let mut names: Vec<_> = open.map(|(probe, _)| probe.rule.to_string()).collect();
-    names.dedup();
-    names
-}
-
-/// Those that a script could call.
-fn scriptable(probes: Vec<Probe>) -> Vec<Probe> {
-    probes.into_iter().filter(|probe| probe.scriptable).collect()
 }
 
 /// Bytes that nobody can guess.
