@@ -28,7 +28,8 @@ const SLICE: Duration = Duration::from_millis(400);
 const PACE: Duration = Duration::from_millis(10);
 const FLOOD: usize = 5000;
 /// How much more memory Redoubt may take: buffers of the unauthenticated (16 MiB), 2,000 sessions of
-/// some KiB, and what the allocator keeps. Without the limits, half-sent requests alone would take 75 MiB.
+/// some KiB, and what the allocator keeps. Without the limits, half-sent requests alone would take
+/// 75 MiB.
 const GROWTH: u64 = 40 << 20;
 /// Of their throughput, honest clients keep so much.
 const KEPT: f64 = 0.8;
