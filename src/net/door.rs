@@ -41,6 +41,8 @@ pub(super) struct Admitted {
 impl Door {
     /// Looks at a new connection before a byte of it is read. `None` when it was refused.
     pub(super) fn admit(&self, stream: TcpStream, peer: Peer) -> Option<Admitted> {
+        #[cfg(test)]
+        assert_ne!(peer.ip(), tests::PANICS, "as a test asked");
         let at = Instant::now();
         let proxied = is_in(&self.proxies, peer.ip());
         let client = Some(peer.ip()).filter(|_| !proxied);
@@ -117,5 +119,47 @@ impl Door {
         }
         debug!(%peer, reason = %refusal, "connection refused");
         self.refusals.count(refusal, Instant::now());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+    use socket2::{Domain, Socket, Type};
+    use tokio_util::sync::CancellationToken;
+
+    use crate::config::{Environment, Settings};
+    use crate::net::Server;
+
+    pub(super) const PANICS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 99));
+
+    #[test]
+    fn a_panic_ends_one_connection_and_not_the_accepting() {
+        let environment = Environment::from_lookup(|_| None);
+        let text = "listen = \"127.0.0.1:0\"\nallow_weak_passwords = true\n\
+                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n";
+        let settings = Settings::parse("test".as_ref(), text, &environment).unwrap();
+        let server = Server::bind(&settings).unwrap();
+        let address = server.local_addrs()[0];
+        let stop = CancellationToken::new();
+        let running = std::thread::spawn({
+            let stop = stop.clone();
+            move || server.run(stop)
+        });
+        for _ in 0..2 {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.bind(&SocketAddr::new(PANICS, 0).into()).unwrap();
+            socket.connect(&address.into()).unwrap();
+            assert_eq!(std::net::TcpStream::from(socket).read(&mut [0; 16]).unwrap_or(0), 0);
+            let mut other = std::net::TcpStream::connect(address).unwrap();
+            other.write_all(b"QUIT\r\n").unwrap();
+            let mut reply = Vec::new();
+            other.read_to_end(&mut reply).unwrap();
+            assert_eq!(reply, b"+OK\r\n");
+        }
+        stop.cancel();
+        running.join().unwrap().unwrap();
     }
 }
