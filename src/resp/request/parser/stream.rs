@@ -15,10 +15,10 @@ pub struct Streamed {
 impl RequestParser {
     /// Passes a large request on piece by piece, instead of waiting until it is complete.
     ///
-    /// After [`Parsed::Large`], `input` is first the same as then, and afterwards begins at the
-    /// byte after those last passed. The line that gives an argument's length is passed only
-    /// when it is complete: until then the caller keeps it and appends more. After `done` the
-    /// parser is before its next request.
+    /// After [`Parsed::Large`](super::Parsed::Large), `input` is first the same as then, and
+    /// afterwards begins at the byte after those last passed. The line that gives an argument's
+    /// length is passed only when it is complete: until then the caller keeps it and appends more.
+    /// After `done` the parser is before its next request.
     ///
     /// # Errors
     /// What Redis answers before it closes; a part of the request has been passed on by then.
