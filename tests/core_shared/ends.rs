@@ -114,7 +114,8 @@ fn what_nothing_expects_closes_the_link_and_its_creditors() {
 
 #[test]
 fn a_push_on_a_shared_link_reaches_nobody() {
-    let push = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
+    // The name of what it is decides, so it is taken as a fault as soon as it is whole.
+    let push = b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n";
     for owed in [true, false] {
         let mut places = Places::new();
         let (id, _) = places.plain();
@@ -130,6 +131,23 @@ fn a_push_on_a_shared_link_reaches_nobody() {
         } else {
             assert_ne!(places.link_of(id), three);
         }
+    }
+}
+
+#[test]
+fn an_invalidation_on_a_shared_link_is_dropped_however_it_is_cut() {
+    let push = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
+    for cut in 0..push.len() {
+        let mut places = Places::new();
+        let (id, _) = places.plain();
+        let three = places.turn(id, b"HELLO 3\r\n", b"%1\r\n$5\r\nproto\r\n:3\r\n");
+        places.send(id, b"GET k\r\n");
+        places.bench.reply(three, &push[..cut]);
+        places.bench.reply(three, &push[cut..]);
+        assert_bytes(&places.bench.read(id), b"");
+        places.bench.reply(three, &[b"$1\r\nv\r\n", &push[..]].concat());
+        assert_bytes(&places.bench.read(id), b"$1\r\nv\r\n");
+        assert_eq!(places.link_of(id), three);
     }
 }
 
