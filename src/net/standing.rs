@@ -108,7 +108,11 @@ impl Worker {
             rules.guarded = way == Way::Guard;
             rules.scripts = scripts;
         });
-        self.exchange.rotate_credentials(login.credentials.clone(), now());
+        match self.way {
+            Some(_) => self.exchange.rotate_credentials(login.credentials.clone(), now()),
+            // No link has logged in yet.
+            None => self.exchange.replace_credentials(login.credentials.clone()),
+        }
         // Scripts may wait that are refused now, and links may be logged in as a user who does no
         // harm only while they are.
         let before = self.way.replace(way);

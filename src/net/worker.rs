@@ -212,7 +212,7 @@ impl Worker {
                 true => Known::default(),
                 false => Known::configured(),
             }),
-            way: None,
+            way: (!plan.guarded).then_some(Way::Configured),
             configured_scripts: plan.rules.scripts.clone(),
             withholds_scripts: false,
             me,

@@ -21,7 +21,11 @@ impl Places {
     }
 
     fn rotate(&mut self) {
-        let credentials = Credentials { user: Some("app".into()), password: Some("next".into()) };
+        self.rotate_to("next");
+    }
+
+    fn rotate_to(&mut self, password: &str) {
+        let credentials = Credentials { user: Some("app".into()), password: Some(password.into()) };
         self.bench.exchange.rotate_credentials(credentials, self.bench.now);
     }
 }
@@ -96,6 +100,8 @@ fn shared_links_are_replaced_when_nothing_is_due_on_them() {
     assert_bytes(&places.bench.read(busy), b"$1\r\nl\r\n");
 
     places.rotate();
+    assert!(!places.is_closed(fresh), "nothing is new");
+    places.rotate_to("the one after");
     assert!(places.is_closed(fresh), "nothing was due");
 }
 

@@ -115,7 +115,6 @@ fn a_user_that_may_not_write_the_acl_is_audited() {
 }
 
 #[test]
-#[ignore = "it shows once scripts that policy.scripts denies are refused"]
 fn a_user_that_may_do_too_much_and_makes_no_guard_runs_no_scripts() {
     if target_is_redis() {
         return;

@@ -9,7 +9,7 @@ use crate::support::{Deadline, Redis, Redoubt};
 pub(crate) const MOST_LINKS: usize = 64 + 4 * 2 + 2;
 /// Bytes by which a second round may leave the process larger than the first, since the allocator
 /// gives memory back in its own time.
-const ALLOWED_GROWTH: u64 = 16 << 20;
+const ALLOWED_GROWTH: u64 = 32 << 20;
 /// Longer than a link of no use is kept.
 const LONG: Duration = Duration::from_secs(90);
 
