@@ -46,6 +46,8 @@ fn invariant_5_nothing_is_sent_twice_while_links_are_killed() {
     }
     const SESSIONS: usize = 6;
     let (redis, redoubt) = shared();
+    // By then it is settled how links log in.
+    assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         let counters: Vec<_> = (0..SESSIONS)
