@@ -25,7 +25,10 @@ HOST = "127.0.0.1"
 VARIANTS = {
     "redoubt": {},
     "redoubt-unshared": {"upstream.sharing": '"off"', "upstream.max_leases": "12000"},
-    "redoubt-no-policy": {"policy.blocked": "[]"},
+    "redoubt-no-guard": {"policy.guard": '"off"'},
+    "redoubt-no-policy": {
+        "policy.blocked": "[]", "policy.escapes": '"allow"', "policy.guard": '"off"'
+    },
 }
 PEERS = ["haproxy", "twemproxy", "envoy"]
 TITLES = {
@@ -35,7 +38,8 @@ TITLES = {
     "envoy": "Envoy",
     "redoubt": "**Redoubt**",
     "redoubt-unshared": 'Redoubt, `sharing = "off"`',
-    "redoubt-no-policy": "Redoubt, nothing blocked",
+    "redoubt-no-guard": "Redoubt, no guard",
+    "redoubt-no-policy": "Redoubt, nothing refused",
 }
 # Commands that a proxy refuses or cannot pass on.
 LACKS = {"twemproxy": {"multi", "pubsub"}, "envoy": {"pubsub"}}
