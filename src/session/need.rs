@@ -43,12 +43,17 @@ impl State {
         let speaks_hello = rules.speaks_hello();
         let Some(spec) = spec else { return Need::Lease };
         match spec.effect {
-            Effect::Auth | Effect::Quit | Effect::Reset | Effect::ClientReply => Need::Shared,
             Effect::Script => Need::Script,
             Effect::None => Need::Shared,
             // Redis will call it wrong; should it not, the harm stays on a lease.
             _ if !spec.arity_holds(request.declared()) => Need::Lease,
-            Effect::Exec | Effect::Discard | Effect::Unwatch => Need::Shared,
+            Effect::Auth
+            | Effect::Quit
+            | Effect::Reset
+            | Effect::ClientReply
+            | Effect::Exec
+            | Effect::Discard
+            | Effect::Unwatch => Need::Shared,
             Effect::ClientName if spec.word() != "setinfo" || speaks_hello => Need::Shared,
             Effect::Hello if speaks_hello => Need::Moved,
             Effect::Select if chosen_database(request).is_some_and(|n| n < databases) => {
