@@ -162,12 +162,15 @@ fn log(source: &Source<'_>, log: Log) -> Result<LogSettings, ConfigError> {
 
 /// Whether `level` is a level or filter directives.
 ///
-/// The filter itself would take a misspelt level for the name of a module.
+/// The filter itself would take a misspelt level for the name of a module, and panics on some text
+/// that is not ASCII.
 fn is_filter(level: &str) -> bool {
-    level.split(',').all(|directive| {
-        let directive = directive.trim();
-        LEVELS.contains(&directive) || directive.contains('=')
-    }) && EnvFilter::builder().parse(level).is_ok()
+    level.is_ascii()
+        && level.split(',').all(|directive| {
+            let directive = directive.trim();
+            LEVELS.contains(&directive) || directive.contains('=')
+        })
+        && EnvFilter::builder().parse(level).is_ok()
 }
 
 /// The error for a value at `site` that `key` does not take.
@@ -273,7 +276,7 @@ mod tests {
         for right in ["info", "off", "info,redoubt::session=warn", "redoubt=debug, warn"] {
             assert!(is_filter(right), "{right}");
         }
-        for wrong in ["", "inof", "INFORMATION", "info,", "redoubt=loud", "info,debgu"] {
+        for wrong in ["", "inof", "INFORMATION", "info,", "redoubt=loud", "info,debgu", "a}…=z"] {
             assert!(!is_filter(wrong), "{wrong:?}");
         }
     }
