@@ -41,13 +41,4 @@ impl Exchange {
         }
         self.go_on(waiting, now);
     }
-
-    /// Ends the sessions whose lease could not be logged in anew yet.
-    pub fn drop_stale_leases(&mut self) {
-        let stale = self.sessions.iter().filter(|(_, session)| session.stale_login);
-        let stale: Vec<_> = stale.map(|(key, _)| SessionId(key)).collect();
-        for id in stale {
-            self.abort(id, CloseReason::UpstreamLost);
-        }
-    }
 }

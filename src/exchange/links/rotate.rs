@@ -13,10 +13,9 @@ use crate::upstream::Credentials;
 impl Links {
     /// Whether new links log in with these credentials already.
     pub(in crate::exchange) fn log_in_with(&self, credentials: &Credentials) -> bool {
-        let password =
-            |of: &Credentials| of.password.as_ref().map(|p| p.expose_secret().to_owned());
-        self.credentials.user == credentials.user
-            && password(&self.credentials) == password(credentials)
+        let [held, new] = [&self.credentials, credentials]
+            .map(|of| (of.user.as_deref(), of.password.as_ref().map(ExposeSecret::expose_secret)));
+        held == new
     }
 
     /// Takes new credentials, and lets go of the links that no session has for its own. Returns the
