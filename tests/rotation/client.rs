@@ -40,6 +40,15 @@ fn pings(wire: &mut Wire) {
     assert_eq!(wire.command(&["PING"]), b"+PONG\r\n");
 }
 
+/// Redoubt with the clients' password in a file.
+fn following(redis: &Redis, files: &Files, password: &str) -> Redoubt {
+    files.put("client", password);
+    Redoubt::setup(redis)
+        .client_password(password)
+        .set_text("client.password_file", &files.text("client"))
+        .start()
+}
+
 #[test]
 fn the_previous_password_is_good_until_its_end() {
     if target_is_redis() {
@@ -101,11 +110,7 @@ fn a_replaced_file_withdraws_the_password_that_it_held() {
     let redis = Redis::start();
     let files = Files::new();
     let (first, second) = (secret(), secret());
-    files.put("client", &first);
-    let redoubt = Redoubt::setup(&redis)
-        .client_password(&first)
-        .set_text("client.password_file", &files.text("client"))
-        .start();
+    let redoubt = following(&redis, &files, &first);
     let mut session = redoubt.session();
     pings(&mut session);
     files.put("client", &second);
@@ -164,11 +169,7 @@ fn garbage_in_a_file_changes_nothing_and_is_spoken_of_once() {
     let redis = Redis::start();
     let files = Files::new();
     let (first, second) = (secret(), secret());
-    files.put("client", &first);
-    let redoubt = Redoubt::setup(&redis)
-        .client_password(&first)
-        .set_text("client.password_file", &files.text("client"))
-        .start();
+    let redoubt = following(&redis, &files, &first);
     let mut session = redoubt.session();
     let path = files.path("client");
     let garbage: [(&str, &dyn Fn()); 5] = [
