@@ -58,10 +58,13 @@ impl Settings {
 
 fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, ConfigError> {
     let file = source.file()?;
-    let File { listen, workers, shutdown_timeout, allow_weak_passwords, .. } = file;
+    let File { listen, workers, drain_delay, shutdown_timeout, allow_weak_passwords, .. } = file;
+    let reuse_port = file.reuse_port.is_some_and(|reuse| reuse.into_inner());
     let allow_weak_passwords = allow_weak_passwords.is_some_and(|allow| allow.into_inner());
     let listen = listen_on(source, listen, environment)?;
     let workers = source.number("workers", workers, 1, 1..=256)?;
+    let drain_delay =
+        source.duration("drain_delay", drain_delay, Duration::ZERO)?.unwrap_or_default();
     let shutdown_timeout = source
         .duration("shutdown_timeout", shutdown_timeout, Duration::ZERO)?
         .unwrap_or(Duration::from_secs(10));
@@ -105,7 +108,9 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
         listen,
         allow,
         proxy_protocol_from,
+        reuse_port,
         workers: NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN),
+        drain_delay,
         shutdown_timeout,
         allow_weak_passwords,
         client,

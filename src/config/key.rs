@@ -17,18 +17,21 @@ const fn key(path: &'static str, expects: &'static str, example: &'static str) -
 
 const DURATION: &str = "a duration as a whole number and ms, s, m, h or d, at most 365d";
 const SOME_TIME: &str = "a duration above zero as a whole number and ms, s, m, h or d";
+const FLAG: &str = "true or false, without quotes";
 const NETWORKS: &str = "a list of networks such as 10.0.0.0/8 or addresses, each in quotes";
 const OR_NONE: &str = "a whole number up to 1000000, or 0 for no limit";
 const KEEPALIVE: &str = "whole seconds from \"1s\" to \"32767s\", or \"0s\" for none";
 
 /// All keys, in the order in which the file documents them.
-pub(super) const KEYS: [Key; 47] = [
+pub(super) const KEYS: [Key; 49] = [
     key("listen", "host:port, or a list of such", "[\"127.0.0.1:6380\"]"),
     key("allow", NETWORKS, "[\"10.0.0.0/8\"]"),
     key("proxy_protocol_from", NETWORKS, "[\"10.0.0.1\"]"),
+    key("reuse_port", FLAG, "false"),
     key("workers", "a whole number from 1 to 256", "1"),
+    key("drain_delay", DURATION, "\"5s\""),
     key("shutdown_timeout", DURATION, "\"10s\""),
-    key("allow_weak_passwords", "true or false, without quotes", "false"),
+    key("allow_weak_passwords", FLAG, "false"),
     key("client.user", "a name of 1 to 256 characters without spaces", "\"app\""),
     key("client.password", "the password in quotes", "\"…\""),
     key(

@@ -30,7 +30,9 @@ impl Settings {
         )?;
         let from: Vec<_> = self.proxy_protocol_from.iter().map(IpNet::to_string).collect();
         writeln!(out, "proxy_protocol_from = {}", list(&from))?;
+        writeln!(out, "reuse_port = {}", self.reuse_port)?;
         writeln!(out, "workers = {}", self.workers)?;
+        writeln!(out, "drain_delay = {}", quoted(&duration::format(self.drain_delay)))?;
         writeln!(out, "shutdown_timeout = {}", quoted(&duration::format(self.shutdown_timeout)))?;
         writeln!(out, "allow_weak_passwords = {}", self.allow_weak_passwords)?;
 

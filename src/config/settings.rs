@@ -18,13 +18,18 @@ use super::throttle::ThrottleSettings;
 pub struct Settings {
     /// Where clients connect; never empty. Port 0 lets the system choose one.
     pub listen: Vec<Endpoint>,
+    /// Whether another Redoubt may listen on the same addresses.
+    pub reuse_port: bool,
     /// Networks whose clients may connect; empty for all.
     pub allow: Vec<IpNet>,
     /// Networks whose connections begin with a PROXY protocol header that tells the client.
     pub proxy_protocol_from: Vec<IpNet>,
     /// Worker threads, each with its own sessions and links.
     pub workers: NonZeroUsize,
-    /// How long a stop waits for replies that are due; zero waits for none.
+    /// How long new clients are still let in once a stop was asked for, so that whoever sends them has
+    /// time to send them elsewhere.
+    pub drain_delay: Duration,
+    /// How long a stop then waits for replies that are due; zero waits for none.
     pub shutdown_timeout: Duration,
     /// Whether passwords under [`Settings::STRONG_PASSWORD`] characters were let pass.
     pub allow_weak_passwords: bool,
