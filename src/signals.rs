@@ -1,13 +1,17 @@
-//! SIGTERM and SIGINT ask for a stop.
+//! SIGTERM and SIGINT ask for a stop; a second one ends the process, as Redis does.
 
 use std::io;
-use std::thread;
+use std::{process, thread};
 
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Cancels `stop` at the first SIGTERM or SIGINT. Both are handled from the moment this returns.
+/// The exit code after a second signal, which is Redis's.
+const INSISTED: i32 = 1;
+
+/// Cancels `stop` at the first SIGTERM or SIGINT, and ends the process at the second. Both are
+/// handled from the moment this returns.
 pub(crate) fn cancel(stop: &CancellationToken) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut terminate, mut interrupt) = {
@@ -22,8 +26,13 @@ pub(crate) fn cancel(stop: &CancellationToken) -> io::Result<()> {
                 _ = interrupt.recv() => tracing::info!("SIGINT, stopping"),
                 () = stop.cancelled() => {}
             }
+            stop.cancel();
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            process::exit(INSISTED);
         });
-        stop.cancel();
     })?;
     Ok(())
 }
