@@ -31,6 +31,7 @@ pub(crate) fn cancel(stop: &CancellationToken) -> io::Result<()> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
+            #[allow(clippy::disallowed_methods, reason = "whoever asks twice wants no wait")]
             process::exit(INSISTED);
         });
     })?;

@@ -66,7 +66,7 @@ fn what_waits_to_be_accepted_is_answered() {
 }
 
 #[test]
-fn an_address_is_shared_only_if_both_say_so() {
+fn a_successor_listens_on_the_same_address() {
     if target_is_redis() {
         return;
     }
