@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT ask for a stop; a second one ends the process, as Redis does.
+//! SIGTERM and SIGINT ask for a stop; a second one ends the process, as it ends Redis
+//! when both are SIGINT.
 
 use std::io;
 use std::{process, thread};
@@ -7,7 +8,7 @@ use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// The exit code after a second signal, which is Redis's.
+/// The exit code after a second signal, as of Redis after a second SIGINT.
 const INSISTED: i32 = 1;
 
 /// Cancels `stop` at the first SIGTERM or SIGINT, and ends the process at the second. Both are

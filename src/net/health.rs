@@ -1,6 +1,6 @@
 //! Whether the upstream can be reached, and saying so once per change.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +21,6 @@ pub(super) struct Health {
     suspected: Notify,
     /// The last epoch whose guard the upstream did not know any more.
     guard_refused: AtomicU64,
-    draining: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -31,11 +30,6 @@ struct State {
 }
 
 impl Health {
-    /// A stop has been asked for: new clients had better go elsewhere.
-    pub(super) fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
-    }
-
     pub(super) fn up(&self, version: Option<Version>) {
         if self.change(true) {
             match version {

@@ -155,7 +155,6 @@ impl Server {
         if let Some(functions) = self.function_watch(&plan, &secrets.credentials, &workers, &stop) {
             tasks.spawn(functions.run());
         }
-        let health = Arc::clone(&plan.health);
         let watch =
             Watch { maker, health: plan.health, workers: workers.clone(), shutdown: stop.clone() };
         let watching = tasks.spawn(watch.run());
@@ -166,7 +165,6 @@ impl Server {
         tokio::select! {
             () = stop.cancelled() => {}
             () = shutdown.cancelled() => {
-                health.drain();
                 let delay = self.settings.drain_delay;
                 let _ = timeout(delay, stop.cancelled()).await;
             }
