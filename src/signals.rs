@@ -1,19 +1,18 @@
-//! SIGTERM and SIGINT ask for a stop; a second one ends the process, as it ends Redis
-//! when both are SIGINT.
+//! SIGTERM and SIGINT ask for a stop; a second one says that it is not to be waited for.
 
 use std::io;
-use std::{process, thread};
+use std::thread;
 
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// The exit code after a second signal, as of Redis after a second SIGINT.
-const INSISTED: i32 = 1;
-
-/// Cancels `stop` at the first SIGTERM or SIGINT, and ends the process at the second. Both are
-/// handled from the moment this returns.
-pub(crate) fn cancel(stop: &CancellationToken) -> io::Result<()> {
+/// Cancels `stop` at the first SIGTERM or SIGINT, and calls `insisted` at the next. Both are handled
+/// from the moment this returns.
+pub(crate) fn cancel(
+    stop: &CancellationToken,
+    insisted: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut terminate, mut interrupt) = {
         let _context = runtime.enter();
@@ -32,8 +31,7 @@ pub(crate) fn cancel(stop: &CancellationToken) -> io::Result<()> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            #[allow(clippy::disallowed_methods, reason = "whoever asks twice wants no wait")]
-            process::exit(INSISTED);
+            insisted();
         });
     })?;
     Ok(())

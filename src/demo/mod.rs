@@ -61,7 +61,8 @@ pub(crate) enum DemoError {
 /// Shows the demo and serves until SIGINT or SIGTERM. Redis is gone when this returns.
 pub(crate) fn run() -> Result<(), DemoError> {
     let stop = CancellationToken::new();
-    signals::cancel(&stop).map_err(DemoError::Signals)?;
+    // To leave at once would leave Redis behind, so a second signal waits too.
+    signals::cancel(&stop, || {}).map_err(DemoError::Signals)?;
     let upstream = random_password().map_err(DemoError::Random)?;
     let client = random_password().map_err(DemoError::Random)?;
     let redis = Redis::start(&upstream)?;
