@@ -46,7 +46,7 @@ impl Acceptor {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.shutdown.cancelled() => return self.take_waiting().await,
+                () = self.shutdown.cancelled() => break,
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
@@ -65,12 +65,13 @@ impl Acceptor {
                     let wait = pause.map_or(PAUSE, |last: Duration| (last * 2).min(MAX_PAUSE));
                     pause = Some(wait);
                     tokio::select! {
-                        () = self.shutdown.cancelled() => return self.take_waiting().await,
+                        () = self.shutdown.cancelled() => break,
                         () = tokio::time::sleep(wait) => {}
                     }
                 }
             }
         }
+        self.take_waiting().await;
     }
 
     /// Lets in those that the kernel has connected already: to close the listener resets them.

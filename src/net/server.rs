@@ -94,7 +94,7 @@ impl Server {
         let stop = CancellationToken::new();
         let _stop_all = stop.clone().drop_guard();
         let secrets = self.secrets();
-        let plan = self.plan(&secrets, stop.clone())?;
+        let plan = self.plan(&secrets, stop)?;
         let mut workers = Vec::new();
         let mut threads = Vec::new();
         for index in 0..self.settings.workers.get() {
@@ -110,14 +110,8 @@ impl Server {
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
         let maker = Arc::new(self.maker(&plan, &secrets));
-        let served = runtime.block_on(self.accept(
-            plan,
-            secrets,
-            workers,
-            Arc::clone(&maker),
-            shutdown,
-            stop,
-        ));
+        let served =
+            runtime.block_on(self.accept(plan, secrets, workers, Arc::clone(&maker), shutdown));
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
         runtime.block_on(maker.remove_own());
         served?;
@@ -127,7 +121,7 @@ impl Server {
         })
     }
 
-    /// Accepts clients and watches the upstream until `stop`, which `shutdown` leads to.
+    /// Accepts clients and watches the upstream until the plan's own shutdown, which `shutdown` leads to.
     async fn accept(
         mut self,
         plan: Plan,
@@ -135,8 +129,8 @@ impl Server {
         workers: Vec<WorkerHandle>,
         maker: Arc<Maker>,
         shutdown: CancellationToken,
-        stop: CancellationToken,
     ) -> Result<(), ServeError> {
+        let stop = plan.shutdown.clone();
         // However this ends, the workers end too.
         let _stop_all = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
@@ -165,8 +159,7 @@ impl Server {
         tokio::select! {
             () = stop.cancelled() => {}
             () = shutdown.cancelled() => {
-                let delay = self.settings.drain_delay;
-                let _ = timeout(delay, stop.cancelled()).await;
+                let _ = timeout(self.settings.drain_delay, stop.cancelled()).await;
             }
         }
         info!("stopping: no new sessions");
