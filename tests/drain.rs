@@ -17,9 +17,7 @@ fn clients_are_let_in_until_drain_delay_has_passed() {
     let mut redoubt = Redoubt::setup(&redis).set_text("drain_delay", "1s").start();
     let mut before = redoubt.session();
     let asked = now();
-    signal(redoubt.pid(), "TERM");
-    let told = |line: &str| line.contains("SIGTERM, stopping");
-    assert!(redoubt.log().wait(told).is_some(), "the signal is not logged");
+    ask_to_stop(&redoubt);
     let mut during = redoubt.session();
     assert_eq!(during.command(&["PING"]), b"+PONG\r\n");
     assert_eq!(before.command(&["PING"]), b"+PONG\r\n");
@@ -36,9 +34,7 @@ fn a_second_signal_ends_the_process_at_once() {
     }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("drain_delay", "60s").start();
-    signal(redoubt.pid(), "TERM");
-    let told = |line: &str| line.contains("SIGTERM, stopping");
-    assert!(redoubt.log().wait(told).is_some(), "the signal is not logged");
+    ask_to_stop(&redoubt);
     signal(redoubt.pid(), "INT");
     assert_eq!(redoubt.wait().code(), Some(1));
 }
@@ -48,7 +44,7 @@ fn what_waits_to_be_accepted_is_answered() {
     if target_is_redis() {
         return;
     }
-    const WAITING: usize = 100;
+    const WAITING: usize = 600;
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     // Stopped, it accepts nobody; the kernel does.
@@ -91,8 +87,7 @@ fn a_rolling_replacement_fails_no_command_and_runs_none_twice() {
     let mut old = Redoubt::setup(&redis).set("reuse_port", true).start();
     let (address, password) = (old.address(), old.password().to_owned());
     let (done, answered) = (AtomicBool::new(false), AtomicU64::new(0));
-    let mut last = None;
-    std::thread::scope(|scope| {
+    let (went_on, failed) = std::thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| scope.spawn(|| increment(address, &password, &done, &answered)))
             .collect();
@@ -111,14 +106,20 @@ fn a_rolling_replacement_fails_no_command_and_runs_none_twice() {
         }
         done.store(true, Ordering::Relaxed);
         let failed: Vec<_> = clients.into_iter().map(|c| c.join().expect("a client")).collect();
-        last = Some((went_on, failed));
+        (went_on, failed)
     });
-    let (went_on, failed) = last.expect("an outcome");
     assert_eq!(failed.concat(), Vec::<String>::new(), "commands failed");
     assert!(went_on, "the clients came to a stop, or a predecessor did not end well");
     let counted = redis.direct().command(&["GET", "counter"]);
     let wanted = frame::bulk(answered.load(Ordering::Relaxed).to_string().as_bytes());
     assert_eq!(counted, wanted, "commands ran that were not answered");
+}
+
+/// Asks for a stop and waits until that was heard.
+fn ask_to_stop(redoubt: &Redoubt) {
+    signal(redoubt.pid(), "TERM");
+    let told = |line: &str| line.contains("SIGTERM, stopping");
+    assert!(redoubt.log().wait(told).is_some(), "the signal is not logged");
 }
 
 /// One that listens where `first` does and lets the same clients in.
