@@ -1,6 +1,6 @@
 //! `redoubt serve`: the proxy from its first socket to its last reply.
 
-use std::io;
+use std::{io, process};
 
 use redoubt::config::Settings;
 use redoubt::net::{BindError, ServeError, Server};
@@ -23,13 +23,18 @@ pub(crate) enum Failure {
     Serve(#[from] ServeError),
 }
 
-/// Serves until SIGTERM or SIGINT, then lets sessions end.
+/// The exit code after a second signal, as of Redis after a second SIGINT.
+const INSISTED: i32 = 1;
+
+/// Serves until SIGTERM or SIGINT, then lets sessions end. A second signal ends the process at once.
 pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
     for warning in &settings.warnings {
         warn!("{warning}");
     }
     let stop = CancellationToken::new();
-    signals::cancel(&stop).map_err(Failure::Signals)?;
+    #[allow(clippy::disallowed_methods, reason = "whoever asks twice wants no wait")]
+    let leave = || process::exit(INSISTED);
+    signals::cancel(&stop, leave).map_err(Failure::Signals)?;
     let server = Server::bind(settings)?;
     server.run(stop)?;
     info!("stopped");

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT ask for a stop.
+//! SIGTERM and SIGINT ask for a stop; a second one says that it is not to be waited for.
 
 use std::io;
 use std::thread;
@@ -7,8 +7,12 @@ use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Cancels `stop` at the first SIGTERM or SIGINT. Both are handled from the moment this returns.
-pub(crate) fn cancel(stop: &CancellationToken) -> io::Result<()> {
+/// Cancels `stop` at the first SIGTERM or SIGINT, and calls `insisted` at the next. Both are handled
+/// from the moment this returns.
+pub(crate) fn cancel(
+    stop: &CancellationToken,
+    insisted: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut terminate, mut interrupt) = {
         let _context = runtime.enter();
@@ -22,8 +26,13 @@ pub(crate) fn cancel(stop: &CancellationToken) -> io::Result<()> {
                 _ = interrupt.recv() => tracing::info!("SIGINT, stopping"),
                 () = stop.cancelled() => {}
             }
+            stop.cancel();
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            insisted();
         });
-        stop.cancel();
     })?;
     Ok(())
 }

@@ -45,6 +45,31 @@ fn the_demo_shows_the_checks_serves_and_cleans_up() {
 }
 
 #[test]
+fn a_second_ctrl_c_leaves_no_redis_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = redoubt(&["demo"]);
+    let mut process = Process::start(command.env("TMPDIR", dir.path()), "");
+    let upstream = process.wait_for("before Redis").rsplit_once(':').unwrap().1.parse().unwrap();
+    let url = process.wait_for("redis://default:");
+    let (password, address) =
+        url.trim().strip_prefix("redis://default:").and_then(|url| url.split_once('@')).unwrap();
+    process.wait_for("Ctrl-C");
+    let mut client = Client::connect(address.rsplit_once(':').unwrap().1.parse().unwrap());
+    assert_eq!(client.ask(&format!("AUTH {password}")), "+OK");
+    // A reply that is due keeps it from ending at the first.
+    assert_eq!(client.ask("PING\r\nBLPOP nothing 0"), "+PONG");
+    process.signal("INT");
+    process.wait_for("SIGINT, stopping");
+    process.signal("INT");
+    drop(client);
+    let (status, output) = process.end();
+    assert_eq!(status.code(), Some(0), "{output}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "its directory is gone");
+    let gone = std::net::TcpStream::connect(("127.0.0.1", upstream));
+    assert!(gone.is_err(), "its Redis is gone");
+}
+
+#[test]
 fn without_redis_the_demo_says_how_to_install_it() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = redoubt(&["demo"]);

@@ -3,7 +3,6 @@
 //! Two random passwords are made for it; Redis's own is known to this process only.
 
 mod checks;
-mod paint;
 mod redis;
 
 use std::ffi::OsString;
@@ -19,8 +18,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use self::checks::Check;
-use self::paint::Paint;
 use self::redis::{Redis, RedisError};
+use crate::paint::Paint;
 use crate::signals;
 
 /// Where Redoubt listens if the port is free.
@@ -62,7 +61,8 @@ pub(crate) enum DemoError {
 /// Shows the demo and serves until SIGINT or SIGTERM. Redis is gone when this returns.
 pub(crate) fn run() -> Result<(), DemoError> {
     let stop = CancellationToken::new();
-    signals::cancel(&stop).map_err(DemoError::Signals)?;
+    // To leave at once would leave Redis behind, so a second signal waits too.
+    signals::cancel(&stop, || {}).map_err(DemoError::Signals)?;
     let upstream = random_password().map_err(DemoError::Random)?;
     let client = random_password().map_err(DemoError::Random)?;
     let redis = Redis::start(&upstream)?;

@@ -1,6 +1,7 @@
 //! Accepting connections.
 
 use std::io;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::door::Door;
+use super::listen::BACKLOG;
 use super::load::Place;
 use super::peer::Peer;
 use crate::auth::Pass;
@@ -31,7 +33,7 @@ pub(super) struct Accepted {
     pub(super) place: Option<Place>,
 }
 
-/// Accepts on one listener until `shutdown`.
+/// Accepts on one listener until `shutdown`, and then what waits to be accepted.
 pub(super) struct Acceptor {
     pub(super) listener: TcpListener,
     pub(super) door: Arc<Door>,
@@ -44,19 +46,13 @@ impl Acceptor {
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.shutdown.cancelled() => return,
+                () = self.shutdown.cancelled() => break,
                 accepted = self.listener.accept() => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {
                     pause = None;
-                    // A panic is a defect, and costs this connection alone.
-                    let admit = || self.door.admit(stream, peer.into());
-                    match catch_unwind(AssertUnwindSafe(admit)) {
-                        Ok(Some(admitted)) => self.door.enter(admitted).await,
-                        Ok(None) => {}
-                        Err(_) => error!(peer = %Peer::from(peer), "lost a connection: a defect"),
-                    }
+                    let_in(&self.door, stream, peer).await;
                 }
                 Err(error) if is_of_one_connection(&error) => {
                     debug!(%error, "a connection broke before it was accepted");
@@ -69,12 +65,35 @@ impl Acceptor {
                     let wait = pause.map_or(PAUSE, |last: Duration| (last * 2).min(MAX_PAUSE));
                     pause = Some(wait);
                     tokio::select! {
-                        () = self.shutdown.cancelled() => return,
+                        () = self.shutdown.cancelled() => break,
                         () = tokio::time::sleep(wait) => {}
                     }
                 }
             }
         }
+        self.take_waiting().await;
+    }
+
+    /// Lets in those that the kernel has connected already: to close the listener resets them.
+    async fn take_waiting(self) {
+        let Ok(listener) = self.listener.into_std() else { return };
+        for _ in 0..=BACKLOG {
+            let Ok((stream, peer)) = listener.accept() else { return };
+            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+            match stream {
+                Ok(stream) => let_in(&self.door, stream, peer).await,
+                Err(error) => debug!(%error, "lost a connection"),
+            }
+        }
+    }
+}
+
+/// Leads a connection through the door. A panic is a defect, and costs this connection alone.
+async fn let_in(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
+    match catch_unwind(AssertUnwindSafe(|| door.admit(stream, peer.into()))) {
+        Ok(Some(admitted)) => door.enter(admitted).await,
+        Ok(None) => {}
+        Err(_) => error!(peer = %Peer::from(peer), "lost a connection: a defect"),
     }
 }
 

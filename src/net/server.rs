@@ -9,6 +9,7 @@ use std::{io, mem};
 use bytes::Bytes;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
@@ -77,7 +78,7 @@ impl Server {
             Listen::Tcp(endpoint) => Some(endpoint.clone()),
             Listen::Tls(_) | Listen::Unix(_) => None,
         });
-        let listeners = listen(&plain.collect::<Vec<_>>())?;
+        let listeners = listen(&plain.collect::<Vec<_>>(), settings.reuse_port)?;
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
         Ok(Self { listeners, addresses, settings: settings.clone() })
     }
@@ -87,17 +88,17 @@ impl Server {
         &self.addresses
     }
 
-    /// Serves until `shutdown` is cancelled and sessions have had what is due to them, or
-    /// `shutdown_timeout` has passed. Blocks this thread.
+    /// Serves until `shutdown` is cancelled, lets clients in for `drain_delay` more, and then until
+    /// sessions have had what is due to them, or `shutdown_timeout` has passed. Blocks this thread.
     ///
     /// # Errors
     /// [`ServeError`]; all threads have ended then.
     pub fn run(self, shutdown: CancellationToken) -> Result<(), ServeError> {
         // However this ends, the threads it started end too.
-        let stop = shutdown.child_token();
+        let stop = CancellationToken::new();
         let _stop_all = stop.clone().drop_guard();
         let secrets = self.secrets();
-        let plan = self.plan(&secrets, stop.clone())?;
+        let plan = self.plan(&secrets, stop)?;
         let mut workers = Vec::new();
         let mut threads = Vec::new();
         for index in 0..self.settings.workers.get() {
@@ -114,7 +115,7 @@ impl Server {
             Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
         let maker = Arc::new(self.maker(&plan, &secrets));
         let served =
-            runtime.block_on(self.accept(plan, secrets, workers, Arc::clone(&maker), stop));
+            runtime.block_on(self.accept(plan, secrets, workers, Arc::clone(&maker), shutdown));
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
         runtime.block_on(maker.remove_own());
         served?;
@@ -124,24 +125,27 @@ impl Server {
         })
     }
 
-    /// Accepts clients and watches the upstream until `stop`.
+    /// Accepts clients and watches the upstream until the plan's own shutdown, which `shutdown` leads to.
     async fn accept(
         mut self,
         plan: Plan,
         secrets: Secrets,
         workers: Vec<WorkerHandle>,
         maker: Arc<Maker>,
-        stop: CancellationToken,
+        shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
+        let stop = plan.shutdown.clone();
         // However this ends, the workers end too.
         let _stop_all = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
+        let (acceptors, closing) = (TaskTracker::new(), stop.child_token());
         let door = Arc::new(self.door(workers.clone()));
         for listener in mem::take(&mut self.listeners) {
             let listener =
                 tokio::net::TcpListener::from_std(listener).map_err(ServeError::Start)?;
-            let acceptor = Acceptor { listener, door: Arc::clone(&door), shutdown: stop.clone() };
-            tasks.spawn(acceptor.run());
+            let acceptor =
+                Acceptor { listener, door: Arc::clone(&door), shutdown: closing.clone() };
+            acceptors.spawn(acceptor.run());
         }
         for address in &self.addresses {
             info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
@@ -156,8 +160,17 @@ impl Server {
         if let Some(upstream) = secrets.upstream {
             tasks.spawn(upstream.run(stop.clone()));
         }
-        stop.cancelled().await;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = shutdown.cancelled() => {
+                let _ = timeout(self.settings.drain_delay, stop.cancelled()).await;
+            }
+        }
         info!("stopping: no new sessions");
+        closing.cancel();
+        acceptors.close();
+        acceptors.wait().await;
+        stop.cancel();
         tasks.close();
         tasks.wait().await;
         watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)

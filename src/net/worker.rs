@@ -34,6 +34,9 @@ use crate::upstream::Credentials;
 const READ_SIZE: usize = 256 << 10;
 /// How often time limits of sessions are looked at.
 const TICK: Duration = Duration::from_millis(200);
+/// How long a worker that is to stop still takes requests, so that what has arrived is answered: a
+/// socket that is closed with bytes unread resets its client, replies and all.
+const LAST_REQUESTS: Duration = Duration::from_millis(50);
 /// Tasks that run before the system is asked what else has become ready. All sessions of a turn
 /// should fit, so that a link is written once for them.
 const TURN: u32 = 256;
@@ -148,7 +151,11 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>) {
             _ = tick.tick() => shared.borrow_mut().tick(),
         }
     }
-    drop(orders);
+    orders.close();
+    while let Ok(order) = orders.try_recv() {
+        obey(&shared, order);
+    }
+    tokio::time::sleep(LAST_REQUESTS).await;
     drain(&shared, plan.shutdown_timeout).await;
 }
 

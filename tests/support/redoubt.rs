@@ -69,8 +69,9 @@ impl Setup {
     fn real(self) -> Redoubt {
         let (url, password) =
             (format!("redis://127.0.0.1:{}", self.upstream_port), self.client_password.clone());
+        let address = self.key("", "listen").unwrap_or("127.0.0.1:0").to_owned();
         let mut setup = self
-            .set_text("listen", "127.0.0.1:0")
+            .set_text("listen", &address)
             .set_text("log.format", "json")
             .set_text("upstream.url", &url)
             .set_text("client.password", &password);
