@@ -1,4 +1,5 @@
 //! The core stays sans-IO: none of its modules names a runtime, a clock, a socket, a log or a metric.
+//! Nothing but `src/tls` names a library of TLS.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,9 @@ const SHELL: [&str; 12] = [
     "crate::net",
     "crate::telemetry",
 ];
+
+/// What only `src/tls` may name.
+const TLS: [&str; 4] = ["rustls", "tokio_rustls", "rustls_native_certs", "x509_cert"];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
@@ -72,6 +76,27 @@ fn the_core_names_nothing_of_the_shell() {
         }
     }
     assert!(wrong.is_empty(), "the core is sans-IO:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_but_tls_names_its_library() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut wrong = Vec::new();
+    for path in files {
+        let file = path.strip_prefix(&root).unwrap();
+        if file.starts_with("tls") || file == Path::new("tls.rs") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            for name in TLS.into_iter().filter(|name| names(code(line), name)) {
+                wrong.push(format!("src/{}:{} names {name}", file.display(), number + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "TLS is the business of src/tls:\n{}", wrong.join("\n"));
 }
 
 #[test]

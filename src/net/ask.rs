@@ -5,8 +5,8 @@ use std::io;
 use bytes::BytesMut;
 use redis_protocol::resp2::decode::decode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
+use super::stream::Stream;
 use crate::resp::ReplyScanner;
 use crate::upstream::guard::{Answer, Batch};
 
@@ -16,11 +16,11 @@ const MAX_ANSWERS: usize = 16 << 20;
 
 /// A connection that is logged in, with nothing due on it.
 pub(super) struct Conversation {
-    stream: TcpStream,
+    stream: Stream,
 }
 
 impl Conversation {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Stream) -> Self {
         Self { stream }
     }
 
@@ -28,6 +28,7 @@ impl Conversation {
     /// after an error, and when it was cancelled.
     pub(super) async fn ask(&mut self, batch: &Batch) -> io::Result<Vec<Answer>> {
         self.stream.write_all(batch.bytes()).await?;
+        self.stream.flush().await?;
         let mut answers = Vec::with_capacity(batch.len());
         let (mut scanner, mut received) = (ReplyScanner::new(), BytesMut::new());
         // Bytes of the frame at the front that have been scanned, and of frames already taken.

@@ -6,14 +6,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tracing::debug;
 
 use super::accept::Accepted;
 use super::load::Place;
 use super::peer::Peer;
+use super::stream::Stream;
 use super::worker::{Shared, Worker, now};
 use crate::exchange::SessionId;
 use crate::telemetry;
@@ -23,7 +26,9 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 /// A client's socket, beside its session in the exchange.
 pub(super) struct ClientIo {
-    stream: TcpStream,
+    stream: Stream,
+    /// Whether the stream may hold bytes that were written to it.
+    unflushed: bool,
     pub(super) peer: Peer,
     /// What the log calls the session.
     pub(super) number: u64,
@@ -35,11 +40,23 @@ pub(super) struct ClientIo {
     _place: Option<Place>,
 }
 
+impl ClientIo {
+    /// Ready when the stream holds nothing that was written to it.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.unflushed {
+            return Poll::Ready(Ok(()));
+        }
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.unflushed = flushed.is_pending();
+        flushed
+    }
+}
+
 /// Makes an accepted connection a session.
 pub(super) fn start(shared: &Shared, accepted: Accepted) {
     let Accepted { stream, peer, pass, at, place } = accepted;
     let stream = match TcpStream::from_std(stream) {
-        Ok(stream) => stream,
+        Ok(stream) => Stream::Tcp(stream),
         Err(error) => {
             debug!(%peer, %error, "lost a connection");
             return;
@@ -49,11 +66,22 @@ pub(super) fn start(shared: &Shared, accepted: Accepted) {
     let id = worker.exchange.open_with(pass, at);
     let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
     telemetry::opened(number, &peer);
-    let io = ClientIo { stream, peer, number, waker: None, paused: false, _place: place };
+    let io = ClientIo {
+        stream,
+        unflushed: false,
+        peer,
+        number,
+        waker: None,
+        paused: false,
+        _place: place,
+    };
     worker.clients.insert(id.key(), io);
     drop(worker);
     tokio::task::spawn_local(drive(shared.clone(), id));
 }
+
+/// How long a client whose session is over may take to receive what its stream still holds.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// Drives a client until its session is over. A panic ends this session alone.
 async fn drive(shared: Shared, id: SessionId) {
@@ -62,11 +90,18 @@ async fn drive(shared: Shared, id: SessionId) {
         let polled = catch_unwind(AssertUnwindSafe(|| worker.poll_client(id, cx)));
         polled.unwrap_or_else(|_| {
             worker.exchange.client_panicked(id, now());
+            // Nobody would catch a second one.
+            if let Some(io) = worker.clients.get_mut(id.key()) {
+                io.unflushed = false;
+            }
             worker.settle(Some(id));
             Poll::Ready(())
         })
     })
     .await;
+    // To the session it has been said; the client has not received all of it.
+    let flushed = poll_fn(|cx| shared.borrow_mut().poll_flush_client(id, cx));
+    let _ = timeout(FLUSH, flushed).await;
     shared.borrow_mut().close_client(id);
 }
 
@@ -112,25 +147,35 @@ impl Worker {
         }
     }
 
-    /// Writes until the socket is full or nothing is left.
+    /// Writes until the socket is full or nothing is left, in the stream either.
     fn write_client(&mut self, id: SessionId, cx: &mut Context<'_>) {
         let Some(io) = self.clients.get_mut(id.key()) else { return };
-        loop {
+        let error = loop {
             let output = self.exchange.output(id);
             if output.is_empty() {
-                return;
+                match io.poll_flush(cx) {
+                    Poll::Ready(Err(error)) => break error,
+                    _ => return,
+                }
             }
             match Pin::new(&mut io.stream).poll_write(cx, output) {
                 Poll::Pending => return,
-                Poll::Ready(Ok(len @ 1..)) => self.exchange.wrote(id, len, now()),
-                Poll::Ready(outcome) => {
-                    let error = outcome.err().unwrap_or_else(|| io::ErrorKind::WriteZero.into());
-                    debug!(session = io.number, %error, "cannot write to the client");
-                    self.exchange.client_lost(id);
-                    return;
+                Poll::Ready(Ok(len @ 1..)) => {
+                    io.unflushed = true;
+                    self.exchange.wrote(id, len, now());
                 }
+                Poll::Ready(Ok(0)) => break io::ErrorKind::WriteZero.into(),
+                Poll::Ready(Err(error)) => break error,
             }
-        }
+        };
+        debug!(session = io.number, %error, "cannot write to the client");
+        self.exchange.client_lost(id);
+    }
+
+    /// Ready when the stream of a client holds nothing more, or cannot get rid of it.
+    fn poll_flush_client(&mut self, id: SessionId, cx: &mut Context<'_>) -> Poll<()> {
+        let io = self.clients.get_mut(id.key());
+        io.map_or(Poll::Ready(()), |io| io.poll_flush(cx).map(drop))
     }
 }
 

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::stream::Stream;
 use super::upstream::{Target, UpstreamError};
 use super::worker::{Order, WorkerHandle};
-use crate::upstream::{Credentials, FunctionList, ListError, Login};
+use crate::upstream::{Credentials, FunctionList, ListError};
 
 /// Asks the upstream again and again which functions the pinned libraries have, over a connection
 /// of its own, and tells the workers. Until it has answered, none may run.
@@ -96,16 +96,19 @@ impl FunctionWatch {
     }
 
     /// One question, over `link` if there is one, else over a new one that is left there.
-    async fn ask(&self, link: &mut Option<TcpStream>) -> Result<HashSet<Bytes>, Failure> {
+    async fn ask(&self, link: &mut Option<Stream>) -> Result<HashSet<Bytes>, Failure> {
         let asked = async {
             let mut stream = match link.take() {
                 Some(stream) => stream,
-                None => self.connect().await?,
+                None => {
+                    let credentials = self.credentials.borrow().clone();
+                    self.target.log_in(&credentials).await?.0
+                }
             };
             let (mut list, request) = FunctionList::of(&self.libraries);
-            let answer = exchange(&self.target, &mut stream, &request, |bytes| {
-                list.receive(bytes).transpose()
-            });
+            let answer = self
+                .target
+                .exchange(&mut stream, &request, |bytes| list.receive(bytes).transpose());
             let answer = answer.await?;
             *link = Some(stream);
             Ok(answer?)
@@ -113,46 +116,15 @@ impl FunctionWatch {
         let timed_out = |_| Err(self.target.timed_out().into());
         tokio::time::timeout(self.target.timeout, asked).await.unwrap_or_else(timed_out)
     }
-
-    async fn connect(&self) -> Result<TcpStream, UpstreamError> {
-        let mut stream = self.target.connect().await?;
-        let (mut login, request) = Login::asking_version(&self.credentials.borrow().clone());
-        let answer =
-            exchange(&self.target, &mut stream, &request, |bytes| login.receive(bytes).transpose());
-        answer.await??;
-        Ok(stream)
-    }
 }
 
 /// Returns when the link, if there is one, has ended or said what nobody asked for.
-async fn closed(link: &mut Option<TcpStream>) {
+async fn closed(link: &mut Option<Stream>) {
     match link {
         Some(stream) => {
             let _ = stream.read(&mut [0]).await;
             *link = None;
         }
         None => std::future::pending().await,
-    }
-}
-
-/// Sends `request` and reads until `receive` has all it wants.
-async fn exchange<T>(
-    target: &Target,
-    stream: &mut TcpStream,
-    request: &[u8],
-    mut receive: impl FnMut(&[u8]) -> Option<T>,
-) -> Result<T, UpstreamError> {
-    let broken = |source| UpstreamError::Connect { endpoint: target.endpoint.clone(), source };
-    stream.write_all(request).await.map_err(broken)?;
-    let mut buffer = [0; 4096];
-    loop {
-        match stream.read(&mut buffer).await.map_err(broken)? {
-            0 => return Err(target.ended()),
-            len => {
-                if let Some(answer) = receive(buffer.get(..len).unwrap_or_default()) {
-                    return Ok(answer);
-                }
-            }
-        }
     }
 }

@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tracing::error;
 
 use super::standing::{self, Way};
+use super::stream::Stream;
 use super::upstream::{Target, UpstreamError};
 use super::worker::{Shared, Worker, now};
 use crate::exchange::{LinkFault, LinkId};
@@ -18,7 +18,9 @@ use crate::upstream::LoginError;
 
 /// A link's socket, beside the link in the exchange.
 pub(super) struct LinkIo {
-    stream: TcpStream,
+    stream: Stream,
+    /// Whether the stream may hold bytes that were written to it.
+    unflushed: bool,
     /// Wakes the task that drives this socket.
     pub(super) waker: Option<Waker>,
 }
@@ -63,7 +65,7 @@ async fn open(shared: &Shared, id: LinkId, target: &Target) -> Result<(), Upstre
         let epoch = standing::known(news.clone(), refused).await?;
         {
             let mut worker = shared.borrow_mut();
-            worker.links.insert(id.key(), LinkIo { stream, waker: None });
+            worker.links.insert(id.key(), LinkIo { stream, unflushed: false, waker: None });
             worker.exchange.link_connected(id);
         }
         match poll_fn(|cx| poll(shared, id, Until::Ready, cx)).await {
@@ -154,21 +156,27 @@ impl Worker {
         waker.wake();
     }
 
-    /// Writes until the socket is full or nothing is left.
+    /// Writes until the socket is full or nothing is left, in the stream either.
     fn write_link(&mut self, id: LinkId, cx: &mut Context<'_>) {
+        let Some(io) = self.links.get_mut(id.key()) else { return };
         loop {
             let output = self.exchange.link_output(id);
-            let Some(io) = self.links.get_mut(id.key()).filter(|_| !output.is_empty()) else {
-                return;
-            };
+            if output.is_empty() {
+                break;
+            }
             match Pin::new(&mut io.stream).poll_write(cx, output) {
                 Poll::Pending => return,
                 Poll::Ready(Ok(len @ 1..)) => {
+                    io.unflushed = true;
                     self.exchange.link_wrote(id, len, now());
                 }
                 // What Redis sent before the connection broke is still to be read.
                 Poll::Ready(_) => return,
             }
+        }
+        if io.unflushed {
+            // A broken connection is told by reading, as above.
+            io.unflushed = Pin::new(&mut io.stream).poll_flush(cx).is_pending();
         }
     }
 }

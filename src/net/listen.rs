@@ -5,14 +5,22 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::config::Endpoint;
+use crate::config::{Endpoint, Listen, Settings};
 
 /// Connections that the kernel holds until they are accepted.
 pub(super) const BACKLOG: u16 = 1024;
 
-/// A listening address cannot be used; the operator's to mend.
+/// A listening address or the upstream's cannot be used; the operator's to mend.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
+    /// A listener of a kind that is configured and not built yet. Without it clients would find
+    /// nobody, and in plain TCP in its place they would speak where others can read.
+    #[error("listen = \"{0}\": not supported yet; write host:port")]
+    Listener(Listen),
+    /// The upstream is to be spoken to in TLS, which is not built yet. In plain TCP in its place,
+    /// Redis's password would be sent where others can read.
+    #[error("upstream.url of {0}: rediss:// is not supported yet; write redis://")]
+    Upstream(Endpoint),
     /// The host name has no address.
     #[error("cannot resolve the listening address {endpoint}")]
     Resolve {
@@ -31,23 +39,34 @@ pub enum BindError {
     },
 }
 
-/// Listens on every address of every endpoint; with `reuse_port`, beside other processes that do.
-pub(super) fn listen(
-    endpoints: &[Endpoint],
-    reuse_port: bool,
-) -> Result<Vec<TcpListener>, BindError> {
+/// Listens on every address that is configured; with `reuse_port`, beside other processes that do.
+pub(super) fn listen(settings: &Settings) -> Result<Vec<TcpListener>, BindError> {
     let mut listeners = Vec::new();
-    for endpoint in endpoints {
+    for endpoint in plain(settings)? {
         let addresses = (endpoint.host.as_str(), endpoint.port)
             .to_socket_addrs()
             .map_err(|source| BindError::Resolve { endpoint: endpoint.clone(), source })?;
         for address in addresses {
-            let listener = listen_on(address, reuse_port)
+            let listener = listen_on(address, settings.reuse_port)
                 .map_err(|source| BindError::Listen { address, source })?;
             listeners.push(listener);
         }
     }
     Ok(listeners)
+}
+
+/// The listeners, if all that is configured can be spoken in the way that it is.
+fn plain(settings: &Settings) -> Result<Vec<&Endpoint>, BindError> {
+    let upstream = &settings.upstream;
+    if upstream.tls.is_some() {
+        let endpoint = Endpoint { host: upstream.host.clone(), port: upstream.port };
+        return Err(BindError::Upstream(endpoint));
+    }
+    let listeners = settings.listen.iter().map(|listen| match listen {
+        Listen::Tcp(endpoint) => Ok(endpoint),
+        Listen::Tls(_) | Listen::Unix(_) => Err(BindError::Listener(listen.clone())),
+    });
+    listeners.collect()
 }
 
 fn listen_on(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {

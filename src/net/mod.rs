@@ -26,6 +26,7 @@ mod refusals;
 mod secrets;
 mod server;
 mod standing;
+mod stream;
 mod upstream;
 mod watch;
 mod worker;

@@ -27,7 +27,7 @@ use super::upstream::Target;
 use super::watch::Watch;
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
 use crate::auth::{Gate, GateLimits, ThrottleLimits};
-use crate::config::{self, Endpoint, GuardMode, Listen, ScriptGate, Settings};
+use crate::config::{self, Endpoint, GuardMode, ScriptGate, Settings};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
 use crate::session::Rules;
@@ -72,13 +72,10 @@ impl Server {
     /// [`Server::run`].
     ///
     /// # Errors
-    /// [`BindError`] when an address cannot be resolved or is taken.
+    /// [`BindError`] when an address cannot be resolved or is taken, or a way of speaking is
+    /// configured that is not built yet.
     pub fn bind(settings: &Settings) -> Result<Self, BindError> {
-        let plain = settings.listen.iter().filter_map(|listen| match listen {
-            Listen::Tcp(endpoint) => Some(endpoint.clone()),
-            Listen::Tls(_) | Listen::Unix(_) => None,
-        });
-        let listeners = listen(&plain.collect::<Vec<_>>(), settings.reuse_port)?;
+        let listeners = listen(settings)?;
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
         Ok(Self { listeners, addresses, settings: settings.clone() })
     }

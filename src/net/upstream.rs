@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::accept::prepare;
+use super::stream::Stream;
 use crate::config::Endpoint;
 use crate::upstream::guard::GuardError;
 use crate::upstream::{Credentials, Greeting, Login, LoginError};
@@ -48,32 +49,45 @@ pub(super) struct Target {
 
 impl Target {
     /// Connects. Not bounded in time; the caller does that. Cancel safe: the attempt is dropped.
-    pub(super) async fn connect(&self) -> Result<TcpStream, UpstreamError> {
+    pub(super) async fn connect(&self) -> Result<Stream, UpstreamError> {
         let broken = |source| UpstreamError::Connect { endpoint: self.endpoint.clone(), source };
         let stream = TcpStream::connect((self.endpoint.host.as_str(), self.endpoint.port))
             .await
             .map_err(broken)?;
         prepare(&stream, self.keepalive).map_err(broken)?;
-        Ok(stream)
+        Ok(Stream::Tcp(stream))
     }
 
     /// Connects and logs in, asking for the version. Not bounded in time. Cancel safe.
     pub(super) async fn log_in(
         &self,
         credentials: &Credentials,
-    ) -> Result<(TcpStream, Greeting), UpstreamError> {
-        let broken = |source| UpstreamError::Connect { endpoint: self.endpoint.clone(), source };
+    ) -> Result<(Stream, Greeting), UpstreamError> {
         let mut stream = self.connect().await?;
         let (mut login, request) = Login::asking_version(credentials);
-        stream.write_all(&request).await.map_err(broken)?;
+        let answer = self.exchange(&mut stream, &request, |bytes| login.receive(bytes).transpose());
+        let greeting = answer.await??;
+        Ok((stream, greeting))
+    }
+
+    /// Sends `request` and reads until `receive` has all it wants. Not bounded in time; the stream is
+    /// to be dropped after an error, and when this was cancelled.
+    pub(super) async fn exchange<T>(
+        &self,
+        stream: &mut Stream,
+        request: &[u8],
+        mut receive: impl FnMut(&[u8]) -> Option<T>,
+    ) -> Result<T, UpstreamError> {
+        let broken = |source| UpstreamError::Connect { endpoint: self.endpoint.clone(), source };
+        stream.write_all(request).await.map_err(broken)?;
+        stream.flush().await.map_err(broken)?;
         let mut buffer = [0; 4096];
         loop {
             match stream.read(&mut buffer).await.map_err(broken)? {
                 0 => return Err(self.ended()),
                 len => {
-                    let received = buffer.get(..len).unwrap_or_default();
-                    if let Some(greeting) = login.receive(received)? {
-                        return Ok((stream, greeting));
+                    if let Some(answer) = receive(buffer.get(..len).unwrap_or_default()) {
+                        return Ok(answer);
                     }
                 }
             }
