@@ -37,6 +37,7 @@ use crate::upstream::guard::GuardError;
 pub struct Server {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
+    admin: Vec<TcpListener>,
     settings: Settings,
 }
 
@@ -79,7 +80,8 @@ impl Server {
         });
         let listeners = listen(&plain.collect::<Vec<_>>())?;
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
-        Ok(Self { listeners, addresses, settings: settings.clone() })
+        let admin = listen(settings.admin.as_slice())?;
+        Ok(Self { listeners, addresses, admin, settings: settings.clone() })
     }
 
     /// Where it listens, with the ports that the system chose.
@@ -149,6 +151,15 @@ impl Server {
         if let Some(functions) = self.function_watch(&plan, &secrets.credentials, &workers, &stop) {
             tasks.spawn(functions.run());
         }
+        for listener in mem::take(&mut self.admin) {
+            if let Ok(address) = listener.local_addr() {
+                info!(%address, "admin listening");
+            }
+            let health = Arc::clone(&plan.health);
+            let unready = Arc::new(move || health.unready());
+            crate::admin::start(listener, unready, stop.clone()).map_err(ServeError::Start)?;
+        }
+        let watch_health = Arc::clone(&plan.health);
         let watch =
             Watch { maker, health: plan.health, workers: workers.clone(), shutdown: stop.clone() };
         let watching = tasks.spawn(watch.run());
@@ -157,6 +168,7 @@ impl Server {
             tasks.spawn(upstream.run(stop.clone()));
         }
         stop.cancelled().await;
+        watch_health.drain();
         info!("stopping: no new sessions");
         tasks.close();
         tasks.wait().await;
