@@ -15,6 +15,7 @@
 //! Core: [`resp`], [`command`], [`policy`], [`auth`], [`session`], [`upstream`] and [`exchange`].
 //! Shell: [`net`], [`telemetry`]. [`config`] turns a file and the environment into settings.
 
+mod admin;
 pub mod auth;
 pub mod command;
 pub mod config;

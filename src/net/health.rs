@@ -27,6 +27,7 @@ pub(super) struct Health {
 struct State {
     up: Option<bool>,
     refusal_logged: Option<Instant>,
+    draining: bool,
 }
 
 impl Health {
@@ -84,8 +85,36 @@ impl Health {
         }
     }
 
+    /// No new sessions are wanted from here on.
+    pub(super) fn drain(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).draining = true;
+    }
+
+    /// What keeps Redoubt from being ready, a line each; empty when it is ready. The watch's link
+    /// counts as up only once the guard is settled too.
+    pub(super) fn unready(&self) -> Vec<&'static str> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let upstream = (state.up != Some(true)).then_some("upstream: not authenticated");
+        upstream.into_iter().chain(state.draining.then_some("draining")).collect()
+    }
+
     fn change(&self, up: bool) -> bool {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.up.replace(up) != Some(up)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_ready_while_the_upstream_is_up_and_it_does_not_drain() {
+        let health = Health::default();
+        assert_eq!(health.unready(), ["upstream: not authenticated"]);
+        health.up(None);
+        assert!(health.unready().is_empty());
+        health.drain();
+        assert_eq!(health.unready(), ["draining"]);
     }
 }

@@ -41,13 +41,21 @@ pub enum BindError {
 
 /// Listens on every address that is configured; with `reuse_port`, beside other processes that do.
 pub(super) fn listen(settings: &Settings) -> Result<Vec<TcpListener>, BindError> {
+    listen_on(plain(settings)?, settings.reuse_port)
+}
+
+/// Listens on every address of every endpoint.
+pub(super) fn listen_on<'a>(
+    endpoints: impl IntoIterator<Item = &'a Endpoint>,
+    reuse_port: bool,
+) -> Result<Vec<TcpListener>, BindError> {
     let mut listeners = Vec::new();
-    for endpoint in plain(settings)? {
+    for endpoint in endpoints {
         let addresses = (endpoint.host.as_str(), endpoint.port)
             .to_socket_addrs()
             .map_err(|source| BindError::Resolve { endpoint: endpoint.clone(), source })?;
         for address in addresses {
-            let listener = listen_on(address, settings.reuse_port)
+            let listener = open(address, reuse_port)
                 .map_err(|source| BindError::Listen { address, source })?;
             listeners.push(listener);
         }
@@ -69,7 +77,7 @@ fn plain(settings: &Settings) -> Result<Vec<&Endpoint>, BindError> {
     listeners.collect()
 }
 
-fn listen_on(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
+fn open(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if reuse_port {

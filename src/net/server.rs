@@ -19,7 +19,7 @@ use super::door::Door;
 use super::functions::FunctionWatch;
 use super::guard::{self, Maker};
 use super::health::Health;
-use super::listen::{BindError, listen};
+use super::listen::{BindError, listen, listen_on};
 use super::load::Load;
 use super::refusals::Refusals;
 use super::secrets::{self, ClientPasswords, UpstreamPassword};
@@ -38,6 +38,7 @@ use crate::upstream::guard::GuardError;
 pub struct Server {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
+    admin: Vec<TcpListener>,
     settings: Settings,
 }
 
@@ -77,7 +78,8 @@ impl Server {
     pub fn bind(settings: &Settings) -> Result<Self, BindError> {
         let listeners = listen(settings)?;
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
-        Ok(Self { listeners, addresses, settings: settings.clone() })
+        let admin = listen_on(settings.admin.as_slice(), false)?;
+        Ok(Self { listeners, addresses, admin, settings: settings.clone() })
     }
 
     /// Where it listens, with the ports that the system chose.
@@ -90,12 +92,16 @@ impl Server {
     ///
     /// # Errors
     /// [`ServeError`]; all threads have ended then.
-    pub fn run(self, shutdown: CancellationToken) -> Result<(), ServeError> {
+    pub fn run(mut self, shutdown: CancellationToken) -> Result<(), ServeError> {
         // However this ends, the threads it started end too.
         let stop = CancellationToken::new();
         let _stop_all = stop.clone().drop_guard();
         let secrets = self.secrets();
         let plan = self.plan(&secrets, stop)?;
+        // The admin port tells of the stop until the last session has ended.
+        let stopped = CancellationToken::new();
+        let _stopped = stopped.clone().drop_guard();
+        self.start_admin(&plan, &stopped).map_err(ServeError::Start)?;
         let mut workers = Vec::new();
         let mut threads = Vec::new();
         for index in 0..self.settings.workers.get() {
@@ -150,6 +156,7 @@ impl Server {
         if let Some(functions) = self.function_watch(&plan, &secrets.credentials, &workers, &stop) {
             tasks.spawn(functions.run());
         }
+        let watch_health = Arc::clone(&plan.health);
         let watch =
             Watch { maker, health: plan.health, workers: workers.clone(), shutdown: stop.clone() };
         let watching = tasks.spawn(watch.run());
@@ -160,6 +167,7 @@ impl Server {
         tokio::select! {
             () = stop.cancelled() => {}
             () = shutdown.cancelled() => {
+                watch_health.drain();
                 let _ = timeout(self.settings.drain_delay, stop.cancelled()).await;
             }
         }
@@ -171,6 +179,17 @@ impl Server {
         tasks.close();
         tasks.wait().await;
         watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)
+    }
+
+    fn start_admin(&mut self, plan: &Plan, stop: &CancellationToken) -> io::Result<()> {
+        for listener in mem::take(&mut self.admin) {
+            let address = listener.local_addr()?;
+            let health = Arc::clone(&plan.health);
+            let unready = Arc::new(move || health.unready());
+            crate::admin::start(listener, unready, stop.clone())?;
+            info!(%address, "admin listening");
+        }
+        Ok(())
     }
 
     fn maker(&self, plan: &Plan, secrets: &Secrets) -> Maker {

@@ -73,6 +73,7 @@ impl Setup {
         let mut setup = self
             .set_text("listen", &address)
             .set_text("log.format", "json")
+            .set_text("admin.listen", "127.0.0.1:0")
             .set_text("upstream.url", &url)
             .set_text("client.password", &password);
         // A password that is in a file is not in the configuration.
