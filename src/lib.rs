@@ -13,8 +13,9 @@
 //! ```
 //!
 //! Core: [`resp`], [`command`], [`policy`], [`auth`], [`session`], [`upstream`] and [`exchange`].
-//! Shell: [`net`], [`telemetry`]. [`config`] turns a file and the environment into settings.
+//! Shell: [`net`], [`telemetry`], [`audit`]. [`config`] turns a file and the environment into settings.
 
+pub mod audit;
 pub mod auth;
 pub mod command;
 pub mod config;

@@ -15,6 +15,7 @@ use super::accept::Accepted;
 use super::load::Place;
 use super::peer::Peer;
 use super::worker::{Shared, Worker, now};
+use crate::audit;
 use crate::exchange::SessionId;
 use crate::telemetry;
 
@@ -27,6 +28,9 @@ pub(super) struct ClientIo {
     pub(super) peer: Peer,
     /// What the log calls the session.
     pub(super) number: u64,
+    /// Who it is, and how many of its commands were refused, for the audit log.
+    pub(super) user: Option<String>,
+    pub(super) refused: u64,
     /// Wakes the task that drives this socket.
     waker: Option<Waker>,
     /// Whether the task left off because the session must not be read now.
@@ -49,7 +53,19 @@ pub(super) fn start(shared: &Shared, accepted: Accepted) {
     let id = worker.exchange.open_with(pass, at);
     let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
     telemetry::opened(number, &peer);
-    let io = ClientIo { stream, peer, number, waker: None, paused: false, _place: place };
+    if audit::is_on() {
+        audit::record(audit::Event::SessionOpened { session: number, peer: peer.to_string() });
+    }
+    let io = ClientIo {
+        stream,
+        peer,
+        number,
+        user: None,
+        refused: 0,
+        waker: None,
+        paused: false,
+        _place: place,
+    };
     worker.clients.insert(id.key(), io);
     drop(worker);
     tokio::task::spawn_local(drive(shared.clone(), id));

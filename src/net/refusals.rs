@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::audit;
 use crate::auth::Refusal;
 use crate::telemetry;
 
@@ -37,7 +38,10 @@ impl Refusals {
         *said_at = Some(now);
         for ((reason, total), before) in Refusal::ALL.into_iter().zip(*counts).zip(*said) {
             if total > before {
-                telemetry::refused(&reason, total - before, total);
+                let count = total - before;
+                telemetry::refused(&reason, count, total);
+                let reason = reason.to_string();
+                audit::record(audit::Event::ConnectionsRefused { reason, count, total });
             }
         }
         *said = *counts;

@@ -22,11 +22,12 @@ use super::link::{self, LinkIo};
 use super::load::Load;
 use super::standing::{Known, Standing, Way};
 use super::upstream::Target;
+use crate::audit;
 use crate::auth::Identity;
 use crate::command::Version;
 use crate::exchange::{Exchange, SessionId, Sharing, Timeouts};
 use crate::policy::Scripts;
-use crate::session::{CloseReason, Rules};
+use crate::session::{CloseReason, Event, Rules};
 use crate::telemetry;
 use crate::upstream::Credentials;
 
@@ -255,8 +256,14 @@ impl Worker {
 
     pub(super) fn report(&mut self) {
         while let Some((id, event)) = self.exchange.next_event() {
-            if let Some(io) = self.clients.get(id.key()) {
+            if let Some(io) = self.clients.get_mut(id.key()) {
                 telemetry::report(io.number, &io.peer, &event);
+                match &event {
+                    Event::Authenticated { user } => io.user = Some(user.clone()),
+                    Event::Refused { .. } => io.refused = io.refused.saturating_add(1),
+                    _ => {}
+                }
+                audit::report(io.number, &io.peer, io.user.as_deref(), io.refused, &event);
             }
         }
     }

@@ -1,0 +1,152 @@
+//! The audit log: who came, who was let in, what was refused, and what changed, as JSON lines.
+//!
+//! Owns: the form of the lines (`docs/audit.md`), their queue, the thread that writes them, the
+//! file and its rotation, and the hash chain. Leaves to others: deciding what happened.
+//!
+//! Invariants: no line holds a password, an argument or a value; the queue is bounded, and what
+//! does not fit is counted and said; a line is never left half written while the process lives; a
+//! served request without a refusal costs nothing here.
+
+mod event;
+mod file;
+mod line;
+mod verify;
+mod writer;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::time::{Duration, Instant, SystemTime};
+
+pub use self::event::{Event, report};
+use self::file::LogFile;
+use self::line::Lines;
+pub use self::verify::{Report, verify};
+use self::writer::{Sink, Writer};
+use crate::config::{AuditKeys, AuditOutput, AuditSettings, OnFull};
+
+/// How long a stop waits for the lines that are still to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+static LOG: OnceLock<Log> = OnceLock::new();
+/// Events that found the queue full and have not been spoken of.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+struct Log {
+    queue: SyncSender<Entry>,
+    start: Instant,
+}
+
+/// What waits to be written.
+enum Entry {
+    Event { event: Event, time: SystemTime, uptime: Duration },
+    Stop,
+}
+
+/// Why there is no audit log.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The file cannot be opened, read or locked.
+    #[error("audit.file: cannot use {0}")]
+    File(PathBuf, #[source] io::Error),
+    /// The file is another process's audit log.
+    #[error("audit.file: {0} is in use by another process")]
+    Locked(PathBuf),
+    /// The system gave no thread, no random bytes or no standard output.
+    #[error("the audit log cannot start")]
+    Start(#[source] io::Error),
+    /// A setting that this version cannot keep.
+    #[error("{0} is not supported by this version")]
+    Unsupported(&'static str),
+}
+
+/// Held while the audit log is written; writes what is left on drop, for at most a second.
+#[must_use]
+#[derive(Debug)]
+pub struct Flush(Option<Receiver<()>>);
+
+/// Starts the audit log of this process, once.
+///
+/// # Errors
+/// [`AuditError`]: a log that was asked for cannot be kept, so nothing should be served.
+pub fn init(settings: &AuditSettings) -> Result<Flush, AuditError> {
+    if settings.output == AuditOutput::Off {
+        return Ok(Flush(None));
+    }
+    if settings.on_full == OnFull::Block {
+        return Err(AuditError::Unsupported("audit.on_full = \"block\""));
+    }
+    if settings.keys != AuditKeys::None {
+        return Err(AuditError::Unsupported("audit.keys other than \"none\""));
+    }
+    let (sink, end) = match (settings.output, &settings.file) {
+        (AuditOutput::File, Some(path)) => {
+            let (file, end) = LogFile::open(path, settings.max_size, settings.max_files)?;
+            (Sink::File(file), end)
+        }
+        (AuditOutput::Stdout, _) => {
+            (Sink::stdout().map_err(AuditError::Start)?, file::End::default())
+        }
+        _ => return Err(AuditError::Unsupported("audit.output = \"syslog\"")),
+    };
+    let lines = Lines::new(settings.hash_chain.then(|| end.hash.clone()))
+        .map_err(|error| AuditError::Start(io::Error::other(error)))?;
+    let (queue, entries) = mpsc::sync_channel(settings.queue);
+    let (ended, end_seen) = mpsc::channel();
+    let writer = Writer::new(sink, lines, entries, ended);
+    std::thread::Builder::new()
+        .name("audit".into())
+        .spawn(move || writer.run())
+        .map_err(AuditError::Start)?;
+    let _ = LOG.set(Log { queue, start: now() });
+    if end.cut > 0 {
+        record(Event::LogRepaired { bytes: end.cut });
+    }
+    Ok(Flush(Some(end_seen)))
+}
+
+/// Puts `event` into the queue. Never waits: an event that does not fit is counted.
+pub fn record(event: Event) {
+    let Some(log) = LOG.get() else { return };
+    let entry = Entry::Event { event, time: wall_clock(), uptime: now().duration_since(log.start) };
+    if log.queue.try_send(entry).is_err() {
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("redoubt_audit_dropped_total").increment(1);
+    }
+}
+
+/// Whether there is an audit log, for those who would otherwise make an event for nothing.
+pub fn is_on() -> bool {
+    LOG.get().is_some()
+}
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        let (Some(ended), Some(log)) = (self.0.take(), LOG.get()) else { return };
+        let start = now();
+        while log.queue.try_send(Entry::Stop).is_err() {
+            if now().duration_since(start) > LAST_WORDS {
+                return;
+            }
+            pause(Duration::from_millis(5));
+        }
+        let _ = ended.recv_timeout(LAST_WORDS.saturating_sub(now().duration_since(start)));
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the audit log tells real time")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+#[allow(clippy::disallowed_methods, reason = "the audit log tells real time")]
+fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
+#[allow(clippy::disallowed_methods, reason = "no worker's thread: the writer's, or the last one")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
