@@ -130,30 +130,74 @@ fn the_chain_goes_over_rotation_and_a_kill_and_shows_changes() {
     }
 }
 
+/// Runs Redoubt with `audit` under `[audit]`, which it is not to start with; what it says of that.
+fn refused(redis: &Redis, dir: &TempDir, audit: &str) -> String {
+    let file = dir.path().join("redoubt.toml");
+    let secret = "0123456789abcdef0123456789abcdef0123";
+    let text = format!(
+        "listen = \"127.0.0.1:0\"\n[upstream]\nurl = \"redis://127.0.0.1:{}\"\npassword = \
+         \"{secret}up\"\n[client]\npassword = \"{secret}\"\n[audit]\n{audit}\n",
+        redis.port(),
+    );
+    fs::write(&file, text).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
+    let output = command.args(["serve", "--config"]).arg(&file).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    error
+}
+
+fn to_file(dir: &TempDir) -> String {
+    format!("output = \"file\"\nfile = {:?}", log(dir))
+}
+
 #[test]
-fn a_second_process_is_kept_off_the_file_and_what_cannot_be_kept_is_refused() {
+fn a_second_process_is_kept_off_the_file() {
     if target_is_redis() {
         return;
     }
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let _first = setup(&redis, &dir).start();
-    let file = dir.path().join("second.toml");
-    let path = log(&dir);
-    let secret = "0123456789abcdef0123456789abcdef0123";
-    for (more, wanted) in
-        [("", "in use by another process"), ("on_full = \"block\"", "not supported")]
-    {
-        let text = format!(
-            "listen = \"127.0.0.1:0\"\n[upstream]\nurl = \"redis://127.0.0.1:{}\"\npassword = \
-             \"{secret}up\"\n[client]\npassword = \"{secret}\"\n[audit]\noutput = \"file\"\nfile \
-             = {path:?}\n{more}\n",
-            redis.port(),
-        );
-        fs::write(&file, text).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
-        let output = command.args(["serve", "--config"]).arg(&file).output().unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{error}");
-        assert!(error.contains(wanted), "{error}");
+    let error = refused(&redis, &dir, &to_file(&dir));
+    assert!(error.contains("in use by another process"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_audit_log_is_left_as_it_is() {
+    if target_is_redis() {
+        return;
     }
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    stop(setup(&redis, &dir).start());
+    let good = fs::read(log(&dir)).unwrap();
+    let with = |more: &[u8]| [&good, more].concat();
+    for foreign in [
+        b"no newline, so all of it is half a line".to_vec(),
+        b"{\"some\":\"json\"}\n".to_vec(),
+        b"{\"some\":\"json\"}".to_vec(),
+        vec![b'x'; 100_000],
+        with(b"a note that somebody made"),
+        with(b"a note that somebody made\n"),
+        with(b"{\"schema\":1,\"time\":\"2026\0\0\0\0"),
+        with(b"{\"schema\":1,\"time\":\"2026\"}\n"),
+    ] {
+        fs::write(log(&dir), &foreign).unwrap();
+        let error = refused(&redis, &dir, &to_file(&dir));
+        assert!(error.contains("does not end as an audit log does"), "{error}");
+        assert_eq!(fs::read(log(&dir)).unwrap(), foreign);
+    }
+    fs::write(log(&dir), with(b"{\"schema\":1,\"ti")).unwrap();
+    stop(setup(&redis, &dir).start());
+    assert!(fs::read(log(&dir)).unwrap().starts_with(&good));
+    assert!(lines(&log(&dir)).iter().any(|line| line["event"] == "log_repaired"));
+}
+
+#[test]
+fn what_cannot_be_kept_is_refused() {
+    if target_is_redis() {
+        return;
+    }
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let error = refused(&redis, &dir, &format!("{}\non_full = \"block\"", to_file(&dir)));
+    assert!(error.contains("not supported"), "{error}");
 }

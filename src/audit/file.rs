@@ -25,7 +25,7 @@ pub(super) struct LogFile {
 pub(super) struct End {
     /// The hash of its last line, if that is right.
     pub(super) hash: Option<String>,
-    /// Bytes of a half line that were cut off.
+    /// Bytes after its last newline: half a line, as a crash leaves it.
     pub(super) cut: u64,
 }
 
@@ -40,8 +40,11 @@ impl LogFile {
             io::ErrorKind::WouldBlock => AuditError::Locked(path.to_owned()),
             _ => failed(error),
         })?;
-        let is_file = file.metadata().map_err(failed)?.is_file();
-        let end = if is_file { mend(&mut file).map_err(failed)? } else { End::default() };
+        let end = end(&mut file).map_err(failed)?;
+        if end.cut > 0 {
+            let size = file.metadata().map_err(failed)?.len();
+            file.set_len(size.saturating_sub(end.cut)).map_err(failed)?;
+        }
         Ok((Self { path: path.to_owned(), file, max_size, max_files }, end))
     }
 
@@ -54,7 +57,11 @@ impl LogFile {
         let is_there = fs::metadata(&self.path)
             .is_ok_and(|there| (there.dev(), there.ino()) == (mine.dev(), mine.ino()));
         if !is_there {
-            self.file = open(&self.path)?;
+            let mut file = open(&self.path)?;
+            if end(&mut file)?.cut > 0 {
+                return Err(io::Error::other("the file that is there now ends in half a line"));
+            }
+            self.file = file;
         } else if mine.len() > 0 && mine.len().saturating_add(more) > self.max_size {
             self.set_aside()?;
             self.file = open(&self.path)?;
@@ -88,21 +95,27 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Cuts off a half last line, as a crash leaves it.
-fn mend(file: &mut File) -> io::Result<End> {
-    let size = file.metadata()?.len();
-    file.seek(SeekFrom::Start(size.saturating_sub(TAIL)))?;
+/// Looks at the end of `file`, and changes nothing.
+///
+/// # Errors
+/// It cannot be read, or is not an audit log: what follows its last newline is not the beginning of
+/// a line, or what is before that is not one.
+fn end(file: &mut File) -> io::Result<End> {
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Ok(End::default());
+    }
+    file.seek(SeekFrom::Start(about.len().saturating_sub(TAIL)))?;
     let mut tail = Vec::new();
     file.read_to_end(&mut tail)?;
     let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-    let cut = (tail.len() - whole) as u64;
-    if whole == 0 && size > TAIL {
-        return Err(io::Error::other("it is not an audit log: its end has no line"));
+    let (lines, half) = tail.split_at(whole);
+    let last = lines.strip_suffix(b"\n").and_then(|lines| lines.rsplit(|b| *b == b'\n').next());
+    if !line::may_begin(half) || !last.is_none_or(line::is_one) {
+        return Err(io::Error::other(
+            "it does not end as an audit log does; move it away or name another file",
+        ));
     }
-    if cut > 0 {
-        file.set_len(size - cut)?;
-    }
-    tail.truncate(whole);
-    let text = String::from_utf8_lossy(&tail);
-    Ok(End { hash: text.lines().last().and_then(line::hash).map(str::to_owned), cut })
+    let hash = last.and_then(|last| std::str::from_utf8(last).ok()).and_then(line::hash);
+    Ok(End { hash: hash.map(str::to_owned), cut: half.len() as u64 })
 }

@@ -9,6 +9,8 @@ use super::Event;
 
 /// What stands for the hash of the line before where there is none.
 pub(super) const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// How every line begins.
+const BEGINNING: &[u8] = b"{\"schema\":1,\"time\":\"";
 /// What comes before the hash, the last field of a line.
 const HASH_FIELD: &str = ",\"hash\":\"";
 
@@ -71,6 +73,21 @@ impl Lines {
         out.extend_from_slice(text.as_bytes());
         out.push(b'\n');
     }
+}
+
+/// Whether `half` is what a crash leaves of a line: its first bytes, however few.
+pub(super) fn may_begin(half: &[u8]) -> bool {
+    let same = half.iter().zip(BEGINNING).all(|(byte, wanted)| byte == wanted);
+    same && half.iter().all(|byte| !byte.is_ascii_control())
+}
+
+/// Whether `line` is a line of an audit log, chained or not.
+pub(super) fn is_one(line: &[u8]) -> bool {
+    let fields: Option<serde_json::Value> = serde_json::from_slice(line).ok();
+    line.starts_with(BEGINNING)
+        && fields.is_some_and(|fields| {
+            ["seq", "instance", "event"].iter().all(|name| fields.get(name).is_some())
+        })
 }
 
 /// The hash in `line`, if it is the hash of the rest of it.
