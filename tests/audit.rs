@@ -4,11 +4,11 @@ mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 use support::redoubt::Setup;
-use support::{Redis, Redoubt, signal, target_is_redis};
+use support::{Deadline, Redis, Redoubt, signal, target_is_redis};
 use tempfile::TempDir;
 
 fn setup(redis: &Redis, dir: &TempDir) -> Setup {
@@ -141,9 +141,17 @@ fn refused(redis: &Redis, dir: &TempDir, audit: &str) -> String {
     );
     fs::write(&file, text).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
-    let output = command.args(["serve", "--config"]).arg(&file).output().unwrap();
+    command.args(["serve", "--config"]).arg(&file).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut status = None;
+    Deadline::patient().poll(|| {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    let _ = child.kill();
+    let output = child.wait_with_output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert_eq!(status.and_then(|status| status.code()), Some(1), "{error}");
     error
 }
 
