@@ -10,39 +10,37 @@
 mod event;
 mod file;
 mod line;
+mod queue;
 mod verify;
 mod writer;
 
 use std::io;
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant, SystemTime};
+
+use tracing::error;
 
 pub use self::event::{Event, report};
 use self::file::LogFile;
 use self::line::Lines;
+use self::queue::Queue;
+pub use self::queue::full;
 pub use self::verify::{Report, verify};
 use self::writer::{Sink, Writer};
-use crate::config::{AuditKeys, AuditOutput, AuditSettings, OnFull};
+use crate::config::{AuditKeys, AuditOutput, AuditSettings};
 
-/// How long a stop waits for the lines that are still to be written.
+/// How long a stop waits at least for the lines that are still to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 static LOG: OnceLock<Log> = OnceLock::new();
-/// Events that found the queue full and have not been spoken of.
-static DROPPED: AtomicU64 = AtomicU64::new(0);
+/// When the process must have stopped, once it is stopping.
+static STOP_BY: OnceLock<Instant> = OnceLock::new();
 
 struct Log {
-    queue: SyncSender<Entry>,
+    queue: Queue,
     start: Instant,
-}
-
-/// What waits to be written.
-enum Entry {
-    Event { event: Event, time: SystemTime, uptime: Duration },
-    Stop,
 }
 
 /// Why there is no audit log.
@@ -62,7 +60,8 @@ pub enum AuditError {
     Unsupported(&'static str),
 }
 
-/// Held while the audit log is written; writes what is left on drop, for at most a second.
+/// Held while the audit log is written. On drop it waits until all is: what is left of
+/// `shutdown_timeout`, and a second at least.
 #[must_use]
 #[derive(Debug)]
 pub struct Flush(Option<Receiver<()>>);
@@ -74,9 +73,6 @@ pub struct Flush(Option<Receiver<()>>);
 pub fn init(settings: &AuditSettings) -> Result<Flush, AuditError> {
     if settings.output == AuditOutput::Off {
         return Ok(Flush(None));
-    }
-    if settings.on_full == OnFull::Block {
-        return Err(AuditError::Unsupported("audit.on_full = \"block\""));
     }
     if settings.keys != AuditKeys::None {
         return Err(AuditError::Unsupported("audit.keys other than \"none\""));
@@ -93,9 +89,9 @@ pub fn init(settings: &AuditSettings) -> Result<Flush, AuditError> {
     };
     let lines = Lines::new(settings.hash_chain.then(|| end.hash.clone()))
         .map_err(|error| AuditError::Start(io::Error::other(error)))?;
-    let (queue, entries) = mpsc::sync_channel(settings.queue);
+    let (queue, inbox) = queue::queue(settings.queue, settings.on_full);
     let (ended, end_seen) = mpsc::channel();
-    let writer = Writer::new(sink, lines, entries, ended);
+    let writer = Writer::new(sink, lines, inbox, ended);
     std::thread::Builder::new()
         .name("audit".into())
         .spawn(move || writer.run())
@@ -107,14 +103,17 @@ pub fn init(settings: &AuditSettings) -> Result<Flush, AuditError> {
     Ok(Flush(Some(end_seen)))
 }
 
-/// Puts `event` into the queue. Never waits: an event that does not fit is counted.
+/// Puts `event` into the queue. Never waits: where it is full, the event is dropped and counted, or
+/// clients wait from then on (see [`full`]).
 pub fn record(event: Event) {
-    let Some(log) = LOG.get() else { return };
-    let entry = Entry::Event { event, time: wall_clock(), uptime: now().duration_since(log.start) };
-    if log.queue.try_send(entry).is_err() {
-        DROPPED.fetch_add(1, Ordering::Relaxed);
-        metrics::counter!("redoubt_audit_dropped_total").increment(1);
+    if let Some(log) = LOG.get() {
+        log.queue.put(event, wall_clock(), log.uptime());
     }
+}
+
+/// Tells that the process is stopping, and how long it may take.
+pub fn stopping(timeout: Duration) {
+    let _ = STOP_BY.set(now() + timeout);
 }
 
 /// Whether there is an audit log, for those who would otherwise make an event for nothing.
@@ -122,17 +121,20 @@ pub fn is_on() -> bool {
     LOG.get().is_some()
 }
 
+impl Log {
+    fn uptime(&self) -> Duration {
+        now().duration_since(self.start)
+    }
+}
+
 impl Drop for Flush {
     fn drop(&mut self) {
         let (Some(ended), Some(log)) = (self.0.take(), LOG.get()) else { return };
-        let start = now();
-        while log.queue.try_send(Entry::Stop).is_err() {
-            if now().duration_since(start) > LAST_WORDS {
-                return;
-            }
-            pause(Duration::from_millis(5));
+        log.queue.end(wall_clock(), log.uptime());
+        let left = STOP_BY.get().map(|by| by.saturating_duration_since(now())).unwrap_or_default();
+        if ended.recv_timeout(left.max(LAST_WORDS)).is_err() {
+            error!(events = log.queue.waiting(), "stopped before all of the audit log was written");
         }
-        let _ = ended.recv_timeout(LAST_WORDS.saturating_sub(now().duration_since(start)));
     }
 }
 

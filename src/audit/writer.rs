@@ -3,15 +3,15 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use super::file::LogFile;
 use super::line::Lines;
-use super::{DROPPED, Entry, Event, pause};
+use super::pause;
+use super::queue::{Entry, Inbox};
 
 /// Most lines written at once.
 const BATCH: usize = 256;
@@ -52,20 +52,15 @@ impl Sink {
 pub(super) struct Writer {
     sink: Sink,
     lines: Lines,
-    entries: Receiver<Entry>,
+    inbox: Inbox,
     /// Told when all is written.
     ended: Sender<()>,
     is_failing: bool,
 }
 
 impl Writer {
-    pub(super) fn new(
-        sink: Sink,
-        lines: Lines,
-        entries: Receiver<Entry>,
-        ended: Sender<()>,
-    ) -> Self {
-        Self { sink, lines, entries, ended, is_failing: false }
+    pub(super) fn new(sink: Sink, lines: Lines, inbox: Inbox, ended: Sender<()>) -> Self {
+        Self { sink, lines, inbox, ended, is_failing: false }
     }
 
     /// Writes what comes until told to stop.
@@ -73,7 +68,7 @@ impl Writer {
         let mut batch = Vec::new();
         let mut stops = false;
         while !stops {
-            let Ok(first) = self.entries.recv() else { break };
+            let Some(first) = self.inbox.wait() else { break };
             batch.clear();
             let mut count = 0;
             let mut next = Some(first);
@@ -84,15 +79,10 @@ impl Writer {
                 };
                 self.lines.push(&event, time, uptime, &mut batch);
                 count += 1;
-                let dropped = DROPPED.swap(0, Ordering::Relaxed);
-                if dropped > 0 {
-                    let event = Event::EventsDropped { count: dropped };
-                    self.lines.push(&event, time, uptime, &mut batch);
-                    warn!(count = dropped, "audit events dropped: the queue was full");
-                }
-                next = if count < BATCH { self.entries.try_recv().ok() } else { None };
+                next = if count < BATCH { self.inbox.next() } else { None };
             }
             self.write(&batch);
+            self.inbox.written(count);
             metrics::counter!("redoubt_audit_events_total").increment(count as u64);
         }
         let _ = self.ended.send(());

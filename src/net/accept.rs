@@ -13,6 +13,7 @@ use tracing::{debug, error, warn};
 use super::door::Door;
 use super::load::Place;
 use super::peer::Peer;
+use crate::audit;
 use crate::auth::Pass;
 
 /// Pause after an accept error that more tries would only repeat, such as too many open files.
@@ -41,7 +42,13 @@ pub(super) struct Acceptor {
 impl Acceptor {
     pub(super) async fn run(self) {
         let mut pause = None;
+        let mut audit_is_full = audit::full();
         loop {
+            tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return,
+                _ = audit_is_full.wait_for(|full| !full) => {}
+            }
             let accepted = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return,

@@ -39,6 +39,13 @@ pub(super) struct ClientIo {
     _place: Option<Place>,
 }
 
+impl ClientIo {
+    /// Has the task that drives this socket look at it again.
+    pub(super) fn wake(&self) {
+        self.waker.iter().for_each(Waker::wake_by_ref);
+    }
+}
+
 /// Makes an accepted connection a session.
 pub(super) fn start(shared: &Shared, accepted: Accepted) {
     let Accepted { stream, peer, pass, at, place } = accepted;
@@ -67,6 +74,7 @@ pub(super) fn start(shared: &Shared, accepted: Accepted) {
         _place: place,
     };
     worker.clients.insert(id.key(), io);
+    worker.wait_for_audit();
     drop(worker);
     tokio::task::spawn_local(drive(shared.clone(), id));
 }
@@ -94,7 +102,7 @@ impl Worker {
             if self.exchange.is_finished(id) {
                 return Poll::Ready(());
             }
-            let wants_read = self.exchange.wants_read(id);
+            let wants_read = !self.waits_for_audit && self.exchange.wants_read(id);
             let Some(io) = self.clients.get_mut(id.key()) else { return Poll::Ready(()) };
             if !io.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 io.waker = Some(cx.waker().clone());

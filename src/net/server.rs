@@ -25,6 +25,7 @@ use super::secrets::{self, ClientPasswords, UpstreamPassword};
 use super::upstream::Target;
 use super::watch::Watch;
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
+use crate::audit;
 use crate::auth::{Gate, GateLimits, ThrottleLimits};
 use crate::config::{self, Endpoint, GuardMode, Listen, ScriptGate, Settings};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
@@ -157,9 +158,11 @@ impl Server {
             tasks.spawn(upstream.run(stop.clone()));
         }
         stop.cancelled().await;
+        audit::stopping(self.settings.shutdown_timeout);
         info!("stopping: no new sessions");
         tasks.close();
         tasks.wait().await;
+        door.refusals.say_rest();
         watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)
     }
 

@@ -1,0 +1,54 @@
+//! What is written, of what.
+
+use std::fs;
+
+use super::support::{Redis, target_is_redis};
+use super::{assert_no_gaps, events, lines, log, setup, stop};
+
+#[test]
+fn what_happens_is_written_without_secrets() {
+    if target_is_redis() {
+        return;
+    }
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let redoubt = setup(&redis, &dir).start();
+    let password = redoubt.password().to_owned();
+    let mut session = redoubt.connect();
+    session.command(&["AUTH", "canary-wrong"]);
+    session.command(&["AUTH", &password]);
+    session.command(&["SET", "canary-key", "canary-value"]);
+    session.command(&["CONFIG", "SET", "canary-key", "canary-value"]);
+    session.command(&["QUIT"]);
+    session.read_to_close();
+    stop(redoubt);
+    let lines = lines(&log(&dir));
+    let documented = fs::read_to_string("docs/audit.md").unwrap();
+    assert_no_gaps(&lines);
+    for line in &lines {
+        assert_eq!(line["schema"], 1);
+        for name in line.as_object().unwrap().keys() {
+            assert!(documented.contains(&format!("`{name}`")), "{name} is not documented");
+        }
+        let event = line["event"].as_str().unwrap();
+        assert!(documented.contains(&format!("`{event}`")), "{event} is not documented");
+    }
+    let events = events(&lines);
+    for wanted in [
+        "started",
+        "guard_changed",
+        "session_opened",
+        "auth_failed",
+        "auth_succeeded",
+        "command_refused",
+        "session_closed",
+        "stopped",
+    ] {
+        assert!(events.contains(&wanted), "no {wanted} in {events:?}");
+    }
+    let closed = lines.iter().find(|line| line["event"] == "session_closed").unwrap();
+    assert_eq!((&closed["refused"], &closed["reason"]), (&1.into(), &"quit".into()));
+    let text = fs::read_to_string(log(&dir)).unwrap();
+    assert!(
+        !text.contains("canary") && !text.contains(&password) && !text.contains(redis.password())
+    );
+}
