@@ -44,15 +44,12 @@ impl Acceptor {
         let mut pause = None;
         let mut audit_is_full = audit::full();
         loop {
-            tokio::select! {
-                biased;
-                () = self.shutdown.cancelled() => return,
-                _ = audit_is_full.wait_for(|full| !full) => {}
-            }
+            let is_open = !*audit_is_full.borrow_and_update();
             let accepted = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return,
-                accepted = self.listener.accept() => accepted,
+                Ok(()) = audit_is_full.changed() => continue,
+                accepted = self.listener.accept(), if is_open => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {

@@ -82,6 +82,8 @@ fn with_block_clients_wait_until_there_is_room_and_nothing_is_lost() {
     wait_until_clients_wait(&redoubt, &mut idle);
     let mut new = redoubt.connect();
     assert!(!is_served(&mut new), "it is served though nothing can be written");
+    let opened = redoubt.log().all().iter().filter(|l| l.contains("session opened")).count();
+    assert_eq!(opened, 2, "a connection is accepted though nothing can be written");
     let reader = read(&dir);
     take(&mut session, MANY);
     assert!(is_served(&mut idle));
