@@ -10,6 +10,8 @@ mod file;
 mod full;
 #[path = "audit/lines.rs"]
 mod lines;
+#[path = "audit/syslog.rs"]
+mod syslog;
 
 use std::fs;
 use std::path::{Path, PathBuf};

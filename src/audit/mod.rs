@@ -11,6 +11,8 @@ mod event;
 mod file;
 mod line;
 mod queue;
+mod sink;
+mod syslog;
 mod verify;
 mod writer;
 
@@ -27,8 +29,10 @@ use self::file::LogFile;
 use self::line::Lines;
 use self::queue::Queue;
 pub use self::queue::full;
+use self::sink::Sink;
+use self::syslog::Syslog;
 pub use self::verify::{Report, verify};
-use self::writer::{Sink, Writer};
+use self::writer::Writer;
 use crate::config::{AuditKeys, AuditOutput, AuditSettings};
 
 /// How long a stop waits at least for the lines that are still to be written.
@@ -52,6 +56,9 @@ pub enum AuditError {
     /// The file is another process's audit log.
     #[error("audit.file: {0} is in use by another process")]
     Locked(PathBuf),
+    /// The system's log cannot be reached.
+    #[error("audit.syslog_socket: cannot use {0}")]
+    Syslog(PathBuf, #[source] io::Error),
     /// The system gave no thread, no random bytes or no standard output.
     #[error("the audit log cannot start")]
     Start(#[source] io::Error),
@@ -77,16 +84,7 @@ pub fn init(settings: &AuditSettings) -> Result<Flush, AuditError> {
     if settings.keys != AuditKeys::None {
         return Err(AuditError::Unsupported("audit.keys other than \"none\""));
     }
-    let (sink, end) = match (settings.output, &settings.file) {
-        (AuditOutput::File, Some(path)) => {
-            let (file, end) = LogFile::open(path, settings.max_size, settings.max_files)?;
-            (Sink::File(file), end)
-        }
-        (AuditOutput::Stdout, _) => {
-            (Sink::stdout().map_err(AuditError::Start)?, file::End::default())
-        }
-        _ => return Err(AuditError::Unsupported("audit.output = \"syslog\"")),
-    };
+    let (sink, end) = open(settings)?;
     let lines = Lines::new(settings.hash_chain.then(|| end.hash.clone()))
         .map_err(|error| AuditError::Start(io::Error::other(error)))?;
     let (queue, inbox) = queue::queue(settings.queue, settings.on_full);
@@ -101,6 +99,22 @@ pub fn init(settings: &AuditSettings) -> Result<Flush, AuditError> {
         record(Event::LogRepaired { bytes: end.cut });
     }
     Ok(Flush(Some(end_seen)))
+}
+
+fn open(settings: &AuditSettings) -> Result<(Sink, file::End), AuditError> {
+    let sink = match (settings.output, &settings.file) {
+        (AuditOutput::File, Some(path)) => {
+            let (file, end) = LogFile::open(path, settings.max_size, settings.max_files)?;
+            return Ok((Sink::File(file), end));
+        }
+        (AuditOutput::Syslog, _) => {
+            let path = &settings.syslog_socket;
+            let failed = |error| AuditError::Syslog(path.clone(), error);
+            Sink::Syslog(Syslog::open(path).map_err(failed)?)
+        }
+        _ => Sink::stdout().map_err(AuditError::Start)?,
+    };
+    Ok((sink, file::End::default()))
 }
 
 /// Puts `event` into the queue. Never waits: where it is full, the event is dropped and counted, or

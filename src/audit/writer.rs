@@ -1,53 +1,21 @@
 //! The thread that writes the audit log.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::io;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use tracing::{error, info};
 
-use super::file::LogFile;
 use super::line::Lines;
 use super::pause;
 use super::queue::{Entry, Inbox};
+use super::sink::Sink;
 
 /// Most lines written at once.
 const BATCH: usize = 256;
 /// How long to wait after a failed write; doubled up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
-
-/// Where lines go.
-pub(super) enum Sink {
-    Stdout(File),
-    File(LogFile),
-}
-
-impl Sink {
-    pub(super) fn stdout() -> io::Result<Self> {
-        Ok(Self::Stdout(io::stdout().as_fd().try_clone_to_owned()?.into()))
-    }
-
-    fn prepare(&mut self, more: usize) -> io::Result<()> {
-        match self {
-            Self::Stdout(_) => Ok(()),
-            Self::File(file) => file.prepare(more as u64),
-        }
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Stdout(file) => {
-                // The log may go there too, and its lines stay whole.
-                let _held = io::stdout().lock();
-                file.write(bytes)
-            }
-            Self::File(file) => file.file.write(bytes),
-        }
-    }
-}
 
 pub(super) struct Writer {
     sink: Sink,
