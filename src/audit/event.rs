@@ -33,7 +33,14 @@ pub enum Event {
     /// An address is locked out.
     LockedOut { session: u64, peer: String, duration_ms: u64 },
     /// A command was refused.
-    CommandRefused { session: u64, peer: String, user: Option<String>, rule: String },
+    CommandRefused {
+        session: u64,
+        peer: String,
+        user: Option<String>,
+        rule: String,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        keys: Vec<String>,
+    },
     /// A session ended.
     SessionClosed {
         session: u64,
@@ -84,9 +91,13 @@ pub fn report(
         session::Event::LockedOut { lasts } => {
             Event::LockedOut { session, peer, duration_ms: milliseconds(*lasts) }
         }
-        session::Event::Refused { rule } => {
-            Event::CommandRefused { session, peer, user: known, rule: rule.to_string() }
-        }
+        session::Event::Refused { rule, keys } => Event::CommandRefused {
+            session,
+            peer,
+            user: known,
+            rule: rule.to_string(),
+            keys: keys.clone(),
+        },
         session::Event::Closed { reason, lasted, commands, bytes_in, bytes_out } => {
             Event::SessionClosed {
                 session,

@@ -3,7 +3,8 @@
 //! Owns: the form of the lines (`docs/audit.md`), their queue, the thread that writes them, the
 //! file and its rotation, and the hash chain. Leaves to others: deciding what happened.
 //!
-//! Invariants: no line holds a password, an argument or a value; the queue is bounded, and what
+//! Invariants: no line holds a password or a value, nor a key unless
+//! `audit.keys` asks for it; the queue is bounded, and what
 //! does not fit is counted and said; a line is never left half written while the process lives; a
 //! served request without a refusal costs nothing here.
 
@@ -33,7 +34,7 @@ use self::sink::Sink;
 use self::syslog::Syslog;
 pub use self::verify::{Report, verify};
 use self::writer::Writer;
-use crate::config::{AuditKeys, AuditOutput, AuditSettings};
+use crate::config::{AuditOutput, AuditSettings};
 
 /// How long a stop waits at least for the lines that are still to be written.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -62,9 +63,6 @@ pub enum AuditError {
     /// The system gave no thread, no random bytes or no standard output.
     #[error("the audit log cannot start")]
     Start(#[source] io::Error),
-    /// A setting that this version cannot keep.
-    #[error("{0} is not supported by this version")]
-    Unsupported(&'static str),
 }
 
 /// Held while the audit log is written. On drop it waits until all is: what is left of
@@ -80,9 +78,6 @@ pub struct Flush(Option<Receiver<()>>);
 pub fn init(settings: &AuditSettings) -> Result<Flush, AuditError> {
     if settings.output == AuditOutput::Off {
         return Ok(Flush(None));
-    }
-    if settings.keys != AuditKeys::None {
-        return Err(AuditError::Unsupported("audit.keys other than \"none\""));
     }
     let (sink, end) = open(settings)?;
     let lines = Lines::new(settings.hash_chain.then(|| end.hash.clone()))

@@ -27,10 +27,12 @@ use super::watch::Watch;
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
 use crate::audit;
 use crate::auth::{Gate, GateLimits, ThrottleLimits};
-use crate::config::{self, Endpoint, GuardMode, Listen, ScriptGate, Settings};
+use crate::config::{
+    self, AuditKeys, AuditOutput, Endpoint, GuardMode, Listen, ScriptGate, Settings,
+};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
-use crate::session::Rules;
+use crate::session::{KeyForm, Rules};
 use crate::upstream::Credentials;
 use crate::upstream::guard::GuardError;
 
@@ -254,6 +256,12 @@ impl Server {
             stand_in: if is_guarded { stand_in.letting_nobody_in() } else { stand_in },
             upstream_version: None,
             auth_attempts: limits.auth_attempts,
+            keys: match self.settings.audit.keys {
+                _ if self.settings.audit.output == AuditOutput::Off => KeyForm::None,
+                AuditKeys::None => KeyForm::None,
+                AuditKeys::Hashed => KeyForm::Hashed,
+                AuditKeys::Plain => KeyForm::Plain,
+            },
             limits: super::limits::limits(limits),
         };
         Ok(Plan {

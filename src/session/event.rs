@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::policy::RuleName;
 
-/// Something worth a log line. No variant holds a password or an argument's value.
+/// Something worth a log line. No variant holds a password or an argument's value, but for
+/// the keys of a refused command where the operator wants them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The session proved its identity.
@@ -15,7 +16,7 @@ pub enum Event {
     },
     /// A wrong user name or password.
     AuthFailed {
-        /// The claimed user, escaped and and cut short.
+        /// The claimed user, escaped and cut short.
         user: ClaimedUser,
     },
     /// So many wrong passwords have come from the client's address that it is locked out.
@@ -27,6 +28,8 @@ pub enum Event {
     Refused {
         /// The rule that refused it; never the client's bytes.
         rule: RuleName,
+        /// Its keys, as [`Rules::keys`](super::Rules::keys) wants them; none before a right `AUTH`.
+        keys: Vec<String>,
     },
     /// The session ended.
     Closed {

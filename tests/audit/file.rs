@@ -49,16 +49,6 @@ fn a_file_that_is_no_audit_log_is_left_as_it_is() {
 }
 
 #[test]
-fn what_cannot_be_kept_is_refused() {
-    if target_is_redis() {
-        return;
-    }
-    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
-    let error = refused(&redis, &dir, &format!("{}\nkeys = \"plain\"", to_file(&dir)));
-    assert!(error.contains("not supported"), "{error}");
-}
-
-#[test]
 fn a_file_that_is_moved_away_is_opened_anew() {
     if target_is_redis() {
         return;

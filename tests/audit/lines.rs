@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::json;
+
 use super::support::{Redis, target_is_redis};
 use super::{assert_no_gaps, events, lines, log, setup, stop};
 
@@ -51,4 +53,29 @@ fn what_happens_is_written_without_secrets() {
     assert!(
         !text.contains("canary") && !text.contains(&password) && !text.contains(redis.password())
     );
+}
+
+#[test]
+fn keys_are_there_when_asked_for_and_values_never() {
+    if target_is_redis() {
+        return;
+    }
+    // As `printf %s canary-key | sha256sum` gives it.
+    let hashed = "0b8bdfd5fe8e2887553f64e360259947f07d61acd45d51b4a74a53008e5a9597";
+    for (form, wanted) in [("plain", "canary-key"), ("hashed", hashed)] {
+        let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+        let setup = setup(&redis, &dir).set("policy.blocked", "[\"SET\"]");
+        let redoubt = setup.set_text("audit.keys", form).start();
+        redoubt.connect().command(&["SET", "canary-stranger", "canary-value"]);
+        redoubt.session().command(&["SET", "canary-key", "canary-value"]);
+        let logged = redoubt.log().clone();
+        stop(redoubt);
+        let lines = lines(&log(&dir));
+        let keys: Vec<_> = lines.iter().filter_map(|line| line.get("keys")).collect();
+        assert_eq!(keys, [&json!([wanted])]);
+        let text = fs::read_to_string(log(&dir)).unwrap();
+        assert!(!text.contains("canary-value") && !text.contains("canary-stranger"));
+        logged.wait_for_end();
+        assert!(!logged.all().iter().any(|line| line.contains("canary")));
+    }
 }
