@@ -57,6 +57,8 @@ pub enum Event {
     EventsDropped { count: u64 },
     /// The file ended in a half line, which was cut off.
     LogRepaired { bytes: u64 },
+    /// The chain of hashes could not go on from the last line, so that file was set aside.
+    ChainStarted,
 }
 
 impl Event {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::{AuditError, line};
+use crate::config::AuditSettings;
 
 /// Most bytes of the file's end that are read at start; a line is much shorter.
 const TAIL: u64 = 64 << 10;
@@ -27,25 +28,42 @@ pub(super) struct End {
     pub(super) hash: Option<String>,
     /// Bytes after its last newline: half a line, as a crash leaves it.
     pub(super) cut: u64,
+    /// Whether it was set aside, since a chain could not go on from it.
+    pub(super) is_set_aside: bool,
 }
 
 impl LogFile {
-    pub(super) fn open(
-        path: &Path,
-        max_size: u64,
-        max_files: u32,
-    ) -> Result<(Self, End), AuditError> {
+    /// Opens the file that `settings` name, and mends its end. For a chain that cannot go on there
+    /// it is set aside, so that the new chain begins with a file.
+    pub(super) fn open(path: &Path, settings: &AuditSettings) -> Result<(Self, End), AuditError> {
         let failed = |error| AuditError::File(path.to_owned(), error);
         let mut file = open(path).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock => AuditError::Locked(path.to_owned()),
             _ => failed(error),
         })?;
-        let end = end(&mut file).map_err(failed)?;
+        let mut end = end(&mut file).map_err(failed)?;
+        let whole = file.metadata().map_err(failed)?.len().saturating_sub(end.cut);
         if end.cut > 0 {
-            let size = file.metadata().map_err(failed)?.len();
-            file.set_len(size.saturating_sub(end.cut)).map_err(failed)?;
+            file.set_len(whole).map_err(failed)?;
         }
-        Ok((Self { path: path.to_owned(), file, max_size, max_files }, end))
+        let AuditSettings { max_size, max_files, hash_chain, .. } = *settings;
+        let mut log = Self { path: path.to_owned(), file, max_size, max_files };
+        if hash_chain && whole == 0 {
+            end.hash = log.hash_before();
+        } else if hash_chain && end.hash.is_none() {
+            if max_files == 0 {
+                return Err(AuditError::Unchained(path.to_owned()));
+            }
+            log.set_aside().map_err(failed)?;
+            log.file = open(path).map_err(failed)?;
+            end.is_set_aside = true;
+        }
+        Ok((log, end))
+    }
+
+    /// The hash of the last line of the file that was set aside last, where the chain goes on from.
+    fn hash_before(&self) -> Option<String> {
+        end(&mut File::open(self.name(1)).ok()?).ok().filter(|end| end.cut == 0)?.hash
     }
 
     /// Makes ready for `more` bytes: the file is the one of that name, and has room.
@@ -117,5 +135,5 @@ fn end(file: &mut File) -> io::Result<End> {
         ));
     }
     let hash = last.and_then(|last| std::str::from_utf8(last).ok()).and_then(line::hash);
-    Ok(End { hash: hash.map(str::to_owned), cut: half.len() as u64 })
+    Ok(End { hash: hash.map(str::to_owned), cut: half.len() as u64, is_set_aside: false })
 }

@@ -57,6 +57,12 @@ pub enum AuditError {
     /// The file is another process's audit log.
     #[error("audit.file: {0} is in use by another process")]
     Locked(PathBuf),
+    /// The file's last line has no hash or a wrong one, and it cannot be set aside.
+    #[error(
+        "audit.hash_chain: the last line of {0} is in no chain; move the file away or allow \
+         audit.max_files"
+    )]
+    Unchained(PathBuf),
     /// The system's log cannot be reached.
     #[error("audit.syslog_socket: cannot use {0}")]
     Syslog(PathBuf, #[source] io::Error),
@@ -93,13 +99,16 @@ pub fn init(settings: &AuditSettings) -> Result<Flush, AuditError> {
     if end.cut > 0 {
         record(Event::LogRepaired { bytes: end.cut });
     }
+    if end.is_set_aside {
+        record(Event::ChainStarted);
+    }
     Ok(Flush(Some(end_seen)))
 }
 
 fn open(settings: &AuditSettings) -> Result<(Sink, file::End), AuditError> {
     let sink = match (settings.output, &settings.file) {
         (AuditOutput::File, Some(path)) => {
-            let (file, end) = LogFile::open(path, settings.max_size, settings.max_files)?;
+            let (file, end) = LogFile::open(path, settings)?;
             return Ok((Sink::File(file), end));
         }
         (AuditOutput::Syslog, _) => {

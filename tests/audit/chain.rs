@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use super::support::{Redis, signal, target_is_redis};
-use super::{count, lines, log, setup, stop};
+use super::{count, lines, log, refused, setup, stop, to_file};
 
 fn verify(files: &[PathBuf]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
@@ -56,4 +56,43 @@ fn the_chain_goes_over_rotation_and_a_kill_and_shows_changes() {
         fs::write(&last, bad).unwrap();
         assert_eq!(verify(std::slice::from_ref(&last)).status.code(), Some(1));
     }
+}
+
+#[test]
+fn a_chain_that_cannot_go_on_begins_anew_with_a_file() {
+    if target_is_redis() {
+        return;
+    }
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let chained = || setup(&redis, &dir).set("audit.hash_chain", "true");
+    let number = |number: u32| dir.path().join(format!("audit.log.{number}"));
+    // Turned on over lines without.
+    stop(setup(&redis, &dir).start());
+    let unchained = fs::read(log(&dir)).unwrap();
+    stop(chained().start());
+    assert_eq!(fs::read(number(1)).unwrap(), unchained);
+    assert_eq!(count(&lines(&log(&dir)), "chain_started"), 1);
+    assert!(verify(&[log(&dir)]).status.success());
+    // It goes on after a rotation from outside,
+    fs::rename(log(&dir), number(1)).unwrap();
+    stop(chained().start());
+    assert_eq!(count(&lines(&log(&dir)), "chain_started"), 0);
+    assert!(verify(&[number(1), log(&dir)]).status.success());
+    // but not from a last line that was changed.
+    let text = fs::read_to_string(log(&dir)).unwrap();
+    let changed = text.replace("\"event\":\"stopped\"", "\"event\":\"session_opened\"");
+    assert_ne!(changed, text);
+    fs::write(log(&dir), &changed).unwrap();
+    stop(chained().start());
+    assert_eq!(fs::read_to_string(number(1)).unwrap(), changed);
+    assert!(verify(&[log(&dir)]).status.success());
+    let both = verify(&[number(1), log(&dir)]);
+    let said = String::from_utf8(both.stdout).unwrap();
+    assert!(both.status.code() == Some(1) && said.contains("audit.log.1:"), "{said}");
+    // Nothing is thrown away for it.
+    fs::write(log(&dir), &unchained).unwrap();
+    let none = format!("{}\nhash_chain = true\nmax_files = 0", to_file(&dir));
+    let error = refused(&redis, &dir, &none);
+    assert!(error.contains("is in no chain"), "{error}");
+    assert_eq!(fs::read(log(&dir)).unwrap(), unchained);
 }
