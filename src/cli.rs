@@ -18,8 +18,25 @@ pub(crate) enum Command {
     Serve(Config),
     /// Check the configuration and print what is in effect, secrets masked
     Check(Config),
+    /// Look at the audit log
+    #[command(subcommand)]
+    Audit(Audit),
     /// Start a Redis and the proxy before it, show that it is secure, and serve until Ctrl-C
     Demo,
+}
+
+/// What to do with an audit log.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// Check the hash chain; exits with 0 only if it is whole
+    Verify {
+        /// The files of the log, the oldest first
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Say it as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Where the configuration is.

@@ -13,9 +13,10 @@
 //! ```
 //!
 //! Core: [`resp`], [`command`], [`policy`], [`auth`], [`session`], [`upstream`] and [`exchange`].
-//! Shell: [`net`], [`telemetry`]. [`config`] turns a file and the environment into settings.
+//! Shell: [`net`], [`telemetry`], [`audit`]. [`config`] turns a file and the environment into settings.
 
 mod admin;
+pub mod audit;
 pub mod auth;
 pub mod command;
 pub mod config;

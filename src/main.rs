@@ -11,13 +11,14 @@ mod signals;
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
 use redoubt::config::{ConfigError, Environment, Settings};
 use redoubt::telemetry;
 
-use self::cli::{Cli, Command, Config};
+use self::cli::{Audit, Cli, Command, Config};
 
 /// The exit code for a configuration that cannot be used; clap's own for wrong arguments.
 const WRONG_CONFIGURATION: u8 = 2;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
             Ok(settings) => check(&settings),
             Err(error) => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
         },
+        Command::Audit(Audit::Verify { files, json }) => verify_audit(&files, json),
         Command::Demo => match demo::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, ExitCode::FAILURE),
@@ -59,6 +61,25 @@ fn check(settings: &Settings) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, ExitCode::FAILURE),
     }
+}
+
+fn verify_audit(files: &[PathBuf], json: bool) -> ExitCode {
+    let report = match redoubt::audit::verify(files) {
+        Ok(report) => report,
+        Err(error) => return fail(&error, ExitCode::FAILURE),
+    };
+    let text = match (&report.broken, json) {
+        (_, true) => serde_json::to_string(&report).unwrap_or_default(),
+        (Some((file, line, problem)), _) => {
+            format!("{file}:{line}: {problem}; {} lines before it are whole", report.lines)
+        }
+        (None, _) if report.from_start => format!("{} lines, all whole", report.lines),
+        (None, _) => {
+            format!("{} lines, all whole; the first goes on from an earlier file", report.lines)
+        }
+    };
+    let is_said = writeln!(io::stdout(), "{text}").is_ok();
+    if is_said && report.broken.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Prints `error` and what caused it, and passes `code` on.

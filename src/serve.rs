@@ -2,6 +2,7 @@
 
 use std::{io, process};
 
+use redoubt::audit::{self, AuditError};
 use redoubt::config::Settings;
 use redoubt::net::{BindError, ServeError, Server};
 use redoubt::telemetry::LogError;
@@ -15,6 +16,8 @@ use crate::signals;
 pub(crate) enum Failure {
     #[error(transparent)]
     Log(#[from] LogError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error("signals cannot be handled")]
     Signals(#[source] io::Error),
     #[error(transparent)]
@@ -36,7 +39,11 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
     let leave = || process::exit(INSISTED);
     signals::cancel(&stop, leave).map_err(Failure::Signals)?;
     let server = Server::bind(settings)?;
-    server.run(stop)?;
+    let _audit = audit::init(&settings.audit)?;
+    audit::record(audit::Event::started(&settings.to_toml()));
+    let served = server.run(stop);
+    audit::record(audit::Event::Stopped);
+    served?;
     info!("stopped");
     Ok(())
 }

@@ -42,7 +42,7 @@ fn everything() {
     for event in [
         Event::AuthFailed { user: ClaimedUser::new(b"bob\n\"x") },
         Event::Authenticated { user: "app".to_owned() },
-        Event::Refused { rule },
+        Event::Refused { rule, keys: vec!["canary".to_owned()] },
         closed(CloseReason::Quit),
         closed(CloseReason::Internal),
         Event::LockedOut { lasts: Duration::from_secs(2) },

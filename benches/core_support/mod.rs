@@ -7,7 +7,7 @@ use redoubt::auth::Identity;
 use redoubt::exchange::{Exchange, LinkId, SessionId, Sharing, Timeouts};
 use redoubt::policy::{Escapes, Policy};
 use redoubt::resp::encode_command;
-use redoubt::session::{Limits, Rules, StandIn};
+use redoubt::session::{KeyForm, Limits, Rules, StandIn};
 use redoubt::upstream::Credentials;
 
 const CLIENT_PASSWORD: &str = "the password that clients have to say";
@@ -49,6 +49,7 @@ impl Conversation {
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
             upstream_version: None,
             auth_attempts: 10,
+            keys: KeyForm::None,
             limits: Limits::default(),
         };
         let timeouts = Timeouts { auth: Duration::from_secs(10), idle: Duration::ZERO };

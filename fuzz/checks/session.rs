@@ -16,7 +16,7 @@ use redoubt::command::Version;
 use redoubt::exchange::{Exchange, LinkId, LinkLimits, SessionId, Sharing, Timeouts};
 use redoubt::policy::{Escapes, Policy, Scripts};
 use redoubt::resp::encode_command;
-use redoubt::session::{Limits, Rules, StandIn};
+use redoubt::session::{KeyForm, Limits, Rules, StandIn};
 use redoubt::upstream::Credentials;
 
 #[path = "session/model.rs"]
@@ -46,6 +46,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
     upstream_version: Some(Version::new(7, 0, 15)),
     auth_attempts: 10,
+    keys: KeyForm::Plain,
     limits: Limits::default(),
 });
 #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]

@@ -15,6 +15,7 @@ use super::door::Door;
 use super::listen::BACKLOG;
 use super::load::Place;
 use super::peer::Peer;
+use crate::audit;
 use crate::auth::Pass;
 
 /// Pause after an accept error that more tries would only repeat, such as too many open files.
@@ -43,11 +44,14 @@ pub(super) struct Acceptor {
 impl Acceptor {
     pub(super) async fn run(self) {
         let mut pause = None;
+        let mut audit_is_full = audit::full();
         loop {
+            let is_open = !*audit_is_full.borrow_and_update();
             let accepted = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => break,
-                accepted = self.listener.accept() => accepted,
+                Ok(()) = audit_is_full.changed() => continue,
+                accepted = self.listener.accept(), if is_open => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {
@@ -74,10 +78,15 @@ impl Acceptor {
         self.take_waiting().await;
     }
 
-    /// Lets in those that the kernel has connected already: to close the listener resets them.
+    /// Lets in those that the kernel has connected already: to close the listener resets them. While
+    /// clients have to wait for the audit log they are reset.
     async fn take_waiting(self) {
         let Ok(listener) = self.listener.into_std() else { return };
+        let audit_is_full = audit::full();
         for _ in 0..=BACKLOG {
+            if *audit_is_full.borrow() {
+                return;
+            }
             let Ok((stream, peer)) = listener.accept() else { return };
             let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
             match stream {

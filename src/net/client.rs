@@ -18,6 +18,7 @@ use super::load::Place;
 use super::peer::Peer;
 use super::stream::Stream;
 use super::worker::{Shared, Worker, now};
+use crate::audit;
 use crate::exchange::SessionId;
 use crate::telemetry;
 
@@ -32,6 +33,9 @@ pub(super) struct ClientIo {
     pub(super) peer: Peer,
     /// What the log calls the session.
     pub(super) number: u64,
+    /// Who it is, and how many of its commands were refused, for the audit log.
+    pub(super) user: Option<String>,
+    pub(super) refused: u64,
     /// Wakes the task that drives this socket.
     waker: Option<Waker>,
     /// Whether the task left off because the session must not be read now.
@@ -50,6 +54,11 @@ impl ClientIo {
         self.unflushed = flushed.is_pending();
         flushed
     }
+
+    /// Has the task that drives this socket look at it again.
+    pub(super) fn wake(&self) {
+        self.waker.iter().for_each(Waker::wake_by_ref);
+    }
 }
 
 /// Makes an accepted connection a session.
@@ -66,16 +75,22 @@ pub(super) fn start(shared: &Shared, accepted: Accepted) {
     let id = worker.exchange.open_with(pass, at);
     let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
     telemetry::opened(number, &peer);
+    if audit::is_on() {
+        audit::record(audit::Event::SessionOpened { session: number, peer: peer.to_string() });
+    }
     let io = ClientIo {
         stream,
         unflushed: false,
         peer,
         number,
+        user: None,
+        refused: 0,
         waker: None,
         paused: false,
         _place: place,
     };
     worker.clients.insert(id.key(), io);
+    worker.wait_for_audit();
     drop(worker);
     tokio::task::spawn_local(drive(shared.clone(), id));
 }
@@ -113,7 +128,7 @@ impl Worker {
             if self.exchange.is_finished(id) {
                 return Poll::Ready(());
             }
-            let wants_read = self.exchange.wants_read(id);
+            let wants_read = !self.waits_for_audit && self.exchange.wants_read(id);
             let Some(io) = self.clients.get_mut(id.key()) else { return Poll::Ready(()) };
             if !io.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 io.waker = Some(cx.waker().clone());

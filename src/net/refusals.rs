@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::audit;
 use crate::auth::Refusal;
 use crate::telemetry;
 
@@ -26,18 +27,32 @@ struct State {
 impl Refusals {
     /// One more connection was refused.
     pub(super) fn count(&self, refusal: Refusal, now: Instant) {
-        let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { counts, said, said_at } = &mut *guard;
-        for (count, reason) in counts.iter_mut().zip(Refusal::ALL) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (count, reason) in state.counts.iter_mut().zip(Refusal::ALL) {
             *count += u64::from(reason == refusal);
         }
-        if said_at.is_some_and(|at| now.saturating_duration_since(at) < INTERVAL) {
+        if state.said_at.is_some_and(|at| now.saturating_duration_since(at) < INTERVAL) {
             return;
         }
-        *said_at = Some(now);
+        state.said_at = Some(now);
+        state.say();
+    }
+
+    /// Says what has not been said yet, before a stop.
+    pub(super) fn say_rest(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).say();
+    }
+}
+
+impl State {
+    fn say(&mut self) {
+        let Self { counts, said, .. } = self;
         for ((reason, total), before) in Refusal::ALL.into_iter().zip(*counts).zip(*said) {
             if total > before {
-                telemetry::refused(&reason, total - before, total);
+                let count = total - before;
+                telemetry::refused(&reason, count, total);
+                let reason = reason.to_string();
+                audit::record(audit::Event::ConnectionsRefused { reason, count, total });
             }
         }
         *said = *counts;

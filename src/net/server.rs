@@ -26,11 +26,12 @@ use super::secrets::{self, ClientPasswords, UpstreamPassword};
 use super::upstream::Target;
 use super::watch::Watch;
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
+use crate::audit;
 use crate::auth::{Gate, GateLimits, ThrottleLimits};
-use crate::config::{self, Endpoint, GuardMode, ScriptGate, Settings};
+use crate::config::{self, AuditKeys, AuditOutput, Endpoint, GuardMode, ScriptGate, Settings};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
-use crate::session::Rules;
+use crate::session::{KeyForm, Rules};
 use crate::upstream::Credentials;
 use crate::upstream::guard::GuardError;
 
@@ -171,6 +172,7 @@ impl Server {
                 let _ = timeout(self.settings.drain_delay, stop.cancelled()).await;
             }
         }
+        audit::stopping(self.settings.shutdown_timeout);
         info!("stopping: no new sessions");
         closing.cancel();
         acceptors.close();
@@ -178,6 +180,7 @@ impl Server {
         stop.cancel();
         tasks.close();
         tasks.wait().await;
+        door.refusals.say_rest();
         watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)
     }
 
@@ -280,6 +283,12 @@ impl Server {
             stand_in: if is_guarded { stand_in.letting_nobody_in() } else { stand_in },
             upstream_version: None,
             auth_attempts: limits.auth_attempts,
+            keys: match self.settings.audit.keys {
+                _ if self.settings.audit.output == AuditOutput::Off => KeyForm::None,
+                AuditKeys::None => KeyForm::None,
+                AuditKeys::Hashed => KeyForm::Hashed,
+                AuditKeys::Plain => KeyForm::Plain,
+            },
             limits: super::limits::limits(limits),
         };
         Ok(Plan {

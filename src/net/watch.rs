@@ -17,6 +17,7 @@ use super::health::Health;
 use super::standing::{Login, Standing, Way};
 use super::upstream::UpstreamError;
 use super::worker::{Order, WorkerHandle};
+use crate::audit;
 use crate::command::Version;
 use crate::upstream::guard::{Guard, GuardError};
 use crate::upstream::{Credentials, Greeting, LoginError};
@@ -194,8 +195,20 @@ impl Watch {
     }
 }
 
+/// What the audit log calls it.
+fn state(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Guarded(_) => "guarded",
+        Outcome::Audited => "audited",
+        Outcome::Unguarded { .. } => "unguarded",
+    }
+}
+
 /// One log line for what holds from now on, if that is new.
 fn report(outcome: &Outcome, before: Option<&Outcome>) {
+    if before.map(state) != Some(state(outcome)) {
+        audit::record(audit::Event::GuardChanged { state: state(outcome) });
+    }
     match (outcome, before) {
         (Outcome::Guarded(guard), Some(Outcome::Guarded(_))) => {
             info!(target: GUARD, user = guard.name(), "guard renewed");

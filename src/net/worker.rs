@@ -2,10 +2,10 @@
 
 use std::cell::RefCell;
 use std::collections::{HashSet, VecDeque};
-use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use std::{io, mem};
 
 use bytes::Bytes;
 use slotmap::{DefaultKey, SecondaryMap};
@@ -22,11 +22,12 @@ use super::link::{self, LinkIo};
 use super::load::Load;
 use super::standing::{Known, Standing, Way};
 use super::upstream::Target;
+use crate::audit;
 use crate::auth::Identity;
 use crate::command::Version;
 use crate::exchange::{Exchange, SessionId, Sharing, Timeouts};
 use crate::policy::Scripts;
-use crate::session::{CloseReason, Rules};
+use crate::session::{CloseReason, Event, Rules};
 use crate::telemetry;
 use crate::upstream::Credentials;
 
@@ -120,6 +121,9 @@ pub(super) struct Worker {
     pub(super) configured_scripts: Scripts,
     /// Whether no script runs, since Redis would let it run what the policy refuses.
     pub(super) withholds_scripts: bool,
+    audit_is_full: watch::Receiver<bool>,
+    /// Whether no client is read, since what comes of it could not be written to the audit log.
+    pub(super) waits_for_audit: bool,
     me: Weak<RefCell<Worker>>,
 }
 
@@ -143,10 +147,12 @@ pub(super) fn run(plan: Plan, orders: mpsc::Receiver<Order>) -> io::Result<()> {
 async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>) {
     let shared = Rc::new_cyclic(|me| RefCell::new(Worker::new(&plan, me.clone())));
     let mut tick = tokio::time::interval(TICK);
+    let mut audit_is_full = audit::full();
     loop {
         tokio::select! {
             biased;
             () = plan.shutdown.cancelled() => break,
+            Ok(()) = audit_is_full.changed() => shared.borrow_mut().wait_for_audit(),
             Some(order) = orders.recv() => obey(&shared, order),
             _ = tick.tick() => shared.borrow_mut().tick(),
         }
@@ -187,6 +193,7 @@ async fn drain(shared: &Shared, timeout: Duration) {
     let drained = tokio::time::timeout(timeout, async {
         while !shared.borrow().exchange.is_empty() {
             tick.tick().await;
+            shared.borrow_mut().wait_for_audit();
         }
     });
     if drained.await.is_err() {
@@ -222,6 +229,8 @@ impl Worker {
             way: (!plan.guarded).then_some(Way::Configured),
             configured_scripts: plan.rules.scripts.clone(),
             withholds_scripts: false,
+            audit_is_full: audit::full(),
+            waits_for_audit: false,
             me,
         }
     }
@@ -261,10 +270,29 @@ impl Worker {
     }
 
     pub(super) fn report(&mut self) {
+        let mut is_new = false;
         while let Some((id, event)) = self.exchange.next_event() {
-            if let Some(io) = self.clients.get(id.key()) {
+            is_new = true;
+            if let Some(io) = self.clients.get_mut(id.key()) {
                 telemetry::report(io.number, &io.peer, &event);
+                match &event {
+                    Event::Authenticated { user } => io.user = Some(user.clone()),
+                    Event::Refused { .. } => io.refused = io.refused.saturating_add(1),
+                    _ => {}
+                }
+                audit::report(io.number, &io.peer, io.user.as_deref(), io.refused, &event);
             }
+        }
+        if is_new {
+            self.wait_for_audit();
+        }
+    }
+
+    /// Has clients wait, or read again, as the audit log has room.
+    pub(super) fn wait_for_audit(&mut self) {
+        let waited = mem::replace(&mut self.waits_for_audit, *self.audit_is_full.borrow());
+        if waited && !self.waits_for_audit {
+            self.clients.values().for_each(ClientIo::wake);
         }
     }
 

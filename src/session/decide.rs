@@ -176,7 +176,7 @@ fn existing(
 ) -> Result<&'static Spec, Bytes> {
     let command = command::lookup(request.name()).filter(|spec| rules.exists(spec));
     if let Decision::Deny(denied) = rules.policy.decide(command, request.name(), request.arg(1)) {
-        emit(Event::Refused { rule: denied.rule().clone() });
+        emit(Event::Refused { rule: denied.rule().clone(), keys: Vec::new() });
         return Err(denied.reply(request.args()));
     }
     let spec = match (command, find(request).filter(|spec| rules.exists(spec))) {
@@ -187,7 +187,7 @@ fn existing(
     match rules.scripts.decide_by_name(spec) {
         Decision::Allow => Ok(spec),
         Decision::Deny(denied) => {
-            emit(Event::Refused { rule: denied.rule().clone() });
+            emit(Event::Refused { rule: denied.rule().clone(), keys: Vec::new() });
             Err(denied.reply(request.args()))
         }
     }

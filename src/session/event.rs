@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::policy::RuleName;
 
-/// Something worth a log line. No variant holds a password or an argument's value.
+/// Something worth a log line. No variant holds a password or an argument's value, but for
+/// the keys of a refused command where the operator wants them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The session proved its identity.
@@ -27,6 +28,8 @@ pub enum Event {
     Refused {
         /// The rule that refused it; never the client's bytes.
         rule: RuleName,
+        /// Its keys, as [`Rules::keys`](super::Rules::keys) wants them; none before a right `AUTH`.
+        keys: Vec<String>,
     },
     /// The session ended.
     Closed {

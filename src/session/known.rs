@@ -25,7 +25,8 @@ impl State {
     ) -> Step {
         let Context { rules, due, need } = context;
         if let Decision::Deny(denied) = rules.policy.decide(spec, request.name(), request.arg(1)) {
-            emit(Event::Refused { rule: denied.rule().clone() });
+            let keys = rules.keys.of(request, spec);
+            emit(Event::Refused { rule: denied.rule().clone(), keys });
             return self.refused(denied.reply(request.args()), rules);
         }
         if !rules.scripts.are_open()
@@ -95,7 +96,8 @@ impl State {
             return Some(Step::Finish { reply: None, reason: CloseReason::TooLarge });
         }
         let Decision::Deny(denied) = rules.scripts.decide(spec, request) else { return None };
-        emit(Event::Refused { rule: denied.rule().clone() });
+        let keys = rules.keys.of(request, spec);
+        emit(Event::Refused { rule: denied.rule().clone(), keys });
         Some(self.refused(denied.reply(request.args()), rules))
     }
 

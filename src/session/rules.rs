@@ -1,5 +1,6 @@
 //! What holds for every session of a worker: policy, identity, bounds and the stand-ins.
 
+use super::keys::KeyForm;
 use super::limits::Limits;
 use super::stand_in::StandIn;
 use crate::auth::Identity;
@@ -24,6 +25,8 @@ pub struct Rules {
     pub upstream_version: Option<Version>,
     /// Refused commands after which a session that is not authenticated is closed.
     pub auth_attempts: u32,
+    /// How keys of refused commands are reported.
+    pub keys: KeyForm,
     /// What each session may take up.
     pub limits: Limits,
 }

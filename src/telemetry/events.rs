@@ -33,7 +33,7 @@ pub fn report(session: u64, peer: &dyn Display, event: &Event) {
             let duration_ms = milliseconds(*lasts);
             warn!(target: SESSION, session, %peer, duration_ms, "address locked out");
         }
-        Event::Refused { rule } => {
+        Event::Refused { rule, .. } => {
             warn!(target: SESSION, session, %peer, %rule, "command refused");
         }
         Event::Closed { reason, lasted, commands, bytes_in, bytes_out } => {

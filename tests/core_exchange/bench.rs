@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redoubt::auth::Identity;
 use redoubt::exchange::{Exchange, LinkId, SessionId, Sharing, Timeouts};
 use redoubt::policy::{Escapes, Policy};
-use redoubt::session::{CloseReason, Event, Limits, Rules, StandIn};
+use redoubt::session::{CloseReason, Event, KeyForm, Limits, Rules, StandIn};
 use redoubt::upstream::Credentials;
 
 pub(crate) const CLIENT_PASSWORD: &str = "the password that clients have to say";
@@ -50,6 +50,7 @@ impl Bench {
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
             upstream_version: None,
             auth_attempts: AUTH_ATTEMPTS,
+            keys: KeyForm::None,
             limits: Limits::default(),
         };
         let credentials =

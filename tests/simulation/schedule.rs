@@ -8,7 +8,7 @@ use redoubt::auth::Identity;
 use redoubt::command::Version;
 use redoubt::exchange::{Exchange, LinkId, LinkLimits, SessionId, Sharing, Timeouts};
 use redoubt::policy::{Escapes, Policy};
-use redoubt::session::{Limits, Rules, StandIn};
+use redoubt::session::{KeyForm, Limits, Rules, StandIn};
 use redoubt::upstream::Credentials;
 
 use super::client::{CLIENT_PASSWORD, Client};
@@ -130,6 +130,7 @@ impl Schedule {
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), seed),
             upstream_version: (!rng.one_in(4)).then_some(Version::new(7, 0, 15)),
             auth_attempts: u32::MAX,
+            keys: KeyForm::None,
             limits,
         };
         let credentials = credentials(None);

@@ -158,6 +158,7 @@ impl Redoubt {
         let setup = Setup { upstream_port, client_password, keys: BTreeMap::new() };
         // Tests give wrong passwords too; those about what comes of that set this back.
         let setup = setup.set("throttle.exempt", "[\"127.0.0.0/8\"]");
+        let setup = setup.set_text("audit.output", "off");
         setup.set_text("upstream.password", upstream_password)
     }
 

@@ -1,0 +1,139 @@
+//! The file of the audit log: opened, locked, rotated, and opened anew when it was moved away.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::{AuditError, line};
+use crate::config::AuditSettings;
+
+/// Most bytes of the file's end that are read at start; a line is much shorter.
+const TAIL: u64 = 64 << 10;
+
+/// An audit log in a file that only this process writes.
+pub(super) struct LogFile {
+    path: PathBuf,
+    pub(super) file: File,
+    max_size: u64,
+    max_files: u32,
+}
+
+/// How the file ended when it was opened.
+#[derive(Default)]
+pub(super) struct End {
+    /// The hash of its last line, if that is right.
+    pub(super) hash: Option<String>,
+    /// Bytes after its last newline: half a line, as a crash leaves it.
+    pub(super) cut: u64,
+    /// Whether it was set aside, since a chain could not go on from it.
+    pub(super) is_set_aside: bool,
+}
+
+impl LogFile {
+    /// Opens the file that `settings` name, and mends its end. For a chain that cannot go on there
+    /// it is set aside, so that the new chain begins with a file.
+    pub(super) fn open(path: &Path, settings: &AuditSettings) -> Result<(Self, End), AuditError> {
+        let failed = |error| AuditError::File(path.to_owned(), error);
+        let mut file = open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock => AuditError::Locked(path.to_owned()),
+            _ => failed(error),
+        })?;
+        let mut end = end(&mut file).map_err(failed)?;
+        let whole = file.metadata().map_err(failed)?.len().saturating_sub(end.cut);
+        if end.cut > 0 {
+            file.set_len(whole).map_err(failed)?;
+        }
+        let AuditSettings { max_size, max_files, hash_chain, .. } = *settings;
+        let mut log = Self { path: path.to_owned(), file, max_size, max_files };
+        if hash_chain && whole == 0 {
+            end.hash = log.hash_before();
+        } else if hash_chain && end.hash.is_none() {
+            if max_files == 0 {
+                return Err(AuditError::Unchained(path.to_owned()));
+            }
+            log.set_aside().map_err(failed)?;
+            log.file = open(path).map_err(failed)?;
+            end.is_set_aside = true;
+        }
+        Ok((log, end))
+    }
+
+    /// The hash of the last line of the file that was set aside last, where the chain goes on from.
+    fn hash_before(&self) -> Option<String> {
+        end(&mut File::open(self.name(1)).ok()?).ok().filter(|end| end.cut == 0)?.hash
+    }
+
+    /// Makes ready for `more` bytes: the file is the one of that name, and has room.
+    pub(super) fn prepare(&mut self, more: u64) -> io::Result<()> {
+        let mine = self.file.metadata()?;
+        if !mine.is_file() {
+            return Ok(());
+        }
+        let is_there = fs::metadata(&self.path)
+            .is_ok_and(|there| (there.dev(), there.ino()) == (mine.dev(), mine.ino()));
+        if !is_there {
+            let mut file = open(&self.path)?;
+            if end(&mut file)?.cut > 0 {
+                return Err(io::Error::other("the file that is there now ends in half a line"));
+            }
+            self.file = file;
+        } else if mine.len() > 0 && mine.len().saturating_add(more) > self.max_size {
+            self.set_aside()?;
+            self.file = open(&self.path)?;
+        }
+        Ok(())
+    }
+
+    /// `audit.log` becomes `audit.log.1`, that `audit.log.2`, and so on; the last one goes.
+    fn set_aside(&self) -> io::Result<()> {
+        for number in (0..self.max_files).rev() {
+            match fs::rename(self.name(number), self.name(number + 1)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        if self.max_files == 0 { fs::remove_file(&self.path) } else { Ok(()) }
+    }
+
+    fn name(&self, number: u32) -> PathBuf {
+        let mut name = self.path.clone().into_os_string();
+        if number > 0 {
+            name.push(format!(".{number}"));
+        }
+        name.into()
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(file)
+}
+
+/// Looks at the end of `file`, and changes nothing.
+///
+/// # Errors
+/// It cannot be read, or is not an audit log: what follows its last newline is not the beginning of
+/// a line, or what is before that is not one.
+fn end(file: &mut File) -> io::Result<End> {
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Ok(End::default());
+    }
+    file.seek(SeekFrom::Start(about.len().saturating_sub(TAIL)))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+    let (lines, half) = tail.split_at(whole);
+    let last = lines.strip_suffix(b"\n").and_then(|lines| lines.rsplit(|b| *b == b'\n').next());
+    if !line::may_begin(half) || !last.is_none_or(line::is_one) {
+        return Err(io::Error::other(
+            "it does not end as an audit log does; move it away or name another file",
+        ));
+    }
+    let hash = last.and_then(|last| std::str::from_utf8(last).ok()).and_then(line::hash);
+    Ok(End { hash: hash.map(str::to_owned), cut: half.len() as u64, is_set_aside: false })
+}

@@ -1,0 +1,89 @@
+//! `redoubt audit verify`: whether a chained log is whole.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::line::{NO_HASH, hash};
+
+/// Longest line that is looked at; the proxy writes none that long.
+const LONGEST: u64 = 64 << 10;
+
+/// What was found in a log.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// Whole lines up to the first broken one.
+    pub lines: u64,
+    /// Whether the first line starts a chain; if not, it goes on from a file not given.
+    pub from_start: bool,
+    /// The file, the line in it and what is wrong there; absent if all is whole.
+    pub broken: Option<(String, u64, &'static str)>,
+}
+
+/// Checks the chain through `files`, the oldest first.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn verify<P: AsRef<Path>>(files: &[P]) -> io::Result<Report> {
+    let mut report = Report::default();
+    let mut chain = Chain::default();
+    for path in files {
+        let path = path.as_ref();
+        let mut reader = BufReader::new(File::open(path)?);
+        for number in 1.. {
+            let mut line = Vec::new();
+            if reader.by_ref().take(LONGEST).read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+            if let Err(problem) = chain.follow(&line) {
+                report.broken = Some((path.display().to_string(), number, problem));
+                return Ok(report);
+            }
+            report.from_start |= report.lines == 0 && chain.from_start;
+            report.lines += 1;
+        }
+    }
+    Ok(report)
+}
+
+#[derive(Default)]
+struct Chain {
+    hash: Option<String>,
+    instance: String,
+    seq: u64,
+    from_start: bool,
+}
+
+impl Chain {
+    fn follow(&mut self, line: &[u8]) -> Result<(), &'static str> {
+        let text = line.strip_suffix(b"\n").ok_or("half a line")?;
+        let text = std::str::from_utf8(text).map_err(|_| "not UTF-8")?;
+        let found = hash(text).ok_or("its hash is missing or not that of the line")?;
+        let fields: Value = serde_json::from_str(text).map_err(|_| "not JSON")?;
+        let prev = fields.get("prev").and_then(Value::as_str).ok_or("it has no prev")?;
+        let instance =
+            fields.get("instance").and_then(Value::as_str).ok_or("it has no instance")?;
+        let seq = fields.get("seq").and_then(Value::as_u64).ok_or("it has no seq")?;
+        match &self.hash {
+            None => self.from_start = prev == NO_HASH,
+            Some(before) if before == prev => {
+                let expected =
+                    if instance == self.instance { self.seq.saturating_add(1) } else { 1 };
+                if seq != expected {
+                    return Err("seq has a gap");
+                }
+            }
+            Some(_) if prev == NO_HASH => return Err("a new chain starts here"),
+            Some(_) => {
+                return Err("it does not follow the line before: lines are missing or moved");
+            }
+        }
+        self.hash = Some(found.to_owned());
+        instance.clone_into(&mut self.instance);
+        self.seq = seq;
+        Ok(())
+    }
+}

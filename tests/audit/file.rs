@@ -1,0 +1,100 @@
+//! The file: whose it is, and what it must be.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use super::support::redoubt::Setup;
+use super::support::{Deadline, Redis, target_is_redis};
+use super::{assert_no_gaps, count, lines, log, refused, setup, stop, to_file};
+
+#[test]
+fn a_second_process_is_kept_off_the_file() {
+    if target_is_redis() {
+        return;
+    }
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let _first = setup(&redis, &dir).start();
+    let error = refused(&redis, &dir, &to_file(&dir));
+    assert!(error.contains("in use by another process"), "{error}");
+}
+
+#[test]
+fn a_file_that_is_no_audit_log_is_left_as_it_is() {
+    if target_is_redis() {
+        return;
+    }
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    stop(setup(&redis, &dir).start());
+    let good = fs::read(log(&dir)).unwrap();
+    let with = |more: &[u8]| [&good, more].concat();
+    for foreign in [
+        b"no newline, so all of it is half a line".to_vec(),
+        b"{\"some\":\"json\"}\n".to_vec(),
+        b"{\"some\":\"json\"}".to_vec(),
+        vec![b'x'; 100_000],
+        with(b"a note that somebody made"),
+        with(b"a note that somebody made\n"),
+        with(b"{\"schema\":1,\"time\":\"2026\0\0\0\0"),
+        with(b"{\"schema\":1,\"time\":\"2026\"}\n"),
+    ] {
+        fs::write(log(&dir), &foreign).unwrap();
+        let error = refused(&redis, &dir, &to_file(&dir));
+        assert!(error.contains("does not end as an audit log does"), "{error}");
+        assert_eq!(fs::read(log(&dir)).unwrap(), foreign);
+    }
+    fs::write(log(&dir), with(b"{\"schema\":1,\"ti")).unwrap();
+    stop(setup(&redis, &dir).start());
+    assert!(fs::read(log(&dir)).unwrap().starts_with(&good));
+    assert!(lines(&log(&dir)).iter().any(|line| line["event"] == "log_repaired"));
+}
+
+#[test]
+fn a_file_that_is_moved_away_is_opened_anew() {
+    if target_is_redis() {
+        return;
+    }
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let redoubt = setup(&redis, &dir).start();
+    let moved = dir.path().join("moved");
+    redoubt.session().command(&["PING"]);
+    let closed = || fs::read_to_string(log(&dir)).is_ok_and(|text| text.contains("session_closed"));
+    assert!(Deadline::patient().poll(closed));
+    fs::rename(log(&dir), &moved).unwrap();
+    redoubt.session().command(&["PING"]);
+    assert!(Deadline::patient().poll(closed));
+    stop(redoubt);
+    let all = [lines(&moved), lines(&log(&dir))].concat();
+    assert_no_gaps(&all);
+    assert_eq!(all.last().unwrap()["event"], "stopped");
+    let mode = fs::metadata(log(&dir)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn nothing_is_lost_while_it_cannot_be_rotated() {
+    if target_is_redis() {
+        return;
+    }
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let few = |setup: Setup| setup.set_text("audit.max_size", "64kb").set("audit.max_files", 1);
+    let redoubt = few(setup(&redis, &dir)).start();
+    // No file can take the name of a directory.
+    let set_aside = dir.path().join("audit.log.1");
+    fs::create_dir(&set_aside).unwrap();
+    let mut session = redoubt.session();
+    let mut refused = 0;
+    let is_failing = || redoubt.log().all().iter().any(|line| line.contains("cannot be written"));
+    assert!(Deadline::patient().poll(|| {
+        for _ in 0..20 {
+            session.command(&["CONFIG", "GET", "x"]);
+            refused += 1;
+        }
+        is_failing()
+    }));
+    fs::remove_dir(&set_aside).unwrap();
+    redoubt.log().wait(|line| line.contains("audit log is written again")).expect("its end");
+    stop(redoubt);
+    let all = [lines(&set_aside), lines(&log(&dir))].concat();
+    assert_no_gaps(&all);
+    assert_eq!(count(&all, "command_refused"), refused);
+}
