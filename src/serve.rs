@@ -5,6 +5,7 @@ use std::io;
 use redoubt::config::Settings;
 use redoubt::net::{BindError, ServeError, Server};
 use redoubt::telemetry::LogError;
+use redoubt::telemetry::metrics::{self, MetricsError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -15,6 +16,8 @@ use crate::signals;
 pub(crate) enum Failure {
     #[error(transparent)]
     Log(#[from] LogError),
+    #[error("metrics cannot be recorded")]
+    Metrics(#[from] MetricsError),
     #[error("signals cannot be handled")]
     Signals(#[source] io::Error),
     #[error(transparent)]
@@ -27,6 +30,9 @@ pub(crate) enum Failure {
 pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
     for warning in &settings.warnings {
         warn!("{warning}");
+    }
+    if settings.metrics {
+        metrics::install()?;
     }
     let stop = CancellationToken::new();
     signals::cancel(&stop).map_err(Failure::Signals)?;

@@ -33,6 +33,7 @@ mod rotation;
 mod session;
 mod shared;
 mod stranger;
+mod tally;
 mod upstream;
 
 use std::collections::VecDeque;
@@ -48,6 +49,7 @@ use session::Session;
 
 pub use links::LinkLimits;
 pub use pause::Pauses;
+pub use tally::{Outcome, Sample, Tally, Traffic};
 pub use upstream::LinkFault;
 
 /// Names a session; never used again for another.
@@ -108,6 +110,7 @@ pub struct Exchange {
     touched: VecDeque<SessionId>,
     events: VecDeque<(SessionId, Event)>,
     pauses: Pauses,
+    tally: Tally,
     draining: bool,
 }
 
@@ -133,6 +136,7 @@ impl Exchange {
             touched: VecDeque::new(),
             events: VecDeque::new(),
             pauses: Pauses::default(),
+            tally: Tally::default(),
             draining: false,
         }
     }
@@ -150,6 +154,16 @@ impl Exchange {
     /// How often sessions have been paused at their limits.
     pub fn pauses(&self) -> Pauses {
         self.pauses
+    }
+
+    /// What has been counted, to be taken away.
+    pub fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    /// How many links are lent to one session each.
+    pub fn lease_count(&self) -> usize {
+        self.links.lease_count()
     }
 
     /// How many sessions there are.

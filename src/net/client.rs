@@ -49,6 +49,7 @@ pub(super) fn start(shared: &Shared, accepted: Accepted) {
     let id = worker.exchange.open_with(pass, at);
     let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
     telemetry::opened(number, &peer);
+    telemetry::metrics::session_opened();
     let io = ClientIo { stream, peer, number, waker: None, paused: false, _place: place };
     worker.clients.insert(id.key(), io);
     drop(worker);

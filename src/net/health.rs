@@ -85,6 +85,7 @@ impl Health {
     }
 
     fn change(&self, up: bool) -> bool {
+        crate::telemetry::metrics::upstream_up(up);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.up.replace(up) != Some(up)
     }

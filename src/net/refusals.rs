@@ -26,6 +26,7 @@ struct State {
 impl Refusals {
     /// One more connection was refused.
     pub(super) fn count(&self, refusal: Refusal, now: Instant) {
+        telemetry::metrics::connection_refused(refusal);
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let State { counts, said, said_at } = &mut *guard;
         for (count, reason) in counts.iter_mut().zip(Refusal::ALL) {

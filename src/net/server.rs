@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 use std::{io, mem};
 
 use bytes::Bytes;
@@ -30,8 +31,12 @@ use crate::config::{self, Endpoint, GuardMode, Listen, ScriptGate, Settings};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
 use crate::session::Rules;
+use crate::telemetry;
 use crate::upstream::Credentials;
 use crate::upstream::guard::GuardError;
+
+/// How often the samples of histograms are put together.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
 /// Redoubt with its sockets open.
 pub struct Server {
@@ -156,6 +161,7 @@ impl Server {
         if let Some(upstream) = secrets.upstream {
             tasks.spawn(upstream.run(stop.clone()));
         }
+        tasks.spawn(keep_metrics(stop.clone()));
         stop.cancelled().await;
         info!("stopping: no new sessions");
         tasks.close();
@@ -272,6 +278,14 @@ impl Server {
             shutdown,
             shutdown_timeout: self.settings.shutdown_timeout,
         })
+    }
+}
+
+/// Bounds what metrics take while nobody scrapes them, until `stop`.
+async fn keep_metrics(stop: CancellationToken) {
+    let mut tick = tokio::time::interval(METRICS_UPKEEP);
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        telemetry::metrics::upkeep();
     }
 }
 

@@ -188,6 +188,7 @@ impl Watch {
     }
 
     async fn tell(&self, standing: &Standing) {
+        standing.measure();
         for worker in &self.workers {
             worker.order(Order::Standing(standing.clone())).await;
         }

@@ -107,6 +107,11 @@ impl Links {
         found.map(|(key, _)| LinkId(key)).collect()
     }
 
+    /// How many are lent.
+    pub(super) fn lease_count(&self) -> usize {
+        self.leases
+    }
+
     pub(super) fn len(&self) -> usize {
         self.all.len()
     }
