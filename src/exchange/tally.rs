@@ -73,6 +73,8 @@ pub struct Tally {
     pub(super) traffic: Traffic,
     /// One request of each class is timed at once.
     probes: [Option<Probe>; Class::ALL.len()],
+    /// How many of them there are; mostly none, and then there is nothing to look for.
+    timed: u32,
     samples: Vec<Sample>,
     /// The class of the request that is being carried out.
     class: Class,
@@ -84,6 +86,7 @@ impl Default for Tally {
             commands: vec![[0; 3]; COUNT.saturating_add(1)].into(),
             traffic: Traffic::default(),
             probes: [None; Class::ALL.len()],
+            timed: 0,
             samples: Vec::with_capacity(Self::MAX_SAMPLES),
             class: Class::Other,
         }
@@ -107,15 +110,19 @@ impl Tally {
 
     /// The request counted last goes over `link`; begins to time it if none of its class is timed.
     pub(super) fn begin(&mut self, session: SessionId, link: LinkId, target: u64, read: Instant) {
-        if let Some(probe @ None) = self.probes.get_mut(self.class as usize)
-            && self.samples.len() < Self::MAX_SAMPLES
+        if self.samples.len() < Self::MAX_SAMPLES
+            && let Some(probe @ None) = self.probes.get_mut(self.class as usize)
         {
+            self.timed = self.timed.saturating_add(1);
             *probe = Some(Probe { session, link, target, read, written: None });
         }
     }
 
     /// All that was to be written to `link` has been.
     pub(super) fn written(&mut self, link: LinkId, now: Instant) {
+        if self.timed == 0 {
+            return;
+        }
         for probe in self.probes.iter_mut().flatten() {
             if probe.link == link {
                 probe.written.get_or_insert(now);
@@ -125,12 +132,16 @@ impl Tally {
 
     /// `session` has had so many replies from links in all.
     pub(super) fn answered(&mut self, session: SessionId, replies: u64, now: Instant) {
+        if self.timed == 0 {
+            return;
+        }
         for (class, slot) in Class::ALL.into_iter().zip(&mut self.probes) {
             if let Some(probe) = *slot
                 && probe.session == session
                 && replies >= probe.target
             {
                 *slot = None;
+                self.timed = self.timed.saturating_sub(1);
                 let written = probe.written.unwrap_or(probe.read);
                 if self.samples.len() < Self::MAX_SAMPLES {
                     self.samples.push(Sample {
@@ -148,6 +159,7 @@ impl Tally {
         for slot in &mut self.probes {
             if slot.is_some_and(|probe| is_lost(probe.session, probe.link)) {
                 *slot = None;
+                self.timed = self.timed.saturating_sub(1);
             }
         }
     }
