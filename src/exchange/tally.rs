@@ -18,7 +18,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// All of them, in the order of [`Tally::commands`].
+    /// All of them, in the order in which they are counted.
     pub const ALL: [Self; 3] = [Self::Forwarded, Self::Local, Self::Refused];
 
     /// A stable word for metrics.
