@@ -32,6 +32,7 @@ use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
 use crate::session::Rules;
 use crate::telemetry;
+use crate::telemetry::metrics::{GuardState, guard as guard_state};
 use crate::upstream::Credentials;
 use crate::upstream::guard::GuardError;
 
@@ -153,6 +154,10 @@ impl Server {
         }
         if let Some(functions) = self.function_watch(&plan, &secrets.credentials, &workers, &stop) {
             tasks.spawn(functions.run());
+        }
+        if !plan.guarded {
+            // Nothing is to be settled, so the watch will not tell.
+            guard_state(GuardState::Configured);
         }
         let watch =
             Watch { maker, health: plan.health, workers: workers.clone(), shutdown: stop.clone() };
