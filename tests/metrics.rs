@@ -5,74 +5,24 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use redoubt::config::{Environment, Settings};
-use redoubt::net::Server;
 use redoubt::telemetry::metrics;
-use support::{Deadline, Redis, Wire, secret};
-use tokio_util::sync::CancellationToken;
-
-struct Proxy {
-    redis: Redis,
-    address: SocketAddr,
-    password: String,
-    stop: CancellationToken,
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
+use support::inside::{Inside, value};
+use support::{Deadline, Redis};
 
 /// The one that the tests that run now share.
-fn proxy() -> Arc<Proxy> {
-    static RUNNING: Mutex<Weak<Proxy>> = Mutex::new(Weak::new());
-    static RECORDER: Once = Once::new();
-    RECORDER.call_once(|| metrics::install().unwrap());
+fn proxy() -> Arc<Inside> {
+    static RUNNING: Mutex<Weak<Inside>> = Mutex::new(Weak::new());
     let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(proxy) = running.upgrade() {
         return proxy;
     }
-    let proxy = Arc::new(start());
+    let redis = Redis::setup().config("enable-debug-command local").start();
+    let proxy = Arc::new(Inside::start(redis, ""));
     *running = Arc::downgrade(&proxy);
     proxy
-}
-
-fn start() -> Proxy {
-    let redis = Redis::setup().config("enable-debug-command local").start();
-    let (password, stop) = (secret(), CancellationToken::new());
-    let text = format!(
-        "listen = \"127.0.0.1:0\"\n[client]\npassword = \"{password}\"\n[upstream]\n\
-         url = \"redis://127.0.0.1:{}\"\npassword = \"{}\"\n",
-        redis.port(),
-        redis.password()
-    );
-    let environment = Environment::from_lookup(|_| None);
-    let settings = Settings::parse("test".as_ref(), &text, &environment).unwrap();
-    let server = Server::bind(&settings).unwrap();
-    let address = server.local_addrs()[0];
-    std::thread::spawn({
-        let stop = stop.clone();
-        move || server.run(stop).unwrap()
-    });
-    Proxy { redis, address, password, stop }
-}
-
-impl Proxy {
-    fn client(&self) -> Wire {
-        Wire::authenticated(self.address, &self.password)
-    }
-}
-
-/// The value of a series as the scrape writes it; 0 when it is not there.
-fn value(series: &str) -> f64 {
-    let scrape = metrics::render();
-    let line = scrape.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    line.map_or(0.0, |value| value.parse().unwrap())
 }
 
 /// Waits until `series` has grown by exactly `by` since it was `before`.

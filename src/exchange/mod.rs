@@ -25,6 +25,7 @@
 )]
 
 mod client;
+mod levels;
 mod lifetime;
 mod links;
 mod pause;
@@ -47,6 +48,7 @@ use crate::upstream::Credentials;
 use links::Links;
 use session::Session;
 
+pub use levels::{Levels, LinkLevels};
 pub use links::LinkLimits;
 pub use pause::Pauses;
 pub use tally::{Outcome, Sample, Tally, Traffic};

@@ -71,6 +71,8 @@ pub struct Tally {
     /// By the spec's id, then what became of it; the last row is of commands not in the table.
     commands: Box<[[u64; 3]]>,
     pub(super) traffic: Traffic,
+    /// Replies from Redis that were errors.
+    pub(super) errors: u64,
     /// One request of each class is timed at once.
     probes: [Option<Probe>; Class::ALL.len()],
     /// How many of them there are; mostly none, and then there is nothing to look for.
@@ -85,6 +87,7 @@ impl Default for Tally {
         Self {
             commands: vec![[0; 3]; COUNT.saturating_add(1)].into(),
             traffic: Traffic::default(),
+            errors: 0,
             probes: [None; Class::ALL.len()],
             timed: 0,
             samples: Vec::with_capacity(Self::MAX_SAMPLES),
@@ -167,6 +170,11 @@ impl Tally {
     /// Takes the bytes counted since this was last done.
     pub fn take_traffic(&mut self) -> Traffic {
         mem::take(&mut self.traffic)
+    }
+
+    /// Takes how many errors Redis has answered since this was last done.
+    pub fn take_errors(&mut self) -> u64 {
+        mem::take(&mut self.errors)
     }
 
     /// Hands out the commands counted since this was last done: name, outcome and how many. Those

@@ -183,6 +183,7 @@ impl Exchange {
     /// Replies have come for a session: its lease may be over, and requests that waited may go on.
     fn replied(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
+        self.tally.errors = self.tally.errors.saturating_add(session.state.take_errors().into());
         self.tally.answered(id, session.due.answered(), now);
         if session.due.remote() == 0 {
             session.state.settle();

@@ -85,7 +85,9 @@ impl Health {
     }
 
     fn change(&self, up: bool) -> bool {
+        // The watch's link counts as up only once the guard is settled too.
         crate::telemetry::metrics::upstream_up(up);
+        crate::telemetry::metrics::ready(up);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.up.replace(up) != Some(up)
     }

@@ -36,8 +36,8 @@ use crate::telemetry::metrics::{GuardState, guard as guard_state};
 use crate::upstream::Credentials;
 use crate::upstream::guard::GuardError;
 
-/// How often the samples of histograms are put together.
-const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+/// How often the samples of histograms are put together, and what is no worker's is looked at.
+const METRICS_UPKEEP: Duration = Duration::from_secs(1);
 
 /// Redoubt with its sockets open.
 pub struct Server {
@@ -166,8 +166,9 @@ impl Server {
         if let Some(upstream) = secrets.upstream {
             tasks.spawn(upstream.run(stop.clone()));
         }
-        tasks.spawn(keep_metrics(stop.clone()));
+        tasks.spawn(keep_metrics(door, stop.clone()));
         stop.cancelled().await;
+        telemetry::metrics::ready(false);
         info!("stopping: no new sessions");
         tasks.close();
         tasks.wait().await;
@@ -286,10 +287,15 @@ impl Server {
     }
 }
 
-/// Bounds what metrics take while nobody scrapes them, until `stop`.
-async fn keep_metrics(stop: CancellationToken) {
+/// Bounds what metrics take while nobody scrapes them, and brings those of `door`, until `stop`.
+async fn keep_metrics(door: Arc<Door>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(METRICS_UPKEEP);
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        let waiting = |worker: &WorkerHandle| {
+            worker.orders.max_capacity().saturating_sub(worker.orders.capacity())
+        };
+        let orders = door.workers.iter().map(waiting).sum();
+        telemetry::metrics::door(&door.gate, orders, worker::now());
         telemetry::metrics::upkeep();
     }
 }

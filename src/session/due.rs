@@ -44,6 +44,11 @@ impl DueQueue {
             || self.local_bytes >= Self::MAX_LOCAL_BYTES
     }
 
+    /// All replies that are owed.
+    pub fn len(&self) -> usize {
+        usize::try_from(self.remote.saturating_add(self.local)).unwrap_or(usize::MAX)
+    }
+
     /// Replies still to come from a link.
     pub fn remote(&self) -> u32 {
         self.remote

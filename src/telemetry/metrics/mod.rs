@@ -11,11 +11,13 @@ pub mod names;
 mod worker;
 
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
+use crate::auth::Gate;
 use crate::session::Event;
 
 pub use metrics_exporter_prometheus::BuildError as MetricsError;
@@ -41,8 +43,20 @@ pub fn install() -> Result<(), MetricsError> {
     let process = Collector::default();
     process.describe();
     gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1);
-    counter!(names::LOCKOUTS).absolute(0);
+    for name in [
+        names::LOCKOUTS,
+        names::UPSTREAM_ERRORS,
+        names::AUDIT_EVENTS,
+        names::AUDIT_DROPPED,
+        names::AUDIT_WRITE_ERRORS,
+    ] {
+        counter!(name).absolute(0);
+    }
     for outcome in ["ok", "failed"] {
+        counter!(names::RELOADS, "outcome" => outcome).absolute(0);
+        for side in ["client", "upstream"] {
+            counter!(names::TLS_HANDSHAKES, "side" => side, "outcome" => outcome).absolute(0);
+        }
         counter!(names::AUTHENTICATIONS, "outcome" => outcome).absolute(0);
         counter!(names::UPSTREAM_CONNECTS, "outcome" => outcome).absolute(0);
     }
@@ -50,9 +64,15 @@ pub fn install() -> Result<(), MetricsError> {
         counter!(names::CONNECTIONS_REFUSED, "reason" => reason.as_str()).absolute(0);
     }
     upstream_up(false);
+    ready(false);
     guard(GuardState::Unknown);
     let _ = RECORDER.set((handle, process));
     Ok(())
+}
+
+/// Whether anything is recorded.
+fn is_on() -> bool {
+    RECORDER.get().is_some()
 }
 
 /// All metrics in Prometheus's text format; empty when nothing is recorded.
@@ -101,6 +121,24 @@ pub(crate) fn session_opened() {
 /// Whether Redis lets Redoubt in.
 pub(crate) fn upstream_up(up: bool) {
     gauge!(names::UPSTREAM_UP).set(f64::from(u8::from(up)));
+}
+
+/// Whether clients are well served here.
+pub(crate) fn ready(ready: bool) {
+    gauge!(names::READY).set(f64::from(u8::from(ready)));
+}
+
+/// What the gate holds now, and how many orders wait for workers.
+pub(crate) fn door(gate: &Gate, orders: usize, now: Instant) {
+    if !is_on() {
+        return;
+    }
+    let (throttled, locked_out) = gate.throttled(now);
+    gauge!(names::SESSIONS_UNAUTHENTICATED).set(gate.unauthenticated() as f64);
+    gauge!(names::UNAUTHENTICATED_MEMORY).set(gate.unauthenticated_memory() as f64);
+    gauge!(names::THROTTLED).set(throttled as f64);
+    gauge!(names::LOCKED_OUT).set(locked_out as f64);
+    gauge!(names::ORDERS_WAITING).set(orders as f64);
 }
 
 /// A link has been opened for a session, or could not be.

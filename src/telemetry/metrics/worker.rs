@@ -3,13 +3,18 @@
 use metrics::{Gauge, counter, gauge, histogram};
 
 use super::names;
-use crate::exchange::{Exchange, Pauses};
+use crate::exchange::{Exchange, Levels, Pauses};
 
 /// Brings a worker's counts to the recorder; keeps what it has brought.
 pub(crate) struct Flush {
+    /// Whether there is a recorder.
+    is_on: bool,
     sessions: Level,
-    links: Level,
     leases: Level,
+    links: [Level; 4],
+    replies_due: Level,
+    paused: [Level; 3],
+    buffers: [Level; 3],
     pauses: Pauses,
 }
 
@@ -41,10 +46,17 @@ impl Drop for Level {
 
 impl Default for Flush {
     fn default() -> Self {
+        let link = |kind| Level::new(gauge!(names::LINKS, "kind" => kind));
+        let paused = |limit| Level::new(gauge!(names::SESSIONS_PAUSED, "limit" => limit));
+        let buffer = |buffer| Level::new(gauge!(names::BUFFER_BYTES, "buffer" => buffer));
         Self {
+            is_on: super::is_on(),
             sessions: Level::new(gauge!(names::SESSIONS)),
-            links: Level::new(gauge!(names::LINKS)),
             leases: Level::new(gauge!(names::LEASES)),
+            links: ["shared", "leased", "pooled", "opening"].map(link),
+            replies_due: Level::new(gauge!(names::REPLIES_DUE)),
+            paused: ["in_flight", "commands_per_second", "room"].map(paused),
+            buffers: ["client_input", "client_output", "upstream_output"].map(buffer),
             pauses: Pauses::default(),
         }
     }
@@ -53,9 +65,12 @@ impl Default for Flush {
 impl Flush {
     /// Brings what has been counted since the last call. To be called a few times a second.
     pub(crate) fn flush(&mut self, exchange: &mut Exchange) {
+        if !self.is_on {
+            return;
+        }
         self.sessions.set(exchange.len());
-        self.links.set(exchange.link_count());
         self.leases.set(exchange.lease_count());
+        self.set_levels(&exchange.levels());
         let (pauses, before) = (exchange.pauses(), self.pauses);
         for (limit, more) in [
             ("in_flight", pauses.in_flight.saturating_sub(before.in_flight)),
@@ -65,6 +80,7 @@ impl Flush {
         }
         self.pauses = pauses;
         let tally = exchange.tally();
+        counter!(names::UPSTREAM_ERRORS).increment(tally.take_errors());
         let traffic = tally.take_traffic();
         counter!(names::CLIENT_BYTES, "direction" => "in").increment(traffic.client_in);
         counter!(names::CLIENT_BYTES, "direction" => "out").increment(traffic.client_out);
@@ -81,5 +97,22 @@ impl Flush {
             histogram!(names::DURATION, "class" => class, "part" => "upstream")
                 .record(sample.upstream);
         }
+    }
+
+    fn set_levels(&mut self, levels: &Levels) {
+        let Levels { links, .. } = levels;
+        self.replies_due.set(levels.replies_due);
+        let values = [links.shared, links.leased, links.pooled, links.opening];
+        set_each(&mut self.links, values);
+        let values = [levels.paused_in_flight, levels.paused_rate, levels.paused_room];
+        set_each(&mut self.paused, values);
+        let values = [levels.client_input, levels.client_output, levels.upstream_output];
+        set_each(&mut self.buffers, values);
+    }
+}
+
+fn set_each<const N: usize>(levels: &mut [Level; N], values: [usize; N]) {
+    for (level, value) in levels.iter_mut().zip(values) {
+        level.set(value);
     }
 }
