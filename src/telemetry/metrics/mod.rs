@@ -18,7 +18,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
 use crate::auth::Gate;
-use crate::session::Event;
+use crate::session::{CloseReason, Event};
 
 pub use metrics_exporter_prometheus::BuildError as MetricsError;
 pub(crate) use worker::Flush as WorkerMetrics;
@@ -43,8 +43,10 @@ pub fn install() -> Result<(), MetricsError> {
     let process = Collector::default();
     process.describe();
     gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1);
+    // At zero from the start, so that the first of each is seen to be one more.
     for name in [
         names::LOCKOUTS,
+        names::SESSIONS_OPENED,
         names::UPSTREAM_ERRORS,
         names::AUDIT_EVENTS,
         names::AUDIT_DROPPED,
@@ -62,6 +64,9 @@ pub fn install() -> Result<(), MetricsError> {
     }
     for reason in crate::auth::Refusal::ALL {
         counter!(names::CONNECTIONS_REFUSED, "reason" => reason.as_str()).absolute(0);
+    }
+    for reason in CloseReason::ALL {
+        counter!(names::SESSIONS_CLOSED, "reason" => reason.as_str()).absolute(0);
     }
     upstream_up(false);
     ready(false);
