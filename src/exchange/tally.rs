@@ -75,7 +75,9 @@ pub struct Tally {
     pub(super) errors: u64,
     /// One request of each class is timed at once.
     probes: [Option<Probe>; Class::ALL.len()],
-    /// How many of them there are; mostly none, and then there is nothing to look for.
+    /// How many more of each class pass before one is timed.
+    pass: [u8; Class::ALL.len()],
+    /// How many probes there are; mostly none, and then there is nothing to look for.
     timed: u32,
     samples: Vec<Sample>,
     /// The class of the request that is being carried out.
@@ -89,6 +91,7 @@ impl Default for Tally {
             traffic: Traffic::default(),
             errors: 0,
             probes: [None; Class::ALL.len()],
+            pass: [0; Class::ALL.len()],
             timed: 0,
             samples: Vec::with_capacity(Self::MAX_SAMPLES),
             class: Class::Other,
@@ -99,6 +102,10 @@ impl Default for Tally {
 impl Tally {
     /// Samples kept until they are taken; when there are as many, no more requests are timed.
     pub const MAX_SAMPLES: usize = 256;
+    /// Of a class, the first request after samples were taken is timed, then one in so many. To time
+    /// one costs about a tenth of what it costs to pass it on. A prime, so that what clients repeat,
+    /// such as pipelines of 16, is not always timed at the same place.
+    pub const ONE_IN: u8 = 17;
 
     /// One more command.
     pub(super) fn count(&mut self, spec: Option<&'static Spec>, outcome: Outcome) {
@@ -111,11 +118,19 @@ impl Tally {
         }
     }
 
-    /// The request counted last goes over `link`; begins to time it if none of its class is timed.
+    /// The request counted last goes over `link`; begins to time it if it is its class's turn and none
+    /// of the class is timed.
     pub(super) fn begin(&mut self, session: SessionId, link: LinkId, target: u64, read: Instant) {
+        let class = self.class as usize;
+        let Some(pass) = self.pass.get_mut(class) else { return };
+        if let Some(fewer) = pass.checked_sub(1) {
+            *pass = fewer;
+            return;
+        }
         if self.samples.len() < Self::MAX_SAMPLES
-            && let Some(probe @ None) = self.probes.get_mut(self.class as usize)
+            && let Some(probe @ None) = self.probes.get_mut(class)
         {
+            *pass = Self::ONE_IN.saturating_sub(1);
             self.timed = self.timed.saturating_add(1);
             *probe = Some(Probe { session, link, target, read, written: None });
         }
@@ -191,8 +206,58 @@ impl Tally {
         }
     }
 
-    /// Takes the samples; there is room for new ones afterwards.
+    /// Takes the samples; there is room for new ones afterwards, and each class has its turn.
     pub fn take_samples(&mut self) -> impl Iterator<Item = Sample> + '_ {
+        self.pass = Default::default();
         self.samples.drain(..)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request of this name, from when it is read until its reply has come.
+    #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+    fn pass(tally: &mut Tally, name: &[u8]) {
+        let (session, link) = (SessionId(Default::default()), LinkId(Default::default()));
+        let now = Instant::now();
+        tally.count(crate::command::lookup(name), Outcome::Forwarded);
+        tally.begin(session, link, 1, now);
+        tally.written(link, now);
+        tally.answered(session, 1, now);
+    }
+
+    fn samples(tally: &mut Tally, class: Class) -> usize {
+        tally.take_samples().filter(|sample| sample.class == class).count()
+    }
+
+    #[test]
+    fn few_of_many_are_timed_however_often_samples_are_taken() {
+        let mut tally = Tally::default();
+        for _ in 0..10 {
+            (0..100).for_each(|_| pass(&mut tally, b"get"));
+            assert_eq!(samples(&mut tally, Class::Read), 6, "the first, and one in 17");
+        }
+    }
+
+    #[test]
+    fn the_first_of_a_class_is_timed_after_any_number_of_others() {
+        let mut tally = Tally::default();
+        for _ in 0..10 {
+            (0..100).for_each(|_| pass(&mut tally, b"get"));
+            pass(&mut tally, b"set");
+            assert_eq!(samples(&mut tally, Class::Write), 1);
+        }
+    }
+
+    #[test]
+    fn there_are_only_so_many_samples() {
+        let mut tally = Tally::default();
+        (0..100_000).for_each(|_| pass(&mut tally, b"get"));
+        assert_eq!(samples(&mut tally, Class::Read), Tally::MAX_SAMPLES);
+        let mut counted = 0;
+        tally.take_commands(|_, _, count| counted += count);
+        assert_eq!(counted, 100_000, "counts are exact all the same");
     }
 }
