@@ -165,6 +165,25 @@ fn pipeline_16(conversation: Conversation) -> usize {
     turns(conversation, REQUESTS / 16)
 }
 
+/// As many requests between two ticks of a worker, in which samples of durations are taken away: 500
+/// a second, so few that a limit on samples alone would have every one of them timed.
+const BETWEEN_TICKS: usize = 100;
+
+// What `round_trip` does, at a low and steady rate.
+#[library_benchmark]
+#[bench::get_shared(one(SHARED, get(), &bulk(3)))]
+#[bench::get_lease(one(Sharing::Off, get(), &bulk(3)))]
+fn steady(mut conversation: Conversation) -> usize {
+    let mut read = 0;
+    for index in 0..REQUESTS {
+        if index % BETWEEN_TICKS == 0 {
+            black_box(conversation.take_samples());
+        }
+        read += conversation.turn();
+    }
+    read
+}
+
 /// MULTI, SET, INCR and EXEC, in one segment.
 fn transaction_request() -> Vec<u8> {
     let words: [&[&[u8]]; 4] =
@@ -185,6 +204,6 @@ library_benchmark_group!(name = resp, benchmarks = [scan_requests, scan_replies]
 library_benchmark_group!(name = policy, benchmarks = [decide]);
 library_benchmark_group!(
     name = exchange,
-    benchmarks = [round_trip, fifty_sessions, pipeline_16, transaction]
+    benchmarks = [round_trip, steady, fifty_sessions, pipeline_16, transaction]
 );
 main!(library_benchmark_groups = [resp, policy, exchange]);

@@ -6,6 +6,7 @@ use redoubt::audit::{self, AuditError};
 use redoubt::config::Settings;
 use redoubt::net::{BindError, ServeError, Server};
 use redoubt::telemetry::LogError;
+use redoubt::telemetry::metrics::{self, MetricsError};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -18,6 +19,8 @@ pub(crate) enum Failure {
     Log(#[from] LogError),
     #[error(transparent)]
     Audit(#[from] AuditError),
+    #[error("metrics cannot be recorded")]
+    Metrics(#[from] MetricsError),
     #[error("signals cannot be handled")]
     Signals(#[source] io::Error),
     #[error(transparent)]
@@ -33,6 +36,9 @@ const INSISTED: i32 = 1;
 pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
     for warning in &settings.warnings {
         warn!("{warning}");
+    }
+    if settings.metrics {
+        metrics::install()?;
     }
     let stop = CancellationToken::new();
     #[allow(clippy::disallowed_methods, reason = "whoever asks twice wants no wait")]

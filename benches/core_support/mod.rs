@@ -100,6 +100,11 @@ impl Conversation {
         read
     }
 
+    /// Takes the samples of durations away; returns how many there were.
+    pub(crate) fn take_samples(&mut self) -> usize {
+        self.exchange.tally().take_samples().count()
+    }
+
     fn log_in(&mut self) {
         let id = self.exchange.open(self.now);
         let auth = request(&[b"AUTH", CLIENT_PASSWORD.as_bytes()]);

@@ -109,6 +109,12 @@ impl Gate {
         self.memory.load(Ordering::Relaxed)
     }
 
+    /// How many sources wrong passwords are remembered of, and how many of those are locked out.
+    pub fn throttled(&self, now: Instant) -> (usize, usize) {
+        let throttle = self.throttle();
+        (throttle.len(), throttle.locked_out(now))
+    }
+
     fn look_at(&self, client: IpAddr, now: Instant) -> Result<(), Refusal> {
         if !self.allow.is_empty() && !is_in(&self.allow, client) {
             return Err(Refusal::NotAllowed);

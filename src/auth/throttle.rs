@@ -116,6 +116,11 @@ impl Throttle {
         self.sources.get(&source).is_some_and(|record| now < record.free_at)
     }
 
+    /// How many sources are locked out. Looks at all that are remembered.
+    pub fn locked_out(&self, now: Instant) -> usize {
+        self.sources.values().filter(|record| now < record.free_at).count()
+    }
+
     /// How many sources are remembered.
     pub fn len(&self) -> usize {
         self.sources.len()

@@ -16,6 +16,7 @@
     )
 )]
 
+mod class;
 mod effect;
 mod generated;
 mod index;
@@ -25,6 +26,7 @@ mod spec;
 mod table;
 mod version;
 
+pub use class::Class;
 pub use effect::{ChannelKind, Effect};
 pub use index::lookup;
 pub use scripting::Scripting;

@@ -1,6 +1,6 @@
 //! What is known of one command.
 
-use super::{Effect, Scripting, Version};
+use super::{Class, Effect, Scripting, Version};
 
 /// One command or subcommand, as Redis describes it, with what it does to its connection.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +20,8 @@ pub struct Spec {
     /// What it does to the connection it runs on. A container's own effect is `None`; its
     /// subcommands have theirs.
     pub effect: Effect,
+    /// What kind of work it is.
+    pub class: Class,
     /// What it has to do with scripts and functions, if anything.
     pub scripting: Option<Scripting>,
     /// The Redis that brought it.

@@ -6,7 +6,7 @@
 )]
 
 use super::spec::{Flag, Flags, Keys};
-use super::{Effect, Scripting, Spec, Version, generated, later};
+use super::{Class, Effect, Scripting, Spec, Version, generated, later};
 
 /// A command as the tables list it.
 #[derive(Clone, Copy)]
@@ -48,6 +48,7 @@ impl Row {
             flags: self.flags,
             keys: Keys { first, last, step, movable },
             effect: Effect::of(self.name),
+            class: Class::of(&Effect::of(self.name), self.flags),
             scripting: Scripting::of(self.name),
             since: Version::new(major, minor, patch),
             subcommands,

@@ -26,6 +26,8 @@ impl Exchange {
         assert_ne!(input, b"panic", "as a test asked");
         session.active = now;
         session.bytes_in = session.bytes_in.saturating_add(input.len() as u64);
+        self.tally.traffic.client_in =
+            self.tally.traffic.client_in.saturating_add(input.len() as u64);
         self.take_requests(id, input, now);
     }
 
@@ -89,6 +91,7 @@ impl Exchange {
         let before = session.output.len();
         session.output.advance(len.min(before));
         session.bytes_out = session.bytes_out.saturating_add(len as u64);
+        self.tally.traffic.client_out = self.tally.traffic.client_out.saturating_add(len as u64);
         session.active = now;
         let after = session.output.len();
         if after == 0 {

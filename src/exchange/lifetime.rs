@@ -26,6 +26,11 @@ impl Exchange {
         self.release_held(now);
         self.give_back_light(now);
         self.links.tick(now);
+        let (sessions, links) = (&self.sessions, &self.links);
+        self.tally.lost(|session, link| {
+            links.get(link).is_none()
+                || sessions.get(session.0).is_none_or(|s| s.link != Some(link))
+        });
     }
 
     /// Lets those go on that had too many commands for a while, as far as they may now.

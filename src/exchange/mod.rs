@@ -25,6 +25,7 @@
 )]
 
 mod client;
+mod levels;
 mod lifetime;
 mod links;
 mod pause;
@@ -33,6 +34,7 @@ mod rotation;
 mod session;
 mod shared;
 mod stranger;
+mod tally;
 mod upstream;
 
 use std::collections::VecDeque;
@@ -46,8 +48,10 @@ use crate::upstream::Credentials;
 use links::Links;
 use session::Session;
 
+pub use levels::{Levels, LinkLevels};
 pub use links::LinkLimits;
 pub use pause::Pauses;
+pub use tally::{Outcome, Sample, Tally, Traffic};
 pub use upstream::LinkFault;
 
 /// Names a session; never used again for another.
@@ -108,6 +112,7 @@ pub struct Exchange {
     touched: VecDeque<SessionId>,
     events: VecDeque<(SessionId, Event)>,
     pauses: Pauses,
+    tally: Tally,
     draining: bool,
 }
 
@@ -133,6 +138,7 @@ impl Exchange {
             touched: VecDeque::new(),
             events: VecDeque::new(),
             pauses: Pauses::default(),
+            tally: Tally::default(),
             draining: false,
         }
     }
@@ -150,6 +156,16 @@ impl Exchange {
     /// How often sessions have been paused at their limits.
     pub fn pauses(&self) -> Pauses {
         self.pauses
+    }
+
+    /// What has been counted, to be taken away.
+    pub fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    /// How many links are lent to one session each.
+    pub fn lease_count(&self) -> usize {
+        self.links.lease_count()
     }
 
     /// How many sessions there are.

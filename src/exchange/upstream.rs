@@ -92,6 +92,11 @@ impl Exchange {
         let was_full = self.links.is_full(id);
         let Some(held) = self.links.get_mut(id) else { return };
         held.link.wrote(len);
+        self.tally.traffic.upstream_out =
+            self.tally.traffic.upstream_out.saturating_add(len as u64);
+        if held.link.output().is_empty() {
+            self.tally.written(id, now);
+        }
         if was_full {
             self.make_room(id, now);
         }
@@ -107,6 +112,8 @@ impl Exchange {
         let was_full = self.links.is_full(id);
         let Some(Held { link, usage, used, .. }) = self.links.get_mut(id) else { return Ok(()) };
         *used = now;
+        self.tally.traffic.upstream_in =
+            self.tally.traffic.upstream_in.saturating_add(input.len() as u64);
         let mut reached = Reached::default();
         let outcome = match (link.phase(), usage) {
             (Phase::LoggingIn, _) => link.log_in(input).map_err(LinkFault::from),
@@ -176,6 +183,8 @@ impl Exchange {
     /// Replies have come for a session: its lease may be over, and requests that waited may go on.
     fn replied(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
+        self.tally.errors = self.tally.errors.saturating_add(session.state.take_errors().into());
+        self.tally.answered(id, session.due.answered(), now);
         if session.due.remote() == 0 {
             session.state.settle();
             self.databases = self.databases.max(session.state.database().saturating_add(1));

@@ -75,6 +75,7 @@ pub(super) fn start(shared: &Shared, accepted: Accepted) {
     let id = worker.exchange.open_with(pass, at);
     let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
     telemetry::opened(number, &peer);
+    telemetry::metrics::session_opened();
     if audit::is_on() {
         audit::record(audit::Event::SessionOpened { session: number, peer: peer.to_string() });
     }

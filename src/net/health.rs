@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 
 use super::upstream::UpstreamError;
 use crate::command::Version;
+use crate::telemetry::metrics;
 
 /// How often refused links are spoken of while the upstream is up.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
@@ -87,7 +88,9 @@ impl Health {
 
     /// No new sessions are wanted from here on.
     pub(super) fn drain(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).draining = true;
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.draining = true;
+        metrics::ready(false);
     }
 
     /// What keeps Redoubt from being ready, a line each; empty when it is ready. The watch's link
@@ -99,7 +102,10 @@ impl Health {
     }
 
     fn change(&self, up: bool) -> bool {
+        // The watch's link counts as up only once the guard is settled too.
+        metrics::upstream_up(up);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        metrics::ready(up && !state.draining);
         state.up.replace(up) != Some(up)
     }
 }

@@ -41,6 +41,7 @@ pub(super) async fn drive(shared: Shared, id: LinkId) {
     let deadline = Instant::now() + target.timeout;
     let opened = timeout_at(deadline, open(&shared, id, &target));
     let opened = opened.await.unwrap_or_else(|_| Err(target.timed_out()));
+    crate::telemetry::metrics::upstream_connect(opened.is_ok());
     let outcome = match opened {
         Ok(()) => poll_fn(|cx| poll(&shared, id, Until::Closed, cx)).await,
         Err(error) => Err(error),

@@ -27,6 +27,7 @@ struct State {
 impl Refusals {
     /// One more connection was refused.
     pub(super) fn count(&self, refusal: Refusal, now: Instant) {
+        telemetry::metrics::connection_refused(refusal);
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (count, reason) in state.counts.iter_mut().zip(Refusal::ALL) {
             *count += u64::from(reason == refusal);

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 use std::{io, mem};
 
 use bytes::Bytes;
@@ -32,8 +33,13 @@ use crate::config::{self, AuditKeys, AuditOutput, Endpoint, GuardMode, ScriptGat
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
 use crate::session::{KeyForm, Rules};
+use crate::telemetry;
+use crate::telemetry::metrics::{GuardState, guard as guard_state};
 use crate::upstream::Credentials;
 use crate::upstream::guard::GuardError;
+
+/// How often the samples of histograms are put together, and what is no worker's is looked at.
+const METRICS_UPKEEP: Duration = Duration::from_secs(1);
 
 /// Redoubt with its sockets open.
 pub struct Server {
@@ -158,6 +164,10 @@ impl Server {
             tasks.spawn(functions.run());
         }
         let watch_health = Arc::clone(&plan.health);
+        if !plan.guarded {
+            // Nothing is to be settled, so the watch will not tell.
+            guard_state(GuardState::Configured);
+        }
         let watch =
             Watch { maker, health: plan.health, workers: workers.clone(), shutdown: stop.clone() };
         let watching = tasks.spawn(watch.run());
@@ -165,6 +175,7 @@ impl Server {
         if let Some(upstream) = secrets.upstream {
             tasks.spawn(upstream.run(stop.clone()));
         }
+        tasks.spawn(keep_metrics(Arc::clone(&door), stop.clone()));
         tokio::select! {
             () = stop.cancelled() => {}
             () = shutdown.cancelled() => {
@@ -172,6 +183,7 @@ impl Server {
                 let _ = timeout(self.settings.drain_delay, stop.cancelled()).await;
             }
         }
+        watch_health.drain();
         audit::stopping(self.settings.shutdown_timeout);
         info!("stopping: no new sessions");
         closing.cancel();
@@ -310,6 +322,19 @@ impl Server {
             shutdown,
             shutdown_timeout: self.settings.shutdown_timeout,
         })
+    }
+}
+
+/// Bounds what metrics take while nobody scrapes them, and brings those of `door`, until `stop`.
+async fn keep_metrics(door: Arc<Door>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(METRICS_UPKEEP);
+    while stop.run_until_cancelled(tick.tick()).await.is_some() {
+        let waiting = |worker: &WorkerHandle| {
+            worker.orders.max_capacity().saturating_sub(worker.orders.capacity())
+        };
+        let orders = door.workers.iter().map(waiting).sum();
+        telemetry::metrics::door(&door.gate, orders, worker::now());
+        telemetry::metrics::upkeep();
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::upstream::UpstreamError;
 use super::worker::{Worker, now};
 use crate::policy::{Pins, Scripts};
+use crate::telemetry::metrics::{GuardState, guard};
 use crate::upstream::Credentials;
 use crate::upstream::guard::GuardError;
 
@@ -22,6 +23,22 @@ pub(super) enum Standing {
     /// It could not be found out, since the upstream lets Redoubt itself in no more. Links that wait
     /// are given up; it will be tried again.
     Failed,
+}
+
+impl Standing {
+    /// Shows it as a metric.
+    pub(super) fn measure(&self) {
+        match self {
+            Self::Unknown => guard(GuardState::Unknown),
+            Self::Settled(login) => guard(match login.way {
+                Way::Guard => GuardState::Guarded,
+                Way::Configured => GuardState::Configured,
+                Way::Open => GuardState::Open,
+            }),
+            // What held before still holds for links that are open.
+            Self::Failed => {}
+        }
+    }
 }
 
 /// How links log in.

@@ -80,6 +80,8 @@ impl Watch {
     /// A guard is required and the upstream does not let one be made. The shutdown has begun then.
     pub(super) async fn run(self) -> Result<(), GuardError> {
         tokio::select! {
+            // Nothing is said of the upstream once the shutdown has begun.
+            biased;
             () = self.shutdown.cancelled() => Ok(()),
             error = self.watch() => {
                 self.shutdown.cancel();
@@ -189,6 +191,7 @@ impl Watch {
     }
 
     async fn tell(&self, standing: &Standing) {
+        standing.measure();
         for worker in &self.workers {
             worker.order(Order::Standing(standing.clone())).await;
         }

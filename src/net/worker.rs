@@ -29,6 +29,7 @@ use crate::exchange::{Exchange, SessionId, Sharing, Timeouts};
 use crate::policy::Scripts;
 use crate::session::{CloseReason, Event, Rules};
 use crate::telemetry;
+use crate::telemetry::metrics::{self, WorkerMetrics};
 use crate::upstream::Credentials;
 
 /// Bytes read from a socket at once.
@@ -113,6 +114,7 @@ pub(super) struct Worker {
     pub(super) scratch: Box<[u8]>,
     pub(super) health: Arc<Health>,
     pub(super) target: Target,
+    pub(super) metrics: WorkerMetrics,
     /// How links log in; they wait until it is known.
     pub(super) standing: watch::Sender<Known>,
     /// The way in which they log in, or did when that was last known.
@@ -222,6 +224,7 @@ impl Worker {
             scratch: vec![0; READ_SIZE].into(),
             health: Arc::clone(&plan.health),
             target: plan.target.clone(),
+            metrics: WorkerMetrics::default(),
             standing: watch::Sender::new(match plan.guarded {
                 true => Known::default(),
                 false => Known::configured(),
@@ -246,6 +249,7 @@ impl Worker {
     fn tick(&mut self) {
         self.exchange.tick(now());
         self.settle(None);
+        self.metrics.flush(&mut self.exchange);
     }
 
     /// Carries out what came of a call into the exchange. `current` is the client whose own task
@@ -273,6 +277,7 @@ impl Worker {
         let mut is_new = false;
         while let Some((id, event)) = self.exchange.next_event() {
             is_new = true;
+            metrics::report(&event);
             if let Some(io) = self.clients.get_mut(id.key()) {
                 telemetry::report(io.number, &io.peer, &event);
                 match &event {

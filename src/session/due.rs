@@ -22,6 +22,8 @@ enum Entry {
 pub struct DueQueue {
     entries: VecDeque<Entry>,
     remote: u32,
+    /// Remote replies that have come since the start.
+    answered: u64,
     local: u32,
     blocking: u32,
     confirming: u32,
@@ -42,9 +44,24 @@ impl DueQueue {
             || self.local_bytes >= Self::MAX_LOCAL_BYTES
     }
 
+    /// All replies that are owed.
+    pub fn len(&self) -> usize {
+        usize::try_from(self.remote.saturating_add(self.local)).unwrap_or(usize::MAX)
+    }
+
     /// Replies still to come from a link.
     pub fn remote(&self) -> u32 {
         self.remote
+    }
+
+    /// Remote replies that have come since the start.
+    pub fn answered(&self) -> u64 {
+        self.answered
+    }
+
+    /// Remote replies that have been asked for since the start.
+    pub fn asked(&self) -> u64 {
+        self.answered.saturating_add(u64::from(self.remote))
     }
 
     /// Whether any of them belongs to a command that may block.
@@ -122,6 +139,7 @@ impl DueQueue {
             },
         };
         self.remote = self.remote.saturating_sub(1);
+        self.answered = self.answered.saturating_add(1);
         if let Some(counter) = self.counter(expect.learn) {
             *counter = counter.saturating_sub(1);
         }

@@ -115,6 +115,30 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// All of them, in order.
+    pub const ALL: [Self; 20] = [
+        Self::Client,
+        Self::Quit,
+        Self::Protocol,
+        Self::CrossProtocol,
+        Self::AuthTimeout,
+        Self::AuthAttempts,
+        Self::LockedOut,
+        Self::IdentityLimit,
+        Self::UnauthenticatedMemory,
+        Self::Idle,
+        Self::TooLarge,
+        Self::OutputLimit,
+        Self::Subscriptions,
+        Self::Unorderable,
+        Self::NoLease,
+        Self::UpstreamUnavailable,
+        Self::UpstreamLost,
+        Self::CredentialWithdrawn,
+        Self::Shutdown,
+        Self::Internal,
+    ];
+
     /// A stable word for logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -151,6 +175,12 @@ impl fmt::Display for CloseReason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_reason_is_left_out() {
+        assert!(CloseReason::ALL.iter().enumerate().all(|(at, reason)| *reason as usize == at));
+        assert_eq!(CloseReason::ALL.len(), CloseReason::Internal as usize + 1, "the last one");
+    }
 
     #[test]
     fn a_claimed_user_cannot_forge_a_log_line() {

@@ -216,6 +216,7 @@ pub(crate) fn answered(
         output.put(bytes);
     }
     let error = kind.is_none_or(Kind::is_error);
+    state.errors = state.errors.saturating_add(u32::from(error));
     let done = !error && kind != Some(Kind::Null);
     match expect.learn {
         Learn::Nothing | Learn::Unblocked | Learn::Confirmed(_) => {}

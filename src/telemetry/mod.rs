@@ -20,6 +20,7 @@
 //! All are under the target [`SESSION`].
 
 mod events;
+pub mod metrics;
 mod output;
 
 pub use events::{SESSION, opened, refused, report};

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use slotmap::{DefaultKey, SlotMap};
 
+use super::levels::{Levels, add};
 use super::shared::Shared;
 use super::{LinkId, SessionId};
 use crate::resp::Protocol;
@@ -107,8 +108,28 @@ impl Links {
         found.map(|(key, _)| LinkId(key)).collect()
     }
 
+    /// How many are lent.
+    pub(super) fn lease_count(&self) -> usize {
+        self.leases
+    }
+
     pub(super) fn len(&self) -> usize {
         self.all.len()
+    }
+
+    /// Counts them by kind, with what waits on them.
+    pub(super) fn add_to(&self, levels: &mut Levels) {
+        for held in self.all.values() {
+            add(&mut levels.upstream_output, held.link.output().len());
+            let kinds = &mut levels.links;
+            match (held.link.phase(), &held.usage) {
+                (Phase::Closed, _) => {}
+                (Phase::Connecting | Phase::LoggingIn, _) => add(&mut kinds.opening, 1),
+                (Phase::Ready, Usage::Shared(_)) => add(&mut kinds.shared, 1),
+                (Phase::Ready, Usage::Lease { .. }) => add(&mut kinds.leased, 1),
+                (Phase::Ready, Usage::Idle(_)) => add(&mut kinds.pooled, 1),
+            }
+        }
     }
 
     pub(super) fn get(&self, id: LinkId) -> Option<&Held> {

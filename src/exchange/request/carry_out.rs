@@ -48,6 +48,8 @@ impl Taker<'_> {
     fn expect(&mut self, link: LinkId, expect: Expect) {
         if !self.session.state.is_opaque() {
             self.session.due.push_remote(expect);
+            let target = self.session.due.asked();
+            self.tally.begin(self.id, link, target, self.now);
             let usage = self.links.get_mut(link).map(|held| &mut held.usage);
             if let Some(Usage::Shared(shared)) = usage {
                 shared.expect(self.id);

@@ -13,6 +13,7 @@ use bytes::Buf;
 use super::links::Links;
 use super::pause::{Pause, Pauses};
 use super::session::{Session, Streaming};
+use super::tally::{Outcome, Tally};
 use super::{Exchange, SessionId};
 use crate::resp::Parsed;
 use crate::session::{CloseReason, Context, Event, Need, Rules, State, Step, find};
@@ -86,6 +87,7 @@ impl Exchange {
             events: &mut self.events,
             auth_timeout: self.timeouts.auth,
             pauses: &mut self.pauses,
+            tally: &mut self.tally,
             databases: self.databases,
             draining: self.draining,
             now,
@@ -117,6 +119,7 @@ struct Taker<'a> {
     rules: &'a Rules,
     events: &'a mut VecDeque<(SessionId, Event)>,
     pauses: &'a mut Pauses,
+    tally: &'a mut Tally,
     auth_timeout: Duration,
     databases: u32,
     draining: bool,
@@ -210,9 +213,10 @@ impl Taker<'_> {
         let was_authenticated = state.is_authenticated();
         let context = Context { rules: self.rules, due, need };
         let (id, events) = (self.id, &mut *self.events);
-        let mut failed = false;
+        let (mut failed, mut refused) = (false, false);
         let mut step = state.decide(&parser.request(input), spec, context, &mut |event| {
             failed |= matches!(event, Event::AuthFailed { .. });
+            refused |= matches!(event, Event::Refused { .. });
             events.push_back((id, event));
         });
         if !was_authenticated && state.is_authenticated() {
@@ -221,6 +225,13 @@ impl Taker<'_> {
         if failed {
             step = self.slow_down(step);
         }
+        let outcome = match step {
+            Step::Wait => return step,
+            _ if refused => Outcome::Refused,
+            Step::Forward { .. } | Step::Substitute { .. } => Outcome::Forwarded,
+            _ => Outcome::Local,
+        };
+        self.tally.count(spec, outcome);
         step
     }
 

@@ -1,0 +1,263 @@
+//! Plain counts of what a worker does, for the shell to take away now and then.
+
+use std::mem;
+use std::time::{Duration, Instant};
+
+use super::{LinkId, SessionId};
+use crate::command::{COUNT, Class, Spec};
+
+/// What became of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It went to Redis, or a stand-in for it did.
+    Forwarded,
+    /// Redoubt answered it, or nothing was to be answered.
+    Local,
+    /// The policy refused it.
+    Refused,
+}
+
+impl Outcome {
+    /// All of them, in the order in which they are counted.
+    pub const ALL: [Self; 3] = [Self::Forwarded, Self::Local, Self::Refused];
+
+    /// A stable word for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forwarded => "forwarded",
+            Self::Local => "local",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Bytes read and written since the counts were last taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// From clients.
+    pub client_in: u64,
+    /// To clients.
+    pub client_out: u64,
+    /// From Redis.
+    pub upstream_in: u64,
+    /// To Redis.
+    pub upstream_out: u64,
+}
+
+/// How long one request took; a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sample {
+    /// What kind of command it was.
+    pub class: Class,
+    /// From when it was read until it was written to the link.
+    pub redoubt: Duration,
+    /// From then until its reply had been read.
+    pub upstream: Duration,
+}
+
+/// A request that is being timed.
+#[derive(Debug, Clone, Copy)]
+struct Probe {
+    session: SessionId,
+    link: LinkId,
+    /// How many replies the session has had from links when this one's has come.
+    target: u64,
+    read: Instant,
+    written: Option<Instant>,
+}
+
+/// The counts of one worker.
+pub struct Tally {
+    /// By the spec's id, then what became of it; the last row is of commands not in the table.
+    commands: Box<[[u64; 3]]>,
+    pub(super) traffic: Traffic,
+    /// Replies from Redis that were errors.
+    pub(super) errors: u64,
+    /// One request of each class is timed at once.
+    probes: [Option<Probe>; Class::ALL.len()],
+    /// How many more of each class pass before one is timed.
+    pass: [u8; Class::ALL.len()],
+    /// How many probes there are; mostly none, and then there is nothing to look for.
+    timed: u32,
+    samples: Vec<Sample>,
+    /// The class of the request that is being carried out.
+    class: Class,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            commands: vec![[0; 3]; COUNT.saturating_add(1)].into(),
+            traffic: Traffic::default(),
+            errors: 0,
+            probes: [None; Class::ALL.len()],
+            pass: [0; Class::ALL.len()],
+            timed: 0,
+            samples: Vec::with_capacity(Self::MAX_SAMPLES),
+            class: Class::Other,
+        }
+    }
+}
+
+impl Tally {
+    /// Samples kept until they are taken; when there are as many, no more requests are timed.
+    pub const MAX_SAMPLES: usize = 256;
+    /// Of a class, the first request after samples were taken is timed, then one in so many. To time
+    /// one costs about a tenth of what it costs to pass it on. A prime, so that what clients repeat,
+    /// such as pipelines of 16, is not always timed at the same place.
+    pub const ONE_IN: u8 = 17;
+
+    /// One more command.
+    pub(super) fn count(&mut self, spec: Option<&'static Spec>, outcome: Outcome) {
+        self.class = spec.map_or(Class::Other, |spec| spec.class);
+        let row = spec.map_or(COUNT, |spec| usize::from(spec.id));
+        if let Some(row) = self.commands.get_mut(row)
+            && let Some(count) = row.get_mut(outcome as usize)
+        {
+            *count = count.wrapping_add(1);
+        }
+    }
+
+    /// The request counted last goes over `link`; begins to time it if it is its class's turn and none
+    /// of the class is timed.
+    pub(super) fn begin(&mut self, session: SessionId, link: LinkId, target: u64, read: Instant) {
+        let class = self.class as usize;
+        let Some(pass) = self.pass.get_mut(class) else { return };
+        if let Some(fewer) = pass.checked_sub(1) {
+            *pass = fewer;
+            return;
+        }
+        if self.samples.len() < Self::MAX_SAMPLES
+            && let Some(probe @ None) = self.probes.get_mut(class)
+        {
+            *pass = Self::ONE_IN.saturating_sub(1);
+            self.timed = self.timed.saturating_add(1);
+            *probe = Some(Probe { session, link, target, read, written: None });
+        }
+    }
+
+    /// All that was to be written to `link` has been.
+    pub(super) fn written(&mut self, link: LinkId, now: Instant) {
+        if self.timed == 0 {
+            return;
+        }
+        for probe in self.probes.iter_mut().flatten() {
+            if probe.link == link {
+                probe.written.get_or_insert(now);
+            }
+        }
+    }
+
+    /// `session` has had so many replies from links in all.
+    pub(super) fn answered(&mut self, session: SessionId, replies: u64, now: Instant) {
+        if self.timed == 0 {
+            return;
+        }
+        for (class, slot) in Class::ALL.into_iter().zip(&mut self.probes) {
+            if let Some(probe) = *slot
+                && probe.session == session
+                && replies >= probe.target
+            {
+                *slot = None;
+                self.timed = self.timed.saturating_sub(1);
+                let written = probe.written.unwrap_or(probe.read);
+                if self.samples.len() < Self::MAX_SAMPLES {
+                    self.samples.push(Sample {
+                        class,
+                        redoubt: written.saturating_duration_since(probe.read),
+                        upstream: now.saturating_duration_since(written),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The session or link of a timed request is gone: its reply will not come.
+    pub(super) fn lost(&mut self, is_lost: impl Fn(SessionId, LinkId) -> bool) {
+        for slot in &mut self.probes {
+            if slot.is_some_and(|probe| is_lost(probe.session, probe.link)) {
+                *slot = None;
+                self.timed = self.timed.saturating_sub(1);
+            }
+        }
+    }
+
+    /// Takes the bytes counted since this was last done.
+    pub fn take_traffic(&mut self) -> Traffic {
+        mem::take(&mut self.traffic)
+    }
+
+    /// Takes how many errors Redis has answered since this was last done.
+    pub fn take_errors(&mut self) -> u64 {
+        mem::take(&mut self.errors)
+    }
+
+    /// Hands out the commands counted since this was last done: name, outcome and how many. Those
+    /// that are not in the table are called `other`.
+    pub fn take_commands(&mut self, mut give: impl FnMut(&'static str, Outcome, u64)) {
+        let names = crate::command::specs().map(|spec| spec.name).chain(["other"]);
+        for (name, row) in names.zip(&mut self.commands) {
+            for (outcome, count) in Outcome::ALL.into_iter().zip(row) {
+                match mem::take(count) {
+                    0 => {}
+                    count => give(name, outcome, count),
+                }
+            }
+        }
+    }
+
+    /// Takes the samples; there is room for new ones afterwards, and each class has its turn.
+    pub fn take_samples(&mut self) -> impl Iterator<Item = Sample> + '_ {
+        self.pass = Default::default();
+        self.samples.drain(..)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A request of this name, from when it is read until its reply has come.
+    #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+    fn pass(tally: &mut Tally, name: &[u8]) {
+        let (session, link) = (SessionId(Default::default()), LinkId(Default::default()));
+        let now = Instant::now();
+        tally.count(crate::command::lookup(name), Outcome::Forwarded);
+        tally.begin(session, link, 1, now);
+        tally.written(link, now);
+        tally.answered(session, 1, now);
+    }
+
+    fn samples(tally: &mut Tally, class: Class) -> usize {
+        tally.take_samples().filter(|sample| sample.class == class).count()
+    }
+
+    #[test]
+    fn few_of_many_are_timed_however_often_samples_are_taken() {
+        let mut tally = Tally::default();
+        for _ in 0..10 {
+            (0..100).for_each(|_| pass(&mut tally, b"get"));
+            assert_eq!(samples(&mut tally, Class::Read), 6, "the first, and one in 17");
+        }
+    }
+
+    #[test]
+    fn the_first_of_a_class_is_timed_after_any_number_of_others() {
+        let mut tally = Tally::default();
+        for _ in 0..10 {
+            (0..100).for_each(|_| pass(&mut tally, b"get"));
+            pass(&mut tally, b"set");
+            assert_eq!(samples(&mut tally, Class::Write), 1);
+        }
+    }
+
+    #[test]
+    fn there_are_only_so_many_samples() {
+        let mut tally = Tally::default();
+        (0..100_000).for_each(|_| pass(&mut tally, b"get"));
+        assert_eq!(samples(&mut tally, Class::Read), Tally::MAX_SAMPLES);
+        let mut counted = 0;
+        tally.take_commands(|_, _, count| counted += count);
+        assert_eq!(counted, 100_000, "counts are exact all the same");
+    }
+}
