@@ -5,6 +5,7 @@
 
 mod cli;
 mod demo;
+mod paint;
 mod serve;
 mod signals;
 

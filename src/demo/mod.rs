@@ -3,7 +3,6 @@
 //! Two random passwords are made for it; Redis's own is known to this process only.
 
 mod checks;
-mod paint;
 mod redis;
 
 use std::ffi::OsString;
@@ -19,8 +18,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use self::checks::Check;
-use self::paint::Paint;
 use self::redis::{Redis, RedisError};
+use crate::paint::Paint;
 use crate::signals;
 
 /// Where Redoubt listens if the port is free.
