@@ -5,6 +5,7 @@
 
 mod cli;
 mod demo;
+mod explain;
 mod paint;
 mod serve;
 mod signals;
@@ -30,6 +31,10 @@ fn main() -> ExitCode {
         },
         Command::Check(config) => match load(&config) {
             Ok(settings) => check(&settings),
+            Err(error) => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
+        },
+        Command::Explain(args) => match explain::run(&args) {
+            Ok(code) => code,
             Err(error) => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
         },
         Command::Demo => match demo::run() {
