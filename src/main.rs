@@ -9,6 +9,7 @@ mod explain;
 mod paint;
 mod serve;
 mod signals;
+mod verify;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -36,6 +37,11 @@ fn main() -> ExitCode {
         Command::Explain(args) => match explain::run(&args) {
             Ok(code) => code,
             Err(error) => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
+        },
+        Command::Verify(args) => match verify::run(&args) {
+            Ok(code) => code,
+            Err(error) if error.is_wrong_use() => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
+            Err(error) => fail(&error, ExitCode::FAILURE),
         },
         Command::Demo => match demo::run() {
             Ok(()) => ExitCode::SUCCESS,
