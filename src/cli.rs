@@ -1,6 +1,8 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -21,6 +23,10 @@ pub(crate) enum Command {
     /// Look at the audit log
     #[command(subcommand)]
     Audit(Audit),
+    /// Tell what becomes of a command, and why; needs no Redis. Ends with 1 if it is refused
+    Explain(Explain),
+    /// Check that a running deployment is closed; harmless to a Redis that is not
+    Verify(Verify),
     /// Start a Redis and the proxy before it, show that it is secure, and serve until Ctrl-C
     Demo,
 }
@@ -45,4 +51,50 @@ pub(crate) struct Config {
     /// The configuration file; not needed when the environment says enough
     #[arg(long = "config", value_name = "FILE", env = "REDOUBT_CONFIG")]
     pub(crate) file: Option<PathBuf>,
+}
+
+/// What is to be explained, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// As for a client that has not authenticated
+    #[arg(long)]
+    pub(crate) unauthenticated: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The command: one string as typed in redis-cli, or its arguments
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// What is to be verified.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// Where clients connect: redis://[user]:[password]@host:port. The password is better given in
+    /// REDOUBT_PASSWORD, as everybody on the machine can see arguments
+    pub(crate) url: String,
+    /// An address at which the public must not get through, such as that of Redis from outside
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) public: Vec<String>,
+    /// Where Redis itself is: it must not answer here, or not without a password of its own. It is
+    /// sent the clients' password, to see that it does not take it
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) direct: Vec<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// The most that connecting or one reply may take, such as 2s or 500ms
+    #[arg(long, default_value = "2s", value_parser = timeout)]
+    pub(crate) timeout: Duration,
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if (Duration::from_millis(1)..=Duration::from_secs(60)).contains(&time) => {
+            Ok(time)
+        }
+        _ => Err("expected a time from 1ms to 60s".to_owned()),
+    }
 }

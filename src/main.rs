@@ -5,9 +5,11 @@
 
 mod cli;
 mod demo;
+mod explain;
 mod paint;
 mod serve;
 mod signals;
+mod verify;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -34,6 +36,15 @@ fn main() -> ExitCode {
             Err(error) => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
         },
         Command::Audit(Audit::Verify { files, json }) => verify_audit(&files, json),
+        Command::Explain(args) => match explain::run(&args) {
+            Ok(code) => code,
+            Err(error) => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
+        },
+        Command::Verify(args) => match verify::run(&args) {
+            Ok(code) => code,
+            Err(error) if error.is_wrong_use() => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
+            Err(error) => fail(&error, ExitCode::FAILURE),
+        },
         Command::Demo => match demo::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, ExitCode::FAILURE),

@@ -205,23 +205,29 @@ pub enum PasswordProblem {
 
 /// What is wrong with the upstream's URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum UrlProblem {
+pub enum UrlProblem {
+    /// Not of that form.
     #[error(
         "not a URL of the form redis://host:port; in a user or password, write @ : / ? # % as \
          %40 %3A %2F %3F %23 %25, or keep the password in REDIS_PASSWORD or password_file"
     )]
     Form,
+    /// Another scheme.
     #[error("expected a redis:// or rediss:// URL; write redis://host:port")]
     Scheme,
+    /// A path.
     #[error(
         "a path would choose a database, but each session chooses its own with SELECT; write \
          redis://host:port without it (a / in a password is %2F)"
     )]
     Path,
+    /// A query or a fragment.
     #[error("options after ? or # are not understood; write redis://host:port without them")]
     Options,
+    /// Port 0.
     #[error("port 0 cannot be connected to; write redis://host:6379")]
     PortZero,
+    /// The user or the password is no text.
     #[error("the user or password is not UTF-8 text once %-sequences are decoded")]
     NotUtf8,
 }

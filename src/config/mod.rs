@@ -30,7 +30,7 @@ mod upstream_url;
 
 pub use audit::{AuditKeys, AuditOutput, AuditSettings, OnFull};
 pub use environment::Environment;
-pub use error::{ConfigError, PasswordProblem};
+pub use error::{ConfigError, PasswordProblem, UrlProblem};
 pub use limits::LimitSettings;
 pub use listen::Listen;
 pub use password::read_password;
@@ -43,3 +43,4 @@ pub use settings::{
 };
 pub use throttle::ThrottleSettings;
 pub use tls::{ClientCertificates, TlsSettings, TlsVersion, UpstreamTls, Verification};
+pub use upstream_url::UpstreamUrl;

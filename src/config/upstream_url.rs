@@ -10,17 +10,25 @@ const DEFAULT_PORT: u16 = 6379;
 
 /// The parts of an upstream's URL.
 #[derive(Debug)]
-pub(super) struct UpstreamUrl {
+pub struct UpstreamUrl {
     /// Whether it is spoken to in TLS.
-    pub(super) tls: bool,
-    pub(super) host: String,
-    pub(super) port: u16,
-    pub(super) user: Option<String>,
-    pub(super) password: Option<SecretString>,
+    pub tls: bool,
+    /// A host name or an address, IPv6 without brackets.
+    pub host: String,
+    /// The TCP port, never 0.
+    pub port: u16,
+    /// The ACL user, if one is named.
+    pub user: Option<String>,
+    /// The password, if there is one.
+    pub password: Option<SecretString>,
 }
 
 impl UpstreamUrl {
-    pub(super) fn parse(text: &str) -> Result<Self, UrlProblem> {
+    /// Takes `text` apart; nothing of it is in the error.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, UrlProblem> {
         let url = Url::parse(text).map_err(|_| UrlProblem::Form)?;
         let tls = match url.scheme() {
             "redis" => false,

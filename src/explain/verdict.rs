@@ -1,0 +1,183 @@
+//! A decision in words.
+
+use bytes::Bytes;
+use redoubt::command::{Effect, Spec};
+use redoubt::config::{GuardMode, PolicySettings, ScriptGate};
+use redoubt::policy::{Escapes, RuleName};
+use redoubt::resp::Request;
+use redoubt::session::{Need, Step};
+
+/// What becomes of a command.
+pub(super) struct Verdict {
+    /// The command's name as the table has it; `None` where it has none.
+    pub(super) command: Option<&'static str>,
+    /// Whether it may run, be it that Redoubt answers it.
+    pub(super) allowed: bool,
+    /// The rule that refuses it.
+    pub(super) rule: Option<String>,
+    /// Where that rule comes from.
+    pub(super) source: Option<&'static str>,
+    /// Why it is so.
+    pub(super) why: String,
+    /// What Redoubt itself answers; `None` where Redis does, or nobody.
+    pub(super) reply: Option<Bytes>,
+    /// What it does to the connection.
+    pub(super) connection: String,
+    /// Places of the keys among the arguments, the name being 0.
+    pub(super) keys: Option<String>,
+    /// What holds for the commands that a script or function calls.
+    pub(super) scripts: Option<&'static str>,
+}
+
+impl Verdict {
+    pub(super) fn new(
+        step: &Step,
+        refused: Option<RuleName>,
+        spec: Option<&'static Spec>,
+        request: &Request<'_>,
+        policy: &PolicySettings,
+    ) -> Self {
+        let reply = match step {
+            Step::Reply(reply) => Some(reply.clone()),
+            Step::Finish { reply, .. } => reply.clone(),
+            Step::Reset { shown: true } => Some(Bytes::from_static(b"+RESET\r\n")),
+            _ => None,
+        };
+        let is_error = reply.as_ref().is_some_and(|reply| reply.starts_with(b"-"));
+        let closed = match step {
+            Step::Finish { reason, .. } if reason.as_str() != "quit" => Some(reason.as_str()),
+            _ => None,
+        };
+        let allowed = refused.is_none() && !is_error && closed.is_none();
+        let (source, why) = match &refused {
+            Some(rule) => {
+                let (source, why) = origin(rule, policy);
+                (Some(source), why)
+            }
+            None => (None, plain_why(step, spec, is_error, closed)),
+        };
+        let runs_code = spec.is_some_and(|spec| spec.effect == Effect::Script);
+        Self {
+            command: spec.map(|spec| spec.name),
+            allowed,
+            rule: refused.map(|rule| rule.to_string()),
+            source,
+            why,
+            reply,
+            connection: connection(step, spec),
+            keys: spec.filter(|_| allowed).and_then(|spec| keys(spec, request)),
+            scripts: (allowed && runs_code).then(|| inside(policy)),
+        }
+    }
+}
+
+/// Where `rule` comes from, and what it is for.
+fn origin(rule: &str, policy: &PolicySettings) -> (&'static str, String) {
+    let container = rule.split('|').next().unwrap_or(rule);
+    let named =
+        |name: &String| name.eq_ignore_ascii_case(rule) || name.eq_ignore_ascii_case(container);
+    let escape = Escapes::why(rule).or_else(|| Escapes::why(container));
+    if policy.blocked.iter().any(named) {
+        ("policy.blocked", "it is on the list of blocked commands".to_owned())
+    } else if let Some(why) = escape {
+        ("policy.escapes", format!("policy.escapes = \"deny\": it {why}"))
+    } else if rule == "scripts" {
+        let why = match policy.scripts {
+            ScriptGate::ReadOnly => "policy.scripts = \"read-only\": only what cannot write runs",
+            ScriptGate::Pinned => {
+                "policy.scripts = \"pinned\": only listed scripts run (which functions the \
+                 listed libraries have, only Redis can tell)"
+            }
+            ScriptGate::Deny | ScriptGate::Guarded => "policy.scripts: no scripts run",
+        };
+        ("policy.scripts", why.to_owned())
+    } else {
+        ("always", "a name with a NUL in it can reach another command in Redis".to_owned())
+    }
+}
+
+fn plain_why(
+    step: &Step,
+    spec: Option<&Spec>,
+    is_error: bool,
+    closed: Option<&'static str>,
+) -> String {
+    match step {
+        _ if closed == Some("cross_protocol") => {
+            "a browser sends this when a page misuses it against Redis".to_owned()
+        }
+        Step::Reply(reply) if reply.starts_with(b"-NOAUTH") => {
+            "the client has not authenticated".to_owned()
+        }
+        _ if is_error => "Redis's own error, given without asking it".to_owned(),
+        Step::Forward { .. } | Step::Substitute { .. } if spec.is_none() => {
+            "no rule names it; it is not in Redoubt's table, so Redis tells whether it exists"
+                .to_owned()
+        }
+        _ => "no rule refuses it".to_owned(),
+    }
+}
+
+fn connection(step: &Step, spec: Option<&Spec>) -> String {
+    let text = match step {
+        Step::Finish { reason, .. } => return format!("closed after this ({reason})"),
+        Step::Reply(_) | Step::Silence => "answered by Redoubt; nothing goes to Redis",
+        Step::Reset { .. } => {
+            "answered by Redoubt, which gives up the session's lease if it has one"
+        }
+        Step::Wait => "waits for the replies that are due",
+        Step::Forward { need, .. } | Step::Substitute { need, .. } => match need {
+            Need::Shared => "goes over a link that other sessions share",
+            Need::Script => "goes over the shared link for scripts",
+            Need::Moved => "moves to the shared link of the protocol it asks for",
+            Need::Lease | Need::NotedLease => return lease(spec).to_owned(),
+        },
+    };
+    text.to_owned()
+}
+
+/// Until when a link is the session's own.
+fn lease(spec: Option<&Spec>) -> &'static str {
+    match spec.map(|spec| spec.effect) {
+        Some(Effect::Multi | Effect::Watch) => {
+            "goes over a lease, until EXEC, DISCARD or, for watches, UNWATCH"
+        }
+        Some(Effect::Blocks | Effect::BlocksOnOption | Effect::Wait) => {
+            "goes over a lease, until its reply"
+        }
+        Some(Effect::Subscribe(_)) => "goes over a lease, until nothing is subscribed to",
+        Some(Effect::Streams) => "goes over a lease that carries a stream, until the session ends",
+        Some(Effect::Pins) | None => "goes over a lease, until RESET or the end of the session",
+        _ => "goes over a lease, until its effect is over",
+    }
+}
+
+fn keys(spec: &Spec, request: &Request<'_>) -> Option<String> {
+    let keys = spec.keys;
+    let count = i64::try_from(request.declared()).ok()?;
+    let last = i64::from(keys.last);
+    let last = if last < 0 { count.saturating_add(last) } else { last };
+    if keys.first <= 0 || keys.step <= 0 || !spec.arity_holds(request.declared()) {
+        return keys.movable.then(|| "found only by reading the arguments".to_owned());
+    }
+    let step = usize::try_from(keys.step).ok()?;
+    let places: Vec<_> = (i64::from(keys.first)..=last)
+        .step_by(step)
+        .take_while(|place| *place < count)
+        .map(|place| place.to_string())
+        .collect();
+    let more = if keys.movable { " and others, found by reading the arguments" } else { "" };
+    (!places.is_empty()).then(|| format!("{}{more}", places.join(", ")))
+}
+
+/// What holds for the commands that a script calls.
+fn inside(policy: &PolicySettings) -> &'static str {
+    match policy.guard {
+        GuardMode::Auto => {
+            "Redis's ACL refuses in it what the policy refuses; where that cannot be, no script runs"
+        }
+        GuardMode::Require => "Redis's ACL refuses in it what the policy refuses",
+        GuardMode::Audit => "the configured user's ACL must refuse in it what the policy refuses",
+        GuardMode::Off => "policy.guard = \"off\": it may call what the policy refuses",
+    }
+}
