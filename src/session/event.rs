@@ -15,7 +15,7 @@ pub enum Event {
     },
     /// A wrong user name or password.
     AuthFailed {
-        /// The claimed user, escaped and and cut short.
+        /// The claimed user, escaped and cut short.
         user: ClaimedUser,
     },
     /// So many wrong passwords have come from the client's address that it is locked out.
