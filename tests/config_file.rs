@@ -76,7 +76,7 @@ fn every_commented_key_is_one_that_the_file_may_hold() {
 #[test]
 fn the_readme_lists_the_same_keys() {
     let in_file: BTreeSet<_> = keys().into_iter().map(|(key, _)| key).collect();
-    assert_eq!(in_file.len(), 47);
+    assert_eq!(in_file.len(), 71);
     let in_readme: BTreeSet<_> = README
         .lines()
         .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))

@@ -7,25 +7,24 @@ use std::path::Path;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use secrecy::ExposeSecret;
 use toml::Spanned;
 use tracing_subscriber::EnvFilter;
 
+use super::audit::AuditSettings;
 use super::credentials::Credentials;
 use super::duration;
-use super::endpoint;
-use super::environment::{Environment, REDOUBT_LISTEN};
+use super::environment::Environment;
 use super::error::{ConfigError, Problem, Site};
 use super::key::Key;
 use super::limits::LimitSettings;
+use super::listen::{self, Listen};
 use super::policy::{GuardMode, PolicySettings};
-use super::schema::{File, Given, Log, Texts};
-use super::settings::{
-    Endpoint, LogFormat, LogSettings, Settings, Sharing, UpstreamSettings, Warning,
-};
+use super::schema::{File, Given, Log};
+use super::settings::{LogFormat, LogSettings, Settings, Sharing, UpstreamSettings, Warning};
 use super::size;
 use super::source::Source;
 use super::throttle::ThrottleSettings;
+use super::tls::{TlsSettings, UpstreamTls, Verification};
 use crate::policy::Escapes;
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
@@ -57,11 +56,16 @@ impl Settings {
 }
 
 fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, ConfigError> {
-    let file = source.file()?;
-    let File { listen, workers, shutdown_timeout, allow_weak_passwords, .. } = file;
+    let mut file = source.file()?;
+    let File { listen, workers, drain_delay, shutdown_timeout, allow_weak_passwords, .. } = file;
     let allow_weak_passwords = allow_weak_passwords.is_some_and(|allow| allow.into_inner());
-    let listen = listen_on(source, listen, environment)?;
+    let listen = Listen::find(source, listen, environment)?;
+    let unix_socket_mode = listen::mode(source, file.unix_socket_mode)?;
+    let reuse_port = file.reuse_port.is_some_and(|reuse| reuse.into_inner());
+    let tls = TlsSettings::find(source, file.tls, &listen)?;
     let workers = source.number("workers", workers, 1, 1..=256)?;
+    let drain_delay =
+        source.duration("drain_delay", drain_delay, Duration::ZERO)?.unwrap_or_default();
     let shutdown_timeout = source
         .duration("shutdown_timeout", shutdown_timeout, Duration::ZERO)?
         .unwrap_or(Duration::from_secs(10));
@@ -89,7 +93,11 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
     let policy = PolicySettings::find(source, file.policy)?;
     let limits = LimitSettings::find(source, file.limits)?;
     let throttle = ThrottleSettings::find(source, file.throttle)?;
+    let admin = listen::admin(source, file.admin.listen, environment)?;
+    let metrics = file.metrics.enabled.is_none_or(|enabled| enabled.into_inner());
+    let audit = AuditSettings::find(source, file.audit)?;
     let log = log(source, file.log)?;
+    let upstream_tls = file.upstream.take_tls();
     let Credentials { client, upstream, mut warnings } =
         Credentials::find(source, environment, file.client, file.upstream, allow_weak_passwords)?;
     if policy.blocked.is_empty() {
@@ -98,6 +106,10 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
     if policy.escapes == Escapes::Allow {
         warnings.push(Warning::EscapesAllowed);
     }
+    let upstream_tls = UpstreamTls::find(source, upstream_tls, upstream.url.tls)?;
+    if upstream_tls.as_ref().is_some_and(|tls| tls.verification == Verification::Dangerous) {
+        warnings.push(Warning::AnyCertificate);
+    }
     if policy.guard == GuardMode::Off {
         warnings.push(Warning::NoGuard);
     }
@@ -105,7 +117,10 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
         listen,
         allow,
         proxy_protocol_from,
+        unix_socket_mode,
+        reuse_port,
         workers: NonZeroUsize::new(workers).unwrap_or(NonZeroUsize::MIN),
+        drain_delay,
         shutdown_timeout,
         allow_weak_passwords,
         client,
@@ -119,31 +134,18 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
             tcp_keepalive,
             sharing: sharing.unwrap_or_default(),
             max_leases,
+            tls: upstream_tls,
         },
         policy,
         limits,
         throttle,
+        tls,
+        admin,
+        metrics,
+        audit,
         log,
         warnings,
     })
-}
-
-fn listen_on(
-    source: &Source<'_>,
-    listen: Given<Texts>,
-    environment: &Environment,
-) -> Result<Vec<Endpoint>, ConfigError> {
-    let key = "listen";
-    let (site, texts) = match (environment.value(REDOUBT_LISTEN)?, listen) {
-        (Some(value), _) => {
-            let texts = value.expose_secret().split(',').map(|text| text.trim().to_owned());
-            (Site::Variable(REDOUBT_LISTEN), texts.collect())
-        }
-        (None, Some(listen)) => (source.site(key, listen.span()), listen.into_inner().0),
-        (None, None) => (Site::Whole, vec!["127.0.0.1:6380".to_owned()]),
-    };
-    let endpoints: Option<Vec<_>> = texts.iter().map(|text| endpoint::parse(text)).collect();
-    endpoints.filter(|endpoints| !endpoints.is_empty()).ok_or_else(|| expected(&site, key))
 }
 
 fn log(source: &Source<'_>, log: Log) -> Result<LogSettings, ConfigError> {

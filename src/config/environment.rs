@@ -26,6 +26,8 @@ pub(super) const REDOUBT_PREVIOUS_UNTIL: &str = "REDOUBT_PREVIOUS_UNTIL";
 pub(super) const REDOUBT_LISTEN: &str = "REDOUBT_LISTEN";
 /// The upstream as a redis:// URL.
 pub(super) const REDOUBT_UPSTREAM: &str = "REDOUBT_UPSTREAM";
+/// Where the admin port is: host:port, or off.
+pub(super) const REDOUBT_ADMIN_LISTEN: &str = "REDOUBT_ADMIN_LISTEN";
 
 /// The variables that Redoubt reads, as they were at one moment. They win over the file.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +38,7 @@ pub struct Environment {
 
 impl Environment {
     /// All the names that are read.
-    pub const NAMES: [&str; 9] = [
+    pub const NAMES: [&str; 10] = [
         REDIS_PASSWORD,
         REDIS_PASSWORD_FILE,
         REDOUBT_PASSWORD,
@@ -46,6 +48,7 @@ impl Environment {
         REDOUBT_PREVIOUS_UNTIL,
         REDOUBT_LISTEN,
         REDOUBT_UPSTREAM,
+        REDOUBT_ADMIN_LISTEN,
     ];
 
     /// This process's own.

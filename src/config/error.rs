@@ -139,6 +139,19 @@ pub(super) enum Problem {
          client.previous_password, or leave this out"
     )]
     NothingPrevious,
+    #[error("only together with {0}; set both or neither")]
+    Needs(&'static str),
+    #[error(
+        "a tls:// listener needs a certificate; set certificate = \"/path\" and key = \"/path\" under \
+         [tls]"
+    )]
+    NoCertificate,
+    #[error("certificates of clients need a CA; set client_ca = \"/path\" under [tls]")]
+    NoClientCa,
+    #[error("only for TLS; write url = \"rediss://host:port\" under [upstream], or leave this out")]
+    NoTlsUpstream,
+    #[error("audit.output is not \"file\"; set output = \"file\" under [audit], or leave this out")]
+    NotAFile,
     #[error(transparent)]
     Password(#[from] PasswordProblem),
     #[error(transparent)]
@@ -198,9 +211,7 @@ pub(super) enum UrlProblem {
          %40 %3A %2F %3F %23 %25, or keep the password in REDIS_PASSWORD or password_file"
     )]
     Form,
-    #[error("rediss:// is TLS, which Redoubt does not speak yet; write redis://host:port")]
-    Tls,
-    #[error("expected a redis:// URL; write redis://host:port")]
+    #[error("expected a redis:// or rediss:// URL; write redis://host:port")]
     Scheme,
     #[error(
         "a path would choose a database, but each session chooses its own with SELECT; write \

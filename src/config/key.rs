@@ -17,31 +17,37 @@ const fn key(path: &'static str, expects: &'static str, example: &'static str) -
 
 const DURATION: &str = "a duration as a whole number and ms, s, m, h or d, at most 365d";
 const SOME_TIME: &str = "a duration above zero as a whole number and ms, s, m, h or d";
+const FLAG: &str = "true or false, without quotes";
+const FILE: &str = "the path of a file in quotes";
 const NETWORKS: &str = "a list of networks such as 10.0.0.0/8 or addresses, each in quotes";
 const OR_NONE: &str = "a whole number up to 1000000, or 0 for no limit";
 const KEEPALIVE: &str = "whole seconds from \"1s\" to \"32767s\", or \"0s\" for none";
 
 /// All keys, in the order in which the file documents them.
-pub(super) const KEYS: [Key; 47] = [
-    key("listen", "host:port, or a list of such", "[\"127.0.0.1:6380\"]"),
+pub(super) const KEYS: [Key; 71] = [
+    key(
+        "listen",
+        "host:port, tls://host:port or unix:///path, or a list of such",
+        "[\"127.0.0.1:6380\"]",
+    ),
+    key("unix_socket_mode", "three octal digits in quotes", "\"660\""),
+    key("reuse_port", FLAG, "false"),
     key("allow", NETWORKS, "[\"10.0.0.0/8\"]"),
     key("proxy_protocol_from", NETWORKS, "[\"10.0.0.1\"]"),
     key("workers", "a whole number from 1 to 256", "1"),
+    key("drain_delay", DURATION, "\"5s\""),
     key("shutdown_timeout", DURATION, "\"10s\""),
-    key("allow_weak_passwords", "true or false, without quotes", "false"),
+    key("allow_weak_passwords", FLAG, "false"),
+    key("tls.certificate", FILE, "\"/etc/redoubt/tls.crt\""),
+    key("tls.key", FILE, "\"/etc/redoubt/tls.key\""),
+    key("tls.client_ca", FILE, "\"/etc/redoubt/client-ca.crt\""),
+    key("tls.client_certificates", "\"required\" or \"optional\"", "\"required\""),
+    key("tls.min_version", "\"1.2\" or \"1.3\"", "\"1.2\""),
     key("client.user", "a name of 1 to 256 characters without spaces", "\"app\""),
     key("client.password", "the password in quotes", "\"…\""),
-    key(
-        "client.password_file",
-        "the path of a file in quotes",
-        "\"/run/secrets/redoubt_password\"",
-    ),
+    key("client.password_file", FILE, "\"/run/secrets/redoubt_password\""),
     key("client.previous_password", "the password in quotes", "\"…\""),
-    key(
-        "client.previous_password_file",
-        "the path of a file in quotes",
-        "\"/run/secrets/redoubt_previous_password\"",
-    ),
+    key("client.previous_password_file", FILE, "\"/run/secrets/redoubt_previous_password\""),
     key(
         "client.previous_until",
         "a time in UTC such as 2030-01-31T12:00:00Z, in quotes",
@@ -50,15 +56,16 @@ pub(super) const KEYS: [Key; 47] = [
     key("upstream.url", "a URL such as redis://host:port", "\"redis://127.0.0.1:6379\""),
     key("upstream.user", "a name of 1 to 256 characters without spaces", "\"redoubt\""),
     key("upstream.password", "the password in quotes", "\"…\""),
-    key(
-        "upstream.password_file",
-        "the path of a file in quotes",
-        "\"/run/secrets/redis_password\"",
-    ),
+    key("upstream.password_file", FILE, "\"/run/secrets/redis_password\""),
     key("upstream.connect_timeout", SOME_TIME, "\"2s\""),
     key("upstream.tcp_keepalive", KEEPALIVE, "\"60s\""),
     key("upstream.sharing", "\"auto\" or \"off\"", "\"auto\""),
     key("upstream.max_leases", "a whole number from 1 to 1000000", "1000"),
+    key("upstream.tls_ca", FILE, "\"/etc/redoubt/redis-ca.crt\""),
+    key("upstream.tls_certificate", FILE, "\"/etc/redoubt/redis-client.crt\""),
+    key("upstream.tls_key", FILE, "\"/etc/redoubt/redis-client.key\""),
+    key("upstream.tls_name", "a host name or an address, in quotes", "\"redis.internal\""),
+    key("upstream.tls_dangerously_accept_any_certificate", FLAG, "false"),
     key(
         "policy.blocked",
         "a list of COMMAND or COMMAND|SUBCOMMAND, each in quotes",
@@ -96,6 +103,17 @@ pub(super) const KEYS: [Key; 47] = [
     key("throttle.lockout", DURATION, "\"1s\""),
     key("throttle.max_lockout", DURATION, "\"15m\""),
     key("throttle.exempt", NETWORKS, "[\"127.0.0.0/8\"]"),
+    key("admin.listen", "host:port, or \"off\"", "\"127.0.0.1:6390\""),
+    key("metrics.enabled", FLAG, "true"),
+    key("audit.output", "\"stdout\", \"file\", \"syslog\" or \"off\"", "\"stdout\""),
+    key("audit.file", FILE, "\"/var/log/redoubt/audit.log\""),
+    key("audit.syslog_socket", FILE, "\"/dev/log\""),
+    key("audit.max_size", "a size from \"64kb\" to \"1024gb\"", "\"100mb\""),
+    key("audit.max_files", "a whole number up to 1000", "5"),
+    key("audit.keys", "\"none\", \"hashed\" or \"plain\"", "\"none\""),
+    key("audit.on_full", "\"drop\" or \"block\"", "\"drop\""),
+    key("audit.queue", "a whole number from 100 to 1000000", "10000"),
+    key("audit.hash_chain", FLAG, "false"),
     key("log.format", "\"text\" or \"json\"", "\"text\""),
     key(
         "log.level",
@@ -201,6 +219,12 @@ mod tests {
     #[test]
     fn tables_are_named_once() {
         let names: Vec<_> = tables().collect();
-        assert_eq!(names, ["client", "upstream", "policy", "limits", "throttle", "log"]);
+        assert_eq!(
+            names,
+            [
+                "tls", "client", "upstream", "policy", "limits", "throttle", "admin", "metrics",
+                "audit", "log",
+            ]
+        );
     }
 }

@@ -7,6 +7,7 @@
 //! error, warning or `Debug` output shows a secret or the text of a line that may hold one.
 
 mod assemble;
+mod audit;
 mod credentials;
 mod duration;
 mod endpoint;
@@ -14,6 +15,7 @@ mod environment;
 mod error;
 mod key;
 mod limits;
+mod listen;
 mod password;
 mod policy;
 mod previous;
@@ -23,11 +25,14 @@ mod settings;
 mod size;
 mod source;
 mod throttle;
+mod tls;
 mod upstream_url;
 
+pub use audit::{AuditKeys, AuditOutput, AuditSettings, OnFull};
 pub use environment::Environment;
 pub use error::{ConfigError, PasswordProblem};
 pub use limits::LimitSettings;
+pub use listen::Listen;
 pub use password::read_password;
 pub use policy::{GuardMode, PolicySettings, ScriptGate};
 pub use previous::PreviousPassword;
@@ -37,3 +42,4 @@ pub use settings::{
     Warning,
 };
 pub use throttle::ThrottleSettings;
+pub use tls::{ClientCertificates, TlsSettings, TlsVersion, UpstreamTls, Verification};

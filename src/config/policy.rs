@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::assemble::expected;
 use super::error::{ConfigError, Problem};
-use super::print::{list, quoted};
+use super::print::{list, named};
 use super::schema::{self, Given};
 use super::source::Source;
 use crate::policy::{Escapes, Pins, Policy, PolicyError, Scripts};
@@ -184,9 +184,4 @@ fn pinned(
         }
     });
     checked.collect()
-}
-
-fn named<T: PartialEq>(choices: &[(&str, T)], choice: T) -> String {
-    let found = choices.iter().find(|(_, other)| *other == choice);
-    quoted(found.map_or("", |(name, _)| name))
 }

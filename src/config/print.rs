@@ -1,10 +1,12 @@
 //! The settings in effect, written as a configuration file with its secrets masked.
 
 use std::fmt::{self, Write};
+use std::path::Path;
 
 use ipnet::IpNet;
 
 use super::duration;
+use super::listen::Listen;
 use super::settings::{Endpoint, Settings};
 
 /// What stands for a secret; too short to be taken for one if it is read back.
@@ -21,7 +23,7 @@ impl Settings {
     }
 
     fn write(&self, out: &mut String) -> fmt::Result {
-        let listen: Vec<_> = self.listen.iter().map(Endpoint::to_string).collect();
+        let listen: Vec<_> = self.listen.iter().map(Listen::to_string).collect();
         writeln!(out, "listen = {}", list(&listen))?;
         writeln!(
             out,
@@ -30,9 +32,16 @@ impl Settings {
         )?;
         let from: Vec<_> = self.proxy_protocol_from.iter().map(IpNet::to_string).collect();
         writeln!(out, "proxy_protocol_from = {}", list(&from))?;
+        writeln!(out, "unix_socket_mode = \"{:o}\"", self.unix_socket_mode)?;
+        writeln!(out, "reuse_port = {}", self.reuse_port)?;
         writeln!(out, "workers = {}", self.workers)?;
+        writeln!(out, "drain_delay = {}", quoted(&duration::format(self.drain_delay)))?;
         writeln!(out, "shutdown_timeout = {}", quoted(&duration::format(self.shutdown_timeout)))?;
         writeln!(out, "allow_weak_passwords = {}", self.allow_weak_passwords)?;
+
+        if let Some(tls) = &self.tls {
+            tls.write(out)?;
+        }
 
         writeln!(out, "\n[client]")?;
         user(out, self.client.user.as_deref())?;
@@ -43,8 +52,9 @@ impl Settings {
 
         let upstream = &self.upstream;
         let address = Endpoint { host: upstream.host.clone(), port: upstream.port };
+        let scheme = if upstream.tls.is_some() { "rediss" } else { "redis" };
         writeln!(out, "\n[upstream]")?;
-        writeln!(out, "url = {}", quoted(&format!("redis://{address}")))?;
+        writeln!(out, "url = {}", quoted(&format!("{scheme}://{address}")))?;
         user(out, upstream.user.as_deref())?;
         match &upstream.password_origin {
             Some(origin) => writeln!(out, "password = {} # {origin}", quoted(MASK))?,
@@ -56,10 +66,18 @@ impl Settings {
         writeln!(out, "tcp_keepalive = {}", quoted(&tcp_keepalive))?;
         writeln!(out, "sharing = {}", quoted(upstream.sharing.as_str()))?;
         writeln!(out, "max_leases = {}", upstream.max_leases)?;
+        if let Some(tls) = &upstream.tls {
+            tls.write(out)?;
+        }
 
         self.policy.write(out)?;
         self.limits.write(out)?;
         self.throttle.write(out)?;
+
+        let admin = self.admin.as_ref().map_or_else(|| "off".to_owned(), Endpoint::to_string);
+        writeln!(out, "\n[admin]\nlisten = {}", quoted(&admin))?;
+        writeln!(out, "\n[metrics]\nenabled = {}", self.metrics)?;
+        self.audit.write(out)?;
 
         writeln!(out, "\n[log]")?;
         writeln!(out, "format = {}", quoted(self.log.format.as_str()))?;
@@ -72,6 +90,17 @@ fn user(out: &mut String, user: Option<&str>) -> fmt::Result {
         Some(user) => writeln!(out, "user = {}", quoted(user)),
         None => writeln!(out, "# no user name"),
     }
+}
+
+/// A path, as far as TOML can hold it.
+pub(super) fn path(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
+/// The name of `choice`.
+pub(super) fn named<T: PartialEq>(choices: &[(&str, T)], choice: T) -> String {
+    let found = choices.iter().find(|(_, other)| *other == choice);
+    quoted(found.map_or("", |(name, _)| name))
 }
 
 pub(super) fn quoted(text: &str) -> String {

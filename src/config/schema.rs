@@ -18,7 +18,10 @@ pub(super) struct File {
     pub(super) listen: Given<Texts>,
     pub(super) allow: Given<Vec<Spanned<String>>>,
     pub(super) proxy_protocol_from: Given<Vec<Spanned<String>>>,
+    pub(super) unix_socket_mode: Given<String>,
+    pub(super) reuse_port: Given<bool>,
     pub(super) workers: Given<i64>,
+    pub(super) drain_delay: Given<String>,
     pub(super) shutdown_timeout: Given<String>,
     pub(super) allow_weak_passwords: Given<bool>,
     pub(super) client: Client,
@@ -26,6 +29,10 @@ pub(super) struct File {
     pub(super) policy: Policy,
     pub(super) limits: Limits,
     pub(super) throttle: Throttle,
+    pub(super) tls: Tls,
+    pub(super) admin: Admin,
+    pub(super) metrics: Metrics,
+    pub(super) audit: Audit,
     pub(super) log: Log,
 }
 
@@ -52,6 +59,33 @@ pub(super) struct Upstream {
     pub(super) tcp_keepalive: Given<String>,
     pub(super) sharing: Given<String>,
     pub(super) max_leases: Given<i64>,
+    pub(super) tls_ca: Given<PathBuf>,
+    pub(super) tls_certificate: Given<PathBuf>,
+    pub(super) tls_key: Given<PathBuf>,
+    pub(super) tls_name: Given<String>,
+    pub(super) tls_dangerously_accept_any_certificate: Given<bool>,
+}
+
+/// The keys of [`Upstream`] that are about TLS.
+pub(super) struct UpstreamTls {
+    pub(super) ca: Given<PathBuf>,
+    pub(super) certificate: Given<PathBuf>,
+    pub(super) key: Given<PathBuf>,
+    pub(super) name: Given<String>,
+    pub(super) dangerous: Given<bool>,
+}
+
+impl Upstream {
+    /// Takes out what is about TLS.
+    pub(super) fn take_tls(&mut self) -> UpstreamTls {
+        UpstreamTls {
+            ca: self.tls_ca.take(),
+            certificate: self.tls_certificate.take(),
+            key: self.tls_key.take(),
+            name: self.tls_name.take(),
+            dangerous: self.tls_dangerously_accept_any_certificate.take(),
+        }
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -92,6 +126,42 @@ pub(super) struct Throttle {
     pub(super) lockout: Given<String>,
     pub(super) max_lockout: Given<String>,
     pub(super) exempt: Given<Vec<Spanned<String>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Tls {
+    pub(super) certificate: Given<PathBuf>,
+    pub(super) key: Given<PathBuf>,
+    pub(super) client_ca: Given<PathBuf>,
+    pub(super) client_certificates: Given<String>,
+    pub(super) min_version: Given<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Admin {
+    pub(super) listen: Given<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Metrics {
+    pub(super) enabled: Given<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Audit {
+    pub(super) output: Given<String>,
+    pub(super) file: Given<PathBuf>,
+    pub(super) syslog_socket: Given<PathBuf>,
+    pub(super) max_size: Given<String>,
+    pub(super) max_files: Given<i64>,
+    pub(super) keys: Given<String>,
+    pub(super) on_full: Given<String>,
+    pub(super) queue: Given<i64>,
+    pub(super) hash_chain: Given<bool>,
 }
 
 #[derive(Default, Deserialize)]

@@ -8,22 +8,32 @@ use std::time::Duration;
 use ipnet::IpNet;
 use secrecy::SecretString;
 
+use super::audit::AuditSettings;
 use super::limits::LimitSettings;
+use super::listen::Listen;
 use super::policy::PolicySettings;
 use super::previous::PreviousPassword;
 use super::throttle::ThrottleSettings;
+use super::tls::{TlsSettings, UpstreamTls};
 
 /// A complete and valid configuration.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where clients connect; never empty. Port 0 lets the system choose one.
-    pub listen: Vec<Endpoint>,
+    pub listen: Vec<Listen>,
+    /// The permissions of `unix://` sockets, as of files: `0o660`.
+    pub unix_socket_mode: u32,
+    /// Whether another Redoubt may listen on the same addresses.
+    pub reuse_port: bool,
     /// Networks whose clients may connect; empty for all.
     pub allow: Vec<IpNet>,
     /// Networks whose connections begin with a PROXY protocol header that tells the client.
     pub proxy_protocol_from: Vec<IpNet>,
     /// Worker threads, each with its own sessions and links.
     pub workers: NonZeroUsize,
+    /// How long new clients are still let in once a stop was asked for, so that whoever sends them has
+    /// time to notice that it is not ready any more.
+    pub drain_delay: Duration,
     /// How long a stop waits for replies that are due; zero waits for none.
     pub shutdown_timeout: Duration,
     /// Whether passwords under [`Settings::STRONG_PASSWORD`] characters were let pass.
@@ -38,6 +48,14 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// What becomes of an address from which wrong passwords come.
     pub throttle: ThrottleSettings,
+    /// What clients of `tls://` listeners are shown; present if there are such.
+    pub tls: Option<TlsSettings>,
+    /// Where the admin port is; `None` for none.
+    pub admin: Option<Endpoint>,
+    /// Whether there are metrics.
+    pub metrics: bool,
+    /// Where the audit log goes, and what is in it.
+    pub audit: AuditSettings,
     /// What is logged, and how.
     pub log: LogSettings,
     /// What is allowed but unwise; to be logged once at start.
@@ -104,6 +122,8 @@ pub struct UpstreamSettings {
     pub sharing: Sharing,
     /// Most leases at one time, over all workers, each of which has an equal share; above zero.
     pub max_leases: usize,
+    /// Present if TLS is spoken to it.
+    pub tls: Option<UpstreamTls>,
 }
 
 impl UpstreamSettings {
@@ -244,6 +264,12 @@ pub enum Warning {
     /// `policy.escapes` is `allow`.
     #[error("policy.escapes is \"allow\", so clients can get round the block list")]
     EscapesAllowed,
+    /// `upstream.tls_dangerously_accept_any_certificate` is true.
+    #[error(
+        "upstream.tls_dangerously_accept_any_certificate is true, so whoever is between Redoubt and Redis \
+         can read and change everything"
+    )]
+    AnyCertificate,
     /// `policy.guard` is `off`.
     #[error("policy.guard is \"off\", so scripts can run what is blocked")]
     NoGuard,

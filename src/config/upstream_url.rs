@@ -1,4 +1,4 @@
-//! `redis://[[user]:[password]@]host[:port]`.
+//! `redis://[[user]:[password]@]host[:port]`, or `rediss://` for TLS.
 
 use secrecy::SecretString;
 use url::{Host, Url};
@@ -11,6 +11,8 @@ const DEFAULT_PORT: u16 = 6379;
 /// The parts of an upstream's URL.
 #[derive(Debug)]
 pub(super) struct UpstreamUrl {
+    /// Whether it is spoken to in TLS.
+    pub(super) tls: bool,
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) user: Option<String>,
@@ -20,11 +22,11 @@ pub(super) struct UpstreamUrl {
 impl UpstreamUrl {
     pub(super) fn parse(text: &str) -> Result<Self, UrlProblem> {
         let url = Url::parse(text).map_err(|_| UrlProblem::Form)?;
-        match url.scheme() {
-            "redis" => {}
-            "rediss" => return Err(UrlProblem::Tls),
+        let tls = match url.scheme() {
+            "redis" => false,
+            "rediss" => true,
             _ => return Err(UrlProblem::Scheme),
-        }
+        };
         if url.cannot_be_a_base() {
             return Err(UrlProblem::Form);
         }
@@ -50,7 +52,7 @@ impl UpstreamUrl {
         let user = Some(decode(url.username())?).filter(|user| !user.is_empty());
         let password = decode(url.password().unwrap_or_default())?;
         let password = (!password.is_empty()).then(|| SecretString::from(password));
-        Ok(Self { host, port, user, password })
+        Ok(Self { tls, host, port, user, password })
     }
 }
 
@@ -110,11 +112,13 @@ mod tests {
         );
         assert_eq!(parts("redis://app@redis").2.as_deref(), Some("app"));
         assert_eq!(parts("redis://:@redis").3, None);
+        assert!(UpstreamUrl::parse("rediss://redis").unwrap().tls);
+        assert!(!UpstreamUrl::parse("redis://redis").unwrap().tls);
     }
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        use UrlProblem::{Form, NotUtf8, Options, Path, PortZero, Scheme, Tls};
+        use UrlProblem::{Form, NotUtf8, Options, Path, PortZero, Scheme};
         for (text, problem) in [
             ("", Form),
             ("redis", Form),
@@ -134,7 +138,6 @@ mod tests {
             ("redis://host/3", Path),
             ("redis://host?db=1", Options),
             ("redis://host:0", PortZero),
-            ("rediss://host", Tls),
             ("http://host", Scheme),
             ("unix:///run/redis.sock", Scheme),
         ] {

@@ -26,7 +26,7 @@ use super::upstream::Target;
 use super::watch::Watch;
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
 use crate::auth::{Gate, GateLimits, ThrottleLimits};
-use crate::config::{self, Endpoint, GuardMode, ScriptGate, Settings};
+use crate::config::{self, Endpoint, GuardMode, Listen, ScriptGate, Settings};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
 use crate::session::Rules;
@@ -73,7 +73,11 @@ impl Server {
     /// # Errors
     /// [`BindError`] when an address cannot be resolved or is taken.
     pub fn bind(settings: &Settings) -> Result<Self, BindError> {
-        let listeners = listen(&settings.listen)?;
+        let plain = settings.listen.iter().filter_map(|listen| match listen {
+            Listen::Tcp(endpoint) => Some(endpoint.clone()),
+            Listen::Tls(_) | Listen::Unix(_) => None,
+        });
+        let listeners = listen(&plain.collect::<Vec<_>>())?;
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
         Ok(Self { listeners, addresses, settings: settings.clone() })
     }
