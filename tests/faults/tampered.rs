@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
-use crate::support::{Redis, Redoubt, target_is_redis};
+use crate::support::{Redis, Redoubt, secret, target_is_redis};
 use crate::wait_until_it_serves;
 
 /// What a client has echoed to have the reply swapped.
@@ -91,7 +91,7 @@ fn an_upstream_that_is_no_redis_is_told_from_one_that_is_down() {
             while let Ok(1..) = stream.read(&mut [0; 1024]) {}
         }
     });
-    let redoubt = Redoubt::setup_for(port, "password").start();
+    let redoubt = Redoubt::setup_for(port, &secret()).start();
     crate::says(&redoubt, "does not speak the Redis protocol");
     crate::comes_in_vain(&redoubt);
 }
