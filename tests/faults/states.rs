@@ -108,3 +108,34 @@ fn a_replica_refuses_writes_itself_and_takes_a_guard() {
         .poll(|| session.command(&["GET", "k"]) == b"$1\r\nv\r\n");
     assert!(synced, "reads work");
 }
+
+#[test]
+fn a_redis_that_cannot_save_refuses_writes_itself() {
+    if crate::support::target_is_redis() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut redis = Redis::start();
+    redis.kill();
+    redis.configure(&format!("dir {}", folder.path().display()));
+    redis.configure("save 3600 1");
+    redis.configure("dbfilename taken.rdb");
+    redis.restart();
+    // A folder stands where the file is to go.
+    std::fs::create_dir(folder.path().join("taken.rdb")).unwrap();
+    let mut direct = redis.direct();
+    direct.command(&["BGSAVE"]);
+    let failed = crate::support::Deadline::patient().poll(|| {
+        let info = direct.command(&["INFO", "persistence"]);
+        String::from_utf8_lossy(&info).contains("rdb_last_bgsave_status:err")
+    });
+    assert!(failed, "the file was saved");
+    let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
+    let mut session = redoubt.session();
+    let wanted = direct.command(&["SET", "k", "v"]);
+    assert!(wanted.starts_with(b"-MISCONF "), "{}", crate::support::shown(&wanted));
+    assert_eq!(session.command(&["SET", "k", "v"]), wanted);
+    assert_eq!(session.command(&["GET", "k"]), b"$-1\r\n");
+    assert_eq!(direct.command(&["CONFIG", "SET", "save", ""]), b"+OK\r\n");
+    assert_eq!(session.command(&["SET", "k", "v"]), b"+OK\r\n");
+}
