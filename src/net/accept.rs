@@ -22,6 +22,8 @@ use crate::auth::Pass;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Longest such pause.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
+/// How often it is said that no connection can be accepted.
+const SAID_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A client on its way to a worker.
 pub(super) struct Accepted {
@@ -45,6 +47,7 @@ impl Acceptor {
     pub(super) async fn run(self) {
         let mut pause = None;
         let mut audit_is_full = audit::full();
+        let mut said: Option<Instant> = None;
         loop {
             let is_open = !*audit_is_full.borrow_and_update();
             let accepted = tokio::select! {
@@ -62,8 +65,12 @@ impl Acceptor {
                     debug!(%error, "a connection broke before it was accepted");
                 }
                 Err(error) => {
-                    // Once for a row of them: the cause lasts longer than one try.
-                    if pause.is_none() {
+                    // Now and then: the cause lasts longer than one try, and between two of them a
+                    // connection may find a place that has become free.
+                    let now = tokio::time::Instant::now().into_std();
+                    let recent = |at| now.saturating_duration_since(at) < SAID_INTERVAL;
+                    if !said.is_some_and(recent) {
+                        said = Some(now);
                         warn!(%error, "cannot accept connections; trying again");
                     }
                     let wait = pause.map_or(PAUSE, |last: Duration| (last * 2).min(MAX_PAUSE));

@@ -11,6 +11,9 @@ use super::{Deadline, Lines, Wire, random, secret};
 /// What Redoubt refuses when nothing else is configured, besides escapes.
 const BLOCKED: [&str; 4] = ["FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG"];
 
+/// What a Redis says that takes commands.
+const READY: &str = "Ready to accept";
+
 /// How a [`Redis`] is to be.
 #[derive(Default)]
 pub struct Setup {
@@ -61,7 +64,7 @@ impl Setup {
         }
         for _ in 0..50 {
             let port = free_port();
-            if let Ok((child, output)) = launch(port, &config) {
+            if let Ok((child, output)) = launch(port, &config, READY) {
                 return Redis { port, password, config, hidden, child, output, _dir: dir };
             }
         }
@@ -133,11 +136,22 @@ impl Redis {
         self.output.wait_for_end();
     }
 
+    /// Adds a line of redis.conf, for [`Redis::restart`]. The last line of a kind holds.
+    pub fn configure(&mut self, line: &str) {
+        self.config += line;
+        self.config.push('\n');
+    }
+
     /// Starts it again on the same port after [`Redis::kill`].
     pub fn restart(&mut self) {
+        self.restart_until(READY);
+    }
+
+    /// Starts it again, and returns as soon as it has said `text`.
+    pub fn restart_until(&mut self, text: &str) {
         let port = self.port;
         let started = Deadline::patient().poll(|| {
-            let launched = launch(port, &self.config);
+            let launched = launch(port, &self.config, text);
             launched.is_ok_and(|(child, output)| {
                 (self.child, self.output) = (child, output);
                 true
@@ -165,7 +179,7 @@ pub fn free_port() -> u16 {
     }
 }
 
-fn launch(port: u16, config: &str) -> Result<(Child, Lines), ()> {
+fn launch(port: u16, config: &str, said: &str) -> Result<(Child, Lines), ()> {
     let mut child = Command::new("redis-server")
         .arg("-")
         .stdin(Stdio::piped())
@@ -179,7 +193,7 @@ fn launch(port: u16, config: &str) -> Result<(Child, Lines), ()> {
     let mut stdin = child.stdin.take().expect("stdin");
     let written = stdin.write_all(format!("port {port}\n{config}").as_bytes());
     drop(stdin);
-    if written.is_ok() && output.wait(|line| line.contains("Ready to accept")).is_some() {
+    if written.is_ok() && output.wait(|line| line.contains(said)).is_some() {
         return Ok((child, output));
     }
     drop(child.kill());

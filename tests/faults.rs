@@ -1,0 +1,54 @@
+//! What clients see, and what the log says, when something fails around Redoubt. The table of all
+//! cases is docs/failures.md.
+
+mod support;
+
+#[path = "faults/descriptors.rs"]
+mod descriptors;
+#[path = "faults/login.rs"]
+mod login;
+#[path = "faults/network.rs"]
+mod network;
+#[path = "faults/restart.rs"]
+mod restart;
+#[path = "faults/states.rs"]
+mod states;
+#[path = "faults/tampered.rs"]
+mod tampered;
+
+use support::{Deadline, Redoubt, frame, now, since};
+
+/// A client that comes while the upstream cannot serve it: closed soon, with no answer to `PING`.
+fn comes_in_vain(redoubt: &Redoubt) {
+    let came = now();
+    let mut wire = redoubt.connect();
+    wire.offer(&frame::request(&["AUTH", redoubt.password()]));
+    wire.offer(&frame::request(&["PING"]));
+    let reply = wire.read_to_close();
+    assert!(!reply.windows(4).any(|bytes| bytes == b"PONG"), "served by nobody");
+    assert!(since(came) < 8.0, "closed only after {} s", since(came));
+}
+
+/// Waits until a new session works.
+fn wait_until_it_serves(redoubt: &Redoubt) {
+    let serves = Deadline::patient().poll(|| {
+        let mut wire = redoubt.connect();
+        wire.offer(&frame::request(&["AUTH", redoubt.password()]));
+        wire.offer(&frame::request(&["PING"]));
+        wire.offer(&frame::request(&["QUIT"]));
+        wire.read_to_close() == b"+OK\r\n+PONG\r\n+OK\r\n"
+    });
+    assert!(serves, "no session works");
+}
+
+/// How many lines of the log contain `text`.
+fn lines_with(redoubt: &Redoubt, text: &str) -> usize {
+    redoubt.log().all().iter().filter(|line| line.contains(text)).count()
+}
+
+/// The log says `text`, sooner or later.
+#[track_caller]
+fn says(redoubt: &Redoubt, text: &str) -> String {
+    let line = redoubt.log().wait(|line| line.contains(text));
+    line.unwrap_or_else(|| panic!("the log does not say {text:?}"))
+}

@@ -1,0 +1,57 @@
+//! Redoubt may open no more files.
+
+use std::process::Command;
+
+use crate::support::{Deadline, Redis, Redoubt, target_is_redis};
+use crate::{lines_with, says, wait_until_it_serves};
+
+fn open_files(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+/// Lets it have so many open files from now on.
+fn limit(pid: u32, most: usize) {
+    let limited = Command::new("prlimit")
+        .args(["--pid", &pid.to_string(), &format!("--nofile={most}:")])
+        .status()
+        .expect("prlimit is missing: apt-get install -y util-linux");
+    assert!(limited.success(), "prlimit fails");
+}
+
+#[test]
+fn no_more_files_to_open_stops_new_connections_alone_and_heals() {
+    if target_is_redis() {
+        return;
+    }
+    const CANNOT: &str = "cannot accept connections";
+    const OPENED: &str = "session opened";
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    wait_until_it_serves(&redoubt);
+    let mut served = redoubt.session();
+    assert_eq!(served.command(&["SET", "k", "v"]), b"+OK\r\n");
+    limit(redoubt.pid(), open_files(redoubt.pid()) + 8);
+    let mut crowd: Vec<_> = (0..50).map(|_| redoubt.connect()).collect();
+    let line = says(&redoubt, CANNOT);
+    assert!(line.contains("Too many open files"), "{line}");
+    // What is there works, and what needs a link of its own is closed rather than left waiting.
+    assert_eq!(served.command(&["GET", "k"]), b"$1\r\nv\r\n");
+    served.send(b"BLPOP nothing 0\r\n");
+    assert_eq!(served.read_to_close(), b"");
+    // One place after the other becomes free and is taken at once.
+    for _ in 0..8 {
+        let opened = lines_with(&redoubt, OPENED);
+        drop(crowd.remove(0));
+        let taken = Deadline::patient().poll(|| lines_with(&redoubt, OPENED) > opened);
+        assert!(taken, "a free place is not taken");
+    }
+    assert!(lines_with(&redoubt, CANNOT) <= 3, "the log is flooded");
+    drop(crowd);
+    let healed = Deadline::patient().poll(|| {
+        let mut wire = redoubt.connect();
+        wire.offer(b"PING\r\n");
+        wire.frame() == b"-NOAUTH Authentication required.\r\n"
+    });
+    assert!(healed, "it accepts again");
+    wait_until_it_serves(&redoubt);
+}

@@ -1,0 +1,58 @@
+//! Redis is there and does not let Redoubt in.
+
+use crate::support::{Deadline, Redis, Redoubt, secret, target_is_redis};
+use crate::{comes_in_vain, lines_with, says, wait_until_it_serves};
+
+#[test]
+fn a_password_changed_in_redis_is_named_and_its_return_heals() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "off").start();
+    wait_until_it_serves(&redoubt);
+    let mut direct = redis.direct();
+    let other = secret();
+    assert_eq!(direct.command(&["CONFIG", "SET", "requirepass", &other]), b"+OK\r\n");
+    // Links that are logged in already stay so; as after a restart, they go.
+    direct.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    says(&redoubt, "WRONGPASS");
+    comes_in_vain(&redoubt);
+    let own = redis.password();
+    assert_eq!(direct.command(&["CONFIG", "SET", "requirepass", own]), b"+OK\r\n");
+    wait_until_it_serves(&redoubt);
+    for line in redoubt.log().all() {
+        assert!(!line.contains(own) && !line.contains(&other), "a password in the log");
+    }
+}
+
+#[test]
+fn the_limit_of_clients_in_redis_closes_who_needs_a_link_and_nobody_else() {
+    if target_is_redis() {
+        return;
+    }
+    const FULL: &str = "max number of clients reached";
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    wait_until_it_serves(&redoubt);
+    let mut served = redoubt.session();
+    assert_eq!(served.command(&["SET", "k", "v"]), b"+OK\r\n");
+    let mut direct = redis.direct();
+    let most = redis.clients().to_string();
+    assert_eq!(direct.command(&["CONFIG", "SET", "maxclients", &most]), b"+OK\r\n");
+    for _ in 0..20 {
+        let mut blocking = redoubt.session();
+        blocking.offer(b"BLPOP nothing 0\r\n");
+        assert_eq!(blocking.read_to_close(), b"");
+    }
+    says(&redoubt, FULL);
+    assert!(lines_with(&redoubt, FULL) <= 2, "said again and again");
+    assert_eq!(served.command(&["GET", "k"]), b"$1\r\nv\r\n");
+    assert_eq!(direct.command(&["CONFIG", "SET", "maxclients", "1000"]), b"+OK\r\n");
+    let blocks = Deadline::patient().poll(|| {
+        let mut blocking = redoubt.session();
+        blocking.offer(b"BLPOP nothing 0.01\r\nQUIT\r\n");
+        blocking.read_to_close() == b"*-1\r\n+OK\r\n"
+    });
+    assert!(blocks, "links can be opened again");
+}

@@ -1,0 +1,113 @@
+//! The way to the upstream is refused, leads nowhere, or stops.
+
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
+
+use crate::support::{Deadline, Redis, Redoubt, signal, target_is_redis};
+use crate::{comes_in_vain, lines_with, says, wait_until_it_serves};
+
+const UNAVAILABLE: &str = "upstream is unavailable";
+
+#[test]
+fn a_refused_upstream_is_named_once_and_comes_back_by_itself() {
+    if target_is_redis() {
+        return;
+    }
+    let mut redis = Redis::start();
+    redis.kill();
+    let redoubt = Redoubt::start(&redis);
+    let reason = says(&redoubt, UNAVAILABLE);
+    assert!(reason.contains("refused"), "{reason}");
+    // Long enough for more than one try.
+    let deadline = Deadline::after(Duration::from_secs(1));
+    while deadline.left().is_some() {
+        comes_in_vain(&redoubt);
+    }
+    redis.restart();
+    wait_until_it_serves(&redoubt);
+    assert_eq!(lines_with(&redoubt, UNAVAILABLE), 1);
+}
+
+/// A listener that takes no connection: its queue is full.
+struct Blackhole {
+    _listener: Socket,
+    _queue: Vec<TcpStream>,
+}
+
+impl Blackhole {
+    fn at(address: SocketAddr) -> Self {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.set_reuse_address(true).unwrap();
+        listener.bind(&address.into()).unwrap();
+        listener.listen(0).unwrap();
+        let mut queue = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+            queue.push(stream);
+            assert!(queue.len() < 100, "the queue is never full");
+        }
+        Self { _listener: listener, _queue: queue }
+    }
+}
+
+#[test]
+fn an_upstream_that_does_not_answer_the_connect_is_given_up_in_time() {
+    if target_is_redis() {
+        return;
+    }
+    let mut redis = Redis::start();
+    redis.kill();
+    let blackhole = Blackhole::at(redis.address());
+    let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "500ms").start();
+    comes_in_vain(&redoubt);
+    let reason = says(&redoubt, UNAVAILABLE);
+    assert!(reason.contains("500ms") || reason.contains("in time"), "{reason}");
+    drop(blackhole);
+    redis.restart();
+    wait_until_it_serves(&redoubt);
+}
+
+#[test]
+fn a_redis_that_stops_is_waited_for_by_its_sessions_and_not_by_new_ones() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "500ms").start();
+    wait_until_it_serves(&redoubt);
+    let mut waiting = redoubt.session();
+    assert_eq!(waiting.command(&["SET", "counter", "1"]), b"+OK\r\n");
+    signal(redis.pid(), "STOP");
+    waiting.send(b"INCR counter\r\n");
+    waiting.be_patient(Duration::from_millis(300));
+    assert_eq!(waiting.try_receive(), None, "answered by nobody");
+    // One that needs a link of its own cannot have it.
+    let mut blocking = redoubt.session();
+    blocking.send(b"BLPOP nothing 0\r\n");
+    assert_eq!(blocking.read_to_close(), b"");
+    signal(redis.pid(), "CONT");
+    waiting.be_patient(crate::support::PATIENCE);
+    waiting.expect(b":2\r\n");
+    wait_until_it_serves(&redoubt);
+    assert_eq!(waiting.command(&["GET", "counter"]), b"$1\r\n2\r\n");
+}
+
+#[test]
+fn a_redis_that_stops_and_dies_closes_the_sessions_that_wait_for_it() {
+    if target_is_redis() {
+        return;
+    }
+    let mut redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    let mut waiting = redoubt.session();
+    assert_eq!(waiting.command(&["SET", "k", "v"]), b"+OK\r\n");
+    signal(redis.pid(), "STOP");
+    waiting.send(b"GET k\r\n");
+    redis.kill();
+    assert_eq!(waiting.read_to_close(), b"");
+    let down = Deadline::patient().poll(|| lines_with(&redoubt, UNAVAILABLE) == 1);
+    assert!(down, "the log does not say that Redis is gone");
+    redis.restart();
+    wait_until_it_serves(&redoubt);
+}

@@ -1,0 +1,43 @@
+//! Redis is killed and started again, with its data.
+
+use crate::support::{Redis, Redoubt, frame, target_is_redis};
+use crate::wait_until_it_serves;
+
+#[test]
+fn a_restart_runs_nothing_twice_and_spares_idle_sessions() {
+    if target_is_redis() {
+        return;
+    }
+    const SENT: usize = 20_000;
+    let mut redis = Redis::start();
+    redis.kill();
+    redis.configure("appendonly yes");
+    redis.configure("appendfsync always");
+    redis.restart();
+    let redoubt = Redoubt::start(&redis);
+    let mut idle = redoubt.session();
+    assert_eq!(idle.command(&["SET", "k", "v"]), b"+OK\r\n");
+    let mut busy = redoubt.session();
+    let increments = frame::request(&["INCR", "counter"]).repeat(SENT);
+    let mut is_killed = false;
+    busy.exchange(&increments, 4096, false, |received| {
+        if !is_killed && received.len() > 2000 {
+            is_killed = true;
+            redis.kill();
+        }
+        false
+    });
+    let replies = String::from_utf8(busy.received().to_vec()).unwrap();
+    let answered = replies.matches("\r\n").count();
+    let wanted: String = (1..=SENT).map(|count| format!(":{count}\r\n")).collect();
+    assert!(wanted.starts_with(&replies), "a wrong reply");
+    assert!(answered < SENT, "Redis was killed too late");
+
+    redis.restart();
+    wait_until_it_serves(&redoubt);
+    assert_eq!(idle.command(&["GET", "k"]), b"$1\r\nv\r\n");
+    let counted = redis.direct().command(&["INCR", "counter"]);
+    let counted = String::from_utf8_lossy(&counted[1..]).trim().parse::<usize>().unwrap() - 1;
+    assert!((answered..=SENT).contains(&counted), "{answered} answered, {counted} counted");
+    assert_eq!(idle.command(&["DECR", "counter"]), format!(":{counted}\r\n").as_bytes());
+}

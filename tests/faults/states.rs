@@ -1,0 +1,141 @@
+//! Redis is there and cannot do all that it is asked. Its own errors are what clients see.
+
+use crate::support::{Redis, Redoubt, Wire};
+use crate::{lines_with, wait_until_it_serves};
+
+const LOADING: &[u8] = b"-LOADING Redis is loading the dataset in memory\r\n";
+
+/// A Redis that needs some seconds to read its data.
+fn loading() -> Redis {
+    let mut redis = Redis::start();
+    let fill = "for i = 1, 20000 do redis.call('SET', 'key:' .. i, 'value') end";
+    assert_eq!(redis.direct().command(&["EVAL", fill, "0"]), b"$-1\r\n");
+    assert_eq!(redis.direct().command(&["SAVE"]), b"+OK\r\n");
+    redis.kill();
+    redis.configure("key-load-delay 300");
+    redis.configure("loading-process-events-interval-bytes 1024");
+    redis.restart_until("Loading RDB");
+    redis
+}
+
+fn is_loading(redis: &mut Wire) -> bool {
+    let info = redis.command(&["INFO", "persistence"]);
+    String::from_utf8_lossy(&info).contains("\r\nloading:1\r\n")
+}
+
+fn loading_is_shown(guard: &str) {
+    let redis = loading();
+    let mut direct = redis.direct();
+    let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
+    let mut session = redoubt.session();
+    let replies = [
+        session.command(&["GET", "key:1"]),
+        session.command(&["BLPOP", "nothing", "0"]),
+        session.command(&["PING"]),
+    ];
+    assert!(is_loading(&mut direct), "it was over too soon");
+    for reply in replies {
+        assert_eq!(reply, LOADING);
+    }
+    assert_eq!(lines_with(&redoubt, "\"ERROR\""), 0);
+    let ready = crate::support::Deadline::patient()
+        .poll(|| session.command(&["GET", "key:1"]) == b"$5\r\nvalue\r\n");
+    assert!(ready, "the session sees the data when it is there");
+    wait_until_it_serves(&redoubt);
+}
+
+#[test]
+fn a_redis_that_loads_its_data_says_so_itself() {
+    loading_is_shown("off");
+}
+
+#[test]
+fn a_redis_that_loads_its_data_lets_a_guard_be_made() {
+    loading_is_shown("require");
+}
+
+#[test]
+fn a_redis_that_loads_its_data_lets_its_user_be_tried() {
+    loading_is_shown("audit");
+}
+
+#[test]
+fn out_of_memory_is_told_by_redis_in_transactions_and_scripts_too() {
+    const OOM: &[u8] = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    let mut session = redoubt.session();
+    assert_eq!(session.command(&["SET", "k", "v"]), b"+OK\r\n");
+    let mut direct = redoubt.stand_in().map_or_else(|| redis.direct(), Redis::direct);
+    if redoubt.stand_in().is_some() {
+        return;
+    }
+    assert_eq!(direct.command(&["CONFIG", "SET", "maxmemory", "1"]), b"+OK\r\n");
+    assert_eq!(session.command(&["SET", "k", "w"]), OOM);
+    assert_eq!(session.command(&["GET", "k"]), b"$1\r\nv\r\n");
+    assert_eq!(session.command(&["MULTI"]), b"+OK\r\n");
+    assert_eq!(session.command(&["SET", "k", "w"]), OOM);
+    assert_eq!(
+        session.command(&["EXEC"]),
+        b"-EXECABORT Transaction discarded because of previous errors.\r\n"
+    );
+    let script = session.command(&["EVAL", "return redis.call('SET', 'k', 'w')", "0"]);
+    assert!(script.starts_with(b"-OOM "), "{}", crate::support::shown(&script));
+    assert_eq!(direct.command(&["CONFIG", "SET", "maxmemory", "0"]), b"+OK\r\n");
+    assert_eq!(session.command(&["SET", "k", "w"]), b"+OK\r\n");
+}
+
+#[test]
+fn a_replica_refuses_writes_itself_and_takes_a_guard() {
+    if crate::support::target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let port = redis.port().to_string();
+    let mut replica = Redis::start();
+    replica.kill();
+    replica.configure(&format!("replicaof 127.0.0.1 {port}"));
+    replica.configure(&format!("masterauth {}", redis.password()));
+    replica.restart();
+    assert_eq!(redis.direct().command(&["SET", "k", "v"]), b"+OK\r\n");
+    let redoubt = Redoubt::setup(&replica).set_text("policy.guard", "require").start();
+    let mut session = redoubt.session();
+    assert_eq!(
+        session.command(&["SET", "k", "w"]),
+        b"-READONLY You can't write against a read only replica.\r\n"
+    );
+    let synced = crate::support::Deadline::patient()
+        .poll(|| session.command(&["GET", "k"]) == b"$1\r\nv\r\n");
+    assert!(synced, "reads work");
+}
+
+#[test]
+fn a_redis_that_cannot_save_refuses_writes_itself() {
+    if crate::support::target_is_redis() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut redis = Redis::start();
+    redis.kill();
+    redis.configure(&format!("dir {}", folder.path().display()));
+    redis.configure("save 3600 1");
+    redis.configure("dbfilename taken.rdb");
+    redis.restart();
+    // A folder stands where the file is to go.
+    std::fs::create_dir(folder.path().join("taken.rdb")).unwrap();
+    let mut direct = redis.direct();
+    direct.command(&["BGSAVE"]);
+    let failed = crate::support::Deadline::patient().poll(|| {
+        let info = direct.command(&["INFO", "persistence"]);
+        String::from_utf8_lossy(&info).contains("rdb_last_bgsave_status:err")
+    });
+    assert!(failed, "the file was saved");
+    let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
+    let mut session = redoubt.session();
+    let wanted = direct.command(&["SET", "k", "v"]);
+    assert!(wanted.starts_with(b"-MISCONF "), "{}", crate::support::shown(&wanted));
+    assert_eq!(session.command(&["SET", "k", "v"]), wanted);
+    assert_eq!(session.command(&["GET", "k"]), b"$-1\r\n");
+    assert_eq!(direct.command(&["CONFIG", "SET", "save", ""]), b"+OK\r\n");
+    assert_eq!(session.command(&["SET", "k", "v"]), b"+OK\r\n");
+}

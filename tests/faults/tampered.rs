@@ -1,0 +1,97 @@
+//! The upstream answers what Redis never would. A real Redis stands behind a relay that swaps one
+//! reply.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+
+use crate::support::{Redis, Redoubt, secret, target_is_redis};
+use crate::wait_until_it_serves;
+
+/// What a client has echoed to have the reply swapped.
+const MARK: &[u8] = b"swap this reply";
+
+/// Relays each connection to `redis`, and sends `instead` for what holds the mark; then closes.
+fn relay(redis: SocketAddr, instead: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        while let Ok((client, _)) = listener.accept() {
+            let Ok(server) = TcpStream::connect(redis) else { continue };
+            let (back, forth) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || pass(client, forth, None));
+            std::thread::spawn(move || pass(server, back, Some(instead)));
+        }
+    });
+    port
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, instead: Option<&[u8]>) {
+    let mut buffer = [0; 64 << 10];
+    while let Ok(len @ 1..) = from.read(&mut buffer) {
+        let bytes = &buffer[..len];
+        if let Some(instead) = instead
+            && bytes.windows(MARK.len()).any(|window| window == MARK)
+        {
+            drop(to.write_all(instead));
+            break;
+        }
+        if to.write_all(bytes).is_err() {
+            break;
+        }
+    }
+    drop(to.shutdown(Shutdown::Both));
+    drop(from.shutdown(Shutdown::Both));
+}
+
+/// A client that gets `instead` is closed, having got no more than `shown`; others live on.
+fn costs_one_session(instead: &'static [u8], shown: &[u8]) {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let port = relay(redis.address(), instead);
+    let redoubt = Redoubt::setup_for(port, redis.password()).start();
+    wait_until_it_serves(&redoubt);
+    let mut bystander = redoubt.session();
+    assert_eq!(bystander.command(&["SET", "k", "v"]), b"+OK\r\n");
+    let mut victim = redoubt.session();
+    victim.send(b"*2\r\n$4\r\nECHO\r\n$15\r\nswap this reply\r\n");
+    let got = victim.read_to_close();
+    assert!(shown.starts_with(&got), "{}", crate::support::shown(&got));
+    wait_until_it_serves(&redoubt);
+    assert_eq!(bystander.command(&["GET", "k"]), b"$1\r\nv\r\n");
+}
+
+#[test]
+fn garbage_costs_the_session_that_it_was_for() {
+    costs_one_session(b"HTTP/1.1 502 Bad Gateway\r\n\r\n", b"");
+}
+
+#[test]
+fn half_a_reply_costs_the_session_that_it_was_for() {
+    costs_one_session(b"$15\r\nswap", b"$15\r\nswap");
+}
+
+#[test]
+fn a_close_instead_of_a_reply_costs_the_session_that_it_was_for() {
+    costs_one_session(b"", b"");
+}
+
+#[test]
+fn an_upstream_that_is_no_redis_is_told_from_one_that_is_down() {
+    if target_is_redis() {
+        return;
+    }
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
+            // Until the other side closes, so that what was sent is not reset.
+            while let Ok(1..) = stream.read(&mut [0; 1024]) {}
+        }
+    });
+    let redoubt = Redoubt::setup_for(port, &secret()).start();
+    crate::says(&redoubt, "does not speak the Redis protocol");
+    crate::comes_in_vain(&redoubt);
+}
