@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Core: [`resp`], [`command`], [`policy`], [`auth`], [`session`], [`upstream`] and [`exchange`].
-//! Shell: [`net`], [`telemetry`], [`audit`]. [`config`] turns a file and the environment into settings.
+//! Shell: [`net`], [`telemetry`], [`audit`], [`reload`], `admin`. [`config`] turns a file and the environment into settings.
 
 mod admin;
 pub mod audit;
@@ -23,6 +23,7 @@ pub mod config;
 pub mod exchange;
 pub mod net;
 pub mod policy;
+pub mod reload;
 pub mod resp;
 pub mod session;
 pub mod telemetry;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const CORE: [&str; 7] = ["resp", "command", "policy", "auth", "session", "upstream", "exchange"];
 
 /// What only the shell may name.
-const SHELL: [&str; 12] = [
+const SHELL: [&str; 16] = [
     "tokio",
     "tracing",
     "metrics",
@@ -20,6 +20,10 @@ const SHELL: [&str; 12] = [
     "std::thread",
     "crate::net",
     "crate::telemetry",
+    "crate::audit",
+    "crate::admin",
+    "crate::reload",
+    "crate::tls",
 ];
 
 /// What only `src/tls` may name.
