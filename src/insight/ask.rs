@@ -52,7 +52,7 @@ pub(super) fn ask(admin: &Admin, path: &str, patience: Duration) -> Result<Answe
         .map_err(AskError::Start)?;
     runtime.block_on(async {
         let answer = timeout(patience, exchange(&endpoint, path)).await;
-        answer.unwrap_or_else(|_| Err(AskError::Timeout(endpoint, patience)))
+        answer.map_err(|_| AskError::Timeout(endpoint, patience))?
     })
 }
 
