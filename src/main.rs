@@ -6,6 +6,7 @@
 mod cli;
 mod demo;
 mod explain;
+mod insight;
 mod paint;
 mod serve;
 mod signals;
@@ -43,6 +44,10 @@ fn main() -> ExitCode {
         Command::Verify(args) => match verify::run(&args) {
             Ok(code) => code,
             Err(error) if error.is_wrong_use() => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
+            Err(error) => fail(&error, ExitCode::FAILURE),
+        },
+        Command::Healthcheck(args) => match insight::health(&args) {
+            Ok(code) => code,
             Err(error) => fail(&error, ExitCode::FAILURE),
         },
         Command::Demo => match demo::run() {

@@ -209,7 +209,8 @@ mod tests {
     fn a_panic_ends_one_session_and_no_other() {
         let environment = Environment::from_lookup(|_| None);
         let text = "listen = \"127.0.0.1:0\"\nallow_weak_passwords = true\n\
-                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n";
+                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n\
+                    [admin]\nlisten = \"off\"\n";
         let mut settings = Settings::parse("test".as_ref(), text, &environment).unwrap();
         settings.workers = NonZeroUsize::MIN;
         let server = Server::bind(&settings).unwrap();

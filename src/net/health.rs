@@ -1,7 +1,7 @@
 //! Whether the upstream can be reached, and saying so once per change.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 
 use super::unserved::Unserved;
 use super::upstream::UpstreamError;
+use crate::audit;
 use crate::command::Version;
 use crate::telemetry::metrics;
 
@@ -30,6 +31,8 @@ pub(super) struct Health {
 #[derive(Debug, Default)]
 struct State {
     up: Option<bool>,
+    /// Whether the watch's last link was logged in, so that only the guard can be missing.
+    logged_in: bool,
     refusal_logged: Option<Instant>,
     draining: bool,
 }
@@ -42,6 +45,11 @@ impl Health {
                 None => info!("upstream is available"),
             }
         }
+    }
+
+    /// The watch's link has been logged in, and the guard is to be settled; or it could not be.
+    pub(super) fn logged_in(&self, is_logged_in: bool) {
+        self.state().logged_in = is_logged_in;
     }
 
     pub(super) fn down(&self, reason: &UpstreamError) {
@@ -58,7 +66,7 @@ impl Health {
             return;
         }
         let now = Instant::now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         let recent = |at: Instant| now.saturating_duration_since(at) < REFUSAL_INTERVAL;
         if state.up == Some(true) && !state.refusal_logged.is_some_and(recent) {
             state.refusal_logged = Some(now);
@@ -91,25 +99,43 @@ impl Health {
 
     /// No new sessions are wanted from here on.
     pub(super) fn drain(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.draining = true;
-        metrics::ready(false);
+        self.state().draining = true;
+        self.measure();
     }
 
-    /// What keeps Redoubt from being ready, a line each; empty when it is ready. The watch's link
-    /// counts as up only once the guard is settled too.
+    /// What keeps Redoubt from being ready, a line each; empty when it is ready.
     pub(super) fn unready(&self) -> Vec<&'static str> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let upstream = (state.up != Some(true)).then_some("upstream: not authenticated");
-        upstream.into_iter().chain(state.draining.then_some("draining")).collect()
+        let state = self.state();
+        let mut reasons = Vec::new();
+        match state.up {
+            Some(true) => {}
+            _ if state.logged_in => reasons.push("guard: not settled"),
+            _ => reasons.push("upstream: not authenticated"),
+        }
+        if *audit::full().borrow() {
+            reasons.push("audit: clients wait for the audit log");
+        }
+        if state.draining {
+            reasons.push("draining");
+        }
+        reasons
+    }
+
+    /// Shows as a metric whether it is ready.
+    pub(super) fn measure(&self) {
+        metrics::ready(self.unready().is_empty());
     }
 
     fn change(&self, up: bool) -> bool {
         // The watch's link counts as up only once the guard is settled too.
         metrics::upstream_up(up);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics::ready(up && !state.draining);
-        state.up.replace(up) != Some(up)
+        let before = self.state().up.replace(up);
+        self.measure();
+        before != Some(up)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -121,6 +147,8 @@ mod tests {
     fn it_is_ready_while_the_upstream_is_up_and_it_does_not_drain() {
         let health = Health::default();
         assert_eq!(health.unready(), ["upstream: not authenticated"]);
+        health.logged_in(true);
+        assert_eq!(health.unready(), ["guard: not settled"]);
         health.up(None);
         assert!(health.unready().is_empty());
         health.drain();

@@ -11,11 +11,13 @@
 
 mod accept;
 mod ask;
+mod beat;
 mod client;
 mod door;
 mod functions;
 mod guard;
 mod health;
+mod insight;
 mod limits;
 mod link;
 mod listen;
@@ -32,5 +34,6 @@ mod upstream;
 mod watch;
 mod worker;
 
+pub(crate) use insight::Insight;
 pub use listen::BindError;
 pub use server::{ServeError, Server};

@@ -183,7 +183,9 @@ impl Watch {
     ) -> Result<(Conversation, Greeting), UpstreamError> {
         let target = &self.maker.target;
         let opened = timeout(target.timeout, target.log_in(credentials)).await;
-        let (stream, greeting) = opened.unwrap_or_else(|_| Err(target.timed_out()))?;
+        let opened = opened.unwrap_or_else(|_| Err(target.timed_out()));
+        self.health.logged_in(opened.is_ok());
+        let (stream, greeting) = opened?;
         for worker in &self.workers {
             worker.order(Order::UpstreamVersion(greeting.version)).await;
         }

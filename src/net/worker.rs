@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::accept::Accepted;
+use super::beat::Beat;
 use super::client::{self, ClientIo};
 use super::health::Health;
 use super::link::{self, LinkIo};
@@ -64,6 +65,7 @@ pub(super) enum Order {
 pub(super) struct WorkerHandle {
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) load: Load,
+    pub(super) beat: Beat,
 }
 
 impl WorkerHandle {
@@ -138,17 +140,18 @@ pub(super) type Shared = Rc<RefCell<Worker>>;
 ///
 /// # Errors
 /// The system gave no runtime.
-pub(super) fn run(plan: Plan, orders: mpsc::Receiver<Order>) -> io::Result<()> {
+pub(super) fn run(plan: Plan, orders: mpsc::Receiver<Order>, beat: Beat) -> io::Result<()> {
     let _stop_all = plan.shutdown.clone().drop_guard();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .event_interval(TURN)
         .build_local(LocalOptions::default())?;
-    runtime.block_on(work(plan, orders));
+    runtime.block_on(work(plan, orders, &beat));
+    beat.end();
     Ok(())
 }
 
-async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>) {
+async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, beat: &Beat) {
     let shared = Rc::new_cyclic(|me| RefCell::new(Worker::new(&plan, me.clone())));
     let mut tick = tokio::time::interval(TICK);
     let mut audit_is_full = audit::full();
@@ -158,7 +161,10 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>) {
             () = plan.shutdown.cancelled() => break,
             Ok(()) = audit_is_full.changed() => shared.borrow_mut().wait_for_audit(),
             Some(order) = orders.recv() => obey(&shared, order),
-            _ = tick.tick() => shared.borrow_mut().tick(),
+            _ = tick.tick() => {
+                beat.beat(now());
+                shared.borrow_mut().tick();
+            }
         }
     }
     orders.close();
@@ -166,7 +172,7 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>) {
         obey(&shared, order);
     }
     tokio::time::sleep(LAST_REQUESTS).await;
-    drain(&shared, plan.shutdown_timeout).await;
+    drain(&shared, plan.shutdown_timeout, beat).await;
     plan.health.unserved.say_rest();
 }
 
@@ -188,7 +194,7 @@ fn obey(shared: &Shared, order: Order) {
 }
 
 /// Lets sessions finish what is due to them, for at most `timeout`.
-async fn drain(shared: &Shared, timeout: Duration) {
+async fn drain(shared: &Shared, timeout: Duration, beat: &Beat) {
     {
         let mut worker = shared.borrow_mut();
         worker.exchange.drain();
@@ -198,6 +204,7 @@ async fn drain(shared: &Shared, timeout: Duration) {
     let drained = tokio::time::timeout(timeout, async {
         while !shared.borrow().exchange.is_empty() {
             tick.tick().await;
+            beat.beat(now());
             shared.borrow_mut().wait_for_audit();
         }
     });

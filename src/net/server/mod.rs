@@ -1,5 +1,6 @@
 //! The whole proxy: listeners, workers and the watch of the upstream, from start to stop.
 
+mod admin;
 mod plan;
 mod upkeep;
 
@@ -17,13 +18,14 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use super::accept::Acceptor;
+use super::beat::Beat;
+use super::door::Door;
 use super::guard::Maker;
 use super::listen::{BindError, listen, listen_on};
 use super::load::Load;
 use super::secrets::{ClientPasswords, UpstreamPassword};
 use super::watch::Watch;
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
-use crate::admin::{self, Admin};
 use crate::audit;
 use crate::config::Settings;
 use crate::policy::PolicyError;
@@ -76,7 +78,7 @@ impl Server {
     pub fn bind(settings: &Settings) -> Result<Self, BindError> {
         let listeners = listen(settings)?;
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
-        let admin = listen_on(settings.admin.as_slice(), false)?;
+        let admin = listen_on(settings.admin.as_slice(), false).map_err(BindError::admin)?;
         Ok(Self { listeners, addresses, admin, settings: settings.clone() })
     }
 
@@ -96,27 +98,32 @@ impl Server {
         let _stop_all = stop.clone().drop_guard();
         let secrets = self.secrets();
         let plan = self.plan(&secrets, stop)?;
+        let (mut workers, mut inboxes) = (Vec::new(), Vec::new());
+        for _ in 0..self.settings.workers.get() {
+            let (orders, inbox) = mpsc::channel(ORDERS);
+            let beat = Beat::new(worker::now());
+            workers.push(WorkerHandle { orders, load: Load::default(), beat });
+            inboxes.push(inbox);
+        }
+        let door = Arc::new(self.door(workers.clone()));
         // The admin port tells of the stop until the last session has ended.
         let stopped = CancellationToken::new();
         let _stopped = stopped.clone().drop_guard();
-        self.start_admin(&plan, &stopped).map_err(ServeError::Start)?;
-        let mut workers = Vec::new();
+        self.start_admin(&plan, &door, &stopped).map_err(ServeError::Start)?;
         let mut threads = Vec::new();
-        for index in 0..self.settings.workers.get() {
-            let (orders, inbox) = mpsc::channel(ORDERS);
-            let plan = plan.clone();
+        for (index, (inbox, worker)) in inboxes.into_iter().zip(&workers).enumerate() {
+            let (plan, beat) = (plan.clone(), worker.beat.clone());
             let thread = thread::Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn(move || worker::run(plan, inbox))
+                .spawn(move || worker::run(plan, inbox, beat))
                 .map_err(ServeError::Start)?;
-            workers.push(WorkerHandle { orders, load: Load::default() });
             threads.push(thread);
         }
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
         let maker = Arc::new(self.maker(&plan, &secrets));
         let served =
-            runtime.block_on(self.accept(plan, secrets, workers, Arc::clone(&maker), shutdown));
+            runtime.block_on(self.accept(plan, secrets, door, Arc::clone(&maker), shutdown));
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
         runtime.block_on(maker.remove_own());
         served?;
@@ -131,7 +138,7 @@ impl Server {
         mut self,
         plan: Plan,
         secrets: Secrets,
-        workers: Vec<WorkerHandle>,
+        door: Arc<Door>,
         maker: Arc<Maker>,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
@@ -140,7 +147,7 @@ impl Server {
         let _stop_all = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
         let (acceptors, closing) = (TaskTracker::new(), stop.child_token());
-        let door = Arc::new(self.door(workers.clone()));
+        let workers = door.workers.clone();
         for listener in mem::take(&mut self.listeners) {
             let listener =
                 tokio::net::TcpListener::from_std(listener).map_err(ServeError::Start)?;
@@ -166,7 +173,8 @@ impl Server {
         if let Some(upstream) = secrets.upstream {
             tasks.spawn(upstream.run(stop.clone()));
         }
-        tasks.spawn(keep_metrics(Arc::clone(&door), stop.clone()));
+        let kept = keep_metrics(Arc::clone(&door), Arc::clone(&watch_health), stop.clone());
+        tasks.spawn(kept);
         tokio::select! {
             () = stop.cancelled() => {}
             () = shutdown.cancelled() => {
@@ -185,20 +193,6 @@ impl Server {
         tasks.wait().await;
         door.refusals.say_rest();
         watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)
-    }
-
-    fn start_admin(&mut self, plan: &Plan, stop: &CancellationToken) -> io::Result<()> {
-        let listeners = mem::take(&mut self.admin);
-        for listener in &listeners {
-            info!(address = %listener.local_addr()?, "admin listening");
-        }
-        let health = Arc::clone(&plan.health);
-        let admin =
-            Admin { unready: Box::new(move || health.unready()), metrics: self.settings.metrics };
-        if !listeners.is_empty() {
-            admin::start(listeners, admin, stop.clone())?;
-        }
-        Ok(())
     }
 }
 
