@@ -30,6 +30,10 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Ask a running proxy whether it is ready; ends with 0 if it is and 1 if not
     Healthcheck(Healthcheck),
+    /// List the sessions of a running proxy
+    Sessions(Insight),
+    /// Tell how a running proxy is, and what it has done
+    Stats(Insight),
     /// Start a Redis and the proxy before it, show that it is secure, and serve until Ctrl-C
     Demo,
 }
@@ -74,6 +78,16 @@ pub(crate) struct Healthcheck {
     /// Ask whether it lives, not whether it is ready
     #[arg(long)]
     pub(crate) live: bool,
+}
+
+/// What a running proxy is to tell, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Insight {
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What is to be explained, and how.

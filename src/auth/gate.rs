@@ -45,6 +45,8 @@ pub struct Gate {
 #[derive(Debug, Default)]
 struct Counts {
     all: Count,
+    /// The most sessions that there were at one time.
+    peak: usize,
     /// Sources with a session.
     sources: HashMap<Source, Count>,
 }
@@ -99,6 +101,11 @@ impl Gate {
         self.counts().all.sessions
     }
 
+    /// The most that had one at one time.
+    pub fn peak(&self) -> usize {
+        self.counts().peak
+    }
+
     /// How many of them have not authenticated.
     pub fn unauthenticated(&self) -> usize {
         self.counts().all.unauthenticated
@@ -136,6 +143,7 @@ impl Gate {
         }
         *sessions = sessions.saturating_add(1);
         *unauthenticated = unauthenticated.saturating_add(1);
+        counts.peak = counts.peak.max(counts.all.sessions);
         Ok(Pass {
             gate: Arc::clone(self),
             source: None,

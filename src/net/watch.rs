@@ -193,7 +193,7 @@ impl Watch {
     }
 
     async fn tell(&self, standing: &Standing) {
-        standing.measure();
+        standing.show(&self.health);
         for worker in &self.workers {
             worker.order(Order::Standing(standing.clone())).await;
         }

@@ -165,6 +165,7 @@ impl Server {
         if !plan.guarded {
             // Nothing is to be settled, so the watch will not tell.
             guard_state(GuardState::Configured);
+            watch_health.guard(GuardState::Configured, None);
         }
         let watch =
             Watch { maker, health: plan.health, workers: workers.clone(), shutdown: stop.clone() };
