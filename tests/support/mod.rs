@@ -9,6 +9,7 @@
 pub mod frame;
 pub mod http;
 pub mod inside;
+pub mod keepalive;
 pub mod lines;
 pub mod redis;
 pub mod redoubt;
