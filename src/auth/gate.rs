@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use ipnet::IpNet;
 
+use super::identities::{Certificate, Identities};
 use super::{Refusal, Source, Throttle, ThrottleLimits, Verdict};
 
 /// How many sessions there may be, over all workers. `None` is no limit.
@@ -19,7 +20,8 @@ pub struct GateLimits {
     pub sessions: usize,
     /// From one [`Source`].
     pub per_source: Option<usize>,
-    /// Of one identity. There is one identity, so these are all that have authenticated.
+    /// Of one identity, that have authenticated: of those whose certificates are for the same, or
+    /// of all that have none.
     pub per_identity: Option<usize>,
     /// That have not authenticated. One source can have seven eighths of them, so that none can
     /// keep the others out.
@@ -47,6 +49,8 @@ struct Counts {
     all: Count,
     /// Sources with a session.
     sources: HashMap<Source, Count>,
+    /// Identities with a session that has authenticated.
+    identities: Identities,
 }
 
 #[derive(Debug, Default)]
@@ -139,6 +143,7 @@ impl Gate {
         Ok(Pass {
             gate: Arc::clone(self),
             source: None,
+            certificate: None,
             is_exempt: true,
             is_authenticated: false,
             held: 0,
@@ -166,6 +171,8 @@ pub struct Pass {
     gate: Arc<Gate>,
     /// Where the client connects from, once that is known.
     source: Option<Source>,
+    /// Whom its certificate is for.
+    certificate: Certificate,
     /// Whether its source is never slowed down nor locked out.
     is_exempt: bool,
     is_authenticated: bool,
@@ -208,6 +215,12 @@ impl Pass {
         Ok(())
     }
 
+    /// The client has shown that it is whom its certificate is for, or has none. To be called before
+    /// it authenticates.
+    pub fn certify(&mut self, certificate: Option<Arc<str>>) {
+        self.certificate = certificate;
+    }
+
     /// The client gave a wrong password.
     pub fn failed(&self, now: Instant) -> Verdict {
         match self.source {
@@ -223,9 +236,7 @@ impl Pass {
             self.gate.throttle().succeeded(source, now);
         }
         let mut counts = self.gate.counts();
-        let Count { sessions, unauthenticated } = counts.all;
-        let authenticated = sessions.saturating_sub(unauthenticated);
-        if self.gate.limits.per_identity.is_some_and(|most| authenticated >= most) {
+        if !counts.identities.enter(&self.certificate, self.gate.limits.per_identity) {
             return false;
         }
         counts.each(self.source, |count| {
@@ -241,7 +252,9 @@ impl Pass {
     /// makes too many of them: they are not to decide over one that was let in.
     pub fn reset(&mut self) {
         if std::mem::take(&mut self.is_authenticated) {
-            self.gate.counts().each(self.source, |count| {
+            let mut counts = self.gate.counts();
+            counts.identities.leave(&self.certificate);
+            counts.each(self.source, |count| {
                 count.unauthenticated = count.unauthenticated.saturating_add(1);
             });
         }
@@ -270,7 +283,11 @@ impl Drop for Pass {
     fn drop(&mut self) {
         self.hold(0);
         let unauthenticated = usize::from(!self.is_authenticated);
-        self.gate.counts().each(self.source, |count| {
+        let mut counts = self.gate.counts();
+        if self.is_authenticated {
+            counts.identities.leave(&self.certificate);
+        }
+        counts.each(self.source, |count| {
             count.sessions = count.sessions.saturating_sub(1);
             count.unauthenticated = count.unauthenticated.saturating_sub(unauthenticated);
         });

@@ -11,10 +11,12 @@
 
 mod accept;
 mod ask;
+mod certificates;
 mod client;
 mod door;
 mod functions;
 mod guard;
+mod handshake;
 mod health;
 mod limits;
 mod link;
@@ -27,6 +29,7 @@ mod secrets;
 mod server;
 mod standing;
 mod stream;
+mod unix;
 mod upstream;
 mod watch;
 mod worker;

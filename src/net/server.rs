@@ -16,20 +16,22 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use super::accept::Acceptor;
+use super::certificates::Certificates;
 use super::door::Door;
 use super::functions::FunctionWatch;
 use super::guard::{self, Maker};
 use super::health::Health;
-use super::listen::{BindError, listen, listen_on};
+use super::listen::{BindError, Listening, listen, listen_on};
 use super::load::Load;
-use super::refusals::Refusals;
 use super::secrets::{self, ClientPasswords, UpstreamPassword};
 use super::upstream::Target;
 use super::watch::Watch;
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
 use crate::audit;
 use crate::auth::{Gate, GateLimits, ThrottleLimits};
-use crate::config::{self, AuditKeys, AuditOutput, Endpoint, GuardMode, ScriptGate, Settings};
+use crate::config::{
+    self, AuditKeys, AuditOutput, Endpoint, GuardMode, Listen, ScriptGate, Settings,
+};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
 use crate::policy::PolicyError;
 use crate::session::{KeyForm, Rules};
@@ -43,8 +45,9 @@ const METRICS_UPKEEP: Duration = Duration::from_secs(1);
 
 /// Redoubt with its sockets open.
 pub struct Server {
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listening>,
     addresses: Vec<SocketAddr>,
+    certificates: Certificates,
     admin: Vec<TcpListener>,
     settings: Settings,
 }
@@ -80,16 +83,16 @@ impl Server {
     /// [`Server::run`].
     ///
     /// # Errors
-    /// [`BindError`] when an address cannot be resolved or is taken, or a way of speaking is
-    /// configured that is not built yet.
+    /// [`BindError`] when an address cannot be resolved or is taken, or a file for TLS cannot be used.
     pub fn bind(settings: &Settings) -> Result<Self, BindError> {
+        let certificates = Certificates::new(settings)?;
         let listeners = listen(settings)?;
-        let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
+        let addresses = listeners.iter().filter_map(Listening::address).collect();
         let admin = listen_on(settings.admin.as_slice(), false)?;
-        Ok(Self { listeners, addresses, admin, settings: settings.clone() })
+        Ok(Self { listeners, addresses, certificates, admin, settings: settings.clone() })
     }
 
-    /// Where it listens, with the ports that the system chose.
+    /// Where it listens for TCP and TLS, with the ports that the system chose.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -150,16 +153,18 @@ impl Server {
         let tasks = TaskTracker::new();
         let (acceptors, closing) = (TaskTracker::new(), stop.child_token());
         let door = Arc::new(self.door(workers.clone()));
-        for listener in mem::take(&mut self.listeners) {
-            let listener =
-                tokio::net::TcpListener::from_std(listener).map_err(ServeError::Start)?;
-            let acceptor =
-                Acceptor { listener, door: Arc::clone(&door), shutdown: closing.clone() };
+        for Listening { socket, at, file } in mem::take(&mut self.listeners) {
+            let acceptor = Acceptor {
+                listener: socket.arrive().map_err(ServeError::Start)?,
+                tls: self.certificates.server.clone().filter(|_| matches!(at, Listen::Tls(_))),
+                file,
+                door: Arc::clone(&door),
+                shutdown: closing.clone(),
+            };
             acceptors.spawn(acceptor.run());
+            info!(address = %at, version = env!("CARGO_PKG_VERSION"), "listening");
         }
-        for address in &self.addresses {
-            info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
-        }
+        tasks.spawn(self.certificates.clone().watch(stop.clone()));
         if let Some(functions) = self.function_watch(&plan, &secrets.credentials, &workers, &stop) {
             tasks.spawn(functions.run());
         }
@@ -257,10 +262,10 @@ impl Server {
         Door {
             gate: Arc::new(gate),
             proxies: self.settings.proxy_protocol_from.clone(),
-            header_timeout: limits.auth_timeout,
+            timeout: limits.auth_timeout,
             keepalive: limits.tcp_keepalive,
             workers,
-            refusals: Refusals::default(),
+            refusals: Arc::default(),
         }
     }
 
@@ -277,6 +282,7 @@ impl Server {
             endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },
             timeout: upstream.connect_timeout,
             keepalive: upstream.tcp_keepalive,
+            tls: self.certificates.upstream.clone(),
         }
     }
 

@@ -72,6 +72,7 @@ impl WorkerHandle {
     }
 
     /// As [`WorkerHandle::accept`]; gives the client back when too many orders wait.
+    #[allow(clippy::result_large_err, reason = "what comes back is no error, and is tried again")]
     pub(super) fn try_accept(&self, accepted: Accepted) -> Result<(), Accepted> {
         let sent = self.orders.try_send(Order::Accept(self.counted(accepted)));
         match sent.map_err(TrySendError::into_inner) {
@@ -279,13 +280,21 @@ impl Worker {
             is_new = true;
             metrics::report(&event);
             if let Some(io) = self.clients.get_mut(id.key()) {
-                telemetry::report(io.number, &io.peer, &event);
+                let certificate = io.certificate.as_deref();
+                telemetry::report(io.number, &io.peer, certificate, &event);
                 match &event {
                     Event::Authenticated { user } => io.user = Some(user.clone()),
                     Event::Refused { .. } => io.refused = io.refused.saturating_add(1),
                     _ => {}
                 }
-                audit::report(io.number, &io.peer, io.user.as_deref(), io.refused, &event);
+                let session = audit::Session {
+                    number: io.number,
+                    peer: &io.peer,
+                    certificate: io.certificate.as_deref(),
+                    user: io.user.as_deref(),
+                    refused: io.refused,
+                };
+                audit::report(&session, &event);
             }
         }
         if is_new {
