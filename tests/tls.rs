@@ -2,12 +2,18 @@
 
 mod support;
 
+#[path = "tls/audit.rs"]
+mod audit;
 #[path = "tls/clients.rs"]
 mod clients;
 #[path = "tls/mutual.rs"]
 mod mutual;
 #[path = "tls/readme.rs"]
 mod readme;
+#[path = "tls/reload.rs"]
+mod reload;
+#[path = "tls/unix.rs"]
+mod unix;
 #[path = "tls/upstream.rs"]
 mod upstream;
 

@@ -182,7 +182,7 @@ impl Redoubt {
         });
         let line = line.expect("a listener");
         let address = lines::field(&line, "address").expect("an address");
-        address.trim_start_matches(scheme).parse().expect("an address")
+        address.trim_start_matches("tls://").parse().expect("an address")
     }
 
     /// The password for clients.
