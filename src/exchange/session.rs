@@ -173,6 +173,11 @@ impl Session {
         self.dead = true;
     }
 
+    /// Whether it was ended at once.
+    pub(super) fn is_killed(&self) -> bool {
+        self.dead
+    }
+
     /// Whether its socket can be closed.
     pub(super) fn is_finished(&self) -> bool {
         let said_all =
