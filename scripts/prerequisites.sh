@@ -18,6 +18,7 @@ if [ "$purpose" = test ]; then
     need node nodejs
     need npm npm
     need openssl openssl
+    need faketime faketime
 fi
 if [ "$purpose" = test ] || [ "$purpose" = lint ]; then
     need python3 python3

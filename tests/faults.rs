@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "faults/clock.rs"]
+mod clock;
 #[path = "faults/descriptors.rs"]
 mod descriptors;
 #[path = "faults/login.rs"]
