@@ -43,6 +43,15 @@ fn wait_until_it_serves(redoubt: &Redoubt) {
     assert!(serves, "no session works");
 }
 
+/// Sessions closed since the upstream could not be had.
+const UNAVAILABLE: &str = "redoubt_sessions_closed_total{reason=\"upstream_unavailable\"}";
+/// Sessions closed since the link broke that they waited for.
+const LOST: &str = "redoubt_sessions_closed_total{reason=\"upstream_lost\"}";
+/// Links that could not be opened.
+const FAILED: &str = "redoubt_upstream_connects_total{outcome=\"failed\"}";
+/// Errors that Redis answered.
+const ERRORS: &str = "redoubt_upstream_errors_total";
+
 /// How many lines of the log contain `text`.
 fn lines_with(redoubt: &Redoubt, text: &str) -> usize {
     redoubt.log().all().iter().filter(|line| line.contains(text)).count()

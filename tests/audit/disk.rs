@@ -32,6 +32,12 @@ fn limit_files(redoubt: &Redoubt, most: &str) {
     assert!(limited.expect("apt-get install -y util-linux").success());
 }
 
+/// What clients do is not affected, and so it is ready; the metrics count what fails.
+fn is_told(redoubt: &Redoubt) {
+    redoubt.wait_for_metric("redoubt_audit_write_errors_total", 1.0);
+    redoubt.wait_until_ready();
+}
+
 fn says(redoubt: &Redoubt, text: &str) -> String {
     redoubt.log().wait(|line| line.contains(text)).expect(text)
 }
@@ -56,6 +62,7 @@ fn a_file_that_may_not_grow_costs_neither_a_line_nor_the_process() {
     assert!(text.len() as u64 == most && !text.ends_with('\n'), "{text}");
     refuse(&mut session, 500);
     assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
+    is_told(&redoubt);
     limit_files(&redoubt, "unlimited");
     says(&redoubt, "audit log is written again");
     stop(redoubt);
@@ -107,6 +114,7 @@ fn a_full_disk_makes_clients_wait_or_lines_be_counted() {
         assert!(line.contains("No space left on device"), "{line}");
         let waits = if on_full == "block" { "clients wait" } else { "events are dropped" };
         says(&redoubt, waits);
+        is_told(&redoubt);
         let free = || fs::remove_file(seen.join("other")).unwrap();
         let mut taken = 0;
         if on_full == "block" {
@@ -117,6 +125,7 @@ fn a_full_disk_makes_clients_wait_or_lines_be_counted() {
             taken += 1;
         }
         if on_full == "drop" {
+            redoubt.wait_for_metric("redoubt_audit_dropped_total", 1.0);
             free();
         }
         says(&redoubt, "audit log is written again");
@@ -166,6 +175,7 @@ fn a_standard_output_that_nobody_reads_any_more_is_written_again_when_somebody_d
     let line = says(&redoubt, "audit log cannot be written");
     assert!(line.contains("Broken pipe"), "{line}");
     assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
+    is_told(&redoubt);
     let mut reader = File::open(&pipe).unwrap();
     says(&redoubt, "audit log is written again");
     stop(redoubt);

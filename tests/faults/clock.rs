@@ -76,6 +76,7 @@ fn a_clock_that_jumps_ends_what_has_a_date_and_moves_no_timer() {
         written(refused, "command_refused");
         wait_until_it_serves(&redoubt);
     }
+    redoubt.wait_until_ready();
     // What is over stays so when the clock goes back.
     assert!(redoubt.connect().command(&["AUTH", &old]).starts_with(b"-WRONGPASS"));
     signal(redoubt.pid(), "TERM");

@@ -28,6 +28,7 @@ fn no_more_files_to_open_stops_new_connections_alone_and_heals() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     wait_until_it_serves(&redoubt);
+    redoubt.wait_until_ready();
     let mut served = redoubt.session();
     assert_eq!(served.command(&["SET", "k", "v"]), b"+OK\r\n");
     limit(redoubt.pid(), open_files(redoubt.pid()) + 8);
@@ -53,5 +54,8 @@ fn no_more_files_to_open_stops_new_connections_alone_and_heals() {
         wire.frame() == b"-NOAUTH Authentication required.\r\n"
     });
     assert!(healed, "it accepts again");
+    redoubt.wait_until_ready();
+    redoubt.wait_for_metric(crate::UNAVAILABLE, 1.0);
+    assert!(redoubt.metric("process_open_fds") < redoubt.metric("process_max_fds"));
     wait_until_it_serves(&redoubt);
 }

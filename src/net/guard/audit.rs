@@ -19,7 +19,7 @@ impl Maker {
     ) -> Result<Outcome, UpstreamError> {
         let rights = match self.rights(link).await {
             Ok((_, _, rights)) => Some(rights),
-            Err(UpstreamError::Guard(GuardError::Refused(_))) => None,
+            Err(UpstreamError::Guard(error)) if error.is_answer() => None,
             Err(error) => return Err(error),
         };
         let user = self.configured.borrow().user.clone();
@@ -27,9 +27,9 @@ impl Maker {
             .dry_run(link, user.as_deref().unwrap_or(DEFAULT_USER).as_bytes(), &probes)
             .await
         {
-            Err(UpstreamError::Guard(GuardError::Refused(_))) => {
+            Err(UpstreamError::Guard(error)) if error.is_answer() => {
                 match self.queue(link, &probes).await {
-                    Err(UpstreamError::Guard(GuardError::Refused(_))) => {
+                    Err(UpstreamError::Guard(error)) if error.is_answer() => {
                         vec![Verdict::Allowed; probes.len()]
                     }
                     verdicts => verdicts?,

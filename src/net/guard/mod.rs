@@ -81,10 +81,10 @@ impl Maker {
             GuardMode::Audit | GuardMode::Off => None,
             GuardMode::Auto | GuardMode::Require => match self.make(link, &probes).await {
                 Ok(guard) => return Ok(Outcome::Guarded(guard)),
-                Err(UpstreamError::Guard(GuardError::Refused(reason)))
-                    if self.mode == GuardMode::Auto =>
+                Err(UpstreamError::Guard(error))
+                    if error.is_answer() && self.mode == GuardMode::Auto =>
                 {
-                    Some(reason)
+                    Some(error.to_string())
                 }
                 Err(error) => return Err(error),
             },
@@ -131,7 +131,7 @@ impl Maker {
         Guard::made("ACL SETUSER", &made)?;
         let open = match self.dry_run(link, guard.name().as_bytes(), probes).await {
             Ok(verdicts) => open(probes, &verdicts),
-            Err(UpstreamError::Guard(GuardError::Refused(_))) => {
+            Err(UpstreamError::Guard(error)) if error.is_answer() => {
                 // Without ACL DRYRUN it takes the guard itself to try.
                 let (stream, _) = self.target.log_in(&guard.credentials()).await?;
                 let scriptable = scriptable(probes);
