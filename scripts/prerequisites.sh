@@ -19,6 +19,8 @@ if [ "$purpose" = test ]; then
     need npm npm
     need openssl openssl
     need faketime faketime
+    # The server comes with it and is not started: Debian has no smaller package with promtool.
+    need promtool prometheus
 fi
 if [ "$purpose" = test ] || [ "$purpose" = lint ]; then
     need python3 python3
@@ -43,7 +45,7 @@ if [ ${#packages[@]} -gt 0 ]; then
     as_root=()
     [ "$(id -u)" -eq 0 ] || as_root=(sudo)
     echo "installing ${packages[*]}"
-    # Debian would start a Redis of its own on port 6379 right after installing it.
+    # Debian would start a Redis of its own on port 6379 right after installing it, and Prometheus.
     policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null

@@ -10,6 +10,7 @@ pub mod frame;
 pub mod health;
 pub mod http;
 pub mod inside;
+pub mod keepalive;
 pub mod lines;
 pub mod redis;
 pub mod redoubt;
