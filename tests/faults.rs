@@ -11,6 +11,8 @@ mod descriptors;
 mod login;
 #[path = "faults/network.rs"]
 mod network;
+#[path = "faults/page.rs"]
+mod page;
 #[path = "faults/restart.rs"]
 mod restart;
 #[path = "faults/states.rs"]
