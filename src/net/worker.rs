@@ -11,11 +11,12 @@ use bytes::Bytes;
 use slotmap::{DefaultKey, SecondaryMap, SparseSecondaryMap};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{self, error::TrySendError};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::accept::Accepted;
+use super::change::Change;
 use super::client::{self, ClientIo};
 use super::health::Health;
 use super::link::{self, LinkIo};
@@ -57,6 +58,8 @@ pub(super) enum Order {
     Functions(Arc<HashSet<Bytes>>),
     /// How links log in.
     Standing(Standing),
+    /// What a reload has changed; the answer tells how many sessions ended for it.
+    Change(Box<Change>, oneshot::Sender<u64>),
 }
 
 /// How other threads speak to a worker.
@@ -125,6 +128,8 @@ pub(super) struct Worker {
     pub(super) configured_scripts: Scripts,
     /// Whether no script runs, since Redis would let it run what the policy refuses.
     pub(super) withholds_scripts: bool,
+    /// How long sessions may take to end when the worker stops.
+    pub(super) shutdown_timeout: Duration,
     audit_is_full: watch::Receiver<bool>,
     /// Whether no client is read, since what comes of it could not be written to the audit log.
     pub(super) waits_for_audit: bool,
@@ -166,7 +171,8 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>) {
         obey(&shared, order);
     }
     tokio::time::sleep(LAST_REQUESTS).await;
-    drain(&shared, plan.shutdown_timeout).await;
+    let timeout = shared.borrow().shutdown_timeout;
+    drain(&shared, timeout).await;
     plan.health.unserved.say_rest();
 }
 
@@ -184,6 +190,11 @@ fn obey(shared: &Shared, order: Order) {
             }
         }
         Order::Functions(functions) => shared.borrow_mut().pin(functions),
+        Order::Change(change, answer) => {
+            let closed = shared.borrow_mut().change(*change);
+            // Whoever asked may have gone meanwhile.
+            let _ = answer.send(closed);
+        }
     }
 }
 
@@ -236,6 +247,7 @@ impl Worker {
             way: (!plan.guarded).then_some(Way::Configured),
             configured_scripts: plan.rules.scripts.clone(),
             withholds_scripts: false,
+            shutdown_timeout: plan.shutdown_timeout,
             audit_is_full: audit::full(),
             waits_for_audit: false,
             me,
