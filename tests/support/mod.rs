@@ -8,6 +8,7 @@
 
 pub mod certificates;
 pub mod frame;
+pub mod health;
 pub mod http;
 pub mod inside;
 pub mod keepalive;
