@@ -28,16 +28,6 @@ fn levels_rise_and_fall() {
     becomes("redoubt_leases", 0.0);
     becomes("redoubt_links{kind=\"opening\"}", 0.0);
 
-    // Only Redis's own errors count, not those that Redoubt answers.
-    client.command(&["SET", "word", "w"]);
-    for _ in 0..3 {
-        client.command(&["INCR", "word"]);
-    }
-    client.command(&["FLUSHALL"]);
-    becomes("redoubt_upstream_errors_total", 3.0);
-    client.command(&["LPUSH", "word", "x"]);
-    becomes("redoubt_upstream_errors_total", 4.0);
-
     // What is owed and what is held.
     let mut waiting = proxy.client();
     waiting.send(b"BLPOP nothing 0\r\nGET half-a-requ");
