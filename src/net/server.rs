@@ -27,6 +27,7 @@ use super::secrets::{self, ClientPasswords, UpstreamPassword};
 use super::upstream::Target;
 use super::watch::Watch;
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
+use crate::admin::{self, Admin};
 use crate::audit;
 use crate::auth::{Gate, GateLimits, ThrottleLimits};
 use crate::config::{self, AuditKeys, AuditOutput, Endpoint, GuardMode, ScriptGate, Settings};
@@ -197,12 +198,15 @@ impl Server {
     }
 
     fn start_admin(&mut self, plan: &Plan, stop: &CancellationToken) -> io::Result<()> {
-        for listener in mem::take(&mut self.admin) {
-            let address = listener.local_addr()?;
-            let health = Arc::clone(&plan.health);
-            let unready = Arc::new(move || health.unready());
-            crate::admin::start(listener, unready, stop.clone())?;
-            info!(%address, "admin listening");
+        let listeners = mem::take(&mut self.admin);
+        for listener in &listeners {
+            info!(address = %listener.local_addr()?, "admin listening");
+        }
+        let health = Arc::clone(&plan.health);
+        let admin =
+            Admin { unready: Box::new(move || health.unready()), metrics: self.settings.metrics };
+        if !listeners.is_empty() {
+            admin::start(listeners, admin, stop.clone())?;
         }
         Ok(())
     }
