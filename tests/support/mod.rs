@@ -8,10 +8,11 @@
 
 pub mod frame;
 pub mod http;
-pub mod inside;
+
 pub mod lines;
 pub mod redis;
 pub mod redoubt;
+pub mod scrape;
 pub mod wire;
 
 use std::fmt::Write as _;
