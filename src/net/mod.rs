@@ -11,6 +11,7 @@
 
 mod accept;
 mod ask;
+mod change;
 mod client;
 mod door;
 mod functions;
@@ -23,10 +24,12 @@ mod load;
 mod peer;
 mod proxy_protocol;
 mod refusals;
+mod resettle;
 mod secrets;
 mod server;
 mod standing;
 mod stream;
+mod unserved;
 mod upstream;
 mod watch;
 mod worker;

@@ -8,19 +8,21 @@ use std::time::{Duration, Instant};
 use std::{io, mem};
 
 use bytes::Bytes;
-use slotmap::{DefaultKey, SecondaryMap};
+use slotmap::{DefaultKey, SecondaryMap, SparseSecondaryMap};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{self, error::TrySendError};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::accept::Accepted;
+use super::change::Change;
 use super::client::{self, ClientIo};
 use super::health::Health;
 use super::link::{self, LinkIo};
 use super::load::Load;
 use super::standing::{Known, Standing, Way};
+use super::unserved::Held;
 use super::upstream::Target;
 use crate::audit;
 use crate::auth::Identity;
@@ -28,7 +30,6 @@ use crate::command::Version;
 use crate::exchange::{Exchange, SessionId, Sharing, Timeouts};
 use crate::policy::Scripts;
 use crate::session::{CloseReason, Event, Rules};
-use crate::telemetry;
 use crate::telemetry::metrics::{self, WorkerMetrics};
 use crate::upstream::Credentials;
 
@@ -57,6 +58,8 @@ pub(super) enum Order {
     Functions(Arc<HashSet<Bytes>>),
     /// How links log in.
     Standing(Standing),
+    /// What a reload has changed; the answer tells how many sessions ended for it.
+    Change(Box<Change>, oneshot::Sender<u64>),
 }
 
 /// How other threads speak to a worker.
@@ -110,6 +113,8 @@ pub(super) struct Worker {
     pub(super) exchange: Exchange,
     pub(super) clients: SecondaryMap<DefaultKey, ClientIo>,
     pub(super) links: SecondaryMap<DefaultKey, LinkIo>,
+    /// Sessions of which the log has said nothing yet.
+    pub(super) held: SparseSecondaryMap<DefaultKey, Held>,
     /// Where sockets are read to; what is not dealt with at once is copied out.
     pub(super) scratch: Box<[u8]>,
     pub(super) health: Arc<Health>,
@@ -123,6 +128,8 @@ pub(super) struct Worker {
     pub(super) configured_scripts: Scripts,
     /// Whether no script runs, since Redis would let it run what the policy refuses.
     pub(super) withholds_scripts: bool,
+    /// How long sessions may take to end when the worker stops.
+    pub(super) shutdown_timeout: Duration,
     audit_is_full: watch::Receiver<bool>,
     /// Whether no client is read, since what comes of it could not be written to the audit log.
     pub(super) waits_for_audit: bool,
@@ -164,7 +171,9 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>) {
         obey(&shared, order);
     }
     tokio::time::sleep(LAST_REQUESTS).await;
-    drain(&shared, plan.shutdown_timeout).await;
+    let timeout = shared.borrow().shutdown_timeout;
+    drain(&shared, timeout).await;
+    plan.health.unserved.say_rest();
 }
 
 fn obey(shared: &Shared, order: Order) {
@@ -181,6 +190,11 @@ fn obey(shared: &Shared, order: Order) {
             }
         }
         Order::Functions(functions) => shared.borrow_mut().pin(functions),
+        Order::Change(change, answer) => {
+            let closed = shared.borrow_mut().change(*change);
+            // Whoever asked may have gone meanwhile.
+            let _ = answer.send(closed);
+        }
     }
 }
 
@@ -221,6 +235,7 @@ impl Worker {
             ),
             clients: SecondaryMap::new(),
             links: SecondaryMap::new(),
+            held: SparseSecondaryMap::new(),
             scratch: vec![0; READ_SIZE].into(),
             health: Arc::clone(&plan.health),
             target: plan.target.clone(),
@@ -232,6 +247,7 @@ impl Worker {
             way: (!plan.guarded).then_some(Way::Configured),
             configured_scripts: plan.rules.scripts.clone(),
             withholds_scripts: false,
+            shutdown_timeout: plan.shutdown_timeout,
             audit_is_full: audit::full(),
             waits_for_audit: false,
             me,
@@ -250,6 +266,7 @@ impl Worker {
         self.exchange.tick(now());
         self.settle(None);
         self.metrics.flush(&mut self.exchange);
+        self.log_lasting(now());
     }
 
     /// Carries out what came of a call into the exchange. `current` is the client whose own task
@@ -278,8 +295,8 @@ impl Worker {
         while let Some((id, event)) = self.exchange.next_event() {
             is_new = true;
             metrics::report(&event);
+            self.log(id, &event);
             if let Some(io) = self.clients.get_mut(id.key()) {
-                telemetry::report(io.number, &io.peer, &event);
                 match &event {
                     Event::Authenticated { user } => io.user = Some(user.clone()),
                     Event::Refused { .. } => io.refused = io.refused.saturating_add(1),

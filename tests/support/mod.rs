@@ -8,7 +8,7 @@
 
 pub mod frame;
 pub mod http;
-
+pub mod keepalive;
 pub mod lines;
 pub mod redis;
 pub mod redoubt;
