@@ -6,6 +6,7 @@
 mod cli;
 mod demo;
 mod explain;
+mod insight;
 mod paint;
 mod serve;
 mod signals;
@@ -46,11 +47,18 @@ fn main() -> ExitCode {
             Err(error) if error.is_wrong_use() => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
             Err(error) => fail(&error, ExitCode::FAILURE),
         },
+        Command::Healthcheck(args) => told(insight::health(&args)),
+        Command::Sessions(args) => told(insight::sessions(&args)),
+        Command::Stats(args) => told(insight::stats(&args)),
         Command::Demo => match demo::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, ExitCode::FAILURE),
         },
     }
+}
+
+fn told(outcome: Result<ExitCode, insight::AskError>) -> ExitCode {
+    outcome.unwrap_or_else(|error| fail(&error, ExitCode::FAILURE))
 }
 
 fn load(config: &Config) -> Result<Settings, ConfigError> {

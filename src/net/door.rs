@@ -149,7 +149,8 @@ mod tests {
     fn a_panic_ends_one_connection_and_not_the_accepting() {
         let environment = Environment::from_lookup(|_| None);
         let text = "listen = \"127.0.0.1:0\"\nallow_weak_passwords = true\n\
-                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n";
+                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n\
+                    [admin]\nlisten = \"off\"\n";
         let settings = Settings::parse("test".as_ref(), text, &environment).unwrap();
         let server = Server::bind(&settings).unwrap();
         let address = server.local_addrs()[0];

@@ -55,6 +55,8 @@ struct Terms {
 #[derive(Debug, Default)]
 struct Counts {
     all: Count,
+    /// The most sessions that there were at one time.
+    peak: usize,
     /// Sources with a session.
     sources: HashMap<Source, Count>,
 }
@@ -122,6 +124,11 @@ impl Gate {
         self.counts().all.sessions
     }
 
+    /// The most that had one at one time.
+    pub fn peak(&self) -> usize {
+        self.counts().peak
+    }
+
     /// How many of them have not authenticated.
     pub fn unauthenticated(&self) -> usize {
         self.counts().all.unauthenticated
@@ -161,6 +168,7 @@ impl Gate {
         }
         *sessions = sessions.saturating_add(1);
         *unauthenticated = unauthenticated.saturating_add(1);
+        counts.peak = counts.peak.max(counts.all.sessions);
         Ok(Pass::new(Arc::clone(self)))
     }
 

@@ -1,5 +1,6 @@
 //! The whole proxy: listeners, workers and the watch of the upstream, from start to stop.
 
+mod admin;
 mod plan;
 mod reload;
 mod upkeep;
@@ -18,6 +19,8 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use super::accept::Acceptor;
+use super::beat::Beat;
+use super::door::Door;
 use super::functions::FunctionWatch;
 use super::guard::Maker;
 use super::listen::{BindError, listen, listen_on};
@@ -26,7 +29,6 @@ use super::secrets::{ClientPasswords, UpstreamPassword, Watchers};
 use super::upstream::Target;
 use super::watch::{Settled, Watch};
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
-use crate::admin::{self, Admin};
 use crate::audit;
 use crate::config::Settings;
 use crate::policy::PolicyError;
@@ -84,7 +86,7 @@ impl Server {
     pub fn bind(settings: &Settings) -> Result<Self, BindError> {
         let listeners = listen(settings)?;
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
-        let admin = listen_on(settings.admin.as_slice(), false)?;
+        let admin = listen_on(settings.admin.as_slice(), false).map_err(BindError::admin)?;
         let (asks, asked) = mpsc::channel(WAITING);
         Ok(Self {
             listeners,
@@ -132,20 +134,25 @@ impl Server {
         let client = in_force.client_passwords();
         let credentials = in_force.credentials.borrow().clone();
         let plan = plan::plan(&self.settings, client.identity(), credentials, stop)?;
+        let (mut workers, mut inboxes) = (Vec::new(), Vec::new());
+        for _ in 0..self.settings.workers.get() {
+            let (orders, inbox) = mpsc::channel(ORDERS);
+            let beat = Beat::new(worker::now());
+            workers.push(WorkerHandle { orders, load: Load::default(), beat });
+            inboxes.push(inbox);
+        }
+        let door = Arc::new(plan::door(&self.settings, workers.clone()));
         // The admin port tells of the stop until the last session has ended.
         let stopped = CancellationToken::new();
         let _stopped = stopped.clone().drop_guard();
-        self.start_admin(&plan, &stopped).map_err(ServeError::Start)?;
-        let mut workers = Vec::new();
+        self.start_admin(&plan, &door, &stopped).map_err(ServeError::Start)?;
         let mut threads = Vec::new();
-        for index in 0..self.settings.workers.get() {
-            let (orders, inbox) = mpsc::channel(ORDERS);
-            let plan = plan.clone();
+        for (index, (inbox, worker)) in inboxes.into_iter().zip(&workers).enumerate() {
+            let (plan, beat) = (plan.clone(), worker.beat.clone());
             let thread = thread::Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn(move || worker::run(plan, inbox))
+                .spawn(move || worker::run(plan, inbox, beat))
                 .map_err(ServeError::Start)?;
-            workers.push(WorkerHandle { orders, load: Load::default() });
             threads.push(thread);
         }
         let runtime =
@@ -156,7 +163,7 @@ impl Server {
             target: in_force.target.subscribe(),
             made: Default::default(),
         });
-        let accepted = self.accept(plan, client, in_force, workers, Arc::clone(&maker), shutdown);
+        let accepted = self.accept(plan, client, in_force, door, Arc::clone(&maker), shutdown);
         let served = runtime.block_on(accepted);
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
         runtime.block_on(maker.remove_own());
@@ -173,7 +180,7 @@ impl Server {
         plan: Plan,
         client: ClientPasswords,
         in_force: InForce,
-        workers: Vec<WorkerHandle>,
+        door: Arc<Door>,
         maker: Arc<Maker>,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
@@ -182,7 +189,7 @@ impl Server {
         let _stop_all = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
         let (acceptors, closing) = (TaskTracker::new(), stop.child_token());
-        let door = Arc::new(plan::door(&self.settings, workers.clone()));
+        let workers = door.workers.clone();
         for listener in mem::take(&mut self.listeners) {
             let listener =
                 tokio::net::TcpListener::from_std(listener).map_err(ServeError::Start)?;
@@ -197,6 +204,7 @@ impl Server {
         if !plan.guarded {
             // Nothing is to be settled, so the watch will not tell.
             guard_state(GuardState::Configured);
+            watch_health.guard(GuardState::Configured, None);
         }
         let settled = Settled::nothing(plan.rules.policy.clone(), in_force.credentials.subscribe());
         let watch = Arc::new(Watch {
@@ -220,7 +228,8 @@ impl Server {
             stop: stop.clone(),
         };
         tasks.spawn(reloader.run(watchers));
-        tasks.spawn(keep_metrics(Arc::clone(&door), stop.clone()));
+        let kept = keep_metrics(Arc::clone(&door), Arc::clone(&watch_health), stop.clone());
+        tasks.spawn(kept);
         tokio::select! {
             () = stop.cancelled() => {}
             () = shutdown.cancelled() => {
@@ -240,20 +249,6 @@ impl Server {
         tasks.wait().await;
         door.refusals.say_rest();
         watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)
-    }
-
-    fn start_admin(&mut self, plan: &Plan, stop: &CancellationToken) -> io::Result<()> {
-        let listeners = mem::take(&mut self.admin);
-        for listener in &listeners {
-            info!(address = %listener.local_addr()?, "admin listening");
-        }
-        let health = Arc::clone(&plan.health);
-        let admin =
-            Admin { unready: Box::new(move || health.unready()), metrics: self.settings.metrics };
-        if !listeners.is_empty() {
-            admin::start(listeners, admin, stop.clone())?;
-        }
-        Ok(())
     }
 }
 

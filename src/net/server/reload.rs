@@ -23,6 +23,7 @@ use crate::auth::Identity;
 use crate::config::Settings;
 use crate::net::change::Change;
 use crate::net::door::Door;
+use crate::net::health::Health;
 use crate::net::limits;
 use crate::net::resettle::{News, Prepared, is_stricter};
 use crate::net::secrets::Watchers;
@@ -124,7 +125,7 @@ impl Reloader {
         let is_new_gate = next.scripts.is_some();
         let closes = next.scripts.as_ref().is_some_and(|scripts| !scripts.are_open())
             || (next.is_stricter && !is_held(&prepared));
-        let standing = settle(settled, prepared, &next);
+        let standing = settle(settled, prepared, &next, &self.watch.health);
         let is_unsettled = standing.is_some();
         self.end_watchers(watchers).await;
         settings.send_replace(Arc::new(next.settings.clone()));
@@ -210,7 +211,12 @@ fn is_held(prepared: &Prepared) -> bool {
 }
 
 /// Notes what was found out, and returns what workers are to be told of it.
-fn settle(settled: &mut Settled, prepared: Prepared, next: &Next) -> Option<Standing> {
+fn settle(
+    settled: &mut Settled,
+    prepared: Prepared,
+    next: &Next,
+    health: &Health,
+) -> Option<Standing> {
     settled.policy = next.policy.clone();
     match prepared {
         Prepared::Same | Prepared::Renewed => None,
@@ -222,7 +228,7 @@ fn settle(settled: &mut Settled, prepared: Prepared, next: &Next) -> Option<Stan
             (settled.is_changed, settled.is_stale) = (false, false);
             settled.epoch = settled.epoch.saturating_add(1);
             let standing = Standing::Settled(Arc::new(settled.login(next.credentials.clone())));
-            standing.measure();
+            standing.show(health);
             Some(standing)
         }
         Prepared::Unreachable(error) => {
@@ -233,7 +239,7 @@ fn settle(settled: &mut Settled, prepared: Prepared, next: &Next) -> Option<Stan
             settled.is_stale = true;
             let guarded = plan::is_guarded(&next.settings, &next.policy);
             let standing = Standing::Revoked { guarded };
-            standing.measure();
+            standing.show(health);
             Some(standing)
         }
     }
