@@ -10,11 +10,11 @@ pub mod certificates;
 pub mod frame;
 pub mod health;
 pub mod http;
-pub mod inside;
 pub mod keepalive;
 pub mod lines;
 pub mod redis;
 pub mod redoubt;
+pub mod scrape;
 pub mod tls;
 pub mod wire;
 
