@@ -75,9 +75,12 @@ pub(crate) struct Verify {
     /// Where clients connect: redis://[user]:[password]@host:port. The password is better given in
     /// REDOUBT_PASSWORD, as everybody on the machine can see arguments
     pub(crate) url: String,
-    /// An address at which the public must not get through, such as that of Redis from outside
+    /// An address at which nobody must get through, such as that of Redis from outside
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) public: Vec<String>,
+    /// The admin port, which must not be there at the hosts of --public
+    #[arg(long, value_name = "PORT", default_value_t = 6390)]
+    pub(crate) admin_port: u16,
     /// Where Redis itself is: it must not answer here, or not without a password of its own. It is
     /// sent the clients' password, to see that it does not take it
     #[arg(long, value_name = "HOST:PORT")]
@@ -85,7 +88,8 @@ pub(crate) struct Verify {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-    /// The most that connecting or one reply may take, such as 2s or 500ms
+    /// The most that a name, a connection or a reply may take, such as 2s or 500ms; the whole may take
+    /// thirty times as long
     #[arg(long, default_value = "2s", value_parser = timeout)]
     pub(crate) timeout: Duration,
 }

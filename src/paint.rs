@@ -30,6 +30,10 @@ impl Paint {
         self.with("32", text)
     }
 
+    pub(super) fn yellow(self, text: &str) -> String {
+        self.with("33", text)
+    }
+
     fn with(self, code: &str, text: &str) -> String {
         if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }

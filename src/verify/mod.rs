@@ -2,22 +2,31 @@
 //!
 //! It may be pointed at a production Redis that is wide open: nothing is sent that changes data,
 //! settings or the server where it gets through. See [`harmless`]. All that stays behind there is
-//! one script in Redis's cache of scripts.
+//! one script in Redis's cache of scripts, and lines in the logs of slow and of refused commands.
+//!
+//! Invariants: no password is in what is printed; every wait is bounded, and so are all together.
 
-mod checks;
+mod commands;
 mod harmless;
+mod limit;
 mod outcome;
 mod places;
 mod report;
+mod strangers;
 mod wire;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use redoubt::config::{Endpoint, UpstreamUrl, UrlProblem};
 use secrecy::SecretString;
 
-use self::wire::Target;
+use self::limit::Limit;
+pub(crate) use self::outcome::Findings;
+pub(crate) use self::places::Places;
+pub(crate) use self::report::text;
+use self::wire::{Network, Target, told};
 use crate::cli;
 
 /// The variable that holds the password, so that it is not in the list of processes.
@@ -30,12 +39,26 @@ pub(crate) enum VerifyError {
     Url(#[from] UrlProblem),
     #[error("rediss:// cannot be checked yet; give the address of a plain listener")]
     Tls,
-    #[error("no password: set REDOUBT_PASSWORD, or write redis://:password@host:port")]
+    #[error(
+        "no password, and one is asked for: set REDOUBT_PASSWORD, or write \
+         redis://:password@host:port"
+    )]
     NoPassword,
     #[error("{0:?} is no address of the form host:port")]
     Address(String),
+    #[error("no connections can be made")]
+    Network(#[source] io::Error),
     #[error("{endpoint} cannot be reached")]
     Unreachable { endpoint: Endpoint, source: io::Error },
+    #[error("{0} accepts connections but does not answer in time")]
+    Silent(Endpoint),
+    #[error(
+        "{0} closes connections without a reply: it may speak TLS or something else than Redis, or \
+         have locked this address out"
+    )]
+    Closes(Endpoint),
+    #[error("{endpoint} does not speak Redis; it says {told}")]
+    NotRedis { endpoint: Endpoint, told: String },
     #[error("standard output cannot be written to")]
     Output(#[source] io::Error),
 }
@@ -43,7 +66,7 @@ pub(crate) enum VerifyError {
 impl VerifyError {
     /// Whether the arguments are to blame.
     pub(crate) fn is_wrong_use(&self) -> bool {
-        !matches!(self, Self::Unreachable { .. } | Self::Output(_))
+        matches!(self, Self::Url(_) | Self::Tls | Self::NoPassword | Self::Address(_))
     }
 }
 
@@ -55,28 +78,64 @@ pub(crate) fn run(args: &cli::Verify) -> Result<ExitCode, VerifyError> {
     }
     let given = || std::env::var(PASSWORD).ok().filter(|text| !text.is_empty());
     let password = url.password.or_else(|| given().map(SecretString::from));
-    let target = Target {
-        endpoint: Endpoint { host: url.host, port: url.port },
-        user: url.user,
-        password: password.ok_or(VerifyError::NoPassword)?,
-        timeout: args.timeout,
+    let endpoint = Endpoint { host: url.host, port: url.port };
+    let places = Places {
+        public: endpoints(&args.public)?,
+        admin_port: args.admin_port,
+        direct: endpoints(&args.direct)?,
     };
-    let public = endpoints(&args.public)?;
-    let direct = endpoints(&args.direct)?;
-    if let Err(source) = wire::connect(&target.endpoint, target.timeout) {
-        return Err(VerifyError::Unreachable { endpoint: target.endpoint, source });
-    }
-    let mut found = checks::run(&target);
-    found.extend(places::public(&public, target.timeout));
-    found.extend(places::direct(&direct, &target));
+    let findings = look(&endpoint, url.user, password, &places, args.timeout)?;
     let text = if args.json {
-        report::json(&target.endpoint, &found)
+        report::json(&endpoint, &findings)
     } else {
-        report::text(&target.endpoint, &found)
+        format!("{endpoint}\n\n{}", report::text(&findings))
     };
     writeln!(io::stdout().lock(), "{text}").map_err(VerifyError::Output)?;
-    let holds = !found.iter().any(outcome::Check::fails);
-    Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if findings.hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Makes all checks of what is at `endpoint`, and of `places`. `timeout` bounds every step.
+pub(crate) fn look(
+    endpoint: &Endpoint,
+    user: Option<String>,
+    password: Option<SecretString>,
+    places: &Places,
+    timeout: Duration,
+) -> Result<Findings, VerifyError> {
+    let network = Network::new(Limit::new(timeout)).map_err(VerifyError::Network)?;
+    let endpoint = endpoint.clone();
+    let mut target = Target { endpoint, user, password, open: false, network };
+    meet(&mut target)?;
+    Ok(Findings(vec![
+        strangers::run(&target),
+        strangers::password(&target),
+        commands::run(&target),
+        places::run(&target, places),
+    ]))
+}
+
+/// Finds out whether Redis is spoken there at all, and whether it asks for a password.
+fn meet(target: &mut Target) -> Result<(), VerifyError> {
+    let endpoint = || target.endpoint.clone();
+    let mut wire = target
+        .connect()
+        .map_err(|source| VerifyError::Unreachable { endpoint: endpoint(), source })?;
+    match wire.ask(&["PING"]) {
+        Ok(reply) if reply == "+PONG" => target.open = true,
+        Ok(reply) if reply.starts_with('-') => {
+            if target.password.is_none() {
+                return Err(VerifyError::NoPassword);
+            }
+        }
+        Ok(reply) => {
+            return Err(VerifyError::NotRedis { endpoint: endpoint(), told: told(&Ok(reply)) });
+        }
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            return Err(VerifyError::Silent(endpoint()));
+        }
+        Err(_) => return Err(VerifyError::Closes(endpoint())),
+    }
+    Ok(())
 }
 
 fn endpoints(given: &[String]) -> Result<Vec<Endpoint>, VerifyError> {
