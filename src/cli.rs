@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use redoubt::command::Version;
 
 /// An authenticating, command-filtering proxy for Redis.
 #[derive(Debug, Parser)]
@@ -61,6 +62,9 @@ pub(crate) struct Explain {
     /// As for a client that has not authenticated
     #[arg(long)]
     pub(crate) unauthenticated: bool,
+    /// With a Redis of this version, such as 7.0; a new one is assumed otherwise
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    pub(crate) redis: Option<Version>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -92,6 +96,10 @@ pub(crate) struct Verify {
     /// thirty times as long
     #[arg(long, default_value = "2s", value_parser = timeout)]
     pub(crate) timeout: Duration,
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    Version::parse(text).ok_or_else(|| "expected a version such as 7.0.15".to_owned())
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
