@@ -10,8 +10,16 @@ pub(super) struct Paint {
 
 impl Paint {
     pub(super) fn of_stdout() -> Self {
+        Self::on(&io::stdout())
+    }
+
+    pub(super) fn of_stderr() -> Self {
+        Self::on(&io::stderr())
+    }
+
+    fn on(output: &impl IsTerminal) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { colour: io::stdout().is_terminal() && !refused }
+        Self { colour: output.is_terminal() && !refused }
     }
 
     pub(super) fn bold(self, text: &str) -> String {
