@@ -13,7 +13,7 @@
 //! ```
 //!
 //! Core: [`resp`], [`command`], [`policy`], [`auth`], [`session`], [`upstream`] and [`exchange`].
-//! Shell: [`net`], [`telemetry`], [`audit`], [`reload`], `admin`. [`config`] turns a file and the environment into settings.
+//! Shell: [`net`], [`telemetry`], [`audit`], [`reload`], [`tls`], `admin`. [`config`] turns a file and the environment into settings.
 
 mod admin;
 pub mod audit;
@@ -27,4 +27,5 @@ pub mod reload;
 pub mod resp;
 pub mod session;
 pub mod telemetry;
+pub mod tls;
 pub mod upstream;
