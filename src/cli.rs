@@ -76,7 +76,7 @@ pub(crate) struct Explain {
 /// What is to be verified.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// Where clients connect: redis://[user]:[password]@host:port. The password is better given in
+    /// Where clients connect: redis://[user]:[password]@host:port, or rediss:// in TLS. The password is better given in
     /// REDOUBT_PASSWORD, as everybody on the machine can see arguments
     pub(crate) url: String,
     /// An address at which nobody must get through, such as that of Redis from outside
@@ -86,9 +86,18 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "PORT", default_value_t = 6390)]
     pub(crate) admin_port: u16,
     /// Where Redis itself is: it must not answer here, or not without a password of its own. It is
-    /// sent the clients' password, to see that it does not take it
+    /// sent the clients' password, to see that it does not take it; rediss://HOST:PORT for TLS
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) direct: Vec<String>,
+    /// A PEM file of the CAs to trust in TLS, in place of those that the system trusts
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// A PEM file of a certificate to show in TLS
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// A PEM file of its key
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

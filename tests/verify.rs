@@ -4,7 +4,7 @@
 mod support;
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::thread;
 
@@ -224,6 +224,26 @@ fn addresses_of_version_6_and_users_are_spoken_to() {
     let (code, report) = json(address, password, &[]);
     assert_eq!(code, Some(1), "the password is not that of the user without a name");
     assert_eq!(found(&report, "ping"), "AUTH is answered -WRONGPASS");
+}
+
+/// To another address than loopback, though it is this machine's own.
+#[test]
+fn plain_text_to_elsewhere_is_a_warning() {
+    if target_is_redis() {
+        return;
+    }
+    // Nothing is sent: it only asks which address of its own the system would take.
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let own = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());
+    let Ok(own) = own else {
+        return support::note("this machine has no network: not tested");
+    };
+    let redis = Redis::start();
+    let listen = format!("{}:0", own.ip());
+    let redoubt = Redoubt::setup(&redis).set_text("listen", &listen).start();
+    let (code, report) = json(redoubt.address(), redoubt.password(), &[]);
+    assert_eq!((code, ids(&report, "warns")), (Some(0), vec!["transport".to_owned()]), "{report}");
+    assert!(found(&report, "transport").starts_with("plain text: "));
 }
 
 #[test]

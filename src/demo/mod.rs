@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use self::redis::{Redis, RedisError};
 use crate::paint::Paint;
 use crate::signals;
-use crate::verify::{self, Findings, Places, VerifyError};
+use crate::verify::{self, Findings, Places, VerifyError, Whom};
 
 /// Where Redoubt listens if the port is free.
 const LISTEN: &str = "127.0.0.1:6380";
@@ -161,9 +161,16 @@ impl Demo<'_> {
     fn verify(&self) -> Result<Findings, VerifyError> {
         let endpoint =
             |address: SocketAddr| Endpoint { host: address.ip().to_string(), port: address.port() };
-        let places = Places { direct: vec![endpoint(self.redis.address())], ..Places::default() };
-        let password = Some(self.password.clone());
-        verify::look(&endpoint(self.listen), None, password, &places, TIMEOUT)
+        let direct = vec![(endpoint(self.redis.address()), false)];
+        let places = Places { direct, ..Places::default() };
+        let whom = Whom {
+            endpoint: endpoint(self.listen),
+            user: None,
+            password: Some(self.password.clone()),
+            encrypted: false,
+            tls: None,
+        };
+        verify::look(whom, &places, TIMEOUT)
     }
 }
 

@@ -7,6 +7,7 @@
 //! Invariants: no password is in what is printed; every wait is bounded, and so are all together.
 
 mod commands;
+mod encrypted;
 mod harmless;
 mod limit;
 mod outcome;
@@ -15,6 +16,7 @@ mod report;
 mod strangers;
 mod wire;
 
+use std::error::Error as _;
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,6 +24,7 @@ use std::time::Duration;
 use redoubt::config::{Endpoint, UpstreamUrl, UrlProblem};
 use secrecy::SecretString;
 
+use self::encrypted::{Files, Tls};
 use self::limit::Limit;
 pub(crate) use self::outcome::Findings;
 pub(crate) use self::places::Places;
@@ -37,8 +40,10 @@ const PASSWORD: &str = "REDOUBT_PASSWORD";
 pub(crate) enum VerifyError {
     #[error("URL: {0}")]
     Url(#[from] UrlProblem),
-    #[error("rediss:// cannot be checked yet; give the address of a plain listener")]
-    Tls,
+    #[error("--ca, --cert and --key are for rediss:// addresses")]
+    NoTls,
+    #[error("{0}")]
+    Tls(String),
     #[error(
         "no password, and one is asked for: set REDOUBT_PASSWORD, or write \
          redis://:password@host:port"
@@ -66,25 +71,32 @@ pub(crate) enum VerifyError {
 impl VerifyError {
     /// Whether the arguments are to blame.
     pub(crate) fn is_wrong_use(&self) -> bool {
-        matches!(self, Self::Url(_) | Self::Tls | Self::NoPassword | Self::Address(_))
+        matches!(
+            self,
+            Self::Url(_) | Self::NoTls | Self::Tls(_) | Self::NoPassword | Self::Address(_)
+        )
     }
 }
 
 /// Makes all checks and reports them; the exit code says whether all hold.
 pub(crate) fn run(args: &cli::Verify) -> Result<ExitCode, VerifyError> {
     let url = UpstreamUrl::parse(&args.url)?;
-    if url.tls {
-        return Err(VerifyError::Tls);
-    }
     let given = || std::env::var(PASSWORD).ok().filter(|text| !text.is_empty());
-    let password = url.password.or_else(|| given().map(SecretString::from));
-    let endpoint = Endpoint { host: url.host, port: url.port };
     let places = Places {
-        public: endpoints(&args.public)?,
+        public: args.public.iter().map(|text| endpoint(text)).collect::<Result<_, _>>()?,
         admin_port: args.admin_port,
-        direct: endpoints(&args.direct)?,
+        direct: args.direct.iter().map(|text| redis(text)).collect::<Result<_, _>>()?,
     };
-    let findings = look(&endpoint, url.user, password, &places, args.timeout)?;
+    let tls = url.tls || places.direct.iter().any(|(_, encrypted)| *encrypted);
+    let whom = Whom {
+        endpoint: Endpoint { host: url.host, port: url.port },
+        user: url.user,
+        password: url.password.or_else(|| given().map(SecretString::from)),
+        encrypted: url.tls,
+        tls: tls_of(args, tls)?,
+    };
+    let endpoint = whom.endpoint.clone();
+    let findings = look(whom, &places, args.timeout)?;
     let text = if args.json {
         report::json(&endpoint, &findings)
     } else {
@@ -94,32 +106,69 @@ pub(crate) fn run(args: &cli::Verify) -> Result<ExitCode, VerifyError> {
     Ok(if findings.hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Makes all checks of what is at `endpoint`, and of `places`. `timeout` bounds every step.
+/// How TLS is spoken, if it is.
+fn tls_of(args: &cli::Verify, spoken: bool) -> Result<Option<Tls>, VerifyError> {
+    let files = Files { ca: args.ca.clone(), identity: args.cert.clone().zip(args.key.clone()) };
+    if !spoken {
+        let is_given = files.ca.is_some() || files.identity.is_some();
+        return if is_given { Err(VerifyError::NoTls) } else { Ok(None) };
+    }
+    Tls::new(files).map(Some).map_err(|error| {
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        // The library speaks of the keys of a configuration file; here they are options.
+        let text = format!("{error}{cause}")
+            .replace("upstream.tls_ca", "--ca")
+            .replace("upstream.tls_certificate", "--cert")
+            .replace("upstream.tls_key", "--key");
+        VerifyError::Tls(text)
+    })
+}
+
+/// Who is looked at, and as whom.
+pub(crate) struct Whom {
+    pub(crate) endpoint: Endpoint,
+    /// `None`: `AUTH` is given the password alone.
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<SecretString>,
+    /// Whether it is spoken to in TLS.
+    pub(crate) encrypted: bool,
+    /// How TLS is spoken, where it is.
+    pub(crate) tls: Option<Tls>,
+}
+
+/// Makes all checks of `whom`, and of `places`. `timeout` bounds every step.
 pub(crate) fn look(
-    endpoint: &Endpoint,
-    user: Option<String>,
-    password: Option<SecretString>,
+    whom: Whom,
     places: &Places,
     timeout: Duration,
 ) -> Result<Findings, VerifyError> {
     let network = Network::new(Limit::new(timeout)).map_err(VerifyError::Network)?;
-    let endpoint = endpoint.clone();
-    let mut target = Target { endpoint, user, password, open: false, network };
-    meet(&mut target)?;
-    Ok(Findings(vec![
-        strangers::run(&target),
-        strangers::password(&target),
-        commands::run(&target),
-        places::run(&target, places),
-    ]))
+    let Whom { endpoint, user, password, encrypted, tls } = whom;
+    let mut target = Target { endpoint, user, password, open: false, network, encrypted, tls };
+    if let Some(findings) = meet(&mut target)? {
+        return Ok(findings);
+    }
+    let mut sections = vec![strangers::run(&target), strangers::password(&target)];
+    sections
+        .extend(target.tls.as_ref().filter(|_| encrypted).map(|tls| encrypted::run(&target, tls)));
+    sections.extend([commands::run(&target), places::run(&target, places)]);
+    Ok(Findings(sections))
 }
 
-/// Finds out whether Redis is spoken there at all, and whether it asks for a password.
-fn meet(target: &mut Target) -> Result<(), VerifyError> {
-    let endpoint = || target.endpoint.clone();
-    let mut wire = target
-        .connect()
-        .map_err(|source| VerifyError::Unreachable { endpoint: endpoint(), source })?;
+/// Finds out whether Redis is spoken there at all, and whether it asks for a password. If TLS is not,
+/// that is all there is to find.
+fn meet(target: &mut Target) -> Result<Option<Findings>, VerifyError> {
+    let endpoint = target.endpoint.clone();
+    let unreachable = |source| VerifyError::Unreachable { endpoint: endpoint.clone(), source };
+    let mut wire = match &target.tls {
+        Some(tls) if target.encrypted => {
+            match target.network.connect_tls(&endpoint, &tls.client).map_err(unreachable)? {
+                Ok(wire) => wire,
+                Err(error) => return Ok(Some(encrypted::broken(error))),
+            }
+        }
+        _ => target.connect().map_err(unreachable)?,
+    };
     match wire.ask(&["PING"]) {
         Ok(reply) if reply == "+PONG" => target.open = true,
         Ok(reply) if reply.starts_with('-') => {
@@ -128,22 +177,32 @@ fn meet(target: &mut Target) -> Result<(), VerifyError> {
             }
         }
         Ok(reply) => {
-            return Err(VerifyError::NotRedis { endpoint: endpoint(), told: told(&Ok(reply)) });
+            return Err(VerifyError::NotRedis { endpoint, told: told(&Ok(reply)) });
         }
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            return Err(VerifyError::Silent(endpoint()));
+            return Err(VerifyError::Silent(endpoint));
         }
-        Err(_) => return Err(VerifyError::Closes(endpoint())),
+        // A server that wants a certificate may say so only now.
+        Err(error) if target.encrypted => return Ok(Some(encrypted::broken(error))),
+        Err(_) => return Err(VerifyError::Closes(endpoint)),
     }
-    Ok(())
+    Ok(None)
 }
 
-fn endpoints(given: &[String]) -> Result<Vec<Endpoint>, VerifyError> {
-    let one = |text: &String| match UpstreamUrl::parse(&format!("redis://{text}")) {
+/// `HOST:PORT`.
+fn endpoint(text: &str) -> Result<Endpoint, VerifyError> {
+    match UpstreamUrl::parse(&format!("redis://{text}")) {
         // Something before an @ would be a password that was put in the wrong place.
         Ok(url) if !text.contains('@') => Ok(Endpoint { host: url.host, port: url.port }),
         _ if text.contains('@') => Err(VerifyError::Address("(with an @)".to_owned())),
-        _ => Err(VerifyError::Address(text.clone())),
-    };
-    given.iter().map(one).collect()
+        _ => Err(VerifyError::Address(text.to_owned())),
+    }
+}
+
+/// The same, or `rediss://HOST:PORT` where that is spoken in TLS.
+fn redis(text: &str) -> Result<(Endpoint, bool), VerifyError> {
+    match text.strip_prefix("rediss://") {
+        Some(text) => Ok((endpoint(text)?, true)),
+        None => Ok((endpoint(text)?, false)),
+    }
 }

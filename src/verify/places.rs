@@ -17,8 +17,8 @@ pub(crate) struct Places {
     pub(crate) public: Vec<Endpoint>,
     /// The admin port, which must not be there at the hosts of these.
     pub(crate) admin_port: u16,
-    /// Where Redis itself is.
-    pub(crate) direct: Vec<Endpoint>,
+    /// Where Redis itself is, and whether it speaks TLS there.
+    pub(crate) direct: Vec<(Endpoint, bool)>,
 }
 
 /// Tries them all.
@@ -36,7 +36,8 @@ pub(super) fn run(target: &Target, places: &Places) -> Section {
     if places.direct.is_empty() {
         checks.push(not_checked("direct", "Redis round the proxy", "--direct"));
     }
-    checks.extend(places.direct.iter().map(|place| round(place, target)));
+    let direct = places.direct.iter();
+    checks.extend(direct.map(|(place, encrypted)| round(place, *encrypted, target)));
     Section { title: "From here", checks }
 }
 
@@ -61,9 +62,9 @@ fn closed(id: &str, target: &Target, endpoint: &Endpoint, what: String) -> Check
 }
 
 /// That Redis cannot be reached round the proxy, or at least not as its clients.
-fn round(endpoint: &Endpoint, target: &Target) -> Check {
+fn round(endpoint: &Endpoint, encrypted: bool, target: &Target) -> Check {
     let what = format!("Redis at {endpoint}");
-    let open = || target.network.connect(endpoint);
+    let open = || target.connect_to(endpoint, encrypted);
     let mut wire = match open() {
         Ok(wire) => wire,
         Err(error) => return unreachable("direct", what, &error),

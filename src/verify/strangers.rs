@@ -66,6 +66,7 @@ fn length(target: &Target) -> Check {
 /// Whether somebody on the way could read along.
 fn transport(target: &Target) -> Check {
     let (outcome, found) = match target.connect() {
+        Ok(wire) if wire.tls().is_some() => (Outcome::Holds, "in TLS".to_owned()),
         Ok(wire) if wire.is_local() => (Outcome::Holds, "plain, over loopback".to_owned()),
         Ok(_) => {
             let found = "plain text: whoever is on the way can read the password and all else";

@@ -3,17 +3,21 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::thread;
+use std::time::SystemTime;
 
 use bytes::BytesMut;
-use redoubt::config::Endpoint;
+use redoubt::config::{Endpoint, TlsVersion};
 use redoubt::resp::encode_command;
+use redoubt::tls;
 use secrecy::{ExposeSecret, SecretString};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+use super::encrypted::Tls;
 use super::limit::Limit;
 
 /// Most bytes of a line that are read.
@@ -38,7 +42,34 @@ impl Network {
 
     /// Connects to the first address of `endpoint` that answers.
     pub(super) fn connect(&self, endpoint: &Endpoint) -> io::Result<Wire> {
-        let (stream, peer) = self.runtime.block_on(async {
+        let (stream, peer) = self.open(endpoint)?;
+        Ok(self.wire(stream, peer, None))
+    }
+
+    /// The same in TLS. What goes wrong with that is an error of its own.
+    pub(super) fn connect_tls(
+        &self,
+        endpoint: &Endpoint,
+        client: &tls::Client,
+    ) -> io::Result<Result<Wire, io::Error>> {
+        let (stream, peer) = self.open(endpoint)?;
+        let shaken = self.limit.hold(client.connect(stream, &endpoint.host));
+        Ok(self.runtime.block_on(shaken).map(|stream| {
+            let shown = Shown {
+                version: stream.version(),
+                ends: stream.peer_not_after(),
+                name: stream.peer_name().unwrap_or_else(|| "nobody".into()),
+            };
+            self.wire(stream, peer, Some(shown))
+        }))
+    }
+
+    fn wire(&self, stream: impl Transport + 'static, peer: SocketAddr, tls: Option<Shown>) -> Wire {
+        Wire { network: self.clone(), stream: BufReader::new(Box::new(stream)), peer, tls }
+    }
+
+    fn open(&self, endpoint: &Endpoint) -> io::Result<(TcpStream, SocketAddr)> {
+        self.runtime.block_on(async {
             let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
             for address in self.addresses(endpoint).await? {
                 match self.limit.hold(TcpStream::connect(address)).await {
@@ -47,8 +78,7 @@ impl Network {
                 }
             }
             Err(last)
-        })?;
-        Ok(Wire { network: self.clone(), stream: BufReader::new(stream), peer })
+        })
     }
 
     /// The addresses of `endpoint`. That a name is not found in time says nothing of what it names,
@@ -73,6 +103,21 @@ async fn resolve(endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> {
     told.await.unwrap_or_else(|_| Err(io::Error::other("the name cannot be looked up")))
 }
 
+/// What carries bytes.
+trait Transport: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Transport for T {}
+
+/// What the other side of TLS has shown.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) version: Option<TlsVersion>,
+    /// When its certificate ends.
+    pub(super) ends: Option<SystemTime>,
+    /// Whom its certificate is for.
+    pub(super) name: Arc<str>,
+}
+
 /// Whom to ask, and as whom.
 pub(crate) struct Target {
     pub(super) endpoint: Endpoint,
@@ -83,12 +128,24 @@ pub(crate) struct Target {
     /// Whether commands run without a password.
     pub(super) open: bool,
     pub(super) network: Network,
+    /// Whether it is spoken to in TLS.
+    pub(super) encrypted: bool,
+    /// How TLS is spoken, here and to Redis itself.
+    pub(super) tls: Option<Tls>,
 }
 
 impl Target {
     /// A connection to it on which nothing has been said.
     pub(super) fn connect(&self) -> io::Result<Wire> {
-        self.network.connect(&self.endpoint)
+        self.connect_to(&self.endpoint, self.encrypted)
+    }
+
+    /// A connection to `endpoint`, in TLS or not.
+    pub(super) fn connect_to(&self, endpoint: &Endpoint, encrypted: bool) -> io::Result<Wire> {
+        match self.tls.as_ref().filter(|_| encrypted) {
+            Some(tls) => self.network.connect_tls(endpoint, &tls.client)?,
+            None => self.network.connect(endpoint),
+        }
     }
 
     /// A connection that has logged in, if there is a need to.
@@ -111,14 +168,20 @@ impl Target {
 /// One connection.
 pub(super) struct Wire {
     network: Network,
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Transport>>,
     peer: SocketAddr,
+    tls: Option<Shown>,
 }
 
 impl Wire {
     /// Whether the other side is on this machine.
     pub(super) fn is_local(&self) -> bool {
         self.peer.ip().to_canonical().is_loopback()
+    }
+
+    /// What the other side of TLS has shown; `None` in plain text.
+    pub(super) fn tls(&self) -> Option<&Shown> {
+        self.tls.as_ref()
     }
 
     /// `AUTH`. Of an error only its first word is given: Redis repeats the arguments of a command
@@ -140,12 +203,25 @@ impl Wire {
 
     /// The first line of the reply to these bytes.
     pub(super) fn say(&mut self, bytes: &[u8]) -> io::Result<String> {
+        self.send(bytes)?;
+        self.line()
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Network { runtime, limit } = &self.network;
         runtime.block_on(limit.hold(async {
             self.stream.write_all(bytes).await?;
             self.stream.flush().await
-        }))?;
-        self.line()
+        }))
+    }
+
+    /// The first bytes of the reply to these bytes, which are no Redis.
+    pub(super) fn exchange<const N: usize>(&mut self, bytes: &[u8]) -> io::Result<[u8; N]> {
+        self.send(bytes)?;
+        let Network { runtime, limit } = &self.network;
+        let mut reply = [0; N];
+        runtime.block_on(limit.hold(self.stream.read_exact(&mut reply)))?;
+        Ok(reply)
     }
 
     /// The next line of what comes.
