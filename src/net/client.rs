@@ -74,7 +74,6 @@ pub(super) fn start(shared: &Shared, accepted: Accepted) {
     let mut worker = shared.borrow_mut();
     let id = worker.exchange.open_with(pass, at);
     let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-    telemetry::opened(number, &peer);
     telemetry::metrics::session_opened();
     if audit::is_on() {
         audit::record(audit::Event::SessionOpened { session: number, peer: peer.to_string() });
@@ -91,6 +90,7 @@ pub(super) fn start(shared: &Shared, accepted: Accepted) {
         _place: place,
     };
     worker.clients.insert(id.key(), io);
+    worker.log_opened(id);
     worker.wait_for_audit();
     drop(worker);
     tokio::task::spawn_local(drive(shared.clone(), id));

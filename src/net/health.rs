@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::unserved::Unserved;
 use super::upstream::UpstreamError;
 use crate::command::Version;
 use crate::telemetry::metrics;
@@ -20,6 +21,8 @@ const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Health {
     state: Mutex<State>,
     suspected: Notify,
+    /// Sessions that ended at once for want of it.
+    pub(super) unserved: Unserved,
     /// The last epoch whose guard the upstream did not know any more.
     guard_refused: AtomicU64,
 }

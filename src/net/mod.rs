@@ -27,6 +27,7 @@ mod secrets;
 mod server;
 mod standing;
 mod stream;
+mod unserved;
 mod upstream;
 mod watch;
 mod worker;

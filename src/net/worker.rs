@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use std::{io, mem};
 
 use bytes::Bytes;
-use slotmap::{DefaultKey, SecondaryMap};
+use slotmap::{DefaultKey, SecondaryMap, SparseSecondaryMap};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::watch;
@@ -21,6 +21,7 @@ use super::health::Health;
 use super::link::{self, LinkIo};
 use super::load::Load;
 use super::standing::{Known, Standing, Way};
+use super::unserved::Held;
 use super::upstream::Target;
 use crate::audit;
 use crate::auth::Identity;
@@ -28,7 +29,6 @@ use crate::command::Version;
 use crate::exchange::{Exchange, SessionId, Sharing, Timeouts};
 use crate::policy::Scripts;
 use crate::session::{CloseReason, Event, Rules};
-use crate::telemetry;
 use crate::telemetry::metrics::{self, WorkerMetrics};
 use crate::upstream::Credentials;
 
@@ -110,6 +110,8 @@ pub(super) struct Worker {
     pub(super) exchange: Exchange,
     pub(super) clients: SecondaryMap<DefaultKey, ClientIo>,
     pub(super) links: SecondaryMap<DefaultKey, LinkIo>,
+    /// Sessions of which the log has said nothing yet.
+    pub(super) held: SparseSecondaryMap<DefaultKey, Held>,
     /// Where sockets are read to; what is not dealt with at once is copied out.
     pub(super) scratch: Box<[u8]>,
     pub(super) health: Arc<Health>,
@@ -165,6 +167,7 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>) {
     }
     tokio::time::sleep(LAST_REQUESTS).await;
     drain(&shared, plan.shutdown_timeout).await;
+    plan.health.unserved.say_rest();
 }
 
 fn obey(shared: &Shared, order: Order) {
@@ -221,6 +224,7 @@ impl Worker {
             ),
             clients: SecondaryMap::new(),
             links: SecondaryMap::new(),
+            held: SparseSecondaryMap::new(),
             scratch: vec![0; READ_SIZE].into(),
             health: Arc::clone(&plan.health),
             target: plan.target.clone(),
@@ -250,6 +254,7 @@ impl Worker {
         self.exchange.tick(now());
         self.settle(None);
         self.metrics.flush(&mut self.exchange);
+        self.log_lasting(now());
     }
 
     /// Carries out what came of a call into the exchange. `current` is the client whose own task
@@ -278,8 +283,8 @@ impl Worker {
         while let Some((id, event)) = self.exchange.next_event() {
             is_new = true;
             metrics::report(&event);
+            self.log(id, &event);
             if let Some(io) = self.clients.get_mut(id.key()) {
-                telemetry::report(io.number, &io.peer, &event);
                 match &event {
                     Event::Authenticated { user } => io.user = Some(user.clone()),
                     Event::Refused { .. } => io.refused = io.refused.saturating_add(1),

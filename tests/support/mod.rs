@@ -7,7 +7,9 @@
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
 pub mod frame;
+pub mod http;
 pub mod inside;
+pub mod keepalive;
 pub mod lines;
 pub mod redis;
 pub mod redoubt;

@@ -73,7 +73,6 @@ impl Setup {
         let mut setup = self
             .set_text("listen", &address)
             .set_text("log.format", "json")
-            .set_text("admin.listen", "127.0.0.1:0")
             .set_text("upstream.url", &url)
             .set_text("client.password", &password);
         // A password that is in a file is not in the configuration.
@@ -158,12 +157,19 @@ impl Redoubt {
         let setup = Setup { upstream_port, client_password, keys: BTreeMap::new() };
         // Tests give wrong passwords too; those about what comes of that set this back.
         let setup = setup.set("throttle.exempt", "[\"127.0.0.0/8\"]");
-        let setup = setup.set_text("audit.output", "off");
+        let setup = setup.set_text("audit.output", "off").set_text("admin.listen", "127.0.0.1:0");
         setup.set_text("upstream.password", upstream_password)
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its admin port is.
+    pub fn admin(&self) -> SocketAddr {
+        let listening = |line: &str| lines::field(line, "message") == Some("admin listening");
+        let line = self.log.wait(listening).expect("an admin port");
+        lines::field(&line, "address").expect("an address").parse().expect("an address")
     }
 
     /// The password for clients.

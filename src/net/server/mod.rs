@@ -1,13 +1,14 @@
 //! The whole proxy: listeners, workers and the watch of the upstream, from start to stop.
 
+mod plan;
+mod upkeep;
+
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 use std::{io, mem};
 
-use bytes::Bytes;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -16,30 +17,20 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use super::accept::Acceptor;
-use super::door::Door;
-use super::functions::FunctionWatch;
-use super::guard::{self, Maker};
-use super::health::Health;
+use super::guard::Maker;
 use super::listen::{BindError, listen, listen_on};
 use super::load::Load;
-use super::refusals::Refusals;
-use super::secrets::{self, ClientPasswords, UpstreamPassword};
-use super::upstream::Target;
+use super::secrets::{ClientPasswords, UpstreamPassword};
 use super::watch::Watch;
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
+use crate::admin::{self, Admin};
 use crate::audit;
-use crate::auth::{Gate, GateLimits, ThrottleLimits};
-use crate::config::{self, AuditKeys, AuditOutput, Endpoint, GuardMode, ScriptGate, Settings};
-use crate::exchange::{LinkLimits, Sharing, Timeouts};
+use crate::config::Settings;
 use crate::policy::PolicyError;
-use crate::session::{KeyForm, Rules};
-use crate::telemetry;
 use crate::telemetry::metrics::{GuardState, guard as guard_state};
 use crate::upstream::Credentials;
 use crate::upstream::guard::GuardError;
-
-/// How often the samples of histograms are put together, and what is no worker's is looked at.
-const METRICS_UPKEEP: Duration = Duration::from_secs(1);
+use upkeep::keep_metrics;
 
 /// Redoubt with its sockets open.
 pub struct Server {
@@ -202,144 +193,17 @@ impl Server {
     }
 
     fn start_admin(&mut self, plan: &Plan, stop: &CancellationToken) -> io::Result<()> {
-        for listener in mem::take(&mut self.admin) {
-            let address = listener.local_addr()?;
-            let health = Arc::clone(&plan.health);
-            let unready = Arc::new(move || health.unready());
-            crate::admin::start(listener, unready, stop.clone())?;
-            info!(%address, "admin listening");
+        let listeners = mem::take(&mut self.admin);
+        for listener in &listeners {
+            info!(address = %listener.local_addr()?, "admin listening");
+        }
+        let health = Arc::clone(&plan.health);
+        let admin =
+            Admin { unready: Box::new(move || health.unready()), metrics: self.settings.metrics };
+        if !listeners.is_empty() {
+            admin::start(listeners, admin, stop.clone())?;
         }
         Ok(())
-    }
-
-    fn maker(&self, plan: &Plan, secrets: &Secrets) -> Maker {
-        Maker {
-            mode: self.settings.policy.guard,
-            policy: plan.rules.policy.clone(),
-            configured: secrets.credentials.subscribe(),
-            target: plan.target.clone(),
-            made: Mutex::default(),
-        }
-    }
-
-    /// Present if functions run that only Redis can name.
-    fn function_watch(
-        &self,
-        plan: &Plan,
-        credentials: &watch::Sender<Credentials>,
-        workers: &[WorkerHandle],
-        stop: &CancellationToken,
-    ) -> Option<FunctionWatch> {
-        let policy = &self.settings.policy;
-        let pinned = policy.scripts == ScriptGate::Pinned && !policy.pinned_libraries.is_empty();
-        pinned.then(|| FunctionWatch {
-            target: plan.target.clone(),
-            credentials: credentials.subscribe(),
-            libraries: policy.pinned_libraries.iter().cloned().map(Bytes::from).collect(),
-            workers: workers.to_vec(),
-            shutdown: stop.clone(),
-        })
-    }
-
-    fn door(&self, workers: Vec<WorkerHandle>) -> Door {
-        let Settings { limits, throttle, .. } = &self.settings;
-        let gate = Gate::new(
-            self.settings.allow.clone(),
-            GateLimits {
-                sessions: limits.max_sessions,
-                per_source: limits.sessions_per_address,
-                per_identity: limits.sessions_per_identity,
-                unauthenticated: limits.unauthenticated_sessions,
-                unauthenticated_memory: limits.unauthenticated_memory,
-            },
-            ThrottleLimits {
-                failures: throttle.failures,
-                lockout: throttle.lockout,
-                max_lockout: throttle.max_lockout,
-            },
-            throttle.exempt.clone(),
-        );
-        Door {
-            gate: Arc::new(gate),
-            proxies: self.settings.proxy_protocol_from.clone(),
-            header_timeout: limits.auth_timeout,
-            keepalive: limits.tcp_keepalive,
-            workers,
-            refusals: Refusals::default(),
-        }
-    }
-
-    fn secrets(&self) -> Secrets {
-        let Settings { client, upstream, allow_weak_passwords: allow_weak, .. } = &self.settings;
-        let (watched, credentials) = UpstreamPassword::new(upstream, *allow_weak, &self.target());
-        let client = ClientPasswords::new(client, *allow_weak, &credentials);
-        Secrets { client, upstream: watched, credentials }
-    }
-
-    fn target(&self) -> Target {
-        let upstream = &self.settings.upstream;
-        Target {
-            endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },
-            timeout: upstream.connect_timeout,
-            keepalive: upstream.tcp_keepalive,
-        }
-    }
-
-    fn plan(&self, secrets: &Secrets, shutdown: CancellationToken) -> Result<Plan, ServeError> {
-        let Settings { upstream, limits, policy, .. } = &self.settings;
-        let credentials = secrets.credentials.borrow().clone();
-        let compiled = policy.compile()?;
-        let is_guarded = guard::is_wanted(policy.guard, &compiled);
-        let stand_in = secrets::stand_in(&credentials);
-        let rules = Rules {
-            policy: compiled,
-            scripts: policy.gate(),
-            // What is asked before it is known waits, and then goes to the guard if there is one.
-            guarded: is_guarded && policy.guard != GuardMode::Audit,
-            identity: secrets.client.identity(),
-            stand_in: if is_guarded { stand_in.letting_nobody_in() } else { stand_in },
-            upstream_version: None,
-            auth_attempts: limits.auth_attempts,
-            keys: match self.settings.audit.keys {
-                _ if self.settings.audit.output == AuditOutput::Off => KeyForm::None,
-                AuditKeys::None => KeyForm::None,
-                AuditKeys::Hashed => KeyForm::Hashed,
-                AuditKeys::Plain => KeyForm::Plain,
-            },
-            limits: super::limits::limits(limits),
-        };
-        Ok(Plan {
-            rules: Arc::new(rules),
-            timeouts: Timeouts {
-                auth: limits.auth_timeout,
-                idle: limits.idle_timeout.unwrap_or_default(),
-            },
-            credentials,
-            guarded: is_guarded,
-            sharing: match upstream.sharing {
-                config::Sharing::Off => Sharing::Off,
-                config::Sharing::Auto => Sharing::Auto(LinkLimits {
-                    leases: upstream.max_leases.div_ceil(self.settings.workers.get()),
-                }),
-            },
-            target: self.target(),
-            health: Arc::new(Health::default()),
-            shutdown,
-            shutdown_timeout: self.settings.shutdown_timeout,
-        })
-    }
-}
-
-/// Bounds what metrics take while nobody scrapes them, and brings those of `door`, until `stop`.
-async fn keep_metrics(door: Arc<Door>, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(METRICS_UPKEEP);
-    while stop.run_until_cancelled(tick.tick()).await.is_some() {
-        let waiting = |worker: &WorkerHandle| {
-            worker.orders.max_capacity().saturating_sub(worker.orders.capacity())
-        };
-        let orders = door.workers.iter().map(waiting).sum();
-        telemetry::metrics::door(&door.gate, orders, worker::now());
-        telemetry::metrics::upkeep();
     }
 }
 
