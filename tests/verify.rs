@@ -226,6 +226,22 @@ fn addresses_of_version_6_and_users_are_spoken_to() {
     assert_eq!(found(&report, "ping"), "AUTH is answered -WRONGPASS");
 }
 
+#[test]
+fn every_check_is_in_the_page_about_it() {
+    if target_is_redis() {
+        return;
+    }
+    let page = include_str!("../docs/verify.md");
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    let public = format!("127.0.0.1:{}", closed());
+    let report = json(redoubt.address(), redoubt.password(), &["--public", &public]).1;
+    for check in report["checks"].as_array().unwrap() {
+        let id = format!("`{}`", check["id"].as_str().unwrap());
+        assert!(page.contains(&id), "{id} is not in docs/verify.md");
+    }
+}
+
 /// To another address than loopback, though it is this machine's own.
 #[test]
 fn plain_text_to_elsewhere_is_a_warning() {
