@@ -77,7 +77,7 @@ pub(crate) struct Explain {
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// Where clients connect: redis://[user]:[password]@host:port, or rediss:// in TLS. The password is better given in
-    /// REDOUBT_PASSWORD, as everybody on the machine can see arguments
+    /// REDOUBT_PASSWORD or REDOUBT_PASSWORD_FILE, as everybody on the machine can see arguments
     pub(crate) url: String,
     /// An address at which nobody must get through, such as that of Redis from outside
     #[arg(long, value_name = "HOST:PORT")]

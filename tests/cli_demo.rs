@@ -37,13 +37,17 @@ fn the_demo_shows_the_checks_serves_and_cleans_up() {
         line.trim().strip_prefix("shell").unwrap().trim(),
         format!("REDISCLI_AUTH={password} redis-cli -p {port}")
     );
-    let admin = process.wait_for("/readyz");
-    let admin = admin.trim().strip_prefix("admin").unwrap().trim();
-    let admin = admin.strip_prefix("http://127.0.0.1:").unwrap().strip_suffix("/readyz").unwrap();
+    let line = process.wait_for("/readyz");
+    let admin = line.split(' ').find_map(|word| word.strip_suffix("/readyz")).unwrap();
+    let admin: u16 = admin.strip_prefix("http://127.0.0.1:").unwrap().parse().unwrap();
+    assert!(line.contains(&format!("http://127.0.0.1:{admin}/metrics")), "{line}");
     process.wait_for("Ctrl-C");
-    let mut http = Client::connect(admin.parse().unwrap());
-    let status = http.ask("GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
-    assert!(status.starts_with("HTTP/1.1 200 "), "{status}");
+    for path in ["readyz", "metrics"] {
+        let mut http = Client::connect(admin);
+        let request = format!("GET /{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+        let status = http.ask(&request);
+        assert!(status.starts_with("HTTP/1.1 200 "), "{path}: {status}");
+    }
 
     // A directory of its own, and a Redis whose password is another.
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);

@@ -251,6 +251,123 @@ fn a_stranger_is_told_noauth_and_what_does_not_exist() {
     assert_eq!(json(&["--unauthenticated", "RESET"]).0, Some(0));
 }
 
+/// What a client may say before it has authenticated.
+const STRANGERS: [&str; 24] = [
+    "PING",
+    "GET key",
+    "GET",
+    "FLUSHALL",
+    "config get x",
+    "CLIENT KILL ID 3",
+    "CLIENT SETNAME x",
+    "CLIENT NOSUCH",
+    "NOSUCH a b",
+    "EVAL 'return 1' 0",
+    "MULTI",
+    "SUBSCRIBE c",
+    "SELECT 1",
+    "HELLO",
+    "HELLO 3",
+    "HELLO 9",
+    "HELLO x",
+    "HELLO 3 AUTH default wrong",
+    "AUTH",
+    "AUTH wrong",
+    "AUTH default wrong",
+    "AUTH a b c",
+    "RESET",
+    "QUIT",
+];
+
+#[test]
+fn a_stranger_is_told_what_a_live_redoubt_tells() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    for line in STRANGERS {
+        let (_, told) = json(&["--redis", "7.0.15", "--unauthenticated", line]);
+        let mut wire = redoubt.connect();
+        wire.send(format!("{line}\r\n").as_bytes());
+        let answer = wire.frame().escape_ascii().to_string();
+        assert_eq!(told["reply"], answer, "{line}: {told}");
+        assert_eq!(told["allowed"], !answer.starts_with('-'), "{line}: {told}");
+    }
+}
+
+/// Keys of the configuration, and commands that they bear on.
+const CONFIGURED: [(&[(&str, &str)], &[&str]); 7] = [
+    (&[("policy.blocked", "[]")], &["FLUSHDB NONSENSE x", "CONFIG GET maxmemory", "ACL WHOAMI"]),
+    (
+        &[("policy.blocked", "[\"CONFIG|SET\", \"GET\"]")],
+        &["GET k", "get", "CONFIG SET a b", "CONFIG GET maxmemory", "CONFIG", "STRLEN k"],
+    ),
+    (&[("policy.escapes", "\"allow\"")], &["ACL WHOAMI", "SWAPDB a b", "DEBUG x", "CLIENT KILL"]),
+    (&[("policy.scripts", "\"deny\"")], &["EVAL 'return 1' 0", "FCALL f 0", "FCALL_RO f 0"]),
+    (
+        &[("policy.scripts", "\"read-only\"")],
+        &["EVAL 'return 1' 0", "EVAL_RO 'return 1' 0", "FCALL f 0", "EVALSHA x 0", "SCRIPT LOAD x"],
+    ),
+    (
+        &[
+            ("policy.scripts", "\"pinned\""),
+            ("policy.pinned_scripts", "[\"e0e1f9fabfc9d4800c877a703b823ac0578ff8db\"]"),
+        ],
+        &[
+            "EVAL 'return 1' 0",
+            "EVAL 'return 2' 0",
+            "EVALSHA e0e1f9fabfc9d4800c877a703b823ac0578ff8db 0",
+            "EVALSHA 7f923f79fe76194c868d7e1d0820de36700eb649 0",
+            "FCALL f 0",
+            "FUNCTION LOAD x",
+        ],
+    ),
+    (&[("upstream.sharing", "\"off\"")], &["GET k", "SELECT 1", "FLUSHALL", "CLIENT GETNAME"]),
+];
+
+#[test]
+fn a_live_redoubt_that_is_configured_so_refuses_the_same() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("redoubt.toml");
+    for (keys, lines) in CONFIGURED {
+        let mut setup = Redoubt::setup(&redis);
+        let mut text = format!(
+            "client.password = \"{}\"\nupstream.password = \"{}\"\nupstream.url = \"redis://x\"\n",
+            support::secret(),
+            support::secret()
+        );
+        for (key, value) in keys {
+            setup = setup.set(key, value);
+            text += &format!("{key} = {value}\n");
+        }
+        std::fs::write(&path, text).unwrap();
+        let redoubt = setup.start();
+        let mut wire = redoubt.session();
+        for line in lines {
+            let config = ["--redis", "7.0.15", "--config", path.to_str().unwrap()];
+            let (code, told) = json(&[&config[..], &[*line]].concat());
+            wire.send(format!("{line}\r\n").as_bytes());
+            let answer = wire.frame().escape_ascii().to_string();
+            match told["reply"].as_str() {
+                Some(reply) => assert_eq!(answer, reply, "{keys:?} {line}: {told}"),
+                None => {
+                    assert_eq!(code, Some(0), "{keys:?} {line}: {told}");
+                    assert!(
+                        !answer.starts_with("-ERR unknown command"),
+                        "{keys:?} {line}: {answer}"
+                    );
+                    assert!(!answer.starts_with("-NOPERM"), "{keys:?} {line}: {answer}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn the_configuration_decides() {
     let dir = tempfile::tempdir().unwrap();

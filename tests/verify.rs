@@ -318,6 +318,22 @@ fn wrong_use_ends_with_2_and_tells_no_password() {
         output.status.code()
     };
     let redis = Redis::start();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("password");
+    let from_file = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
+        command.args(["verify", &format!("redis://{}", redis.address())]).env_clear();
+        let output = command.env("REDOUBT_PASSWORD_FILE", &file).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, err) = from_file();
+    assert_eq!(
+        (code, err.starts_with("redoubt: REDOUBT_PASSWORD_FILE: ")),
+        (Some(2), true),
+        "{err}"
+    );
+    std::fs::write(&file, format!("{}\n", redis.password())).unwrap();
+    assert_eq!(from_file(), (Some(1), String::new()), "it is used: the checks are made");
     assert_eq!(run(&[]), Some(2));
     assert_eq!(run(&[&format!("redis://{}", redis.address())]), Some(2), "no password");
     assert_eq!(run(&["http://:canary@127.0.0.1:1"]), Some(2));

@@ -149,7 +149,8 @@ impl Demo<'_> {
         };
         line("clients", &paint.bold(&format!("redis://default:{password}@{listen}")))?;
         line("shell", &format!("REDISCLI_AUTH={password} redis-cli -p {port}"))?;
-        line("admin", &format!("http://{}/readyz", self.admin))?;
+        let admin = self.admin;
+        line("admin", &format!("curl http://{admin}/readyz http://{admin}/metrics"))?;
         line("outside", "both listen on 127.0.0.1 only; yours is for your network to close")?;
         // Not before, so that the lines above stand together.
         let flush = telemetry::init(&LogSettings::default())?;

@@ -18,10 +18,11 @@ mod wire;
 
 use std::error::Error as _;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use redoubt::config::{Endpoint, UpstreamUrl, UrlProblem};
+use redoubt::config::{Endpoint, PasswordProblem, UpstreamUrl, UrlProblem, read_password};
 use secrecy::SecretString;
 
 use self::encrypted::{Files, Tls};
@@ -34,6 +35,8 @@ use crate::cli;
 
 /// The variable that holds the password, so that it is not in the list of processes.
 const PASSWORD: &str = "REDOUBT_PASSWORD";
+/// The variable that names a file with it.
+const PASSWORD_FILE: &str = "REDOUBT_PASSWORD_FILE";
 
 /// Why nothing was checked.
 #[derive(Debug, thiserror::Error)]
@@ -45,10 +48,12 @@ pub(crate) enum VerifyError {
     #[error("{0}")]
     Tls(String),
     #[error(
-        "no password, and one is asked for: set REDOUBT_PASSWORD, or write \
+        "no password, and one is asked for: set REDOUBT_PASSWORD or REDOUBT_PASSWORD_FILE, or write \
          redis://:password@host:port"
     )]
     NoPassword,
+    #[error("REDOUBT_PASSWORD_FILE: {0}")]
+    PasswordFile(PasswordProblem),
     #[error("{0:?} is no address of the form host:port")]
     Address(String),
     #[error("no connections can be made")]
@@ -73,7 +78,12 @@ impl VerifyError {
     pub(crate) fn is_wrong_use(&self) -> bool {
         matches!(
             self,
-            Self::Url(_) | Self::NoTls | Self::Tls(_) | Self::NoPassword | Self::Address(_)
+            Self::Url(_)
+                | Self::NoTls
+                | Self::Tls(_)
+                | Self::NoPassword
+                | Self::PasswordFile(_)
+                | Self::Address(_)
         )
     }
 }
@@ -81,7 +91,6 @@ impl VerifyError {
 /// Makes all checks and reports them; the exit code says whether all hold.
 pub(crate) fn run(args: &cli::Verify) -> Result<ExitCode, VerifyError> {
     let url = UpstreamUrl::parse(&args.url)?;
-    let given = || std::env::var(PASSWORD).ok().filter(|text| !text.is_empty());
     let places = Places {
         public: args.public.iter().map(|text| endpoint(text)).collect::<Result<_, _>>()?,
         admin_port: args.admin_port,
@@ -91,7 +100,10 @@ pub(crate) fn run(args: &cli::Verify) -> Result<ExitCode, VerifyError> {
     let whom = Whom {
         endpoint: Endpoint { host: url.host, port: url.port },
         user: url.user,
-        password: url.password.or_else(|| given().map(SecretString::from)),
+        password: match url.password {
+            Some(password) => Some(password),
+            None => given_password()?,
+        },
         encrypted: url.tls,
         tls: tls_of(args, tls)?,
     };
@@ -104,6 +116,20 @@ pub(crate) fn run(args: &cli::Verify) -> Result<ExitCode, VerifyError> {
     };
     writeln!(io::stdout().lock(), "{text}").map_err(VerifyError::Output)?;
     Ok(if findings.hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The password that the environment gives, or the file that it names.
+fn given_password() -> Result<Option<SecretString>, VerifyError> {
+    if let Some(text) = std::env::var(PASSWORD).ok().filter(|text| !text.is_empty()) {
+        return Ok(Some(text.into()));
+    }
+    match std::env::var_os(PASSWORD_FILE).filter(|path| !path.is_empty()) {
+        Some(path) => {
+            let password = read_password(Path::new(&path), true);
+            password.map(Some).map_err(VerifyError::PasswordFile)
+        }
+        None => Ok(None),
+    }
 }
 
 /// How TLS is spoken, if it is.
