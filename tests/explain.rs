@@ -297,7 +297,9 @@ fn a_stranger_is_told_what_a_live_redoubt_tells() {
 }
 
 /// Keys of the configuration, and commands that they bear on.
-const CONFIGURED: [(&[(&str, &str)], &[&str]); 7] = [
+type Configured = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+
+const CONFIGURED: [Configured; 7] = [
     (&[("policy.blocked", "[]")], &["FLUSHDB NONSENSE x", "CONFIG GET maxmemory", "ACL WHOAMI"]),
     (
         &[("policy.blocked", "[\"CONFIG|SET\", \"GET\"]")],
