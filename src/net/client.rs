@@ -20,6 +20,7 @@ use super::stream::Stream;
 use super::worker::{Shared, Worker, now};
 use crate::audit;
 use crate::exchange::SessionId;
+use crate::policy::RuleName;
 use crate::telemetry;
 
 /// Numbers sessions for the log, over all workers.
@@ -36,6 +37,8 @@ pub(super) struct ClientIo {
     /// Who it is, and how many of its commands were refused, for the audit log.
     pub(super) user: Option<String>,
     pub(super) refused: u64,
+    /// The rule that refused the last of them.
+    pub(super) last_rule: Option<RuleName>,
     /// Wakes the task that drives this socket.
     waker: Option<Waker>,
     /// Whether the task left off because the session must not be read now.
@@ -53,6 +56,13 @@ impl ClientIo {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         self.unflushed = flushed.is_pending();
         flushed
+    }
+
+    /// What kind of listener the client came to.
+    pub(super) fn listener(&self) -> &'static str {
+        match self.stream {
+            Stream::Tcp(_) => "tcp",
+        }
     }
 
     /// Has the task that drives this socket look at it again.
@@ -85,6 +95,7 @@ pub(super) fn start(shared: &Shared, accepted: Accepted) {
         number,
         user: None,
         refused: 0,
+        last_rule: None,
         waker: None,
         paused: false,
         _place: place,
@@ -209,7 +220,8 @@ mod tests {
     fn a_panic_ends_one_session_and_no_other() {
         let environment = Environment::from_lookup(|_| None);
         let text = "listen = \"127.0.0.1:0\"\nallow_weak_passwords = true\n\
-                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n";
+                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n\
+                    [admin]\nlisten = \"off\"\n";
         let mut settings = Settings::parse("test".as_ref(), text, &environment).unwrap();
         settings.workers = NonZeroUsize::MIN;
         let server = Server::bind(&settings).unwrap();

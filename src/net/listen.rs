@@ -37,6 +37,16 @@ pub enum BindError {
         /// The system's reason.
         source: io::Error,
     },
+    /// As one of these, for the admin port.
+    #[error("admin.listen cannot be used: write another address, or \"off\"")]
+    Admin(#[source] Box<Self>),
+}
+
+impl BindError {
+    /// The error, where it is about the admin port.
+    pub(super) fn admin(self) -> Self {
+        Self::Admin(Box::new(self))
+    }
 }
 
 /// Listens on every address that is configured; with `reuse_port`, beside other processes that do.

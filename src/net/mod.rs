@@ -11,11 +11,15 @@
 
 mod accept;
 mod ask;
+mod beat;
+mod change;
 mod client;
 mod door;
+mod drain;
 mod functions;
 mod guard;
 mod health;
+mod insight;
 mod limits;
 mod link;
 mod listen;
@@ -23,14 +27,19 @@ mod load;
 mod peer;
 mod proxy_protocol;
 mod refusals;
+mod report;
+mod resettle;
 mod secrets;
 mod server;
+mod snapshot;
 mod standing;
 mod stream;
+mod totals;
 mod unserved;
 mod upstream;
 mod watch;
 mod worker;
 
+pub(crate) use insight::Insight;
 pub use listen::BindError;
 pub use server::{ServeError, Server};
