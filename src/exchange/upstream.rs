@@ -280,10 +280,7 @@ impl Exchange {
             if let Some(session) = self.sessions.get_mut(session_id.0)
                 && session.link == Some(id)
             {
-                session.link = None;
-                session.due = Default::default();
-                session.state.cut_off();
-                session.end(reason);
+                session.lose_link(reason);
             }
             self.touch(session_id);
         }
