@@ -119,6 +119,11 @@ impl Server {
         &self.addresses
     }
 
+    /// Where the admin port is, if there is one.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin.first().and_then(|listener| listener.local_addr().ok())
+    }
+
     /// Serves until `shutdown` is cancelled, lets clients in for `drain_delay` more, and then until
     /// sessions have had what is due to them, or `shutdown_timeout` has passed. Blocks this thread.
     ///
