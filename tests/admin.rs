@@ -10,3 +10,7 @@ mod health;
 mod program;
 #[path = "admin/routes.rs"]
 mod routes;
+#[path = "admin/sessions.rs"]
+mod sessions;
+#[path = "admin/stats.rs"]
+mod stats;

@@ -11,21 +11,31 @@ mod access;
 mod reload;
 mod routes;
 mod server;
+mod sessions;
+mod stats;
 
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::{io, thread};
 
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::net::Insight;
 use crate::reload::ReloadSender;
+pub use sessions::{Session, Sessions};
+pub use stats::{
+    CommandStats, LinkStats, LoginStats, ProcessStats, RefusedBy, ReloadStats, SessionStats, Stats,
+    UpstreamStats,
+};
 
 /// What the admin port tells.
 pub(crate) struct Admin {
     pub(crate) insight: Insight,
     /// Whether there are metrics.
     pub(crate) metrics: bool,
+    /// Held while somebody is told of sessions, which takes memory.
+    pub(crate) telling: Mutex<()>,
     /// Where a reload is asked for, if it can be.
     pub(crate) reload: Option<ReloadSender>,
 }

@@ -1,9 +1,14 @@
 //! What is asked, who may ask it, and the answer.
 
+use std::time::Duration;
+
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
+
+use serde::Serialize;
+use tokio::time::timeout;
 
 use super::Admin;
 use super::access::{Ends, refusal};
@@ -17,23 +22,31 @@ const JSON: &str = "application/json";
 /// Prometheus's text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
+/// How long one who asks for sessions waits until another has been told.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What can be asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Route {
     Livez,
     Readyz,
     Metrics,
+    Sessions,
+    Stats,
     Reload,
 }
 
 impl Route {
-    const ALL: [Self; 4] = [Self::Livez, Self::Readyz, Self::Metrics, Self::Reload];
+    const ALL: [Self; 6] =
+        [Self::Livez, Self::Readyz, Self::Metrics, Self::Sessions, Self::Stats, Self::Reload];
 
     fn path(self) -> &'static str {
         match self {
             Self::Livez => "/livez",
             Self::Readyz => "/readyz",
             Self::Metrics => "/metrics",
+            Self::Sessions => "/sessions",
+            Self::Stats => "/stats",
             Self::Reload => "/reload",
         }
     }
@@ -47,7 +60,7 @@ impl Route {
 
     /// Whether it is for programs on this machine alone.
     fn is_local(self) -> bool {
-        matches!(self, Self::Reload)
+        matches!(self, Self::Sessions | Self::Stats | Self::Reload)
     }
 
     fn exists(self, admin: &Admin) -> bool {
@@ -75,9 +88,14 @@ pub(super) async fn answer(request: Request<Incoming>, ends: Ends, admin: &Admin
         Route::Livez => health(&admin.insight.unlive()),
         Route::Readyz => health(&admin.insight.unready()),
         Route::Metrics => with(StatusCode::OK, PROMETHEUS, telemetry::metrics::render()),
+        Route::Sessions => match timeout(PATIENCE, admin.telling.lock()).await {
+            Ok(_one_at_a_time) => json(StatusCode::OK, &admin.insight.sessions().await),
+            Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "others are being told\n".to_owned()),
+        },
+        Route::Stats => json(StatusCode::OK, &admin.insight.stats().await),
         Route::Reload => {
             let (status, told) = reload(admin.reload.as_ref(), WAIT).await;
-            with(status, JSON, format!("{told}\n"))
+            json(status, &told)
         }
     }
 }
@@ -97,6 +115,13 @@ fn not_allowed(methods: &[Method]) -> Answer {
         answer.headers_mut().insert(header::ALLOW, allowed);
     }
     answer
+}
+
+fn json(status: StatusCode, told: &impl Serialize) -> Answer {
+    match serde_json::to_string(told) {
+        Ok(text) => with(status, JSON, text + "\n"),
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
 }
 
 fn plain(status: StatusCode, text: String) -> Answer {

@@ -10,6 +10,7 @@ use hyper::client::conn::http1;
 use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use redoubt::config::{ConfigError, Endpoint, Environment, Settings};
+use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -33,14 +34,29 @@ pub(crate) enum AskError {
     Connect(Endpoint, #[source] io::Error),
     #[error("the admin port {0} does not answer within {1:?}")]
     Timeout(Endpoint, Duration),
-    #[error("the admin port {0} does not answer as Redoubt does")]
+    #[error("the admin port {0} does not answer as a Redoubt of this version does")]
     Answer(Endpoint),
+    #[error("the admin port {0} says {1}: {2}")]
+    Refused(Endpoint, StatusCode, String),
 }
 
 /// What was answered.
 pub(super) struct Answer {
+    endpoint: Endpoint,
     pub(super) status: StatusCode,
     pub(super) body: String,
+}
+
+impl Answer {
+    /// Reads what was told.
+    pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, AskError> {
+        let Self { endpoint, status, body } = self;
+        if !status.is_success() {
+            let line = body.lines().next().unwrap_or_default().escape_debug().to_string();
+            return Err(AskError::Refused(endpoint, status, line));
+        }
+        serde_json::from_str(&body).map_err(|_| AskError::Answer(endpoint))
+    }
 }
 
 /// Asks for `path`, at most `patience` long.
@@ -89,5 +105,5 @@ async fn exchange(endpoint: &Endpoint, path: &str) -> Result<Answer, AskError> {
     let (head, body) = sender.send_request(request).await.map_err(|_| wrong())?.into_parts();
     let body = Limited::new(body, ANSWER).collect().await.map_err(|_| wrong())?;
     let body = String::from_utf8(body.to_bytes().into()).map_err(|_| wrong())?;
-    Ok(Answer { status: head.status, body })
+    Ok(Answer { endpoint: endpoint.clone(), status: head.status, body })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -10,9 +10,11 @@ use tracing::{error, info, warn};
 
 use super::unserved::Unserved;
 use super::upstream::UpstreamError;
+use crate::admin::{ReloadStats, UpstreamStats};
 use crate::audit;
 use crate::command::Version;
-use crate::telemetry::metrics;
+use crate::config::wall_clock;
+use crate::telemetry::metrics::{self, GuardState};
 
 /// How often refused links are spoken of while the upstream is up.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
@@ -33,12 +35,19 @@ struct State {
     up: Option<bool>,
     /// Whether the watch's last link was logged in, so that only the guard can be missing.
     logged_in: bool,
+    /// When it came up or went down, and the version that it told last.
+    since: Option<SystemTime>,
+    version: Option<Version>,
+    /// As whom links log in, and the name of the guard.
+    guard: (GuardState, Option<String>),
+    reloads: ReloadStats,
     refusal_logged: Option<Instant>,
     draining: bool,
 }
 
 impl Health {
     pub(super) fn up(&self, version: Option<Version>) {
+        self.state().version = version;
         if self.change(true) {
             match version {
                 Some(version) => info!(%version, "upstream is available"),
@@ -62,7 +71,7 @@ impl Health {
     /// refuses links, that is said here, now and then.
     pub(super) fn link_failed(&self, reason: &UpstreamError) {
         self.suspected.notify_one();
-        if !matches!(reason, UpstreamError::Login(_)) {
+        if !matches!(reason, UpstreamError::Login(_) | UpstreamError::Tls { .. }) {
             return;
         }
         let now = Instant::now();
@@ -121,6 +130,42 @@ impl Health {
         reasons
     }
 
+    /// Whether it is on its way to a stop.
+    pub(super) fn is_draining(&self) -> bool {
+        self.state().draining
+    }
+
+    /// Links log in like this from now on; as a guard of this name.
+    pub(super) fn guard(&self, state: GuardState, name: Option<String>) {
+        self.state().guard = (state, name);
+    }
+
+    /// What is known of the upstream, but for its address and for scripts.
+    pub(super) fn upstream(&self) -> UpstreamStats {
+        let state = self.state();
+        UpstreamStats {
+            up: state.up == Some(true),
+            since: state.since.map(|since| humantime::format_rfc3339_seconds(since).to_string()),
+            version: state.version.map(|version| version.to_string()),
+            guard: state.guard.0.as_str().to_owned(),
+            guard_user: state.guard.1.clone(),
+            ..UpstreamStats::default()
+        }
+    }
+
+    /// The configuration has been read again, and put in force if it was right.
+    #[allow(dead_code, reason = "for who carries reloads out")]
+    pub(super) fn reloaded(&self, succeeded: bool) {
+        let reloads = &mut self.state().reloads;
+        let count = if succeeded { &mut reloads.succeeded } else { &mut reloads.failed };
+        *count = count.saturating_add(1);
+    }
+
+    /// How often that happened.
+    pub(super) fn reloads(&self) -> ReloadStats {
+        self.state().reloads
+    }
+
     /// Shows as a metric whether it is ready.
     pub(super) fn measure(&self) {
         metrics::ready(self.unready().is_empty());
@@ -129,9 +174,16 @@ impl Health {
     fn change(&self, up: bool) -> bool {
         // The watch's link counts as up only once the guard is settled too.
         metrics::upstream_up(up);
-        let before = self.state().up.replace(up);
+        let is_new = {
+            let mut state = self.state();
+            let is_new = state.up.replace(up) != Some(up);
+            if is_new {
+                state.since = Some(wall_clock());
+            }
+            is_new
+        };
         self.measure();
-        before != Some(up)
+        is_new
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

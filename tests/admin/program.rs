@@ -3,10 +3,10 @@
 use std::process::{Command, Output};
 
 use crate::support::http::http_get;
-use crate::support::{Deadline, Redis, Redoubt, target_is_redis};
+use crate::support::{Deadline, Redis, Redoubt, signal, target_is_redis};
 
 /// Runs the program with nothing in its environment.
-fn redoubt(args: &[&str]) -> Output {
+pub(crate) fn run(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_redoubt"))
         .args(args)
         .env_clear()
@@ -14,12 +14,12 @@ fn redoubt(args: &[&str]) -> Output {
         .expect("run redoubt")
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_owned()).expect("text")
 }
 
 /// Writes a configuration with this admin port, and gives the file.
-fn configured(admin: &str) -> tempfile::NamedTempFile {
+pub(crate) fn configured(admin: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let config = format!(
         "listen = \"127.0.0.1:0\"\nallow_weak_passwords = true\n\
@@ -42,7 +42,7 @@ fn a_health_check_ends_with_0_only_if_it_is_well() {
     let file = configured(&format!("0.0.0.0:{}", address.port()));
     let config = file.path().to_str().expect("a path");
     let is = |args: &[&str], code: i32, line: &str| {
-        let output = redoubt(args);
+        let output = run(args);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {output:?}");
         assert_eq!(text(&output.stdout), line, "{args:?}");
     };
@@ -57,7 +57,7 @@ fn a_health_check_ends_with_0_only_if_it_is_well() {
 #[test]
 fn a_health_check_says_why_there_is_no_answer() {
     let fails = |args: &[&str], why: &str| {
-        let output = redoubt(args);
+        let output = run(args);
         assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
         let said = text(&output.stderr);
         assert!(said.contains(why) && said.lines().count() == 1, "{args:?}: {said}");
@@ -82,7 +82,7 @@ fn a_health_check_says_why_there_is_no_answer() {
 fn a_taken_port_ends_the_start_and_names_the_key() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let file = configured(&taken.local_addr().expect("an address").to_string());
-    let output = redoubt(&["serve", "--config", file.path().to_str().expect("a path")]);
+    let output = run(&["serve", "--config", file.path().to_str().expect("a path")]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let said = text(&output.stderr);
     assert!(
@@ -90,4 +90,19 @@ fn a_taken_port_ends_the_start_and_names_the_key() {
         "{said}"
     );
     assert!(said.contains("Address already in use"), "{said}");
+}
+
+#[test]
+fn a_process_that_stands_still_is_not_alive() {
+    if target_is_redis() {
+        return;
+    }
+    let stopped = Redoubt::start(&Redis::start());
+    let address = stopped.admin();
+    signal(stopped.pid(), "STOP");
+    let output = run(&["healthcheck", "--live", "--admin", &address.to_string()]);
+    signal(stopped.pid(), "CONT");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said = text(&output.stderr);
+    assert!(said.contains("does not answer within 2s"), "{said}");
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::{io, mem};
 
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -10,7 +11,7 @@ use super::Server;
 use crate::admin::{self, Admin};
 use crate::net::door::Door;
 use crate::net::insight::Insight;
-use crate::net::worker::Plan;
+use crate::net::worker::{Plan, now};
 
 impl Server {
     /// Has the admin port answer until `stop`.
@@ -31,8 +32,18 @@ impl Server {
                 warn!(%address, "other machines can read health and metrics at the admin port");
             }
         }
-        let insight = Insight { health: Arc::clone(&plan.health), door: Arc::clone(door) };
-        let admin = Admin { insight, metrics: self.settings.metrics, reload: None };
+        let insight = Insight {
+            health: Arc::clone(&plan.health),
+            door: Arc::clone(door),
+            upstream: plan.target.endpoint.clone(),
+            start: now(),
+        };
+        let admin = Admin {
+            insight,
+            metrics: self.settings.metrics,
+            reload: Some(self.reload_sender()),
+            telling: Mutex::default(),
+        };
         admin::start(listeners, admin, stop.clone())?;
         Ok(())
     }

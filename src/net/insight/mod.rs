@@ -1,19 +1,31 @@
 //! What a running proxy tells of itself.
 
+mod sessions;
+mod stats;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
 use super::door::Door;
 use super::health::Health;
-use super::worker::{WorkerHandle, now};
+use super::snapshot::Question;
+use super::worker::{Order, WorkerHandle, now};
+use crate::config::Endpoint;
 
 /// How long a worker may take for one turn before it counts as stuck; it turns every 200 ms.
 const STUCK: Duration = Duration::from_secs(10);
+/// How long a worker may take for an answer.
+const ANSWER: Duration = Duration::from_secs(2);
 
 /// Knows whom to ask.
 pub(crate) struct Insight {
     pub(super) health: Arc<Health>,
     pub(super) door: Arc<Door>,
+    pub(super) upstream: Endpoint,
+    pub(super) start: Instant,
 }
 
 impl Insight {
@@ -26,6 +38,19 @@ impl Insight {
     pub(crate) fn unready(&self) -> Vec<String> {
         self.health.unready().into_iter().map(str::to_owned).collect()
     }
+}
+
+/// Asks a worker. `None` when it does not answer in time.
+async fn ask<T>(
+    worker: &WorkerHandle,
+    question: impl FnOnce(oneshot::Sender<T>) -> Question,
+) -> Option<T> {
+    let (reply, answer) = oneshot::channel();
+    let asked = async {
+        worker.order(Order::Tell(question(reply))).await;
+        answer.await.ok()
+    };
+    timeout(ANSWER, asked).await.ok().flatten()
 }
 
 fn stuck(workers: &[WorkerHandle], now: Instant) -> Vec<String> {
