@@ -2,18 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
-use super::{Deadline, Lines, Redis, Wire, lines, memory, secret, target_is_redis};
+use super::{Deadline, Lines, Redis, Wire, lines, memory, secret, signal, target_is_redis};
+
+type Keys = BTreeMap<String, BTreeMap<String, String>>;
 
 /// How a [`Redoubt`] is to be.
 pub struct Setup {
     upstream_port: u16,
     client_password: String,
+    /// The program that runs it, and that one's arguments.
+    through: Vec<String>,
     /// `section` to `key = value` lines; the empty section comes first in the file.
-    keys: BTreeMap<String, BTreeMap<String, String>>,
+    keys: Keys,
 }
 
 impl Setup {
@@ -36,8 +41,19 @@ impl Setup {
         self.set(key, format!("\"{text}\""))
     }
 
+    /// Has it run by another program, which is given its command line after these `words`.
+    pub fn through(mut self, words: &[&str]) -> Self {
+        self.through = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     fn key(&self, section: &str, key: &str) -> Option<&str> {
         Some(self.keys.get(section)?.get(key)?.trim_matches('"'))
+    }
+
+    fn unless_set(self, key: &str, text: &str) -> Self {
+        let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+        if self.key(section, name).is_some() { self } else { self.set_text(key, text) }
     }
 
     /// Starts it and waits until it listens.
@@ -69,11 +85,10 @@ impl Setup {
     fn real(self) -> Redoubt {
         let (url, password) =
             (format!("redis://127.0.0.1:{}", self.upstream_port), self.client_password.clone());
-        let address = self.key("", "listen").unwrap_or("127.0.0.1:0").to_owned();
         let mut setup = self
-            .set_text("listen", &address)
+            .unless_set("listen", "127.0.0.1:0")
+            .unless_set("upstream.url", &url)
             .set_text("log.format", "json")
-            .set_text("upstream.url", &url)
             .set_text("client.password", &password);
         // A password that is in a file is not in the configuration.
         for (section, keys) in &mut setup.keys {
@@ -85,17 +100,10 @@ impl Setup {
         }
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("redoubt.toml");
-        let mut text = String::new();
-        for (section, keys) in &setup.keys {
-            if !section.is_empty() {
-                text += &format!("\n[{section}]\n");
-            }
-            for (key, value) in keys {
-                text += &format!("{key} = {value}\n");
-            }
-        }
-        std::fs::write(&file, &text).expect("write the configuration");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_redoubt"))
+        std::fs::write(&file, text(&setup.keys)).expect("write the configuration");
+        setup.through.push(env!("CARGO_BIN_EXE_redoubt").to_owned());
+        let mut child = Command::new(&setup.through[0])
+            .args(&setup.through[1..])
             .args(["serve", "--config"])
             .arg(&file)
             .env_remove("REDIS_PASSWORD")
@@ -111,7 +119,7 @@ impl Setup {
         let log = Lines::default();
         log.collect(child.stdout.take().expect("stdout"));
         log.collect(child.stderr.take().expect("stderr"));
-        let program = Program::Redoubt { child, _dir: dir };
+        let program = Program::Redoubt { child, file, keys: setup.keys, _dir: dir };
         let mut redoubt = Redoubt {
             program,
             address: ([127, 0, 0, 1], 0).into(),
@@ -122,14 +130,31 @@ impl Setup {
         let line = redoubt.log.wait(listening).unwrap_or_else(|| {
             panic!("redoubt does not listen:\n{}", redoubt.log.all().join("\n"));
         });
-        let address = lines::field(&line, "address").expect("an address").parse();
-        redoubt.address = address.expect("an address");
+        let address = lines::field(&line, "address").expect("an address");
+        // A socket in the file system has none.
+        if let Ok(address) = address.trim_start_matches("tls://").parse() {
+            redoubt.address = address;
+        }
         redoubt
     }
 }
 
+/// As a configuration file.
+fn text(keys: &Keys) -> String {
+    let mut text = String::new();
+    for (section, keys) in keys {
+        if !section.is_empty() {
+            text += &format!("\n[{section}]\n");
+        }
+        for (key, value) in keys {
+            text += &format!("{key} = {value}\n");
+        }
+    }
+    text
+}
+
 enum Program {
-    Redoubt { child: Child, _dir: TempDir },
+    Redoubt { child: Child, file: PathBuf, keys: Keys, _dir: TempDir },
     StandIn(Redis),
 }
 
@@ -154,13 +179,42 @@ impl Redoubt {
     /// For an upstream that need not be there.
     pub fn setup_for(upstream_port: u16, upstream_password: &str) -> Setup {
         let client_password = secret();
-        let setup = Setup { upstream_port, client_password, keys: BTreeMap::new() };
+        let setup =
+            Setup { upstream_port, client_password, through: Vec::new(), keys: BTreeMap::new() };
         // Tests give wrong passwords too; those about what comes of that set this back.
         let setup = setup.set("throttle.exempt", "[\"127.0.0.0/8\"]");
         let setup = setup.set_text("audit.output", "off").set_text("admin.listen", "127.0.0.1:0");
         setup.set_text("upstream.password", upstream_password)
     }
 
+    /// Writes another value of a key into its configuration file; `None` for none.
+    pub fn write(&mut self, key: &str, value: Option<&str>) {
+        let Program::Redoubt { file, keys, .. } = &mut self.program else {
+            panic!("a stand-in has no configuration");
+        };
+        let (section, key) = key.rsplit_once('.').unwrap_or(("", key));
+        let section = keys.entry(section.into()).or_default();
+        match value {
+            Some(value) => drop(section.insert(key.into(), value.into())),
+            None => drop(section.remove(key)),
+        }
+        std::fs::write(file, text(keys)).expect("write the configuration");
+    }
+
+    /// Has it read its configuration again. Returns the line of the log that tells how it went.
+    pub fn reload(&self) -> String {
+        let from = self.log.count();
+        signal(self.pid(), "HUP");
+        let told = |line: &str| {
+            let message = lines::field(line, "message").unwrap_or_default();
+            ["configuration reloaded", "configuration not reloaded"]
+                .iter()
+                .any(|begin| message.starts_with(begin))
+        };
+        self.log.wait_from(from, told).expect("a reload")
+    }
+
+    /// Where its first listener is.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -170,6 +224,17 @@ impl Redoubt {
         let listening = |line: &str| lines::field(line, "message") == Some("admin listening");
         let line = self.log.wait(listening).expect("an admin port");
         lines::field(&line, "address").expect("an address").parse().expect("an address")
+    }
+
+    /// Where the listener is whose address the log begins with `scheme`.
+    pub fn address_of(&self, scheme: &str) -> SocketAddr {
+        let line = self.log.wait(|line| {
+            let address = lines::field(line, "address").unwrap_or_default();
+            lines::field(line, "message") == Some("listening") && address.starts_with(scheme)
+        });
+        let line = line.expect("a listener");
+        let address = lines::field(&line, "address").expect("an address");
+        address.trim_start_matches("tls://").parse().expect("an address")
     }
 
     /// The password for clients.

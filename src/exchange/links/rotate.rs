@@ -7,15 +7,13 @@ use secrecy::ExposeSecret;
 use super::{Links, Usage};
 use crate::exchange::{LinkId, SessionId};
 use crate::resp::encode_command;
-use crate::session::{DueQueue, Expect, Learn, Show};
+use crate::session::{Counted, DueQueue, Expect, Learn, Show};
 use crate::upstream::Credentials;
 
 impl Links {
     /// Whether new links log in with these credentials already.
     pub(in crate::exchange) fn log_in_with(&self, credentials: &Credentials) -> bool {
-        let [held, new] = [&self.credentials, credentials]
-            .map(|of| (of.user.as_deref(), of.password.as_ref().map(ExposeSecret::expose_secret)));
-        held == new
+        self.credentials.are(credentials)
     }
 
     /// Takes new credentials, and lets go of the links that no session has for its own. Returns the
@@ -49,7 +47,7 @@ impl Links {
         words.extend(user.as_deref());
         words.push(password.expose_secret());
         encode_command(words.into_iter().map(str::as_bytes), requests);
-        due.push_remote(Expect { show: Show::Nothing, learn: Learn::Required });
+        due.push_remote(Expect { show: Show::Nothing, learn: Learn::Required }, Counted::NOT);
         self.settle();
     }
 }

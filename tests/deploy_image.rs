@@ -1,0 +1,59 @@
+//! What is deployed holds what it must: the image, Compose's file, `redis.conf` and the systemd unit, by
+//! their text, by other people's checkers, and by running them. Each rule is shown to notice when the
+//! line that it is about is taken away.
+
+#[path = "deploy_image/compose.rs"]
+mod compose;
+#[path = "deploy_image/container.rs"]
+mod container;
+#[path = "deploy_image/dns.rs"]
+mod dns;
+#[path = "deploy_image/dockerfile.rs"]
+mod dockerfile;
+#[path = "deploy_image/hardened.rs"]
+mod hardened;
+#[path = "deploy_image/mutation.rs"]
+mod mutation;
+#[path = "deploy_image/pages.rs"]
+mod pages;
+#[path = "deploy_image/redis_conf.rs"]
+mod redis_conf;
+#[path = "deploy_image/runc.rs"]
+mod runc;
+mod support;
+#[path = "deploy_image/systemd.rs"]
+mod systemd;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Cargo's target directory.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory").to_owned()
+}
+
+/// A file of the repository.
+fn text(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// One of the programs that `scripts/deploy-tools.sh` installs.
+fn tool(name: &str) -> Command {
+    let path = target().join("deploy/bin").join(name);
+    assert!(path.exists(), "{name} is missing: scripts/deploy-tools.sh");
+    Command::new(path)
+}
+
+/// What a program says, and how it ends.
+fn run(command: &mut Command) -> Output {
+    let program = command.get_program().to_owned();
+    command.output().unwrap_or_else(|error| {
+        panic!("{} is missing ({error}): scripts/deploy-tools.sh", program.display())
+    })
+}
+
+/// All that a program has said.
+fn said(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
+}

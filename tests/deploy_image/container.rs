@@ -1,0 +1,169 @@
+//! The image at work: as UID 999, with a read-only root and no capabilities.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use crate::dns;
+use crate::hardened::{Hardened, Secrets};
+use crate::runc::{Container, Setup, rootfs};
+use crate::support::{Wire, lines, redis, shown};
+use crate::{run, said};
+
+/// What the whole image may take.
+const MOST_BYTES: u64 = 20 << 20;
+
+/// The image before a Redis that it knows as `host`.
+fn setup(redis: &Hardened, host: &str) -> Setup {
+    with_secrets(&redis.secrets)
+        .set("REDOUBT_UPSTREAM", format!("redis://{host}:{}", redis.port))
+        .set("REDOUBT_LISTEN", "127.0.0.1:0")
+        .set("REDOUBT_ADMIN_LISTEN", format!("127.0.0.1:{}", redis::free_port()))
+}
+
+fn with_secrets(secrets: &Secrets) -> Setup {
+    let mut setup = Setup::default();
+    for (variable, name) in
+        [("REDIS_PASSWORD_FILE", "redis_password"), ("REDOUBT_PASSWORD_FILE", "redoubt_password")]
+    {
+        let place = format!("/run/secrets/{name}");
+        setup = setup.set(variable, &place).mount(&secrets.file(name), &place);
+    }
+    setup
+}
+
+/// Where it listens. Its log is JSON, by the configuration that is in the image.
+fn address(container: &Container) -> SocketAddr {
+    let listening = |line: &str| lines::field(line, "message") == Some("listening");
+    let line = container.output().wait(listening);
+    let line = line.unwrap_or_else(|| panic!("{}", container.output().all().join("\n")));
+    lines::field(&line, "address").unwrap().parse().unwrap()
+}
+
+/// A field of a process's status.
+fn status(pid: u32, field: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    value.expect(field).trim().replace('\t', " ")
+}
+
+#[test]
+fn it_serves() {
+    let redis = Hardened::start();
+    let dir = tempfile::tempdir().unwrap();
+    let hosts = dir.path().join("hosts");
+    fs::write(&hosts, "127.0.0.1 redis\n").unwrap();
+    let container = setup(&redis, "redis").mount(&hosts, "/etc/hosts").start();
+    let address = address(&container);
+    let available = |line: &str| line.contains("upstream is available");
+    assert!(container.output().wait(available).is_some(), "{:?}", container.output().all());
+
+    // The checks that decide whether it is secure.
+    let mut stranger = Wire::connect(address);
+    assert!(stranger.command(&["PING"]).starts_with(b"-NOAUTH"));
+    assert!(stranger.command(&["AUTH", "wrong"]).starts_with(b"-WRONGPASS"));
+    let mut client = Wire::authenticated(address, &redis.secrets.redoubt);
+    assert_eq!(shown(&client.command(&["PING"])), "+PONG\\r\\n");
+    for command in ["FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG"] {
+        let reply = client.command(&[command]);
+        assert!(reply.starts_with(b"-ERR unknown command"), "{command}: {}", shown(&reply));
+    }
+    assert_eq!(shown(&client.command(&["SET", "key", "value"])), "+OK\\r\\n");
+    assert_eq!(shown(&client.command(&["GET", "key"])), "$5\\r\\nvalue\\r\\n");
+    assert_eq!(shown(&client.command(&["DEL", "key"])), ":1\\r\\n");
+
+    let healthy = container.exec(&["/usr/bin/redoubt", "healthcheck"]);
+    assert!(healthy.status.success(), "{}", said(&healthy));
+
+    let pid = container.pid();
+    for ids in ["Uid", "Gid"] {
+        assert_eq!(status(pid, ids), "999 999 999 999");
+    }
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(status(pid, set), "0000000000000000", "{set}");
+    }
+    assert_eq!(status(pid, "NoNewPrivs"), "1");
+    let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap();
+    let root = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let root: Vec<_> = root.filter(|fields| fields[4] == "/").map(|fields| fields[5]).collect();
+    assert!(root.iter().all(|options| options.split(',').any(|it| it == "ro")), "{root:?}");
+    assert!(!root.is_empty());
+
+    assert_eq!(container.stop().code(), Some(0));
+}
+
+#[test]
+fn it_asks_a_name_server() {
+    let redis = Hardened::start();
+    let dir = tempfile::tempdir().unwrap();
+    let resolv = dir.path().join("resolv.conf");
+    fs::write(&resolv, format!("nameserver {}\n", dns::start())).unwrap();
+    let container = setup(&redis, dns::NAME).mount(&resolv, "/etc/resolv.conf").start();
+    let mut client = Wire::authenticated(address(&container), &redis.secrets.redoubt);
+    assert_eq!(shown(&client.command(&["PING"])), "+PONG\\r\\n");
+}
+
+#[test]
+fn it_says_that_redis_is_away() {
+    let redis = Hardened::start();
+    let container = setup(&redis, "127.0.0.1").start();
+    address(&container);
+    drop(redis);
+    let is_away = crate::support::Deadline::patient()
+        .poll(|| !container.exec(&["/usr/bin/redoubt", "healthcheck"]).status.success());
+    assert!(is_away, "healthy without a Redis");
+    let lives = container.exec(&["/usr/bin/redoubt", "healthcheck", "--live"]);
+    assert!(lives.status.success(), "{}", said(&lives));
+}
+
+#[test]
+fn a_secret_that_it_may_not_read_stops_the_start() {
+    let secrets = Secrets::new();
+    secrets.permit("redis_password", 0o400);
+    let setup = with_secrets(&secrets).set("REDOUBT_UPSTREAM", "redis://127.0.0.1:1");
+    let mut container = setup.start();
+    assert_eq!(container.wait().code(), Some(2));
+    container.output().wait_for_end();
+    let all = container.output().all().join("\n");
+    assert!(all.contains("/run/secrets/redis_password"), "{all}");
+}
+
+#[test]
+fn it_holds_no_more_than_it_must() {
+    let mut files = Vec::new();
+    let mut bytes = 0;
+    walk(&rootfs(), &mut |file, size| {
+        files.push(format!("/{}", file.strip_prefix(rootfs()).unwrap().display()));
+        bytes += size;
+    });
+    files.sort();
+    let wanted = [
+        "/etc/group",
+        "/etc/nsswitch.conf",
+        "/etc/passwd",
+        "/etc/redoubt/redoubt.toml",
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/usr/bin/redoubt",
+        "/usr/share/doc/redoubt/LICENSE",
+    ];
+    assert_eq!(files, wanted);
+    assert!(bytes < MOST_BYTES, "{bytes} bytes");
+    let own = run(Command::new("ldd").arg(rootfs().join("usr/bin/redoubt")));
+    assert!(said(&own).contains("statically linked"), "{}", said(&own));
+}
+
+/// Calls `seen` for each file below `dir`, with its size. Nobody but root may write there.
+fn walk(dir: &Path, seen: &mut impl FnMut(&Path, u64)) {
+    use std::os::unix::fs::PermissionsExt as _;
+    for entry in fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let meta = entry.metadata().unwrap();
+        assert_eq!(meta.permissions().mode() & 0o7022, 0, "{}", entry.path().display());
+        if meta.is_dir() {
+            walk(&entry.path(), seen);
+        } else {
+            seen(&entry.path(), meta.len());
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The image's root file system in a container, run by runc, which Docker and Kubernetes run theirs
+//! with. What engines take from the Dockerfile's last stage, this takes from there too.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::{Deadline, Lines, secret};
+use crate::{run, target, text};
+
+/// How a [`Container`] is to be.
+#[derive(Default)]
+pub struct Setup {
+    environment: Vec<String>,
+    mounts: Vec<Value>,
+}
+
+impl Setup {
+    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+        self.environment.push(format!("{name}={}", value.to_string()));
+        self
+    }
+
+    /// Shows a file of this machine inside, to be read only.
+    pub fn mount(mut self, file: &Path, place: &str) -> Self {
+        self.mounts.push(json!({
+            "destination": place, "type": "bind", "source": file,
+            "options": ["bind", "ro", "nosuid", "nodev", "noexec"],
+        }));
+        self
+    }
+
+    /// Runs the image's own command.
+    pub fn start(self) -> Container {
+        Container::start(self)
+    }
+}
+
+/// A running one; gone on drop.
+pub struct Container {
+    dir: TempDir,
+    id: String,
+    child: Child,
+    output: Lines,
+}
+
+/// The root file system that `scripts/image.sh` has made.
+pub fn rootfs() -> PathBuf {
+    let rootfs = target().join("image/rootfs");
+    assert!(rootfs.exists(), "there is no root file system of the image: scripts/image.sh");
+    rootfs
+}
+
+/// The value of an instruction of the Dockerfile that is written as JSON.
+fn instruction(name: &str) -> Vec<String> {
+    let text = text("Dockerfile");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect(name);
+    serde_json::from_str(line.trim()).unwrap()
+}
+
+impl Container {
+    fn start(setup: Setup) -> Self {
+        assert!(is_root(), "a container with a user of its own needs root: run the tests as root");
+        let dir = tempfile::tempdir().unwrap();
+        // The engine's layer that mount points are made in.
+        let copy = run(Command::new("cp").arg("-a").arg(rootfs()).arg(dir.path()));
+        assert!(copy.status.success());
+        let file = dir.path().join("config.json");
+        fs::write(&file, config(setup).to_string()).unwrap();
+        let id = format!("redoubt-{}", &secret()[..12]);
+        let mut child = runc(dir.path())
+            .args(["run", "--bundle"])
+            .arg(dir.path())
+            .arg(&id)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("runc is missing: scripts/deploy-tools.sh");
+        let output = Lines::default();
+        output.collect(child.stdout.take().unwrap());
+        output.collect(child.stderr.take().unwrap());
+        Self { dir, id, child, output }
+    }
+
+    pub fn output(&self) -> &Lines {
+        &self.output
+    }
+
+    /// Its first process, as this machine sees it.
+    pub fn pid(&self) -> u32 {
+        let state = run(runc(self.dir.path()).args(["state", &self.id]));
+        let state: Value = serde_json::from_slice(&state.stdout).expect("a state");
+        state["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a pid")
+    }
+
+    /// Runs a program in it, as `docker exec` does.
+    pub fn exec(&self, args: &[&str]) -> Output {
+        run(runc(self.dir.path()).args(["exec", &self.id]).args(args))
+    }
+
+    /// Stops it, as `docker stop` does.
+    pub fn stop(mut self) -> ExitStatus {
+        assert!(run(runc(self.dir.path()).args(["kill", &self.id, "TERM"])).status.success());
+        self.wait()
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        Deadline::patient().poll(|| {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.expect("the container ends")
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        run(runc(self.dir.path()).args(["delete", "--force", &self.id]));
+        drop(self.child.wait());
+    }
+}
+
+fn is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    status.lines().any(|line| line.starts_with("Uid:\t0\t0\t"))
+}
+
+fn runc(dir: &Path) -> Command {
+    let mut runc = Command::new("runc");
+    runc.arg("--root").arg(dir.join("state"));
+    runc
+}
+
+/// The OCI runtime's configuration: the Dockerfile's user, command and environment, and Compose's
+/// restrictions. The network is this machine's, where the test's Redis is.
+fn config(setup: Setup) -> Value {
+    let text = text("Dockerfile");
+    let after =
+        |start: &str| text.lines().find_map(|line| line.strip_prefix(start)).expect("a line");
+    let (uid, gid) = after("USER ").split_once(':').unwrap();
+    let ids = [uid, gid].map(|id| id.parse::<u32>().unwrap());
+    let mut environment: Vec<String> =
+        text.lines().filter_map(|line| line.strip_prefix("ENV PATH=")).map(str::to_owned).collect();
+    environment = environment
+        .iter()
+        .flat_map(|line| format!("PATH={line}").split(' ').map(str::to_owned).collect::<Vec<_>>())
+        .chain(setup.environment)
+        .collect();
+    let mut mounts = vec![
+        json!({"destination": "/proc", "type": "proc", "source": "proc",
+               "options": ["nosuid", "noexec", "nodev"]}),
+        json!({"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
+               "options": ["nosuid", "strictatime", "mode=755", "size=64k"]}),
+    ];
+    mounts.extend(setup.mounts);
+    let none: [&str; 0] = [];
+    json!({
+        "ociVersion": "1.0.2",
+        "process": {
+            "user": {"uid": ids[0], "gid": ids[1]},
+            "args": [instruction("ENTRYPOINT "), instruction("CMD ")].concat(),
+            "env": environment,
+            "cwd": "/",
+            "capabilities": {"bounding": none, "effective": none, "permitted": none,
+                             "inheritable": none, "ambient": none},
+            "noNewPrivileges": true,
+            "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 16384, "hard": 16384}],
+        },
+        "root": {"path": "rootfs", "readonly": true},
+        "mounts": mounts,
+        "linux": {
+            "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}],
+            "resources": {"memory": {"limit": 256 << 20}, "pids": {"limit": 64}},
+            "maskedPaths": ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/acpi"],
+            "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"],
+        },
+    })
+}
