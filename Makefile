@@ -11,6 +11,7 @@ run:
 test: lint
 	scripts/prerequisites.sh test
 	@if [ -x scripts/clients.sh ]; then scripts/clients.sh; fi
+	scripts/kubernetes.sh
 	cargo test --locked
 
 # Programs of other people's client libraries, which this installs under target/.
