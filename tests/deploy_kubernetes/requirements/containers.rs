@@ -1,0 +1,114 @@
+//! Containers: non-root, read-only, without capabilities.
+
+use super::super::manifests::{Manifests, NAMESPACE, items, text};
+use super::expect;
+
+/// The restricted Pod Security standard, said in each pod and not left to defaults.
+pub(super) fn rights(manifests: &Manifests) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for pods in manifests.pods() {
+        for container in pods.containers() {
+            let name = format!("{} of {}", text(&container["name"]), pods.name);
+            let own = &container["securityContext"];
+            let drops: Vec<_> = items(&own["capabilities"]["drop"]).map(text).collect();
+            expect(&mut wrong, drops == ["ALL"], format!("{name} keeps capabilities"));
+            let adds = &own["capabilities"]["add"];
+            expect(&mut wrong, adds.is_null(), format!("{name} adds capabilities"));
+            let escalates = &own["allowPrivilegeEscalation"];
+            expect(&mut wrong, *escalates == false, format!("{name} may gain privileges"));
+            for key in ["privileged", "procMount", "seLinuxOptions", "appArmorProfile"] {
+                expect(&mut wrong, own[key].is_null(), format!("{name} has {key}"));
+            }
+            let seccomp = &pods.security(container, "seccompProfile")["type"];
+            expect(
+                &mut wrong,
+                seccomp == "RuntimeDefault",
+                format!("{name} may make any system call"),
+            );
+        }
+    }
+    wrong
+}
+
+pub(super) fn user(manifests: &Manifests) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for pods in manifests.pods() {
+        for container in pods.containers() {
+            let name = text(&container["name"]);
+            let non_root = pods.security(container, "runAsNonRoot");
+            expect(&mut wrong, *non_root == true, format!("{name} may run as root"));
+            for key in ["runAsUser", "runAsGroup"] {
+                let id = pods.security(container, key).as_u64().unwrap_or_default();
+                let is_right = if name == "ai-service" { id >= 999 } else { id == 999 };
+                expect(&mut wrong, is_right, format!("{name} has {key} {id}"));
+            }
+        }
+        let more = &pods.spec["securityContext"]["supplementalGroups"];
+        expect(&mut wrong, more.is_null(), format!("{} has more groups", pods.name));
+    }
+    wrong
+}
+
+/// Each image has a version, and a registry unless it is Redoubt's, which whoever deploys it gives.
+pub(super) fn images(manifests: &Manifests) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for container in manifests.pods().flat_map(|pods| pods.containers()) {
+        let image = text(&container["image"]);
+        let is_pinned = image.rsplit_once(':').is_some_and(|(name, tag)| {
+            !tag.contains('/') && tag != "latest" && (name == "redoubt" || name.contains('/'))
+        });
+        expect(&mut wrong, is_pinned, format!("the image {image:?} may be any"));
+    }
+    wrong
+}
+
+/// The root file system is read-only, and whatever is mounted too.
+pub(super) fn files(manifests: &Manifests) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for pods in manifests.pods() {
+        for container in pods.containers() {
+            let name = text(&container["name"]);
+            let own = &container["securityContext"]["readOnlyRootFilesystem"];
+            expect(&mut wrong, *own == true, format!("{name} can write to its root"));
+            for mount in items(&container["volumeMounts"]) {
+                let at = text(&mount["mountPath"]);
+                expect(&mut wrong, mount["readOnly"] == true, format!("{name} can write to {at}"));
+                let volume = items(&pods.spec["volumes"]).any(|v| v["name"] == mount["name"]);
+                expect(&mut wrong, volume, format!("{name}: nothing is at {at}"));
+            }
+        }
+        for volume in items(&pods.spec["volumes"]) {
+            let is_known = ["configMap", "secret"].iter().any(|kind| !volume[kind].is_null());
+            expect(&mut wrong, is_known, format!("{} has the volume {volume}", pods.name));
+        }
+    }
+    wrong
+}
+
+pub(super) fn namespace(manifests: &Manifests) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let namespace = manifests.named("Namespace", NAMESPACE);
+    for mode in ["enforce", "audit", "warn"] {
+        for (key, due) in [(mode.to_owned(), "restricted"), (format!("{mode}-version"), "latest")] {
+            let label = format!("pod-security.kubernetes.io/{key}");
+            let is =
+                namespace.map_or("", |namespace| text(&namespace["metadata"]["labels"][&label]));
+            expect(&mut wrong, is == due, format!("{label} is {is:?}"));
+        }
+    }
+    wrong
+}
+
+/// No token for the cluster's API, and no list of the namespace's services.
+pub(super) fn cluster(manifests: &Manifests) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for pods in manifests.pods() {
+        for key in ["automountServiceAccountToken", "enableServiceLinks"] {
+            expect(&mut wrong, pods.spec[key] == false, format!("{} has {key}", pods.name));
+        }
+        for key in ["serviceAccountName", "serviceAccount"] {
+            expect(&mut wrong, pods.spec[key].is_null(), format!("{} has an account", pods.name));
+        }
+    }
+    wrong
+}
