@@ -13,19 +13,19 @@ use crate::{run, target, text};
 
 /// How a [`Container`] is to be.
 #[derive(Default)]
-pub struct Setup {
+pub(crate) struct Setup {
     environment: Vec<String>,
     mounts: Vec<Value>,
 }
 
 impl Setup {
-    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+    pub(crate) fn set(mut self, name: &str, value: impl ToString) -> Self {
         self.environment.push(format!("{name}={}", value.to_string()));
         self
     }
 
     /// Shows a file of this machine inside, to be read only.
-    pub fn mount(mut self, file: &Path, place: &str) -> Self {
+    pub(crate) fn mount(mut self, file: &Path, place: &str) -> Self {
         self.mounts.push(json!({
             "destination": place, "type": "bind", "source": file,
             "options": ["bind", "ro", "nosuid", "nodev", "noexec"],
@@ -34,13 +34,13 @@ impl Setup {
     }
 
     /// Runs the image's own command.
-    pub fn start(self) -> Container {
+    pub(crate) fn start(self) -> Container {
         Container::start(self)
     }
 }
 
 /// A running one; gone on drop.
-pub struct Container {
+pub(crate) struct Container {
     dir: TempDir,
     id: String,
     child: Child,
@@ -48,7 +48,7 @@ pub struct Container {
 }
 
 /// The root file system that `scripts/image.sh` has made.
-pub fn rootfs() -> PathBuf {
+pub(crate) fn rootfs() -> PathBuf {
     let rootfs = target().join("image/rootfs");
     assert!(rootfs.exists(), "there is no root file system of the image: scripts/image.sh");
     rootfs
@@ -86,30 +86,30 @@ impl Container {
         Self { dir, id, child, output }
     }
 
-    pub fn output(&self) -> &Lines {
+    pub(crate) fn output(&self) -> &Lines {
         &self.output
     }
 
     /// Its first process, as this machine sees it.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         let state = run(runc(self.dir.path()).args(["state", &self.id]));
         let state: Value = serde_json::from_slice(&state.stdout).expect("a state");
         state["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a pid")
     }
 
     /// Runs a program in it, as `docker exec` does.
-    pub fn exec(&self, args: &[&str]) -> Output {
+    pub(crate) fn exec(&self, args: &[&str]) -> Output {
         run(runc(self.dir.path()).args(["exec", &self.id]).args(args))
     }
 
     /// Stops it, as `docker stop` does.
-    pub fn stop(mut self) -> ExitStatus {
+    pub(crate) fn stop(mut self) -> ExitStatus {
         assert!(run(runc(self.dir.path()).args(["kill", &self.id, "TERM"])).status.success());
         self.wait()
     }
 
     /// Waits for its end.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         Deadline::patient().poll(|| {
             status = self.child.try_wait().unwrap();
@@ -145,13 +145,9 @@ fn config(setup: Setup) -> Value {
         |start: &str| text.lines().find_map(|line| line.strip_prefix(start)).expect("a line");
     let (uid, gid) = after("USER ").split_once(':').unwrap();
     let ids = [uid, gid].map(|id| id.parse::<u32>().unwrap());
-    let mut environment: Vec<String> =
-        text.lines().filter_map(|line| line.strip_prefix("ENV PATH=")).map(str::to_owned).collect();
-    environment = environment
-        .iter()
-        .flat_map(|line| format!("PATH={line}").split(' ').map(str::to_owned).collect::<Vec<_>>())
-        .chain(setup.environment)
-        .collect();
+    let of_image = format!("PATH={}", after("ENV PATH="));
+    let of_image = of_image.split(' ').map(str::to_owned);
+    let environment: Vec<String> = of_image.chain(setup.environment).collect();
     let mut mounts = vec![
         json!({"destination": "/proc", "type": "proc", "source": "proc",
                "options": ["nosuid", "noexec", "nodev"]}),
@@ -159,12 +155,13 @@ fn config(setup: Setup) -> Value {
                "options": ["nosuid", "strictatime", "mode=755", "size=64k"]}),
     ];
     mounts.extend(setup.mounts);
+    let args = [instruction("ENTRYPOINT "), instruction("CMD ")].concat();
     let none: [&str; 0] = [];
     json!({
         "ociVersion": "1.0.2",
         "process": {
             "user": {"uid": ids[0], "gid": ids[1]},
-            "args": [instruction("ENTRYPOINT "), instruction("CMD ")].concat(),
+            "args": args,
             "env": environment,
             "cwd": "/",
             "capabilities": {"bounding": none, "effective": none, "permitted": none,
