@@ -9,7 +9,7 @@ use crate::dns;
 use crate::hardened::{Hardened, Secrets};
 use crate::runc::{Container, Setup, rootfs};
 use crate::support::{Deadline, Wire, lines, redis, secret, shown};
-use crate::{run, said};
+use crate::{run, said, syscalls, text};
 
 /// What the whole image may take.
 const MOST_BYTES: u64 = 20 << 20;
@@ -144,6 +144,24 @@ fn a_secret_that_it_may_not_read_stops_the_start() {
     container.output().wait_for_end();
     let all = container.output().all().join("\n");
     assert!(all.contains("REDIS_PASSWORD_FILE") && all.contains("permission denied"), "{all}");
+}
+
+#[test]
+fn what_the_unit_lets_through_is_enough() {
+    let redis = Hardened::start();
+    let calls = syscalls::allowed(&text("config/systemd/redoubt.service"));
+    assert!(calls.contains("epoll_wait") && !calls.contains("mount"), "{calls:?}");
+    let container = setup(&redis, "127.0.0.1").confine(calls.clone()).start();
+    let mut client = Wire::authenticated(address(&container), &redis.secrets.redoubt);
+    assert_eq!(shown(&client.command(&["PING"])), "+PONG\\r\\n");
+    assert!(client.command(&["EVAL", "return redis.call('FLUSHALL')", "0"]).starts_with(b"-ERR"));
+    assert_eq!(status(container.pid(), "Seccomp"), "2");
+    assert_eq!(container.stop().code(), Some(0));
+
+    // Without one that it needs, it does not get that far.
+    let fewer = calls.into_iter().filter(|call| call != "bind").collect();
+    let mut container = setup(&redis, "127.0.0.1").confine(fewer).start();
+    assert_eq!(container.wait().code(), Some(1));
 }
 
 #[test]

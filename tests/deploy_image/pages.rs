@@ -63,7 +63,7 @@ fn what_the_pages_point_to_is_there() {
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/deploy");
         let links: Vec<_> =
             text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
-        assert!(links.len() > 2, "{page}");
+        assert!(!links.is_empty(), "{page}");
         for link in links {
             let file = link.split('#').next().unwrap();
             assert!(dir.join(file).exists(), "{page}: {link}");

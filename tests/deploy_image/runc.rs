@@ -1,6 +1,7 @@
 //! The image's root file system in a container, run by runc, which Docker and Kubernetes run theirs
 //! with. What engines take from the Dockerfile's last stage, this takes from there too.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -16,6 +17,8 @@ use crate::{run, target, text};
 pub(crate) struct Setup {
     environment: Vec<String>,
     mounts: Vec<Value>,
+    /// The only system calls, unless all are let through.
+    calls: Option<BTreeSet<String>>,
 }
 
 impl Setup {
@@ -30,6 +33,12 @@ impl Setup {
             "destination": place, "type": "bind", "source": file,
             "options": ["bind", "ro", "nosuid", "nodev", "noexec"],
         }));
+        self
+    }
+
+    /// As systemd confines a service: to these system calls, and with nothing but processes in /proc.
+    pub(crate) fn confine(mut self, calls: BTreeSet<String>) -> Self {
+        self.calls = Some(calls);
         self
     }
 
@@ -148,15 +157,22 @@ fn config(setup: Setup) -> Value {
     let of_image = format!("PATH={}", after("ENV PATH="));
     let of_image = of_image.split(' ').map(str::to_owned);
     let environment: Vec<String> = of_image.chain(setup.environment).collect();
+    let mut proc = vec!["nosuid", "noexec", "nodev"];
+    proc.extend(setup.calls.as_ref().map(|_| "subset=pid"));
     let mut mounts = vec![
-        json!({"destination": "/proc", "type": "proc", "source": "proc",
-               "options": ["nosuid", "noexec", "nodev"]}),
+        json!({"destination": "/proc", "type": "proc", "source": "proc", "options": proc}),
         json!({"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
                "options": ["nosuid", "strictatime", "mode=755", "size=64k"]}),
     ];
     mounts.extend(setup.mounts);
     let args = [instruction("ENTRYPOINT "), instruction("CMD ")].concat();
     let none: [&str; 0] = [];
+    let seccomp = setup.calls.map(|calls| {
+        json!({
+            "defaultAction": "SCMP_ACT_ERRNO",
+            "syscalls": [{"names": calls, "action": "SCMP_ACT_ALLOW"}],
+        })
+    });
     json!({
         "ociVersion": "1.0.2",
         "process": {
@@ -174,6 +190,7 @@ fn config(setup: Setup) -> Value {
         "linux": {
             "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}],
             "resources": {"memory": {"limit": 256 << 20}, "pids": {"limit": 64}},
+            "seccomp": seccomp,
             "maskedPaths": ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/acpi"],
             "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"],
         },
