@@ -115,7 +115,8 @@ fn every_key_is_on_the_page_and_documented() {
     let page = page();
     let keys = FILE.lines().filter(|line| setting(line).is_some()).count();
     let listed = page.lines().filter(|line| line.starts_with("- Default: `")).count();
-    let examples = page.lines().filter(|line| line.starts_with("- Not set; for example: `")).count();
+    let examples =
+        page.lines().filter(|line| line.starts_with("- Not set; for example: `")).count();
     assert_eq!(listed + examples, keys);
     for part in page.split("\n### ").skip(1) {
         let (names, text) = part.split_once("\n\n").unwrap();
