@@ -6,7 +6,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
-use super::{Deadline, Lines, Redis, Wire, lines, memory, secret, target_is_redis};
+use super::bridge::bridge;
+use super::certificates::Authority;
+use super::{Deadline, Lines, Redis, Wire, is_bridged, lines, memory, secret, target_is_redis};
 
 /// How a [`Redoubt`] is to be.
 pub struct Setup {
@@ -38,6 +40,13 @@ impl Setup {
 
     fn key(&self, section: &str, key: &str) -> Option<&str> {
         Some(self.keys.get(section)?.get(key)?.trim_matches('"'))
+    }
+
+    fn speaking(self, authority: &Authority) -> Self {
+        let pair = authority.server("server");
+        self.set_text("listen", "tls://127.0.0.1:0")
+            .set_text("tls.certificate", &pair.certificate.display().to_string())
+            .set_text("tls.key", &pair.key.display().to_string())
     }
 
     fn unless_set(self, key: &str, text: &str) -> Self {
@@ -74,8 +83,12 @@ impl Setup {
     fn real(self) -> Redoubt {
         let (url, password) =
             (format!("redis://127.0.0.1:{}", self.upstream_port), self.client_password.clone());
-        let mut setup = self
-            .unless_set("listen", "127.0.0.1:0")
+        let authority = (is_bridged() && self.key("", "listen").is_none()).then(Authority::new);
+        let mut setup = match &authority {
+            Some(authority) => self.speaking(authority),
+            None => self.unless_set("listen", "127.0.0.1:0"),
+        };
+        setup = setup
             .unless_set("upstream.url", &url)
             .set_text("log.format", "json")
             .set_text("admin.listen", "127.0.0.1:0")
@@ -131,6 +144,9 @@ impl Setup {
         // A socket in the file system has none.
         if let Ok(address) = address.trim_start_matches("tls://").parse() {
             redoubt.address = address;
+        }
+        if let Some(authority) = authority {
+            redoubt.address = bridge(redoubt.address, &authority);
         }
         redoubt
     }
