@@ -9,13 +9,15 @@ and does not fail.
 """
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BASELINE = ROOT / "benches" / "core.baseline"
-SUMMARIES = ROOT / "target" / "gungraun" / "redoubt" / "core"
+TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+SUMMARIES = TARGET / "gungraun" / "redoubt" / "core"
 # As benches/core.rs has it.
 REQUESTS = 1600
 LIMIT = 0.05

@@ -18,6 +18,8 @@ if [ "$purpose" = test ]; then
     need node nodejs
     need npm npm
     need openssl openssl
+    # The server comes with it and is not started: Debian has no smaller package with promtool.
+    need promtool prometheus
 fi
 if [ "$purpose" = test ] || [ "$purpose" = lint ]; then
     need python3 python3
@@ -42,7 +44,7 @@ if [ ${#packages[@]} -gt 0 ]; then
     as_root=()
     [ "$(id -u)" -eq 0 ] || as_root=(sudo)
     echo "installing ${packages[*]}"
-    # Debian would start a Redis of its own on port 6379 right after installing it.
+    # Debian would start a Redis of its own on port 6379 right after installing it, and Prometheus.
     policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null

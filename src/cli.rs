@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use redoubt::config::Endpoint;
 
 /// An authenticating, command-filtering proxy for Redis.
 #[derive(Debug, Parser)]
@@ -27,6 +28,12 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Check that a running deployment is closed; harmless to a Redis that is not
     Verify(Verify),
+    /// Ask a running proxy whether it is ready; ends with 0 if it is and 1 if not
+    Healthcheck(Healthcheck),
+    /// List the sessions of a running proxy
+    Sessions(Insight),
+    /// Tell how a running proxy is, and what it has done
+    Stats(Insight),
     /// Start a Redis and the proxy before it, show that it is secure, and serve until Ctrl-C
     Demo,
 }
@@ -51,6 +58,36 @@ pub(crate) struct Config {
     /// The configuration file; not needed when the environment says enough
     #[arg(long = "config", value_name = "FILE", env = "REDOUBT_CONFIG")]
     pub(crate) file: Option<PathBuf>,
+}
+
+/// Where the admin port of a running proxy is.
+#[derive(Debug, Args)]
+pub(crate) struct Admin {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// Where the admin port is; then no configuration is read
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) admin: Option<Endpoint>,
+}
+
+/// What a running proxy is asked.
+#[derive(Debug, Args)]
+pub(crate) struct Healthcheck {
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+    /// Ask whether it lives, not whether it is ready
+    #[arg(long)]
+    pub(crate) live: bool,
+}
+
+/// What a running proxy is to tell, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Insight {
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What is to be explained, and how.

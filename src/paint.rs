@@ -14,6 +14,12 @@ impl Paint {
         Self { colour: io::stdout().is_terminal() && !refused }
     }
 
+    /// Leaves all text as it is.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self { colour: false }
+    }
+
     pub(super) fn bold(self, text: &str) -> String {
         self.with("1", text)
     }

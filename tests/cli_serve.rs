@@ -22,7 +22,7 @@ fn program(dir: &Path, upstream: u16, log: &str) -> Command {
         "listen = \"127.0.0.1:0\"\nshutdown_timeout = \"20s\"\n\
          [client]\nuser = \"app\"\npassword = \"{CLIENT_PASSWORD}\"\n\
          [upstream]\nurl = \"redis://127.0.0.1:{upstream}\"\npassword = \"{REDIS_PASSWORD}\"\n\
-         [log]\n{log}\n"
+         [admin]\nlisten = \"off\"\n[log]\n{log}\n"
     );
     fs::write(&config, text).unwrap();
     redoubt(&["serve", "--config", config.to_str().unwrap()])
@@ -150,6 +150,7 @@ fn a_taken_port_ends_with_1_and_says_which() {
         ("REDOUBT_PASSWORD", CLIENT_PASSWORD),
         ("REDOUBT_UPSTREAM", "redis://127.0.0.1:1"),
         ("REDOUBT_LISTEN", address.as_str()),
+        ("REDOUBT_ADMIN_LISTEN", "off"),
     ]);
     let (status, output) = Process::start(&mut command, "").end();
     assert_eq!(status.code(), Some(1), "{output}");

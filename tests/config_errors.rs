@@ -160,12 +160,12 @@ fn values_of_the_wrong_kind_get_an_example() {
     );
     assert_eq!(
         error("listen = [\n  \"127.0.0.1:6380\",\n  6380,\n]\n"),
-        "redoubt.toml:3: listen: expected host:port, or a list of such; \
+        "redoubt.toml:3: listen: expected host:port, tls://host:port or unix:///path, or a list of such; \
          write listen = [\"127.0.0.1:6380\"]"
     );
     assert_eq!(
         error("listen = []"),
-        "redoubt.toml:1: listen: expected host:port, or a list of such; \
+        "redoubt.toml:1: listen: expected host:port, tls://host:port or unix:///path, or a list of such; \
          write listen = [\"127.0.0.1:6380\"]"
     );
     assert_eq!(
@@ -218,8 +218,7 @@ fn syntax_message(text: &str) -> String {
 fn upstream_urls_say_what_they_may_not_hold() {
     for (url, expected) in [
         ("redis", "not a URL of the form redis://host:port"),
-        ("rediss://redis:6379", "rediss:// is TLS, which Redoubt does not speak yet"),
-        ("http://redis:6379", "expected a redis:// URL"),
+        ("http://redis:6379", "expected a redis:// or rediss:// URL"),
         (
             "redis://redis:6379/3",
             "a path would choose a database, but each session chooses its own",
@@ -310,7 +309,7 @@ fn empty_and_malformed_variables_stop_the_start() {
     }
     assert_eq!(
         error_in("", &[PASSWORDS[0], ("REDOUBT_LISTEN", "6380")]).to_string(),
-        "REDOUBT_LISTEN in the environment: expected host:port, or a list of such; \
+        "REDOUBT_LISTEN in the environment: expected host:port, tls://host:port or unix:///path, or a list of such; \
          write REDOUBT_LISTEN=127.0.0.1:6380"
     );
 }

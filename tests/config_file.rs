@@ -22,11 +22,11 @@ fn environment(names: &[&str]) -> Environment {
     })
 }
 
-/// The lines of the file that set a key, commented or not: the key's full name and the line.
-fn keys() -> Vec<(String, String)> {
+/// The lines of the file that set a key, commented or not: the key's full name, and which line it is.
+fn keys() -> Vec<(String, usize)> {
     let mut table = String::new();
     let mut keys = Vec::new();
-    for line in FILE.lines() {
+    for (number, line) in FILE.lines().enumerate() {
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             table = format!("{name}.");
         }
@@ -34,7 +34,7 @@ fn keys() -> Vec<(String, String)> {
         if let Some((name, _)) = line.split_once(" = ")
             && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
         {
-            keys.push((format!("{table}{name}"), line.to_owned()));
+            keys.push((format!("{table}{name}"), number));
         }
     }
     keys
@@ -57,20 +57,42 @@ fn every_commented_key_is_one_that_the_file_may_hold() {
         environment(&["REDIS_PASSWORD", "REDOUBT_PASSWORD", previous[0], previous[1]]);
     let keys = keys();
     let mut commented = 0;
-    for (number, line) in FILE.lines().enumerate() {
-        let Some(setting) = line.strip_prefix("# ") else { continue };
-        if keys.iter().all(|(_, key)| key != setting) {
+    for (key, number) in &keys {
+        if !FILE.lines().nth(*number).unwrap().starts_with("# ") {
             continue;
         }
         commented += 1;
-        let lines = FILE.lines().enumerate();
-        let lines = lines.map(|(other, line)| if other == number { setting } else { line });
-        let text = lines.collect::<Vec<_>>().join("\n");
+        let wanted = companions(key);
+        let wanted = keys.iter().filter(|(other, _)| other == key || wanted.contains(&&**other));
+        let wanted: Vec<_> = wanted.map(|(_, number)| *number).collect();
+        let lines = FILE.lines().enumerate().map(|(number, line)| match line.strip_prefix("# ") {
+            Some(setting) if wanted.contains(&number) => setting,
+            _ => line,
+        });
+        let mut text = lines.collect::<Vec<_>>().join("\n");
+        if key.starts_with("upstream.tls_") {
+            text = text.replace("url = \"redis://", "url = \"rediss://");
+        }
+        if key == "audit.file" {
+            text = text.replace("output = \"stdout\"", "output = \"file\"");
+        }
         if let Err(error) = Settings::parse(Path::new("redoubt.toml"), &text, &environment) {
-            panic!("{setting}: {error}");
+            panic!("{key}: {error}");
         }
     }
-    assert_eq!(commented, 9);
+    assert_eq!(commented, 20);
+}
+
+/// The keys that a key cannot be without.
+fn companions(key: &str) -> &'static [&'static str] {
+    match key {
+        "tls.certificate" => &["tls.key"],
+        "tls.key" => &["tls.certificate"],
+        "tls.client_certificates" => &["tls.client_ca"],
+        "upstream.tls_certificate" => &["upstream.tls_key"],
+        "upstream.tls_key" => &["upstream.tls_certificate"],
+        _ => &[],
+    }
 }
 
 #[test]

@@ -50,6 +50,7 @@ fn everything() {
         telemetry::report(7, &peer, None, &event);
     }
     telemetry::refused(&"locked_out", 3, 5);
+    telemetry::unserved(12);
 }
 
 fn closed(reason: CloseReason) -> Event {
@@ -87,6 +88,8 @@ fn text_is_one_line_an_event() {
                 .to_owned(),
             "WARN redoubt::session: connections refused reason=locked_out count=3 total=5"
                 .to_owned(),
+            "WARN redoubt::session: sessions closed at once reason=upstream_unavailable count=12"
+                .to_owned(),
         ]
     );
 }
@@ -94,7 +97,7 @@ fn text_is_one_line_an_event() {
 #[test]
 fn json_is_one_flat_object_an_event() {
     let shown = lines(LogFormat::Json, "info", everything);
-    assert_eq!(shown.len(), 8);
+    assert_eq!(shown.len(), 9);
     for line in &shown[..7] {
         assert!(line.starts_with("{\"timestamp\":\"") && line.ends_with('}'), "{line}");
         for part in
@@ -119,7 +122,7 @@ fn json_is_one_flat_object_an_event() {
 
 #[test]
 fn the_level_decides_what_is_logged() {
-    assert_eq!(lines(LogFormat::Text, "warn", everything).len(), 5);
+    assert_eq!(lines(LogFormat::Text, "warn", everything).len(), 6);
     assert_eq!(lines(LogFormat::Text, "off", everything).len(), 0);
     assert_eq!(lines(LogFormat::Text, "info,redoubt::session=error", everything).len(), 1);
 }

@@ -94,6 +94,7 @@ fn bind(
             "REDIS_PASSWORD" => Some(OsString::from(upstream.expose_secret())),
             "REDOUBT_PASSWORD" => Some(OsString::from(client.expose_secret())),
             "REDOUBT_LISTEN" => Some(OsString::from(listen)),
+            "REDOUBT_ADMIN_LISTEN" => Some(OsString::from("off")),
             "REDOUBT_UPSTREAM" => Some(OsString::from(format!("redis://{}", redis.address()))),
             _ => None,
         });

@@ -36,6 +36,7 @@ mod shared;
 mod stranger;
 mod tally;
 mod upstream;
+mod view;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -53,6 +54,7 @@ pub use links::LinkLimits;
 pub use pause::Pauses;
 pub use tally::{Outcome, Sample, Tally, Traffic};
 pub use upstream::LinkFault;
+pub use view::{LinkView, SessionView};
 
 /// Names a session; never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -78,6 +80,11 @@ impl LinkId {
     /// The key under which the shell keeps what belongs to the link.
     pub(crate) fn key(self) -> slotmap::DefaultKey {
         self.0
+    }
+
+    /// The link that [`LinkId::key`] was of.
+    pub(crate) fn from_key(key: slotmap::DefaultKey) -> Self {
+        Self(key)
     }
 }
 
@@ -148,6 +155,11 @@ impl Exchange {
         self.links.replace_credentials(credentials);
     }
 
+    /// Puts other timeouts in force. The time to authenticate is that of the session's start.
+    pub fn replace_timeouts(&mut self, timeouts: Timeouts) {
+        self.timeouts = timeouts;
+    }
+
     /// The rules in force.
     pub fn rules(&self) -> &Arc<Rules> {
         &self.rules
@@ -171,6 +183,11 @@ impl Exchange {
     /// How many sessions there are.
     pub fn len(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// How many sessions are not ending.
+    pub fn going_on(&self) -> usize {
+        self.sessions.values().filter(|session| session.ending.is_none()).count()
     }
 
     /// Whether there is no session.

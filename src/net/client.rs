@@ -23,6 +23,7 @@ use super::worker::{Shared, Worker, now};
 use crate::audit;
 use crate::auth::Pass;
 use crate::exchange::SessionId;
+use crate::policy::RuleName;
 use crate::telemetry;
 
 /// Numbers sessions for the log, over all workers.
@@ -41,6 +42,8 @@ pub(super) struct ClientIo {
     /// Who it is, and how many of its commands were refused, for the audit log.
     pub(super) user: Option<String>,
     pub(super) refused: u64,
+    /// The rule that refused the last of them.
+    pub(super) last_rule: Option<RuleName>,
     /// Wakes the task that drives this socket.
     waker: Option<Waker>,
     /// Whether the task left off because the session must not be read now.
@@ -58,6 +61,15 @@ impl ClientIo {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
         self.unflushed = flushed.is_pending();
         flushed
+    }
+
+    /// What kind of listener the client came to.
+    pub(super) fn listener(&self) -> &'static str {
+        match self.stream {
+            Stream::Tcp(_) => "tcp",
+            Stream::Tls(_) => "tls",
+            Stream::Unix(_) => "unix",
+        }
     }
 
     /// Has the task that drives this socket look at it again.
@@ -91,6 +103,11 @@ struct Newcomer {
 
 async fn shake(shared: Shared, handshake: Handshake, stream: TcpStream, newcomer: Newcomer) {
     let Some(stream) = handshake.shake(stream, &newcomer.peer).await else { return };
+    // Meanwhile its network may have been taken from `allow`, or locked out.
+    if newcomer.pass.is_still_welcome(now()).is_err() {
+        debug!(peer = %newcomer.peer, "a client is not welcome any more");
+        return;
+    }
     let certificate = stream.peer_name();
     open(&shared, Stream::Tls(Box::new(stream)), Newcomer { certificate, ..newcomer });
 }
@@ -101,7 +118,6 @@ fn open(shared: &Shared, stream: Stream, newcomer: Newcomer) {
     let mut worker = shared.borrow_mut();
     let id = worker.exchange.open_with(pass, at);
     let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-    telemetry::opened(number, &peer, certificate.as_deref());
     telemetry::metrics::session_opened();
     if audit::is_on() {
         audit::record(audit::Event::SessionOpened {
@@ -118,11 +134,13 @@ fn open(shared: &Shared, stream: Stream, newcomer: Newcomer) {
         number,
         user: None,
         refused: 0,
+        last_rule: None,
         waker: None,
         paused: false,
         _place: place,
     };
     worker.clients.insert(id.key(), io);
+    worker.log_opened(id);
     worker.wait_for_audit();
     drop(worker);
     tokio::task::spawn_local(drive(shared.clone(), id));
@@ -246,7 +264,8 @@ mod tests {
     fn a_panic_ends_one_session_and_no_other() {
         let environment = Environment::from_lookup(|_| None);
         let text = "listen = \"127.0.0.1:0\"\nallow_weak_passwords = true\n\
-                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n";
+                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n\
+                    [admin]\nlisten = \"off\"\n";
         let mut settings = Settings::parse("test".as_ref(), text, &environment).unwrap();
         settings.workers = NonZeroUsize::MIN;
         let server = Server::bind(&settings).unwrap();

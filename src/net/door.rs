@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
@@ -21,13 +22,20 @@ use crate::tls;
 /// Leads from every listener to the workers.
 pub(super) struct Door {
     pub(super) gate: Arc<Gate>,
+    /// What is in force for whoever comes next.
+    pub(super) entry: watch::Sender<Entry>,
+    pub(super) workers: Vec<WorkerHandle>,
+    pub(super) refusals: Arc<Refusals>,
+}
+
+/// How connections come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
     /// Whose connections begin with a header.
     pub(super) proxies: Vec<IpNet>,
     /// How long the header and the handshake may take together.
     pub(super) timeout: Duration,
     pub(super) keepalive: Option<Duration>,
-    pub(super) workers: Vec<WorkerHandle>,
-    pub(super) refusals: Arc<Refusals>,
 }
 
 /// A connection that has a place and is on its way.
@@ -53,7 +61,7 @@ impl Door {
         #[cfg(test)]
         assert_ne!(peer.ip(), Some(tests::PANICS), "as a test asked");
         let at = Instant::now();
-        let proxied = peer.ip().is_some_and(|ip| is_in(&self.proxies, ip));
+        let proxied = peer.ip().is_some_and(|ip| is_in(&self.entry.borrow().proxies, ip));
         let client = peer.ip().filter(|_| !proxied);
         match self.gate.admit(client, at.into_std()) {
             Ok(pass) => Some(Admitted { stream, tls, peer, pass, proxied, at }),
@@ -78,7 +86,8 @@ impl Door {
         let Admitted { stream, tls, peer, pass, at, .. } = &mut admitted;
         // Nobody is told of elsewhere.
         let Arrived::Tcp(tcp) = stream else { return };
-        let header = timeout_at(*at + self.timeout, proxy_protocol::read(tcp)).await;
+        let within = self.entry.borrow().timeout;
+        let header = timeout_at(*at + within, proxy_protocol::read(tcp)).await;
         let known = match header {
             Ok(Ok(client)) => {
                 *peer = client.map_or(*peer, Peer::from);
@@ -101,8 +110,12 @@ impl Door {
     /// keep up.
     async fn hand_over(&self, admitted: Admitted) {
         let Admitted { stream, tls, peer, pass, at, .. } = admitted;
+        let (keepalive, within) = {
+            let entry = self.entry.borrow();
+            (entry.keepalive, entry.timeout)
+        };
         if let Arrived::Tcp(stream) = &stream
-            && let Err(error) = prepare(stream, self.keepalive)
+            && let Err(error) = prepare(stream, keepalive)
         {
             debug!(%peer, %error, "cannot set socket options");
         }
@@ -118,7 +131,7 @@ impl Door {
         };
         let handshake = tls.map(|server| Handshake {
             server,
-            deadline: at + self.timeout,
+            deadline: at + within,
             refusals: Arc::clone(&self.refusals),
         });
         let mut accepted =
@@ -160,7 +173,8 @@ mod tests {
     fn a_panic_ends_one_connection_and_not_the_accepting() {
         let environment = Environment::from_lookup(|_| None);
         let text = "listen = \"127.0.0.1:0\"\nallow_weak_passwords = true\n\
-                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n";
+                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n\
+                    [admin]\nlisten = \"off\"\n";
         let settings = Settings::parse("test".as_ref(), text, &environment).unwrap();
         let server = Server::bind(&settings).unwrap();
         let address = server.local_addrs()[0];

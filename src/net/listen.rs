@@ -45,6 +45,16 @@ pub enum BindError {
         /// The reason.
         source: io::Error,
     },
+    /// As one of these, for the admin port.
+    #[error("admin.listen cannot be used: write another address, or \"off\"")]
+    Admin(#[source] Box<Self>),
+}
+
+impl BindError {
+    /// The error, where it is about the admin port.
+    pub(super) fn admin(self) -> Self {
+        Self::Admin(Box::new(self))
+    }
 }
 
 /// A listening socket.

@@ -114,6 +114,11 @@ impl State {
         self.opaque || self.subscriptions.any()
     }
 
+    /// Whether Redis may be queueing what it is sent.
+    pub fn is_in_transaction(&self) -> bool {
+        self.transaction.is_open()
+    }
+
     /// What the client is spoken to in.
     pub fn protocol(&self) -> Protocol {
         self.protocol

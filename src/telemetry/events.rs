@@ -21,6 +21,13 @@ pub fn refused(reason: &dyn Display, count: u64, total: u64) {
     warn!(target: SESSION, %reason, count, total, "connections refused");
 }
 
+/// Logs that `count` sessions, of which nothing else was said, ended at once since it was last said,
+/// for the upstream is unavailable.
+pub fn unserved(count: u64) {
+    let reason = CloseReason::UpstreamUnavailable;
+    warn!(target: SESSION, %reason, count, "sessions closed at once");
+}
+
 /// Logs `event` of `session`, whose client connects from `peer`, and may have a certificate.
 pub fn report(session: u64, peer: &dyn Display, certificate: Option<&str>, event: &Event) {
     match event {

@@ -16,6 +16,11 @@
 //! | `address locked out` | warn | `session`, `peer`, `duration_ms` |
 //! | `command refused` | warn | `session`, `peer`, `rule` (that refused it) |
 //! | `session closed` | info; error for `internal` | `session`, `peer`, `reason`, `duration_ms`, `commands`, `bytes_in`, `bytes_out` |
+//! | `sessions closed at once` | warn | `reason` (`upstream_unavailable`), `count` (since the last such line, 10 s or more ago) |
+//!
+//! Sessions that ended within a second because the upstream is unavailable, after the first of them, are
+//! counted in the last of these and have no line of their own; so those of sessions that do last come
+//! up to a second late then.
 //!
 //! All are under the target [`SESSION`].
 
@@ -23,5 +28,5 @@ mod events;
 pub mod metrics;
 mod output;
 
-pub use events::{SESSION, opened, refused, report};
-pub use output::{Flush, LogError, MAX_WAITING_LINES, dispatch, init};
+pub use events::{SESSION, opened, refused, report, unserved};
+pub use output::{Flush, LogError, MAX_WAITING_LINES, dispatch, init, set_level};

@@ -30,6 +30,52 @@ fn a_refused_upstream_is_named_once_and_comes_back_by_itself() {
     assert_eq!(lines_with(&redoubt, UNAVAILABLE), 1);
 }
 
+#[test]
+fn those_that_come_in_vain_are_counted_in_the_log_and_told_one_by_one_in_the_audit_log() {
+    if target_is_redis() {
+        return;
+    }
+    const VAIN: usize = 40;
+    let mut redis = Redis::start();
+    redis.kill();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("audit.log");
+    let mut redoubt = Redoubt::setup(&redis)
+        .set_text("audit.output", "file")
+        .set_text("audit.file", file.to_str().unwrap())
+        .start();
+    for _ in 0..VAIN {
+        comes_in_vain(&redoubt);
+    }
+    // One that lasts is told of all the same.
+    let lasting = redoubt.session();
+    let peer = lasting.stream().local_addr().unwrap().to_string();
+    let said = |text: &str| {
+        redoubt.log().wait(|line| line.contains(text) && line.contains(&peer)).expect(text);
+    };
+    said("session opened");
+    said("authenticated");
+    assert_eq!(lines_with(&redoubt, "\"session opened\""), 2, "of the first, and of that one");
+    drop(lasting);
+    said("session closed");
+    signal(redoubt.pid(), "TERM");
+    assert_eq!(redoubt.wait().code(), Some(0));
+    redoubt.log().wait_for_end();
+    let (mut told, mut counted) = (0, 0);
+    for line in redoubt.log().all() {
+        let line: serde_json::Value = serde_json::from_str(&line).expect(&line);
+        if line["reason"] == "upstream_unavailable" {
+            match line["message"].as_str() {
+                Some("session closed") => told += 1,
+                _ => counted += line["count"].as_u64().unwrap(),
+            }
+        }
+    }
+    assert_eq!((told, counted), (1, VAIN as u64 - 1));
+    let audit = std::fs::read_to_string(file).unwrap();
+    assert_eq!(audit.matches("\"reason\":\"upstream_unavailable\"").count(), VAIN);
+}
+
 /// A listener that takes no connection: its queue is full.
 struct Blackhole {
     _listener: Socket,

@@ -28,8 +28,8 @@ impl Inside {
         RECORDER.call_once(|| metrics::install().unwrap());
         let (password, stop) = (secret(), CancellationToken::new());
         let text = format!(
-            "listen = \"127.0.0.1:0\"\n[client]\npassword = \"{password}\"\n[upstream]\n\
-             url = \"redis://127.0.0.1:{}\"\npassword = \"{}\"\n{more}",
+            "listen = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[client]\n\
+             password = \"{password}\"\n[upstream]\nurl = \"redis://127.0.0.1:{}\"\npassword = \"{}\"\n{more}",
             redis.port(),
             redis.password()
         );

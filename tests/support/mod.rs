@@ -12,7 +12,9 @@
 pub mod bridge;
 pub mod certificates;
 pub mod frame;
+pub mod http;
 pub mod inside;
+pub mod keepalive;
 pub mod lines;
 pub mod redis;
 pub mod redoubt;

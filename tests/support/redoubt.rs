@@ -2,20 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
 use super::bridge::bridge;
 use super::certificates::Authority;
-use super::{Deadline, Lines, Redis, Wire, is_bridged, lines, memory, secret, target_is_redis};
+use super::{
+    Deadline, Lines, Redis, Wire, is_bridged, lines, memory, secret, signal, target_is_redis,
+};
+
+type Keys = BTreeMap<String, BTreeMap<String, String>>;
 
 /// How a [`Redoubt`] is to be.
 pub struct Setup {
     upstream_port: u16,
     client_password: String,
     /// `section` to `key = value` lines; the empty section comes first in the file.
-    keys: BTreeMap<String, BTreeMap<String, String>>,
+    keys: Keys,
 }
 
 impl Setup {
@@ -91,7 +96,6 @@ impl Setup {
         setup = setup
             .unless_set("upstream.url", &url)
             .set_text("log.format", "json")
-            .set_text("admin.listen", "127.0.0.1:0")
             .set_text("client.password", &password);
         // A password that is in a file is not in the configuration.
         for (section, keys) in &mut setup.keys {
@@ -103,16 +107,7 @@ impl Setup {
         }
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("redoubt.toml");
-        let mut text = String::new();
-        for (section, keys) in &setup.keys {
-            if !section.is_empty() {
-                text += &format!("\n[{section}]\n");
-            }
-            for (key, value) in keys {
-                text += &format!("{key} = {value}\n");
-            }
-        }
-        std::fs::write(&file, &text).expect("write the configuration");
+        std::fs::write(&file, text(&setup.keys)).expect("write the configuration");
         let mut child = Command::new(env!("CARGO_BIN_EXE_redoubt"))
             .args(["serve", "--config"])
             .arg(&file)
@@ -129,7 +124,7 @@ impl Setup {
         let log = Lines::default();
         log.collect(child.stdout.take().expect("stdout"));
         log.collect(child.stderr.take().expect("stderr"));
-        let program = Program::Redoubt { child, _dir: dir };
+        let program = Program::Redoubt { child, file, keys: setup.keys, _dir: dir };
         let mut redoubt = Redoubt {
             program,
             address: ([127, 0, 0, 1], 0).into(),
@@ -152,8 +147,22 @@ impl Setup {
     }
 }
 
+/// As a configuration file.
+fn text(keys: &Keys) -> String {
+    let mut text = String::new();
+    for (section, keys) in keys {
+        if !section.is_empty() {
+            text += &format!("\n[{section}]\n");
+        }
+        for (key, value) in keys {
+            text += &format!("{key} = {value}\n");
+        }
+    }
+    text
+}
+
 enum Program {
-    Redoubt { child: Child, _dir: TempDir },
+    Redoubt { child: Child, file: PathBuf, keys: Keys, _dir: TempDir },
     StandIn(Redis),
 }
 
@@ -181,13 +190,46 @@ impl Redoubt {
         let setup = Setup { upstream_port, client_password, keys: BTreeMap::new() };
         // Tests give wrong passwords too; those about what comes of that set this back.
         let setup = setup.set("throttle.exempt", "[\"127.0.0.0/8\"]");
-        let setup = setup.set_text("audit.output", "off");
+        let setup = setup.set_text("audit.output", "off").set_text("admin.listen", "127.0.0.1:0");
         setup.set_text("upstream.password", upstream_password)
     }
 
+    /// Writes another value of a key into its configuration file; `None` for none.
+    pub fn write(&mut self, key: &str, value: Option<&str>) {
+        let Program::Redoubt { file, keys, .. } = &mut self.program else {
+            panic!("a stand-in has no configuration");
+        };
+        let (section, key) = key.rsplit_once('.').unwrap_or(("", key));
+        let section = keys.entry(section.into()).or_default();
+        match value {
+            Some(value) => drop(section.insert(key.into(), value.into())),
+            None => drop(section.remove(key)),
+        }
+        std::fs::write(file, text(keys)).expect("write the configuration");
+    }
+
+    /// Has it read its configuration again. Returns the line of the log that tells how it went.
+    pub fn reload(&self) -> String {
+        let from = self.log.count();
+        signal(self.pid(), "HUP");
+        let told = |line: &str| {
+            let message = lines::field(line, "message").unwrap_or_default();
+            ["configuration reloaded", "configuration not reloaded"]
+                .iter()
+                .any(|begin| message.starts_with(begin))
+        };
+        self.log.wait_from(from, told).expect("a reload")
+    }
     /// Where its first listener is.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its admin port is.
+    pub fn admin(&self) -> SocketAddr {
+        let listening = |line: &str| lines::field(line, "message") == Some("admin listening");
+        let line = self.log.wait(listening).expect("an admin port");
+        lines::field(&line, "address").expect("an address").parse().expect("an address")
     }
 
     /// Where the listener is whose address the log begins with `scheme`.

@@ -152,6 +152,12 @@ pub(crate) fn upstream_connect(succeeded: bool) {
     counter!(names::UPSTREAM_CONNECTS, "outcome" => outcome).increment(1);
 }
 
+/// A reload has been done, or could not be.
+pub(crate) fn reloaded(succeeded: bool) {
+    let outcome = if succeeded { "ok" } else { "failed" };
+    counter!(names::RELOADS, "outcome" => outcome).increment(1);
+}
+
 /// With whom hands were shaken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -172,9 +178,10 @@ pub(crate) fn tls_handshake(side: Side, succeeded: bool) {
 }
 
 /// What holds scripts to the policy on the upstream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum GuardState {
     /// It is not known.
+    #[default]
     Unknown,
     /// Links log in as a guard.
     Guarded,
@@ -184,14 +191,24 @@ pub(crate) enum GuardState {
     Open,
 }
 
+impl GuardState {
+    const ALL: [Self; 4] = [Self::Unknown, Self::Guarded, Self::Configured, Self::Open];
+
+    /// A stable word.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Guarded => "guarded",
+            Self::Configured => "configured",
+            Self::Open => "open",
+        }
+    }
+}
+
 /// How links log in from now on.
 pub(crate) fn guard(state: GuardState) {
-    for (one, word) in [
-        (GuardState::Unknown, "unknown"),
-        (GuardState::Guarded, "guarded"),
-        (GuardState::Configured, "configured"),
-        (GuardState::Open, "open"),
-    ] {
-        gauge!(names::GUARD_STATE, "state" => word).set(f64::from(u8::from(one == state)));
+    for one in GuardState::ALL {
+        let value = f64::from(u8::from(one == state));
+        gauge!(names::GUARD_STATE, "state" => one.as_str()).set(value);
     }
 }

@@ -1,0 +1,16 @@
+//! The admin port, over HTTP and with the program's own commands.
+
+mod support;
+
+#[path = "admin/bounds.rs"]
+mod bounds;
+#[path = "admin/health.rs"]
+mod health;
+#[path = "admin/program.rs"]
+mod program;
+#[path = "admin/routes.rs"]
+mod routes;
+#[path = "admin/sessions.rs"]
+mod sessions;
+#[path = "admin/stats.rs"]
+mod stats;

@@ -1,0 +1,118 @@
+//! The Redis behind, and the connections to it.
+
+use std::net::TcpListener;
+use std::time::Duration;
+use std::{fs, io::Read as _};
+
+use super::MAX_CLIENTS;
+use super::support::{Deadline, Redis, Redoubt, Wire, frame, keepalive, now, secret, since};
+
+/// Whether Redis lets Redoubt in.
+fn serves(redoubt: &Redoubt) -> bool {
+    let mut wire = redoubt.session();
+    wire.offer(&frame::request(&["PING"]));
+    wire.receive();
+    wire.received() == b"+PONG\r\n"
+}
+
+fn has_client(redis: &Redis, text: &str) -> bool {
+    let clients = redis.direct().command(&["CLIENT", "LIST"]);
+    String::from_utf8_lossy(&clients).contains(text)
+}
+
+#[test]
+fn url() {
+    // Tests have no other way to say where Redis is: "upstream.url" is the port of one of the two.
+    let (one, other) = (Redis::start(), Redis::setup().start());
+    other.direct().command(&["SET", "who", "other"]);
+    assert_eq!(Redoubt::start(&one).session().command(&["GET", "who"]), b"$-1\r\n");
+    let redoubt = Redoubt::start(&other);
+    assert_eq!(redoubt.session().command(&["GET", "who"]), b"$5\r\nother\r\n");
+}
+
+#[test]
+fn user() {
+    let (redis, password) = (Redis::start(), secret());
+    let rule = format!(">{password}");
+    redis.direct().command(&["ACL", "SETUSER", "proxy", "on", &rule, "~*", "&*", "+@all"]);
+    let redoubt = Redoubt::setup_for(redis.port(), &password)
+        .set_text("upstream.user", "proxy")
+        .set_text("policy.guard", "off")
+        .start();
+    assert!(serves(&redoubt));
+    assert!(has_client(&redis, "user=proxy"));
+}
+
+#[test]
+fn password() {
+    let redis = Redis::start();
+    assert!(serves(&Redoubt::setup(&redis).start()));
+    let wrong = Redoubt::setup(&redis).set_text("upstream.password", &secret()).start();
+    assert!(!serves(&wrong));
+}
+
+#[test]
+fn password_file() {
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("password");
+    fs::write(&path, redis.password()).unwrap();
+    let setup = Redoubt::setup_for(redis.port(), &secret());
+    assert!(serves(&setup.set_text("upstream.password_file", path.to_str().unwrap()).start()));
+}
+
+#[test]
+fn connect_timeout() {
+    // One that accepts and says nothing. The default is two seconds.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let setup = Redoubt::setup_for(port, &secret());
+    let _redoubt = setup.set_text("upstream.connect_timeout", "50ms").start();
+    // The quickest of three: a busy machine may hold up one.
+    let quickest = (0..3).map(|_| {
+        let (mut stream, _) = silent.accept().unwrap();
+        let from = now();
+        while stream.read(&mut [0; 1024]).is_ok_and(|got| got > 0) {}
+        since(from)
+    });
+    let quickest = quickest.fold(f64::MAX, f64::min);
+    assert!(quickest < 1.5, "{quickest} s");
+}
+
+#[test]
+fn tcp_keepalive() {
+    let redis = Redis::start();
+    for (setting, range) in [("60s", 1..=60), ("3000s", 61..=3000)] {
+        let redoubt = Redoubt::setup(&redis).set_text("upstream.tcp_keepalive", setting).start();
+        assert!(serves(&redoubt));
+        let to = |rows: &[keepalive::Row]| {
+            rows.iter().any(|row| row.remote == redis.port() && range.contains(&row.seconds))
+        };
+        assert!(Deadline::patient().poll(|| to(&keepalive::rows())), "{setting}");
+    }
+}
+
+#[test]
+fn sharing() {
+    let redis = Redis::start();
+    for (setting, shared) in [("auto", true), ("off", false)] {
+        let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", setting).start();
+        let before = redis.clients();
+        let mut sessions: Vec<Wire> = (0..20).map(|_| redoubt.session()).collect();
+        for session in &mut sessions {
+            assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
+        }
+        let links = redis.clients() - before;
+        assert_eq!(links < 10, shared, "{setting}: {links} connections");
+    }
+}
+
+#[test]
+fn max_leases() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set("upstream.max_leases", 1).start();
+    let (mut one, mut other) = (redoubt.session(), redoubt.session());
+    assert_eq!(one.command(&["WATCH", "k"]), b"+OK\r\n");
+    other.be_patient(Duration::from_secs(20));
+    other.send(&frame::request(&["WATCH", "k"]));
+    assert_eq!(other.read_to_close(), MAX_CLIENTS);
+}
