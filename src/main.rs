@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use redoubt::config::{ConfigError, Environment, Settings};
+use redoubt::reload::Reloads;
 use redoubt::telemetry;
 
 use self::cli::{Audit, Cli, Command, Config};
@@ -29,7 +30,7 @@ const WRONG_CONFIGURATION: u8 = 2;
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(config) => match load(&config) {
-            Ok(settings) => serve(&settings),
+            Ok(settings) => serve(&settings, config),
             Err(error) => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
         },
         Command::Check(config) => match load(&config) {
@@ -64,9 +65,10 @@ fn load(config: &Config) -> Result<Settings, ConfigError> {
     Settings::load(config.file.as_deref(), &Environment::of_process())
 }
 
-fn serve(settings: &Settings) -> ExitCode {
+fn serve(settings: &Settings, config: Config) -> ExitCode {
+    let reloads = Reloads::from(move || load(&config));
     let served = telemetry::init(&settings.log).map_err(serve::Failure::from);
-    match served.and_then(|_flush| serve::run(settings)) {
+    match served.and_then(|_flush| serve::run(settings, reloads)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, ExitCode::FAILURE),
     }

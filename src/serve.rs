@@ -5,6 +5,7 @@ use std::{io, process};
 use redoubt::audit::{self, AuditError};
 use redoubt::config::Settings;
 use redoubt::net::{BindError, ServeError, Server};
+use redoubt::reload::Reloads;
 use redoubt::telemetry::LogError;
 use redoubt::telemetry::metrics::{self, MetricsError};
 use tokio_util::sync::CancellationToken;
@@ -32,8 +33,11 @@ pub(crate) enum Failure {
 /// The exit code after a second signal, as of Redis after a second SIGINT.
 const INSISTED: i32 = 1;
 
-/// Serves until SIGTERM or SIGINT, then lets sessions end. A second signal ends the process at once.
-pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
+/// Serves until SIGTERM or SIGINT, then lets sessions end. A second signal ends the process at once;
+/// SIGHUP has the configuration read again, from where `reloads` says.
+pub(crate) fn run(settings: &Settings, reloads: Reloads) -> Result<(), Failure> {
+    let asks = reloads.clone();
+    signals::hang_ups(move || asks.ask()).map_err(Failure::Signals)?;
     for warning in &settings.warnings {
         warn!("{warning}");
     }
@@ -44,7 +48,7 @@ pub(crate) fn run(settings: &Settings) -> Result<(), Failure> {
     #[allow(clippy::disallowed_methods, reason = "whoever asks twice wants no wait")]
     let leave = || process::exit(INSISTED);
     signals::cancel(&stop, leave).map_err(Failure::Signals)?;
-    let server = Server::bind(settings)?;
+    let server = Server::bind(settings)?.reloading(reloads);
     let _audit = audit::init(&settings.audit)?;
     audit::record(audit::Event::started(&settings.to_toml()));
     let served = server.run(stop);

@@ -1,4 +1,5 @@
-//! SIGTERM and SIGINT ask for a stop; a second one says that it is not to be waited for.
+//! SIGTERM and SIGINT ask for a stop; a second one says that it is not to be waited for. SIGHUP asks for a
+//! reload.
 
 use std::io;
 use std::thread;
@@ -6,6 +7,24 @@ use std::thread;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// Calls `reload` at each SIGHUP, which ends the process no more once this returns.
+pub(crate) fn hang_ups(reload: impl Fn() + Send + 'static) -> io::Result<()> {
+    let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
+    let mut hang_ups = {
+        let _context = runtime.enter();
+        signal(SignalKind::hangup())?
+    };
+    thread::Builder::new().name("hangups".to_owned()).spawn(move || {
+        runtime.block_on(async {
+            while hang_ups.recv().await.is_some() {
+                tracing::info!("SIGHUP, reading the configuration again");
+                reload();
+            }
+        });
+    })?;
+    Ok(())
+}
 
 /// Cancels `stop` at the first SIGTERM or SIGINT, and calls `insisted` at the next. Both are handled
 /// from the moment this returns.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use redoubt::auth::{Gate, GateLimits, Pass, Refusal, ThrottleLimits};
+use redoubt::auth::{Gate, GateLimits, Pass, Refusal, ThrottleLimits, Verdict};
 
 const LIMITS: GateLimits = GateLimits {
     sessions: 100,
@@ -136,4 +136,31 @@ fn the_unauthenticated_hold_so_much_together() {
     assert!(second.hold(1000));
     drop((first, second));
     assert_eq!(gate.unauthenticated_memory(), 0);
+}
+
+#[test]
+fn other_terms_hold_for_whoever_comes_next() {
+    let gate = gate(LIMITS);
+    let now = Instant::now();
+    let mut first = admit(&gate, "10.1.0.1").unwrap();
+    assert_eq!(first.failed(now), Verdict::Delay(Duration::from_millis(100)));
+    let throttle = ThrottleLimits {
+        failures: 3,
+        lockout: Duration::from_secs(2),
+        max_lockout: Duration::from_secs(60),
+    };
+    let limits = GateLimits { sessions: 2, per_identity: Some(1), ..LIMITS };
+    gate.replace(networks(&["11.0.0.0/8"]), limits, throttle, networks(&["11.9.0.0/16"]));
+    assert_eq!(admit(&gate, "10.1.0.1").unwrap_err(), Refusal::NotAllowed);
+    let mut exempt = admit(&gate, "11.9.0.1").unwrap();
+    assert_eq!(admit(&gate, "11.0.0.1").unwrap_err(), Refusal::Sessions);
+    // What was counted before counts on, against what holds now.
+    assert!(matches!(first.failed(now), Verdict::Delay(_)));
+    assert_eq!(first.failed(now), Verdict::LockOut(Duration::from_secs(2)));
+    (0..5).for_each(|_| assert_eq!(exempt.failed(now), Verdict::Answer));
+    assert!(first.authenticated(now), "who is in may stay");
+    assert!(!exempt.authenticated(now), "one of an identity");
+    // And an address that was exempt when its client came is so no more.
+    gate.replace(Vec::new(), limits, throttle, Vec::new());
+    assert!((0..3).any(|_| exempt.failed(now) != Verdict::Answer));
 }

@@ -74,6 +74,11 @@ impl Throttle {
         Self { limits, sources: HashMap::new(), full_until: None }
     }
 
+    /// Puts other limits in force, for wrong passwords from here on. A lock-out lasts its time.
+    pub fn replace_limits(&mut self, limits: ThrottleLimits) {
+        self.limits = limits;
+    }
+
     /// A wrong password came from `source`.
     pub fn failed(&mut self, source: Source, now: Instant) -> Verdict {
         if !self.sources.contains_key(&source) && !self.has_room(now) {

@@ -134,6 +134,11 @@ impl Key {
     }
 }
 
+/// The full names of all keys, in the order in which the file documents them.
+pub fn keys() -> impl Iterator<Item = &'static str> {
+    KEYS.iter().map(|key| key.path)
+}
+
 /// The tables of the file.
 pub(super) fn tables() -> impl Iterator<Item = &'static str> {
     let mut last = "";

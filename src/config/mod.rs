@@ -32,6 +32,7 @@ pub use audit::{AuditKeys, AuditOutput, AuditSettings, OnFull};
 pub use endpoint::WrongEndpoint;
 pub use environment::Environment;
 pub use error::{ConfigError, PasswordProblem, UrlProblem};
+pub use key::keys;
 pub use limits::LimitSettings;
 pub use listen::Listen;
 pub use password::read_password;

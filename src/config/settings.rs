@@ -203,6 +203,15 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// The key or variable by which it was found.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Key(name) | Self::KeyFile(name, _) => name,
+            Self::Variable(name) | Self::VariableFile(name, _) => name,
+            Self::Upstream => "upstream.password",
+        }
+    }
+
     /// The file that holds the password, if one does.
     pub fn file(&self) -> Option<&Path> {
         match self {

@@ -81,6 +81,11 @@ impl LinkId {
     pub(crate) fn key(self) -> slotmap::DefaultKey {
         self.0
     }
+
+    /// The link that [`LinkId::key`] was of.
+    pub(crate) fn from_key(key: slotmap::DefaultKey) -> Self {
+        Self(key)
+    }
 }
 
 /// How long sessions may be what they are.
@@ -150,6 +155,11 @@ impl Exchange {
         self.links.replace_credentials(credentials);
     }
 
+    /// Puts other timeouts in force. The time to authenticate is that of the session's start.
+    pub fn replace_timeouts(&mut self, timeouts: Timeouts) {
+        self.timeouts = timeouts;
+    }
+
     /// The rules in force.
     pub fn rules(&self) -> &Arc<Rules> {
         &self.rules
@@ -173,6 +183,11 @@ impl Exchange {
     /// How many sessions there are.
     pub fn len(&self) -> usize {
         self.sessions.len()
+    }
+
+    /// How many sessions are not ending.
+    pub fn going_on(&self) -> usize {
+        self.sessions.values().filter(|session| session.ending.is_none()).count()
     }
 
     /// Whether there is no session.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
@@ -19,13 +20,20 @@ use crate::resp::reply;
 /// Leads from every listener to the workers.
 pub(super) struct Door {
     pub(super) gate: Arc<Gate>,
+    /// What is in force for whoever comes next.
+    pub(super) entry: watch::Sender<Entry>,
+    pub(super) workers: Vec<WorkerHandle>,
+    pub(super) refusals: Refusals,
+}
+
+/// How connections come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
     /// Whose connections begin with a header.
     pub(super) proxies: Vec<IpNet>,
     /// How long the header may take.
     pub(super) header_timeout: Duration,
     pub(super) keepalive: Option<Duration>,
-    pub(super) workers: Vec<WorkerHandle>,
-    pub(super) refusals: Refusals,
 }
 
 /// A connection that has a place and is on its way.
@@ -44,7 +52,7 @@ impl Door {
         #[cfg(test)]
         assert_ne!(peer.ip(), tests::PANICS, "as a test asked");
         let at = Instant::now();
-        let proxied = is_in(&self.proxies, peer.ip());
+        let proxied = is_in(&self.entry.borrow().proxies, peer.ip());
         let client = Some(peer.ip()).filter(|_| !proxied);
         match self.gate.admit(client, at.into_std()) {
             Ok(pass) => Some(Admitted { stream, peer, pass, proxied, at }),
@@ -67,7 +75,8 @@ impl Door {
 
     async fn introduce(self: Arc<Self>, mut admitted: Admitted) {
         let Admitted { stream, peer, pass, at, .. } = &mut admitted;
-        let header = timeout_at(*at + self.header_timeout, proxy_protocol::read(stream)).await;
+        let within = self.entry.borrow().header_timeout;
+        let header = timeout_at(*at + within, proxy_protocol::read(stream)).await;
         let known = match header {
             Ok(Ok(client)) => {
                 *peer = client.map_or(*peer, Peer::from);
@@ -89,7 +98,8 @@ impl Door {
     /// keep up.
     async fn hand_over(&self, admitted: Admitted) {
         let Admitted { stream, peer, pass, at, .. } = admitted;
-        if let Err(error) = prepare(&stream, self.keepalive) {
+        let keepalive = self.entry.borrow().keepalive;
+        if let Err(error) = prepare(&stream, keepalive) {
             debug!(%peer, %error, "cannot set socket options");
         }
         let stream = match stream.into_std() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::AsyncReadExt;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -22,11 +22,12 @@ use crate::upstream::{Credentials, FunctionList, ListError};
 /// have changed it; when that connection ends, it is asked again at once. When it refuses to say,
 /// none may run.
 pub(super) struct FunctionWatch {
-    pub(super) target: Target,
+    pub(super) target: watch::Receiver<Target>,
     pub(super) credentials: watch::Receiver<Credentials>,
     pub(super) libraries: HashSet<Bytes>,
     pub(super) workers: Vec<WorkerHandle>,
-    pub(super) shutdown: CancellationToken,
+    /// Told when workers have been told for the first time.
+    pub(super) told: Arc<Notify>,
 }
 
 /// Why there was no answer.
@@ -44,10 +45,9 @@ impl FunctionWatch {
     /// After a failed try; doubled each time, up to [`Self::INTERVAL`].
     const FIRST_WAIT: Duration = Duration::from_millis(100);
 
-    pub(super) async fn run(self) {
-        let shutdown = self.shutdown.clone();
+    pub(super) async fn run(self, end: CancellationToken) {
         tokio::select! {
-            () = shutdown.cancelled() => {}
+            () = end.cancelled() => {}
             () = self.watch() => {}
         }
     }
@@ -93,28 +93,29 @@ impl FunctionWatch {
             worker.order(Order::Functions(Arc::clone(&shared))).await;
         }
         *known = Some(functions);
+        self.told.notify_one();
     }
 
     /// One question, over `link` if there is one, else over a new one that is left there.
     async fn ask(&self, link: &mut Option<Stream>) -> Result<HashSet<Bytes>, Failure> {
+        let target = self.target.borrow().clone();
         let asked = async {
             let mut stream = match link.take() {
                 Some(stream) => stream,
                 None => {
                     let credentials = self.credentials.borrow().clone();
-                    self.target.log_in(&credentials).await?.0
+                    target.log_in(&credentials).await?.0
                 }
             };
             let (mut list, request) = FunctionList::of(&self.libraries);
-            let answer = self
-                .target
-                .exchange(&mut stream, &request, |bytes| list.receive(bytes).transpose());
+            let answer =
+                target.exchange(&mut stream, &request, |bytes| list.receive(bytes).transpose());
             let answer = answer.await?;
             *link = Some(stream);
             Ok(answer?)
         };
-        let timed_out = |_| Err(self.target.timed_out().into());
-        tokio::time::timeout(self.target.timeout, asked).await.unwrap_or_else(timed_out)
+        let timed_out = |_| Err(target.timed_out().into());
+        tokio::time::timeout(target.timeout, asked).await.unwrap_or_else(timed_out)
     }
 }
 

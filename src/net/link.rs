@@ -1,12 +1,15 @@
 //! Driving one link's socket.
 
+use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, timeout_at};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::error;
 
 use super::standing::{self, Way};
@@ -23,6 +26,25 @@ pub(super) struct LinkIo {
     unflushed: bool,
     /// Wakes the task that drives this socket.
     pub(super) waker: Option<Waker>,
+}
+
+impl LinkIo {
+    /// Says to Redis that nothing more will come, and waits until it has closed its side, which it
+    /// does once it has dealt with all that had arrived; for at most `most`. What it still answers is
+    /// dropped. `held` is let go of then.
+    pub(super) async fn finish(mut self, most: Duration, held: mpsc::Sender<Infallible>) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+        let closed = async {
+            self.stream.shutdown().await?;
+            let mut dropped = [0; 4096];
+            while self.stream.read(&mut dropped).await? > 0 {}
+            std::io::Result::Ok(())
+        };
+        let _ = timeout(most, closed).await;
+        drop(held);
+    }
 }
 
 /// Bytes waiting for a link from which on nothing is gained by waiting for more.

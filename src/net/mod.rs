@@ -12,6 +12,7 @@
 mod accept;
 mod ask;
 mod beat;
+mod change;
 mod client;
 mod door;
 mod drain;
@@ -27,6 +28,7 @@ mod peer;
 mod proxy_protocol;
 mod refusals;
 mod report;
+mod resettle;
 mod secrets;
 mod server;
 mod snapshot;

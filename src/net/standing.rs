@@ -10,6 +10,7 @@ use super::health::Health;
 use super::upstream::UpstreamError;
 use super::worker::{Worker, now};
 use crate::policy::{Pins, Scripts};
+use crate::session::Rules;
 use crate::telemetry::metrics::{GuardState, guard};
 use crate::upstream::Credentials;
 use crate::upstream::guard::GuardError;
@@ -19,6 +20,12 @@ use crate::upstream::guard::GuardError;
 pub(super) enum Standing {
     /// It is not known any more how links log in: new ones wait.
     Unknown,
+    /// The same, and what links may do that are open is not what it should be: those on which
+    /// scripts may be are closed.
+    Revoked {
+        /// Whether they will log in as a guard, if one can be made.
+        guarded: bool,
+    },
     /// Links log in like this from here on.
     Settled(Arc<Login>),
     /// It could not be found out, since the upstream lets Redoubt itself in no more. Links that wait
@@ -30,7 +37,7 @@ impl Standing {
     /// Shows it, as a metric and where `health` is told.
     pub(super) fn show(&self, health: &Health) {
         let (state, name) = match self {
-            Self::Unknown => (GuardState::Unknown, None),
+            Self::Unknown | Self::Revoked { .. } => (GuardState::Unknown, None),
             Self::Settled(login) => match login.way {
                 Way::Guard => (GuardState::Guarded, login.credentials.user.clone()),
                 Way::Configured => (GuardState::Configured, None),
@@ -103,42 +110,61 @@ pub(super) async fn known(
 impl Worker {
     /// Puts what the watch says in force, and then lets links go on that waited for it.
     pub(super) fn stand(&mut self, standing: &Standing) {
-        let mut known = *self.standing.borrow();
-        match standing {
-            Standing::Unknown => {
-                known.login = None;
-                self.change_rules(|rules| rules.stand_in = rules.stand_in.letting_nobody_in());
-            }
-            Standing::Failed => known.failures = known.failures.wrapping_add(1),
-            Standing::Settled(login) => {
-                known.login = Some(Epoch { number: login.epoch, way: login.way });
-                self.log_in_as(login);
-            }
+        let mut rules = Rules::clone(self.exchange.rules());
+        self.rule(standing, &mut rules);
+        self.exchange.replace_rules(Arc::new(rules));
+        if self.log_in_as(standing) {
+            self.exchange.drop_links_with_scripts(now());
         }
-        self.standing.send_replace(known);
+        self.go_on(standing);
         self.settle(None);
     }
 
-    fn log_in_as(&mut self, login: &Login) {
-        let way = login.way;
-        self.withholds_scripts = way == Way::Open;
-        let scripts = self.scripts();
-        self.change_rules(|rules| {
-            rules.stand_in = rules.stand_in.logging_in_as(&login.credentials);
-            rules.guarded = way == Way::Guard;
-            rules.scripts = scripts;
-        });
+    /// Writes into `rules` what follows for sessions.
+    pub(super) fn rule(&mut self, standing: &Standing, rules: &mut Rules) {
+        match standing {
+            Standing::Unknown => rules.stand_in = rules.stand_in.letting_nobody_in(),
+            Standing::Revoked { guarded } => {
+                rules.stand_in = rules.stand_in.letting_nobody_in();
+                rules.guarded = *guarded;
+            }
+            Standing::Failed => {}
+            Standing::Settled(login) => {
+                self.withholds_scripts = login.way == Way::Open;
+                rules.stand_in = rules.stand_in.logging_in_as(&login.credentials);
+                rules.guarded = login.way == Way::Guard;
+                rules.scripts = self.scripts();
+            }
+        }
+    }
+
+    /// Has links log in so from here on. Returns whether those on which scripts may be are to be
+    /// closed: scripts may wait there that are refused now, and they may be logged in as a user who
+    /// does no harm only while they are.
+    pub(super) fn log_in_as(&mut self, standing: &Standing) -> bool {
+        let login = match standing {
+            Standing::Settled(login) => login,
+            Standing::Revoked { .. } => return true,
+            Standing::Unknown | Standing::Failed => return false,
+        };
         match self.way {
             Some(_) => self.exchange.rotate_credentials(login.credentials.clone(), now()),
             // No link has logged in yet.
             None => self.exchange.replace_credentials(login.credentials.clone()),
         }
-        // Scripts may wait that are refused now, and links may be logged in as a user who does no
-        // harm only while they are.
-        let before = self.way.replace(way);
-        if before != Some(way) && (before.is_some() || way == Way::Open) {
-            self.exchange.drop_links_with_scripts(now());
-        }
+        let before = self.way.replace(login.way);
+        before != Some(login.way) && (before.is_some() || login.way == Way::Open)
+    }
+
+    /// Lets links go on, or wait, or give up. Rules and credentials must be in force.
+    pub(super) fn go_on(&self, standing: &Standing) {
+        self.standing.send_modify(|known| match standing {
+            Standing::Unknown | Standing::Revoked { .. } => known.login = None,
+            Standing::Failed => known.failures = known.failures.wrapping_add(1),
+            Standing::Settled(login) => {
+                known.login = Some(Epoch { number: login.epoch, way: login.way });
+            }
+        });
     }
 
     /// Lets these functions run and no others, where functions are pinned.
@@ -152,7 +178,8 @@ impl Worker {
         }
     }
 
-    fn scripts(&self) -> Scripts {
+    /// Which scripts run now.
+    pub(super) fn scripts(&self) -> Scripts {
         if self.withholds_scripts { Scripts::Deny } else { self.configured_scripts.clone() }
     }
 }

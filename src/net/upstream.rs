@@ -30,6 +30,15 @@ pub(crate) enum UpstreamError {
 }
 
 impl UpstreamError {
+    /// Whether it is not there, or does not answer, so that it has said nothing.
+    pub(super) fn is_unreachable(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Timeout { .. } => true,
+            Self::Ended { .. } | Self::Broken { .. } => true,
+            Self::Login(_) | Self::Guard(_) => false,
+        }
+    }
+
     /// The error with its cause, on one line.
     pub(super) fn chain(&self) -> String {
         match std::error::Error::source(self) {

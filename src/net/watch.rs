@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -19,6 +19,7 @@ use super::upstream::UpstreamError;
 use super::worker::{Order, WorkerHandle};
 use crate::audit;
 use crate::command::Version;
+use crate::policy::Policy;
 use crate::upstream::guard::{Guard, GuardError};
 use crate::upstream::{Credentials, Greeting, LoginError};
 
@@ -29,21 +30,34 @@ pub(super) struct Watch {
     pub(super) health: Arc<Health>,
     pub(super) workers: Vec<WorkerHandle>,
     pub(super) shutdown: CancellationToken,
+    /// What has been settled last. Whoever holds it alone tells workers how links log in.
+    pub(super) settled: Mutex<Settled>,
+    /// Has it looked again at once, as something has been settled elsewhere or is to be.
+    pub(super) again: Notify,
 }
 
 /// What has been settled last.
-struct Settled {
-    epoch: u64,
-    outcome: Option<Outcome>,
+pub(super) struct Settled {
+    pub(super) epoch: u64,
+    pub(super) outcome: Option<Outcome>,
+    /// What it was settled for.
+    pub(super) policy: Policy,
     /// Tells when it was settled with other configured credentials than those of now.
-    configured: watch::Receiver<Credentials>,
+    pub(super) configured: watch::Receiver<Credentials>,
     /// Whether workers have not been told yet.
-    is_changed: bool,
+    pub(super) is_changed: bool,
+    /// Whether nothing of it holds any more, for the policy is another.
+    pub(super) is_stale: bool,
 }
 
 impl Settled {
+    /// Nothing, for this policy.
+    pub(super) fn nothing(policy: Policy, configured: watch::Receiver<Credentials>) -> Self {
+        Self { epoch: 0, outcome: None, policy, configured, is_changed: false, is_stale: false }
+    }
+
     /// How links log in, where the operator has configured `configured`.
-    fn login(&self, configured: Credentials) -> Login {
+    pub(super) fn login(&self, configured: Credentials) -> Login {
         Login {
             epoch: self.epoch,
             credentials: self.guard().map_or(configured, Guard::credentials),
@@ -55,7 +69,7 @@ impl Settled {
         }
     }
 
-    fn guard(&self) -> Option<&Guard> {
+    pub(super) fn guard(&self) -> Option<&Guard> {
         match &self.outcome {
             Some(Outcome::Guarded(guard)) => Some(guard),
             _ => None,
@@ -78,7 +92,7 @@ impl Watch {
     ///
     /// # Errors
     /// A guard is required and the upstream does not let one be made. The shutdown has begun then.
-    pub(super) async fn run(self) -> Result<(), GuardError> {
+    pub(super) async fn run(self: Arc<Self>) -> Result<(), GuardError> {
         tokio::select! {
             // Nothing is said of the upstream once the shutdown has begun.
             biased;
@@ -91,14 +105,12 @@ impl Watch {
     }
 
     async fn watch(&self) -> GuardError {
-        let configured = self.maker.configured.clone();
-        let mut settled = Settled { epoch: 0, outcome: None, configured, is_changed: false };
         let mut wait = Self::FIRST_WAIT;
         loop {
-            match self.link(&mut settled).await {
+            match self.link().await {
                 Ok((link, version)) => {
                     self.health.up(version);
-                    if self.stay(link, &mut settled).await >= Self::LASTING {
+                    if self.stay(link).await >= Self::LASTING {
                         wait = Self::FIRST_WAIT;
                         continue;
                     }
@@ -107,6 +119,7 @@ impl Watch {
                 Err(error) => {
                     self.health.down(&error);
                     if matches!(error, UpstreamError::Login(_)) {
+                        let _alone = self.settled.lock().await;
                         self.tell(&Standing::Failed).await;
                     }
                 }
@@ -117,38 +130,45 @@ impl Watch {
             tokio::select! {
                 () = sleep(jittered(wait)) => {}
                 () = self.health.suspected() => {}
+                () = self.again.notified() => {}
             }
             wait = (wait * 2).min(Self::LONGEST_WAIT);
         }
     }
 
     /// Stays until the link ends or something is to be settled anew. Returns how long it was.
-    async fn stay(&self, mut link: Conversation, settled: &mut Settled) -> Duration {
+    async fn stay(&self, mut link: Conversation) -> Duration {
         let began = Instant::now();
-        let is_audited = matches!(settled.outcome, Some(Outcome::Audited));
-        let is_open = is_audited || matches!(settled.outcome, Some(Outcome::Unguarded { .. }));
+        let (is_audited, is_open, is_guarded, epoch, mut configured) = {
+            let settled = self.settled.lock().await;
+            let is_audited = matches!(settled.outcome, Some(Outcome::Audited));
+            let is_open = is_audited || matches!(settled.outcome, Some(Outcome::Unguarded { .. }));
+            let is_guarded = settled.guard().is_some();
+            (is_audited, is_open, is_guarded, settled.epoch, settled.configured.clone())
+        };
         tokio::select! {
             () = link.until_closed() => {
                 debug!("the watch's link ended");
                 // What comes back may be another Redis, which lets the configured user do more.
                 if is_audited {
+                    let _alone = self.settled.lock().await;
                     self.tell(&Standing::Unknown).await;
                 }
             }
-            () = self.health.guard_refused(settled.epoch) => debug!(target: GUARD, "guard refused"),
+            () = self.health.guard_refused(epoch) => debug!(target: GUARD, "guard refused"),
             // The guard was made with other ones, and stays what it is.
-            Ok(()) = settled.configured.changed(), if settled.guard().is_none() => {}
+            Ok(()) = configured.changed(), if !is_guarded => {}
+            () = self.again.notified() => {}
             () = sleep(Self::AGAIN), if is_open => {}
         }
         began.elapsed()
     }
 
     /// Opens the watch's link and settles how others log in.
-    async fn link(
-        &self,
-        settled: &mut Settled,
-    ) -> Result<(Conversation, Option<Version>), UpstreamError> {
-        if let Some(guard) = settled.guard()
+    async fn link(&self) -> Result<(Conversation, Option<Version>), UpstreamError> {
+        let settled = &mut *self.settled.lock().await;
+        if !settled.is_stale
+            && let Some(guard) = settled.guard()
             && !self.health.is_guard_refused(settled.epoch)
         {
             match self.open(&guard.credentials()).await {
@@ -161,14 +181,22 @@ impl Watch {
         settled.is_changed |= settled.configured.has_changed().unwrap_or(false);
         let configured = settled.configured.borrow_and_update().clone();
         let (mut link, greeting) = self.open(&configured).await?;
-        if self.maker.is_wanted() {
-            let outcome = self.maker.settle(&mut link, greeting);
-            let outcome = timeout(self.maker.target.timeout, outcome).await;
-            let outcome = outcome.unwrap_or_else(|_| Err(self.maker.target.timed_out()))?;
+        if settled.is_stale
+            && let Some(guard) = settled.guard()
+        {
+            // What is left of its connections may run what is refused now.
+            self.maker.remove(&mut link, guard.name()).await;
+        }
+        if self.maker.is_wanted(&settled.policy) {
+            let user = configured.user.as_deref();
+            let outcome = self.settle(&mut link, greeting, user, &settled.policy).await?;
             report(&outcome, settled.outcome.as_ref());
             settled.outcome = Some(outcome);
             settled.is_changed = true;
+        } else {
+            settled.is_changed |= settled.is_stale || settled.outcome.take().is_some();
         }
+        settled.is_stale = false;
         if settled.is_changed {
             settled.epoch = settled.epoch.saturating_add(1);
             self.tell(&Standing::Settled(Arc::new(settled.login(configured)))).await;
@@ -177,11 +205,26 @@ impl Watch {
         Ok((link, greeting.version))
     }
 
-    async fn open(
+    /// As [`Maker::settle`], within the time that a link may take.
+    pub(super) async fn settle(
+        &self,
+        link: &mut Conversation,
+        greeting: Greeting,
+        user: Option<&str>,
+        policy: &Policy,
+    ) -> Result<Outcome, UpstreamError> {
+        let target = self.maker.target();
+        let outcome = self.maker.settle(link, greeting, user, policy);
+        let outcome = timeout(target.timeout, outcome).await;
+        outcome.unwrap_or_else(|_| Err(target.timed_out()))
+    }
+
+    /// Opens a link that is logged in with `credentials`, within that time.
+    pub(super) async fn open(
         &self,
         credentials: &Credentials,
     ) -> Result<(Conversation, Greeting), UpstreamError> {
-        let target = &self.maker.target;
+        let target = self.maker.target();
         let opened = timeout(target.timeout, target.log_in(credentials)).await;
         let opened = opened.unwrap_or_else(|_| Err(target.timed_out()));
         self.health.logged_in(opened.is_ok());
@@ -192,7 +235,7 @@ impl Watch {
         Ok((Conversation::new(stream), greeting))
     }
 
-    async fn tell(&self, standing: &Standing) {
+    pub(super) async fn tell(&self, standing: &Standing) {
         standing.show(&self.health);
         for worker in &self.workers {
             worker.order(Order::Standing(standing.clone())).await;
@@ -210,7 +253,7 @@ fn state(outcome: &Outcome) -> &'static str {
 }
 
 /// One log line for what holds from now on, if that is new.
-fn report(outcome: &Outcome, before: Option<&Outcome>) {
+pub(super) fn report(outcome: &Outcome, before: Option<&Outcome>) {
     if before.map(state) != Some(state(outcome)) {
         audit::record(audit::Event::GuardChanged { state: state(outcome) });
     }

@@ -11,11 +11,12 @@ use bytes::Bytes;
 use slotmap::{DefaultKey, SecondaryMap, SparseSecondaryMap};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{self, error::TrySendError};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::accept::Accepted;
 use super::beat::Beat;
+use super::change::Change;
 use super::client::{self, ClientIo};
 use super::drain::drain;
 use super::health::Health;
@@ -60,6 +61,8 @@ pub(super) enum Order {
     Functions(Arc<HashSet<Bytes>>),
     /// How links log in.
     Standing(Standing),
+    /// What a reload has changed; the answer tells how many sessions ended for it.
+    Change(Box<Change>, oneshot::Sender<u64>),
     /// Tell of yourself.
     Tell(Question),
 }
@@ -132,6 +135,8 @@ pub(super) struct Worker {
     pub(super) configured_scripts: Scripts,
     /// Whether no script runs, since Redis would let it run what the policy refuses.
     pub(super) withholds_scripts: bool,
+    /// How long sessions may take to end when the worker stops.
+    pub(super) shutdown_timeout: Duration,
     pub(super) audit_is_full: watch::Receiver<bool>,
     /// Whether no client is read, since what comes of it could not be written to the audit log.
     pub(super) waits_for_audit: bool,
@@ -177,7 +182,8 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, beat: &Beat) {
         obey(&shared, order);
     }
     tokio::time::sleep(LAST_REQUESTS).await;
-    drain(&shared, plan.shutdown_timeout, beat).await;
+    let timeout = shared.borrow().shutdown_timeout;
+    drain(&shared, timeout, beat).await;
     plan.health.unserved.say_rest();
 }
 
@@ -195,6 +201,11 @@ fn obey(shared: &Shared, order: Order) {
             }
         }
         Order::Functions(functions) => shared.borrow_mut().pin(functions),
+        Order::Change(change, answer) => {
+            let closed = shared.borrow_mut().change(*change);
+            // Whoever asked may have gone meanwhile.
+            let _ = answer.send(closed);
+        }
         Order::Tell(question) => snapshot::answer(shared, question),
     }
 }
@@ -223,6 +234,7 @@ impl Worker {
             way: (!plan.guarded).then_some(Way::Configured),
             configured_scripts: plan.rules.scripts.clone(),
             withholds_scripts: false,
+            shutdown_timeout: plan.shutdown_timeout,
             audit_is_full: audit::full(),
             waits_for_audit: false,
             me,

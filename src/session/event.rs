@@ -108,6 +108,8 @@ pub enum CloseReason {
     UpstreamLost,
     /// The password that the session logged in with is accepted no more.
     CredentialWithdrawn,
+    /// Its address is not among those of `allow` any more.
+    NotAllowed,
     /// Redoubt is stopping.
     Shutdown,
     /// A defect in Redoubt; the session was given up to protect the others.
@@ -116,7 +118,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All of them, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Client,
         Self::Quit,
         Self::Protocol,
@@ -135,6 +137,7 @@ impl CloseReason {
         Self::UpstreamUnavailable,
         Self::UpstreamLost,
         Self::CredentialWithdrawn,
+        Self::NotAllowed,
         Self::Shutdown,
         Self::Internal,
     ];
@@ -160,6 +163,7 @@ impl CloseReason {
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::UpstreamLost => "upstream_lost",
             Self::CredentialWithdrawn => "credential_withdrawn",
+            Self::NotAllowed => "not_allowed",
             Self::Shutdown => "shutdown",
             Self::Internal => "internal",
         }

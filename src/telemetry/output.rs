@@ -1,6 +1,7 @@
 //! Where log lines go and how they look.
 
 use std::io::{self, IsTerminal};
+use std::sync::OnceLock;
 
 use tracing::Dispatch;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -24,6 +25,11 @@ pub enum LogError {
 /// has stopped must not stop the sessions.
 pub const MAX_WAITING_LINES: usize = 16_384;
 
+/// Has the log of this process take another filter; false if it has gone.
+type Refilter = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
+
+static REFILTER: OnceLock<Refilter> = OnceLock::new();
+
 /// Writes what is left when it is dropped, for at most a second.
 #[must_use = "lines that wait are lost without it"]
 pub struct Flush(#[allow(dead_code, reason = "held for its drop")] WorkerGuard);
@@ -41,9 +47,22 @@ pub fn init(log: &LogSettings) -> Result<Flush, LogError> {
         .lossy(true)
         .thread_name("log")
         .finish(io::stderr());
-    let dispatch = dispatch(log, writer, colour)?;
+    let (dispatch, refilter) = build(log, writer, colour)?;
     tracing::dispatcher::set_global_default(dispatch).map_err(|_| LogError::Twice)?;
+    let _ = REFILTER.set(refilter);
     Ok(Flush(guard))
+}
+
+/// Has this process's log hold what `level` says from here on. Does nothing where there is none.
+///
+/// # Errors
+/// If it is not a filter.
+pub fn set_level(level: &str) -> Result<(), LogError> {
+    let filter = EnvFilter::builder().parse(level).map_err(|_| LogError::Level)?;
+    match REFILTER.get() {
+        Some(refilter) if !refilter(filter) => Err(LogError::Level),
+        _ => Ok(()),
+    }
 }
 
 /// A log that goes to `writer`; colour is for text only.
@@ -54,20 +73,31 @@ pub fn dispatch<W>(log: &LogSettings, writer: W, colour: bool) -> Result<Dispatc
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
+    build(log, writer, colour).map(|(dispatch, _)| dispatch)
+}
+
+fn build<W>(log: &LogSettings, writer: W, colour: bool) -> Result<(Dispatch, Refilter), LogError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let filter = EnvFilter::builder().parse(&log.level).map_err(|_| LogError::Level)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     // A line that cannot be written is lost. To say so on standard error would end the process when
     // that is what is closed.
     let lines = lines.log_internal_errors(false);
     Ok(match log.format {
-        LogFormat::Text => Dispatch::new(lines.with_ansi(colour).finish()),
-        LogFormat::Json => Dispatch::new(
-            lines
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .with_span_list(false)
-                .finish(),
-        ),
+        LogFormat::Text => {
+            let lines = lines.with_ansi(colour).with_filter_reloading();
+            let handle = lines.reload_handle();
+            let refilter = move |filter| handle.reload(filter).is_ok();
+            (Dispatch::new(lines.finish()), Box::new(refilter))
+        }
+        LogFormat::Json => {
+            let lines = lines.json().flatten_event(true).with_current_span(false);
+            let lines = lines.with_span_list(false).with_filter_reloading();
+            let handle = lines.reload_handle();
+            let refilter = move |filter| handle.reload(filter).is_ok();
+            (Dispatch::new(lines.finish()), Box::new(refilter))
+        }
     })
 }

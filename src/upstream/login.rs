@@ -17,6 +17,15 @@ pub struct Credentials {
     pub password: Option<SecretString>,
 }
 
+impl Credentials {
+    /// Whether these and the `others` are the same.
+    pub fn are(&self, others: &Self) -> bool {
+        let [these, others] = [self, others]
+            .map(|of| (of.user.as_deref(), of.password.as_ref().map(ExposeSecret::expose_secret)));
+        these == others
+    }
+}
+
 /// What a link learnt while logging in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Greeting {

@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
-use super::{Deadline, Lines, Redis, Wire, lines, memory, secret, target_is_redis};
+use super::{Deadline, Lines, Redis, Wire, lines, memory, secret, signal, target_is_redis};
+
+type Keys = BTreeMap<String, BTreeMap<String, String>>;
 
 /// How a [`Redoubt`] is to be.
 pub struct Setup {
     upstream_port: u16,
     client_password: String,
     /// `section` to `key = value` lines; the empty section comes first in the file.
-    keys: BTreeMap<String, BTreeMap<String, String>>,
+    keys: Keys,
 }
 
 impl Setup {
@@ -85,16 +88,7 @@ impl Setup {
         }
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("redoubt.toml");
-        let mut text = String::new();
-        for (section, keys) in &setup.keys {
-            if !section.is_empty() {
-                text += &format!("\n[{section}]\n");
-            }
-            for (key, value) in keys {
-                text += &format!("{key} = {value}\n");
-            }
-        }
-        std::fs::write(&file, &text).expect("write the configuration");
+        std::fs::write(&file, text(&setup.keys)).expect("write the configuration");
         let mut child = Command::new(env!("CARGO_BIN_EXE_redoubt"))
             .args(["serve", "--config"])
             .arg(&file)
@@ -111,7 +105,7 @@ impl Setup {
         let log = Lines::default();
         log.collect(child.stdout.take().expect("stdout"));
         log.collect(child.stderr.take().expect("stderr"));
-        let program = Program::Redoubt { child, _dir: dir };
+        let program = Program::Redoubt { child, file, keys: setup.keys, _dir: dir };
         let mut redoubt = Redoubt {
             program,
             address: ([127, 0, 0, 1], 0).into(),
@@ -128,8 +122,22 @@ impl Setup {
     }
 }
 
+/// As a configuration file.
+fn text(keys: &Keys) -> String {
+    let mut text = String::new();
+    for (section, keys) in keys {
+        if !section.is_empty() {
+            text += &format!("\n[{section}]\n");
+        }
+        for (key, value) in keys {
+            text += &format!("{key} = {value}\n");
+        }
+    }
+    text
+}
+
 enum Program {
-    Redoubt { child: Child, _dir: TempDir },
+    Redoubt { child: Child, file: PathBuf, keys: Keys, _dir: TempDir },
     StandIn(Redis),
 }
 
@@ -159,6 +167,33 @@ impl Redoubt {
         let setup = setup.set("throttle.exempt", "[\"127.0.0.0/8\"]");
         let setup = setup.set_text("audit.output", "off").set_text("admin.listen", "127.0.0.1:0");
         setup.set_text("upstream.password", upstream_password)
+    }
+
+    /// Writes another value of a key into its configuration file; `None` for none.
+    pub fn write(&mut self, key: &str, value: Option<&str>) {
+        let Program::Redoubt { file, keys, .. } = &mut self.program else {
+            panic!("a stand-in has no configuration");
+        };
+        let (section, key) = key.rsplit_once('.').unwrap_or(("", key));
+        let section = keys.entry(section.into()).or_default();
+        match value {
+            Some(value) => drop(section.insert(key.into(), value.into())),
+            None => drop(section.remove(key)),
+        }
+        std::fs::write(file, text(keys)).expect("write the configuration");
+    }
+
+    /// Has it read its configuration again. Returns the line of the log that tells how it went.
+    pub fn reload(&self) -> String {
+        let from = self.log.count();
+        signal(self.pid(), "HUP");
+        let told = |line: &str| {
+            let message = lines::field(line, "message").unwrap_or_default();
+            ["configuration reloaded", "configuration not reloaded"]
+                .iter()
+                .any(|begin| message.starts_with(begin))
+        };
+        self.log.wait_from(from, told).expect("a reload")
     }
 
     pub fn address(&self) -> SocketAddr {

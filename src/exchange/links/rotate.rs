@@ -13,9 +13,7 @@ use crate::upstream::Credentials;
 impl Links {
     /// Whether new links log in with these credentials already.
     pub(in crate::exchange) fn log_in_with(&self, credentials: &Credentials) -> bool {
-        let [held, new] = [&self.credentials, credentials]
-            .map(|of| (of.user.as_deref(), of.password.as_ref().map(ExposeSecret::expose_secret)));
-        held == new
+        self.credentials.are(credentials)
     }
 
     /// Takes new credentials, and lets go of the links that no session has for its own. Returns the

@@ -5,8 +5,15 @@ use crate::auth::DEFAULT_USER;
 use crate::command::Version;
 use crate::net::ask::Conversation;
 use crate::net::upstream::UpstreamError;
-use crate::policy::RuleName;
+use crate::policy::{Policy, RuleName};
 use crate::upstream::guard::{Answer, Batch, GuardError, Probe, Verdict, advice, is_typed};
+
+/// Who is audited, and for what.
+pub(super) struct Audited<'a> {
+    pub(super) user: Option<&'a str>,
+    pub(super) policy: &'a Policy,
+    pub(super) version: Option<Version>,
+}
 
 impl Maker {
     /// Tries what a script could call as the configured user.
@@ -14,7 +21,7 @@ impl Maker {
         &self,
         link: &mut Conversation,
         probes: Vec<Probe>,
-        version: Option<Version>,
+        of: Audited<'_>,
         reason: Option<String>,
     ) -> Result<Outcome, UpstreamError> {
         let rights = match self.rights(link).await {
@@ -22,21 +29,19 @@ impl Maker {
             Err(UpstreamError::Guard(GuardError::Refused(_))) => None,
             Err(error) => return Err(error),
         };
-        let user = self.configured.borrow().user.clone();
-        let verdicts = match self
-            .dry_run(link, user.as_deref().unwrap_or(DEFAULT_USER).as_bytes(), &probes)
-            .await
-        {
-            Err(UpstreamError::Guard(GuardError::Refused(_))) => {
-                match self.queue(link, &probes).await {
-                    Err(UpstreamError::Guard(GuardError::Refused(_))) => {
-                        vec![Verdict::Allowed; probes.len()]
+        let Audited { user, policy, version } = of;
+        let verdicts =
+            match self.dry_run(link, user.unwrap_or(DEFAULT_USER).as_bytes(), &probes).await {
+                Err(UpstreamError::Guard(GuardError::Refused(_))) => {
+                    match self.queue(link, &probes).await {
+                        Err(UpstreamError::Guard(GuardError::Refused(_))) => {
+                            vec![Verdict::Allowed; probes.len()]
+                        }
+                        verdicts => verdicts?,
                     }
-                    verdicts => verdicts?,
                 }
-            }
-            verdicts => verdicts?,
-        };
+                verdicts => verdicts?,
+            };
         let open = open(&probes, &verdicts);
         if open.is_empty() {
             return Ok(Outcome::Audited);
@@ -46,10 +51,10 @@ impl Maker {
             let mut tried = probes.iter().zip(&verdicts);
             tried.any(|(probe, verdict)| probe.rule == *rule && *verdict != Verdict::Missing)
         };
-        let rules: Vec<_> = self.policy.rules().collect();
+        let rules: Vec<_> = policy.rules().collect();
         let rules = rules.iter().filter(|rule| is_typed(rule, version).unwrap_or(exists(rule)));
         let rules: Vec<&str> = rules.map(|rule| &**rule).collect();
-        let advice = advice(user.as_deref(), rights.as_ref(), &rules);
+        let advice = advice(user, rights.as_ref(), &rules);
         Ok(Outcome::Unguarded { reason, open, advice })
     }
 
@@ -72,7 +77,7 @@ impl Maker {
     ) -> Result<Vec<Verdict>, UpstreamError> {
         // Nothing may go out before it is certain that it will only be queued.
         for (command, wanted) in [("MULTI", "OK"), ("PING", "QUEUED")] {
-            let answers = ask(link, &Batch::of(&[command]), &self.target).await?;
+            let answers = ask(link, &Batch::of(&[command]), &self.target()).await?;
             match answers.first() {
                 Some(Answer::SimpleString(text)) if text == wanted.as_bytes() => {}
                 Some(Answer::Error(text)) => {
@@ -84,7 +89,7 @@ impl Maker {
         let add = |probe: &Probe, argc, batch: &mut Batch| probe.add_itself(argc, batch);
         let verdicts =
             self.try_all(link, probes, add, |answer| Ok(Verdict::of_queueing(answer))).await?;
-        ask(link, &Batch::of(&["DISCARD"]), &self.target).await?;
+        ask(link, &Batch::of(&["DISCARD"]), &self.target()).await?;
         Ok(verdicts)
     }
 
@@ -107,7 +112,7 @@ impl Maker {
             if batch.is_empty() {
                 break;
             }
-            let mut answers = ask(link, &batch, &self.target).await?.into_iter();
+            let mut answers = ask(link, &batch, &self.target()).await?.into_iter();
             for (verdict, probe) in open {
                 let answers = answers.by_ref().take(probe.lengths(again).count());
                 let tried = answers.map(|answer| read(&answer)).collect::<Result<Vec<_>, _>>()?;

@@ -10,6 +10,7 @@
 //! All are under the target `redoubt::guard`, and each is said when it is new. None holds a secret.
 
 mod audit;
+mod trial;
 
 use std::mem;
 use std::sync::{Mutex, PoisonError};
@@ -24,7 +25,7 @@ use crate::config::GuardMode;
 use crate::policy::Policy;
 use crate::upstream::guard::{self, Answer, Batch, Guard, GuardError, Probe, Rights, probes};
 use crate::upstream::{Credentials, Greeting};
-use audit::{open, scriptable};
+use audit::{Audited, scriptable};
 
 /// The target of every line about the guard, for use in `log.level`.
 pub(super) const GUARD: &str = "redoubt::guard";
@@ -49,10 +50,9 @@ pub(super) enum Outcome {
 /// Makes guards and removes them again.
 pub(super) struct Maker {
     pub(super) mode: GuardMode,
-    pub(super) policy: Policy,
     /// What the operator has configured to log in with, as of now.
     pub(super) configured: watch::Receiver<Credentials>,
-    pub(super) target: Target,
+    pub(super) target: watch::Receiver<Target>,
     /// The names of the guards made, to be removed at the end: the last [`Maker::MOST_MADE`].
     pub(super) made: Mutex<Vec<String>>,
 }
@@ -62,12 +62,17 @@ impl Maker {
     const MOST_MADE: usize = 16;
 
     /// Whether it is to be settled how links log in.
-    pub(super) fn is_wanted(&self) -> bool {
-        is_wanted(self.mode, &self.policy)
+    pub(super) fn is_wanted(&self, policy: &Policy) -> bool {
+        is_wanted(self.mode, policy)
     }
 
-    /// Finds out what holds on the upstream behind `link`, which is logged in as the configured
-    /// user; makes a guard if the mode says so. With a guard, `link` is logged in as it afterwards.
+    /// Where links go.
+    pub(super) fn target(&self) -> Target {
+        self.target.borrow().clone()
+    }
+
+    /// Finds out what holds `policy` on the upstream behind `link`, which is logged in as `user`, the
+    /// configured one; makes a guard if the mode says so. With a guard, `link` is logged in as it afterwards.
     ///
     /// # Errors
     /// Redis is not there or cannot say now; or, when a guard is required, why there is none.
@@ -75,11 +80,13 @@ impl Maker {
         &self,
         link: &mut Conversation,
         greeting: Greeting,
+        user: Option<&str>,
+        policy: &Policy,
     ) -> Result<Outcome, UpstreamError> {
-        let probes = probes(self.policy.rules(), greeting.standalone);
+        let probes = probes(policy.rules(), greeting.standalone);
         let reason = match self.mode {
             GuardMode::Audit | GuardMode::Off => None,
-            GuardMode::Auto | GuardMode::Require => match self.make(link, &probes).await {
+            GuardMode::Auto | GuardMode::Require => match self.make(link, &probes, policy).await {
                 Ok(guard) => return Ok(Outcome::Guarded(guard)),
                 Err(UpstreamError::Guard(GuardError::Refused(reason)))
                     if self.mode == GuardMode::Auto =>
@@ -89,63 +96,26 @@ impl Maker {
                 Err(error) => return Err(error),
             },
         };
-        self.audit(link, scriptable(&probes), greeting.version, reason).await
+        let of = Audited { user, policy, version: greeting.version };
+        self.audit(link, scriptable(&probes), of, reason).await
     }
 
     async fn make(
         &self,
         link: &mut Conversation,
         probes: &[Probe],
+        policy: &Policy,
     ) -> Result<Guard, UpstreamError> {
-        let (list, _, rights) = self.rights(link).await?;
-        let now = seconds();
-        self.remove_stale(link, &list, now).await?;
-        let guard = Guard::new(now, &random()?);
-        let rules: Vec<_> = self.policy.rules().collect();
-        let names: Vec<&str> = rules.iter().map(|rule| &**rule).collect();
-        let answers = ask(link, &guard.try_rules(&names), &self.target).await?;
-        self.remember(guard.name());
-        let known = Guard::tried(&names, &answers);
-        let made = match known {
-            Ok(known) => self.finish(link, &guard, &rights, &known, probes).await,
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = made {
-            // If it was never made, or Redis is gone, this fails too and there is nothing to do.
-            let _ = ask(link, &guard::remove(&[guard.name()]), &self.target).await;
-            return Err(error);
-        }
-        Ok(guard)
-    }
-
-    /// Gives the guard its rights, makes sure that they are not too many, and logs `link` in as it.
-    async fn finish(
-        &self,
-        link: &mut Conversation,
-        guard: &Guard,
-        rights: &Rights,
-        known: &[&str],
-        probes: &[Probe],
-    ) -> Result<(), UpstreamError> {
-        let made = ask(link, &guard.make(rights, known), &self.target).await?;
-        Guard::made("ACL SETUSER", &made)?;
-        let open = match self.dry_run(link, guard.name().as_bytes(), probes).await {
-            Ok(verdicts) => open(probes, &verdicts),
-            Err(UpstreamError::Guard(GuardError::Refused(_))) => {
-                // Without ACL DRYRUN it takes the guard itself to try.
-                let (stream, _) = self.target.log_in(&guard.credentials()).await?;
-                let scriptable = scriptable(probes);
-                let verdicts = self.queue(&mut Conversation::new(stream), &scriptable).await?;
-                open(&scriptable, &verdicts)
+        let (guard, _) = self.provide(link, probes, policy).await?;
+        let logged_in = ask(link, &guard.log_in(), &self.target()).await;
+        let logged_in = logged_in.and_then(|answers| Ok(Guard::made("AUTH", &answers)?));
+        match logged_in {
+            Ok(()) => Ok(guard),
+            Err(error) => {
+                self.remove(link, guard.name()).await;
+                Err(error)
             }
-            Err(error) => return Err(error),
-        };
-        if !open.is_empty() {
-            let reason = format!("the guard could still run {}", open.join(", "));
-            return Err(GuardError::Refused(reason).into());
         }
-        Guard::made("AUTH", &ask(link, &guard.log_in(), &self.target).await?)?;
-        Ok(())
     }
 
     /// The list of users, and the name and rights of the one that is logged in.
@@ -155,7 +125,7 @@ impl Maker {
     ) -> Result<(Answer, Vec<u8>, Rights), UpstreamError> {
         let mut batch = Batch::of(&["ACL", "WHOAMI"]);
         batch.add(&["ACL", "LIST"]);
-        let mut answers = ask(link, &batch, &self.target).await?.into_iter();
+        let mut answers = ask(link, &batch, &self.target()).await?.into_iter();
         let mut next = || answers.next().unwrap_or(Answer::Null);
         let (user, list) = (Rights::user(&next())?, next());
         let rights = Rights::find(&list, &user)?;
@@ -173,7 +143,7 @@ impl Maker {
         if guards.is_empty() {
             return Ok(());
         }
-        let connected = ask(link, &Batch::of(&["CLIENT", "LIST"]), &self.target).await?;
+        let connected = ask(link, &Batch::of(&["CLIENT", "LIST"]), &self.target()).await?;
         let connected = connected.first().and_then(guard::connected_users);
         let Some(connected) = connected else {
             debug!(target: GUARD, "CLIENT LIST does not tell which guards are in use");
@@ -183,7 +153,7 @@ impl Maker {
         if stale.is_empty() {
             return Ok(());
         }
-        let removed = ask(link, &guard::remove(&stale), &self.target).await?;
+        let removed = ask(link, &guard::remove(&stale), &self.target()).await?;
         match removed.first() {
             Some(Answer::Integer(count)) => info!(target: GUARD, count, "stale guards removed"),
             _ => debug!(target: GUARD, "stale guards cannot be removed"),
@@ -205,10 +175,10 @@ impl Maker {
         if made.is_empty() {
             return;
         }
-        let removed = tokio::time::timeout(self.target.timeout, async {
+        let removed = tokio::time::timeout(self.target().timeout, async {
             let configured = self.configured.borrow().clone();
-            let (stream, _) = self.target.log_in(&configured).await?;
-            ask(&mut Conversation::new(stream), &guard::remove(&made), &self.target).await
+            let (stream, _) = self.target().log_in(&configured).await?;
+            ask(&mut Conversation::new(stream), &guard::remove(&made), &self.target()).await
         });
         match removed.await {
             Ok(Ok(answers)) if matches!(answers.first(), Some(Answer::Integer(_))) => {

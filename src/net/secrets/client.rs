@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::file::PasswordFile;
-use super::{accept_clients, looks};
+use super::{accept_clients, changed, looks};
 use crate::auth::Identity;
 use crate::config::{ClientSettings, Origin, PreviousPassword, wall_clock};
 use crate::net::worker::WorkerHandle;
@@ -42,9 +42,11 @@ impl ClientPasswords {
             Previous { given: given.clone(), file }
         });
         let shared = settings.password_origin == Origin::Upstream;
+        // The upstream's may have changed since the settings were read.
+        let upstreams = upstream.borrow().password.clone().filter(|_| shared);
         let mut passwords = Self {
             user: settings.user.clone(),
-            password: settings.password.clone(),
+            password: upstreams.unwrap_or_else(|| settings.password.clone()),
             file: watched(&settings.password_origin, &settings.password),
             previous,
             upstream: shared.then(|| upstream.subscribe()),
@@ -62,27 +64,32 @@ impl ClientPasswords {
         }
     }
 
-    /// Tells `workers` of each change until `shutdown`. However it ends, the whole proxy ends with
-    /// it, since nobody else would withdraw a password.
+    /// Tells `workers` of each change until `end`. If it ends otherwise, the whole proxy ends with it,
+    /// by `stop`, since nobody else would withdraw a password.
     pub(in crate::net) async fn run(
         mut self,
         workers: Vec<WorkerHandle>,
-        shutdown: CancellationToken,
+        end: CancellationToken,
+        stop: CancellationToken,
     ) {
         if self.file.is_none() && self.previous.is_none() && self.upstream.is_none() {
             return;
         }
-        let _stop_all = shutdown.clone().drop_guard();
+        let stop_all = stop.drop_guard();
         let mut looks = looks();
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return,
+                () = end.cancelled() => {
+                    stop_all.disarm();
+                    return;
+                }
                 _ = looks.tick() => {}
             }
             // Time first: a slow file must not hold it up.
             if self.expire(wall_clock()) {
                 info!("previous client password is over; its sessions are closed");
+                changed("client.previous_until");
                 accept_clients(&workers, &self.identity()).await;
             }
             if self.look().await {
@@ -103,20 +110,22 @@ impl ClientPasswords {
 
     /// Looks at the files. Returns whether a password has changed.
     async fn look(&mut self) -> bool {
-        let mut changed = false;
+        let mut is_new = false;
         if let Some(file) = &mut self.file
             && let Some(password) = file.look().await
         {
             info!(source = %file.origin(), "client password changed");
+            changed(file.origin().key());
             self.password = password;
-            changed = true;
+            is_new = true;
         }
         if let Some(Previous { given, file: Some(file) }) = &mut self.previous
             && let Some(password) = file.look().await
         {
             info!(source = %file.origin(), "previous client password changed");
+            changed(file.origin().key());
             given.password = password;
-            changed = true;
+            is_new = true;
         }
         if let Some(upstream) = &mut self.upstream
             && upstream.has_changed().unwrap_or(false)
@@ -124,9 +133,9 @@ impl ClientPasswords {
         {
             info!(source = %Origin::Upstream, "client password changed");
             self.password = password;
-            changed = true;
+            is_new = true;
         }
-        changed
+        is_new
     }
 }
 

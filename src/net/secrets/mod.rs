@@ -19,11 +19,15 @@ mod upstream;
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub(super) use client::ClientPasswords;
 pub(super) use upstream::UpstreamPassword;
 
+use super::functions::FunctionWatch;
 use super::worker::{Order, WorkerHandle};
+use crate::audit;
 use crate::auth::Identity;
 use crate::session::StandIn;
 use crate::upstream::Credentials;
@@ -31,6 +35,53 @@ use crate::upstream::Credentials;
 /// How often files and the clock are looked at. What is new in a file counts when it has been seen
 /// twice, and sessions whose password is withdrawn are to be closed within a second.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// Those that watch what one configuration names, until the next is in force.
+pub(super) struct Watchers {
+    tasks: TaskTracker,
+    end: CancellationToken,
+}
+
+impl Watchers {
+    /// Starts them. They end with [`Watchers::end`], or when `stop` is cancelled.
+    pub(super) fn start(
+        client: ClientPasswords,
+        upstream: Option<UpstreamPassword>,
+        functions: Option<FunctionWatch>,
+        workers: &[WorkerHandle],
+        stop: &CancellationToken,
+    ) -> Self {
+        let (tasks, end) = (TaskTracker::new(), stop.child_token());
+        tasks.spawn(client.run(workers.to_vec(), end.clone(), stop.clone()));
+        if let Some(upstream) = upstream {
+            tasks.spawn(upstream.run(end.clone()));
+        }
+        if let Some(functions) = functions {
+            tasks.spawn(functions.run(end.clone()));
+        }
+        tasks.close();
+        Self { tasks, end }
+    }
+
+    /// Nobody.
+    pub(super) fn none(stop: &CancellationToken) -> Self {
+        let (tasks, end) = (TaskTracker::new(), stop.child_token());
+        tasks.close();
+        Self { tasks, end }
+    }
+
+    /// Ends them. What they have told workers was told before this returns, so that nothing of it can
+    /// come after what is told next.
+    pub(super) async fn end(self) {
+        self.end.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+/// Tells the audit log that what is under `key` has changed.
+fn changed(key: &'static str) {
+    audit::record(audit::Event::ConfigurationChanged { keys: vec![key.to_owned()] });
+}
 
 /// Has all workers accept `identity` from now on; sessions that logged in with what it does not
 /// hold are closed.

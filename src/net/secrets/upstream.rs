@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::file::PasswordFile;
-use super::{LOOK, looks};
+use super::{LOOK, changed, looks};
 use crate::config::UpstreamSettings;
 use crate::net::upstream::{Target, UpstreamError};
 use crate::upstream::{Credentials, LoginError};
@@ -15,7 +15,7 @@ use crate::upstream::{Credentials, LoginError};
 /// The upstream's password in a file, and all that log in with it.
 pub(in crate::net) struct UpstreamPassword {
     file: PasswordFile,
-    target: Target,
+    target: watch::Receiver<Target>,
     credentials: watch::Sender<Credentials>,
 }
 
@@ -32,25 +32,18 @@ impl UpstreamPassword {
     /// Longest wait between tries of a password that Redis does not take.
     const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-    /// The credentials that `settings` name; `None` for the first if they are in no file that can
-    /// be watched. The second is where everybody gets those of now from.
+    /// Those in the file that `settings` name; `None` if they are in no file that can be watched.
+    /// `credentials` are those in force, where everybody gets them from.
     pub(in crate::net) fn new(
         settings: &UpstreamSettings,
         allow_weak: bool,
-        target: &Target,
-    ) -> (Option<Self>, watch::Sender<Credentials>) {
-        let (user, password) = (settings.user.clone(), settings.password.clone());
-        let file = match (&settings.password_origin, &password) {
-            (Some(origin), Some(password)) => PasswordFile::watch(origin, password, allow_weak),
-            _ => None,
-        };
-        let credentials = watch::Sender::new(Credentials { user, password });
-        let watched = file.map(|file| Self {
-            file,
-            target: target.clone(),
-            credentials: credentials.clone(),
-        });
-        (watched, credentials)
+        target: watch::Receiver<Target>,
+        credentials: &watch::Sender<Credentials>,
+    ) -> Option<Self> {
+        let password = credentials.borrow().password.clone()?;
+        let origin = settings.password_origin.as_ref()?;
+        let file = PasswordFile::watch(origin, &password, allow_weak)?;
+        Some(Self { file, target, credentials: credentials.clone() })
     }
 
     /// Puts each new password in force once Redis takes it, until `shutdown`. However the file and
@@ -95,8 +88,9 @@ impl UpstreamPassword {
 
     /// Tries to log in with what is offered, and says why that fails.
     async fn is_taken(&self, offer: &mut Offered) -> bool {
-        let tried = timeout(self.target.timeout, self.target.log_in(&offer.credentials)).await;
-        match tried.unwrap_or_else(|_| Err(self.target.timed_out())) {
+        let target = self.target.borrow().clone();
+        let tried = timeout(target.timeout, target.log_in(&offer.credentials)).await;
+        match tried.unwrap_or_else(|_| Err(target.timed_out())) {
             Ok(_) => return true,
             Err(UpstreamError::Login(reason)) if offer.refused.as_ref() != Some(&reason) => {
                 warn!(
@@ -115,5 +109,6 @@ impl UpstreamPassword {
     fn put_in_force(&self, credentials: &Credentials) {
         self.credentials.send_replace(credentials.clone());
         info!(source = %self.file.origin(), "upstream password changed");
+        changed(self.file.origin().key());
     }
 }

@@ -41,7 +41,7 @@ impl Server {
         let admin = Admin {
             insight,
             metrics: self.settings.metrics,
-            reload: None,
+            reload: Some(self.reload_sender()),
             telling: Mutex::default(),
         };
         admin::start(listeners, admin, stop.clone())?;

@@ -2,6 +2,7 @@
 
 mod admin;
 mod plan;
+mod reload;
 mod upkeep;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -11,7 +12,7 @@ use std::thread;
 use std::{io, mem};
 
 use tokio::runtime::Builder;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,18 +21,22 @@ use tracing::info;
 use super::accept::Acceptor;
 use super::beat::Beat;
 use super::door::Door;
+use super::functions::FunctionWatch;
 use super::guard::Maker;
 use super::listen::{BindError, listen, listen_on};
 use super::load::Load;
-use super::secrets::{ClientPasswords, UpstreamPassword};
-use super::watch::Watch;
+use super::secrets::{ClientPasswords, UpstreamPassword, Watchers};
+use super::upstream::Target;
+use super::watch::{Settled, Watch};
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
 use crate::audit;
 use crate::config::Settings;
 use crate::policy::PolicyError;
+use crate::reload::{ReloadRequest, ReloadSender, Reloads, WAITING};
 use crate::telemetry::metrics::{GuardState, guard as guard_state};
 use crate::upstream::Credentials;
 use crate::upstream::guard::GuardError;
+use reload::Reloader;
 use upkeep::keep_metrics;
 
 /// Redoubt with its sockets open.
@@ -40,15 +45,18 @@ pub struct Server {
     addresses: Vec<SocketAddr>,
     admin: Vec<TcpListener>,
     settings: Settings,
+    reloads: Reloads,
+    asks: ReloadSender,
+    asked: mpsc::Receiver<ReloadRequest>,
 }
 
-/// Passwords, as they are now and as they change.
-struct Secrets {
-    client: ClientPasswords,
-    /// When the upstream's is in a file.
-    upstream: Option<UpstreamPassword>,
+/// What is in force, as it changes. Each is for the life of the process.
+#[derive(Clone)]
+struct InForce {
+    settings: watch::Sender<Arc<Settings>>,
     /// How Redis is logged in to.
     credentials: watch::Sender<Credentials>,
+    target: watch::Sender<Target>,
 }
 
 /// Why a server stopped other than by being told to.
@@ -79,7 +87,26 @@ impl Server {
         let listeners = listen(settings)?;
         let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
         let admin = listen_on(settings.admin.as_slice(), false).map_err(BindError::admin)?;
-        Ok(Self { listeners, addresses, admin, settings: settings.clone() })
+        let (asks, asked) = mpsc::channel(WAITING);
+        Ok(Self {
+            listeners,
+            addresses,
+            admin,
+            settings: settings.clone(),
+            reloads: Reloads::default(),
+            asks,
+            asked,
+        })
+    }
+
+    /// The same, where its configuration can be read again.
+    pub fn reloading(self, reloads: Reloads) -> Self {
+        Self { reloads, ..self }
+    }
+
+    /// Where reloads are asked for.
+    pub fn reload_sender(&self) -> ReloadSender {
+        self.asks.clone()
     }
 
     /// Where it listens, with the ports that the system chose.
@@ -96,8 +123,17 @@ impl Server {
         // However this ends, the threads it started end too.
         let stop = CancellationToken::new();
         let _stop_all = stop.clone().drop_guard();
-        let secrets = self.secrets();
-        let plan = self.plan(&secrets, stop)?;
+        let in_force = InForce {
+            credentials: watch::Sender::new(Credentials {
+                user: self.settings.upstream.user.clone(),
+                password: self.settings.upstream.password.clone(),
+            }),
+            target: watch::Sender::new(plan::target(&self.settings)),
+            settings: watch::Sender::new(Arc::new(self.settings.clone())),
+        };
+        let client = in_force.client_passwords();
+        let credentials = in_force.credentials.borrow().clone();
+        let plan = plan::plan(&self.settings, client.identity(), credentials, stop)?;
         let (mut workers, mut inboxes) = (Vec::new(), Vec::new());
         for _ in 0..self.settings.workers.get() {
             let (orders, inbox) = mpsc::channel(ORDERS);
@@ -105,7 +141,7 @@ impl Server {
             workers.push(WorkerHandle { orders, load: Load::default(), beat });
             inboxes.push(inbox);
         }
-        let door = Arc::new(self.door(workers.clone()));
+        let door = Arc::new(plan::door(&self.settings, workers.clone()));
         // The admin port tells of the stop until the last session has ended.
         let stopped = CancellationToken::new();
         let _stopped = stopped.clone().drop_guard();
@@ -121,9 +157,14 @@ impl Server {
         }
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
-        let maker = Arc::new(self.maker(&plan, &secrets));
-        let served =
-            runtime.block_on(self.accept(plan, secrets, door, Arc::clone(&maker), shutdown));
+        let maker = Arc::new(Maker {
+            mode: self.settings.policy.guard,
+            configured: in_force.credentials.subscribe(),
+            target: in_force.target.subscribe(),
+            made: Default::default(),
+        });
+        let accepted = self.accept(plan, client, in_force, door, Arc::clone(&maker), shutdown);
+        let served = runtime.block_on(accepted);
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
         runtime.block_on(maker.remove_own());
         served?;
@@ -137,7 +178,8 @@ impl Server {
     async fn accept(
         mut self,
         plan: Plan,
-        secrets: Secrets,
+        client: ClientPasswords,
+        in_force: InForce,
         door: Arc<Door>,
         maker: Arc<Maker>,
         shutdown: CancellationToken,
@@ -158,33 +200,46 @@ impl Server {
         for address in &self.addresses {
             info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
         }
-        if let Some(functions) = self.function_watch(&plan, &secrets.credentials, &workers, &stop) {
-            tasks.spawn(functions.run());
-        }
         let watch_health = Arc::clone(&plan.health);
         if !plan.guarded {
             // Nothing is to be settled, so the watch will not tell.
             guard_state(GuardState::Configured);
             watch_health.guard(GuardState::Configured, None);
         }
-        let watch =
-            Watch { maker, health: plan.health, workers: workers.clone(), shutdown: stop.clone() };
-        let watching = tasks.spawn(watch.run());
-        tasks.spawn(secrets.client.run(workers.clone(), stop.clone()));
-        if let Some(upstream) = secrets.upstream {
-            tasks.spawn(upstream.run(stop.clone()));
-        }
+        let settled = Settled::nothing(plan.rules.policy.clone(), in_force.credentials.subscribe());
+        let watch = Arc::new(Watch {
+            maker,
+            health: plan.health,
+            workers: workers.clone(),
+            shutdown: stop.clone(),
+            settled: Mutex::new(settled),
+            again: Notify::new(),
+        });
+        let watching = tasks.spawn(Arc::clone(&watch).run());
+        let (upstream, functions) = (in_force.upstream_password(), in_force.functions(&workers));
+        let watchers = Watchers::start(client, upstream, functions, &workers, &stop);
+        let reloader = Reloader {
+            reloads: self.reloads,
+            asked: self.asked,
+            in_force: in_force.clone(),
+            door: Arc::clone(&door),
+            workers,
+            watch,
+            stop: stop.clone(),
+        };
+        tasks.spawn(reloader.run(watchers));
         let kept = keep_metrics(Arc::clone(&door), Arc::clone(&watch_health), stop.clone());
         tasks.spawn(kept);
         tokio::select! {
             () = stop.cancelled() => {}
             () = shutdown.cancelled() => {
                 watch_health.drain();
-                let _ = timeout(self.settings.drain_delay, stop.cancelled()).await;
+                let drain_delay = in_force.settings.borrow().drain_delay;
+                let _ = timeout(drain_delay, stop.cancelled()).await;
             }
         }
         watch_health.drain();
-        audit::stopping(self.settings.shutdown_timeout);
+        audit::stopping(in_force.settings.borrow().shutdown_timeout);
         info!("stopping: no new sessions");
         closing.cancel();
         acceptors.close();
@@ -194,6 +249,26 @@ impl Server {
         tasks.wait().await;
         door.refusals.say_rest();
         watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)
+    }
+}
+
+impl InForce {
+    /// Those that clients may log in with.
+    fn client_passwords(&self) -> ClientPasswords {
+        let settings = self.settings.borrow();
+        ClientPasswords::new(&settings.client, settings.allow_weak_passwords, &self.credentials)
+    }
+
+    /// Present if it is in a file.
+    fn upstream_password(&self) -> Option<UpstreamPassword> {
+        let settings = self.settings.borrow();
+        let (upstream, allow_weak) = (&settings.upstream, settings.allow_weak_passwords);
+        UpstreamPassword::new(upstream, allow_weak, self.target.subscribe(), &self.credentials)
+    }
+
+    fn functions(&self, workers: &[WorkerHandle]) -> Option<FunctionWatch> {
+        let (target, credentials) = (self.target.subscribe(), self.credentials.subscribe());
+        plan::function_watch(&self.settings.borrow(), target, credentials, workers)
     }
 }
 

@@ -1,146 +1,163 @@
 //! What the settings come to, in the terms of those who act on them.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{Secrets, ServeError, Server};
-use crate::auth::{Gate, GateLimits, ThrottleLimits};
+use crate::auth::{Gate, GateLimits, Identity, ThrottleLimits};
 use crate::config::{self, AuditKeys, AuditOutput, Endpoint, GuardMode, ScriptGate, Settings};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
-use crate::net::door::Door;
+use crate::net::door::{Door, Entry};
 use crate::net::functions::FunctionWatch;
-use crate::net::guard::{self, Maker};
+use crate::net::guard;
 use crate::net::health::Health;
 use crate::net::limits;
 use crate::net::refusals::Refusals;
-use crate::net::secrets::{self, ClientPasswords, UpstreamPassword};
+use crate::net::secrets;
 use crate::net::upstream::Target;
 use crate::net::worker::{Plan, WorkerHandle};
+use crate::policy::{Policy, PolicyError};
 use crate::session::{KeyForm, Rules};
 use crate::upstream::Credentials;
 
-impl Server {
-    pub(super) fn maker(&self, plan: &Plan, secrets: &Secrets) -> Maker {
-        Maker {
-            mode: self.settings.policy.guard,
-            policy: plan.rules.policy.clone(),
-            configured: secrets.credentials.subscribe(),
-            target: plan.target.clone(),
-            made: Mutex::default(),
-        }
+/// Where links go.
+pub(super) fn target(settings: &Settings) -> Target {
+    let upstream = &settings.upstream;
+    Target {
+        endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },
+        timeout: upstream.connect_timeout,
+        keepalive: upstream.tcp_keepalive,
     }
+}
 
-    /// Present if functions run that only Redis can name.
-    pub(super) fn function_watch(
-        &self,
-        plan: &Plan,
-        credentials: &watch::Sender<Credentials>,
-        workers: &[WorkerHandle],
-        stop: &CancellationToken,
-    ) -> Option<FunctionWatch> {
-        let policy = &self.settings.policy;
-        let pinned = policy.scripts == ScriptGate::Pinned && !policy.pinned_libraries.is_empty();
-        pinned.then(|| FunctionWatch {
-            target: plan.target.clone(),
-            credentials: credentials.subscribe(),
-            libraries: policy.pinned_libraries.iter().cloned().map(Bytes::from).collect(),
-            workers: workers.to_vec(),
-            shutdown: stop.clone(),
-        })
+/// How connections come in.
+pub(super) fn entry(settings: &Settings) -> Entry {
+    Entry {
+        proxies: settings.proxy_protocol_from.clone(),
+        header_timeout: settings.limits.auth_timeout,
+        keepalive: settings.limits.tcp_keepalive,
     }
+}
 
-    pub(super) fn door(&self, workers: Vec<WorkerHandle>) -> Door {
-        let Settings { limits, throttle, .. } = &self.settings;
-        let gate = Gate::new(
-            self.settings.allow.clone(),
-            GateLimits {
-                sessions: limits.max_sessions,
-                per_source: limits.sessions_per_address,
-                per_identity: limits.sessions_per_identity,
-                unauthenticated: limits.unauthenticated_sessions,
-                unauthenticated_memory: limits.unauthenticated_memory,
-            },
-            ThrottleLimits {
-                failures: throttle.failures,
-                lockout: throttle.lockout,
-                max_lockout: throttle.max_lockout,
-            },
-            throttle.exempt.clone(),
-        );
-        Door {
-            gate: Arc::new(gate),
-            proxies: self.settings.proxy_protocol_from.clone(),
-            header_timeout: limits.auth_timeout,
-            keepalive: limits.tcp_keepalive,
-            workers,
-            refusals: Refusals::default(),
-        }
-    }
+/// How long sessions may be what they are.
+pub(super) fn timeouts(settings: &Settings) -> Timeouts {
+    let limits = &settings.limits;
+    Timeouts { auth: limits.auth_timeout, idle: limits.idle_timeout.unwrap_or_default() }
+}
 
-    pub(super) fn secrets(&self) -> Secrets {
-        let Settings { client, upstream, allow_weak_passwords: allow_weak, .. } = &self.settings;
-        let (watched, credentials) = UpstreamPassword::new(upstream, *allow_weak, &self.target());
-        let client = ClientPasswords::new(client, *allow_weak, &credentials);
-        Secrets { client, upstream: watched, credentials }
+/// How keys of refused commands are reported.
+pub(super) fn keys(settings: &Settings) -> KeyForm {
+    match settings.audit.keys {
+        _ if settings.audit.output == AuditOutput::Off => KeyForm::None,
+        AuditKeys::None => KeyForm::None,
+        AuditKeys::Hashed => KeyForm::Hashed,
+        AuditKeys::Plain => KeyForm::Plain,
     }
+}
 
-    pub(super) fn target(&self) -> Target {
-        let upstream = &self.settings.upstream;
-        Target {
-            endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },
-            timeout: upstream.connect_timeout,
-            keepalive: upstream.tcp_keepalive,
-        }
+/// Where all connections come in.
+pub(super) fn door(settings: &Settings, workers: Vec<WorkerHandle>) -> Door {
+    let (limits, throttle) = (gate_limits(settings), throttle_limits(settings));
+    let exempt = settings.throttle.exempt.clone();
+    let gate = Gate::new(settings.allow.clone(), limits, throttle, exempt);
+    Door {
+        gate: Arc::new(gate),
+        entry: watch::Sender::new(entry(settings)),
+        workers,
+        refusals: Refusals::default(),
     }
+}
 
-    pub(super) fn plan(
-        &self,
-        secrets: &Secrets,
-        shutdown: CancellationToken,
-    ) -> Result<Plan, ServeError> {
-        let Settings { upstream, limits, policy, .. } = &self.settings;
-        let credentials = secrets.credentials.borrow().clone();
-        let compiled = policy.compile()?;
-        let is_guarded = guard::is_wanted(policy.guard, &compiled);
-        let stand_in = secrets::stand_in(&credentials);
-        let rules = Rules {
-            policy: compiled,
-            scripts: policy.gate(),
-            // What is asked before it is known waits, and then goes to the guard if there is one.
-            guarded: is_guarded && policy.guard != GuardMode::Audit,
-            identity: secrets.client.identity(),
-            stand_in: if is_guarded { stand_in.letting_nobody_in() } else { stand_in },
-            upstream_version: None,
-            auth_attempts: limits.auth_attempts,
-            keys: match self.settings.audit.keys {
-                _ if self.settings.audit.output == AuditOutput::Off => KeyForm::None,
-                AuditKeys::None => KeyForm::None,
-                AuditKeys::Hashed => KeyForm::Hashed,
-                AuditKeys::Plain => KeyForm::Plain,
-            },
-            limits: limits::limits(limits),
-        };
-        Ok(Plan {
-            rules: Arc::new(rules),
-            timeouts: Timeouts {
-                auth: limits.auth_timeout,
-                idle: limits.idle_timeout.unwrap_or_default(),
-            },
-            credentials,
-            guarded: is_guarded,
-            sharing: match upstream.sharing {
-                config::Sharing::Off => Sharing::Off,
-                config::Sharing::Auto => Sharing::Auto(LinkLimits {
-                    leases: upstream.max_leases.div_ceil(self.settings.workers.get()),
-                }),
-            },
-            target: self.target(),
-            health: Arc::new(Health::default()),
-            shutdown,
-            shutdown_timeout: self.settings.shutdown_timeout,
-        })
+/// Has the door let in as `settings` say from here on.
+pub(super) fn let_in_by(door: &Door, settings: &Settings) {
+    let (limits, throttle) = (gate_limits(settings), throttle_limits(settings));
+    let exempt = settings.throttle.exempt.clone();
+    door.gate.replace(settings.allow.clone(), limits, throttle, exempt);
+    door.entry.send_replace(entry(settings));
+}
+
+fn gate_limits(settings: &Settings) -> GateLimits {
+    let limits = &settings.limits;
+    GateLimits {
+        sessions: limits.max_sessions,
+        per_source: limits.sessions_per_address,
+        per_identity: limits.sessions_per_identity,
+        unauthenticated: limits.unauthenticated_sessions,
+        unauthenticated_memory: limits.unauthenticated_memory,
     }
+}
+
+fn throttle_limits(settings: &Settings) -> ThrottleLimits {
+    let throttle = &settings.throttle;
+    ThrottleLimits {
+        failures: throttle.failures,
+        lockout: throttle.lockout,
+        max_lockout: throttle.max_lockout,
+    }
+}
+
+/// Present if functions run that only Redis can name.
+pub(super) fn function_watch(
+    settings: &Settings,
+    target: watch::Receiver<Target>,
+    credentials: watch::Receiver<Credentials>,
+    workers: &[WorkerHandle],
+) -> Option<FunctionWatch> {
+    let policy = &settings.policy;
+    let pinned = policy.scripts == ScriptGate::Pinned && !policy.pinned_libraries.is_empty();
+    pinned.then(|| FunctionWatch {
+        target,
+        credentials,
+        libraries: policy.pinned_libraries.iter().cloned().map(Bytes::from).collect(),
+        workers: workers.to_vec(),
+        told: Arc::new(Notify::new()),
+    })
+}
+
+/// Whether links log in as the guard, if one can be made.
+pub(super) fn is_guarded(settings: &Settings, policy: &Policy) -> bool {
+    // What is asked before it is known waits, and then goes to the guard if there is one.
+    guard::is_wanted(settings.policy.guard, policy) && settings.policy.guard != GuardMode::Audit
+}
+
+/// What a worker is started with.
+pub(super) fn plan(
+    settings: &Settings,
+    identity: Identity,
+    credentials: Credentials,
+    shutdown: CancellationToken,
+) -> Result<Plan, PolicyError> {
+    let Settings { upstream, limits, policy, .. } = settings;
+    let compiled = policy.compile()?;
+    let is_wanted = guard::is_wanted(policy.guard, &compiled);
+    let stand_in = secrets::stand_in(&credentials);
+    let rules = Rules {
+        guarded: is_guarded(settings, &compiled),
+        policy: compiled,
+        scripts: policy.gate(),
+        identity,
+        stand_in: if is_wanted { stand_in.letting_nobody_in() } else { stand_in },
+        upstream_version: None,
+        auth_attempts: limits.auth_attempts,
+        keys: keys(settings),
+        limits: limits::limits(limits),
+    };
+    Ok(Plan {
+        rules: Arc::new(rules),
+        timeouts: timeouts(settings),
+        credentials,
+        guarded: is_wanted,
+        sharing: match upstream.sharing {
+            config::Sharing::Off => Sharing::Off,
+            config::Sharing::Auto => Sharing::Auto(LinkLimits {
+                leases: upstream.max_leases.div_ceil(settings.workers.get()),
+            }),
+        },
+        target: target(settings),
+        health: Arc::new(Health::default()),
+        shutdown,
+        shutdown_timeout: settings.shutdown_timeout,
+    })
 }

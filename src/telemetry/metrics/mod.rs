@@ -152,6 +152,12 @@ pub(crate) fn upstream_connect(succeeded: bool) {
     counter!(names::UPSTREAM_CONNECTS, "outcome" => outcome).increment(1);
 }
 
+/// A reload has been done, or could not be.
+pub(crate) fn reloaded(succeeded: bool) {
+    let outcome = if succeeded { "ok" } else { "failed" };
+    counter!(names::RELOADS, "outcome" => outcome).increment(1);
+}
+
 /// What holds scripts to the policy on the upstream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum GuardState {

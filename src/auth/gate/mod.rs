@@ -1,0 +1,205 @@
+//! Who may connect, and how many: what is asked before a session begins and when it authenticates.
+
+mod pass;
+
+// Addresses alone; sockets are the shell's.
+use core::net::IpAddr;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+
+use ipnet::IpNet;
+
+use super::{Refusal, Source, Throttle, ThrottleLimits};
+pub use pass::Pass;
+
+/// How many sessions there may be, over all workers. `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GateLimits {
+    /// In all.
+    pub sessions: usize,
+    /// From one [`Source`].
+    pub per_source: Option<usize>,
+    /// Of one identity. There is one identity, so these are all that have authenticated.
+    pub per_identity: Option<usize>,
+    /// That have not authenticated. One source can have seven eighths of them, so that none can
+    /// keep the others out.
+    pub unauthenticated: usize,
+    /// Bytes that the buffers of those hold together.
+    pub unauthenticated_memory: u64,
+}
+
+/// What all connections pass. Shared by all threads and touched when one comes, goes, authenticates
+/// or fails to, and when one that has not authenticated sends or is sent something; never for a
+/// request of one that has.
+#[derive(Debug)]
+pub struct Gate {
+    /// Held for no longer than it takes to copy the pointer, and never with another lock.
+    terms: RwLock<Arc<Terms>>,
+    throttle: Mutex<Throttle>,
+    counts: Mutex<Counts>,
+    /// Bytes that sessions which have not authenticated hold.
+    memory: AtomicU64,
+}
+
+/// Who is let in, and how many: replaced whole.
+#[derive(Debug)]
+struct Terms {
+    allow: Vec<IpNet>,
+    exempt: Vec<IpNet>,
+    limits: GateLimits,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    all: Count,
+    /// The most sessions that there were at one time.
+    peak: usize,
+    /// Sources with a session.
+    sources: HashMap<Source, Count>,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    sessions: usize,
+    /// Those of them that have not authenticated.
+    unauthenticated: usize,
+}
+
+impl Gate {
+    /// Of the places for sessions that have not authenticated, one source may have so many times
+    /// what is left.
+    const SHARE: usize = 7;
+
+    /// A gate that lets in networks of `allow`, or everybody if there is none, and never slows down
+    /// or locks out those of `exempt`.
+    pub fn new(
+        allow: Vec<IpNet>,
+        limits: GateLimits,
+        throttle: ThrottleLimits,
+        exempt: Vec<IpNet>,
+    ) -> Self {
+        Self {
+            terms: RwLock::new(Arc::new(Terms { allow, exempt, limits })),
+            throttle: Mutex::new(Throttle::new(throttle)),
+            counts: Mutex::default(),
+            memory: AtomicU64::new(0),
+        }
+    }
+
+    /// Puts other terms in force, as in [`Gate::new`], for whoever comes or authenticates from here
+    /// on. Those who were let in keep their places, even where there are more of them than there may
+    /// be now; what is known of wrong passwords stays.
+    pub fn replace(
+        &self,
+        allow: Vec<IpNet>,
+        limits: GateLimits,
+        throttle: ThrottleLimits,
+        exempt: Vec<IpNet>,
+    ) {
+        let terms = Arc::new(Terms { allow, exempt, limits });
+        *self.terms.write().unwrap_or_else(PoisonError::into_inner) = terms;
+        self.throttle().replace_limits(throttle);
+    }
+
+    /// A connection has come from `client`, or from somebody who will tell the client.
+    ///
+    /// # Errors
+    /// [`Refusal`]; nothing is counted then.
+    pub fn admit(self: &Arc<Self>, client: Option<IpAddr>, now: Instant) -> Result<Pass, Refusal> {
+        if let Some(client) = client {
+            self.look_at(client, now)?;
+        }
+        let mut pass = self.take_place()?;
+        if let Some(client) = client {
+            pass.come_from(client)?;
+        }
+        Ok(pass)
+    }
+
+    /// How many connections have a pass now.
+    pub fn sessions(&self) -> usize {
+        self.counts().all.sessions
+    }
+
+    /// The most that had one at one time.
+    pub fn peak(&self) -> usize {
+        self.counts().peak
+    }
+
+    /// How many of them have not authenticated.
+    pub fn unauthenticated(&self) -> usize {
+        self.counts().all.unauthenticated
+    }
+
+    /// Bytes that the buffers of those hold.
+    pub fn unauthenticated_memory(&self) -> u64 {
+        self.memory.load(Ordering::Relaxed)
+    }
+
+    /// How many sources wrong passwords are remembered of, and how many of those are locked out.
+    pub fn throttled(&self, now: Instant) -> (usize, usize) {
+        let throttle = self.throttle();
+        (throttle.len(), throttle.locked_out(now))
+    }
+
+    fn look_at(&self, client: IpAddr, now: Instant) -> Result<(), Refusal> {
+        let terms = self.terms();
+        if !terms.allow.is_empty() && !is_in(&terms.allow, client) {
+            return Err(Refusal::NotAllowed);
+        }
+        if !is_in(&terms.exempt, client) && self.throttle().is_locked_out(client.into(), now) {
+            return Err(Refusal::LockedOut);
+        }
+        Ok(())
+    }
+
+    fn take_place(self: &Arc<Self>) -> Result<Pass, Refusal> {
+        let limits = self.terms().limits;
+        let mut counts = self.counts();
+        let Count { sessions, unauthenticated } = &mut counts.all;
+        if *sessions >= limits.sessions {
+            return Err(Refusal::Sessions);
+        }
+        if *unauthenticated >= limits.unauthenticated {
+            return Err(Refusal::Unauthenticated);
+        }
+        *sessions = sessions.saturating_add(1);
+        *unauthenticated = unauthenticated.saturating_add(1);
+        counts.peak = counts.peak.max(counts.all.sessions);
+        Ok(Pass::new(Arc::clone(self)))
+    }
+
+    fn terms(&self) -> Arc<Terms> {
+        Arc::clone(&self.terms.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn throttle(&self) -> MutexGuard<'_, Throttle> {
+        self.throttle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an address is in one of the networks. One that is mapped into IPv6 counts as IPv4.
+pub fn is_in(networks: &[IpNet], address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    networks.iter().any(|network| network.contains(&address))
+}
+
+impl Counts {
+    /// Changes the count of all and that of `source`, which is forgotten when it comes to nothing.
+    fn each(&mut self, source: Option<Source>, change: impl Fn(&mut Count)) {
+        change(&mut self.all);
+        if let Some(Entry::Occupied(mut entry)) = source.map(|source| self.sources.entry(source)) {
+            change(entry.get_mut());
+            if entry.get().sessions == 0 {
+                entry.remove();
+            }
+        }
+    }
+}

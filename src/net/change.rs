@@ -1,0 +1,105 @@
+//! What a reload puts in force in a worker.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::sync::mpsc;
+
+use super::standing::Standing;
+use super::upstream::Target;
+use super::worker::{Worker, now};
+use crate::auth::{Identity, is_in};
+use crate::exchange::{LinkId, SessionId, Timeouts};
+use crate::policy::{Policy, Scripts};
+use crate::session::{CloseReason, KeyForm, Limits, Rules};
+
+/// All that changes, to be put in force at once: no request is decided by a part of it.
+#[derive(Clone)]
+pub(super) struct Change {
+    pub(super) policy: Policy,
+    /// Present if other scripts run than before.
+    pub(super) scripts: Option<Scripts>,
+    pub(super) identity: Identity,
+    pub(super) auth_attempts: u32,
+    pub(super) keys: KeyForm,
+    pub(super) limits: Limits,
+    pub(super) timeouts: Timeouts,
+    pub(super) target: Target,
+    pub(super) shutdown_timeout: Duration,
+    /// Where sessions may be from; everywhere if it is empty.
+    pub(super) allow: Arc<[IpNet]>,
+    /// Present if links log in otherwise than before.
+    pub(super) standing: Option<Standing>,
+    /// Present if links are to be closed on which scripts may be, or transactions; held until Redis
+    /// has dealt with all that was sent over them.
+    pub(super) closing: Option<mpsc::Sender<Infallible>>,
+}
+
+impl Worker {
+    /// Puts `change` in force. Returns how many sessions end for it.
+    pub(super) fn change(&mut self, change: Change) -> u64 {
+        let before = self.exchange.going_on();
+        self.target = change.target;
+        self.shutdown_timeout = change.shutdown_timeout;
+        self.exchange.replace_timeouts(change.timeouts);
+        if let Some(scripts) = change.scripts {
+            self.configured_scripts = scripts;
+        }
+        let mut rules = Rules {
+            policy: change.policy,
+            identity: change.identity,
+            auth_attempts: change.auth_attempts,
+            keys: change.keys,
+            limits: change.limits,
+            ..Rules::clone(self.exchange.rules())
+        };
+        if let Some(standing) = &change.standing {
+            self.rule(standing, &mut rules);
+        }
+        rules.scripts = self.scripts();
+        self.exchange.replace_rules(Arc::new(rules));
+        self.close_strangers(&change.allow);
+        let mut closes = change.closing.is_some();
+        if let Some(standing) = &change.standing {
+            closes |= self.log_in_as(standing);
+        }
+        if closes {
+            self.close_links_with_scripts(change.closing.as_ref());
+        }
+        if let Some(standing) = &change.standing {
+            self.go_on(standing);
+        }
+        let closed = before.saturating_sub(self.exchange.going_on());
+        self.settle(None);
+        u64::try_from(closed).unwrap_or(u64::MAX)
+    }
+
+    fn close_strangers(&mut self, allow: &[IpNet]) {
+        if allow.is_empty() {
+            return;
+        }
+        let strangers = self.clients.iter().filter(|(_, io)| !is_in(allow, io.peer.ip()));
+        for id in strangers.map(|(key, _)| SessionId::from_key(key)).collect::<Vec<_>>() {
+            self.exchange.abort(id, CloseReason::NotAllowed);
+        }
+    }
+
+    /// Closes them, so that Redis is told of it and not cut off: what has arrived there runs all the
+    /// same, and only Redis's own closing tells that it has.
+    fn close_links_with_scripts(&mut self, held: Option<&mpsc::Sender<Infallible>>) {
+        self.exchange.drop_links_with_scripts(now());
+        let Some(held) = held else { return };
+        let closed: Vec<_> = self
+            .links
+            .keys()
+            .filter(|key| self.exchange.link_is_closed(LinkId::from_key(*key)))
+            .collect();
+        for key in closed {
+            if let Some(io) = self.links.remove(key) {
+                tokio::task::spawn_local(io.finish(self.target.timeout, held.clone()));
+            }
+        }
+    }
+}

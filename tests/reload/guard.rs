@@ -1,0 +1,276 @@
+//! A changed policy holds inside scripts from the answer on.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::support::frame::request;
+use crate::support::{Deadline, Redis, Redoubt, Wire, lines, shown, signal, target_is_redis};
+use crate::{change, reloaded, text};
+
+/// A script that appends to `log`, which its clients may or may not do.
+const SCRIPT: [&str; 3] = ["EVAL", "return redis.call('APPEND', 'log', 'x')", "0"];
+/// Clients that have it run all the time.
+const CLIENTS: usize = 6;
+/// Scripts that each has on the way at one time.
+const BATCH: usize = 50;
+
+/// What clients have seen.
+#[derive(Default)]
+struct Seen {
+    done: AtomicBool,
+    ran: AtomicU64,
+    refused: AtomicU64,
+    closed: AtomicU64,
+}
+
+/// Has scripts run until it is done, with a new connection when one is closed.
+fn pump(address: SocketAddr, password: &str, seen: &Seen) {
+    let mut open = None;
+    let batch = request(&SCRIPT).repeat(BATCH);
+    while !seen.done.load(Ordering::Relaxed) {
+        let stream = open.get_or_insert_with(|| {
+            let wire = Wire::authenticated(address, password);
+            let stream = wire.stream().try_clone().unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            stream
+        });
+        if exchange(stream, &batch, seen).is_err() {
+            seen.closed.fetch_add(1, Ordering::Relaxed);
+            open = None;
+        }
+    }
+}
+
+fn exchange(stream: &mut TcpStream, batch: &[u8], seen: &Seen) -> std::io::Result<()> {
+    stream.write_all(batch)?;
+    let (mut buffer, mut answers) = ([0; 4096], 0);
+    let mut is_start = true;
+    while answers < BATCH {
+        let len = stream.read(&mut buffer)?;
+        if len == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        for byte in &buffer[..len] {
+            match byte {
+                b':' if is_start => drop(seen.ran.fetch_add(1, Ordering::Relaxed)),
+                b'-' if is_start => drop(seen.refused.fetch_add(1, Ordering::Relaxed)),
+                b'\n' => answers += 1,
+                _ => {}
+            }
+            is_start = *byte == b'\n';
+        }
+    }
+    Ok(())
+}
+
+fn log_length(redis: &Redis) -> Vec<u8> {
+    redis.direct().command(&["STRLEN", "log"])
+}
+
+/// Waits until `count` is so much more than it is now.
+fn grows(count: &AtomicU64, more: u64) {
+    let wanted = count.load(Ordering::Relaxed) + more;
+    let enough = Deadline::patient().poll(|| count.load(Ordering::Relaxed) >= wanted);
+    assert!(enough, "the clients came to a stop");
+}
+
+/// Runs `reload` while scripts run in a loop, and finds that none has run after it. Returns how often
+/// a connection was closed.
+fn while_scripts_run(redis: &Redis, redoubt: &mut Redoubt, reload: impl Fn(&mut Redoubt)) -> u64 {
+    let (seen, address, password) =
+        (Seen::default(), redoubt.address(), redoubt.password().to_owned());
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| pump(address, &password, &seen));
+        }
+        // However this ends, the clients end too.
+        let _done = Done(&seen.done);
+        grows(&seen.ran, 500);
+        reload(redoubt);
+        let at_the_answer = log_length(redis);
+        grows(&seen.refused, 1000);
+        assert_eq!(text(&log_length(redis)), text(&at_the_answer), "a script ran after the answer");
+    });
+    seen.closed.load(Ordering::Relaxed)
+}
+
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn guards(redis: &Redis) -> Vec<String> {
+    let users = text(&redis.direct().command(&["ACL", "USERS"]));
+    users.lines().filter(|line| line.starts_with("redoubt-")).map(str::to_owned).collect()
+}
+
+#[test]
+fn a_stricter_policy_holds_in_scripts_and_closes_nobody() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set("workers", 2).start();
+    let mut session = redoubt.session();
+    session.command(&["PING"]);
+    let before = guards(&redis);
+    let stricter = |redoubt: &mut Redoubt| {
+        assert_eq!(change(redoubt, "policy.blocked", "[\"APPEND\"]"), 0);
+    };
+    assert_eq!(while_scripts_run(&redis, &mut redoubt, stricter), 0, "sessions were closed");
+    assert_eq!(guards(&redis), before, "the guard stays, and is the only one");
+    // And a looser one lets them run from the answer on.
+    change(&mut redoubt, "policy.blocked", "[]");
+    assert!(session.command(&SCRIPT).starts_with(b":"));
+    assert!(session.command(&["APPEND", "log", "x"]).starts_with(b":"));
+}
+
+#[test]
+fn what_is_queued_in_a_transaction_is_held_to_it_too() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    let mut session = redoubt.session();
+    assert_eq!(session.command(&["MULTI"]), b"+OK\r\n");
+    assert_eq!(session.command(&["APPEND", "log", "x"]), b"+QUEUED\r\n");
+    assert_eq!(session.command(&SCRIPT), b"+QUEUED\r\n");
+    assert_eq!(session.command(&["SET", "k", "v"]), b"+QUEUED\r\n");
+    assert_eq!(change(&mut redoubt, "policy.blocked", "[\"APPEND\"]"), 0);
+    let replies = session.command(&["EXEC"]);
+    assert!(text(&replies).starts_with("*3\r\n-NOPERM"), "{}", shown(&replies));
+    assert!(replies.ends_with(b"+OK\r\n"), "{}", shown(&replies));
+    assert_eq!(log_length(&redis), b":0\r\n");
+}
+
+#[test]
+fn blocked_and_subscribed_sessions_go_on() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    let (mut blocked, mut subscribed) = (redoubt.session(), redoubt.session());
+    blocked.send(&request(&["BLPOP", "list", "0"]));
+    subscribed.command(&["SUBSCRIBE", "channel"]);
+    let mut other = redoubt.session();
+    assert_eq!(other.command(&["PING"]), b"+PONG\r\n");
+    change(&mut redoubt, "policy.blocked", "[\"APPEND\", \"XGROUP|DESTROY\"]");
+    change(&mut redoubt, "policy.blocked", "[\"XGROUP\"]");
+    assert_eq!(other.command(&["PUBLISH", "channel", "m"]), b":1\r\n");
+    subscribed.expect(b"*3\r\n$7\r\nmessage\r\n$7\r\nchannel\r\n$1\r\nm\r\n");
+    assert_eq!(other.command(&["RPUSH", "list", "v"]), b":1\r\n");
+    blocked.expect(b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n");
+}
+
+#[test]
+fn a_first_rule_brings_a_guard() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let setup = Redoubt::setup(&redis).set("policy.blocked", "[]").set("workers", 2);
+    let mut redoubt = setup.set_text("policy.escapes", "allow").start();
+    while_scripts_run(&redis, &mut redoubt, |redoubt| {
+        change(redoubt, "policy.blocked", "[\"APPEND\"]");
+    });
+    assert_eq!(guards(&redis).len(), 1);
+    let mut session = redoubt.session();
+    let reply = text(&session.command(&SCRIPT));
+    assert!(reply.contains("can't run this command"), "{reply}");
+    assert_eq!(session.command(&["EVAL", "return redis.call('SET', 'k', 'v')", "0"]), b"+OK\r\n");
+    // The last rule goes, and what it refused runs.
+    change(&mut redoubt, "policy.blocked", "[]");
+    assert!(session.command(&SCRIPT).starts_with(b":"));
+}
+
+#[test]
+fn where_no_guard_holds_it_scripts_are_refused() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let password = format!(">{}", redis.password());
+    let user = ["ACL", "SETUSER", "app", "on", &password, "~*", "&*", "+@all", "-debug"];
+    redis.direct().command(&user);
+    let mut redoubt = Redoubt::setup(&redis)
+        .set_text("policy.guard", "audit")
+        .set_text("upstream.user", "app")
+        .set("policy.blocked", "[\"DEBUG\"]")
+        .set_text("policy.escapes", "allow")
+        .set("workers", 2)
+        .start();
+    while_scripts_run(&redis, &mut redoubt, |redoubt| {
+        change(redoubt, "policy.blocked", "[\"DEBUG\", \"APPEND\"]");
+    });
+    let mut session = redoubt.session();
+    assert!(
+        session.command(&["EVAL", "return 7", "0"]).starts_with(b"-ERR unknown command 'EVAL'")
+    );
+    // Back to what the user may not run.
+    change(&mut redoubt, "policy.blocked", "[\"DEBUG\"]");
+    assert_eq!(redoubt.session().command(&["EVAL", "return 7", "0"]), b":7\r\n");
+}
+
+#[test]
+fn with_redis_gone_it_holds_when_redis_is_back() {
+    if target_is_redis() {
+        return;
+    }
+    let mut redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    assert!(redoubt.session().command(&SCRIPT).starts_with(b":"));
+    redis.kill();
+    redoubt.write("policy.blocked", Some("[\"APPEND\"]"));
+    reloaded(&redoubt, "policy.blocked", "");
+    let told = |line: &str| line.contains("upstream cannot be reached");
+    assert!(redoubt.log().wait(told).is_some());
+    redis.restart();
+    let mut session = redoubt.session();
+    let is_back = || {
+        let mut wire = redoubt.session();
+        wire.offer(&request(&["GET", "k"]));
+        wire.receive();
+        wire.received() == b"$-1\r\n"
+    };
+    assert!(Deadline::patient().poll(is_back));
+    let reply = text(&session.command(&SCRIPT));
+    assert!(reply.contains("can't run this command"), "{reply}");
+    assert_eq!(guards(&redis).len(), 1);
+    assert_eq!(log_length(&redis), b":0\r\n");
+}
+
+#[test]
+fn with_a_redis_that_does_not_answer_scripts_wait() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let setup = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "500ms");
+    let mut redoubt = setup.start();
+    let mut plain = redoubt.session();
+    assert_eq!(plain.command(&["PING"]), b"+PONG\r\n");
+    let old = guards(&redis);
+    signal(redis.pid(), "STOP");
+    redoubt.write("policy.blocked", Some("[\"APPEND\"]"));
+    reloaded(&redoubt, "policy.blocked", "");
+    let mut session = redoubt.session();
+    assert!(session.command(&["APPEND", "log", "x"]).starts_with(b"-ERR unknown command"));
+    let from = redoubt.log().count();
+    signal(redis.pid(), "CONT");
+    let made = |line: &str| {
+        let message = lines::field(line, "message").unwrap_or_default();
+        message.starts_with("guard renewed") || message.starts_with("guard made")
+    };
+    assert!(redoubt.log().wait_from(from, made).is_some());
+    let reply = text(&redoubt.session().command(&SCRIPT));
+    assert!(reply.contains("can't run this command"), "{reply}");
+    assert_ne!(guards(&redis), old, "the old guard is gone with its links");
+    assert_eq!(log_length(&redis), b":0\r\n");
+}
