@@ -156,7 +156,7 @@ impl Server {
         // The admin port tells of the stop until the last session has ended.
         let stopped = CancellationToken::new();
         let _stopped = stopped.clone().drop_guard();
-        self.start_admin(&plan, &door, &stopped).map_err(ServeError::Start)?;
+        self.start_admin(&plan, &door, &in_force, &stopped).map_err(ServeError::Start)?;
         let mut threads = Vec::new();
         for (index, (inbox, worker)) in inboxes.into_iter().zip(&workers).enumerate() {
             let (plan, beat) = (plan.clone(), worker.beat.clone());

@@ -68,6 +68,7 @@ impl Reloader {
             };
             let outcome = self.reload(&mut watchers).await;
             telemetry::metrics::reloaded(outcome.is_ok());
+            self.watch.health.reloaded(outcome.is_ok());
             match &outcome {
                 Ok(done) => tell(done),
                 Err(error) => error!(error, "configuration not reloaded; nothing has changed"),
