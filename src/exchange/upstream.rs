@@ -281,10 +281,7 @@ impl Exchange {
             if let Some(session) = self.sessions.get_mut(session_id.0)
                 && session.link == Some(id)
             {
-                session.link = None;
-                mem::take(&mut session.due).give_up(&mut self.tally.commands);
-                session.state.cut_off();
-                session.end(reason);
+                session.lose_link(reason, &mut self.tally.commands);
             }
             self.touch(session_id);
         }

@@ -71,7 +71,7 @@ impl Health {
     /// refuses links, that is said here, now and then.
     pub(super) fn link_failed(&self, reason: &UpstreamError) {
         self.suspected.notify_one();
-        if !matches!(reason, UpstreamError::Login(_)) {
+        if !matches!(reason, UpstreamError::Login(_) | UpstreamError::Tls { .. }) {
             return;
         }
         let now = Instant::now();

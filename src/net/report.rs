@@ -25,7 +25,14 @@ impl Worker {
                     }
                     _ => {}
                 }
-                audit::report(io.number, &io.peer, io.user.as_deref(), io.refused, &event);
+                let session = audit::Session {
+                    number: io.number,
+                    peer: &io.peer,
+                    certificate: io.certificate.as_deref(),
+                    user: io.user.as_deref(),
+                    refused: io.refused,
+                };
+                audit::report(&session, &event);
             }
         }
         if is_new {

@@ -81,6 +81,7 @@ impl WorkerHandle {
     }
 
     /// As [`WorkerHandle::accept`]; gives the client back when too many orders wait.
+    #[allow(clippy::result_large_err, reason = "what comes back is no error, and is tried again")]
     pub(super) fn try_accept(&self, accepted: Accepted) -> Result<(), Accepted> {
         let sent = self.orders.try_send(Order::Accept(self.counted(accepted)));
         match sent.map_err(TrySendError::into_inner) {

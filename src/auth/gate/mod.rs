@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use ipnet::IpNet;
 
+use super::identities::Identities;
 use super::{Refusal, Source, Throttle, ThrottleLimits};
 pub use pass::Pass;
 
@@ -22,7 +23,8 @@ pub struct GateLimits {
     pub sessions: usize,
     /// From one [`Source`].
     pub per_source: Option<usize>,
-    /// Of one identity. There is one identity, so these are all that have authenticated.
+    /// Of one identity, that have authenticated: of those whose certificates are for the same, or
+    /// of all that have none.
     pub per_identity: Option<usize>,
     /// That have not authenticated. One source can have seven eighths of them, so that none can
     /// keep the others out.
@@ -59,6 +61,8 @@ struct Counts {
     peak: usize,
     /// Sources with a session.
     sources: HashMap<Source, Count>,
+    /// Identities with a session that has authenticated.
+    identities: Identities,
 }
 
 #[derive(Debug, Default)]

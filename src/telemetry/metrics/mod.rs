@@ -157,6 +157,25 @@ pub(crate) fn reloaded(succeeded: bool) {
     counter!(names::RELOADS, "outcome" => outcome).increment(1);
 }
 
+/// With whom hands were shaken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// A client of a `tls://` listener.
+    Client,
+    /// The upstream.
+    Upstream,
+}
+
+/// A TLS handshake has ended.
+pub(crate) fn tls_handshake(side: Side, succeeded: bool) {
+    let side = match side {
+        Side::Client => "client",
+        Side::Upstream => "upstream",
+    };
+    let outcome = if succeeded { "ok" } else { "failed" };
+    counter!(names::TLS_HANDSHAKES, "side" => side, "outcome" => outcome).increment(1);
+}
+
 /// What holds scripts to the policy on the upstream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum GuardState {
