@@ -70,8 +70,7 @@ fn refused(redis: &Redis, dir: &TempDir, audit: &str) -> String {
     let secret = "0123456789abcdef0123456789abcdef0123";
     let text = format!(
         "listen = \"127.0.0.1:0\"\n[upstream]\nurl = \"redis://127.0.0.1:{}\"\npassword = \
-         \"{secret}up\"\n[client]\npassword = \"{secret}\"\n[admin]\nlisten = \
-         \"127.0.0.1:0\"\n[audit]\n{audit}\n",
+         \"{secret}up\"\n[client]\npassword = \"{secret}\"\n[admin]\nlisten = \"off\"\n[audit]\n{audit}\n",
         redis.port(),
     );
     fs::write(&file, text).unwrap();

@@ -5,11 +5,10 @@ use std::fs;
 
 use serde_json::Value;
 
+use super::support::certificates::{Authority, Kind};
+use super::support::tls::Caller;
 use super::support::{Redis, Wire, secret, signal, target_is_redis};
 use super::{full, lines, log, setup, stop};
-
-/// Fields that only other tests see: those of TLS.
-const ELSEWHERE: [&str; 1] = ["certificate"];
 
 /// Names of fields, and whether each is always there.
 type Fields = BTreeMap<String, bool>;
@@ -83,6 +82,22 @@ fn seen_when_full() -> Vec<Value> {
     reader.join().unwrap()
 }
 
+/// Lines of a session whose client has shown a certificate.
+fn seen_in_tls() -> Vec<Value> {
+    let (redis, dir, authority) = (Redis::start(), tempfile::tempdir().unwrap(), Authority::new());
+    let (server, ca) = (authority.server("server"), authority.ca());
+    let redoubt = setup(&redis, &dir)
+        .set_text("listen", "tls://127.0.0.1:0")
+        .set_text("tls.certificate", server.certificate.to_str().unwrap())
+        .set_text("tls.key", server.key.to_str().unwrap())
+        .set_text("tls.client_ca", ca.to_str().unwrap())
+        .start();
+    let caller = Caller::showing(&ca, &authority.issue("app", &["app.example"], Kind::Good));
+    drop(caller.session(redoubt.address(), redoubt.password()));
+    stop(redoubt);
+    lines(&log(&dir))
+}
+
 #[test]
 fn the_page_tells_of_every_event_and_field_and_of_nothing_else() {
     if target_is_redis() {
@@ -90,7 +105,7 @@ fn the_page_tells_of_every_event_and_field_and_of_nothing_else() {
     }
     let (common, events) = documented();
     let (mut met, mut fields_met) = (BTreeSet::new(), BTreeSet::new());
-    for line in [seen(), seen_when_full()].concat() {
+    for line in [seen(), seen_when_full(), seen_in_tls()].concat() {
         let event = line["event"].as_str().unwrap().to_owned();
         let own = events.get(&event).unwrap_or_else(|| panic!("{event} is not in the page"));
         let names: BTreeSet<_> = line.as_object().unwrap().keys().cloned().collect();
@@ -109,10 +124,9 @@ fn the_page_tells_of_every_event_and_field_and_of_nothing_else() {
         met.insert(event);
     }
     assert_eq!(met, events.keys().cloned().collect(), "events of the page");
-    let of_events = events.iter().flat_map(|(event, fields)| {
-        let fields = fields.keys().filter(|field| !ELSEWHERE.contains(&field.as_str()));
-        fields.map(move |field| format!("{event}.{field}"))
-    });
+    let of_events = events
+        .iter()
+        .flat_map(|(event, fields)| fields.keys().map(move |field| format!("{event}.{field}")));
     let wanted: BTreeSet<_> = common.keys().cloned().chain(of_events).collect();
     assert_eq!(fields_met, wanted, "fields of the page");
 }

@@ -5,14 +5,6 @@ use super::redoubt::Redoubt;
 use super::{Deadline, target_is_redis};
 
 impl Redoubt {
-    /// The value of a series such as `redoubt_links{kind="shared"}`; 0 where it is not there.
-    pub fn metric(&self, series: &str) -> f64 {
-        let (status, _, body) = http_get(self.admin(), "/metrics");
-        assert_eq!(status, 200, "{body}");
-        let value = |line: &str| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok();
-        body.lines().find_map(value).unwrap_or_default()
-    }
-
     /// Waits until a series has come to `least`.
     #[track_caller]
     pub fn wait_for_metric(&self, series: &str, least: f64) {

@@ -51,6 +51,11 @@ impl Setup {
         Some(self.keys.get(section)?.get(key)?.trim_matches('"'))
     }
 
+    fn unless_set(self, key: &str, text: &str) -> Self {
+        let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+        if self.key(section, name).is_some() { self } else { self.set_text(key, text) }
+    }
+
     /// Starts it and waits until it listens.
     pub fn start(self) -> Redoubt {
         if target_is_redis() { self.stand_in() } else { self.real() }
@@ -80,11 +85,10 @@ impl Setup {
     fn real(self) -> Redoubt {
         let (url, password) =
             (format!("redis://127.0.0.1:{}", self.upstream_port), self.client_password.clone());
-        let address = self.key("", "listen").unwrap_or("127.0.0.1:0").to_owned();
         let mut setup = self
-            .set_text("listen", &address)
+            .unless_set("listen", "127.0.0.1:0")
+            .unless_set("upstream.url", &url)
             .set_text("log.format", "json")
-            .set_text("upstream.url", &url)
             .set_text("client.password", &password);
         // A password that is in a file is not in the configuration.
         for (section, keys) in &mut setup.keys {
@@ -126,8 +130,11 @@ impl Setup {
         let line = redoubt.log.wait(listening).unwrap_or_else(|| {
             panic!("redoubt does not listen:\n{}", redoubt.log.all().join("\n"));
         });
-        let address = lines::field(&line, "address").expect("an address").parse();
-        redoubt.address = address.expect("an address");
+        let address = lines::field(&line, "address").expect("an address");
+        // A socket in the file system has none.
+        if let Ok(address) = address.trim_start_matches("tls://").parse() {
+            redoubt.address = address;
+        }
         redoubt
     }
 }
@@ -207,6 +214,7 @@ impl Redoubt {
         self.log.wait_from(from, told).expect("a reload")
     }
 
+    /// Where its first listener is.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -216,6 +224,17 @@ impl Redoubt {
         let listening = |line: &str| lines::field(line, "message") == Some("admin listening");
         let line = self.log.wait(listening).expect("an admin port");
         lines::field(&line, "address").expect("an address").parse().expect("an address")
+    }
+
+    /// Where the listener is whose address the log begins with `scheme`.
+    pub fn address_of(&self, scheme: &str) -> SocketAddr {
+        let line = self.log.wait(|line| {
+            let address = lines::field(line, "address").unwrap_or_default();
+            lines::field(line, "message") == Some("listening") && address.starts_with(scheme)
+        });
+        let line = line.expect("a listener");
+        let address = lines::field(&line, "address").expect("an address");
+        address.trim_start_matches("tls://").parse().expect("an address")
     }
 
     /// The password for clients.
