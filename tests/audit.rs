@@ -4,6 +4,8 @@ mod support;
 
 #[path = "audit/chain.rs"]
 mod chain;
+#[path = "audit/disk.rs"]
+mod disk;
 #[path = "audit/file.rs"]
 mod file;
 #[path = "audit/full.rs"]

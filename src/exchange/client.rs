@@ -124,6 +124,7 @@ impl Exchange {
     /// The session's socket is closed.
     pub fn forget(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.remove(id.0) else { return };
+        session.due.give_up(&mut self.tally.commands);
         if let Some(link) = session.link.filter(|_| session.state.is_leased()) {
             self.links.close(link);
         }

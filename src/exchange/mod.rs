@@ -52,7 +52,7 @@ use session::Session;
 pub use levels::{Levels, LinkLevels};
 pub use links::LinkLimits;
 pub use pause::Pauses;
-pub use tally::{Outcome, Sample, Tally, Traffic};
+pub use tally::{Sample, Tally, Traffic};
 pub use upstream::LinkFault;
 pub use view::{LinkView, SessionView};
 

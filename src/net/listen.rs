@@ -37,6 +37,9 @@ pub enum BindError {
         /// The system's reason.
         source: io::Error,
     },
+    /// As one of these, for the admin port.
+    #[error("admin.listen cannot be used: write another address, or \"off\"")]
+    Admin(#[source] Box<Self>),
     /// Somebody else listens there, something else is there, or the directory is not.
     #[error("cannot listen on {path:?}")]
     Unix {
@@ -45,9 +48,6 @@ pub enum BindError {
         /// The reason.
         source: io::Error,
     },
-    /// As one of these, for the admin port.
-    #[error("admin.listen cannot be used: write another address, or \"off\"")]
-    Admin(#[source] Box<Self>),
 }
 
 impl BindError {

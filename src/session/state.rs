@@ -54,8 +54,6 @@ pub struct State {
     pub(super) inside_notice: bool,
     /// Whether the session takes no more requests, so that what is due is the last it is given.
     pub(super) ended: bool,
-    /// Errors that links have brought since they were last taken.
-    pub(super) errors: u32,
 }
 
 impl State {
@@ -67,11 +65,6 @@ impl State {
     /// Whether a right `AUTH` came and no `RESET` since.
     pub fn is_authenticated(&self) -> bool {
         self.authenticated
-    }
-
-    /// Takes how many errors links have brought since this was last done.
-    pub fn take_errors(&mut self) -> u32 {
-        std::mem::take(&mut self.errors)
     }
 
     /// What the last right `AUTH` was made with; `None` before it, and after `RESET`.

@@ -12,12 +12,13 @@
 pub mod bridge;
 pub mod certificates;
 pub mod frame;
+pub mod health;
 pub mod http;
-pub mod inside;
 pub mod keepalive;
 pub mod lines;
 pub mod redis;
 pub mod redoubt;
+pub mod scrape;
 pub mod tls;
 pub mod wire;
 

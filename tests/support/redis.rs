@@ -209,7 +209,8 @@ pub fn free_port() -> u16 {
 }
 
 fn launch(port: u16, config: &str, said: &str) -> Result<(Child, Lines), ()> {
-    let mut child = Command::new("redis-server")
+    let program = std::env::var("REDOUBT_TEST_SERVER");
+    let mut child = Command::new(program.as_deref().unwrap_or("redis-server"))
         .arg("-")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -19,6 +19,8 @@ type Keys = BTreeMap<String, BTreeMap<String, String>>;
 pub struct Setup {
     upstream_port: u16,
     client_password: String,
+    /// The program that runs it, and that one's arguments.
+    through: Vec<String>,
     /// `section` to `key = value` lines; the empty section comes first in the file.
     keys: Keys,
 }
@@ -41,6 +43,12 @@ impl Setup {
     /// Sets a key to a string.
     pub fn set_text(self, key: &str, text: &str) -> Self {
         self.set(key, format!("\"{text}\""))
+    }
+
+    /// Has it run by another program, which is given its command line after these `words`.
+    pub fn through(mut self, words: &[&str]) -> Self {
+        self.through = words.iter().map(|word| (*word).to_owned()).collect();
+        self
     }
 
     fn key(&self, section: &str, key: &str) -> Option<&str> {
@@ -108,7 +116,9 @@ impl Setup {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("redoubt.toml");
         std::fs::write(&file, text(&setup.keys)).expect("write the configuration");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_redoubt"))
+        setup.through.push(env!("CARGO_BIN_EXE_redoubt").to_owned());
+        let mut child = Command::new(&setup.through[0])
+            .args(&setup.through[1..])
             .args(["serve", "--config"])
             .arg(&file)
             .env_remove("REDIS_PASSWORD")
@@ -187,7 +197,8 @@ impl Redoubt {
     /// For an upstream that need not be there.
     pub fn setup_for(upstream_port: u16, upstream_password: &str) -> Setup {
         let client_password = secret();
-        let setup = Setup { upstream_port, client_password, keys: BTreeMap::new() };
+        let setup =
+            Setup { upstream_port, client_password, through: Vec::new(), keys: BTreeMap::new() };
         // Tests give wrong passwords too; those about what comes of that set this back.
         let setup = setup.set("throttle.exempt", "[\"127.0.0.0/8\"]");
         let setup = setup.set_text("audit.output", "off").set_text("admin.listen", "127.0.0.1:0");
@@ -220,6 +231,7 @@ impl Redoubt {
         };
         self.log.wait_from(from, told).expect("a reload")
     }
+
     /// Where its first listener is.
     pub fn address(&self) -> SocketAddr {
         self.address

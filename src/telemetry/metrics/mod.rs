@@ -47,7 +47,6 @@ pub fn install() -> Result<(), MetricsError> {
     for name in [
         names::LOCKOUTS,
         names::SESSIONS_OPENED,
-        names::UPSTREAM_ERRORS,
         names::AUDIT_EVENTS,
         names::AUDIT_DROPPED,
         names::AUDIT_WRITE_ERRORS,
