@@ -231,7 +231,6 @@ impl Redoubt {
         };
         self.log.wait_from(from, told).expect("a reload")
     }
-
     /// Where its first listener is.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::identities::Certificate;
 use super::{Gate, is_in};
-use crate::auth::identities::Certificate;
 use crate::auth::{Refusal, Source, Verdict};
 
 /// A connection's places in the counts of a [`Gate`], which it gives back when dropped.
