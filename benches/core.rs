@@ -157,9 +157,16 @@ fn fifty_sessions(conversation: Conversation) -> usize {
     turns(conversation, REQUESTS)
 }
 
+/// GET and SET in turn, sixteen in all.
+fn mixed() -> (Vec<u8>, Vec<u8>) {
+    ([get(), set(3)].concat().repeat(8), [&bulk(3), OK].concat().repeat(8))
+}
+
 #[library_benchmark]
 #[bench::get_shared(one(SHARED, pipelined().0, &pipelined().1))]
 #[bench::get_lease(one(Sharing::Off, pipelined().0, &pipelined().1))]
+#[bench::mixed_shared(one(SHARED, mixed().0, &mixed().1))]
+#[bench::mixed_lease(one(Sharing::Off, mixed().0, &mixed().1))]
 #[bench::get_50_sessions_shared(fifty(SHARED, pipelined().0, &pipelined().1))]
 fn pipeline_16(conversation: Conversation) -> usize {
     turns(conversation, REQUESTS / 16)

@@ -18,6 +18,7 @@ if [ "$purpose" = test ]; then
     need node nodejs
     need npm npm
     need openssl openssl
+    need faketime faketime
     # The server comes with it and is not started: Debian has no smaller package with promtool.
     need promtool prometheus
 fi

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use redoubt::command::Version;
+use redoubt::config::Endpoint;
 
 /// An authenticating, command-filtering proxy for Redis.
 #[derive(Debug, Parser)]
@@ -27,6 +29,12 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Check that a running deployment is closed; harmless to a Redis that is not
     Verify(Verify),
+    /// Ask a running proxy whether it is ready; ends with 0 if it is and 1 if not
+    Healthcheck(Healthcheck),
+    /// List the sessions of a running proxy
+    Sessions(Insight),
+    /// Tell how a running proxy is, and what it has done
+    Stats(Insight),
     /// Start a Redis and the proxy before it, show that it is secure, and serve until Ctrl-C
     Demo,
 }
@@ -53,6 +61,36 @@ pub(crate) struct Config {
     pub(crate) file: Option<PathBuf>,
 }
 
+/// Where the admin port of a running proxy is.
+#[derive(Debug, Args)]
+pub(crate) struct Admin {
+    #[command(flatten)]
+    pub(crate) config: Config,
+    /// Where the admin port is; then no configuration is read
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) admin: Option<Endpoint>,
+}
+
+/// What a running proxy is asked.
+#[derive(Debug, Args)]
+pub(crate) struct Healthcheck {
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+    /// Ask whether it lives, not whether it is ready
+    #[arg(long)]
+    pub(crate) live: bool,
+}
+
+/// What a running proxy is to tell, and how.
+#[derive(Debug, Args)]
+pub(crate) struct Insight {
+    #[command(flatten)]
+    pub(crate) admin: Admin,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// What is to be explained, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
@@ -61,6 +99,9 @@ pub(crate) struct Explain {
     /// As for a client that has not authenticated
     #[arg(long)]
     pub(crate) unauthenticated: bool,
+    /// With a Redis of this version, such as 7.0; a new one is assumed otherwise
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    pub(crate) redis: Option<Version>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -72,22 +113,39 @@ pub(crate) struct Explain {
 /// What is to be verified.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// Where clients connect: redis://[user]:[password]@host:port. The password is better given in
-    /// REDOUBT_PASSWORD, as everybody on the machine can see arguments
+    /// Where clients connect: redis://[user]:[password]@host:port, or rediss:// in TLS. The password is better given in
+    /// REDOUBT_PASSWORD or REDOUBT_PASSWORD_FILE, as everybody on the machine can see arguments
     pub(crate) url: String,
-    /// An address at which the public must not get through, such as that of Redis from outside
+    /// An address at which nobody must get through, such as that of Redis from outside
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) public: Vec<String>,
+    /// The admin port, which must not be there at the hosts of --public
+    #[arg(long, value_name = "PORT", default_value_t = 6390)]
+    pub(crate) admin_port: u16,
     /// Where Redis itself is: it must not answer here, or not without a password of its own. It is
-    /// sent the clients' password, to see that it does not take it
+    /// sent the clients' password, to see that it does not take it; rediss://HOST:PORT for TLS
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) direct: Vec<String>,
+    /// A PEM file of the CAs to trust in TLS, in place of those that the system trusts
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// A PEM file of a certificate to show in TLS
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// A PEM file of its key
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-    /// The most that connecting or one reply may take, such as 2s or 500ms
+    /// The most that a name, a connection or a reply may take, such as 2s or 500ms; the whole may take
+    /// thirty times as long
     #[arg(long, default_value = "2s", value_parser = timeout)]
     pub(crate) timeout: Duration,
+}
+
+fn version(text: &str) -> Result<Version, String> {
+    Version::parse(text).ok_or_else(|| "expected a version such as 7.0.15".to_owned())
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {

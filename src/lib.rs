@@ -15,7 +15,7 @@
 //! Core: [`resp`], [`command`], [`policy`], [`auth`], [`session`], [`upstream`] and [`exchange`].
 //! Shell: [`net`], [`telemetry`], [`audit`], [`reload`], [`tls`], `admin`. [`config`] turns a file and the environment into settings.
 
-mod admin;
+pub mod admin;
 pub mod audit;
 pub mod auth;
 pub mod command;

@@ -3,9 +3,11 @@
 //! It ends with 0 after a stop that was asked for, 1 when it could not do its work, and 2 when the
 //! arguments or the configuration are wrong.
 
+mod check;
 mod cli;
 mod demo;
 mod explain;
+mod insight;
 mod paint;
 mod serve;
 mod signals;
@@ -33,7 +35,10 @@ fn main() -> ExitCode {
             Err(error) => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
         },
         Command::Check(config) => match load(&config) {
-            Ok(settings) => check(&settings),
+            Ok(settings) => match check::run(&settings) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => fail(&error, ExitCode::FAILURE),
+            },
             Err(error) => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
         },
         Command::Audit(Audit::Verify { files, json }) => verify_audit(&files, json),
@@ -46,11 +51,18 @@ fn main() -> ExitCode {
             Err(error) if error.is_wrong_use() => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
             Err(error) => fail(&error, ExitCode::FAILURE),
         },
+        Command::Healthcheck(args) => told(insight::health(&args)),
+        Command::Sessions(args) => told(insight::sessions(&args)),
+        Command::Stats(args) => told(insight::stats(&args)),
         Command::Demo => match demo::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, ExitCode::FAILURE),
         },
     }
+}
+
+fn told(outcome: Result<ExitCode, insight::AskError>) -> ExitCode {
+    outcome.unwrap_or_else(|error| fail(&error, ExitCode::FAILURE))
 }
 
 fn load(config: &Config) -> Result<Settings, ConfigError> {
@@ -61,16 +73,6 @@ fn serve(settings: &Settings, config: Config) -> ExitCode {
     let reloads = Reloads::from(move || load(&config));
     let served = telemetry::init(&settings.log).map_err(serve::Failure::from);
     match served.and_then(|_flush| serve::run(settings, reloads)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error, ExitCode::FAILURE),
-    }
-}
-
-fn check(settings: &Settings) -> ExitCode {
-    for warning in &settings.warnings {
-        let _ = writeln!(io::stderr(), "redoubt: warning: {warning}");
-    }
-    match io::stdout().write_all(settings.to_toml().as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, ExitCode::FAILURE),
     }

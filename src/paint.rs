@@ -10,8 +10,22 @@ pub(super) struct Paint {
 
 impl Paint {
     pub(super) fn of_stdout() -> Self {
+        Self::on(&io::stdout())
+    }
+
+    pub(super) fn of_stderr() -> Self {
+        Self::on(&io::stderr())
+    }
+
+    fn on(output: &impl IsTerminal) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        Self { colour: io::stdout().is_terminal() && !refused }
+        Self { colour: output.is_terminal() && !refused }
+    }
+
+    /// Leaves all text as it is.
+    #[cfg(test)]
+    pub(super) fn none() -> Self {
+        Self { colour: false }
     }
 
     pub(super) fn bold(self, text: &str) -> String {
@@ -28,6 +42,10 @@ impl Paint {
 
     pub(super) fn green(self, text: &str) -> String {
         self.with("32", text)
+    }
+
+    pub(super) fn yellow(self, text: &str) -> String {
+        self.with("33", text)
     }
 
     fn with(self, code: &str, text: &str) -> String {

@@ -1,9 +1,10 @@
 //! SIGTERM and SIGINT ask for a stop; a second one says that it is not to be waited for. SIGHUP asks for a
-//! reload.
+//! reload. SIGXFSZ says nothing: the write that was too much has its own error.
 
 use std::io;
 use std::thread;
 
+use rustix::process::Signal;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +36,8 @@ pub(crate) fn cancel(
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut terminate, mut interrupt) = {
         let _context = runtime.enter();
+        // It would end the process, where a file is at the largest size that the system allows.
+        drop(signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?);
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
     };
     let stop = stop.clone();

@@ -4,6 +4,8 @@ mod support;
 
 #[path = "audit/chain.rs"]
 mod chain;
+#[path = "audit/disk.rs"]
+mod disk;
 #[path = "audit/file.rs"]
 mod file;
 #[path = "audit/full.rs"]
@@ -66,7 +68,7 @@ fn refused(redis: &Redis, dir: &TempDir, audit: &str) -> String {
     let secret = "0123456789abcdef0123456789abcdef0123";
     let text = format!(
         "listen = \"127.0.0.1:0\"\n[upstream]\nurl = \"redis://127.0.0.1:{}\"\npassword = \
-         \"{secret}up\"\n[client]\npassword = \"{secret}\"\n[audit]\n{audit}\n",
+         \"{secret}up\"\n[client]\npassword = \"{secret}\"\n[admin]\nlisten = \"off\"\n[audit]\n{audit}\n",
         redis.port(),
     );
     fs::write(&file, text).unwrap();

@@ -21,7 +21,9 @@ fn a_right_configuration_is_printed_without_its_secrets() {
     let (code, out, err) =
         output(&["check", "--config", "config/redoubt.toml"], &[("REDIS_PASSWORD", CANARY)]);
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.starts_with("listen = [\"127.0.0.1:6380\"]\n"), "{out}");
+    assert!(out.starts_with("# Redoubt "), "{out}");
+    assert!(out.contains("the configuration is right; 1 warning, on standard error.\n"), "{out}");
+    assert!(out.contains("\n\nlisten = [\"127.0.0.1:6380\"]\n"), "{out}");
     assert!(out.contains("password = \"********\" # from REDIS_PASSWORD in the environment\n"));
     assert!(out.contains("# the upstream's, as clients have none of their own\n"), "{out}");
     assert!(err.starts_with("redoubt: warning: clients use the upstream's password"), "{err}");
@@ -42,7 +44,49 @@ fn the_environment_is_enough_and_may_name_the_file() {
     let (code, out, err) =
         output(&["check"], &[passwords[0], passwords[1], ("REDOUBT_CONFIG", path)]);
     assert_eq!(code, Some(0), "{err}");
-    assert!(out.contains("workers = 7\n"), "{out}");
+    assert!(out.contains("workers = 7 # default: 1\n"), "{out}");
+}
+
+/// What is printed can be given back as a configuration, its passwords aside, and is the same then.
+#[test]
+fn what_is_not_the_default_says_what_would_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("redoubt.toml");
+    let text = "listen = [\"127.0.0.1:7000\", \"127.0.0.1:7001\"]\n[policy]\nguard = \"off\"\n\
+                [limits]\nidle_timeout = \"5m\"\n[admin]\nlisten = \"off\"\n[audit]\n\
+                syslog_socket = \"/dev/log # x\"\n";
+    fs::write(&path, text).unwrap();
+    let variables = [
+        ("REDIS_PASSWORD", CANARY),
+        ("REDOUBT_PASSWORD", "canary-of-clients-0123456789abcdef"),
+        ("REDOUBT_UPSTREAM", "redis://redis:7000"),
+    ];
+    let check = || output(&["check", "--config", path.to_str().unwrap()], &variables);
+    let (code, out, err) = check();
+    assert_eq!(code, Some(0), "{err}");
+    for line in [
+        "listen = [\"127.0.0.1:7000\", \"127.0.0.1:7001\"] # default: [\"127.0.0.1:6380\"]\n",
+        "guard = \"off\" # default: \"auto\"\n",
+        "idle_timeout = \"5m\" # default: \"0s\"\n",
+        "listen = \"off\" # default: \"127.0.0.1:6390\"\n",
+        "url = \"redis://redis:7000\"\n",
+        "escapes = \"deny\"\n",
+    ] {
+        assert!(out.contains(line), "{line}{out}");
+    }
+    assert!(
+        !out.contains("canary") && !out.contains('\x1b') && !err.contains('\x1b'),
+        "{out}{err}"
+    );
+    let printed: toml::Table = toml::from_str(&out).unwrap();
+    assert_eq!(printed["audit"]["syslog_socket"].as_str(), Some("/dev/log # x"));
+    let unmasked: String = out
+        .lines()
+        .filter(|line| !line.contains("********"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    fs::write(&path, unmasked).unwrap();
+    assert_eq!(check().1, out);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod cli_process;
 
 use std::fs;
+use std::process::Command;
 
 use cli_process::{Client, Process, redoubt};
 
@@ -12,18 +13,41 @@ fn the_demo_shows_the_checks_serves_and_cleans_up() {
     let mut command = redoubt(&["demo"]);
     let mut process = Process::start(command.env("TMPDIR", dir.path()), "");
     let heading = process.wait_for("before Redis");
-    assert!(process.wait_for(" 1. ").contains("✓ 1. PING without a password"));
-    process.wait_for(" 2. ");
-    assert!(process.wait_for(" 3. ").contains("-ERR unknown command 'FLUSHDB'"));
-    assert!(process.wait_for(" 4. ").contains("+PONG"));
+    // The checks are those of `redoubt verify`, in its words.
+    process.wait_for("Without the password");
+    for (what, found) in [
+        ("PING ", "-NOAUTH Authentication required."),
+        ("PING ", "+PONG"),
+        ("FLUSHDB ", "-ERR unknown command 'FLUSHDB'"),
+        ("FLUSHALL in a script", "Redis refuses it"),
+        ("Redis at 127.0.0.1:", "with a password of its own"),
+    ] {
+        let line = process.wait_for(found);
+        assert!(line.starts_with("  ✓ holds") && line.contains(what), "{line}");
+    }
+    process.wait_for(" 0 fail, 0 warnings, 1 skipped");
     let url = process.wait_for("redis://default:");
+    let url = url.trim().strip_prefix("clients").unwrap().trim();
     let (password, address) =
-        url.trim().strip_prefix("redis://default:").and_then(|url| url.split_once('@')).unwrap();
+        url.strip_prefix("redis://default:").and_then(|url| url.split_once('@')).unwrap();
     assert_eq!(password.len(), 64, "256 bits in hexadecimal");
     let port = address.strip_prefix("127.0.0.1:").unwrap();
     let line = process.wait_for("redis-cli");
-    assert_eq!(line.trim(), format!("REDISCLI_AUTH={password} redis-cli -p {port}"));
+    assert_eq!(
+        line.trim().strip_prefix("shell").unwrap().trim(),
+        format!("REDISCLI_AUTH={password} redis-cli -p {port}")
+    );
+    let line = process.wait_for("/readyz");
+    let admin = line.split(' ').find_map(|word| word.strip_suffix("/readyz")).unwrap();
+    let admin: u16 = admin.strip_prefix("http://127.0.0.1:").unwrap().parse().unwrap();
+    assert!(line.contains(&format!("http://127.0.0.1:{admin}/metrics")), "{line}");
     process.wait_for("Ctrl-C");
+    for path in ["readyz", "metrics"] {
+        let mut http = Client::connect(admin);
+        let request = format!("GET /{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+        let status = http.ask(&request);
+        assert!(status.starts_with("HTTP/1.1 200 "), "{path}: {status}");
+    }
 
     // A directory of its own, and a Redis whose password is another.
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
@@ -44,6 +68,31 @@ fn the_demo_shows_the_checks_serves_and_cleans_up() {
     assert!(gone.is_err(), "its Redis is gone");
 }
 
+/// `script` gives it a terminal.
+fn on_a_terminal(variables: &[(&str, &str)]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let program = env!("CARGO_BIN_EXE_redoubt");
+    let mut command = Command::new("script");
+    command.args(["-qefc", &format!("exec {program} demo"), "/dev/null"]).env_clear();
+    command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command.env("TMPDIR", dir.path()).envs(variables.iter().copied());
+    // Its interrupt is a key, as a person would press it.
+    let mut process = Process::start_typing(&mut command);
+    process.wait_for("Ctrl-C");
+    process.type_in("\x03");
+    let (_, output) = process.end();
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{output}");
+    output
+}
+
+#[test]
+fn colour_is_for_terminals_and_can_be_refused() {
+    let output = on_a_terminal(&[]);
+    assert!(output.contains("\x1b[32m✓ holds  \x1b[0m"), "{output}");
+    let output = on_a_terminal(&[("NO_COLOR", "1")]);
+    assert!(output.contains("✓ holds") && !output.contains('\x1b'), "{output}");
+}
+
 #[test]
 fn a_second_ctrl_c_leaves_no_redis_behind() {
     let dir = tempfile::tempdir().unwrap();
@@ -52,7 +101,7 @@ fn a_second_ctrl_c_leaves_no_redis_behind() {
     let upstream = process.wait_for("before Redis").rsplit_once(':').unwrap().1.parse().unwrap();
     let url = process.wait_for("redis://default:");
     let (password, address) =
-        url.trim().strip_prefix("redis://default:").and_then(|url| url.split_once('@')).unwrap();
+        url.split_once("redis://default:").and_then(|(_, url)| url.split_once('@')).unwrap();
     process.wait_for("Ctrl-C");
     let mut client = Client::connect(address.rsplit_once(':').unwrap().1.parse().unwrap());
     assert_eq!(client.ask(&format!("AUTH {password}")), "+OK");

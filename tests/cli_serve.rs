@@ -22,7 +22,7 @@ fn program(dir: &Path, upstream: u16, log: &str) -> Command {
         "listen = \"127.0.0.1:0\"\nshutdown_timeout = \"20s\"\n\
          [client]\nuser = \"app\"\npassword = \"{CLIENT_PASSWORD}\"\n\
          [upstream]\nurl = \"redis://127.0.0.1:{upstream}\"\npassword = \"{REDIS_PASSWORD}\"\n\
-         [log]\n{log}\n"
+         [admin]\nlisten = \"off\"\n[log]\n{log}\n"
     );
     fs::write(&config, text).unwrap();
     redoubt(&["serve", "--config", config.to_str().unwrap()])
@@ -150,6 +150,7 @@ fn a_taken_port_ends_with_1_and_says_which() {
         ("REDOUBT_PASSWORD", CLIENT_PASSWORD),
         ("REDOUBT_UPSTREAM", "redis://127.0.0.1:1"),
         ("REDOUBT_LISTEN", address.as_str()),
+        ("REDOUBT_ADMIN_LISTEN", "off"),
     ]);
     let (status, output) = Process::start(&mut command, "").end();
     assert_eq!(status.code(), Some(1), "{output}");
@@ -158,29 +159,38 @@ fn a_taken_port_ends_with_1_and_says_which() {
 }
 
 #[test]
-fn what_cannot_be_spoken_yet_is_no_start_rather_than_plain_text() {
+fn files_for_tls_that_cannot_be_used_stop_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("redoubt.toml");
-    let socket = dir.path().join("redoubt.sock");
-    let unix = format!("unix://{}", socket.display());
-    for (listen, scheme, told) in [
-        ("tls://127.0.0.1:0", "redis", "listen = \"tls://127.0.0.1:0\""),
-        (unix.as_str(), "redis", unix.as_str()),
-        ("127.0.0.1:0", "rediss", "upstream.url of 127.0.0.1:1"),
+    for (listen, upstream, told) in [
+        (
+            "tls://127.0.0.1:0",
+            "redis://127.0.0.1:1\"",
+            "tls.certificate: cannot read \"/none.crt\": ",
+        ),
+        (
+            "127.0.0.1:0",
+            "rediss://127.0.0.1:1\"\ntls_ca = \"/none.ca\"",
+            "upstream.tls_ca: cannot read \"/none.ca\": ",
+        ),
+        (
+            "127.0.0.1:0",
+            "rediss://no..name:1\"\ntls_dangerously_accept_any_certificate = true",
+            "\"no..name\" is no name that a certificate can be for",
+        ),
     ] {
         // One listener that works does not make up for one that does not.
         let text = format!(
             "listen = [\"127.0.0.1:0\", \"{listen}\"]\n\
              [tls]\ncertificate = \"/none.crt\"\nkey = \"/none.key\"\n\
              [client]\npassword = \"{CLIENT_PASSWORD}\"\n\
-             [upstream]\nurl = \"{scheme}://127.0.0.1:1\"\npassword = \"{REDIS_PASSWORD}\"\n"
+             [upstream]\nurl = \"{upstream}\npassword = \"{REDIS_PASSWORD}\"\n"
         );
         fs::write(&config, text).unwrap();
         let mut program = redoubt(&["serve", "--config", config.to_str().unwrap()]);
         let (status, output) = Process::start(&mut program, "").end();
-        assert_eq!(status.code(), Some(1), "{listen} {scheme}:\n{output}");
-        assert!(output.contains(told) && output.contains("not supported yet"), "{output}");
+        assert_eq!(status.code(), Some(1), "{listen} {upstream}:\n{output}");
+        assert!(output.contains(&format!("redoubt: {told}")), "{told}:\n{output}");
         assert!(!output.contains("listening") && !output.contains(CANARY), "{output}");
     }
-    assert!(!socket.exists());
 }

@@ -15,6 +15,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use support::certificates::{Authority, Kind};
 use support::{Deadline, Lines, PATIENCE, Redis, Redoubt, target_is_redis};
 
 /// What a client is given.
@@ -57,6 +58,32 @@ fn run(program: impl Fn() -> Command, protocols: &[&str]) {
             assert!(said.ends_with("all is well"), "RESP{protocol}, sharing {sharing}: {said}");
         }
     }
+}
+
+/// Runs a client program with a certificate of its own, in TLS up to Redis.
+fn run_in_tls(mut program: Command, protocol: &str) {
+    if target_is_redis() {
+        return;
+    }
+    let authority = Authority::new();
+    let server = authority.server("server");
+    let app = authority.issue("app", &["app"], Kind::Good);
+    let redis = Redis::setup().tls(&server, &authority.ca(), "no").start();
+    let text = |path: &Path| path.to_str().expect("a path").to_owned();
+    let redoubt = Redoubt::setup(&redis)
+        .set_text("listen", "tls://127.0.0.1:0")
+        .set_text("tls.certificate", &text(&server.certificate))
+        .set_text("tls.key", &text(&server.key))
+        .set_text("tls.client_ca", &text(&authority.ca()))
+        .set_text("upstream.url", &format!("rediss://127.0.0.1:{}", redis.tls_port()))
+        .set_text("upstream.tls_ca", &text(&authority.ca()))
+        .start();
+    let files = [("ca_certs", authority.ca()), ("certfile", app.certificate), ("keyfile", app.key)];
+    let files = files.map(|(name, path)| format!("ssl_{name}={}", text(&path))).join("&");
+    let url = format!("rediss://:{}@{}/?{files}", redoubt.password(), redoubt.address());
+    program.args([&url, protocol]);
+    let said = converse(program, redis);
+    assert!(said.ends_with("all is well"), "{said}");
 }
 
 /// What the program has said by its end.
@@ -130,4 +157,14 @@ fn node_redis() {
 fn ioredis() {
     // It speaks no other.
     run(|| node("ioredis.cjs"), &["2"]);
+}
+
+#[test]
+fn redis_py_in_tls() {
+    run_in_tls(python("redis_py.py"), "3");
+}
+
+#[test]
+fn ioredis_in_tls() {
+    run_in_tls(node("ioredis.cjs"), "2");
 }

@@ -29,7 +29,7 @@ fn prose(comment: &[String]) -> String {
     for line in comment {
         if line.starts_with("  ") {
             let gap = if text.ends_with("    ") { "" } else { "\n" };
-            let _ = write!(text, "{gap}   {line}\n");
+            let _ = writeln!(text, "{gap}   {line}");
         } else {
             text.push_str(line);
             text.push('\n');

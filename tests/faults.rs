@@ -3,12 +3,16 @@
 
 mod support;
 
+#[path = "faults/clock.rs"]
+mod clock;
 #[path = "faults/descriptors.rs"]
 mod descriptors;
 #[path = "faults/login.rs"]
 mod login;
 #[path = "faults/network.rs"]
 mod network;
+#[path = "faults/page.rs"]
+mod page;
 #[path = "faults/restart.rs"]
 mod restart;
 #[path = "faults/states.rs"]
@@ -40,6 +44,15 @@ fn wait_until_it_serves(redoubt: &Redoubt) {
     });
     assert!(serves, "no session works");
 }
+
+/// Sessions closed since the upstream could not be had.
+const UNAVAILABLE: &str = "redoubt_sessions_closed_total{reason=\"upstream_unavailable\"}";
+/// Sessions closed since the link broke that they waited for.
+const LOST: &str = "redoubt_sessions_closed_total{reason=\"upstream_lost\"}";
+/// Links that could not be opened.
+const FAILED: &str = "redoubt_upstream_connects_total{outcome=\"failed\"}";
+/// Errors that Redis answered.
+const ERRORS: &str = "redoubt_upstream_errors_total";
 
 /// How many lines of the log contain `text`.
 fn lines_with(redoubt: &Redoubt, text: &str) -> usize {

@@ -37,7 +37,7 @@ fn lines(format: LogFormat, level: &str, write: impl FnOnce()) -> Vec<String> {
 
 fn everything() {
     let peer = "192.0.2.7:51000";
-    telemetry::opened(7, &peer);
+    telemetry::opened(7, &peer, None);
     let rule = Policy::compile(&["FLUSHALL"], Escapes::Allow).unwrap().rules().next().unwrap();
     for event in [
         Event::AuthFailed { user: ClaimedUser::new(b"bob\n\"x") },
@@ -47,7 +47,7 @@ fn everything() {
         closed(CloseReason::Internal),
         Event::LockedOut { lasts: Duration::from_secs(2) },
     ] {
-        telemetry::report(7, &peer, &event);
+        telemetry::report(7, &peer, None, &event);
     }
     telemetry::refused(&"locked_out", 3, 5);
     telemetry::unserved(12);

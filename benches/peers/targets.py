@@ -180,7 +180,10 @@ redis:
     def _launch(self, name, command):
         log = open(self.directory / f"{name}.log", "wb")
         try:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            # A port of its own would be the same for each Redoubt.
+            environment = os.environ | {"REDOUBT_ADMIN_LISTEN": "off"}
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                    env=environment)
         except FileNotFoundError:
             sys.exit(f"{command[0]} is missing: scripts/prerequisites.sh bench")
 

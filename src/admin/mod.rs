@@ -1,28 +1,43 @@
 //! The admin port: health, metrics and insight over HTTP, on a thread of its own.
 //!
-//! Owns: who may ask, what is asked, and the bounds on both. Leaves to others: what there is to tell.
+//! Owns: who may ask, what is asked, and the bounds on both. Leaves to [`crate::net`] and
+//! [`crate::telemetry`]: what there is to tell.
 //!
 //! Invariants: no worker waits for it; connections, their lifetime and their requests are bounded;
-//! no request body is read; no answer holds a password or what clients store.
+//! no request body is read; no answer holds a password or what clients store; who are on this machine
+//! alone learn of sessions, and no web page does.
 
+mod access;
+mod reload;
 mod routes;
 mod server;
+mod sessions;
+mod stats;
 
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::{io, thread};
 
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// What keeps Redoubt from being ready, a line each.
-type Unready = Box<dyn Fn() -> Vec<&'static str> + Send + Sync>;
+use crate::net::Insight;
+use crate::reload::ReloadSender;
+pub use sessions::{Session, Sessions};
+pub use stats::{
+    CommandStats, LinkStats, LoginStats, ProcessStats, RefusedBy, ReloadStats, SessionStats, Stats,
+    UpstreamStats,
+};
 
 /// What the admin port tells.
 pub(crate) struct Admin {
-    /// Asked for `/readyz`.
-    pub(crate) unready: Unready,
+    pub(crate) insight: Insight,
     /// Whether there are metrics.
     pub(crate) metrics: bool,
+    /// Held while somebody is told of sessions, which takes memory.
+    pub(crate) telling: Mutex<()>,
+    /// Where a reload is asked for, if it can be.
+    pub(crate) reload: Option<ReloadSender>,
 }
 
 /// Serves on `listeners`, which do not block, until `stop`.

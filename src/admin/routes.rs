@@ -1,20 +1,29 @@
 //! What is asked, who may ask it, and the answer.
 
-use std::net::SocketAddr;
+use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
+use serde::Serialize;
+use tokio::time::timeout;
+
 use super::Admin;
+use super::access::{Ends, refusal};
+use super::reload::{WAIT, reload};
 use crate::telemetry;
 
 type Answer = Response<Full<Bytes>>;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 /// Prometheus's text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How long one who asks for sessions waits until another has been told.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What can be asked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,21 +31,36 @@ enum Route {
     Livez,
     Readyz,
     Metrics,
+    Sessions,
+    Stats,
+    Reload,
 }
 
 impl Route {
-    const ALL: [Self; 3] = [Self::Livez, Self::Readyz, Self::Metrics];
+    const ALL: [Self; 6] =
+        [Self::Livez, Self::Readyz, Self::Metrics, Self::Sessions, Self::Stats, Self::Reload];
 
     fn path(self) -> &'static str {
         match self {
             Self::Livez => "/livez",
             Self::Readyz => "/readyz",
             Self::Metrics => "/metrics",
+            Self::Sessions => "/sessions",
+            Self::Stats => "/stats",
+            Self::Reload => "/reload",
         }
     }
 
     fn methods(self) -> &'static [Method] {
-        &[Method::GET, Method::HEAD]
+        match self {
+            Self::Reload => &[Method::POST],
+            _ => &[Method::GET, Method::HEAD],
+        }
+    }
+
+    /// Whether it is for programs on this machine alone.
+    fn is_local(self) -> bool {
+        matches!(self, Self::Sessions | Self::Stats | Self::Reload)
     }
 
     fn exists(self, admin: &Admin) -> bool {
@@ -44,8 +68,8 @@ impl Route {
     }
 }
 
-/// Answers `request` of `peer`.
-pub(super) async fn answer(request: Request<Incoming>, _peer: SocketAddr, admin: &Admin) -> Answer {
+/// Answers `request`, which came over a connection with these `ends`.
+pub(super) async fn answer(request: Request<Incoming>, ends: Ends, admin: &Admin) -> Answer {
     let mut routes = Route::ALL.into_iter().filter(|route| route.exists(admin));
     let Some(route) = routes.clone().find(|route| route.path() == request.uri().path()) else {
         let known: String = routes.by_ref().map(|route| format!("{}\n", route.path())).collect();
@@ -54,16 +78,33 @@ pub(super) async fn answer(request: Request<Incoming>, _peer: SocketAddr, admin:
     if !route.methods().contains(request.method()) {
         return not_allowed(route.methods());
     }
+    if let Some(refusal) = refusal(request.headers(), ends).filter(|_| route.is_local()) {
+        return plain(StatusCode::FORBIDDEN, refusal.to_owned());
+    }
     if !request.body().is_end_stream() {
         return plain(StatusCode::PAYLOAD_TOO_LARGE, "no body is taken\n".to_owned());
     }
     match route {
-        Route::Livez => plain(StatusCode::OK, "ok\n".to_owned()),
-        Route::Readyz => match (admin.unready)().join("\n") {
-            reasons if reasons.is_empty() => plain(StatusCode::OK, "ok\n".to_owned()),
-            reasons => plain(StatusCode::SERVICE_UNAVAILABLE, reasons + "\n"),
-        },
+        Route::Livez => health(&admin.insight.unlive()),
+        Route::Readyz => health(&admin.insight.unready()),
         Route::Metrics => with(StatusCode::OK, PROMETHEUS, telemetry::metrics::render()),
+        Route::Sessions => match timeout(PATIENCE, admin.telling.lock()).await {
+            Ok(_one_at_a_time) => json(StatusCode::OK, &admin.insight.sessions().await),
+            Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "others are being told\n".to_owned()),
+        },
+        Route::Stats => json(StatusCode::OK, &admin.insight.stats().await),
+        Route::Reload => {
+            let (status, told) = reload(admin.reload.as_ref(), WAIT).await;
+            json(status, &told)
+        }
+    }
+}
+
+/// `ok`, or what stands against it.
+fn health(reasons: &[String]) -> Answer {
+    match reasons {
+        [] => plain(StatusCode::OK, "ok\n".to_owned()),
+        _ => plain(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"),
     }
 }
 
@@ -74,6 +115,13 @@ fn not_allowed(methods: &[Method]) -> Answer {
         answer.headers_mut().insert(header::ALLOW, allowed);
     }
     answer
+}
+
+fn json(status: StatusCode, told: &impl Serialize) -> Answer {
+    match serde_json::to_string(told) {
+        Ok(text) => with(status, JSON, text + "\n"),
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
 }
 
 fn plain(status: StatusCode, text: String) -> Answer {

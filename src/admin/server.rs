@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tracing::error;
 
+use super::access::Ends;
 use super::{Admin, routes};
 
 /// Most connections at one time, on each listener. One more closes the oldest, so that whoever holds
@@ -58,9 +59,11 @@ async fn accept(listener: TcpListener, admin: Arc<Admin>) {
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, admin: Arc<Admin>) {
+    let Ok(local) = stream.local_addr() else { return };
+    let ends = Ends { peer, local };
     let service = service_fn(|request| {
         let admin = Arc::clone(&admin);
-        async move { Ok::<_, Infallible>(routes::answer(request, peer, &admin).await) }
+        async move { Ok::<_, Infallible>(routes::answer(request, ends, &admin).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -25,9 +25,20 @@ pub enum Event {
     /// Connections were refused since it was last said.
     ConnectionsRefused { reason: String, count: u64, total: u64 },
     /// A client connected.
-    SessionOpened { session: u64, peer: String },
+    SessionOpened {
+        session: u64,
+        peer: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        certificate: Option<String>,
+    },
     /// A client proved its identity.
-    AuthSucceeded { session: u64, peer: String, user: String },
+    AuthSucceeded {
+        session: u64,
+        peer: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        certificate: Option<String>,
+        user: String,
+    },
     /// A client gave a wrong name or password.
     AuthFailed { session: u64, peer: String, claimed_user: String },
     /// An address is locked out.
@@ -71,21 +82,31 @@ impl Event {
     }
 }
 
-/// Writes of `event` of a session. `user` is who it is, `refused` how many of its commands were.
-pub fn report(
-    session: u64,
-    peer: &dyn Display,
-    user: Option<&str>,
-    refused: u64,
-    event: &session::Event,
-) {
+/// The session that something happens to.
+pub struct Session<'a> {
+    /// What the log calls it.
+    pub number: u64,
+    /// Where its client connects from.
+    pub peer: &'a dyn Display,
+    /// Whom the client's certificate is for, if it has one.
+    pub certificate: Option<&'a str>,
+    /// Who it is, once that is known.
+    pub user: Option<&'a str>,
+    /// How many of its commands were refused.
+    pub refused: u64,
+}
+
+/// Writes of `event` of `of`.
+pub fn report(of: &Session<'_>, event: &session::Event) {
     if !is_on() {
         return;
     }
-    let (peer, known) = (peer.to_string(), user.map(str::to_owned));
+    let &Session { number: session, refused, .. } = of;
+    let (peer, known) = (of.peer.to_string(), of.user.map(str::to_owned));
     record(match event {
         session::Event::Authenticated { user } => {
-            Event::AuthSucceeded { session, peer, user: user.clone() }
+            let certificate = of.certificate.map(str::to_owned);
+            Event::AuthSucceeded { session, peer, certificate, user: user.clone() }
         }
         session::Event::AuthFailed { user } => {
             Event::AuthFailed { session, peer, claimed_user: user.to_string() }

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tracing::error;
 
-pub use self::event::{Event, report};
+pub use self::event::{Event, Session, report};
 use self::file::LogFile;
 use self::line::Lines;
 use self::queue::Queue;
@@ -55,7 +55,10 @@ pub enum AuditError {
     #[error("audit.file: cannot use {0}")]
     File(PathBuf, #[source] io::Error),
     /// The file is another process's audit log.
-    #[error("audit.file: {0} is in use by another process")]
+    #[error(
+        "audit.file: {0} is in use by another process; each needs a file of its own, also where \
+         they share an address with reuse_port"
+    )]
     Locked(PathBuf),
     /// The file's last line has no hash or a wrong one, and it cannot be set aside.
     #[error(

@@ -20,6 +20,7 @@
 )]
 
 mod gate;
+mod identities;
 mod identity;
 mod refusal;
 mod source;

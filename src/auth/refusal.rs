@@ -17,17 +17,21 @@ pub enum Refusal {
     PerSource,
     /// `limits.unauthenticated_sessions`, or one source's share of them.
     Unauthenticated,
+    /// Hands could not be shaken: its certificate is missing or not good, it does not take ours, it
+    /// does not speak TLS, or it took longer than `limits.auth_timeout`.
+    TlsHandshake,
 }
 
 impl Refusal {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::NotAllowed,
         Self::NoProxyHeader,
         Self::LockedOut,
         Self::Sessions,
         Self::PerSource,
         Self::Unauthenticated,
+        Self::TlsHandshake,
     ];
 
     /// Whether the client is told that there are too many; else it is told nothing.
@@ -44,6 +48,7 @@ impl Refusal {
             Self::Sessions => "max_sessions",
             Self::PerSource => "sessions_per_address",
             Self::Unauthenticated => "unauthenticated_sessions",
+            Self::TlsHandshake => "tls_handshake",
         }
     }
 }

@@ -1,7 +1,22 @@
 //! `host:port` as clients and operators write it.
 
+use std::str::FromStr;
+
 use super::settings::Endpoint;
 use super::upstream_url::is_host_byte;
+
+/// A text that is not `host:port`.
+#[derive(Debug, thiserror::Error)]
+#[error("expected host:port, an IPv6 address in brackets")]
+pub struct WrongEndpoint;
+
+impl FromStr for Endpoint {
+    type Err = WrongEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, WrongEndpoint> {
+        parse(text).ok_or(WrongEndpoint)
+    }
+}
 
 /// Reads `host:port`, an IPv6 address in brackets.
 pub(super) fn parse(text: &str) -> Option<Endpoint> {

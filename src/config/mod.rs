@@ -29,6 +29,7 @@ mod tls;
 mod upstream_url;
 
 pub use audit::{AuditKeys, AuditOutput, AuditSettings, OnFull};
+pub use endpoint::WrongEndpoint;
 pub use environment::Environment;
 pub use error::{ConfigError, PasswordProblem, UrlProblem};
 pub use key::keys;

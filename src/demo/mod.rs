@@ -1,8 +1,7 @@
-//! `redoubt demo`: a real Redis, Redoubt before it, and the checks that decide whether that is secure.
+//! `redoubt demo`: a real Redis, Redoubt before it, and the checks of `redoubt verify`.
 //!
 //! Two random passwords are made for it; Redis's own is known to this process only.
 
-mod checks;
 mod redis;
 
 use std::ffi::OsString;
@@ -10,24 +9,28 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::thread;
+use std::time::Duration;
 
-use redoubt::config::{ConfigError, Environment, LogSettings, Settings};
+use redoubt::config::{ConfigError, Endpoint, Environment, LogSettings, Settings};
 use redoubt::net::{BindError, ServeError, Server};
+use redoubt::telemetry::metrics::{self, MetricsError};
 use redoubt::telemetry::{self, Flush, LogError};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
-use self::checks::Check;
 use self::redis::{Redis, RedisError};
 use crate::paint::Paint;
 use crate::signals;
+use crate::verify::{self, Findings, Places, VerifyError, Whom};
 
 /// Where Redoubt listens if the port is free.
 const LISTEN: &str = "127.0.0.1:6380";
 /// Where it listens otherwise: a port of the system's choice.
 const LISTEN_ELSEWHERE: &str = "127.0.0.1:0";
-/// What stands for the reply to the check that one machine cannot make.
-const OUTSIDE: &str = "for your network to refuse; here both listen on 127.0.0.1 only";
+/// Where its admin port is: anywhere, so that it is never taken.
+const ADMIN: &str = "127.0.0.1:0";
+/// How long a step of a check may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the demo could not be shown.
 #[derive(Debug, thiserror::Error)]
@@ -50,8 +53,12 @@ pub(crate) enum DemoError {
     Thread(#[source] io::Error),
     #[error("the server's thread panicked")]
     Panicked,
+    #[error("metrics cannot be recorded")]
+    Metrics(#[from] MetricsError),
     #[error(transparent)]
     Log(#[from] LogError),
+    #[error("the checks cannot be made")]
+    Verify(#[from] VerifyError),
     #[error("a check failed, so this would not be secure")]
     Insecure,
     #[error("standard output cannot be written to")]
@@ -66,15 +73,21 @@ pub(crate) fn run() -> Result<(), DemoError> {
     let upstream = random_password().map_err(DemoError::Random)?;
     let client = random_password().map_err(DemoError::Random)?;
     let redis = Redis::start(&upstream)?;
+    metrics::install()?;
     let server = bind(&redis, &upstream, &client)?;
-    let address = *server.local_addrs().first().ok_or(DemoError::NoAddress)?;
+    let demo = Demo {
+        listen: *server.local_addrs().first().ok_or(DemoError::NoAddress)?,
+        admin: server.admin_addr().ok_or(DemoError::NoAddress)?,
+        redis: &redis,
+        password: client,
+    };
 
     let stopping = stop.clone();
     let serving = thread::Builder::new()
         .name("server".to_owned())
         .spawn(move || server.run(stopping))
         .map_err(DemoError::Thread)?;
-    let shown = show(&redis, address, &client);
+    let shown = demo.show();
     if shown.is_err() {
         stop.cancel();
     }
@@ -93,6 +106,7 @@ fn bind(
         let environment = Environment::from_lookup(|name| match name {
             "REDIS_PASSWORD" => Some(OsString::from(upstream.expose_secret())),
             "REDOUBT_PASSWORD" => Some(OsString::from(client.expose_secret())),
+            "REDOUBT_ADMIN_LISTEN" => Some(OsString::from(ADMIN)),
             "REDOUBT_LISTEN" => Some(OsString::from(listen)),
             "REDOUBT_UPSTREAM" => Some(OsString::from(format!("redis://{}", redis.address()))),
             _ => None,
@@ -105,39 +119,60 @@ fn bind(
     }
 }
 
-/// Runs the checks, prints how to connect, and begins to log.
-fn show(redis: &Redis, address: SocketAddr, client: &SecretString) -> Result<Flush, DemoError> {
-    let paint = Paint::of_stdout();
-    let out = &mut io::stdout().lock();
-    let heading = paint.bold(&format!("Redoubt {}", env!("CARGO_PKG_VERSION")));
-    print(
-        out,
-        &format!("{heading} on {address}, before {} on {}\n", redis.version(), redis.address()),
-    )?;
+/// What runs.
+struct Demo<'a> {
+    listen: SocketAddr,
+    admin: SocketAddr,
+    redis: &'a Redis,
+    /// The clients'.
+    password: SecretString,
+}
 
-    let checks = checks::run(address, client);
-    for check in &checks {
-        let mark = if check.holds { paint.green("✓") } else { paint.red("✗") };
-        let Check { number, what, reply, .. } = check;
-        print(out, &format!("  {mark} {number}. {what:<26} {}", paint.dim(reply)))?;
-        if *number == 1 {
-            print(out, &format!("    2. {:<26} {}", "Redis from outside", paint.dim(OUTSIDE)))?;
+impl Demo<'_> {
+    /// Runs the checks, prints them and how to connect, and begins to log.
+    fn show(&self) -> Result<Flush, DemoError> {
+        let paint = Paint::of_stdout();
+        let out = &mut io::stdout().lock();
+        let (listen, redis) = (self.listen, self.redis);
+        let heading = paint.bold(&format!("Redoubt {}", env!("CARGO_PKG_VERSION")));
+        let before = format!("before {} on {}", redis.version(), redis.address());
+        print(out, &format!("{heading} on {listen}, {before}\n"))?;
+        let findings = self.verify()?;
+        print(out, &verify::text(&findings))?;
+        print(out, "")?;
+        if !findings.hold() {
+            return Err(DemoError::Insecure);
         }
+        let (password, port) = (self.password.expose_secret(), listen.port());
+        let mut line = |what: &str, text: &str| {
+            print(out, &format!("  {} {text}", paint.dim(&format!("{what:<8}"))))
+        };
+        line("clients", &paint.bold(&format!("redis://default:{password}@{listen}")))?;
+        line("shell", &format!("REDISCLI_AUTH={password} redis-cli -p {port}"))?;
+        let admin = self.admin;
+        line("admin", &format!("curl http://{admin}/readyz http://{admin}/metrics"))?;
+        line("outside", "both listen on 127.0.0.1 only; yours is for your network to close")?;
+        // Not before, so that the lines above stand together.
+        let flush = telemetry::init(&LogSettings::default())?;
+        print(out, "\nSessions are logged below. Ctrl-C stops Redoubt and Redis.\n")?;
+        Ok(flush)
     }
-    print(out, "")?;
-    if !checks.iter().all(|check| check.holds) {
-        return Err(DemoError::Insecure);
+
+    /// As `redoubt verify --direct` does. What one machine cannot check is left out.
+    fn verify(&self) -> Result<Findings, VerifyError> {
+        let endpoint =
+            |address: SocketAddr| Endpoint { host: address.ip().to_string(), port: address.port() };
+        let direct = vec![(endpoint(self.redis.address()), false)];
+        let places = Places { direct, ..Places::default() };
+        let whom = Whom {
+            endpoint: endpoint(self.listen),
+            user: None,
+            password: Some(self.password.clone()),
+            encrypted: false,
+            tls: None,
+        };
+        verify::look(whom, &places, TIMEOUT)
     }
-    let password = client.expose_secret();
-    let port = address.port();
-    print(
-        out,
-        &format!("  {}\n", paint.bold(&format!("redis://default:{password}@127.0.0.1:{port}"))),
-    )?;
-    print(out, &format!("  REDISCLI_AUTH={password} redis-cli -p {port}\n"))?;
-    print(out, "Sessions are logged below. Ctrl-C stops Redoubt and Redis.\n")?;
-    // Not before, so that the lines above stand together.
-    Ok(telemetry::init(&LogSettings::default())?)
 }
 
 fn print(out: &mut impl Write, line: &str) -> Result<(), DemoError> {

@@ -76,6 +76,11 @@ impl Exchange {
         self.sessions.get(id.0).is_none_or(Session::is_finished)
     }
 
+    /// Whether it is over before its client had all that was due to it, or must not wait for that.
+    pub fn is_killed(&self, id: SessionId) -> bool {
+        self.sessions.get(id.0).is_none_or(Session::is_killed)
+    }
+
     /// What is to be written to the client now.
     pub fn output(&self, id: SessionId) -> &[u8] {
         self.sessions
@@ -119,6 +124,7 @@ impl Exchange {
     /// The session's socket is closed.
     pub fn forget(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.remove(id.0) else { return };
+        session.due.give_up(&mut self.tally.commands);
         if let Some(link) = session.link.filter(|_| session.state.is_leased()) {
             self.links.close(link);
         }

@@ -36,6 +36,7 @@ mod shared;
 mod stranger;
 mod tally;
 mod upstream;
+mod view;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -51,8 +52,9 @@ use session::Session;
 pub use levels::{Levels, LinkLevels};
 pub use links::LinkLimits;
 pub use pause::Pauses;
-pub use tally::{Outcome, Sample, Tally, Traffic};
+pub use tally::{Sample, Tally, Traffic};
 pub use upstream::LinkFault;
+pub use view::{LinkView, SessionView};
 
 /// Names a session; never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

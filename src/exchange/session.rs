@@ -7,8 +7,11 @@ use bytes::{Bytes, BytesMut};
 use super::LinkId;
 use super::pause::Pause;
 use crate::auth::Pass;
+use crate::command::{Class, Spec};
 use crate::resp::RequestParser;
-use crate::session::{CloseReason, DueQueue, Event, Limits, State, Step, TokenBucket};
+use crate::session::{
+    CloseReason, Counted, Counts, DueQueue, Event, Limits, State, Step, TokenBucket,
+};
 
 /// What an exchange keeps of one session.
 pub(super) struct Session {
@@ -57,10 +60,26 @@ pub(super) struct Session {
     pub(super) bytes_out: u64,
 }
 
+/// What a request is for metrics.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    /// As what it is counted when it has come to its end; a refused one is counted before.
+    pub(super) counted: Counted,
+    /// As what it is timed.
+    pub(super) class: Class,
+}
+
+impl Asked {
+    pub(super) fn of(spec: Option<&Spec>) -> Self {
+        Self { counted: Counted::of(spec), class: spec.map_or(Class::Other, |spec| spec.class) }
+    }
+}
+
 /// A large request that is passed on piece by piece.
 pub(super) struct Streaming {
     /// What was decided for it.
     pub(super) step: Step,
+    pub(super) asked: Asked,
     /// How many bytes of it have passed.
     pub(super) passed: usize,
 }
@@ -169,8 +188,32 @@ impl Session {
 
     /// Ends it now, whatever is due.
     pub(super) fn kill(&mut self, reason: CloseReason) {
-        self.end(reason);
+        if self.is_finished() || reason == CloseReason::Client {
+            self.end(reason);
+        } else {
+            self.cut_short(reason);
+        }
         self.dead = true;
+    }
+
+    /// Whether it was ended at once.
+    pub(super) fn is_killed(&self) -> bool {
+        self.dead
+    }
+
+    /// Its link is gone: what has come still goes out, and nothing else is due.
+    pub(super) fn lose_link(&mut self, reason: CloseReason, counts: &mut Counts) {
+        let is_owed = !self.due.is_empty();
+        self.link = None;
+        std::mem::take(&mut self.due).give_up(counts);
+        self.state.cut_off();
+        if is_owed { self.cut_short(reason) } else { self.end(reason) }
+    }
+
+    /// Ends it before its time, so that a `QUIT` still to be answered is not why.
+    fn cut_short(&mut self, reason: CloseReason) {
+        self.ending.take_if(|ending| *ending == CloseReason::Quit);
+        self.end(reason);
     }
 
     /// Whether its socket can be closed.

@@ -9,7 +9,7 @@ use super::SessionId;
 use super::links::Purpose;
 use super::session::Session;
 use crate::resp::{Head, ReplyScanner};
-use crate::session::{Limits, Unexpected, answered, deliver_local};
+use crate::session::{Counts, Limits, Unexpected, replied};
 
 /// What a shared link keeps besides its buffers.
 pub(super) struct Shared {
@@ -168,6 +168,7 @@ impl Shared {
         sessions: &mut SlotMap<DefaultKey, Session>,
         limits: &Limits,
         reached: &mut Reached,
+        counts: &mut Counts,
     ) -> Result<(), Unexpected> {
         while !input.is_empty() {
             let scan = self.scanner.scan(input)?;
@@ -190,9 +191,7 @@ impl Shared {
                 session.take_reply(piece, limits);
                 if scan.done {
                     let Session { due, state, output, .. } = session;
-                    let expect = due.pop_remote().ok_or(Unexpected::Reply)?;
-                    answered(expect, kind, state, output)?;
-                    deliver_local(due, output);
+                    replied(kind, true, state, due, output, counts)?;
                 }
             }
             if scan.done {

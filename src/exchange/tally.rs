@@ -4,32 +4,8 @@ use std::mem;
 use std::time::{Duration, Instant};
 
 use super::{LinkId, SessionId};
-use crate::command::{COUNT, Class, Spec};
-
-/// What became of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It went to Redis, or a stand-in for it did.
-    Forwarded,
-    /// Redoubt answered it, or nothing was to be answered.
-    Local,
-    /// The policy refused it.
-    Refused,
-}
-
-impl Outcome {
-    /// All of them, in the order in which they are counted.
-    pub const ALL: [Self; 3] = [Self::Forwarded, Self::Local, Self::Refused];
-
-    /// A stable word for metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Forwarded => "forwarded",
-            Self::Local => "local",
-            Self::Refused => "refused",
-        }
-    }
-}
+use crate::command::Class;
+use crate::session::Counts;
 
 /// Bytes read and written since the counts were last taken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,11 +44,8 @@ struct Probe {
 
 /// The counts of one worker.
 pub struct Tally {
-    /// By the spec's id, then what became of it; the last row is of commands not in the table.
-    commands: Box<[[u64; 3]]>,
+    pub(super) commands: Counts,
     pub(super) traffic: Traffic,
-    /// Replies from Redis that were errors.
-    pub(super) errors: u64,
     /// One request of each class is timed at once.
     probes: [Option<Probe>; Class::ALL.len()],
     /// How many more of each class pass before one is timed.
@@ -80,21 +53,17 @@ pub struct Tally {
     /// How many probes there are; mostly none, and then there is nothing to look for.
     timed: u32,
     samples: Vec<Sample>,
-    /// The class of the request that is being carried out.
-    class: Class,
 }
 
 impl Default for Tally {
     fn default() -> Self {
         Self {
-            commands: vec![[0; 3]; COUNT.saturating_add(1)].into(),
+            commands: Counts::default(),
             traffic: Traffic::default(),
-            errors: 0,
             probes: [None; Class::ALL.len()],
             pass: [0; Class::ALL.len()],
             timed: 0,
             samples: Vec::with_capacity(Self::MAX_SAMPLES),
-            class: Class::Other,
         }
     }
 }
@@ -107,21 +76,17 @@ impl Tally {
     /// such as pipelines of 16, is not always timed at the same place.
     pub const ONE_IN: u8 = 17;
 
-    /// One more command.
-    pub(super) fn count(&mut self, spec: Option<&'static Spec>, outcome: Outcome) {
-        self.class = spec.map_or(Class::Other, |spec| spec.class);
-        let row = spec.map_or(COUNT, |spec| usize::from(spec.id));
-        if let Some(row) = self.commands.get_mut(row)
-            && let Some(count) = row.get_mut(outcome as usize)
-        {
-            *count = count.wrapping_add(1);
-        }
-    }
-
-    /// The request counted last goes over `link`; begins to time it if it is its class's turn and none
+    /// A request of this class goes over `link`; begins to time it if it is its class's turn and none
     /// of the class is timed.
-    pub(super) fn begin(&mut self, session: SessionId, link: LinkId, target: u64, read: Instant) {
-        let class = self.class as usize;
+    pub(super) fn begin(
+        &mut self,
+        class: Class,
+        session: SessionId,
+        link: LinkId,
+        target: u64,
+        read: Instant,
+    ) {
+        let class = class as usize;
         let Some(pass) = self.pass.get_mut(class) else { return };
         if let Some(fewer) = pass.checked_sub(1) {
             *pass = fewer;
@@ -187,23 +152,9 @@ impl Tally {
         mem::take(&mut self.traffic)
     }
 
-    /// Takes how many errors Redis has answered since this was last done.
-    pub fn take_errors(&mut self) -> u64 {
-        mem::take(&mut self.errors)
-    }
-
-    /// Hands out the commands counted since this was last done: name, outcome and how many. Those
-    /// that are not in the table are called `other`.
-    pub fn take_commands(&mut self, mut give: impl FnMut(&'static str, Outcome, u64)) {
-        let names = crate::command::specs().map(|spec| spec.name).chain(["other"]);
-        for (name, row) in names.zip(&mut self.commands) {
-            for (outcome, count) in Outcome::ALL.into_iter().zip(row) {
-                match mem::take(count) {
-                    0 => {}
-                    count => give(name, outcome, count),
-                }
-            }
-        }
+    /// What has become of commands, to be taken away.
+    pub fn commands(&mut self) -> &mut Counts {
+        &mut self.commands
     }
 
     /// Takes the samples; there is room for new ones afterwards, and each class has its turn.
@@ -222,8 +173,8 @@ mod tests {
     fn pass(tally: &mut Tally, name: &[u8]) {
         let (session, link) = (SessionId(Default::default()), LinkId(Default::default()));
         let now = Instant::now();
-        tally.count(crate::command::lookup(name), Outcome::Forwarded);
-        tally.begin(session, link, 1, now);
+        let class = crate::command::lookup(name).unwrap().class;
+        tally.begin(class, session, link, 1, now);
         tally.written(link, now);
         tally.answered(session, 1, now);
     }
@@ -256,8 +207,5 @@ mod tests {
         let mut tally = Tally::default();
         (0..100_000).for_each(|_| pass(&mut tally, b"get"));
         assert_eq!(samples(&mut tally, Class::Read), Tally::MAX_SAMPLES);
-        let mut counted = 0;
-        tally.take_commands(|_, _, count| counted += count);
-        assert_eq!(counted, 100_000, "counts are exact all the same");
     }
 }

@@ -1,6 +1,7 @@
 //! The half of the exchange that faces upstream.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::time::Instant;
 
 use super::links::{Held, Usage};
@@ -115,6 +116,7 @@ impl Exchange {
         self.tally.traffic.upstream_in =
             self.tally.traffic.upstream_in.saturating_add(input.len() as u64);
         let mut reached = Reached::default();
+        let counts = &mut self.tally.commands;
         let outcome = match (link.phase(), usage) {
             (Phase::LoggingIn, _) => link.log_in(input).map_err(LinkFault::from),
             (Phase::Ready, Usage::Lease { owner, receiver }) => {
@@ -122,7 +124,7 @@ impl Exchange {
                     Some(session) => {
                         reached.add(*owner);
                         let Session { state, due, output, .. } = session;
-                        let received = receiver.receive(input, state, due, output);
+                        let received = receiver.receive(input, state, due, output, counts);
                         // One that is ending has no use for them.
                         let most = receiver.take_most_subscribed();
                         if most > self.rules.limits.subscriptions && session.ending.is_none() {
@@ -136,7 +138,7 @@ impl Exchange {
             (Phase::Ready, Usage::Shared(shared)) => {
                 let limits = &self.rules.limits;
                 shared
-                    .receive(input, &mut self.sessions, limits, &mut reached)
+                    .receive(input, &mut self.sessions, limits, &mut reached, counts)
                     .map_err(LinkFault::from)
             }
             (Phase::Ready, Usage::Idle(_)) => Err(Unexpected::Reply.into()),
@@ -183,7 +185,6 @@ impl Exchange {
     /// Replies have come for a session: its lease may be over, and requests that waited may go on.
     fn replied(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
-        self.tally.errors = self.tally.errors.saturating_add(session.state.take_errors().into());
         self.tally.answered(id, session.due.answered(), now);
         if session.due.remote() == 0 {
             session.state.settle();
@@ -203,7 +204,7 @@ impl Exchange {
         if session.can_give_back(now)
             && let Some(link) = session.link.take()
         {
-            if std::mem::take(&mut session.stale_login) {
+            if mem::take(&mut session.stale_login) {
                 self.links.close(link);
             } else {
                 self.links.give_back(link, &session.state, now);
@@ -280,10 +281,7 @@ impl Exchange {
             if let Some(session) = self.sessions.get_mut(session_id.0)
                 && session.link == Some(id)
             {
-                session.link = None;
-                session.due = Default::default();
-                session.state.cut_off();
-                session.end(reason);
+                session.lose_link(reason, &mut self.tally.commands);
             }
             self.touch(session_id);
         }

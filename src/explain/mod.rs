@@ -12,7 +12,8 @@ use std::process::ExitCode;
 
 use bytes::BytesMut;
 use redoubt::auth::{DEFAULT_USER, Identity};
-use redoubt::config::{ConfigError, Environment, GuardMode, PolicySettings, Settings};
+use redoubt::command::Version;
+use redoubt::config::{ConfigError, Environment, GuardMode, PolicySettings, Settings, Sharing};
 use redoubt::policy::PolicyError;
 use redoubt::resp::{Parsed, RequestLimits, RequestParser, encode_command};
 use redoubt::session::{Context, DueQueue, KeyForm, Limits, Need, Rules, StandIn, State, find};
@@ -21,8 +22,10 @@ use secrecy::{ExposeSecret, SecretString};
 use self::verdict::Verdict;
 use crate::cli;
 
-/// Databases that are taken to exist: as many as Redis has unless it is told otherwise.
-const DATABASES: u32 = 16;
+/// Databases that are known to exist: one, as before any session has selected another.
+const DATABASES: u32 = 1;
+/// A Redis that has all that the table has.
+const NEW: Version = Version::new(u16::MAX, 0, 0);
 /// Refused commands before a session that is not authenticated is closed, where no setting says.
 const AUTH_ATTEMPTS: u32 = 10;
 
@@ -59,6 +62,8 @@ struct Plan {
     user: Option<String>,
     password: SecretString,
     auth_attempts: u32,
+    sharing: Sharing,
+    version: Version,
 }
 
 impl Plan {
@@ -68,6 +73,7 @@ impl Plan {
             ["REDOUBT_", "REDIS_"].iter().any(|own| name.as_bytes().starts_with(own.as_bytes()))
         };
         let file = args.config.file.as_deref();
+        let version = args.redis.unwrap_or(NEW);
         if file.is_none() && !std::env::vars_os().any(|(name, _)| ours(&name)) {
             let random = getrandom::u64().map_err(|_| ExplainError::Random)?;
             return Ok(Self {
@@ -75,6 +81,8 @@ impl Plan {
                 user: None,
                 password: format!("{random:016x}").into(),
                 auth_attempts: AUTH_ATTEMPTS,
+                sharing: Sharing::default(),
+                version,
             });
         }
         let settings = Settings::load(file, &Environment::of_process())?;
@@ -83,6 +91,8 @@ impl Plan {
             user: settings.client.user,
             password: settings.client.password,
             auth_attempts: settings.limits.auth_attempts,
+            sharing: settings.upstream.sharing,
+            version,
         })
     }
 
@@ -95,7 +105,7 @@ impl Plan {
             scripts: self.policy.gate(),
             identity: Identity::new(self.user.as_deref(), &self.password),
             stand_in: StandIn::new(None, None, 0),
-            upstream_version: None,
+            upstream_version: Some(self.version),
             auth_attempts: self.auth_attempts,
             keys: KeyForm::None,
             limits: Limits::default(),
@@ -126,7 +136,7 @@ fn request(command: &[OsString]) -> Result<BytesMut, ExplainError> {
 
 fn decide(plan: &Plan, input: &[u8], stranger: bool) -> Result<Verdict, ExplainError> {
     let rules = plan.rules()?;
-    let mut state = State::new(false);
+    let mut state = State::new(plan.sharing == Sharing::Off);
     if !stranger {
         let user = plan.user.as_deref().unwrap_or(DEFAULT_USER);
         let mut login = BytesMut::new();
@@ -159,5 +169,5 @@ fn decide(plan: &Plan, input: &[u8], stranger: bool) -> Result<Verdict, ExplainE
             refused = Some(rule);
         }
     });
-    Ok(Verdict::new(&step, refused, spec, &request, &plan.policy))
+    Ok(Verdict::new(&step, refused, spec, &request, plan))
 }

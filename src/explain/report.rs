@@ -18,7 +18,7 @@ pub(super) fn text(verdict: &Verdict) -> String {
     }
     line("why", &verdict.why);
     if let Some(reply) = &verdict.reply {
-        line("reply", &reply.escape_ascii().to_string());
+        line("reply", &reply.escape_ascii().to_string().replace("\\'", "'").replace("\\\"", "\""));
     }
     line("connection", &verdict.connection);
     if let Some(keys) = &verdict.keys {

@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use redoubt::command::{Effect, Spec};
-use redoubt::config::{GuardMode, PolicySettings, ScriptGate};
+use redoubt::config::{GuardMode, PolicySettings, ScriptGate, Sharing};
 use redoubt::policy::{Escapes, RuleName};
 use redoubt::resp::Request;
 use redoubt::session::{Need, Step};
+
+use super::Plan;
 
 /// What becomes of a command.
 pub(super) struct Verdict {
@@ -35,8 +37,9 @@ impl Verdict {
         refused: Option<RuleName>,
         spec: Option<&'static Spec>,
         request: &Request<'_>,
-        policy: &PolicySettings,
+        plan: &Plan,
     ) -> Self {
+        let policy = &plan.policy;
         let reply = match step {
             Step::Reply(reply) => Some(reply.clone()),
             Step::Finish { reply, .. } => reply.clone(),
@@ -64,7 +67,7 @@ impl Verdict {
             source,
             why,
             reply,
-            connection: connection(step, spec),
+            connection: connection(step, spec, plan.sharing),
             keys: spec.filter(|_| allowed).and_then(|spec| keys(spec, request)),
             scripts: (allowed && runs_code).then(|| inside(policy)),
         }
@@ -118,7 +121,7 @@ fn plain_why(
     }
 }
 
-fn connection(step: &Step, spec: Option<&Spec>) -> String {
+fn connection(step: &Step, spec: Option<&Spec>, sharing: Sharing) -> String {
     let text = match step {
         Step::Finish { reason, .. } => return format!("closed after this ({reason})"),
         Step::Reply(_) | Step::Silence => "answered by Redoubt; nothing goes to Redis",
@@ -126,6 +129,9 @@ fn connection(step: &Step, spec: Option<&Spec>) -> String {
             "answered by Redoubt, which gives up the session's lease if it has one"
         }
         Step::Wait => "waits for the replies that are due",
+        Step::Forward { .. } | Step::Substitute { .. } if sharing == Sharing::Off => {
+            "goes over the session's own lease, as all does (upstream.sharing = \"off\")"
+        }
         Step::Forward { need, .. } | Step::Substitute { need, .. } => match need {
             Need::Shared => "goes over a link that other sessions share",
             Need::Script => "goes over the shared link for scripts",
@@ -139,6 +145,10 @@ fn connection(step: &Step, spec: Option<&Spec>) -> String {
 /// Until when a link is the session's own.
 fn lease(spec: Option<&Spec>) -> &'static str {
     match spec.map(|spec| spec.effect) {
+        Some(Effect::Select) => {
+            "goes over a lease the first time that a session selects this database; Redoubt answers \
+             it once it knows that it exists"
+        }
         Some(Effect::Multi | Effect::Watch) => {
             "goes over a lease, until EXEC, DISCARD or, for watches, UNWATCH"
         }

@@ -1,22 +1,25 @@
 //! Accepting connections.
 
 use std::io;
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::door::Door;
+use super::handshake::Handshake;
 use super::listen::BACKLOG;
 use super::load::Place;
 use super::peer::Peer;
+use super::stream::{Arrived, Passed, Socket};
+use super::unix::SocketFile;
 use crate::audit;
 use crate::auth::Pass;
+use crate::tls;
 
 /// Pause after an accept error that more tries would only repeat, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -27,7 +30,9 @@ const SAID_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A client on its way to a worker.
 pub(super) struct Accepted {
-    pub(super) stream: std::net::TcpStream,
+    pub(super) stream: Passed,
+    /// Present if hands are to be shaken before it becomes a session.
+    pub(super) handshake: Option<Handshake>,
     pub(super) peer: Peer,
     pub(super) pass: Pass,
     /// When it connected.
@@ -38,7 +43,11 @@ pub(super) struct Accepted {
 
 /// Accepts on one listener until `shutdown`, and then what waits to be accepted.
 pub(super) struct Acceptor {
-    pub(super) listener: TcpListener,
+    pub(super) listener: Socket<TcpListener, UnixListener>,
+    /// Present if TLS is spoken there.
+    pub(super) tls: Option<Arc<tls::Server>>,
+    /// Of a socket in the file system. It goes before the listener, so that nobody is lured.
+    pub(super) file: Option<SocketFile>,
     pub(super) door: Arc<Door>,
     pub(super) shutdown: CancellationToken,
 }
@@ -54,12 +63,12 @@ impl Acceptor {
                 biased;
                 () = self.shutdown.cancelled() => break,
                 Ok(()) = audit_is_full.changed() => continue,
-                accepted = self.listener.accept(), if is_open => accepted,
+                accepted = accept(&self.listener), if is_open => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => {
                     pause = None;
-                    let_in(&self.door, stream, peer).await;
+                    self.let_in(stream, peer).await;
                 }
                 Err(error) if is_of_one_connection(&error) => {
                     debug!(%error, "a connection broke before it was accepted");
@@ -87,29 +96,65 @@ impl Acceptor {
 
     /// Lets in those that the kernel has connected already: to close the listener resets them. While
     /// clients have to wait for the audit log they are reset.
-    async fn take_waiting(self) {
-        let Ok(listener) = self.listener.into_std() else { return };
+    async fn take_waiting(mut self) {
+        self.file = None;
         let audit_is_full = audit::full();
         for _ in 0..=BACKLOG {
             if *audit_is_full.borrow() {
                 return;
             }
-            let Ok((stream, peer)) = listener.accept() else { return };
-            let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
-            match stream {
-                Ok(stream) => let_in(&self.door, stream, peer).await,
+            match accept_waiting(&self.listener) {
+                Ok((stream, peer)) => self.let_in(stream, peer).await,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => debug!(%error, "lost a connection"),
             }
         }
     }
+
+    /// Leads a connection through the door. A panic is a defect, and costs this connection alone.
+    async fn let_in(&self, stream: Arrived, peer: Peer) {
+        let door = &self.door;
+        let admitted =
+            catch_unwind(AssertUnwindSafe(|| door.admit(stream, peer, self.tls.clone())));
+        match admitted {
+            Ok(Some(admitted)) => door.enter(admitted).await,
+            Ok(None) => {}
+            Err(_) => error!(%peer, "lost a connection: a defect"),
+        }
+    }
 }
 
-/// Leads a connection through the door. A panic is a defect, and costs this connection alone.
-async fn let_in(door: &Arc<Door>, stream: TcpStream, peer: SocketAddr) {
-    match catch_unwind(AssertUnwindSafe(|| door.admit(stream, peer.into()))) {
-        Ok(Some(admitted)) => door.enter(admitted).await,
-        Ok(None) => {}
-        Err(_) => error!(peer = %Peer::from(peer), "lost a connection: a defect"),
+async fn accept(listener: &Socket<TcpListener, UnixListener>) -> io::Result<(Arrived, Peer)> {
+    match listener {
+        Socket::Tcp(listener) => {
+            let (stream, peer) = listener.accept().await?;
+            Ok((Socket::Tcp(stream), peer.into()))
+        }
+        Socket::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            let peer = Peer::from(&stream);
+            Ok((Socket::Unix(stream), peer))
+        }
+    }
+}
+
+/// A connection that waits in the kernel, whether the runtime has noticed it or not.
+fn accept_waiting(listener: &Socket<TcpListener, UnixListener>) -> io::Result<(Arrived, Peer)> {
+    match listener {
+        Socket::Tcp(listener) => {
+            let (stream, peer) = SockRef::from(listener).accept()?;
+            let stream = std::net::TcpStream::from(stream);
+            stream.set_nonblocking(true)?;
+            let peer = peer.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+            Ok((Socket::Tcp(TcpStream::from_std(stream)?), peer.into()))
+        }
+        Socket::Unix(listener) => {
+            let stream: std::os::unix::net::UnixStream = SockRef::from(listener).accept()?.0.into();
+            stream.set_nonblocking(true)?;
+            let stream = UnixStream::from_std(stream)?;
+            let peer = Peer::from(&stream);
+            Ok((Socket::Unix(stream), peer))
+        }
     }
 }
 

@@ -80,7 +80,8 @@ impl Worker {
         if allow.is_empty() {
             return;
         }
-        let strangers = self.clients.iter().filter(|(_, io)| !is_in(allow, io.peer.ip()));
+        let strangers =
+            self.clients.iter().filter(|(_, io)| io.peer.ip().is_some_and(|ip| !is_in(allow, ip)));
         for id in strangers.map(|(key, _)| SessionId::from_key(key)).collect::<Vec<_>>() {
             self.exchange.abort(id, CloseReason::NotAllowed);
         }

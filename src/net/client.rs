@@ -4,9 +4,10 @@ use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -14,12 +15,15 @@ use tokio::time::timeout;
 use tracing::debug;
 
 use super::accept::Accepted;
+use super::handshake::Handshake;
 use super::load::Place;
 use super::peer::Peer;
-use super::stream::Stream;
+use super::stream::{Arrived, Stream};
 use super::worker::{Shared, Worker, now};
 use crate::audit;
+use crate::auth::Pass;
 use crate::exchange::SessionId;
+use crate::policy::RuleName;
 use crate::telemetry;
 
 /// Numbers sessions for the log, over all workers.
@@ -31,11 +35,15 @@ pub(super) struct ClientIo {
     /// Whether the stream may hold bytes that were written to it.
     unflushed: bool,
     pub(super) peer: Peer,
+    /// Whom its certificate is for, if it has shown one.
+    pub(super) certificate: Option<Arc<str>>,
     /// What the log calls the session.
     pub(super) number: u64,
     /// Who it is, and how many of its commands were refused, for the audit log.
     pub(super) user: Option<String>,
     pub(super) refused: u64,
+    /// The rule that refused the last of them.
+    pub(super) last_rule: Option<RuleName>,
     /// Wakes the task that drives this socket.
     waker: Option<Waker>,
     /// Whether the task left off because the session must not be read now.
@@ -55,36 +63,73 @@ impl ClientIo {
         flushed
     }
 
+    /// What kind of listener the client came to.
+    pub(super) fn listener(&self) -> &'static str {
+        match self.stream {
+            Stream::Tcp(_) => "tcp",
+            Stream::Tls(_) => "tls",
+            Stream::Unix(_) => "unix",
+        }
+    }
+
     /// Has the task that drives this socket look at it again.
     pub(super) fn wake(&self) {
         self.waker.iter().for_each(Waker::wake_by_ref);
     }
 }
 
-/// Makes an accepted connection a session.
+/// Takes in an accepted connection: shakes hands where TLS is spoken, and then makes it a session.
 pub(super) fn start(shared: &Shared, accepted: Accepted) {
-    let Accepted { stream, peer, pass, at, place } = accepted;
-    let stream = match TcpStream::from_std(stream) {
-        Ok(stream) => Stream::Tcp(stream),
-        Err(error) => {
-            debug!(%peer, %error, "lost a connection");
-            return;
+    let Accepted { stream, handshake, peer, pass, at, place } = accepted;
+    let newcomer = Newcomer { peer, certificate: None, pass, at, place };
+    match (stream.arrive(), handshake) {
+        (Ok(Arrived::Tcp(stream)), Some(handshake)) => {
+            tokio::task::spawn_local(shake(shared.clone(), handshake, stream, newcomer));
         }
-    };
+        (Ok(Arrived::Tcp(stream)), None) => open(shared, Stream::Tcp(stream), newcomer),
+        (Ok(Arrived::Unix(stream)), _) => open(shared, Stream::Unix(stream), newcomer),
+        (Err(error), _) => debug!(%peer, %error, "lost a connection"),
+    }
+}
+
+/// A client that is to have a session.
+struct Newcomer {
+    peer: Peer,
+    certificate: Option<Arc<str>>,
+    pass: Pass,
+    at: Instant,
+    place: Option<Place>,
+}
+
+async fn shake(shared: Shared, handshake: Handshake, stream: TcpStream, newcomer: Newcomer) {
+    let Some(stream) = handshake.shake(stream, &newcomer.peer).await else { return };
+    let certificate = stream.peer_name();
+    open(&shared, Stream::Tls(Box::new(stream)), Newcomer { certificate, ..newcomer });
+}
+
+fn open(shared: &Shared, stream: Stream, newcomer: Newcomer) {
+    let Newcomer { peer, certificate, mut pass, at, place } = newcomer;
+    pass.certify(certificate.clone());
     let mut worker = shared.borrow_mut();
     let id = worker.exchange.open_with(pass, at);
     let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
     telemetry::metrics::session_opened();
     if audit::is_on() {
-        audit::record(audit::Event::SessionOpened { session: number, peer: peer.to_string() });
+        audit::record(audit::Event::SessionOpened {
+            session: number,
+            peer: peer.to_string(),
+            certificate: certificate.as_deref().map(str::to_owned),
+        });
     }
     let io = ClientIo {
         stream,
         unflushed: false,
         peer,
+        certificate,
         number,
         user: None,
         refused: 0,
+        last_rule: None,
         waker: None,
         paused: false,
         _place: place,
@@ -101,24 +146,29 @@ const FLUSH: Duration = Duration::from_secs(5);
 
 /// Drives a client until its session is over. A panic ends this session alone.
 async fn drive(shared: Shared, id: SessionId) {
-    poll_fn(|cx| {
-        let mut worker = shared.borrow_mut();
-        let polled = catch_unwind(AssertUnwindSafe(|| worker.poll_client(id, cx)));
-        polled.unwrap_or_else(|_| {
-            worker.exchange.client_panicked(id, now());
-            // Nobody would catch a second one.
-            if let Some(io) = worker.clients.get_mut(id.key()) {
-                io.unflushed = false;
-            }
-            worker.settle(Some(id));
-            Poll::Ready(())
-        })
-    })
-    .await;
-    // To the session it has been said; the client has not received all of it.
-    let flushed = poll_fn(|cx| shared.borrow_mut().poll_flush_client(id, cx));
-    let _ = timeout(FLUSH, flushed).await;
+    poll_fn(|cx| poll(&shared, id, cx, Worker::poll_client)).await;
+    if !shared.borrow().exchange.is_killed(id) {
+        // To the session it has been said; the client has not received all of it.
+        let flushed = poll_fn(|cx| poll(&shared, id, cx, Worker::poll_flush_client));
+        let _ = timeout(FLUSH, flushed).await;
+    }
     shared.borrow_mut().close_client(id);
+}
+
+/// Polls a client. A panic kills its session.
+fn poll(
+    shared: &Shared,
+    id: SessionId,
+    cx: &mut Context<'_>,
+    what: fn(&mut Worker, SessionId, &mut Context<'_>) -> Poll<()>,
+) -> Poll<()> {
+    let mut worker = shared.borrow_mut();
+    let polled = catch_unwind(AssertUnwindSafe(|| what(&mut worker, id, cx)));
+    polled.unwrap_or_else(|_| {
+        worker.exchange.client_panicked(id, now());
+        worker.settle(Some(id));
+        Poll::Ready(())
+    })
 }
 
 impl Worker {
@@ -209,7 +259,8 @@ mod tests {
     fn a_panic_ends_one_session_and_no_other() {
         let environment = Environment::from_lookup(|_| None);
         let text = "listen = \"127.0.0.1:0\"\nallow_weak_passwords = true\n\
-                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n";
+                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n\
+                    [admin]\nlisten = \"off\"\n";
         let mut settings = Settings::parse("test".as_ref(), text, &environment).unwrap();
         settings.workers = NonZeroUsize::MIN;
         let server = Server::bind(&settings).unwrap();

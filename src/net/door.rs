@@ -4,18 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use super::accept::{Accepted, prepare};
+use super::handshake::Handshake;
 use super::peer::Peer;
 use super::proxy_protocol;
 use super::refusals::Refusals;
+use super::stream::Arrived;
 use super::worker::WorkerHandle;
 use crate::auth::{Gate, Pass, Refusal, is_in};
 use crate::resp::reply;
+use crate::tls;
 
 /// Leads from every listener to the workers.
 pub(super) struct Door {
@@ -23,7 +25,7 @@ pub(super) struct Door {
     /// What is in force for whoever comes next.
     pub(super) entry: watch::Sender<Entry>,
     pub(super) workers: Vec<WorkerHandle>,
-    pub(super) refusals: Refusals,
+    pub(super) refusals: Arc<Refusals>,
 }
 
 /// How connections come in.
@@ -31,14 +33,16 @@ pub(super) struct Door {
 pub(super) struct Entry {
     /// Whose connections begin with a header.
     pub(super) proxies: Vec<IpNet>,
-    /// How long the header may take.
-    pub(super) header_timeout: Duration,
+    /// How long the header and the handshake may take together.
+    pub(super) timeout: Duration,
     pub(super) keepalive: Option<Duration>,
 }
 
 /// A connection that has a place and is on its way.
 pub(super) struct Admitted {
-    stream: TcpStream,
+    stream: Arrived,
+    /// Present if TLS is spoken.
+    tls: Option<Arc<tls::Server>>,
     peer: Peer,
     pass: Pass,
     /// Whether `peer` is to tell who the client is.
@@ -48,16 +52,21 @@ pub(super) struct Admitted {
 
 impl Door {
     /// Looks at a new connection before a byte of it is read. `None` when it was refused.
-    pub(super) fn admit(&self, stream: TcpStream, peer: Peer) -> Option<Admitted> {
+    pub(super) fn admit(
+        &self,
+        stream: Arrived,
+        peer: Peer,
+        tls: Option<Arc<tls::Server>>,
+    ) -> Option<Admitted> {
         #[cfg(test)]
-        assert_ne!(peer.ip(), tests::PANICS, "as a test asked");
+        assert_ne!(peer.ip(), Some(tests::PANICS), "as a test asked");
         let at = Instant::now();
-        let proxied = is_in(&self.entry.borrow().proxies, peer.ip());
-        let client = Some(peer.ip()).filter(|_| !proxied);
+        let proxied = peer.ip().is_some_and(|ip| is_in(&self.entry.borrow().proxies, ip));
+        let client = peer.ip().filter(|_| !proxied);
         match self.gate.admit(client, at.into_std()) {
-            Ok(pass) => Some(Admitted { stream, peer, pass, proxied, at }),
+            Ok(pass) => Some(Admitted { stream, tls, peer, pass, proxied, at }),
             Err(refusal) => {
-                self.refuse(&stream, peer, refusal);
+                self.refuse(&stream, tls.is_some(), peer, refusal);
                 None
             }
         }
@@ -74,13 +83,16 @@ impl Door {
     }
 
     async fn introduce(self: Arc<Self>, mut admitted: Admitted) {
-        let Admitted { stream, peer, pass, at, .. } = &mut admitted;
-        let within = self.entry.borrow().header_timeout;
-        let header = timeout_at(*at + within, proxy_protocol::read(stream)).await;
+        let Admitted { stream, tls, peer, pass, at, .. } = &mut admitted;
+        // Nobody is told of elsewhere.
+        let Arrived::Tcp(tcp) = stream else { return };
+        let within = self.entry.borrow().timeout;
+        let header = timeout_at(*at + within, proxy_protocol::read(tcp)).await;
         let known = match header {
             Ok(Ok(client)) => {
                 *peer = client.map_or(*peer, Peer::from);
-                pass.identify(peer.ip(), Instant::now().into_std())
+                let ip = peer.ip().ok_or(Refusal::NoProxyHeader);
+                ip.and_then(|ip| pass.identify(ip, Instant::now().into_std()))
             }
             Ok(Err(error)) => {
                 debug!(%peer, %error, "cannot tell the client");
@@ -90,19 +102,24 @@ impl Door {
         };
         match known {
             Ok(()) => self.hand_over(admitted).await,
-            Err(refusal) => self.refuse(stream, *peer, refusal),
+            Err(refusal) => self.refuse(stream, tls.is_some(), *peer, refusal),
         }
     }
 
     /// Gives a connection to the worker with the fewest sessions, or to another if that one does not
     /// keep up.
     async fn hand_over(&self, admitted: Admitted) {
-        let Admitted { stream, peer, pass, at, .. } = admitted;
-        let keepalive = self.entry.borrow().keepalive;
-        if let Err(error) = prepare(&stream, keepalive) {
+        let Admitted { stream, tls, peer, pass, at, .. } = admitted;
+        let (keepalive, within) = {
+            let entry = self.entry.borrow();
+            (entry.keepalive, entry.timeout)
+        };
+        if let Arrived::Tcp(stream) = &stream
+            && let Err(error) = prepare(stream, keepalive)
+        {
             debug!(%peer, %error, "cannot set socket options");
         }
-        let stream = match stream.into_std() {
+        let stream = match stream.pass() {
             Ok(stream) => stream,
             Err(error) => {
                 debug!(%peer, %error, "lost a connection");
@@ -112,7 +129,13 @@ impl Door {
         let Some(least) = self.workers.iter().min_by_key(|worker| worker.load.sessions()) else {
             return;
         };
-        let mut accepted = Accepted { stream, peer, pass, at: at.into_std(), place: None };
+        let handshake = tls.map(|server| Handshake {
+            server,
+            deadline: at + within,
+            refusals: Arc::clone(&self.refusals),
+        });
+        let mut accepted =
+            Accepted { stream, handshake, peer, pass, at: at.into_std(), place: None };
         for worker in std::iter::once(least).chain(&self.workers) {
             match worker.try_accept(accepted) {
                 Ok(()) => return,
@@ -122,8 +145,9 @@ impl Door {
         least.accept(accepted).await;
     }
 
-    fn refuse(&self, stream: &TcpStream, peer: Peer, refusal: Refusal) {
-        if refusal.is_told() {
+    /// As Redis does, nothing is said where TLS is spoken: hands have not been shaken.
+    fn refuse(&self, stream: &Arrived, in_tls: bool, peer: Peer, refusal: Refusal) {
+        if refusal.is_told() && !in_tls {
             // The socket is new, so its buffer has room; a client that is gone is no loss.
             let _ = stream.try_write(&reply::MAX_CLIENTS);
         }
@@ -149,7 +173,8 @@ mod tests {
     fn a_panic_ends_one_connection_and_not_the_accepting() {
         let environment = Environment::from_lookup(|_| None);
         let text = "listen = \"127.0.0.1:0\"\nallow_weak_passwords = true\n\
-                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n";
+                    [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n\
+                    [admin]\nlisten = \"off\"\n";
         let settings = Settings::parse("test".as_ref(), text, &environment).unwrap();
         let server = Server::bind(&settings).unwrap();
         let address = server.local_addrs()[0];

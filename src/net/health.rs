@@ -1,8 +1,8 @@
 //! Whether the upstream can be reached, and saying so once per change.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -10,8 +10,11 @@ use tracing::{error, info, warn};
 
 use super::unserved::Unserved;
 use super::upstream::UpstreamError;
+use crate::admin::{ReloadStats, UpstreamStats};
+use crate::audit;
 use crate::command::Version;
-use crate::telemetry::metrics;
+use crate::config::wall_clock;
+use crate::telemetry::metrics::{self, GuardState};
 
 /// How often refused links are spoken of while the upstream is up.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
@@ -30,18 +33,32 @@ pub(super) struct Health {
 #[derive(Debug, Default)]
 struct State {
     up: Option<bool>,
+    /// Whether the watch's last link was logged in, so that only the guard can be missing.
+    logged_in: bool,
+    /// When it came up or went down, and the version that it told last.
+    since: Option<SystemTime>,
+    version: Option<Version>,
+    /// As whom links log in, and the name of the guard.
+    guard: (GuardState, Option<String>),
+    reloads: ReloadStats,
     refusal_logged: Option<Instant>,
     draining: bool,
 }
 
 impl Health {
     pub(super) fn up(&self, version: Option<Version>) {
+        self.state().version = version;
         if self.change(true) {
             match version {
                 Some(version) => info!(%version, "upstream is available"),
                 None => info!("upstream is available"),
             }
         }
+    }
+
+    /// The watch's link has been logged in, and the guard is to be settled; or it could not be.
+    pub(super) fn logged_in(&self, is_logged_in: bool) {
+        self.state().logged_in = is_logged_in;
     }
 
     pub(super) fn down(&self, reason: &UpstreamError) {
@@ -54,11 +71,11 @@ impl Health {
     /// refuses links, that is said here, now and then.
     pub(super) fn link_failed(&self, reason: &UpstreamError) {
         self.suspected.notify_one();
-        if !matches!(reason, UpstreamError::Login(_)) {
+        if !matches!(reason, UpstreamError::Login(_) | UpstreamError::Tls { .. }) {
             return;
         }
         let now = Instant::now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
         let recent = |at: Instant| now.saturating_duration_since(at) < REFUSAL_INTERVAL;
         if state.up == Some(true) && !state.refusal_logged.is_some_and(recent) {
             state.refusal_logged = Some(now);
@@ -91,25 +108,86 @@ impl Health {
 
     /// No new sessions are wanted from here on.
     pub(super) fn drain(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.draining = true;
-        metrics::ready(false);
+        self.state().draining = true;
+        self.measure();
     }
 
-    /// What keeps Redoubt from being ready, a line each; empty when it is ready. The watch's link
-    /// counts as up only once the guard is settled too.
+    /// What keeps Redoubt from being ready, a line each; empty when it is ready.
     pub(super) fn unready(&self) -> Vec<&'static str> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let upstream = (state.up != Some(true)).then_some("upstream: not authenticated");
-        upstream.into_iter().chain(state.draining.then_some("draining")).collect()
+        let state = self.state();
+        let mut reasons = Vec::new();
+        match state.up {
+            Some(true) => {}
+            _ if state.logged_in => reasons.push("guard: not settled"),
+            _ => reasons.push("upstream: not authenticated"),
+        }
+        if *audit::full().borrow() {
+            reasons.push("audit: clients wait for the audit log");
+        }
+        if state.draining {
+            reasons.push("draining");
+        }
+        reasons
+    }
+
+    /// Whether it is on its way to a stop.
+    pub(super) fn is_draining(&self) -> bool {
+        self.state().draining
+    }
+
+    /// Links log in like this from now on; as a guard of this name.
+    pub(super) fn guard(&self, state: GuardState, name: Option<String>) {
+        self.state().guard = (state, name);
+    }
+
+    /// What is known of the upstream, but for its address and for scripts.
+    pub(super) fn upstream(&self) -> UpstreamStats {
+        let state = self.state();
+        UpstreamStats {
+            up: state.up == Some(true),
+            since: state.since.map(|since| humantime::format_rfc3339_seconds(since).to_string()),
+            version: state.version.map(|version| version.to_string()),
+            guard: state.guard.0.as_str().to_owned(),
+            guard_user: state.guard.1.clone(),
+            ..UpstreamStats::default()
+        }
+    }
+
+    /// The configuration has been read again, and put in force if it was right.
+    #[allow(dead_code, reason = "for who carries reloads out")]
+    pub(super) fn reloaded(&self, succeeded: bool) {
+        let reloads = &mut self.state().reloads;
+        let count = if succeeded { &mut reloads.succeeded } else { &mut reloads.failed };
+        *count = count.saturating_add(1);
+    }
+
+    /// How often that happened.
+    pub(super) fn reloads(&self) -> ReloadStats {
+        self.state().reloads
+    }
+
+    /// Shows as a metric whether it is ready.
+    pub(super) fn measure(&self) {
+        metrics::ready(self.unready().is_empty());
     }
 
     fn change(&self, up: bool) -> bool {
         // The watch's link counts as up only once the guard is settled too.
         metrics::upstream_up(up);
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        metrics::ready(up && !state.draining);
-        state.up.replace(up) != Some(up)
+        let is_new = {
+            let mut state = self.state();
+            let is_new = state.up.replace(up) != Some(up);
+            if is_new {
+                state.since = Some(wall_clock());
+            }
+            is_new
+        };
+        self.measure();
+        is_new
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -121,6 +199,8 @@ mod tests {
     fn it_is_ready_while_the_upstream_is_up_and_it_does_not_drain() {
         let health = Health::default();
         assert_eq!(health.unready(), ["upstream: not authenticated"]);
+        health.logged_in(true);
+        assert_eq!(health.unready(), ["guard: not settled"]);
         health.up(None);
         assert!(health.unready().is_empty());
         health.drain();

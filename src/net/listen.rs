@@ -2,10 +2,15 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 
+use super::stream::Socket;
+use super::unix::{self, SocketFile};
 use crate::config::{Endpoint, Listen, Settings};
+use crate::tls::TlsError;
 
 /// Connections that the kernel holds until they are accepted.
 pub(super) const BACKLOG: u16 = 1024;
@@ -13,14 +18,9 @@ pub(super) const BACKLOG: u16 = 1024;
 /// A listening address or the upstream's cannot be used; the operator's to mend.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// A listener of a kind that is configured and not built yet. Without it clients would find
-    /// nobody, and in plain TCP in its place they would speak where others can read.
-    #[error("listen = \"{0}\": not supported yet; write host:port")]
-    Listener(Listen),
-    /// The upstream is to be spoken to in TLS, which is not built yet. In plain TCP in its place,
-    /// Redis's password would be sent where others can read.
-    #[error("upstream.url of {0}: rediss:// is not supported yet; write redis://")]
-    Upstream(Endpoint),
+    /// The files for TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The host name has no address.
     #[error("cannot resolve the listening address {endpoint}")]
     Resolve {
@@ -37,11 +37,69 @@ pub enum BindError {
         /// The system's reason.
         source: io::Error,
     },
+    /// As one of these, for the admin port.
+    #[error("admin.listen cannot be used: write another address, or \"off\"")]
+    Admin(#[source] Box<Self>),
+    /// Somebody else listens there, something else is there, or the directory is not.
+    #[error("cannot listen on {path:?}")]
+    Unix {
+        /// What was tried.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    /// The error, where it is about the admin port.
+    pub(super) fn admin(self) -> Self {
+        Self::Admin(Box::new(self))
+    }
+}
+
+/// A listening socket.
+pub(super) struct Listening {
+    pub(super) socket: Socket<TcpListener, UnixListener>,
+    /// Where it listens and what is spoken there, with the port that the system chose.
+    pub(super) at: Listen,
+    /// Of a socket in the file system.
+    pub(super) file: Option<SocketFile>,
+}
+
+impl Listening {
+    /// Its address, unless it is in the file system.
+    pub(super) fn address(&self) -> Option<SocketAddr> {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.local_addr().ok(),
+            Socket::Unix(_) => None,
+        }
+    }
 }
 
 /// Listens on every address that is configured; with `reuse_port`, beside other processes that do.
-pub(super) fn listen(settings: &Settings) -> Result<Vec<TcpListener>, BindError> {
-    listen_on(plain(settings)?, settings.reuse_port)
+pub(super) fn listen(settings: &Settings) -> Result<Vec<Listening>, BindError> {
+    let mut all = Vec::new();
+    for listen in &settings.listen {
+        let (endpoint, named): (_, fn(Endpoint) -> Listen) = match listen {
+            Listen::Tcp(endpoint) => (endpoint, Listen::Tcp),
+            Listen::Tls(endpoint) => (endpoint, Listen::Tls),
+            Listen::Unix(path) => {
+                let (listener, file) = unix::listen(path, settings.unix_socket_mode)
+                    .map_err(|source| BindError::Unix { path: path.clone(), source })?;
+                let socket = Socket::Unix(listener);
+                all.push(Listening { socket, at: listen.clone(), file: Some(file) });
+                continue;
+            }
+        };
+        for listener in listen_on([endpoint], settings.reuse_port)? {
+            let at = match listener.local_addr() {
+                Ok(at) => Endpoint { host: at.ip().to_string(), port: at.port() },
+                Err(_) => endpoint.clone(),
+            };
+            all.push(Listening { socket: Socket::Tcp(listener), at: named(at), file: None });
+        }
+    }
+    Ok(all)
 }
 
 /// Listens on every address of every endpoint.
@@ -63,22 +121,8 @@ pub(super) fn listen_on<'a>(
     Ok(listeners)
 }
 
-/// The listeners, if all that is configured can be spoken in the way that it is.
-fn plain(settings: &Settings) -> Result<Vec<&Endpoint>, BindError> {
-    let upstream = &settings.upstream;
-    if upstream.tls.is_some() {
-        let endpoint = Endpoint { host: upstream.host.clone(), port: upstream.port };
-        return Err(BindError::Upstream(endpoint));
-    }
-    let listeners = settings.listen.iter().map(|listen| match listen {
-        Listen::Tcp(endpoint) => Ok(endpoint),
-        Listen::Tls(_) | Listen::Unix(_) => Err(BindError::Listener(listen.clone())),
-    });
-    listeners.collect()
-}
-
 fn open(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if reuse_port {
         socket.set_reuse_port(true)?;

@@ -11,12 +11,17 @@
 
 mod accept;
 mod ask;
+mod beat;
+mod certificates;
 mod change;
 mod client;
 mod door;
+mod drain;
 mod functions;
 mod guard;
+mod handshake;
 mod health;
+mod insight;
 mod limits;
 mod link;
 mod listen;
@@ -24,15 +29,20 @@ mod load;
 mod peer;
 mod proxy_protocol;
 mod refusals;
+mod report;
 mod resettle;
 mod secrets;
 mod server;
+mod snapshot;
 mod standing;
 mod stream;
+mod totals;
+mod unix;
 mod unserved;
 mod upstream;
 mod watch;
 mod worker;
 
+pub(crate) use insight::Insight;
 pub use listen::BindError;
 pub use server::{ServeError, Server};

@@ -3,18 +3,30 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use tokio::net::UnixStream;
+
 /// A client, as logs and limits know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Peer {
     /// Over TCP, directly or as a trusted balancer tells it. Never an IPv4 address mapped into IPv6.
     Tcp(SocketAddr),
+    /// Over a socket in the file system. All of these are one source, which is never slowed down
+    /// nor locked out: the file's permissions say who may connect.
+    Unix {
+        /// The process that has connected, where the system tells.
+        pid: Option<i32>,
+        /// Its user, where the system tells.
+        uid: Option<u32>,
+    },
 }
 
 impl Peer {
-    /// Its address.
-    pub(super) fn ip(&self) -> IpAddr {
-        let Self::Tcp(address) = self;
-        address.ip()
+    /// Its address, if it has one.
+    pub(super) fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Tcp(address) => Some(address.ip()),
+            Self::Unix { .. } => None,
+        }
     }
 }
 
@@ -24,9 +36,26 @@ impl From<SocketAddr> for Peer {
     }
 }
 
+impl From<&UnixStream> for Peer {
+    fn from(stream: &UnixStream) -> Self {
+        let told = stream.peer_cred().ok();
+        Self::Unix {
+            pid: told.as_ref().and_then(|told| told.pid()),
+            uid: told.as_ref().map(|told| told.uid()),
+        }
+    }
+}
+
 impl fmt::Display for Peer {
+    /// `192.0.2.1:5000`, `[2001:db8::1]:5000`, `unix:pid=7:uid=1000`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Tcp(address) = self;
-        address.fmt(f)
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix { pid, uid } => {
+                f.write_str("unix")?;
+                pid.iter().try_for_each(|pid| write!(f, ":pid={pid}"))?;
+                uid.iter().try_for_each(|uid| write!(f, ":uid={uid}"))
+            }
+        }
     }
 }

@@ -39,6 +39,12 @@ impl Refusals {
         state.say();
     }
 
+    /// All that have been counted, by reason.
+    pub(super) fn totals(&self) -> impl Iterator<Item = (Refusal, u64)> {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner).counts;
+        Refusal::ALL.into_iter().zip(counts)
+    }
+
     /// Says what has not been said yet, before a stop.
     pub(super) fn say_rest(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).say();

@@ -15,7 +15,6 @@ use super::upstream::UpstreamError;
 use super::watch::{Settled, Watch};
 use crate::config::GuardMode;
 use crate::policy::Policy;
-use crate::upstream::guard::GuardError;
 use crate::upstream::{Credentials, Greeting};
 
 /// What was found out for a new policy.
@@ -72,8 +71,8 @@ impl Watch {
             Some(guard) if settled.is_stale => self.maker.remove(&mut link, guard.name()).await,
             Some(_) => match self.renew(settled, &mut link, greeting, policy).await {
                 Ok(()) => return Ok(Prepared::Renewed),
-                Err(UpstreamError::Guard(GuardError::Refused(_)))
-                    if self.maker.mode == GuardMode::Auto => {}
+                Err(UpstreamError::Guard(error))
+                    if error.is_answer() && self.maker.mode == GuardMode::Auto => {}
                 Err(error) => return Err(error),
             },
             None => {}

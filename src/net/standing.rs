@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::health::Health;
 use super::upstream::UpstreamError;
 use super::worker::{Worker, now};
 use crate::policy::{Pins, Scripts};
@@ -33,18 +34,20 @@ pub(super) enum Standing {
 }
 
 impl Standing {
-    /// Shows it as a metric.
-    pub(super) fn measure(&self) {
-        match self {
-            Self::Unknown | Self::Revoked { .. } => guard(GuardState::Unknown),
-            Self::Settled(login) => guard(match login.way {
-                Way::Guard => GuardState::Guarded,
-                Way::Configured => GuardState::Configured,
-                Way::Open => GuardState::Open,
-            }),
+    /// Shows it, as a metric and where `health` is told.
+    pub(super) fn show(&self, health: &Health) {
+        let (state, name) = match self {
+            Self::Unknown | Self::Revoked { .. } => (GuardState::Unknown, None),
+            Self::Settled(login) => match login.way {
+                Way::Guard => (GuardState::Guarded, login.credentials.user.clone()),
+                Way::Configured => (GuardState::Configured, None),
+                Way::Open => (GuardState::Open, None),
+            },
             // What held before still holds for links that are open.
-            Self::Failed => {}
-        }
+            Self::Failed => return,
+        };
+        guard(state);
+        health.guard(state, name);
     }
 }
 

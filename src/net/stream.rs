@@ -1,19 +1,78 @@
 //! What clients and the upstream are spoken to over.
 
 use std::io;
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::tls;
 
 /// A connection to a client or to the upstream.
 ///
-/// What was written may stay in it until [`AsyncWrite::poll_flush`] is ready; over TCP nothing does.
+/// What was written may stay in it until [`AsyncWrite::poll_flush`] is ready; in plain text nothing
+/// does.
 #[derive(Debug)]
 pub(super) enum Stream {
     /// Plain TCP.
     Tcp(TcpStream),
+    /// A socket in the file system.
+    Unix(UnixStream),
+    /// TLS over TCP. Boxed, so that sessions in plain TCP are no larger for it.
+    Tls(Box<tls::Stream>),
+}
+
+/// One of the two kinds of sockets, or of what listens for them.
+#[derive(Debug)]
+pub(super) enum Socket<T, U> {
+    Tcp(T),
+    Unix(U),
+}
+
+/// A connection that a client has made, as it is before it is with a worker.
+pub(super) type Arrived = Socket<TcpStream, UnixStream>;
+
+/// A connection on its way to a worker: of no runtime.
+pub(super) type Passed = Socket<std::net::TcpStream, StdUnixStream>;
+
+impl Arrived {
+    /// Takes it from this thread's runtime.
+    pub(super) fn pass(self) -> io::Result<Passed> {
+        Ok(match self {
+            Self::Tcp(stream) => Socket::Tcp(stream.into_std()?),
+            Self::Unix(stream) => Socket::Unix(stream.into_std()?),
+        })
+    }
+
+    /// Writes what there is room for, without waiting.
+    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            Self::Unix(stream) => stream.try_write(bytes),
+        }
+    }
+}
+
+impl Passed {
+    /// Gives it to this thread's runtime.
+    pub(super) fn arrive(self) -> io::Result<Arrived> {
+        Ok(match self {
+            Self::Tcp(stream) => Socket::Tcp(TcpStream::from_std(stream)?),
+            Self::Unix(stream) => Socket::Unix(UnixStream::from_std(stream)?),
+        })
+    }
+}
+
+impl Socket<std::net::TcpListener, StdUnixListener> {
+    /// Gives what listens to this thread's runtime.
+    pub(super) fn arrive(self) -> io::Result<Socket<TcpListener, UnixListener>> {
+        Ok(match self {
+            Self::Tcp(listener) => Socket::Tcp(TcpListener::from_std(listener)?),
+            Self::Unix(listener) => Socket::Unix(UnixListener::from_std(listener)?),
+        })
+    }
 }
 
 impl AsyncRead for Stream {
@@ -24,6 +83,8 @@ impl AsyncRead for Stream {
     ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Unix(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
         }
     }
 }
@@ -36,18 +97,24 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Unix(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Unix(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

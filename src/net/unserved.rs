@@ -85,7 +85,7 @@ impl Worker {
         if self.health.unserved.expects_more(now) {
             self.held.insert(id.key(), Held { since: now, user: None });
         } else if let Some(io) = self.clients.get(id.key()) {
-            telemetry::opened(io.number, &io.peer);
+            telemetry::opened(io.number, &io.peer, io.certificate.as_deref());
         }
     }
 
@@ -108,7 +108,7 @@ impl Worker {
             self.health.unserved.ended(true, now());
         }
         if let Some(io) = self.clients.get(id.key()) {
-            telemetry::report(io.number, &io.peer, event);
+            telemetry::report(io.number, &io.peer, io.certificate.as_deref(), event);
         }
     }
 
@@ -125,9 +125,10 @@ impl Worker {
     fn log_held(&mut self, id: SessionId) {
         let (held, io) = (self.held.remove(id.key()), self.clients.get(id.key()));
         let (Some(held), Some(io)) = (held, io) else { return };
-        telemetry::opened(io.number, &io.peer);
+        telemetry::opened(io.number, &io.peer, io.certificate.as_deref());
         if let Some(user) = held.user {
-            telemetry::report(io.number, &io.peer, &Event::Authenticated { user });
+            let certificate = io.certificate.as_deref();
+            telemetry::report(io.number, &io.peer, certificate, &Event::Authenticated { user });
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Reaching the upstream: connecting and logging in.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -9,6 +10,8 @@ use tokio::net::TcpStream;
 use super::accept::prepare;
 use super::stream::Stream;
 use crate::config::Endpoint;
+use crate::telemetry::metrics::{Side, tls_handshake};
+use crate::tls;
 use crate::upstream::guard::GuardError;
 use crate::upstream::{Credentials, Greeting, Login, LoginError};
 
@@ -17,6 +20,8 @@ use crate::upstream::{Credentials, Greeting, Login, LoginError};
 pub(crate) enum UpstreamError {
     #[error("cannot connect to {endpoint}")]
     Connect { endpoint: Endpoint, source: io::Error },
+    #[error("no TLS with {endpoint}")]
+    Tls { endpoint: Endpoint, source: io::Error },
     #[error("{endpoint} did not answer within {timeout:?}")]
     Timeout { endpoint: Endpoint, timeout: Duration },
     #[error("the connection to {endpoint} ended while logging in")]
@@ -33,7 +38,7 @@ impl UpstreamError {
     /// Whether it is not there, or does not answer, so that it has said nothing.
     pub(super) fn is_unreachable(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Timeout { .. } => true,
+            Self::Connect { .. } | Self::Tls { .. } | Self::Timeout { .. } => true,
             Self::Ended { .. } | Self::Broken { .. } => true,
             Self::Login(_) | Self::Guard(_) => false,
         }
@@ -54,17 +59,26 @@ pub(super) struct Target {
     pub(super) endpoint: Endpoint,
     pub(super) timeout: Duration,
     pub(super) keepalive: Option<Duration>,
+    /// Present if TLS is spoken there.
+    pub(super) tls: Option<Arc<tls::Client>>,
 }
 
 impl Target {
-    /// Connects. Not bounded in time; the caller does that. Cancel safe: the attempt is dropped.
+    /// Connects, and shakes hands where TLS is spoken. Not bounded in time; the caller does that.
+    /// Cancel safe: the attempt is dropped.
     pub(super) async fn connect(&self) -> Result<Stream, UpstreamError> {
         let broken = |source| UpstreamError::Connect { endpoint: self.endpoint.clone(), source };
         let stream = TcpStream::connect((self.endpoint.host.as_str(), self.endpoint.port))
             .await
             .map_err(broken)?;
         prepare(&stream, self.keepalive).map_err(broken)?;
-        Ok(Stream::Tcp(stream))
+        let Some(tls) = &self.tls else { return Ok(Stream::Tcp(stream)) };
+        let shaken = tls.connect(stream, &self.endpoint.host).await;
+        tls_handshake(Side::Upstream, shaken.is_ok());
+        match shaken {
+            Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+            Err(source) => Err(UpstreamError::Tls { endpoint: self.endpoint.clone(), source }),
+        }
     }
 
     /// Connects and logs in, asking for the version. Not bounded in time. Cancel safe.

@@ -226,7 +226,9 @@ impl Watch {
     ) -> Result<(Conversation, Greeting), UpstreamError> {
         let target = self.maker.target();
         let opened = timeout(target.timeout, target.log_in(credentials)).await;
-        let (stream, greeting) = opened.unwrap_or_else(|_| Err(target.timed_out()))?;
+        let opened = opened.unwrap_or_else(|_| Err(target.timed_out()));
+        self.health.logged_in(opened.is_ok());
+        let (stream, greeting) = opened?;
         for worker in &self.workers {
             worker.order(Order::UpstreamVersion(greeting.version)).await;
         }
@@ -234,7 +236,7 @@ impl Watch {
     }
 
     pub(super) async fn tell(&self, standing: &Standing) {
-        standing.measure();
+        standing.show(&self.health);
         for worker in &self.workers {
             worker.order(Order::Standing(standing.clone())).await;
         }

@@ -1,11 +1,11 @@
 //! A worker: one thread with its own runtime, sessions and links.
 
 use std::cell::RefCell;
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
+use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use std::{io, mem};
 
 use bytes::Bytes;
 use slotmap::{DefaultKey, SecondaryMap, SparseSecondaryMap};
@@ -13,15 +13,18 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
 use super::accept::Accepted;
+use super::beat::Beat;
 use super::change::Change;
 use super::client::{self, ClientIo};
+use super::drain::drain;
 use super::health::Health;
 use super::link::{self, LinkIo};
 use super::load::Load;
+use super::snapshot::{self, Question};
 use super::standing::{Known, Standing, Way};
+use super::totals::Totals;
 use super::unserved::Held;
 use super::upstream::Target;
 use crate::audit;
@@ -29,8 +32,8 @@ use crate::auth::Identity;
 use crate::command::Version;
 use crate::exchange::{Exchange, SessionId, Sharing, Timeouts};
 use crate::policy::Scripts;
-use crate::session::{CloseReason, Event, Rules};
-use crate::telemetry::metrics::{self, WorkerMetrics};
+use crate::session::Rules;
+use crate::telemetry::metrics::WorkerMetrics;
 use crate::upstream::Credentials;
 
 /// Bytes read from a socket at once.
@@ -60,6 +63,8 @@ pub(super) enum Order {
     Standing(Standing),
     /// What a reload has changed; the answer tells how many sessions ended for it.
     Change(Box<Change>, oneshot::Sender<u64>),
+    /// Tell of yourself.
+    Tell(Question),
 }
 
 /// How other threads speak to a worker.
@@ -67,6 +72,7 @@ pub(super) enum Order {
 pub(super) struct WorkerHandle {
     pub(super) orders: mpsc::Sender<Order>,
     pub(super) load: Load,
+    pub(super) beat: Beat,
 }
 
 impl WorkerHandle {
@@ -75,6 +81,7 @@ impl WorkerHandle {
     }
 
     /// As [`WorkerHandle::accept`]; gives the client back when too many orders wait.
+    #[allow(clippy::result_large_err, reason = "what comes back is no error, and is tried again")]
     pub(super) fn try_accept(&self, accepted: Accepted) -> Result<(), Accepted> {
         let sent = self.orders.try_send(Order::Accept(self.counted(accepted)));
         match sent.map_err(TrySendError::into_inner) {
@@ -120,6 +127,7 @@ pub(super) struct Worker {
     pub(super) health: Arc<Health>,
     pub(super) target: Target,
     pub(super) metrics: WorkerMetrics,
+    pub(super) totals: Totals,
     /// How links log in; they wait until it is known.
     pub(super) standing: watch::Sender<Known>,
     /// The way in which they log in, or did when that was last known.
@@ -130,7 +138,7 @@ pub(super) struct Worker {
     pub(super) withholds_scripts: bool,
     /// How long sessions may take to end when the worker stops.
     pub(super) shutdown_timeout: Duration,
-    audit_is_full: watch::Receiver<bool>,
+    pub(super) audit_is_full: watch::Receiver<bool>,
     /// Whether no client is read, since what comes of it could not be written to the audit log.
     pub(super) waits_for_audit: bool,
     me: Weak<RefCell<Worker>>,
@@ -143,17 +151,18 @@ pub(super) type Shared = Rc<RefCell<Worker>>;
 ///
 /// # Errors
 /// The system gave no runtime.
-pub(super) fn run(plan: Plan, orders: mpsc::Receiver<Order>) -> io::Result<()> {
+pub(super) fn run(plan: Plan, orders: mpsc::Receiver<Order>, beat: Beat) -> io::Result<()> {
     let _stop_all = plan.shutdown.clone().drop_guard();
     let runtime = Builder::new_current_thread()
         .enable_all()
         .event_interval(TURN)
         .build_local(LocalOptions::default())?;
-    runtime.block_on(work(plan, orders));
+    runtime.block_on(work(plan, orders, &beat));
+    beat.end();
     Ok(())
 }
 
-async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>) {
+async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, beat: &Beat) {
     let shared = Rc::new_cyclic(|me| RefCell::new(Worker::new(&plan, me.clone())));
     let mut tick = tokio::time::interval(TICK);
     let mut audit_is_full = audit::full();
@@ -163,7 +172,10 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>) {
             () = plan.shutdown.cancelled() => break,
             Ok(()) = audit_is_full.changed() => shared.borrow_mut().wait_for_audit(),
             Some(order) = orders.recv() => obey(&shared, order),
-            _ = tick.tick() => shared.borrow_mut().tick(),
+            _ = tick.tick() => {
+                beat.beat(now());
+                shared.borrow_mut().tick();
+            }
         }
     }
     orders.close();
@@ -172,7 +184,7 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>) {
     }
     tokio::time::sleep(LAST_REQUESTS).await;
     let timeout = shared.borrow().shutdown_timeout;
-    drain(&shared, timeout).await;
+    drain(&shared, timeout, beat).await;
     plan.health.unserved.say_rest();
 }
 
@@ -195,32 +207,7 @@ fn obey(shared: &Shared, order: Order) {
             // Whoever asked may have gone meanwhile.
             let _ = answer.send(closed);
         }
-    }
-}
-
-/// Lets sessions finish what is due to them, for at most `timeout`.
-async fn drain(shared: &Shared, timeout: Duration) {
-    {
-        let mut worker = shared.borrow_mut();
-        worker.exchange.drain();
-        worker.settle(None);
-    }
-    let mut tick = tokio::time::interval(Duration::from_millis(10));
-    let drained = tokio::time::timeout(timeout, async {
-        while !shared.borrow().exchange.is_empty() {
-            tick.tick().await;
-            shared.borrow_mut().wait_for_audit();
-        }
-    });
-    if drained.await.is_err() {
-        let mut worker = shared.borrow_mut();
-        let left = worker.exchange.len();
-        warn!(sessions = left, "shutdown_timeout passed; closing what is left");
-        worker.exchange.abort_all(CloseReason::Shutdown);
-        worker.settle(None);
-        worker.close_finished();
-    } else {
-        info!("all sessions have ended");
+        Order::Tell(question) => snapshot::answer(shared, question),
     }
 }
 
@@ -240,6 +227,7 @@ impl Worker {
             health: Arc::clone(&plan.health),
             target: plan.target.clone(),
             metrics: WorkerMetrics::default(),
+            totals: Totals::default(),
             standing: watch::Sender::new(match plan.guarded {
                 true => Known::default(),
                 false => Known::configured(),
@@ -288,44 +276,6 @@ impl Worker {
             }
         }
         self.report();
-    }
-
-    pub(super) fn report(&mut self) {
-        let mut is_new = false;
-        while let Some((id, event)) = self.exchange.next_event() {
-            is_new = true;
-            metrics::report(&event);
-            self.log(id, &event);
-            if let Some(io) = self.clients.get_mut(id.key()) {
-                match &event {
-                    Event::Authenticated { user } => io.user = Some(user.clone()),
-                    Event::Refused { .. } => io.refused = io.refused.saturating_add(1),
-                    _ => {}
-                }
-                audit::report(io.number, &io.peer, io.user.as_deref(), io.refused, &event);
-            }
-        }
-        if is_new {
-            self.wait_for_audit();
-        }
-    }
-
-    /// Has clients wait, or read again, as the audit log has room.
-    pub(super) fn wait_for_audit(&mut self) {
-        let waited = mem::replace(&mut self.waits_for_audit, *self.audit_is_full.borrow());
-        if waited && !self.waits_for_audit {
-            self.clients.values().for_each(ClientIo::wake);
-        }
-    }
-
-    /// Closes the sockets of all finished sessions.
-    fn close_finished(&mut self) {
-        let ids: VecDeque<_> = self.clients.keys().map(SessionId::from_key).collect();
-        for id in ids {
-            if self.exchange.is_finished(id) {
-                self.close_client(id);
-            }
-        }
     }
 
     /// Forgets a session and closes its socket.

@@ -1,6 +1,7 @@
 //! What the policy says of a command.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -84,6 +85,12 @@ impl PartialEq for RuleName {
 }
 
 impl Eq for RuleName {}
+
+impl Hash for RuleName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
 
 impl fmt::Display for RuleName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -19,4 +19,12 @@ impl Protocol {
             _ => None,
         }
     }
+
+    /// Its number, as `HELLO` has it.
+    pub fn version(self) -> u8 {
+        match self {
+            Self::Resp2 => 2,
+            Self::Resp3 => 3,
+        }
+    }
 }

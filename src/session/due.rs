@@ -2,18 +2,19 @@
 //!
 //! A reply is either remote (a link will bring it) or local (Redoubt made it). Local replies wait
 //! behind the remote ones that were asked for before them. Runs of plain remote replies are one
-//! entry, so that a pipeline of any length costs a few bytes.
+//! entry while they are of one command, so that a pipeline of any length of such costs a few bytes.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::counts::{Counted, Counts, Outcome};
 use super::expect::{Expect, Learn};
 use super::pubsub::Confirmations;
 
 enum Entry {
-    Plain(u32),
-    Remote(Expect),
+    Plain(Counted, u32),
+    Remote(Counted, Expect),
     Local(Bytes),
 }
 
@@ -31,7 +32,7 @@ pub struct DueQueue {
 }
 
 impl DueQueue {
-    /// Entries at which [`DueQueue::is_full`]; under 4 MiB.
+    /// Entries at which [`DueQueue::is_full`]; 4 MiB at most.
     pub const MAX_ENTRIES: usize = 65_536;
     /// Bytes of waiting local replies at which [`DueQueue::is_full`].
     pub const MAX_LOCAL_BYTES: usize = 4 << 20;
@@ -79,21 +80,23 @@ impl DueQueue {
         self.entries.is_empty()
     }
 
-    /// Adds a reply that a link will bring.
-    pub fn push_remote(&mut self, expect: Expect) {
+    /// Adds a reply that a link will bring, and as what it is to be counted then.
+    pub fn push_remote(&mut self, expect: Expect, counted: Counted) {
         self.remote = self.remote.saturating_add(1);
         if expect == Expect::PLAIN {
-            if let Some(Entry::Plain(count)) = self.entries.back_mut() {
+            if let Some(Entry::Plain(last, count)) = self.entries.back_mut()
+                && *last == counted
+            {
                 *count = count.saturating_add(1);
             } else {
-                self.entries.push_back(Entry::Plain(1));
+                self.entries.push_back(Entry::Plain(counted, 1));
             }
             return;
         }
         if let Some(counter) = self.counter(expect.learn) {
             *counter = counter.saturating_add(1);
         }
-        self.entries.push_back(Entry::Remote(expect));
+        self.entries.push_back(Entry::Remote(counted, expect));
     }
 
     /// Adds a reply that Redoubt made; it goes out when all before it have.
@@ -109,8 +112,8 @@ impl DueQueue {
     /// it as soon as it gets there, or at the end of the message that was under way.
     pub fn front(&self) -> Option<&Expect> {
         match self.entries.front()? {
-            Entry::Plain(_) => Some(&Expect::PLAIN),
-            Entry::Remote(expect) => Some(expect),
+            Entry::Plain(..) => Some(&Expect::PLAIN),
+            Entry::Remote(_, expect) => Some(expect),
             Entry::Local(_) => None,
         }
     }
@@ -118,32 +121,57 @@ impl DueQueue {
     /// The confirmations due next, to count them down.
     pub fn front_confirmations(&mut self) -> Option<&mut Confirmations> {
         match self.entries.front_mut()? {
-            Entry::Remote(Expect { learn: Learn::Confirmed(confirmations), .. }) => {
+            Entry::Remote(_, Expect { learn: Learn::Confirmed(confirmations), .. }) => {
                 Some(confirmations)
             }
             _ => None,
         }
     }
 
+    /// Takes the expectation at the front, whose reply is now complete, if that reply goes to the
+    /// client and tells nothing: most do.
+    pub(super) fn pop_plain(&mut self) -> Option<Counted> {
+        let Entry::Plain(counted, count) = self.entries.front_mut()? else { return None };
+        let counted = *counted;
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            self.entries.pop_front();
+        }
+        self.came();
+        Some(counted)
+    }
+
     /// Takes the expectation at the front, whose reply is now complete.
-    pub fn pop_remote(&mut self) -> Option<Expect> {
-        let expect = match self.entries.front_mut()? {
-            Entry::Local(_) => return None,
-            Entry::Plain(count) if *count > 1 => {
-                *count = count.saturating_sub(1);
-                Expect::PLAIN
-            }
-            _ => match self.entries.pop_front()? {
-                Entry::Remote(expect) => expect,
-                _ => Expect::PLAIN,
-            },
-        };
-        self.remote = self.remote.saturating_sub(1);
-        self.answered = self.answered.saturating_add(1);
+    pub fn pop_remote(&mut self) -> Option<(Expect, Counted)> {
+        if let Some(counted) = self.pop_plain() {
+            return Some((Expect::PLAIN, counted));
+        }
+        let Some(Entry::Remote(..)) = self.entries.front() else { return None };
+        let Some(Entry::Remote(counted, expect)) = self.entries.pop_front() else { return None };
         if let Some(counter) = self.counter(expect.learn) {
             *counter = counter.saturating_sub(1);
         }
-        Some(expect)
+        self.came();
+        Some((expect, counted))
+    }
+
+    /// One of the remote replies has come.
+    fn came(&mut self) {
+        self.remote = self.remote.saturating_sub(1);
+        self.answered = self.answered.saturating_add(1);
+    }
+
+    /// Counts the replies that will not come.
+    pub fn give_up(&self, counts: &mut Counts) {
+        for entry in &self.entries {
+            match entry {
+                Entry::Plain(counted, count) => {
+                    counts.add_many(*counted, Outcome::Unanswered, *count);
+                }
+                Entry::Remote(counted, _) => counts.add(*counted, Outcome::Unanswered),
+                Entry::Local(_) => {}
+            }
+        }
     }
 
     /// Takes a local reply that has come to the front.
@@ -167,25 +195,29 @@ impl DueQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::lookup;
     use crate::session::Show;
+
+    /// What it is counted as matters to few tests.
+    const ANY: Counted = Counted::NOT;
 
     #[test]
     fn local_replies_wait_for_the_remote_ones_before_them() {
         let mut due = DueQueue::default();
-        due.push_remote(Expect::PLAIN);
-        due.push_remote(Expect::PLAIN);
+        due.push_remote(Expect::PLAIN, ANY);
+        due.push_remote(Expect::PLAIN, ANY);
         due.push_local(Bytes::from_static(b"a"));
-        due.push_remote(Expect::DROPPED);
+        due.push_remote(Expect::DROPPED, ANY);
         due.push_local(Bytes::from_static(b"b"));
         assert_eq!(due.remote(), 3);
         assert_eq!(due.pop_local(), None);
-        assert_eq!(due.pop_remote(), Some(Expect::PLAIN));
+        assert_eq!(due.pop_remote(), Some((Expect::PLAIN, ANY)));
         assert_eq!(due.pop_local(), None);
-        assert_eq!(due.pop_remote(), Some(Expect::PLAIN));
+        assert_eq!(due.pop_remote(), Some((Expect::PLAIN, ANY)));
         assert_eq!(due.pop_remote(), None, "a local reply is in the way");
         assert_eq!(due.pop_local().as_deref(), Some(&b"a"[..]));
         assert_eq!(due.front(), Some(&Expect::DROPPED));
-        assert_eq!(due.pop_remote(), Some(Expect::DROPPED));
+        assert_eq!(due.pop_remote(), Some((Expect::DROPPED, ANY)));
         assert_eq!(due.pop_local().as_deref(), Some(&b"b"[..]));
         assert!(due.is_empty());
         assert_eq!(due.remote(), 0);
@@ -195,7 +227,7 @@ mod tests {
     fn a_long_pipeline_is_one_entry() {
         let mut due = DueQueue::default();
         for _ in 0..100_000 {
-            due.push_remote(Expect::PLAIN);
+            due.push_remote(Expect::PLAIN, ANY);
         }
         assert_eq!(due.entries.len(), 1);
         assert_eq!(due.remote(), 100_000);
@@ -203,9 +235,27 @@ mod tests {
     }
 
     #[test]
+    fn replies_are_counted_as_those_of_their_commands() {
+        let [get, set] = [b"get", b"set"].map(|name| Counted::of(lookup(name)));
+        let mut due = DueQueue::default();
+        for counted in [get, get, set, get, get, get] {
+            due.push_remote(Expect::PLAIN, counted);
+        }
+        due.push_remote(Expect::DROPPED, set);
+        due.push_local(Bytes::from_static(b"a"));
+        let popped = [(); 4].map(|()| due.pop_remote().unwrap().1);
+        assert_eq!(popped, [get, get, set, get]);
+        let mut counts = Counts::default();
+        due.give_up(&mut counts);
+        let mut lost = Vec::new();
+        counts.take(|name, outcome, count| lost.push((name, outcome, count)));
+        assert_eq!(lost, [("get", Outcome::Unanswered, 2), ("set", Outcome::Unanswered, 1)]);
+    }
+
+    #[test]
     fn waiting_local_replies_fill_it() {
         let mut due = DueQueue::default();
-        due.push_remote(Expect::PLAIN);
+        due.push_remote(Expect::PLAIN, ANY);
         let reply = Bytes::from(vec![b'x'; 1 << 20]);
         for _ in 0..4 {
             assert!(!due.is_full(u32::MAX));
@@ -220,8 +270,8 @@ mod tests {
     #[test]
     fn requests_in_flight_are_counted_one_by_one() {
         let mut due = DueQueue::default();
-        due.push_remote(Expect::PLAIN);
-        due.push_remote(Expect::PLAIN);
+        due.push_remote(Expect::PLAIN, ANY);
+        due.push_remote(Expect::PLAIN, ANY);
         assert!(due.is_full(2) && !due.is_full(3));
         due.push_local(Bytes::from_static(b"a"));
         assert!(due.is_full(3) && !due.is_full(4));
@@ -237,17 +287,17 @@ mod tests {
         let mut due = DueQueue::default();
         for _ in 0..DueQueue::MAX_ENTRIES / 2 {
             assert!(!due.is_full(u32::MAX));
-            due.push_remote(Expect::PLAIN);
-            due.push_remote(Expect::DROPPED);
+            due.push_remote(Expect::PLAIN, ANY);
+            due.push_remote(Expect::DROPPED, ANY);
         }
         assert!(due.is_full(u32::MAX));
-        assert!(DueQueue::MAX_ENTRIES * size_of::<Entry>() < 4 << 20);
+        assert!(DueQueue::MAX_ENTRIES * size_of::<Entry>() <= 4 << 20);
     }
 
     #[test]
     fn blocking_commands_are_counted_until_answered() {
         let mut due = DueQueue::default();
-        due.push_remote(Expect { show: Show::Reply, learn: Learn::Unblocked });
+        due.push_remote(Expect { show: Show::Reply, learn: Learn::Unblocked }, ANY);
         assert!(due.blocks() && !due.confirming());
         due.pop_remote();
         assert!(!due.blocks());

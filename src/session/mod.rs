@@ -20,6 +20,7 @@
 
 mod bucket;
 mod client_reply;
+mod counts;
 mod decide;
 mod due;
 mod event;
@@ -39,6 +40,7 @@ mod state;
 mod transaction;
 
 pub use bucket::{Rate, TokenBucket};
+pub use counts::{Counted, Counts, Outcome};
 pub use decide::{Context, Step, find};
 pub use due::DueQueue;
 pub use event::{ClaimedUser, CloseReason, Event};
@@ -47,8 +49,8 @@ pub use keys::KeyForm;
 pub use limits::Limits;
 pub use need::Need;
 pub use pubsub::Confirmations;
+pub(crate) use receive::replied;
 pub use receive::{Receiver, Unexpected};
-pub(crate) use receive::{answered, deliver_local};
 pub use rules::Rules;
 pub use stand_in::StandIn;
 pub use state::State;

@@ -4,6 +4,7 @@ use std::mem;
 
 use bytes::{Buf, BufMut, BytesMut};
 
+use super::counts::{Counts, Outcome};
 use super::due::DueQueue;
 use super::expect::{Expect, Learn, Show};
 use super::pubsub::Notice;
@@ -65,6 +66,7 @@ impl Receiver {
         state: &mut State,
         due: &mut DueQueue,
         output: &mut BytesMut,
+        counts: &mut Counts,
     ) -> Result<(), Unexpected> {
         if state.opaque {
             output.put(self.held.split());
@@ -100,8 +102,12 @@ impl Receiver {
             if scan.done {
                 self.held.clear();
                 match self.route.take() {
-                    Some(Route::Reply { shown }) => self.replied(shown, state, due, output)?,
-                    Some(Route::Notice(notice)) => self.noticed(notice, state, due, output),
+                    Some(Route::Reply { shown }) => {
+                        replied(self.scanner.kind(), shown, state, due, output, counts)?;
+                    }
+                    Some(Route::Notice(notice)) => {
+                        self.noticed(notice, state, due, output, counts);
+                    }
                     None => {}
                 }
             }
@@ -169,23 +175,6 @@ impl Receiver {
         Some(true)
     }
 
-    /// The reply that was due next is complete.
-    fn replied(
-        &mut self,
-        shown: bool,
-        state: &mut State,
-        due: &mut DueQueue,
-        output: &mut BytesMut,
-    ) -> Result<(), Unexpected> {
-        let mut expect = due.pop_remote().ok_or(Unexpected::Reply)?;
-        if let Show::Unless(bytes) = expect.show {
-            expect.show = if shown { Show::Reply } else { Show::Instead(bytes) };
-        }
-        answered(expect, self.scanner.kind(), state, output)?;
-        deliver_local(due, output);
-        Ok(())
-    }
-
     /// An out-of-band frame is complete; it may be the confirmation that is due.
     fn noticed(
         &mut self,
@@ -193,11 +182,14 @@ impl Receiver {
         state: &mut State,
         due: &mut DueQueue,
         output: &mut BytesMut,
+        counts: &mut Counts,
     ) {
         if let (Some(notice), Some(number)) = (notice, self.scanner.last_integer()) {
             let remaining = u32::try_from(number).unwrap_or(u32::MAX);
-            if state.subscriptions.confirm(notice, remaining, due.front_confirmations()) {
-                due.pop_remote();
+            if state.subscriptions.confirm(notice, remaining, due.front_confirmations())
+                && let Some((_, counted)) = due.pop_remote()
+            {
+                counts.add(counted, Outcome::Ok);
             }
             self.most_subscribed = self.most_subscribed.max(state.subscriptions());
         }
@@ -205,8 +197,34 @@ impl Receiver {
     }
 }
 
-/// A reply is complete: puts in what is shown in its place, and learns what it tells.
-pub(crate) fn answered(
+/// The reply that was due next is complete, and has been `shown` or not: counts it, and goes on with
+/// what comes after it for the client.
+pub(crate) fn replied(
+    kind: Option<Kind>,
+    shown: bool,
+    state: &mut State,
+    due: &mut DueQueue,
+    output: &mut BytesMut,
+    counts: &mut Counts,
+) -> Result<(), Unexpected> {
+    let is_error = kind.is_none_or(Kind::is_error);
+    let outcome = if is_error { Outcome::Error } else { Outcome::Ok };
+    if let Some(counted) = due.pop_plain() {
+        counts.add(counted, outcome);
+    } else {
+        let (mut expect, counted) = due.pop_remote().ok_or(Unexpected::Reply)?;
+        counts.add(counted, outcome);
+        if let Show::Unless(bytes) = expect.show {
+            expect.show = if shown { Show::Reply } else { Show::Instead(bytes) };
+        }
+        answered(expect, kind, state, output)?;
+    }
+    deliver_local(due, output);
+    Ok(())
+}
+
+/// Puts in what is shown in a reply's place, and learns what it tells.
+fn answered(
     expect: Expect,
     kind: Option<Kind>,
     state: &mut State,
@@ -216,7 +234,6 @@ pub(crate) fn answered(
         output.put(bytes);
     }
     let error = kind.is_none_or(Kind::is_error);
-    state.errors = state.errors.saturating_add(u32::from(error));
     let done = !error && kind != Some(Kind::Null);
     match expect.learn {
         Learn::Nothing | Learn::Unblocked | Learn::Confirmed(_) => {}
@@ -239,7 +256,7 @@ pub(crate) fn answered(
 }
 
 /// Moves the local replies whose turn has come to `output`.
-pub(crate) fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
+fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
     while let Some(reply) = due.pop_local() {
         output.reserve(reply.remaining());
         output.put(reply);

@@ -54,8 +54,6 @@ pub struct State {
     pub(super) inside_notice: bool,
     /// Whether the session takes no more requests, so that what is due is the last it is given.
     pub(super) ended: bool,
-    /// Errors that links have brought since they were last taken.
-    pub(super) errors: u32,
 }
 
 impl State {
@@ -67,11 +65,6 @@ impl State {
     /// Whether a right `AUTH` came and no `RESET` since.
     pub fn is_authenticated(&self) -> bool {
         self.authenticated
-    }
-
-    /// Takes how many errors links have brought since this was last done.
-    pub fn take_errors(&mut self) -> u32 {
-        std::mem::take(&mut self.errors)
     }
 
     /// What the last right `AUTH` was made with; `None` before it, and after `RESET`.
@@ -112,6 +105,11 @@ impl State {
     /// Whether silence is normal: the session waits for messages or for a stream.
     pub fn listens(&self) -> bool {
         self.opaque || self.subscriptions.any()
+    }
+
+    /// Whether Redis may be queueing what it is sent.
+    pub fn is_in_transaction(&self) -> bool {
+        self.transaction.is_open()
     }
 
     /// What the client is spoken to in.

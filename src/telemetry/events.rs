@@ -10,9 +10,10 @@ use crate::session::{CloseReason, Event};
 /// The target of every line about a session, for use in `log.level`.
 pub const SESSION: &str = "redoubt::session";
 
-/// Logs that `peer` has connected and is `session` from now on.
-pub fn opened(session: u64, peer: &dyn Display) {
-    info!(target: SESSION, session, %peer, "session opened");
+/// Logs that `peer` has connected and is `session` from now on, and whom its certificate is for, if
+/// it has one.
+pub fn opened(session: u64, peer: &dyn Display, certificate: Option<&str>) {
+    info!(target: SESSION, session, %peer, certificate, "session opened");
 }
 
 /// Logs that `count` connections were refused for `reason` since it was last said, `total` in all.
@@ -27,11 +28,11 @@ pub fn unserved(count: u64) {
     warn!(target: SESSION, %reason, count, "sessions closed at once");
 }
 
-/// Logs `event` of `session`, whose client connects from `peer`.
-pub fn report(session: u64, peer: &dyn Display, event: &Event) {
+/// Logs `event` of `session`, whose client connects from `peer`, and may have a certificate.
+pub fn report(session: u64, peer: &dyn Display, certificate: Option<&str>, event: &Event) {
     match event {
         Event::Authenticated { user } => {
-            info!(target: SESSION, session, %peer, %user, "authenticated");
+            info!(target: SESSION, session, %peer, certificate, %user, "authenticated");
         }
         Event::AuthFailed { user } => {
             warn!(target: SESSION, session, %peer, %user, "AUTH failed");

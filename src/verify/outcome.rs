@@ -1,5 +1,9 @@
 //! What a check found.
 
+use std::io;
+
+use super::wire::told;
+
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -9,7 +13,7 @@ pub(super) enum Outcome {
     Fails,
     /// Unwise; it does not fail the whole.
     Warns,
-    /// Not made, for want of an argument.
+    /// Not made.
     NotChecked,
 }
 
@@ -26,6 +30,7 @@ pub(super) struct Check {
 }
 
 impl Check {
+    /// One that was made.
     pub(super) fn new(
         id: impl Into<String>,
         holds: bool,
@@ -33,10 +38,67 @@ impl Check {
         found: impl Into<String>,
     ) -> Self {
         let outcome = if holds { Outcome::Holds } else { Outcome::Fails };
-        Self { id: id.into(), outcome, what: what.into(), found: found.into() }
+        Self::with(id, outcome, what, found)
     }
 
-    pub(super) fn fails(&self) -> bool {
-        self.outcome == Outcome::Fails
+    /// One of a reply, which must be as `right` says.
+    pub(super) fn replied(
+        id: &str,
+        what: &str,
+        reply: &io::Result<String>,
+        right: impl Fn(&str) -> bool,
+    ) -> Self {
+        Self::new(id, reply.as_ref().is_ok_and(|reply| right(reply)), what, told(reply))
+    }
+
+    /// One that ended with `outcome`.
+    pub(super) fn with(
+        id: impl Into<String>,
+        outcome: Outcome,
+        what: impl Into<String>,
+        found: impl Into<String>,
+    ) -> Self {
+        Self { id: id.into(), outcome, what: what.into(), found: found.into() }
+    }
+}
+
+/// Checks that belong together.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) title: &'static str,
+    pub(super) checks: Vec<Check>,
+}
+
+/// All that was found.
+#[derive(Debug)]
+pub(crate) struct Findings(pub(super) Vec<Section>);
+
+impl Findings {
+    /// Every check, in order.
+    pub(super) fn checks(&self) -> impl Iterator<Item = &Check> {
+        self.0.iter().flat_map(|section| &section.checks)
+    }
+
+    /// How many ended so.
+    pub(super) fn count(&self, outcome: Outcome) -> usize {
+        self.checks().filter(|check| check.outcome == outcome).count()
+    }
+
+    /// The outcome of a check.
+    pub(super) fn outcome(&self, id: &str) -> Option<Outcome> {
+        self.checks().find(|check| check.id == id).map(|check| check.outcome)
+    }
+
+    /// Whether whoever gets there can do everything: no password, and nothing that is refused.
+    pub(super) fn wide_open(&self) -> bool {
+        let blocked = |check: &&Check| check.id.starts_with("blocked-");
+        self.outcome("no-password") == Some(Outcome::Fails)
+            && self.outcome("ping") == Some(Outcome::Holds)
+            && self.checks().filter(blocked).all(|check| check.outcome == Outcome::Fails)
+    }
+
+    /// Whether no check failed.
+    pub(crate) fn hold(&self) -> bool {
+        self.count(Outcome::Fails) == 0
     }
 }

@@ -3,39 +3,52 @@
 use redoubt::config::Endpoint;
 use serde_json::{Value, json};
 
-use super::outcome::{Check, Outcome};
+use super::outcome::{Check, Findings, Outcome};
 use crate::paint::Paint;
 
-pub(super) fn text(endpoint: &Endpoint, checks: &[Check]) -> String {
+/// A line for each check, under the titles of their sections, and one for all.
+pub(crate) fn text(findings: &Findings) -> String {
     let paint = Paint::of_stdout();
-    let width = checks.iter().map(|check| check.what.chars().count()).max().unwrap_or_default();
-    let mut lines = vec![paint.bold(&endpoint.to_string())];
-    for Check { outcome, what, found, .. } in checks {
-        let mark = match outcome {
-            Outcome::Holds => paint.green("✓ holds  "),
-            Outcome::Fails => paint.red("✗ fails  "),
-            Outcome::Warns => paint.bold("! warning"),
-            Outcome::NotChecked => paint.dim("– skipped"),
-        };
-        lines.push(format!("  {mark}  {what:<width$}  {}", paint.dim(found)));
+    let width = findings.checks().map(|check| check.what.chars().count()).max().unwrap_or_default();
+    let mut lines = Vec::new();
+    for section in &findings.0 {
+        lines.push(paint.bold(section.title));
+        for Check { outcome, what, found, .. } in &section.checks {
+            let mark = match outcome {
+                Outcome::Holds => paint.green("✓ holds  "),
+                Outcome::Fails => paint.red("✗ fails  "),
+                Outcome::Warns => paint.yellow("! warning"),
+                Outcome::NotChecked => paint.dim("– skipped"),
+            };
+            let found = if *outcome == Outcome::Fails { found.clone() } else { paint.dim(found) };
+            lines.push(format!("  {mark}  {what:<width$}  {found}"));
+        }
+        lines.push(String::new());
     }
-    let count = |wanted| checks.iter().filter(|check| check.outcome == wanted).count();
-    let summary = format!(
-        "{} hold, {} fail, {} warnings, {} skipped",
-        count(Outcome::Holds),
-        count(Outcome::Fails),
-        count(Outcome::Warns),
-        count(Outcome::NotChecked)
-    );
-    lines.push(if count(Outcome::Fails) == 0 {
-        paint.green(&summary)
-    } else {
-        paint.red(&summary)
-    });
+    lines.push(summary(findings, paint));
     lines.join("\n")
 }
 
-pub(super) fn json(endpoint: &Endpoint, checks: &[Check]) -> String {
+fn summary(findings: &Findings, paint: Paint) -> String {
+    let counts = [
+        (Outcome::Holds, "hold"),
+        (Outcome::Fails, "fail"),
+        (Outcome::Warns, "warnings"),
+        (Outcome::NotChecked, "skipped"),
+    ];
+    let counts = counts.map(|(outcome, word)| format!("{} {word}", findings.count(outcome)));
+    let counts = counts.join(", ");
+    if findings.hold() {
+        paint.green(&counts)
+    } else if findings.wide_open() {
+        paint
+            .red(&format!("{counts}\nWide open: whoever gets there can read and delete everything"))
+    } else {
+        paint.red(&counts)
+    }
+}
+
+pub(super) fn json(endpoint: &Endpoint, findings: &Findings) -> String {
     let one = |check: &Check| -> Value {
         let outcome = match check.outcome {
             Outcome::Holds => "holds",
@@ -47,8 +60,9 @@ pub(super) fn json(endpoint: &Endpoint, checks: &[Check]) -> String {
     };
     json!({
         "address": endpoint.to_string(),
-        "holds": !checks.iter().any(Check::fails),
-        "checks": checks.iter().map(one).collect::<Vec<_>>(),
+        "holds": findings.hold(),
+        "wide_open": findings.wide_open(),
+        "checks": findings.checks().map(one).collect::<Vec<_>>(),
     })
     .to_string()
 }

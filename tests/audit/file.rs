@@ -16,6 +16,7 @@ fn a_second_process_is_kept_off_the_file() {
     let _first = setup(&redis, &dir).start();
     let error = refused(&redis, &dir, &to_file(&dir));
     assert!(error.contains("in use by another process"), "{error}");
+    assert!(error.contains("a file of its own, also where they share an address"), "{error}");
 }
 
 #[test]

@@ -32,8 +32,15 @@ fn take(receiver: &UnixDatagram, event: &str) -> Vec<Value> {
         let [priority, _time, host, application, _process, message] = header[..] else {
             panic!("not a header: {header:?}");
         };
-        assert_eq!((priority, host, application, message), ("<86>1", "-", "redoubt", "audit"));
-        lines.push(serde_json::from_str(&format!("{{{line}")).expect(line));
+        let fields: Value = serde_json::from_str(&format!("{{{line}")).expect(line);
+        let severity = match fields["event"].as_str().unwrap() {
+            "command_refused" => "<84>1",
+            "started" | "stopped" | "guard_changed" => "<85>1",
+            _ => "<86>1",
+        };
+        assert_eq!((priority, host, application), (severity, "-", "redoubt"));
+        assert_eq!(fields["event"], message);
+        lines.push(fields);
     }
     lines
 }

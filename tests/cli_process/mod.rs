@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub fn redoubt(args: &[&str]) -> Command {
 /// A child process and the lines it writes; killed when dropped.
 pub struct Process {
     child: Child,
+    /// What it reads, if that is still open.
+    input: Option<ChildStdin>,
     lines: Receiver<String>,
     seen: Vec<String>,
 }
@@ -30,11 +32,19 @@ pub struct Process {
 impl Process {
     /// Starts `command`, which gets `input`, and reads both its outputs.
     pub fn start(command: &mut Command, input: &str) -> Self {
+        let mut process = Self::start_typing(command);
+        process.type_in(input);
+        process.input = None;
+        process
+    }
+
+    /// Starts `command`, which gets what is typed in later, and reads both its outputs.
+    pub fn start_typing(command: &mut Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| {
             panic!("{:?}: {error}; apt-get install redis-server", command.get_program())
         });
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let input = child.stdin.take();
         let (sender, lines) = channel();
         let outputs: [Box<dyn Read + Send>; 2] =
             [Box::new(child.stdout.take().unwrap()), Box::new(child.stderr.take().unwrap())];
@@ -48,7 +58,12 @@ impl Process {
                 }
             });
         }
-        Self { child, lines, seen: Vec::new() }
+        Self { child, input, lines, seen: Vec::new() }
+    }
+
+    /// Gives it `text` to read.
+    pub fn type_in(&mut self, text: &str) {
+        self.input.as_mut().expect("an open input").write_all(text.as_bytes()).unwrap();
     }
 
     /// Reads nothing more: both outputs are closed when the next line comes.

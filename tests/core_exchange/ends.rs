@@ -35,6 +35,31 @@ fn a_lost_link_gives_what_had_come_and_ends_its_session() {
 }
 
 #[test]
+fn a_quit_is_not_why_a_session_ends_that_was_cut_short() {
+    let mut bench = Bench::new();
+    let (id, link) = bench.session_with_link();
+    bench.say(id, b"ECHO 1\r\nQUIT\r\n");
+    bench.sent(link);
+    bench.exchange.link_lost(link, bench.now);
+    assert!(bench.read(id).is_empty(), "an answer to what came after the lost one");
+    assert_eq!(bench.close(id), CloseReason::UpstreamLost);
+    // Of these the client has had its end, or did not want it.
+    for leaves in [false, true] {
+        let (id, link) = bench.session_with_link();
+        bench.say(id, b"ECHO 1\r\nQUIT\r\n");
+        bench.sent(link);
+        if leaves {
+            bench.exchange.client_lost(id);
+        } else {
+            bench.reply(link, b"$1\r\n1\r\n");
+            assert_bytes(&bench.read(id), b"$1\r\n1\r\n+OK\r\n");
+            bench.exchange.link_lost(link, bench.now);
+        }
+        assert_eq!(bench.close(id), CloseReason::Quit);
+    }
+}
+
+#[test]
 fn a_link_that_is_not_let_in_ends_its_session() {
     let mut bench = Bench::new();
     let id = bench.authenticated();

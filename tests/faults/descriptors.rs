@@ -1,8 +1,9 @@
 //! Redoubt may open no more files.
 
 use std::process::Command;
+use std::time::Duration;
 
-use crate::support::{Deadline, Redis, Redoubt, target_is_redis};
+use crate::support::{Deadline, Redis, Redoubt, Wire, target_is_redis};
 use crate::{lines_with, says, wait_until_it_serves};
 
 fn open_files(pid: u32) -> usize {
@@ -28,12 +29,19 @@ fn no_more_files_to_open_stops_new_connections_alone_and_heals() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     wait_until_it_serves(&redoubt);
+    redoubt.wait_until_ready();
     let mut served = redoubt.session();
     assert_eq!(served.command(&["SET", "k", "v"]), b"+OK\r\n");
     limit(redoubt.pid(), open_files(redoubt.pid()) + 8);
     let mut crowd: Vec<_> = (0..50).map(|_| redoubt.connect()).collect();
     let line = says(&redoubt, CANNOT);
     assert!(line.contains("Too many open files"), "{line}");
+    // The admin port has nobody answer either.
+    let mut asks = Wire::connect(redoubt.admin());
+    asks.send(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    asks.be_patient(Duration::from_millis(300));
+    assert_eq!(asks.try_receive(), None);
+    drop(asks);
     // What is there works, and what needs a link of its own is closed rather than left waiting.
     assert_eq!(served.command(&["GET", "k"]), b"$1\r\nv\r\n");
     served.send(b"BLPOP nothing 0\r\n");
@@ -53,5 +61,8 @@ fn no_more_files_to_open_stops_new_connections_alone_and_heals() {
         wire.frame() == b"-NOAUTH Authentication required.\r\n"
     });
     assert!(healed, "it accepts again");
+    redoubt.wait_until_ready();
+    redoubt.wait_for_metric(crate::UNAVAILABLE, 1.0);
+    assert!(redoubt.metric("process_open_fds") < redoubt.metric("process_max_fds"));
     wait_until_it_serves(&redoubt);
 }

@@ -1,7 +1,7 @@
 //! Redis is there and does not let Redoubt in.
 
 use crate::support::{Deadline, Redis, Redoubt, secret, target_is_redis};
-use crate::{comes_in_vain, lines_with, says, wait_until_it_serves};
+use crate::{FAILED, UNAVAILABLE, comes_in_vain, lines_with, says, wait_until_it_serves};
 
 #[test]
 fn a_password_changed_in_redis_is_named_and_its_return_heals() {
@@ -18,9 +18,12 @@ fn a_password_changed_in_redis_is_named_and_its_return_heals() {
     direct.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     says(&redoubt, "WRONGPASS");
     comes_in_vain(&redoubt);
+    redoubt.wait_until_unready();
+    redoubt.wait_for_metric(UNAVAILABLE, 1.0);
     let own = redis.password();
     assert_eq!(direct.command(&["CONFIG", "SET", "requirepass", own]), b"+OK\r\n");
     wait_until_it_serves(&redoubt);
+    redoubt.wait_until_ready();
     for line in redoubt.log().all() {
         assert!(!line.contains(own) && !line.contains(&other), "a password in the log");
     }
@@ -48,6 +51,9 @@ fn the_limit_of_clients_in_redis_closes_who_needs_a_link_and_nobody_else() {
     says(&redoubt, FULL);
     assert!(lines_with(&redoubt, FULL) <= 2, "said again and again");
     assert_eq!(served.command(&["GET", "k"]), b"$1\r\nv\r\n");
+    redoubt.wait_for_metric(UNAVAILABLE, 20.0);
+    redoubt.wait_for_metric(FAILED, 20.0);
+    redoubt.wait_until_ready();
     assert_eq!(direct.command(&["CONFIG", "SET", "maxclients", "1000"]), b"+OK\r\n");
     let blocks = Deadline::patient().poll(|| {
         let mut blocking = redoubt.session();

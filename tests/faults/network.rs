@@ -6,9 +6,9 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 
 use crate::support::{Deadline, Redis, Redoubt, signal, target_is_redis};
-use crate::{comes_in_vain, lines_with, says, wait_until_it_serves};
+use crate::{FAILED, LOST, UNAVAILABLE, comes_in_vain, lines_with, says, wait_until_it_serves};
 
-const UNAVAILABLE: &str = "upstream is unavailable";
+const DOWN: &str = "upstream is unavailable";
 
 #[test]
 fn a_refused_upstream_is_named_once_and_comes_back_by_itself() {
@@ -18,16 +18,20 @@ fn a_refused_upstream_is_named_once_and_comes_back_by_itself() {
     let mut redis = Redis::start();
     redis.kill();
     let redoubt = Redoubt::start(&redis);
-    let reason = says(&redoubt, UNAVAILABLE);
+    let reason = says(&redoubt, DOWN);
     assert!(reason.contains("refused"), "{reason}");
     // Long enough for more than one try.
     let deadline = Deadline::after(Duration::from_secs(1));
     while deadline.left().is_some() {
         comes_in_vain(&redoubt);
     }
+    redoubt.wait_until_unready();
+    redoubt.wait_for_metric(UNAVAILABLE, 1.0);
+    redoubt.wait_for_metric(FAILED, 1.0);
     redis.restart();
     wait_until_it_serves(&redoubt);
-    assert_eq!(lines_with(&redoubt, UNAVAILABLE), 1);
+    redoubt.wait_until_ready();
+    assert_eq!(lines_with(&redoubt, DOWN), 1);
 }
 
 #[test]
@@ -49,6 +53,7 @@ fn those_that_come_in_vain_are_counted_in_the_log_and_told_one_by_one_in_the_aud
     }
     // One that lasts is told of all the same.
     let lasting = redoubt.session();
+    redoubt.wait_for_metric(UNAVAILABLE, VAIN as f64);
     let peer = lasting.stream().local_addr().unwrap().to_string();
     let said = |text: &str| {
         redoubt.log().wait(|line| line.contains(text) && line.contains(&peer)).expect(text);
@@ -107,11 +112,14 @@ fn an_upstream_that_does_not_answer_the_connect_is_given_up_in_time() {
     let blackhole = Blackhole::at(redis.address());
     let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "500ms").start();
     comes_in_vain(&redoubt);
-    let reason = says(&redoubt, UNAVAILABLE);
+    let reason = says(&redoubt, DOWN);
     assert!(reason.contains("500ms") || reason.contains("in time"), "{reason}");
+    redoubt.wait_until_unready();
+    redoubt.wait_for_metric(UNAVAILABLE, 1.0);
     drop(blackhole);
     redis.restart();
     wait_until_it_serves(&redoubt);
+    redoubt.wait_until_ready();
 }
 
 #[test]
@@ -132,6 +140,9 @@ fn a_redis_that_stops_is_waited_for_by_its_sessions_and_not_by_new_ones() {
     let mut blocking = redoubt.session();
     blocking.send(b"BLPOP nothing 0\r\n");
     assert_eq!(blocking.read_to_close(), b"");
+    // The links that are open tell of no failure.
+    redoubt.wait_for_metric(FAILED, 1.0);
+    redoubt.wait_until_ready();
     signal(redis.pid(), "CONT");
     waiting.be_patient(crate::support::PATIENCE);
     waiting.expect(b":2\r\n");
@@ -152,8 +163,11 @@ fn a_redis_that_stops_and_dies_closes_the_sessions_that_wait_for_it() {
     waiting.send(b"GET k\r\n");
     redis.kill();
     assert_eq!(waiting.read_to_close(), b"");
-    let down = Deadline::patient().poll(|| lines_with(&redoubt, UNAVAILABLE) == 1);
+    let down = Deadline::patient().poll(|| lines_with(&redoubt, DOWN) == 1);
     assert!(down, "the log does not say that Redis is gone");
+    redoubt.wait_until_unready();
+    redoubt.wait_for_metric(LOST, 1.0);
     redis.restart();
     wait_until_it_serves(&redoubt);
+    redoubt.wait_until_ready();
 }

@@ -33,8 +33,11 @@ fn a_restart_runs_nothing_twice_and_spares_idle_sessions() {
     assert!(wanted.starts_with(&replies), "a wrong reply");
     assert!(answered < SENT, "Redis was killed too late");
 
+    redoubt.wait_until_unready();
+    redoubt.wait_for_metric(crate::LOST, 1.0);
     redis.restart();
     wait_until_it_serves(&redoubt);
+    redoubt.wait_until_ready();
     assert_eq!(idle.command(&["GET", "k"]), b"$1\r\nv\r\n");
     let counted = redis.direct().command(&["INCR", "counter"]);
     let counted = String::from_utf8_lossy(&counted[1..]).trim().parse::<usize>().unwrap() - 1;

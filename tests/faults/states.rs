@@ -1,7 +1,7 @@
 //! Redis is there and cannot do all that it is asked. Its own errors are what clients see.
 
 use crate::support::{Redis, Redoubt, Wire};
-use crate::{lines_with, wait_until_it_serves};
+use crate::{ERRORS, lines_with, says, wait_until_it_serves};
 
 const LOADING: &[u8] = b"-LOADING Redis is loading the dataset in memory\r\n";
 
@@ -10,6 +10,8 @@ fn loading() -> Redis {
     let mut redis = Redis::start();
     let fill = "for i = 1, 20000 do redis.call('SET', 'key:' .. i, 'value') end";
     assert_eq!(redis.direct().command(&["EVAL", fill, "0"]), b"$-1\r\n");
+    let library = "#!lua name=kept\nredis.register_function('seven', function() return 7 end)";
+    assert_eq!(redis.direct().command(&["FUNCTION", "LOAD", library]), b"$4\r\nkept\r\n");
     assert_eq!(redis.direct().command(&["SAVE"]), b"+OK\r\n");
     redis.kill();
     redis.configure("key-load-delay 300");
@@ -26,7 +28,11 @@ fn is_loading(redis: &mut Wire) -> bool {
 fn loading_is_shown(guard: &str) {
     let redis = loading();
     let mut direct = redis.direct();
-    let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
+    let redoubt = Redoubt::setup(&redis)
+        .set_text("policy.guard", guard)
+        .set_text("policy.scripts", "pinned")
+        .set("policy.pinned_libraries", "[\"kept\"]")
+        .start();
     let mut session = redoubt.session();
     let replies = [
         session.command(&["GET", "key:1"]),
@@ -37,11 +43,20 @@ fn loading_is_shown(guard: &str) {
     for reply in replies {
         assert_eq!(reply, LOADING);
     }
-    assert_eq!(lines_with(&redoubt, "\"ERROR\""), 0);
+    redoubt.wait_for_metric(ERRORS, 3.0);
+    redoubt.wait_until_ready();
     let ready = crate::support::Deadline::patient()
         .poll(|| session.command(&["GET", "key:1"]) == b"$5\r\nvalue\r\n");
     assert!(ready, "the session sees the data when it is there");
     wait_until_it_serves(&redoubt);
+    if guard != "audit" && !crate::support::target_is_redis() {
+        // Which there are could not be asked before, and was asked again without a word.
+        says(&redoubt, "functions of pinned libraries");
+        let runs = || session.command(&["FCALL", "seven", "0"]) == b":7\r\n";
+        assert!(crate::support::Deadline::patient().poll(runs));
+        assert_eq!(lines_with(&redoubt, "functions of pinned libraries"), 1);
+    }
+    assert_eq!(lines_with(&redoubt, "\"ERROR\""), 0);
 }
 
 #[test]
@@ -81,6 +96,8 @@ fn out_of_memory_is_told_by_redis_in_transactions_and_scripts_too() {
     );
     let script = session.command(&["EVAL", "return redis.call('SET', 'k', 'w')", "0"]);
     assert!(script.starts_with(b"-OOM "), "{}", crate::support::shown(&script));
+    redoubt.wait_for_metric(ERRORS, 4.0);
+    redoubt.wait_until_ready();
     assert_eq!(direct.command(&["CONFIG", "SET", "maxmemory", "0"]), b"+OK\r\n");
     assert_eq!(session.command(&["SET", "k", "w"]), b"+OK\r\n");
 }
@@ -90,7 +107,8 @@ fn a_replica_refuses_writes_itself_and_takes_a_guard() {
     if crate::support::target_is_redis() {
         return;
     }
-    let redis = Redis::start();
+    // It would wait for more replicas.
+    let redis = Redis::setup().config("repl-diskless-sync-delay 0").start();
     let port = redis.port().to_string();
     let mut replica = Redis::start();
     replica.kill();
@@ -107,6 +125,8 @@ fn a_replica_refuses_writes_itself_and_takes_a_guard() {
     let synced = crate::support::Deadline::patient()
         .poll(|| session.command(&["GET", "k"]) == b"$1\r\nv\r\n");
     assert!(synced, "reads work");
+    redoubt.wait_for_metric(ERRORS, 1.0);
+    redoubt.wait_until_ready();
 }
 
 #[test]
@@ -136,6 +156,8 @@ fn a_redis_that_cannot_save_refuses_writes_itself() {
     assert!(wanted.starts_with(b"-MISCONF "), "{}", crate::support::shown(&wanted));
     assert_eq!(session.command(&["SET", "k", "v"]), wanted);
     assert_eq!(session.command(&["GET", "k"]), b"$-1\r\n");
+    redoubt.wait_for_metric(ERRORS, 1.0);
+    redoubt.wait_until_ready();
     assert_eq!(direct.command(&["CONFIG", "SET", "save", ""]), b"+OK\r\n");
     assert_eq!(session.command(&["SET", "k", "v"]), b"+OK\r\n");
 }

@@ -3,6 +3,8 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::support::{Redis, Redoubt, secret, target_is_redis};
 use crate::wait_until_it_serves;
@@ -10,29 +12,44 @@ use crate::wait_until_it_serves;
 /// What a client has echoed to have the reply swapped.
 const MARK: &[u8] = b"swap this reply";
 
-/// Relays each connection to `redis`, and sends `instead` for what holds the mark; then closes.
-fn relay(redis: SocketAddr, instead: &'static [u8]) -> u16 {
+/// What is swapped for what, and how often.
+struct Swap {
+    mark: &'static [u8],
+    instead: &'static [u8],
+    left: AtomicUsize,
+}
+
+impl Swap {
+    fn takes(&self, bytes: &[u8]) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        bytes.windows(self.mark.len()).any(|window| window == self.mark)
+            && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+}
+
+/// Relays each connection to `redis`, and swaps what Redis sends; closes then.
+fn relay(redis: SocketAddr, mark: &'static [u8], instead: &'static [u8], most: usize) -> u16 {
+    let swap = Arc::new(Swap { mark, instead, left: AtomicUsize::new(most) });
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         while let Ok((client, _)) = listener.accept() {
             let Ok(server) = TcpStream::connect(redis) else { continue };
             let (back, forth) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let swap = Arc::clone(&swap);
             std::thread::spawn(move || pass(client, forth, None));
-            std::thread::spawn(move || pass(server, back, Some(instead)));
+            std::thread::spawn(move || pass(server, back, Some(&swap)));
         }
     });
     port
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, instead: Option<&[u8]>) {
+fn pass(mut from: TcpStream, mut to: TcpStream, swap: Option<&Swap>) {
     let mut buffer = [0; 64 << 10];
     while let Ok(len @ 1..) = from.read(&mut buffer) {
         let bytes = &buffer[..len];
-        if let Some(instead) = instead
-            && bytes.windows(MARK.len()).any(|window| window == MARK)
-        {
-            drop(to.write_all(instead));
+        if let Some(swap) = swap.filter(|swap| swap.takes(bytes)) {
+            drop(to.write_all(swap.instead));
             break;
         }
         if to.write_all(bytes).is_err() {
@@ -49,7 +66,7 @@ fn costs_one_session(instead: &'static [u8], shown: &[u8]) {
         return;
     }
     let redis = Redis::start();
-    let port = relay(redis.address(), instead);
+    let port = relay(redis.address(), MARK, instead, usize::MAX);
     let redoubt = Redoubt::setup_for(port, redis.password()).start();
     wait_until_it_serves(&redoubt);
     let mut bystander = redoubt.session();
@@ -58,6 +75,8 @@ fn costs_one_session(instead: &'static [u8], shown: &[u8]) {
     victim.send(b"*2\r\n$4\r\nECHO\r\n$15\r\nswap this reply\r\n");
     let got = victim.read_to_close();
     assert!(shown.starts_with(&got), "{}", crate::support::shown(&got));
+    redoubt.wait_for_metric(crate::LOST, 1.0);
+    redoubt.wait_until_ready();
     wait_until_it_serves(&redoubt);
     assert_eq!(bystander.command(&["GET", "k"]), b"$1\r\nv\r\n");
 }
@@ -94,4 +113,21 @@ fn an_upstream_that_is_no_redis_is_told_from_one_that_is_down() {
     let redoubt = Redoubt::setup_for(port, &secret()).start();
     crate::says(&redoubt, "does not speak the Redis protocol");
     crate::comes_in_vain(&redoubt);
+    redoubt.wait_until_unready();
+}
+
+#[test]
+fn one_odd_answer_does_not_end_a_proxy_that_requires_a_guard() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    // The answers to ACL WHOAMI and ACL LIST.
+    let port = relay(redis.address(), b"user default on", b"$7\r\ndefault\r\n:1\r\n", 1);
+    let setup = Redoubt::setup_for(port, redis.password());
+    let redoubt = setup.set_text("policy.guard", "require").start();
+    let line = crate::says(&redoubt, "upstream is unavailable");
+    assert!(line.contains("ACL LIST: the answer makes no sense"), "{line}");
+    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_ready();
 }

@@ -34,6 +34,8 @@ fn one_that_does_not_read_is_closed_where_others_wait_behind_it() {
     signal(redis.pid(), "CONT");
     assert_eq!(behind.frame(), b"$6\r\nbehind\r\n");
     assert_closed_for(&redoubt, "output_limit");
+    redoubt.wait_for_metric("redoubt_sessions_closed_total{reason=\"output_limit\"}", 1.0);
+    redoubt.wait_until_ready();
     let got = slow.read_to_close();
     assert!(got.len() < 32 * MIB, "{} bytes came, all of it", got.len());
     assert!(got.starts_with(b"$33554433\r\n"), "{}", shown(&got));

@@ -12,13 +12,21 @@ pub fn http_get(address: SocketAddr, path: &str) -> (u16, String, String) {
 
 /// Sends `request`, which asks for the connection to be closed, and reads the answer.
 pub fn http(address: SocketAddr, request: &str) -> (u16, String, String) {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).expect("connect");
+    read_answer(TcpStream::connect_timeout(&address, PATIENCE).expect("connect"), request)
+}
+
+/// As [`http`], over `stream`.
+pub fn read_answer(mut stream: TcpStream, request: &str) -> (u16, String, String) {
     stream.set_read_timeout(Some(PATIENCE)).expect("a read timeout");
-    stream.write_all(request.as_bytes()).expect("send");
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("read the answer");
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer with headers");
-    let (line, headers) = head.split_once("\r\n").expect("a status line");
+    // A request that is refused early may not be taken to its end.
+    let _ = stream.write_all(request.as_bytes());
+    let mut answer = Vec::new();
+    let read = stream.read_to_end(&mut answer);
+    let answer = String::from_utf8(answer).expect("text");
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| {
+        panic!("no answer: {answer:?}, {read:?}");
+    });
+    let (line, headers) = head.split_once("\r\n").unwrap_or((head, ""));
     let status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
     (status, headers.to_ascii_lowercase(), body.to_owned())
 }

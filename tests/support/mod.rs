@@ -6,13 +6,16 @@
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses its own part of this")]
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
+pub mod certificates;
 pub mod frame;
+pub mod health;
 pub mod http;
-pub mod inside;
 pub mod keepalive;
 pub mod lines;
 pub mod redis;
 pub mod redoubt;
+pub mod scrape;
+pub mod tls;
 pub mod wire;
 
 use std::fmt::Write as _;

@@ -2,10 +2,12 @@
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::certificates::Pair;
 use super::{Deadline, Lines, Wire, random, secret};
 
 /// What Redoubt refuses when nothing else is configured, besides escapes.
@@ -20,9 +22,19 @@ pub struct Setup {
     password: Option<String>,
     hidden: Vec<&'static str>,
     config: String,
+    speaks_tls: bool,
 }
 
 impl Setup {
+    /// Has it speak TLS on a port besides: with a certificate and its key, and with `auth` `yes`,
+    /// `no` or `optional` for clients' certificates of `ca`.
+    pub fn tls(mut self, pair: &Pair, ca: &Path, auth: &str) -> Self {
+        self.speaks_tls = true;
+        let (certificate, key) = (pair.certificate.display(), pair.key.display());
+        self.config(&format!("tls-cert-file {certificate}\ntls-key-file {key}"))
+            .config(&format!("tls-ca-cert-file {}\ntls-auth-clients {auth}", ca.display()))
+    }
+
     /// Another password than a random one.
     pub fn password(mut self, password: &str) -> Self {
         self.password = Some(password.into());
@@ -55,7 +67,7 @@ impl Setup {
     pub fn start(self) -> Redis {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let password = self.password.unwrap_or_else(secret);
-        let mut config = self.config;
+        let mut config = self.config.clone();
         config += "bind 127.0.0.1\nsave \"\"\nappendonly no\n";
         config += &format!("dir {}\nrequirepass {password}\n", dir.path().display());
         let hidden = if self.hidden.is_empty() { String::new() } else { secret() };
@@ -63,9 +75,20 @@ impl Setup {
             config += &format!("rename-command {name} {name}{hidden}\n");
         }
         for _ in 0..50 {
-            let port = free_port();
+            let (port, tls_port) = (free_port(), self.speaks_tls.then(free_port));
+            let tls = tls_port.map_or_else(String::new, |port| format!("tls-port {port}\n"));
+            let config = format!("{config}{tls}");
             if let Ok((child, output)) = launch(port, &config, READY) {
-                return Redis { port, password, config, hidden, child, output, _dir: dir };
+                return Redis {
+                    port,
+                    tls_port,
+                    password,
+                    config,
+                    hidden,
+                    child,
+                    output,
+                    _dir: dir,
+                };
             }
         }
         panic!("redis-server does not start: {config}");
@@ -75,6 +98,7 @@ impl Setup {
 /// A running redis-server; killed on drop.
 pub struct Redis {
     port: u16,
+    tls_port: Option<u16>,
     password: String,
     config: String,
     /// What the names of the hidden commands end with here.
@@ -96,6 +120,11 @@ impl Redis {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where it speaks TLS.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port.expect("a port for TLS")
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -180,7 +209,8 @@ pub fn free_port() -> u16 {
 }
 
 fn launch(port: u16, config: &str, said: &str) -> Result<(Child, Lines), ()> {
-    let mut child = Command::new("redis-server")
+    let program = std::env::var("REDOUBT_TEST_SERVER");
+    let mut child = Command::new(program.as_deref().unwrap_or("redis-server"))
         .arg("-")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -15,6 +15,8 @@ type Keys = BTreeMap<String, BTreeMap<String, String>>;
 pub struct Setup {
     upstream_port: u16,
     client_password: String,
+    /// The program that runs it, and that one's arguments.
+    through: Vec<String>,
     /// `section` to `key = value` lines; the empty section comes first in the file.
     keys: Keys,
 }
@@ -39,8 +41,19 @@ impl Setup {
         self.set(key, format!("\"{text}\""))
     }
 
+    /// Has it run by another program, which is given its command line after these `words`.
+    pub fn through(mut self, words: &[&str]) -> Self {
+        self.through = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     fn key(&self, section: &str, key: &str) -> Option<&str> {
         Some(self.keys.get(section)?.get(key)?.trim_matches('"'))
+    }
+
+    fn unless_set(self, key: &str, text: &str) -> Self {
+        let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+        if self.key(section, name).is_some() { self } else { self.set_text(key, text) }
     }
 
     /// Starts it and waits until it listens.
@@ -72,11 +85,10 @@ impl Setup {
     fn real(self) -> Redoubt {
         let (url, password) =
             (format!("redis://127.0.0.1:{}", self.upstream_port), self.client_password.clone());
-        let address = self.key("", "listen").unwrap_or("127.0.0.1:0").to_owned();
         let mut setup = self
-            .set_text("listen", &address)
+            .unless_set("listen", "127.0.0.1:0")
+            .unless_set("upstream.url", &url)
             .set_text("log.format", "json")
-            .set_text("upstream.url", &url)
             .set_text("client.password", &password);
         // A password that is in a file is not in the configuration.
         for (section, keys) in &mut setup.keys {
@@ -89,7 +101,9 @@ impl Setup {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("redoubt.toml");
         std::fs::write(&file, text(&setup.keys)).expect("write the configuration");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_redoubt"))
+        setup.through.push(env!("CARGO_BIN_EXE_redoubt").to_owned());
+        let mut child = Command::new(&setup.through[0])
+            .args(&setup.through[1..])
             .args(["serve", "--config"])
             .arg(&file)
             .env_remove("REDIS_PASSWORD")
@@ -116,8 +130,11 @@ impl Setup {
         let line = redoubt.log.wait(listening).unwrap_or_else(|| {
             panic!("redoubt does not listen:\n{}", redoubt.log.all().join("\n"));
         });
-        let address = lines::field(&line, "address").expect("an address").parse();
-        redoubt.address = address.expect("an address");
+        let address = lines::field(&line, "address").expect("an address");
+        // A socket in the file system has none.
+        if let Ok(address) = address.trim_start_matches("tls://").parse() {
+            redoubt.address = address;
+        }
         redoubt
     }
 }
@@ -162,7 +179,8 @@ impl Redoubt {
     /// For an upstream that need not be there.
     pub fn setup_for(upstream_port: u16, upstream_password: &str) -> Setup {
         let client_password = secret();
-        let setup = Setup { upstream_port, client_password, keys: BTreeMap::new() };
+        let setup =
+            Setup { upstream_port, client_password, through: Vec::new(), keys: BTreeMap::new() };
         // Tests give wrong passwords too; those about what comes of that set this back.
         let setup = setup.set("throttle.exempt", "[\"127.0.0.0/8\"]");
         let setup = setup.set_text("audit.output", "off").set_text("admin.listen", "127.0.0.1:0");
@@ -196,6 +214,7 @@ impl Redoubt {
         self.log.wait_from(from, told).expect("a reload")
     }
 
+    /// Where its first listener is.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -205,6 +224,17 @@ impl Redoubt {
         let listening = |line: &str| lines::field(line, "message") == Some("admin listening");
         let line = self.log.wait(listening).expect("an admin port");
         lines::field(&line, "address").expect("an address").parse().expect("an address")
+    }
+
+    /// Where the listener is whose address the log begins with `scheme`.
+    pub fn address_of(&self, scheme: &str) -> SocketAddr {
+        let line = self.log.wait(|line| {
+            let address = lines::field(line, "address").unwrap_or_default();
+            lines::field(line, "message") == Some("listening") && address.starts_with(scheme)
+        });
+        let line = line.expect("a listener");
+        let address = lines::field(&line, "address").expect("an address");
+        address.trim_start_matches("tls://").parse().expect("an address")
     }
 
     /// The password for clients.

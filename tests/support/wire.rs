@@ -141,7 +141,11 @@ impl Wire {
     /// As [`Wire::receive`], `None` when nothing comes in time.
     pub fn try_receive(&mut self) -> Option<usize> {
         let mut buffer = [0; 64 * 1024];
-        match self.stream.read(&mut buffer) {
+        let mut got = self.stream.read(&mut buffer);
+        while got.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {
+            got = self.stream.read(&mut buffer);
+        }
+        match got {
             Ok(got) => {
                 self.received.extend_from_slice(&buffer[..got]);
                 Some(got)

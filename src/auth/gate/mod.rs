@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use ipnet::IpNet;
 
+use super::identities::Identities;
 use super::{Refusal, Source, Throttle, ThrottleLimits};
 pub use pass::Pass;
 
@@ -22,7 +23,8 @@ pub struct GateLimits {
     pub sessions: usize,
     /// From one [`Source`].
     pub per_source: Option<usize>,
-    /// Of one identity. There is one identity, so these are all that have authenticated.
+    /// Of one identity, that have authenticated: of those whose certificates are for the same, or
+    /// of all that have none.
     pub per_identity: Option<usize>,
     /// That have not authenticated. One source can have seven eighths of them, so that none can
     /// keep the others out.
@@ -55,8 +57,12 @@ struct Terms {
 #[derive(Debug, Default)]
 struct Counts {
     all: Count,
+    /// The most sessions that there were at one time.
+    peak: usize,
     /// Sources with a session.
     sources: HashMap<Source, Count>,
+    /// Identities with a session that has authenticated.
+    identities: Identities,
 }
 
 #[derive(Debug, Default)]
@@ -122,6 +128,11 @@ impl Gate {
         self.counts().all.sessions
     }
 
+    /// The most that had one at one time.
+    pub fn peak(&self) -> usize {
+        self.counts().peak
+    }
+
     /// How many of them have not authenticated.
     pub fn unauthenticated(&self) -> usize {
         self.counts().all.unauthenticated
@@ -161,6 +172,7 @@ impl Gate {
         }
         *sessions = sessions.saturating_add(1);
         *unauthenticated = unauthenticated.saturating_add(1);
+        counts.peak = counts.peak.max(counts.all.sessions);
         Ok(Pass::new(Arc::clone(self)))
     }
 

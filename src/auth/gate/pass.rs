@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::{Count, Gate, is_in};
+use super::{Gate, is_in};
+use crate::auth::identities::Certificate;
 use crate::auth::{Refusal, Source, Verdict};
 
 /// A connection's places in the counts of a [`Gate`], which it gives back when dropped.
@@ -15,6 +16,8 @@ pub struct Pass {
     gate: Arc<Gate>,
     /// Where the client connects from, once that is known.
     client: Option<IpAddr>,
+    /// Whom its certificate is for.
+    certificate: Certificate,
     is_authenticated: bool,
     /// Bytes that are counted for it.
     held: u64,
@@ -22,7 +25,7 @@ pub struct Pass {
 
 impl Pass {
     pub(super) fn new(gate: Arc<Gate>) -> Self {
-        Self { gate, client: None, is_authenticated: false, held: 0 }
+        Self { gate, client: None, certificate: None, is_authenticated: false, held: 0 }
     }
 
     /// It is known now that the client connects from `client`.
@@ -68,6 +71,12 @@ impl Pass {
         self.client.filter(|client| !exempt(client)).map(Source::from)
     }
 
+    /// The client has shown that it is whom its certificate is for, or has none. To be called before
+    /// it authenticates.
+    pub fn certify(&mut self, certificate: Option<Arc<str>>) {
+        self.certificate = certificate;
+    }
+
     /// The client gave a wrong password.
     pub fn failed(&self, now: Instant) -> Verdict {
         let throttled = self.throttled();
@@ -82,9 +91,7 @@ impl Pass {
         }
         let limits = self.gate.terms().limits;
         let mut counts = self.gate.counts();
-        let Count { sessions, unauthenticated } = counts.all;
-        let authenticated = sessions.saturating_sub(unauthenticated);
-        if limits.per_identity.is_some_and(|most| authenticated >= most) {
+        if !counts.identities.enter(&self.certificate, limits.per_identity) {
             return false;
         }
         counts.each(self.source(), |count| {
@@ -100,7 +107,9 @@ impl Pass {
     /// makes too many of them: they are not to decide over one that was let in.
     pub fn reset(&mut self) {
         if std::mem::take(&mut self.is_authenticated) {
-            self.gate.counts().each(self.source(), |count| {
+            let mut counts = self.gate.counts();
+            counts.identities.leave(&self.certificate);
+            counts.each(self.source(), |count| {
                 count.unauthenticated = count.unauthenticated.saturating_add(1);
             });
         }
@@ -129,7 +138,11 @@ impl Drop for Pass {
     fn drop(&mut self) {
         self.hold(0);
         let unauthenticated = usize::from(!self.is_authenticated);
-        self.gate.counts().each(self.source(), |count| {
+        let mut counts = self.gate.counts();
+        if self.is_authenticated {
+            counts.identities.leave(&self.certificate);
+        }
+        counts.each(self.source(), |count| {
             count.sessions = count.sessions.saturating_sub(1);
             count.unauthenticated = count.unauthenticated.saturating_sub(unauthenticated);
         });

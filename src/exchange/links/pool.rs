@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{Links, Usage};
 use crate::exchange::{LinkId, SessionId};
 use crate::resp::{Protocol, encode_command};
-use crate::session::{DueQueue, Expect, Learn, Receiver, Show, State};
+use crate::session::{Counted, DueQueue, Expect, Learn, Receiver, Show, State};
 use crate::upstream::Link;
 
 /// The connection state of a lease in the pool.
@@ -66,7 +66,7 @@ impl Links {
         let requests = self.requests(id)?;
         let mut first = |words: &[&[u8]], learn| {
             encode_command(words.iter().copied(), requests);
-            due.push_remote(Expect { show: Show::Nothing, learn });
+            due.push_remote(Expect { show: Show::Nothing, learn }, Counted::NOT);
         };
         if prepared.database != wanted.database {
             first(&[b"SELECT", wanted.database.to_string().as_bytes()], Learn::Required);

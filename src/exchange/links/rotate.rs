@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use super::{Links, Usage};
 use crate::exchange::{LinkId, SessionId};
 use crate::resp::encode_command;
-use crate::session::{DueQueue, Expect, Learn, Show};
+use crate::session::{Counted, DueQueue, Expect, Learn, Show};
 use crate::upstream::Credentials;
 
 impl Links {
@@ -47,7 +47,7 @@ impl Links {
         words.extend(user.as_deref());
         words.push(password.expose_secret());
         encode_command(words.into_iter().map(str::as_bytes), requests);
-        due.push_remote(Expect { show: Show::Nothing, learn: Learn::Required });
+        due.push_remote(Expect { show: Show::Nothing, learn: Learn::Required }, Counted::NOT);
         self.settle();
     }
 }

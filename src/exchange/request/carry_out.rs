@@ -4,7 +4,7 @@ use super::{Next, Taker};
 use crate::exchange::LinkId;
 use crate::exchange::links::Usage;
 use crate::resp::ProtocolError;
-use crate::session::{CloseReason, Expect, Step};
+use crate::session::{CloseReason, Expect, Outcome, Step};
 
 impl Taker<'_> {
     /// Carries a decision out. `input` begins with the request; without it, a large request has
@@ -15,6 +15,22 @@ impl Taker<'_> {
             self.session.bucket.take(rate, self.now);
         }
         match step {
+            Step::Forward { expect, need } => {
+                let link = self.link(need);
+                if let Some(input) = input
+                    && let Some(requests) = link.and_then(|link| self.links.requests(link))
+                {
+                    self.session.parser.request(input).write_to(requests);
+                }
+                return self.expect(link, expect);
+            }
+            Step::Substitute { request, expect, need } => {
+                let link = self.link(need);
+                if let Some(requests) = link.and_then(|link| self.links.requests(link)) {
+                    requests.extend_from_slice(&request);
+                }
+                return self.expect(link, expect);
+            }
             Step::Reply(reply) => self.session.reply(reply),
             Step::Silence | Step::Wait => {}
             Step::Finish { reply, reason } => {
@@ -23,37 +39,25 @@ impl Taker<'_> {
                 }
                 self.session.end(reason);
             }
-            Step::Forward { expect, need } => {
-                let Some(link) = self.link(need) else { return };
-                if let Some(input) = input {
-                    let request = self.session.parser.request(input);
-                    if let Some(requests) = self.links.requests(link) {
-                        request.write_to(requests);
-                    }
-                }
-                self.expect(link, expect);
-            }
-            Step::Substitute { request, expect, need } => {
-                let Some(link) = self.link(need) else { return };
-                if let Some(requests) = self.links.requests(link) {
-                    requests.extend_from_slice(&request);
-                }
-                self.expect(link, expect);
-            }
             Step::Reset { shown } => self.reset(shown),
         }
+        self.tally.commands.add(self.asked.counted, Outcome::Local);
     }
 
-    /// While the link carries a stream, nothing on it can be told to be a reply.
-    fn expect(&mut self, link: LinkId, expect: Expect) {
-        if !self.session.state.is_opaque() {
-            self.session.due.push_remote(expect);
-            let target = self.session.due.asked();
-            self.tally.begin(self.id, link, target, self.now);
-            let usage = self.links.get_mut(link).map(|held| &mut held.usage);
-            if let Some(Usage::Shared(shared)) = usage {
-                shared.expect(self.id);
+    /// A request is on its way over `link`, if there is one. While the link carries a stream, nothing
+    /// on it can be told to be a reply.
+    fn expect(&mut self, link: Option<LinkId>, expect: Expect) {
+        match link {
+            Some(link) if !self.session.state.is_opaque() => {
+                self.session.due.push_remote(expect, self.asked.counted);
+                let target = self.session.due.asked();
+                self.tally.begin(self.asked.class, self.id, link, target, self.now);
+                let usage = self.links.get_mut(link).map(|held| &mut held.usage);
+                if let Some(Usage::Shared(shared)) = usage {
+                    shared.expect(self.id);
+                }
             }
+            _ => self.tally.commands.add(self.asked.counted, Outcome::Unanswered),
         }
         self.links.settle();
     }

@@ -12,11 +12,13 @@ use bytes::Buf;
 
 use super::links::Links;
 use super::pause::{Pause, Pauses};
-use super::session::{Session, Streaming};
-use super::tally::{Outcome, Tally};
+use super::session::{Asked, Session, Streaming};
+use super::tally::Tally;
 use super::{Exchange, SessionId};
 use crate::resp::Parsed;
-use crate::session::{CloseReason, Context, Event, Need, Rules, State, Step, find};
+use crate::session::{
+    CloseReason, Context, Counted, Event, Need, Outcome, Rules, State, Step, find,
+};
 
 /// How the loop over a client's bytes goes on after one step.
 enum Next {
@@ -91,6 +93,7 @@ impl Exchange {
             databases: self.databases,
             draining: self.draining,
             now,
+            asked: Asked::of(None),
         };
         let mut used = 0;
         let before = taker.session.pause.take();
@@ -124,6 +127,8 @@ struct Taker<'a> {
     databases: u32,
     draining: bool,
     now: Instant,
+    /// What the request is that was decided last.
+    asked: Asked,
 }
 
 impl Taker<'_> {
@@ -162,7 +167,7 @@ impl Taker<'_> {
                 if step == Step::Wait {
                     return Next::Later(Pause::Room);
                 }
-                self.session.streaming = Some(Streaming { step, passed: 0 });
+                self.session.streaming = Some(Streaming { step, asked: self.asked, passed: 0 });
                 self.pass_large(input)
             }
             Err(error) => self.protocol_error(&error, input.len()),
@@ -225,13 +230,11 @@ impl Taker<'_> {
         if failed {
             step = self.slow_down(step);
         }
-        let outcome = match step {
-            Step::Wait => return step,
-            _ if refused => Outcome::Refused,
-            Step::Forward { .. } | Step::Substitute { .. } => Outcome::Forwarded,
-            _ => Outcome::Local,
-        };
-        self.tally.count(spec, outcome);
+        self.asked = Asked::of(spec);
+        if refused && step != Step::Wait {
+            let counted = mem::replace(&mut self.asked.counted, Counted::NOT);
+            self.tally.commands.add(counted, Outcome::Refused);
+        }
         step
     }
 
@@ -242,7 +245,7 @@ impl Taker<'_> {
             Ok(streamed) => streamed,
             Err(error) => return self.protocol_error(&error, input.len()),
         };
-        let Some(Streaming { step, passed }) = &mut self.session.streaming else {
+        let Some(Streaming { step, passed, .. }) = &mut self.session.streaming else {
             return Next::After(streamed.len);
         };
         *passed = passed.saturating_add(streamed.len);
@@ -257,7 +260,8 @@ impl Taker<'_> {
             self.links.settle();
         }
         if streamed.done {
-            if let Some(Streaming { step, .. }) = self.session.streaming.take() {
+            if let Some(Streaming { step, asked, .. }) = self.session.streaming.take() {
+                self.asked = asked;
                 self.carry_out(step, None);
             }
             if self.draining {

@@ -26,15 +26,15 @@ impl Maker {
     ) -> Result<Outcome, UpstreamError> {
         let rights = match self.rights(link).await {
             Ok((_, _, rights)) => Some(rights),
-            Err(UpstreamError::Guard(GuardError::Refused(_))) => None,
+            Err(UpstreamError::Guard(error)) if error.is_answer() => None,
             Err(error) => return Err(error),
         };
         let Audited { user, policy, version } = of;
         let verdicts =
             match self.dry_run(link, user.unwrap_or(DEFAULT_USER).as_bytes(), &probes).await {
-                Err(UpstreamError::Guard(GuardError::Refused(_))) => {
+                Err(UpstreamError::Guard(error)) if error.is_answer() => {
                     match self.queue(link, &probes).await {
-                        Err(UpstreamError::Guard(GuardError::Refused(_))) => {
+                        Err(UpstreamError::Guard(error)) if error.is_answer() => {
                             vec![Verdict::Allowed; probes.len()]
                         }
                         verdicts => verdicts?,

@@ -88,10 +88,10 @@ impl Maker {
             GuardMode::Audit | GuardMode::Off => None,
             GuardMode::Auto | GuardMode::Require => match self.make(link, &probes, policy).await {
                 Ok(guard) => return Ok(Outcome::Guarded(guard)),
-                Err(UpstreamError::Guard(GuardError::Refused(reason)))
-                    if self.mode == GuardMode::Auto =>
+                Err(UpstreamError::Guard(error))
+                    if error.is_answer() && self.mode == GuardMode::Auto =>
                 {
-                    Some(reason)
+                    Some(error.to_string())
                 }
                 Err(error) => return Err(error),
             },

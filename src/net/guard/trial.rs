@@ -100,7 +100,7 @@ impl Maker {
         Guard::made("ACL SETUSER", &made)?;
         let open = match self.dry_run(link, guard.name().as_bytes(), probes).await {
             Ok(verdicts) => open(probes, &verdicts),
-            Err(UpstreamError::Guard(GuardError::Refused(_))) => {
+            Err(UpstreamError::Guard(error)) if error.is_answer() => {
                 // Without ACL DRYRUN it takes the guard itself to try.
                 let (stream, _) = target.log_in(&guard.credentials()).await?;
                 let scriptable = scriptable(probes);

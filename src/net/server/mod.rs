@@ -1,5 +1,6 @@
 //! The whole proxy: listeners, workers and the watch of the upstream, from start to stop.
 
+mod admin;
 mod plan;
 mod reload;
 mod upkeep;
@@ -18,17 +19,19 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use super::accept::Acceptor;
+use super::beat::Beat;
+use super::certificates::Certificates;
+use super::door::Door;
 use super::functions::FunctionWatch;
 use super::guard::Maker;
-use super::listen::{BindError, listen, listen_on};
+use super::listen::{BindError, Listening, listen, listen_on};
 use super::load::Load;
 use super::secrets::{ClientPasswords, UpstreamPassword, Watchers};
 use super::upstream::Target;
 use super::watch::{Settled, Watch};
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
-use crate::admin::{self, Admin};
 use crate::audit;
-use crate::config::Settings;
+use crate::config::{Listen, Settings};
 use crate::policy::PolicyError;
 use crate::reload::{ReloadRequest, ReloadSender, Reloads, WAITING};
 use crate::telemetry::metrics::{GuardState, guard as guard_state};
@@ -39,8 +42,9 @@ use upkeep::keep_metrics;
 
 /// Redoubt with its sockets open.
 pub struct Server {
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listening>,
     addresses: Vec<SocketAddr>,
+    certificates: Certificates,
     admin: Vec<TcpListener>,
     settings: Settings,
     reloads: Reloads,
@@ -55,6 +59,7 @@ struct InForce {
     /// How Redis is logged in to.
     credentials: watch::Sender<Credentials>,
     target: watch::Sender<Target>,
+    certificates: Certificates,
 }
 
 /// Why a server stopped other than by being told to.
@@ -79,16 +84,18 @@ impl Server {
     /// [`Server::run`].
     ///
     /// # Errors
-    /// [`BindError`] when an address cannot be resolved or is taken, or a way of speaking is
-    /// configured that is not built yet.
+    /// [`BindError`] when an address cannot be resolved or is taken, or a file for TLS cannot
+    /// be used.
     pub fn bind(settings: &Settings) -> Result<Self, BindError> {
+        let certificates = Certificates::new(settings)?;
         let listeners = listen(settings)?;
-        let addresses = listeners.iter().filter_map(|l| l.local_addr().ok()).collect();
-        let admin = listen_on(settings.admin.as_slice(), false)?;
+        let addresses = listeners.iter().filter_map(Listening::address).collect();
+        let admin = listen_on(settings.admin.as_slice(), false).map_err(BindError::admin)?;
         let (asks, asked) = mpsc::channel(WAITING);
         Ok(Self {
             listeners,
             addresses,
+            certificates,
             admin,
             settings: settings.clone(),
             reloads: Reloads::default(),
@@ -107,9 +114,14 @@ impl Server {
         self.asks.clone()
     }
 
-    /// Where it listens, with the ports that the system chose.
+    /// Where it listens for TCP and TLS, with the ports that the system chose.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where the admin port is, if there is one.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin.first().and_then(|listener| listener.local_addr().ok())
     }
 
     /// Serves until `shutdown` is cancelled, lets clients in for `drain_delay` more, and then until
@@ -126,26 +138,33 @@ impl Server {
                 user: self.settings.upstream.user.clone(),
                 password: self.settings.upstream.password.clone(),
             }),
-            target: watch::Sender::new(plan::target(&self.settings)),
+            target: watch::Sender::new(plan::target(&self.settings, &self.certificates)),
+            certificates: self.certificates.clone(),
             settings: watch::Sender::new(Arc::new(self.settings.clone())),
         };
         let client = in_force.client_passwords();
         let credentials = in_force.credentials.borrow().clone();
-        let plan = plan::plan(&self.settings, client.identity(), credentials, stop)?;
+        let target = in_force.target.borrow().clone();
+        let plan = plan::plan(&self.settings, client.identity(), credentials, target, stop)?;
+        let (mut workers, mut inboxes) = (Vec::new(), Vec::new());
+        for _ in 0..self.settings.workers.get() {
+            let (orders, inbox) = mpsc::channel(ORDERS);
+            let beat = Beat::new(worker::now());
+            workers.push(WorkerHandle { orders, load: Load::default(), beat });
+            inboxes.push(inbox);
+        }
+        let door = Arc::new(plan::door(&self.settings, workers.clone()));
         // The admin port tells of the stop until the last session has ended.
         let stopped = CancellationToken::new();
         let _stopped = stopped.clone().drop_guard();
-        self.start_admin(&plan, &stopped).map_err(ServeError::Start)?;
-        let mut workers = Vec::new();
+        self.start_admin(&plan, &door, &stopped).map_err(ServeError::Start)?;
         let mut threads = Vec::new();
-        for index in 0..self.settings.workers.get() {
-            let (orders, inbox) = mpsc::channel(ORDERS);
-            let plan = plan.clone();
+        for (index, (inbox, worker)) in inboxes.into_iter().zip(&workers).enumerate() {
+            let (plan, beat) = (plan.clone(), worker.beat.clone());
             let thread = thread::Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn(move || worker::run(plan, inbox))
+                .spawn(move || worker::run(plan, inbox, beat))
                 .map_err(ServeError::Start)?;
-            workers.push(WorkerHandle { orders, load: Load::default() });
             threads.push(thread);
         }
         let runtime =
@@ -156,7 +175,7 @@ impl Server {
             target: in_force.target.subscribe(),
             made: Default::default(),
         });
-        let accepted = self.accept(plan, client, in_force, workers, Arc::clone(&maker), shutdown);
+        let accepted = self.accept(plan, client, in_force, door, Arc::clone(&maker), shutdown);
         let served = runtime.block_on(accepted);
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
         runtime.block_on(maker.remove_own());
@@ -173,7 +192,7 @@ impl Server {
         plan: Plan,
         client: ClientPasswords,
         in_force: InForce,
-        workers: Vec<WorkerHandle>,
+        door: Arc<Door>,
         maker: Arc<Maker>,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
@@ -182,21 +201,24 @@ impl Server {
         let _stop_all = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
         let (acceptors, closing) = (TaskTracker::new(), stop.child_token());
-        let door = Arc::new(plan::door(&self.settings, workers.clone()));
-        for listener in mem::take(&mut self.listeners) {
-            let listener =
-                tokio::net::TcpListener::from_std(listener).map_err(ServeError::Start)?;
-            let acceptor =
-                Acceptor { listener, door: Arc::clone(&door), shutdown: closing.clone() };
+        let workers = door.workers.clone();
+        for Listening { socket, at, file } in mem::take(&mut self.listeners) {
+            let acceptor = Acceptor {
+                listener: socket.arrive().map_err(ServeError::Start)?,
+                tls: self.certificates.server.clone().filter(|_| matches!(at, Listen::Tls(_))),
+                file,
+                door: Arc::clone(&door),
+                shutdown: closing.clone(),
+            };
             acceptors.spawn(acceptor.run());
+            info!(address = %at, version = env!("CARGO_PKG_VERSION"), "listening");
         }
-        for address in &self.addresses {
-            info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
-        }
+        tasks.spawn(self.certificates.clone().watch(stop.clone()));
         let watch_health = Arc::clone(&plan.health);
         if !plan.guarded {
             // Nothing is to be settled, so the watch will not tell.
             guard_state(GuardState::Configured);
+            watch_health.guard(GuardState::Configured, None);
         }
         let settled = Settled::nothing(plan.rules.policy.clone(), in_force.credentials.subscribe());
         let watch = Arc::new(Watch {
@@ -220,7 +242,8 @@ impl Server {
             stop: stop.clone(),
         };
         tasks.spawn(reloader.run(watchers));
-        tasks.spawn(keep_metrics(Arc::clone(&door), stop.clone()));
+        let kept = keep_metrics(Arc::clone(&door), Arc::clone(&watch_health), stop.clone());
+        tasks.spawn(kept);
         tokio::select! {
             () = stop.cancelled() => {}
             () = shutdown.cancelled() => {
@@ -241,23 +264,14 @@ impl Server {
         door.refusals.say_rest();
         watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)
     }
-
-    fn start_admin(&mut self, plan: &Plan, stop: &CancellationToken) -> io::Result<()> {
-        let listeners = mem::take(&mut self.admin);
-        for listener in &listeners {
-            info!(address = %listener.local_addr()?, "admin listening");
-        }
-        let health = Arc::clone(&plan.health);
-        let admin =
-            Admin { unready: Box::new(move || health.unready()), metrics: self.settings.metrics };
-        if !listeners.is_empty() {
-            admin::start(listeners, admin, stop.clone())?;
-        }
-        Ok(())
-    }
 }
 
 impl InForce {
+    /// Where links go, as `settings` say.
+    fn target(&self, settings: &Settings) -> Target {
+        plan::target(settings, &self.certificates)
+    }
+
     /// Those that clients may log in with.
     fn client_passwords(&self) -> ClientPasswords {
         let settings = self.settings.borrow();

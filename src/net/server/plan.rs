@@ -9,12 +9,12 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::{Gate, GateLimits, Identity, ThrottleLimits};
 use crate::config::{self, AuditKeys, AuditOutput, Endpoint, GuardMode, ScriptGate, Settings};
 use crate::exchange::{LinkLimits, Sharing, Timeouts};
+use crate::net::certificates::Certificates;
 use crate::net::door::{Door, Entry};
 use crate::net::functions::FunctionWatch;
 use crate::net::guard;
 use crate::net::health::Health;
 use crate::net::limits;
-use crate::net::refusals::Refusals;
 use crate::net::secrets;
 use crate::net::upstream::Target;
 use crate::net::worker::{Plan, WorkerHandle};
@@ -23,12 +23,13 @@ use crate::session::{KeyForm, Rules};
 use crate::upstream::Credentials;
 
 /// Where links go.
-pub(super) fn target(settings: &Settings) -> Target {
+pub(super) fn target(settings: &Settings, certificates: &Certificates) -> Target {
     let upstream = &settings.upstream;
     Target {
         endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },
         timeout: upstream.connect_timeout,
         keepalive: upstream.tcp_keepalive,
+        tls: certificates.upstream.clone(),
     }
 }
 
@@ -36,7 +37,7 @@ pub(super) fn target(settings: &Settings) -> Target {
 pub(super) fn entry(settings: &Settings) -> Entry {
     Entry {
         proxies: settings.proxy_protocol_from.clone(),
-        header_timeout: settings.limits.auth_timeout,
+        timeout: settings.limits.auth_timeout,
         keepalive: settings.limits.tcp_keepalive,
     }
 }
@@ -66,7 +67,7 @@ pub(super) fn door(settings: &Settings, workers: Vec<WorkerHandle>) -> Door {
         gate: Arc::new(gate),
         entry: watch::Sender::new(entry(settings)),
         workers,
-        refusals: Refusals::default(),
+        refusals: Arc::default(),
     }
 }
 
@@ -127,6 +128,7 @@ pub(super) fn plan(
     settings: &Settings,
     identity: Identity,
     credentials: Credentials,
+    target: Target,
     shutdown: CancellationToken,
 ) -> Result<Plan, PolicyError> {
     let Settings { upstream, limits, policy, .. } = settings;
@@ -155,7 +157,7 @@ pub(super) fn plan(
                 leases: upstream.max_leases.div_ceil(settings.workers.get()),
             }),
         },
-        target: target(settings),
+        target,
         health: Arc::new(Health::default()),
         shutdown,
         shutdown_timeout: settings.shutdown_timeout,

@@ -23,6 +23,7 @@ use crate::auth::Identity;
 use crate::config::Settings;
 use crate::net::change::Change;
 use crate::net::door::Door;
+use crate::net::health::Health;
 use crate::net::limits;
 use crate::net::resettle::{News, Prepared, is_stricter};
 use crate::net::secrets::Watchers;
@@ -120,15 +121,15 @@ impl Reloader {
         settled: &mut Settled,
         watchers: &mut Watchers,
     ) -> u64 {
-        let InForce { settings, credentials, target } = &self.in_force;
+        let InForce { settings, credentials, target, .. } = &self.in_force;
         let is_new_gate = next.scripts.is_some();
         let closes = next.scripts.as_ref().is_some_and(|scripts| !scripts.are_open())
             || (next.is_stricter && !is_held(&prepared));
-        let standing = settle(settled, prepared, &next);
+        let standing = settle(settled, prepared, &next, &self.watch.health);
         let is_unsettled = standing.is_some();
         self.end_watchers(watchers).await;
         settings.send_replace(Arc::new(next.settings.clone()));
-        target.send_replace(plan::target(&next.settings));
+        target.send_replace(self.in_force.target(&next.settings));
         if !credentials.borrow().are(&next.credentials) {
             credentials.send_replace(next.credentials.clone());
             settled.configured.mark_unchanged();
@@ -145,7 +146,7 @@ impl Reloader {
         *watchers = Watchers::start(client, upstream, functions, &self.workers, &self.stop);
         if let Some(told) = told.filter(|_| is_new_gate) {
             // What is pinned now should run from the answer on.
-            let _ = timeout(plan::target(&next.settings).timeout, told.notified()).await;
+            let _ = timeout(self.in_force.target(&next.settings).timeout, told.notified()).await;
         }
         if is_unsettled {
             self.watch.again.notify_one();
@@ -177,7 +178,7 @@ impl Reloader {
             keys: plan::keys(settings),
             limits: limits::limits(&settings.limits),
             timeouts: plan::timeouts(settings),
-            target: plan::target(settings),
+            target: self.in_force.target(settings),
             shutdown_timeout: settings.shutdown_timeout,
             allow: settings.allow.clone().into(),
             standing,
@@ -210,7 +211,12 @@ fn is_held(prepared: &Prepared) -> bool {
 }
 
 /// Notes what was found out, and returns what workers are to be told of it.
-fn settle(settled: &mut Settled, prepared: Prepared, next: &Next) -> Option<Standing> {
+fn settle(
+    settled: &mut Settled,
+    prepared: Prepared,
+    next: &Next,
+    health: &Health,
+) -> Option<Standing> {
     settled.policy = next.policy.clone();
     match prepared {
         Prepared::Same | Prepared::Renewed => None,
@@ -222,7 +228,7 @@ fn settle(settled: &mut Settled, prepared: Prepared, next: &Next) -> Option<Stan
             (settled.is_changed, settled.is_stale) = (false, false);
             settled.epoch = settled.epoch.saturating_add(1);
             let standing = Standing::Settled(Arc::new(settled.login(next.credentials.clone())));
-            standing.measure();
+            standing.show(health);
             Some(standing)
         }
         Prepared::Unreachable(error) => {
@@ -233,7 +239,7 @@ fn settle(settled: &mut Settled, prepared: Prepared, next: &Next) -> Option<Stan
             settled.is_stale = true;
             let guarded = plan::is_guarded(&next.settings, &next.policy);
             let standing = Standing::Revoked { guarded };
-            standing.measure();
+            standing.show(health);
             Some(standing)
         }
     }

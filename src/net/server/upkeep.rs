@@ -6,14 +6,16 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::net::door::Door;
+use crate::net::health::Health;
 use crate::net::worker::{self, WorkerHandle};
 use crate::telemetry;
 
 /// How often the samples of histograms are put together, and what is no worker's is looked at.
 const METRICS_UPKEEP: Duration = Duration::from_secs(1);
 
-/// Bounds what metrics take while nobody scrapes them, and brings those of `door`, until `stop`.
-pub(super) async fn keep_metrics(door: Arc<Door>, stop: CancellationToken) {
+/// Bounds what metrics take while nobody scrapes them, and brings those of `door` and
+/// `health`, until `stop`.
+pub(super) async fn keep_metrics(door: Arc<Door>, health: Arc<Health>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(METRICS_UPKEEP);
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
         let waiting = |worker: &WorkerHandle| {
@@ -21,6 +23,7 @@ pub(super) async fn keep_metrics(door: Arc<Door>, stop: CancellationToken) {
         };
         let orders = door.workers.iter().map(waiting).sum();
         telemetry::metrics::door(&door.gate, orders, worker::now());
+        health.measure();
         telemetry::metrics::upkeep();
     }
 }

@@ -47,7 +47,6 @@ pub fn install() -> Result<(), MetricsError> {
     for name in [
         names::LOCKOUTS,
         names::SESSIONS_OPENED,
-        names::UPSTREAM_ERRORS,
         names::AUDIT_EVENTS,
         names::AUDIT_DROPPED,
         names::AUDIT_WRITE_ERRORS,
@@ -158,10 +157,30 @@ pub(crate) fn reloaded(succeeded: bool) {
     counter!(names::RELOADS, "outcome" => outcome).increment(1);
 }
 
-/// What holds scripts to the policy on the upstream.
+/// With whom hands were shaken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// A client of a `tls://` listener.
+    Client,
+    /// The upstream.
+    Upstream,
+}
+
+/// A TLS handshake has ended.
+pub(crate) fn tls_handshake(side: Side, succeeded: bool) {
+    let side = match side {
+        Side::Client => "client",
+        Side::Upstream => "upstream",
+    };
+    let outcome = if succeeded { "ok" } else { "failed" };
+    counter!(names::TLS_HANDSHAKES, "side" => side, "outcome" => outcome).increment(1);
+}
+
+/// What holds scripts to the policy on the upstream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum GuardState {
     /// It is not known.
+    #[default]
     Unknown,
     /// Links log in as a guard.
     Guarded,
@@ -171,14 +190,24 @@ pub(crate) enum GuardState {
     Open,
 }
 
+impl GuardState {
+    const ALL: [Self; 4] = [Self::Unknown, Self::Guarded, Self::Configured, Self::Open];
+
+    /// A stable word.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Guarded => "guarded",
+            Self::Configured => "configured",
+            Self::Open => "open",
+        }
+    }
+}
+
 /// How links log in from now on.
 pub(crate) fn guard(state: GuardState) {
-    for (one, word) in [
-        (GuardState::Unknown, "unknown"),
-        (GuardState::Guarded, "guarded"),
-        (GuardState::Configured, "configured"),
-        (GuardState::Open, "open"),
-    ] {
-        gauge!(names::GUARD_STATE, "state" => word).set(f64::from(u8::from(one == state)));
+    for one in GuardState::ALL {
+        let value = f64::from(u8::from(one == state));
+        gauge!(names::GUARD_STATE, "state" => one.as_str()).set(value);
     }
 }

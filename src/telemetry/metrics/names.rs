@@ -27,7 +27,6 @@ names! {
     THROTTLED = "redoubt_throttled_addresses", describe_gauge, Count, "Addresses that wrong passwords are remembered of.";
     LOCKED_OUT = "redoubt_locked_out_addresses", describe_gauge, Count, "Addresses locked out now.";
     COMMANDS = "redoubt_commands_total", describe_counter, Count, "Commands, by name and what became of them.";
-    UPSTREAM_ERRORS = "redoubt_upstream_errors_total", describe_counter, Count, "Replies from Redis that were errors.";
     REFUSALS = "redoubt_refused_commands_total", describe_counter, Count, "Commands refused by the policy, by rule.";
     DURATION = "redoubt_request_duration_seconds", describe_histogram, Seconds, "Time of sampled requests, Redoubt's part and Redis's.";
     CLIENT_BYTES = "redoubt_client_bytes_total", describe_counter, Bytes, "Bytes read from and written to clients.";

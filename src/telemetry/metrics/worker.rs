@@ -80,13 +80,12 @@ impl Flush {
         }
         self.pauses = pauses;
         let tally = exchange.tally();
-        counter!(names::UPSTREAM_ERRORS).increment(tally.take_errors());
         let traffic = tally.take_traffic();
         counter!(names::CLIENT_BYTES, "direction" => "in").increment(traffic.client_in);
         counter!(names::CLIENT_BYTES, "direction" => "out").increment(traffic.client_out);
         counter!(names::UPSTREAM_BYTES, "direction" => "in").increment(traffic.upstream_in);
         counter!(names::UPSTREAM_BYTES, "direction" => "out").increment(traffic.upstream_out);
-        tally.take_commands(|command, outcome, count| {
+        tally.commands().take(|command, outcome, count| {
             counter!(names::COMMANDS, "command" => command, "outcome" => outcome.as_str())
                 .increment(count);
         });

@@ -54,6 +54,10 @@ pub enum GuardError {
     /// Redis does not let this user, or does not have what it takes.
     #[error("{0}")]
     Refused(String),
+    /// An answer that Redis does not give. What gave it may not be there for long, as while one
+    /// Redis takes another's place behind an address.
+    #[error("{0}: the answer makes no sense")]
+    Nonsense(String),
 }
 
 impl GuardError {
@@ -71,9 +75,14 @@ impl GuardError {
         }
     }
 
-    /// An answer that makes no sense.
+    /// An answer to `what` that makes no sense.
     pub(super) fn nonsense(what: &str) -> Self {
-        Self::Refused(format!("{what}: the answer makes no sense"))
+        Self::Nonsense(what.to_owned())
+    }
+
+    /// Whether what stands there now does not do what was asked, and another way may be tried.
+    pub fn is_answer(&self) -> bool {
+        !matches!(self, Self::Later(_))
     }
 }
 

@@ -2,8 +2,18 @@
 "use strict";
 
 const { once } = require("node:events");
+const { readFileSync } = require("node:fs");
 
-const [url, protocol] = process.argv.slice(2);
+const [given, protocol] = process.argv.slice(2);
+
+// The files for TLS are named in the URL, as redis-py takes them.
+const { searchParams: files } = new URL(given);
+const url = given.split("?")[0];
+const tls = url.startsWith("rediss:") && {
+  ca: readFileSync(files.get("ssl_ca_certs")),
+  cert: readFileSync(files.get("ssl_certfile")),
+  key: readFileSync(files.get("ssl_keyfile")),
+};
 
 const COUNT_UP =
   "redis.call('INCRBY', KEYS[1], ARGV[1]) return {KEYS[1], redis.call('GET', KEYS[1])}";
@@ -51,6 +61,7 @@ function run(main) {
 
 module.exports = {
   url,
+  tls,
   protocol: Number(protocol),
   COUNT_UP,
   LARGE: 32 << 20,

@@ -5,10 +5,14 @@ const assert = require("node:assert/strict");
 const { once } = require("node:events");
 const Redis = require("ioredis");
 const harness = require("./harness.cjs");
-const { url, COUNT_UP, LARGE, RIVALS, TIMES } = harness;
+const { url, tls, COUNT_UP, LARGE, RIVALS, TIMES } = harness;
+
+function open(options = {}, to = url) {
+  return new Redis(to, tls ? { tls, ...options } : options);
+}
 
 function connect(options = {}) {
-  const client = new Redis(url, options);
+  const client = open(options);
   client.on("error", (error) => {
     throw error;
   });
@@ -150,7 +154,7 @@ async function refused(client) {
   await assert.rejects(client.flushall(), /unknown command 'flushall'/);
   const right = new URL(url);
   right.password = "wrong";
-  const wrong = new Redis(right.href, { retryStrategy: null });
+  const wrong = open({ retryStrategy: null }, right.href);
   const [error] = await once(wrong, "error");
   assert.match(String(error), /WRONGPASS/);
   wrong.disconnect();
@@ -158,7 +162,7 @@ async function refused(client) {
 
 async function restart(client) {
   client.removeAllListeners("error");
-  const others = [new Redis(url, { maxRetriesPerRequest: 0 }), new Redis(url)];
+  const others = [open({ maxRetriesPerRequest: 0 }), open()];
   for (const other of [client, ...others]) other.on("error", () => {});
   const [waiting, subscriber] = others;
   const lost = assert.rejects(waiting.blpop("io:lost", 0));

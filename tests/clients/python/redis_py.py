@@ -152,12 +152,8 @@ def refused(client):
         assert "unknown command 'FLUSHALL'" in str(error), error
     else:
         raise AssertionError("FLUSHALL was not refused")
-    wrong = redis.Redis(
-        host=PARTS.hostname,
-        port=PARTS.port,
-        password="wrong",
-        protocol=PROTOCOL,
-        retry=Retry(NoBackoff(), 0),
+    wrong = redis.Redis.from_url(
+        URL.replace(PARTS.password, "wrong"), protocol=PROTOCOL, retry=Retry(NoBackoff(), 0)
     )
     try:
         wrong.ping()

@@ -1,9 +1,11 @@
 //! `redis-cli`, in a terminal and without one.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use crate::support::{Deadline, Lines, Redis, Redoubt, frame, shown};
+use crate::support::certificates::Authority;
+use crate::support::{Deadline, Lines, Redis, Redoubt, frame, shown, target_is_redis};
 
 const LARGE: usize = 32 << 20;
 
@@ -100,10 +102,42 @@ fn publish_and_subscribe() {
 fn a_value_of_32_mib() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
+    a_large_value(&redoubt, &[]);
+}
+
+#[track_caller]
+fn a_large_value(redoubt: &Redoubt, options: &[&str]) {
     let value = b"0123456789abcdef".repeat(LARGE / 16);
-    assert_eq!(run(&redoubt, &["-x", "SET", "large"], &value), b"OK\n");
-    let got = run(&redoubt, &["--raw", "GET", "large"], b"");
+    assert_eq!(run(redoubt, &[options, &["-x", "SET", "large"]].concat(), &value), b"OK\n");
+    let got = run(redoubt, &[options, &["--raw", "GET", "large"]].concat(), b"");
     assert!(got.strip_suffix(b"\n") == Some(&value[..]), "{}", shown(&got));
+}
+
+#[test]
+fn in_tls_with_a_certificate_and_over_a_unix_socket() {
+    if target_is_redis() {
+        return;
+    }
+    let (authority, redis) = (Authority::new(), Redis::start());
+    let (server, app) = (authority.server("server"), authority.server("app"));
+    let socket = authority.dir().join("socket");
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    let (ca, socket) = (text(&authority.ca()), text(&socket));
+    let redoubt = Redoubt::setup(&redis)
+        .set("listen", format!("[\"tls://127.0.0.1:0\", \"unix://{socket}\"]"))
+        .set_text("tls.certificate", &text(&server.certificate))
+        .set_text("tls.key", &text(&server.key))
+        .set_text("tls.client_ca", &ca)
+        .start();
+    let (certificate, key) = (text(&app.certificate), text(&app.key));
+    let tls = ["--tls", "--cacert", &ca, "--cert", &certificate, "--key", &key];
+    for options in [&tls[..], &["-s", &socket]] {
+        let piped = run(&redoubt, options, b"PING\nSET k v\nGET k\nFLUSHALL\nCONFIG GET *\n");
+        let said = String::from_utf8(piped).unwrap();
+        assert!(said.starts_with("PONG\nOK\nv\nERR unknown command 'FLUSHALL'"), "{said}");
+        assert!(said.contains("ERR unknown command 'CONFIG'"), "{said}");
+        a_large_value(&redoubt, options);
+    }
 }
 
 /// `redis-cli` on a terminal of its own.

@@ -1,0 +1,89 @@
+//! `POST /reload`: asks for the configuration to be read again.
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::reload::{ReloadRequest, ReloadSender};
+
+/// How long the asker is kept waiting. The reload goes on after that.
+pub(super) const WAIT: Duration = Duration::from_secs(30);
+
+/// Asks, and waits at most `wait` for what came of it.
+pub(super) async fn reload(sender: Option<&ReloadSender>, wait: Duration) -> (StatusCode, Value) {
+    let (reply, outcome) = oneshot::channel();
+    let asked = sender.is_some_and(|sender| sender.try_send(ReloadRequest { reply }).is_ok());
+    if !asked {
+        return failed(StatusCode::SERVICE_UNAVAILABLE, "no reload can be asked for now");
+    }
+    match timeout(wait, outcome).await {
+        Ok(Ok(Ok(done))) => {
+            let done = json!({
+                "reloaded": true,
+                "changed": done.changed,
+                "needs_restart": done.needs_restart,
+                "closed_sessions": done.closed_sessions,
+            });
+            (StatusCode::OK, done)
+        }
+        Ok(Ok(Err(error))) => failed(StatusCode::UNPROCESSABLE_ENTITY, &error),
+        Ok(Err(_)) => failed(StatusCode::SERVICE_UNAVAILABLE, "nobody carries a reload out"),
+        Err(_) => failed(StatusCode::GATEWAY_TIMEOUT, "it takes long; the log will tell"),
+    }
+}
+
+fn failed(status: StatusCode, error: &str) -> (StatusCode, Value) {
+    (status, json!({ "reloaded": false, "error": error }))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::reload::Reloaded;
+
+    /// What is told when the reload comes to `outcome`, or to nothing.
+    async fn told(outcome: Option<Result<Reloaded, String>>) -> (u16, String) {
+        let (sender, mut requests) = mpsc::channel::<ReloadRequest>(1);
+        let carry_out = async {
+            let request = requests.recv().await.unwrap();
+            if let Some(outcome) = outcome {
+                request.reply.send(outcome).unwrap();
+            }
+        };
+        let ((status, told), ()) = tokio::join!(reload(Some(&sender), WAIT), carry_out);
+        (status.as_u16(), told.to_string())
+    }
+
+    #[tokio::test]
+    async fn what_came_of_it_is_told() {
+        let done = Reloaded {
+            changed: vec!["limits.max_sessions"],
+            needs_restart: vec!["listen"],
+            closed_sessions: 2,
+        };
+        let (status, text) = told(Some(Ok(done))).await;
+        assert_eq!(status, 200);
+        let expected = "{\"changed\":[\"limits.max_sessions\"],\"closed_sessions\":2,\
+                        \"needs_restart\":[\"listen\"],\"reloaded\":true}";
+        assert_eq!(text, expected);
+        let refused = told(Some(Err("policy.blocked: unknown".to_owned()))).await;
+        assert_eq!(refused.0, 422);
+        assert_eq!(refused.1, "{\"error\":\"policy.blocked: unknown\",\"reloaded\":false}");
+        assert_eq!(told(None).await.0, 503);
+    }
+
+    #[tokio::test]
+    async fn it_is_not_waited_for_without_end() {
+        assert_eq!(reload(None, WAIT).await.0, 503);
+        let (sender, requests) = mpsc::channel::<ReloadRequest>(1);
+        assert_eq!(reload(Some(&sender), Duration::from_millis(1)).await.0, 504);
+        assert_eq!(reload(Some(&sender), WAIT).await.0, 503, "the queue is full");
+        drop(requests);
+        assert_eq!(reload(Some(&sender), WAIT).await.0, 503, "nobody listens");
+    }
+}

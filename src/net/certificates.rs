@@ -1,0 +1,68 @@
+//! The files for TLS while Redoubt runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use super::listen::BindError;
+use crate::config::{Listen, Settings};
+use crate::tls::{self, TlsError};
+
+/// How often the files are looked at. What is new counts when it has been seen twice.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What TLS is spoken with. Clones share it, and with it what is read anew.
+#[derive(Debug, Clone)]
+pub(super) struct Certificates {
+    /// Present if there is a listener that speaks TLS.
+    pub(super) server: Option<Arc<tls::Server>>,
+    /// Present if the upstream is spoken to in TLS.
+    pub(super) upstream: Option<Arc<tls::Client>>,
+}
+
+impl Certificates {
+    pub(super) fn new(settings: &Settings) -> Result<Self, BindError> {
+        let is_spoken = settings.listen.iter().any(|listen| matches!(listen, Listen::Tls(_)));
+        let server = settings.tls.as_ref().filter(|_| is_spoken).map(tls::Server::new);
+        let upstream = settings.upstream.tls.as_ref().map(|tls| {
+            let client = tls::Client::new(tls)?;
+            client.check(&settings.upstream.host)?;
+            Ok::<_, TlsError>(client)
+        });
+        Ok(Self {
+            server: server.transpose()?.map(Arc::new),
+            upstream: upstream.transpose()?.map(Arc::new),
+        })
+    }
+
+    /// Reads all files anew, changed or not. Blocks the thread while it reads.
+    ///
+    /// # Errors
+    /// [`TlsError`] for the first file that cannot be used; what it belongs to stays as it was.
+    #[allow(dead_code, reason = "a reload of the configuration calls it")]
+    pub(super) fn reload(&self) -> Result<(), TlsError> {
+        self.server.as_ref().map_or(Ok(()), |server| server.reload())?;
+        self.upstream.as_ref().map_or(Ok(()), |upstream| upstream.reload())
+    }
+
+    /// Takes up files as they change, until `stop`.
+    pub(super) async fn watch(self, stop: CancellationToken) {
+        if self.server.is_none() && self.upstream.is_none() {
+            return;
+        }
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(looks.tick()).await.is_some() {
+            let Self { server, upstream } = self.clone();
+            let look = spawn_blocking(move || {
+                server.iter().for_each(|server| server.look());
+                upstream.iter().for_each(|upstream| upstream.look());
+            });
+            // The files' system may be slow; a stop does not wait for it.
+            let _ = stop.run_until_cancelled(look).await;
+        }
+    }
+}

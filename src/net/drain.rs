@@ -1,0 +1,49 @@
+//! The end of a worker's sessions.
+
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::beat::Beat;
+use super::worker::{Shared, Worker, now};
+use crate::exchange::SessionId;
+use crate::session::CloseReason;
+
+/// Lets sessions finish what is due to them, for at most `timeout`.
+pub(super) async fn drain(shared: &Shared, timeout: Duration, beat: &Beat) {
+    {
+        let mut worker = shared.borrow_mut();
+        worker.exchange.drain();
+        worker.settle(None);
+    }
+    let mut tick = tokio::time::interval(Duration::from_millis(10));
+    let drained = tokio::time::timeout(timeout, async {
+        while !shared.borrow().exchange.is_empty() {
+            tick.tick().await;
+            beat.beat(now());
+            shared.borrow_mut().wait_for_audit();
+        }
+    });
+    if drained.await.is_err() {
+        let mut worker = shared.borrow_mut();
+        let left = worker.exchange.len();
+        warn!(sessions = left, "shutdown_timeout passed; closing what is left");
+        worker.exchange.abort_all(CloseReason::Shutdown);
+        worker.settle(None);
+        worker.close_finished();
+    } else {
+        info!("all sessions have ended");
+    }
+}
+
+impl Worker {
+    /// Closes the sockets of all finished sessions.
+    fn close_finished(&mut self) {
+        let ids: Vec<_> = self.clients.keys().map(SessionId::from_key).collect();
+        for id in ids {
+            if self.exchange.is_finished(id) {
+                self.close_client(id);
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a running proxy tells of itself.
+
+mod sessions;
+mod stats;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::door::Door;
+use super::health::Health;
+use super::snapshot::Question;
+use super::worker::{Order, WorkerHandle, now};
+use crate::config::Endpoint;
+
+/// How long a worker may take for one turn before it counts as stuck; it turns every 200 ms.
+const STUCK: Duration = Duration::from_secs(10);
+/// How long a worker may take for an answer.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// Knows whom to ask.
+pub(crate) struct Insight {
+    pub(super) health: Arc<Health>,
+    pub(super) door: Arc<Door>,
+    pub(super) upstream: Endpoint,
+    pub(super) start: Instant,
+}
+
+impl Insight {
+    /// What keeps Redoubt from living on, a line each: workers that are stuck.
+    pub(crate) fn unlive(&self) -> Vec<String> {
+        stuck(&self.door.workers, now())
+    }
+
+    /// What keeps Redoubt from being ready, a line each.
+    pub(crate) fn unready(&self) -> Vec<String> {
+        self.health.unready().into_iter().map(str::to_owned).collect()
+    }
+}
+
+/// Asks a worker. `None` when it does not answer in time.
+async fn ask<T>(
+    worker: &WorkerHandle,
+    question: impl FnOnce(oneshot::Sender<T>) -> Question,
+) -> Option<T> {
+    let (reply, answer) = oneshot::channel();
+    let asked = async {
+        worker.order(Order::Tell(question(reply))).await;
+        answer.await.ok()
+    };
+    timeout(ANSWER, asked).await.ok().flatten()
+}
+
+fn stuck(workers: &[WorkerHandle], now: Instant) -> Vec<String> {
+    let silences = workers.iter().map(|worker| worker.beat.silence(now)).enumerate();
+    let stuck = silences.filter(|(_, silence)| *silence > STUCK);
+    stuck
+        .map(|(index, silence)| format!("worker-{index}: stuck for {} s", silence.as_secs()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::net::beat::Beat;
+    use crate::net::load::Load;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+    fn a_worker_that_does_not_turn_is_named() {
+        let start = Instant::now();
+        let worker = || WorkerHandle {
+            orders: mpsc::channel(1).0,
+            load: Load::default(),
+            beat: Beat::new(start),
+        };
+        let workers = [worker(), worker()];
+        workers[0].beat.beat(start + Duration::from_secs(3));
+        assert!(stuck(&workers, start + STUCK).is_empty());
+        let later = start + STUCK + Duration::from_secs(2);
+        assert_eq!(stuck(&workers, later), ["worker-1: stuck for 12 s"]);
+    }
+}

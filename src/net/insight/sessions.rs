@@ -1,0 +1,69 @@
+//! `/sessions`: what each session is and does.
+
+use std::time::SystemTime;
+
+use super::{Insight, ask};
+use crate::admin::{Session, Sessions};
+use crate::config::wall_clock;
+use crate::exchange::LinkView;
+use crate::net::snapshot::{Question, Seen};
+
+/// Most sessions that are told.
+const MOST: usize = 10_000;
+
+impl Insight {
+    /// All sessions, or [`MOST`] of them.
+    pub(crate) async fn sessions(&self) -> Sessions {
+        let mut told = Sessions::default();
+        for (index, worker) in self.door.workers.iter().enumerate() {
+            let room = MOST.saturating_sub(told.sessions.len());
+            // One more than there is room for, to know whether there are more.
+            let question = |reply| Question::Sessions(room.saturating_add(1), reply);
+            let Some(mut seen) = ask(worker, question).await else {
+                told.unanswered.push(index);
+                continue;
+            };
+            told.truncated |= seen.len() > room;
+            seen.truncate(room);
+            let now = wall_clock();
+            told.sessions.extend(seen.into_iter().map(|seen| session(seen, index, now)));
+        }
+        told.sessions.sort_unstable_by_key(|session| session.session);
+        told
+    }
+}
+
+fn session(seen: Seen, worker: usize, now: SystemTime) -> Session {
+    let view = seen.view;
+    let (link, link_number) = match view.link {
+        LinkView::None => ("none", None),
+        LinkView::Shared(number) => ("shared", Some(number)),
+        LinkView::Lease(number) => ("lease", Some(number)),
+    };
+    let opened = now.checked_sub(view.age).unwrap_or(SystemTime::UNIX_EPOCH);
+    Session {
+        session: seen.number,
+        worker,
+        peer: seen.peer.to_string(),
+        listener: seen.listener.to_owned(),
+        certificate: seen.certificate.map(|name| name.to_string()),
+        user: seen.user,
+        opened: humantime::format_rfc3339_seconds(opened).to_string(),
+        age_seconds: view.age.as_secs(),
+        idle_seconds: view.idle.as_secs(),
+        database: view.database,
+        protocol: view.protocol.version(),
+        name: view.name,
+        link: link.to_owned(),
+        link_number,
+        in_transaction: view.in_transaction,
+        subscriptions: view.subscriptions,
+        commands: view.commands,
+        refused: seen.refused,
+        last_refused_by: seen.last_rule.map(|rule| rule.to_string()),
+        bytes_in: view.bytes_in,
+        bytes_out: view.bytes_out,
+        replies_due: view.replies_due as u64,
+        bytes_waiting: view.bytes_waiting as u64,
+    }
+}

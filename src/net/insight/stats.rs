@@ -1,0 +1,87 @@
+//! `/stats`: sums over all workers, and what is known of Redis.
+
+use std::cmp::Reverse;
+
+use super::{Insight, ask};
+use crate::admin::{
+    CommandStats, LoginStats, ProcessStats, RefusedBy, SessionStats, Stats, UpstreamStats,
+};
+use crate::net::snapshot::Question;
+use crate::net::totals::Totals;
+use crate::net::worker::now;
+
+/// Most rules that are told.
+const RULES: usize = 20;
+
+impl Insight {
+    /// How it is, and what it has done.
+    pub(crate) async fn stats(&self) -> Stats {
+        let gate = &self.door.gate;
+        let mut totals = Totals::default();
+        let mut stats = Stats {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: now().saturating_duration_since(self.start).as_secs(),
+            workers: self.door.workers.len(),
+            unready: self.unready(),
+            draining: self.health.is_draining(),
+            sessions: SessionStats {
+                open: gate.sessions(),
+                unauthenticated: gate.unauthenticated(),
+                peak: gate.peak(),
+                opened: 0,
+            },
+            upstream: UpstreamStats {
+                address: self.upstream.to_string(),
+                ..self.health.upstream()
+            },
+            reloads: self.health.reloads(),
+            process: ProcessStats::now(),
+            ..Stats::default()
+        };
+        for (index, worker) in self.door.workers.iter().enumerate() {
+            let Some(told) = ask(worker, Question::Levels).await else {
+                stats.unanswered.push(index);
+                continue;
+            };
+            totals.add(&told.totals);
+            add(&mut stats.sessions.opened, told.sessions as u64);
+            let (links, more) = (&mut stats.links, told.links);
+            for (sum, more) in [
+                (&mut links.shared, more.shared),
+                (&mut links.leased, more.leased),
+                (&mut links.pooled, more.pooled),
+                (&mut links.opening, more.opening),
+            ] {
+                *sum = sum.saturating_add(more);
+            }
+            stats.upstream.scripts = told.scripts.to_owned();
+        }
+        for (reason, count) in self.door.refusals.totals() {
+            stats.connections_refused.insert(reason.as_str().to_owned(), count);
+        }
+        add(&mut stats.sessions.opened, totals.closed);
+        stats.bytes_in = totals.bytes_in;
+        stats.bytes_out = totals.bytes_out;
+        stats.logins = LoginStats {
+            succeeded: totals.authenticated,
+            failed: totals.auth_failed,
+            locked_out: totals.locked_out,
+        };
+        stats.commands = commands(&totals);
+        stats
+    }
+}
+
+fn commands(totals: &Totals) -> CommandStats {
+    let rules = totals.rules.iter();
+    let mut refused_by: Vec<_> =
+        rules.map(|(rule, count)| RefusedBy { rule: rule.to_string(), count: *count }).collect();
+    refused_by
+        .sort_unstable_by(|a, b| (Reverse(a.count), &a.rule).cmp(&(Reverse(b.count), &b.rule)));
+    refused_by.truncate(RULES);
+    CommandStats { total: totals.commands, refused: totals.refused, refused_by }
+}
+
+fn add(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
+}

@@ -1,0 +1,50 @@
+//! Starting the admin port.
+
+use std::sync::Arc;
+use std::{io, mem};
+
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::Server;
+use crate::admin::{self, Admin};
+use crate::net::door::Door;
+use crate::net::insight::Insight;
+use crate::net::worker::{Plan, now};
+
+impl Server {
+    /// Has the admin port answer until `stop`.
+    pub(super) fn start_admin(
+        &mut self,
+        plan: &Plan,
+        door: &Arc<Door>,
+        stop: &CancellationToken,
+    ) -> io::Result<()> {
+        let listeners = mem::take(&mut self.admin);
+        if listeners.is_empty() {
+            return Ok(());
+        }
+        for listener in &listeners {
+            let address = listener.local_addr()?;
+            info!(%address, "admin listening");
+            if !address.ip().to_canonical().is_loopback() {
+                warn!(%address, "other machines can read health and metrics at the admin port");
+            }
+        }
+        let insight = Insight {
+            health: Arc::clone(&plan.health),
+            door: Arc::clone(door),
+            upstream: plan.target.endpoint.clone(),
+            start: now(),
+        };
+        let admin = Admin {
+            insight,
+            metrics: self.settings.metrics,
+            reload: Some(self.reload_sender()),
+            telling: Mutex::default(),
+        };
+        admin::start(listeners, admin, stop.clone())?;
+        Ok(())
+    }
+}

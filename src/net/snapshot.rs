@@ -1,0 +1,105 @@
+//! What a worker tells of itself when it is asked.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::task::{spawn_local, yield_now};
+
+use super::peer::Peer;
+use super::totals::Totals;
+use super::worker::{Shared, Worker, now};
+use crate::exchange::{LinkLevels, SessionId, SessionView};
+use crate::policy::{RuleName, Scripts};
+
+/// Sessions that are looked at in one turn, so that those with something to do wait for no more.
+const SLICE: usize = 128;
+
+/// What a worker is asked.
+pub(super) enum Question {
+    /// What are your sessions? So many of them at most.
+    Sessions(usize, oneshot::Sender<Vec<Seen>>),
+    /// What have you counted, and how full are you?
+    Levels(oneshot::Sender<Told>),
+}
+
+/// One session.
+pub(super) struct Seen {
+    pub(super) number: u64,
+    pub(super) peer: Peer,
+    pub(super) listener: &'static str,
+    pub(super) certificate: Option<Arc<str>>,
+    pub(super) user: Option<String>,
+    pub(super) refused: u64,
+    pub(super) last_rule: Option<RuleName>,
+    pub(super) view: SessionView,
+}
+
+/// A worker's counts.
+pub(super) struct Told {
+    /// Present sessions included.
+    pub(super) totals: Totals,
+    pub(super) sessions: usize,
+    pub(super) links: LinkLevels,
+    /// Which scripts run.
+    pub(super) scripts: &'static str,
+}
+
+/// Answers as soon as other sessions let it. Whoever asked may have gone meanwhile.
+pub(super) fn answer(shared: &Shared, question: Question) {
+    match question {
+        Question::Sessions(most, reply) => {
+            let shared = shared.clone();
+            spawn_local(async move {
+                drop(reply.send(sessions(&shared, most).await));
+            });
+        }
+        Question::Levels(reply) => drop(reply.send(shared.borrow().told())),
+    }
+}
+
+async fn sessions(shared: &Shared, most: usize) -> Vec<Seen> {
+    let ids: Vec<_> = shared.borrow().exchange.session_ids().take(most).collect();
+    let mut all = Vec::with_capacity(ids.len());
+    for slice in ids.chunks(SLICE) {
+        {
+            let worker = shared.borrow();
+            all.extend(slice.iter().filter_map(|id| worker.seen(*id)));
+        }
+        yield_now().await;
+    }
+    all
+}
+
+impl Worker {
+    fn seen(&self, id: SessionId) -> Option<Seen> {
+        let view = self.exchange.view(id, now())?;
+        let io = self.clients.get(id.key())?;
+        Some(Seen {
+            number: io.number,
+            peer: io.peer,
+            listener: io.listener(),
+            certificate: None,
+            user: io.user.clone().filter(|_| view.authenticated),
+            refused: io.refused,
+            last_rule: io.last_rule.clone(),
+            view,
+        })
+    }
+
+    fn told(&self) -> Told {
+        let mut totals = self.totals.clone();
+        let (commands, bytes_in, bytes_out) = self.exchange.session_sums();
+        totals.add(&Totals { commands, bytes_in, bytes_out, ..Totals::default() });
+        Told {
+            totals,
+            sessions: self.exchange.len(),
+            links: self.exchange.levels().links,
+            scripts: match &self.exchange.rules().scripts {
+                Scripts::All => "all",
+                Scripts::ReadOnly => "read-only",
+                Scripts::Pinned(_) => "pinned",
+                Scripts::Deny => "none",
+            },
+        }
+    }
+}

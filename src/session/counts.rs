@@ -1,0 +1,126 @@
+//! How often each command has come to what end.
+
+use std::mem;
+
+use crate::command::{self, COUNT, Spec};
+
+/// What has become of a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Redis has answered it, and not with an error.
+    Ok,
+    /// Redis has answered it with an error.
+    Error,
+    /// The policy refused it.
+    Refused,
+    /// Redoubt answered it, or nothing was to be answered.
+    Local,
+    /// It was passed on and no reply to it was seen: its link or its session ended before, or the
+    /// connection carries a stream.
+    Unanswered,
+}
+
+impl Outcome {
+    /// All of them, in the order in which they are counted.
+    pub const ALL: [Self; 5] =
+        [Self::Ok, Self::Error, Self::Refused, Self::Local, Self::Unanswered];
+
+    /// A stable word for metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Refused => "refused",
+            Self::Local => "local",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
+/// Which count a reply goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted(u16);
+
+impl Counted {
+    /// To none: Redoubt asked for itself, or the command has been counted already.
+    pub const NOT: Self = Self(u16::MAX);
+
+    /// To that of the command; those that the table does not know have one together.
+    pub fn of(spec: Option<&Spec>) -> Self {
+        Self(spec.map_or(Counts::OTHER, |spec| spec.id))
+    }
+}
+
+/// The counts: a command counts once, when it has come to its end.
+pub struct Counts(Box<[[u64; Outcome::ALL.len()]]>);
+
+impl Default for Counts {
+    fn default() -> Self {
+        Self(vec![Default::default(); COUNT.saturating_add(1)].into())
+    }
+}
+
+impl Counts {
+    /// The row of commands that are not in the table.
+    #[expect(clippy::cast_possible_truncation, reason = "ids are of this type")]
+    const OTHER: u16 = COUNT as u16;
+
+    /// One more.
+    pub(crate) fn add(&mut self, counted: Counted, outcome: Outcome) {
+        self.add_many(counted, outcome, 1);
+    }
+
+    pub(super) fn add_many(&mut self, counted: Counted, outcome: Outcome, more: u32) {
+        if let Some(row) = self.0.get_mut(usize::from(counted.0))
+            && let Some(count) = row.get_mut(outcome as usize)
+        {
+            *count = count.wrapping_add(more.into());
+        }
+    }
+
+    /// Hands out what has been counted since this was last done: name, outcome and how many. Those
+    /// that are not in the table are called `other`.
+    pub fn take(&mut self, mut give: impl FnMut(&'static str, Outcome, u64)) {
+        let names = command::specs().map(|spec| spec.name).chain(["other"]);
+        for (name, row) in names.zip(&mut self.0) {
+            for (outcome, count) in Outcome::ALL.into_iter().zip(row) {
+                match mem::take(count) {
+                    0 => {}
+                    count => give(name, outcome, count),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(counts: &mut Counts) -> Vec<(&'static str, Outcome, u64)> {
+        let mut taken = Vec::new();
+        counts.take(|name, outcome, count| taken.push((name, outcome, count)));
+        taken
+    }
+
+    #[test]
+    fn each_command_has_its_row_and_what_is_not_counted_has_none() {
+        let mut counts = Counts::default();
+        for (index, spec) in command::specs().enumerate() {
+            counts.add_many(
+                Counted::of(Some(spec)),
+                Outcome::Ok,
+                u32::try_from(index).unwrap() + 1,
+            );
+        }
+        counts.add(Counted::of(None), Outcome::Error);
+        counts.add(Counted::NOT, Outcome::Error);
+        let found = taken(&mut counts);
+        assert_eq!(found.len(), COUNT + 1);
+        for (index, spec) in command::specs().enumerate() {
+            assert_eq!(found[index], (spec.name, Outcome::Ok, index as u64 + 1));
+        }
+        assert_eq!(found[COUNT], ("other", Outcome::Error, 1));
+        assert_eq!(taken(&mut counts), []);
+    }
+}

@@ -1,0 +1,163 @@
+//! What must not exist for a client that has logged in, in any spelling or place.
+
+use std::io;
+
+use super::harmless::{self, BLOCKED, ESCAPES, FLUSHALL};
+use super::outcome::{Check, Outcome, Section};
+use super::wire::{Target, Wire, told};
+
+/// Tells whether scripts are held: Redis's ACL refuses before it looks at the arguments.
+const SCRIPT: &str = "return redis.pcall('FLUSHALL','NONSENSE','NONSENSE')";
+/// A function that nobody has.
+const NO_FUNCTION: &str = "redoubt_verify_no_such_function";
+
+/// Makes the checks, each on a connection of its own or, for the long list, on as few as will do.
+pub(super) fn run(target: &Target) -> Section {
+    let mut checks: Vec<_> = BLOCKED.iter().map(|args| blocked(target, args)).collect();
+    checks.push(escapes(target));
+    checks.extend(variants(target));
+    let script = target.ask(&["EVAL", SCRIPT, "0"]);
+    checks.push(in_script(&script));
+    checks.push(in_function(target, &script));
+    Section { title: "What must not exist", checks }
+}
+
+fn blocked(target: &Target, args: &[&str]) -> Check {
+    let name = harmless::name(args);
+    missing(&format!("blocked-{}", name.to_lowercase()), &name, target.ask(args), args)
+}
+
+/// All escapes, in one check that names those that got through.
+fn escapes(target: &Target) -> Check {
+    let (id, what) = ("escapes", "commands that get round it");
+    let count = ESCAPES.len();
+    match existing(&ESCAPES, || target.login()) {
+        Ok(names) if names.is_empty() => {
+            Check::new(id, true, what, format!("none of {count} exists"))
+        }
+        Ok(names) => {
+            let found = format!("{} of {count} exist: {}", names.len(), names.join(", "));
+            Check::new(id, false, what, found)
+        }
+        Err((name, error)) => Check::new(id, false, what, format!("{name}: {}", told(&Err(error)))),
+    }
+}
+
+/// Which of `commands` exist; or the first about which nothing could be learnt, and why.
+pub(super) fn existing(
+    commands: &[&[&str]],
+    mut open: impl FnMut() -> io::Result<Wire>,
+) -> Result<Vec<String>, (String, io::Error)> {
+    let mut names = Vec::new();
+    let mut wire = None;
+    for args in commands {
+        let mut ask = || {
+            let mut used = match wire.take() {
+                Some(used) => used,
+                None => open()?,
+            };
+            let reply = used.ask(args)?;
+            // What is no error may have more lines, or be the first of many.
+            wire = reply.starts_with('-').then_some(used);
+            io::Result::Ok(reply)
+        };
+        match ask() {
+            Ok(reply) if harmless::is_missing(args, &reply) => {}
+            Ok(_) => names.push(harmless::name(args)),
+            Err(error) => return Err((harmless::name(args), error)),
+        }
+    }
+    Ok(names)
+}
+
+/// `FLUSHALL` by other ways.
+fn variants(target: &Target) -> [Check; 5] {
+    let inline = |line: &str| target.login().and_then(|mut wire| wire.say(line.as_bytes()));
+    let pipeline = target.login().and_then(|mut wire| {
+        wire.say(b"PING\r\nFLUSHALL NONSENSE NONSENSE\r\nPING\r\n")?;
+        wire.line()
+    });
+    // DISCARD and not EXEC: nothing that was queued may run.
+    let multi = target.login().and_then(|mut wire| {
+        wire.ask(&["MULTI"])?;
+        let reply = wire.ask(&FLUSHALL);
+        wire.ask(&["DISCARD"])?;
+        reply
+    });
+    let [_, word, _] = FLUSHALL;
+    let check = |id: &str, what: &str, reply| missing(id, what, reply, &FLUSHALL);
+    [
+        check("case", "flUshaLL", target.ask(&["flUshaLL", word, word])),
+        check("inline", "FLUSHALL inline", inline("FLUSHALL NONSENSE NONSENSE\r\n")),
+        check(
+            "quoted",
+            "FLUSHALL inline, quoted",
+            inline("\"FLUSH\\x41LL\" NONSENSE NONSENSE\r\n"),
+        ),
+        check("pipeline", "FLUSHALL in a pipeline", pipeline),
+        check("multi", "FLUSHALL in MULTI", multi),
+    ]
+}
+
+/// That `args` do not exist; of the reply, its list of arguments is left out.
+fn missing(id: &str, what: &str, reply: io::Result<String>, args: &[&str]) -> Check {
+    let holds = reply.as_ref().is_ok_and(|reply| harmless::is_missing(args, reply));
+    let told = told(&reply);
+    let found = match told.split_once(", with args beginning with") {
+        Some((found, _)) if holds => found,
+        _ => &told,
+    };
+    Check::new(id, holds, what, found)
+}
+
+fn does_not_exist(reply: &str) -> bool {
+    reply.starts_with("-ERR unknown command ")
+}
+
+/// Whether the ACL refuses to a script what it calls.
+fn is_held(reply: &str) -> bool {
+    reply.starts_with("-NOPERM") || reply.contains("can't run this command")
+}
+
+/// Whether a script may call what is blocked: a guard keeps it from that, or there are no scripts.
+fn in_script(reply: &io::Result<String>) -> Check {
+    let (holds, found) = match reply {
+        Ok(reply) if does_not_exist(reply) => (true, "no scripts: EVAL does not exist".to_owned()),
+        Ok(reply) if is_held(reply) => {
+            (true, "Redis refuses it to the user that runs it".to_owned())
+        }
+        // It has another name there, or none.
+        Ok(reply) if reply.contains("Unknown Redis command") => {
+            (true, "does not exist there either".to_owned())
+        }
+        reply => (false, told(reply)),
+    };
+    Check::new("script", holds, "FLUSHALL in a script", found)
+}
+
+/// Whether a function may. A function that calls it would have to be loaded, and would stay; but
+/// Redis holds functions by the rights of the same user as scripts, so what it said of these counts.
+fn in_function(target: &Target, script: &io::Result<String>) -> Check {
+    let (id, what) = ("function", "FLUSHALL in a function");
+    let reply = target.ask(&["FCALL", NO_FUNCTION, "0"]);
+    let (outcome, found) = match (&reply, script) {
+        (Ok(reply), _) if does_not_exist(reply) => {
+            (Outcome::Holds, "no functions: FCALL does not exist".to_owned())
+        }
+        (Ok(reply), _) if is_held(reply) => (Outcome::Holds, told(&Ok(reply.clone()))),
+        (Ok(reply), Ok(script)) if reply.starts_with("-ERR Function not found") => {
+            if is_held(script) {
+                (Outcome::Holds, "run by the same user as scripts; none was loaded".to_owned())
+            } else if does_not_exist(script) {
+                let found = "would tell only if one were loaded, which would stay";
+                (Outcome::NotChecked, found.to_owned())
+            } else if script.contains("Unknown Redis command") {
+                (Outcome::Holds, "does not exist there either".to_owned())
+            } else {
+                (Outcome::Fails, "runs what scripts run".to_owned())
+            }
+        }
+        _ => (Outcome::Fails, told(&reply)),
+    };
+    Check::with(id, outcome, what, found)
+}

@@ -1,0 +1,34 @@
+//! docs/failures.md names tests, metrics and alerts that there are.
+
+use std::fs;
+use std::path::Path;
+
+/// The words of `text` that consist of what names consist of.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && !"_./".contains(c))
+}
+
+#[test]
+fn the_page_names_what_there_is() {
+    let page = fs::read_to_string("docs/failures.md").unwrap();
+    let metrics = fs::read_to_string("docs/metrics.md").unwrap();
+    let alerts = fs::read_to_string("config/prometheus/alerts.yml").unwrap();
+    let mut named = Vec::new();
+    for word in words(&page) {
+        let folders = ["", "tests/faults/", "tests/audit/"];
+        if word.ends_with(".rs") {
+            let is_there = |folder: &&str| Path::new(&format!("{folder}{word}")).is_file();
+            assert!(folders.iter().any(|folder| is_there(folder)), "no {word}");
+            named.push(word);
+        } else if word.starts_with("redoubt_") {
+            assert!(metrics.contains(&format!("| `{word}` |")), "no metric {word}");
+        } else if word.starts_with("Redoubt") && word.len() > "Redoubt".len() {
+            assert!(alerts.contains(&format!("- alert: {word}\n")), "no alert {word}");
+        }
+    }
+    // And all of these tests are in it.
+    for file in fs::read_dir("tests/faults").unwrap() {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        assert!(name == "page.rs" || named.contains(&name.as_str()), "{name} is not in the page");
+    }
+}

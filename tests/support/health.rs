@@ -1,0 +1,43 @@
+//! What the admin port says of how a Redoubt is.
+
+use super::http::http_get;
+use super::redoubt::Redoubt;
+use super::{Deadline, target_is_redis};
+
+impl Redoubt {
+    /// Waits until a series has come to `least`.
+    #[track_caller]
+    pub fn wait_for_metric(&self, series: &str, least: f64) {
+        let counted = || self.metric(series) >= least;
+        if !target_is_redis() && !Deadline::patient().poll(counted) {
+            panic!("{series} is {}", self.metric(series));
+        }
+    }
+
+    /// Waits until `/readyz` and the metrics say that the upstream lets it in.
+    #[track_caller]
+    pub fn wait_until_ready(&self) {
+        self.wait_for_readiness(200, "ok\n", 1.0);
+    }
+
+    /// Waits until they say that it does not.
+    #[track_caller]
+    pub fn wait_until_unready(&self) {
+        self.wait_for_readiness(503, "upstream: not authenticated\n", 0.0);
+    }
+
+    #[track_caller]
+    fn wait_for_readiness(&self, status: u16, body: &str, up: f64) {
+        if target_is_redis() {
+            return;
+        }
+        let mut answer = Default::default();
+        let is_so = Deadline::patient().poll(|| {
+            answer = http_get(self.admin(), "/readyz");
+            (answer.0, &*answer.2) == (status, body)
+                && self.metric("redoubt_upstream_up") == up
+                && self.metric("redoubt_ready") == up
+        });
+        assert!(is_so, "{answer:?}\n{}", http_get(self.admin(), "/metrics").2);
+    }
+}

@@ -1,0 +1,29 @@
+//! The lines of the README that make certificates.
+
+use std::process::Command;
+
+use crate::support::Redis;
+use crate::support::certificates::Pair;
+use crate::support::tls::Caller;
+use crate::{path, speaking};
+
+#[test]
+fn the_certificates_that_the_readme_makes_are_good() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let readme = std::fs::read_to_string(readme).unwrap();
+    let (_, section) = readme.split_once("### TLS and Unix sockets").expect("the section");
+    let (_, lines) = section.split_once("```sh\n").expect("lines");
+    let (lines, _) = lines.split_once("```").expect("their end");
+    let dir = tempfile::tempdir().unwrap();
+    let made = Command::new("sh").args(["-ec", lines]).current_dir(dir.path()).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let pair = |name: &str| Pair {
+        certificate: dir.path().join(format!("{name}.crt")),
+        key: dir.path().join(format!("{name}.key")),
+    };
+    let (ca, redis) = (dir.path().join("ca.crt"), Redis::start());
+    let redoubt = speaking(&redis, &pair("redoubt")).set_text("tls.client_ca", path(&ca)).start();
+    let mut session =
+        Caller::showing(&ca, &pair("app")).session(redoubt.address(), redoubt.password());
+    assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
+}
