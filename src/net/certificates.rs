@@ -42,7 +42,6 @@ impl Certificates {
     ///
     /// # Errors
     /// [`TlsError`] for the first file that cannot be used; what it belongs to stays as it was.
-    #[allow(dead_code, reason = "a reload of the configuration calls it")]
     pub(super) fn reload(&self) -> Result<(), TlsError> {
         self.server.as_ref().map_or(Ok(()), |server| server.reload())?;
         self.upstream.as_ref().map_or(Ok(()), |upstream| upstream.reload())

@@ -13,6 +13,7 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -85,6 +86,7 @@ impl Reloader {
         let old = Arc::clone(&self.in_force.settings.borrow());
         let (difference, settings) = Difference::take(&old, settings);
         let policy = settings.policy.compile().map_err(|error| chain(&error))?;
+        self.read_certificates().await?;
         let mut settled = self.watch.settled.lock().await;
         let before = self.in_force.credentials.borrow().clone();
         let credentials = credentials(&old, &settings, &before);
@@ -111,6 +113,16 @@ impl Reloader {
         let Difference { changed, needs_restart } = difference;
         let closed_sessions = self.put_in_force(next, prepared, &mut settled, watchers).await;
         Ok(Reloaded { changed, needs_restart, closed_sessions })
+    }
+
+    /// Takes up what is in the files for TLS now. They are the same files as before, and what is new in
+    /// them would be taken up soon anyway, so it stays even if the reload comes to nothing.
+    async fn read_certificates(&self) -> Result<(), String> {
+        let certificates = self.in_force.certificates.clone();
+        match spawn_blocking(move || certificates.reload()).await {
+            Ok(read) => read.map_err(|error| chain(&error)),
+            Err(_) => Err("the files for TLS could not be read: a defect".to_owned()),
+        }
     }
 
     /// Returns how many sessions were closed.
