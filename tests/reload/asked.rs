@@ -10,7 +10,11 @@ use redoubt::telemetry::metrics;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Redis, Wire, secret, target_is_redis};
+use crate::support::{Redis, Wire, scrape, secret, target_is_redis};
+
+fn value(series: &str) -> f64 {
+    scrape::value(&metrics::render(), series)
+}
 
 /// Redoubt within this process, with a file that is text.
 struct Asked {
@@ -35,13 +39,6 @@ impl Drop for Asked {
             drop(thread.join());
         }
     }
-}
-
-/// The value of a series as the scrape writes it.
-fn value(series: &str) -> f64 {
-    let scrape = metrics::render();
-    let line = scrape.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    line.map_or(0.0, |value| value.parse().unwrap())
 }
 
 #[test]

@@ -13,7 +13,6 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -69,6 +68,7 @@ impl Reloader {
             };
             let outcome = self.reload(&mut watchers).await;
             telemetry::metrics::reloaded(outcome.is_ok());
+            self.watch.health.reloaded(outcome.is_ok());
             match &outcome {
                 Ok(done) => tell(done),
                 Err(error) => error!(error, "configuration not reloaded; nothing has changed"),
@@ -86,7 +86,7 @@ impl Reloader {
         let old = Arc::clone(&self.in_force.settings.borrow());
         let (difference, settings) = Difference::take(&old, settings);
         let policy = settings.policy.compile().map_err(|error| chain(&error))?;
-        self.read_certificates().await?;
+        self.in_force.certificates.reload().await.map_err(|error| chain(&error))?;
         let mut settled = self.watch.settled.lock().await;
         let before = self.in_force.credentials.borrow().clone();
         let credentials = credentials(&old, &settings, &before);
@@ -115,16 +115,6 @@ impl Reloader {
         Ok(Reloaded { changed, needs_restart, closed_sessions })
     }
 
-    /// Takes up what is in the files for TLS now. They are the same files as before, and what is new in
-    /// them would be taken up soon anyway, so it stays even if the reload comes to nothing.
-    async fn read_certificates(&self) -> Result<(), String> {
-        let certificates = self.in_force.certificates.clone();
-        match spawn_blocking(move || certificates.reload()).await {
-            Ok(read) => read.map_err(|error| chain(&error)),
-            Err(_) => Err("the files for TLS could not be read: a defect".to_owned()),
-        }
-    }
-
     /// Returns how many sessions were closed.
     async fn put_in_force(
         &self,
@@ -133,7 +123,8 @@ impl Reloader {
         settled: &mut Settled,
         watchers: &mut Watchers,
     ) -> u64 {
-        let InForce { settings, credentials, target, .. } = &self.in_force;
+        let InForce { settings, credentials, target, certificates } = &self.in_force;
+        let next_target = plan::target(&next.settings, certificates);
         let is_new_gate = next.scripts.is_some();
         let closes = next.scripts.as_ref().is_some_and(|scripts| !scripts.are_open())
             || (next.is_stricter && !is_held(&prepared));
@@ -141,7 +132,7 @@ impl Reloader {
         let is_unsettled = standing.is_some();
         self.end_watchers(watchers).await;
         settings.send_replace(Arc::new(next.settings.clone()));
-        target.send_replace(self.in_force.target(&next.settings));
+        target.send_replace(next_target);
         if !credentials.borrow().are(&next.credentials) {
             credentials.send_replace(next.credentials.clone());
             settled.configured.mark_unchanged();
@@ -158,7 +149,7 @@ impl Reloader {
         *watchers = Watchers::start(client, upstream, functions, &self.workers, &self.stop);
         if let Some(told) = told.filter(|_| is_new_gate) {
             // What is pinned now should run from the answer on.
-            let _ = timeout(self.in_force.target(&next.settings).timeout, told.notified()).await;
+            let _ = timeout(next.settings.upstream.connect_timeout, told.notified()).await;
         }
         if is_unsettled {
             self.watch.again.notify_one();
@@ -190,7 +181,7 @@ impl Reloader {
             keys: plan::keys(settings),
             limits: limits::limits(&settings.limits),
             timeouts: plan::timeouts(settings),
-            target: self.in_force.target(settings),
+            target: self.in_force.target.borrow().clone(),
             shutdown_timeout: settings.shutdown_timeout,
             allow: settings.allow.clone().into(),
             standing,
