@@ -154,7 +154,6 @@ impl Health {
     }
 
     /// The configuration has been read again, and put in force if it was right.
-    #[allow(dead_code, reason = "for who carries reloads out")]
     pub(super) fn reloaded(&self, succeeded: bool) {
         let reloads = &mut self.state().reloads;
         let count = if succeeded { &mut reloads.succeeded } else { &mut reloads.failed };
