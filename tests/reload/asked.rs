@@ -10,8 +10,11 @@ use redoubt::telemetry::metrics;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::inside::value;
-use crate::support::{Redis, Wire, secret, target_is_redis};
+use crate::support::{Redis, Wire, scrape, secret, target_is_redis};
+
+fn value(series: &str) -> f64 {
+    scrape::value(&metrics::render(), series)
+}
 
 /// Redoubt within this process, with a file that is text.
 struct Asked {
