@@ -1,6 +1,8 @@
 //! The alerts and the dashboard ask for what there is: every metric, label and value that they use is
 //! in a live scrape and in `docs/metrics.md`.
 
+#[path = "support/certificates.rs"]
+mod certificates;
 #[path = "metrics_files/promql.rs"]
 mod promql;
 mod support;
@@ -9,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
+use certificates::Authority;
 use promql::{Selector, uses};
 use serde_json::Value;
 use support::scrape::value;
@@ -38,8 +41,13 @@ fn series(scrape: &str) -> BTreeMap<String, Vec<Labels>> {
 
 /// A scrape in which everything that the files ask for has happened at least once.
 fn scrape() -> String {
-    let redis = Redis::start();
-    let redoubt = Redoubt::start(&redis);
+    let (redis, authority) = (Redis::start(), Authority::new());
+    let shown = authority.server("shown");
+    let redoubt = Redoubt::setup(&redis)
+        .set("listen", "[\"127.0.0.1:0\", \"tls://127.0.0.1:0\"]")
+        .set_text("tls.certificate", &shown.certificate.display().to_string())
+        .set_text("tls.key", &shown.key.display().to_string())
+        .start();
     let mut client = redoubt.session();
     client.command(&["SET", "key", "value"]);
     client.command(&["GET", "key"]);

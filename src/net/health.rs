@@ -175,7 +175,11 @@ impl Health {
         metrics::upstream_up(up);
         let is_new = {
             let mut state = self.state();
-            let is_new = state.up.replace(up) != Some(up);
+            let before = state.up.replace(up);
+            if before == Some(true) && !up {
+                metrics::upstream_lost();
+            }
+            let is_new = before != Some(up);
             if is_new {
                 state.since = Some(wall_clock());
             }

@@ -1,7 +1,7 @@
 //! Certificates of clients.
 
 use crate::support::certificates::{Authority, Kind};
-use crate::support::tls::Caller;
+use crate::support::tls::{Caller, ONLY_12, ONLY_13};
 use crate::support::{Deadline, Redis};
 use crate::{logged, path, speaking};
 
@@ -43,6 +43,26 @@ fn nobody_gets_in_without_a_right_certificate_nor_with_that_alone() {
         let event = format!("\"event\":\"{event}\"");
         let line = redoubt.log().wait(|line| line.contains(&event) && line.contains(name));
         assert!(line.is_some(), "{event}");
+    }
+}
+
+#[test]
+fn a_certificate_is_looked_at_in_every_handshake() {
+    let (authority, redis) = (Authority::new(), Redis::start());
+    let pair = authority.server("server");
+    let app = authority.issue("app", &["app"], Kind::Good);
+    for (client_ca, resumes) in [(None, true), (Some(authority.ca()), false)] {
+        let mut setup = speaking(&redis, &pair);
+        if let Some(ca) = &client_ca {
+            setup = setup.set_text("tls.client_ca", path(ca));
+        }
+        let redoubt = setup.start();
+        for versions in [ONLY_12, ONLY_13] {
+            let caller = Caller::new(&authority.ca(), versions, Some(&app));
+            let session = || caller.session(redoubt.address(), redoubt.password());
+            assert!(!session().is_resumed());
+            assert_eq!(session().is_resumed(), resumes);
+        }
     }
 }
 

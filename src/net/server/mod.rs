@@ -84,8 +84,7 @@ impl Server {
     /// [`Server::run`].
     ///
     /// # Errors
-    /// [`BindError`] when an address cannot be resolved or is taken, or a file for TLS cannot
-    /// be used.
+    /// [`BindError`] when an address cannot be resolved or is taken, or a file for TLS cannot be used.
     pub fn bind(settings: &Settings) -> Result<Self, BindError> {
         let certificates = Certificates::new(settings)?;
         let listeners = listen(settings)?;
@@ -139,8 +138,8 @@ impl Server {
                 password: self.settings.upstream.password.clone(),
             }),
             target: watch::Sender::new(plan::target(&self.settings, &self.certificates)),
-            certificates: self.certificates.clone(),
             settings: watch::Sender::new(Arc::new(self.settings.clone())),
+            certificates: self.certificates.clone(),
         };
         let client = in_force.client_passwords();
         let credentials = in_force.credentials.borrow().clone();
@@ -213,7 +212,7 @@ impl Server {
             acceptors.spawn(acceptor.run());
             info!(address = %at, version = env!("CARGO_PKG_VERSION"), "listening");
         }
-        tasks.spawn(self.certificates.clone().watch(stop.clone()));
+        tasks.spawn(self.certificates.watch(stop.clone()));
         let watch_health = Arc::clone(&plan.health);
         if !plan.guarded {
             // Nothing is to be settled, so the watch will not tell.
@@ -267,11 +266,6 @@ impl Server {
 }
 
 impl InForce {
-    /// Where links go, as `settings` say.
-    fn target(&self, settings: &Settings) -> Target {
-        plan::target(settings, &self.certificates)
-    }
-
     /// Those that clients may log in with.
     fn client_passwords(&self) -> ClientPasswords {
         let settings = self.settings.borrow();
