@@ -34,6 +34,7 @@ fi
 if [ "$purpose" = bench ]; then
     need haproxy haproxy
     need nutcracker nutcracker
+    need openssl openssl
     need strace strace
     need valgrind valgrind
     need python3 python3

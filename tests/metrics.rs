@@ -1,13 +1,11 @@
 //! What is counted, as a scrape of a real Redoubt before a real Redis tells it.
 
-#[path = "support/certificates.rs"]
-mod certificates;
 mod support;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use certificates::Authority;
+use support::certificates::Authority;
 use support::http::http_get;
 use support::{Deadline, Redis, Redoubt, frame, signal, target_is_redis};
 

@@ -1,8 +1,6 @@
 //! The alerts and the dashboard ask for what there is: every metric, label and value that they use is
 //! in a live scrape and in `docs/metrics.md`.
 
-#[path = "support/certificates.rs"]
-mod certificates;
 #[path = "metrics_files/promql.rs"]
 mod promql;
 mod support;
@@ -11,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
-use certificates::Authority;
 use promql::{Selector, uses};
 use serde_json::Value;
+use support::certificates::Authority;
 use support::scrape::value;
 use support::{Deadline, Redis, Redoubt, target_is_redis};
 

@@ -91,6 +91,7 @@ fn sessions_are_counted_for_each_certificate() {
         .start();
     let showing =
         |name: &str| Caller::showing(&authority.ca(), &authority.issue(name, &[name], Kind::Good));
+    let mut kept = Vec::new();
     for caller in [showing("one"), showing("two"), Caller::trusting(&authority.ca())] {
         let session = || caller.session(redoubt.address(), redoubt.password());
         let (first, mut second) = (session(), session());
@@ -104,5 +105,7 @@ fn sessions_are_counted_for_each_certificate() {
         });
         assert!(free, "a place comes back");
         assert_eq!(second.command(&["PING"]), b"+PONG\r\n");
+        // It does not count for the others.
+        kept.push(second);
     }
 }
