@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use super::support::certificates::{Authority, Kind, Pair};
@@ -51,7 +52,7 @@ fn key() {
     // A key of another certificate under "tls.key" is no key.
     let (pair, other) = (authority.server("one"), authority.server("other"));
     let mixed = Pair { certificate: pair.certificate.clone(), key: other.key };
-    assert!(std::panic::catch_unwind(|| showing(&redis, &mixed).start()).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| showing(&redis, &mixed).start())).is_err());
     let redoubt = showing(&redis, &pair).start();
     assert_eq!(Caller::trusting(&authority.ca()).ping(redoubt.address()).unwrap(), NO_AUTH);
 }
@@ -140,7 +141,7 @@ fn tls_key() {
     assert!(takes(&authority, &pair));
     // Another certificate's key under "upstream.tls_key" stops the start.
     let mixed = Pair { certificate: pair.certificate, key: other.key };
-    assert!(std::panic::catch_unwind(|| takes(&authority, &mixed)).is_err());
+    assert!(catch_unwind(AssertUnwindSafe(|| takes(&authority, &mixed))).is_err());
 }
 
 #[test]
