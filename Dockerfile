@@ -2,7 +2,7 @@
 # no package manager, nothing to be root for. docs/deploy/docker.md says how to run it.
 #
 #   docker build -t redoubt .
-#   buildah bud -t redoubt .
+#   buildah bud --format docker -t redoubt .    (the OCI format has no HEALTHCHECK)
 
 FROM docker.io/library/rust:1.95-slim-bookworm AS build
 WORKDIR /build

@@ -1,6 +1,6 @@
 # What a person or a build machine runs. `run` and `test` first install what a bare Debian lacks.
 
-.PHONY: run test test-clients soak lint bench
+.PHONY: run image test test-clients soak lint bench
 
 # A Redis with a password, Redoubt before it, the checks that decide whether that is secure, and
 # then a session of your own.
@@ -8,10 +8,17 @@ run:
 	scripts/prerequisites.sh run
 	cargo run --locked -- demo
 
+# The container image's root file system, without a container engine, in target/image/rootfs.
+image:
+	scripts/prerequisites.sh image
+	scripts/image.sh
+
 test: lint
 	scripts/prerequisites.sh test
 	@if [ -x scripts/clients.sh ]; then scripts/clients.sh; fi
 	scripts/kubernetes.sh
+	scripts/deploy-tools.sh
+	scripts/image.sh
 	cargo test --locked
 
 # Programs of other people's client libraries, which this installs under target/.

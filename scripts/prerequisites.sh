@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# Installs what a bare Debian machine lacks to run, test or measure Redoubt: prerequisites.sh run|test|lint|bench
+# Installs what a bare Debian machine lacks to run, test or measure Redoubt: prerequisites.sh run|image|test|lint|bench
 # What is there already is left alone, so a second call does nothing.
 set -euo pipefail
 
-purpose=${1:?usage: prerequisites.sh run|test|lint|bench}
+purpose=${1:?usage: prerequisites.sh run|image|test|lint|bench}
 packages=()
 
 has() { command -v "$1" >/dev/null 2>&1; }
 need() { has "$1" || packages+=("${@:2}"); }
 
 need cc gcc libc6-dev
-if [ "$purpose" != lint ]; then
+if [ "$purpose" != lint ] && [ "$purpose" != image ]; then
     need redis-server redis-server
     need redis-cli redis-tools
 fi
@@ -22,6 +22,9 @@ if [ "$purpose" = test ]; then
     # The server comes with it and is not started: Debian has no smaller package with promtool.
     need promtool prometheus
 fi
+if [ "$purpose" = image ]; then
+    [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
+fi
 if [ "$purpose" = test ] || [ "$purpose" = lint ]; then
     need python3 python3
     [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
@@ -31,6 +34,7 @@ fi
 if [ "$purpose" = bench ]; then
     need haproxy haproxy
     need nutcracker nutcracker
+    need openssl openssl
     need strace strace
     need valgrind valgrind
     need python3 python3
@@ -61,7 +65,7 @@ if ! has cargo; then
     echo "prerequisites.sh: Rust is missing; install it from https://rustup.rs" >&2
     exit 1
 fi
-if [ "$purpose" != run ]; then
+if [ "$purpose" != run ] && [ "$purpose" != image ]; then
     # A minimal toolchain comes without these.
     cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
     cargo clippy --version >/dev/null 2>&1 || rustup component add clippy

@@ -8,6 +8,8 @@ mod bounds;
 mod health;
 #[path = "admin/program.rs"]
 mod program;
+#[path = "admin/reload.rs"]
+mod reload;
 #[path = "admin/routes.rs"]
 mod routes;
 #[path = "admin/sessions.rs"]

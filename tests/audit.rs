@@ -12,6 +12,8 @@ mod file;
 mod full;
 #[path = "audit/lines.rs"]
 mod lines;
+#[path = "audit/schema.rs"]
+mod schema;
 #[path = "audit/syslog.rs"]
 mod syslog;
 

@@ -41,7 +41,10 @@ fn the_demo_shows_the_checks_serves_and_cleans_up() {
     let admin = line.split(' ').find_map(|word| word.strip_suffix("/readyz")).unwrap();
     let admin: u16 = admin.strip_prefix("http://127.0.0.1:").unwrap().parse().unwrap();
     assert!(line.contains(&format!("http://127.0.0.1:{admin}/metrics")), "{line}");
+    let line = process.wait_for("redoubt sessions --admin ");
+    let args: Vec<_> = line.trim().split(' ').skip_while(|word| *word != "sessions").collect();
     process.wait_for("Ctrl-C");
+    assert!(redoubt(&args).output().unwrap().status.success(), "{line}");
     for path in ["readyz", "metrics"] {
         let mut http = Client::connect(admin);
         let request = format!("GET /{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");

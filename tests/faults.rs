@@ -51,8 +51,9 @@ const UNAVAILABLE: &str = "redoubt_sessions_closed_total{reason=\"upstream_unava
 const LOST: &str = "redoubt_sessions_closed_total{reason=\"upstream_lost\"}";
 /// Links that could not be opened.
 const FAILED: &str = "redoubt_upstream_connects_total{outcome=\"failed\"}";
-/// Errors that Redis answered.
-const ERRORS: &str = "redoubt_upstream_errors_total";
+/// Errors that Redis answered to `GET`, and to `SET`.
+const GET_ERRORS: &str = "redoubt_commands_total{command=\"get\",outcome=\"error\"}";
+const SET_ERRORS: &str = "redoubt_commands_total{command=\"set\",outcome=\"error\"}";
 
 /// How many lines of the log contain `text`.
 fn lines_with(redoubt: &Redoubt, text: &str) -> usize {

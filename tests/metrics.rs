@@ -5,6 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use support::certificates::Authority;
 use support::http::http_get;
 use support::{Deadline, Redis, Redoubt, frame, signal, target_is_redis};
 
@@ -180,8 +181,13 @@ fn the_page_lists_what_a_scrape_has() {
     if target_is_redis() {
         return;
     }
-    let redis = Redis::start();
-    let redoubt = Redoubt::start(&redis);
+    let (redis, authority) = (Redis::start(), Authority::new());
+    let shown = authority.server("shown");
+    let redoubt = Redoubt::setup(&redis)
+        .set("listen", "[\"127.0.0.1:0\", \"tls://127.0.0.1:0\"]")
+        .set_text("tls.certificate", &shown.certificate.display().to_string())
+        .set_text("tls.key", &shown.key.display().to_string())
+        .start();
     let mut client = redoubt.session();
     client.command(&["GET", "key"]);
     client.command(&["DEBUG", "JMAP"]);
@@ -202,6 +208,9 @@ fn the_page_lists_what_a_scrape_has() {
     };
     Deadline::after(Duration::from_secs(5)).poll(|| scraped() == listed);
     assert_eq!(scraped(), listed);
+    // The year 4096, as rcgen has it.
+    let ends = "redoubt_certificate_expiry_timestamp_seconds{key=\"tls.certificate\"}";
+    assert_eq!(redoubt.metric(ends), 67_090_118_400.0);
 }
 
 #[test]
@@ -215,6 +224,7 @@ fn it_is_not_ready_without_redis_nor_while_it_drains() {
     redis.kill();
     redoubt.metric_becomes("redoubt_ready", 0.0);
     redoubt.metric_becomes("redoubt_upstream_up", 0.0);
+    assert_eq!(redoubt.metric("redoubt_upstream_losses_total"), 1.0);
     redis.restart();
     redoubt.metric_becomes("redoubt_ready", 1.0);
     redoubt.metric_becomes("redoubt_upstream_up", 1.0);

@@ -11,6 +11,7 @@ use std::process::Command;
 
 use promql::{Selector, uses};
 use serde_json::Value;
+use support::certificates::Authority;
 use support::scrape::value;
 use support::{Deadline, Redis, Redoubt, target_is_redis};
 
@@ -38,8 +39,13 @@ fn series(scrape: &str) -> BTreeMap<String, Vec<Labels>> {
 
 /// A scrape in which everything that the files ask for has happened at least once.
 fn scrape() -> String {
-    let redis = Redis::start();
-    let redoubt = Redoubt::start(&redis);
+    let (redis, authority) = (Redis::start(), Authority::new());
+    let shown = authority.server("shown");
+    let redoubt = Redoubt::setup(&redis)
+        .set("listen", "[\"127.0.0.1:0\", \"tls://127.0.0.1:0\"]")
+        .set_text("tls.certificate", &shown.certificate.display().to_string())
+        .set_text("tls.key", &shown.key.display().to_string())
+        .start();
     let mut client = redoubt.session();
     client.command(&["SET", "key", "value"]);
     client.command(&["GET", "key"]);

@@ -2,6 +2,8 @@
 
 mod support;
 
+#[path = "reload/asked.rs"]
+mod asked;
 #[path = "reload/fails.rs"]
 mod fails;
 #[path = "reload/guard.rs"]

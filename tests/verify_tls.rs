@@ -3,66 +3,36 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{CertificateParams, DnType, date_time_ymd};
 use serde_json::Value;
+use support::certificates::{Authority, Kind, Pair};
 use support::{Redis, Redoubt, target_is_redis};
-use tempfile::TempDir;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A CA, and certificates of its own in files.
-struct Authority {
-    dir: TempDir,
-    issuer: Issuer<'static, KeyPair>,
+/// A certificate for localhost that is good for so long.
+fn good_for(authority: &Authority, left: Duration) -> Pair {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "localhost");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    params.not_after = date_time_ymd(1970, 1, 1) + now + left;
+    authority.issue_as("localhost", params, Kind::Good)
 }
 
-impl Authority {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        // Two of one name would be taken for each other.
-        params.distinguished_name.push(DnType::CommonName, support::secret());
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        std::fs::write(dir.path().join("ca.pem"), params.self_signed(&key).unwrap().pem()).unwrap();
-        Self { dir, issuer: Issuer::new(params, key) }
-    }
-
-    fn ca(&self) -> PathBuf {
-        self.dir.path().join("ca.pem")
-    }
-
-    /// The files of a certificate for `name` that ends after `left`, or did so long ago.
-    fn issue(&self, name: &str, left: Duration, is_over: bool) -> [PathBuf; 2] {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        params.distinguished_name.push(DnType::CommonName, name);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        let end = if is_over { now - left } else { now + left };
-        params.not_after = date_time_ymd(1970, 1, 1) + end;
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let files =
-            ["crt", "key"].map(|kind| self.dir.path().join(format!("{name}-{left:?}.{kind}")));
-        std::fs::write(&files[0], certificate.pem()).unwrap();
-        std::fs::write(&files[1], key.serialize_pem()).unwrap();
-        files
-    }
+/// A Redis that also speaks TLS, with that certificate.
+fn speaking(authority: &Authority, pair: &Pair) -> Redis {
+    Redis::setup().tls(pair, &authority.ca(), "no").start()
 }
 
-/// A redis-server that also speaks TLS, on the port that is given with it.
-fn speaking(ca: &Path, [certificate, key]: &[PathBuf; 2], more: &str) -> (Redis, u16) {
-    let port = support::redis::free_port();
-    let redis = Redis::setup().config(&format!(
-        "tls-port {port}\ntls-ca-cert-file {}\ntls-cert-file {}\ntls-key-file {}\n{more}",
-        ca.display(),
-        certificate.display(),
-        key.display(),
-    ));
-    (redis.start(), port)
+fn url(redis: &Redis) -> String {
+    format!("rediss://localhost:{}", redis.tls_port())
+}
+
+fn path(path: &std::path::Path) -> &str {
+    path.to_str().unwrap()
 }
 
 fn verify(url: &str, password: &str, args: &[&str]) -> (Option<i32>, String, String) {
@@ -88,15 +58,47 @@ fn check<'a>(report: &'a Value, id: &str) -> (&'a str, &'a str) {
 }
 
 #[test]
+fn all_holds_of_a_redoubt_that_speaks_it() {
+    if target_is_redis() {
+        return;
+    }
+    let (authority, redis) = (Authority::new(), Redis::start());
+    let pair = authority.server("server");
+    let setup = |client_ca: Option<&std::path::Path>| {
+        let setup = Redoubt::setup(&redis)
+            .set_text("listen", "tls://127.0.0.1:0")
+            .set_text("tls.certificate", path(&pair.certificate))
+            .set_text("tls.key", path(&pair.key));
+        client_ca.into_iter().fold(setup, |setup, ca| setup.set_text("tls.client_ca", path(ca)))
+    };
+    let ca = authority.ca();
+    let trusting = ["--ca", path(&ca)];
+    let redoubt = setup(None).start();
+    let url = format!("rediss://{}", redoubt.address());
+    let report = json(&url, redoubt.password(), &trusting);
+    for (id, found) in [("tls", "TLS 1.3"), ("tls-old", "refused"), ("transport", "in TLS")] {
+        assert_eq!(check(&report, id), ("holds", found), "{report}");
+    }
+    assert_eq!(report["holds"], true, "{report}");
+    assert_eq!(verify(&url, redoubt.password(), &trusting).0, Some(0));
+
+    let redoubt = setup(Some(&ca)).start();
+    let url = format!("rediss://{}", redoubt.address());
+    let app = authority.issue("app", &["app.test"], Kind::Good);
+    let showing = [&trusting[..], &["--cert", path(&app.certificate), "--key", path(&app.key)]];
+    let report = json(&url, redoubt.password(), &showing.concat());
+    assert_eq!(check(&report, "client-certificate"), ("holds", "refused"), "{report}");
+    assert_eq!(report["holds"], true, "{report}");
+    assert_eq!(check(&json(&url, redoubt.password(), &trusting), "tls").0, "fails");
+}
+
+#[test]
 fn a_good_certificate_holds_and_tells_its_days() {
     let authority = Authority::new();
+    let redis = speaking(&authority, &good_for(&authority, DAY * 100 + DAY / 2));
     let ca = authority.ca();
-    let files = authority.issue("localhost", DAY * 100 + DAY / 2, false);
-    let (redis, port) = speaking(&ca, &files, "tls-auth-clients no");
-    let url = format!("rediss://localhost:{port}");
-    let direct = format!("rediss://localhost:{port}");
-    let args = ["--ca", ca.to_str().unwrap(), "--direct", &direct];
-    let report = json(&url, redis.password(), &args);
+    let report =
+        json(&url(&redis), redis.password(), &["--ca", path(&ca), "--direct", &url(&redis)]);
     assert_eq!(check(&report, "tls"), ("holds", "TLS 1.3"), "{report}");
     let (outcome, found) = check(&report, "certificate");
     assert!(found.starts_with("for localhost, until 2") && found.ends_with(": 100 days left"));
@@ -110,11 +112,10 @@ fn a_good_certificate_holds_and_tells_its_days() {
 #[test]
 fn a_certificate_that_ends_soon_is_a_warning() {
     let authority = Authority::new();
-    let ca = authority.ca();
-    let files = authority.issue("localhost", DAY * 13 + DAY / 2, false);
-    let (redis, port) = speaking(&ca, &files, "tls-auth-clients no\ntls-protocols TLSv1.2");
-    let url = format!("rediss://localhost:{port}");
-    let report = json(&url, redis.password(), &["--ca", ca.to_str().unwrap()]);
+    let pair = good_for(&authority, DAY * 13 + DAY / 2);
+    let redis = Redis::setup().tls(&pair, &authority.ca(), "no").config("tls-protocols TLSv1.2");
+    let redis = redis.start();
+    let report = json(&url(&redis), redis.password(), &["--ca", path(&authority.ca())]);
     assert_eq!(check(&report, "tls"), ("holds", "TLS 1.2"), "{report}");
     let (outcome, found) = check(&report, "certificate");
     assert!(outcome == "warns" && found.ends_with(": 13 days left"), "{found}");
@@ -124,42 +125,41 @@ fn a_certificate_that_ends_soon_is_a_warning() {
 #[test]
 fn a_certificate_that_is_not_good_fails_and_ends_it() {
     let (authority, other) = (Authority::new(), Authority::new());
-    let (ca, other) = (authority.ca(), other.ca());
-    let over = authority.issue("localhost", DAY, true);
-    let elsewhere = authority.issue("elsewhere.test", DAY * 90, false);
-    let good = authority.issue("localhost", DAY * 90, false);
-    for (files, trusted, words) in [
-        (&over, &ca, "xpired"),
-        (&elsewhere, &ca, "not valid for name"),
-        (&good, &other, "UnknownIssuer"),
+    let issue = |file: &str, name: &str, kind| authority.issue(file, &[name], kind);
+    for (pair, trusted, words) in [
+        (issue("over", "localhost", Kind::Expired), &authority, "xpired"),
+        (issue("soon", "localhost", Kind::Future), &authority, "not valid yet"),
+        (issue("other", "elsewhere.test", Kind::Good), &authority, "not valid for name"),
+        (issue("good", "localhost", Kind::Good), &other, "UnknownIssuer"),
     ] {
-        let (redis, port) = speaking(&ca, files, "tls-auth-clients no");
-        let url = format!("rediss://localhost:{port}");
-        let args = ["--ca", trusted.to_str().unwrap()];
-        let report = json(&url, redis.password(), &args);
+        let redis = speaking(&authority, &pair);
+        let report = json(&url(&redis), redis.password(), &["--ca", path(&trusted.ca())]);
         let (outcome, found) = check(&report, "tls");
         assert!(outcome == "fails" && found.contains(words), "{words}: {report}");
         assert_eq!(report["checks"].as_array().unwrap().len(), 1, "{report}");
-        assert_eq!(verify(&url, redis.password(), &args).0, Some(1));
+        let count = redis.direct().command(&["INFO", "commandstats"]);
+        let count = String::from_utf8(count).unwrap();
+        // The one that asks has authenticated itself.
+        assert!(!count.contains("ping") && count.contains("cmdstat_auth:calls=1,"), "{count}");
+        let (code, ..) = verify(&url(&redis), redis.password(), &["--ca", path(&trusted.ca())]);
+        assert_eq!(code, Some(1));
     }
 }
 
 #[test]
 fn clients_without_a_certificate_are_tried_where_one_is_given() {
     let authority = Authority::new();
+    let (server, client) = (authority.server("server"), authority.server("client"));
     let ca = authority.ca();
-    let server = authority.issue("localhost", DAY * 90, false);
-    let [cert, key] = authority.issue("client.test", DAY * 80, false);
-    let [ca_text, cert, key] = [&ca, &cert, &key].map(|path| path.to_str().unwrap());
-    let own = ["--ca", ca_text, "--cert", cert, "--key", key];
+    let [ca_file, cert, key] = [&ca, &client.certificate, &client.key].map(|file| path(file));
+    let own = ["--ca", ca_file, "--cert", cert, "--key", key];
     for (asked, outcome) in [("yes", "holds"), ("optional", "warns")] {
-        let (redis, port) = speaking(&ca, &server, &format!("tls-auth-clients {asked}"));
-        let url = format!("rediss://localhost:{port}");
-        let report = json(&url, redis.password(), &own);
+        let redis = Redis::setup().tls(&server, &ca, asked).start();
+        let report = json(&url(&redis), redis.password(), &own);
         assert_eq!(check(&report, "client-certificate").0, outcome, "{asked}: {report}");
         assert_eq!(check(&report, "ping"), ("holds", "+PONG"));
         if asked == "yes" {
-            let report = json(&url, redis.password(), &own[..2]);
+            let report = json(&url(&redis), redis.password(), &own[..2]);
             assert_eq!(check(&report, "tls").0, "fails", "{report}");
         }
     }
@@ -168,14 +168,11 @@ fn clients_without_a_certificate_are_tried_where_one_is_given() {
 #[test]
 fn old_versions_that_are_taken_fail() {
     let authority = Authority::new();
-    let ca = authority.ca();
-    let files = authority.issue("localhost", DAY * 90, false);
+    let pair = authority.server("server");
     // OpenSSL takes so old a version at its lowest level only.
-    let old = "tls-auth-clients no\ntls-protocols \"TLSv1 TLSv1.1 TLSv1.2\"\n\
-               tls-ciphers DEFAULT:@SECLEVEL=0";
-    let (redis, port) = speaking(&ca, &files, old);
-    let url = format!("rediss://localhost:{port}");
-    let report = json(&url, redis.password(), &["--ca", ca.to_str().unwrap()]);
+    let old = "tls-protocols \"TLSv1 TLSv1.1 TLSv1.2\"\ntls-ciphers DEFAULT:@SECLEVEL=0";
+    let redis = Redis::setup().tls(&pair, &authority.ca(), "no").config(old).start();
+    let report = json(&url(&redis), redis.password(), &["--ca", path(&authority.ca())]);
     assert_eq!(check(&report, "tls-old"), ("fails", "is taken"), "{report}");
     assert_eq!(check(&report, "tls"), ("holds", "TLS 1.2"), "{report}");
 }
@@ -186,14 +183,12 @@ fn a_redis_in_tls_may_be_behind_a_plain_listener() {
         return;
     }
     let authority = Authority::new();
-    let ca = authority.ca();
-    let files = authority.issue("localhost", DAY * 90, false);
-    let (redis, port) = speaking(&ca, &files, "tls-auth-clients no");
+    let redis = speaking(&authority, &authority.server("server"));
     let redoubt = Redoubt::start(&redis);
-    let url = format!("redis://{}", redoubt.address());
-    let direct = format!("rediss://localhost:{port}");
-    let args = ["--ca", ca.to_str().unwrap(), "--direct", &direct];
-    let report = json(&url, redoubt.password(), &args);
+    let plain = format!("redis://{}", redoubt.address());
+    let (ca, direct) = (authority.ca(), url(&redis));
+    let args = ["--ca", path(&ca), "--direct", &direct];
+    let report = json(&plain, redoubt.password(), &args);
     assert_eq!(check(&report, "direct"), ("holds", "answers, with a password of its own"));
     assert_eq!(check(&report, "transport"), ("holds", "plain, over loopback"));
     assert_eq!(report["holds"], true, "{report}");
@@ -202,13 +197,12 @@ fn a_redis_in_tls_may_be_behind_a_plain_listener() {
 #[test]
 fn tls_where_there_is_none_and_none_where_there_is() {
     let authority = Authority::new();
-    let ca = authority.ca();
-    let files = authority.issue("localhost", DAY * 90, false);
-    let (redis, port) = speaking(&ca, &files, "tls-auth-clients no");
-    let args = ["--ca", ca.to_str().unwrap()];
+    let redis = speaking(&authority, &authority.server("server"));
     let plain = format!("rediss://localhost:{}", redis.port());
-    assert_eq!(check(&json(&plain, redis.password(), &args), "tls").0, "fails");
-    let (code, out, err) = verify(&format!("redis://localhost:{port}"), redis.password(), &[]);
+    let report = json(&plain, redis.password(), &["--ca", path(&authority.ca())]);
+    assert_eq!(check(&report, "tls").0, "fails");
+    let encrypted = format!("redis://localhost:{}", redis.tls_port());
+    let (code, out, err) = verify(&encrypted, redis.password(), &[]);
     assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
     assert!(err.contains("it may speak TLS"), "{err}");
 }

@@ -18,11 +18,12 @@ from loads import LOADS
 from machine import description
 from report import details, document, summary
 from scaling import WORKERS, measure_idle, measure_sessions
+from scrapes import Scrapes, measure_scrapes
 from syscalls import count_calls
-from targets import PEERS, ROOT, VARIANTS, Bench, other_redoubts, versions
+from targets import PEERS, ROOT, TLS, VARIANTS, Bench, other_redoubts, versions
 from throughput import Throughput
 
-PHASES = ["loads", "calls", "latency", "sessions", "idle"]
+PHASES = ["loads", "calls", "latency", "scrapes", "sessions", "idle"]
 
 
 @dataclass
@@ -33,6 +34,7 @@ class Results:
     calls: dict = field(default_factory=dict)
     rate: float = 0
     latency: dict = field(default_factory=dict)
+    scrapes: Scrapes | None = None
     sessions: dict = field(default_factory=dict)
     workers: dict = field(default_factory=dict)
     idle: dict = field(default_factory=dict)
@@ -81,7 +83,7 @@ def measure(bench, names, loads, phases, quick):
     targets = [bench.start(name) for name in names]
     say(f"running: {', '.join(names)}")
     # Where features do not matter, their rows are left out.
-    main_targets = [target for target in targets if target.name not in VARIANTS
+    main_targets = [target for target in targets if target.name not in {*VARIANTS, *TLS}
                     or target.name == "redoubt"]
     results = Results(Throughput(loads, names))
     if "loads" in phases:
@@ -92,6 +94,9 @@ def measure(bench, names, loads, phases, quick):
         say("system calls: done")
     if "latency" in phases:
         results.rate, results.latency = measure_latency(bench, main_targets, 3, 3 * seconds, say)
+    if "scrapes" in phases:
+        scraped = next(target for target in targets if target.admin)
+        results.scrapes = measure_scrapes(bench, scraped, rounds, 5 * seconds, say)
     if "sessions" in phases:
         results.sessions = measure_sessions(bench, main_targets, 3, seconds / 2, say)
         workers = [bench.start(f"redoubt-{count}-workers", {"workers": str(count)})
@@ -106,7 +111,8 @@ def main():
     quick = bool(setting("QUICK", ""))
     peers = chosen("PEERS", ["haproxy", "twemproxy"] if quick else PEERS)
     variants = chosen("VARIANTS", ["redoubt"] if quick else list(VARIANTS))
-    names = ["direct", *peers, *dict.fromkeys([*variants, *other_redoubts()])]
+    direct = ["direct", "direct-tls"] if "redoubt-tls" in variants else ["direct"]
+    names = [*direct, *peers, *dict.fromkeys([*variants, *other_redoubts()])]
     loads = [load for load in LOADS if load.key in chosen("LOADS", [load.key for load in LOADS])]
     phases = chosen("PHASES", ["loads"] if quick else PHASES)
     raise_open_files()

@@ -44,6 +44,9 @@ def goals(results):
     rivals = [results.latency[peer]["added p99"] for peer in PEERS if peer in results.latency]
     if rivals:
         yield Goal("added p99 below every peer's", added, min(rivals), False, " ms")
+    scrapes = results.scrapes
+    yield Goal("p99 with a scrape each second, of that without", scrapes and scrapes.ratio, 1.1, False)
+    yield Goal("a scrape under load", scrapes and scrapes.took, 50, False, " ms")
     yield Goal("memory of an idle session", idle and idle.each, 4 * KIB, False, " KiB", KIB)
     yield Goal("resident with 10,000 of them", idle and idle.after, 60 * MIB, False, " MiB", MIB)
 

@@ -60,7 +60,7 @@ LOADS = [
 
 def run(load, target, bench, count):
     """Runs `count` requests of `load` against `target`."""
-    pids = [bench.redis.pid] + ([target.pid] if target is not bench.redis else [])
+    pids = [bench.redis.pid] + ([target.pid] if target.pid != bench.redis.pid else [])
     before = [cpu_seconds(pid) for pid in pids]
     if load.tool == "redis-benchmark":
         sample, count = redis_benchmark(load, target, bench, count), count
@@ -83,6 +83,8 @@ def redis_benchmark(load, target, bench, count):
     small_value(bench)
     command = ["redis-benchmark", "-h", HOST, "-p", str(target.port), "-a", bench.password,
                "--precision", "3", "-n", str(count), *load.args]
+    if target.speaks_tls:
+        command += ["--tls", "--cacert", str(bench.certificate)]
     # It tries for ever to connect anew to a server that has gone.
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     text = done.stdout

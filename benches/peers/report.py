@@ -106,6 +106,15 @@ def document(results, machine, versions):
                     f"{results.rate:,.0f} GET a second, half of what direct can do, evenly over 50 "
                     "clients. A latency counts from when its request was to leave.", "",
                     *latency_table(results.latency)]
+    if results.scrapes:
+        found = results.scrapes
+        yield from ["", "## Scrapes", "",
+                    "Mixed reads and writes at half the rate that Redoubt can do, with a scrape of "
+                    "its metrics each second and without, in turn.", "",
+                    *table(["ms", "p99 without", "p99 with", "ratio", "a scrape, median",
+                            "the slowest"],
+                           [["Redoubt", *map(number, (found.without, found.scraped, found.ratio,
+                                                      found.took, found.slowest))]])]
     if results.sessions:
         yield from ["", "## Sessions", "", *sessions_table(results.sessions)]
     if results.workers:

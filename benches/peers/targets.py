@@ -11,6 +11,7 @@ import re
 import resource
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -19,9 +20,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVOY = ROOT / "target" / "envoy"
+TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 HOST = "127.0.0.1"
 
-# Rows of Redoubt: name -> what differs from the defaults, as `section.key` and a TOML value.
+# Rows of Redoubt: name -> what differs from the defaults, as `section.key` and a TOML value. In it
+# DIR is the bench's folder, PORT the target's port and TLS_PORT that on which Redis speaks TLS.
 VARIANTS = {
     "redoubt": {},
     "redoubt-unshared": {"upstream.sharing": '"off"', "upstream.max_leases": "12000"},
@@ -29,7 +32,19 @@ VARIANTS = {
     "redoubt-no-policy": {
         "policy.blocked": "[]", "policy.escapes": '"allow"', "policy.guard": '"off"'
     },
+    "redoubt-no-metrics": {"metrics.enabled": "false"},
+    "redoubt-no-audit": {"audit.output": '"off"'},
+    "redoubt-audit-file": {"audit.output": '"file"', "audit.file": '"DIR/PORT-audit.log"'},
+    "redoubt-tls": {
+        "listen": '"tls://127.0.0.1:PORT"', "tls.certificate": '"DIR/tls.crt"',
+        "tls.key": '"DIR/tls.key"'
+    },
+    "redoubt-tls-upstream": {
+        "upstream.url": '"rediss://127.0.0.1:TLS_PORT"', "upstream.tls_ca": '"DIR/tls.crt"'
+    },
 }
+# Those whose clients have to speak TLS; Redis itself does too, on another port.
+TLS = {"direct-tls", "redoubt-tls"}
 PEERS = ["haproxy", "twemproxy", "envoy"]
 TITLES = {
     "direct": "direct",
@@ -40,6 +55,12 @@ TITLES = {
     "redoubt-unshared": 'Redoubt, `sharing = "off"`',
     "redoubt-no-guard": "Redoubt, no guard",
     "redoubt-no-policy": "Redoubt, nothing refused",
+    "redoubt-no-metrics": "Redoubt, no metrics",
+    "redoubt-no-audit": "Redoubt, no audit log",
+    "redoubt-audit-file": "Redoubt, audit log in a file",
+    "direct-tls": "direct, TLS",
+    "redoubt-tls": "Redoubt, clients in TLS",
+    "redoubt-tls-upstream": "Redoubt, Redis in TLS",
 }
 # Commands that a proxy refuses or cannot pass on.
 LACKS = {"twemproxy": {"multi", "pubsub"}, "envoy": {"pubsub"}}
@@ -59,10 +80,19 @@ class Target:
     port: int
     process: subprocess.Popen
     lacks: set = field(default_factory=set)
+    admin: int | None = None
 
     @property
     def pid(self):
         return self.process.pid
+
+    @property
+    def speaks_tls(self):
+        return self.name in TLS
+
+    def can_run(self, load):
+        """The `load` program speaks no TLS."""
+        return load.needs not in self.lacks and not (self.speaks_tls and load.tool == "load")
 
 
 class Bench:
@@ -72,11 +102,15 @@ class Bench:
         self.directory = Path(directory)
         self.password = os.urandom(24).hex()
         self.redis = None
+        self.tls_port = None
         self.running = []
 
     def __enter__(self):
-        port = free_port()
+        self._certificate()
+        port, self.tls_port = free_port(), free_port()
         config = (
+            f"tls-port {self.tls_port}\ntls-cert-file {self.certificate}\n"
+            f"tls-key-file {self.directory / 'tls.key'}\ntls-auth-clients no\n"
             f"port {port}\nbind {HOST}\nsave \"\"\nappendonly no\nrequirepass {self.password}\n"
             f"maxclients {MOST_SESSIONS}\ntcp-backlog 4096\ndir {self.directory}\n"
             "client-output-buffer-limit pubsub 0 0 0\n"
@@ -96,11 +130,21 @@ class Bench:
         """Starts the target of that name; `settings` go on top of a Redoubt's own."""
         if name == "direct":
             return self.redis
-        port = free_port()
+        if name == "direct-tls":
+            return Target(name, self.tls_port, self.redis.process)
+        port, admin = free_port(), None
         starter = {"haproxy": self._haproxy, "twemproxy": self._twemproxy, "envoy": self._envoy}
-        command = starter[name](port) if name in starter else self._redoubt(name, port, settings)
+        if name in starter:
+            command = starter[name](port)
+        else:
+            admin = free_port()
+            command = self._redoubt(name, port, admin, settings)
         process = self._launch(f"{name}-{port}", command)
-        return self._await(Target(name, port, process, LACKS.get(name, set())))
+        return self._await(Target(name, port, process, LACKS.get(name, set()), admin))
+
+    def client(self, target):
+        """A connection to the target that has logged in."""
+        return Client(target.port, self.password, self.certificate if target.speaks_tls else None)
 
     def obituary(self):
         """What to say of a process that should be running and is not."""
@@ -150,9 +194,23 @@ redis:
         return [envoy_binary(), "-c", config, "--concurrency", "1", "--log-level", "error",
                 "--disable-hot-restart"]
 
-    def _redoubt(self, name, port, settings):
+    @property
+    def certificate(self):
+        """Of Redis and of Redoubts, and its own authority."""
+        return self.directory / "tls.crt"
+
+    def _certificate(self):
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-days", "1", "-subj", "/CN=bench", "-addext", f"subjectAltName=IP:{HOST}",
+             "-addext", "basicConstraints=critical,CA:FALSE",
+             "-keyout", self.directory / "tls.key", "-out", self.certificate],
+            check=True, capture_output=True)
+
+    def _redoubt(self, name, port, admin, settings):
         keys = {
             "listen": f'"{HOST}:{port}"',
+            "admin.listen": f'"{HOST}:{admin}"',
             "log.level": '"warn"',
             "client.password": f'"{self.password}"',
             "upstream.url": f'"redis://{HOST}:{self.redis.port}"',
@@ -161,7 +219,11 @@ redis:
             # Clients that connect all at once, from one address.
             "limits.unauthenticated_sessions": str(2 * MOST_SESSIONS),
         }
-        keys |= VARIANTS.get(name, {}) | (settings or {})
+        places = {"DIR": self.directory.resolve(), "TLS_PORT": self.tls_port, "PORT": port}
+        for key, value in (VARIANTS.get(name, {}) | (settings or {})).items():
+            for word, meant in places.items():
+                value = value.replace(word, str(meant))
+            keys[key] = value
         sections = {}
         for key, value in keys.items():
             section, _, key = key.rpartition(".")
@@ -180,10 +242,7 @@ redis:
     def _launch(self, name, command):
         log = open(self.directory / f"{name}.log", "wb")
         try:
-            # A port of its own would be the same for each Redoubt.
-            environment = os.environ | {"REDOUBT_ADMIN_LISTEN": "off"}
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                    env=environment)
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         except FileNotFoundError:
             sys.exit(f"{command[0]} is missing: scripts/prerequisites.sh bench")
 
@@ -192,7 +251,7 @@ redis:
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline and target.process.poll() is None:
             try:
-                with Client(target.port, self.password) as client:
+                with self.client(target) as client:
                     if client.ask("PING") == b"+PONG":
                         return target
             except OSError:
@@ -206,8 +265,11 @@ redis:
 class Client:
     """A plain connection that has logged in."""
 
-    def __init__(self, port, password):
+    def __init__(self, port, password, authority=None):
         self.socket = socket.create_connection((HOST, port), timeout=30)
+        if authority:
+            context = ssl.create_default_context(cafile=authority)
+            self.socket = context.wrap_socket(self.socket, server_hostname=HOST)
         self.stream = self.socket.makefile("rb")
         self.ask("AUTH", password)
 
@@ -262,7 +324,7 @@ def envoy_binary():
 def redoubt_binary(name):
     """BENCH_REDOUBT may name other binaries than this tree's: `old=/path,new=/path`."""
     others = other_redoubts()
-    return others.get(name) or others.get("redoubt") or str(ROOT / "target" / "release" / "redoubt")
+    return others.get(name) or others.get("redoubt") or str(TARGET / "release" / "redoubt")
 
 
 def other_redoubts():

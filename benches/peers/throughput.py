@@ -22,7 +22,7 @@ class Throughput:
         counts = {load.key: self._count(load, bench, seconds) for load in self.loads}
         for turn in range(rounds):
             for load in self.loads:
-                able = [target for target in targets if load.needs not in target.lacks]
+                able = [target for target in targets if target.can_run(load)]
                 start = turn % len(able)
                 for target in able[start:] + able[:start]:
                     sample = run(load, target, bench, counts[load.key])

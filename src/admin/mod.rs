@@ -36,8 +36,8 @@ pub(crate) struct Admin {
     pub(crate) metrics: bool,
     /// Held while somebody is told of sessions, which takes memory.
     pub(crate) telling: Mutex<()>,
-    /// Where a reload is asked for, if it can be.
-    pub(crate) reload: Option<ReloadSender>,
+    /// Where a reload is asked for.
+    pub(crate) reload: ReloadSender,
 }
 
 /// Serves on `listeners`, which do not block, until `stop`.

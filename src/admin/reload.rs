@@ -13,10 +13,9 @@ use crate::reload::{ReloadRequest, ReloadSender};
 pub(super) const WAIT: Duration = Duration::from_secs(30);
 
 /// Asks, and waits at most `wait` for what came of it.
-pub(super) async fn reload(sender: Option<&ReloadSender>, wait: Duration) -> (StatusCode, Value) {
+pub(super) async fn reload(sender: &ReloadSender, wait: Duration) -> (StatusCode, Value) {
     let (reply, outcome) = oneshot::channel();
-    let asked = sender.is_some_and(|sender| sender.try_send(ReloadRequest { reply }).is_ok());
-    if !asked {
+    if sender.try_send(ReloadRequest { reply }).is_err() {
         return failed(StatusCode::SERVICE_UNAVAILABLE, "no reload can be asked for now");
     }
     match timeout(wait, outcome).await {
@@ -55,7 +54,7 @@ mod tests {
                 request.reply.send(outcome).unwrap();
             }
         };
-        let ((status, told), ()) = tokio::join!(reload(Some(&sender), WAIT), carry_out);
+        let ((status, told), ()) = tokio::join!(reload(&sender, WAIT), carry_out);
         (status.as_u16(), told.to_string())
     }
 
@@ -79,11 +78,10 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_not_waited_for_without_end() {
-        assert_eq!(reload(None, WAIT).await.0, 503);
         let (sender, requests) = mpsc::channel::<ReloadRequest>(1);
-        assert_eq!(reload(Some(&sender), Duration::from_millis(1)).await.0, 504);
-        assert_eq!(reload(Some(&sender), WAIT).await.0, 503, "the queue is full");
+        assert_eq!(reload(&sender, Duration::from_millis(1)).await.0, 504);
+        assert_eq!(reload(&sender, WAIT).await.0, 503, "the queue is full");
         drop(requests);
-        assert_eq!(reload(Some(&sender), WAIT).await.0, 503, "nobody listens");
+        assert_eq!(reload(&sender, WAIT).await.0, 503, "nobody listens");
     }
 }

@@ -94,7 +94,7 @@ pub(super) async fn answer(request: Request<Incoming>, ends: Ends, admin: &Admin
         },
         Route::Stats => json(StatusCode::OK, &admin.insight.stats().await),
         Route::Reload => {
-            let (status, told) = reload(admin.reload.as_ref(), WAIT).await;
+            let (status, told) = reload(&admin.reload, WAIT).await;
             json(status, &told)
         }
     }

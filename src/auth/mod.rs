@@ -20,7 +20,6 @@
 )]
 
 mod gate;
-mod identities;
 mod identity;
 mod refusal;
 mod source;

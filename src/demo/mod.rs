@@ -151,6 +151,7 @@ impl Demo<'_> {
         line("shell", &format!("REDISCLI_AUTH={password} redis-cli -p {port}"))?;
         let admin = self.admin;
         line("admin", &format!("curl http://{admin}/readyz http://{admin}/metrics"))?;
+        line("insight", &format!("redoubt sessions --admin {admin}"))?;
         line("outside", "both listen on 127.0.0.1 only; yours is for your network to close")?;
         // Not before, so that the lines above stand together.
         let flush = telemetry::init(&LogSettings::default())?;

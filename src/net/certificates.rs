@@ -38,14 +38,18 @@ impl Certificates {
         })
     }
 
-    /// Reads all files anew, changed or not. Blocks the thread while it reads.
+    /// Reads all files anew, changed or not.
     ///
     /// # Errors
     /// [`TlsError`] for the first file that cannot be used; what it belongs to stays as it was.
-    #[allow(dead_code, reason = "a reload of the configuration calls it")]
-    pub(super) fn reload(&self) -> Result<(), TlsError> {
-        self.server.as_ref().map_or(Ok(()), |server| server.reload())?;
-        self.upstream.as_ref().map_or(Ok(()), |upstream| upstream.reload())
+    pub(super) async fn reload(&self) -> Result<(), TlsError> {
+        let Self { server, upstream } = self.clone();
+        let reload = spawn_blocking(move || {
+            server.map_or(Ok(()), |server| server.reload())?;
+            upstream.map_or(Ok(()), |upstream| upstream.reload())
+        });
+        // One that panicked has changed nothing.
+        reload.await.unwrap_or(Ok(()))
     }
 
     /// Takes up files as they change, until `stop`.

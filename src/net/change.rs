@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::sync::mpsc;
 
+use super::client::ClientIo;
 use super::standing::Standing;
 use super::upstream::Target;
 use super::worker::{Worker, now};
@@ -80,8 +81,8 @@ impl Worker {
         if allow.is_empty() {
             return;
         }
-        let strangers =
-            self.clients.iter().filter(|(_, io)| io.peer.ip().is_some_and(|ip| !is_in(allow, ip)));
+        let is_stranger = |io: &ClientIo| io.peer.ip().is_some_and(|ip| !is_in(allow, ip));
+        let strangers = self.clients.iter().filter(|(_, io)| is_stranger(io));
         for id in strangers.map(|(key, _)| SessionId::from_key(key)).collect::<Vec<_>>() {
             self.exchange.abort(id, CloseReason::NotAllowed);
         }

@@ -154,7 +154,6 @@ impl Health {
     }
 
     /// The configuration has been read again, and put in force if it was right.
-    #[allow(dead_code, reason = "for who carries reloads out")]
     pub(super) fn reloaded(&self, succeeded: bool) {
         let reloads = &mut self.state().reloads;
         let count = if succeeded { &mut reloads.succeeded } else { &mut reloads.failed };
@@ -176,7 +175,11 @@ impl Health {
         metrics::upstream_up(up);
         let is_new = {
             let mut state = self.state();
-            let is_new = state.up.replace(up) != Some(up);
+            let before = state.up.replace(up);
+            if before == Some(true) && !up {
+                metrics::upstream_lost();
+            }
+            let is_new = before != Some(up);
             if is_new {
                 state.since = Some(wall_clock());
             }

@@ -37,9 +37,6 @@ pub enum BindError {
         /// The system's reason.
         source: io::Error,
     },
-    /// As one of these, for the admin port.
-    #[error("admin.listen cannot be used: write another address, or \"off\"")]
-    Admin(#[source] Box<Self>),
     /// Somebody else listens there, something else is there, or the directory is not.
     #[error("cannot listen on {path:?}")]
     Unix {
@@ -48,6 +45,9 @@ pub enum BindError {
         /// The reason.
         source: io::Error,
     },
+    /// As one of these, for the admin port.
+    #[error("admin.listen cannot be used: write another address, or \"off\"")]
+    Admin(#[source] Box<Self>),
 }
 
 impl BindError {

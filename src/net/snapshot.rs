@@ -78,7 +78,7 @@ impl Worker {
             number: io.number,
             peer: io.peer,
             listener: io.listener(),
-            certificate: None,
+            certificate: io.certificate.clone(),
             user: io.user.clone().filter(|_| view.authenticated),
             refused: io.refused,
             last_rule: io.last_rule.clone(),

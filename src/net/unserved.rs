@@ -127,8 +127,8 @@ impl Worker {
         let (Some(held), Some(io)) = (held, io) else { return };
         telemetry::opened(io.number, &io.peer, io.certificate.as_deref());
         if let Some(user) = held.user {
-            let certificate = io.certificate.as_deref();
-            telemetry::report(io.number, &io.peer, certificate, &Event::Authenticated { user });
+            let event = Event::Authenticated { user };
+            telemetry::report(io.number, &io.peer, io.certificate.as_deref(), &event);
         }
     }
 }

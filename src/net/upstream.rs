@@ -38,7 +38,7 @@ impl UpstreamError {
     /// Whether it is not there, or does not answer, so that it has said nothing.
     pub(super) fn is_unreachable(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Tls { .. } | Self::Timeout { .. } => true,
+            Self::Connect { .. } | Self::Timeout { .. } | Self::Tls { .. } => true,
             Self::Ended { .. } | Self::Broken { .. } => true,
             Self::Login(_) | Self::Guard(_) => false,
         }

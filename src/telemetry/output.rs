@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal};
 use std::sync::OnceLock;
 
 use tracing::Dispatch;
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -30,6 +30,13 @@ type Refilter = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
 
 static REFILTER: OnceLock<Refilter> = OnceLock::new();
 
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Lines of this process's log that have been lost.
+pub(super) fn dropped_lines() -> u64 {
+    DROPPED.get().map_or(0, |counter| counter.dropped_lines() as u64)
+}
+
 /// Writes what is left when it is dropped, for at most a second.
 #[must_use = "lines that wait are lost without it"]
 pub struct Flush(#[allow(dead_code, reason = "held for its drop")] WorkerGuard);
@@ -47,6 +54,7 @@ pub fn init(log: &LogSettings) -> Result<Flush, LogError> {
         .lossy(true)
         .thread_name("log")
         .finish(io::stderr());
+    let _ = DROPPED.set(writer.error_counter());
     let (dispatch, refilter) = build(log, writer, colour)?;
     tracing::dispatcher::set_global_default(dispatch).map_err(|_| LogError::Twice)?;
     let _ = REFILTER.set(refilter);

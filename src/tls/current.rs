@@ -55,7 +55,12 @@ impl<F: Files> Current<F> {
     /// Reads the files anew, whether they have changed or not.
     pub(super) fn reload(&self) -> Result<(), TlsError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        self.remake(&mut state)
+        let before = state.tried;
+        self.remake(&mut state)?;
+        if state.tried != before {
+            tell(&state.files);
+        }
+        Ok(())
     }
 
     /// Puts other settings in force, or keeps the old ones if their files cannot be used.
@@ -79,13 +84,7 @@ impl<F: Files> Current<F> {
             return;
         }
         match self.remake(&mut state) {
-            Ok(()) => {
-                let mut keys: Vec<_> =
-                    state.files.files().iter().map(|file| file.key.to_owned()).collect();
-                keys.dedup();
-                info!(keys = keys.join(" "), "certificates changed");
-                audit::record(audit::Event::ConfigurationChanged { keys });
-            }
+            Ok(()) => tell(&state.files),
             Err(error) => {
                 let reason = error.chain();
                 warn!(reason, "certificates cannot be used; the old ones stay in use");
@@ -103,6 +102,12 @@ impl<F: Files> Current<F> {
     fn put(&self, made: F::Made) {
         *self.made.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
     }
+}
+
+fn tell(files: &impl Files) {
+    let keys: Vec<_> = files.files().iter().map(|file| file.key.to_owned()).collect();
+    info!(keys = keys.join(" "), "certificates changed");
+    audit::record(audit::Event::ConfigurationChanged { keys });
 }
 
 fn fingerprint(files: &impl Files) -> Fingerprint {

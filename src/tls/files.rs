@@ -98,9 +98,7 @@ pub(super) fn identity(
     key: Named<'_>,
 ) -> Result<Arc<SingleCertAndKey>, TlsError> {
     let chain = certificate.certificates()?;
-    if let Some(first) = chain.first() {
-        peer::tell(certificate.path, first);
-    }
+    let first = chain.first().cloned();
     let signing = provider()
         .key_provider
         .load_private_key(key.private_key()?)
@@ -111,6 +109,9 @@ pub(super) fn identity(
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
         Err(rustls::Error::InconsistentKeys(_)) => return Err(key.problem(FileProblem::OtherKey)),
         Err(source) => return Err(certificate.unusable(source)),
+    }
+    if let Some(first) = first {
+        peer::tell(certificate, &first);
     }
     Ok(Arc::new(SingleCertAndKey::from(certified)))
 }

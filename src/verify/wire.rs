@@ -249,7 +249,7 @@ pub(super) fn told(reply: &io::Result<String>) -> String {
             if told.next().is_some() {
                 text.push('…');
             }
-            text.replace("\\'", "'")
+            text.replace("\\'", "'").replace("\\\"", "\"")
         }
         Err(error) if error.kind() == io::ErrorKind::TimedOut => "no reply in time".to_owned(),
         Err(error) => error.to_string(),

@@ -72,12 +72,12 @@ fn a_file_that_may_not_grow_costs_neither_a_line_nor_the_process() {
     assert_eq!(lines.last().unwrap()["event"], "stopped");
 }
 
-/// How to run a program that has a disk of 4 MiB at `disk`, of which 60 KiB are free; `None` where
-/// it is not allowed to have one.
+/// How to run a program that has a disk of 4 MiB at `disk`, of which 8 KiB are free, less than the
+/// queue holds; `None` where it is not allowed to have one.
 fn with_small_disk(disk: &Path) -> Option<[String; 6]> {
     let disk = disk.to_str().unwrap();
     let script = format!(
-        "mount -t tmpfs -o size=4m none '{disk}' && head -c 4132864 /dev/zero >'{disk}/other' && \
+        "mount -t tmpfs -o size=4m none '{disk}' && head -c 4186112 /dev/zero >'{disk}/other' && \
          exec \"$@\""
     );
     let words = ["unshare", "-r", "-m", "sh", "-c", &script].map(str::to_owned);
@@ -114,7 +114,10 @@ fn a_full_disk_makes_clients_wait_or_lines_be_counted() {
         assert!(line.contains("No space left on device"), "{line}");
         let waits = if on_full == "block" { "clients wait" } else { "events are dropped" };
         says(&redoubt, waits);
-        is_told(&redoubt);
+        match on_full {
+            "block" => redoubt.wait_until_clients_wait(),
+            _ => is_told(&redoubt),
+        }
         let free = || fs::remove_file(seen.join("other")).unwrap();
         let mut taken = 0;
         if on_full == "block" {
@@ -129,6 +132,7 @@ fn a_full_disk_makes_clients_wait_or_lines_be_counted() {
             free();
         }
         says(&redoubt, "audit log is written again");
+        is_told(&redoubt);
         let mut file = File::open(seen.join("audit.log")).unwrap();
         drop(session);
         stop(redoubt);

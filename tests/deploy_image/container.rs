@@ -8,8 +8,8 @@ use std::process::Command;
 use crate::dns;
 use crate::hardened::{Hardened, Secrets};
 use crate::runc::{Container, Setup, rootfs};
-use crate::support::{Wire, lines, redis, shown};
-use crate::{run, said};
+use crate::support::{Deadline, Wire, lines, redis, secret, shown};
+use crate::{run, said, syscalls, text};
 
 /// What the whole image may take.
 const MOST_BYTES: u64 = 20 << 20;
@@ -75,6 +75,9 @@ fn it_serves() {
 
     let healthy = container.exec(&["/usr/bin/redoubt", "healthcheck"]);
     assert!(healthy.status.success(), "{}", said(&healthy));
+    let (url, direct) = (format!("redis://{address}"), format!("redis:{}", redis.port));
+    let verified = container.exec(&["redoubt", "verify", &url, "--direct", &direct]);
+    assert!(verified.status.success(), "{}", said(&verified));
 
     let pid = container.pid();
     for ids in ["Uid", "Gid"] {
@@ -94,6 +97,20 @@ fn it_serves() {
 }
 
 #[test]
+fn it_takes_up_a_password_that_is_written_into_the_mounted_file() {
+    let redis = Hardened::start();
+    let container = setup(&redis, "127.0.0.1").start();
+    let address = address(&container);
+    let password = secret();
+    fs::write(redis.secrets.file("redoubt_password"), &password).unwrap();
+    let is_taken = Deadline::patient()
+        .poll(|| Wire::connect(address).command(&["AUTH", &password]).starts_with(b"+OK"));
+    assert!(is_taken, "{:?}", container.output().all());
+    let reply = Wire::connect(address).command(&["AUTH", &redis.secrets.redoubt]);
+    assert!(reply.starts_with(b"-WRONGPASS"), "{}", shown(&reply));
+}
+
+#[test]
 fn it_asks_a_name_server() {
     let redis = Hardened::start();
     let dir = tempfile::tempdir().unwrap();
@@ -110,7 +127,7 @@ fn it_says_that_redis_is_away() {
     let container = setup(&redis, "127.0.0.1").start();
     address(&container);
     drop(redis);
-    let is_away = crate::support::Deadline::patient()
+    let is_away = Deadline::patient()
         .poll(|| !container.exec(&["/usr/bin/redoubt", "healthcheck"]).status.success());
     assert!(is_away, "healthy without a Redis");
     let lives = container.exec(&["/usr/bin/redoubt", "healthcheck", "--live"]);
@@ -126,7 +143,25 @@ fn a_secret_that_it_may_not_read_stops_the_start() {
     assert_eq!(container.wait().code(), Some(2));
     container.output().wait_for_end();
     let all = container.output().all().join("\n");
-    assert!(all.contains("/run/secrets/redis_password"), "{all}");
+    assert!(all.contains("REDIS_PASSWORD_FILE") && all.contains("permission denied"), "{all}");
+}
+
+#[test]
+fn what_the_unit_lets_through_is_enough() {
+    let redis = Hardened::start();
+    let calls = syscalls::allowed(&text("config/systemd/redoubt.service"));
+    assert!(calls.contains("epoll_wait") && !calls.contains("mount"), "{calls:?}");
+    let container = setup(&redis, "127.0.0.1").confine(calls.clone()).start();
+    let mut client = Wire::authenticated(address(&container), &redis.secrets.redoubt);
+    assert_eq!(shown(&client.command(&["PING"])), "+PONG\\r\\n");
+    assert!(client.command(&["EVAL", "return redis.call('FLUSHALL')", "0"]).starts_with(b"-ERR"));
+    assert_eq!(status(container.pid(), "Seccomp"), "2");
+    assert_eq!(container.stop().code(), Some(0));
+
+    // Without one that it needs, it does not get that far.
+    let fewer = calls.into_iter().filter(|call| call != "bind").collect();
+    let mut container = setup(&redis, "127.0.0.1").confine(fewer).start();
+    assert_eq!(container.wait().code(), Some(1));
 }
 
 #[test]

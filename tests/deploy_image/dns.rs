@@ -5,11 +5,11 @@ use std::net::{Ipv4Addr, UdpSocket};
 use crate::support::random;
 
 /// The name it knows.
-pub const NAME: &str = "redis.backend.test";
+pub(crate) const NAME: &str = "redis.backend.test";
 
 /// Starts one that answers `127.0.0.1` for [`NAME`], on port 53 of an address of this machine that is
 /// its own. It ends with the test's process.
-pub fn start() -> Ipv4Addr {
+pub(crate) fn start() -> Ipv4Addr {
     let (socket, address) = loop {
         let random = random(3);
         let address = Ipv4Addr::new(127, 1 + random[0] % 200, random[1], 1 + random[2] % 250);

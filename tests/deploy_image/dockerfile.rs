@@ -72,6 +72,13 @@ const RULES: &[Rule<Dockerfile>] = &[
         file.compiles_after("COPY Cargo.toml Cargo.lock ./")
             && file.at("COPY Cargo.toml") < file.at("COPY src src")
     }),
+    ("with something in place of the program", |file| {
+        let stands_in = file.build.iter().any(|line| {
+            line.contains("touch src/lib.rs benches/core.rs benches/load/main.rs")
+                && line.contains("echo 'fn main() {}' >src/main.rs")
+        });
+        stands_in && file.build.iter().any(|line| line.contains("find src -exec touch {} +"))
+    }),
     ("then the program", |file| file.compiles_after("COPY src src")),
     ("a root file system as tested", |file| {
         let needs = ["COPY LICENSE ./", "COPY config/image config/image"];

@@ -13,21 +13,21 @@ const SCRIPT: &str = "config/redis-server.sh";
 const CONF: &str = "config/redis.conf";
 
 /// A running one, killed on drop, and the secrets that go with it.
-pub struct Hardened {
-    pub port: u16,
-    pub secrets: Secrets,
+pub(crate) struct Hardened {
+    pub(crate) port: u16,
+    pub(crate) secrets: Secrets,
     child: Child,
 }
 
 /// A directory with the two passwords, as Compose mounts them.
-pub struct Secrets {
+pub(crate) struct Secrets {
     dir: TempDir,
-    pub redis: String,
-    pub redoubt: String,
+    pub(crate) redis: String,
+    pub(crate) redoubt: String,
 }
 
 impl Secrets {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (dir, redis, redoubt) = (tempfile::tempdir().unwrap(), secret(), secret());
         let new = Self { dir, redis, redoubt };
         for (name, password) in [("redis_password", &new.redis), ("redoubt_password", &new.redoubt)]
@@ -38,24 +38,24 @@ impl Secrets {
         new
     }
 
-    pub fn file(&self, name: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn permit(&self, name: &str, mode: u32) {
+    pub(crate) fn permit(&self, name: &str, mode: u32) {
         fs::set_permissions(self.file(name), fs::Permissions::from_mode(mode)).unwrap();
     }
 }
 
 /// The script, with a password in a file.
-pub fn script(password_file: &Path) -> Command {
+pub(crate) fn script(password_file: &Path) -> Command {
     let mut command = Command::new("sh");
     command.arg(SCRIPT).arg(CONF).arg(password_file).current_dir(env!("CARGO_MANIFEST_DIR"));
     command
 }
 
 impl Hardened {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let secrets = Secrets::new();
         for _ in 0..50 {
             let port = redis::free_port();
@@ -80,12 +80,12 @@ impl Hardened {
         panic!("redis-server finds no free port");
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// A connection as Redoubt would have, before it makes the guard.
-    pub fn login(&self) -> Wire {
+    pub(crate) fn login(&self) -> Wire {
         Wire::authenticated(([127, 0, 0, 1], self.port).into(), &self.secrets.redis)
     }
 }

@@ -1,17 +1,17 @@
 //! Taking lines away, to see that somebody notices.
 
 /// A rule: what is asked, and whether it is so.
-pub type Rule<T> = (&'static str, fn(&T) -> bool);
+pub(crate) type Rule<T> = (&'static str, fn(&T) -> bool);
 
 /// What is asked and is not so.
-pub fn broken<T>(rules: &[Rule<T>], subject: &T) -> Vec<String> {
+pub(crate) fn broken<T>(rules: &[Rule<T>], subject: &T) -> Vec<String> {
     let broken = rules.iter().filter(|(_, holds)| !holds(subject));
     broken.map(|(asked, _)| (*asked).to_owned()).collect()
 }
 
 /// For each line that says something: the line, and the text without it and what is below it, that is,
 /// indented deeper.
-pub fn one_less(text: &str) -> Vec<(&str, String)> {
+pub(crate) fn one_less(text: &str) -> Vec<(&str, String)> {
     let lines: Vec<&str> = text.lines().collect();
     let depth = |line: &str| line.len() - line.trim_start().len();
     let says = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
@@ -27,7 +27,7 @@ pub fn one_less(text: &str) -> Vec<(&str, String)> {
 
 /// Takes away one line after another; `findings` must have something to say of each but those that
 /// begin as one of `free`.
-pub fn each_line_counts(text: &str, free: &[&str], findings: impl Fn(&str) -> Vec<String>) {
+pub(crate) fn each_line_counts(text: &str, free: &[&str], findings: impl Fn(&str) -> Vec<String>) {
     assert_eq!(findings(text), [""; 0], "as it is");
     let mut unnoticed = Vec::new();
     let mut tried = 0;
@@ -44,7 +44,7 @@ pub fn each_line_counts(text: &str, free: &[&str], findings: impl Fn(&str) -> Ve
 }
 
 /// Makes one change after another; `findings` must have something to say of each.
-pub fn each_change_counts(
+pub(crate) fn each_change_counts(
     text: &str,
     changes: &[(&str, &str)],
     findings: impl Fn(&str) -> Vec<String>,

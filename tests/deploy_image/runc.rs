@@ -1,6 +1,7 @@
 //! The image's root file system in a container, run by runc, which Docker and Kubernetes run theirs
 //! with. What engines take from the Dockerfile's last stage, this takes from there too.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -13,19 +14,21 @@ use crate::{run, target, text};
 
 /// How a [`Container`] is to be.
 #[derive(Default)]
-pub struct Setup {
+pub(crate) struct Setup {
     environment: Vec<String>,
     mounts: Vec<Value>,
+    /// The only system calls, unless all are let through.
+    calls: Option<BTreeSet<String>>,
 }
 
 impl Setup {
-    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+    pub(crate) fn set(mut self, name: &str, value: impl ToString) -> Self {
         self.environment.push(format!("{name}={}", value.to_string()));
         self
     }
 
     /// Shows a file of this machine inside, to be read only.
-    pub fn mount(mut self, file: &Path, place: &str) -> Self {
+    pub(crate) fn mount(mut self, file: &Path, place: &str) -> Self {
         self.mounts.push(json!({
             "destination": place, "type": "bind", "source": file,
             "options": ["bind", "ro", "nosuid", "nodev", "noexec"],
@@ -33,14 +36,20 @@ impl Setup {
         self
     }
 
+    /// As systemd confines a service: to these system calls, and with nothing but processes in /proc.
+    pub(crate) fn confine(mut self, calls: BTreeSet<String>) -> Self {
+        self.calls = Some(calls);
+        self
+    }
+
     /// Runs the image's own command.
-    pub fn start(self) -> Container {
+    pub(crate) fn start(self) -> Container {
         Container::start(self)
     }
 }
 
 /// A running one; gone on drop.
-pub struct Container {
+pub(crate) struct Container {
     dir: TempDir,
     id: String,
     child: Child,
@@ -48,7 +57,7 @@ pub struct Container {
 }
 
 /// The root file system that `scripts/image.sh` has made.
-pub fn rootfs() -> PathBuf {
+pub(crate) fn rootfs() -> PathBuf {
     let rootfs = target().join("image/rootfs");
     assert!(rootfs.exists(), "there is no root file system of the image: scripts/image.sh");
     rootfs
@@ -86,30 +95,30 @@ impl Container {
         Self { dir, id, child, output }
     }
 
-    pub fn output(&self) -> &Lines {
+    pub(crate) fn output(&self) -> &Lines {
         &self.output
     }
 
     /// Its first process, as this machine sees it.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         let state = run(runc(self.dir.path()).args(["state", &self.id]));
         let state: Value = serde_json::from_slice(&state.stdout).expect("a state");
         state["pid"].as_u64().and_then(|pid| pid.try_into().ok()).expect("a pid")
     }
 
     /// Runs a program in it, as `docker exec` does.
-    pub fn exec(&self, args: &[&str]) -> Output {
+    pub(crate) fn exec(&self, args: &[&str]) -> Output {
         run(runc(self.dir.path()).args(["exec", &self.id]).args(args))
     }
 
     /// Stops it, as `docker stop` does.
-    pub fn stop(mut self) -> ExitStatus {
+    pub(crate) fn stop(mut self) -> ExitStatus {
         assert!(run(runc(self.dir.path()).args(["kill", &self.id, "TERM"])).status.success());
         self.wait()
     }
 
     /// Waits for its end.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         Deadline::patient().poll(|| {
             status = self.child.try_wait().unwrap();
@@ -145,26 +154,30 @@ fn config(setup: Setup) -> Value {
         |start: &str| text.lines().find_map(|line| line.strip_prefix(start)).expect("a line");
     let (uid, gid) = after("USER ").split_once(':').unwrap();
     let ids = [uid, gid].map(|id| id.parse::<u32>().unwrap());
-    let mut environment: Vec<String> =
-        text.lines().filter_map(|line| line.strip_prefix("ENV PATH=")).map(str::to_owned).collect();
-    environment = environment
-        .iter()
-        .flat_map(|line| format!("PATH={line}").split(' ').map(str::to_owned).collect::<Vec<_>>())
-        .chain(setup.environment)
-        .collect();
+    let of_image = format!("PATH={}", after("ENV PATH="));
+    let of_image = of_image.split(' ').map(str::to_owned);
+    let environment: Vec<String> = of_image.chain(setup.environment).collect();
+    let mut proc = vec!["nosuid", "noexec", "nodev"];
+    proc.extend(setup.calls.as_ref().map(|_| "subset=pid"));
     let mut mounts = vec![
-        json!({"destination": "/proc", "type": "proc", "source": "proc",
-               "options": ["nosuid", "noexec", "nodev"]}),
+        json!({"destination": "/proc", "type": "proc", "source": "proc", "options": proc}),
         json!({"destination": "/dev", "type": "tmpfs", "source": "tmpfs",
                "options": ["nosuid", "strictatime", "mode=755", "size=64k"]}),
     ];
     mounts.extend(setup.mounts);
+    let args = [instruction("ENTRYPOINT "), instruction("CMD ")].concat();
     let none: [&str; 0] = [];
+    let seccomp = setup.calls.map(|calls| {
+        json!({
+            "defaultAction": "SCMP_ACT_ERRNO",
+            "syscalls": [{"names": calls, "action": "SCMP_ACT_ALLOW"}],
+        })
+    });
     json!({
         "ociVersion": "1.0.2",
         "process": {
             "user": {"uid": ids[0], "gid": ids[1]},
-            "args": [instruction("ENTRYPOINT "), instruction("CMD ")].concat(),
+            "args": args,
             "env": environment,
             "cwd": "/",
             "capabilities": {"bounding": none, "effective": none, "permitted": none,
@@ -177,6 +190,7 @@ fn config(setup: Setup) -> Value {
         "linux": {
             "namespaces": [{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}],
             "resources": {"memory": {"limit": 256 << 20}, "pids": {"limit": 64}},
+            "seccomp": seccomp,
             "maskedPaths": ["/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/acpi"],
             "readonlyPaths": ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys"],
         },

@@ -18,7 +18,7 @@ fn the_page_names_what_there_is() {
         let folders = ["", "tests/faults/", "tests/audit/"];
         if word.ends_with(".rs") {
             let is_there = |folder: &&str| Path::new(&format!("{folder}{word}")).is_file();
-            assert!(folders.iter().any(|folder| is_there(folder)), "no {word}");
+            assert!(folders.iter().any(is_there), "no {word}");
             named.push(word);
         } else if word.starts_with("redoubt_") {
             assert!(metrics.contains(&format!("| `{word}` |")), "no metric {word}");

@@ -1,7 +1,7 @@
 //! Redis is there and cannot do all that it is asked. Its own errors are what clients see.
 
 use crate::support::{Redis, Redoubt, Wire};
-use crate::{ERRORS, lines_with, says, wait_until_it_serves};
+use crate::{GET_ERRORS, SET_ERRORS, lines_with, says, wait_until_it_serves};
 
 const LOADING: &[u8] = b"-LOADING Redis is loading the dataset in memory\r\n";
 
@@ -43,7 +43,7 @@ fn loading_is_shown(guard: &str) {
     for reply in replies {
         assert_eq!(reply, LOADING);
     }
-    redoubt.wait_for_metric(ERRORS, 3.0);
+    redoubt.wait_for_metric(GET_ERRORS, 1.0);
     redoubt.wait_until_ready();
     let ready = crate::support::Deadline::patient()
         .poll(|| session.command(&["GET", "key:1"]) == b"$5\r\nvalue\r\n");
@@ -96,7 +96,7 @@ fn out_of_memory_is_told_by_redis_in_transactions_and_scripts_too() {
     );
     let script = session.command(&["EVAL", "return redis.call('SET', 'k', 'w')", "0"]);
     assert!(script.starts_with(b"-OOM "), "{}", crate::support::shown(&script));
-    redoubt.wait_for_metric(ERRORS, 4.0);
+    redoubt.wait_for_metric(SET_ERRORS, 2.0);
     redoubt.wait_until_ready();
     assert_eq!(direct.command(&["CONFIG", "SET", "maxmemory", "0"]), b"+OK\r\n");
     assert_eq!(session.command(&["SET", "k", "w"]), b"+OK\r\n");
@@ -125,7 +125,7 @@ fn a_replica_refuses_writes_itself_and_takes_a_guard() {
     let synced = crate::support::Deadline::patient()
         .poll(|| session.command(&["GET", "k"]) == b"$1\r\nv\r\n");
     assert!(synced, "reads work");
-    redoubt.wait_for_metric(ERRORS, 1.0);
+    redoubt.wait_for_metric(SET_ERRORS, 1.0);
     redoubt.wait_until_ready();
 }
 
@@ -156,7 +156,7 @@ fn a_redis_that_cannot_save_refuses_writes_itself() {
     assert!(wanted.starts_with(b"-MISCONF "), "{}", crate::support::shown(&wanted));
     assert_eq!(session.command(&["SET", "k", "v"]), wanted);
     assert_eq!(session.command(&["GET", "k"]), b"$-1\r\n");
-    redoubt.wait_for_metric(ERRORS, 1.0);
+    redoubt.wait_for_metric(SET_ERRORS, 1.0);
     redoubt.wait_until_ready();
     assert_eq!(direct.command(&["CONFIG", "SET", "save", ""]), b"+OK\r\n");
     assert_eq!(session.command(&["SET", "k", "v"]), b"+OK\r\n");

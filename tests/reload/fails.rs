@@ -1,5 +1,7 @@
 //! A reload that cannot be done changes nothing.
 
+use crate::support::certificates::Authority;
+use crate::support::tls::Caller;
 use crate::support::{Deadline, Redis, Redoubt, lines, secret, signal, target_is_redis};
 use crate::{change, quoted, reloaded, text};
 
@@ -141,4 +143,31 @@ fn signals_while_one_runs_ask_for_one_more() {
         line = redoubt.reload();
     }
     assert_eq!(lines::field(&line, "changed"), Some(""), "{line}");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_fails_it_and_the_old_one_is_shown() {
+    if target_is_redis() {
+        return;
+    }
+    let (redis, authority) = (Redis::start(), Authority::new());
+    let pair = authority.server("server");
+    let path = |path: &std::path::Path| path.display().to_string();
+    let mut redoubt = Redoubt::setup(&redis)
+        .set_text("listen", "tls://127.0.0.1:0")
+        .set_text("tls.certificate", &path(&pair.certificate))
+        .set_text("tls.key", &path(&pair.key))
+        .start();
+    std::fs::write(&pair.certificate, "nothing").unwrap();
+    redoubt.write("limits.auth_attempts", Some("11"));
+    let error = fails(&redoubt);
+    assert!(error.contains("tls.certificate"), "{error}");
+    drop(Caller::trusting(&authority.ca()).session(redoubt.address(), redoubt.password()));
+    // One of another authority is shown once the reload is reported.
+    let other = Authority::new();
+    let new = other.server("server");
+    std::fs::copy(&new.certificate, &pair.certificate).unwrap();
+    std::fs::copy(&new.key, &pair.key).unwrap();
+    reloaded(&redoubt, "limits.auth_attempts", "");
+    drop(Caller::trusting(&other.ca()).session(redoubt.address(), redoubt.password()));
 }

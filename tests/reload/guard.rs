@@ -191,6 +191,33 @@ fn a_first_rule_brings_a_guard() {
 }
 
 #[test]
+fn what_has_arrived_at_redis_is_dealt_with_before_the_answer() {
+    if target_is_redis() {
+        return;
+    }
+    const SCRIPTS: usize = 1000;
+    const SIZE: usize = 2 << 10;
+    let redis = Redis::start();
+    let setup = Redoubt::setup(&redis).set("policy.blocked", "[]");
+    let setup = setup.set_text("upstream.connect_timeout", "20s");
+    let mut redoubt = setup.set_text("policy.escapes", "allow").start();
+    // Long and slow, so that Redis reads a few of them at a time and the rest waits at its socket.
+    let code = "for i = 1, 20000 do end return redis.call('APPEND', 'log', 'x')";
+    let code = format!("{code} --{}", "-".repeat(SIZE));
+    let scripts = request(&["EVAL", &code, "0"]).repeat(SCRIPTS);
+    let mut session = redoubt.session();
+    std::thread::scope(|scope| {
+        scope.spawn(|| session.offer(&scripts));
+        assert!(Deadline::patient().poll(|| log_length(&redis).len() > 4), "no scripts run");
+        change(&mut redoubt, "policy.blocked", "[\"APPEND\"]");
+        let at_the_answer = text(&log_length(&redis));
+        for _ in 0..100 {
+            assert_eq!(text(&log_length(&redis)), at_the_answer, "one ran after the answer");
+        }
+    });
+}
+
+#[test]
 fn where_no_guard_holds_it_scripts_are_refused() {
     if target_is_redis() {
         return;
@@ -256,10 +283,14 @@ fn with_a_redis_that_does_not_answer_scripts_wait() {
     let mut redoubt = setup.start();
     let mut plain = redoubt.session();
     assert_eq!(plain.command(&["PING"]), b"+PONG\r\n");
+    let mut queued = redoubt.session();
+    assert_eq!(queued.command(&["MULTI"]), b"+OK\r\n");
+    assert_eq!(queued.command(&SCRIPT), b"+QUEUED\r\n");
     let old = guards(&redis);
     signal(redis.pid(), "STOP");
     redoubt.write("policy.blocked", Some("[\"APPEND\"]"));
-    reloaded(&redoubt, "policy.blocked", "");
+    assert_eq!(reloaded(&redoubt, "policy.blocked", ""), 1);
+    assert_eq!(queued.read_to_close(), b"", "its transaction may hold what is refused now");
     let mut session = redoubt.session();
     assert!(session.command(&["APPEND", "log", "x"]).starts_with(b"-ERR unknown command"));
     let from = redoubt.log().count();

@@ -128,6 +128,15 @@ fn every_key_is_in_one_list_and_in_no_other() {
 }
 
 #[test]
+fn the_page_names_those_that_need_a_restart() {
+    let page = include_str!("../../docs/reload.md");
+    let (_, restart) = page.split_once("These need a restart").unwrap();
+    let (restart, _) = restart.split_once("\n\n").unwrap();
+    let named: Vec<_> = restart.split('`').skip(1).step_by(2).collect();
+    assert_eq!(named, RESTART.iter().map(|key| key.name).collect::<Vec<_>>());
+}
+
+#[test]
 fn a_change_of_any_key_is_noticed_and_of_one_that_needs_a_restart_undone() {
     let dir = dir();
     assert_eq!(VALUES.map(|(key, ..)| key).to_vec(), keys().collect::<Vec<_>>());

@@ -51,7 +51,7 @@ fn another_file_is_read_and_watched_in_the_place_of_the_old_one() {
     let redis = Redis::start();
     let dir = tempfile::tempdir().unwrap();
     let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
-    let passwords = [(); 4].map(|()| secret());
+    let passwords = [(); 5].map(|()| secret());
     std::fs::write(&one, &passwords[0]).unwrap();
     std::fs::write(&two, &passwords[1]).unwrap();
     let path = |file: &std::path::Path| quoted(file.to_str().unwrap());
@@ -65,10 +65,17 @@ fn another_file_is_read_and_watched_in_the_place_of_the_old_one() {
     std::fs::write(&one, &passwords[2]).unwrap();
     std::fs::write(&two, &passwords[3]).unwrap();
     assert_eq!(session.read_to_close(), b"");
-    assert_eq!(auth(&redoubt, &passwords[3]), OK);
-    for gone in &passwords[..3] {
+    let mut session = Wire::authenticated(redoubt.address(), &passwords[3]);
+    // Whoever still watched it would have seen that by the time that the next one is.
+    std::fs::write(&two, &passwords[4]).unwrap();
+    assert_eq!(session.read_to_close(), b"");
+    assert_eq!(auth(&redoubt, &passwords[4]), OK);
+    for gone in &passwords[..4] {
         assert!(auth(&redoubt, gone).starts_with(b"-WRONGPASS"));
     }
+    let of_the_old =
+        |line: &String| line.contains("client password changed") && line.contains("/one");
+    assert!(!redoubt.log().all().iter().any(of_the_old));
 }
 
 #[test]

@@ -26,6 +26,17 @@ impl Redoubt {
         self.wait_for_readiness(503, "upstream: not authenticated\n", 0.0);
     }
 
+    /// Waits until `/readyz` says that clients wait for the audit log.
+    #[track_caller]
+    pub fn wait_until_clients_wait(&self) {
+        let mut answer = Default::default();
+        let is_so = Deadline::patient().poll(|| {
+            answer = http_get(self.admin(), "/readyz");
+            (answer.0, &*answer.2) == (503, "audit: clients wait for the audit log\n")
+        });
+        assert!(is_so, "{answer:?}");
+    }
+
     #[track_caller]
     fn wait_for_readiness(&self, status: u16, body: &str, up: f64) {
         if target_is_redis() {

@@ -3,9 +3,13 @@
 //! With `REDOUBT_TEST_TARGET=redis` in the environment a second plain Redis, set up alike, takes the
 //! place of Redoubt. That tells whether a test's expectations are Redis's own; the few tests about
 //! what Redis does not have (its log, its upstream) then pass without looking.
+//!
+//! With `REDOUBT_TEST_TLS=1` Redoubt speaks TLS, and a bridge takes the plain connections of tests to
+//! it. The few tests about a client's address, or about what is said before a handshake, fail then.
 #![allow(dead_code, unreachable_pub, reason = "each test crate uses its own part of this")]
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
+pub mod bridge;
 pub mod certificates;
 pub mod frame;
 pub mod health;
@@ -34,6 +38,11 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Whether a plain Redis stands in for Redoubt.
 pub fn target_is_redis() -> bool {
     std::env::var_os("REDOUBT_TEST_TARGET").is_some_and(|target| target == "redis")
+}
+
+/// Whether tests speak to Redoubt over TLS.
+pub fn is_bridged() -> bool {
+    std::env::var_os("REDOUBT_TEST_TLS").is_some_and(|value| value == "1")
 }
 
 /// `count` random bytes from the system.

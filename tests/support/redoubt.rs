@@ -7,7 +7,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use tempfile::TempDir;
 
-use super::{Deadline, Lines, Redis, Wire, lines, memory, secret, signal, target_is_redis};
+use super::bridge::bridge;
+use super::certificates::Authority;
+use super::{
+    Deadline, Lines, Redis, Wire, is_bridged, lines, memory, secret, signal, target_is_redis,
+};
 
 type Keys = BTreeMap<String, BTreeMap<String, String>>;
 
@@ -51,6 +55,13 @@ impl Setup {
         Some(self.keys.get(section)?.get(key)?.trim_matches('"'))
     }
 
+    fn speaking(self, authority: &Authority) -> Self {
+        let pair = authority.server("server");
+        self.set_text("listen", "tls://127.0.0.1:0")
+            .set_text("tls.certificate", &pair.certificate.display().to_string())
+            .set_text("tls.key", &pair.key.display().to_string())
+    }
+
     fn unless_set(self, key: &str, text: &str) -> Self {
         let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
         if self.key(section, name).is_some() { self } else { self.set_text(key, text) }
@@ -85,8 +96,12 @@ impl Setup {
     fn real(self) -> Redoubt {
         let (url, password) =
             (format!("redis://127.0.0.1:{}", self.upstream_port), self.client_password.clone());
-        let mut setup = self
-            .unless_set("listen", "127.0.0.1:0")
+        let authority = (is_bridged() && self.key("", "listen").is_none()).then(Authority::new);
+        let mut setup = match &authority {
+            Some(authority) => self.speaking(authority),
+            None => self.unless_set("listen", "127.0.0.1:0"),
+        };
+        setup = setup
             .unless_set("upstream.url", &url)
             .set_text("log.format", "json")
             .set_text("client.password", &password);
@@ -134,6 +149,9 @@ impl Setup {
         // A socket in the file system has none.
         if let Ok(address) = address.trim_start_matches("tls://").parse() {
             redoubt.address = address;
+        }
+        if let Some(authority) = authority {
+            redoubt.address = bridge(redoubt.address, &authority);
         }
         redoubt
     }
@@ -213,7 +231,6 @@ impl Redoubt {
         };
         self.log.wait_from(from, told).expect("a reload")
     }
-
     /// Where its first listener is.
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -1,7 +1,7 @@
 //! Certificates of clients.
 
 use crate::support::certificates::{Authority, Kind};
-use crate::support::tls::Caller;
+use crate::support::tls::{Caller, ONLY_12, ONLY_13};
 use crate::support::{Deadline, Redis};
 use crate::{logged, path, speaking};
 
@@ -47,6 +47,26 @@ fn nobody_gets_in_without_a_right_certificate_nor_with_that_alone() {
 }
 
 #[test]
+fn a_certificate_is_looked_at_in_every_handshake() {
+    let (authority, redis) = (Authority::new(), Redis::start());
+    let pair = authority.server("server");
+    let app = authority.issue("app", &["app"], Kind::Good);
+    for (client_ca, resumes) in [(None, true), (Some(authority.ca()), false)] {
+        let mut setup = speaking(&redis, &pair);
+        if let Some(ca) = &client_ca {
+            setup = setup.set_text("tls.client_ca", path(ca));
+        }
+        let redoubt = setup.start();
+        for versions in [ONLY_12, ONLY_13] {
+            let caller = Caller::new(&authority.ca(), versions, Some(&app));
+            let session = || caller.session(redoubt.address(), redoubt.password());
+            assert!(!session().is_resumed());
+            assert_eq!(session().is_resumed(), resumes);
+        }
+    }
+}
+
+#[test]
 fn a_certificate_that_may_be_left_out_must_be_right_if_it_is_there() {
     let (authority, stranger, redis) = (Authority::new(), Authority::new(), Redis::start());
     let redoubt = speaking(&redis, &authority.server("server"))
@@ -71,6 +91,7 @@ fn sessions_are_counted_for_each_certificate() {
         .start();
     let showing =
         |name: &str| Caller::showing(&authority.ca(), &authority.issue(name, &[name], Kind::Good));
+    let mut kept = Vec::new();
     for caller in [showing("one"), showing("two"), Caller::trusting(&authority.ca())] {
         let session = || caller.session(redoubt.address(), redoubt.password());
         let (first, mut second) = (session(), session());
@@ -84,5 +105,7 @@ fn sessions_are_counted_for_each_certificate() {
         });
         assert!(free, "a place comes back");
         assert_eq!(second.command(&["PING"]), b"+PONG\r\n");
+        // It does not count for the others.
+        kept.push(second);
     }
 }

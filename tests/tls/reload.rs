@@ -81,3 +81,24 @@ fn links_go_by_the_files_of_now() {
     assert!(redoubt.log().wait_from(from, changed).is_some());
     assert_eq!(redoubt.session().command(&["GET", "k"]), b"$1\r\nv\r\n");
 }
+
+#[test]
+fn a_reload_takes_the_files_of_now_or_changes_nothing() {
+    let (authority, redis) = (Authority::new(), Redis::start());
+    let pair = authority.server("server");
+    let mut redoubt = speaking(&redis, &pair).start();
+    let caller = Caller::trusting(&authority.ca());
+    let shown =
+        |redoubt: &crate::support::Redoubt| caller.connect(redoubt.address()).unwrap().shown();
+    let before = shown(&redoubt);
+    replace(&pair, &authority.server("next"));
+    assert!(redoubt.reload().contains("configuration reloaded"));
+    let after = shown(&redoubt);
+    assert_ne!(before, after, "at once");
+    fs::write(&pair.key, "nonsense").unwrap();
+    redoubt.write("limits.max_sessions", Some("1"));
+    let refused = redoubt.reload();
+    assert!(refused.contains("nothing has changed") && refused.contains("tls.key"), "{refused}");
+    let held = (caller.connect(redoubt.address()).unwrap(), shown(&redoubt));
+    assert_eq!(held.1, after, "nor has the limit changed");
+}

@@ -1,5 +1,6 @@
 //! Who may connect, and how many: what is asked before a session begins and when it authenticates.
 
+mod identities;
 mod pass;
 
 // Addresses alone; sockets are the shell's.
@@ -12,8 +13,8 @@ use std::time::Instant;
 
 use ipnet::IpNet;
 
-use super::identities::Identities;
 use super::{Refusal, Source, Throttle, ThrottleLimits};
+use identities::Identities;
 pub use pass::Pass;
 
 /// How many sessions there may be, over all workers. `None` is no limit.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use super::identities::Certificate;
 use super::{Gate, is_in};
-use crate::auth::identities::Certificate;
 use crate::auth::{Refusal, Source, Verdict};
 
 /// A connection's places in the counts of a [`Gate`], which it gives back when dropped.
@@ -59,6 +59,14 @@ impl Pass {
         drop(counts);
         self.client = Some(client);
         Ok(())
+    }
+
+    /// Whether the client would be let in now, as far as that depends on where it connects from.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the pass is to be dropped.
+    pub fn is_still_welcome(&self, now: Instant) -> Result<(), Refusal> {
+        self.client.map_or(Ok(()), |client| self.gate.look_at(client, now))
     }
 
     fn source(&self) -> Option<Source> {

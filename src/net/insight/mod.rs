@@ -6,14 +6,14 @@ mod stats;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use super::door::Door;
 use super::health::Health;
 use super::snapshot::Question;
+use super::upstream::Target;
 use super::worker::{Order, WorkerHandle, now};
-use crate::config::Endpoint;
 
 /// How long a worker may take for one turn before it counts as stuck; it turns every 200 ms.
 const STUCK: Duration = Duration::from_secs(10);
@@ -24,7 +24,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 pub(crate) struct Insight {
     pub(super) health: Arc<Health>,
     pub(super) door: Arc<Door>,
-    pub(super) upstream: Endpoint,
+    pub(super) target: watch::Receiver<Target>,
     pub(super) start: Instant,
 }
 

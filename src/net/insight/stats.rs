@@ -31,7 +31,7 @@ impl Insight {
                 opened: 0,
             },
             upstream: UpstreamStats {
-                address: self.upstream.to_string(),
+                address: self.target.borrow().endpoint.to_string(),
                 ..self.health.upstream()
             },
             reloads: self.health.reloads(),

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::Server;
+use super::{InForce, Server};
 use crate::admin::{self, Admin};
 use crate::net::door::Door;
 use crate::net::insight::Insight;
@@ -19,6 +19,7 @@ impl Server {
         &mut self,
         plan: &Plan,
         door: &Arc<Door>,
+        in_force: &InForce,
         stop: &CancellationToken,
     ) -> io::Result<()> {
         let listeners = mem::take(&mut self.admin);
@@ -35,14 +36,14 @@ impl Server {
         let insight = Insight {
             health: Arc::clone(&plan.health),
             door: Arc::clone(door),
-            upstream: plan.target.endpoint.clone(),
+            target: in_force.target.subscribe(),
             start: now(),
         };
         let admin = Admin {
             insight,
             metrics: self.settings.metrics,
-            reload: Some(self.reload_sender()),
             telling: Mutex::default(),
+            reload: self.asks.clone(),
         };
         admin::start(listeners, admin, stop.clone())?;
         Ok(())

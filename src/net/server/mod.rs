@@ -84,8 +84,7 @@ impl Server {
     /// [`Server::run`].
     ///
     /// # Errors
-    /// [`BindError`] when an address cannot be resolved or is taken, or a file for TLS cannot
-    /// be used.
+    /// [`BindError`] when an address cannot be resolved or is taken, or a file for TLS cannot be used.
     pub fn bind(settings: &Settings) -> Result<Self, BindError> {
         let certificates = Certificates::new(settings)?;
         let listeners = listen(settings)?;
@@ -139,8 +138,8 @@ impl Server {
                 password: self.settings.upstream.password.clone(),
             }),
             target: watch::Sender::new(plan::target(&self.settings, &self.certificates)),
-            certificates: self.certificates.clone(),
             settings: watch::Sender::new(Arc::new(self.settings.clone())),
+            certificates: self.certificates.clone(),
         };
         let client = in_force.client_passwords();
         let credentials = in_force.credentials.borrow().clone();
@@ -157,7 +156,7 @@ impl Server {
         // The admin port tells of the stop until the last session has ended.
         let stopped = CancellationToken::new();
         let _stopped = stopped.clone().drop_guard();
-        self.start_admin(&plan, &door, &stopped).map_err(ServeError::Start)?;
+        self.start_admin(&plan, &door, &in_force, &stopped).map_err(ServeError::Start)?;
         let mut threads = Vec::new();
         for (index, (inbox, worker)) in inboxes.into_iter().zip(&workers).enumerate() {
             let (plan, beat) = (plan.clone(), worker.beat.clone());
@@ -213,7 +212,7 @@ impl Server {
             acceptors.spawn(acceptor.run());
             info!(address = %at, version = env!("CARGO_PKG_VERSION"), "listening");
         }
-        tasks.spawn(self.certificates.clone().watch(stop.clone()));
+        tasks.spawn(self.certificates.watch(stop.clone()));
         let watch_health = Arc::clone(&plan.health);
         if !plan.guarded {
             // Nothing is to be settled, so the watch will not tell.
@@ -267,11 +266,6 @@ impl Server {
 }
 
 impl InForce {
-    /// Where links go, as `settings` say.
-    fn target(&self, settings: &Settings) -> Target {
-        plan::target(settings, &self.certificates)
-    }
-
     /// Those that clients may log in with.
     fn client_passwords(&self) -> ClientPasswords {
         let settings = self.settings.borrow();

@@ -68,6 +68,7 @@ impl Reloader {
             };
             let outcome = self.reload(&mut watchers).await;
             telemetry::metrics::reloaded(outcome.is_ok());
+            self.watch.health.reloaded(outcome.is_ok());
             match &outcome {
                 Ok(done) => tell(done),
                 Err(error) => error!(error, "configuration not reloaded; nothing has changed"),
@@ -85,6 +86,7 @@ impl Reloader {
         let old = Arc::clone(&self.in_force.settings.borrow());
         let (difference, settings) = Difference::take(&old, settings);
         let policy = settings.policy.compile().map_err(|error| chain(&error))?;
+        self.in_force.certificates.reload().await.map_err(|error| chain(&error))?;
         let mut settled = self.watch.settled.lock().await;
         let before = self.in_force.credentials.borrow().clone();
         let credentials = credentials(&old, &settings, &before);
@@ -121,7 +123,8 @@ impl Reloader {
         settled: &mut Settled,
         watchers: &mut Watchers,
     ) -> u64 {
-        let InForce { settings, credentials, target, .. } = &self.in_force;
+        let InForce { settings, credentials, target, certificates } = &self.in_force;
+        let next_target = plan::target(&next.settings, certificates);
         let is_new_gate = next.scripts.is_some();
         let closes = next.scripts.as_ref().is_some_and(|scripts| !scripts.are_open())
             || (next.is_stricter && !is_held(&prepared));
@@ -129,7 +132,7 @@ impl Reloader {
         let is_unsettled = standing.is_some();
         self.end_watchers(watchers).await;
         settings.send_replace(Arc::new(next.settings.clone()));
-        target.send_replace(self.in_force.target(&next.settings));
+        target.send_replace(next_target);
         if !credentials.borrow().are(&next.credentials) {
             credentials.send_replace(next.credentials.clone());
             settled.configured.mark_unchanged();
@@ -146,7 +149,7 @@ impl Reloader {
         *watchers = Watchers::start(client, upstream, functions, &self.workers, &self.stop);
         if let Some(told) = told.filter(|_| is_new_gate) {
             // What is pinned now should run from the answer on.
-            let _ = timeout(self.in_force.target(&next.settings).timeout, told.notified()).await;
+            let _ = timeout(next.settings.upstream.connect_timeout, told.notified()).await;
         }
         if is_unsettled {
             self.watch.again.notify_one();
@@ -178,7 +181,7 @@ impl Reloader {
             keys: plan::keys(settings),
             limits: limits::limits(&settings.limits),
             timeouts: plan::timeouts(settings),
-            target: self.in_force.target(settings),
+            target: self.in_force.target.borrow().clone(),
             shutdown_timeout: settings.shutdown_timeout,
             allow: settings.allow.clone().into(),
             standing,

@@ -11,7 +11,7 @@ pub mod names;
 mod worker;
 
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -47,6 +47,8 @@ pub fn install() -> Result<(), MetricsError> {
     for name in [
         names::LOCKOUTS,
         names::SESSIONS_OPENED,
+        names::UPSTREAM_LOSSES,
+        names::LOG_LINES_DROPPED,
         names::AUDIT_EVENTS,
         names::AUDIT_DROPPED,
         names::AUDIT_WRITE_ERRORS,
@@ -83,6 +85,7 @@ fn is_on() -> bool {
 pub fn render() -> String {
     let Some((handle, process)) = RECORDER.get() else { return String::new() };
     process.collect();
+    counter!(names::LOG_LINES_DROPPED).absolute(super::output::dropped_lines());
     handle.render()
 }
 
@@ -125,6 +128,17 @@ pub(crate) fn session_opened() {
 /// Whether Redis lets Redoubt in.
 pub(crate) fn upstream_up(up: bool) {
     gauge!(names::UPSTREAM_UP).set(f64::from(u8::from(up)));
+}
+
+/// Redis has been there, and now it is not.
+pub(crate) fn upstream_lost() {
+    counter!(names::UPSTREAM_LOSSES).increment(1);
+}
+
+/// The certificate that this key of the configuration names is in use, and ends then.
+pub(crate) fn certificate(key: &'static str, ends: SystemTime) {
+    let ends = ends.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    gauge!(names::CERTIFICATE_EXPIRY, "key" => key).set(ends.as_secs_f64());
 }
 
 /// Whether clients are well served here.

@@ -40,6 +40,9 @@ names! {
     UPSTREAM_UP = "redoubt_upstream_up", describe_gauge, Count, "1 while Redis lets Redoubt in, else 0.";
     UPSTREAM_CONNECTS = "redoubt_upstream_connects_total", describe_counter, Count, "Links opened for sessions, by outcome.";
     READY = "redoubt_ready", describe_gauge, Count, "1 while Redoubt is ready for clients, else 0.";
+    UPSTREAM_LOSSES = "redoubt_upstream_losses_total", describe_counter, Count, "Times that Redis was there and then was not.";
+    CERTIFICATE_EXPIRY = "redoubt_certificate_expiry_timestamp_seconds", describe_gauge, Seconds, "When a certificate of Redoubt's own ends, since 1970.";
+    LOG_LINES_DROPPED = "redoubt_log_lines_dropped_total", describe_counter, Count, "Log lines that were lost, as the reader of the log was slower.";
     TLS_HANDSHAKES = "redoubt_tls_handshakes_total", describe_counter, Count, "TLS handshakes, by side and outcome.";
     RELOADS = "redoubt_reloads_total", describe_counter, Count, "Reloads of the configuration, by outcome.";
     AUDIT_EVENTS = "redoubt_audit_events_total", describe_counter, Count, "Events written to the audit log.";

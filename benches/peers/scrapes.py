@@ -1,0 +1,61 @@
+"""What a scrape each second costs the clients of a Redoubt, and how long it takes under load."""
+
+import threading
+import time
+import urllib.request
+from dataclasses import dataclass
+from statistics import median
+
+from loads import ask_load
+from targets import HOST
+
+CLIENTS = 50
+EVERY = 1.0
+
+
+@dataclass
+class Scrapes:
+    """Times in milliseconds; `ratio` is that of p99 with scrapes to p99 without, of one round."""
+
+    took: float
+    slowest: float
+    without: float
+    scraped: float
+    ratio: float
+
+
+def measure_scrapes(bench, target, rounds, seconds, say):
+    """Runs with scrapes and without take turns, at half the rate that the target can do."""
+    mix = ["--mix", "mixed", "--clients", str(CLIENTS)]
+    fastest = [ask_load(["closed", *mix, "--count", "50000"], target, bench)["rate"]
+               for _ in range(3)]
+    rate = median(fastest) / 2
+    took, pairs = [], []
+    for turn in range(rounds):
+        found = {}
+        for scraped in [False, True] if turn % 2 else [True, False]:
+            done = threading.Event()
+            scraper = threading.Thread(target=scrape, args=(target.admin, done, took))
+            if scraped:
+                scraper.start()
+            args = ["open", *mix, "--rate", f"{rate:.0f}", "--seconds", str(seconds)]
+            try:
+                found[scraped] = ask_load(args, target, bench)["p99"]
+            finally:
+                done.set()
+            if scraped:
+                scraper.join()
+        pairs.append((found[False], found[True]))
+        say(f"scrapes: round {turn + 1} of {rounds} done")
+    without, scraped = (median(column) for column in zip(*pairs))
+    ratio = median(with_them / alone for alone, with_them in pairs)
+    return Scrapes(median(took), max(took), without, scraped, ratio)
+
+
+def scrape(port, done, took):
+    """One scrape a second until `done`; how long each took goes into `took`."""
+    while not done.wait(EVERY):
+        start = time.monotonic()
+        with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=10) as answer:
+            answer.read()
+        took.append((time.monotonic() - start) * 1000)
