@@ -6,6 +6,17 @@ use std::fs;
 use std::process::Command;
 
 use cli_process::{Client, Process, redoubt};
+use tempfile::TempDir;
+
+/// Waits until it has ended as asked, with its directory and its Redis gone. Returns what it said.
+fn ends_cleanly(process: Process, dir: &TempDir, upstream: u16) -> String {
+    let (status, output) = process.end();
+    assert_eq!(status.code(), Some(0), "{output}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "its directory is gone");
+    let gone = std::net::TcpStream::connect(("127.0.0.1", upstream));
+    assert!(gone.is_err(), "its Redis is gone");
+    output
+}
 
 #[test]
 fn the_demo_shows_the_checks_serves_and_cleans_up() {
@@ -63,12 +74,8 @@ fn the_demo_shows_the_checks_serves_and_cleans_up() {
     assert_eq!(client.ask("SET key value"), "+OK");
 
     process.signal("INT");
-    let (status, output) = process.end();
-    assert_eq!(status.code(), Some(0), "{output}");
+    let output = ends_cleanly(process, &dir, upstream);
     assert!(!output.contains('\x1b'), "colour without a terminal: {output}");
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "its directory is gone");
-    let gone = std::net::TcpStream::connect(("127.0.0.1", upstream));
-    assert!(gone.is_err(), "its Redis is gone");
 }
 
 /// `script` gives it a terminal.
@@ -114,11 +121,7 @@ fn a_second_ctrl_c_leaves_no_redis_behind() {
     process.wait_for("SIGINT, stopping");
     process.signal("INT");
     drop(client);
-    let (status, output) = process.end();
-    assert_eq!(status.code(), Some(0), "{output}");
-    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "its directory is gone");
-    let gone = std::net::TcpStream::connect(("127.0.0.1", upstream));
-    assert!(gone.is_err(), "its Redis is gone");
+    ends_cleanly(process, &dir, upstream);
 }
 
 #[test]

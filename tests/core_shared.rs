@@ -4,6 +4,8 @@
 
 #[path = "core_exchange/bench.rs"]
 mod bench;
+#[path = "core_shared/cap.rs"]
+mod cap;
 #[path = "core_shared/ends.rs"]
 mod ends;
 #[path = "core_shared/heavy.rs"]

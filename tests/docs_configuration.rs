@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use redoubt::reload::RESTART;
+
 const FILE: &str = include_str!("../config/redoubt.toml");
 const PAGE: &str = "docs/configuration.md";
 
@@ -87,12 +89,24 @@ impl Group {
             let name = name.rsplit('.').next().unwrap_or(name);
             let _ = writeln!(text, "- {which}: `{name} = {value}`");
         }
+        let _ = writeln!(text, "- {}", self.effect());
         let prose = prose(&self.comment);
         if !prose.is_empty() {
             let _ = write!(text, "\n{prose}");
         }
         text.push('\n');
         text
+    }
+
+    /// When a change of these keys counts.
+    fn effect(&self) -> &'static str {
+        let needs_restart =
+            |(name, ..): &&(String, _, _)| RESTART.iter().any(|restart| restart.name == name);
+        match self.keys.iter().filter(needs_restart).count() {
+            0 => "Changes with a [reload](reload.md)",
+            all if all == self.keys.len() => "Needs a restart",
+            _ => panic!("{:?} stand together and change differently", self.keys),
+        }
     }
 }
 

@@ -16,6 +16,10 @@ mod limits;
 mod live;
 #[path = "reload/passwords.rs"]
 mod passwords;
+#[path = "reload/scripts.rs"]
+mod scripts;
+#[path = "reload/throttle.rs"]
+mod throttle;
 #[path = "reload/upstream.rs"]
 mod upstream;
 

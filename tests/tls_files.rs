@@ -240,7 +240,7 @@ async fn what_is_read_anew_is_used_and_a_bad_file_changes_nothing() {
     assert_eq!(shown().await, "localhost");
     let next = authority.issue("next", &["127.0.0.1", "next"], Kind::Good);
     fs::rename(&next.certificate, &pair.certificate).unwrap();
-    assert!(server.reload().unwrap_err().to_string().contains("is not the key"));
+    assert!(server.read().err().unwrap().to_string().contains("is not the key"));
     assert_eq!(shown().await, "localhost", "half of a change is none");
     server.look();
     fs::rename(&next.key, &pair.key).unwrap();
@@ -252,7 +252,12 @@ async fn what_is_read_anew_is_used_and_a_bad_file_changes_nothing() {
     server.look();
     server.look();
     assert_eq!(shown().await, "next");
-    server.replace(&settings(&authority.server("third"))).unwrap();
+    let third = authority.server("third");
+    fs::rename(&third.key, &pair.key).unwrap();
+    fs::rename(&third.certificate, &pair.certificate).unwrap();
+    let fresh = server.read().unwrap();
+    assert_eq!(shown().await, "next", "what was read is not in force");
+    server.put(fresh);
     assert_eq!(shown().await, "localhost");
 }
 

@@ -48,6 +48,7 @@ use crate::session::{Event, Rules};
 use crate::upstream::Credentials;
 use links::Links;
 use session::Session;
+use shared::Reached;
 
 pub use levels::{Levels, LinkLevels};
 pub use links::LinkLimits;
@@ -118,6 +119,8 @@ pub struct Exchange {
     /// Sessions with something new to write, or finished.
     touched: VecDeque<SessionId>,
     events: VecDeque<(SessionId, Event)>,
+    /// Whom replies reach in one call; empty between calls, kept for its room.
+    reached: Reached,
     pauses: Pauses,
     tally: Tally,
     draining: bool,
@@ -144,6 +147,7 @@ impl Exchange {
             links: Links::new(credentials, limits),
             touched: VecDeque::new(),
             events: VecDeque::new(),
+            reached: Reached::default(),
             pauses: Pauses::default(),
             tally: Tally::default(),
             draining: false,

@@ -43,8 +43,9 @@ impl Reached {
         }
     }
 
-    pub(super) fn into_ids(self) -> Vec<SessionId> {
-        self.0
+    /// Takes them, and keeps the room that they had.
+    pub(super) fn drain(&mut self) -> impl Iterator<Item = SessionId> {
+        self.0.drain(..)
     }
 }
 

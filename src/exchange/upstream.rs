@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use super::links::{Held, Usage};
 use super::session::Session;
-use super::shared::Reached;
 use super::{Exchange, LinkId, SessionId};
 use crate::session::{CloseReason, Unexpected};
 use crate::upstream::{LoginError, Phase};
@@ -115,7 +114,7 @@ impl Exchange {
         *used = now;
         self.tally.traffic.upstream_in =
             self.tally.traffic.upstream_in.saturating_add(input.len() as u64);
-        let mut reached = Reached::default();
+        let mut reached = std::mem::take(&mut self.reached);
         let counts = &mut self.tally.commands;
         let outcome = match (link.phase(), usage) {
             (Phase::LoggingIn, _) => link.log_in(input).map_err(LinkFault::from),
@@ -150,9 +149,10 @@ impl Exchange {
             Err(LinkFault::Unexpected(_)) => self.drop_link(id, CloseReason::UpstreamLost, now),
         }
         self.retire_if_slow(id, now);
-        for session in reached.into_ids() {
+        for session in reached.drain() {
             self.replied(session, now);
         }
+        self.reached = reached;
         if was_full {
             self.make_room(id, now);
         }

@@ -23,6 +23,12 @@ pub(super) struct Certificates {
     pub(super) upstream: Option<Arc<tls::Client>>,
 }
 
+/// What was read and is not in force yet.
+pub(super) struct Fresh {
+    server: Option<tls::FreshServer>,
+    upstream: Option<tls::FreshClient>,
+}
+
 impl Certificates {
     pub(super) fn new(settings: &Settings) -> Result<Self, BindError> {
         let is_spoken = settings.listen.iter().any(|listen| matches!(listen, Listen::Tls(_)));
@@ -38,18 +44,30 @@ impl Certificates {
         })
     }
 
-    /// Reads all files anew, changed or not.
+    /// Reads all files anew, changed or not, to be [put](Certificates::put) in force.
     ///
     /// # Errors
-    /// [`TlsError`] for the first file that cannot be used; what it belongs to stays as it was.
-    pub(super) async fn reload(&self) -> Result<(), TlsError> {
+    /// [`TlsError`] for the first file that cannot be used.
+    pub(super) async fn read(&self) -> Result<Fresh, TlsError> {
         let Self { server, upstream } = self.clone();
-        let reload = spawn_blocking(move || {
-            server.map_or(Ok(()), |server| server.reload())?;
-            upstream.map_or(Ok(()), |upstream| upstream.reload())
+        let read = spawn_blocking(move || {
+            Ok(Fresh {
+                server: server.map(|server| server.read()).transpose()?,
+                upstream: upstream.map(|upstream| upstream.read()).transpose()?,
+            })
         });
-        // One that panicked has changed nothing.
-        reload.await.unwrap_or(Ok(()))
+        read.await.unwrap_or_else(|_| Err(TlsError::Panicked))
+    }
+
+    /// Puts in force what was read. Who is connected stays so.
+    pub(super) fn put(&self, fresh: Fresh) {
+        let Fresh { server, upstream } = fresh;
+        if let Some((current, fresh)) = self.server.as_ref().zip(server) {
+            current.put(fresh);
+        }
+        if let Some((current, fresh)) = self.upstream.as_ref().zip(upstream) {
+            current.put(fresh);
+        }
     }
 
     /// Takes up files as they change, until `stop`.

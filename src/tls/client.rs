@@ -9,7 +9,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
 
 use super::anybody::Anybody;
-use super::current::{Current, Files};
+use super::current::{Current, Files, Fresh};
 use super::files::{Named, identity};
 use super::{Blocking, Stream, TlsError, provider};
 use crate::config::{UpstreamTls, Verification};
@@ -23,6 +23,9 @@ pub struct Client {
     name: Option<String>,
 }
 
+/// Files of a [`Client`] as they are now, not in force yet.
+pub type FreshClient = Fresh<ClientConfig>;
+
 impl Client {
     /// Reads the files that `settings` names, or what the system trusts.
     ///
@@ -33,12 +36,17 @@ impl Client {
         Ok(Self { current, name: settings.name.clone() })
     }
 
-    /// Reads the files anew.
+    /// Reads the files anew, changed or not, to be [put](Client::put) in force.
     ///
     /// # Errors
-    /// [`TlsError`]; what was in use stays in use.
-    pub fn reload(&self) -> Result<(), TlsError> {
-        self.current.reload()
+    /// [`TlsError`] when one of them cannot be used.
+    pub fn read(&self) -> Result<FreshClient, TlsError> {
+        self.current.read()
+    }
+
+    /// Goes by what was read from here on.
+    pub fn put(&self, fresh: FreshClient) {
+        self.current.put(fresh);
     }
 
     /// Takes up files that have changed since they were last looked at; to be called every second or

@@ -35,6 +35,12 @@ struct State<F> {
     seen: Fingerprint,
 }
 
+/// What was made from files and is not in force yet.
+pub struct Fresh<M> {
+    made: M,
+    found: Fingerprint,
+}
+
 type Fingerprint = [u8; 32];
 
 impl<F: Files> Current<F> {
@@ -52,25 +58,29 @@ impl<F: Files> Current<F> {
         Arc::clone(&self.made.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Reads the files anew, whether they have changed or not.
-    pub(super) fn reload(&self) -> Result<(), TlsError> {
+    /// What the files have in them now, changed or not, to be [put](Current::put).
+    pub(super) fn read(&self) -> Result<Fresh<F::Made>, TlsError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = state.tried;
-        self.remake(&mut state)?;
-        if state.tried != before {
-            tell(&state.files);
+        let found = fingerprint(&state.files);
+        match state.files.make() {
+            Ok(made) => Ok(Fresh { made, found }),
+            Err(error) => {
+                // Whoever asked tells of it; a look need not.
+                state.tried = found;
+                Err(error)
+            }
         }
-        Ok(())
     }
 
-    /// Puts other settings in force, or keeps the old ones if their files cannot be used.
-    pub(super) fn replace(&self, files: F) -> Result<(), TlsError> {
+    /// Puts in force what was read. Should a look have put something newer meanwhile, the next one
+    /// does so again.
+    pub(super) fn put(&self, fresh: Fresh<F::Made>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let tried = fingerprint(&files);
-        let made = files.make()?;
-        *state = State { files, tried, seen: tried };
-        self.put(made);
-        Ok(())
+        let is_changed = state.tried != fresh.found;
+        self.swap(&mut state, fresh);
+        if is_changed {
+            tell(&state.files);
+        }
     }
 
     /// Looks at the files and takes up what has changed, once two looks in a row have found the
@@ -83,8 +93,12 @@ impl<F: Files> Current<F> {
         if !is_settled || found == state.tried {
             return;
         }
-        match self.remake(&mut state) {
-            Ok(()) => tell(&state.files),
+        state.tried = found;
+        match state.files.make() {
+            Ok(made) => {
+                self.swap(&mut state, Fresh { made, found });
+                tell(&state.files);
+            }
             Err(error) => {
                 let reason = error.chain();
                 warn!(reason, "certificates cannot be used; the old ones stay in use");
@@ -92,15 +106,9 @@ impl<F: Files> Current<F> {
         }
     }
 
-    fn remake(&self, state: &mut State<F>) -> Result<(), TlsError> {
-        state.tried = fingerprint(&state.files);
-        let made = state.files.make()?;
-        self.put(made);
-        Ok(())
-    }
-
-    fn put(&self, made: F::Made) {
-        *self.made.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(made);
+    fn swap(&self, state: &mut State<F>, fresh: Fresh<F::Made>) {
+        state.tried = fresh.found;
+        *self.made.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh.made);
     }
 }
 

@@ -45,6 +45,9 @@ pub enum TlsError {
     /// No certificate can be for this name.
     #[error("{0:?} is no name that a certificate can be for; set upstream.tls_name")]
     Name(String),
+    /// Reading the files panicked, which is a defect.
+    #[error("certificates could not be read")]
+    Panicked,
     /// The library takes no configuration of this kind.
     #[error("TLS cannot be configured")]
     Library(#[from] rustls::Error),

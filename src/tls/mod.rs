@@ -26,9 +26,9 @@ mod server;
 mod stream;
 
 pub use blocking::Blocking;
-pub use client::Client;
+pub use client::{Client, FreshClient};
 pub use error::{FileProblem, TlsError};
-pub use server::Server;
+pub use server::{FreshServer, Server};
 pub use stream::Stream;
 
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier}
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{self, ServerConfig};
 
-use super::current::{Current, Files};
+use super::current::{Current, Files, Fresh};
 use super::files::{Named, identity};
 use super::{Stream, TlsError, provider};
 use crate::config::{ClientCertificates, TlsSettings, TlsVersion};
@@ -18,6 +18,9 @@ use crate::config::{ClientCertificates, TlsSettings, TlsVersion};
 /// changed while it is in use; handshakes that begin afterwards go by the new ones.
 #[derive(Debug)]
 pub struct Server(Current<TlsSettings>);
+
+/// Files of a [`Server`] as they are now, not in force yet.
+pub type FreshServer = Fresh<ServerConfig>;
 
 impl Server {
     /// Reads the files that `settings` names.
@@ -28,20 +31,17 @@ impl Server {
         Current::new(settings.clone()).map(Self)
     }
 
-    /// Reads the files anew.
+    /// Reads the files anew, changed or not, to be [put](Server::put) in force.
     ///
     /// # Errors
-    /// [`TlsError`]; what was in use stays in use.
-    pub fn reload(&self) -> Result<(), TlsError> {
-        self.0.reload()
+    /// [`TlsError`] when one of them cannot be used.
+    pub fn read(&self) -> Result<FreshServer, TlsError> {
+        self.0.read()
     }
 
-    /// Goes by other settings from here on.
-    ///
-    /// # Errors
-    /// [`TlsError`]; the old settings stay in use.
-    pub fn replace(&self, settings: &TlsSettings) -> Result<(), TlsError> {
-        self.0.replace(settings.clone())
+    /// Goes by what was read from here on.
+    pub fn put(&self, fresh: FreshServer) {
+        self.0.put(fresh);
     }
 
     /// Takes up files that have changed since they were last looked at; to be called every second or

@@ -193,7 +193,7 @@ fn a_user_and_password_in_the_url_are_not_the_url() {
 #[test]
 fn every_live_key_is_changed_by_a_test_here() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reload");
-    let files = ["guard", "limits", "live", "passwords", "upstream"];
+    let files = ["guard", "limits", "live", "passwords", "throttle", "upstream"];
     let tests = files.map(|file| std::fs::read_to_string(here.join(format!("{file}.rs"))).unwrap());
     let tests = tests.concat();
     let untested =

@@ -1,4 +1,4 @@
-//! Bounds on sessions and what wrong passwords cost.
+//! Bounds on sessions and what they ask for.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -10,7 +10,7 @@ use crate::{change, text};
 const MAX_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
 
 /// Redoubt with `key` at `value`, and the Redis behind it.
-fn with(key: &str, value: &str) -> (Redis, Redoubt) {
+pub(super) fn with(key: &str, value: &str) -> (Redis, Redoubt) {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set(key, value).start();
     (redis, redoubt)
@@ -21,7 +21,7 @@ fn start() -> (Redis, Redoubt) {
 }
 
 /// Waits until the log tells that a session was closed for `reason`.
-fn closed_for(redoubt: &Redoubt, reason: &str) {
+pub(super) fn closed_for(redoubt: &Redoubt, reason: &str) {
     let closed = |line: &str| lines::field(line, "reason") == Some(reason);
     assert!(redoubt.log().wait(closed).is_some(), "none is closed for {reason}");
 }
@@ -263,62 +263,4 @@ fn whether_clients_are_probed() {
     let after = redoubt.session();
     assert!(Deadline::patient().poll(|| is_probed(after.stream().local_addr().unwrap())));
     assert!(!is_probed(before.stream().local_addr().unwrap()), "new connections alone");
-}
-
-/// Redoubt where wrong passwords from here count, but lock nobody out.
-fn counting() -> (Redis, Redoubt) {
-    let redis = Redis::start();
-    let setup = Redoubt::setup(&redis).set("throttle.exempt", "[]").set("throttle.failures", 1000);
-    (redis, setup.start())
-}
-
-fn guess(redoubt: &Redoubt) -> Vec<u8> {
-    let mut wire = redoubt.connect();
-    wire.offer(&[request(&["AUTH", "wrong"]), request(&["QUIT"])].concat());
-    wire.read_to_close()
-}
-
-#[test]
-fn how_many_wrong_passwords() {
-    if target_is_redis() {
-        return;
-    }
-    let (_redis, mut redoubt) = counting();
-    assert!(guess(&redoubt).starts_with(b"-WRONGPASS"));
-    change(&mut redoubt, "throttle.failures", "2");
-    assert_eq!(guess(&redoubt), b"", "the second locks out");
-    closed_for(&redoubt, "locked_out");
-}
-
-#[test]
-fn how_long_a_lock_out_lasts() {
-    if target_is_redis() {
-        return;
-    }
-    for key in ["throttle.lockout", "throttle.max_lockout"] {
-        let redis = Redis::start();
-        let setup = Redoubt::setup(&redis).set("throttle.exempt", "[]").set("throttle.failures", 1);
-        let mut redoubt = setup.set_text(key, "0s").start();
-        assert!(guess(&redoubt).starts_with(b"-WRONGPASS"), "{key}");
-        change(&mut redoubt, key, "\"60s\"");
-        assert_eq!(guess(&redoubt), b"", "{key}");
-        assert_eq!(redoubt.connect().read_to_close(), b"", "{key}");
-    }
-}
-
-#[test]
-fn who_is_never_locked_out() {
-    if target_is_redis() {
-        return;
-    }
-    let (_redis, mut redoubt) = with("throttle.failures", "1");
-    let mut before = redoubt.connect();
-    assert!(guess(&redoubt).starts_with(b"-WRONGPASS"));
-    change(&mut redoubt, "throttle.exempt", "[]");
-    // One that came before is no exception any more either.
-    before.offer(&request(&["AUTH", "wrong"]));
-    assert_eq!(before.read_to_close(), b"");
-    assert_eq!(redoubt.connect().read_to_close(), b"");
-    change(&mut redoubt, "throttle.exempt", "[\"127.0.0.1\"]");
-    assert!(guess(&redoubt).starts_with(b"-WRONGPASS"));
 }

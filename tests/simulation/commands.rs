@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::super::wire::{bulk, error, integer};
 use super::conn::{Conn, Mode};
-use super::{Key, Redis, Side, Value};
+use super::{Key, Redis, Value};
 
 impl Redis {
     pub(super) fn execute(&mut self, conn: &mut Conn, name: &str, args: &[Vec<u8>]) {
@@ -160,68 +160,6 @@ impl Redis {
                 _ => conn.say(error("ERR syntax error")),
             },
         }
-    }
-
-    fn subscribe(&mut self, conn: &mut Conn, name: &str, channels: &[Vec<u8>]) {
-        for channel in channels {
-            let set = if name == "subscribe" { &mut conn.channels } else { &mut conn.patterns };
-            set.insert(channel.clone());
-            let count = integer(conn.subscriptions());
-            conn.notice(name, &[channel], &count);
-        }
-    }
-
-    fn unsubscribe(&mut self, conn: &mut Conn, name: &str, channels: &[Vec<u8>]) {
-        let set = if name == "unsubscribe" { &mut conn.channels } else { &mut conn.patterns };
-        let channels = if channels.is_empty() {
-            set.iter().cloned().collect::<Vec<_>>()
-        } else {
-            channels.to_vec()
-        };
-        if channels.is_empty() {
-            let last = [conn.null(), &integer(conn.subscriptions())].concat();
-            let lead = if conn.resp3 { ">3\r\n" } else { "*3\r\n" };
-            conn.put(&[lead.as_bytes(), &bulk(name.as_bytes()), &last].concat());
-        }
-        for channel in &channels {
-            let set = if name == "unsubscribe" { &mut conn.channels } else { &mut conn.patterns };
-            set.remove(channel);
-            let count = integer(conn.subscriptions());
-            conn.notice(name, &[channel], &count);
-        }
-    }
-
-    /// Delivers to every connection, `own` among them, and says to how many.
-    ///
-    /// A lone client's Redis does not deliver on common channels: those come from elsewhere.
-    pub(crate) fn publish(
-        &mut self,
-        own: Option<&mut Conn>,
-        channel: &[u8],
-        payload: &[u8],
-    ) -> usize {
-        if self.side == Side::Client && channel.starts_with(b"all:") {
-            return 0;
-        }
-        let mut count = 0;
-        for conn in self.conns.values_mut().chain(own) {
-            if conn.channels.contains(channel) {
-                conn.notice("message", &[channel], &bulk(payload));
-                count += 1;
-            }
-            let matches = |pattern: &Vec<u8>| channel.starts_with(&pattern[..pattern.len() - 1]);
-            let patterns = conn.patterns.iter().filter(|p| matches(p)).cloned().collect::<Vec<_>>();
-            for pattern in patterns {
-                conn.notice("pmessage", &[&pattern, channel], &bulk(payload));
-                count += 1;
-            }
-        }
-        count
-    }
-
-    /// Whether anybody listens to a channel by its name.
-    pub(crate) fn hears(&self, channel: &[u8]) -> bool {
-        self.conns.values().any(|conn| conn.channels.contains(channel))
     }
 
     pub(super) fn version(&self, key: &Key) -> u64 {

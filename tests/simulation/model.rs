@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 mod commands;
 mod conn;
+mod pubsub;
 
 pub(crate) use conn::Conn;
 

@@ -86,7 +86,8 @@ impl Reloader {
         let old = Arc::clone(&self.in_force.settings.borrow());
         let (difference, settings) = Difference::take(&old, settings);
         let policy = settings.policy.compile().map_err(|error| chain(&error))?;
-        self.in_force.certificates.reload().await.map_err(|error| chain(&error))?;
+        let certificates = self.in_force.certificates.read().await;
+        let certificates = certificates.map_err(|error| chain(&error))?;
         let mut settled = self.watch.settled.lock().await;
         let before = self.in_force.credentials.borrow().clone();
         let credentials = credentials(&old, &settings, &before);
@@ -98,6 +99,7 @@ impl Reloader {
         let prepared = self.watch.prepare(&settled, &policy, &credentials, new).await;
         let prepared = prepared.map_err(|error| format!("upstream: {}", error.chain()))?;
         // From here on nothing fails.
+        self.in_force.certificates.put(certificates);
         let next = Next {
             is_stricter: is_stricter(&settled.policy, &policy),
             scripts: (old.policy.gate() != settings.policy.gate()
