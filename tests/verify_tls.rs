@@ -130,7 +130,8 @@ fn a_certificate_that_is_not_good_fails_and_ends_it() {
         (issue("over", "localhost", Kind::Expired), &authority, "xpired"),
         (issue("soon", "localhost", Kind::Future), &authority, "not valid yet"),
         (issue("other", "elsewhere.test", Kind::Good), &authority, "not valid for name"),
-        (issue("good", "localhost", Kind::Good), &other, "UnknownIssuer"),
+        (issue("good", "localhost", Kind::Good), &other, "no CA that is trusted here"),
+        (issue("itself", "localhost", Kind::SelfSignedCa), &authority, "it is a CA's own"),
     ] {
         let redis = speaking(&authority, &pair);
         let report = json(&url(&redis), redis.password(), &["--ca", path(&trusted.ca())]);

@@ -70,7 +70,8 @@ impl Client {
     /// The server's certificate is not good, it does not take ours, or it does not speak TLS.
     pub async fn connect(&self, stream: TcpStream, host: &str) -> io::Result<Stream> {
         let name = self.server_name(host).map_err(invalid)?;
-        let stream = TlsConnector::from(self.current.get()).connect(name, stream).await?;
+        let stream = TlsConnector::from(self.current.get()).connect(name, stream).await;
+        let stream = stream.map_err(explained)?;
         Ok(Stream::from(tokio_rustls::TlsStream::from(stream)))
     }
 
@@ -85,13 +86,28 @@ impl Client {
     ) -> io::Result<Blocking> {
         let name = self.server_name(host).map_err(invalid)?;
         let connection = ClientConnection::new(self.current.get(), name).map_err(invalid)?;
-        Blocking::open(connection, stream)
+        Blocking::open(connection, stream).map_err(explained)
     }
 
     fn server_name(&self, host: &str) -> Result<ServerName<'static>, TlsError> {
         let name = self.name.as_deref().unwrap_or(host);
         ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.to_owned()))
     }
+}
+
+/// The commonest mistakes with certificates, in words that say what to do.
+fn explained(error: io::Error) -> io::Error {
+    let text = error.to_string();
+    let text = if text.contains("CaUsedAsEndEntity") {
+        "invalid peer certificate: it is a CA's own; a server needs one with basicConstraints \
+         CA:FALSE"
+            .to_owned()
+    } else if text.contains("UnknownIssuer") {
+        format!("{text} (no CA that is trusted here has issued it)")
+    } else {
+        return error;
+    };
+    io::Error::new(error.kind(), text)
 }
 
 fn invalid(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> io::Error {

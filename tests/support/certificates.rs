@@ -33,6 +33,8 @@ pub enum Kind {
     Future,
     /// It is its own authority.
     SelfSigned,
+    /// It is its own authority, and says that it is one, as `openssl req -x509` makes them.
+    SelfSignedCa,
 }
 
 impl Authority {
@@ -73,6 +75,7 @@ impl Authority {
         match kind {
             Kind::Expired => params.not_after = rcgen::date_time_ymd(2020, 1, 1),
             Kind::Future => params.not_before = rcgen::date_time_ymd(2999, 1, 1),
+            Kind::SelfSignedCa => params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained),
             Kind::Good | Kind::SelfSigned => {}
         }
         self.issue_as(file, params, kind)
@@ -82,7 +85,7 @@ impl Authority {
     pub fn issue_as(&self, file: &str, params: CertificateParams, kind: Kind) -> Pair {
         let key = KeyPair::generate().unwrap();
         let certificate = match kind {
-            Kind::SelfSigned => params.self_signed(&key),
+            Kind::SelfSigned | Kind::SelfSignedCa => params.self_signed(&key),
             _ => params.signed_by(&key, &self.issuer),
         };
         let path = |ending: &str| self.dir.path().join(format!("{file}.{ending}"));
