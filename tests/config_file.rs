@@ -1,13 +1,11 @@
-//! The documented configuration file, the README's table and the code agree with each other.
+//! The documented configuration file and the code agree with each other.
 
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::Path;
 
 use redoubt::config::{Environment, Settings};
 
 const FILE: &str = include_str!("../config/redoubt.toml");
-const README: &str = include_str!("../README.md");
 const PASSWORD: &str = "0123456789abcdef0123456789abcdef";
 const OTHER_PASSWORD: &str = "fedcba9876543210fedcba9876543210";
 
@@ -96,22 +94,8 @@ fn companions(key: &str) -> &'static [&'static str] {
 }
 
 #[test]
-fn the_readme_lists_the_same_keys() {
-    let in_file: BTreeSet<_> = keys().into_iter().map(|(key, _)| key).collect();
-    assert_eq!(in_file.len(), 71);
-    let in_readme: BTreeSet<_> = README
-        .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
-        .map(|(key, _)| key.to_owned())
-        .filter(|key| !key.starts_with("REDIS_") && !key.starts_with("REDOUBT_"))
-        .collect();
-    assert_eq!(in_file, in_readme);
-}
-
-#[test]
-fn the_readme_lists_the_variables() {
+fn the_file_lists_the_variables() {
     for name in Environment::NAMES {
-        assert!(README.contains(&format!("`{name}`")), "{name} is not in the README");
         assert!(FILE.contains(name), "{name} is not in config/redoubt.toml");
     }
 }

@@ -229,9 +229,9 @@ fn honest_commands_of_the_same_containers_stay() {
 }
 
 #[test]
-fn the_readme_lists_all_of_them() {
-    let readme = include_str!("../README.md");
-    let (_, list) = readme.split_once("- **Escapes do not exist**").expect("the paragraph");
+fn the_documentation_lists_all_of_them() {
+    let page = include_str!("../docs/differences.md");
+    let (_, list) = page.split_once("- **Escapes do not exist**").expect("the paragraph");
     let (list, _) = list.split_once("\n- **").expect("its end");
     for rule in Escapes::rules() {
         let (name, word) = rule.split_once('|').unwrap_or((rule, rule));

@@ -55,18 +55,3 @@ fn credentials_are_made_as_the_page_says() {
     shell(&block(SYSTEMD, "credentials").replace("/etc/redoubt", etc), dir.path());
     passwords(&dir.path().join("credentials"), 0o600);
 }
-
-#[test]
-fn what_the_pages_point_to_is_there() {
-    for page in [DOCKER, SYSTEMD] {
-        let text = text(page);
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/deploy");
-        let links: Vec<_> =
-            text.split("](").skip(1).filter_map(|rest| rest.split(')').next()).collect();
-        assert!(!links.is_empty(), "{page}");
-        for link in links {
-            let file = link.split('#').next().unwrap();
-            assert!(dir.join(file).exists(), "{page}: {link}");
-        }
-    }
-}

@@ -1,0 +1,134 @@
+//! The pages point to what is there, and tell of every alert, and of keys and metrics that exist.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ALERTS: &str = include_str!("../config/prometheus/alerts.yml");
+const OPERATIONS: &str = include_str!("../docs/operations.md");
+const CONFIGURATION: &str = include_str!("../docs/configuration.md");
+const METRICS: &str = include_str!("../docs/metrics.md");
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All pages, at the top and below `docs`.
+fn pages() -> Vec<PathBuf> {
+    let mut folders = vec![root().to_owned(), root().join("docs"), root().join("benches")];
+    folders.push(root().join("docs/deploy"));
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let pages: Vec<_> = paths.filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
+    assert!(pages.len() > 15, "{pages:?}");
+    pages
+}
+
+/// Without what stands between fences, where brackets mean other things.
+fn prose(page: &str) -> String {
+    let parts = page.split("```");
+    parts.step_by(2).collect()
+}
+
+/// What a heading is called in links.
+fn anchor(heading: &str) -> String {
+    let kept = heading.to_lowercase().replace(' ', "-");
+    kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+}
+
+fn has_anchor(page: &str, wanted: &str) -> bool {
+    let headings = page.lines().filter_map(|line| line.strip_prefix('#'));
+    headings.map(|line| line.trim_start_matches('#').trim()).any(|line| anchor(line) == wanted)
+}
+
+#[test]
+fn what_they_point_to_is_there() {
+    let mut seen = 0;
+    for path in pages() {
+        let page = fs::read_to_string(&path).unwrap();
+        for (before, after) in split_at_links(&prose(&page)) {
+            let target = after.split(')').next().unwrap();
+            if target.starts_with("http") || target.contains(' ') {
+                continue;
+            }
+            let (file, wanted) = target.split_once('#').unwrap_or((target, ""));
+            let to = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(to.exists(), "{}: {before}]({target}) is not there", path.display());
+            if !wanted.is_empty() {
+                let text = fs::read_to_string(&to).unwrap();
+                assert!(has_anchor(&text, wanted), "{}: no heading for {target}", path.display());
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 80, "{seen} links are few");
+}
+
+/// For each link, the text before its address and what begins with it.
+fn split_at_links(text: &str) -> Vec<(String, String)> {
+    let ends = text.match_indices("](").map(|(at, _)| at);
+    ends.map(|at| {
+        let start = text[..at].rfind('[').unwrap_or(at);
+        (text[start..at].to_owned(), text[at + 2..].to_owned())
+    })
+    .collect()
+}
+
+#[test]
+fn the_runbook_has_every_alert_with_its_severity_and_no_other() {
+    let alerts: Vec<_> = ALERTS
+        .split("- alert: ")
+        .skip(1)
+        .map(|alert| {
+            let (name, rest) = alert.split_once('\n').unwrap();
+            let (_, severity) = rest.split_once("severity: ").unwrap();
+            format!("### {name}\n\n*{}* · ", severity.lines().next().unwrap())
+        })
+        .collect();
+    assert!(alerts.len() > 20, "{alerts:?}");
+    let (_, runbook) = OPERATIONS.split_once("\n## Alerts\n").unwrap();
+    for alert in &alerts {
+        let (_, says) = runbook.split_once(alert).unwrap_or_else(|| panic!("no {alert}"));
+        let says = says.split("\n### ").next().unwrap();
+        assert!(says.contains("\n- "), "{alert} says nothing to do");
+    }
+    assert_eq!(runbook.matches("\n### ").count(), alerts.len());
+}
+
+/// What stands between backticks in the prose of a page.
+fn quoted(page: &str) -> BTreeSet<String> {
+    prose(page).split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn keys_and_metrics_that_pages_name_exist() {
+    let keys: BTreeSet<_> = CONFIGURATION
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .flat_map(quoted)
+        .collect();
+    assert!(keys.len() > 60, "{keys:?}");
+    let sections: BTreeSet<_> = keys.iter().filter_map(|key| key.split_once('.')).collect();
+    let sections: BTreeSet<_> = sections.into_iter().map(|(section, _)| section).collect();
+    // The admin port's answers have fields of such names.
+    for path in pages().into_iter().filter(|path| !path.ends_with("docs/admin.md")) {
+        let page = fs::read_to_string(&path).unwrap();
+        for word in quoted(&page) {
+            let name = word.split([' ', '{', '=']).next().unwrap();
+            let is_name = |c: char| c.is_ascii_lowercase() || matches!(c, '_' | '.');
+            if !name.chars().all(is_name) || name.ends_with("..") {
+                continue;
+            }
+            if name.starts_with("redoubt_") && name != "redoubt_password" {
+                assert!(METRICS.contains(name), "{}: no metric {name}", path.display());
+            }
+            let is_file = [".rs", ".toml", ".md", ".py", ".json", ".log", ".sh", ".yml", ".conf"];
+            let ends = is_file.iter().any(|ending| name.ends_with(ending));
+            if let Some((section, _)) = name.split_once('.').filter(|_| !ends)
+                && sections.contains(section)
+            {
+                assert!(keys.contains(name), "{}: no key {name}", path.display());
+            }
+        }
+    }
+}
