@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use redoubt::config::{Environment, Settings};
+
 const ALERTS: &str = include_str!("../config/prometheus/alerts.yml");
 const OPERATIONS: &str = include_str!("../docs/operations.md");
 const CONFIGURATION: &str = include_str!("../docs/configuration.md");
@@ -72,6 +74,23 @@ fn split_at_links(text: &str) -> Vec<(String, String)> {
         (text[start..at].to_owned(), text[at + 2..].to_owned())
     })
     .collect()
+}
+
+#[test]
+fn the_readmes_configuration_is_right() {
+    let page = include_str!("../README.md");
+    let (_, text) = page.split_once("```toml\n").unwrap();
+    let (text, _) = text.split_once("```").unwrap();
+    let secrets = tempfile::tempdir().unwrap();
+    for (name, letter) in [("redis_password", "a"), ("redoubt_password", "b")] {
+        fs::write(secrets.path().join(name), letter.repeat(64)).unwrap();
+    }
+    let text = text.replace("/run/secrets", secrets.path().to_str().unwrap());
+    let settings =
+        Settings::parse(Path::new("README.md"), &text, &Environment::from_lookup(|_| None));
+    let settings = settings.unwrap();
+    assert_eq!(settings.warnings, []);
+    assert_eq!(settings.listen.len(), 2);
 }
 
 #[test]
