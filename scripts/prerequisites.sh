@@ -19,6 +19,7 @@ if [ "$purpose" = test ]; then
     need npm npm
     need openssl openssl
     need faketime faketime
+    need groff groff-base
     need ss iproute2
     # The server comes with it and is not started: Debian has no smaller package with promtool.
     need promtool prometheus
