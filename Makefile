@@ -38,6 +38,7 @@ lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 	scripts/deny.sh
+	scripts/package.sh
 
 # Against Redis itself and other proxies, into docs/; then the core's instruction counts, which must
 # not have grown (benches/README.md).
