@@ -6,8 +6,9 @@
 
 FROM docker.io/library/rust:1.95-slim-bookworm AS build
 WORKDIR /build
-# The C library goes into the binary. With --target the flags leave build scripts alone.
-ENV RUSTFLAGS="-C target-feature=+crt-static"
+# The C library goes into the binary, and no directory's name, so that it is the same wherever it is
+# built. With --target the flags leave build scripts alone.
+ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/usr/local/cargo=/cargo --remap-path-prefix=/build=/redoubt"
 
 # The dependencies are a layer of their own, kept for as long as Cargo.lock stays the same.
 COPY Cargo.toml Cargo.lock ./
@@ -29,11 +30,13 @@ RUN scripts/rootfs.sh /build/redoubt /rootfs
 
 FROM scratch
 ARG VERSION=0.1.0
+ARG SOURCE=
 ARG REVISION=unknown
 ARG CREATED=1970-01-01T00:00:00Z
 LABEL org.opencontainers.image.title="Redoubt" \
       org.opencontainers.image.description="An authenticating, command-filtering proxy for Redis" \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="${SOURCE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.created="${CREATED}"

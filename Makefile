@@ -1,6 +1,6 @@
 # What a person or a build machine runs. `run` and `test` first install what a bare Debian lacks.
 
-.PHONY: run image test test-clients soak lint bench
+.PHONY: run image sbom test test-clients soak lint bench
 
 # A Redis with a password, Redoubt before it, the checks that decide whether that is secure, and
 # then a session of your own.
@@ -12,6 +12,11 @@ run:
 image:
 	scripts/prerequisites.sh image
 	scripts/image.sh
+
+# What is in the image's binary, as CycloneDX, in target/sbom.
+sbom:
+	scripts/prerequisites.sh sbom
+	scripts/sbom.sh
 
 test: lint
 	scripts/prerequisites.sh test
@@ -38,6 +43,7 @@ lint:
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
 	scripts/deny.sh
+	scripts/package.sh
 
 # Against Redis itself and other proxies, into docs/; then the core's instruction counts, which must
 # not have grown (benches/README.md).

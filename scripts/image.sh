@@ -8,8 +8,10 @@ cd "$(dirname "$0")/.."
 target=${CARGO_TARGET_DIR:-target}
 host=$(rustc --print host-tuple)
 
-# With --target the flags leave build scripts and procedural macros alone.
-RUSTFLAGS="-C target-feature=+crt-static" \
+# As in the Dockerfile: the C library goes into the binary, and no directory's name. With --target the
+# flags leave build scripts and procedural macros alone.
+remap="--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo --remap-path-prefix=$PWD=/redoubt"
+RUSTFLAGS="-C target-feature=+crt-static $remap --remap-path-prefix=$(realpath -m "$target")=/redoubt/target" \
     cargo build --locked --release --target "$host" --bin redoubt
 
 # Made aside and then moved, so that nobody finds half of one.
@@ -20,3 +22,4 @@ scripts/rootfs.sh "$target/$host/release/redoubt" "$fresh/rootfs"
 rm -rf "$target/image/rootfs"
 mv "$fresh/rootfs" "$target/image/rootfs"
 du -sh "$target/image/rootfs"
+sha256sum "$target/image/rootfs/usr/bin/redoubt"

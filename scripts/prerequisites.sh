@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
-# Installs what a bare Debian machine lacks to run, test or measure Redoubt: prerequisites.sh run|image|test|lint|bench
+# Installs what a bare Debian machine lacks to run, test, measure or release Redoubt:
+# prerequisites.sh run|image|sbom|test|lint|bench
 # What is there already is left alone, so a second call does nothing.
 set -euo pipefail
 
-purpose=${1:?usage: prerequisites.sh run|image|test|lint|bench}
+purpose=${1:?usage: prerequisites.sh run|image|sbom|test|lint|bench}
 packages=()
 
 has() { command -v "$1" >/dev/null 2>&1; }
 need() { has "$1" || packages+=("${@:2}"); }
 
 need cc gcc libc6-dev
-if [ "$purpose" != lint ] && [ "$purpose" != image ]; then
+if [ "$purpose" = run ] || [ "$purpose" = test ] || [ "$purpose" = bench ]; then
     need redis-server redis-server
     need redis-cli redis-tools
 fi
@@ -19,6 +20,7 @@ if [ "$purpose" = test ]; then
     need npm npm
     need openssl openssl
     need faketime faketime
+    need groff groff-base
     need ss iproute2
     # The server comes with it and is not started: Debian has no smaller package with promtool.
     need promtool prometheus
@@ -26,7 +28,7 @@ fi
 if [ "$purpose" = image ]; then
     [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
 fi
-if [ "$purpose" = test ] || [ "$purpose" = lint ]; then
+if [ "$purpose" = test ] || [ "$purpose" = lint ] || [ "$purpose" = sbom ]; then
     need python3 python3
     [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
     # Debian splits venv's installer off python3, so its presence says nothing.
@@ -66,7 +68,7 @@ if ! has cargo; then
     echo "prerequisites.sh: Rust is missing; install it from https://rustup.rs" >&2
     exit 1
 fi
-if [ "$purpose" != run ] && [ "$purpose" != image ]; then
+if [ "$purpose" = test ] || [ "$purpose" = lint ] || [ "$purpose" = bench ]; then
     # A minimal toolchain comes without these.
     cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
     cargo clippy --version >/dev/null 2>&1 || rustup component add clippy

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use redoubt::config::{Environment, Settings};
+use redoubt::net::open_files_needed;
 
 use crate::paint::Paint;
 
@@ -33,6 +34,7 @@ fn text(settings: &Settings, paint: Paint) -> String {
         format!("# Redoubt {version}: the configuration is right; {warnings}."),
         "# This is in effect. Secrets are masked; a note gives the default where it is another."
             .to_owned(),
+        format!("# Up to {} files are open at a time (ulimit -n).", open_files_needed(settings)),
     ];
     let mut out = format!("{}\n\n", head.map(|line| paint.dim(&line)).join("\n"));
     for (key, line) in lines(&settings.to_toml()) {

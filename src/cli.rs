@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use redoubt::command::Version;
 use redoubt::config::Endpoint;
 
@@ -37,6 +38,17 @@ pub(crate) enum Command {
     Stats(Insight),
     /// Start a Redis and the proxy before it, show that it is secure, and serve until Ctrl-C
     Demo,
+    /// Print what a shell completes commands and options with
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write one for each command
+    Man {
+        /// Where redoubt.1 and the other pages are to be; made if it is not there
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
 }
 
 /// What to do with an audit log.

@@ -8,6 +8,7 @@ mod cli;
 mod demo;
 mod explain;
 mod insight;
+mod pages;
 mod paint;
 mod serve;
 mod signals;
@@ -58,11 +59,17 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, ExitCode::FAILURE),
         },
+        Command::Completions { shell } => written(pages::completions(shell)),
+        Command::Man { directory } => written(pages::manual(directory.as_deref())),
     }
 }
 
 fn told(outcome: Result<ExitCode, insight::AskError>) -> ExitCode {
     outcome.unwrap_or_else(|error| fail(&error, ExitCode::FAILURE))
+}
+
+fn written(outcome: Result<(), pages::PageError>) -> ExitCode {
+    outcome.map_or_else(|error| fail(&error, ExitCode::FAILURE), |()| ExitCode::SUCCESS)
 }
 
 fn load(config: &Config) -> Result<Settings, ConfigError> {

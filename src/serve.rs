@@ -4,7 +4,7 @@ use std::{io, process};
 
 use redoubt::audit::{self, AuditError};
 use redoubt::config::Settings;
-use redoubt::net::{BindError, ServeError, Server};
+use redoubt::net::{self, BindError, ServeError, Server};
 use redoubt::reload::Reloads;
 use redoubt::telemetry::LogError;
 use redoubt::telemetry::metrics::{self, MetricsError};
@@ -39,6 +39,10 @@ pub(crate) fn run(settings: &Settings, reloads: Reloads) -> Result<(), Failure> 
     let asks = reloads.clone();
     signals::hang_ups(move || asks.ask()).map_err(Failure::Signals)?;
     for warning in &settings.warnings {
+        warn!("{warning}");
+    }
+    net::raise_open_files();
+    if let Some(warning) = net::too_few_open_files(settings) {
         warn!("{warning}");
     }
     if settings.metrics {

@@ -26,6 +26,7 @@ mod limits;
 mod link;
 mod listen;
 mod load;
+mod open_files;
 mod peer;
 mod proxy_protocol;
 mod refusals;
@@ -45,4 +46,5 @@ mod worker;
 
 pub(crate) use insight::Insight;
 pub use listen::BindError;
+pub use open_files::{TooFewOpenFiles, open_files_needed, raise_open_files, too_few_open_files};
 pub use server::{ServeError, Server};

@@ -73,6 +73,11 @@ impl Process {
     }
 
     #[allow(dead_code, reason = "each test crate uses a part of it")]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    #[allow(dead_code, reason = "each test crate uses a part of it")]
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().is_ok_and(|status| status.is_none())
     }

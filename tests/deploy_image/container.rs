@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::dns;
 use crate::hardened::{Hardened, Secrets};
 use crate::runc::{Container, Setup, rootfs};
 use crate::support::{Deadline, Wire, lines, redis, secret, shown};
-use crate::{run, said, syscalls, text};
+use crate::{run, said, syscalls, target, text};
 
 /// What the whole image may take.
 const MOST_BYTES: u64 = 20 << 20;
@@ -186,6 +186,25 @@ fn it_holds_no_more_than_it_must() {
     assert!(bytes < MOST_BYTES, "{bytes} bytes");
     let own = run(Command::new("ldd").arg(rootfs().join("usr/bin/redoubt")));
     assert!(said(&own).contains("statically linked"), "{}", said(&own));
+}
+
+/// So whoever builds it elsewhere gets the same bytes.
+#[test]
+fn its_binary_names_no_directory_of_the_machine_that_built_it() {
+    let binary = fs::read(rootfs().join("usr/bin/redoubt")).unwrap();
+    let names = |place: &[u8]| memchr::memmem::find(&binary, place).is_some();
+    assert!(
+        names(b"/cargo/registry/src/"),
+        "panics name their places, and crates are below /cargo"
+    );
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).to_owned();
+    let home = std::env::var_os("CARGO_HOME").map_or_else(
+        || Path::new(&std::env::var_os("HOME").expect("HOME")).join(".cargo"),
+        PathBuf::from,
+    );
+    for place in [sources, home, target()] {
+        assert!(!names(place.as_os_str().as_encoded_bytes()), "{} is in it", place.display());
+    }
 }
 
 /// Calls `seen` for each file below `dir`, with its size. Nobody but root may write there.

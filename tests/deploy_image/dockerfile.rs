@@ -54,7 +54,16 @@ impl Dockerfile {
     }
 }
 
-const LABELS: [&str; 6] = ["title", "description", "licenses", "version", "revision", "created"];
+/// Each label of the image, and what Cargo.toml or the build says of it.
+const LABELS: [(&str, &str); 7] = [
+    ("title", "Redoubt"),
+    ("description", env!("CARGO_PKG_DESCRIPTION")),
+    ("licenses", env!("CARGO_PKG_LICENSE")),
+    ("source", "${SOURCE}"),
+    ("version", "${VERSION}"),
+    ("revision", "${REVISION}"),
+    ("created", "${CREATED}"),
+];
 
 const RULES: &[Rule<Dockerfile>] = &[
     ("a toolchain with a version that is new enough", |file| {
@@ -67,7 +76,11 @@ const RULES: &[Rule<Dockerfile>] = &[
         file.build.first().is_some_and(|line| line.ends_with(" AS build"))
     }),
     ("a directory of its own", |file| file.builds("WORKDIR /build")),
-    ("a static binary", |file| file.builds("ENV RUSTFLAGS=\"-C target-feature=+crt-static\"")),
+    ("a static binary, the same in every directory", |file| {
+        let flags = "-C target-feature=+crt-static --remap-path-prefix=/usr/local/cargo=/cargo \
+                     --remap-path-prefix=/build=/redoubt";
+        file.builds(&format!("ENV RUSTFLAGS=\"{flags}\""))
+    }),
     ("dependencies first, as a layer of their own", |file| {
         file.compiles_after("COPY Cargo.toml Cargo.lock ./")
             && file.at("COPY Cargo.toml") < file.at("COPY src src")
@@ -111,14 +124,16 @@ const RULES: &[Rule<Dockerfile>] = &[
     ("port and signal are told", |file| {
         file.ends_with("EXPOSE 6380") && file.ends_with("STOPSIGNAL SIGTERM")
     }),
-    ("labels, with what they are given", |file| {
+    ("labels as Cargo.toml says", |file| {
         let label = file.last("LABEL ");
-        let given = ["VERSION", "REVISION", "CREATED"];
-        LABELS.iter().all(|name| label.contains(&format!("org.opencontainers.image.{name}=\"")))
-            && given.iter().all(|name| {
-                label.contains(&format!("\"${{{name}}}\""))
-                    && !file.last(&format!("ARG {name}=")).is_empty()
-            })
+        LABELS.iter().all(|(name, value)| {
+            label.contains(&format!("org.opencontainers.image.{name}=\"{value}\""))
+        })
+    }),
+    ("what the labels are given", |file| {
+        let given = ["REVISION", "CREATED"];
+        given.iter().all(|name| !file.last(&format!("ARG {name}=")).is_empty())
+            && file.ends_with(concat!("ARG SOURCE=", env!("CARGO_PKG_REPOSITORY")))
     }),
     ("this version", |file| file.last("ARG VERSION=") == env!("CARGO_PKG_VERSION")),
 ];
@@ -127,7 +142,7 @@ fn findings(text: &str) -> Vec<String> {
     broken(RULES, &Dockerfile::parse(text))
 }
 
-const CHANGES: [(&str, &str); 9] = [
+const CHANGES: [(&str, &str); 12] = [
     ("USER 999:999", "USER root"),
     ("FROM scratch", "FROM debian:bookworm-slim"),
     ("[\"/usr/bin/redoubt\", \"healthcheck\"]", "redoubt healthcheck"),
@@ -137,6 +152,9 @@ const CHANGES: [(&str, &str); 9] = [
     ("ARG VERSION=", "ARG VERSION=9"),
     ("COPY src src", "COPY . ."),
     ("EXPOSE", "RUN true\nEXPOSE"),
+    ("--remap-path-prefix=/build", "--remap-path-prefix=/elsewhere"),
+    ("licenses=\"Apache-2.0\"", "licenses=\"MIT\""),
+    ("ARG SOURCE=", "ARG SOURCE=https://example.org"),
 ];
 
 #[test]

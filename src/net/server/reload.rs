@@ -25,6 +25,7 @@ use crate::net::change::Change;
 use crate::net::door::Door;
 use crate::net::health::Health;
 use crate::net::limits;
+use crate::net::open_files::too_few_open_files;
 use crate::net::resettle::{News, Prepared, is_stricter};
 use crate::net::secrets::Watchers;
 use crate::net::standing::Standing;
@@ -110,6 +111,11 @@ impl Reloader {
             credentials,
         };
         for warning in next.settings.warnings.iter().filter(|w| !old.warnings.contains(w)) {
+            warn!("{warning}");
+        }
+        if old.limits.max_sessions < next.settings.limits.max_sessions
+            && let Some(warning) = too_few_open_files(&next.settings)
+        {
             warn!("{warning}");
         }
         let Difference { changed, needs_restart } = difference;
