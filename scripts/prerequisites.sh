@@ -20,6 +20,8 @@ if [ "$purpose" = test ]; then
     need openssl openssl
     need faketime faketime
     need ss iproute2
+    need curl curl
+    need unshare util-linux
     # The server comes with it and is not started: Debian has no smaller package with promtool.
     need promtool prometheus
 fi
