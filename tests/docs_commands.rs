@@ -12,6 +12,8 @@
 
 #[path = "docs_commands/blocks.rs"]
 mod blocks;
+#[path = "docs_commands/rust.rs"]
+mod rust;
 #[path = "docs_commands/shell.rs"]
 mod shell;
 mod support;
@@ -121,7 +123,8 @@ fn blocks_say_what_the_pages_say() {
 
 /// Runs the blocks of a page.
 fn run(page: &str) -> Result<(), String> {
-    let is_run = |block: &Block| matches!(block.mark, Some(Mark::Run { .. }));
+    let is_run =
+        |block: &Block| matches!(block.mark, Some(Mark::Run { .. })) && block.language != "rust";
     let blocks: Vec<_> = blocks(&text(page)).into_iter().filter(is_run).collect();
     if blocks.is_empty() {
         return Ok(());
