@@ -22,6 +22,8 @@ if [ "$purpose" = test ]; then
     need faketime faketime
     need groff groff-base
     need ss iproute2
+    need curl curl
+    need unshare util-linux
     # The server comes with it and is not started: Debian has no smaller package with promtool.
     need promtool prometheus
 fi
