@@ -7,6 +7,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use super::counts::{Counts, Outcome};
 use super::due::DueQueue;
 use super::expect::{Expect, Learn, Show};
+use super::plain::{plain_replies, replied_plainly};
 use super::pubsub::Notice;
 use super::state::State;
 use crate::resp::Protocol;
@@ -78,6 +79,16 @@ impl Receiver {
                 // The client has been given its last reply; like Redis, say nothing after it.
                 self.unread = true;
                 return Ok(());
+            }
+            if self.is_between_frames() {
+                let (len, many) = plain_replies(input, due, u32::MAX);
+                let (replies, rest) = input.split_at_checked(len).unwrap_or((input, &[]));
+                if many > 0 {
+                    output.put_slice(replies);
+                    replied_plainly(many, due, output, counts);
+                    input = rest;
+                    continue;
+                }
             }
             let scan = self.scanner.scan(input)?;
             let (piece, rest) = input.split_at_checked(scan.len).unwrap_or((input, &[]));
@@ -256,7 +267,7 @@ fn answered(
 }
 
 /// Moves the local replies whose turn has come to `output`.
-fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
+pub(super) fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
     while let Some(reply) = due.pop_local() {
         output.reserve(reply.remaining());
         output.put(reply);
