@@ -63,3 +63,100 @@ pub(crate) fn replied_plainly(
     }
     deliver_local(due, output);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Identity;
+    use crate::command;
+    use crate::policy::{Escapes, Policy, Scripts};
+    use crate::resp::{Parsed, RequestLimits, RequestParser};
+    use crate::session::{Context, Expect, KeyForm, Limits, Need, StandIn, Step, find};
+
+    fn rules(scripts: Scripts) -> Rules {
+        Rules {
+            policy: Policy::compile(&["GET", "OBJECT|FREQ", "FLUSHALL"], Escapes::Deny).unwrap(),
+            scripts,
+            guarded: false,
+            identity: Identity::new(None, &"password".to_owned().into()),
+            stand_in: StandIn::new(None, None, 1),
+            upstream_version: None,
+            auth_attempts: 1,
+            keys: KeyForm::None,
+            limits: Limits::default(),
+        }
+    }
+
+    /// One for each bit of `number`, that would make a request of this session special.
+    fn state(number: u32) -> State {
+        let is = |bit: u32| number & (1 << bit) != 0;
+        let mut state = State::new(is(0));
+        state.authenticated = !is(1);
+        state.opaque = is(2);
+        state.pinned = is(3);
+        state.transaction.believed = is(4);
+        state.replies = if is(5) { ReplyMode::SkipNext } else { ReplyMode::On };
+        state
+    }
+
+    #[test]
+    fn what_passes_would_have_been_decided_so() {
+        let mut passed = 0;
+        for scripts in [Scripts::All, Scripts::Deny] {
+            let rules = rules(scripts);
+            for spec in command::specs() {
+                let words: Vec<_> = spec.name.split('|').chain(["1"; 4]).collect();
+                let wire: String =
+                    words.iter().map(|w| format!("${}\r\n{w}\r\n", w.len())).collect();
+                let wire = format!("*{}\r\n{wire}", words.len()).to_uppercase().into_bytes();
+                let mut parser = RequestParser::new();
+                let parsed = parser.parse(&wire, &RequestLimits::AUTHENTICATED).unwrap();
+                assert_eq!(parsed, Parsed::Request { len: wire.len() });
+                let request = parser.request(&wire);
+                let Some(spec) = find(&request) else {
+                    assert!(spec.is_container(), "{} with a word that it does not have", spec.name);
+                    continue;
+                };
+                for number in 0..64 {
+                    let mut state = state(number);
+                    if !state.passes(spec, &rules) {
+                        continue;
+                    }
+                    passed += 1;
+                    let name = spec.name;
+                    let need = state.need(&request, Some(spec), 1, &rules);
+                    assert_eq!(need, Need::Shared, "{name}");
+                    let due = DueQueue::default();
+                    let context = Context { rules: &rules, due: &due, need };
+                    let step = state.decide(&request, Some(spec), context, &mut |_| {
+                        panic!("{name} has something to tell");
+                    });
+                    let forward = Step::Forward { expect: Expect::PLAIN, need };
+                    assert!(step == forward, "{name} in state {number}");
+                }
+            }
+        }
+        // Scripts alone decide whether there is anything to ask.
+        assert!(passed > 1000, "{passed}");
+    }
+
+    #[test]
+    fn what_is_refused_or_special_does_not_pass() {
+        let rules = rules(Scripts::All);
+        let passes = |name: &str, state: State| {
+            let (name, word) = name.split_once(' ').unwrap_or((name, ""));
+            let spec = command::lookup(name.as_bytes()).unwrap();
+            let spec = spec.subcommand(word.as_bytes()).unwrap_or(spec);
+            state.passes(spec, &rules)
+        };
+        assert!(passes("SET", state(0)) && passes("OBJECT ENCODING", state(0)));
+        for name in
+            ["GET", "FLUSHALL", "OBJECT FREQ", "OBJECT", "ACL LIST", "MULTI", "EVAL", "BLPOP"]
+        {
+            assert!(!passes(name, state(0)), "{name}");
+        }
+        for special in [1, 2, 5] {
+            assert!(!passes("SET", state(1 << special)), "{special}");
+        }
+    }
+}

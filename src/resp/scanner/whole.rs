@@ -40,7 +40,7 @@ mod tests {
         let replies: [&[u8]; 15] = [
             b"$3\r\nabc\r\n",
             b"$0\r\n\r\n",
-            b"$12\r\n$3\r\nabc\r\n:1\r\n",
+            b"$11\r\n$3\r\nabc\r\n:1\r\n",
             b"$-1\r\n",
             long.as_bytes(),
             b":0\r\n",
