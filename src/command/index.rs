@@ -28,11 +28,19 @@ pub fn lookup(name: &[u8]) -> Option<&'static Spec> {
     loop {
         // An empty slot is a number that no command has.
         let spec = COMMANDS.get(usize::from(*INDEX.get(slot)?))?;
-        if spec.name.as_bytes().eq_ignore_ascii_case(name) {
+        if is_called(spec, name) {
             return Some(spec);
         }
         slot = after(slot);
     }
+}
+
+/// Names are short, and those of the table are in lower case.
+#[inline]
+fn is_called(spec: &Spec, name: &[u8]) -> bool {
+    let own = spec.name.as_bytes();
+    own.len() == name.len()
+        && own.iter().zip(name).all(|(own, sent)| *own == sent.to_ascii_lowercase())
 }
 
 /// The slot at which the search for `name` begins; the same in upper and lower case.

@@ -9,7 +9,7 @@ use super::SessionId;
 use super::links::Purpose;
 use super::session::Session;
 use crate::resp::{Head, ReplyScanner};
-use crate::session::{Counts, Limits, Unexpected, replied};
+use crate::session::{Counts, Limits, Unexpected, plain_replies, replied, replied_plainly};
 
 /// What a shared link keeps besides its buffers.
 pub(super) struct Shared {
@@ -172,6 +172,11 @@ impl Shared {
         counts: &mut Counts,
     ) -> Result<(), Unexpected> {
         while !input.is_empty() {
+            let taken = self.receive_whole(input, sessions, limits, reached, counts);
+            if taken > 0 {
+                input = input.get(taken..).unwrap_or_default();
+                continue;
+            }
             let scan = self.scanner.scan(input)?;
             let (piece, rest) = input.split_at_checked(scan.len).unwrap_or((input, &[]));
             input = rest;
@@ -201,6 +206,35 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Takes replies that are all there, one after the other, and that the session in front expects
+    /// and nothing is to be learned from: most are such, and go to it in one piece. Returns how many
+    /// bytes they have.
+    #[inline]
+    fn receive_whole(
+        &mut self,
+        input: &[u8],
+        sessions: &mut SlotMap<DefaultKey, Session>,
+        limits: &Limits,
+        reached: &mut Reached,
+        counts: &mut Counts,
+    ) -> usize {
+        let Some((id, owed)) = self.due.front_mut().filter(|_| !self.in_frame) else { return 0 };
+        let Some(session) = sessions.get_mut(id.key()) else { return 0 };
+        let (len, many) = plain_replies(input, &session.due, *owed);
+        if many == 0 {
+            return 0;
+        }
+        reached.add(*id);
+        session.take_reply(input.get(..len).unwrap_or_default(), limits);
+        replied_plainly(many, &mut session.due, &mut session.output, counts);
+        *owed = owed.saturating_sub(many);
+        if *owed == 0 {
+            self.due.pop_front();
+        }
+        self.in_flight = self.in_flight.saturating_sub(many as usize);
+        len
     }
 
     /// A push has ended. Nobody on a shared link has asked for anything out of band, but whoever

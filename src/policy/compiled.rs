@@ -78,6 +78,14 @@ impl Policy {
         self.rules.denied(spec, name, subcommand).map_or(Decision::Allow, Decision::Deny)
     }
 
+    /// Whether a command of the table, or one of its subcommands, may run, when nothing else has to
+    /// be looked at for that: for containers, whose next word decides, ask [`Policy::decide`].
+    #[inline]
+    pub fn passes(&self, spec: &Spec) -> bool {
+        let Rules { commands, subcommands, .. } = &*self.rules;
+        !spec.is_container() && !commands.contains(spec) && !subcommands.contains(spec)
+    }
+
     /// The names of all rules, those that refuse escapes included, in lower case: those of the
     /// table in the order of their ids, then the others.
     pub fn rules(&self) -> impl Iterator<Item = RuleName> {

@@ -49,6 +49,19 @@ pub(super) fn prefix(text: &[u8]) -> Option<(i64, usize)> {
     None
 }
 
+/// As [`prefix`], without a loop for what has one digit or two.
+#[inline]
+pub(super) fn short_prefix(text: &[u8]) -> Option<(i64, usize)> {
+    let digit = |byte: u8| i64::from(byte.wrapping_sub(b'0'));
+    match *text {
+        [ones @ b'0'..=b'9', next, ..] if !next.is_ascii_digit() => Some((digit(ones), 1)),
+        [tens @ b'1'..=b'9', ones @ b'0'..=b'9', next, ..] if !next.is_ascii_digit() => {
+            Some((digit(tens).wrapping_mul(10).wrapping_add(digit(ones)), 2))
+        }
+        _ => prefix(text),
+    }
+}
+
 /// Appends `value` in decimal.
 pub fn write(mut value: u64, out: &mut BytesMut) {
     let mut digits = [0_u8; MAX_LEN];
@@ -105,8 +118,11 @@ mod tests {
 
     #[test]
     fn the_quick_way_agrees_with_the_strict_one() {
-        for text in ["0", "1", "10", "123456789012345678", "00", "01", "-1", "", "x", "1x"] {
+        for text in
+            ["0", "1", "10", "99", "100", "123456789012345678", "00", "01", "-1", "", "x", "1x"]
+        {
             let line = format!("{text}\r\n");
+            assert_eq!(short_prefix(line.as_bytes()), prefix(line.as_bytes()), "{text:?}");
             match prefix(line.as_bytes()) {
                 Some((value, len)) => {
                     assert_eq!(parse(&line.as_bytes()[..len]), Some(value), "{text:?}");

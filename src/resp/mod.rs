@@ -39,4 +39,5 @@ pub use error::{ProtocolError, ReplyError};
 pub use limits::{Excess, RequestLimits};
 pub use protocol::Protocol;
 pub use request::{Parsed, Request, RequestParser, Streamed};
+pub(crate) use scanner::whole;
 pub use scanner::{Head, Kind, ReplyScanner, Scan};

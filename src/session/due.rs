@@ -128,6 +128,31 @@ impl DueQueue {
         }
     }
 
+    /// How many of the replies that are due next go to the client and tell nothing, and are counted
+    /// as the same.
+    #[inline]
+    pub(super) fn plain(&self) -> u32 {
+        match self.entries.front() {
+            Some(Entry::Plain(_, count)) => *count,
+            _ => 0,
+        }
+    }
+
+    /// Takes that many of the expectations that [`DueQueue::plain`] told of: their replies are
+    /// complete. Returns as what they are counted.
+    #[inline]
+    pub(super) fn pop_plainly(&mut self, many: u32) -> Option<Counted> {
+        let Entry::Plain(counted, count) = self.entries.front_mut()? else { return None };
+        let counted = *counted;
+        *count = count.saturating_sub(many);
+        if *count == 0 {
+            self.entries.pop_front();
+        }
+        self.remote = self.remote.saturating_sub(many);
+        self.answered = self.answered.saturating_add(many.into());
+        Some(counted)
+    }
+
     /// Takes the expectation at the front, whose reply is now complete, if that reply goes to the
     /// client and tells nothing: most do.
     pub(super) fn pop_plain(&mut self) -> Option<Counted> {

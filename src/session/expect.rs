@@ -75,6 +75,9 @@ pub enum Learn {
     Unwatch,
     /// `CLIENT SETNAME`: an error means that the link does not have the name that the session has.
     Name,
+    /// A subcommand that the table does not know, of a command that it does. Unless Redis does not
+    /// have it either, the connection may have any state from here on.
+    Subcommand,
     /// An error means that the link is not in the state that the session needs: it must be closed.
     Required,
 }

@@ -37,8 +37,13 @@ impl State {
         let pass = |expect| Step::Forward { expect, need };
         let learn = |this: &Self, learn| pass(Expect { learn, ..this.plain() });
         let Some(spec) = spec else {
+            let expect = self.stranger(request, rules);
+            // Client libraries try what newer versions have, such as `CLIENT MAINT_NOTIFICATIONS`.
+            if command::lookup(request.name()).is_some() && !self.transaction.believed {
+                return pass(Expect { learn: Learn::Subcommand, ..expect });
+            }
             self.pinned = true;
-            return pass(self.stranger(request, rules));
+            return pass(expect);
         };
         match spec.effect {
             Effect::None | Effect::Script => pass(self.plain()),

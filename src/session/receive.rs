@@ -7,6 +7,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use super::counts::{Counts, Outcome};
 use super::due::DueQueue;
 use super::expect::{Expect, Learn, Show};
+use super::plain::{plain_replies, replied_plainly};
 use super::pubsub::Notice;
 use super::state::State;
 use crate::resp::Protocol;
@@ -32,8 +33,8 @@ pub struct Receiver {
 /// What the frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route {
-    /// The reply that is due next; shown or not.
-    Reply { shown: bool },
+    /// The reply that is due next; shown or not; and whether it may have been run.
+    Reply { shown: bool, ran: bool },
     /// Out of band: a message, an invalidation, or a confirmation.
     Notice(Option<Notice>),
 }
@@ -79,6 +80,16 @@ impl Receiver {
                 self.unread = true;
                 return Ok(());
             }
+            if self.is_between_frames() {
+                let (len, many) = plain_replies(input, due, u32::MAX);
+                let (replies, rest) = input.split_at_checked(len).unwrap_or((input, &[]));
+                if many > 0 {
+                    output.put_slice(replies);
+                    replied_plainly(many, due, output, counts);
+                    input = rest;
+                    continue;
+                }
+            }
             let scan = self.scanner.scan(input)?;
             let (piece, rest) = input.split_at_checked(scan.len).unwrap_or((input, &[]));
             input = rest;
@@ -92,7 +103,7 @@ impl Receiver {
                     continue;
                 }
             }
-            if !matches!(self.route, Some(Route::Reply { shown: false })) {
+            if !matches!(self.route, Some(Route::Reply { shown: false, .. })) {
                 if !self.held.is_empty() {
                     output.put(self.held.split());
                 }
@@ -102,7 +113,9 @@ impl Receiver {
             if scan.done {
                 self.held.clear();
                 match self.route.take() {
-                    Some(Route::Reply { shown }) => {
+                    Some(Route::Reply { shown, ran }) => {
+                        let learn = due.front().map(|expect| expect.learn);
+                        state.pinned |= ran && learn == Some(Learn::Subcommand);
                         replied(self.scanner.kind(), shown, state, due, output, counts)?;
                     }
                     Some(Route::Notice(notice)) => {
@@ -156,11 +169,22 @@ impl Receiver {
         match front {
             None => Err(Unexpected::Reply),
             Some(_) if confirms && kind != Kind::Error => Err(Unexpected::Reply),
-            Some(Expect { show: Show::Unless(_), .. }) if kind == Kind::Error => {
-                Ok(self.begins_with(piece, b"-NOPERM ").map(|no| Route::Reply { shown: !no }))
-            }
-            Some(expect) => Ok(Some(Route::Reply { shown: expect.show.passes() })),
+            Some(expect) if kind == Kind::Error => Ok(self.error(expect, piece)),
+            Some(expect) => Ok(Some(Route::Reply { shown: expect.show.passes(), ran: true })),
         }
+    }
+
+    /// What an error that has begun is, of which `piece` is the latest; `None` while that cannot be
+    /// told.
+    fn error(&self, expect: &Expect, piece: &[u8]) -> Option<Route> {
+        let unless = matches!(expect.show, Show::Unless(_));
+        let refused = unless && self.begins_with(piece, b"-NOPERM ")?;
+        let unknown = expect.learn == Learn::Subcommand
+            && (self.begins_with(piece, b"-ERR unknown subcommand ")?
+                // Redis before 7.0.
+                || self.begins_with(piece, b"-ERR Unknown subcommand ")?);
+        let shown = expect.show.passes() && !refused;
+        Some(Route::Reply { shown, ran: !refused && !unknown })
     }
 
     /// Whether the frame that has begun, of which `piece` is the latest, begins with `start`; `None`
@@ -236,7 +260,7 @@ fn answered(
     let error = kind.is_none_or(Kind::is_error);
     let done = !error && kind != Some(Kind::Null);
     match expect.learn {
-        Learn::Nothing | Learn::Unblocked | Learn::Confirmed(_) => {}
+        Learn::Nothing | Learn::Unblocked | Learn::Confirmed(_) | Learn::Subcommand => {}
         Learn::Protocol(protocol) if done => state.protocol = protocol,
         Learn::Database(database) if done => state.database = database,
         Learn::Protocol(_) | Learn::Database(_) => {}
@@ -256,7 +280,7 @@ fn answered(
 }
 
 /// Moves the local replies whose turn has come to `output`.
-fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
+pub(super) fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
     while let Some(reply) = due.pop_local() {
         output.reserve(reply.remaining());
         output.put(reply);

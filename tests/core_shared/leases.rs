@@ -176,7 +176,23 @@ fn state_of_the_connection_keeps_one_for_good() {
         walk(&[ECHO, (pins, "-ERR no\r\n", LEASE), ON_LEASE]);
     }
     walk(&[ECHO, ("ft.search i q", "-ERR unknown command\r\n", LEASE), ON_LEASE]);
-    walk(&[ECHO, ("CLIENT NOVELTY", "-ERR unknown subcommand\r\n", LEASE), ON_LEASE]);
+    for novelty in
+        ["+OK\r\n", "-ERR no\r\n", "-ERR unknown\r\n", "*1\r\n-ERR unknown subcommand x\r\n"]
+    {
+        walk(&[ECHO, ("CLIENT NOVELTY", novelty, LEASE), ON_LEASE]);
+    }
+    // What Redis does not have does nothing; from Redis 7.0, and before.
+    for unknown in ["unknown subcommand 'NOVELTY'.", "Unknown subcommand or wrong number of"] {
+        let reply = format!("-ERR {unknown} Try CLIENT HELP.\r\n");
+        walk(&[ECHO, ("CLIENT NOVELTY", &reply, LEASE), ECHO]);
+        walk(&[("MULTI", "+OK\r\n", LEASE), ("CLIENT NOVELTY", &reply, LEASE), ON_LEASE]);
+    }
+    walk(&[
+        ("MULTI", "+OK\r\n", LEASE),
+        ("CLIENT NOVELTY", "+QUEUED\r\n", LEASE),
+        ("EXEC", "*1\r\n-ERR no\r\n", LEASE),
+        ON_LEASE,
+    ]);
     // Redis knows what is wrong with it, and it does nothing.
     walk(&[("CLIENT ID 1", "-ERR wrong number\r\n", LEASE), ECHO]);
     walk(&[("CLIENT LIST", "$0\r\n\r\n", SHARED), ("OBJECT ENCODING k", "$-1\r\n", SHARED)]);

@@ -172,6 +172,32 @@ impl Links {
         self.all.get_mut(id.0).map(|held| held.link.requests())
     }
 
+    /// The same for one request of `session` over the shared link that it has used last; its reply is
+    /// expected already. `None` unless that is the link for this purpose, and has room.
+    #[inline]
+    pub(super) fn requests_of(
+        &mut self,
+        session: SessionId,
+        id: LinkId,
+        purpose: Purpose,
+    ) -> Option<&mut BytesMut> {
+        let Held { link, usage: Usage::Shared(shared), touched, .. } = self.all.get_mut(id.0)?
+        else {
+            return None;
+        };
+        if shared.purpose() != purpose || shared.is_retired() || shared.is_full() || link.is_full()
+        {
+            return None;
+        }
+        if !*touched {
+            *touched = true;
+            self.touched.push_back(id);
+        }
+        self.unsettled = Some(id);
+        shared.expect(session);
+        Some(link.requests())
+    }
+
     /// The request that was added is whole, and its reply is expected.
     pub(super) fn settle(&mut self) {
         self.unsettled = None;

@@ -2,6 +2,7 @@
 
 mod admission;
 mod carry_out;
+mod pass_on;
 mod route;
 
 use std::collections::VecDeque;
@@ -15,6 +16,7 @@ use super::pause::{Pause, Pauses};
 use super::session::{Asked, Session, Streaming};
 use super::tally::Tally;
 use super::{Exchange, SessionId};
+use crate::command::Spec;
 use crate::resp::Parsed;
 use crate::session::{
     CloseReason, Context, Counted, Event, Need, Outcome, Rules, State, Step, find,
@@ -154,7 +156,11 @@ impl Taker<'_> {
             }
             Ok(Parsed::Request { len }) if len > limits.request_size => self.too_large(len),
             Ok(Parsed::Request { len }) => {
-                let step = self.decide(input, Some(len));
+                let spec = find(&self.session.parser.request(input));
+                if spec.is_some_and(|spec| self.pass_on(input, spec, len)) {
+                    return Next::After(len);
+                }
+                let step = self.decide(input, spec, Some(len));
                 if step == Step::Wait {
                     return Next::Later(Pause::Room);
                 }
@@ -163,7 +169,8 @@ impl Taker<'_> {
             }
             Ok(Parsed::Large) if self.holds_whole(input) => Next::More,
             Ok(Parsed::Large) => {
-                let step = self.decide(input, None);
+                let spec = find(&self.session.parser.request(input));
+                let step = self.decide(input, spec, None);
                 if step == Step::Wait {
                     return Next::Later(Pause::Room);
                 }
@@ -200,12 +207,11 @@ impl Taker<'_> {
     }
 
     /// `len` is the request's; `None` while it is large and not complete.
-    fn decide(&mut self, input: &[u8], len: Option<usize>) -> Step {
+    fn decide(&mut self, input: &[u8], spec: Option<&'static Spec>, len: Option<usize>) -> Step {
         if self.session.stale_login {
             self.log_in_again();
         }
         let request = self.session.parser.request(input);
-        let spec = find(&request);
         let need = match self.session.state.need(&request, spec, self.databases, self.rules) {
             _ if len.is_none() => Need::Lease,
             Need::Shared if self.is_better_leased(spec, len) => Need::Lease,

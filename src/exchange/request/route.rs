@@ -8,15 +8,15 @@ use crate::exchange::session::Session;
 use crate::resp::reply;
 use crate::session::{CloseReason, Need};
 
-/// Bytes of a whole request from which on it costs less on a link of its own: there is nothing to
-/// gain from sending it together with others, and it holds none of them up.
-const LARGE: usize = 64 << 10;
-
 impl Taker<'_> {
+    /// Bytes of a whole request from which on it costs less on a link of its own: there is nothing
+    /// to gain from sending it together with others, and it holds none of them up.
+    pub(super) const LARGE: usize = 64 << 10;
+
     /// Whether a request that any link can carry goes over a lease all the same. It does so only
     /// while there is one that will be kept afterwards, and nothing to be waited for.
     pub(super) fn is_better_leased(&self, spec: Option<&Spec>, len: Option<usize>) -> bool {
-        len.is_some_and(|len| len >= LARGE)
+        len.is_some_and(|len| len >= Self::LARGE)
             && spec.is_some_and(|spec| spec.effect == Effect::None)
             && self.session.due.remote() == 0
             && self.links.has_lease_to_spare()

@@ -75,7 +75,7 @@ fn quick(search: LineSearch, line: &[u8], lead: u8) -> Option<Header> {
     if first != lead || search.begun() {
         return None;
     }
-    let (value, digits) = integer::prefix(rest)?;
+    let (value, digits) = integer::short_prefix(rest)?;
     let end = digits.saturating_add(1);
     let len = end.saturating_add(2);
     (line.get(end) == Some(&b'\r') && line.len() >= len).then_some(Header { value, len })

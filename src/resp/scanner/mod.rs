@@ -3,6 +3,8 @@
 mod element;
 mod machine;
 mod types;
+mod whole;
 
 pub use machine::{ReplyScanner, Scan};
 pub use types::{Head, Kind};
+pub(crate) use whole::whole;
