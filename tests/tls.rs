@@ -8,8 +8,8 @@ mod audit;
 mod clients;
 #[path = "tls/mutual.rs"]
 mod mutual;
-#[path = "tls/readme.rs"]
-mod readme;
+#[path = "tls/page.rs"]
+mod page;
 #[path = "tls/reload.rs"]
 mod reload;
 #[path = "tls/unix.rs"]

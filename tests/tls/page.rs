@@ -1,4 +1,4 @@
-//! The lines of the README that make certificates.
+//! The lines of the page on TLS that make certificates.
 
 use std::process::Command;
 
@@ -8,11 +8,9 @@ use crate::support::tls::Caller;
 use crate::{path, speaking};
 
 #[test]
-fn the_certificates_that_the_readme_makes_are_good() {
-    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
-    let (_, section) = readme.split_once("### TLS and Unix sockets").expect("the section");
-    let (_, lines) = section.split_once("```sh\n").expect("lines");
+fn the_certificates_that_the_page_makes_are_good() {
+    let page = include_str!("../../docs/tls.md");
+    let (_, lines) = page.split_once("```sh\n").expect("lines");
     let (lines, _) = lines.split_once("```").expect("their end");
     let dir = tempfile::tempdir().unwrap();
     let made = Command::new("sh").args(["-ec", lines]).current_dir(dir.path()).output().unwrap();
