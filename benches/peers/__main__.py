@@ -20,7 +20,7 @@ from report import details, document, summary
 from scaling import WORKERS, measure_idle, measure_sessions
 from scrapes import Scrapes, measure_scrapes
 from syscalls import count_calls
-from targets import PEERS, ROOT, TLS, VARIANTS, Bench, other_redoubts, versions
+from targets import FEATURES, PEERS, ROOT, TLS, VARIANTS, Bench, other_redoubts, versions
 from throughput import Throughput
 
 PHASES = ["loads", "calls", "latency", "scrapes", "sessions", "idle"]
@@ -89,7 +89,8 @@ def measure(bench, names, loads, phases, quick):
     if "loads" in phases:
         results.throughput.measure(bench, targets, rounds, seconds, say)
     if "calls" in phases:
-        for target in targets:
+        # Features change none of them, and TLS hides whose they are.
+        for target in (target for target in targets if target.name not in FEATURES):
             results.calls[target.name] = count_calls(target, bench, 20_000)
         say("system calls: done")
     if "latency" in phases:

@@ -38,14 +38,17 @@ class Load:
     # What is asked of Redoubt: a ratio to direct where there is one, and the predixy column.
     of_direct: float | None = None
     predixy: float | None = None
+    # Whether rows for a feature are measured with it.
+    shows_features: bool = False
 
 
 LOADS = [
-    Load("get", "GET, 50 clients", ("-t", "get", "-c", "50"), of_direct=1.15, predixy=0.93),
+    Load("get", "GET, 50 clients", ("-t", "get", "-c", "50"), of_direct=1.15, predixy=0.93,
+         shows_features=True),
     Load("set1k", "SET 1 KiB, 500 clients", ("-t", "set", "-c", "500", "-d", "1024"),
          of_direct=1.15, predixy=1.29),
     Load("pipeline", "GET, 50 clients, pipeline 16", ("-t", "get", "-c", "50", "-P", "16"),
-         of_direct=0.80, predixy=0.61),
+         of_direct=0.80, predixy=0.61, shows_features=True),
     Load("single", "GET, 1 client", ("-t", "get", "-c", "1"), of_direct=0.90, predixy=0.86),
     Load("set100k", "SET 100 KB, 20 clients", ("-t", "set", "-c", "20", "-d", "100000"),
          of_direct=0.60, predixy=0.43),
