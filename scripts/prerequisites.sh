@@ -22,6 +22,8 @@ if [ "$purpose" = test ]; then
     need faketime faketime
     need groff groff-base
     need ss iproute2
+    # The shell's own is another.
+    [ -x /bin/kill ] || packages+=(procps)
     need curl curl
     need unshare util-linux
     # The server comes with it and is not started: Debian has no smaller package with promtool.
