@@ -202,7 +202,7 @@ impl Shared {
             }
             if scan.done {
                 self.in_frame = false;
-                self.pop();
+                self.pop(1);
             }
         }
         Ok(())
@@ -220,20 +220,16 @@ impl Shared {
         reached: &mut Reached,
         counts: &mut Counts,
     ) -> usize {
-        let Some((id, owed)) = self.due.front_mut().filter(|_| !self.in_frame) else { return 0 };
+        let Some(&(id, owed)) = self.due.front().filter(|_| !self.in_frame) else { return 0 };
         let Some(session) = sessions.get_mut(id.key()) else { return 0 };
-        let (len, many) = plain_replies(input, &session.due, *owed);
+        let (len, many) = plain_replies(input, &session.due, owed);
         if many == 0 {
             return 0;
         }
-        reached.add(*id);
+        reached.add(id);
         session.take_reply(input.get(..len).unwrap_or_default(), limits);
         replied_plainly(many, &mut session.due, &mut session.output, counts);
-        *owed = owed.saturating_sub(many);
-        if *owed == 0 {
-            self.due.pop_front();
-        }
-        self.in_flight = self.in_flight.saturating_sub(many as usize);
+        self.pop(many);
         len
     }
 
@@ -248,10 +244,11 @@ impl Shared {
         }
     }
 
-    fn pop(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+    /// So many replies have come to the session in front.
+    fn pop(&mut self, many: u32) {
+        self.in_flight = self.in_flight.saturating_sub(many as usize);
         if let Some((_, count)) = self.due.front_mut() {
-            *count = count.saturating_sub(1);
+            *count = count.saturating_sub(many);
             if *count == 0 {
                 self.due.pop_front();
             }

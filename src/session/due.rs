@@ -141,34 +141,20 @@ impl DueQueue {
     /// Takes that many of the expectations that [`DueQueue::plain`] told of: their replies are
     /// complete. Returns as what they are counted.
     #[inline]
-    pub(super) fn pop_plainly(&mut self, many: u32) -> Option<Counted> {
+    pub(super) fn pop_plain(&mut self, many: u32) -> Option<Counted> {
         let Entry::Plain(counted, count) = self.entries.front_mut()? else { return None };
         let counted = *counted;
         *count = count.saturating_sub(many);
         if *count == 0 {
             self.entries.pop_front();
         }
-        self.remote = self.remote.saturating_sub(many);
-        self.answered = self.answered.saturating_add(many.into());
-        Some(counted)
-    }
-
-    /// Takes the expectation at the front, whose reply is now complete, if that reply goes to the
-    /// client and tells nothing: most do.
-    pub(super) fn pop_plain(&mut self) -> Option<Counted> {
-        let Entry::Plain(counted, count) = self.entries.front_mut()? else { return None };
-        let counted = *counted;
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            self.entries.pop_front();
-        }
-        self.came();
+        self.came(many);
         Some(counted)
     }
 
     /// Takes the expectation at the front, whose reply is now complete.
     pub fn pop_remote(&mut self) -> Option<(Expect, Counted)> {
-        if let Some(counted) = self.pop_plain() {
+        if let Some(counted) = self.pop_plain(1) {
             return Some((Expect::PLAIN, counted));
         }
         let Some(Entry::Remote(..)) = self.entries.front() else { return None };
@@ -176,14 +162,14 @@ impl DueQueue {
         if let Some(counter) = self.counter(expect.learn) {
             *counter = counter.saturating_sub(1);
         }
-        self.came();
+        self.came(1);
         Some((expect, counted))
     }
 
-    /// One of the remote replies has come.
-    fn came(&mut self) {
-        self.remote = self.remote.saturating_sub(1);
-        self.answered = self.answered.saturating_add(1);
+    /// So many of the remote replies have come.
+    fn came(&mut self, many: u32) {
+        self.remote = self.remote.saturating_sub(many);
+        self.answered = self.answered.saturating_add(many.into());
     }
 
     /// Counts the replies that will not come.

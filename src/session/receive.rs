@@ -233,7 +233,7 @@ pub(crate) fn replied(
 ) -> Result<(), Unexpected> {
     let is_error = kind.is_none_or(Kind::is_error);
     let outcome = if is_error { Outcome::Error } else { Outcome::Ok };
-    if let Some(counted) = due.pop_plain() {
+    if let Some(counted) = due.pop_plain(1) {
         counts.add(counted, outcome);
     } else {
         let (mut expect, counted) = due.pop_remote().ok_or(Unexpected::Reply)?;

@@ -189,10 +189,7 @@ impl Links {
         {
             return None;
         }
-        if !*touched {
-            *touched = true;
-            self.touched.push_back(id);
-        }
+        note(touched, &mut self.touched, id);
         self.unsettled = Some(id);
         shared.expect(session);
         Some(link.requests())
@@ -290,11 +287,8 @@ impl Links {
 
     /// Has the link's driver look at it again.
     pub(super) fn touch(&mut self, id: LinkId) {
-        if let Some(held) = self.all.get_mut(id.0)
-            && !held.touched
-        {
-            held.touched = true;
-            self.touched.push_back(id);
+        if let Some(held) = self.all.get_mut(id.0) {
+            note(&mut held.touched, &mut self.touched, id);
         }
     }
 
@@ -314,5 +308,13 @@ impl Links {
         let id = LinkId(self.all.insert(Held { link, usage, used: now, touched: false }));
         self.to_open.push_back(id);
         id
+    }
+}
+
+/// Has `id` in the list of touched links once.
+#[inline]
+fn note(is_touched: &mut bool, list: &mut VecDeque<LinkId>, id: LinkId) {
+    if !std::mem::replace(is_touched, true) {
+        list.push_back(id);
     }
 }

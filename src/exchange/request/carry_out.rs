@@ -10,10 +10,7 @@ impl Taker<'_> {
     /// Carries a decision out. `input` begins with the request; without it, a large request has
     /// passed already.
     pub(super) fn carry_out(&mut self, step: Step, input: Option<&[u8]>) {
-        self.session.commands = self.session.commands.saturating_add(1);
-        if let Some(rate) = self.rules.limits.rate {
-            self.session.bucket.take(rate, self.now);
-        }
+        self.count();
         match step {
             Step::Forward { expect, need } => {
                 let link = self.link(need);
@@ -44,14 +41,29 @@ impl Taker<'_> {
         self.tally.commands.add(self.asked.counted, Outcome::Local);
     }
 
+    /// A request has been taken.
+    #[inline]
+    pub(super) fn count(&mut self) {
+        self.session.commands = self.session.commands.saturating_add(1);
+        if let Some(rate) = self.rules.limits.rate {
+            self.session.bucket.take(rate, self.now);
+        }
+    }
+
+    /// The session is owed a reply from `link`.
+    #[inline]
+    pub(super) fn owe(&mut self, link: LinkId, expect: Expect) {
+        self.session.due.push_remote(expect, self.asked.counted);
+        let target = self.session.due.asked();
+        self.tally.begin(self.asked.class, self.id, link, target, self.now);
+    }
+
     /// A request is on its way over `link`, if there is one. While the link carries a stream, nothing
     /// on it can be told to be a reply.
     fn expect(&mut self, link: Option<LinkId>, expect: Expect) {
         match link {
             Some(link) if !self.session.state.is_opaque() => {
-                self.session.due.push_remote(expect, self.asked.counted);
-                let target = self.session.due.asked();
-                self.tally.begin(self.asked.class, self.id, link, target, self.now);
+                self.owe(link, expect);
                 let usage = self.links.get_mut(link).map(|held| &mut held.usage);
                 if let Some(Usage::Shared(shared)) = usage {
                     shared.expect(self.id);

@@ -134,7 +134,8 @@ impl Taker<'_> {
         stuck
     }
 
-    fn purpose(&self, need: Need) -> Purpose {
+    #[inline]
+    pub(super) fn purpose(&self, need: Need) -> Purpose {
         let state = &self.session.state;
         let (database, protocol) = (state.database(), state.protocol());
         Purpose { database, protocol, scripts: need == Need::Script }
