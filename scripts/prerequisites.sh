@@ -26,6 +26,10 @@ if [ "$purpose" = test ]; then
     [ -x /bin/kill ] || packages+=(procps)
     need curl curl
     need unshare util-linux
+    # What images and deployments are run with: tests/deploy_*.rs.
+    need runc runc
+    need systemd-analyze systemd
+    [ -x /usr/sbin/nft ] || need nft nftables
     # The server comes with it and is not started: Debian has no smaller package with promtool.
     need promtool prometheus
 fi

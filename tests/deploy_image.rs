@@ -51,7 +51,10 @@ fn tool(name: &str) -> Command {
 fn run(command: &mut Command) -> Output {
     let program = command.get_program().to_owned();
     command.output().unwrap_or_else(|error| {
-        panic!("{} is missing ({error}): scripts/deploy-tools.sh", program.display())
+        panic!(
+            "{} is missing ({error}): scripts/prerequisites.sh test; scripts/deploy-tools.sh",
+            program.display()
+        )
     })
 }
 

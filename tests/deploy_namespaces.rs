@@ -1,7 +1,7 @@
 //! The deployment on Kubernetes, in network namespaces: the firewall that its NetworkPolicies come to,
 //! and Redis and Redoubt as their containers are started.
 //!
-//! Machines need user and network namespaces for it; `scripts/kubernetes.sh` installs the programs.
+//! Machines need user and network namespaces for it; `scripts/prerequisites.sh test` installs the programs.
 
 #[path = "deploy_namespaces/cluster.rs"]
 mod cluster;

@@ -12,16 +12,16 @@
 
 #[path = "docs_commands/blocks.rs"]
 mod blocks;
+#[path = "support/pages.rs"]
+mod pages;
 #[path = "docs_commands/rust.rs"]
 mod rust;
 #[path = "docs_commands/shell.rs"]
 mod shell;
 mod support;
 
-use std::fs;
-use std::path::Path;
-
 use blocks::{Block, Mark, blocks};
+use pages::{pages, root, text};
 
 /// What blocks may need that a test has not.
 const PLATFORMS: [&str; 8] = [
@@ -41,34 +41,6 @@ const OTHERS: [(&str, &str); 3] = [
     ("docs/deploy/systemd.md", "tests/deploy_image/pages.rs"),
     ("docs/deploy/kubernetes.md", "tests/deploy_namespaces/page.rs"),
 ];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn text(path: &str) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
-
-/// All pages, by their paths in the repository.
-fn pages() -> Vec<String> {
-    fn collect(dir: &str, pages: &mut Vec<String>) {
-        for entry in fs::read_dir(root().join(dir)).unwrap() {
-            let entry = entry.unwrap();
-            let path = format!("{dir}{}", entry.file_name().to_str().unwrap());
-            if entry.file_type().unwrap().is_dir() && !dir.is_empty() {
-                collect(&format!("{path}/"), pages);
-            } else if Path::new(&path).extension().is_some_and(|extension| extension == "md") {
-                pages.push(path);
-            }
-        }
-    }
-    let mut pages = Vec::new();
-    collect("", &mut pages);
-    collect("docs/", &mut pages);
-    pages.sort();
-    pages
-}
 
 /// The test besides this one that runs blocks of a page.
 fn other(page: &str) -> Option<&'static str> {

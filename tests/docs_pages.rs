@@ -1,9 +1,13 @@
 //! The pages point to what is there, and tell of every alert, and of keys and metrics that exist.
 
+#[path = "support/pages.rs"]
+mod pages;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use pages::{pages, root, text};
 use redoubt::config::{Environment, Settings};
 
 const ALERTS: &str = include_str!("../config/prometheus/alerts.yml");
@@ -11,19 +15,12 @@ const OPERATIONS: &str = include_str!("../docs/operations.md");
 const CONFIGURATION: &str = include_str!("../docs/configuration.md");
 const METRICS: &str = include_str!("../docs/metrics.md");
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// All pages, at the top and below `docs`.
-fn pages() -> Vec<PathBuf> {
-    let mut folders = vec![root().to_owned(), root().join("docs"), root().join("benches")];
-    folders.push(root().join("docs/deploy"));
-    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
-    let paths = entries.map(|entry| entry.unwrap().path());
-    let pages: Vec<_> = paths.filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
-    assert!(pages.len() > 15, "{pages:?}");
-    pages
+/// All pages that point to others.
+fn linking() -> Vec<String> {
+    let mut all = pages();
+    all.push("benches/README.md".to_owned());
+    assert!(all.len() > 15, "{all:?}");
+    all
 }
 
 /// Without what stands between fences, where brackets mean other things.
@@ -46,19 +43,19 @@ fn has_anchor(page: &str, wanted: &str) -> bool {
 #[test]
 fn what_they_point_to_is_there() {
     let mut seen = 0;
-    for path in pages() {
-        let page = fs::read_to_string(&path).unwrap();
-        for (before, after) in split_at_links(&prose(&page)) {
+    for page in linking() {
+        let path = root().join(&page);
+        for (before, after) in split_at_links(&prose(&text(&page))) {
             let target = after.split(')').next().unwrap();
             if target.starts_with("http") || target.contains(' ') {
                 continue;
             }
             let (file, wanted) = target.split_once('#').unwrap_or((target, ""));
             let to = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
-            assert!(to.exists(), "{}: {before}]({target}) is not there", path.display());
+            assert!(to.exists(), "{page}: {before}]({target}) is not there");
             if !wanted.is_empty() {
-                let text = fs::read_to_string(&to).unwrap();
-                assert!(has_anchor(&text, wanted), "{}: no heading for {target}", path.display());
+                let to = fs::read_to_string(&to).unwrap();
+                assert!(has_anchor(&to, wanted), "{page}: no heading for {target}");
             }
             seen += 1;
         }
@@ -130,23 +127,22 @@ fn keys_and_metrics_that_pages_name_exist() {
     let sections: BTreeSet<_> = keys.iter().filter_map(|key| key.split_once('.')).collect();
     let sections: BTreeSet<_> = sections.into_iter().map(|(section, _)| section).collect();
     // The admin port's answers have fields of such names.
-    for path in pages().into_iter().filter(|path| !path.ends_with("docs/admin.md")) {
-        let page = fs::read_to_string(&path).unwrap();
-        for word in quoted(&page) {
+    for page in linking().into_iter().filter(|page| page != "docs/admin.md") {
+        for word in quoted(&text(&page)) {
             let name = word.split([' ', '{', '=']).next().unwrap();
             let is_name = |c: char| c.is_ascii_lowercase() || matches!(c, '_' | '.');
             if !name.chars().all(is_name) || name.ends_with("..") {
                 continue;
             }
             if name.starts_with("redoubt_") && name != "redoubt_password" {
-                assert!(METRICS.contains(name), "{}: no metric {name}", path.display());
+                assert!(METRICS.contains(name), "{page}: no metric {name}");
             }
             let is_file = [".rs", ".toml", ".md", ".py", ".json", ".log", ".sh", ".yml", ".conf"];
             let ends = is_file.iter().any(|ending| name.ends_with(ending));
             if let Some((section, _)) = name.split_once('.').filter(|_| !ends)
                 && sections.contains(section)
             {
-                assert!(keys.contains(name), "{}: no key {name}", path.display());
+                assert!(keys.contains(name), "{page}: no key {name}");
             }
         }
     }

@@ -8,14 +8,20 @@ import tempfile
 from targets import Bench, PEERS, title
 
 
+def hasty(bench, target):
+    """A client that waits for three seconds: some proxies never answer what they do not know."""
+    client = bench.client(target)
+    client.socket.settimeout(3)
+    return client
+
+
 def refuses(*words):
     """The command is refused, and has no effect on the one key that is there."""
 
     def probe(bench, target):
         with bench.client(bench.redis) as redis:
             redis.ask("SET", "key", "value")
-            with bench.client(target) as client:
-                client.socket.settimeout(3)
+            with hasty(bench, target) as client:
                 first = client.ask(*words)
             return first[:1] in (b"-", b"") and redis.ask("DBSIZE") == b":1"
 
@@ -26,8 +32,7 @@ def answers(*requests, wanted):
     """The last of these commands is answered so."""
 
     def probe(bench, target):
-        with bench.client(target) as client:
-            client.socket.settimeout(3)
+        with hasty(bench, target) as client:
             for words in requests:
                 reply = client.ask(*words)
             return reply.startswith(wanted)
@@ -36,16 +41,14 @@ def answers(*requests, wanted):
 
 
 def transaction(bench, target):
-    with bench.client(target) as client:
-        client.socket.settimeout(3)
+    with hasty(bench, target) as client:
         asked = [client.ask("MULTI"), client.ask("SET", "key", "a"), client.ask("INCR", "count")]
         return asked == [b"+OK", b"+QUEUED", b"+QUEUED"] and client.ask("EXEC") == b"*2"
 
 
 def blocking(bench, target):
     """Waits in BLPOP until another pushes."""
-    with bench.client(target) as client, bench.client(bench.redis) as redis:
-        client.socket.settimeout(3)
+    with hasty(bench, target) as client, bench.client(bench.redis) as redis:
         client.socket.sendall(b"*3\r\n$5\r\nBLPOP\r\n$5\r\nqueue\r\n$1\r\n2\r\n")
         redis.ask("RPUSH", "queue", "value")
         return client.stream.readline().startswith(b"*2")

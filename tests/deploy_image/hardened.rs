@@ -66,9 +66,7 @@ impl Hardened {
                 .stderr(Stdio::piped())
                 .spawn()
                 .unwrap();
-            let output = Lines::default();
-            output.collect(child.stdout.take().unwrap());
-            output.collect(child.stderr.take().unwrap());
+            let output = Lines::of(&mut child);
             if output.wait(|line| line.contains("Ready to accept")).is_some() {
                 return Self { port, secrets, child };
             }

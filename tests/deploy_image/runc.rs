@@ -88,10 +88,8 @@ impl Container {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("runc is missing: scripts/deploy-tools.sh");
-        let output = Lines::default();
-        output.collect(child.stdout.take().unwrap());
-        output.collect(child.stderr.take().unwrap());
+            .expect("runc is missing: apt-get install -y runc");
+        let output = Lines::of(&mut child);
         Self { dir, id, child, output }
     }
 

@@ -61,7 +61,7 @@ impl Cluster {
             let done = node.wait_with_output().expect("the node's end");
             panic!(
                 "this machine gives no user and network namespaces, or lacks ip and nft \
-                 (scripts/kubernetes.sh installs them): {}",
+                 (scripts/prerequisites.sh test installs them): {}",
                 String::from_utf8_lossy(&done.stderr)
             );
         }
@@ -124,9 +124,7 @@ impl Cluster {
             .stderr(Stdio::piped())
             .spawn()
             .expect("nsenter is missing: apt-get install -y util-linux");
-        let lines = Lines::default();
-        lines.collect(child.stdout.take().expect("stdout"));
-        lines.collect(child.stderr.take().expect("stderr"));
+        let lines = Lines::of(&mut child);
         self.running.push((child, lines.clone()));
         lines
     }

@@ -1,6 +1,7 @@
 //! The output of a program, line by line, kept for the whole test.
 
 use std::io::{BufRead as _, BufReader, Read};
+use std::process::Child;
 use std::sync::{Arc, Condvar, Mutex};
 
 use super::Deadline;
@@ -17,6 +18,14 @@ struct State {
 pub struct Lines(Arc<(Mutex<State>, Condvar)>);
 
 impl Lines {
+    /// All that `child` says, on standard output and on standard error.
+    pub fn of(child: &mut Child) -> Self {
+        let lines = Self::default();
+        lines.collect(child.stdout.take().expect("standard output is piped"));
+        lines.collect(child.stderr.take().expect("standard error is piped"));
+        lines
+    }
+
     /// Collects everything that `stream` brings, so that the program never waits for a reader.
     pub fn collect(&self, stream: impl Read + Send + 'static) {
         self.0.0.lock().unwrap().open += 1;

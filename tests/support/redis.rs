@@ -217,9 +217,7 @@ fn launch(port: u16, config: &str, said: &str) -> Result<(Child, Lines), ()> {
         .stderr(Stdio::piped())
         .spawn()
         .expect("redis-server is missing: apt-get install -y redis-server");
-    let output = Lines::default();
-    output.collect(child.stdout.take().expect("stdout"));
-    output.collect(child.stderr.take().expect("stderr"));
+    let output = Lines::of(&mut child);
     let mut stdin = child.stdin.take().expect("stdin");
     let written = stdin.write_all(format!("port {port}\n{config}").as_bytes());
     drop(stdin);

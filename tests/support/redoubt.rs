@@ -131,9 +131,7 @@ impl Setup {
             .stderr(Stdio::piped())
             .spawn()
             .expect("run redoubt");
-        let log = Lines::default();
-        log.collect(child.stdout.take().expect("stdout"));
-        log.collect(child.stderr.take().expect("stderr"));
+        let log = Lines::of(&mut child);
         let program = Program::Redoubt { child, file, keys: setup.keys, _dir: dir };
         let mut redoubt = Redoubt {
             program,
