@@ -51,12 +51,13 @@ impl Conversation {
             auth_attempts: 10,
             keys: KeyForm::None,
             limits: Limits::default(),
+            client_ids: Default::default(),
         };
         let timeouts = Timeouts { auth: Duration::from_secs(10), idle: Duration::ZERO };
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
         let mut made = Self {
-            exchange: Exchange::new(Arc::new(rules), timeouts, credentials, sharing),
+            exchange: Exchange::new(Arc::new(rules), timeouts, credentials, sharing, [7; 32]),
             now: Instant::now(),
             sessions: Vec::new(),
             said,

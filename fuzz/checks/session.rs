@@ -48,6 +48,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     auth_attempts: 10,
     keys: KeyForm::Plain,
     limits: Limits::default(),
+    client_ids: Default::default(),
 });
 #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -126,7 +127,7 @@ impl World {
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
         let rules = Arc::new(RULES.clone());
         let mut world = Self {
-            exchange: Exchange::new(rules, timeouts, credentials, sharing),
+            exchange: Exchange::new(rules, timeouts, credentials, sharing, [7; 32]),
             now: *START,
             logs_in: mode & 2 != 0,
             clients: Default::default(),

@@ -2,6 +2,8 @@
 //!
 //! Redis does not tell this in `COMMAND`, so it is written here, by name.
 
+use super::plain::is_plain;
+
 /// Which of Redis's three subscription tables a command speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChannelKind {
@@ -16,8 +18,12 @@ pub enum ChannelKind {
 /// What a command does to the connection it runs on, beyond being answered once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Nothing: it may run on any link of the right database and protocol.
+    /// Nothing, and its reply cannot be taken for several: it may run on any link of the right
+    /// database and protocol.
     None,
+    /// Nothing, but its reply may repeat text of a client or a script, and so be taken for several:
+    /// where sessions share a link, a barrier has to close what each sends.
+    Fenced,
     /// `AUTH`, answered by Redoubt itself.
     Auth,
     /// `HELLO`, answered by Redoubt itself.
@@ -94,7 +100,8 @@ impl Effect {
             b"client|no-evict" | b"client|no-touch" => Self::Pins,
             b"asking" | b"readonly" | b"readwrite" | b"script|debug" => Self::Pins,
             b"monitor" | b"sync" | b"psync" | b"replconf" => Self::Streams,
-            _ => Self::None,
+            _ if is_plain(name) => Self::None,
+            _ => Self::Fenced,
         }
     }
 }

@@ -21,6 +21,7 @@ mod effect;
 mod generated;
 mod index;
 mod later;
+mod plain;
 mod scripting;
 mod spec;
 mod table;
@@ -167,7 +168,23 @@ mod tests {
             assert_eq!(having(effect), names, "{effect:?}");
         }
         let counted: usize = expected.iter().map(|(_, names)| names.split(' ').count()).sum();
-        let others = specs().filter(|spec| spec.effect == Effect::None).count();
-        assert_eq!(counted + others, COUNT);
+        let having = |effect| specs().filter(|spec| spec.effect == effect).count();
+        let (plain, fenced) = (having(Effect::None), having(Effect::Fenced));
+        assert_eq!(counted + plain + fenced, COUNT);
+    }
+
+    #[test]
+    fn commands_that_repeat_what_they_are_sent_are_not_plain() {
+        let plain: Vec<_> = specs().filter(|spec| spec.effect == Effect::None).collect();
+        // Each name of the list is one of a command, and none is of a container.
+        assert_eq!(plain.len(), 148);
+        assert!(
+            plain.iter().all(|spec| spec.subcommands.is_empty() && spec.command() == spec.name)
+        );
+        for name in
+            ["scan", "function", "script", "xread", "xgroup", "xinfo", "object", "sort", "info"]
+        {
+            assert!(plain.iter().all(|spec| spec.name != name), "{name}");
+        }
     }
 }

@@ -19,6 +19,13 @@ impl Exchange {
         SessionId(self.sessions.insert(session))
     }
 
+    /// Sets the number by which `HELLO` calls the session where it shares a link.
+    pub fn set_number(&mut self, id: SessionId, number: u64) {
+        if let Some(session) = self.sessions.get_mut(id.0) {
+            session.number = number;
+        }
+    }
+
     /// Takes bytes of the client in.
     pub fn client_bytes(&mut self, id: SessionId, input: &[u8], now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
@@ -125,6 +132,7 @@ impl Exchange {
     pub fn forget(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.remove(id.0) else { return };
         session.due.give_up(&mut self.tally.commands);
+        session.state.client_id().iter().for_each(|id| self.rules.client_ids.forget(*id));
         if let Some(link) = session.link.filter(|_| session.state.is_leased()) {
             self.links.close(link);
         }

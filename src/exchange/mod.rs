@@ -25,6 +25,8 @@
 )]
 
 mod client;
+mod fence;
+mod fenced;
 mod levels;
 mod lifetime;
 mod links;
@@ -121,18 +123,22 @@ pub struct Exchange {
     events: VecDeque<(SessionId, Event)>,
     /// Whom replies reach in one call; empty between calls, kept for its room.
     reached: Reached,
+    /// Who got more or fewer replies than were asked for, in one call; empty between calls.
+    mismatched: Vec<SessionId>,
     pauses: Pauses,
     tally: Tally,
     draining: bool,
 }
 
 impl Exchange {
-    /// An exchange without sessions whose links log in with `credentials`.
+    /// An exchange without sessions whose links log in with `credentials`. `key` is a secret of its
+    /// own, from the system's source of randomness: the tokens of barriers come from it.
     pub fn new(
         rules: Arc<Rules>,
         timeouts: Timeouts,
         credentials: Credentials,
         sharing: Sharing,
+        key: [u8; 32],
     ) -> Self {
         let limits = match sharing {
             Sharing::Auto(limits) => limits,
@@ -144,10 +150,11 @@ impl Exchange {
             sharing,
             databases: 1,
             sessions: SlotMap::new(),
-            links: Links::new(credentials, limits),
+            links: Links::new(credentials, limits, key),
             touched: VecDeque::new(),
             events: VecDeque::new(),
             reached: Reached::default(),
+            mismatched: Vec::new(),
             pauses: Pauses::default(),
             tally: Tally::default(),
             draining: false,

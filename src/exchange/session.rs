@@ -10,7 +10,7 @@ use crate::auth::Pass;
 use crate::command::{Class, Spec};
 use crate::resp::RequestParser;
 use crate::session::{
-    CloseReason, Counted, Counts, DueQueue, Event, Limits, State, Step, TokenBucket,
+    CloseReason, Counted, Counts, DueQueue, Event, Limits, Show, State, Step, TokenBucket,
 };
 
 /// What an exchange keeps of one session.
@@ -32,6 +32,10 @@ pub(super) struct Session {
     local_unread: usize,
     /// Whether its link will tell it when there is room.
     pub(super) waits: bool,
+    /// The reply to a `HELLO` over a shared link, until it is complete.
+    greeting: Option<Box<BytesMut>>,
+    /// What `HELLO` calls the connection over a shared link.
+    pub(super) number: u64,
     /// The large request that is passing through.
     pub(super) streaming: Option<Streaming>,
     /// Why `input` holds requests that must wait, if it does.
@@ -106,6 +110,8 @@ impl Session {
             heavy_until: None,
             local_unread: 0,
             waits: false,
+            greeting: None,
+            number: 0,
             streaming: None,
             pause: None,
             bucket: TokenBucket::default(),
@@ -140,11 +146,35 @@ impl Session {
         if self.dead {
             return;
         }
-        if self.due.front().is_some_and(|expect| expect.show.passes()) {
-            self.output.extend_from_slice(piece);
+        match self.due.front().map(|expect| &expect.show) {
+            Some(Show::Greeting) => {
+                let greeting = self.greeting.get_or_insert_default();
+                greeting.extend_from_slice(piece);
+                if greeting.len() > limits.output_buffer {
+                    self.kill(CloseReason::OutputLimit);
+                }
+            }
+            Some(show) if show.passes() => self.output.extend_from_slice(piece),
+            _ => {}
         }
         if self.output.len() > limits.output_buffer {
             self.kill(CloseReason::OutputLimit);
+        }
+    }
+
+    /// The reply that was due next is complete. If it answers a `HELLO`, the client gets it with a
+    /// number of its own: whoever knows the shared link's could have Redis send invalidations there.
+    pub(super) fn complete_greeting(&mut self) {
+        let Some(greeting) = self.greeting.take() else { return };
+        let name = b"$2\r\nid\r\n:";
+        let place = memchr::memmem::find(&greeting, name).unwrap_or(greeting.len());
+        let (head, rest) = greeting.split_at(place);
+        self.output.extend_from_slice(head);
+        if let Some(after) = rest.strip_prefix(name) {
+            let digits = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            self.output.extend_from_slice(name);
+            self.output.extend_from_slice(self.number.to_string().as_bytes());
+            self.output.extend_from_slice(after.get(digits..).unwrap_or_default());
         }
     }
 

@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use slotmap::{DefaultKey, SlotMap};
+use bytes::BytesMut;
+use slotmap::{DefaultKey, Key, SlotMap};
 
 use super::SessionId;
-use super::links::Purpose;
+use super::fence::{Barrier, Fence, Form, Tokens};
+use super::links::{Lane, Purpose};
 use super::session::Session;
 use crate::resp::{Head, ReplyScanner};
 use crate::session::{Counts, Limits, Unexpected, plain_replies, replied, replied_plainly};
@@ -14,22 +16,39 @@ use crate::session::{Counts, Limits, Unexpected, plain_replies, replied, replied
 /// What a shared link keeps besides its buffers.
 pub(super) struct Shared {
     purpose: Purpose,
-    scanner: ReplyScanner,
+    pub(super) scanner: ReplyScanner,
     /// Whose replies are due, in order: so many for a session, then so many for the next. A session
-    /// that has gone keeps its place, and its replies are dropped.
-    due: VecDeque<(SessionId, u32)>,
+    /// that has gone keeps its place, and its replies are dropped. A barrier's is for [`nobody`].
+    pub(super) due: VecDeque<(SessionId, u32)>,
     /// The sum of the counts in `due`.
     in_flight: usize,
     /// Whether the frame being read has begun to go to its session.
-    in_frame: bool,
+    pub(super) in_frame: bool,
     /// Whether the frame being read is a push, which is nobody's reply.
-    in_push: bool,
+    pub(super) in_push: bool,
+    /// Present if barriers keep its sessions apart.
+    pub(super) fence: Option<Box<Fence>>,
     /// Sessions whose requests wait for room.
     waiting: VecDeque<SessionId>,
     /// Whether it takes no more sessions.
     retired: bool,
     /// Until when a slow reader may hold up those behind it.
     patience: Option<Instant>,
+}
+
+/// To whom the reply of a barrier is due: no session has this id.
+pub(super) fn nobody() -> SessionId {
+    SessionId(DefaultKey::null())
+}
+
+/// What the bytes of a shared link act on.
+pub(super) struct Receipt<'a> {
+    pub(super) sessions: &'a mut SlotMap<DefaultKey, Session>,
+    pub(super) limits: &'a Limits,
+    pub(super) reached: &'a mut Reached,
+    pub(super) counts: &'a mut Counts,
+    /// Sessions that got more or fewer replies than they asked for: they have to end.
+    pub(super) mismatched: &'a mut Vec<SessionId>,
 }
 
 /// Sessions that got bytes, in order; one that got them in several runs may come several times.
@@ -64,6 +83,7 @@ impl Shared {
             in_flight: 0,
             in_frame: false,
             in_push: false,
+            fence: (purpose.lane != Lane::Plain).then(Box::default),
             waiting: VecDeque::new(),
             retired: false,
             patience: None,
@@ -102,6 +122,48 @@ impl Shared {
             return;
         }
         self.due.push_back((session, 1));
+    }
+
+    /// `session` is about to send a request: if another has sent before and barriers keep them apart,
+    /// one is added to `requests`.
+    pub(super) fn enter(
+        &mut self,
+        session: SessionId,
+        requests: &mut BytesMut,
+        tokens: &mut Tokens,
+        echoes: bool,
+    ) {
+        let Some(fence) = &self.fence else { return };
+        if fence.open.is_some_and(|open| open != session) {
+            self.bar(requests, tokens, echoes);
+        }
+        if let Some(fence) = &mut self.fence {
+            fence.open = Some(session);
+        }
+    }
+
+    /// Whether a barrier has to be sent though no session sends anything.
+    pub(super) fn wants_barrier(&self) -> bool {
+        self.fence.as_ref().is_some_and(|fence| fence.wants_barrier)
+    }
+
+    /// Whether the server has said that this user may not run `ECHO`.
+    pub(super) fn may_not_echo(&self) -> bool {
+        self.fence.as_ref().is_some_and(|fence| fence.may_not_echo)
+    }
+
+    /// Closes the last session's run with a barrier, which is added to `requests`. `echoes`: whether
+    /// the server lets this user run `ECHO`.
+    pub(super) fn bar(&mut self, requests: &mut BytesMut, tokens: &mut Tokens, echoes: bool) {
+        let Some(fence) = &mut self.fence else { return };
+        let insists = fence.insists || fence.wants_barrier || !echoes;
+        let form = if insists { Form::Hello } else { Form::Echo };
+        let session = fence.open.take().unwrap_or_else(nobody);
+        let (protocol, token) = (self.purpose.protocol, tokens.next());
+        fence.sent.push_back(Barrier::write(session, form, protocol, token, requests));
+        fence.wants_barrier = false;
+        self.due.push_back((nobody(), 1));
+        self.in_flight = self.in_flight.saturating_add(1);
     }
 
     /// Has `session`, which is not waiting yet, told when there is room.
@@ -166,69 +228,78 @@ impl Shared {
     pub(super) fn receive(
         &mut self,
         mut input: &[u8],
-        sessions: &mut SlotMap<DefaultKey, Session>,
-        limits: &Limits,
-        reached: &mut Reached,
-        counts: &mut Counts,
+        to: &mut Receipt<'_>,
     ) -> Result<(), Unexpected> {
+        if self.fence.is_some() {
+            return self.receive_fenced(input, to);
+        }
         while !input.is_empty() {
-            let taken = self.receive_whole(input, sessions, limits, reached, counts);
+            let taken = self.receive_whole(input, to);
             if taken > 0 {
                 input = input.get(taken..).unwrap_or_default();
                 continue;
             }
-            let scan = self.scanner.scan(input)?;
-            let (piece, rest) = input.split_at_checked(scan.len).unwrap_or((input, &[]));
-            input = rest;
-            if !self.in_frame {
-                self.in_push = piece.first() == Some(&b'>');
-                self.in_frame = true;
-            }
-            if self.in_push {
-                if scan.done {
-                    self.pass_over()?;
-                }
-                continue;
-            }
-            let (id, _) = self.front().ok_or(Unexpected::Reply)?;
-            let kind = self.scanner.kind();
-            if let Some(session) = sessions.get_mut(id.key()) {
-                reached.add(id);
-                session.take_reply(piece, limits);
-                if scan.done {
-                    let Session { due, state, output, .. } = session;
-                    replied(kind, true, state, due, output, counts)?;
-                }
-            }
-            if scan.done {
-                self.in_frame = false;
-                self.pop(1);
-            }
+            let len = self.receive_piece(input, to)?;
+            input = input.get(len..).unwrap_or_default();
         }
         Ok(())
+    }
+
+    /// Takes what `input` begins with up to the end of a frame, and gives it to the session in front.
+    /// Returns how many bytes that is.
+    pub(super) fn receive_piece(
+        &mut self,
+        input: &[u8],
+        to: &mut Receipt<'_>,
+    ) -> Result<usize, Unexpected> {
+        let scan = self.scanner.scan(input)?;
+        let piece = input.get(..scan.len).unwrap_or(input);
+        if !self.in_frame {
+            self.in_push = piece.first() == Some(&b'>');
+            self.in_frame = true;
+        }
+        if self.scanner.is_interrupted() {
+            // It is meant for somebody else: nobody who shares a link asks for pushes.
+            return Err(Unexpected::Reply);
+        }
+        if self.in_push {
+            if scan.done {
+                self.pass_over()?;
+            }
+            return Ok(scan.len);
+        }
+        let (id, _) = self.front().ok_or(Unexpected::Reply)?;
+        let kind = self.scanner.kind();
+        if let Some(session) = to.sessions.get_mut(id.key()) {
+            to.reached.add(id);
+            session.take_reply(piece, to.limits);
+            if scan.done {
+                session.complete_greeting();
+                let Session { due, state, output, .. } = session;
+                replied(kind, true, state, due, output, to.counts)?;
+            }
+        }
+        if scan.done {
+            self.in_frame = false;
+            self.pop(1);
+        }
+        Ok(scan.len)
     }
 
     /// Takes replies that are all there, one after the other, and that the session in front expects
     /// and nothing is to be learned from: most are such, and go to it in one piece. Returns how many
     /// bytes they have.
     #[inline]
-    fn receive_whole(
-        &mut self,
-        input: &[u8],
-        sessions: &mut SlotMap<DefaultKey, Session>,
-        limits: &Limits,
-        reached: &mut Reached,
-        counts: &mut Counts,
-    ) -> usize {
+    pub(super) fn receive_whole(&mut self, input: &[u8], to: &mut Receipt<'_>) -> usize {
         let Some(&(id, owed)) = self.due.front().filter(|_| !self.in_frame) else { return 0 };
-        let Some(session) = sessions.get_mut(id.key()) else { return 0 };
+        let Some(session) = to.sessions.get_mut(id.key()) else { return 0 };
         let (len, many) = plain_replies(input, &session.due, owed);
         if many == 0 {
             return 0;
         }
-        reached.add(id);
-        session.take_reply(input.get(..len).unwrap_or_default(), limits);
-        replied_plainly(many, &mut session.due, &mut session.output, counts);
+        to.reached.add(id);
+        session.take_reply(input.get(..len).unwrap_or_default(), to.limits);
+        replied_plainly(many, &mut session.due, &mut session.output, to.counts);
         self.pop(many);
         len
     }
@@ -244,8 +315,15 @@ impl Shared {
         }
     }
 
+    /// Takes the first entry of what is due, with all that is left of it.
+    pub(super) fn pop_entry(&mut self) -> Option<SessionId> {
+        let (session, left) = self.due.pop_front()?;
+        self.in_flight = self.in_flight.saturating_sub(left as usize);
+        Some(session)
+    }
+
     /// So many replies have come to the session in front.
-    fn pop(&mut self, many: u32) {
+    pub(super) fn pop(&mut self, many: u32) {
         self.in_flight = self.in_flight.saturating_sub(many as usize);
         if let Some((_, count)) = self.due.front_mut() {
             *count = count.saturating_sub(many);

@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Instant;
 
-use super::links::{Held, Usage};
+use super::links::{Held, Proved, Usage};
 use super::session::Session;
+use super::shared::Receipt;
 use super::{Exchange, LinkId, SessionId};
 use crate::session::{CloseReason, Unexpected};
 use crate::upstream::{LoginError, Phase};
@@ -123,7 +124,13 @@ impl Exchange {
                     Some(session) => {
                         reached.add(*owner);
                         let Session { state, due, output, .. } = session;
+                        let known = state.client_id();
                         let received = receiver.receive(input, state, due, output, counts);
+                        if known != state.client_id() {
+                            known.iter().for_each(|id| self.rules.client_ids.forget(*id));
+                            let told = state.client_id();
+                            told.iter().for_each(|id| self.rules.client_ids.tell(*id));
+                        }
                         // One that is ending has no use for them.
                         let most = receiver.take_most_subscribed();
                         if most > self.rules.limits.subscriptions && session.ending.is_none() {
@@ -135,10 +142,20 @@ impl Exchange {
                 }
             }
             (Phase::Ready, Usage::Shared(shared)) => {
-                let limits = &self.rules.limits;
-                shared
-                    .receive(input, &mut self.sessions, limits, &mut reached, counts)
-                    .map_err(LinkFault::from)
+                let mut receipt = Receipt {
+                    sessions: &mut self.sessions,
+                    limits: &self.rules.limits,
+                    reached: &mut reached,
+                    counts,
+                    mismatched: &mut self.mismatched,
+                };
+                shared.receive(input, &mut receipt).map_err(LinkFault::from)
+            }
+            (Phase::Ready, Usage::Returned(_)) => {
+                if let Proved::Mismatch(owner) = self.links.prove(id, input) {
+                    self.mismatched.push(owner);
+                }
+                Ok(())
             }
             (Phase::Ready, Usage::Idle(_)) => Err(Unexpected::Reply.into()),
             (Phase::Connecting | Phase::Closed, _) => Ok(()),
@@ -148,6 +165,8 @@ impl Exchange {
             Err(LinkFault::Login(_)) => self.drop_link(id, CloseReason::UpstreamUnavailable, now),
             Err(LinkFault::Unexpected(_)) => self.drop_link(id, CloseReason::UpstreamLost, now),
         }
+        self.end_mismatched();
+        self.links.bar(id);
         self.retire_if_slow(id, now);
         for session in reached.drain() {
             self.replied(session, now);
@@ -157,6 +176,18 @@ impl Exchange {
             self.make_room(id, now);
         }
         outcome
+    }
+
+    /// Ends the sessions that got more or fewer replies than they asked for.
+    fn end_mismatched(&mut self) {
+        for id in mem::take(&mut self.mismatched) {
+            if let Some(session) = self.sessions.get_mut(id.0)
+                && !session.is_killed()
+            {
+                session.kill(CloseReason::ReplyMismatch);
+                self.touch(id);
+            }
+        }
     }
 
     /// The link could not be connected.
@@ -274,7 +305,7 @@ impl Exchange {
         let (ended, waiting): (Vec<_>, _) = match &mut held.usage {
             Usage::Lease { owner, .. } => (vec![*owner], Default::default()),
             Usage::Shared(shared) => (shared.creditors().collect(), shared.take_waiting()),
-            Usage::Idle(_) => Default::default(),
+            Usage::Returned(_) | Usage::Idle(_) => Default::default(),
         };
         self.links.close(id);
         for session_id in ended {

@@ -109,6 +109,7 @@ impl Plan {
             auth_attempts: self.auth_attempts,
             keys: KeyForm::None,
             limits: Limits::default(),
+            client_ids: Default::default(),
         })
     }
 }

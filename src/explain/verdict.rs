@@ -134,7 +134,10 @@ fn connection(step: &Step, spec: Option<&Spec>, sharing: Sharing) -> String {
         }
         Step::Forward { need, .. } | Step::Substitute { need, .. } => match need {
             Need::Shared => "goes over a link that other sessions share",
-            Need::Script => "goes over the shared link for scripts",
+            Need::Fenced => {
+                "goes over a link that other sessions share, kept apart from them by barriers"
+            }
+            Need::Script => "goes over the shared link for scripts, kept apart by barriers",
             Need::Moved => "moves to the shared link of the protocol it asks for",
             Need::Lease | Need::NotedLease => return lease(spec).to_owned(),
         },

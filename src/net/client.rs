@@ -118,6 +118,7 @@ fn open(shared: &Shared, stream: Stream, newcomer: Newcomer) {
     let mut worker = shared.borrow_mut();
     let id = worker.exchange.open_with(pass, at);
     let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+    worker.exchange.set_number(id, number);
     telemetry::metrics::session_opened();
     if audit::is_on() {
         audit::record(audit::Event::SessionOpened {

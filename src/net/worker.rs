@@ -150,20 +150,22 @@ pub(super) type Shared = Rc<RefCell<Worker>>;
 /// ends, the whole proxy ends with it.
 ///
 /// # Errors
-/// The system gave no runtime.
+/// The system gave no runtime, or no random bytes.
 pub(super) fn run(plan: Plan, orders: mpsc::Receiver<Order>, beat: Beat) -> io::Result<()> {
     let _stop_all = plan.shutdown.clone().drop_guard();
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| io::Error::other(error.to_string()))?;
     let runtime = Builder::new_current_thread()
         .enable_all()
         .event_interval(TURN)
         .build_local(LocalOptions::default())?;
-    runtime.block_on(work(plan, orders, &beat));
+    runtime.block_on(work(plan, orders, &beat, key));
     beat.end();
     Ok(())
 }
 
-async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, beat: &Beat) {
-    let shared = Rc::new_cyclic(|me| RefCell::new(Worker::new(&plan, me.clone())));
+async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, beat: &Beat, key: [u8; 32]) {
+    let shared = Rc::new_cyclic(|me| RefCell::new(Worker::new(&plan, key, me.clone())));
     let mut tick = tokio::time::interval(TICK);
     let mut audit_is_full = audit::full();
     loop {
@@ -212,13 +214,14 @@ fn obey(shared: &Shared, order: Order) {
 }
 
 impl Worker {
-    fn new(plan: &Plan, me: Weak<RefCell<Self>>) -> Self {
+    fn new(plan: &Plan, key: [u8; 32], me: Weak<RefCell<Self>>) -> Self {
         Self {
             exchange: Exchange::new(
                 Arc::clone(&plan.rules),
                 plan.timeouts,
                 plan.credentials.clone(),
                 plan.sharing,
+                key,
             ),
             clients: SecondaryMap::new(),
             links: SecondaryMap::new(),

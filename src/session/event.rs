@@ -106,6 +106,9 @@ pub enum CloseReason {
     UpstreamUnavailable,
     /// The link broke while replies were due on it.
     UpstreamLost,
+    /// The server answered its requests with more or fewer replies than they were, as Redis does to a
+    /// script whose first line makes it repeat line ends.
+    ReplyMismatch,
     /// The password that the session logged in with is accepted no more.
     CredentialWithdrawn,
     /// Its address is not among those of `allow` any more.
@@ -118,7 +121,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All of them, in order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Client,
         Self::Quit,
         Self::Protocol,
@@ -136,6 +139,7 @@ impl CloseReason {
         Self::NoLease,
         Self::UpstreamUnavailable,
         Self::UpstreamLost,
+        Self::ReplyMismatch,
         Self::CredentialWithdrawn,
         Self::NotAllowed,
         Self::Shutdown,
@@ -162,6 +166,7 @@ impl CloseReason {
             Self::NoLease => "no_lease",
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::UpstreamLost => "upstream_lost",
+            Self::ReplyMismatch => "reply_mismatch",
             Self::CredentialWithdrawn => "credential_withdrawn",
             Self::NotAllowed => "not_allowed",
             Self::Shutdown => "shutdown",

@@ -25,6 +25,9 @@ pub enum Show {
     Nothing,
     /// These bytes in its place.
     Instead(Bytes),
+    /// The bytes as they come, with another number in the place of the link's: the reply to `HELLO`
+    /// over a shared link.
+    Greeting,
     /// The bytes as they come, but these in the place of a `NOPERM` error: it is the guard's, and the
     /// command is one that does not exist for the client.
     Unless(Bytes),
@@ -33,7 +36,7 @@ pub enum Show {
 impl Show {
     /// Whether the client sees the bytes as they come, as far as is known before they do.
     pub fn passes(&self) -> bool {
-        matches!(self, Self::Reply | Self::Unless(_))
+        matches!(self, Self::Reply | Self::Greeting | Self::Unless(_))
     }
 }
 
@@ -43,6 +46,7 @@ impl fmt::Debug for Show {
         f.write_str(match self {
             Self::Reply => "Reply",
             Self::Nothing => "Nothing",
+            Self::Greeting => "Greeting",
             Self::Instead(_) => "Instead",
             Self::Unless(_) => "Unless",
         })
@@ -75,6 +79,8 @@ pub enum Learn {
     Unwatch,
     /// `CLIENT SETNAME`: an error means that the link does not have the name that the session has.
     Name,
+    /// `CLIENT ID`: the number of the link, which the client may name from here on.
+    Id,
     /// A subcommand that the table does not know, of a command that it does. Unless Redis does not
     /// have it either, the connection may have any state from here on.
     Subcommand,

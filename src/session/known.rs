@@ -46,7 +46,7 @@ impl State {
             return pass(expect);
         };
         match spec.effect {
-            Effect::None | Effect::Script => pass(self.plain()),
+            Effect::None | Effect::Fenced | Effect::Script => pass(self.plain()),
             Effect::Exec => {
                 self.transaction.believed = false;
                 let protocol = self.queued_protocol.take();
@@ -63,15 +63,26 @@ impl State {
                 self.queued_protocol = None;
                 learn(self, Learn::Discard)
             }
-            Effect::Watch => learn(self, Learn::Watch),
+            Effect::Watch => {
+                self.left_on_lease.watches = true;
+                learn(self, Learn::Watch)
+            }
             Effect::Unwatch => learn(self, Learn::Unwatch),
             Effect::BlocksOnOption if !blocks(request) => pass(self.plain()),
             Effect::Blocks | Effect::BlocksOnOption | Effect::Wait => learn(self, Learn::Unblocked),
             Effect::Select => self.select(request, need),
             Effect::ClientName => self.client_name(request, spec, context),
             Effect::Pins => {
+                if spec.name == "client|tracking"
+                    && let Some(error) = rules.client_ids.refuse(request)
+                {
+                    return self.refused(error, rules);
+                }
                 self.pinned = true;
-                pass(self.plain())
+                match spec.name {
+                    "client|id" => learn(self, Learn::Id),
+                    _ => pass(self.plain()),
+                }
             }
             Effect::Subscribe(kind) => {
                 let step = self.subscription(request, kind, due);
@@ -160,6 +171,7 @@ impl State {
                 self.local(reply::OK.clone())
             }
             chosen => {
+                self.left_on_lease.selects = true;
                 let learn = match chosen {
                     Some(database) if !self.transaction.believed => Learn::Database(database),
                     _ => Learn::Nothing,
@@ -176,6 +188,7 @@ impl State {
         if self.opaque {
             return Step::Forward { expect: self.plain(), need: Need::Lease };
         }
+        self.left_on_lease.other = true;
         let named = u32::try_from(request.declared().saturating_sub(1)).unwrap_or(u32::MAX);
         let confirmations = match named {
             0 => Confirmations::all(kind),

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::decide::{Context, Step};
 use super::due::DueQueue;
 use super::event::{ClaimedUser, CloseReason, Event};
-use super::expect::{Expect, Learn};
+use super::expect::{Expect, Learn, Show};
 use super::naming::is_printable;
 use super::need::Need;
 use super::replies;
@@ -36,8 +36,12 @@ impl State {
         }
     }
 
-    /// `AUTH` of a session that is authenticated already. In a transaction or in subscribed state
-    /// Redis answers, to a stand-in that ends as the client's would.
+    /// `AUTH` of a session that is authenticated already. In a transaction, and in RESP2's subscribed
+    /// state, Redis answers, to a stand-in that ends as the client's would.
+    ///
+    /// From Redis 7.2 to 8.x a wrong one gets no reply while replies are pending, which leaves the link
+    /// one reply short. So it travels only where Redis must queue it, and then the link stays with the
+    /// session for life.
     pub(super) fn auth_again(
         &mut self,
         request: &Request<'_>,
@@ -45,9 +49,15 @@ impl State {
         rules: &Rules,
         emit: &mut dyn FnMut(Event),
     ) -> Step {
-        if !self.asks_redis(due) {
-            return self.auth(request, rules, emit);
+        if !self.opaque && !self.transaction.believed {
+            if self.restriction_unsettled(due) {
+                return Step::Wait;
+            }
+            if !self.restricted() {
+                return self.auth(request, rules, emit);
+            }
         }
+        self.pinned = true;
         let request = match self.claim(request, rules, emit) {
             Some(right) => rules.stand_in.auth(right),
             None => encode(&[b"AUTH", b"", b"", b""]),
@@ -156,9 +166,16 @@ impl State {
                 (Need::Moved, Learn::Nothing)
             }
             None if !self.leased => (Need::Moved, Learn::Nothing),
-            protocol => (Need::Lease, protocol.map_or(Learn::Nothing, Learn::Protocol)),
+            protocol => {
+                self.left_on_lease.other = true;
+                (Need::Lease, protocol.map_or(Learn::Nothing, Learn::Protocol))
+            }
         };
-        Step::Substitute { request: encode(&words), expect: Expect { learn, ..self.plain() }, need }
+        let mut expect = Expect { learn, ..self.plain() };
+        if need == Need::Moved && expect.show == Show::Reply {
+            expect.show = Show::Greeting;
+        }
+        Step::Substitute { request: encode(&words), expect, need }
     }
 
     /// Passes a `HELLO` on with each `AUTH` pair replaced by a stand-in, for Redis to take or queue.
@@ -169,14 +186,22 @@ impl State {
         emit: &mut dyn FnMut(Event),
     ) -> Step {
         let Context { rules, due, .. } = context;
+        let queues = self.opaque || self.transaction.believed;
+        // From Redis 7.2 to 8.x a wrong password gets no reply while others are pending.
+        let claims = request.args().skip(2).any(|option| option.eq_ignore_ascii_case(b"auth"));
+        if !queues && (self.restriction_unsettled(due) || (claims && due.remote() > 0)) {
+            return Step::Wait;
+        }
         let mut args: Vec<&[u8]> = request.args().collect();
         // Redis stops at the first option that it refuses, so what follows need not travel.
         let mut accepted = version_error(request).is_none();
+        let (mut wrong, mut renames) = (false, false);
         let mut kept = 2;
         while let Some(option) = args.get(kept).filter(|_| accepted) {
             let left = args.len().saturating_sub(kept).saturating_sub(1);
             if option.eq_ignore_ascii_case(b"setname") && left >= 1 {
                 accepted = args.get(kept.saturating_add(1)).is_some_and(|name| is_printable(name));
+                renames = true;
                 kept = kept.saturating_add(2);
             } else if option.eq_ignore_ascii_case(b"auth") && left >= 2 {
                 let end = kept.saturating_add(3);
@@ -185,10 +210,14 @@ impl State {
                 [*user, *password] = rules.stand_in.pair(right);
                 kept = end;
                 accepted = right;
+                wrong = !right;
             } else {
                 kept = kept.saturating_add(1);
                 accepted = false;
             }
+        }
+        if wrong && !renames && !queues && !self.restricted() {
+            return self.local(reply::WRONGPASS.clone());
         }
         args.truncate(kept);
         let protocol = request.arg(1).and_then(integer::parse).and_then(Protocol::from_version);
@@ -203,6 +232,7 @@ impl State {
             Some(protocol) => Learn::Protocol(protocol),
             None => Learn::Nothing,
         };
+        self.left_on_lease.other = true;
         // It may be unsure when, and whether, it takes effect.
         self.pinned |= self.asks_redis(due) || request.declared() > 2;
         let expect = Expect { learn, ..self.plain() };

@@ -27,8 +27,10 @@ impl State {
             return self.local(policy::unknown_subcommand(request.args()));
         }
         // Inside a transaction, or when subscribed, it is unsure when, and whether, it takes effect;
-        // and what an unknown version makes of SETINFO is unsure everywhere.
+        // what an unknown version makes of SETINFO is unsure everywhere; and what it sets on a link is
+        // there for good.
         self.pinned |= self.asks_redis(due) || need == Need::Lease;
+        self.pinned |= self.leased && spec.word() == "setinfo";
         let named = match (spec.word(), request.arg(2)) {
             ("setname", Some(name)) => self.rename(name),
             _ => Ok(()),
@@ -54,6 +56,7 @@ impl State {
         if !is_printable(name) {
             return Err(replies::BAD_CLIENT_NAME.clone());
         }
+        self.left_on_lease.named |= self.leased;
         self.name = (!name.is_empty()).then(|| Bytes::copy_from_slice(name));
         Ok(())
     }

@@ -11,7 +11,9 @@ use crate::resp::{Request, integer};
 pub enum Need {
     /// Any link of the session's database and protocol.
     Shared,
-    /// A shared link for scripts: while one overruns, Redis reads nothing more from its connection.
+    /// A shared link of the session's database and protocol on which barriers keep sessions apart.
+    Fenced,
+    /// The same for scripts: while one overruns, Redis reads nothing more from its connection.
     Script,
     /// The shared link of another protocol, once nothing is due from this one.
     Moved,
@@ -25,7 +27,7 @@ pub enum Need {
 impl Need {
     /// Whether a link that others use too will do.
     pub fn is_shared(self) -> bool {
-        matches!(self, Self::Shared | Self::Script | Self::Moved)
+        matches!(self, Self::Shared | Self::Fenced | Self::Script | Self::Moved)
     }
 }
 
@@ -45,6 +47,7 @@ impl State {
         match spec.effect {
             Effect::Script => Need::Script,
             Effect::None => Need::Shared,
+            Effect::Fenced => Need::Fenced,
             // Redis will call it wrong; should it not, the harm stays on a lease.
             _ if !spec.arity_holds(request.declared()) => Need::Lease,
             Effect::Auth
@@ -59,7 +62,7 @@ impl State {
             Effect::Select if chosen_database(request).is_some_and(|n| n < databases) => {
                 Need::Shared
             }
-            Effect::BlocksOnOption if !blocks(request) => Need::Shared,
+            Effect::BlocksOnOption if !blocks(request) => Need::Fenced,
             Effect::Wait => Need::NotedLease,
             _ => Need::Lease,
         }

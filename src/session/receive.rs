@@ -69,12 +69,12 @@ impl Receiver {
         output: &mut BytesMut,
         counts: &mut Counts,
     ) -> Result<(), Unexpected> {
-        if state.opaque {
-            output.put(self.held.split());
-            output.put_slice(input);
-            return Ok(());
-        }
         while !input.is_empty() {
+            // Replies to what Redoubt has asked to prepare the link come before the stream.
+            if state.opaque && due.remote() == 0 && self.is_between_frames() {
+                output.put_slice(input);
+                return Ok(());
+            }
             if state.ended && due.is_empty() && self.route.is_none() {
                 // The client has been given its last reply; like Redis, say nothing after it.
                 self.unread = true;
@@ -116,6 +116,9 @@ impl Receiver {
                     Some(Route::Reply { shown, ran }) => {
                         let learn = due.front().map(|expect| expect.learn);
                         state.pinned |= ran && learn == Some(Learn::Subcommand);
+                        if learn == Some(Learn::Id) {
+                            state.client_id = self.scanner.last_integer();
+                        }
                         replied(self.scanner.kind(), shown, state, due, output, counts)?;
                     }
                     Some(Route::Notice(notice)) => {
@@ -260,7 +263,8 @@ fn answered(
     let error = kind.is_none_or(Kind::is_error);
     let done = !error && kind != Some(Kind::Null);
     match expect.learn {
-        Learn::Nothing | Learn::Unblocked | Learn::Confirmed(_) | Learn::Subcommand => {}
+        Learn::Nothing | Learn::Unblocked | Learn::Confirmed(_) => {}
+        Learn::Id | Learn::Subcommand => {}
         Learn::Protocol(protocol) if done => state.protocol = protocol,
         Learn::Database(database) if done => state.database = database,
         Learn::Protocol(_) | Learn::Database(_) => {}

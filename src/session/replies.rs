@@ -20,6 +20,10 @@ pub(super) static BAD_CLIENT_NAME: Bytes = Bytes::from_static(
     b"-ERR Client names cannot contain spaces, newlines or special characters.\r\n",
 );
 
+/// `CLIENT TRACKING ON REDIRECT` to a connection that is not there.
+pub(super) static NO_SUCH_CLIENT: Bytes =
+    Bytes::from_static(b"-ERR The client ID you want redirect to does not exist\r\n");
+
 /// `HELLO` with an unknown option: like Redis, up to a NUL.
 pub(super) fn hello_syntax(option: &[u8]) -> Bytes {
     let shown = option.split(|byte| *byte == 0).next().unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use super::keys::KeyForm;
 use super::limits::Limits;
+use super::redirect::ClientIds;
 use super::stand_in::StandIn;
 use crate::auth::Identity;
 use crate::command::{Spec, Version};
@@ -29,6 +30,8 @@ pub struct Rules {
     pub keys: KeyForm,
     /// What each session may take up.
     pub limits: Limits,
+    /// Connections that a client may have Redis send invalidations to.
+    pub client_ids: ClientIds,
 }
 
 impl Rules {

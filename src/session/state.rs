@@ -42,6 +42,10 @@ pub struct State {
     pub(super) name: Option<Bytes>,
     /// Whether the session has a link of its own, or would at its first request.
     pub(super) leased: bool,
+    /// What has to be undone on that link before another session may have it.
+    pub(super) left_on_lease: LeftOnLease,
+    /// The number of that link, since the client has asked for it.
+    pub(super) client_id: Option<i64>,
     /// Whether the connection has state that only the end of the session, or `RESET`, ends.
     pub(super) pinned: bool,
     /// Whether the session keeps a link of its own however little it needs one.
@@ -54,6 +58,19 @@ pub struct State {
     pub(super) inside_notice: bool,
     /// Whether the session takes no more requests, so that what is due is the last it is given.
     pub(super) ended: bool,
+}
+
+/// What a session's requests may have left on a link of its own, whatever was answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct LeftOnLease {
+    /// Watched keys.
+    pub(super) watches: bool,
+    /// Another database.
+    pub(super) selects: bool,
+    /// A name.
+    pub(super) named: bool,
+    /// A subscription, another protocol, or anything else that only the end of the link ends for sure.
+    pub(super) other: bool,
 }
 
 impl State {
@@ -132,9 +149,35 @@ impl State {
         self.leased
     }
 
-    /// From here on the session has a link of its own.
+    /// From here on the session has a link of its own, which has been given the session's name.
     pub fn lease(&mut self) {
         self.leased = true;
+        self.left_on_lease.named |= self.name.is_some();
+    }
+
+    /// Whether nothing is left on the session's own link that cannot be undone.
+    pub fn is_reusable(&self) -> bool {
+        !self.holds_lease() && !self.left_on_lease.other
+    }
+
+    /// Whether `WATCH` has gone over the session's own link.
+    pub fn has_watched(&self) -> bool {
+        self.left_on_lease.watches
+    }
+
+    /// Whether `SELECT` has gone over the session's own link.
+    pub fn has_selected(&self) -> bool {
+        self.left_on_lease.selects
+    }
+
+    /// Whether the session's own link has been given a name.
+    pub fn has_named(&self) -> bool {
+        self.left_on_lease.named
+    }
+
+    /// The number of the session's own link, if the client has been told it.
+    pub fn client_id(&self) -> Option<i64> {
+        self.client_id
     }
 
     /// Whether the session's own link has state, or the session is to keep one. Certain only when
@@ -150,6 +193,8 @@ impl State {
     /// The link that was its own is given back. Nothing may be due.
     pub fn end_lease(&mut self) {
         self.leased = false;
+        self.left_on_lease = LeftOnLease::default();
+        self.client_id = None;
         self.transaction.settle();
         self.queued_protocol = None;
     }

@@ -52,10 +52,11 @@ impl Bench {
             auth_attempts: AUTH_ATTEMPTS,
             keys: KeyForm::None,
             limits: Limits::default(),
+            client_ids: Default::default(),
         };
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
-        let exchange = Exchange::new(Arc::new(rules), TIMEOUTS, credentials, sharing);
+        let exchange = Exchange::new(Arc::new(rules), TIMEOUTS, credentials, sharing, [7; 32]);
         Self { exchange, now: Instant::now() }
     }
 

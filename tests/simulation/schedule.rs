@@ -132,6 +132,7 @@ impl Schedule {
             auth_attempts: u32::MAX,
             keys: KeyForm::None,
             limits,
+            client_ids: Default::default(),
         };
         let credentials = credentials(None);
         let sharing = match rng.one_in(4) {
@@ -140,7 +141,7 @@ impl Schedule {
         };
         Self {
             rng,
-            exchange: Exchange::new(Arc::new(rules), TIMEOUTS, credentials, sharing),
+            exchange: Exchange::new(Arc::new(rules), TIMEOUTS, credentials, sharing, [7; 32]),
             redis: Redis::new(Side::Upstream, UPSTREAM_PASSWORD, CLIENT_PASSWORD),
             now: start,
             peers: Vec::new(),

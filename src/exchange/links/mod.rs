@@ -1,6 +1,7 @@
 //! The worker's links: shared ones by what they are for, leases, and a pool of clean ones.
 
 mod pool;
+mod proof;
 mod rotate;
 
 use std::collections::{HashMap, VecDeque};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use slotmap::{DefaultKey, SlotMap};
 
+use super::fence::Tokens;
 use super::levels::{Levels, add};
 use super::shared::Shared;
 use super::{LinkId, SessionId};
@@ -16,14 +18,25 @@ use crate::resp::Protocol;
 use crate::session::Receiver;
 use crate::upstream::{Credentials, Link, Phase};
 use pool::Prepared;
+pub(super) use proof::{Proof, Proved};
 
 /// What a shared link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Purpose {
     pub(super) database: u32,
     pub(super) protocol: Protocol,
-    /// Whether scripts go over it.
-    pub(super) scripts: bool,
+    pub(super) lane: Lane,
+}
+
+/// Which requests go over a shared link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Lane {
+    /// Those whose replies cannot be taken for several, and nothing else.
+    Plain,
+    /// Those whose replies may repeat a client's text; barriers keep the sessions apart.
+    Fenced,
+    /// Scripts and functions, fenced too: while one overruns, Redis reads no more from the link.
+    Scripts,
 }
 
 /// A link and who uses it.
@@ -41,6 +54,8 @@ pub(super) enum Usage {
     Shared(Shared),
     /// One session.
     Lease { owner: SessionId, receiver: Receiver },
+    /// Nobody: its session has let go of it, and it is not proved yet that all its replies have come.
+    Returned(Proof),
     /// Nobody: it is clean, and as `prepared`.
     Idle(Prepared),
 }
@@ -61,6 +76,11 @@ pub(super) struct Links {
     /// Clean leases, the last used at the end.
     pool: Vec<LinkId>,
     leases: usize,
+    /// Leases that have been let go of and are not proved to be clean yet.
+    returned: usize,
+    tokens: Tokens,
+    /// Whether the server lets this user run `ECHO`, as far as is known.
+    echoes: bool,
     to_open: VecDeque<LinkId>,
     /// Links with something new to write, or closed.
     touched: VecDeque<LinkId>,
@@ -72,7 +92,7 @@ impl Links {
     /// How long a link may be of no use before it is closed.
     const MAX_UNUSED: Duration = Duration::from_secs(60);
 
-    pub(super) fn new(credentials: Credentials, limits: LinkLimits) -> Self {
+    pub(super) fn new(credentials: Credentials, limits: LinkLimits, key: [u8; 32]) -> Self {
         Self {
             credentials,
             limits,
@@ -80,6 +100,9 @@ impl Links {
             shared: HashMap::new(),
             pool: Vec::new(),
             leases: 0,
+            returned: 0,
+            tokens: Tokens::new(key),
+            echoes: true,
             to_open: VecDeque::new(),
             touched: VecDeque::new(),
             unsettled: None,
@@ -88,6 +111,7 @@ impl Links {
 
     pub(super) fn replace_credentials(&mut self, credentials: Credentials) {
         self.credentials = credentials;
+        self.echoes = true;
     }
 
     /// The link's socket is connected: it logs in with the credentials that are in force now.
@@ -100,8 +124,8 @@ impl Links {
     /// Links that are of use for scripts, or on which some may wait.
     pub(super) fn with_scripts(&self) -> Vec<LinkId> {
         let may_hold_scripts = |held: &Held| match &held.usage {
-            Usage::Shared(shared) => shared.purpose().scripts,
-            Usage::Lease { .. } | Usage::Idle(_) => true,
+            Usage::Shared(shared) => shared.purpose().lane != Lane::Plain,
+            Usage::Lease { .. } | Usage::Returned(_) | Usage::Idle(_) => true,
         };
         let in_use = |held: &Held| held.link.phase() == Phase::Ready || held.link.has_waiting();
         let found = self.all.iter().filter(|(_, held)| in_use(held) && may_hold_scripts(held));
@@ -127,7 +151,7 @@ impl Links {
                 (Phase::Connecting | Phase::LoggingIn, _) => add(&mut kinds.opening, 1),
                 (Phase::Ready, Usage::Shared(_)) => add(&mut kinds.shared, 1),
                 (Phase::Ready, Usage::Lease { .. }) => add(&mut kinds.leased, 1),
-                (Phase::Ready, Usage::Idle(_)) => add(&mut kinds.pooled, 1),
+                (Phase::Ready, Usage::Returned(_) | Usage::Idle(_)) => add(&mut kinds.pooled, 1),
             }
         }
     }
@@ -164,12 +188,28 @@ impl Links {
         }
     }
 
-    /// Where requests for the link are added. Each has to be followed by [`Links::settle`] when it
-    /// is known what its reply is for.
-    pub(super) fn requests(&mut self, id: LinkId) -> Option<&mut BytesMut> {
+    /// Where requests of `session` for the link are added. Each has to be followed by
+    /// [`Links::settle`] when it is known what its reply is for.
+    pub(super) fn requests(&mut self, id: LinkId, session: SessionId) -> Option<&mut BytesMut> {
         self.touch(id);
         self.unsettled = Some(id);
-        self.all.get_mut(id.0).map(|held| held.link.requests())
+        let Held { link, usage, .. } = self.all.get_mut(id.0)?;
+        if let Usage::Shared(shared) = usage {
+            shared.enter(session, link.requests(), &mut self.tokens, self.echoes);
+        }
+        Some(link.requests())
+    }
+
+    /// Sends a barrier over a shared link if one is wanted whoever sends next.
+    pub(super) fn bar(&mut self, id: LinkId) {
+        if let Some(Held { link, usage: Usage::Shared(shared), touched, .. }) =
+            self.all.get_mut(id.0)
+            && shared.wants_barrier()
+        {
+            note(touched, &mut self.touched, id);
+            self.echoes &= !shared.may_not_echo();
+            shared.bar(link.requests(), &mut self.tokens, self.echoes);
+        }
     }
 
     /// The same for one request of `session` over the shared link that it has used last; its reply is
@@ -211,13 +251,13 @@ impl Links {
         let Some(Held { usage: Usage::Shared(shared), .. }) = self.all.get(id.0) else {
             return false;
         };
-        // A link for scripts takes what its sessions pipeline behind a script, and nothing else: a
-        // script that overruns must not hide from other requests that Redis is busy.
-        let on_scripts = shared.purpose().scripts;
-        let scripts = on_scripts == purpose.scripts || (on_scripts && owed);
+        // The other lanes take what their sessions pipeline behind such a request, and nothing else:
+        // a script that overruns must not hide from other requests that Redis is busy.
+        let lane = shared.purpose().lane;
+        let takes = lane == purpose.lane || (lane != Lane::Plain && owed);
         !shared.is_retired()
-            && scripts
-            && Purpose { scripts: purpose.scripts, ..shared.purpose() } == purpose
+            && takes
+            && Purpose { lane: purpose.lane, ..shared.purpose() } == purpose
     }
 
     /// Whether `id` takes no more sessions, so that one that replies are due to on it may go on
@@ -243,11 +283,12 @@ impl Links {
         held.link.close();
         match held.usage {
             Usage::Lease { .. } => self.leases = self.leases.saturating_sub(1),
+            Usage::Returned(_) => self.returned = self.returned.saturating_sub(1),
             Usage::Shared(_) => self.shared.retain(|_, current| *current != id),
             Usage::Idle(_) => self.pool.retain(|current| *current != id),
         }
         // So that a second call counts nothing twice.
-        held.usage = Usage::Idle(Prepared { database: 0, protocol: Protocol::Resp2, name: None });
+        held.usage = Usage::Idle(Prepared { database: 0, protocol: Protocol::Resp2 });
         self.touch(id);
     }
 
@@ -265,7 +306,7 @@ impl Links {
             .filter(|(_, held)| now.saturating_duration_since(held.used) >= Self::MAX_UNUSED)
             .filter(|(_, held)| match &held.usage {
                 Usage::Shared(shared) => shared.is_empty(),
-                Usage::Idle(_) => true,
+                Usage::Returned(_) | Usage::Idle(_) => true,
                 Usage::Lease { .. } => false,
             })
             .map(|(key, _)| LinkId(key))

@@ -2,25 +2,24 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
-
+use super::proof::Proof;
 use super::{Links, Usage};
 use crate::exchange::{LinkId, SessionId};
 use crate::resp::{Protocol, encode_command};
 use crate::session::{Counted, DueQueue, Expect, Learn, Receiver, Show, State};
 use crate::upstream::Link;
 
-/// The connection state of a lease in the pool.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The connection state of a lease in the pool. It has no name, and nothing else that the next
+/// session could see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::exchange) struct Prepared {
     pub(super) database: u32,
     pub(super) protocol: Protocol,
-    pub(super) name: Option<Bytes>,
 }
 
 impl Prepared {
     fn of(state: &State) -> Self {
-        Self { database: state.database(), protocol: state.protocol(), name: state.name().cloned() }
+        Self { database: state.database(), protocol: state.protocol() }
     }
 }
 
@@ -31,6 +30,8 @@ impl Links {
     /// A lease for `owner`, which has none, in the state that its session is in; `None` when all are
     /// lent. A session never has two.
     ///
+    /// A pooled one is taken only if it is in the session's database already: a `SELECT` before the
+    /// session's request could fail, as while a script overruns, and the request would run elsewhere.
     /// What must be sent first goes before the session's requests, and its replies are awaited in
     /// `due`. With `noted`, that is at least one command.
     pub(in crate::exchange) fn lend(
@@ -46,34 +47,24 @@ impl Links {
         }
         debug_assert!(!self.is_lent_to(owner), "a second lease for one session");
         let wanted = Prepared::of(state);
-        let pooled = self.pool.iter().rposition(|id| self.is_pooled(*id, wanted.protocol));
-        let receiver = Receiver::default();
-        let (id, prepared) = match pooled {
+        let pooled = self.pool.iter().rposition(|id| self.is_pooled(*id, wanted));
+        let usage = Usage::Lease { owner, receiver: Receiver::default() };
+        let id = match pooled {
             Some(place) => {
                 let id = self.pool.remove(place);
-                let held = self.all.get_mut(id.0)?;
-                let usage = std::mem::replace(&mut held.usage, Usage::Lease { owner, receiver });
-                let Usage::Idle(prepared) = usage else { return None };
-                (id, prepared)
+                self.all.get_mut(id.0)?.usage = usage;
+                id
             }
-            None => {
-                let link = Link::new(wanted.protocol, wanted.database);
-                let id = self.open(link, Usage::Lease { owner, receiver }, now);
-                (id, Prepared { name: None, ..wanted })
-            }
+            None => self.open(Link::new(wanted.protocol, wanted.database), usage, now),
         };
         self.leases = self.leases.saturating_add(1);
-        let requests = self.requests(id)?;
+        let requests = self.requests(id, owner)?;
         let mut first = |words: &[&[u8]], learn| {
             encode_command(words.iter().copied(), requests);
             due.push_remote(Expect { show: Show::Nothing, learn }, Counted::NOT);
         };
-        if prepared.database != wanted.database {
-            first(&[b"SELECT", wanted.database.to_string().as_bytes()], Learn::Required);
-        }
-        if prepared.name != wanted.name {
-            let name = wanted.name.as_deref().unwrap_or_default();
-            first(&[b"CLIENT", b"SETNAME", name], Learn::Required);
+        if let Some(name) = state.name() {
+            first(&[b"CLIENT", b"SETNAME", name], Learn::Name);
         }
         if noted {
             first(&[b"PING"], Learn::Nothing);
@@ -84,25 +75,37 @@ impl Links {
 
     /// Whether a lease could be lent that would go to the pool when it is given back.
     pub(in crate::exchange) fn has_lease_to_spare(&self) -> bool {
-        let kept = self.leases.saturating_add(self.pool.len());
-        self.leases < self.limits.leases && (!self.pool.is_empty() || kept < Self::MAX_POOL)
+        self.leases < self.limits.leases
+            && (!self.pool.is_empty() || self.leases.saturating_add(self.kept()) < Self::MAX_POOL)
     }
 
-    /// Takes a lease back. Its session must have let go of it, with nothing due.
+    /// Leases that are in the pool or on their way there.
+    fn kept(&self) -> usize {
+        self.pool.len().saturating_add(self.returned)
+    }
+
+    /// Takes a lease back. Its session must have let go of it, with nothing due. It goes to the pool
+    /// once it is proved that the server has answered everything and nothing more.
     pub(in crate::exchange) fn give_back(&mut self, id: LinkId, state: &State, now: Instant) {
-        let full = self.pool.len() >= Self::MAX_POOL;
+        let full = self.kept() >= Self::MAX_POOL;
         let Some(held) = self.all.get_mut(id.0) else { return };
         let clean = match &held.usage {
-            Usage::Lease { receiver, .. } => receiver.is_between_frames(),
-            _ => false,
+            Usage::Lease { owner, receiver } => {
+                receiver.is_between_frames().then_some(*owner).filter(|_| state.is_reusable())
+            }
+            _ => None,
         };
-        if full || !clean || !held.link.is_quiet() {
+        let Some(owner) = clean.filter(|_| !full && held.link.is_quiet()) else {
             return self.close(id);
-        }
-        held.usage = Usage::Idle(Prepared::of(state));
+        };
+        let (prepared, token) = (Prepared::of(state), self.tokens.next());
+        let requests = held.link.requests();
+        let proof = Proof::write(owner, prepared, state, token, self.echoes, requests);
+        held.usage = Usage::Returned(proof);
         held.used = now;
         self.leases = self.leases.saturating_sub(1);
-        self.pool.push(id);
+        self.returned = self.returned.saturating_add(1);
+        self.touch(id);
     }
 
     fn is_lent_to(&self, session: SessionId) -> bool {
@@ -110,9 +113,9 @@ impl Links {
         usages.any(|usage| matches!(usage, Usage::Lease { owner, .. } if *owner == session))
     }
 
-    fn is_pooled(&self, id: LinkId, protocol: Protocol) -> bool {
+    fn is_pooled(&self, id: LinkId, wanted: Prepared) -> bool {
         match self.all.get(id.0).map(|held| &held.usage) {
-            Some(Usage::Idle(prepared)) => prepared.protocol == protocol,
+            Some(Usage::Idle(prepared)) => *prepared == wanted,
             _ => false,
         }
     }

@@ -19,7 +19,7 @@ impl Links {
     /// Takes new credentials, and lets go of the links that no session has for its own. Returns the
     /// sessions that waited for room on one of them.
     pub(in crate::exchange) fn rotate(&mut self, credentials: Credentials) -> VecDeque<SessionId> {
-        self.credentials = credentials;
+        self.replace_credentials(credentials);
         for id in std::mem::take(&mut self.pool) {
             self.close(id);
         }
@@ -40,9 +40,16 @@ impl Links {
 
     /// Logs a lease in anew, with the credentials of now. Its reply is awaited in `due`; an error
     /// closes the link.
-    pub(in crate::exchange) fn log_in_again(&mut self, id: LinkId, due: &mut DueQueue) {
+    pub(in crate::exchange) fn log_in_again(
+        &mut self,
+        id: LinkId,
+        owner: SessionId,
+        due: &mut DueQueue,
+    ) {
         let Credentials { user, password } = self.credentials.clone();
-        let (Some(password), Some(requests)) = (password, self.requests(id)) else { return };
+        let (Some(password), Some(requests)) = (password, self.requests(id, owner)) else {
+            return;
+        };
         let mut words = vec!["AUTH"];
         words.extend(user.as_deref());
         words.push(password.expose_secret());

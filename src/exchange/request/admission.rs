@@ -51,6 +51,8 @@ impl Taker<'_> {
                 pass.reset();
             }
         }
+        let told = self.session.state.client_id();
+        told.iter().for_each(|id| self.rules.client_ids.forget(*id));
         self.session.state.reset();
         if shown {
             self.session.reply(reply::RESET.clone());

@@ -15,7 +15,7 @@ impl Taker<'_> {
             Step::Forward { expect, need } => {
                 let link = self.link(need);
                 if let Some(input) = input
-                    && let Some(requests) = link.and_then(|link| self.links.requests(link))
+                    && let Some(requests) = link.and_then(|link| self.links.requests(link, self.id))
                 {
                     self.session.parser.request(input).write_to(requests);
                 }
@@ -23,7 +23,7 @@ impl Taker<'_> {
             }
             Step::Substitute { request, expect, need } => {
                 let link = self.link(need);
-                if let Some(requests) = link.and_then(|link| self.links.requests(link)) {
+                if let Some(requests) = link.and_then(|link| self.links.requests(link, self.id)) {
                     requests.extend_from_slice(&request);
                 }
                 return self.expect(link, expect);

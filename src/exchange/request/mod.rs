@@ -260,7 +260,7 @@ impl Taker<'_> {
         }
         if let Step::Forward { need, .. } = *step
             && let Some(link) = self.link(need)
-            && let Some(requests) = self.links.requests(link)
+            && let Some(requests) = self.links.requests(link, self.id)
         {
             requests.extend_from_slice(input.get(..streamed.len).unwrap_or_default());
             self.links.settle();

@@ -16,7 +16,7 @@ impl Taker<'_> {
             return false;
         }
         let requests = if self.session.state.is_leased() {
-            self.links.requests(link)
+            self.links.requests(link, self.id)
         } else if len < Self::LARGE && !self.session.is_weighty(&self.rules.limits, self.now) {
             let purpose = self.purpose(Need::Shared);
             self.links.requests_of(self.id, link, purpose)

@@ -3,7 +3,7 @@
 use super::Taker;
 use crate::command::{Effect, Spec};
 use crate::exchange::LinkId;
-use crate::exchange::links::{Purpose, Usage};
+use crate::exchange::links::{Lane, Purpose, Usage};
 use crate::exchange::session::Session;
 use crate::resp::reply;
 use crate::session::{CloseReason, Need};
@@ -30,7 +30,7 @@ impl Taker<'_> {
             return true;
         }
         let moves = due.remote() > 0;
-        if !matches!(need, Need::Shared | Need::Script) {
+        if !matches!(need, Need::Shared | Need::Fenced | Need::Script) {
             return !moves;
         }
         let purpose = self.purpose(need);
@@ -116,7 +116,7 @@ impl Taker<'_> {
         match *link {
             Some(own) if state.is_leased() => {
                 if state.can_log_in_again(due) {
-                    self.links.log_in_again(own, due);
+                    self.links.log_in_again(own, self.id, due);
                     *stale_login = false;
                 }
             }
@@ -138,6 +138,11 @@ impl Taker<'_> {
     pub(super) fn purpose(&self, need: Need) -> Purpose {
         let state = &self.session.state;
         let (database, protocol) = (state.database(), state.protocol());
-        Purpose { database, protocol, scripts: need == Need::Script }
+        let lane = match need {
+            Need::Script => Lane::Scripts,
+            Need::Fenced => Lane::Fenced,
+            _ => Lane::Plain,
+        };
+        Purpose { database, protocol, lane }
     }
 }

@@ -19,7 +19,7 @@ use crate::net::secrets;
 use crate::net::upstream::Target;
 use crate::net::worker::{Plan, WorkerHandle};
 use crate::policy::{Policy, PolicyError};
-use crate::session::{KeyForm, Rules};
+use crate::session::{ClientIds, KeyForm, Rules};
 use crate::upstream::Credentials;
 
 /// Where links go.
@@ -145,6 +145,7 @@ pub(super) fn plan(
         auth_attempts: limits.auth_attempts,
         keys: keys(settings),
         limits: limits::limits(limits),
+        client_ids: ClientIds::default(),
     };
     Ok(Plan {
         rules: Arc::new(rules),

@@ -47,6 +47,7 @@ pub struct ReplyScanner {
     kind: Option<Kind>,
     first: FirstElement,
     integer: Option<i64>,
+    interrupted: bool,
     line: [u8; MAX_LINE],
     line_len: u8,
 }
@@ -60,6 +61,7 @@ impl ReplyScanner {
             kind: None,
             first: FirstElement::new(),
             integer: None,
+            interrupted: false,
             line: [0; MAX_LINE],
             line_len: 0,
         }
@@ -81,6 +83,7 @@ impl ReplyScanner {
             self.kind = None;
             self.first.reset();
             self.integer = None;
+            self.interrupted = false;
         }
         let mut rest = input;
         while self.left > 0 && !rest.is_empty() {
@@ -109,6 +112,12 @@ impl ReplyScanner {
     #[inline]
     pub fn last_integer(&self) -> Option<i64> {
         self.integer
+    }
+
+    /// Whether a push has begun within the frame being scanned or just finished.
+    #[inline]
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted
     }
 
     /// At a value's first byte.

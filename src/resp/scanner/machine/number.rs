@@ -31,6 +31,7 @@ impl ReplyScanner {
             // An attribute, or a push within a reply (a transaction that publishes to its own
             // connection has one): neither is an element of what surrounds it.
             b'>' => {
+                self.interrupted = true;
                 self.left = self.left.checked_add(count).ok_or(ReplyError::TooMany)?;
                 return Ok(());
             }

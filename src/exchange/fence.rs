@@ -1,0 +1,217 @@
+//! Barriers: they keep the replies of one session apart from those of the next on one link.
+//!
+//! A server may answer one request with several replies, or with none. On a link that carries the
+//! requests of many sessions, each session's run of requests is therefore closed by a barrier: a
+//! request of Redoubt's own with a random token that the server repeats. Whatever comes before the
+//! token answers that run, and nothing of it may reach anybody else, however the bytes read: the
+//! token is looked for in the bytes themselves and not in the replies that they seem to be.
+//!
+//! A barrier is left out while one session alone uses the link: until another session sends something,
+//! all that comes can only answer the first one.
+
+use std::collections::VecDeque;
+
+use bytes::BytesMut;
+use sha2::{Digest, Sha256};
+
+use super::SessionId;
+use crate::resp::{Protocol, encode_command};
+
+/// Bytes of a token as it travels: 128 bits in hexadecimal.
+const TOKEN: usize = 32;
+/// What `HELLO` says of an option that it does not know, before and after the option.
+const HELLO_ERROR: [&[u8]; 2] = [b"-ERR Syntax error in HELLO option '", b"'\r\n"];
+
+/// A text that nobody but Redoubt and the server knows until the server has repeated it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Token([u8; TOKEN]);
+
+/// Makes tokens. From those that are known nobody can tell the next one.
+pub(super) struct Tokens {
+    key: [u8; 32],
+    made: u64,
+}
+
+impl Tokens {
+    /// Tokens from a secret `key`, which must come from the system's source of randomness.
+    pub(super) fn new(key: [u8; 32]) -> Self {
+        Self { key, made: 0 }
+    }
+
+    pub(super) fn next(&mut self) -> Token {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        self.made = self.made.wrapping_add(1);
+        let digest =
+            Sha256::new().chain_update(self.key).chain_update(self.made.to_le_bytes()).finalize();
+        let mut token = [0; TOKEN];
+        for (pair, byte) in token.chunks_exact_mut(2).zip(digest) {
+            let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
+        }
+        Token(token)
+    }
+}
+
+/// Which request carries the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `ECHO token`.
+    Echo,
+    /// `HELLO version token`, which is refused with an error that repeats the token. The server answers
+    /// it so while a script overruns too, and to every user; but it counts as an error in `INFO`, so
+    /// that it is used only where `ECHO` does not do.
+    Hello,
+}
+
+/// A request with a token, and the reply that proves that everything before it has been answered.
+pub(super) struct Barrier {
+    /// Whose run of requests it closes.
+    pub(super) session: SessionId,
+    pub(super) form: Form,
+    reply: Vec<u8>,
+}
+
+impl Barrier {
+    /// A barrier behind the run of `session`; its request is added to `requests`.
+    pub(super) fn write(
+        session: SessionId,
+        form: Form,
+        protocol: Protocol,
+        token: Token,
+        requests: &mut BytesMut,
+    ) -> Self {
+        let reply = match form {
+            Form::Echo => {
+                encode_command([b"ECHO".as_slice(), &token.0].into_iter(), requests);
+                [b"$32\r\n".as_slice(), &token.0, b"\r\n"].concat()
+            }
+            Form::Hello => {
+                let version: &[u8] = match protocol {
+                    Protocol::Resp2 => b"2",
+                    Protocol::Resp3 => b"3",
+                };
+                encode_command([b"HELLO".as_slice(), version, &token.0].into_iter(), requests);
+                [HELLO_ERROR[0], &token.0, HELLO_ERROR[1]].concat()
+            }
+        };
+        Self { session, form, reply }
+    }
+
+    /// What the server answers it with.
+    pub(super) fn reply(&self) -> &[u8] {
+        &self.reply
+    }
+
+    /// Where the reply is in `input`.
+    pub(super) fn find(&self, input: &[u8]) -> Option<usize> {
+        memchr::memmem::find(input, &self.reply)
+    }
+
+    /// How many bytes at the end of `input`, which does not hold the reply, may be its beginning.
+    pub(super) fn begun_in(&self, input: &[u8]) -> usize {
+        let most = self.reply.len().saturating_sub(1).min(input.len());
+        let ends = |len: &usize| {
+            let end = input.len().checked_sub(*len).and_then(|start| input.get(start..));
+            end.is_some_and(|end| self.reply.starts_with(end))
+        };
+        (1..=most).rev().find(ends).unwrap_or(0)
+    }
+}
+
+/// What a link keeps whose sessions are kept apart by barriers.
+#[derive(Default)]
+pub(super) struct Fence {
+    /// The session that has sent last, while no barrier closes its run.
+    pub(super) open: Option<SessionId>,
+    /// Barriers that have been sent and not been answered.
+    pub(super) sent: VecDeque<Barrier>,
+    /// Bytes that may be the beginning of a barrier's reply.
+    pub(super) begun: BytesMut,
+    /// Whether everything up to the next token is dropped: the sessions that it may be for end.
+    pub(super) skips: bool,
+    /// Bytes since a barrier was answered with an error, so that nobody knows yet whose they are.
+    pub(super) unproved: Option<BytesMut>,
+    /// Whether a barrier is to be sent, whoever sends next.
+    pub(super) wants_barrier: bool,
+    /// Whether barriers take the form that is answered always.
+    pub(super) insists: bool,
+    /// Whether the server has said that this user may not run `ECHO`.
+    pub(super) may_not_echo: bool,
+}
+
+impl Fence {
+    /// Most bytes that are held while nobody knows whose they are; beyond, the link is closed.
+    pub(super) const MOST_UNPROVED: usize = 1 << 20;
+
+    /// Whether `reply`, which is where a barrier's is due, says that the server did not take its
+    /// `ECHO`; `None` while that cannot be told. It does not prove that.
+    pub(super) fn is_refusal(reply: &[u8]) -> Option<bool> {
+        let mut pending = false;
+        for error in [b"-BUSY ".as_slice(), b"-NOPERM "] {
+            if reply.starts_with(error) {
+                return Some(true);
+            }
+            pending |= error.starts_with(reply);
+        }
+        (!pending).then_some(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn barrier(form: Form) -> (Barrier, BytesMut) {
+        let mut requests = BytesMut::new();
+        let token = Tokens::new([7; 32]).next();
+        let nobody = SessionId(slotmap::DefaultKey::default());
+        let barrier = Barrier::write(nobody, form, Protocol::Resp3, token, &mut requests);
+        (barrier, requests)
+    }
+
+    #[test]
+    fn tokens_differ_by_key_and_by_number() {
+        let mut first = Tokens::new([1; 32]);
+        let mut second = Tokens::new([2; 32]);
+        let tokens = [first.next(), first.next(), second.next(), second.next()];
+        for (at, token) in tokens.iter().enumerate() {
+            assert!(token.0.iter().all(u8::is_ascii_hexdigit));
+            assert!(!tokens[..at].contains(token));
+        }
+    }
+
+    #[test]
+    fn a_barrier_is_answered_with_its_token() {
+        let (echo, request) = barrier(Form::Echo);
+        let token = String::from_utf8(echo.reply()[5..37].to_vec()).unwrap();
+        let sent = format!("*2\r\n$4\r\nECHO\r\n$32\r\n{token}\r\n");
+        assert_eq!(request, sent.as_bytes());
+        let (hello, request) = barrier(Form::Hello);
+        let sent = format!("*3\r\n$5\r\nHELLO\r\n$1\r\n3\r\n$32\r\n{token}\r\n");
+        assert_eq!(request, sent.as_bytes());
+        let answer = format!("-ERR Syntax error in HELLO option '{token}'\r\n");
+        assert_eq!(hello.reply(), answer.as_bytes());
+    }
+
+    #[test]
+    fn a_reply_that_is_cut_anywhere_is_noticed() {
+        let (barrier, _) = barrier(Form::Echo);
+        for end in 1..barrier.reply().len() {
+            let input = [b"$3\r\nabc\r\n".as_slice(), &barrier.reply()[..end]].concat();
+            assert_eq!((barrier.find(&input), barrier.begun_in(&input)), (None, end));
+        }
+        let whole = [b":1\r\n".as_slice(), barrier.reply(), b":2\r\n"].concat();
+        assert_eq!(barrier.find(&whole), Some(4));
+        assert_eq!(barrier.begun_in(b"+OK\r\n"), 0);
+        assert_eq!(barrier.begun_in(b""), 0);
+    }
+
+    #[test]
+    fn an_error_of_the_server_is_no_proof() {
+        assert_eq!(Fence::is_refusal(b"-BUSY Redis is"), Some(true));
+        assert_eq!(Fence::is_refusal(b"-NOPERM "), Some(true));
+        assert_eq!(Fence::is_refusal(b"-"), None);
+        assert_eq!(Fence::is_refusal(b"-ERR"), Some(false));
+        assert_eq!(Fence::is_refusal(b"$32\r\n"), Some(false));
+    }
+}

@@ -1,0 +1,330 @@
+//! Bytes of a shared link whose sessions are kept apart by barriers.
+//!
+//! Every byte before a barrier's token belongs to the session whose run that barrier closes, and to
+//! nobody else. A session that gets more or fewer replies than it asked for ends, alone; the link goes
+//! on from the token.
+
+use bytes::BytesMut;
+
+use super::SessionId;
+use super::fence::{Fence, Form};
+use super::shared::{Receipt, Shared, nobody};
+use crate::resp::ReplyScanner;
+use crate::session::Unexpected;
+
+/// How the loop over the bytes goes on.
+enum Next {
+    /// With the bytes after these, which may be none: something else has changed then.
+    After(usize),
+    /// When more bytes have come.
+    More,
+}
+
+impl Shared {
+    /// As [`Shared::receive`].
+    pub(super) fn receive_fenced(
+        &mut self,
+        input: &[u8],
+        to: &mut Receipt<'_>,
+    ) -> Result<(), Unexpected> {
+        let Some(fence) = &mut self.fence else { return Ok(()) };
+        if fence.begun.is_empty() {
+            return self.receive_runs(input, to);
+        }
+        let mut begun = std::mem::take(&mut fence.begun);
+        begun.extend_from_slice(input);
+        self.receive_runs(&begun, to)
+    }
+
+    fn receive_runs(&mut self, mut input: &[u8], to: &mut Receipt<'_>) -> Result<(), Unexpected> {
+        while !input.is_empty() {
+            match self.receive_next(input, to)? {
+                Next::After(len) => input = input.get(len..).unwrap_or_default(),
+                Next::More => {
+                    if let Some(fence) = &mut self.fence {
+                        fence.begun.extend_from_slice(input);
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_next(&mut self, input: &[u8], to: &mut Receipt<'_>) -> Result<Next, Unexpected> {
+        let Some(fence) = &mut self.fence else { return Ok(Next::More) };
+        if fence.skips {
+            return self.skip(input, to);
+        }
+        if let Some(unproved) = &mut fence.unproved {
+            unproved.extend_from_slice(input);
+            return self.prove(input.len(), to);
+        }
+        match self.due.front() {
+            None => self.receive_unasked(input, to),
+            Some((session, _)) if *session == nobody() => self.receive_barrier(input, to),
+            Some(_) => self.receive_run(input, to),
+        }
+    }
+
+    /// Something came though nothing is due.
+    fn receive_unasked(&mut self, input: &[u8], to: &mut Receipt<'_>) -> Result<Next, Unexpected> {
+        if let Some(len) = self.pass_over_push(input) {
+            return Ok(Next::After(len));
+        }
+        // Only the session that has sent last can have caused it.
+        match self.fence.as_ref().and_then(|fence| fence.open) {
+            Some(session) => {
+                self.mismatch(session, to);
+                Ok(Next::After(0))
+            }
+            None => Err(Unexpected::Reply),
+        }
+    }
+
+    /// A barrier's reply is due.
+    fn receive_barrier(&mut self, input: &[u8], to: &mut Receipt<'_>) -> Result<Next, Unexpected> {
+        if let Some(len) = self.pass_over_push(input) {
+            return Ok(Next::After(len));
+        }
+        let Some(fence) = &mut self.fence else { return Ok(Next::More) };
+        let Some(barrier) = fence.sent.front() else { return Err(Unexpected::Reply) };
+        let reply = barrier.reply();
+        if input.starts_with(reply) {
+            let len = reply.len();
+            self.pass_barrier();
+            return Ok(Next::After(len));
+        }
+        if reply.starts_with(input) {
+            return Ok(Next::More);
+        }
+        if barrier.form == Form::Echo {
+            match Fence::is_refusal(input) {
+                Some(true) => {
+                    // It may be an error that the session before it has caused, too. The next barrier,
+                    // which is answered always, tells.
+                    fence.unproved = Some(BytesMut::new());
+                    (fence.wants_barrier, fence.insists) = (true, true);
+                    fence.may_not_echo = input.starts_with(b"-NOPERM ");
+                    return Ok(Next::After(0));
+                }
+                None => return Ok(Next::More),
+                Some(false) => {}
+            }
+        }
+        let session = barrier.session;
+        self.mismatch(session, to);
+        Ok(Next::After(0))
+    }
+
+    /// The replies of a session's run are due.
+    fn receive_run(&mut self, input: &[u8], to: &mut Receipt<'_>) -> Result<Next, Unexpected> {
+        let is_closed = self.due.len() > 1;
+        let barrier = self.fence.as_ref().and_then(|fence| fence.sent.front());
+        let Some(barrier) = barrier.filter(|_| is_closed) else {
+            let len = self.give(input, to);
+            return Ok(Next::After(len));
+        };
+        let place = barrier.find(input);
+        let end = place.unwrap_or_else(|| input.len().saturating_sub(barrier.begun_in(input)));
+        let own = input.get(..end).unwrap_or(input);
+        if !own.is_empty() {
+            return Ok(Next::After(self.give(own, to)));
+        }
+        if place.is_none() {
+            return Ok(Next::More);
+        }
+        // The token is here, and replies of the run are not.
+        let session = self.due.front().map_or_else(nobody, |(session, _)| *session);
+        self.mismatch(session, to);
+        Ok(Next::After(0))
+    }
+
+    /// Gives bytes to the session in front, which alone they can be for. Returns how many it has
+    /// taken; the rest is more than it asked for.
+    fn give(&mut self, bytes: &[u8], to: &mut Receipt<'_>) -> usize {
+        let Some(&(session, _)) = self.due.front() else { return 0 };
+        let mut used = 0_usize;
+        while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty())
+            && self.due.front().is_some_and(|(front, _)| *front == session)
+        {
+            let whole = self.receive_whole(rest, to);
+            if whole > 0 {
+                used = used.saturating_add(whole);
+                continue;
+            }
+            match self.receive_piece(rest, to) {
+                Ok(len) => used = used.saturating_add(len),
+                Err(_) => {
+                    self.mismatch(session, to);
+                    return bytes.len();
+                }
+            }
+        }
+        used
+    }
+
+    /// Takes a push that begins `input` at the beginning of a frame, or goes on there, and drops it.
+    /// Returns how many bytes that was. With a barrier due, the push ends before its token.
+    fn pass_over_push(&mut self, input: &[u8]) -> Option<usize> {
+        let goes_on = self.in_frame && self.in_push;
+        if !goes_on && (self.in_frame || input.first() != Some(&b'>')) {
+            return None;
+        }
+        let barrier = self.fence.as_ref().and_then(|fence| fence.sent.front());
+        let end = barrier.map_or(input.len(), |barrier| {
+            let kept = || input.len().saturating_sub(barrier.begun_in(input));
+            barrier.find(input).unwrap_or_else(kept)
+        });
+        let own = input.get(..end).filter(|own| !own.is_empty())?;
+        let scan = self.scanner.scan(own).ok()?;
+        (self.in_frame, self.in_push) = (!scan.done, true);
+        Some(scan.len)
+    }
+
+    /// The token has come that closes the run in front, which has had all its replies.
+    fn pass_barrier(&mut self) {
+        self.pop_entry();
+        if let Some(fence) = &mut self.fence {
+            fence.sent.pop_front();
+            fence.insists &= !fence.sent.is_empty();
+        }
+        self.begin_frame();
+    }
+
+    fn begin_frame(&mut self) {
+        self.scanner = ReplyScanner::new();
+        (self.in_frame, self.in_push) = (false, false);
+    }
+
+    /// `session` has got more or fewer replies than it asked for: it ends, and all is dropped up to
+    /// the next token.
+    fn mismatch(&mut self, session: SessionId, to: &mut Receipt<'_>) {
+        to.mismatched.push(session);
+        if let Some(fence) = &mut self.fence {
+            fence.skips = true;
+            fence.wants_barrier |= fence.sent.is_empty();
+        }
+    }
+
+    /// Drops bytes up to the first token that has been sent and not been seen. Sessions whose
+    /// replies have gone with them end.
+    fn skip(&mut self, input: &[u8], to: &mut Receipt<'_>) -> Result<Next, Unexpected> {
+        let Some(fence) = &mut self.fence else { return Ok(Next::More) };
+        let places = fence.sent.iter().enumerate();
+        let found = places.filter_map(|(at, barrier)| Some((barrier.find(input)?, at)));
+        let Some((place, at)) = found.min() else {
+            let begun = fence.sent.iter().map(|barrier| barrier.begun_in(input)).max();
+            let begun = begun.unwrap_or(0);
+            return Ok(match input.len().saturating_sub(begun) {
+                0 => Next::More,
+                len => Next::After(len),
+            });
+        };
+        let barrier = fence.sent.get(at).map_or(0, |barrier| barrier.reply().len());
+        fence.sent.drain(..=at);
+        fence.skips = false;
+        fence.insists &= !fence.sent.is_empty();
+        let mut left = at.saturating_add(1);
+        while left > 0
+            && let Some(session) = self.pop_entry()
+        {
+            if session == nobody() {
+                left = left.saturating_sub(1);
+            } else {
+                to.mismatched.push(session);
+            }
+        }
+        self.begin_frame();
+        Ok(Next::After(place.saturating_add(barrier)))
+    }
+
+    /// Looks whether it is known now whose the bytes are that were held since the server refused a
+    /// barrier. `fresh` of them have come last.
+    fn prove(&mut self, fresh: usize, to: &mut Receipt<'_>) -> Result<Next, Unexpected> {
+        let Some(fence) = &mut self.fence else { return Ok(Next::More) };
+        let Some(held) = fence.unproved.take() else { return Ok(Next::More) };
+        let forged = fence.sent.front().filter(|barrier| barrier.find(&held).is_some());
+        let judge = fence.sent.iter().position(|barrier| barrier.form == Form::Hello);
+        let proof = judge.and_then(|at| Some((at, fence.sent.get(at)?.find(&held)?)));
+        let from = if let Some(barrier) = forged {
+            // Its own token has come after all: the session before it has caused the error.
+            let session = barrier.session;
+            self.mismatch(session, to);
+            0
+        } else if let Some((at, end)) = proof {
+            let proved = held.get(..end).unwrap_or_default();
+            if self.is_in_step(proved, at) {
+                self.give_out(proved, at, to);
+                end
+            } else {
+                self.mismatch_all(at, to);
+                0
+            }
+        } else if held.len() > Fence::MOST_UNPROVED {
+            return Err(Unexpected::Reply);
+        } else {
+            fence.unproved = Some(held);
+            return Ok(Next::After(fresh));
+        };
+        self.receive_runs(held.get(from..).unwrap_or_default(), to)?;
+        Ok(Next::After(fresh))
+    }
+
+    /// Whether `bytes` are exactly the replies of all runs, and of all barriers, before the one at
+    /// `judge`; a barrier's may be an error that says that the server did not take it.
+    fn is_in_step(&self, bytes: &[u8], judge: usize) -> bool {
+        let Some(fence) = &self.fence else { return false };
+        let mut barriers = fence.sent.iter().take(judge);
+        let mut scanner = ReplyScanner::new();
+        let mut rest = bytes;
+        for &(session, count) in &self.due {
+            let barrier = if session == nobody() { barriers.next() } else { None };
+            if session == nobody() && barrier.is_none() {
+                return rest.is_empty();
+            }
+            for _ in 0..count {
+                let Ok(scan) = scanner.scan(rest) else { return false };
+                let (frame, after) = rest.split_at_checked(scan.len).unwrap_or((rest, &[]));
+                let is_refusal = || Fence::is_refusal(frame) == Some(true);
+                if !scan.done || barrier.is_some_and(|b| b.reply() != frame && !is_refusal()) {
+                    return false;
+                }
+                rest = after;
+            }
+        }
+        false
+    }
+
+    /// Gives out what [`Shared::is_in_step`] has proved.
+    fn give_out(&mut self, bytes: &[u8], judge: usize, to: &mut Receipt<'_>) {
+        let mut rest = bytes;
+        let mut passed = 0;
+        while let Some(&(session, _)) = self.due.front()
+            && (session != nobody() || passed < judge)
+        {
+            let len = if session == nobody() {
+                passed = passed.saturating_add(1);
+                let scan = ReplyScanner::new().scan(rest);
+                self.pass_barrier();
+                scan.map_or(rest.len(), |scan| scan.len)
+            } else {
+                self.give(rest, to)
+            };
+            rest = rest.get(len..).unwrap_or_default();
+        }
+        self.begin_frame();
+    }
+
+    /// Nobody can tell whose the replies are before the token at `judge`: all these sessions end.
+    fn mismatch_all(&mut self, judge: usize, to: &mut Receipt<'_>) {
+        let sessions = self.fence.iter().flat_map(|fence| fence.sent.iter());
+        let sessions: Vec<_> = sessions.take(judge).map(|barrier| barrier.session).collect();
+        to.mismatched.extend(sessions);
+        // The token itself is still to come in the bytes that are dropped up to it; those before it
+        // are known to be refused.
+        if let Some(fence) = &mut self.fence {
+            fence.skips = true;
+        }
+    }
+}

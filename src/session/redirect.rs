@@ -1,0 +1,89 @@
+//! Whose connection a client may have Redis send invalidations to.
+//!
+//! `CLIENT TRACKING ON REDIRECT id` names any connection of the server, also one that other sessions
+//! share or will use next. A push that arrives there may come in the middle of another's reply (Redis
+//! 7.0). So a client may only name a connection that a client has for its own and has asked the number
+//! of, by `CLIENT ID`.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use super::replies;
+use crate::resp::{Request, integer};
+
+/// The numbers that clients have been told of connections of their own; shared by all workers.
+#[derive(Debug, Clone, Default)]
+pub struct ClientIds(Arc<Mutex<HashSet<i64>>>);
+
+impl ClientIds {
+    /// A client has been told that its connection has this number.
+    pub fn tell(&self, id: i64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+    }
+
+    /// That connection is gone, or will be another's.
+    pub fn forget(&self, id: i64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    fn contains(&self, id: i64) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
+    /// What a `CLIENT TRACKING` is answered with that names a connection which is no client's own:
+    /// Redis's error for one that is not there. `None` if it names none, or one that it may.
+    ///
+    /// The options are read as Redis 7.0's `clientCommand` does, which compares them up to a NUL.
+    pub(super) fn refuse(&self, request: &Request<'_>) -> Option<Bytes> {
+        let is = |arg: &[u8], word: &[u8]| {
+            arg.split(|byte| *byte == 0).next().unwrap_or_default().eq_ignore_ascii_case(word)
+        };
+        let mut args = request.args().skip(3);
+        while let Some(option) = args.next() {
+            if is(option, b"redirect") {
+                let id = args.next().and_then(integer::parse);
+                if !id.is_some_and(|id| self.contains(id)) {
+                    return Some(replies::NO_SUCH_CLIENT.clone());
+                }
+            } else if is(option, b"prefix") {
+                args.next();
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resp::{Parsed, RequestLimits, RequestParser};
+
+    #[test]
+    fn a_client_redirects_to_a_connection_of_a_client_only() {
+        let ids = ClientIds::default();
+        ids.tell(7);
+        let refused = |options: &str| {
+            let line = format!("CLIENT TRACKING on {options}\r\n");
+            let mut parser = RequestParser::new();
+            let parsed = parser.parse(line.as_bytes(), &RequestLimits::AUTHENTICATED).unwrap();
+            assert_eq!(parsed, Parsed::Request { len: line.len() });
+            ids.clone().refuse(&parser.request(line.as_bytes())).is_some()
+        };
+        assert!(!refused("REDIRECT 7") && !refused("BCAST PREFIX redirect") && !refused(""));
+        for options in [
+            "REDIRECT 8",
+            "redirect 8 BCAST",
+            "BCAST \"REDIRECT\\x00x\" 8",
+            "REDIRECT 7 REDIRECT 8",
+            "PREFIX a REDIRECT 8",
+            "REDIRECT x",
+            "REDIRECT",
+        ] {
+            assert!(refused(options), "{options}");
+        }
+        ids.forget(7);
+        assert!(refused("REDIRECT 7"));
+    }
+}
