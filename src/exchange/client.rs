@@ -133,8 +133,10 @@ impl Exchange {
         let Some(session) = self.sessions.remove(id.0) else { return };
         session.due.give_up(&mut self.tally.commands);
         session.state.client_id().iter().for_each(|id| self.rules.client_ids.forget(*id));
-        if let Some(link) = session.link.filter(|_| session.state.is_leased()) {
-            self.links.close(link);
+        match session.link {
+            Some(link) if session.state.is_leased() => self.links.close(link),
+            Some(link) => self.links.leave(link, id),
+            None => {}
         }
         self.events.push_back((id, session.closed_event(now)));
     }

@@ -142,6 +142,13 @@ impl Shared {
         }
     }
 
+    /// Whether `session` has sent last and replies to it are due, so that nothing would tell that one
+    /// of them is missing.
+    pub(super) fn is_left_open_by(&self, session: SessionId) -> bool {
+        let open = self.fence.as_ref().and_then(|fence| fence.open);
+        open == Some(session) && !self.due.is_empty()
+    }
+
     /// Whether a barrier has to be sent though no session sends anything.
     pub(super) fn wants_barrier(&self) -> bool {
         self.fence.as_ref().is_some_and(|fence| fence.wants_barrier)

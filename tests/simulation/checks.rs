@@ -81,8 +81,10 @@ impl Schedule {
         let complete = peer.client.has_all();
         // Nothing is popped for a client that is gone, so it is not waited for.
         let cut = peer.excused || peer.left || peer.eof == Some(true) || silent >= LINGER;
-        let whole = complete || cut;
+        let whole = complete || cut || peer.client.faulty;
         let fits = match reason {
+            // It says on what it likes, and nobody knows what it is answered.
+            _ if peer.client.faulty => true,
             CloseReason::Client if peer.left => true,
             CloseReason::Client => peer.eof.is_some() && (cut || peer.client.has_all_replies()),
             CloseReason::Quit | CloseReason::Protocol => peer.client.said_last && whole,
@@ -173,6 +175,7 @@ impl Schedule {
             self.settle(About::Nothing);
         }
         self.rest();
+        self.end_faulty();
         for peer in &self.peers {
             let number = peer.client.number;
             assert!(!peer.doomed, "session {number} outlives a link that owed it a reply");
@@ -203,6 +206,16 @@ impl Schedule {
         let pauses = self.exchange.pauses();
         *self.tally.entry("too many in flight").or_default() += pauses.in_flight;
         *self.tally.entry("too fast").or_default() += pauses.rate;
+    }
+
+    /// Ends those that the upstream may never answer.
+    fn end_faulty(&mut self) {
+        for index in 0..self.peers.len() {
+            if self.peers[index].client.faulty {
+                self.leave(index);
+            }
+        }
+        self.rest();
     }
 
     /// Goes on until nothing more happens, however long that takes.
@@ -264,6 +277,9 @@ pub(crate) fn must_happen() -> BTreeSet<&'static str> {
         "idle",
         "shutdown",
         "subscriptions",
+        "reply_mismatch",
+        "faulty link",
+        "pushed",
         "too many in flight",
         "too fast",
     ]

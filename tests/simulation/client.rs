@@ -62,10 +62,15 @@ pub(crate) struct Client {
     pub(crate) most_subscribed: usize,
     /// Whether it may use values that fill buffers.
     heavy: bool,
+    /// Whether it has had the upstream answer too often, too seldom or badly: from there on it may be
+    /// told anything of its own, and may be ended for it.
+    pub(crate) faulty: bool,
+    /// Whether the upstream answers a wrong `AUTH` with nothing while replies are pending.
+    mutes: bool,
 }
 
 impl Client {
-    pub(crate) fn new(number: u32, heavy: bool) -> Self {
+    pub(crate) fn new(number: u32, heavy: bool, mutes: bool) -> Self {
         let mut redis = Redis::new(Side::Client, CLIENT_PASSWORD, "");
         redis.connect(0, false);
         Self {
@@ -81,6 +86,8 @@ impl Client {
             hid_replies: false,
             most_subscribed: 0,
             heavy,
+            faulty: false,
+            mutes,
         }
     }
 
@@ -109,6 +116,9 @@ impl Client {
     /// Takes bytes in and holds each whole frame against what is expected.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         self.received.extend(bytes);
+        if self.faulty {
+            return self.hear_own();
+        }
         let mut used = 0;
         while let Some(len) = frame(&self.received[used..]) {
             let frame = masked(&self.received[used..used + len]);
@@ -118,7 +128,26 @@ impl Client {
         self.received.drain(..used);
     }
 
+    /// Holds that what has come, in whatever order, is not of another session.
+    fn hear_own(&mut self) {
+        let text = String::from_utf8_lossy(&self.received);
+        let own = format!("id:{}:", self.number);
+        let foreign = text.match_indices("id:").find(|(at, _)| {
+            let rest = &text[*at..];
+            // It may have been cut where it ends.
+            !rest.starts_with(&own) && !own.starts_with(rest) && rest[3..].contains(':')
+        });
+        // Messages on common channels are from others.
+        if let Some((at, _)) = foreign.filter(|_| self.most_subscribed == 0) {
+            panic!("session {} got {:?} of another", self.number, shorten(&self.received[at..]));
+        }
+        self.received.clear();
+    }
+
     fn hear(&mut self, frame: &[u8]) {
+        if frame.starts_with(b">2\r\n$10\r\ninvalidate\r\n") {
+            return;
+        }
         let fits = self.due.front().is_some_and(|due| match &due.expected {
             Expected::Frame(bytes) => bytes == frame,
             Expected::AnyInteger => frame.starts_with(b":"),
@@ -161,6 +190,16 @@ impl Client {
         })
     }
 
+    /// Whether the upstream will answer this too often, too seldom or badly.
+    fn makes_faults(&self, args: &[Vec<u8>]) -> bool {
+        let is = |arg: &Vec<u8>, word: &str| arg.eq_ignore_ascii_case(word.as_bytes());
+        let queueing = self.redis.conns[&0].queue.is_some();
+        let wrong = args.iter().any(|arg| is(arg, "wrong"));
+        let claims = is(&args[0], "auth") || is(&args[0], "hello");
+        (is(&args[0], "eval") && !is(&args[1], "one"))
+            || (self.mutes && queueing && claims && wrong)
+    }
+
     fn current_view(&self) -> View {
         let conn = &self.redis.conns[&0];
         let bits = COMMON.iter().enumerate().filter_map(|(bit, channel)| {
@@ -190,6 +229,12 @@ impl Client {
         }
         let words = self.compose(rng);
         let args: Vec<Vec<u8>> = words;
+        if self.faulty {
+            self.to_send.extend(multibulk(&args));
+            self.most_subscribed +=
+                usize::from(args[0].to_ascii_lowercase().ends_with(b"subscribe"));
+            return format!("(faulty) {}", shorten(&args.concat()));
+        }
         let plain = |arg: &Vec<u8>| {
             !arg.is_empty() && arg.iter().all(|b| b.is_ascii_graphic() && !b"'\"\\".contains(b))
         };
@@ -202,12 +247,16 @@ impl Client {
             self.to_send.extend(multibulk(&args));
         }
         self.expect(&args);
+        if self.faulty {
+            self.due.clear();
+        }
         args.iter().map(|arg| shorten(arg)).collect::<Vec<_>>().join(" ")
     }
 
     /// Asks its own Redis and remembers the answer.
     fn expect(&mut self, args: &[Vec<u8>]) {
         let before = self.current_view();
+        self.faulty |= self.makes_faults(args);
         self.was_reset |= args[0].eq_ignore_ascii_case(b"reset");
         let blocking = args[0].eq_ignore_ascii_case(b"blpop");
         let answer = self.redis.ask(0, args);

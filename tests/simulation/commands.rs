@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::super::wire::{bulk, error, integer};
 use super::conn::{Conn, Mode};
-use super::{Key, Redis, Value};
+use super::{Key, Redis, Side, Value};
 
 impl Redis {
     pub(super) fn execute(&mut self, conn: &mut Conn, name: &str, args: &[Vec<u8>]) {
@@ -23,6 +23,7 @@ impl Redis {
                 };
                 self.auth(conn, user, password);
             }
+            "eval" => self.eval(conn, arg(1), arg(3)),
             "hello" => self.hello(conn, args),
             "client" => self.client(conn, args),
             "select" => match arg(1) {
@@ -90,11 +91,31 @@ impl Redis {
         conn.authenticated |= right;
         match right {
             true => conn.say("+OK\r\n"),
-            false => {
-                conn.say(error("WRONGPASS invalid username-password pair or user is disabled."));
-            }
+            false => self.wrong_password(conn),
         }
         right
+    }
+
+    fn wrong_password(&self, conn: &mut Conn) {
+        if self.mutes && !conn.output.is_empty() {
+            return;
+        }
+        conn.say(error("WRONGPASS invalid username-password pair or user is disabled."));
+    }
+
+    /// Answers as often, and as well, as `script` says.
+    fn eval(&self, conn: &mut Conn, script: &[u8], id: &[u8]) {
+        match script {
+            _ if self.side == Side::Client => conn.say(bulk(id)),
+            b"none" => {}
+            b"two" => conn.say([bulk(id), bulk(id)].concat()),
+            b"three" => conn.say([bulk(id), bulk(id), b"-BUSY forged\r\n".to_vec()].concat()),
+            b"busy" => conn.say([bulk(id), b"-BUSY forged\r\n".to_vec()].concat()),
+            b"open" => conn.say([b"$5000\r\n", id].concat()),
+            b"after" => conn.say([&bulk(id)[..], b"$5000\r\n", id].concat()),
+            b"mad" => conn.say([b"?", id, b"\r\n"].concat()),
+            _ => conn.say(bulk(id)),
+        }
     }
 
     fn hello(&mut self, conn: &mut Conn, args: &[Vec<u8>]) {
@@ -112,8 +133,7 @@ impl Redis {
         while let Some(option) = rest.first() {
             if option.eq_ignore_ascii_case(b"auth") && rest.len() >= 3 {
                 if rest[1] != b"default" || rest[2] != self.password {
-                    let text = "WRONGPASS invalid username-password pair or user is disabled.";
-                    return conn.say(error(text));
+                    return self.wrong_password(conn);
                 }
                 conn.authenticated = true;
                 rest = &rest[3..];

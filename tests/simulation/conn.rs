@@ -35,6 +35,8 @@ pub(crate) struct Conn {
     pub(crate) closing: bool,
     /// Whether its `AUTH` is answered as by a Redis that is full.
     pub(super) refuse_login: bool,
+    /// Whether it was sent a push that nobody on it has asked for.
+    pub(crate) pushed: bool,
     pub(crate) input: Vec<u8>,
     pub(crate) output: Vec<u8>,
     /// Bytes of output so far, and how many of them have been taken away.
@@ -75,7 +77,7 @@ impl Conn {
         }
     }
 
-    pub(super) fn put(&mut self, bytes: &[u8]) {
+    pub(crate) fn put(&mut self, bytes: &[u8]) {
         self.produced += bytes.len() as u64;
         self.output.extend(bytes);
     }

@@ -5,6 +5,10 @@
 //! Redis of its own with the client's password, in which refused commands do not exist. Connections
 //! are known by number alone, so it does not matter how many sessions are on one.
 //!
+//! As the upstream it commits the faults of real servers. `EVAL` answers as its script says: once, not
+//! at all, twice, with a string that has no end, or with what is no RESP; `mutes` has it answer a wrong
+//! `AUTH` with nothing while replies are pending, as Redis 7.2 to 8.x do.
+//!
 //! Words carry meaning: `id:S:N` is unique and from session S, `u:S:N` is said by S while it is not
 //! authenticated, and the keys `k:S:`, `c:S:`, `l:S:` and `b:S:` are S's own. Channels `all:` are
 //! everybody's, `own:S:` are S's.
@@ -46,6 +50,8 @@ pub(crate) struct Redis {
     pub(crate) heard: BTreeSet<(u32, u32)>,
     /// What no link may carry.
     secret: Vec<u8>,
+    /// Whether a wrong `AUTH` gets no reply while others are pending.
+    pub(crate) mutes: bool,
 }
 
 /// Commands that do not exist for clients.
@@ -62,6 +68,7 @@ impl Redis {
             ids: BTreeSet::new(),
             heard: BTreeSet::new(),
             secret: secret.into(),
+            mutes: false,
         }
     }
 
@@ -257,6 +264,7 @@ fn arity(name: &str, args: &[Vec<u8>]) -> Option<(String, usize, usize)> {
         "ping" => (1, 2),
         "echo" | "get" | "incr" | "select" => (2, 2),
         "auth" => (2, 3),
+        "eval" => (4, 4),
         "mget" | "watch" | "del" | "subscribe" | "psubscribe" => (2, MANY),
         "set" | "publish" | "blpop" => (3, 3),
         "lpush" => (3, MANY),

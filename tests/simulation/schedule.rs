@@ -108,6 +108,8 @@ pub(crate) struct Schedule {
     limits: Limits,
     /// Most bytes that may wait for one client.
     max_output: usize,
+    /// Whether the upstream answers a wrong `AUTH` with nothing while replies are pending.
+    mutes: bool,
     /// How often anything moved.
     moves: u64,
     /// The link that the call under way is about to end.
@@ -135,6 +137,9 @@ impl Schedule {
             client_ids: Default::default(),
         };
         let credentials = credentials(None);
+        let mutes = rng.one_in(2);
+        let mut redis = Redis::new(Side::Upstream, UPSTREAM_PASSWORD, CLIENT_PASSWORD);
+        redis.mutes = mutes;
         let sharing = match rng.one_in(4) {
             true => Sharing::Off,
             false => Sharing::Auto(LinkLimits { leases: 1000 }),
@@ -142,7 +147,7 @@ impl Schedule {
         Self {
             rng,
             exchange: Exchange::new(Arc::new(rules), TIMEOUTS, credentials, sharing, [7; 32]),
-            redis: Redis::new(Side::Upstream, UPSTREAM_PASSWORD, CLIENT_PASSWORD),
+            redis,
             now: start,
             peers: Vec::new(),
             wires: Vec::new(),
@@ -153,6 +158,7 @@ impl Schedule {
             limits,
             max_output: checks::max_output(sharing),
             draining: false,
+            mutes,
             moves: 0,
             broken: None,
             trace: traced.then(Vec::new),
@@ -189,7 +195,8 @@ impl Schedule {
                 1 => self.with_peer(Self::half_close),
                 _ => {}
             },
-            98 => match self.rng.below(6) {
+            98 => match self.rng.below(8) {
+                3 | 4 => self.with_wire(Self::push),
                 0 => self.with_wire(Self::lose),
                 1 => self.with_wire(Self::go_mad),
                 2 => self.rotate(),
@@ -223,7 +230,7 @@ impl Schedule {
         note!(self, "session {} opens", self.sessions);
         self.peers.push(Peer {
             id,
-            client: Client::new(self.sessions, self.heavy),
+            client: Client::new(self.sessions, self.heavy, self.mutes),
             seen: Seen::default(),
             slow,
             opened: self.now,

@@ -48,6 +48,13 @@ impl Client {
         if restricted && !rng.one_in(3) {
             return self.subscription(rng, &id);
         }
+        if rng.one_in(12) {
+            let script = match rng.one_in(8) {
+                false => "one",
+                true => *rng.pick(&["none", "two", "three", "busy", "open", "after", "mad"]),
+            };
+            return line(format!("EVAL {script} 0 {id}"));
+        }
         match rng.below(61) {
             0..=3 => line(format!("ECHO {id}")),
             4 => line(format!("PING {id}")),

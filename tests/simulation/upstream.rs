@@ -63,9 +63,9 @@ impl Schedule {
         let outcome = self.exchange.link_bytes(id, &bytes, self.now);
         if let Err(fault) = outcome {
             let refused = matches!(fault, LinkFault::Login(_)) && !was_ready;
-            assert!(refused, "link {number}: {fault}");
+            assert!(refused || self.may_be_faulty(number), "link {number}: {fault}");
             self.excuse(number);
-            self.count("login refused");
+            self.count(if refused { "login refused" } else { "faulty link" });
         }
         self.settle(About::Link(id));
     }
@@ -117,10 +117,36 @@ impl Schedule {
         self.settle(About::Link(id));
     }
 
+    /// A push comes over a link whose sessions have not asked for any.
+    pub(super) fn push(&mut self, index: usize) {
+        let Wire { id, number, connected, .. } = self.wires[index];
+        let ready = connected && self.exchange.link_is_ready(id);
+        let Some(conn) = self.redis.conns.get_mut(&number).filter(|_| ready) else { return };
+        if conn.resp3 {
+            note!(self, "link {number} is sent a push");
+            conn.pushed = true;
+            conn.put(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$4\r\npush\r\n");
+            self.count("pushed");
+        }
+    }
+
+    /// Whether a link that is some session's own may bring what nothing expects: it was sent a push, or
+    /// one of its sessions has had the upstream answer too often.
+    fn may_be_faulty(&self, number: u32) -> bool {
+        let pushed = self.redis.conns.get(&number).is_some_and(|conn| conn.pushed);
+        let heard = self.redis.heard.iter().filter(|heard| heard.0 == number);
+        let faulty = |session: u32| {
+            let mut peers = self.peers.iter();
+            peers.any(|peer| peer.client.number == session && peer.client.faulty)
+        };
+        pushed || heard.into_iter().any(|heard| faulty(heard.1))
+    }
+
     /// A link brings what nothing expects.
     pub(super) fn go_mad(&mut self, index: usize) {
         let Wire { id, number, connected, .. } = self.wires[index];
         let idle = connected
+            && !self.may_be_faulty(number)
             && self.redis.conns.get(&number).is_some_and(Conn::is_silent)
             && self.exchange.link_output(id).is_empty()
             && self.exchange.link_is_ready(id);
@@ -128,23 +154,36 @@ impl Schedule {
             return;
         }
         note!(self, "link {number} brings what nothing expects");
-        self.excuse(number);
         let outcome = self.exchange.link_bytes(id, b"+nobody asked\r\n", self.now);
         match outcome {
-            Err(LinkFault::Unexpected(_)) => assert!(self.exchange.link_is_closed(id)),
+            Err(LinkFault::Unexpected(_)) => {
+                assert!(self.exchange.link_is_closed(id));
+                self.excuse(number);
+            }
             Err(fault) => panic!("link {number}: {fault}"),
-            // It is dropped where the one whose link it is has had its last reply. A link from the
-            // pool was others' before.
+            // It is dropped where the one whose link it is has had its last reply. Behind a barrier it
+            // ends the session that has sent last, and only that. A link from the pool was others'
+            // before.
             Ok(()) => {
-                let heard = self.redis.heard.iter().filter(|(link, _)| *link == number);
-                let lively = heard.clone().filter(|(_, session)| {
+                let heard: Vec<_> =
+                    self.redis.heard.iter().filter(|(link, _)| *link == number).copied().collect();
+                let exchange = &self.exchange;
+                let peers = self.peers.iter_mut().filter(|peer| !peer.seen.over);
+                let mut ended: Vec<_> =
+                    peers.filter(|peer| exchange.is_finished(peer.id)).collect();
+                assert!(ended.len() <= 1, "it has ended {} sessions", ended.len());
+                for peer in &mut ended {
+                    assert!(heard.contains(&(number, peer.client.number)));
+                    peer.client.faulty = true;
+                }
+                let is_ended = !ended.is_empty();
+                let lively = heard.iter().filter(|(_, session)| {
                     let mut peers = self.peers.iter();
                     let peer = peers.find(|peer| peer.client.number == *session);
                     peer.is_some_and(|peer| !peer.seen.over && !peer.client.said_last)
                 });
                 assert!(
-                    lively.count() < heard.count()
-                        || !self.redis.heard.iter().any(|h| h.0 == number),
+                    is_ended || lively.count() < heard.len() || heard.is_empty(),
                     "link {number} brought what nothing expects"
                 );
             }

@@ -200,6 +200,17 @@ impl Links {
         Some(link.requests())
     }
 
+    /// A session that has used a shared link is gone. If replies to it may be missing, a barrier tells.
+    pub(super) fn leave(&mut self, id: LinkId, session: SessionId) {
+        if let Some(Held { link, usage: Usage::Shared(shared), touched, .. }) =
+            self.all.get_mut(id.0)
+            && shared.is_left_open_by(session)
+        {
+            note(touched, &mut self.touched, id);
+            shared.bar(link.requests(), &mut self.tokens, self.echoes);
+        }
+    }
+
     /// Sends a barrier over a shared link if one is wanted whoever sends next.
     pub(super) fn bar(&mut self, id: LinkId) {
         if let Some(Held { link, usage: Usage::Shared(shared), touched, .. }) =
