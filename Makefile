@@ -23,6 +23,7 @@ test: lint
 	@if [ -x scripts/clients.sh ]; then scripts/clients.sh; fi
 	scripts/kubernetes.sh
 	scripts/deploy-tools.sh
+	scripts/servers.sh
 	scripts/image.sh
 	cargo test --locked
 

@@ -19,6 +19,7 @@ pub mod lines;
 pub mod redis;
 pub mod redoubt;
 pub mod scrape;
+pub mod servers;
 pub mod tls;
 pub mod wire;
 

@@ -1,4 +1,4 @@
-//! A real redis-server of the test's own.
+//! A real server of the test's own: redis-server, or another that `scripts/servers.sh` installs.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 use super::certificates::Pair;
+use super::servers::{self, REDIS_7_0};
 use super::{Deadline, Lines, Wire, random, secret};
 
 /// What Redoubt refuses when nothing else is configured, besides escapes.
@@ -19,6 +20,7 @@ const READY: &str = "Ready to accept";
 /// How a [`Redis`] is to be.
 #[derive(Default)]
 pub struct Setup {
+    server: Option<&'static str>,
     password: Option<String>,
     hidden: Vec<&'static str>,
     config: String,
@@ -26,6 +28,12 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// Another server than Redis 7.0: one of [`servers::ALL`].
+    pub fn server(mut self, name: &'static str) -> Self {
+        self.server = Some(name);
+        self
+    }
+
     /// Has it speak TLS on a port besides: with a certificate and its key, and with `auth` `yes`,
     /// `no` or `optional` for clients' certificates of `ca`.
     pub fn tls(mut self, pair: &Pair, ca: &Path, auth: &str) -> Self {
@@ -66,6 +74,7 @@ impl Setup {
     /// Starts it on a free port.
     pub fn start(self) -> Redis {
         let dir = tempfile::tempdir().expect("a temporary directory");
+        let server = self.server.unwrap_or(REDIS_7_0);
         let password = self.password.unwrap_or_else(secret);
         let mut config = self.config.clone();
         config += "bind 127.0.0.1\nsave \"\"\nappendonly no\n";
@@ -78,8 +87,9 @@ impl Setup {
             let (port, tls_port) = (free_port(), self.speaks_tls.then(free_port));
             let tls = tls_port.map_or_else(String::new, |port| format!("tls-port {port}\n"));
             let config = format!("{config}{tls}");
-            if let Ok((child, output)) = launch(port, &config, READY) {
+            if let Ok((child, output)) = launch(server, port, &config, READY) {
                 return Redis {
+                    server,
                     port,
                     tls_port,
                     password,
@@ -91,12 +101,13 @@ impl Setup {
                 };
             }
         }
-        panic!("redis-server does not start: {config}");
+        panic!("{server} does not start: {config}");
     }
 }
 
 /// A running redis-server; killed on drop.
 pub struct Redis {
+    server: &'static str,
     port: u16,
     tls_port: Option<u16>,
     password: String,
@@ -116,6 +127,11 @@ impl Redis {
 
     pub fn setup() -> Setup {
         Setup::default()
+    }
+
+    /// Its name in [`servers::ALL`].
+    pub fn server(&self) -> &'static str {
+        self.server
     }
 
     pub fn port(&self) -> u16 {
@@ -178,15 +194,15 @@ impl Redis {
 
     /// Starts it again, and returns as soon as it has said `text`.
     pub fn restart_until(&mut self, text: &str) {
-        let port = self.port;
+        let (server, port) = (self.server, self.port);
         let started = Deadline::patient().poll(|| {
-            let launched = launch(port, &self.config, text);
+            let launched = launch(server, port, &self.config, text);
             launched.is_ok_and(|(child, output)| {
                 (self.child, self.output) = (child, output);
                 true
             })
         });
-        assert!(started, "redis-server does not come back on port {port}");
+        assert!(started, "{server} does not come back on port {port}");
     }
 }
 
@@ -208,9 +224,8 @@ pub fn free_port() -> u16 {
     }
 }
 
-fn launch(port: u16, config: &str, said: &str) -> Result<(Child, Lines), ()> {
-    let program = std::env::var("REDOUBT_TEST_SERVER");
-    let mut child = Command::new(program.as_deref().unwrap_or("redis-server"))
+fn launch(server: &str, port: u16, config: &str, said: &str) -> Result<(Child, Lines), ()> {
+    let mut child = Command::new(servers::program(server))
         .arg("-")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
