@@ -2,7 +2,7 @@
 //!
 //! Redis does not tell this in `COMMAND`, so it is written here, by name.
 
-use super::plain::is_plain;
+use super::plain::{is_plain, is_plain_without_options};
 
 /// Which of Redis's three subscription tables a command speaks of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -24,6 +24,9 @@ pub enum Effect {
     /// Nothing, but its reply may repeat text of a client or a script, and so be taken for several:
     /// where sessions share a link, a barrier has to close what each sends.
     Fenced,
+    /// Nothing; with more arguments than it needs it is as [`Effect::Fenced`], else as
+    /// [`Effect::None`].
+    FencedOptions,
     /// `AUTH`, answered by Redoubt itself.
     Auth,
     /// `HELLO`, answered by Redoubt itself.
@@ -71,6 +74,7 @@ impl Effect {
     /// That of the command called `name` (`client|reply` for a subcommand).
     pub(super) const fn of(name: &str) -> Self {
         match name.as_bytes() {
+            _ if is_plain_without_options(name) => Self::FencedOptions,
             b"auth" => Self::Auth,
             b"hello" => Self::Hello,
             b"quit" => Self::Quit,

@@ -7,6 +7,12 @@
 //! replaces line ends. `tests/plain_commands.rs` sends hostile arguments to real servers to hold
 //! that. All other commands share connections on which each session's replies are fenced off.
 
+/// Whether the command called `name` (lower case) is one of these while it has no options: it repeats
+/// an option that it does not know.
+pub(super) const fn is_plain_without_options(name: &str) -> bool {
+    matches!(name.as_bytes(), b"expire" | b"expireat" | b"pexpire" | b"pexpireat")
+}
+
 /// Whether the command called `name` (lower case) is one of these.
 #[rustfmt::skip]
 pub(super) const fn is_plain(name: &str) -> bool {
@@ -19,9 +25,7 @@ pub(super) const fn is_plain(name: &str) -> bool {
             | b"psetex" | b"set" | b"setbit" | b"setex" | b"setnx" | b"setrange" | b"strlen"
             | b"substr"
         // Keys.
-            | b"copy" | b"dbsize" | b"del" | b"dump" | b"exists" | b"expire" | b"expireat"
-            | b"expiretime" | b"keys" | b"move" | b"persist" | b"pexpire" | b"pexpireat"
-            | b"pexpiretime" | b"pttl" | b"randomkey" | b"rename" | b"renamenx" | b"touch" | b"ttl"
+            | b"copy" | b"dbsize" | b"del" | b"dump" | b"exists" | b"expiretime" | b"keys" | b"move" | b"persist" | b"pexpiretime" | b"pttl" | b"randomkey" | b"rename" | b"renamenx" | b"touch" | b"ttl"
             | b"type" | b"unlink"
         // Hashes.
             | b"hdel" | b"hexists" | b"hget" | b"hgetall" | b"hincrby" | b"hincrbyfloat" | b"hkeys"

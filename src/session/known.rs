@@ -46,7 +46,9 @@ impl State {
             return pass(expect);
         };
         match spec.effect {
-            Effect::None | Effect::Fenced | Effect::Script => pass(self.plain()),
+            Effect::None | Effect::Fenced | Effect::FencedOptions | Effect::Script => {
+                pass(self.plain())
+            }
             Effect::Exec => {
                 self.transaction.believed = false;
                 let protocol = self.queued_protocol.take();

@@ -48,6 +48,10 @@ impl State {
             Effect::Script => Need::Script,
             Effect::None => Need::Shared,
             Effect::Fenced => Need::Fenced,
+            Effect::FencedOptions if request.declared() > spec.arity.unsigned_abs().into() => {
+                Need::Fenced
+            }
+            Effect::FencedOptions => Need::Shared,
             // Redis will call it wrong; should it not, the harm stays on a lease.
             _ if !spec.arity_holds(request.declared()) => Need::Lease,
             Effect::Auth

@@ -98,6 +98,7 @@ impl Redis {
 
     fn wrong_password(&self, conn: &mut Conn) {
         if self.mutes && !conn.output.is_empty() {
+            conn.faulty = true;
             return;
         }
         conn.say(error("WRONGPASS invalid username-password pair or user is disabled."));
@@ -105,6 +106,7 @@ impl Redis {
 
     /// Answers as often, and as well, as `script` says.
     fn eval(&self, conn: &mut Conn, script: &[u8], id: &[u8]) {
+        conn.faulty |= script != b"one";
         match script {
             _ if self.side == Side::Client => conn.say(bulk(id)),
             b"none" => {}

@@ -35,6 +35,8 @@ pub(crate) struct Conn {
     pub(crate) closing: bool,
     /// Whether its `AUTH` is answered as by a Redis that is full.
     pub(super) refuse_login: bool,
+    /// Whether a request on it got more or fewer replies than one, or a bad one.
+    pub(super) faulty: bool,
     /// Whether it was sent a push that nobody on it has asked for.
     pub(crate) pushed: bool,
     pub(crate) input: Vec<u8>,
