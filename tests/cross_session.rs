@@ -9,6 +9,8 @@ mod support;
 
 #[path = "cross_session/attacks.rs"]
 mod attacks;
+#[path = "cross_session/forged.rs"]
+mod forged;
 #[path = "cross_session/heir.rs"]
 mod heir;
 #[path = "cross_session/victims.rs"]

@@ -43,6 +43,10 @@ impl Exchange {
     pub fn client_eof(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
         session.eof = true;
+        // What is missing would be waited for without an end.
+        if let Some(link) = session.link.filter(|_| !session.state.is_leased()) {
+            self.links.leave(link, id);
+        }
         self.take_requests(id, &[], now);
     }
 

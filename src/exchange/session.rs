@@ -226,6 +226,14 @@ impl Session {
         self.dead = true;
     }
 
+    /// Ends it now, since the server has answered its requests too often or too seldom. That counts,
+    /// also where it was ending already.
+    pub(super) fn mismatch(&mut self) {
+        self.ending = None;
+        self.end(CloseReason::ReplyMismatch);
+        self.dead = true;
+    }
+
     /// Whether it was ended at once.
     pub(super) fn is_killed(&self) -> bool {
         self.dead

@@ -184,7 +184,7 @@ impl Exchange {
             if let Some(session) = self.sessions.get_mut(id.0)
                 && !session.is_killed()
             {
-                session.kill(CloseReason::ReplyMismatch);
+                session.mismatch();
                 self.touch(id);
             }
         }

@@ -200,7 +200,7 @@ impl Links {
         Some(link.requests())
     }
 
-    /// A session that has used a shared link is gone. If replies to it may be missing, a barrier tells.
+    /// A session that has used a shared link sends nothing more. If replies to it may be missing, a barrier tells.
     pub(super) fn leave(&mut self, id: LinkId, session: SessionId) {
         if let Some(Held { link, usage: Usage::Shared(shared), touched, .. }) =
             self.all.get_mut(id.0)
