@@ -13,6 +13,8 @@ mod attacks;
 mod forged;
 #[path = "cross_session/heir.rs"]
 mod heir;
+#[path = "cross_session/siege.rs"]
+mod siege;
 #[path = "cross_session/victims.rs"]
 mod victims;
 
