@@ -177,6 +177,10 @@ impl Schedule {
                     peer.client.faulty = true;
                 }
                 let is_ended = !ended.is_empty();
+                // One that was over already may be told so all the same.
+                for peer in self.peers.iter_mut().filter(|peer| peer.seen.over) {
+                    peer.client.faulty |= heard.contains(&(number, peer.client.number));
+                }
                 let lively = heard.iter().filter(|(_, session)| {
                     let mut peers = self.peers.iter();
                     let peer = peers.find(|peer| peer.client.number == *session);
