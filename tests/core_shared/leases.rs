@@ -12,6 +12,7 @@ const LEASE: Where = Where::Lease;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Where {
     Shared,
+    Fenced,
     Scripts,
     Lease,
     Local,
@@ -32,6 +33,8 @@ fn walk(steps: Steps<'_>) {
     let (observer, common) = places.plain();
     let scripts = places.turn(observer, b"EVAL s 0\r\n", b":1\r\n");
     assert_ne!(scripts, common);
+    let fenced = places.turn(observer, b"CLIENT LIST\r\n", b"$0\r\n\r\n");
+    assert!(fenced != common && fenced != scripts);
     let id = places.bench.authenticated();
     let mut lease: Option<LinkId> = None;
     for (said, reply, wanted) in steps {
@@ -40,6 +43,7 @@ fn walk(steps: Steps<'_>) {
         let went = match sent.as_ref().map(|(link, _)| *link) {
             None => Where::Local,
             Some(link) if link == common => Where::Shared,
+            Some(link) if link == fenced => Where::Fenced,
             Some(link) if link == scripts => Where::Scripts,
             Some(_) => Where::Lease,
         };
@@ -58,6 +62,7 @@ fn walk(steps: Steps<'_>) {
             lease = None;
         }
         assert_bytes(&places.bench.read(id), reply.as_bytes());
+        places.prove();
     }
 }
 
@@ -92,10 +97,10 @@ fn blocking_commands_take_one_until_their_reply() {
     walk(&[("BLPOP k 0", "*-1\r\n", LEASE), ECHO]);
     walk(&[("BLMPOP 0 1 k LEFT", "*-1\r\n", LEASE), ECHO]);
     walk(&[("BZPOPMIN k x", "-ERR timeout is not a float\r\n", LEASE), ECHO]);
-    walk(&[("XREAD STREAMS s 0", "*-1\r\n", SHARED), ECHO]);
+    walk(&[("XREAD STREAMS s 0", "*-1\r\n", Where::Fenced), ECHO]);
     walk(&[("XREAD COUNT 1 BLOCK 0 STREAMS s 0", "*-1\r\n", LEASE), ECHO]);
-    walk(&[("XREAD COUNT 1 STREAMS block 0", "*-1\r\n", SHARED), ECHO]);
-    walk(&[("XREADGROUP GROUP g c STREAMS s >", "*-1\r\n", SHARED), ECHO]);
+    walk(&[("XREAD COUNT 1 STREAMS block 0", "*-1\r\n", Where::Fenced), ECHO]);
+    walk(&[("XREADGROUP GROUP g c STREAMS s >", "*-1\r\n", Where::Fenced), ECHO]);
     walk(&[("XREADGROUP GROUP g c block 1 STREAMS s >", "*-1\r\n", LEASE), ECHO]);
 }
 
@@ -111,6 +116,7 @@ fn a_fresh_lease_notes_the_offset_before_wait() {
     assert_bytes(&places.bench.read(id), b"");
     places.bench.reply(lease, b":1\r\n");
     assert_bytes(&places.bench.read(id), b":1\r\n");
+    places.prove();
     // The pool's link has an old offset, so the same goes first there.
     let (again, sent) = places.send(id, b"WAIT 1 100\r\n");
     assert_eq!(again, lease);
@@ -195,7 +201,16 @@ fn state_of_the_connection_keeps_one_for_good() {
     ]);
     // Redis knows what is wrong with it, and it does nothing.
     walk(&[("CLIENT ID 1", "-ERR wrong number\r\n", LEASE), ECHO]);
-    walk(&[("CLIENT LIST", "$0\r\n\r\n", SHARED), ("OBJECT ENCODING k", "$-1\r\n", SHARED)]);
+    let list = ("CLIENT LIST", "$0\r\n\r\n", Where::Fenced);
+    walk(&[list, ("OBJECT ENCODING k", "$-1\r\n", Where::Fenced), ECHO]);
+}
+
+#[test]
+fn commands_that_may_repeat_a_clients_text_share_a_link_with_barriers() {
+    for said in ["SCAN 0", "XINFO HELP", "FUNCTION LIST", "EXPIRE k 1 NX", "RESTORE k 0 x"] {
+        walk(&[ECHO, (said, ":1\r\n", Where::Fenced), ECHO]);
+    }
+    walk(&[("EXPIRE k 1", ":1\r\n", SHARED), ("PEXPIREAT k 1", ":1\r\n", SHARED)]);
 }
 
 #[test]
@@ -203,7 +218,8 @@ fn scripts_go_over_a_link_of_their_own() {
     let eval = ("EVAL s 0", ":1\r\n", Where::Scripts);
     walk(&[ECHO, eval, ECHO]);
     walk(&[("FCALL f 0", ":1\r\n", Where::Scripts), ("EVALSHA_RO x 0", ":1\r\n", Where::Scripts)]);
-    walk(&[("SCRIPT KILL", "-NOTBUSY\r\n", SHARED), ("FUNCTION LOAD x", "-ERR no\r\n", SHARED)]);
+    let load = ("FUNCTION LOAD x", "-ERR no\r\n", Where::Fenced);
+    walk(&[("SCRIPT KILL", "-NOTBUSY\r\n", Where::Fenced), load]);
     walk(&[("MULTI", "+OK\r\n", LEASE), ("EVAL s 0", "+QUEUED\r\n", LEASE)]);
 }
 

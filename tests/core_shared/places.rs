@@ -15,6 +15,8 @@ pub(crate) struct Places {
     links: Vec<LinkId>,
     /// What the last link that was opened sent to log in.
     pub(crate) login: Vec<u8>,
+    /// What was sent before the last token.
+    pub(crate) proved: Option<String>,
 }
 
 /// How many frames begin in `sent`, which is made of small multibulk requests.
@@ -33,7 +35,7 @@ impl Places {
         let mut rules = Rules::clone(bench.exchange.rules());
         rules.upstream_version = Version::parse("7.0.15");
         bench.exchange.replace_rules(Arc::new(rules));
-        Self { bench, links: Vec::new(), login: Vec::new() }
+        Self { bench, links: Vec::new(), login: Vec::new(), proved: None }
     }
 
     /// Connects the links that are wanted, and lets them in.
@@ -53,18 +55,33 @@ impl Places {
         self.flush()
     }
 
-    /// What goes out now, and over which link.
+    /// What goes out now, and over which link. What Redoubt asks for itself, to keep sessions apart and
+    /// to prove leases clean, is answered as Redis would and left out.
     pub(crate) fn flush(&mut self) -> Option<(LinkId, Vec<u8>)> {
         self.settle();
         let mut out = None;
         for link in self.links.clone() {
             let sent = self.bench.sent(link);
+            let sent = self.answer_tokens(link, sent);
             if !sent.is_empty() {
                 assert!(out.is_none(), "two links at once");
                 out = Some((link, sent));
             }
         }
         out
+    }
+
+    /// Answers the `ECHO` of a token, and what stands before it, and gives what comes after it.
+    fn answer_tokens(&mut self, link: LinkId, sent: Vec<u8>) -> Vec<u8> {
+        const ECHO: &[u8] = b"*2\r\n$4\r\nECHO\r\n$32\r\n";
+        let Some(at) = sent.windows(ECHO.len()).rposition(|part| part == ECHO) else {
+            return sent;
+        };
+        let end = at + ECHO.len() + 34;
+        let token = &sent[at + ECHO.len() - 5..end];
+        self.bench.reply(link, &[&b"+OK\r\n".repeat(requests(&sent[..at])), token].concat());
+        self.proved = Some(shown(&sent[..at]));
+        sent[end..].to_vec()
     }
 
     #[track_caller]
@@ -79,7 +96,15 @@ impl Places {
         let before = requests(&sent).saturating_sub(requests(&as_multibulk(said)));
         self.bench.reply(link, &[&b"+OK\r\n".repeat(before), reply].concat());
         assert_bytes(&self.bench.read(id), reply);
+        self.prove();
         link
+    }
+
+    /// Has the leases that have been given back proved clean; nothing else may want to go out.
+    #[track_caller]
+    pub(crate) fn prove(&mut self) {
+        let out = self.flush().map(|(_, sent)| shown(&sent));
+        assert_eq!(out, None, "it goes out by itself");
     }
 
     /// A request that Redoubt answers itself.

@@ -4,7 +4,7 @@ use redoubt::exchange::LinkId;
 use redoubt::session::CloseReason;
 
 use crate::bench::{assert_bytes, request};
-use crate::places::Places;
+use crate::places::{Places, shown};
 
 const SUBSCRIBED_3: &[u8] = b">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
 const UNSUBSCRIBED_3: &[u8] = b">3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n";
@@ -102,52 +102,88 @@ fn client_reply_never_reaches_a_link() {
     assert_bytes(&sent, &[request(&["BLPOP", "k", "1"]), request(&["SET", "k", "v"])].concat());
     places.bench.reply(link, b"*-1\r\n+OK\r\n");
     assert_bytes(&places.bench.read(id), b"");
+    places.prove();
     assert_eq!(next_lease(&mut places), link, "it answers everything, so it is clean");
     places.local(id, b"CLIENT REPLY ON\r\n", b"+OK\r\n");
 }
 
 #[test]
-fn database_and_name_are_made_right_for_the_next_session() {
+fn a_lease_is_lent_in_its_database_and_with_the_name_of_its_session() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let lease = places.turn(id, b"SELECT 3\r\n", b"+OK\r\n");
+    assert_eq!(places.proved.take(), Some(shown(&request(&["SELECT", "3"]))));
     places.local(id, b"CLIENT SETNAME first\r\n", b"+OK\r\n");
     let (again, sent) = places.send(id, b"WATCH k\r\n");
     assert_eq!(again, lease);
     let name = request(&["CLIENT", "SETNAME", "first"]);
-    assert_bytes(&sent, &[name, request(&["WATCH", "k"])].concat());
+    assert_bytes(&sent, &[name.clone(), request(&["WATCH", "k"])].concat());
     places.bench.reply(lease, b"+OK\r\n+OK\r\n");
     assert_bytes(&places.bench.read(id), b"+OK\r\n");
     assert_eq!(places.turn(id, b"UNWATCH\r\n", b"+OK\r\n"), lease);
-
+    // The name is taken away before another session may have it.
+    let undone = [request(&["UNWATCH"]), request(&["CLIENT", "SETNAME", ""])].concat();
+    assert_eq!(places.proved.take(), Some(shown(&undone)));
+    // One in another database is not lent: a SELECT before the first request could fail.
     let (other, _) = places.plain();
     let (link, sent) = places.send(other, b"WATCH k\r\n");
-    assert_eq!(link, lease);
-    let made = [request(&["SELECT", "0"]), request(&["CLIENT", "SETNAME", ""])].concat();
-    assert_bytes(&sent, &[made, request(&["WATCH", "k"])].concat());
-    places.bench.reply(lease, b"+OK\r\n+OK\r\n+OK\r\n");
-    assert_bytes(&places.bench.read(other), b"+OK\r\n");
-    // A fresh one is made the same, where it was not by its login.
-    let (link, sent) = places.send(id, b"WATCH k\r\n");
     assert_ne!(link, lease);
-    let name = request(&["CLIENT", "SETNAME", "first"]);
+    assert_bytes(&sent, &request(&["WATCH", "k"]));
+    places.bench.reply(link, b"+OK\r\n");
+    assert_bytes(&places.bench.read(other), b"+OK\r\n");
+    let (link, sent) = places.send(id, b"WATCH k\r\n");
+    assert_eq!(link, lease);
     assert_bytes(&sent, &[name, request(&["WATCH", "k"])].concat());
-    assert_bytes(&places.login[places.login.len() - 23..], &request(&["SELECT", "3"]));
 }
 
 #[test]
-fn what_happens_on_a_lease_is_known_when_it_goes_back() {
+fn what_a_session_may_have_left_is_undone_before_its_lease_is_used_again() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let lease = places.turn(id, b"WATCH k\r\n", b"+OK\r\n");
     assert_eq!(places.turn(id, b"SELECT 3\r\n", b"+OK\r\n"), lease);
     assert_eq!(places.turn(id, b"CLIENT SETNAME me\r\n", b"+OK\r\n"), lease);
     assert_eq!(places.turn(id, b"UNWATCH\r\n", b"+OK\r\n"), lease);
-    let (other, _) = places.plain();
+    let undone = [&["UNWATCH"][..], &["SELECT", "3"], &["CLIENT", "SETNAME", ""]];
+    let undone: Vec<u8> = undone.iter().flat_map(|words| request(words)).collect();
+    assert_eq!(places.proved.take(), Some(shown(&undone)));
+    let other = places.bench.authenticated();
+    places.local(other, b"SELECT 3\r\n", b"+OK\r\n");
     let (link, sent) = places.send(other, b"WATCH k\r\n");
     assert_eq!(link, lease);
-    let made = [request(&["SELECT", "0"]), request(&["CLIENT", "SETNAME", ""])].concat();
-    assert_bytes(&sent, &[made, request(&["WATCH", "k"])].concat());
+    assert_bytes(&sent, &request(&["WATCH", "k"]));
+}
+
+#[test]
+fn a_lease_that_is_not_proved_clean_is_closed() {
+    // A reply too many, one of another kind, one that is cut, and errors of the server's own.
+    let closed = |proof: &[u8]| {
+        let mut places = Places::new();
+        let id = places.bench.authenticated();
+        let (lease, _) = places.send(id, b"BLPOP k 1\r\n");
+        places.bench.reply(lease, b"*-1\r\n");
+        assert_bytes(&places.bench.read(id), b"*-1\r\n");
+        let asked = places.bench.sent(lease);
+        assert!(asked.starts_with(b"*2\r\n$4\r\nECHO\r\n$32\r\n"), "{}", shown(&asked));
+        let token = &asked[asked.len() - 39..];
+        let proof = match proof {
+            b"token" => token.to_vec(),
+            other => [other, token].concat(),
+        };
+        assert_eq!(places.bench.exchange.link_bytes(lease, &proof, places.bench.now), Ok(()));
+        let ended = places.bench.exchange.is_finished(id);
+        let reason = ended.then(|| places.bench.close(id));
+        let clean = !places.is_closed(lease);
+        assert_eq!(next_lease(&mut places) == lease, clean);
+        (clean, reason)
+    };
+    assert_eq!(closed(b"token"), (true, None));
+    for stray in [&b"+OK\r\n"[..], b"-ERR no\r\n", b"$100\r\n", b":1\r\n", b"$32\r\n"] {
+        assert_eq!(closed(stray), (false, Some(CloseReason::ReplyMismatch)), "{}", shown(stray));
+    }
+    for error in [&b"-BUSY x\r\n"[..], b"-NOPERM x\r\n", b"-LOADING x\r\n", MESSAGE_3] {
+        assert_eq!(closed(error), (false, None), "{}", shown(error));
+    }
 }
 
 #[test]
@@ -170,14 +206,15 @@ fn a_name_that_redis_refused_is_not_believed() {
 }
 
 #[test]
-fn a_lease_that_cannot_be_made_right_is_closed_with_its_session() {
+fn a_lease_without_the_name_of_its_session_is_never_pooled() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     places.local(id, b"CLIENT SETNAME me\r\n", b"+OK\r\n");
     let (link, _) = places.send(id, b"WATCH k\r\n");
-    assert!(places.bench.exchange.link_bytes(link, b"-ERR no\r\n", places.bench.now).is_err());
-    assert!(places.is_closed(link));
-    assert_eq!(places.bench.close(id), CloseReason::UpstreamLost);
+    places.bench.reply(link, b"-BUSY x\r\n+OK\r\n");
+    assert_bytes(&places.bench.read(id), b"+OK\r\n");
+    assert_eq!(places.turn(id, b"UNWATCH\r\n", b"+OK\r\n"), link);
+    assert_eq!(places.link_of(id), link, "it keeps what is not clean");
 }
 
 #[test]
@@ -199,7 +236,7 @@ fn bytes_on_a_pooled_link_close_it_and_nobody() {
         let (id, common) = places.plain();
         let lease = places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
         assert!(places.bench.exchange.link_bytes(lease, stray, places.bench.now).is_err());
-        assert!(places.is_closed(lease));
+        assert!(places.is_closed(lease), "{}", shown(stray));
         assert_eq!(places.link_of(id), common);
         assert_ne!(next_lease(&mut places), lease);
     }
@@ -232,7 +269,7 @@ fn what_comes_after_the_last_reply_of_a_session_is_not_clean_either() {
 }
 
 #[test]
-fn a_late_push_reaches_nobody_else() {
+fn a_lease_that_was_subscribed_is_not_used_again() {
     let mut places = Places::new();
     let (first, _) = places.plain();
     places.turn(first, b"HELLO 3\r\n", MAP);
@@ -240,11 +277,17 @@ fn a_late_push_reaches_nobody_else() {
     places.bench.reply(lease, MESSAGE_3);
     assert_bytes(&places.bench.read(first), MESSAGE_3);
     assert_eq!(places.turn(first, b"UNSUBSCRIBE a\r\n", UNSUBSCRIBED_3), lease);
-    let (second, _) = places.plain();
-    places.turn(second, b"HELLO 3\r\n", MAP);
-    assert_eq!(places.turn(second, b"WATCH k\r\n", b"+OK\r\n"), lease);
+    assert!(places.is_closed(lease), "a message may still be on its way");
+}
+
+#[test]
+fn a_push_that_nobody_asked_for_closes_a_lease() {
+    let mut places = Places::new();
+    let (id, _) = places.plain();
+    places.turn(id, b"HELLO 3\r\n", MAP);
+    let lease = places.turn(id, b"WATCH k\r\n", b"+OK\r\n");
     let came = places.bench.exchange.link_bytes(lease, MESSAGE_3, places.bench.now);
-    assert_bytes(&places.bench.read(second), b"");
+    assert_bytes(&places.bench.read(id), b"");
     assert!(came.is_err() && places.is_closed(lease));
 }
 

@@ -151,6 +151,7 @@ fn a_lease_in_use_logs_in_anew_before_the_next_request_and_only_once() {
     assert_bytes(&sent, &request(&["UNWATCH"]));
     places.bench.reply(lease, OK);
     assert_bytes(&places.bench.read(id), OK);
+    places.prove();
     assert_eq!(places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n"), lease, "it is as good as new");
 }
 

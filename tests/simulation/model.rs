@@ -150,7 +150,9 @@ impl Redis {
         let login = ["auth", "hello", "select"].contains(&&*name) && args.len() <= most;
         assert!(conn.authenticated || login, "before the link's AUTH: {:?}", shown());
         assert!(!REFUSED.contains(&&*name), "a refused command on a link: {:?}", shown());
-        assert!(!["reset", "quit"].contains(&&*name), "{name} on a link");
+        // A faulty session may have come to a state in which its link's bytes are passed on unread.
+        assert!(name != "quit" || conn.faulty, "{name} on a link");
+        assert!(name != "reset", "{name} on a link");
         let reply = args.len() > 1 && args[1].eq_ignore_ascii_case(b"reply");
         // Where a reply was missing, Redoubt may believe that Redis refuses it; the link is one
         // session's then, and no other's afterwards.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use secrecy::ExposeSecret;
 
-use super::{Links, Usage};
+use super::{Held, Links, Usage};
 use crate::exchange::{LinkId, SessionId};
 use crate::resp::encode_command;
 use crate::session::{Counted, DueQueue, Expect, Learn, Show};
@@ -20,7 +20,10 @@ impl Links {
     /// sessions that waited for room on one of them.
     pub(in crate::exchange) fn rotate(&mut self, credentials: Credentials) -> VecDeque<SessionId> {
         self.replace_credentials(credentials);
-        for id in std::mem::take(&mut self.pool) {
+        let is_returned = |held: &Held| matches!(held.usage, Usage::Returned(_));
+        let returned = self.all.iter().filter(|(_, held)| is_returned(held));
+        let returned: Vec<_> = returned.map(|(key, _)| LinkId(key)).collect();
+        for id in std::mem::take(&mut self.pool).into_iter().chain(returned) {
             self.close(id);
         }
         let shared: Vec<_> = self.shared.values().copied().collect();
