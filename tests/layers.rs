@@ -83,6 +83,27 @@ fn the_core_names_nothing_of_the_shell() {
 }
 
 #[test]
+fn sessions_compare_words_as_redis_does() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root.join("session"), &mut files);
+    let mut wrong = Vec::new();
+    for path in files {
+        let text = fs::read_to_string(&path).unwrap();
+        for (number, _) in
+            without_tests(&text).filter(|(_, line)| line.contains("ignore_ascii_case"))
+        {
+            wrong.push(format!("src/{}:{number}", path.strip_prefix(&root).unwrap().display()));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "use resp::is_word, as strcasecmp stops at a NUL:\n{}",
+        wrong.join("\n")
+    );
+}
+
+#[test]
 fn nothing_but_tls_names_its_library() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();

@@ -33,6 +33,7 @@ mod protocol;
 pub mod reply;
 mod request;
 mod scanner;
+mod word;
 
 pub use encode::encode_command;
 pub use error::{ProtocolError, ReplyError};
@@ -41,3 +42,4 @@ pub use protocol::Protocol;
 pub use request::{Parsed, Request, RequestParser, Streamed};
 pub(crate) use scanner::whole;
 pub use scanner::{Head, Kind, ReplyScanner, Scan};
+pub use word::is_word;

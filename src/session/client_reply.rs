@@ -3,6 +3,8 @@
 //! Redis still answers every command, and Redoubt drops what the client does not want. So the reply
 //! queues always hold what the link will bring, and a link needs no cleaning afterwards.
 
+use crate::resp::is_word;
+
 /// Which replies the client wants, as Redis's flags CLIENT_REPLY_OFF, _SKIP and _SKIP_NEXT.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum ReplyMode {
@@ -35,13 +37,13 @@ impl ReplyMode {
     /// Runs `CLIENT REPLY word`. Returns the mode's answer: `Some(true)` for `+OK`, `Some(false)`
     /// for silence, `None` for a syntax error.
     pub(super) fn set(&mut self, word: &[u8]) -> Option<bool> {
-        if word.eq_ignore_ascii_case(b"on") {
+        if is_word(word, b"on") {
             *self = Self::On;
             Some(true)
-        } else if word.eq_ignore_ascii_case(b"off") {
+        } else if is_word(word, b"off") {
             *self = Self::Off;
             Some(false)
-        } else if word.eq_ignore_ascii_case(b"skip") {
+        } else if is_word(word, b"skip") {
             if *self != Self::Off {
                 *self = Self::SkipNext;
             }

@@ -16,7 +16,7 @@ use super::rules::Rules;
 use super::state::State;
 use crate::command::{self, Effect, Spec};
 use crate::policy::{self, Decision};
-use crate::resp::{Request, reply};
+use crate::resp::{Request, is_word, reply};
 
 /// What to do with a request. There is no `Debug`: it may hold the link's own credentials.
 #[derive(Clone, PartialEq, Eq)]
@@ -200,5 +200,5 @@ fn in_place_of(spec: &Spec, error: Bytes) -> Bytes {
 
 /// `POST` and `Host:` are what a browser sends when a page makes it speak to Redis.
 fn is_cross_protocol(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+    is_word(name, b"post") || is_word(name, b"host:")
 }

@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 
+use super::blocking::may_block;
 use super::decide::{Context, Step};
 use super::due::DueQueue;
 use super::event::{CloseReason, Event};
 use super::expect::{Expect, Learn, Show};
-use super::need::{Need, blocks, chosen_database};
+use super::need::{Need, chosen_database};
 use super::pubsub::Confirmations;
 use super::replies;
 use super::rules::Rules;
@@ -70,7 +71,7 @@ impl State {
                 learn(self, Learn::Watch)
             }
             Effect::Unwatch => learn(self, Learn::Unwatch),
-            Effect::BlocksOnOption if !blocks(request) => pass(self.plain()),
+            Effect::BlocksOnOption if !may_block(request) => pass(self.plain()),
             Effect::Blocks | Effect::BlocksOnOption | Effect::Wait => learn(self, Learn::Unblocked),
             Effect::Select => self.select(request, need),
             Effect::ClientName => self.client_name(request, spec, context),

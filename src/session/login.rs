@@ -14,12 +14,12 @@ use super::stand_in::encode;
 use super::state::State;
 use crate::auth::DEFAULT_USER;
 use crate::resp::Protocol;
-use crate::resp::{Request, integer, reply};
+use crate::resp::{Request, integer, is_word, reply};
 
 impl State {
     /// Whether the request cannot be passed on in pieces, because it does not travel as it came.
     pub fn is_rewritten(request: &Request<'_>) -> bool {
-        request.name().eq_ignore_ascii_case(b"hello")
+        is_word(request.name(), b"hello")
     }
 
     /// `AUTH` where Redoubt answers.
@@ -130,12 +130,12 @@ impl State {
         while let Some(option) = options.next() {
             let left = options.len();
             let mut next = || options.next().unwrap_or_default();
-            if option.eq_ignore_ascii_case(b"auth") && left >= 2 {
+            if is_word(option, b"auth") && left >= 2 {
                 let (user, password) = (next(), next());
                 if !self.check(user, password, true, rules, emit) {
                     return self.local(reply::WRONGPASS.clone());
                 }
-            } else if option.eq_ignore_ascii_case(b"setname") && left >= 1 {
+            } else if is_word(option, b"setname") && left >= 1 {
                 let name = next();
                 if let Err(error) = self.rename(name) {
                     return self.local(error);
@@ -199,11 +199,11 @@ impl State {
         let mut kept = 2;
         while let Some(option) = args.get(kept).filter(|_| accepted) {
             let left = args.len().saturating_sub(kept).saturating_sub(1);
-            if option.eq_ignore_ascii_case(b"setname") && left >= 1 {
+            if is_word(option, b"setname") && left >= 1 {
                 accepted = args.get(kept.saturating_add(1)).is_some_and(|name| is_printable(name));
                 renames = true;
                 kept = kept.saturating_add(2);
-            } else if option.eq_ignore_ascii_case(b"auth") && left >= 2 {
+            } else if is_word(option, b"auth") && left >= 2 {
                 let end = kept.saturating_add(3);
                 let Some([_, user, password]) = args.get_mut(kept..end) else { break };
                 let right = self.check(user, password, true, rules, emit);

@@ -18,6 +18,7 @@
     )
 )]
 
+mod blocking;
 mod bucket;
 mod client_reply;
 mod counts;
@@ -41,6 +42,7 @@ mod stand_in;
 mod state;
 mod transaction;
 
+pub use blocking::may_block;
 pub use bucket::{Rate, TokenBucket};
 pub use counts::{Counted, Counts, Outcome};
 pub use decide::{Context, Step, find};

@@ -12,8 +12,8 @@ use super::replies;
 use super::state::State;
 use crate::command::Spec;
 use crate::policy;
-use crate::resp::Request;
 use crate::resp::reply::{self, Value};
+use crate::resp::{Request, is_word};
 
 impl State {
     pub(super) fn client_name(
@@ -66,15 +66,15 @@ impl State {
 /// seen on a link that many sessions share.
 fn info_reply(request: &Request<'_>) -> Bytes {
     let attribute = request.arg(2).unwrap_or_default();
+    let shown = attribute.split(|byte| *byte == 0).next().unwrap_or_default();
     let value = request.arg(3).unwrap_or_default();
-    if !attribute.eq_ignore_ascii_case(b"lib-name") && !attribute.eq_ignore_ascii_case(b"lib-ver") {
-        let shown = attribute.split(|byte| *byte == 0).next().unwrap_or_default();
+    if !is_word(attribute, b"lib-name") && !is_word(attribute, b"lib-ver") {
         return reply::error(&[b"ERR Unrecognized option '", shown, b"'"].concat());
     }
     if is_printable(value) {
         return reply::OK.clone();
     }
-    let name = attribute.to_ascii_lowercase();
+    let name = shown.to_ascii_lowercase();
     let rule = b" cannot contain spaces, newlines or special characters.";
     reply::error(&[b"ERR ", name.as_slice(), rule].concat())
 }

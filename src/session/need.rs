@@ -1,5 +1,6 @@
 //! Which kind of link a request needs.
 
+use super::blocking::may_block;
 use super::rules::Rules;
 use super::state::State;
 use crate::command::{Effect, Spec};
@@ -66,7 +67,7 @@ impl State {
             Effect::Select if chosen_database(request).is_some_and(|n| n < databases) => {
                 Need::Shared
             }
-            Effect::BlocksOnOption if !blocks(request) => Need::Fenced,
+            Effect::BlocksOnOption if !may_block(request) => Need::Fenced,
             Effect::Wait => Need::NotedLease,
             _ => Need::Lease,
         }
@@ -77,13 +78,4 @@ impl State {
 pub(super) fn chosen_database(request: &Request<'_>) -> Option<u32> {
     let argument = request.arg(1).filter(|_| request.declared() == 2)?;
     u32::try_from(integer::parse(argument)?).ok()
-}
-
-/// Whether an `XREAD` or `XREADGROUP` may block. A group or consumer of that name takes a lease for
-/// nothing, which does no harm.
-pub(super) fn blocks(request: &Request<'_>) -> bool {
-    request
-        .args()
-        .take_while(|arg| !arg.eq_ignore_ascii_case(b"streams"))
-        .any(|arg| arg.eq_ignore_ascii_case(b"block"))
 }

@@ -1,0 +1,31 @@
+//! Comparing a client's text with a keyword, as Redis does.
+
+/// Whether Redis takes `sent` for the keyword `word`.
+///
+/// Redis compares options with `strcasecmp`, which reads a C string: upper and lower case are alike,
+/// and what follows a NUL does not count, so `BLOCK`, a NUL and anything more is `BLOCK`. Comparing
+/// in another way would let a client say to Redis what Redoubt does not hear.
+///
+/// Names of commands and subcommands are looked up in a hash table instead; for these see
+/// [`policy`](crate::policy).
+#[inline]
+pub fn is_word(sent: &[u8], word: &[u8]) -> bool {
+    let Some((head, rest)) = sent.split_at_checked(word.len()) else { return false };
+    head.eq_ignore_ascii_case(word) && rest.first().is_none_or(|byte| *byte == 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_taken_in_any_case_and_up_to_a_nul() {
+        for sent in [&b"block"[..], b"BLOCK", b"bLoCk", b"BLOCK\0", b"block\0\0", b"BLOCK\0STREAMS"]
+        {
+            assert!(is_word(sent, b"block"), "{}", sent.escape_ascii());
+        }
+        for sent in [&b""[..], b"bloc", b"blocks", b"\0block", b"bloc\0k", b"bloc\0", b"block "] {
+            assert!(!is_word(sent, b"block"), "{}", sent.escape_ascii());
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Whether an `XREAD` or `XREADGROUP` may wait for entries.
+
+use crate::resp::{Request, is_word};
+
+/// Whether an `XREAD` or `XREADGROUP` may wait for entries before it is answered: on a link that
+/// others use too, all of them would wait with it.
+///
+/// Reads the options as `xreadCommand` of Redis 5 to 8 and of Valkey does, in which a word after
+/// `COUNT` or `GROUP` is a value whatever it says. What is not understood, and what has not arrived
+/// of a large request, may wait: a newer server may have options that an older one refuses.
+pub fn may_block(request: &Request<'_>) -> bool {
+    // The last argument that is present may be the beginning of a longer word.
+    let whole = request.len().saturating_sub(usize::from(request.is_cut()));
+    let mut args = request.args().take(whole).skip(1);
+    while let Some(option) = args.next() {
+        let values = match option {
+            _ if is_word(option, b"streams") => return false,
+            _ if is_word(option, b"count") => 1,
+            _ if is_word(option, b"group") => 2,
+            _ if is_word(option, b"noack") => 0,
+            // `BLOCK`, or what is not understood.
+            _ => return true,
+        };
+        for _ in 0..values {
+            args.next();
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resp::{Parsed, RequestLimits, RequestParser, encode_command};
+    use bytes::BytesMut;
+
+    fn asked(bytes: &[u8], limits: &RequestLimits) -> bool {
+        let mut parser = RequestParser::new();
+        let parsed = parser.parse(bytes, limits).unwrap();
+        assert!(matches!(parsed, Parsed::Request { .. } | Parsed::Large));
+        may_block(&parser.request(bytes))
+    }
+
+    fn words(text: &str) -> bool {
+        let mut bytes = BytesMut::new();
+        let words: Vec<_> = text.split(' ').map(str::as_bytes).collect();
+        encode_command(words, &mut bytes);
+        asked(&bytes, &RequestLimits::AUTHENTICATED)
+    }
+
+    #[test]
+    fn values_are_not_taken_for_options() {
+        for waits in [
+            "XREAD BLOCK 0 STREAMS k $",
+            "xread block 0 streams k $",
+            "XREAD COUNT 1 BLOCK 0 STREAMS k $",
+            "XREAD BLOCK\0 0 STREAMS k $",
+            "XREAD BLOCK\0x 0 STREAMS k $",
+            "XREAD COUNT\0 streams BLOCK 0 STREAMS k $",
+            "XREADGROUP GROUP streams c BLOCK 0 STREAMS k >",
+            "XREADGROUP GROUP g streams BLOCK 0 STREAMS k >",
+            "XREADGROUP NOACK GROUP streams streams COUNT streams BLOCK 0 STREAMS k >",
+            // Not understood, or not all there.
+            "XREAD CLAIM 1 STREAMS k $",
+            "XREAD COUNT 1",
+            "XREAD",
+        ] {
+            assert!(words(waits), "{waits:?}");
+        }
+        for plain in [
+            "XREAD STREAMS k $",
+            "XREAD COUNT block STREAMS block 0",
+            "XREAD STREAMS\0 block 0",
+            "XREADGROUP GROUP block c STREAMS k >",
+            "XREADGROUP GROUP g block NOACK COUNT 1 STREAMS k >",
+        ] {
+            assert!(!words(plain), "{plain:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_not_arrived_may_block() {
+        let limits = RequestLimits { stream_at: 64, ..RequestLimits::AUTHENTICATED };
+        let name =
+            format!("$10\r\nXREADGROUP\r\n$5\r\nGROUP\r\n$1\r\ng\r\n$90\r\n{}\r\n", "c".repeat(90));
+        assert!(asked(format!("*9\r\n{name}").as_bytes(), &limits));
+        // Its beginning alone would be the end of the options.
+        assert!(asked(format!("*9\r\n{name}$9\r\nstreams").as_bytes(), &limits));
+        assert!(!asked(format!("*9\r\n{name}$7\r\nstreams\r\n").as_bytes(), &limits));
+    }
+}
