@@ -23,15 +23,16 @@ if [ ${#password} -lt 32 ]; then
 fi
 
 # The default user is whom Redoubt logs in as, and nobody else. It has what clients may run and what
-# Redoubt needs to make the guard (ACL SETUSER and five more), and not what Redoubt refuses them anyway.
+# Redoubt needs: to make the guard (ACL SETUSER and five more), and to learn whether Redis checks what
+# RESTORE brings (CONFIG GET). It has not what Redoubt refuses them anyway.
 rights='~* &* +@all'
 for refused in flushdb flushall config debug shutdown module \
     replicaof slaveof failover sync psync replconf migrate restore-asking \
     monitor swapdb save bgsave bgrewriteaof pfdebug pfselftest acl; do
     rights="$rights -$refused"
 done
-for needed in whoami list setuser deluser dryrun; do
-    rights="$rights +acl|$needed"
+for needed in 'acl|whoami' 'acl|list' 'acl|setuser' 'acl|deluser' 'acl|dryrun' 'config|get'; do
+    rights="$rights +$needed"
 done
 
 exec redis-server "$conf" "$@" - <<END

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::thread;
 
 use serde_json::Value;
+use support::servers::{ALL, on_each};
 use support::{Redis, Redoubt, target_is_redis};
 
 /// Its exit code and what it writes; the password is never in that.
@@ -70,7 +71,7 @@ fn all_holds_of_redoubt() {
         return;
     }
     let redis = Redis::start();
-    let redoubt = Redoubt::start(&redis);
+    let redoubt = Redoubt::setup(&redis).set_text("policy.scripts", "pinned").start();
     let (address, password) = (redoubt.address(), redoubt.password());
     let (code, report) = json(address, password, &[]);
     assert_eq!(ids(&report, "fails"), Vec::<String>::new(), "{report}");
@@ -88,6 +89,37 @@ fn all_holds_of_redoubt() {
     let text = verify(address, password, &args).1;
     assert!(text.contains("with a password of its own"), "{text}");
     assert!(!text.contains('\x1b') && text.ends_with("0 fail, 0 warnings, 0 skipped\n"), "{text}");
+}
+
+#[test]
+fn scripts_of_clients_own_are_a_warning_that_names_the_server() {
+    if target_is_redis() {
+        return;
+    }
+    on_each(&ALL, |server| {
+        let redis = Redis::setup().server(server).start();
+        for (scripts, warns) in
+            [("guarded", true), ("read-only", true), ("pinned", false), ("deny", false)]
+        {
+            let redoubt = Redoubt::setup(&redis).set_text("policy.scripts", scripts).start();
+            let (code, report) = json(redoubt.address(), redoubt.password(), &[]);
+            assert_eq!(code, Some(0), "{report}");
+            let warned = ids(&report, "warns").contains(&"script-engine".to_owned());
+            assert_eq!(warned, warns, "{scripts}: {report}");
+            if warns {
+                let (name, _) = server.split_once('-').unwrap();
+                let found = found(&report, "script-engine");
+                assert!(found.contains(name) && found.contains("policy.scripts"), "{found}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_restore_that_exists_is_a_warning() {
+    let redis = Redis::setup().config("sanitize-dump-payload yes").start();
+    let (_, report) = json(redis.address(), redis.password(), &[]);
+    assert!(ids(&report, "warns").contains(&"restore".to_owned()), "{report}");
 }
 
 #[test]
@@ -140,7 +172,7 @@ fn a_redis_with_a_password_only_fails() {
         "function",
     ];
     assert_eq!(ids(&report, "fails"), failing, "{report}");
-    assert!(found(&report, "escapes").starts_with("42 of 47 exist: ACL, MODULE"), "{report}");
+    assert!(found(&report, "escapes").starts_with("44 of 52 exist: ACL, MODULE"), "{report}");
     assert_eq!(report["wide_open"], false);
 }
 
@@ -152,7 +184,7 @@ fn a_redis_without_a_password_is_wide_open() {
         let (code, report) = json(redis.address(), password, &[]);
         assert_eq!((code, &report["wide_open"]), (Some(1), &Value::Bool(true)), "{report}");
         assert_eq!(found(&report, "no-password"), "+PONG: no password is asked for");
-        assert!(found(&report, "escapes").starts_with("42 of 47 exist"), "{report}");
+        assert!(found(&report, "escapes").starts_with("44 of 52 exist"), "{report}");
     }
     let text = verify(redis.address(), "", &[]).1;
     assert!(text.contains("Wide open: whoever gets there"), "{text}");
@@ -191,8 +223,8 @@ fn a_way_round_fails_and_tells_how_far_it_is_open() {
     let limited = Redis::setup().password("\"\"").config("user default on nopass ~* &* +get");
     let limited = limited.start();
     for (redis, words) in [
-        (&open, "wide open: no password, and 46 dangerous commands"),
-        (&hidden, "wide open: no password, and 42 dangerous commands"),
+        (&open, "wide open: no password, and 48 dangerous commands"),
+        (&hidden, "wide open: no password, and 44 dangerous commands"),
         (&limited, "-NOPERM"),
     ] {
         let direct = redis.address().to_string();
@@ -258,7 +290,7 @@ fn plain_text_to_elsewhere_is_a_warning() {
     let listen = format!("{}:0", own.ip());
     let redoubt = Redoubt::setup(&redis).set_text("listen", &listen).start();
     let (code, report) = json(redoubt.address(), redoubt.password(), &[]);
-    assert_eq!((code, ids(&report, "warns")), (Some(0), vec!["transport".to_owned()]), "{report}");
+    assert_eq!((code, &ids(&report, "warns")[0]), (Some(0), &"transport".to_owned()), "{report}");
     assert!(found(&report, "transport").starts_with("plain text: "));
 }
 

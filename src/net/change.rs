@@ -48,8 +48,9 @@ impl Worker {
         if let Some(scripts) = change.scripts {
             self.configured_scripts = scripts;
         }
+        self.configured_policy = change.policy;
         let mut rules = Rules {
-            policy: change.policy,
+            policy: self.policy(),
             identity: change.identity,
             auth_attempts: change.auth_attempts,
             keys: change.keys,

@@ -67,6 +67,7 @@ impl Watch {
         credentials: &Credentials,
     ) -> Result<Prepared, UpstreamError> {
         let (mut link, greeting) = self.open(credentials).await?;
+        let policy = &self.where_it_goes(&mut link, policy).await?;
         match settled.guard() {
             Some(guard) if settled.is_stale => self.maker.remove(&mut link, guard.name()).await,
             Some(_) => match self.renew(settled, &mut link, greeting, policy).await {

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::health::Health;
 use super::upstream::UpstreamError;
 use super::worker::{Worker, now};
-use crate::policy::{Pins, Scripts};
+use crate::policy::{Pins, Policy, Scripts};
 use crate::session::Rules;
 use crate::telemetry::metrics::{GuardState, guard};
 use crate::upstream::Credentials;
@@ -175,6 +175,24 @@ impl Worker {
             self.configured_scripts = Scripts::Pinned(Pins { functions, ..pins.clone() });
             let scripts = self.scripts();
             self.change_rules(|rules| rules.scripts = scripts);
+        }
+    }
+
+    /// Takes up whether the upstream checks what `RESTORE` brings.
+    pub(super) fn check_payloads(&mut self, checks: bool) {
+        if checks != self.checks_payloads {
+            self.checks_payloads = checks;
+            let policy = self.policy();
+            self.change_rules(|rules| rules.policy = policy);
+        }
+    }
+
+    /// What is refused now.
+    pub(super) fn policy(&self) -> Policy {
+        if self.checks_payloads {
+            self.configured_policy.where_payloads_are_checked()
+        } else {
+            self.configured_policy.clone()
         }
     }
 

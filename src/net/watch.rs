@@ -187,9 +187,10 @@ impl Watch {
             // What is left of its connections may run what is refused now.
             self.maker.remove(&mut link, guard.name()).await;
         }
-        if self.maker.is_wanted(&settled.policy) {
+        let policy = self.where_it_goes(&mut link, &settled.policy).await?;
+        if self.maker.is_wanted(&policy) {
             let user = configured.user.as_deref();
-            let outcome = self.settle(&mut link, greeting, user, &settled.policy).await?;
+            let outcome = self.settle(&mut link, greeting, user, &policy).await?;
             report(&outcome, settled.outcome.as_ref());
             settled.outcome = Some(outcome);
             settled.is_changed = true;
@@ -203,6 +204,22 @@ impl Watch {
             settled.is_changed = false;
         }
         Ok((link, greeting.version))
+    }
+
+    /// What of `policy` is to be held on the upstream behind `link`, which is logged in as the
+    /// configured user. Workers are told whether payloads are checked there.
+    pub(super) async fn where_it_goes(
+        &self,
+        link: &mut Conversation,
+        policy: &Policy,
+    ) -> Result<Policy, UpstreamError> {
+        let target = self.maker.target();
+        let checks = timeout(target.timeout, self.maker.checks_payloads(link)).await;
+        let checks = checks.unwrap_or_else(|_| Err(target.timed_out()))?;
+        for worker in &self.workers {
+            worker.order(Order::ChecksPayloads(checks)).await;
+        }
+        Ok(if checks { policy.where_payloads_are_checked() } else { policy.clone() })
     }
 
     /// As [`Maker::settle`], within the time that a link may take.

@@ -31,7 +31,7 @@ use crate::audit;
 use crate::auth::Identity;
 use crate::command::Version;
 use crate::exchange::{Exchange, SessionId, Sharing, Timeouts};
-use crate::policy::Scripts;
+use crate::policy::{Policy, Scripts};
 use crate::session::Rules;
 use crate::telemetry::metrics::WorkerMetrics;
 use crate::upstream::Credentials;
@@ -57,6 +57,8 @@ pub(super) enum Order {
     Identity(Identity),
     /// The upstream has told its version, or has none to tell.
     UpstreamVersion(Option<Version>),
+    /// Whether the upstream checks what `RESTORE` brings.
+    ChecksPayloads(bool),
     /// The functions that the pinned libraries have now.
     Functions(Arc<HashSet<Bytes>>),
     /// How links log in.
@@ -132,6 +134,10 @@ pub(super) struct Worker {
     pub(super) standing: watch::Sender<Known>,
     /// The way in which they log in, or did when that was last known.
     pub(super) way: Option<Way>,
+    /// The policy, unless the upstream makes part of it needless.
+    pub(super) configured_policy: Policy,
+    /// Whether the upstream is known to check what `RESTORE` brings.
+    pub(super) checks_payloads: bool,
     /// Which scripts run, unless all are withheld.
     pub(super) configured_scripts: Scripts,
     /// Whether no script runs, since Redis would let it run what the policy refuses.
@@ -203,6 +209,7 @@ fn obey(shared: &Shared, order: Order) {
                 worker.change_rules(|rules| rules.upstream_version = version);
             }
         }
+        Order::ChecksPayloads(checks) => shared.borrow_mut().check_payloads(checks),
         Order::Functions(functions) => shared.borrow_mut().pin(functions),
         Order::Change(change, answer) => {
             let closed = shared.borrow_mut().change(*change);
@@ -236,6 +243,8 @@ impl Worker {
                 false => Known::configured(),
             }),
             way: (!plan.guarded).then_some(Way::Configured),
+            configured_policy: plan.rules.policy.clone(),
+            checks_payloads: false,
             configured_scripts: plan.rules.scripts.clone(),
             withholds_scripts: false,
             shutdown_timeout: plan.shutdown_timeout,

@@ -24,7 +24,7 @@ pub struct Policy {
     rules: Arc<Rules>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Rules {
     /// Specs that a command rule names, and the subcommands of such a command.
     commands: IdSet,
@@ -32,6 +32,8 @@ struct Rules {
     subcommands: IdSet,
     /// Names that the table does not have, in lower case, sorted.
     named: Vec<Arc<str>>,
+    /// `RESTORE`, if it is refused for what the server does not check and for nothing else.
+    payload: Option<&'static Spec>,
 }
 
 impl Policy {
@@ -53,12 +55,26 @@ impl Policy {
         for rule in blocked {
             rules.add(rule.as_ref())?;
         }
+        let payload = command::lookup(Escapes::PAYLOAD.as_bytes());
+        let is_blocked = payload.is_some_and(|spec| rules.commands.contains(spec));
         for rule in escapes.denied() {
             rules.add(rule)?;
         }
+        rules.payload = payload.filter(|spec| !is_blocked && rules.commands.contains(spec));
         rules.named.sort_unstable();
         rules.named.dedup();
         Ok(Self { rules: Arc::new(rules) })
+    }
+
+    /// The policy where the server checks the payload of `RESTORE` before it takes it: that is no
+    /// escape there. A rule of the operator's own against `RESTORE` stays.
+    #[must_use]
+    pub fn where_payloads_are_checked(&self) -> Self {
+        let Some(spec) = self.rules.payload else { return self.clone() };
+        let mut rules = Rules::clone(&self.rules);
+        rules.commands.remove(spec);
+        rules.payload = None;
+        Self { rules: Arc::new(rules) }
     }
 
     /// Whether a request may run.
@@ -192,7 +208,7 @@ impl Rules {
 }
 
 /// A set of spec ids.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct IdSet([u64; WORDS]);
 
 impl IdSet {
@@ -200,6 +216,13 @@ impl IdSet {
         let (word, bit) = place(spec);
         if let Some(word) = self.0.get_mut(word) {
             *word |= bit;
+        }
+    }
+
+    fn remove(&mut self, spec: &Spec) {
+        let (word, bit) = place(spec);
+        if let Some(word) = self.0.get_mut(word) {
+            *word &= !bit;
         }
     }
 

@@ -2,11 +2,15 @@
 //!
 //! One belongs here if it lets a client undo what is refused (give itself rights, load code, bring
 //! in other data), take the server away from its operator (stop it, point it at another master,
-//! redraw its cluster), or reach into other sessions (watch, hold up or cut their connections, take
-//! away what they have loaded). What only tells something, or touches nothing but keys and the
-//! client's own connection, does not, as honest clients use it: `CLIENT LIST`, `INFO`, `NO-EVICT`,
-//! `TRACKING` and `UNBLOCK` (which ends a wait as its time limit would), `SLOWLOG`, `LATENCY`,
-//! `MEMORY`, `COMMAND`, `FUNCTION LOAD`, `RESTORE`, and `CLUSTER`'s questions.
+//! redraw its cluster, empty what it has recorded), or reach into other sessions (watch, hold up or
+//! cut their connections, take away what they have loaded). What only tells something, or touches
+//! nothing but keys and the client's own connection, does not, as honest clients use it: `CLIENT
+//! LIST`, `INFO`, `NO-EVICT`, `TRACKING` and `UNBLOCK` (which ends a wait as its time limit would),
+//! `SLOWLOG`, `LATENCY`, `MEMORY`, `COMMAND`, `FUNCTION LOAD`, and `CLUSTER`'s questions.
+//!
+//! `RESTORE` is one only where the server does not check its payload
+//! ([`Policy::where_payloads_are_checked`](super::Policy::where_payloads_are_checked)): by default
+//! Redis takes it for what it says it is, and a crafted one ends Redis or has it run code.
 
 /// What becomes of commands that would get round the block list or take the server over.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -20,7 +24,7 @@ pub enum Escapes {
 
 /// Why, and which.
 #[rustfmt::skip]
-const GROUPS: [(&str, &[&str]); 8] = [
+const GROUPS: [(&str, &[&str]); 11] = [
     ("gives rights, or brings in code that no rule holds", &["ACL", "MODULE"]),
     (
         "makes the server the replica of another, or hands its data to one",
@@ -30,7 +34,7 @@ const GROUPS: [(&str, &[&str]); 8] = [
         "changes which keys and nodes belong to the cluster",
         &[
             "CLUSTER|ADDSLOTS", "CLUSTER|ADDSLOTSRANGE", "CLUSTER|BUMPEPOCH", "CLUSTER|DELSLOTS",
-            "CLUSTER|DELSLOTSRANGE", "CLUSTER|FAILOVER", "CLUSTER|FLUSHSLOTS", "CLUSTER|FORGET",
+            "CLUSTER|DELSLOTSRANGE", "CLUSTER|FAILOVER", "CLUSTER|FORGET",
             "CLUSTER|MEET", "CLUSTER|REPLICATE", "CLUSTER|RESET", "CLUSTER|SAVECONFIG",
             "CLUSTER|SET-CONFIG-EPOCH", "CLUSTER|SETSLOT",
             // Of Redis 8.4 and Valkey 9.
@@ -55,12 +59,29 @@ const GROUPS: [(&str, &[&str]); 8] = [
         &["FUNCTION|DELETE", "FUNCTION|FLUSH", "FUNCTION|RESTORE", "SCRIPT|DEBUG", "SCRIPT|FLUSH"],
     ),
     (
+        "empties whole slots of a cluster, as FLUSHALL empties all",
+        // SFLUSH is of Redis 8, FLUSHSLOT of Valkey 9.
+        &["CLUSTER|FLUSHSLOT", "CLUSTER|FLUSHSLOTS", "SFLUSH"],
+    ),
+    (
+        "empties what the server has recorded for its operator",
+        // COMMANDLOG is of Valkey 8.1.
+        &["COMMANDLOG|RESET", "LATENCY|RESET", "SLOWLOG|RESET"],
+    ),
+    (
+        "loads a value that Redis does not check unless its sanitize-dump-payload is \"yes\"",
+        &[Escapes::PAYLOAD],
+    ),
+    (
         "is for Redis's own tests and nodes, without the checks of what it stands for",
         &["PFDEBUG", "PFSELFTEST", "RESTORE-ASKING"],
     ),
 ];
 
 impl Escapes {
+    /// The escape that is none where the server checks what it is given.
+    pub(super) const PAYLOAD: &str = "RESTORE";
+
     /// The rules that refuse all escapes, in upper case; whether in force or not.
     pub fn rules() -> impl Iterator<Item = &'static str> {
         GROUPS.into_iter().flat_map(|(_, rules)| rules.iter().copied())

@@ -2,8 +2,9 @@
 
 use std::io;
 
-use super::harmless::{self, BLOCKED, ESCAPES, FLUSHALL};
+use super::harmless::{self, BLOCKED, ESCAPES, FLUSHALL, RESTORE};
 use super::outcome::{Check, Outcome, Section};
+use super::scripts;
 use super::wire::{Target, Wire, told};
 
 /// Tells whether scripts are held: Redis's ACL refuses before it looks at the arguments.
@@ -15,10 +16,12 @@ const NO_FUNCTION: &str = "redoubt_verify_no_such_function";
 pub(super) fn run(target: &Target) -> Section {
     let mut checks: Vec<_> = BLOCKED.iter().map(|args| blocked(target, args)).collect();
     checks.push(escapes(target));
+    checks.push(restore(target));
     checks.extend(variants(target));
     let script = target.ask(&["EVAL", SCRIPT, "0"]);
     checks.push(in_script(&script));
     checks.push(in_function(target, &script));
+    checks.push(scripts::engine(target));
     Section { title: "What must not exist", checks }
 }
 
@@ -40,6 +43,22 @@ fn escapes(target: &Target) -> Check {
             Check::new(id, false, what, found)
         }
         Err((name, error)) => Check::new(id, false, what, format!("{name}: {}", told(&Err(error)))),
+    }
+}
+
+/// `RESTORE`, which is right where the server checks what it brings. Whether it does, a client is not
+/// told.
+fn restore(target: &Target) -> Check {
+    let (id, what) = ("restore", "RESTORE");
+    match target.ask(&RESTORE) {
+        Ok(reply) if harmless::is_missing(&RESTORE, &reply) => {
+            missing(id, what, Ok(reply), &RESTORE)
+        }
+        Ok(_) => {
+            let found = "exists: a crafted payload ends a server without sanitize-dump-payload yes";
+            Check::with(id, Outcome::Warns, what, found)
+        }
+        reply => missing(id, what, reply, &RESTORE),
     }
 }
 
@@ -114,9 +133,11 @@ fn does_not_exist(reply: &str) -> bool {
     reply.starts_with("-ERR unknown command ")
 }
 
-/// Whether the ACL refuses to a script what it calls.
+/// Whether the ACL refuses to a script what it calls, in the words of Redis 7.0 or of later servers.
 fn is_held(reply: &str) -> bool {
-    reply.starts_with("-NOPERM") || reply.contains("can't run this command")
+    reply.starts_with("-NOPERM")
+        || reply.contains("can't run this command")
+        || reply.contains("ACL failure in script")
 }
 
 /// Whether a script may call what is blocked: a guard keeps it from that, or there are no scripts.

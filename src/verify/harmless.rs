@@ -17,8 +17,11 @@ pub(super) const BLOCKED: [&[&str]; 4] = [
     &["DEBUG", "NONSENSE"],
 ];
 
-/// Every escape.
-pub(super) const ESCAPES: [&[&str]; 47] = [
+/// With the wrong number of arguments.
+pub(super) const RESTORE: [&str; 2] = ["RESTORE", "x"];
+
+/// Every escape but `RESTORE`, which is none where the server checks what it brings.
+pub(super) const ESCAPES: [&[&str]; 52] = [
     &["ACL", "NONSENSE"],
     &["MODULE", "NONSENSE"],
     // Wrong number of arguments.
@@ -47,6 +50,7 @@ pub(super) const ESCAPES: [&[&str]; 47] = [
     &["CLUSTER", "DELSLOTS"],
     &["CLUSTER", "DELSLOTSRANGE"],
     &["CLUSTER", "FAILOVER", "NONSENSE"],
+    &["CLUSTER", "FLUSHSLOT"],
     &["CLUSTER", "FLUSHSLOTS", "x"],
     &["CLUSTER", "FORGET"],
     &["CLUSTER", "MEET"],
@@ -65,6 +69,11 @@ pub(super) const ESCAPES: [&[&str]; 47] = [
     &["FUNCTION", "RESTORE"],
     &["SCRIPT", "DEBUG"],
     &["SCRIPT", "FLUSH", "NONSENSE"],
+    &["COMMANDLOG", "RESET"],
+    // An event of which nothing is recorded: this runs, and resets nothing.
+    &["LATENCY", "RESET", "NONSENSE"],
+    &["SLOWLOG", "RESET", "x"],
+    &["SFLUSH"],
     // Of Redis 8.4 and Valkey 9. Their tables of commands ask for other numbers of arguments.
     &["TRIMSLOTS"],
     &["CLUSTER", "CANCELSLOTMIGRATIONS", "x"],
@@ -77,7 +86,8 @@ pub(super) const ESCAPES: [&[&str]; 47] = [
 
 /// Containers that are refused whole; of the others, a subcommand is.
 const WHOLE: [&str; 4] = ["ACL", "MODULE", "CONFIG", "DEBUG"];
-const CONTAINERS: [&str; 4] = ["CLUSTER", "CLIENT", "FUNCTION", "SCRIPT"];
+const CONTAINERS: [&str; 7] =
+    ["CLUSTER", "CLIENT", "COMMANDLOG", "FUNCTION", "LATENCY", "SCRIPT", "SLOWLOG"];
 
 /// The name of what is asked about: `CLIENT KILL`.
 pub(super) fn name(args: &[&str]) -> String {
@@ -105,7 +115,8 @@ mod tests {
 
     #[test]
     fn every_escape_is_asked_about() {
-        let asked: Vec<_> = ESCAPES.iter().map(|args| name(args).replace(' ', "|")).collect();
+        let all = ESCAPES.iter().copied().chain([&RESTORE[..]]);
+        let asked: Vec<_> = all.map(|args| name(args).replace(' ', "|")).collect();
         for rule in Escapes::rules() {
             assert!(asked.iter().any(|name| name == rule), "{rule}");
         }

@@ -2,7 +2,7 @@
 //!
 //! It may be pointed at a production Redis that is wide open: nothing is sent that changes data,
 //! settings or the server where it gets through. See [`harmless`]. All that stays behind there is
-//! one script in Redis's cache of scripts, and lines in the logs of slow and of refused commands.
+//! two scripts in Redis's cache of scripts, and lines in the logs of slow and of refused commands.
 //!
 //! Invariants: no password is in what is printed; every wait is bounded, and so are all together.
 
@@ -13,6 +13,7 @@ mod limit;
 mod outcome;
 mod places;
 mod report;
+mod scripts;
 mod strangers;
 mod wire;
 

@@ -33,7 +33,7 @@ fn summary(findings: &Findings, paint: Paint) -> String {
     let counts = [
         (Outcome::Holds, "hold"),
         (Outcome::Fails, "fail"),
-        (Outcome::Warns, "warnings"),
+        (Outcome::Warns, if findings.count(Outcome::Warns) == 1 { "warning" } else { "warnings" }),
         (Outcome::NotChecked, "skipped"),
     ];
     let counts = counts.map(|(outcome, word)| format!("{} {word}", findings.count(outcome)));

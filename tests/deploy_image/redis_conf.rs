@@ -54,6 +54,7 @@ const RULES: &[Rule<Conf>] = &[
         let closed = ["enable-protected-configs", "enable-debug-command", "enable-module-command"];
         closed.iter().all(|name| is(conf, name, "no"))
     }),
+    ("payloads are checked", |conf| is(conf, "sanitize-dump-payload", "yes")),
     ("failed logins are kept", |conf| number(conf, "acllog-max-len") >= Some(128)),
     ("the log goes to standard output", |conf| {
         is(conf, "logfile", "") && is(conf, "loglevel", "notice")
@@ -79,6 +80,7 @@ fn redis_conf_holds_what_is_asked() {
         ("protected-mode yes", "protected-mode no"),
         ("port 6379", "port 6379\nrequirepass hunter2"),
         ("enable-debug-command no", "enable-debug-command yes"),
+        ("sanitize-dump-payload yes", "sanitize-dump-payload clients"),
     ];
     each_line_counts(&text(CONF), &FREE, findings);
     each_change_counts(&text(CONF), &changes, findings);

@@ -5,7 +5,7 @@ use crate::case::{Case, multibulk, says, unknown};
 crate::in_every_mode!(refused_commands_do_not_exist);
 
 /// What is refused, with arguments by which it would do harm.
-pub(crate) const REFUSED: [&str; 77] = [
+pub(crate) const REFUSED: [&str; 82] = [
     "FLUSHDB",
     "FLUSHDB ASYNC",
     "FLUSHALL",
@@ -57,13 +57,18 @@ pub(crate) const REFUSED: [&str; 77] = [
     "BGREWRITEAOF",
     "PFDEBUG GETREG canary",
     "PFSELFTEST",
+    "RESTORE new 0 payload",
     "RESTORE-ASKING new 0 payload",
+    "LATENCY RESET",
+    "SLOWLOG RESET",
+    "SFLUSH 0 16383",
     "CLUSTER ADDSLOTS 1",
     "CLUSTER ADDSLOTSRANGE 1 2",
     "CLUSTER BUMPEPOCH",
     "CLUSTER DELSLOTS 1",
     "CLUSTER DELSLOTSRANGE 1 2",
     "CLUSTER FAILOVER TAKEOVER",
+    "CLUSTER FLUSHSLOT 0",
     "CLUSTER FLUSHSLOTS",
     "CLUSTER FORGET x",
     "CLUSTER MEET 127.0.0.1 1",
@@ -90,7 +95,7 @@ pub(crate) fn refusal(line: &str) -> String {
     let mut words = line.split(' ');
     let (name, word) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     match name.to_ascii_uppercase().as_str() {
-        "CLIENT" | "CLUSTER" | "FUNCTION" | "SCRIPT" => {
+        "CLIENT" | "CLUSTER" | "FUNCTION" | "LATENCY" | "SCRIPT" | "SLOWLOG" => {
             format!("-ERR unknown subcommand '{word}'. Try {} HELP.", name.to_ascii_uppercase())
         }
         _ => unknown(name),

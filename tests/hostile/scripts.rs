@@ -39,11 +39,12 @@ const FLUSHES: [(&str, &str); 22] = [
 ];
 
 /// Other commands that scripts may call in Redis, and what they count as there.
-const OTHERS: [(&str, &str); 7] = [
+const OTHERS: [(&str, &str); 8] = [
     ("redis.call('FLUSHDB')", "flushdb"),
     ("redis.call('SELECT', 1) redis.call('FLUSHDB')", "flushdb"),
     ("redis.call('SWAPDB', 0, 1)", "swapdb"),
     ("redis.pcall('MIGRATE', '127.0.0.1', 1, 'canary', 0, 10, 'COPY')", "migrate"),
+    ("redis.pcall('RESTORE', 'new', 0, 'payload')", "restore"),
     ("redis.pcall('RESTORE-ASKING', 'new', 0, 'payload')", "restore-asking"),
     ("redis.pcall('PFDEBUG', 'GETREG', 'canary')", "pfdebug"),
     ("redis.pcall('CLUSTER', 'FAILOVER')", "cluster|failover"),

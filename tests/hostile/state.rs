@@ -6,7 +6,7 @@ use crate::support::{Wire, frame};
 
 /// Commands that Redoubt refuses and that must never be executed. Redoubt itself and these tests
 /// run `ACL` and `CONFIG GET`, so those are told by what they change.
-const NEVER: [&str; 47] = [
+const NEVER: [&str; 50] = [
     "flushall",
     "flushdb",
     "config|set",
@@ -30,7 +30,10 @@ const NEVER: [&str; 47] = [
     "bgrewriteaof",
     "pfdebug",
     "pfselftest",
+    "restore",
     "restore-asking",
+    "latency|reset",
+    "slowlog|reset",
     "cluster|addslots",
     "cluster|addslotsrange",
     "cluster|bumpepoch",

@@ -10,6 +10,7 @@
 //! All are under the target `redoubt::guard`, and each is said when it is new. None holds a secret.
 
 mod audit;
+mod payloads;
 mod trial;
 
 use std::mem;

@@ -20,6 +20,7 @@
 mod advice;
 mod batch;
 mod check;
+mod payloads;
 mod rights;
 mod stale;
 mod user;
@@ -27,6 +28,7 @@ mod user;
 pub use advice::{advice, is_typed};
 pub use batch::{Answer, Batch, GuardError};
 pub use check::{Probe, Verdict, probes};
+pub use payloads::{Payloads, ask_payloads};
 pub use rights::Rights;
 pub use stale::{MAX_REMOVED, connected_users, guards_in, remove, stale};
 pub use user::{Guard, made_at};

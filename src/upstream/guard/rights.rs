@@ -12,6 +12,9 @@ pub struct Rights {
     selectors: Vec<Vec<u8>>,
 }
 
+/// The word of a user of whom no payload is checked.
+const SKIPS_CHECKS: &[u8] = b"skip-sanitize-payload";
+
 impl Rights {
     /// The user that is logged in, by the answer to `ACL WHOAMI`.
     ///
@@ -70,10 +73,17 @@ impl Rights {
         rights
     }
 
-    /// The words that grant these rights less the commands of `rules`.
+    /// Whether the server takes what `RESTORE` brings unchecked from the user, where it checks that
+    /// of others.
+    pub fn skips_checks(&self) -> bool {
+        self.own.iter().any(|word| word == SKIPS_CHECKS)
+    }
+
+    /// The words that grant these rights less the commands of `rules`, and with payloads checked.
     pub fn without(&self, rules: &[&str]) -> Vec<Vec<u8>> {
         let taken = || rules.iter().map(|rule| format!("-{rule}").into_bytes());
-        let mut words = self.own.clone();
+        let mut words: Vec<_> =
+            self.own.iter().filter(|word| *word != SKIPS_CHECKS).cloned().collect();
         words.extend(taken());
         words.extend(self.selectors.iter().map(|selector| {
             let inside = std::iter::once(selector.clone()).chain(taken());
@@ -112,6 +122,7 @@ mod tests {
             ),
             "%R~a:*\nresetchannels\n-@all\n+get\n-del\n(~b:* -@all +set -del)\n(+@all -del)"
         );
+        assert_eq!(without("on skip-sanitize-payload ~* +@all", &["del"]), "~*\n+@all\n-del");
         assert_eq!(without("off ~(x) +@all ( ~y )", &["del"]), "~(x)\n+@all\n-del\n( ~y  -del)");
     }
 

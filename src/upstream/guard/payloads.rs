@@ -1,0 +1,102 @@
+//! Whether the server checks what `RESTORE` brings.
+
+use super::batch::{Answer, Batch};
+use super::rights::Rights;
+
+/// Asks for the setting, which Redis has from 6.2 on and Valkey until 9.0, and for the server's name.
+pub fn ask_payloads() -> Batch {
+    let mut batch = Batch::of(&["CONFIG", "GET", "sanitize-dump-payload"]);
+    batch.add(&["INFO", "server"]);
+    batch
+}
+
+/// Whose payloads the server checks before it takes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Payloads {
+    /// Everybody's.
+    Checked,
+    /// Those of all users but of ones with `skip-sanitize-payload`.
+    CheckedUnlessSkipped,
+    /// Nobody's, or the server does not say.
+    Unchecked,
+}
+
+impl Payloads {
+    /// What the answers to [`ask_payloads`] say. A Valkey without the setting checks always.
+    pub fn of(answers: &[Answer]) -> Self {
+        let [Answer::Array(pair), info] = answers else { return Self::Unchecked };
+        match &pair[..] {
+            [Answer::BulkString(_), Answer::BulkString(value)] => match value.as_slice() {
+                b"yes" => Self::Checked,
+                b"clients" => Self::CheckedUnlessSkipped,
+                _ => Self::Unchecked,
+            },
+            [] if is_valkey(info) => Self::Checked,
+            _ => Self::Unchecked,
+        }
+    }
+
+    /// Whether those of a user with `rights` are checked; where these are not known, only if
+    /// everybody's are.
+    pub fn are_checked(self, rights: Option<&Rights>) -> bool {
+        match self {
+            Self::Checked => true,
+            Self::CheckedUnlessSkipped => rights.is_some_and(|rights| !rights.skips_checks()),
+            Self::Unchecked => false,
+        }
+    }
+}
+
+/// Whether the answer to `INFO server` is Valkey's.
+fn is_valkey(info: &Answer) -> bool {
+    let Answer::BulkString(text) = info else { return false };
+    text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"valkey_version:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Answer {
+        Answer::BulkString(text.into())
+    }
+
+    fn told(value: &str) -> Payloads {
+        let pair = Answer::Array(vec![text("sanitize-dump-payload"), text(value)]);
+        Payloads::of(&[pair, text("# Server\r\nredis_version:7.0.15\r\n")])
+    }
+
+    #[test]
+    fn only_a_clear_answer_counts() {
+        assert_eq!(told("yes"), Payloads::Checked);
+        assert_eq!(told("clients"), Payloads::CheckedUnlessSkipped);
+        assert_eq!(told("no"), Payloads::Unchecked);
+        assert_eq!(told("YES"), Payloads::Unchecked);
+        // Redis 6.0 has no such setting, and Valkey has none any more; a managed server has no CONFIG.
+        let none = || Answer::Array(Vec::new());
+        let denied = || Answer::Error("NOPERM no".into());
+        let redis = || text("# Server\r\nredis_version:6.0.16\r\n");
+        let valkey = || text("# Server\r\nredis_version:7.2.4\r\nvalkey_version:9.1.2\r\n");
+        assert_eq!(Payloads::of(&[none(), redis()]), Payloads::Unchecked);
+        assert_eq!(Payloads::of(&[none(), denied()]), Payloads::Unchecked);
+        assert_eq!(Payloads::of(&[none(), valkey()]), Payloads::Checked);
+        assert_eq!(Payloads::of(&[denied(), valkey()]), Payloads::Unchecked);
+        assert_eq!(Payloads::of(&[text("yes"), valkey()]), Payloads::Unchecked);
+        assert_eq!(Payloads::of(&[none()]), Payloads::Unchecked);
+    }
+
+    #[test]
+    fn a_user_who_skips_the_check_is_not_checked() {
+        let checked = Rights::parse(b"on nopass sanitize-payload ~* +@all");
+        let skips = Rights::parse(b"on nopass skip-sanitize-payload ~* +@all");
+        for (payloads, of_checked, of_skips, of_unknown) in [
+            (Payloads::Checked, true, true, true),
+            (Payloads::CheckedUnlessSkipped, true, false, false),
+            (Payloads::Unchecked, false, false, false),
+        ] {
+            assert_eq!(payloads.are_checked(Some(&checked)), of_checked);
+            assert_eq!(payloads.are_checked(Some(&skips)), of_skips);
+            assert_eq!(payloads.are_checked(None), of_unknown);
+        }
+    }
+}
