@@ -95,13 +95,28 @@ fn verify_audit(files: &[PathBuf], json: bool) -> ExitCode {
         (Some((file, line, problem)), _) => {
             format!("{file}:{line}: {problem}; {} lines before it are whole", report.lines)
         }
-        (None, _) if report.from_start => format!("{} lines, all whole", report.lines),
         (None, _) => {
-            format!("{} lines, all whole; the first goes on from an earlier file", report.lines)
+            let mut text = match report.lines {
+                0 => "no lines".to_owned(),
+                lines => format!("{lines} lines, all whole"),
+            };
+            if !report.from_start && report.lines > 0 {
+                text.push_str("; the first goes on from an earlier file");
+            }
+            if !report.end_recorded {
+                text.push_str("; there is no record of where the last file ended (its .head)");
+            }
+            text
         }
     };
     let is_said = writeln!(io::stdout(), "{text}").is_ok();
-    if is_said && report.broken.is_none() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    // Without a line and without a record of any, there is nothing that could be whole.
+    let is_empty = report.lines == 0 && !report.end_recorded;
+    if is_said && report.broken.is_none() && !is_empty {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 /// Prints `error` and what caused it, and passes `code` on.

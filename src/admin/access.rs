@@ -1,6 +1,6 @@
 //! Who may ask for more than health and metrics: programs on this machine.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hyper::header::{self, HeaderMap};
 
@@ -23,13 +23,24 @@ pub(super) fn refusal(headers: &HeaderMap, ends: Ends) -> Option<&'static str> {
     if headers.contains_key(header::ORIGIN) {
         return Some("not for web pages\n");
     }
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let names_here = host.is_some_and(|host| {
-        host.parse::<SocketAddr>().is_ok()
-            || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
-            || host.split(':').next().is_some_and(|name| name.eq_ignore_ascii_case("localhost"))
-    });
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok());
+    let names_here = host.is_some_and(names_here) && hosts.next().is_none();
     (!names_here).then_some("the Host header must hold an address or localhost\n")
+}
+
+/// Whether a `Host` is an address or `localhost`, with a port or without, and nothing more.
+fn names_here(host: &str) -> bool {
+    let is_port =
+        |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok();
+    if let Some(rest) = host.strip_prefix('[') {
+        let Some((address, rest)) = rest.split_once(']') else { return false };
+        let has_port = rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port);
+        return has_port && address.parse::<Ipv6Addr>().is_ok();
+    }
+    let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+    let is_here = name.eq_ignore_ascii_case("localhost") || name.parse::<Ipv4Addr>().is_ok();
+    is_here && port.is_none_or(is_port)
 }
 
 #[cfg(test)]
@@ -69,9 +80,36 @@ mod tests {
             let origin = (header::ORIGIN, "http://localhost:6390");
             assert!(!here(&[(header::HOST, host), origin]), "{host}");
         }
-        for host in ["", "evil.example", "localhost.evil.example:6390", "127.0.0.1.evil.example"] {
+        for host in [
+            "",
+            "evil.example",
+            "localhost.evil.example:6390",
+            "127.0.0.1.evil.example",
+            "localhost:x@evil",
+            "localhost:6390@evil.example",
+            "localhost:",
+            "localhost:6390:1",
+            "localhost:+1",
+            "localhost:65536",
+            "localhost/evil",
+            "127.0.0.1:x@evil",
+            "x@127.0.0.1",
+            "[::1]x:1",
+            "[::1]:1@evil",
+            "[::1",
+            "::1",
+            "[127.0.0.1]",
+        ] {
             assert!(!here(&[(header::HOST, host)]), "{host}");
         }
+        let two = [(header::HOST, "localhost"), (header::HOST, "evil.example")];
+        let ends =
+            Ends { peer: "127.0.0.1:1".parse().unwrap(), local: "127.0.0.1:2".parse().unwrap() };
+        let mut headers = HeaderMap::new();
+        for (name, value) in two {
+            headers.append(name, value.parse().unwrap());
+        }
+        assert!(refusal(&headers, ends).is_some(), "two hosts");
         assert!(!here(&[]), "no host");
     }
 }

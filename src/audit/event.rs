@@ -68,6 +68,8 @@ pub enum Event {
     EventsDropped { count: u64 },
     /// The file ended in a half line, which was cut off.
     LogRepaired { bytes: u64 },
+    /// Lines that were written at the file's end are not there any more.
+    LogTruncated { lines: u64 },
     /// The chain of hashes could not go on from the last line, so that file was set aside.
     ChainStarted,
 }

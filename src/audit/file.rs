@@ -1,17 +1,21 @@
 //! The file of the audit log: opened, locked, rotated, and opened anew when it was moved away.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::head::{self, Head, HeadFile};
 use super::{AuditError, line};
 use crate::config::AuditSettings;
 
 /// Most bytes of the file's end that are read at start; a line is much shorter.
 const TAIL: u64 = 64 << 10;
+
+/// What others than the owner may do at most with the file: its group may read it.
+const MOST_MODE: u32 = 0o640;
 
 /// An audit log in a file that only this process writes.
 pub(super) struct LogFile {
@@ -19,6 +23,15 @@ pub(super) struct LogFile {
     pub(super) file: File,
     max_size: u64,
     max_files: u32,
+    /// Where it ends, if lines are chained and it is a regular file.
+    head: Option<Recorded>,
+}
+
+/// The record of where the file ends.
+struct Recorded {
+    file: HeadFile,
+    /// Whole lines in the log.
+    lines: u64,
 }
 
 /// How the file ended when it was opened.
@@ -30,6 +43,8 @@ pub(super) struct End {
     pub(super) cut: u64,
     /// Whether it was set aside, since a chain could not go on from it.
     pub(super) is_set_aside: bool,
+    /// Lines that were written there and are not there any more.
+    pub(super) missing: u64,
 }
 
 impl LogFile {
@@ -47,7 +62,10 @@ impl LogFile {
             file.set_len(whole).map_err(failed)?;
         }
         let AuditSettings { max_size, max_files, hash_chain, .. } = *settings;
-        let mut log = Self { path: path.to_owned(), file, max_size, max_files };
+        let mut log = Self { path: path.to_owned(), file, max_size, max_files, head: None };
+        if hash_chain {
+            end.missing = log.missing(whole).map_err(failed)?;
+        }
         if hash_chain && whole == 0 {
             end.hash = log.hash_before();
         } else if hash_chain && end.hash.is_none() {
@@ -58,7 +76,54 @@ impl LogFile {
             log.file = open(path).map_err(failed)?;
             end.is_set_aside = true;
         }
+        if hash_chain {
+            log.record().map_err(failed)?;
+        }
         Ok((log, end))
+    }
+
+    /// How many lines the record tells of that are not in the file, which has `whole` bytes of whole
+    /// lines. More may be there than the record tells of, where a kill came between.
+    fn missing(&mut self, whole: u64) -> io::Result<u64> {
+        let Some(head) = Head::of(&self.path) else { return Ok(0) };
+        let lines = count_lines(&mut self.file, head.bytes.min(whole))?;
+        if whole >= head.bytes && lines == head.lines && self.ends_line(head.bytes, &head.hash)? {
+            return Ok(0);
+        }
+        if whole == 0 && self.hash_before().as_ref() == Some(&head.hash) {
+            // A kill came between setting the file aside and its record.
+            head::follow(&self.path, Some(&self.name(1)))?;
+            return Ok(0);
+        }
+        Ok(head.lines.saturating_sub(lines).max(1))
+    }
+
+    /// Whether the line that ends at byte `at` has this hash.
+    fn ends_line(&mut self, at: u64, hash: &str) -> io::Result<bool> {
+        let start = at.saturating_sub(TAIL);
+        self.file.seek(SeekFrom::Start(start))?;
+        let mut tail = Vec::new();
+        Read::by_ref(&mut self.file).take(at - start).read_to_end(&mut tail)?;
+        let Some(lines) = tail.strip_suffix(b"\n") else { return Ok(at == 0) };
+        let last = lines.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        Ok(std::str::from_utf8(last).ok().and_then(line::hash) == Some(hash))
+    }
+
+    /// Begins to record where the file ends.
+    fn record(&mut self) -> io::Result<()> {
+        if self.file.metadata()?.is_file() {
+            let lines = count_lines(&mut self.file, u64::MAX)?;
+            self.head = Some(Recorded { file: HeadFile::open(&self.path)?, lines });
+        }
+        Ok(())
+    }
+
+    /// Notes that `lines` more lines are in the file, of which the last has this hash.
+    pub(super) fn note(&mut self, lines: u64, hash: &str) -> io::Result<()> {
+        let Some(head) = &mut self.head else { return Ok(()) };
+        head.lines += lines;
+        let bytes = self.file.metadata()?.len();
+        head.file.write(&Head { bytes, lines: head.lines, hash: hash.to_owned() })
     }
 
     /// The hash of the last line of the file that was set aside last, where the chain goes on from.
@@ -80,11 +145,18 @@ impl LogFile {
                 return Err(io::Error::other("the file that is there now ends in half a line"));
             }
             self.file = file;
+            self.record_again()?;
         } else if mine.len() > 0 && mine.len().saturating_add(more) > self.max_size {
             self.set_aside()?;
             self.file = open(&self.path)?;
+            self.record_again()?;
         }
         Ok(())
+    }
+
+    /// As [`LogFile::record`], for another file of that name.
+    fn record_again(&mut self) -> io::Result<()> {
+        if self.head.is_some() { self.record() } else { Ok(()) }
     }
 
     /// `audit.log` becomes `audit.log.1`, that `audit.log.2`, and so on; the last one goes.
@@ -92,10 +164,14 @@ impl LogFile {
         for number in (0..self.max_files).rev() {
             match fs::rename(self.name(number), self.name(number + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
+                _ => head::follow(&self.name(number), Some(&self.name(number + 1)))?,
             }
         }
-        if self.max_files == 0 { fs::remove_file(&self.path) } else { Ok(()) }
+        if self.max_files > 0 {
+            return Ok(());
+        }
+        fs::remove_file(&self.path)?;
+        head::follow(&self.path, None)
     }
 
     fn name(&self, number: u32) -> PathBuf {
@@ -110,7 +186,29 @@ impl LogFile {
 fn open(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
     flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    let about = file.metadata()?;
+    let mode = about.mode() & 0o7777;
+    if about.is_file() && mode & !MOST_MODE != 0 {
+        // Whoever made it let others read or write it.
+        file.set_permissions(fs::Permissions::from_mode(mode & MOST_MODE))?;
+    }
     Ok(file)
+}
+
+/// How many lines end in the first `most` bytes. Reads all of them.
+fn count_lines(file: &mut File, most: u64) -> io::Result<u64> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut reader = BufReader::with_capacity(TAIL as usize, file.take(most));
+    let mut lines = 0;
+    loop {
+        let read = reader.fill_buf()?;
+        if read.is_empty() {
+            return Ok(lines);
+        }
+        let len = read.len();
+        lines += read.iter().filter(|byte| **byte == b'\n').count() as u64;
+        reader.consume(len);
+    }
 }
 
 /// Looks at the end of `file`, and changes nothing.
@@ -135,5 +233,5 @@ fn end(file: &mut File) -> io::Result<End> {
         ));
     }
     let hash = last.and_then(|last| std::str::from_utf8(last).ok()).and_then(line::hash);
-    Ok(End { hash: hash.map(str::to_owned), cut: half.len() as u64, is_set_aside: false })
+    Ok(End { hash: hash.map(str::to_owned), cut: half.len() as u64, ..End::default() })
 }

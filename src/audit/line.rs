@@ -43,6 +43,11 @@ impl Lines {
         Ok(Self { instance: hex(&random), seq: 0, prev })
     }
 
+    /// The hash of the last line, if lines are chained.
+    pub(super) fn last_hash(&self) -> Option<&str> {
+        self.prev.as_deref()
+    }
+
     /// Adds the line of `event` to `out`.
     pub(super) fn push(
         &mut self,

@@ -10,6 +10,7 @@
 
 mod event;
 mod file;
+mod head;
 mod line;
 mod queue;
 mod sink;
@@ -99,6 +100,14 @@ pub fn init(settings: &AuditSettings) -> Result<Flush, AuditError> {
         .spawn(move || writer.run())
         .map_err(AuditError::Start)?;
     let _ = LOG.set(Log { queue, start: now() });
+    if end.missing > 0 {
+        error!(
+            lines = end.missing,
+            "lines are missing at the end of the audit log: somebody removed them, or the system \
+             lost them in a crash"
+        );
+        record(Event::LogTruncated { lines: end.missing });
+    }
     if end.cut > 0 {
         record(Event::LogRepaired { bytes: end.cut });
     }

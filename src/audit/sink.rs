@@ -27,6 +27,14 @@ impl Sink {
         }
     }
 
+    /// Notes that `lines` more lines are written, of which the last has this hash.
+    pub(super) fn note(&mut self, lines: u64, hash: &str) -> io::Result<()> {
+        match self {
+            Self::Stdout(_) | Self::Syslog(_) => Ok(()),
+            Self::File(file) => file.note(lines, hash),
+        }
+    }
+
     /// Writes some of `bytes`; returns how many.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {

@@ -81,6 +81,7 @@ fn severity(event: &str) -> u8 {
         | "connections_refused"
         | "events_dropped"
         | "log_repaired"
+        | "log_truncated"
         | "chain_started" => 4,
         "started" | "stopped" | "configuration_changed" | "guard_changed" => 5,
         _ => 6,

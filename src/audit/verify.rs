@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::head::Head;
 use super::line::{NO_HASH, hash};
 
 /// Longest line that is looked at; the proxy writes none that long.
@@ -19,11 +20,14 @@ pub struct Report {
     pub lines: u64,
     /// Whether the first line starts a chain; if not, it goes on from a file not given.
     pub from_start: bool,
+    /// Whether it is recorded where the last file ends; if not, lines removed there do not show.
+    pub end_recorded: bool,
     /// The file, the line in it and what is wrong there; absent if all is whole.
-    pub broken: Option<(String, u64, &'static str)>,
+    pub broken: Option<(String, u64, String)>,
 }
 
-/// Checks the chain through `files`, the oldest first.
+/// Checks the chain through `files`, the oldest first, and that each reaches to where its record says
+/// that it ended.
 ///
 /// # Errors
 /// A file cannot be read.
@@ -33,14 +37,41 @@ pub fn verify<P: AsRef<Path>>(files: &[P]) -> io::Result<Report> {
     for path in files {
         let path = path.as_ref();
         let mut reader = BufReader::new(File::open(path)?);
+        // Read after the log is opened, so that lines which come meanwhile are not missed.
+        let head = Head::of(path);
+        report.end_recorded = head.is_some();
+        let mut end = head.filter(|head| head.lines > 0);
+        let broken = |line, problem: String| Some((path.display().to_string(), line, problem));
+        let mut bytes = 0;
         for number in 1.. {
             let mut line = Vec::new();
-            if reader.by_ref().take(LONGEST).read_until(b'\n', &mut line)? == 0 {
+            let len = reader.by_ref().take(LONGEST).read_until(b'\n', &mut line)?;
+            if len == 0 {
+                if let Some(head) = end {
+                    let missing = head.lines.saturating_sub(number - 1).max(1);
+                    let problem =
+                        format!("{missing} lines are missing here, at the end of the file");
+                    report.broken = broken(number, problem);
+                    return Ok(report);
+                }
                 break;
             }
             if let Err(problem) = chain.follow(&line) {
-                report.broken = Some((path.display().to_string(), number, problem));
+                report.broken = broken(number, problem.to_owned());
                 return Ok(report);
+            }
+            bytes += len as u64;
+            if let Some(head) = end.take_if(|head| head.bytes == bytes) {
+                if head.lines > number {
+                    let missing = head.lines - number;
+                    report.broken = broken(1, format!("{missing} lines before it are missing"));
+                    return Ok(report);
+                }
+                if chain.hash.as_ref() != Some(&head.hash) {
+                    let problem = "it is not the line that was written here";
+                    report.broken = broken(number, problem.to_owned());
+                    return Ok(report);
+                }
             }
             report.from_start |= report.lines == 0 && chain.from_start;
             report.lines += 1;
@@ -67,6 +98,9 @@ impl Chain {
         let instance =
             fields.get("instance").and_then(Value::as_str).ok_or("it has no instance")?;
         let seq = fields.get("seq").and_then(Value::as_u64).ok_or("it has no seq")?;
+        if fields.get("event").is_some_and(|event| event == "log_truncated") {
+            return Err("Redoubt found lines missing here when it started");
+        }
         match &self.hash {
             None => self.from_start = prev == NO_HASH,
             Some(before) if before == prev => {

@@ -24,11 +24,13 @@ pub(super) struct Writer {
     /// Told when all is written.
     ended: Sender<()>,
     is_failing: bool,
+    /// Whether the record of where the log ends could not be written.
+    is_head_failing: bool,
 }
 
 impl Writer {
     pub(super) fn new(sink: Sink, lines: Lines, inbox: Inbox, ended: Sender<()>) -> Self {
-        Self { sink, lines, inbox, ended, is_failing: false }
+        Self { sink, lines, inbox, ended, is_failing: false, is_head_failing: false }
     }
 
     /// Writes what comes until told to stop.
@@ -50,10 +52,26 @@ impl Writer {
                 next = if count < BATCH { self.inbox.next() } else { None };
             }
             self.write(&batch);
+            self.note(count as u64);
             self.inbox.written(count);
             metrics::counter!("redoubt_audit_events_total").increment(count as u64);
         }
         let _ = self.ended.send(());
+    }
+
+    /// Has it recorded where the log ends now. If that fails, the log itself is whole all the same.
+    fn note(&mut self, lines: u64) {
+        let noted = match self.lines.last_hash() {
+            Some(hash) if lines > 0 => self.sink.note(lines, hash),
+            _ => return,
+        };
+        if let Err(error) = &noted {
+            metrics::counter!("redoubt_audit_write_errors_total").increment(1);
+            if !self.is_head_failing {
+                error!(%error, "the record of where the audit log ends cannot be written");
+            }
+        }
+        self.is_head_failing = noted.is_err();
     }
 
     /// Writes all of `batch`, however often it takes; what was written of it is not repeated.

@@ -98,9 +98,13 @@ pub fn read_password(path: &Path, allow_weak: bool) -> Result<SecretString, Pass
     Ok(secret)
 }
 
-/// The password that `path` holds, without the one line break that most tools end a file with.
+/// What some editors begin a file of UTF-8 with.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// The password that `path` holds, without a byte-order mark and the one line break that most tools end
+/// a file with.
 fn read(path: &Path) -> Result<SecretString, PasswordProblem> {
-    let most = Settings::MAX_PASSWORD + "\r\n".len();
+    let most = BYTE_ORDER_MARK.len_utf8() + Settings::MAX_PASSWORD + "\r\n".len();
     let mut bytes = Zeroizing::new(Vec::with_capacity(most + 1));
     let unreadable = |error: io::Error| PasswordProblem::Unreadable(error.kind());
     let file = fs::File::open(path).map_err(unreadable)?;
@@ -109,6 +113,7 @@ fn read(path: &Path) -> Result<SecretString, PasswordProblem> {
         return Err(PasswordProblem::TooLong);
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| PasswordProblem::NotUtf8)?;
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
     if text.is_empty() {
         return Err(PasswordProblem::EmptyFile);
@@ -138,10 +143,27 @@ mod tests {
         let mut longest = vec![b'a'; Settings::MAX_PASSWORD];
         longest.extend_from_slice(b"\r\n");
         assert_eq!(read_back(&longest).map(|text| text.len()), Ok(Settings::MAX_PASSWORD));
-        longest.push(b'a');
+        longest.extend_from_slice(b"aaaa");
         assert_eq!(read_back(&longest), Err(PasswordProblem::TooLong));
+        longest.truncate(Settings::MAX_PASSWORD);
+        longest.push(b'a');
+        let too_long = read_back(&longest).and_then(|text| check(&text));
+        assert_eq!(too_long, Err(PasswordProblem::TooLong));
         let missing = read(Path::new("/nonexistent/password")).map(drop);
         assert_eq!(missing, Err(PasswordProblem::Unreadable(io::ErrorKind::NotFound)));
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_password() {
+        assert_eq!(read_back(b"\xef\xbb\xbfsecret\r\n").as_deref(), Ok("secret"));
+        assert_eq!(read_back(b"\xef\xbb\xbf\n"), Err(PasswordProblem::EmptyFile));
+        assert_eq!(read_back("a\u{feff}b".as_bytes()).as_deref(), Ok("a\u{feff}b"));
+        let mut longest = b"\xef\xbb\xbf".to_vec();
+        longest.extend(vec![b'a'; Settings::MAX_PASSWORD]);
+        longest.extend_from_slice(b"\r\n");
+        assert_eq!(read_back(&longest).map(|text| text.len()), Ok(Settings::MAX_PASSWORD));
+        // As some tools of Windows write text: not UTF-8.
+        assert_eq!(read_back(b"\xff\xfes\0e\0"), Err(PasswordProblem::NotUtf8));
     }
 
     #[test]

@@ -297,6 +297,7 @@ pub(super) fn report(outcome: &Outcome, before: Option<&Outcome>) {
 
 /// Half of `wait` to all of it.
 fn jittered(wait: Duration) -> Duration {
-    let share = (super::server::random() % 1024) as u32;
+    // Without random numbers all wait their longest.
+    let share = getrandom::u64().map_or(1024, |random| (random % 1024) as u32);
     wait / 2 + wait / 2 * share / 1024
 }

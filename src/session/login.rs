@@ -188,7 +188,7 @@ impl State {
         let Context { rules, due, .. } = context;
         let queues = self.opaque || self.transaction.believed;
         // From Redis 7.2 to 8.x a wrong password gets no reply while others are pending.
-        let claims = request.args().skip(2).any(|option| option.eq_ignore_ascii_case(b"auth"));
+        let claims = request.args().skip(2).any(|option| is_word(option, b"auth"));
         if !queues && (self.restriction_unsettled(due) || (claims && due.remote() > 0)) {
             return Step::Wait;
         }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 use super::replies;
-use crate::resp::{Request, integer};
+use crate::resp::{Request, integer, is_word};
 
 /// The numbers that clients have been told of connections of their own; shared by all workers.
 #[derive(Debug, Clone, Default)]
@@ -37,17 +37,14 @@ impl ClientIds {
     ///
     /// The options are read as Redis 7.0's `clientCommand` does, which compares them up to a NUL.
     pub(super) fn refuse(&self, request: &Request<'_>) -> Option<Bytes> {
-        let is = |arg: &[u8], word: &[u8]| {
-            arg.split(|byte| *byte == 0).next().unwrap_or_default().eq_ignore_ascii_case(word)
-        };
         let mut args = request.args().skip(3);
         while let Some(option) = args.next() {
-            if is(option, b"redirect") {
+            if is_word(option, b"redirect") {
                 let id = args.next().and_then(integer::parse);
                 if !id.is_some_and(|id| self.contains(id)) {
                     return Some(replies::NO_SUCH_CLIENT.clone());
                 }
-            } else if is(option, b"prefix") {
+            } else if is_word(option, b"prefix") {
                 args.next();
             }
         }

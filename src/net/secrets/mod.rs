@@ -92,9 +92,12 @@ pub(super) async fn accept_clients(workers: &[WorkerHandle], identity: &Identity
 }
 
 /// The requests in the place of clients' for links that log in with `credentials`.
-pub(super) fn stand_in(credentials: &Credentials) -> StandIn {
+///
+/// # Errors
+/// The system gives no random numbers.
+pub(super) fn stand_in(credentials: &Credentials) -> Result<StandIn, getrandom::Error> {
     let password = credentials.password.as_ref().map(|p| p.expose_secret().as_bytes());
-    StandIn::new(credentials.user.as_deref(), password, super::server::random())
+    Ok(StandIn::new(credentials.user.as_deref(), password, getrandom::u64()?))
 }
 
 /// The clock that looks at secrets go by; one that was late does not make up for it.

@@ -5,7 +5,6 @@ mod plan;
 mod reload;
 mod upkeep;
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
@@ -24,7 +23,7 @@ use super::certificates::Certificates;
 use super::door::Door;
 use super::functions::FunctionWatch;
 use super::guard::Maker;
-use super::listen::{BindError, Listening, listen, listen_on};
+use super::listen::{BindError, Listening, listen, listen_for_admin};
 use super::load::Load;
 use super::secrets::{ClientPasswords, UpstreamPassword, Watchers};
 use super::upstream::Target;
@@ -89,7 +88,7 @@ impl Server {
         let certificates = Certificates::new(settings)?;
         let listeners = listen(settings)?;
         let addresses = listeners.iter().filter_map(Listening::address).collect();
-        let admin = listen_on(settings.admin.as_slice(), false).map_err(BindError::admin)?;
+        let admin = listen_for_admin(settings.admin.as_ref()).map_err(BindError::admin)?;
         let (asks, asked) = mpsc::channel(WAITING);
         Ok(Self {
             listeners,
@@ -283,9 +282,4 @@ impl InForce {
         let (target, credentials) = (self.target.subscribe(), self.credentials.subscribe());
         plan::function_watch(&self.settings.borrow(), target, credentials, workers)
     }
-}
-
-/// A number that nobody outside can guess, from the system's random keys for hash tables.
-pub(super) fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
 }

@@ -1,5 +1,6 @@
 //! What the settings come to, in the terms of those who act on them.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,9 +17,10 @@ use crate::net::guard;
 use crate::net::health::Health;
 use crate::net::limits;
 use crate::net::secrets;
+use crate::net::server::ServeError;
 use crate::net::upstream::Target;
 use crate::net::worker::{Plan, WorkerHandle};
-use crate::policy::{Policy, PolicyError};
+use crate::policy::Policy;
 use crate::session::{ClientIds, KeyForm, Rules};
 use crate::upstream::Credentials;
 
@@ -130,11 +132,12 @@ pub(super) fn plan(
     credentials: Credentials,
     target: Target,
     shutdown: CancellationToken,
-) -> Result<Plan, PolicyError> {
+) -> Result<Plan, ServeError> {
     let Settings { upstream, limits, policy, .. } = settings;
     let compiled = policy.compile()?;
     let is_wanted = guard::is_wanted(policy.guard, &compiled);
-    let stand_in = secrets::stand_in(&credentials);
+    let stand_in = secrets::stand_in(&credentials)
+        .map_err(|error| ServeError::Start(io::Error::other(error)))?;
     let rules = Rules {
         guarded: is_guarded(settings, &compiled),
         policy: compiled,
