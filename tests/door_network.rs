@@ -143,3 +143,60 @@ fn balancers_that_say_nothing_keep_nobody_out() {
     });
     assert!(again, "their places come back");
 }
+
+/// Whether this machine has IPv6, without which there is nothing to test.
+fn has_ipv6() -> bool {
+    let has = std::net::TcpListener::bind("[::1]:0").is_ok();
+    if !has {
+        support::note("this machine has no IPv6: not tested");
+    }
+    has
+}
+
+/// Says hello to `address`.
+fn greets(address: &str, password: &str) -> bool {
+    let mut wire = Wire::connect(address.parse().unwrap());
+    wire.command(&["AUTH", password]) == b"+OK\r\n"
+}
+
+#[test]
+fn the_unspecified_address_of_ipv6_and_localhost_take_both_families() {
+    if support::target_is_redis() || support::is_bridged() || !has_ipv6() {
+        return;
+    }
+    let redis = Redis::start();
+    for listen in ["[::]:0", "localhost:0"] {
+        let redoubt = Redoubt::setup(&redis).set_text("listen", listen).start();
+        let port = redoubt.address().port();
+        for host in ["127.0.0.1", "[::1]"] {
+            let address = format!("{host}:{port}");
+            assert!(greets(&address, redoubt.password()), "{listen}: {address}");
+        }
+    }
+    // The address of a client of IPv4 is that, whatever socket it came to.
+    let allowed =
+        Redoubt::setup(&redis).set_text("listen", "[::]:0").set("allow", "[\"127.0.0.1\"]").start();
+    let port = allowed.address().port();
+    assert!(greets(&format!("127.0.0.1:{port}"), allowed.password()));
+    let peer =
+        |line: &str| lines::field(line, "peer").is_some_and(|peer| peer.starts_with("127.0.0.1:"));
+    assert!(allowed.log().wait(peer).is_some());
+}
+
+#[test]
+fn both_families_may_be_listened_on_one_by_one_at_one_port() {
+    if support::target_is_redis() || support::is_bridged() || !has_ipv6() {
+        return;
+    }
+    let redis = Redis::start();
+    let started = (0..20).find_map(|_| {
+        let port = support::redis::free_port();
+        let listen = format!("[\"0.0.0.0:{port}\", \"[::]:{port}\"]");
+        let redoubt = Redoubt::setup(&redis).set("listen", listen).start();
+        (redoubt.address().port() == port).then_some((redoubt, port))
+    });
+    let (redoubt, port) = started.expect("a free port");
+    for host in ["127.0.0.1", "[::1]"] {
+        assert!(greets(&format!("{host}:{port}"), redoubt.password()), "{host}");
+    }
+}

@@ -10,6 +10,8 @@ mod made;
 mod modes;
 #[path = "guard/old.rs"]
 mod old;
+#[path = "guard/renamed.rs"]
+mod renamed;
 
 use support::{Redis, Redoubt, Wire, lines, shown};
 

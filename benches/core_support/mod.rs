@@ -45,6 +45,7 @@ impl Conversation {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).expect("a policy"),
             scripts: redoubt::policy::Scripts::default(),
             guarded: false,
+            known_only: false,
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
             upstream_version: None,

@@ -42,6 +42,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).expect("good rules"),
     scripts: Scripts::default(),
     guarded: false,
+    known_only: false,
     identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
     stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
     upstream_version: Some(Version::new(7, 0, 15)),

@@ -64,7 +64,7 @@ impl LogFile {
         let AuditSettings { max_size, max_files, hash_chain, .. } = *settings;
         let mut log = Self { path: path.to_owned(), file, max_size, max_files, head: None };
         if hash_chain {
-            end.missing = log.missing(whole).map_err(failed)?;
+            end.missing = log.missing(whole, end.hash.as_deref()).map_err(failed)?;
         }
         if hash_chain && whole == 0 {
             end.hash = log.hash_before();
@@ -83,8 +83,8 @@ impl LogFile {
     }
 
     /// How many lines the record tells of that are not in the file, which has `whole` bytes of whole
-    /// lines. More may be there than the record tells of, where a kill came between.
-    fn missing(&mut self, whole: u64) -> io::Result<u64> {
+    /// lines and ends with the hash `last`, if that is right. More may be there than the record tells of, where a kill came between.
+    fn missing(&mut self, whole: u64, last: Option<&str>) -> io::Result<u64> {
         let Some(head) = Head::of(&self.path) else { return Ok(0) };
         let lines = count_lines(&mut self.file, head.bytes.min(whole))?;
         if whole >= head.bytes && lines == head.lines && self.ends_line(head.bytes, &head.hash)? {
@@ -95,7 +95,9 @@ impl LogFile {
             head::follow(&self.path, Some(&self.name(1)))?;
             return Ok(0);
         }
-        Ok(head.lines.saturating_sub(lines).max(1))
+        let missing = head.lines.saturating_sub(count_lines(&mut self.file, whole)?);
+        // Where the last line is in no chain, that is said instead.
+        Ok(if last.is_some() || whole == 0 { missing.max(1) } else { missing })
     }
 
     /// Whether the line that ends at byte `at` has this hash.

@@ -103,6 +103,7 @@ impl Plan {
                 && policy.rules().next().is_some(),
             policy,
             scripts: self.policy.gate(),
+            known_only: false,
             identity: Identity::new(self.user.as_deref(), &self.password),
             stand_in: StandIn::new(None, None, 0),
             upstream_version: Some(self.version),

@@ -57,6 +57,8 @@ pub(super) struct Login {
     pub(super) epoch: u64,
     pub(super) credentials: Credentials,
     pub(super) way: Way,
+    /// Whether Redis has under another name what the policy refuses, and would let clients run it.
+    pub(super) has_renamed: bool,
 }
 
 /// As whom links log in, and what that means for scripts.
@@ -134,6 +136,7 @@ impl Worker {
                 rules.stand_in = rules.stand_in.logging_in_as(&login.credentials);
                 rules.guarded = login.way == Way::Guard;
                 rules.scripts = self.scripts();
+                rules.known_only = login.has_renamed;
             }
         }
     }

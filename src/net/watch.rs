@@ -66,6 +66,7 @@ impl Settled {
                 Some(Outcome::Audited) | None => Way::Configured,
                 Some(Outcome::Unguarded { .. }) => Way::Open,
             },
+            has_renamed: matches!(self.outcome, Some(Outcome::Unguarded { has_renamed: true, .. })),
         }
     }
 
@@ -285,7 +286,7 @@ pub(super) fn report(outcome: &Outcome, before: Option<&Outcome>) {
         }
         (Outcome::Unguarded { open, .. }, Some(Outcome::Unguarded { open: known, .. }))
             if open == known => {}
-        (Outcome::Unguarded { reason, open, advice }, _) => {
+        (Outcome::Unguarded { reason, open, advice, .. }, _) => {
             let open = open.join(" ");
             warn!(
                 target: GUARD, reason, open, advice,

@@ -13,8 +13,11 @@ use super::replies;
 use super::rules::Rules;
 use super::state::State;
 use crate::command::{self, ChannelKind, Effect, Spec};
-use crate::policy::{self, Decision};
+use crate::policy::{self, Decision, RuleName};
 use crate::resp::{Request, reply};
+
+/// What the rule is called that refuses what may be a refused command under another name.
+const RENAMED: RuleName = RuleName::Known("renamed");
 
 impl State {
     pub(super) fn decide_known(
@@ -38,6 +41,10 @@ impl State {
         let pass = |expect| Step::Forward { expect, need };
         let learn = |this: &Self, learn| pass(Expect { learn, ..this.plain() });
         let Some(spec) = spec else {
+            if rules.known_only && command::lookup(request.name()).is_none() {
+                emit(Event::Refused { rule: RENAMED, keys: Vec::new() });
+                return self.refused(policy::unknown_command(request.args()), rules);
+            }
             let expect = self.stranger(request, rules);
             // Client libraries try what newer versions have, such as `CLIENT MAINT_NOTIFICATIONS`.
             if command::lookup(request.name()).is_some() && !self.transaction.believed {

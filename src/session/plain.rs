@@ -78,6 +78,7 @@ mod tests {
             policy: Policy::compile(&["GET", "OBJECT|FREQ", "FLUSHALL"], Escapes::Deny).unwrap(),
             scripts,
             guarded: false,
+            known_only: false,
             identity: Identity::new(None, &"password".to_owned().into()),
             stand_in: StandIn::new(None, None, 1),
             upstream_version: None,

@@ -17,6 +17,9 @@ pub struct Rules {
     pub scripts: Scripts,
     /// Whether links log in as the guard, so that Redis refuses what the policy refuses.
     pub guarded: bool,
+    /// Whether a command that the table does not have is refused, as it may be one that the policy
+    /// refuses, under another name.
+    pub known_only: bool,
     /// Who may log in.
     pub identity: Identity,
     /// Requests sent in the place of a client's.

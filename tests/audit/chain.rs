@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use super::support::{Redis, signal, target_is_redis};
+use super::support::{Deadline, Redis, signal, target_is_redis};
 use super::{count, lines, log, refused, setup, stop, to_file};
 
 fn verify(files: &[PathBuf]) -> Output {
@@ -95,4 +95,99 @@ fn a_chain_that_cannot_go_on_begins_anew_with_a_file() {
     let error = refused(&redis, &dir, &none);
     assert!(error.contains("is in no chain"), "{error}");
     assert_eq!(fs::read(log(&dir)).unwrap(), unchained);
+}
+
+#[test]
+fn lines_removed_at_the_end_are_missed_by_verify_and_at_the_next_start() {
+    if target_is_redis() {
+        return;
+    }
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let chained = || setup(&redis, &dir).set("audit.hash_chain", "true").start();
+    let redoubt = chained();
+    for _ in 0..3 {
+        redoubt.session().command(&["CONFIG", "GET", "x"]);
+    }
+    stop(redoubt);
+    let good = fs::read_to_string(log(&dir)).unwrap();
+    let record = dir.path().join("audit.log.head");
+    let head = fs::read(&record).unwrap();
+    let whole = verify(&[log(&dir)]);
+    let said = String::from_utf8(whole.stdout).unwrap();
+    assert!(whole.status.success() && !said.contains("no record"), "{said}");
+    let lines = good.lines().count();
+    let first: String = good.lines().take(3).map(|line| format!("{line}\n")).collect();
+    for (cut, left) in [(String::new(), 0), (first, 3)] {
+        fs::write(log(&dir), &cut).unwrap();
+        fs::write(&record, &head).unwrap();
+        let found = verify(&[log(&dir)]);
+        let said = String::from_utf8(found.stdout).unwrap();
+        let wanted = format!(":{}: {} lines are missing here", left + 1, lines - left);
+        assert!(found.status.code() == Some(1) && said.contains(&wanted), "{said}");
+        // The next start says so, and verify goes on to.
+        let redoubt = chained();
+        let missing = |line: &str| line.contains("lines are missing at the end of the audit log");
+        assert!(redoubt.log().wait(missing).is_some());
+        stop(redoubt);
+        let all = super::lines(&log(&dir));
+        let told = all.iter().find(|line| line["event"] == "log_truncated").expect("an event");
+        assert_eq!(told["lines"], lines - left);
+        let said = String::from_utf8(verify(&[log(&dir)]).stdout).unwrap();
+        assert!(said.contains("found lines missing here when it started"), "{said}");
+    }
+    // Without a record of what was there, an empty log is not called whole.
+    fs::write(log(&dir), "").unwrap();
+    fs::remove_file(&record).unwrap();
+    let empty = verify(&[log(&dir)]);
+    let said = String::from_utf8(empty.stdout).unwrap();
+    assert!(empty.status.code() == Some(1) && said.contains("no record"), "{said}");
+    fs::write(log(&dir), good).unwrap();
+    let said = String::from_utf8(verify(&[log(&dir)]).stdout).unwrap();
+    assert!(said.contains("all whole; there is no record of where the last file ended"), "{said}");
+}
+
+#[test]
+fn a_log_that_is_emptied_while_it_is_written_does_not_pass_for_whole() {
+    if target_is_redis() {
+        return;
+    }
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let redoubt = setup(&redis, &dir).set("audit.hash_chain", "true").start();
+    redoubt.session().command(&["CONFIG", "GET", "x"]);
+    let written = Deadline::patient().poll(|| count(&lines(&log(&dir)), "session_closed") == 1);
+    assert!(written);
+    fs::write(log(&dir), "").unwrap();
+    redoubt.session().command(&["PING"]);
+    stop(redoubt);
+    let found = verify(&[log(&dir)]);
+    let said = String::from_utf8(found.stdout).unwrap();
+    assert!(
+        found.status.code() == Some(1) && said.contains("lines before it are missing"),
+        "{said}"
+    );
+}
+
+#[test]
+fn rotated_files_keep_the_record_of_where_they_ended() {
+    if target_is_redis() {
+        return;
+    }
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let redoubt = setup(&redis, &dir)
+        .set("audit.hash_chain", "true")
+        .set_text("audit.max_size", "64kb")
+        .start();
+    let mut session = redoubt.session();
+    for _ in 0..500 {
+        session.command(&["CONFIG", "GET", "x"]);
+    }
+    stop(redoubt);
+    let rotated = dir.path().join("audit.log.1");
+    assert!(verify(&[rotated.clone(), log(&dir)]).status.success());
+    let text = fs::read_to_string(&rotated).unwrap();
+    let cut = text.trim_end().rsplit_once('\n').unwrap().0.to_owned() + "\n";
+    fs::write(&rotated, cut).unwrap();
+    let found = verify(&[rotated]);
+    let said = String::from_utf8(found.stdout).unwrap();
+    assert!(found.status.code() == Some(1) && said.contains("1 lines are missing"), "{said}");
 }

@@ -99,3 +99,23 @@ fn nothing_is_lost_while_it_cannot_be_rotated() {
     assert_no_gaps(&all);
     assert_eq!(count(&all, "command_refused"), refused);
 }
+
+#[test]
+fn a_file_that_others_may_read_or_write_is_closed_to_them() {
+    if target_is_redis() {
+        return;
+    }
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    stop(setup(&redis, &dir).start());
+    // Its group may go on to read it.
+    for (found, wanted) in [(0o666, 0o640), (0o644, 0o640), (0o660, 0o640), (0o600, 0o600)] {
+        fs::set_permissions(log(&dir), fs::Permissions::from_mode(found)).unwrap();
+        stop(setup(&redis, &dir).set("audit.hash_chain", found == 0o666).start());
+        let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode("audit.log") & 0o777, if found == 0o666 { 0o600 } else { wanted });
+        if found == 0o666 {
+            assert_eq!(mode("audit.log.head") & 0o777, 0o600);
+            assert_eq!(mode("audit.log.1") & 0o777, wanted);
+        }
+    }
+}

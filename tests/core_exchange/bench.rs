@@ -46,6 +46,7 @@ impl Bench {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Allow).unwrap(),
             scripts: redoubt::policy::Scripts::default(),
             guarded: false,
+            known_only: false,
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
             upstream_version: None,

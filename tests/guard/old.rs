@@ -112,6 +112,21 @@ impl Old {
             ("acl", _) if self.mode.is_some() => "-ERR Unknown subcommand or wrong number of \
                  arguments for 'DRYRUN'. Try ACL HELP.\r\n"
                 .to_owned(),
+            ("command", Some("INFO")) => {
+                let known = |name: &&str| COMMANDS.contains(name);
+                let info = words[2..].iter().map(|name| match Some(*name).filter(known) {
+                    Some(name) => format!("*1\r\n${}\r\n{name}\r\n", name.len()),
+                    None => "*-1\r\n".to_owned(),
+                });
+                format!("*{}\r\n{}", words.len() - 2, info.collect::<String>())
+            }
+            ("command", None) => {
+                let all = COMMANDS.map(|name| format!("*1\r\n${}\r\n{name}\r\n", name.len()));
+                format!("*{}\r\n{}", all.len(), all.concat())
+            }
+            ("command", _) => {
+                "-ERR Unknown subcommand or wrong number of arguments.\r\n".to_owned()
+            }
             (name, _) if !COMMANDS.contains(&name) => {
                 format!("-ERR unknown command `{name}`, with args beginning with: \r\n")
             }

@@ -128,6 +128,7 @@ impl Schedule {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).unwrap(),
             scripts: redoubt::policy::Scripts::default(),
             guarded: false,
+            known_only: false,
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), seed),
             upstream_version: (!rng.one_in(4)).then_some(Version::new(7, 0, 15)),

@@ -42,7 +42,10 @@ impl Maker {
                 }
                 verdicts => verdicts?,
             };
-        let open = open(&probes, &verdicts);
+        let mut open = open(&probes, &verdicts);
+        let renamed = self.renamed(link, policy, rights.as_ref()).await?;
+        let has_renamed = !renamed.is_empty();
+        open.extend(renamed);
         if open.is_empty() {
             return Ok(Outcome::Audited);
         }
@@ -55,7 +58,7 @@ impl Maker {
         let rules = rules.iter().filter(|rule| is_typed(rule, version).unwrap_or(exists(rule)));
         let rules: Vec<&str> = rules.map(|rule| &**rule).collect();
         let advice = advice(user, rights.as_ref(), &rules);
-        Ok(Outcome::Unguarded { reason, open, advice })
+        Ok(Outcome::Unguarded { reason, open, has_renamed, advice })
     }
 
     /// Asks what `user` may run.

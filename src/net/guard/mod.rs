@@ -11,6 +11,7 @@
 
 mod audit;
 mod payloads;
+mod renamed;
 mod trial;
 
 use std::mem;
@@ -43,6 +44,8 @@ pub(super) enum Outcome {
         reason: Option<String>,
         /// Names of rules that Redis does not hold against scripts.
         open: Vec<String>,
+        /// Whether Redis has under another name what the policy refuses.
+        has_renamed: bool,
         /// What the operator can type.
         advice: String,
     },

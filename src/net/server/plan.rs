@@ -142,6 +142,7 @@ pub(super) fn plan(
         guarded: is_guarded(settings, &compiled),
         policy: compiled,
         scripts: policy.gate(),
+        known_only: false,
         identity,
         stand_in: if is_wanted { stand_in.letting_nobody_in() } else { stand_in },
         upstream_version: None,

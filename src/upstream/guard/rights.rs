@@ -73,6 +73,28 @@ impl Rights {
         rights
     }
 
+    /// Whether these words take the command `name` away for certain, by its name or with all others:
+    /// what a category takes away is not known here, and one that is granted may hold it.
+    pub fn take_away(&self, name: &str) -> bool {
+        let refused = |words: &mut dyn Iterator<Item = &[u8]>| {
+            words.fold(true, |refused, word| match word {
+                b"allcommands" => false,
+                b"nocommands" | b"-@all" => true,
+                word if word.starts_with(b"+@") => false,
+                word => match word.split_first() {
+                    Some((b'-', word)) if word == name.as_bytes() => true,
+                    Some((b'+', word)) => {
+                        let command = word.split(|byte| *byte == b'|').next().unwrap_or_default();
+                        refused && command != name.as_bytes()
+                    }
+                    _ => refused,
+                },
+            })
+        };
+        refused(&mut self.own.iter().map(Vec::as_slice))
+            && self.selectors.iter().all(|inside| refused(&mut inside.split(|byte| *byte == b' ')))
+    }
+
     /// Whether the server takes what `RESTORE` brings unchecked from the user, where it checks that
     /// of others.
     pub fn skips_checks(&self) -> bool {
@@ -124,6 +146,35 @@ mod tests {
         );
         assert_eq!(without("on skip-sanitize-payload ~* +@all", &["del"]), "~*\n+@all\n-del");
         assert_eq!(without("off ~(x) +@all ( ~y )", &["del"]), "~(x)\n+@all\n-del\n( ~y  -del)");
+    }
+
+    #[test]
+    fn only_what_takes_a_command_away_for_certain_counts() {
+        let takes = |line: &str| Rights::parse(line.as_bytes()).take_away("flushall");
+        for line in [
+            "on ~* &* +@all -flushall",
+            "on ~* -@all +get",
+            "on ~* +@all -@all +@none -flushall -@all",
+            "on ~* +flushall -flushall",
+            "on ~* +@all -flushall (~x -@all +get) (~y +@all -flushall)",
+            "on ~* -@all +flushdb",
+        ] {
+            assert!(takes(line), "{line}");
+        }
+        for line in [
+            "on ~* &* +@all",
+            "on ~* allcommands",
+            "on ~* -flushall +@all",
+            "on ~* -@all +@keyspace",
+            "on ~* +@all -@dangerous",
+            "on ~* -@all +flushall",
+            "on ~* -@all +flushall|sub",
+            "on ~* +@all -flushall +flushall",
+            "on ~* +@all -flushall (~x +@all)",
+            "on ~* +@all -flushdb",
+        ] {
+            assert!(!takes(line), "{line}");
+        }
     }
 
     #[test]
