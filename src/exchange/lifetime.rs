@@ -26,6 +26,8 @@ impl Exchange {
         self.release_held(now);
         self.give_back_light(now);
         self.links.tick(now);
+        let waiting = self.links.replace_old(now);
+        self.go_on(waiting, now);
         let (sessions, links) = (&self.sessions, &self.links);
         self.tally.lost(|session, link| {
             links.get(link).is_none()

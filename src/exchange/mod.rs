@@ -30,6 +30,7 @@ mod fenced;
 mod levels;
 mod lifetime;
 mod links;
+mod not_now;
 mod pause;
 mod request;
 mod rotation;

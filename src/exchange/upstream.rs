@@ -108,7 +108,8 @@ impl Exchange {
     /// # Errors
     /// [`LinkFault`]: the link is closed, and the sessions that replies were due to on it end. But a
     /// link whose user or password is wrong is left for [`Exchange::link_connected`] to have it log
-    /// in anew, or [`Exchange::link_failed`] to give it up.
+    /// in anew, or [`Exchange::link_failed`] to give it up. A link that Redis has no time for is closed
+    /// without an error, and its sessions are answered (see [`Exchange::link_not_now`]).
     pub fn link_bytes(&mut self, id: LinkId, input: &[u8], now: Instant) -> Result<(), LinkFault> {
         let was_full = self.links.is_full(id);
         let Some(Held { link, usage, used, .. }) = self.links.get_mut(id) else { return Ok(()) };
@@ -159,6 +160,13 @@ impl Exchange {
             }
             (Phase::Ready, Usage::Idle(_)) => Err(Unexpected::Reply.into()),
             (Phase::Connecting | Phase::Closed, _) => Ok(()),
+        };
+        let outcome = match outcome {
+            Err(LinkFault::Login(LoginError::NotNow(error))) => {
+                self.link_not_now(id, &error, now);
+                Ok(())
+            }
+            outcome => outcome,
         };
         match &outcome {
             Ok(()) | Err(LinkFault::Login(LoginError::WrongPassword)) => {}
@@ -214,7 +222,7 @@ impl Exchange {
     }
 
     /// Replies have come for a session: its lease may be over, and requests that waited may go on.
-    fn replied(&mut self, id: SessionId, now: Instant) {
+    pub(super) fn replied(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
         self.tally.answered(id, session.due.answered(), now);
         if session.due.remote() == 0 {
@@ -235,7 +243,7 @@ impl Exchange {
         if session.can_give_back(now)
             && let Some(link) = session.link.take()
         {
-            if mem::take(&mut session.stale_login) {
+            if mem::take(&mut session.stale_login) || self.links.is_outdated(link, now) {
                 self.links.close(link);
             } else {
                 self.links.give_back(link, &session.state, now);

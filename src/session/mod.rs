@@ -40,6 +40,7 @@ mod rules;
 mod stand_in;
 mod state;
 mod transaction;
+mod unsent;
 
 pub use bucket::{Rate, TokenBucket};
 pub use counts::{Counted, Counts, Outcome};
@@ -58,3 +59,4 @@ pub use redirect::ClientIds;
 pub use rules::Rules;
 pub use stand_in::StandIn;
 pub use state::State;
+pub(crate) use unsent::answer_unsent;

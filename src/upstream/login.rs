@@ -50,6 +50,9 @@ pub enum LoginError {
     /// Redis gave another error, such as its limit of clients. The text is Redis's, cut short.
     #[error("upstream refused the link: {0}")]
     Refused(String),
+    /// Redis is up and cannot prepare the link now, as while a script overruns: its error, as it came.
+    #[error("upstream has no time for the link: {}", shown(.0))]
+    NotNow(Bytes),
     /// Not RESP, or a reply that makes no sense here.
     #[error("upstream does not speak the Redis protocol")]
     NotRedis,
@@ -145,6 +148,9 @@ impl Login {
                     continue;
                 }
             } else if self.preparing > 0 {
+                if is_passing(&frame) {
+                    return Err(LoginError::NotNow(frame));
+                }
                 if self.scanner.kind().is_none_or(Kind::is_error) {
                     return Err(refused(&frame));
                 }
@@ -187,12 +193,23 @@ fn admitted(frame: &[u8]) -> Result<(), LoginError> {
     }
 }
 
-/// What Redis said, fit for a log.
+/// Whether it is an error of a Redis that is up and has no time, which passes by itself: it runs a
+/// script, loads its data, or has lost its primary.
+pub(super) fn is_passing(frame: &[u8]) -> bool {
+    let code = frame.split(|byte| *byte == b' ').next().unwrap_or_default();
+    matches!(code, b"-BUSY" | b"-LOADING" | b"-MASTERDOWN")
+}
+
 fn refused(frame: &[u8]) -> LoginError {
+    LoginError::Refused(shown(frame))
+}
+
+/// What Redis said, fit for a log.
+fn shown(frame: &[u8]) -> String {
     let text = frame.trim_ascii_end();
     let text = text.strip_prefix(b"-").unwrap_or(text);
     let kept = text.get(..Login::MAX_TEXT).unwrap_or(text);
-    LoginError::Refused(kept.escape_ascii().to_string())
+    kept.escape_ascii().to_string()
 }
 
 /// What the reply to `HELLO 2` tells, a flat array of names and values.
