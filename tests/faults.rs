@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "faults/busy.rs"]
+mod busy;
 #[path = "faults/clock.rs"]
 mod clock;
 #[path = "faults/descriptors.rs"]

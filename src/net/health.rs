@@ -83,6 +83,11 @@ impl Health {
         }
     }
 
+    /// A link waits to be told how to log in.
+    pub(super) fn link_waits(&self) {
+        self.suspected.notify_one();
+    }
+
     /// Returns when a link has failed, so that the watch can look sooner.
     pub(super) async fn suspected(&self) {
         self.suspected.notified().await;

@@ -63,13 +63,20 @@ pub(super) async fn drive(shared: Shared, id: LinkId) {
     let deadline = Instant::now() + target.timeout;
     let opened = timeout_at(deadline, open(&shared, id, &target));
     let opened = opened.await.unwrap_or_else(|_| Err(target.timed_out()));
-    crate::telemetry::metrics::upstream_connect(opened.is_ok());
+    if let Err(UpstreamError::Login(LoginError::NotNow(error))) = &opened {
+        shared.borrow_mut().exchange.link_not_now(id, error, now());
+    }
+    // An upstream that has no time is there.
+    let is_there = matches!(opened, Ok(()) | Err(UpstreamError::Login(LoginError::NotNow(_))));
+    crate::telemetry::metrics::upstream_connect(is_there);
     let outcome = match opened {
         Ok(()) => poll_fn(|cx| poll(&shared, id, Until::Closed, cx)).await,
         Err(error) => Err(error),
     };
     let mut worker = shared.borrow_mut();
-    if let Err(error) = outcome {
+    if let Err(error) = outcome
+        && !is_there
+    {
         worker.health.link_failed(&error);
         worker.exchange.link_failed(id, now());
     }
@@ -85,6 +92,10 @@ async fn open(shared: &Shared, id: LinkId, target: &Target) -> Result<(), Upstre
     let mut refused = None;
     loop {
         let stream = target.connect().await?;
+        if !news.borrow().is_known() {
+            // The watch may be waiting between two tries, for longer than the link may wait for it.
+            shared.borrow().health.link_waits();
+        }
         let epoch = standing::known(news.clone(), refused).await?;
         {
             let mut worker = shared.borrow_mut();

@@ -118,9 +118,9 @@ impl Watch {
                 Err(UpstreamError::Guard(error @ GuardError::Refused(_))) => return error,
                 Err(error) => {
                     self.health.down(&error);
-                    if matches!(error, UpstreamError::Login(_)) {
+                    if let Some(standing) = waiting(&error) {
                         let _alone = self.settled.lock().await;
-                        self.tell(&Standing::Failed).await;
+                        self.tell(&standing).await;
                     }
                 }
             }
@@ -240,6 +240,16 @@ impl Watch {
         for worker in &self.workers {
             worker.order(Order::Standing(standing.clone())).await;
         }
+    }
+}
+
+/// What becomes of the links that wait to be told how to log in, when that could not be found out; `None`
+/// if they wait on.
+fn waiting(error: &UpstreamError) -> Option<Standing> {
+    match error {
+        UpstreamError::Guard(error) => error.passing().map(Standing::Busy),
+        UpstreamError::Login(_) => Some(Standing::Failed),
+        _ => None,
     }
 }
 
