@@ -81,7 +81,10 @@ fn busy_is_told(server: &'static str, guard: &str, database: &str, name: &[&[&st
     }
     // In a transaction that has begun meanwhile, and goes on after it.
     let mut late = redoubt.session();
-    assert_eq!(replies(&mut late, &[&["SELECT", database], &["MULTI"]], false), [b"+OK\r\n", b"+OK\r\n"]);
+    assert_eq!(
+        replies(&mut late, &[&["SELECT", database], &["MULTI"]], false),
+        [b"+OK\r\n", b"+OK\r\n"]
+    );
     kill_script(&redis);
     assert!(script.frame().starts_with(b"-ERR "));
     assert_eq!(late.command(&["SET", "x", "late"]), b"+QUEUED\r\n");
@@ -132,7 +135,9 @@ fn busy_from_the_start(server: &'static str, guard: &str) {
     let mut direct = redis.direct();
     let mut sessions = [redoubt.session(), redoubt.session()];
     for session in &mut sessions {
-        for words in [&["GET", "x"][..], &["SELECT", "5"], &["BLPOP", "nothing", "0"], &["GET", "x"]] {
+        for words in
+            [&["GET", "x"][..], &["SELECT", "5"], &["BLPOP", "nothing", "0"], &["GET", "x"]]
+        {
             let got = session.command(words);
             assert_eq!(shown(&got), shown(&direct.command(words)), "{server}, {guard}, {words:?}");
         }

@@ -124,7 +124,8 @@ mod tests {
         let busy = GuardError::from_redis("ACL LIST", "BUSY Redis is busy running a script.");
         assert_eq!(busy, GuardError::Later("BUSY Redis is busy running a script.".into()));
         assert_eq!(busy.passing().unwrap(), "-BUSY Redis is busy running a script.\r\n");
-        let down = "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+        let down =
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
         let passing = GuardError::from_redis("ACL LIST", down).passing();
         assert_eq!(passing.unwrap(), format!("-{down}\r\n"));
         assert_eq!(GuardError::from_redis("ACL LIST", "OOM no memory").passing(), None);
