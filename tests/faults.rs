@@ -9,6 +9,8 @@ mod busy;
 mod clock;
 #[path = "faults/descriptors.rs"]
 mod descriptors;
+#[path = "faults/failover.rs"]
+mod failover;
 #[path = "faults/login.rs"]
 mod login;
 #[path = "faults/network.rs"]

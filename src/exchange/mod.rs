@@ -128,6 +128,8 @@ pub struct Exchange {
     mismatched: Vec<SessionId>,
     pauses: Pauses,
     tally: Tally,
+    /// Whether Redis has told a client that it is a replica.
+    read_only: bool,
     draining: bool,
 }
 
@@ -158,6 +160,7 @@ impl Exchange {
             mismatched: Vec::new(),
             pauses: Pauses::default(),
             tally: Tally::default(),
+            read_only: false,
             draining: false,
         }
     }

@@ -62,6 +62,18 @@ impl Exchange {
         self.links.get(id).is_some_and(|held| held.link.phase() == Phase::Ready)
     }
 
+    /// Whether the link was opened before `then`.
+    pub fn link_is_older(&self, id: LinkId, then: Option<Instant>) -> bool {
+        let held = self.links.get(id);
+        held.is_some_and(|held| then.is_some_and(|then| held.opened < then))
+    }
+
+    /// Whether Redis has told a client since the last call that it is a replica. Not all such replies
+    /// are looked at: where there is one, there are more.
+    pub fn take_read_only(&mut self) -> bool {
+        mem::take(&mut self.read_only)
+    }
+
     /// Whether the link is to be read. A lease is not while its session's client is slow to read;
     /// nor is a shared link that has been retired for such a client, unless others' replies are
     /// behind.
@@ -114,6 +126,7 @@ impl Exchange {
         let was_full = self.links.is_full(id);
         let Some(Held { link, usage, used, .. }) = self.links.get_mut(id) else { return Ok(()) };
         *used = now;
+        self.read_only |= input.first() == Some(&b'-') && input.starts_with(b"-READONLY ");
         self.tally.traffic.upstream_in =
             self.tally.traffic.upstream_in.saturating_add(input.len() as u64);
         let mut reached = std::mem::take(&mut self.reached);

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::error;
 
+use super::liveness::give_up_after;
 use super::standing::{self, Way};
 use super::stream::Stream;
 use super::upstream::{Target, UpstreamError};
@@ -29,6 +30,10 @@ pub(super) struct LinkIo {
 }
 
 impl LinkIo {
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
     /// Says to Redis that nothing more will come, and waits until it has closed its side, which it
     /// does once it has dealt with all that had arrived; for at most `most`. What it still answers is
     /// dropped. `held` is let go of then.
@@ -99,6 +104,9 @@ async fn open(shared: &Shared, id: LinkId, target: &Target) -> Result<(), Upstre
         let epoch = standing::known(news.clone(), refused).await?;
         {
             let mut worker = shared.borrow_mut();
+            if worker.upstream_stalls {
+                give_up_after(&stream, None);
+            }
             worker.links.insert(id.key(), LinkIo { stream, unflushed: false, waker: None });
             worker.exchange.link_connected(id);
         }

@@ -14,11 +14,11 @@ use tracing::{debug, info, warn};
 use super::ask::Conversation;
 use super::guard::{GUARD, Maker, Outcome};
 use super::health::Health;
+use super::liveness::{give_up_after, watch_dead_after};
 use super::standing::{Login, Standing, Way};
 use super::upstream::UpstreamError;
 use super::worker::{Order, WorkerHandle};
 use crate::audit;
-use crate::command::Version;
 use crate::policy::Policy;
 use crate::upstream::guard::{Guard, GuardError};
 use crate::upstream::{Credentials, Greeting, LoginError};
@@ -108,9 +108,9 @@ impl Watch {
         let mut wait = Self::FIRST_WAIT;
         loop {
             match self.link().await {
-                Ok((link, version)) => {
-                    self.health.up(version);
-                    if self.stay(link).await >= Self::LASTING {
+                Ok((link, greeting)) => {
+                    self.health.up(greeting.version);
+                    if self.stay(link, greeting).await >= Self::LASTING {
                         wait = Self::FIRST_WAIT;
                         continue;
                     }
@@ -137,7 +137,7 @@ impl Watch {
     }
 
     /// Stays until the link ends or something is to be settled anew. Returns how long it was.
-    async fn stay(&self, mut link: Conversation) -> Duration {
+    async fn stay(&self, mut link: Conversation, greeting: Greeting) -> Duration {
         let began = Instant::now();
         let (is_audited, is_open, is_guarded, epoch, mut configured) = {
             let settled = self.settled.lock().await;
@@ -147,8 +147,7 @@ impl Watch {
             (is_audited, is_open, is_guarded, settled.epoch, settled.configured.clone())
         };
         tokio::select! {
-            () = link.until_closed() => {
-                debug!("the watch's link ended");
+            () = self.pulse(&mut link, greeting) => {
                 // What comes back may be another Redis, which lets the configured user do more.
                 if is_audited {
                     let _alone = self.settled.lock().await;
@@ -165,7 +164,7 @@ impl Watch {
     }
 
     /// Opens the watch's link and settles how others log in.
-    async fn link(&self) -> Result<(Conversation, Option<Version>), UpstreamError> {
+    async fn link(&self) -> Result<(Conversation, Greeting), UpstreamError> {
         let settled = &mut *self.settled.lock().await;
         if !settled.is_stale
             && let Some(guard) = settled.guard()
@@ -175,7 +174,7 @@ impl Watch {
                 Err(UpstreamError::Login(LoginError::WrongPassword)) => {
                     debug!(target: GUARD, "guard gone");
                 }
-                still_there => return still_there.map(|(link, told)| (link, told.version)),
+                still_there => return still_there,
             }
         }
         settled.is_changed |= settled.configured.has_changed().unwrap_or(false);
@@ -202,7 +201,7 @@ impl Watch {
             self.tell(&Standing::Settled(Arc::new(settled.login(configured)))).await;
             settled.is_changed = false;
         }
-        Ok((link, greeting.version))
+        Ok((link, greeting))
     }
 
     /// As [`Maker::settle`], within the time that a link may take.
@@ -229,6 +228,7 @@ impl Watch {
         let opened = opened.unwrap_or_else(|_| Err(target.timed_out()));
         self.health.logged_in(opened.is_ok());
         let (stream, greeting) = opened?;
+        give_up_after(&stream, watch_dead_after(target.dead_after));
         for worker in &self.workers {
             worker.order(Order::UpstreamVersion(greeting.version)).await;
         }

@@ -33,6 +33,36 @@ pub struct Greeting {
     pub version: Option<Version>,
     /// Whether it was asked and told that it is not part of a cluster.
     pub standalone: bool,
+    /// Whether it takes writes, when it was asked and told.
+    pub role: Option<Role>,
+}
+
+/// What a server is in replication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It takes writes.
+    Primary,
+    /// It follows a primary.
+    Replica,
+}
+
+impl Greeting {
+    /// What the answer to `HELLO 2` tells, a flat array of names and values.
+    pub fn of(answer: &OwnedFrame) -> Self {
+        let mut greeting = Self::default();
+        let OwnedFrame::Array(fields) = answer else { return greeting };
+        let (pairs, _) = fields.as_chunks::<2>();
+        for [name, value] in pairs {
+            match (name.as_str(), value.as_str()) {
+                (Some("version"), Some(version)) => greeting.version = Version::parse(version),
+                (Some("mode"), mode) => greeting.standalone = mode == Some("standalone"),
+                (Some("role"), Some("master" | "primary")) => greeting.role = Some(Role::Primary),
+                (Some("role"), Some("replica" | "slave")) => greeting.role = Some(Role::Replica),
+                _ => {}
+            }
+        }
+        greeting
+    }
 }
 
 /// Why a link is of no use. All are the upstream's or the operator's fault, never a client's.
@@ -212,19 +242,12 @@ fn shown(frame: &[u8]) -> String {
     kept.escape_ascii().to_string()
 }
 
-/// What the reply to `HELLO 2` tells, a flat array of names and values.
+/// What the reply to `HELLO 2` tells.
 fn greeting(frame: &[u8]) -> Greeting {
-    let mut greeting = Greeting::default();
-    let Ok(Some((OwnedFrame::Array(fields), _))) = decode(frame) else { return greeting };
-    let mut fields = fields.iter();
-    while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-        match name.as_str() {
-            Some("version") => greeting.version = value.as_str().and_then(Version::parse),
-            Some("mode") => greeting.standalone = value.as_str() == Some("standalone"),
-            _ => {}
-        }
+    match decode(frame) {
+        Ok(Some((answer, _))) => Greeting::of(&answer),
+        _ => Greeting::default(),
     }
-    greeting
 }
 
 fn encode(args: &[&[u8]], out: &mut BytesMut) {
@@ -256,6 +279,19 @@ mod tests {
         let greeting = login.receive(&[*last]).unwrap().unwrap();
         assert_eq!(greeting.version, Version::parse("7.0.15"));
         assert!(greeting.standalone);
+        assert_eq!(greeting.role, None);
+        let role = |role: &str| {
+            let reply = format!("+OK\r\n*2\r\n$4\r\nrole\r\n${}\r\n{role}\r\n", role.len());
+            super::Login::asking_version(&Credentials::default())
+                .0
+                .receive(reply.as_bytes())
+                .unwrap()
+                .unwrap()
+                .role
+        };
+        assert_eq!(role("master"), Some(Role::Primary));
+        assert_eq!(role("replica"), Some(Role::Replica));
+        assert_eq!(role("sentinel"), None);
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn links_are_replaced_for_their_age_and_not_at_the_same_moment() {
             }
         }
     }
-    assert_ne!(places.link_of(id), common);
+    assert_ne!(places.plain().1, common);
     assert_eq!(replaced_at.len(), LINKS);
     replaced_at.dedup();
     assert!(replaced_at.len() > LINKS / 2, "at the same moment: {replaced_at:?}");

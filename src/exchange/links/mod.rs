@@ -47,7 +47,7 @@ pub(super) struct Held {
     pub(super) link: Link,
     pub(super) usage: Usage,
     /// When it was made, and its socket soon after.
-    opened: Instant,
+    pub(super) opened: Instant,
     /// When it was last of use.
     pub(super) used: Instant,
     touched: bool,
