@@ -19,6 +19,8 @@ mod network;
 mod page;
 #[path = "faults/restart.rs"]
 mod restart;
+#[path = "faults/silent.rs"]
+mod silent;
 #[path = "faults/states.rs"]
 mod states;
 #[path = "faults/tampered.rs"]

@@ -12,10 +12,8 @@ const REPLACED: &str = "links are replaced";
 /// Two servers with the same password, neither of which waits for more replicas.
 fn pair() -> [Redis; 2] {
     let first = Redis::setup().config("repl-diskless-sync-delay 0").start();
-    let second = Redis::setup()
-        .config("repl-diskless-sync-delay 0")
-        .password(first.password())
-        .start();
+    let second =
+        Redis::setup().config("repl-diskless-sync-delay 0").password(first.password()).start();
     for redis in [&first, &second] {
         let set = redis.direct().command(&["CONFIG", "SET", "masterauth", redis.password()]);
         assert_eq!(set, b"+OK\r\n");
