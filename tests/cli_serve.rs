@@ -7,6 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use cli_process::{Client, Process, redis, redoubt};
 
@@ -138,6 +139,45 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
     assert!(child.try_wait().unwrap().is_none());
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn a_stop_ends_though_nobody_reads_what_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
+    // The log goes to standard error, the audit log to standard output.
+    let mut command = program(dir.path(), upstream, "level = \"trace\"");
+    let config = dir.path().join("redoubt.toml");
+    let text = fs::read_to_string(&config).unwrap().replace("\"20s\"", "\"1s\"");
+    fs::write(&config, text).unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("listening") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "it listens");
+    }
+    // More lines than a pipe and the queue before it hold.
+    let port = port(&line);
+    for _ in 0..3000 {
+        visit(port);
+    }
+    let stop = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(stop.expect("run kill").success());
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break Some(status),
+            None if Instant::now() >= deadline => break None,
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    if status.is_none() {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(status.and_then(|status| status.code()), Some(0), "it did not end");
+    drop(log);
 }
 
 #[test]
