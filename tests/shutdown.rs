@@ -86,7 +86,8 @@ fn what_takes_longer_than_shutdown_timeout_is_given_up() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "1s").start();
     let mut session = redoubt.session();
-    session.send(&frame::request(&["BLPOP", "nothing", "0"]));
+    // It waits for more than what it waits for there.
+    session.send(b"BLPOP nothing 0\r\nGET k\r\n");
     let mut direct = redis.direct();
     let waits = Deadline::patient().poll(|| {
         let clients = direct.command(&["INFO", "clients"]);
@@ -99,6 +100,106 @@ fn what_takes_longer_than_shutdown_timeout_is_given_up() {
     assert_eq!(redoubt.wait().code(), Some(0));
     assert!((0.9..8.0).contains(&since(asked)), "it took {} s", since(asked));
 }
+
+/// Waits until so many clients wait in Redis.
+fn wait_until_blocked(redis: &Redis, clients: usize) {
+    let mut direct = redis.direct();
+    let wait = Deadline::patient().poll(|| {
+        let info = direct.command(&["INFO", "clients"]);
+        String::from_utf8_lossy(&info).contains(&format!("blocked_clients:{clients}\r\n"))
+    });
+    assert!(wait, "not {clients} sessions wait");
+}
+
+#[test]
+fn clients_that_only_wait_are_closed_at_once() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
+    let mut waiting = [(); 5].map(|()| redoubt.session());
+    for (session, request) in waiting.iter_mut().zip([
+        "BLPOP nothing 0\r\n",
+        "XREAD BLOCK 0 STREAMS nothing $\r\n",
+        "WAIT 5 0\r\n",
+        "BLPOP nothing 0\r\nBLPOP nothing 0\r\n",
+        // What comes before is answered first.
+        "GET k\r\nBZPOPMIN nothing 0\r\n",
+    ]) {
+        session.send(request.as_bytes());
+    }
+    let mut listens = redoubt.session();
+    let confirmed = listens.command(&["SUBSCRIBE", "c"]);
+    assert!(confirmed.starts_with(b"*3\r\n"));
+    wait_until_blocked(&redis, 5);
+    let asked = now();
+    signal(redoubt.pid(), "TERM");
+    for (index, session) in waiting.iter_mut().enumerate() {
+        let wanted: &[u8] = if index == 4 { b"$-1\r\n" } else { b"" };
+        assert_eq!(session.read_to_close(), wanted, "{index}");
+    }
+    assert_eq!(listens.read_to_close(), b"");
+    assert_eq!(redoubt.wait().code(), Some(0));
+    assert!(since(asked) < 20.0, "it took {} s", since(asked));
+}
+
+#[test]
+fn what_is_popped_for_a_client_that_is_closed_reaches_it() {
+    if target_is_redis() {
+        return;
+    }
+    const SESSIONS: usize = 40;
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
+    let mut sessions: Vec<_> = (0..SESSIONS).map(|_| redoubt.session()).collect();
+    for session in &mut sessions {
+        session.send(b"BLPOP list 0\r\n");
+    }
+    wait_until_blocked(&redis, SESSIONS);
+    let popped = AtomicUsize::new(0);
+    let pushed = std::thread::scope(|scope| {
+        for session in sessions {
+            let (popped, mut session) = (&popped, session);
+            scope.spawn(move || {
+                // Each waits again as soon as it has something.
+                loop {
+                    while session.received().len() < POPPED.len() {
+                        if session.receive() == 0 {
+                            let rest = session.received();
+                            assert!(rest.is_empty(), "half a reply: {}", shown(rest));
+                            return;
+                        }
+                    }
+                    session.expect(POPPED);
+                    popped.fetch_add(1, Ordering::Relaxed);
+                    session.offer(b"BLPOP list 0\r\n");
+                }
+            });
+        }
+        let pusher = scope.spawn(|| {
+            let (mut direct, mut pushed) = (redis.direct(), 0);
+            // As long as somebody is there, and then some more.
+            while redis.clients() > 1 {
+                for _ in 0..50 {
+                    assert!(direct.command(&["RPUSH", "list", "v"]).starts_with(b":"));
+                    pushed += 1;
+                }
+            }
+            pushed
+        });
+        assert!(Deadline::patient().poll(|| popped.load(Ordering::Relaxed) > SESSIONS * 20));
+        signal(redoubt.pid(), "TERM");
+        pusher.join().expect("the pusher")
+    });
+    assert_eq!(redoubt.wait().code(), Some(0));
+    let left = redis.direct().command(&["LLEN", "list"]);
+    let left: usize = String::from_utf8_lossy(&left[1..]).trim().parse().expect("a number");
+    assert_eq!(popped.load(Ordering::Relaxed) + left, pushed, "something was lost");
+}
+
+/// What a client gets that has waited for the list.
+const POPPED: &[u8] = b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n";
 
 #[test]
 fn stopping_under_load_cuts_no_reply() {

@@ -76,6 +76,27 @@ impl Exchange {
         }
     }
 
+    /// Ends the sessions that only wait for something to happen, once they take no more requests: all
+    /// that is due to them are replies of commands that block. To be called again while it drains, as
+    /// others come to wait.
+    ///
+    /// Nothing more is said on their links ([`Exchange::link_finishes`]), so Redis closes these, and pops
+    /// nothing for them any more. What it has popped before arrives first, and still goes out.
+    pub fn leave_waiting(&mut self) {
+        if !self.draining {
+            return;
+        }
+        for session in self.sessions.values() {
+            if session.ending.is_some()
+                && session.due.only_blocks()
+                && session.state.is_leased()
+                && let Some(link) = session.link
+            {
+                self.links.finish(link);
+            }
+        }
+    }
+
     /// Ends all sessions now.
     pub fn abort_all(&mut self, reason: CloseReason) {
         let ids: Vec<_> = self.sessions.keys().map(SessionId).collect();

@@ -62,6 +62,12 @@ impl Exchange {
         self.links.get(id).is_some_and(|held| held.link.phase() == Phase::Ready)
     }
 
+    /// Whether the sending side of the link's socket is to be closed: its session waits for nothing that
+    /// it could still ask for. The link is read until Redis closes its side too.
+    pub fn link_finishes(&self, id: LinkId) -> bool {
+        self.links.finishes(id)
+    }
+
     /// Whether the link was opened before `then`.
     pub fn link_is_older(&self, id: LinkId, then: Option<Instant>) -> bool {
         let held = self.links.get(id);

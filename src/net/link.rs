@@ -25,6 +25,8 @@ pub(super) struct LinkIo {
     stream: Stream,
     /// Whether the stream may hold bytes that were written to it.
     unflushed: bool,
+    /// Whether its sending side is closed.
+    is_shut: bool,
     /// Wakes the task that drives this socket.
     pub(super) waker: Option<Waker>,
 }
@@ -107,7 +109,9 @@ async fn open(shared: &Shared, id: LinkId, target: &Target) -> Result<(), Upstre
             if worker.upstream_stalls {
                 give_up_after(&stream, None);
             }
-            worker.links.insert(id.key(), LinkIo { stream, unflushed: false, waker: None });
+            worker
+                .links
+                .insert(id.key(), LinkIo { stream, unflushed: false, is_shut: false, waker: None });
             worker.exchange.link_connected(id);
         }
         match poll_fn(|cx| poll(shared, id, Until::Ready, cx)).await {
@@ -151,6 +155,7 @@ impl Worker {
         }
         loop {
             self.write_link(id, cx);
+            self.shut_link(id, cx);
             self.settle(None);
             if self.exchange.link_is_closed(id)
                 || (until == Until::Ready && self.exchange.link_is_ready(id))
@@ -183,6 +188,20 @@ impl Worker {
                     return Poll::Ready(if was_ready { Ok(()) } else { ended() });
                 }
             }
+        }
+    }
+
+    /// Tells Redis that nothing more will come, once all has been written.
+    fn shut_link(&mut self, id: LinkId, cx: &mut Context<'_>) {
+        if !self.exchange.link_finishes(id) {
+            return;
+        }
+        if let Some(io) = self.links.get_mut(id.key())
+            && !io.unflushed
+            && !io.is_shut
+        {
+            // A connection that is broken is told by reading.
+            io.is_shut = Pin::new(&mut io.stream).poll_shutdown(cx).is_ready();
         }
     }
 

@@ -50,6 +50,8 @@ pub(super) struct Held {
     pub(super) opened: Instant,
     /// When it was last of use.
     pub(super) used: Instant,
+    /// Whether nothing more is to be sent over it than what has been added.
+    finishes: bool,
     touched: bool,
 }
 
@@ -351,6 +353,20 @@ impl Links {
         }
     }
 
+    /// Has nothing more be sent over a link, and Redis be told so.
+    pub(super) fn finish(&mut self, id: LinkId) {
+        if let Some(held) = self.all.get_mut(id.0)
+            && !std::mem::replace(&mut held.finishes, true)
+        {
+            self.touch(id);
+        }
+    }
+
+    /// Whether all has been sent over a link, and Redis is to be told so.
+    pub(super) fn finishes(&self, id: LinkId) -> bool {
+        self.all.get(id.0).is_some_and(|held| held.finishes && held.link.is_quiet())
+    }
+
     /// Has the link's driver look at it again.
     pub(super) fn touch(&mut self, id: LinkId) {
         if let Some(held) = self.all.get_mut(id.0) {
@@ -371,7 +387,7 @@ impl Links {
     }
 
     fn open(&mut self, link: Link, usage: Usage, now: Instant) -> LinkId {
-        let held = Held { link, usage, opened: now, used: now, touched: false };
+        let held = Held { link, usage, opened: now, used: now, finishes: false, touched: false };
         let id = LinkId(self.all.insert(held));
         let waits = self.all.get(id.0).is_some_and(|held| self.not_now.holds(&held.link, id));
         if !waits {
