@@ -81,7 +81,9 @@ impl Exchange {
     /// others come to wait.
     ///
     /// Nothing more is said on their links ([`Exchange::link_finishes`]), so Redis closes these, and pops
-    /// nothing for them any more. What it has popped before arrives first, and still goes out.
+    /// nothing for them any more. What it has sent before arrives first, and still goes out. What it has
+    /// popped in the very turn in which it notices the end is lost, as for every client that goes while it
+    /// waits.
     pub fn leave_waiting(&mut self) {
         if !self.draining {
             return;
