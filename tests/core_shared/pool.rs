@@ -206,7 +206,7 @@ fn a_name_that_redis_refused_is_not_believed() {
 }
 
 #[test]
-fn a_lease_without_its_sessions_name_serves_it_and_does_not_go_to_the_pool() {
+fn a_lease_that_does_not_get_its_sessions_name_serves_it_all_the_same() {
     const BUSY: &[u8] = b"-BUSY Redis is busy running a script.\r\n";
     let mut places = Places::new();
     let (id, common) = places.plain();
@@ -218,7 +218,6 @@ fn a_lease_without_its_sessions_name_serves_it_and_does_not_go_to_the_pool() {
     );
     places.bench.reply(link, &BUSY.repeat(2));
     assert_bytes(&places.bench.read(id), BUSY);
-    assert!(places.is_closed(link), "another session would be taken to have the name");
     assert_eq!(places.link_of(id), common);
     places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
 }

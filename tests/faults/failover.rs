@@ -101,6 +101,28 @@ fn a_demoted_primary_is_noticed_without_a_write() {
 }
 
 #[test]
+fn a_script_that_says_readonly_has_no_link_replaced() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let forwarder = Forwarder::new(redis.address());
+    let redoubt = Redoubt::setup_for(forwarder.port(), redis.password()).start();
+    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_ready();
+    let mut session = redoubt.session();
+    let lie = ["EVAL", "return redis.error_reply('READONLY no')", "0"];
+    assert_eq!(session.command(&lie), b"-READONLY no\r\n");
+    let before = forwarder.connections();
+    let deadline = Deadline::after(Duration::from_secs(1));
+    while deadline.left().is_some() {
+        assert_eq!(session.command(&lie), b"-READONLY no\r\n");
+    }
+    assert_eq!(forwarder.connections(), before, "new connections");
+    assert_eq!(lines_with(&redoubt, REPLACED), 0);
+}
+
+#[test]
 fn a_replica_that_stays_one_serves_reads_without_new_connections() {
     if target_is_redis() {
         return;

@@ -8,7 +8,7 @@ use redoubt::reload::{Difference, LIVE, RESTART};
 use tempfile::TempDir;
 
 /// Keys with two values each. What stands in a row of its own besides goes with them.
-const VALUES: [(&str, &str, &str); 71] = [
+const VALUES: [(&str, &str, &str); 72] = [
     ("listen", "[\"127.0.0.1:1\"]", "[\"127.0.0.1:2\"]"),
     ("unix_socket_mode", "\"660\"", "\"600\""),
     ("reuse_port", "false", "true"),
