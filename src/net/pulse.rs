@@ -84,24 +84,31 @@ async fn until(at: Option<Instant>) {
 }
 
 impl Watch {
-    /// Pings over `link` until it ends, or until it was found that the address leads elsewhere. To be
-    /// called again after it was cancelled only with a new link.
-    pub(super) async fn pulse(&self, link: &mut Conversation, greeting: Greeting) {
+    /// Pings over `link` until it ends, or until it was found that the address leads elsewhere. Returns
+    /// what workers are to be told of links. To be called again after it was cancelled only with a new
+    /// link.
+    pub(super) async fn pulse(
+        &self,
+        link: &mut Conversation,
+        greeting: Greeting,
+    ) -> Option<LinkNews> {
+        // It may have been cancelled while the server stalled.
+        self.tell_links(LinkNews::Stalls(false)).await;
         let mut search = Search::new(greeting.role);
         let ended = self.ping_until_end(link, greeting, &mut search).await;
         self.tell_links(LinkNews::Stalls(false)).await;
         match ended {
             Ok(()) => {
                 info!("upstream's primary is another server now; links are replaced");
-                self.tell_links(LinkNews::Elsewhere).await;
+                Some(LinkNews::Elsewhere)
             }
             Err(error) => {
                 debug!(%error, "the watch's link ended");
                 let lasts = watch_dead_after(self.maker.target().dead_after);
-                if let Some(lasts) = lasts.filter(|_| is_silence(&error)) {
+                lasts.filter(|_| is_silence(&error)).map(|lasts| {
                     info!(%error, "upstream's host is silent; connections to it are closed");
-                    self.tell_links(LinkNews::Silent(lasts)).await;
-                }
+                    LinkNews::Silent(lasts)
+                })
             }
         }
     }
@@ -163,7 +170,7 @@ impl Watch {
         matches!(found, Ok(Ok((_, Greeting { role: Some(Role::Primary), .. }))))
     }
 
-    async fn tell_links(&self, news: LinkNews) {
+    pub(super) async fn tell_links(&self, news: LinkNews) {
         for worker in &self.workers {
             worker.order(Order::Links(news)).await;
         }

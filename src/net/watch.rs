@@ -147,11 +147,15 @@ impl Watch {
             (is_audited, is_open, is_guarded, settled.epoch, settled.configured.clone())
         };
         tokio::select! {
-            () = self.pulse(&mut link, greeting) => {
+            news = self.pulse(&mut link, greeting) => {
                 // What comes back may be another Redis, which lets the configured user do more.
                 if is_audited {
                     let _alone = self.settled.lock().await;
                     self.tell(&Standing::Unknown).await;
+                }
+                // Only then, as what comes of it may lead there.
+                if let Some(news) = news {
+                    self.tell_links(news).await;
                 }
             }
             () = self.health.guard_refused(epoch) => debug!(target: GUARD, "guard refused"),
