@@ -7,7 +7,9 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use cli_process::{Client, Process, redis, redoubt};
 
@@ -162,22 +164,23 @@ fn a_stop_ends_though_nobody_reads_what_is_said() {
     for _ in 0..3000 {
         visit(port);
     }
-    let stop = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
-    assert!(stop.expect("run kill").success());
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let status = loop {
-        match child.try_wait().unwrap() {
-            Some(status) => break Some(status),
-            None if Instant::now() >= deadline => break None,
-            None => std::thread::sleep(Duration::from_millis(10)),
-        }
+    let pid = child.id().to_string();
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args([name, &pid]).status();
+        assert!(sent.expect("run kill").success());
     };
-    if status.is_none() {
-        child.kill().unwrap();
-        child.wait().unwrap();
+    signal("-TERM");
+    // Held, so that a write waits for ever and does not fail.
+    let unread = (child.stdout.take(), log);
+    let (ended, is_ended) = mpsc::channel();
+    let waits = thread::spawn(move || ended.send(child.wait().unwrap()));
+    let status = is_ended.recv_timeout(Duration::from_secs(30));
+    if status.is_err() {
+        signal("-KILL");
     }
-    assert_eq!(status.and_then(|status| status.code()), Some(0), "it did not end");
-    drop(log);
+    waits.join().unwrap().unwrap();
+    assert_eq!(status.expect("it did not end").code(), Some(0));
+    drop(unread);
 }
 
 #[test]
