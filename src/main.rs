@@ -127,6 +127,6 @@ fn fail(error: &dyn Error, code: ExitCode) -> ExitCode {
         line.push_str(&format!(": {error}"));
         cause = error.source();
     }
-    let _ = writeln!(io::stderr(), "{line}");
+    telemetry::say(line);
     code
 }

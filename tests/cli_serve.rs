@@ -7,6 +7,9 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use cli_process::{Client, Process, redis, redoubt};
 
@@ -138,6 +141,46 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
     assert!(child.try_wait().unwrap().is_none());
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn a_stop_ends_though_nobody_reads_what_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
+    // The log goes to standard error, the audit log to standard output.
+    let mut command = program(dir.path(), upstream, "level = \"trace\"");
+    let config = dir.path().join("redoubt.toml");
+    let text = fs::read_to_string(&config).unwrap().replace("\"20s\"", "\"1s\"");
+    fs::write(&config, text).unwrap();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("listening") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "it listens");
+    }
+    // More lines than a pipe and the queue before it hold.
+    let port = port(&line);
+    for _ in 0..3000 {
+        visit(port);
+    }
+    let pid = child.id().to_string();
+    let signal = |name: &str| {
+        let sent = Command::new("kill").args([name, &pid]).status();
+        assert!(sent.expect("run kill").success());
+    };
+    signal("-TERM");
+    // Held, so that a write waits for ever and does not fail.
+    let unread = (child.stdout.take(), log);
+    let (ended, is_ended) = mpsc::channel();
+    let waits = thread::spawn(move || ended.send(child.wait().unwrap()));
+    let status = is_ended.recv_timeout(Duration::from_secs(30));
+    if status.is_err() {
+        signal("-KILL");
+    }
+    waits.join().unwrap().unwrap();
+    assert_eq!(status.expect("it did not end").code(), Some(0));
+    drop(unread);
 }
 
 #[test]

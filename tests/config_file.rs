@@ -113,7 +113,8 @@ fn the_printed_configuration_reads_back_once_its_masks_are_lifted() {
         url = "redis://[fe80::1]:7000"
         user = "redoubt"
         connect_timeout = "1500ms"
-        tcp_keepalive = "0s"
+        dead_after = "0s"
+        max_link_age = "1d"
         [policy]
         blocked = ["keys", "CONFIG|SET", "BF.ADD"]
         [limits]

@@ -4,6 +4,8 @@
 
 #[path = "core_exchange/bench.rs"]
 mod bench;
+#[path = "core_shared/busy.rs"]
+mod busy;
 #[path = "core_shared/cap.rs"]
 mod cap;
 #[path = "core_shared/ends.rs"]
@@ -18,6 +20,8 @@ mod names;
 mod places;
 #[path = "core_shared/pool.rs"]
 mod pool;
+#[path = "core_shared/replaced.rs"]
+mod replaced;
 #[path = "core_shared/room.rs"]
 mod room;
 #[path = "core_shared/rotation.rs"]

@@ -3,10 +3,14 @@
 
 mod support;
 
+#[path = "faults/busy.rs"]
+mod busy;
 #[path = "faults/clock.rs"]
 mod clock;
 #[path = "faults/descriptors.rs"]
 mod descriptors;
+#[path = "faults/failover.rs"]
+mod failover;
 #[path = "faults/login.rs"]
 mod login;
 #[path = "faults/network.rs"]
@@ -15,6 +19,8 @@ mod network;
 mod page;
 #[path = "faults/restart.rs"]
 mod restart;
+#[path = "faults/silent.rs"]
+mod silent;
 #[path = "faults/states.rs"]
 mod states;
 #[path = "faults/tampered.rs"]

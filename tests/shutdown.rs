@@ -5,7 +5,7 @@ mod support;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::{Deadline, Redis, Redoubt, frame, now, shown, signal, since, target_is_redis};
+use support::{Deadline, Redis, Redoubt, Wire, frame, now, shown, signal, since, target_is_redis};
 
 /// Waits until nobody can connect any more.
 fn wait_until_it_refuses(redoubt: &Redoubt) {
@@ -86,7 +86,8 @@ fn what_takes_longer_than_shutdown_timeout_is_given_up() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "1s").start();
     let mut session = redoubt.session();
-    session.send(&frame::request(&["BLPOP", "nothing", "0"]));
+    // It waits for more than what it waits for there.
+    session.send(b"BLPOP nothing 0\r\nGET k\r\n");
     let mut direct = redis.direct();
     let waits = Deadline::patient().poll(|| {
         let clients = direct.command(&["INFO", "clients"]);
@@ -99,6 +100,78 @@ fn what_takes_longer_than_shutdown_timeout_is_given_up() {
     assert_eq!(redoubt.wait().code(), Some(0));
     assert!((0.9..8.0).contains(&since(asked)), "it took {} s", since(asked));
 }
+
+/// Waits until so many clients wait in Redis.
+fn wait_until_blocked(redis: &Redis, clients: usize) {
+    let mut direct = redis.direct();
+    let wait = Deadline::patient().poll(|| {
+        let info = direct.command(&["INFO", "clients"]);
+        String::from_utf8_lossy(&info).contains(&format!("blocked_clients:{clients}\r\n"))
+    });
+    assert!(wait, "not {clients} sessions wait");
+}
+
+#[test]
+fn clients_that_only_wait_are_closed_at_once() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
+    let mut waiting = [(); 5].map(|()| redoubt.session());
+    for (session, request) in waiting.iter_mut().zip([
+        "BLPOP nothing 0\r\n",
+        "XREAD BLOCK 0 STREAMS nothing $\r\n",
+        "WAIT 5 0\r\n",
+        "BLPOP nothing 0\r\nBLPOP nothing 0\r\n",
+        // What comes before is answered first.
+        "GET k\r\nBZPOPMIN nothing 0\r\n",
+    ]) {
+        session.send(request.as_bytes());
+    }
+    let mut listens = redoubt.session();
+    let confirmed = listens.command(&["SUBSCRIBE", "c"]);
+    assert!(confirmed.starts_with(b"*3\r\n"));
+    wait_until_blocked(&redis, 5);
+    signal(redoubt.pid(), "TERM");
+    for (index, session) in waiting.iter_mut().enumerate() {
+        let wanted: &[u8] = if index == 4 { b"$-1\r\n" } else { b"" };
+        assert_eq!(session.read_to_close(), wanted, "{index}");
+    }
+    assert_eq!(listens.read_to_close(), b"");
+    // In less than the half of what it waits for replies.
+    assert_eq!(redoubt.wait().code(), Some(0));
+}
+
+#[test]
+fn what_was_popped_for_clients_before_they_are_closed_reaches_them() {
+    if target_is_redis() {
+        return;
+    }
+    const SESSIONS: usize = 40;
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
+    let mut sessions: Vec<_> = (0..SESSIONS).map(|_| redoubt.session()).collect();
+    for session in &mut sessions {
+        session.send(b"BLPOP list 0\r\n");
+    }
+    wait_until_blocked(&redis, SESSIONS);
+    // Redis has sent what it has popped, and nobody has read it, when the stop is asked for.
+    signal(redoubt.pid(), "STOP");
+    for _ in 0..SESSIONS / 2 {
+        assert_eq!(redis.direct().command(&["RPUSH", "list", "v"]), b":1\r\n");
+    }
+    wait_until_blocked(&redis, SESSIONS - SESSIONS / 2);
+    signal(redoubt.pid(), "TERM");
+    signal(redoubt.pid(), "CONT");
+    let got = sessions.iter_mut().map(Wire::read_to_close).filter(|got| got == POPPED).count();
+    assert_eq!(redoubt.wait().code(), Some(0));
+    assert_eq!(got, SESSIONS / 2, "something was lost");
+    assert_eq!(redis.direct().command(&["LLEN", "list"]), b":0\r\n");
+}
+
+/// What a client gets that has waited for the list.
+const POPPED: &[u8] = b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n";
 
 #[test]
 fn stopping_under_load_cuts_no_reply() {

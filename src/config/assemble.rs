@@ -72,11 +72,14 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
     let connect_timeout = source
         .duration("upstream.connect_timeout", file.upstream.connect_timeout.clone(), MILLISECOND)?
         .unwrap_or(Duration::from_secs(2));
-    let tcp_keepalive = source.keepalive(
-        "upstream.tcp_keepalive",
-        file.upstream.tcp_keepalive.clone(),
-        Duration::from_secs(60),
+    let dead_after = source.keepalive(
+        "upstream.dead_after",
+        file.upstream.dead_after.clone(),
+        Duration::from_secs(15),
     )?;
+    let max_link_age = source
+        .duration("upstream.max_link_age", file.upstream.max_link_age.clone(), Duration::ZERO)?
+        .unwrap_or(Duration::from_secs(3600));
     let sharing = source.one_of(
         "upstream.sharing",
         file.upstream.sharing.clone(),
@@ -131,7 +134,8 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
             password: upstream.url.password,
             password_origin: upstream.origin,
             connect_timeout,
-            tcp_keepalive,
+            dead_after,
+            max_link_age,
             sharing: sharing.unwrap_or_default(),
             max_leases,
             tls: upstream_tls,

@@ -24,7 +24,7 @@ const OR_NONE: &str = "a whole number up to 1000000, or 0 for no limit";
 const KEEPALIVE: &str = "whole seconds from \"1s\" to \"32767s\", or \"0s\" for none";
 
 /// All keys, in the order in which the file documents them.
-pub(super) const KEYS: [Key; 71] = [
+pub(super) const KEYS: [Key; 72] = [
     key(
         "listen",
         "host:port, tls://host:port or unix:///path, or a list of such",
@@ -58,7 +58,8 @@ pub(super) const KEYS: [Key; 71] = [
     key("upstream.password", "the password in quotes", "\"…\""),
     key("upstream.password_file", FILE, "\"/run/secrets/redis_password\""),
     key("upstream.connect_timeout", SOME_TIME, "\"2s\""),
-    key("upstream.tcp_keepalive", KEEPALIVE, "\"60s\""),
+    key("upstream.dead_after", KEEPALIVE, "\"15s\""),
+    key("upstream.max_link_age", DURATION, "\"1h\""),
     key("upstream.sharing", "\"auto\" or \"off\"", "\"auto\""),
     key("upstream.max_leases", "a whole number from 1 to 1000000", "1000"),
     key("upstream.tls_ca", FILE, "\"/etc/redoubt/redis-ca.crt\""),

@@ -62,8 +62,10 @@ impl Settings {
         }
         let connect_timeout = duration::format(upstream.connect_timeout);
         writeln!(out, "connect_timeout = {}", quoted(&connect_timeout))?;
-        let tcp_keepalive = duration::format(upstream.tcp_keepalive.unwrap_or_default());
-        writeln!(out, "tcp_keepalive = {}", quoted(&tcp_keepalive))?;
+        let dead_after = duration::format(upstream.dead_after.unwrap_or_default());
+        writeln!(out, "dead_after = {}", quoted(&dead_after))?;
+        let max_link_age = duration::format(upstream.max_link_age);
+        writeln!(out, "max_link_age = {}", quoted(&max_link_age))?;
         writeln!(out, "sharing = {}", quoted(upstream.sharing.as_str()))?;
         writeln!(out, "max_leases = {}", upstream.max_leases)?;
         if let Some(tls) = &upstream.tls {

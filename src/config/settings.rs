@@ -116,8 +116,11 @@ pub struct UpstreamSettings {
     pub password_origin: Option<Origin>,
     /// How long resolving, connecting and logging in may take together; above zero.
     pub connect_timeout: Duration,
-    /// Silence after which the kernel probes a link, in whole seconds; `None` never does.
-    pub tcp_keepalive: Option<Duration>,
+    /// How soon it is noticed that the upstream's host has vanished, in whole seconds; `None` leaves
+    /// that to the system.
+    pub dead_after: Option<Duration>,
+    /// How old a link may become before another takes its place; zero for any age.
+    pub max_link_age: Duration,
     /// Whether sessions share links.
     pub sharing: Sharing,
     /// Most leases at one time, over all workers, each of which has an equal share; above zero.

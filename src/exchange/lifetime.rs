@@ -26,6 +26,8 @@ impl Exchange {
         self.release_held(now);
         self.give_back_light(now);
         self.links.tick(now);
+        let waiting = self.links.replace_old(now);
+        self.go_on(waiting, now);
         let (sessions, links) = (&self.sessions, &self.links);
         self.tally.lost(|session, link| {
             links.get(link).is_none()
@@ -71,6 +73,29 @@ impl Exchange {
                 }
             }
             self.touch(id);
+        }
+    }
+
+    /// Ends the sessions that only wait for something to happen, once they take no more requests: all
+    /// that is due to them are replies of commands that block. To be called again while it drains, as
+    /// others come to wait.
+    ///
+    /// Nothing more is said on their links ([`Exchange::link_finishes`]), so Redis closes these, and pops
+    /// nothing for them any more. What it has sent before arrives first, and still goes out. What it has
+    /// popped in the very turn in which it notices the end is lost, as for every client that goes while it
+    /// waits.
+    pub fn leave_waiting(&mut self) {
+        if !self.draining {
+            return;
+        }
+        for session in self.sessions.values() {
+            if session.ending.is_some()
+                && session.due.only_blocks()
+                && session.state.is_leased()
+                && let Some(link) = session.link
+            {
+                self.links.finish(link);
+            }
         }
     }
 

@@ -30,6 +30,7 @@ mod fenced;
 mod levels;
 mod lifetime;
 mod links;
+mod not_now;
 mod pause;
 mod request;
 mod rotation;
@@ -127,6 +128,8 @@ pub struct Exchange {
     mismatched: Vec<SessionId>,
     pauses: Pauses,
     tally: Tally,
+    /// Whether Redis has told a client that it is a replica.
+    read_only: bool,
     draining: bool,
 }
 
@@ -157,6 +160,7 @@ impl Exchange {
             mismatched: Vec::new(),
             pauses: Pauses::default(),
             tally: Tally::default(),
+            read_only: false,
             draining: false,
         }
     }

@@ -1,7 +1,7 @@
 //! What becomes of sessions and links when passwords change.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Exchange, SessionId};
 use crate::session::{CloseReason, Rules};
@@ -24,6 +24,18 @@ impl Exchange {
         for id in withdrawn {
             self.abort(id, CloseReason::CredentialWithdrawn);
         }
+    }
+
+    /// Has new links take the place of those of now, as the server is, or may be, elsewhere. No session
+    /// ends for it; one that has a link of its own keeps that until it is given back.
+    pub fn replace_links(&mut self, now: Instant) {
+        let waiting = self.links.replace_all(now);
+        self.go_on(waiting, now);
+    }
+
+    /// Has links be replaced when they are this old; zero for never.
+    pub fn set_max_link_age(&mut self, max_age: Duration) {
+        self.links.set_max_age(max_age);
     }
 
     /// Has all links log in with `credentials`, between commands. No session ends for it.

@@ -62,6 +62,24 @@ impl Exchange {
         self.links.get(id).is_some_and(|held| held.link.phase() == Phase::Ready)
     }
 
+    /// Whether the sending side of the link's socket is to be closed: its session waits for nothing that
+    /// it could still ask for. The link is read until Redis closes its side too.
+    pub fn link_finishes(&self, id: LinkId) -> bool {
+        self.links.finishes(id)
+    }
+
+    /// Whether the link was opened before `then`.
+    pub fn link_is_older(&self, id: LinkId, then: Option<Instant>) -> bool {
+        let held = self.links.get(id);
+        held.is_some_and(|held| then.is_some_and(|then| held.opened < then))
+    }
+
+    /// Whether Redis has told a client since the last call that it is a replica. Not all such replies
+    /// are looked at: where there is one, there are more.
+    pub fn take_read_only(&mut self) -> bool {
+        mem::take(&mut self.read_only)
+    }
+
     /// Whether the link is to be read. A lease is not while its session's client is slow to read;
     /// nor is a shared link that has been retired for such a client, unless others' replies are
     /// behind.
@@ -108,11 +126,13 @@ impl Exchange {
     /// # Errors
     /// [`LinkFault`]: the link is closed, and the sessions that replies were due to on it end. But a
     /// link whose user or password is wrong is left for [`Exchange::link_connected`] to have it log
-    /// in anew, or [`Exchange::link_failed`] to give it up.
+    /// in anew, or [`Exchange::link_failed`] to give it up. A link that Redis has no time for is closed
+    /// without an error, and its sessions are answered (see [`Exchange::link_not_now`]).
     pub fn link_bytes(&mut self, id: LinkId, input: &[u8], now: Instant) -> Result<(), LinkFault> {
         let was_full = self.links.is_full(id);
         let Some(Held { link, usage, used, .. }) = self.links.get_mut(id) else { return Ok(()) };
         *used = now;
+        self.read_only |= input.first() == Some(&b'-') && input.starts_with(b"-READONLY ");
         self.tally.traffic.upstream_in =
             self.tally.traffic.upstream_in.saturating_add(input.len() as u64);
         let mut reached = std::mem::take(&mut self.reached);
@@ -159,6 +179,13 @@ impl Exchange {
             }
             (Phase::Ready, Usage::Idle(_)) => Err(Unexpected::Reply.into()),
             (Phase::Connecting | Phase::Closed, _) => Ok(()),
+        };
+        let outcome = match outcome {
+            Err(LinkFault::Login(LoginError::NotNow(error))) => {
+                self.link_not_now(id, &error, now);
+                Ok(())
+            }
+            outcome => outcome,
         };
         match &outcome {
             Ok(()) | Err(LinkFault::Login(LoginError::WrongPassword)) => {}
@@ -214,7 +241,7 @@ impl Exchange {
     }
 
     /// Replies have come for a session: its lease may be over, and requests that waited may go on.
-    fn replied(&mut self, id: SessionId, now: Instant) {
+    pub(super) fn replied(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
         self.tally.answered(id, session.due.answered(), now);
         if session.due.remote() == 0 {
@@ -235,7 +262,7 @@ impl Exchange {
         if session.can_give_back(now)
             && let Some(link) = session.link.take()
         {
-            if mem::take(&mut session.stale_login) {
+            if mem::take(&mut session.stale_login) || self.links.is_outdated(link, now) {
                 self.links.close(link);
             } else {
                 self.links.give_back(link, &session.state, now);

@@ -56,10 +56,16 @@ impl Conversation {
         if received.is_empty() { Ok(answers) } else { Err(invalid("a reply too many")) }
     }
 
-    /// Returns when the peer has closed or broken the connection; what it sends is dropped.
-    pub(super) async fn until_closed(&mut self) {
+    /// Returns when the peer has closed or broken the connection, and how; what it sends is dropped.
+    pub(super) async fn until_closed(&mut self) -> io::Error {
         let mut buffer = [0; 512];
-        while let Ok(1..) = self.stream.read(&mut buffer).await {}
+        loop {
+            match self.stream.read(&mut buffer).await {
+                Ok(0) => return io::ErrorKind::UnexpectedEof.into(),
+                Ok(_) => {}
+                Err(error) => return error,
+            }
+        }
     }
 }
 

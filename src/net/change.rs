@@ -42,6 +42,7 @@ impl Worker {
     /// Puts `change` in force. Returns how many sessions end for it.
     pub(super) fn change(&mut self, change: Change) -> u64 {
         let before = self.exchange.going_on();
+        self.exchange.set_max_link_age(change.target.max_link_age);
         self.target = change.target;
         self.shutdown_timeout = change.shutdown_timeout;
         self.exchange.replace_timeouts(change.timeouts);

@@ -14,6 +14,7 @@ pub(super) async fn drain(shared: &Shared, timeout: Duration, beat: &Beat) {
     {
         let mut worker = shared.borrow_mut();
         worker.exchange.drain();
+        worker.exchange.leave_waiting();
         worker.settle(None);
     }
     let mut tick = tokio::time::interval(Duration::from_millis(10));
@@ -21,7 +22,10 @@ pub(super) async fn drain(shared: &Shared, timeout: Duration, beat: &Beat) {
         while !shared.borrow().exchange.is_empty() {
             tick.tick().await;
             beat.beat(now());
-            shared.borrow_mut().wait_for_audit();
+            let mut worker = shared.borrow_mut();
+            worker.wait_for_audit();
+            worker.exchange.leave_waiting();
+            worker.settle(None);
         }
     });
     if drained.await.is_err() {

@@ -24,6 +24,8 @@ const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Health {
     state: Mutex<State>,
     suspected: Notify,
+    /// Tells that clients are told that the upstream is a replica.
+    role_suspected: Notify,
     /// Sessions that ended at once for want of it.
     pub(super) unserved: Unserved,
     /// The last epoch whose guard the upstream did not know any more.
@@ -81,6 +83,21 @@ impl Health {
             state.refusal_logged = Some(now);
             warn!(reason = %reason.chain(), "upstream refuses links; their sessions are closed");
         }
+    }
+
+    /// A link waits to be told how to log in.
+    pub(super) fn link_waits(&self) {
+        self.suspected.notify_one();
+    }
+
+    /// Clients have been told that the upstream is a replica.
+    pub(super) fn suspect_role(&self) {
+        self.role_suspected.notify_one();
+    }
+
+    /// Returns when that has happened.
+    pub(super) async fn role_suspected(&self) {
+        self.role_suspected.notified().await;
     }
 
     /// Returns when a link has failed, so that the watch can look sooner.

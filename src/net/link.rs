@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::error;
 
+use super::liveness::give_up_after;
 use super::standing::{self, Way};
 use super::stream::Stream;
 use super::upstream::{Target, UpstreamError};
@@ -24,11 +25,17 @@ pub(super) struct LinkIo {
     stream: Stream,
     /// Whether the stream may hold bytes that were written to it.
     unflushed: bool,
+    /// Whether its sending side is closed.
+    is_shut: bool,
     /// Wakes the task that drives this socket.
     pub(super) waker: Option<Waker>,
 }
 
 impl LinkIo {
+    pub(super) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
     /// Says to Redis that nothing more will come, and waits until it has closed its side, which it
     /// does once it has dealt with all that had arrived; for at most `most`. What it still answers is
     /// dropped. `held` is let go of then.
@@ -63,13 +70,20 @@ pub(super) async fn drive(shared: Shared, id: LinkId) {
     let deadline = Instant::now() + target.timeout;
     let opened = timeout_at(deadline, open(&shared, id, &target));
     let opened = opened.await.unwrap_or_else(|_| Err(target.timed_out()));
-    crate::telemetry::metrics::upstream_connect(opened.is_ok());
+    if let Err(UpstreamError::Login(LoginError::NotNow(error))) = &opened {
+        shared.borrow_mut().exchange.link_not_now(id, error, now());
+    }
+    // An upstream that has no time is there.
+    let is_there = matches!(opened, Ok(()) | Err(UpstreamError::Login(LoginError::NotNow(_))));
+    crate::telemetry::metrics::upstream_connect(is_there);
     let outcome = match opened {
         Ok(()) => poll_fn(|cx| poll(&shared, id, Until::Closed, cx)).await,
         Err(error) => Err(error),
     };
     let mut worker = shared.borrow_mut();
-    if let Err(error) = outcome {
+    if let Err(error) = outcome
+        && !is_there
+    {
         worker.health.link_failed(&error);
         worker.exchange.link_failed(id, now());
     }
@@ -85,10 +99,19 @@ async fn open(shared: &Shared, id: LinkId, target: &Target) -> Result<(), Upstre
     let mut refused = None;
     loop {
         let stream = target.connect().await?;
+        if !news.borrow().is_known() {
+            // The watch may be waiting between two tries, for longer than the link may wait for it.
+            shared.borrow().health.link_waits();
+        }
         let epoch = standing::known(news.clone(), refused).await?;
         {
             let mut worker = shared.borrow_mut();
-            worker.links.insert(id.key(), LinkIo { stream, unflushed: false, waker: None });
+            if worker.upstream_stalls {
+                give_up_after(&stream, None);
+            }
+            worker
+                .links
+                .insert(id.key(), LinkIo { stream, unflushed: false, is_shut: false, waker: None });
             worker.exchange.link_connected(id);
         }
         match poll_fn(|cx| poll(shared, id, Until::Ready, cx)).await {
@@ -132,6 +155,7 @@ impl Worker {
         }
         loop {
             self.write_link(id, cx);
+            self.shut_link(id, cx);
             self.settle(None);
             if self.exchange.link_is_closed(id)
                 || (until == Until::Ready && self.exchange.link_is_ready(id))
@@ -164,6 +188,20 @@ impl Worker {
                     return Poll::Ready(if was_ready { Ok(()) } else { ended() });
                 }
             }
+        }
+    }
+
+    /// Tells Redis that nothing more will come, once all has been written.
+    fn shut_link(&mut self, id: LinkId, cx: &mut Context<'_>) {
+        if !self.exchange.link_finishes(id) {
+            return;
+        }
+        if let Some(io) = self.links.get_mut(id.key())
+            && !io.unflushed
+            && !io.is_shut
+        {
+            // A connection that is broken is told by reading.
+            io.is_shut = Pin::new(&mut io.stream).poll_shutdown(cx).is_ready();
         }
     }
 

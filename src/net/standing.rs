@@ -12,8 +12,8 @@ use super::worker::{Worker, now};
 use crate::policy::{Pins, Policy, Scripts};
 use crate::session::Rules;
 use crate::telemetry::metrics::{GuardState, guard};
-use crate::upstream::Credentials;
 use crate::upstream::guard::GuardError;
+use crate::upstream::{Credentials, LoginError};
 
 /// What the watch of the upstream tells workers.
 #[derive(Clone)]
@@ -31,6 +31,9 @@ pub(super) enum Standing {
     /// It could not be found out, since the upstream lets Redoubt itself in no more. Links that wait
     /// are given up; it will be tried again.
     Failed,
+    /// The same, since the upstream has no time: what waits for those links is answered with this, its
+    /// own error.
+    Busy(Bytes),
 }
 
 impl Standing {
@@ -44,7 +47,7 @@ impl Standing {
                 Way::Open => (GuardState::Open, None),
             },
             // What held before still holds for links that are open.
-            Self::Failed => return,
+            Self::Failed | Self::Busy(_) => return,
         };
         guard(state);
         health.guard(state, name);
@@ -73,12 +76,14 @@ pub(super) enum Way {
 }
 
 /// What the links of a worker wait for.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     /// How they log in, once that is known.
     login: Option<Epoch>,
     /// How often it could not be found out.
     failures: u64,
+    /// The upstream's error, if it had no time the last time.
+    busy: Option<Bytes>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -90,7 +95,17 @@ pub(super) struct Epoch {
 impl Known {
     /// With the configured credentials, for ever.
     pub(super) fn configured() -> Self {
-        Self { login: Some(Epoch { number: 0, way: Way::Configured }), failures: 0 }
+        Self { login: Some(Epoch { number: 0, way: Way::Configured }), ..Self::default() }
+    }
+
+    fn fail(&mut self, busy: Option<Bytes>) {
+        self.failures = self.failures.wrapping_add(1);
+        self.busy = busy;
+    }
+
+    /// Whether it is known.
+    pub(super) fn is_known(&self) -> bool {
+        self.login.is_some()
     }
 }
 
@@ -105,8 +120,16 @@ pub(super) async fn known(
         known.login.filter(|login| refused.is_none_or(|refused| login.number > refused))
     };
     let found = news.wait_for(|known| fits(known).is_some() || known.failures != failures).await;
-    let login = found.ok().and_then(|known| fits(&known));
-    login.ok_or_else(|| GuardError::Later("Redoubt itself is not let in".to_owned()).into())
+    let Ok(known) = found else { return Err(not_let_in()) };
+    match (fits(&known), &known.busy) {
+        (Some(login), _) => Ok(login),
+        (None, Some(error)) => Err(LoginError::NotNow(error.clone()).into()),
+        (None, None) => Err(not_let_in()),
+    }
+}
+
+fn not_let_in() -> UpstreamError {
+    GuardError::Later("Redoubt itself is not let in".to_owned()).into()
 }
 
 impl Worker {
@@ -130,7 +153,7 @@ impl Worker {
                 rules.stand_in = rules.stand_in.letting_nobody_in();
                 rules.guarded = *guarded;
             }
-            Standing::Failed => {}
+            Standing::Failed | Standing::Busy(_) => {}
             Standing::Settled(login) => {
                 self.withholds_scripts = login.way == Way::Open;
                 rules.stand_in = rules.stand_in.logging_in_as(&login.credentials);
@@ -148,7 +171,7 @@ impl Worker {
         let login = match standing {
             Standing::Settled(login) => login,
             Standing::Revoked { .. } => return true,
-            Standing::Unknown | Standing::Failed => return false,
+            Standing::Unknown | Standing::Failed | Standing::Busy(_) => return false,
         };
         match self.way {
             Some(_) => self.exchange.rotate_credentials(login.credentials.clone(), now()),
@@ -163,7 +186,8 @@ impl Worker {
     pub(super) fn go_on(&self, standing: &Standing) {
         self.standing.send_modify(|known| match standing {
             Standing::Unknown | Standing::Revoked { .. } => known.login = None,
-            Standing::Failed => known.failures = known.failures.wrapping_add(1),
+            Standing::Failed => known.fail(None),
+            Standing::Busy(error) => known.fail(Some(error.clone())),
             Standing::Settled(login) => {
                 known.login = Some(Epoch { number: login.epoch, way: login.way });
             }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::accept::prepare;
+use super::liveness::{DeadAfter, watch_over};
 use super::stream::Stream;
 use crate::config::Endpoint;
 use crate::telemetry::metrics::{Side, tls_handshake};
@@ -58,7 +59,9 @@ impl UpstreamError {
 pub(super) struct Target {
     pub(super) endpoint: Endpoint,
     pub(super) timeout: Duration,
-    pub(super) keepalive: Option<Duration>,
+    pub(super) dead_after: DeadAfter,
+    /// How old links may become; zero for any age.
+    pub(super) max_link_age: Duration,
     /// Present if TLS is spoken there.
     pub(super) tls: Option<Arc<tls::Client>>,
 }
@@ -71,7 +74,8 @@ impl Target {
         let stream = TcpStream::connect((self.endpoint.host.as_str(), self.endpoint.port))
             .await
             .map_err(broken)?;
-        prepare(&stream, self.keepalive).map_err(broken)?;
+        let prepared = prepare(&stream, None).and_then(|()| watch_over(&stream, self.dead_after));
+        prepared.map_err(broken)?;
         let Some(tls) = &self.tls else { return Ok(Stream::Tcp(stream)) };
         let shaken = tls.connect(stream, &self.endpoint.host).await;
         tls_handshake(Side::Upstream, shaken.is_ok());

@@ -14,11 +14,11 @@ use tracing::{debug, info, warn};
 use super::ask::Conversation;
 use super::guard::{GUARD, Maker, Outcome};
 use super::health::Health;
+use super::liveness::{give_up_after, watch_dead_after};
 use super::standing::{Login, Standing, Way};
 use super::upstream::UpstreamError;
 use super::worker::{Order, WorkerHandle};
 use crate::audit;
-use crate::command::Version;
 use crate::policy::Policy;
 use crate::upstream::guard::{Guard, GuardError};
 use crate::upstream::{Credentials, Greeting, LoginError};
@@ -109,9 +109,9 @@ impl Watch {
         let mut wait = Self::FIRST_WAIT;
         loop {
             match self.link().await {
-                Ok((link, version)) => {
-                    self.health.up(version);
-                    if self.stay(link).await >= Self::LASTING {
+                Ok((link, greeting)) => {
+                    self.health.up(greeting.version);
+                    if self.stay(link, greeting).await >= Self::LASTING {
                         wait = Self::FIRST_WAIT;
                         continue;
                     }
@@ -119,9 +119,9 @@ impl Watch {
                 Err(UpstreamError::Guard(error @ GuardError::Refused(_))) => return error,
                 Err(error) => {
                     self.health.down(&error);
-                    if matches!(error, UpstreamError::Login(_)) {
+                    if let Some(standing) = waiting(&error) {
                         let _alone = self.settled.lock().await;
-                        self.tell(&Standing::Failed).await;
+                        self.tell(&standing).await;
                     }
                 }
             }
@@ -138,7 +138,7 @@ impl Watch {
     }
 
     /// Stays until the link ends or something is to be settled anew. Returns how long it was.
-    async fn stay(&self, mut link: Conversation) -> Duration {
+    async fn stay(&self, mut link: Conversation, greeting: Greeting) -> Duration {
         let began = Instant::now();
         let (is_audited, is_open, is_guarded, epoch, mut configured) = {
             let settled = self.settled.lock().await;
@@ -148,12 +148,15 @@ impl Watch {
             (is_audited, is_open, is_guarded, settled.epoch, settled.configured.clone())
         };
         tokio::select! {
-            () = link.until_closed() => {
-                debug!("the watch's link ended");
+            news = self.pulse(&mut link, greeting) => {
                 // What comes back may be another Redis, which lets the configured user do more.
                 if is_audited {
                     let _alone = self.settled.lock().await;
                     self.tell(&Standing::Unknown).await;
+                }
+                // Only then, as what comes of it may lead there.
+                if let Some(news) = news {
+                    self.tell_links(news).await;
                 }
             }
             () = self.health.guard_refused(epoch) => debug!(target: GUARD, "guard refused"),
@@ -166,7 +169,7 @@ impl Watch {
     }
 
     /// Opens the watch's link and settles how others log in.
-    async fn link(&self) -> Result<(Conversation, Option<Version>), UpstreamError> {
+    async fn link(&self) -> Result<(Conversation, Greeting), UpstreamError> {
         let settled = &mut *self.settled.lock().await;
         if !settled.is_stale
             && let Some(guard) = settled.guard()
@@ -176,7 +179,7 @@ impl Watch {
                 Err(UpstreamError::Login(LoginError::WrongPassword)) => {
                     debug!(target: GUARD, "guard gone");
                 }
-                still_there => return still_there.map(|(link, told)| (link, told.version)),
+                still_there => return still_there,
             }
         }
         settled.is_changed |= settled.configured.has_changed().unwrap_or(false);
@@ -204,7 +207,7 @@ impl Watch {
             self.tell(&Standing::Settled(Arc::new(settled.login(configured)))).await;
             settled.is_changed = false;
         }
-        Ok((link, greeting.version))
+        Ok((link, greeting))
     }
 
     /// What of `policy` is to be held on the upstream behind `link`, which is logged in as the
@@ -247,6 +250,7 @@ impl Watch {
         let opened = opened.unwrap_or_else(|_| Err(target.timed_out()));
         self.health.logged_in(opened.is_ok());
         let (stream, greeting) = opened?;
+        give_up_after(&stream, watch_dead_after(target.dead_after));
         for worker in &self.workers {
             worker.order(Order::UpstreamVersion(greeting.version)).await;
         }
@@ -258,6 +262,16 @@ impl Watch {
         for worker in &self.workers {
             worker.order(Order::Standing(standing.clone())).await;
         }
+    }
+}
+
+/// What becomes of the links that wait to be told how to log in, when that could not be found out; `None`
+/// if they wait on.
+fn waiting(error: &UpstreamError) -> Option<Standing> {
+    match error {
+        UpstreamError::Guard(error) => error.passing().map(Standing::Busy),
+        UpstreamError::Login(_) => Some(Standing::Failed),
+        _ => None,
     }
 }
 

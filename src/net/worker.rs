@@ -21,6 +21,7 @@ use super::client::{self, ClientIo};
 use super::drain::drain;
 use super::health::Health;
 use super::link::{self, LinkIo};
+use super::liveness::LinkNews;
 use super::load::Load;
 use super::snapshot::{self, Question};
 use super::standing::{Known, Standing, Way};
@@ -63,6 +64,8 @@ pub(super) enum Order {
     Functions(Arc<HashSet<Bytes>>),
     /// How links log in.
     Standing(Standing),
+    /// What has been found out about links.
+    Links(LinkNews),
     /// What a reload has changed; the answer tells how many sessions ended for it.
     Change(Box<Change>, oneshot::Sender<u64>),
     /// Tell of yourself.
@@ -142,6 +145,8 @@ pub(super) struct Worker {
     pub(super) configured_scripts: Scripts,
     /// Whether no script runs, since Redis would let it run what the policy refuses.
     pub(super) withholds_scripts: bool,
+    /// Whether the server does not answer, so that links may have a closed window for long.
+    pub(super) upstream_stalls: bool,
     /// How long sessions may take to end when the worker stops.
     pub(super) shutdown_timeout: Duration,
     pub(super) audit_is_full: watch::Receiver<bool>,
@@ -203,6 +208,7 @@ fn obey(shared: &Shared, order: Order) {
             shared.borrow_mut().change_rules(|rules| rules.identity = identity);
         }
         Order::Standing(standing) => shared.borrow_mut().stand(&standing),
+        Order::Links(news) => shared.borrow_mut().hear(news),
         Order::UpstreamVersion(version) => {
             let mut worker = shared.borrow_mut();
             if worker.exchange.rules().upstream_version != version {
@@ -222,14 +228,16 @@ fn obey(shared: &Shared, order: Order) {
 
 impl Worker {
     fn new(plan: &Plan, key: [u8; 32], me: Weak<RefCell<Self>>) -> Self {
+        let mut exchange = Exchange::new(
+            Arc::clone(&plan.rules),
+            plan.timeouts,
+            plan.credentials.clone(),
+            plan.sharing,
+            key,
+        );
+        exchange.set_max_link_age(plan.target.max_link_age);
         Self {
-            exchange: Exchange::new(
-                Arc::clone(&plan.rules),
-                plan.timeouts,
-                plan.credentials.clone(),
-                plan.sharing,
-                key,
-            ),
+            exchange,
             clients: SecondaryMap::new(),
             links: SecondaryMap::new(),
             held: SparseSecondaryMap::new(),
@@ -247,6 +255,7 @@ impl Worker {
             checks_payloads: false,
             configured_scripts: plan.rules.scripts.clone(),
             withholds_scripts: false,
+            upstream_stalls: false,
             shutdown_timeout: plan.shutdown_timeout,
             audit_is_full: audit::full(),
             waits_for_audit: false,
@@ -264,6 +273,9 @@ impl Worker {
 
     fn tick(&mut self) {
         self.exchange.tick(now());
+        if self.exchange.take_read_only() {
+            self.health.suspect_role();
+        }
         self.settle(None);
         self.metrics.flush(&mut self.exchange);
         self.log_lasting(now());

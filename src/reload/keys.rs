@@ -95,7 +95,7 @@ macro_rules! upstream_tls {
 
 /// The keys that a reload puts in force. A user or password in `upstream.url` counts as
 /// `upstream.user` or `upstream.password`.
-pub const LIVE: [LiveKey; 42] = [
+pub const LIVE: [LiveKey; 43] = [
     live!("allow", allow),
     live!("proxy_protocol_from", proxy_protocol_from),
     live!("drain_delay", drain_delay),
@@ -135,7 +135,8 @@ pub const LIVE: [LiveKey; 42] = [
         differs: |old, new| passwords::is_in_file(&upstream(old), &upstream(new)),
     },
     live!("upstream.connect_timeout", upstream.connect_timeout),
-    live!("upstream.tcp_keepalive", upstream.tcp_keepalive),
+    live!("upstream.dead_after", upstream.dead_after),
+    live!("upstream.max_link_age", upstream.max_link_age),
     live!("policy.blocked", policy.blocked),
     live!("policy.escapes", policy.escapes),
     live!("policy.scripts", policy.scripts),

@@ -70,6 +70,11 @@ impl DueQueue {
         self.blocking > 0
     }
 
+    /// Whether all that is owed are replies of commands that may block.
+    pub fn only_blocks(&self) -> bool {
+        self.blocking > 0 && self.blocking == self.remote && self.local == 0
+    }
+
     /// Whether a confirmation of a subscription is still owed.
     pub fn confirming(&self) -> bool {
         self.confirming > 0
@@ -309,8 +314,10 @@ mod tests {
     fn blocking_commands_are_counted_until_answered() {
         let mut due = DueQueue::default();
         due.push_remote(Expect { show: Show::Reply, learn: Learn::Unblocked }, ANY);
-        assert!(due.blocks() && !due.confirming());
+        assert!(due.blocks() && due.only_blocks() && !due.confirming());
+        due.push_remote(Expect::PLAIN, ANY);
+        assert!(!due.only_blocks());
         due.pop_remote();
-        assert!(!due.blocks());
+        assert!(!due.blocks() && !due.only_blocks());
     }
 }

@@ -86,6 +86,9 @@ pub enum Learn {
     Subcommand,
     /// An error means that the link is not in the state that the session needs: it must be closed.
     Required,
+    /// A `HELLO` that has moved the session to the link of another protocol; an error moves it back to
+    /// this one.
+    Moved(Protocol),
 }
 
 impl Expect {

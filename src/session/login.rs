@@ -162,8 +162,8 @@ impl State {
         let (need, learn) = match protocol {
             // Known to work, on a link that speaks it already.
             Some(protocol) if !self.leased && rules.speaks_hello() => {
-                self.protocol = protocol;
-                (Need::Moved, Learn::Nothing)
+                let before = std::mem::replace(&mut self.protocol, protocol);
+                (Need::Moved, Learn::Moved(before))
             }
             None if !self.leased => (Need::Moved, Learn::Nothing),
             protocol => {

@@ -41,6 +41,7 @@ mod rules;
 mod stand_in;
 mod state;
 mod transaction;
+mod unsent;
 
 pub use blocking::may_block;
 pub use bucket::{Rate, TokenBucket};
@@ -60,3 +61,4 @@ pub use redirect::ClientIds;
 pub use rules::Rules;
 pub use stand_in::StandIn;
 pub use state::State;
+pub(crate) use unsent::answer_unsent;

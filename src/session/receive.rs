@@ -279,6 +279,8 @@ fn answered(
         Learn::Name => state.pinned |= error,
         Learn::Required if error => return Err(Unexpected::Refused),
         Learn::Required => {}
+        Learn::Moved(before) if error => state.protocol = before,
+        Learn::Moved(_) => {}
     }
     Ok(())
 }

@@ -199,6 +199,12 @@ impl State {
         self.queued_protocol = None;
     }
 
+    /// Whether a transaction is open for the client that Redis has not been told of, since it had no
+    /// time for a link. The session's next link must be told, and then the transaction fails.
+    pub fn take_aborted_transaction(&mut self) -> bool {
+        self.transaction.take_aborted()
+    }
+
     /// Nothing is due any more, so beliefs give way to what replies have said.
     pub fn settle(&mut self) {
         self.transaction.settle();

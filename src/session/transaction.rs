@@ -9,6 +9,9 @@ pub(super) struct Transaction {
     open: bool,
     /// Whether Redis has said that it watches.
     watching: bool,
+    /// Whether the transaction is to fail, and Redis has not been told of it: its `MULTI` was answered
+    /// by Redoubt while Redis had no time for a link.
+    aborted: bool,
 }
 
 impl Transaction {
@@ -36,15 +39,30 @@ impl Transaction {
     /// Without one it is an error that changes nothing.
     pub(super) fn exec(&mut self) {
         if self.open {
-            (self.open, self.watching) = (false, false);
+            (self.open, self.watching, self.aborted) = (false, false, false);
         }
     }
 
     /// `DISCARD` was answered.
     pub(super) fn discard(&mut self, error: bool) {
         if !error {
-            (self.open, self.watching) = (false, false);
+            (self.open, self.watching, self.aborted) = (false, false, false);
         }
+    }
+
+    /// The `MULTI` that is answered next is one that Redis is not told of: the transaction fails.
+    pub(super) fn abort(&mut self) {
+        self.aborted = true;
+    }
+
+    /// Whether the transaction is to fail and Redis has not been told of it.
+    pub(super) fn is_aborted(&self) -> bool {
+        self.aborted
+    }
+
+    /// As [`Transaction::is_aborted`]; Redis is being told.
+    pub(super) fn take_aborted(&mut self) -> bool {
+        std::mem::take(&mut self.aborted)
     }
 
     /// `WATCH` was answered.

@@ -29,4 +29,4 @@ pub mod metrics;
 mod output;
 
 pub use events::{SESSION, opened, refused, report, unserved};
-pub use output::{Flush, LogError, MAX_WAITING_LINES, dispatch, init, set_level};
+pub use output::{Flush, LogError, MAX_WAITING_LINES, dispatch, init, say, set_level};

@@ -1,7 +1,9 @@
 //! Where log lines go and how they look.
 
-use std::io::{self, IsTerminal};
-use std::sync::OnceLock;
+use std::io::{self, IsTerminal, Write as _};
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use tracing::Dispatch;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
@@ -37,9 +39,40 @@ pub(super) fn dropped_lines() -> u64 {
     DROPPED.get().map_or(0, |counter| counter.dropped_lines() as u64)
 }
 
-/// Writes what is left when it is dropped, for at most a second.
+/// Writes what is left when it is dropped, for at most [`LAST_WORDS`].
 #[must_use = "lines that wait are lost without it"]
-pub struct Flush(#[allow(dead_code, reason = "held for its drop")] WorkerGuard);
+pub struct Flush(Option<WorkerGuard>);
+
+/// How long an end of the process waits for those who read its output.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        // When the queue is full the guard itself writes to standard output, which waits for ever if
+        // nobody reads that.
+        let guard = self.0.take();
+        within_last_words(move || drop(guard));
+    }
+}
+
+/// Writes a line to standard error. When nobody reads that, the line is lost after a while.
+pub fn say(line: String) {
+    within_last_words(move || {
+        let _ = writeln!(io::stderr(), "{line}");
+    });
+}
+
+/// Does `what` on a thread of its own, and waits for it, but not for ever.
+fn within_last_words(what: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = mpsc::channel();
+    let spawned = thread::Builder::new().name("last-words".to_owned()).spawn(move || {
+        what();
+        let _ = done.send(());
+    });
+    if spawned.is_ok() {
+        let _ = is_done.recv_timeout(LAST_WORDS);
+    }
+}
 
 /// Sends this process's log to standard error, as `log` says, coloured on a terminal only and not
 /// if `NO_COLOR` is set. A thread of its own writes it.
@@ -58,7 +91,7 @@ pub fn init(log: &LogSettings) -> Result<Flush, LogError> {
     let (dispatch, refilter) = build(log, writer, colour)?;
     tracing::dispatcher::set_global_default(dispatch).map_err(|_| LogError::Twice)?;
     let _ = REFILTER.set(refilter);
-    Ok(Flush(guard))
+    Ok(Flush(Some(guard)))
 }
 
 /// Has this process's log hold what `level` says from here on. Does nothing where there is none.

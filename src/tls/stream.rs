@@ -20,6 +20,11 @@ use crate::config::TlsVersion;
 pub struct Stream(TlsStream<TcpStream>);
 
 impl Stream {
+    /// The socket underneath, for its options.
+    pub fn socket(&self) -> &TcpStream {
+        self.0.get_ref().0
+    }
+
     /// The version that is spoken.
     pub fn version(&self) -> Option<TlsVersion> {
         peer::version(self.0.get_ref().1)

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use bytes::{Bytes, BytesMut};
 
+use super::login::is_passing;
 use crate::resp::{Kind, ReplyScanner, encode_command};
 
 /// One `FUNCTION LIST` on a link that is logged in and speaks RESP2. Feed it what arrives until it
@@ -72,16 +73,13 @@ impl<'a> FunctionList<'a> {
 }
 
 fn refusal(frame: &[u8]) -> ListError {
+    if is_passing(frame) {
+        return ListError::Busy;
+    }
     let text = frame.trim_ascii_end();
     let text = text.strip_prefix(b"-").unwrap_or(text);
-    let code = text.split(|byte| *byte == b' ').next().unwrap_or_default();
-    match code {
-        b"BUSY" | b"LOADING" | b"MASTERDOWN" => ListError::Busy,
-        _ => {
-            let kept = text.get(..FunctionList::MAX_TEXT).unwrap_or(text);
-            ListError::Refused(kept.escape_ascii().to_string())
-        }
-    }
+    let kept = text.get(..FunctionList::MAX_TEXT).unwrap_or(text);
+    ListError::Refused(kept.escape_ascii().to_string())
 }
 
 /// A value of RESP2, as far as it matters here.

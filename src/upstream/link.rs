@@ -50,6 +50,11 @@ impl Link {
         }
     }
 
+    /// Whether it selects a database when it logs in, which a server that is busy refuses.
+    pub fn selects_database(&self) -> bool {
+        self.database != 0
+    }
+
     /// How far it has come.
     pub fn phase(&self) -> Phase {
         self.phase

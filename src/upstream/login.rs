@@ -33,6 +33,36 @@ pub struct Greeting {
     pub version: Option<Version>,
     /// Whether it was asked and told that it is not part of a cluster.
     pub standalone: bool,
+    /// Whether it takes writes, when it was asked and told.
+    pub role: Option<Role>,
+}
+
+/// What a server is in replication.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// It takes writes.
+    Primary,
+    /// It follows a primary.
+    Replica,
+}
+
+impl Greeting {
+    /// What the answer to `HELLO 2` tells, a flat array of names and values.
+    pub fn of(answer: &OwnedFrame) -> Self {
+        let mut greeting = Self::default();
+        let OwnedFrame::Array(fields) = answer else { return greeting };
+        let (pairs, _) = fields.as_chunks::<2>();
+        for [name, value] in pairs {
+            match (name.as_str(), value.as_str()) {
+                (Some("version"), Some(version)) => greeting.version = Version::parse(version),
+                (Some("mode"), mode) => greeting.standalone = mode == Some("standalone"),
+                (Some("role"), Some("master" | "primary")) => greeting.role = Some(Role::Primary),
+                (Some("role"), Some("replica" | "slave")) => greeting.role = Some(Role::Replica),
+                _ => {}
+            }
+        }
+        greeting
+    }
 }
 
 /// Why a link is of no use. All are the upstream's or the operator's fault, never a client's.
@@ -50,6 +80,9 @@ pub enum LoginError {
     /// Redis gave another error, such as its limit of clients. The text is Redis's, cut short.
     #[error("upstream refused the link: {0}")]
     Refused(String),
+    /// Redis is up and cannot prepare the link now, as while a script overruns: its error, as it came.
+    #[error("upstream has no time for the link: {}", shown(.0))]
+    NotNow(Bytes),
     /// Not RESP, or a reply that makes no sense here.
     #[error("upstream does not speak the Redis protocol")]
     NotRedis,
@@ -145,6 +178,9 @@ impl Login {
                     continue;
                 }
             } else if self.preparing > 0 {
+                if is_passing(&frame) {
+                    return Err(LoginError::NotNow(frame));
+                }
                 if self.scanner.kind().is_none_or(Kind::is_error) {
                     return Err(refused(&frame));
                 }
@@ -187,27 +223,31 @@ fn admitted(frame: &[u8]) -> Result<(), LoginError> {
     }
 }
 
-/// What Redis said, fit for a log.
+/// Whether it is an error of a Redis that is up and has no time, which passes by itself: it runs a
+/// script, loads its data, or has lost its primary.
+pub(super) fn is_passing(frame: &[u8]) -> bool {
+    let code = frame.split(|byte| *byte == b' ').next().unwrap_or_default();
+    matches!(code, b"-BUSY" | b"-LOADING" | b"-MASTERDOWN")
+}
+
 fn refused(frame: &[u8]) -> LoginError {
+    LoginError::Refused(shown(frame))
+}
+
+/// What Redis said, fit for a log.
+fn shown(frame: &[u8]) -> String {
     let text = frame.trim_ascii_end();
     let text = text.strip_prefix(b"-").unwrap_or(text);
     let kept = text.get(..Login::MAX_TEXT).unwrap_or(text);
-    LoginError::Refused(kept.escape_ascii().to_string())
+    kept.escape_ascii().to_string()
 }
 
-/// What the reply to `HELLO 2` tells, a flat array of names and values.
+/// What the reply to `HELLO 2` tells.
 fn greeting(frame: &[u8]) -> Greeting {
-    let mut greeting = Greeting::default();
-    let Ok(Some((OwnedFrame::Array(fields), _))) = decode(frame) else { return greeting };
-    let mut fields = fields.iter();
-    while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
-        match name.as_str() {
-            Some("version") => greeting.version = value.as_str().and_then(Version::parse),
-            Some("mode") => greeting.standalone = value.as_str() == Some("standalone"),
-            _ => {}
-        }
+    match decode(frame) {
+        Ok(Some((answer, _))) => Greeting::of(&answer),
+        _ => Greeting::default(),
     }
-    greeting
 }
 
 fn encode(args: &[&[u8]], out: &mut BytesMut) {
@@ -239,6 +279,19 @@ mod tests {
         let greeting = login.receive(&[*last]).unwrap().unwrap();
         assert_eq!(greeting.version, Version::parse("7.0.15"));
         assert!(greeting.standalone);
+        assert_eq!(greeting.role, None);
+        let role = |role: &str| {
+            let reply = format!("+OK\r\n*2\r\n$4\r\nrole\r\n${}\r\n{role}\r\n", role.len());
+            super::Login::asking_version(&Credentials::default())
+                .0
+                .receive(reply.as_bytes())
+                .unwrap()
+                .unwrap()
+                .role
+        };
+        assert_eq!(role("master"), Some(Role::Primary));
+        assert_eq!(role("replica"), Some(Role::Replica));
+        assert_eq!(role("sentinel"), None);
     }
 
     #[test]

@@ -23,4 +23,4 @@ mod login;
 
 pub use functions::{FunctionList, ListError};
 pub use link::{Link, Phase};
-pub use login::{Credentials, Greeting, Login, LoginError};
+pub use login::{Credentials, Greeting, Login, LoginError, Role};

@@ -60,6 +60,41 @@ fn a_quit_is_not_why_a_session_ends_that_was_cut_short() {
 }
 
 #[test]
+fn a_session_that_only_waits_ends_with_its_link_in_a_drain_and_gets_what_comes_before() {
+    let mut bench = Bench::new();
+    let (waits, waits_link) = bench.session_with_link();
+    let (pops, pops_link) = bench.session_with_link();
+    let (asks, asks_link) = bench.session_with_link();
+    for (id, link) in [(waits, waits_link), (pops, pops_link)] {
+        bench.say(id, b"BLPOP k 0\r\n");
+        assert!(!bench.sent(link).is_empty());
+    }
+    bench.say(asks, b"ECHO 1\r\nBLPOP k 0\r\n");
+    bench.sent(asks_link);
+    bench.exchange.leave_waiting();
+    assert!(!bench.exchange.link_finishes(waits_link), "before a stop");
+    bench.exchange.drain();
+    bench.exchange.leave_waiting();
+    assert!(bench.exchange.link_finishes(waits_link) && bench.exchange.link_finishes(pops_link));
+    assert!(!bench.exchange.link_finishes(asks_link), "a reply is due that comes by itself");
+    bench.reply(asks_link, b"$1\r\n1\r\n");
+    assert_bytes(&bench.read(asks), b"$1\r\n1\r\n");
+    bench.exchange.leave_waiting();
+    assert!(bench.exchange.link_finishes(asks_link));
+    let popped = b"*2\r\n$1\r\nk\r\n$1\r\nv\r\n";
+    bench.reply(pops_link, popped);
+    assert_bytes(&bench.read(pops), popped);
+    bench.exchange.link_lost(pops_link, bench.now);
+    assert_eq!(bench.close(pops), CloseReason::Shutdown);
+    for (id, link) in [(waits, waits_link), (asks, asks_link)] {
+        assert!(!bench.exchange.is_finished(id));
+        bench.exchange.link_lost(link, bench.now);
+        assert!(bench.read(id).is_empty());
+        assert_eq!(bench.close(id), CloseReason::Shutdown);
+    }
+}
+
+#[test]
 fn a_link_that_is_not_let_in_ends_its_session() {
     let mut bench = Bench::new();
     let id = bench.authenticated();

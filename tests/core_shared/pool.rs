@@ -206,15 +206,20 @@ fn a_name_that_redis_refused_is_not_believed() {
 }
 
 #[test]
-fn a_lease_without_the_name_of_its_session_is_never_pooled() {
+fn a_lease_that_does_not_get_its_sessions_name_serves_it_all_the_same() {
+    const BUSY: &[u8] = b"-BUSY Redis is busy running a script.\r\n";
     let mut places = Places::new();
-    let (id, _) = places.plain();
+    let (id, common) = places.plain();
     places.local(id, b"CLIENT SETNAME me\r\n", b"+OK\r\n");
-    let (link, _) = places.send(id, b"WATCH k\r\n");
-    places.bench.reply(link, b"-BUSY x\r\n+OK\r\n");
-    assert_bytes(&places.bench.read(id), b"+OK\r\n");
-    assert_eq!(places.turn(id, b"UNWATCH\r\n", b"+OK\r\n"), link);
-    assert_eq!(places.link_of(id), link, "it keeps what is not clean");
+    let (link, sent) = places.send(id, b"BLPOP k 1\r\n");
+    assert_bytes(
+        &sent,
+        &[request(&["CLIENT", "SETNAME", "me"]), request(&["BLPOP", "k", "1"])].concat(),
+    );
+    places.bench.reply(link, &BUSY.repeat(2));
+    assert_bytes(&places.bench.read(id), BUSY);
+    assert_eq!(places.link_of(id), common);
+    places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
 }
 
 #[test]

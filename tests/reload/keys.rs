@@ -8,7 +8,7 @@ use redoubt::reload::{Difference, LIVE, RESTART};
 use tempfile::TempDir;
 
 /// Keys with two values each. What stands in a row of its own besides goes with them.
-const VALUES: [(&str, &str, &str); 71] = [
+const VALUES: [(&str, &str, &str); 72] = [
     ("listen", "[\"127.0.0.1:1\"]", "[\"127.0.0.1:2\"]"),
     ("unix_socket_mode", "\"660\"", "\"600\""),
     ("reuse_port", "false", "true"),
@@ -34,7 +34,8 @@ const VALUES: [(&str, &str, &str); 71] = [
     ("upstream.password", ONE, TWO),
     ("upstream.password_file", "\"DIR/one\"", "\"DIR/two\""),
     ("upstream.connect_timeout", "\"2s\"", "\"3s\""),
-    ("upstream.tcp_keepalive", "\"60s\"", "\"0s\""),
+    ("upstream.dead_after", "\"15s\"", "\"0s\""),
+    ("upstream.max_link_age", "\"1h\"", "\"0s\""),
     ("upstream.sharing", "\"auto\"", "\"off\""),
     ("upstream.max_leases", "1000", "999"),
     ("upstream.tls_ca", "\"a.ca\"", "\"b.ca\""),

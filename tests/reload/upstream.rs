@@ -135,11 +135,28 @@ fn whether_links_are_probed() {
         return;
     }
     let redis = Redis::start();
-    let mut redoubt = Redoubt::setup(&redis).set_text("upstream.tcp_keepalive", "0s").start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", "0s").start();
     let first = block(&redis, &redoubt, "a");
     assert_eq!(probed(&redis, &redoubt), 0);
-    change(&mut redoubt, "upstream.tcp_keepalive", "\"1000s\"");
+    change(&mut redoubt, "upstream.dead_after", "\"1000s\"");
     let second = block(&redis, &redoubt, "b");
     assert!(Deadline::patient().poll(|| probed(&redis, &redoubt) == 1));
     drop((first, second));
+}
+
+#[test]
+fn how_old_links_may_become() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("upstream.max_link_age", "0s").start();
+    let mut session = redoubt.session();
+    let mut over = || {
+        assert_eq!(session.command(&["GET", "k"]), b"$-1\r\n");
+        links(&redis, "cmd=get")
+    };
+    let first = over();
+    change(&mut redoubt, "upstream.max_link_age", "\"1s\"");
+    assert!(Deadline::patient().poll(|| over() != first), "the link stays");
 }

@@ -83,7 +83,9 @@ fn shutdown_timeout() {
     for (wait, ends) in [("0s", true), ("1h", false)] {
         let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", wait).start();
         let mut session = redoubt.session();
+        // A session that only waits in Redis is closed whatever the key says.
         session.send(&frame::request(&["BLPOP", wait, "0"]));
+        session.send(&frame::request(&["PING"]));
         let blocked = || redis.direct().command(&["INFO", "clients"]);
         let wanted = b"blocked_clients:1\r\n";
         assert!(
@@ -97,6 +99,7 @@ fn shutdown_timeout() {
             logged(&redoubt, "stopping: no new sessions");
             redis.direct().command(&["RPUSH", wait, "value"]);
             assert_eq!(session.frame(), b"*2\r\n$2\r\n1h\r\n$5\r\nvalue\r\n");
+            assert_eq!(session.read_to_close(), b"+PONG\r\n");
         }
         assert_eq!(redoubt.wait().code(), Some(0));
     }

@@ -79,15 +79,39 @@ fn connect_timeout() {
 }
 
 #[test]
-fn tcp_keepalive() {
+fn dead_after() {
+    // What comes of it when a host vanishes is among the faults.
     let redis = Redis::start();
-    for (setting, range) in [("60s", 1..=60), ("3000s", 61..=3000)] {
-        let redoubt = Redoubt::setup(&redis).set_text("upstream.tcp_keepalive", setting).start();
+    for (setting, range) in [("15s", 1..=5), ("3000s", 61..=1000)] {
+        let redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", setting).start();
         assert!(serves(&redoubt));
         let to = |rows: &[keepalive::Row]| {
             rows.iter().any(|row| row.remote == redis.port() && range.contains(&row.seconds))
         };
         assert!(Deadline::patient().poll(|| to(&keepalive::rows())), "{setting}");
+    }
+}
+
+#[test]
+fn max_link_age() {
+    let redis = Redis::start();
+    for (setting, replaced) in [("0s", false), ("1s", true)] {
+        let redoubt = Redoubt::setup(&redis).set_text("upstream.max_link_age", setting).start();
+        let mut session = redoubt.session();
+        let mut link = || {
+            assert_eq!(session.command(&["GET", "k"]), b"$-1\r\n");
+            let list = redis.direct().command(&["CLIENT", "LIST"]);
+            let list = String::from_utf8_lossy(&list).into_owned();
+            list.lines()
+                .filter(|line| line.contains("cmd=get"))
+                .map(|line| {
+                    line.split(' ').find(|field| field.starts_with("addr=")).unwrap().to_owned()
+                })
+                .collect::<Vec<_>>()
+        };
+        let first = link();
+        let wait = if replaced { super::support::PATIENCE } else { Duration::from_secs(2) };
+        assert_eq!(Deadline::after(wait).poll(|| link() != first), replaced, "{setting}");
     }
 }
 

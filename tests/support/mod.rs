@@ -11,6 +11,7 @@
 
 pub mod bridge;
 pub mod certificates;
+pub mod forwarder;
 pub mod frame;
 pub mod health;
 pub mod http;

@@ -147,7 +147,7 @@ fn who_has_connected_when_the_stop_comes_is_let_in() {
     let socket = dir.path().join("s");
     let mut redoubt = on(&redis, &socket).start();
     let mut client = Client::session(&socket, &redoubt);
-    client.0.get_mut().write_all(b"BLPOP list 1\r\n").unwrap();
+    client.0.get_mut().write_all(b"BLPOP list 1\r\nPING\r\n").unwrap();
     let waits = Deadline::patient().poll(|| {
         let clients = redis.direct().command(&["INFO", "clients"]);
         String::from_utf8_lossy(&clients).contains("blocked_clients:1")

@@ -1,5 +1,7 @@
 //! The worker's links: shared ones by what they are for, leases, and a pool of clean ones.
 
+mod age;
+mod not_now;
 mod pool;
 mod proof;
 mod rotate;
@@ -17,6 +19,7 @@ use super::{LinkId, SessionId};
 use crate::resp::Protocol;
 use crate::session::Receiver;
 use crate::upstream::{Credentials, Link, Phase};
+use not_now::NotNow;
 use pool::Prepared;
 pub(super) use proof::{Proof, Proved};
 
@@ -43,8 +46,12 @@ pub(super) enum Lane {
 pub(super) struct Held {
     pub(super) link: Link,
     pub(super) usage: Usage,
+    /// When it was made, and its socket soon after.
+    pub(super) opened: Instant,
     /// When it was last of use.
     pub(super) used: Instant,
+    /// Whether nothing more is to be sent over it than what has been added.
+    finishes: bool,
     touched: bool,
 }
 
@@ -82,6 +89,11 @@ pub(super) struct Links {
     /// Whether the server lets this user run `ECHO`, as far as is known.
     echoes: bool,
     to_open: VecDeque<LinkId>,
+    not_now: NotNow,
+    /// How old links may become; zero for any age.
+    max_age: Duration,
+    /// Links that were opened before this, or then, are not to be used for longer than they must.
+    outdated: Option<Instant>,
     /// Links with something new to write, or closed.
     touched: VecDeque<LinkId>,
     /// The link that a request is being added to, while its reply is not yet expected.
@@ -104,6 +116,9 @@ impl Links {
             tokens: Tokens::new(key),
             echoes: true,
             to_open: VecDeque::new(),
+            not_now: NotNow::default(),
+            max_age: Duration::ZERO,
+            outdated: None,
             touched: VecDeque::new(),
             unsettled: None,
         }
@@ -311,6 +326,7 @@ impl Links {
 
     /// Closes what has long been of no use.
     pub(super) fn tick(&mut self, now: Instant) {
+        self.try_again(now);
         let unused: Vec<_> = self
             .all
             .iter()
@@ -337,6 +353,20 @@ impl Links {
         }
     }
 
+    /// Has nothing more be sent over a link, and Redis be told so.
+    pub(super) fn finish(&mut self, id: LinkId) {
+        if let Some(held) = self.all.get_mut(id.0)
+            && !std::mem::replace(&mut held.finishes, true)
+        {
+            self.touch(id);
+        }
+    }
+
+    /// Whether all has been sent over a link, and Redis is to be told so.
+    pub(super) fn finishes(&self, id: LinkId) -> bool {
+        self.all.get(id.0).is_some_and(|held| held.finishes && held.link.is_quiet())
+    }
+
     /// Has the link's driver look at it again.
     pub(super) fn touch(&mut self, id: LinkId) {
         if let Some(held) = self.all.get_mut(id.0) {
@@ -357,8 +387,12 @@ impl Links {
     }
 
     fn open(&mut self, link: Link, usage: Usage, now: Instant) -> LinkId {
-        let id = LinkId(self.all.insert(Held { link, usage, used: now, touched: false }));
-        self.to_open.push_back(id);
+        let held = Held { link, usage, opened: now, used: now, finishes: false, touched: false };
+        let id = LinkId(self.all.insert(held));
+        let waits = self.all.get(id.0).is_some_and(|held| self.not_now.holds(&held.link, id));
+        if !waits {
+            self.to_open.push_back(id);
+        }
         id
     }
 }

@@ -64,7 +64,8 @@ impl Links {
             due.push_remote(Expect { show: Show::Nothing, learn }, Counted::NOT);
         };
         if let Some(name) = state.name() {
-            first(&[b"CLIENT", b"SETNAME", name], Learn::Name);
+            // A server that is busy with a script refuses it, and that the name is missing harms nobody.
+            first(&[b"CLIENT", b"SETNAME", name], Learn::Nothing);
         }
         if noted {
             first(&[b"PING"], Learn::Nothing);

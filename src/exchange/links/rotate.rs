@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use secrecy::ExposeSecret;
 
-use super::{Held, Links, Usage};
+use super::Links;
 use crate::exchange::{LinkId, SessionId};
 use crate::resp::encode_command;
 use crate::session::{Counted, DueQueue, Expect, Learn, Show};
@@ -20,25 +20,7 @@ impl Links {
     /// sessions that waited for room on one of them.
     pub(in crate::exchange) fn rotate(&mut self, credentials: Credentials) -> VecDeque<SessionId> {
         self.replace_credentials(credentials);
-        let is_returned = |held: &Held| matches!(held.usage, Usage::Returned(_));
-        let returned = self.all.iter().filter(|(_, held)| is_returned(held));
-        let returned: Vec<_> = returned.map(|(key, _)| LinkId(key)).collect();
-        for id in std::mem::take(&mut self.pool).into_iter().chain(returned) {
-            self.close(id);
-        }
-        let shared: Vec<_> = self.shared.values().copied().collect();
-        let mut waiting = VecDeque::new();
-        for id in shared {
-            self.retire(id);
-            if let Some(Usage::Shared(shared)) = self.all.get_mut(id.0).map(|held| &mut held.usage)
-            {
-                waiting.append(&mut shared.take_waiting());
-                if shared.is_empty() {
-                    self.close(id);
-                }
-            }
-        }
-        waiting
+        self.let_go()
     }
 
     /// Logs a lease in anew, with the credentials of now. Its reply is awaited in `due`; an error

@@ -1,5 +1,6 @@
 //! From a client's bytes to decisions, and carrying them out.
 
+mod aborted;
 mod admission;
 mod carry_out;
 mod pass_on;

@@ -100,8 +100,9 @@ impl Taker<'_> {
         let Session { state, link, due, .. } = &mut *self.session;
         *link = self.links.lend(self.id, state, due, need == Need::NotedLease, self.now);
         let lent = *link;
-        if lent.is_some() {
+        if let Some(id) = lent {
             state.lease();
+            self.abort_transaction(id);
         } else {
             self.session.reply(reply::MAX_CLIENTS.clone());
             self.session.end(CloseReason::NoLease);

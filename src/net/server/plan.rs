@@ -30,7 +30,8 @@ pub(super) fn target(settings: &Settings, certificates: &Certificates) -> Target
     Target {
         endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },
         timeout: upstream.connect_timeout,
-        keepalive: upstream.tcp_keepalive,
+        dead_after: upstream.dead_after,
+        max_link_age: upstream.max_link_age,
         tls: certificates.upstream.clone(),
     }
 }

@@ -1,9 +1,9 @@
 //! Commands that are sent together, and the answers to them.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use redis_protocol::resp2::types::OwnedFrame;
 
-use crate::resp::encode_command;
+use crate::resp::{encode_command, reply};
 
 /// A decoded reply.
 pub type Answer = OwnedFrame;
@@ -80,6 +80,15 @@ impl GuardError {
         Self::Nonsense(what.to_owned())
     }
 
+    /// The reply that clients are to get to what waits meanwhile, where Redis has no time for anybody.
+    pub fn passing(&self) -> Option<Bytes> {
+        let Self::Later(text) = self else { return None };
+        let code = text.split(' ').next().unwrap_or_default();
+        let passes = matches!(code, "BUSY" | "LOADING" | "MASTERDOWN");
+        // The text is escaped for the log; Redis's own has quotes.
+        passes.then(|| reply::error(text.replace("\\'", "'").as_bytes()))
+    }
+
     /// Whether what stands there now does not do what was asked, and another way may be tried.
     pub fn is_answer(&self) -> bool {
         !matches!(self, Self::Later(_))
@@ -114,6 +123,12 @@ mod tests {
     fn what_passes_is_tried_again_and_what_stays_is_not() {
         let busy = GuardError::from_redis("ACL LIST", "BUSY Redis is busy running a script.");
         assert_eq!(busy, GuardError::Later("BUSY Redis is busy running a script.".into()));
+        assert_eq!(busy.passing().unwrap(), "-BUSY Redis is busy running a script.\r\n");
+        let down =
+            "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
+        let passing = GuardError::from_redis("ACL LIST", down).passing();
+        assert_eq!(passing.unwrap(), format!("-{down}\r\n"));
+        assert_eq!(GuardError::from_redis("ACL LIST", "OOM no memory").passing(), None);
         let denied = GuardError::from_redis("ACL LIST", "NOPERM this user\nhas no permissions");
         assert_eq!(denied.to_string(), "ACL LIST: NOPERM this user\\nhas no permissions");
     }

@@ -1,0 +1,168 @@
+//! A script overruns, so that the server answers `BUSY` and prepares no link.
+
+use crate::support::servers::REDIS_7_0;
+use crate::support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
+use crate::{FAILED, lines_with, wait_until_it_serves};
+
+const REDIS_8_0: &str = "redis-8.0";
+const VALKEY_9_1: &str = "valkey-9.1";
+
+fn slow_script(server: &'static str) -> Redis {
+    Redis::setup().server(server).config("busy-reply-threshold 50").start()
+}
+
+/// Has the server run a script without an end, until [`kill_script`].
+fn overrun(redis: &Redis) -> Wire {
+    let mut script = redis.direct();
+    script.send(&frame::request(&["EVAL", "while true do end", "0"]));
+    let busy =
+        Deadline::patient().poll(|| redis.direct().command(&["GET", "x"]).starts_with(b"-BUSY "));
+    assert!(busy, "the script does not overrun");
+    script
+}
+
+fn kill_script(redis: &Redis) {
+    assert_eq!(redis.direct().command(&["SCRIPT", "KILL"]), b"+OK\r\n");
+}
+
+/// What `wire` gets for `requests`, of which it has a reply each.
+fn replies(wire: &mut Wire, requests: &[&[&str]], at_once: bool) -> Vec<Vec<u8>> {
+    if at_once {
+        let bytes: Vec<_> = requests.iter().flat_map(|words| frame::request(words)).collect();
+        wire.send(&bytes);
+        return requests.iter().map(|_| wire.frame()).collect();
+    }
+    requests.iter().map(|words| wire.command(words)).collect()
+}
+
+/// What is asked while the server is busy, with the same answer as the server's own.
+const ASKED: [&[&[&str]]; 6] = [
+    &[&["GET", "x"], &["SET", "x", "1"], &["PING"], &["ECHO", "y"]],
+    &[&["BLPOP", "nothing", "0"], &["GET", "x"]],
+    &[&["SUBSCRIBE", "c"], &["GET", "x"]],
+    &[&["SUBSCRIBE", "a", "b"]],
+    &[&["MULTI"], &["SET", "x", "1"], &["GET", "x"], &["EXEC"], &["GET", "x"]],
+    &[&["MULTI"], &["SET", "x", "1"], &["DISCARD"], &["SET", "x", "2"]],
+];
+
+fn busy_is_told(server: &'static str, guard: &str, database: &str, name: &[&[&str]]) {
+    if target_is_redis() {
+        return;
+    }
+    let redis = slow_script(server);
+    let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
+    wait_until_it_serves(&redoubt);
+    // From here on it is known that there is such a database, and nothing is in the pool.
+    let mut first = redoubt.session();
+    assert_eq!(first.command(&["SELECT", database]), b"+OK\r\n");
+    assert_eq!(first.command(&["MULTI"]), b"+OK\r\n");
+    let mut sessions: Vec<_> = (0..ASKED.len() * 2).map(|_| redoubt.session()).collect();
+    for session in &mut sessions {
+        assert_eq!(session.command(&["SELECT", database]), b"+OK\r\n");
+        for words in name {
+            assert_eq!(session.command(words), b"+OK\r\n");
+        }
+    }
+    let mut direct = [(); ASKED.len()].map(|()| redis.direct());
+    for direct in &mut direct {
+        assert_eq!(direct.command(&["SELECT", database]), b"+OK\r\n");
+    }
+    let failed = redoubt.metric(FAILED);
+    let mut script = overrun(&redis);
+    for (index, requests) in ASKED.into_iter().enumerate() {
+        let wanted = replies(&mut direct[index], requests, true);
+        for at_once in [true, false] {
+            let session = &mut sessions[index * 2 + usize::from(at_once)];
+            let got = replies(session, requests, at_once);
+            for (got, wanted) in got.iter().zip(&wanted) {
+                assert_eq!(shown(got), shown(wanted), "{server}, {requests:?}, {at_once}");
+            }
+        }
+    }
+    // In a transaction that has begun meanwhile, and goes on after it.
+    let mut late = redoubt.session();
+    assert_eq!(
+        replies(&mut late, &[&["SELECT", database], &["MULTI"]], false),
+        [b"+OK\r\n", b"+OK\r\n"]
+    );
+    kill_script(&redis);
+    assert!(script.frame().starts_with(b"-ERR "));
+    assert_eq!(late.command(&["SET", "x", "late"]), b"+QUEUED\r\n");
+    // All of it runs where the server let the link be prepared, and nothing elsewhere.
+    let ran = late.command(&["EXEC"]) == b"*1\r\n+OK\r\n";
+    let x: &[u8] = if ran { b"$4\r\nlate\r\n" } else { b"$-1\r\n" };
+    for session in sessions.iter_mut().chain([&mut late]) {
+        assert_eq!(session.command(&["GET", "x"]), x, "something else ran");
+        assert_eq!(session.command(&["MULTI"]), b"+OK\r\n");
+        assert_eq!(session.command(&["INCR", "n"]), b"+QUEUED\r\n");
+        assert!(session.command(&["EXEC"]).starts_with(b"*1\r\n:"));
+    }
+    let count = sessions.len() + 1;
+    assert_eq!(direct[0].command(&["GET", "n"]), frame::bulk(count.to_string().as_bytes()));
+    assert_eq!(redoubt.metric(FAILED), failed, "links count as failed");
+    assert_eq!(lines_with(&redoubt, "\"ERROR\""), 0);
+    redoubt.wait_until_ready();
+}
+
+#[test]
+fn busy_redis_7_0_is_told_by_its_own_errors_and_closes_nobody() {
+    busy_is_told(REDIS_7_0, "auto", "5", &[]);
+}
+
+#[test]
+fn busy_redis_8_0_is_told_by_its_own_errors_and_closes_nobody() {
+    busy_is_told(REDIS_8_0, "auto", "5", &[]);
+}
+
+#[test]
+fn busy_valkey_9_1_is_told_by_its_own_errors_and_closes_nobody() {
+    busy_is_told(VALKEY_9_1, "off", "5", &[]);
+}
+
+#[test]
+fn busy_closes_no_session_that_has_a_name() {
+    busy_is_told(REDIS_7_0, "off", "0", &[&["CLIENT", "SETNAME", "worker"]]);
+}
+
+/// The server is busy when Redoubt starts.
+fn busy_from_the_start(server: &'static str, guard: &str) {
+    if target_is_redis() {
+        return;
+    }
+    let redis = slow_script(server);
+    let mut script = overrun(&redis);
+    let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
+    let mut direct = redis.direct();
+    let mut sessions = [redoubt.session(), redoubt.session()];
+    for session in &mut sessions {
+        for words in
+            [&["GET", "x"][..], &["SELECT", "5"], &["BLPOP", "nothing", "0"], &["GET", "x"]]
+        {
+            let got = session.command(words);
+            assert_eq!(shown(&got), shown(&direct.command(words)), "{server}, {guard}, {words:?}");
+        }
+    }
+    kill_script(&redis);
+    assert!(script.frame().starts_with(b"-ERR "));
+    wait_until_it_serves(&redoubt);
+    for session in &mut sessions {
+        assert_eq!(session.command(&["SET", "x", "1"]), b"+OK\r\n");
+        assert_eq!(session.command(&["BLPOP", "nothing", "0.01"]), b"*-1\r\n");
+    }
+    redoubt.wait_until_ready();
+}
+
+#[test]
+fn busy_redis_7_0_is_told_on_a_new_start_with_a_guard_to_be_made() {
+    busy_from_the_start(REDIS_7_0, "auto");
+}
+
+#[test]
+fn busy_redis_8_0_is_told_on_a_new_start_with_a_user_to_be_tried() {
+    busy_from_the_start(REDIS_8_0, "audit");
+}
+
+#[test]
+fn busy_valkey_9_1_is_told_on_a_new_start_without_a_guard() {
+    busy_from_the_start(VALKEY_9_1, "off");
+}

@@ -1,0 +1,271 @@
+//! Redis's host vanishes without a word: nothing that is sent there comes back, not even a refusal. The
+//! host is one of a network namespace of the test's own, in which Redoubt runs too; clients reach it by a
+//! socket in the file system.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::support::{
+    Deadline, Lines, PATIENCE, Redis, Redoubt, frame, secret, signal, target_is_redis,
+};
+use crate::{FAILED, says};
+
+/// Where Redis is in the namespace.
+const PORT: u16 = 6379;
+const PONG: &[u8] = b"+PONG\r\n";
+
+/// A network namespace with a Redis in it. All of it ends with this.
+struct Host {
+    namespace: Child,
+    redis: Child,
+    dir: TempDir,
+    password: String,
+}
+
+impl Host {
+    fn start() -> Self {
+        let setup = "ip link set lo up; nft add table inet t; \
+                     nft 'add chain inet t i { type filter hook input priority 0; }'; \
+                     echo ready; read end";
+        let mut namespace = Command::new("unshare")
+            .args(["--user", "--map-root-user", "--net", "sh", "-ec", setup])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("unshare is missing: apt-get install -y util-linux");
+        let mut line = String::new();
+        let said = namespace.stdout.take().expect("standard output is piped");
+        BufReader::new(said).read_line(&mut line).expect("read");
+        assert_eq!(
+            line, "ready\n",
+            "this machine gives no user and network namespaces, or lacks ip and nft \
+             (scripts/prerequisites.sh test installs them)"
+        );
+        let (dir, password) = (tempfile::tempdir().unwrap(), secret());
+        let words = Self::into(namespace.id());
+        let mut redis = Command::new(&words[0])
+            .args(&words[1..])
+            .args(["redis-server", "--port", &PORT.to_string(), "--save", ""])
+            .args(["--requirepass", &password, "--dir", &dir.path().display().to_string()])
+            .args(["--unixsocket", &dir.path().join("redis.sock").display().to_string()])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("nsenter is missing: apt-get install -y util-linux");
+        let log = Lines::of(&mut redis);
+        assert!(log.wait(|line| line.contains("Ready to accept")).is_some(), "{:?}", log.all());
+        Self { namespace, redis, dir, password }
+    }
+
+    /// What runs a program in the namespace.
+    fn into(namespace: u32) -> Vec<String> {
+        let target = namespace.to_string();
+        ["nsenter", "--target", &target, "--user", "--net", "--preserve-credentials"]
+            .map(str::to_owned)
+            .into()
+    }
+
+    fn nft(&self, rule: &str) {
+        let words = Self::into(self.namespace.id());
+        let done = Command::new(&words[0]).args(&words[1..]).args(["nft", rule]).status();
+        assert!(done.expect("run nft").success(), "{rule}");
+    }
+
+    /// Nothing of the connections that `which` names arrives any more, in either direction.
+    fn vanish(&self, which: &str) {
+        for side in ["dport", "sport"] {
+            self.nft(&format!("add rule inet t i tcp {side} {which} drop"));
+        }
+    }
+
+    fn come_back(&self) {
+        self.nft("flush chain inet t i");
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("redoubt.sock")
+    }
+
+    fn redoubt(&self, guard: &str) -> Redoubt {
+        let words = Self::into(self.namespace.id());
+        Redoubt::setup_for(PORT, &self.password)
+            .set_text("listen", &format!("unix://{}", self.socket().display()))
+            .set_text("policy.guard", guard)
+            .set_text("upstream.dead_after", "3s")
+            .through(&words.iter().map(String::as_str).collect::<Vec<_>>())
+            .start()
+    }
+
+    /// A connection of Redis's own.
+    fn direct(&self) -> Client {
+        Client::connect(&self.dir.path().join("redis.sock"), &self.password)
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        for child in [&mut self.redis, &mut self.namespace] {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+struct Client(UnixStream);
+
+impl Client {
+    fn connect(socket: &Path, password: &str) -> Self {
+        let stream = UnixStream::connect(socket).expect("connect");
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut client = Self(stream);
+        client.asks(&["AUTH", password], b"+OK\r\n");
+        client
+    }
+
+    fn send(&mut self, words: &[&str]) {
+        self.0.write_all(&frame::request(words)).expect("send");
+    }
+
+    #[track_caller]
+    fn asks(&mut self, words: &[&str], reply: &[u8]) {
+        self.send(words);
+        let mut got = vec![0; reply.len()];
+        self.0.read_exact(&mut got).expect("a reply");
+        assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(reply));
+    }
+
+    /// Its reply to a request, if it gives the whole of it in a while.
+    fn tries(&mut self, words: &[&str]) -> Vec<u8> {
+        let mut got = vec![0; 1 << 16];
+        if self.0.write_all(&frame::request(words)).is_err() {
+            return Vec::new();
+        }
+        let len = self.0.read(&mut got).unwrap_or(0);
+        got.truncate(len);
+        got
+    }
+
+    /// Waits for its end. Panics at a byte before that.
+    #[track_caller]
+    fn is_closed(&mut self) {
+        // A reset is an end too.
+        let got = self.0.read(&mut [0; 64]);
+        assert!(!matches!(&got, Ok(1..)), "a reply of nobody");
+        assert!(
+            !got.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock),
+            "not closed in {PATIENCE:?}"
+        );
+    }
+}
+
+fn serves_again(host: &Host, redoubt: &Redoubt) {
+    let serves = Deadline::patient()
+        .poll(|| Client::connect(&host.socket(), redoubt.password()).tries(&["PING"]) == PONG);
+    assert!(serves, "no session works");
+}
+
+fn silence_is_noticed(guard: &str) {
+    if target_is_redis() {
+        return;
+    }
+    let host = Host::start();
+    let redoubt = host.redoubt(guard);
+    serves_again(&host, &redoubt);
+    let session = || Client::connect(&host.socket(), redoubt.password());
+    let [mut idle, mut asking, mut blocked, mut listening] = [(); 4].map(|()| session());
+    for client in [&mut idle, &mut asking, &mut blocked] {
+        client.asks(&["SET", "k", "v"], b"+OK\r\n");
+    }
+    listening.asks(&["SUBSCRIBE", "c"], b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
+    blocked.send(&["BLPOP", "nothing", "0"]);
+    let waits = Deadline::patient().poll(|| {
+        let clients = host.direct().tries(&["INFO", "clients"]);
+        String::from_utf8_lossy(&clients).contains("blocked_clients:1\r\n")
+    });
+    assert!(waits, "nobody waits");
+    host.vanish(&PORT.to_string());
+    asking.send(&["GET", "k"]);
+    for client in [&mut asking, &mut blocked, &mut listening] {
+        client.is_closed();
+    }
+    says(&redoubt, "upstream is unavailable");
+    host.come_back();
+    serves_again(&host, &redoubt);
+    idle.asks(&["GET", "k"], b"$1\r\nv\r\n");
+}
+
+#[test]
+fn a_host_that_vanishes_is_noticed_and_its_sessions_are_closed() {
+    silence_is_noticed("auto");
+}
+
+#[test]
+fn a_host_that_vanishes_is_noticed_without_a_guard_too() {
+    silence_is_noticed("off");
+}
+
+#[test]
+fn one_connection_that_leads_nowhere_is_given_up_and_others_stay() {
+    if target_is_redis() {
+        return;
+    }
+    let host = Host::start();
+    let redoubt = host.redoubt("off");
+    serves_again(&host, &redoubt);
+    let session = || Client::connect(&host.socket(), redoubt.password());
+    let [mut asking, mut blocked, mut idle] = [(); 3].map(|()| session());
+    idle.asks(&["SET", "k", "v"], b"+OK\r\n");
+    blocked.send(&["BLPOP", "list", "0"]);
+    asking.asks(&["GET", "k"], b"$1\r\nv\r\n");
+    let list = String::from_utf8(host.direct().tries(&["CLIENT", "LIST"])).unwrap();
+    let link = list.lines().find(|line| line.contains("cmd=get ")).expect("the shared link");
+    let address = link.split(' ').find_map(|field| field.strip_prefix("addr=")).unwrap();
+    host.vanish(address.rsplit(':').next().unwrap());
+    asking.send(&["GET", "k"]);
+    asking.is_closed();
+    idle.asks(&["GET", "k"], b"$1\r\nv\r\n");
+    host.direct().asks(&["RPUSH", "list", "v"], b":1\r\n");
+    let mut popped = [0; 64];
+    let len = blocked.0.read(&mut popped).expect("what was pushed");
+    assert_eq!(&popped[..len], b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n");
+}
+
+#[test]
+fn a_server_that_stalls_keeps_its_links_however_much_waits_for_it() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", "2s").start();
+    crate::wait_until_it_serves(&redoubt);
+    let (mut waiting, mut large, mut blocked) =
+        (redoubt.session(), redoubt.session(), redoubt.session());
+    assert_eq!(waiting.command(&["SET", "counter", "1"]), b"+OK\r\n");
+    blocked.send(&frame::request(&["BLPOP", "list", "0"]));
+    // So that it has a link of its own before the server stalls.
+    assert_eq!(large.command(&["WATCH", "large"]), b"+OK\r\n");
+    let failed = redoubt.metric(FAILED);
+    signal(redis.pid(), "STOP");
+    waiting.send(&frame::request(&["INCR", "counter"]));
+    // Far more than the server's window, which is closed until it goes on.
+    let value = "v".repeat(32 << 20);
+    let request = frame::request(&["SET", "large", &value]);
+    std::thread::scope(|scope| {
+        scope.spawn(|| large.send(&request));
+        waiting.be_patient(Duration::from_secs(8));
+        assert_eq!(waiting.try_receive(), None, "answered by nobody, or closed");
+        signal(redis.pid(), "CONT");
+    });
+    large.expect(b"+OK\r\n");
+    waiting.be_patient(PATIENCE);
+    waiting.expect(b":2\r\n");
+    assert_eq!(redis.direct().command(&["RPUSH", "list", "v"]), b":1\r\n");
+    blocked.expect(b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n");
+    assert_eq!(redoubt.metric(FAILED), failed);
+    redoubt.wait_until_ready();
+}
