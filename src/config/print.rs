@@ -65,7 +65,9 @@ impl Settings {
         let tcp_keepalive = duration::format(upstream.tcp_keepalive.unwrap_or_default());
         writeln!(out, "tcp_keepalive = {}", quoted(&tcp_keepalive))?;
         writeln!(out, "sharing = {}", quoted(upstream.sharing.as_str()))?;
-        writeln!(out, "max_leases = {}", upstream.max_leases)?;
+        writeln!(out, "max_links = {}", upstream.max_links.unwrap_or_default())?;
+        let stall_timeout = duration::format(upstream.stall_timeout.unwrap_or_default());
+        writeln!(out, "stall_timeout = {}", quoted(&stall_timeout))?;
         if let Some(tls) = &upstream.tls {
             tls.write(out)?;
         }

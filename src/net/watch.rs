@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 use super::ask::Conversation;
 use super::guard::{GUARD, Maker, Outcome};
 use super::health::Health;
+use super::stall;
 use super::standing::{Login, Standing, Way};
 use super::upstream::UpstreamError;
 use super::worker::{Order, WorkerHandle};
@@ -147,8 +148,7 @@ impl Watch {
             (is_audited, is_open, is_guarded, settled.epoch, settled.configured.clone())
         };
         tokio::select! {
-            () = link.until_closed() => {
-                debug!("the watch's link ended");
+            () = stall::keep_asking(&mut link, &self.health.pulse, &self.health.links) => {
                 // What comes back may be another Redis, which lets the configured user do more.
                 if is_audited {
                     let _alone = self.settled.lock().await;
