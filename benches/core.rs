@@ -13,7 +13,7 @@ use std::hint::black_box;
 use core_support::{Conversation, bulk, request};
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use redoubt::command;
-use redoubt::exchange::{LinkLimits, Sharing};
+use redoubt::exchange::Sharing;
 use redoubt::policy::{Decision, Escapes, Policy};
 use redoubt::resp::{Parsed, ReplyScanner, RequestLimits, RequestParser};
 
@@ -113,7 +113,7 @@ fn decide((policy, words): (Policy, Words)) -> usize {
     allowed
 }
 
-const SHARED: Sharing = Sharing::Auto(LinkLimits { leases: 1000 });
+const SHARED: Sharing = Sharing::Auto;
 const OK: &[u8] = b"+OK\r\n";
 
 /// One session that says `said`, over and over.

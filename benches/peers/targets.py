@@ -27,7 +27,7 @@ HOST = "127.0.0.1"
 # DIR is the bench's folder, PORT the target's port and TLS_PORT that on which Redis speaks TLS.
 VARIANTS = {
     "redoubt": {},
-    "redoubt-unshared": {"upstream.sharing": '"off"', "upstream.max_leases": "12000"},
+    "redoubt-unshared": {"upstream.sharing": '"off"', "upstream.max_links": "12000"},
     "redoubt-no-guard": {"policy.guard": '"off"'},
     "redoubt-no-policy": {
         "policy.blocked": "[]", "policy.escapes": '"allow"', "policy.guard": '"off"'

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use redoubt::auth::Identity;
 use redoubt::command::Version;
-use redoubt::exchange::{Exchange, LinkId, LinkLimits, SessionId, Sharing, Timeouts};
+use redoubt::exchange::{Exchange, LinkBudget, LinkId, SessionId, Sharing, Timeouts};
 use redoubt::policy::{Escapes, Policy, Scripts};
 use redoubt::resp::encode_command;
 use redoubt::session::{KeyForm, Limits, Rules, StandIn};
@@ -116,11 +116,13 @@ struct World {
 }
 
 const WITNESS: usize = 2;
+/// Most links.
+const LINKS: usize = 8;
 
 impl World {
     fn new(mode: u8) -> Self {
         let sharing = match mode & 1 {
-            0 => Sharing::Auto(LinkLimits { leases: 4 }),
+            0 => Sharing::Auto,
             _ => Sharing::Off,
         };
         let timeouts = Timeouts { auth: Duration::from_secs(10), idle: Duration::ZERO };
@@ -128,7 +130,8 @@ impl World {
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
         let rules = Arc::new(RULES.clone());
         let mut world = Self {
-            exchange: Exchange::new(rules, timeouts, credentials, sharing, [7; 32]),
+            exchange: Exchange::new(rules, timeouts, credentials, sharing, [7; 32])
+                .counting_links(LinkBudget::new(LINKS)),
             now: *START,
             logs_in: mode & 2 != 0,
             clients: Default::default(),

@@ -22,6 +22,13 @@ pub enum Event {
     ConfigurationChanged { keys: Vec<String> },
     /// How Redis itself is kept from running what is blocked has changed.
     GuardChanged { state: &'static str },
+    /// A shared link owed a reply for too long and was closed: the session whose reply was due next,
+    /// and how many were closed with it.
+    LinkStalled {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session: Option<u64>,
+        sessions: u64,
+    },
     /// Connections were refused since it was last said.
     ConnectionsRefused { reason: String, count: u64, total: u64 },
     /// A client connected.

@@ -85,12 +85,10 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
         file.upstream.sharing.clone(),
         &[("auto", Sharing::Auto), ("off", Sharing::Off)],
     )?;
-    let max_leases = source.number(
-        "upstream.max_leases",
-        file.upstream.max_leases.clone(),
-        UpstreamSettings::DEFAULT_MAX_LEASES,
-        1..=1_000_000,
-    )?;
+    let max_links = max_links(source, file.upstream.max_links.clone())?;
+    let stall_timeout = source
+        .duration("upstream.stall_timeout", file.upstream.stall_timeout.clone(), Duration::ZERO)?
+        .unwrap_or(UpstreamSettings::DEFAULT_STALL_TIMEOUT);
     let allow = source.networks("allow", file.allow)?;
     let proxy_protocol_from = source.networks("proxy_protocol_from", file.proxy_protocol_from)?;
     let policy = PolicySettings::find(source, file.policy)?;
@@ -137,7 +135,8 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
             dead_after,
             max_link_age,
             sharing: sharing.unwrap_or_default(),
-            max_leases,
+            max_links,
+            stall_timeout: Some(stall_timeout).filter(|timeout| !timeout.is_zero()),
             tls: upstream_tls,
         },
         policy,
@@ -150,6 +149,19 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
         log,
         warnings,
     })
+}
+
+/// `None` for 0.
+fn max_links(source: &Source<'_>, given: Given<i64>) -> Result<Option<usize>, ConfigError> {
+    let key = "upstream.max_links";
+    let site = given.as_ref().map(|given| source.site(key, given.span()));
+    let number: usize = source.number(key, given, 0, 0..=1_000_000)?;
+    match site {
+        Some(site) if (1..UpstreamSettings::LEAST_LINKS).contains(&number) => {
+            Err(expected(&site, key))
+        }
+        _ => Ok(Some(number).filter(|number| *number > 0)),
+    }
 }
 
 fn log(source: &Source<'_>, log: Log) -> Result<LogSettings, ConfigError> {

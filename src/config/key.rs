@@ -24,7 +24,7 @@ const OR_NONE: &str = "a whole number up to 1000000, or 0 for no limit";
 const KEEPALIVE: &str = "whole seconds from \"1s\" to \"32767s\", or \"0s\" for none";
 
 /// All keys, in the order in which the file documents them.
-pub(super) const KEYS: [Key; 72] = [
+pub(super) const KEYS: [Key; 74] = [
     key(
         "listen",
         "host:port, tls://host:port or unix:///path, or a list of such",
@@ -61,7 +61,8 @@ pub(super) const KEYS: [Key; 72] = [
     key("upstream.dead_after", KEEPALIVE, "\"15s\""),
     key("upstream.max_link_age", DURATION, "\"1h\""),
     key("upstream.sharing", "\"auto\" or \"off\"", "\"auto\""),
-    key("upstream.max_leases", "a whole number from 1 to 1000000", "1000"),
+    key("upstream.max_links", "a whole number from 8 to 1000000, or 0 for Redis's own bound", "0"),
+    key("upstream.stall_timeout", DURATION, "\"10s\""),
     key("upstream.tls_ca", FILE, "\"/etc/redoubt/redis-ca.crt\""),
     key("upstream.tls_certificate", FILE, "\"/etc/redoubt/redis-client.crt\""),
     key("upstream.tls_key", FILE, "\"/etc/redoubt/redis-client.key\""),
@@ -90,6 +91,7 @@ pub(super) const KEYS: [Key; 72] = [
     key("limits.sessions_per_identity", OR_NONE, "1000"),
     key("limits.unauthenticated_sessions", "a whole number from 1 to 1000000", "1000"),
     key("limits.unauthenticated_memory", "a size from \"1mb\" to \"1024gb\"", "\"16mb\""),
+    key("limits.memory", "a size from \"8mb\" to \"1024gb\", or \"auto\"", "\"auto\""),
     key("limits.auth_timeout", SOME_TIME, "\"10s\""),
     key("limits.auth_attempts", "a whole number from 1 to 1000000", "10"),
     key("limits.idle_timeout", DURATION, "\"0s\""),

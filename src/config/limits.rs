@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::assemble::MILLISECOND;
 use super::error::ConfigError;
 use super::print::quoted;
+use super::schema::Given;
 use super::source::Source;
 use super::{duration, schema, size};
 
@@ -25,6 +26,9 @@ pub struct LimitSettings {
     pub unauthenticated_sessions: usize,
     /// Most bytes that all sessions which have not authenticated may hold together.
     pub unauthenticated_memory: u64,
+    /// Most bytes that all other sessions may hold together; `None` takes a share of the memory that
+    /// the process may use.
+    pub memory: Option<u64>,
     /// How long a session may take to authenticate; above zero.
     pub auth_timeout: Duration,
     /// Refused commands after which a session that has not authenticated is closed; above zero.
@@ -55,6 +59,7 @@ impl Default for LimitSettings {
             sessions_per_identity: None,
             unauthenticated_sessions: 2000,
             unauthenticated_memory: 16 << 20,
+            memory: None,
             auth_timeout: Duration::from_secs(10),
             auth_attempts: 10,
             idle_timeout: None,
@@ -111,6 +116,7 @@ impl LimitSettings {
                 default.unauthenticated_memory,
                 1 << 20..=1 << 40,
             )?,
+            memory: memory(source, given.memory)?,
             auth_timeout: source
                 .duration("limits.auth_timeout", given.auth_timeout, MILLISECOND)?
                 .unwrap_or(default.auth_timeout),
@@ -174,6 +180,8 @@ impl LimitSettings {
         writeln!(out, "sessions_per_identity = {per_identity}")?;
         writeln!(out, "unauthenticated_sessions = {}", self.unauthenticated_sessions)?;
         writeln!(out, "unauthenticated_memory = {}", bytes(self.unauthenticated_memory))?;
+        let memory = self.memory.map_or_else(|| quoted("auto"), bytes);
+        writeln!(out, "memory = {memory}")?;
         writeln!(out, "auth_timeout = {}", time(Some(self.auth_timeout)))?;
         writeln!(out, "auth_attempts = {}", self.auth_attempts)?;
         writeln!(out, "idle_timeout = {}", time(self.idle_timeout))?;
@@ -186,4 +194,11 @@ impl LimitSettings {
         let commands = self.commands_per_second.unwrap_or_default();
         writeln!(out, "commands_per_second = {commands}")
     }
+}
+
+/// `None` for `"auto"`.
+fn memory(source: &Source<'_>, given: Given<String>) -> Result<Option<u64>, ConfigError> {
+    let given = given.filter(|given| given.get_ref() != "auto");
+    let size = source.size("limits.memory", given.clone(), 0, 8 << 20..=1 << 40)?;
+    Ok(given.map(|_| size))
 }

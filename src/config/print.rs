@@ -67,7 +67,9 @@ impl Settings {
         let max_link_age = duration::format(upstream.max_link_age);
         writeln!(out, "max_link_age = {}", quoted(&max_link_age))?;
         writeln!(out, "sharing = {}", quoted(upstream.sharing.as_str()))?;
-        writeln!(out, "max_leases = {}", upstream.max_leases)?;
+        writeln!(out, "max_links = {}", upstream.max_links.unwrap_or_default())?;
+        let stall_timeout = duration::format(upstream.stall_timeout.unwrap_or_default());
+        writeln!(out, "stall_timeout = {}", quoted(&stall_timeout))?;
         if let Some(tls) = &upstream.tls {
             tls.write(out)?;
         }

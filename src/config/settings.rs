@@ -123,15 +123,20 @@ pub struct UpstreamSettings {
     pub max_link_age: Duration,
     /// Whether sessions share links.
     pub sharing: Sharing,
-    /// Most leases at one time, over all workers, each of which has an equal share; above zero.
-    pub max_leases: usize,
+    /// Most connections to Redis at one time, over all workers; `None` takes Redis's own `maxclients`
+    /// less a reserve.
+    pub max_links: Option<usize>,
+    /// How long a shared link may owe a reply while Redis answers on another; `None` for ever.
+    pub stall_timeout: Option<Duration>,
     /// Present if TLS is spoken to it.
     pub tls: Option<UpstreamTls>,
 }
 
 impl UpstreamSettings {
-    /// Most leases unless the operator says otherwise: a tenth of Redis's default `maxclients`.
-    pub const DEFAULT_MAX_LEASES: usize = 1000;
+    /// Fewest that `upstream.max_links` may be: with less, no client could be served.
+    pub const LEAST_LINKS: usize = 8;
+    /// How long a shared link may owe a reply unless the operator says otherwise.
+    pub const DEFAULT_STALL_TIMEOUT: Duration = Duration::from_secs(10);
 }
 
 /// How sessions are spread over links.

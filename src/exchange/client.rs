@@ -2,8 +2,6 @@
 
 use std::time::Instant;
 
-use bytes::Buf;
-
 use super::links::Usage;
 use super::session::Session;
 use super::{Exchange, SessionId, Sharing};
@@ -77,9 +75,9 @@ impl Exchange {
     /// A session that is ending is read too, so that its client's going is noticed; what comes is
     /// dropped.
     pub fn wants_read(&self, id: SessionId) -> bool {
-        self.sessions
-            .get(id.0)
-            .is_some_and(|session| !session.eof && session.pause.is_none() && !session.is_held())
+        self.sessions.get(id.0).is_some_and(|session| {
+            !session.eof && session.pause.is_none() && !session.is_held() && !session.memory_paused
+        })
     }
 
     /// Whether the session is over: close its socket and call [`Exchange::forget`].
@@ -105,7 +103,7 @@ impl Exchange {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
         let limits = &self.rules.limits;
         let before = session.output.len();
-        session.output.advance(len.min(before));
+        session.advance_output(len);
         session.bytes_out = session.bytes_out.saturating_add(len as u64);
         self.tally.traffic.client_out = self.tally.traffic.client_out.saturating_add(len as u64);
         session.active = now;
@@ -122,13 +120,20 @@ impl Exchange {
             }
             self.links.touch(link);
         }
-        if passed(Session::LINK_PAUSE) || passed(limits.client_pause()) || after == 0 {
+        let memory_paused = session.memory_paused;
+        if passed(Session::LINK_PAUSE)
+            || passed(Session::MUCH)
+            || passed(limits.client_pause())
+            || after == 0
+        {
             // The link's driver looks again whether it may read.
-            if let Some(link) = session.link.filter(|_| after > 0 || before >= Session::LINK_PAUSE)
-            {
+            if let Some(link) = session.link.filter(|_| after > 0 || before >= Session::MUCH) {
                 self.links.touch(link);
             }
             self.resume(id, now);
+        }
+        if memory_paused {
+            self.end_memory_pause(id, now);
         }
     }
 

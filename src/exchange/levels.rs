@@ -14,6 +14,8 @@ pub struct Levels {
     pub paused_in_flight: usize,
     /// Sessions that are not read because of `limits.commands_per_second`.
     pub paused_rate: usize,
+    /// Sessions that are not read because of `limits.memory`.
+    pub paused_memory: usize,
     /// Sessions that are not read until a link or the client takes more.
     pub paused_room: usize,
     /// Bytes of clients that are not whole requests yet, or that wait.
@@ -46,11 +48,15 @@ impl Exchange {
             add(&mut levels.replies_due, session.due.len());
             add(&mut levels.client_input, session.input.len());
             add(&mut levels.client_output, session.output.len());
+            if session.memory_paused {
+                add(&mut levels.paused_memory, 1);
+                continue;
+            }
             match session.pause {
                 Some(Pause::InFlight) => add(&mut levels.paused_in_flight, 1),
                 Some(Pause::Rate) => add(&mut levels.paused_rate, 1),
                 Some(Pause::Room) => add(&mut levels.paused_room, 1),
-                None => {}
+                Some(Pause::Memory) | None => {}
             }
         }
         levels

@@ -28,6 +28,9 @@ impl Exchange {
         self.links.tick(now);
         let waiting = self.links.replace_old(now);
         self.go_on(waiting, now);
+        self.resume_without_link(now);
+        self.note_owing(now);
+        self.tick_memory(now);
         let (sessions, links) = (&self.sessions, &self.links);
         self.tally.lost(|session, link| {
             links.get(link).is_none()
@@ -48,13 +51,19 @@ impl Exchange {
         }
     }
 
-    /// Takes leases back from sessions that had one for being heavy and have long been light.
+    /// Takes leases back from sessions that had one for being heavy and have long been light; at once
+    /// where others may soon have too few links.
     fn give_back_light(&mut self, now: Instant) {
+        let is_near = self.links.is_near_bound();
         let light: Vec<_> = self
             .sessions
-            .iter()
-            .filter(|(_, session)| session.heavy_until.is_some() && session.can_give_back(now))
-            .map(|(key, _)| SessionId(key))
+            .iter_mut()
+            .filter(|(_, session)| session.heavy_until.is_some())
+            .filter_map(|(key, session)| {
+                session.heavy_until.take_if(|_| is_near);
+                session.can_give_back(now).then_some(key)
+            })
+            .map(SessionId)
             .collect();
         for id in light {
             self.give_back(id, now);

@@ -25,17 +25,20 @@
 )]
 
 mod client;
+mod displaced;
 mod fence;
 mod fenced;
 mod levels;
 mod lifetime;
 mod links;
+mod memory;
 mod not_now;
 mod pause;
 mod request;
 mod rotation;
 mod session;
 mod shared;
+mod stall;
 mod stranger;
 mod tally;
 mod upstream;
@@ -43,7 +46,7 @@ mod view;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slotmap::SlotMap;
 
@@ -54,8 +57,10 @@ use session::Session;
 use shared::Reached;
 
 pub use levels::{Levels, LinkLevels};
-pub use links::LinkLimits;
+pub use links::LinkBudget;
+pub use memory::MemoryBudget;
 pub use pause::Pauses;
+pub use stall::Stalled;
 pub use tally::{Sample, Tally, Traffic};
 pub use upstream::LinkFault;
 pub use view::{LinkView, SessionView};
@@ -105,7 +110,7 @@ pub struct Timeouts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
     /// Stateless commands go over shared links, and a session has a lease while it is stateful.
-    Auto(LinkLimits),
+    Auto,
     /// Every session has a lease for its whole life.
     Off,
 }
@@ -131,6 +136,8 @@ pub struct Exchange {
     /// Whether Redis has told a client that it is a replica.
     read_only: bool,
     draining: bool,
+    last_tick: Option<Instant>,
+    memory: memory::Share,
 }
 
 impl Exchange {
@@ -143,17 +150,13 @@ impl Exchange {
         sharing: Sharing,
         key: [u8; 32],
     ) -> Self {
-        let limits = match sharing {
-            Sharing::Auto(limits) => limits,
-            Sharing::Off => LinkLimits { leases: usize::MAX },
-        };
         Self {
             rules,
             timeouts,
             sharing,
             databases: 1,
             sessions: SlotMap::new(),
-            links: Links::new(credentials, limits, key),
+            links: Links::new(credentials, key),
             touched: VecDeque::new(),
             events: VecDeque::new(),
             reached: Reached::default(),
@@ -162,7 +165,15 @@ impl Exchange {
             tally: Tally::default(),
             read_only: false,
             draining: false,
+            last_tick: None,
+            memory: MemoryBudget::default().join(),
         }
+    }
+
+    /// Has its links counted together with those of other workers.
+    pub fn counting_links(mut self, budget: LinkBudget) -> Self {
+        self.links.share_budget(budget);
+        self
     }
 
     /// Has links that are opened from here on log in with `credentials`.

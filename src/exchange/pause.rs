@@ -7,6 +7,8 @@ pub(super) enum Pause {
     InFlight,
     /// Time: it has had all its commands for now.
     Rate,
+    /// Memory: all sessions hold much, and so does it.
+    Memory,
     /// A link that takes more, a client that reads, or the replies that must come first.
     Room,
 }
@@ -18,6 +20,8 @@ pub struct Pauses {
     pub in_flight: u64,
     /// At `limits.commands_per_second`.
     pub rate: u64,
+    /// Close to `limits.memory`.
+    pub memory: u64,
 }
 
 impl Pauses {
@@ -25,6 +29,7 @@ impl Pauses {
         let counter = match pause {
             Pause::InFlight => &mut self.in_flight,
             Pause::Rate => &mut self.rate,
+            Pause::Memory => &mut self.memory,
             Pause::Room => return,
         };
         *counter = counter.saturating_add(1);

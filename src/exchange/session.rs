@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
 use super::LinkId;
 use super::pause::Pause;
@@ -21,6 +21,14 @@ pub(super) struct Session {
     pub(super) input: BytesMut,
     /// Bytes for the client.
     pub(super) output: BytesMut,
+    /// Most bytes of memory that the two were seen to have: what has been taken off the front of a
+    /// buffer stays allocated, and its capacity does not tell of it.
+    pub(super) input_allocated: usize,
+    pub(super) output_allocated: usize,
+    /// Bytes that are counted for it, of the bound on all sessions.
+    pub(super) counted: u64,
+    /// Whether it takes no more requests as memory is short.
+    pub(super) memory_paused: bool,
     pub(super) due: DueQueue,
     /// The link over which it last sent: its own while the state says that it is leased.
     pub(super) link: Option<LinkId>,
@@ -36,6 +44,8 @@ pub(super) struct Session {
     greeting: Option<Box<BytesMut>>,
     /// What `HELLO` calls the connection over a shared link.
     pub(super) number: u64,
+    /// Since when its request waits for a link that cannot be opened now.
+    pub(super) wants_link: Option<Instant>,
     /// The large request that is passing through.
     pub(super) streaming: Option<Streaming>,
     /// Why `input` holds requests that must wait, if it does.
@@ -104,6 +114,10 @@ impl Session {
             parser: RequestParser::new(),
             input: BytesMut::new(),
             output: BytesMut::new(),
+            input_allocated: 0,
+            output_allocated: 0,
+            counted: 0,
+            memory_paused: false,
             due: DueQueue::default(),
             link: None,
             stale_login: false,
@@ -112,6 +126,7 @@ impl Session {
             waits: false,
             greeting: None,
             number: 0,
+            wants_link: None,
             streaming: None,
             pause: None,
             bucket: TokenBucket::default(),
@@ -213,6 +228,7 @@ impl Session {
         self.ending.get_or_insert(reason);
         self.state.end();
         self.input = BytesMut::new();
+        self.input_allocated = 0;
         self.pause = None;
     }
 
@@ -270,11 +286,28 @@ impl Session {
 
     /// Gives memory back when a buffer has run empty.
     pub(super) fn release_buffers(&mut self) {
-        for buffer in [&mut self.input, &mut self.output] {
+        for (buffer, allocated) in [
+            (&mut self.input, &mut self.input_allocated),
+            (&mut self.output, &mut self.output_allocated),
+        ] {
             if buffer.is_empty() && buffer.capacity() > Self::IDLE_CAPACITY {
                 *buffer = BytesMut::new();
+                *allocated = 0;
             }
         }
+    }
+
+    /// Takes `len` bytes off the front of the output: they have gone out.
+    #[inline]
+    pub(super) fn advance_output(&mut self, len: usize) {
+        self.output_allocated = self.output_allocated.max(self.output.capacity());
+        self.output.advance(len.min(self.output.len()));
+    }
+
+    /// Gives all buffers back: nothing more goes in or out.
+    pub(super) fn drop_buffers(&mut self) {
+        (self.input, self.output) = (BytesMut::new(), BytesMut::new());
+        (self.input_allocated, self.output_allocated) = (0, 0);
     }
 
     pub(super) fn closed_event(&self, now: Instant) -> Event {

@@ -98,6 +98,23 @@ impl Shared {
         self.due.is_empty()
     }
 
+    /// Bytes of memory that its queues have.
+    pub(super) fn memory(&self) -> usize {
+        self.due.capacity().saturating_mul(size_of::<(SessionId, u32)>())
+    }
+
+    /// Gives memory back that it does not need now.
+    pub(super) fn compact(&mut self) {
+        if self.due.capacity() / 4 > self.due.len() {
+            self.due.shrink_to(self.due.len().saturating_mul(2));
+        }
+    }
+
+    /// Whether nobody waits for anything on it.
+    pub(super) fn is_unused(&self) -> bool {
+        self.due.is_empty() && self.waiting.is_empty()
+    }
+
     pub(super) fn is_full(&self) -> bool {
         let due = if self.is_retired() { self.due.len() } else { self.in_flight };
         due >= Self::MAX_IN_FLIGHT
@@ -192,6 +209,13 @@ impl Shared {
     /// Every session with a reply due.
     pub(super) fn creditors(&self) -> impl Iterator<Item = SessionId> {
         self.due.iter().map(|(session, _)| *session)
+    }
+
+    /// The session to which all replies are due, if there is one such.
+    pub(super) fn only_creditor(&self) -> Option<SessionId> {
+        let mut creditors = self.creditors().filter(|session| *session != nobody());
+        let first = creditors.next()?;
+        creditors.all(|session| session == first).then_some(first)
     }
 
     /// The session whose reply is due next, and whether others' are behind it.

@@ -87,7 +87,12 @@ impl Exchange {
         let waiting = |id: SessionId| self.sessions.get(id.0).map(|session| session.output.len());
         match self.links.get(id).map(|held| &held.usage) {
             Some(Usage::Lease { owner, .. }) => {
-                waiting(*owner).is_some_and(|len| len < Session::LINK_PAUSE)
+                let most = if self.memory.is_under_pressure() {
+                    Session::MUCH
+                } else {
+                    Session::LINK_PAUSE
+                };
+                waiting(*owner).is_some_and(|len| len < most)
             }
             Some(Usage::Shared(shared)) if shared.is_retired() => match shared.front() {
                 Some((id, others)) => {
@@ -244,15 +249,24 @@ impl Exchange {
     pub(super) fn replied(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
         self.tally.answered(id, session.due.answered(), now);
+        let much = session.output.len() >= Session::MUCH;
+        let memory_paused = session.memory_paused;
         if session.due.remote() == 0 {
             session.state.settle();
             self.databases = self.databases.max(session.state.database().saturating_add(1));
         }
+        let waits = session.waits;
+        if memory_paused {
+            self.end_memory_pause(id, now);
+        }
         // One that waits for room is not to take what the others before it wait for.
-        if !session.waits {
+        if !waits {
             self.resume(id, now);
         }
         self.give_back(id, now);
+        if much {
+            self.count_memory(id, now);
+        }
         self.touch(id);
     }
 
@@ -285,8 +299,11 @@ impl Exchange {
             if session.output.len() >= self.rules.limits.output_pause() {
                 shared.have_patience(now);
             }
-            if !shared.is_retired() {
+            // Without room for one more link it stays in use, and is read however slow the client
+            // is: others do not wait, and past its limit the slow one is closed.
+            if !shared.is_retired() && self.links.has_room_for_slow() {
                 self.links.retire(id);
+                self.links.note_slow(id);
             }
         } else if shared.is_retired() && shared.is_empty() {
             self.links.close(id);

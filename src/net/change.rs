@@ -29,6 +29,7 @@ pub(super) struct Change {
     pub(super) timeouts: Timeouts,
     pub(super) target: Target,
     pub(super) shutdown_timeout: Duration,
+    pub(super) stall_timeout: Option<Duration>,
     /// Where sessions may be from; everywhere if it is empty.
     pub(super) allow: Arc<[IpNet]>,
     /// Present if links log in otherwise than before.
@@ -45,6 +46,7 @@ impl Worker {
         self.exchange.set_max_link_age(change.target.max_link_age);
         self.target = change.target;
         self.shutdown_timeout = change.shutdown_timeout;
+        self.stall_timeout = change.stall_timeout;
         self.exchange.replace_timeouts(change.timeouts);
         if let Some(scripts) = change.scripts {
             self.configured_scripts = scripts;

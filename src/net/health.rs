@@ -8,6 +8,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::link_limit::LinkLimit;
+use super::stall::Pulse;
 use super::unserved::Unserved;
 use super::upstream::UpstreamError;
 use crate::admin::{ReloadStats, UpstreamStats};
@@ -26,6 +28,10 @@ pub(super) struct Health {
     suspected: Notify,
     /// Tells that clients are told that the upstream is a replica.
     role_suspected: Notify,
+    /// How many links sessions may have.
+    pub(super) links: LinkLimit,
+    /// Whether it answers now.
+    pub(super) pulse: Pulse,
     /// Sessions that ended at once for want of it.
     pub(super) unserved: Unserved,
     /// The last epoch whose guard the upstream did not know any more.
@@ -185,6 +191,7 @@ impl Health {
     /// Shows as a metric whether it is ready.
     pub(super) fn measure(&self) {
         metrics::ready(self.unready().is_empty());
+        self.links.measure();
     }
 
     fn change(&self, up: bool) -> bool {

@@ -2,21 +2,31 @@
 
 use std::num::NonZeroU32;
 
+use super::container::default_memory;
 use crate::config::LimitSettings;
 use crate::resp::RequestLimits;
 use crate::session::{Limits, Rate};
+use crate::telemetry::metrics;
 
 /// What each session may take up.
-pub(super) fn limits(settings: &LimitSettings) -> Limits {
+fn limits(settings: &LimitSettings) -> Limits {
     let max_args = i64::from(settings.request_args);
     Limits {
         request: RequestLimits { max_args, ..RequestLimits::AUTHENTICATED },
         request_size: usize::try_from(settings.request_size).unwrap_or(usize::MAX),
         in_flight: u32::try_from(settings.in_flight).unwrap_or(u32::MAX),
         output_buffer: settings.output_buffer,
+        memory: settings.memory.unwrap_or_else(default_memory),
         subscriptions: u32::try_from(settings.subscriptions).unwrap_or(u32::MAX),
         rate: settings.commands_per_second.and_then(NonZeroU32::new).map(Rate::per_second),
     }
+}
+
+/// As [`limits`], shown as metrics.
+pub(super) fn in_force(settings: &LimitSettings) -> Limits {
+    let limits = limits(settings);
+    metrics::most_memory(limits.memory);
+    limits
 }
 
 #[cfg(test)]
@@ -25,6 +35,8 @@ mod tests {
 
     #[test]
     fn the_core_and_the_settings_have_the_same_defaults() {
-        assert_eq!(limits(&LimitSettings::default()), Limits::default());
+        let memory = Limits::default().memory;
+        let settings = LimitSettings { memory: Some(memory), ..LimitSettings::default() };
+        assert_eq!(limits(&settings), Limits::default());
     }
 }

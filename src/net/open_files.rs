@@ -4,7 +4,7 @@ use std::fmt;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::config::{Settings, Sharing};
+use crate::config::Settings;
 
 /// For a worker: its runtime, and its shared links, of which few databases and protocol versions are in
 /// use at a time.
@@ -43,10 +43,9 @@ pub fn raise_open_files() {
 /// The most files that are open at a time with `settings`.
 pub fn open_files_needed(settings: &Settings) -> u64 {
     let Settings { listen, admin, workers, limits, upstream, .. } = settings;
-    let own_links = match upstream.sharing {
-        Sharing::Auto => upstream.max_leases.min(limits.max_sessions),
-        Sharing::Off => limits.max_sessions,
-    };
+    // Without sharing, and at the worst with it, each session has one.
+    let own_links =
+        upstream.max_links.map_or(limits.max_sessions, |most| most.min(limits.max_sessions));
     let listeners = listen.len() + admin.iter().len();
     let all = limits.max_sessions + own_links + listeners + workers.get() * PER_WORKER + SPARE;
     all.try_into().unwrap_or(u64::MAX)

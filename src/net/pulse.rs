@@ -18,6 +18,7 @@ use tracing::{debug, info};
 
 use super::ask::Conversation;
 use super::liveness::{LinkNews, is_silence, ping_every, stalls_after, watch_dead_after};
+use super::stall;
 use super::watch::Watch;
 use super::worker::Order;
 use crate::upstream::guard::Batch;
@@ -123,8 +124,9 @@ impl Watch {
     ) -> io::Result<()> {
         // A server that does not know HELLO tells no role, and any answer will do.
         let ping = if greeting.version.is_some() { &["HELLO", "2"][..] } else { &["PING"] };
-        let ping = Batch::of(ping);
-        let mut next_ping = Instant::now() + ping_every(self.maker.target().dead_after);
+        let mut ping = Batch::of(ping);
+        stall::add_questions(&mut ping);
+        let mut next_ping = Instant::now();
         loop {
             let suspected = tokio::select! {
                 ended = link.until_closed() => return Err(ended),
@@ -141,7 +143,8 @@ impl Watch {
             };
             let role = self.ping(link, &ping).await?;
             search.learn(role, suspected);
-            next_ping = Instant::now() + ping_every(self.maker.target().dead_after);
+            let every = ping_every(self.maker.target().dead_after).min(stall::INTERVAL);
+            next_ping = Instant::now() + every;
         }
     }
 
@@ -159,7 +162,9 @@ impl Watch {
                 answers
             }
         };
-        Ok(answers?.first().and_then(|answer| Greeting::of(answer).role))
+        let answers = answers.inspect_err(|_| self.health.pulse.stopped())?;
+        stall::take_answers(&answers, &self.health.pulse, &self.health.links);
+        Ok(answers.first().and_then(|answer| Greeting::of(answer).role))
     }
 
     /// Whether a new connection finds a primary.

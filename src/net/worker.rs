@@ -31,7 +31,7 @@ use super::upstream::Target;
 use crate::audit;
 use crate::auth::Identity;
 use crate::command::Version;
-use crate::exchange::{Exchange, SessionId, Sharing, Timeouts};
+use crate::exchange::{Exchange, MemoryBudget, SessionId, Sharing, Timeouts};
 use crate::policy::{Policy, Scripts};
 use crate::session::Rules;
 use crate::telemetry::metrics::WorkerMetrics;
@@ -118,6 +118,8 @@ pub(super) struct Plan {
     pub(super) health: Arc<Health>,
     pub(super) shutdown: CancellationToken,
     pub(super) shutdown_timeout: Duration,
+    pub(super) stall_timeout: Option<Duration>,
+    pub(super) memory: MemoryBudget,
 }
 
 /// All that the tasks of a worker share. A task borrows it while it polls, never across an await.
@@ -149,6 +151,8 @@ pub(super) struct Worker {
     pub(super) upstream_stalls: bool,
     /// How long sessions may take to end when the worker stops.
     pub(super) shutdown_timeout: Duration,
+    /// How long a shared link may owe a reply while Redis answers on another; `None` for ever.
+    pub(super) stall_timeout: Option<Duration>,
     pub(super) audit_is_full: watch::Receiver<bool>,
     /// Whether no client is read, since what comes of it could not be written to the audit log.
     pub(super) waits_for_audit: bool,
@@ -234,7 +238,9 @@ impl Worker {
             plan.credentials.clone(),
             plan.sharing,
             key,
-        );
+        )
+        .counting_links(plan.health.links.budget())
+        .counting_memory(&plan.memory);
         exchange.set_max_link_age(plan.target.max_link_age);
         Self {
             exchange,
@@ -257,6 +263,7 @@ impl Worker {
             withholds_scripts: false,
             upstream_stalls: false,
             shutdown_timeout: plan.shutdown_timeout,
+            stall_timeout: plan.stall_timeout,
             audit_is_full: audit::full(),
             waits_for_audit: false,
             me,
@@ -276,6 +283,7 @@ impl Worker {
         if self.exchange.take_read_only() {
             self.health.suspect_role();
         }
+        self.close_stalled();
         self.settle(None);
         self.metrics.flush(&mut self.exchange);
         self.log_lasting(now());

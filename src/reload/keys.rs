@@ -95,7 +95,7 @@ macro_rules! upstream_tls {
 
 /// The keys that a reload puts in force. A user or password in `upstream.url` counts as
 /// `upstream.user` or `upstream.password`.
-pub const LIVE: [LiveKey; 43] = [
+pub const LIVE: [LiveKey; 46] = [
     live!("allow", allow),
     live!("proxy_protocol_from", proxy_protocol_from),
     live!("drain_delay", drain_delay),
@@ -137,6 +137,8 @@ pub const LIVE: [LiveKey; 43] = [
     live!("upstream.connect_timeout", upstream.connect_timeout),
     live!("upstream.dead_after", upstream.dead_after),
     live!("upstream.max_link_age", upstream.max_link_age),
+    live!("upstream.max_links", upstream.max_links),
+    live!("upstream.stall_timeout", upstream.stall_timeout),
     live!("policy.blocked", policy.blocked),
     live!("policy.escapes", policy.escapes),
     live!("policy.scripts", policy.scripts),
@@ -147,6 +149,7 @@ pub const LIVE: [LiveKey; 43] = [
     live!("limits.sessions_per_identity", limits.sessions_per_identity),
     live!("limits.unauthenticated_sessions", limits.unauthenticated_sessions),
     live!("limits.unauthenticated_memory", limits.unauthenticated_memory),
+    live!("limits.memory", limits.memory),
     live!("limits.auth_timeout", limits.auth_timeout),
     live!("limits.auth_attempts", limits.auth_attempts),
     live!("limits.idle_timeout", limits.idle_timeout),
@@ -166,7 +169,7 @@ pub const LIVE: [LiveKey; 43] = [
 ];
 
 /// The keys that need a restart.
-pub const RESTART: [RestartKey; 29] = [
+pub const RESTART: [RestartKey; 28] = [
     restart!("listen", listen),
     restart!("unix_socket_mode", unix_socket_mode),
     restart!("reuse_port", reuse_port),
@@ -190,7 +193,6 @@ pub const RESTART: [RestartKey; 29] = [
         },
     },
     restart!("upstream.sharing", upstream.sharing),
-    restart!("upstream.max_leases", upstream.max_leases),
     upstream_tls!("upstream.tls_ca", |tls| tls.ca.clone()),
     upstream_tls!("upstream.tls_certificate", |tls| tls.identity.clone().map(|pair| pair.0)),
     upstream_tls!("upstream.tls_key", |tls| tls.identity.clone().map(|pair| pair.1)),

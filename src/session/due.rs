@@ -36,6 +36,10 @@ impl DueQueue {
     pub const MAX_ENTRIES: usize = 65_536;
     /// Bytes of waiting local replies at which [`DueQueue::is_full`].
     pub const MAX_LOCAL_BYTES: usize = 4 << 20;
+    /// Bytes that a local reply takes besides its own.
+    const ALLOCATION: usize = 32;
+    /// Places for this many entries are kept.
+    const KEPT: usize = 64;
 
     /// Whether no more of this client's requests should be taken until replies have come:
     /// `in_flight` are due, or what is due takes too much memory.
@@ -43,6 +47,37 @@ impl DueQueue {
         self.remote.saturating_add(self.local) >= in_flight
             || self.entries.len() >= Self::MAX_ENTRIES
             || self.local_bytes >= Self::MAX_LOCAL_BYTES
+    }
+
+    /// Bytes of memory that it has at least, found cheaply.
+    #[inline]
+    pub fn memory_at_least(&self) -> usize {
+        self.entries.capacity().saturating_mul(size_of::<Entry>()) | self.local_bytes
+    }
+
+    /// Bytes of memory that it has.
+    pub fn memory(&self) -> usize {
+        let entries = self.entries.capacity().saturating_mul(size_of::<Entry>());
+        entries.saturating_add(self.local_weight())
+    }
+
+    /// Bytes of memory that what is owed needs.
+    pub fn weight(&self) -> usize {
+        let entries = self.entries.len().saturating_mul(size_of::<Entry>());
+        entries.saturating_add(self.local_weight())
+    }
+
+    fn local_weight(&self) -> usize {
+        let replies = usize::try_from(self.local).unwrap_or(usize::MAX);
+        self.local_bytes.saturating_add(replies.saturating_mul(Self::ALLOCATION))
+    }
+
+    /// Gives memory back that it does not need now.
+    pub fn compact(&mut self) {
+        if self.entries.capacity() > Self::KEPT && self.entries.capacity() / 4 > self.entries.len()
+        {
+            self.entries.shrink_to(self.entries.len().saturating_mul(2));
+        }
     }
 
     /// All replies that are owed.

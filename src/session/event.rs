@@ -89,6 +89,8 @@ pub enum CloseReason {
     /// It had not authenticated, and with what it held all of those held more than
     /// `limits.unauthenticated_memory`.
     UnauthenticatedMemory,
+    /// All sessions held more than `limits.memory`, and it held most.
+    Memory,
     /// Silent for `limits.idle_timeout`.
     Idle,
     /// A request was larger than `limits.request_size`, or one that must be held whole was too large
@@ -100,8 +102,10 @@ pub enum CloseReason {
     Subscriptions,
     /// A locally answered command had nowhere to go in order: the connection carries a stream.
     Unorderable,
-    /// No link of its own could be had: `upstream.max_leases` are in use.
+    /// No link could be had for it: `upstream.max_links` are in use.
     NoLease,
+    /// It read slowly, and another session needed its link: `upstream.max_links` were in use.
+    LinkLimit,
     /// Upstream could not be reached or refused the link.
     UpstreamUnavailable,
     /// The link broke while replies were due on it.
@@ -109,6 +113,9 @@ pub enum CloseReason {
     /// The server answered its requests with more or fewer replies than they were, as Redis does to a
     /// script whose first line makes it repeat line ends.
     ReplyMismatch,
+    /// A reply was due to it on a shared link that owed one for `upstream.stall_timeout`, while Redis
+    /// answered on another.
+    UpstreamStalled,
     /// The password that the session logged in with is accepted no more.
     CredentialWithdrawn,
     /// Its address is not among those of `allow` any more.
@@ -121,7 +128,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All of them, in order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::Client,
         Self::Quit,
         Self::Protocol,
@@ -131,15 +138,18 @@ impl CloseReason {
         Self::LockedOut,
         Self::IdentityLimit,
         Self::UnauthenticatedMemory,
+        Self::Memory,
         Self::Idle,
         Self::TooLarge,
         Self::OutputLimit,
         Self::Subscriptions,
         Self::Unorderable,
         Self::NoLease,
+        Self::LinkLimit,
         Self::UpstreamUnavailable,
         Self::UpstreamLost,
         Self::ReplyMismatch,
+        Self::UpstreamStalled,
         Self::CredentialWithdrawn,
         Self::NotAllowed,
         Self::Shutdown,
@@ -158,15 +168,18 @@ impl CloseReason {
             Self::LockedOut => "locked_out",
             Self::IdentityLimit => "sessions_per_identity",
             Self::UnauthenticatedMemory => "unauthenticated_memory",
+            Self::Memory => "memory",
             Self::Idle => "idle",
             Self::TooLarge => "request_too_large",
             Self::OutputLimit => "output_limit",
             Self::Subscriptions => "subscriptions",
             Self::Unorderable => "unorderable",
             Self::NoLease => "no_lease",
+            Self::LinkLimit => "max_links",
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::UpstreamLost => "upstream_lost",
             Self::ReplyMismatch => "reply_mismatch",
+            Self::UpstreamStalled => "upstream_stalled",
             Self::CredentialWithdrawn => "credential_withdrawn",
             Self::NotAllowed => "not_allowed",
             Self::Shutdown => "shutdown",

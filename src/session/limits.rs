@@ -20,6 +20,9 @@ pub struct Limits {
     /// Most bytes that wait for a client of a shared link; at least 1 MiB. Over them the session is
     /// closed. Of a lease, which can wait, no more is read long before.
     pub output_buffer: usize,
+    /// Most bytes that all sessions of all workers hold together. Over them the one that holds most is
+    /// closed; from three quarters on, sessions that hold much are not read.
+    pub memory: u64,
     /// Most channels, patterns and shard channels. With one more the session is closed; Redis has
     /// no such bound, so there is no reply to give.
     pub subscriptions: u32,
@@ -57,6 +60,7 @@ impl Default for Limits {
             request_size: 1 << 30,
             in_flight: 1_000_000,
             output_buffer: 32 << 20,
+            memory: 192 << 20,
             subscriptions: 100_000,
             rate: None,
         }

@@ -29,6 +29,9 @@ pub struct Link {
     login: Option<Login>,
     login_out: Bytes,
     requests: BytesMut,
+    /// Most bytes of memory that `requests` was seen to have: what has left it stays allocated, and
+    /// its capacity does not tell of it.
+    allocated: usize,
 }
 
 impl Link {
@@ -47,6 +50,22 @@ impl Link {
             login: None,
             login_out: Bytes::new(),
             requests: BytesMut::new(),
+            allocated: 0,
+        }
+    }
+
+    /// Bytes of memory that its buffers have.
+    pub fn memory(&self) -> usize {
+        self.requests.capacity().max(self.allocated).saturating_add(self.login_out.len())
+    }
+
+    /// Gives memory back that it does not need now; when `hard`, what it keeps for later too.
+    pub fn compact(&mut self, hard: bool) {
+        let kept = if hard { 0 } else { Self::KEPT_CAPACITY };
+        let has = self.requests.capacity().max(self.allocated);
+        if has > kept && has / 2 > self.requests.len() {
+            self.requests = BytesMut::from(self.requests.as_ref());
+            self.allocated = self.requests.capacity();
         }
     }
 
@@ -73,7 +92,8 @@ impl Link {
     /// Nothing more will be read or written.
     pub fn close(&mut self) {
         self.phase = Phase::Closed;
-        self.requests.clear();
+        self.requests = BytesMut::new();
+        self.allocated = 0;
         self.login_out.clear();
     }
 
@@ -125,9 +145,11 @@ impl Link {
         match self.phase {
             Phase::LoggingIn => self.login_out.advance(len.min(self.login_out.len())),
             Phase::Ready => {
+                self.allocated = self.allocated.max(self.requests.capacity());
                 self.requests.advance(len.min(self.requests.len()));
-                if self.requests.is_empty() && self.requests.capacity() > Self::KEPT_CAPACITY {
+                if self.requests.is_empty() && self.allocated > Self::KEPT_CAPACITY {
                     self.requests = BytesMut::new();
+                    self.allocated = 0;
                 }
             }
             Phase::Connecting | Phase::Closed => {}

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -49,6 +50,7 @@ fn seen() -> Vec<Value> {
         .set("audit.hash_chain", true)
         .set_text("audit.keys", "plain")
         .set("policy.blocked", "[\"SET\"]")
+        .set_text("upstream.stall_timeout", "1s")
         .set("throttle.exempt", "[]")
         .set("throttle.failures", 1)
         .client_password(&password)
@@ -56,6 +58,12 @@ fn seen() -> Vec<Value> {
         .start();
     let mut session = redoubt.session();
     session.command(&["SET", "key", "value"]);
+    let (mut stalled, mut direct) = (redoubt.session(), redis.direct());
+    assert_eq!(direct.command(&["CLIENT", "PAUSE", "600000", "WRITE"]), b"+OK\r\n");
+    stalled.be_patient(Duration::from_secs(60));
+    stalled.send(b"DEL key\r\n");
+    assert_eq!(stalled.read_to_close(), b"");
+    assert_eq!(direct.command(&["CLIENT", "UNPAUSE"]), b"+OK\r\n");
     let mut guesser = Wire::connect_from([127, 0, 0, 2], redoubt.address());
     guesser.send(b"AUTH wrong\r\n");
     guesser.read_to_close();

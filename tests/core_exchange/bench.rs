@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redoubt::auth::Identity;
-use redoubt::exchange::{Exchange, LinkId, SessionId, Sharing, Timeouts};
+use redoubt::exchange::{Exchange, LinkBudget, LinkId, MemoryBudget, SessionId, Sharing, Timeouts};
 use redoubt::policy::{Escapes, Policy};
 use redoubt::session::{CloseReason, Event, KeyForm, Limits, Rules, StandIn};
 use redoubt::upstream::Credentials;
@@ -59,6 +59,16 @@ impl Bench {
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
         let exchange = Exchange::new(Arc::new(rules), TIMEOUTS, credentials, sharing, [7; 32]);
         Self { exchange, now: Instant::now() }
+    }
+
+    /// Links are counted in `budget`.
+    pub(crate) fn counting_links(self, budget: &LinkBudget) -> Self {
+        Self { exchange: self.exchange.counting_links(budget.clone()), ..self }
+    }
+
+    /// What sessions hold is counted in `budget`.
+    pub(crate) fn counting_memory(self, budget: &MemoryBudget) -> Self {
+        Self { exchange: self.exchange.counting_memory(budget), ..self }
     }
 
     pub(crate) fn open(&mut self) -> SessionId {

@@ -1,6 +1,6 @@
 //! Links that log in anew, and what waits for them.
 
-use redoubt::exchange::{LinkFault, LinkLimits, Sharing};
+use redoubt::exchange::{LinkFault, Sharing};
 use redoubt::session::CloseReason;
 use redoubt::upstream::Credentials;
 
@@ -28,7 +28,7 @@ fn a_link_that_is_not_let_in_can_log_in_anew_with_its_requests() {
 
 #[test]
 fn links_that_scripts_wait_or_run_on_are_given_up_and_no_others() {
-    let mut bench = Bench::with(Sharing::Auto(LinkLimits { leases: 10 }));
+    let mut bench = Bench::with(Sharing::Auto);
     let (plain, script) = (bench.authenticated(), bench.authenticated());
     bench.say(plain, b"ECHO 1\r\n");
     bench.say(script, b"MULTI\r\nEVAL return 0\r\n");

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use redoubt::command::Version;
-use redoubt::exchange::{LinkId, LinkLimits, SessionId, Sharing};
+use redoubt::exchange::{LinkId, SessionId, Sharing};
 use redoubt::session::Rules;
 
 use crate::bench::{Bench, assert_bytes};
@@ -26,12 +26,7 @@ fn requests(sent: &[u8]) -> usize {
 
 impl Places {
     pub(crate) fn new() -> Self {
-        Self::with_leases(8)
-    }
-
-    /// With no more than so many leases, before a Redis that speaks `HELLO`.
-    pub(crate) fn with_leases(leases: usize) -> Self {
-        let mut bench = Bench::with(Sharing::Auto(LinkLimits { leases }));
+        let mut bench = Bench::with(Sharing::Auto);
         let mut rules = Rules::clone(bench.exchange.rules());
         rules.upstream_version = Version::parse("7.0.15");
         bench.exchange.replace_rules(Arc::new(rules));

@@ -1,6 +1,6 @@
 //! A lease goes back to the pool only when it is clean, and is made ready for its next session.
 
-use redoubt::exchange::LinkId;
+use redoubt::exchange::{LinkBudget, LinkId};
 use redoubt::session::CloseReason;
 
 use crate::bench::{assert_bytes, request};
@@ -314,7 +314,8 @@ fn a_large_request_goes_over_a_lease_and_gives_it_back() {
 #[test]
 fn a_large_request_does_not_wait_for_a_lease() {
     // Behind a reply that is due it stays where it is, and where no lease is left too.
-    let mut places = Places::with_leases(1);
+    let mut places = Places::new();
+    places.bench = places.bench.counting_links(&LinkBudget::new(2));
     let (id, common) = places.plain();
     let pipeline = [request(&["ECHO", "1"]), large()].concat();
     let (link, sent) = places.send(id, &pipeline);

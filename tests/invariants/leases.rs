@@ -154,7 +154,7 @@ fn invariant_6_at_the_cap_of_leases_a_session_is_told_and_closed() {
         return;
     }
     let redis = Redis::start();
-    let redoubt = Redoubt::setup(&redis).set("upstream.max_leases", 3).start();
+    let redoubt = Redoubt::setup(&redis).set("upstream.max_links", 8).start();
     let mut holders: Vec<Wire> = (0..3).map(|_| redoubt.session()).collect();
     for holder in &mut holders {
         assert_eq!(holder.command(&["WATCH", "k"]), b"+OK\r\n");

@@ -8,7 +8,7 @@ use redoubt::reload::{Difference, LIVE, RESTART};
 use tempfile::TempDir;
 
 /// Keys with two values each. What stands in a row of its own besides goes with them.
-const VALUES: [(&str, &str, &str); 72] = [
+const VALUES: [(&str, &str, &str); 74] = [
     ("listen", "[\"127.0.0.1:1\"]", "[\"127.0.0.1:2\"]"),
     ("unix_socket_mode", "\"660\"", "\"600\""),
     ("reuse_port", "false", "true"),
@@ -37,7 +37,8 @@ const VALUES: [(&str, &str, &str); 72] = [
     ("upstream.dead_after", "\"15s\"", "\"0s\""),
     ("upstream.max_link_age", "\"1h\"", "\"0s\""),
     ("upstream.sharing", "\"auto\"", "\"off\""),
-    ("upstream.max_leases", "1000", "999"),
+    ("upstream.max_links", "1000", "999"),
+    ("upstream.stall_timeout", "\"10s\"", "\"9s\""),
     ("upstream.tls_ca", "\"a.ca\"", "\"b.ca\""),
     ("upstream.tls_certificate", "\"a.crt\"", "\"b.crt\""),
     ("upstream.tls_key", "\"a.key\"", "\"b.key\""),
@@ -54,6 +55,7 @@ const VALUES: [(&str, &str, &str); 72] = [
     ("limits.sessions_per_identity", "0", "1"),
     ("limits.unauthenticated_sessions", "2000", "1999"),
     ("limits.unauthenticated_memory", "\"16mb\"", "\"15mb\""),
+    ("limits.memory", "\"auto\"", "\"64mb\""),
     ("limits.auth_timeout", "\"10s\"", "\"9s\""),
     ("limits.auth_attempts", "10", "9"),
     ("limits.idle_timeout", "\"0s\"", "\"1s\""),

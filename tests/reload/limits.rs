@@ -211,6 +211,20 @@ fn what_may_wait_for_a_client() {
 }
 
 #[test]
+fn how_much_all_may_hold() {
+    if target_is_redis() {
+        return;
+    }
+    let (redis, mut redoubt) = with("limits.memory", "\"1gb\"");
+    redis.direct().command(&["SETRANGE", "big", &(32 << 20).to_string(), "x"]);
+    let mut slow: Vec<_> = (0..12).map(|_| redoubt.session()).collect();
+    slow.iter_mut().for_each(|wire| wire.send(&request(&["GET", "big"])));
+    redoubt.wait_for_metric("redoubt_memory_bytes", (10 << 20) as f64);
+    change(&mut redoubt, "limits.memory", "\"8mb\"");
+    closed_for(&redoubt, "memory");
+}
+
+#[test]
 fn how_many_channels() {
     if target_is_redis() {
         return;

@@ -160,3 +160,40 @@ fn how_old_links_may_become() {
     change(&mut redoubt, "upstream.max_link_age", "\"1s\"");
     assert!(Deadline::patient().poll(|| over() != first), "the link stays");
 }
+
+#[test]
+fn how_many_links_there_may_be() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set("upstream.max_links", 100).start();
+    let mut holders = [(); 4].map(|()| redoubt.session());
+    for holder in &mut holders {
+        assert_eq!(holder.command(&["WATCH", "k"]), b"+OK\r\n");
+    }
+    assert_eq!(change(&mut redoubt, "upstream.max_links", "8"), 0, "those that are open stay");
+    redoubt.metric_becomes("redoubt_leases", 4.0);
+    let mut one_more = redoubt.session();
+    one_more.send(&request(&["WATCH", "k"]));
+    assert_eq!(one_more.read_to_close(), b"-ERR max number of clients reached\r\n");
+    change(&mut redoubt, "upstream.max_links", "100");
+    assert_eq!(redoubt.session().command(&["WATCH", "k"]), b"+OK\r\n");
+}
+
+#[test]
+fn how_long_a_shared_link_may_owe_a_reply() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set("upstream.stall_timeout", "\"0s\"").start();
+    let mut session = redoubt.session();
+    assert_eq!(session.command(&["SET", "k", "v"]), b"+OK\r\n");
+    let paused = redis.direct().command(&["CLIENT", "PAUSE", "600000", "WRITE"]);
+    assert_eq!(paused, b"+OK\r\n");
+    session.send(&request(&["SET", "k", "w"]));
+    change(&mut redoubt, "upstream.stall_timeout", "\"1s\"");
+    assert_eq!(session.read_to_close(), b"");
+    assert_eq!(redoubt.metric("redoubt_links_stalled_total"), 1.0);
+}

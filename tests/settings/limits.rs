@@ -69,6 +69,16 @@ fn unauthenticated_memory() {
 }
 
 #[test]
+fn memory() {
+    let redis = Redis::start();
+    let redoubt = with_text(&redis, "limits.memory", "8mb");
+    redis.direct().command(&["SETRANGE", "big", &(32 << 20).to_string(), "x"]);
+    let mut slow: Vec<_> = (0..12).map(|_| redoubt.session()).collect();
+    slow.iter_mut().for_each(|wire| wire.send(&frame::request(&["GET", "big"])));
+    closed_for(&redoubt, "memory");
+}
+
+#[test]
 fn auth_timeout() {
     let redis = Redis::start();
     let redoubt = with_text(&redis, "limits.auth_timeout", "1s");

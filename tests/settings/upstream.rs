@@ -131,12 +131,28 @@ fn sharing() {
 }
 
 #[test]
-fn max_leases() {
+fn max_links() {
     let redis = Redis::start();
-    let redoubt = Redoubt::setup(&redis).set("upstream.max_leases", 1).start();
-    let (mut one, mut other) = (redoubt.session(), redoubt.session());
-    assert_eq!(one.command(&["WATCH", "k"]), b"+OK\r\n");
+    let redoubt = Redoubt::setup(&redis).set("upstream.max_links", 8).start();
+    let mut holders = [(); 3].map(|()| redoubt.session());
+    for holder in &mut holders {
+        assert_eq!(holder.command(&["WATCH", "k"]), b"+OK\r\n");
+    }
+    let mut other = redoubt.session();
     other.be_patient(Duration::from_secs(20));
     other.send(&frame::request(&["WATCH", "k"]));
     assert_eq!(other.read_to_close(), MAX_CLIENTS);
+}
+
+#[test]
+fn stall_timeout() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set_text("upstream.stall_timeout", "1s").start();
+    let (mut one, mut other) = (redoubt.session(), redoubt.session());
+    assert_eq!(one.command(&["SET", "k", "v"]), b"+OK\r\n");
+    assert_eq!(redis.direct().command(&["CLIENT", "PAUSE", "600000", "WRITE"]), b"+OK\r\n");
+    one.be_patient(Duration::from_secs(60));
+    one.send(&frame::request(&["SET", "k", "w"]));
+    assert_eq!(one.read_to_close(), b"");
+    assert_eq!(other.command(&["GET", "k"]), frame::bulk(b"v"));
 }

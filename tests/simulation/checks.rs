@@ -27,7 +27,7 @@ const MAX_LINK_OUTPUT: usize = (256 + 128 + 64) << 10;
 pub(super) fn max_output(sharing: Sharing) -> usize {
     match sharing {
         Sharing::Off => MAX_OUTPUT,
-        Sharing::Auto(_) => MAX_SHARED_OUTPUT,
+        Sharing::Auto => MAX_SHARED_OUTPUT,
     }
 }
 

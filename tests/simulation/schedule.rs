@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use redoubt::auth::Identity;
 use redoubt::command::Version;
-use redoubt::exchange::{Exchange, LinkId, LinkLimits, SessionId, Sharing, Timeouts};
+use redoubt::exchange::{Exchange, LinkId, SessionId, Sharing, Timeouts};
 use redoubt::policy::{Escapes, Policy};
 use redoubt::session::{KeyForm, Limits, Rules, StandIn};
 use redoubt::upstream::Credentials;
@@ -143,7 +143,7 @@ impl Schedule {
         redis.mutes = mutes;
         let sharing = match rng.one_in(4) {
             true => Sharing::Off,
-            false => Sharing::Auto(LinkLimits { leases: 1000 }),
+            false => Sharing::Auto,
         };
         Self {
             rng,

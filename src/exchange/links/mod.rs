@@ -1,7 +1,11 @@
 //! The worker's links: shared ones by what they are for, leases, and a pool of clean ones.
 
 mod age;
+mod budget;
+mod memory;
 mod not_now;
+mod owing;
+mod places;
 mod pool;
 mod proof;
 mod rotate;
@@ -19,6 +23,9 @@ use super::{LinkId, SessionId};
 use crate::resp::Protocol;
 use crate::session::Receiver;
 use crate::upstream::{Credentials, Link, Phase};
+pub use budget::LinkBudget;
+use budget::Place;
+pub(super) use budget::Want;
 use not_now::NotNow;
 use pool::Prepared;
 pub(super) use proof::{Proof, Proved};
@@ -53,6 +60,10 @@ pub(super) struct Held {
     /// Whether nothing more is to be sent over it than what has been added.
     finishes: bool,
     touched: bool,
+    /// Since when it has owed a reply without a byte from Redis, as far as ticks have noted.
+    owing: Option<Instant>,
+    /// Its place in the budget; `None` once another link has taken it over.
+    place: Option<Place>,
 }
 
 /// Who uses a link.
@@ -67,17 +78,15 @@ pub(super) enum Usage {
     Idle(Prepared),
 }
 
-/// How many links there may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LinkLimits {
-    /// Leases at one time, not counting those in the pool.
-    pub leases: usize,
-}
-
 /// All links of a worker.
 pub(super) struct Links {
     credentials: Credentials,
-    limits: LinkLimits,
+    /// Shared by all workers.
+    budget: LinkBudget,
+    /// A place that is kept for the link that is opened next.
+    reserved: Option<Place>,
+    /// Sessions whose link was closed, as others needed its place.
+    displaced: Vec<SessionId>,
     all: SlotMap<DefaultKey, Held>,
     shared: HashMap<Purpose, LinkId>,
     /// Clean leases, the last used at the end.
@@ -104,10 +113,12 @@ impl Links {
     /// How long a link may be of no use before it is closed.
     const MAX_UNUSED: Duration = Duration::from_secs(60);
 
-    pub(super) fn new(credentials: Credentials, limits: LinkLimits, key: [u8; 32]) -> Self {
+    pub(super) fn new(credentials: Credentials, key: [u8; 32]) -> Self {
         Self {
             credentials,
-            limits,
+            budget: LinkBudget::default(),
+            reserved: None,
+            displaced: Vec::new(),
             all: SlotMap::new(),
             shared: HashMap::new(),
             pool: Vec::new(),
@@ -184,15 +195,16 @@ impl Links {
         self.shared.get(&purpose).copied()
     }
 
-    /// The same; a new one if there is none.
-    pub(super) fn share(&mut self, purpose: Purpose, now: Instant) -> LinkId {
+    /// The same; a new one if there is none. `None` where no more links can be opened.
+    pub(super) fn share(&mut self, purpose: Purpose, now: Instant) -> Option<LinkId> {
         if let Some(id) = self.shared(purpose) {
-            return id;
+            return Some(id);
         }
+        let place = self.place(Want::Shared)?;
         let link = Link::new(purpose.protocol, purpose.database);
-        let id = self.open(link, Usage::Shared(Shared::new(purpose)), now);
+        let id = self.open(link, Usage::Shared(Shared::new(purpose)), place, now);
         self.shared.insert(purpose, id);
-        id
+        Some(id)
     }
 
     /// Takes no more sessions on a shared link; it is closed when all replies have come.
@@ -313,6 +325,9 @@ impl Links {
             Usage::Shared(_) => self.shared.retain(|_, current| *current != id),
             Usage::Idle(_) => self.pool.retain(|current| *current != id),
         }
+        if let Some(place) = &mut held.place {
+            place.closing();
+        }
         // So that a second call counts nothing twice.
         held.usage = Usage::Idle(Prepared { database: 0, protocol: Protocol::Resp2 });
         self.touch(id);
@@ -341,6 +356,7 @@ impl Links {
         for id in unused {
             self.close(id);
         }
+        self.give_up_places();
         // Those that were retired may be read again when their patience is over.
         let retired: Vec<_> = self
             .all
@@ -386,9 +402,17 @@ impl Links {
         self.to_open.pop_front()
     }
 
-    fn open(&mut self, link: Link, usage: Usage, now: Instant) -> LinkId {
-        let held = Held { link, usage, opened: now, used: now, finishes: false, touched: false };
-        let id = LinkId(self.all.insert(held));
+    fn open(&mut self, link: Link, usage: Usage, place: Place, now: Instant) -> LinkId {
+        let id = LinkId(self.all.insert(Held {
+            link,
+            usage,
+            opened: now,
+            used: now,
+            finishes: false,
+            touched: false,
+            owing: None,
+            place: Some(place),
+        }));
         let waits = self.all.get(id.0).is_some_and(|held| self.not_now.holds(&held.link, id));
         if !waits {
             self.to_open.push_back(id);

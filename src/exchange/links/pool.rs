@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::proof::Proof;
-use super::{Links, Usage};
+use super::{Links, Usage, Want};
 use crate::exchange::{LinkId, SessionId};
 use crate::resp::{Protocol, encode_command};
 use crate::session::{Counted, DueQueue, Expect, Learn, Receiver, Show, State};
@@ -18,7 +18,7 @@ pub(in crate::exchange) struct Prepared {
 }
 
 impl Prepared {
-    fn of(state: &State) -> Self {
+    pub(super) fn of(state: &State) -> Self {
         Self { database: state.database(), protocol: state.protocol() }
     }
 }
@@ -27,8 +27,8 @@ impl Links {
     /// Clean leases that are kept.
     const MAX_POOL: usize = 64;
 
-    /// A lease for `owner`, which has none, in the state that its session is in; `None` when all are
-    /// lent. A session never has two.
+    /// A lease for `owner`, which has none, in the state that its session is in; `None` when no more
+    /// links can be opened. A session never has two.
     ///
     /// A pooled one is taken only if it is in the session's database already: a `SELECT` before the
     /// session's request could fail, as while a script overruns, and the request would run elsewhere.
@@ -40,11 +40,9 @@ impl Links {
         state: &State,
         due: &mut DueQueue,
         noted: bool,
+        want: Want,
         now: Instant,
     ) -> Option<LinkId> {
-        if self.leases >= self.limits.leases {
-            return None;
-        }
         debug_assert!(!self.is_lent_to(owner), "a second lease for one session");
         let wanted = Prepared::of(state);
         let pooled = self.pool.iter().rposition(|id| self.is_pooled(*id, wanted));
@@ -52,10 +50,17 @@ impl Links {
         let id = match pooled {
             Some(place) => {
                 let id = self.pool.remove(place);
-                self.all.get_mut(id.0)?.usage = usage;
+                let held = self.all.get_mut(id.0)?;
+                held.usage = usage;
+                if let Some(place) = &mut held.place {
+                    place.used_for(want);
+                }
                 id
             }
-            None => self.open(Link::new(wanted.protocol, wanted.database), usage, now),
+            None => {
+                let place = self.place(want)?;
+                self.open(Link::new(wanted.protocol, wanted.database), usage, place, now)
+            }
         };
         self.leases = self.leases.saturating_add(1);
         let requests = self.requests(id, owner)?;
@@ -76,7 +81,7 @@ impl Links {
 
     /// Whether a lease could be lent that would go to the pool when it is given back.
     pub(in crate::exchange) fn has_lease_to_spare(&self) -> bool {
-        self.leases < self.limits.leases
+        !self.budget.is_near()
             && (!self.pool.is_empty() || self.leases.saturating_add(self.kept()) < Self::MAX_POOL)
     }
 
@@ -88,7 +93,7 @@ impl Links {
     /// Takes a lease back. Its session must have let go of it, with nothing due. It goes to the pool
     /// once it is proved that the server has answered everything and nothing more.
     pub(in crate::exchange) fn give_back(&mut self, id: LinkId, state: &State, now: Instant) {
-        let full = self.kept() >= Self::MAX_POOL;
+        let full = self.kept() >= Self::MAX_POOL || self.budget.is_near();
         let Some(held) = self.all.get_mut(id.0) else { return };
         let clean = match &held.usage {
             Usage::Lease { owner, receiver } => {
@@ -104,6 +109,9 @@ impl Links {
         let proof = Proof::write(owner, prepared, state, token, self.echoes, requests);
         held.usage = Usage::Returned(proof);
         held.used = now;
+        if let Some(place) = &mut held.place {
+            place.idle();
+        }
         self.leases = self.leases.saturating_sub(1);
         self.returned = self.returned.saturating_add(1);
         self.touch(id);
@@ -114,7 +122,7 @@ impl Links {
         usages.any(|usage| matches!(usage, Usage::Lease { owner, .. } if *owner == session))
     }
 
-    fn is_pooled(&self, id: LinkId, wanted: Prepared) -> bool {
+    pub(super) fn is_pooled(&self, id: LinkId, wanted: Prepared) -> bool {
         match self.all.get(id.0).map(|held| &held.usage) {
             Some(Usage::Idle(prepared)) => *prepared == wanted,
             _ => false,

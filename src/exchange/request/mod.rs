@@ -4,6 +4,7 @@ mod aborted;
 mod admission;
 mod carry_out;
 mod pass_on;
+mod place;
 mod route;
 
 use std::collections::VecDeque;
@@ -51,12 +52,14 @@ impl Exchange {
             if let Some(session) = self.sessions.get_mut(id.0)
                 && session.ending.is_none()
             {
+                session.input_allocated = session.input_allocated.max(input.capacity());
                 input.advance(used.min(input.len()));
                 session.input = input;
                 session.release_buffers();
             }
         }
-        self.after_requests(id);
+        self.after_requests(id, now);
+        self.close_displaced();
         self.touch(id);
     }
 
@@ -69,7 +72,7 @@ impl Exchange {
         }
     }
 
-    fn after_requests(&mut self, id: SessionId) {
+    fn after_requests(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
         session.recount();
         if session.eof && session.pause.is_none() {
@@ -78,6 +81,9 @@ impl Exchange {
             } else {
                 session.end(CloseReason::Client);
             }
+        }
+        if session.may_hold_much() {
+            self.count_memory(id, now);
         }
     }
 
@@ -105,7 +111,7 @@ impl Exchange {
                 Next::After(len) => used = used.saturating_add(len),
                 Next::More => break,
                 Next::Later(pause) => {
-                    if before != Some(pause) || used > 0 {
+                    if pause != Pause::Memory && (before != Some(pause) || used > 0) {
                         taker.pauses.count(pause);
                     }
                     taker.session.pause = Some(pause);
@@ -196,6 +202,8 @@ impl Taker<'_> {
         let limits = &self.rules.limits;
         if self.session.due.is_full(limits.in_flight) {
             Some(Pause::InFlight)
+        } else if self.session.memory_paused {
+            Some(Pause::Memory)
         } else if self.session.is_held()
             || self.session.is_flooded(limits)
             || self.session.link.is_some_and(full)

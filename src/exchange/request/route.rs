@@ -3,7 +3,7 @@
 use super::Taker;
 use crate::command::{Effect, Spec};
 use crate::exchange::LinkId;
-use crate::exchange::links::{Lane, Purpose, Usage};
+use crate::exchange::links::{Lane, Purpose, Usage, Want};
 use crate::exchange::session::Session;
 use crate::resp::reply;
 use crate::session::{CloseReason, Need};
@@ -31,19 +31,23 @@ impl Taker<'_> {
         }
         let moves = due.remote() > 0;
         if !matches!(need, Need::Shared | Need::Fenced | Need::Script) {
-            return !moves;
+            return !moves && (need.is_shared() || self.can_have_lease(Want::Lease));
         }
         let purpose = self.purpose(need);
         let target = match *link {
-            _ if self.session.is_weighty(&self.rules.limits, self.now) => {
-                match self.left_to(purpose) {
-                    None => return !moves,
-                    left => left,
-                }
+            _ if self.session.is_weighty(&self.rules.limits, self.now)
+                && let Some(left) = self.left_to(purpose) =>
+            {
+                Some(left)
             }
+            _ if self.goes_alone() => return !moves && self.can_have_lease(Want::SlowLease),
+            _ if self.reads_first() => return false,
             Some(link) if self.links.serves(link, purpose, moves) => Some(link),
             _ if moves => return false,
-            _ => self.links.shared(purpose),
+            _ => match self.links.shared(purpose) {
+                None => return self.can_share(),
+                shared => shared,
+            },
         };
         match target.filter(|link| self.links.is_full(*link)) {
             Some(full) => {
@@ -73,41 +77,62 @@ impl Taker<'_> {
 
     /// The link that a request goes over. `None` when the session has been ended for want of one.
     pub(super) fn link(&mut self, need: Need) -> Option<LinkId> {
-        let weighty = || self.session.is_weighty(&self.rules.limits, self.now);
-        if !self.session.state.is_leased() && need.is_shared() && !weighty() {
+        let Session { state, due, link, .. } = &*self.session;
+        let (leased, owed, current) = (state.is_leased(), due.remote() > 0, *link);
+        if need.is_shared() && !leased {
             let purpose = self.purpose(need);
-            let owed = self.session.due.remote() > 0;
-            let current = self.session.link.filter(|link| self.links.serves(*link, purpose, owed));
-            if current.is_none() && self.is_stuck() {
-                return None;
+            if self.session.is_weighty(&self.rules.limits, self.now)
+                && let Some(left) = self.left_to(purpose)
+            {
+                return Some(left);
             }
-            let link = current.unwrap_or_else(|| self.links.share(purpose, self.now));
-            self.session.link = Some(link);
-            return Some(link);
+            if owed || !self.goes_alone() {
+                let current = current.filter(|link| self.links.serves(*link, purpose, owed));
+                if current.is_none() && self.is_stuck() {
+                    return None;
+                }
+                return self.shared(current, purpose);
+            }
         }
-        if need.is_shared()
-            && !self.session.state.is_leased()
-            && let Some(left) = self.left_to(self.purpose(need))
-        {
-            return Some(left);
-        }
-        if let Some(own) = self.session.link.filter(|_| self.session.state.is_leased()) {
+        if let Some(own) = current.filter(|_| leased) {
             return Some(own);
         }
         if self.is_stuck() {
             return None;
         }
+        let want = match need.is_shared() {
+            _ if leased => Want::Own,
+            true => Want::SlowLease,
+            false => Want::Lease,
+        };
         let Session { state, link, due, .. } = &mut *self.session;
-        *link = self.links.lend(self.id, state, due, need == Need::NotedLease, self.now);
+        *link = self.links.lend(self.id, state, due, need == Need::NotedLease, want, self.now);
         let lent = *link;
-        if let Some(id) = lent {
-            state.lease();
-            self.abort_transaction(id);
-        } else {
-            self.session.reply(reply::MAX_CLIENTS.clone());
-            self.session.end(CloseReason::NoLease);
+        match lent {
+            Some(id) => {
+                state.lease();
+                self.abort_transaction(id);
+            }
+            None if want == Want::SlowLease => return self.shared(None, self.purpose(need)),
+            None => self.refuse_link(),
         }
         lent
+    }
+
+    /// `current`, or else the shared link of this purpose. `None` when the session has been ended, as
+    /// no more links can be opened.
+    fn shared(&mut self, current: Option<LinkId>, purpose: Purpose) -> Option<LinkId> {
+        self.session.link = current.or_else(|| self.links.share(purpose, self.now));
+        if self.session.link.is_none() {
+            self.refuse_link();
+        }
+        self.session.link
+    }
+
+    /// Ends the session as Redis would that has no room for one more client.
+    fn refuse_link(&mut self) {
+        self.session.reply(reply::MAX_CLIENTS.clone());
+        self.session.end(CloseReason::NoLease);
     }
 
     /// Logs the session's own link in with the credentials of now, if that can be done before the

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Gate, GateLimits, Identity, ThrottleLimits};
 use crate::config::{self, AuditKeys, AuditOutput, Endpoint, GuardMode, ScriptGate, Settings};
-use crate::exchange::{LinkLimits, Sharing, Timeouts};
+use crate::exchange::{MemoryBudget, Sharing, Timeouts};
 use crate::net::certificates::Certificates;
 use crate::net::door::{Door, Entry};
 use crate::net::functions::FunctionWatch;
@@ -149,9 +149,11 @@ pub(super) fn plan(
         upstream_version: None,
         auth_attempts: limits.auth_attempts,
         keys: keys(settings),
-        limits: limits::limits(limits),
+        limits: limits::in_force(limits),
         client_ids: ClientIds::default(),
     };
+    let health = Health::default();
+    health.links.configure(upstream.max_links);
     Ok(Plan {
         rules: Arc::new(rules),
         timeouts: timeouts(settings),
@@ -159,13 +161,13 @@ pub(super) fn plan(
         guarded: is_wanted,
         sharing: match upstream.sharing {
             config::Sharing::Off => Sharing::Off,
-            config::Sharing::Auto => Sharing::Auto(LinkLimits {
-                leases: upstream.max_leases.div_ceil(settings.workers.get()),
-            }),
+            config::Sharing::Auto => Sharing::Auto,
         },
         target,
-        health: Arc::new(Health::default()),
+        health: Arc::new(health),
         shutdown,
         shutdown_timeout: settings.shutdown_timeout,
+        stall_timeout: upstream.stall_timeout,
+        memory: MemoryBudget::default(),
     })
 }

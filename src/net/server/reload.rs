@@ -149,6 +149,7 @@ impl Reloader {
             warn!(%error, "log.level stays as it was");
         }
         plan::let_in_by(&self.door, &next.settings);
+        self.watch.health.links.configure(next.settings.upstream.max_links);
         let client = self.in_force.client_passwords();
         let closed = self.change_workers(&next, client.identity(), standing, closes).await;
         let functions = self.in_force.functions(&self.workers);
@@ -187,10 +188,11 @@ impl Reloader {
             identity,
             auth_attempts: settings.limits.auth_attempts,
             keys: plan::keys(settings),
-            limits: limits::limits(&settings.limits),
+            limits: limits::in_force(&settings.limits),
             timeouts: plan::timeouts(settings),
             target: self.in_force.target.borrow().clone(),
             shutdown_timeout: settings.shutdown_timeout,
+            stall_timeout: settings.upstream.stall_timeout,
             allow: settings.allow.clone().into(),
             standing,
             closing: closes.then_some(held),

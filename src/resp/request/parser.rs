@@ -92,6 +92,11 @@ impl RequestParser {
         }
     }
 
+    /// Bytes of memory that it has for the arguments of a request.
+    pub fn memory(&self) -> usize {
+        self.spans.capacity().saturating_mul(size_of::<Span>()).saturating_add(self.text.capacity())
+    }
+
     /// Looks for a request at the start of `input`, which begins at its first byte, and after
     /// [`Parsed::Incomplete`] or [`Parsed::Large`] with the same bytes as before.
     ///

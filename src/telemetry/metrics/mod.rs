@@ -48,6 +48,7 @@ pub fn install() -> Result<(), MetricsError> {
         names::LOCKOUTS,
         names::SESSIONS_OPENED,
         names::UPSTREAM_LOSSES,
+        names::LINKS_STALLED,
         names::LOG_LINES_DROPPED,
         names::AUDIT_EVENTS,
         names::AUDIT_DROPPED,
@@ -163,6 +164,21 @@ pub(crate) fn door(gate: &Gate, orders: usize, now: Instant) {
 pub(crate) fn upstream_connect(succeeded: bool) {
     let outcome = if succeeded { "ok" } else { "failed" };
     counter!(names::UPSTREAM_CONNECTS, "outcome" => outcome).increment(1);
+}
+
+/// How many links sessions may have open.
+pub(crate) fn most_links(most: usize) {
+    gauge!(names::LINKS_MAX).set(most as f64);
+}
+
+/// How many bytes sessions may hold together.
+pub(crate) fn most_memory(most: u64) {
+    gauge!(names::MEMORY_MAX).set(most as f64);
+}
+
+/// A shared link owed a reply for too long and was closed.
+pub(crate) fn link_stalled() {
+    counter!(names::LINKS_STALLED).increment(1);
 }
 
 /// A reload has been done, or could not be.

@@ -33,9 +33,13 @@ names! {
     UPSTREAM_BYTES = "redoubt_upstream_bytes_total", describe_counter, Bytes, "Bytes read from and written to Redis.";
     REPLIES_DUE = "redoubt_replies_due", describe_gauge, Count, "Replies that sessions are owed now.";
     BUFFER_BYTES = "redoubt_buffer_bytes", describe_gauge, Bytes, "Bytes held now, by buffer.";
+    MEMORY = "redoubt_memory_bytes", describe_gauge, Bytes, "What authenticated sessions and links hold in memory now.";
+    MEMORY_MAX = "redoubt_memory_max_bytes", describe_gauge, Bytes, "What they may hold at most.";
     ORDERS_WAITING = "redoubt_worker_orders_waiting", describe_gauge, Count, "Connections and other orders that wait for a worker.";
     CONNECTIONS_REFUSED = "redoubt_connections_refused_total", describe_counter, Count, "Connections refused, by reason.";
     LINKS = "redoubt_links", describe_gauge, Count, "Links to Redis now, by kind.";
+    LINKS_MAX = "redoubt_links_max", describe_gauge, Count, "Links that sessions may have open.";
+    LINKS_STALLED = "redoubt_links_stalled_total", describe_counter, Count, "Shared links closed because they owed a reply for too long while Redis answered elsewhere.";
     LEASES = "redoubt_leases", describe_gauge, Count, "Links lent to one session each now, those that are opening too.";
     UPSTREAM_UP = "redoubt_upstream_up", describe_gauge, Count, "1 while Redis lets Redoubt in, else 0.";
     UPSTREAM_CONNECTS = "redoubt_upstream_connects_total", describe_counter, Count, "Links opened for sessions, by outcome.";

@@ -12,8 +12,9 @@ pub(crate) struct Flush {
     sessions: Level,
     leases: Level,
     links: [Level; 4],
+    memory: Level,
     replies_due: Level,
-    paused: [Level; 3],
+    paused: [Level; 4],
     buffers: [Level; 3],
     pauses: Pauses,
 }
@@ -54,8 +55,9 @@ impl Default for Flush {
             sessions: Level::new(gauge!(names::SESSIONS)),
             leases: Level::new(gauge!(names::LEASES)),
             links: ["shared", "leased", "pooled", "opening"].map(link),
+            memory: Level::new(gauge!(names::MEMORY)),
             replies_due: Level::new(gauge!(names::REPLIES_DUE)),
-            paused: ["in_flight", "commands_per_second", "room"].map(paused),
+            paused: ["in_flight", "commands_per_second", "memory", "room"].map(paused),
             buffers: ["client_input", "client_output", "upstream_output"].map(buffer),
             pauses: Pauses::default(),
         }
@@ -70,11 +72,13 @@ impl Flush {
         }
         self.sessions.set(exchange.len());
         self.leases.set(exchange.lease_count());
+        self.memory.set(usize::try_from(exchange.memory()).unwrap_or(usize::MAX));
         self.set_levels(&exchange.levels());
         let (pauses, before) = (exchange.pauses(), self.pauses);
         for (limit, more) in [
             ("in_flight", pauses.in_flight.saturating_sub(before.in_flight)),
             ("commands_per_second", pauses.rate.saturating_sub(before.rate)),
+            ("memory", pauses.memory.saturating_sub(before.memory)),
         ] {
             counter!(names::SESSION_PAUSES, "limit" => limit).increment(more);
         }
@@ -103,7 +107,8 @@ impl Flush {
         self.replies_due.set(levels.replies_due);
         let values = [links.shared, links.leased, links.pooled, links.opening];
         set_each(&mut self.links, values);
-        let values = [levels.paused_in_flight, levels.paused_rate, levels.paused_room];
+        let values =
+            [levels.paused_in_flight, levels.paused_rate, levels.paused_memory, levels.paused_room];
         set_each(&mut self.paused, values);
         let values = [levels.client_input, levels.client_output, levels.upstream_output];
         set_each(&mut self.buffers, values);

@@ -1,0 +1,148 @@
+//! Shared links that stall: they owe a reply for long while Redis answers on the watch's own connection,
+//! where it is asked once a second.
+//!
+//! Then something blocks that link alone. While a command takes Redis's only thread, or a script overruns,
+//! the watch is not answered either, and no link is to blame.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tracing::warn;
+
+use super::link_limit::LinkLimit;
+use super::worker::{Worker, now};
+use crate::audit;
+use crate::exchange::SessionId;
+use crate::telemetry::metrics;
+use crate::upstream::guard::{Answer, Batch};
+
+/// From an answer to the next question.
+pub(super) const INTERVAL: Duration = Duration::from_secs(1);
+/// Without an answer for so long, Redis has not answered all the time.
+const GAP: Duration = Duration::from_secs(3);
+
+/// When Redis has answered. Shared by all threads; touched once a second, and when a link is slow.
+#[derive(Debug, Default)]
+pub(super) struct Pulse(Mutex<Option<Beats>>);
+
+/// Answers without a gap.
+#[derive(Debug, Clone, Copy)]
+struct Beats {
+    first: Instant,
+    last: Instant,
+}
+
+impl Pulse {
+    /// Redis has answered.
+    fn answered(&self, now: Instant) {
+        let mut beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = beats
+            .filter(|beats| now.saturating_duration_since(beats.last) <= GAP)
+            .map_or(now, |beats| beats.first);
+        *beats = Some(Beats { first, last: now });
+    }
+
+    /// Redis is busy, or its connection is gone.
+    pub(super) fn stopped(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// How long Redis has answered without a gap until now.
+    pub(super) fn lasts(&self, now: Instant) -> Duration {
+        let beats = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match beats {
+            Some(beats) if now.saturating_duration_since(beats.last) <= GAP => {
+                beats.last.saturating_duration_since(beats.first)
+            }
+            _ => Duration::ZERO,
+        }
+    }
+}
+
+/// Adds to what the watch asks each time: whether Redis runs commands now, and its bound on clients.
+pub(super) fn add_questions(batch: &mut Batch) {
+    batch.add(&["PING"]);
+    batch.add(&["INFO", "clients"]);
+}
+
+/// Takes the answers to those questions, which are the last of `answers`.
+pub(super) fn take_answers(answers: &[Answer], pulse: &Pulse, limit: &LinkLimit) {
+    let Some([pong, info]) = answers.last_chunk() else { return pulse.stopped() };
+    match pong {
+        Answer::SimpleString(text) if text == b"PONG" => pulse.answered(now()),
+        // A user who may not ask is told so at once.
+        Answer::Error(text) if text.starts_with("NOPERM") => pulse.answered(now()),
+        // Busy, or loading: it does not run commands.
+        _ => pulse.stopped(),
+    }
+    if let Answer::BulkString(text) = info
+        && let Some(max_clients) = max_clients(text)
+    {
+        limit.learn(max_clients);
+    }
+}
+
+/// Redis's `maxclients`, from its answer to `INFO clients`; older ones do not tell.
+fn max_clients(info: &[u8]) -> Option<usize> {
+    let text = std::str::from_utf8(info).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("maxclients:"))?;
+    line.trim().parse().ok().filter(|number| *number > 0)
+}
+
+impl Worker {
+    /// Closes shared links that have owed a reply for too long while Redis answers elsewhere.
+    pub(super) fn close_stalled(&mut self) {
+        let Some(timeout) = self.stall_timeout else { return };
+        if self.health.pulse.lasts(now()) < timeout {
+            return;
+        }
+        for stalled in self.exchange.close_stalled(timeout, now()) {
+            let number = |id: SessionId| self.clients.get(id.key()).map(|io| io.number);
+            let session = stalled.first.and_then(number);
+            let sessions = stalled.sessions;
+            warn!(
+                session,
+                sessions,
+                timeout = ?timeout,
+                "a shared link owed a reply while Redis answered on another: closed it with the \
+                 sessions that had replies due on it; what that session sent last blocks a connection"
+            );
+            metrics::link_stalled();
+            let sessions = u64::try_from(sessions).unwrap_or(u64::MAX);
+            audit::record(audit::Event::LinkStalled { session, sessions });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a point in time to count from")]
+    fn answers_count_from_the_last_gap() {
+        let (pulse, start) = (Pulse::default(), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(pulse.lasts(at(0)), Duration::ZERO);
+        for second in 0..5 {
+            pulse.answered(at(second));
+        }
+        assert_eq!(pulse.lasts(at(5)), Duration::from_secs(4));
+        assert_eq!(pulse.lasts(at(8)), Duration::ZERO, "it may have stopped since");
+        // Redis was busy, and what waited for it is answered only now.
+        pulse.answered(at(9));
+        assert_eq!(pulse.lasts(at(9)), Duration::ZERO);
+        pulse.answered(at(11));
+        assert_eq!(pulse.lasts(at(12)), Duration::from_secs(2));
+        pulse.stopped();
+        assert_eq!(pulse.lasts(at(12)), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_bound_on_clients_is_a_line_of_the_answer() {
+        let info = b"# Clients\r\nconnected_clients:3\r\nmaxclients:10000\r\nblocked_clients:0\r\n";
+        assert_eq!(max_clients(info), Some(10_000));
+        assert_eq!(max_clients(b"# Clients\r\nconnected_clients:3\r\n"), None);
+        assert_eq!(max_clients(b"maxclients:x\r\n"), None);
+    }
+}
