@@ -50,7 +50,7 @@ impl Exchange {
                 Some(Pause::InFlight) => add(&mut levels.paused_in_flight, 1),
                 Some(Pause::Rate) => add(&mut levels.paused_rate, 1),
                 Some(Pause::Room) => add(&mut levels.paused_room, 1),
-                None => {}
+                Some(Pause::Turn) | None => {}
             }
         }
         levels

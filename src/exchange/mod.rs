@@ -38,6 +38,7 @@ mod session;
 mod shared;
 mod stranger;
 mod tally;
+mod turn;
 mod upstream;
 mod view;
 

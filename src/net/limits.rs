@@ -15,6 +15,7 @@ pub(super) fn limits(settings: &LimitSettings) -> Limits {
         in_flight: u32::try_from(settings.in_flight).unwrap_or(u32::MAX),
         output_buffer: settings.output_buffer,
         subscriptions: u32::try_from(settings.subscriptions).unwrap_or(u32::MAX),
+        turn: Limits::default().turn,
         rate: settings.commands_per_second.and_then(NonZeroU32::new).map(Rate::per_second),
     }
 }

@@ -80,8 +80,11 @@ pub enum CloseReason {
     CrossProtocol,
     /// No right `AUTH` within `limits.auth_timeout`.
     AuthTimeout,
-    /// More than `limits.auth_attempts` refused commands before a right `AUTH`.
+    /// More than `limits.auth_attempts` refused commands before a right `AUTH`; sixteen requests that
+    /// do nothing count as one.
     AuthAttempts,
+    /// More bytes before a right `AUTH` than a client needs to log in.
+    UnauthenticatedBytes,
     /// A wrong password from an address that is locked out, or is locked out for it.
     LockedOut,
     /// One more than `limits.sessions_per_identity`; it was told so.
@@ -121,13 +124,14 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All of them, in order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Client,
         Self::Quit,
         Self::Protocol,
         Self::CrossProtocol,
         Self::AuthTimeout,
         Self::AuthAttempts,
+        Self::UnauthenticatedBytes,
         Self::LockedOut,
         Self::IdentityLimit,
         Self::UnauthenticatedMemory,
@@ -155,6 +159,7 @@ impl CloseReason {
             Self::CrossProtocol => "cross_protocol",
             Self::AuthTimeout => "auth_timeout",
             Self::AuthAttempts => "auth_attempts",
+            Self::UnauthenticatedBytes => "unauthenticated_bytes",
             Self::LockedOut => "locked_out",
             Self::IdentityLimit => "sessions_per_identity",
             Self::UnauthenticatedMemory => "unauthenticated_memory",

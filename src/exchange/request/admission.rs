@@ -9,6 +9,7 @@ impl Taker<'_> {
     /// The session has just proved who it is. `step` is what would be done otherwise.
     pub(super) fn let_in(&mut self, step: Step) -> Step {
         self.session.auth_deadline = None;
+        self.session.bytes_in_unauthenticated = 0;
         let now = self.now;
         if self.session.pass.as_mut().is_none_or(|pass| pass.authenticated(now)) {
             return step;
@@ -54,6 +55,7 @@ impl Taker<'_> {
         let told = self.session.state.client_id();
         told.iter().for_each(|id| self.rules.client_ids.forget(*id));
         self.session.state.reset();
+        self.session.begin_anew();
         if shown {
             self.session.reply(reply::RESET.clone());
         }
