@@ -32,6 +32,7 @@ impl Exchange {
         for id in ids {
             if let Some(session) = self.sessions.get_mut(id.0) {
                 session.held_until = None;
+                session.pass.iter_mut().for_each(Pass::answered);
             }
             self.resume(id, now);
             self.touch(id);

@@ -85,7 +85,8 @@ pub enum CloseReason {
     AuthAttempts,
     /// More bytes before a right `AUTH` than a client needs to log in.
     UnauthenticatedBytes,
-    /// A wrong password from an address that is locked out, or is locked out for it.
+    /// A wrong password from an address that is locked out, or is locked out for it, or to which so
+    /// many answers to wrong passwords wait already.
     LockedOut,
     /// One more than `limits.sessions_per_identity`; it was told so.
     IdentityLimit,

@@ -22,17 +22,19 @@ impl Taker<'_> {
     /// for that, and waits instead.
     pub(super) fn slow_down(&mut self, step: Step) -> Step {
         let now = self.now;
-        let verdict = self.session.pass.as_ref().map_or(Verdict::Answer, |pass| pass.failed(now));
+        let verdict = self.session.pass.as_mut().map_or(Verdict::Answer, |pass| pass.failed(now));
         if let Verdict::LockOut(lasts) = verdict {
             self.events.push_back((self.id, Event::LockedOut { lasts }));
         }
         let delay = match verdict {
             Verdict::Answer => return step,
             Verdict::Delay(delay) => delay,
-            Verdict::LockOut(_) | Verdict::LockedOut if self.session.state.is_authenticated() => {
+            Verdict::LockOut(_) | Verdict::LockedOut | Verdict::Crowded
+                if self.session.state.is_authenticated() =>
+            {
                 Throttle::LONGEST_DELAY
             }
-            Verdict::LockOut(_) | Verdict::LockedOut => {
+            Verdict::LockOut(_) | Verdict::LockedOut | Verdict::Crowded => {
                 return Step::Finish { reply: None, reason: CloseReason::LockedOut };
             }
         };
