@@ -14,3 +14,5 @@ mod login;
 mod order;
 #[path = "core_exchange/time.rs"]
 mod time;
+#[path = "core_exchange/turns.rs"]
+mod turns;

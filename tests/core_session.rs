@@ -20,7 +20,7 @@ fn stays_out(input: &[u8], piece: usize) -> Result<(), TestCaseError> {
         if !bench.exchange.wants_read(id) {
             bench.read(id);
         }
-        bench.exchange.client_bytes(id, piece, bench.now);
+        bench.say(id, piece);
         prop_assert_eq!(bench.exchange.link_count(), 0, "a link was opened");
         prop_assert!(bench.exchange.next_link_to_open().is_none());
         prop_assert!(bench.exchange.output(id).len() < 4 << 20);

@@ -181,3 +181,47 @@ fn those_that_have_not_authenticated_are_so_many_and_hold_so_much() {
     });
     assert!(again, "a place that was left is not given again");
 }
+
+#[test]
+fn a_local_stranger_that_guesses_cannot_keep_the_service_out() {
+    let redis = Redis::start();
+    let mut redoubt = setup(&redis)
+        .unset("throttle.shared")
+        .set("throttle.failures", 2)
+        .set_text("throttle.lockout", "1h")
+        .set_text("throttle.max_lockout", "1h")
+        .start();
+    const LOCAL: [u8; 4] = [127, 0, 0, 1];
+    // A stranger that waits for no answer, and has more guesses under way than may wait.
+    let guess = |redoubt: &Redoubt| {
+        let mut wire = Wire::connect_from(LOCAL, redoubt.address());
+        wire.offer(&frame::request(&["AUTH", "wrong"]));
+        wire
+    };
+    let mut guesses: Vec<_> = (0..100).map(|_| guess(&redoubt)).collect();
+    // The service comes for the first time, with no session there that could speak for it.
+    for _ in 0..20 {
+        guesses.extend((0..5).map(|_| guess(&redoubt)));
+        assert_eq!(ask(&redoubt, LOCAL, redoubt.password()), b"+OK\r\n");
+    }
+    // One that waits for its answers is slowed down, however often the service has come in.
+    redoubt.log().wait(|line| lines::field(line, "reason") == Some("locked_out")).expect("closed");
+    drop(guesses);
+    let mut patient = Wire::connect_from(LOCAL, redoubt.address());
+    let answered = Deadline::patient().poll(|| {
+        patient.offer(&frame::request(&["AUTH", "wrong"]));
+        let asked = now();
+        let answer = patient.receive();
+        if answer == 0 {
+            patient = Wire::connect_from(LOCAL, redoubt.address());
+        }
+        answer > 0 && since(asked) >= 1.5
+    });
+    assert!(answered, "guesses are not slowed down");
+    assert!(!redoubt.log().all().iter().any(|line| line.contains("address locked out")));
+    // Without the list it is an address like others.
+    redoubt.write("throttle.shared", Some("[]"));
+    redoubt.reload();
+    ask(&redoubt, LOCAL, "wrong");
+    assert_eq!(ask(&redoubt, LOCAL, redoubt.password()), b"");
+}

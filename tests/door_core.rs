@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bench::{Bench, CLIENT_PASSWORD, assert_bytes, request};
-use redoubt::auth::{Gate, GateLimits, ThrottleLimits};
+use redoubt::auth::{Gate, GateLimits, Networks, ThrottleLimits};
 use redoubt::exchange::SessionId;
 use redoubt::session::{CloseReason, Event};
 
@@ -34,7 +34,9 @@ impl Door {
             lockout: Duration::from_secs(1),
             max_lockout: Duration::from_secs(60),
         };
-        let gate = Gate::new(Vec::new(), limits, throttle, Vec::new());
+        let shared = vec!["198.51.100.0/24".parse().unwrap()];
+        let networks = Networks { shared, ..Networks::default() };
+        let gate = Gate::new(networks, limits, throttle);
         Self { bench: Bench::new(), gate: Arc::new(gate) }
     }
 
@@ -185,4 +187,35 @@ fn half_sent_requests_are_held_up_to_a_bound() {
     }
     assert_eq!(door.gate.unauthenticated_memory(), 0);
     assert_eq!((door.gate.sessions(), door.gate.unauthenticated()), (1, 0));
+}
+
+const SHARED: [u8; 4] = [198, 51, 100, 1];
+
+#[test]
+fn guesses_from_a_shared_address_wait_and_the_right_password_does_not() {
+    let mut door = Door::new(LIMITS);
+    let guessers: Vec<_> = (0..80).map(|_| door.open(SHARED)).collect();
+    for id in &guessers {
+        door.say(*id, &["AUTH", "wrong"]);
+    }
+    // So many answers wait; whoever guesses besides is closed.
+    let (over, waiting): (Vec<_>, Vec<_>) =
+        guessers.into_iter().partition(|id| door.bench.exchange.is_finished(*id));
+    assert_eq!((over.len(), waiting.len()), (80 - 65, 65), "the first was answered at once");
+    for id in over {
+        assert_bytes(door.bench.exchange.output(id), b"");
+        assert_eq!(door.closed(id), CloseReason::LockedOut);
+    }
+    let honest = door.open(SHARED);
+    door.say(honest, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&door.bench.read(honest), b"+OK\r\n");
+    door.bench.pass(Duration::from_secs(2));
+    for id in waiting {
+        assert_bytes(&door.bench.read(id), WRONGPASS);
+    }
+    let late = door.open(SHARED);
+    door.say(late, &["AUTH", "wrong"]);
+    assert!(!door.bench.exchange.is_finished(late), "there is room to wait again");
+    let events = door.bench.events();
+    assert!(!events.iter().any(|event| matches!(event, Event::LockedOut { .. })));
 }

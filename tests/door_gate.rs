@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use redoubt::auth::{Gate, GateLimits, Pass, Refusal, ThrottleLimits, Verdict};
+use redoubt::auth::{Gate, GateLimits, Networks, Pass, Refusal, Throttle, ThrottleLimits, Verdict};
 
 const LIMITS: GateLimits = GateLimits {
     sessions: 100,
@@ -26,8 +26,12 @@ fn gate(limits: GateLimits) -> Arc<Gate> {
         lockout: Duration::from_secs(1),
         max_lockout: Duration::from_secs(60),
     };
-    let allow = networks(&["10.0.0.0/8", "2001:db8::/32"]);
-    Arc::new(Gate::new(allow, limits, throttle, networks(&["10.9.0.0/16"])))
+    let networks = Networks {
+        allow: networks(&["10.0.0.0/8", "2001:db8::/32"]),
+        exempt: networks(&["10.9.0.0/16"]),
+        shared: networks(&["10.8.0.0/16"]),
+    };
+    Arc::new(Gate::new(networks, limits, throttle))
 }
 
 fn admit(gate: &Arc<Gate>, client: &str) -> Result<Pass, Refusal> {
@@ -51,7 +55,7 @@ fn a_locked_out_source_does_not_come_in_and_an_exempt_one_always() {
     let gate = gate(LIMITS);
     let now = Instant::now();
     for client in ["10.0.0.1", "10.9.0.1"] {
-        let pass = admit(&gate, client).unwrap();
+        let mut pass = admit(&gate, client).unwrap();
         (0..5).for_each(|_| _ = pass.failed(now));
     }
     assert_eq!(admit(&gate, "10.0.0.1").unwrap_err(), Refusal::LockedOut);
@@ -116,7 +120,7 @@ fn a_client_told_by_a_proxy_is_looked_at_when_it_is_known() {
         pass.identify(client.parse().unwrap(), now).map(|()| pass)
     };
     assert_eq!(identify("11.0.0.1").unwrap_err(), Refusal::NotAllowed);
-    let held = identify("10.0.0.1").unwrap();
+    let mut held = identify("10.0.0.1").unwrap();
     assert_eq!(identify("10.0.0.1").unwrap_err(), Refusal::PerSource);
     held.failed(now);
     held.failed(now);
@@ -150,7 +154,12 @@ fn other_terms_hold_for_whoever_comes_next() {
         max_lockout: Duration::from_secs(60),
     };
     let limits = GateLimits { sessions: 2, per_identity: Some(1), ..LIMITS };
-    gate.replace(networks(&["11.0.0.0/8"]), limits, throttle, networks(&["11.9.0.0/16"]));
+    let others = Networks {
+        allow: networks(&["11.0.0.0/8"]),
+        exempt: networks(&["11.9.0.0/16"]),
+        ..Networks::default()
+    };
+    gate.replace(others, limits, throttle);
     assert_eq!(admit(&gate, "10.1.0.1").unwrap_err(), Refusal::NotAllowed);
     let mut exempt = admit(&gate, "11.9.0.1").unwrap();
     assert_eq!(admit(&gate, "11.0.0.1").unwrap_err(), Refusal::Sessions);
@@ -161,6 +170,52 @@ fn other_terms_hold_for_whoever_comes_next() {
     assert!(first.authenticated(now), "who is in may stay");
     assert!(!exempt.authenticated(now), "one of an identity");
     // And an address that was exempt when its client came is so no more.
-    gate.replace(Vec::new(), limits, throttle, Vec::new());
+    gate.replace(Networks::default(), limits, throttle);
     assert!((0..3).any(|_| exempt.failed(now) != Verdict::Answer));
+}
+
+#[test]
+fn a_shared_address_is_let_in_whatever_was_tried_from_there() {
+    let gate = gate(LIMITS);
+    let now = Instant::now();
+    let mut guesser = admit(&gate, "10.8.0.1").unwrap();
+    for _ in 0..20 {
+        assert!(matches!(guesser.failed(now), Verdict::Delay(_)));
+    }
+    assert!(admit(&gate, "10.8.0.1").unwrap().authenticated(now), "the right password counts");
+    // It does not make guessing quicker.
+    assert_eq!(guesser.failed(now), Verdict::Delay(Duration::from_secs(2)));
+}
+
+#[test]
+fn places_of_answers_that_wait_come_back() {
+    let gate = gate(LIMITS);
+    let now = Instant::now();
+    let admit = || admit(&gate, "10.8.0.1").unwrap();
+    let mut waiting: Vec<_> = (0..).map(|_| admit()).take(Throttle::MAX_DELAYED as usize).collect();
+    for pass in &mut waiting {
+        assert!(matches!(pass.failed(now), Verdict::Delay(_)));
+    }
+    assert_eq!(admit().failed(now), Verdict::Crowded);
+    waiting[0].answered();
+    assert!(matches!(admit().failed(now), Verdict::Delay(_)), "and back when it is dropped");
+    drop(waiting.pop());
+    assert!(matches!(admit().failed(now), Verdict::Delay(_)));
+}
+
+#[test]
+fn users_of_this_machine_are_told_apart_and_never_locked_out() {
+    let gate = gate(LIMITS);
+    let now = Instant::now();
+    let of_user = |user| {
+        let mut pass = gate.admit(None, now).unwrap();
+        pass.is_of_user(user);
+        pass
+    };
+    let mut guesser = of_user(1000);
+    for _ in 0..20 {
+        assert!(matches!(guesser.failed(now), Verdict::Delay(_)));
+    }
+    assert_eq!(of_user(1001).failed(now), Verdict::Delay(Duration::from_millis(100)), "its first");
+    assert!(of_user(1000).authenticated(now));
 }

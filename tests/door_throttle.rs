@@ -23,6 +23,10 @@ impl Bench {
         self.throttle.failed(Source::V4(source), self.now)
     }
 
+    fn fail_shared(&mut self, source: u32) -> Verdict {
+        self.throttle.failed_shared(Source::V4(source), self.now)
+    }
+
     fn succeed(&mut self, source: u32) {
         self.throttle.succeeded(Source::V4(source), self.now);
     }
@@ -144,4 +148,40 @@ fn when_all_are_locked_out_others_are_slowed_down_and_nobody_is_let_off() {
     assert!((0..Throttle::MAX_SOURCES as u32).all(|source| bench.is_locked_out(source)));
     bench.now += SECOND;
     assert_eq!(bench.fail(u32::MAX), Verdict::LockOut(SECOND), "there is room again");
+}
+
+#[test]
+fn a_shared_source_is_slowed_down_and_never_locked_out() {
+    let mut bench = Bench::new(LIMITS);
+    for _ in 0..4 {
+        assert_eq!(bench.fail_shared(1), Verdict::Answer);
+    }
+    let delays = [100, 200, 400, 800, 1600, 2000, 2000, 2000];
+    for delay in delays {
+        assert_eq!(bench.fail_shared(1), Verdict::Delay(Duration::from_millis(delay)));
+        assert!(!bench.is_locked_out(1));
+    }
+    assert_eq!(bench.fail_shared(2), Verdict::Answer, "another one");
+}
+
+#[test]
+fn only_so_many_answers_to_a_shared_source_wait() {
+    let mut bench = Bench::new(ThrottleLimits { failures: 1, ..LIMITS });
+    let is_delayed = |verdict| matches!(verdict, Verdict::Delay(_));
+    for _ in 0..Throttle::MAX_DELAYED {
+        assert!(is_delayed(bench.fail_shared(1)));
+    }
+    assert_eq!(bench.fail_shared(1), Verdict::Crowded);
+    assert!(is_delayed(bench.fail_shared(2)), "another one");
+    bench.throttle.answered(Source::V4(1));
+    assert!(is_delayed(bench.fail_shared(1)));
+    assert_eq!(bench.fail_shared(1), Verdict::Crowded);
+}
+
+#[test]
+fn a_source_that_was_locked_out_and_is_shared_now_is_not_so_any_more() {
+    let mut bench = Bench::new(ThrottleLimits { failures: 1, ..LIMITS });
+    assert_eq!(bench.fail(1), Verdict::LockOut(SECOND));
+    assert!(matches!(bench.fail_shared(1), Verdict::Delay(_)));
+    assert!(!bench.is_locked_out(1));
 }

@@ -139,3 +139,33 @@ fn debug_shows_no_argument() {
     let shown = format!("{parser:?} {:?}", parser.request(input));
     assert!(!shown.contains("hunter") && !shown.contains("104"), "{shown}");
 }
+
+#[test]
+fn an_inline_request_has_no_more_arguments_than_others_before_auth() {
+    let limits = RequestLimits::UNAUTHENTICATED;
+    let parse = |line: &str, limits: &RequestLimits| {
+        let mut parser = RequestParser::new();
+        let parsed = parser.parse(line.as_bytes(), limits);
+        assert!(parser.memory() < 40 << 10, "{} bytes", parser.memory());
+        parsed.map(|_| ())
+    };
+    let words = |count| format!("{}\r\n", "a ".repeat(count));
+    assert_eq!(parse(&words(10), &limits), Ok(()));
+    for count in [11, 32_000] {
+        assert_eq!(parse(&words(count), &limits), Err(ProtocolError::CountUnauthenticated));
+    }
+    // What is set for clients holds for both forms, too.
+    let few = RequestLimits { max_args: 3, ..AUTH };
+    assert_eq!(parse(&words(3), &few), Ok(()));
+    assert_eq!(parse(&words(4), &few), Err(ProtocolError::CountInvalid));
+}
+
+#[test]
+fn what_an_unusual_request_took_is_given_back() {
+    let mut parser = RequestParser::new();
+    let line = format!("{}\n", "a ".repeat(32_000));
+    assert_eq!(parser.parse(line.as_bytes(), &AUTH), Ok(Parsed::Request { len: line.len() }));
+    assert!(parser.memory() > 500 << 10);
+    parser.release();
+    assert!(parser.memory() < 4 << 10, "{} bytes", parser.memory());
+}

@@ -217,6 +217,9 @@ impl World {
                     return;
                 }
                 self.exchange.client_bytes(id, piece, self.now);
+                while self.exchange.waits_for_turn(id) {
+                    self.exchange.take_turn(id, self.now);
+                }
             }
         }
         self.look();

@@ -25,7 +25,7 @@ mod refusal;
 mod source;
 mod throttle;
 
-pub use gate::{Gate, GateLimits, Pass, is_in};
+pub use gate::{Gate, GateLimits, Networks, Pass, is_in};
 pub use identity::{CredentialId, DEFAULT_USER, Identity};
 pub use refusal::Refusal;
 pub use source::Source;

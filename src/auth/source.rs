@@ -4,13 +4,16 @@
 use core::net::IpAddr;
 
 /// Clients that are taken for one: those of an IPv4 address, or of an IPv6 /64, which is the least
-/// that one subscriber is given. An IPv4 address mapped into IPv6 is that IPv4 address.
+/// that one subscriber is given, or of a user of this machine. An IPv4 address mapped into IPv6 is
+/// that IPv4 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     /// An IPv4 address.
     V4(u32),
     /// The upper half of IPv6 addresses.
     V6(u64),
+    /// The user of a process that has connected to a socket in the file system.
+    User(u32),
 }
 
 impl From<IpAddr> for Source {

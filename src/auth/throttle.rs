@@ -29,6 +29,8 @@ pub enum Verdict {
     /// It is not answered: its source is locked out already. It makes the lock-out no longer, so
     /// that a pool of clients with an outdated password pays for the first of them only.
     LockedOut,
+    /// It is not answered: so many answers to its source wait already.
+    Crowded,
 }
 
 /// What is known of the sources of wrong passwords.
@@ -55,6 +57,8 @@ struct Record {
     failures: u32,
     /// The last of them or, when that locked it out, the end of the lock-out.
     free_at: Instant,
+    /// Answers that wait, as of [`Throttle::failed_shared`].
+    delayed: u32,
 }
 
 impl Throttle {
@@ -68,6 +72,8 @@ impl Throttle {
     const FIRST_DELAY: Duration = Duration::from_millis(100);
     /// The longest delay.
     pub const LONGEST_DELAY: Duration = Duration::from_secs(2);
+    /// Answers to one shared source that wait at a time.
+    pub const MAX_DELAYED: u32 = 64;
 
     /// A throttle that knows nobody.
     pub fn new(limits: ThrottleLimits) -> Self {
@@ -85,24 +91,51 @@ impl Throttle {
             return Verdict::Delay(Self::LONGEST_DELAY);
         }
         let ThrottleLimits { failures: most, lockout, max_lockout } = self.limits;
-        let record = self.sources.entry(source).or_insert(Record { failures: 0, free_at: now });
+        let record = self.sources.entry(source).or_insert(Record::new(now));
         if now < record.free_at {
             return Verdict::LockedOut;
         }
         if record.quiet(now) >= max_lockout {
             record.failures = 0;
         }
-        record.failures = record.failures.saturating_add(1);
-        record.free_at = now;
+        record.fail(now);
         let lockout = lockout.min(max_lockout);
         if let Some(times) = record.failures.checked_sub(most).filter(|_| !lockout.is_zero()) {
             let lasts = doubled(lockout, times, max_lockout);
             record.free_at = now.checked_add(lasts).unwrap_or(now);
             return Verdict::LockOut(lasts);
         }
-        match record.failures.checked_sub(most.div_ceil(2)) {
-            Some(times) => Verdict::Delay(doubled(Self::FIRST_DELAY, times, Self::LONGEST_DELAY)),
-            None => Verdict::Answer,
+        record.delay(most).map_or(Verdict::Answer, Verdict::Delay)
+    }
+
+    /// A wrong password came from `source`, which honest clients and whoever guesses have in common.
+    /// It is never locked out, as that would keep the honest ones out, who have the right password.
+    /// Nor does a right password count for it, so that they do not clear the way for whoever guesses.
+    ///
+    /// A delay must be followed by [`Throttle::answered`]. No more than [`Throttle::MAX_DELAYED`]
+    /// answers wait at a time: those who wait take places that others need.
+    pub fn failed_shared(&mut self, source: Source, now: Instant) -> Verdict {
+        if !self.sources.contains_key(&source) && !self.has_room(now) {
+            return Verdict::Crowded;
+        }
+        let ThrottleLimits { failures: most, max_lockout, .. } = self.limits;
+        let record = self.sources.entry(source).or_insert(Record::new(now));
+        if record.quiet(now) >= max_lockout {
+            record.failures = 0;
+        }
+        record.fail(now);
+        let Some(delay) = record.delay(most) else { return Verdict::Answer };
+        if record.delayed >= Self::MAX_DELAYED {
+            return Verdict::Crowded;
+        }
+        record.delayed = record.delayed.saturating_add(1);
+        Verdict::Delay(delay)
+    }
+
+    /// An answer to a shared source waits no longer.
+    pub fn answered(&mut self, source: Source) {
+        if let Some(record) = self.sources.get_mut(&source) {
+            record.delayed = record.delayed.saturating_sub(1);
         }
     }
 
@@ -167,6 +200,22 @@ impl Throttle {
 }
 
 impl Record {
+    fn new(now: Instant) -> Self {
+        Self { failures: 0, free_at: now, delayed: 0 }
+    }
+
+    /// One more wrong password.
+    fn fail(&mut self, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        self.free_at = now;
+    }
+
+    /// How much later the last wrong password is answered.
+    fn delay(&self, most: u32) -> Option<Duration> {
+        let times = self.failures.checked_sub(most.div_ceil(2))?;
+        Some(doubled(Throttle::FIRST_DELAY, times, Throttle::LONGEST_DELAY))
+    }
+
     /// How long nothing has counted against it.
     fn quiet(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.free_at)

@@ -24,7 +24,7 @@ const OR_NONE: &str = "a whole number up to 1000000, or 0 for no limit";
 const KEEPALIVE: &str = "whole seconds from \"1s\" to \"32767s\", or \"0s\" for none";
 
 /// All keys, in the order in which the file documents them.
-pub(super) const KEYS: [Key; 74] = [
+pub(super) const KEYS: [Key; 75] = [
     key(
         "listen",
         "host:port, tls://host:port or unix:///path, or a list of such",
@@ -106,6 +106,7 @@ pub(super) const KEYS: [Key; 74] = [
     key("throttle.lockout", DURATION, "\"1s\""),
     key("throttle.max_lockout", DURATION, "\"15m\""),
     key("throttle.exempt", NETWORKS, "[\"127.0.0.0/8\"]"),
+    key("throttle.shared", NETWORKS, "[\"127.0.0.0/8\"]"),
     key("admin.listen", "host:port, or \"off\"", "\"127.0.0.1:6390\""),
     key("metrics.enabled", FLAG, "true"),
     key("audit.output", "\"stdout\", \"file\", \"syslog\" or \"off\"", "\"stdout\""),

@@ -129,6 +129,7 @@ pub(super) struct Throttle {
     pub(super) lockout: Given<String>,
     pub(super) max_lockout: Given<String>,
     pub(super) exempt: Given<Vec<Spanned<String>>>,
+    pub(super) shared: Given<Vec<Spanned<String>>>,
 }
 
 #[derive(Default, Deserialize)]

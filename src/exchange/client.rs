@@ -29,8 +29,15 @@ impl Exchange {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
         #[cfg(test)]
         assert_ne!(input, b"panic", "as a test asked");
-        session.active = now;
+        // One that is ending is dropped what it sends, so that keeps it no longer.
+        if session.ending.is_none() {
+            session.active = now;
+        }
         session.bytes_in = session.bytes_in.saturating_add(input.len() as u64);
+        if !session.state.is_authenticated() {
+            session.bytes_in_unauthenticated =
+                session.bytes_in_unauthenticated.saturating_add(input.len());
+        }
         self.tally.traffic.client_in =
             self.tally.traffic.client_in.saturating_add(input.len() as u64);
         self.take_requests(id, input, now);
@@ -110,6 +117,8 @@ impl Exchange {
         let after = session.output.len();
         if after == 0 {
             session.drained();
+        } else if !session.state.is_authenticated() {
+            session.shrink_output();
         }
         let passed = |mark| before >= mark && after < mark;
         if passed(limits.caught_up())

@@ -56,7 +56,7 @@ impl Exchange {
                 Some(Pause::InFlight) => add(&mut levels.paused_in_flight, 1),
                 Some(Pause::Rate) => add(&mut levels.paused_rate, 1),
                 Some(Pause::Room) => add(&mut levels.paused_room, 1),
-                Some(Pause::Memory) | None => {}
+                Some(Pause::Memory | Pause::Turn) | None => {}
             }
         }
         levels

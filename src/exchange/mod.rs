@@ -41,6 +41,7 @@ mod shared;
 mod stall;
 mod stranger;
 mod tally;
+mod turn;
 mod upstream;
 mod view;
 

@@ -11,6 +11,8 @@ pub(super) enum Pause {
     Memory,
     /// A link that takes more, a client that reads, or the replies that must come first.
     Room,
+    /// The other sessions' turns: as many were taken as may be in one.
+    Turn,
 }
 
 /// How often sessions have been paused at their limits since the start; for a metric.
@@ -30,7 +32,7 @@ impl Pauses {
             Pause::InFlight => &mut self.in_flight,
             Pause::Rate => &mut self.rate,
             Pause::Memory => &mut self.memory,
-            Pause::Room => return,
+            Pause::Room | Pause::Turn => return,
         };
         *counter = counter.saturating_add(1);
     }

@@ -71,6 +71,8 @@ pub(super) struct Session {
     pub(super) opened: Instant,
     pub(super) commands: u64,
     pub(super) bytes_in: u64,
+    /// Those of `bytes_in` that came while it had not authenticated, since the last `AUTH` or `RESET`.
+    pub(super) bytes_in_unauthenticated: usize,
     pub(super) bytes_out: u64,
 }
 
@@ -141,6 +143,7 @@ impl Session {
             opened: now,
             commands: 0,
             bytes_in: 0,
+            bytes_in_unauthenticated: 0,
             bytes_out: 0,
         }
     }
@@ -286,15 +289,18 @@ impl Session {
 
     /// Gives memory back when a buffer has run empty.
     pub(super) fn release_buffers(&mut self) {
+        let kept = if self.state.is_authenticated() { Self::IDLE_CAPACITY } else { 0 };
         for (buffer, allocated) in [
             (&mut self.input, &mut self.input_allocated),
             (&mut self.output, &mut self.output_allocated),
         ] {
-            if buffer.is_empty() && buffer.capacity() > Self::IDLE_CAPACITY {
+            if buffer.is_empty() && buffer.capacity() > kept {
                 *buffer = BytesMut::new();
                 *allocated = 0;
             }
         }
+        self.parser.release();
+        self.due.release();
     }
 
     /// Takes `len` bytes off the front of the output: they have gone out.

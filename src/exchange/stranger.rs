@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 
 use super::session::Session;
 use super::{Exchange, SessionId};
 use crate::auth::Pass;
+use crate::resp::RequestParser;
 use crate::session::CloseReason;
 
 impl Exchange {
@@ -31,6 +32,7 @@ impl Exchange {
         for id in ids {
             if let Some(session) = self.sessions.get_mut(id.0) {
                 session.held_until = None;
+                session.pass.iter_mut().for_each(Pass::answered);
             }
             self.resume(id, now);
             self.touch(id);
@@ -39,23 +41,82 @@ impl Exchange {
 }
 
 impl Session {
+    /// Most bytes that are taken from a client before it authenticates: one request of the largest
+    /// size that Redis lets such a client send, and some. With more it is closed.
+    pub(super) const MAX_UNAUTHENTICATED_BYTES: usize = 256 << 10;
+    /// Bytes that a session may hold whatever all others hold, so that those cannot keep it from
+    /// logging in: enough for an `AUTH` that comes in pieces.
+    const SMALL: usize = 1 << 10;
+
     /// Whether it is neither read nor answered now.
     pub(super) fn is_held(&self) -> bool {
         self.held_until.is_some()
     }
 
-    /// Counts what its buffers hold, if it has not authenticated. If that is more than before, and
-    /// too much together with the others', it ends.
+    /// Counts all that it holds, if it has not authenticated. If that is more than before, and too
+    /// much together with the others', it ends.
     pub(super) fn recount(&mut self) {
         if self.state.is_authenticated() {
             return;
         }
-        let held = self.input.capacity().saturating_add(self.output.capacity());
-        if self.pass.as_mut().is_none_or(|pass| pass.hold(held as u64)) {
+        let held = [
+            self.input.capacity(),
+            self.output.capacity(),
+            self.parser.memory(),
+            self.due.memory(),
+            self.state.memory(),
+        ];
+        let held = held.into_iter().fold(0, usize::saturating_add);
+        let fits = self.pass.as_mut().is_none_or(|pass| pass.hold(held as u64));
+        if fits || held <= Self::SMALL {
             return;
         }
         self.kill(CloseReason::UnauthenticatedMemory);
-        self.output = BytesMut::new();
+        self.forget_all();
         self.pass.as_mut().map(|pass| pass.hold(0));
+    }
+
+    /// Gives back all memory, when nothing more is said to the client.
+    fn forget_all(&mut self) {
+        self.output = BytesMut::new();
+        self.input = BytesMut::new();
+        self.parser = RequestParser::new();
+        self.state.forget_name();
+    }
+
+    /// Ends it if it has sent more than a client needs to log in.
+    pub(super) fn bound_bytes(&mut self) {
+        if !self.state.is_authenticated()
+            && self.bytes_in_unauthenticated > Self::MAX_UNAUTHENTICATED_BYTES
+        {
+            self.end(CloseReason::UnauthenticatedBytes);
+        }
+    }
+
+    /// Keeps `input`, of which `used` bytes have been dealt with.
+    pub(super) fn keep_input(&mut self, mut input: BytesMut, used: usize) {
+        self.input_allocated = self.input_allocated.max(input.capacity());
+        input.advance(used.min(input.len()));
+        // What has been dealt with would take memory that is not counted. It is copied a few times at
+        // most, as a client that has not authenticated soon has all its attempts.
+        let is_counted = !self.state.is_authenticated();
+        self.input = if is_counted && used > 0 { BytesMut::from(&input[..]) } else { input };
+        self.release_buffers();
+    }
+
+    /// Gives back the memory of what has been written, of which the buffer's capacity tells nothing.
+    pub(super) fn shrink_output(&mut self) {
+        self.output = BytesMut::from(&self.output[..]);
+        self.recount();
+    }
+
+    /// It is not authenticated any more: what it has needed until now is given back, and is counted
+    /// from here on.
+    pub(super) fn begin_anew(&mut self) {
+        self.bytes_in_unauthenticated = 0;
+        self.release_buffers();
+        if !self.output.is_empty() {
+            self.output = BytesMut::from(&self.output[..]);
+        }
     }
 }

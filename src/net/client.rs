@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
@@ -147,6 +147,17 @@ fn open(shared: &Shared, stream: Stream, newcomer: Newcomer) {
     tokio::task::spawn_local(drive(shared.clone(), id));
 }
 
+/// What a read takes of a turn at least: over TLS one may give only a few bytes.
+const READ_COST: usize = 4 << 10;
+/// Bytes that are written to a client in one turn.
+const MOST_WRITTEN: usize = 1 << 20;
+
+/// Has the task of `cx` polled again when the tasks that are ready now have run, and those that the
+/// system tells of after that.
+fn give_way(cx: &mut Context<'_>) {
+    let _ = pin!(tokio::task::yield_now()).poll(cx);
+}
+
 /// How long a client whose session is over may take to receive what its stream still holds.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -178,9 +189,11 @@ fn poll(
 }
 
 impl Worker {
+    /// Does what there is to do for one client, for one turn at most: others wait meanwhile.
     fn poll_client(&mut self, id: SessionId, cx: &mut Context<'_>) -> Poll<()> {
+        let mut left = self.exchange.read_size(id);
         loop {
-            self.write_client(id, cx);
+            let has_more_output = !self.write_client(id, cx);
             self.settle(Some(id));
             if self.exchange.is_finished(id) {
                 return Poll::Ready(());
@@ -190,17 +203,34 @@ impl Worker {
             if !io.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 io.waker = Some(cx.waker().clone());
             }
-            io.paused = !wants_read;
-            if !wants_read {
+            let has_more = !self.waits_for_audit && self.exchange.waits_for_turn(id);
+            io.paused = !wants_read && !has_more;
+            if has_more_output || (left == 0 && !io.paused) {
+                give_way(cx);
                 return Poll::Pending;
             }
-            let mut buffer = ReadBuf::new(&mut self.scratch);
+            if io.paused {
+                return Poll::Pending;
+            }
+            let most = left.min(self.scratch.len());
+            if has_more {
+                left = 0;
+                self.exchange.take_turn(id, now());
+                continue;
+            }
+            let mut buffer = ReadBuf::new(self.scratch.get_mut(..most).unwrap_or_default());
             match Pin::new(&mut io.stream).poll_read(cx, &mut buffer) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Err(_)) => self.exchange.client_lost(id),
                 Poll::Ready(Ok(())) => match buffer.filled() {
                     [] => self.exchange.client_eof(id, now()),
-                    bytes => self.exchange.client_bytes(id, bytes, now()),
+                    bytes => {
+                        left = left.saturating_sub(bytes.len().max(READ_COST));
+                        self.exchange.client_bytes(id, bytes, now());
+                        if self.exchange.waits_for_turn(id) {
+                            left = 0;
+                        }
+                    }
                 },
             }
         }
@@ -212,28 +242,35 @@ impl Worker {
         let Some(waker) = self.clients.get(id.key()).and_then(|io| io.waker.clone()) else {
             return;
         };
-        self.write_client(id, &mut Context::from_waker(&waker));
+        let has_more_output = !self.write_client(id, &mut Context::from_waker(&waker));
         let paused = self.clients.get(id.key()).is_some_and(|io| io.paused);
-        if self.exchange.is_finished(id) || (paused && self.exchange.wants_read(id)) {
+        let goes_on = || self.exchange.wants_read(id) || self.exchange.waits_for_turn(id);
+        if has_more_output || self.exchange.is_finished(id) || (paused && goes_on()) {
             waker.wake();
         }
     }
 
-    /// Writes until the socket is full or nothing is left, in the stream either.
-    fn write_client(&mut self, id: SessionId, cx: &mut Context<'_>) {
-        let Some(io) = self.clients.get_mut(id.key()) else { return };
+    /// Writes until the socket is full or nothing is left, in the stream either. Returns false when
+    /// it has written as much as may be in one turn.
+    fn write_client(&mut self, id: SessionId, cx: &mut Context<'_>) -> bool {
+        let Some(io) = self.clients.get_mut(id.key()) else { return true };
+        let mut written = 0_usize;
         let error = loop {
+            if written >= MOST_WRITTEN {
+                return false;
+            }
             let output = self.exchange.output(id);
             if output.is_empty() {
                 match io.poll_flush(cx) {
                     Poll::Ready(Err(error)) => break error,
-                    _ => return,
+                    _ => return true,
                 }
             }
             match Pin::new(&mut io.stream).poll_write(cx, output) {
-                Poll::Pending => return,
+                Poll::Pending => return true,
                 Poll::Ready(Ok(len @ 1..)) => {
                     io.unflushed = true;
+                    written = written.saturating_add(len);
                     self.exchange.wrote(id, len, now());
                 }
                 Poll::Ready(Ok(0)) => break io::ErrorKind::WriteZero.into(),
@@ -242,6 +279,7 @@ impl Worker {
         };
         debug!(session = io.number, %error, "cannot write to the client");
         self.exchange.client_lost(id);
+        true
     }
 
     /// Ready when the stream of a client holds nothing more, or cannot get rid of it.

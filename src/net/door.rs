@@ -64,7 +64,10 @@ impl Door {
         let proxied = peer.ip().is_some_and(|ip| is_in(&self.entry.borrow().proxies, ip));
         let client = peer.ip().filter(|_| !proxied);
         match self.gate.admit(client, at.into_std()) {
-            Ok(pass) => Some(Admitted { stream, tls, peer, pass, proxied, at }),
+            Ok(mut pass) => {
+                peer.user().into_iter().for_each(|user| pass.is_of_user(user));
+                Some(Admitted { stream, tls, peer, pass, proxied, at })
+            }
             Err(refusal) => {
                 self.refuse(&stream, tls.is_some(), peer, refusal);
                 None

@@ -18,6 +18,7 @@ fn limits(settings: &LimitSettings) -> Limits {
         output_buffer: settings.output_buffer,
         memory: settings.memory.unwrap_or_else(default_memory),
         subscriptions: u32::try_from(settings.subscriptions).unwrap_or(u32::MAX),
+        turn: Limits::default().turn,
         rate: settings.commands_per_second.and_then(NonZeroU32::new).map(Rate::per_second),
     }
 }

@@ -10,8 +10,8 @@ use tokio::net::UnixStream;
 pub(super) enum Peer {
     /// Over TCP, directly or as a trusted balancer tells it. Never an IPv4 address mapped into IPv6.
     Tcp(SocketAddr),
-    /// Over a socket in the file system. All of these are one source, which is never slowed down
-    /// nor locked out: the file's permissions say who may connect.
+    /// Over a socket in the file system, whose permissions say who may connect. Those of one user
+    /// are slowed down together by wrong passwords, and never locked out.
     Unix {
         /// The process that has connected, where the system tells.
         pid: Option<i32>,
@@ -26,6 +26,14 @@ impl Peer {
         match self {
             Self::Tcp(address) => Some(address.ip()),
             Self::Unix { .. } => None,
+        }
+    }
+
+    /// The user of its process, if it has connected to a socket in the file system.
+    pub(super) fn user(&self) -> Option<u32> {
+        match self {
+            Self::Tcp(_) => None,
+            Self::Unix { uid, .. } => *uid,
         }
     }
 }

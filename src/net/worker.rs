@@ -37,7 +37,7 @@ use crate::session::Rules;
 use crate::telemetry::metrics::WorkerMetrics;
 use crate::upstream::Credentials;
 
-/// Bytes read from a socket at once.
+/// Bytes read from a link at once, and at most from a client; see [`Exchange::read_size`].
 const READ_SIZE: usize = 256 << 10;
 /// How often time limits of sessions are looked at.
 const TICK: Duration = Duration::from_millis(200);

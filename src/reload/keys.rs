@@ -95,7 +95,7 @@ macro_rules! upstream_tls {
 
 /// The keys that a reload puts in force. A user or password in `upstream.url` counts as
 /// `upstream.user` or `upstream.password`.
-pub const LIVE: [LiveKey; 46] = [
+pub const LIVE: [LiveKey; 47] = [
     live!("allow", allow),
     live!("proxy_protocol_from", proxy_protocol_from),
     live!("drain_delay", drain_delay),
@@ -164,6 +164,7 @@ pub const LIVE: [LiveKey; 46] = [
     live!("throttle.lockout", throttle.lockout),
     live!("throttle.max_lockout", throttle.max_lockout),
     live!("throttle.exempt", throttle.exempt),
+    live!("throttle.shared", throttle.shared),
     live!("audit.keys", audit.keys),
     live!("log.level", log.level),
 ];

@@ -117,6 +117,10 @@ impl State {
         }
         let step = match spec.effect {
             Effect::Quit => self.quit(),
+            Effect::Reset if self.idle_request(rules) => {
+                let reply = Some(reply::RESET.clone());
+                return Step::Finish { reply, reason: CloseReason::AuthAttempts };
+            }
             Effect::Reset => self.let_go(),
             Effect::Auth => self.auth(request, rules, emit),
             Effect::Hello => self.hello(request, context, emit),

@@ -34,6 +34,8 @@ pub struct DueQueue {
 impl DueQueue {
     /// Entries at which [`DueQueue::is_full`]; 4 MiB at most.
     pub const MAX_ENTRIES: usize = 65_536;
+    /// Places for this many entries are kept when there is none.
+    const KEPT_ENTRIES: usize = 64;
     /// Bytes of waiting local replies at which [`DueQueue::is_full`].
     pub const MAX_LOCAL_BYTES: usize = 4 << 20;
     /// Bytes that a local reply takes besides its own.
@@ -210,6 +212,13 @@ impl DueQueue {
     fn came(&mut self, many: u32) {
         self.remote = self.remote.saturating_sub(many);
         self.answered = self.answered.saturating_add(many.into());
+    }
+
+    /// Gives back the memory that many entries took, when there is none.
+    pub fn release(&mut self) {
+        if self.entries.is_empty() && self.entries.capacity() > Self::KEPT_ENTRIES {
+            self.entries = VecDeque::new();
+        }
     }
 
     /// Counts the replies that will not come.

@@ -80,9 +80,13 @@ pub enum CloseReason {
     CrossProtocol,
     /// No right `AUTH` within `limits.auth_timeout`.
     AuthTimeout,
-    /// More than `limits.auth_attempts` refused commands before a right `AUTH`.
+    /// More than `limits.auth_attempts` refused commands before a right `AUTH`; sixteen requests that
+    /// do nothing count as one.
     AuthAttempts,
-    /// A wrong password from an address that is locked out, or is locked out for it.
+    /// More bytes before a right `AUTH` than a client needs to log in.
+    UnauthenticatedBytes,
+    /// A wrong password from an address that is locked out, or is locked out for it, or to which so
+    /// many answers to wrong passwords wait already.
     LockedOut,
     /// One more than `limits.sessions_per_identity`; it was told so.
     IdentityLimit,
@@ -128,13 +132,14 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All of them, in order.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Client,
         Self::Quit,
         Self::Protocol,
         Self::CrossProtocol,
         Self::AuthTimeout,
         Self::AuthAttempts,
+        Self::UnauthenticatedBytes,
         Self::LockedOut,
         Self::IdentityLimit,
         Self::UnauthenticatedMemory,
@@ -165,6 +170,7 @@ impl CloseReason {
             Self::CrossProtocol => "cross_protocol",
             Self::AuthTimeout => "auth_timeout",
             Self::AuthAttempts => "auth_attempts",
+            Self::UnauthenticatedBytes => "unauthenticated_bytes",
             Self::LockedOut => "locked_out",
             Self::IdentityLimit => "sessions_per_identity",
             Self::UnauthenticatedMemory => "unauthenticated_memory",

@@ -29,6 +29,9 @@ pub struct Limits {
     /// How fast commands are taken; `None` sets no bound. Over it the session is not read until it
     /// may go on.
     pub rate: Option<Rate>,
+    /// Work that is done for the session before others have their turn, in requests that are passed
+    /// on as they came; others cost more. Before it has authenticated, an eighth of it.
+    pub turn: u32,
 }
 
 impl Limits {
@@ -63,6 +66,7 @@ impl Default for Limits {
             memory: 192 << 20,
             subscriptions: 100_000,
             rate: None,
+            turn: 512,
         }
     }
 }

@@ -98,6 +98,7 @@ impl State {
             self.authenticated = true;
             self.credential = credential;
             self.refused = 0;
+            self.idle_requests = 0;
         } else {
             emit(Event::AuthFailed { user: ClaimedUser::new(user) });
         }

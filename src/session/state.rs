@@ -6,6 +6,7 @@ use super::client_reply::ReplyMode;
 use super::due::DueQueue;
 use super::limits::Limits;
 use super::pubsub::Subscriptions;
+use super::rules::Rules;
 use super::transaction::Transaction;
 use crate::auth::CredentialId;
 use crate::resp::{Protocol, RequestLimits};
@@ -24,6 +25,9 @@ pub struct State {
     pub(super) credential: Option<CredentialId>,
     /// Refused commands since the last right `AUTH`; `RESET` does not set it back.
     pub(super) refused: u32,
+    /// Requests before a right `AUTH` that Redis takes from anybody and that do nothing, since the
+    /// last of them counted as a refused command.
+    pub(super) idle_requests: u32,
     /// What the client is spoken to in, by the replies that have come.
     pub(super) protocol: Protocol,
     /// The selected database, by the replies that have come.
@@ -74,6 +78,9 @@ pub(super) struct LeftOnLease {
 }
 
 impl State {
+    /// How many requests that do nothing count as one refused command.
+    pub const IDLE_REQUESTS: u32 = 16;
+
     /// A session before its first request. With `private` it has a link of its own for all its life.
     pub fn new(private: bool) -> Self {
         Self { private, leased: private, ..Self::default() }
@@ -222,8 +229,34 @@ impl State {
     }
 
     /// A request without arguments came; Redis answers nothing, but it counts for `CLIENT REPLY SKIP`.
-    pub fn empty_request(&mut self) {
+    /// Returns whether the session has sent too many before it authenticated, and is to be closed.
+    pub fn empty_request(&mut self, rules: &Rules) -> bool {
         self.replies.request_done();
+        !self.authenticated && self.idle_request(rules)
+    }
+
+    /// Counts a request of a session that has not authenticated that Redis takes from anybody and
+    /// that does nothing: a blank line, `*0`, a negative count, `RESET`. Clients may begin with
+    /// some, so [`State::IDLE_REQUESTS`] of them count as one refused command. Returns whether that
+    /// is one too many.
+    pub(super) fn idle_request(&mut self, rules: &Rules) -> bool {
+        self.idle_requests = self.idle_requests.saturating_add(1);
+        if self.idle_requests < Self::IDLE_REQUESTS {
+            return false;
+        }
+        self.idle_requests = 0;
+        self.refused = self.refused.saturating_add(1);
+        self.refused > rules.auth_attempts
+    }
+
+    /// Forgets what the client calls itself: it is told nothing more.
+    pub fn forget_name(&mut self) {
+        self.name = None;
+    }
+
+    /// Bytes that the state holds besides its own size.
+    pub fn memory(&self) -> usize {
+        self.name.as_ref().map_or(0, Bytes::len)
     }
 
     /// Whether the client sees the reply to the request that is being decided.
@@ -233,7 +266,11 @@ impl State {
 
     /// Makes it as after `RESET`. The count of refused commands stays.
     pub fn reset(&mut self) {
-        *self = Self { refused: self.refused, ..Self::new(self.private) };
+        *self = Self {
+            refused: self.refused,
+            idle_requests: self.idle_requests,
+            ..Self::new(self.private)
+        };
     }
 
     /// Whether Redis refuses everything but pub/sub commands on this connection now.

@@ -19,6 +19,7 @@ pub(crate) const TIMEOUTS: Timeouts =
 pub(crate) struct Bench {
     pub(crate) exchange: Exchange,
     pub(crate) now: Instant,
+    sessions: Vec<SessionId>,
 }
 
 /// `words` as a request.
@@ -58,7 +59,7 @@ impl Bench {
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
         let exchange = Exchange::new(Arc::new(rules), TIMEOUTS, credentials, sharing, [7; 32]);
-        Self { exchange, now: Instant::now() }
+        Self { exchange, now: Instant::now(), sessions: Vec::new() }
     }
 
     /// Links are counted in `budget`.
@@ -72,18 +73,35 @@ impl Bench {
     }
 
     pub(crate) fn open(&mut self) -> SessionId {
-        self.exchange.open(self.now)
+        let id = self.exchange.open(self.now);
+        self.sessions.push(id);
+        id
     }
 
-    /// A client's bytes arrive.
+    /// A client's bytes arrive, and are dealt with in as many turns as that takes.
     pub(crate) fn say(&mut self, id: SessionId, bytes: &[u8]) {
         self.exchange.client_bytes(id, bytes, self.now);
+        self.take_turns(id);
+    }
+
+    /// Gives a session as many turns as it wants.
+    pub(crate) fn take_turns(&mut self, id: SessionId) {
+        while self.exchange.waits_for_turn(id) {
+            self.exchange.take_turn(id, self.now);
+        }
+    }
+
+    fn take_all_turns(&mut self) {
+        for index in 0..self.sessions.len() {
+            self.take_turns(self.sessions[index]);
+        }
     }
 
     /// All that waits for the client leaves.
     pub(crate) fn read(&mut self, id: SessionId) -> Vec<u8> {
         let output = self.exchange.output(id).to_vec();
         self.exchange.wrote(id, output.len(), self.now);
+        self.take_turns(id);
         output
     }
 
@@ -123,6 +141,7 @@ impl Bench {
             let output = self.exchange.link_output(link).to_vec();
             self.exchange.link_wrote(link, output.len(), self.now);
             sent.extend(output);
+            self.take_all_turns();
         }
         sent
     }
@@ -131,6 +150,7 @@ impl Bench {
     #[track_caller]
     pub(crate) fn reply(&mut self, link: LinkId, bytes: &[u8]) {
         self.exchange.link_bytes(link, bytes, self.now).expect("an expected reply");
+        self.take_all_turns();
     }
 
     /// One request that is passed on and its reply.
@@ -145,6 +165,7 @@ impl Bench {
     pub(crate) fn pass(&mut self, time: Duration) {
         self.now += time;
         self.exchange.tick(self.now);
+        self.take_all_turns();
     }
 
     pub(crate) fn events(&mut self) -> Vec<Event> {

@@ -39,7 +39,7 @@ fn a_request_of_the_size_passes_and_one_byte_more_closes_without_a_word() {
             let (id, common) = places.plain();
             let mut lease = None;
             for part in set(size).chunks(piece) {
-                places.bench.exchange.client_bytes(id, part, places.bench.now);
+                places.bench.say(id, part);
                 lease = places.flush().map(|(link, _)| link).or(lease);
             }
             assert_bytes(&places.bench.read(id), b"");

@@ -8,7 +8,7 @@ use redoubt::reload::{Difference, LIVE, RESTART};
 use tempfile::TempDir;
 
 /// Keys with two values each. What stands in a row of its own besides goes with them.
-const VALUES: [(&str, &str, &str); 74] = [
+const VALUES: [(&str, &str, &str); 75] = [
     ("listen", "[\"127.0.0.1:1\"]", "[\"127.0.0.1:2\"]"),
     ("unix_socket_mode", "\"660\"", "\"600\""),
     ("reuse_port", "false", "true"),
@@ -70,6 +70,7 @@ const VALUES: [(&str, &str, &str); 74] = [
     ("throttle.lockout", "\"1s\"", "\"2s\""),
     ("throttle.max_lockout", "\"15m\"", "\"14m\""),
     ("throttle.exempt", "[]", "[\"10.0.0.0/8\"]"),
+    ("throttle.shared", "[]", "[\"10.0.0.0/8\"]"),
     ("admin.listen", "\"127.0.0.1:3\"", "\"off\""),
     ("metrics.enabled", "true", "false"),
     ("audit.output", "\"file\"", "\"off\""),

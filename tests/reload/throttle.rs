@@ -62,3 +62,19 @@ fn who_is_never_locked_out() {
     change(&mut redoubt, "throttle.exempt", "[\"127.0.0.1\"]");
     assert!(guess(&redoubt).starts_with(b"-WRONGPASS"));
 }
+
+#[test]
+fn whose_addresses_are_shared() {
+    if target_is_redis() {
+        return;
+    }
+    let redis = Redis::start();
+    let setup = Redoubt::setup(&redis).set("throttle.exempt", "[]").set("throttle.failures", 1);
+    let mut redoubt = setup.set_text("throttle.lockout", "1h").start();
+    assert_eq!(guess(&redoubt), b"");
+    assert_eq!(redoubt.connect().read_to_close(), b"");
+    change(&mut redoubt, "throttle.shared", "[\"127.0.0.1\"]");
+    assert!(guess(&redoubt).starts_with(b"-WRONGPASS"), "it is locked out no more");
+    change(&mut redoubt, "throttle.shared", "[]");
+    assert_eq!(guess(&redoubt), b"");
+}

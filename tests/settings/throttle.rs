@@ -67,3 +67,14 @@ fn exempt() {
     assert!(locks_out_after(&of("[\"127.0.0.1\"]"), 3));
     assert!(!locks_out_after(&of("[\"127.0.0.0/24\"]"), 3));
 }
+
+#[test]
+fn shared() {
+    let redis = Redis::start();
+    let of = |shared| {
+        let setup = setup(&redis).set("throttle.shared", shared).set("throttle.failures", 2);
+        setup.set_text("throttle.lockout", "1h").set_text("throttle.max_lockout", "1h").start()
+    };
+    assert!(locks_out_after(&of("[\"127.0.0.1\"]"), 3));
+    assert!(!locks_out_after(&of("[\"127.0.0.0/24\"]"), 3));
+}

@@ -280,6 +280,7 @@ pub(crate) fn must_happen() -> BTreeSet<&'static str> {
         "reply_mismatch",
         "faulty link",
         "pushed",
+        "turn",
         "too many in flight",
         "too fast",
     ]

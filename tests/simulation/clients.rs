@@ -19,7 +19,17 @@ impl Schedule {
     pub(super) fn send(&mut self, index: usize) {
         let peer = &mut self.peers[index];
         let id = peer.id;
-        if peer.client.to_send.is_empty() || peer.left || peer.seen.over {
+        if peer.left || peer.seen.over {
+            return;
+        }
+        if self.exchange.waits_for_turn(id) {
+            note!(self, "session {} has one more turn", peer.client.number);
+            self.exchange.take_turn(id, self.now);
+            self.count("turn");
+            self.settle(About::Session(id));
+            return;
+        }
+        if peer.client.to_send.is_empty() {
             return;
         }
         if !self.exchange.wants_read(id) {

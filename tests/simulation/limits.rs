@@ -16,6 +16,9 @@ pub(crate) fn limits(rng: &mut Rng, heavy: bool) -> Limits {
         limits.in_flight = *rng.pick(&[1, 3, 20]);
     }
     if rng.one_in(4) {
+        limits.turn = *rng.pick(&[1, 8, 30]);
+    }
+    if rng.one_in(4) {
         limits.subscriptions = 2;
     }
     if rng.one_in(4) {

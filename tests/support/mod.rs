@@ -143,16 +143,20 @@ pub fn memory(pid: u32, field: &str) -> u64 {
 
 /// Lets this process, and those that it starts from now on, open thousands of files.
 pub fn raise_open_files() {
-    const WANTED: u64 = 8192;
+    raise_open_files_to(8192);
+}
+
+/// Lets this process, and those that it starts from now on, open `wanted` files.
+pub fn raise_open_files_to(wanted: u64) {
     let limits = std::fs::read_to_string("/proc/self/limits").expect("limits");
     let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("the limit");
     let soft = line.split_ascii_whitespace().nth(3).expect("a number");
-    if soft.parse::<u64>().is_ok_and(|soft| soft < WANTED) {
+    if soft.parse::<u64>().is_ok_and(|soft| soft < wanted) {
         let pid = std::process::id();
         let raised = std::process::Command::new("prlimit")
-            .args(["--pid", &pid.to_string(), &format!("--nofile={WANTED}:")])
+            .args(["--pid", &pid.to_string(), &format!("--nofile={wanted}:")])
             .status()
             .expect("prlimit is missing: apt-get install -y util-linux");
-        assert!(raised.success(), "this test needs {WANTED} open files: ulimit -n {WANTED}");
+        assert!(raised.success(), "this test needs {wanted} open files: ulimit -n {wanted}");
     }
 }

@@ -40,6 +40,13 @@ impl Setup {
         self
     }
 
+    /// Leaves a key that tests set otherwise at its default.
+    pub fn unset(mut self, key: &str) -> Self {
+        let (section, key) = key.rsplit_once('.').unwrap_or(("", key));
+        self.keys.entry(section.into()).or_default().remove(key);
+        self
+    }
+
     /// Sets a key to a string.
     pub fn set_text(self, key: &str, text: &str) -> Self {
         self.set(key, format!("\"{text}\""))
@@ -199,6 +206,8 @@ impl Redoubt {
             Setup { upstream_port, client_password, through: Vec::new(), keys: BTreeMap::new() };
         // Tests give wrong passwords too; those about what comes of that set this back.
         let setup = setup.set("throttle.exempt", "[\"127.0.0.0/8\"]");
+        // Addresses of this machine stand for those of others.
+        let setup = setup.set("throttle.shared", "[]");
         let setup = setup.set_text("audit.output", "off").set_text("admin.listen", "127.0.0.1:0");
         setup.set_text("upstream.password", upstream_password)
     }

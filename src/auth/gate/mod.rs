@@ -34,6 +34,18 @@ pub struct GateLimits {
     pub unauthenticated_memory: u64,
 }
 
+/// Where connections come from, and what that means for them.
+#[derive(Debug, Clone, Default)]
+pub struct Networks {
+    /// Who may connect; everybody if there is none.
+    pub allow: Vec<IpNet>,
+    /// Who is never slowed down nor locked out for wrong passwords.
+    pub exempt: Vec<IpNet>,
+    /// Whose addresses honest clients and others have in common, so that they are slowed down and
+    /// never locked out.
+    pub shared: Vec<IpNet>,
+}
+
 /// What all connections pass. Shared by all threads and touched when one comes, goes, authenticates
 /// or fails to, and when one that has not authenticated sends or is sent something; never for a
 /// request of one that has.
@@ -50,8 +62,7 @@ pub struct Gate {
 /// Who is let in, and how many: replaced whole.
 #[derive(Debug)]
 struct Terms {
-    allow: Vec<IpNet>,
-    exempt: Vec<IpNet>,
+    networks: Networks,
     limits: GateLimits,
 }
 
@@ -78,16 +89,10 @@ impl Gate {
     /// what is left.
     const SHARE: usize = 7;
 
-    /// A gate that lets in networks of `allow`, or everybody if there is none, and never slows down
-    /// or locks out those of `exempt`.
-    pub fn new(
-        allow: Vec<IpNet>,
-        limits: GateLimits,
-        throttle: ThrottleLimits,
-        exempt: Vec<IpNet>,
-    ) -> Self {
+    /// A gate that treats connections as `networks` says.
+    pub fn new(networks: Networks, limits: GateLimits, throttle: ThrottleLimits) -> Self {
         Self {
-            terms: RwLock::new(Arc::new(Terms { allow, exempt, limits })),
+            terms: RwLock::new(Arc::new(Terms { networks, limits })),
             throttle: Mutex::new(Throttle::new(throttle)),
             counts: Mutex::default(),
             memory: AtomicU64::new(0),
@@ -97,14 +102,8 @@ impl Gate {
     /// Puts other terms in force, as in [`Gate::new`], for whoever comes or authenticates from here
     /// on. Those who were let in keep their places, even where there are more of them than there may
     /// be now; what is known of wrong passwords stays.
-    pub fn replace(
-        &self,
-        allow: Vec<IpNet>,
-        limits: GateLimits,
-        throttle: ThrottleLimits,
-        exempt: Vec<IpNet>,
-    ) {
-        let terms = Arc::new(Terms { allow, exempt, limits });
+    pub fn replace(&self, networks: Networks, limits: GateLimits, throttle: ThrottleLimits) {
+        let terms = Arc::new(Terms { networks, limits });
         *self.terms.write().unwrap_or_else(PoisonError::into_inner) = terms;
         self.throttle().replace_limits(throttle);
     }
@@ -151,11 +150,12 @@ impl Gate {
     }
 
     fn look_at(&self, client: IpAddr, now: Instant) -> Result<(), Refusal> {
-        let terms = self.terms();
-        if !terms.allow.is_empty() && !is_in(&terms.allow, client) {
+        let networks = &self.terms().networks;
+        if !networks.allow.is_empty() && !is_in(&networks.allow, client) {
             return Err(Refusal::NotAllowed);
         }
-        if !is_in(&terms.exempt, client) && self.throttle().is_locked_out(client.into(), now) {
+        let is_spared = is_in(&networks.exempt, client) || is_in(&networks.shared, client);
+        if !is_spared && self.throttle().is_locked_out(client.into(), now) {
             return Err(Refusal::LockedOut);
         }
         Ok(())

@@ -16,6 +16,10 @@ pub struct Pass {
     gate: Arc<Gate>,
     /// Where the client connects from, once that is known.
     client: Option<IpAddr>,
+    /// The user of the client's process, if it has connected to a socket in the file system.
+    user: Option<u32>,
+    /// The shared source to which an answer waits.
+    delayed: Option<Source>,
     /// Whom its certificate is for.
     certificate: Certificate,
     is_authenticated: bool,
@@ -23,9 +27,27 @@ pub struct Pass {
     held: u64,
 }
 
+/// How wrong passwords from a client count.
+enum Throttled {
+    /// Not at all.
+    Never,
+    /// Against its source, which is locked out in the end.
+    Alone(Source),
+    /// Against its source, which is slowed down and never locked out.
+    Shared(Source),
+}
+
 impl Pass {
     pub(super) fn new(gate: Arc<Gate>) -> Self {
-        Self { gate, client: None, certificate: None, is_authenticated: false, held: 0 }
+        Self {
+            gate,
+            client: None,
+            user: None,
+            delayed: None,
+            certificate: None,
+            is_authenticated: false,
+            held: 0,
+        }
     }
 
     /// It is known now that the client connects from `client`.
@@ -73,10 +95,26 @@ impl Pass {
         self.client.map(Source::from)
     }
 
-    /// The source, if it is slowed down and locked out as the terms are now.
-    fn throttled(&self) -> Option<Source> {
-        let exempt = |client: &IpAddr| is_in(&self.gate.terms().exempt, *client);
-        self.client.filter(|client| !exempt(client)).map(Source::from)
+    /// The client is a process of this user of this machine.
+    pub fn is_of_user(&mut self, user: u32) {
+        self.user = Some(user);
+    }
+
+    /// How wrong passwords from the client count as the terms are now.
+    fn throttled(&self) -> Throttled {
+        let Some(client) = self.client else {
+            return self
+                .user
+                .map_or(Throttled::Never, |user| Throttled::Shared(Source::User(user)));
+        };
+        let networks = &self.gate.terms().networks;
+        if is_in(&networks.exempt, client) {
+            Throttled::Never
+        } else if is_in(&networks.shared, client) {
+            Throttled::Shared(client.into())
+        } else {
+            Throttled::Alone(client.into())
+        }
     }
 
     /// The client has shown that it is whom its certificate is for, or has none. To be called before
@@ -85,16 +123,33 @@ impl Pass {
         self.certificate = certificate;
     }
 
-    /// The client gave a wrong password.
-    pub fn failed(&self, now: Instant) -> Verdict {
+    /// The client gave a wrong password. After a delay, [`Pass::answered`] is to be called.
+    pub fn failed(&mut self, now: Instant) -> Verdict {
+        self.answered();
         let throttled = self.throttled();
-        throttled.map_or(Verdict::Answer, |source| self.gate.throttle().failed(source, now))
+        let mut throttle = self.gate.throttle();
+        match throttled {
+            Throttled::Never => Verdict::Answer,
+            Throttled::Alone(source) => throttle.failed(source, now),
+            Throttled::Shared(source) => {
+                let verdict = throttle.failed_shared(source, now);
+                self.delayed = matches!(verdict, Verdict::Delay(_)).then_some(source);
+                verdict
+            }
+        }
+    }
+
+    /// The answer to a wrong password waits no longer.
+    pub fn answered(&mut self) {
+        if let Some(source) = self.delayed.take() {
+            self.gate.throttle().answered(source);
+        }
     }
 
     /// The client gave the right password for the first time, or for the first time since
     /// [`Pass::reset`]. Returns false when its identity has too many sessions already.
     pub fn authenticated(&mut self, now: Instant) -> bool {
-        if let Some(source) = self.throttled() {
+        if let Throttled::Alone(source) = self.throttled() {
             self.gate.throttle().succeeded(source, now);
         }
         let limits = self.gate.terms().limits;
@@ -144,6 +199,7 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        self.answered();
         self.hold(0);
         let unauthenticated = usize::from(!self.is_authenticated);
         let mut counts = self.gate.counts();

@@ -9,6 +9,7 @@ impl Taker<'_> {
     /// The session has just proved who it is. `step` is what would be done otherwise.
     pub(super) fn let_in(&mut self, step: Step) -> Step {
         self.session.auth_deadline = None;
+        self.session.bytes_in_unauthenticated = 0;
         let now = self.now;
         if self.session.pass.as_mut().is_none_or(|pass| pass.authenticated(now)) {
             return step;
@@ -21,17 +22,19 @@ impl Taker<'_> {
     /// for that, and waits instead.
     pub(super) fn slow_down(&mut self, step: Step) -> Step {
         let now = self.now;
-        let verdict = self.session.pass.as_ref().map_or(Verdict::Answer, |pass| pass.failed(now));
+        let verdict = self.session.pass.as_mut().map_or(Verdict::Answer, |pass| pass.failed(now));
         if let Verdict::LockOut(lasts) = verdict {
             self.events.push_back((self.id, Event::LockedOut { lasts }));
         }
         let delay = match verdict {
             Verdict::Answer => return step,
             Verdict::Delay(delay) => delay,
-            Verdict::LockOut(_) | Verdict::LockedOut if self.session.state.is_authenticated() => {
+            Verdict::LockOut(_) | Verdict::LockedOut | Verdict::Crowded
+                if self.session.state.is_authenticated() =>
+            {
                 Throttle::LONGEST_DELAY
             }
-            Verdict::LockOut(_) | Verdict::LockedOut => {
+            Verdict::LockOut(_) | Verdict::LockedOut | Verdict::Crowded => {
                 return Step::Finish { reply: None, reason: CloseReason::LockedOut };
             }
         };
@@ -54,6 +57,7 @@ impl Taker<'_> {
         let told = self.session.state.client_id();
         told.iter().for_each(|id| self.rules.client_ids.forget(*id));
         self.session.state.reset();
+        self.session.begin_anew();
         if shown {
             self.session.reply(reply::RESET.clone());
         }

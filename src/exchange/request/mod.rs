@@ -11,12 +11,11 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::{Duration, Instant};
 
-use bytes::Buf;
-
 use super::links::Links;
 use super::pause::{Pause, Pauses};
 use super::session::{Asked, Session, Streaming};
 use super::tally::Tally;
+use super::turn::Work;
 use super::{Exchange, SessionId};
 use crate::command::Spec;
 use crate::resp::Parsed;
@@ -35,7 +34,8 @@ enum Next {
 }
 
 impl Exchange {
-    /// Takes as many requests as there are and may be taken from what the client has sent.
+    /// Takes as many requests as there are, and may be taken now and in one turn, from what the
+    /// client has sent.
     pub(super) fn take_requests(&mut self, id: SessionId, fresh: &[u8], now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
         if session.input.is_empty() {
@@ -52,10 +52,7 @@ impl Exchange {
             if let Some(session) = self.sessions.get_mut(id.0)
                 && session.ending.is_none()
             {
-                session.input_allocated = session.input_allocated.max(input.capacity());
-                input.advance(used.min(input.len()));
-                session.input = input;
-                session.release_buffers();
+                session.keep_input(input, used);
             }
         }
         self.after_requests(id, now);
@@ -63,10 +60,11 @@ impl Exchange {
         self.touch(id);
     }
 
-    /// Looks again at requests that had to wait.
+    /// Looks again at requests that had to wait; not at those that wait for the session's own turn,
+    /// as this is the turn of another.
     pub(super) fn resume(&mut self, id: SessionId, now: Instant) {
         if let Some(session) = self.sessions.get_mut(id.0)
-            && session.pause.is_some()
+            && session.pause.is_some_and(|pause| pause != Pause::Turn)
         {
             self.take_requests(id, &[], now);
         }
@@ -74,7 +72,9 @@ impl Exchange {
 
     fn after_requests(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
+        session.parser.release();
         session.recount();
+        session.bound_bytes();
         if session.eof && session.pause.is_none() {
             if session.due.blocks() {
                 session.kill(CloseReason::Client);
@@ -90,6 +90,7 @@ impl Exchange {
     /// Returns how many bytes of `input` have been dealt with.
     fn take_from(&mut self, id: SessionId, input: &[u8], now: Instant) -> usize {
         let Some(session) = self.sessions.get_mut(id.0) else { return input.len() };
+        let work = Work::of(session, &self.rules.limits);
         let mut taker = Taker {
             id,
             session,
@@ -103,10 +104,16 @@ impl Exchange {
             draining: self.draining,
             now,
             asked: Asked::of(None),
+            work,
         };
         let mut used = 0;
         let before = taker.session.pause.take();
         while let Some(rest) = input.get(used..).filter(|rest| !rest.is_empty()) {
+            if taker.work.is_over() && taker.session.ending.is_none() {
+                taker.session.pause = Some(Pause::Turn);
+                break;
+            }
+            taker.work.request();
             match taker.take(rest) {
                 Next::After(len) => used = used.saturating_add(len),
                 Next::More => break,
@@ -138,6 +145,8 @@ struct Taker<'a> {
     now: Instant,
     /// What the request is that was decided last.
     asked: Asked,
+    /// What is left of the session's turn.
+    work: Work,
 }
 
 impl Taker<'_> {
@@ -158,7 +167,9 @@ impl Taker<'_> {
             }
             Ok(Parsed::Incomplete) => Next::More,
             Ok(Parsed::Empty { len }) => {
-                self.session.state.empty_request();
+                if self.session.state.empty_request(self.rules) {
+                    self.session.end(CloseReason::AuthAttempts);
+                }
                 Next::After(len)
             }
             Ok(Parsed::Request { len }) if len > limits.request_size => self.too_large(len),
@@ -233,6 +244,7 @@ impl Taker<'_> {
         let was_authenticated = state.is_authenticated();
         let context = Context { rules: self.rules, due, need };
         let (id, events) = (self.id, &mut *self.events);
+        let events_before = events.len();
         let (mut failed, mut refused) = (false, false);
         let mut step = state.decide(&parser.request(input), spec, context, &mut |event| {
             failed |= matches!(event, Event::AuthFailed { .. });
@@ -245,6 +257,7 @@ impl Taker<'_> {
         if failed {
             step = self.slow_down(step);
         }
+        self.work.decision(self.events.len().saturating_sub(events_before));
         self.asked = Asked::of(spec);
         if refused && step != Step::Wait {
             let counted = mem::replace(&mut self.asked.counted, Counted::NOT);

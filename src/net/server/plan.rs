@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Gate, GateLimits, Identity, ThrottleLimits};
+use crate::auth::{Gate, GateLimits, Identity, Networks, ThrottleLimits};
 use crate::config::{self, AuditKeys, AuditOutput, Endpoint, GuardMode, ScriptGate, Settings};
 use crate::exchange::{MemoryBudget, Sharing, Timeouts};
 use crate::net::certificates::Certificates;
@@ -64,8 +64,7 @@ pub(super) fn keys(settings: &Settings) -> KeyForm {
 /// Where all connections come in.
 pub(super) fn door(settings: &Settings, workers: Vec<WorkerHandle>) -> Door {
     let (limits, throttle) = (gate_limits(settings), throttle_limits(settings));
-    let exempt = settings.throttle.exempt.clone();
-    let gate = Gate::new(settings.allow.clone(), limits, throttle, exempt);
+    let gate = Gate::new(networks(settings), limits, throttle);
     Door {
         gate: Arc::new(gate),
         entry: watch::Sender::new(entry(settings)),
@@ -77,9 +76,16 @@ pub(super) fn door(settings: &Settings, workers: Vec<WorkerHandle>) -> Door {
 /// Has the door let in as `settings` say from here on.
 pub(super) fn let_in_by(door: &Door, settings: &Settings) {
     let (limits, throttle) = (gate_limits(settings), throttle_limits(settings));
-    let exempt = settings.throttle.exempt.clone();
-    door.gate.replace(settings.allow.clone(), limits, throttle, exempt);
+    door.gate.replace(networks(settings), limits, throttle);
     door.entry.send_replace(entry(settings));
+}
+
+fn networks(settings: &Settings) -> Networks {
+    Networks {
+        allow: settings.allow.clone(),
+        exempt: settings.throttle.exempt.clone(),
+        shared: settings.throttle.shared.clone(),
+    }
 }
 
 fn gate_limits(settings: &Settings) -> GateLimits {

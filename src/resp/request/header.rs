@@ -27,15 +27,20 @@ pub(super) fn count(
             None => return Ok(None),
         },
     };
-    if header.value > limits.max_args {
-        return Err(match limits.excess {
-            Excess::Unauthenticated if header.value <= MAX_ARGS => {
-                ProtocolError::CountUnauthenticated
-            }
-            _ => ProtocolError::CountInvalid,
-        });
-    }
+    check_count(header.value, limits)?;
     Ok(Some(header))
+}
+
+/// Whether a request may have so many arguments.
+#[inline]
+pub(super) fn check_count(count: i64, limits: &RequestLimits) -> Result<(), ProtocolError> {
+    if count <= limits.max_args {
+        return Ok(());
+    }
+    Err(match limits.excess {
+        Excess::Unauthenticated if count <= MAX_ARGS => ProtocolError::CountUnauthenticated,
+        _ => ProtocolError::CountInvalid,
+    })
 }
 
 /// Reads an argument's length at the start of `line`; never negative.

@@ -1,13 +1,17 @@
 //! Inline requests: Redis's rules for blanks, quotes and escapes (`sdssplitargs`).
 
+use super::header;
 use super::view::Span;
-use crate::resp::ProtocolError;
+use crate::resp::{ProtocolError, RequestLimits};
 
 /// Splits `line`, which has neither its line end nor a NUL, into arguments.
 ///
-/// The decoded arguments are put end to end into `text`, and their places into `spans`.
+/// The decoded arguments are put end to end into `text`, and their places into `spans`. The limit of
+/// arguments of multibulk requests holds here too, with the same error, so that the places of one
+/// line's words do not take many times its memory. Redis has no such limit for inline requests.
 pub(super) fn split(
     line: &[u8],
+    limits: &RequestLimits,
     text: &mut Vec<u8>,
     spans: &mut Vec<Span>,
 ) -> Result<(), ProtocolError> {
@@ -17,6 +21,8 @@ pub(super) fn split(
         if rest.is_empty() {
             return Ok(());
         }
+        let count = spans.len().saturating_add(1);
+        header::check_count(i64::try_from(count).unwrap_or(i64::MAX), limits)?;
         let start = text.len();
         rest = word(rest, text)?;
         spans.push(Span { start, end: text.len() });

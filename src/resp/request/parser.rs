@@ -119,7 +119,7 @@ impl RequestParser {
             };
         }
         if self.phase == Phase::Inline {
-            return self.inline(input);
+            return self.inline(input, limits);
         }
         if self.phase == Phase::Count {
             let Some(header) = header::count(&mut self.search, input, limits)? else {
@@ -148,6 +148,14 @@ impl RequestParser {
         Request { bytes, spans, declared, extent, canonical }
     }
 
+    /// Gives back the memory that an unusual request took, if none has begun since.
+    #[inline]
+    pub fn release(&mut self) {
+        if self.phase == Phase::Start {
+            self.shrink();
+        }
+    }
+
     /// Forgets the last request, and gives back the memory that an unusual one took.
     #[inline]
     fn clear(&mut self) {
@@ -158,13 +166,21 @@ impl RequestParser {
         self.extent = Extent::Whole;
         self.spans.clear();
         self.text.clear();
+        self.shrink();
+    }
+
+    /// Gives back the memory that an unusual request took, which must be dealt with.
+    #[inline]
+    fn shrink(&mut self) {
         if self.spans.capacity() > KEPT_SPANS || self.text.capacity() > KEPT_TEXT {
+            self.spans.clear();
+            self.text.clear();
             self.spans.shrink_to(KEPT_SPANS);
             self.text.shrink_to(KEPT_TEXT);
         }
     }
 
-    fn inline(&mut self, input: &[u8]) -> Result<Parsed, ProtocolError> {
+    fn inline(&mut self, input: &[u8], limits: &RequestLimits) -> Result<Parsed, ProtocolError> {
         let end = match self.search.find(input, b'\n') {
             Line::Incomplete => return Ok(Parsed::Incomplete),
             Line::TooBig => return Err(ProtocolError::InlineTooBig),
@@ -174,7 +190,7 @@ impl RequestParser {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         self.text.clear();
         self.spans.clear();
-        inline::split(line, &mut self.text, &mut self.spans)?;
+        inline::split(line, limits, &mut self.text, &mut self.spans)?;
         self.phase = Phase::Start;
         self.canonical = false;
         self.declared = self.spans.len();

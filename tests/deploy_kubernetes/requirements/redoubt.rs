@@ -1,6 +1,7 @@
 //! Redoubt: what it refuses, how it is reached, and how it ends.
 
 use std::fs;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -95,10 +96,13 @@ pub(super) fn configuration(manifests: &Manifests) -> Vec<String> {
     for warning in &settings.warnings {
         wrong.push(format!("it warns: {warning}"));
     }
-    // Clients of a sidecar have one address, so that one of them could lock out all.
+    // Clients of a sidecar have one address, so that one of them could lock out all. They are slowed
+    // down all the same.
     let exempt = settings.throttle.exempt.len();
-    let is_exempt = (exempt > 0) == (manifests.overlay == Overlay::Sidecar);
-    expect(&mut wrong, is_exempt, format!("{exempt} networks are exempt from the throttle"));
+    expect(&mut wrong, exempt == 0, format!("{exempt} networks are exempt from the throttle"));
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let is_shared = settings.throttle.shared.iter().any(|network| network.contains(&loopback));
+    expect(&mut wrong, is_shared, "this machine's address can be locked out");
     let most = settings.limits.max_sessions;
     expect(&mut wrong, most <= 5000, format!("{most} sessions may take more memory than there is"));
     wrong

@@ -31,6 +31,7 @@ impl RequestParser {
             debug_assert!(self.phase == Phase::Bulks, "stream called without a large request");
             self.phase = Phase::Stream;
             self.spans.clear();
+            self.shrink();
             self.bulk = self.bulk.map(|len| len.saturating_add(2));
         }
         while self.left > 0 {
