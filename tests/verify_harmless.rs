@@ -14,8 +14,8 @@ use support::{Deadline, Redis, Redoubt, Wire, target_is_redis};
 
 /// What may succeed: it says who asks, asks for a line, runs nothing, or resets what there is not.
 #[rustfmt::skip]
-const HARMLESS: [&str; 10] = [
-    "auth", "config|resetstat", "discard", "eval", "hello", "info", "latency|reset", "multi", "ping",
+const HARMLESS: [&str; 11] = [
+    "auth", "config|resetstat", "discard", "echo", "eval", "hello", "info", "latency|reset", "multi", "ping",
     "reset",
 ];
 

@@ -149,10 +149,11 @@ fn a_password_that_is_no_good_is_not_taken() {
 fn the_default_user_has_no_right_beyond_need() {
     let redis = Hardened::start();
     let mut login = redis.login();
-    let refused: [&[&str]; 14] = [
+    let refused: [&[&str]; 15] = [
         &["FLUSHALL"],
         &["FLUSHDB"],
-        &["CONFIG", "GET", "maxmemory"],
+        &["CONFIG", "SET", "maxmemory", "1"],
+        &["CONFIG", "REWRITE"],
         &["DEBUG", "SLEEP", "0"],
         &["SHUTDOWN", "NOSAVE"],
         &["MODULE", "LIST"],
@@ -171,7 +172,10 @@ fn the_default_user_has_no_right_beyond_need() {
         let is_refused = reply.starts_with(b"-NOPERM") || reply.starts_with(b"-ERR DEBUG");
         assert!(is_refused, "{command:?}: {}", shown(&reply));
     }
-    for command in [&["SET", "key", "value"][..], &["ACL", "WHOAMI"], &["CLIENT", "LIST"]] {
+    let payloads = ["CONFIG", "GET", "sanitize-dump-payload"];
+    for command in
+        [&["SET", "key", "value"][..], &["ACL", "WHOAMI"], &["CLIENT", "LIST"], &payloads]
+    {
         let reply = login.command(command);
         assert!(!reply.starts_with(b"-"), "{command:?}: {}", shown(&reply));
     }
@@ -182,6 +186,10 @@ fn the_default_user_has_no_right_beyond_need() {
     assert!(redoubt.log().wait(|line| line.contains("guard made")).is_some());
     let mut session = redoubt.session();
     assert_eq!(shown(&session.command(&["GET", "key"])), "$5\\r\\nvalue\\r\\n");
+    // Redis checks what RESTORE brings, and Redoubt has heard of it.
+    let arity = session.command(&["RESTORE", "key"]);
+    assert!(arity.starts_with(b"-ERR wrong number of arguments"), "{}", shown(&arity));
+    assert!(session.command(&["CONFIG", "GET", "maxmemory"]).starts_with(b"-ERR unknown command"));
     let script = "return redis.call('FLUSHALL')";
     assert!(session.command(&["EVAL", script, "0"]).starts_with(b"-ERR The user executing"));
     assert_eq!(shown(&session.command(&["EVAL", "return 7", "0"])), ":7\\r\\n");
