@@ -180,12 +180,19 @@ fn flags_and_effects_fit() {
         }
         if has("write") {
             assert!(
-                matches!(effect, Effect::None | Effect::Blocks | Effect::BlocksOnOption),
+                matches!(
+                    effect,
+                    Effect::None
+                        | Effect::Fenced
+                        | Effect::FencedOptions
+                        | Effect::Blocks
+                        | Effect::BlocksOnOption
+                ),
                 "{name}"
             );
         }
         if spec.is_container() {
-            assert_eq!(effect, Effect::None, "{name}: only its subcommands run");
+            assert_eq!(effect, Effect::Fenced, "{name}: only its subcommands run");
         }
         seen += 1;
     }

@@ -51,6 +51,8 @@ const REFUSED: [(&str, &str, &str); 22] = [
 enum Link {
     /// The one that plain commands of all sessions share.
     Shared,
+    /// The one that all sessions share, kept apart by barriers.
+    Fenced,
     /// The one that scripts of all sessions share.
     Scripts,
     /// One that neither of these is.
@@ -60,7 +62,7 @@ enum Link {
     /// Redis does not show it.
     Unseen,
 }
-use Link::{Nowhere, Own, Scripts, Shared, Unseen};
+use Link::{Fenced, Nowhere, Own, Scripts, Shared, Unseen};
 
 /// A command, a word of what is told of its link, that link, what ends its effect, and the link that
 /// a GET takes after that.
@@ -71,15 +73,15 @@ const ALLOWED: [(&str, &str, Link, &str, Link); 38] = [
     ("\"S\\x45T\" key value", "share", Shared, "", Shared),
     ("PING", "share", Shared, "", Shared),
     ("ECHO x", "share", Shared, "", Shared),
-    ("INFO server", "share", Shared, "", Shared),
-    ("COMMAND COUNT", "share", Shared, "", Shared),
-    ("CLIENT LIST", "share", Unseen, "", Shared),
+    ("INFO server", "barriers", Fenced, "", Shared),
+    ("COMMAND COUNT", "barriers", Fenced, "", Shared),
+    ("CLIENT LIST", "barriers", Unseen, "", Shared),
     ("PUBLISH c m", "share", Shared, "", Shared),
-    ("SORT k", "share", Shared, "", Shared),
-    ("FUNCTION LIST", "share", Shared, "", Shared),
-    ("SCRIPT LOAD 'return 1'", "share", Shared, "", Shared),
+    ("SORT k", "barriers", Fenced, "", Shared),
+    ("FUNCTION LIST", "barriers", Fenced, "", Shared),
+    ("SCRIPT LOAD 'return 1'", "barriers", Fenced, "", Shared),
     ("UNWATCH", "share", Shared, "", Shared),
-    ("XREAD COUNT 1 STREAMS s 0", "share", Shared, "", Shared),
+    ("XREAD COUNT 1 STREAMS s 0", "barriers", Fenced, "", Shared),
     ("EVAL \"return 1\" 0", "scripts", Scripts, "", Shared),
     ("EVAL_RO \"return 1\" 0", "scripts", Scripts, "", Shared),
     ("MULTI", "EXEC", Own, "EXEC", Shared),
@@ -111,13 +113,28 @@ struct Monitor {
     wire: Wire,
     redis: Redis,
     marks: usize,
+    /// The link on which Redoubt itself asks now and then.
+    watch: String,
+}
+
+/// The link, by its port, and the arguments that a line of the monitor tells.
+fn parts(line: &[u8]) -> (String, String) {
+    let line = String::from_utf8(line.to_vec()).unwrap();
+    let (link, args) = line.trim_end().split_once("] ").unwrap();
+    (link.rsplit(':').next().unwrap().to_owned(), args.to_owned())
 }
 
 impl Monitor {
     fn new(redis: Redis) -> Self {
         let mut wire = redis.direct();
         assert_eq!(wire.command(&["MONITOR"]), b"+OK\r\n");
-        Self { wire, redis, marks: 0 }
+        let watch = loop {
+            let (link, args) = parts(&wire.frame());
+            if args.eq_ignore_ascii_case("\"info\" \"clients\"") {
+                break link;
+            }
+        };
+        Self { wire, redis, marks: 0, watch }
     }
 
     /// The link, by its port, and the arguments of all that ran since this was last asked.
@@ -127,12 +144,15 @@ impl Monitor {
         self.redis.direct().command(&["ECHO", &format!("mark-{}", self.marks)]);
         let mut ran = Vec::new();
         loop {
-            let line = String::from_utf8(self.wire.frame()).unwrap();
-            let (link, args) = line.trim_end().split_once("] ").unwrap();
+            let (link, args) = parts(&self.wire.frame());
             if args == mark {
                 return ran;
             }
-            ran.push((link.rsplit(':').next().unwrap().to_owned(), args.to_owned()));
+            // What Redoubt asks for itself, to keep sessions apart.
+            let is_token = args.starts_with("\"ECHO\" ") && args.len() == "\"ECHO\" ".len() + 34;
+            if link != self.watch && !is_token {
+                ran.push((link, args));
+            }
         }
     }
 
@@ -165,9 +185,12 @@ fn what_it_allows_runs_and_travels_as_told() {
     let shared = monitor.link("GET").unwrap();
     line(&mut first, "EVAL 'return 1' 0");
     let scripts = monitor.link("EVAL").unwrap();
+    line(&mut first, "SCAN 0");
+    let fenced = monitor.link("SCAN").unwrap();
     let kind = |name: &str, monitor: &mut Monitor| match monitor.link(name) {
         None => Nowhere,
         Some(link) if link == shared => Shared,
+        Some(link) if link == fenced => Fenced,
         Some(link) if link == scripts => Scripts,
         Some(_) => Own,
     };

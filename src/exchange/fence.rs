@@ -82,7 +82,7 @@ impl Barrier {
     ) -> Self {
         let reply = match form {
             Form::Echo => {
-                encode_command([b"ECHO".as_slice(), &token.0].into_iter(), requests);
+                encode_command([b"ECHO".as_slice(), &token.0], requests);
                 [b"$32\r\n".as_slice(), &token.0, b"\r\n"].concat()
             }
             Form::Hello => {
@@ -90,7 +90,7 @@ impl Barrier {
                     Protocol::Resp2 => b"2",
                     Protocol::Resp3 => b"3",
                 };
-                encode_command([b"HELLO".as_slice(), version, &token.0].into_iter(), requests);
+                encode_command([b"HELLO".as_slice(), version, &token.0], requests);
                 [HELLO_ERROR[0], &token.0, HELLO_ERROR[1]].concat()
             }
         };

@@ -76,7 +76,7 @@ fn work(wire: &mut Wire, number: usize, count: u64) {
         4 => ask(
             wire,
             &[
-                (&["SET", &key, &mine], ok.clone()),
+                (&["SET", &key, &mine], ok),
                 (&["OBJECT", "ENCODING", &key], frame::bulk(b"embstr")),
                 (&["EXPIRE", &key, "100", "XX"], b":0\r\n".to_vec()),
                 (&["XINFO", "STREAM", "none"], b"-ERR no such key\r\n".to_vec()),
@@ -111,7 +111,7 @@ fn work(wire: &mut Wire, number: usize, count: u64) {
 }
 
 fn honest(redoubt: &Redoubt, number: usize, done: &AtomicBool, rounds: &AtomicU64) {
-    let mut wire = session(redoubt, if number % 3 == 0 { "3" } else { "2" });
+    let mut wire = session(redoubt, if number.is_multiple_of(3) { "3" } else { "2" });
     let mut count = 0;
     while !done.load(Ordering::Relaxed) {
         count += 1;
@@ -157,7 +157,7 @@ fn attacker(redoubt: &Redoubt, number: usize, done: &AtomicBool) {
     let mut at = number;
     while !done.load(Ordering::Relaxed) {
         at += 1;
-        let mut wire = session(redoubt, if at % 2 == 0 { "2" } else { "3" });
+        let mut wire = session(redoubt, if at.is_multiple_of(2) { "2" } else { "3" });
         let attack = &attacks[at % attacks.len()];
         wire.offer(&attack.repeat(1 + at % 3));
         match at % 4 {
