@@ -39,7 +39,7 @@ pub(super) fn dropped_lines() -> u64 {
     DROPPED.get().map_or(0, |counter| counter.dropped_lines() as u64)
 }
 
-/// Writes what is left when it is dropped, for at most [`LAST_WORDS`].
+/// Writes what is left when it is dropped, for at most 2 seconds.
 #[must_use = "lines that wait are lost without it"]
 pub struct Flush(Option<WorkerGuard>);
 
