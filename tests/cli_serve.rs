@@ -25,6 +25,7 @@ fn program(dir: &Path, upstream: u16, log: &str) -> Command {
         "listen = \"127.0.0.1:0\"\nshutdown_timeout = \"20s\"\n\
          [client]\nuser = \"app\"\npassword = \"{CLIENT_PASSWORD}\"\n\
          [upstream]\nurl = \"redis://127.0.0.1:{upstream}\"\npassword = \"{REDIS_PASSWORD}\"\n\
+         [throttle]\nexempt = [\"127.0.0.1\"]\n\
          [admin]\nlisten = \"off\"\n[log]\n{log}\n"
     );
     fs::write(&config, text).unwrap();

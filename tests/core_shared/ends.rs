@@ -4,7 +4,7 @@ use redoubt::exchange::LinkFault;
 use redoubt::session::CloseReason;
 
 use crate::bench::{assert_bytes, request};
-use crate::places::Places;
+use crate::places::{Places, shown};
 
 #[test]
 fn a_lost_link_closes_only_sessions_with_replies_due() {
@@ -148,6 +148,27 @@ fn an_invalidation_on_a_shared_link_is_dropped_however_it_is_cut() {
         places.bench.reply(three, &[b"$1\r\nv\r\n", &push[..]].concat());
         assert_bytes(&places.bench.read(id), b"$1\r\nv\r\n");
         assert_eq!(places.link_of(id), three);
+    }
+}
+
+/// Redis 7.0 sends the invalidation of a key that expires during an `MGET` in the middle of its reply.
+#[test]
+fn a_push_within_a_reply_of_a_shared_link_reaches_nobody() {
+    let push = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$6\r\nhidden\r\n";
+    for script in [false, true] {
+        let mut places = Places::new();
+        let (id, _) = places.plain();
+        places.turn(id, b"HELLO 3\r\n", b"%1\r\n$5\r\nproto\r\n:3\r\n");
+        let said: &[u8] = if script { b"EVAL s 0\r\n" } else { b"MGET a b\r\n" };
+        let (link, _) = places.send(id, said);
+        let reply = [b"*2\r\n$1\r\na\r\n", &push[..], b"$1\r\nb\r\n"].concat();
+        let came = places.bench.exchange.link_bytes(link, &reply, places.bench.now);
+        let heard = places.bench.read(id);
+        assert!(!heard.windows(6).any(|part| part == b"hidden"), "{}", shown(&heard));
+        // A plain link has nothing that tells where the next reply begins.
+        assert_eq!((came.is_err(), places.is_closed(link)), (!script, !script));
+        let reason = if script { CloseReason::ReplyMismatch } else { CloseReason::UpstreamLost };
+        assert_eq!(places.bench.close(id), reason);
     }
 }
 

@@ -246,6 +246,20 @@ fn replies_of_one_link_come_before_requests_on_another() {
 }
 
 #[test]
+fn a_script_goes_over_the_link_for_scripts_whatever_is_due() {
+    let mut places = Places::new();
+    let (id, _) = places.plain();
+    let scripts = places.turn(id, b"EVAL s 0\r\n", b":1\r\n");
+    let (fenced, sent) = places.send(id, b"SCAN 0\r\nGET a\r\nEVAL s 0\r\n");
+    assert_ne!(fenced, scripts);
+    assert_bytes(&sent, &[request(&["SCAN", "0"]), request(&["GET", "a"])].concat());
+    places.bench.reply(fenced, b"*0\r\n$-1\r\n");
+    let (link, sent) = places.flush().expect("the script");
+    assert_eq!(link, scripts);
+    assert_bytes(&sent, &request(&["EVAL", "s", "0"]));
+}
+
+#[test]
 fn select_moves_to_the_shared_link_of_that_database() {
     let mut places = Places::new();
     let (first, zero) = places.plain();

@@ -150,7 +150,7 @@ impl Links {
     /// Links that are of use for scripts, or on which some may wait.
     pub(super) fn with_scripts(&self) -> Vec<LinkId> {
         let may_hold_scripts = |held: &Held| match &held.usage {
-            Usage::Shared(shared) => shared.purpose().lane != Lane::Plain,
+            Usage::Shared(shared) => shared.purpose().lane == Lane::Scripts,
             Usage::Lease { .. } | Usage::Returned(_) | Usage::Idle(_) => true,
         };
         let in_use = |held: &Held| held.link.phase() == Phase::Ready || held.link.has_waiting();
@@ -290,9 +290,13 @@ impl Links {
             return false;
         };
         // The other lanes take what their sessions pipeline behind such a request, and nothing else:
-        // a script that overruns must not hide from other requests that Redis is busy.
-        let lane = shared.purpose().lane;
-        let takes = lane == purpose.lane || (lane != Lane::Plain && owed);
+        // a script that overruns must not hide from other requests that Redis is busy. So scripts go
+        // over their own alone.
+        let takes = match (shared.purpose().lane, purpose.lane) {
+            (lane, wanted) if lane == wanted => true,
+            (Lane::Scripts, _) | (Lane::Fenced, Lane::Plain) => owed,
+            _ => false,
+        };
         !shared.is_retired()
             && takes
             && Purpose { lane: purpose.lane, ..shared.purpose() } == purpose
