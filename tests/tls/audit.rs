@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::support::certificates::Authority;
 use crate::support::tls::Caller;
-use crate::support::{PATIENCE, Redis, signal};
+use crate::support::{Deadline, PATIENCE, Redis, signal};
 use crate::{path, speaking};
 
 #[test]
@@ -28,6 +28,13 @@ fn hands_are_not_shaken_while_clients_wait_for_the_audit_log() {
     let mut session = caller.session(redoubt.address(), redoubt.password());
     session.send(&b"CONFIG GET x\r\n".repeat(3000));
     redoubt.log().wait(|line| line.contains("clients wait")).expect("a warning");
+    // The session has its turns until the pipe holds no more.
+    let written = || redoubt.metric("redoubt_audit_events_total");
+    let is_full = || {
+        let before = written();
+        before > 100.0 && (0..20).all(|_| written() == before)
+    };
+    assert!(Deadline::patient().poll(is_full), "the audit log takes all of it");
     waiting.write_all(&caller.hello()).unwrap();
     waiting.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let answer = waiting.read(&mut [0; 64]).expect_err("no answer");
