@@ -146,15 +146,31 @@ impl Fence {
     /// Whether `reply`, which is where a barrier's is due, says that the server did not take its
     /// `ECHO`; `None` while that cannot be told. It does not prove that.
     pub(super) fn is_refusal(reply: &[u8]) -> Option<bool> {
-        let mut pending = false;
-        for error in [b"-BUSY ".as_slice(), b"-NOPERM "] {
-            if reply.starts_with(error) {
-                return Some(true);
-            }
-            pending |= error.starts_with(reply);
-        }
-        (!pending).then_some(false)
+        begins_with_any(reply, NO_ECHO.into_iter().chain([b"-BUSY ".as_slice()]))
     }
+
+    /// The same for an `ECHO` that the server will not take the next time either.
+    pub(super) fn is_refusal_for_good(reply: &[u8]) -> bool {
+        begins_with_any(reply, NO_ECHO) == Some(true)
+    }
+}
+
+/// What a server says whose user may not run `ECHO`, or that has it under another name.
+const NO_ECHO: [&[u8]; 2] = [b"-NOPERM ", b"-ERR unknown command "];
+
+/// Whether `bytes` begin with one of `texts`; `None` while that cannot be told.
+pub(super) fn begins_with_any<'a>(
+    bytes: &[u8],
+    texts: impl IntoIterator<Item = &'a [u8]>,
+) -> Option<bool> {
+    let mut pending = false;
+    for text in texts {
+        if bytes.starts_with(text) {
+            return Some(true);
+        }
+        pending |= text.starts_with(bytes);
+    }
+    (!pending).then_some(false)
 }
 
 #[cfg(test)]
@@ -210,8 +226,13 @@ mod tests {
     fn an_error_of_the_server_is_no_proof() {
         assert_eq!(Fence::is_refusal(b"-BUSY Redis is"), Some(true));
         assert_eq!(Fence::is_refusal(b"-NOPERM "), Some(true));
+        assert_eq!(Fence::is_refusal(b"-ERR unknown command 'ECHO', with"), Some(true));
         assert_eq!(Fence::is_refusal(b"-"), None);
-        assert_eq!(Fence::is_refusal(b"-ERR"), Some(false));
+        assert_eq!(Fence::is_refusal(b"-ERR"), None);
+        assert_eq!(Fence::is_refusal(b"-ERR no"), Some(false));
+        assert!(
+            Fence::is_refusal_for_good(b"-NOPERM x") && !Fence::is_refusal_for_good(b"-BUSY x")
+        );
         assert_eq!(Fence::is_refusal(b"$32\r\n"), Some(false));
     }
 }

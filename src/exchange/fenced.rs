@@ -105,7 +105,7 @@ impl Shared {
                     // which is answered always, tells.
                     fence.unproved = Some(BytesMut::new());
                     (fence.wants_barrier, fence.insists) = (true, true);
-                    fence.may_not_echo = input.starts_with(b"-NOPERM ");
+                    fence.may_not_echo = Fence::is_refusal_for_good(input);
                     return Ok(Next::After(0));
                 }
                 None => return Ok(Next::More),

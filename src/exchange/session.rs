@@ -299,7 +299,6 @@ impl Session {
                 *allocated = 0;
             }
         }
-        self.parser.release();
         self.due.release();
     }
 

@@ -142,6 +142,7 @@ impl Exchange {
             self.tally.traffic.upstream_in.saturating_add(input.len() as u64);
         let mut reached = std::mem::take(&mut self.reached);
         let counts = &mut self.tally.commands;
+        let mut wants_barrier = false;
         let outcome = match (link.phase(), usage) {
             (Phase::LoggingIn, _) => link.log_in(input).map_err(LinkFault::from),
             (Phase::Ready, Usage::Lease { owner, receiver }) => {
@@ -174,7 +175,9 @@ impl Exchange {
                     counts,
                     mismatched: &mut self.mismatched,
                 };
-                shared.receive(input, &mut receipt).map_err(LinkFault::from)
+                let received = shared.receive(input, &mut receipt).map_err(LinkFault::from);
+                wants_barrier = shared.wants_barrier();
+                received
             }
             (Phase::Ready, Usage::Returned(_)) => {
                 if let Proved::Mismatch(owner) = self.links.prove(id, input) {
@@ -197,8 +200,12 @@ impl Exchange {
             Err(LinkFault::Login(_)) => self.drop_link(id, CloseReason::UpstreamUnavailable, now),
             Err(LinkFault::Unexpected(_)) => self.drop_link(id, CloseReason::UpstreamLost, now),
         }
-        self.end_mismatched();
-        self.links.bar(id);
+        if !self.mismatched.is_empty() {
+            self.end_mismatched();
+        }
+        if wants_barrier {
+            self.links.bar(id);
+        }
         self.retire_if_slow(id, now);
         for session in reached.drain() {
             self.replied(session, now);

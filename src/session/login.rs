@@ -196,13 +196,13 @@ impl State {
         let mut args: Vec<&[u8]> = request.args().collect();
         // Redis stops at the first option that it refuses, so what follows need not travel.
         let mut accepted = version_error(request).is_none();
-        let (mut wrong, mut renames) = (false, false);
+        let (mut wrong, mut renamed) = (false, None);
         let mut kept = 2;
         while let Some(option) = args.get(kept).filter(|_| accepted) {
             let left = args.len().saturating_sub(kept).saturating_sub(1);
             if is_word(option, b"setname") && left >= 1 {
                 accepted = args.get(kept.saturating_add(1)).is_some_and(|name| is_printable(name));
-                renames = true;
+                renamed = args.get(kept.saturating_add(1)).copied().filter(|_| accepted);
                 kept = kept.saturating_add(2);
             } else if is_word(option, b"auth") && left >= 2 {
                 let end = kept.saturating_add(3);
@@ -217,8 +217,17 @@ impl State {
                 accepted = false;
             }
         }
-        if wrong && !renames && !queues && !self.restricted() {
-            return self.local(reply::WRONGPASS.clone());
+        if wrong && !queues && !self.restricted() {
+            // Redis would say nothing while messages are pending, too.
+            let Some(name) = renamed else { return self.local(reply::WRONGPASS.clone()) };
+            // As Redis 7.0, which takes the options before the wrong one.
+            let error = self.rename(name).err().unwrap_or_else(|| reply::WRONGPASS.clone());
+            let show = if self.shows_replies() { Show::Instead(error) } else { Show::Nothing };
+            return Step::Substitute {
+                request: encode(&[b"CLIENT", b"SETNAME", name]),
+                expect: Expect { show, learn: Learn::Name },
+                need: Need::Lease,
+            };
         }
         args.truncate(kept);
         let protocol = request.arg(1).and_then(integer::parse).and_then(Protocol::from_version);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use redoubt::exchange::{MemoryBudget, SessionId};
 use redoubt::session::{CloseReason, Rules};
 
-use crate::bench::{assert_bytes, request};
+use crate::bench::request;
 use crate::places::Places;
 
 const MIB: usize = 1 << 20;

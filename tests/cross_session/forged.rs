@@ -350,14 +350,22 @@ fn sessions_behind_barriers_are_told_that_the_server_is_busy() {
     });
 }
 
-/// A user who may not run `ECHO` is kept apart from others all the same.
+/// Where `ECHO` may not be run, or has another name, sessions are kept apart all the same.
 #[test]
 fn barriers_need_no_right_to_echo() {
+    without_echo("user app on >a-password-of-32-characters-or-so ~* &* +@all -echo");
+}
+
+#[test]
+fn barriers_need_no_command_called_echo() {
+    without_echo(
+        "user app on >a-password-of-32-characters-or-so ~* &* +@all\nrename-command ECHO other-echo",
+    );
+}
+
+fn without_echo(config: &str) {
     servers::on_each(&servers::MAIN, |server| {
-        let redis = Redis::setup()
-            .server(server)
-            .config("user app on >a-password-of-32-characters-or-so ~* &* +@all -echo")
-            .start();
+        let redis = Redis::setup().server(server).config(config).start();
         let redoubt = Redoubt::setup(&redis)
             .set("workers", 1)
             .set_text("upstream.user", "app")

@@ -204,6 +204,8 @@ impl Redis {
         }
         let at_once = ["exec", "discard", "multi", "watch", "quit", "reset"].contains(&&*name);
         if conn.queue.is_some() && !at_once {
+            // Redoubt passes the link's bytes on unread from here on.
+            conn.faulty |= name.ends_with("subscribe");
             conn.queue.as_mut().unwrap().push(args.to_vec());
             return conn.say("+QUEUED\r\n");
         }

@@ -9,7 +9,7 @@ use bytes::BytesMut;
 
 use super::pool::Prepared;
 use super::{Links, Usage};
-use crate::exchange::fence::{Barrier, Form, Token};
+use crate::exchange::fence::{Barrier, Fence, Form, Token, begins_with_any};
 use crate::exchange::{LinkId, SessionId};
 use crate::resp::encode_command;
 use crate::session::State;
@@ -21,6 +21,8 @@ pub(in crate::exchange) struct Proof {
     prepared: Prepared,
     expected: Vec<u8>,
     received: Vec<u8>,
+    /// Whether the server has said that this user may not run `ECHO`.
+    may_not_echo: bool,
 }
 
 /// What the bytes of a returned lease prove.
@@ -68,7 +70,7 @@ impl Proof {
         let form = if echoes { Form::Echo } else { Form::Hello };
         let barrier = Barrier::write(owner, form, prepared.protocol, token, requests);
         expected.extend_from_slice(barrier.reply());
-        Self { owner, prepared, expected, received: Vec::new() }
+        Self { owner, prepared, expected, received: Vec::new(), may_not_echo: false }
     }
 
     fn receive(&mut self, input: &[u8]) -> Proved {
@@ -86,14 +88,17 @@ impl Proof {
         let frame =
             place.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at.saturating_add(1));
         let other = self.received.get(frame..).unwrap_or_default();
-        let excuses = [b"-BUSY ".as_slice(), b"-NOPERM ", b"-LOADING ", b"-MASTERDOWN ", b">"];
-        if excuses.iter().any(|excuse| other.starts_with(excuse)) {
-            return Proved::Refused;
+        let excuses = [b"-LOADING ".as_slice(), b"-MASTERDOWN ", b">"];
+        let excused = begins_with_any(other, excuses);
+        match (Fence::is_refusal(other), excused) {
+            (Some(true), _) | (_, Some(true)) => {
+                self.may_not_echo = Fence::is_refusal_for_good(other);
+                Proved::Refused
+            }
+            (Some(false), Some(false)) => Proved::Mismatch(self.owner),
+            _ if room < input.len() => Proved::Mismatch(self.owner),
+            _ => Proved::Pending,
         }
-        if room == input.len() && excuses.iter().any(|excuse| excuse.starts_with(other)) {
-            return Proved::Pending;
-        }
-        Proved::Mismatch(self.owner)
     }
 }
 
@@ -111,9 +116,8 @@ impl Links {
                 self.pool.push(id);
             }
             Proved::Refused => {
-                // Where the user may not run ECHO, another request carries the token from here on.
-                let noperm = b"-NOPERM ";
-                self.echoes &= !proof.received.windows(noperm.len()).any(|part| part == noperm);
+                // Another request carries the token from here on.
+                self.echoes &= !proof.may_not_echo;
                 self.close(id);
             }
             Proved::Mismatch(_) => self.close(id),

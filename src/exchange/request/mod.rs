@@ -73,8 +73,10 @@ impl Exchange {
     fn after_requests(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
         session.parser.release();
-        session.recount();
-        session.bound_bytes();
+        if !session.state.is_authenticated() {
+            session.recount();
+            session.bound_bytes();
+        }
         if session.eof && session.pause.is_none() {
             if session.due.blocks() {
                 session.kill(CloseReason::Client);
