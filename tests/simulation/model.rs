@@ -154,9 +154,9 @@ impl Redis {
         assert!(name != "quit" || conn.faulty, "{name} on a link");
         assert!(name != "reset", "{name} on a link");
         let reply = args.len() > 1 && args[1].eq_ignore_ascii_case(b"reply");
-        // Where a reply was missing, Redoubt may believe that Redis refuses it; the link is one
-        // session's then, and no other's afterwards.
-        let refuses = conn.restricted() || conn.faulty;
+        // Where a reply was missing, Redoubt may believe that Redis refuses it, and in a transaction it
+        // passes all bytes on from there on; the link is one session's then, and no other's afterwards.
+        let refuses = conn.restricted() || conn.faulty || conn.queue.is_some();
         assert!(name != "client" || !reply || refuses, "CLIENT REPLY on a link");
         let mut session = None;
         for arg in args {
