@@ -281,10 +281,15 @@ impl Session {
     }
 
     /// All output has gone out.
+    #[inline]
     pub(super) fn drained(&mut self) {
         self.local_unread = 0;
-        self.release_buffers();
-        self.recount();
+        // Mostly there is nothing to give back.
+        let holds = self.input.capacity().max(self.output.capacity()) > Self::IDLE_CAPACITY;
+        if holds || self.due.has_room_to_spare() || !self.state.is_authenticated() {
+            self.release_buffers();
+            self.recount();
+        }
     }
 
     /// Gives memory back when a buffer has run empty.

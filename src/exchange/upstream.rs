@@ -188,18 +188,7 @@ impl Exchange {
             (Phase::Ready, Usage::Idle(_)) => Err(Unexpected::Reply.into()),
             (Phase::Connecting | Phase::Closed, _) => Ok(()),
         };
-        let outcome = match outcome {
-            Err(LinkFault::Login(LoginError::NotNow(error))) => {
-                self.link_not_now(id, &error, now);
-                Ok(())
-            }
-            outcome => outcome,
-        };
-        match &outcome {
-            Ok(()) | Err(LinkFault::Login(LoginError::WrongPassword)) => {}
-            Err(LinkFault::Login(_)) => self.drop_link(id, CloseReason::UpstreamUnavailable, now),
-            Err(LinkFault::Unexpected(_)) => self.drop_link(id, CloseReason::UpstreamLost, now),
-        }
+        let outcome = outcome.or_else(|fault| self.link_at_fault(id, fault, now));
         if !self.mismatched.is_empty() {
             self.end_mismatched();
         }
@@ -217,7 +206,28 @@ impl Exchange {
         outcome
     }
 
+    /// What becomes of a link that brought something wrong.
+    #[cold]
+    fn link_at_fault(
+        &mut self,
+        id: LinkId,
+        fault: LinkFault,
+        now: Instant,
+    ) -> Result<(), LinkFault> {
+        match &fault {
+            LinkFault::Login(LoginError::NotNow(error)) => {
+                self.link_not_now(id, error, now);
+                return Ok(());
+            }
+            LinkFault::Login(LoginError::WrongPassword) => {}
+            LinkFault::Login(_) => self.drop_link(id, CloseReason::UpstreamUnavailable, now),
+            LinkFault::Unexpected(_) => self.drop_link(id, CloseReason::UpstreamLost, now),
+        }
+        Err(fault)
+    }
+
     /// Ends the sessions that got more or fewer replies than they asked for.
+    #[cold]
     fn end_mismatched(&mut self) {
         for id in mem::take(&mut self.mismatched) {
             if let Some(session) = self.sessions.get_mut(id.0)

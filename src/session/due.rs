@@ -214,9 +214,15 @@ impl DueQueue {
         self.answered = self.answered.saturating_add(many.into());
     }
 
+    /// Whether it has taken more memory than is kept.
+    #[inline]
+    pub fn has_room_to_spare(&self) -> bool {
+        self.entries.capacity() > Self::KEPT_ENTRIES
+    }
+
     /// Gives back the memory that many entries took, when there is none.
     pub fn release(&mut self) {
-        if self.entries.is_empty() && self.entries.capacity() > Self::KEPT_ENTRIES {
+        if self.entries.is_empty() && self.has_room_to_spare() {
             self.entries = VecDeque::new();
         }
     }
