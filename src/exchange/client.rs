@@ -150,7 +150,7 @@ impl Exchange {
     pub fn forget(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.remove(id.0) else { return };
         session.due.give_up(&mut self.tally.commands);
-        session.state.client_id().iter().for_each(|id| self.rules.client_ids.forget(*id));
+        self.rules.client_ids.change(session.state.client_id(), None);
         match session.link {
             Some(link) if session.state.is_leased() => self.links.close(link),
             Some(link) => self.links.leave(link, id),

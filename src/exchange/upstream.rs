@@ -152,11 +152,7 @@ impl Exchange {
                         let Session { state, due, output, .. } = session;
                         let known = state.client_id();
                         let received = receiver.receive(input, state, due, output, counts);
-                        if known != state.client_id() {
-                            known.iter().for_each(|id| self.rules.client_ids.forget(*id));
-                            let told = state.client_id();
-                            told.iter().for_each(|id| self.rules.client_ids.tell(*id));
-                        }
+                        self.rules.client_ids.change(known, state.client_id());
                         // One that is ending has no use for them.
                         let most = receiver.take_most_subscribed();
                         if most > self.rules.limits.subscriptions && session.ending.is_none() {

@@ -18,14 +18,14 @@ use crate::resp::{Request, integer, is_word};
 pub struct ClientIds(Arc<Mutex<HashSet<i64>>>);
 
 impl ClientIds {
-    /// A client has been told that its connection has this number.
-    pub fn tell(&self, id: i64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-    }
-
-    /// That connection is gone, or will be another's.
-    pub fn forget(&self, id: i64) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    /// A client knew its connection by the number `before`, if by any, and knows it by `now` from here
+    /// on. Takes the lock only where they differ.
+    pub fn change(&self, before: Option<i64>, now: Option<i64>) {
+        if before != now {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            before.map(|id| known.remove(&id));
+            known.extend(now);
+        }
     }
 
     fn contains(&self, id: i64) -> bool {
@@ -60,7 +60,7 @@ mod tests {
     #[test]
     fn a_client_redirects_to_a_connection_of_a_client_only() {
         let ids = ClientIds::default();
-        ids.tell(7);
+        ids.change(None, Some(7));
         let refused = |options: &str| {
             let line = format!("CLIENT TRACKING on {options}\r\n");
             let mut parser = RequestParser::new();
@@ -80,7 +80,7 @@ mod tests {
         ] {
             assert!(refused(options), "{options}");
         }
-        ids.forget(7);
+        ids.change(Some(7), None);
         assert!(refused("REDIRECT 7"));
     }
 }

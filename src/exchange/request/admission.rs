@@ -54,8 +54,7 @@ impl Taker<'_> {
                 pass.reset();
             }
         }
-        let told = self.session.state.client_id();
-        told.iter().for_each(|id| self.rules.client_ids.forget(*id));
+        self.rules.client_ids.change(self.session.state.client_id(), None);
         self.session.state.reset();
         self.session.begin_anew();
         if shown {
