@@ -30,25 +30,37 @@ pub(super) struct Token([u8; TOKEN]);
 pub(super) struct Tokens {
     key: [u8; 32],
     made: u64,
+    /// The second half of the last digest, until it is a token too.
+    left: Option<[u8; TOKEN / 2]>,
 }
 
 impl Tokens {
     /// Tokens from a secret `key`, which must come from the system's source of randomness.
     pub(super) fn new(key: [u8; 32]) -> Self {
-        Self { key, made: 0 }
+        Self { key, made: 0, left: None }
     }
 
     pub(super) fn next(&mut self) -> Token {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        self.made = self.made.wrapping_add(1);
-        let digest =
-            Sha256::new().chain_update(self.key).chain_update(self.made.to_le_bytes()).finalize();
+        let bytes = self.left.take().unwrap_or_else(|| self.digest());
         let mut token = [0; TOKEN];
-        for (pair, byte) in token.chunks_exact_mut(2).zip(digest) {
+        for (pair, byte) in token.chunks_exact_mut(2).zip(bytes) {
             let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
             pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 15)]);
         }
         Token(token)
+    }
+
+    /// Half of a new digest; keeps the other.
+    fn digest(&mut self) -> [u8; TOKEN / 2] {
+        self.made = self.made.wrapping_add(1);
+        let digest: [u8; TOKEN] = Sha256::new()
+            .chain_update(self.key)
+            .chain_update(self.made.to_le_bytes())
+            .finalize()
+            .into();
+        self.left = digest.last_chunk().copied();
+        digest.first_chunk().copied().unwrap_or_default()
     }
 }
 
@@ -189,7 +201,8 @@ mod tests {
     fn tokens_differ_by_key_and_by_number() {
         let mut first = Tokens::new([1; 32]);
         let mut second = Tokens::new([2; 32]);
-        let tokens = [first.next(), first.next(), second.next(), second.next()];
+        let tokens: Vec<_> =
+            (0..5).map(|_| first.next()).chain((0..5).map(|_| second.next())).collect();
         for (at, token) in tokens.iter().enumerate() {
             assert!(token.0.iter().all(u8::is_ascii_hexdigit));
             assert!(!tokens[..at].contains(token));

@@ -310,8 +310,13 @@ impl Session {
     /// Takes `len` bytes off the front of the output: they have gone out.
     #[inline]
     pub(super) fn advance_output(&mut self, len: usize) {
+        if len >= self.output.len() {
+            // Unlike advancing, this keeps the room at the front.
+            self.output.clear();
+            return;
+        }
         self.output_allocated = self.output_allocated.max(self.output.capacity());
-        self.output.advance(len.min(self.output.len()));
+        self.output.advance(len);
     }
 
     /// Gives all buffers back: nothing more goes in or out.

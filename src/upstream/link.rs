@@ -146,10 +146,14 @@ impl Link {
             Phase::LoggingIn => self.login_out.advance(len.min(self.login_out.len())),
             Phase::Ready => {
                 self.allocated = self.allocated.max(self.requests.capacity());
-                self.requests.advance(len.min(self.requests.len()));
-                if self.requests.is_empty() && self.allocated > Self::KEPT_CAPACITY {
+                if len < self.requests.len() {
+                    self.requests.advance(len);
+                } else if self.allocated > Self::KEPT_CAPACITY {
                     self.requests = BytesMut::new();
                     self.allocated = 0;
+                } else {
+                    // Unlike advancing, this keeps the room at the front.
+                    self.requests.clear();
                 }
             }
             Phase::Connecting | Phase::Closed => {}
