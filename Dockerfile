@@ -12,14 +12,16 @@ ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/usr/local/carg
 
 # The dependencies are a layer of their own, kept for as long as Cargo.lock stays the same.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir -p src benches/load \
-    && touch src/lib.rs benches/core.rs benches/load/main.rs \
+COPY core/Cargo.toml core/Cargo.toml
+RUN mkdir -p core/src src benches/load \
+    && touch core/src/lib.rs src/lib.rs benches/core.rs benches/load/main.rs \
     && echo 'fn main() {}' >src/main.rs \
     && cargo build --locked --release --bin redoubt --target "$(rustc --print host-tuple)"
 
+COPY core core
 COPY src src
 # Newer than what stood in for it, whatever times the files came with.
-RUN find src -exec touch {} + \
+RUN find core src -exec touch {} + \
     && cargo build --locked --release --bin redoubt --target "$(rustc --print host-tuple)" \
     && mv target/*/release/redoubt /build/redoubt
 

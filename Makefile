@@ -25,7 +25,7 @@ test: lint
 	scripts/deploy-tools.sh
 	scripts/servers.sh
 	scripts/image.sh
-	cargo test --locked
+	cargo test --locked --workspace
 
 # Programs of other people's client libraries, which this installs under target/.
 test-clients:
@@ -40,9 +40,10 @@ soak:
 
 lint:
 	scripts/prerequisites.sh lint
-	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+	scripts/rooms.py
 	scripts/deny.sh
 	scripts/package.sh
 

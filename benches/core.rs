@@ -12,10 +12,10 @@ use std::hint::black_box;
 
 use core_support::{Conversation, bulk, request};
 use gungraun::{library_benchmark, library_benchmark_group, main};
-use redoubt::command;
-use redoubt::exchange::Sharing;
-use redoubt::policy::{Decision, Escapes, Policy};
-use redoubt::resp::{Parsed, ReplyScanner, RequestLimits, RequestParser};
+use redoubt_core::command;
+use redoubt_core::policy::{Decision, Escapes, Policy};
+use redoubt_core::resp::{Parsed, ReplyScanner, RequestLimits, RequestParser};
+use redoubt_core::router::Sharing;
 
 /// Requests, or replies, in each benchmark: a multiple of 16 times 50.
 const REQUESTS: usize = 1600;

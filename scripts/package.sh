@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Packs the crate into target/package, without compiling it, and looks whether it is as it is to be given
-# on: no warning, under a megabyte, all that its README links to, and a changelog entry of its version.
+# Packs the sources of both crates into target/package, without compiling them, and checks the archive:
+# under a megabyte, all that its README links to, a workspace that cargo accepts, and a changelog entry
+# of its version.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,23 +10,33 @@ fail() {
     exit 1
 }
 
-# Where there is no public address yet, cargo misses one and goes on.
-unknown='manifest has no documentation, homepage or repository'
-said=$(cargo package --locked --no-verify --allow-dirty --color never 2>&1) || fail "$said"
-warnings=$(grep -E '^(warning|error)' <<<"$said" | grep -vF "$unknown" || true)
-[ -z "$warnings" ] || fail "$said"
+# What cargo would pack of one crate, less the files that it would make.
+list() {
+    # Quiet, as it misses a public address, which is not known yet.
+    cargo package --quiet --list --locked --allow-dirty --package "$1" 2>/dev/null \
+        | grep -vxE '\.cargo_vcs_info\.json|Cargo\.toml\.orig' | sed "s,^,$2,"
+}
 
 id=$(cargo pkgid --locked)
 version=${id##*[#@]}
-crate=${CARGO_TARGET_DIR:-target}/package/redoubt-$version.crate
-size=$(wc -c <"$crate")
-[ "$size" -lt 1000000 ] || fail "$crate has $size bytes: exclude something in Cargo.toml"
+files=$(list redoubt '' && list redoubt-core core/ | grep -vx core/Cargo.lock)
+dir=${CARGO_TARGET_DIR:-target}/package
+archive=$dir/redoubt-$version.tar.gz
+mkdir -p "$dir"
+tar czf "$archive" --transform "s,^,redoubt-$version/," --files-from - <<<"$files"
+size=$(wc -c <"$archive")
+[ "$size" -lt 1000000 ] || fail "$archive has $size bytes: exclude something in Cargo.toml"
 
-files=$(tar tzf "$crate" | sed 's,^[^/]*/,,')
 links=$(grep -oE '\]\([^)#:]+' README.md | sed 's/^](//' | sort -u)
-for path in Cargo.lock CHANGELOG.md README.md src/main.rs $links; do
-    grep -qE "^${path//./\\.}(/|$)" <<<"$files" || fail "$path is not in the package"
+for path in Cargo.lock CHANGELOG.md README.md src/main.rs core/src/lib.rs $links; do
+    grep -qE "^${path//./\\.}(/|$)" <<<"$files" || fail "$path is not in the archive"
 done
+
+unpacked=$(mktemp -d)
+trap 'rm -rf "$unpacked"' EXIT
+tar xzf "$archive" -C "$unpacked"
+said=$(cargo metadata --locked --format-version 1 --no-deps \
+    --manifest-path "$unpacked/redoubt-$version/Cargo.toml" 2>&1 >/dev/null) || fail "$said"
 
 grep -qE "^## \[${version//./\\.}\] - ([0-9]{4}-[0-9]{2}-[0-9]{2}|unreleased)$" CHANGELOG.md \
     || fail "CHANGELOG.md has no '## [$version] - DATE'"

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use redoubt::command::Version;
 use redoubt::config::Endpoint;
+use redoubt_core::command::Version;
 
 /// An authenticating, command-filtering proxy for Redis.
 #[derive(Debug, Parser)]

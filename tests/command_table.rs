@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use command_redis::Server;
 use redis::{FromRedisValue, Value};
-use redoubt::command::{self, Effect, Flag, Spec, Version};
+use redoubt_core::command::{self, Effect, Flag, Spec, Version};
 
 /// What COMMAND and COMMAND DOCS say of one command.
 #[derive(Debug, PartialEq)]

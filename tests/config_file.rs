@@ -125,7 +125,7 @@ fn the_printed_configuration_reads_back_once_its_masks_are_lifted() {
         tcp_keepalive = "32767s"
         [log]
         format = "json"
-        level = "warn,redoubt::session=debug"
+        level = "warn,redoubt_core::session=debug"
     "#;
     let given = environment(&["REDIS_PASSWORD", "REDOUBT_PASSWORD", "REDOUBT_PREVIOUS_PASSWORD"]);
     let settings = Settings::parse(Path::new("redoubt.toml"), text, &given).unwrap();

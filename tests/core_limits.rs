@@ -15,7 +15,7 @@ mod requests;
 #[path = "core_limits/subscriptions.rs"]
 mod subscriptions;
 
-use redoubt::session::Limits;
+use redoubt_core::session::Limits;
 
 use bench::Bench;
 use places::Places;
@@ -29,7 +29,7 @@ fn limited(change: impl FnOnce(&mut Limits)) -> Places {
 
 /// Puts other limits in force.
 fn limit(bench: &mut Bench, change: impl FnOnce(&mut Limits)) {
-    let mut rules = redoubt::session::Rules::clone(bench.exchange.rules());
+    let mut rules = redoubt_core::session::Rules::clone(bench.exchange.rules());
     change(&mut rules.limits);
     bench.exchange.replace_rules(std::sync::Arc::new(rules));
 }

@@ -13,7 +13,7 @@ mod places;
 #[path = "core_links/stall.rs"]
 mod stall;
 
-use redoubt::exchange::LinkBudget;
+use redoubt_core::router::LinkBudget;
 
 use places::Places;
 

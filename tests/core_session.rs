@@ -10,7 +10,7 @@ use hostile::hostile;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use redoubt::session::{CloseReason, Event};
+use redoubt_core::session::{CloseReason, Event};
 
 /// Feeds `input` in pieces of at most `piece` bytes; holds that nothing left for a link.
 fn stays_out(input: &[u8], piece: usize) -> Result<(), TestCaseError> {
@@ -43,7 +43,7 @@ fn nothing_unauthenticated_reaches_a_link() {
 fn nothing_random_reaches_a_link() {
     let word = || {
         let words: Vec<Vec<u8>> =
-            redoubt::command::specs().map(|spec| spec.name.as_bytes().to_vec()).collect();
+            redoubt_core::command::specs().map(|spec| spec.name.as_bytes().to_vec()).collect();
         prop_oneof![
             proptest::sample::select(words),
             proptest::sample::select(vec![
@@ -62,7 +62,7 @@ fn nothing_random_reaches_a_link() {
     let lists = vec(vec(word(), 1..6), 1..20).prop_map(|requests| {
         let mut out = bytes::BytesMut::new();
         for args in &requests {
-            redoubt::resp::encode_command(args.iter().map(Vec::as_slice), &mut out);
+            redoubt_core::resp::encode_command(args.iter().map(Vec::as_slice), &mut out);
         }
         out.to_vec()
     });

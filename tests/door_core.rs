@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bench::{Bench, CLIENT_PASSWORD, assert_bytes, request};
-use redoubt::auth::{Gate, GateLimits, Networks, ThrottleLimits};
-use redoubt::exchange::SessionId;
-use redoubt::session::{CloseReason, Event};
+use redoubt_core::auth::{Gate, GateLimits, Networks, ThrottleLimits};
+use redoubt_core::router::SessionId;
+use redoubt_core::session::{CloseReason, Event};
 
 const LIMITS: GateLimits = GateLimits {
     sessions: 100,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
-use redoubt::auth::{Gate, GateLimits, Networks, Pass, Refusal, Throttle, ThrottleLimits, Verdict};
+use redoubt_core::auth::{
+    Gate, GateLimits, Networks, Pass, Refusal, Throttle, ThrottleLimits, Verdict,
+};
 
 const LIMITS: GateLimits = GateLimits {
     sessions: 100,

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use redoubt::auth::{Source, Throttle, ThrottleLimits, Verdict};
+use redoubt_core::auth::{Source, Throttle, ThrottleLimits, Verdict};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIMITS: ThrottleLimits =

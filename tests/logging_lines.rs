@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use redoubt::config::{LogFormat, LogSettings};
-use redoubt::policy::{Escapes, Policy};
-use redoubt::session::{ClaimedUser, CloseReason, Event};
 use redoubt::telemetry;
+use redoubt_core::policy::{Escapes, Policy};
+use redoubt_core::session::{ClaimedUser, CloseReason, Event};
 
 /// A log kept in memory.
 #[derive(Clone, Default)]
@@ -68,27 +68,27 @@ fn text_is_one_line_an_event() {
     assert_eq!(
         shown,
         [
-            "INFO redoubt::session: session opened session=7 peer=192.0.2.7:51000".to_owned(),
-            "WARN redoubt::session: AUTH failed session=7 peer=192.0.2.7:51000 user=bob\\n\\\"x"
+            "INFO redoubt_core::session: session opened session=7 peer=192.0.2.7:51000".to_owned(),
+            "WARN redoubt_core::session: AUTH failed session=7 peer=192.0.2.7:51000 user=bob\\n\\\"x"
                 .to_owned(),
-            "INFO redoubt::session: authenticated session=7 peer=192.0.2.7:51000 user=app"
+            "INFO redoubt_core::session: authenticated session=7 peer=192.0.2.7:51000 user=app"
                 .to_owned(),
-            "WARN redoubt::session: command refused session=7 peer=192.0.2.7:51000 rule=flushall"
+            "WARN redoubt_core::session: command refused session=7 peer=192.0.2.7:51000 rule=flushall"
                 .to_owned(),
             format!(
-                "INFO redoubt::session: session closed session=7 peer=192.0.2.7:51000 \
+                "INFO redoubt_core::session: session closed session=7 peer=192.0.2.7:51000 \
                  reason=quit {counts}"
             ),
             format!(
-                "ERROR redoubt::session: session closed session=7 peer=192.0.2.7:51000 \
+                "ERROR redoubt_core::session: session closed session=7 peer=192.0.2.7:51000 \
                  reason=internal {counts}"
             ),
-            "WARN redoubt::session: address locked out session=7 peer=192.0.2.7:51000 \
+            "WARN redoubt_core::session: address locked out session=7 peer=192.0.2.7:51000 \
              duration_ms=2000"
                 .to_owned(),
-            "WARN redoubt::session: connections refused reason=locked_out count=3 total=5"
+            "WARN redoubt_core::session: connections refused reason=locked_out count=3 total=5"
                 .to_owned(),
-            "WARN redoubt::session: sessions closed at once reason=upstream_unavailable count=12"
+            "WARN redoubt_core::session: sessions closed at once reason=upstream_unavailable count=12"
                 .to_owned(),
         ]
     );
@@ -100,9 +100,11 @@ fn json_is_one_flat_object_an_event() {
     assert_eq!(shown.len(), 9);
     for line in &shown[..7] {
         assert!(line.starts_with("{\"timestamp\":\"") && line.ends_with('}'), "{line}");
-        for part in
-            ["\"target\":\"redoubt::session\"", "\"session\":7", "\"peer\":\"192.0.2.7:51000\""]
-        {
+        for part in [
+            "\"target\":\"redoubt_core::session\"",
+            "\"session\":7",
+            "\"peer\":\"192.0.2.7:51000\"",
+        ] {
             assert!(line.contains(part), "no {part} in {line}");
         }
     }
@@ -124,5 +126,5 @@ fn json_is_one_flat_object_an_event() {
 fn the_level_decides_what_is_logged() {
     assert_eq!(lines(LogFormat::Text, "warn", everything).len(), 6);
     assert_eq!(lines(LogFormat::Text, "off", everything).len(), 0);
-    assert_eq!(lines(LogFormat::Text, "info,redoubt::session=error", everything).len(), 1);
+    assert_eq!(lines(LogFormat::Text, "info,redoubt_core::session=error", everything).len(), 1);
 }

@@ -5,7 +5,7 @@ mod support;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redoubt::command;
+use redoubt_core::command;
 use support::{Deadline, Redis, Redoubt, Wire, frame, now, since, target_is_redis};
 
 /// A Redoubt that has every series by command that it can have, and more sessions than are busy.

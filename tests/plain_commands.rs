@@ -9,7 +9,7 @@ mod support;
 #[path = "support/rng.rs"]
 mod rng;
 
-use redoubt::command::{self, Effect, Spec};
+use redoubt_core::command::{self, Effect, Spec};
 use rng::Rng;
 use support::{Redis, Wire, frame, servers, shown};
 

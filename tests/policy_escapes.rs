@@ -6,8 +6,8 @@
 
 mod support;
 
-use redoubt::command::{self, Spec};
-use redoubt::policy::Escapes;
+use redoubt_core::command::{self, Spec};
+use redoubt_core::policy::Escapes;
 use support::{Redis, Redoubt, Wire, frame, lines, secret, shown, target_is_redis};
 
 /// One escape: its words, and the words that Redis is asked instead.

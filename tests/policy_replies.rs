@@ -7,8 +7,8 @@ use command_redis::{Connection, Server};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use redoubt::command::{self, Spec};
-use redoubt::policy::{
+use redoubt_core::command::{self, Spec};
+use redoubt_core::policy::{
     Decision, Escapes, Policy, unknown_command, unknown_subcommand, wrong_arity,
 };
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use redoubt::command::{self, Spec};
-use redoubt::policy::{Decision, Denied, Escapes, Policy, PolicyError, RuleName};
+use redoubt_core::command::{self, Spec};
+use redoubt_core::policy::{Decision, Denied, Escapes, Policy, PolicyError, RuleName};
 
 fn compile(rules: &[&str]) -> Policy {
     Policy::compile(rules, Escapes::Allow).unwrap()

@@ -12,7 +12,7 @@ mod large;
 #[path = "policy_scripts/modes.rs"]
 mod modes;
 
-use redoubt::policy::{unknown_command, unknown_subcommand};
+use redoubt_core::policy::{unknown_command, unknown_subcommand};
 use sha1::{Digest, Sha1};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 

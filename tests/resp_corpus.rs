@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use redoubt::resp::fuzz;
+use redoubt_core::resp::fuzz;
 
 fn replay(target: &str, run: fn(&[u8])) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use redis_protocol::resp2::types::{OwnedFrame as Resp2, Resp2Frame};
 use redis_protocol::resp3::types::{OwnedFrame as Resp3, Resp3Frame, VerbatimStringFormat};
 use redis_protocol::{resp2, resp3};
-use redoubt::resp::Protocol;
-use redoubt::resp::reply::{self, Value};
-use redoubt::resp::{
+use redoubt_core::resp::Protocol;
+use redoubt_core::resp::reply::{self, Value};
+use redoubt_core::resp::{
     Kind, Parsed, ReplyScanner, RequestLimits, RequestParser, encode_command, fuzz, integer,
 };
 

@@ -11,7 +11,7 @@ use std::net::TcpStream;
 use agree::{agree, parse};
 use bytes::BytesMut;
 use proptest::prelude::*;
-use redoubt::resp::{
+use redoubt_core::resp::{
     Head, Kind, ProtocolError, ReplyScanner, RequestLimits, encode_command, reply,
 };
 use server::Redis;

@@ -1,6 +1,6 @@
 //! Replies as a caller meets them: kinds, first elements, integers, and what is no reply.
 
-use redoubt::resp::{Head, Kind, ReplyError, ReplyScanner, Scan};
+use redoubt_core::resp::{Head, Kind, ReplyError, ReplyScanner, Scan};
 
 /// Scans `wire`, which is one frame, whole and byte by byte; the scanner at its end.
 fn frame(wire: &[u8]) -> ReplyScanner {

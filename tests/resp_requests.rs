@@ -1,7 +1,7 @@
 //! Requests as a caller meets them: whole, empty, and too large to wait for.
 
 use bytes::BytesMut;
-use redoubt::resp::{Parsed, ProtocolError, RequestLimits, RequestParser, Streamed};
+use redoubt_core::resp::{Parsed, ProtocolError, RequestLimits, RequestParser, Streamed};
 
 const AUTH: RequestLimits = RequestLimits::AUTHENTICATED;
 

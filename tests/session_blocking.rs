@@ -5,8 +5,8 @@ mod support;
 #[path = "support/rng.rs"]
 mod rng;
 
-use redoubt::resp::{Parsed, RequestLimits, RequestParser};
-use redoubt::session::may_block;
+use redoubt_core::resp::{Parsed, RequestLimits, RequestParser};
+use redoubt_core::session::may_block;
 use rng::Rng;
 use support::servers::{MAIN, on_each};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};

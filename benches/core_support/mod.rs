@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redoubt::auth::Identity;
-use redoubt::exchange::{Exchange, LinkId, SessionId, Sharing, Timeouts};
-use redoubt::policy::{Escapes, Policy};
-use redoubt::resp::encode_command;
-use redoubt::session::{KeyForm, Limits, Rules, StandIn};
-use redoubt::upstream::Credentials;
+use redoubt_core::auth::Identity;
+use redoubt_core::policy::{Escapes, Policy};
+use redoubt_core::resp::encode_command;
+use redoubt_core::router::{Exchange, LinkId, SessionId, Sharing, Timeouts};
+use redoubt_core::session::{KeyForm, Limits, Rules, StandIn};
+use redoubt_core::upstream::Credentials;
 
 const CLIENT_PASSWORD: &str = "the password that clients have to say";
 const UPSTREAM_PASSWORD: &str = "what links log in with";
@@ -43,7 +43,7 @@ impl Conversation {
     pub(crate) fn new(sharing: Sharing, sessions: usize, said: Vec<u8>, answer: &[u8]) -> Self {
         let rules = Rules {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).expect("a policy"),
-            scripts: redoubt::policy::Scripts::default(),
+            scripts: redoubt_core::policy::Scripts::default(),
             guarded: false,
             known_only: false,
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),

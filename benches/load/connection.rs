@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use bytes::BytesMut;
-use redoubt::resp::{ReplyScanner, encode_command};
+use redoubt_core::resp::{ReplyScanner, encode_command};
 
 use crate::Outcome;
 

@@ -3,7 +3,7 @@
 //! The first byte chooses how the line is cut into segments; the rest is the line.
 
 use bytes::BytesMut;
-use redoubt::resp::{Parsed, ProtocolError, RequestLimits, RequestParser};
+use redoubt_core::resp::{Parsed, ProtocolError, RequestLimits, RequestParser};
 
 /// What became of a line.
 #[derive(Debug, PartialEq, Eq)]

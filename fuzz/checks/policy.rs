@@ -7,10 +7,12 @@
 use std::sync::LazyLock;
 
 use bytes::BytesMut;
-use redoubt::command::{self, Spec};
-use redoubt::policy::{Decision, Escapes, Policy};
-use redoubt::resp::{Kind, Parsed, ReplyScanner, RequestLimits, RequestParser, encode_command};
-use redoubt::session;
+use redoubt_core::command::{self, Spec};
+use redoubt_core::policy::{Decision, Escapes, Policy};
+use redoubt_core::resp::{
+    Kind, Parsed, ReplyScanner, RequestLimits, RequestParser, encode_command,
+};
+use redoubt_core::session;
 
 /// What is refused here: commands, subcommands, and names that no table has.
 const RULES: [&str; 57] = [

@@ -11,13 +11,13 @@
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
-use redoubt::auth::Identity;
-use redoubt::command::Version;
-use redoubt::exchange::{Exchange, LinkBudget, LinkId, SessionId, Sharing, Timeouts};
-use redoubt::policy::{Escapes, Policy, Scripts};
-use redoubt::resp::encode_command;
-use redoubt::session::{KeyForm, Limits, Rules, StandIn};
-use redoubt::upstream::Credentials;
+use redoubt_core::auth::Identity;
+use redoubt_core::command::Version;
+use redoubt_core::policy::{Escapes, Policy, Scripts};
+use redoubt_core::resp::encode_command;
+use redoubt_core::router::{Exchange, LinkBudget, LinkId, SessionId, Sharing, Timeouts};
+use redoubt_core::session::{KeyForm, Limits, Rules, StandIn};
+use redoubt_core::upstream::Credentials;
 
 #[path = "session/model.rs"]
 mod model;

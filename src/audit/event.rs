@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::line::hex;
 use super::{is_on, record};
-use crate::session;
+use redoubt_core::session;
 
 /// One event, with its fields as they are in the line.
 #[derive(Debug, Clone, Serialize)]

@@ -25,7 +25,7 @@ use super::size;
 use super::source::Source;
 use super::throttle::ThrottleSettings;
 use super::tls::{TlsSettings, UpstreamTls, Verification};
-use crate::policy::Escapes;
+use redoubt_core::policy::Escapes;
 
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 /// The longest `TCP_KEEPIDLE` that Linux takes, in seconds.
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_misspelt_level_is_no_filter() {
-        for right in ["info", "off", "info,redoubt::session=warn", "redoubt=debug, warn"] {
+        for right in ["info", "off", "info,redoubt_core::session=warn", "redoubt=debug, warn"] {
             assert!(is_filter(right), "{right}");
         }
         for wrong in ["", "inof", "INFORMATION", "info,", "redoubt=loud", "info,debgu", "a}…=z"] {

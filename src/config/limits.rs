@@ -11,7 +11,7 @@ use super::source::Source;
 use super::{duration, schema, size};
 
 /// Most that `limits.commands_per_second` may be.
-const MAX_COMMANDS_PER_SECOND: u32 = crate::session::Rate::MAX_PER_SECOND;
+const MAX_COMMANDS_PER_SECOND: u32 = redoubt_core::session::Rate::MAX_PER_SECOND;
 
 /// Bounds on sessions. Where a bound is an `Option`, `None` is no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

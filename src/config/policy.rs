@@ -8,7 +8,7 @@ use super::error::{ConfigError, Problem};
 use super::print::{list, named};
 use super::schema::{self, Given};
 use super::source::Source;
-use crate::policy::{Escapes, Pins, Policy, PolicyError, Scripts};
+use redoubt_core::policy::{Escapes, Pins, Policy, PolicyError, Scripts};
 use toml::Spanned;
 
 /// What nobody may run.

@@ -165,7 +165,7 @@ impl Sharing {
 pub struct LogSettings {
     /// The form of a line.
     pub format: LogFormat,
-    /// A level, or tracing's filter directives such as `info,redoubt::session=warn`.
+    /// A level, or tracing's filter directives such as `info,redoubt_core::session=warn`.
     pub level: String,
 }
 

@@ -11,12 +11,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use bytes::BytesMut;
-use redoubt::auth::{DEFAULT_USER, Identity};
-use redoubt::command::Version;
 use redoubt::config::{ConfigError, Environment, GuardMode, PolicySettings, Settings, Sharing};
-use redoubt::policy::PolicyError;
-use redoubt::resp::{Parsed, RequestLimits, RequestParser, encode_command};
-use redoubt::session::{Context, DueQueue, KeyForm, Limits, Need, Rules, StandIn, State, find};
+use redoubt_core::auth::{DEFAULT_USER, Identity};
+use redoubt_core::command::Version;
+use redoubt_core::policy::PolicyError;
+use redoubt_core::resp::{Parsed, RequestLimits, RequestParser, encode_command};
+use redoubt_core::session::{
+    Context, DueQueue, KeyForm, Limits, Need, Rules, StandIn, State, find,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use self::verdict::Verdict;
@@ -167,7 +169,7 @@ fn decide(plan: &Plan, input: &[u8], stranger: bool) -> Result<Verdict, ExplainE
     let context = Context { rules: &rules, due: &due, need };
     let mut refused = None;
     let step = state.decide(&request, spec, context, &mut |event| {
-        if let redoubt::session::Event::Refused { rule, .. } = event {
+        if let redoubt_core::session::Event::Refused { rule, .. } = event {
             refused = Some(rule);
         }
     });

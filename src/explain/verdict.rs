@@ -1,11 +1,11 @@
 //! A decision in words.
 
 use bytes::Bytes;
-use redoubt::command::{Effect, Spec};
 use redoubt::config::{GuardMode, PolicySettings, ScriptGate, Sharing};
-use redoubt::policy::{Escapes, RuleName};
-use redoubt::resp::Request;
-use redoubt::session::{Need, Step};
+use redoubt_core::command::{Effect, Spec};
+use redoubt_core::policy::{Escapes, RuleName};
+use redoubt_core::resp::Request;
+use redoubt_core::session::{Need, Step};
 
 use super::Plan;
 

@@ -18,8 +18,8 @@ use super::peer::Peer;
 use super::stream::{Arrived, Passed, Socket};
 use super::unix::SocketFile;
 use crate::audit;
-use crate::auth::Pass;
 use crate::tls;
+use redoubt_core::auth::Pass;
 
 /// Pause after an accept error that more tries would only repeat, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -7,8 +7,8 @@ use redis_protocol::resp2::decode::decode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::stream::Stream;
-use crate::resp::ReplyScanner;
-use crate::upstream::guard::{Answer, Batch};
+use redoubt_core::resp::ReplyScanner;
+use redoubt_core::upstream::guard::{Answer, Batch};
 
 /// Most bytes of the answers to one batch. A Redis with more to tell, such as tens of thousands of
 /// users, cannot be asked.

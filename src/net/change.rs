@@ -11,10 +11,10 @@ use super::client::ClientIo;
 use super::standing::Standing;
 use super::upstream::Target;
 use super::worker::{Worker, now};
-use crate::auth::{Identity, is_in};
-use crate::exchange::{LinkId, SessionId, Timeouts};
-use crate::policy::{Policy, Scripts};
-use crate::session::{CloseReason, KeyForm, Limits, Rules};
+use redoubt_core::auth::{Identity, is_in};
+use redoubt_core::policy::{Policy, Scripts};
+use redoubt_core::router::{LinkId, SessionId, Timeouts};
+use redoubt_core::session::{CloseReason, KeyForm, Limits, Rules};
 
 /// All that changes, to be put in force at once: no request is decided by a part of it.
 #[derive(Clone)]

@@ -21,10 +21,10 @@ use super::peer::Peer;
 use super::stream::{Arrived, Stream};
 use super::worker::{Shared, Worker, now};
 use crate::audit;
-use crate::auth::Pass;
-use crate::exchange::SessionId;
-use crate::policy::RuleName;
 use crate::telemetry;
+use redoubt_core::auth::Pass;
+use redoubt_core::policy::RuleName;
+use redoubt_core::router::SessionId;
 
 /// Numbers sessions for the log, over all workers.
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
@@ -225,6 +225,8 @@ impl Worker {
                 Poll::Ready(Ok(())) => match buffer.filled() {
                     [] => self.exchange.client_eof(id, now()),
                     bytes => {
+                        #[cfg(test)]
+                        assert_ne!(bytes, b"panic", "as a test asked");
                         left = left.saturating_sub(bytes.len().max(READ_COST));
                         self.exchange.client_bytes(id, bytes, now());
                         if self.exchange.waits_for_turn(id) {

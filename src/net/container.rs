@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::session::Limits;
+use redoubt_core::session::Limits;
 
 /// Where the system shows control groups.
 const GROUPS: &str = "/sys/fs/cgroup";

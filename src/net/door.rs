@@ -15,9 +15,9 @@ use super::proxy_protocol;
 use super::refusals::Refusals;
 use super::stream::Arrived;
 use super::worker::WorkerHandle;
-use crate::auth::{Gate, Pass, Refusal, is_in};
-use crate::resp::reply;
 use crate::tls;
+use redoubt_core::auth::{Gate, Pass, Refusal, is_in};
+use redoubt_core::resp::reply;
 
 /// Leads from every listener to the workers.
 pub(super) struct Door {

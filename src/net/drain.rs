@@ -6,8 +6,8 @@ use tracing::{info, warn};
 
 use super::beat::Beat;
 use super::worker::{Shared, Worker, now};
-use crate::exchange::SessionId;
-use crate::session::CloseReason;
+use redoubt_core::router::SessionId;
+use redoubt_core::session::CloseReason;
 
 /// Lets sessions finish what is due to them, for at most `timeout`.
 pub(super) async fn drain(shared: &Shared, timeout: Duration, beat: &Beat) {

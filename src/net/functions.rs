@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 use super::stream::Stream;
 use super::upstream::{Target, UpstreamError};
 use super::worker::{Order, WorkerHandle};
-use crate::upstream::{Credentials, FunctionList, ListError};
+use redoubt_core::upstream::{Credentials, FunctionList, ListError};
 
 /// Asks the upstream again and again which functions the pinned libraries have, over a connection
 /// of its own, and tells the workers. Until it has answered, none may run.

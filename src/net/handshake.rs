@@ -16,9 +16,9 @@ use tracing::{debug, error};
 use super::peer::Peer;
 use super::refusals::Refusals;
 use crate::audit;
-use crate::auth::Refusal;
 use crate::telemetry::metrics::{Side, tls_handshake};
 use crate::tls;
+use redoubt_core::auth::Refusal;
 
 /// What it takes to shake hands with a client.
 pub(super) struct Handshake {

@@ -14,9 +14,9 @@ use super::unserved::Unserved;
 use super::upstream::UpstreamError;
 use crate::admin::{ReloadStats, UpstreamStats};
 use crate::audit;
-use crate::command::Version;
 use crate::config::wall_clock;
 use crate::telemetry::metrics::{self, GuardState};
+use redoubt_core::command::Version;
 
 /// How often refused links are spoken of while the upstream is up.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);

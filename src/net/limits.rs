@@ -4,9 +4,9 @@ use std::num::NonZeroU32;
 
 use super::container::default_memory;
 use crate::config::LimitSettings;
-use crate::resp::RequestLimits;
-use crate::session::{Limits, Rate};
 use crate::telemetry::metrics;
+use redoubt_core::resp::RequestLimits;
+use redoubt_core::session::{Limits, Rate};
 
 /// What each session may take up.
 fn limits(settings: &LimitSettings) -> Limits {

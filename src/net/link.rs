@@ -17,8 +17,8 @@ use super::standing::{self, Way};
 use super::stream::Stream;
 use super::upstream::{Target, UpstreamError};
 use super::worker::{Shared, Worker, now};
-use crate::exchange::{LinkFault, LinkId};
-use crate::upstream::LoginError;
+use redoubt_core::router::{LinkFault, LinkId};
+use redoubt_core::upstream::LoginError;
 
 /// A link's socket, beside the link in the exchange.
 pub(super) struct LinkIo {

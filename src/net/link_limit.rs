@@ -4,8 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use tracing::{info, warn};
 
-use crate::exchange::LinkBudget;
 use crate::telemetry::metrics;
+use redoubt_core::router::LinkBudget;
 
 /// Connections to Redis that Redoubt may have open for its own use: of the watch, for functions, to
 /// try a password and to make a guard.

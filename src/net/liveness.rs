@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 
 use super::stream::Stream;
 use super::worker::{Worker, now};
-use crate::exchange::LinkId;
+use redoubt_core::router::LinkId;
 
 /// What the watch has found out about links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

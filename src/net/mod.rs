@@ -1,6 +1,6 @@
 //! Sockets: listener, workers, and the drivers of clients and links.
 //!
-//! Owns: every socket, thread and timer, and when the core is called. Leaves to [`crate::exchange`]:
+//! Owns: every socket, thread and timer, and when the core is called. Leaves to [`redoubt_core::router`]:
 //! what the bytes mean.
 //!
 //! One acceptor a listener sees who may come in and hands each client to the worker with the fewest sessions. A worker is a thread with

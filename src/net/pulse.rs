@@ -21,8 +21,8 @@ use super::liveness::{LinkNews, is_silence, ping_every, stalls_after, watch_dead
 use super::stall;
 use super::watch::Watch;
 use super::worker::Order;
-use crate::upstream::guard::Batch;
-use crate::upstream::{Greeting, Role};
+use redoubt_core::upstream::guard::Batch;
+use redoubt_core::upstream::{Greeting, Role};
 
 /// First wait after a look that has found no primary; doubled each time.
 const FIRST_LOOK: Duration = Duration::from_millis(200);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::audit;
-use crate::auth::Refusal;
 use crate::telemetry;
+use redoubt_core::auth::Refusal;
 
 /// How often refused connections are spoken of, however many there are.
 const INTERVAL: Duration = Duration::from_secs(10);

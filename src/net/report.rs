@@ -5,8 +5,8 @@ use std::mem;
 use super::client::ClientIo;
 use super::worker::Worker;
 use crate::audit;
-use crate::session::Event;
 use crate::telemetry::metrics;
+use redoubt_core::session::Event;
 
 impl Worker {
     pub(super) fn report(&mut self) {

@@ -14,8 +14,8 @@ use super::guard::Outcome;
 use super::upstream::UpstreamError;
 use super::watch::{Settled, Watch};
 use crate::config::GuardMode;
-use crate::policy::Policy;
-use crate::upstream::{Credentials, Greeting};
+use redoubt_core::policy::Policy;
+use redoubt_core::upstream::{Credentials, Greeting};
 
 /// What was found out for a new policy.
 pub(super) enum Prepared {
@@ -115,7 +115,7 @@ pub(super) fn is_stricter(old: &Policy, new: &Policy) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Escapes;
+    use redoubt_core::policy::Escapes;
 
     #[test]
     fn a_rule_for_a_command_covers_its_subcommands() {

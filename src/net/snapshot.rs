@@ -8,8 +8,8 @@ use tokio::task::{spawn_local, yield_now};
 use super::peer::Peer;
 use super::totals::Totals;
 use super::worker::{Shared, Worker, now};
-use crate::exchange::{LinkLevels, SessionId, SessionView};
-use crate::policy::{RuleName, Scripts};
+use redoubt_core::policy::{RuleName, Scripts};
+use redoubt_core::router::{LinkLevels, SessionId, SessionView};
 
 /// Sessions that are looked at in one turn, so that those with something to do wait for no more.
 const SLICE: usize = 128;

@@ -12,9 +12,9 @@ use tracing::warn;
 use super::link_limit::LinkLimit;
 use super::worker::{Worker, now};
 use crate::audit;
-use crate::exchange::SessionId;
 use crate::telemetry::metrics;
-use crate::upstream::guard::{Answer, Batch};
+use redoubt_core::router::SessionId;
+use redoubt_core::upstream::guard::{Answer, Batch};
 
 /// From an answer to the next question.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);

@@ -9,11 +9,11 @@ use tokio::sync::watch;
 use super::health::Health;
 use super::upstream::UpstreamError;
 use super::worker::{Worker, now};
-use crate::policy::{Pins, Policy, Scripts};
-use crate::session::Rules;
 use crate::telemetry::metrics::{GuardState, guard};
-use crate::upstream::guard::GuardError;
-use crate::upstream::{Credentials, LoginError};
+use redoubt_core::policy::{Pins, Policy, Scripts};
+use redoubt_core::session::Rules;
+use redoubt_core::upstream::guard::GuardError;
+use redoubt_core::upstream::{Credentials, LoginError};
 
 /// What the watch of the upstream tells workers.
 #[derive(Clone)]

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::policy::RuleName;
-use crate::session::Event;
+use redoubt_core::policy::RuleName;
+use redoubt_core::session::Event;
 
 /// Counts over sessions that have ended, and of what is rare. What present sessions have done stands
 /// with them.

@@ -8,9 +8,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::worker::{Worker, now};
-use crate::exchange::SessionId;
-use crate::session::{CloseReason, Event};
 use crate::telemetry;
+use redoubt_core::router::SessionId;
+use redoubt_core::session::{CloseReason, Event};
 
 /// Sessions that lasted less are counted; lines are held back for so long.
 const BRIEF: Duration = Duration::from_secs(1);

@@ -13,8 +13,8 @@ use super::stream::Stream;
 use crate::config::Endpoint;
 use crate::telemetry::metrics::{Side, tls_handshake};
 use crate::tls;
-use crate::upstream::guard::GuardError;
-use crate::upstream::{Credentials, Greeting, Login, LoginError};
+use redoubt_core::upstream::guard::GuardError;
+use redoubt_core::upstream::{Credentials, Greeting, Login, LoginError};
 
 /// Why a link could not be had.
 #[derive(Debug, thiserror::Error)]

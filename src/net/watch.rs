@@ -19,9 +19,9 @@ use super::standing::{Login, Standing, Way};
 use super::upstream::UpstreamError;
 use super::worker::{Order, WorkerHandle};
 use crate::audit;
-use crate::policy::Policy;
-use crate::upstream::guard::{Guard, GuardError};
-use crate::upstream::{Credentials, Greeting, LoginError};
+use redoubt_core::policy::Policy;
+use redoubt_core::upstream::guard::{Guard, GuardError};
+use redoubt_core::upstream::{Credentials, Greeting, LoginError};
 
 /// Keeps one link open all the time, to know whether the upstream is there, which version it is, and
 /// that it has the guard.

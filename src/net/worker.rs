@@ -29,13 +29,13 @@ use super::totals::Totals;
 use super::unserved::Held;
 use super::upstream::Target;
 use crate::audit;
-use crate::auth::Identity;
-use crate::command::Version;
-use crate::exchange::{Exchange, MemoryBudget, SessionId, Sharing, Timeouts};
-use crate::policy::{Policy, Scripts};
-use crate::session::Rules;
 use crate::telemetry::metrics::WorkerMetrics;
-use crate::upstream::Credentials;
+use redoubt_core::auth::Identity;
+use redoubt_core::command::Version;
+use redoubt_core::policy::{Policy, Scripts};
+use redoubt_core::router::{Exchange, MemoryBudget, SessionId, Sharing, Timeouts};
+use redoubt_core::session::Rules;
+use redoubt_core::upstream::Credentials;
 
 /// Bytes read from a link at once, and at most from a client; see [`Exchange::read_size`].
 const READ_SIZE: usize = 256 << 10;

@@ -109,7 +109,7 @@ pub(super) fn is_missing(args: &[&str], reply: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use redoubt::policy::Escapes;
+    use redoubt_core::policy::Escapes;
 
     use super::*;
 

@@ -9,8 +9,8 @@ use std::time::SystemTime;
 
 use bytes::BytesMut;
 use redoubt::config::{Endpoint, TlsVersion};
-use redoubt::resp::encode_command;
 use redoubt::tls;
+use redoubt_core::resp::encode_command;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redoubt::auth::Identity;
-use redoubt::exchange::{Exchange, LinkBudget, LinkId, MemoryBudget, SessionId, Sharing, Timeouts};
-use redoubt::policy::{Escapes, Policy};
-use redoubt::session::{CloseReason, Event, KeyForm, Limits, Rules, StandIn};
-use redoubt::upstream::Credentials;
+use redoubt_core::auth::Identity;
+use redoubt_core::policy::{Escapes, Policy};
+use redoubt_core::router::{
+    Exchange, LinkBudget, LinkId, MemoryBudget, SessionId, Sharing, Timeouts,
+};
+use redoubt_core::session::{CloseReason, Event, KeyForm, Limits, Rules, StandIn};
+use redoubt_core::upstream::Credentials;
 
 pub(crate) const CLIENT_PASSWORD: &str = "the password that clients have to say";
 pub(crate) const UPSTREAM_PASSWORD: &str = "what links log in with";
@@ -25,7 +27,7 @@ pub(crate) struct Bench {
 /// `words` as a request.
 pub(crate) fn request(words: &[&str]) -> Vec<u8> {
     let mut out = bytes::BytesMut::new();
-    redoubt::resp::encode_command(words.iter().map(|word| word.as_bytes()), &mut out);
+    redoubt_core::resp::encode_command(words.iter().map(|word| word.as_bytes()), &mut out);
     out.to_vec()
 }
 
@@ -45,7 +47,7 @@ impl Bench {
     pub(crate) fn with(sharing: Sharing) -> Self {
         let rules = Rules {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Allow).unwrap(),
-            scripts: redoubt::policy::Scripts::default(),
+            scripts: redoubt_core::policy::Scripts::default(),
             guarded: false,
             known_only: false,
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),

@@ -1,7 +1,7 @@
 //! How sessions and links end, and what goes with them.
 
-use redoubt::exchange::LinkFault;
-use redoubt::session::CloseReason;
+use redoubt_core::router::LinkFault;
+use redoubt_core::session::CloseReason;
 
 use crate::bench::{Bench, assert_bytes, request};
 

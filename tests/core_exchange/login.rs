@@ -1,8 +1,8 @@
 //! Links that log in anew, and what waits for them.
 
-use redoubt::exchange::{LinkFault, Sharing};
-use redoubt::session::CloseReason;
-use redoubt::upstream::Credentials;
+use redoubt_core::router::{LinkFault, Sharing};
+use redoubt_core::session::CloseReason;
+use redoubt_core::upstream::Credentials;
 
 use crate::bench::{Bench, assert_bytes, request};
 

@@ -1,6 +1,6 @@
 //! Which reply comes when, and what is said after the last one.
 
-use redoubt::session::CloseReason;
+use redoubt_core::session::CloseReason;
 
 use crate::bench::{Bench, CLIENT_PASSWORD, assert_bytes, request};
 

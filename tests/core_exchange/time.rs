@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redoubt::session::CloseReason;
+use redoubt_core::session::CloseReason;
 
 use crate::bench::{Bench, CLIENT_PASSWORD, TIMEOUTS, assert_bytes, request};
 

@@ -1,7 +1,7 @@
 //! What is done for one session before the others have their turn.
 
-use redoubt::exchange::Sharing;
-use redoubt::session::{CloseReason, Limits, State};
+use redoubt_core::router::Sharing;
+use redoubt_core::session::{CloseReason, Limits, State};
 
 use crate::bench::{AUTH_ATTEMPTS, Bench, assert_bytes, request};
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use redoubt::exchange::LinkId;
-use redoubt::session::CloseReason;
+use redoubt_core::router::LinkId;
+use redoubt_core::session::CloseReason;
 
 use crate::bench::assert_bytes;
 use crate::limited;

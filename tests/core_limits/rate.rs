@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use redoubt::exchange::{LinkId, SessionId};
-use redoubt::session::{CloseReason, Rate};
+use redoubt_core::router::{LinkId, SessionId};
+use redoubt_core::session::{CloseReason, Rate};
 
 use crate::bench::{TIMEOUTS, assert_bytes, request};
 use crate::places::Places;

@@ -1,6 +1,6 @@
 //! How large a request may be.
 
-use redoubt::session::{CloseReason, Event};
+use redoubt_core::session::{CloseReason, Event};
 
 use crate::bench::{assert_bytes, request};
 use crate::places::Places;

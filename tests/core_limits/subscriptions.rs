@@ -1,7 +1,7 @@
 //! How much a session may listen to.
 
-use redoubt::exchange::{LinkId, SessionId, Sharing};
-use redoubt::session::CloseReason;
+use redoubt_core::router::{LinkId, SessionId, Sharing};
+use redoubt_core::session::CloseReason;
 
 use crate::bench::{Bench, assert_bytes};
 use crate::places::Places;

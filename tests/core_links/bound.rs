@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use redoubt::exchange::{LinkId, SessionId};
-use redoubt::session::CloseReason;
+use redoubt_core::router::{LinkId, SessionId};
+use redoubt_core::session::CloseReason;
 
 use crate::bench::{assert_bytes, request};
 use crate::places::Places;

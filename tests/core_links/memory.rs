@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redoubt::exchange::{MemoryBudget, SessionId};
-use redoubt::session::{CloseReason, Rules};
+use redoubt_core::router::{MemoryBudget, SessionId};
+use redoubt_core::session::{CloseReason, Rules};
 
 use crate::bench::request;
 use crate::places::Places;

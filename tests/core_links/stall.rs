@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use redoubt::exchange::Stalled;
-use redoubt::session::CloseReason;
+use redoubt_core::router::Stalled;
+use redoubt_core::session::CloseReason;
 
 use crate::places::Places;
 

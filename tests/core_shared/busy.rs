@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use redoubt::exchange::{LinkId, SessionId};
+use redoubt_core::router::{LinkId, SessionId};
 
 use crate::bench::{UPSTREAM_PASSWORD, assert_bytes, request};
 use crate::places::Places;

@@ -1,7 +1,7 @@
 //! Ends of sessions and links: whom they touch, and whom they do not.
 
-use redoubt::exchange::LinkFault;
-use redoubt::session::CloseReason;
+use redoubt_core::router::LinkFault;
+use redoubt_core::session::CloseReason;
 
 use crate::bench::{assert_bytes, request};
 use crate::places::{Places, shown};

@@ -1,6 +1,6 @@
 //! When a session takes a lease, and when it goes back to the shared link.
 
-use redoubt::exchange::LinkId;
+use redoubt_core::router::LinkId;
 
 use crate::bench::{assert_bytes, request};
 use crate::places::{Places, shown};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use redoubt::command::Version;
-use redoubt::session::Rules;
+use redoubt_core::command::Version;
+use redoubt_core::session::Rules;
 
 use crate::bench::{assert_bytes, request};
 use crate::places::Places;

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use redoubt::command::Version;
-use redoubt::exchange::{LinkId, SessionId, Sharing};
-use redoubt::session::Rules;
+use redoubt_core::command::Version;
+use redoubt_core::router::{LinkId, SessionId, Sharing};
+use redoubt_core::session::Rules;
 
 use crate::bench::{Bench, assert_bytes};
 

@@ -1,7 +1,7 @@
 //! A lease goes back to the pool only when it is clean, and is made ready for its next session.
 
-use redoubt::exchange::{LinkBudget, LinkId};
-use redoubt::session::CloseReason;
+use redoubt_core::router::{LinkBudget, LinkId};
+use redoubt_core::session::CloseReason;
 
 use crate::bench::{assert_bytes, request};
 use crate::places::{Places, shown};

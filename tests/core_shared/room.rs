@@ -1,6 +1,6 @@
 //! Room on a full link, and who gets it.
 
-use redoubt::exchange::{LinkId, SessionId};
+use redoubt_core::router::{LinkId, SessionId};
 
 use crate::bench::{assert_bytes, request};
 use crate::places::Places;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use redoubt::auth::Identity;
-use redoubt::exchange::LinkFault;
-use redoubt::session::{CloseReason, Rules, Unexpected};
-use redoubt::upstream::Credentials;
+use redoubt_core::auth::Identity;
+use redoubt_core::router::LinkFault;
+use redoubt_core::session::{CloseReason, Rules, Unexpected};
+use redoubt_core::upstream::Credentials;
 
 use crate::bench::{CLIENT_PASSWORD, assert_bytes, request};
 use crate::places::Places;

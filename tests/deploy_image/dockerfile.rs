@@ -83,16 +83,19 @@ const RULES: &[Rule<Dockerfile>] = &[
     }),
     ("dependencies first, as a layer of their own", |file| {
         file.compiles_after("COPY Cargo.toml Cargo.lock ./")
+            && file.builds("COPY core/Cargo.toml core/Cargo.toml")
             && file.at("COPY Cargo.toml") < file.at("COPY src src")
     }),
     ("with something in place of the program", |file| {
         let stands_in = file.build.iter().any(|line| {
-            line.contains("touch src/lib.rs benches/core.rs benches/load/main.rs")
+            line.contains("touch core/src/lib.rs src/lib.rs benches/core.rs benches/load/main.rs")
                 && line.contains("echo 'fn main() {}' >src/main.rs")
         });
-        stands_in && file.build.iter().any(|line| line.contains("find src -exec touch {} +"))
+        stands_in && file.build.iter().any(|line| line.contains("find core src -exec touch {} +"))
     }),
-    ("then the program", |file| file.compiles_after("COPY src src")),
+    ("then the program", |file| {
+        file.builds("COPY core core") && file.compiles_after("COPY src src")
+    }),
     ("a root file system as tested", |file| {
         let needs = ["COPY LICENSE ./", "COPY config/image config/image"];
         let script = "COPY scripts/rootfs.sh scripts/rootfs.sh";

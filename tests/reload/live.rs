@@ -79,7 +79,7 @@ fn what_is_logged() {
         return;
     }
     let redis = Redis::start();
-    let quiet = "info,redoubt::session=off";
+    let quiet = "info,redoubt_core::session=off";
     let mut redoubt = Redoubt::setup(&redis).set_text("log.level", quiet).start();
     let is_session = |line: &str| lines::field(line, "message") == Some("session opened");
     drop(redoubt.session());

@@ -1,6 +1,6 @@
 //! Whether Redis and the parser see the same requests.
 
-use redoubt::resp::{Parsed, ProtocolError, RequestLimits, RequestParser};
+use redoubt_core::resp::{Parsed, ProtocolError, RequestLimits, RequestParser};
 
 use crate::server::Redis;
 

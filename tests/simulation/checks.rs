@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use redoubt::exchange::Sharing;
-use redoubt::session::{CloseReason, Event};
+use redoubt_core::router::Sharing;
+use redoubt_core::session::{CloseReason, Event};
 
 use super::super::model::Conn;
 use super::{About, Peer, Schedule, Seen, Wire, note};

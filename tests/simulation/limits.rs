@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use redoubt::session::{Limits, Rate};
+use redoubt_core::session::{Limits, Rate};
 
 use super::rng::Rng;
 

@@ -259,7 +259,7 @@ fn owner(word: &[u8]) -> Option<u32> {
 }
 
 fn unknown(args: &[Vec<u8>]) -> Vec<u8> {
-    redoubt::policy::unknown_command(args.iter().map(Vec::as_slice)).to_vec()
+    redoubt_core::policy::unknown_command(args.iter().map(Vec::as_slice)).to_vec()
 }
 
 /// A command's full name, and how many words it may have. `None`: there is no such command.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use redoubt::auth::Identity;
-use redoubt::command::Version;
-use redoubt::exchange::{Exchange, LinkId, SessionId, Sharing, Timeouts};
-use redoubt::policy::{Escapes, Policy};
-use redoubt::session::{KeyForm, Limits, Rules, StandIn};
-use redoubt::upstream::Credentials;
+use redoubt_core::auth::Identity;
+use redoubt_core::command::Version;
+use redoubt_core::policy::{Escapes, Policy};
+use redoubt_core::router::{Exchange, LinkId, SessionId, Sharing, Timeouts};
+use redoubt_core::session::{KeyForm, Limits, Rules, StandIn};
+use redoubt_core::upstream::Credentials;
 
 use super::client::{CLIENT_PASSWORD, Client};
 use super::limits::limits;
@@ -126,7 +126,7 @@ impl Schedule {
         let limits = limits(&mut rng, heavy);
         let rules = Rules {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).unwrap(),
-            scripts: redoubt::policy::Scripts::default(),
+            scripts: redoubt_core::policy::Scripts::default(),
             guarded: false,
             known_only: false,
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),

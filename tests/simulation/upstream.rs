@@ -1,6 +1,6 @@
 //! What happens to links, and behind them.
 
-use redoubt::exchange::LinkFault;
+use redoubt_core::router::LinkFault;
 
 use super::super::client::{COMMON, shorten};
 use super::super::model::Conn;

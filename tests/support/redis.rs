@@ -53,8 +53,8 @@ impl Setup {
     /// Subcommands have no name of their own.
     pub fn hide_refused(self) -> Self {
         let mut hiding = self.hide_blocked();
-        let exists = |name: &&str| redoubt::command::lookup(name.as_bytes()).is_some();
-        hiding.hidden.extend(redoubt::policy::Escapes::rules().filter(exists));
+        let exists = |name: &&str| redoubt_core::command::lookup(name.as_bytes()).is_some();
+        hiding.hidden.extend(redoubt_core::policy::Escapes::rules().filter(exists));
         hiding
     }
 

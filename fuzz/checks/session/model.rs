@@ -1,6 +1,6 @@
 //! One connection to a very small Redis: a reply for each request, as far as their number matters.
 
-use redoubt::resp::{Parsed, RequestLimits, RequestParser};
+use redoubt_core::resp::{Parsed, RequestLimits, RequestParser};
 
 /// What a large value holds.
 const VALUE: [u8; 1000] = [b'v'; 1000];

@@ -1,12 +1,12 @@
 //! Trying what a user may run, without running it.
 
 use super::{Maker, Outcome, ask};
-use crate::auth::DEFAULT_USER;
-use crate::command::Version;
 use crate::net::ask::Conversation;
 use crate::net::upstream::UpstreamError;
-use crate::policy::{Policy, RuleName};
-use crate::upstream::guard::{Answer, Batch, GuardError, Probe, Verdict, advice, is_typed};
+use redoubt_core::auth::DEFAULT_USER;
+use redoubt_core::command::Version;
+use redoubt_core::policy::{Policy, RuleName};
+use redoubt_core::upstream::guard::{Answer, Batch, GuardError, Probe, Verdict, advice, is_typed};
 
 /// Who is audited, and for what.
 pub(super) struct Audited<'a> {

@@ -24,10 +24,12 @@ use tracing::{debug, info};
 use super::ask::Conversation;
 use super::upstream::{Target, UpstreamError};
 use crate::config::GuardMode;
-use crate::policy::Policy;
-use crate::upstream::guard::{self, Answer, Batch, Guard, GuardError, Probe, Rights, probes};
-use crate::upstream::{Credentials, Greeting};
 use audit::{Audited, scriptable};
+use redoubt_core::policy::Policy;
+use redoubt_core::upstream::guard::{
+    self, Answer, Batch, Guard, GuardError, Probe, Rights, probes,
+};
+use redoubt_core::upstream::{Credentials, Greeting};
 
 /// The target of every line about the guard, for use in `log.level`.
 pub(super) const GUARD: &str = "redoubt::guard";

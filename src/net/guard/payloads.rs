@@ -3,7 +3,7 @@
 use super::{Maker, ask};
 use crate::net::ask::Conversation;
 use crate::net::upstream::UpstreamError;
-use crate::upstream::guard::{Payloads, ask_payloads};
+use redoubt_core::upstream::guard::{Payloads, ask_payloads};
 
 impl Maker {
     /// Whether the server checks payloads of the user that `link` is logged in as, the configured

@@ -3,8 +3,10 @@
 use super::{Maker, ask};
 use crate::net::ask::Conversation;
 use crate::net::upstream::UpstreamError;
-use crate::policy::Policy;
-use crate::upstream::guard::{Answer, Rights, ask_all, ask_names, refused_commands, renamed};
+use redoubt_core::policy::Policy;
+use redoubt_core::upstream::guard::{
+    Answer, Rights, ask_all, ask_names, refused_commands, renamed,
+};
 
 /// What stands for the names where the server does not tell them.
 const ANY: &str = "any command that may have another name";

@@ -6,9 +6,9 @@ use super::audit::{open, scriptable};
 use super::{Maker, ask, random, seconds};
 use crate::net::ask::Conversation;
 use crate::net::upstream::UpstreamError;
-use crate::policy::Policy;
-use crate::upstream::Greeting;
-use crate::upstream::guard::{self, Guard, GuardError, Probe, Rights, probes};
+use redoubt_core::policy::Policy;
+use redoubt_core::upstream::Greeting;
+use redoubt_core::upstream::guard::{self, Guard, GuardError, Probe, Rights, probes};
 
 /// What rights a guard gets, found to refuse what the policy refuses.
 pub(in crate::net) struct Trial {

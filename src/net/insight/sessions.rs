@@ -5,8 +5,8 @@ use std::time::SystemTime;
 use super::{Insight, ask};
 use crate::admin::{Session, Sessions};
 use crate::config::wall_clock;
-use crate::exchange::LinkView;
 use crate::net::snapshot::{Question, Seen};
+use redoubt_core::router::LinkView;
 
 /// Most sessions that are told.
 const MOST: usize = 10_000;

@@ -9,10 +9,10 @@ use tracing::info;
 
 use super::file::PasswordFile;
 use super::{accept_clients, changed, looks};
-use crate::auth::Identity;
 use crate::config::{ClientSettings, Origin, PreviousPassword, wall_clock};
 use crate::net::worker::WorkerHandle;
-use crate::upstream::Credentials;
+use redoubt_core::auth::Identity;
+use redoubt_core::upstream::Credentials;
 
 /// The passwords that are accepted from clients.
 pub(in crate::net) struct ClientPasswords {

@@ -28,9 +28,9 @@ pub(super) use upstream::UpstreamPassword;
 use super::functions::FunctionWatch;
 use super::worker::{Order, WorkerHandle};
 use crate::audit;
-use crate::auth::Identity;
-use crate::session::StandIn;
-use crate::upstream::Credentials;
+use redoubt_core::auth::Identity;
+use redoubt_core::session::StandIn;
+use redoubt_core::upstream::Credentials;
 
 /// How often files and the clock are looked at. What is new in a file counts when it has been seen
 /// twice, and sessions whose password is withdrawn are to be closed within a second.

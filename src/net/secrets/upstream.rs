@@ -10,7 +10,7 @@ use super::file::PasswordFile;
 use super::{LOOK, changed, looks};
 use crate::config::UpstreamSettings;
 use crate::net::upstream::{Target, UpstreamError};
-use crate::upstream::{Credentials, LoginError};
+use redoubt_core::upstream::{Credentials, LoginError};
 
 /// The upstream's password in a file, and all that log in with it.
 pub(in crate::net) struct UpstreamPassword {

@@ -31,11 +31,11 @@ use super::watch::{Settled, Watch};
 use super::worker::{self, ORDERS, Plan, WorkerHandle};
 use crate::audit;
 use crate::config::{Listen, Settings};
-use crate::policy::PolicyError;
 use crate::reload::{ReloadRequest, ReloadSender, Reloads, WAITING};
 use crate::telemetry::metrics::{GuardState, guard as guard_state};
-use crate::upstream::Credentials;
-use crate::upstream::guard::GuardError;
+use redoubt_core::policy::PolicyError;
+use redoubt_core::upstream::Credentials;
+use redoubt_core::upstream::guard::GuardError;
 use reload::Reloader;
 use upkeep::keep_metrics;
 

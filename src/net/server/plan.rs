@@ -7,9 +7,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Gate, GateLimits, Identity, Networks, ThrottleLimits};
 use crate::config::{self, AuditKeys, AuditOutput, Endpoint, GuardMode, ScriptGate, Settings};
-use crate::exchange::{MemoryBudget, Sharing, Timeouts};
 use crate::net::certificates::Certificates;
 use crate::net::door::{Door, Entry};
 use crate::net::functions::FunctionWatch;
@@ -20,9 +18,11 @@ use crate::net::secrets;
 use crate::net::server::ServeError;
 use crate::net::upstream::Target;
 use crate::net::worker::{Plan, WorkerHandle};
-use crate::policy::Policy;
-use crate::session::{ClientIds, KeyForm, Rules};
-use crate::upstream::Credentials;
+use redoubt_core::auth::{Gate, GateLimits, Identity, Networks, ThrottleLimits};
+use redoubt_core::policy::Policy;
+use redoubt_core::router::{MemoryBudget, Sharing, Timeouts};
+use redoubt_core::session::{ClientIds, KeyForm, Rules};
+use redoubt_core::upstream::Credentials;
 
 /// Where links go.
 pub(super) fn target(settings: &Settings, certificates: &Certificates) -> Target {

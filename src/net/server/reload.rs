@@ -19,7 +19,6 @@ use tracing::{error, info, warn};
 
 use super::{InForce, plan};
 use crate::audit;
-use crate::auth::Identity;
 use crate::config::Settings;
 use crate::net::change::Change;
 use crate::net::door::Door;
@@ -31,10 +30,11 @@ use crate::net::secrets::Watchers;
 use crate::net::standing::Standing;
 use crate::net::watch::{Settled, Watch, report};
 use crate::net::worker::{Order, WorkerHandle};
-use crate::policy::{Policy, Scripts};
 use crate::reload::{Difference, ReloadRequest, Reloaded, Reloads, chain};
 use crate::telemetry;
-use crate::upstream::Credentials;
+use redoubt_core::auth::Identity;
+use redoubt_core::policy::{Policy, Scripts};
+use redoubt_core::upstream::Credentials;
 
 /// Reloads, one after the other.
 pub(super) struct Reloader {

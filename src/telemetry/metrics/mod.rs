@@ -17,8 +17,8 @@ use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
-use crate::auth::Gate;
-use crate::session::{CloseReason, Event};
+use redoubt_core::auth::Gate;
+use redoubt_core::session::{CloseReason, Event};
 
 pub use metrics_exporter_prometheus::BuildError as MetricsError;
 pub(crate) use worker::Flush as WorkerMetrics;
@@ -64,7 +64,7 @@ pub fn install() -> Result<(), MetricsError> {
         counter!(names::AUTHENTICATIONS, "outcome" => outcome).absolute(0);
         counter!(names::UPSTREAM_CONNECTS, "outcome" => outcome).absolute(0);
     }
-    for reason in crate::auth::Refusal::ALL {
+    for reason in redoubt_core::auth::Refusal::ALL {
         counter!(names::CONNECTIONS_REFUSED, "reason" => reason.as_str()).absolute(0);
     }
     for reason in CloseReason::ALL {
@@ -117,7 +117,7 @@ pub(crate) fn report(event: &Event) {
 }
 
 /// A connection has been refused.
-pub(crate) fn connection_refused(reason: crate::auth::Refusal) {
+pub(crate) fn connection_refused(reason: redoubt_core::auth::Refusal) {
     counter!(names::CONNECTIONS_REFUSED, "reason" => reason.as_str()).increment(1);
 }
 

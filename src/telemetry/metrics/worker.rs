@@ -3,7 +3,7 @@
 use metrics::{Gauge, counter, gauge, histogram};
 
 use super::names;
-use crate::exchange::{Exchange, Levels, Pauses};
+use redoubt_core::router::{Exchange, Levels, Pauses};
 
 /// Brings a worker's counts to the recorder; keeps what it has brought.
 pub(crate) struct Flush {

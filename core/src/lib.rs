@@ -1,0 +1,19 @@
+//! What Redoubt decides, without any I/O: it parses, decides, queues and orders, from bytes and a `now`
+//! that are handed to it, and gives its effects back as values. The program around it has the sockets,
+//! timers, signals, logs and metrics.
+//!
+//! ```text
+//! client bytes ─► resp::RequestParser ─► session ──► local reply (NOAUTH, unknown command, +OK …)
+//!                                          │ policy, command table
+//!                                          ├──► shared link ─► Redis
+//!                                          └──► lease ───────► Redis
+//! client ◄── replies in order ◄── resp::ReplyScanner ◄── link
+//! ```
+
+pub mod auth;
+pub mod command;
+pub mod policy;
+pub mod resp;
+pub mod router;
+pub mod session;
+pub mod upstream;

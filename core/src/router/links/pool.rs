@@ -1,0 +1,131 @@
+//! Leases: lent to one session while it is stateful, and kept in a pool while they are clean.
+
+use std::time::Instant;
+
+use super::proof::Proof;
+use super::{Links, Usage, Want};
+use crate::resp::{Protocol, encode_command};
+use crate::router::{LinkId, SessionId};
+use crate::session::{Counted, DueQueue, Expect, Learn, Receiver, Show, State};
+use crate::upstream::Link;
+
+/// The connection state of a lease in the pool. It has no name, and nothing else that the next
+/// session could see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::router) struct Prepared {
+    pub(super) database: u32,
+    pub(super) protocol: Protocol,
+}
+
+impl Prepared {
+    pub(super) fn of(state: &State) -> Self {
+        Self { database: state.database(), protocol: state.protocol() }
+    }
+}
+
+impl Links {
+    /// Clean leases that are kept.
+    const MAX_POOL: usize = 64;
+
+    /// A lease for `owner`, which has none, in the state that its session is in; `None` when no more
+    /// links can be opened. A session never has two.
+    ///
+    /// A pooled one is taken only if it is in the session's database already: a `SELECT` before the
+    /// session's request could fail, as while a script overruns, and the request would run elsewhere.
+    /// What must be sent first goes before the session's requests, and its replies are awaited in
+    /// `due`. With `noted`, that is at least one command.
+    pub(in crate::router) fn lend(
+        &mut self,
+        owner: SessionId,
+        state: &State,
+        due: &mut DueQueue,
+        noted: bool,
+        want: Want,
+        now: Instant,
+    ) -> Option<LinkId> {
+        debug_assert!(!self.is_lent_to(owner), "a second lease for one session");
+        let wanted = Prepared::of(state);
+        let pooled = self.pool.iter().rposition(|id| self.is_pooled(*id, wanted));
+        let usage = Usage::Lease { owner, receiver: Receiver::default() };
+        let id = match pooled {
+            Some(place) => {
+                let id = self.pool.remove(place);
+                let held = self.all.get_mut(id.0)?;
+                held.usage = usage;
+                if let Some(place) = &mut held.place {
+                    place.used_for(want);
+                }
+                id
+            }
+            None => {
+                let place = self.place(want)?;
+                self.open(Link::new(wanted.protocol, wanted.database), usage, place, now)
+            }
+        };
+        self.leases = self.leases.saturating_add(1);
+        let requests = self.requests(id, owner)?;
+        let mut first = |words: &[&[u8]], learn| {
+            encode_command(words.iter().copied(), requests);
+            due.push_remote(Expect { show: Show::Nothing, learn }, Counted::NOT);
+        };
+        if let Some(name) = state.name() {
+            // A server that is busy with a script refuses it, and that the name is missing harms nobody.
+            first(&[b"CLIENT", b"SETNAME", name], Learn::Nothing);
+        }
+        if noted {
+            first(&[b"PING"], Learn::Nothing);
+        }
+        self.settle();
+        Some(id)
+    }
+
+    /// Whether a lease could be lent that would go to the pool when it is given back.
+    pub(in crate::router) fn has_lease_to_spare(&self) -> bool {
+        !self.budget.is_near()
+            && (!self.pool.is_empty() || self.leases.saturating_add(self.kept()) < Self::MAX_POOL)
+    }
+
+    /// Leases that are in the pool or on their way there.
+    fn kept(&self) -> usize {
+        self.pool.len().saturating_add(self.returned)
+    }
+
+    /// Takes a lease back. Its session must have let go of it, with nothing due. It goes to the pool
+    /// once it is proved that the server has answered everything and nothing more.
+    pub(in crate::router) fn give_back(&mut self, id: LinkId, state: &State, now: Instant) {
+        let full = self.kept() >= Self::MAX_POOL || self.budget.is_near();
+        let Some(held) = self.all.get_mut(id.0) else { return };
+        let clean = match &held.usage {
+            Usage::Lease { owner, receiver } => {
+                receiver.is_between_frames().then_some(*owner).filter(|_| state.is_reusable())
+            }
+            _ => None,
+        };
+        let Some(owner) = clean.filter(|_| !full && held.link.is_quiet()) else {
+            return self.close(id);
+        };
+        let (prepared, token) = (Prepared::of(state), self.tokens.next());
+        let requests = held.link.requests();
+        let proof = Proof::write(owner, prepared, state, token, self.echoes, requests);
+        held.usage = Usage::Returned(proof);
+        held.used = now;
+        if let Some(place) = &mut held.place {
+            place.idle();
+        }
+        self.leases = self.leases.saturating_sub(1);
+        self.returned = self.returned.saturating_add(1);
+        self.touch(id);
+    }
+
+    fn is_lent_to(&self, session: SessionId) -> bool {
+        let mut usages = self.all.values().map(|held| &held.usage);
+        usages.any(|usage| matches!(usage, Usage::Lease { owner, .. } if *owner == session))
+    }
+
+    pub(super) fn is_pooled(&self, id: LinkId, wanted: Prepared) -> bool {
+        match self.all.get(id.0).map(|held| &held.usage) {
+            Some(Usage::Idle(prepared)) => *prepared == wanted,
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! The sans-IO heart of one worker: its sessions, its links and the replies between them.
+//!
+//! Owns: every buffer, the association of sessions with links, and the order of replies. Leaves to
+//! [`crate::session`]: what a request means; to the program: sockets, timers and logs.
+//!
+//! The shell hands in what happened (`client_bytes`, `link_bytes`, `tick`, …) with the time, then
+//! carries out what came of it: it writes [`Exchange::output`] and [`Exchange::link_output`],
+//! connects [`Exchange::next_link_to_open`], looks at [`Exchange::next_touched`], and reports
+//! [`Exchange::next_event`]. It never has to know why.
+//!
+//! Invariants: a session uses one link at a time, so it has at most one lease, and all replies due from it come before it uses
+//! another; a lease is used by its owner alone, and goes back to the pool only when nothing is due
+//! and Redis has said that it holds no state; a shared link carries nothing that changes what
+//! another session would be answered; every buffer has a bound at which the side that fills it is
+//! no longer read.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod client;
+mod displaced;
+mod fence;
+mod fenced;
+mod levels;
+mod lifetime;
+mod links;
+mod memory;
+mod not_now;
+mod pause;
+mod request;
+mod rotation;
+mod session;
+mod shared;
+mod stall;
+mod stranger;
+mod tally;
+mod turn;
+mod upstream;
+mod view;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use slotmap::SlotMap;
+
+use crate::session::{Event, Rules};
+use crate::upstream::Credentials;
+use links::Links;
+use session::Session;
+use shared::Reached;
+
+pub use levels::{Levels, LinkLevels};
+pub use links::LinkBudget;
+pub use memory::MemoryBudget;
+pub use pause::Pauses;
+pub use stall::Stalled;
+pub use tally::{Sample, Tally, Traffic};
+pub use upstream::LinkFault;
+pub use view::{LinkView, SessionView};
+
+/// Names a session; never used again for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionId(slotmap::DefaultKey);
+
+/// Names a link; never used again for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LinkId(slotmap::DefaultKey);
+
+impl SessionId {
+    /// The key under which the shell keeps what belongs to the session.
+    pub fn key(self) -> slotmap::DefaultKey {
+        self.0
+    }
+
+    /// The session that [`SessionId::key`] was of.
+    pub fn from_key(key: slotmap::DefaultKey) -> Self {
+        Self(key)
+    }
+}
+
+impl LinkId {
+    /// The key under which the shell keeps what belongs to the link.
+    pub fn key(self) -> slotmap::DefaultKey {
+        self.0
+    }
+
+    /// The link that [`LinkId::key`] was of.
+    pub fn from_key(key: slotmap::DefaultKey) -> Self {
+        Self(key)
+    }
+}
+
+/// How long sessions may be what they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the start to a right `AUTH`.
+    pub auth: Duration,
+    /// Of silence, with nothing due and nothing subscribed; zero for no limit.
+    pub idle: Duration,
+}
+
+/// Whether sessions share links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Stateless commands go over shared links, and a session has a lease while it is stateful.
+    Auto,
+    /// Every session has a lease for its whole life.
+    Off,
+}
+
+/// All sessions and links of one worker.
+pub struct Exchange {
+    rules: Arc<Rules>,
+    timeouts: Timeouts,
+    sharing: Sharing,
+    /// Databases 0 up to this one, exclusive, are known to exist.
+    databases: u32,
+    sessions: SlotMap<slotmap::DefaultKey, Session>,
+    links: Links,
+    /// Sessions with something new to write, or finished.
+    touched: VecDeque<SessionId>,
+    events: VecDeque<(SessionId, Event)>,
+    /// Whom replies reach in one call; empty between calls, kept for its room.
+    reached: Reached,
+    /// Who got more or fewer replies than were asked for, in one call; empty between calls.
+    mismatched: Vec<SessionId>,
+    pauses: Pauses,
+    tally: Tally,
+    /// Whether Redis has told a client that it is a replica.
+    read_only: bool,
+    draining: bool,
+    last_tick: Option<Instant>,
+    memory: memory::Share,
+}
+
+impl Exchange {
+    /// An exchange without sessions whose links log in with `credentials`. `key` is a secret of its
+    /// own, from the system's source of randomness: the tokens of barriers come from it.
+    pub fn new(
+        rules: Arc<Rules>,
+        timeouts: Timeouts,
+        credentials: Credentials,
+        sharing: Sharing,
+        key: [u8; 32],
+    ) -> Self {
+        Self {
+            rules,
+            timeouts,
+            sharing,
+            databases: 1,
+            sessions: SlotMap::new(),
+            links: Links::new(credentials, key),
+            touched: VecDeque::new(),
+            events: VecDeque::new(),
+            reached: Reached::default(),
+            mismatched: Vec::new(),
+            pauses: Pauses::default(),
+            tally: Tally::default(),
+            read_only: false,
+            draining: false,
+            last_tick: None,
+            memory: MemoryBudget::default().join(),
+        }
+    }
+
+    /// Has its links counted together with those of other workers.
+    pub fn counting_links(mut self, budget: LinkBudget) -> Self {
+        self.links.share_budget(budget);
+        self
+    }
+
+    /// Has links that are opened from here on log in with `credentials`.
+    pub fn replace_credentials(&mut self, credentials: Credentials) {
+        self.links.replace_credentials(credentials);
+    }
+
+    /// Puts other timeouts in force. The time to authenticate is that of the session's start.
+    pub fn replace_timeouts(&mut self, timeouts: Timeouts) {
+        self.timeouts = timeouts;
+    }
+
+    /// The rules in force.
+    pub fn rules(&self) -> &Arc<Rules> {
+        &self.rules
+    }
+
+    /// How often sessions have been paused at their limits.
+    pub fn pauses(&self) -> Pauses {
+        self.pauses
+    }
+
+    /// What has been counted, to be taken away.
+    pub fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    /// How many links are lent to one session each.
+    pub fn lease_count(&self) -> usize {
+        self.links.lease_count()
+    }
+
+    /// How many sessions there are.
+    pub fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// How many sessions are not ending.
+    pub fn going_on(&self) -> usize {
+        self.sessions.values().filter(|session| session.ending.is_none()).count()
+    }
+
+    /// Whether there is no session.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// A session that has something new to write, or is finished.
+    pub fn next_touched(&mut self) -> Option<SessionId> {
+        let id = self.touched.pop_front()?;
+        if let Some(session) = self.sessions.get_mut(id.0) {
+            session.touched = false;
+        }
+        Some(id)
+    }
+
+    /// Something worth a log line.
+    pub fn next_event(&mut self) -> Option<(SessionId, Event)> {
+        self.events.pop_front()
+    }
+
+    fn touch(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(id.0)
+            && !session.touched
+        {
+            session.touched = true;
+            self.touched.push_back(id);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Links: authenticated connections to the upstream Redis.
+//!
+//! Owns: logging a link in, its write buffer and its state, and the [`guard`] that links log in as.
+//! Leaves to [`crate::router`]: which session uses a link; to the program: the socket.
+//!
+//! Invariants: no request of a session leaves before the link is logged in; the password is not in
+//! any `Debug` output.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+mod functions;
+pub mod guard;
+mod link;
+mod login;
+
+pub use functions::{FunctionList, ListError};
+pub use link::{Link, Phase};
+pub use login::{Credentials, Greeting, Login, LoginError, Role};

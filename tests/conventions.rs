@@ -1,0 +1,34 @@
+//! A rule of the sources that neither Cargo nor Clippy can hold.
+
+use std::fs;
+use std::path::Path;
+
+/// Redis compares words with strcasecmp, which stops at a NUL: `BLOCK\0x` is `BLOCK` to it. Sessions
+/// that compared whole words would take such a request for another.
+#[test]
+fn sessions_compare_words_as_redis_does() {
+    let session = Path::new(env!("CARGO_MANIFEST_DIR")).join("core/src/session");
+    let mut folders = vec![session];
+    let mut wrong = Vec::new();
+    let mut read = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            read += 1;
+            let text = fs::read_to_string(&path).unwrap();
+            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+            let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+            wrong.extend(
+                lines
+                    .filter(|line| line.contains("ignore_ascii_case"))
+                    .map(|line| format!("{}: {line}", path.display())),
+            );
+        }
+    }
+    assert!(read > 20, "only {read} files were read");
+    assert!(wrong.is_empty(), "use resp::is_word:\n{}", wrong.join("\n"));
+}
