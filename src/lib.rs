@@ -3,10 +3,16 @@
 //! It owns sockets, timers, signals, logs and metrics, and hands what happens to the core.
 //! [`config`] turns a file and the environment into settings.
 
-pub mod admin;
+pub mod accept;
+pub(crate) mod admin;
 pub mod audit;
 pub mod config;
-pub mod net;
+pub mod control;
+mod health;
+mod insight;
+mod net;
 pub mod reload;
+pub mod status;
 pub mod telemetry;
 pub mod tls;
+mod worker;

@@ -3,16 +3,7 @@
 //! It ends with 0 after a stop that was asked for, 1 when it could not do its work, and 2 when the
 //! arguments or the configuration are wrong.
 
-mod check;
 mod cli;
-mod demo;
-mod explain;
-mod insight;
-mod pages;
-mod paint;
-mod serve;
-mod signals;
-mod verify;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -24,7 +15,8 @@ use redoubt::config::{ConfigError, Environment, Settings};
 use redoubt::reload::Reloads;
 use redoubt::telemetry;
 
-use self::cli::{Audit, Cli, Command, Config};
+use self::cli::args::{Audit, Cli, Command, Config};
+use self::cli::{check, demo, explain, insight, pages, serve, verify};
 
 /// The exit code for a configuration that cannot be used; clap's own for wrong arguments.
 const WRONG_CONFIGURATION: u8 = 2;

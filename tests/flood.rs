@@ -127,7 +127,7 @@ fn measure(name: &str, redoubt: &Redoubt, flood: impl Fn(&AtomicBool) + Sync) {
 
 fn start(redis: &Redis) -> Redoubt {
     raise_open_files();
-    Redoubt::setup(redis).set_text("log.level", "warn,redoubt::net=info").start()
+    Redoubt::setup(redis).set_text("log.level", "warn,redoubt::control=info").start()
 }
 
 /// Does `act` so many times a second, until it is over.

@@ -39,7 +39,7 @@ fn hold(name: &str, said: impl Fn(usize) -> Vec<u8>) {
     raise_open_files_to(STRANGERS as u64 + 1000);
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis)
-        .set_text("log.level", "error,redoubt::net=info")
+        .set_text("log.level", "error,redoubt::control=info")
         .set("limits.max_sessions", STRANGERS * 3)
         .set("limits.unauthenticated_sessions", STRANGERS * 2)
         .set_text("limits.auth_timeout", "10m")

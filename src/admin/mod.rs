@@ -1,6 +1,6 @@
 //! The admin port: health, metrics and insight over HTTP, on a thread of its own.
 //!
-//! Owns: who may ask, what is asked, and the bounds on both. Leaves to [`crate::net`] and
+//! Owns: who may ask, what is asked, and the bounds on both. Leaves to [`crate::insight`] and
 //! [`crate::telemetry`]: what there is to tell.
 //!
 //! Invariants: no worker waits for it; connections, their lifetime and their requests are bounded;
@@ -11,8 +11,6 @@ mod access;
 mod reload;
 mod routes;
 mod server;
-mod sessions;
-mod stats;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -21,13 +19,8 @@ use std::{io, thread};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::net::Insight;
+use crate::insight::Insight;
 use crate::reload::ReloadSender;
-pub use sessions::{Session, Sessions};
-pub use stats::{
-    CommandStats, LinkStats, LoginStats, ProcessStats, RefusedBy, ReloadStats, SessionStats, Stats,
-    UpstreamStats,
-};
 
 /// What the admin port tells.
 pub(crate) struct Admin {

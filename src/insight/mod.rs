@@ -1,60 +1,88 @@
-//! `redoubt healthcheck`, `sessions` and `stats`: what a running proxy says of itself.
+//! What a running proxy tells of itself.
 
-mod ask;
 mod sessions;
 mod stats;
-mod table;
 
-use std::io::{self, Write as _};
-use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use redoubt::admin::{Sessions, Stats};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
 
-use crate::cli::{Healthcheck, Insight};
-use crate::paint::Paint;
-pub(crate) use ask::AskError;
+use crate::accept::door::Door;
+use crate::health::Health;
+use crate::net::now;
+use crate::net::upstream::Target;
+use crate::worker::handle::{Order, WorkerHandle};
+use crate::worker::snapshot::Question;
 
-/// How long a health check may take.
-const CHECK: Duration = Duration::from_secs(2);
-/// How long all else may take; the proxy itself waits for its workers a while.
-const TELL: Duration = Duration::from_secs(20);
-/// Columns of a terminal that are used.
-const WIDTH: usize = 100;
+/// How long a worker may take for one turn before it counts as stuck; it turns every 200 ms.
+const STUCK: Duration = Duration::from_secs(10);
+/// How long a worker may take for an answer.
+const ANSWER: Duration = Duration::from_secs(2);
 
-/// Says in one line how it is.
-pub(crate) fn health(args: &Healthcheck) -> Result<ExitCode, AskError> {
-    let path = if args.live { "/livez" } else { "/readyz" };
-    let answer = ask::ask(&args.admin, path, CHECK)?;
-    let line = answer.body.lines().collect::<Vec<_>>().join("; ");
-    let is_said = writeln!(io::stdout(), "{}", line.escape_debug()).is_ok();
-    let is_well = is_said && answer.status.is_success();
-    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+/// Knows whom to ask.
+pub(crate) struct Insight {
+    pub(crate) health: Arc<Health>,
+    pub(crate) door: Arc<Door>,
+    pub(crate) target: watch::Receiver<Target>,
+    pub(crate) start: Instant,
 }
 
-/// Prints who is connected.
-pub(crate) fn sessions(args: &Insight) -> Result<ExitCode, AskError> {
-    print::<Sessions>(args, "/sessions", sessions::text)
+impl Insight {
+    /// What keeps Redoubt from living on, a line each: workers that are stuck.
+    pub(crate) fn unlive(&self) -> Vec<String> {
+        stuck(&self.door.workers, now())
+    }
+
+    /// What keeps Redoubt from being ready, a line each.
+    pub(crate) fn unready(&self) -> Vec<String> {
+        self.health.unready().into_iter().map(str::to_owned).collect()
+    }
 }
 
-/// Prints how it is and what it has done.
-pub(crate) fn stats(args: &Insight) -> Result<ExitCode, AskError> {
-    print::<Stats>(args, "/stats", stats::text)
-}
-
-fn print<T: Serialize + DeserializeOwned>(
-    args: &Insight,
-    path: &str,
-    text: impl FnOnce(&T, Paint) -> String,
-) -> Result<ExitCode, AskError> {
-    let told: T = ask::ask(&args.admin, path, TELL)?.read()?;
-    let text = if args.json {
-        serde_json::to_string_pretty(&told).map(|text| text + "\n").unwrap_or_default()
-    } else {
-        text(&told, Paint::of_stdout())
+/// Asks a worker. `None` when it does not answer in time.
+async fn ask<T>(
+    worker: &WorkerHandle,
+    question: impl FnOnce(oneshot::Sender<T>) -> Question,
+) -> Option<T> {
+    let (reply, answer) = oneshot::channel();
+    let asked = async {
+        worker.order(Order::Tell(question(reply))).await;
+        answer.await.ok()
     };
-    let is_said = io::stdout().write_all(text.as_bytes()).is_ok();
-    Ok(if is_said { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    timeout(ANSWER, asked).await.ok().flatten()
+}
+
+fn stuck(workers: &[WorkerHandle], now: Instant) -> Vec<String> {
+    let silences = workers.iter().map(|worker| worker.beat.silence(now)).enumerate();
+    let stuck = silences.filter(|(_, silence)| *silence > STUCK);
+    stuck
+        .map(|(index, silence)| format!("worker-{index}: stuck for {} s", silence.as_secs()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::net::load::Load;
+    use crate::worker::beat::Beat;
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+    fn a_worker_that_does_not_turn_is_named() {
+        let start = Instant::now();
+        let worker = || WorkerHandle {
+            orders: mpsc::channel(1).0,
+            load: Load::default(),
+            beat: Beat::new(start),
+        };
+        let workers = [worker(), worker()];
+        workers[0].beat.beat(start + Duration::from_secs(3));
+        assert!(stuck(&workers, start + STUCK).is_empty());
+        let later = start + STUCK + Duration::from_secs(2);
+        assert_eq!(stuck(&workers, later), ["worker-1: stuck for 12 s"]);
+    }
 }

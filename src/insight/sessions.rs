@@ -1,85 +1,69 @@
-//! `redoubt sessions`.
+//! `/sessions`: what each session is and does.
 
-use redoubt::admin::{Session, Sessions};
+use std::time::SystemTime;
 
-use super::WIDTH;
-use super::table::{Set, Table, count, duration};
-use crate::paint::Paint;
+use super::{Insight, ask};
+use crate::config::wall_clock;
+use crate::status::{Session, Sessions};
+use crate::worker::snapshot::{Question, Seen};
+use redoubt_core::router::LinkView;
 
-/// What stands in an empty place.
-const NONE: &str = "-";
+/// Most sessions that are told.
+const MOST: usize = 10_000;
 
-/// The sessions as a table, the oldest first, and how many they are.
-pub(super) fn text(told: &Sessions, paint: Paint) -> String {
-    let mut table = Table::new(&[
-        ("SESSION", Set::Right),
-        ("PEER", Set::Cut),
-        ("USER", Set::Cut),
-        ("NAME", Set::Cut),
-        ("DB", Set::Right),
-        ("AGE", Set::Right),
-        ("IDLE", Set::Right),
-        ("LINK", Set::Left),
-        ("STATE", Set::Cut),
-        ("COMMANDS", Set::Right),
-        ("REFUSED", Set::Cut),
-    ]);
-    let mut sessions: Vec<_> = told.sessions.iter().collect();
-    sessions.sort_by_key(|session| (std::cmp::Reverse(session.age_seconds), session.session));
-    for session in &sessions {
-        table.add(cells(session));
+impl Insight {
+    /// All sessions, or [`MOST`] of them.
+    pub(crate) async fn sessions(&self) -> Sessions {
+        let mut told = Sessions::default();
+        for (index, worker) in self.door.workers.iter().enumerate() {
+            let room = MOST.saturating_sub(told.sessions.len());
+            // One more than there is room for, to know whether there are more.
+            let question = |reply| Question::Sessions(room.saturating_add(1), reply);
+            let Some(mut seen) = ask(worker, question).await else {
+                told.unanswered.push(index);
+                continue;
+            };
+            told.truncated |= seen.len() > room;
+            seen.truncate(room);
+            let now = wall_clock();
+            told.sessions.extend(seen.into_iter().map(|seen| session(seen, index, now)));
+        }
+        told.sessions.sort_unstable_by_key(|session| session.session);
+        told
     }
-    let number = sessions.len();
-    let mut text = table.text(WIDTH, paint);
-    text += &paint.dim(&format!("{number} session{}", if number == 1 { "" } else { "s" }));
-    text.push('\n');
-    if told.truncated {
-        text += &paint.red("There are more than are shown.");
-        text.push('\n');
-    }
-    for worker in &told.unanswered {
-        text += &paint.red(&format!("worker-{worker} does not answer: its sessions are missing."));
-        text.push('\n');
-    }
-    text
 }
 
-fn cells(session: &Session) -> [String; 11] {
-    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| NONE.to_owned());
-    [
-        session.session.to_string(),
-        session.peer.clone(),
-        or_none(&session.user),
-        or_none(&session.name),
-        session.database.to_string(),
-        duration(session.age_seconds),
-        duration(session.idle_seconds),
-        match session.link_number {
-            Some(number) => format!("{} {number}", session.link),
-            None => NONE.to_owned(),
-        },
-        state(session),
-        count(session.commands),
-        match &session.last_refused_by {
-            Some(rule) => format!("{} {rule}", count(session.refused)),
-            None => NONE.to_owned(),
-        },
-    ]
-}
-
-/// What is most worth knowing of what it does.
-fn state(session: &Session) -> String {
-    if session.user.is_none() {
-        "no AUTH".to_owned()
-    } else if session.bytes_waiting > 0 {
-        format!("unread {}", count(session.bytes_waiting))
-    } else if session.in_transaction {
-        "MULTI".to_owned()
-    } else if session.subscriptions > 0 {
-        format!("subs {}", count(session.subscriptions.into()))
-    } else if session.replies_due > 0 {
-        format!("due {}", count(session.replies_due))
-    } else {
-        NONE.to_owned()
+fn session(seen: Seen, worker: usize, now: SystemTime) -> Session {
+    let view = seen.view;
+    let (link, link_number) = match view.link {
+        LinkView::None => ("none", None),
+        LinkView::Shared(number) => ("shared", Some(number)),
+        LinkView::Lease(number) => ("lease", Some(number)),
+    };
+    let opened = now.checked_sub(view.age).unwrap_or(SystemTime::UNIX_EPOCH);
+    Session {
+        session: seen.number,
+        worker,
+        peer: seen.peer.to_string(),
+        listener: seen.listener.to_owned(),
+        certificate: seen.certificate.map(|name| name.to_string()),
+        user: seen.user,
+        opened: humantime::format_rfc3339_seconds(opened).to_string(),
+        age_seconds: view.age.as_secs(),
+        idle_seconds: view.idle.as_secs(),
+        database: view.database,
+        protocol: view.protocol.version(),
+        name: view.name,
+        link: link.to_owned(),
+        link_number,
+        in_transaction: view.in_transaction,
+        subscriptions: view.subscriptions,
+        commands: view.commands,
+        refused: seen.refused,
+        last_refused_by: seen.last_rule.map(|rule| rule.to_string()),
+        bytes_in: view.bytes_in,
+        bytes_out: view.bytes_out,
+        replies_due: view.replies_due as u64,
+        bytes_waiting: view.bytes_waiting as u64,
     }
 }

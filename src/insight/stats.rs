@@ -1,107 +1,87 @@
-//! `redoubt stats`.
+//! `/stats`: sums over all workers, and what is known of Redis.
 
-use redoubt::admin::{ProcessStats, Stats, UpstreamStats};
+use std::cmp::Reverse;
 
-use super::table::{count, duration};
-use crate::paint::Paint;
+use super::{Insight, ask};
+use crate::net::now;
+use crate::status::{
+    CommandStats, LoginStats, ProcessStats, RefusedBy, SessionStats, Stats, UpstreamStats,
+};
+use crate::worker::snapshot::Question;
+use crate::worker::totals::Totals;
 
-/// Width of what a line is about.
-const LABEL: usize = 12;
+/// Most rules that are told.
+const RULES: usize = 20;
 
-/// Everything in a line each.
-pub(super) fn text(told: &Stats, paint: Paint) -> String {
-    let mut text = String::new();
-    let mut line = |label: &str, value: &str| {
-        // What comes from elsewhere must not move the cursor.
-        let value: String = value.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
-        text += &format!("{} {value}\n", paint.bold(&format!("{label:<LABEL$}")));
-    };
-    let workers = if told.workers == 1 { "worker" } else { "workers" };
-    line(
-        "Redoubt",
-        &format!(
-            "{}, up {}, {} {workers}, {}",
-            told.version,
-            duration(told.uptime_seconds),
-            told.workers,
-            if told.unready.is_empty() { "ready".to_owned() } else { told.unready.join("; ") },
-        ),
-    );
-    for worker in &told.unanswered {
-        line("", &format!("worker-{worker} does not answer: its share is missing"));
+impl Insight {
+    /// How it is, and what it has done.
+    pub(crate) async fn stats(&self) -> Stats {
+        let gate = &self.door.gate;
+        let mut totals = Totals::default();
+        let mut stats = Stats {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: now().saturating_duration_since(self.start).as_secs(),
+            workers: self.door.workers.len(),
+            unready: self.unready(),
+            draining: self.health.is_draining(),
+            sessions: SessionStats {
+                open: gate.sessions(),
+                unauthenticated: gate.unauthenticated(),
+                peak: gate.peak(),
+                opened: 0,
+            },
+            upstream: UpstreamStats {
+                address: self.target.borrow().endpoint.to_string(),
+                ..self.health.upstream()
+            },
+            reloads: self.health.reloads(),
+            process: ProcessStats::now(),
+            ..Stats::default()
+        };
+        for (index, worker) in self.door.workers.iter().enumerate() {
+            let Some(told) = ask(worker, Question::Levels).await else {
+                stats.unanswered.push(index);
+                continue;
+            };
+            totals.add(&told.totals);
+            add(&mut stats.sessions.opened, told.sessions as u64);
+            let (links, more) = (&mut stats.links, told.links);
+            for (sum, more) in [
+                (&mut links.shared, more.shared),
+                (&mut links.leased, more.leased),
+                (&mut links.pooled, more.pooled),
+                (&mut links.opening, more.opening),
+            ] {
+                *sum = sum.saturating_add(more);
+            }
+            stats.upstream.scripts = told.scripts.to_owned();
+        }
+        for (reason, count) in self.door.refusals.totals() {
+            stats.connections_refused.insert(reason.as_str().to_owned(), count);
+        }
+        add(&mut stats.sessions.opened, totals.closed);
+        stats.bytes_in = totals.bytes_in;
+        stats.bytes_out = totals.bytes_out;
+        stats.logins = LoginStats {
+            succeeded: totals.authenticated,
+            failed: totals.auth_failed,
+            locked_out: totals.locked_out,
+        };
+        stats.commands = commands(&totals);
+        stats
     }
-    line("Redis", &upstream(&told.upstream));
-    line("guard", &guard(&told.upstream));
-    let sessions = &told.sessions;
-    line(
-        "sessions",
-        &format!(
-            "{} open, {} of them unauthenticated, peak {}, {} in all",
-            sessions.open,
-            sessions.unauthenticated,
-            sessions.peak,
-            count(sessions.opened)
-        ),
-    );
-    let links = &told.links;
-    line(
-        "links",
-        &format!(
-            "{} shared, {} leased, {} pooled, {} opening",
-            links.shared, links.leased, links.pooled, links.opening
-        ),
-    );
-    line(
-        "commands",
-        &format!("{}, {} refused", count(told.commands.total), count(told.commands.refused)),
-    );
-    for refused in &told.commands.refused_by {
-        line("", &format!("{:>6}  {}", count(refused.count), refused.rule));
-    }
-    let logins = &told.logins;
-    line(
-        "logins",
-        &format!(
-            "{} succeeded, {} failed, {} addresses locked out",
-            count(logins.succeeded),
-            count(logins.failed),
-            count(logins.locked_out)
-        ),
-    );
-    let refused: Vec<_> =
-        told.connections_refused.iter().filter(|(_, count)| **count > 0).collect();
-    line("turned away", &count(refused.iter().map(|(_, count)| **count).sum()));
-    for (reason, number) in refused {
-        line("", &format!("{:>6}  {reason}", count(*number)));
-    }
-    line("traffic", &format!("{}B in, {}B out", count(told.bytes_in), count(told.bytes_out)));
-    line(
-        "reloads",
-        &format!("{} succeeded, {} failed", told.reloads.succeeded, told.reloads.failed),
-    );
-    line("process", &process(&told.process));
-    text
 }
 
-fn upstream(told: &UpstreamStats) -> String {
-    let version = told.version.as_deref().unwrap_or("of unknown version");
-    let state = if told.up { "up" } else { "not available" };
-    let since = told.since.as_ref().map(|since| format!(" since {since}")).unwrap_or_default();
-    format!("{} at {}, {state}{since}", version, told.address)
+fn commands(totals: &Totals) -> CommandStats {
+    let rules = totals.rules.iter();
+    let mut refused_by: Vec<_> =
+        rules.map(|(rule, count)| RefusedBy { rule: rule.to_string(), count: *count }).collect();
+    refused_by
+        .sort_unstable_by(|a, b| (Reverse(a.count), &a.rule).cmp(&(Reverse(b.count), &b.rule)));
+    refused_by.truncate(RULES);
+    CommandStats { total: totals.commands, refused: totals.refused, refused_by }
 }
 
-fn guard(told: &UpstreamStats) -> String {
-    let name = told.guard_user.as_ref().map(|name| format!(" as {name}")).unwrap_or_default();
-    format!("{}{name}; scripts that run: {}", told.guard, told.scripts)
-}
-
-fn process(told: &ProcessStats) -> String {
-    let or_unknown = |value: Option<String>| value.unwrap_or_else(|| "?".to_owned());
-    format!(
-        "{} of memory, {} of processor time, {} of {} files",
-        or_unknown(told.memory_bytes.map(|bytes| count(bytes) + "B")),
-        or_unknown(told.cpu_seconds.map(|seconds| format!("{seconds:.1}s"))),
-        or_unknown(told.open_files.map(|files| files.to_string())),
-        or_unknown(told.max_files.map(|files| files.to_string())),
-    )
+fn add(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
 }

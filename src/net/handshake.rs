@@ -13,20 +13,20 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, error};
 
-use super::peer::Peer;
-use super::refusals::Refusals;
 use crate::audit;
+use crate::net::peer::Peer;
+use crate::net::refusals::Refusals;
 use crate::telemetry::metrics::{Side, tls_handshake};
 use crate::tls;
 use redoubt_core::auth::Refusal;
 
 /// What it takes to shake hands with a client.
-pub(super) struct Handshake {
-    pub(super) server: Arc<tls::Server>,
+pub(crate) struct Handshake {
+    pub(crate) server: Arc<tls::Server>,
     /// When it must be over.
-    pub(super) deadline: Instant,
+    pub(crate) deadline: Instant,
     /// Where it is counted if it fails.
-    pub(super) refusals: Arc<Refusals>,
+    pub(crate) refusals: Arc<Refusals>,
 }
 
 /// How long a client with whom hands could not be shaken may take to notice why.
@@ -37,7 +37,7 @@ const MOST_DROPPED: u64 = 64 << 10;
 impl Handshake {
     /// Shakes hands with `peer`. `None` when it was refused or is gone. A panic costs this
     /// connection alone.
-    pub(super) async fn shake(self, stream: TcpStream, peer: &Peer) -> Option<tls::Stream> {
+    pub(crate) async fn shake(self, stream: TcpStream, peer: &Peer) -> Option<tls::Stream> {
         let mut shaking = pin!(timeout_at(self.deadline, self.accept(stream)));
         let caught = poll_fn(|cx| {
             let polled = catch_unwind(AssertUnwindSafe(|| shaking.as_mut().poll(cx)));

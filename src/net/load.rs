@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A count of sessions.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Load(Arc<AtomicUsize>);
+pub(crate) struct Load(Arc<AtomicUsize>);
 
 impl Load {
-    pub(super) fn sessions(&self) -> usize {
+    pub(crate) fn sessions(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 
     /// Counts one more until the place is dropped; `None` when there are `max` already.
-    pub(super) fn take(&self, max: usize) -> Option<Place> {
+    pub(crate) fn take(&self, max: usize) -> Option<Place> {
         self.0
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
                 (taken < max).then(|| taken + 1)
@@ -25,7 +25,7 @@ impl Load {
 
 /// One session's place in a [`Load`]; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place(Load);
+pub(crate) struct Place(Load);
 
 impl Drop for Place {
     fn drop(&mut self) {

@@ -1,55 +1,24 @@
-//! Sockets: listener, workers, and the drivers of clients and links.
+//! Connections: what clients and Redis are connected by, whoever drives them.
 //!
-//! Owns: every socket, thread and timer, and when the core is called. Leaves to [`redoubt_core::router`]:
-//! what the bytes mean.
-//!
-//! One acceptor a listener sees who may come in and hands each client to the worker with the fewest sessions. A worker is a thread with
-//! its own runtime, exchange, sessions and links, so nothing on the way of a request is shared or
-//! locked. Each socket has a task that only polls its worker; a link is written when the clients
-//! that were ready in the same turn have spoken, and the replies of one read of a link are written
-//! to their clients at once.
+//! Owns: sockets of each kind, their options, whom they are connected to, how Redis is dialled, and the
+//! conversations that Redoubt has with Redis for itself. Leaves to [`crate::accept`], [`crate::worker`]
+//! and [`crate::control`]: when.
 
-mod accept;
-mod ask;
-mod beat;
-mod certificates;
-mod change;
-mod client;
-mod container;
-mod door;
-mod drain;
-mod functions;
-mod guard;
-mod handshake;
-mod health;
-mod insight;
-mod limits;
-mod link;
-mod link_limit;
-mod listen;
-mod liveness;
-mod load;
-mod open_files;
-mod peer;
-mod proxy_protocol;
-mod pulse;
-mod refusals;
-mod report;
-mod resettle;
-mod secrets;
-mod server;
-mod snapshot;
-mod stall;
-mod standing;
-mod stream;
-mod totals;
-mod unix;
-mod unserved;
-mod upstream;
-mod watch;
-mod worker;
+pub(crate) mod accepted;
+pub(crate) mod conversation;
+pub(crate) mod handshake;
+pub(crate) mod keepalive;
+pub(crate) mod load;
+pub(crate) mod options;
+pub(crate) mod peer;
+pub(crate) mod refusals;
+pub(crate) mod stream;
+pub(crate) mod unix;
+pub(crate) mod upstream;
 
-pub(crate) use insight::Insight;
-pub use listen::BindError;
-pub use open_files::{TooFewOpenFiles, open_files_needed, raise_open_files, too_few_open_files};
-pub use server::{ServeError, Server};
+use std::time::Instant;
+
+/// The time, by the runtime's clock.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

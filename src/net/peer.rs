@@ -7,7 +7,7 @@ use tokio::net::UnixStream;
 
 /// A client, as logs and limits know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Peer {
+pub(crate) enum Peer {
     /// Over TCP, directly or as a trusted balancer tells it. Never an IPv4 address mapped into IPv6.
     Tcp(SocketAddr),
     /// Over a socket in the file system, whose permissions say who may connect. Those of one user
@@ -22,7 +22,7 @@ pub(super) enum Peer {
 
 impl Peer {
     /// Its address, if it has one.
-    pub(super) fn ip(&self) -> Option<IpAddr> {
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Tcp(address) => Some(address.ip()),
             Self::Unix { .. } => None,
@@ -30,7 +30,7 @@ impl Peer {
     }
 
     /// The user of its process, if it has connected to a socket in the file system.
-    pub(super) fn user(&self) -> Option<u32> {
+    pub(crate) fn user(&self) -> Option<u32> {
         match self {
             Self::Tcp(_) => None,
             Self::Unix { uid, .. } => *uid,

@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Counts by reason, over all listeners.
 #[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<State>);
+pub(crate) struct Refusals(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -26,7 +26,7 @@ struct State {
 
 impl Refusals {
     /// One more connection was refused.
-    pub(super) fn count(&self, refusal: Refusal, now: Instant) {
+    pub(crate) fn count(&self, refusal: Refusal, now: Instant) {
         telemetry::metrics::connection_refused(refusal);
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (count, reason) in state.counts.iter_mut().zip(Refusal::ALL) {
@@ -40,13 +40,13 @@ impl Refusals {
     }
 
     /// All that have been counted, by reason.
-    pub(super) fn totals(&self) -> impl Iterator<Item = (Refusal, u64)> {
+    pub(crate) fn totals(&self) -> impl Iterator<Item = (Refusal, u64)> {
         let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner).counts;
         Refusal::ALL.into_iter().zip(counts)
     }
 
     /// Says what has not been said yet, before a stop.
-    pub(super) fn say_rest(&self) {
+    pub(crate) fn say_rest(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).say();
     }
 }

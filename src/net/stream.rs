@@ -15,7 +15,7 @@ use crate::tls;
 /// What was written may stay in it until [`AsyncWrite::poll_flush`] is ready; in plain text nothing
 /// does.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     /// Plain TCP.
     Tcp(TcpStream),
     /// A socket in the file system.
@@ -26,20 +26,20 @@ pub(super) enum Stream {
 
 /// One of the two kinds of sockets, or of what listens for them.
 #[derive(Debug)]
-pub(super) enum Socket<T, U> {
+pub(crate) enum Socket<T, U> {
     Tcp(T),
     Unix(U),
 }
 
 /// A connection that a client has made, as it is before it is with a worker.
-pub(super) type Arrived = Socket<TcpStream, UnixStream>;
+pub(crate) type Arrived = Socket<TcpStream, UnixStream>;
 
 /// A connection on its way to a worker: of no runtime.
-pub(super) type Passed = Socket<std::net::TcpStream, StdUnixStream>;
+pub(crate) type Passed = Socket<std::net::TcpStream, StdUnixStream>;
 
 impl Arrived {
     /// Takes it from this thread's runtime.
-    pub(super) fn pass(self) -> io::Result<Passed> {
+    pub(crate) fn pass(self) -> io::Result<Passed> {
         Ok(match self {
             Self::Tcp(stream) => Socket::Tcp(stream.into_std()?),
             Self::Unix(stream) => Socket::Unix(stream.into_std()?),
@@ -47,7 +47,7 @@ impl Arrived {
     }
 
     /// Writes what there is room for, without waiting.
-    pub(super) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_write(bytes),
             Self::Unix(stream) => stream.try_write(bytes),
@@ -57,7 +57,7 @@ impl Arrived {
 
 impl Passed {
     /// Gives it to this thread's runtime.
-    pub(super) fn arrive(self) -> io::Result<Arrived> {
+    pub(crate) fn arrive(self) -> io::Result<Arrived> {
         Ok(match self {
             Self::Tcp(stream) => Socket::Tcp(TcpStream::from_std(stream)?),
             Self::Unix(stream) => Socket::Unix(UnixStream::from_std(stream)?),
@@ -67,7 +67,7 @@ impl Passed {
 
 impl Socket<std::net::TcpListener, StdUnixListener> {
     /// Gives what listens to this thread's runtime.
-    pub(super) fn arrive(self) -> io::Result<Socket<TcpListener, UnixListener>> {
+    pub(crate) fn arrive(self) -> io::Result<Socket<TcpListener, UnixListener>> {
         Ok(match self {
             Self::Tcp(listener) => Socket::Tcp(TcpListener::from_std(listener)?),
             Self::Unix(listener) => Socket::Unix(UnixListener::from_std(listener)?),

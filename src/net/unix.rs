@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::listen::BACKLOG;
+use crate::net::options::BACKLOG;
 
 /// The file of a socket of ours; removed on drop, unless another has taken its place.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(crate) struct SocketFile {
     path: PathBuf,
     id: Id,
 }
@@ -23,7 +23,7 @@ type Id = (u64, u64, i64, i64);
 
 /// Listens on `path`, with the permissions `mode`. A socket that nobody listens on any more is
 /// removed first; it is an error if somebody does, or if another kind of file is there.
-pub(super) fn listen(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
+pub(crate) fn listen(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
     remove_stale(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;

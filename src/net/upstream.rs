@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::accept::prepare;
-use super::liveness::{DeadAfter, watch_over};
-use super::stream::Stream;
 use crate::config::Endpoint;
+use crate::net::keepalive::{DeadAfter, watch_over};
+use crate::net::options::prepare;
+use crate::net::stream::Stream;
 use crate::telemetry::metrics::{Side, tls_handshake};
 use crate::tls;
 use redoubt_core::upstream::guard::GuardError;
@@ -37,7 +37,7 @@ pub(crate) enum UpstreamError {
 
 impl UpstreamError {
     /// Whether it is not there, or does not answer, so that it has said nothing.
-    pub(super) fn is_unreachable(&self) -> bool {
+    pub(crate) fn is_unreachable(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::Timeout { .. } | Self::Tls { .. } => true,
             Self::Ended { .. } | Self::Broken { .. } => true,
@@ -46,7 +46,7 @@ impl UpstreamError {
     }
 
     /// The error with its cause, on one line.
-    pub(super) fn chain(&self) -> String {
+    pub(crate) fn chain(&self) -> String {
         match std::error::Error::source(self) {
             Some(cause) => format!("{self}: {cause}"),
             None => self.to_string(),
@@ -56,20 +56,20 @@ impl UpstreamError {
 
 /// Where links go, and with what socket options.
 #[derive(Debug, Clone)]
-pub(super) struct Target {
-    pub(super) endpoint: Endpoint,
-    pub(super) timeout: Duration,
-    pub(super) dead_after: DeadAfter,
+pub(crate) struct Target {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) timeout: Duration,
+    pub(crate) dead_after: DeadAfter,
     /// How old links may become; zero for any age.
-    pub(super) max_link_age: Duration,
+    pub(crate) max_link_age: Duration,
     /// Present if TLS is spoken there.
-    pub(super) tls: Option<Arc<tls::Client>>,
+    pub(crate) tls: Option<Arc<tls::Client>>,
 }
 
 impl Target {
     /// Connects, and shakes hands where TLS is spoken. Not bounded in time; the caller does that.
     /// Cancel safe: the attempt is dropped.
-    pub(super) async fn connect(&self) -> Result<Stream, UpstreamError> {
+    pub(crate) async fn connect(&self) -> Result<Stream, UpstreamError> {
         let broken = |source| UpstreamError::Connect { endpoint: self.endpoint.clone(), source };
         let stream = TcpStream::connect((self.endpoint.host.as_str(), self.endpoint.port))
             .await
@@ -86,7 +86,7 @@ impl Target {
     }
 
     /// Connects and logs in, asking for the version. Not bounded in time. Cancel safe.
-    pub(super) async fn log_in(
+    pub(crate) async fn log_in(
         &self,
         credentials: &Credentials,
     ) -> Result<(Stream, Greeting), UpstreamError> {
@@ -99,7 +99,7 @@ impl Target {
 
     /// Sends `request` and reads until `receive` has all it wants. Not bounded in time; the stream is
     /// to be dropped after an error, and when this was cancelled.
-    pub(super) async fn exchange<T>(
+    pub(crate) async fn exchange<T>(
         &self,
         stream: &mut Stream,
         request: &[u8],
@@ -121,11 +121,11 @@ impl Target {
         }
     }
 
-    pub(super) fn timed_out(&self) -> UpstreamError {
+    pub(crate) fn timed_out(&self) -> UpstreamError {
         UpstreamError::Timeout { endpoint: self.endpoint.clone(), timeout: self.timeout }
     }
 
-    pub(super) fn ended(&self) -> UpstreamError {
+    pub(crate) fn ended(&self) -> UpstreamError {
         UpstreamError::Ended { endpoint: self.endpoint.clone() }
     }
 }

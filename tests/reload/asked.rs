@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::thread::JoinHandle;
 
 use redoubt::config::{Environment, Settings};
-use redoubt::net::Server;
+use redoubt::control::Server;
 use redoubt::reload::{ReloadRequest, ReloadSender, Reloaded, Reloads};
 use redoubt::telemetry::metrics;
 use tokio::sync::oneshot;

@@ -1,0 +1,153 @@
+//! Accepting connections.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use socket2::SockRef;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+
+use crate::accept::door::Door;
+use crate::audit;
+use crate::net::options::BACKLOG;
+use crate::net::peer::Peer;
+use crate::net::stream::{Arrived, Socket};
+use crate::net::unix::SocketFile;
+use crate::tls;
+
+/// Pause after an accept error that more tries would only repeat, such as too many open files.
+const PAUSE: Duration = Duration::from_millis(50);
+/// Longest such pause.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+/// How often it is said that no connection can be accepted.
+const SAID_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Accepts on one listener until `shutdown`, and then what waits to be accepted.
+pub(crate) struct Acceptor {
+    pub(crate) listener: Socket<TcpListener, UnixListener>,
+    /// Present if TLS is spoken there.
+    pub(crate) tls: Option<Arc<tls::Server>>,
+    /// Of a socket in the file system. It goes before the listener, so that nobody is lured.
+    pub(crate) file: Option<SocketFile>,
+    pub(crate) door: Arc<Door>,
+    pub(crate) shutdown: CancellationToken,
+}
+
+impl Acceptor {
+    pub(crate) async fn run(self) {
+        let mut pause = None;
+        let mut audit_is_full = audit::full();
+        let mut said: Option<Instant> = None;
+        loop {
+            let is_open = !*audit_is_full.borrow_and_update();
+            let accepted = tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => break,
+                Ok(()) = audit_is_full.changed() => continue,
+                accepted = accept(&self.listener), if is_open => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    pause = None;
+                    self.let_in(stream, peer).await;
+                }
+                Err(error) if is_of_one_connection(&error) => {
+                    debug!(%error, "a connection broke before it was accepted");
+                }
+                Err(error) => {
+                    // Now and then: the cause lasts longer than one try, and between two of them a
+                    // connection may find a place that has become free.
+                    let now = tokio::time::Instant::now().into_std();
+                    let recent = |at| now.saturating_duration_since(at) < SAID_INTERVAL;
+                    if !said.is_some_and(recent) {
+                        said = Some(now);
+                        warn!(%error, "cannot accept connections; trying again");
+                    }
+                    let wait = pause.map_or(PAUSE, |last: Duration| (last * 2).min(MAX_PAUSE));
+                    pause = Some(wait);
+                    tokio::select! {
+                        () = self.shutdown.cancelled() => break,
+                        () = tokio::time::sleep(wait) => {}
+                    }
+                }
+            }
+        }
+        self.take_waiting().await;
+    }
+
+    /// Lets in those that the kernel has connected already: to close the listener resets them. While
+    /// clients have to wait for the audit log they are reset.
+    async fn take_waiting(mut self) {
+        self.file = None;
+        let audit_is_full = audit::full();
+        for _ in 0..=BACKLOG {
+            if *audit_is_full.borrow() {
+                return;
+            }
+            match accept_waiting(&self.listener) {
+                Ok((stream, peer)) => self.let_in(stream, peer).await,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => debug!(%error, "lost a connection"),
+            }
+        }
+    }
+
+    /// Leads a connection through the door. A panic is a defect, and costs this connection alone.
+    async fn let_in(&self, stream: Arrived, peer: Peer) {
+        let door = &self.door;
+        let admitted =
+            catch_unwind(AssertUnwindSafe(|| door.admit(stream, peer, self.tls.clone())));
+        match admitted {
+            Ok(Some(admitted)) => door.enter(admitted).await,
+            Ok(None) => {}
+            Err(_) => error!(%peer, "lost a connection: a defect"),
+        }
+    }
+}
+
+async fn accept(listener: &Socket<TcpListener, UnixListener>) -> io::Result<(Arrived, Peer)> {
+    match listener {
+        Socket::Tcp(listener) => {
+            let (stream, peer) = listener.accept().await?;
+            Ok((Socket::Tcp(stream), peer.into()))
+        }
+        Socket::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            let peer = Peer::from(&stream);
+            Ok((Socket::Unix(stream), peer))
+        }
+    }
+}
+
+/// A connection that waits in the kernel, whether the runtime has noticed it or not.
+fn accept_waiting(listener: &Socket<TcpListener, UnixListener>) -> io::Result<(Arrived, Peer)> {
+    match listener {
+        Socket::Tcp(listener) => {
+            let (stream, peer) = SockRef::from(listener).accept()?;
+            let stream = std::net::TcpStream::from(stream);
+            stream.set_nonblocking(true)?;
+            let peer = peer.as_socket().ok_or(io::ErrorKind::InvalidData)?;
+            Ok((Socket::Tcp(TcpStream::from_std(stream)?), peer.into()))
+        }
+        Socket::Unix(listener) => {
+            let stream: std::os::unix::net::UnixStream = SockRef::from(listener).accept()?.0.into();
+            stream.set_nonblocking(true)?;
+            let stream = UnixStream::from_std(stream)?;
+            let peer = Peer::from(&stream);
+            Ok((Socket::Unix(stream), peer))
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}

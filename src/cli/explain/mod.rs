@@ -1,0 +1,177 @@
+//! `redoubt explain`: what becomes of a command, and why, without a Redis.
+//!
+//! The session's own code decides; what is told here is read off its decision.
+
+mod report;
+mod verdict;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::process::ExitCode;
+
+use bytes::BytesMut;
+use redoubt::config::{ConfigError, Environment, GuardMode, PolicySettings, Settings, Sharing};
+use redoubt_core::auth::{DEFAULT_USER, Identity};
+use redoubt_core::command::Version;
+use redoubt_core::policy::PolicyError;
+use redoubt_core::resp::{Parsed, RequestLimits, RequestParser, encode_command};
+use redoubt_core::session::{
+    Context, DueQueue, KeyForm, Limits, Need, Rules, StandIn, State, find,
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use self::verdict::Verdict;
+use crate::cli::args;
+
+/// Databases that are known to exist: one, as before any session has selected another.
+const DATABASES: u32 = 1;
+/// A Redis that has all that the table has.
+const NEW: Version = Version::new(u16::MAX, 0, 0);
+/// Refused commands before a session that is not authenticated is closed, where no setting says.
+const AUTH_ATTEMPTS: u32 = 10;
+
+/// Why nothing can be explained.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExplainError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    #[error("no random bytes")]
+    Random,
+    #[error("no command: the quotes are unbalanced, or there is nothing in it")]
+    NoCommand,
+    #[error("the settings do not let their own password in")]
+    Login,
+    #[error("standard output cannot be written to")]
+    Output(#[source] io::Error),
+}
+
+/// Explains the command, and says so in the exit code: 0 if it may run, 1 if not.
+pub(crate) fn run(args: &args::Explain) -> Result<ExitCode, ExplainError> {
+    let plan = Plan::load(args)?;
+    let request = request(&args.command)?;
+    let verdict = decide(&plan, &request, args.unauthenticated)?;
+    let text = if args.json { report::json(&verdict) } else { report::text(&verdict) };
+    writeln!(io::stdout().lock(), "{text}").map_err(ExplainError::Output)?;
+    Ok(if verdict.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What a decision is made by.
+struct Plan {
+    policy: PolicySettings,
+    user: Option<String>,
+    password: SecretString,
+    auth_attempts: u32,
+    sharing: Sharing,
+    version: Version,
+}
+
+impl Plan {
+    /// What is configured; the defaults where neither a file nor a variable says anything.
+    fn load(args: &args::Explain) -> Result<Self, ExplainError> {
+        let ours = |name: &OsString| {
+            ["REDOUBT_", "REDIS_"].iter().any(|own| name.as_bytes().starts_with(own.as_bytes()))
+        };
+        let file = args.config.file.as_deref();
+        let version = args.redis.unwrap_or(NEW);
+        if file.is_none() && !std::env::vars_os().any(|(name, _)| ours(&name)) {
+            let random = getrandom::u64().map_err(|_| ExplainError::Random)?;
+            return Ok(Self {
+                policy: PolicySettings::default(),
+                user: None,
+                password: format!("{random:016x}").into(),
+                auth_attempts: AUTH_ATTEMPTS,
+                sharing: Sharing::default(),
+                version,
+            });
+        }
+        let settings = Settings::load(file, &Environment::of_process())?;
+        Ok(Self {
+            policy: settings.policy,
+            user: settings.client.user,
+            password: settings.client.password,
+            auth_attempts: settings.limits.auth_attempts,
+            sharing: settings.upstream.sharing,
+            version,
+        })
+    }
+
+    fn rules(&self) -> Result<Rules, PolicyError> {
+        let policy = self.policy.compile()?;
+        Ok(Rules {
+            guarded: matches!(self.policy.guard, GuardMode::Auto | GuardMode::Require)
+                && policy.rules().next().is_some(),
+            policy,
+            scripts: self.policy.gate(),
+            known_only: false,
+            identity: Identity::new(self.user.as_deref(), &self.password),
+            stand_in: StandIn::new(None, None, 0),
+            upstream_version: Some(self.version),
+            auth_attempts: self.auth_attempts,
+            keys: KeyForm::None,
+            limits: Limits::default(),
+            client_ids: Default::default(),
+        })
+    }
+}
+
+/// The request: one string is split as redis-cli and Redis split a line, several are its arguments.
+fn request(command: &[OsString]) -> Result<BytesMut, ExplainError> {
+    let mut request = BytesMut::new();
+    if let [line] = command {
+        let mut input = line.as_bytes().to_vec();
+        input.extend_from_slice(b"\r\n");
+        let mut parser = RequestParser::new();
+        // A star would begin a request that is not a line.
+        let line_only = !input.starts_with(b"*");
+        match parser.parse(&input, &RequestLimits::AUTHENTICATED) {
+            Ok(Parsed::Request { len }) if len == input.len() && line_only => {
+                encode_command(parser.request(&input).args(), &mut request);
+            }
+            _ => return Err(ExplainError::NoCommand),
+        }
+    } else {
+        encode_command(command.iter().map(|arg| arg.as_bytes()), &mut request);
+    }
+    Ok(request)
+}
+
+fn decide(plan: &Plan, input: &[u8], stranger: bool) -> Result<Verdict, ExplainError> {
+    let rules = plan.rules()?;
+    let mut state = State::new(plan.sharing == Sharing::Off);
+    if !stranger {
+        let user = plan.user.as_deref().unwrap_or(DEFAULT_USER);
+        let mut login = BytesMut::new();
+        let words: [&[u8]; 3] =
+            [b"AUTH", user.as_bytes(), plan.password.expose_secret().as_bytes()];
+        encode_command(words, &mut login);
+        let mut parser = RequestParser::new();
+        parser.parse(&login, &RequestLimits::AUTHENTICATED).map_err(|_| ExplainError::Login)?;
+        let login = parser.request(&login);
+        let due = DueQueue::default();
+        let context = Context { rules: &rules, due: &due, need: Need::Shared };
+        state.decide(&login, find(&login), context, &mut |_| ());
+        if !state.is_authenticated() {
+            return Err(ExplainError::Login);
+        }
+    }
+    let mut parser = RequestParser::new();
+    match parser.parse(input, &RequestLimits::AUTHENTICATED) {
+        Ok(Parsed::Request { .. }) => {}
+        _ => return Err(ExplainError::NoCommand),
+    }
+    let request = parser.request(input);
+    let spec = find(&request);
+    let need = state.need(&request, spec, DATABASES, &rules);
+    let due = DueQueue::default();
+    let context = Context { rules: &rules, due: &due, need };
+    let mut refused = None;
+    let step = state.decide(&request, spec, context, &mut |event| {
+        if let redoubt_core::session::Event::Refused { rule, .. } = event {
+            refused = Some(rule);
+        }
+    });
+    Ok(Verdict::new(&step, refused, spec, &request, plan))
+}

@@ -1,0 +1,109 @@
+//! Asking the admin port of a running proxy.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use redoubt::config::{ConfigError, Endpoint, Environment, Settings};
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::cli::args::Admin;
+
+/// Most bytes of an answer.
+const ANSWER: usize = 64 << 20;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AskError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("admin.listen is \"off\", so there is nobody to ask")]
+    Off,
+    #[error("admin.listen leaves the port to the system: write --admin HOST:PORT")]
+    NoPort,
+    #[error("cannot ask")]
+    Start(#[source] io::Error),
+    #[error("cannot connect to the admin port {0}")]
+    Connect(Endpoint, #[source] io::Error),
+    #[error("the admin port {0} does not answer within {1:?}")]
+    Timeout(Endpoint, Duration),
+    #[error("the admin port {0} does not answer as a Redoubt of this version does")]
+    Answer(Endpoint),
+    #[error("the admin port {0} says {1}: {2}")]
+    Refused(Endpoint, StatusCode, String),
+}
+
+/// What was answered.
+pub(super) struct Answer {
+    endpoint: Endpoint,
+    pub(super) status: StatusCode,
+    pub(super) body: String,
+}
+
+impl Answer {
+    /// Reads what was told.
+    pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, AskError> {
+        let Self { endpoint, status, body } = self;
+        if !status.is_success() {
+            let line = body.lines().next().unwrap_or_default().escape_debug().to_string();
+            return Err(AskError::Refused(endpoint, status, line));
+        }
+        serde_json::from_str(&body).map_err(|_| AskError::Answer(endpoint))
+    }
+}
+
+/// Asks for `path`, at most `patience` long.
+pub(super) fn ask(admin: &Admin, path: &str, patience: Duration) -> Result<Answer, AskError> {
+    let endpoint = endpoint(admin)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(AskError::Start)?;
+    runtime.block_on(async {
+        let answer = timeout(patience, exchange(&endpoint, path)).await;
+        answer.map_err(|_| AskError::Timeout(endpoint, patience))?
+    })
+}
+
+/// Where to ask. A port that is open on all addresses is asked over the machine's own.
+fn endpoint(admin: &Admin) -> Result<Endpoint, AskError> {
+    let mut endpoint = match &admin.admin {
+        Some(endpoint) => endpoint.clone(),
+        None => Settings::load(admin.config.file.as_deref(), &Environment::of_process())?
+            .admin
+            .ok_or(AskError::Off)?,
+    };
+    if let Ok(Ipv4Addr::UNSPECIFIED) = endpoint.host.parse() {
+        endpoint.host = Ipv4Addr::LOCALHOST.to_string();
+    } else if let Ok(Ipv6Addr::UNSPECIFIED) = endpoint.host.parse() {
+        endpoint.host = Ipv6Addr::LOCALHOST.to_string();
+    }
+    if endpoint.port == 0 { Err(AskError::NoPort) } else { Ok(endpoint) }
+}
+
+async fn exchange(endpoint: &Endpoint, path: &str) -> Result<Answer, AskError> {
+    let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
+        .await
+        .map_err(|source| AskError::Connect(endpoint.clone(), source))?;
+    // The port wants an address there, not a name.
+    let host = stream.peer_addr().map_err(|source| AskError::Connect(endpoint.clone(), source))?;
+    let wrong = || AskError::Answer(endpoint.clone());
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(|_| wrong())?;
+    tokio::spawn(connection);
+    let request = Request::get(path)
+        .header(header::HOST, host.to_string())
+        .body(Empty::<Bytes>::new())
+        .map_err(|_| wrong())?;
+    let (head, body) = sender.send_request(request).await.map_err(|_| wrong())?.into_parts();
+    let body = Limited::new(body, ANSWER).collect().await.map_err(|_| wrong())?;
+    let body = String::from_utf8(body.to_bytes().into()).map_err(|_| wrong())?;
+    Ok(Answer { endpoint: endpoint.clone(), status: head.status, body })
+}

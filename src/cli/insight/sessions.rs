@@ -1,0 +1,85 @@
+//! `redoubt sessions`.
+
+use redoubt::status::{Session, Sessions};
+
+use super::WIDTH;
+use super::table::{Set, Table, count, duration};
+use crate::cli::paint::Paint;
+
+/// What stands in an empty place.
+const NONE: &str = "-";
+
+/// The sessions as a table, the oldest first, and how many they are.
+pub(super) fn text(told: &Sessions, paint: Paint) -> String {
+    let mut table = Table::new(&[
+        ("SESSION", Set::Right),
+        ("PEER", Set::Cut),
+        ("USER", Set::Cut),
+        ("NAME", Set::Cut),
+        ("DB", Set::Right),
+        ("AGE", Set::Right),
+        ("IDLE", Set::Right),
+        ("LINK", Set::Left),
+        ("STATE", Set::Cut),
+        ("COMMANDS", Set::Right),
+        ("REFUSED", Set::Cut),
+    ]);
+    let mut sessions: Vec<_> = told.sessions.iter().collect();
+    sessions.sort_by_key(|session| (std::cmp::Reverse(session.age_seconds), session.session));
+    for session in &sessions {
+        table.add(cells(session));
+    }
+    let number = sessions.len();
+    let mut text = table.text(WIDTH, paint);
+    text += &paint.dim(&format!("{number} session{}", if number == 1 { "" } else { "s" }));
+    text.push('\n');
+    if told.truncated {
+        text += &paint.red("There are more than are shown.");
+        text.push('\n');
+    }
+    for worker in &told.unanswered {
+        text += &paint.red(&format!("worker-{worker} does not answer: its sessions are missing."));
+        text.push('\n');
+    }
+    text
+}
+
+fn cells(session: &Session) -> [String; 11] {
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| NONE.to_owned());
+    [
+        session.session.to_string(),
+        session.peer.clone(),
+        or_none(&session.user),
+        or_none(&session.name),
+        session.database.to_string(),
+        duration(session.age_seconds),
+        duration(session.idle_seconds),
+        match session.link_number {
+            Some(number) => format!("{} {number}", session.link),
+            None => NONE.to_owned(),
+        },
+        state(session),
+        count(session.commands),
+        match &session.last_refused_by {
+            Some(rule) => format!("{} {rule}", count(session.refused)),
+            None => NONE.to_owned(),
+        },
+    ]
+}
+
+/// What is most worth knowing of what it does.
+fn state(session: &Session) -> String {
+    if session.user.is_none() {
+        "no AUTH".to_owned()
+    } else if session.bytes_waiting > 0 {
+        format!("unread {}", count(session.bytes_waiting))
+    } else if session.in_transaction {
+        "MULTI".to_owned()
+    } else if session.subscriptions > 0 {
+        format!("subs {}", count(session.subscriptions.into()))
+    } else if session.replies_due > 0 {
+        format!("due {}", count(session.replies_due))
+    } else {
+        NONE.to_owned()
+    }
+}

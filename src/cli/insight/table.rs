@@ -1,0 +1,147 @@
+//! Tables for a terminal.
+
+use crate::cli::paint::Paint;
+
+/// What separates two columns.
+const GAP: &str = "  ";
+/// A column that gives way is made no narrower.
+const NARROWEST: usize = 6;
+
+/// How a column is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Set {
+    Left,
+    Right,
+    /// As left, and cut with `…` where the table would be too wide.
+    Cut,
+}
+
+/// Lines under a heading, in columns as wide as what they hold.
+pub(super) struct Table {
+    columns: Vec<(&'static str, Set)>,
+    lines: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(super) fn new(columns: &[(&'static str, Set)]) -> Self {
+        Self { columns: columns.to_vec(), lines: Vec::new() }
+    }
+
+    /// Adds a line, a cell for each column.
+    pub(super) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
+        // What comes from elsewhere must not move the cursor.
+        let plain =
+            |cell: String| cell.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+        self.lines.push(cells.into_iter().map(plain).collect());
+    }
+
+    /// The table, `width` characters wide at most as far as the columns that give way allow.
+    pub(super) fn text(&self, width: usize, paint: Paint) -> String {
+        let widths = self.widths(width);
+        let headings =
+            self.columns.iter().map(|(heading, _)| (*heading).to_owned()).collect::<Vec<_>>();
+        let mut text = paint.bold(&self.line(&headings, &widths)) + "\n";
+        for line in &self.lines {
+            text += &self.line(line, &widths);
+            text.push('\n');
+        }
+        text
+    }
+
+    fn widths(&self, width: usize) -> Vec<usize> {
+        let wide = |cell: &String| cell.chars().count();
+        let mut widths: Vec<_> = self.columns.iter().map(|(heading, _)| heading.len()).collect();
+        for line in &self.lines {
+            for (width, cell) in widths.iter_mut().zip(line) {
+                *width = wide(cell).max(*width);
+            }
+        }
+        let gaps = GAP.len() * self.columns.len().saturating_sub(1);
+        while widths.iter().sum::<usize>() + gaps > width {
+            let columns = widths.iter_mut().zip(&self.columns);
+            let giving =
+                columns.filter(|(width, (_, set))| *set == Set::Cut && **width > NARROWEST);
+            let Some((widest, _)) = giving.max_by_key(|(width, _)| **width) else { break };
+            *widest -= 1;
+        }
+        widths
+    }
+
+    fn line(&self, cells: &[String], widths: &[usize]) -> String {
+        let cells =
+            cells.iter().zip(widths).zip(&self.columns).map(|((cell, &width), (_, set))| {
+                let cell = cut(cell, width);
+                if *set == Set::Right {
+                    format!("{cell:>width$}")
+                } else {
+                    format!("{cell:<width$}")
+                }
+            });
+        cells.collect::<Vec<_>>().join(GAP).trim_end().to_owned()
+    }
+}
+
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Seconds as the largest unit that fits: `42s`, `3m`, `5h`, `12d`.
+pub(super) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m", seconds / 60),
+        3600..86_400 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// A count in at most four digits or so: `999`, `12.3k`, `4.0M`.
+pub(super) fn count(count: u64) -> String {
+    let mut scaled = count as f64;
+    for unit in ["", "k", "M", "G", "T"] {
+        // Rounding does not bring it to a fifth digit.
+        if scaled < 999.95 {
+            return if unit.is_empty() { count.to_string() } else { format!("{scaled:.1}{unit}") };
+        }
+        scaled /= 1000.0;
+    }
+    format!("{scaled:.1}P")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_they_must_be_and_give_way() {
+        let mut table = Table::new(&[("A", Set::Right), ("NAME", Set::Cut), ("C", Set::Left)]);
+        table.add(["1".into(), "short".into(), "x".into()]);
+        table.add(["100".into(), "a very long name".into(), String::new()]);
+        let plain = Paint::none();
+        assert_eq!(
+            table.text(100, plain),
+            "  A  NAME              C\n  1  short             x\n100  a very long name\n"
+        );
+        assert_eq!(table.text(15, plain), "  A  NAME     C\n  1  short    x\n100  a very…\n");
+        assert!(table.text(1, plain).contains("a ver…"), "no narrower than that");
+    }
+
+    #[test]
+    fn a_cell_cannot_move_the_cursor() {
+        let mut table = Table::new(&[("A", Set::Cut)]);
+        table.add(["\x1b[2J\n\u{9b}x".into()]);
+        assert_eq!(table.text(100, Paint::none()), "A\n?[2J??x\n");
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        let counts = [0, 999, 1000, 12_345, 999_949, 999_950, 4_000_000];
+        let short = counts.map(count);
+        assert_eq!(short, ["0", "999", "1.0k", "12.3k", "999.9k", "1.0M", "4.0M"]);
+        let times = [0, 59, 60, 3599, 3600, 86_399, 86_400].map(duration);
+        assert_eq!(times, ["0s", "59s", "1m", "59m", "1h", "23h", "1d"]);
+    }
+}

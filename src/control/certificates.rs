@@ -1,0 +1,90 @@
+//! The files for TLS while Redoubt runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::accept::listen::BindError;
+use crate::config::{Listen, Settings};
+use crate::tls::{self, TlsError};
+
+/// How often the files are looked at. What is new counts when it has been seen twice.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What TLS is spoken with. Clones share it, and with it what is read anew.
+#[derive(Debug, Clone)]
+pub(crate) struct Certificates {
+    /// Present if there is a listener that speaks TLS.
+    pub(crate) server: Option<Arc<tls::Server>>,
+    /// Present if the upstream is spoken to in TLS.
+    pub(crate) upstream: Option<Arc<tls::Client>>,
+}
+
+/// What was read and is not in force yet.
+pub(crate) struct Fresh {
+    server: Option<tls::FreshServer>,
+    upstream: Option<tls::FreshClient>,
+}
+
+impl Certificates {
+    pub(crate) fn new(settings: &Settings) -> Result<Self, BindError> {
+        let is_spoken = settings.listen.iter().any(|listen| matches!(listen, Listen::Tls(_)));
+        let server = settings.tls.as_ref().filter(|_| is_spoken).map(tls::Server::new);
+        let upstream = settings.upstream.tls.as_ref().map(|tls| {
+            let client = tls::Client::new(tls)?;
+            client.check(&settings.upstream.host)?;
+            Ok::<_, TlsError>(client)
+        });
+        Ok(Self {
+            server: server.transpose()?.map(Arc::new),
+            upstream: upstream.transpose()?.map(Arc::new),
+        })
+    }
+
+    /// Reads all files anew, changed or not, to be [put](Certificates::put) in force.
+    ///
+    /// # Errors
+    /// [`TlsError`] for the first file that cannot be used.
+    pub(crate) async fn read(&self) -> Result<Fresh, TlsError> {
+        let Self { server, upstream } = self.clone();
+        let read = spawn_blocking(move || {
+            Ok(Fresh {
+                server: server.map(|server| server.read()).transpose()?,
+                upstream: upstream.map(|upstream| upstream.read()).transpose()?,
+            })
+        });
+        read.await.unwrap_or_else(|_| Err(TlsError::Panicked))
+    }
+
+    /// Puts in force what was read. Who is connected stays so.
+    pub(crate) fn put(&self, fresh: Fresh) {
+        let Fresh { server, upstream } = fresh;
+        if let Some((current, fresh)) = self.server.as_ref().zip(server) {
+            current.put(fresh);
+        }
+        if let Some((current, fresh)) = self.upstream.as_ref().zip(upstream) {
+            current.put(fresh);
+        }
+    }
+
+    /// Takes up files as they change, until `stop`.
+    pub(crate) async fn watch(self, stop: CancellationToken) {
+        if self.server.is_none() && self.upstream.is_none() {
+            return;
+        }
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(looks.tick()).await.is_some() {
+            let Self { server, upstream } = self.clone();
+            let look = spawn_blocking(move || {
+                server.iter().for_each(|server| server.look());
+                upstream.iter().for_each(|upstream| upstream.look());
+            });
+            // The files' system may be slow; a stop does not wait for it.
+            let _ = stop.run_until_cancelled(look).await;
+        }
+    }
+}

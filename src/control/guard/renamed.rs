@@ -1,0 +1,42 @@
+//! Finding out whether the server has under another name what the policy refuses.
+
+use super::{Maker, ask};
+use crate::net::conversation::Conversation;
+use crate::net::upstream::UpstreamError;
+use redoubt_core::policy::Policy;
+use redoubt_core::upstream::guard::{
+    Answer, Rights, ask_all, ask_names, refused_commands, renamed,
+};
+
+/// What stands for the names where the server does not tell them.
+const ANY: &str = "any command that may have another name";
+
+impl Maker {
+    /// The refused commands that the configured user may run under another name, as far as is known
+    /// of its `rights`. Where the server does not tell, any may be.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub(super) async fn renamed(
+        &self,
+        link: &mut Conversation,
+        policy: &Policy,
+        rights: Option<&Rights>,
+    ) -> Result<Vec<String>, UpstreamError> {
+        let names = refused_commands(policy);
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut answers = ask(link, &ask_names(&names), &self.target()).await?.into_iter();
+        let mut next = || answers.next().unwrap_or(Answer::Null);
+        let (info, mut all) = (next(), next());
+        if matches!(all, Answer::Error(_)) {
+            let older = ask(link, &ask_all(), &self.target()).await?;
+            all = older.into_iter().next().unwrap_or(Answer::Null);
+        }
+        let Some(renamed) = renamed(&names, &info, &all) else { return Ok(vec![ANY.to_owned()]) };
+        let may_run = |name: &&str| rights.is_none_or(|rights| !rights.take_away(name));
+        let open = renamed.into_iter().filter(may_run);
+        Ok(open.map(|name| format!("{name} (under another name)")).collect())
+    }
+}

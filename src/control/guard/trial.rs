@@ -1,0 +1,128 @@
+//! Making a guard in steps, and trying out what rights it would have.
+
+use std::sync::PoisonError;
+
+use super::audit::{open, scriptable};
+use super::{Maker, ask, random, seconds};
+use crate::net::conversation::Conversation;
+use crate::net::upstream::UpstreamError;
+use redoubt_core::policy::Policy;
+use redoubt_core::upstream::Greeting;
+use redoubt_core::upstream::guard::{self, Guard, GuardError, Probe, Rights, probes};
+
+/// What rights a guard gets, found to refuse what the policy refuses.
+pub(in crate::control) struct Trial {
+    /// Those of the configured user.
+    rights: Rights,
+    /// The policy's rules that name something which this Redis has.
+    rules: Vec<String>,
+}
+
+impl Maker {
+    /// Makes a guard for `policy`, finds that it is right, and removes it again. `link` must be
+    /// logged in as the configured user.
+    ///
+    /// # Errors
+    /// As of [`Maker::settle`].
+    pub(in crate::control) async fn try_out(
+        &self,
+        link: &mut Conversation,
+        greeting: Greeting,
+        policy: &Policy,
+    ) -> Result<Trial, UpstreamError> {
+        let probes = probes(policy.rules(), greeting.standalone);
+        let (guard, trial) = self.provide(link, &probes, policy).await?;
+        self.remove(link, guard.name()).await;
+        Ok(trial)
+    }
+
+    /// Gives a guard that is in use the rights that were tried out. All connections that are logged
+    /// in as it have them from then on, for what they have queued too, and stay open. If it is gone,
+    /// it is made.
+    ///
+    /// # Errors
+    /// Redis is gone, or does not let this user write its ACL any more.
+    pub(in crate::control) async fn renew(
+        &self,
+        link: &mut Conversation,
+        guard: &Guard,
+        trial: &Trial,
+    ) -> Result<(), UpstreamError> {
+        let rules: Vec<_> = trial.rules.iter().map(String::as_str).collect();
+        let made = ask(link, &guard.make(&trial.rights, &rules), &self.target()).await?;
+        Ok(Guard::made("ACL SETUSER", &made)?)
+    }
+
+    /// Makes a guard whose rights are right. It is removed again after an error.
+    pub(super) async fn provide(
+        &self,
+        link: &mut Conversation,
+        probes: &[Probe],
+        policy: &Policy,
+    ) -> Result<(Guard, Trial), UpstreamError> {
+        let (list, _, rights) = self.rights(link).await?;
+        let now = seconds();
+        self.remove_stale(link, &list, now).await?;
+        let guard = Guard::new(now, &random()?);
+        let rules: Vec<_> = policy.rules().collect();
+        let names: Vec<&str> = rules.iter().map(|rule| &**rule).collect();
+        let answers = ask(link, &guard.try_rules(&names), &self.target()).await?;
+        self.remember(guard.name());
+        let made = match Guard::tried(&names, &answers) {
+            Ok(known) => {
+                self.give_rights(link, &guard, &rights, &known, probes).await.map(|()| known)
+            }
+            Err(error) => Err(error.into()),
+        };
+        match made {
+            Ok(known) => {
+                let rules = known.into_iter().map(str::to_owned).collect();
+                Ok((guard, Trial { rights, rules }))
+            }
+            Err(error) => {
+                self.remove(link, guard.name()).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the guard its rights, and makes sure that they are not too many.
+    async fn give_rights(
+        &self,
+        link: &mut Conversation,
+        guard: &Guard,
+        rights: &Rights,
+        known: &[&str],
+        probes: &[Probe],
+    ) -> Result<(), UpstreamError> {
+        let target = self.target();
+        let made = ask(link, &guard.make(rights, known), &target).await?;
+        Guard::made("ACL SETUSER", &made)?;
+        let open = match self.dry_run(link, guard.name().as_bytes(), probes).await {
+            Ok(verdicts) => open(probes, &verdicts),
+            Err(UpstreamError::Guard(error)) if error.is_answer() => {
+                // Without ACL DRYRUN it takes the guard itself to try.
+                let (stream, _) = target.log_in(&guard.credentials()).await?;
+                let scriptable = scriptable(probes);
+                let verdicts = self.queue(&mut Conversation::new(stream), &scriptable).await?;
+                open(&scriptable, &verdicts)
+            }
+            Err(error) => return Err(error),
+        };
+        if !open.is_empty() {
+            let reason = format!("the guard could still run {}", open.join(", "));
+            return Err(GuardError::Refused(reason).into());
+        }
+        Ok(())
+    }
+
+    /// Removes a guard, and closes the connections that are logged in as it. If it was never made, or Redis is gone, this fails and
+    /// there is nothing to do.
+    pub(in crate::control) async fn remove(&self, link: &mut Conversation, name: &str) {
+        let removed = ask(link, &guard::remove(&[name]), &self.target()).await;
+        if removed.is_ok() {
+            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            made.retain(|other| other != name);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What is in force: start, stop and reload; the passwords, the guard and the watch of the upstream.
+//!
+//! Owns: when rules, credentials and certificates change, and telling the workers. Leaves to
+//! [`crate::worker`]: acting on it.
+
+mod certificates;
+mod container;
+mod functions;
+mod guard;
+mod limits;
+mod pulse;
+mod resettle;
+mod secrets;
+mod server;
+mod watch;
+
+pub use server::{ServeError, Server};

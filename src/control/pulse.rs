@@ -1,0 +1,224 @@
+//! The watch's pings: whether the server answers, and whether it is still the one that takes writes.
+//!
+//! A ping is `HELLO 2`, which every user may send, which Redis answers while it loads its data or a
+//! script overruns, and which tells the server's role. The kernel's probes tell whether the host lives
+//! (see [`crate::net::keepalive`]); what pings add is the role, data on the watch's link that the host has to
+//! acknowledge, and whether the server itself answers.
+//!
+//! An address may come to lead to another server while connections stay where they were: a service that
+//! fails over, DNS, NAT. When the old primary has become a replica, or clients are told `READONLY`, a new
+//! connection is made, and if that finds a primary, all links are replaced. Until it does, the links stay,
+//! and it is looked again after a while that doubles: a replica that stays one is left in peace.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::{debug, info};
+
+use crate::control::watch::Watch;
+use crate::health::answers;
+use crate::net::conversation::Conversation;
+use crate::net::keepalive::{is_silence, ping_every, stalls_after, watch_dead_after};
+use crate::worker::handle::Order;
+use crate::worker::news::LinkNews;
+use redoubt_core::upstream::guard::Batch;
+use redoubt_core::upstream::{Greeting, Role};
+
+/// First wait after a look that has found no primary; doubled each time.
+const FIRST_LOOK: Duration = Duration::from_millis(200);
+/// Longest wait between two looks.
+const LONGEST_LOOK: Duration = Duration::from_secs(30);
+
+/// Looks for a primary at the address.
+struct Search {
+    /// What the server that the watch's link leads to was last.
+    role: Option<Role>,
+    /// When it is looked next.
+    next: Option<Instant>,
+    /// Before which it is not looked again.
+    not_before: Instant,
+    wait: Duration,
+    /// Whether the server was a primary when the link was made, so that it is looked without being asked.
+    is_demoted: bool,
+}
+
+impl Search {
+    fn new(role: Option<Role>) -> Self {
+        let not_before = Instant::now();
+        Self { role, next: None, not_before, wait: FIRST_LOOK, is_demoted: false }
+    }
+
+    /// The server has told its role; `suspected` if clients have been told `READONLY`.
+    fn learn(&mut self, role: Option<Role>, suspected: bool) {
+        match role {
+            Some(Role::Replica) => {
+                if self.role == Some(Role::Primary) {
+                    info!(
+                        "upstream has become a replica; looking for its primary at the same address"
+                    );
+                    self.is_demoted = true;
+                }
+                if self.is_demoted || suspected {
+                    self.next.get_or_insert(self.not_before.max(Instant::now()));
+                }
+            }
+            Some(Role::Primary) => *self = Self::new(role),
+            None => {}
+        }
+        self.role = role.or(self.role);
+    }
+
+    /// No primary was found.
+    fn found_none(&mut self) {
+        self.not_before = Instant::now() + self.wait;
+        self.wait = (self.wait * 2).min(LONGEST_LOOK);
+        self.next = self.is_demoted.then_some(self.not_before);
+    }
+}
+
+/// Returns at `at`; never without one.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Watch {
+    /// Pings over `link` until it ends, or until it was found that the address leads elsewhere. Returns
+    /// what workers are to be told of links. To be called again after it was cancelled only with a new
+    /// link.
+    pub(crate) async fn pulse(
+        &self,
+        link: &mut Conversation,
+        greeting: Greeting,
+    ) -> Option<LinkNews> {
+        // It may have been cancelled while the server stalled.
+        self.tell_links(LinkNews::Stalls(false)).await;
+        let mut search = Search::new(greeting.role);
+        let ended = self.ping_until_end(link, greeting, &mut search).await;
+        self.tell_links(LinkNews::Stalls(false)).await;
+        match ended {
+            Ok(()) => {
+                info!("upstream's primary is another server now; links are replaced");
+                Some(LinkNews::Elsewhere)
+            }
+            Err(error) => {
+                debug!(%error, "the watch's link ended");
+                let lasts = watch_dead_after(self.maker.target().dead_after);
+                lasts.filter(|_| is_silence(&error)).map(|lasts| {
+                    info!(%error, "upstream's host is silent; connections to it are closed");
+                    LinkNews::Silent(lasts)
+                })
+            }
+        }
+    }
+
+    /// # Errors
+    /// Why the link ended. Without one, the address leads elsewhere.
+    async fn ping_until_end(
+        &self,
+        link: &mut Conversation,
+        greeting: Greeting,
+        search: &mut Search,
+    ) -> io::Result<()> {
+        // A server that does not know HELLO tells no role, and any answer will do.
+        let ping = if greeting.version.is_some() { &["HELLO", "2"][..] } else { &["PING"] };
+        let mut ping = Batch::of(ping);
+        answers::add_questions(&mut ping);
+        let mut next_ping = Instant::now();
+        loop {
+            let suspected = tokio::select! {
+                ended = link.until_closed() => return Err(ended),
+                () = until(search.next) => {
+                    search.next = None;
+                    if self.finds_primary().await {
+                        return Ok(());
+                    }
+                    search.found_none();
+                    continue;
+                }
+                () = self.health.role_suspected() => true,
+                () = sleep_until(next_ping) => false,
+            };
+            let role = self.ping(link, &ping).await?;
+            search.learn(role, suspected);
+            let every = ping_every(self.maker.target().dead_after).min(answers::INTERVAL);
+            next_ping = Instant::now() + every;
+        }
+    }
+
+    /// One ping, however long its answer takes; workers are told when that is long.
+    async fn ping(&self, link: &mut Conversation, ping: &Batch) -> io::Result<Option<Role>> {
+        let stalls_after = stalls_after(self.maker.target().dead_after);
+        let mut answer = std::pin::pin!(link.ask(ping));
+        let answers = tokio::select! {
+            answers = &mut answer => answers,
+            () = sleep(stalls_after) => {
+                debug!("upstream does not answer");
+                self.tell_links(LinkNews::Stalls(true)).await;
+                let answers = answer.await;
+                self.tell_links(LinkNews::Stalls(false)).await;
+                answers
+            }
+        };
+        let answers = answers.inspect_err(|_| self.health.pulse.stopped())?;
+        answers::take_answers(&answers, &self.health.pulse, &self.health.links);
+        Ok(answers.first().and_then(|answer| Greeting::of(answer).role))
+    }
+
+    /// Whether a new connection finds a primary.
+    async fn finds_primary(&self) -> bool {
+        let target = self.maker.target();
+        let configured = self.maker.configured.borrow().clone();
+        let found = timeout(target.timeout, target.log_in(&configured)).await;
+        matches!(found, Ok(Ok((_, Greeting { role: Some(Role::Primary), .. }))))
+    }
+
+    pub(crate) async fn tell_links(&self, news: LinkNews) {
+        for worker in &self.workers {
+            worker.order(Order::Links(news)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRIMARY: Option<Role> = Some(Role::Primary);
+    const REPLICA: Option<Role> = Some(Role::Replica);
+
+    #[test]
+    fn a_demoted_server_is_looked_behind_and_a_replica_only_when_writes_fail() {
+        let mut search = Search::new(PRIMARY);
+        search.learn(REPLICA, false);
+        assert!(search.next.is_some());
+        search.found_none();
+        assert!(search.next.is_some(), "looked again");
+        search.learn(PRIMARY, true);
+        assert!(search.next.is_none(), "it is one again");
+
+        let mut search = Search::new(REPLICA);
+        search.learn(REPLICA, false);
+        assert!(search.next.is_none(), "for no reason");
+        search.learn(REPLICA, true);
+        assert!(search.next.is_some());
+        search.found_none();
+        assert!(search.next.is_none(), "only when writes fail again");
+    }
+
+    #[test]
+    fn looks_become_rare() {
+        let mut search = Search::new(REPLICA);
+        for _ in 0..20 {
+            search.found_none();
+        }
+        let before = Instant::now();
+        search.learn(REPLICA, true);
+        let wait = search.next.unwrap().saturating_duration_since(before);
+        assert!(wait > LONGEST_LOOK - Duration::from_secs(5), "{wait:?}");
+        assert!(wait <= LONGEST_LOOK);
+    }
+}

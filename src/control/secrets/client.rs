@@ -1,0 +1,190 @@
+//! What clients may log in with, as files and time change it.
+
+use std::time::SystemTime;
+
+use secrecy::SecretString;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use super::file::PasswordFile;
+use super::{accept_clients, changed, looks};
+use crate::config::{ClientSettings, Origin, PreviousPassword, wall_clock};
+use crate::worker::handle::WorkerHandle;
+use redoubt_core::auth::Identity;
+use redoubt_core::upstream::Credentials;
+
+/// The passwords that are accepted from clients.
+pub(crate) struct ClientPasswords {
+    user: Option<String>,
+    password: SecretString,
+    file: Option<PasswordFile>,
+    previous: Option<Previous>,
+    /// Those of the upstream, when clients have no password of their own.
+    upstream: Option<watch::Receiver<Credentials>>,
+}
+
+struct Previous {
+    given: PreviousPassword,
+    file: Option<PasswordFile>,
+}
+
+impl ClientPasswords {
+    /// Those that `settings` name. A previous password whose time is up is none.
+    pub(crate) fn new(
+        settings: &ClientSettings,
+        allow_weak: bool,
+        upstream: &watch::Sender<Credentials>,
+    ) -> Self {
+        let watched = |origin, password| PasswordFile::watch(origin, password, allow_weak);
+        let previous = settings.previous.as_ref().map(|given| {
+            let file = watched(&given.origin, &given.password);
+            Previous { given: given.clone(), file }
+        });
+        let shared = settings.password_origin == Origin::Upstream;
+        // The upstream's may have changed since the settings were read.
+        let upstreams = upstream.borrow().password.clone().filter(|_| shared);
+        let mut passwords = Self {
+            user: settings.user.clone(),
+            password: upstreams.unwrap_or_else(|| settings.password.clone()),
+            file: watched(&settings.password_origin, &settings.password),
+            previous,
+            upstream: shared.then(|| upstream.subscribe()),
+        };
+        passwords.expire(wall_clock());
+        passwords
+    }
+
+    /// Who may log in now.
+    pub(crate) fn identity(&self) -> Identity {
+        let identity = Identity::new(self.user.as_deref(), &self.password);
+        match &self.previous {
+            Some(previous) => identity.or(&previous.given.password),
+            None => identity,
+        }
+    }
+
+    /// Tells `workers` of each change until `end`. If it ends otherwise, the whole proxy ends with it,
+    /// by `stop`, since nobody else would withdraw a password.
+    pub(crate) async fn run(
+        mut self,
+        workers: Vec<WorkerHandle>,
+        end: CancellationToken,
+        stop: CancellationToken,
+    ) {
+        if self.file.is_none() && self.previous.is_none() && self.upstream.is_none() {
+            return;
+        }
+        let stop_all = stop.drop_guard();
+        let mut looks = looks();
+        loop {
+            tokio::select! {
+                biased;
+                () = end.cancelled() => {
+                    stop_all.disarm();
+                    return;
+                }
+                _ = looks.tick() => {}
+            }
+            // Time first: a slow file must not hold it up.
+            if self.expire(wall_clock()) {
+                info!("previous client password is over; its sessions are closed");
+                changed("client.previous_until");
+                accept_clients(&workers, &self.identity()).await;
+            }
+            if self.look().await {
+                accept_clients(&workers, &self.identity()).await;
+            }
+        }
+    }
+
+    /// Forgets the previous password when its time is up. It stays forgotten if the clock is then
+    /// set back.
+    fn expire(&mut self, now: SystemTime) -> bool {
+        let over = self.previous.as_ref().is_some_and(|previous| previous.given.is_over(now));
+        if over {
+            self.previous = None;
+        }
+        over
+    }
+
+    /// Looks at the files. Returns whether a password has changed.
+    async fn look(&mut self) -> bool {
+        let mut is_new = false;
+        if let Some(file) = &mut self.file
+            && let Some(password) = file.look().await
+        {
+            info!(source = %file.origin(), "client password changed");
+            changed(file.origin().key());
+            self.password = password;
+            is_new = true;
+        }
+        if let Some(Previous { given, file: Some(file) }) = &mut self.previous
+            && let Some(password) = file.look().await
+        {
+            info!(source = %file.origin(), "previous client password changed");
+            changed(file.origin().key());
+            given.password = password;
+            is_new = true;
+        }
+        if let Some(upstream) = &mut self.upstream
+            && upstream.has_changed().unwrap_or(false)
+            && let Some(password) = upstream.borrow_and_update().password.clone()
+        {
+            info!(source = %Origin::Upstream, "client password changed");
+            self.password = password;
+            is_new = true;
+        }
+        is_new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    fn accepts(passwords: &ClientPasswords, password: &[u8]) -> bool {
+        passwords.identity().check(b"default", password).is_some()
+    }
+
+    #[tokio::test]
+    async fn clients_without_a_password_of_their_own_follow_the_upstreams() {
+        let credentials =
+            |password: &str| Credentials { user: None, password: Some(password.to_owned().into()) };
+        let sender = watch::Sender::new(credentials("first"));
+        let settings = ClientSettings {
+            user: None,
+            password: "first".into(),
+            password_origin: Origin::Upstream,
+            previous: None,
+        };
+        let mut passwords = ClientPasswords::new(&settings, true, &sender);
+        assert!(!passwords.look().await && accepts(&passwords, b"first"));
+        sender.send_replace(credentials("second"));
+        assert!(passwords.look().await);
+        assert!(!accepts(&passwords, b"first") && accepts(&passwords, b"second"));
+        assert!(!passwords.look().await);
+    }
+
+    #[test]
+    fn the_previous_password_is_over_at_its_end_and_for_good() {
+        let until = UNIX_EPOCH + Duration::from_secs(100);
+        let origin = Origin::Variable("REDOUBT_PREVIOUS_PASSWORD");
+        let given = PreviousPassword { password: "old".into(), origin, until };
+        let mut passwords = ClientPasswords {
+            user: None,
+            password: "new".into(),
+            file: None,
+            previous: Some(Previous { given, file: None }),
+            upstream: None,
+        };
+        let just_before = until - Duration::from_millis(1);
+        assert!(!passwords.expire(just_before));
+        assert!(accepts(&passwords, b"old") && accepts(&passwords, b"new"));
+        assert!(passwords.expire(until));
+        assert!(!passwords.expire(until) && !passwords.expire(just_before));
+        assert!(!accepts(&passwords, b"old") && accepts(&passwords, b"new"));
+    }
+}

@@ -1,0 +1,52 @@
+//! Starting the admin port.
+
+use std::sync::Arc;
+use std::{io, mem};
+
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{InForce, Server};
+use crate::accept::door::Door;
+use crate::admin::{self, Admin};
+use crate::insight::Insight;
+use crate::net::now;
+use crate::worker::handle::Plan;
+
+impl Server {
+    /// Has the admin port answer until `stop`.
+    pub(super) fn start_admin(
+        &mut self,
+        plan: &Plan,
+        door: &Arc<Door>,
+        in_force: &InForce,
+        stop: &CancellationToken,
+    ) -> io::Result<()> {
+        let listeners = mem::take(&mut self.admin);
+        if listeners.is_empty() {
+            return Ok(());
+        }
+        for listener in &listeners {
+            let address = listener.local_addr()?;
+            info!(%address, "admin listening");
+            if !address.ip().to_canonical().is_loopback() {
+                warn!(%address, "other machines can read health and metrics at the admin port");
+            }
+        }
+        let insight = Insight {
+            health: Arc::clone(&plan.health),
+            door: Arc::clone(door),
+            target: in_force.target.subscribe(),
+            start: now(),
+        };
+        let admin = Admin {
+            insight,
+            metrics: self.settings.metrics,
+            telling: Mutex::default(),
+            reload: self.asks.clone(),
+        };
+        admin::start(listeners, admin, stop.clone())?;
+        Ok(())
+    }
+}

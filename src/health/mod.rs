@@ -1,0 +1,240 @@
+//! Whether the upstream can be reached, and saying so once per change.
+
+pub(crate) mod answers;
+pub(crate) mod link_limit;
+pub(crate) mod unserved;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use crate::audit;
+use crate::config::wall_clock;
+use crate::health::answers::Pulse;
+use crate::health::link_limit::LinkLimit;
+use crate::health::unserved::Unserved;
+use crate::net::upstream::UpstreamError;
+use crate::status::{ReloadStats, UpstreamStats};
+use crate::telemetry::metrics::{self, GuardState};
+use redoubt_core::command::Version;
+
+/// How often refused links are spoken of while the upstream is up.
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// What is known of the upstream; shared by all threads, touched only when links open or fail.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    state: Mutex<State>,
+    suspected: Notify,
+    /// Tells that clients are told that the upstream is a replica.
+    role_suspected: Notify,
+    /// How many links sessions may have.
+    pub(crate) links: LinkLimit,
+    /// Whether it answers now.
+    pub(crate) pulse: Pulse,
+    /// Sessions that ended at once for want of it.
+    pub(crate) unserved: Unserved,
+    /// The last epoch whose guard the upstream did not know any more.
+    guard_refused: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    up: Option<bool>,
+    /// Whether the watch's last link was logged in, so that only the guard can be missing.
+    logged_in: bool,
+    /// When it came up or went down, and the version that it told last.
+    since: Option<SystemTime>,
+    version: Option<Version>,
+    /// As whom links log in, and the name of the guard.
+    guard: (GuardState, Option<String>),
+    reloads: ReloadStats,
+    refusal_logged: Option<Instant>,
+    draining: bool,
+}
+
+impl Health {
+    pub(crate) fn up(&self, version: Option<Version>) {
+        self.state().version = version;
+        if self.change(true) {
+            match version {
+                Some(version) => info!(%version, "upstream is available"),
+                None => info!("upstream is available"),
+            }
+        }
+    }
+
+    /// The watch's link has been logged in, and the guard is to be settled; or it could not be.
+    pub(crate) fn logged_in(&self, is_logged_in: bool) {
+        self.state().logged_in = is_logged_in;
+    }
+
+    pub(crate) fn down(&self, reason: &UpstreamError) {
+        if self.change(false) {
+            error!(reason = %reason.chain(), "upstream is unavailable; clients are closed until it is back");
+        }
+    }
+
+    /// A session's link failed. If the upstream is down the watch will say so; if it is up and
+    /// refuses links, that is said here, now and then.
+    pub(crate) fn link_failed(&self, reason: &UpstreamError) {
+        self.suspected.notify_one();
+        if !matches!(reason, UpstreamError::Login(_) | UpstreamError::Tls { .. }) {
+            return;
+        }
+        let now = Instant::now();
+        let mut state = self.state();
+        let recent = |at: Instant| now.saturating_duration_since(at) < REFUSAL_INTERVAL;
+        if state.up == Some(true) && !state.refusal_logged.is_some_and(recent) {
+            state.refusal_logged = Some(now);
+            warn!(reason = %reason.chain(), "upstream refuses links; their sessions are closed");
+        }
+    }
+
+    /// A link waits to be told how to log in.
+    pub(crate) fn link_waits(&self) {
+        self.suspected.notify_one();
+    }
+
+    /// Clients have been told that the upstream is a replica.
+    pub(crate) fn suspect_role(&self) {
+        self.role_suspected.notify_one();
+    }
+
+    /// Returns when that has happened.
+    pub(crate) async fn role_suspected(&self) {
+        self.role_suspected.notified().await;
+    }
+
+    /// Returns when a link has failed, so that the watch can look sooner.
+    pub(crate) async fn suspected(&self) {
+        self.suspected.notified().await;
+    }
+
+    /// A link was refused that logged in as the guard of this epoch.
+    pub(crate) fn refuse_guard(&self, epoch: u64) {
+        self.guard_refused.fetch_max(epoch, Ordering::Relaxed);
+        self.suspected.notify_one();
+    }
+
+    /// Whether that has happened to the guard of this epoch.
+    pub(crate) fn is_guard_refused(&self, epoch: u64) -> bool {
+        epoch > 0 && self.guard_refused.load(Ordering::Relaxed) >= epoch
+    }
+
+    /// Returns when it has.
+    pub(crate) async fn guard_refused(&self, epoch: u64) {
+        while !self.is_guard_refused(epoch) {
+            self.suspected.notified().await;
+        }
+    }
+
+    /// No new sessions are wanted from here on.
+    pub(crate) fn drain(&self) {
+        self.state().draining = true;
+        self.measure();
+    }
+
+    /// What keeps Redoubt from being ready, a line each; empty when it is ready.
+    pub(crate) fn unready(&self) -> Vec<&'static str> {
+        let state = self.state();
+        let mut reasons = Vec::new();
+        match state.up {
+            Some(true) => {}
+            _ if state.logged_in => reasons.push("guard: not settled"),
+            _ => reasons.push("upstream: not authenticated"),
+        }
+        if *audit::full().borrow() {
+            reasons.push("audit: clients wait for the audit log");
+        }
+        if state.draining {
+            reasons.push("draining");
+        }
+        reasons
+    }
+
+    /// Whether it is on its way to a stop.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.state().draining
+    }
+
+    /// Links log in like this from now on; as a guard of this name.
+    pub(crate) fn guard(&self, state: GuardState, name: Option<String>) {
+        self.state().guard = (state, name);
+    }
+
+    /// What is known of the upstream, but for its address and for scripts.
+    pub(crate) fn upstream(&self) -> UpstreamStats {
+        let state = self.state();
+        UpstreamStats {
+            up: state.up == Some(true),
+            since: state.since.map(|since| humantime::format_rfc3339_seconds(since).to_string()),
+            version: state.version.map(|version| version.to_string()),
+            guard: state.guard.0.as_str().to_owned(),
+            guard_user: state.guard.1.clone(),
+            ..UpstreamStats::default()
+        }
+    }
+
+    /// The configuration has been read again, and put in force if it was right.
+    pub(crate) fn reloaded(&self, succeeded: bool) {
+        let reloads = &mut self.state().reloads;
+        let count = if succeeded { &mut reloads.succeeded } else { &mut reloads.failed };
+        *count = count.saturating_add(1);
+    }
+
+    /// How often that happened.
+    pub(crate) fn reloads(&self) -> ReloadStats {
+        self.state().reloads
+    }
+
+    /// Shows as a metric whether it is ready.
+    pub(crate) fn measure(&self) {
+        metrics::ready(self.unready().is_empty());
+        self.links.measure();
+    }
+
+    fn change(&self, up: bool) -> bool {
+        // The watch's link counts as up only once the guard is settled too.
+        metrics::upstream_up(up);
+        let is_new = {
+            let mut state = self.state();
+            let before = state.up.replace(up);
+            if before == Some(true) && !up {
+                metrics::upstream_lost();
+            }
+            let is_new = before != Some(up);
+            if is_new {
+                state.since = Some(wall_clock());
+            }
+            is_new
+        };
+        self.measure();
+        is_new
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_ready_while_the_upstream_is_up_and_it_does_not_drain() {
+        let health = Health::default();
+        assert_eq!(health.unready(), ["upstream: not authenticated"]);
+        health.logged_in(true);
+        assert_eq!(health.unready(), ["guard: not settled"]);
+        health.up(None);
+        assert!(health.unready().is_empty());
+        health.drain();
+        assert_eq!(health.unready(), ["draining"]);
+    }
+}

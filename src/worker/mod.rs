@@ -1,0 +1,258 @@
+//! A worker: one thread with its own runtime, sessions and links.
+//!
+//! Owns: the sockets of its clients and links, and when the core is called. Leaves to
+//! [`redoubt_core::router`]: what the bytes mean.
+//!
+//! Nothing on the way of a request is shared with other workers or locked. Each socket has a task that
+//! only polls its worker; a link is written when the clients that were ready in the same turn have
+//! spoken, and the replies of one read of a link are written to their clients at once.
+
+pub(crate) mod beat;
+pub(crate) mod change;
+pub(crate) mod client;
+mod drain;
+pub(crate) mod handle;
+mod link;
+pub(crate) mod news;
+mod report;
+mod session_log;
+pub(crate) mod snapshot;
+mod stall;
+pub(crate) mod standing;
+pub(crate) mod totals;
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::time::Duration;
+
+use slotmap::{DefaultKey, SecondaryMap, SparseSecondaryMap};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc::{self};
+use tokio::sync::watch;
+
+use self::beat::Beat;
+use self::drain::drain;
+use crate::health::Health;
+use client::ClientIo;
+use link::LinkIo;
+
+use self::handle::{Order, Plan};
+use self::session_log::Held;
+use self::standing::{Known, Way};
+use self::totals::Totals;
+use crate::audit;
+use crate::net::now;
+use crate::net::upstream::Target;
+use crate::telemetry::metrics::WorkerMetrics;
+use redoubt_core::policy::{Policy, Scripts};
+use redoubt_core::router::{Exchange, SessionId};
+use redoubt_core::session::Rules;
+
+/// Bytes read from a link at once, and at most from a client; see [`Exchange::read_size`].
+const READ_SIZE: usize = 256 << 10;
+/// How often time limits of sessions are looked at.
+const TICK: Duration = Duration::from_millis(200);
+/// How long a worker that is to stop still takes requests, so that what has arrived is answered: a
+/// socket that is closed with bytes unread resets its client, replies and all.
+const LAST_REQUESTS: Duration = Duration::from_millis(50);
+/// Tasks that run before the system is asked what else has become ready. All sessions of a turn
+/// should fit, so that a link is written once for them.
+const TURN: u32 = 256;
+
+/// All that the tasks of a worker share. A task borrows it while it polls, never across an await.
+pub(crate) struct Worker {
+    pub(crate) exchange: Exchange,
+    pub(crate) clients: SecondaryMap<DefaultKey, ClientIo>,
+    pub(crate) links: SecondaryMap<DefaultKey, LinkIo>,
+    /// Sessions of which the log has said nothing yet.
+    pub(crate) held: SparseSecondaryMap<DefaultKey, Held>,
+    /// Where sockets are read to; what is not dealt with at once is copied out.
+    pub(crate) scratch: Box<[u8]>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) target: Target,
+    pub(crate) metrics: WorkerMetrics,
+    pub(crate) totals: Totals,
+    /// How links log in; they wait until it is known.
+    pub(crate) standing: watch::Sender<Known>,
+    /// The way in which they log in, or did when that was last known.
+    pub(crate) way: Option<Way>,
+    /// The policy, unless the upstream makes part of it needless.
+    pub(crate) configured_policy: Policy,
+    /// Whether the upstream is known to check what `RESTORE` brings.
+    pub(crate) checks_payloads: bool,
+    /// Which scripts run, unless all are withheld.
+    pub(crate) configured_scripts: Scripts,
+    /// Whether no script runs, since Redis would let it run what the policy refuses.
+    pub(crate) withholds_scripts: bool,
+    /// Whether the server does not answer, so that links may have a closed window for long.
+    pub(crate) upstream_stalls: bool,
+    /// How long sessions may take to end when the worker stops.
+    pub(crate) shutdown_timeout: Duration,
+    /// How long a shared link may owe a reply while Redis answers on another; `None` for ever.
+    pub(crate) stall_timeout: Option<Duration>,
+    pub(crate) audit_is_full: watch::Receiver<bool>,
+    /// Whether no client is read, since what comes of it could not be written to the audit log.
+    pub(crate) waits_for_audit: bool,
+    me: Weak<RefCell<Worker>>,
+}
+
+pub(crate) type Shared = Rc<RefCell<Worker>>;
+
+/// Runs a worker on this thread until shutdown, and until its sessions have drained. However it
+/// ends, the whole proxy ends with it.
+///
+/// # Errors
+/// The system gave no runtime, or no random bytes.
+pub(crate) fn run(plan: Plan, orders: mpsc::Receiver<Order>, beat: Beat) -> io::Result<()> {
+    let _stop_all = plan.shutdown.clone().drop_guard();
+    let mut key = [0; 32];
+    getrandom::fill(&mut key).map_err(|error| io::Error::other(error.to_string()))?;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .event_interval(TURN)
+        .build_local(LocalOptions::default())?;
+    runtime.block_on(work(plan, orders, &beat, key));
+    beat.end();
+    Ok(())
+}
+
+async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, beat: &Beat, key: [u8; 32]) {
+    let shared = Rc::new_cyclic(|me| RefCell::new(Worker::new(&plan, key, me.clone())));
+    let mut tick = tokio::time::interval(TICK);
+    let mut audit_is_full = audit::full();
+    loop {
+        tokio::select! {
+            biased;
+            () = plan.shutdown.cancelled() => break,
+            Ok(()) = audit_is_full.changed() => shared.borrow_mut().wait_for_audit(),
+            Some(order) = orders.recv() => obey(&shared, order),
+            _ = tick.tick() => {
+                beat.beat(now());
+                shared.borrow_mut().tick();
+            }
+        }
+    }
+    orders.close();
+    while let Ok(order) = orders.try_recv() {
+        obey(&shared, order);
+    }
+    tokio::time::sleep(LAST_REQUESTS).await;
+    let timeout = shared.borrow().shutdown_timeout;
+    drain(&shared, timeout, beat).await;
+    plan.health.unserved.say_rest();
+}
+
+fn obey(shared: &Shared, order: Order) {
+    match order {
+        Order::Accept(accepted) => client::start(shared, accepted),
+        Order::Identity(identity) => {
+            shared.borrow_mut().change_rules(|rules| rules.identity = identity);
+        }
+        Order::Standing(standing) => shared.borrow_mut().stand(&standing),
+        Order::Links(news) => shared.borrow_mut().hear(news),
+        Order::UpstreamVersion(version) => {
+            let mut worker = shared.borrow_mut();
+            if worker.exchange.rules().upstream_version != version {
+                worker.change_rules(|rules| rules.upstream_version = version);
+            }
+        }
+        Order::ChecksPayloads(checks) => shared.borrow_mut().check_payloads(checks),
+        Order::Functions(functions) => shared.borrow_mut().pin(functions),
+        Order::Change(change, answer) => {
+            let closed = shared.borrow_mut().change(*change);
+            // Whoever asked may have gone meanwhile.
+            let _ = answer.send(closed);
+        }
+        Order::Tell(question) => snapshot::answer(shared, question),
+    }
+}
+
+impl Worker {
+    fn new(plan: &Plan, key: [u8; 32], me: Weak<RefCell<Self>>) -> Self {
+        let mut exchange = Exchange::new(
+            Arc::clone(&plan.rules),
+            plan.timeouts,
+            plan.credentials.clone(),
+            plan.sharing,
+            key,
+        )
+        .counting_links(plan.health.links.budget())
+        .counting_memory(&plan.memory);
+        exchange.set_max_link_age(plan.target.max_link_age);
+        Self {
+            exchange,
+            clients: SecondaryMap::new(),
+            links: SecondaryMap::new(),
+            held: SparseSecondaryMap::new(),
+            scratch: vec![0; READ_SIZE].into(),
+            health: Arc::clone(&plan.health),
+            target: plan.target.clone(),
+            metrics: WorkerMetrics::default(),
+            totals: Totals::default(),
+            standing: watch::Sender::new(match plan.guarded {
+                true => Known::default(),
+                false => Known::configured(),
+            }),
+            way: (!plan.guarded).then_some(Way::Configured),
+            configured_policy: plan.rules.policy.clone(),
+            checks_payloads: false,
+            configured_scripts: plan.rules.scripts.clone(),
+            withholds_scripts: false,
+            upstream_stalls: false,
+            shutdown_timeout: plan.shutdown_timeout,
+            stall_timeout: plan.stall_timeout,
+            audit_is_full: audit::full(),
+            waits_for_audit: false,
+            me,
+        }
+    }
+
+    /// Puts changed rules in force.
+    pub(crate) fn change_rules(&mut self, change: impl FnOnce(&mut Rules)) {
+        let mut rules = Rules::clone(self.exchange.rules());
+        change(&mut rules);
+        self.exchange.replace_rules(Arc::new(rules));
+        self.settle(None);
+    }
+
+    fn tick(&mut self) {
+        self.exchange.tick(now());
+        if self.exchange.take_read_only() {
+            self.health.suspect_role();
+        }
+        self.close_stalled();
+        self.settle(None);
+        self.metrics.flush(&mut self.exchange);
+        self.log_lasting(now());
+    }
+
+    /// Carries out what came of a call into the exchange. `current` is the client whose own task
+    /// is running, which looks after itself.
+    pub(crate) fn settle(&mut self, current: Option<SessionId>) {
+        loop {
+            if let Some(id) = self.exchange.next_link_to_open() {
+                if let Some(me) = self.me.upgrade() {
+                    tokio::task::spawn_local(link::drive(me, id));
+                }
+            } else if let Some(id) = self.exchange.next_touched() {
+                if Some(id) != current {
+                    self.attend_client(id);
+                }
+            } else if let Some(id) = self.exchange.next_touched_link() {
+                self.attend_link(id);
+            } else {
+                break;
+            }
+        }
+        self.report();
+    }
+
+    /// Forgets a session and closes its socket.
+    pub(crate) fn close_client(&mut self, id: SessionId) {
+        self.exchange.forget(id, now());
+        self.settle(Some(id));
+        self.clients.remove(id.key());
+    }
+}

@@ -1,0 +1,71 @@
+//! What a worker has counted since it started, for `/stats`.
+
+use std::collections::HashMap;
+
+use redoubt_core::policy::RuleName;
+use redoubt_core::session::Event;
+
+/// Counts over sessions that have ended, and of what is rare. What present sessions have done stands
+/// with them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Totals {
+    pub(crate) closed: u64,
+    pub(crate) commands: u64,
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) authenticated: u64,
+    pub(crate) auth_failed: u64,
+    pub(crate) locked_out: u64,
+    pub(crate) refused: u64,
+    /// Of those, by rule: [`Totals::RULES`] of them at most.
+    pub(crate) rules: HashMap<RuleName, u64>,
+}
+
+impl Totals {
+    /// Rules that are counted by name. There are fewer, unless reloads have brought others again and
+    /// again.
+    const RULES: usize = 1000;
+
+    pub(crate) fn count(&mut self, event: &Event) {
+        match event {
+            Event::Authenticated { .. } => add(&mut self.authenticated, 1),
+            Event::AuthFailed { .. } => add(&mut self.auth_failed, 1),
+            Event::LockedOut { .. } => add(&mut self.locked_out, 1),
+            Event::Refused { rule, .. } => {
+                add(&mut self.refused, 1);
+                self.refuse(rule, 1);
+            }
+            Event::Closed { commands, bytes_in, bytes_out, .. } => {
+                add(&mut self.closed, 1);
+                add(&mut self.commands, *commands);
+                add(&mut self.bytes_in, *bytes_in);
+                add(&mut self.bytes_out, *bytes_out);
+            }
+        }
+    }
+
+    fn refuse(&mut self, rule: &RuleName, count: u64) {
+        if let Some(counted) = self.rules.get_mut(rule) {
+            add(counted, count);
+        } else if self.rules.len() < Self::RULES {
+            self.rules.insert(rule.clone(), count);
+        }
+    }
+
+    /// Adds those of another worker.
+    pub(crate) fn add(&mut self, other: &Self) {
+        add(&mut self.closed, other.closed);
+        add(&mut self.commands, other.commands);
+        add(&mut self.bytes_in, other.bytes_in);
+        add(&mut self.bytes_out, other.bytes_out);
+        add(&mut self.authenticated, other.authenticated);
+        add(&mut self.auth_failed, other.auth_failed);
+        add(&mut self.locked_out, other.locked_out);
+        add(&mut self.refused, other.refused);
+        other.rules.iter().for_each(|(rule, count)| self.refuse(rule, *count));
+    }
+}
+
+fn add(sum: &mut u64, more: u64) {
+    *sum = sum.saturating_add(more);
+}
