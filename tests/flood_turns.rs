@@ -222,7 +222,8 @@ fn compare(name: &str, known: bool, begin: &[u8], again: &[u8]) {
         let theirs = waits(&target, None, known, begin, again);
         drop(bare);
         let upstream = Redis::start();
-        let redoubt = Redoubt::setup(&upstream).set_text("log.level", "error,redoubt::control=info");
+        let redoubt =
+            Redoubt::setup(&upstream).set_text("log.level", "error,redoubt::control=info");
         let redoubt = redoubt.start();
         let target = Target { address: redoubt.address(), password: redoubt.password().into() };
         let admin = (!target_is_redis()).then(|| redoubt.admin());

@@ -122,7 +122,7 @@ fn decide(args: &[Vec<u8>]) -> Decision {
     assert_eq!(parser.parse(&wire, &whole), Ok(Parsed::Request { len: wire.len() }));
     let request = parser.request(&wire);
     let (name, word) = (request.name(), request.arg(1));
-    let decision = POLICY.decide(session::find(&request), name, word);
+    let decision = POLICY.decide(session::classify(&request), name, word);
     assert_eq!(decision, POLICY.decide(None, name, word), "a forgotten lookup opens something");
     assert_eq!(decision, POLICY.decide(command::lookup(name), name, word));
     decision

@@ -19,6 +19,18 @@ pub enum Decision {
     Deny(Denied),
 }
 
+/// Whether a request may run, by all that the policy says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// It may run.
+    Allowed,
+    /// It does not exist for this client.
+    Denied(Denied),
+    /// The part of a large request that decides has not wholly arrived, and is larger than what is held.
+    Unreadable,
+}
+
 /// A refusal: what to answer, and which rule it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
@@ -34,7 +46,7 @@ enum Answer {
 }
 
 impl Denied {
-    pub(super) fn command(rule: RuleName) -> Self {
+    pub(crate) fn command(rule: RuleName) -> Self {
         Self { answer: Answer::UnknownCommand, rule }
     }
 

@@ -34,7 +34,7 @@ mod links;
 mod memory;
 mod not_now;
 mod pause;
-mod request;
+mod pipeline;
 mod rotation;
 mod session;
 mod shared;

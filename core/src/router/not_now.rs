@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::links::Usage;
 use super::{Exchange, LinkId, SessionId};
-use crate::session::{CloseReason, Step, answer_unsent};
+use crate::session::{Action, CloseReason, answer_unsent};
 
 impl Exchange {
     /// The server cannot prepare the link now, and has said so with `error`, a whole reply. The
@@ -56,16 +56,16 @@ impl Exchange {
         session.link = None;
         if let Some(streaming) = &mut session.streaming {
             // What has come of it went with the link, and so goes the rest.
-            let shown = match &streaming.step {
-                Step::Forward { expect, .. } | Step::Substitute { expect, .. } => {
+            let shown = match &streaming.action {
+                Action::Forward { expect, .. } | Action::Substitute { expect, .. } => {
                     Some(expect.show.passes())
                 }
                 _ => None,
             };
-            streaming.step = match shown {
-                Some(true) => Step::Reply(error.clone()),
-                Some(false) => Step::Silence,
-                None => mem::replace(&mut streaming.step, Step::Silence),
+            streaming.action = match shown {
+                Some(true) => Action::Reply(error.clone()),
+                Some(false) => Action::Silence,
+                None => mem::replace(&mut streaming.action, Action::Silence),
             };
         }
         let counts = &mut self.tally.commands;

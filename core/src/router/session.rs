@@ -10,7 +10,7 @@ use crate::auth::Pass;
 use crate::command::{Class, Spec};
 use crate::resp::RequestParser;
 use crate::session::{
-    CloseReason, Counted, Counts, DueQueue, Event, Limits, Show, State, Step, TokenBucket,
+    Action, CloseReason, Counted, Counts, DueQueue, Event, Limits, Show, State, TokenBucket,
 };
 
 /// What an exchange keeps of one session.
@@ -94,7 +94,9 @@ impl Asked {
 /// A large request that is passed on piece by piece.
 pub(super) struct Streaming {
     /// What was decided for it.
-    pub(super) step: Step,
+    pub(super) action: Action,
+    /// The link that it goes over, if it goes over one.
+    pub(super) link: Option<LinkId>,
     pub(super) asked: Asked,
     /// How many bytes of it have passed.
     pub(super) passed: usize,

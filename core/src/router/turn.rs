@@ -39,9 +39,10 @@ impl Work {
         self.0 = self.0.saturating_sub(1);
     }
 
-    /// The request is decided on, and the decision caused so many events.
-    pub(super) fn decision(&mut self, events: usize) {
-        let logged = if events > 0 { Self::EVENT } else { 0 };
+    /// The decision on the request was a special one; `is_logged` if there is a log line about it.
+    #[inline]
+    pub(super) fn decision(&mut self, is_logged: bool) {
+        let logged = if is_logged { Self::EVENT } else { 0 };
         self.0 = self.0.saturating_sub(Self::DECISION.saturating_add(logged));
     }
 }

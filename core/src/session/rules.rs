@@ -1,12 +1,14 @@
 //! What holds for every session of a worker: policy, identity, bounds and the stand-ins.
 
-use super::keys::KeyForm;
+use super::decide::{ClientIds, KeyForm, StandIn};
 use super::limits::Limits;
-use super::redirect::ClientIds;
-use super::stand_in::StandIn;
 use crate::auth::Identity;
-use crate::command::{Spec, Version};
-use crate::policy::{Policy, Scripts};
+use crate::command::{self, Spec, Version};
+use crate::policy::{Decision, Denied, Policy, RuleName, Scripts, Verdict};
+use crate::resp::Request;
+
+/// What the rule is called that refuses what may be a refused command under another name.
+const RENAMED: RuleName = RuleName::Known("renamed");
 
 /// Shared by all sessions of a worker and swapped whole.
 #[derive(Clone)]
@@ -38,6 +40,59 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Whether the policy lets a request run, which is for `spec` (see
+    /// [`classify`](super::classify)). A client that has not authenticated is not to learn which
+    /// scripts are listed.
+    #[inline]
+    pub fn authorize(
+        &self,
+        request: &Request<'_>,
+        spec: Option<&'static Spec>,
+        is_authenticated: bool,
+    ) -> Verdict {
+        match spec {
+            Some(spec)
+                if is_authenticated && self.scripts.are_open() && self.policy.passes(spec) =>
+            {
+                Verdict::Allowed
+            }
+            _ if is_authenticated => self.authorize_client(request, spec),
+            _ => self.authorize_unknown_client(request, spec),
+        }
+    }
+
+    fn authorize_client(&self, request: &Request<'_>, spec: Option<&'static Spec>) -> Verdict {
+        if let Decision::Deny(denied) = self.policy.decide(spec, request.name(), request.arg(1)) {
+            return Verdict::Denied(denied);
+        }
+        if self.scripts.need_more(spec, request) {
+            return Verdict::Unreadable;
+        }
+        if let Decision::Deny(denied) = self.scripts.decide(spec, request) {
+            return Verdict::Denied(denied);
+        }
+        if spec.is_none() && self.known_only && command::lookup(request.name()).is_none() {
+            return Verdict::Denied(Denied::command(RENAMED));
+        }
+        Verdict::Allowed
+    }
+
+    fn authorize_unknown_client(
+        &self,
+        request: &Request<'_>,
+        spec: Option<&'static Spec>,
+    ) -> Verdict {
+        let command = command::lookup(request.name()).filter(|spec| self.exists(spec));
+        if let Decision::Deny(denied) = self.policy.decide(command, request.name(), request.arg(1))
+        {
+            return Verdict::Denied(denied);
+        }
+        match spec.filter(|spec| self.exists(spec)).map(|spec| self.scripts.decide_by_name(spec)) {
+            Some(Decision::Deny(denied)) => Verdict::Denied(denied),
+            _ => Verdict::Allowed,
+        }
+    }
+
     /// Whether the upstream can have the command, as far as is known.
     pub fn exists(&self, spec: &Spec) -> bool {
         self.upstream_version.is_none_or(|version| spec.since <= version)

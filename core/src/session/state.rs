@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use super::client_reply::ReplyMode;
-use super::due::DueQueue;
+use super::decision::{Attempts, Change};
 use super::limits::Limits;
-use super::pubsub::Subscriptions;
-use super::rules::Rules;
+use super::replies::due::DueQueue;
+use super::replies::pubsub::Subscriptions;
 use super::transaction::Transaction;
 use crate::auth::CredentialId;
 use crate::resp::{Protocol, RequestLimits};
@@ -23,11 +23,8 @@ pub struct State {
     pub(super) authenticated: bool,
     /// What the last right `AUTH` was made with.
     pub(super) credential: Option<CredentialId>,
-    /// Refused commands since the last right `AUTH`; `RESET` does not set it back.
-    pub(super) refused: u32,
-    /// Requests before a right `AUTH` that Redis takes from anybody and that do nothing, since the
-    /// last of them counted as a refused command.
-    pub(super) idle_requests: u32,
+    /// How much of its attempts it has used up before a right `AUTH`.
+    pub(super) attempts: Attempts,
     /// What the client is spoken to in, by the replies that have come.
     pub(super) protocol: Protocol,
     /// The selected database, by the replies that have come.
@@ -77,8 +74,17 @@ pub(super) struct LeftOnLease {
     pub(super) other: bool,
 }
 
+impl LeftOnLease {
+    fn add(&mut self, more: Self) {
+        self.watches |= more.watches;
+        self.selects |= more.selects;
+        self.named |= more.named;
+        self.other |= more.other;
+    }
+}
+
 impl State {
-    /// How many requests that do nothing count as one refused command.
+    /// How many requests that do nothing count as one refused command before a right `AUTH`.
     pub const IDLE_REQUESTS: u32 = 16;
 
     /// A session before its first request. With `private` it has a link of its own for all its life.
@@ -228,25 +234,45 @@ impl State {
         self.subscriptions.total().saturating_add(self.unread_subscriptions)
     }
 
-    /// A request without arguments came; Redis answers nothing, but it counts for `CLIENT REPLY SKIP`.
-    /// Returns whether the session has sent too many before it authenticated, and is to be closed.
-    pub fn empty_request(&mut self, rules: &Rules) -> bool {
-        self.replies.request_done();
-        !self.authenticated && self.idle_request(rules)
+    /// Whether nothing about the session keeps a plain request from being passed on as it came.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.authenticated && self.replies == ReplyMode::On && !self.opaque
     }
 
-    /// Counts a request of a session that has not authenticated that Redis takes from anybody and
-    /// that does nothing: a blank line, `*0`, a negative count, `RESET`. Clients may begin with
-    /// some, so [`State::IDLE_REQUESTS`] of them count as one refused command. Returns whether that
-    /// is one too many.
-    pub(super) fn idle_request(&mut self, rules: &Rules) -> bool {
-        self.idle_requests = self.idle_requests.saturating_add(1);
-        if self.idle_requests < Self::IDLE_REQUESTS {
+    /// Makes the changes of a request that has been decided on, in the order of requests.
+    pub fn apply(&mut self, change: Change) {
+        if change.authenticated.is_some() {
+            self.authenticated = true;
+            self.credential = change.authenticated;
+        }
+        self.attempts = change.attempts.unwrap_or(self.attempts);
+        self.transaction.believed = change.in_transaction.unwrap_or(self.transaction.believed);
+        self.queued_protocol = change.queued_protocol.unwrap_or(self.queued_protocol);
+        self.database = change.database.unwrap_or(self.database);
+        self.protocol = change.protocol.unwrap_or(self.protocol);
+        if let Some(name) = change.name {
+            self.name = Some(name).filter(|name| !name.is_empty());
+        }
+        self.replies = change.replies.unwrap_or(self.replies);
+        self.unread_subscriptions =
+            self.unread_subscriptions.saturating_add(change.unread_subscriptions);
+        self.left_on_lease.add(change.left_on_lease);
+        self.pinned |= change.pins;
+        self.opaque |= change.opaque;
+        self.replies.request_done();
+    }
+
+    /// A request without arguments came; Redis answers nothing, but it counts for `CLIENT REPLY SKIP`,
+    /// and before a right `AUTH` against the `most` attempts that a session has. Returns whether the
+    /// session has used them up, and is to be closed.
+    pub fn empty_request(&mut self, most: u32) -> bool {
+        self.replies.request_done();
+        if self.authenticated {
             return false;
         }
-        self.idle_requests = 0;
-        self.refused = self.refused.saturating_add(1);
-        self.refused > rules.auth_attempts
+        self.attempts = self.attempts.after_idle_request();
+        self.attempts.refused > most
     }
 
     /// Forgets what the client calls itself: it is told nothing more.
@@ -266,11 +292,7 @@ impl State {
 
     /// Makes it as after `RESET`. The count of refused commands stays.
     pub fn reset(&mut self) {
-        *self = Self {
-            refused: self.refused,
-            idle_requests: self.idle_requests,
-            ..Self::new(self.private)
-        };
+        *self = Self { attempts: self.attempts, ..Self::new(self.private) };
     }
 
     /// Whether Redis refuses everything but pub/sub commands on this connection now.

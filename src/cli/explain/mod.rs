@@ -15,9 +15,9 @@ use redoubt::config::{ConfigError, Environment, GuardMode, PolicySettings, Setti
 use redoubt_core::auth::{DEFAULT_USER, Identity};
 use redoubt_core::command::Version;
 use redoubt_core::policy::PolicyError;
-use redoubt_core::resp::{Parsed, RequestLimits, RequestParser, encode_command};
+use redoubt_core::resp::{Parsed, Request, RequestLimits, RequestParser, encode_command};
 use redoubt_core::session::{
-    Context, DueQueue, KeyForm, Limits, Need, Rules, StandIn, State, find,
+    self, Context, Decision, DueQueue, KeyForm, Limits, Rules, StandIn, State, classify,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -150,9 +150,9 @@ fn decide(plan: &Plan, input: &[u8], stranger: bool) -> Result<Verdict, ExplainE
         let mut parser = RequestParser::new();
         parser.parse(&login, &RequestLimits::AUTHENTICATED).map_err(|_| ExplainError::Login)?;
         let login = parser.request(&login);
-        let due = DueQueue::default();
-        let context = Context { rules: &rules, due: &due, need: Need::Shared };
-        state.decide(&login, find(&login), context, &mut |_| ());
+        if let Decision::Special(login) = decision(&rules, &state, &login) {
+            state.apply(login.change);
+        }
         if !state.is_authenticated() {
             return Err(ExplainError::Login);
         }
@@ -163,15 +163,15 @@ fn decide(plan: &Plan, input: &[u8], stranger: bool) -> Result<Verdict, ExplainE
         _ => return Err(ExplainError::NoCommand),
     }
     let request = parser.request(input);
-    let spec = find(&request);
-    let need = state.need(&request, spec, DATABASES, &rules);
+    let decision = decision(&rules, &state, &request);
+    Ok(Verdict::new(&decision, classify(&request), &request, plan))
+}
+
+/// What becomes of a request in a session that is owed nothing.
+fn decision(rules: &Rules, state: &State, request: &Request<'_>) -> Decision {
+    let spec = classify(request);
+    let verdict = rules.authorize(request, spec, state.is_authenticated());
     let due = DueQueue::default();
-    let context = Context { rules: &rules, due: &due, need };
-    let mut refused = None;
-    let step = state.decide(&request, spec, context, &mut |event| {
-        if let redoubt_core::session::Event::Refused { rule, .. } = event {
-            refused = Some(rule);
-        }
-    });
-    Ok(Verdict::new(&step, refused, spec, &request, plan))
+    let context = Context { rules, due: &due, databases: DATABASES, is_whole: true };
+    session::decide(state, request, spec, verdict, context)
 }

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use redoubt::config::{GuardMode, PolicySettings, ScriptGate, Sharing};
 use redoubt_core::command::{Effect, Spec};
-use redoubt_core::policy::{Escapes, RuleName};
+use redoubt_core::policy::Escapes;
 use redoubt_core::resp::Request;
-use redoubt_core::session::{Need, Step};
+use redoubt_core::session::{Action, Decision, Expect, Need, Special};
 
 use super::Plan;
 
@@ -33,22 +33,27 @@ pub(super) struct Verdict {
 
 impl Verdict {
     pub(super) fn new(
-        step: &Step,
-        refused: Option<RuleName>,
+        decision: &Decision,
         spec: Option<&'static Spec>,
         request: &Request<'_>,
         plan: &Plan,
     ) -> Self {
         let policy = &plan.policy;
-        let reply = match step {
-            Step::Reply(reply) => Some(reply.clone()),
-            Step::Finish { reply, .. } => reply.clone(),
-            Step::Reset { shown: true } => Some(Bytes::from_static(b"+RESET\r\n")),
+        let plain = Special::from(Action::Forward { expect: Expect::PLAIN, need: Need::Shared });
+        let Special { action, refusal, .. } = match decision {
+            Decision::Plain => &plain,
+            Decision::Special(special) => special,
+        };
+        let refused = refusal.as_ref().map(|refusal| &refusal.rule);
+        let reply = match action {
+            Action::Reply(reply) => Some(reply.clone()),
+            Action::Finish { reply, .. } => reply.clone(),
+            Action::Reset { shown: true } => Some(Bytes::from_static(b"+RESET\r\n")),
             _ => None,
         };
         let is_error = reply.as_ref().is_some_and(|reply| reply.starts_with(b"-"));
-        let closed = match step {
-            Step::Finish { reason, .. } if reason.as_str() != "quit" => Some(reason.as_str()),
+        let closed = match action {
+            Action::Finish { reason, .. } if reason.as_str() != "quit" => Some(reason.as_str()),
             _ => None,
         };
         let allowed = refused.is_none() && !is_error && closed.is_none();
@@ -57,7 +62,7 @@ impl Verdict {
                 let (source, why) = origin(rule, policy);
                 (Some(source), why)
             }
-            None => (None, plain_why(step, spec, is_error, closed)),
+            None => (None, plain_why(action, spec, is_error, closed)),
         };
         let runs_code = spec.is_some_and(|spec| spec.effect == Effect::Script);
         Self {
@@ -67,7 +72,7 @@ impl Verdict {
             source,
             why,
             reply,
-            connection: connection(step, spec, plan.sharing),
+            connection: connection(action, spec, plan.sharing),
             keys: spec.filter(|_| allowed).and_then(|spec| keys(spec, request)),
             scripts: (allowed && runs_code).then(|| inside(policy)),
         }
@@ -100,20 +105,20 @@ fn origin(rule: &str, policy: &PolicySettings) -> (&'static str, String) {
 }
 
 fn plain_why(
-    step: &Step,
+    action: &Action,
     spec: Option<&Spec>,
     is_error: bool,
     closed: Option<&'static str>,
 ) -> String {
-    match step {
+    match action {
         _ if closed == Some("cross_protocol") => {
             "a browser sends this when a page misuses it against Redis".to_owned()
         }
-        Step::Reply(reply) if reply.starts_with(b"-NOAUTH") => {
+        Action::Reply(reply) if reply.starts_with(b"-NOAUTH") => {
             "the client has not authenticated".to_owned()
         }
         _ if is_error => "Redis's own error, given without asking it".to_owned(),
-        Step::Forward { .. } | Step::Substitute { .. } if spec.is_none() => {
+        Action::Forward { .. } | Action::Substitute { .. } if spec.is_none() => {
             "no rule names it; it is not in Redoubt's table, so Redis tells whether it exists"
                 .to_owned()
         }
@@ -121,24 +126,24 @@ fn plain_why(
     }
 }
 
-fn connection(step: &Step, spec: Option<&Spec>, sharing: Sharing) -> String {
-    let text = match step {
-        Step::Finish { reason, .. } => return format!("closed after this ({reason})"),
-        Step::Reply(_) | Step::Silence => "answered by Redoubt; nothing goes to Redis",
-        Step::Reset { .. } => {
+fn connection(action: &Action, spec: Option<&Spec>, sharing: Sharing) -> String {
+    let text = match action {
+        Action::Finish { reason, .. } => return format!("closed after this ({reason})"),
+        Action::Reply(_) | Action::Silence => "answered by Redoubt; nothing goes to Redis",
+        Action::Reset { .. } => {
             "answered by Redoubt, which gives up the session's lease if it has one"
         }
-        Step::Wait => "waits for the replies that are due",
-        Step::Forward { .. } | Step::Substitute { .. } if sharing == Sharing::Off => {
+        Action::Unsettled => "waits for the replies that are due",
+        Action::Forward { .. } | Action::Substitute { .. } if sharing == Sharing::Off => {
             "goes over the session's own lease, as all does (upstream.sharing = \"off\")"
         }
-        Step::Forward { need, .. } | Step::Substitute { need, .. } => match need {
+        Action::Forward { need, .. } | Action::Substitute { need, .. } => match need {
             Need::Shared => "goes over a link that other sessions share",
             Need::Fenced => {
                 "goes over a link that other sessions share, kept apart from them by barriers"
             }
             Need::Script => "goes over the shared link for scripts, kept apart by barriers",
-            Need::Moved => "moves to the shared link of the protocol it asks for",
+            Need::Moved(_) => "moves to the shared link of the protocol it asks for",
             Need::Lease | Need::NotedLease => return lease(spec).to_owned(),
         },
     };

@@ -14,12 +14,18 @@ pub(super) struct Identities(HashMap<Certificate, usize>);
 impl Identities {
     /// Counts one more session; false, and nothing is counted, when it has `most` already.
     pub(super) fn enter(&mut self, identity: &Certificate, most: Option<usize>) -> bool {
-        let count = self.0.get(identity).copied().unwrap_or_default();
-        if most.is_some_and(|most| count >= most) {
+        if !self.has_room(identity, most) {
             return false;
         }
-        self.0.insert(identity.clone(), count.saturating_add(1));
+        let count = self.0.entry(identity.clone()).or_default();
+        *count = count.saturating_add(1);
         true
+    }
+
+    /// Whether the identity has fewer than `most` sessions.
+    pub(super) fn has_room(&self, identity: &Certificate, most: Option<usize>) -> bool {
+        let count = self.0.get(identity).copied().unwrap_or_default();
+        most.is_none_or(|most| count < most)
     }
 
     /// Counts one session less.

@@ -146,6 +146,12 @@ impl Pass {
         }
     }
 
+    /// Whether [`Pass::authenticated`] would return true now. Another worker may be faster.
+    pub fn may_authenticate(&self) -> bool {
+        let limits = self.gate.terms().limits;
+        self.gate.counts().identities.has_room(&self.certificate, limits.per_identity)
+    }
+
     /// The client gave the right password for the first time, or for the first time since
     /// [`Pass::reset`]. Returns false when its identity has too many sessions already.
     pub fn authenticated(&mut self, now: Instant) -> bool {

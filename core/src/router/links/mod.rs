@@ -27,7 +27,7 @@ pub use budget::LinkBudget;
 use budget::Place;
 pub(super) use budget::Want;
 use not_now::NotNow;
-use pool::Prepared;
+pub(super) use pool::Prepared;
 pub(super) use proof::{Proof, Proved};
 
 /// What a shared link is for.
@@ -250,27 +250,39 @@ impl Links {
         }
     }
 
-    /// The same for one request of `session` over the shared link that it has used last; its reply is
-    /// expected already. `None` unless that is the link for this purpose, and has room.
+    /// As [`Links::requests`], for one whole request; with `expects`, its reply is expected on a shared
+    /// link from here on.
     #[inline]
     pub(super) fn requests_of(
         &mut self,
-        session: SessionId,
         id: LinkId,
-        purpose: Purpose,
+        session: SessionId,
+        expects: bool,
     ) -> Option<&mut BytesMut> {
-        let Held { link, usage: Usage::Shared(shared), touched, .. } = self.all.get_mut(id.0)?
-        else {
-            return None;
-        };
-        if shared.purpose() != purpose || shared.is_retired() || shared.is_full() || link.is_full()
-        {
-            return None;
-        }
+        let Held { link, usage, touched, .. } = self.all.get_mut(id.0)?;
         note(touched, &mut self.touched, id);
         self.unsettled = Some(id);
-        shared.expect(session);
+        if let Usage::Shared(shared) = usage {
+            shared.enter(session, link.requests(), &mut self.tokens, self.echoes);
+            if expects {
+                shared.expect(session);
+            }
+        }
         Some(link.requests())
+    }
+
+    /// Whether `id` is the link of this purpose and has room.
+    #[inline]
+    pub(super) fn takes(&self, id: LinkId, purpose: Purpose) -> bool {
+        match self.all.get(id.0) {
+            Some(Held { link, usage: Usage::Shared(shared), .. }) => {
+                shared.purpose() == purpose
+                    && !shared.is_retired()
+                    && !shared.is_full()
+                    && !link.is_full()
+            }
+            _ => false,
+        }
     }
 
     /// The request that was added is whole, and its reply is expected.

@@ -4,7 +4,6 @@ use super::budget::{LinkBudget, Place, Want};
 use super::pool::Prepared;
 use super::{Links, Usage};
 use crate::router::{LinkId, SessionId};
-use crate::session::State;
 
 impl Links {
     /// Has links counted together with those of other workers. To be called before any is opened.
@@ -31,8 +30,7 @@ impl Links {
 
     /// Whether a session can be lent a link now, or can never be. False only while another worker
     /// may soon close one that nobody uses.
-    pub(in crate::router) fn can_lend(&mut self, state: &State, want: Want) -> bool {
-        let wanted = Prepared::of(state);
+    pub(in crate::router) fn can_lend(&mut self, wanted: Prepared, want: Want) -> bool {
         let pooled = self.pool.iter().any(|id| self.is_pooled(*id, wanted));
         pooled || self.reserve(want) || self.budget.idle() == 0
     }

@@ -4,17 +4,17 @@ use std::time::Instant;
 
 use super::proof::Proof;
 use super::{Links, Usage, Want};
-use crate::resp::{Protocol, encode_command};
+use crate::resp::Protocol;
 use crate::router::{LinkId, SessionId};
-use crate::session::{Counted, DueQueue, Expect, Learn, Receiver, Show, State};
+use crate::session::{Receiver, State};
 use crate::upstream::Link;
 
 /// The connection state of a lease in the pool. It has no name, and nothing else that the next
 /// session could see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::router) struct Prepared {
-    pub(super) database: u32,
-    pub(super) protocol: Protocol,
+    pub(in crate::router) database: u32,
+    pub(in crate::router) protocol: Protocol,
 }
 
 impl Prepared {
@@ -27,24 +27,19 @@ impl Links {
     /// Clean leases that are kept.
     const MAX_POOL: usize = 64;
 
-    /// A lease for `owner`, which has none, in the state that its session is in; `None` when no more
-    /// links can be opened. A session never has two.
+    /// A lease for `owner`, which has none, in the state `wanted`; `None` when no more links can be
+    /// opened. A session never has two.
     ///
     /// A pooled one is taken only if it is in the session's database already: a `SELECT` before the
     /// session's request could fail, as while a script overruns, and the request would run elsewhere.
-    /// What must be sent first goes before the session's requests, and its replies are awaited in
-    /// `due`. With `noted`, that is at least one command.
     pub(in crate::router) fn lend(
         &mut self,
         owner: SessionId,
-        state: &State,
-        due: &mut DueQueue,
-        noted: bool,
+        wanted: Prepared,
         want: Want,
         now: Instant,
     ) -> Option<LinkId> {
         debug_assert!(!self.is_lent_to(owner), "a second lease for one session");
-        let wanted = Prepared::of(state);
         let pooled = self.pool.iter().rposition(|id| self.is_pooled(*id, wanted));
         let usage = Usage::Lease { owner, receiver: Receiver::default() };
         let id = match pooled {
@@ -63,19 +58,6 @@ impl Links {
             }
         };
         self.leases = self.leases.saturating_add(1);
-        let requests = self.requests(id, owner)?;
-        let mut first = |words: &[&[u8]], learn| {
-            encode_command(words.iter().copied(), requests);
-            due.push_remote(Expect { show: Show::Nothing, learn }, Counted::NOT);
-        };
-        if let Some(name) = state.name() {
-            // A server that is busy with a script refuses it, and that the name is missing harms nobody.
-            first(&[b"CLIENT", b"SETNAME", name], Learn::Nothing);
-        }
-        if noted {
-            first(&[b"PING"], Learn::Nothing);
-        }
-        self.settle();
         Some(id)
     }
 

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use super::replies;
+use super::texts;
 use crate::resp::{Request, integer, is_word};
 
 /// The numbers that clients have been told of connections of their own; shared by all workers.
@@ -42,7 +42,7 @@ impl ClientIds {
             if is_word(option, b"redirect") {
                 let id = args.next().and_then(integer::parse);
                 if !id.is_some_and(|id| self.contains(id)) {
-                    return Some(replies::NO_SUCH_CLIENT.clone());
+                    return Some(texts::NO_SUCH_CLIENT.clone());
                 }
             } else if is_word(option, b"prefix") {
                 args.next();

@@ -61,7 +61,7 @@ impl KeyForm {
 mod tests {
     use super::*;
     use crate::resp::{Parsed, RequestLimits, RequestParser};
-    use crate::session::find;
+    use crate::session::classify as find;
 
     /// The keys of what is in `bytes`, which need not be all of a request.
     fn keys(form: KeyForm, bytes: &[u8]) -> Vec<String> {

@@ -1,27 +1,31 @@
-//! From a client's bytes to decisions, and carrying them out.
+//! The pipeline: what every request goes through, from the client's bytes to the link's.
+//!
+//! ```text
+//! parse      bytes            → request                    resp
+//! classify   request          → command spec               command table
+//! authorize  spec, identity   → allowed | refusal          policy
+//! decide     state, request   → decision                   session (changes nothing)
+//! route      decision         → link | wait | local reply  route.rs (the only place that picks a link)
+//! apply      decision, route  → state, pending reply, bytes for the link   apply.rs
+//! ```
 
-mod aborted;
-mod admission;
-mod carry_out;
-mod pass_on;
-mod place;
+mod apply;
+mod large;
+mod login;
 mod route;
 
 use std::collections::VecDeque;
-use std::mem;
 use std::time::{Duration, Instant};
 
+use self::route::{Route, Routing};
 use super::links::Links;
-use super::pause::{Pause, Pauses};
-use super::session::{Asked, Session, Streaming};
+use super::pause::Pause;
+use super::session::{Asked, Session};
 use super::tally::Tally;
 use super::turn::Work;
 use super::{Exchange, SessionId};
-use crate::command::Spec;
 use crate::resp::Parsed;
-use crate::session::{
-    CloseReason, Context, Counted, Event, Need, Outcome, Rules, State, Step, find,
-};
+use crate::session::{CloseReason, Context, Event, Rules, classify, decide, is_held_whole};
 
 /// How the loop over a client's bytes goes on after one step.
 enum Next {
@@ -46,7 +50,7 @@ impl Exchange {
                 session.input.extend_from_slice(fresh.get(used..).unwrap_or_default());
             }
         } else {
-            let mut input = mem::take(&mut session.input);
+            let mut input = std::mem::take(&mut session.input);
             input.extend_from_slice(fresh);
             let used = self.take_from(id, &input, now);
             if let Some(session) = self.sessions.get_mut(id.0)
@@ -93,37 +97,35 @@ impl Exchange {
     fn take_from(&mut self, id: SessionId, input: &[u8], now: Instant) -> usize {
         let Some(session) = self.sessions.get_mut(id.0) else { return input.len() };
         let work = Work::of(session, &self.rules.limits);
-        let mut taker = Taker {
+        let mut pipeline = Pipeline {
             id,
             session,
             links: &mut self.links,
             rules: &self.rules,
             events: &mut self.events,
             auth_timeout: self.timeouts.auth,
-            pauses: &mut self.pauses,
             tally: &mut self.tally,
             databases: self.databases,
             draining: self.draining,
             now,
-            asked: Asked::of(None),
             work,
         };
         let mut used = 0;
-        let before = taker.session.pause.take();
+        let before = pipeline.session.pause.take();
         while let Some(rest) = input.get(used..).filter(|rest| !rest.is_empty()) {
-            if taker.work.is_over() && taker.session.ending.is_none() {
-                taker.session.pause = Some(Pause::Turn);
+            if pipeline.work.is_over() && pipeline.session.ending.is_none() {
+                pipeline.session.pause = Some(Pause::Turn);
                 break;
             }
-            taker.work.request();
-            match taker.take(rest) {
+            pipeline.work.request();
+            match pipeline.take(rest) {
                 Next::After(len) => used = used.saturating_add(len),
                 Next::More => break,
                 Next::Later(pause) => {
                     if pause != Pause::Memory && (before != Some(pause) || used > 0) {
-                        taker.pauses.count(pause);
+                        self.pauses.count(pause);
                     }
-                    taker.session.pause = Some(pause);
+                    pipeline.session.pause = Some(pause);
                     break;
                 }
             }
@@ -133,25 +135,24 @@ impl Exchange {
 }
 
 /// One session at work on its input, with what it needs of the exchange.
-struct Taker<'a> {
+struct Pipeline<'a> {
     id: SessionId,
     session: &'a mut Session,
     links: &'a mut Links,
     rules: &'a Rules,
     events: &'a mut VecDeque<(SessionId, Event)>,
-    pauses: &'a mut Pauses,
     tally: &'a mut Tally,
     auth_timeout: Duration,
+    /// Databases 0 up to this one, exclusive, are known to exist.
     databases: u32,
     draining: bool,
     now: Instant,
-    /// What the request is that was decided last.
-    asked: Asked,
     /// What is left of the session's turn.
     work: Work,
 }
 
-impl Taker<'_> {
+impl Pipeline<'_> {
+    /// Takes one request off `input`.
     fn take(&mut self, input: &[u8]) -> Next {
         if self.session.ending.is_some() {
             return Next::After(input.len());
@@ -162,42 +163,52 @@ impl Taker<'_> {
         if self.session.streaming.is_some() {
             return self.pass_large(input);
         }
+        let len = match self.parse(input) {
+            Ok(len) => len,
+            Err(next) => return next,
+        };
+        let Session { state, parser, due, .. } = &*self.session;
+        let request = parser.request(input);
+        let spec = classify(&request);
+        let verdict = self.rules.authorize(&request, spec, state.is_authenticated());
+        let context =
+            Context { rules: self.rules, due, databases: self.databases, is_whole: len.is_some() };
+        let decision = decide(state, &request, spec, verdict, context);
+        let route = self.routing().route(&decision, spec, len);
+        if route == Route::Wait {
+            return Next::Later(Pause::Room);
+        }
+        let asked = Asked::of(spec);
+        match len {
+            Some(len) => {
+                self.apply(decision, route, asked, input);
+                Next::After(len)
+            }
+            None => self.begin_large(decision, route, asked, input),
+        }
+    }
+
+    /// The length of the request that `input` begins with; `None` for a large one that has begun.
+    /// Otherwise how to go on.
+    #[inline]
+    fn parse(&mut self, input: &[u8]) -> Result<Option<usize>, Next> {
         let limits = &self.rules.limits;
         match self.session.parser.parse(input, self.session.state.request_limits(limits)) {
+            Ok(Parsed::Request { len }) if len <= limits.request_size => Ok(Some(len)),
+            Ok(Parsed::Request { len }) => Err(self.too_large(len)),
             Ok(Parsed::Incomplete | Parsed::Large) if input.len() > limits.request_size => {
-                self.too_large(input.len())
+                Err(self.too_large(input.len()))
             }
-            Ok(Parsed::Incomplete) => Next::More,
+            Ok(Parsed::Incomplete) => Err(Next::More),
+            Ok(Parsed::Large) if self.holds_whole(input) => Err(Next::More),
+            Ok(Parsed::Large) => Ok(None),
             Ok(Parsed::Empty { len }) => {
-                if self.session.state.empty_request(self.rules) {
+                if self.session.state.empty_request(self.rules.auth_attempts) {
                     self.session.end(CloseReason::AuthAttempts);
                 }
-                Next::After(len)
+                Err(Next::After(len))
             }
-            Ok(Parsed::Request { len }) if len > limits.request_size => self.too_large(len),
-            Ok(Parsed::Request { len }) => {
-                let spec = find(&self.session.parser.request(input));
-                if spec.is_some_and(|spec| self.pass_on(input, spec, len)) {
-                    return Next::After(len);
-                }
-                let step = self.decide(input, spec, Some(len));
-                if step == Step::Wait {
-                    return Next::Later(Pause::Room);
-                }
-                self.carry_out(step, Some(input));
-                Next::After(len)
-            }
-            Ok(Parsed::Large) if self.holds_whole(input) => Next::More,
-            Ok(Parsed::Large) => {
-                let spec = find(&self.session.parser.request(input));
-                let step = self.decide(input, spec, None);
-                if step == Step::Wait {
-                    return Next::Later(Pause::Room);
-                }
-                self.session.streaming = Some(Streaming { step, asked: self.asked, passed: 0 });
-                self.pass_large(input)
-            }
-            Err(error) => self.protocol_error(&error, input.len()),
+            Err(error) => Err(self.protocol_error(&error, input.len())),
         }
     }
 
@@ -205,8 +216,8 @@ impl Taker<'_> {
     fn holds_whole(&self, input: &[u8]) -> bool {
         let request = self.session.parser.request(input);
         input.len() < Session::MAX_HELD
-            && (State::is_rewritten(&request)
-                || self.rules.scripts.need_more(find(&request), &request))
+            && (is_held_whole(&request)
+                || self.rules.scripts.need_more(classify(&request), &request))
     }
 
     /// Why no request can be taken now, if so. Replies, room or a tick will tell the session to go on.
@@ -228,78 +239,14 @@ impl Taker<'_> {
         }
     }
 
-    /// `len` is the request's; `None` while it is large and not complete.
-    fn decide(&mut self, input: &[u8], spec: Option<&'static Spec>, len: Option<usize>) -> Step {
-        if self.session.stale_login {
-            self.log_in_again();
+    #[inline]
+    fn routing(&mut self) -> Routing<'_> {
+        Routing {
+            id: self.id,
+            session: self.session,
+            links: self.links,
+            limits: &self.rules.limits,
+            now: self.now,
         }
-        let request = self.session.parser.request(input);
-        let need = match self.session.state.need(&request, spec, self.databases, self.rules) {
-            _ if len.is_none() => Need::Lease,
-            Need::Shared if self.is_better_leased(spec, len) => Need::Lease,
-            need => need,
-        };
-        if !self.can_reach(need) {
-            return Step::Wait;
-        }
-        let Session { state, parser, due, .. } = &mut *self.session;
-        let was_authenticated = state.is_authenticated();
-        let context = Context { rules: self.rules, due, need };
-        let (id, events) = (self.id, &mut *self.events);
-        let events_before = events.len();
-        let (mut failed, mut refused) = (false, false);
-        let mut step = state.decide(&parser.request(input), spec, context, &mut |event| {
-            failed |= matches!(event, Event::AuthFailed { .. });
-            refused |= matches!(event, Event::Refused { .. });
-            events.push_back((id, event));
-        });
-        if !was_authenticated && state.is_authenticated() {
-            step = self.let_in(step);
-        }
-        if failed {
-            step = self.slow_down(step);
-        }
-        self.work.decision(self.events.len().saturating_sub(events_before));
-        self.asked = Asked::of(spec);
-        if refused && step != Step::Wait {
-            let counted = mem::replace(&mut self.asked.counted, Counted::NOT);
-            self.tally.commands.add(counted, Outcome::Refused);
-        }
-        step
-    }
-
-    /// Passes on, or drops, what has come of a large request.
-    fn pass_large(&mut self, input: &[u8]) -> Next {
-        let limits = self.session.state.request_limits(&self.rules.limits);
-        let streamed = match self.session.parser.stream(input, limits) {
-            Ok(streamed) => streamed,
-            Err(error) => return self.protocol_error(&error, input.len()),
-        };
-        let Some(Streaming { step, passed, .. }) = &mut self.session.streaming else {
-            return Next::After(streamed.len);
-        };
-        *passed = passed.saturating_add(streamed.len);
-        if *passed > self.rules.limits.request_size {
-            return self.too_large(streamed.len);
-        }
-        if let Step::Forward { need, .. } = *step
-            && let Some(link) = self.link(need)
-            && let Some(requests) = self.links.requests(link, self.id)
-        {
-            requests.extend_from_slice(input.get(..streamed.len).unwrap_or_default());
-            self.links.settle();
-        }
-        if streamed.done {
-            if let Some(Streaming { step, asked, .. }) = self.session.streaming.take() {
-                self.asked = asked;
-                self.carry_out(step, None);
-            }
-            if self.draining {
-                self.session.end(CloseReason::Shutdown);
-            }
-        } else if streamed.len == 0 {
-            return Next::More;
-        }
-        Next::After(streamed.len)
     }
 }

@@ -1,33 +1,50 @@
 //! What comes of a right password, of a wrong one and of `RESET`, besides the answer.
 
-use super::Taker;
+use super::Pipeline;
 use crate::auth::{Throttle, Verdict};
 use crate::resp::reply;
-use crate::session::{CloseReason, Event, Step};
+use crate::session::{Action, Claim, CloseReason, Event};
 
-impl Taker<'_> {
-    /// The session has just proved who it is. `step` is what would be done otherwise.
-    pub(super) fn let_in(&mut self, step: Step) -> Step {
+impl Pipeline<'_> {
+    /// Does what follows of the claims in a request. `action` is what is done otherwise.
+    #[inline]
+    pub(super) fn log_in(&mut self, claim: Claim, mut action: Action) -> Action {
+        if claim.authenticates {
+            let user = self.rules.identity.user().to_owned();
+            self.events.push_back((self.id, Event::Authenticated { user }));
+        }
+        if let Some(user) = claim.failed {
+            self.events.push_back((self.id, Event::AuthFailed { user }));
+            if claim.authenticates {
+                action = self.let_in(action);
+            }
+            return self.slow_down(action);
+        }
+        if claim.authenticates { self.let_in(action) } else { action }
+    }
+
+    /// The session has just proved who it is. `action` is what would be done otherwise.
+    fn let_in(&mut self, action: Action) -> Action {
         self.session.auth_deadline = None;
         self.session.bytes_in_unauthenticated = 0;
         let now = self.now;
         if self.session.pass.as_mut().is_none_or(|pass| pass.authenticated(now)) {
-            return step;
+            return action;
         }
         let reply = Some(reply::MAX_CLIENTS.clone());
-        Step::Finish { reply, reason: CloseReason::IdentityLimit }
+        Action::Finish { reply, reason: CloseReason::IdentityLimit }
     }
 
     /// The session has just failed to prove who it is. One that has proved it before is not ended
     /// for that, and waits instead.
-    pub(super) fn slow_down(&mut self, step: Step) -> Step {
+    fn slow_down(&mut self, action: Action) -> Action {
         let now = self.now;
         let verdict = self.session.pass.as_mut().map_or(Verdict::Answer, |pass| pass.failed(now));
         if let Verdict::LockOut(lasts) = verdict {
             self.events.push_back((self.id, Event::LockedOut { lasts }));
         }
         let delay = match verdict {
-            Verdict::Answer => return step,
+            Verdict::Answer => return action,
             Verdict::Delay(delay) => delay,
             Verdict::LockOut(_) | Verdict::LockedOut | Verdict::Crowded
                 if self.session.state.is_authenticated() =>
@@ -35,11 +52,11 @@ impl Taker<'_> {
                 Throttle::LONGEST_DELAY
             }
             Verdict::LockOut(_) | Verdict::LockedOut | Verdict::Crowded => {
-                return Step::Finish { reply: None, reason: CloseReason::LockedOut };
+                return Action::Finish { reply: None, reason: CloseReason::LockedOut };
             }
         };
         self.session.held_until = now.checked_add(delay);
-        step
+        action
     }
 
     /// `RESET`: the link, whose state it would change, is let go; the client must log in again.

@@ -70,7 +70,7 @@ impl Counts {
         self.add_many(counted, outcome, 1);
     }
 
-    pub(super) fn add_many(&mut self, counted: Counted, outcome: Outcome, more: u32) {
+    pub(in crate::session) fn add_many(&mut self, counted: Counted, outcome: Outcome, more: u32) {
         if let Some(row) = self.0.get_mut(usize::from(counted.0))
             && let Some(count) = row.get_mut(outcome as usize)
         {

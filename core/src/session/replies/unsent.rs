@@ -7,9 +7,9 @@ use super::counts::Counts;
 use super::due::DueQueue;
 use super::expect::{Expect, Learn};
 use super::receive::{deliver_local, replied};
-use super::replies;
-use super::state::State;
 use crate::resp::{Kind, reply};
+use crate::session::decide::exec_aborted;
+use crate::session::state::State;
 
 /// Answers everything that a link was to bring with `error`, the server's own to the request that
 /// prepares the link.
@@ -45,9 +45,7 @@ fn answer(expect: &Expect, error: &Bytes, state: &State) -> (Bytes, Kind) {
     match expect.learn {
         Learn::Multi if !state.transaction.holds() => (reply::OK.clone(), Kind::SimpleString),
         Learn::Discard if state.transaction.is_aborted() => (reply::OK.clone(), Kind::SimpleString),
-        Learn::Exec(_) if state.transaction.is_aborted() => {
-            (replies::exec_aborted(error), Kind::Error)
-        }
+        Learn::Exec(_) if state.transaction.is_aborted() => (exec_aborted(error), Kind::Error),
         _ => (error.clone(), Kind::Error),
     }
 }

@@ -173,7 +173,7 @@ impl DueQueue {
     /// How many of the replies that are due next go to the client and tell nothing, and are counted
     /// as the same.
     #[inline]
-    pub(super) fn plain(&self) -> u32 {
+    pub(in crate::session) fn plain(&self) -> u32 {
         match self.entries.front() {
             Some(Entry::Plain(_, count)) => *count,
             _ => 0,
@@ -183,7 +183,7 @@ impl DueQueue {
     /// Takes that many of the expectations that [`DueQueue::plain`] told of: their replies are
     /// complete. Returns as what they are counted.
     #[inline]
-    pub(super) fn pop_plain(&mut self, many: u32) -> Option<Counted> {
+    pub(in crate::session) fn pop_plain(&mut self, many: u32) -> Option<Counted> {
         let Entry::Plain(counted, count) = self.entries.front_mut()? else { return None };
         let counted = *counted;
         *count = count.saturating_sub(many);

@@ -31,7 +31,7 @@ pub(super) fn hello_syntax(option: &[u8]) -> Bytes {
 }
 
 /// `EXEC` that was rejected with `error`: like Redis's `execCommandAbort`.
-pub(super) fn exec_aborted(error: &[u8]) -> Bytes {
+pub(in crate::session) fn exec_aborted(error: &[u8]) -> Bytes {
     let error = error.strip_prefix(b"-").unwrap_or(error);
     let error = error.strip_prefix(b"ERR ").unwrap_or(error);
     let text = [b"EXECABORT Transaction discarded because of: ", error.trim_ascii_end()].concat();

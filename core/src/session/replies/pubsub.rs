@@ -29,7 +29,7 @@ impl Confirmations {
 
 /// A frame that pub/sub puts on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Notice {
+pub(in crate::session) enum Notice {
     /// `subscribe`, `psubscribe` or `ssubscribe`.
     Subscribed(Kind),
     /// `unsubscribe`, `punsubscribe` or `sunsubscribe`.
@@ -40,7 +40,7 @@ pub(super) enum Notice {
 
 impl Notice {
     /// Reads the first element of an array or push.
-    pub(super) fn parse(head: &[u8]) -> Option<Self> {
+    pub(in crate::session) fn parse(head: &[u8]) -> Option<Self> {
         Some(match head {
             b"message" | b"pmessage" | b"smessage" => Self::Message,
             b"subscribe" => Self::Subscribed(Kind::Channel),
@@ -56,7 +56,7 @@ impl Notice {
 
 /// How many subscriptions a session holds, by what Redis has confirmed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Subscriptions {
+pub(in crate::session) struct Subscriptions {
     channels: u32,
     patterns: u32,
     shards: u32,
@@ -64,12 +64,12 @@ pub(super) struct Subscriptions {
 
 impl Subscriptions {
     /// Whether Redis holds this connection to be in subscribed state.
-    pub(super) fn any(&self) -> bool {
+    pub(in crate::session) fn any(&self) -> bool {
         self.channels > 0 || self.patterns > 0 || self.shards > 0
     }
 
     /// All of them together.
-    pub(super) fn total(&self) -> u32 {
+    pub(in crate::session) fn total(&self) -> u32 {
         self.channels.saturating_add(self.patterns).saturating_add(self.shards)
     }
 
@@ -91,7 +91,7 @@ impl Subscriptions {
 
     /// Takes a confirmation in, with the number it ended with. Returns whether it completes
     /// `answering`, the confirmations that are due now.
-    pub(super) fn confirm(
+    pub(in crate::session) fn confirm(
         &mut self,
         notice: Notice,
         remaining: u32,

@@ -9,9 +9,9 @@ use super::due::DueQueue;
 use super::expect::{Expect, Learn, Show};
 use super::plain::{plain_replies, replied_plainly};
 use super::pubsub::Notice;
-use super::state::State;
 use crate::resp::Protocol;
 use crate::resp::{Head, Kind, ReplyError, ReplyScanner};
+use crate::session::state::State;
 
 /// Reads one link's frames for the session that owns it.
 ///
@@ -286,7 +286,7 @@ fn answered(
 }
 
 /// Moves the local replies whose turn has come to `output`.
-pub(super) fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
+pub(in crate::session) fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
     while let Some(reply) = due.pop_local() {
         output.reserve(reply.remaining());
         output.put(reply);

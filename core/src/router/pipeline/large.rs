@@ -1,0 +1,66 @@
+//! Large requests, which pass through piece by piece.
+
+use super::apply::Body;
+use super::route::Route;
+use super::{Next, Pipeline};
+use crate::router::session::{Asked, Streaming};
+use crate::session::{Action, CloseReason, Decision, Special};
+
+impl Pipeline<'_> {
+    /// Begins to carry `decision` out for the large request that `input` begins with.
+    pub(super) fn begin_large(
+        &mut self,
+        decision: Decision,
+        route: Route,
+        asked: Asked,
+        input: &[u8],
+    ) -> Next {
+        if self.session.stale_login && decision.need().is_some() {
+            self.log_in_again();
+        }
+        let special = match decision {
+            Decision::Special(special) => special,
+            // Only whole requests are plain.
+            Decision::Plain => Special::from(Action::Silence),
+        };
+        let (action, asked) = self.change(special, asked);
+        let link = action.need().and_then(|_| self.take_link(route));
+        self.session.streaming = Some(Streaming { action, link, asked, passed: 0 });
+        self.pass_large(input)
+    }
+
+    /// Passes on, or drops, what has come of a large request.
+    pub(super) fn pass_large(&mut self, input: &[u8]) -> Next {
+        let limits = self.session.state.request_limits(&self.rules.limits);
+        let streamed = match self.session.parser.stream(input, limits) {
+            Ok(streamed) => streamed,
+            Err(error) => return self.protocol_error(&error, input.len()),
+        };
+        let Some(Streaming { action, link, passed, .. }) = &mut self.session.streaming else {
+            return Next::After(streamed.len);
+        };
+        *passed = passed.saturating_add(streamed.len);
+        if *passed > self.rules.limits.request_size {
+            return self.too_large(streamed.len);
+        }
+        if let Action::Forward { .. } = action
+            && let Some(link) = *link
+            && let Some(requests) = self.links.requests(link, self.id)
+        {
+            requests.extend_from_slice(input.get(..streamed.len).unwrap_or_default());
+            self.links.settle();
+        }
+        if streamed.done {
+            if let Some(Streaming { action, link, asked, .. }) = self.session.streaming.take() {
+                self.count();
+                self.act(action, link.map_or(Route::Local, Route::Link), asked, Body::Sent);
+            }
+            if self.draining {
+                self.session.end(CloseReason::Shutdown);
+            }
+        } else if streamed.len == 0 {
+            return Next::More;
+        }
+        Next::After(streamed.len)
+    }
+}

@@ -1,0 +1,227 @@
+//! Over which link a request goes, and whether it can go there now.
+
+use std::time::{Duration, Instant};
+
+use super::super::links::{Lane, Links, Prepared, Purpose, Usage, Want};
+use super::super::session::Session;
+use super::super::{LinkId, SessionId};
+use crate::auth::Pass;
+use crate::command::{Effect, Spec};
+use crate::session::{Action, Decision, Limits, Need};
+
+/// Where a request goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Nowhere: Redoubt answers it, or nobody does.
+    Local,
+    /// Over this link, which is the session's own or shared.
+    Link(LinkId),
+    /// Over this link, which has just become the session's own and is to be prepared. Whether a
+    /// harmless command goes first, so that Redis notes the replication offset of earlier writes.
+    Lease(LinkId, Noted),
+    /// Nowhere: no link can be had, and the session ends as Redis ends one that has no room.
+    Refused,
+    /// Nowhere now: the session is told to go on by replies, by a link that has room, or by a tick.
+    Wait,
+}
+
+/// Whether Redis is to note the replication offset that the session's earlier writes have reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Noted(pub(super) bool);
+
+/// What is looked at to find a route.
+pub(super) struct Routing<'a> {
+    pub(super) id: SessionId,
+    pub(super) session: &'a mut Session,
+    pub(super) links: &'a mut Links,
+    pub(super) limits: &'a Limits,
+    pub(super) now: Instant,
+}
+
+impl Routing<'_> {
+    /// Bytes of a whole request from which on it costs less on a link of its own: there is nothing
+    /// to gain from sending it together with others, and it holds none of them up.
+    const LARGE: usize = 64 << 10;
+    /// How long a request waits for a link that cannot be opened now, before its session is ended.
+    const PLACE_WAIT: Duration = Duration::from_secs(5);
+
+    /// The route of a request for `spec` of `len` bytes, or of a large one that has begun.
+    #[inline]
+    pub(super) fn route(
+        mut self,
+        decision: &Decision,
+        spec: Option<&Spec>,
+        len: Option<usize>,
+    ) -> Route {
+        match decision {
+            Decision::Plain => self.plain(spec, len),
+            Decision::Special(special) => match special.action.need() {
+                // No link is opened for a client that is refused when the decision is applied.
+                Some(_) if special.claim.authenticates && !self.may_authenticate() => Route::Local,
+                Some(need) => self.needing(need, spec, len),
+                None if special.action == Action::Unsettled => Route::Wait,
+                None => Route::Local,
+            },
+        }
+    }
+
+    fn may_authenticate(&self) -> bool {
+        self.session.pass.as_ref().is_none_or(Pass::may_authenticate)
+    }
+
+    /// Most requests go where the session's last one went.
+    #[inline]
+    fn plain(&mut self, spec: Option<&Spec>, len: Option<usize>) -> Route {
+        if let Some(link) = self.session.link {
+            if self.session.state.is_leased() {
+                return Route::Link(link);
+            }
+            if len.is_some_and(|len| len < Self::LARGE)
+                && !self.session.is_weighty(self.limits, self.now)
+                && self.links.takes(link, self.purpose(Need::Shared))
+            {
+                return Route::Link(link);
+            }
+        }
+        self.needing(Need::Shared, spec, len)
+    }
+
+    fn needing(&mut self, need: Need, spec: Option<&Spec>, len: Option<usize>) -> Route {
+        if self.session.state.is_leased() {
+            return match self.session.link {
+                Some(own) => Route::Link(own),
+                None => self.lend(Want::Own, need),
+            };
+        }
+        let moves = self.session.due.remote() > 0;
+        let need = if need == Need::Shared && !moves && self.is_better_leased(spec, len) {
+            Need::Lease
+        } else {
+            need
+        };
+        match need {
+            Need::Lease | Need::NotedLease | Need::Moved(_) if moves => Route::Wait,
+            Need::Lease | Need::NotedLease if self.can_have_lease(need, Want::Lease) => {
+                self.lend(Want::Lease, need)
+            }
+            Need::Lease | Need::NotedLease => Route::Wait,
+            Need::Shared | Need::Fenced | Need::Script | Need::Moved(_) => self.shared(need, moves),
+        }
+    }
+
+    /// A session changes its link only when nothing is due from the one it has, and waits for room on a
+    /// shared one. `moves`: whether replies are due, so that it cannot change now.
+    fn shared(&mut self, need: Need, moves: bool) -> Route {
+        let purpose = self.purpose(need);
+        let target = match self.session.link {
+            Some(left) if moves && self.is_left_to(left, purpose) => Some(left),
+            _ if self.goes_alone() => {
+                return match self.can_have_lease(need, Want::SlowLease) {
+                    _ if moves => Route::Wait,
+                    false => Route::Wait,
+                    true => match self.lend(Want::SlowLease, need) {
+                        Route::Refused => self.share(purpose),
+                        lent => lent,
+                    },
+                };
+            }
+            // Much waits for it, and there is no link to spare on which more could come without
+            // delay for others: the client must read first.
+            _ if self.session.is_heavy(self.limits) => return Route::Wait,
+            Some(link) if self.links.serves(link, purpose, moves) => Some(link),
+            _ if moves => return Route::Wait,
+            _ => self.links.shared(purpose),
+        };
+        match target {
+            Some(full) if self.links.is_full(full) => {
+                self.wait_for(full);
+                Route::Wait
+            }
+            Some(link) => Route::Link(link),
+            None if self.can_share() => self.share(purpose),
+            None => Route::Wait,
+        }
+    }
+
+    fn share(&mut self, purpose: Purpose) -> Route {
+        self.links.share(purpose, self.now).map_or(Route::Refused, Route::Link)
+    }
+
+    fn lend(&mut self, want: Want, need: Need) -> Route {
+        let wanted = self.prepared(need);
+        match self.links.lend(self.id, wanted, want, self.now) {
+            Some(link) => Route::Lease(link, Noted(need == Need::NotedLease)),
+            None => Route::Refused,
+        }
+    }
+
+    /// Whether a request that any link can carry goes over a lease all the same. It does so only
+    /// while there is one that will be kept afterwards, and nothing to be waited for.
+    fn is_better_leased(&self, spec: Option<&Spec>, len: Option<usize>) -> bool {
+        len.is_some_and(|len| len >= Self::LARGE)
+            && spec.is_some_and(|spec| spec.effect == Effect::None)
+            && self.links.has_lease_to_spare()
+    }
+
+    /// Whether the session is to have a link of its own because much is sent to it.
+    fn goes_alone(&self) -> bool {
+        self.session.is_weighty(self.limits, self.now) && self.links.has_room_for_slow()
+    }
+
+    /// Whether `link` is retired and a session that much is sent to may go on there: it may read
+    /// nothing before it has sent everything.
+    fn is_left_to(&self, link: LinkId, purpose: Purpose) -> bool {
+        self.session.is_weighty(self.limits, self.now) && self.links.is_left_to(link, purpose)
+    }
+
+    /// Has a shared link tell the session when there is room on it.
+    fn wait_for(&mut self, link: LinkId) {
+        if !self.session.waits
+            && let Some(Usage::Shared(shared)) = self.links.get_mut(link).map(|l| &mut l.usage)
+        {
+            shared.wait(self.id);
+            self.session.waits = true;
+        }
+    }
+
+    /// Whether a lease can be lent now, or is to be refused.
+    fn can_have_lease(&mut self, need: Need, want: Want) -> bool {
+        let can = self.links.can_lend(self.prepared(need), want);
+        self.wait_for_place(can)
+    }
+
+    /// Whether a shared link can be opened now, or is to be refused.
+    fn can_share(&mut self) -> bool {
+        let can = self.links.reserve(Want::Shared);
+        self.wait_for_place(can)
+    }
+
+    /// Returns true when there is a place, or the session has waited long enough for one. Until then
+    /// it looks again at each tick. One that has not authenticated does not wait.
+    fn wait_for_place(&mut self, can: bool) -> bool {
+        if can || !self.session.state.is_authenticated() {
+            self.session.wants_link = None;
+            return true;
+        }
+        let since = *self.session.wants_link.get_or_insert(self.now);
+        self.now.saturating_duration_since(since) >= Self::PLACE_WAIT
+    }
+
+    /// The state that a lease for the request is to be in.
+    fn prepared(&self, need: Need) -> Prepared {
+        let Purpose { database, protocol, .. } = self.purpose(need);
+        Prepared { database, protocol }
+    }
+
+    #[inline]
+    fn purpose(&self, need: Need) -> Purpose {
+        let state = &self.session.state;
+        let (lane, protocol) = match need {
+            Need::Script => (Lane::Scripts, state.protocol()),
+            Need::Fenced => (Lane::Fenced, state.protocol()),
+            Need::Moved(protocol) => (Lane::Plain, protocol),
+            _ => (Lane::Plain, state.protocol()),
+        };
+        Purpose { database: state.database(), protocol, lane }
+    }
+}

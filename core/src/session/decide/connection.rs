@@ -1,0 +1,101 @@
+//! Commands that change what the connection is: `SELECT`, subscriptions, streams and `CLIENT REPLY`.
+
+use super::known::chosen_database;
+use super::texts;
+use super::{Action, CloseReason, Deciding, Need};
+use crate::command::ChannelKind;
+use crate::resp::reply;
+use crate::session::replies::expect::{Expect, Learn};
+use crate::session::replies::pubsub::Confirmations;
+
+/// `SELECT`. On a shared link it moves the session to the link of that database; whether there is such a
+/// database only Redis knows, the first time.
+pub(super) fn select(this: &mut Deciding<'_>, need: Need) -> Action {
+    let chosen = chosen_database(this.request);
+    // Inside a transaction it is unsure when, and whether, it takes effect.
+    this.change.pins |= this.in_transaction();
+    match chosen {
+        Some(database) if !this.state.leased && need == Need::Shared => {
+            this.change.database = Some(database);
+            this.local(reply::OK.clone())
+        }
+        chosen => {
+            this.change.left_on_lease.selects = true;
+            let learn = match chosen {
+                Some(database) if !this.in_transaction() => Learn::Database(database),
+                _ => Learn::Nothing,
+            };
+            Action::Forward { expect: Expect { learn, ..this.plain() }, need }
+        }
+    }
+}
+
+/// `SUBSCRIBE` and its kind. On a connection that carries a stream the confirmation will not be read, so
+/// every channel counts as one more, and for good.
+pub(super) fn subscribe(this: &mut Deciding<'_>, kind: ChannelKind) -> Action {
+    let action = subscription(this, kind);
+    if action == Action::Unsettled || !(this.state.opaque || this.change.opaque) {
+        return action;
+    }
+    let named = named_channels(this);
+    this.change.unread_subscriptions = named;
+    if this.state.subscriptions().saturating_add(named) > this.context.rules.limits.subscriptions {
+        return Action::Finish { reply: None, reason: CloseReason::Subscriptions };
+    }
+    action
+}
+
+/// A command that begins or ends subscriptions.
+pub(super) fn subscription(this: &mut Deciding<'_>, kind: ChannelKind) -> Action {
+    if this.in_transaction() {
+        return stream(this);
+    }
+    if this.state.opaque {
+        return this.over_lease();
+    }
+    this.change.left_on_lease.other = true;
+    let confirmations = match named_channels(this) {
+        0 => Confirmations::all(kind),
+        channels => Confirmations::named(kind, channels),
+    };
+    let expect = Expect { learn: Learn::Confirmed(confirmations), ..this.plain() };
+    Action::Forward { expect, need: Need::Lease }
+}
+
+fn named_channels(this: &Deciding<'_>) -> u32 {
+    u32::try_from(this.request.declared().saturating_sub(1)).unwrap_or(u32::MAX)
+}
+
+/// From here on what the link brings is not one reply for one request.
+pub(super) fn stream(this: &mut Deciding<'_>) -> Action {
+    if !this.state.opaque && !this.context.due.is_empty() {
+        return Action::Unsettled;
+    }
+    this.change.opaque = true;
+    this.over_lease()
+}
+
+/// `CLIENT REPLY`, which must not reach a link: Redis would stop answering on it.
+pub(super) fn client_reply(this: &mut Deciding<'_>) -> Action {
+    if this.state.opaque {
+        return this.over_lease();
+    }
+    if this.state.restriction_unsettled(this.context.due) {
+        return Action::Unsettled;
+    }
+    if this.state.restricted() {
+        return this.over_lease();
+    }
+    if this.in_transaction() {
+        // It takes effect in the middle of EXEC's reply.
+        return stream(this);
+    }
+    let mut replies = this.state.replies;
+    let answer = replies.set(this.request.arg(2).unwrap_or_default());
+    this.change.replies = Some(replies);
+    match answer {
+        Some(true) if replies.visible() => Action::Reply(reply::OK.clone()),
+        Some(_) => Action::Silence,
+        None => this.local(texts::SYNTAX_ERROR.clone()),
+    }
+}

@@ -1,0 +1,181 @@
+//! Requests of a session that has authenticated.
+
+use bytes::Bytes;
+
+use super::blocking::may_block;
+use super::{Action, CloseReason, Deciding, Need, connection, login, naming};
+use crate::command::{self, Effect, Spec};
+use crate::policy::{self, Verdict};
+use crate::resp::{Request, integer};
+use crate::session::replies::expect::{Expect, Learn, Show};
+use crate::session::rules::Rules;
+
+/// Decides on `deciding`'s request, which is for `spec`.
+pub(super) fn decide(
+    deciding: &mut Deciding<'_>,
+    spec: Option<&'static Spec>,
+    verdict: Verdict,
+) -> Action {
+    let this = deciding;
+    match verdict {
+        Verdict::Allowed => {}
+        Verdict::Unreadable => {
+            return Action::Finish { reply: None, reason: CloseReason::TooLarge };
+        }
+        Verdict::Denied(denied) => {
+            let keys = this.context.rules.keys.of(this.request, spec);
+            let error = this.note_refusal(&denied, keys);
+            return refused(this, error);
+        }
+    }
+    let Some(spec) = spec else { return unknown(this) };
+    let need = need(this, spec);
+    let due = this.context.due;
+    let learn = |this: &Deciding<'_>, learn| Action::Forward {
+        expect: Expect { learn, ..this.plain() },
+        need,
+    };
+    match spec.effect {
+        Effect::None | Effect::Fenced | Effect::FencedOptions | Effect::Script => {
+            Action::Forward { expect: this.plain(), need }
+        }
+        Effect::Exec => {
+            this.change.in_transaction = Some(false);
+            this.change.queued_protocol = Some(None);
+            learn(this, Learn::Exec(this.state.queued_protocol))
+        }
+        _ if !spec.arity_holds(this.request.declared()) => wrong_arity(this, spec, need),
+        Effect::Multi if this.state.restriction_unsettled(due) => Action::Unsettled,
+        Effect::Multi => {
+            if !this.state.restricted() {
+                this.change.in_transaction = Some(true);
+            }
+            learn(this, Learn::Multi)
+        }
+        Effect::Discard => {
+            this.change.in_transaction = Some(false);
+            this.change.queued_protocol = Some(None);
+            learn(this, Learn::Discard)
+        }
+        Effect::Watch => {
+            this.change.left_on_lease.watches = true;
+            learn(this, Learn::Watch)
+        }
+        Effect::Unwatch => learn(this, Learn::Unwatch),
+        Effect::BlocksOnOption if !may_block(this.request) => {
+            Action::Forward { expect: this.plain(), need }
+        }
+        Effect::Blocks | Effect::BlocksOnOption | Effect::Wait => learn(this, Learn::Unblocked),
+        Effect::Select => connection::select(this, need),
+        Effect::ClientName => naming::client_name(this, spec, need),
+        Effect::Pins => pins(this, spec, need),
+        Effect::Subscribe(kind) => connection::subscribe(this, kind),
+        Effect::Unsubscribe(kind) => connection::subscription(this, kind),
+        Effect::Streams => connection::stream(this),
+        Effect::ClientReply => connection::client_reply(this),
+        Effect::Auth => login::auth_again(this),
+        Effect::Hello => login::hello(this),
+        Effect::Quit if this.state.opaque => Action::Forward { expect: this.plain(), need },
+        Effect::Quit => this.quit(),
+        Effect::Reset if due.remote() > 0 || this.state.inside_notice => Action::Unsettled,
+        Effect::Reset => this.let_go(),
+    }
+}
+
+/// Which kind of link a request for `spec` needs, if it goes to the server as it came.
+fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
+    let (request, context) = (this.request, this.context);
+    if !context.is_whole {
+        return Need::Lease;
+    }
+    let speaks_hello = context.rules.speaks_hello();
+    let database_exists = || chosen_database(request).is_some_and(|n| n < context.databases);
+    match spec.effect {
+        Effect::Script => Need::Script,
+        Effect::None => Need::Shared,
+        Effect::Fenced => Need::Fenced,
+        Effect::FencedOptions if request.declared() > spec.arity.unsigned_abs().into() => {
+            Need::Fenced
+        }
+        Effect::FencedOptions => Need::Shared,
+        // Redis will call it wrong; should it not, the harm stays on a lease.
+        _ if !spec.arity_holds(request.declared()) => Need::Lease,
+        Effect::Exec | Effect::Discard | Effect::Unwatch => Need::Shared,
+        Effect::ClientName if spec.word() != "setinfo" || speaks_hello => Need::Shared,
+        Effect::Select if database_exists() => Need::Shared,
+        Effect::BlocksOnOption if !may_block(request) => Need::Fenced,
+        Effect::Wait => Need::NotedLease,
+        _ => Need::Lease,
+    }
+}
+
+/// The database that a well-formed `SELECT` asks for.
+pub(super) fn chosen_database(request: &Request<'_>) -> Option<u32> {
+    let argument = request.arg(1).filter(|_| request.declared() == 2)?;
+    u32::try_from(integer::parse(argument)?).ok()
+}
+
+/// A command that the table does not have may do anything, so it goes over a lease.
+fn unknown(this: &mut Deciding<'_>) -> Action {
+    let (request, rules) = (this.request, this.context.rules);
+    let expect = expect_of_unknown(this, request, rules);
+    let forward = |expect| Action::Forward { expect, need: Need::Lease };
+    // Client libraries try what newer versions have, such as `CLIENT MAINT_NOTIFICATIONS`.
+    if command::lookup(request.name()).is_some() && !this.in_transaction() {
+        return forward(Expect { learn: Learn::Subcommand, ..expect });
+    }
+    this.change.pins = true;
+    forward(expect)
+}
+
+/// What is expected of a command that the table does not have. The guard may refuse what the
+/// policy could not name, as a command that Redis has under another name.
+fn expect_of_unknown(this: &Deciding<'_>, request: &Request<'_>, rules: &Rules) -> Expect {
+    if !rules.guarded || !this.state.shows_replies() {
+        return this.plain();
+    }
+    let error = match command::lookup(request.name()) {
+        None => policy::unknown_command(request.args()),
+        Some(_) => policy::unknown_subcommand(request.args()),
+    };
+    Expect { show: Show::Unless(error), learn: Learn::Nothing }
+}
+
+/// A command that does not exist for this client. Inside a transaction Redis must mark the failure.
+fn refused(this: &Deciding<'_>, error: Bytes) -> Action {
+    if this.state.opaque {
+        return Action::Finish { reply: None, reason: CloseReason::Unorderable };
+    }
+    if !this.in_transaction() {
+        return this.local(error);
+    }
+    let show = if this.state.shows_replies() { Show::Instead(error) } else { Show::Nothing };
+    Action::Substitute {
+        request: this.context.rules.stand_in.no_such_command(),
+        expect: Expect { show, learn: Learn::Nothing },
+        need: Need::Lease,
+    }
+}
+
+/// A wrong number of arguments for a command whose effect Redoubt tracks: Redis says so itself,
+/// and marks the transaction, unless the words must not travel.
+fn wrong_arity(this: &Deciding<'_>, spec: &'static Spec, need: Need) -> Action {
+    match spec.effect {
+        Effect::Auth | Effect::Hello | Effect::Quit | Effect::Reset if !this.in_transaction() => {
+            this.local(policy::wrong_arity(spec))
+        }
+        _ => Action::Forward { expect: this.plain(), need },
+    }
+}
+
+/// A command whose effect on the connection only its end, or `RESET`, ends.
+fn pins(this: &mut Deciding<'_>, spec: &'static Spec, need: Need) -> Action {
+    if spec.name == "client|tracking"
+        && let Some(error) = this.context.rules.client_ids.refuse(this.request)
+    {
+        return refused(this, error);
+    }
+    this.change.pins = true;
+    let learn = if spec.name == "client|id" { Learn::Id } else { Learn::Nothing };
+    Action::Forward { expect: Expect { learn, ..this.plain() }, need }
+}

@@ -1,0 +1,347 @@
+//! What a request means: refuse it, answer it here, or pass it on.
+//!
+//! The order of the checks is that of Redis's `processCommand`: misuse from a browser, existence,
+//! arity, authentication, then the command itself. Where only Redis can know (inside a transaction,
+//! in subscribed state), Redis is asked, with a stand-in where the request itself must not travel.
+//!
+//! Nothing here changes a session: [`decide`] reads its state and returns what is to change.
+
+mod blocking;
+mod connection;
+mod keys;
+mod known;
+mod login;
+mod naming;
+mod redirect;
+mod stand_in;
+mod texts;
+
+use bytes::Bytes;
+
+use super::client_reply::ReplyMode;
+use super::decision::{Action, Attempts, Change, Claim, Decision, Refusal, Special};
+use super::event::CloseReason;
+use super::need::Need;
+use super::replies::due::DueQueue;
+use super::replies::expect::Expect;
+use super::rules::Rules;
+use super::state::State;
+use crate::command::{self, Effect, Spec};
+use crate::policy::{self, Verdict};
+use crate::resp::{Request, is_word, reply};
+
+pub use blocking::may_block;
+pub use keys::KeyForm;
+pub(crate) use login::is_held_whole;
+pub use redirect::ClientIds;
+pub use stand_in::StandIn;
+pub(super) use texts::exec_aborted;
+
+/// What a decision is made with, besides the session's own state and the request.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// What holds for all sessions.
+    pub rules: &'a Rules,
+    /// The replies that the session is owed.
+    pub due: &'a DueQueue,
+    /// Databases 0 up to this one, exclusive, are known to exist.
+    pub databases: u32,
+    /// Whether the request has arrived whole; false for a large one that has begun.
+    pub is_whole: bool,
+}
+
+/// The command that a request is for: the subcommand where there is one. `None` for a command or
+/// subcommand that the table does not have.
+pub fn classify(request: &Request<'_>) -> Option<&'static Spec> {
+    let spec = command::lookup(request.name())?;
+    match request.arg(1) {
+        Some(word) if spec.is_container() => spec.subcommand(word),
+        _ => Some(spec),
+    }
+}
+
+/// Decides on a request that is complete, or large and begun. `spec` is what [`classify`] says of it,
+/// and `verdict` what [`Rules::authorize`] does.
+#[inline]
+pub fn decide(
+    state: &State,
+    request: &Request<'_>,
+    spec: Option<&'static Spec>,
+    verdict: Verdict,
+    context: Context<'_>,
+) -> Decision {
+    if let Some(spec) = spec
+        && spec.effect == Effect::None
+        && verdict == Verdict::Allowed
+        && state.is_plain()
+        && context.is_whole
+    {
+        return Decision::Plain;
+    }
+    Decision::Special(decide_special(state, request, spec, verdict, context))
+}
+
+/// The same for requests about which something may be special.
+fn decide_special(
+    state: &State,
+    request: &Request<'_>,
+    spec: Option<&'static Spec>,
+    verdict: Verdict,
+    context: Context<'_>,
+) -> Special {
+    let mut deciding = Deciding {
+        state,
+        request,
+        context,
+        change: Change::default(),
+        claim: Claim::default(),
+        refusal: None,
+    };
+    let action = if spec.is_none() && is_cross_protocol(request.name()) {
+        Action::Finish { reply: None, reason: CloseReason::CrossProtocol }
+    } else if state.authenticated {
+        known::decide(&mut deciding, spec, verdict)
+    } else {
+        deciding.unauthenticated(spec, verdict)
+    };
+    deciding.finish(action)
+}
+
+/// A decision that is being made.
+struct Deciding<'a> {
+    state: &'a State,
+    request: &'a Request<'a>,
+    context: Context<'a>,
+    change: Change,
+    claim: Claim,
+    refusal: Option<Refusal>,
+}
+
+impl Deciding<'_> {
+    fn finish(self, action: Action) -> Special {
+        if action == Action::Unsettled {
+            return action.into();
+        }
+        // On a connection that carries a stream no reply of Redoubt's own can be put in order.
+        let is_opaque = self.state.opaque || self.change.opaque;
+        let orderable = matches!(
+            action,
+            Action::Forward { .. } | Action::Substitute { .. } | Action::Finish { reply: None, .. }
+        );
+        let action = if is_opaque && !orderable {
+            Action::Finish { reply: None, reason: CloseReason::Unorderable }
+        } else {
+            action
+        };
+        Special { action, change: self.change, claim: self.claim, refusal: self.refusal }
+    }
+
+    /// A request of a session that has not proved who it is.
+    fn unauthenticated(&mut self, spec: Option<&'static Spec>, verdict: Verdict) -> Action {
+        let rules = self.context.rules;
+        if let Verdict::Denied(denied) = verdict {
+            let error = self.note_refusal(&denied, Vec::new());
+            return self.refuse(error);
+        }
+        let spec = match spec.filter(|spec| rules.exists(spec)) {
+            Some(spec) => spec,
+            None => {
+                let args = self.request.args();
+                let is_command = |spec: &&Spec| rules.exists(spec);
+                let error = match command::lookup(self.request.name()).filter(is_command) {
+                    None => policy::unknown_command(args),
+                    Some(_) => policy::unknown_subcommand(args),
+                };
+                return self.refuse(error);
+            }
+        };
+        if !spec.arity_holds(self.request.declared()) {
+            return self.refuse(in_place_of(spec, policy::wrong_arity(spec)));
+        }
+        let action = match spec.effect {
+            Effect::Quit => self.quit(),
+            Effect::Reset => {
+                let attempts = self.state.attempts.after_idle_request();
+                self.change.attempts = Some(attempts);
+                if attempts.refused > rules.auth_attempts {
+                    let reply = Some(reply::RESET.clone());
+                    return Action::Finish { reply, reason: CloseReason::AuthAttempts };
+                }
+                self.let_go()
+            }
+            Effect::Auth => login::auth(self),
+            Effect::Hello => login::hello(self),
+            _ => Action::Reply(in_place_of(spec, reply::NOAUTH.clone())),
+        };
+        match action {
+            Action::Reply(error) if self.change.authenticated.is_none() => self.refuse(error),
+            other => other,
+        }
+    }
+
+    /// Counts an error given to a session that has not authenticated.
+    fn refuse(&mut self, error: Bytes) -> Action {
+        let Attempts { refused, idle } = self.state.attempts;
+        let refused = refused.saturating_add(1);
+        self.change.attempts = Some(Attempts { refused, idle });
+        if refused > self.context.rules.auth_attempts {
+            return Action::Finish { reply: Some(error), reason: CloseReason::AuthAttempts };
+        }
+        Action::Reply(error)
+    }
+
+    /// Notes that the policy refused the command. Returns the error for it.
+    fn note_refusal(&mut self, denied: &policy::Denied, keys: Vec<String>) -> Bytes {
+        self.refusal = Some(Refusal { rule: denied.rule().clone(), keys });
+        denied.reply(self.request.args())
+    }
+
+    /// `RESET`. It ends `CLIENT REPLY OFF` before it answers, but not `SKIP`.
+    fn let_go(&self) -> Action {
+        Action::Reset { shown: self.state.replies != ReplyMode::Skip }
+    }
+
+    fn quit(&self) -> Action {
+        let reply = self.state.shows_replies().then(|| reply::OK.clone());
+        Action::Finish { reply, reason: CloseReason::Quit }
+    }
+
+    /// A local reply, if the client wants any.
+    fn local(&self, reply: Bytes) -> Action {
+        if self.state.shows_replies() { Action::Reply(reply) } else { Action::Silence }
+    }
+
+    /// What is expected of an ordinary request.
+    fn plain(&self) -> Expect {
+        if self.state.shows_replies() { Expect::PLAIN } else { Expect::DROPPED }
+    }
+
+    /// The request as it came, over a link of the session's own.
+    fn over_lease(&self) -> Action {
+        Action::Forward { expect: self.plain(), need: Need::Lease }
+    }
+
+    /// Whether a transaction is believed to be open.
+    fn in_transaction(&self) -> bool {
+        self.state.transaction.believed
+    }
+}
+
+/// The error for a command that is rejected before it runs; `EXEC` has words of its own for it.
+fn in_place_of(spec: &Spec, error: Bytes) -> Bytes {
+    if spec.effect == Effect::Exec { exec_aborted(&error) } else { error }
+}
+
+/// `POST` and `Host:` are what a browser sends when a page makes it speak to Redis.
+fn is_cross_protocol(name: &[u8]) -> bool {
+    is_word(name, b"post") || is_word(name, b"host:")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::Identity;
+    use crate::command;
+    use crate::policy::{Escapes, Policy, Scripts};
+    use crate::resp::{Parsed, RequestLimits, RequestParser};
+    use crate::session::{Expect, Limits};
+
+    fn rules(scripts: Scripts) -> Rules {
+        Rules {
+            policy: Policy::compile(&["GET", "OBJECT|FREQ", "FLUSHALL"], Escapes::Deny).unwrap(),
+            scripts,
+            guarded: false,
+            known_only: false,
+            identity: Identity::new(None, &"password".to_owned().into()),
+            stand_in: StandIn::new(None, None, 1),
+            upstream_version: None,
+            auth_attempts: 1,
+            keys: KeyForm::None,
+            limits: Limits::default(),
+            client_ids: Default::default(),
+        }
+    }
+
+    /// One for each bit of `number`, that would make a request of this session special.
+    fn state(number: u32) -> State {
+        let is = |bit: u32| number & (1 << bit) != 0;
+        let mut state = State::new(is(0));
+        state.authenticated = !is(1);
+        state.opaque = is(2);
+        state.pinned = is(3);
+        state.transaction.believed = is(4);
+        state.replies = if is(5) { ReplyMode::SkipNext } else { ReplyMode::On };
+        state
+    }
+
+    #[test]
+    fn a_plain_decision_is_what_the_long_way_decides() {
+        let mut passed = 0;
+        for scripts in [Scripts::All, Scripts::Deny] {
+            let rules = rules(scripts);
+            for spec in command::specs() {
+                let words: Vec<_> = spec.name.split('|').chain(["1"; 4]).collect();
+                let wire: String =
+                    words.iter().map(|w| format!("${}\r\n{w}\r\n", w.len())).collect();
+                let wire = format!("*{}\r\n{wire}", words.len()).to_uppercase().into_bytes();
+                let mut parser = RequestParser::new();
+                let parsed = parser.parse(&wire, &RequestLimits::AUTHENTICATED).unwrap();
+                assert_eq!(parsed, Parsed::Request { len: wire.len() });
+                let request = parser.request(&wire);
+                let Some(spec) = classify(&request) else {
+                    assert!(spec.is_container(), "{} with a word that it does not have", spec.name);
+                    continue;
+                };
+                for number in 0..64 {
+                    let state = state(number);
+                    let due = DueQueue::default();
+                    let context =
+                        Context { rules: &rules, due: &due, databases: 1, is_whole: true };
+                    let authenticated = state.is_authenticated();
+                    let verdict = rules.authorize(&request, Some(spec), authenticated);
+                    let decision = decide(&state, &request, Some(spec), verdict.clone(), context);
+                    let Decision::Plain = decision else { continue };
+                    passed += 1;
+                    let special = decide_special(&state, &request, Some(spec), verdict, context);
+                    let action = Action::Forward { expect: Expect::PLAIN, need: Need::Shared };
+                    assert!(special == Special::from(action), "{} in state {number}", spec.name);
+                }
+            }
+        }
+        // All of them where all scripts run; none otherwise.
+        assert!(passed > 1000, "{passed}");
+    }
+
+    #[test]
+    fn what_is_refused_or_special_is_not_plain() {
+        let rules = rules(Scripts::All);
+        let passes = |name: &str, state: State| {
+            let wire = format!("{name} 1 1\r\n");
+            let mut parser = RequestParser::new();
+            parser.parse(wire.as_bytes(), &RequestLimits::AUTHENTICATED).unwrap();
+            let request = parser.request(wire.as_bytes());
+            let spec = classify(&request);
+            let verdict = rules.authorize(&request, spec, state.is_authenticated());
+            let due = DueQueue::default();
+            let context = Context { rules: &rules, due: &due, databases: 1, is_whole: true };
+            matches!(decide(&state, &request, spec, verdict, context), Decision::Plain)
+        };
+        assert!(passes("SET", state(0)) && passes("ZADD", state(0)));
+        for name in [
+            "GET",
+            "FLUSHALL",
+            "OBJECT FREQ",
+            "OBJECT",
+            "ACL LIST",
+            "MULTI",
+            "EVAL",
+            "BLPOP",
+            "INFO",
+        ] {
+            assert!(!passes(name, state(0)), "{name}");
+        }
+        for special in [1, 2, 5] {
+            assert!(!passes("SET", state(1 << special)), "{special}");
+        }
+    }
+}

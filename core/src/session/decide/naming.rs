@@ -1,0 +1,77 @@
+//! `CLIENT SETNAME`, `GETNAME` and `SETINFO`: what a client says of itself.
+//!
+//! On a shared link Redoubt keeps the name and answers as Redis would; on a link of the session's
+//! own Redis does, and Redoubt follows.
+
+use bytes::Bytes;
+
+use super::texts;
+use super::{Action, Deciding, Need};
+use crate::command::Spec;
+use crate::policy;
+use crate::resp::reply::{self, Value};
+use crate::resp::{Request, is_word};
+use crate::session::replies::expect::{Expect, Learn};
+
+/// `CLIENT SETNAME`, `GETNAME` or `SETINFO`.
+pub(super) fn client_name(this: &mut Deciding<'_>, spec: &'static Spec, need: Need) -> Action {
+    let (request, leased) = (this.request, this.state.leased);
+    if !leased && !this.context.rules.exists(spec) {
+        return this.local(policy::unknown_subcommand(request.args()));
+    }
+    // Inside a transaction, or when subscribed, it is unsure when, and whether, it takes effect;
+    // what an unknown version makes of SETINFO is unsure everywhere; and what it sets on a link is
+    // there for good.
+    this.change.pins |= this.state.asks_redis(this.context.due) || need == Need::Lease;
+    this.change.pins |= leased && spec.word() == "setinfo";
+    let named = match (spec.word(), request.arg(2)) {
+        ("setname", Some(name)) => rename(this, name),
+        _ => Ok(()),
+    };
+    if leased || need == Need::Lease {
+        let learn = if spec.word() == "setname" { Learn::Name } else { Learn::Nothing };
+        return Action::Forward { expect: Expect { learn, ..this.plain() }, need };
+    }
+    let reply = match (spec.word(), named) {
+        (_, Err(error)) => error,
+        ("getname", _) => {
+            let name = this.state.name.as_deref().map_or(Value::Null, Value::Bulk);
+            reply::compose(&name, this.state.protocol)
+        }
+        ("setinfo", _) => info_reply(request),
+        _ => reply::OK.clone(),
+    };
+    this.local(reply)
+}
+
+/// Takes `name` as the session's name, or none if it is empty.
+pub(super) fn rename(this: &mut Deciding<'_>, name: &[u8]) -> Result<(), Bytes> {
+    if !is_printable(name) {
+        return Err(texts::BAD_CLIENT_NAME.clone());
+    }
+    this.change.left_on_lease.named |= this.state.leased;
+    this.change.name = Some(Bytes::copy_from_slice(name));
+    Ok(())
+}
+
+/// What Redis 7.2 says to `CLIENT SETINFO attribute value`. The value is not kept: it would only be
+/// seen on a link that many sessions share.
+fn info_reply(request: &Request<'_>) -> Bytes {
+    let attribute = request.arg(2).unwrap_or_default();
+    let shown = attribute.split(|byte| *byte == 0).next().unwrap_or_default();
+    let value = request.arg(3).unwrap_or_default();
+    if !is_word(attribute, b"lib-name") && !is_word(attribute, b"lib-ver") {
+        return reply::error(&[b"ERR Unrecognized option '", shown, b"'"].concat());
+    }
+    if is_printable(value) {
+        return reply::OK.clone();
+    }
+    let name = shown.to_ascii_lowercase();
+    let rule = b" cannot contain spaces, newlines or special characters.";
+    reply::error(&[b"ERR ", name.as_slice(), rule].concat())
+}
+
+/// What Redis lets into `CLIENT LIST`.
+pub(super) fn is_printable(text: &[u8]) -> bool {
+    text.iter().all(|byte| (b'!'..=b'~').contains(byte))
+}

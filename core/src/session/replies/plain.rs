@@ -1,0 +1,38 @@
+//! Most replies: nothing about them is special.
+
+use bytes::BytesMut;
+
+use super::counts::{Counts, Outcome};
+use super::due::DueQueue;
+use super::receive::deliver_local;
+use crate::resp::whole;
+
+/// How many replies `input` begins with that are all there, are no errors, and go to the client as
+/// they are with nothing to be learned from them, and how many bytes these have; no more than `most`.
+/// Then [`replied_plainly`] has to be called. The link must be between two frames.
+#[inline]
+pub(crate) fn plain_replies(input: &[u8], due: &DueQueue, most: u32) -> (usize, u32) {
+    let most = most.min(due.plain());
+    let (mut len, mut many) = (0_usize, 0_u32);
+    while many < most
+        && let Some(reply) = input.get(len..).and_then(whole)
+    {
+        len = len.saturating_add(reply);
+        many = many.saturating_add(1);
+    }
+    (len, many)
+}
+
+/// So many of these have gone to the client: counts them, and goes on with what comes after.
+#[inline]
+pub(crate) fn replied_plainly(
+    many: u32,
+    due: &mut DueQueue,
+    output: &mut BytesMut,
+    counts: &mut Counts,
+) {
+    if let Some(counted) = due.pop_plain(many) {
+        counts.add_many(counted, Outcome::Ok, many);
+    }
+    deliver_local(due, output);
+}
