@@ -12,14 +12,10 @@ impl Load {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Counts one more until the place is dropped; `None` when there are `max` already.
-    pub(crate) fn take(&self, max: usize) -> Option<Place> {
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
-                (taken < max).then(|| taken + 1)
-            })
-            .ok()
-            .map(|_| Place(self.clone()))
+    /// Counts one more until the place is dropped.
+    pub(crate) fn take(&self) -> Place {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Place(self.clone())
     }
 }
 
@@ -40,10 +36,11 @@ mod tests {
     #[test]
     fn places_come_back() {
         let load = Load::default();
-        let first = load.take(1).unwrap();
-        assert!(load.take(1).is_none());
+        let (first, second) = (load.take(), load.take());
+        assert_eq!(load.sessions(), 2);
         drop(first);
+        assert_eq!(load.sessions(), 1);
+        drop(second);
         assert_eq!(load.sessions(), 0);
-        assert!(load.take(1).is_some());
     }
 }

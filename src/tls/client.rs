@@ -6,12 +6,12 @@ use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 use super::anybody::Anybody;
 use super::current::{Current, Files, Fresh};
 use super::files::{Named, identity};
-use super::{Blocking, Stream, TlsError, provider};
+use super::{Stream, TlsError, provider};
 use crate::config::{UpstreamTls, Verification};
 
 /// Whom to trust, and what to show. Its files can be changed while it is in use; handshakes that
@@ -73,20 +73,6 @@ impl Client {
         let stream = TlsConnector::from(self.current.get()).connect(name, stream).await;
         let stream = stream.map_err(explained)?;
         Ok(Stream::from(tokio_rustls::TlsStream::from(stream)))
-    }
-
-    /// As [`Client::connect`], over a socket that blocks, with its own time limits.
-    ///
-    /// # Errors
-    /// As [`Client::connect`].
-    pub fn connect_blocking(
-        &self,
-        stream: std::net::TcpStream,
-        host: &str,
-    ) -> io::Result<Blocking> {
-        let name = self.server_name(host).map_err(invalid)?;
-        let connection = ClientConnection::new(self.current.get(), name).map_err(invalid)?;
-        Blocking::open(connection, stream).map_err(explained)
     }
 
     fn server_name(&self, host: &str) -> Result<ServerName<'static>, TlsError> {

@@ -111,7 +111,7 @@ pub(super) fn identity(
         Err(source) => return Err(certificate.unusable(source)),
     }
     if let Some(first) = first {
-        peer::tell(certificate, &first);
+        peer::tell(certificate.key, certificate.path, &first);
     }
     Ok(Arc::new(SingleCertAndKey::from(certified)))
 }

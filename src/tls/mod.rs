@@ -16,7 +16,6 @@
 //! after it has been found good.
 
 mod anybody;
-mod blocking;
 mod client;
 mod current;
 mod error;
@@ -25,7 +24,6 @@ mod peer;
 mod server;
 mod stream;
 
-pub use blocking::Blocking;
 pub use client::{Client, FreshClient};
 pub use error::{FileProblem, TlsError};
 pub use server::{FreshServer, Server};

@@ -1,5 +1,6 @@
 //! What certificates say.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -13,7 +14,6 @@ use x509_cert::der::{Decode, Encode};
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::{DirectoryString, GeneralName};
 
-use super::files::Named;
 use crate::config::TlsVersion;
 use crate::telemetry::metrics;
 
@@ -80,10 +80,11 @@ fn ends(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
     Some(certificate.tbs_certificate.validity.not_after.to_system_time())
 }
 
-/// Says of a certificate of our own when it ends.
-pub(super) fn tell(named: Named<'_>, certificate: &CertificateDer<'_>) {
-    let (file, Some(ends)) = (named.path, ends(certificate)) else { return };
-    metrics::certificate(named.key, ends);
+/// Says of a certificate of our own, from `file`, which the key `key` of the configuration names, when it
+/// ends.
+pub(super) fn tell(key: &'static str, file: &Path, certificate: &CertificateDer<'_>) {
+    let Some(ends) = ends(certificate) else { return };
+    metrics::certificate(key, ends);
     let time = humantime::format_rfc3339_seconds(ends);
     #[allow(clippy::disallowed_methods, reason = "certificates go by the wall clock")]
     if ends < SystemTime::now() {

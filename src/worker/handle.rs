@@ -73,7 +73,7 @@ impl WorkerHandle {
     }
 
     fn counted(&self, accepted: Accepted) -> Accepted {
-        Accepted { place: self.load.take(usize::MAX), ..accepted }
+        Accepted { place: Some(self.load.take()), ..accepted }
     }
 
     /// A worker that has stopped takes no orders; what it was given is dropped.

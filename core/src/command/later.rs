@@ -3,8 +3,8 @@
 //! Clients of a newer Redis use them, and an older one answers that it does not know them. Written
 //! by hand, in byte order of the names.
 
+use super::row::{Row, row};
 use super::spec::Flag::*;
-use super::table::{Row, row};
 
 /// Commands. Those of vector sets take any number of arguments as far as Redis's own check goes;
 /// they count for themselves.

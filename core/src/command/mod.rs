@@ -22,6 +22,7 @@ mod generated;
 mod index;
 mod later;
 mod plain;
+mod row;
 mod scripting;
 mod spec;
 mod table;

@@ -4,12 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::decision::{Decision, Denied, RuleName};
-use super::error::PolicyError;
+use super::error::{MAX_NAME, PolicyError};
 use super::escapes::Escapes;
 use crate::command::{self, Spec};
-
-/// Longest name in a rule, in bytes, with the subcommand's.
-pub(super) const MAX_NAME: usize = 128;
 
 const WORDS: usize = command::COUNT.div_ceil(64);
 

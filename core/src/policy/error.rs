@@ -1,6 +1,7 @@
 //! What can be wrong with a rule; always the operator's to mend.
 
-use super::compiled::MAX_NAME;
+/// Longest name in a rule, in bytes, with the subcommand's.
+pub(super) const MAX_NAME: usize = 128;
 
 /// A rule that cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -182,7 +182,7 @@ impl Exchange {
                 Ok(())
             }
             (Phase::Ready, Usage::Idle(_)) => Err(Unexpected::Reply.into()),
-            (Phase::Connecting | Phase::Closed, _) => Ok(()),
+            (Phase::Connecting | Phase::Closed, _) | (_, Usage::Closed) => Ok(()),
         };
         let outcome = outcome.or_else(|fault| self.link_at_fault(id, fault, now));
         if !self.mismatched.is_empty() {
@@ -362,7 +362,7 @@ impl Exchange {
         let (ended, waiting): (Vec<_>, _) = match &mut held.usage {
             Usage::Lease { owner, .. } => (vec![*owner], Default::default()),
             Usage::Shared(shared) => (shared.creditors().collect(), shared.take_waiting()),
-            Usage::Returned(_) | Usage::Idle(_) => Default::default(),
+            Usage::Returned(_) | Usage::Idle(_) | Usage::Closed => Default::default(),
         };
         self.links.close(id);
         for session_id in ended {

@@ -76,6 +76,8 @@ pub(super) enum Usage {
     Returned(Proof),
     /// Nobody: it is clean, and as `prepared`.
     Idle(Prepared),
+    /// Nobody: it is closed, and is forgotten once its socket is.
+    Closed,
 }
 
 /// All links of a worker.
@@ -152,6 +154,7 @@ impl Links {
         let may_hold_scripts = |held: &Held| match &held.usage {
             Usage::Shared(shared) => shared.purpose().lane == Lane::Scripts,
             Usage::Lease { .. } | Usage::Returned(_) | Usage::Idle(_) => true,
+            Usage::Closed => false,
         };
         let in_use = |held: &Held| held.link.phase() == Phase::Ready || held.link.has_waiting();
         let found = self.all.iter().filter(|(_, held)| in_use(held) && may_hold_scripts(held));
@@ -173,7 +176,7 @@ impl Links {
             add(&mut levels.upstream_output, held.link.output().len());
             let kinds = &mut levels.links;
             match (held.link.phase(), &held.usage) {
-                (Phase::Closed, _) => {}
+                (Phase::Closed, _) | (_, Usage::Closed) => {}
                 (Phase::Connecting | Phase::LoggingIn, _) => add(&mut kinds.opening, 1),
                 (Phase::Ready, Usage::Shared(_)) => add(&mut kinds.shared, 1),
                 (Phase::Ready, Usage::Lease { .. }) => add(&mut kinds.leased, 1),
@@ -335,17 +338,17 @@ impl Links {
     pub(super) fn close(&mut self, id: LinkId) {
         let Some(held) = self.all.get_mut(id.0) else { return };
         held.link.close();
-        match held.usage {
+        // A second call finds it closed and counts nothing twice.
+        match std::mem::replace(&mut held.usage, Usage::Closed) {
             Usage::Lease { .. } => self.leases = self.leases.saturating_sub(1),
             Usage::Returned(_) => self.returned = self.returned.saturating_sub(1),
             Usage::Shared(_) => self.shared.retain(|_, current| *current != id),
             Usage::Idle(_) => self.pool.retain(|current| *current != id),
+            Usage::Closed => {}
         }
         if let Some(place) = &mut held.place {
             place.closing();
         }
-        // So that a second call counts nothing twice.
-        held.usage = Usage::Idle(Prepared { database: 0, protocol: Protocol::Resp2 });
         self.touch(id);
     }
 
@@ -365,7 +368,7 @@ impl Links {
             .filter(|(_, held)| match &held.usage {
                 Usage::Shared(shared) => shared.is_empty(),
                 Usage::Returned(_) | Usage::Idle(_) => true,
-                Usage::Lease { .. } => false,
+                Usage::Lease { .. } | Usage::Closed => false,
             })
             .map(|(key, _)| LinkId(key))
             .collect();

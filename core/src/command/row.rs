@@ -1,0 +1,58 @@
+//! A line of a table of commands, and what is derived from it at compile time.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "all of it is evaluated at compile time"
+)]
+
+use super::spec::{Flag, Flags, Keys};
+use super::{Class, Effect, Scripting, Spec, Version};
+
+/// A command as the tables list it.
+#[derive(Clone, Copy)]
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    arity: i16,
+    flags: Flags,
+    keys: [i16; 3],
+    since: [u16; 3],
+}
+
+/// One line of a table: `keys` are first, last and step.
+pub(super) const fn row(
+    name: &'static str,
+    arity: i16,
+    flags: &[Flag],
+    keys: [i16; 3],
+    since: [u16; 3],
+) -> Row {
+    let mut set = Flags::EMPTY;
+    let mut next = 0;
+    while next < flags.len() {
+        set = set.with(flags[next]);
+        next += 1;
+    }
+    Row { name, arity, flags: set, keys, since }
+}
+
+impl Row {
+    /// The command's entry in the table, whose place there is `id`.
+    pub(super) const fn spec(&self, id: usize, subcommands: &'static [Spec]) -> Spec {
+        let [first, last, step] = self.keys;
+        let [major, minor, patch] = self.since;
+        let movable = self.flags.contains(Flag::Movablekeys);
+        assert!(id < u16::MAX as usize);
+        Spec {
+            id: id as u16,
+            name: self.name,
+            arity: self.arity,
+            flags: self.flags,
+            keys: Keys { first, last, step, movable },
+            effect: Effect::of(self.name),
+            class: Class::of(&Effect::of(self.name), self.flags),
+            scripting: Scripting::of(self.name),
+            since: Version::new(major, minor, patch),
+            subcommands,
+        }
+    }
+}
