@@ -79,6 +79,18 @@ impl Places {
         sent[end..].to_vec()
     }
 
+    /// Gives the shared link as many requests as it takes, from as many sessions as that needs.
+    pub(crate) fn fill(&mut self, common: LinkId) -> Vec<SessionId> {
+        let fillers: Vec<_> = (0..128).map(|_| self.bench.authenticated()).collect();
+        let mut sent = 0;
+        for id in &fillers {
+            self.bench.say(*id, &b"GET k\r\n".repeat(512));
+            sent += requests(&self.bench.sent(common));
+        }
+        assert_eq!(sent, 65_536, "requests in flight");
+        fillers
+    }
+
     #[track_caller]
     pub(crate) fn send(&mut self, id: SessionId, said: &[u8]) -> (LinkId, Vec<u8>) {
         self.try_send(id, said).expect("something goes upstream")

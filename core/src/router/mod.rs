@@ -58,7 +58,7 @@ use session::Session;
 use shared::Reached;
 
 pub use levels::{Levels, LinkLevels};
-pub use links::LinkBudget;
+pub use links::{IdentityId, Lane, LinkBudget, LinkKey, NodeId};
 pub use memory::MemoryBudget;
 pub use pause::Pauses;
 pub use stall::Stalled;

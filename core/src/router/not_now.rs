@@ -31,7 +31,7 @@ impl Exchange {
         let (mut sessions, waiting): (Vec<_>, _) = match &mut held.usage {
             Usage::Lease { owner, .. } => (vec![*owner], Default::default()),
             Usage::Shared(shared) => (shared.creditors().collect(), shared.take_waiting()),
-            Usage::Returned(_) | Usage::Idle(_) | Usage::Closed => Default::default(),
+            Usage::Returned(_) | Usage::Idle | Usage::Closed => Default::default(),
         };
         sessions.sort_unstable_by_key(|session| session.key());
         sessions.dedup();

@@ -8,14 +8,13 @@ use slotmap::{DefaultKey, Key, SlotMap};
 
 use super::SessionId;
 use super::fence::{Barrier, Fence, Form, Tokens};
-use super::links::{Lane, Purpose};
+use super::links::Lane;
 use super::session::Session;
-use crate::resp::{Head, ReplyScanner};
+use crate::resp::{Head, Protocol, ReplyScanner};
 use crate::session::{Counts, Limits, Unexpected, plain_replies, replied, replied_plainly};
 
 /// What a shared link keeps besides its buffers.
 pub(super) struct Shared {
-    purpose: Purpose,
     pub(super) scanner: ReplyScanner,
     /// Whose replies are due, in order: so many for a session, then so many for the next. A session
     /// that has gone keeps its place, and its replies are dropped. A barrier's is for [`nobody`].
@@ -75,23 +74,18 @@ impl Shared {
     /// How long a retired link waits for a slow reader while others' replies are behind it.
     const PATIENCE: Duration = Duration::from_secs(1);
 
-    pub(super) fn new(purpose: Purpose) -> Self {
+    pub(super) fn new(lane: Lane) -> Self {
         Self {
-            purpose,
             scanner: ReplyScanner::new(),
             due: VecDeque::new(),
             in_flight: 0,
             in_frame: false,
             in_push: false,
-            fence: (purpose.lane != Lane::Plain).then(Box::default),
+            fence: (lane != Lane::Plain).then(Box::default),
             waiting: VecDeque::new(),
             retired: false,
             patience: None,
         }
-    }
-
-    pub(super) fn purpose(&self) -> Purpose {
-        self.purpose
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -146,13 +140,14 @@ impl Shared {
     pub(super) fn enter(
         &mut self,
         session: SessionId,
+        protocol: Protocol,
         requests: &mut BytesMut,
         tokens: &mut Tokens,
         echoes: bool,
     ) {
         let Some(fence) = &self.fence else { return };
         if fence.open.is_some_and(|open| open != session) {
-            self.bar(requests, tokens, echoes);
+            self.bar(protocol, requests, tokens, echoes);
         }
         if let Some(fence) = &mut self.fence {
             fence.open = Some(session);
@@ -178,12 +173,18 @@ impl Shared {
 
     /// Closes the last session's run with a barrier, which is added to `requests`. `echoes`: whether
     /// the server lets this user run `ECHO`.
-    pub(super) fn bar(&mut self, requests: &mut BytesMut, tokens: &mut Tokens, echoes: bool) {
+    pub(super) fn bar(
+        &mut self,
+        protocol: Protocol,
+        requests: &mut BytesMut,
+        tokens: &mut Tokens,
+        echoes: bool,
+    ) {
         let Some(fence) = &mut self.fence else { return };
         let insists = fence.insists || fence.wants_barrier || !echoes;
         let form = if insists { Form::Hello } else { Form::Echo };
         let session = fence.open.take().unwrap_or_else(nobody);
-        let (protocol, token) = (self.purpose.protocol, tokens.next());
+        let token = tokens.next();
         fence.sent.push_back(Barrier::write(session, form, protocol, token, requests));
         fence.wants_barrier = false;
         self.due.push_back((nobody(), 1));

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::links::{Held, Proved, Usage};
 use super::session::Session;
 use super::shared::Receipt;
-use super::{Exchange, LinkId, SessionId};
+use super::{Exchange, LinkId, LinkKey, SessionId};
 use crate::session::{CloseReason, Unexpected};
 use crate::upstream::{LoginError, Phase};
 
@@ -26,6 +26,11 @@ impl Exchange {
     /// A link that the shell is to connect.
     pub fn next_link_to_open(&mut self) -> Option<LinkId> {
         self.links.next_to_open()
+    }
+
+    /// What a link is for, which the shell needs to know to open it; `None` once it is forgotten.
+    pub fn link_key(&self, id: LinkId) -> Option<LinkKey> {
+        self.links.key(id)
     }
 
     /// A link that has something new to write, or is closed.
@@ -181,7 +186,7 @@ impl Exchange {
                 }
                 Ok(())
             }
-            (Phase::Ready, Usage::Idle(_)) => Err(Unexpected::Reply.into()),
+            (Phase::Ready, Usage::Idle) => Err(Unexpected::Reply.into()),
             (Phase::Connecting | Phase::Closed, _) | (_, Usage::Closed) => Ok(()),
         };
         let outcome = outcome.or_else(|fault| self.link_at_fault(id, fault, now));
@@ -362,7 +367,7 @@ impl Exchange {
         let (ended, waiting): (Vec<_>, _) = match &mut held.usage {
             Usage::Lease { owner, .. } => (vec![*owner], Default::default()),
             Usage::Shared(shared) => (shared.creditors().collect(), shared.take_waiting()),
-            Usage::Returned(_) | Usage::Idle(_) | Usage::Closed => Default::default(),
+            Usage::Returned(_) | Usage::Idle | Usage::Closed => Default::default(),
         };
         self.links.close(id);
         for session_id in ended {

@@ -108,7 +108,7 @@ impl Exchange {
         match self.links.get(id).map(|held| &held.usage) {
             Some(Usage::Shared(_)) => LinkView::Shared(number),
             Some(Usage::Lease { .. }) => LinkView::Lease(number),
-            Some(Usage::Returned(_) | Usage::Idle(_) | Usage::Closed) | None => LinkView::None,
+            Some(Usage::Returned(_) | Usage::Idle | Usage::Closed) | None => LinkView::None,
         }
     }
 }

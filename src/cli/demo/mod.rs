@@ -152,7 +152,10 @@ impl Demo<'_> {
         line("shell", &format!("REDISCLI_AUTH={password} redis-cli -p {port}"))?;
         let admin = self.admin;
         line("admin", &format!("curl http://{admin}/readyz http://{admin}/metrics"))?;
-        line("insight", &format!("redoubt sessions --admin {admin}"))?;
+        // As this program was called: it need not be on the PATH.
+        let program = std::env::args_os().next().unwrap_or_else(|| "redoubt".into());
+        let program = program.display();
+        line("insight", &format!("{program} sessions --admin {admin}"))?;
         line("outside", "both listen on 127.0.0.1 only; yours is for your network to close")?;
         // Not before, so that the lines above stand together.
         let flush = telemetry::init(&LogSettings::default())?;

@@ -23,7 +23,7 @@ impl Links {
     /// Takes no more sessions on the links that no session has for its own. Returns the sessions that
     /// waited for room on one of them.
     pub(super) fn let_go(&mut self) -> VecDeque<SessionId> {
-        let unused = |held: &Held| matches!(held.usage, Usage::Idle(_) | Usage::Returned(_));
+        let unused = |held: &Held| matches!(held.usage, Usage::Idle | Usage::Returned(_));
         let unused = self.all.iter().filter(|(_, held)| unused(held));
         let unused: Vec<_> = unused.map(|(key, _)| LinkId(key)).collect();
         unused.into_iter().for_each(|id| self.close(id));

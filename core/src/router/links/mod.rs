@@ -2,6 +2,7 @@
 
 mod age;
 mod budget;
+mod key;
 mod memory;
 mod not_now;
 mod owing;
@@ -20,37 +21,20 @@ use super::fence::Tokens;
 use super::levels::{Levels, add};
 use super::shared::Shared;
 use super::{LinkId, SessionId};
-use crate::resp::Protocol;
 use crate::session::Receiver;
 use crate::upstream::{Credentials, Link, Phase};
 pub use budget::LinkBudget;
 use budget::Place;
 pub(super) use budget::Want;
+pub use key::{IdentityId, Lane, LinkKey, NodeId};
 use not_now::NotNow;
-pub(super) use pool::Prepared;
+
 pub(super) use proof::{Proof, Proved};
-
-/// What a shared link is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Purpose {
-    pub(super) database: u32,
-    pub(super) protocol: Protocol,
-    pub(super) lane: Lane,
-}
-
-/// Which requests go over a shared link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Lane {
-    /// Those whose replies cannot be taken for several, and nothing else.
-    Plain,
-    /// Those whose replies may repeat a client's text; barriers keep the sessions apart.
-    Fenced,
-    /// Scripts and functions, fenced too: while one overruns, Redis reads no more from the link.
-    Scripts,
-}
 
 /// A link and who uses it.
 pub(super) struct Held {
+    /// What it is for; of a lease, the state in which it was last in the pool, or opened.
+    pub(super) key: LinkKey,
     pub(super) link: Link,
     pub(super) usage: Usage,
     /// When it was made, and its socket soon after.
@@ -74,8 +58,8 @@ pub(super) enum Usage {
     Lease { owner: SessionId, receiver: Receiver },
     /// Nobody: its session has let go of it, and it is not proved yet that all its replies have come.
     Returned(Proof),
-    /// Nobody: it is clean, and as `prepared`.
-    Idle(Prepared),
+    /// Nobody: it is clean, and as its key says.
+    Idle,
     /// Nobody: it is closed, and is forgotten once its socket is.
     Closed,
 }
@@ -90,7 +74,7 @@ pub(super) struct Links {
     /// Sessions whose link was closed, as others needed its place.
     displaced: Vec<SessionId>,
     all: SlotMap<DefaultKey, Held>,
-    shared: HashMap<Purpose, LinkId>,
+    shared: HashMap<LinkKey, LinkId>,
     /// Clean leases, the last used at the end.
     pool: Vec<LinkId>,
     leases: usize,
@@ -152,8 +136,8 @@ impl Links {
     /// Links that are of use for scripts, or on which some may wait.
     pub(super) fn with_scripts(&self) -> Vec<LinkId> {
         let may_hold_scripts = |held: &Held| match &held.usage {
-            Usage::Shared(shared) => shared.purpose().lane == Lane::Scripts,
-            Usage::Lease { .. } | Usage::Returned(_) | Usage::Idle(_) => true,
+            Usage::Shared(_) => held.key.lane == Lane::Scripts,
+            Usage::Lease { .. } | Usage::Returned(_) | Usage::Idle => true,
             Usage::Closed => false,
         };
         let in_use = |held: &Held| held.link.phase() == Phase::Ready || held.link.has_waiting();
@@ -180,7 +164,7 @@ impl Links {
                 (Phase::Connecting | Phase::LoggingIn, _) => add(&mut kinds.opening, 1),
                 (Phase::Ready, Usage::Shared(_)) => add(&mut kinds.shared, 1),
                 (Phase::Ready, Usage::Lease { .. }) => add(&mut kinds.leased, 1),
-                (Phase::Ready, Usage::Returned(_) | Usage::Idle(_)) => add(&mut kinds.pooled, 1),
+                (Phase::Ready, Usage::Returned(_) | Usage::Idle) => add(&mut kinds.pooled, 1),
             }
         }
     }
@@ -193,20 +177,24 @@ impl Links {
         self.all.get_mut(id.0)
     }
 
-    /// The link that sessions of this purpose share, if there is one.
-    pub(super) fn shared(&self, purpose: Purpose) -> Option<LinkId> {
-        self.shared.get(&purpose).copied()
+    /// What a link is for.
+    pub(super) fn key(&self, id: LinkId) -> Option<LinkKey> {
+        self.all.get(id.0).map(|held| held.key)
+    }
+
+    /// The link that sessions share for `key`, if there is one.
+    pub(super) fn shared(&self, key: LinkKey) -> Option<LinkId> {
+        self.shared.get(&key).copied()
     }
 
     /// The same; a new one if there is none. `None` where no more links can be opened.
-    pub(super) fn share(&mut self, purpose: Purpose, now: Instant) -> Option<LinkId> {
-        if let Some(id) = self.shared(purpose) {
+    pub(super) fn share(&mut self, key: LinkKey, now: Instant) -> Option<LinkId> {
+        if let Some(id) = self.shared(key) {
             return Some(id);
         }
         let place = self.place(Want::Shared)?;
-        let link = Link::new(purpose.protocol, purpose.database);
-        let id = self.open(link, Usage::Shared(Shared::new(purpose)), place, now);
-        self.shared.insert(purpose, id);
+        let id = self.open(key, Usage::Shared(Shared::new(key.lane)), place, now);
+        self.shared.insert(key, id);
         Some(id)
     }
 
@@ -223,33 +211,33 @@ impl Links {
     pub(super) fn requests(&mut self, id: LinkId, session: SessionId) -> Option<&mut BytesMut> {
         self.touch(id);
         self.unsettled = Some(id);
-        let Held { link, usage, .. } = self.all.get_mut(id.0)?;
+        let Held { key, link, usage, .. } = self.all.get_mut(id.0)?;
         if let Usage::Shared(shared) = usage {
-            shared.enter(session, link.requests(), &mut self.tokens, self.echoes);
+            shared.enter(session, key.protocol, link.requests(), &mut self.tokens, self.echoes);
         }
         Some(link.requests())
     }
 
     /// A session that has used a shared link sends nothing more. If replies to it may be missing, a barrier tells.
     pub(super) fn leave(&mut self, id: LinkId, session: SessionId) {
-        if let Some(Held { link, usage: Usage::Shared(shared), touched, .. }) =
+        if let Some(Held { key, link, usage: Usage::Shared(shared), touched, .. }) =
             self.all.get_mut(id.0)
             && shared.is_left_open_by(session)
         {
             note(touched, &mut self.touched, id);
-            shared.bar(link.requests(), &mut self.tokens, self.echoes);
+            shared.bar(key.protocol, link.requests(), &mut self.tokens, self.echoes);
         }
     }
 
     /// Sends a barrier over a shared link if one is wanted whoever sends next.
     pub(super) fn bar(&mut self, id: LinkId) {
-        if let Some(Held { link, usage: Usage::Shared(shared), touched, .. }) =
+        if let Some(Held { key, link, usage: Usage::Shared(shared), touched, .. }) =
             self.all.get_mut(id.0)
             && shared.wants_barrier()
         {
             note(touched, &mut self.touched, id);
             self.echoes &= !shared.may_not_echo();
-            shared.bar(link.requests(), &mut self.tokens, self.echoes);
+            shared.bar(key.protocol, link.requests(), &mut self.tokens, self.echoes);
         }
     }
 
@@ -262,11 +250,11 @@ impl Links {
         session: SessionId,
         expects: bool,
     ) -> Option<&mut BytesMut> {
-        let Held { link, usage, touched, .. } = self.all.get_mut(id.0)?;
+        let Held { key, link, usage, touched, .. } = self.all.get_mut(id.0)?;
         note(touched, &mut self.touched, id);
         self.unsettled = Some(id);
         if let Usage::Shared(shared) = usage {
-            shared.enter(session, link.requests(), &mut self.tokens, self.echoes);
+            shared.enter(session, key.protocol, link.requests(), &mut self.tokens, self.echoes);
             if expects {
                 shared.expect(session);
             }
@@ -274,15 +262,12 @@ impl Links {
         Some(link.requests())
     }
 
-    /// Whether `id` is the link of this purpose and has room.
+    /// Whether `id` is a shared link for `wanted`, and has room.
     #[inline]
-    pub(super) fn takes(&self, id: LinkId, purpose: Purpose) -> bool {
+    pub(super) fn takes(&self, id: LinkId, wanted: LinkKey) -> bool {
         match self.all.get(id.0) {
-            Some(Held { link, usage: Usage::Shared(shared), .. }) => {
-                shared.purpose() == purpose
-                    && !shared.is_retired()
-                    && !shared.is_full()
-                    && !link.is_full()
+            Some(Held { key, link, usage: Usage::Shared(shared), .. }) => {
+                *key == wanted && !shared.is_retired() && !shared.is_full() && !link.is_full()
             }
             _ => false,
         }
@@ -298,30 +283,30 @@ impl Links {
         self.unsettled.take()
     }
 
-    /// Whether a session that has used `id` last can send a request of this purpose over it; `owed`
+    /// Whether a session that has used `id` last can send a request for `wanted` over it; `owed`
     /// tells whether replies from there are due to it.
-    pub(super) fn serves(&self, id: LinkId, purpose: Purpose, owed: bool) -> bool {
-        let Some(Held { usage: Usage::Shared(shared), .. }) = self.all.get(id.0) else {
+    pub(super) fn serves(&self, id: LinkId, wanted: LinkKey, owed: bool) -> bool {
+        let Some(Held { key, usage: Usage::Shared(shared), .. }) = self.all.get(id.0) else {
             return false;
         };
         // The other lanes take what their sessions pipeline behind such a request, and nothing else:
         // a script that overruns must not hide from other requests that Redis is busy. So scripts go
         // over their own alone.
-        let takes = match (shared.purpose().lane, purpose.lane) {
+        let takes = match (key.lane, wanted.lane) {
             (lane, wanted) if lane == wanted => true,
             (Lane::Scripts, _) | (Lane::Fenced, Lane::Plain) => owed,
             _ => false,
         };
-        !shared.is_retired()
-            && takes
-            && Purpose { lane: purpose.lane, ..shared.purpose() } == purpose
+        !shared.is_retired() && takes && LinkKey { lane: wanted.lane, ..*key } == wanted
     }
 
     /// Whether `id` takes no more sessions, so that one that replies are due to on it may go on
-    /// sending requests of this purpose over it, and delay nobody.
-    pub(super) fn is_left_to(&self, id: LinkId, purpose: Purpose) -> bool {
-        match self.all.get(id.0).map(|held| &held.usage) {
-            Some(Usage::Shared(shared)) => shared.is_retired() && shared.purpose() == purpose,
+    /// sending requests for `wanted` over it, and delay nobody.
+    pub(super) fn is_left_to(&self, id: LinkId, wanted: LinkKey) -> bool {
+        match self.all.get(id.0) {
+            Some(Held { key, usage: Usage::Shared(shared), .. }) => {
+                shared.is_retired() && *key == wanted
+            }
             _ => false,
         }
     }
@@ -343,7 +328,7 @@ impl Links {
             Usage::Lease { .. } => self.leases = self.leases.saturating_sub(1),
             Usage::Returned(_) => self.returned = self.returned.saturating_sub(1),
             Usage::Shared(_) => self.shared.retain(|_, current| *current != id),
-            Usage::Idle(_) => self.pool.retain(|current| *current != id),
+            Usage::Idle => self.pool.retain(|current| *current != id),
             Usage::Closed => {}
         }
         if let Some(place) = &mut held.place {
@@ -367,7 +352,7 @@ impl Links {
             .filter(|(_, held)| now.saturating_duration_since(held.used) >= Self::MAX_UNUSED)
             .filter(|(_, held)| match &held.usage {
                 Usage::Shared(shared) => shared.is_empty(),
-                Usage::Returned(_) | Usage::Idle(_) => true,
+                Usage::Returned(_) | Usage::Idle => true,
                 Usage::Lease { .. } | Usage::Closed => false,
             })
             .map(|(key, _)| LinkId(key))
@@ -421,9 +406,10 @@ impl Links {
         self.to_open.pop_front()
     }
 
-    fn open(&mut self, link: Link, usage: Usage, place: Place, now: Instant) -> LinkId {
+    fn open(&mut self, key: LinkKey, usage: Usage, place: Place, now: Instant) -> LinkId {
         let id = LinkId(self.all.insert(Held {
-            link,
+            key,
+            link: Link::new(key.protocol, key.database),
             usage,
             opened: now,
             used: now,

@@ -1,8 +1,7 @@
 //! Where a place for one more link comes from, and which links give theirs up at the bound.
 
 use super::budget::{LinkBudget, Place, Want};
-use super::pool::Prepared;
-use super::{Links, Usage};
+use super::{LinkKey, Links, Usage};
 use crate::router::{LinkId, SessionId};
 
 impl Links {
@@ -30,7 +29,7 @@ impl Links {
 
     /// Whether a session can be lent a link now, or can never be. False only while another worker
     /// may soon close one that nobody uses.
-    pub(in crate::router) fn can_lend(&mut self, wanted: Prepared, want: Want) -> bool {
+    pub(in crate::router) fn can_lend(&mut self, wanted: LinkKey, want: Want) -> bool {
         let pooled = self.pool.iter().any(|id| self.is_pooled(*id, wanted));
         pooled || self.reserve(want) || self.budget.idle() == 0
     }

@@ -3,25 +3,9 @@
 use std::time::Instant;
 
 use super::proof::Proof;
-use super::{Links, Usage, Want};
-use crate::resp::Protocol;
+use super::{Lane, LinkKey, Links, Usage, Want};
 use crate::router::{LinkId, SessionId};
 use crate::session::{Receiver, State};
-use crate::upstream::Link;
-
-/// The connection state of a lease in the pool. It has no name, and nothing else that the next
-/// session could see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::router) struct Prepared {
-    pub(in crate::router) database: u32,
-    pub(in crate::router) protocol: Protocol,
-}
-
-impl Prepared {
-    pub(super) fn of(state: &State) -> Self {
-        Self { database: state.database(), protocol: state.protocol() }
-    }
-}
 
 impl Links {
     /// Clean leases that are kept.
@@ -35,7 +19,7 @@ impl Links {
     pub(in crate::router) fn lend(
         &mut self,
         owner: SessionId,
-        wanted: Prepared,
+        wanted: LinkKey,
         want: Want,
         now: Instant,
     ) -> Option<LinkId> {
@@ -54,7 +38,7 @@ impl Links {
             }
             None => {
                 let place = self.place(want)?;
-                self.open(Link::new(wanted.protocol, wanted.database), usage, place, now)
+                self.open(wanted, usage, place, now)
             }
         };
         self.leases = self.leases.saturating_add(1);
@@ -86,9 +70,9 @@ impl Links {
         let Some(owner) = clean.filter(|_| !full && held.link.is_quiet()) else {
             return self.close(id);
         };
-        let (prepared, token) = (Prepared::of(state), self.tokens.next());
+        let (key, token) = (LinkKey::of(state, Lane::Lease), self.tokens.next());
         let requests = held.link.requests();
-        let proof = Proof::write(owner, prepared, state, token, self.echoes, requests);
+        let proof = Proof::write(owner, key, state, token, self.echoes, requests);
         held.usage = Usage::Returned(proof);
         held.used = now;
         if let Some(place) = &mut held.place {
@@ -104,10 +88,8 @@ impl Links {
         usages.any(|usage| matches!(usage, Usage::Lease { owner, .. } if *owner == session))
     }
 
-    pub(super) fn is_pooled(&self, id: LinkId, wanted: Prepared) -> bool {
-        match self.all.get(id.0).map(|held| &held.usage) {
-            Some(Usage::Idle(prepared)) => *prepared == wanted,
-            _ => false,
-        }
+    pub(super) fn is_pooled(&self, id: LinkId, wanted: LinkKey) -> bool {
+        let held = self.all.get(id.0);
+        held.is_some_and(|held| matches!(held.usage, Usage::Idle) && held.key == wanted)
     }
 }

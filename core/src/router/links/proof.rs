@@ -7,8 +7,7 @@
 
 use bytes::BytesMut;
 
-use super::pool::Prepared;
-use super::{Links, Usage};
+use super::{LinkKey, Links, Usage};
 use crate::resp::encode_command;
 use crate::router::fence::{Barrier, Fence, Form, Token, begins_with_any};
 use crate::router::{LinkId, SessionId};
@@ -18,7 +17,7 @@ use crate::session::State;
 pub(in crate::router) struct Proof {
     /// The session that it was lent to.
     owner: SessionId,
-    prepared: Prepared,
+    key: LinkKey,
     expected: Vec<u8>,
     received: Vec<u8>,
     /// Whether the server has said that this user may not run `ECHO`.
@@ -47,7 +46,7 @@ impl Proof {
     /// and a barrier with `token`.
     pub(super) fn write(
         owner: SessionId,
-        prepared: Prepared,
+        key: LinkKey,
         state: &State,
         token: Token,
         echoes: bool,
@@ -62,15 +61,15 @@ impl Proof {
             set(&[b"UNWATCH"]);
         }
         if state.has_selected() {
-            set(&[b"SELECT", prepared.database.to_string().as_bytes()]);
+            set(&[b"SELECT", key.database.to_string().as_bytes()]);
         }
         if state.has_named() {
             set(&[b"CLIENT", b"SETNAME", b""]);
         }
         let form = if echoes { Form::Echo } else { Form::Hello };
-        let barrier = Barrier::write(owner, form, prepared.protocol, token, requests);
+        let barrier = Barrier::write(owner, form, key.protocol, token, requests);
         expected.extend_from_slice(barrier.reply());
-        Self { owner, prepared, expected, received: Vec::new(), may_not_echo: false }
+        Self { owner, key, expected, received: Vec::new(), may_not_echo: false }
     }
 
     fn receive(&mut self, input: &[u8]) -> Proved {
@@ -111,7 +110,8 @@ impl Links {
         match proved {
             Proved::Pending => {}
             Proved::Clean => {
-                held.usage = Usage::Idle(proof.prepared);
+                held.key = proof.key;
+                held.usage = Usage::Idle;
                 self.returned = self.returned.saturating_sub(1);
                 self.pool.push(id);
             }

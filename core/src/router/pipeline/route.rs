@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::links::{Lane, Links, Prepared, Purpose, Usage, Want};
+use super::super::links::{Lane, LinkKey, Links, Usage, Want};
 use super::super::session::Session;
 use super::super::{LinkId, SessionId};
 use crate::auth::Pass;
@@ -42,6 +42,10 @@ impl Routing<'_> {
     /// Bytes of a whole request from which on it costs less on a link of its own: there is nothing
     /// to gain from sending it together with others, and it holds none of them up.
     const LARGE: usize = 64 << 10;
+    /// Replies that may be due to one session on a link that others use too. Redis turns to the next
+    /// client after one read of 16 KiB, which is about as many short requests; without this bound a
+    /// pipeline of slow commands would hold the others up until all of it has run.
+    const MOST_SHARED: u32 = 512;
     /// How long a request waits for a link that cannot be opened now, before its session is ended.
     const PLACE_WAIT: Duration = Duration::from_secs(5);
 
@@ -77,8 +81,9 @@ impl Routing<'_> {
                 return Route::Link(link);
             }
             if len.is_some_and(|len| len < Self::LARGE)
+                && self.session.due.remote() < Self::MOST_SHARED
                 && !self.session.is_weighty(self.limits, self.now)
-                && self.links.takes(link, self.purpose(Need::Shared))
+                && self.links.takes(link, self.key(Need::Shared))
             {
                 return Route::Link(link);
             }
@@ -112,15 +117,17 @@ impl Routing<'_> {
     /// A session changes its link only when nothing is due from the one it has, and waits for room on a
     /// shared one. `moves`: whether replies are due, so that it cannot change now.
     fn shared(&mut self, need: Need, moves: bool) -> Route {
-        let purpose = self.purpose(need);
+        let key = self.key(need);
         let target = match self.session.link {
-            Some(left) if moves && self.is_left_to(left, purpose) => Some(left),
+            Some(left) if moves && self.is_left_to(left, key) => Some(left),
+            // Its next reply tells the session to go on.
+            _ if self.session.due.remote() >= Self::MOST_SHARED => return Route::Wait,
             _ if self.goes_alone() => {
                 return match self.can_have_lease(need, Want::SlowLease) {
                     _ if moves => Route::Wait,
                     false => Route::Wait,
                     true => match self.lend(Want::SlowLease, need) {
-                        Route::Refused => self.share(purpose),
+                        Route::Refused => self.share(key),
                         lent => lent,
                     },
                 };
@@ -128,9 +135,9 @@ impl Routing<'_> {
             // Much waits for it, and there is no link to spare on which more could come without
             // delay for others: the client must read first.
             _ if self.session.is_heavy(self.limits) => return Route::Wait,
-            Some(link) if self.links.serves(link, purpose, moves) => Some(link),
+            Some(link) if self.links.serves(link, key, moves) => Some(link),
             _ if moves => return Route::Wait,
-            _ => self.links.shared(purpose),
+            _ => self.links.shared(key),
         };
         match target {
             Some(full) if self.links.is_full(full) => {
@@ -138,17 +145,17 @@ impl Routing<'_> {
                 Route::Wait
             }
             Some(link) => Route::Link(link),
-            None if self.can_share() => self.share(purpose),
+            None if self.can_share() => self.share(key),
             None => Route::Wait,
         }
     }
 
-    fn share(&mut self, purpose: Purpose) -> Route {
-        self.links.share(purpose, self.now).map_or(Route::Refused, Route::Link)
+    fn share(&mut self, key: LinkKey) -> Route {
+        self.links.share(key, self.now).map_or(Route::Refused, Route::Link)
     }
 
     fn lend(&mut self, want: Want, need: Need) -> Route {
-        let wanted = self.prepared(need);
+        let wanted = self.lease_key(need);
         match self.links.lend(self.id, wanted, want, self.now) {
             Some(link) => Route::Lease(link, Noted(need == Need::NotedLease)),
             None => Route::Refused,
@@ -170,8 +177,8 @@ impl Routing<'_> {
 
     /// Whether `link` is retired and a session that much is sent to may go on there: it may read
     /// nothing before it has sent everything.
-    fn is_left_to(&self, link: LinkId, purpose: Purpose) -> bool {
-        self.session.is_weighty(self.limits, self.now) && self.links.is_left_to(link, purpose)
+    fn is_left_to(&self, link: LinkId, key: LinkKey) -> bool {
+        self.session.is_weighty(self.limits, self.now) && self.links.is_left_to(link, key)
     }
 
     /// Has a shared link tell the session when there is room on it.
@@ -186,7 +193,7 @@ impl Routing<'_> {
 
     /// Whether a lease can be lent now, or is to be refused.
     fn can_have_lease(&mut self, need: Need, want: Want) -> bool {
-        let can = self.links.can_lend(self.prepared(need), want);
+        let can = self.links.can_lend(self.lease_key(need), want);
         self.wait_for_place(can)
     }
 
@@ -207,21 +214,23 @@ impl Routing<'_> {
         self.now.saturating_duration_since(since) >= Self::PLACE_WAIT
     }
 
-    /// The state that a lease for the request is to be in.
-    fn prepared(&self, need: Need) -> Prepared {
-        let Purpose { database, protocol, .. } = self.purpose(need);
-        Prepared { database, protocol }
+    /// What the link for a request is for.
+    #[inline]
+    fn key(&self, need: Need) -> LinkKey {
+        let lane = match need {
+            Need::Script => Lane::Scripts,
+            Need::Fenced => Lane::Fenced,
+            _ => Lane::Plain,
+        };
+        let key = LinkKey::of(&self.session.state, lane);
+        match need {
+            Need::Moved(protocol) => LinkKey { protocol, ..key },
+            _ => key,
+        }
     }
 
-    #[inline]
-    fn purpose(&self, need: Need) -> Purpose {
-        let state = &self.session.state;
-        let (lane, protocol) = match need {
-            Need::Script => (Lane::Scripts, state.protocol()),
-            Need::Fenced => (Lane::Fenced, state.protocol()),
-            Need::Moved(protocol) => (Lane::Plain, protocol),
-            _ => (Lane::Plain, state.protocol()),
-        };
-        Purpose { database: state.database(), protocol, lane }
+    /// The same for a link of the session's own.
+    fn lease_key(&self, need: Need) -> LinkKey {
+        LinkKey { lane: Lane::Lease, ..self.key(need) }
     }
 }
