@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::pause::Pause;
+use super::limits::pause::Pause;
 use super::session::Session;
 use super::{Exchange, SessionId, Timeouts};
 use crate::session::CloseReason;

@@ -26,24 +26,18 @@
 
 mod client;
 mod displaced;
-mod fence;
-mod fenced;
-mod levels;
+mod key;
 mod lifetime;
+mod limits;
 mod links;
-mod memory;
 mod not_now;
-mod pause;
 mod pipeline;
+mod replies;
+mod report;
 mod rotation;
 mod session;
-mod shared;
 mod stall;
-mod stranger;
-mod tally;
-mod turn;
 mod upstream;
-mod view;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -54,17 +48,18 @@ use slotmap::SlotMap;
 use crate::session::{Event, Rules};
 use crate::upstream::Credentials;
 use links::Links;
+use replies::shared::Reached;
 use session::Session;
-use shared::Reached;
 
-pub use levels::{Levels, LinkLevels};
-pub use links::{IdentityId, Lane, LinkBudget, LinkKey, NodeId};
-pub use memory::MemoryBudget;
-pub use pause::Pauses;
+pub use key::{IdentityId, Lane, LinkKey, NodeId};
+pub use limits::memory::MemoryBudget;
+pub use limits::pause::Pauses;
+pub use links::LinkBudget;
+pub use report::levels::{Levels, LinkLevels};
+pub use report::tally::{Sample, Tally, Traffic};
+pub use report::view::{LinkView, SessionView};
 pub use stall::Stalled;
-pub use tally::{Sample, Tally, Traffic};
 pub use upstream::LinkFault;
-pub use view::{LinkView, SessionView};
 
 /// Names a session; never used again for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -138,7 +133,7 @@ pub struct Exchange {
     read_only: bool,
     draining: bool,
     last_tick: Option<Instant>,
-    memory: memory::Share,
+    memory: limits::memory::Share,
 }
 
 impl Exchange {

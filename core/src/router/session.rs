@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::LinkId;
-use super::pause::Pause;
+use super::limits::pause::Pause;
 use crate::auth::Pass;
 use crate::command::{Class, Spec};
 use crate::resp::RequestParser;

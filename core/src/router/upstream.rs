@@ -5,8 +5,8 @@ use std::mem;
 use std::time::Instant;
 
 use super::links::{Held, Proved, Usage};
+use super::replies::shared::Receipt;
 use super::session::Session;
-use super::shared::Receipt;
 use super::{Exchange, LinkId, LinkKey, SessionId};
 use crate::session::{CloseReason, Unexpected};
 use crate::upstream::{LoginError, Phase};

@@ -3,22 +3,19 @@
 
 use bytes::Bytes;
 
-use super::client_reply::ReplyMode;
+use super::change::Change;
 use super::event::{ClaimedUser, CloseReason};
 use super::need::Need;
 use super::replies::expect::Expect;
-use super::state::LeftOnLease;
-use crate::auth::CredentialId;
 use crate::policy::RuleName;
-use crate::resp::Protocol;
 
 /// What becomes of a request. There is no `Debug`: it may hold the link's own credentials.
 pub enum Decision {
     /// The request goes to the server as it came, over any link of the session's database and protocol;
     /// its reply goes to the client and tells nothing. Most requests are of this kind.
     Plain,
-    /// Anything else.
-    Special(Special),
+    /// Anything else. Boxed, since a decision is handed from step to step.
+    Special(Box<Special>),
 }
 
 /// A decision that is not [`Decision::Plain`].
@@ -73,45 +70,6 @@ pub enum Action {
     Unsettled,
 }
 
-/// What a request changes in the state of its session. The default changes nothing.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Change {
-    /// What a right `AUTH` was made with.
-    pub(super) authenticated: Option<CredentialId>,
-    /// Counts of refused and of idle requests before a right `AUTH`, as they are from here on.
-    pub(super) attempts: Option<Attempts>,
-    /// Whether a transaction is believed to be open.
-    pub(super) in_transaction: Option<bool>,
-    /// The protocol that a `HELLO` inside the transaction asks for; `Some(None)` forgets it.
-    pub(super) queued_protocol: Option<Option<Protocol>>,
-    /// The selected database.
-    pub(super) database: Option<u32>,
-    /// The protocol that the client is spoken to in.
-    pub(super) protocol: Option<Protocol>,
-    /// What the client calls itself; empty for no name.
-    pub(super) name: Option<Bytes>,
-    /// Which replies the client wants.
-    pub(super) replies: Option<ReplyMode>,
-    /// Channels that are asked for where no confirmation can be read.
-    pub(super) unread_subscriptions: u32,
-    /// What has to be undone on the session's own link, besides what had to be before.
-    pub(super) left_on_lease: LeftOnLease,
-    /// Whether the connection has state from here on that only its end, or `RESET`, ends.
-    pub(super) pins: bool,
-    /// Whether the link carries a stream from here on.
-    pub(super) opaque: bool,
-}
-
-/// How much a session that has not authenticated has used up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Attempts {
-    /// Refused commands since the last right `AUTH`; `RESET` does not set it back.
-    pub(super) refused: u32,
-    /// Requests that Redis takes from anybody and that do nothing, since the last of them counted as
-    /// a refused command.
-    pub(super) idle: u32,
-}
-
 /// What the claims in one `AUTH` or `HELLO` came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claim {
@@ -128,19 +86,6 @@ pub struct Refusal {
     pub rule: RuleName,
     /// Its keys, as [`Rules::keys`](super::Rules::keys) wants them; none before a right `AUTH`.
     pub keys: Vec<String>,
-}
-
-impl Attempts {
-    /// After one more request of a session that has not authenticated that does nothing: a blank line,
-    /// `*0`, a negative count, `RESET`. Clients may begin with some, so
-    /// [`State::IDLE_REQUESTS`](super::State::IDLE_REQUESTS) of them count as one refused command.
-    pub(super) fn after_idle_request(self) -> Self {
-        let idle = self.idle.saturating_add(1);
-        if idle < super::State::IDLE_REQUESTS {
-            return Self { idle, ..self };
-        }
-        Self { idle: 0, refused: self.refused.saturating_add(1) }
-    }
 }
 
 impl Decision {

@@ -19,24 +19,31 @@
 )]
 
 mod bucket;
+mod change;
 mod client_reply;
 mod decide;
 mod decision;
 mod event;
+mod keys;
 mod limits;
 mod need;
+mod redirect;
 mod replies;
 mod rules;
+mod stand_in;
 mod state;
 mod transaction;
 
 pub use bucket::{Rate, TokenBucket};
+pub use change::Change;
 pub(crate) use decide::is_held_whole;
-pub use decide::{ClientIds, Context, KeyForm, StandIn, classify, decide, may_block};
-pub use decision::{Action, Change, Claim, Decision, Refusal, Special};
+pub use decide::{Context, classify, decide, may_block};
+pub use decision::{Action, Claim, Decision, Refusal, Special};
 pub use event::{ClaimedUser, CloseReason, Event};
+pub use keys::KeyForm;
 pub use limits::Limits;
 pub use need::Need;
+pub use redirect::ClientIds;
 pub use replies::counts::{Counted, Counts, Outcome};
 pub use replies::due::DueQueue;
 pub use replies::expect::{Expect, Learn, Show};
@@ -46,4 +53,5 @@ pub(crate) use replies::receive::replied;
 pub use replies::receive::{Receiver, Unexpected};
 pub(crate) use replies::unsent::answer_unsent;
 pub use rules::Rules;
+pub use stand_in::StandIn;
 pub use state::State;

@@ -1,7 +1,9 @@
 //! What holds for every session of a worker: policy, identity, bounds and the stand-ins.
 
-use super::decide::{ClientIds, KeyForm, StandIn};
+use super::keys::KeyForm;
 use super::limits::Limits;
+use super::redirect::ClientIds;
+use super::stand_in::StandIn;
 use crate::auth::Identity;
 use crate::command::{self, Spec, Version};
 use crate::policy::{Decision, Denied, Policy, RuleName, Scripts, Verdict};

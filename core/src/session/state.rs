@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 
+use super::change::{Attempts, Change, LeftOnLease};
 use super::client_reply::ReplyMode;
-use super::decision::{Attempts, Change};
+
 use super::limits::Limits;
 use super::replies::due::DueQueue;
 use super::replies::pubsub::Subscriptions;
@@ -61,31 +62,9 @@ pub struct State {
     pub(super) ended: bool,
 }
 
-/// What a session's requests may have left on a link of its own, whatever was answered.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct LeftOnLease {
-    /// Watched keys.
-    pub(super) watches: bool,
-    /// Another database.
-    pub(super) selects: bool,
-    /// A name.
-    pub(super) named: bool,
-    /// A subscription, another protocol, or anything else that only the end of the link ends for sure.
-    pub(super) other: bool,
-}
-
-impl LeftOnLease {
-    fn add(&mut self, more: Self) {
-        self.watches |= more.watches;
-        self.selects |= more.selects;
-        self.named |= more.named;
-        self.other |= more.other;
-    }
-}
-
 impl State {
     /// How many requests that do nothing count as one refused command before a right `AUTH`.
-    pub const IDLE_REQUESTS: u32 = 16;
+    pub const IDLE_REQUESTS: u32 = Attempts::IDLE;
 
     /// A session before its first request. With `private` it has a link of its own for all its life.
     pub fn new(private: bool) -> Self {

@@ -2,7 +2,6 @@
 
 mod age;
 mod budget;
-mod key;
 mod memory;
 mod not_now;
 mod owing;
@@ -17,16 +16,16 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use slotmap::{DefaultKey, SlotMap};
 
-use super::fence::Tokens;
-use super::levels::{Levels, add};
-use super::shared::Shared;
+use super::key::{Lane, LinkKey};
+use super::replies::fence::Tokens;
+use super::replies::shared::Shared;
+use super::report::levels::{Levels, add};
 use super::{LinkId, SessionId};
 use crate::session::Receiver;
 use crate::upstream::{Credentials, Link, Phase};
 pub use budget::LinkBudget;
 use budget::Place;
 pub(super) use budget::Want;
-pub use key::{IdentityId, Lane, LinkKey, NodeId};
 use not_now::NotNow;
 
 pub(super) use proof::{Proof, Proved};

@@ -1,7 +1,8 @@
 //! Where a place for one more link comes from, and which links give theirs up at the bound.
 
 use super::budget::{LinkBudget, Place, Want};
-use super::{LinkKey, Links, Usage};
+use super::{Links, Usage};
+use crate::router::key::LinkKey;
 use crate::router::{LinkId, SessionId};
 
 impl Links {

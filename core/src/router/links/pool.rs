@@ -3,7 +3,8 @@
 use std::time::Instant;
 
 use super::proof::Proof;
-use super::{Lane, LinkKey, Links, Usage, Want};
+use super::{Links, Usage, Want};
+use crate::router::key::{Lane, LinkKey};
 use crate::router::{LinkId, SessionId};
 use crate::session::{Receiver, State};
 

@@ -7,9 +7,10 @@
 
 use bytes::BytesMut;
 
-use super::{LinkKey, Links, Usage};
+use super::{Links, Usage};
 use crate::resp::encode_command;
-use crate::router::fence::{Barrier, Fence, Form, Token, begins_with_any};
+use crate::router::key::LinkKey;
+use crate::router::replies::fence::{Barrier, Fence, Form, Token, begins_with_any};
 use crate::router::{LinkId, SessionId};
 use crate::session::State;
 

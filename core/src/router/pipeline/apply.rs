@@ -34,7 +34,7 @@ impl Pipeline<'_> {
                 self.send(route, Expect::PLAIN, asked, Body::Request(input));
             }
             Decision::Special(special) => {
-                let (action, asked) = self.change(special, asked);
+                let (action, asked) = self.change(*special, asked);
                 self.count();
                 self.act(action, route, asked, Body::Request(input));
             }

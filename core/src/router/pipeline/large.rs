@@ -19,7 +19,7 @@ impl Pipeline<'_> {
             self.log_in_again();
         }
         let special = match decision {
-            Decision::Special(special) => special,
+            Decision::Special(special) => *special,
             // Only whole requests are plain.
             Decision::Plain => Special::from(Action::Silence),
         };

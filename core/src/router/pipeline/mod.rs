@@ -18,11 +18,11 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use self::route::{Route, Routing};
+use super::limits::pause::Pause;
+use super::limits::turn::Work;
 use super::links::Links;
-use super::pause::Pause;
+use super::report::tally::Tally;
 use super::session::{Asked, Session};
-use super::tally::Tally;
-use super::turn::Work;
 use super::{Exchange, SessionId};
 use crate::resp::Parsed;
 use crate::session::{CloseReason, Context, Event, Rules, classify, decide, is_held_whole};

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::super::links::{Lane, LinkKey, Links, Usage, Want};
+use super::super::key::{Lane, LinkKey};
+use super::super::links::{Links, Usage, Want};
 use super::super::session::Session;
 use super::super::{LinkId, SessionId};
 use crate::auth::Pass;

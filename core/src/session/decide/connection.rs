@@ -1,10 +1,9 @@
 //! Commands that change what the connection is: `SELECT`, subscriptions, streams and `CLIENT REPLY`.
 
-use super::known::chosen_database;
 use super::texts;
 use super::{Action, CloseReason, Deciding, Need};
 use crate::command::ChannelKind;
-use crate::resp::reply;
+use crate::resp::{Request, integer, reply};
 use crate::session::replies::expect::{Expect, Learn};
 use crate::session::replies::pubsub::Confirmations;
 
@@ -98,4 +97,10 @@ pub(super) fn client_reply(this: &mut Deciding<'_>) -> Action {
         Some(_) => Action::Silence,
         None => this.local(texts::SYNTAX_ERROR.clone()),
     }
+}
+
+/// The database that a well-formed `SELECT` asks for.
+pub(super) fn chosen_database(request: &Request<'_>) -> Option<u32> {
+    let argument = request.arg(1).filter(|_| request.declared() == 2)?;
+    u32::try_from(integer::parse(argument)?).ok()
 }

@@ -6,7 +6,7 @@ use super::blocking::may_block;
 use super::{Action, CloseReason, Deciding, Need, connection, login, naming};
 use crate::command::{self, Effect, Spec};
 use crate::policy::{self, Verdict};
-use crate::resp::{Request, integer};
+use crate::resp::Request;
 use crate::session::replies::expect::{Expect, Learn, Show};
 use crate::session::rules::Rules;
 
@@ -89,7 +89,8 @@ fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
         return Need::Lease;
     }
     let speaks_hello = context.rules.speaks_hello();
-    let database_exists = || chosen_database(request).is_some_and(|n| n < context.databases);
+    let database_exists =
+        || connection::chosen_database(request).is_some_and(|n| n < context.databases);
     match spec.effect {
         Effect::Script => Need::Script,
         Effect::None => Need::Shared,
@@ -107,12 +108,6 @@ fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
         Effect::Wait => Need::NotedLease,
         _ => Need::Lease,
     }
-}
-
-/// The database that a well-formed `SELECT` asks for.
-pub(super) fn chosen_database(request: &Request<'_>) -> Option<u32> {
-    let argument = request.arg(1).filter(|_| request.declared() == 2)?;
-    u32::try_from(integer::parse(argument)?).ok()
 }
 
 /// A command that the table does not have may do anything, so it goes over a lease.

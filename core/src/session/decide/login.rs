@@ -3,14 +3,14 @@
 use bytes::Bytes;
 
 use super::naming::{is_printable, rename};
-use super::stand_in::encode;
 use super::texts;
 use super::{Action, CloseReason, Deciding, Need};
 use crate::auth::DEFAULT_USER;
 use crate::resp::{Protocol, Request, integer, is_word, reply};
-use crate::session::decision::Attempts;
+use crate::session::change::Attempts;
 use crate::session::event::ClaimedUser;
 use crate::session::replies::expect::{Expect, Learn, Show};
+use crate::session::stand_in::encode;
 
 /// Whether the request cannot be passed on in pieces, because it does not travel as it came.
 pub(crate) fn is_held_whole(request: &Request<'_>) -> bool {

@@ -8,18 +8,16 @@
 
 mod blocking;
 mod connection;
-mod keys;
 mod known;
 mod login;
 mod naming;
-mod redirect;
-mod stand_in;
-mod texts;
+pub(super) mod texts;
 
 use bytes::Bytes;
 
+use super::change::{Attempts, Change};
 use super::client_reply::ReplyMode;
-use super::decision::{Action, Attempts, Change, Claim, Decision, Refusal, Special};
+use super::decision::{Action, Claim, Decision, Refusal, Special};
 use super::event::CloseReason;
 use super::need::Need;
 use super::replies::due::DueQueue;
@@ -31,10 +29,7 @@ use crate::policy::{self, Verdict};
 use crate::resp::{Request, is_word, reply};
 
 pub use blocking::may_block;
-pub use keys::KeyForm;
 pub(crate) use login::is_held_whole;
-pub use redirect::ClientIds;
-pub use stand_in::StandIn;
 pub(super) use texts::exec_aborted;
 
 /// What a decision is made with, besides the session's own state and the request.
@@ -78,10 +73,11 @@ pub fn decide(
     {
         return Decision::Plain;
     }
-    Decision::Special(decide_special(state, request, spec, verdict, context))
+    Decision::Special(Box::new(decide_special(state, request, spec, verdict, context)))
 }
 
 /// The same for requests about which something may be special.
+#[inline(never)]
 fn decide_special(
     state: &State,
     request: &Request<'_>,
@@ -244,7 +240,7 @@ mod tests {
     use crate::command;
     use crate::policy::{Escapes, Policy, Scripts};
     use crate::resp::{Parsed, RequestLimits, RequestParser};
-    use crate::session::{Expect, Limits};
+    use crate::session::{Expect, KeyForm, Limits, StandIn};
 
     fn rules(scripts: Scripts) -> Rules {
         Rules {

@@ -5,23 +5,24 @@ use bytes::Bytes;
 use crate::resp::reply;
 
 /// `HELLO` without a right `AUTH` option before authentication.
-pub(super) static NOAUTH_HELLO: Bytes = Bytes::from_static(b"-NOAUTH HELLO must be called with the client already \
+pub(in crate::session) static NOAUTH_HELLO: Bytes = Bytes::from_static(b"-NOAUTH HELLO must be called with the client already \
 authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client \
 and select the RESP protocol version at the same time\r\n");
 /// Arguments that fit no form of the command.
-pub(super) static SYNTAX_ERROR: Bytes = Bytes::from_static(b"-ERR syntax error\r\n");
+pub(in crate::session) static SYNTAX_ERROR: Bytes = Bytes::from_static(b"-ERR syntax error\r\n");
 /// `HELLO 4`.
-pub(super) static NOPROTO: Bytes = Bytes::from_static(b"-NOPROTO unsupported protocol version\r\n");
+pub(in crate::session) static NOPROTO: Bytes =
+    Bytes::from_static(b"-NOPROTO unsupported protocol version\r\n");
 /// `HELLO x`.
-pub(super) static NOT_A_VERSION: Bytes =
+pub(in crate::session) static NOT_A_VERSION: Bytes =
     Bytes::from_static(b"-ERR Protocol version is not an integer or out of range\r\n");
 /// `HELLO … SETNAME` with a byte outside `!`..`~`.
-pub(super) static BAD_CLIENT_NAME: Bytes = Bytes::from_static(
+pub(in crate::session) static BAD_CLIENT_NAME: Bytes = Bytes::from_static(
     b"-ERR Client names cannot contain spaces, newlines or special characters.\r\n",
 );
 
 /// `CLIENT TRACKING ON REDIRECT` to a connection that is not there.
-pub(super) static NO_SUCH_CLIENT: Bytes =
+pub(in crate::session) static NO_SUCH_CLIENT: Bytes =
     Bytes::from_static(b"-ERR The client ID you want redirect to does not exist\r\n");
 
 /// `HELLO` with an unknown option: like Redis, up to a NUL.

@@ -1,10 +1,9 @@
 //! Most replies: nothing about them is special.
 
-use bytes::BytesMut;
+use bytes::{Buf, BufMut, BytesMut};
 
 use super::counts::{Counts, Outcome};
 use super::due::DueQueue;
-use super::receive::deliver_local;
 use crate::resp::whole;
 
 /// How many replies `input` begins with that are all there, are no errors, and go to the client as
@@ -35,4 +34,12 @@ pub(crate) fn replied_plainly(
         counts.add_many(counted, Outcome::Ok, many);
     }
     deliver_local(due, output);
+}
+
+/// Moves the local replies whose turn has come to `output`.
+pub(in crate::session) fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
+    while let Some(reply) = due.pop_local() {
+        output.reserve(reply.remaining());
+        output.put(reply);
+    }
 }

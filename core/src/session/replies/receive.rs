@@ -2,12 +2,12 @@
 
 use std::mem;
 
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 use super::counts::{Counts, Outcome};
 use super::due::DueQueue;
 use super::expect::{Expect, Learn, Show};
-use super::plain::{plain_replies, replied_plainly};
+use super::plain::{deliver_local, plain_replies, replied_plainly};
 use super::pubsub::Notice;
 use crate::resp::Protocol;
 use crate::resp::{Head, Kind, ReplyError, ReplyScanner};
@@ -283,12 +283,4 @@ fn answered(
         Learn::Moved(_) => {}
     }
     Ok(())
-}
-
-/// Moves the local replies whose turn has come to `output`.
-pub(in crate::session) fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
-    while let Some(reply) = due.pop_local() {
-        output.reserve(reply.remaining());
-        output.put(reply);
-    }
 }

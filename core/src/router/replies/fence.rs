@@ -14,8 +14,8 @@ use std::collections::VecDeque;
 use bytes::BytesMut;
 use sha2::{Digest, Sha256};
 
-use super::SessionId;
 use crate::resp::{Protocol, encode_command};
+use crate::router::SessionId;
 
 /// Bytes of a token as it travels: 128 bits in hexadecimal.
 const TOKEN: usize = 32;
@@ -24,10 +24,10 @@ const HELLO_ERROR: [&[u8]; 2] = [b"-ERR Syntax error in HELLO option '", b"'\r\n
 
 /// A text that nobody but Redoubt and the server knows until the server has repeated it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Token([u8; TOKEN]);
+pub(in crate::router) struct Token([u8; TOKEN]);
 
 /// Makes tokens. From those that are known nobody can tell the next one.
-pub(super) struct Tokens {
+pub(in crate::router) struct Tokens {
     key: [u8; 32],
     made: u64,
     /// The second half of the last digest, until it is a token too.
@@ -36,11 +36,11 @@ pub(super) struct Tokens {
 
 impl Tokens {
     /// Tokens from a secret `key`, which must come from the system's source of randomness.
-    pub(super) fn new(key: [u8; 32]) -> Self {
+    pub(in crate::router) fn new(key: [u8; 32]) -> Self {
         Self { key, made: 0, left: None }
     }
 
-    pub(super) fn next(&mut self) -> Token {
+    pub(in crate::router) fn next(&mut self) -> Token {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let bytes = self.left.take().unwrap_or_else(|| self.digest());
         let mut token = [0; TOKEN];
@@ -66,7 +66,7 @@ impl Tokens {
 
 /// Which request carries the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(in crate::router) enum Form {
     /// `ECHO token`.
     Echo,
     /// `HELLO version token`, which is refused with an error that repeats the token. The server answers
@@ -76,16 +76,16 @@ pub(super) enum Form {
 }
 
 /// A request with a token, and the reply that proves that everything before it has been answered.
-pub(super) struct Barrier {
+pub(in crate::router) struct Barrier {
     /// Whose run of requests it closes.
-    pub(super) session: SessionId,
-    pub(super) form: Form,
+    pub(in crate::router) session: SessionId,
+    pub(in crate::router) form: Form,
     reply: Vec<u8>,
 }
 
 impl Barrier {
     /// A barrier behind the run of `session`; its request is added to `requests`.
-    pub(super) fn write(
+    pub(in crate::router) fn write(
         session: SessionId,
         form: Form,
         protocol: Protocol,
@@ -110,17 +110,17 @@ impl Barrier {
     }
 
     /// What the server answers it with.
-    pub(super) fn reply(&self) -> &[u8] {
+    pub(in crate::router) fn reply(&self) -> &[u8] {
         &self.reply
     }
 
     /// Where the reply is in `input`.
-    pub(super) fn find(&self, input: &[u8]) -> Option<usize> {
+    pub(in crate::router) fn find(&self, input: &[u8]) -> Option<usize> {
         memchr::memmem::find(input, &self.reply)
     }
 
     /// How many bytes at the end of `input`, which does not hold the reply, may be its beginning.
-    pub(super) fn begun_in(&self, input: &[u8]) -> usize {
+    pub(in crate::router) fn begun_in(&self, input: &[u8]) -> usize {
         let most = self.reply.len().saturating_sub(1).min(input.len());
         let ends = |len: &usize| {
             let end = input.len().checked_sub(*len).and_then(|start| input.get(start..));
@@ -132,37 +132,37 @@ impl Barrier {
 
 /// What a link keeps whose sessions are kept apart by barriers.
 #[derive(Default)]
-pub(super) struct Fence {
+pub(in crate::router) struct Fence {
     /// The session that has sent last, while no barrier closes its run.
-    pub(super) open: Option<SessionId>,
+    pub(in crate::router) open: Option<SessionId>,
     /// Barriers that have been sent and not been answered.
-    pub(super) sent: VecDeque<Barrier>,
+    pub(in crate::router) sent: VecDeque<Barrier>,
     /// Bytes that may be the beginning of a barrier's reply.
-    pub(super) begun: BytesMut,
+    pub(in crate::router) begun: BytesMut,
     /// Whether everything up to the next token is dropped: the sessions that it may be for end.
-    pub(super) skips: bool,
+    pub(in crate::router) skips: bool,
     /// Bytes since a barrier was answered with an error, so that nobody knows yet whose they are.
-    pub(super) unproved: Option<BytesMut>,
+    pub(in crate::router) unproved: Option<BytesMut>,
     /// Whether a barrier is to be sent, whoever sends next.
-    pub(super) wants_barrier: bool,
+    pub(in crate::router) wants_barrier: bool,
     /// Whether barriers take the form that is answered always.
-    pub(super) insists: bool,
+    pub(in crate::router) insists: bool,
     /// Whether the server has said that this user may not run `ECHO`.
-    pub(super) may_not_echo: bool,
+    pub(in crate::router) may_not_echo: bool,
 }
 
 impl Fence {
     /// Most bytes that are held while nobody knows whose they are; beyond, the link is closed.
-    pub(super) const MOST_UNPROVED: usize = 1 << 20;
+    pub(in crate::router) const MOST_UNPROVED: usize = 1 << 20;
 
     /// Whether `reply`, which is where a barrier's is due, says that the server did not take its
     /// `ECHO`; `None` while that cannot be told. It does not prove that.
-    pub(super) fn is_refusal(reply: &[u8]) -> Option<bool> {
+    pub(in crate::router) fn is_refusal(reply: &[u8]) -> Option<bool> {
         begins_with_any(reply, NO_ECHO.into_iter().chain([b"-BUSY ".as_slice()]))
     }
 
     /// The same for an `ECHO` that the server will not take the next time either.
-    pub(super) fn is_refusal_for_good(reply: &[u8]) -> bool {
+    pub(in crate::router) fn is_refusal_for_good(reply: &[u8]) -> bool {
         begins_with_any(reply, NO_ECHO) == Some(true)
     }
 }
@@ -171,7 +171,7 @@ impl Fence {
 const NO_ECHO: [&[u8]; 2] = [b"-NOPERM ", b"-ERR unknown command "];
 
 /// Whether `bytes` begin with one of `texts`; `None` while that cannot be told.
-pub(super) fn begins_with_any<'a>(
+pub(in crate::router) fn begins_with_any<'a>(
     bytes: &[u8],
     texts: impl IntoIterator<Item = &'a [u8]>,
 ) -> Option<bool> {

@@ -2,7 +2,7 @@
 
 /// What the requests of a session wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pause {
+pub(in crate::router) enum Pause {
     /// Replies: as many are due as may be.
     InFlight,
     /// Time: it has had all its commands for now.
@@ -27,7 +27,7 @@ pub struct Pauses {
 }
 
 impl Pauses {
-    pub(super) fn count(&mut self, pause: Pause) {
+    pub(in crate::router) fn count(&mut self, pause: Pause) {
         let counter = match pause {
             Pause::InFlight => &mut self.in_flight,
             Pause::Rate => &mut self.rate,

@@ -8,13 +8,13 @@
 use std::time::Instant;
 
 use super::pause::Pause;
-use super::session::Session;
-use super::{Exchange, SessionId};
+use crate::router::session::Session;
+use crate::router::{Exchange, SessionId};
 use crate::session::Limits;
 
 /// What a session may still do in this turn; see [`Limits::turn`].
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Work(u32);
+pub(in crate::router) struct Work(u32);
 
 impl Work {
     /// What a request costs besides that is decided on and not merely passed on.
@@ -23,25 +23,25 @@ impl Work {
     const EVENT: u32 = 12;
 
     /// At the beginning of a turn.
-    pub(super) fn of(session: &Session, limits: &Limits) -> Self {
+    pub(in crate::router) fn of(session: &Session, limits: &Limits) -> Self {
         Self(if session.state.is_authenticated() { limits.turn } else { limits.turn.div_ceil(8) })
     }
 
     /// Whether the turn is over.
     #[inline]
-    pub(super) fn is_over(self) -> bool {
+    pub(in crate::router) fn is_over(self) -> bool {
         self.0 == 0
     }
 
     /// A request is taken.
     #[inline]
-    pub(super) fn request(&mut self) {
+    pub(in crate::router) fn request(&mut self) {
         self.0 = self.0.saturating_sub(1);
     }
 
     /// The decision on the request was a special one; `is_logged` if there is a log line about it.
     #[inline]
-    pub(super) fn decision(&mut self, is_logged: bool) {
+    pub(in crate::router) fn decision(&mut self, is_logged: bool) {
         let logged = if is_logged { Self::EVENT } else { 0 };
         self.0 = self.0.saturating_sub(Self::DECISION.saturating_add(logged));
     }

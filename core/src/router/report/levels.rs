@@ -1,7 +1,7 @@
 //! How full a worker is at one moment, for metrics.
 
-use super::Exchange;
-use super::pause::Pause;
+use crate::router::Exchange;
+use crate::router::limits::pause::Pause;
 
 /// What is there now. Reading it looks at every session and link once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,6 +64,6 @@ impl Exchange {
 }
 
 /// Adds without a way to overflow.
-pub(super) fn add(level: &mut usize, more: usize) {
+pub(in crate::router) fn add(level: &mut usize, more: usize) {
     *level = level.saturating_add(more);
 }

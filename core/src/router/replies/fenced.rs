@@ -6,10 +6,10 @@
 
 use bytes::BytesMut;
 
-use super::SessionId;
 use super::fence::{Fence, Form};
 use super::shared::{Receipt, Shared, nobody};
 use crate::resp::ReplyScanner;
+use crate::router::SessionId;
 use crate::session::Unexpected;
 
 /// How the loop over the bytes goes on.
@@ -22,7 +22,7 @@ enum Next {
 
 impl Shared {
     /// As [`Shared::receive`].
-    pub(super) fn receive_fenced(
+    pub(in crate::router) fn receive_fenced(
         &mut self,
         input: &[u8],
         to: &mut Receipt<'_>,

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use super::texts;
+use super::decide::texts;
 use crate::resp::{Request, integer, is_word};
 
 /// The numbers that clients have been told of connections of their own; shared by all workers.

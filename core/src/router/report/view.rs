@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::links::Usage;
-use super::{Exchange, LinkId, SessionId};
 use crate::resp::Protocol;
+use crate::router::links::Usage;
+use crate::router::{Exchange, LinkId, SessionId};
 
 /// What is known of a session. It holds no value of a client's, but the name that the client gave
 /// itself.

@@ -3,8 +3,8 @@
 use std::mem;
 use std::time::{Duration, Instant};
 
-use super::{LinkId, SessionId};
 use crate::command::Class;
+use crate::router::{LinkId, SessionId};
 use crate::session::Counts;
 
 /// Bytes read and written since the counts were last taken.
@@ -44,8 +44,8 @@ struct Probe {
 
 /// The counts of one worker.
 pub struct Tally {
-    pub(super) commands: Counts,
-    pub(super) traffic: Traffic,
+    pub(in crate::router) commands: Counts,
+    pub(in crate::router) traffic: Traffic,
     /// One request of each class is timed at once.
     probes: [Option<Probe>; Class::ALL.len()],
     /// How many more of each class pass before one is timed.
@@ -78,7 +78,7 @@ impl Tally {
 
     /// A request of this class goes over `link`; begins to time it if it is its class's turn and none
     /// of the class is timed.
-    pub(super) fn begin(
+    pub(in crate::router) fn begin(
         &mut self,
         class: Class,
         session: SessionId,
@@ -102,7 +102,7 @@ impl Tally {
     }
 
     /// All that was to be written to `link` has been.
-    pub(super) fn written(&mut self, link: LinkId, now: Instant) {
+    pub(in crate::router) fn written(&mut self, link: LinkId, now: Instant) {
         if self.timed == 0 {
             return;
         }
@@ -114,7 +114,7 @@ impl Tally {
     }
 
     /// `session` has had so many replies from links in all.
-    pub(super) fn answered(&mut self, session: SessionId, replies: u64, now: Instant) {
+    pub(in crate::router) fn answered(&mut self, session: SessionId, replies: u64, now: Instant) {
         if self.timed == 0 {
             return;
         }
@@ -138,7 +138,7 @@ impl Tally {
     }
 
     /// The session or link of a timed request is gone: its reply will not come.
-    pub(super) fn lost(&mut self, is_lost: impl Fn(SessionId, LinkId) -> bool) {
+    pub(in crate::router) fn lost(&mut self, is_lost: impl Fn(SessionId, LinkId) -> bool) {
         for slot in &mut self.probes {
             if slot.is_some_and(|probe| is_lost(probe.session, probe.link)) {
                 *slot = None;

@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 
-use super::session::Session;
-use super::{Exchange, SessionId};
 use crate::auth::Pass;
 use crate::resp::RequestParser;
+use crate::router::session::Session;
+use crate::router::{Exchange, SessionId};
 use crate::session::CloseReason;
 
 impl Exchange {
@@ -21,7 +21,7 @@ impl Exchange {
     }
 
     /// Lets the sessions go on that have waited long enough.
-    pub(super) fn release_held(&mut self, now: Instant) {
+    pub(in crate::router) fn release_held(&mut self, now: Instant) {
         let due = |session: &Session| session.held_until.is_some_and(|until| now >= until);
         let ids: Vec<_> = self
             .sessions
@@ -43,19 +43,19 @@ impl Exchange {
 impl Session {
     /// Most bytes that are taken from a client before it authenticates: one request of the largest
     /// size that Redis lets such a client send, and some. With more it is closed.
-    pub(super) const MAX_UNAUTHENTICATED_BYTES: usize = 256 << 10;
+    pub(in crate::router) const MAX_UNAUTHENTICATED_BYTES: usize = 256 << 10;
     /// Bytes that a session may hold whatever all others hold, so that those cannot keep it from
     /// logging in: enough for an `AUTH` that comes in pieces.
     const SMALL: usize = 1 << 10;
 
     /// Whether it is neither read nor answered now.
-    pub(super) fn is_held(&self) -> bool {
+    pub(in crate::router) fn is_held(&self) -> bool {
         self.held_until.is_some()
     }
 
     /// Counts all that it holds, if it has not authenticated. If that is more than before, and too
     /// much together with the others', it ends.
-    pub(super) fn recount(&mut self) {
+    pub(in crate::router) fn recount(&mut self) {
         if self.state.is_authenticated() {
             return;
         }
@@ -85,7 +85,7 @@ impl Session {
     }
 
     /// Ends it if it has sent more than a client needs to log in.
-    pub(super) fn bound_bytes(&mut self) {
+    pub(in crate::router) fn bound_bytes(&mut self) {
         if !self.state.is_authenticated()
             && self.bytes_in_unauthenticated > Self::MAX_UNAUTHENTICATED_BYTES
         {
@@ -94,7 +94,7 @@ impl Session {
     }
 
     /// Keeps `input`, of which `used` bytes have been dealt with.
-    pub(super) fn keep_input(&mut self, mut input: BytesMut, used: usize) {
+    pub(in crate::router) fn keep_input(&mut self, mut input: BytesMut, used: usize) {
         self.input_allocated = self.input_allocated.max(input.capacity());
         input.advance(used.min(input.len()));
         // What has been dealt with would take memory that is not counted. It is copied a few times at
@@ -105,14 +105,14 @@ impl Session {
     }
 
     /// Gives back the memory of what has been written, of which the buffer's capacity tells nothing.
-    pub(super) fn shrink_output(&mut self) {
+    pub(in crate::router) fn shrink_output(&mut self) {
         self.output = BytesMut::from(&self.output[..]);
         self.recount();
     }
 
     /// It is not authenticated any more: what it has needed until now is given back, and is counted
     /// from here on.
-    pub(super) fn begin_anew(&mut self) {
+    pub(in crate::router) fn begin_anew(&mut self) {
         self.bytes_in_unauthenticated = 0;
         self.release_buffers();
         if !self.output.is_empty() {

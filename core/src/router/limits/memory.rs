@@ -11,8 +11,8 @@ use std::time::Instant;
 use bytes::BytesMut;
 
 use super::pause::Pause;
-use super::session::Session;
-use super::{Exchange, SessionId};
+use crate::router::session::Session;
+use crate::router::{Exchange, SessionId};
 use crate::session::CloseReason;
 
 /// What workers hold, together. Clones count together.
@@ -29,7 +29,7 @@ struct Held {
 
 /// One worker's part of a [`MemoryBudget`].
 #[derive(Debug)]
-pub(super) struct Share {
+pub(in crate::router) struct Share {
     budget: MemoryBudget,
     index: usize,
     /// Bytes that are counted for this worker.
@@ -46,7 +46,7 @@ impl MemoryBudget {
         self.0.all.load(Ordering::Relaxed)
     }
 
-    pub(super) fn join(&self) -> Share {
+    pub(in crate::router) fn join(&self) -> Share {
         let mut largest = self.0.largest.lock().unwrap_or_else(PoisonError::into_inner);
         largest.push(0);
         let index = largest.len().saturating_sub(1);
@@ -63,12 +63,12 @@ impl MemoryBudget {
 
 impl Share {
     /// Bytes that are counted for this worker.
-    pub(super) fn counted(&self) -> u64 {
+    pub(in crate::router) fn counted(&self) -> u64 {
         self.counted
     }
 
     /// Whether clients that hold much should wait.
-    pub(super) fn is_under_pressure(&self) -> bool {
+    pub(in crate::router) fn is_under_pressure(&self) -> bool {
         self.is_under_pressure
     }
 
@@ -105,13 +105,13 @@ impl Drop for Share {
 
 impl Session {
     /// Bytes from which on a session is counted between ticks, and waits while memory is short.
-    pub(super) const MUCH: usize = 64 << 10;
+    pub(in crate::router) const MUCH: usize = 64 << 10;
     /// Bytes of a buffer from which on it is copied when it holds far less than it could.
     const COMPACTED: usize = 32 << 10;
 
     /// Whether it may hold much. To be cheap, it looks at what grows fast, and at nothing else.
     #[inline]
-    pub(super) fn may_hold_much(&self) -> bool {
+    pub(in crate::router) fn may_hold_much(&self) -> bool {
         // The bound is a power of two, so this is whether one of them is above it.
         let all = self.output.capacity() | self.input.capacity() | self.due.memory_at_least();
         all >= Self::MUCH || self.streaming.is_some()
@@ -168,7 +168,7 @@ impl Exchange {
 
     /// Counts what a session holds whose buffers have grown, and what follows from that.
     #[cold]
-    pub(super) fn count_memory(&mut self, id: SessionId, now: Instant) {
+    pub(in crate::router) fn count_memory(&mut self, id: SessionId, now: Instant) {
         self.count(id);
         if self.memory.budget.held() > self.most_memory() && !self.memory.has_looked {
             self.relieve(now);
@@ -195,7 +195,7 @@ impl Exchange {
     }
 
     /// Lets a session go on that waits as memory is short, if it need not wait any more.
-    pub(super) fn end_memory_pause(&mut self, id: SessionId, now: Instant) {
+    pub(in crate::router) fn end_memory_pause(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
         if session.memory_paused && !(self.memory.is_under_pressure() && session.has_much_to_do()) {
             session.memory_paused = false;
@@ -206,7 +206,7 @@ impl Exchange {
 
     /// Counts all sessions and links, gives back what they do not need, lets those go on that need not
     /// wait any more, and closes the largest where all hold too much. To be called at each tick.
-    pub(super) fn tick_memory(&mut self, now: Instant) {
+    pub(in crate::router) fn tick_memory(&mut self, now: Instant) {
         let hard = self.memory.is_under_pressure();
         self.sessions.values_mut().for_each(|session| session.compact(hard));
         self.links.compact(hard);

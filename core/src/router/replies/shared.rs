@@ -6,27 +6,27 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use slotmap::{DefaultKey, Key, SlotMap};
 
-use super::SessionId;
 use super::fence::{Barrier, Fence, Form, Tokens};
-use super::links::Lane;
-use super::session::Session;
 use crate::resp::{Head, Protocol, ReplyScanner};
+use crate::router::SessionId;
+use crate::router::key::Lane;
+use crate::router::session::Session;
 use crate::session::{Counts, Limits, Unexpected, plain_replies, replied, replied_plainly};
 
 /// What a shared link keeps besides its buffers.
-pub(super) struct Shared {
-    pub(super) scanner: ReplyScanner,
+pub(in crate::router) struct Shared {
+    pub(in crate::router) scanner: ReplyScanner,
     /// Whose replies are due, in order: so many for a session, then so many for the next. A session
     /// that has gone keeps its place, and its replies are dropped. A barrier's is for [`nobody`].
-    pub(super) due: VecDeque<(SessionId, u32)>,
+    pub(in crate::router) due: VecDeque<(SessionId, u32)>,
     /// The sum of the counts in `due`.
     in_flight: usize,
     /// Whether the frame being read has begun to go to its session.
-    pub(super) in_frame: bool,
+    pub(in crate::router) in_frame: bool,
     /// Whether the frame being read is a push, which is nobody's reply.
-    pub(super) in_push: bool,
+    pub(in crate::router) in_push: bool,
     /// Present if barriers keep its sessions apart.
-    pub(super) fence: Option<Box<Fence>>,
+    pub(in crate::router) fence: Option<Box<Fence>>,
     /// Sessions whose requests wait for room.
     waiting: VecDeque<SessionId>,
     /// Whether it takes no more sessions.
@@ -36,33 +36,33 @@ pub(super) struct Shared {
 }
 
 /// To whom the reply of a barrier is due: no session has this id.
-pub(super) fn nobody() -> SessionId {
+pub(in crate::router) fn nobody() -> SessionId {
     SessionId(DefaultKey::null())
 }
 
 /// What the bytes of a shared link act on.
-pub(super) struct Receipt<'a> {
-    pub(super) sessions: &'a mut SlotMap<DefaultKey, Session>,
-    pub(super) limits: &'a Limits,
-    pub(super) reached: &'a mut Reached,
-    pub(super) counts: &'a mut Counts,
+pub(in crate::router) struct Receipt<'a> {
+    pub(in crate::router) sessions: &'a mut SlotMap<DefaultKey, Session>,
+    pub(in crate::router) limits: &'a Limits,
+    pub(in crate::router) reached: &'a mut Reached,
+    pub(in crate::router) counts: &'a mut Counts,
     /// Sessions that got more or fewer replies than they asked for: they have to end.
-    pub(super) mismatched: &'a mut Vec<SessionId>,
+    pub(in crate::router) mismatched: &'a mut Vec<SessionId>,
 }
 
 /// Sessions that got bytes, in order; one that got them in several runs may come several times.
 #[derive(Default)]
-pub(super) struct Reached(Vec<SessionId>);
+pub(in crate::router) struct Reached(Vec<SessionId>);
 
 impl Reached {
-    pub(super) fn add(&mut self, id: SessionId) {
+    pub(in crate::router) fn add(&mut self, id: SessionId) {
         if self.0.last() != Some(&id) {
             self.0.push(id);
         }
     }
 
     /// Takes them, and keeps the room that they had.
-    pub(super) fn drain(&mut self) -> impl Iterator<Item = SessionId> {
+    pub(in crate::router) fn drain(&mut self) -> impl Iterator<Item = SessionId> {
         self.0.drain(..)
     }
 }
@@ -74,7 +74,7 @@ impl Shared {
     /// How long a retired link waits for a slow reader while others' replies are behind it.
     const PATIENCE: Duration = Duration::from_secs(1);
 
-    pub(super) fn new(lane: Lane) -> Self {
+    pub(in crate::router) fn new(lane: Lane) -> Self {
         Self {
             scanner: ReplyScanner::new(),
             due: VecDeque::new(),
@@ -88,42 +88,42 @@ impl Shared {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::router) fn is_empty(&self) -> bool {
         self.due.is_empty()
     }
 
     /// Bytes of memory that its queues have.
-    pub(super) fn memory(&self) -> usize {
+    pub(in crate::router) fn memory(&self) -> usize {
         self.due.capacity().saturating_mul(size_of::<(SessionId, u32)>())
     }
 
     /// Gives memory back that it does not need now.
-    pub(super) fn compact(&mut self) {
+    pub(in crate::router) fn compact(&mut self) {
         if self.due.capacity() / 4 > self.due.len() {
             self.due.shrink_to(self.due.len().saturating_mul(2));
         }
     }
 
     /// Whether nobody waits for anything on it.
-    pub(super) fn is_unused(&self) -> bool {
+    pub(in crate::router) fn is_unused(&self) -> bool {
         self.due.is_empty() && self.waiting.is_empty()
     }
 
-    pub(super) fn is_full(&self) -> bool {
+    pub(in crate::router) fn is_full(&self) -> bool {
         let due = if self.is_retired() { self.due.len() } else { self.in_flight };
         due >= Self::MAX_IN_FLIGHT
     }
 
-    pub(super) fn is_retired(&self) -> bool {
+    pub(in crate::router) fn is_retired(&self) -> bool {
         self.retired
     }
 
-    pub(super) fn retire(&mut self) {
+    pub(in crate::router) fn retire(&mut self) {
         self.retired = true;
     }
 
     /// One more reply is due to `session`.
-    pub(super) fn expect(&mut self, session: SessionId) {
+    pub(in crate::router) fn expect(&mut self, session: SessionId) {
         self.in_flight = self.in_flight.saturating_add(1);
         if let Some((last, count)) = self.due.back_mut()
             && *last == session
@@ -137,7 +137,7 @@ impl Shared {
 
     /// `session` is about to send a request: if another has sent before and barriers keep them apart,
     /// one is added to `requests`.
-    pub(super) fn enter(
+    pub(in crate::router) fn enter(
         &mut self,
         session: SessionId,
         protocol: Protocol,
@@ -156,24 +156,24 @@ impl Shared {
 
     /// Whether `session` has sent last and replies to it are due, so that nothing would tell that one
     /// of them is missing.
-    pub(super) fn is_left_open_by(&self, session: SessionId) -> bool {
+    pub(in crate::router) fn is_left_open_by(&self, session: SessionId) -> bool {
         let open = self.fence.as_ref().and_then(|fence| fence.open);
         open == Some(session) && !self.due.is_empty()
     }
 
     /// Whether a barrier has to be sent though no session sends anything.
-    pub(super) fn wants_barrier(&self) -> bool {
+    pub(in crate::router) fn wants_barrier(&self) -> bool {
         self.fence.as_ref().is_some_and(|fence| fence.wants_barrier)
     }
 
     /// Whether the server has said that this user may not run `ECHO`.
-    pub(super) fn may_not_echo(&self) -> bool {
+    pub(in crate::router) fn may_not_echo(&self) -> bool {
         self.fence.as_ref().is_some_and(|fence| fence.may_not_echo)
     }
 
     /// Closes the last session's run with a barrier, which is added to `requests`. `echoes`: whether
     /// the server lets this user run `ECHO`.
-    pub(super) fn bar(
+    pub(in crate::router) fn bar(
         &mut self,
         protocol: Protocol,
         requests: &mut BytesMut,
@@ -192,45 +192,45 @@ impl Shared {
     }
 
     /// Has `session`, which is not waiting yet, told when there is room.
-    pub(super) fn wait(&mut self, session: SessionId) {
+    pub(in crate::router) fn wait(&mut self, session: SessionId) {
         self.waiting.push_back(session);
     }
 
     /// Puts sessions that wait already before those that have come to wait since.
-    pub(super) fn wait_first(&mut self, mut sessions: VecDeque<SessionId>) {
+    pub(in crate::router) fn wait_first(&mut self, mut sessions: VecDeque<SessionId>) {
         sessions.append(&mut self.waiting);
         self.waiting = sessions;
     }
 
     /// The sessions that wait for room.
-    pub(super) fn take_waiting(&mut self) -> VecDeque<SessionId> {
+    pub(in crate::router) fn take_waiting(&mut self) -> VecDeque<SessionId> {
         std::mem::take(&mut self.waiting)
     }
 
     /// Every session with a reply due.
-    pub(super) fn creditors(&self) -> impl Iterator<Item = SessionId> {
+    pub(in crate::router) fn creditors(&self) -> impl Iterator<Item = SessionId> {
         self.due.iter().map(|(session, _)| *session)
     }
 
     /// The session to which all replies are due, if there is one such.
-    pub(super) fn only_creditor(&self) -> Option<SessionId> {
+    pub(in crate::router) fn only_creditor(&self) -> Option<SessionId> {
         let mut creditors = self.creditors().filter(|session| *session != nobody());
         let first = creditors.next()?;
         creditors.all(|session| session == first).then_some(first)
     }
 
     /// The session whose reply is due next, and whether others' are behind it.
-    pub(super) fn front(&self) -> Option<(SessionId, bool)> {
+    pub(in crate::router) fn front(&self) -> Option<(SessionId, bool)> {
         self.due.front().map(|(session, _)| (*session, self.due.len() > 1))
     }
 
     /// The link is read no further for a while, for the sake of a slow reader.
-    pub(super) fn have_patience(&mut self, now: Instant) {
+    pub(in crate::router) fn have_patience(&mut self, now: Instant) {
         self.patience = self.patience.or_else(|| now.checked_add(Self::PATIENCE));
     }
 
     /// The slow reader has caught up.
-    pub(super) fn forgive(&mut self) {
+    pub(in crate::router) fn forgive(&mut self) {
         self.patience = None;
     }
 
@@ -239,7 +239,7 @@ impl Shared {
     /// With nobody behind it, as a lease would be. Else it is read on at once, so that those behind
     /// get theirs, until the session is close to the limit at which it is given up; then it has
     /// [`Shared::PATIENCE`] to catch up.
-    pub(super) fn wants_read(
+    pub(in crate::router) fn wants_read(
         &self,
         unread: usize,
         others: bool,
@@ -257,7 +257,7 @@ impl Shared {
     ///
     /// # Errors
     /// [`Unexpected`]; what came before it has been given out.
-    pub(super) fn receive(
+    pub(in crate::router) fn receive(
         &mut self,
         mut input: &[u8],
         to: &mut Receipt<'_>,
@@ -279,7 +279,7 @@ impl Shared {
 
     /// Takes what `input` begins with up to the end of a frame, and gives it to the session in front.
     /// Returns how many bytes that is.
-    pub(super) fn receive_piece(
+    pub(in crate::router) fn receive_piece(
         &mut self,
         input: &[u8],
         to: &mut Receipt<'_>,
@@ -322,7 +322,7 @@ impl Shared {
     /// and nothing is to be learned from: most are such, and go to it in one piece. Returns how many
     /// bytes they have.
     #[inline]
-    pub(super) fn receive_whole(&mut self, input: &[u8], to: &mut Receipt<'_>) -> usize {
+    pub(in crate::router) fn receive_whole(&mut self, input: &[u8], to: &mut Receipt<'_>) -> usize {
         let Some(&(id, owed)) = self.due.front().filter(|_| !self.in_frame) else { return 0 };
         let Some(session) = to.sessions.get_mut(id.key()) else { return 0 };
         let (len, many) = plain_replies(input, &session.due, owed);
@@ -348,14 +348,14 @@ impl Shared {
     }
 
     /// Takes the first entry of what is due, with all that is left of it.
-    pub(super) fn pop_entry(&mut self) -> Option<SessionId> {
+    pub(in crate::router) fn pop_entry(&mut self) -> Option<SessionId> {
         let (session, left) = self.due.pop_front()?;
         self.in_flight = self.in_flight.saturating_sub(left as usize);
         Some(session)
     }
 
     /// So many replies have come to the session in front.
-    pub(super) fn pop(&mut self, many: u32) {
+    pub(in crate::router) fn pop(&mut self, many: u32) {
         self.in_flight = self.in_flight.saturating_sub(many as usize);
         if let Some((_, count)) = self.due.front_mut() {
             *count = count.saturating_sub(many);

@@ -1,0 +1,6 @@
+//! Bounds on what sessions take up: memory, turns, and what they may do before they authenticate.
+
+pub(super) mod memory;
+pub(super) mod pause;
+mod stranger;
+pub(super) mod turn;
