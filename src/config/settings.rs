@@ -19,7 +19,7 @@ settings! {
     pub struct Settings in "" {
         /// Where clients connect: host:port, tls://host:port, unix:///path, or a list of such. Port 0 lets
         /// the system choose. In a container that others reach over the network, write "0.0.0.0:6380", or
-        /// "[::]:6380" for IPv6 and IPv4. "localhost" is 127.0.0.1 and ::1. In the environment, commas
+        /// `"[::]:6380"` for IPv6 and IPv4. "localhost" is 127.0.0.1 and ::1. In the environment, commas
         /// separate several.
         listen: Vec<Listen> = listen()
             .default(vec![Listen::Tcp(Endpoint { host: "127.0.0.1".to_owned(), port: 6380 })])

@@ -1,7 +1,7 @@
 //! Putting a changed configuration in force without a restart.
 //!
 //! Owns: what a reload is asked and answers, how the configuration is read again, and which keys need
-//! a restart. Leaves to [`crate::net`]: putting it in force.
+//! a restart. Leaves to `control`: putting it in force.
 //!
 //! Invariant: of a key that needs a restart the old value stays in force wholly, until that restart.
 
