@@ -1,142 +1,189 @@
-//! `docs/configuration.md` is made from `config/redoubt.toml`, so that the two cannot differ.
+//! `config/redoubt.toml` and `docs/configuration.md` are made from the declarations of the keys, so that
+//! none of the three can differ.
 
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use redoubt::reload::RESTART;
+use redoubt::config::{Field, Key, Reload, Settings, TABLES, fields};
 
-const FILE: &str = include_str!("../config/redoubt.toml");
+const FILE: &str = "config/redoubt.toml";
 const PAGE: &str = "docs/configuration.md";
+/// Most characters of a line.
+const WIDTH: usize = 100;
 
-/// Keys that stand together under one comment.
-#[derive(Default)]
-struct Group {
-    comment: Vec<String>,
-    /// The full name, what it is set to, and whether that is its default.
-    keys: Vec<(String, String, bool)>,
-}
+const HEAD: &str = "\
+Redoubt's configuration. Every key stands here with its default; a key that starts with \"# \" has no
+default and shows an example. Unknown keys stop the start.
 
-/// A `key = value` of the file, commented or not.
-fn setting(line: &str) -> Option<(&str, &str, bool)> {
-    let bare = line.strip_prefix("# ").unwrap_or(line);
-    let (name, value) = bare.split_once(" = ")?;
-    let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-    is_name.then_some((name, value, bare == line))
-}
+  redoubt check --config config/redoubt.toml    says whether it is right, and what is in effect
+  redoubt serve --config config/redoubt.toml    runs it
 
-/// A line of a comment as Markdown: what is written as in the file is shown as such.
-fn prose(comment: &[String]) -> String {
-    let mut text = String::new();
-    for line in comment {
-        if line.starts_with("  ") {
-            let gap = if text.ends_with("    ") { "" } else { "\n" };
-            let _ = writeln!(text, "{gap}   {line}");
-        } else {
-            text.push_str(line);
-            text.push('\n');
+The environment wins over this file:
+";
+const TAIL: &str = "
+After SIGHUP, or a POST to /reload of the admin port, Redoubt reads this file and the files that it
+names again. What has changed is put in force without closing sessions. A key that needs a restart
+keeps its value, and is named in the log.
+
+A duration is a whole number and a unit: ms, s, m, h or d; at most 365d. A size is a whole number and
+a unit of 1024: b, kb, mb or gb.
+";
+
+/// What applies to the file as a whole.
+fn head() -> String {
+    let mut head = HEAD.to_owned();
+    for key in keys() {
+        if let Some(variable) = key.variable {
+            let _ = writeln!(head, "  {variable:<30}  `{}`", key.name);
         }
     }
-    // A placeholder such as <a> or a rule with a | would be taken for Markdown's own.
-    text.replace('<', "\\<").replace('|', "\\|")
+    head + TAIL
+}
+
+fn keys() -> impl Iterator<Item = &'static Key> {
+    fields().iter().map(|field: &Field<Settings>| &field.key)
+}
+
+/// The documentation of a key in lines of at most `width` characters. Paragraphs have an empty line
+/// between them; items of a list begin with "- ".
+fn wrapped(docs: &[&str], width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut indent = "";
+    let mut is_new = true;
+    for doc in docs.iter().map(|doc| doc.trim()) {
+        if doc.is_empty() {
+            lines.push(String::new());
+            (indent, is_new) = ("", true);
+            continue;
+        }
+        if doc.starts_with("- ") {
+            (indent, is_new) = ("  ", true);
+        }
+        for word in doc.split(' ') {
+            match lines.last_mut().filter(|_| !is_new) {
+                Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                    let _ = write!(line, " {word}");
+                }
+                Some(_) => lines.push(format!("{indent}{word}")),
+                None => lines.push(word.to_owned()),
+            }
+            is_new = false;
+        }
+    }
+    lines
+}
+
+fn comment(lines: impl IntoIterator<Item = String>) -> String {
+    lines.into_iter().map(|line| format!("# {line}").trim_end().to_owned() + "\n").collect()
+}
+
+/// The line that sets a key, and whether that is its default.
+fn setting(key: &Key) -> (String, bool) {
+    let value = key.default.as_ref().unwrap_or(&key.example);
+    (format!("{} = {value}", key.short()), key.default.is_some())
+}
+
+fn file() -> String {
+    let mut file = comment(head().lines().map(str::to_owned));
+    for table in &TABLES {
+        if !table.name.is_empty() {
+            let _ =
+                write!(file, "\n{}[{}]\n", comment(wrapped(&[table.docs], WIDTH - 2)), table.name);
+        }
+        for key in keys().filter(|key| key.table() == table.name) {
+            let (line, is_default) = setting(key);
+            let mark = if is_default || key.required { "" } else { "# " };
+            let _ = write!(file, "\n{}{mark}{line}\n", comment(wrapped(key.docs, WIDTH - 2)));
+        }
+    }
+    file
+}
+
+/// Text as Markdown: a placeholder such as <a> or a rule with a | would be taken for Markdown's own.
+fn prose(docs: &[&str]) -> String {
+    wrapped(docs, 110).join("\n").replace('<', "\\<").replace('|', "\\|")
 }
 
 fn page() -> String {
-    let (head, rest) = FILE.split_once("\n\n").expect("a comment on the whole file");
     let mut page = String::from(
         "# Configuration\n\n\
-         <!-- Made from config/redoubt.toml by REDOUBT_BLESS=1 cargo test --test docs_configuration -->\n\n\
+         <!-- Made from the declarations by REDOUBT_BLESS=1 cargo test --test docs_configuration -->\n\n\
          One file in TOML, given with `--config` or `REDOUBT_CONFIG`; without one, the environment is \
          enough. [config/redoubt.toml](../config/redoubt.toml) holds every key with its default.\n\n",
     );
-    let _ =
-        writeln!(page, "```text\n{}\n```\n\n## The top of the file\n", unmarked(head).join("\n"));
-    let mut section = String::new();
-    for block in rest.split("\n\n") {
-        let mut group = Group::default();
-        for line in block.lines() {
-            if let Some((name, value, is_default)) = setting(line) {
-                group.keys.push((format!("{section}{name}"), value.to_owned(), is_default));
-            } else if let Some(name) = line.strip_prefix('[').and_then(|l| l.strip_suffix(']')) {
-                section = format!("{name}.");
-                let _ = writeln!(page, "## `[{name}]`\n\n{}", prose(&group.comment));
-                group = Group::default();
-            } else {
-                group.comment.extend(unmarked(line));
+    let _ = write!(page, "```text\n{}```\n", head());
+    for table in &TABLES {
+        match table.name {
+            "" => page.push_str("\n## The top of the file\n"),
+            name => {
+                let _ = write!(page, "\n## `[{name}]`\n\n{}\n", prose(&[table.docs]));
             }
         }
-        page.push_str(&group.section());
+        for key in keys().filter(|key| key.table() == table.name) {
+            page.push_str(&section(key));
+        }
     }
-    page.truncate(page.trim_end().len());
-    page.push('\n');
     page
 }
 
-fn unmarked(comment: &str) -> Vec<String> {
-    let lines = comment.lines().map(|line| line.trim_start_matches('#'));
-    lines.map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned()).collect()
+fn section(key: &Key) -> String {
+    let (line, is_default) = setting(key);
+    let which = match (is_default, key.required) {
+        (true, _) => "Default",
+        (false, true) => "Required; for example",
+        (false, false) => "Not set; for example",
+    };
+    let mut section = format!("\n### `{}`\n\n- {which}: `{line}`\n", key.name);
+    if let Some(variable) = key.variable {
+        let _ = writeln!(section, "- In the environment: `{variable}`");
+    }
+    section.push_str(match key.reload {
+        Reload::Live => "- Changes with a [reload](reload.md)\n",
+        Reload::Restart => "- Needs a restart\n",
+    });
+    section + "\n" + &prose(key.docs) + "\n"
 }
 
-impl Group {
-    fn section(&self) -> String {
-        if self.keys.is_empty() {
-            return String::new();
-        }
-        let names: Vec<_> = self.keys.iter().map(|(name, ..)| format!("`{name}`")).collect();
-        let mut text = format!("### {}\n\n", names.join(", "));
-        for (name, value, is_default) in &self.keys {
-            let which = if *is_default { "Default" } else { "Not set; for example" };
-            let name = name.rsplit('.').next().unwrap_or(name);
-            let _ = writeln!(text, "- {which}: `{name} = {value}`");
-        }
-        let _ = writeln!(text, "- {}", self.effect());
-        let prose = prose(&self.comment);
-        if !prose.is_empty() {
-            let _ = write!(text, "\n{prose}");
-        }
-        text.push('\n');
-        text
-    }
-
-    /// When a change of these keys counts.
-    fn effect(&self) -> &'static str {
-        let needs_restart =
-            |(name, ..): &&(String, _, _)| RESTART.iter().any(|restart| restart.name == name);
-        match self.keys.iter().filter(needs_restart).count() {
-            0 => "Changes with a [reload](reload.md)",
-            all if all == self.keys.len() => "Needs a restart",
-            _ => panic!("{:?} stand together and change differently", self.keys),
-        }
-    }
-}
-
-#[test]
-fn the_page_is_made_from_the_file() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
+#[track_caller]
+fn is_made(name: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
     if std::env::var_os("REDOUBT_BLESS").is_some() {
-        fs::write(&path, page()).unwrap();
+        fs::write(&path, text).unwrap();
     }
     let there = fs::read_to_string(&path).unwrap_or_default();
     assert!(
-        there == page(),
-        "{PAGE} is not what config/redoubt.toml makes: \
+        there == text,
+        "{name} is not what the declarations make: \
          run REDOUBT_BLESS=1 cargo test --test docs_configuration"
     );
 }
 
 #[test]
-fn every_key_is_on_the_page_and_documented() {
-    let page = page();
-    let keys = FILE.lines().filter(|line| setting(line).is_some()).count();
-    let listed = page.lines().filter(|line| line.starts_with("- Default: `")).count();
-    let examples =
-        page.lines().filter(|line| line.starts_with("- Not set; for example: `")).count();
-    assert_eq!(listed + examples, keys);
-    for part in page.split("\n### ").skip(1) {
-        let (names, text) = part.split_once("\n\n").unwrap();
-        let says = text.split("\n## ").next().unwrap();
-        let says = says.lines().any(|line| !line.starts_with("- ") && !line.is_empty());
-        // A section of one key says it itself.
-        assert!(says || names == "`metrics.enabled`", "{names} has no documentation");
+fn the_page_is_made_from_the_declarations() {
+    is_made(PAGE, &page());
+}
+
+#[test]
+fn the_sample_file_is_made_from_the_declarations() {
+    is_made(FILE, &file());
+}
+
+#[test]
+fn every_key_is_documented_by_a_sentence() {
+    for key in keys() {
+        let text = key.docs.concat();
+        assert!(text.trim().ends_with('.') && text.len() > 20, "{}: {text}", key.name);
+    }
+}
+
+#[test]
+fn the_sample_file_has_every_key_once() {
+    let file = file();
+    for key in keys() {
+        let (line, _) = setting(key);
+        let count = file.lines().filter(|there| there.trim_start_matches("# ") == line).count();
+        let expected = keys().filter(|other| setting(other).0 == line).count();
+        assert_eq!(count, expected, "{line}");
     }
 }

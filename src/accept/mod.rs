@@ -1,7 +1,7 @@
 //! From a listener to a worker.
 //!
 //! Owns: listening sockets, the header of a load balancer, and who may come in at all. Leaves to
-//! [`crate::worker`]: the TLS handshake, and all that a client says.
+//! the workers: the TLS handshake, and all that a client says.
 
 pub(crate) mod acceptor;
 pub(crate) mod door;

@@ -4,15 +4,13 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::key::Key;
-
 /// A configuration that cannot be used. Says where and what to write instead, never what was
 /// written: any value may hold a secret that was put in the wrong place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{site}: {problem}")]
 pub struct ConfigError {
-    pub(super) site: Site,
-    pub(super) problem: Problem,
+    pub(crate) site: Site,
+    pub(crate) problem: Problem,
 }
 
 impl ConfigError {
@@ -36,7 +34,7 @@ impl ConfigError {
 
 /// Where a value was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Site {
+pub(crate) enum Site {
     /// In the file.
     File { path: PathBuf, line: Option<usize>, key: Option<String> },
     /// In this environment variable.
@@ -46,23 +44,25 @@ pub(super) enum Site {
 }
 
 impl Site {
-    pub(super) fn error(&self, problem: impl Into<Problem>) -> ConfigError {
+    pub(crate) fn error(&self, problem: impl Into<Problem>) -> ConfigError {
         ConfigError { site: self.clone(), problem: problem.into() }
     }
 
-    /// The value of this site is not what `key` takes.
-    pub(super) fn expected(&self, key: &'static Key) -> ConfigError {
+    /// The value here is not what the key `short` takes, which `expects` says and `example` shows.
+    pub(crate) fn expected(
+        &self,
+        short: &str,
+        (expects, example): (String, String),
+    ) -> ConfigError {
         let write = match self {
-            Self::Variable(name) => {
-                format!("{name}={}", key.example.trim_matches(['[', ']', '"']))
-            }
-            Self::File { .. } | Self::Whole => format!("{} = {}", key.name(), key.example),
+            Self::Variable(name) => format!("{name}={}", example.trim_matches(['[', ']', '"'])),
+            Self::File { .. } | Self::Whole => format!("{short} = {example}"),
         };
-        self.error(Problem::Expected { expects: key.expects, write })
+        self.error(Problem::Expected { expects, write })
     }
 
     /// A short name for use inside another site's error.
-    pub(super) fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         match self {
             Self::File { key: Some(key), .. } => key.clone(),
             Self::File { .. } | Self::Whole => "the configuration".to_owned(),
@@ -92,7 +92,7 @@ impl fmt::Display for Site {
 
 /// What is wrong there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     #[error("cannot be read: {0}")]
     Unreadable(String),
     #[error("larger than {0} bytes, the most that is read")]
@@ -103,12 +103,12 @@ pub(super) enum Problem {
     Syntax(String),
     #[error("not valid TOML: {problem}; write {write}")]
     SyntaxOfKey { problem: String, write: String },
-    #[error("unknown key; {}", suggestion(.0))]
-    UnknownKey(Option<&'static str>),
+    #[error("unknown key; {0}")]
+    UnknownKey(String),
     #[error("expected a table; write [{0}] on a line of its own and its keys below it")]
     ExpectedTable(String),
     #[error("expected {expects}; write {write}")]
-    Expected { expects: &'static str, write: String },
+    Expected { expects: String, write: String },
     #[error("set but empty; give it a value or leave it out")]
     Empty,
     #[error("{0} says the same; keep one of the two")]
@@ -158,35 +158,16 @@ pub(super) enum Problem {
     Url(#[from] UrlProblem),
 }
 
-fn suggestion(meant: &Option<&'static str>) -> String {
-    match meant {
-        Some(meant) => match Key::find(meant) {
-            Some(key) => match meant.split_once('.') {
-                Some((table, _)) => {
-                    format!("did you mean {} = {} under [{table}]?", key.name(), key.example)
-                }
-                None => format!(
-                    "did you mean {} = {} at the top, above the first [table]?",
-                    key.name(),
-                    key.example
-                ),
-            },
-            None => format!("did you mean [{meant}]?"),
-        },
-        None => "config/redoubt.toml documents all there are".to_owned(),
-    }
-}
-
 /// What is wrong with a password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordProblem {
-    /// Under [`Settings::STRONG_PASSWORD`](super::Settings::STRONG_PASSWORD) characters.
+    /// Under [`Settings::STRONG_PASSWORD`](crate::config::Settings::STRONG_PASSWORD) characters.
     #[error(
         "shorter than 32 characters; make a password with `openssl rand -hex 32`, or set \
          allow_weak_passwords = true to accept this one"
     )]
     Weak,
-    /// Over [`Settings::MAX_PASSWORD`](super::Settings::MAX_PASSWORD) bytes.
+    /// Over [`Settings::MAX_PASSWORD`](crate::config::Settings::MAX_PASSWORD) bytes.
     #[error("longer than 4096 bytes; make a password with `openssl rand -hex 32`")]
     TooLong,
     /// Nothing in the file, or a line break alone.

@@ -1,48 +1,44 @@
 //! The configuration file and the environment, validated into [`Settings`].
 //!
-//! Owns: the names, defaults and bounds of every setting, where secrets come from, and what an
-//! operator is told when a setting is wrong. Leaves to others: acting on any of it.
+//! Owns: the names, defaults, bounds and documentation of every setting (`declare` shows how one is
+//! declared), where secrets come from, and what an operator is told when a setting is wrong. Leaves to
+//! others: acting on any of it.
 //!
 //! Invariants: whatever is missing, unknown or contradictory is an error and never a guess; no
 //! error, warning or `Debug` output shows a secret or the text of a line that may hold one.
+//!
+//! | file or folder | what is in it |
+//! |---|---|
+//! | `declare` | the macros and types by which a key is declared |
+//! | `settings`, `sections` | the declarations, and the settings that they make |
+//! | `table` | all keys in one list |
+//! | `read` | the text, the environment, and the values they give |
+//! | `secrets`, `credentials` | passwords, and who logs in where with what |
+//! | `load`, `print` | from a file to settings, and back to text |
 
-mod assemble;
-mod audit;
 mod credentials;
-mod duration;
-mod endpoint;
-mod environment;
+mod declare;
 mod error;
-mod key;
-mod limits;
-mod listen;
-mod password;
-mod policy;
-mod previous;
+mod load;
 mod print;
-mod schema;
+mod read;
+mod secrets;
+mod sections;
 mod settings;
-mod size;
-mod source;
-mod throttle;
-mod tls;
-mod upstream_url;
+mod table;
+mod warning;
 
-pub use audit::{AuditKeys, AuditOutput, AuditSettings, OnFull};
-pub use endpoint::WrongEndpoint;
-pub use environment::Environment;
+pub use declare::{Field, Key, Reload};
 pub use error::{ConfigError, PasswordProblem, UrlProblem};
-pub use key::keys;
-pub use limits::LimitSettings;
-pub use listen::Listen;
-pub use password::read_password;
-pub use policy::{GuardMode, PolicySettings, ScriptGate};
-pub use previous::PreviousPassword;
-pub(crate) use previous::wall_clock;
-pub use settings::{
-    ClientSettings, Endpoint, LogFormat, LogSettings, Origin, Settings, Sharing, UpstreamSettings,
-    Warning,
+pub use read::Environment;
+pub(crate) use secrets::wall_clock;
+pub use secrets::{Origin, PreviousPassword, UpstreamUrl, read_password};
+pub use sections::{
+    AuditKeys, AuditOutput, AuditSettings, ClientCertificates, ClientSettings, Endpoint, GuardMode,
+    LimitSettings, Listen, LogFormat, LogSettings, OnFull, PolicySettings, ScriptGate, Sharing,
+    ThrottleSettings, TlsSettings, TlsVersion, UpstreamSettings, UpstreamTls, Verification,
+    WrongEndpoint,
 };
-pub use throttle::ThrottleSettings;
-pub use tls::{ClientCertificates, TlsSettings, TlsVersion, UpstreamTls, Verification};
-pub use upstream_url::UpstreamUrl;
+pub use settings::Settings;
+pub use table::{TABLES, Table, fields, keys};
+pub use warning::Warning;

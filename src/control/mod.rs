@@ -1,7 +1,7 @@
 //! What is in force: start, stop and reload; the passwords, the guard and the watch of the upstream.
 //!
 //! Owns: when rules, credentials and certificates change, and telling the workers. Leaves to
-//! [`crate::worker`]: acting on it.
+//! the workers: acting on it.
 
 mod certificates;
 mod container;

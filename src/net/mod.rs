@@ -1,8 +1,8 @@
 //! Connections: what clients and Redis are connected by, whoever drives them.
 //!
 //! Owns: sockets of each kind, their options, whom they are connected to, how Redis is dialled, and the
-//! conversations that Redoubt has with Redis for itself. Leaves to [`crate::accept`], [`crate::worker`]
-//! and [`crate::control`]: when.
+//! conversations that Redoubt has with Redis for itself. Leaves to the acceptor, the workers
+//! and the control plane: when.
 
 pub(crate) mod accepted;
 pub(crate) mod conversation;

@@ -1,12 +1,11 @@
 //! Putting a changed configuration in force without a restart.
 //!
 //! Owns: what a reload is asked and answers, how the configuration is read again, and which keys need
-//! a restart. Leaves to [`crate::net`]: putting it in force.
+//! a restart. Leaves to `control`: putting it in force.
 //!
 //! Invariant: of a key that needs a restart the old value stays in force wholly, until that restart.
 
 mod keys;
-mod passwords;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::config::{ConfigError, Settings};
 
-pub use keys::{Difference, LIVE, LiveKey, RESTART, RestartKey};
+pub use keys::{Difference, LIVE, RESTART};
 
 /// Asks for a reload; there is room for [`WAITING`] that wait.
 pub type ReloadSender = mpsc::Sender<ReloadRequest>;

@@ -69,7 +69,7 @@ fn a_previous_password_and_its_end_come_together() {
 
 #[test]
 fn empty_and_malformed_variables_stop_the_start() {
-    for name in Environment::NAMES {
+    for name in Environment::names() {
         let error = error_in("[upstream]\nurl = \"redis://redis\"\n", &[(name, "")]);
         let whole =
             format!("{name} in the environment: set but empty; give it a value or leave it out");

@@ -1,9 +1,10 @@
 //! `redis://[[user]:[password]@]host[:port]`, or `rediss://` for TLS.
 
+use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
 use url::{Host, Url};
 
-use super::error::UrlProblem;
+use super::super::error::UrlProblem;
 
 /// Redis's own port, for a URL without one.
 const DEFAULT_PORT: u16 = 6379;
@@ -65,32 +66,21 @@ impl UpstreamUrl {
 }
 
 /// Whether a host name or address may hold `byte`.
-pub(super) fn is_host_byte(byte: u8) -> bool {
+pub(crate) fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':')
 }
 
-/// Undoes percent-encoding.
+/// Undoes percent-encoding. A `%` without two hexadecimal digits is an error.
 fn decode(text: &str) -> Result<String, UrlProblem> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        match (first, tail) {
-            (b'%', [high, low, tail @ ..]) => {
-                let digit = |byte: u8| char::from(byte).to_digit(16);
-                let (Some(high), Some(low)) = (digit(*high), digit(*low)) else {
-                    return Err(UrlProblem::Form);
-                };
-                bytes.push(u8::try_from(high * 16 + low).map_err(|_| UrlProblem::Form)?);
-                rest = tail;
-            }
-            (b'%', _) => return Err(UrlProblem::Form),
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
+    let is_encoded = |rest: &str| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !text.split('%').skip(1).all(is_encoded) {
+        return Err(UrlProblem::Form);
     }
-    String::from_utf8(bytes).map_err(|_| UrlProblem::NotUtf8)
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| UrlProblem::NotUtf8)?;
+    Ok(decoded.into_owned())
 }
 
 #[cfg(test)]

@@ -7,53 +7,109 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::error::{ConfigError, PasswordProblem, Problem, Site};
-use super::settings::{Origin, Settings};
+use super::super::error::{ConfigError, PasswordProblem, Problem, Site};
+use super::super::read::Given;
+use super::origin::Origin;
+
+/// Fewest characters of a password that passes without `allow_weak_passwords`.
+pub(crate) const STRONG_PASSWORD: usize = 32;
+/// Most bytes of a password.
+pub(crate) const MAX_PASSWORD: usize = 4096;
+
+/// What is printed in place of a secret; too short to be accepted as one if it is read back.
+pub(crate) const MASK: &str = "********";
 
 /// A password that was given, not yet read or checked.
-pub(super) struct Candidate {
-    pub(super) site: Site,
-    pub(super) origin: Origin,
-    pub(super) value: Value,
+pub(crate) struct Candidate {
+    pub(crate) site: Site,
+    origin: Origin,
+    value: Value,
 }
 
 /// Itself, or the file it is in.
-pub(super) enum Value {
+enum Value {
     Text(SecretString),
     File(PathBuf),
 }
 
 /// A password that may be used.
-pub(super) struct Password {
-    pub(super) secret: SecretString,
-    pub(super) origin: Origin,
-    /// Shorter than [`Settings::STRONG_PASSWORD`].
-    pub(super) weak: bool,
+pub(crate) struct Password {
+    pub(crate) secret: SecretString,
+    pub(crate) origin: Origin,
+    /// Shorter than [`STRONG_PASSWORD`].
+    pub(crate) weak: bool,
 }
 
-impl Candidate {
-    pub(super) fn text(site: Site, origin: Origin, text: SecretString) -> Self {
-        Self { site, origin, value: Value::Text(text) }
-    }
+/// The passwords that were given for one purpose. The environment wins over the file. Two passwords on
+/// the same level contradict each other, even where the other level wins.
+pub(crate) struct Candidates {
+    environment: Vec<Candidate>,
+    file: Vec<Candidate>,
+}
 
-    pub(super) fn file(site: Site, origin: Origin, path: PathBuf) -> Self {
-        Self { site, origin, value: Value::File(path) }
-    }
-
-    /// The one password among `candidates`, which contradict each other if they are several.
-    pub(super) fn only(candidates: Vec<Self>) -> Result<Option<Self>, ConfigError> {
-        let mut candidates = candidates.into_iter();
-        let only = candidates.next();
-        match (&only, candidates.next()) {
-            (Some(first), Some(second)) => {
-                Err(second.site.error(Problem::Twice(first.site.name())))
-            }
-            _ => Ok(only),
+impl Candidates {
+    /// Those of a key for the password itself and of a key for its file.
+    pub(crate) fn new(text: Given<SecretString>, path: Given<PathBuf>) -> Self {
+        let (text_key, path_key) = (text.key, path.key);
+        let texts = [text.environment, text.file].map(|given| {
+            let (site, secret) = given?;
+            Some(Candidate::text(site.clone(), Origin::of(&site, text_key), secret))
+        });
+        let paths = [path.environment, path.file].map(|given| {
+            let (site, path) = given?;
+            Some(Candidate::file(
+                site.clone(),
+                Origin::of_file(&site, path_key, path.clone()),
+                path,
+            ))
+        });
+        let ([outer, inner], [outer_file, inner_file]) = (texts, paths);
+        Self {
+            environment: outer.into_iter().chain(outer_file).collect(),
+            file: inner.into_iter().chain(inner_file).collect(),
         }
     }
 
+    /// Adds a password that was found within the value of `key`.
+    pub(crate) fn add(&mut self, site: &Site, key: &'static str, secret: SecretString) {
+        let level = match site {
+            Site::Variable(_) => &mut self.environment,
+            Site::File { .. } | Site::Whole => &mut self.file,
+        };
+        level.push(Candidate::text(site.clone(), Origin::of(site, key), secret));
+    }
+
+    /// The one of the environment, or else the one of the file, if `counts` accepts that.
+    pub(crate) fn only(
+        self,
+        counts: impl Fn(&Origin) -> bool,
+    ) -> Result<Option<Candidate>, ConfigError> {
+        let [outer, inner] = [only(self.environment), only(self.file)];
+        Ok(outer?.or(inner?.filter(|found| counts(&found.origin))))
+    }
+}
+
+/// The one password of a level.
+fn only(candidates: Vec<Candidate>) -> Result<Option<Candidate>, ConfigError> {
+    let mut candidates = candidates.into_iter();
+    let only = candidates.next();
+    match (&only, candidates.next()) {
+        (Some(first), Some(second)) => Err(second.site.error(Problem::Twice(first.site.name()))),
+        _ => Ok(only),
+    }
+}
+
+impl Candidate {
+    fn text(site: Site, origin: Origin, text: SecretString) -> Self {
+        Self { site, origin, value: Value::Text(text) }
+    }
+
+    fn file(site: Site, origin: Origin, path: PathBuf) -> Self {
+        Self { site, origin, value: Value::File(path) }
+    }
+
     /// Reads it and checks that it may be used.
-    pub(super) fn resolve(self, allow_weak: bool) -> Result<Password, ConfigError> {
+    pub(crate) fn resolve(self, allow_weak: bool) -> Result<Password, ConfigError> {
         let Self { site, origin, value } = self;
         let secret = match value {
             Value::Text(secret) if secret.expose_secret().is_empty() => {
@@ -72,13 +128,13 @@ impl Candidate {
 
 /// Whether `password` is weak, if it can be used at all.
 fn check(password: &str) -> Result<bool, PasswordProblem> {
-    if password.len() > Settings::MAX_PASSWORD {
+    if password.len() > MAX_PASSWORD {
         return Err(PasswordProblem::TooLong);
     }
     if password.chars().any(char::is_control) {
         return Err(PasswordProblem::Control);
     }
-    Ok(password.chars().count() < Settings::STRONG_PASSWORD)
+    Ok(password.chars().count() < STRONG_PASSWORD)
 }
 
 /// The password that the file at `path` holds now, held to the rules of the configuration; a weak
@@ -104,7 +160,7 @@ const BYTE_ORDER_MARK: char = '\u{feff}';
 /// The password that `path` holds, without a byte-order mark and the one line break that most tools end
 /// a file with.
 fn read(path: &Path) -> Result<SecretString, PasswordProblem> {
-    let most = BYTE_ORDER_MARK.len_utf8() + Settings::MAX_PASSWORD + "\r\n".len();
+    let most = BYTE_ORDER_MARK.len_utf8() + MAX_PASSWORD + "\r\n".len();
     let mut bytes = Zeroizing::new(Vec::with_capacity(most + 1));
     let unreadable = |error: io::Error| PasswordProblem::Unreadable(error.kind());
     let file = fs::File::open(path).map_err(unreadable)?;
@@ -140,12 +196,12 @@ mod tests {
         assert_eq!(read_back(b" secret \n\n").as_deref(), Ok(" secret \n"));
         assert_eq!(read_back(b"\n"), Err(PasswordProblem::EmptyFile));
         assert_eq!(read_back(b"\xff\n"), Err(PasswordProblem::NotUtf8));
-        let mut longest = vec![b'a'; Settings::MAX_PASSWORD];
+        let mut longest = vec![b'a'; MAX_PASSWORD];
         longest.extend_from_slice(b"\r\n");
-        assert_eq!(read_back(&longest).map(|text| text.len()), Ok(Settings::MAX_PASSWORD));
+        assert_eq!(read_back(&longest).map(|text| text.len()), Ok(MAX_PASSWORD));
         longest.extend_from_slice(b"aaaa");
         assert_eq!(read_back(&longest), Err(PasswordProblem::TooLong));
-        longest.truncate(Settings::MAX_PASSWORD);
+        longest.truncate(MAX_PASSWORD);
         longest.push(b'a');
         let too_long = read_back(&longest).and_then(|text| check(&text));
         assert_eq!(too_long, Err(PasswordProblem::TooLong));
@@ -159,9 +215,9 @@ mod tests {
         assert_eq!(read_back(b"\xef\xbb\xbf\n"), Err(PasswordProblem::EmptyFile));
         assert_eq!(read_back("a\u{feff}b".as_bytes()).as_deref(), Ok("a\u{feff}b"));
         let mut longest = b"\xef\xbb\xbf".to_vec();
-        longest.extend(vec![b'a'; Settings::MAX_PASSWORD]);
+        longest.extend(vec![b'a'; MAX_PASSWORD]);
         longest.extend_from_slice(b"\r\n");
-        assert_eq!(read_back(&longest).map(|text| text.len()), Ok(Settings::MAX_PASSWORD));
+        assert_eq!(read_back(&longest).map(|text| text.len()), Ok(MAX_PASSWORD));
         // As some tools of Windows write text: not UTF-8.
         assert_eq!(read_back(b"\xff\xfes\0e\0"), Err(PasswordProblem::NotUtf8));
     }

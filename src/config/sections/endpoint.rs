@@ -1,9 +1,28 @@
 //! `host:port` as clients and operators write it.
 
+use std::fmt;
 use std::str::FromStr;
 
-use super::settings::Endpoint;
-use super::upstream_url::is_host_byte;
+use super::super::secrets::is_host_byte;
+
+/// A host and a port: `127.0.0.1:6380`, `[::1]:6380`, `redis:6379`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Endpoint {
+    /// A host name or an address, IPv6 without brackets.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
 
 /// A text that is not `host:port`.
 #[derive(Debug, thiserror::Error)]

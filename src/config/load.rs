@@ -1,0 +1,76 @@
+//! From the file and the environment to settings.
+
+use std::path::Path;
+
+use redoubt_core::policy::Escapes;
+
+use super::credentials::Credentials;
+use super::error::ConfigError;
+use super::read::{Environment, Reader, Source};
+use super::sections::{
+    AuditSettings, GuardMode, LimitSettings, LogSettings, PolicySettings, ThrottleSettings,
+    TlsSettings, UpstreamKeys, UpstreamParts, UpstreamTls, Verification,
+};
+use super::settings::{Settings, SettingsKeys, SettingsParts};
+use super::table::with_names;
+use super::warning::Warning;
+
+impl Settings {
+    /// Reads the file at `path`, if there is one; `environment` wins over it.
+    ///
+    /// # Errors
+    /// The first thing that is missing, unknown, contradictory or out of bounds.
+    pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
+        let source = match path {
+            Some(path) => Source::read(path)?,
+            None => Source::new(Path::new("configuration"), ""),
+        };
+        assemble(&source, environment)
+    }
+
+    /// As [`Settings::load`], from the `text` of a file that errors call `path`.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn parse(path: &Path, text: &str, environment: &Environment) -> Result<Self, ConfigError> {
+        assemble(&Source::new(path, text), environment)
+    }
+}
+
+fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, ConfigError> {
+    let reader = with_names(|names| Reader::new(source, environment, names))?;
+    let top = SettingsKeys::read(&reader)?;
+    let tls = TlsSettings::find(&reader, &top.listen)?;
+    let upstream = UpstreamKeys::read(&reader)?;
+    let policy = PolicySettings::read(&reader)?;
+    let limits = LimitSettings::read(&reader)?;
+    let throttle = ThrottleSettings::read(&reader)?;
+    let audit = AuditSettings::find(&reader)?;
+    let log = LogSettings::read(&reader)?;
+    let Credentials { client, url, origin, mut warnings } =
+        Credentials::find(&reader, top.allow_weak_passwords)?;
+    let upstream_tls = UpstreamTls::find(&reader, url.tls)?;
+    if policy.blocked.is_empty() {
+        warnings.push(Warning::NothingBlocked);
+    }
+    if policy.escapes == Escapes::Allow {
+        warnings.push(Warning::EscapesAllowed);
+    }
+    if upstream_tls.as_ref().is_some_and(|tls| tls.verification == Verification::Dangerous) {
+        warnings.push(Warning::AnyCertificate);
+    }
+    if policy.guard == GuardMode::Off {
+        warnings.push(Warning::NoGuard);
+    }
+    let upstream = upstream.with(UpstreamParts {
+        host: url.host,
+        port: url.port,
+        user: url.user,
+        password: url.password,
+        password_origin: origin,
+        tls: upstream_tls,
+    });
+    let parts =
+        SettingsParts { client, upstream, policy, limits, throttle, tls, audit, log, warnings };
+    Ok(top.with(parts))
+}

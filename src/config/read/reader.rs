@@ -1,0 +1,210 @@
+//! The values that the file and the environment give for keys.
+
+use std::borrow::Cow;
+
+use secrecy::ExposeSecret;
+use toml::Spanned;
+use toml::de::{DeString, DeTable, DeValue, Error};
+
+use super::super::declare::{Declared, Key, Node, Wrong};
+use super::super::error::{ConfigError, Problem, Site};
+use super::environment::Environment;
+use super::names::Names;
+use super::source::Source;
+
+/// Most characters of an unknown key that an error repeats: shorter than a strong password.
+const MAX_KEY: usize = 31;
+
+/// A value that was given for a key, and where: in the environment, in the file, or in both.
+pub(crate) struct Given<T> {
+    /// The full name of the key.
+    pub(crate) key: &'static str,
+    pub(crate) environment: Option<(Site, T)>,
+    pub(crate) file: Option<(Site, T)>,
+}
+
+impl<T> Given<T> {
+    /// The value that counts: that of the environment wins.
+    pub(crate) fn winner(self) -> Option<(Site, T)> {
+        self.environment.or(self.file)
+    }
+}
+
+/// A file that holds no unknown names, and the environment.
+pub(crate) struct Reader<'a> {
+    source: &'a Source<'a>,
+    document: DeTable<'a>,
+    environment: &'a Environment,
+}
+
+impl<'a> Reader<'a> {
+    /// # Errors
+    /// Text that is not TOML, or the first name that is not one of `names`.
+    pub(crate) fn new(
+        source: &'a Source<'a>,
+        environment: &'a Environment,
+        names: Names<'_>,
+    ) -> Result<Self, ConfigError> {
+        let document = DeTable::parse(source.text()).map_err(|error| syntax(source, names, &error));
+        let document = document?.into_inner();
+        check_names(source, &document, names)?;
+        Ok(Self { source, document, environment })
+    }
+
+    /// The value of the key `name`, or else its default.
+    pub(crate) fn value<T: 'static>(
+        &self,
+        name: &str,
+        declared: Declared<T>,
+    ) -> Result<T, ConfigError> {
+        let name = declared.name.unwrap_or(name);
+        if let Some((_, value)) = self.in_environment(name, &declared)? {
+            return Ok(value);
+        }
+        let found = self.in_file(name, &declared)?;
+        Ok(found.map_or(declared.default, |(_, value)| value))
+    }
+
+    /// What is given for the key `name` in the environment and in the file; both are checked.
+    pub(crate) fn given<T: 'static>(
+        &self,
+        name: &'static str,
+        declared: &Declared<Option<T>>,
+    ) -> Result<Given<T>, ConfigError> {
+        let present = |(site, value): (Site, Option<T>)| value.map(|value| (site, value));
+        Ok(Given {
+            key: name,
+            environment: self.in_environment(name, declared)?.and_then(present),
+            file: self.in_file(name, declared)?.and_then(present),
+        })
+    }
+
+    /// Where the file gives the key `name`, if it does.
+    pub(crate) fn site(&self, name: &str) -> Option<Site> {
+        Some(self.source.site(name, self.node(name)?.span()))
+    }
+
+    fn in_environment<T: 'static>(
+        &self,
+        name: &str,
+        declared: &Declared<T>,
+    ) -> Result<Option<(Site, T)>, ConfigError> {
+        let Some(variable) = declared.variable else { return Ok(None) };
+        let Some(text) = self.environment.value(variable.name)? else { return Ok(None) };
+        let text = text.expose_secret();
+        let word = |word| DeValue::String(Cow::Borrowed(word));
+        let node = if variable.is_list {
+            let words = text.split(',').map(|text| Spanned::new(0..0, word(text.trim())));
+            DeValue::Array(words.collect())
+        } else {
+            word(text)
+        };
+        let site = Site::Variable(variable.name);
+        match declared.form.read(&Spanned::new(0..0, node)) {
+            Ok(value) => Ok(Some((site, value))),
+            Err(wrong) => Err(error(&site, name, declared, wrong)),
+        }
+    }
+
+    fn in_file<T: 'static>(
+        &self,
+        name: &str,
+        declared: &Declared<T>,
+    ) -> Result<Option<(Site, T)>, ConfigError> {
+        let Some(node) = self.node(name) else { return Ok(None) };
+        match declared.form.read(node) {
+            Ok(value) => Ok(Some((self.source.site(name, node.span()), value))),
+            Err(wrong) => {
+                let site = self.source.site(name, wrong.at.clone());
+                Err(error(&site, name, declared, wrong))
+            }
+        }
+    }
+
+    fn node(&self, name: &str) -> Option<&Node<'a>> {
+        match name.split_once('.') {
+            Some((table, short)) => self.document.get(table)?.get_ref().as_table()?.get(short),
+            None => self.document.get(name),
+        }
+    }
+}
+
+fn error<T: 'static>(site: &Site, name: &str, declared: &Declared<T>, wrong: Wrong) -> ConfigError {
+    match wrong.problem {
+        Some(problem) => site.error(problem),
+        None => site.expected(name.rsplit('.').next().unwrap_or(name), declared.help()),
+    }
+}
+
+/// Finds the first name in the text that is no key and no table.
+fn check_names(
+    source: &Source<'_>,
+    document: &DeTable<'_>,
+    names: Names<'_>,
+) -> Result<(), ConfigError> {
+    let unknown = |name: &Spanned<DeString<'_>>, path: &str| {
+        let shown = path.split('.').all(is_plain).then(|| path.to_owned());
+        let site = source.place(name.span().start, shown);
+        site.error(Problem::UnknownKey(names.suggestion(path)))
+    };
+    for (name, value) in in_order(document) {
+        let path = name.get_ref();
+        if names.key(path).is_some() {
+            continue;
+        }
+        let Some(table) = names.table(path) else { return Err(unknown(name, path)) };
+        let Some(inner) = value.get_ref().as_table() else {
+            let site = source.place(value.span().start, Some(table.to_owned()));
+            return Err(site.error(Problem::ExpectedTable(table.to_owned())));
+        };
+        for (name, _) in in_order(inner) {
+            let path = format!("{table}.{}", name.get_ref());
+            if names.key(&path).is_none() {
+                return Err(unknown(name, &path));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The entries of a table in the order of the text.
+fn in_order<'t, 'a>(table: &'t DeTable<'a>) -> Vec<(&'t Spanned<DeString<'a>>, &'t Node<'a>)> {
+    let mut entries: Vec<_> = table.iter().collect();
+    entries.sort_by_key(|(name, _)| name.span().start);
+    entries
+}
+
+/// Whether a part of an unknown key may be repeated in an error.
+fn is_plain(name: &str) -> bool {
+    (1..=MAX_KEY).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+}
+
+/// The error for text that is not TOML. The parser's message is made of fixed words.
+fn syntax(source: &Source<'_>, names: Names<'_>, error: &Error) -> ConfigError {
+    let offset = error.span().map_or(0, |span| span.start);
+    let problem = error.message().to_owned();
+    let key = key_on_line(source, names, source.line(offset));
+    let site = source.place(offset, key.map(|key| key.name.to_owned()));
+    site.error(match key {
+        Some(key) => {
+            let write = format!("{} = {}", key.short(), key.example);
+            Problem::SyntaxOfKey { problem, write }
+        }
+        None => Problem::Syntax(problem),
+    })
+}
+
+/// The known key that line `number` seems to set, judged without parsing.
+fn key_on_line<'n>(source: &Source<'_>, names: Names<'n>, number: usize) -> Option<&'n Key> {
+    let line = source.text().lines().nth(number.checked_sub(1)?)?;
+    let name = line.split(['=', ' ', '\t', '"', '\'']).find(|word| !word.is_empty())?;
+    let table = source
+        .text()
+        .lines()
+        .take(number)
+        .filter_map(|line| line.trim().strip_prefix('['))
+        .filter_map(|line| names.table(line.split(']').next().unwrap_or(line)))
+        .last();
+    table.and_then(|table| names.key(&format!("{table}.{name}"))).or_else(|| names.key(name))
+}

@@ -1,0 +1,16 @@
+//! Passwords: where they come from, whether they may be used, and whether one has changed.
+
+mod changed;
+mod origin;
+mod password;
+mod previous;
+mod upstream_url;
+
+pub(crate) use changed::{Secret, is_in_file, is_in_text};
+pub use origin::Origin;
+pub use password::read_password;
+pub(crate) use password::{Candidates, MASK, MAX_PASSWORD, Password, STRONG_PASSWORD};
+pub use previous::PreviousPassword;
+pub(crate) use previous::wall_clock;
+pub use upstream_url::UpstreamUrl;
+pub(crate) use upstream_url::is_host_byte;

@@ -1,0 +1,70 @@
+//! Where a password was found.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::super::error::Site;
+
+/// Where a password was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// Under this key of the configuration file.
+    Key(&'static str),
+    /// In a file that this key names.
+    KeyFile(&'static str, PathBuf),
+    /// In this environment variable.
+    Variable(&'static str),
+    /// In a file that this environment variable names.
+    VariableFile(&'static str, PathBuf),
+    /// Clients were given none of their own, so they use the upstream's.
+    Upstream,
+}
+
+impl Origin {
+    /// At this place, which gives the value of `key`.
+    pub(super) fn of(site: &Site, key: &'static str) -> Self {
+        match site {
+            Site::Variable(name) => Self::Variable(name),
+            Site::File { .. } | Site::Whole => Self::Key(key),
+        }
+    }
+
+    /// In the file that is named at this place, which gives the value of `key`.
+    pub(super) fn of_file(site: &Site, key: &'static str, path: PathBuf) -> Self {
+        match site {
+            Site::Variable(name) => Self::VariableFile(name, path),
+            Site::File { .. } | Site::Whole => Self::KeyFile(key, path),
+        }
+    }
+
+    /// The key or variable by which it was found.
+    pub fn key(&self) -> &'static str {
+        match self {
+            Self::Key(name) | Self::KeyFile(name, _) => name,
+            Self::Variable(name) | Self::VariableFile(name, _) => name,
+            Self::Upstream => "upstream.password",
+        }
+    }
+
+    /// The file that holds the password, if one does.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::KeyFile(_, path) | Self::VariableFile(_, path) => Some(path),
+            Self::Key(_) | Self::Variable(_) | Self::Upstream => None,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key(key) => write!(f, "from {key}"),
+            Self::Variable(name) => write!(f, "from {name} in the environment"),
+            Self::KeyFile(key, path) => write!(f, "from {key} ({path:?})"),
+            Self::VariableFile(name, path) => {
+                write!(f, "from {name} in the environment ({path:?})")
+            }
+            Self::Upstream => f.write_str("the upstream's, as clients have none of their own"),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! A password that clients may use for a while besides the one that follows it.
+
+use std::time::SystemTime;
+
+use secrecy::SecretString;
+
+use super::super::error::{ConfigError, Problem};
+use super::super::read::Given;
+use super::origin::Origin;
+use super::password::{Candidates, Password};
+
+/// A client password that another has replaced.
+#[derive(Debug, Clone)]
+pub struct PreviousPassword {
+    /// The password.
+    pub password: SecretString,
+    /// Where it was found.
+    pub origin: Origin,
+    /// When it stops being accepted, and the sessions that used it are closed.
+    pub until: SystemTime,
+}
+
+impl PreviousPassword {
+    /// Whether it has ended at `now`.
+    pub fn is_over(&self, now: SystemTime) -> bool {
+        now >= self.until
+    }
+
+    /// The previous password that is configured, and whether it is weak. An end in the past is no
+    /// error: a restart must not fail because time has passed.
+    pub(crate) fn find(
+        given: Candidates,
+        until: Given<SystemTime>,
+        allow_weak: bool,
+    ) -> Result<Option<(Self, bool)>, ConfigError> {
+        match (given.only(|_| true)?, until.winner()) {
+            (None, None) => Ok(None),
+            (Some(given), None) => Err(given.site.error(Problem::NoUntil)),
+            (None, Some((site, _))) => Err(site.error(Problem::NothingPrevious)),
+            (Some(given), Some((_, until))) => {
+                let Password { secret, origin, weak } = given.resolve(allow_weak)?;
+                Ok(Some((Self { password: secret, origin, until }, weak)))
+            }
+        }
+    }
+}
+
+/// The time of day, which the end of a password is given in.
+#[allow(clippy::disallowed_methods, reason = "the end of a password is a date")]
+pub(crate) fn wall_clock() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    #[test]
+    fn it_is_over_at_its_end_and_not_before() {
+        let until = UNIX_EPOCH + Duration::from_secs(100);
+        let previous = PreviousPassword { password: "x".into(), origin: Origin::Upstream, until };
+        assert!(!previous.is_over(until - Duration::from_millis(1)));
+        assert!(previous.is_over(until));
+    }
+}

@@ -1,0 +1,108 @@
+//! `[audit]`: where the audit log goes, and what is in it.
+
+use std::path::PathBuf;
+
+use super::super::declare::{bytes, choice, file, flag, settings, whole};
+use super::super::error::{ConfigError, Problem};
+use super::super::read::Reader;
+
+settings! {
+    /// Where the audit log goes, and what is in it.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct AuditSettings in "audit" {
+        /// Where the audit log goes: "stdout", "file", "syslog" or "off".
+        output: AuditOutput = choice([
+            ("stdout", AuditOutput::Stdout),
+            ("file", AuditOutput::File),
+            ("syslog", AuditOutput::Syslog),
+            ("off", AuditOutput::Off),
+        ])
+        .default(AuditOutput::Stdout);
+
+        /// The file, for the output "file".
+        file: Option<PathBuf> = file().optional(r#""/var/log/redoubt/audit.log""#);
+
+        /// The socket of the system log, for the output "syslog".
+        syslog_socket: PathBuf = file().default("/dev/log".into());
+
+        /// At this size, "64kb" to "1024gb", the file is renamed to audit.log.1, the one of that name to
+        /// audit.log.2 and so on, and a new file is begun.
+        max_size: u64 = bytes(64 << 10..=1 << 40).default(100 << 20);
+
+        /// Most renamed files that are kept, up to 1000. The oldest is removed when there is one more.
+        max_files: u32 = whole(0..=1000).default(5);
+
+        /// Whether the keys of refused commands are in the log: "none", "hashed" (a hash of each) or
+        /// "plain". Values never are.
+        keys: AuditKeys = choice([
+            ("none", AuditKeys::None),
+            ("hashed", AuditKeys::Hashed),
+            ("plain", AuditKeys::Plain),
+        ])
+        .default(AuditKeys::None)
+        .live();
+
+        /// What happens when more than `queue` lines wait to be written: "drop" leaves lines out and
+        /// counts them; "block" reads no client until there is room.
+        on_full: OnFull =
+            choice([("drop", OnFull::Drop), ("block", OnFull::Block)]).default(OnFull::Drop);
+
+        /// Most lines that wait to be written, 100 to 1000000.
+        queue: usize = whole(100..=1_000_000).default(10_000);
+
+        /// Whether each line holds the hash of the line before, so that `redoubt audit verify` finds where
+        /// lines were changed or removed. The end of the log is recorded beside the file, in a file of its
+        /// name and ".head".
+        hash_chain: bool = flag().default(false);
+    }
+}
+
+impl AuditSettings {
+    /// Reads the keys and checks that the file is given where the log goes to one, and only there.
+    pub(crate) fn find(reader: &Reader<'_>) -> Result<Self, ConfigError> {
+        let settings = Self::read(reader)?;
+        match (settings.output, reader.site("audit.output"), reader.site("audit.file")) {
+            (AuditOutput::File, Some(site), None) => Err(site.error(Problem::Needs("audit.file"))),
+            (AuditOutput::Stdout | AuditOutput::Syslog, _, Some(site)) => {
+                Err(site.error(Problem::NotAFile))
+            }
+            _ => Ok(settings),
+        }
+    }
+}
+
+/// Where the audit log goes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum AuditOutput {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// A file.
+    File,
+    /// The system's log.
+    Syslog,
+    /// Nowhere.
+    Off,
+}
+
+/// Whether keys of refused commands are in the audit log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum AuditKeys {
+    /// They are left out.
+    #[default]
+    None,
+    /// A hash of each.
+    Hashed,
+    /// The keys themselves.
+    Plain,
+}
+
+/// What happens when the audit log is not written as fast as things happen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum OnFull {
+    /// Lines are left out, and counted.
+    #[default]
+    Drop,
+    /// Clients wait.
+    Block,
+}

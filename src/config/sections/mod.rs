@@ -1,0 +1,31 @@
+//! The tables of the file: each declares its keys and checks what they ask of each other.
+
+mod audit;
+mod client;
+mod endpoint;
+mod limits;
+mod listen;
+mod log;
+mod policy;
+mod throttle;
+mod tls;
+mod upstream;
+mod upstream_tls;
+mod values;
+
+pub use audit::{AuditKeys, AuditOutput, AuditSettings, OnFull};
+pub use client::ClientSettings;
+pub(crate) use client::{ClientKeys, ClientParts, ClientPasswords};
+pub use endpoint::{Endpoint, WrongEndpoint};
+pub use limits::LimitSettings;
+pub use listen::Listen;
+pub use log::{LogFormat, LogSettings};
+pub use policy::{GuardMode, PolicySettings, ScriptGate};
+pub use throttle::ThrottleSettings;
+pub(crate) use tls::TlsFiles;
+pub use tls::{ClientCertificates, TlsSettings, TlsVersion};
+pub use upstream::{Sharing, UpstreamSettings};
+pub(crate) use upstream::{UpstreamKeys, UpstreamLogin, UpstreamParts};
+pub(crate) use upstream_tls::UpstreamTlsKeys;
+pub use upstream_tls::{UpstreamTls, Verification};
+pub(crate) use values::{endpoint, listen, networks, octal_mode};
