@@ -19,13 +19,14 @@ pub enum Decision {
     Deny(Denied),
 }
 
-/// Whether a request may run, by all that the policy says of it.
+/// Whether a request may run, by all that the policy says of it. The objection is boxed, as there is
+/// mostly none.
+pub type Verdict = Result<(), Box<Objection>>;
+
+/// Why a request may not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use]
-pub enum Verdict {
-    /// It may run.
-    Allowed,
-    /// It does not exist for this client.
+pub enum Objection {
+    /// The command does not exist for this client.
     Denied(Denied),
     /// The part of a large request that decides has not wholly arrived, and is larger than what is held.
     Unreadable,

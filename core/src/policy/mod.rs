@@ -33,7 +33,7 @@ mod refusal;
 mod scripts;
 
 pub use compiled::Policy;
-pub use decision::{Decision, Denied, RuleName, Verdict};
+pub use decision::{Decision, Denied, Objection, RuleName, Verdict};
 pub use error::PolicyError;
 pub use escapes::Escapes;
 pub use refusal::{unknown_command, unknown_subcommand, wrong_arity};

@@ -14,8 +14,8 @@ pub enum Decision {
     /// The request goes to the server as it came, over any link of the session's database and protocol;
     /// its reply goes to the client and tells nothing. Most requests are of this kind.
     Plain,
-    /// Anything else. Boxed, since a decision is handed from step to step.
-    Special(Box<Special>),
+    /// Anything else.
+    Special(Special),
 }
 
 /// A decision that is not [`Decision::Plain`].

@@ -6,7 +6,7 @@ use super::redirect::ClientIds;
 use super::stand_in::StandIn;
 use crate::auth::Identity;
 use crate::command::{self, Spec, Version};
-use crate::policy::{Decision, Denied, Policy, RuleName, Scripts, Verdict};
+use crate::policy::{Decision, Denied, Objection, Policy, RuleName, Scripts, Verdict};
 use crate::resp::Request;
 
 /// What the rule is called that refuses what may be a refused command under another name.
@@ -56,29 +56,31 @@ impl Rules {
             Some(spec)
                 if is_authenticated && self.scripts.are_open() && self.policy.passes(spec) =>
             {
-                Verdict::Allowed
+                Ok(())
             }
             _ if is_authenticated => self.authorize_client(request, spec),
             _ => self.authorize_unknown_client(request, spec),
         }
     }
 
+    #[cold]
     fn authorize_client(&self, request: &Request<'_>, spec: Option<&'static Spec>) -> Verdict {
         if let Decision::Deny(denied) = self.policy.decide(spec, request.name(), request.arg(1)) {
-            return Verdict::Denied(denied);
+            return self::denied(denied);
         }
         if self.scripts.need_more(spec, request) {
-            return Verdict::Unreadable;
+            return Err(Box::new(Objection::Unreadable));
         }
         if let Decision::Deny(denied) = self.scripts.decide(spec, request) {
-            return Verdict::Denied(denied);
+            return self::denied(denied);
         }
         if spec.is_none() && self.known_only && command::lookup(request.name()).is_none() {
-            return Verdict::Denied(Denied::command(RENAMED));
+            return self::denied(Denied::command(RENAMED));
         }
-        Verdict::Allowed
+        Ok(())
     }
 
+    #[cold]
     fn authorize_unknown_client(
         &self,
         request: &Request<'_>,
@@ -87,11 +89,11 @@ impl Rules {
         let command = command::lookup(request.name()).filter(|spec| self.exists(spec));
         if let Decision::Deny(denied) = self.policy.decide(command, request.name(), request.arg(1))
         {
-            return Verdict::Denied(denied);
+            return self::denied(denied);
         }
         match spec.filter(|spec| self.exists(spec)).map(|spec| self.scripts.decide_by_name(spec)) {
-            Some(Decision::Deny(denied)) => Verdict::Denied(denied),
-            _ => Verdict::Allowed,
+            Some(Decision::Deny(denied)) => self::denied(denied),
+            _ => Ok(()),
         }
     }
 
@@ -104,4 +106,8 @@ impl Rules {
     pub fn speaks_hello(&self) -> bool {
         self.upstream_version.is_some()
     }
+}
+
+fn denied(denied: Denied) -> Verdict {
+    Err(Box::new(Objection::Denied(denied)))
 }

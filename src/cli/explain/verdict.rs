@@ -42,7 +42,7 @@ impl Verdict {
         let plain = Special::from(Action::Forward { expect: Expect::PLAIN, need: Need::Shared });
         let Special { action, refusal, .. } = match decision {
             Decision::Plain => &plain,
-            Decision::Special(special) => &**special,
+            Decision::Special(special) => special,
         };
         let refused = refusal.as_ref().map(|refusal| &refusal.rule);
         let reply = match action {

@@ -1,6 +1,8 @@
 //! Carrying decisions out: the session's state, its replies, requests on links, and ends. Nothing else
 //! changes a session for a request.
 
+use std::mem;
+
 use super::route::{Noted, Route};
 use super::{Next, Pipeline};
 use crate::resp::{ProtocolError, encode_command, reply};
@@ -24,27 +26,39 @@ pub(super) enum Body<'a> {
 impl Pipeline<'_> {
     /// Carries `decision` out for the request that `input` begins with.
     #[inline]
-    pub(super) fn apply(&mut self, decision: Decision, route: Route, asked: Asked, input: &[u8]) {
+    pub(super) fn apply(
+        &mut self,
+        decision: &mut Decision,
+        route: Route,
+        asked: Asked,
+        input: &[u8],
+    ) {
         if self.session.stale_login && decision.need().is_some() {
             self.log_in_again();
         }
+        let body = Body::Request(input);
         match decision {
             Decision::Plain => {
                 self.count();
-                self.send(route, Expect::PLAIN, asked, Body::Request(input));
+                self.send(route, Expect::PLAIN, asked, body);
             }
-            Decision::Special(special) => {
-                let (action, asked) = self.change(*special, asked);
-                self.count();
-                self.act(action, route, asked, Body::Request(input));
-            }
+            Decision::Special(special) => self.apply_special(special, route, asked, body),
         }
+    }
+
+    #[inline(never)]
+    fn apply_special(&mut self, special: &mut Special, route: Route, asked: Asked, body: Body<'_>) {
+        let (action, asked) = self.change(special, asked);
+        self.count();
+        self.act(action, route, asked, body);
     }
 
     /// Changes the session's state, and notes what is worth a log line. Returns what is to be done
     /// then, and as what the request counts.
-    pub(super) fn change(&mut self, special: Special, asked: Asked) -> (Action, Asked) {
-        let Special { action, change, claim, refusal } = special;
+    pub(super) fn change(&mut self, special: &mut Special, asked: Asked) -> (Action, Asked) {
+        let action = mem::replace(&mut special.action, Action::Silence);
+        let (change, claim) = (mem::take(&mut special.change), mem::take(&mut special.claim));
+        let refusal = special.refusal.take();
         self.work.decision(claim.authenticates || claim.failed.is_some() || refusal.is_some());
         self.session.state.apply(change);
         let (action, asked) = match refusal {

@@ -4,13 +4,13 @@ use super::apply::Body;
 use super::route::Route;
 use super::{Next, Pipeline};
 use crate::router::session::{Asked, Streaming};
-use crate::session::{Action, CloseReason, Decision, Special};
+use crate::session::{Action, CloseReason, Decision};
 
 impl Pipeline<'_> {
     /// Begins to carry `decision` out for the large request that `input` begins with.
     pub(super) fn begin_large(
         &mut self,
-        decision: Decision,
+        decision: &mut Decision,
         route: Route,
         asked: Asked,
         input: &[u8],
@@ -18,12 +18,11 @@ impl Pipeline<'_> {
         if self.session.stale_login && decision.need().is_some() {
             self.log_in_again();
         }
-        let special = match decision {
-            Decision::Special(special) => *special,
+        let (action, asked) = match decision {
+            Decision::Special(special) => self.change(special, asked),
             // Only whole requests are plain.
-            Decision::Plain => Special::from(Action::Silence),
+            Decision::Plain => (Action::Silence, asked),
         };
-        let (action, asked) = self.change(special, asked);
         let link = action.need().and_then(|_| self.take_link(route));
         self.session.streaming = Some(Streaming { action, link, asked, passed: 0 });
         self.pass_large(input)

@@ -17,7 +17,7 @@ mod route;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use self::route::{Route, Routing};
+use self::route::Route;
 use super::limits::pause::Pause;
 use super::limits::turn::Work;
 use super::links::Links;
@@ -173,18 +173,18 @@ impl Pipeline<'_> {
         let verdict = self.rules.authorize(&request, spec, state.is_authenticated());
         let context =
             Context { rules: self.rules, due, databases: self.databases, is_whole: len.is_some() };
-        let decision = decide(state, &request, spec, verdict, context);
-        let route = self.routing().route(&decision, spec, len);
+        let mut decision = decide(state, &request, spec, verdict, context);
+        let route = self.route(&decision, spec, len);
         if route == Route::Wait {
             return Next::Later(Pause::Room);
         }
         let asked = Asked::of(spec);
         match len {
             Some(len) => {
-                self.apply(decision, route, asked, input);
+                self.apply(&mut decision, route, asked, input);
                 Next::After(len)
             }
-            None => self.begin_large(decision, route, asked, input),
+            None => self.begin_large(&mut decision, route, asked, input),
         }
     }
 
@@ -236,17 +236,6 @@ impl Pipeline<'_> {
         } else {
             let rate = limits.rate.filter(|rate| self.session.bucket.is_empty(*rate, self.now));
             rate.map(|_| Pause::Rate)
-        }
-    }
-
-    #[inline]
-    fn routing(&mut self) -> Routing<'_> {
-        Routing {
-            id: self.id,
-            session: self.session,
-            links: self.links,
-            limits: &self.rules.limits,
-            now: self.now,
         }
     }
 }

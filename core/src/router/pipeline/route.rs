@@ -6,6 +6,7 @@ use super::super::key::{Lane, LinkKey};
 use super::super::links::{Links, Usage, Want};
 use super::super::session::Session;
 use super::super::{LinkId, SessionId};
+use super::Pipeline;
 use crate::auth::Pass;
 use crate::command::{Effect, Spec};
 use crate::session::{Action, Decision, Limits, Need};
@@ -39,6 +40,42 @@ pub(super) struct Routing<'a> {
     pub(super) now: Instant,
 }
 
+impl Pipeline<'_> {
+    /// The route of a request for `spec` of `len` bytes, or of a large one that has begun. Most go where
+    /// the session's last one went.
+    #[inline]
+    pub(super) fn route(
+        &mut self,
+        decision: &Decision,
+        spec: Option<&Spec>,
+        len: Option<usize>,
+    ) -> Route {
+        if let Decision::Plain = decision
+            && let Some(link) = self.session.link
+            && (self.session.state.is_leased() || self.may_go_on(link, len))
+        {
+            return Route::Link(link);
+        }
+        let routing = Routing {
+            id: self.id,
+            session: self.session,
+            links: self.links,
+            limits: &self.rules.limits,
+            now: self.now,
+        };
+        routing.route(decision, spec, len)
+    }
+
+    /// Whether the shared link that the session has used last takes one more plain request from it.
+    #[inline]
+    fn may_go_on(&self, link: LinkId, len: Option<usize>) -> bool {
+        len.is_some_and(|len| len < Routing::LARGE)
+            && self.session.due.remote() < Routing::MOST_SHARED
+            && !self.session.is_weighty(&self.rules.limits, self.now)
+            && self.links.takes(link, LinkKey::of(&self.session.state, Lane::Plain))
+    }
+}
+
 impl Routing<'_> {
     /// Bytes of a whole request from which on it costs less on a link of its own: there is nothing
     /// to gain from sending it together with others, and it holds none of them up.
@@ -50,46 +87,29 @@ impl Routing<'_> {
     /// How long a request waits for a link that cannot be opened now, before its session is ended.
     const PLACE_WAIT: Duration = Duration::from_secs(5);
 
-    /// The route of a request for `spec` of `len` bytes, or of a large one that has begun.
-    #[inline]
+    /// The route of a request for `spec` of `len` bytes, or of a large one that has begun, which is not
+    /// as plain as most are.
+    #[inline(never)]
     pub(super) fn route(
         mut self,
         decision: &Decision,
         spec: Option<&Spec>,
         len: Option<usize>,
     ) -> Route {
-        match decision {
-            Decision::Plain => self.plain(spec, len),
-            Decision::Special(special) => match special.action.need() {
-                // No link is opened for a client that is refused when the decision is applied.
-                Some(_) if special.claim.authenticates && !self.may_authenticate() => Route::Local,
-                Some(need) => self.needing(need, spec, len),
-                None if special.action == Action::Unsettled => Route::Wait,
-                None => Route::Local,
-            },
+        let Decision::Special(special) = decision else {
+            return self.needing(Need::Shared, spec, len);
+        };
+        match special.action.need() {
+            // No link is opened for a client that is refused when the decision is applied.
+            Some(_) if special.claim.authenticates && !self.may_authenticate() => Route::Local,
+            Some(need) => self.needing(need, spec, len),
+            None if special.action == Action::Unsettled => Route::Wait,
+            None => Route::Local,
         }
     }
 
     fn may_authenticate(&self) -> bool {
         self.session.pass.as_ref().is_none_or(Pass::may_authenticate)
-    }
-
-    /// Most requests go where the session's last one went.
-    #[inline]
-    fn plain(&mut self, spec: Option<&Spec>, len: Option<usize>) -> Route {
-        if let Some(link) = self.session.link {
-            if self.session.state.is_leased() {
-                return Route::Link(link);
-            }
-            if len.is_some_and(|len| len < Self::LARGE)
-                && self.session.due.remote() < Self::MOST_SHARED
-                && !self.session.is_weighty(self.limits, self.now)
-                && self.links.takes(link, self.key(Need::Shared))
-            {
-                return Route::Link(link);
-            }
-        }
-        self.needing(Need::Shared, spec, len)
     }
 
     fn needing(&mut self, need: Need, spec: Option<&Spec>, len: Option<usize>) -> Route {

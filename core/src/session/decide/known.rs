@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::blocking::may_block;
 use super::{Action, CloseReason, Deciding, Need, connection, login, naming};
 use crate::command::{self, Effect, Spec};
-use crate::policy::{self, Verdict};
+use crate::policy::{self, Objection, Verdict};
 use crate::resp::Request;
 use crate::session::replies::expect::{Expect, Learn, Show};
 use crate::session::rules::Rules;
@@ -17,16 +17,15 @@ pub(super) fn decide(
     verdict: Verdict,
 ) -> Action {
     let this = deciding;
-    match verdict {
-        Verdict::Allowed => {}
-        Verdict::Unreadable => {
-            return Action::Finish { reply: None, reason: CloseReason::TooLarge };
-        }
-        Verdict::Denied(denied) => {
-            let keys = this.context.rules.keys.of(this.request, spec);
-            let error = this.note_refusal(&denied, keys);
-            return refused(this, error);
-        }
+    if let Err(objection) = verdict {
+        return match *objection {
+            Objection::Unreadable => Action::Finish { reply: None, reason: CloseReason::TooLarge },
+            Objection::Denied(denied) => {
+                let keys = this.context.rules.keys.of(this.request, spec);
+                let error = this.note_refusal(&denied, keys);
+                refused(this, error)
+            }
+        };
     }
     let Some(spec) = spec else { return unknown(this) };
     let need = need(this, spec);

@@ -25,7 +25,7 @@ use super::replies::expect::Expect;
 use super::rules::Rules;
 use super::state::State;
 use crate::command::{self, Effect, Spec};
-use crate::policy::{self, Verdict};
+use crate::policy::{self, Objection, Verdict};
 use crate::resp::{Request, is_word, reply};
 
 pub use blocking::may_block;
@@ -67,13 +67,13 @@ pub fn decide(
 ) -> Decision {
     if let Some(spec) = spec
         && spec.effect == Effect::None
-        && verdict == Verdict::Allowed
+        && verdict.is_ok()
         && state.is_plain()
         && context.is_whole
     {
         return Decision::Plain;
     }
-    Decision::Special(Box::new(decide_special(state, request, spec, verdict, context)))
+    Decision::Special(decide_special(state, request, spec, verdict, context))
 }
 
 /// The same for requests about which something may be special.
@@ -135,9 +135,16 @@ impl Deciding<'_> {
     /// A request of a session that has not proved who it is.
     fn unauthenticated(&mut self, spec: Option<&'static Spec>, verdict: Verdict) -> Action {
         let rules = self.context.rules;
-        if let Verdict::Denied(denied) = verdict {
-            let error = self.note_refusal(&denied, Vec::new());
-            return self.refuse(error);
+        if let Err(objection) = verdict {
+            return match *objection {
+                Objection::Denied(denied) => {
+                    let error = self.note_refusal(&denied, Vec::new());
+                    self.refuse(error)
+                }
+                Objection::Unreadable => {
+                    Action::Finish { reply: None, reason: CloseReason::TooLarge }
+                }
+            };
         }
         let spec = match spec.filter(|spec| rules.exists(spec)) {
             Some(spec) => spec,
