@@ -183,8 +183,8 @@ impl Maker {
         }
         let removed = tokio::time::timeout(self.target().timeout, async {
             let configured = self.configured.borrow().clone();
-            let (stream, _) = self.target().log_in(&configured).await?;
-            ask(&mut Conversation::new(stream), &guard::remove(&made), &self.target()).await
+            let (mut link, _) = self.target().log_in(&configured).await?;
+            ask(&mut link, &guard::remove(&made), &self.target()).await
         });
         match removed.await {
             Ok(Ok(answers)) if matches!(answers.first(), Some(Answer::Integer(_))) => {
@@ -206,8 +206,7 @@ async fn ask(
     batch: &Batch,
     target: &Target,
 ) -> Result<Vec<Answer>, UpstreamError> {
-    let broken = |source| UpstreamError::Broken { endpoint: target.endpoint.clone(), source };
-    link.ask(batch).await.map_err(broken)
+    link.ask(batch).await.map_err(|source| target.broken(source))
 }
 
 /// Bytes that nobody can guess.

@@ -102,9 +102,9 @@ impl Maker {
             Ok(verdicts) => open(probes, &verdicts),
             Err(UpstreamError::Guard(error)) if error.is_answer() => {
                 // Without ACL DRYRUN it takes the guard itself to try.
-                let (stream, _) = target.log_in(&guard.credentials()).await?;
+                let (mut link, _) = target.log_in(&guard.credentials()).await?;
                 let scriptable = scriptable(probes);
-                let verdicts = self.queue(&mut Conversation::new(stream), &scriptable).await?;
+                let verdicts = self.queue(&mut link, &scriptable).await?;
                 open(&scriptable, &verdicts)
             }
             Err(error) => return Err(error),
