@@ -1,13 +1,11 @@
 //! A decision in words.
 
 use bytes::Bytes;
-use redoubt::config::{GuardMode, PolicySettings, ScriptGate, Sharing};
+use redoubt::config::{GuardMode, PolicySettings, ScriptGate, Settings, Sharing};
 use redoubt_core::command::{Effect, Spec};
 use redoubt_core::policy::{Escapes, RuleName};
 use redoubt_core::resp::Request;
 use redoubt_core::session::{Need, Step};
-
-use super::Plan;
 
 /// What becomes of a command.
 pub(super) struct Verdict {
@@ -37,9 +35,9 @@ impl Verdict {
         refused: Option<RuleName>,
         spec: Option<&'static Spec>,
         request: &Request<'_>,
-        plan: &Plan,
+        settings: &Settings,
     ) -> Self {
-        let policy = &plan.policy;
+        let policy = &settings.policy;
         let reply = match step {
             Step::Reply(reply) => Some(reply.clone()),
             Step::Finish { reply, .. } => reply.clone(),
@@ -67,7 +65,7 @@ impl Verdict {
             source,
             why,
             reply,
-            connection: connection(step, spec, plan.sharing),
+            connection: connection(step, spec, settings.upstream.sharing),
             keys: spec.filter(|_| allowed).and_then(|spec| keys(spec, request)),
             scripts: (allowed && runs_code).then(|| inside(policy)),
         }
