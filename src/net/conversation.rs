@@ -45,6 +45,9 @@ impl Conversation {
 
     /// Sends a batch and takes its answers, as [`Conversation::exchange`].
     pub(crate) async fn ask(&mut self, batch: &Batch) -> io::Result<Vec<Answer>> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut answers = Answers::to(batch);
         let answers = self.exchange(batch.bytes(), |bytes| answers.receive(bytes).transpose());
         answers.await?.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))

@@ -26,9 +26,7 @@ use crate::net::conversation::Conversation;
 use crate::net::upstream::{Target, UpstreamError};
 use audit::{Audited, scriptable};
 use redoubt_core::policy::Policy;
-use redoubt_core::upstream::guard::{
-    self, Answer, Batch, Guard, GuardError, Probe, Rights, probes,
-};
+use redoubt_core::upstream::guard::{self, Answer, Batch, Guard, Probe, Rights, probes};
 use redoubt_core::upstream::{Credentials, Greeting};
 
 /// The target of every line about the guard, for use in `log.level`.
@@ -207,14 +205,6 @@ async fn ask(
     target: &Target,
 ) -> Result<Vec<Answer>, UpstreamError> {
     link.ask(batch).await.map_err(|source| target.broken(source))
-}
-
-/// Bytes that nobody can guess.
-fn random() -> Result<[u8; Guard::RANDOM], GuardError> {
-    let mut bytes = [0; Guard::RANDOM];
-    getrandom::fill(&mut bytes)
-        .map_err(|_| GuardError::Later("the system gives no random numbers".to_owned()))?;
-    Ok(bytes)
 }
 
 /// Seconds since 1970.
