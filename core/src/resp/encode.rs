@@ -10,7 +10,7 @@ use super::integer;
 ///
 /// ```
 /// let mut out = bytes::BytesMut::new();
-/// redoubt::resp::encode_command([&b"GET"[..], b"key"], &mut out);
+/// redoubt_core::resp::encode_command([&b"GET"[..], b"key"], &mut out);
 /// assert_eq!(&out[..], b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n");
 /// ```
 pub fn encode_command<'a, I>(args: I, out: &mut BytesMut)
