@@ -5,7 +5,6 @@ use std::fmt::Display;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::line::hex;
 use super::{is_on, record};
 use redoubt_core::session;
 
@@ -86,7 +85,7 @@ impl Event {
     pub fn started(configuration: &str) -> Self {
         Self::Started {
             version: env!("CARGO_PKG_VERSION"),
-            configuration_sha256: hex(&Sha256::digest(configuration)),
+            configuration_sha256: hex::encode(Sha256::digest(configuration)),
         }
     }
 }

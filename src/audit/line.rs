@@ -40,7 +40,7 @@ impl Lines {
         let mut random = [0; 8];
         getrandom::fill(&mut random)?;
         let prev = prev.map(|hash| hash.unwrap_or_else(|| NO_HASH.to_owned()));
-        Ok(Self { instance: hex(&random), seq: 0, prev })
+        Ok(Self { instance: hex::encode(random), seq: 0, prev })
     }
 
     /// The hash of the last line, if lines are chained.
@@ -68,7 +68,7 @@ impl Lines {
         };
         let Ok(mut text) = serde_json::to_string(&line) else { return };
         if self.prev.is_some() {
-            let hash = hex(&Sha256::digest(&text));
+            let hash = hex::encode(Sha256::digest(&text));
             text.pop();
             text.push_str(HASH_FIELD);
             text.push_str(&hash);
@@ -102,10 +102,5 @@ pub(super) fn hash(line: &str) -> Option<&str> {
     let mut sha = Sha256::new();
     sha.update(content);
     sha.update("}");
-    (hex(&sha.finalize()) == given).then_some(given)
-}
-
-/// `bytes` in hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    (hex::encode(sha.finalize()) == given).then_some(given)
 }

@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use super::Event;
 use crate::config::OnFull;
+use crate::telemetry::metrics::names;
 
 /// How often it is said that the queue is full, however often it is.
 const SAID_EVERY: Duration = Duration::from_secs(10);
@@ -81,7 +82,7 @@ impl Queue {
             OnFull::Drop if is_full => {
                 state.waiting.fetch_sub(1, Ordering::Relaxed);
                 let count = state.dropped.fetch_add(1, Ordering::Relaxed) + 1;
-                metrics::counter!("redoubt_audit_dropped_total").increment(1);
+                metrics::counter!(names::AUDIT_DROPPED).increment(1);
                 if state.may_say(uptime) {
                     warn!(count, "audit queue is full; events are dropped");
                 }

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use tracing::warn;
 
 use super::{now, wall_clock};
+use crate::telemetry::metrics::names;
 
 /// Facility 10, security (`authpriv`).
 const FACILITY: u8 = 10;
@@ -55,7 +56,7 @@ impl Syslog {
     }
 
     fn left_out(&mut self, bytes: usize) {
-        metrics::counter!("redoubt_audit_dropped_total").increment(1);
+        metrics::counter!(names::AUDIT_DROPPED).increment(1);
         let now = now();
         if self.said.is_none_or(|at| now.saturating_duration_since(at) >= SAID_EVERY) {
             self.said = Some(now);

@@ -10,6 +10,7 @@ use super::line::Lines;
 use super::pause;
 use super::queue::{Entry, Inbox};
 use super::sink::Sink;
+use crate::telemetry::metrics::names;
 
 /// Most lines written at once.
 const BATCH: usize = 256;
@@ -54,7 +55,7 @@ impl Writer {
             self.write(&batch);
             self.note(count as u64);
             self.inbox.written(count);
-            metrics::counter!("redoubt_audit_events_total").increment(count as u64);
+            metrics::counter!(names::AUDIT_EVENTS).increment(count as u64);
         }
         let _ = self.ended.send(());
     }
@@ -66,7 +67,7 @@ impl Writer {
             _ => return,
         };
         if let Err(error) = &noted {
-            metrics::counter!("redoubt_audit_write_errors_total").increment(1);
+            metrics::counter!(names::AUDIT_WRITE_ERRORS).increment(1);
             if !self.is_head_failing {
                 error!(%error, "the record of where the audit log ends cannot be written");
             }
@@ -96,7 +97,7 @@ impl Writer {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    metrics::counter!("redoubt_audit_write_errors_total").increment(1);
+                    metrics::counter!(names::AUDIT_WRITE_ERRORS).increment(1);
                     if !self.is_failing {
                         self.is_failing = true;
                         error!(%error, "audit log cannot be written; events wait");

@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal};
 
+use anstyle::{AnsiColor, Style};
+
 /// Paints text, or leaves it as it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paint {
@@ -29,26 +31,38 @@ impl Paint {
     }
 
     pub(super) fn bold(self, text: &str) -> String {
-        self.with("1", text)
+        self.with(Style::new().bold(), text)
     }
 
     pub(super) fn dim(self, text: &str) -> String {
-        self.with("2", text)
+        self.with(Style::new().dimmed(), text)
     }
 
     pub(super) fn red(self, text: &str) -> String {
-        self.with("31", text)
+        self.with(AnsiColor::Red.on_default(), text)
     }
 
     pub(super) fn green(self, text: &str) -> String {
-        self.with("32", text)
+        self.with(AnsiColor::Green.on_default(), text)
     }
 
     pub(super) fn yellow(self, text: &str) -> String {
-        self.with("33", text)
+        self.with(AnsiColor::Yellow.on_default(), text)
     }
 
-    fn with(self, code: &str, text: &str) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    fn with(self, style: Style, text: &str) -> String {
+        if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_painted_only_where_colour_is_wanted() {
+        assert_eq!(Paint { colour: true }.red("a"), "\x1b[31ma\x1b[0m");
+        assert_eq!(Paint { colour: true }.dim("a"), "\x1b[2ma\x1b[0m");
+        assert_eq!(Paint::none().red("a"), "a");
     }
 }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::AsyncReadExt;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::net::stream::Stream;
+use crate::net::conversation::Conversation;
 use crate::net::upstream::{Target, UpstreamError};
 use crate::worker::handle::{Order, WorkerHandle};
 use redoubt_core::upstream::{Credentials, FunctionList, ListError};
@@ -97,21 +96,20 @@ impl FunctionWatch {
     }
 
     /// One question, over `link` if there is one, else over a new one that is left there.
-    async fn ask(&self, link: &mut Option<Stream>) -> Result<HashSet<Bytes>, Failure> {
+    async fn ask(&self, link: &mut Option<Conversation>) -> Result<HashSet<Bytes>, Failure> {
         let target = self.target.borrow().clone();
         let asked = async {
-            let mut stream = match link.take() {
-                Some(stream) => stream,
+            let mut used = match link.take() {
+                Some(link) => link,
                 None => {
                     let credentials = self.credentials.borrow().clone();
                     target.log_in(&credentials).await?.0
                 }
             };
             let (mut list, request) = FunctionList::of(&self.libraries);
-            let answer =
-                target.exchange(&mut stream, &request, |bytes| list.receive(bytes).transpose());
-            let answer = answer.await?;
-            *link = Some(stream);
+            let answer = used.exchange(&request, |bytes| list.receive(bytes).transpose()).await;
+            let answer = answer.map_err(|source| target.broken(source))?;
+            *link = Some(used);
             Ok(answer?)
         };
         let timed_out = |_| Err(target.timed_out().into());
@@ -120,10 +118,10 @@ impl FunctionWatch {
 }
 
 /// Returns when the link, if there is one, has ended or said what nobody asked for.
-async fn closed(link: &mut Option<Stream>) {
+async fn closed(link: &mut Option<Conversation>) {
     match link {
-        Some(stream) => {
-            let _ = stream.read(&mut [0]).await;
+        Some(used) => {
+            used.until_disturbed().await;
             *link = None;
         }
         None => std::future::pending().await,

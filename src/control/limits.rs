@@ -9,7 +9,7 @@ use redoubt_core::resp::RequestLimits;
 use redoubt_core::session::{Limits, Rate};
 
 /// What each session may take up.
-fn limits(settings: &LimitSettings) -> Limits {
+pub(crate) fn limits(settings: &LimitSettings) -> Limits {
     let max_args = i64::from(settings.request_args);
     Limits {
         request: RequestLimits { max_args, ..RequestLimits::AUTHENTICATED },

@@ -10,8 +10,10 @@ mod guard;
 mod limits;
 mod pulse;
 mod resettle;
+mod rules;
 mod secrets;
 mod server;
 mod watch;
 
+pub use rules::{RulesError, rules};
 pub use server::{ServeError, Server};

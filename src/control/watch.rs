@@ -249,12 +249,12 @@ impl Watch {
         let opened = timeout(target.timeout, target.log_in(credentials)).await;
         let opened = opened.unwrap_or_else(|_| Err(target.timed_out()));
         self.health.logged_in(opened.is_ok());
-        let (stream, greeting) = opened?;
-        give_up_after(&stream, watch_dead_after(target.dead_after));
+        let (link, greeting) = opened?;
+        give_up_after(link.stream(), watch_dead_after(target.dead_after));
         for worker in &self.workers {
             worker.order(Order::UpstreamVersion(greeting.version)).await;
         }
-        Ok((Conversation::new(stream), greeting))
+        Ok((link, greeting))
     }
 
     pub(crate) async fn tell(&self, standing: &Standing) {

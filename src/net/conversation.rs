@@ -2,19 +2,12 @@
 
 use std::io;
 
-use bytes::BytesMut;
-use redis_protocol::resp2::decode::decode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::net::stream::Stream;
-use redoubt_core::resp::ReplyScanner;
-use redoubt_core::upstream::guard::{Answer, Batch};
+use redoubt_core::upstream::guard::{Answer, Answers, Batch};
 
-/// Most bytes of the answers to one batch. A Redis with more to tell, such as tens of thousands of
-/// users, cannot be asked.
-const MAX_ANSWERS: usize = 16 << 20;
-
-/// A connection that is logged in, with nothing due on it.
+/// A connection with nothing due on it.
 pub(crate) struct Conversation {
     stream: Stream,
 }
@@ -24,36 +17,45 @@ impl Conversation {
         Self { stream }
     }
 
-    /// Sends a batch and takes its answers. Not bounded in time; the caller does that. To be dropped
-    /// after an error, and when it was cancelled.
-    pub(crate) async fn ask(&mut self, batch: &Batch) -> io::Result<Vec<Answer>> {
-        self.stream.write_all(batch.bytes()).await?;
+    /// The connection, for its options.
+    pub(crate) fn stream(&self) -> &Stream {
+        &self.stream
+    }
+
+    /// Sends `request` and hands what arrives to `receive`, until that returns something. Not bounded in
+    /// time; the caller does that. To be dropped after an error, and when it was cancelled.
+    pub(crate) async fn exchange<T>(
+        &mut self,
+        request: &[u8],
+        mut receive: impl FnMut(&[u8]) -> Option<T>,
+    ) -> io::Result<T> {
+        self.stream.write_all(request).await?;
         self.stream.flush().await?;
-        let mut answers = Vec::with_capacity(batch.len());
-        let (mut scanner, mut received) = (ReplyScanner::new(), BytesMut::new());
-        // Bytes of the frame at the front that have been scanned, and of frames already taken.
-        let (mut scanned, mut taken) = (0_usize, 0_usize);
-        while answers.len() < batch.len() {
-            if scanned == received.len() {
-                if taken.saturating_add(received.len()) > MAX_ANSWERS {
-                    return Err(invalid("more than Redoubt takes in"));
-                }
-                if self.stream.read_buf(&mut received).await? == 0 {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
+        let mut buffer = [0; 4096];
+        loop {
+            let len = self.stream.read(&mut buffer).await?;
+            if len == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            let fresh = received.get(scanned..).unwrap_or_default();
-            let scan = scanner.scan(fresh).map_err(|_| invalid("no reply of Redis"))?;
-            scanned = scanned.saturating_add(scan.len);
-            if scan.done {
-                let frame = received.split_to(scanned);
-                (taken, scanned) = (taken.saturating_add(frame.len()), 0);
-                let decoded = decode(&frame).ok().flatten();
-                let (answer, _) = decoded.ok_or_else(|| invalid("no reply of Redis 2.0"))?;
-                answers.push(answer);
+            if let Some(answer) = receive(buffer.get(..len).unwrap_or_default()) {
+                return Ok(answer);
             }
         }
-        if received.is_empty() { Ok(answers) } else { Err(invalid("a reply too many")) }
+    }
+
+    /// Sends a batch and takes its answers, as [`Conversation::exchange`].
+    pub(crate) async fn ask(&mut self, batch: &Batch) -> io::Result<Vec<Answer>> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut answers = Answers::to(batch);
+        let answers = self.exchange(batch.bytes(), |bytes| answers.receive(bytes).transpose());
+        answers.await?.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+
+    /// Returns when the peer has closed or broken the connection, or has sent what nobody asked for.
+    pub(crate) async fn until_disturbed(&mut self) {
+        let _ = self.stream.read(&mut [0]).await;
     }
 
     /// Returns when the peer has closed or broken the connection, and how; what it sends is dropped.
@@ -67,8 +69,4 @@ impl Conversation {
             }
         }
     }
-}
-
-fn invalid(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
 }

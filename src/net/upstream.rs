@@ -4,10 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::config::Endpoint;
+use crate::net::conversation::Conversation;
 use crate::net::keepalive::{DeadAfter, watch_over};
 use crate::net::options::prepare;
 use crate::net::stream::Stream;
@@ -85,40 +85,25 @@ impl Target {
         }
     }
 
-    /// Connects and logs in, asking for the version. Not bounded in time. Cancel safe.
+    /// Connects and logs in, asking for the version. Not bounded in time. Cancel safe: the attempt is
+    /// dropped.
     pub(crate) async fn log_in(
         &self,
         credentials: &Credentials,
-    ) -> Result<(Stream, Greeting), UpstreamError> {
-        let mut stream = self.connect().await?;
+    ) -> Result<(Conversation, Greeting), UpstreamError> {
+        let mut link = Conversation::new(self.connect().await?);
         let (mut login, request) = Login::asking_version(credentials);
-        let answer = self.exchange(&mut stream, &request, |bytes| login.receive(bytes).transpose());
-        let greeting = answer.await??;
-        Ok((stream, greeting))
+        let greeting = link.exchange(&request, |bytes| login.receive(bytes).transpose()).await;
+        let greeting = greeting.map_err(|source| match source.kind() {
+            io::ErrorKind::UnexpectedEof => self.ended(),
+            _ => UpstreamError::Connect { endpoint: self.endpoint.clone(), source },
+        })??;
+        Ok((link, greeting))
     }
 
-    /// Sends `request` and reads until `receive` has all it wants. Not bounded in time; the stream is
-    /// to be dropped after an error, and when this was cancelled.
-    pub(crate) async fn exchange<T>(
-        &self,
-        stream: &mut Stream,
-        request: &[u8],
-        mut receive: impl FnMut(&[u8]) -> Option<T>,
-    ) -> Result<T, UpstreamError> {
-        let broken = |source| UpstreamError::Connect { endpoint: self.endpoint.clone(), source };
-        stream.write_all(request).await.map_err(broken)?;
-        stream.flush().await.map_err(broken)?;
-        let mut buffer = [0; 4096];
-        loop {
-            match stream.read(&mut buffer).await.map_err(broken)? {
-                0 => return Err(self.ended()),
-                len => {
-                    if let Some(answer) = receive(buffer.get(..len).unwrap_or_default()) {
-                        return Ok(answer);
-                    }
-                }
-            }
-        }
+    /// The error of a link that broke after its login.
+    pub(crate) fn broken(&self, source: io::Error) -> UpstreamError {
+        UpstreamError::Broken { endpoint: self.endpoint.clone(), source }
     }
 
     pub(crate) fn timed_out(&self) -> UpstreamError {

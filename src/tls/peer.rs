@@ -40,10 +40,8 @@ pub(super) fn not_after(state: &CommonState) -> Option<SystemTime> {
 pub(super) fn name(state: &CommonState) -> Option<Arc<str>> {
     let certificate = state.peer_certificates()?.first()?;
     let name = named(certificate).filter(|name| !name.is_empty());
-    let name = name.unwrap_or_else(|| {
-        let digest = Sha256::digest(certificate);
-        digest.iter().fold("sha256:".to_owned(), |text, byte| format!("{text}{byte:02x}"))
-    });
+    let name =
+        name.unwrap_or_else(|| format!("sha256:{}", hex::encode(Sha256::digest(certificate))));
     Some(name.chars().flat_map(char::escape_debug).take(MAX_NAME).collect::<String>().into())
 }
 

@@ -5,6 +5,7 @@
 use bytes::Bytes;
 
 use crate::command::Spec;
+use crate::resp::reply;
 
 /// Bytes of a name that Redis shows.
 const NAME_SHOWN: usize = 128;
@@ -21,7 +22,7 @@ pub fn unknown_command<'a>(args: impl IntoIterator<Item = &'a [u8]>) -> Bytes {
     let mut args = args.into_iter();
     let name = args.next().unwrap_or_default();
     let mut text = Vec::with_capacity(512);
-    text.extend_from_slice(b"unknown command '");
+    text.extend_from_slice(b"ERR unknown command '");
     text.extend_from_slice(shown(name, NAME_SHOWN));
     text.extend_from_slice(b"', with args beginning with: ");
     let start = text.len();
@@ -34,7 +35,7 @@ pub fn unknown_command<'a>(args: impl IntoIterator<Item = &'a [u8]>) -> Bytes {
         text.extend_from_slice(shown(arg, room));
         text.extend_from_slice(b"' ");
     }
-    error(text)
+    reply::error(&text)
 }
 
 /// Redis 7.0's error for a subcommand that does not exist, for a request of `args`: the
@@ -47,21 +48,21 @@ pub fn unknown_subcommand<'a>(args: impl IntoIterator<Item = &'a [u8]>) -> Bytes
     let name = args.next().unwrap_or_default();
     let word = args.next().unwrap_or_default();
     let mut text = Vec::with_capacity(256);
-    text.extend_from_slice(b"unknown subcommand '");
+    text.extend_from_slice(b"ERR unknown subcommand '");
     text.extend_from_slice(shown(word, NAME_SHOWN));
     text.extend_from_slice(b"'. Try ");
     text.extend(shown(name, usize::MAX).iter().map(u8::to_ascii_uppercase));
     text.extend_from_slice(b" HELP.");
-    error(text)
+    reply::error(&text)
 }
 
 /// Redis's error for a wrong number of arguments.
 pub fn wrong_arity(spec: &Spec) -> Bytes {
     let mut text = Vec::with_capacity(96);
-    text.extend_from_slice(b"wrong number of arguments for '");
+    text.extend_from_slice(b"ERR wrong number of arguments for '");
     text.extend_from_slice(spec.name.as_bytes());
     text.extend_from_slice(b"' command");
-    error(text)
+    reply::error(&text)
 }
 
 /// What `%.*s` shows of `text` with the precision `most`.
@@ -69,16 +70,4 @@ fn shown(text: &[u8], most: usize) -> &[u8] {
     let text = text.get(..most).unwrap_or(text);
     let end = memchr::memchr(0, text).unwrap_or(text.len());
     text.get(..end).unwrap_or(text)
-}
-
-/// An error reply. `text` may hold a client's bytes, so line ends in it become spaces.
-fn error(mut text: Vec<u8>) -> Bytes {
-    for byte in &mut text {
-        if matches!(byte, b'\r' | b'\n') {
-            *byte = b' ';
-        }
-    }
-    text.splice(..0, *b"-ERR ");
-    text.extend_from_slice(b"\r\n");
-    Bytes::from(text)
 }

@@ -1,6 +1,8 @@
-//! A command as a client sends it.
+//! A command as a client sends it: of a session, and of Redoubt's own.
 
 use bytes::{BufMut, BytesMut};
+use redis_protocol::resp2::encode::extend_encode_borrowed;
+use redis_protocol::resp2::types::BorrowedFrame;
 
 use super::integer;
 
@@ -8,7 +10,7 @@ use super::integer;
 ///
 /// ```
 /// let mut out = bytes::BytesMut::new();
-/// redoubt::resp::encode_command([&b"GET"[..], b"key"], &mut out);
+/// redoubt_core::resp::encode_command([&b"GET"[..], b"key"], &mut out);
 /// assert_eq!(&out[..], b"*2\r\n$3\r\nGET\r\n$3\r\nkey\r\n");
 /// ```
 pub fn encode_command<'a, I>(args: I, out: &mut BytesMut)
@@ -24,9 +26,31 @@ where
     }
 }
 
+/// Appends a request that Redoubt sends for itself: as [`encode_command`] does, by redis-protocol.
+pub fn encode_request(args: &[&[u8]], out: &mut BytesMut) {
+    let args: Vec<_> = args.iter().map(|arg| BorrowedFrame::BulkString(arg)).collect();
+    let encoded = extend_encode_borrowed(out, &BorrowedFrame::Array(&args), false);
+    // It fails only for want of room, which it makes itself.
+    debug_assert!(encoded.is_ok());
+}
+
 /// Appends a line of `lead` and a length.
 pub(super) fn header(lead: u8, len: usize, out: &mut BytesMut) {
     out.put_u8(lead);
     integer::write(len as u64, out);
     out.put_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_of_both_kinds_have_the_same_bytes() {
+        let args = [b"SET".as_slice(), b"a\r\n\x00\xff", b""];
+        let (mut request, mut command) = (BytesMut::from("x"), BytesMut::from("x"));
+        encode_request(&args, &mut request);
+        encode_command(args, &mut command);
+        assert_eq!(request, command);
+    }
 }

@@ -11,6 +11,8 @@
 //!   in the bytes for any cut: no byte of a line is searched twice.
 //! - The parser holds no bytes of a multibulk request, and the scanner at most one length line and
 //!   one short word. What they allocate is bounded by the input that the caller holds.
+//! - Only replies to requests of Redoubt's own are decoded, by redis-protocol, and only after their bytes,
+//!   their depth and their number of values have been checked.
 //! - No `Debug` here shows an argument.
 #![cfg_attr(
     not(test),
@@ -23,6 +25,7 @@
     )
 )]
 
+mod decode;
 mod encode;
 mod error;
 #[doc(hidden)]
@@ -35,7 +38,8 @@ mod request;
 mod scanner;
 mod word;
 
-pub use encode::encode_command;
+pub use decode::{DecodeError, Reply, ReplyDecoder};
+pub use encode::{encode_command, encode_request};
 pub use error::{ProtocolError, ReplyError};
 pub use limits::{Excess, RequestLimits};
 pub use protocol::Protocol;

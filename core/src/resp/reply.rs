@@ -27,14 +27,14 @@ pub static MAX_CLIENTS: Bytes = Bytes::from_static(b"-ERR max number of clients 
 /// CR and LF in `text` become spaces, as Redis does; other bytes pass as they are, UTF-8 or not,
 /// which is why this one is not encoded by redis-protocol.
 pub fn error(text: &[u8]) -> Bytes {
-    let mut out = BytesMut::with_capacity(text.len().saturating_add(3));
-    out.put_u8(b'-');
+    let mut out = Vec::with_capacity(text.len().saturating_add(3));
+    out.push(b'-');
     out.extend(text.iter().map(|byte| match byte {
         b'\r' | b'\n' => b' ',
         other => *other,
     }));
-    out.put_slice(b"\r\n");
-    out.freeze()
+    out.extend_from_slice(b"\r\n");
+    Bytes::from(out)
 }
 
 /// A value to compose a reply from.

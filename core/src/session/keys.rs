@@ -46,9 +46,7 @@ impl KeyForm {
     fn show(self, key: &[u8]) -> String {
         match (self, key.get(..Self::LONGEST)) {
             (Self::None, _) => String::new(),
-            (Self::Hashed, _) => {
-                Sha256::digest(key).iter().map(|byte| format!("{byte:02x}")).collect()
-            }
+            (Self::Hashed, _) => hex::encode(Sha256::digest(key)),
             (Self::Plain, Some(cut)) if cut.len() < key.len() => {
                 format!("{}…", cut.escape_ascii())
             }

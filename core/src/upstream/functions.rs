@@ -4,15 +4,15 @@ use std::collections::HashSet;
 
 use bytes::{Bytes, BytesMut};
 
-use super::login::is_passing;
-use crate::resp::{Kind, ReplyScanner, encode_command};
+use super::login::{is_passing, shown};
+use crate::resp::{Protocol, Reply, ReplyDecoder, encode_request};
 
 /// One `FUNCTION LIST` on a link that is logged in and speaks RESP2. Feed it what arrives until it
 /// yields the functions or an error.
+#[derive(Debug)]
 pub struct FunctionList<'a> {
     libraries: &'a HashSet<Bytes>,
-    scanner: ReplyScanner,
-    frame: BytesMut,
+    replies: ReplyDecoder,
 }
 
 /// Why it is not known which functions there are.
@@ -32,15 +32,12 @@ pub enum ListError {
 impl<'a> FunctionList<'a> {
     /// Most bytes of the reply. A function takes about a hundred.
     pub const MAX_REPLY: usize = 16 << 20;
-    /// Most bytes of Redis's error text that are kept.
-    const MAX_TEXT: usize = 128;
 
     /// Asks for the functions of `libraries`; and the bytes that do so.
     pub fn of(libraries: &'a HashSet<Bytes>) -> (Self, Bytes) {
         let mut out = BytesMut::new();
-        encode_command([&b"FUNCTION"[..], b"LIST"], &mut out);
-        let list = Self { libraries, scanner: ReplyScanner::new(), frame: BytesMut::new() };
-        (list, out.freeze())
+        encode_request(&[b"FUNCTION", b"LIST"], &mut out);
+        (Self { libraries, replies: ReplyDecoder::new(Self::MAX_REPLY) }, out.freeze())
     }
 
     /// Takes bytes in. Returns the functions, in lower case, when the reply is complete.
@@ -48,89 +45,44 @@ impl<'a> FunctionList<'a> {
     /// # Errors
     /// [`ListError`]; after [`ListError::NoList`] the link must be closed.
     pub fn receive(&mut self, input: &[u8]) -> Result<Option<HashSet<Bytes>>, ListError> {
-        let scan = self.scanner.scan(input).map_err(|_| ListError::NoList)?;
-        self.frame.extend_from_slice(input);
-        if self.frame.len() > Self::MAX_REPLY || scan.len < input.len() {
-            return Err(ListError::NoList);
+        self.replies.buffer().extend_from_slice(input);
+        let reply = self.replies.next(Protocol::Resp2).map_err(|_| ListError::NoList)?;
+        match reply {
+            None => Ok(None),
+            Some(_) if !self.replies.is_empty() => Err(ListError::NoList),
+            Some(Reply::Array(all)) => Ok(Some(functions_of(self.libraries, &all))),
+            Some(Reply::Error(error)) if is_passing(&error) => Err(ListError::Busy),
+            Some(Reply::Error(error)) => Err(ListError::Refused(shown(error.as_bytes()))),
+            Some(_) => Err(ListError::NoList),
         }
-        if !scan.done {
-            return Ok(None);
-        }
-        if self.scanner.kind().is_none_or(Kind::is_error) {
-            return Err(refusal(&self.frame));
-        }
-        let mut rest = &self.frame[..];
-        let Some(Value::List(libraries)) = Value::read(&mut rest, 0) else {
-            return Err(ListError::NoList);
-        };
-        let pinned = libraries.iter().filter(|library| {
-            library.field(b"library_name").is_some_and(|name| self.libraries.contains(name.text()))
-        });
-        let functions = pinned.filter_map(|library| library.field(b"functions"));
-        let names = functions.flat_map(Value::items).filter_map(|each| each.field(b"name"));
-        Ok(Some(names.map(|name| name.text().to_ascii_lowercase().into()).collect()))
     }
 }
 
-fn refusal(frame: &[u8]) -> ListError {
-    if is_passing(frame) {
-        return ListError::Busy;
-    }
-    let text = frame.trim_ascii_end();
-    let text = text.strip_prefix(b"-").unwrap_or(text);
-    let kept = text.get(..FunctionList::MAX_TEXT).unwrap_or(text);
-    ListError::Refused(kept.escape_ascii().to_string())
+/// The functions of those of `all` libraries that are among `libraries`.
+fn functions_of(libraries: &HashSet<Bytes>, all: &[Reply]) -> HashSet<Bytes> {
+    let is_pinned = |library: &&Reply| {
+        text(field(library, b"library_name")).is_some_and(|name| libraries.contains(name))
+    };
+    let functions = all.iter().filter(is_pinned).filter_map(|library| {
+        let Some(Reply::Array(functions)) = field(library, b"functions") else { return None };
+        Some(functions)
+    });
+    let names = functions.flatten().filter_map(|function| text(field(function, b"name")));
+    names.map(|name| name.to_ascii_lowercase().into()).collect()
 }
 
-/// A value of RESP2, as far as it matters here.
-enum Value<'a> {
-    /// A string.
-    Text(&'a [u8]),
-    /// An array.
-    List(Vec<Self>),
-    /// Anything else.
-    Other,
+/// What stands after `name` in an array of names and values.
+fn field<'a>(of: &'a Reply, name: &[u8]) -> Option<&'a Reply> {
+    let Reply::Array(fields) = of else { return None };
+    let (pairs, _) = fields.as_chunks::<2>();
+    pairs.iter().find(|[key, _]| text(Some(key)) == Some(name)).map(|[_, value]| value)
 }
 
-impl<'a> Value<'a> {
-    /// Deeper than Redis's reply goes.
-    const MAX_DEPTH: u8 = 8;
-
-    /// Takes one off the front of `input`.
-    fn read(input: &mut &'a [u8], depth: u8) -> Option<Self> {
-        let end = memchr::memchr(b'\n', input)?;
-        let (line, rest) = input.split_at_checked(end.checked_add(1)?)?;
-        *input = rest;
-        let (kind, text) = line.trim_ascii_end().split_first()?;
-        let number = || std::str::from_utf8(text).ok()?.parse::<usize>().ok();
-        Some(match (kind, number()) {
-            (b'$', Some(len)) => {
-                let (value, rest) = input.split_at_checked(len)?;
-                *input = rest.get(2..)?;
-                Self::Text(value)
-            }
-            (b'*', Some(_)) if depth == Self::MAX_DEPTH => return None,
-            (b'*', Some(len)) => {
-                let deeper = depth.saturating_add(1);
-                Self::List((0..len).map(|_| Self::read(input, deeper)).collect::<Option<_>>()?)
-            }
-            (b'+', _) => Self::Text(text),
-            _ => Self::Other,
-        })
-    }
-
-    fn text(&self) -> &'a [u8] {
-        if let Self::Text(text) = self { text } else { &[] }
-    }
-
-    fn items(&self) -> &[Self] {
-        if let Self::List(items) = self { items } else { &[] }
-    }
-
-    /// What stands after `name` in a list of names and values.
-    fn field(&self, name: &[u8]) -> Option<&Self> {
-        let (pairs, _) = self.items().as_chunks::<2>();
-        pairs.iter().find(|[key, _]| key.text() == name).map(|[_, value]| value)
+/// The text of a string.
+fn text(value: Option<&Reply>) -> Option<&[u8]> {
+    match value? {
+        Reply::BulkString(text) | Reply::SimpleString(text) => Some(text),
+        _ => None,
     }
 }
 

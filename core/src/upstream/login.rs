@@ -1,12 +1,13 @@
 //! Logging in to the upstream: what is sent first on a link, and what the answers mean.
 
+use std::collections::VecDeque;
+
 use bytes::{Bytes, BytesMut};
-use redis_protocol::resp2::decode::decode;
-use redis_protocol::resp2::types::{OwnedFrame, Resp2Frame};
+use redis_protocol::resp2::types::Resp2Frame;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::command::Version;
-use crate::resp::{Kind, Protocol, ReplyError, ReplyScanner, encode_command};
+use crate::resp::{Protocol, Reply, ReplyDecoder, encode_request, reply};
 
 /// How links log in. There is no `Debug`.
 #[derive(Clone, Default)]
@@ -48,9 +49,9 @@ pub enum Role {
 
 impl Greeting {
     /// What the answer to `HELLO 2` tells, a flat array of names and values.
-    pub fn of(answer: &OwnedFrame) -> Self {
+    pub fn of(answer: &Reply) -> Self {
         let mut greeting = Self::default();
-        let OwnedFrame::Array(fields) = answer else { return greeting };
+        let Reply::Array(fields) = answer else { return greeting };
         let (pairs, _) = fields.as_chunks::<2>();
         for [name, value] in pairs {
             match (name.as_str(), value.as_str()) {
@@ -91,28 +92,34 @@ pub enum LoginError {
 /// The first exchange on a link. Feed it what arrives until it yields a greeting or an error.
 #[derive(Debug)]
 pub struct Login {
-    scanner: ReplyScanner,
-    frame: BytesMut,
-    /// Whether the first reply, to `AUTH` or `PING`, has come.
-    admitted: bool,
-    /// Replies still to come after that, none of which may be an error.
-    preparing: u8,
-    /// Whether the last reply is the one to `HELLO`, wanted for the version alone.
-    ask_version: bool,
+    replies: ReplyDecoder,
+    /// What has been asked and not answered, in order.
+    asked: VecDeque<Asked>,
+    greeting: Greeting,
+}
+
+/// A request of a login.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    /// `AUTH` or `PING`, whose reply says whether the link is let in.
+    Admission,
+    /// `HELLO 3`, whose reply is in RESP3 already.
+    Protocol,
+    /// `SELECT`.
+    Database,
+    /// `HELLO 2`, for the greeting alone: an old Redis does not know it.
+    Version,
 }
 
 impl Login {
-    /// Most bytes of a reply during login; more is [`LoginError::NotRedis`].
-    pub const MAX_REPLY: usize = 16 << 10;
-    /// Most bytes of Redis's error text that are kept.
-    const MAX_TEXT: usize = 128;
+    /// Most bytes of all replies during login; more is [`LoginError::NotRedis`].
+    pub const MAX_REPLIES: usize = 16 << 10;
 
     /// A login that ends with the upstream's version, where `HELLO` tells it (Redis 6 and later);
     /// and the bytes that begin it.
     pub fn asking_version(credentials: &Credentials) -> (Self, Bytes) {
         let (mut login, mut out) = Self::begin(credentials);
-        encode(&[b"HELLO", b"2"], &mut out);
-        login.ask_version = true;
+        login.ask(Asked::Version, &[b"HELLO", b"2"], &mut out);
         (login, out.freeze())
     }
 
@@ -125,133 +132,110 @@ impl Login {
     ) -> (Self, Bytes) {
         let (mut login, mut out) = Self::begin(credentials);
         if protocol == Protocol::Resp3 {
-            encode(&[b"HELLO", b"3"], &mut out);
-            login.preparing = login.preparing.saturating_add(1);
+            login.ask(Asked::Protocol, &[b"HELLO", b"3"], &mut out);
         }
         if database != 0 {
-            encode(&[b"SELECT", database.to_string().as_bytes()], &mut out);
-            login.preparing = login.preparing.saturating_add(1);
+            let database = database.to_string();
+            login.ask(Asked::Database, &[b"SELECT", database.as_bytes()], &mut out);
         }
         (login, out.freeze())
     }
 
     fn begin(credentials: &Credentials) -> (Self, BytesMut) {
+        let mut login = Self {
+            replies: ReplyDecoder::new(Self::MAX_REPLIES),
+            asked: VecDeque::new(),
+            greeting: Greeting::default(),
+        };
         let mut out = BytesMut::new();
         let user = credentials.user.as_deref().map(str::as_bytes);
         let password = credentials.password.as_ref().map(|p| p.expose_secret().as_bytes());
         match (user, password) {
-            (Some(user), Some(password)) => encode(&[b"AUTH", user, password], &mut out),
-            (None, Some(password)) => encode(&[b"AUTH", password], &mut out),
-            (_, None) => encode(&[b"PING"], &mut out),
+            (Some(user), Some(password)) => {
+                login.ask(Asked::Admission, &[b"AUTH", user, password], &mut out);
+            }
+            (None, Some(password)) => login.ask(Asked::Admission, &[b"AUTH", password], &mut out),
+            (_, None) => login.ask(Asked::Admission, &[b"PING"], &mut out),
         }
-        let login = Self {
-            scanner: ReplyScanner::default(),
-            frame: BytesMut::new(),
-            admitted: false,
-            preparing: 0,
-            ask_version: false,
-        };
         (login, out)
+    }
+
+    fn ask(&mut self, asked: Asked, words: &[&[u8]], out: &mut BytesMut) {
+        encode_request(words, out);
+        self.asked.push_back(asked);
     }
 
     /// Takes bytes in. Returns the greeting when the link is ready.
     ///
     /// # Errors
     /// [`LoginError`]: the link must be closed.
-    pub fn receive(&mut self, mut input: &[u8]) -> Result<Option<Greeting>, LoginError> {
-        while !input.is_empty() {
-            let scan = self.scanner.scan(input).map_err(|_: ReplyError| LoginError::NotRedis)?;
-            let (piece, rest) = input.split_at_checked(scan.len).unwrap_or((input, &[]));
-            input = rest;
-            self.frame.extend_from_slice(piece);
-            if self.frame.len() > Self::MAX_REPLY {
-                return Err(LoginError::NotRedis);
-            }
-            if !scan.done {
-                continue;
-            }
-            let frame = self.frame.split().freeze();
-            if !self.admitted {
-                admitted(&frame)?;
-                self.admitted = true;
-                if self.ask_version || self.preparing > 0 {
-                    continue;
-                }
-            } else if self.preparing > 0 {
-                if is_passing(&frame) {
-                    return Err(LoginError::NotNow(frame));
-                }
-                if self.scanner.kind().is_none_or(Kind::is_error) {
-                    return Err(refused(&frame));
-                }
-                self.preparing = self.preparing.saturating_sub(1);
-                if self.preparing > 0 {
-                    continue;
-                }
-            }
-            // Bytes after the last reply that login asked for have no place here.
-            return if input.is_empty() {
-                Ok(Some(if self.ask_version { greeting(&frame) } else { Greeting::default() }))
-            } else {
-                Err(LoginError::NotRedis)
+    pub fn receive(&mut self, input: &[u8]) -> Result<Option<Greeting>, LoginError> {
+        self.replies.buffer().extend_from_slice(input);
+        while let Some(asked) = self.asked.front() {
+            let protocol = match asked {
+                Asked::Protocol => Protocol::Resp3,
+                Asked::Admission | Asked::Database | Asked::Version => Protocol::Resp2,
             };
+            let reply = self.replies.next(protocol).map_err(|_| LoginError::NotRedis)?;
+            let Some(reply) = reply else { return Ok(None) };
+            match asked {
+                Asked::Admission => admitted(&reply)?,
+                Asked::Protocol | Asked::Database => prepared(&reply)?,
+                Asked::Version => self.greeting = Greeting::of(&reply),
+            }
+            self.asked.pop_front();
         }
-        Ok(None)
+        // Bytes after the last reply that login asked for have no place here.
+        if self.replies.is_empty() { Ok(Some(self.greeting)) } else { Err(LoginError::NotRedis) }
     }
 }
 
 /// Whether the reply to `AUTH` or `PING` lets the link in.
-fn admitted(frame: &[u8]) -> Result<(), LoginError> {
-    let text = frame.trim_ascii_end();
-    let Some(error) = text.strip_prefix(b"-") else {
-        let expected = text.starts_with(b"+");
-        return if expected { Ok(()) } else { Err(LoginError::NotRedis) };
+fn admitted(reply: &Reply) -> Result<(), LoginError> {
+    let error = match reply {
+        Reply::SimpleString(_) => return Ok(()),
+        Reply::Error(error) => error,
+        _ => return Err(LoginError::NotRedis),
     };
-    let code = error.split(|byte| *byte == b' ').next().unwrap_or_default();
-    match code {
-        b"WRONGPASS" => Err(LoginError::WrongPassword),
-        b"NOAUTH" => Err(LoginError::PasswordRequired),
+    match error.split(' ').next().unwrap_or_default() {
+        "WRONGPASS" => Err(LoginError::WrongPassword),
+        "NOAUTH" => Err(LoginError::PasswordRequired),
         // The answers to PING of a Redis that is up, but not ready for it: for clients to see.
-        b"LOADING" | b"BUSY" | b"MASTERDOWN" | b"NOPERM" | b"MISCONF" => Ok(()),
-        _ if error.starts_with(b"ERR invalid password") => Err(LoginError::WrongPassword),
-        _ if error.starts_with(b"ERR AUTH <password> called without any password")
-            || error.starts_with(b"ERR Client sent AUTH, but no password is set") =>
+        "LOADING" | "BUSY" | "MASTERDOWN" | "NOPERM" | "MISCONF" => Ok(()),
+        _ if error.starts_with("ERR invalid password") => Err(LoginError::WrongPassword),
+        _ if error.starts_with("ERR AUTH <password> called without any password")
+            || error.starts_with("ERR Client sent AUTH, but no password is set") =>
         {
             Err(LoginError::NoPasswordSet)
         }
-        _ => Err(refused(frame)),
+        _ => Err(LoginError::Refused(shown(error.as_bytes()))),
+    }
+}
+
+/// Whether the reply to what prepares the link is no error.
+fn prepared(reply: &Reply) -> Result<(), LoginError> {
+    match reply {
+        Reply::Error(error) if is_passing(error) => {
+            Err(LoginError::NotNow(reply::error(error.as_bytes())))
+        }
+        Reply::Error(error) => Err(LoginError::Refused(shown(error.as_bytes()))),
+        _ => Ok(()),
     }
 }
 
 /// Whether it is an error of a Redis that is up and has no time, which passes by itself: it runs a
 /// script, loads its data, or has lost its primary.
-pub(super) fn is_passing(frame: &[u8]) -> bool {
-    let code = frame.split(|byte| *byte == b' ').next().unwrap_or_default();
-    matches!(code, b"-BUSY" | b"-LOADING" | b"-MASTERDOWN")
+pub(super) fn is_passing(error: &str) -> bool {
+    matches!(error.split(' ').next(), Some("BUSY" | "LOADING" | "MASTERDOWN"))
 }
 
-fn refused(frame: &[u8]) -> LoginError {
-    LoginError::Refused(shown(frame))
-}
-
-/// What Redis said, fit for a log.
-fn shown(frame: &[u8]) -> String {
-    let text = frame.trim_ascii_end();
+/// Redis's error text, or the whole reply, fit for a log.
+pub(super) fn shown(error: &[u8]) -> String {
+    /// Most bytes that are kept.
+    const MAX_TEXT: usize = 128;
+    let text = error.trim_ascii_end();
     let text = text.strip_prefix(b"-").unwrap_or(text);
-    let kept = text.get(..Login::MAX_TEXT).unwrap_or(text);
-    kept.escape_ascii().to_string()
-}
-
-/// What the reply to `HELLO 2` tells.
-fn greeting(frame: &[u8]) -> Greeting {
-    match decode(frame) {
-        Ok(Some((answer, _))) => Greeting::of(&answer),
-        _ => Greeting::default(),
-    }
-}
-
-fn encode(args: &[&[u8]], out: &mut BytesMut) {
-    encode_command(args.iter().copied(), out);
+    text.get(..MAX_TEXT).unwrap_or(text).escape_ascii().to_string()
 }
 
 #[cfg(test)]

@@ -5,8 +5,7 @@
 mod redis;
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
@@ -39,7 +38,7 @@ pub(crate) enum DemoError {
     #[error(transparent)]
     Redis(#[from] RedisError),
     #[error("no random bytes for a password")]
-    Random(#[source] io::Error),
+    Random(#[source] getrandom::Error),
     #[error("signals cannot be handled")]
     Signals(#[source] io::Error),
     #[error(transparent)]
@@ -185,8 +184,8 @@ fn print(out: &mut impl Write, line: &str) -> Result<(), DemoError> {
 }
 
 /// 256 random bits in hexadecimal.
-fn random_password() -> io::Result<SecretString> {
+fn random_password() -> Result<SecretString, getrandom::Error> {
     let mut bytes = [0; 32];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(SecretString::from(bytes.map(|byte| format!("{byte:02x}")).concat()))
+    getrandom::fill(&mut bytes)?;
+    Ok(SecretString::from(hex::encode(bytes)))
 }

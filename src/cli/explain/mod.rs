@@ -11,15 +11,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use bytes::BytesMut;
-use redoubt::config::{ConfigError, Environment, GuardMode, PolicySettings, Settings, Sharing};
+use redoubt::config::{ConfigError, Environment, Settings, Sharing};
+use redoubt::control::RulesError;
 use redoubt_core::auth::{DEFAULT_USER, Identity};
 use redoubt_core::command::Version;
-use redoubt_core::policy::PolicyError;
 use redoubt_core::resp::{Parsed, Request, RequestLimits, RequestParser, encode_command};
-use redoubt_core::session::{
-    self, Context, Decision, DueQueue, KeyForm, Limits, Rules, StandIn, State, classify,
-};
-use secrecy::{ExposeSecret, SecretString};
+use redoubt_core::session::{self, Context, Decision, DueQueue, Rules, State, classify};
+use redoubt_core::upstream::Credentials;
+use secrecy::ExposeSecret;
 
 use self::verdict::Verdict;
 use crate::cli::args;
@@ -28,8 +27,6 @@ use crate::cli::args;
 const DATABASES: u32 = 1;
 /// A Redis that has all that the table has.
 const NEW: Version = Version::new(u16::MAX, 0, 0);
-/// Refused commands before a session that is not authenticated is closed, where no setting says.
-const AUTH_ATTEMPTS: u32 = 10;
 
 /// Why nothing can be explained.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +34,7 @@ pub(crate) enum ExplainError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Policy(#[from] PolicyError),
+    Rules(#[from] RulesError),
     #[error("no random bytes")]
     Random,
     #[error("no command: the quotes are unbalanced, or there is nothing in it")]
@@ -60,11 +57,7 @@ pub(crate) fn run(args: &args::Explain) -> Result<ExitCode, ExplainError> {
 
 /// What a decision is made by.
 struct Plan {
-    policy: PolicySettings,
-    user: Option<String>,
-    password: SecretString,
-    auth_attempts: u32,
-    sharing: Sharing,
+    settings: Settings,
     version: Version,
 }
 
@@ -75,46 +68,38 @@ impl Plan {
             ["REDOUBT_", "REDIS_"].iter().any(|own| name.as_bytes().starts_with(own.as_bytes()))
         };
         let file = args.config.file.as_deref();
-        let version = args.redis.unwrap_or(NEW);
-        if file.is_none() && !std::env::vars_os().any(|(name, _)| ours(&name)) {
-            let random = getrandom::u64().map_err(|_| ExplainError::Random)?;
-            return Ok(Self {
-                policy: PolicySettings::default(),
-                user: None,
-                password: format!("{random:016x}").into(),
-                auth_attempts: AUTH_ATTEMPTS,
-                sharing: Sharing::default(),
-                version,
-            });
-        }
-        let settings = Settings::load(file, &Environment::of_process())?;
-        Ok(Self {
-            policy: settings.policy,
-            user: settings.client.user,
-            password: settings.client.password,
-            auth_attempts: settings.limits.auth_attempts,
-            sharing: settings.upstream.sharing,
-            version,
-        })
+        let is_configured = file.is_some() || std::env::vars_os().any(|(name, _)| ours(&name));
+        let environment = if is_configured {
+            Environment::of_process()
+        } else {
+            made_up().map_err(|_| ExplainError::Random)?
+        };
+        let settings = Settings::load(file, &environment)?;
+        Ok(Self { settings, version: args.redis.unwrap_or(NEW) })
     }
 
-    fn rules(&self) -> Result<Rules, PolicyError> {
-        let policy = self.policy.compile()?;
-        Ok(Rules {
-            guarded: matches!(self.policy.guard, GuardMode::Auto | GuardMode::Require)
-                && policy.rules().next().is_some(),
-            policy,
-            scripts: self.policy.gate(),
-            known_only: false,
-            identity: Identity::new(self.user.as_deref(), &self.password),
-            stand_in: StandIn::new(None, None, 0),
-            upstream_version: Some(self.version),
-            auth_attempts: self.auth_attempts,
-            keys: KeyForm::None,
-            limits: Limits::default(),
-            client_ids: Default::default(),
-        })
+    /// The rules of workers, where links have told the version.
+    fn rules(&self) -> Result<Rules, RulesError> {
+        let Settings { client, upstream, .. } = &self.settings;
+        let identity = Identity::new(client.user.as_deref(), &client.password);
+        let credentials =
+            Credentials { user: upstream.user.clone(), password: upstream.password.clone() };
+        let rules = redoubt::control::rules(&self.settings, identity, &credentials)?;
+        Ok(Rules { upstream_version: Some(self.version), ..rules })
     }
+}
+
+/// The least that settings need, where nothing is configured: an upstream, to which nothing is sent, and
+/// passwords that nobody is told.
+fn made_up() -> Result<Environment, getrandom::Error> {
+    let mut random = [0; 32];
+    getrandom::fill(&mut random)?;
+    let password = hex::encode(random);
+    Ok(Environment::from_lookup(|name| match name {
+        "REDIS_PASSWORD" | "REDOUBT_PASSWORD" => Some(OsString::from(&password)),
+        "REDOUBT_UPSTREAM" => Some(OsString::from("redis://127.0.0.1:6379")),
+        _ => None,
+    }))
 }
 
 /// The request: one string is split as redis-cli and Redis split a line, several are its arguments.
@@ -140,12 +125,13 @@ fn request(command: &[OsString]) -> Result<BytesMut, ExplainError> {
 
 fn decide(plan: &Plan, input: &[u8], stranger: bool) -> Result<Verdict, ExplainError> {
     let rules = plan.rules()?;
-    let mut state = State::new(plan.sharing == Sharing::Off);
+    let Settings { client, upstream, .. } = &plan.settings;
+    let mut state = State::new(upstream.sharing == Sharing::Off);
     if !stranger {
-        let user = plan.user.as_deref().unwrap_or(DEFAULT_USER);
+        let user = client.user.as_deref().unwrap_or(DEFAULT_USER);
         let mut login = BytesMut::new();
         let words: [&[u8]; 3] =
-            [b"AUTH", user.as_bytes(), plan.password.expose_secret().as_bytes()];
+            [b"AUTH", user.as_bytes(), client.password.expose_secret().as_bytes()];
         encode_command(words, &mut login);
         let mut parser = RequestParser::new();
         parser.parse(&login, &RequestLimits::AUTHENTICATED).map_err(|_| ExplainError::Login)?;
@@ -164,7 +150,7 @@ fn decide(plan: &Plan, input: &[u8], stranger: bool) -> Result<Verdict, ExplainE
     }
     let request = parser.request(input);
     let decision = decision(&rules, &state, &request);
-    Ok(Verdict::new(&decision, classify(&request), &request, plan))
+    Ok(Verdict::new(&decision, classify(&request), &request, &plan.settings))
 }
 
 /// What becomes of a request in a session that is owed nothing.

@@ -1,13 +1,11 @@
 //! A decision in words.
 
 use bytes::Bytes;
-use redoubt::config::{GuardMode, PolicySettings, ScriptGate, Sharing};
+use redoubt::config::{GuardMode, PolicySettings, ScriptGate, Settings, Sharing};
 use redoubt_core::command::{Effect, Spec};
 use redoubt_core::policy::Escapes;
 use redoubt_core::resp::Request;
 use redoubt_core::session::{Action, Decision, Expect, Need, Special};
-
-use super::Plan;
 
 /// What becomes of a command.
 pub(super) struct Verdict {
@@ -36,9 +34,9 @@ impl Verdict {
         decision: &Decision,
         spec: Option<&'static Spec>,
         request: &Request<'_>,
-        plan: &Plan,
+        settings: &Settings,
     ) -> Self {
-        let policy = &plan.policy;
+        let policy = &settings.policy;
         let plain = Special::from(Action::Forward { expect: Expect::PLAIN, need: Need::Shared });
         let Special { action, refusal, .. } = match decision {
             Decision::Plain => &plain,
@@ -72,7 +70,7 @@ impl Verdict {
             source,
             why,
             reply,
-            connection: connection(action, spec, plan.sharing),
+            connection: connection(action, spec, settings.upstream.sharing),
             keys: spec.filter(|_| allowed).and_then(|spec| keys(spec, request)),
             scripts: (allowed && runs_code).then(|| inside(policy)),
         }

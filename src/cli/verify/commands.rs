@@ -3,9 +3,9 @@
 use std::io;
 
 use super::harmless::{self, BLOCKED, ESCAPES, FLUSHALL, RESTORE};
-use super::outcome::{Check, Outcome, Section};
+use super::outcome::{Check, Outcome, Section, told};
 use super::scripts;
-use super::wire::{Target, Wire, told};
+use super::wire::{Target, Wire};
 
 /// Tells whether scripts are held: Redis's ACL refuses before it looks at the arguments.
 const SCRIPT: &str = "return redis.pcall('FLUSHALL','NONSENSE','NONSENSE')";

@@ -1,49 +1,19 @@
 //! What is told only where TLS is spoken.
 
 use std::io;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use redoubt::config::{TlsVersion, UpstreamTls, Verification};
-use redoubt::tls::{self, TlsError};
+use redoubt::config::TlsVersion;
+use redoubt::tls;
 
-use super::outcome::{Check, Findings, Outcome, Section};
-use super::wire::{Shown, Target, Wire, told};
+use super::outcome::{Check, Findings, Outcome, Section, told};
+use super::tls::Tls;
+use super::wire::{Shown, Target, Wire};
 
 const TITLE: &str = "In TLS";
 /// Fewer days than this before it ends, a certificate is to be replaced.
 const DAYS: u64 = 14;
 const DAY: u64 = 24 * 60 * 60;
-
-/// The files that the arguments name.
-#[derive(Debug, Default)]
-pub(super) struct Files {
-    pub(super) ca: Option<PathBuf>,
-    /// A certificate and its key.
-    pub(super) identity: Option<(PathBuf, PathBuf)>,
-}
-
-/// How TLS is spoken here.
-pub(crate) struct Tls {
-    pub(super) client: tls::Client,
-    /// One that shows no certificate, where the other does.
-    anonymous: Option<tls::Client>,
-}
-
-impl Tls {
-    pub(super) fn new(files: Files) -> Result<Self, TlsError> {
-        let Files { ca, identity } = files;
-        let settings = |identity| UpstreamTls {
-            ca: ca.clone(),
-            identity,
-            name: None,
-            verification: Verification::Full,
-        };
-        let anonymous =
-            identity.is_some().then(|| tls::Client::new(&settings(None))).transpose()?;
-        Ok(Self { client: tls::Client::new(&settings(identity))?, anonymous })
-    }
-}
 
 /// What there is to say when no connection in TLS comes about; nothing is asked then.
 pub(super) fn broken(error: io::Error) -> Findings {

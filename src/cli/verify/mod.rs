@@ -15,6 +15,7 @@ mod places;
 mod report;
 mod scripts;
 mod strangers;
+mod tls;
 mod wire;
 
 use std::error::Error as _;
@@ -26,12 +27,13 @@ use std::time::Duration;
 use redoubt::config::{Endpoint, PasswordProblem, UpstreamUrl, UrlProblem, read_password};
 use secrecy::SecretString;
 
-use self::encrypted::{Files, Tls};
 use self::limit::Limit;
 pub(crate) use self::outcome::Findings;
+use self::outcome::told;
 pub(crate) use self::places::Places;
 pub(crate) use self::report::text;
-use self::wire::{Network, Target, told};
+use self::tls::{Files, Tls};
+use self::wire::{Network, Target};
 use crate::cli::args;
 
 /// The variable that holds the password, so that it is not in the list of processes.

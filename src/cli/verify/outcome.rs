@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::wire::told;
+/// Most characters of a reply that are told.
+const MAX_TOLD: usize = 80;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,5 +101,21 @@ impl Findings {
     /// Whether no check failed.
     pub(crate) fn hold(&self) -> bool {
         self.count(Outcome::Fails) == 0
+    }
+}
+
+/// A reply, or why there is none, fit for a line of the report.
+pub(super) fn told(reply: &io::Result<String>) -> String {
+    match reply {
+        Ok(reply) => {
+            let mut told = reply.chars().flat_map(char::escape_debug);
+            let mut text: String = told.by_ref().take(MAX_TOLD).collect();
+            if told.next().is_some() {
+                text.push('…');
+            }
+            text.replace("\\'", "'").replace("\\\"", "\"")
+        }
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => "no reply in time".to_owned(),
+        Err(error) => error.to_string(),
     }
 }

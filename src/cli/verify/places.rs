@@ -7,8 +7,8 @@ use secrecy::ExposeSecret;
 
 use super::commands::existing;
 use super::harmless::{BLOCKED, ESCAPES};
-use super::outcome::{Check, Outcome, Section};
-use super::wire::{Target, Wire, told};
+use super::outcome::{Check, Outcome, Section, told};
+use super::wire::{Target, Wire};
 
 /// What to look at from here.
 #[derive(Debug, Default)]

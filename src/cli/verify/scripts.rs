@@ -2,6 +2,8 @@
 
 use std::io;
 
+use redoubt_core::resp::Reply;
+
 use super::harmless;
 use super::outcome::{Check, Outcome};
 use super::wire::Target;
@@ -69,23 +71,19 @@ fn danger(name: &str, version: &str) -> Danger {
 
 /// The server's name and version, by its `HELLO`.
 fn version(target: &Target) -> io::Result<(String, String)> {
-    let mut wire = target.login()?;
-    let mut lines = vec![wire.ask(&["HELLO", "2"])?];
-    if !lines.iter().all(|line| line.starts_with('*')) {
-        return Err(io::Error::other("no HELLO"));
-    }
-    // Each text comes behind its length: server, its name, version, its number.
-    while lines.len() < 9 {
-        lines.push(wire.line()?);
-    }
-    match &lines[..] {
-        [_, _, server, _, name, _, version, _, number]
-            if server == "server" && version == "version" =>
-        {
-            Ok((name.clone(), number.clone()))
-        }
-        _ => Err(io::Error::other("another HELLO")),
-    }
+    let reply = target.login()?.ask_whole(&["HELLO", "2"])?;
+    let Reply::Array(fields) = &reply else { return Err(io::Error::other("no HELLO")) };
+    let (pairs, _) = fields.as_chunks::<2>();
+    let field = |name: &[u8]| {
+        pairs.iter().find_map(|[key, value]| match (key, value) {
+            (Reply::BulkString(key), Reply::BulkString(value)) if key == name => {
+                Some(String::from_utf8_lossy(value).into_owned())
+            }
+            _ => None,
+        })
+    };
+    let told = field(b"server").zip(field(b"version"));
+    told.ok_or_else(|| io::Error::other("another HELLO"))
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use std::io;
 use redoubt::config::Settings;
 use secrecy::ExposeSecret;
 
-use super::outcome::{Check, Outcome, Section};
-use super::wire::{Target, told};
+use super::outcome::{Check, Outcome, Section, told};
+use super::wire::Target;
 
 /// What no password is. Nobody who has one like it is told that it is right.
 const WRONG: &str = "redoubt-verify-wrong-password";

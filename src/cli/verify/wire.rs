@@ -10,20 +10,18 @@ use std::time::SystemTime;
 use bytes::BytesMut;
 use redoubt::config::{Endpoint, TlsVersion};
 use redoubt::tls;
-use redoubt_core::resp::encode_command;
+use redoubt_core::resp::{Protocol, Reply, ReplyDecoder, encode_request};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
-use super::encrypted::Tls;
 use super::limit::Limit;
+use super::tls::Tls;
 
-/// Most bytes of a line that are read.
-const MAX_LINE: u64 = 1 << 20;
-/// Most characters of a reply that are told.
-const MAX_TOLD: usize = 80;
+/// Most bytes that are read on one connection.
+const MAX_BYTES: usize = 1 << 20;
 /// Most addresses of a name that are tried.
 const MAX_ADDRESSES: usize = 4;
 
@@ -65,7 +63,8 @@ impl Network {
     }
 
     fn wire(&self, stream: impl Transport + 'static, peer: SocketAddr, tls: Option<Shown>) -> Wire {
-        Wire { network: self.clone(), stream: BufReader::new(Box::new(stream)), peer, tls }
+        let replies = ReplyDecoder::new(MAX_BYTES);
+        Wire { network: self.clone(), stream: Box::new(stream), replies, peer, tls }
     }
 
     fn open(&self, endpoint: &Endpoint) -> io::Result<(TcpStream, SocketAddr)> {
@@ -168,7 +167,8 @@ impl Target {
 /// One connection.
 pub(super) struct Wire {
     network: Network,
-    stream: BufReader<Box<dyn Transport>>,
+    stream: Box<dyn Transport>,
+    replies: ReplyDecoder,
     peer: SocketAddr,
     tls: Option<Shown>,
 }
@@ -196,9 +196,24 @@ impl Wire {
 
     /// The first line of the reply to a command.
     pub(super) fn ask(&mut self, args: &[&str]) -> io::Result<String> {
+        self.send_command(args)?;
+        self.line()
+    }
+
+    /// The reply to a command of a server that speaks Redis.
+    pub(super) fn ask_whole(&mut self, args: &[&str]) -> io::Result<Reply> {
+        self.send_command(args)?;
+        match self.reply()? {
+            Said::Reply(reply) => Ok(reply),
+            Said::Other(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "no reply of Redis")),
+        }
+    }
+
+    fn send_command(&mut self, args: &[&str]) -> io::Result<()> {
+        let args: Vec<_> = args.iter().map(|arg| arg.as_bytes()).collect();
         let mut request = BytesMut::new();
-        encode_command(args.iter().map(|arg| arg.as_bytes()), &mut request);
-        self.say(&request)
+        encode_request(&args, &mut request);
+        self.send(&request)
     }
 
     /// The first line of the reply to these bytes.
@@ -215,7 +230,7 @@ impl Wire {
         }))
     }
 
-    /// The first bytes of the reply to these bytes, which are no Redis.
+    /// The first bytes that come in reply to these, which are no Redis; nothing else may have been said.
     pub(super) fn exchange<const N: usize>(&mut self, bytes: &[u8]) -> io::Result<[u8; N]> {
         self.send(bytes)?;
         let Network { runtime, limit } = &self.network;
@@ -224,34 +239,61 @@ impl Wire {
         Ok(reply)
     }
 
-    /// The next line of what comes.
+    /// The first line of the next reply, or of what comes in its place.
     pub(super) fn line(&mut self) -> io::Result<String> {
-        let Network { runtime, limit } = &self.network;
-        let mut line = Vec::new();
-        let read = async {
-            (&mut self.stream).take(MAX_LINE).read_until(b'\n', &mut line).await?;
-            Ok(())
-        };
-        runtime.block_on(limit.hold(read))?;
-        if !line.ends_with(b"\n") {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "closed without a reply"));
-        }
-        Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
+        Ok(match self.reply()? {
+            Said::Reply(reply) => first_line(&reply),
+            Said::Other(line) => line,
+        })
+    }
+
+    fn reply(&mut self) -> io::Result<Said> {
+        let Self { network: Network { runtime, limit }, stream, replies, .. } = self;
+        runtime.block_on(limit.hold(async {
+            loop {
+                match replies.next(Protocol::Resp2) {
+                    Ok(Some(reply)) => return Ok(Said::Reply(reply)),
+                    Ok(None) => {}
+                    // Nothing more is understood of what comes.
+                    Err(_) => {
+                        if let Some(line) = line_of(replies.buffer()) {
+                            return Ok(Said::Other(line));
+                        }
+                    }
+                }
+                if replies.buffer().len() >= MAX_BYTES
+                    || stream.read_buf(replies.buffer()).await? == 0
+                {
+                    let closed = "closed without a reply";
+                    return Err(io::Error::new(io::ErrorKind::UnexpectedEof, closed));
+                }
+            }
+        }))
     }
 }
 
-/// A reply, or why there is none, fit for a line of the report.
-pub(super) fn told(reply: &io::Result<String>) -> String {
+/// What the other side has said.
+enum Said {
+    /// A reply of Redis.
+    Reply(Reply),
+    /// The first line of something else.
+    Other(String),
+}
+
+/// The first line of `bytes`, if its end has come.
+fn line_of(bytes: &[u8]) -> Option<String> {
+    let end = bytes.iter().position(|byte| *byte == b'\n')?;
+    Some(String::from_utf8_lossy(bytes.get(..end)?).trim_end().to_owned())
+}
+
+/// The line that a reply begins with on the wire.
+fn first_line(reply: &Reply) -> String {
     match reply {
-        Ok(reply) => {
-            let mut told = reply.chars().flat_map(char::escape_debug);
-            let mut text: String = told.by_ref().take(MAX_TOLD).collect();
-            if told.next().is_some() {
-                text.push('…');
-            }
-            text.replace("\\'", "'").replace("\\\"", "\"")
-        }
-        Err(error) if error.kind() == io::ErrorKind::TimedOut => "no reply in time".to_owned(),
-        Err(error) => error.to_string(),
+        Reply::SimpleString(text) => format!("+{}", String::from_utf8_lossy(text).trim_end()),
+        Reply::Error(text) => format!("-{}", text.trim_end()),
+        Reply::Integer(number) => format!(":{number}"),
+        Reply::BulkString(text) => format!("${}", text.len()),
+        Reply::Array(values) => format!("*{}", values.len()),
+        Reply::Null => "$-1".to_owned(),
     }
 }

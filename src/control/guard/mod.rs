@@ -26,9 +26,7 @@ use crate::net::conversation::Conversation;
 use crate::net::upstream::{Target, UpstreamError};
 use audit::{Audited, scriptable};
 use redoubt_core::policy::Policy;
-use redoubt_core::upstream::guard::{
-    self, Answer, Batch, Guard, GuardError, Probe, Rights, probes,
-};
+use redoubt_core::upstream::guard::{self, Answer, Batch, Guard, Probe, Rights, probes};
 use redoubt_core::upstream::{Credentials, Greeting};
 
 /// The target of every line about the guard, for use in `log.level`.
@@ -183,8 +181,8 @@ impl Maker {
         }
         let removed = tokio::time::timeout(self.target().timeout, async {
             let configured = self.configured.borrow().clone();
-            let (stream, _) = self.target().log_in(&configured).await?;
-            ask(&mut Conversation::new(stream), &guard::remove(&made), &self.target()).await
+            let (mut link, _) = self.target().log_in(&configured).await?;
+            ask(&mut link, &guard::remove(&made), &self.target()).await
         });
         match removed.await {
             Ok(Ok(answers)) if matches!(answers.first(), Some(Answer::Integer(_))) => {
@@ -206,16 +204,7 @@ async fn ask(
     batch: &Batch,
     target: &Target,
 ) -> Result<Vec<Answer>, UpstreamError> {
-    let broken = |source| UpstreamError::Broken { endpoint: target.endpoint.clone(), source };
-    link.ask(batch).await.map_err(broken)
-}
-
-/// Bytes that nobody can guess.
-fn random() -> Result<[u8; Guard::RANDOM], GuardError> {
-    let mut bytes = [0; Guard::RANDOM];
-    getrandom::fill(&mut bytes)
-        .map_err(|_| GuardError::Later("the system gives no random numbers".to_owned()))?;
-    Ok(bytes)
+    link.ask(batch).await.map_err(|source| target.broken(source))
 }
 
 /// Seconds since 1970.

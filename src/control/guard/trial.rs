@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use super::audit::{open, scriptable};
-use super::{Maker, ask, random, seconds};
+use super::{Maker, ask, seconds};
 use crate::net::conversation::Conversation;
 use crate::net::upstream::UpstreamError;
 use redoubt_core::policy::Policy;
@@ -63,7 +63,10 @@ impl Maker {
         let (list, _, rights) = self.rights(link).await?;
         let now = seconds();
         self.remove_stale(link, &list, now).await?;
-        let guard = Guard::new(now, &random()?);
+        let mut random = [0; Guard::RANDOM];
+        getrandom::fill(&mut random)
+            .map_err(|_| GuardError::Later("the system gives no random numbers".to_owned()))?;
+        let guard = Guard::new(now, &random);
         let rules: Vec<_> = policy.rules().collect();
         let names: Vec<&str> = rules.iter().map(|rule| &**rule).collect();
         let answers = ask(link, &guard.try_rules(&names), &self.target()).await?;
@@ -102,9 +105,9 @@ impl Maker {
             Ok(verdicts) => open(probes, &verdicts),
             Err(UpstreamError::Guard(error)) if error.is_answer() => {
                 // Without ACL DRYRUN it takes the guard itself to try.
-                let (stream, _) = target.log_in(&guard.credentials()).await?;
+                let (mut link, _) = target.log_in(&guard.credentials()).await?;
                 let scriptable = scriptable(probes);
-                let verdicts = self.queue(&mut Conversation::new(stream), &scriptable).await?;
+                let verdicts = self.queue(&mut link, &scriptable).await?;
                 open(&scriptable, &verdicts)
             }
             Err(error) => return Err(error),

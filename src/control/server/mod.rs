@@ -25,6 +25,7 @@ use crate::config::{Listen, Settings};
 use crate::control::certificates::Certificates;
 use crate::control::functions::FunctionWatch;
 use crate::control::guard::Maker;
+use crate::control::rules::RulesError;
 use crate::control::secrets::{ClientPasswords, UpstreamPassword, Watchers};
 use crate::control::watch::{Settled, Watch};
 use crate::net::load::Load;
@@ -77,6 +78,15 @@ pub enum ServeError {
     /// A worker's thread ended in a panic: a defect.
     #[error("a worker stopped unexpectedly")]
     Worker,
+}
+
+impl From<RulesError> for ServeError {
+    fn from(error: RulesError) -> Self {
+        match error {
+            RulesError::Policy(error) => Self::Policy(error),
+            RulesError::Random(error) => Self::Start(io::Error::other(error)),
+        }
+    }
 }
 
 impl Server {

@@ -1,6 +1,5 @@
 //! What the settings come to, in the terms of those who act on them.
 
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,20 +7,17 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::door::{Door, Entry};
-use crate::config::{self, AuditKeys, AuditOutput, Endpoint, GuardMode, ScriptGate, Settings};
+use crate::config::{self, Endpoint, ScriptGate, Settings};
 use crate::control::certificates::Certificates;
 use crate::control::functions::FunctionWatch;
 use crate::control::guard;
-use crate::control::limits;
-use crate::control::secrets;
-use crate::control::server::ServeError;
+use crate::control::rules::{RulesError, rules};
 use crate::health::Health;
 use crate::net::upstream::Target;
+use crate::telemetry::metrics::most_memory;
 use crate::worker::handle::{Plan, WorkerHandle};
 use redoubt_core::auth::{Gate, GateLimits, Identity, Networks, ThrottleLimits};
-use redoubt_core::policy::Policy;
 use redoubt_core::router::{MemoryBudget, Sharing, Timeouts};
-use redoubt_core::session::{ClientIds, KeyForm, Rules};
 use redoubt_core::upstream::Credentials;
 
 /// Where links go.
@@ -49,16 +45,6 @@ pub(super) fn entry(settings: &Settings) -> Entry {
 pub(super) fn timeouts(settings: &Settings) -> Timeouts {
     let limits = &settings.limits;
     Timeouts { auth: limits.auth_timeout, idle: limits.idle_timeout.unwrap_or_default() }
-}
-
-/// How keys of refused commands are reported.
-pub(super) fn keys(settings: &Settings) -> KeyForm {
-    match settings.audit.keys {
-        _ if settings.audit.output == AuditOutput::Off => KeyForm::None,
-        AuditKeys::None => KeyForm::None,
-        AuditKeys::Hashed => KeyForm::Hashed,
-        AuditKeys::Plain => KeyForm::Plain,
-    }
 }
 
 /// Where all connections come in.
@@ -126,12 +112,6 @@ pub(super) fn function_watch(
     })
 }
 
-/// Whether links log in as the guard, if one can be made.
-pub(super) fn is_guarded(settings: &Settings, policy: &Policy) -> bool {
-    // What is asked before it is known waits, and then goes to the guard if there is one.
-    guard::is_wanted(settings.policy.guard, policy) && settings.policy.guard != GuardMode::Audit
-}
-
 /// What a worker is started with.
 pub(super) fn plan(
     settings: &Settings,
@@ -139,32 +119,18 @@ pub(super) fn plan(
     credentials: Credentials,
     target: Target,
     shutdown: CancellationToken,
-) -> Result<Plan, ServeError> {
-    let Settings { upstream, limits, policy, .. } = settings;
-    let compiled = policy.compile()?;
-    let is_wanted = guard::is_wanted(policy.guard, &compiled);
-    let stand_in = secrets::stand_in(&credentials)
-        .map_err(|error| ServeError::Start(io::Error::other(error)))?;
-    let rules = Rules {
-        guarded: is_guarded(settings, &compiled),
-        policy: compiled,
-        scripts: policy.gate(),
-        known_only: false,
-        identity,
-        stand_in: if is_wanted { stand_in.letting_nobody_in() } else { stand_in },
-        upstream_version: None,
-        auth_attempts: limits.auth_attempts,
-        keys: keys(settings),
-        limits: limits::in_force(limits),
-        client_ids: ClientIds::default(),
-    };
+) -> Result<Plan, RulesError> {
+    let upstream = &settings.upstream;
+    let rules = rules(settings, identity, &credentials)?;
+    most_memory(rules.limits.memory);
+    let guarded = guard::is_wanted(settings.policy.guard, &rules.policy);
     let health = Health::default();
     health.links.configure(upstream.max_links);
     Ok(Plan {
         rules: Arc::new(rules),
         timeouts: timeouts(settings),
         credentials,
-        guarded: is_wanted,
+        guarded,
         sharing: match upstream.sharing {
             config::Sharing::Off => Sharing::Off,
             config::Sharing::Auto => Sharing::Auto,

@@ -24,6 +24,7 @@ use crate::audit;
 use crate::config::Settings;
 use crate::control::limits;
 use crate::control::resettle::{News, Prepared, is_stricter};
+use crate::control::rules;
 use crate::control::secrets::Watchers;
 use crate::control::watch::{Settled, Watch, report};
 use crate::health::Health;
@@ -187,7 +188,7 @@ impl Reloader {
             scripts: next.scripts.clone(),
             identity,
             auth_attempts: settings.limits.auth_attempts,
-            keys: plan::keys(settings),
+            keys: rules::keys(settings),
             limits: limits::in_force(&settings.limits),
             timeouts: plan::timeouts(settings),
             target: self.in_force.target.borrow().clone(),
@@ -250,7 +251,7 @@ fn settle(
                 "upstream cannot be reached: links wait until it is known how scripts are held there"
             );
             settled.is_stale = true;
-            let guarded = plan::is_guarded(&next.settings, &next.policy);
+            let guarded = rules::is_guarded(&next.settings, &next.policy);
             let standing = Standing::Revoked { guarded };
             standing.show(health);
             Some(standing)

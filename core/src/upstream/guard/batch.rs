@@ -1,12 +1,9 @@
 //! Commands that are sent together, and the answers to them.
 
 use bytes::{Bytes, BytesMut};
-use redis_protocol::resp2::types::OwnedFrame;
 
-use crate::resp::{encode_command, reply};
-
-/// A decoded reply.
-pub type Answer = OwnedFrame;
+pub use crate::resp::Reply as Answer;
+use crate::resp::{DecodeError, Protocol, ReplyDecoder, encode_request, reply};
 
 /// Commands to be sent together; each has one reply.
 #[derive(Default)]
@@ -25,7 +22,8 @@ impl Batch {
 
     /// Adds a command.
     pub fn add<W: AsRef<[u8]>>(&mut self, words: &[W]) {
-        encode_command(words.iter().map(AsRef::as_ref), &mut self.bytes);
+        let words: Vec<_> = words.iter().map(AsRef::as_ref).collect();
+        encode_request(&words, &mut self.bytes);
         self.len = self.len.saturating_add(1);
     }
 
@@ -42,6 +40,52 @@ impl Batch {
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+}
+
+/// The replies to a [`Batch`] on a link that speaks RESP2. Feed it what arrives until it yields all or an
+/// error.
+#[derive(Debug)]
+pub struct Answers {
+    replies: ReplyDecoder,
+    all: Vec<Answer>,
+    wanted: usize,
+}
+
+/// Why a batch is not answered; the link must be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AnswersError {
+    /// An answer is not understood, or too large.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// More came than was asked for.
+    #[error("there is a reply too many")]
+    TooMany,
+}
+
+impl Answers {
+    /// Most bytes of the answers to one batch. A Redis with more to tell, such as tens of thousands of
+    /// users, cannot be asked.
+    pub const MAX_BYTES: usize = 16 << 20;
+
+    /// Those to `batch`.
+    pub fn to(batch: &Batch) -> Self {
+        let replies = ReplyDecoder::new(Self::MAX_BYTES);
+        Self { replies, all: Vec::with_capacity(batch.len), wanted: batch.len }
+    }
+
+    /// Takes bytes in. Returns the answers, in order, when all have come.
+    ///
+    /// # Errors
+    /// [`AnswersError`]
+    pub fn receive(&mut self, input: &[u8]) -> Result<Option<Vec<Answer>>, AnswersError> {
+        self.replies.buffer().extend_from_slice(input);
+        while self.all.len() < self.wanted {
+            let Some(answer) = self.replies.next(Protocol::Resp2)? else { return Ok(None) };
+            self.all.push(answer);
+        }
+        let is_over = self.replies.is_empty();
+        if is_over { Ok(Some(std::mem::take(&mut self.all))) } else { Err(AnswersError::TooMany) }
     }
 }
 
@@ -117,6 +161,23 @@ mod tests {
         batch.add(&["PING"]);
         assert_eq!((batch.len(), batch.is_empty()), (2, false));
         assert_eq!(batch.bytes(), b"*2\r\n$3\r\nACL\r\n$6\r\nWHOAMI\r\n*1\r\n$4\r\nPING\r\n");
+    }
+
+    #[test]
+    fn answers_come_when_all_have_arrived_and_no_more() {
+        let mut batch = Batch::of(&["ACL", "WHOAMI"]);
+        batch.add(&["PING"]);
+        let replies = b"$7\r\ndefault\r\n+PONG\r\n";
+        let mut answers = Answers::to(&batch);
+        let (last, before) = replies.split_last().unwrap();
+        assert!(before.iter().all(|byte| answers.receive(&[*byte]) == Ok(None)));
+        let pong = Answer::SimpleString(b"PONG".to_vec());
+        let all = vec![Answer::BulkString(b"default".to_vec()), pong];
+        assert_eq!(answers.receive(&[*last]), Ok(Some(all)));
+        let more = [replies.as_slice(), b"+"].concat();
+        assert_eq!(Answers::to(&batch).receive(&more), Err(AnswersError::TooMany));
+        let nonsense = Answers::to(&batch).receive(b"HTTP/1.1 400 Bad Request\r\n");
+        assert!(matches!(nonsense, Err(AnswersError::Decode(_))));
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod stale;
 mod user;
 
 pub use advice::{advice, is_typed};
-pub use batch::{Answer, Batch, GuardError};
+pub use batch::{Answer, Answers, AnswersError, Batch, GuardError};
 pub use check::{Probe, Verdict, probes};
 pub use payloads::{Payloads, ask_payloads};
 pub use renamed::{ask_all, ask_names, refused_commands, renamed};

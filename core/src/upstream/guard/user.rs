@@ -1,7 +1,5 @@
 //! The guard's name and secret.
 
-use std::fmt::Write;
-
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
@@ -31,8 +29,8 @@ impl Guard {
     pub fn new(now: u64, random: &[u8; Self::RANDOM]) -> Self {
         let (name, secret) = random.split_at(NAME);
         Self {
-            name: format!("{PREFIX}{now:x}-{}", hex(name)),
-            secret: SecretString::from(hex(secret)),
+            name: format!("{PREFIX}{now:x}-{}", hex::encode(name)),
+            secret: SecretString::from(hex::encode(secret)),
         }
     }
 
@@ -84,7 +82,7 @@ impl Guard {
     /// Gives it its password and `rights` less `rules`, all at once.
     pub fn make(&self, rights: &Rights, rules: &[&str]) -> Batch {
         let digest = Sha256::digest(self.secret.expose_secret().as_bytes());
-        let digest = format!("#{}", hex(&digest));
+        let digest = format!("#{}", hex::encode(digest));
         let mut words: Vec<Vec<u8>> = ["ACL", "SETUSER", self.name(), "reset", "on", &digest]
             .map(|word| word.as_bytes().to_vec())
             .into();
@@ -117,13 +115,6 @@ pub fn made_at(name: &str) -> Option<u64> {
 /// Whether Redis says of a rule that it names nothing.
 fn is_unknown(text: &str) -> bool {
     text.contains("Unknown command or category name in ACL")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]
@@ -163,7 +154,7 @@ mod tests {
         let text = String::from_utf8_lossy(batch.bytes()).into_owned();
         let secret = "07".repeat(32);
         assert!(!text.contains(&secret));
-        let digest = hex(&Sha256::digest(secret.as_bytes()));
+        let digest = hex::encode(Sha256::digest(secret.as_bytes()));
         assert!(text.contains(&format!("#{digest}")));
         assert!(text.contains("-flushall"));
         assert!(!text.contains("nopass"));

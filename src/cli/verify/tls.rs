@@ -1,0 +1,36 @@
+//! How TLS is spoken with what is looked at.
+
+use std::path::PathBuf;
+
+use redoubt::config::{UpstreamTls, Verification};
+use redoubt::tls::{self, TlsError};
+
+/// The files that the arguments name.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    pub(super) ca: Option<PathBuf>,
+    /// A certificate and its key.
+    pub(super) identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// How TLS is spoken here.
+pub(crate) struct Tls {
+    pub(super) client: tls::Client,
+    /// One that shows no certificate, where the other does.
+    pub(super) anonymous: Option<tls::Client>,
+}
+
+impl Tls {
+    pub(super) fn new(files: Files) -> Result<Self, TlsError> {
+        let Files { ca, identity } = files;
+        let settings = |identity| UpstreamTls {
+            ca: ca.clone(),
+            identity,
+            name: None,
+            verification: Verification::Full,
+        };
+        let anonymous =
+            identity.is_some().then(|| tls::Client::new(&settings(None))).transpose()?;
+        Ok(Self { client: tls::Client::new(&settings(identity))?, anonymous })
+    }
+}
