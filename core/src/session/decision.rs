@@ -88,17 +88,6 @@ pub struct Refusal {
     pub keys: Vec<String>,
 }
 
-impl Decision {
-    /// Which kind of link the request needs; `None` where Redoubt answers, or nobody does.
-    #[inline]
-    pub fn need(&self) -> Option<Need> {
-        match self {
-            Self::Plain => Some(Need::Shared),
-            Self::Special(special) => special.action.need(),
-        }
-    }
-}
-
 impl Action {
     /// Which kind of link the request needs; `None` where Redoubt answers, or nobody does.
     pub fn need(&self) -> Option<Need> {

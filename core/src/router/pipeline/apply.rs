@@ -1,8 +1,6 @@
 //! Carrying decisions out: the session's state, its replies, requests on links, and ends. Nothing else
 //! changes a session for a request.
 
-use std::mem;
-
 use super::route::{Noted, Route};
 use super::{Next, Pipeline};
 use crate::resp::{ProtocolError, encode_command, reply};
@@ -25,20 +23,15 @@ pub(super) enum Body<'a> {
 
 impl Pipeline<'_> {
     /// Carries `decision` out for the request that `input` begins with.
-    #[inline]
-    pub(super) fn apply(
-        &mut self,
-        decision: &mut Decision,
-        route: Route,
-        asked: Asked,
-        input: &[u8],
-    ) {
-        if self.session.stale_login && decision.need().is_some() {
-            self.log_in_again();
-        }
+    // Inlined, so that a plain decision costs no copy of what a special one may hold.
+    #[inline(always)]
+    pub(super) fn apply(&mut self, decision: Decision, route: Route, asked: Asked, input: &[u8]) {
         let body = Body::Request(input);
         match decision {
             Decision::Plain => {
+                if self.session.stale_login {
+                    self.log_in_again();
+                }
                 self.count();
                 self.send(route, Expect::PLAIN, asked, body);
             }
@@ -47,7 +40,7 @@ impl Pipeline<'_> {
     }
 
     #[inline(never)]
-    fn apply_special(&mut self, special: &mut Special, route: Route, asked: Asked, body: Body<'_>) {
+    fn apply_special(&mut self, special: Special, route: Route, asked: Asked, body: Body<'_>) {
         let (action, asked) = self.change(special, asked);
         self.count();
         self.act(action, route, asked, body);
@@ -55,10 +48,11 @@ impl Pipeline<'_> {
 
     /// Changes the session's state, and notes what is worth a log line. Returns what is to be done
     /// then, and as what the request counts.
-    pub(super) fn change(&mut self, special: &mut Special, asked: Asked) -> (Action, Asked) {
-        let action = mem::replace(&mut special.action, Action::Silence);
-        let (change, claim) = (mem::take(&mut special.change), mem::take(&mut special.claim));
-        let refusal = special.refusal.take();
+    pub(super) fn change(&mut self, special: Special, asked: Asked) -> (Action, Asked) {
+        if self.session.stale_login && special.action.need().is_some() {
+            self.log_in_again();
+        }
+        let Special { action, change, claim, refusal } = special;
         self.work.decision(claim.authenticates || claim.failed.is_some() || refusal.is_some());
         self.session.state.apply(change);
         let (action, asked) = match refusal {
@@ -94,21 +88,29 @@ impl Pipeline<'_> {
 
     /// The link of `route`, ready for the session's request. `None` when there is none, and then the
     /// session has been ended.
-    #[inline]
+    #[inline(always)]
     pub(super) fn take_link(&mut self, route: Route) -> Option<LinkId> {
         let link = match route {
             Route::Link(link) => link,
-            Route::Lease(link, noted) => {
-                self.prepare_lease(link, noted);
-                link
-            }
-            Route::Local | Route::Refused | Route::Wait => {
-                self.refuse_link();
-                return None;
-            }
+            other => self.take_other_link(other)?,
         };
         self.session.link = Some(link);
         Some(link)
+    }
+
+    #[inline(never)]
+    fn take_other_link(&mut self, route: Route) -> Option<LinkId> {
+        match route {
+            Route::Link(link) => Some(link),
+            Route::Lease(link, noted) => {
+                self.prepare_lease(link, noted);
+                Some(link)
+            }
+            Route::Local | Route::Refused | Route::Wait => {
+                self.refuse_link();
+                None
+            }
+        }
     }
 
     /// Ends the session as Redis would that has no room for one more client.

@@ -10,14 +10,11 @@ impl Pipeline<'_> {
     /// Begins to carry `decision` out for the large request that `input` begins with.
     pub(super) fn begin_large(
         &mut self,
-        decision: &mut Decision,
+        decision: Decision,
         route: Route,
         asked: Asked,
         input: &[u8],
     ) -> Next {
-        if self.session.stale_login && decision.need().is_some() {
-            self.log_in_again();
-        }
         let (action, asked) = match decision {
             Decision::Special(special) => self.change(special, asked),
             // Only whole requests are plain.

@@ -173,7 +173,7 @@ impl Pipeline<'_> {
         let verdict = self.rules.authorize(&request, spec, state.is_authenticated());
         let context =
             Context { rules: self.rules, due, databases: self.databases, is_whole: len.is_some() };
-        let mut decision = decide(state, &request, spec, verdict, context);
+        let decision = decide(state, &request, spec, verdict, context);
         let route = self.route(&decision, spec, len);
         if route == Route::Wait {
             return Next::Later(Pause::Room);
@@ -181,10 +181,10 @@ impl Pipeline<'_> {
         let asked = Asked::of(spec);
         match len {
             Some(len) => {
-                self.apply(&mut decision, route, asked, input);
+                self.apply(decision, route, asked, input);
                 Next::After(len)
             }
-            None => self.begin_large(&mut decision, route, asked, input),
+            None => self.begin_large(decision, route, asked, input),
         }
     }
 
