@@ -1,7 +1,5 @@
 //! The admin port, over HTTP and with the program's own commands.
 
-mod support;
-
 #[path = "admin/bounds.rs"]
 mod bounds;
 #[path = "admin/health.rs"]

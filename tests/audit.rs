@@ -1,7 +1,5 @@
 //! The audit log: its lines, its file, its hash chain, and what happens when it cannot be written.
 
-mod support;
-
 #[path = "audit/chain.rs"]
 mod chain;
 #[path = "audit/disk.rs"]

@@ -1,8 +1,6 @@
 //! Bytes that no client library sends: each gets a Redis error or a close, memory stays bounded,
 //! and the session beside notices nothing.
 
-mod support;
-
 use support::{Redis, Redoubt, Wire, frame, shown, target_is_redis};
 
 /// How much Redoubt may grow under any of these inputs.

@@ -3,8 +3,6 @@
 //!
 //! At every place and byte, core_links looks at the same bounds.
 
-mod support;
-
 #[path = "bounds/links.rs"]
 mod links;
 #[path = "bounds/memory.rs"]

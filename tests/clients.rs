@@ -2,8 +2,6 @@
 //!
 //! The libraries of other languages are installed by `scripts/clients.sh`.
 
-mod support;
-
 #[path = "clients/rust/cli.rs"]
 mod cli;
 #[path = "clients/rust/redis_rs.rs"]

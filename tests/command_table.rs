@@ -1,13 +1,10 @@
 //! The command table against what a running redis-server says of its commands.
 
-#[allow(dead_code, reason = "the other test crate uses the rest")]
-mod command_redis;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use command_redis::Server;
 use redis::{FromRedisValue, Value};
 use redoubt_core::command::{self, Effect, Flag, Spec, Version};
+use support::unix_redis::Server;
 
 /// What COMMAND and COMMAND DOCS say of one command.
 #[derive(Debug, PartialEq)]

@@ -1,7 +1,5 @@
 //! The exchange by hand: order, bounds, time and ends. The simulation does the same at random.
 
-#[path = "core_exchange/bench.rs"]
-mod bench;
 #[path = "core_exchange/bounds.rs"]
 mod bounds;
 #[path = "core_exchange/ends.rs"]

@@ -1,7 +1,5 @@
 //! The bounds on a session by hand: each at the bound and just below it, and what others see of it.
 
-#[path = "core_exchange/bench.rs"]
-mod bench;
 #[path = "core_limits/in_flight.rs"]
 mod in_flight;
 #[path = "core_limits/output.rs"]
@@ -17,8 +15,8 @@ mod subscriptions;
 
 use redoubt_core::session::Limits;
 
-use bench::Bench;
 use places::Places;
+use support::bench::Bench;
 
 /// Sessions that share links, with these limits.
 fn limited(change: impl FnOnce(&mut Limits)) -> Places {

@@ -1,7 +1,5 @@
 //! The bounds on links and memory over all workers, and links that stall, by hand.
 
-#[path = "core_exchange/bench.rs"]
-mod bench;
 #[path = "core_links/bound.rs"]
 mod bound;
 #[path = "core_links/cap.rs"]

@@ -1,16 +1,14 @@
 //! What a session lets through to a link, and what it answers, by the public interface of the core.
 
-#[path = "core_exchange/bench.rs"]
-mod bench;
 #[path = "core_session/hostile.rs"]
 mod hostile;
 
-use bench::{Bench, CLIENT_PASSWORD, UPSTREAM_PASSWORD, request};
 use hostile::hostile;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use redoubt_core::session::{CloseReason, Event};
+use support::bench::{self, Bench, CLIENT_PASSWORD, UPSTREAM_PASSWORD, request};
 
 /// Feeds `input` in pieces of at most `piece` bytes; holds that nothing left for a link.
 fn stays_out(input: &[u8], piece: usize) -> Result<(), TestCaseError> {

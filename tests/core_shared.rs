@@ -2,8 +2,6 @@
 //!
 //! The simulation does the same at random; here each rule of the design has a test of its own.
 
-#[path = "core_exchange/bench.rs"]
-mod bench;
 #[path = "core_shared/busy.rs"]
 mod busy;
 #[path = "core_shared/cap.rs"]

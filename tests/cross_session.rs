@@ -5,8 +5,6 @@
 //! session. After each attack a newcomer, who may inherit its connection to Redis, looks for
 //! anything that was left on it. With shared links and without.
 
-mod support;
-
 #[path = "cross_session/attacks.rs"]
 mod attacks;
 #[path = "cross_session/forged.rs"]

@@ -20,7 +20,6 @@ mod pages;
 mod redis_conf;
 #[path = "deploy_image/runc.rs"]
 mod runc;
-mod support;
 #[path = "deploy_image/syscalls.rs"]
 mod syscalls;
 #[path = "deploy_image/systemd.rs"]

@@ -15,8 +15,6 @@ mod manifests;
 mod network;
 #[path = "deploy_namespaces/page.rs"]
 mod page;
-mod support;
-
 use std::collections::BTreeSet;
 use std::process::Output;
 

@@ -6,8 +6,6 @@
 //! Every case ends with a PING and a QUIT, and is read to the end: a connection that closed early
 //! lacks their replies.
 
-mod support;
-
 #[path = "differential/case.rs"]
 mod case;
 #[path = "differential/scene.rs"]

@@ -12,16 +12,13 @@
 
 #[path = "docs_commands/blocks.rs"]
 mod blocks;
-#[path = "support/pages.rs"]
-mod pages;
 #[path = "docs_commands/rust.rs"]
 mod rust;
 #[path = "docs_commands/shell.rs"]
 mod shell;
-mod support;
-
 use blocks::{Block, Mark, blocks};
-use pages::{pages, root, text};
+use support::pages::{pages, text};
+use support::root;
 
 /// What blocks may need that a test has not.
 const PLATFORMS: [&str; 8] = [

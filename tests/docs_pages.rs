@@ -1,14 +1,12 @@
 //! The pages point to what is there, and tell of every alert, and of keys and metrics that exist.
 
-#[path = "support/pages.rs"]
-mod pages;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use pages::{pages, root, text};
 use redoubt::config::{Environment, Settings};
+use support::pages::{pages, text};
+use support::root;
 
 const ALERTS: &str = include_str!("../config/prometheus/alerts.yml");
 const OPERATIONS: &str = include_str!("../docs/operations.md");

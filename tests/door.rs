@@ -1,8 +1,6 @@
 //! Wrong passwords and too many sessions, over sockets: who is slowed down, locked out or told that
 //! there are too many, and that nobody else is.
 
-mod support;
-
 use std::sync::mpsc;
 use std::time::Duration;
 

@@ -1,16 +1,13 @@
 //! What wrong passwords and too many sessions cost, in the exchange, on a clock that the tests move.
 
-#[path = "core_exchange/bench.rs"]
-mod bench;
-
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bench::{Bench, CLIENT_PASSWORD, assert_bytes, request};
 use redoubt_core::auth::{Gate, GateLimits, Networks, ThrottleLimits};
 use redoubt_core::router::SessionId;
 use redoubt_core::session::{CloseReason, Event};
+use support::bench::{Bench, CLIENT_PASSWORD, assert_bytes, request};
 
 const LIMITS: GateLimits = GateLimits {
     sessions: 100,

@@ -1,7 +1,5 @@
 //! Where connections may come from, and load balancers that tell who their clients are.
 
-mod support;
-
 use std::time::Duration;
 
 use support::{Deadline, Redis, Redoubt, Wire, frame, lines, now, since};

@@ -1,7 +1,5 @@
 //! Stopping: who is still let in, who may listen beside, and what a second signal does.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;

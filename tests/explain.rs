@@ -1,8 +1,6 @@
 //! `redoubt explain`: its exit codes, and that a live Redoubt answers what it foretells.
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
-mod support;
-
 use std::process::Command;
 
 use serde_json::Value;

@@ -5,8 +5,6 @@
 //! nothing. Four phases take turns, several times over: a bare Redis and Redoubt, each quiet and
 //! disturbed by the same two. What counts is the ratio of their 99th percentiles.
 
-mod support;
-
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};

@@ -1,8 +1,6 @@
 //! What clients see, and what the log says, when something fails around Redoubt. The table of all
 //! cases is docs/failures.md.
 
-mod support;
-
 #[path = "faults/busy.rs"]
 mod busy;
 #[path = "faults/clock.rs"]

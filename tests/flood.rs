@@ -9,8 +9,6 @@
 //! connections over the limit are closed where they are accepted, and those within it wait and take
 //! no time. The flooder is paced too, and does not make up for what it could not do.
 
-mod support;
-
 use std::io::Write as _;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -3,8 +3,6 @@
 //!
 //! Tests of this file take turns: each needs thousands of open files, and room on the machine.
 
-mod support;
-
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;

@@ -8,8 +8,6 @@
 //! is the ratio of the 99th percentiles of what fifty others wait for a `PING`.
 //! `tests/core_exchange/turns.rs` counts what is done in one turn, without a clock.
 
-mod support;
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -222,7 +220,8 @@ fn compare(name: &str, known: bool, begin: &[u8], again: &[u8]) {
         let theirs = waits(&target, None, known, begin, again);
         drop(bare);
         let upstream = Redis::start();
-        let redoubt = Redoubt::setup(&upstream).set_text("log.level", "error,redoubt::control=info");
+        let redoubt =
+            Redoubt::setup(&upstream).set_text("log.level", "error,redoubt::control=info");
         let redoubt = redoubt.start();
         let target = Target { address: redoubt.address(), password: redoubt.password().into() };
         let admin = (!target_is_redis()).then(|| redoubt.admin());

@@ -1,7 +1,5 @@
 //! The guard: Redis itself refuses what the policy refuses, in scripts and functions too.
 
-mod support;
-
 #[path = "guard/gone.rs"]
 mod gone;
 #[path = "guard/made.rs"]

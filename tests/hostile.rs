@@ -5,8 +5,6 @@
 //! mode of `policy.guard`. Where nothing holds scripts (`off`), those that are held elsewhere must
 //! get through: a check that cannot fail proves nothing.
 
-mod support;
-
 #[path = "hostile/arena.rs"]
 mod arena;
 #[path = "hostile/case.rs"]

@@ -3,8 +3,6 @@
 //! What must hold at every byte is in core_shared and the simulation; what Redis itself would say is
 //! in the differential test. Here a real Redis is behind, and its own view is asked too.
 
-mod support;
-
 #[path = "invariants/leases.rs"]
 mod leases;
 #[path = "invariants/links.rs"]

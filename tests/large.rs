@@ -1,7 +1,5 @@
 //! Large values stream through, and a slow reader costs no memory.
 
-mod support;
-
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;

@@ -2,8 +2,6 @@
 //!
 //! At every byte and to the millisecond, core_limits looks at the same bounds.
 
-mod support;
-
 #[path = "limits/connections.rs"]
 mod connections;
 #[path = "limits/output.rs"]

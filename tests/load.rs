@@ -1,7 +1,5 @@
 //! Many sessions at once: no reply is lost, and none reaches another session.
 
-mod support;
-
 use std::sync::Arc;
 
 use support::{PATIENCE, Redis, Redoubt, frame, raise_open_files, shown};

@@ -1,7 +1,5 @@
 //! What is counted, as a scrape of a real Redoubt before a real Redis tells it.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 

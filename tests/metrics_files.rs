@@ -3,8 +3,6 @@
 
 #[path = "metrics_files/promql.rs"]
 mod promql;
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;

@@ -1,7 +1,5 @@
 //! What is there now, as a scrape tells it.
 
-mod support;
-
 use support::{Redis, Redoubt, Wire, target_is_redis};
 
 #[test]

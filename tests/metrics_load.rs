@@ -1,7 +1,5 @@
 //! Scrapes while clients are served: how long they take, and what they do to the clients.
 
-mod support;
-
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 

@@ -4,13 +4,8 @@
 //! and texts that read as replies. Whatever the server answers must be one reply, and what is left of it
 //! without its bulk strings must not hold the text.
 
-mod support;
-
-#[path = "support/rng.rs"]
-mod rng;
-
 use redoubt_core::command::{self, Effect, Spec};
-use rng::Rng;
+use support::rng::Rng;
 use support::{Redis, Wire, frame, servers, shown};
 
 /// In every text that a client sends here.

@@ -4,8 +4,6 @@
 //! Replies are compared, to the byte, with those of a Redis that lacks the command; for a
 //! subcommand, with those to a word that no Redis knows, put in its place.
 
-mod support;
-
 use redoubt_core::command::{self, Spec};
 use redoubt_core::policy::Escapes;
 use support::{Redis, Redoubt, Wire, frame, lines, secret, shown, target_is_redis};

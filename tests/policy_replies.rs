@@ -1,9 +1,5 @@
 //! The errors for refused commands, byte by byte against those of a running redis-server.
 
-#[allow(dead_code, reason = "the other test crate uses the rest")]
-mod command_redis;
-
-use command_redis::{Connection, Server};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -11,6 +7,7 @@ use redoubt_core::command::{self, Spec};
 use redoubt_core::policy::{
     Decision, Escapes, Policy, unknown_command, unknown_subcommand, wrong_arity,
 };
+use support::unix_redis::{Connection, Server};
 
 /// Arguments that Redis's error texts treat in one special way or another.
 fn odd_words() -> Vec<Vec<u8>> {

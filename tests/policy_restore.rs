@@ -1,8 +1,6 @@
 //! `RESTORE` runs where the server checks what it brings, and nowhere else: a payload that says of
 //! itself what is not true ends servers that take it unchecked.
 
-mod support;
-
 use support::servers::{ALL, on_each};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
 

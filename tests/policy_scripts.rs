@@ -3,8 +3,6 @@
 //! Whatever must not run would overwrite a canary if it did. The bytes of refusals are those that
 //! `tests/policy_replies.rs` compares with Redis's own.
 
-mod support;
-
 #[path = "policy_scripts/functions.rs"]
 mod functions;
 #[path = "policy_scripts/large.rs"]

@@ -1,7 +1,5 @@
 //! A changed configuration is put in force without a restart.
 
-mod support;
-
 #[path = "reload/asked.rs"]
 mod asked;
 #[path = "reload/fails.rs"]

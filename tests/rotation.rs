@@ -1,7 +1,5 @@
 //! Passwords that change while Redoubt runs, on both sides.
 
-mod support;
-
 #[path = "rotation/client.rs"]
 mod client;
 #[path = "rotation/files.rs"]

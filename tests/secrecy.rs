@@ -1,7 +1,5 @@
 //! The log at its most talkative holds no password and no argument's value.
 
-mod support;
-
 use support::{Redis, Redoubt, Wire, frame, lines, secret, signal, target_is_redis};
 
 /// Ways in which bytes get into a log: as they are, as Rust's Debug prints a slice, in hexadecimal.

@@ -1,7 +1,5 @@
 //! Redoubt before each server that `scripts/servers.sh` installs, and Redis 7.0.
 
-mod support;
-
 use support::servers::{self, on_each};
 use support::{Redis, Redoubt, shown};
 

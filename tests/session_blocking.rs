@@ -1,13 +1,8 @@
 //! Which `XREAD` and `XREADGROUP` wait, by what real servers do: a shared link must not wait.
 
-mod support;
-
-#[path = "support/rng.rs"]
-mod rng;
-
 use redoubt_core::resp::{Parsed, RequestLimits, RequestParser};
 use redoubt_core::session::may_block;
-use rng::Rng;
+use support::rng::Rng;
 use support::servers::{MAIN, on_each};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 

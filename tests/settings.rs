@@ -3,8 +3,6 @@
 //! One test for each key, named as the key is, in a file for each section. [`every_setting_has_a_test`]
 //! holds that none is missing. What a setting does in depth is tested elsewhere.
 
-mod support;
-
 #[path = "settings/audit.rs"]
 mod audit;
 #[path = "settings/client.rs"]

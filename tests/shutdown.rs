@@ -1,7 +1,5 @@
 //! SIGTERM and SIGINT: no new sessions, replies that are due are delivered, exit code 0.
 
-mod support;
-
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

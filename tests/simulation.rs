@@ -12,8 +12,6 @@ mod client;
 mod limits;
 #[path = "simulation/model.rs"]
 mod model;
-#[path = "support/rng.rs"]
-mod rng;
 #[path = "simulation/schedule.rs"]
 mod schedule;
 #[path = "simulation/wire.rs"]

@@ -4,14 +4,10 @@
 //! `REDOUBT_SOAK_SECONDS` says for how long (10 without it), `REDOUBT_SOAK_SEED` which choices the
 //! sessions make; a failure prints the seed. `make soak` runs it for two minutes.
 
-mod support;
-
 #[path = "soak/idle.rs"]
 mod idle;
 #[path = "soak/listening.rs"]
 mod listening;
-#[path = "support/rng.rs"]
-mod rng;
 #[path = "soak/stateful.rs"]
 mod stateful;
 #[path = "soak/stateless.rs"]
@@ -24,7 +20,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use idle::Figures;
-use rng::Rng;
+use support::rng::Rng;
 use support::{Deadline, Redis, Redoubt, note};
 use tokio::task::JoinSet;
 use wire::Target;

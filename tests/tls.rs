@@ -1,7 +1,5 @@
 //! TLS with clients and with Redis, and sockets in the file system.
 
-mod support;
-
 #[path = "tls/audit.rs"]
 mod audit;
 #[path = "tls/clients.rs"]

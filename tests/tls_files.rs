@@ -1,17 +1,14 @@
 //! Certificates and keys in files: which are taken, and what is said of the others.
 
-#[path = "support/certificates.rs"]
-mod certificates;
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
-use certificates::{Authority, Kind, Pair};
 use rcgen::{CertificateParams, DistinguishedName, DnType, SanType};
 use redoubt::config::{ClientCertificates, TlsSettings, TlsVersion, UpstreamTls, Verification};
 use redoubt::tls::{Client, Server};
+use support::certificates::{Authority, Kind, Pair};
 use tokio::net::{TcpListener, TcpStream};
 
 fn settings(pair: &Pair) -> TlsSettings {

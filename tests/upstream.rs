@@ -1,7 +1,5 @@
 //! The upstream dies, comes back, or is not to be had.
 
-mod support;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 

@@ -1,8 +1,6 @@
 //! `redoubt verify`, against Redoubt as it may be configured, Redis, and what is neither.
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
-mod support;
-
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;

@@ -4,8 +4,6 @@
 //! `REDOUBT_TEST_SERVER` names another program than redis-server to try, such as valkey-server.
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::process::Command;

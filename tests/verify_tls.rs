@@ -1,8 +1,6 @@
 //! `redoubt verify` over TLS, against a real redis-server that speaks it.
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
-mod support;
-
 use std::process::Command;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -3,8 +3,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use crate::support::http::{http, http_get};
-use crate::support::{PATIENCE, Redis, Redoubt, now, since, target_is_redis};
+use support::http::{http, http_get};
+use support::{PATIENCE, Redis, Redoubt, now, since, target_is_redis};
 
 #[test]
 fn connections_that_say_nothing_keep_nobody_out() {

@@ -1,7 +1,7 @@
 //! `/livez` and `/readyz`.
 
-use crate::support::http::http_get;
-use crate::support::{Deadline, Redis, Redoubt, signal, target_is_redis};
+use support::http::http_get;
+use support::{Deadline, Redis, Redoubt, signal, target_is_redis};
 
 /// Waits until `/readyz` answers so.
 fn comes_to(redoubt: &Redoubt, status: u16, body: &str) {

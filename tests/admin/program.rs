@@ -2,8 +2,8 @@
 
 use std::process::{Command, Output};
 
-use crate::support::http::http_get;
-use crate::support::{Deadline, Redis, Redoubt, signal, target_is_redis};
+use support::http::http_get;
+use support::{Deadline, Redis, Redoubt, signal, target_is_redis};
 
 /// Runs the program with nothing in its environment.
 pub(crate) fn run(args: &[&str]) -> Output {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::http::{http, http_get};
-use crate::support::{Redis, Redoubt, target_is_redis};
+use support::http::{http, http_get};
+use support::{Redis, Redoubt, target_is_redis};
 
 /// Asks for a reload, and gives the status and what is told.
 fn reload(redoubt: &Redoubt) -> (u16, Value) {

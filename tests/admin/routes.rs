@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::support::http::{http, http_get, read_answer};
-use crate::support::{Redis, Redoubt, target_is_redis};
+use support::http::{http, http_get, read_answer};
+use support::{Redis, Redoubt, target_is_redis};
 
 #[test]
 fn metrics_are_there_unless_they_are_off() {

@@ -7,8 +7,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::program;
-use crate::support::http::http_get;
-use crate::support::{Deadline, Redis, Redoubt, Wire, now, since, target_is_redis};
+use support::http::http_get;
+use support::{Deadline, Redis, Redoubt, Wire, now, since, target_is_redis};
 
 /// The sessions, by the port of their client.
 fn sessions(redoubt: &Redoubt) -> HashMap<u16, Value> {

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::program;
-use crate::support::http::http_get;
-use crate::support::{Deadline, Redis, Redoubt, signal, target_is_redis};
+use support::http::http_get;
+use support::{Deadline, Redis, Redoubt, signal, target_is_redis};
 
 fn stats(redoubt: &Redoubt) -> Value {
     let (status, _, body) = http_get(redoubt.admin(), "/stats");

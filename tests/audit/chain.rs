@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use super::support::{Deadline, Redis, signal, target_is_redis};
 use super::{count, lines, log, refused, setup, stop, to_file};
+use support::{Deadline, Redis, signal, target_is_redis};
 
 fn verify(files: &[PathBuf]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use super::support::redoubt::Setup;
-use super::support::{Deadline, Redis, Redoubt, Wire, target_is_redis};
 use super::{assert_no_gaps, count, lines, log, parsed, setup, stop};
+use support::redoubt::Setup;
+use support::{Deadline, Redis, Redoubt, Wire, target_is_redis};
 
 /// More refused commands than the queue and what stands before it hold.
 const MANY: usize = 3000;

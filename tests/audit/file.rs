@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::support::redoubt::Setup;
-use super::support::{Deadline, Redis, target_is_redis};
 use super::{assert_no_gaps, count, lines, log, refused, setup, stop, to_file};
+use support::redoubt::Setup;
+use support::{Deadline, Redis, target_is_redis};
 
 #[test]
 fn a_second_process_is_kept_off_the_file() {

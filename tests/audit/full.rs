@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::support::{Deadline, PATIENCE, Redis, Redoubt, Wire, signal, target_is_redis};
 use super::{assert_no_gaps, count, log, parsed, setup};
+use support::{Deadline, PATIENCE, Redis, Redoubt, Wire, signal, target_is_redis};
 
 /// More refused commands than fit into the pipe, what is being written, and the queue.
 const MANY: usize = 3000;

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::json;
 
-use super::support::{Redis, Redoubt, Wire, target_is_redis};
 use super::{assert_no_gaps, count, events, lines, log, parsed, setup, stop};
+use support::{Redis, Redoubt, Wire, target_is_redis};
 
 #[test]
 fn what_happens_is_written_without_secrets() {

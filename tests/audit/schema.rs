@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::support::certificates::{Authority, Kind};
-use super::support::tls::Caller;
-use super::support::{Redis, Wire, secret, signal, target_is_redis};
 use super::{full, lines, log, setup, stop};
+use support::certificates::{Authority, Kind};
+use support::tls::Caller;
+use support::{Redis, Wire, secret, signal, target_is_redis};
 
 /// Names of fields, and whether each is always there.
 type Fields = BTreeMap<String, bool>;

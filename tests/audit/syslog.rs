@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::support::{PATIENCE, Redis, Redoubt, target_is_redis};
 use super::{assert_no_gaps, count, refused, stop};
+use support::{PATIENCE, Redis, Redoubt, target_is_redis};
 
 fn socket(dir: &TempDir) -> PathBuf {
     dir.path().join("log")

@@ -1,6 +1,6 @@
 //! How many connections Redis sees.
 
-use crate::support::{Redis, Redoubt, Wire, frame, target_is_redis};
+use support::{Redis, Redoubt, Wire, frame, target_is_redis};
 
 const MIB: usize = 1 << 20;
 

@@ -1,6 +1,6 @@
 //! What the process takes while clients have it keep much.
 
-use crate::support::{Deadline, Redis, Redoubt, Wire, frame, lines, target_is_redis};
+use support::{Deadline, Redis, Redoubt, Wire, frame, lines, target_is_redis};
 
 const MIB: usize = 1 << 20;
 /// The bound on all sessions.

@@ -1,6 +1,6 @@
 //! A link on which Redis does not answer while it answers on others.
 
-use crate::support::{Redis, Redoubt, frame, lines, target_is_redis};
+use support::{Redis, Redoubt, frame, lines, target_is_redis};
 
 /// The value of a field of a line of JSON that is a number.
 fn number(line: &str, name: &str) -> Option<u64> {

@@ -1,6 +1,6 @@
 //! What is held for one that does not read or does not answer.
 
-use crate::bench::Bench;
+use support::bench::Bench;
 
 const KIB: usize = 1 << 10;
 

@@ -3,7 +3,7 @@
 use redoubt_core::router::LinkFault;
 use redoubt_core::session::CloseReason;
 
-use crate::bench::{Bench, assert_bytes, request};
+use support::bench::{Bench, assert_bytes, request};
 
 #[test]
 fn a_reply_that_nothing_expects_closes_the_link_and_its_session_alone() {

@@ -1,6 +1,6 @@
 //! Requests that are passed on before they are whole.
 
-use crate::bench::{Bench, assert_bytes, request};
+use support::bench::{Bench, assert_bytes, request};
 
 const SUBSCRIBED: &[u8] = b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
 const KIB: usize = 1 << 10;

@@ -4,7 +4,7 @@ use redoubt_core::router::{LinkFault, Sharing};
 use redoubt_core::session::CloseReason;
 use redoubt_core::upstream::Credentials;
 
-use crate::bench::{Bench, assert_bytes, request};
+use support::bench::{Bench, assert_bytes, request};
 
 #[test]
 fn a_link_that_is_not_let_in_can_log_in_anew_with_its_requests() {

@@ -2,7 +2,7 @@
 
 use redoubt_core::session::CloseReason;
 
-use crate::bench::{Bench, CLIENT_PASSWORD, assert_bytes, request};
+use support::bench::{Bench, CLIENT_PASSWORD, assert_bytes, request};
 
 const SUBSCRIBED: &[u8] = b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
 const MESSAGE: &[u8] = b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$5\r\nhello\r\n";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use redoubt_core::session::CloseReason;
 
-use crate::bench::{Bench, CLIENT_PASSWORD, TIMEOUTS, assert_bytes, request};
+use support::bench::{Bench, CLIENT_PASSWORD, TIMEOUTS, assert_bytes, request};
 
 const SUBSCRIBED: &[u8] = b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
 

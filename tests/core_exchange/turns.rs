@@ -3,7 +3,7 @@
 use redoubt_core::router::Sharing;
 use redoubt_core::session::{CloseReason, Limits, State};
 
-use crate::bench::{AUTH_ATTEMPTS, Bench, assert_bytes, request};
+use support::bench::{AUTH_ATTEMPTS, Bench, assert_bytes, request};
 
 const KIB: usize = 1 << 10;
 const NOTHING: &[u8] = b"$-1\r\n";
@@ -123,7 +123,7 @@ fn a_stray_line_or_reset_before_auth_costs_nothing() {
         let id = bench.open();
         bench.say(id, b"\r\n*0\r\nRESET\r\n");
         assert_bytes(&bench.read(id), b"+RESET\r\n");
-        bench.say(id, &request(&["AUTH", crate::bench::CLIENT_PASSWORD]));
+        bench.say(id, &request(&["AUTH", support::bench::CLIENT_PASSWORD]));
         assert_bytes(&bench.read(id), b"+OK\r\n");
         // And after it nothing counts.
         bench.say(id, &b"\n".repeat(100_000));

@@ -1,7 +1,7 @@
 //! How many replies may be due.
 
-use crate::bench::{assert_bytes, request};
 use crate::limited;
+use support::bench::{assert_bytes, request};
 
 const GET: &[u8] = b"GET k\r\n";
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 use redoubt_core::router::LinkId;
 use redoubt_core::session::CloseReason;
 
-use crate::bench::assert_bytes;
 use crate::limited;
 use crate::places::Places;
+use support::bench::assert_bytes;
 
 const MIB: usize = 1 << 20;
 const PIECE: usize = 16 << 10;

@@ -6,9 +6,9 @@ use std::time::Duration;
 use redoubt_core::router::{LinkId, SessionId};
 use redoubt_core::session::{CloseReason, Rate};
 
-use crate::bench::{TIMEOUTS, assert_bytes, request};
 use crate::places::Places;
 use crate::{limit, limited};
+use support::bench::{TIMEOUTS, assert_bytes, request};
 
 /// How often the shell looks at time limits.
 const TICK: Duration = Duration::from_millis(200);

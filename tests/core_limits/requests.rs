@@ -2,9 +2,9 @@
 
 use redoubt_core::session::{CloseReason, Event};
 
-use crate::bench::{assert_bytes, request};
 use crate::places::Places;
 use crate::{limit, limited};
+use support::bench::{assert_bytes, request};
 
 const KIB: usize = 1 << 10;
 

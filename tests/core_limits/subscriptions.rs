@@ -3,9 +3,9 @@
 use redoubt_core::router::{LinkId, SessionId, Sharing};
 use redoubt_core::session::CloseReason;
 
-use crate::bench::{Bench, assert_bytes};
 use crate::places::Places;
 use crate::{limit, limited};
+use support::bench::{Bench, assert_bytes};
 
 /// Confirmations as Redis gives them; the count that they end with goes from `from` to `to`.
 fn confirmed(kind: &str, from: u32, to: u32) -> Vec<u8> {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use redoubt_core::router::{LinkId, SessionId};
 use redoubt_core::session::CloseReason;
 
-use crate::bench::{assert_bytes, request};
 use crate::places::Places;
 use crate::with_links;
+use support::bench::{assert_bytes, request};
 
 const MIB: usize = 1 << 20;
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use redoubt_core::session::CloseReason;
 
-use crate::bench::{assert_bytes, request};
 use crate::places::Places;
 use crate::with_links;
+use support::bench::{assert_bytes, request};
 
 #[test]
 fn at_the_cap_the_session_is_told_as_by_redis_and_closed() {

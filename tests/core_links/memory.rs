@@ -6,8 +6,8 @@ use std::time::Duration;
 use redoubt_core::router::{MemoryBudget, SessionId};
 use redoubt_core::session::{CloseReason, Rules};
 
-use crate::bench::request;
 use crate::places::Places;
+use support::bench::request;
 
 const MIB: usize = 1 << 20;
 const MOST: usize = 32 * MIB;

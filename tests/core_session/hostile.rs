@@ -1,6 +1,6 @@
 //! What a client that has no password may try.
 
-use crate::bench::{CLIENT_PASSWORD, request};
+use support::bench::{CLIENT_PASSWORD, request};
 
 /// Bytes with which somebody might hope to get past the door.
 pub(crate) fn hostile() -> Vec<Vec<u8>> {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use redoubt_core::router::{LinkId, SessionId};
 
-use crate::bench::{UPSTREAM_PASSWORD, assert_bytes, request};
 use crate::places::Places;
+use support::bench::{UPSTREAM_PASSWORD, assert_bytes, request};
 
 const BUSY: &[u8] = b"-BUSY Redis is busy running a script.\r\n";
 const ABORTED: &[u8] =

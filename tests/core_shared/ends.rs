@@ -3,8 +3,8 @@
 use redoubt_core::router::LinkFault;
 use redoubt_core::session::CloseReason;
 
-use crate::bench::{assert_bytes, request};
 use crate::places::{Places, shown};
+use support::bench::{assert_bytes, request};
 
 #[test]
 fn a_lost_link_closes_only_sessions_with_replies_due() {

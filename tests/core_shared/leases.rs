@@ -2,8 +2,8 @@
 
 use redoubt_core::router::LinkId;
 
-use crate::bench::{assert_bytes, request};
 use crate::places::{Places, shown};
+use support::bench::{assert_bytes, request};
 
 const SHARED: Where = Where::Shared;
 const LEASE: Where = Where::Lease;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use redoubt_core::command::Version;
 use redoubt_core::session::Rules;
 
-use crate::bench::{assert_bytes, request};
 use crate::places::Places;
+use support::bench::{assert_bytes, request};
 
 const BAD_NAME: &[u8] =
     b"-ERR Client names cannot contain spaces, newlines or special characters.\r\n";

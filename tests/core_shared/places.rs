@@ -7,7 +7,7 @@ use redoubt_core::command::Version;
 use redoubt_core::router::{LinkId, SessionId, Sharing};
 use redoubt_core::session::Rules;
 
-use crate::bench::{Bench, assert_bytes};
+use support::bench::{Bench, assert_bytes};
 
 /// The bench and all links that it has opened.
 pub(crate) struct Places {

@@ -3,8 +3,8 @@
 use redoubt_core::router::{LinkBudget, LinkId};
 use redoubt_core::session::CloseReason;
 
-use crate::bench::{assert_bytes, request};
 use crate::places::{Places, shown};
+use support::bench::{assert_bytes, request};
 
 const SUBSCRIBED_3: &[u8] = b">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
 const UNSUBSCRIBED_3: &[u8] = b">3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n";

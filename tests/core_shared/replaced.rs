@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use redoubt_core::session::CloseReason;
 
-use crate::bench::assert_bytes;
 use crate::places::Places;
+use support::bench::assert_bytes;
 
 const OK: &[u8] = b"+OK\r\n";
 const HOUR: Duration = Duration::from_secs(3600);

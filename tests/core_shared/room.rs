@@ -2,8 +2,8 @@
 
 use redoubt_core::router::{LinkId, SessionId};
 
-use crate::bench::{assert_bytes, request};
 use crate::places::Places;
+use support::bench::{assert_bytes, request};
 
 /// What one read of a client's socket brings at most.
 const READ: usize = 64 << 10;

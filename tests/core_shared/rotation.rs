@@ -7,8 +7,8 @@ use redoubt_core::router::LinkFault;
 use redoubt_core::session::{CloseReason, Rules, Unexpected};
 use redoubt_core::upstream::Credentials;
 
-use crate::bench::{CLIENT_PASSWORD, assert_bytes, request};
 use crate::places::Places;
+use support::bench::{CLIENT_PASSWORD, assert_bytes, request};
 
 const NEXT_CLIENT_PASSWORD: &str = "the password that clients say next";
 const OK: &[u8] = b"+OK\r\n";

@@ -1,6 +1,6 @@
 //! What a session does that may leave something of its own to others, or get something of theirs.
 
-use crate::support::frame;
+use support::frame;
 
 /// How the session ends.
 #[derive(Clone, Copy)]

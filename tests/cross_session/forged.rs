@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::heir;
-use crate::support::{Deadline, Redis, Redoubt, Wire, frame, servers, shown};
+use support::{Deadline, Redis, Redoubt, Wire, frame, servers, shown};
 
 /// Requests whose error repeats line ends on one server or another. What follows the first line reads as
 /// a whole reply, as one that never ends, as a barrier that the server refused, or as no reply at all.

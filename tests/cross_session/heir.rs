@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Redoubt, frame};
+use support::{Redoubt, frame};
 
 /// Panics where anything of another session shows.
 pub(crate) fn inspect(redoubt: &Redoubt) {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::forged::{Ends, forging};
-use crate::support::{Redis, Redoubt, Wire, frame, note, servers, shown};
+use support::{Redis, Redoubt, Wire, frame, note, servers, shown};
 
 /// How long a siege takes, on which servers, and how many sessions it has.
 fn scale() -> (Duration, &'static [&'static str], usize) {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::SECRET;
-use crate::support::{Redoubt, Wire, frame};
+use support::{Redoubt, Wire, frame};
 
 /// Works until it is done; gives the rounds it took. Panics on the first wrong byte.
 pub(crate) type Victim = fn(&Redoubt, &AtomicBool) -> u64;

@@ -8,8 +8,8 @@ use std::process::Command;
 use crate::dns;
 use crate::hardened::{Hardened, Secrets};
 use crate::runc::{Container, Setup, rootfs};
-use crate::support::{Deadline, Wire, lines, redis, secret, shown};
 use crate::{run, said, syscalls, target, text};
+use support::{Deadline, Wire, lines, redis, secret, shown};
 
 /// What the whole image may take.
 const MOST_BYTES: u64 = 20 << 20;

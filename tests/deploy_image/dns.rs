@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, UdpSocket};
 
-use crate::support::random;
+use support::random;
 
 /// The name it knows.
 pub(crate) const NAME: &str = "redis.backend.test";

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::support::{Lines, Wire, redis, secret};
+use support::{Lines, Wire, redis, secret};
 
 const SCRIPT: &str = "config/redis-server.sh";
 const CONF: &str = "config/redis.conf";

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use crate::hardened::{Hardened, Secrets, script};
 use crate::mutation::{Rule, broken, each_change_counts, each_line_counts};
-use crate::support::{Lines, Redoubt, Wire, redis, secret, shown};
 use crate::text;
+use support::{Lines, Redoubt, Wire, redis, secret, shown};
 
 const CONF: &str = "config/redis.conf";
 

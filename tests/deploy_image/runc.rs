@@ -9,8 +9,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::{Deadline, Lines, secret};
 use crate::{run, target, text};
+use support::{Deadline, Lines, secret};
 
 /// How a [`Container`] is to be.
 #[derive(Default)]

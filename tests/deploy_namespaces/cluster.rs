@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use crate::firewall;
 use crate::manifests::{Manifests, Pods, items, text, variable};
 use crate::network::{Peer, peers};
-use crate::support::{Deadline, Lines, secret};
+use support::{Deadline, Lines, secret};
 
 /// The node's address for the world.
 pub(crate) const PUBLIC: &str = "203.0.113.1";
@@ -204,7 +204,7 @@ impl Cluster {
     /// Ends the last program that was started, and says how it ended.
     pub(crate) fn stop_last(&mut self) -> Option<i32> {
         let (mut child, _) = self.running.pop().expect("a program");
-        crate::support::signal(child.id(), "TERM");
+        support::signal(child.id(), "TERM");
         child.wait().expect("its end").code()
     }
 }

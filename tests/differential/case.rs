@@ -17,7 +17,7 @@
 //!
 //! In requests and raw lines `{password}` is the right password, `{a*70000}` an `a` so many times.
 
-use crate::support::frame;
+use support::frame;
 
 /// What a case does next.
 #[derive(Debug, Clone)]

@@ -19,7 +19,7 @@
 use std::collections::BTreeMap;
 
 use super::{Case, case, mask};
-use crate::support::{Deadline, Redis, Redoubt, Wire, frame, shown};
+use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
 /// A scene as it stands in its table.
 pub(crate) struct Scene {

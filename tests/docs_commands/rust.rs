@@ -3,9 +3,9 @@
 use std::fs;
 
 use crate::blocks::{Block, blocks};
-use crate::support::certificates::Authority;
-use crate::support::{Redis, Redoubt};
 use crate::{pages, text};
+use support::certificates::Authority;
+use support::{Redis, Redoubt};
 
 include!("redis_rs.rs");
 

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::blocks::{Block, Mark, missing};
 use crate::root;
-use crate::support::{Deadline, PATIENCE};
+use support::{Deadline, PATIENCE};
 
 /// Begins the script: the loopback interface, names of hosts, and what waits for a program in the
 /// background until it listens, and no port is added, as a person would before typing on.

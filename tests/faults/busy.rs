@@ -1,8 +1,8 @@
 //! A script overruns, so that the server answers `BUSY` and prepares no link.
 
-use crate::support::servers::REDIS_7_0;
-use crate::support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
 use crate::{FAILED, lines_with, wait_until_it_serves};
+use support::servers::REDIS_7_0;
+use support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
 
 const REDIS_8_0: &str = "redis-8.0";
 const VALKEY_9_1: &str = "valkey-9.1";

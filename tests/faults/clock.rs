@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{Deadline, Redis, Redoubt, secret, signal, target_is_redis};
 use crate::{says, wait_until_it_serves};
+use support::{Deadline, Redis, Redoubt, secret, signal, target_is_redis};
 
 /// A library that gives a process another time of day, where Debian has it.
 const PRELOAD: &str = "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1";

@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use crate::support::{Deadline, Redis, Redoubt, target_is_redis};
 use crate::{lines_with, says, wait_until_it_serves};
+use support::{Deadline, Redis, Redoubt, target_is_redis};
 
 fn open_files(pid: u32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()

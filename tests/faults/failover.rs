@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::support::forwarder::Forwarder;
-use crate::support::{Deadline, Redis, Redoubt, Wire, target_is_redis};
 use crate::{lines_with, says, wait_until_it_serves};
+use support::forwarder::Forwarder;
+use support::{Deadline, Redis, Redoubt, Wire, target_is_redis};
 
 const READONLY: &[u8] = b"-READONLY You can't write against a read only replica.\r\n";
 const REPLACED: &str = "links are replaced";
@@ -30,7 +30,7 @@ fn follow(redis: &Redis, primary: &Redis) {
 fn wait_until_it_writes(session: &mut Wire) {
     let writes = Deadline::patient().poll(|| {
         let reply = session.command(&["SET", "k", "v"]);
-        assert!(reply == b"+OK\r\n" || reply == READONLY, "{}", crate::support::shown(&reply));
+        assert!(reply == b"+OK\r\n" || reply == READONLY, "{}", support::shown(&reply));
         reply == b"+OK\r\n"
     });
     assert!(writes, "writes still go to the old primary");

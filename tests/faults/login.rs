@@ -1,7 +1,7 @@
 //! Redis is there and does not let Redoubt in.
 
-use crate::support::{Deadline, Redis, Redoubt, secret, target_is_redis};
 use crate::{FAILED, UNAVAILABLE, comes_in_vain, lines_with, says, wait_until_it_serves};
+use support::{Deadline, Redis, Redoubt, secret, target_is_redis};
 
 #[test]
 fn a_password_changed_in_redis_is_named_and_its_return_heals() {

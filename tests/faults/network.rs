@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{Deadline, Redis, Redoubt, signal, target_is_redis};
 use crate::{FAILED, LOST, UNAVAILABLE, comes_in_vain, lines_with, says, wait_until_it_serves};
+use support::{Deadline, Redis, Redoubt, signal, target_is_redis};
 
 const DOWN: &str = "upstream is unavailable";
 
@@ -144,7 +144,7 @@ fn a_redis_that_stops_is_waited_for_by_its_sessions_and_not_by_new_ones() {
     redoubt.wait_for_metric(FAILED, 1.0);
     redoubt.wait_until_ready();
     signal(redis.pid(), "CONT");
-    waiting.be_patient(crate::support::PATIENCE);
+    waiting.be_patient(support::PATIENCE);
     waiting.expect(b":2\r\n");
     wait_until_it_serves(&redoubt);
     assert_eq!(waiting.command(&["GET", "counter"]), b"$1\r\n2\r\n");

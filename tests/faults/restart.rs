@@ -1,7 +1,7 @@
 //! Redis is killed and started again, with its data.
 
-use crate::support::{Redis, Redoubt, frame, target_is_redis};
 use crate::wait_until_it_serves;
+use support::{Redis, Redoubt, frame, target_is_redis};
 
 #[test]
 fn a_restart_runs_nothing_twice_and_spares_idle_sessions() {

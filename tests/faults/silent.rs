@@ -10,10 +10,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::support::{
-    Deadline, Lines, PATIENCE, Redis, Redoubt, frame, secret, signal, target_is_redis,
-};
 use crate::{FAILED, says};
+use support::{Deadline, Lines, PATIENCE, Redis, Redoubt, frame, secret, signal, target_is_redis};
 
 /// Where Redis is in the namespace.
 const PORT: u16 = 6379;

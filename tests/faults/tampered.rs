@@ -6,8 +6,8 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::support::{Redis, Redoubt, secret, target_is_redis};
 use crate::wait_until_it_serves;
+use support::{Redis, Redoubt, secret, target_is_redis};
 
 /// What a client has echoed to have the reply swapped.
 const MARK: &[u8] = b"swap this reply";
@@ -74,7 +74,7 @@ fn costs_one_session(instead: &'static [u8], shown: &[u8]) {
     let mut victim = redoubt.session();
     victim.send(b"*2\r\n$4\r\nECHO\r\n$15\r\nswap this reply\r\n");
     let got = victim.read_to_close();
-    assert!(shown.starts_with(&got), "{}", crate::support::shown(&got));
+    assert!(shown.starts_with(&got), "{}", support::shown(&got));
     redoubt.wait_for_metric(crate::LOST, 1.0);
     redoubt.wait_until_ready();
     wait_until_it_serves(&redoubt);

@@ -1,7 +1,7 @@
 //! The guard is lost, by whatever means, and made anew before anybody's command goes out.
 
-use crate::support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
 use crate::{KEPT, all_ways_are_closed, guards, keep, logged, text};
+use support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
 
 /// Asks for the kept value, on a link that may have been lost a moment ago.
 fn reads_on(session: &mut Wire) {
@@ -96,7 +96,7 @@ fn loading_the_acl_from_its_file_does_not_lose_it_for_long() {
     }
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("users.acl");
-    let password = crate::support::secret();
+    let password = support::secret();
     let users = format!("user default on >{password} ~* &* +@all\n");
     std::fs::write(&file, users).unwrap();
     let aclfile = format!("aclfile {}", file.display());
@@ -147,7 +147,7 @@ fn several_before_one_redis_do_not_disturb_each_other() {
     let mut sessions = [first.session(), second.session()];
     sessions.iter_mut().for_each(reads_on);
     assert_eq!(guards(&redis).len(), 2);
-    crate::support::signal(first.pid(), "TERM");
+    support::signal(first.pid(), "TERM");
     assert_eq!(first.wait().code(), Some(0));
     reads_on(&mut sessions[1]);
     assert_eq!(guards(&redis).len(), 1);

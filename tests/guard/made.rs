@@ -1,7 +1,7 @@
 //! With a user that may write the ACL, a guard is made.
 
-use crate::support::{Deadline, Redis, Redoubt, frame, shown, target_is_redis};
 use crate::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
+use support::{Deadline, Redis, Redoubt, frame, shown, target_is_redis};
 
 #[test]
 fn scripts_functions_and_transactions_cannot_flush() {
@@ -79,7 +79,7 @@ fn it_goes_when_the_process_stops() {
     let mut redoubt = Redoubt::start(&redis);
     assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
     assert_eq!(guards(&redis).len(), 1);
-    crate::support::signal(redoubt.pid(), "TERM");
+    support::signal(redoubt.pid(), "TERM");
     assert_eq!(redoubt.wait().code(), Some(0));
     assert_eq!(guards(&redis), [""; 0]);
     assert!(Deadline::patient().poll(|| redis.clients() == 0));

@@ -1,8 +1,8 @@
 //! The other modes, and users that may do less.
 
-use crate::support::redoubt::Setup;
-use crate::support::{Redis, Redoubt, Wire, secret, shown, target_is_redis};
 use crate::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
+use support::redoubt::Setup;
+use support::{Redis, Redoubt, Wire, secret, shown, target_is_redis};
 
 /// A user with these rights, and a Redoubt that is configured with it.
 fn with_user(redis: &Redis, rights: &[&str]) -> (Setup, String) {

@@ -8,7 +8,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use crate::logged;
-use crate::support::{Redoubt, Wire, frame, secret, target_is_redis};
+use support::{Redoubt, Wire, frame, secret, target_is_redis};
 
 /// The rights of a user: the commands it may not run.
 type Users = BTreeMap<String, BTreeSet<String>>;

@@ -1,9 +1,9 @@
 //! Commands that the operator has given another name.
 
-use super::support::redoubt::Setup;
-use super::support::servers::{MAIN, on_each};
-use super::support::{Deadline, Redis, Redoubt, shown, target_is_redis};
 use super::{KEPT, keep, logged};
+use support::redoubt::Setup;
+use support::servers::{MAIN, on_each};
+use support::{Deadline, Redis, Redoubt, shown, target_is_redis};
 
 const PASSWORD: &str = "app-password-app-password-app-password";
 

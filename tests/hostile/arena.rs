@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::case::{Before, Case, Holds};
 use crate::state::{State, executed, observe, plant};
-use crate::support::{Redis, Redoubt, Wire, frame, secret, shown, target_is_redis};
+use support::{Redis, Redoubt, Wire, frame, secret, shown, target_is_redis};
 
 /// How Redis is made to refuse what Redoubt refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use crate::arena::{ADMIN, UPSTREAM_PASSWORD};
 use crate::case::{Case, Holds, multibulk, says, unknown};
-use crate::support::frame;
+use support::frame;
 
 crate::in_every_mode!(nothing_runs_before_auth_or_as_another);
 

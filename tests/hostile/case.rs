@@ -1,6 +1,6 @@
 //! What a hostile client does, as data.
 
-use crate::support::frame;
+use support::frame;
 
 /// One attack by one session.
 pub(crate) struct Case {

@@ -2,7 +2,7 @@
 
 use super::plain::{REFUSED, refusal};
 use crate::case::{Case, Holds, multibulk, says, unknown};
-use crate::support::frame;
+use support::frame;
 
 crate::in_every_mode!(disguises_do_not_help);
 

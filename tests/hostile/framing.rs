@@ -2,7 +2,7 @@
 
 use super::plain::refusal;
 use crate::case::{Case, Holds, multibulk, says, unknown};
-use crate::support::frame;
+use support::frame;
 
 crate::in_every_mode!(lengths_that_lie_do_not_help);
 

@@ -1,7 +1,7 @@
 //! Refused commands called from functions, which may have been loaded by others, long before.
 
 use crate::case::{Case, Holds, multibulk};
-use crate::support::frame;
+use support::frame;
 
 crate::in_every_mode!(functions_run_nothing_that_is_refused);
 

@@ -1,7 +1,7 @@
 //! Refused commands called from scripts, where no proxy sees their names.
 
 use crate::case::{Case, Holds, multibulk};
-use crate::support::frame;
+use support::frame;
 
 crate::in_every_mode!(scripts_run_nothing_that_is_refused);
 

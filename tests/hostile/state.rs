@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{Wire, frame};
+use support::{Wire, frame};
 
 /// Commands that Redoubt refuses and that must never be executed. Redoubt itself and these tests
 /// run `ACL` and `CONFIG GET`, so those are told by what they change.

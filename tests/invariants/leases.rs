@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::support::{Deadline, Redis, Redoubt, Wire, frame, lines, shown, target_is_redis};
 use crate::{requests, shared};
+use support::{Deadline, Redis, Redoubt, Wire, frame, lines, shown, target_is_redis};
 
 /// Leaves state behind in every way, and goes.
 const WAYS: [&[&str]; 15] = [

@@ -6,10 +6,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Barrier;
 
-use crate::support::{
+use crate::{requests, shared};
+use support::{
     Deadline, PATIENCE, Redis, Redoubt, frame, raise_open_files, signal, target_is_redis,
 };
-use crate::{requests, shared};
 
 #[test]
 fn invariant_5_a_dead_link_closes_only_sessions_with_replies_due() {

@@ -1,7 +1,7 @@
 //! Every request gets the replies that Redis would give it, in order, wherever they come from.
 
-use crate::support::{Redoubt, frame, note, random, shown};
 use crate::{requests, shared};
+use support::{Redoubt, frame, note, random, shown};
 
 /// A generator whose seed is printed when a test fails.
 struct Dice(u64);

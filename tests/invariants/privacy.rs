@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::support::{Deadline, Redis, Wire, frame, shown, target_is_redis};
 use crate::{requests, shared};
+use support::{Deadline, Redis, Wire, frame, shown, target_is_redis};
 
 /// All that Redis is told from now on, by its own MONITOR.
 fn monitor(redis: &Redis) -> Wire {

@@ -1,7 +1,7 @@
 //! `WAIT` covers what the session wrote before, over whichever link it went.
 
-use crate::support::{Deadline, Redis, frame, signal};
 use crate::{requests, shared};
+use support::{Deadline, Redis, frame, signal};
 
 #[test]
 fn invariant_2_wait_counts_replicas_that_have_the_sessions_writes() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::requests;
-use crate::support::{Deadline, Redis, Redoubt, frame, now, shown, since, target_is_redis};
+use support::{Deadline, Redis, Redoubt, frame, now, shown, since, target_is_redis};
 
 const BUSY: &[u8] = b"-BUSY Redis is busy running a script.";
 

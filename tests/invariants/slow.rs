@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
-use crate::support::{Redis, Redoubt, Wire, frame, now, since, target_is_redis};
+use support::{Redis, Redoubt, Wire, frame, now, since, target_is_redis};
 
 const MIB: usize = 1 << 20;
 /// What Redoubt may grow by in these tests.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Deadline, Redis, Redoubt, frame, now, since, target_is_redis};
+use support::{Deadline, Redis, Redoubt, frame, now, since, target_is_redis};
 
 #[test]
 fn a_silent_connection_is_closed_after_auth_timeout() {

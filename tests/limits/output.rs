@@ -1,7 +1,7 @@
 //! What may wait for a client that does not read.
 
 use crate::assert_closed_for;
-use crate::support::{Redis, Redoubt, frame, shown, signal, target_is_redis};
+use support::{Redis, Redoubt, frame, shown, signal, target_is_redis};
 
 const MIB: usize = 1 << 20;
 

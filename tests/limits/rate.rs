@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use crate::support::{Deadline, Redis, Redoubt, Wire, frame, now, since, target_is_redis};
+use support::{Deadline, Redis, Redoubt, Wire, frame, now, since, target_is_redis};
 
 /// Ticks of processor time that a process has had; a hundred are a second.
 fn processor_time(pid: u32) -> u64 {

@@ -1,7 +1,7 @@
 //! How large a request may be, beside what Redis does at limits of its own.
 
 use crate::assert_closed_for;
-use crate::support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
+use support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
 
 const MIB: usize = 1 << 20;
 const KIB: usize = 1 << 10;

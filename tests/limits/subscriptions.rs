@@ -1,7 +1,7 @@
 //! How much a session may listen to.
 
 use crate::assert_closed_for;
-use crate::support::{Deadline, Redis, Redoubt, frame, target_is_redis};
+use support::{Deadline, Redis, Redoubt, frame, target_is_redis};
 
 #[test]
 fn one_more_than_the_limit_closes_the_session() {

@@ -1,7 +1,7 @@
 //! Which functions pinned libraries have is the operator's to change, while all is running.
 
 use super::*;
-use crate::support::lines;
+use support::lines;
 
 fn pinning(redis: &Redis) -> support::redoubt::Setup {
     Redoubt::setup(redis)

@@ -1,7 +1,7 @@
 //! Scripts of over 64 KiB, which are judged when all of them has come.
 
 use super::*;
-use crate::support::lines;
+use support::lines;
 
 /// Reads the canary, in `size` bytes.
 fn large(size: usize) -> String {

@@ -1,7 +1,7 @@
 //! Every command about scripts, in every mode and every form.
 
 use super::*;
-use crate::support::lines;
+use support::lines;
 
 /// A request, and the modes in which it runs: `g`uarded, `r`ead-only, `p`inned.
 type Row = (Vec<String>, &'static str);

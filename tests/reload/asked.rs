@@ -10,7 +10,7 @@ use redoubt::telemetry::metrics;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Redis, Wire, scrape, secret, target_is_redis};
+use support::{Redis, Wire, scrape, secret, target_is_redis};
 
 fn value(series: &str) -> f64 {
     scrape::value(&metrics::render(), series)

@@ -1,9 +1,9 @@
 //! A reload that cannot be done changes nothing.
 
-use crate::support::certificates::Authority;
-use crate::support::tls::Caller;
-use crate::support::{Deadline, Redis, Redoubt, lines, secret, signal, target_is_redis};
 use crate::{change, quoted, reloaded, text};
+use support::certificates::Authority;
+use support::tls::Caller;
+use support::{Deadline, Redis, Redoubt, lines, secret, signal, target_is_redis};
 
 /// Finds that a reload fails, and returns why.
 fn fails(redoubt: &Redoubt) -> String {
@@ -83,7 +83,7 @@ fn a_redis_that_is_busy_fails_it() {
     let mut session = redoubt.session();
     assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
     let mut looping = redis.direct();
-    looping.send(&crate::support::frame::request(&["EVAL", "while true do end", "0"]));
+    looping.send(&support::frame::request(&["EVAL", "while true do end", "0"]));
     let mut direct = redis.direct();
     assert!(Deadline::patient().poll(|| direct.command(&["PING"]).starts_with(b"-BUSY")));
     redoubt.write("policy.blocked", Some("[\"DEL\"]"));
@@ -134,7 +134,7 @@ fn signals_while_one_runs_ask_for_one_more() {
     // The last value is in force, however many reloads that were.
     let refused = || {
         let mut wire = redoubt.connect();
-        wire.offer(&crate::support::frame::request(&["PING"]).repeat(5));
+        wire.offer(&support::frame::request(&["PING"]).repeat(5));
         text(&wire.read_to_close()).matches("NOAUTH").count()
     };
     assert!(Deadline::patient().poll(|| refused() <= 3));

@@ -1,9 +1,9 @@
 //! A changed policy holds inside scripts from the answer on.
 
 use super::scripts::{SCRIPT, log_length, while_scripts_run};
-use crate::support::frame::request;
-use crate::support::{Deadline, Redis, Redoubt, lines, shown, signal, target_is_redis};
 use crate::{change, reloaded, text};
+use support::frame::request;
+use support::{Deadline, Redis, Redoubt, lines, shown, signal, target_is_redis};
 
 fn guards(redis: &Redis) -> Vec<String> {
     let users = text(&redis.direct().command(&["ACL", "USERS"]));

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use crate::support::frame::{self, request};
-use crate::support::{Deadline, Redis, Redoubt, lines, now, shown, signal, since, target_is_redis};
 use crate::{change, text};
+use support::frame::{self, request};
+use support::{Deadline, Redis, Redoubt, lines, now, shown, signal, since, target_is_redis};
 
 const MAX_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
 

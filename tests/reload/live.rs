@@ -1,8 +1,8 @@
 //! Who may connect, how the process stops, and what is logged.
 
-use crate::support::frame::request;
-use crate::support::{Redis, Redoubt, Wire, lines, now, signal, since, target_is_redis};
 use crate::{change, reloaded, text};
+use support::frame::request;
+use support::{Redis, Redoubt, Wire, lines, now, signal, since, target_is_redis};
 
 #[test]
 fn addresses_that_are_allowed() {

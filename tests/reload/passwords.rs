@@ -1,7 +1,7 @@
 //! Who clients may be.
 
-use crate::support::{Redis, Redoubt, Wire, frame, secret, target_is_redis};
 use crate::{change, quoted, reloaded};
+use support::{Redis, Redoubt, Wire, frame, secret, target_is_redis};
 
 const OK: &[u8] = b"+OK\r\n";
 
@@ -146,7 +146,7 @@ fn a_withdrawn_password_ends_what_is_blocked_too() {
         let info = redis.direct().command(&["INFO", "clients"]);
         String::from_utf8_lossy(&info).contains("blocked_clients:1")
     };
-    assert!(crate::support::Deadline::patient().poll(is_blocked));
+    assert!(support::Deadline::patient().poll(is_blocked));
     assert_eq!(change(&mut redoubt, "client.password", &quoted(&secret())), 1);
     assert_eq!(blocked.read_to_close(), b"");
 }

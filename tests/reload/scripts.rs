@@ -5,9 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::support::frame::request;
-use crate::support::{Deadline, Redis, Redoubt, Wire};
 use crate::text;
+use support::frame::request;
+use support::{Deadline, Redis, Redoubt, Wire};
 
 /// A script that appends to `log`, which its clients may or may not do.
 pub(super) const SCRIPT: [&str; 3] = ["EVAL", "return redis.call('APPEND', 'log', 'x')", "0"];

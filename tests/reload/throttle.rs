@@ -2,8 +2,8 @@
 
 use super::limits::{closed_for, with};
 use crate::change;
-use crate::support::frame::request;
-use crate::support::{Redis, Redoubt, target_is_redis};
+use support::frame::request;
+use support::{Redis, Redoubt, target_is_redis};
 
 /// Redoubt where wrong passwords from here count, but lock nobody out.
 fn counting() -> (Redis, Redoubt) {

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
-use crate::support::frame::request;
-use crate::support::{Deadline, Redis, Redoubt, Wire, now, secret, signal, since, target_is_redis};
 use crate::{change, quoted, text};
+use support::frame::request;
+use support::{Deadline, Redis, Redoubt, Wire, now, secret, signal, since, target_is_redis};
 
 /// The addresses and users of Redis's connections that run `command`.
 fn links(redis: &Redis, command: &str) -> Vec<(SocketAddr, String)> {

@@ -5,9 +5,7 @@ use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
 use crate::files::{Files, count, keeps_quiet, logged};
-use crate::support::{
-    Deadline, Redis, Redoubt, Wire, frame, lines, now, secret, since, target_is_redis,
-};
+use support::{Deadline, Redis, Redoubt, Wire, frame, lines, now, secret, since, target_is_redis};
 
 /// Soon enough for a password that is withdrawn, in seconds.
 const SOON: f64 = 1.0;

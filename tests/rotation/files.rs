@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::support::{Redoubt, lines};
+use support::{Redoubt, lines};
 
 /// A directory of password files.
 pub(crate) struct Files(TempDir);

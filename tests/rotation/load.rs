@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use crate::support::{self, Deadline, Redoubt, Wire, frame};
+use support::{self, Deadline, Redoubt, Wire, frame};
 
 /// Sessions of all kinds that ask and check without a pause, until they are told to stop. Each gives
 /// its connections back, so that none is closed before the end.

@@ -2,7 +2,7 @@
 
 use crate::files::{Files, count, keeps_quiet, logged};
 use crate::load::Load;
-use crate::support::{Redis, Redoubt, Wire, lines, secret, target_is_redis};
+use support::{Redis, Redoubt, Wire, lines, secret, target_is_redis};
 
 /// Redoubt before `redis`, whose password it has from the file `upstream`.
 fn with_upstream_file(redis: &Redis, files: &Files) -> Redoubt {

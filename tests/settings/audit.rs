@@ -7,8 +7,8 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use super::support::redoubt::Setup;
-use super::support::{Deadline, PATIENCE, Redis, Redoubt, signal};
+use support::redoubt::Setup;
+use support::{Deadline, PATIENCE, Redis, Redoubt, signal};
 
 fn path(dir: &TempDir) -> PathBuf {
     dir.path().join("audit.log")

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::support::{Redis, Redoubt, secret};
 use super::{WRONG_PASSWORD, auth};
+use support::{Redis, Redoubt, secret};
 
 const LATER: &str = "2999-01-01T00:00:00Z";
 

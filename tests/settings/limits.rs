@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use super::support::{
-    Deadline, Redis, Redoubt, Wire, frame, http, keepalive, lines, now, signal, since,
-};
 use super::{MAX_CLIENTS, NO_AUTH, auth};
+use support::{Deadline, Redis, Redoubt, Wire, frame, http, keepalive, lines, now, signal, since};
 
 const OTHER: [u8; 4] = [127, 0, 0, 2];
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use super::support::{Lines, Redis, Redoubt, http, lines, secret};
+use support::{Lines, Redis, Redoubt, http, lines, secret};
 
 #[test]
 fn admin_listen() {

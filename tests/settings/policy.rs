@@ -1,7 +1,7 @@
 //! What runs.
 
 use super::is_unknown;
-use super::support::{Deadline, Redis, Redoubt, Wire};
+use support::{Deadline, Redis, Redoubt, Wire};
 
 /// The digest of `return 1`, as `SCRIPT LOAD` gives it.
 const RETURN_1: &str = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";

@@ -4,8 +4,8 @@ use std::fs;
 
 use socket2::{Domain, Socket, Type};
 
-use super::support::{Deadline, Redis, Redoubt, Wire, frame, lines, signal};
 use super::{NO_AUTH, auth};
+use support::{Deadline, Redis, Redoubt, Wire, frame, lines, signal};
 
 fn logged(redoubt: &Redoubt, message: &str) {
     let says = |line: &str| lines::field(line, "message").is_some_and(|m| m.contains(message));

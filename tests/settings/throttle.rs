@@ -1,7 +1,7 @@
 //! Those who guess.
 
-use super::support::redoubt::Setup;
-use super::support::{Deadline, Redis, Redoubt, Wire};
+use support::redoubt::Setup;
+use support::{Deadline, Redis, Redoubt, Wire};
 
 const GUESSER: [u8; 4] = [127, 0, 0, 9];
 

@@ -5,10 +5,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use super::support::certificates::{Authority, Kind, Pair};
-use super::support::redoubt::Setup;
-use super::support::tls::{Caller, ONLY_12};
-use super::support::{Deadline, Redis, Redoubt};
+use support::certificates::{Authority, Kind, Pair};
+use support::redoubt::Setup;
+use support::tls::{Caller, ONLY_12};
+use support::{Deadline, Redis, Redoubt};
 
 const NO_AUTH: &str = "-NOAUTH Authentication required.\r\n";
 

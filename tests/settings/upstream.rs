@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::{fs, io::Read as _};
 
 use super::MAX_CLIENTS;
-use super::support::{Deadline, Redis, Redoubt, Wire, frame, keepalive, now, secret, since};
+use support::{Deadline, Redis, Redoubt, Wire, frame, keepalive, now, secret, since};
 
 /// Whether Redis lets Redoubt in.
 fn serves(redoubt: &Redoubt) -> bool {
@@ -110,7 +110,7 @@ fn max_link_age() {
                 .collect::<Vec<_>>()
         };
         let first = link();
-        let wait = if replaced { super::support::PATIENCE } else { Duration::from_secs(2) };
+        let wait = if replaced { support::PATIENCE } else { Duration::from_secs(2) };
         assert_eq!(Deadline::after(wait).poll(|| link() != first), replaced, "{setting}");
     }
 }

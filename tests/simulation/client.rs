@@ -7,8 +7,8 @@
 use std::collections::VecDeque;
 
 use super::model::{Redis, Side};
-use super::rng::Rng;
 use super::wire::{bulk, frame, multibulk};
+use support::rng::Rng;
 
 mod talk;
 

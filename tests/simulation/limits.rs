@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use redoubt_core::session::{Limits, Rate};
 
-use super::rng::Rng;
+use support::rng::Rng;
 
 /// Often the default ones; always where values that fill buffers are to come together.
 pub(crate) fn limits(rng: &mut Rng, heavy: bool) -> Limits {

@@ -14,7 +14,7 @@ use redoubt_core::upstream::Credentials;
 use super::client::{CLIENT_PASSWORD, Client};
 use super::limits::limits;
 use super::model::{Redis, Side};
-use super::rng::Rng;
+use support::rng::Rng;
 
 mod checks;
 mod clients;

@@ -1,7 +1,7 @@
 //! What a client says.
 
-use super::super::rng::Rng;
 use super::{CLIENT_PASSWORD, COMMON, Client};
+use support::rng::Rng;
 
 impl Client {
     fn id(&mut self) -> String {

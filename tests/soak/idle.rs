@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Deadline, Redis, Redoubt};
+use support::{Deadline, Redis, Redoubt};
 
 /// The most links besides the watch's that may stay for a while: a pool of 64 clean leases, and shared
 /// ones for four databases, two protocols, and scripts in the first of them.

@@ -1,9 +1,9 @@
 //! Sessions that Redis speaks to unasked: subscribers, and those that cache.
 
-use super::rng::Rng;
 use super::wire::{Target, Wire};
 use super::{Clock, bulk, integer};
-use crate::support::frame;
+use support::frame;
+use support::rng::Rng;
 
 /// Bulk strings in a frame that begins with `kind` and their number.
 fn words(kind: char, words: &[&[u8]]) -> Vec<u8> {

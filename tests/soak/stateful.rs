@@ -1,10 +1,10 @@
 //! Sessions that need connections of their own: transactions, blocking pops, and the disturbed.
 
-use super::rng::Rng;
 use super::stateless::integer_at;
 use super::wire::{Target, Wire};
 use super::{Clock, bulk, integer};
-use crate::support::{frame, shown};
+use support::rng::Rng;
+use support::{frame, shown};
 
 /// The counter that all sessions of [`transactions`] change optimistically.
 pub(crate) const CONTENDED: &str = "transaction:contended";

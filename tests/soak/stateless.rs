@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::rng::Rng;
 use super::wire::{Target, Wire};
 use super::{Clock, bulk, integer};
-use crate::support::{frame, shown};
+use support::rng::Rng;
+use support::{frame, shown};
 
 /// Strings and counters of its own, one by one and pipelined, against a model of them.
 pub(crate) async fn plain(target: Target, number: usize, clock: Clock, mut rng: Rng) -> u64 {

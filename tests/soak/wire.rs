@@ -7,7 +7,7 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{PATIENCE, frame, shown};
+use support::{PATIENCE, frame, shown};
 
 /// Room for the bytes of one read.
 const READ_SIZE: usize = 16 << 10;

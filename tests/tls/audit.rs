@@ -5,10 +5,10 @@ use std::net::TcpStream;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::certificates::Authority;
-use crate::support::tls::Caller;
-use crate::support::{Deadline, PATIENCE, Redis, signal};
 use crate::{path, speaking};
+use support::certificates::Authority;
+use support::tls::Caller;
+use support::{Deadline, PATIENCE, Redis, signal};
 
 #[test]
 fn hands_are_not_shaken_while_clients_wait_for_the_audit_log() {

@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::support::certificates::{Authority, Kind};
-use crate::support::tls::{BOTH, Caller, ONLY_12, ONLY_13};
-use crate::support::{Redis, Redoubt, Wire, now, shown, since};
 use crate::{logged, plainly, speaking};
+use support::certificates::{Authority, Kind};
+use support::tls::{BOTH, Caller, ONLY_12, ONLY_13};
+use support::{Redis, Redoubt, Wire, now, shown, since};
 
 const NOAUTH: &str = "-NOAUTH Authentication required.\r\n";
 
@@ -132,7 +132,7 @@ fn handshakes_count_as_sessions_that_have_not_authenticated() {
     assert!(!refused.contains("max number"), "{refused}");
     logged(&redoubt, "connections refused", &["unauthenticated_sessions"]);
     drop(silent);
-    let served = crate::support::Deadline::patient()
+    let served = support::Deadline::patient()
         .poll(|| caller.ping(redoubt.address()).as_deref() == Ok(NOAUTH));
     assert!(served, "places come back");
 }
@@ -201,7 +201,7 @@ fn a_hundred_megabytes_come_through_unchanged_both_ways() {
     session.expect(format!("${SIZE}\r\n").as_bytes());
     session.expect(&value);
     session.expect(b"\r\n");
-    crate::support::note(&format!("{SIZE} bytes and back in {:.1} s", since(began)));
+    support::note(&format!("{SIZE} bytes and back in {:.1} s", since(began)));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Certificates of clients.
 
-use crate::support::certificates::{Authority, Kind};
-use crate::support::tls::{Caller, ONLY_12, ONLY_13};
-use crate::support::{Deadline, Redis};
 use crate::{logged, path, speaking};
+use support::certificates::{Authority, Kind};
+use support::tls::{Caller, ONLY_12, ONLY_13};
+use support::{Deadline, Redis};
 
 const NOAUTH: &str = "-NOAUTH Authentication required.\r\n";
 

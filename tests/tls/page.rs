@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
-use crate::support::Redis;
-use crate::support::certificates::Pair;
-use crate::support::tls::Caller;
 use crate::{path, speaking};
+use support::Redis;
+use support::certificates::Pair;
+use support::tls::Caller;
 
 #[test]
 fn the_certificates_that_the_page_makes_are_good() {

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use crate::support::certificates::{Authority, Kind, Pair};
-use crate::support::tls::Caller;
-use crate::support::{Deadline, Redis};
 use crate::{logged, path, speaking};
+use support::certificates::{Authority, Kind, Pair};
+use support::tls::Caller;
+use support::{Deadline, Redis};
 
 /// Puts `new` where `old` is, the certificate first.
 fn replace(old: &Pair, new: &Pair) {
@@ -59,7 +59,7 @@ fn links_go_by_the_files_of_now() {
     let server = authority.server("server");
     let redis = Redis::setup().tls(&server, &authority.ca(), "yes").start();
     let shown = authority.issue("shown", &["redoubt"], Kind::Good);
-    let setup = crate::upstream::to(crate::support::Redoubt::setup(&redis), &redis, &authority);
+    let setup = crate::upstream::to(support::Redoubt::setup(&redis), &redis, &authority);
     let redoubt = setup
         .set_text("upstream.tls_certificate", path(&shown.certificate))
         .set_text("upstream.tls_key", path(&shown.key))
@@ -88,8 +88,7 @@ fn a_reload_takes_the_files_of_now_or_changes_nothing() {
     let pair = authority.server("server");
     let mut redoubt = speaking(&redis, &pair).start();
     let caller = Caller::trusting(&authority.ca());
-    let shown =
-        |redoubt: &crate::support::Redoubt| caller.connect(redoubt.address()).unwrap().shown();
+    let shown = |redoubt: &support::Redoubt| caller.connect(redoubt.address()).unwrap().shown();
     let before = shown(&redoubt);
     replace(&pair, &authority.server("next"));
     assert!(redoubt.reload().contains("configuration reloaded"));

@@ -7,9 +7,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use crate::support::redoubt::Setup;
-use crate::support::{Deadline, PATIENCE, Redis, Redoubt, signal};
 use crate::{logged, path};
+use support::redoubt::Setup;
+use support::{Deadline, PATIENCE, Redis, Redoubt, signal};
 
 /// A client that speaks inline and reads lines.
 struct Client(BufReader<UnixStream>);
@@ -73,7 +73,7 @@ fn a_client_in_the_file_system_is_one_like_any_other() {
     let mut rest = String::new();
     client.0.read_to_string(&mut rest).unwrap();
     assert_eq!(rest.lines().count(), 100);
-    let mut networked = crate::support::Wire::connect(redoubt.address_of("127.0.0.1:"));
+    let mut networked = support::Wire::connect(redoubt.address_of("127.0.0.1:"));
     assert!(networked.read_to_close().is_empty(), "not from a network that is allowed");
 }
 

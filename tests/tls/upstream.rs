@@ -1,9 +1,9 @@
 //! A Redis that speaks TLS.
 
-use crate::support::certificates::{Authority, Kind, Pair};
-use crate::support::redoubt::Setup;
-use crate::support::{Redis, Redoubt};
 use crate::{logged, path};
+use support::certificates::{Authority, Kind, Pair};
+use support::redoubt::Setup;
+use support::{Redis, Redoubt};
 
 /// Has `setup` speak TLS with `redis`, whose certificate `authority` has signed.
 pub(crate) fn to(setup: Setup, redis: &Redis, authority: &Authority) -> Setup {

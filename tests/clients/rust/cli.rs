@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use crate::support::certificates::Authority;
-use crate::support::{Deadline, Lines, Redis, Redoubt, frame, shown, target_is_redis};
+use support::certificates::Authority;
+use support::{Deadline, Lines, Redis, Redoubt, frame, shown, target_is_redis};
 
 const LARGE: usize = 32 << 20;
 

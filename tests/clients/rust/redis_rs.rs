@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use redis::{Commands as _, Connection, ErrorKind, RedisResult, ServerErrorKind};
 
-use crate::support::{Redis, Redoubt};
 use crate::url;
+use support::{Redis, Redoubt};
 
 const LARGE: usize = 32 << 20;
 pub(crate) const PROTOCOLS: [&str; 2] = ["resp2", "resp3"];

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use redis::{Commands as _, Connection, PushInfo, PushKind, Script, Value};
 
 use super::redis_rs::{PROTOCOLS, open};
-use crate::support::{Deadline, PATIENCE, Redis, Redoubt};
+use support::{Deadline, PATIENCE, Redis, Redoubt};
 
 const RIVALS: usize = 4;
 const TIMES: usize = 25;

@@ -3,18 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-/// Where the repository is.
-pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use super::root;
 
 /// What a page says, by its path in the repository.
-pub(crate) fn text(path: &str) -> String {
+pub fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// All pages at the top and below `docs`, by their paths in the repository.
-pub(crate) fn pages() -> Vec<String> {
+pub fn pages() -> Vec<String> {
     fn collect(dir: &str, pages: &mut Vec<String>) {
         for entry in fs::read_dir(root().join(dir)).unwrap() {
             let entry = entry.unwrap();

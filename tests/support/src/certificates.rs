@@ -1,5 +1,4 @@
 //! Certificates of an authority of the test's own, in files.
-#![allow(dead_code, unreachable_pub, reason = "each test crate uses its own part of this")]
 
 use std::path::{Path, PathBuf};
 

@@ -10,7 +10,8 @@ use tempfile::TempDir;
 use super::bridge::bridge;
 use super::certificates::Authority;
 use super::{
-    Deadline, Lines, Redis, Wire, is_bridged, lines, memory, secret, signal, target_is_redis,
+    Deadline, Lines, Redis, Wire, is_bridged, lines, memory, program, secret, signal,
+    target_is_redis,
 };
 
 type Keys = BTreeMap<String, BTreeMap<String, String>>;
@@ -123,7 +124,7 @@ impl Setup {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let file = dir.path().join("redoubt.toml");
         std::fs::write(&file, text(&setup.keys)).expect("write the configuration");
-        setup.through.push(env!("CARGO_BIN_EXE_redoubt").to_owned());
+        setup.through.push(program().display().to_string());
         let mut child = Command::new(&setup.through[0])
             .args(&setup.through[1..])
             .args(["serve", "--config"])

@@ -1,5 +1,4 @@
 //! splitmix64: one seed, one sequence of choices.
-#![allow(dead_code, unreachable_pub, reason = "each test crate uses its own part of this")]
 
 /// A deterministic source of choices.
 pub struct Rng(u64);

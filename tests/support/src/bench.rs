@@ -1,5 +1,4 @@
 //! An exchange on the bench: the test plays the clients and Redis by hand.
-#![allow(dead_code, reason = "each test crate uses a part of it")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,20 +11,20 @@ use redoubt_core::router::{
 use redoubt_core::session::{CloseReason, Event, KeyForm, Limits, Rules, StandIn};
 use redoubt_core::upstream::Credentials;
 
-pub(crate) const CLIENT_PASSWORD: &str = "the password that clients have to say";
-pub(crate) const UPSTREAM_PASSWORD: &str = "what links log in with";
-pub(crate) const AUTH_ATTEMPTS: u32 = 10;
-pub(crate) const TIMEOUTS: Timeouts =
+pub const CLIENT_PASSWORD: &str = "the password that clients have to say";
+pub const UPSTREAM_PASSWORD: &str = "what links log in with";
+pub const AUTH_ATTEMPTS: u32 = 10;
+pub const TIMEOUTS: Timeouts =
     Timeouts { auth: Duration::from_secs(10), idle: Duration::from_secs(60) };
 
-pub(crate) struct Bench {
-    pub(crate) exchange: Exchange,
-    pub(crate) now: Instant,
+pub struct Bench {
+    pub exchange: Exchange,
+    pub now: Instant,
     sessions: Vec<SessionId>,
 }
 
 /// `words` as a request.
-pub(crate) fn request(words: &[&str]) -> Vec<u8> {
+pub fn request(words: &[&str]) -> Vec<u8> {
     let mut out = bytes::BytesMut::new();
     redoubt_core::resp::encode_command(words.iter().map(|word| word.as_bytes()), &mut out);
     out.to_vec()
@@ -33,18 +32,18 @@ pub(crate) fn request(words: &[&str]) -> Vec<u8> {
 
 /// Compares as text, so that a difference can be read.
 #[track_caller]
-pub(crate) fn assert_bytes(left: &[u8], right: &[u8]) {
+pub fn assert_bytes(left: &[u8], right: &[u8]) {
     assert_eq!(left.escape_ascii().to_string(), right.escape_ascii().to_string());
 }
 
 impl Bench {
     /// An exchange in which every session has a link of its own.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self::with(Sharing::Off)
     }
 
     #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
-    pub(crate) fn with(sharing: Sharing) -> Self {
+    pub fn with(sharing: Sharing) -> Self {
         let rules = Rules {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Allow).unwrap(),
             scripts: redoubt_core::policy::Scripts::default(),
@@ -65,29 +64,29 @@ impl Bench {
     }
 
     /// Links are counted in `budget`.
-    pub(crate) fn counting_links(self, budget: &LinkBudget) -> Self {
+    pub fn counting_links(self, budget: &LinkBudget) -> Self {
         Self { exchange: self.exchange.counting_links(budget.clone()), ..self }
     }
 
     /// What sessions hold is counted in `budget`.
-    pub(crate) fn counting_memory(self, budget: &MemoryBudget) -> Self {
+    pub fn counting_memory(self, budget: &MemoryBudget) -> Self {
         Self { exchange: self.exchange.counting_memory(budget), ..self }
     }
 
-    pub(crate) fn open(&mut self) -> SessionId {
+    pub fn open(&mut self) -> SessionId {
         let id = self.exchange.open(self.now);
         self.sessions.push(id);
         id
     }
 
     /// A client's bytes arrive, and are dealt with in as many turns as that takes.
-    pub(crate) fn say(&mut self, id: SessionId, bytes: &[u8]) {
+    pub fn say(&mut self, id: SessionId, bytes: &[u8]) {
         self.exchange.client_bytes(id, bytes, self.now);
         self.take_turns(id);
     }
 
     /// Gives a session as many turns as it wants.
-    pub(crate) fn take_turns(&mut self, id: SessionId) {
+    pub fn take_turns(&mut self, id: SessionId) {
         while self.exchange.waits_for_turn(id) {
             self.exchange.take_turn(id, self.now);
         }
@@ -100,7 +99,7 @@ impl Bench {
     }
 
     /// All that waits for the client leaves.
-    pub(crate) fn read(&mut self, id: SessionId) -> Vec<u8> {
+    pub fn read(&mut self, id: SessionId) -> Vec<u8> {
         let output = self.exchange.output(id).to_vec();
         self.exchange.wrote(id, output.len(), self.now);
         self.take_turns(id);
@@ -108,7 +107,7 @@ impl Bench {
     }
 
     /// A session that has logged in.
-    pub(crate) fn authenticated(&mut self) -> SessionId {
+    pub fn authenticated(&mut self) -> SessionId {
         let id = self.open();
         self.say(id, &request(&["AUTH", CLIENT_PASSWORD]));
         assert_bytes(&self.read(id), b"+OK\r\n");
@@ -116,7 +115,7 @@ impl Bench {
     }
 
     /// The link that is to be opened, connected and logged in; what waits for it stays.
-    pub(crate) fn link(&mut self) -> LinkId {
+    pub fn link(&mut self) -> LinkId {
         let link = self.exchange.next_link_to_open().expect("a link to open");
         self.exchange.link_connected(link);
         assert_bytes(&self.sent(link), &request(&["AUTH", UPSTREAM_PASSWORD]));
@@ -126,7 +125,7 @@ impl Bench {
     }
 
     /// A session that has logged in and made a request, and its link.
-    pub(crate) fn session_with_link(&mut self) -> (SessionId, LinkId) {
+    pub fn session_with_link(&mut self) -> (SessionId, LinkId) {
         let id = self.authenticated();
         self.say(id, b"PING first\r\n");
         let link = self.link();
@@ -137,7 +136,7 @@ impl Bench {
     }
 
     /// All that waits for the link leaves.
-    pub(crate) fn sent(&mut self, link: LinkId) -> Vec<u8> {
+    pub fn sent(&mut self, link: LinkId) -> Vec<u8> {
         let mut sent = Vec::new();
         while !self.exchange.link_output(link).is_empty() {
             let output = self.exchange.link_output(link).to_vec();
@@ -150,33 +149,33 @@ impl Bench {
 
     /// A link brings what is expected.
     #[track_caller]
-    pub(crate) fn reply(&mut self, link: LinkId, bytes: &[u8]) {
+    pub fn reply(&mut self, link: LinkId, bytes: &[u8]) {
         self.exchange.link_bytes(link, bytes, self.now).expect("an expected reply");
         self.take_all_turns();
     }
 
     /// One request that is passed on and its reply.
     #[track_caller]
-    pub(crate) fn answer(&mut self, id: SessionId, link: LinkId, request: &[u8], reply: &[u8]) {
+    pub fn answer(&mut self, id: SessionId, link: LinkId, request: &[u8], reply: &[u8]) {
         self.say(id, request);
         assert!(!self.sent(link).is_empty());
         self.reply(link, reply);
         assert_bytes(&self.read(id), reply);
     }
 
-    pub(crate) fn pass(&mut self, time: Duration) {
+    pub fn pass(&mut self, time: Duration) {
         self.now += time;
         self.exchange.tick(self.now);
         self.take_all_turns();
     }
 
-    pub(crate) fn events(&mut self) -> Vec<Event> {
+    pub fn events(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.exchange.next_event()).map(|(_, event)| event).collect()
     }
 
     /// The session is over; its socket is closed. Returns why.
     #[track_caller]
-    pub(crate) fn close(&mut self, id: SessionId) -> CloseReason {
+    pub fn close(&mut self, id: SessionId) -> CloseReason {
         assert!(self.exchange.is_finished(id), "the session is not over");
         self.exchange.forget(id, self.now);
         match self.events().pop() {

@@ -12,14 +12,14 @@ use tempfile::TempDir;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running redis-server without persistence or password; killed on drop.
-pub(crate) struct Server {
+pub struct Server {
     child: Child,
     dir: TempDir,
 }
 
 impl Server {
     /// Starts one with more command-line options, and returns when it takes connections.
-    pub(crate) fn start(options: &[&str]) -> Self {
+    pub fn start(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let child = Command::new("redis-server")
             .args(["--port", "0", "--save", "", "--dir"])
@@ -49,12 +49,12 @@ impl Server {
     }
 
     /// Where it listens.
-    pub(crate) fn socket(&self) -> PathBuf {
+    pub fn socket(&self) -> PathBuf {
         self.dir.path().join("socket")
     }
 
     /// A raw connection.
-    pub(crate) fn connect(&self) -> Connection {
+    pub fn connect(&self) -> Connection {
         let stream = UnixStream::connect(self.socket()).expect("a connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         Connection { stream: BufReader::new(stream) }
@@ -69,13 +69,13 @@ impl Drop for Server {
 }
 
 /// Sends requests and takes replies that are one line.
-pub(crate) struct Connection {
+pub struct Connection {
     stream: BufReader<UnixStream>,
 }
 
 impl Connection {
     /// The reply to a request of `args`, with its line end.
-    pub(crate) fn ask(&mut self, args: &[&[u8]]) -> Vec<u8> {
+    pub fn ask(&mut self, args: &[&[u8]]) -> Vec<u8> {
         let mut request = format!("*{}\r\n", args.len()).into_bytes();
         for arg in args {
             request.extend_from_slice(format!("${}\r\n", arg.len()).as_bytes());

@@ -60,6 +60,11 @@ impl Caller {
         Self { config: Arc::new(config) }
     }
 
+    /// For a connection of another kind than [`Tls`].
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
     /// The bytes with which it would begin.
     pub fn hello(&self) -> Vec<u8> {
         let mut hello = Vec::new();

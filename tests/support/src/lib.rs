@@ -1,4 +1,5 @@
-//! What the black-box tests stand on: a real redis-server, Redoubt before it, and raw sockets.
+//! What the tests share: a real redis-server, Redoubt before it, raw sockets, and an exchange without
+//! sockets.
 //!
 //! With `REDOUBT_TEST_TARGET=redis` in the environment a second plain Redis, set up alike, takes the
 //! place of Redoubt. That tells whether a test's expectations are Redis's own; the few tests about
@@ -6,9 +7,15 @@
 //!
 //! With `REDOUBT_TEST_TLS=1` Redoubt speaks TLS, and a bridge takes the plain connections of tests to
 //! it. The few tests about a client's address, or about what is said before a handshake, fail then.
-#![allow(dead_code, unreachable_pub, reason = "each test crate uses its own part of this")]
+#![allow(missing_docs, reason = "only tests use it, and most names say all")]
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
+#![allow(
+    clippy::new_without_default,
+    clippy::should_implement_trait,
+    reason = "not an interface for others"
+)]
 
+pub mod bench;
 pub mod bridge;
 pub mod certificates;
 pub mod forwarder;
@@ -17,16 +24,20 @@ pub mod health;
 pub mod http;
 pub mod keepalive;
 pub mod lines;
+pub mod pages;
 pub mod redis;
 pub mod redoubt;
+pub mod rng;
 pub mod scrape;
 pub mod servers;
 pub mod tls;
+pub mod unix_redis;
 pub mod wire;
 
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use lines::Lines;
@@ -36,6 +47,19 @@ pub use wire::Wire;
 
 /// The longest that a test waits for anything that must happen; only a failing test waits so long.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the repository is.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the root of the workspace")
+}
+
+/// The program under test, which Cargo puts into the folder above that of its tests.
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("the path of the test program");
+    let program = test.ancestors().nth(2).expect("the folder of the build").join("redoubt");
+    assert!(program.exists(), "{} is missing: cargo build --bin redoubt", program.display());
+    program
+}
 
 /// Whether a plain Redis stands in for Redoubt.
 pub fn target_is_redis() -> bool {

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::note;
+use super::{note, root};
 
 /// The server that is started unless a test asks for another: redis-server of the PATH.
 pub const REDIS_7_0: &str = "redis-7.0";
@@ -19,10 +19,8 @@ pub fn program(server: &str) -> PathBuf {
     if server == REDIS_7_0 {
         return std::env::var_os("REDOUBT_TEST_SERVER").unwrap_or("redis-server".into()).into();
     }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target")),
-        PathBuf::from,
-    );
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let program = target.join("servers").join(server).join("bin/server");
     assert!(program.exists(), "{server} is missing: scripts/servers.sh {server}");
     program
