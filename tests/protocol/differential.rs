@@ -6,9 +6,7 @@
 //! Every case ends with a PING and a QUIT, and is read to the end: a connection that closed early
 //! lacks their replies.
 
-#[path = "differential/case.rs"]
 mod case;
-#[path = "differential/scene.rs"]
 mod scene;
 
 use std::net::SocketAddr;

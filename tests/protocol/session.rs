@@ -1,6 +1,5 @@
 //! What a session lets through to a link, and what it answers, by the public interface of the core.
 
-#[path = "core_session/hostile.rs"]
 mod hostile;
 
 use hostile::hostile;

@@ -2,7 +2,7 @@
 
 use redoubt_core::resp::{Parsed, ProtocolError, RequestLimits, RequestParser};
 
-use crate::server::Redis;
+use super::server::Redis;
 
 /// The requests in `input`, cut into segments of `size`, and the error that ends them.
 pub(crate) fn parse(

@@ -1,8 +1,6 @@
 //! The request parser, the reply scanner and the synthetic replies against a real Redis.
 
-#[path = "resp_redis/agree.rs"]
 mod agree;
-#[path = "resp_redis/server.rs"]
 mod server;
 
 use std::io::{Read, Write};
