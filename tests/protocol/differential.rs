@@ -2,7 +2,7 @@
 //! must come back and the same closes happen, whether the input comes whole or byte by byte.
 //!
 //! The plain Redis has the commands that Redoubt refuses renamed, so that it does not know them;
-//! `tests/policy_escapes.rs` does the like for subcommands.
+//! `tests/policy/escapes.rs` does the like for subcommands.
 //! Every case ends with a PING and a QUIT, and is read to the end: a connection that closed early
 //! lacks their replies.
 

@@ -1,13 +1,10 @@
 //! Which scripts and functions run in each mode of `policy.scripts`, before a real Redis.
 //!
 //! Whatever must not run would overwrite a canary if it did. The bytes of refusals are those that
-//! `tests/policy_replies.rs` compares with Redis's own.
+//! `tests/policy/replies.rs` compares with Redis's own.
 
-#[path = "policy_scripts/functions.rs"]
 mod functions;
-#[path = "policy_scripts/large.rs"]
 mod large;
-#[path = "policy_scripts/modes.rs"]
 mod modes;
 
 use redoubt_core::policy::{unknown_command, unknown_subcommand};

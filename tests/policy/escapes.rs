@@ -235,7 +235,7 @@ fn honest_commands_of_the_same_containers_stay() {
 
 #[test]
 fn the_documentation_lists_all_of_them() {
-    let page = include_str!("../docs/differences.md");
+    let page = include_str!("../../docs/differences.md");
     let (_, list) = page.split_once("- **Escapes do not exist**").expect("the paragraph");
     let (list, _) = list.split_once("\n- **").expect("its end");
     for rule in Escapes::rules() {
