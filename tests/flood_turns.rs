@@ -6,7 +6,7 @@
 //! seconds, and the health checks fail. The flood takes what the machine has, so no number alone says
 //! anything: phases at a bare Redis and at Redoubt take turns under the same flood, and what counts
 //! is the ratio of the 99th percentiles of what fifty others wait for a `PING`.
-//! `tests/core_exchange/turns.rs` counts what is done in one turn, without a clock.
+//! `tests/sharing/exchange/turns.rs` counts what is done in one turn, without a clock.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,0 +1,177 @@
+//! Links: how few there are, and what happens when they end.
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Barrier;
+
+use super::{requests, shared};
+use support::{
+    Deadline, PATIENCE, Redis, Redoubt, frame, raise_open_files, signal, target_is_redis,
+};
+
+#[test]
+fn invariant_5_a_dead_link_closes_only_sessions_with_replies_due() {
+    if target_is_redis() {
+        return;
+    }
+    let (mut redis, redoubt) = shared();
+    let mut idle: Vec<_> = (0..5).map(|_| redoubt.session()).collect();
+    let mut owed: Vec<_> = (0..3).map(|_| redoubt.session()).collect();
+    for wire in idle.iter_mut().chain(&mut owed) {
+        assert_eq!(wire.command(&["GET", "k"]), b"$-1\r\n");
+    }
+    signal(redis.pid(), "STOP");
+    for wire in &mut owed {
+        wire.send(&requests(&["INCR n", "CONFIG GET x", "INCR n"]));
+    }
+    // What Redoubt answers itself it still answers.
+    assert!(idle[0].command(&["CONFIG"]).starts_with(b"-ERR unknown command"));
+    redis.kill();
+    for wire in &mut owed {
+        assert_eq!(wire.read_to_close(), b"", "as if Redis had died");
+    }
+    redis.restart();
+    assert_eq!(idle[0].command(&["GET", "n"]), b"$-1\r\n", "nothing was sent again");
+    for wire in &mut idle {
+        assert_eq!(wire.command(&["PING"]), b"+PONG\r\n", "they go on over a new link");
+    }
+}
+
+#[test]
+fn invariant_5_nothing_is_sent_twice_while_links_are_killed() {
+    if target_is_redis() {
+        return;
+    }
+    const SESSIONS: usize = 6;
+    let (redis, redoubt) = shared();
+    // By then it is settled how links log in.
+    assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let counters: Vec<_> = (0..SESSIONS)
+            .map(|number| {
+                let (redoubt, done) = (&redoubt, &done);
+                scope.spawn(move || count(redoubt, number, done))
+            })
+            .collect();
+        let mut direct = redis.direct();
+        for _ in 0..40 {
+            direct.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+            // Some work between one kill and the next.
+            for _ in 0..300 {
+                direct.command(&["PING"]);
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        for (number, counter) in counters.into_iter().enumerate() {
+            let (asked, told) = counter.join().expect("consecutive numbers");
+            let key = format!("counter:{number}");
+            let got = String::from_utf8(redis.direct().command(&["GET", &key])).unwrap();
+            let real: u64 = got.lines().nth(1).unwrap().parse().unwrap();
+            assert!(told <= real && real <= asked, "{told} told, {real} counted, {asked} asked");
+        }
+    });
+}
+
+/// Increments a counter, one connection after another. Gives how often it asked, and the last number
+/// that it was told.
+fn count(redoubt: &Redoubt, number: usize, done: &std::sync::atomic::AtomicBool) -> (u64, u64) {
+    let request = frame::request(&["INCR", &format!("counter:{number}")]);
+    let (mut asked, mut told) = (0_u64, 0_u64);
+    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+        let mut wire = redoubt.connect();
+        wire.offer(&frame::request(&["AUTH", redoubt.password()]));
+        wire.expect(b"+OK\r\n");
+        let lost = asked - told;
+        let mut first = true;
+        'connection: while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            asked += 3;
+            wire.offer(&request.repeat(3));
+            for _ in 0..3 {
+                while frame::length(wire.received()).is_none() {
+                    if wire.receive() == 0 {
+                        break 'connection;
+                    }
+                }
+                let reply = String::from_utf8(wire.frame()).unwrap();
+                let value: u64 = reply.trim_start_matches(':').trim().parse().unwrap();
+                // Of what it was not told of before, some may have been done, and none twice.
+                let most = told + 1 + if first { lost } else { 0 };
+                assert!(value > told && value <= most, "{value} after {told}");
+                first = false;
+                told = value;
+            }
+        }
+    }
+    (asked, told)
+}
+
+#[test]
+fn invariant_6_a_thousand_idle_sessions_are_a_few_connections() {
+    const SESSIONS: usize = 1000;
+    raise_open_files();
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let all_there = Arc::new(Barrier::new(SESSIONS + 1));
+        let all_done = Arc::new(Barrier::new(SESSIONS + 1));
+        let mut sessions = tokio::task::JoinSet::new();
+        for number in 0..SESSIONS {
+            let (address, password) = (redoubt.address(), redoubt.password().to_owned());
+            let (all_there, all_done) = (Arc::clone(&all_there), Arc::clone(&all_done));
+            sessions.spawn(async move {
+                let mut stream = TcpStream::connect(address).await.expect("connect");
+                ask(&mut stream, &frame::request(&["AUTH", &password]), b"+OK\r\n").await;
+                all_there.wait().await;
+                ask(&mut stream, &requests(&["PING"]), b"+PONG\r\n").await;
+                let word = number.to_string();
+                ask(&mut stream, &frame::request(&["ECHO", &word]), &frame::bulk(word.as_bytes()))
+                    .await;
+                ask(&mut stream, &requests(&["GET k"]), b"$-1\r\n").await;
+                all_done.wait().await;
+                all_done.wait().await;
+            });
+        }
+        all_there.wait().await;
+        all_done.wait().await;
+        if redoubt.stand_in().is_none() {
+            let seen = redis.clients();
+            assert!(seen < 10, "Redis sees {seen} connections");
+        }
+        all_done.wait().await;
+        while let Some(session) = sessions.join_next().await {
+            session.expect("a session without a fault");
+        }
+    });
+}
+
+async fn ask(stream: &mut TcpStream, request: &[u8], wanted: &[u8]) {
+    let mut got = vec![0; wanted.len()];
+    let asked = async {
+        stream.write_all(request).await.expect("send");
+        stream.read_exact(&mut got).await.expect("a whole reply");
+    };
+    tokio::time::timeout(PATIENCE, asked).await.expect("a reply in time");
+    assert_eq!(got, wanted);
+}
+
+#[test]
+fn invariant_6_leases_that_are_not_needed_go_away() {
+    if target_is_redis() {
+        return;
+    }
+    let (redis, redoubt) = shared();
+    let mut wires: Vec<_> = (0..90).map(|_| redoubt.session()).collect();
+    for wire in &mut wires {
+        assert_eq!(wire.command(&["WATCH", "k"]), b"+OK\r\n");
+    }
+    assert!(redis.clients() >= 90);
+    for wire in &mut wires {
+        assert_eq!(wire.command(&["UNWATCH"]), b"+OK\r\n");
+    }
+    // A pool of 64, a shared link, and what asks for the version.
+    assert!(Deadline::patient().poll(|| redis.clients() <= 66), "{} stay", redis.clients());
+}
