@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
-use crate::files::{Files, count, keeps_quiet, logged};
+use super::files::{Files, count, keeps_quiet, logged};
 use support::{Deadline, Redis, Redoubt, Wire, frame, lines, now, secret, since, target_is_redis};
 
 /// Soon enough for a password that is withdrawn, in seconds.

@@ -1,6 +1,6 @@
 //! The guard is lost, by whatever means, and made anew before anybody's command goes out.
 
-use crate::{KEPT, all_ways_are_closed, guards, keep, logged, text};
+use super::{KEPT, all_ways_are_closed, guards, keep, logged, text};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
 
 /// Asks for the kept value, on a link that may have been lost a moment ago.

@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use crate::logged;
+use super::logged;
 use support::{Redoubt, Wire, frame, secret, target_is_redis};
 
 /// The rights of a user: the commands it may not run.

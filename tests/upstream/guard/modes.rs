@@ -1,6 +1,6 @@
 //! The other modes, and users that may do less.
 
-use crate::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
+use super::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
 use support::redoubt::Setup;
 use support::{Redis, Redoubt, Wire, secret, shown, target_is_redis};
 

@@ -1,7 +1,7 @@
 //! The password of the upstream.
 
-use crate::files::{Files, count, keeps_quiet, logged};
-use crate::load::Load;
+use super::files::{Files, count, keeps_quiet, logged};
+use super::load::Load;
 use support::{Redis, Redoubt, Wire, lines, secret, target_is_redis};
 
 /// Redoubt before `redis`, whose password it has from the file `upstream`.

@@ -1,6 +1,6 @@
 //! With a user that may write the ACL, a guard is made.
 
-use crate::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
+use super::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
 use support::{Deadline, Redis, Redoubt, frame, shown, target_is_redis};
 
 #[test]

@@ -1,14 +1,9 @@
 //! The guard: Redis itself refuses what the policy refuses, in scripts and functions too.
 
-#[path = "guard/gone.rs"]
 mod gone;
-#[path = "guard/made.rs"]
 mod made;
-#[path = "guard/modes.rs"]
 mod modes;
-#[path = "guard/old.rs"]
 mod old;
-#[path = "guard/renamed.rs"]
 mod renamed;
 
 use support::{Redis, Redoubt, Wire, lines, shown};
