@@ -3,23 +3,14 @@
 //! One test for each key, named as the key is, in a file for each section. [`every_setting_has_a_test`]
 //! holds that none is missing. What a setting does in depth is tested elsewhere.
 
-#[path = "settings/audit.rs"]
 mod audit;
-#[path = "settings/client.rs"]
 mod client;
-#[path = "settings/limits.rs"]
 mod limits;
-#[path = "settings/operations.rs"]
 mod operations;
-#[path = "settings/policy.rs"]
 mod policy;
-#[path = "settings/process.rs"]
 mod process;
-#[path = "settings/throttle.rs"]
 mod throttle;
-#[path = "settings/tls.rs"]
 mod tls;
-#[path = "settings/upstream.rs"]
 mod upstream;
 
 use std::collections::BTreeSet;
@@ -62,7 +53,7 @@ fn every_setting_has_a_test() {
         }
     }
     let mut tested = BTreeSet::new();
-    for entry in fs::read_dir(root.join("tests/settings")).unwrap() {
+    for entry in fs::read_dir(root.join("tests/config/settings")).unwrap() {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
         for test in text.split("#[test]\n").skip(1) {
             let (name, body) = test.trim_start_matches("fn ").split_once("()").unwrap();

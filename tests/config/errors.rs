@@ -1,6 +1,5 @@
 //! What an operator is told about a wrong configuration: where, which key, what to write instead.
 
-#[path = "config_errors/sources.rs"]
 mod sources;
 
 use std::ffi::OsString;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use redoubt::config::{Environment, Settings};
 
-const FILE: &str = include_str!("../config/redoubt.toml");
+const FILE: &str = include_str!("../../config/redoubt.toml");
 const PASSWORD: &str = "0123456789abcdef0123456789abcdef";
 const OTHER_PASSWORD: &str = "fedcba9876543210fedcba9876543210";
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use redoubt::config::{Environment, Settings};
 
-use crate::{PASSWORDS, environment, error, error_in, error_under};
+use super::{PASSWORDS, environment, error, error_in, error_under};
 
 #[test]
 fn what_must_be_given_says_how() {
