@@ -34,9 +34,9 @@ const PLATFORMS: [&str; 8] = [
 
 /// Tests that run blocks of their own, by page.
 const OTHERS: [(&str, &str); 3] = [
-    ("docs/deploy/docker.md", "tests/deploy_image/pages.rs"),
-    ("docs/deploy/systemd.md", "tests/deploy_image/pages.rs"),
-    ("docs/deploy/kubernetes.md", "tests/deploy_namespaces/page.rs"),
+    ("docs/deploy/docker.md", "tests/deploy/image/pages.rs"),
+    ("docs/deploy/systemd.md", "tests/deploy/image/pages.rs"),
+    ("docs/deploy/kubernetes.md", "tests/deploy/namespaces/page.rs"),
 ];
 
 /// The test besides this one that runs blocks of a page.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::manifests::{Manifests, items, text};
-use crate::network::{Peer, applying};
+use crate::kubernetes::manifests::{Manifests, items, text};
+use crate::kubernetes::network::{Peer, applying};
 
 /// The rules for the node's table: those of the policies, and of the Services.
 ///

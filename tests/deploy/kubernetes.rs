@@ -2,16 +2,10 @@
 //!
 //! What the tests run is installed by `scripts/kubernetes.sh`.
 
-#[path = "deploy_kubernetes/examples.rs"]
 mod examples;
-#[path = "deploy_kubernetes/manifests.rs"]
-mod manifests;
-#[path = "deploy_kubernetes/mutations.rs"]
+pub(super) mod manifests;
 mod mutations;
-#[path = "deploy_kubernetes/network.rs"]
-#[allow(dead_code, reason = "deploy_namespaces.rs uses the rest")]
-mod network;
-#[path = "deploy_kubernetes/requirements/mod.rs"]
+pub(super) mod network;
 mod requirements;
 
 use std::collections::BTreeSet;

@@ -4,8 +4,8 @@ use super::super::manifests::{Manifests, items, text};
 use super::expect;
 
 /// The files of the repository that the manifests have copies of. Tests of their own hold what they do.
-const CONF: &str = include_str!("../../../config/redis.conf");
-const SCRIPT: &str = include_str!("../../../config/redis-server.sh");
+const CONF: &str = include_str!("../../../../config/redis.conf");
+const SCRIPT: &str = include_str!("../../../../config/redis-server.sh");
 
 /// What is asked of it by name.
 const DIRECTIVES: [&str; 5] = [

@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::dns;
-use crate::hardened::{Hardened, Secrets};
-use crate::runc::{Container, Setup, rootfs};
-use crate::{run, said, syscalls, target, text};
+use super::dns;
+use super::hardened::{Hardened, Secrets};
+use super::runc::{Container, Setup, rootfs};
+use super::{run, said, syscalls, target, text};
 use support::{Deadline, Wire, lines, redis, secret, shown};
 
 /// What the whole image may take.

@@ -8,9 +8,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::cluster::Cluster;
-use crate::manifests::{Manifests, Overlay, copy, installed, text};
-use crate::{said, serving};
+use super::cluster::Cluster;
+use super::{said, serving};
+use crate::kubernetes::manifests::{Manifests, Overlay, copy, installed, text};
 
 const PAGE: &str = "docs/deploy/kubernetes.md";
 

@@ -2,27 +2,16 @@
 //! their text, by other people's checkers, and by running them. Each rule is shown to notice when the
 //! line that it is about is taken away.
 
-#[path = "deploy_image/compose.rs"]
 mod compose;
-#[path = "deploy_image/container.rs"]
 mod container;
-#[path = "deploy_image/dns.rs"]
 mod dns;
-#[path = "deploy_image/dockerfile.rs"]
 mod dockerfile;
-#[path = "deploy_image/hardened.rs"]
 mod hardened;
-#[path = "deploy_image/mutation.rs"]
 mod mutation;
-#[path = "deploy_image/pages.rs"]
 mod pages;
-#[path = "deploy_image/redis_conf.rs"]
 mod redis_conf;
-#[path = "deploy_image/runc.rs"]
 mod runc;
-#[path = "deploy_image/syscalls.rs"]
 mod syscalls;
-#[path = "deploy_image/systemd.rs"]
 mod systemd;
 
 use std::path::{Path, PathBuf};

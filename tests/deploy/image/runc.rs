@@ -9,7 +9,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{run, target, text};
+use super::{run, target, text};
 use support::{Deadline, Lines, secret};
 
 /// How a [`Container`] is to be.

@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::manifests::{self, Manifests, NAMESPACE, Overlay, items, sources, text};
+use super::manifests::{self, Manifests, NAMESPACE, Overlay, items, sources, text};
 
 fn example(name: &str) -> Vec<Value> {
     let file = sources().join("examples").join(name);

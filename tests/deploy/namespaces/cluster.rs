@@ -11,9 +11,9 @@ use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::firewall;
-use crate::manifests::{Manifests, Pods, items, text, variable};
-use crate::network::{Peer, peers};
+use super::firewall;
+use crate::kubernetes::manifests::{Manifests, Pods, items, text, variable};
+use crate::kubernetes::network::{Peer, peers};
 use support::{Deadline, Lines, secret};
 
 /// The node's address for the world.

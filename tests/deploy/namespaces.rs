@@ -3,26 +3,17 @@
 //!
 //! Machines need user and network namespaces for it; `scripts/prerequisites.sh test` installs the programs.
 
-#[path = "deploy_namespaces/cluster.rs"]
 mod cluster;
-#[path = "deploy_namespaces/firewall.rs"]
 mod firewall;
-#[path = "deploy_kubernetes/manifests.rs"]
-#[allow(dead_code, reason = "deploy_kubernetes.rs uses the rest")]
-mod manifests;
-#[path = "deploy_kubernetes/network.rs"]
-#[allow(dead_code, reason = "deploy_kubernetes.rs uses the rest")]
-mod network;
-#[path = "deploy_namespaces/page.rs"]
 mod page;
 use std::collections::BTreeSet;
 use std::process::Output;
 
+use super::kubernetes::manifests::{self, Manifests, Overlay};
+use super::kubernetes::network::{PORTS, allowed, peers};
 use cluster::{Cluster, PUBLIC, converse};
-use manifests::{Manifests, Overlay};
-use network::{PORTS, allowed, peers};
 
-const REACH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/deploy_namespaces/reach.py");
+const REACH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/deploy/namespaces/reach.py");
 
 /// The system's own may be a script that looks for others.
 fn python() -> String {

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::mutation::{Rule, broken, each_change_counts, each_line_counts};
-use crate::{run, said, text, tool};
+use super::mutation::{Rule, broken, each_change_counts, each_line_counts};
+use super::{run, said, text, tool};
 
 const FILE: &str = "config/compose/compose.yaml";
 const SERVICES: [&str; 3] = ["ai-service", "redis", "redoubt"];

@@ -183,7 +183,7 @@ pub(crate) fn kustomize(dir: &Path) -> String {
 pub(crate) fn parse(yaml: &str, versions: &[&str]) -> Result<Vec<Value>, Vec<String>> {
     let mut reader = Command::new(installed("python/bin/python"))
         .env("PYTHONDONTWRITEBYTECODE", "1")
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/deploy_kubernetes/manifests.py"))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/deploy/kubernetes/manifests.py"))
         .args(versions)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -5,9 +5,9 @@ use std::fs;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use crate::hardened::{Hardened, Secrets, script};
-use crate::mutation::{Rule, broken, each_change_counts, each_line_counts};
-use crate::text;
+use super::hardened::{Hardened, Secrets, script};
+use super::mutation::{Rule, broken, each_change_counts, each_line_counts};
+use super::text;
 use support::{Lines, Redoubt, Wire, redis, secret, shown};
 
 const CONF: &str = "config/redis.conf";

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::{run, said, text};
+use super::{run, said, text};
 
 const DOCKER: &str = "docs/deploy/docker.md";
 const SYSTEMD: &str = "docs/deploy/systemd.md";

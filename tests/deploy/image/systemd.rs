@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::mutation::{Rule, broken, each_change_counts, each_line_counts};
-use crate::{run, said, text};
+use super::mutation::{Rule, broken, each_change_counts, each_line_counts};
+use super::{run, said, text};
 
 const UNIT: &str = "config/systemd/redoubt.service";
 

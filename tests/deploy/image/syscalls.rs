@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::{run, said};
+use super::{run, said};
 
 /// All sets, as `systemd-analyze syscall-filter` prints them.
 struct Sets(String);

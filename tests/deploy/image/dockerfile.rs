@@ -1,7 +1,7 @@
 //! The Dockerfile and what it is given to build from.
 
-use crate::mutation::{Rule, broken, each_change_counts, each_line_counts};
-use crate::{run, said, text, tool};
+use super::mutation::{Rule, broken, each_change_counts, each_line_counts};
+use super::{run, said, text, tool};
 
 /// The instructions of a Dockerfile, each on one line.
 struct Dockerfile {
