@@ -1,9 +1,9 @@
 //! Refused commands called from functions, which may have been loaded by others, long before.
 
-use crate::case::{Case, Holds, multibulk};
+use super::case::{Case, Holds, multibulk};
 use support::frame;
 
-crate::in_every_mode!(functions_run_nothing_that_is_refused);
+super::in_every_mode!(functions_run_nothing_that_is_refused);
 
 /// A library with one function, `evil`.
 fn library(flags: &str, body: &str) -> String {

@@ -1,8 +1,8 @@
 //! Data that looks like commands: nothing innocent is refused.
 
-use crate::case::{Case, multibulk, says};
+use super::case::{Case, multibulk, says};
 
-crate::in_every_mode!(data_is_no_command);
+super::in_every_mode!(data_is_no_command);
 
 pub(crate) fn cases() -> Vec<Case> {
     let case =

@@ -1,10 +1,10 @@
 //! Refused commands in disguise: case, quotes, escapes, NULs, line ends, size, and segments.
 
+use super::case::{Case, Holds, multibulk, says, unknown};
 use super::plain::{REFUSED, refusal};
-use crate::case::{Case, Holds, multibulk, says, unknown};
 use support::frame;
 
-crate::in_every_mode!(disguises_do_not_help);
+super::in_every_mode!(disguises_do_not_help);
 
 /// Of each kind one, for disguises that have nothing to do with the command itself.
 const SOME: [&str; 8] = [

@@ -1,9 +1,9 @@
 //! Refused commands called from scripts, where no proxy sees their names.
 
-use crate::case::{Case, Holds, multibulk};
+use super::case::{Case, Holds, multibulk};
 use support::frame;
 
-crate::in_every_mode!(scripts_run_nothing_that_is_refused);
+super::in_every_mode!(scripts_run_nothing_that_is_refused);
 
 const FLUSH: &str = "return redis.call('FLUSHALL')";
 /// The SHA-1 digest of [`FLUSH`].

@@ -1,16 +1,11 @@
 //! What a client may cost, and what becomes of one that costs more.
 //!
-//! At every byte and to the millisecond, core_limits looks at the same bounds.
+//! At every byte and to the millisecond, `tests/sharing/limits` looks at the same bounds.
 
-#[path = "limits/connections.rs"]
 mod connections;
-#[path = "limits/output.rs"]
 mod output;
-#[path = "limits/rate.rs"]
 mod rate;
-#[path = "limits/requests.rs"]
 mod requests;
-#[path = "limits/subscriptions.rs"]
 mod subscriptions;
 
 use support::{Redoubt, lines};

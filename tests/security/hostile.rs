@@ -5,18 +5,15 @@
 //! mode of `policy.guard`. Where nothing holds scripts (`off`), those that are held elsewhere must
 //! get through: a check that cannot fail proves nothing.
 
-#[path = "hostile/arena.rs"]
 mod arena;
-#[path = "hostile/case.rs"]
 mod case;
-#[path = "hostile/state.rs"]
 mod state;
 
 /// A test for each mode of the guard.
 macro_rules! in_every_mode {
     ($name:ident) => {
         mod $name {
-            use crate::arena::{Mode, run};
+            use crate::hostile::arena::{Mode, run};
 
             #[test]
             fn auto() {
@@ -46,20 +43,11 @@ macro_rules! in_every_mode {
     };
 }
 use in_every_mode;
-
-#[path = "hostile/before_auth.rs"]
 mod before_auth;
-#[path = "hostile/disguised.rs"]
 mod disguised;
-#[path = "hostile/framing.rs"]
 mod framing;
-#[path = "hostile/functions.rs"]
 mod functions;
-#[path = "hostile/look_alike.rs"]
 mod look_alike;
-#[path = "hostile/mode_changes.rs"]
 mod mode_changes;
-#[path = "hostile/plain.rs"]
 mod plain;
-#[path = "hostile/scripts.rs"]
 mod scripts;

@@ -1,10 +1,10 @@
 //! Sessions that have not proved who they are, or claim to be somebody else.
 
-use crate::arena::{ADMIN, UPSTREAM_PASSWORD};
-use crate::case::{Case, Holds, multibulk, says, unknown};
+use super::arena::{ADMIN, UPSTREAM_PASSWORD};
+use super::case::{Case, Holds, multibulk, says, unknown};
 use support::frame;
 
-crate::in_every_mode!(nothing_runs_before_auth_or_as_another);
+super::in_every_mode!(nothing_runs_before_auth_or_as_another);
 
 const NOAUTH: &str = "-NOAUTH ";
 const WRONG: &str = "-WRONGPASS ";

@@ -1,6 +1,6 @@
 //! How much a session may listen to.
 
-use crate::assert_closed_for;
+use super::assert_closed_for;
 use support::{Deadline, Redis, Redoubt, frame, target_is_redis};
 
 #[test]

@@ -1,6 +1,6 @@
 //! What may wait for a client that does not read.
 
-use crate::assert_closed_for;
+use super::assert_closed_for;
 use support::{Redis, Redoubt, frame, shown, signal, target_is_redis};
 
 const MIB: usize = 1 << 20;

@@ -1,9 +1,9 @@
 //! Refused commands while a session is in a state of its own.
 
+use super::case::{Case, Holds, multibulk, says};
 use super::plain::refusal;
-use crate::case::{Case, Holds, multibulk, says};
 
-crate::in_every_mode!(no_state_of_a_session_opens_anything);
+super::in_every_mode!(no_state_of_a_session_opens_anything);
 
 const ATTACKS: [&str; 5] = [
     "FLUSHALL",

@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::case::{Before, Case, Holds};
-use crate::state::{State, executed, observe, plant};
+use super::case::{Before, Case, Holds};
+use super::state::{State, executed, observe, plant};
 use support::{Redis, Redoubt, Wire, frame, secret, shown, target_is_redis};
 
 /// How Redis is made to refuse what Redoubt refuses.

@@ -1,8 +1,8 @@
 //! Each refused command as any client library would send it: multibulk, inline, and in MULTI.
 
-use crate::case::{Case, multibulk, says, unknown};
+use super::case::{Case, multibulk, says, unknown};
 
-crate::in_every_mode!(refused_commands_do_not_exist);
+super::in_every_mode!(refused_commands_do_not_exist);
 
 /// What is refused, with arguments by which it would do harm.
 pub(crate) const REFUSED: [&str; 82] = [

@@ -1,10 +1,10 @@
 //! Lengths that lie, line ends that are none, and requests inside requests.
 
+use super::case::{Case, Holds, multibulk, says, unknown};
 use super::plain::refusal;
-use crate::case::{Case, Holds, multibulk, says, unknown};
 use support::frame;
 
-crate::in_every_mode!(lengths_that_lie_do_not_help);
+super::in_every_mode!(lengths_that_lie_do_not_help);
 
 /// Counts that are not 1, though a careless reader may take them for it.
 const COUNTS: [&str; 15] = [

@@ -20,7 +20,7 @@ fn tests(text: &str) -> BTreeSet<&str> {
     let mut found = BTreeSet::new();
     let mut expected = false;
     for line in text.lines().map(str::trim) {
-        if let Some(theme) = line.strip_prefix("crate::in_every_mode!(") {
+        if let Some(theme) = line.strip_prefix("super::in_every_mode!(") {
             found.extend(theme.strip_suffix(");"));
         } else if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
             expected = true;
@@ -50,6 +50,7 @@ fn the_tests_it_names_exist() {
     let mut text = String::new();
     sources(&root.join("tests"), &mut text);
     sources(&root.join("src"), &mut text);
+    sources(&root.join("core/src"), &mut text);
     let tests = tests(&text);
     // A key of the configuration looks like a name too, when its table is left out.
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
@@ -65,7 +66,7 @@ fn the_tests_it_names_exist() {
 
 #[test]
 fn the_search_finds_tests_and_only_tests() {
-    let text = "#[test]\n#[ignore]\nfn one() {}\nfn none() {}\ncrate::in_every_mode!(two);\n";
+    let text = "#[test]\n#[ignore]\nfn one() {}\nfn none() {}\nsuper::in_every_mode!(two);\n";
     assert_eq!(tests(text).into_iter().collect::<Vec<_>>(), ["one", "two"]);
     assert_eq!(named("`a_b` and `a-b`, `AB`, c_d, `e_f`"), ["a_b", "e_f"]);
 }

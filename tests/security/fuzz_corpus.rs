@@ -2,14 +2,13 @@
 
 use std::fs;
 use std::path::Path;
-
-#[path = "../fuzz/checks/configuration.rs"]
+#[path = "../../fuzz/checks/configuration.rs"]
 mod configuration;
-#[path = "../fuzz/checks/inline.rs"]
+#[path = "../../fuzz/checks/inline.rs"]
 mod inline;
-#[path = "../fuzz/checks/policy.rs"]
+#[path = "../../fuzz/checks/policy.rs"]
 mod policy;
-#[path = "../fuzz/checks/session.rs"]
+#[path = "../../fuzz/checks/session.rs"]
 mod session;
 
 fn replay(target: &str, check: fn(&[u8])) {

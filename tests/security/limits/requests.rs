@@ -1,6 +1,6 @@
 //! How large a request may be, beside what Redis does at limits of its own.
 
-use crate::assert_closed_for;
+use super::assert_closed_for;
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
 
 const MIB: usize = 1 << 20;
