@@ -10,11 +10,8 @@
 //!
 //! Lines after `run: NAME` and before `-->` are run before the block and not shown.
 
-#[path = "docs_commands/blocks.rs"]
 mod blocks;
-#[path = "docs_commands/rust.rs"]
 mod rust;
-#[path = "docs_commands/shell.rs"]
 mod shell;
 use blocks::{Block, Mark, blocks};
 use support::pages::{pages, text};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use redoubt::reload::RESTART;
 
-const FILE: &str = include_str!("../config/redoubt.toml");
+const FILE: &str = include_str!("../../config/redoubt.toml");
 const PAGE: &str = "docs/configuration.md";
 
 /// Keys that stand together under one comment.
@@ -45,7 +45,7 @@ fn page() -> String {
     let (head, rest) = FILE.split_once("\n\n").expect("a comment on the whole file");
     let mut page = String::from(
         "# Configuration\n\n\
-         <!-- Made from config/redoubt.toml by REDOUBT_BLESS=1 cargo test --test docs_configuration -->\n\n\
+         <!-- Made from config/redoubt.toml by REDOUBT_BLESS=1 cargo test --test docs configuration -->\n\n\
          One file in TOML, given with `--config` or `REDOUBT_CONFIG`; without one, the environment is \
          enough. [config/redoubt.toml](../config/redoubt.toml) holds every key with its default.\n\n",
     );
@@ -120,7 +120,7 @@ fn the_page_is_made_from_the_file() {
     assert!(
         there == page(),
         "{PAGE} is not what config/redoubt.toml makes: \
-         run REDOUBT_BLESS=1 cargo test --test docs_configuration"
+         run REDOUBT_BLESS=1 cargo test --test docs configuration"
     );
 }
 

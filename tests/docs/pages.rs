@@ -8,10 +8,10 @@ use redoubt::config::{Environment, Settings};
 use support::pages::{pages, text};
 use support::root;
 
-const ALERTS: &str = include_str!("../config/prometheus/alerts.yml");
-const OPERATIONS: &str = include_str!("../docs/operations.md");
-const CONFIGURATION: &str = include_str!("../docs/configuration.md");
-const METRICS: &str = include_str!("../docs/metrics.md");
+const ALERTS: &str = include_str!("../../config/prometheus/alerts.yml");
+const OPERATIONS: &str = include_str!("../../docs/operations.md");
+const CONFIGURATION: &str = include_str!("../../docs/configuration.md");
+const METRICS: &str = include_str!("../../docs/metrics.md");
 
 /// All pages that point to others.
 fn linking() -> Vec<String> {
@@ -73,7 +73,7 @@ fn split_at_links(text: &str) -> Vec<(String, String)> {
 
 #[test]
 fn the_readmes_configuration_is_right() {
-    let page = include_str!("../README.md");
+    let page = include_str!("../../README.md");
     let (_, text) = page.split_once("```toml\n").unwrap();
     let (text, _) = text.split_once("```").unwrap();
     let secrets = tempfile::tempdir().unwrap();

@@ -9,8 +9,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::blocks::{Block, Mark, missing};
-use crate::root;
+use super::blocks::{Block, Mark, missing};
+use super::root;
 use support::{Deadline, PATIENCE};
 
 /// Begins the script: the loopback interface, names of hosts, and what waits for a program in the

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::blocks::{Block, blocks};
-use crate::{pages, text};
+use super::blocks::{Block, blocks};
+use super::{pages, text};
 use support::certificates::Authority;
 use support::{Redis, Redoubt};
 
