@@ -3,16 +3,10 @@
 //!
 //! `REDOUBT_SOAK_SECONDS` says for how long (10 without it), `REDOUBT_SOAK_SEED` which choices the
 //! sessions make; a failure prints the seed. `make soak` runs it for two minutes.
-
-#[path = "soak/idle.rs"]
 mod idle;
-#[path = "soak/listening.rs"]
 mod listening;
-#[path = "soak/stateful.rs"]
 mod stateful;
-#[path = "soak/stateless.rs"]
 mod stateless;
-#[path = "soak/wire.rs"]
 mod wire;
 
 use std::sync::Arc;
