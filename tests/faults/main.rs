@@ -1,27 +1,30 @@
 //! What clients see, and what the log says, when something fails around Redoubt. The table of all
 //! cases is docs/failures.md.
+//!
+//! | module | what fails |
+//! |---|---|
+//! | `busy` | a script overruns |
+//! | `clock` | the wall clock jumps |
+//! | `descriptors` | no more open files |
+//! | `failover` | the primary becomes a replica |
+//! | `login` | Redis rejects Redoubt |
+//! | `network` | connections are refused, time out or break |
+//! | `page` | (`docs/failures.md` names tests, metrics and alerts that exist) |
+//! | `restart` | Redis restarts |
+//! | `silent` | Redis, its host or a connection falls silent |
+//! | `states` | Redis is loading, full, read-only or cannot save |
+//! | `tampered` | what answers is not Redis, or not all of it |
 
-#[path = "faults/busy.rs"]
 mod busy;
-#[path = "faults/clock.rs"]
 mod clock;
-#[path = "faults/descriptors.rs"]
 mod descriptors;
-#[path = "faults/failover.rs"]
 mod failover;
-#[path = "faults/login.rs"]
 mod login;
-#[path = "faults/network.rs"]
 mod network;
-#[path = "faults/page.rs"]
 mod page;
-#[path = "faults/restart.rs"]
 mod restart;
-#[path = "faults/silent.rs"]
 mod silent;
-#[path = "faults/states.rs"]
 mod states;
-#[path = "faults/tampered.rs"]
 mod tampered;
 
 use support::{Deadline, Redoubt, frame, now, since};

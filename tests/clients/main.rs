@@ -1,12 +1,16 @@
 //! Client libraries and `redis-cli` work through Redoubt as they do with Redis.
 //!
-//! The libraries of other languages are installed by `scripts/clients.sh`.
+//! The libraries of other languages are installed by `scripts/clients.sh`; their programs are in `python`
+//! and `node`, and are run from here.
+//!
+//! | module | what it tests |
+//! |---|---|
+//! | `cli` | `redis-cli` |
+//! | `redis_rs` | the crate `redis` |
+//! | `redis_rs_state` | what the crate `redis` leaves on a connection |
 
-#[path = "clients/rust/cli.rs"]
 mod cli;
-#[path = "clients/rust/redis_rs.rs"]
 mod redis_rs;
-#[path = "clients/rust/redis_rs_state.rs"]
 mod redis_rs_state;
 
 use std::io::Write as _;
