@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use super::{honest, turn};
 use support::{Redis, Redoubt, Wire, frame, lines, note, now, since, target_is_redis};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -113,14 +114,6 @@ fn move_large_values(target: &Target, valve: &Valve) -> usize {
     }
 }
 
-async fn connect(target: &Target) -> TcpStream {
-    let mut stream = TcpStream::connect(target.address).await.unwrap();
-    stream.set_nodelay(true).unwrap();
-    stream.write_all(&frame::request(&["AUTH", &target.password])).await.unwrap();
-    stream.read_exact(&mut [0; 5]).await.unwrap();
-    stream
-}
-
 /// One client: asks at its pace, and tells how many microseconds each reply took.
 async fn measure(mut stream: TcpStream, number: usize) -> (TcpStream, Vec<u64>) {
     let value = format!("{number:020}");
@@ -159,7 +152,7 @@ impl Side {
     async fn start(target: Target) -> Self {
         let mut streams = Vec::new();
         for _ in 0..CLIENTS {
-            streams.push(connect(&target).await);
+            streams.push(honest::connect(target.address, &target.password).await);
         }
         let valve = Arc::new(Valve::default());
         let mover = std::thread::spawn({
@@ -223,6 +216,7 @@ enum Phase {
 
 #[test]
 fn small_clients_hardly_notice_large_values_and_one_that_never_reads() {
+    let _turn = turn();
     let direct = Redis::start();
     let upstream = Redis::start();
     let redoubt = Redoubt::start(&upstream);

@@ -14,11 +14,12 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use super::honest::Honest;
+use super::turn;
 use socket2::{Domain, SockAddr, Socket, Type};
 use support::{Deadline, Redis, Redoubt, Wire, frame, note, now, raise_open_files, since};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-const CLIENTS: usize = 50;
 /// Pairs of slices, and how long one is.
 const ROUNDS: usize = 9;
 const SLICE: Duration = Duration::from_millis(400);
@@ -41,30 +42,7 @@ fn connect(number: usize, address: SocketAddr) -> Option<TcpStream> {
     Some(socket.into())
 }
 
-/// The honest clients.
-struct Honest {
-    runtime: tokio::runtime::Runtime,
-    streams: Vec<tokio::net::TcpStream>,
-}
-
 impl Honest {
-    fn start(redoubt: &Redoubt) -> Self {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let auth = frame::request(&["AUTH", redoubt.password()]);
-        let streams = runtime.block_on(async {
-            let mut streams = Vec::new();
-            for _ in 0..CLIENTS {
-                let mut stream = tokio::net::TcpStream::connect(redoubt.address()).await.unwrap();
-                stream.set_nodelay(true).unwrap();
-                stream.write_all(&auth).await.unwrap();
-                stream.read_exact(&mut [0; 5]).await.unwrap();
-                streams.push(stream);
-            }
-            streams
-        });
-        Self { runtime, streams }
-    }
-
     /// Requests a second of all of them, for one slice.
     fn slice(&mut self) -> f64 {
         let streams = std::mem::take(&mut self.streams);
@@ -101,7 +79,7 @@ impl Honest {
 /// for the slices with the flood, and told to end by the flag.
 fn measure(name: &str, redoubt: &Redoubt, flood: impl Fn(&AtomicBool) + Sync) {
     let idle = redoubt.rss();
-    let mut honest = Honest::start(redoubt);
+    let mut honest = Honest::start(redoubt.address(), redoubt.password());
     honest.slice();
     let mut ratios: Vec<f64> = (0..ROUNDS)
         .map(|_| {
@@ -171,17 +149,20 @@ fn kept_connections(name: &str, said: &[u8]) {
 
 #[test]
 fn five_thousand_silent_connections() {
+    let _turn = turn();
     kept_connections("silent", b"");
 }
 
 #[test]
 fn five_thousand_half_sent_auths() {
+    let _turn = turn();
     let half = [&b"*2\r\n$4\r\nAUTH\r\n$16384\r\n"[..], &[b'x'; 15 << 10]].concat();
     kept_connections("half sent", &half);
 }
 
 #[test]
 fn a_client_that_never_reads() {
+    let _turn = turn();
     let redis = Redis::start();
     let redoubt = start(&redis);
     // One before AUTH, and one after it that asks for more than it may leave unread.
@@ -201,6 +182,7 @@ fn a_client_that_never_reads() {
 
 #[test]
 fn a_storm_of_connections_that_come_and_go() {
+    let _turn = turn();
     let redis = Redis::start();
     let redoubt = start(&redis);
     let number = AtomicUsize::new(0);

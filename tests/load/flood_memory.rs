@@ -1,11 +1,8 @@
 //! Ten thousand strangers, each of which has Redoubt hold as much as it can, take no more memory than
 //! they may: `limits.unauthenticated_memory` together, and what a session itself takes.
-//!
-//! Tests of this file take turns: each needs thousands of open files, and room on the machine.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Mutex;
 use std::time::Duration;
 
 use socket2::{Domain, SockAddr, Socket, Type};
@@ -16,9 +13,6 @@ const STRANGERS: usize = 10_000;
 const MEMORY: u64 = 16 << 20;
 /// What each session takes besides: its own state, and that of its task and socket.
 const EACH: u64 = 4 << 10;
-
-/// Held by the test that runs.
-static TURN: Mutex<()> = Mutex::new(());
 
 fn connect(number: usize, address: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -33,7 +27,7 @@ fn connect(number: usize, address: SocketAddr) -> TcpStream {
 
 /// So many strangers come, each says `said`, reads nothing and stays as long as it may.
 fn hold(name: &str, said: impl Fn(usize) -> Vec<u8>) {
-    let _turn = TURN.lock();
+    let _turn = super::turn();
     raise_open_files_to(STRANGERS as u64 + 1000);
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis)

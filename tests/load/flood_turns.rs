@@ -14,14 +14,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use super::honest::{CLIENTS, Honest, runtime};
+use super::turn;
 use support::http::http_get;
 use support::{PATIENCE, Redis, Redoubt, frame, note, now, since, target_is_redis};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::runtime::{Builder, Runtime};
 
 const ATTACKERS: usize = 60;
-const CLIENTS: usize = 50;
 const ROUNDS: usize = 3;
 const PHASE: Duration = Duration::from_millis(800);
 /// Between two requests of one honest client.
@@ -46,10 +46,6 @@ struct Attack {
     lines: usize,
     /// Sent again and again; whatever is answered is read and dropped.
     again: Vec<u8>,
-}
-
-fn runtime() -> Runtime {
-    Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 /// Attacks over one connection until it is closed or all is over.
@@ -106,30 +102,7 @@ fn attack(address: SocketAddr, attack: &Attack, over: &AtomicBool, connections: 
     });
 }
 
-/// The honest clients of one target.
-struct Honest {
-    runtime: Runtime,
-    streams: Vec<TcpStream>,
-}
-
 impl Honest {
-    fn start(target: &Target) -> Self {
-        let runtime = runtime();
-        let auth = frame::request(&["AUTH", &target.password]);
-        let streams = runtime.block_on(async {
-            let mut streams = Vec::new();
-            for _ in 0..CLIENTS {
-                let mut stream = TcpStream::connect(target.address).await.unwrap();
-                stream.set_nodelay(true).unwrap();
-                stream.write_all(&auth).await.unwrap();
-                stream.read_exact(&mut [0; 5]).await.unwrap();
-                streams.push(stream);
-            }
-            streams
-        });
-        Self { runtime, streams }
-    }
-
     /// Asks for one phase. Gives the 99th percentile of what a `PING` took, in microseconds.
     fn phase(&mut self) -> u64 {
         let streams = std::mem::take(&mut self.streams);
@@ -208,7 +181,7 @@ fn waits(
     let auth = if known { auth } else { Vec::new() };
     let again = again.repeat((16 << 10) / again.len());
     let kind = Attack { begin: [&auth, begin].concat(), lines: usize::from(known), again };
-    phase(target, &mut Honest::start(target), &kind, admin)
+    phase(target, &mut Honest::start(target.address, &target.password), &kind, admin)
 }
 
 /// Compares what others wait while `again` is sent, by clients that have authenticated if `known`.
@@ -241,6 +214,7 @@ fn compare(name: &str, known: bool, begin: &[u8], again: &[u8]) {
 
 #[test]
 fn floods_of_strangers_hold_others_up_no_longer_than_at_redis() {
+    let _turn = turn();
     compare("blank lines", false, b"", b"\n");
     compare("empty requests", false, b"", b"*0\r\n");
     compare("RESET", false, b"", b"RESET\r\n");
@@ -248,6 +222,7 @@ fn floods_of_strangers_hold_others_up_no_longer_than_at_redis() {
 
 #[test]
 fn floods_of_clients_hold_others_up_no_longer_than_at_redis() {
+    let _turn = turn();
     compare("blank lines of clients", true, b"", b"\n");
     compare("refused commands", true, b"CLIENT REPLY OFF\r\n", b"FLUSHALL\r\n");
     compare("local replies", true, b"", b"CLIENT GETNAME\r\n");

@@ -3,6 +3,7 @@
 //!
 //! `REDOUBT_SOAK_SECONDS` says for how long (10 without it), `REDOUBT_SOAK_SEED` which choices the
 //! sessions make; a failure prints the seed. `make soak` runs it for two minutes.
+
 mod idle;
 mod listening;
 mod stateful;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use super::turn;
 use idle::Figures;
 use support::rng::Rng;
 use support::{Deadline, Redis, Redoubt, note};
@@ -63,11 +65,13 @@ fn setting(name: &str) -> Option<u64> {
 
 #[test]
 fn with_shared_links() {
+    let _turn = turn();
     soak("auto");
 }
 
 #[test]
 fn with_a_link_for_each() {
+    let _turn = turn();
     soak("off");
 }
 

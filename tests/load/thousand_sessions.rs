@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::turn;
 use support::{PATIENCE, Redis, Redoubt, frame, raise_open_files, shown};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -38,7 +39,7 @@ fn command(session: usize, number: usize) -> (Vec<u8>, Vec<u8>) {
 }
 
 /// Sends `request` and takes as many bytes as `wanted` has.
-async fn ask(stream: &mut TcpStream, request: &[u8], wanted: &[u8]) {
+pub(crate) async fn ask(stream: &mut TcpStream, request: &[u8], wanted: &[u8]) {
     let mut got = vec![0; wanted.len()];
     let asked = async {
         stream.write_all(request).await.expect("send");
@@ -50,11 +51,13 @@ async fn ask(stream: &mut TcpStream, request: &[u8], wanted: &[u8]) {
 
 #[test]
 fn a_thousand_sessions_lose_and_mix_no_reply() {
+    let _turn = turn();
     thousand_sessions("auto");
 }
 
 #[test]
 fn nor_with_a_link_for_each() {
+    let _turn = turn();
     thousand_sessions("off");
 }
 

@@ -1,14 +1,12 @@
 //! `/sessions` and `redoubt sessions`.
 
 use std::collections::HashMap;
-use std::net::TcpStream;
-use std::process::Command;
 
 use serde_json::Value;
 
 use super::program;
 use support::http::http_get;
-use support::{Deadline, Redis, Redoubt, Wire, now, since, target_is_redis};
+use support::{Deadline, Redis, Redoubt, Wire, target_is_redis};
 
 /// The sessions, by the port of their client.
 fn sessions(redoubt: &Redoubt) -> HashMap<u16, Value> {
@@ -127,55 +125,6 @@ fn no_secret_and_no_value_is_told_and_a_name_is_escaped() {
         let (_, headers, body) = http_get(redoubt.admin(), path);
         assert!(!headers.contains("canary") && !body.contains("canary"), "{path}: {body}");
     }
-}
-
-#[test]
-fn ten_thousand_sessions_hold_nobody_up_and_more_are_not_told() {
-    if target_is_redis() {
-        return;
-    }
-    // As many as the system lets this test have.
-    let pid = std::process::id().to_string();
-    let raise = |files: &str| {
-        let limit = format!("--nofile={files}:");
-        Command::new("prlimit")
-            .args(["--pid", &pid, &limit])
-            .output()
-            .is_ok_and(|output| output.status.success())
-    };
-    let most: usize = if raise("12000") { 10_000 } else { 900 };
-    let redis = Redis::start();
-    let redoubt = Redoubt::setup(&redis)
-        .set("limits.max_sessions", 20_000)
-        .set("limits.unauthenticated_sessions", 100_000)
-        .set_text("limits.auth_timeout", "5m")
-        .start();
-    let clients: Vec<_> =
-        (0..most).map(|_| TcpStream::connect(redoubt.address()).expect("connect")).collect();
-    let told = || {
-        let (status, _, body) = http_get(redoubt.admin(), "/sessions");
-        assert_eq!(status, 200, "{body}");
-        serde_json::from_str::<Value>(&body).expect("JSON")
-    };
-    let number = |told: &Value| told["sessions"].as_array().map_or(0, Vec::len);
-    assert!(Deadline::patient().poll(|| number(&told()) == most), "all are told");
-    assert_eq!(told()["truncated"], false);
-    // Meanwhile others are served.
-    let mut client = redoubt.session();
-    let asking = std::thread::scope(|scope| {
-        let asking = scope.spawn(told);
-        let mut slowest: f64 = 0.0;
-        while !asking.is_finished() {
-            let began = now();
-            assert_eq!(client.command(&["PING"]), b"+PONG\r\n");
-            slowest = slowest.max(since(began));
-        }
-        assert!(slowest < 1.0, "a client waited for {slowest} s");
-        asking.join().expect("an answer")
-    });
-    assert_eq!(asking["truncated"], most == 10_000, "one more than are told");
-    assert_eq!(number(&asking), if most == 10_000 { most } else { most + 1 });
-    drop(clients);
 }
 
 #[test]

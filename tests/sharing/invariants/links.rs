@@ -1,15 +1,7 @@
 //! Links: how few there are, and what happens when they end.
 
-use std::sync::Arc;
-
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
-use tokio::sync::Barrier;
-
 use super::{requests, shared};
-use support::{
-    Deadline, PATIENCE, Redis, Redoubt, frame, raise_open_files, signal, target_is_redis,
-};
+use support::{Deadline, Redoubt, frame, signal, target_is_redis};
 
 #[test]
 fn invariant_5_a_dead_link_closes_only_sessions_with_replies_due() {
@@ -106,56 +98,6 @@ fn count(redoubt: &Redoubt, number: usize, done: &std::sync::atomic::AtomicBool)
         }
     }
     (asked, told)
-}
-
-#[test]
-fn invariant_6_a_thousand_idle_sessions_are_a_few_connections() {
-    const SESSIONS: usize = 1000;
-    raise_open_files();
-    let redis = Redis::start();
-    let redoubt = Redoubt::start(&redis);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let all_there = Arc::new(Barrier::new(SESSIONS + 1));
-        let all_done = Arc::new(Barrier::new(SESSIONS + 1));
-        let mut sessions = tokio::task::JoinSet::new();
-        for number in 0..SESSIONS {
-            let (address, password) = (redoubt.address(), redoubt.password().to_owned());
-            let (all_there, all_done) = (Arc::clone(&all_there), Arc::clone(&all_done));
-            sessions.spawn(async move {
-                let mut stream = TcpStream::connect(address).await.expect("connect");
-                ask(&mut stream, &frame::request(&["AUTH", &password]), b"+OK\r\n").await;
-                all_there.wait().await;
-                ask(&mut stream, &requests(&["PING"]), b"+PONG\r\n").await;
-                let word = number.to_string();
-                ask(&mut stream, &frame::request(&["ECHO", &word]), &frame::bulk(word.as_bytes()))
-                    .await;
-                ask(&mut stream, &requests(&["GET k"]), b"$-1\r\n").await;
-                all_done.wait().await;
-                all_done.wait().await;
-            });
-        }
-        all_there.wait().await;
-        all_done.wait().await;
-        if redoubt.stand_in().is_none() {
-            let seen = redis.clients();
-            assert!(seen < 10, "Redis sees {seen} connections");
-        }
-        all_done.wait().await;
-        while let Some(session) = sessions.join_next().await {
-            session.expect("a session without a fault");
-        }
-    });
-}
-
-async fn ask(stream: &mut TcpStream, request: &[u8], wanted: &[u8]) {
-    let mut got = vec![0; wanted.len()];
-    let asked = async {
-        stream.write_all(request).await.expect("send");
-        stream.read_exact(&mut got).await.expect("a whole reply");
-    };
-    tokio::time::timeout(PATIENCE, asked).await.expect("a reply in time");
-    assert_eq!(got, wanted);
 }
 
 #[test]
