@@ -1,8 +1,9 @@
-//! Scrapes while clients are served: how long they take, and what they do to the clients.
+//! Scrapes while clients are served: what they hold, and what they do to the clients.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::turn;
 use redoubt_core::command;
 use support::{Deadline, Redis, Redoubt, Wire, frame, now, since, target_is_redis};
 
@@ -73,30 +74,28 @@ fn median(mut of: Vec<f64>) -> f64 {
     of[of.len() / 2]
 }
 
+/// How long one takes is a goal of benches/peers, as no limit holds on every machine.
 #[test]
-fn a_scrape_under_load_takes_less_than_50_ms() {
+fn scrapes_under_load_are_whole() {
     if target_is_redis() {
         return;
     }
+    let _turn = turn();
     let loaded = Loaded::start();
-    let mut took = Vec::new();
     let times = loaded.under_load(|| {
         for _ in 0..20 {
-            let began = now();
             let scrape = loaded.redoubt.scrape();
-            took.push(since(began));
             assert!(scrape.len() > 10_000, "{scrape}");
         }
     });
     assert!(times.len() > 20, "{} requests", times.len());
-    let median = median(took);
-    assert!(median < 0.05, "the median of 20 scrapes is {median} s");
 }
 
 /// Windows with a scrape and without take turns, so that what else the machine does strikes both.
 /// It can only make the ratio worse, so one good try is enough; benches/peers tells the exact one.
 #[test]
 fn scrapes_do_not_hold_up_requests() {
+    let _turn = turn();
     if target_is_redis() {
         return;
     }
