@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::turn;
 use redoubt_core::command;
-use support::{Deadline, Redis, Redoubt, Wire, frame, now, since, target_is_redis};
+use support::{Deadline, Redis, Redoubt, Wire, frame, now, since};
 
 /// A Redoubt that has every series by command that it can have, and more sessions than are busy.
 struct Loaded {
@@ -76,10 +76,8 @@ fn median(mut of: Vec<f64>) -> f64 {
 
 /// How long one takes is a goal of benches/peers, as no limit holds on every machine.
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn scrapes_under_load_are_whole() {
-    if target_is_redis() {
-        return;
-    }
     let _turn = turn();
     let loaded = Loaded::start();
     let times = loaded.under_load(|| {
@@ -94,11 +92,9 @@ fn scrapes_under_load_are_whole() {
 /// Windows with a scrape and without take turns, so that what else the machine does strikes both.
 /// It can only make the ratio worse, so one good try is enough; benches/peers tells the exact one.
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn scrapes_do_not_hold_up_requests() {
     let _turn = turn();
-    if target_is_redis() {
-        return;
-    }
     const TRIES: usize = 3;
     let loaded = Loaded::start();
     let p99 = |scrape: bool| {

@@ -4,13 +4,11 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use support::{Deadline, Redis, Redoubt, frame, now, signal, since, target_is_redis};
+use support::{Deadline, Redis, Redoubt, frame, now, signal, since};
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn clients_are_let_in_until_drain_delay_has_passed() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("drain_delay", "1s").start();
     let mut before = redoubt.session();
@@ -26,10 +24,8 @@ fn clients_are_let_in_until_drain_delay_has_passed() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_second_signal_ends_the_process_at_once() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("drain_delay", "60s").start();
     ask_to_stop(&redoubt);
@@ -38,10 +34,8 @@ fn a_second_signal_ends_the_process_at_once() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn what_waits_to_be_accepted_is_answered() {
-    if target_is_redis() {
-        return;
-    }
     const WAITING: usize = 600;
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -60,10 +54,8 @@ fn what_waits_to_be_accepted_is_answered() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_successor_listens_on_the_same_address() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let first = Redoubt::setup(&redis).set("reuse_port", true).start();
     let second = successor(&redis, &first).start();
@@ -74,10 +66,8 @@ fn a_successor_listens_on_the_same_address() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_rolling_replacement_fails_no_command_and_runs_none_twice() {
-    if target_is_redis() {
-        return;
-    }
     const CLIENTS: usize = 6;
     const REPLACEMENTS: usize = 3;
     const BETWEEN: u64 = 500;

@@ -5,17 +5,15 @@ use std::time::Duration;
 
 use support::certificates::Authority;
 use support::http::http_get;
-use support::{Deadline, Redis, Redoubt, frame, signal, target_is_redis};
+use support::{Deadline, Redis, Redoubt, frame, signal};
 
 fn commands(command: &str, outcome: &str) -> String {
     format!("redoubt_commands_total{{command=\"{command}\",outcome=\"{outcome}\"}}")
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn commands_are_counted_by_name_and_outcome() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut client = redoubt.session();
@@ -58,10 +56,8 @@ fn commands_are_counted_by_name_and_outcome() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn commands_whose_reply_does_not_come_are_counted_too() {
-    if target_is_redis() {
-        return;
-    }
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let blocked = || {
@@ -82,10 +78,8 @@ fn commands_whose_reply_does_not_come_are_counted_too() {
 
 /// One that passes through in pieces is counted as itself, whatever else is asked meanwhile.
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_large_request_is_counted_once_and_as_itself() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let (mut large, mut small) = (redoubt.session(), redoubt.session());
@@ -100,10 +94,8 @@ fn a_large_request_is_counted_once_and_as_itself() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn unknown_commands_make_no_series() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut client = redoubt.session();
@@ -125,10 +117,8 @@ fn unknown_commands_make_no_series() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn no_secret_and_no_argument_is_in_a_scrape() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut client = redoubt.session();
@@ -148,10 +138,8 @@ fn no_secret_and_no_argument_is_in_a_scrape() {
 
 /// While Redis sleeps it is Redis's part that grows.
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_slow_redis_is_not_taken_for_a_slow_redoubt() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::setup().config("enable-debug-command local").start();
     let redoubt = Redoubt::start(&redis);
     let mut client = redoubt.session();
@@ -175,10 +163,8 @@ fn a_slow_redis_is_not_taken_for_a_slow_redoubt() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn the_page_lists_what_a_scrape_has() {
-    if target_is_redis() {
-        return;
-    }
     let (redis, authority) = (Redis::start(), Authority::new());
     let shown = authority.server("shown");
     let redoubt = Redoubt::setup(&redis)
@@ -212,10 +198,8 @@ fn the_page_lists_what_a_scrape_has() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn it_is_not_ready_without_redis_nor_while_it_drains() {
-    if target_is_redis() {
-        return;
-    }
     let mut redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("drain_delay", "60s").start();
     redoubt.metric_becomes("redoubt_ready", 1.0);
@@ -232,10 +216,8 @@ fn it_is_not_ready_without_redis_nor_while_it_drains() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn there_is_nothing_to_scrape_where_metrics_are_off() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("metrics.enabled", false).start();
     redoubt.session().command(&["PING"]);

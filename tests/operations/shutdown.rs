@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use support::{Deadline, Redis, Redoubt, Wire, frame, now, shown, signal, since, target_is_redis};
+use support::{Deadline, Redis, Redoubt, Wire, frame, now, shown, signal, since};
 
 /// Waits until nobody can connect any more.
 fn wait_until_it_refuses(redoubt: &Redoubt) {
@@ -12,10 +12,8 @@ fn wait_until_it_refuses(redoubt: &Redoubt) {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn idle_sessions_are_closed_and_the_exit_code_is_0() {
-    if target_is_redis() {
-        return;
-    }
     for name in ["TERM", "INT"] {
         let redis = Redis::start();
         let mut redoubt = Redoubt::start(&redis);
@@ -32,10 +30,8 @@ fn idle_sessions_are_closed_and_the_exit_code_is_0() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn replies_that_are_due_are_delivered() {
-    if target_is_redis() {
-        return;
-    }
     const WAITING: usize = 10;
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "20s").start();
@@ -77,10 +73,8 @@ fn replies_that_are_due_are_delivered() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn what_takes_longer_than_shutdown_timeout_is_given_up() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "1s").start();
     let mut session = redoubt.session();
@@ -110,10 +104,8 @@ fn wait_until_blocked(redis: &Redis, clients: usize) {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn clients_that_only_wait_are_closed_at_once() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
     let mut waiting = [(); 5].map(|()| redoubt.session());
@@ -142,10 +134,8 @@ fn clients_that_only_wait_are_closed_at_once() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn what_was_popped_for_clients_before_they_are_closed_reaches_them() {
-    if target_is_redis() {
-        return;
-    }
     const SESSIONS: usize = 40;
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
@@ -172,10 +162,8 @@ fn what_was_popped_for_clients_before_they_are_closed_reaches_them() {
 const POPPED: &[u8] = b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n";
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn stopping_under_load_cuts_no_reply() {
-    if target_is_redis() {
-        return;
-    }
     const SESSIONS: usize = 30;
     const VALUE: usize = 20_000;
     let redis = Redis::start();

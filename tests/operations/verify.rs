@@ -8,7 +8,7 @@ use std::thread;
 
 use serde_json::Value;
 use support::servers::{ALL, on_each};
-use support::{Redis, Redoubt, target_is_redis};
+use support::{Redis, Redoubt};
 
 /// Its exit code and what it writes; the password is never in that.
 fn run(url: &str, password: &str, args: &[&str]) -> (Option<i32>, String, String) {
@@ -64,10 +64,8 @@ fn scripted(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketA
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn all_holds_of_redoubt() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("policy.scripts", "pinned").start();
     let (address, password) = (redoubt.address(), redoubt.password());
@@ -90,10 +88,8 @@ fn all_holds_of_redoubt() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn scripts_of_clients_own_are_a_warning_that_names_the_server() {
-    if target_is_redis() {
-        return;
-    }
     on_each(&ALL, |server| {
         let redis = Redis::setup().server(server).start();
         for (scripts, warns) in
@@ -121,10 +117,8 @@ fn a_restore_that_exists_is_a_warning() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn what_redoubt_is_told_to_let_pass_fails() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let cases: [(&str, &str, &[&str]); 8] = [
         ("policy.guard", "off", &["script", "function"]),
@@ -199,10 +193,8 @@ fn a_redis_that_has_other_names_for_commands_holds_where_it_has() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_way_round_fails_and_tells_how_far_it_is_open() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).client_password(redis.password()).start();
     let (address, password) = (redoubt.address(), redoubt.password());
@@ -233,10 +225,8 @@ fn a_way_round_fails_and_tells_how_far_it_is_open() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn addresses_of_version_6_and_users_are_spoken_to() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("listen", "[::1]:0").start();
     let (code, out, err) = run(&format!("redis://{}", redoubt.address()), redoubt.password(), &[]);
@@ -257,10 +247,8 @@ fn addresses_of_version_6_and_users_are_spoken_to() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn every_check_is_in_the_page_about_it() {
-    if target_is_redis() {
-        return;
-    }
     let page = include_str!("../../docs/verify.md");
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -274,10 +262,8 @@ fn every_check_is_in_the_page_about_it() {
 
 /// To another address than loopback, though it is this machine's own.
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn plain_text_to_elsewhere_is_a_warning() {
-    if target_is_redis() {
-        return;
-    }
     // Nothing is sent: it only asks which address of its own the system would take.
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     let own = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());

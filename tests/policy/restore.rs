@@ -2,7 +2,7 @@
 //! itself what is not true ends servers that take it unchecked.
 
 use support::servers::{ALL, on_each};
-use support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
+use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
 /// CRC-64 as Redis computes it over a payload: Jones's polynomial, reflected.
 fn crc64(bytes: &[u8]) -> u64 {
@@ -56,10 +56,8 @@ const UNKNOWN: &str = "-ERR unknown command ";
 const ALWAYS_CHECKS: &str = "valkey-9.1";
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_crafted_payload_ends_no_server_whatever_the_guard() {
-    if target_is_redis() {
-        return;
-    }
     on_each(&ALL, |server| {
         for guard in ["require", "auto", "audit", "off"] {
             let redis = Redis::setup().server(server).start();
@@ -87,10 +85,8 @@ fn a_crafted_payload_ends_no_server_whatever_the_guard() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn where_payloads_are_checked_restore_runs_and_a_crafted_one_is_refused() {
-    if target_is_redis() {
-        return;
-    }
     on_each(&ALL, |server| {
         for (check, guard) in [
             ("yes", "require"),
@@ -122,10 +118,8 @@ fn where_payloads_are_checked_restore_runs_and_a_crafted_one_is_refused() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_user_of_whom_nothing_is_checked_has_no_restore() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::setup()
         .config("sanitize-dump-payload clients")
         .config(
@@ -144,10 +138,8 @@ fn a_user_of_whom_nothing_is_checked_has_no_restore() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_user_who_may_not_ask_has_no_restore() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::setup()
         .config("sanitize-dump-payload yes")
         .config("user app on >app-password-app-password-app-password ~* &* +@all -config")
@@ -161,10 +153,8 @@ fn a_user_who_may_not_ask_has_no_restore() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_rule_of_the_operators_own_against_restore_stays() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::setup().config("sanitize-dump-payload yes").start();
     let (honest, _) = payloads(&mut redis.direct());
     let redoubt =
@@ -175,10 +165,8 @@ fn a_rule_of_the_operators_own_against_restore_stays() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_server_that_comes_back_without_the_check_has_no_restore() {
-    if target_is_redis() {
-        return;
-    }
     for guard in ["require", "off"] {
         let mut redis = Redis::setup().config("sanitize-dump-payload yes").start();
         let (honest, _) = payloads(&mut redis.direct());
@@ -200,10 +188,8 @@ fn a_server_that_comes_back_without_the_check_has_no_restore() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn payloads_travel_as_they_are() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::setup().config("sanitize-dump-payload yes").start();
     let redoubt = Redoubt::start(&redis);
     assert!(is_let_through(&redoubt));

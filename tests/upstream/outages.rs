@@ -4,9 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use support::redis::free_port;
-use support::{
-    Deadline, Lines, Redis, Redoubt, Wire, frame, lines, now, secret, since, target_is_redis,
-};
+use support::{Deadline, Lines, Redis, Redoubt, Wire, frame, lines, now, secret, since};
 
 /// Lines that an operator is to notice.
 fn alarms(log: &Lines) -> Vec<String> {
@@ -43,10 +41,8 @@ fn comes_in_vain(redoubt: &Redoubt) {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn killing_redis_under_load_closes_the_affected_sessions_and_nothing_else() {
-    if target_is_redis() {
-        return;
-    }
     const SESSIONS: usize = 30;
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -116,10 +112,8 @@ fn load(session: &mut Wire, number: usize, answered: &AtomicUsize) {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn the_log_speaks_once_of_each_change() {
-    if target_is_redis() {
-        return;
-    }
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let port = redis.port().to_string();
@@ -150,10 +144,8 @@ fn the_log_speaks_once_of_each_change() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn redoubt_starts_before_its_upstream() {
-    if target_is_redis() {
-        return;
-    }
     // A Redis that is set up and then killed leaves a port and a password that come to life later.
     let mut redis = Redis::start();
     redis.kill();
@@ -168,10 +160,8 @@ fn redoubt_starts_before_its_upstream() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn an_upstream_that_accepts_and_says_nothing_is_down() {
-    if target_is_redis() {
-        return;
-    }
     let silent = std::net::TcpListener::bind(("127.0.0.1", free_port())).unwrap();
     let port = silent.local_addr().unwrap().port();
     let redoubt =
@@ -182,10 +172,8 @@ fn an_upstream_that_accepts_and_says_nothing_is_down() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_wrong_upstream_password_is_named_as_the_reason() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let wrong = secret();
     let redoubt = Redoubt::setup_for(redis.port(), &wrong).start();

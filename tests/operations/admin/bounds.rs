@@ -4,13 +4,11 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use support::http::{http, http_get};
-use support::{PATIENCE, Redis, Redoubt, now, since, target_is_redis};
+use support::{PATIENCE, Redis, Redoubt, now, since};
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn connections_that_say_nothing_keep_nobody_out() {
-    if target_is_redis() {
-        return;
-    }
     let redoubt = Redoubt::start(&Redis::start());
     let connect = || TcpStream::connect(redoubt.admin()).expect("connect");
     let mut idle: Vec<_> = (0..100).map(|_| connect()).collect();
@@ -29,10 +27,8 @@ fn connections_that_say_nothing_keep_nobody_out() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn headers_that_come_byte_by_byte_have_only_so_long() {
-    if target_is_redis() {
-        return;
-    }
     let redoubt = Redoubt::start(&Redis::start());
     let mut slow = TcpStream::connect(redoubt.admin()).expect("connect");
     let mut kept = TcpStream::connect(redoubt.admin()).expect("connect");
@@ -57,10 +53,8 @@ fn headers_that_come_byte_by_byte_have_only_so_long() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn what_is_not_http_is_refused_and_hurts_nobody() {
-    if target_is_redis() {
-        return;
-    }
     let redoubt = Redoubt::start(&Redis::start());
     let address = redoubt.admin();
     let long = "x".repeat(20_000);

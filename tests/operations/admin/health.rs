@@ -1,7 +1,7 @@
 //! `/livez` and `/readyz`.
 
 use support::http::http_get;
-use support::{Deadline, Redis, Redoubt, signal, target_is_redis};
+use support::{Deadline, Redis, Redoubt, signal};
 
 /// Waits until `/readyz` answers so.
 fn comes_to(redoubt: &Redoubt, status: u16, body: &str) {
@@ -15,10 +15,8 @@ fn comes_to(redoubt: &Redoubt, status: u16, body: &str) {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn it_is_ready_while_redis_is_there_and_alive_without() {
-    if target_is_redis() {
-        return;
-    }
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     comes_to(&redoubt, 200, "ok\n");
@@ -30,10 +28,8 @@ fn it_is_ready_while_redis_is_there_and_alive_without() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn it_is_not_ready_before_the_guard_is_settled() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::setup().config("busy-reply-threshold 1").start();
     let mut busy = redis.direct();
     busy.offer(b"EVAL 'while true do end' 0\r\n");
@@ -48,10 +44,8 @@ fn it_is_not_ready_before_the_guard_is_settled() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn it_says_that_it_drains_and_lives_on_until_it_ends() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis)
         .set_text("drain_delay", "20s")

@@ -3,7 +3,7 @@
 use std::process::{Command, Output};
 
 use support::http::http_get;
-use support::{Deadline, Redis, Redoubt, signal, target_is_redis};
+use support::{Deadline, Redis, Redoubt, signal};
 
 /// Runs the program with nothing in its environment.
 pub(crate) fn run(args: &[&str]) -> Output {
@@ -30,10 +30,8 @@ pub(crate) fn configured(admin: &str) -> tempfile::NamedTempFile {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_health_check_ends_with_0_only_if_it_is_well() {
-    if target_is_redis() {
-        return;
-    }
     let mut redis = Redis::start();
     let redoubt_runs = Redoubt::start(&redis);
     let address = redoubt_runs.admin();
@@ -93,10 +91,8 @@ fn a_taken_port_ends_the_start_and_names_the_key() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_process_that_stands_still_is_not_alive() {
-    if target_is_redis() {
-        return;
-    }
     let stopped = Redoubt::start(&Redis::start());
     let address = stopped.admin();
     signal(stopped.pid(), "STOP");

@@ -5,13 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::{assert_no_gaps, count, lines, log, refused, setup, stop, to_file};
 use support::redoubt::Setup;
-use support::{Deadline, Redis, target_is_redis};
+use support::{Deadline, Redis};
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_second_process_is_kept_off_the_file() {
-    if target_is_redis() {
-        return;
-    }
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let _first = setup(&redis, &dir).start();
     let error = refused(&redis, &dir, &to_file(&dir));
@@ -20,10 +18,8 @@ fn a_second_process_is_kept_off_the_file() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_file_that_is_no_audit_log_is_left_as_it_is() {
-    if target_is_redis() {
-        return;
-    }
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     stop(setup(&redis, &dir).start());
     let good = fs::read(log(&dir)).unwrap();
@@ -50,10 +46,8 @@ fn a_file_that_is_no_audit_log_is_left_as_it_is() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_file_that_is_moved_away_is_opened_anew() {
-    if target_is_redis() {
-        return;
-    }
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir).start();
     let moved = dir.path().join("moved");
@@ -72,10 +66,8 @@ fn a_file_that_is_moved_away_is_opened_anew() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn nothing_is_lost_while_it_cannot_be_rotated() {
-    if target_is_redis() {
-        return;
-    }
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let few = |setup: Setup| setup.set_text("audit.max_size", "64kb").set("audit.max_files", 1);
     let redoubt = few(setup(&redis, &dir)).start();
@@ -101,10 +93,8 @@ fn nothing_is_lost_while_it_cannot_be_rotated() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_file_that_others_may_read_or_write_is_closed_to_them() {
-    if target_is_redis() {
-        return;
-    }
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     stop(setup(&redis, &dir).start());
     // Its group may go on to read it.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{assert_no_gaps, count, log, parsed, setup};
-use support::{Deadline, PATIENCE, Redis, Redoubt, Wire, signal, target_is_redis};
+use support::{Deadline, PATIENCE, Redis, Redoubt, Wire, signal};
 
 /// More refused commands than fit into the pipe, what is being written, and the queue.
 const MANY: usize = 3000;
@@ -71,10 +71,8 @@ fn end(mut redoubt: Redoubt, reader: JoinHandle<Vec<Value>>) -> Vec<Value> {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn with_block_clients_wait_until_there_is_room_and_nothing_is_lost() {
-    if target_is_redis() {
-        return;
-    }
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = start(&redis, &dir, "block");
     let (mut idle, mut session) = (redoubt.session(), redoubt.session());
@@ -97,10 +95,8 @@ fn with_block_clients_wait_until_there_is_room_and_nothing_is_lost() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn with_drop_clients_go_on_and_what_is_lost_is_counted() {
-    if target_is_redis() {
-        return;
-    }
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = start(&redis, &dir, "drop");
     let mut session = redoubt.session();
@@ -120,10 +116,8 @@ fn with_drop_clients_go_on_and_what_is_lost_is_counted() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_stop_does_not_wait_for_ever_for_a_log_that_nobody_takes() {
-    if target_is_redis() {
-        return;
-    }
     for on_full in ["drop", "block"] {
         let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
         let mut redoubt = start(&redis, &dir, on_full);

@@ -3,7 +3,7 @@
 use super::{change, quoted, reloaded, text};
 use support::certificates::Authority;
 use support::tls::Caller;
-use support::{Deadline, Redis, Redoubt, lines, secret, signal, target_is_redis};
+use support::{Deadline, Redis, Redoubt, lines, secret, signal};
 
 /// Finds that a reload fails, and returns why.
 fn fails(redoubt: &Redoubt) -> String {
@@ -15,10 +15,8 @@ fn fails(redoubt: &Redoubt) -> String {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn what_is_wrong_is_said_and_nothing_changes() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -36,10 +34,8 @@ fn what_is_wrong_is_said_and_nothing_changes() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_password_that_redis_does_not_take_fails() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -53,10 +49,8 @@ fn a_password_that_redis_does_not_take_fails() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_required_guard_that_cannot_be_made_fails_the_reload_alone() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
     let mut session = redoubt.session();
@@ -74,10 +68,8 @@ fn a_required_guard_that_cannot_be_made_fails_the_reload_alone() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_redis_that_is_busy_fails_it() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::setup().config("lua-time-limit 10").start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -96,10 +88,8 @@ fn a_redis_that_is_busy_fails_it() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn keys_that_need_a_restart_are_named_and_keep_their_old_values() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("policy.blocked", "[]").start();
     let mut session = redoubt.session();
@@ -119,10 +109,8 @@ fn keys_that_need_a_restart_are_named_and_keep_their_old_values() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn signals_while_one_runs_ask_for_one_more() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     for value in 1..=20 {
@@ -146,10 +134,8 @@ fn signals_while_one_runs_ask_for_one_more() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_certificate_that_cannot_be_read_fails_it_and_the_old_one_is_shown() {
-    if target_is_redis() {
-        return;
-    }
     let (redis, authority) = (Redis::start(), Authority::new());
     let pair = authority.server("server");
     let path = |path: &std::path::Path| path.display().to_string();

@@ -3,7 +3,7 @@
 use super::scripts::{SCRIPT, log_length, while_scripts_run};
 use super::{change, reloaded, text};
 use support::frame::request;
-use support::{Deadline, Redis, Redoubt, lines, shown, signal, target_is_redis};
+use support::{Deadline, Redis, Redoubt, lines, shown, signal};
 
 fn guards(redis: &Redis) -> Vec<String> {
     let users = text(&redis.direct().command(&["ACL", "USERS"]));
@@ -11,10 +11,8 @@ fn guards(redis: &Redis) -> Vec<String> {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_stricter_policy_holds_in_scripts_and_closes_nobody() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("workers", 2).start();
     let mut session = redoubt.session();
@@ -32,10 +30,8 @@ fn a_stricter_policy_holds_in_scripts_and_closes_nobody() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn what_is_queued_in_a_transaction_is_held_to_it_too() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -51,10 +47,8 @@ fn what_is_queued_in_a_transaction_is_held_to_it_too() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn blocked_and_subscribed_sessions_go_on() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let (mut blocked, mut subscribed) = (redoubt.session(), redoubt.session());
@@ -71,10 +65,8 @@ fn blocked_and_subscribed_sessions_go_on() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_first_rule_brings_a_guard() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set("policy.blocked", "[]").set("workers", 2);
     let mut redoubt = setup.set_text("policy.escapes", "allow").start();
@@ -92,10 +84,8 @@ fn a_first_rule_brings_a_guard() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn what_has_arrived_at_redis_is_dealt_with_before_the_answer() {
-    if target_is_redis() {
-        return;
-    }
     const SCRIPTS: usize = 1000;
     const SIZE: usize = 2 << 10;
     let redis = Redis::start();
@@ -119,10 +109,8 @@ fn what_has_arrived_at_redis_is_dealt_with_before_the_answer() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn where_no_guard_holds_it_scripts_are_refused() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let password = format!(">{}", redis.password());
     let user = ["ACL", "SETUSER", "app", "on", &password, "~*", "&*", "+@all", "-debug"];
@@ -147,10 +135,8 @@ fn where_no_guard_holds_it_scripts_are_refused() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn with_redis_gone_it_holds_when_redis_is_back() {
-    if target_is_redis() {
-        return;
-    }
     let mut redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     assert!(redoubt.session().command(&SCRIPT).starts_with(b":"));
@@ -175,10 +161,8 @@ fn with_redis_gone_it_holds_when_redis_is_back() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn with_a_redis_that_does_not_answer_scripts_wait() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "500ms");
     let mut redoubt = setup.start();

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::{change, text};
 use support::frame::{self, request};
-use support::{Deadline, Redis, Redoubt, lines, now, shown, signal, since, target_is_redis};
+use support::{Deadline, Redis, Redoubt, lines, now, shown, signal, since};
 
 const MAX_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
 
@@ -27,10 +27,8 @@ pub(super) fn closed_for(redoubt: &Redoubt, reason: &str) {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_many_there_may_be() {
-    if target_is_redis() {
-        return;
-    }
     for key in ["limits.max_sessions", "limits.sessions_per_address"] {
         let (_redis, mut redoubt) = start();
         let (mut one, mut other) = (redoubt.session(), redoubt.session());
@@ -45,10 +43,8 @@ fn how_many_there_may_be() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_many_of_one_identity() {
-    if target_is_redis() {
-        return;
-    }
     let (_redis, mut redoubt) = start();
     let mut one = redoubt.session();
     change(&mut redoubt, "limits.sessions_per_identity", "1");
@@ -57,10 +53,8 @@ fn how_many_of_one_identity() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_many_that_have_not_authenticated() {
-    if target_is_redis() {
-        return;
-    }
     let (_redis, mut redoubt) = start();
     let mut waits = redoubt.connect();
     assert!(waits.command(&["PING"]).starts_with(b"-NOAUTH"));
@@ -70,10 +64,8 @@ fn how_many_that_have_not_authenticated() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn what_those_may_hold() {
-    if target_is_redis() {
-        return;
-    }
     let (_redis, mut redoubt) = with("limits.auth_timeout", "\"1m\"");
     change(&mut redoubt, "limits.unauthenticated_memory", "\"1mb\"");
     // Ten arguments of 16 KiB, the last not complete.
@@ -87,10 +79,8 @@ fn what_those_may_hold() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_long_they_may_take() {
-    if target_is_redis() {
-        return;
-    }
     let (_redis, mut redoubt) = with("limits.auth_timeout", "\"60s\"");
     let mut before = redoubt.connect();
     assert!(before.command(&["PING"]).starts_with(b"-NOAUTH"));
@@ -101,10 +91,8 @@ fn how_long_they_may_take() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_often_they_may_try() {
-    if target_is_redis() {
-        return;
-    }
     let (_redis, mut redoubt) = start();
     let mut wire = redoubt.connect();
     assert!(wire.command(&["PING"]).starts_with(b"-NOAUTH"));
@@ -115,10 +103,8 @@ fn how_often_they_may_try() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_long_they_may_be_silent() {
-    if target_is_redis() {
-        return;
-    }
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     change(&mut redoubt, "limits.idle_timeout", "\"100ms\"");
@@ -127,10 +113,8 @@ fn how_long_they_may_be_silent() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_large_a_request_may_be() {
-    if target_is_redis() {
-        return;
-    }
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     let large = request(&["SET", "k", &"x".repeat(4000)]);
@@ -143,10 +127,8 @@ fn how_large_a_request_may_be() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_many_arguments_one_may_have() {
-    if target_is_redis() {
-        return;
-    }
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     let many = ["MSET", "a", "1", "b", "2"];
@@ -158,10 +140,8 @@ fn how_many_arguments_one_may_have() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_many_replies_may_be_due() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set_text("upstream.sharing", "off");
     let mut redoubt = setup.start();
@@ -185,10 +165,8 @@ fn how_many_replies_may_be_due() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn what_may_wait_for_a_client() {
-    if target_is_redis() {
-        return;
-    }
     const MIB: usize = 1 << 20;
     let (redis, mut redoubt) = with("limits.output_buffer", "\"256mb\"");
     redis.direct().command(&["SETRANGE", "big", &(32 * MIB).to_string(), "x"]);
@@ -211,10 +189,8 @@ fn what_may_wait_for_a_client() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_much_all_may_hold() {
-    if target_is_redis() {
-        return;
-    }
     let (redis, mut redoubt) = with("limits.memory", "\"1gb\"");
     redis.direct().command(&["SETRANGE", "big", &(32 << 20).to_string(), "x"]);
     let mut slow: Vec<_> = (0..12).map(|_| redoubt.session()).collect();
@@ -225,10 +201,8 @@ fn how_much_all_may_hold() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_many_channels() {
-    if target_is_redis() {
-        return;
-    }
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     session.command(&["SUBSCRIBE", "a"]);
@@ -239,10 +213,8 @@ fn how_many_channels() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_many_commands_a_second() {
-    if target_is_redis() {
-        return;
-    }
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     change(&mut redoubt, "limits.commands_per_second", "2");
@@ -266,10 +238,8 @@ fn is_probed(from: SocketAddr) -> bool {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn whether_clients_are_probed() {
-    if target_is_redis() {
-        return;
-    }
     let (_redis, mut redoubt) = with("limits.tcp_keepalive", "\"0s\"");
     let before = redoubt.session();
     assert!(!is_probed(before.stream().local_addr().unwrap()));

@@ -2,13 +2,11 @@
 
 use super::{change, reloaded, text};
 use support::frame::request;
-use support::{Redis, Redoubt, Wire, lines, now, signal, since, target_is_redis};
+use support::{Redis, Redoubt, Wire, lines, now, signal, since};
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn addresses_that_are_allowed() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut gone = redoubt.session();
@@ -25,10 +23,8 @@ fn addresses_that_are_allowed() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn balancers_that_tell_the_client() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -40,10 +36,8 @@ fn balancers_that_tell_the_client() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_long_a_stop_lets_in() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     change(&mut redoubt, "drain_delay", "\"60s\"");
@@ -53,10 +47,8 @@ fn how_long_a_stop_lets_in() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_long_a_stop_waits_for_replies() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
     let mut session = redoubt.session();
@@ -74,10 +66,8 @@ fn how_long_a_stop_waits_for_replies() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn what_is_logged() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let quiet = "info,redoubt_core::session=off";
     let mut redoubt = Redoubt::setup(&redis).set_text("log.level", quiet).start();
@@ -96,10 +86,8 @@ fn what_is_logged() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn keys_in_the_audit_log() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set_text("audit.output", "stdout");
     let mut redoubt = setup.set("policy.blocked", "[\"GET\"]").start();
@@ -116,10 +104,8 @@ fn keys_in_the_audit_log() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn what_is_blocked_and_what_escapes() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -134,10 +120,8 @@ fn what_is_blocked_and_what_escapes() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn which_scripts_run() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -172,10 +156,8 @@ fn pin(script: &str) -> String {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn transactions_with_scripts_do_not_outlast_a_stricter_gate() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let (mut queued, mut other) = (redoubt.session(), redoubt.session());

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use super::{change, quoted, text};
 use support::frame::request;
-use support::{Deadline, Redis, Redoubt, Wire, now, secret, signal, since, target_is_redis};
+use support::{Deadline, Redis, Redoubt, Wire, now, secret, signal, since};
 
 /// The addresses and users of Redis's connections that run `command`.
 fn links(redis: &Redis, command: &str) -> Vec<(SocketAddr, String)> {
@@ -28,10 +28,8 @@ fn block(redis: &Redis, redoubt: &Redoubt, list: &str) -> Wire {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn another_password_closes_no_session() {
-    if target_is_redis() {
-        return;
-    }
     for in_file in [false, true] {
         let redis = Redis::start();
         let dir = tempfile::tempdir().unwrap();
@@ -69,10 +67,8 @@ fn another_password_closes_no_session() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn another_user_is_logged_in_as_and_gives_its_rights_to_the_guard() {
-    if target_is_redis() {
-        return;
-    }
     for guard in ["off", "auto"] {
         let redis = Redis::start();
         let mut direct = redis.direct();
@@ -99,10 +95,8 @@ fn another_user_is_logged_in_as_and_gives_its_rights_to_the_guard() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_long_a_link_may_take() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "60s").start();
     let mut session = redoubt.session();
@@ -130,10 +124,8 @@ fn probed(redis: &Redis, redoubt: &Redoubt) -> usize {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn whether_links_are_probed() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", "0s").start();
     let first = block(&redis, &redoubt, "a");
@@ -145,10 +137,8 @@ fn whether_links_are_probed() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_old_links_may_become() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("upstream.max_link_age", "0s").start();
     let mut session = redoubt.session();
@@ -162,10 +152,8 @@ fn how_old_links_may_become() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_many_links_there_may_be() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("upstream.max_links", 100).start();
     let mut holders = [(); 4].map(|()| redoubt.session());
@@ -182,10 +170,8 @@ fn how_many_links_there_may_be() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn how_long_a_shared_link_may_owe_a_reply() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("upstream.stall_timeout", "\"0s\"").start();
     let mut session = redoubt.session();

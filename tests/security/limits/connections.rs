@@ -2,14 +2,11 @@
 
 use std::time::Duration;
 
-use support::{Deadline, Redis, Redoubt, frame, now, since, target_is_redis};
+use support::{Deadline, Redis, Redoubt, frame, now, since};
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_silent_connection_is_closed_after_auth_timeout() {
-    // Redis has no such limit.
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("limits.auth_timeout", "1s").start();
     let opened = now();
@@ -35,10 +32,8 @@ fn a_silent_connection_is_closed_after_auth_timeout() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_connection_is_closed_after_auth_attempts() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("limits.auth_attempts", 3).start();
     let requests: [&[&str]; 3] = [

@@ -1,7 +1,7 @@
 //! What may wait for a client that does not read.
 
 use super::assert_closed_for;
-use support::{Redis, Redoubt, frame, shown, signal, target_is_redis};
+use support::{Redis, Redoubt, frame, shown, signal};
 
 const MIB: usize = 1 << 20;
 
@@ -15,10 +15,8 @@ fn settle(redoubt: &Redoubt) {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn one_that_does_not_read_is_closed_where_others_wait_behind_it() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("limits.output_buffer", "1mb").start();
     redis.direct().command(&["SETRANGE", "big", &(32 * MIB).to_string(), "x"]);
@@ -42,10 +40,8 @@ fn one_that_does_not_read_is_closed_where_others_wait_behind_it() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn one_that_listens_is_closed_by_redis() {
-    if target_is_redis() {
-        return;
-    }
     // Redis keeps what Redoubt does not read, up to a limit of its own.
     let limit = "client-output-buffer-limit pubsub 8mb 0 0";
     let redis = Redis::setup().config(limit).start();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use support::{Deadline, Redis, Redoubt, Wire, frame, now, since, target_is_redis};
+use support::{Deadline, Redis, Redoubt, Wire, frame, now, since};
 
 /// Ticks of processor time that a process has had; a hundred are a second.
 fn processor_time(pid: u32) -> u64 {
@@ -18,10 +18,8 @@ fn paced(redis: &Redis, per_second: u32) -> Redoubt {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_pipeline_takes_its_time_and_loses_nothing() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = paced(&redis, 100);
     let (mut wire, mut other) = (redoubt.session(), redoubt.session());
@@ -55,10 +53,8 @@ fn turns(wire: &mut Wire, time: Duration) -> u32 {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn the_rate_holds_for_one_request_at_a_time() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = paced(&redis, 50);
     let mut wire = redoubt.session();

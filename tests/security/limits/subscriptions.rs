@@ -1,13 +1,11 @@
 //! How much a session may listen to.
 
 use super::assert_closed_for;
-use support::{Deadline, Redis, Redoubt, frame, target_is_redis};
+use support::{Deadline, Redis, Redoubt, frame};
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn one_more_than_the_limit_closes_the_session() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("limits.subscriptions", 3).start();
     let mut wire = redoubt.session();

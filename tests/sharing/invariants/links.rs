@@ -1,13 +1,11 @@
 //! Links: how few there are, and what happens when they end.
 
 use super::{requests, shared};
-use support::{Deadline, Redoubt, frame, signal, target_is_redis};
+use support::{Deadline, Redoubt, frame, signal};
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn invariant_5_a_dead_link_closes_only_sessions_with_replies_due() {
-    if target_is_redis() {
-        return;
-    }
     let (mut redis, redoubt) = shared();
     let mut idle: Vec<_> = (0..5).map(|_| redoubt.session()).collect();
     let mut owed: Vec<_> = (0..3).map(|_| redoubt.session()).collect();
@@ -32,10 +30,8 @@ fn invariant_5_a_dead_link_closes_only_sessions_with_replies_due() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn invariant_5_nothing_is_sent_twice_while_links_are_killed() {
-    if target_is_redis() {
-        return;
-    }
     const SESSIONS: usize = 6;
     let (redis, redoubt) = shared();
     // By then it is settled how links log in.
@@ -101,10 +97,8 @@ fn count(redoubt: &Redoubt, number: usize, done: &std::sync::atomic::AtomicBool)
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn invariant_6_leases_that_are_not_needed_go_away() {
-    if target_is_redis() {
-        return;
-    }
     let (redis, redoubt) = shared();
     let mut wires: Vec<_> = (0..90).map(|_| redoubt.session()).collect();
     for wire in &mut wires {

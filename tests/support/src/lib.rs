@@ -1,9 +1,9 @@
 //! What the tests share: a real redis-server, Redoubt before it, raw sockets, and an exchange without
 //! sockets.
 //!
-//! With `REDOUBT_TEST_TARGET=redis` in the environment a second plain Redis, set up alike, takes the
-//! place of Redoubt. That tells whether a test's expectations are Redis's own; the few tests about
-//! what Redis does not have (its log, its upstream) then pass without looking.
+//! With `cargo test --features redis-stands-in` a second plain Redis, set up alike, takes the place of
+//! Redoubt. That tells whether a test's expectations are Redis's own; tests about what Redis does not
+//! have (Redoubt's log, its upstream) are ignored then.
 //!
 //! With `REDOUBT_TEST_TLS=1` Redoubt speaks TLS, and a bridge takes the plain connections of tests to
 //! it. The few tests about a client's address, or about what is said before a handshake, fail then.
@@ -63,7 +63,7 @@ pub fn program() -> PathBuf {
 
 /// Whether a plain Redis stands in for Redoubt.
 pub fn target_is_redis() -> bool {
-    std::env::var_os("REDOUBT_TEST_TARGET").is_some_and(|target| target == "redis")
+    cfg!(feature = "redis-stands-in")
 }
 
 /// Whether tests speak to Redoubt over TLS.

@@ -1,7 +1,7 @@
 //! The guard is lost, by whatever means, and made anew before anybody's command goes out.
 
 use super::{KEPT, all_ways_are_closed, guards, keep, logged, text};
-use support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
+use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
 /// Asks for the kept value, on a link that may have been lost a moment ago.
 fn reads_on(session: &mut Wire) {
@@ -17,10 +17,8 @@ fn links_are_gone(redis: &Redis, redoubt: &Redoubt, from: usize) {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_restart_closes_nobody_who_had_nothing_due() {
-    if target_is_redis() {
-        return;
-    }
     let mut redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::start(&redis);
@@ -46,10 +44,8 @@ fn a_restart_closes_nobody_who_had_nothing_due() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_guard_that_somebody_deletes_is_made_again() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::start(&redis);
@@ -68,10 +64,8 @@ fn a_guard_that_somebody_deletes_is_made_again() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_guard_that_is_switched_off_is_replaced() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::start(&redis);
@@ -90,10 +84,8 @@ fn a_guard_that_is_switched_off_is_replaced() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn loading_the_acl_from_its_file_does_not_lose_it_for_long() {
-    if target_is_redis() {
-        return;
-    }
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("users.acl");
     let password = support::secret();
@@ -115,10 +107,8 @@ fn loading_the_acl_from_its_file_does_not_lose_it_for_long() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn closing_the_watch_alone_renews_nothing() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     logged(&redoubt, 0, "guard made");
@@ -136,10 +126,8 @@ fn closing_the_watch_alone_renews_nothing() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn several_before_one_redis_do_not_disturb_each_other() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     keep(&redis);
     let mut first = Redoubt::start(&redis);
@@ -155,10 +143,8 @@ fn several_before_one_redis_do_not_disturb_each_other() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn guards_that_were_left_behind_are_removed() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let mut direct = redis.direct();
     let now = text(&direct.command(&["TIME"]));

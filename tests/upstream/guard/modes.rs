@@ -2,7 +2,7 @@
 
 use super::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
 use support::redoubt::Setup;
-use support::{Redis, Redoubt, Wire, secret, shown, target_is_redis};
+use support::{Redis, Redoubt, Wire, secret, shown};
 
 /// A user with these rights, and a Redoubt that is configured with it.
 fn with_user(redis: &Redis, rights: &[&str]) -> (Setup, String) {
@@ -25,10 +25,8 @@ fn flushes(session: &mut Wire) -> bool {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn the_guard_may_do_no_more_than_the_configured_user() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     keep(&redis);
     let (setup, _) = with_user(&redis, &["~app:*", "resetchannels", "&app:*", "+@all"]);
@@ -43,10 +41,8 @@ fn the_guard_may_do_no_more_than_the_configured_user() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_selector_does_not_grant_what_is_refused() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     keep(&redis);
     let rights =
@@ -62,10 +58,8 @@ fn a_selector_does_not_grant_what_is_refused() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn rules_of_the_configuration_are_held_too() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     keep(&redis);
     let blocked =
@@ -84,10 +78,8 @@ fn rules_of_the_configuration_are_held_too() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_command_that_redis_does_not_have_needs_no_rule() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::setup().config("rename-command FLUSHDB \"\"").start();
     keep(&redis);
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
@@ -97,10 +89,8 @@ fn a_command_that_redis_does_not_have_needs_no_rule() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_user_that_may_not_write_the_acl_is_audited() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     keep(&redis);
     // It cannot even ask who it is, so each command is tried in MULTI.
@@ -115,10 +105,8 @@ fn a_user_that_may_not_write_the_acl_is_audited() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_user_that_may_do_too_much_and_makes_no_guard_runs_no_scripts() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     keep(&redis);
     for rights in [&["~*", "&*", "+@all", "-acl"][..], &["~*", "&*", "+@all", "-acl|setuser"]] {
@@ -136,10 +124,8 @@ fn a_user_that_may_do_too_much_and_makes_no_guard_runs_no_scripts() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn when_a_guard_can_be_made_at_last_nobody_stays_without() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     keep(&redis);
     let (setup, _) = with_user(&redis, &["~*", "&*", "+@all", "-acl|setuser"]);
@@ -165,10 +151,8 @@ fn when_a_guard_can_be_made_at_last_nobody_stays_without() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn audit_writes_nothing() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     keep(&redis);
     let before = acl(&redis);
@@ -198,10 +182,8 @@ fn audit_writes_nothing() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn require_ends_where_no_guard_can_be_made() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let (setup, _) = with_user(&redis, &["~*", "&*", "+@all", "-acl|setuser"]);
     let mut redoubt = setup.set_text("policy.guard", "require").start();
@@ -213,10 +195,8 @@ fn require_ends_where_no_guard_can_be_made() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn require_waits_for_an_upstream_that_is_not_there() {
-    if target_is_redis() {
-        return;
-    }
     let mut redis = Redis::start();
     redis.kill();
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
@@ -229,10 +209,8 @@ fn require_waits_for_an_upstream_that_is_not_there() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn off_means_off() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let before = acl(&redis);
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "off").start();

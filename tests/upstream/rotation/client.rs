@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
 use super::files::{Files, count, keeps_quiet, logged};
-use support::{Deadline, Redis, Redoubt, Wire, frame, lines, now, secret, since, target_is_redis};
+use support::{Deadline, Redis, Redoubt, Wire, frame, lines, now, secret, since};
 
 /// Soon enough for a password that is withdrawn, in seconds.
 const SOON: f64 = 1.0;
@@ -48,10 +48,8 @@ fn following(redis: &Redis, files: &Files, password: &str) -> Redoubt {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn the_previous_password_is_good_until_its_end() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let old = secret();
     let until = time_in(5);
@@ -86,10 +84,8 @@ fn the_previous_password_is_good_until_its_end() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_previous_password_whose_end_has_passed_is_never_accepted() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let old = secret();
     let redoubt = Redoubt::setup(&redis)
@@ -101,10 +97,8 @@ fn a_previous_password_whose_end_has_passed_is_never_accepted() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_replaced_file_withdraws_the_password_that_it_held() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let files = Files::new();
     let (first, second) = (secret(), secret());
@@ -124,10 +118,8 @@ fn a_replaced_file_withdraws_the_password_that_it_held() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn files_that_are_swapped_under_a_link_are_followed_and_previous_sessions_stay() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let files = Files::new();
     let (first, second) = (secret(), secret());
@@ -160,10 +152,8 @@ fn files_that_are_swapped_under_a_link_are_followed_and_previous_sessions_stay()
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn garbage_in_a_file_changes_nothing_and_is_spoken_of_once() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let files = Files::new();
     let (first, second) = (secret(), secret());
