@@ -1,15 +1,9 @@
-//! Replays the corpora of the fuzz targets whose checks are in fuzz/checks.
+//! Replays the corpora of the fuzz targets whose checks are in tests/fuzz_checks.
 
 use std::fs;
 use std::path::Path;
-#[path = "../../fuzz/checks/configuration.rs"]
-mod configuration;
-#[path = "../../fuzz/checks/inline.rs"]
-mod inline;
-#[path = "../../fuzz/checks/policy.rs"]
-mod policy;
-#[path = "../../fuzz/checks/session.rs"]
-mod session;
+
+use redoubt_fuzz_checks::{configuration, inline, policy, session};
 
 fn replay(target: &str, check: fn(&[u8])) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `bad_input` | bytes that no client library sends |
 //! | `bounds` | limits on what all sessions take together: links, memory, and time of a link |
-//! | `fuzz_corpus` | the corpora of the fuzz targets in `fuzz/checks`, replayed |
+//! | `fuzz_corpus` | the corpora of the fuzz targets in `tests/fuzz_checks`, replayed |
 //! | `hostile` | clients that know the password and try to run what is refused |
 //! | `limits` | what one client may cost, and what happens to one that costs more |
 //! | `page` | `SECURITY.md` names tests that exist |

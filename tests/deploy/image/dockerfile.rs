@@ -85,12 +85,13 @@ const RULES: &[Rule<Dockerfile>] = &[
         file.compiles_after("COPY tests/support/Cargo.toml tests/support/Cargo.toml")
             && file.builds("COPY Cargo.toml Cargo.lock ./")
             && file.builds("COPY core/Cargo.toml core/Cargo.toml")
+            && file.builds("COPY tests/fuzz_checks/Cargo.toml tests/fuzz_checks/Cargo.toml")
             && file.at("COPY Cargo.toml") < file.at("COPY src src")
     }),
     ("with something in place of the program", |file| {
         let stands_in = file.build.iter().any(|line| {
             line.contains("touch core/src/lib.rs src/lib.rs benches/core.rs benches/load/main.rs ")
-                && line.contains(" tests/support/src/lib.rs ")
+                && line.contains("tests/fuzz_checks/src/lib.rs tests/support/src/lib.rs ")
                 && line.contains("echo 'fn main() {}' >src/main.rs")
         });
         stands_in && file.build.iter().any(|line| line.contains("find core src -exec touch {} +"))

@@ -14,7 +14,7 @@ const REDIS_PASSWORD: &str = "of-the-upstream-91c4e7a2b5d80f36e9a7c4b12f";
 const CLIENT_PASSWORD: &str = "of-the-clients-2b5d80f36e9a7c4b12f91c4e7a";
 
 /// Panics where a text brings the parser down, or an error or a printed setting shows a secret.
-pub(crate) fn check(data: &[u8]) {
+pub fn check(data: &[u8]) {
     let [mode, text @ ..] = data else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
     // What a file that is named here holds is not for an input to say.

@@ -15,7 +15,7 @@ enum Line {
 }
 
 /// Panics where the parser and Redis's rules differ, or segments change anything.
-pub(crate) fn check(data: &[u8]) {
+pub fn check(data: &[u8]) {
     let [cuts, line @ ..] = data else { return };
     // A star would begin a multibulk request, and a second line is a request of its own.
     let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();

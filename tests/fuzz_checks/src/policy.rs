@@ -80,7 +80,7 @@ static POLICY: LazyLock<Policy> =
 static SPECS: LazyLock<Vec<&'static Spec>> = LazyLock::new(|| command::specs().collect());
 
 /// Panics where a blocked name passes, another is refused, or a refusal is malformed.
-pub(crate) fn check(data: &[u8]) {
+pub fn check(data: &[u8]) {
     let Some(args) = request(data) else { return };
     let [name, rest @ ..] = &args[..] else { return };
     let word = rest.first().map(Vec::as_slice);

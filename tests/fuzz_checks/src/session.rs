@@ -2,7 +2,7 @@
 //!
 //! The first byte chooses the world: whether links are shared, and whether the clients ever log in.
 //! Then comes what client `a` says. Byte 0xfe stands for a right `AUTH`; 0xff and one byte more for
-//! something else that happens (see [`World::act`]).
+//! something else that happens (see `World::act`).
 //!
 //! What must hold: nobody panics, the exchange comes to rest, nothing of a client that has not
 //! logged in opens a link, buffers are no larger than what was put in, and a witness beside gets
@@ -19,9 +19,7 @@ use redoubt_core::router::{Exchange, LinkBudget, LinkId, SessionId, Sharing, Tim
 use redoubt_core::session::{KeyForm, Limits, Rules, StandIn};
 use redoubt_core::upstream::Credentials;
 
-#[path = "session/model.rs"]
 mod model;
-#[path = "session/upstream.rs"]
 mod upstream;
 
 use model::Model;
@@ -56,7 +54,7 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 static LOGIN: LazyLock<Vec<u8>> = LazyLock::new(|| encoded(&[b"AUTH", CLIENT_PASSWORD.as_bytes()]));
 
 /// Panics where something does not hold.
-pub(crate) fn check(data: &[u8]) {
+pub fn check(data: &[u8]) {
     let [mode, script @ ..] = data else { return };
     let mut world = World::new(*mode);
     let mut text = Vec::new();
