@@ -13,8 +13,11 @@ ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/usr/local/carg
 # The dependencies are a layer of their own, kept for as long as Cargo.lock stays the same.
 COPY Cargo.toml Cargo.lock ./
 COPY core/Cargo.toml core/Cargo.toml
-RUN mkdir -p core/src src benches/load \
+COPY tests/fuzz_checks/Cargo.toml tests/fuzz_checks/Cargo.toml
+COPY tests/support/Cargo.toml tests/support/Cargo.toml
+RUN mkdir -p core/src src benches/load tests/fuzz_checks/src tests/support/src \
     && touch core/src/lib.rs src/lib.rs benches/core.rs benches/load/main.rs \
+        tests/fuzz_checks/src/lib.rs tests/support/src/lib.rs \
     && echo 'fn main() {}' >src/main.rs \
     && cargo build --locked --release --bin redoubt --target "$(rustc --print host-tuple)"
 

@@ -36,7 +36,7 @@ test-clients:
 # 200 sessions of all kinds for two minutes, with shared links and then without.
 soak:
 	scripts/prerequisites.sh test
-	REDOUBT_SOAK_SECONDS=120 cargo test --locked --release --test soak -- --nocapture --test-threads=1
+	REDOUBT_SOAK_SECONDS=120 cargo test --locked --release --test load soak -- --nocapture --test-threads=1
 
 lint:
 	scripts/prerequisites.sh lint

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs the client libraries that tests/clients.rs runs, at pinned versions: those of Python into a
+# Installs the client libraries that tests/clients/main.rs runs, at pinned versions: those of Python into a
 # virtual environment and those of Node beside it, both under target/clients. Does nothing when they
 # are there already.
 set -eu

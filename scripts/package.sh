@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Packs the sources of both crates into target/package, without compiling them, and checks the archive:
-# under a megabyte, all that its README links to, a workspace that cargo accepts, and a changelog entry
-# of its version.
+# Packs the sources of all crates of the workspace into target/package, without compiling them, and checks
+# the archive: under a megabyte, all that its README links to, a workspace that cargo accepts, and a
+# changelog entry of its version.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -19,7 +19,9 @@ list() {
 
 id=$(cargo pkgid --locked)
 version=${id##*[#@]}
-files=$(list redoubt '' && list redoubt-core core/ | grep -vx core/Cargo.lock)
+files=$(list redoubt '' && list redoubt-core core/ \
+    && list redoubt-fuzz-checks tests/fuzz_checks/ && list redoubt-test-support tests/support/)
+files=$(grep -vxE '(core|tests/fuzz_checks|tests/support)/Cargo.lock' <<<"$files")
 dir=${CARGO_TARGET_DIR:-target}/package
 archive=$dir/redoubt-$version.tar.gz
 mkdir -p "$dir"

@@ -26,7 +26,7 @@ if [ "$purpose" = test ]; then
     [ -x /bin/kill ] || packages+=(procps)
     need curl curl
     need unshare util-linux
-    # What images and deployments are run with: tests/deploy_*.rs.
+    # What images and deployments are run with: tests/deploy.
     need runc runc
     need systemd-analyze systemd
     [ -x /usr/sbin/nft ] || need nft nftables

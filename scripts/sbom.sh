@@ -27,7 +27,8 @@ fi
 
 # The tool writes beside Cargo.toml; what it is named there must not be taken for a source.
 raw=.redoubt-sbom
-trap 'rm -f "$raw.json" "$out/tree"' EXIT
+# It writes beside those of the other members of the workspace too.
+trap 'rm -f "$raw.json" "$out/tree"; find core tests -name "$raw.json" -delete' EXIT
 # The time of the commit, so that the same commit gives the same list.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)} \
     "$out/tool/bin/cargo-cyclonedx" cyclonedx --quiet --format json --spec-version 1.5 \

@@ -1,8 +1,8 @@
 //! A script overruns, so that the server answers `BUSY` and prepares no link.
 
-use crate::support::servers::REDIS_7_0;
-use crate::support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
 use crate::{FAILED, lines_with, wait_until_it_serves};
+use support::servers::REDIS_7_0;
+use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
 const REDIS_8_0: &str = "redis-8.0";
 const VALKEY_9_1: &str = "valkey-9.1";
@@ -46,9 +46,6 @@ const ASKED: [&[&[&str]]; 6] = [
 ];
 
 fn busy_is_told(server: &'static str, guard: &str, database: &str, name: &[&[&str]]) {
-    if target_is_redis() {
-        return;
-    }
     let redis = slow_script(server);
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
     wait_until_it_serves(&redoubt);
@@ -105,30 +102,31 @@ fn busy_is_told(server: &'static str, guard: &str, database: &str, name: &[&[&st
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn busy_redis_7_0_is_told_by_its_own_errors_and_closes_nobody() {
     busy_is_told(REDIS_7_0, "auto", "5", &[]);
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn busy_redis_8_0_is_told_by_its_own_errors_and_closes_nobody() {
     busy_is_told(REDIS_8_0, "auto", "5", &[]);
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn busy_valkey_9_1_is_told_by_its_own_errors_and_closes_nobody() {
     busy_is_told(VALKEY_9_1, "off", "5", &[]);
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn busy_closes_no_session_that_has_a_name() {
     busy_is_told(REDIS_7_0, "off", "0", &[&["CLIENT", "SETNAME", "worker"]]);
 }
 
 /// The server is busy when Redoubt starts.
 fn busy_from_the_start(server: &'static str, guard: &str) {
-    if target_is_redis() {
-        return;
-    }
     let redis = slow_script(server);
     let mut script = overrun(&redis);
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
@@ -153,16 +151,19 @@ fn busy_from_the_start(server: &'static str, guard: &str) {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn busy_redis_7_0_is_told_on_a_new_start_with_a_guard_to_be_made() {
     busy_from_the_start(REDIS_7_0, "auto");
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn busy_redis_8_0_is_told_on_a_new_start_with_a_user_to_be_tried() {
     busy_from_the_start(REDIS_8_0, "audit");
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn busy_valkey_9_1_is_told_on_a_new_start_without_a_guard() {
     busy_from_the_start(VALKEY_9_1, "off");
 }

@@ -1,13 +1,11 @@
 //! Redis is there and does not let Redoubt in.
 
-use crate::support::{Deadline, Redis, Redoubt, secret, target_is_redis};
 use crate::{FAILED, UNAVAILABLE, comes_in_vain, lines_with, says, wait_until_it_serves};
+use support::{Deadline, Redis, Redoubt, secret};
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_password_changed_in_redis_is_named_and_its_return_heals() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "off").start();
     wait_until_it_serves(&redoubt);
@@ -30,10 +28,8 @@ fn a_password_changed_in_redis_is_named_and_its_return_heals() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn the_limit_of_clients_in_redis_closes_who_needs_a_link_and_nobody_else() {
-    if target_is_redis() {
-        return;
-    }
     const FULL: &str = "max number of clients reached";
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);

@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::support::{Deadline, Redis, Redoubt, signal, target_is_redis};
 use crate::{FAILED, LOST, UNAVAILABLE, comes_in_vain, lines_with, says, wait_until_it_serves};
+use support::{Deadline, Redis, Redoubt, signal};
 
 const DOWN: &str = "upstream is unavailable";
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_refused_upstream_is_named_once_and_comes_back_by_itself() {
-    if target_is_redis() {
-        return;
-    }
     let mut redis = Redis::start();
     redis.kill();
     let redoubt = Redoubt::start(&redis);
@@ -35,10 +33,8 @@ fn a_refused_upstream_is_named_once_and_comes_back_by_itself() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn those_that_come_in_vain_are_counted_in_the_log_and_told_one_by_one_in_the_audit_log() {
-    if target_is_redis() {
-        return;
-    }
     const VAIN: usize = 40;
     let mut redis = Redis::start();
     redis.kill();
@@ -103,10 +99,8 @@ impl Blackhole {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn an_upstream_that_does_not_answer_the_connect_is_given_up_in_time() {
-    if target_is_redis() {
-        return;
-    }
     let mut redis = Redis::start();
     redis.kill();
     let blackhole = Blackhole::at(redis.address());
@@ -123,10 +117,8 @@ fn an_upstream_that_does_not_answer_the_connect_is_given_up_in_time() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_redis_that_stops_is_waited_for_by_its_sessions_and_not_by_new_ones() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "500ms").start();
     wait_until_it_serves(&redoubt);
@@ -144,17 +136,15 @@ fn a_redis_that_stops_is_waited_for_by_its_sessions_and_not_by_new_ones() {
     redoubt.wait_for_metric(FAILED, 1.0);
     redoubt.wait_until_ready();
     signal(redis.pid(), "CONT");
-    waiting.be_patient(crate::support::PATIENCE);
+    waiting.be_patient(support::PATIENCE);
     waiting.expect(b":2\r\n");
     wait_until_it_serves(&redoubt);
     assert_eq!(waiting.command(&["GET", "counter"]), b"$1\r\n2\r\n");
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_redis_that_stops_and_dies_closes_the_sessions_that_wait_for_it() {
-    if target_is_redis() {
-        return;
-    }
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut waiting = redoubt.session();

@@ -1,13 +1,11 @@
 //! Redis is killed and started again, with its data.
 
-use crate::support::{Redis, Redoubt, frame, target_is_redis};
 use crate::wait_until_it_serves;
+use support::{Redis, Redoubt, frame};
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_restart_runs_nothing_twice_and_spares_idle_sessions() {
-    if target_is_redis() {
-        return;
-    }
     const SENT: usize = 20_000;
     let mut redis = Redis::start();
     redis.kill();

@@ -10,10 +10,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::support::{
-    Deadline, Lines, PATIENCE, Redis, Redoubt, frame, secret, signal, target_is_redis,
-};
 use crate::{FAILED, says};
+use support::{Deadline, Lines, PATIENCE, Redis, Redoubt, frame, secret, signal};
 
 /// Where Redis is in the namespace.
 const PORT: u16 = 6379;
@@ -170,9 +168,6 @@ fn serves_again(host: &Host, redoubt: &Redoubt) {
 }
 
 fn silence_is_noticed(guard: &str) {
-    if target_is_redis() {
-        return;
-    }
     let host = Host::start();
     let redoubt = host.redoubt(guard);
     serves_again(&host, &redoubt);
@@ -200,20 +195,20 @@ fn silence_is_noticed(guard: &str) {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_host_that_vanishes_is_noticed_and_its_sessions_are_closed() {
     silence_is_noticed("auto");
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_host_that_vanishes_is_noticed_without_a_guard_too() {
     silence_is_noticed("off");
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn one_connection_that_leads_nowhere_is_given_up_and_others_stay() {
-    if target_is_redis() {
-        return;
-    }
     let host = Host::start();
     let redoubt = host.redoubt("off");
     serves_again(&host, &redoubt);
@@ -236,10 +231,8 @@ fn one_connection_that_leads_nowhere_is_given_up_and_others_stay() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_server_that_stalls_keeps_its_links_however_much_waits_for_it() {
-    if target_is_redis() {
-        return;
-    }
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", "2s").start();
     crate::wait_until_it_serves(&redoubt);

@@ -1,7 +1,7 @@
 //! Redis is there and cannot do all that it is asked. Its own errors are what clients see.
 
-use crate::support::{Redis, Redoubt, Wire};
 use crate::{GET_ERRORS, SET_ERRORS, lines_with, says, wait_until_it_serves};
+use support::{Redis, Redoubt, Wire};
 
 const LOADING: &[u8] = b"-LOADING Redis is loading the dataset in memory\r\n";
 
@@ -45,15 +45,15 @@ fn loading_is_shown(guard: &str) {
     }
     redoubt.wait_for_metric(GET_ERRORS, 1.0);
     redoubt.wait_until_ready();
-    let ready = crate::support::Deadline::patient()
+    let ready = support::Deadline::patient()
         .poll(|| session.command(&["GET", "key:1"]) == b"$5\r\nvalue\r\n");
     assert!(ready, "the session sees the data when it is there");
     wait_until_it_serves(&redoubt);
-    if guard != "audit" && !crate::support::target_is_redis() {
+    if guard != "audit" && !support::target_is_redis() {
         // Which there are could not be asked before, and was asked again without a word.
         says(&redoubt, "functions of pinned libraries");
         let runs = || session.command(&["FCALL", "seven", "0"]) == b":7\r\n";
-        assert!(crate::support::Deadline::patient().poll(runs));
+        assert!(support::Deadline::patient().poll(runs));
         assert_eq!(lines_with(&redoubt, "functions of pinned libraries"), 1);
     }
     assert_eq!(lines_with(&redoubt, "\"ERROR\""), 0);
@@ -75,6 +75,7 @@ fn a_redis_that_loads_its_data_lets_its_user_be_tried() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn out_of_memory_is_told_by_redis_in_transactions_and_scripts_too() {
     const OOM: &[u8] = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
     let redis = Redis::start();
@@ -82,9 +83,6 @@ fn out_of_memory_is_told_by_redis_in_transactions_and_scripts_too() {
     let mut session = redoubt.session();
     assert_eq!(session.command(&["SET", "k", "v"]), b"+OK\r\n");
     let mut direct = redoubt.stand_in().map_or_else(|| redis.direct(), Redis::direct);
-    if redoubt.stand_in().is_some() {
-        return;
-    }
     assert_eq!(direct.command(&["CONFIG", "SET", "maxmemory", "1"]), b"+OK\r\n");
     assert_eq!(session.command(&["SET", "k", "w"]), OOM);
     assert_eq!(session.command(&["GET", "k"]), b"$1\r\nv\r\n");
@@ -95,7 +93,7 @@ fn out_of_memory_is_told_by_redis_in_transactions_and_scripts_too() {
         b"-EXECABORT Transaction discarded because of previous errors.\r\n"
     );
     let script = session.command(&["EVAL", "return redis.call('SET', 'k', 'w')", "0"]);
-    assert!(script.starts_with(b"-OOM "), "{}", crate::support::shown(&script));
+    assert!(script.starts_with(b"-OOM "), "{}", support::shown(&script));
     redoubt.wait_for_metric(SET_ERRORS, 2.0);
     redoubt.wait_until_ready();
     assert_eq!(direct.command(&["CONFIG", "SET", "maxmemory", "0"]), b"+OK\r\n");
@@ -103,10 +101,8 @@ fn out_of_memory_is_told_by_redis_in_transactions_and_scripts_too() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_replica_refuses_writes_itself_and_takes_a_guard() {
-    if crate::support::target_is_redis() {
-        return;
-    }
     // It would wait for more replicas.
     let redis = Redis::setup().config("repl-diskless-sync-delay 0").start();
     let port = redis.port().to_string();
@@ -122,18 +118,16 @@ fn a_replica_refuses_writes_itself_and_takes_a_guard() {
         session.command(&["SET", "k", "w"]),
         b"-READONLY You can't write against a read only replica.\r\n"
     );
-    let synced = crate::support::Deadline::patient()
-        .poll(|| session.command(&["GET", "k"]) == b"$1\r\nv\r\n");
+    let synced =
+        support::Deadline::patient().poll(|| session.command(&["GET", "k"]) == b"$1\r\nv\r\n");
     assert!(synced, "reads work");
     redoubt.wait_for_metric(SET_ERRORS, 1.0);
     redoubt.wait_until_ready();
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_redis_that_cannot_save_refuses_writes_itself() {
-    if crate::support::target_is_redis() {
-        return;
-    }
     let folder = tempfile::tempdir().unwrap();
     let mut redis = Redis::start();
     redis.kill();
@@ -145,7 +139,7 @@ fn a_redis_that_cannot_save_refuses_writes_itself() {
     std::fs::create_dir(folder.path().join("taken.rdb")).unwrap();
     let mut direct = redis.direct();
     direct.command(&["BGSAVE"]);
-    let failed = crate::support::Deadline::patient().poll(|| {
+    let failed = support::Deadline::patient().poll(|| {
         let info = direct.command(&["INFO", "persistence"]);
         String::from_utf8_lossy(&info).contains("rdb_last_bgsave_status:err")
     });
@@ -153,7 +147,7 @@ fn a_redis_that_cannot_save_refuses_writes_itself() {
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
     let mut session = redoubt.session();
     let wanted = direct.command(&["SET", "k", "v"]);
-    assert!(wanted.starts_with(b"-MISCONF "), "{}", crate::support::shown(&wanted));
+    assert!(wanted.starts_with(b"-MISCONF "), "{}", support::shown(&wanted));
     assert_eq!(session.command(&["SET", "k", "v"]), wanted);
     assert_eq!(session.command(&["GET", "k"]), b"$-1\r\n");
     redoubt.wait_for_metric(SET_ERRORS, 1.0);

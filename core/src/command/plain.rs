@@ -4,8 +4,8 @@
 //! reads as several (`FUNCTION LOAD`, `EVAL` and `SCRIPT LOAD` do so in every version). Where many
 //! sessions share a connection and nothing separates their replies, only the commands of this list
 //! may run: every error that they can give is a constant, or a text in which the server itself
-//! replaces line ends. `tests/plain_commands.rs` sends hostile arguments to real servers to hold
-//! that. All other commands share connections on which each session's replies are fenced off.
+//! replaces line ends. `tests/protocol/plain_commands.rs` sends hostile arguments to real servers to
+//! hold that. All other commands share connections on which each session's replies are fenced off.
 
 /// Whether the command called `name` (lower case) is one of these while it has no options: it repeats
 /// an option that it does not know.

@@ -2,7 +2,8 @@
 //!
 //! A form is chosen so that Redis refuses it itself before it acts: with a wrong number of
 //! arguments, or with a word that its parser does not take. Only the name is asked about, and the
-//! policy judges by nothing else. tests/verify_harmless.rs has Redis count what it ran of them.
+//! policy judges by nothing else. tests/operations/verify_harmless.rs has Redis count what it ran of
+//! them.
 
 /// `FLUSHALL` with more words than it has options. One would be enough for Redis, which knows `ASYNC`
 /// and `SYNC` and refuses any other; Dragonfly passes over one that it does not know, and flushes.

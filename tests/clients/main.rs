@@ -1,0 +1,171 @@
+//! Client libraries and `redis-cli` work through Redoubt as they do with Redis.
+//!
+//! The libraries of other languages are installed by `scripts/clients.sh`; their programs are in `python`
+//! and `node`, and are run from here.
+//!
+//! | module | what it tests |
+//! |---|---|
+//! | `cli` | `redis-cli` |
+//! | `redis_rs` | the crate `redis` |
+//! | `redis_rs_state` | what the crate `redis` leaves on a connection |
+
+mod cli;
+mod redis_rs;
+mod redis_rs_state;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use support::certificates::{Authority, Kind};
+use support::{Deadline, Lines, PATIENCE, Redis, Redoubt, target_is_redis};
+
+/// What a client is given.
+fn url(redoubt: &Redoubt) -> String {
+    format!("redis://:{}@{}/", redoubt.password(), redoubt.address())
+}
+
+/// The directory of this repository's tests of other languages.
+fn sources() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+/// Where the libraries of `language` are installed.
+fn installed(language: &str) -> PathBuf {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
+    let dir = target.join("clients").join(language);
+    assert!(dir.join("installed").exists(), "no {language} client: run scripts/clients.sh");
+    dir
+}
+
+/// Runs a client program with each protocol, and with shared links and without.
+///
+/// The program may ask for Redis to be restarted, by a line, and is told when that has been done.
+fn run(program: impl Fn() -> Command, protocols: &[&str]) {
+    for sharing in ["auto", "off"] {
+        for protocol in protocols {
+            let (redis, redoubt);
+            let mut program = program();
+            // A plain Redis that stands in for Redoubt must be the one that is restarted.
+            if target_is_redis() {
+                redis = Redis::setup().hide_refused().start();
+                program.arg(format!("redis://:{}@{}/", redis.password(), redis.address()));
+            } else {
+                redis = Redis::start();
+                redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", sharing).start();
+                program.arg(url(&redoubt));
+            }
+            program.arg(protocol);
+            let said = converse(program, redis);
+            assert!(said.ends_with("all is well"), "RESP{protocol}, sharing {sharing}: {said}");
+        }
+    }
+}
+
+/// Runs a client program with a certificate of its own, in TLS up to Redis.
+fn run_in_tls(mut program: Command, protocol: &str) {
+    let authority = Authority::new();
+    let server = authority.server("server");
+    let app = authority.issue("app", &["app"], Kind::Good);
+    let redis = Redis::setup().tls(&server, &authority.ca(), "no").start();
+    let text = |path: &Path| path.to_str().expect("a path").to_owned();
+    let redoubt = Redoubt::setup(&redis)
+        .set_text("listen", "tls://127.0.0.1:0")
+        .set_text("tls.certificate", &text(&server.certificate))
+        .set_text("tls.key", &text(&server.key))
+        .set_text("tls.client_ca", &text(&authority.ca()))
+        .set_text("upstream.url", &format!("rediss://127.0.0.1:{}", redis.tls_port()))
+        .set_text("upstream.tls_ca", &text(&authority.ca()))
+        .start();
+    let files = [("ca_certs", authority.ca()), ("certfile", app.certificate), ("keyfile", app.key)];
+    let files = files.map(|(name, path)| format!("ssl_{name}={}", text(&path))).join("&");
+    let url = format!("rediss://:{}@{}/?{files}", redoubt.password(), redoubt.address());
+    program.args([&url, protocol]);
+    let said = converse(program, redis);
+    assert!(said.ends_with("all is well"), "{said}");
+}
+
+/// What the program has said by its end.
+fn converse(mut program: Command, mut redis: Redis) -> String {
+    let mut client = program
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("run the client");
+    let mut stdin = client.stdin.take().expect("stdin");
+    let output = Lines::default();
+    output.collect(client.stdout.take().expect("stdout"));
+    output.collect(client.stderr.take().expect("stderr"));
+    if output.wait(|line| line == "restart redis").is_some() {
+        redis.kill();
+        redis.restart();
+        drop(stdin.write_all(b"restarted\n"));
+    }
+    let mut status = None;
+    Deadline::after(PATIENCE * 2).poll(|| {
+        status = client.try_wait().expect("the client's state");
+        status.is_some()
+    });
+    if status.is_none() {
+        drop(client.kill());
+        client.wait().expect("the client's end");
+    }
+    output.wait_for_end();
+    let said = output.all().join("\n");
+    assert!(status.is_some_and(|status| status.success()), "{status:?}: {said}");
+    said
+}
+
+fn python(program: &str) -> Command {
+    let mut python = Command::new(installed("python").join("bin/python"));
+    // Its cache would lie among the sources.
+    python.env("PYTHONDONTWRITEBYTECODE", "1");
+    python.arg(sources().join("python").join(program));
+    python
+}
+
+fn node(program: &str) -> Command {
+    let mut node = Command::new("node");
+    node.env("NODE_PATH", installed("node").join("node_modules"));
+    node.arg(sources().join("node").join(program));
+    node
+}
+
+#[test]
+fn redis_py() {
+    run(|| python("redis_py.py"), &["2", "3"]);
+}
+
+#[test]
+fn redis_py_with_asyncio() {
+    run(|| python("redis_py_asyncio.py"), &["2", "3"]);
+}
+
+#[test]
+fn valkey_glide() {
+    run(|| python("valkey_glide.py"), &["2", "3"]);
+}
+
+#[test]
+fn node_redis() {
+    run(|| node("node_redis.cjs"), &["2", "3"]);
+}
+
+#[test]
+fn ioredis() {
+    // It speaks no other.
+    run(|| node("ioredis.cjs"), &["2"]);
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn redis_py_in_tls() {
+    run_in_tls(python("redis_py.py"), "3");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn ioredis_in_tls() {
+    run_in_tls(node("ioredis.cjs"), "2");
+}

@@ -1,0 +1,240 @@
+//! What an operator is told about a wrong configuration: where, which key, what to write instead.
+
+mod sources;
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use redoubt::config::{ConfigError, Environment, Settings};
+
+/// Enough to start, so that each case has one thing wrong.
+const PASSWORDS: [(&str, &str); 2] = [
+    ("REDIS_PASSWORD", "0123456789abcdef0123456789abcdef"),
+    ("REDOUBT_PASSWORD", "fedcba9876543210fedcba9876543210"),
+];
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
+    Environment::from_lookup(|name| {
+        let found = variables.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| OsString::from(value))
+    })
+}
+
+fn error_in(text: &str, variables: &[(&str, &str)]) -> ConfigError {
+    let name = Path::new("redoubt.toml");
+    match Settings::parse(name, text, &environment(variables)) {
+        Err(error) => error,
+        Ok(settings) => panic!("accepted {text:?} as {settings:?}"),
+    }
+}
+
+/// The error for `text` when everything else is right.
+fn error(text: &str) -> String {
+    error_in(text, &PASSWORDS).to_string()
+}
+
+/// The error for `line` under `table`, after two lines of other text.
+fn error_under(table: &str, line: &str) -> String {
+    let url = "url = \"redis://redis\"";
+    match table {
+        "upstream" if line.starts_with("url") => error(&format!("[upstream]\n\n{line}\n")),
+        "upstream" => error(&format!("[upstream]\n{url}\n{line}\n")),
+        _ => error(&format!("\n[{table}]\n{line}\n[upstream]\n{url}\n")),
+    }
+}
+
+#[test]
+fn unknown_keys_name_what_was_probably_meant() {
+    assert_eq!(
+        error("workers = 1\n\n[limit]\nauth_timeout = \"1s\"\n"),
+        "redoubt.toml:3: limit: unknown key; did you mean [limits]?"
+    );
+    assert_eq!(
+        error("[limits]\nauth_timout = \"1s\"\n"),
+        "redoubt.toml:2: limits.auth_timout: unknown key; \
+         did you mean auth_timeout = \"10s\" under [limits]?"
+    );
+    assert_eq!(
+        error("auth_timeout = \"1s\"\n"),
+        "redoubt.toml:1: auth_timeout: unknown key; \
+         did you mean auth_timeout = \"10s\" under [limits]?"
+    );
+    assert_eq!(
+        error("[client]\nlisten = \"127.0.0.1:1\"\n"),
+        "redoubt.toml:2: client.listen: unknown key; \
+         did you mean listen = [\"127.0.0.1:6380\"] at the top, above the first [table]?"
+    );
+    assert_eq!(
+        error("[limits]\nmax_memory_of_everything = 1\n"),
+        "redoubt.toml:2: limits.max_memory_of_everything: unknown key; \
+         config/redoubt.toml documents all there are"
+    );
+    assert_eq!(
+        error("limits.auth_timeot = 1\n"),
+        "redoubt.toml:1: limits.auth_timeot: unknown key; \
+         did you mean auth_timeout = \"10s\" under [limits]?"
+    );
+}
+
+#[test]
+fn values_of_the_wrong_kind_get_an_example() {
+    let duration = "expected a duration as a whole number and ms, s, m, h or d, at most 365d";
+    let some_time = "expected a duration above zero as a whole number and ms, s, m, h or d";
+    let keepalive = "expected whole seconds from \"1s\" to \"32767s\", or \"0s\" for none";
+    for (table, line, expected) in [
+        ("limits", "idle_timeout = 10", format!("{duration}; write idle_timeout = \"0s\"")),
+        ("limits", "idle_timeout = \"10\"", format!("{duration}; write idle_timeout = \"0s\"")),
+        ("limits", "idle_timeout = \"366d\"", format!("{duration}; write idle_timeout = \"0s\"")),
+        ("limits", "auth_timeout = \"0s\"", format!("{some_time}; write auth_timeout = \"10s\"")),
+        (
+            "limits",
+            "tcp_keepalive = \"1500ms\"",
+            format!("{keepalive}; write tcp_keepalive = \"300s\""),
+        ),
+        (
+            "limits",
+            "tcp_keepalive = \"1d\"",
+            format!("{keepalive}; write tcp_keepalive = \"300s\""),
+        ),
+        (
+            "limits",
+            "auth_attempts = 0",
+            "expected a whole number from 1 to 1000000; write auth_attempts = 10".to_owned(),
+        ),
+        (
+            "limits",
+            "max_sessions = -1",
+            "expected a whole number from 1 to 1000000; write max_sessions = 10000".to_owned(),
+        ),
+        (
+            "limits",
+            "max_sessions = \"many\"",
+            "expected a whole number from 1 to 1000000; write max_sessions = 10000".to_owned(),
+        ),
+        (
+            "upstream",
+            "connect_timeout = \"0ms\"",
+            format!("{some_time}; write connect_timeout = \"2s\""),
+        ),
+        (
+            "upstream",
+            "sharing = \"on\"",
+            "expected \"auto\" or \"off\"; write sharing = \"auto\"".to_owned(),
+        ),
+        (
+            "policy",
+            "blocked = [\"CONFIG SET\"]",
+            "expected a list of COMMAND or COMMAND|SUBCOMMAND, each in quotes; \
+             write blocked = [\"FLUSHALL\", \"CONFIG|SET\"]"
+                .to_owned(),
+        ),
+        (
+            "log",
+            "format = \"xml\"",
+            "expected \"text\" or \"json\"; write format = \"text\"".to_owned(),
+        ),
+        (
+            "log",
+            "level = \"inof\"",
+            "expected a level (error, warn, info, debug, trace, off) or filter directives; \
+             write level = \"info\""
+                .to_owned(),
+        ),
+        (
+            "client",
+            "user = \"two words\"",
+            "expected a name of 1 to 256 characters without spaces; write user = \"app\""
+                .to_owned(),
+        ),
+        (
+            "client",
+            "password = 12345",
+            "expected the password in quotes; write password = \"…\"".to_owned(),
+        ),
+    ] {
+        let key = line.split(' ').next().unwrap_or_default();
+        let whole = format!("redoubt.toml:3: {table}.{key}: {expected}");
+        assert_eq!(error_under(table, line), whole);
+    }
+    assert_eq!(
+        error("workers = 0"),
+        "redoubt.toml:1: workers: expected a whole number from 1 to 256; write workers = 1"
+    );
+    assert_eq!(
+        error("listen = [\n  \"127.0.0.1:6380\",\n  6380,\n]\n"),
+        "redoubt.toml:3: listen: expected host:port, tls://host:port or unix:///path, or a list of such; \
+         write listen = [\"127.0.0.1:6380\"]"
+    );
+    assert_eq!(
+        error("listen = []"),
+        "redoubt.toml:1: listen: expected host:port, tls://host:port or unix:///path, or a list of such; \
+         write listen = [\"127.0.0.1:6380\"]"
+    );
+    assert_eq!(
+        error("limits = 5"),
+        "redoubt.toml:1: limits: expected a table; \
+         write [limits] on a line of its own and its keys below it"
+    );
+}
+
+#[test]
+fn a_rule_is_named_by_its_own_line() {
+    let text = "[policy]\nblocked = [\n  \"FLUSHALL\",\n  \"CONFIG SET\",\n]\n";
+    assert_eq!(error_in(text, &PASSWORDS).line(), Some(4));
+    assert_eq!(error_in(text, &PASSWORDS).key(), Some("policy.blocked"));
+}
+
+#[test]
+fn a_rule_for_a_subcommand_that_cannot_be_is_refused() {
+    assert_eq!(
+        error("[policy]\nblocked = [\"FLUSHALL|ASYNC\"]\n"),
+        "redoubt.toml:2: policy.blocked: FLUSHALL has no subcommands; \
+         write blocked = [\"FLUSHALL\"] to block it"
+    );
+    for rule in ["", "|", "CONFIG|", "|SET", "CONFIG SET", "-FLUSHALL", "FLUSH*", "A|B|C", "ÄÖ"] {
+        let error = error(&format!("[policy]\nblocked = [\"{rule}\"]\n"));
+        assert!(error.starts_with("redoubt.toml:2: policy.blocked: expected a list"), "{error}");
+    }
+}
+
+#[test]
+fn text_that_is_no_toml_names_the_line_and_the_key_it_seems_to_set() {
+    assert_eq!(
+        error("[limits]\nauth_timeout = 10s\n"),
+        "redoubt.toml:2: limits.auth_timeout: not valid TOML: \
+         invalid number, expected decimal digits; write auth_timeout = \"10s\""
+            .replace("invalid number, expected decimal digits", &syntax_message("x = 10s"))
+    );
+    let unfinished = error("[limits\nauth_timeout = \"10s\"\n");
+    assert!(unfinished.starts_with("redoubt.toml:1: not valid TOML: "), "{unfinished}");
+    let twice = error("workers = 1\nworkers = 2\n");
+    assert!(twice.starts_with("redoubt.toml:2: workers: not valid TOML: "), "{twice}");
+}
+
+/// What the TOML parser says of `text`.
+fn syntax_message(text: &str) -> String {
+    toml::from_str::<toml::Table>(text).unwrap_err().message().to_owned()
+}
+
+#[test]
+fn upstream_urls_say_what_they_may_not_hold() {
+    for (url, expected) in [
+        ("redis", "not a URL of the form redis://host:port"),
+        ("http://redis:6379", "expected a redis:// or rediss:// URL"),
+        (
+            "redis://redis:6379/3",
+            "a path would choose a database, but each session chooses its own",
+        ),
+        ("redis://redis:0", "port 0 cannot be connected to"),
+    ] {
+        let error = error_under("upstream", &format!("url = \"{url}\""));
+        let whole = format!("redoubt.toml:3: upstream.url: {expected}");
+        assert!(error.starts_with(&whole), "{error}");
+        let variables = [PASSWORDS[0], PASSWORDS[1], ("REDOUBT_UPSTREAM", url)];
+        let error = error_in("", &variables).to_string();
+        assert!(
+            error.starts_with(&format!("REDOUBT_UPSTREAM in the environment: {expected}")),
+            "{error}"
+        );
+    }
+}

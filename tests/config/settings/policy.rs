@@ -1,0 +1,87 @@
+//! What runs.
+
+use super::is_unknown;
+use support::{Deadline, Redis, Redoubt, Wire};
+
+/// The digest of `return 1`, as `SCRIPT LOAD` gives it.
+const RETURN_1: &str = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
+
+#[test]
+fn blocked() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set("policy.blocked", "[\"GET\"]").start();
+    let mut session = redoubt.session();
+    assert!(is_unknown(&mut session, &["GET", "k"]));
+    assert_eq!(session.command(&["FLUSHALL"]), b"+OK\r\n");
+    let redoubt = Redoubt::start(&redis);
+    let mut session = redoubt.session();
+    assert!(is_unknown(&mut session, &["FLUSHALL"]));
+    assert_eq!(session.command(&["GET", "k"]), b"$-1\r\n");
+}
+
+#[test]
+fn escapes() {
+    let redis = Redis::start();
+    for (setting, unknown) in [("deny", true), ("allow", false)] {
+        let redoubt = Redoubt::setup(&redis).set_text("policy.escapes", setting).start();
+        assert_eq!(is_unknown(&mut redoubt.session(), &["ACL", "WHOAMI"]), unknown, "{setting}");
+    }
+}
+
+#[test]
+fn guard() {
+    let redis = Redis::start();
+    let users = || redis.direct().command(&["ACL", "USERS"]);
+    let _off = {
+        let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "off").start();
+        assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
+        redoubt
+    };
+    assert_eq!(users(), b"*1\r\n$7\r\ndefault\r\n");
+    let _auto = Redoubt::setup(&redis).set_text("policy.guard", "auto").start();
+    assert!(Deadline::patient().poll(|| users().starts_with(b"*2\r\n")));
+}
+
+fn eval(wire: &mut Wire, script: &str) -> Vec<u8> {
+    wire.command(&["EVAL", script, "0"])
+}
+
+#[test]
+fn scripts() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    let mut session = redoubt.session();
+    assert_eq!(eval(&mut session, "return 1"), b":1\r\n");
+    let redoubt = Redoubt::setup(&redis).set_text("policy.scripts", "deny").start();
+    assert!(!eval(&mut redoubt.session(), "return 1").starts_with(b":"));
+}
+
+#[test]
+fn pinned_scripts() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis)
+        .set_text("policy.scripts", "pinned")
+        .set("policy.pinned_scripts", format!("[\"{RETURN_1}\"]"))
+        .start();
+    let mut session = redoubt.session();
+    assert_eq!(eval(&mut session, "return 1"), b":1\r\n");
+    assert!(eval(&mut session, "return 2").starts_with(b"-"));
+}
+
+#[test]
+fn pinned_libraries() {
+    let redis = Redis::start();
+    for name in ["ours", "theirs"] {
+        let code = format!(
+            "#!lua name={name}\nredis.register_function('{name}', function() return 7 end)"
+        );
+        redis.direct().command(&["FUNCTION", "LOAD", &code]);
+    }
+    let redoubt = Redoubt::setup(&redis)
+        .set_text("policy.scripts", "pinned")
+        .set("policy.pinned_libraries", "[\"ours\"]")
+        .start();
+    let mut session = redoubt.session();
+    assert!(Deadline::patient().poll(|| session.command(&["FCALL", "ours", "0"]) == b":7\r\n"));
+    assert!(session.command(&["FCALL", "theirs", "0"]).starts_with(b"-"));
+}

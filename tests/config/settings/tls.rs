@@ -1,0 +1,166 @@
+//! TLS and Unix sockets.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use support::certificates::{Authority, Kind, Pair};
+use support::redoubt::Setup;
+use support::tls::{Caller, ONLY_12};
+use support::{Deadline, Redis, Redoubt};
+
+const NO_AUTH: &str = "-NOAUTH Authentication required.\r\n";
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// One that shows `pair` to its clients.
+fn showing(redis: &Redis, pair: &Pair) -> Setup {
+    Redoubt::setup(redis)
+        .set_text("listen", "tls://127.0.0.1:0")
+        .set_text("tls.certificate", text(&pair.certificate))
+        .set_text("tls.key", text(&pair.key))
+}
+
+#[test]
+fn unix_socket_mode() {
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    for mode in [0o660, 0o600] {
+        let path = dir.path().join(format!("{mode}.sock"));
+        let listen = format!("[\"127.0.0.1:0\", \"unix://{}\"]", path.display());
+        let setup = Redoubt::setup(&redis).set("listen", listen);
+        let _redoubt = setup.set_text("unix_socket_mode", &format!("{mode:o}")).start();
+        assert!(Deadline::patient().poll(|| path.exists()));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
+    }
+}
+
+#[test]
+fn certificate() {
+    let (redis, authority, other) = (Redis::start(), Authority::new(), Authority::new());
+    // What "tls.certificate" names is what clients are shown.
+    let redoubt = showing(&redis, &authority.server("server")).start();
+    assert_eq!(Caller::trusting(&authority.ca()).ping(redoubt.address()).unwrap(), NO_AUTH);
+    assert!(Caller::trusting(&other.ca()).ping(redoubt.address()).is_err());
+}
+
+#[test]
+fn key() {
+    let (redis, authority) = (Redis::start(), Authority::new());
+    // A key of another certificate under "tls.key" is no key.
+    let (pair, other) = (authority.server("one"), authority.server("other"));
+    let mixed = Pair { certificate: pair.certificate.clone(), key: other.key };
+    assert!(catch_unwind(AssertUnwindSafe(|| showing(&redis, &mixed).start())).is_err());
+    let redoubt = showing(&redis, &pair).start();
+    assert_eq!(Caller::trusting(&authority.ca()).ping(redoubt.address()).unwrap(), NO_AUTH);
+}
+
+#[test]
+fn client_ca() {
+    let (redis, authority, other) = (Redis::start(), Authority::new(), Authority::new());
+    let redoubt = showing(&redis, &authority.server("server"));
+    let redoubt = redoubt.set_text("tls.client_ca", text(&authority.ca())).start();
+    for (pair, is_in) in [(authority.server("app"), true), (other.server("app"), false)] {
+        let served = Caller::showing(&authority.ca(), &pair).ping(redoubt.address());
+        assert_eq!(served.is_ok(), is_in, "{served:?}");
+    }
+}
+
+#[test]
+fn client_certificates() {
+    let (redis, authority) = (Redis::start(), Authority::new());
+    for (setting, is_in) in [("required", false), ("optional", true)] {
+        let redoubt = showing(&redis, &authority.server("server"))
+            .set_text("tls.client_ca", text(&authority.ca()))
+            .set_text("tls.client_certificates", setting)
+            .start();
+        let served = Caller::trusting(&authority.ca()).ping(redoubt.address());
+        assert_eq!(served.is_ok(), is_in, "{setting}: {served:?}");
+    }
+}
+
+#[test]
+fn min_version() {
+    let (redis, authority) = (Redis::start(), Authority::new());
+    let old = Caller::new(&authority.ca(), ONLY_12, None);
+    for (setting, is_in) in [("1.2", true), ("1.3", false)] {
+        let setup = showing(&redis, &authority.server("server"));
+        let redoubt = setup.set_text("tls.min_version", setting).start();
+        assert_eq!(old.ping(redoubt.address()).is_ok(), is_in, "{setting}");
+    }
+}
+
+/// One that speaks TLS with its Redis.
+fn to(redis: &Redis) -> Setup {
+    let url = format!("rediss://127.0.0.1:{}", redis.tls_port());
+    Redoubt::setup(redis).set_text("upstream.url", &url)
+}
+
+/// Whether Redis serves through a Redoubt that is set up so.
+fn serves(setup: Setup) -> bool {
+    let redoubt = setup.start();
+    let mut session = redoubt.session();
+    session.send(b"PING\r\n");
+    session.receive();
+    session.received() == b"+PONG\r\n"
+}
+
+#[test]
+fn tls_ca() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let redis = Redis::setup().tls(&authority.server("redis"), &authority.ca(), "no").start();
+    assert!(serves(to(&redis).set_text("upstream.tls_ca", text(&authority.ca()))));
+    assert!(!serves(to(&redis).set_text("upstream.tls_ca", text(&other.ca()))));
+}
+
+/// Whether a Redis that asks for certificates of `authority` takes this one.
+fn takes(authority: &Authority, pair: &Pair) -> bool {
+    let redis = Redis::setup().tls(&authority.server("redis"), &authority.ca(), "yes").start();
+    serves(
+        to(&redis)
+            .set_text("upstream.tls_ca", text(&authority.ca()))
+            .set_text("upstream.tls_certificate", text(&pair.certificate))
+            .set_text("upstream.tls_key", text(&pair.key)),
+    )
+}
+
+#[test]
+fn tls_certificate() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    // Two values of "upstream.tls_certificate", of which Redis takes one.
+    assert!(takes(&authority, &authority.server("ours")));
+    assert!(!takes(&authority, &other.server("ours")));
+}
+
+#[test]
+fn tls_key() {
+    let authority = Authority::new();
+    let (pair, other) = (authority.server("ours"), authority.server("other"));
+    assert!(takes(&authority, &pair));
+    // Another certificate's key under "upstream.tls_key" stops the start.
+    let mixed = Pair { certificate: pair.certificate, key: other.key };
+    assert!(catch_unwind(AssertUnwindSafe(|| takes(&authority, &mixed))).is_err());
+}
+
+#[test]
+fn tls_name() {
+    let authority = Authority::new();
+    let pair = authority.issue("redis", &["redis.internal"], Kind::Good);
+    let redis = Redis::setup().tls(&pair, &authority.ca(), "no").start();
+    let setup = || to(&redis).set_text("upstream.tls_ca", text(&authority.ca()));
+    assert!(!serves(setup()));
+    assert!(serves(setup().set_text("upstream.tls_name", "redis.internal")));
+}
+
+#[test]
+fn tls_dangerously_accept_any_certificate() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let redis = Redis::setup().tls(&authority.server("redis"), &authority.ca(), "no").start();
+    for dangerous in [true, false] {
+        let setup = to(&redis).set_text("upstream.tls_ca", text(&other.ca()));
+        let setup = setup.set("upstream.tls_dangerously_accept_any_certificate", dangerous);
+        assert_eq!(serves(setup), dangerous);
+    }
+}

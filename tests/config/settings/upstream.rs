@@ -1,0 +1,158 @@
+//! The Redis behind, and the connections to it.
+
+use std::net::TcpListener;
+use std::time::Duration;
+use std::{fs, io::Read as _};
+
+use super::MAX_CLIENTS;
+use support::{Deadline, Redis, Redoubt, Wire, frame, keepalive, now, secret, since};
+
+/// Whether Redis lets Redoubt in.
+fn serves(redoubt: &Redoubt) -> bool {
+    let mut wire = redoubt.session();
+    wire.offer(&frame::request(&["PING"]));
+    wire.receive();
+    wire.received() == b"+PONG\r\n"
+}
+
+fn has_client(redis: &Redis, text: &str) -> bool {
+    let clients = redis.direct().command(&["CLIENT", "LIST"]);
+    String::from_utf8_lossy(&clients).contains(text)
+}
+
+#[test]
+fn url() {
+    // Tests have no other way to say where Redis is: "upstream.url" is the port of one of the two.
+    let (one, other) = (Redis::start(), Redis::setup().start());
+    other.direct().command(&["SET", "who", "other"]);
+    assert_eq!(Redoubt::start(&one).session().command(&["GET", "who"]), b"$-1\r\n");
+    let redoubt = Redoubt::start(&other);
+    assert_eq!(redoubt.session().command(&["GET", "who"]), b"$5\r\nother\r\n");
+}
+
+#[test]
+fn user() {
+    let (redis, password) = (Redis::start(), secret());
+    let rule = format!(">{password}");
+    redis.direct().command(&["ACL", "SETUSER", "proxy", "on", &rule, "~*", "&*", "+@all"]);
+    let redoubt = Redoubt::setup_for(redis.port(), &password)
+        .set_text("upstream.user", "proxy")
+        .set_text("policy.guard", "off")
+        .start();
+    assert!(serves(&redoubt));
+    assert!(has_client(&redis, "user=proxy"));
+}
+
+#[test]
+fn password() {
+    let redis = Redis::start();
+    assert!(serves(&Redoubt::setup(&redis).start()));
+    let wrong = Redoubt::setup(&redis).set_text("upstream.password", &secret()).start();
+    assert!(!serves(&wrong));
+}
+
+#[test]
+fn password_file() {
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("password");
+    fs::write(&path, redis.password()).unwrap();
+    let setup = Redoubt::setup_for(redis.port(), &secret());
+    assert!(serves(&setup.set_text("upstream.password_file", path.to_str().unwrap()).start()));
+}
+
+#[test]
+fn connect_timeout() {
+    // One that accepts and says nothing. The default is two seconds.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let setup = Redoubt::setup_for(port, &secret());
+    let _redoubt = setup.set_text("upstream.connect_timeout", "50ms").start();
+    // The quickest of three: a busy machine may hold up one.
+    let quickest = (0..3).map(|_| {
+        let (mut stream, _) = silent.accept().unwrap();
+        let from = now();
+        while stream.read(&mut [0; 1024]).is_ok_and(|got| got > 0) {}
+        since(from)
+    });
+    let quickest = quickest.fold(f64::MAX, f64::min);
+    assert!(quickest < 1.5, "{quickest} s");
+}
+
+#[test]
+fn dead_after() {
+    // What comes of it when a host vanishes is among the faults.
+    let redis = Redis::start();
+    for (setting, range) in [("15s", 1..=5), ("3000s", 61..=1000)] {
+        let redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", setting).start();
+        assert!(serves(&redoubt));
+        let to = |rows: &[keepalive::Row]| {
+            rows.iter().any(|row| row.remote == redis.port() && range.contains(&row.seconds))
+        };
+        assert!(Deadline::patient().poll(|| to(&keepalive::rows())), "{setting}");
+    }
+}
+
+#[test]
+fn max_link_age() {
+    let redis = Redis::start();
+    for (setting, replaced) in [("0s", false), ("1s", true)] {
+        let redoubt = Redoubt::setup(&redis).set_text("upstream.max_link_age", setting).start();
+        let mut session = redoubt.session();
+        let mut link = || {
+            assert_eq!(session.command(&["GET", "k"]), b"$-1\r\n");
+            let list = redis.direct().command(&["CLIENT", "LIST"]);
+            let list = String::from_utf8_lossy(&list).into_owned();
+            list.lines()
+                .filter(|line| line.contains("cmd=get"))
+                .map(|line| {
+                    line.split(' ').find(|field| field.starts_with("addr=")).unwrap().to_owned()
+                })
+                .collect::<Vec<_>>()
+        };
+        let first = link();
+        let wait = if replaced { support::PATIENCE } else { Duration::from_secs(2) };
+        assert_eq!(Deadline::after(wait).poll(|| link() != first), replaced, "{setting}");
+    }
+}
+
+#[test]
+fn sharing() {
+    let redis = Redis::start();
+    for (setting, shared) in [("auto", true), ("off", false)] {
+        let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", setting).start();
+        let before = redis.clients();
+        let mut sessions: Vec<Wire> = (0..20).map(|_| redoubt.session()).collect();
+        for session in &mut sessions {
+            assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
+        }
+        let links = redis.clients() - before;
+        assert_eq!(links < 10, shared, "{setting}: {links} connections");
+    }
+}
+
+#[test]
+fn max_links() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set("upstream.max_links", 8).start();
+    let mut holders = [(); 3].map(|()| redoubt.session());
+    for holder in &mut holders {
+        assert_eq!(holder.command(&["WATCH", "k"]), b"+OK\r\n");
+    }
+    let mut other = redoubt.session();
+    other.be_patient(Duration::from_secs(20));
+    other.send(&frame::request(&["WATCH", "k"]));
+    assert_eq!(other.read_to_close(), MAX_CLIENTS);
+}
+
+#[test]
+fn stall_timeout() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set_text("upstream.stall_timeout", "1s").start();
+    let (mut one, mut other) = (redoubt.session(), redoubt.session());
+    assert_eq!(one.command(&["SET", "k", "v"]), b"+OK\r\n");
+    assert_eq!(redis.direct().command(&["CLIENT", "PAUSE", "600000", "WRITE"]), b"+OK\r\n");
+    one.be_patient(Duration::from_secs(60));
+    one.send(&frame::request(&["SET", "k", "w"]));
+    assert_eq!(one.read_to_close(), b"");
+    assert_eq!(other.command(&["GET", "k"]), frame::bulk(b"v"));
+}

@@ -1,0 +1,243 @@
+//! Compose: its schema, and what the architecture asks of the three services and their networks.
+
+use serde_json::Value;
+
+use super::mutation::{Rule, broken, each_change_counts, each_line_counts};
+use super::{run, said, text, tool};
+
+const FILE: &str = "config/compose/compose.yaml";
+const SERVICES: [&str; 3] = ["ai-service", "redis", "redoubt"];
+
+/// What nobody asks for: names, and what the placeholder does and where logs go.
+const FREE: [&str; 4] = ["name: redoubt", "entrypoint: [\"sleep\"", "init: true", "driver:"];
+
+fn service<'a>(file: &'a Value, name: &str) -> &'a Value {
+    &file["services"][name]
+}
+
+fn services(file: &Value) -> impl Iterator<Item = &Value> {
+    SERVICES.iter().map(|name| service(file, name))
+}
+
+/// The strings of a list, sorted.
+fn list(value: &Value) -> Vec<&str> {
+    let mut list: Vec<_> =
+        value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    list.sort_unstable();
+    list
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    let mut keys: Vec<_> = value.as_object().into_iter().flatten().map(|(key, _)| &**key).collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// `256m` or `1g` in MiB.
+fn mebibytes(value: &Value) -> Option<u64> {
+    let (number, unit) = value.as_str()?.split_at_checked(value.as_str()?.len() - 1)?;
+    let factor = match unit {
+        "m" => 1,
+        "g" => 1024,
+        _ => return None,
+    };
+    Some(number.parse::<u64>().ok()? * factor)
+}
+
+fn nofile(file: &Value, name: &str) -> u64 {
+    service(file, name)["ulimits"]["nofile"].as_u64().unwrap_or(0)
+}
+
+fn waits(file: &Value, name: &str, other: &str) -> bool {
+    service(file, name)["depends_on"][other]["condition"] == "service_healthy"
+}
+
+const RULES: &[Rule<Value>] = &[
+    ("these three services and no other", |file| keys(&file["services"]) == SERVICES),
+    // Network.
+    ("no port is published", |file| {
+        services(file).all(|it| it["ports"].is_null() && it["network_mode"].is_null())
+    }),
+    ("backend and cache lead nowhere", |file| {
+        ["backend", "cache"].iter().all(|name| file["networks"][name]["internal"] == true)
+    }),
+    ("Redis is on backend alone", |file| list(&service(file, "redis")["networks"]) == ["backend"]),
+    ("Redoubt is between the two", |file| {
+        list(&service(file, "redoubt")["networks"]) == ["backend", "cache"]
+    }),
+    ("the AI service reaches Redoubt and not Redis", |file| {
+        list(&service(file, "ai-service")["networks"]) == ["cache", "frontend"]
+    }),
+    ("there are these networks", |file| {
+        keys(&file["networks"]) == ["backend", "cache", "frontend"]
+    }),
+    ("the ports are told", |file| {
+        list(&service(file, "ai-service")["expose"]) == ["5000"]
+            && list(&service(file, "redoubt")["expose"]) == ["6380"]
+    }),
+    // Authentication.
+    ("who has which secret", |file| {
+        let has = |name: &str| list(&service(file, name)["secrets"]);
+        has("redis") == ["redis_password"]
+            && has("redoubt") == ["redis_password", "redoubt_password"]
+            && has("ai-service") == ["redoubt_password"]
+    }),
+    ("the secrets are files", |file| {
+        file["secrets"]["redis_password"]["file"] == "./secrets/redis_password"
+            && file["secrets"]["redoubt_password"]["file"] == "./secrets/redoubt_password"
+    }),
+    ("the passwords are read from there", |file| {
+        let environment = &service(file, "redoubt")["environment"];
+        environment["REDIS_PASSWORD_FILE"] == "/run/secrets/redis_password"
+            && environment["REDOUBT_PASSWORD_FILE"] == "/run/secrets/redoubt_password"
+    }),
+    ("the environment holds no secret", |file| {
+        services(file).all(|it| {
+            let named = |key: &&str| key.contains("PASSWORD") && !key.ends_with("_FILE");
+            it["env_file"].is_null()
+                && !keys(&it["environment"]).iter().any(named)
+                && !it["environment"].to_string().contains('@')
+        })
+    }),
+    ("Redoubt knows where Redis is", |file| {
+        service(file, "redoubt")["environment"]["REDOUBT_UPSTREAM"] == "redis://redis:6379"
+    }),
+    // Redis.
+    ("Redis starts with its configuration and password", |file| {
+        let redis = service(file, "redis");
+        redis["entrypoint"] == serde_json::json!(["/bin/sh", "/etc/redis/redis-server.sh"])
+            && redis["command"]
+                == serde_json::json!(["/etc/redis/redis.conf", "/run/secrets/redis_password"])
+            && redis["configs"]
+                == serde_json::json!([
+                    {"source": "redis_conf", "target": "/etc/redis/redis.conf"},
+                    {"source": "redis_server", "target": "/etc/redis/redis-server.sh"},
+                ])
+            && file["configs"]["redis_conf"]["file"] == "../redis.conf"
+            && file["configs"]["redis_server"]["file"] == "../redis-server.sh"
+    }),
+    ("Redis leaves nothing on disk", |file| {
+        list(&service(file, "redis")["tmpfs"]).iter().any(|entry| entry.starts_with("/data:"))
+    }),
+    // Containers.
+    ("nobody is root", |file| services(file).all(|it| it["user"] == "999:999")),
+    ("root file systems are read-only", |file| services(file).all(|it| it["read_only"] == true)),
+    ("no capabilities", |file| {
+        services(file).all(|it| list(&it["cap_drop"]) == ["ALL"] && it["cap_add"].is_null())
+    }),
+    ("no new privileges", |file| {
+        services(file).all(|it| list(&it["security_opt"]) == ["no-new-privileges:true"])
+    }),
+    ("nothing of the host is shared", |file| {
+        let keys =
+            ["privileged", "pid", "ipc", "uts", "userns_mode", "devices", "volumes", "extends"];
+        services(file).all(|it| keys.iter().all(|key| it[key].is_null()))
+    }),
+    ("images have a version", |file| {
+        let redoubt = concat!("redoubt:", env!("CARGO_PKG_VERSION"), "}");
+        let of = |name: &str| service(file, name)["image"].as_str().unwrap_or_default();
+        of("redoubt").ends_with(redoubt)
+            && of("redis").contains(":7.")
+            && of("ai-service").contains("redis:7.")
+            && service(file, "redoubt")["build"]["context"] == "../.."
+    }),
+    // Resources.
+    ("memory is limited, without swap", |file| {
+        services(file).all(|it| {
+            let limit = mebibytes(&it["mem_limit"]);
+            limit.is_some() && limit == mebibytes(&it["memswap_limit"])
+        })
+    }),
+    ("Redis has room for maxmemory and half as much", |file| {
+        mebibytes(&service(file, "redis")["mem_limit"]) >= Some(384)
+    }),
+    ("processes and processors are limited", |file| {
+        services(file).all(|it| it["pids_limit"].is_u64() && it["cpus"].is_number())
+    }),
+    ("there are files for all sessions", |file| {
+        nofile(file, "redoubt") > 10_000 + 1_000 && nofile(file, "redis") > 2_000 + 32
+    }),
+    // Monitoring and order.
+    ("each is asked how it is", |file| {
+        let timing = ["interval", "timeout", "retries", "start_period"];
+        services(file).all(|it| {
+            it["healthcheck"]["test"].is_array()
+                && timing.iter().all(|key| !it["healthcheck"][key].is_null())
+        })
+    }),
+    ("Redoubt is asked by its own means", |file| {
+        service(file, "redoubt")["healthcheck"]["test"]
+            == serde_json::json!(["CMD", "/usr/bin/redoubt", "healthcheck"])
+    }),
+    ("the others by a client that logs in", |file| {
+        ["redis", "ai-service"].iter().all(|name| {
+            let test = service(file, name)["healthcheck"]["test"].to_string();
+            test.contains("$$(cat /run/secrets/") && test.contains(" ping")
+        })
+    }),
+    ("each waits until the next is healthy", |file| {
+        waits(file, "ai-service", "redoubt") && waits(file, "redoubt", "redis")
+    }),
+    ("each comes back", |file| services(file).all(|it| it["restart"] == "unless-stopped")),
+    ("a stop waits for replies", |file| service(file, "redoubt")["stop_grace_period"] == "15s"),
+    ("logs are kept, and bounded", |file| {
+        services(file).all(|it| {
+            let options = &it["logging"]["options"];
+            options["max-size"].is_string() && options["max-file"].is_string()
+        })
+    }),
+];
+
+/// Changes that must not pass.
+const CHANGES: [(&str, &str); 16] = [
+    ("  redis:\n", "  redis:\n    ports: [\"6379:6379\"]\n"),
+    ("  redoubt:\n", "  redoubt:\n    ports: [\"6380:6380\"]\n"),
+    ("  redoubt:\n", "  redoubt:\n    network_mode: host\n"),
+    ("  redoubt:\n", "  redoubt:\n    privileged: true\n"),
+    ("  redoubt:\n", "  redoubt:\n    pid: host\n"),
+    ("  redoubt:\n", "  redoubt:\n    cap_add: [NET_ADMIN]\n"),
+    ("  redis:\n", "  redis:\n    volumes: [\"/var/run/docker.sock:/s\"]\n"),
+    ("    environment:\n", "    environment:\n      REDIS_PASSWORD: hunter2\n"),
+    ("redis://redis:6379", "redis://:hunter2@redis:6379"),
+    ("networks: [frontend, cache]", "networks: [frontend, cache, backend]"),
+    ("networks: [backend]", "networks: [backend, frontend]"),
+    ("    internal: true", "    internal: false"),
+    ("user: \"999:999\"", "user: \"0:0\""),
+    ("read_only: true", "read_only: false"),
+    ("condition: service_healthy", "condition: service_started"),
+    ("memswap_limit: 256m", "memswap_limit: 512m"),
+];
+
+fn findings(text: &str) -> Vec<String> {
+    match serde_saphyr::from_str::<Value>(text) {
+        Ok(file) => broken(RULES, &file),
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+#[test]
+fn compose_holds_what_is_asked() {
+    let text = text(FILE);
+    each_line_counts(&text, &FREE, findings);
+    each_change_counts(&text, &CHANGES, findings);
+}
+
+#[test]
+fn compose_agrees_with_its_schema() {
+    let check = |path: &str| {
+        run(tool("check-jsonschema").args(["--builtin-schema", "vendor.compose-spec", path]))
+    };
+    let is = check(FILE);
+    assert!(is.status.success(), "{}", said(&is));
+
+    let dir = tempfile::tempdir().unwrap();
+    let wrong = dir.path().join("compose.yaml");
+    std::fs::write(&wrong, text(FILE).replace("read_only:", "readonly:")).unwrap();
+    assert!(!check(wrong.to_str().unwrap()).status.success(), "the schema takes what is wrong");
+}
+
+#[test]
+fn secrets_are_not_committed() {
+    let ignored = "/config/compose/secrets";
+    assert!(text(".gitignore").lines().any(|line| line == ignored), "git would take {ignored}");
+}

@@ -1,0 +1,223 @@
+//! The image at work: as UID 999, with a read-only root and no capabilities.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::dns;
+use super::hardened::{Hardened, Secrets};
+use super::runc::{Container, Setup, rootfs};
+use super::{run, said, syscalls, target, text};
+use support::{Deadline, Wire, lines, redis, secret, shown};
+
+/// What the whole image may take.
+const MOST_BYTES: u64 = 20 << 20;
+
+/// The image before a Redis that it knows as `host`.
+fn setup(redis: &Hardened, host: &str) -> Setup {
+    with_secrets(&redis.secrets)
+        .set("REDOUBT_UPSTREAM", format!("redis://{host}:{}", redis.port))
+        .set("REDOUBT_LISTEN", "127.0.0.1:0")
+        .set("REDOUBT_ADMIN_LISTEN", format!("127.0.0.1:{}", redis::free_port()))
+}
+
+fn with_secrets(secrets: &Secrets) -> Setup {
+    let mut setup = Setup::default();
+    for (variable, name) in
+        [("REDIS_PASSWORD_FILE", "redis_password"), ("REDOUBT_PASSWORD_FILE", "redoubt_password")]
+    {
+        let place = format!("/run/secrets/{name}");
+        setup = setup.set(variable, &place).mount(&secrets.file(name), &place);
+    }
+    setup
+}
+
+/// Where it listens. Its log is JSON, by the configuration that is in the image.
+fn address(container: &Container) -> SocketAddr {
+    let listening = |line: &str| lines::field(line, "message") == Some("listening");
+    let line = container.output().wait(listening);
+    let line = line.unwrap_or_else(|| panic!("{}", container.output().all().join("\n")));
+    lines::field(&line, "address").unwrap().parse().unwrap()
+}
+
+/// A field of a process's status.
+fn status(pid: u32, field: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    value.expect(field).trim().replace('\t', " ")
+}
+
+#[test]
+fn it_serves() {
+    let redis = Hardened::start();
+    let dir = tempfile::tempdir().unwrap();
+    let hosts = dir.path().join("hosts");
+    fs::write(&hosts, "127.0.0.1 redis\n").unwrap();
+    let container = setup(&redis, "redis").mount(&hosts, "/etc/hosts").start();
+    let address = address(&container);
+    let available = |line: &str| line.contains("upstream is available");
+    assert!(container.output().wait(available).is_some(), "{:?}", container.output().all());
+
+    // The checks that decide whether it is secure.
+    let mut stranger = Wire::connect(address);
+    assert!(stranger.command(&["PING"]).starts_with(b"-NOAUTH"));
+    assert!(stranger.command(&["AUTH", "wrong"]).starts_with(b"-WRONGPASS"));
+    let mut client = Wire::authenticated(address, &redis.secrets.redoubt);
+    assert_eq!(shown(&client.command(&["PING"])), "+PONG\\r\\n");
+    for command in ["FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG"] {
+        let reply = client.command(&[command]);
+        assert!(reply.starts_with(b"-ERR unknown command"), "{command}: {}", shown(&reply));
+    }
+    assert_eq!(shown(&client.command(&["SET", "key", "value"])), "+OK\\r\\n");
+    assert_eq!(shown(&client.command(&["GET", "key"])), "$5\\r\\nvalue\\r\\n");
+    assert_eq!(shown(&client.command(&["DEL", "key"])), ":1\\r\\n");
+
+    let healthy = container.exec(&["/usr/bin/redoubt", "healthcheck"]);
+    assert!(healthy.status.success(), "{}", said(&healthy));
+    let (url, direct) = (format!("redis://{address}"), format!("redis:{}", redis.port));
+    let verified = container.exec(&["redoubt", "verify", &url, "--direct", &direct]);
+    assert!(verified.status.success(), "{}", said(&verified));
+
+    let pid = container.pid();
+    for ids in ["Uid", "Gid"] {
+        assert_eq!(status(pid, ids), "999 999 999 999");
+    }
+    for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
+        assert_eq!(status(pid, set), "0000000000000000", "{set}");
+    }
+    assert_eq!(status(pid, "NoNewPrivs"), "1");
+    let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap();
+    let root = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let root: Vec<_> = root.filter(|fields| fields[4] == "/").map(|fields| fields[5]).collect();
+    assert!(root.iter().all(|options| options.split(',').any(|it| it == "ro")), "{root:?}");
+    assert!(!root.is_empty());
+
+    assert_eq!(container.stop().code(), Some(0));
+}
+
+#[test]
+fn it_takes_up_a_password_that_is_written_into_the_mounted_file() {
+    let redis = Hardened::start();
+    let container = setup(&redis, "127.0.0.1").start();
+    let address = address(&container);
+    let password = secret();
+    fs::write(redis.secrets.file("redoubt_password"), &password).unwrap();
+    let is_taken = Deadline::patient()
+        .poll(|| Wire::connect(address).command(&["AUTH", &password]).starts_with(b"+OK"));
+    assert!(is_taken, "{:?}", container.output().all());
+    let reply = Wire::connect(address).command(&["AUTH", &redis.secrets.redoubt]);
+    assert!(reply.starts_with(b"-WRONGPASS"), "{}", shown(&reply));
+}
+
+#[test]
+fn it_asks_a_name_server() {
+    let redis = Hardened::start();
+    let dir = tempfile::tempdir().unwrap();
+    let resolv = dir.path().join("resolv.conf");
+    fs::write(&resolv, format!("nameserver {}\n", dns::start())).unwrap();
+    let container = setup(&redis, dns::NAME).mount(&resolv, "/etc/resolv.conf").start();
+    let mut client = Wire::authenticated(address(&container), &redis.secrets.redoubt);
+    assert_eq!(shown(&client.command(&["PING"])), "+PONG\\r\\n");
+}
+
+#[test]
+fn it_says_that_redis_is_away() {
+    let redis = Hardened::start();
+    let container = setup(&redis, "127.0.0.1").start();
+    address(&container);
+    drop(redis);
+    let is_away = Deadline::patient()
+        .poll(|| !container.exec(&["/usr/bin/redoubt", "healthcheck"]).status.success());
+    assert!(is_away, "healthy without a Redis");
+    let lives = container.exec(&["/usr/bin/redoubt", "healthcheck", "--live"]);
+    assert!(lives.status.success(), "{}", said(&lives));
+}
+
+#[test]
+fn a_secret_that_it_may_not_read_stops_the_start() {
+    let secrets = Secrets::new();
+    secrets.permit("redis_password", 0o400);
+    let setup = with_secrets(&secrets).set("REDOUBT_UPSTREAM", "redis://127.0.0.1:1");
+    let mut container = setup.start();
+    assert_eq!(container.wait().code(), Some(2));
+    container.output().wait_for_end();
+    let all = container.output().all().join("\n");
+    assert!(all.contains("REDIS_PASSWORD_FILE") && all.contains("permission denied"), "{all}");
+}
+
+#[test]
+fn what_the_unit_lets_through_is_enough() {
+    let redis = Hardened::start();
+    let calls = syscalls::allowed(&text("config/systemd/redoubt.service"));
+    assert!(calls.contains("epoll_wait") && !calls.contains("mount"), "{calls:?}");
+    let container = setup(&redis, "127.0.0.1").confine(calls.clone()).start();
+    let mut client = Wire::authenticated(address(&container), &redis.secrets.redoubt);
+    assert_eq!(shown(&client.command(&["PING"])), "+PONG\\r\\n");
+    assert!(client.command(&["EVAL", "return redis.call('FLUSHALL')", "0"]).starts_with(b"-ERR"));
+    assert_eq!(status(container.pid(), "Seccomp"), "2");
+    assert_eq!(container.stop().code(), Some(0));
+
+    // Without one that it needs, it does not get that far.
+    let fewer = calls.into_iter().filter(|call| call != "bind").collect();
+    let mut container = setup(&redis, "127.0.0.1").confine(fewer).start();
+    assert_eq!(container.wait().code(), Some(1));
+}
+
+#[test]
+fn it_holds_no_more_than_it_must() {
+    let mut files = Vec::new();
+    let mut bytes = 0;
+    walk(&rootfs(), &mut |file, size| {
+        files.push(format!("/{}", file.strip_prefix(rootfs()).unwrap().display()));
+        bytes += size;
+    });
+    files.sort();
+    let wanted = [
+        "/etc/group",
+        "/etc/nsswitch.conf",
+        "/etc/passwd",
+        "/etc/redoubt/redoubt.toml",
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/usr/bin/redoubt",
+        "/usr/share/doc/redoubt/LICENSE",
+    ];
+    assert_eq!(files, wanted);
+    assert!(bytes < MOST_BYTES, "{bytes} bytes");
+    let own = run(Command::new("ldd").arg(rootfs().join("usr/bin/redoubt")));
+    assert!(said(&own).contains("statically linked"), "{}", said(&own));
+}
+
+/// So whoever builds it elsewhere gets the same bytes.
+#[test]
+fn its_binary_names_no_directory_of_the_machine_that_built_it() {
+    let binary = fs::read(rootfs().join("usr/bin/redoubt")).unwrap();
+    let names = |place: &[u8]| memchr::memmem::find(&binary, place).is_some();
+    assert!(
+        names(b"/cargo/registry/src/"),
+        "panics name their places, and crates are below /cargo"
+    );
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).to_owned();
+    let home = std::env::var_os("CARGO_HOME").map_or_else(
+        || Path::new(&std::env::var_os("HOME").expect("HOME")).join(".cargo"),
+        PathBuf::from,
+    );
+    for place in [sources, home, target()] {
+        assert!(!names(place.as_os_str().as_encoded_bytes()), "{} is in it", place.display());
+    }
+}
+
+/// Calls `seen` for each file below `dir`, with its size. Nobody but root may write there.
+fn walk(dir: &Path, seen: &mut impl FnMut(&Path, u64)) {
+    use std::os::unix::fs::PermissionsExt as _;
+    for entry in fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let meta = entry.metadata().unwrap();
+        assert_eq!(meta.permissions().mode() & 0o7022, 0, "{}", entry.path().display());
+        if meta.is_dir() {
+            walk(&entry.path(), seen);
+        } else {
+            seen(&entry.path(), meta.len());
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! The systemd unit, by its text and by systemd's own judgement.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::mutation::{Rule, broken, each_change_counts, each_line_counts};
+use super::{run, said, text};
+
+const UNIT: &str = "config/systemd/redoubt.service";
+
+/// The most exposure, of 10.0, that `systemd-analyze security` may find, in tenths.
+const MOST_EXPOSURE: u64 = 19;
+
+/// The lines of a unit.
+struct Unit(Vec<String>);
+
+impl Unit {
+    fn says(&self, line: &str) -> bool {
+        self.0.iter().any(|it| it == line)
+    }
+
+    fn says_all(&self, lines: &[&str]) -> bool {
+        lines.iter().all(|line| self.says(line))
+    }
+
+    /// The only value of a key.
+    fn value(&self, key: &str) -> Option<&str> {
+        let mut values = self.0.iter().filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        values.next().filter(|_| values.next().is_none())
+    }
+
+    fn number(&self, key: &str) -> Option<u64> {
+        self.value(key)?.trim_end_matches('M').parse().ok()
+    }
+}
+
+const RULES: &[Rule<Unit>] = &[
+    ("sections", |unit| unit.says_all(&["[Unit]", "[Service]", "[Install]"])),
+    ("a user that exists only meanwhile", |unit| unit.says("DynamicUser=yes")),
+    ("passwords as credentials", |unit| {
+        ["redis_password", "redoubt_password"].iter().all(|name| {
+            let variable = name.to_uppercase();
+            unit.says(&format!("LoadCredential={name}:/etc/redoubt/credentials/{name}"))
+                && unit.says(&format!("Environment={variable}_FILE=%d/{name}"))
+        })
+    }),
+    ("no secret in the unit", |unit| {
+        !unit.0.iter().any(|line| line.contains("_PASSWORD=") || line.contains("SetCredential"))
+    }),
+    ("capabilities", |unit| {
+        unit.says_all(&["CapabilityBoundingSet=", "AmbientCapabilities=", "NoNewPrivileges=yes"])
+    }),
+    ("the file system", |unit| {
+        unit.says_all(&[
+            "ProtectSystem=strict",
+            "ProtectHome=yes",
+            "PrivateTmp=yes",
+            "PrivateDevices=yes",
+            "DevicePolicy=closed",
+            "UMask=0077",
+            "RuntimeDirectory=redoubt",
+            "RuntimeDirectoryMode=0750",
+            "LogsDirectory=redoubt",
+            "LogsDirectoryMode=0700",
+        ])
+    }),
+    ("the kernel and other processes", |unit| {
+        unit.says_all(&[
+            "PrivateIPC=yes",
+            "PrivateUsers=yes",
+            "ProtectProc=invisible",
+            "ProcSubset=pid",
+            "ProtectClock=yes",
+            "ProtectHostname=yes",
+            "ProtectKernelLogs=yes",
+            "ProtectKernelModules=yes",
+            "ProtectKernelTunables=yes",
+            "ProtectControlGroups=yes",
+            "RestrictNamespaces=yes",
+            "RestrictRealtime=yes",
+            "RestrictSUIDSGID=yes",
+            "RemoveIPC=yes",
+            "LockPersonality=yes",
+            "MemoryDenyWriteExecute=yes",
+            "KeyringMode=private",
+        ])
+    }),
+    ("system calls", |unit| {
+        unit.says_all(&[
+            "SystemCallArchitectures=native",
+            "SystemCallFilter=@system-service",
+            "SystemCallFilter=~@privileged @resources",
+            "SystemCallErrorNumber=EPERM",
+        ])
+    }),
+    ("no memory of it on disk", |unit| {
+        unit.says_all(&["LimitCORE=0", "CoredumpFilter=0", "MemorySwapMax=0"])
+    }),
+    ("the network", |unit| {
+        let sockets = "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX";
+        unit.says_all(&[
+            "IPAddressDeny=any",
+            "IPAddressAllow=localhost",
+            sockets,
+            "SocketBindDeny=any",
+        ]) && unit.says_all(&["SocketBindAllow=tcp:6380", "SocketBindAllow=tcp:6390"])
+    }),
+    ("resources", |unit| {
+        unit.number("LimitNOFILE") > Some(10_000 + 1_000)
+            && unit.number("MemoryMax") == Some(256)
+            && unit.number("TasksMax").is_some()
+    }),
+    ("it starts, reloads and stops", |unit| {
+        unit.value("ExecStart")
+            == Some("/usr/local/bin/redoubt serve --config /etc/redoubt/redoubt.toml")
+            && unit.value("ExecReload") == Some("/bin/kill -HUP $MAINPID")
+            && unit.value("Type") == Some("exec")
+            && unit.number("TimeoutStopSec") > Some(10)
+            && unit.says("WantedBy=multi-user.target")
+    }),
+    ("it comes back, but not for ever", |unit| {
+        unit.value("Restart") == Some("on-failure")
+            && unit.says("RestartPreventExitStatus=2")
+            && unit.number("StartLimitBurst").is_some()
+            && unit.number("StartLimitIntervalSec").is_some()
+    }),
+];
+
+const FREE: [&str; 4] = ["Description=", "After=", "Wants=", "RestartSec="];
+
+fn findings(text: &str) -> Vec<String> {
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    broken(RULES, &Unit(lines.map(str::to_owned).collect()))
+}
+
+#[test]
+fn the_unit_holds_what_is_asked() {
+    let changes = [
+        ("DynamicUser=yes", "User=root"),
+        ("ProtectSystem=strict", "ProtectSystem=full"),
+        ("Environment=REDIS_PASSWORD_FILE=%d/redis_password", "Environment=REDIS_PASSWORD=hunter2"),
+        ("IPAddressDeny=any\n", ""),
+        ("CapabilityBoundingSet=\n", "CapabilityBoundingSet=CAP_NET_ADMIN\n"),
+    ];
+    each_line_counts(&text(UNIT), &FREE, findings);
+    each_change_counts(&text(UNIT), &changes, findings);
+}
+
+/// What systemd thinks of a unit, in tenths of exposure.
+fn exposure(unit: &Path) -> u64 {
+    let is = run(Command::new("systemd-analyze")
+        .args(["security", "--offline=true", "--no-pager"])
+        .arg(unit));
+    let said = said(&is);
+    let overall = said.lines().find_map(|line| line.split("exposure level for ").nth(1));
+    let tenths = overall.and_then(|rest| {
+        let number = rest.split(": ").nth(1)?.split(' ').next()?;
+        number.replace('.', "").parse().ok()
+    });
+    tenths.unwrap_or_else(|| panic!("no exposure level: {said}"))
+}
+
+#[test]
+fn systemd_finds_it_closed() {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join(UNIT);
+    let is = exposure(&unit);
+    assert!(is <= MOST_EXPOSURE, "{is} tenths of exposure");
+
+    let dir = tempfile::tempdir().unwrap();
+    let open = dir.path().join("redoubt.service");
+    let bare: Vec<_> =
+        text(UNIT).lines().filter(|line| !line.contains("=yes")).map(str::to_owned).collect();
+    std::fs::write(&open, bare.join("\n")).unwrap();
+    assert!(exposure(&open) > MOST_EXPOSURE, "an open unit is as good");
+}
+
+#[test]
+fn systemd_understands_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let verified = |text: &str| {
+        let unit = dir.path().join("redoubt.service");
+        std::fs::write(&unit, text).unwrap();
+        let is = run(Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit));
+        let about = |line: &&str| line.contains("redoubt.service");
+        said(&is).lines().filter(about).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let here = env!("CARGO_BIN_EXE_redoubt");
+    let text = text(UNIT).replace("/usr/local/bin/redoubt", here);
+    assert_eq!(verified(&text), [""; 0]);
+    assert_ne!(verified(&text.replace("PrivateTmp", "PrivateTemp")), [""; 0]);
+}

@@ -1,0 +1,75 @@
+//! What clients see, and what the log says, when something fails around Redoubt. The table of all
+//! cases is docs/failures.md.
+//!
+//! | module | what fails |
+//! |---|---|
+//! | `busy` | a script overruns |
+//! | `clock` | the wall clock jumps |
+//! | `descriptors` | no more open files |
+//! | `failover` | the primary becomes a replica |
+//! | `login` | Redis rejects Redoubt |
+//! | `network` | connections are refused, time out or break |
+//! | `page` | (`docs/failures.md` names tests, metrics and alerts that exist) |
+//! | `restart` | Redis restarts |
+//! | `silent` | Redis, its host or a connection falls silent |
+//! | `states` | Redis is loading, full, read-only or cannot save |
+//! | `tampered` | what answers is not Redis, or not all of it |
+
+mod busy;
+mod clock;
+mod descriptors;
+mod failover;
+mod login;
+mod network;
+mod page;
+mod restart;
+mod silent;
+mod states;
+mod tampered;
+
+use support::{Deadline, Redoubt, frame, now, since};
+
+/// A client that comes while the upstream cannot serve it: closed soon, with no answer to `PING`.
+fn comes_in_vain(redoubt: &Redoubt) {
+    let came = now();
+    let mut wire = redoubt.connect();
+    wire.offer(&frame::request(&["AUTH", redoubt.password()]));
+    wire.offer(&frame::request(&["PING"]));
+    let reply = wire.read_to_close();
+    assert!(!reply.windows(4).any(|bytes| bytes == b"PONG"), "served by nobody");
+    assert!(since(came) < 8.0, "closed only after {} s", since(came));
+}
+
+/// Waits until a new session works.
+fn wait_until_it_serves(redoubt: &Redoubt) {
+    let serves = Deadline::patient().poll(|| {
+        let mut wire = redoubt.connect();
+        wire.offer(&frame::request(&["AUTH", redoubt.password()]));
+        wire.offer(&frame::request(&["PING"]));
+        wire.offer(&frame::request(&["QUIT"]));
+        wire.read_to_close() == b"+OK\r\n+PONG\r\n+OK\r\n"
+    });
+    assert!(serves, "no session works");
+}
+
+/// Sessions closed since the upstream could not be had.
+const UNAVAILABLE: &str = "redoubt_sessions_closed_total{reason=\"upstream_unavailable\"}";
+/// Sessions closed since the link broke that they waited for.
+const LOST: &str = "redoubt_sessions_closed_total{reason=\"upstream_lost\"}";
+/// Links that could not be opened.
+const FAILED: &str = "redoubt_upstream_connects_total{outcome=\"failed\"}";
+/// Errors that Redis answered to `GET`, and to `SET`.
+const GET_ERRORS: &str = "redoubt_commands_total{command=\"get\",outcome=\"error\"}";
+const SET_ERRORS: &str = "redoubt_commands_total{command=\"set\",outcome=\"error\"}";
+
+/// How many lines of the log contain `text`.
+fn lines_with(redoubt: &Redoubt, text: &str) -> usize {
+    redoubt.log().all().iter().filter(|line| line.contains(text)).count()
+}
+
+/// The log says `text`, sooner or later.
+#[track_caller]
+fn says(redoubt: &Redoubt, text: &str) -> String {
+    let line = redoubt.log().wait(|line| line.contains(text));
+    line.unwrap_or_else(|| panic!("the log does not say {text:?}"))
+}

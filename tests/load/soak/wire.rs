@@ -1,0 +1,154 @@
+//! A client of the soak: sends bytes, takes frames, and compares them with the only right ones.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use support::{PATIENCE, frame, shown};
+
+/// Room for the bytes of one read.
+const READ_SIZE: usize = 16 << 10;
+
+/// Where sessions connect, and with what.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddr,
+    pub(crate) password: String,
+}
+
+/// One connection, and how many replies have been verified on it.
+pub(crate) struct Wire {
+    stream: TcpStream,
+    received: BytesMut,
+    pub(crate) verified: u64,
+}
+
+impl Wire {
+    /// Connects and authenticates.
+    pub(crate) async fn open(target: &Target) -> Self {
+        let stream = within(TcpStream::connect(target.address)).await.expect("connect");
+        stream.set_nodelay(true).unwrap();
+        let mut wire = Self { stream, received: BytesMut::new(), verified: 0 };
+        wire.ask(&["AUTH", &target.password], b"+OK\r\n").await;
+        wire
+    }
+
+    /// The same, speaking RESP3.
+    pub(crate) async fn open_resp3(target: &Target) -> Self {
+        let mut wire = Self::open(target).await;
+        let hello = wire.call(&["HELLO", "3"]).await;
+        assert!(hello.starts_with(b"%7\r\n"), "HELLO 3: {}", shown(&hello));
+        wire
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        within(self.stream.write_all(bytes)).await.expect("send");
+    }
+
+    /// Sends a request and takes whatever reply comes.
+    pub(crate) async fn call(&mut self, args: &[impl AsRef<[u8]>]) -> Vec<u8> {
+        self.send(&frame::request(args)).await;
+        self.frame().await
+    }
+
+    /// Sends a request and takes the one right reply.
+    #[track_caller]
+    pub(crate) fn ask<'a>(
+        &'a mut self,
+        args: &[impl AsRef<[u8]>],
+        wanted: &'a [u8],
+    ) -> impl Future<Output = ()> + 'a {
+        let asked = args.iter().map(|arg| shown(&arg.as_ref()[..arg.as_ref().len().min(40)]));
+        let asked = asked.collect::<Vec<_>>().join(" ");
+        let request = frame::request(args);
+        async move {
+            self.send(&request).await;
+            self.expect_after(&asked, wanted).await;
+        }
+    }
+
+    /// Takes as many bytes as `wanted` has, which must be these.
+    pub(crate) async fn expect(&mut self, wanted: &[u8]) {
+        self.expect_after("what came before", wanted).await;
+    }
+
+    async fn expect_after(&mut self, asked: &str, wanted: &[u8]) {
+        let mut compared = 0;
+        while self.received.len() < wanted.len() {
+            // What is wrong may be shorter than what is right.
+            if self.received[compared..] != wanted[compared..self.received.len()] {
+                break;
+            }
+            compared = self.received.len();
+            self.receive().await;
+        }
+        let got = self.received.split_to(wanted.len().min(self.received.len()));
+        assert!(&*got == wanted, "after {asked}: wanted {}, got {}", shown(wanted), shown(&got));
+        self.verified += 1;
+    }
+
+    /// Takes one frame, of any type.
+    pub(crate) async fn frame(&mut self) -> Vec<u8> {
+        loop {
+            if let Some(length) = frame::length(&self.received) {
+                self.verified += 1;
+                return self.received.split_to(length).to_vec();
+            }
+            self.receive().await;
+        }
+    }
+
+    async fn receive(&mut self) {
+        self.received.reserve(READ_SIZE);
+        let got = within(self.stream.read_buf(&mut self.received)).await.expect("receive");
+        assert!(got > 0, "closed after {}", shown(&self.received));
+    }
+
+    /// Takes `count` bytes without keeping them, slowly: by pieces of at most `piece`.
+    pub(crate) async fn expect_slowly(&mut self, wanted: &[u8], piece: usize) {
+        let mut at = 0;
+        while at < wanted.len() {
+            if self.received.is_empty() {
+                tokio::task::yield_now().await;
+                self.receive().await;
+            }
+            let len = self.received.len().min(piece).min(wanted.len() - at);
+            assert!(
+                self.received[..len] == wanted[at..at + len],
+                "wrong bytes from {at} of {}",
+                wanted.len()
+            );
+            self.received.advance(len);
+            at += len;
+        }
+        self.verified += 1;
+    }
+
+    /// Whether nothing more has come than was taken.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.received.is_empty()
+    }
+
+    /// Closes the connection with a reset, as a process that is killed with unread bytes does.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().unwrap();
+    }
+
+    /// Says goodbye, and sees that nothing was left over.
+    pub(crate) async fn quit(mut self) -> u64 {
+        self.ask(&["QUIT"], b"+OK\r\n").await;
+        assert!(self.is_quiet(), "left over: {}", shown(&self.received));
+        let end = within(self.stream.read_buf(&mut self.received)).await.expect("a close");
+        assert_eq!(end, 0, "after QUIT: {}", shown(&self.received));
+        self.verified
+    }
+}
+
+/// Waits for something that must happen.
+pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
+    let patience: Duration = PATIENCE * 2;
+    tokio::time::timeout(patience, future).await.expect("something happens in time")
+}

@@ -1,0 +1,9 @@
+//! The admin port, over HTTP and with the program's own commands.
+
+mod bounds;
+mod health;
+mod program;
+mod reload;
+mod routes;
+mod sessions;
+mod stats;

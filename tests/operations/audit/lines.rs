@@ -1,0 +1,115 @@
+//! What is written, of what.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::{assert_no_gaps, count, events, lines, log, parsed, setup, stop};
+use support::{Redis, Redoubt, Wire};
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn what_happens_is_written_without_secrets() {
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let redoubt = setup(&redis, &dir).start();
+    let password = redoubt.password().to_owned();
+    let mut session = redoubt.connect();
+    session.command(&["AUTH", "canary-wrong"]);
+    session.command(&["AUTH", &password]);
+    session.command(&["SET", "canary-key", "canary-value"]);
+    session.command(&["CONFIG", "SET", "canary-key", "canary-value"]);
+    session.command(&["QUIT"]);
+    session.read_to_close();
+    stop(redoubt);
+    let lines = lines(&log(&dir));
+    assert_no_gaps(&lines);
+    assert!(lines.iter().all(|line| line["schema"] == 1));
+    let events = events(&lines);
+    for wanted in [
+        "started",
+        "guard_changed",
+        "session_opened",
+        "auth_failed",
+        "auth_succeeded",
+        "command_refused",
+        "session_closed",
+        "stopped",
+    ] {
+        assert!(events.contains(&wanted), "no {wanted} in {events:?}");
+    }
+    let closed = lines.iter().find(|line| line["event"] == "session_closed").unwrap();
+    assert_eq!((&closed["refused"], &closed["reason"]), (&1.into(), &"quit".into()));
+    let text = fs::read_to_string(log(&dir)).unwrap();
+    assert!(
+        !text.contains("canary") && !text.contains(&password) && !text.contains(redis.password())
+    );
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn keys_are_there_when_asked_for_and_values_never() {
+    // As `printf %s canary-key | sha256sum` gives it.
+    let hashed = "0b8bdfd5fe8e2887553f64e360259947f07d61acd45d51b4a74a53008e5a9597";
+    for (form, wanted) in [("plain", "canary-key"), ("hashed", hashed)] {
+        let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+        let setup = setup(&redis, &dir).set("policy.blocked", "[\"SET\"]");
+        let redoubt = setup.set_text("audit.keys", form).start();
+        redoubt.connect().command(&["SET", "canary-stranger", "canary-value"]);
+        redoubt.session().command(&["SET", "canary-key", "canary-value"]);
+        let logged = redoubt.log().clone();
+        stop(redoubt);
+        let lines = lines(&log(&dir));
+        let keys: Vec<_> = lines.iter().filter_map(|line| line.get("keys")).collect();
+        assert_eq!(keys, [&json!([wanted])]);
+        let text = fs::read_to_string(log(&dir)).unwrap();
+        assert!(!text.contains("canary-value") && !text.contains("canary-stranger"));
+        logged.wait_for_end();
+        assert!(!logged.all().iter().any(|line| line.contains("canary")));
+    }
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn lines_go_to_standard_output() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set_text("audit.output", "stdout").start();
+    redoubt.session().command(&["CONFIG", "GET", "x"]);
+    let output = redoubt.log().clone();
+    stop(redoubt);
+    output.wait_for_end();
+    // The log goes to standard error, and is collected with it.
+    let of_audit = |line: &String| line.starts_with("{\"schema\":1,");
+    let all = parsed(&output.all().into_iter().filter(of_audit).collect::<Vec<_>>().join("\n"));
+    assert_no_gaps(&all);
+    assert_eq!(count(&all, "command_refused"), 1);
+    assert_eq!(all.last().unwrap()["event"], "stopped");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn lock_outs_and_refused_connections_are_all_told_before_a_stop() {
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let redoubt = setup(&redis, &dir)
+        .set("throttle.exempt", "[]")
+        .set("throttle.failures", 1)
+        .set_text("throttle.lockout", "5m")
+        .start();
+    let mut guesser = Wire::connect_from([127, 0, 0, 2], redoubt.address());
+    guesser.send(b"AUTH wrong\r\n");
+    guesser.read_to_close();
+    // Spoken of at most once in ten seconds: the first at once, the others at the stop.
+    for _ in 0..3 {
+        let mut refused = Wire::connect_from([127, 0, 0, 2], redoubt.address());
+        assert_eq!(refused.read_to_close(), b"");
+    }
+    stop(redoubt);
+    let lines = lines(&log(&dir));
+    let locked_out: Vec<_> = lines.iter().filter(|l| l["event"] == "locked_out").collect();
+    assert_eq!(locked_out.len(), 1, "{lines:?}");
+    assert_eq!(locked_out[0]["duration_ms"], 300_000);
+    assert!(locked_out[0]["peer"].as_str().unwrap().starts_with("127.0.0.2:"));
+    let refused: Vec<_> = lines.iter().filter(|l| l["event"] == "connections_refused").collect();
+    assert_eq!(refused.iter().map(|line| line["count"].as_u64().unwrap()).sum::<u64>(), 3);
+    let last = refused.last().unwrap();
+    assert_eq!((&last["reason"], &last["total"]), (&"locked_out".into(), &3.into()));
+}

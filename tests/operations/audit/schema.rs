@@ -1,0 +1,144 @@
+//! docs/audit.md tells of each event and each of its fields, and of nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{full, lines, log, setup, stop};
+use support::certificates::{Authority, Kind};
+use support::tls::Caller;
+use support::{Redis, Wire, secret, signal};
+
+/// Names of fields, and whether each is always there.
+type Fields = BTreeMap<String, bool>;
+
+/// What the page says: the fields of every line, and those of each event.
+fn documented() -> (Fields, BTreeMap<String, Fields>) {
+    let page = fs::read_to_string("docs/audit.md").unwrap();
+    let rows = |header: &str| {
+        let (_, table) = page.split_once(header).expect(header);
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        rows.map(|row| row.split('|').map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    let common = rows("| field | what it is |").iter().flat_map(|row| fields(&row[1])).collect();
+    let events = rows("| `event` | its fields | |");
+    let events = events.iter().map(|row| (row[1].trim().replace('`', ""), fields(&row[2])));
+    (common, events.collect())
+}
+
+/// Of "`a`, (`b`)": a, which is always there, and b, which is not.
+fn fields(cell: &str) -> Fields {
+    let names = cell.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let plain = |name: &str| name.replace(['`', '(', ')'], "");
+    names.map(|name| (plain(name), !name.starts_with('('))).collect()
+}
+
+/// Lines of every event that a file can show.
+fn seen() -> Vec<Value> {
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    // A log without a chain, which ends in half a line: repaired, and set aside.
+    stop(setup(&redis, &dir).start());
+    let mut text = fs::read(log(&dir)).unwrap();
+    text.extend(b"{\"schema\":1,\"ti");
+    fs::write(log(&dir), text).unwrap();
+    let (password, next) = (secret(), secret());
+    let file = dir.path().join("password");
+    fs::write(&file, &password).unwrap();
+    let redoubt = setup(&redis, &dir)
+        .set("audit.hash_chain", true)
+        .set_text("audit.keys", "plain")
+        .set("policy.blocked", "[\"SET\"]")
+        .set_text("upstream.stall_timeout", "1s")
+        .set("throttle.exempt", "[]")
+        .set("throttle.failures", 1)
+        .client_password(&password)
+        .set_text("client.password_file", file.to_str().unwrap())
+        .start();
+    let mut session = redoubt.session();
+    session.command(&["SET", "key", "value"]);
+    let (mut stalled, mut direct) = (redoubt.session(), redis.direct());
+    assert_eq!(direct.command(&["CLIENT", "PAUSE", "600000", "WRITE"]), b"+OK\r\n");
+    stalled.be_patient(Duration::from_secs(60));
+    stalled.send(b"DEL key\r\n");
+    assert_eq!(stalled.read_to_close(), b"");
+    assert_eq!(direct.command(&["CLIENT", "UNPAUSE"]), b"+OK\r\n");
+    let mut guesser = Wire::connect_from([127, 0, 0, 2], redoubt.address());
+    guesser.send(b"AUTH wrong\r\n");
+    guesser.read_to_close();
+    assert_eq!(Wire::connect_from([127, 0, 0, 2], redoubt.address()).read_to_close(), b"");
+    let beside = dir.path().join("next");
+    fs::write(&beside, &next).unwrap();
+    fs::rename(&beside, &file).unwrap();
+    // Closed, for its password is accepted no more.
+    session.read_to_close();
+    stop(redoubt);
+    let before = lines(&log(&dir));
+    // Somebody takes away what it ends with.
+    let text = fs::read_to_string(log(&dir)).unwrap();
+    let (cut, _) = text.trim_end().rsplit_once('\n').unwrap();
+    fs::write(log(&dir), format!("{cut}\n")).unwrap();
+    stop(setup(&redis, &dir).set("audit.hash_chain", true).start());
+    let aside = dir.path().join("audit.log.1");
+    [lines(&aside), before, lines(&log(&dir))].concat()
+}
+
+/// Lines of a log that events were dropped from.
+fn seen_when_full() -> Vec<Value> {
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let mut redoubt = full::start(&redis, &dir, "drop");
+    full::fill(&mut redoubt.session());
+    redoubt.log().wait(|line| line.contains("events are dropped")).expect("a warning");
+    let reader = full::read(&dir);
+    signal(redoubt.pid(), "TERM");
+    assert_eq!(redoubt.wait().code(), Some(0));
+    reader.join().unwrap()
+}
+
+/// Lines of a session whose client has shown a certificate.
+fn seen_in_tls() -> Vec<Value> {
+    let (redis, dir, authority) = (Redis::start(), tempfile::tempdir().unwrap(), Authority::new());
+    let (server, ca) = (authority.server("server"), authority.ca());
+    let redoubt = setup(&redis, &dir)
+        .set_text("listen", "tls://127.0.0.1:0")
+        .set_text("tls.certificate", server.certificate.to_str().unwrap())
+        .set_text("tls.key", server.key.to_str().unwrap())
+        .set_text("tls.client_ca", ca.to_str().unwrap())
+        .start();
+    let caller = Caller::showing(&ca, &authority.issue("app", &["app.example"], Kind::Good));
+    drop(caller.session(redoubt.address(), redoubt.password()));
+    stop(redoubt);
+    lines(&log(&dir))
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn the_page_tells_of_every_event_and_field_and_of_nothing_else() {
+    let (common, events) = documented();
+    let (mut met, mut fields_met) = (BTreeSet::new(), BTreeSet::new());
+    for line in [seen(), seen_when_full(), seen_in_tls()].concat() {
+        let event = line["event"].as_str().unwrap().to_owned();
+        let own = events.get(&event).unwrap_or_else(|| panic!("{event} is not in the page"));
+        let names: BTreeSet<_> = line.as_object().unwrap().keys().cloned().collect();
+        for (field, is_always) in common.iter().chain(own) {
+            assert!(names.contains(field) || !is_always, "no {field} in {line}");
+        }
+        for name in &names {
+            let is_known = common.contains_key(name) || own.contains_key(name);
+            assert!(is_known, "{name} of {event} is not in the page");
+            fields_met.insert(if common.contains_key(name) {
+                name.clone()
+            } else {
+                format!("{event}.{name}")
+            });
+        }
+        met.insert(event);
+    }
+    assert_eq!(met, events.keys().cloned().collect(), "events of the page");
+    let of_events = events
+        .iter()
+        .flat_map(|(event, fields)| fields.keys().map(move |field| format!("{event}.{field}")));
+    let wanted: BTreeSet<_> = common.keys().cloned().chain(of_events).collect();
+    assert_eq!(fields_met, wanted, "fields of the page");
+}

@@ -1,0 +1,117 @@
+//! `redoubt check`, usage errors and exit codes.
+
+use std::fs;
+use std::process::Output;
+
+use super::process::redoubt;
+
+const CANARY: &str = "canary-7f3a9c51d2e84b60a1c9f7e35d";
+
+fn output(args: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } =
+        redoubt(args).envs(variables.iter().copied()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code(), text(stdout), text(stderr))
+}
+
+#[test]
+fn a_right_configuration_is_printed_without_its_secrets() {
+    let (code, out, err) =
+        output(&["check", "--config", "config/redoubt.toml"], &[("REDIS_PASSWORD", CANARY)]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.starts_with("# Redoubt "), "{out}");
+    assert!(out.contains("the configuration is right; 1 warning, on standard error.\n"), "{out}");
+    assert!(out.contains("\n\nlisten = [\"127.0.0.1:6380\"]\n"), "{out}");
+    assert!(out.contains("password = \"********\" # from REDIS_PASSWORD in the environment\n"));
+    assert!(out.contains("# the upstream's, as clients have none of their own\n"), "{out}");
+    assert!(err.starts_with("redoubt: warning: clients use the upstream's password"), "{err}");
+    assert!(!out.contains("canary") && !err.contains("canary"));
+    toml::from_str::<toml::Table>(&out).unwrap();
+}
+
+#[test]
+fn the_environment_is_enough_and_may_name_the_file() {
+    let passwords = [("REDIS_PASSWORD", CANARY), ("REDOUBT_UPSTREAM", "redis://redis:7000")];
+    let (code, out, err) = output(&["check"], &passwords);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("url = \"redis://redis:7000\""), "{out}");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("redoubt.toml");
+    fs::write(&path, "workers = 7\n").unwrap();
+    let path = path.to_str().unwrap();
+    let (code, out, err) =
+        output(&["check"], &[passwords[0], passwords[1], ("REDOUBT_CONFIG", path)]);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("workers = 7 # default: 1\n"), "{out}");
+}
+
+/// What is printed can be given back as a configuration, its passwords aside, and is the same then.
+#[test]
+fn what_is_not_the_default_says_what_would_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("redoubt.toml");
+    let text = "listen = [\"127.0.0.1:7000\", \"127.0.0.1:7001\"]\n[policy]\nguard = \"off\"\n\
+                [limits]\nidle_timeout = \"5m\"\n[admin]\nlisten = \"off\"\n[audit]\n\
+                syslog_socket = \"/dev/log # x\"\n";
+    fs::write(&path, text).unwrap();
+    let variables = [
+        ("REDIS_PASSWORD", CANARY),
+        ("REDOUBT_PASSWORD", "canary-of-clients-0123456789abcdef"),
+        ("REDOUBT_UPSTREAM", "redis://redis:7000"),
+    ];
+    let check = || output(&["check", "--config", path.to_str().unwrap()], &variables);
+    let (code, out, err) = check();
+    assert_eq!(code, Some(0), "{err}");
+    for line in [
+        "listen = [\"127.0.0.1:7000\", \"127.0.0.1:7001\"] # default: [\"127.0.0.1:6380\"]\n",
+        "guard = \"off\" # default: \"auto\"\n",
+        "idle_timeout = \"5m\" # default: \"0s\"\n",
+        "listen = \"off\" # default: \"127.0.0.1:6390\"\n",
+        "url = \"redis://redis:7000\"\n",
+        "escapes = \"deny\"\n",
+    ] {
+        assert!(out.contains(line), "{line}{out}");
+    }
+    assert!(
+        !out.contains("canary") && !out.contains('\x1b') && !err.contains('\x1b'),
+        "{out}{err}"
+    );
+    let printed: toml::Table = toml::from_str(&out).unwrap();
+    assert_eq!(printed["audit"]["syslog_socket"].as_str(), Some("/dev/log # x"));
+    let unmasked: String = out
+        .lines()
+        .filter(|line| !line.contains("********"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    fs::write(&path, unmasked).unwrap();
+    assert_eq!(check().1, out);
+}
+
+#[test]
+fn a_wrong_configuration_ends_both_commands_with_2_and_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("redoubt.toml");
+    fs::write(&path, format!("[client]\npassword = {CANARY}\n")).unwrap();
+    let path = path.to_str().unwrap();
+    for command in ["check", "serve"] {
+        let (code, out, err) = output(&[command, "--config", path], &[]);
+        assert_eq!((code, out.as_str()), (Some(2), ""));
+        assert!(err.starts_with(&format!("redoubt: {path}:2: client.password: not valid TOML")));
+        assert_eq!(err.lines().count(), 1, "{err}");
+        assert!(!err.contains("canary"), "{err}");
+        let (code, _, err) = output(&[command], &[]);
+        assert_eq!(code, Some(2));
+        assert!(err.contains("no upstream"), "{err}");
+    }
+}
+
+#[test]
+fn wrong_arguments_end_with_2() {
+    for args in [&["serv"][..], &[], &["serve", "--conf", "x"], &["demo", "x"]] {
+        let (code, out, _) = output(args, &[]);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}");
+    }
+    let (code, out, _) = output(&["--version"], &[]);
+    assert_eq!(code, Some(0));
+    assert_eq!(out, format!("redoubt {}\n", env!("CARGO_PKG_VERSION")));
+}

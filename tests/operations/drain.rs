@@ -1,0 +1,162 @@
+//! Stopping: who is still let in, who may listen beside, and what a second signal does.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use support::{Deadline, Redis, Redoubt, frame, now, signal, since};
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn clients_are_let_in_until_drain_delay_has_passed() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("drain_delay", "1s").start();
+    let mut before = redoubt.session();
+    let asked = now();
+    ask_to_stop(&redoubt);
+    let mut during = redoubt.session();
+    assert_eq!(during.command(&["PING"]), b"+PONG\r\n");
+    assert_eq!(before.command(&["PING"]), b"+PONG\r\n");
+    assert_eq!(during.read_to_close(), b"");
+    assert_eq!(before.read_to_close(), b"");
+    assert!(since(asked) >= 1.0, "sessions ended after {} s", since(asked));
+    assert_eq!(redoubt.wait().code(), Some(0));
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_second_signal_ends_the_process_at_once() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("drain_delay", "60s").start();
+    ask_to_stop(&redoubt);
+    signal(redoubt.pid(), "INT");
+    assert_eq!(redoubt.wait().code(), Some(1));
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn what_waits_to_be_accepted_is_answered() {
+    const WAITING: usize = 600;
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    // Stopped, it accepts nobody; the kernel does.
+    signal(redoubt.pid(), "STOP");
+    let mut waiting: Vec<_> = (0..WAITING).map(|_| redoubt.connect()).collect();
+    for wire in &mut waiting {
+        wire.send(&frame::request(&["AUTH", redoubt.password()]));
+    }
+    signal(redoubt.pid(), "TERM");
+    signal(redoubt.pid(), "CONT");
+    for wire in &mut waiting {
+        assert_eq!(wire.read_to_close(), b"+OK\r\n");
+    }
+    assert_eq!(redoubt.wait().code(), Some(0));
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_successor_listens_on_the_same_address() {
+    let redis = Redis::start();
+    let first = Redoubt::setup(&redis).set("reuse_port", true).start();
+    let second = successor(&redis, &first).start();
+    assert_eq!(first.address(), second.address());
+    drop(first);
+    let mut session = second.session();
+    assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_rolling_replacement_fails_no_command_and_runs_none_twice() {
+    const CLIENTS: usize = 6;
+    const REPLACEMENTS: usize = 3;
+    const BETWEEN: u64 = 500;
+    let redis = Redis::start();
+    let mut old = Redoubt::setup(&redis).set("reuse_port", true).start();
+    let (address, password) = (old.address(), old.password().to_owned());
+    let (done, answered) = (AtomicBool::new(false), AtomicU64::new(0));
+    let (went_on, failed) = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| scope.spawn(|| increment(address, &password, &done, &answered)))
+            .collect();
+        let wait_for_more = || {
+            let wanted = answered.load(Ordering::Relaxed) + BETWEEN;
+            Deadline::patient().poll(|| answered.load(Ordering::Relaxed) >= wanted)
+        };
+        let mut went_on = true;
+        for _ in 0..REPLACEMENTS {
+            went_on &= wait_for_more();
+            let new = successor(&redis, &old).start();
+            signal(old.pid(), "TERM");
+            went_on &= old.wait().code() == Some(0);
+            old = new;
+            went_on &= wait_for_more();
+        }
+        done.store(true, Ordering::Relaxed);
+        let failed: Vec<_> = clients.into_iter().map(|c| c.join().expect("a client")).collect();
+        (went_on, failed)
+    });
+    assert_eq!(failed.concat(), Vec::<String>::new(), "commands failed");
+    assert!(went_on, "the clients came to a stop, or a predecessor did not end well");
+    let counted = redis.direct().command(&["GET", "counter"]);
+    let wanted = frame::bulk(answered.load(Ordering::Relaxed).to_string().as_bytes());
+    assert_eq!(counted, wanted, "commands ran that were not answered");
+}
+
+/// Asks for a stop and waits until that was heard.
+fn ask_to_stop(redoubt: &Redoubt) {
+    signal(redoubt.pid(), "TERM");
+    let told = |line: &str| line.contains("SIGTERM, stopping");
+    assert!(redoubt.log().wait(told).is_some(), "the signal is not logged");
+}
+
+/// One that listens where `first` does and lets the same clients in.
+fn successor(redis: &Redis, first: &Redoubt) -> support::redoubt::Setup {
+    Redoubt::setup(redis)
+        .set("reuse_port", true)
+        .set_text("listen", &first.address().to_string())
+        .client_password(first.password())
+}
+
+/// Increments until `done`, as client libraries do: with a new connection and once more where the
+/// first try got no reply. Returns what failed nevertheless.
+fn increment(
+    address: SocketAddr,
+    password: &str,
+    done: &AtomicBool,
+    answered: &AtomicU64,
+) -> Vec<String> {
+    let mut failed = Vec::new();
+    let mut connection = None;
+    while !done.load(Ordering::Relaxed) {
+        let first = increment_once(address, password, &mut connection);
+        let outcome = first.or_else(|_| increment_once(address, password, &mut connection));
+        match outcome {
+            Ok(()) => drop(answered.fetch_add(1, Ordering::Relaxed)),
+            Err(error) => failed.push(error.to_string()),
+        }
+    }
+    failed
+}
+
+fn increment_once(
+    address: SocketAddr,
+    password: &str,
+    connection: &mut Option<redis::Connection>,
+) -> redis::RedisResult<()> {
+    let mut open = match connection.take() {
+        Some(open) => open,
+        None => {
+            let url = format!("redis://:{password}@{address}/?protocol=resp2");
+            let open = redis::Client::open(url)?.get_connection_with_timeout(PATIENCE)?;
+            open.set_read_timeout(Some(PATIENCE))?;
+            open
+        }
+    };
+    redis::cmd("INCR").arg("counter").exec(&mut open)?;
+    *connection = Some(open);
+    Ok(())
+}
+
+/// How long a client waits for a connection or a reply.
+const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,173 @@
+//! Who may connect, how the process stops, and what is logged.
+
+use super::{change, reloaded, text};
+use support::frame::request;
+use support::{Redis, Redoubt, Wire, lines, now, signal, since};
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn addresses_that_are_allowed() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    let mut gone = redoubt.session();
+    let mut stays = Wire::connect_from([127, 0, 0, 7], redoubt.address());
+    assert_eq!(stays.command(&["AUTH", redoubt.password()]), b"+OK\r\n");
+    gone.send(&request(&["BLPOP", "list", "0"]));
+    stays.command(&["PING"]);
+    assert_eq!(change(&mut redoubt, "allow", "[\"127.0.0.7\"]"), 1);
+    assert_eq!(gone.read_to_close(), b"");
+    assert_eq!(stays.command(&["PING"]), b"+PONG\r\n");
+    assert_eq!(redoubt.connect().read_to_close(), b"");
+    let closed = |line: &str| lines::field(line, "reason") == Some("not_allowed");
+    assert!(redoubt.log().wait(closed).is_some());
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn balancers_that_tell_the_client() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    let mut session = redoubt.session();
+    change(&mut redoubt, "proxy_protocol_from", "[\"127.0.0.1\"]");
+    let mut wire = redoubt.connect();
+    wire.offer(&request(&["PING"]).repeat(4));
+    assert_eq!(wire.read_to_close(), b"");
+    assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn how_long_a_stop_lets_in() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    change(&mut redoubt, "drain_delay", "\"60s\"");
+    signal(redoubt.pid(), "TERM");
+    assert!(redoubt.log().wait(|line| line.contains("SIGTERM, stopping")).is_some());
+    assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn how_long_a_stop_waits_for_replies() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
+    let mut session = redoubt.session();
+    session.send(&request(&["MULTI"]));
+    session.expect(b"+OK\r\n");
+    signal(redis.pid(), "STOP");
+    session.send(&request(&["PING"]));
+    change(&mut redoubt, "shutdown_timeout", "\"100ms\"");
+    let asked = now();
+    signal(redoubt.pid(), "TERM");
+    let code = redoubt.wait().code();
+    signal(redis.pid(), "CONT");
+    assert_eq!(code, Some(0));
+    assert!(since(asked) < 20.0, "ended after {} s", since(asked));
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn what_is_logged() {
+    let redis = Redis::start();
+    let quiet = "info,redoubt_core::session=off";
+    let mut redoubt = Redoubt::setup(&redis).set_text("log.level", quiet).start();
+    let is_session = |line: &str| lines::field(line, "message") == Some("session opened");
+    drop(redoubt.session());
+    change(&mut redoubt, "log.level", "\"info\"");
+    assert!(!redoubt.log().all().iter().any(|line| is_session(line)));
+    let from = redoubt.log().count();
+    drop(redoubt.session());
+    assert!(redoubt.log().wait_from(from, is_session).is_some());
+    change(&mut redoubt, "log.level", &format!("\"{quiet}\""));
+    let from = redoubt.log().count();
+    drop(redoubt.session());
+    reloaded(&redoubt, "", "");
+    assert!(!redoubt.log().all()[from..].iter().any(|line| is_session(line)));
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn keys_in_the_audit_log() {
+    let redis = Redis::start();
+    let setup = Redoubt::setup(&redis).set_text("audit.output", "stdout");
+    let mut redoubt = setup.set("policy.blocked", "[\"GET\"]").start();
+    let mut session = redoubt.session();
+    session.command(&["GET", "first-key"]);
+    change(&mut redoubt, "audit.keys", "\"plain\"");
+    session.command(&["GET", "second-key"]);
+    let tells = |line: &str| line.contains("command_refused") && line.contains("second-key");
+    assert!(redoubt.log().wait(tells).is_some());
+    let all = redoubt.log().all().join("\n");
+    assert!(!all.contains("first-key"));
+    // The change itself is there too.
+    assert!(all.contains("\"event\":\"configuration_changed\",\"keys\":[\"audit.keys\"]"), "{all}");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn what_is_blocked_and_what_escapes() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    let mut session = redoubt.session();
+    assert!(session.command(&["SWAPDB", "0", "1"]).starts_with(b"-ERR unknown command"));
+    assert_eq!(change(&mut redoubt, "policy.escapes", "\"allow\""), 0);
+    assert_eq!(session.command(&["SWAPDB", "0", "1"]), b"+OK\r\n");
+    assert_eq!(change(&mut redoubt, "policy.blocked", "[\"SWAPDB\", \"GET\"]"), 0);
+    assert!(session.command(&["SWAPDB", "0", "1"]).starts_with(b"-ERR unknown command"));
+    assert!(session.command(&["GET", "k"]).starts_with(b"-ERR unknown command 'GET'"));
+    assert_eq!(change(&mut redoubt, "policy.blocked", "[]"), 0);
+    assert_eq!(session.command(&["GET", "k"]), b"$-1\r\n");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn which_scripts_run() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    let mut session = redoubt.session();
+    let seven: &[&str] = &["EVAL", "return 7", "0"];
+    assert_eq!(session.command(seven), b":7\r\n");
+    assert_eq!(change(&mut redoubt, "policy.scripts", "\"deny\""), 0);
+    assert!(session.command(seven).starts_with(b"-ERR unknown command 'EVAL'"));
+    redoubt.write("policy.pinned_scripts", Some(&pin("return 8")));
+    redoubt.write("policy.scripts", Some("\"pinned\""));
+    reloaded(&redoubt, "policy.scripts policy.pinned_scripts", "");
+    assert!(session.command(seven).starts_with(b"-"));
+    assert_eq!(session.command(&["EVAL", "return 8", "0"]), b":8\r\n");
+    change(&mut redoubt, "policy.pinned_scripts", &pin("return 7"));
+    assert_eq!(session.command(seven), b":7\r\n");
+    assert!(session.command(&["EVAL", "return 8", "0"]).starts_with(b"-"));
+    // A library, which may run from the answer on.
+    let library = "#!lua name=lib\nredis.register_function('nine', function() return 9 end)";
+    redis.direct().command(&["FUNCTION", "LOAD", library]);
+    assert!(session.command(&["FCALL", "nine", "0"]).starts_with(b"-"));
+    change(&mut redoubt, "policy.pinned_libraries", "[\"lib\"]");
+    assert_eq!(session.command(&["FCALL", "nine", "0"]), b":9\r\n");
+    // A reload that changes nothing takes it from nobody.
+    reloaded(&redoubt, "", "");
+    assert_eq!(session.command(&["FCALL", "nine", "0"]), b":9\r\n");
+}
+
+/// The list of the digest of one script.
+fn pin(script: &str) -> String {
+    let digest = <sha1::Sha1 as sha1::Digest>::digest(script.as_bytes());
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("[\"{hex}\"]")
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn transactions_with_scripts_do_not_outlast_a_stricter_gate() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    let (mut queued, mut other) = (redoubt.session(), redoubt.session());
+    assert_eq!(queued.command(&["MULTI"]), b"+OK\r\n");
+    let set = ["EVAL", "return redis.call('SET', 'late', '1')", "0"];
+    assert_eq!(queued.command(&set), b"+QUEUED\r\n");
+    assert_eq!(other.command(&["PING"]), b"+PONG\r\n");
+    assert_eq!(change(&mut redoubt, "policy.scripts", "\"read-only\""), 1);
+    queued.offer(&request(&["EXEC"]));
+    assert_eq!(text(&queued.read_to_close()), "");
+    assert_eq!(other.command(&["GET", "late"]), b"$-1\r\n");
+    assert_eq!(other.command(&["EVAL_RO", "return 7", "0"]), b":7\r\n");
+}

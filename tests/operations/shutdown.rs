@@ -1,0 +1,200 @@
+//! SIGTERM and SIGINT: no new sessions, replies that are due are delivered, exit code 0.
+
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use support::{Deadline, Redis, Redoubt, Wire, frame, now, shown, signal, since};
+
+/// Waits until nobody can connect any more.
+fn wait_until_it_refuses(redoubt: &Redoubt) {
+    let refuses = Deadline::patient().poll(|| TcpStream::connect(redoubt.address()).is_err());
+    assert!(refuses, "it still accepts connections");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn idle_sessions_are_closed_and_the_exit_code_is_0() {
+    for name in ["TERM", "INT"] {
+        let redis = Redis::start();
+        let mut redoubt = Redoubt::start(&redis);
+        let mut session = redoubt.session();
+        assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
+        let mut stranger = redoubt.connect();
+        let asked = now();
+        signal(redoubt.pid(), name);
+        assert_eq!(session.read_to_close(), b"");
+        assert_eq!(stranger.read_to_close(), b"");
+        assert_eq!(redoubt.wait().code(), Some(0));
+        assert!(since(asked) < 5.0, "nothing was due, and yet it took {} s", since(asked));
+    }
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn replies_that_are_due_are_delivered() {
+    const WAITING: usize = 10;
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "20s").start();
+    let mut waiting: Vec<_> = (0..WAITING).map(|_| redoubt.session()).collect();
+    for (number, session) in waiting.iter_mut().enumerate() {
+        let mut requests = frame::request(&["BLPOP", &format!("job:{number}"), "0"]);
+        requests.extend(frame::request(&["CONFIG", "GET", "x"]));
+        requests.extend(frame::request(&["ECHO", &number.to_string()]));
+        session.send(&requests);
+    }
+    let mut direct = redis.direct();
+    let all_wait = Deadline::patient().poll(|| {
+        let clients = direct.command(&["INFO", "clients"]);
+        let wanted = format!("blocked_clients:{WAITING}\r\n");
+        String::from_utf8_lossy(&clients).contains(&wanted)
+    });
+    assert!(all_wait, "not all sessions wait");
+
+    signal(redoubt.pid(), "TERM");
+    wait_until_it_refuses(&redoubt);
+    for number in 0..WAITING {
+        let key = format!("job:{number}");
+        assert_eq!(direct.command(&["RPUSH", &key, "work"]), b":1\r\n");
+    }
+    for (number, session) in waiting.iter_mut().enumerate() {
+        let (key, number) = (format!("job:{number}"), number.to_string());
+        let wanted = [
+            b"*2\r\n".to_vec(),
+            frame::bulk(key.as_bytes()),
+            frame::bulk(b"work"),
+            b"-ERR unknown command 'CONFIG', with args beginning with: 'GET' 'x' \r\n".to_vec(),
+            frame::bulk(number.as_bytes()),
+        ]
+        .concat();
+        let got = session.read_to_close();
+        assert!(got == wanted, "wanted {}, got {}", shown(&wanted), shown(&got));
+    }
+    assert_eq!(redoubt.wait().code(), Some(0));
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn what_takes_longer_than_shutdown_timeout_is_given_up() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "1s").start();
+    let mut session = redoubt.session();
+    // It waits for more than what it waits for there.
+    session.send(b"BLPOP nothing 0\r\nGET k\r\n");
+    let mut direct = redis.direct();
+    let waits = Deadline::patient().poll(|| {
+        let clients = direct.command(&["INFO", "clients"]);
+        String::from_utf8_lossy(&clients).contains("blocked_clients:1\r\n")
+    });
+    assert!(waits, "the session does not wait");
+    let asked = now();
+    signal(redoubt.pid(), "TERM");
+    assert_eq!(session.read_to_close(), b"");
+    assert_eq!(redoubt.wait().code(), Some(0));
+    assert!((0.9..8.0).contains(&since(asked)), "it took {} s", since(asked));
+}
+
+/// Waits until so many clients wait in Redis.
+fn wait_until_blocked(redis: &Redis, clients: usize) {
+    let mut direct = redis.direct();
+    let wait = Deadline::patient().poll(|| {
+        let info = direct.command(&["INFO", "clients"]);
+        String::from_utf8_lossy(&info).contains(&format!("blocked_clients:{clients}\r\n"))
+    });
+    assert!(wait, "not {clients} sessions wait");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn clients_that_only_wait_are_closed_at_once() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
+    let mut waiting = [(); 5].map(|()| redoubt.session());
+    for (session, request) in waiting.iter_mut().zip([
+        "BLPOP nothing 0\r\n",
+        "XREAD BLOCK 0 STREAMS nothing $\r\n",
+        "WAIT 5 0\r\n",
+        "BLPOP nothing 0\r\nBLPOP nothing 0\r\n",
+        // What comes before is answered first.
+        "GET k\r\nBZPOPMIN nothing 0\r\n",
+    ]) {
+        session.send(request.as_bytes());
+    }
+    let mut listens = redoubt.session();
+    let confirmed = listens.command(&["SUBSCRIBE", "c"]);
+    assert!(confirmed.starts_with(b"*3\r\n"));
+    wait_until_blocked(&redis, 5);
+    signal(redoubt.pid(), "TERM");
+    for (index, session) in waiting.iter_mut().enumerate() {
+        let wanted: &[u8] = if index == 4 { b"$-1\r\n" } else { b"" };
+        assert_eq!(session.read_to_close(), wanted, "{index}");
+    }
+    assert_eq!(listens.read_to_close(), b"");
+    // In less than the half of what it waits for replies.
+    assert_eq!(redoubt.wait().code(), Some(0));
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn what_was_popped_for_clients_before_they_are_closed_reaches_them() {
+    const SESSIONS: usize = 40;
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
+    let mut sessions: Vec<_> = (0..SESSIONS).map(|_| redoubt.session()).collect();
+    for session in &mut sessions {
+        session.send(b"BLPOP list 0\r\n");
+    }
+    wait_until_blocked(&redis, SESSIONS);
+    // Redis has sent what it has popped, and nobody has read it, when the stop is asked for.
+    signal(redoubt.pid(), "STOP");
+    for _ in 0..SESSIONS / 2 {
+        assert_eq!(redis.direct().command(&["RPUSH", "list", "v"]), b":1\r\n");
+    }
+    wait_until_blocked(&redis, SESSIONS - SESSIONS / 2);
+    signal(redoubt.pid(), "TERM");
+    signal(redoubt.pid(), "CONT");
+    let got = sessions.iter_mut().map(Wire::read_to_close).filter(|got| got == POPPED).count();
+    assert_eq!(redoubt.wait().code(), Some(0));
+    assert_eq!(got, SESSIONS / 2, "something was lost");
+    assert_eq!(redis.direct().command(&["LLEN", "list"]), b":0\r\n");
+}
+
+/// What a client gets that has waited for the list.
+const POPPED: &[u8] = b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n";
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn stopping_under_load_cuts_no_reply() {
+    const SESSIONS: usize = 30;
+    const VALUE: usize = 20_000;
+    let redis = Redis::start();
+    assert_eq!(redis.direct().command(&["SET", "k", &"v".repeat(VALUE)]), b"+OK\r\n");
+    let mut redoubt = Redoubt::start(&redis);
+    let reply = frame::bulk("v".repeat(VALUE).as_bytes());
+    let answered = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..SESSIONS {
+            let (answered, reply, mut session) = (&answered, &reply, redoubt.session());
+            scope.spawn(move || {
+                let request = frame::request(&["GET", "k"]).repeat(5);
+                loop {
+                    session.offer(&request);
+                    for _ in 0..5 {
+                        while session.received().len() < reply.len() {
+                            if session.receive() == 0 {
+                                let rest = session.received();
+                                assert!(rest.is_empty(), "a reply of {} bytes", rest.len());
+                                return;
+                            }
+                        }
+                        session.expect(reply);
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        assert!(Deadline::patient().poll(|| answered.load(Ordering::Relaxed) > SESSIONS * 20));
+        signal(redoubt.pid(), "TERM");
+        wait_until_it_refuses(&redoubt);
+    });
+    assert_eq!(redoubt.wait().code(), Some(0));
+}

@@ -1,0 +1,44 @@
+//! TLS with clients and with Redis, and sockets in the file system.
+
+mod audit;
+mod clients;
+mod mutual;
+mod page;
+mod reload;
+mod unix;
+mod upstream;
+
+use std::path::Path;
+
+use support::certificates::{Authority, Pair};
+use support::redoubt::Setup;
+use support::{Redis, Redoubt, lines};
+
+/// A Redoubt before `redis` that speaks TLS, with a certificate.
+fn speaking(redis: &Redis, pair: &Pair) -> Setup {
+    Redoubt::setup(redis)
+        .set_text("listen", "tls://127.0.0.1:0")
+        .set_text("tls.certificate", path(&pair.certificate))
+        .set_text("tls.key", path(&pair.key))
+}
+
+/// A Redis, a Redoubt before it that speaks TLS, and who has signed its certificate.
+fn plainly() -> (Authority, Redis, Redoubt) {
+    let (authority, redis) = (Authority::new(), Redis::start());
+    let redoubt = speaking(&redis, &authority.server("server")).start();
+    (authority, redis, redoubt)
+}
+
+fn path(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A line of the log with this message and all of these.
+#[track_caller]
+fn logged(redoubt: &Redoubt, message: &str, parts: &[&str]) -> String {
+    let line = redoubt.log().wait(|line| {
+        lines::field(line, "message") == Some(message)
+            && parts.iter().all(|part| line.contains(part))
+    });
+    line.unwrap_or_else(|| panic!("no {message} {parts:?}"))
+}

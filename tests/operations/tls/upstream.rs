@@ -1,0 +1,114 @@
+//! A Redis that speaks TLS.
+
+use super::{logged, path};
+use support::certificates::{Authority, Kind, Pair};
+use support::redoubt::Setup;
+use support::{Redis, Redoubt};
+
+/// Has `setup` speak TLS with `redis`, whose certificate `authority` has signed.
+pub(crate) fn to(setup: Setup, redis: &Redis, authority: &Authority) -> Setup {
+    setup
+        .set_text("upstream.url", &format!("rediss://127.0.0.1:{}", redis.tls_port()))
+        .set_text("upstream.tls_ca", path(&authority.ca()))
+}
+
+fn showing(setup: Setup, pair: &Pair) -> Setup {
+    setup
+        .set_text("upstream.tls_certificate", path(&pair.certificate))
+        .set_text("upstream.tls_key", path(&pair.key))
+}
+
+#[track_caller]
+fn serves(redoubt: &Redoubt) {
+    logged(redoubt, "upstream is available", &[]);
+    let mut session = redoubt.session();
+    assert_eq!(session.command(&["SET", "k", "v"]), b"+OK\r\n");
+    assert_eq!(session.command(&["EVAL", "return redis.call('GET','k')", "0"]), b"$1\r\nv\r\n");
+    assert_eq!(session.command(&["MULTI"]), b"+OK\r\n");
+    assert_eq!(session.command(&["GET", "k"]), b"+QUEUED\r\n");
+    assert_eq!(session.command(&["EXEC"]), b"*1\r\n$1\r\nv\r\n");
+}
+
+#[test]
+fn redis_is_spoken_to_in_tls_and_shown_a_certificate() {
+    let authority = Authority::new();
+    let server = authority.server("server");
+    let client = authority.issue("redoubt", &["redoubt"], Kind::Good);
+    let redis = Redis::setup().tls(&server, &authority.ca(), "yes").start();
+    for sharing in ["auto", "off"] {
+        let setup = to(Redoubt::setup(&redis), &redis, &authority);
+        let redoubt = showing(setup, &client).set_text("upstream.sharing", sharing).start();
+        logged(&redoubt, "guard made", &[]);
+        serves(&redoubt);
+    }
+    let other = Authority::new();
+    let stranger = other.issue("redoubt", &["redoubt"], Kind::Good);
+    let setup = || to(Redoubt::setup(&redis), &redis, &authority);
+    for setup in [setup(), showing(setup(), &stranger)] {
+        let redoubt = setup.start();
+        logged(&redoubt, "upstream is unavailable; clients are closed until it is back", &[]);
+        let mut session = redoubt.session();
+        session.send(b"GET k\r\n");
+        assert!(session.read_to_close().is_empty());
+    }
+}
+
+#[test]
+fn a_redis_without_a_right_certificate_is_given_no_password() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let names = ["127.0.0.1"];
+    for (pair, told) in [
+        (stranger.server("server"), "UnknownIssuer"),
+        (authority.issue("expired", &names, Kind::Expired), "expired"),
+        (authority.issue("future", &names, Kind::Future), "not valid yet"),
+        (authority.issue("self", &names, Kind::SelfSigned), "UnknownIssuer"),
+        (authority.issue("foreign", &["other.example"], Kind::Good), "not valid for name"),
+    ] {
+        let redis = Redis::setup().tls(&pair, &authority.ca(), "no").start();
+        let redoubt = to(Redoubt::setup(&redis), &redis, &authority).start();
+        let message = "upstream is unavailable; clients are closed until it is back";
+        let line = logged(&redoubt, message, &["no TLS with 127.0.0.1:", told]);
+        assert!(!line.contains(redis.password()), "{line}");
+        let info = redis.direct().command(&["INFO", "commandstats"]);
+        let info = String::from_utf8(info).unwrap();
+        assert!(!info.contains("cmdstat_hello") && !info.contains("cmdstat_acl"), "{info}");
+    }
+}
+
+#[test]
+fn the_name_that_is_expected_can_be_another_than_the_hosts() {
+    let authority = Authority::new();
+    let pair = authority.issue("redis", &["redis.example"], Kind::Good);
+    let redis = Redis::setup().tls(&pair, &authority.ca(), "no").start();
+    let setup = to(Redoubt::setup(&redis), &redis, &authority);
+    serves(&setup.set_text("upstream.tls_name", "redis.example").start());
+}
+
+#[test]
+fn any_certificate_is_taken_where_that_is_asked_for_and_warned_of() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let pair = stranger.issue("self", &["elsewhere"], Kind::SelfSigned);
+    let redis = Redis::setup().tls(&pair, &stranger.ca(), "no").start();
+    let redoubt = to(Redoubt::setup(&redis), &redis, &authority)
+        .set("upstream.tls_dangerously_accept_any_certificate", true)
+        .start();
+    let warned = redoubt.log().wait(|line| {
+        line.contains("WARN") && line.contains("tls_dangerously_accept_any_certificate")
+    });
+    assert!(warned.is_some());
+    serves(&redoubt);
+}
+
+#[test]
+fn a_redis_that_speaks_plainly_is_not_spoken_to() {
+    let (authority, redis) = (Authority::new(), Redis::start());
+    let redoubt = Redoubt::setup(&redis)
+        .set_text("upstream.url", &format!("rediss://127.0.0.1:{}", redis.port()))
+        .set_text("upstream.tls_ca", path(&authority.ca()))
+        .start();
+    logged(
+        &redoubt,
+        "upstream is unavailable; clients are closed until it is back",
+        &["did not answer"],
+    );
+}

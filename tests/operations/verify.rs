@@ -1,0 +1,359 @@
+//! `redoubt verify`, against Redoubt as it may be configured, Redis, and what is neither.
+#![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::process::Command;
+use std::thread;
+
+use serde_json::Value;
+use support::servers::{ALL, on_each};
+use support::{Redis, Redoubt};
+
+/// Its exit code and what it writes; the password is never in that.
+fn run(url: &str, password: &str, args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
+    command.args(["verify", url]).args(args).env_clear().env("REDOUBT_PASSWORD", password);
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let (out, err) = (text(output.stdout), text(output.stderr));
+    let shown = |text: &str| !password.is_empty() && text.contains(password);
+    assert!(!shown(&out) && !shown(&err), "{out}{err}");
+    (output.status.code(), out, err)
+}
+
+fn verify(address: SocketAddr, password: &str, args: &[&str]) -> (Option<i32>, String, String) {
+    run(&format!("redis://{address}"), password, args)
+}
+
+/// The exit code, and the report.
+fn json(address: SocketAddr, password: &str, args: &[&str]) -> (Option<i32>, Value) {
+    let (code, out, err) = verify(address, password, &[&["--json"], args].concat());
+    (code, serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}")))
+}
+
+/// Ids of the checks with that outcome.
+fn ids(report: &Value, outcome: &str) -> Vec<String> {
+    let checks = report["checks"].as_array().unwrap().iter();
+    let checks = checks.filter(|check| check["outcome"] == outcome);
+    checks.map(|check| check["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What the check with that id found.
+fn found<'a>(report: &'a Value, id: &str) -> &'a str {
+    let mut checks = report["checks"].as_array().unwrap().iter();
+    let check = checks.find(|check| check["id"] == id);
+    check.and_then(|check| check["found"].as_str()).unwrap_or_else(|| panic!("{id}: {report}"))
+}
+
+/// A port on which nobody listens: connections are refused.
+fn closed() -> String {
+    support::redis::free_port().to_string()
+}
+
+/// Accepts connections and leaves each to `serve`, which gets its number.
+fn scripted(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            serve(number, stream.unwrap());
+        }
+    });
+    address
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn all_holds_of_redoubt() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set_text("policy.scripts", "pinned").start();
+    let (address, password) = (redoubt.address(), redoubt.password());
+    let (code, report) = json(address, password, &[]);
+    assert_eq!(ids(&report, "fails"), Vec::<String>::new(), "{report}");
+    assert_eq!(ids(&report, "not_checked"), ["public", "direct"]);
+    assert_eq!((code, &report["holds"]), (Some(0), &Value::Bool(true)));
+
+    let (direct, public, admin) = (redis.address().to_string(), closed(), closed());
+    let public = format!("127.0.0.1:{public}");
+    let args =
+        ["--public", &public, "--direct", &direct, "--direct", &public, "--admin-port", &admin];
+    let (code, report) = json(address, password, &args);
+    assert_eq!(code, Some(0), "{report}");
+    assert_eq!(ids(&report, "not_checked"), Vec::<String>::new());
+    assert_eq!((found(&report, "public"), found(&report, "admin")), ("refused", "refused"));
+    let text = verify(address, password, &args).1;
+    assert!(text.contains("with a password of its own"), "{text}");
+    assert!(!text.contains('\x1b') && text.ends_with("0 fail, 0 warnings, 0 skipped\n"), "{text}");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn scripts_of_clients_own_are_a_warning_that_names_the_server() {
+    on_each(&ALL, |server| {
+        let redis = Redis::setup().server(server).start();
+        for (scripts, warns) in
+            [("guarded", true), ("read-only", true), ("pinned", false), ("deny", false)]
+        {
+            let redoubt = Redoubt::setup(&redis).set_text("policy.scripts", scripts).start();
+            let (code, report) = json(redoubt.address(), redoubt.password(), &[]);
+            assert_eq!(code, Some(0), "{report}");
+            let warned = ids(&report, "warns").contains(&"script-engine".to_owned());
+            assert_eq!(warned, warns, "{scripts}: {report}");
+            if warns {
+                let (name, _) = server.split_once('-').unwrap();
+                let found = found(&report, "script-engine");
+                assert!(found.contains(name) && found.contains("policy.scripts"), "{found}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_restore_that_exists_is_a_warning() {
+    let redis = Redis::setup().config("sanitize-dump-payload yes").start();
+    let (_, report) = json(redis.address(), redis.password(), &[]);
+    assert!(ids(&report, "warns").contains(&"restore".to_owned()), "{report}");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn what_redoubt_is_told_to_let_pass_fails() {
+    let redis = Redis::start();
+    let cases: [(&str, &str, &[&str]); 8] = [
+        ("policy.guard", "off", &["script", "function"]),
+        ("policy.guard", "require", &[]),
+        // Redis's own user may run all, so scripts are refused.
+        ("policy.guard", "audit", &[]),
+        ("policy.escapes", "allow", &["escapes"]),
+        ("policy.scripts", "deny", &[]),
+        ("policy.scripts", "read-only", &[]),
+        ("policy.scripts", "pinned", &[]),
+        ("upstream.sharing", "off", &[]),
+    ];
+    for (key, value, failing) in cases {
+        let redoubt = Redoubt::setup(&redis).set_text(key, value).start();
+        let (code, report) = json(redoubt.address(), redoubt.password(), &[]);
+        assert_eq!(ids(&report, "fails"), failing, "{key} = {value}: {report}");
+        assert_eq!(code, Some(i32::from(!failing.is_empty())), "{key} = {value}");
+    }
+    let weak = "correct-horse-battery";
+    let redoubt =
+        Redoubt::setup(&redis).client_password(weak).set("allow_weak_passwords", true).start();
+    let (code, report) = json(redoubt.address(), weak, &[]);
+    assert_eq!((code, ids(&report, "fails")), (Some(1), vec!["password-length".to_owned()]));
+}
+
+#[test]
+fn a_redis_with_a_password_only_fails() {
+    let redis = Redis::start();
+    let (code, report) = json(redis.address(), redis.password(), &[]);
+    assert_eq!(code, Some(1), "{report}");
+    let failing = [
+        "blocked-flushdb",
+        "blocked-flushall",
+        "blocked-config",
+        "blocked-debug",
+        "escapes",
+        "case",
+        "inline",
+        "quoted",
+        "pipeline",
+        "multi",
+        "script",
+        "function",
+    ];
+    assert_eq!(ids(&report, "fails"), failing, "{report}");
+    assert!(found(&report, "escapes").starts_with("44 of 52 exist: ACL, MODULE"), "{report}");
+    assert_eq!(report["wide_open"], false);
+}
+
+#[test]
+fn a_redis_without_a_password_is_wide_open() {
+    let redis = Redis::setup().password("\"\"").start();
+    // Whether or not a password is given.
+    for password in ["", &support::secret()] {
+        let (code, report) = json(redis.address(), password, &[]);
+        assert_eq!((code, &report["wide_open"]), (Some(1), &Value::Bool(true)), "{report}");
+        assert_eq!(found(&report, "no-password"), "+PONG: no password is asked for");
+        assert!(found(&report, "escapes").starts_with("44 of 52 exist"), "{report}");
+    }
+    let text = verify(redis.address(), "", &[]).1;
+    assert!(text.contains("Wide open: whoever gets there"), "{text}");
+}
+
+#[test]
+fn a_redis_that_has_other_names_for_commands_holds_where_it_has() {
+    let redis = Redis::setup().hide_refused().start();
+    let (code, report) = json(redis.address(), redis.password(), &[]);
+    // Subcommands cannot be given another name.
+    assert_eq!((code, ids(&report, "fails")), (Some(1), vec!["escapes".to_owned()]), "{report}");
+    assert!(found(&report, "escapes").contains("CLUSTER ADDSLOTS"), "{report}");
+    assert_eq!(found(&report, "script"), "does not exist there either");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_way_round_fails_and_tells_how_far_it_is_open() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).client_password(redis.password()).start();
+    let (address, password) = (redoubt.address(), redoubt.password());
+    let direct = redis.address().to_string();
+    let admin = redis.port().to_string();
+    let public = format!("127.0.0.1:{}", closed());
+    let args = ["--direct", &direct, "--public", &public, "--admin-port", &admin];
+    let (code, report) = json(address, password, &args);
+    assert_eq!((code, ids(&report, "fails")), (Some(1), vec!["admin".into(), "direct".into()]));
+    assert_eq!(found(&report, "direct"), "takes the clients' password");
+    let (code, report) = json(address, password, &["--public", &direct, "--admin-port", &admin]);
+    assert_eq!((code, ids(&report, "fails")), (Some(1), vec!["public".to_owned()]), "{report}");
+
+    let hidden = Redis::setup().password("\"\"").hide_blocked().start();
+    let open = Redis::setup().password("\"\"").start();
+    let limited = Redis::setup().password("\"\"").config("user default on nopass ~* &* +get");
+    let limited = limited.start();
+    for (redis, words) in [
+        (&open, "wide open: no password, and 48 dangerous commands"),
+        (&hidden, "wide open: no password, and 44 dangerous commands"),
+        (&limited, "-NOPERM"),
+    ] {
+        let direct = redis.address().to_string();
+        let (code, report) = json(address, password, &["--direct", &direct]);
+        assert_eq!((code, ids(&report, "fails")), (Some(1), vec!["direct".to_owned()]));
+        assert!(found(&report, "direct").starts_with(words), "{report}");
+    }
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn addresses_of_version_6_and_users_are_spoken_to() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set_text("listen", "[::1]:0").start();
+    let (code, out, err) = run(&format!("redis://{}", redoubt.address()), redoubt.password(), &[]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.starts_with("[::1]:"), "{out}");
+
+    let redoubt = Redoubt::setup(&redis).set_text("client.user", "app").start();
+    let (address, password) = (redoubt.address(), redoubt.password());
+    let (code, out, err) = run(&format!("redis://app@{address}"), password, &[]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    let (code, out, err) =
+        run(&format!("redis://app:{password}@localhost:{}", address.port()), "", &[]);
+    assert!(!out.contains(password) && !err.contains(password));
+    assert_eq!(code, Some(0), "{out}{err}");
+    let (code, report) = json(address, password, &[]);
+    assert_eq!(code, Some(1), "the password is not that of the user without a name");
+    assert_eq!(found(&report, "ping"), "AUTH is answered -WRONGPASS");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn every_check_is_in_the_page_about_it() {
+    let page = include_str!("../../docs/verify.md");
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    let public = format!("127.0.0.1:{}", closed());
+    let report = json(redoubt.address(), redoubt.password(), &["--public", &public]).1;
+    for check in report["checks"].as_array().unwrap() {
+        let id = format!("`{}`", check["id"].as_str().unwrap());
+        assert!(page.contains(&id), "{id} is not in docs/verify.md");
+    }
+}
+
+/// To another address than loopback, though it is this machine's own.
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn plain_text_to_elsewhere_is_a_warning() {
+    // Nothing is sent: it only asks which address of its own the system would take.
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    let own = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());
+    let Ok(own) = own else {
+        return support::note("this machine has no network: not tested");
+    };
+    let redis = Redis::start();
+    let listen = format!("{}:0", own.ip());
+    let redoubt = Redoubt::setup(&redis).set_text("listen", &listen).start();
+    let (code, report) = json(redoubt.address(), redoubt.password(), &[]);
+    assert_eq!((code, &ids(&report, "warns")[0]), (Some(0), &"transport".to_owned()), "{report}");
+    assert!(found(&report, "transport").starts_with("plain text: "));
+}
+
+#[test]
+fn what_is_not_redis_is_called_by_what_it_does() {
+    let password = support::secret();
+    let ended = |address: SocketAddr, words: &str| {
+        let (code, out, err) = verify(address, &password, &["--timeout", "200ms"]);
+        assert_eq!((code, out.as_str()), (Some(1), ""), "{err}");
+        assert!(err.starts_with(&format!("redoubt: {address} {words}")), "{err}");
+    };
+    ended(format!("127.0.0.1:{}", closed()).parse().unwrap(), "cannot be reached: ");
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    ended(silent.local_addr().unwrap(), "accepts connections but does not answer in time");
+    ended(scripted(|_, stream| drop(stream)), "closes connections without a reply");
+    let web = scripted(|_, mut stream| {
+        let mut request = [0; 14];
+        let _ = stream.read_exact(&mut request);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    ended(web, "does not speak Redis; it says HTTP/1.1 400 Bad Request");
+    let (code, out, err) = run("redis://name.invalid", &password, &["--timeout", "1s"]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(err.starts_with("redoubt: name.invalid:6379 cannot be reached: "), "{err}");
+}
+
+/// It says that it wants a password, and nothing ever after: all steps together have an end.
+#[test]
+fn one_that_falls_silent_does_not_hold_it_up() {
+    let held = std::sync::Mutex::new(Vec::new());
+    let address = scripted(move |number, mut stream| {
+        if number == 0 {
+            stream.write_all(b"-NOAUTH Authentication required.\r\n").unwrap();
+        }
+        held.lock().unwrap().push(stream);
+    });
+    let start = support::now();
+    let direct = address.to_string();
+    let mut args = vec!["--timeout", "20ms"];
+    args.extend(["--direct", &direct].repeat(40));
+    let (code, report) = json(address, &support::secret(), &args);
+    assert_eq!(code, Some(1));
+    // After thirty times the time for one step, the rest is not tried.
+    let last = report["checks"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["found"], "not done: the whole has taken too long", "{report}");
+    assert_eq!(ids(&report, "holds"), ["password-length", "transport"], "{report}");
+    assert!(support::since(start) < 10.0);
+}
+
+#[test]
+fn wrong_use_ends_with_2_and_tells_no_password() {
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
+        let output = command.arg("verify").args(args).env_clear().output().unwrap();
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert!(!err.contains("canary"), "{err}");
+        output.status.code()
+    };
+    let redis = Redis::start();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("password");
+    let from_file = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
+        command.args(["verify", &format!("redis://{}", redis.address())]).env_clear();
+        let output = command.env("REDOUBT_PASSWORD_FILE", &file).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, err) = from_file();
+    assert_eq!(
+        (code, err.starts_with("redoubt: REDOUBT_PASSWORD_FILE: ")),
+        (Some(2), true),
+        "{err}"
+    );
+    std::fs::write(&file, format!("{}\n", redis.password())).unwrap();
+    assert_eq!(from_file(), (Some(1), String::new()), "it is used: the checks are made");
+    assert_eq!(run(&[]), Some(2));
+    assert_eq!(run(&[&format!("redis://{}", redis.address())]), Some(2), "no password");
+    assert_eq!(run(&["http://:canary@127.0.0.1:1"]), Some(2));
+    assert_eq!(run(&["redis://:canary@127.0.0.1:0"]), Some(2));
+    assert_eq!(run(&["redis://:canary@127.0.0.1:1", "--direct", "x:canary@host:1"]), Some(2));
+    assert_eq!(run(&["redis://:canary@127.0.0.1:1", "--timeout", "soon"]), Some(2));
+}

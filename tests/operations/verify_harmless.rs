@@ -1,0 +1,113 @@
+//! `redoubt verify` does no harm to a Redis that is wide open: what it had before it has after, and
+//! by its own count nothing ran that could have changed it.
+//!
+//! `REDOUBT_TEST_SERVER` names another program than redis-server to try, such as valkey-server.
+#![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::process::Command;
+
+use support::{Deadline, Redis, Redoubt, Wire};
+
+/// What may succeed: it says who asks, asks for a line, runs nothing, or resets what there is not.
+#[rustfmt::skip]
+const HARMLESS: [&str; 11] = [
+    "auth", "config|resetstat", "discard", "echo", "eval", "hello", "info", "latency|reset", "multi", "ping",
+    "reset",
+];
+
+/// All that could have changed.
+const QUESTIONS: [&[&str]; 11] = [
+    &["CONFIG", "GET", "*"],
+    &["ACL", "LIST"],
+    &["ACL", "USERS"],
+    &["FUNCTION", "LIST"],
+    &["MODULE", "LIST"],
+    &["ROLE"],
+    &["DBSIZE"],
+    &["LASTSAVE"],
+    &["GET", "key"],
+    &["INFO", "keyspace"],
+    &["CLUSTER", "NODES"],
+];
+
+/// How often each command ran without an error since the counts were set back.
+fn succeeded(wire: &mut Wire) -> BTreeMap<String, u64> {
+    let text = String::from_utf8(wire.command(&["INFO", "commandstats"])).unwrap();
+    let lines = text.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(':'));
+    let count = |fields: &str, name: &str| -> u64 {
+        let field = fields.split(',').find_map(|field| field.strip_prefix(name)).unwrap();
+        field.parse().unwrap()
+    };
+    lines
+        .map(|(name, fields)| {
+            (name.to_owned(), count(fields, "calls=") - count(fields, "failed_calls="))
+        })
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}
+
+/// Looks at `address`, where `redis` is or something that passes all on to it.
+fn left_as_it_was(address: SocketAddr, password: &str, mut wire: Wire, args: &[&str]) {
+    wire.command(&["SET", "key", "value"]);
+    let library = "#!lua name=lib\nredis.register_function('f', function() return 1 end)";
+    wire.command(&["FUNCTION", "LOAD", library]);
+    let before = QUESTIONS.map(|question| wire.command(question));
+    wire.command(&["CONFIG", "RESETSTAT"]);
+
+    let url = format!("redis://{address}");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
+    command.args(["verify", &url]).args(args).env_clear().env("REDOUBT_PASSWORD", password);
+    let output = command.output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains(" of 52 exist: ACL, "), "{text}");
+
+    let ran = succeeded(&mut wire);
+    let harmful: Vec<_> = ran.keys().filter(|name| !HARMLESS.contains(&name.as_str())).collect();
+    assert!(harmful.is_empty(), "{harmful:?} in {ran:?}");
+    assert!(ran.contains_key("ping") && ran.contains_key("multi"), "nothing was counted: {ran:?}");
+    for (question, before) in QUESTIONS.iter().zip(before) {
+        let after = wire.command(question);
+        assert_eq!(before.escape_ascii().to_string(), after.escape_ascii().to_string());
+        assert!(!before.starts_with(b"-") || question[0] == "CLUSTER", "{question:?}");
+    }
+}
+
+#[test]
+fn a_redis_with_a_password_is_left_as_it_was() {
+    let redis = Redis::start();
+    left_as_it_was(redis.address(), redis.password(), redis.direct(), &[]);
+}
+
+#[test]
+fn a_redis_that_is_wide_open_is_left_as_it_was() {
+    let redis = Redis::setup().password("\"\"").start();
+    let address = redis.address().to_string();
+    // It is looked at as what is behind a proxy, too.
+    left_as_it_was(redis.address(), "", Wire::connect(redis.address()), &["--direct", &address]);
+}
+
+#[test]
+fn a_node_of_a_cluster_is_left_as_it_was() {
+    let redis = Redis::setup().password("\"\"").config("cluster-enabled yes").start();
+    let mut wire = Wire::connect(redis.address());
+    assert_eq!(wire.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]), b"+OK\r\n");
+    let ready = Deadline::patient().poll(|| {
+        let info = wire.command(&["CLUSTER", "INFO"]);
+        String::from_utf8_lossy(&info).contains("cluster_state:ok")
+    });
+    assert!(ready);
+    let address = redis.address().to_string();
+    left_as_it_was(redis.address(), "", wire, &["--direct", &address]);
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn so_is_one_behind_a_redoubt_that_refuses_nothing() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set("policy.blocked", "[]");
+    let redoubt = redoubt.set_text("policy.escapes", "allow").start();
+    left_as_it_was(redoubt.address(), redoubt.password(), redis.direct(), &[]);
+}

@@ -1,0 +1,277 @@
+//! Escapes: commands that would get round the block list or take the server over do not exist,
+//! however they are sent, and Redis itself never sees them.
+//!
+//! Replies are compared, to the byte, with those of a Redis that lacks the command; for a
+//! subcommand, with those to a word that no Redis knows, put in its place.
+
+use redoubt_core::command::{self, Spec};
+use redoubt_core::policy::Escapes;
+use support::{Redis, Redoubt, Wire, frame, lines, secret, shown};
+
+/// One escape: its words, and the words that Redis is asked instead.
+struct Escape {
+    rule: &'static str,
+    words: Vec<String>,
+    asked: Vec<String>,
+}
+
+impl Escape {
+    fn new(rule: &'static str) -> Self {
+        // Enough arguments for any of them, none of which does harm should it run all the same.
+        let arguments = ["no", "one", "0", "canary", "0", "0"].map(str::to_owned);
+        let (name, word) = rule.split_once('|').unwrap_or((rule, ""));
+        let request = |name: &str, word: &str| {
+            let own = [name, word].into_iter().filter(|own| !own.is_empty());
+            own.map(str::to_owned).chain(arguments.clone()).collect()
+        };
+        // A container that this Redis lacks is answered like one that it has.
+        let is_lacking = !word.is_empty() && command::lookup(name.as_bytes()).is_none();
+        let asked = if is_lacking { "CLIENT" } else { name };
+        Self { rule, words: request(name, word), asked: request(asked, &unknown(word)) }
+    }
+
+    /// What Redis's reply would be, had it been asked for the escape itself.
+    fn translate(&self, reply: &[u8], written: fn(&str) -> String) -> Vec<u8> {
+        let text = String::from_utf8(reply.to_vec()).expect("text");
+        let own = |words: &[String]| self.rule.contains('|').then(|| written(&words[1]));
+        let (asked_name, name) = (&self.asked[0], &self.words[0]);
+        match (own(&self.asked), own(&self.words)) {
+            (Some(asked), Some(word)) => {
+                text.replace(&asked, &word).replace(asked_name, name).into_bytes()
+            }
+            _ => text.into_bytes(),
+        }
+    }
+}
+
+/// As long as `word`, and unknown.
+fn unknown(word: &str) -> String {
+    word.char_indices().map(|(at, letter)| if at == 1 { 'X' } else { letter }).collect()
+}
+
+fn upper(word: &str) -> String {
+    word.to_ascii_uppercase()
+}
+
+fn lower(word: &str) -> String {
+    word.to_ascii_lowercase()
+}
+
+fn mixed(word: &str) -> String {
+    let odd = |at| at % 2 == 1;
+    word.char_indices()
+        .map(|(at, c)| if odd(at) { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() })
+        .collect()
+}
+
+fn escapes() -> Vec<Escape> {
+    Escapes::rules().map(Escape::new).collect()
+}
+
+fn multibulk(words: &[String]) -> Vec<u8> {
+    frame::request(words)
+}
+
+fn inline(words: &[String]) -> Vec<u8> {
+    format!("{}\r\n", words.join(" ")).into_bytes()
+}
+
+/// How `form` sends the words of a request, with other requests about it; and how many replies it
+/// is given.
+type Form = fn(Vec<u8>) -> (Vec<u8>, usize);
+
+fn alone(request: Vec<u8>) -> (Vec<u8>, usize) {
+    (request, 1)
+}
+
+fn in_a_pipeline(request: Vec<u8>) -> (Vec<u8>, usize) {
+    let (set, get) = (frame::request(&["SET", "k", "1"]), frame::request(&["GET", "k"]));
+    ([set, request.clone(), get.clone(), request, get].concat(), 5)
+}
+
+fn in_a_transaction(request: Vec<u8>) -> (Vec<u8>, usize) {
+    let set = frame::request(&["SET", "canary", "lost"]);
+    ([b"MULTI\r\n".to_vec(), set, request, b"EXEC\r\nGET canary\r\n".to_vec()].concat(), 5)
+}
+
+/// Sends it whole and takes the replies.
+fn ask(wire: &mut Wire, form: Form, request: Vec<u8>) -> Vec<u8> {
+    let (bytes, replies) = form(request);
+    wire.send(&bytes);
+    (0..replies).flat_map(|_| wire.frame()).collect()
+}
+
+struct Stage {
+    oracle: Redis,
+    upstream: Redis,
+    redoubt: Redoubt,
+}
+
+impl Stage {
+    fn new(sharing: &str) -> Self {
+        let password = secret();
+        let oracle = Redis::setup().password(&password).hide_refused().start();
+        let upstream = Redis::start();
+        let redoubt = Redoubt::setup(&upstream)
+            .client_password(&password)
+            .set_text("upstream.sharing", sharing)
+            .start();
+        let stage = Self { oracle, upstream, redoubt };
+        for mut wire in [stage.oracle.direct(), stage.behind().direct()] {
+            assert_eq!(wire.command(&["SET", "canary", "sings"]), b"+OK\r\n");
+        }
+        stage
+    }
+
+    /// The Redis that has the data.
+    fn behind(&self) -> &Redis {
+        self.redoubt.stand_in().unwrap_or(&self.upstream)
+    }
+
+    /// Nothing has come of it all.
+    fn assert_unharmed(&self, mut witness: Wire) {
+        assert_eq!(witness.command(&["GET", "canary"]), frame::bulk(b"sings"));
+        let role = witness.command(&["ROLE"]);
+        assert!(role.starts_with(b"*3\r\n$6\r\nmaster\r\n"), "{}", shown(&role));
+        let functions = witness.command(&["FUNCTION", "STATS"]);
+        assert!(
+            shown(&functions).contains("libraries_count\\r\\n:1\\r\\n"),
+            "{}",
+            shown(&functions)
+        );
+    }
+}
+
+const LIBRARY: &str = "#!lua name=kept\nredis.register_function('kept', function() return 7 end)";
+
+#[test]
+fn escapes_do_not_exist_in_whatever_form_they_come() {
+    for sharing in ["auto", "off"] {
+        let stage = Stage::new(sharing);
+        // Whoever was there before is still there after.
+        let mut witness = stage.behind().direct();
+        witness.command(&["FUNCTION", "LOAD", LIBRARY]);
+        let mut wire = stage.redoubt.session();
+        let mut oracle = stage.oracle.direct();
+        for escape in escapes() {
+            for written in [upper, lower, mixed] {
+                let spelled = |words: &[String]| -> Vec<String> {
+                    let own = 1 + usize::from(escape.rule.contains('|'));
+                    let (own, rest) = words.split_at(own);
+                    own.iter().map(|word| written(word)).chain(rest.to_vec()).collect()
+                };
+                let (words, asked) = (spelled(&escape.words), spelled(&escape.asked));
+                for encode in [multibulk, inline] {
+                    for form in [alone, in_a_pipeline, in_a_transaction] as [Form; 3] {
+                        let wanted = ask(&mut oracle, form, encode(&asked));
+                        let wanted = escape.translate(&wanted, written);
+                        let got = ask(&mut wire, form, encode(&words));
+                        assert_eq!(shown(&got), shown(&wanted), "{words:?}, sharing {sharing}");
+                        assert!(shown(&got).contains("-ERR unknown "), "{}", shown(&got));
+                    }
+                }
+            }
+        }
+        stage.assert_unharmed(witness);
+    }
+}
+
+#[test]
+fn escapes_do_not_exist_for_strangers() {
+    let stage = Stage::new("auto");
+    for escape in escapes() {
+        let mut oracle = Wire::connect(stage.oracle.address());
+        let wanted = escape.translate(&oracle.command(&escape.asked), str::to_owned);
+        let got = stage.redoubt.connect().command(&escape.words);
+        assert_eq!(shown(&got), shown(&wanted));
+    }
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn the_log_names_the_escape() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    let mut wire = redoubt.session();
+    for escape in escapes() {
+        let from = redoubt.log().count();
+        wire.command(&escape.words);
+        let rule = escape.rule.to_ascii_lowercase();
+        let named = |line: &str| lines::field(line, "rule") == Some(&rule);
+        let line = redoubt.log().wait_from(from, named).expect("a line about it");
+        assert!(!line.contains("canary"), "{line}");
+    }
+}
+
+#[test]
+fn honest_commands_of_the_same_containers_stay() {
+    let stage = Stage::new("auto");
+    let mut wire = stage.redoubt.session();
+    for words in [
+        &["CLIENT", "LIST"][..],
+        &["CLIENT", "INFO"],
+        &["CLIENT", "ID"],
+        &["CLIENT", "NO-EVICT", "ON"],
+        &["CLUSTER", "INFO"],
+        &["CLUSTER", "SLOTS"],
+        &["SLOWLOG", "GET"],
+        &["SLOWLOG", "LEN"],
+        &["LATENCY", "LATEST"],
+        &["FUNCTION", "LOAD", "REPLACE", LIBRARY],
+        &["FUNCTION", "LIST"],
+        &["FUNCTION", "DUMP"],
+        &["SCRIPT", "LOAD", "return 7"],
+        &["SCRIPT", "EXISTS", "00"],
+        &["COMMAND", "COUNT"],
+        &["LASTSAVE"],
+        &["ROLE"],
+    ] {
+        let reply = wire.command(words);
+        assert!(!reply.starts_with(b"-ERR unknown"), "{words:?}: {}", shown(&reply));
+    }
+}
+
+#[test]
+fn the_documentation_lists_all_of_them() {
+    let page = include_str!("../../docs/differences.md");
+    let (_, list) = page.split_once("- **Escapes do not exist**").expect("the paragraph");
+    let (list, _) = list.split_once("\n- **").expect("its end");
+    for rule in Escapes::rules() {
+        let (name, word) = rule.split_once('|').unwrap_or((rule, rule));
+        let (_, after) = list.split_once(&format!("`{name}`")).expect(rule);
+        let own = after.split(';').next().unwrap_or_default();
+        assert!(name == word || own.contains(&format!("`{word}`")), "{rule}");
+    }
+}
+
+/// Whatever Redis itself calls dangerous or administrative has been looked at.
+#[test]
+fn what_redis_calls_administrative_is_refused_or_known_to_be_honest() {
+    const HONEST: [&str; 18] = [
+        "client|list",
+        "client|no-evict",
+        "client|unblock",
+        "cluster|count-failure-reports",
+        "cluster|replicas",
+        "cluster|slaves",
+        "config|get",
+        "config|resetstat",
+        "config|rewrite",
+        "config|set",
+        "debug",
+        "latency|doctor",
+        "latency|graph",
+        "latency|histogram",
+        "latency|history",
+        "latency|latest",
+        "slowlog|get",
+        "slowlog|len",
+    ];
+    let escapes: Vec<String> = Escapes::rules().map(str::to_ascii_lowercase).collect();
+    let refused =
+        |spec: &Spec| [spec.name, spec.command()].iter().any(|n| escapes.iter().any(|e| e == n));
+    let administrative = command::specs()
+        .filter(|spec| spec.flags.contains(command::Flag::Admin) && !refused(spec))
+        .map(|spec| spec.name);
+    assert_eq!(administrative.collect::<std::collections::BTreeSet<_>>(), HONEST.into());
+}

@@ -1,0 +1,427 @@
+//! `redoubt explain`: its exit codes, and that a live Redoubt answers what it foretells.
+#![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
+
+use std::process::Command;
+
+use serde_json::Value;
+use support::{Redis, Redoubt, Wire};
+
+/// Runs it with nothing in the environment, so with the defaults.
+fn explain(args: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
+    let output = command.arg("explain").args(args).env_clear().output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+fn json(args: &[&str]) -> (Option<i32>, Value) {
+    let (code, out, err) = explain(&[&["--json"], args].concat());
+    (code, serde_json::from_str(&out).unwrap_or_else(|_| panic!("{args:?}: {out}{err}")))
+}
+
+const REFUSED: [(&str, &str, &str); 22] = [
+    ("FLUSHALL", "flushall", "policy.blocked"),
+    ("flushdb async", "flushdb", "policy.blocked"),
+    ("CONFIG GET maxmemory", "config", "policy.blocked"),
+    ("CONFIG NONSENSE", "config", "policy.blocked"),
+    ("DEBUG SLEEP 0", "debug", "policy.blocked"),
+    ("ACL WHOAMI", "acl", "policy.escapes"),
+    ("MODULE LIST", "module", "policy.escapes"),
+    ("REPLICAOF x", "replicaof", "policy.escapes"),
+    ("SLAVEOF x", "slaveof", "policy.escapes"),
+    ("SHUTDOWN NONSENSE", "shutdown", "policy.escapes"),
+    ("SAVE x", "save", "policy.escapes"),
+    ("SWAPDB a b", "swapdb", "policy.escapes"),
+    ("MONITOR", "monitor", "policy.escapes"),
+    ("SYNC", "sync", "policy.escapes"),
+    ("PSYNC ? -1", "psync", "policy.escapes"),
+    ("CLIENT KILL", "client|kill", "policy.escapes"),
+    ("client pause 1", "client|pause", "policy.escapes"),
+    ("CLUSTER RESET NONSENSE", "cluster|reset", "policy.escapes"),
+    ("SCRIPT FLUSH NONSENSE", "script|flush", "policy.escapes"),
+    ("FUNCTION DELETE x", "function|delete", "policy.escapes"),
+    ("PFSELFTEST x", "pfselftest", "policy.escapes"),
+    ("\"FLUSH\\x41LL\" 'with space'", "flushall", "policy.blocked"),
+];
+
+/// By which link a command travels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Link {
+    /// The one that plain commands of all sessions share.
+    Shared,
+    /// The one that all sessions share, kept apart by barriers.
+    Fenced,
+    /// The one that scripts of all sessions share.
+    Scripts,
+    /// One that neither of these is.
+    Own,
+    /// None: Redoubt answers.
+    Nowhere,
+    /// Redis does not show it.
+    Unseen,
+}
+use Link::{Fenced, Nowhere, Own, Scripts, Shared, Unseen};
+
+/// A command, a word of what is told of its link, that link, what ends its effect, and the link that
+/// a GET takes after that.
+#[rustfmt::skip]
+const ALLOWED: [(&str, &str, Link, &str, Link); 38] = [
+    ("GET key", "share", Shared, "", Shared),
+    ("SET 'a key' \"v\\n\"", "share", Shared, "", Shared),
+    ("\"S\\x45T\" key value", "share", Shared, "", Shared),
+    ("PING", "share", Shared, "", Shared),
+    ("ECHO x", "share", Shared, "", Shared),
+    ("INFO server", "barriers", Fenced, "", Shared),
+    ("COMMAND COUNT", "barriers", Fenced, "", Shared),
+    ("CLIENT LIST", "barriers", Unseen, "", Shared),
+    ("PUBLISH c m", "share", Shared, "", Shared),
+    ("SORT k", "barriers", Fenced, "", Shared),
+    ("FUNCTION LIST", "barriers", Fenced, "", Shared),
+    ("SCRIPT LOAD 'return 1'", "barriers", Fenced, "", Shared),
+    ("UNWATCH", "share", Shared, "", Shared),
+    ("XREAD COUNT 1 STREAMS s 0", "barriers", Fenced, "", Shared),
+    ("EVAL \"return 1\" 0", "scripts", Scripts, "", Shared),
+    ("EVAL_RO \"return 1\" 0", "scripts", Scripts, "", Shared),
+    ("MULTI", "EXEC", Own, "EXEC", Shared),
+    ("MULTI", "EXEC", Own, "DISCARD", Shared),
+    ("WATCH key", "UNWATCH", Own, "UNWATCH", Shared),
+    ("BLPOP none 0.01", "until its reply", Own, "", Shared),
+    ("XREAD BLOCK 1 STREAMS s 0", "until its reply", Own, "", Shared),
+    ("WAIT 0 1", "until its reply", Own, "", Shared),
+    ("SUBSCRIBE channel", "subscribed", Own, "UNSUBSCRIBE channel", Shared),
+    ("PSUBSCRIBE p*", "subscribed", Own, "PUNSUBSCRIBE p*", Shared),
+    ("CLIENT ID", "RESET", Own, "", Own),
+    ("CLIENT INFO", "RESET", Own, "", Own),
+    ("CLIENT NO-EVICT on", "RESET", Unseen, "", Own),
+    ("CLIENT CACHING YES", "RESET", Own, "", Own),
+    ("SELECT 1", "first time", Own, "", Unseen),
+    ("HELLO 3", "protocol", Unseen, "", Unseen),
+    ("SELECT 0", "answered by Redoubt", Nowhere, "", Shared),
+    ("CLIENT SETNAME x", "answered by Redoubt", Nowhere, "", Shared),
+    ("CLIENT GETNAME", "answered by Redoubt", Nowhere, "", Shared),
+    ("CLIENT REPLY ON", "answered by Redoubt", Nowhere, "", Shared),
+    ("RESET", "gives up", Nowhere, "", Unseen),
+    ("QUIT", "closed", Nowhere, "", Unseen),
+    ("MODULE.COMMAND x", "RESET", Unseen, "", Own),
+    ("GET", "share", Unseen, "", Shared),
+];
+
+/// What Redis runs, as it tells to whom it has monitor it.
+struct Monitor {
+    wire: Wire,
+    redis: Redis,
+    marks: usize,
+    /// The link on which Redoubt itself asks now and then.
+    watch: String,
+}
+
+/// The link, by its port, and the arguments that a line of the monitor tells.
+fn parts(line: &[u8]) -> (String, String) {
+    let line = String::from_utf8(line.to_vec()).unwrap();
+    let (link, args) = line.trim_end().split_once("] ").unwrap();
+    (link.rsplit(':').next().unwrap().to_owned(), args.to_owned())
+}
+
+impl Monitor {
+    fn new(redis: Redis) -> Self {
+        let mut wire = redis.direct();
+        assert_eq!(wire.command(&["MONITOR"]), b"+OK\r\n");
+        let watch = loop {
+            let (link, args) = parts(&wire.frame());
+            if args.eq_ignore_ascii_case("\"info\" \"clients\"") {
+                break link;
+            }
+        };
+        Self { wire, redis, marks: 0, watch }
+    }
+
+    /// The link, by its port, and the arguments of all that ran since this was last asked.
+    fn ran(&mut self) -> Vec<(String, String)> {
+        self.marks += 1;
+        let mark = format!("\"ECHO\" \"mark-{}\"", self.marks);
+        self.redis.direct().command(&["ECHO", &format!("mark-{}", self.marks)]);
+        let mut ran = Vec::new();
+        loop {
+            let (link, args) = parts(&self.wire.frame());
+            if args == mark {
+                return ran;
+            }
+            // What Redoubt asks for itself, to keep sessions apart.
+            let is_token = args.starts_with("\"ECHO\" ") && args.len() == "\"ECHO\" ".len() + 34;
+            if link != self.watch && !is_token {
+                ran.push((link, args));
+            }
+        }
+    }
+
+    /// The one link that commands of that name came by; a link begins with a HELLO of its own.
+    fn link(&mut self, name: &str) -> Option<String> {
+        let first = format!("\"{}\"", name.to_lowercase());
+        let mut ran = self.ran();
+        ran.retain(|(_, args)| args.to_lowercase().split(' ').next() == Some(&first));
+        ran.dedup();
+        assert!(ran.len() <= 1, "{name}: {ran:?}");
+        ran.pop().map(|(link, _)| link)
+    }
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn what_it_allows_runs_and_travels_as_told() {
+    let redis = Redis::start();
+    // Its links are watched through another password, and by nobody else: it is asked nothing else.
+    let redoubt = Redoubt::start(&redis);
+    let mut monitor = Monitor::new(redis);
+    let line = |wire: &mut Wire, line: &str| {
+        wire.send(format!("{line}\r\n").as_bytes());
+        wire.frame()
+    };
+    let mut first = redoubt.session();
+    line(&mut first, "GET key");
+    let shared = monitor.link("GET").unwrap();
+    line(&mut first, "EVAL 'return 1' 0");
+    let scripts = monitor.link("EVAL").unwrap();
+    line(&mut first, "SCAN 0");
+    let fenced = monitor.link("SCAN").unwrap();
+    let kind = |name: &str, monitor: &mut Monitor| match monitor.link(name) {
+        None => Nowhere,
+        Some(link) if link == shared => Shared,
+        Some(link) if link == fenced => Fenced,
+        Some(link) if link == scripts => Scripts,
+        Some(_) => Own,
+    };
+    for (command, told_link, link, end, then) in ALLOWED {
+        let (code, told) = json(&["--redis", "7.0.15", command]);
+        assert_eq!(code, Some(0), "{command}: {told}");
+        let connection = told["connection"].as_str().unwrap();
+        assert!(connection.contains(told_link), "{command}: {connection}");
+
+        let mut wire = redoubt.session();
+        monitor.ran();
+        let answer = line(&mut wire, command).escape_ascii().to_string();
+        let name = command.split(' ').next().unwrap().replace("\"S\\x45T\"", "SET");
+        let went = kind(&name, &mut monitor);
+        assert!(link == Unseen || link == went, "{command} went {went:?}, not {link:?}");
+        match told["reply"].as_str() {
+            Some(reply) => assert_eq!(answer, reply, "{command}"),
+            None => assert!(link != Nowhere, "{command}: {told}"),
+        }
+        let refused = answer.starts_with("-ERR unknown") || answer.starts_with("-NOPERM");
+        assert!(!refused || command.starts_with("MODULE."), "{command}: {answer}");
+        if then == Unseen {
+            continue;
+        }
+        if !end.is_empty() {
+            line(&mut wire, end);
+        }
+        monitor.ran();
+        line(&mut wire, "GET key");
+        let went = kind("GET", &mut monitor);
+        assert_eq!(went, then, "GET after {command}");
+    }
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn what_it_refuses_is_refused_so_by_a_live_redoubt() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    let mut wire = redoubt.session();
+    for (line, rule, source) in REFUSED {
+        let (code, told) = json(&[line]);
+        assert_eq!(code, Some(1), "{line}: {told}");
+        assert_eq!(told["allowed"], false, "{line}");
+        assert_eq!(told["rule"], rule, "{line}");
+        assert_eq!(told["source"], source, "{line}");
+        wire.send(format!("{line}\r\n").as_bytes());
+        let reply = told["reply"].as_str().unwrap();
+        let answer = wire.frame();
+        assert_eq!(answer.escape_ascii().to_string(), reply, "{line}");
+    }
+}
+
+#[test]
+fn it_tells_the_keys_and_what_scripts_may() {
+    assert_eq!(json(&["MSET", "a", "1", "b", "2"]).1["keys"], "1, 3");
+    let scripts = &json(&["EVAL", "return 1", "0"]).1["in_scripts"];
+    assert!(scripts.as_str().unwrap().contains("ACL"), "{scripts}");
+}
+
+/// What Redoubt answers itself depends on what its Redis has.
+#[test]
+fn the_version_of_redis_decides_what_exists() {
+    let setinfo = "CLIENT SETINFO LIB-NAME x";
+    let (code, told) = json(&["--redis", "7.0.15", setinfo]);
+    assert_eq!(code, Some(1), "{told}");
+    assert_eq!(told["reply"], "-ERR unknown subcommand \\'SETINFO\\'. Try CLIENT HELP.\\r\\n");
+    assert_eq!(json(&[setinfo]).1["reply"], "+OK\\r\\n");
+    assert_eq!(explain(&["--redis", "new", setinfo]).0, Some(2));
+}
+
+#[test]
+fn a_stranger_is_told_noauth_and_what_does_not_exist() {
+    let (code, told) = json(&["--unauthenticated", "GET key"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(told["reply"], "-NOAUTH Authentication required.\\r\\n");
+    let (_, told) = json(&["--unauthenticated", "FLUSHALL"]);
+    assert_eq!(told["rule"], "flushall");
+    assert_eq!(json(&["--unauthenticated", "RESET"]).0, Some(0));
+}
+
+/// What a client may say before it has authenticated.
+const STRANGERS: [&str; 24] = [
+    "PING",
+    "GET key",
+    "GET",
+    "FLUSHALL",
+    "config get x",
+    "CLIENT KILL ID 3",
+    "CLIENT SETNAME x",
+    "CLIENT NOSUCH",
+    "NOSUCH a b",
+    "EVAL 'return 1' 0",
+    "MULTI",
+    "SUBSCRIBE c",
+    "SELECT 1",
+    "HELLO",
+    "HELLO 3",
+    "HELLO 9",
+    "HELLO x",
+    "HELLO 3 AUTH default wrong",
+    "AUTH",
+    "AUTH wrong",
+    "AUTH default wrong",
+    "AUTH a b c",
+    "RESET",
+    "QUIT",
+];
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_stranger_is_told_what_a_live_redoubt_tells() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    for line in STRANGERS {
+        let (_, told) = json(&["--redis", "7.0.15", "--unauthenticated", line]);
+        let mut wire = redoubt.connect();
+        wire.send(format!("{line}\r\n").as_bytes());
+        let answer = wire.frame().escape_ascii().to_string();
+        assert_eq!(told["reply"], answer, "{line}: {told}");
+        assert_eq!(told["allowed"], !answer.starts_with('-'), "{line}: {told}");
+    }
+}
+
+/// Keys of the configuration, and commands that they bear on.
+type Configured = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+
+const CONFIGURED: [Configured; 7] = [
+    (&[("policy.blocked", "[]")], &["FLUSHDB NONSENSE x", "CONFIG GET maxmemory", "ACL WHOAMI"]),
+    (
+        &[("policy.blocked", "[\"CONFIG|SET\", \"GET\"]")],
+        &["GET k", "get", "CONFIG SET a b", "CONFIG GET maxmemory", "CONFIG", "STRLEN k"],
+    ),
+    (&[("policy.escapes", "\"allow\"")], &["ACL WHOAMI", "SWAPDB a b", "DEBUG x", "CLIENT KILL"]),
+    (&[("policy.scripts", "\"deny\"")], &["EVAL 'return 1' 0", "FCALL f 0", "FCALL_RO f 0"]),
+    (
+        &[("policy.scripts", "\"read-only\"")],
+        &["EVAL 'return 1' 0", "EVAL_RO 'return 1' 0", "FCALL f 0", "EVALSHA x 0", "SCRIPT LOAD x"],
+    ),
+    (
+        &[
+            ("policy.scripts", "\"pinned\""),
+            ("policy.pinned_scripts", "[\"e0e1f9fabfc9d4800c877a703b823ac0578ff8db\"]"),
+        ],
+        &[
+            "EVAL 'return 1' 0",
+            "EVAL 'return 2' 0",
+            "EVALSHA e0e1f9fabfc9d4800c877a703b823ac0578ff8db 0",
+            "EVALSHA 7f923f79fe76194c868d7e1d0820de36700eb649 0",
+            "FCALL f 0",
+            "FUNCTION LOAD x",
+        ],
+    ),
+    (&[("upstream.sharing", "\"off\"")], &["GET k", "SELECT 1", "FLUSHALL", "CLIENT GETNAME"]),
+];
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_live_redoubt_that_is_configured_so_refuses_the_same() {
+    let redis = Redis::start();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("redoubt.toml");
+    for (keys, lines) in CONFIGURED {
+        let mut setup = Redoubt::setup(&redis);
+        let mut text = format!(
+            "client.password = \"{}\"\nupstream.password = \"{}\"\nupstream.url = \"redis://x\"\n",
+            support::secret(),
+            support::secret()
+        );
+        for (key, value) in keys {
+            setup = setup.set(key, value);
+            text += &format!("{key} = {value}\n");
+        }
+        std::fs::write(&path, text).unwrap();
+        let redoubt = setup.start();
+        let mut wire = redoubt.session();
+        for line in lines {
+            let config = ["--redis", "7.0.15", "--config", path.to_str().unwrap()];
+            let (code, told) = json(&[&config[..], &[*line]].concat());
+            wire.send(format!("{line}\r\n").as_bytes());
+            let answer = wire.frame().escape_ascii().to_string();
+            match told["reply"].as_str() {
+                Some(reply) => assert_eq!(answer, reply, "{keys:?} {line}: {told}"),
+                None => {
+                    assert_eq!(code, Some(0), "{keys:?} {line}: {told}");
+                    assert!(
+                        !answer.starts_with("-ERR unknown command"),
+                        "{keys:?} {line}: {answer}"
+                    );
+                    assert!(!answer.starts_with("-NOPERM"), "{keys:?} {line}: {answer}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_configuration_decides() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("redoubt.toml");
+    let password = support::secret();
+    let text = format!(
+        "[client]\npassword = \"{password}\"\n[upstream]\nurl = \"redis://127.0.0.1:6379\"\n\
+         [policy]\nblocked = [\"GET\"]\nescapes = \"allow\"\nscripts = \"deny\"\nguard = \"off\"\n"
+    );
+    std::fs::write(&path, text).unwrap();
+    let config = ["--config", path.to_str().unwrap()];
+    let run = |line| json(&[&config[..], &[line]].concat());
+    assert_eq!(run("GET key").1["rule"], "get");
+    assert_eq!(run("FLUSHALL").0, Some(0));
+    assert_eq!(run("SHUTDOWN").0, Some(0));
+    assert_eq!(run("EVAL x 0").1["source"], "policy.scripts");
+    let (_, out, err) = explain(&[&config[..], &["AUTH wrong"]].concat());
+    assert!(!out.contains(&password) && !err.contains(&password));
+    assert!(out.contains("WRONGPASS"), "{out}");
+}
+
+#[test]
+fn the_text_is_readable() {
+    let (code, out, _) = explain(&["SHUTDOWN"]);
+    assert_eq!(code, Some(1));
+    let expected = "\
+✗ refused  SHUTDOWN
+  rule        shutdown (policy.escapes)
+  why         policy.escapes = \"deny\": it stops the server, or has it write all it holds to its disk
+  reply       -ERR unknown command 'SHUTDOWN', with args beginning with: \\r\\n
+  connection  answered by Redoubt; nothing goes to Redis
+";
+    assert_eq!(out, expected);
+}
+
+#[test]
+fn wrong_use_ends_with_2() {
+    for args in [&[][..], &["GET \"key"], &[" "], &["--config", "/nowhere/redoubt.toml", "GET"]] {
+        let (code, out, _) = explain(args);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}");
+    }
+}

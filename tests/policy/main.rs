@@ -1,0 +1,17 @@
+//! What the policy refuses, and what is answered then.
+//!
+//! | module | what it tests |
+//! |---|---|
+//! | `escapes` | commands that would get round the block list do not exist |
+//! | `explain` | `redoubt explain`, and that a live Redoubt does what it says |
+//! | `replies` | the errors for refused commands, byte by byte against Redis |
+//! | `restore` | `RESTORE` runs only where the server checks the payload |
+//! | `rules` | which requests a compiled policy refuses, and how rules are written |
+//! | `scripts` | which scripts and functions run in each mode of `policy.scripts` |
+
+mod escapes;
+mod explain;
+mod replies;
+mod restore;
+mod rules;
+mod scripts;

@@ -1,0 +1,211 @@
+//! `RESTORE` runs where the server checks what it brings, and nowhere else: a payload that says of
+//! itself what is not true ends servers that take it unchecked.
+
+use support::servers::{ALL, on_each};
+use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
+
+/// CRC-64 as Redis computes it over a payload: Jones's polynomial, reflected.
+fn crc64(bytes: &[u8]) -> u64 {
+    const POLYNOMIAL: u64 = 0x95ac_9329_ac4b_c9b5;
+    bytes.iter().fold(0, |crc, byte| {
+        (0..8).fold(crc ^ u64::from(*byte), |crc, _| match crc & 1 {
+            0 => crc >> 1,
+            _ => (crc >> 1) ^ POLYNOMIAL,
+        })
+    })
+}
+
+/// A payload of a hash, and the same with a field that claims to be longer than the hash is. Its
+/// checksum is right.
+fn payloads(wire: &mut Wire) -> (Vec<u8>, Vec<u8>) {
+    wire.command(&["HSET", "model", "a", "b"]);
+    let dumped = wire.command(&["DUMP", "model"]);
+    let start = dumped.windows(2).position(|pair| pair == b"\r\n").unwrap() + 2;
+    let honest = dumped[start..dumped.len() - 2].to_vec();
+    let (body, sum) = honest.split_at(honest.len() - 8);
+    assert_eq!(crc64(body).to_le_bytes(), sum);
+    // In a listpack 0x80 and a length begin a short text.
+    let field = body.windows(2).position(|pair| pair == b"\x81a").expect("the field");
+    let mut crafted = body.to_vec();
+    crafted[field] = 0xbf;
+    let sum = crc64(&crafted);
+    crafted.extend(sum.to_le_bytes());
+    (honest, crafted)
+}
+
+fn restore(wire: &mut Wire, key: &str, payload: &[u8]) -> String {
+    let reply = wire.command(&[b"RESTORE", key.as_bytes(), b"0", payload]);
+    shown(&reply)
+}
+
+/// `RESTORE` by a script.
+fn in_script(wire: &mut Wire, payload: &[u8]) -> String {
+    const SCRIPT: &str = "return redis.call('RESTORE', KEYS[1], 0, ARGV[1])";
+    let args = [b"EVAL", SCRIPT.as_bytes(), b"1", b"scripted", payload];
+    shown(&wire.command(&args))
+}
+
+/// Waits until Redoubt lets `RESTORE` through, which it does once it has heard of the check.
+fn is_let_through(redoubt: &Redoubt) -> bool {
+    let mut wire = redoubt.session();
+    Deadline::patient().poll(|| !wire.command(&["RESTORE", "x"]).starts_with(b"-ERR unknown"))
+}
+
+const UNKNOWN: &str = "-ERR unknown command ";
+/// It checks whatever its configuration says.
+const ALWAYS_CHECKS: &str = "valkey-9.1";
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_crafted_payload_ends_no_server_whatever_the_guard() {
+    on_each(&ALL, |server| {
+        for guard in ["require", "auto", "audit", "off"] {
+            let redis = Redis::setup().server(server).start();
+            let (honest, crafted) = payloads(&mut redis.direct());
+            let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
+            // A script that comes before it is known what holds scripts may be closed for it.
+            assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
+            let mut wire = redoubt.session();
+            if server == ALWAYS_CHECKS {
+                assert!(is_let_through(&redoubt), "guard {guard}");
+            } else {
+                let refused = restore(&mut wire, "k", &honest);
+                assert!(refused.starts_with(UNKNOWN), "guard {guard}: {refused}");
+            }
+            let refused = restore(&mut wire, "k", &crafted);
+            assert!(refused.starts_with('-'), "guard {guard}: {refused}");
+            // Where nothing holds scripts, they can.
+            if guard != "off" {
+                let refused = in_script(&mut wire, &crafted);
+                assert!(refused.starts_with('-'), "guard {guard}: {refused}");
+            }
+            assert_eq!(redis.direct().command(&["EXISTS", "k", "scripted"]), b":0\r\n");
+        }
+    });
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn where_payloads_are_checked_restore_runs_and_a_crafted_one_is_refused() {
+    on_each(&ALL, |server| {
+        for (check, guard) in [
+            ("yes", "require"),
+            ("yes", "auto"),
+            ("yes", "audit"),
+            ("yes", "off"),
+            // The configured user has no skip-sanitize-payload.
+            ("clients", "require"),
+            ("clients", "off"),
+        ] {
+            let redis = Redis::setup().server(server);
+            let redis = redis.config(&format!("sanitize-dump-payload {check}")).start();
+            let (honest, crafted) = payloads(&mut redis.direct());
+            let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
+            assert!(is_let_through(&redoubt), "{check}, guard {guard}");
+            let mut wire = redoubt.session();
+            assert_eq!(restore(&mut wire, "k", &honest), "+OK\\r\\n", "{check}, guard {guard}");
+            assert_eq!(wire.command(&["HGET", "k", "a"]), b"$1\r\nb\r\n");
+            let refused = restore(&mut wire, "crafted", &crafted);
+            assert_eq!(refused, "-ERR Bad data format\\r\\n", "{check}, guard {guard}");
+            // Whose scripts nothing holds, none runs with guard "audit".
+            if guard != "audit" {
+                let refused = in_script(&mut wire, &crafted);
+                assert!(refused.contains("Bad data format"), "{check}, guard {guard}: {refused}");
+                assert_eq!(in_script(&mut wire, &honest), "+OK\\r\\n", "{check}, guard {guard}");
+            }
+        }
+    });
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_user_of_whom_nothing_is_checked_has_no_restore() {
+    let redis = Redis::setup()
+        .config("sanitize-dump-payload clients")
+        .config(
+            "user app on >app-password-app-password-app-password ~* &* +@all skip-sanitize-payload",
+        )
+        .start();
+    let (honest, _) = payloads(&mut redis.direct());
+    for guard in ["require", "off"] {
+        let redoubt = Redoubt::setup_for(redis.port(), "app-password-app-password-app-password")
+            .set_text("upstream.user", "app")
+            .set_text("policy.guard", guard)
+            .start();
+        let refused = restore(&mut redoubt.session(), "k", &honest);
+        assert!(refused.starts_with(UNKNOWN), "guard {guard}: {refused}");
+    }
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_user_who_may_not_ask_has_no_restore() {
+    let redis = Redis::setup()
+        .config("sanitize-dump-payload yes")
+        .config("user app on >app-password-app-password-app-password ~* &* +@all -config")
+        .start();
+    let (honest, _) = payloads(&mut redis.direct());
+    let redoubt = Redoubt::setup_for(redis.port(), "app-password-app-password-app-password")
+        .set_text("upstream.user", "app")
+        .start();
+    let refused = restore(&mut redoubt.session(), "k", &honest);
+    assert!(refused.starts_with(UNKNOWN), "{refused}");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_rule_of_the_operators_own_against_restore_stays() {
+    let redis = Redis::setup().config("sanitize-dump-payload yes").start();
+    let (honest, _) = payloads(&mut redis.direct());
+    let redoubt =
+        Redoubt::setup(&redis).set("policy.blocked", "[\"FLUSHALL\", \"RESTORE\"]").start();
+    let refused = restore(&mut redoubt.session(), "k", &honest);
+    assert!(refused.starts_with(UNKNOWN), "{refused}");
+    assert!(in_script(&mut redoubt.session(), &honest).starts_with('-'));
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_server_that_comes_back_without_the_check_has_no_restore() {
+    for guard in ["require", "off"] {
+        let mut redis = Redis::setup().config("sanitize-dump-payload yes").start();
+        let (honest, _) = payloads(&mut redis.direct());
+        let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
+        assert!(is_let_through(&redoubt), "guard {guard}");
+        redis.kill();
+        redis.configure("sanitize-dump-payload no");
+        redis.restart();
+        let refused = Deadline::patient().poll(|| {
+            let mut wire = redoubt.connect();
+            wire.offer(&frame::request(&["AUTH", redoubt.password()]));
+            wire.offer(&frame::request(&[b"RESTORE", &b"x"[..]]));
+            wire.offer(&frame::request(&["QUIT"]));
+            shown(&wire.read_to_close()).contains(UNKNOWN)
+        });
+        assert!(refused, "guard {guard}");
+        assert!(restore(&mut redoubt.session(), "k", &honest).starts_with(UNKNOWN));
+    }
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn payloads_travel_as_they_are() {
+    let redis = Redis::setup().config("sanitize-dump-payload yes").start();
+    let redoubt = Redoubt::start(&redis);
+    assert!(is_let_through(&redoubt));
+    // A string, version 10, with a wrong checksum.
+    let string = [b"\x00\x05value\x0a\x00".as_slice(), &[0xff; 8]].concat();
+    let large = vec![0xaa; 200_000];
+    for payload in [
+        b"".as_slice(),
+        b"\x00",
+        b"*1\r\n$8\r\nFLUSHALL\r\n",
+        b"\x00\x05value\xff\xff\x01\x01\x01\x01\x01\x01\x01\x01",
+        b"\xf5\xc3\x40\x11#!lua name=evil\n\x0a\x00aaaaaaaa",
+        &string,
+        &large,
+    ] {
+        let refused = restore(&mut redoubt.session(), "crafted", payload);
+        assert_eq!(refused, "-ERR DUMP payload version or checksum are wrong\\r\\n");
+    }
+}

@@ -1,0 +1,74 @@
+//! How many connections Redis sees.
+
+use support::{Redis, Redoubt, Wire, frame};
+
+const MIB: usize = 1 << 20;
+
+/// Two plain requests and a lease, as an honest client would have them.
+fn is_served(wire: &mut Wire) {
+    assert_eq!(wire.command(&["SET", "k", "v"]), b"+OK\r\n");
+    assert_eq!(wire.command(&["GET", "k"]), frame::bulk(b"v"));
+    assert_eq!(wire.command(&["BLPOP", "nothing", "0.01"]), b"*-1\r\n");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn slow_readers_leave_links_to_others() {
+    const LINKS: usize = 16;
+    let redis = Redis::start();
+    redis.direct().command(&["SETRANGE", "big", &(8 * MIB).to_string(), "x"]);
+    let redoubt = Redoubt::setup(&redis).set("upstream.max_links", LINKS).start();
+    let mut other = redoubt.session();
+    let mut slow = Vec::new();
+    for _ in 0..60 {
+        let mut wire = redoubt.session();
+        wire.send(&frame::request(&["GET", "big"]).repeat(2));
+        slow.push(wire);
+        is_served(&mut other);
+        // One of them is the connection that asks.
+        let links = redis.clients() - 1;
+        assert!(links <= LINKS, "{links} connections with {} slow readers", slow.len());
+    }
+    let mut late = redoubt.session();
+    is_served(&mut late);
+    // Each either gets what it asked for or has been closed for its slowness.
+    let reply = 8 * MIB + 1 + b"$8388609\r\n\r\n".len();
+    for wire in &mut slow {
+        wire.finish();
+        let got = wire.read_to_close().len();
+        assert!(got <= 2 * reply, "{got} bytes");
+    }
+    is_served(&mut other);
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_worker_has_the_room_that_another_does_not_use() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set("workers", 2).set("upstream.max_links", 12).start();
+    // Each goes to the worker with the fewest sessions, so every other one to the same.
+    let mut sessions: Vec<_> = (0..14).map(|_| redoubt.session()).collect();
+    for session in sessions.iter_mut().step_by(2) {
+        assert_eq!(session.command(&["WATCH", "k"]), b"+OK\r\n");
+    }
+    assert_eq!(
+        sessions[1].command(&["GET", "k"]),
+        b"$-1\r\n",
+        "a place is kept for plain requests"
+    );
+    sessions[3].send(&frame::request(&["WATCH", "k"]));
+    assert_eq!(sessions[3].read_to_close(), b"-ERR max number of clients reached\r\n");
+    // A place is free as soon as its session has gone, for either worker.
+    drop(sessions.remove(0));
+    redoubt.metric_becomes("redoubt_leases", 6.0);
+    let mut next = redoubt.session();
+    assert_eq!(next.command(&["WATCH", "k"]), b"+OK\r\n");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn without_a_bound_of_its_own_it_takes_what_redis_allows_less_a_reserve() {
+    let redis = Redis::setup().config("maxclients 100").start();
+    let redoubt = Redoubt::start(&redis);
+    redoubt.metric_becomes("redoubt_links_max", 80.0);
+}

@@ -1,0 +1,58 @@
+//! Clients that know the password and try to run what is refused, by every way there is.
+//!
+//! Each case is a fresh session before a real Redis whose data, configuration, users and counters
+//! of executed commands are looked at over a direct connection after it. Each theme runs in every
+//! mode of `policy.guard`. Where nothing holds scripts (`off`), those that are held elsewhere must
+//! get through: a check that cannot fail proves nothing.
+
+mod arena;
+mod case;
+mod state;
+
+/// A test for each mode of the guard.
+macro_rules! in_every_mode {
+    ($name:ident) => {
+        mod $name {
+            use crate::hostile::arena::{Mode, run};
+
+            #[test]
+            #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+            fn auto() {
+                run(Mode::Auto, super::cases());
+            }
+
+            #[test]
+            #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+            fn require() {
+                run(Mode::Require, super::cases());
+            }
+
+            #[test]
+            #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+            fn audit_of_the_default_user() {
+                run(Mode::Audit, super::cases());
+            }
+
+            #[test]
+            #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+            fn audit_of_a_restricted_user() {
+                run(Mode::AuditRestricted, super::cases());
+            }
+
+            #[test]
+            #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+            fn off() {
+                run(Mode::Off, super::cases());
+            }
+        }
+    };
+}
+use in_every_mode;
+mod before_auth;
+mod disguised;
+mod framing;
+mod functions;
+mod look_alike;
+mod mode_changes;
+mod plain;
+mod scripts;

@@ -1,0 +1,56 @@
+//! Links that log in anew, and what waits for them.
+
+use redoubt_core::router::{LinkFault, Sharing};
+use redoubt_core::session::CloseReason;
+use redoubt_core::upstream::Credentials;
+
+use support::bench::{Bench, assert_bytes, request};
+
+#[test]
+fn a_link_that_is_not_let_in_can_log_in_anew_with_its_requests() {
+    let mut bench = Bench::new();
+    let id = bench.authenticated();
+    bench.say(id, b"ECHO 1\r\n");
+    let link = bench.exchange.next_link_to_open().unwrap();
+    bench.exchange.link_connected(link);
+    bench.sent(link);
+    let outcome = bench.exchange.link_bytes(link, b"-WRONGPASS no\r\n", bench.now);
+    assert!(matches!(outcome, Err(LinkFault::Login(_))), "{outcome:?}");
+    let credentials = Credentials { user: Some("guard".into()), password: Some("new".into()) };
+    bench.exchange.replace_credentials(credentials);
+    bench.exchange.link_connected(link);
+    assert_bytes(&bench.sent(link), &request(&["AUTH", "guard", "new"]));
+    bench.reply(link, b"+OK\r\n");
+    assert_bytes(&bench.sent(link), &request(&["ECHO", "1"]));
+    bench.reply(link, b"$1\r\n1\r\n");
+    assert_bytes(&bench.read(id), b"$1\r\n1\r\n");
+}
+
+#[test]
+fn links_that_scripts_wait_or_run_on_are_given_up_and_no_others() {
+    let mut bench = Bench::with(Sharing::Auto);
+    let (plain, script) = (bench.authenticated(), bench.authenticated());
+    bench.say(plain, b"ECHO 1\r\n");
+    bench.say(script, b"MULTI\r\nEVAL return 0\r\n");
+    bench.exchange.drop_links_with_scripts(bench.now);
+    assert_eq!(bench.close(script), CloseReason::UpstreamUnavailable);
+    let link = bench.exchange.next_link_to_open().unwrap();
+    bench.exchange.link_connected(link);
+    bench.sent(link);
+    bench.reply(link, b"+OK\r\n");
+    assert_bytes(&bench.sent(link), &request(&["ECHO", "1"]));
+    let given_up = bench.exchange.next_link_to_open().unwrap();
+    assert!(bench.exchange.link_is_closed(given_up));
+    bench.say(plain, b"EVAL 1 0\r\n");
+    assert!(bench.exchange.next_link_to_open().is_none(), "nothing moves while a reply is due");
+    bench.exchange.drop_links_with_scripts(bench.now);
+    bench.reply(link, b"$1\r\n1\r\n");
+    assert_bytes(&bench.read(plain), b"$1\r\n1\r\n");
+    let script = bench.exchange.next_link_to_open().unwrap();
+    bench.exchange.link_connected(script);
+    bench.sent(script);
+    bench.reply(script, b"+OK\r\n");
+    assert_bytes(&bench.sent(script), &request(&["EVAL", "1", "0"]));
+    bench.exchange.drop_links_with_scripts(bench.now);
+    assert_eq!(bench.close(plain), CloseReason::UpstreamLost);
+}

@@ -1,0 +1,113 @@
+//! Links: how few there are, and what happens when they end.
+
+use super::{requests, shared};
+use support::{Deadline, Redoubt, frame, signal};
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn invariant_5_a_dead_link_closes_only_sessions_with_replies_due() {
+    let (mut redis, redoubt) = shared();
+    let mut idle: Vec<_> = (0..5).map(|_| redoubt.session()).collect();
+    let mut owed: Vec<_> = (0..3).map(|_| redoubt.session()).collect();
+    for wire in idle.iter_mut().chain(&mut owed) {
+        assert_eq!(wire.command(&["GET", "k"]), b"$-1\r\n");
+    }
+    signal(redis.pid(), "STOP");
+    for wire in &mut owed {
+        wire.send(&requests(&["INCR n", "CONFIG GET x", "INCR n"]));
+    }
+    // What Redoubt answers itself it still answers.
+    assert!(idle[0].command(&["CONFIG"]).starts_with(b"-ERR unknown command"));
+    redis.kill();
+    for wire in &mut owed {
+        assert_eq!(wire.read_to_close(), b"", "as if Redis had died");
+    }
+    redis.restart();
+    assert_eq!(idle[0].command(&["GET", "n"]), b"$-1\r\n", "nothing was sent again");
+    for wire in &mut idle {
+        assert_eq!(wire.command(&["PING"]), b"+PONG\r\n", "they go on over a new link");
+    }
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn invariant_5_nothing_is_sent_twice_while_links_are_killed() {
+    const SESSIONS: usize = 6;
+    let (redis, redoubt) = shared();
+    // By then it is settled how links log in.
+    assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let counters: Vec<_> = (0..SESSIONS)
+            .map(|number| {
+                let (redoubt, done) = (&redoubt, &done);
+                scope.spawn(move || count(redoubt, number, done))
+            })
+            .collect();
+        let mut direct = redis.direct();
+        for _ in 0..40 {
+            direct.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+            // Some work between one kill and the next.
+            for _ in 0..300 {
+                direct.command(&["PING"]);
+            }
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        for (number, counter) in counters.into_iter().enumerate() {
+            let (asked, told) = counter.join().expect("consecutive numbers");
+            let key = format!("counter:{number}");
+            let got = String::from_utf8(redis.direct().command(&["GET", &key])).unwrap();
+            let real: u64 = got.lines().nth(1).unwrap().parse().unwrap();
+            assert!(told <= real && real <= asked, "{told} told, {real} counted, {asked} asked");
+        }
+    });
+}
+
+/// Increments a counter, one connection after another. Gives how often it asked, and the last number
+/// that it was told.
+fn count(redoubt: &Redoubt, number: usize, done: &std::sync::atomic::AtomicBool) -> (u64, u64) {
+    let request = frame::request(&["INCR", &format!("counter:{number}")]);
+    let (mut asked, mut told) = (0_u64, 0_u64);
+    while !done.load(std::sync::atomic::Ordering::Relaxed) {
+        let mut wire = redoubt.connect();
+        wire.offer(&frame::request(&["AUTH", redoubt.password()]));
+        wire.expect(b"+OK\r\n");
+        let lost = asked - told;
+        let mut first = true;
+        'connection: while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            asked += 3;
+            wire.offer(&request.repeat(3));
+            for _ in 0..3 {
+                while frame::length(wire.received()).is_none() {
+                    if wire.receive() == 0 {
+                        break 'connection;
+                    }
+                }
+                let reply = String::from_utf8(wire.frame()).unwrap();
+                let value: u64 = reply.trim_start_matches(':').trim().parse().unwrap();
+                // Of what it was not told of before, some may have been done, and none twice.
+                let most = told + 1 + if first { lost } else { 0 };
+                assert!(value > told && value <= most, "{value} after {told}");
+                first = false;
+                told = value;
+            }
+        }
+    }
+    (asked, told)
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn invariant_6_leases_that_are_not_needed_go_away() {
+    let (redis, redoubt) = shared();
+    let mut wires: Vec<_> = (0..90).map(|_| redoubt.session()).collect();
+    for wire in &mut wires {
+        assert_eq!(wire.command(&["WATCH", "k"]), b"+OK\r\n");
+    }
+    assert!(redis.clients() >= 90);
+    for wire in &mut wires {
+        assert_eq!(wire.command(&["UNWATCH"]), b"+OK\r\n");
+    }
+    // A pool of 64, a shared link, and what asks for the version.
+    assert!(Deadline::patient().poll(|| redis.clients() <= 66), "{} stay", redis.clients());
+}

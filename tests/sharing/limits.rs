@@ -1,0 +1,26 @@
+//! The bounds on a session by hand: each at the bound and just below it, and what others see of it.
+
+mod in_flight;
+mod output;
+mod rate;
+mod requests;
+mod subscriptions;
+
+use redoubt_core::session::Limits;
+
+use crate::places::Places;
+use support::bench::Bench;
+
+/// Sessions that share links, with these limits.
+fn limited(change: impl FnOnce(&mut Limits)) -> Places {
+    let mut places = Places::new();
+    limit(&mut places.bench, change);
+    places
+}
+
+/// Puts other limits in force.
+fn limit(bench: &mut Bench, change: impl FnOnce(&mut Limits)) {
+    let mut rules = redoubt_core::session::Rules::clone(bench.exchange.rules());
+    change(&mut rules.limits);
+    bench.exchange.replace_rules(std::sync::Arc::new(rules));
+}

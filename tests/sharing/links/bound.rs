@@ -1,0 +1,110 @@
+//! Slow readers at the bound on links: they never take what others need.
+
+use std::time::Duration;
+
+use redoubt_core::router::{LinkId, SessionId};
+use redoubt_core::session::CloseReason;
+
+use super::with_links;
+use crate::places::Places;
+use support::bench::{assert_bytes, request};
+
+const MIB: usize = 1 << 20;
+
+/// A client asks for a large value over the shared link, and so much of it comes.
+fn asks(places: &mut Places, length: usize) -> (SessionId, LinkId) {
+    let (id, link) = places.plain();
+    places.send(id, b"GET big\r\n");
+    places.bench.reply(link, format!("${}\r\n", 10 * MIB).as_bytes());
+    places.bench.reply(link, &vec![b'v'; length]);
+    (id, link)
+}
+
+#[test]
+fn slow_readers_have_a_quarter_of_the_links() {
+    let (mut places, budget) = with_links(16);
+    let slow: Vec<_> = (0..4).map(|_| asks(&mut places, 2 * MIB)).collect();
+    assert_eq!(budget.open(), 4, "each has retired the link that it was on");
+    let (fifth, common) = asks(&mut places, 2 * MIB);
+    assert_eq!(budget.open(), 5);
+    // That link stays in use and is read, so that nobody waits for the fifth.
+    assert!(places.bench.exchange.link_wants_read(common, places.bench.now));
+    let other = places.bench.authenticated();
+    let (link, sent) = places.send(other, b"GET small\r\n");
+    assert_eq!(link, common);
+    assert_bytes(&sent, &request(&["GET", "small"]));
+    places.bench.reply(common, &vec![b'v'; 8 * MIB]);
+    places.bench.reply(common, b"\r\n$5\r\nsmall\r\n");
+    assert_bytes(&places.bench.read(other), b"$5\r\nsmall\r\n");
+    // What it asks next waits until it has read.
+    assert!(places.try_send(fifth, b"GET k\r\n").is_none());
+    places.bench.read(fifth);
+    let (link, _) = places.flush().expect("the next request");
+    assert_eq!(link, common, "it has no link of its own");
+    // When another is done with its own, there is one again.
+    let (first, retired) = slow[0];
+    places.leave(first);
+    places.bench.reply(retired, &vec![b'v'; 8 * MIB]);
+    places.bench.reply(retired, b"\r\n");
+    assert!(places.is_closed(retired));
+    places.bench.exchange.forget_link(retired);
+    places.bench.reply(common, b"$-1\r\n");
+    places.bench.read(fifth);
+    assert_eq!(budget.open(), 4);
+    let own = places.turn(fifth, b"GET k\r\n", b"$-1\r\n");
+    assert_ne!(own, common);
+}
+
+#[test]
+fn past_the_output_limit_a_slow_reader_without_a_link_is_closed() {
+    let (mut places, _) = with_links(4);
+    let held: Vec<_> = (0..3).map(|_| places.watching()).collect();
+    let (slow, common) = places.plain();
+    places.send(slow, b"GET big\r\n");
+    places.bench.reply(common, format!("${}\r\n", 64 * MIB).as_bytes());
+    for _ in 0..64 {
+        assert!(places.bench.exchange.link_wants_read(common, places.bench.now));
+        places.bench.reply(common, &vec![b'v'; MIB]);
+    }
+    assert_eq!(places.bench.close(slow), CloseReason::OutputLimit);
+    places.bench.reply(common, b"\r\n");
+    assert_eq!(places.plain().1, common);
+    drop(held);
+}
+
+#[test]
+fn at_the_bound_a_slow_reader_yields_its_link_to_a_lease() {
+    let (mut places, budget) = with_links(4);
+    let (slow, retired) = asks(&mut places, 2 * MIB);
+    let (plain, common) = places.plain();
+    assert_ne!(common, retired);
+    places.watching();
+    places.watching();
+    assert_eq!(budget.open(), 4);
+    let (_, lease) = places.watching();
+    assert!(places.is_closed(retired) && lease != retired);
+    assert_eq!(budget.open(), 4);
+    assert_eq!(places.bench.close(slow), CloseReason::LinkLimit);
+    assert_eq!(places.link_of(plain), common);
+    places.bench.exchange.forget_link(retired);
+    assert_eq!(budget.open(), 4);
+}
+
+#[test]
+fn near_the_bound_one_that_much_was_sent_to_gives_its_lease_back_at_once() {
+    let (mut places, budget) = with_links(8);
+    let (heavy, retired) = asks(&mut places, 2 * MIB);
+    places.bench.read(heavy);
+    places.bench.reply(retired, &vec![b'v'; 8 * MIB]);
+    places.bench.reply(retired, b"\r\n");
+    places.bench.read(heavy);
+    places.bench.exchange.forget_link(retired);
+    let own = places.turn(heavy, b"GET k\r\n", b"$-1\r\n");
+    places.bench.pass(Duration::from_secs(1));
+    assert_eq!(places.link_of(heavy), own, "far from the bound it keeps it");
+    let _held: Vec<_> = (0..5).map(|_| places.watching()).collect();
+    assert_eq!(budget.open(), 6);
+    places.bench.pass(Duration::from_millis(200));
+    assert!(places.is_closed(own));
+    assert_ne!(places.link_of(heavy), own);
+}

@@ -1,0 +1,133 @@
+//! What all sessions hold together: who waits, and who is closed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use redoubt_core::router::{MemoryBudget, SessionId};
+use redoubt_core::session::{CloseReason, Rules};
+
+use crate::places::Places;
+use support::bench::request;
+
+const MIB: usize = 1 << 20;
+const MOST: usize = 32 * MIB;
+
+/// Sessions that are counted in `budget`, with this bound.
+fn counted(budget: &MemoryBudget) -> Places {
+    let mut places = Places::new();
+    places.bench = places.bench.counting_memory(budget);
+    let mut rules = Rules::clone(places.bench.exchange.rules());
+    rules.limits.memory = MOST as u64;
+    places.bench.exchange.replace_rules(Arc::new(rules));
+    places
+}
+
+/// A session to which so many bytes have come over a lease of its own, and that reads none.
+fn holds(places: &mut Places, bytes: usize) -> SessionId {
+    let id = places.bench.authenticated();
+    let lease = places.turn(id, b"WATCH k\r\n", b"+OK\r\n");
+    places.send(id, b"GET big\r\n");
+    places.bench.reply(lease, format!("${}\r\n", 100 * MIB).as_bytes());
+    places.bench.reply(lease, &vec![b'v'; bytes]);
+    id
+}
+
+#[test]
+fn at_the_bound_the_session_that_holds_most_is_closed_and_no_other() {
+    let budget = MemoryBudget::default();
+    let mut places = counted(&budget);
+    let small = holds(&mut places, 2 * MIB);
+    let large = holds(&mut places, 16 * MIB);
+    let middle = holds(&mut places, 8 * MIB);
+    assert!((26 * MIB..MOST).contains(&(budget.held() as usize)), "{} bytes", budget.held());
+    assert!(!places.bench.exchange.is_finished(large));
+    let last = holds(&mut places, 10 * MIB);
+    assert_eq!(places.bench.close(large), CloseReason::Memory);
+    for id in [small, middle, last] {
+        assert!(!places.bench.exchange.is_finished(id));
+    }
+    assert!((budget.held() as usize) < MOST);
+    for id in [small, middle, last] {
+        places.leave(id);
+    }
+    places.bench.pass(Duration::from_millis(200));
+    assert!(budget.held() < 100_000, "{} bytes are left", budget.held());
+}
+
+#[test]
+fn what_all_workers_hold_counts_and_the_largest_of_all_is_closed() {
+    let budget = MemoryBudget::default();
+    let (mut one, mut other) = (counted(&budget), counted(&budget));
+    let large = holds(&mut one, 16 * MIB);
+    one.bench.pass(Duration::from_millis(200));
+    let small = holds(&mut other, 9 * MIB);
+    let smaller = holds(&mut other, 8 * MIB);
+    // The other worker has the largest session, and closes it at its next tick.
+    assert!(budget.held() as usize > MOST);
+    assert!(!other.bench.exchange.is_finished(small) && !other.bench.exchange.is_finished(smaller));
+    one.bench.pass(Duration::from_millis(200));
+    assert_eq!(one.bench.close(large), CloseReason::Memory);
+    other.bench.pass(Duration::from_millis(200));
+    assert!(!other.bench.exchange.is_finished(small) && !other.bench.exchange.is_finished(smaller));
+}
+
+#[test]
+fn far_above_the_bound_no_worker_waits_for_another() {
+    let budget = MemoryBudget::default();
+    let (mut one, mut other) = (counted(&budget), counted(&budget));
+    let _large = holds(&mut one, 30 * MIB);
+    one.bench.pass(Duration::from_millis(200));
+    let small = holds(&mut other, 12 * MIB);
+    assert_eq!(other.bench.close(small), CloseReason::Memory);
+}
+
+#[test]
+fn near_the_bound_a_session_that_holds_much_waits_until_it_holds_less() {
+    let budget = MemoryBudget::default();
+    let mut places = counted(&budget);
+    let large = holds(&mut places, 26 * MIB);
+    let id = places.bench.authenticated();
+    let lease = places.turn(id, b"WATCH k\r\n", b"+OK\r\n");
+    // Two kinds in turn, so that each reply that is due takes a place of its own.
+    let pair = [request(&["GET", "k"]), request(&["SET", "k", "v"])].concat();
+    let (_, sent) = places.send(id, &pair.repeat(2000));
+    let pairs = sent.len() / pair.len();
+    assert!(pairs < 2000, "all of them are taken, however much that holds");
+    assert!(!places.bench.exchange.wants_read(id), "it is not read any more");
+    assert!(places.try_send(id, &request(&["GET", "k"])).is_none(), "nor is anything taken");
+    // A small one goes on.
+    let (other, _) = places.plain();
+    assert!(places.bench.exchange.wants_read(other));
+    // When replies have come, so does it, though memory is as short as before.
+    places.bench.reply(lease, &b"$-1\r\n+OK\r\n".repeat(pairs - 50));
+    places.bench.read(id);
+    let (link, sent) = places.flush().expect("what waited");
+    assert_eq!(link, lease);
+    assert!(sent.starts_with(&pair[..pair.len() / 2]), "it is the rest of the pipeline");
+    assert!(!places.bench.exchange.is_finished(large));
+}
+
+#[test]
+fn one_that_waits_goes_on_when_others_hold_less() {
+    let budget = MemoryBudget::default();
+    let mut places = counted(&budget);
+    let large = holds(&mut places, 26 * MIB);
+    let waiting = holds(&mut places, 2 * MIB);
+    assert!(!places.bench.exchange.wants_read(waiting));
+    places.leave(large);
+    places.bench.pass(Duration::from_millis(200));
+    assert!(places.bench.exchange.wants_read(waiting));
+}
+
+#[test]
+fn what_was_read_is_given_back_even_where_some_is_left() {
+    let budget = MemoryBudget::default();
+    let mut places = counted(&budget);
+    let id = holds(&mut places, 16 * MIB);
+    let left = 1000;
+    let all = places.bench.exchange.output(id).len();
+    places.bench.exchange.wrote(id, all - left, places.bench.now);
+    assert_eq!(places.bench.exchange.output(id).len(), left);
+    places.bench.pass(Duration::from_millis(200));
+    assert!(budget.held() < MIB as u64, "{} bytes", budget.held());
+}

@@ -1,0 +1,164 @@
+//! A bench on which sessions share links, and that tells over which link a request went.
+
+use std::sync::Arc;
+
+use redoubt_core::command::Version;
+use redoubt_core::router::{LinkId, SessionId, Sharing};
+use redoubt_core::session::Rules;
+
+use support::bench::{Bench, assert_bytes};
+
+/// The bench and all links that it has opened.
+pub(crate) struct Places {
+    pub(crate) bench: Bench,
+    links: Vec<LinkId>,
+    /// What the last link that was opened sent to log in.
+    pub(crate) login: Vec<u8>,
+    /// What was sent before the last token.
+    pub(crate) proved: Option<String>,
+}
+
+/// How many frames begin in `sent`, which is made of small multibulk requests.
+fn requests(sent: &[u8]) -> usize {
+    sent.iter().filter(|byte| **byte == b'*').count()
+}
+
+impl Places {
+    pub(crate) fn new() -> Self {
+        let mut bench = Bench::with(Sharing::Auto);
+        let mut rules = Rules::clone(bench.exchange.rules());
+        rules.upstream_version = Version::parse("7.0.15");
+        bench.exchange.replace_rules(Arc::new(rules));
+        Self { bench, links: Vec::new(), login: Vec::new(), proved: None }
+    }
+
+    /// Connects the links that are wanted, and lets them in.
+    pub(crate) fn settle(&mut self) {
+        while let Some(link) = self.bench.exchange.next_link_to_open() {
+            self.bench.exchange.link_connected(link);
+            self.login = self.bench.sent(link);
+            self.bench.reply(link, &b"+OK\r\n".repeat(requests(&self.login)));
+            assert!(self.bench.exchange.link_is_ready(link));
+            self.links.push(link);
+        }
+    }
+
+    /// What goes out for `said`, and over which link; `None` when nothing does.
+    pub(crate) fn try_send(&mut self, id: SessionId, said: &[u8]) -> Option<(LinkId, Vec<u8>)> {
+        self.bench.say(id, said);
+        self.flush()
+    }
+
+    /// What goes out now, and over which link. What Redoubt asks for itself, to keep sessions apart and
+    /// to prove leases clean, is answered as Redis would and left out.
+    pub(crate) fn flush(&mut self) -> Option<(LinkId, Vec<u8>)> {
+        self.settle();
+        let mut out = None;
+        for link in self.links.clone() {
+            let sent = self.bench.sent(link);
+            let sent = self.answer_tokens(link, sent);
+            if !sent.is_empty() {
+                assert!(out.is_none(), "two links at once");
+                out = Some((link, sent));
+            }
+        }
+        out
+    }
+
+    /// Answers the `ECHO` of a token, and what stands before it, and gives what comes after it.
+    fn answer_tokens(&mut self, link: LinkId, sent: Vec<u8>) -> Vec<u8> {
+        const ECHO: &[u8] = b"*2\r\n$4\r\nECHO\r\n$32\r\n";
+        let Some(at) = sent.windows(ECHO.len()).rposition(|part| part == ECHO) else {
+            return sent;
+        };
+        let end = at + ECHO.len() + 34;
+        let token = &sent[at + ECHO.len() - 5..end];
+        self.bench.reply(link, &[&b"+OK\r\n".repeat(requests(&sent[..at])), token].concat());
+        self.proved = Some(shown(&sent[..at]));
+        sent[end..].to_vec()
+    }
+
+    /// Gives the shared link as many requests as it takes, from as many sessions as that needs.
+    pub(crate) fn fill(&mut self, common: LinkId) -> Vec<SessionId> {
+        let fillers: Vec<_> = (0..128).map(|_| self.bench.authenticated()).collect();
+        let mut sent = 0;
+        for id in &fillers {
+            self.bench.say(*id, &b"GET k\r\n".repeat(512));
+            sent += requests(&self.bench.sent(common));
+        }
+        assert_eq!(sent, 65_536, "requests in flight");
+        fillers
+    }
+
+    #[track_caller]
+    pub(crate) fn send(&mut self, id: SessionId, said: &[u8]) -> (LinkId, Vec<u8>) {
+        self.try_send(id, said).expect("something goes upstream")
+    }
+
+    /// A request that goes upstream and is answered; its reply reaches the client. Gives the link.
+    #[track_caller]
+    pub(crate) fn turn(&mut self, id: SessionId, said: &[u8], reply: &[u8]) -> LinkId {
+        let (link, sent) = self.send(id, said);
+        let before = requests(&sent).saturating_sub(requests(&as_multibulk(said)));
+        self.bench.reply(link, &[&b"+OK\r\n".repeat(before), reply].concat());
+        assert_bytes(&self.bench.read(id), reply);
+        self.prove();
+        link
+    }
+
+    /// Has the leases that have been given back proved clean; nothing else may want to go out.
+    #[track_caller]
+    pub(crate) fn prove(&mut self) {
+        let out = self.flush().map(|(_, sent)| shown(&sent));
+        assert_eq!(out, None, "it goes out by itself");
+    }
+
+    /// A request that Redoubt answers itself.
+    #[track_caller]
+    pub(crate) fn local(&mut self, id: SessionId, said: &[u8], reply: &[u8]) {
+        assert_eq!(self.try_send(id, said).map(|(_, sent)| shown(&sent)), None);
+        assert_bytes(&self.bench.read(id), reply);
+    }
+
+    /// The link that an ordinary request of the session goes over now.
+    #[track_caller]
+    pub(crate) fn link_of(&mut self, id: SessionId) -> LinkId {
+        self.turn(id, b"ECHO 1\r\n", b"$1\r\n1\r\n")
+    }
+
+    /// A session, and the shared link that it is on.
+    pub(crate) fn plain(&mut self) -> (SessionId, LinkId) {
+        let id = self.bench.authenticated();
+        let link = self.link_of(id);
+        (id, link)
+    }
+
+    /// A session that watches, and its lease.
+    pub(crate) fn watching(&mut self) -> (SessionId, LinkId) {
+        let id = self.bench.authenticated();
+        let link = self.turn(id, b"WATCH k\r\n", b"+OK\r\n");
+        (id, link)
+    }
+
+    pub(crate) fn is_closed(&self, link: LinkId) -> bool {
+        self.bench.exchange.link_is_closed(link)
+    }
+
+    /// The client's connection ends, and the session with it.
+    pub(crate) fn leave(&mut self, id: SessionId) {
+        self.bench.exchange.client_lost(id);
+        self.bench.close(id);
+    }
+}
+
+/// Inline lines as as many multibulk headers; what is in multibulk form already stays.
+fn as_multibulk(said: &[u8]) -> Vec<u8> {
+    if said.starts_with(b"*") {
+        return said.to_vec();
+    }
+    b"*".repeat(said.split(|byte| *byte == b'\n').filter(|line| line.len() > 1).count())
+}
+
+pub(crate) fn shown(bytes: &[u8]) -> String {
+    bytes.escape_ascii().to_string()
+}

@@ -1,0 +1,201 @@
+//! Clients to whom much is sent, or who do not read: others must not notice.
+
+use std::time::Duration;
+
+use redoubt_core::router::{LinkId, SessionId};
+use redoubt_core::session::CloseReason;
+
+use crate::places::Places;
+use support::bench::{assert_bytes, request};
+
+const MIB: usize = 1 << 20;
+const PIECE: usize = 64 << 10;
+
+/// A value of so many bytes begins to come, and as much of it as the link is read for.
+fn bring(places: &mut Places, link: LinkId, length: usize) -> usize {
+    places.bench.reply(link, format!("${length}\r\n").as_bytes());
+    go_on(places, link, length)
+}
+
+/// Up to `left` bytes of a value come while the link is read; tells how many.
+fn go_on(places: &mut Places, link: LinkId, left: usize) -> usize {
+    let mut came = 0;
+    while came < left && places.bench.exchange.link_wants_read(link, places.bench.now) {
+        let piece = PIECE.min(left - came);
+        places.bench.reply(link, &vec![b'v'; piece]);
+        came += piece;
+    }
+    came
+}
+
+/// A heavy reader and one behind it on a link that is retired by now; so much of the value has come.
+fn held_up(length: usize) -> (Places, SessionId, SessionId, LinkId, usize) {
+    let mut places = Places::new();
+    let (heavy, common) = places.plain();
+    let (behind, _) = places.plain();
+    places.send(heavy, b"GET big\r\n");
+    places.send(behind, b"GET small\r\n");
+    let came = bring(&mut places, common, length);
+    (places, heavy, behind, common, came)
+}
+
+#[test]
+fn past_a_mebibyte_the_link_is_retired_and_others_go_to_a_new_one() {
+    let (mut places, heavy, behind, retired, came) = held_up(40 * MIB);
+    assert!((24 * MIB..24 * MIB + 2 * PIECE).contains(&came), "{came} bytes came");
+    let (fresh, _) = places.plain();
+    let link = places.link_of(fresh);
+    assert_ne!(link, retired);
+    // The one behind waits for its reply, and what it asks meanwhile waits too.
+    assert!(places.try_send(behind, b"GET more\r\n").is_none());
+    // As soon as the client reads, so is the link.
+    places.bench.read(heavy);
+    assert!(places.bench.exchange.link_wants_read(retired, places.bench.now));
+    let mut left = 40 * MIB - came;
+    while left > 0 {
+        left -= go_on(&mut places, retired, left);
+        places.bench.read(heavy);
+    }
+    places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
+    places.bench.read(heavy);
+    assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
+    assert!(places.is_closed(retired), "nothing is due on it any more");
+    let (moved, sent) = places.flush().expect("what waited");
+    assert_eq!(moved, link);
+    assert_bytes(&sent, &request(&["GET", "more"]));
+    places.bench.reply(link, b"$-1\r\n");
+    // The heavy one has a link of its own for a while.
+    let own = places.turn(heavy, b"GET k\r\n", b"$-1\r\n");
+    assert!(own != link && own != retired);
+    places.bench.pass(Duration::from_secs(59));
+    assert_eq!(places.link_of(heavy), own);
+    places.bench.pass(Duration::from_secs(1));
+    let after = places.link_of(heavy);
+    assert_ne!(after, own);
+}
+
+#[test]
+fn one_with_a_link_of_its_own_holds_only_that_up() {
+    let (mut places, heavy, behind, retired, came) = held_up(2 * MIB);
+    places.bench.read(heavy);
+    assert_eq!(go_on(&mut places, retired, 2 * MIB - came), 2 * MIB - came);
+    places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
+    places.bench.read(heavy);
+    let (own, _) = places.send(heavy, b"GET big\r\n");
+    let came = bring(&mut places, own, 40 * MIB);
+    assert_eq!(came, 256 << 10, "Redis keeps what it does not read");
+    assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
+    assert_ne!(places.link_of(behind), own);
+    places.bench.pass(Duration::from_secs(10));
+    assert!(!places.bench.exchange.link_wants_read(own, places.bench.now));
+    assert!(!places.bench.exchange.is_finished(heavy));
+}
+
+#[test]
+fn those_behind_a_slow_reader_are_served_at_once() {
+    let (mut places, heavy, behind, retired, came) = held_up(20 * MIB);
+    assert_eq!(came, 20 * MIB, "it may wait, and so they need not");
+    places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
+    assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
+    assert!(!places.bench.exchange.is_finished(heavy));
+    assert_eq!(places.bench.exchange.output(heavy).len(), 20 * MIB + b"$20971520\r\n\r\n".len());
+}
+
+#[test]
+fn one_that_catches_up_in_time_is_waited_for_again() {
+    let (mut places, heavy, _, retired, came) = held_up(60 * MIB);
+    places.bench.pass(Duration::from_millis(900));
+    places.bench.read(heavy);
+    let more = go_on(&mut places, retired, 60 * MIB - came);
+    assert!((24 * MIB..24 * MIB + 2 * PIECE).contains(&more), "{more} bytes came");
+    places.bench.pass(Duration::from_millis(900));
+    assert!(!places.bench.exchange.link_wants_read(retired, places.bench.now));
+    assert!(!places.bench.exchange.is_finished(heavy));
+}
+
+#[test]
+fn those_behind_a_reader_that_does_not_catch_up_wait_a_second() {
+    let (mut places, heavy, behind, retired, came) = held_up(30 * MIB);
+    places.bench.pass(Duration::from_millis(999));
+    assert_eq!(go_on(&mut places, retired, 30 * MIB - came), 0);
+    while places.bench.exchange.next_touched_link().is_some() {}
+    places.bench.pass(Duration::from_millis(1));
+    let touched =
+        std::iter::from_fn(|| places.bench.exchange.next_touched_link()).collect::<Vec<_>>();
+    assert!(touched.contains(&retired), "its driver must look again");
+    assert_eq!(go_on(&mut places, retired, 30 * MIB - came), 30 * MIB - came);
+    places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
+    assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
+    assert!(!places.bench.exchange.is_finished(heavy), "30 MiB may wait");
+}
+
+#[test]
+fn past_the_output_limit_the_slow_one_is_closed() {
+    let (mut places, heavy, behind, retired, came) = held_up(40 * MIB);
+    places.bench.pass(Duration::from_secs(1));
+    let mut most = 0;
+    let mut left = 40 * MIB - came;
+    while left > 0 {
+        places.bench.reply(retired, &vec![b'v'; PIECE.min(left)]);
+        left -= PIECE.min(left);
+        most = most.max(places.bench.exchange.output(heavy).len());
+    }
+    assert!((32 * MIB - PIECE..=32 * MIB + PIECE).contains(&most), "{most} bytes");
+    assert_eq!(places.bench.close(heavy), CloseReason::OutputLimit);
+    // The rest of its reply goes nowhere, and the next one is in order.
+    places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
+    assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
+}
+
+#[test]
+fn alone_it_may_be_as_slow_as_it_likes() {
+    let mut places = Places::new();
+    let (heavy, common) = places.plain();
+    places.send(heavy, b"GET big\r\n");
+    let came = bring(&mut places, common, 100 * MIB);
+    assert!(came < MIB + 2 * PIECE);
+    places.bench.pass(Duration::from_secs(20));
+    assert_eq!(go_on(&mut places, common, 100 * MIB), 0);
+    assert!(!places.bench.exchange.is_finished(heavy));
+}
+
+#[test]
+fn unread_small_replies_weigh_as_much_as_a_large_one() {
+    let mut places = Places::new();
+    let (heavy, common) = places.plain();
+    let (other, _) = places.plain();
+    let reply = format!("$1000\r\n{}\r\n", "v".repeat(1000));
+    let mut unread = 0;
+    let own = loop {
+        let (link, _) = places.send(heavy, b"GET k\r\n");
+        if link != common {
+            break link;
+        }
+        unread += reply.len();
+        assert!(unread < MIB + 2000, "it is on the shared link with {unread} bytes unread");
+        places.bench.reply(link, reply.as_bytes());
+    };
+    assert!(unread >= MIB);
+    assert_eq!(places.link_of(other), common, "nobody was behind it, so nobody moves");
+    assert!(!places.bench.exchange.link_wants_read(own, places.bench.now));
+}
+
+#[test]
+fn one_that_still_sends_goes_on_over_the_retired_link() {
+    let (mut places, heavy, behind, retired, came) = held_up(2 * MIB);
+    // It may read nothing before it has sent everything, so this must not wait for its reading.
+    let (link, sent) = places.send(heavy, b"GET next\r\n");
+    assert_eq!(link, retired);
+    assert_bytes(&sent, &request(&["GET", "next"]));
+    assert!(places.bench.exchange.wants_read(heavy));
+    // What cannot go there waits.
+    assert!(places.try_send(heavy, b"MULTI\r\n").is_none());
+    assert_eq!(go_on(&mut places, retired, 2 * MIB - came), 2 * MIB - came);
+    places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n$4\r\nnext\r\n");
+    assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
+    assert!(places.bench.read(heavy).ends_with(b"v\r\n$4\r\nnext\r\n"));
+    assert!(places.is_closed(retired));
+    let (own, sent) = places.flush().expect("the transaction");
+    assert_ne!(own, retired);
+    assert_bytes(&sent, &request(&["MULTI"]));
+}

@@ -1,0 +1,255 @@
+//! Passwords that change: which sessions end, and how links come to log in anew.
+
+use std::sync::Arc;
+
+use redoubt_core::auth::Identity;
+use redoubt_core::router::LinkFault;
+use redoubt_core::session::{CloseReason, Rules, Unexpected};
+use redoubt_core::upstream::Credentials;
+
+use crate::places::Places;
+use support::bench::{CLIENT_PASSWORD, assert_bytes, request};
+
+const NEXT_CLIENT_PASSWORD: &str = "the password that clients say next";
+const OK: &[u8] = b"+OK\r\n";
+
+impl Places {
+    fn accept(&mut self, passwords: [&str; 2]) {
+        let mut rules = Rules::clone(self.bench.exchange.rules());
+        rules.identity = Identity::new(None, &passwords[0].into()).or(&passwords[1].into());
+        self.bench.exchange.replace_rules(Arc::new(rules));
+    }
+
+    fn rotate(&mut self) {
+        self.rotate_to("next");
+    }
+
+    fn rotate_to(&mut self, password: &str) {
+        let credentials = Credentials { user: Some("app".into()), password: Some(password.into()) };
+        self.bench.exchange.rotate_credentials(credentials, self.bench.now);
+    }
+}
+
+/// What a link logs in with after [`Places::rotate`].
+fn login() -> Vec<u8> {
+    request(&["AUTH", "app", "next"])
+}
+
+#[test]
+fn a_withdrawn_password_ends_its_sessions_and_no_others() {
+    let mut places = Places::new();
+    let (old, common) = places.plain();
+    let (watching, lease) = places.watching();
+    let stranger = places.bench.open();
+    places.accept([NEXT_CLIENT_PASSWORD, CLIENT_PASSWORD]);
+    let new = places.bench.open();
+    places.bench.say(new, &request(&["AUTH", NEXT_CLIENT_PASSWORD]));
+    assert_bytes(&places.bench.read(new), OK);
+    let moved = places.bench.authenticated();
+    places.bench.say(moved, &request(&["AUTH", NEXT_CLIENT_PASSWORD]));
+    assert_bytes(&places.bench.read(moved), OK);
+    assert_eq!(places.link_of(old), common);
+    // Replies are due to both.
+    places.send(old, b"GET k\r\n");
+    places.send(new, b"GET k\r\n");
+
+    places.accept([NEXT_CLIENT_PASSWORD, NEXT_CLIENT_PASSWORD]);
+    for id in [old, watching] {
+        assert_eq!(places.bench.close(id), CloseReason::CredentialWithdrawn);
+    }
+    assert!(places.is_closed(lease), "with what it watched");
+    places.bench.reply(common, b"$3\r\nold\r\n$3\r\nnew\r\n");
+    assert_bytes(&places.bench.read(new), b"$3\r\nnew\r\n");
+    for id in [new, moved] {
+        assert_eq!(places.link_of(id), common);
+    }
+    places.bench.say(stranger, &request(&["AUTH", CLIENT_PASSWORD]));
+    assert!(places.bench.read(stranger).starts_with(b"-WRONGPASS"));
+    assert!(!places.bench.exchange.is_finished(stranger));
+}
+
+#[test]
+fn a_session_that_has_reset_has_no_credential_to_be_withdrawn() {
+    let mut places = Places::new();
+    let id = places.bench.authenticated();
+    places.local(id, b"RESET\r\n", b"+RESET\r\n");
+    places.accept([NEXT_CLIENT_PASSWORD, NEXT_CLIENT_PASSWORD]);
+    assert!(!places.bench.exchange.is_finished(id));
+}
+
+#[test]
+fn shared_links_are_replaced_when_nothing_is_due_on_them() {
+    let mut places = Places::new();
+    let (busy, common) = places.plain();
+    let (idle, _) = places.plain();
+    places.send(busy, b"GET k\r\n");
+    places.rotate();
+    // One that nothing is due to goes on at once; one that is owed a reply, after it.
+    let fresh = places.link_of(idle);
+    assert_ne!(fresh, common);
+    assert_bytes(&places.login, &login());
+    assert!(places.try_send(busy, b"GET l\r\n").is_none());
+    assert!(!places.is_closed(common));
+    places.bench.reply(common, b"$1\r\nk\r\n");
+    assert!(places.is_closed(common));
+    assert_bytes(&places.bench.read(busy), b"$1\r\nk\r\n");
+    let (link, sent) = places.flush().expect("the request that waited");
+    assert_eq!(link, fresh);
+    assert_bytes(&sent, &request(&["GET", "l"]));
+    places.bench.reply(fresh, b"$1\r\nl\r\n");
+    assert_bytes(&places.bench.read(busy), b"$1\r\nl\r\n");
+
+    places.rotate();
+    assert!(!places.is_closed(fresh), "nothing is new");
+    places.rotate_to("the one after");
+    assert!(places.is_closed(fresh), "nothing was due");
+}
+
+#[test]
+fn sessions_that_wait_for_room_on_a_replaced_link_go_on() {
+    let mut places = Places::new();
+    let (waiting, common) = places.plain();
+    let fillers = places.fill(common);
+    assert!(places.try_send(waiting, b"ECHO 1\r\n").is_none());
+    places.rotate();
+    let (link, sent) = places.flush().expect("it waits no more");
+    assert_ne!(link, common);
+    assert_bytes(&sent, &request(&["ECHO", "1"]));
+    places.bench.reply(link, b"$1\r\n1\r\n");
+    assert_bytes(&places.bench.read(waiting), b"$1\r\n1\r\n");
+    places.bench.reply(common, &b":1\r\n".repeat(65_536));
+    for filler in &fillers {
+        assert_bytes(&places.bench.read(*filler), &b":1\r\n".repeat(512));
+    }
+    assert!(places.is_closed(common));
+    assert_eq!(places.link_of(fillers[0]), link);
+}
+
+#[test]
+fn clean_leases_are_closed() {
+    let mut places = Places::new();
+    let (id, _) = places.plain();
+    let lease = places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
+    places.rotate();
+    assert!(places.is_closed(lease));
+    assert_ne!(places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n"), lease);
+    assert_bytes(&places.login, &login());
+}
+
+#[test]
+fn a_lease_in_use_logs_in_anew_before_the_next_request_and_only_once() {
+    let mut places = Places::new();
+    let (id, lease) = places.watching();
+    places.rotate();
+    assert!(places.flush().is_none(), "not before there is a request");
+    let (link, sent) = places.send(id, b"GET k\r\n");
+    assert_eq!(link, lease);
+    assert_bytes(&sent, &[login(), request(&["GET", "k"])].concat());
+    places.bench.reply(lease, b"+OK\r\n$1\r\nk\r\n");
+    assert_bytes(&places.bench.read(id), b"$1\r\nk\r\n");
+    let (_, sent) = places.send(id, b"UNWATCH\r\n");
+    assert_bytes(&sent, &request(&["UNWATCH"]));
+    places.bench.reply(lease, OK);
+    assert_bytes(&places.bench.read(id), OK);
+    places.prove();
+    assert_eq!(places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n"), lease, "it is as good as new");
+}
+
+#[test]
+fn what_waits_for_its_reply_is_not_disturbed() {
+    let mut places = Places::new();
+    let id = places.bench.authenticated();
+    let (lease, _) = places.send(id, b"BLPOP k 0\r\n");
+    places.rotate();
+    assert!(places.flush().is_none());
+    let (link, sent) = places.send(id, b"LLEN k\r\n");
+    assert_eq!(link, lease);
+    assert_bytes(&sent, &[login(), request(&["LLEN", "k"])].concat());
+    places.bench.reply(lease, b"*2\r\n$1\r\nk\r\n$1\r\nv\r\n+OK\r\n:0\r\n");
+    assert_bytes(&places.bench.read(id), b"*2\r\n$1\r\nk\r\n$1\r\nv\r\n:0\r\n");
+}
+
+#[test]
+fn a_transaction_is_finished_first() {
+    let mut places = Places::new();
+    let id = places.bench.authenticated();
+    let lease = places.turn(id, b"MULTI\r\n", OK);
+    places.rotate();
+    assert_eq!(places.turn(id, b"INCR k\r\n", b"+QUEUED\r\n"), lease);
+    let (_, sent) = places.send(id, b"EXEC\r\n");
+    assert_bytes(&sent, &request(&["EXEC"]));
+    // Whether it was taken is not known before its reply.
+    let (link, sent) = places.send(id, b"GET k\r\n");
+    assert_eq!(link, lease);
+    assert_bytes(&sent, &request(&["GET", "k"]));
+    places.bench.reply(lease, b"*1\r\n:1\r\n$1\r\n1\r\n");
+    assert_bytes(&places.bench.read(id), b"*1\r\n:1\r\n$1\r\n1\r\n");
+    assert!(places.is_closed(lease), "it is not kept for others");
+}
+
+#[test]
+fn subscribers_keep_their_link_while_redis_would_refuse_the_login() {
+    let mut places = Places::new();
+    let id = places.bench.authenticated();
+    let subscribed: &[u8] = b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
+    let lease = places.turn(id, b"SUBSCRIBE a\r\n", subscribed);
+    places.rotate();
+    let (link, sent) = places.send(id, b"PING\r\n");
+    assert_eq!(link, lease);
+    assert_bytes(&sent, &request(&["PING"]));
+    let pong: &[u8] = b"*2\r\n$4\r\npong\r\n$0\r\n\r\n";
+    places.bench.reply(lease, pong);
+    assert_bytes(&places.bench.read(id), pong);
+    let gone: &[u8] = b"*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n";
+    let (_, sent) = places.send(id, b"UNSUBSCRIBE\r\n");
+    assert_bytes(&sent, &request(&["UNSUBSCRIBE"]));
+    places.bench.reply(lease, gone);
+    assert_bytes(&places.bench.read(id), gone);
+    assert!(places.is_closed(lease));
+    places.link_of(id);
+    assert_bytes(&places.login, &login());
+}
+
+#[test]
+fn a_login_does_not_get_into_a_large_request() {
+    let mut places = Places::new();
+    let id = places.bench.authenticated();
+    let value = "v".repeat(100_000);
+    let whole = request(&["SET", "k", &value]);
+    let (lease, begun) = places.send(id, &whole[..70_000]);
+    places.rotate();
+    let (link, rest) = places.send(id, &whole[70_000..]);
+    assert_eq!(link, lease);
+    assert_bytes(&[begun, rest].concat(), &whole);
+    places.bench.reply(lease, OK);
+    assert_bytes(&places.bench.read(id), OK);
+    assert!(places.is_closed(lease));
+}
+
+#[test]
+fn a_login_that_redis_refuses_closes_the_link() {
+    let mut places = Places::new();
+    let (id, lease) = places.watching();
+    places.rotate();
+    places.send(id, b"GET k\r\n");
+    let wrong = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n$1\r\nk\r\n";
+    let outcome = places.bench.exchange.link_bytes(lease, wrong, places.bench.now);
+    assert_eq!(outcome, Err(LinkFault::Unexpected(Unexpected::Refused)));
+    assert!(places.is_closed(lease));
+    assert_bytes(&places.bench.read(id), b"");
+    assert_eq!(places.bench.close(id), CloseReason::UpstreamLost);
+}
+
+#[test]
+fn a_link_let_go_by_reset_leaves_nothing_behind() {
+    let mut places = Places::new();
+    let (id, lease) = places.watching();
+    places.rotate();
+    places.bench.say(id, b"RESET\r\n");
+    assert_bytes(&places.bench.read(id), b"+RESET\r\n");
+    assert!(places.is_closed(lease));
+    places.bench.say(id, &request(&["AUTH", CLIENT_PASSWORD]));
+    assert_bytes(&places.bench.read(id), OK);
+    let (_, sent) = places.send(id, b"WATCH k\r\n");
+    assert_bytes(&sent, &request(&["WATCH", "k"]));
+}

@@ -1,0 +1,316 @@
+//! A client: what it says, and what it must hear.
+//!
+//! It asks a Redis of its own first, so it knows each reply and the order. Only three things it
+//! cannot know: messages on common channels, which come between any two frames while it listens;
+//! how many others heard what it published there; and what a blocking pop is given.
+
+use std::collections::VecDeque;
+
+use super::model::{Redis, Side};
+use super::wire::{bulk, frame, multibulk};
+use support::rng::Rng;
+
+mod talk;
+
+pub(crate) const CLIENT_PASSWORD: &str = "the clients' own password";
+pub(crate) const COMMON: [&str; 3] = ["all:0", "all:1", "all:2"];
+
+/// What one frame must be.
+#[derive(Debug)]
+enum Expected {
+    Frame(Vec<u8>),
+    AnyInteger,
+    /// The answer to a blocking pop of this key.
+    Popped(Vec<u8>),
+}
+
+/// What the client listens to on common channels, and how it is told.
+#[derive(Debug, Clone, Copy, Default)]
+struct View {
+    resp3: bool,
+    /// One bit for each channel, and one for the pattern.
+    listens: u8,
+}
+
+const PATTERN_BIT: u8 = 1 << 7;
+
+#[derive(Debug)]
+struct Due {
+    expected: Expected,
+    /// From this frame on.
+    view: View,
+    /// Whether it answers a command that may block.
+    blocking: bool,
+}
+
+pub(crate) struct Client {
+    pub(crate) number: u32,
+    /// What it believes it talks to.
+    redis: Redis,
+    due: VecDeque<Due>,
+    view: View,
+    pub(crate) to_send: Vec<u8>,
+    received: Vec<u8>,
+    next: u32,
+    /// Whether it has said what ends the session, and so says no more.
+    pub(crate) said_last: bool,
+    /// Whether it ever said `RESET`.
+    was_reset: bool,
+    /// Whether a reply was hidden, so that Redoubt may wait for what the client does not.
+    pub(crate) hid_replies: bool,
+    /// Most channels and patterns that it has ever listened to.
+    pub(crate) most_subscribed: usize,
+    /// Whether it may use values that fill buffers.
+    heavy: bool,
+    /// Whether it has had the upstream answer too often, too seldom or badly: from there on it may be
+    /// told anything of its own, and may be ended for it.
+    pub(crate) faulty: bool,
+    /// Whether the upstream answers a wrong `AUTH` with nothing while replies are pending.
+    mutes: bool,
+}
+
+impl Client {
+    pub(crate) fn new(number: u32, heavy: bool, mutes: bool) -> Self {
+        let mut redis = Redis::new(Side::Client, CLIENT_PASSWORD, "");
+        redis.connect(0, false);
+        Self {
+            number,
+            redis,
+            due: VecDeque::new(),
+            view: View::default(),
+            to_send: Vec::new(),
+            received: Vec::new(),
+            next: 0,
+            said_last: false,
+            was_reset: false,
+            hid_replies: false,
+            most_subscribed: 0,
+            heavy,
+            faulty: false,
+            mutes,
+        }
+    }
+
+    pub(crate) fn has_all(&self) -> bool {
+        self.due.is_empty() && self.received.is_empty()
+    }
+
+    /// Whether it has had all replies, if not the end of a message from others.
+    pub(crate) fn has_all_replies(&self) -> bool {
+        self.due.is_empty()
+    }
+
+    pub(crate) fn waits_for_a_pop(&self) -> bool {
+        self.due.iter().any(|due| due.blocking)
+    }
+
+    pub(crate) fn awaited(&self) -> String {
+        format!(
+            "{} frames due, first {:?}; unfinished: {}",
+            self.due.len(),
+            self.due.front(),
+            self.received.escape_ascii()
+        )
+    }
+
+    /// Takes bytes in and holds each whole frame against what is expected.
+    pub(crate) fn receive(&mut self, bytes: &[u8]) {
+        self.received.extend(bytes);
+        if self.faulty {
+            return self.hear_own();
+        }
+        let mut used = 0;
+        while let Some(len) = frame(&self.received[used..]) {
+            let frame = masked(&self.received[used..used + len]);
+            used += len;
+            self.hear(&frame);
+        }
+        self.received.drain(..used);
+    }
+
+    /// Holds that what has come, in whatever order, is not of another session.
+    fn hear_own(&mut self) {
+        let text = String::from_utf8_lossy(&self.received);
+        let own = format!("id:{}:", self.number);
+        let foreign = text.match_indices("id:").find(|(at, _)| {
+            let rest = &text[*at..];
+            // It may have been cut where it ends.
+            !rest.starts_with(&own) && !own.starts_with(rest) && rest[3..].contains(':')
+        });
+        // Messages on common channels are from others.
+        if let Some((at, _)) = foreign.filter(|_| self.most_subscribed == 0) {
+            panic!("session {} got {:?} of another", self.number, shorten(&self.received[at..]));
+        }
+        self.received.clear();
+    }
+
+    fn hear(&mut self, frame: &[u8]) {
+        if frame.starts_with(b">2\r\n$10\r\ninvalidate\r\n") {
+            return;
+        }
+        let fits = self.due.front().is_some_and(|due| match &due.expected {
+            Expected::Frame(bytes) => bytes == frame,
+            Expected::AnyInteger => frame.starts_with(b":"),
+            Expected::Popped(key) => {
+                let value = [b"v", &key[..]].concat();
+                frame == [b"*2\r\n", &bulk(key)[..], &bulk(&value)].concat()
+                    || frame == if due.view.resp3 { &b"_\r\n"[..] } else { b"*-1\r\n" }
+            }
+        });
+        if fits {
+            let due = self.due.pop_front().unwrap();
+            self.view = due.view;
+            return;
+        }
+        assert!(
+            self.is_common_message(frame),
+            "session {} got {:?} instead of {:?} with view {:?}",
+            self.number,
+            shorten(frame),
+            self.due.front(),
+            self.view
+        );
+    }
+
+    /// Whether it is a message on a common channel that the client listens to.
+    fn is_common_message(&self, frame: &[u8]) -> bool {
+        // The reply to a HELLO may be hidden, so the protocol may be that of the next frame already.
+        let next = self.due.front().map_or_else(|| self.current_view(), |due| due.view);
+        let leads = [self.view.resp3, next.resp3].map(|resp3| if resp3 { '>' } else { '*' });
+        let channels = COMMON.iter().enumerate();
+        leads.iter().any(|lead| {
+            channels.clone().any(|(bit, channel)| {
+                let direct = format!("{lead}3\r\n$7\r\nmessage\r\n$5\r\n{channel}\r\n");
+                let pattern =
+                    format!("{lead}4\r\n$8\r\npmessage\r\n$5\r\nall:*\r\n$5\r\n{channel}\r\n");
+                (self.view.listens & (1 << bit) != 0 && frame.starts_with(direct.as_bytes()))
+                    || (self.view.listens & PATTERN_BIT != 0
+                        && frame.starts_with(pattern.as_bytes()))
+            })
+        })
+    }
+
+    /// Whether the upstream will answer this too often, too seldom or badly.
+    fn makes_faults(&self, args: &[Vec<u8>]) -> bool {
+        let is = |arg: &Vec<u8>, word: &str| arg.eq_ignore_ascii_case(word.as_bytes());
+        let queueing = self.redis.conns[&0].queue.is_some();
+        let wrong = args.iter().any(|arg| is(arg, "wrong"));
+        let claims = is(&args[0], "auth") || is(&args[0], "hello");
+        (is(&args[0], "eval") && !is(&args[1], "one"))
+            || (self.mutes && queueing && claims && wrong)
+    }
+
+    fn current_view(&self) -> View {
+        let conn = &self.redis.conns[&0];
+        let bits = COMMON.iter().enumerate().filter_map(|(bit, channel)| {
+            conn.channels.contains(channel.as_bytes()).then_some(1 << bit)
+        });
+        let pattern = if conn.patterns.contains(&b"all:*"[..]) { PATTERN_BIT } else { 0 };
+        View { resp3: conn.resp3, listens: bits.sum::<u8>() | pattern }
+    }
+
+    /// Says one more thing. Returns it for the trace.
+    pub(crate) fn speak(&mut self, rng: &mut Rng) -> String {
+        if rng.one_in(40) {
+            let blank: &[u8] = if rng.one_in(2) { b"\r\n" } else { b"*0\r\n" };
+            self.to_send.extend(blank);
+            self.redis.empty_request(0);
+            return "(blank)".into();
+        }
+        if rng.one_in(400) {
+            self.to_send.extend(b"*1\r\n+PING\r\n");
+            self.said_last = true;
+            if self.redis.conns[&0].visible() {
+                let text = b"-ERR Protocol error: expected '$', got '+'\r\n".to_vec();
+                let view = self.current_view();
+                self.due.push_back(Due { expected: Expected::Frame(text), view, blocking: false });
+            }
+            return "(protocol error)".into();
+        }
+        let words = self.compose(rng);
+        let args: Vec<Vec<u8>> = words;
+        if self.faulty {
+            self.to_send.extend(multibulk(&args));
+            self.most_subscribed +=
+                usize::from(args[0].to_ascii_lowercase().ends_with(b"subscribe"));
+            return format!("(faulty) {}", shorten(&args.concat()));
+        }
+        let plain = |arg: &Vec<u8>| {
+            !arg.is_empty() && arg.iter().all(|b| b.is_ascii_graphic() && !b"'\"\\".contains(b))
+        };
+        let short = args.iter().map(Vec::len).sum::<usize>() < 60_000;
+        let inline = short && args.iter().all(plain) && rng.one_in(8);
+        if inline {
+            self.to_send.extend(args.join(&b' '));
+            self.to_send.extend(b"\r\n");
+        } else {
+            self.to_send.extend(multibulk(&args));
+        }
+        self.expect(&args);
+        if self.faulty {
+            self.due.clear();
+        }
+        args.iter().map(|arg| shorten(arg)).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Asks its own Redis and remembers the answer.
+    fn expect(&mut self, args: &[Vec<u8>]) {
+        let before = self.current_view();
+        self.faulty |= self.makes_faults(args);
+        self.was_reset |= args[0].eq_ignore_ascii_case(b"reset");
+        let blocking = args[0].eq_ignore_ascii_case(b"blpop");
+        let answer = self.redis.ask(0, args);
+        let after = self.current_view();
+        let conn = self.redis.conns.get_mut(&0).unwrap();
+        self.said_last |= conn.closing;
+        self.most_subscribed = self.most_subscribed.max(conn.subscriptions());
+        if conn.blocked.take().is_some() {
+            self.redis.empty_request(0);
+            let expected = Expected::Popped(args[1].clone());
+            self.due.push_back(Due { expected, view: after, blocking });
+            return;
+        }
+        let common = args.get(1).is_some_and(|channel| channel.starts_with(b"all:"));
+        if common && args[0].eq_ignore_ascii_case(b"publish") && answer.starts_with(b":") {
+            let expected = Expected::AnyInteger;
+            self.due.push_back(Due { expected, view: after, blocking });
+            return;
+        }
+        self.hid_replies |= answer.is_empty();
+        let mut rest = &answer[..];
+        while let Some(len) = frame(rest) {
+            let mut expected = Expected::Frame(masked(&rest[..len]));
+            let counts = args[0].eq_ignore_ascii_case(b"publish") && rest.starts_with(b":");
+            rest = &rest[len..];
+            if self.was_reset && counts {
+                // The link that RESET let go may be subscribed until Redis has seen it close.
+                expected = Expected::AnyInteger;
+            }
+            // Between the confirmations of one request it may listen to either.
+            let between = View { listens: before.listens | after.listens, ..after };
+            let view = if rest.is_empty() { after } else { between };
+            self.due.push_back(Due { expected, view, blocking });
+        }
+        assert!(rest.is_empty());
+    }
+}
+
+/// A `HELLO` reply's number of the connection is the upstream's own affair.
+fn masked(frame: &[u8]) -> Vec<u8> {
+    const ID: &[u8] = b"$2\r\nid\r\n:";
+    let mut frame = frame.to_vec();
+    if frame.len() < 64_000
+        && frame.starts_with(b"*") | frame.starts_with(b"%")
+        && let Some(at) = frame.windows(ID.len()).position(|window| window == ID)
+    {
+        let start = at + ID.len();
+        let len = frame[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        frame.drain(start..start + len);
+    }
+    frame
+}
+
+pub(crate) fn shorten(bytes: &[u8]) -> String {
+    let shown = bytes.get(..60).unwrap_or(bytes).escape_ascii().to_string();
+    if bytes.len() > 60 { format!("{shown}…({} bytes)", bytes.len()) } else { shown }
+}

@@ -1,0 +1,186 @@
+//! An exchange on the bench: the test plays the clients and Redis by hand.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use redoubt_core::auth::Identity;
+use redoubt_core::policy::{Escapes, Policy};
+use redoubt_core::router::{
+    Exchange, LinkBudget, LinkId, MemoryBudget, SessionId, Sharing, Timeouts,
+};
+use redoubt_core::session::{CloseReason, Event, KeyForm, Limits, Rules, StandIn};
+use redoubt_core::upstream::Credentials;
+
+pub const CLIENT_PASSWORD: &str = "the password that clients have to say";
+pub const UPSTREAM_PASSWORD: &str = "what links log in with";
+pub const AUTH_ATTEMPTS: u32 = 10;
+pub const TIMEOUTS: Timeouts =
+    Timeouts { auth: Duration::from_secs(10), idle: Duration::from_secs(60) };
+
+pub struct Bench {
+    pub exchange: Exchange,
+    pub now: Instant,
+    sessions: Vec<SessionId>,
+}
+
+/// `words` as a request.
+pub fn request(words: &[&str]) -> Vec<u8> {
+    let mut out = bytes::BytesMut::new();
+    redoubt_core::resp::encode_command(words.iter().map(|word| word.as_bytes()), &mut out);
+    out.to_vec()
+}
+
+/// Compares as text, so that a difference can be read.
+#[track_caller]
+pub fn assert_bytes(left: &[u8], right: &[u8]) {
+    assert_eq!(left.escape_ascii().to_string(), right.escape_ascii().to_string());
+}
+
+impl Bench {
+    /// An exchange in which every session has a link of its own.
+    pub fn new() -> Self {
+        Self::with(Sharing::Off)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+    pub fn with(sharing: Sharing) -> Self {
+        let rules = Rules {
+            policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Allow).unwrap(),
+            scripts: redoubt_core::policy::Scripts::default(),
+            guarded: false,
+            known_only: false,
+            identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
+            stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
+            upstream_version: None,
+            auth_attempts: AUTH_ATTEMPTS,
+            keys: KeyForm::None,
+            limits: Limits::default(),
+            client_ids: Default::default(),
+        };
+        let credentials =
+            Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
+        let exchange = Exchange::new(Arc::new(rules), TIMEOUTS, credentials, sharing, [7; 32]);
+        Self { exchange, now: Instant::now(), sessions: Vec::new() }
+    }
+
+    /// Links are counted in `budget`.
+    pub fn counting_links(self, budget: &LinkBudget) -> Self {
+        Self { exchange: self.exchange.counting_links(budget.clone()), ..self }
+    }
+
+    /// What sessions hold is counted in `budget`.
+    pub fn counting_memory(self, budget: &MemoryBudget) -> Self {
+        Self { exchange: self.exchange.counting_memory(budget), ..self }
+    }
+
+    pub fn open(&mut self) -> SessionId {
+        let id = self.exchange.open(self.now);
+        self.sessions.push(id);
+        id
+    }
+
+    /// A client's bytes arrive, and are dealt with in as many turns as that takes.
+    pub fn say(&mut self, id: SessionId, bytes: &[u8]) {
+        self.exchange.client_bytes(id, bytes, self.now);
+        self.take_turns(id);
+    }
+
+    /// Gives a session as many turns as it wants.
+    pub fn take_turns(&mut self, id: SessionId) {
+        while self.exchange.waits_for_turn(id) {
+            self.exchange.take_turn(id, self.now);
+        }
+    }
+
+    fn take_all_turns(&mut self) {
+        for index in 0..self.sessions.len() {
+            self.take_turns(self.sessions[index]);
+        }
+    }
+
+    /// All that waits for the client leaves.
+    pub fn read(&mut self, id: SessionId) -> Vec<u8> {
+        let output = self.exchange.output(id).to_vec();
+        self.exchange.wrote(id, output.len(), self.now);
+        self.take_turns(id);
+        output
+    }
+
+    /// A session that has logged in.
+    pub fn authenticated(&mut self) -> SessionId {
+        let id = self.open();
+        self.say(id, &request(&["AUTH", CLIENT_PASSWORD]));
+        assert_bytes(&self.read(id), b"+OK\r\n");
+        id
+    }
+
+    /// The link that is to be opened, connected and logged in; what waits for it stays.
+    pub fn link(&mut self) -> LinkId {
+        let link = self.exchange.next_link_to_open().expect("a link to open");
+        self.exchange.link_connected(link);
+        assert_bytes(&self.sent(link), &request(&["AUTH", UPSTREAM_PASSWORD]));
+        self.reply(link, b"+OK\r\n");
+        assert!(self.exchange.link_is_ready(link));
+        link
+    }
+
+    /// A session that has logged in and made a request, and its link.
+    pub fn session_with_link(&mut self) -> (SessionId, LinkId) {
+        let id = self.authenticated();
+        self.say(id, b"PING first\r\n");
+        let link = self.link();
+        assert_bytes(&self.sent(link), &request(&["PING", "first"]));
+        self.reply(link, b"$5\r\nfirst\r\n");
+        assert_bytes(&self.read(id), b"$5\r\nfirst\r\n");
+        (id, link)
+    }
+
+    /// All that waits for the link leaves.
+    pub fn sent(&mut self, link: LinkId) -> Vec<u8> {
+        let mut sent = Vec::new();
+        while !self.exchange.link_output(link).is_empty() {
+            let output = self.exchange.link_output(link).to_vec();
+            self.exchange.link_wrote(link, output.len(), self.now);
+            sent.extend(output);
+            self.take_all_turns();
+        }
+        sent
+    }
+
+    /// A link brings what is expected.
+    #[track_caller]
+    pub fn reply(&mut self, link: LinkId, bytes: &[u8]) {
+        self.exchange.link_bytes(link, bytes, self.now).expect("an expected reply");
+        self.take_all_turns();
+    }
+
+    /// One request that is passed on and its reply.
+    #[track_caller]
+    pub fn answer(&mut self, id: SessionId, link: LinkId, request: &[u8], reply: &[u8]) {
+        self.say(id, request);
+        assert!(!self.sent(link).is_empty());
+        self.reply(link, reply);
+        assert_bytes(&self.read(id), reply);
+    }
+
+    pub fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.exchange.tick(self.now);
+        self.take_all_turns();
+    }
+
+    pub fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.exchange.next_event()).map(|(_, event)| event).collect()
+    }
+
+    /// The session is over; its socket is closed. Returns why.
+    #[track_caller]
+    pub fn close(&mut self, id: SessionId) -> CloseReason {
+        assert!(self.exchange.is_finished(id), "the session is not over");
+        self.exchange.forget(id, self.now);
+        match self.events().pop() {
+            Some(Event::Closed { reason, .. }) => reason,
+            other => panic!("not closed: {other:?}"),
+        }
+    }
+}

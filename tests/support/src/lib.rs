@@ -1,0 +1,186 @@
+//! What the tests share: a real redis-server, Redoubt before it, raw sockets, and an exchange without
+//! sockets.
+//!
+//! With `cargo test --features redis-stands-in` a second plain Redis, set up alike, takes the place of
+//! Redoubt. That tells whether a test's expectations are Redis's own; tests about what Redis does not
+//! have (Redoubt's log, its upstream) are ignored then.
+//!
+//! With `REDOUBT_TEST_TLS=1` Redoubt speaks TLS, and a bridge takes the plain connections of tests to
+//! it. The few tests about a client's address, or about what is said before a handshake, fail then.
+#![allow(missing_docs, reason = "only tests use it, and most names say all")]
+#![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
+#![allow(
+    clippy::new_without_default,
+    clippy::should_implement_trait,
+    reason = "not an interface for others"
+)]
+
+pub mod bench;
+pub mod bridge;
+pub mod certificates;
+pub mod forwarder;
+pub mod frame;
+pub mod health;
+pub mod http;
+pub mod keepalive;
+pub mod lines;
+pub mod pages;
+pub mod redis;
+pub mod redoubt;
+pub mod rng;
+pub mod scrape;
+pub mod servers;
+pub mod tls;
+pub mod unix_redis;
+pub mod wire;
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+pub use lines::Lines;
+pub use redis::Redis;
+pub use redoubt::Redoubt;
+pub use wire::Wire;
+
+/// The longest that a test waits for anything that must happen; only a failing test waits so long.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where the repository is.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the root of the workspace")
+}
+
+/// The program under test, which Cargo puts into the folder above that of its tests.
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().expect("the path of the test program");
+    let program = test.ancestors().nth(2).expect("the folder of the build").join("redoubt");
+    assert!(program.exists(), "{} is missing: cargo build --bin redoubt", program.display());
+    program
+}
+
+/// Whether a plain Redis stands in for Redoubt.
+pub fn target_is_redis() -> bool {
+    cfg!(feature = "redis-stands-in")
+}
+
+/// Whether tests speak to Redoubt over TLS.
+pub fn is_bridged() -> bool {
+    std::env::var_os("REDOUBT_TEST_TLS").is_some_and(|value| value == "1")
+}
+
+/// `count` random bytes from the system.
+pub fn random(count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    File::open("/dev/urandom").unwrap().read_exact(&mut bytes).unwrap();
+    bytes
+}
+
+/// A fresh password: 256 bits as 64 hexadecimal digits.
+pub fn secret() -> String {
+    random(32).iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+/// A point in time after which waiting is given up.
+#[derive(Clone, Copy)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// [`PATIENCE`] from now.
+    pub fn patient() -> Self {
+        Self::after(PATIENCE)
+    }
+
+    pub fn after(wait: Duration) -> Self {
+        Self(Instant::now() + wait)
+    }
+
+    /// What is left, `None` when it has passed.
+    pub fn left(self) -> Option<Duration> {
+        let left = self.0.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    /// Calls `check` until it is true, with a short pause between; false when the time is over.
+    /// For state that can only be looked at, such as a file in /proc.
+    pub fn poll(self, mut check: impl FnMut() -> bool) -> bool {
+        loop {
+            if check() {
+                return true;
+            }
+            if self.left().is_none() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Seconds since `from`, to check that something came soon or late.
+pub fn since(from: Instant) -> f64 {
+    from.elapsed().as_secs_f64()
+}
+
+/// Now, for [`since`].
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Bytes in a form that a person can read and compare.
+pub fn shown(bytes: &[u8]) -> String {
+    const MOST: usize = 1500;
+    if bytes.len() <= MOST {
+        return bytes.escape_ascii().to_string();
+    }
+    let (head, tail) = (&bytes[..MOST / 2], &bytes[bytes.len() - MOST / 2..]);
+    let between = bytes.len() - MOST;
+    format!("{} … {between} bytes … {}", head.escape_ascii(), tail.escape_ascii())
+}
+
+/// Writes to the test's output, which cargo shows when the test fails.
+#[allow(clippy::print_stderr, reason = "this is how a test speaks")]
+pub fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Sends a signal such as `TERM`.
+pub fn signal(pid: u32, name: &str) {
+    let status = std::process::Command::new("sh")
+        .args(["-c", &format!("kill -{name} {pid}")])
+        .status()
+        .expect("run sh");
+    assert!(status.success(), "cannot send {name} to {pid}");
+}
+
+/// A field of /proc/PID/status that is counted in kB, in bytes: `VmRSS`, `VmHWM`.
+pub fn memory(pid: u32, field: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living process");
+    let line = status.lines().find(|line| line.starts_with(field)).expect("the field");
+    let kilobytes = line.split_ascii_whitespace().nth(1).expect("a number");
+    kilobytes.parse::<u64>().expect("a number") * 1024
+}
+
+/// Lets this process, and those that it starts from now on, open thousands of files.
+pub fn raise_open_files() {
+    raise_open_files_to(8192);
+}
+
+/// Lets this process, and those that it starts from now on, open `wanted` files.
+pub fn raise_open_files_to(wanted: u64) {
+    let limits = std::fs::read_to_string("/proc/self/limits").expect("limits");
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("the limit");
+    let soft = line.split_ascii_whitespace().nth(3).expect("a number");
+    if soft.parse::<u64>().is_ok_and(|soft| soft < wanted) {
+        let pid = std::process::id();
+        let raised = std::process::Command::new("prlimit")
+            .args(["--pid", &pid.to_string(), &format!("--nofile={wanted}:")])
+            .status()
+            .expect("prlimit is missing: apt-get install -y util-linux");
+        assert!(raised.success(), "this test needs {wanted} open files: ulimit -n {wanted}");
+    }
+}

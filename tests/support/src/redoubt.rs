@@ -1,0 +1,336 @@
+//! Redoubt as a process, or the plain Redis that stands in for it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use tempfile::TempDir;
+
+use super::bridge::bridge;
+use super::certificates::Authority;
+use super::{
+    Deadline, Lines, Redis, Wire, is_bridged, lines, memory, program, secret, signal,
+    target_is_redis,
+};
+
+type Keys = BTreeMap<String, BTreeMap<String, String>>;
+
+/// How a [`Redoubt`] is to be.
+pub struct Setup {
+    upstream_port: u16,
+    client_password: String,
+    /// The program that runs it, and that one's arguments.
+    through: Vec<String>,
+    /// `section` to `key = value` lines; the empty section comes first in the file.
+    keys: Keys,
+}
+
+impl Setup {
+    /// Another client password than a random one.
+    pub fn client_password(mut self, password: &str) -> Self {
+        self.client_password = password.into();
+        self
+    }
+
+    /// Sets a key such as `limits.max_sessions` to a value as TOML writes it.
+    pub fn set(mut self, key: &str, value: impl ToString) -> Self {
+        let (section, key) = key.rsplit_once('.').unwrap_or(("", key));
+        let section = self.keys.entry(section.into()).or_default();
+        section.insert(key.into(), value.to_string());
+        self
+    }
+
+    /// Leaves a key that tests set otherwise at its default.
+    pub fn unset(mut self, key: &str) -> Self {
+        let (section, key) = key.rsplit_once('.').unwrap_or(("", key));
+        self.keys.entry(section.into()).or_default().remove(key);
+        self
+    }
+
+    /// Sets a key to a string.
+    pub fn set_text(self, key: &str, text: &str) -> Self {
+        self.set(key, format!("\"{text}\""))
+    }
+
+    /// Has it run by another program, which is given its command line after these `words`.
+    pub fn through(mut self, words: &[&str]) -> Self {
+        self.through = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    fn key(&self, section: &str, key: &str) -> Option<&str> {
+        Some(self.keys.get(section)?.get(key)?.trim_matches('"'))
+    }
+
+    fn speaking(self, authority: &Authority) -> Self {
+        let pair = authority.server("server");
+        self.set_text("listen", "tls://127.0.0.1:0")
+            .set_text("tls.certificate", &pair.certificate.display().to_string())
+            .set_text("tls.key", &pair.key.display().to_string())
+    }
+
+    fn unless_set(self, key: &str, text: &str) -> Self {
+        let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+        if self.key(section, name).is_some() { self } else { self.set_text(key, text) }
+    }
+
+    /// Starts it and waits until it listens.
+    pub fn start(self) -> Redoubt {
+        if target_is_redis() { self.stand_in() } else { self.real() }
+    }
+
+    fn stand_in(self) -> Redoubt {
+        let mut redis = Redis::setup().password(&self.client_password);
+        redis = match self.key("policy", "escapes") {
+            Some("allow") => redis.hide_blocked(),
+            _ => redis.hide_refused(),
+        };
+        if let Some(most) = self.key("limits", "max_sessions") {
+            redis = redis.config(&format!("maxclients {most}"));
+        }
+        if let Some(idle) = self.key("limits", "idle_timeout") {
+            redis = redis.config(&format!("timeout {}", idle.trim_end_matches('s')));
+        }
+        if let Some(size) = self.key("limits", "request_size") {
+            redis = redis.config(&format!("client-query-buffer-limit {size}"));
+        }
+        let redis = redis.start();
+        let (address, log) = (redis.address(), Lines::default());
+        let program = Program::StandIn(redis);
+        Redoubt { program, address, password: self.client_password, log }
+    }
+
+    fn real(self) -> Redoubt {
+        let (url, password) =
+            (format!("redis://127.0.0.1:{}", self.upstream_port), self.client_password.clone());
+        let authority = (is_bridged() && self.key("", "listen").is_none()).then(Authority::new);
+        let mut setup = match &authority {
+            Some(authority) => self.speaking(authority),
+            None => self.unless_set("listen", "127.0.0.1:0"),
+        };
+        setup = setup
+            .unless_set("upstream.url", &url)
+            .set_text("log.format", "json")
+            .set_text("client.password", &password);
+        // A password that is in a file is not in the configuration.
+        for (section, keys) in &mut setup.keys {
+            if ["client", "upstream"].contains(&section.as_str())
+                && keys.contains_key("password_file")
+            {
+                keys.remove("password");
+            }
+        }
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("redoubt.toml");
+        std::fs::write(&file, text(&setup.keys)).expect("write the configuration");
+        setup.through.push(program().display().to_string());
+        let mut child = Command::new(&setup.through[0])
+            .args(&setup.through[1..])
+            .args(["serve", "--config"])
+            .arg(&file)
+            .env_remove("REDIS_PASSWORD")
+            .env_remove("REDOUBT_PASSWORD")
+            .env_remove("REDOUBT_LISTEN")
+            .env_remove("REDOUBT_UPSTREAM")
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("run redoubt");
+        let log = Lines::of(&mut child);
+        let program = Program::Redoubt { child, file, keys: setup.keys, _dir: dir };
+        let mut redoubt = Redoubt {
+            program,
+            address: ([127, 0, 0, 1], 0).into(),
+            password: setup.client_password,
+            log,
+        };
+        let listening = |line: &str| lines::field(line, "message") == Some("listening");
+        let line = redoubt.log.wait(listening).unwrap_or_else(|| {
+            panic!("redoubt does not listen:\n{}", redoubt.log.all().join("\n"));
+        });
+        let address = lines::field(&line, "address").expect("an address");
+        // A socket in the file system has none.
+        if let Ok(address) = address.trim_start_matches("tls://").parse() {
+            redoubt.address = address;
+        }
+        if let Some(authority) = authority {
+            redoubt.address = bridge(redoubt.address, &authority);
+        }
+        redoubt
+    }
+}
+
+/// As a configuration file.
+fn text(keys: &Keys) -> String {
+    let mut text = String::new();
+    for (section, keys) in keys {
+        if !section.is_empty() {
+            text += &format!("\n[{section}]\n");
+        }
+        for (key, value) in keys {
+            text += &format!("{key} = {value}\n");
+        }
+    }
+    text
+}
+
+enum Program {
+    Redoubt { child: Child, file: PathBuf, keys: Keys, _dir: TempDir },
+    StandIn(Redis),
+}
+
+/// A running Redoubt; killed on drop.
+pub struct Redoubt {
+    program: Program,
+    address: SocketAddr,
+    password: String,
+    log: Lines,
+}
+
+impl Redoubt {
+    /// One before `redis`, with a random client password and the default limits.
+    pub fn start(redis: &Redis) -> Self {
+        Self::setup(redis).start()
+    }
+
+    pub fn setup(redis: &Redis) -> Setup {
+        Self::setup_for(redis.port(), redis.password())
+    }
+
+    /// For an upstream that need not be there.
+    pub fn setup_for(upstream_port: u16, upstream_password: &str) -> Setup {
+        let client_password = secret();
+        let setup =
+            Setup { upstream_port, client_password, through: Vec::new(), keys: BTreeMap::new() };
+        // Tests give wrong passwords too; those about what comes of that set this back.
+        let setup = setup.set("throttle.exempt", "[\"127.0.0.0/8\"]");
+        // Addresses of this machine stand for those of others.
+        let setup = setup.set("throttle.shared", "[]");
+        let setup = setup.set_text("audit.output", "off").set_text("admin.listen", "127.0.0.1:0");
+        setup.set_text("upstream.password", upstream_password)
+    }
+
+    /// Writes another value of a key into its configuration file; `None` for none.
+    pub fn write(&mut self, key: &str, value: Option<&str>) {
+        let Program::Redoubt { file, keys, .. } = &mut self.program else {
+            panic!("a stand-in has no configuration");
+        };
+        let (section, key) = key.rsplit_once('.').unwrap_or(("", key));
+        let section = keys.entry(section.into()).or_default();
+        match value {
+            Some(value) => drop(section.insert(key.into(), value.into())),
+            None => drop(section.remove(key)),
+        }
+        std::fs::write(file, text(keys)).expect("write the configuration");
+    }
+
+    /// Has it read its configuration again. Returns the line of the log that tells how it went.
+    pub fn reload(&self) -> String {
+        let from = self.log.count();
+        signal(self.pid(), "HUP");
+        let told = |line: &str| {
+            let message = lines::field(line, "message").unwrap_or_default();
+            ["configuration reloaded", "configuration not reloaded"]
+                .iter()
+                .any(|begin| message.starts_with(begin))
+        };
+        self.log.wait_from(from, told).expect("a reload")
+    }
+    /// Where its first listener is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its admin port is.
+    pub fn admin(&self) -> SocketAddr {
+        let listening = |line: &str| lines::field(line, "message") == Some("admin listening");
+        let line = self.log.wait(listening).expect("an admin port");
+        lines::field(&line, "address").expect("an address").parse().expect("an address")
+    }
+
+    /// Where the listener is whose address the log begins with `scheme`.
+    pub fn address_of(&self, scheme: &str) -> SocketAddr {
+        let line = self.log.wait(|line| {
+            let address = lines::field(line, "address").unwrap_or_default();
+            lines::field(line, "message") == Some("listening") && address.starts_with(scheme)
+        });
+        let line = line.expect("a listener");
+        let address = lines::field(&line, "address").expect("an address");
+        address.trim_start_matches("tls://").parse().expect("an address")
+    }
+
+    /// The password for clients.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// Its output so far: the log.
+    pub fn log(&self) -> &Lines {
+        &self.log
+    }
+
+    /// A new connection.
+    pub fn connect(&self) -> Wire {
+        Wire::connect(self.address)
+    }
+
+    /// A new connection that has proved its identity.
+    pub fn session(&self) -> Wire {
+        Wire::authenticated(self.address, &self.password)
+    }
+
+    pub fn pid(&self) -> u32 {
+        match &self.program {
+            Program::Redoubt { child, .. } => child.id(),
+            Program::StandIn(redis) => redis.pid(),
+        }
+    }
+
+    /// Its resident memory now, in bytes.
+    pub fn rss(&self) -> u64 {
+        memory(self.pid(), "VmRSS")
+    }
+
+    /// The most resident memory that it ever had, in bytes.
+    pub fn peak_rss(&self) -> u64 {
+        memory(self.pid(), "VmHWM")
+    }
+
+    /// The Redis that answers for it when it is a stand-in.
+    pub fn stand_in(&self) -> Option<&Redis> {
+        match &self.program {
+            Program::Redoubt { .. } => None,
+            Program::StandIn(redis) => Some(redis),
+        }
+    }
+
+    /// Waits for its end, [`super::PATIENCE`] long.
+    pub fn wait(&mut self) -> ExitStatus {
+        let Program::Redoubt { child, .. } = &mut self.program else {
+            panic!("a stand-in does not end");
+        };
+        let mut status = None;
+        Deadline::patient().poll(|| {
+            status = child.try_wait().expect("the child's state");
+            status.is_some()
+        });
+        status.expect("redoubt ends")
+    }
+}
+
+impl Drop for Redoubt {
+    fn drop(&mut self) {
+        if let Program::Redoubt { child, .. } = &mut self.program {
+            drop(child.kill());
+            drop(child.wait());
+        }
+        if std::thread::panicking() {
+            let lines = self.log.all();
+            let tail = &lines[lines.len().saturating_sub(20)..];
+            super::note(&format!("the last lines of the log:\n{}", tail.join("\n")));
+        }
+    }
+}

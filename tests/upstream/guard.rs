@@ -1,0 +1,85 @@
+//! The guard: Redis itself refuses what the policy refuses, in scripts and functions too.
+
+mod gone;
+mod made;
+mod modes;
+mod old;
+mod renamed;
+
+use support::{Redis, Redoubt, Wire, lines, shown};
+
+/// The value that must survive.
+const KEPT: &[u8] = b"$4\r\nkept\r\n";
+
+/// The guards that Redis has.
+fn guards(redis: &Redis) -> Vec<String> {
+    let users = text(&redis.direct().command(&["ACL", "USERS"]));
+    users.lines().filter(|line| line.starts_with("redoubt-")).map(str::to_owned).collect()
+}
+
+/// The users that Redis's connections are logged in as, but for the one that asks.
+fn users(redis: &Redis) -> Vec<String> {
+    let list = text(&redis.direct().command(&["CLIENT", "LIST"]));
+    let lines =
+        list.lines().filter(|line| line.starts_with("id=") && !line.contains("client|list"));
+    let user = |line: &str| {
+        line.split(' ').find_map(|field| field.strip_prefix("user=")).map(str::to_owned)
+    };
+    let mut users: Vec<_> = lines.filter_map(user).collect();
+    users.sort();
+    users.dedup();
+    users
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Waits for a line of the log with this message.
+fn logged(redoubt: &Redoubt, from: usize, message: &str) -> String {
+    let line = redoubt.log().wait_from(from, |line| {
+        lines::field(line, "message").is_some_and(|text| text.starts_with(message))
+    });
+    line.unwrap_or_else(|| panic!("no {message:?} in\n{}", redoubt.log().all().join("\n")))
+}
+
+/// Sets `app:kept`, which no script is to delete.
+fn keep(redis: &Redis) {
+    assert_eq!(redis.direct().command(&["SET", "app:kept", "kept"]), b"+OK\r\n");
+}
+
+/// A library with a function that flushes everything, and one that reads.
+const LIBRARY: &str = "#!lua name=evil\n\
+    redis.register_function('wipe', function() return redis.call('FLUSHALL') end)\n\
+    redis.register_function{function_name='look', callback=function() return 7 end, \
+    flags={'no-writes'}}";
+
+/// Tries to flush in every way that gets round the name, over `session`, and finds it refused.
+fn all_ways_are_closed(redis: &Redis, session: &mut Wire) {
+    let mut direct = redis.direct();
+    direct.command(&["FUNCTION", "LOAD", "REPLACE", LIBRARY]);
+    let sha = direct.command(&["SCRIPT", "LOAD", "return redis.call('FlushDB')"]);
+    let sha = text(&sha).lines().nth(1).unwrap().to_owned();
+    let ways: [&[&str]; 8] = [
+        &["EVAL", "return redis.call('FLUSHALL')", "0"],
+        &["EVAL", "return redis.pcall('flushdb', 'async')", "0"],
+        &["EVAL", "return redis.call(string.reverse('LLAHSULF'))", "0"],
+        &["EVAL_RO", "return redis.call('FLUSHALL')", "0"],
+        &["EVALSHA", &sha, "0"],
+        &["EVALSHA_RO", &sha, "0"],
+        &["FCALL", "wipe", "0"],
+        &["EVAL", "redis.setresp(3); return redis.call('flushAll', 'SYNC')", "0"],
+    ];
+    for way in ways {
+        let reply = session.command(way);
+        assert!(reply.starts_with(b"-"), "{way:?}: {}", shown(&reply));
+        let reply = text(&reply);
+        assert!(reply.contains("can't run this command"), "{way:?}: {reply}");
+    }
+    assert_eq!(session.command(&["MULTI"]), b"+OK\r\n");
+    assert_eq!(session.command(ways[0]), b"+QUEUED\r\n");
+    assert_eq!(session.command(ways[6]), b"+QUEUED\r\n");
+    let replies = text(&session.command(&["EXEC"]));
+    assert_eq!(replies.matches("can't run this command").count(), 2, "{replies}");
+    assert_eq!(direct.command(&["GET", "app:kept"]), KEPT);
+}

@@ -1,0 +1,170 @@
+//! The guard is lost, by whatever means, and made anew before anybody's command goes out.
+
+use super::{KEPT, all_ways_are_closed, guards, keep, logged, text};
+use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
+
+/// Asks for the kept value, on a link that may have been lost a moment ago.
+fn reads_on(session: &mut Wire) {
+    let reply = session.command(&["GET", "app:kept"]);
+    assert!(reply == KEPT, "{}", shown(&reply));
+}
+
+/// Waits until Redoubt has noticed that its links are gone: Redis has only the watch's new one.
+fn links_are_gone(redis: &Redis, redoubt: &Redoubt, from: usize) {
+    logged(redoubt, from, "guard renewed");
+    let only_the_watch = || redis.clients() <= 1;
+    assert!(Deadline::patient().poll(only_the_watch), "{} clients", redis.clients());
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_restart_closes_nobody_who_had_nothing_due() {
+    let mut redis = Redis::start();
+    keep(&redis);
+    let redoubt = Redoubt::start(&redis);
+    let mut sessions: Vec<_> = (0..10).map(|_| redoubt.session()).collect();
+    sessions.iter_mut().for_each(reads_on);
+    for round in 1..=2 {
+        let said = redoubt.log().count();
+        redis.kill();
+        logged(&redoubt, said, "upstream is unavailable");
+        redis.restart();
+        keep(&redis);
+        // They come before the watch may have noticed, all at once.
+        let get = frame::request(&["GET", "app:kept"]);
+        sessions.iter_mut().for_each(|session| session.send(&get));
+        for session in &mut sessions {
+            let reply = session.frame();
+            assert!(reply == KEPT, "round {round}: {}", shown(&reply));
+        }
+        let mut scripted = sessions.pop().unwrap();
+        all_ways_are_closed(&redis, &mut scripted);
+        assert_eq!(guards(&redis).len(), 1, "one renewal for all");
+    }
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_guard_that_somebody_deletes_is_made_again() {
+    let redis = Redis::start();
+    keep(&redis);
+    let redoubt = Redoubt::start(&redis);
+    let mut sessions: Vec<_> = (0..5).map(|_| redoubt.session()).collect();
+    for _ in 0..2 {
+        sessions.iter_mut().for_each(reads_on);
+        let [name] = &guards(&redis)[..] else { panic!("one guard") };
+        let said = redoubt.log().count();
+        assert_eq!(redis.direct().command(&["ACL", "DELUSER", name]), b":1\r\n");
+        links_are_gone(&redis, &redoubt, said);
+        sessions.iter_mut().for_each(reads_on);
+        all_ways_are_closed(&redis, &mut sessions[0]);
+        assert_eq!(guards(&redis).len(), 1);
+        assert!(!guards(&redis).contains(name), "a new name");
+    }
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_guard_that_is_switched_off_is_replaced() {
+    let redis = Redis::start();
+    keep(&redis);
+    let redoubt = Redoubt::start(&redis);
+    let mut old = redoubt.session();
+    reads_on(&mut old);
+    let [name] = &guards(&redis)[..] else { panic!("one guard") };
+    assert_eq!(redis.direct().command(&["ACL", "SETUSER", name, "off"]), b"+OK\r\n");
+    // The links that there are go on, and new ones are let in as another.
+    reads_on(&mut old);
+    let said = redoubt.log().count();
+    let mut new = redoubt.session();
+    assert_eq!(new.command(&["BLPOP", "nothing", "0.01"]), b"*-1\r\n");
+    logged(&redoubt, said, "guard renewed");
+    all_ways_are_closed(&redis, &mut new);
+    reads_on(&mut old);
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn loading_the_acl_from_its_file_does_not_lose_it_for_long() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("users.acl");
+    let password = support::secret();
+    let users = format!("user default on >{password} ~* &* +@all\n");
+    std::fs::write(&file, users).unwrap();
+    let aclfile = format!("aclfile {}", file.display());
+    let redis = Redis::setup().password(&password).config(&aclfile).start();
+    keep(&redis);
+    let redoubt = Redoubt::start(&redis);
+    let mut session = redoubt.session();
+    reads_on(&mut session);
+    for _ in 0..2 {
+        let said = redoubt.log().count();
+        assert_eq!(redis.direct().command(&["ACL", "LOAD"]), b"+OK\r\n");
+        links_are_gone(&redis, &redoubt, said);
+        reads_on(&mut session);
+        all_ways_are_closed(&redis, &mut session);
+    }
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn closing_the_watch_alone_renews_nothing() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    logged(&redoubt, 0, "guard made");
+    let before = guards(&redis);
+    let mut direct = redis.direct();
+    for _ in 0..3 {
+        let killed = direct.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+        assert!(killed.starts_with(b":") && killed != b":0\r\n", "{}", shown(&killed));
+        let is_back = || text(&direct.command(&["CLIENT", "LIST"])).contains(&before[0]);
+        assert!(Deadline::patient().poll(is_back), "the watch does not come back");
+    }
+    assert_eq!(guards(&redis), before);
+    let renewed = redoubt.log().all().iter().any(|line| line.contains("guard renewed"));
+    assert!(!renewed, "nothing was gone");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn several_before_one_redis_do_not_disturb_each_other() {
+    let redis = Redis::start();
+    keep(&redis);
+    let mut first = Redoubt::start(&redis);
+    let second = Redoubt::start(&redis);
+    let mut sessions = [first.session(), second.session()];
+    sessions.iter_mut().for_each(reads_on);
+    assert_eq!(guards(&redis).len(), 2);
+    support::signal(first.pid(), "TERM");
+    assert_eq!(first.wait().code(), Some(0));
+    reads_on(&mut sessions[1]);
+    assert_eq!(guards(&redis).len(), 1);
+    all_ways_are_closed(&redis, &mut sessions[1]);
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn guards_that_were_left_behind_are_removed() {
+    let redis = Redis::start();
+    let mut direct = redis.direct();
+    let now = text(&direct.command(&["TIME"]));
+    let now: u64 = now.lines().nth(2).unwrap().parse().unwrap();
+    let old = format!("redoubt-{:x}-00000000000000aa", now - 100);
+    let used = format!("redoubt-{:x}-00000000000000bb", now - 100);
+    let young = format!("redoubt-{now:x}-00000000000000cc");
+    let own = "redoubt-of-the-operator";
+    for user in [&old, &used, &young, own] {
+        let made = direct.command(&["ACL", "SETUSER", user, "on", ">pw", "~*", "+@all"]);
+        assert_eq!(made, b"+OK\r\n");
+    }
+    let mut using = Wire::connect(redis.address());
+    assert_eq!(using.command(&["AUTH", &used, "pw"]), b"+OK\r\n");
+    let redoubt = Redoubt::start(&redis);
+    assert!(logged(&redoubt, 0, "stale guards removed").contains("\"count\":1"));
+    logged(&redoubt, 0, "guard made");
+    let left = guards(&redis);
+    assert!(!left.contains(&old), "{left:?}");
+    for kept in [&used, &young, own] {
+        assert!(left.iter().any(|name| name == kept), "{left:?}");
+    }
+}

@@ -1,0 +1,221 @@
+//! The other modes, and users that may do less.
+
+use super::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
+use support::redoubt::Setup;
+use support::{Redis, Redoubt, Wire, secret, shown};
+
+/// A user with these rights, and a Redoubt that is configured with it.
+fn with_user(redis: &Redis, rights: &[&str]) -> (Setup, String) {
+    let password = secret();
+    let hidden = format!(">{password}");
+    let mut words = vec!["ACL", "SETUSER", "app", "reset", "on", &hidden];
+    words.extend(rights);
+    assert_eq!(redis.direct().command(&words), b"+OK\r\n");
+    let setup = Redoubt::setup_for(redis.port(), &password).set_text("upstream.user", "app");
+    (setup, password)
+}
+
+/// Redis's ACL, and the guards in it.
+fn acl(redis: &Redis) -> String {
+    text(&redis.direct().command(&["ACL", "LIST"]))
+}
+
+fn flushes(session: &mut Wire) -> bool {
+    session.command(&["EVAL", "return redis.call('FLUSHALL')", "0"]) == b"+OK\r\n"
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn the_guard_may_do_no_more_than_the_configured_user() {
+    let redis = Redis::start();
+    keep(&redis);
+    let (setup, _) = with_user(&redis, &["~app:*", "resetchannels", "&app:*", "+@all"]);
+    let redoubt = setup.start();
+    let mut session = redoubt.session();
+    assert_eq!(session.command(&["GET", "app:kept"]), KEPT);
+    let other = session.command(&["GET", "other"]);
+    assert!(other.starts_with(b"-NOPERM"), "{}", shown(&other));
+    let other = session.command(&["PUBLISH", "other", "x"]);
+    assert!(other.starts_with(b"-NOPERM"), "{}", shown(&other));
+    all_ways_are_closed(&redis, &mut session);
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_selector_does_not_grant_what_is_refused() {
+    let redis = Redis::start();
+    keep(&redis);
+    let rights =
+        ["~app:*", "&*", "+@all", "-flushall", "(~tmp:* +set +flushall)", "(%R~log:* +@all)"];
+    let (setup, _) = with_user(&redis, &rights);
+    let redoubt = setup.start();
+    let mut session = redoubt.session();
+    all_ways_are_closed(&redis, &mut session);
+    assert_eq!(session.command(&["SET", "tmp:1", "x"]), b"+OK\r\n");
+    assert!(session.command(&["GET", "tmp:1"]).starts_with(b"-NOPERM"));
+    assert_eq!(session.command(&["GET", "log:1"]), b"$-1\r\n");
+    assert!(session.command(&["SET", "log:1", "x"]).starts_with(b"-NOPERM"));
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn rules_of_the_configuration_are_held_too() {
+    let redis = Redis::start();
+    keep(&redis);
+    let blocked =
+        "[\"FLUSHALL\", \"FLUSHDB\", \"DEL\", \"OBJECT|FREQ\", \"no.such\", \"no.such|word\"]";
+    let redoubt = Redoubt::setup(&redis).set("policy.blocked", blocked).start();
+    let mut session = redoubt.session();
+    all_ways_are_closed(&redis, &mut session);
+    let deletes = ["EVAL", "return redis.call('DEL', 'app:kept')", "0"];
+    let reply = text(&session.command(&deletes));
+    assert!(reply.contains("can't run this command"), "{reply}");
+    let counts = ["EVAL", "return redis.call('OBJECT', 'FREQ', 'app:kept')", "0"];
+    let reply = text(&session.command(&counts));
+    assert!(reply.contains("can't run this command"), "{reply}");
+    let encodes = ["EVAL", "return redis.call('OBJECT', 'ENCODING', 'app:kept')", "0"];
+    assert_eq!(session.command(&encodes), b"$6\r\nembstr\r\n");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_command_that_redis_does_not_have_needs_no_rule() {
+    let redis = Redis::setup().config("rename-command FLUSHDB \"\"").start();
+    keep(&redis);
+    let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
+    let mut session = redoubt.session();
+    assert!(!flushes(&mut session));
+    assert_eq!(session.command(&["GET", "app:kept"]), KEPT);
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_user_that_may_not_write_the_acl_is_audited() {
+    let redis = Redis::start();
+    keep(&redis);
+    // It cannot even ask who it is, so each command is tried in MULTI.
+    let (setup, _) = with_user(&redis, &["~*", "&*", "+@all", "-@dangerous", "+keys"]);
+    let redoubt = setup.start();
+    let mut session = redoubt.session();
+    logged(&redoubt, 0, "audited");
+    all_ways_are_closed(&redis, &mut session);
+    assert_eq!(guards(&redis), [""; 0]);
+    assert_eq!(users(&redis), ["app"]);
+    assert_eq!(session.command(&["EVAL", "return 7", "0"]), b":7\r\n");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn a_user_that_may_do_too_much_and_makes_no_guard_runs_no_scripts() {
+    let redis = Redis::start();
+    keep(&redis);
+    for rights in [&["~*", "&*", "+@all", "-acl"][..], &["~*", "&*", "+@all", "-acl|setuser"]] {
+        let (setup, _) = with_user(&redis, rights);
+        let redoubt = setup.start();
+        let line = logged(&redoubt, 0, "no guard");
+        assert!(line.contains("ACL SETUSER app -"), "{line}");
+        assert!(line.contains("flushall"), "{line}");
+        let mut session = redoubt.session();
+        assert_eq!(session.command(&["GET", "app:kept"]), KEPT);
+        assert!(!flushes(&mut session), "a script ran");
+        assert_eq!(session.command(&["GET", "app:kept"]), KEPT);
+        assert_eq!(guards(&redis), [""; 0]);
+    }
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn when_a_guard_can_be_made_at_last_nobody_stays_without() {
+    let redis = Redis::start();
+    keep(&redis);
+    let (setup, _) = with_user(&redis, &["~*", "&*", "+@all", "-acl|setuser"]);
+    let redoubt = setup.start();
+    logged(&redoubt, 0, "no guard");
+    logged(&redoubt, 0, "upstream is available");
+    let mut leased = redoubt.session();
+    assert_eq!(leased.command(&["WATCH", "app:kept"]), b"+OK\r\n");
+    let mut other = redoubt.session();
+    assert_eq!(other.command(&["GET", "app:kept"]), KEPT);
+
+    let mut direct = redis.direct();
+    assert_eq!(direct.command(&["ACL", "SETUSER", "app", "+acl|setuser"]), b"+OK\r\n");
+    // The watch looks again, as its connection, which is the oldest, has ended.
+    let list = text(&direct.command(&["CLIENT", "LIST"]));
+    let watch = list.lines().find(|line| line.contains("user=app")).expect("the watch");
+    let id = watch.split(' ').next().unwrap().trim_start_matches("id=");
+    assert_eq!(direct.command(&["CLIENT", "KILL", "ID", id]), b":1\r\n");
+    logged(&redoubt, 0, "guard made");
+    assert_eq!(leased.read_to_close(), b"", "its connection was not the guard's");
+    assert_eq!(other.command(&["GET", "app:kept"]), KEPT);
+    all_ways_are_closed(&redis, &mut other);
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn audit_writes_nothing() {
+    let redis = Redis::start();
+    keep(&redis);
+    let before = acl(&redis);
+    let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "audit").start();
+    let line = logged(&redoubt, 0, "no guard");
+    let advised = "ACL SETUSER redoubt reset on >PASSWORD ~* &* +@all";
+    assert!(line.contains(advised), "{line}");
+    assert!(!line.contains(redis.password()), "{line}");
+    assert_eq!(redoubt.session().command(&["GET", "app:kept"]), KEPT);
+    assert_eq!(acl(&redis), before);
+    drop(redoubt);
+
+    // The line can be used as it is.
+    let (_, advice) = line.split_once("\"advice\":\"").unwrap();
+    let (advice, _) = advice.split_once('"').unwrap();
+    let password = secret();
+    let advice = advice.replace("PASSWORD", &password);
+    let words: Vec<_> = advice.split(' ').collect();
+    assert_eq!(redis.direct().command(&words), b"+OK\r\n", "{advice}");
+    let before = acl(&redis);
+    let setup = Redoubt::setup_for(redis.port(), &password).set_text("upstream.user", "redoubt");
+    let redoubt = setup.set_text("policy.guard", "audit").start();
+    logged(&redoubt, 0, "audited");
+    let mut session = redoubt.session();
+    all_ways_are_closed(&redis, &mut session);
+    assert_eq!(acl(&redis), before);
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn require_ends_where_no_guard_can_be_made() {
+    let redis = Redis::start();
+    let (setup, _) = with_user(&redis, &["~*", "&*", "+@all", "-acl|setuser"]);
+    let mut redoubt = setup.set_text("policy.guard", "require").start();
+    assert_eq!(redoubt.wait().code(), Some(1));
+    let said = redoubt.log().wait(|line| line.starts_with("redoubt: policy.guard"));
+    let said = said.expect("why it ended");
+    assert!(said.contains("ACL SETUSER: NOPERM"), "{said}");
+    assert_eq!(guards(&redis), [""; 0]);
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn require_waits_for_an_upstream_that_is_not_there() {
+    let mut redis = Redis::start();
+    redis.kill();
+    let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
+    logged(&redoubt, 0, "upstream is unavailable");
+    let mut early = redoubt.session();
+    redis.restart();
+    keep(&redis);
+    logged(&redoubt, 0, "guard made");
+    all_ways_are_closed(&redis, &mut early);
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+fn off_means_off() {
+    let redis = Redis::start();
+    let before = acl(&redis);
+    let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "off").start();
+    let mut session = redoubt.session();
+    assert!(flushes(&mut session));
+    assert_eq!(users(&redis), ["default"]);
+    assert_eq!(acl(&redis), before);
+}

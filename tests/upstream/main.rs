@@ -1,0 +1,13 @@
+//! Redis behind Redoubt: its users and passwords, its versions, and its absence.
+//!
+//! | module | what it tests |
+//! |---|---|
+//! | `guard` | Redis itself refuses what the policy refuses, in scripts and functions too |
+//! | `outages` | Redis dies, comes back, or cannot be reached |
+//! | `rotation` | passwords that change on both sides while Redoubt runs |
+//! | `servers` | Redoubt before each server that `scripts/servers.sh` installs |
+
+mod guard;
+mod outages;
+mod rotation;
+mod servers;

@@ -1,0 +1,6 @@
+//! Passwords that change while Redoubt runs, on both sides.
+
+mod client;
+mod files;
+mod load;
+mod upstream;
