@@ -1,6 +1,5 @@
 //! What the settings come to, in the terms of those who act on them.
 
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,24 +7,24 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::door::{Door, Entry};
-use crate::config::{self, AuditKeys, AuditOutput, Endpoint, GuardMode, ScriptGate, Settings};
+use crate::config::{self, Endpoint, GuardMode, ScriptGate, Settings};
 use crate::control::certificates::Certificates;
 use crate::control::functions::FunctionWatch;
 use crate::control::guard;
+use crate::control::in_force::{Composer, Configured, FirstLogin};
 use crate::control::limits;
-use crate::control::secrets;
-use crate::control::server::ServeError;
+use crate::control::secrets::ClientPasswords;
 use crate::health::Health;
 use crate::net::upstream::Target;
 use crate::worker::handle::{Plan, WorkerHandle};
-use redoubt_core::auth::{Gate, GateLimits, Identity, Networks, ThrottleLimits};
+use crate::worker::in_force::InForce;
+use redoubt_core::auth::{Gate, GateLimits, Networks, ThrottleLimits};
 use redoubt_core::policy::Policy;
-use redoubt_core::router::{MemoryBudget, Sharing, Timeouts};
-use redoubt_core::session::{ClientIds, KeyForm, Rules};
+use redoubt_core::router::{MemoryBudget, Sharing};
 use redoubt_core::upstream::Credentials;
 
 /// Where links go.
-pub(super) fn target(settings: &Settings, certificates: &Certificates) -> Target {
+fn target(settings: &Settings, certificates: &Certificates) -> Target {
     let upstream = &settings.upstream;
     Target {
         endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },
@@ -42,22 +41,6 @@ pub(super) fn entry(settings: &Settings) -> Entry {
         proxies: settings.proxy_protocol_from.clone(),
         timeout: settings.limits.auth_timeout,
         keepalive: settings.limits.tcp_keepalive,
-    }
-}
-
-/// How long sessions may be what they are.
-pub(super) fn timeouts(settings: &Settings) -> Timeouts {
-    let limits = &settings.limits;
-    Timeouts { auth: limits.auth_timeout, idle: limits.idle_timeout.unwrap_or_default() }
-}
-
-/// How keys of refused commands are reported.
-pub(super) fn keys(settings: &Settings) -> KeyForm {
-    match settings.audit.keys {
-        _ if settings.audit.output == AuditOutput::Off => KeyForm::None,
-        AuditKeys::None => KeyForm::None,
-        AuditKeys::Hashed => KeyForm::Hashed,
-        AuditKeys::Plain => KeyForm::Plain,
     }
 }
 
@@ -109,21 +92,24 @@ fn throttle_limits(settings: &Settings) -> ThrottleLimits {
 }
 
 /// Present if functions run that only Redis can name.
-pub(super) fn function_watch(
-    settings: &Settings,
-    target: watch::Receiver<Target>,
-    credentials: watch::Receiver<Credentials>,
-    workers: &[WorkerHandle],
-) -> Option<FunctionWatch> {
-    let policy = &settings.policy;
+pub(super) fn function_watch(composer: &Arc<Composer>) -> Option<FunctionWatch> {
+    let policy = &composer.settings().policy;
     let pinned = policy.scripts == ScriptGate::Pinned && !policy.pinned_libraries.is_empty();
     pinned.then(|| FunctionWatch {
-        target,
-        credentials,
+        target: composer.target(),
+        credentials: composer.credentials(),
         libraries: policy.pinned_libraries.iter().cloned().map(Bytes::from).collect(),
-        workers: workers.to_vec(),
+        composer: Arc::clone(composer),
         told: Arc::new(Notify::new()),
     })
+}
+
+/// Those that clients may log in with, where the upstream has `credentials`.
+pub(super) fn client_passwords(
+    settings: &Settings,
+    credentials: watch::Receiver<Credentials>,
+) -> ClientPasswords {
+    ClientPasswords::new(&settings.client, settings.allow_weak_passwords, credentials)
 }
 
 /// Whether links log in as the guard, if one can be made.
@@ -132,48 +118,44 @@ pub(super) fn is_guarded(settings: &Settings, policy: &Policy) -> bool {
     guard::is_wanted(settings.policy.guard, policy) && settings.policy.guard != GuardMode::Audit
 }
 
+/// How links log in at the start.
+pub(super) fn first_login(settings: &Settings, policy: &Policy) -> FirstLogin {
+    match guard::is_wanted(settings.policy.guard, policy) {
+        true => FirstLogin::ToBeFound { guarded: is_guarded(settings, policy) },
+        false => FirstLogin::Configured,
+    }
+}
+
+/// What the settings come to for sessions and links.
+pub(super) fn configured(
+    settings: &Settings,
+    policy: Policy,
+    certificates: &Certificates,
+) -> Configured {
+    Configured {
+        policy,
+        limits: limits::in_force(&settings.limits),
+        target: target(settings, certificates),
+        settings: Arc::new(settings.clone()),
+    }
+}
+
 /// What a worker is started with.
 pub(super) fn plan(
     settings: &Settings,
-    identity: Identity,
-    credentials: Credentials,
-    target: Target,
+    in_force: Arc<InForce>,
     shutdown: CancellationToken,
-) -> Result<Plan, ServeError> {
-    let Settings { upstream, limits, policy, .. } = settings;
-    let compiled = policy.compile()?;
-    let is_wanted = guard::is_wanted(policy.guard, &compiled);
-    let stand_in = secrets::stand_in(&credentials)
-        .map_err(|error| ServeError::Start(io::Error::other(error)))?;
-    let rules = Rules {
-        guarded: is_guarded(settings, &compiled),
-        policy: compiled,
-        scripts: policy.gate(),
-        known_only: false,
-        identity,
-        stand_in: if is_wanted { stand_in.letting_nobody_in() } else { stand_in },
-        upstream_version: None,
-        auth_attempts: limits.auth_attempts,
-        keys: keys(settings),
-        limits: limits::in_force(limits),
-        client_ids: ClientIds::default(),
-    };
+) -> Plan {
     let health = Health::default();
-    health.links.configure(upstream.max_links);
-    Ok(Plan {
-        rules: Arc::new(rules),
-        timeouts: timeouts(settings),
-        credentials,
-        guarded: is_wanted,
-        sharing: match upstream.sharing {
+    health.links.configure(settings.upstream.max_links);
+    Plan {
+        in_force,
+        sharing: match settings.upstream.sharing {
             config::Sharing::Off => Sharing::Off,
             config::Sharing::Auto => Sharing::Auto,
         },
-        target,
         health: Arc::new(health),
         shutdown,
-        shutdown_timeout: settings.shutdown_timeout,
-        stall_timeout: upstream.stall_timeout,
         memory: MemoryBudget::default(),
-    })
+    }
 }
