@@ -9,9 +9,9 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::control::in_force::Composer;
 use crate::net::conversation::Conversation;
 use crate::net::upstream::{Target, UpstreamError};
-use crate::worker::handle::{Order, WorkerHandle};
 use redoubt_core::upstream::{Credentials, FunctionList, ListError};
 
 /// Asks the upstream again and again which functions the pinned libraries have, over a connection
@@ -24,7 +24,7 @@ pub(crate) struct FunctionWatch {
     pub(crate) target: watch::Receiver<Target>,
     pub(crate) credentials: watch::Receiver<Credentials>,
     pub(crate) libraries: HashSet<Bytes>,
-    pub(crate) workers: Vec<WorkerHandle>,
+    pub(crate) composer: Arc<Composer>,
     /// Told when workers have been told for the first time.
     pub(crate) told: Arc<Notify>,
 }
@@ -82,15 +82,12 @@ impl FunctionWatch {
         }
     }
 
-    /// Every time, as a worker may have been told otherwise meanwhile.
+    /// Every time, as a reload may have put another list in force meanwhile.
     async fn tell(&self, functions: HashSet<Bytes>, known: &mut Option<HashSet<Bytes>>) {
         if known.as_ref() != Some(&functions) {
             info!(functions = functions.len(), "functions of pinned libraries");
         }
-        let shared = Arc::new(functions.clone());
-        for worker in &self.workers {
-            worker.order(Order::Functions(Arc::clone(&shared))).await;
-        }
+        self.composer.take_functions(functions.clone()).await;
         *known = Some(functions);
         self.told.notify_one();
     }

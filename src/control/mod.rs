@@ -7,6 +7,7 @@ mod certificates;
 mod container;
 mod functions;
 mod guard;
+mod in_force;
 mod limits;
 mod pulse;
 mod resettle;

@@ -13,12 +13,13 @@ use tracing::{debug, info, warn};
 
 use crate::audit;
 use crate::control::guard::{GUARD, Maker, Outcome};
+use crate::control::in_force::{Composer, Finding};
 use crate::health::Health;
 use crate::net::conversation::Conversation;
 use crate::net::keepalive::{give_up_after, watch_dead_after};
 use crate::net::upstream::UpstreamError;
-use crate::worker::handle::{Order, WorkerHandle};
-use crate::worker::standing::{Login, Standing, Way};
+use crate::worker::handle::WorkerHandle;
+use crate::worker::link_login::{Login, Way};
 use redoubt_core::policy::Policy;
 use redoubt_core::upstream::guard::{Guard, GuardError};
 use redoubt_core::upstream::{Credentials, Greeting, LoginError};
@@ -28,9 +29,10 @@ use redoubt_core::upstream::{Credentials, Greeting, LoginError};
 pub(crate) struct Watch {
     pub(crate) maker: Arc<Maker>,
     pub(crate) health: Arc<Health>,
+    pub(crate) composer: Arc<Composer>,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) shutdown: CancellationToken,
-    /// What has been settled last. Whoever holds it alone tells workers how links log in.
+    /// What has been settled last. Whoever holds it alone says how links log in.
     pub(crate) settled: Mutex<Settled>,
     /// Has it looked again at once, as something has been settled elsewhere or is to be.
     pub(crate) again: Notify,
@@ -44,7 +46,7 @@ pub(crate) struct Settled {
     pub(crate) policy: Policy,
     /// Tells when it was settled with other configured credentials than those of now.
     pub(crate) configured: watch::Receiver<Credentials>,
-    /// Whether workers have not been told yet.
+    /// Whether it has not been put in force yet.
     pub(crate) is_changed: bool,
     /// Whether nothing of it holds any more, for the policy is another.
     pub(crate) is_stale: bool,
@@ -57,8 +59,8 @@ impl Settled {
     }
 
     /// How links log in, where the operator has configured `configured`.
-    pub(crate) fn login(&self, configured: Credentials) -> Login {
-        Login {
+    pub(crate) fn finding(&self, configured: Credentials) -> Finding {
+        let login = Login {
             epoch: self.epoch,
             credentials: self.guard().map_or(configured, Guard::credentials),
             way: match self.outcome {
@@ -66,8 +68,10 @@ impl Settled {
                 Some(Outcome::Audited) | None => Way::Configured,
                 Some(Outcome::Unguarded { .. }) => Way::Open,
             },
-            has_renamed: matches!(self.outcome, Some(Outcome::Unguarded { has_renamed: true, .. })),
-        }
+        };
+        let has_renamed =
+            matches!(self.outcome, Some(Outcome::Unguarded { has_renamed: true, .. }));
+        Finding::Settled { login: Arc::new(login), has_renamed }
     }
 
     pub(crate) fn guard(&self) -> Option<&Guard> {
@@ -119,9 +123,9 @@ impl Watch {
                 Err(UpstreamError::Guard(error @ GuardError::Refused(_))) => return error,
                 Err(error) => {
                     self.health.down(&error);
-                    if let Some(standing) = waiting(&error) {
+                    if let Some(finding) = not_found_out(&error) {
                         let _alone = self.settled.lock().await;
-                        self.tell(&standing).await;
+                        self.put_in_force(finding).await;
                     }
                 }
             }
@@ -152,7 +156,7 @@ impl Watch {
                 // What comes back may be another Redis, which lets the configured user do more.
                 if is_audited {
                     let _alone = self.settled.lock().await;
-                    self.tell(&Standing::Unknown).await;
+                    self.put_in_force(Finding::Unknown).await;
                 }
                 // Only then, as what comes of it may lead there.
                 if let Some(news) = news {
@@ -204,14 +208,14 @@ impl Watch {
         settled.is_stale = false;
         if settled.is_changed {
             settled.epoch = settled.epoch.saturating_add(1);
-            self.tell(&Standing::Settled(Arc::new(settled.login(configured)))).await;
+            self.put_in_force(settled.finding(configured)).await;
             settled.is_changed = false;
         }
         Ok((link, greeting))
     }
 
     /// What of `policy` is to be held on the upstream behind `link`, which is logged in as the
-    /// configured user. Workers are told whether payloads are checked there.
+    /// configured user. Whether payloads are checked there is put in force.
     pub(crate) async fn where_it_goes(
         &self,
         link: &mut Conversation,
@@ -220,9 +224,7 @@ impl Watch {
         let target = self.maker.target();
         let checks = timeout(target.timeout, self.maker.checks_payloads(link)).await;
         let checks = checks.unwrap_or_else(|_| Err(target.timed_out()))?;
-        for worker in &self.workers {
-            worker.order(Order::ChecksPayloads(checks)).await;
-        }
+        self.composer.take_payload_check(checks).await;
         Ok(if checks { policy.where_payloads_are_checked() } else { policy.clone() })
     }
 
@@ -251,26 +253,22 @@ impl Watch {
         self.health.logged_in(opened.is_ok());
         let (link, greeting) = opened?;
         give_up_after(link.stream(), watch_dead_after(target.dead_after));
-        for worker in &self.workers {
-            worker.order(Order::UpstreamVersion(greeting.version)).await;
-        }
+        self.composer.take_version(greeting.version).await;
         Ok((link, greeting))
     }
 
-    pub(crate) async fn tell(&self, standing: &Standing) {
-        standing.show(&self.health);
-        for worker in &self.workers {
-            worker.order(Order::Standing(standing.clone())).await;
-        }
+    async fn put_in_force(&self, finding: Finding) {
+        finding.show(&self.health);
+        self.composer.take_finding(finding).await;
     }
 }
 
 /// What becomes of the links that wait to be told how to log in, when that could not be found out; `None`
 /// if they wait on.
-fn waiting(error: &UpstreamError) -> Option<Standing> {
+fn not_found_out(error: &UpstreamError) -> Option<Finding> {
     match error {
-        UpstreamError::Guard(error) => error.passing().map(Standing::Busy),
-        UpstreamError::Login(_) => Some(Standing::Failed),
+        UpstreamError::Guard(error) => error.passing().map(Finding::Busy),
+        UpstreamError::Login(_) => Some(Finding::Failed),
         _ => None,
     }
 }

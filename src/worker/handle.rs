@@ -1,28 +1,18 @@
 //! How other threads speak to a worker, and what it is started with.
 
-use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
-use redoubt_core::auth::Identity;
-use redoubt_core::command::Version;
-use redoubt_core::router::{MemoryBudget, Sharing, Timeouts};
-use redoubt_core::session::Rules;
-use redoubt_core::upstream::Credentials;
+use redoubt_core::router::{MemoryBudget, Sharing};
 use tokio::sync::mpsc::{self, error::TrySendError};
-use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::beat::Beat;
-use super::change::Change;
+use super::in_force::{Acknowledgement, InForce};
 use super::news::LinkNews;
 use super::snapshot::Question;
-use super::standing::Standing;
 use crate::health::Health;
 use crate::net::accepted::Accepted;
 use crate::net::load::Load;
-use crate::net::upstream::Target;
 
 /// Orders that may wait for a worker; more make the sender wait.
 pub(crate) const ORDERS: usize = 256;
@@ -31,20 +21,10 @@ pub(crate) const ORDERS: usize = 256;
 pub(crate) enum Order {
     /// Take this client.
     Accept(Accepted),
-    /// These passwords are accepted from clients from now on.
-    Identity(Identity),
-    /// The upstream has told its version, or has none to tell.
-    UpstreamVersion(Option<Version>),
-    /// Whether the upstream checks what `RESTORE` brings.
-    ChecksPayloads(bool),
-    /// The functions that the pinned libraries have now.
-    Functions(Arc<HashSet<Bytes>>),
-    /// How links log in.
-    Standing(Standing),
+    /// This is in force from here on. Only the control plane's composer sends it.
+    InForce(Arc<InForce>, Option<Acknowledgement>),
     /// What has been found out about links.
     Links(LinkNews),
-    /// What a reload has changed; the answer tells how many sessions ended for it.
-    Change(Box<Change>, oneshot::Sender<u64>),
     /// Tell of yourself.
     Tell(Question),
 }
@@ -85,16 +65,10 @@ impl WorkerHandle {
 /// What a worker is started with.
 #[derive(Clone)]
 pub(crate) struct Plan {
-    pub(crate) rules: Arc<Rules>,
-    pub(crate) timeouts: Timeouts,
-    pub(crate) credentials: Credentials,
-    /// Whether it must be settled how links log in before any does.
-    pub(crate) guarded: bool,
+    /// What is in force until the first order changes it.
+    pub(crate) in_force: Arc<InForce>,
     pub(crate) sharing: Sharing,
-    pub(crate) target: Target,
     pub(crate) health: Arc<Health>,
     pub(crate) shutdown: CancellationToken,
-    pub(crate) shutdown_timeout: Duration,
-    pub(crate) stall_timeout: Option<Duration>,
     pub(crate) memory: MemoryBudget,
 }

@@ -16,7 +16,7 @@ use crate::net::keepalive::give_up_after;
 use crate::net::now;
 use crate::net::stream::Stream;
 use crate::net::upstream::{Target, UpstreamError};
-use crate::worker::standing::{self, Way};
+use crate::worker::link_login::{Way, wait_for_login};
 use crate::worker::{Shared, Worker};
 use redoubt_core::router::{LinkFault, LinkId};
 use redoubt_core::upstream::LoginError;
@@ -67,7 +67,7 @@ enum Until {
 
 /// Connects a link, logs it in, and drives it until it is closed.
 pub(crate) async fn drive(shared: Shared, id: LinkId) {
-    let target = shared.borrow().target.clone();
+    let target = shared.borrow().in_force.borrow().target.clone();
     let deadline = Instant::now() + target.timeout;
     let opened = timeout_at(deadline, open(&shared, id, &target));
     let opened = opened.await.unwrap_or_else(|_| Err(target.timed_out()));
@@ -96,15 +96,15 @@ pub(crate) async fn drive(shared: Shared, id: LinkId) {
 /// Connects a link and logs it in, in the way that is settled; anew with the next guard when the
 /// upstream does not know this one any more.
 async fn open(shared: &Shared, id: LinkId, target: &Target) -> Result<(), UpstreamError> {
-    let news = shared.borrow().standing.subscribe();
+    let in_force = shared.borrow().in_force.subscribe();
     let mut refused = None;
     loop {
         let stream = target.connect().await?;
-        if !news.borrow().is_known() {
+        if in_force.borrow().login.known().is_none() {
             // The watch may be waiting between two tries, for longer than the link may wait for it.
             shared.borrow().health.link_waits();
         }
-        let epoch = standing::known(news.clone(), refused).await?;
+        let login = wait_for_login(in_force.clone(), refused).await?;
         {
             let mut worker = shared.borrow_mut();
             if worker.upstream_stalls {
@@ -116,11 +116,11 @@ async fn open(shared: &Shared, id: LinkId, target: &Target) -> Result<(), Upstre
             worker.exchange.link_connected(id);
         }
         match poll_fn(|cx| poll(shared, id, Until::Ready, cx)).await {
-            Err(UpstreamError::Login(LoginError::WrongPassword)) if epoch.way == Way::Guard => {
+            Err(UpstreamError::Login(LoginError::WrongPassword)) if login.way == Way::Guard => {
                 let mut worker = shared.borrow_mut();
                 worker.links.remove(id.key());
-                worker.health.refuse_guard(epoch.number);
-                refused = Some(epoch.number);
+                worker.health.refuse_guard(login.epoch);
+                refused = Some(login.epoch);
             }
             outcome => return outcome,
         }
@@ -185,7 +185,7 @@ impl Worker {
                     let was_ready = self.exchange.link_is_ready(id);
                     self.exchange.link_lost(id, now());
                     self.settle(None);
-                    let ended = || Err(self.target.ended());
+                    let ended = || Err(self.in_force.borrow().target.ended());
                     return Poll::Ready(if was_ready { Ok(()) } else { ended() });
                 }
             }

@@ -8,17 +8,17 @@
 //! spoken, and the replies of one read of a link are written to their clients at once.
 
 pub(crate) mod beat;
-pub(crate) mod change;
 pub(crate) mod client;
 mod drain;
 pub(crate) mod handle;
+pub(crate) mod in_force;
 mod link;
+pub(crate) mod link_login;
 pub(crate) mod news;
 mod report;
 mod session_log;
 pub(crate) mod snapshot;
 mod stall;
-pub(crate) mod standing;
 pub(crate) mod totals;
 
 use std::cell::RefCell;
@@ -39,16 +39,13 @@ use client::ClientIo;
 use link::LinkIo;
 
 use self::handle::{Order, Plan};
+use self::in_force::InForce;
 use self::session_log::Held;
-use self::standing::{Known, Way};
 use self::totals::Totals;
 use crate::audit;
 use crate::net::now;
-use crate::net::upstream::Target;
 use crate::telemetry::metrics::WorkerMetrics;
-use redoubt_core::policy::{Policy, Scripts};
 use redoubt_core::router::{Exchange, SessionId};
-use redoubt_core::session::Rules;
 
 /// Bytes read from a link at once, and at most from a client; see [`Exchange::read_size`].
 const READ_SIZE: usize = 256 << 10;
@@ -71,27 +68,13 @@ pub(crate) struct Worker {
     /// Where sockets are read to; what is not dealt with at once is copied out.
     pub(crate) scratch: Box<[u8]>,
     pub(crate) health: Arc<Health>,
-    pub(crate) target: Target,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) totals: Totals,
-    /// How links log in; they wait until it is known.
-    pub(crate) standing: watch::Sender<Known>,
-    /// The way in which they log in, or did when that was last known.
-    pub(crate) way: Option<Way>,
-    /// The policy, unless the upstream makes part of it needless.
-    pub(crate) configured_policy: Policy,
-    /// Whether the upstream is known to check what `RESTORE` brings.
-    pub(crate) checks_payloads: bool,
-    /// Which scripts run, unless all are withheld.
-    pub(crate) configured_scripts: Scripts,
-    /// Whether no script runs, since Redis would let it run what the policy refuses.
-    pub(crate) withholds_scripts: bool,
+    /// What is in force. Links that wait to log in follow it, so it is replaced only when the exchange
+    /// has the rules and credentials of the new value.
+    pub(crate) in_force: watch::Sender<Arc<InForce>>,
     /// Whether the server does not answer, so that links may have a closed window for long.
     pub(crate) upstream_stalls: bool,
-    /// How long sessions may take to end when the worker stops.
-    pub(crate) shutdown_timeout: Duration,
-    /// How long a shared link may owe a reply while Redis answers on another; `None` for ever.
-    pub(crate) stall_timeout: Option<Duration>,
     pub(crate) audit_is_full: watch::Receiver<bool>,
     /// Whether no client is read, since what comes of it could not be written to the audit log.
     pub(crate) waits_for_audit: bool,
@@ -139,7 +122,7 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, beat: &Beat, key: [
         obey(&shared, order);
     }
     tokio::time::sleep(LAST_REQUESTS).await;
-    let timeout = shared.borrow().shutdown_timeout;
+    let timeout = shared.borrow().in_force.borrow().shutdown_timeout;
     drain(&shared, timeout, beat).await;
     plan.health.unserved.say_rest();
 }
@@ -147,40 +130,29 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, beat: &Beat, key: [
 fn obey(shared: &Shared, order: Order) {
     match order {
         Order::Accept(accepted) => client::start(shared, accepted),
-        Order::Identity(identity) => {
-            shared.borrow_mut().change_rules(|rules| rules.identity = identity);
+        Order::InForce(in_force, acknowledgement) => {
+            shared.borrow_mut().put_in_force(in_force, acknowledgement);
         }
-        Order::Standing(standing) => shared.borrow_mut().stand(&standing),
         Order::Links(news) => shared.borrow_mut().hear(news),
-        Order::UpstreamVersion(version) => {
-            let mut worker = shared.borrow_mut();
-            if worker.exchange.rules().upstream_version != version {
-                worker.change_rules(|rules| rules.upstream_version = version);
-            }
-        }
-        Order::ChecksPayloads(checks) => shared.borrow_mut().check_payloads(checks),
-        Order::Functions(functions) => shared.borrow_mut().pin(functions),
-        Order::Change(change, answer) => {
-            let closed = shared.borrow_mut().change(*change);
-            // Whoever asked may have gone meanwhile.
-            let _ = answer.send(closed);
-        }
         Order::Tell(question) => snapshot::answer(shared, question),
     }
 }
 
 impl Worker {
     fn new(plan: &Plan, key: [u8; 32], me: Weak<RefCell<Self>>) -> Self {
+        let in_force = Arc::clone(&plan.in_force);
+        // While it is not known how links log in, none does: they wait.
+        let credentials = in_force.login.last.as_ref().map(|login| login.credentials.clone());
         let mut exchange = Exchange::new(
-            Arc::clone(&plan.rules),
-            plan.timeouts,
-            plan.credentials.clone(),
+            Arc::clone(&in_force.rules),
+            in_force.timeouts,
+            credentials.unwrap_or_default(),
             plan.sharing,
             key,
         )
         .counting_links(plan.health.links.budget())
         .counting_memory(&plan.memory);
-        exchange.set_max_link_age(plan.target.max_link_age);
+        exchange.set_max_link_age(in_force.target.max_link_age);
         Self {
             exchange,
             clients: SecondaryMap::new(),
@@ -188,33 +160,14 @@ impl Worker {
             held: SparseSecondaryMap::new(),
             scratch: vec![0; READ_SIZE].into(),
             health: Arc::clone(&plan.health),
-            target: plan.target.clone(),
             metrics: WorkerMetrics::default(),
             totals: Totals::default(),
-            standing: watch::Sender::new(match plan.guarded {
-                true => Known::default(),
-                false => Known::configured(),
-            }),
-            way: (!plan.guarded).then_some(Way::Configured),
-            configured_policy: plan.rules.policy.clone(),
-            checks_payloads: false,
-            configured_scripts: plan.rules.scripts.clone(),
-            withholds_scripts: false,
+            in_force: watch::Sender::new(in_force),
             upstream_stalls: false,
-            shutdown_timeout: plan.shutdown_timeout,
-            stall_timeout: plan.stall_timeout,
             audit_is_full: audit::full(),
             waits_for_audit: false,
             me,
         }
-    }
-
-    /// Puts changed rules in force.
-    pub(crate) fn change_rules(&mut self, change: impl FnOnce(&mut Rules)) {
-        let mut rules = Rules::clone(self.exchange.rules());
-        change(&mut rules);
-        self.exchange.replace_rules(Arc::new(rules));
-        self.settle(None);
     }
 
     fn tick(&mut self) {

@@ -25,7 +25,7 @@ impl Worker {
         match news {
             LinkNews::Stalls(stalls) => {
                 self.upstream_stalls = stalls;
-                let dead_after = self.target.dead_after.filter(|_| !stalls);
+                let dead_after = self.in_force.borrow().target.dead_after.filter(|_| !stalls);
                 self.links.values().for_each(|io| give_up_after(io.stream(), dead_after));
             }
             LinkNews::Silent(lasts) => {

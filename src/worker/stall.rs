@@ -14,7 +14,7 @@ use crate::telemetry::metrics;
 impl Worker {
     /// Closes shared links that have owed a reply for too long while Redis answers elsewhere.
     pub(crate) fn close_stalled(&mut self) {
-        let Some(timeout) = self.stall_timeout else { return };
+        let Some(timeout) = self.in_force.borrow().stall_timeout else { return };
         if self.health.pulse.lasts(now()) < timeout {
             return;
         }

@@ -85,7 +85,7 @@ impl Plan {
         let credentials =
             Credentials { user: upstream.user.clone(), password: upstream.password.clone() };
         let rules = redoubt::control::rules(&self.settings, identity, &credentials)?;
-        Ok(Rules { upstream_version: Some(self.version), ..rules })
+        Ok(Rules { upstream_version: Some(self.version), ..Rules::clone(&rules) })
     }
 }
 

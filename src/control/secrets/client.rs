@@ -1,5 +1,6 @@
 //! What clients may log in with, as files and time change it.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use secrecy::SecretString;
@@ -8,9 +9,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::file::PasswordFile;
-use super::{accept_clients, changed, looks};
+use super::{changed, looks};
 use crate::config::{ClientSettings, Origin, PreviousPassword, wall_clock};
-use crate::worker::handle::WorkerHandle;
+use crate::control::in_force::Composer;
 use redoubt_core::auth::Identity;
 use redoubt_core::upstream::Credentials;
 
@@ -34,7 +35,7 @@ impl ClientPasswords {
     pub(crate) fn new(
         settings: &ClientSettings,
         allow_weak: bool,
-        upstream: &watch::Sender<Credentials>,
+        upstream: watch::Receiver<Credentials>,
     ) -> Self {
         let watched = |origin, password| PasswordFile::watch(origin, password, allow_weak);
         let previous = settings.previous.as_ref().map(|given| {
@@ -49,7 +50,7 @@ impl ClientPasswords {
             password: upstreams.unwrap_or_else(|| settings.password.clone()),
             file: watched(&settings.password_origin, &settings.password),
             previous,
-            upstream: shared.then(|| upstream.subscribe()),
+            upstream: Some(upstream).filter(|_| shared),
         };
         passwords.expire(wall_clock());
         passwords
@@ -64,11 +65,11 @@ impl ClientPasswords {
         }
     }
 
-    /// Tells `workers` of each change until `end`. If it ends otherwise, the whole proxy ends with it,
+    /// Has `composer` put each change in force until `end`. If it ends otherwise, the whole proxy ends with it,
     /// by `stop`, since nobody else would withdraw a password.
     pub(crate) async fn run(
         mut self,
-        workers: Vec<WorkerHandle>,
+        composer: Arc<Composer>,
         end: CancellationToken,
         stop: CancellationToken,
     ) {
@@ -90,10 +91,10 @@ impl ClientPasswords {
             if self.expire(wall_clock()) {
                 info!("previous client password is over; its sessions are closed");
                 changed("client.previous_until");
-                accept_clients(&workers, &self.identity()).await;
+                composer.accept_clients(self.identity()).await;
             }
             if self.look().await {
-                accept_clients(&workers, &self.identity()).await;
+                composer.accept_clients(self.identity()).await;
             }
         }
     }
@@ -160,7 +161,7 @@ mod tests {
             password_origin: Origin::Upstream,
             previous: None,
         };
-        let mut passwords = ClientPasswords::new(&settings, true, &sender);
+        let mut passwords = ClientPasswords::new(&settings, true, sender.subscribe());
         assert!(!passwords.look().await && accepts(&passwords, b"first"));
         sender.send_replace(credentials("second"));
         assert!(passwords.look().await);

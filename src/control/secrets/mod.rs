@@ -16,9 +16,9 @@ mod client;
 mod file;
 mod upstream;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -27,10 +27,7 @@ pub(crate) use upstream::UpstreamPassword;
 
 use crate::audit;
 use crate::control::functions::FunctionWatch;
-use crate::worker::handle::{Order, WorkerHandle};
-use redoubt_core::auth::Identity;
-use redoubt_core::session::StandIn;
-use redoubt_core::upstream::Credentials;
+use crate::control::in_force::Composer;
 
 /// How often files and the clock are looked at. What is new in a file counts when it has been seen
 /// twice, and sessions whose password is withdrawn are to be closed within a second.
@@ -48,11 +45,11 @@ impl Watchers {
         client: ClientPasswords,
         upstream: Option<UpstreamPassword>,
         functions: Option<FunctionWatch>,
-        workers: &[WorkerHandle],
+        composer: &Arc<Composer>,
         stop: &CancellationToken,
     ) -> Self {
         let (tasks, end) = (TaskTracker::new(), stop.child_token());
-        tasks.spawn(client.run(workers.to_vec(), end.clone(), stop.clone()));
+        tasks.spawn(client.run(Arc::clone(composer), end.clone(), stop.clone()));
         if let Some(upstream) = upstream {
             tasks.spawn(upstream.run(end.clone()));
         }
@@ -70,8 +67,8 @@ impl Watchers {
         Self { tasks, end }
     }
 
-    /// Ends them. What they have told workers was told before this returns, so that nothing of it can
-    /// come after what is told next.
+    /// Ends them. What they have found is in force before this returns, so that nothing of it can come
+    /// after what is put in force next.
     pub(crate) async fn end(self) {
         self.end.cancel();
         self.tasks.wait().await;
@@ -81,23 +78,6 @@ impl Watchers {
 /// Tells the audit log that what is under `key` has changed.
 fn changed(key: &'static str) {
     audit::record(audit::Event::ConfigurationChanged { keys: vec![key.to_owned()] });
-}
-
-/// Has all workers accept `identity` from now on; sessions that logged in with what it does not
-/// hold are closed.
-pub(crate) async fn accept_clients(workers: &[WorkerHandle], identity: &Identity) {
-    for worker in workers {
-        worker.order(Order::Identity(identity.clone())).await;
-    }
-}
-
-/// The requests in the place of clients' for links that log in with `credentials`.
-///
-/// # Errors
-/// The system gives no random numbers.
-pub(crate) fn stand_in(credentials: &Credentials) -> Result<StandIn, getrandom::Error> {
-    let password = credentials.password.as_ref().map(|p| p.expose_secret().as_bytes());
-    Ok(StandIn::new(credentials.user.as_deref(), password, getrandom::u64()?))
 }
 
 /// The clock that looks at secrets go by; one that was late does not make up for it.

@@ -1,22 +1,22 @@
 //! The password that links log in with, as its file changes.
 
+use std::sync::Arc;
+
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::watch;
 use tokio::time::{Duration, Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::file::PasswordFile;
 use super::{LOOK, changed, looks};
-use crate::config::UpstreamSettings;
-use crate::net::upstream::{Target, UpstreamError};
+use crate::control::in_force::Composer;
+use crate::net::upstream::UpstreamError;
 use redoubt_core::upstream::{Credentials, LoginError};
 
 /// The upstream's password in a file, and all that log in with it.
 pub(crate) struct UpstreamPassword {
     file: PasswordFile,
-    target: watch::Receiver<Target>,
-    credentials: watch::Sender<Credentials>,
+    composer: Arc<Composer>,
 }
 
 /// A password that is new in the file and that Redis has not taken yet.
@@ -32,18 +32,13 @@ impl UpstreamPassword {
     /// Longest wait between tries of a password that Redis does not take.
     const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-    /// Those in the file that `settings` name; `None` if they are in no file that can be watched.
-    /// `credentials` are those in force, where everybody gets them from.
-    pub(crate) fn new(
-        settings: &UpstreamSettings,
-        allow_weak: bool,
-        target: watch::Receiver<Target>,
-        credentials: &watch::Sender<Credentials>,
-    ) -> Option<Self> {
-        let password = credentials.borrow().password.clone()?;
-        let origin = settings.password_origin.as_ref()?;
-        let file = PasswordFile::watch(origin, &password, allow_weak)?;
-        Some(Self { file, target, credentials: credentials.clone() })
+    /// Those in the file that the settings of now name; `None` if they are in no file that can be watched.
+    pub(crate) fn new(composer: &Arc<Composer>) -> Option<Self> {
+        let settings = composer.settings();
+        let password = composer.credentials().borrow().password.clone()?;
+        let origin = settings.upstream.password_origin.as_ref()?;
+        let file = PasswordFile::watch(origin, &password, settings.allow_weak_passwords)?;
+        Some(Self { file, composer: Arc::clone(composer) })
     }
 
     /// Puts each new password in force once Redis takes it, until `shutdown`. However the file and
@@ -76,7 +71,7 @@ impl UpstreamPassword {
 
     /// `None` when the file holds again what is in force.
     fn offer(&self, password: SecretString) -> Option<Offered> {
-        let current = self.credentials.borrow();
+        let current = self.composer.credentials().borrow().clone();
         let known = current.password.as_ref().map(ExposeSecret::expose_secret);
         (known != Some(password.expose_secret())).then(|| Offered {
             credentials: Credentials { user: current.user.clone(), password: Some(password) },
@@ -88,7 +83,7 @@ impl UpstreamPassword {
 
     /// Tries to log in with what is offered, and says why that fails.
     async fn is_taken(&self, offer: &mut Offered) -> bool {
-        let target = self.target.borrow().clone();
+        let target = self.composer.target().borrow().clone();
         let tried = timeout(target.timeout, target.log_in(&offer.credentials)).await;
         match tried.unwrap_or_else(|_| Err(target.timed_out())) {
             Ok(_) => return true,
@@ -107,7 +102,7 @@ impl UpstreamPassword {
     }
 
     fn put_in_force(&self, credentials: &Credentials) {
-        self.credentials.send_replace(credentials.clone());
+        self.composer.log_in_with(credentials.clone());
         info!(source = %self.file.origin(), "upstream password changed");
         changed(self.file.origin().key());
     }

@@ -7,9 +7,10 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{InForce, Server};
+use super::Server;
 use crate::accept::door::Door;
 use crate::admin::{self, Admin};
+use crate::control::in_force::Composer;
 use crate::insight::Insight;
 use crate::net::now;
 use crate::worker::handle::Plan;
@@ -20,7 +21,7 @@ impl Server {
         &mut self,
         plan: &Plan,
         door: &Arc<Door>,
-        in_force: &InForce,
+        composer: &Composer,
         stop: &CancellationToken,
     ) -> io::Result<()> {
         let listeners = mem::take(&mut self.admin);
@@ -37,7 +38,7 @@ impl Server {
         let insight = Insight {
             health: Arc::clone(&plan.health),
             door: Arc::clone(door),
-            target: in_force.target.subscribe(),
+            target: composer.target(),
             start: now(),
         };
         let admin = Admin {

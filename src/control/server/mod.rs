@@ -1,7 +1,7 @@
 //! The whole proxy: listeners, workers and the watch of the upstream, from start to stop.
 
 mod admin;
-mod plan;
+pub(super) mod plan;
 mod reload;
 mod upkeep;
 
@@ -23,18 +23,17 @@ use crate::accept::listen::{BindError, Listening, listen, listen_for_admin};
 use crate::audit;
 use crate::config::{Listen, Settings};
 use crate::control::certificates::Certificates;
-use crate::control::functions::FunctionWatch;
 use crate::control::guard::Maker;
+use crate::control::in_force::{Composer, FirstLogin};
 use crate::control::rules::RulesError;
 use crate::control::secrets::{ClientPasswords, UpstreamPassword, Watchers};
 use crate::control::watch::{Settled, Watch};
 use crate::net::load::Load;
-use crate::net::upstream::Target;
 use crate::reload::{ReloadRequest, ReloadSender, Reloads, WAITING};
 use crate::telemetry::metrics::{GuardState, guard as guard_state};
 use crate::worker;
 use crate::worker::beat::Beat;
-use crate::worker::handle::{ORDERS, Plan, WorkerHandle};
+use crate::worker::handle::{ORDERS, WorkerHandle};
 use redoubt_core::policy::PolicyError;
 use redoubt_core::upstream::Credentials;
 use redoubt_core::upstream::guard::GuardError;
@@ -51,16 +50,6 @@ pub struct Server {
     reloads: Reloads,
     asks: ReloadSender,
     asked: mpsc::Receiver<ReloadRequest>,
-}
-
-/// What is in force, as it changes. Each is for the life of the process.
-#[derive(Clone)]
-struct InForce {
-    settings: watch::Sender<Arc<Settings>>,
-    /// How Redis is logged in to.
-    credentials: watch::Sender<Credentials>,
-    target: watch::Sender<Target>,
-    certificates: Certificates,
 }
 
 /// Why a server stopped other than by being told to.
@@ -142,19 +131,6 @@ impl Server {
         // However this ends, the threads it started end too.
         let stop = CancellationToken::new();
         let _stop_all = stop.clone().drop_guard();
-        let in_force = InForce {
-            credentials: watch::Sender::new(Credentials {
-                user: self.settings.upstream.user.clone(),
-                password: self.settings.upstream.password.clone(),
-            }),
-            target: watch::Sender::new(plan::target(&self.settings, &self.certificates)),
-            settings: watch::Sender::new(Arc::new(self.settings.clone())),
-            certificates: self.certificates.clone(),
-        };
-        let client = in_force.client_passwords();
-        let credentials = in_force.credentials.borrow().clone();
-        let target = in_force.target.borrow().clone();
-        let plan = plan::plan(&self.settings, client.identity(), credentials, target, stop)?;
         let (mut workers, mut inboxes) = (Vec::new(), Vec::new());
         for _ in 0..self.settings.workers.get() {
             let (orders, inbox) = mpsc::channel(ORDERS);
@@ -162,11 +138,25 @@ impl Server {
             workers.push(WorkerHandle { orders, load: Load::default(), beat });
             inboxes.push(inbox);
         }
+        let policy = self.settings.policy.compile()?;
+        let first = plan::first_login(&self.settings, &policy);
+        let credentials = watch::Sender::new(Credentials {
+            user: self.settings.upstream.user.clone(),
+            password: self.settings.upstream.password.clone(),
+        });
+        let client = plan::client_passwords(&self.settings, credentials.subscribe());
+        let configured =
+            plan::configured(&self.settings, policy.clone(), self.certificates.upstream.clone());
+        let mut composer =
+            Composer::new(configured, client.identity(), credentials, first, workers.clone())
+                .map_err(|error| ServeError::Start(io::Error::other(error)))?;
+        let plan = plan::plan(&self.settings, composer.first(), stop);
+        let composer = Arc::new(composer);
         let door = Arc::new(plan::door(&self.settings, workers.clone()));
         // The admin port tells of the stop until the last session has ended.
         let stopped = CancellationToken::new();
         let _stopped = stopped.clone().drop_guard();
-        self.start_admin(&plan, &door, &in_force, &stopped).map_err(ServeError::Start)?;
+        self.start_admin(&plan, &door, &composer, &stopped).map_err(ServeError::Start)?;
         let mut threads = Vec::new();
         for (index, (inbox, worker)) in inboxes.into_iter().zip(&workers).enumerate() {
             let (plan, beat) = (plan.clone(), worker.beat.clone());
@@ -180,11 +170,25 @@ impl Server {
             Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
         let maker = Arc::new(Maker {
             mode: self.settings.policy.guard,
-            configured: in_force.credentials.subscribe(),
-            target: in_force.target.subscribe(),
+            configured: composer.credentials(),
+            target: composer.target(),
             made: Default::default(),
         });
-        let accepted = self.accept(plan, client, in_force, door, Arc::clone(&maker), shutdown);
+        if first == FirstLogin::Configured {
+            // There is nothing to be found out, so the watch will not tell.
+            guard_state(GuardState::Configured);
+            plan.health.guard(GuardState::Configured, None);
+        }
+        let watch = Watch {
+            maker: Arc::clone(&maker),
+            composer: Arc::clone(&composer),
+            health: Arc::clone(&plan.health),
+            workers,
+            shutdown: plan.shutdown.clone(),
+            settled: Mutex::new(Settled::nothing(policy, composer.credentials())),
+            again: Notify::new(),
+        };
+        let accepted = self.accept(client, composer, door, Arc::new(watch), shutdown);
         let served = runtime.block_on(accepted);
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
         runtime.block_on(maker.remove_own());
@@ -195,22 +199,20 @@ impl Server {
         })
     }
 
-    /// Accepts clients and watches the upstream until the plan's own shutdown, which `shutdown` leads to.
+    /// Accepts clients and watches the upstream until the watch's own shutdown, which `shutdown` leads to.
     async fn accept(
         mut self,
-        plan: Plan,
         client: ClientPasswords,
-        in_force: InForce,
+        composer: Arc<Composer>,
         door: Arc<Door>,
-        maker: Arc<Maker>,
+        watch: Arc<Watch>,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
-        let stop = plan.shutdown.clone();
+        let stop = watch.shutdown.clone();
         // However this ends, the workers end too.
         let _stop_all = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
         let (acceptors, closing) = (TaskTracker::new(), stop.child_token());
-        let workers = door.workers.clone();
         for Listening { socket, at, file } in mem::take(&mut self.listeners) {
             let acceptor = Acceptor {
                 listener: socket.arrive().map_err(ServeError::Start)?,
@@ -222,47 +224,34 @@ impl Server {
             acceptors.spawn(acceptor.run());
             info!(address = %at, version = env!("CARGO_PKG_VERSION"), "listening");
         }
-        tasks.spawn(self.certificates.watch(stop.clone()));
-        let watch_health = Arc::clone(&plan.health);
-        if !plan.guarded {
-            // Nothing is to be settled, so the watch will not tell.
-            guard_state(GuardState::Configured);
-            watch_health.guard(GuardState::Configured, None);
-        }
-        let settled = Settled::nothing(plan.rules.policy.clone(), in_force.credentials.subscribe());
-        let watch = Arc::new(Watch {
-            maker,
-            health: plan.health,
-            workers: workers.clone(),
-            shutdown: stop.clone(),
-            settled: Mutex::new(settled),
-            again: Notify::new(),
-        });
+        tasks.spawn(self.certificates.clone().watch(stop.clone()));
+        let health = Arc::clone(&watch.health);
         let watching = tasks.spawn(Arc::clone(&watch).run());
-        let (upstream, functions) = (in_force.upstream_password(), in_force.functions(&workers));
-        let watchers = Watchers::start(client, upstream, functions, &workers, &stop);
+        let (upstream, functions) =
+            (UpstreamPassword::new(&composer), plan::function_watch(&composer));
+        let watchers = Watchers::start(client, upstream, functions, &composer, &stop);
         let reloader = Reloader {
             reloads: self.reloads,
             asked: self.asked,
-            in_force: in_force.clone(),
+            composer: Arc::clone(&composer),
+            certificates: self.certificates,
             door: Arc::clone(&door),
-            workers,
             watch,
             stop: stop.clone(),
         };
         tasks.spawn(reloader.run(watchers));
-        let kept = keep_metrics(Arc::clone(&door), Arc::clone(&watch_health), stop.clone());
+        let kept = keep_metrics(Arc::clone(&door), Arc::clone(&health), stop.clone());
         tasks.spawn(kept);
         tokio::select! {
             () = stop.cancelled() => {}
             () = shutdown.cancelled() => {
-                watch_health.drain();
-                let drain_delay = in_force.settings.borrow().drain_delay;
+                health.drain();
+                let drain_delay = composer.settings().drain_delay;
                 let _ = timeout(drain_delay, stop.cancelled()).await;
             }
         }
-        watch_health.drain();
-        audit::stopping(in_force.settings.borrow().shutdown_timeout);
+        health.drain();
+        audit::stopping(composer.settings().shutdown_timeout);
         info!("stopping: no new sessions");
         closing.cancel();
         acceptors.close();
@@ -272,25 +261,5 @@ impl Server {
         tasks.wait().await;
         door.refusals.say_rest();
         watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)
-    }
-}
-
-impl InForce {
-    /// Those that clients may log in with.
-    fn client_passwords(&self) -> ClientPasswords {
-        let settings = self.settings.borrow();
-        ClientPasswords::new(&settings.client, settings.allow_weak_passwords, &self.credentials)
-    }
-
-    /// Present if it is in a file.
-    fn upstream_password(&self) -> Option<UpstreamPassword> {
-        let settings = self.settings.borrow();
-        let (upstream, allow_weak) = (&settings.upstream, settings.allow_weak_passwords);
-        UpstreamPassword::new(upstream, allow_weak, self.target.subscribe(), &self.credentials)
-    }
-
-    fn functions(&self, workers: &[WorkerHandle]) -> Option<FunctionWatch> {
-        let (target, credentials) = (self.target.subscribe(), self.credentials.subscribe());
-        plan::function_watch(&self.settings.borrow(), target, credentials, workers)
     }
 }

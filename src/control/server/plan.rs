@@ -7,28 +7,31 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::door::{Door, Entry};
-use crate::config::{self, Endpoint, ScriptGate, Settings};
-use crate::control::certificates::Certificates;
+use crate::config::{self, Endpoint, GuardMode, ScriptGate, Settings};
 use crate::control::functions::FunctionWatch;
 use crate::control::guard;
-use crate::control::rules::{RulesError, rules};
+use crate::control::in_force::{Composer, Configured, FirstLogin};
+use crate::control::limits;
+use crate::control::secrets::ClientPasswords;
 use crate::health::Health;
 use crate::net::upstream::Target;
-use crate::telemetry::metrics::most_memory;
+use crate::tls;
 use crate::worker::handle::{Plan, WorkerHandle};
-use redoubt_core::auth::{Gate, GateLimits, Identity, Networks, ThrottleLimits};
-use redoubt_core::router::{MemoryBudget, Sharing, Timeouts};
+use crate::worker::in_force::InForce;
+use redoubt_core::auth::{Gate, GateLimits, Networks, ThrottleLimits};
+use redoubt_core::policy::Policy;
+use redoubt_core::router::{MemoryBudget, Sharing};
 use redoubt_core::upstream::Credentials;
 
 /// Where links go.
-pub(super) fn target(settings: &Settings, certificates: &Certificates) -> Target {
+fn target(settings: &Settings, tls: Option<Arc<tls::Client>>) -> Target {
     let upstream = &settings.upstream;
     Target {
         endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },
         timeout: upstream.connect_timeout,
         dead_after: upstream.dead_after,
         max_link_age: upstream.max_link_age,
-        tls: certificates.upstream.clone(),
+        tls,
     }
 }
 
@@ -39,12 +42,6 @@ pub(super) fn entry(settings: &Settings) -> Entry {
         timeout: settings.limits.auth_timeout,
         keepalive: settings.limits.tcp_keepalive,
     }
-}
-
-/// How long sessions may be what they are.
-pub(super) fn timeouts(settings: &Settings) -> Timeouts {
-    let limits = &settings.limits;
-    Timeouts { auth: limits.auth_timeout, idle: limits.idle_timeout.unwrap_or_default() }
 }
 
 /// Where all connections come in.
@@ -95,51 +92,70 @@ fn throttle_limits(settings: &Settings) -> ThrottleLimits {
 }
 
 /// Present if functions run that only Redis can name.
-pub(super) fn function_watch(
-    settings: &Settings,
-    target: watch::Receiver<Target>,
-    credentials: watch::Receiver<Credentials>,
-    workers: &[WorkerHandle],
-) -> Option<FunctionWatch> {
-    let policy = &settings.policy;
+pub(super) fn function_watch(composer: &Arc<Composer>) -> Option<FunctionWatch> {
+    let policy = &composer.settings().policy;
     let pinned = policy.scripts == ScriptGate::Pinned && !policy.pinned_libraries.is_empty();
     pinned.then(|| FunctionWatch {
-        target,
-        credentials,
+        target: composer.target(),
+        credentials: composer.credentials(),
         libraries: policy.pinned_libraries.iter().cloned().map(Bytes::from).collect(),
-        workers: workers.to_vec(),
+        composer: Arc::clone(composer),
         told: Arc::new(Notify::new()),
     })
+}
+
+/// Those that clients may log in with, where the upstream has `credentials`.
+pub(super) fn client_passwords(
+    settings: &Settings,
+    credentials: watch::Receiver<Credentials>,
+) -> ClientPasswords {
+    ClientPasswords::new(&settings.client, settings.allow_weak_passwords, credentials)
+}
+
+/// Whether links log in as the guard, if one can be made.
+pub(super) fn is_guarded(settings: &Settings, policy: &Policy) -> bool {
+    // What is asked before it is known waits, and then goes to the guard if there is one.
+    guard::is_wanted(settings.policy.guard, policy) && settings.policy.guard != GuardMode::Audit
+}
+
+/// How links log in at the start.
+pub(in crate::control) fn first_login(settings: &Settings, policy: &Policy) -> FirstLogin {
+    match guard::is_wanted(settings.policy.guard, policy) {
+        true => FirstLogin::ToBeFound { guarded: is_guarded(settings, policy) },
+        false => FirstLogin::Configured,
+    }
+}
+
+/// What the settings come to for sessions and links; with `tls`, links speak TLS.
+pub(in crate::control) fn configured(
+    settings: &Settings,
+    policy: Policy,
+    tls: Option<Arc<tls::Client>>,
+) -> Configured {
+    Configured {
+        policy,
+        limits: limits::in_force(&settings.limits),
+        target: target(settings, tls),
+        settings: Arc::new(settings.clone()),
+    }
 }
 
 /// What a worker is started with.
 pub(super) fn plan(
     settings: &Settings,
-    identity: Identity,
-    credentials: Credentials,
-    target: Target,
+    in_force: Arc<InForce>,
     shutdown: CancellationToken,
-) -> Result<Plan, RulesError> {
-    let upstream = &settings.upstream;
-    let rules = rules(settings, identity, &credentials)?;
-    most_memory(rules.limits.memory);
-    let guarded = guard::is_wanted(settings.policy.guard, &rules.policy);
+) -> Plan {
     let health = Health::default();
-    health.links.configure(upstream.max_links);
-    Ok(Plan {
-        rules: Arc::new(rules),
-        timeouts: timeouts(settings),
-        credentials,
-        guarded,
-        sharing: match upstream.sharing {
+    health.links.configure(settings.upstream.max_links);
+    Plan {
+        in_force,
+        sharing: match settings.upstream.sharing {
             config::Sharing::Off => Sharing::Off,
             config::Sharing::Auto => Sharing::Auto,
         },
-        target,
         health: Arc::new(health),
         shutdown,
-        shutdown_timeout: settings.shutdown_timeout,
-        stall_timeout: upstream.stall_timeout,
         memory: MemoryBudget::default(),
-    })
+    }
 }

@@ -12,38 +12,34 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{InForce, plan};
+use super::plan;
 use crate::accept::door::Door;
 use crate::accept::too_few_open_files;
 use crate::audit;
 use crate::config::Settings;
-use crate::control::limits;
+use crate::control::certificates::Certificates;
+use crate::control::in_force::{self, Composer, Finding, gate_differs};
 use crate::control::resettle::{News, Prepared, is_stricter};
-use crate::control::rules;
-use crate::control::secrets::Watchers;
+use crate::control::secrets::{UpstreamPassword, Watchers};
 use crate::control::watch::{Settled, Watch, report};
 use crate::health::Health;
 use crate::reload::{Difference, ReloadRequest, Reloaded, Reloads, chain};
 use crate::telemetry;
-use crate::worker::change::Change;
-use crate::worker::handle::{Order, WorkerHandle};
-use crate::worker::standing::Standing;
-use redoubt_core::auth::Identity;
-use redoubt_core::policy::{Policy, Scripts};
+use redoubt_core::policy::Policy;
 use redoubt_core::upstream::Credentials;
 
 /// Reloads, one after the other.
 pub(super) struct Reloader {
     pub(super) reloads: Reloads,
     pub(super) asked: mpsc::Receiver<ReloadRequest>,
-    pub(super) in_force: InForce,
+    pub(super) composer: Arc<Composer>,
+    pub(super) certificates: Certificates,
     pub(super) door: Arc<Door>,
-    pub(super) workers: Vec<WorkerHandle>,
     pub(super) watch: Arc<Watch>,
     pub(super) stop: CancellationToken,
 }
@@ -55,8 +51,8 @@ struct Next {
     credentials: Credentials,
     /// Whether the policy refuses what it let pass before.
     is_stricter: bool,
-    /// Present if other scripts run.
-    scripts: Option<Scripts>,
+    /// Whether other scripts run.
+    is_new_gate: bool,
 }
 
 impl Reloader {
@@ -85,13 +81,13 @@ impl Reloader {
 
     async fn reload(&self, watchers: &mut Watchers) -> Result<Reloaded, String> {
         let settings = self.reloads.load().await?;
-        let old = Arc::clone(&self.in_force.settings.borrow());
+        let old = self.composer.settings();
         let (difference, settings) = Difference::take(&old, settings);
         let policy = settings.policy.compile().map_err(|error| chain(&error))?;
-        let certificates = self.in_force.certificates.read().await;
+        let certificates = self.certificates.read().await;
         let certificates = certificates.map_err(|error| chain(&error))?;
         let mut settled = self.watch.settled.lock().await;
-        let before = self.in_force.credentials.borrow().clone();
+        let before = self.composer.credentials().borrow().clone();
         let credentials = credentials(&old, &settings, &before);
         let new = News {
             policy: old.policy.blocked != settings.policy.blocked
@@ -101,12 +97,10 @@ impl Reloader {
         let prepared = self.watch.prepare(&settled, &policy, &credentials, new).await;
         let prepared = prepared.map_err(|error| format!("upstream: {}", error.chain()))?;
         // From here on nothing fails.
-        self.in_force.certificates.put(certificates);
+        self.certificates.put(certificates);
         let next = Next {
             is_stricter: is_stricter(&settled.policy, &policy),
-            scripts: (old.policy.gate() != settings.policy.gate()
-                || old.policy.pinned_libraries != settings.policy.pinned_libraries)
-                .then(|| settings.policy.gate()),
+            is_new_gate: gate_differs(&old, &settings),
             settings,
             policy,
             credentials,
@@ -132,34 +126,33 @@ impl Reloader {
         settled: &mut Settled,
         watchers: &mut Watchers,
     ) -> u64 {
-        let InForce { settings, credentials, target, certificates } = &self.in_force;
-        let next_target = plan::target(&next.settings, certificates);
-        let is_new_gate = next.scripts.is_some();
-        let closes = next.scripts.as_ref().is_some_and(|scripts| !scripts.are_open())
+        let closes_scripts = (next.is_new_gate && !next.settings.policy.gate().are_open())
             || (next.is_stricter && !is_held(&prepared));
-        let standing = settle(settled, prepared, &next, &self.watch.health);
-        let is_unsettled = standing.is_some();
+        let finding = settle(settled, prepared, &next, &self.watch.health);
+        let is_unsettled = finding.is_some();
         self.end_watchers(watchers).await;
-        settings.send_replace(Arc::new(next.settings.clone()));
-        target.send_replace(next_target);
-        if !credentials.borrow().are(&next.credentials) {
-            credentials.send_replace(next.credentials.clone());
+        let Next { settings, policy, credentials, is_new_gate, .. } = next;
+        let configured = plan::configured(&settings, policy, self.certificates.upstream.clone());
+        if self.composer.configure(&configured, &credentials) {
+            // It has just been settled with these.
             settled.configured.mark_unchanged();
         }
-        if let Err(error) = telemetry::set_level(&next.settings.log.level) {
+        if let Err(error) = telemetry::set_level(&settings.log.level) {
             warn!(%error, "log.level stays as it was");
         }
-        plan::let_in_by(&self.door, &next.settings);
-        self.watch.health.links.configure(next.settings.upstream.max_links);
-        let client = self.in_force.client_passwords();
-        let closed = self.change_workers(&next, client.identity(), standing, closes).await;
-        let functions = self.in_force.functions(&self.workers);
+        plan::let_in_by(&self.door, &settings);
+        self.watch.health.links.configure(settings.upstream.max_links);
+        let client = plan::client_passwords(&settings, self.composer.credentials());
+        let identity = client.identity();
+        let reload = in_force::Reload { configured, identity, finding, closes_scripts };
+        let closed = self.composer.reload(reload).await;
+        let functions = plan::function_watch(&self.composer);
         let told = functions.as_ref().map(|functions| Arc::clone(&functions.told));
-        let upstream = self.in_force.upstream_password();
-        *watchers = Watchers::start(client, upstream, functions, &self.workers, &self.stop);
+        let upstream = UpstreamPassword::new(&self.composer);
+        *watchers = Watchers::start(client, upstream, functions, &self.composer, &self.stop);
         if let Some(told) = told.filter(|_| is_new_gate) {
             // What is pinned now should run from the answer on.
-            let _ = timeout(next.settings.upstream.connect_timeout, told.notified()).await;
+            let _ = timeout(settings.upstream.connect_timeout, told.notified()).await;
         }
         if is_unsettled {
             self.watch.again.notify_one();
@@ -171,51 +164,6 @@ impl Reloader {
         let none = Watchers::none(&self.stop);
         std::mem::replace(watchers, none).end().await;
     }
-
-    /// Tells all workers, and waits until each has done it and Redis is done with what was sent over
-    /// links that are closed.
-    async fn change_workers(
-        &self,
-        next: &Next,
-        identity: Identity,
-        standing: Option<Standing>,
-        closes: bool,
-    ) -> u64 {
-        let (held, mut released) = mpsc::channel(1);
-        let settings = &next.settings;
-        let change = Change {
-            policy: next.policy.clone(),
-            scripts: next.scripts.clone(),
-            identity,
-            auth_attempts: settings.limits.auth_attempts,
-            keys: rules::keys(settings),
-            limits: limits::in_force(&settings.limits),
-            timeouts: plan::timeouts(settings),
-            target: self.in_force.target.borrow().clone(),
-            shutdown_timeout: settings.shutdown_timeout,
-            stall_timeout: settings.upstream.stall_timeout,
-            allow: settings.allow.clone().into(),
-            standing,
-            closing: closes.then_some(held),
-        };
-        let most = change.target.timeout;
-        let mut answers = Vec::new();
-        for worker in &self.workers {
-            let (answer, answered) = oneshot::channel();
-            worker.order(Order::Change(Box::new(change.clone()), answer)).await;
-            answers.push(answered);
-        }
-        drop(change);
-        let mut closed = 0_u64;
-        for answered in answers {
-            // A worker that has stopped has no sessions.
-            closed = closed.saturating_add(answered.await.unwrap_or_default());
-        }
-        if timeout(most, released.recv()).await.is_err() {
-            warn!("Redis is not done yet with what was sent before the reload");
-        }
-        closed
-    }
 }
 
 /// Whether links may stay open that a stricter policy holds on: Redis refuses there what it refuses, or
@@ -224,13 +172,13 @@ fn is_held(prepared: &Prepared) -> bool {
     !matches!(prepared, Prepared::Settle(_))
 }
 
-/// Notes what was found out, and returns what workers are to be told of it.
+/// Notes what was found out, and returns what of it is to be put in force.
 fn settle(
     settled: &mut Settled,
     prepared: Prepared,
     next: &Next,
     health: &Health,
-) -> Option<Standing> {
+) -> Option<Finding> {
     settled.policy = next.policy.clone();
     match prepared {
         Prepared::Same | Prepared::Renewed => None,
@@ -241,9 +189,9 @@ fn settle(
             settled.outcome = outcome;
             (settled.is_changed, settled.is_stale) = (false, false);
             settled.epoch = settled.epoch.saturating_add(1);
-            let standing = Standing::Settled(Arc::new(settled.login(next.credentials.clone())));
-            standing.show(health);
-            Some(standing)
+            let finding = settled.finding(next.credentials.clone());
+            finding.show(health);
+            Some(finding)
         }
         Prepared::Unreachable(error) => {
             warn!(
@@ -251,10 +199,10 @@ fn settle(
                 "upstream cannot be reached: links wait until it is known how scripts are held there"
             );
             settled.is_stale = true;
-            let guarded = rules::is_guarded(&next.settings, &next.policy);
-            let standing = Standing::Revoked { guarded };
-            standing.show(health);
-            Some(standing)
+            let guarded = plan::is_guarded(&next.settings, &next.policy);
+            let finding = Finding::Revoked { guarded };
+            finding.show(health);
+            Some(finding)
         }
     }
 }

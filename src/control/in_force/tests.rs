@@ -1,0 +1,239 @@
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::*;
+use crate::config::{Endpoint, Environment};
+use crate::net::load::Load;
+use crate::net::upstream::UpstreamError;
+use crate::worker::beat::Beat;
+use crate::worker::link_login::{Login, Way, wait_for_login};
+use redoubt_core::command::lookup;
+use redoubt_core::policy::Scripts;
+use redoubt_core::session::Limits;
+use redoubt_core::upstream::LoginError;
+
+fn configured(policy: &str) -> Configured {
+    let text = format!(
+        "listen = \"127.0.0.1:0\"\nallow_weak_passwords = true\n\
+         [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n[policy]\n{policy}"
+    );
+    let environment = Environment::from_lookup(|_| None);
+    let settings = Settings::parse("test".as_ref(), &text, &environment).unwrap();
+    let upstream = &settings.upstream;
+    Configured {
+        policy: settings.policy.compile().unwrap(),
+        limits: Limits::default(),
+        target: Target {
+            endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },
+            timeout: upstream.connect_timeout,
+            dead_after: upstream.dead_after,
+            max_link_age: upstream.max_link_age,
+            tls: None,
+        },
+        settings: Arc::new(settings),
+    }
+}
+
+fn identity() -> Identity {
+    Identity::new(None, &"correct horse".into())
+}
+
+fn parts(policy: &str) -> Parts {
+    let stand_in = StandIn::new(None, None, 1);
+    Parts::new(configured(policy), identity(), LinkLogin::default(), true, stand_in)
+}
+
+fn settled(epoch: u64, way: Way) -> Finding {
+    let user = Some(format!("user-of-{epoch}"));
+    let credentials = Credentials { user, password: Some("secret".into()) };
+    let has_renamed = way == Way::Open;
+    Finding::Settled { login: Arc::new(Login { epoch, credentials, way }), has_renamed }
+}
+
+/// Who an `AUTH` inside a transaction is passed on as.
+fn stand_in_user(in_force: &InForce) -> String {
+    let auth = in_force.rules.stand_in.pair(true);
+    String::from_utf8_lossy(auth[0]).into_owned()
+}
+
+#[test]
+fn nobody_is_let_in_inside_a_transaction_while_it_is_unknown_how_links_log_in() {
+    let mut parts = parts("");
+    let nobody = stand_in_user(&parts.compose(1));
+    assert_eq!(nobody, "no such user");
+    assert!(parts.compose(1).rules.guarded, "as is to be expected");
+    parts.take_finding(settled(1, Way::Guard));
+    assert_eq!(stand_in_user(&parts.compose(2)), "user-of-1");
+    for finding in [Finding::Failed, Finding::Busy(Bytes::from_static(b"-BUSY"))] {
+        parts.take_finding(finding);
+        let now = parts.compose(3);
+        assert_eq!(stand_in_user(&now), "user-of-1", "what was found before still holds");
+        assert!(now.login.known().is_some());
+    }
+    parts.take_finding(Finding::Unknown);
+    let now = parts.compose(4);
+    assert_eq!(stand_in_user(&now), nobody);
+    assert!(now.login.known().is_none() && now.login.last.is_some());
+}
+
+#[test]
+fn scripts_are_withheld_from_an_open_login_until_another_is_known() {
+    let mut parts = parts("");
+    assert!(parts.compose(1).rules.scripts.are_open());
+    parts.take_finding(settled(1, Way::Open));
+    let is_withheld = |parts: &Parts| {
+        let rules = Arc::clone(&parts.compose(2).rules);
+        rules.scripts == Scripts::Deny && rules.known_only && !rules.guarded
+    };
+    assert!(is_withheld(&parts));
+    parts.take_finding(Finding::Unknown);
+    assert!(is_withheld(&parts), "links that are open are logged in as before");
+    parts.take_finding(Finding::Revoked { guarded: true });
+    assert_eq!(parts.compose(3).rules.scripts, Scripts::Deny);
+    parts.take_finding(settled(2, Way::Guard));
+    let rules = Arc::clone(&parts.compose(4).rules);
+    assert!(rules.scripts.are_open() && rules.guarded && !rules.known_only);
+}
+
+#[test]
+fn links_with_scripts_are_closed_when_their_rights_change_and_not_otherwise() {
+    let mut parts = parts("");
+    let mut generation = parts.compose(1).scripts_generation;
+    let mut is_renewed = |parts: &Parts| {
+        let before = generation;
+        generation = parts.compose(1).scripts_generation;
+        generation != before
+    };
+    parts.take_finding(settled(1, Way::Guard));
+    assert!(!is_renewed(&parts), "none has run yet");
+    parts.take_finding(settled(2, Way::Guard));
+    assert!(!is_renewed(&parts), "the guard is renewed");
+    parts.take_finding(Finding::Unknown);
+    parts.take_finding(Finding::Failed);
+    assert!(!is_renewed(&parts));
+    parts.take_finding(settled(3, Way::Configured));
+    assert!(is_renewed(&parts));
+    parts.take_finding(Finding::Revoked { guarded: true });
+    assert!(is_renewed(&parts));
+    let mut parts = self::parts("");
+    is_renewed(&parts);
+    parts.take_finding(settled(1, Way::Open));
+    assert!(is_renewed(&parts), "those that wait are refused now");
+}
+
+#[test]
+fn restore_counts_as_an_escape_until_the_server_is_known_to_check_payloads() {
+    let mut parts = parts("");
+    let restore = lookup(b"restore").unwrap();
+    let passes = |parts: &Parts| parts.compose(1).rules.policy.passes(restore);
+    assert!(!passes(&parts));
+    assert!(!parts.take_payload_check(false), "nothing new");
+    assert!(parts.take_payload_check(true) && passes(&parts));
+    let reload = reload_to("escapes = \"block\"");
+    parts.reload(reload);
+    assert!(passes(&parts), "a reload does not change the server");
+    assert!(parts.take_payload_check(false) && !passes(&parts));
+}
+
+fn reload_to(policy: &str) -> Reload {
+    let configured = configured(policy);
+    Reload { configured, identity: identity(), finding: None, closes_scripts: false }
+}
+
+#[test]
+fn functions_run_once_they_are_known_and_not_when_other_libraries_are_pinned() {
+    let pinned =
+        |library: &str| format!("scripts = \"pinned\"\npinned_libraries = [\"{library}\"]");
+    let mut parts = parts(&pinned("one"));
+    let known = |parts: &Parts| match &parts.compose(1).rules.scripts {
+        Scripts::Pinned(pins) => pins.functions.len(),
+        _ => usize::MAX,
+    };
+    assert_eq!(known(&parts), 0);
+    let functions = || Arc::new(HashSet::from([Bytes::from_static(b"f")]));
+    assert!(parts.take_functions(functions()) && !parts.take_functions(functions()));
+    assert_eq!(known(&parts), 1);
+    parts.reload(reload_to(&pinned("one")));
+    assert_eq!(known(&parts), 1, "the same libraries");
+    parts.reload(reload_to(&pinned("two")));
+    assert_eq!(known(&parts), 0);
+}
+
+#[tokio::test]
+async fn every_worker_is_sent_each_change_whole_and_in_order() {
+    #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+    let start = std::time::Instant::now();
+    let (orders, mut inbox) = mpsc::channel(8);
+    let worker = WorkerHandle { orders, load: Load::default(), beat: Beat::new(start) };
+    let credentials = watch::Sender::new(Credentials::default());
+    let first = FirstLogin::ToBeFound { guarded: true };
+    let mut composer =
+        Composer::new(configured(""), identity(), credentials, first, vec![worker]).unwrap();
+    let mut version = composer.first().version;
+    composer.take_version(None).await;
+    composer.take_payload_check(true).await;
+    composer.take_payload_check(true).await;
+    composer.take_finding(settled(1, Way::Guard)).await;
+    let mut next = || match inbox.try_recv() {
+        Ok(Order::InForce(in_force, _)) => Some(in_force),
+        _ => None,
+    };
+    let [checked, found] = [next().unwrap(), next().unwrap()];
+    for in_force in [&checked, &found] {
+        assert!(in_force.version > version);
+        version = in_force.version;
+    }
+    assert!(checked.login.known().is_none() && found.login.known().is_some());
+    assert!(found.rules.policy.passes(lookup(b"restore").unwrap()), "the earlier change");
+    assert!(next().is_none(), "what changes nothing is not sent");
+    // A worker that has stopped has no sessions, and nothing waits for it.
+    drop(inbox);
+    assert_eq!(composer.reload(reload_to("")).await, 0);
+}
+
+#[tokio::test]
+async fn a_link_waits_until_it_is_known_how_to_log_in_or_that_cannot_be_found_out() {
+    let mut parts = parts("");
+    let in_force = watch::Sender::new(Arc::new(parts.compose(1)));
+    let put = |parts: &mut Parts, finding| {
+        parts.take_finding(finding);
+        in_force.send_replace(Arc::new(parts.compose(2)));
+    };
+    let waits = |refused| {
+        let login = wait_for_login(in_force.subscribe(), refused);
+        tokio::spawn(timeout(Duration::from_secs(60), login))
+    };
+    async fn outcome(
+        task: tokio::task::JoinHandle<
+            Result<Result<Arc<Login>, UpstreamError>, tokio::time::error::Elapsed>,
+        >,
+    ) -> Result<u64, UpstreamError> {
+        task.await.unwrap().expect("it goes on in time").map(|login| login.epoch)
+    }
+    let waiting = waits(None);
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    put(&mut parts, settled(1, Way::Guard));
+    assert_eq!(outcome(waiting).await.unwrap(), 1);
+    assert_eq!(outcome(waits(None)).await.unwrap(), 1);
+    // The guard of that login was refused.
+    let waiting = waits(Some(1));
+    tokio::task::yield_now().await;
+    put(&mut parts, Finding::Unknown);
+    put(&mut parts, settled(2, Way::Guard));
+    assert_eq!(outcome(waiting).await.unwrap(), 2);
+    let waiting = waits(Some(2));
+    tokio::task::yield_now().await;
+    put(&mut parts, Finding::Failed);
+    assert!(matches!(outcome(waiting).await, Err(UpstreamError::Guard(_))));
+    assert_eq!(outcome(waits(None)).await.unwrap(), 2, "for others it still holds");
+    put(&mut parts, Finding::Unknown);
+    let waiting = waits(None);
+    tokio::task::yield_now().await;
+    put(&mut parts, Finding::Busy(Bytes::from_static(b"-BUSY")));
+    let busy = outcome(waiting).await;
+    assert!(matches!(busy, Err(UpstreamError::Login(LoginError::NotNow(_)))));
+}
