@@ -132,8 +132,7 @@ fn restore_counts_as_an_escape_until_the_server_is_known_to_check_payloads() {
     assert!(!passes(&parts));
     assert!(!parts.take_payload_check(false), "nothing new");
     assert!(parts.take_payload_check(true) && passes(&parts));
-    let reload = reload_to("escapes = \"block\"");
-    parts.reload(reload);
+    parts.reload(reload_to("blocked = [\"KEYS\"]"));
     assert!(passes(&parts), "a reload does not change the server");
     assert!(parts.take_payload_check(false) && !passes(&parts));
 }
