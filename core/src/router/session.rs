@@ -200,12 +200,14 @@ impl Session {
 
     /// Whether so many local replies are unread that no more should be made.
     pub(super) fn is_flooded(&self, limits: &Limits) -> bool {
-        self.local_unread >= limits.client_pause()
+        // Mostly none is unread, and then the bound need not be known.
+        self.local_unread > 0 && self.local_unread >= limits.client_pause()
     }
 
     /// Whether much waits for the client.
     pub(super) fn is_heavy(&self, limits: &Limits) -> bool {
-        self.output.len() >= limits.client_pause()
+        // As above.
+        !self.output.is_empty() && self.output.len() >= limits.client_pause()
     }
 
     /// Whether so much is sent to it that it needs a link of its own.

@@ -225,15 +225,27 @@ impl State {
             self.authenticated = true;
             self.credential = change.authenticated;
         }
-        self.attempts = change.attempts.unwrap_or(self.attempts);
-        self.transaction.believed = change.in_transaction.unwrap_or(self.transaction.believed);
-        self.queued_protocol = change.queued_protocol.unwrap_or(self.queued_protocol);
-        self.database = change.database.unwrap_or(self.database);
-        self.protocol = change.protocol.unwrap_or(self.protocol);
+        if let Some(attempts) = change.attempts {
+            self.attempts = attempts;
+        }
+        if let Some(believed) = change.in_transaction {
+            self.transaction.believed = believed;
+        }
+        if let Some(protocol) = change.queued_protocol {
+            self.queued_protocol = protocol;
+        }
+        if let Some(database) = change.database {
+            self.database = database;
+        }
+        if let Some(protocol) = change.protocol {
+            self.protocol = protocol;
+        }
         if let Some(name) = change.name {
             self.name = Some(name).filter(|name| !name.is_empty());
         }
-        self.replies = change.replies.unwrap_or(self.replies);
+        if let Some(replies) = change.replies {
+            self.replies = replies;
+        }
         self.unread_subscriptions =
             self.unread_subscriptions.saturating_add(change.unread_subscriptions);
         self.left_on_lease.add(change.left_on_lease);
