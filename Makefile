@@ -1,6 +1,6 @@
 # What a person or a build machine runs. `run` and `test` first install what a bare Debian lacks.
 
-.PHONY: run image sbom test test-clients soak lint bench
+.PHONY: run image sbom test test-clients soak siege lint bench
 
 # A Redis with a password, Redoubt before it, the checks that decide whether that is secure, and
 # then a session of your own.
@@ -37,6 +37,14 @@ test-clients:
 soak:
 	scripts/prerequisites.sh test
 	REDOUBT_SOAK_SECONDS=120 cargo test --locked --release --test load soak -- --nocapture --test-threads=1
+
+# Attackers of every kind beside honest sessions on all five servers for a minute each, and the
+# simulation with a hundred times as many schedules as `make test` runs.
+siege:
+	scripts/prerequisites.sh test
+	scripts/servers.sh
+	REDOUBT_SIEGE_SECONDS=60 cargo test --locked --test sharing siege -- --nocapture
+	REDOUBT_SIM_COUNT=300000 cargo test --locked --release --test sharing simulation -- --nocapture
 
 lint:
 	scripts/prerequisites.sh lint
