@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 use redoubt_core::session::{CloseReason, Event};
 
 /// The target of every line about a session, for use in `log.level`.
-pub const SESSION: &str = "redoubt_core::session";
+pub const SESSION: &str = "redoubt::session";
 
 /// Logs that `peer` has connected and is `session` from now on, and whom its certificate is for, if
 /// it has one.

@@ -100,11 +100,9 @@ fn json_is_one_flat_object_an_event() {
     assert_eq!(shown.len(), 9);
     for line in &shown[..7] {
         assert!(line.starts_with("{\"timestamp\":\"") && line.ends_with('}'), "{line}");
-        for part in [
-            "\"target\":\"redoubt_core::session\"",
-            "\"session\":7",
-            "\"peer\":\"192.0.2.7:51000\"",
-        ] {
+        for part in
+            ["\"target\":\"redoubt::session\"", "\"session\":7", "\"peer\":\"192.0.2.7:51000\""]
+        {
             assert!(line.contains(part), "no {part} in {line}");
         }
     }

@@ -109,5 +109,9 @@ fn so_is_one_behind_a_redoubt_that_refuses_nothing() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("policy.blocked", "[]");
     let redoubt = redoubt.set_text("policy.escapes", "allow").start();
+    // Redoubt itself asks at its start whether payloads are checked.
+    let mut wire = redis.direct();
+    let has_asked = || succeeded(&mut wire).contains_key("config|get");
+    assert!(Deadline::patient().poll(has_asked), "Redoubt has not asked");
     left_as_it_was(redoubt.address(), redoubt.password(), redis.direct(), &[]);
 }

@@ -10,6 +10,7 @@ use super::replies::expect::Expect;
 use crate::policy::RuleName;
 
 /// What becomes of a request. There is no `Debug`: it may hold the link's own credentials.
+#[expect(clippy::large_enum_variant, reason = "boxing costs more than moving a special one once")]
 pub enum Decision {
     /// The request goes to the server as it came, over any link of the session's database and protocol;
     /// its reply goes to the client and tells nothing. Most requests are of this kind.

@@ -37,7 +37,7 @@ mod transaction;
 pub use bucket::{Rate, TokenBucket};
 pub use change::Change;
 pub(crate) use decide::is_held_whole;
-pub use decide::{Context, classify, decide, may_block};
+pub use decide::{Known, classify, decide, may_block};
 pub use decision::{Action, Claim, Decision, Refusal, Special};
 pub use event::{ClaimedUser, CloseReason, Event};
 pub use keys::KeyForm;

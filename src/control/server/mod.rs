@@ -25,7 +25,6 @@ use crate::config::{Listen, Settings};
 use crate::control::certificates::Certificates;
 use crate::control::guard::Maker;
 use crate::control::in_force::{Composer, FirstLogin};
-use crate::control::rules::RulesError;
 use crate::control::secrets::{ClientPasswords, UpstreamPassword, Watchers};
 use crate::control::watch::{Settled, Watch};
 use crate::net::load::Load;
@@ -67,15 +66,6 @@ pub enum ServeError {
     /// A worker's thread ended in a panic: a defect.
     #[error("a worker stopped unexpectedly")]
     Worker,
-}
-
-impl From<RulesError> for ServeError {
-    fn from(error: RulesError) -> Self {
-        match error {
-            RulesError::Policy(error) => Self::Policy(error),
-            RulesError::Random(error) => Self::Start(io::Error::other(error)),
-        }
-    }
 }
 
 impl Server {

@@ -88,8 +88,7 @@ fn a_session_is_told_in_stable_words() {
     process.signal("INT");
     let (status, output) = process.end();
     assert_eq!(status.code(), Some(0), "{output}");
-    let lines: Vec<_> =
-        output.lines().filter(|line| line.contains("redoubt_core::session")).collect();
+    let lines: Vec<_> = output.lines().filter(|line| line.contains("redoubt::session")).collect();
     for (level, message, fields) in [
         ("INFO", "session opened", "session="),
         ("WARN", "AUTH failed", "user=app"),

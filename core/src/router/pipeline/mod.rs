@@ -25,7 +25,7 @@ use super::report::tally::Tally;
 use super::session::{Asked, Session};
 use super::{Exchange, SessionId};
 use crate::resp::Parsed;
-use crate::session::{CloseReason, Context, Event, Rules, classify, decide, is_held_whole};
+use crate::session::{CloseReason, Event, Known, Rules, classify, decide, is_held_whole};
 
 /// How the loop over a client's bytes goes on after one step.
 enum Next {
@@ -171,9 +171,8 @@ impl Pipeline<'_> {
         let request = parser.request(input);
         let spec = classify(&request);
         let verdict = self.rules.authorize(&request, spec, state.is_authenticated());
-        let context =
-            Context { rules: self.rules, due, databases: self.databases, is_whole: len.is_some() };
-        let decision = decide(state, &request, spec, verdict, context);
+        let known = Known { databases: self.databases, is_whole: len.is_some() };
+        let decision = decide(state, &request, spec, verdict, (self.rules, due), known);
         let route = self.route(&decision, spec, len);
         if route == Route::Wait {
             return Next::Later(Pause::Room);

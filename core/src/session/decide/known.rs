@@ -84,12 +84,12 @@ pub(super) fn decide(
 /// Which kind of link a request for `spec` needs, if it goes to the server as it came.
 fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
     let (request, context) = (this.request, this.context);
-    if !context.is_whole {
+    if !context.known.is_whole {
         return Need::Lease;
     }
     let speaks_hello = context.rules.speaks_hello();
     let database_exists =
-        || connection::chosen_database(request).is_some_and(|n| n < context.databases);
+        || connection::chosen_database(request).is_some_and(|n| n < context.known.databases);
     match spec.effect {
         Effect::Script => Need::Script,
         Effect::None => Need::Shared,

@@ -32,17 +32,23 @@ pub use blocking::may_block;
 pub(crate) use login::is_held_whole;
 pub(super) use texts::exec_aborted;
 
-/// What a decision is made with, besides the session's own state and the request.
-#[derive(Clone, Copy)]
-pub struct Context<'a> {
-    /// What holds for all sessions.
-    pub rules: &'a Rules,
-    /// The replies that the session is owed.
-    pub due: &'a DueQueue,
-    /// Databases 0 up to this one, exclusive, are known to exist.
+/// What is known of the server and of the request, besides what is in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// Databases 0 up to this one, exclusive, exist.
     pub databases: u32,
     /// Whether the request has arrived whole; false for a large one that has begun.
     pub is_whole: bool,
+}
+
+/// What a decision is made with, besides the session's own state and the request.
+#[derive(Clone, Copy)]
+struct Context<'a> {
+    /// What holds for all sessions.
+    rules: &'a Rules,
+    /// The replies that the session is owed.
+    due: &'a DueQueue,
+    known: Known,
 }
 
 /// The command that a request is for: the subcommand where there is one. `None` for a command or
@@ -56,24 +62,25 @@ pub fn classify(request: &Request<'_>) -> Option<&'static Spec> {
 }
 
 /// Decides on a request that is complete, or large and begun. `spec` is what [`classify`] says of it,
-/// and `verdict` what [`Rules::authorize`] does.
+/// `verdict` what [`Rules::authorize`] does, and `due` are the replies that the session is owed.
 #[inline]
 pub fn decide(
     state: &State,
     request: &Request<'_>,
     spec: Option<&'static Spec>,
     verdict: Verdict,
-    context: Context<'_>,
+    (rules, due): (&Rules, &DueQueue),
+    known: Known,
 ) -> Decision {
     if let Some(spec) = spec
         && spec.effect == Effect::None
         && verdict.is_ok()
         && state.is_plain()
-        && context.is_whole
+        && known.is_whole
     {
         return Decision::Plain;
     }
-    Decision::Special(decide_special(state, request, spec, verdict, context))
+    Decision::Special(decide_special(state, request, spec, verdict, (rules, due), known))
 }
 
 /// The same for requests about which something may be special.
@@ -83,8 +90,10 @@ fn decide_special(
     request: &Request<'_>,
     spec: Option<&'static Spec>,
     verdict: Verdict,
-    context: Context<'_>,
+    (rules, due): (&Rules, &DueQueue),
+    known: Known,
 ) -> Special {
+    let context = Context { rules, due, known };
     let mut deciding = Deciding {
         state,
         request,
@@ -249,6 +258,8 @@ mod tests {
     use crate::resp::{Parsed, RequestLimits, RequestParser};
     use crate::session::{Expect, KeyForm, Limits, StandIn};
 
+    const KNOWN: Known = Known { databases: 1, is_whole: true };
+
     fn rules(scripts: Scripts) -> Rules {
         Rules {
             policy: Policy::compile(&["GET", "OBJECT|FREQ", "FLUSHALL"], Escapes::Deny).unwrap(),
@@ -298,14 +309,26 @@ mod tests {
                 for number in 0..64 {
                     let state = state(number);
                     let due = DueQueue::default();
-                    let context =
-                        Context { rules: &rules, due: &due, databases: 1, is_whole: true };
                     let authenticated = state.is_authenticated();
                     let verdict = rules.authorize(&request, Some(spec), authenticated);
-                    let decision = decide(&state, &request, Some(spec), verdict.clone(), context);
+                    let decision = decide(
+                        &state,
+                        &request,
+                        Some(spec),
+                        verdict.clone(),
+                        (&rules, &due),
+                        KNOWN,
+                    );
                     let Decision::Plain = decision else { continue };
                     passed += 1;
-                    let special = decide_special(&state, &request, Some(spec), verdict, context);
+                    let special = decide_special(
+                        &state,
+                        &request,
+                        Some(spec),
+                        verdict,
+                        (&rules, &due),
+                        KNOWN,
+                    );
                     let action = Action::Forward { expect: Expect::PLAIN, need: Need::Shared };
                     assert!(special == Special::from(action), "{} in state {number}", spec.name);
                 }
@@ -326,8 +349,10 @@ mod tests {
             let spec = classify(&request);
             let verdict = rules.authorize(&request, spec, state.is_authenticated());
             let due = DueQueue::default();
-            let context = Context { rules: &rules, due: &due, databases: 1, is_whole: true };
-            matches!(decide(&state, &request, spec, verdict, context), Decision::Plain)
+            matches!(
+                decide(&state, &request, spec, verdict, (&rules, &due), KNOWN),
+                Decision::Plain
+            )
         };
         assert!(passes("SET", state(0)) && passes("ZADD", state(0)));
         for name in [
