@@ -210,7 +210,7 @@ fn transaction(conversation: Conversation) -> usize {
 library_benchmark_group!(name = resp, benchmarks = [scan_requests, scan_replies]);
 library_benchmark_group!(name = policy, benchmarks = [decide]);
 library_benchmark_group!(
-    name = exchange,
+    name = router,
     benchmarks = [round_trip, steady, fifty_sessions, pipeline_16, transaction]
 );
-main!(library_benchmark_groups = [resp, policy, exchange]);
+main!(library_benchmark_groups = [resp, policy, router]);

@@ -1,4 +1,4 @@
-//! Clients, an exchange and a Redis, all played by hand in one thread.
+//! Clients, a router and a Redis, all played by hand in one thread.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use redoubt_core::auth::Identity;
 use redoubt_core::policy::{Escapes, Policy};
 use redoubt_core::resp::encode_command;
-use redoubt_core::router::{Exchange, LinkId, SessionId, Sharing, Timeouts};
+use redoubt_core::router::{LinkId, Router, SessionId, Sharing, Timeouts};
 use redoubt_core::session::{KeyForm, Limits, Rules, StandIn};
 use redoubt_core::upstream::Credentials;
 
@@ -27,7 +27,7 @@ pub(crate) fn bulk(size: usize) -> Vec<u8> {
 
 /// Sessions that have logged in and ask the same, over and over.
 pub(crate) struct Conversation {
-    exchange: Exchange,
+    router: Router,
     now: Instant,
     sessions: Vec<SessionId>,
     /// What a session says in its turn.
@@ -58,7 +58,7 @@ impl Conversation {
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
         let mut made = Self {
-            exchange: Exchange::new(Arc::new(rules), timeouts, credentials, sharing, [7; 32]),
+            router: Router::new(Arc::new(rules), timeouts, credentials, sharing, [7; 32]),
             now: Instant::now(),
             sessions: Vec::new(),
             said,
@@ -83,61 +83,61 @@ impl Conversation {
     /// bytes they read.
     pub(crate) fn turn(&mut self) -> usize {
         for index in 0..self.sessions.len() {
-            self.exchange.client_bytes(self.sessions[index], &self.said, self.now);
+            self.router.client_bytes(self.sessions[index], &self.said, self.now);
         }
         self.open_links();
-        while let Some(link) = self.exchange.next_touched_link() {
+        while let Some(link) = self.router.next_touched_link() {
             let turns = self.sent(link) / self.said.len();
             let answers = &self.answers[..turns * self.answer_len];
             if answers.is_empty() {
                 continue;
             }
-            self.exchange.link_bytes(link, answers, self.now).expect("an expected reply");
+            self.router.link_bytes(link, answers, self.now).expect("an expected reply");
             self.prove(link);
         }
         let mut read = 0;
-        while let Some(id) = self.exchange.next_touched() {
-            let len = self.exchange.output(id).len();
-            self.exchange.wrote(id, len, self.now);
+        while let Some(id) = self.router.next_touched() {
+            let len = self.router.output(id).len();
+            self.router.wrote(id, len, self.now);
             read += len;
         }
-        while self.exchange.next_event().is_some() {}
+        while self.router.next_event().is_some() {}
         assert_eq!(read, self.answers.len(), "a reply is missing");
         read
     }
 
     /// Takes the samples of durations away; returns how many there were.
     pub(crate) fn take_samples(&mut self) -> usize {
-        self.exchange.tally().take_samples().count()
+        self.router.counters().take_samples().count()
     }
 
     fn log_in(&mut self) {
-        let id = self.exchange.open(self.now);
+        let id = self.router.open(self.now);
         let auth = request(&[b"AUTH", CLIENT_PASSWORD.as_bytes()]);
-        self.exchange.client_bytes(id, &auth, self.now);
-        assert_eq!(self.exchange.output(id), b"+OK\r\n");
-        self.exchange.wrote(id, b"+OK\r\n".len(), self.now);
-        while self.exchange.next_touched().is_some() {}
+        self.router.client_bytes(id, &auth, self.now);
+        assert_eq!(self.router.output(id), b"+OK\r\n");
+        self.router.wrote(id, b"+OK\r\n".len(), self.now);
+        while self.router.next_touched().is_some() {}
         self.sessions.push(id);
     }
 
     /// Answers the request by which a lease that was given back is proved to be in step.
     fn prove(&mut self, link: LinkId) {
-        let Some(echoed) = self.exchange.link_output(link).strip_prefix(b"*2\r\n$4\r\nECHO\r\n")
+        let Some(echoed) = self.router.link_output(link).strip_prefix(b"*2\r\n$4\r\nECHO\r\n")
         else {
             return;
         };
         let echoed: [u8; 39] = echoed.try_into().expect("a token of 32 bytes");
         self.sent(link);
-        self.exchange.link_bytes(link, &echoed, self.now).expect("what it asked for");
+        self.router.link_bytes(link, &echoed, self.now).expect("what it asked for");
     }
 
     /// What waits for links to come up stays until they are looked at.
     fn open_links(&mut self) {
-        while let Some(link) = self.exchange.next_link_to_open() {
-            self.exchange.link_connected(link);
+        while let Some(link) = self.router.next_link_to_open() {
+            self.router.link_connected(link);
             self.sent(link);
-            self.exchange.link_bytes(link, b"+OK\r\n", self.now).expect("logged in");
+            self.router.link_bytes(link, b"+OK\r\n", self.now).expect("logged in");
         }
     }
 
@@ -145,11 +145,11 @@ impl Conversation {
     fn sent(&mut self, link: LinkId) -> usize {
         let mut sent = 0;
         loop {
-            let len = self.exchange.link_output(link).len();
+            let len = self.router.link_output(link).len();
             if len == 0 {
                 return sent;
             }
-            self.exchange.link_wrote(link, len, self.now);
+            self.router.link_wrote(link, len, self.now);
             sent += len;
         }
     }

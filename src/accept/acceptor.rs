@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use crate::accept::door::Door;
+use crate::accept::dispatcher::Dispatcher;
 use crate::audit;
 use crate::net::options::BACKLOG;
 use crate::net::peer::Peer;
@@ -32,7 +32,7 @@ pub(crate) struct Acceptor {
     pub(crate) tls: Option<Arc<tls::Server>>,
     /// Of a socket in the file system. It goes before the listener, so that nobody is lured.
     pub(crate) file: Option<SocketFile>,
-    pub(crate) door: Arc<Door>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -95,13 +95,13 @@ impl Acceptor {
         }
     }
 
-    /// Leads a connection through the door. A panic is a defect, and costs this connection alone.
+    /// Has the dispatcher admit a connection. A panic is a defect, and costs this connection alone.
     async fn let_in(&self, stream: Arrived, peer: Peer) {
-        let door = &self.door;
+        let dispatcher = &self.dispatcher;
         let admitted =
-            catch_unwind(AssertUnwindSafe(|| door.admit(stream, peer, self.tls.clone())));
+            catch_unwind(AssertUnwindSafe(|| dispatcher.admit(stream, peer, self.tls.clone())));
         match admitted {
-            Ok(Some(admitted)) => door.enter(admitted).await,
+            Ok(Some(admitted)) => dispatcher.enter(admitted).await,
             Ok(None) => {}
             Err(_) => error!(%peer, "lost a connection: a defect"),
         }

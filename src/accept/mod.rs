@@ -4,7 +4,7 @@
 //! the workers: the TLS handshake, and all that a client says.
 
 pub(crate) mod acceptor;
-pub(crate) mod door;
+pub(crate) mod dispatcher;
 pub(crate) mod listen;
 mod open_files;
 mod proxy_protocol;

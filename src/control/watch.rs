@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::audit;
-use crate::control::guard::{GUARD, Maker, Outcome};
+use crate::control::guard::{GUARD, GuardProvisioner, Outcome};
 use crate::control::in_force::{Composer, Finding};
 use crate::health::Health;
 use crate::net::conversation::Conversation;
@@ -27,7 +27,7 @@ use redoubt_core::upstream::{Credentials, Greeting, LoginError};
 /// Keeps one link open all the time, to know whether the upstream is there, which version it is, and
 /// that it has the guard.
 pub(crate) struct Watch {
-    pub(crate) maker: Arc<Maker>,
+    pub(crate) maker: Arc<GuardProvisioner>,
     pub(crate) health: Arc<Health>,
     pub(crate) composer: Arc<Composer>,
     pub(crate) workers: Vec<WorkerHandle>,
@@ -228,7 +228,7 @@ impl Watch {
         Ok(if checks { policy.where_payloads_are_checked() } else { policy.clone() })
     }
 
-    /// As [`Maker::settle`], within the time that a link may take.
+    /// As [`GuardProvisioner::settle`], within the time that a link may take.
     pub(crate) async fn settle(
         &self,
         link: &mut Conversation,

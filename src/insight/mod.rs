@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
-use crate::accept::door::Door;
+use crate::accept::dispatcher::Dispatcher;
 use crate::health::Health;
 use crate::net::now;
 use crate::net::upstream::Target;
@@ -24,7 +24,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 /// Knows whom to ask.
 pub(crate) struct Insight {
     pub(crate) health: Arc<Health>,
-    pub(crate) door: Arc<Door>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) target: watch::Receiver<Target>,
     pub(crate) start: Instant,
 }
@@ -32,7 +32,7 @@ pub(crate) struct Insight {
 impl Insight {
     /// What keeps Redoubt from living on, a line each: workers that are stuck.
     pub(crate) fn unlive(&self) -> Vec<String> {
-        stuck(&self.door.workers, now())
+        stuck(&self.dispatcher.workers, now())
     }
 
     /// What keeps Redoubt from being ready, a line each.
@@ -55,7 +55,7 @@ async fn ask<T>(
 }
 
 fn stuck(workers: &[WorkerHandle], now: Instant) -> Vec<String> {
-    let silences = workers.iter().map(|worker| worker.beat.silence(now)).enumerate();
+    let silences = workers.iter().map(|worker| worker.heartbeat.silence(now)).enumerate();
     let stuck = silences.filter(|(_, silence)| *silence > STUCK);
     stuck
         .map(|(index, silence)| format!("worker-{index}: stuck for {} s", silence.as_secs()))
@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
     use crate::net::load::Load;
-    use crate::worker::beat::Beat;
+    use crate::worker::heartbeat::Heartbeat;
 
     #[test]
     #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
@@ -77,10 +77,10 @@ mod tests {
         let worker = || WorkerHandle {
             orders: mpsc::channel(1).0,
             load: Load::default(),
-            beat: Beat::new(start),
+            heartbeat: Heartbeat::new(start),
         };
         let workers = [worker(), worker()];
-        workers[0].beat.beat(start + Duration::from_secs(3));
+        workers[0].heartbeat.beat(start + Duration::from_secs(3));
         assert!(stuck(&workers, start + STUCK).is_empty());
         let later = start + STUCK + Duration::from_secs(2);
         assert_eq!(stuck(&workers, later), ["worker-1: stuck for 12 s"]);

@@ -15,7 +15,7 @@ impl Insight {
     /// All sessions, or [`MOST`] of them.
     pub(crate) async fn sessions(&self) -> Sessions {
         let mut told = Sessions::default();
-        for (index, worker) in self.door.workers.iter().enumerate() {
+        for (index, worker) in self.dispatcher.workers.iter().enumerate() {
             let room = MOST.saturating_sub(told.sessions.len());
             // One more than there is room for, to know whether there are more.
             let question = |reply| Question::Sessions(room.saturating_add(1), reply);

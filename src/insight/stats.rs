@@ -16,18 +16,18 @@ const RULES: usize = 20;
 impl Insight {
     /// How it is, and what it has done.
     pub(crate) async fn stats(&self) -> Stats {
-        let gate = &self.door.gate;
+        let limiter = &self.dispatcher.limiter;
         let mut totals = Totals::default();
         let mut stats = Stats {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: now().saturating_duration_since(self.start).as_secs(),
-            workers: self.door.workers.len(),
+            workers: self.dispatcher.workers.len(),
             unready: self.unready(),
             draining: self.health.is_draining(),
             sessions: SessionStats {
-                open: gate.sessions(),
-                unauthenticated: gate.unauthenticated(),
-                peak: gate.peak(),
+                open: limiter.sessions(),
+                unauthenticated: limiter.unauthenticated(),
+                peak: limiter.peak(),
                 opened: 0,
             },
             upstream: UpstreamStats {
@@ -38,8 +38,8 @@ impl Insight {
             process: ProcessStats::now(),
             ..Stats::default()
         };
-        for (index, worker) in self.door.workers.iter().enumerate() {
-            let Some(told) = ask(worker, Question::Levels).await else {
+        for (index, worker) in self.dispatcher.workers.iter().enumerate() {
+            let Some(told) = ask(worker, Question::Gauges).await else {
                 stats.unanswered.push(index);
                 continue;
             };
@@ -56,7 +56,7 @@ impl Insight {
             }
             stats.upstream.scripts = told.scripts.to_owned();
         }
-        for (reason, count) in self.door.refusals.totals() {
+        for (reason, count) in self.dispatcher.refusals.totals() {
             stats.connections_refused.insert(reason.as_str().to_owned(), count);
         }
         add(&mut stats.sessions.opened, totals.closed);

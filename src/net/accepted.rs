@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use redoubt_core::auth::Pass;
+use redoubt_core::auth::Permit;
 
 use super::handshake::Handshake;
 use super::load::Place;
@@ -15,7 +15,7 @@ pub(crate) struct Accepted {
     /// Present if hands are to be shaken before it becomes a session.
     pub(crate) handshake: Option<Handshake>,
     pub(crate) peer: Peer,
-    pub(crate) pass: Pass,
+    pub(crate) permit: Permit,
     /// When it connected.
     pub(crate) at: Instant,
     /// Its place among the worker's sessions, once there is a worker.

@@ -23,14 +23,14 @@ use crate::net::peer::Peer;
 use crate::net::stream::{Arrived, Stream};
 use crate::telemetry;
 use crate::worker::{Shared, Worker};
-use redoubt_core::auth::Pass;
+use redoubt_core::auth::Permit;
 use redoubt_core::policy::RuleName;
 use redoubt_core::router::SessionId;
 
 /// Numbers sessions for the log, over all workers.
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
-/// A client's socket, beside its session in the exchange.
+/// A client's socket, beside its session in the router.
 pub(crate) struct ClientIo {
     stream: Stream,
     /// Whether the stream may hold bytes that were written to it.
@@ -81,8 +81,8 @@ impl ClientIo {
 
 /// Takes in an accepted connection: shakes hands where TLS is spoken, and then makes it a session.
 pub(crate) fn start(shared: &Shared, accepted: Accepted) {
-    let Accepted { stream, handshake, peer, pass, at, place } = accepted;
-    let newcomer = Newcomer { peer, certificate: None, pass, at, place };
+    let Accepted { stream, handshake, peer, permit, at, place } = accepted;
+    let newcomer = Newcomer { peer, certificate: None, permit, at, place };
     match (stream.arrive(), handshake) {
         (Ok(Arrived::Tcp(stream)), Some(handshake)) => {
             tokio::task::spawn_local(shake(shared.clone(), handshake, stream, newcomer));
@@ -97,7 +97,7 @@ pub(crate) fn start(shared: &Shared, accepted: Accepted) {
 struct Newcomer {
     peer: Peer,
     certificate: Option<Arc<str>>,
-    pass: Pass,
+    permit: Permit,
     at: Instant,
     place: Option<Place>,
 }
@@ -105,7 +105,7 @@ struct Newcomer {
 async fn shake(shared: Shared, handshake: Handshake, stream: TcpStream, newcomer: Newcomer) {
     let Some(stream) = handshake.shake(stream, &newcomer.peer).await else { return };
     // Meanwhile its network may have been taken from `allow`, or locked out.
-    if newcomer.pass.is_still_welcome(now()).is_err() {
+    if newcomer.permit.is_still_welcome(now()).is_err() {
         debug!(peer = %newcomer.peer, "a client is not welcome any more");
         return;
     }
@@ -114,12 +114,12 @@ async fn shake(shared: Shared, handshake: Handshake, stream: TcpStream, newcomer
 }
 
 fn open(shared: &Shared, stream: Stream, newcomer: Newcomer) {
-    let Newcomer { peer, certificate, mut pass, at, place } = newcomer;
-    pass.certify(certificate.clone());
+    let Newcomer { peer, certificate, mut permit, at, place } = newcomer;
+    permit.certify(certificate.clone());
     let mut worker = shared.borrow_mut();
-    let id = worker.exchange.open_with(pass, at);
+    let id = worker.router.open_with(permit, at);
     let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
-    worker.exchange.set_number(id, number);
+    worker.router.set_number(id, number);
     telemetry::metrics::session_opened();
     if audit::is_on() {
         audit::record(audit::Event::SessionOpened {
@@ -165,7 +165,7 @@ const FLUSH: Duration = Duration::from_secs(5);
 /// Drives a client until its session is over. A panic ends this session alone.
 async fn drive(shared: Shared, id: SessionId) {
     poll_fn(|cx| poll(&shared, id, cx, Worker::poll_client)).await;
-    if !shared.borrow().exchange.is_killed(id) {
+    if !shared.borrow().router.is_killed(id) {
         // To the session it has been said; the client has not received all of it.
         let flushed = poll_fn(|cx| poll(&shared, id, cx, Worker::poll_flush_client));
         let _ = timeout(FLUSH, flushed).await;
@@ -183,7 +183,7 @@ fn poll(
     let mut worker = shared.borrow_mut();
     let polled = catch_unwind(AssertUnwindSafe(|| what(&mut worker, id, cx)));
     polled.unwrap_or_else(|_| {
-        worker.exchange.client_panicked(id, now());
+        worker.router.client_panicked(id, now());
         worker.settle(Some(id));
         Poll::Ready(())
     })
@@ -192,19 +192,19 @@ fn poll(
 impl Worker {
     /// Does what there is to do for one client, for one turn at most: others wait meanwhile.
     fn poll_client(&mut self, id: SessionId, cx: &mut Context<'_>) -> Poll<()> {
-        let mut left = self.exchange.read_size(id);
+        let mut left = self.router.read_size(id);
         loop {
             let has_more_output = !self.write_client(id, cx);
             self.settle(Some(id));
-            if self.exchange.is_finished(id) {
+            if self.router.is_finished(id) {
                 return Poll::Ready(());
             }
-            let wants_read = !self.waits_for_audit && self.exchange.wants_read(id);
+            let wants_read = !self.waits_for_audit && self.router.wants_read(id);
             let Some(io) = self.clients.get_mut(id.key()) else { return Poll::Ready(()) };
             if !io.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
                 io.waker = Some(cx.waker().clone());
             }
-            let has_more = !self.waits_for_audit && self.exchange.waits_for_turn(id);
+            let has_more = !self.waits_for_audit && self.router.waits_for_turn(id);
             io.paused = !wants_read && !has_more;
             if has_more_output || (left == 0 && !io.paused) {
                 give_way(cx);
@@ -216,21 +216,21 @@ impl Worker {
             let most = left.min(self.scratch.len());
             if has_more {
                 left = 0;
-                self.exchange.take_turn(id, now());
+                self.router.take_turn(id, now());
                 continue;
             }
             let mut buffer = ReadBuf::new(self.scratch.get_mut(..most).unwrap_or_default());
             match Pin::new(&mut io.stream).poll_read(cx, &mut buffer) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(_)) => self.exchange.client_lost(id),
+                Poll::Ready(Err(_)) => self.router.client_lost(id),
                 Poll::Ready(Ok(())) => match buffer.filled() {
-                    [] => self.exchange.client_eof(id, now()),
+                    [] => self.router.client_eof(id, now()),
                     bytes => {
                         #[cfg(test)]
                         assert_ne!(bytes, b"panic", "as a test asked");
                         left = left.saturating_sub(bytes.len().max(READ_COST));
-                        self.exchange.client_bytes(id, bytes, now());
-                        if self.exchange.waits_for_turn(id) {
+                        self.router.client_bytes(id, bytes, now());
+                        if self.router.waits_for_turn(id) {
                             left = 0;
                         }
                     }
@@ -247,8 +247,8 @@ impl Worker {
         };
         let has_more_output = !self.write_client(id, &mut Context::from_waker(&waker));
         let paused = self.clients.get(id.key()).is_some_and(|io| io.paused);
-        let goes_on = || self.exchange.wants_read(id) || self.exchange.waits_for_turn(id);
-        if has_more_output || self.exchange.is_finished(id) || (paused && goes_on()) {
+        let goes_on = || self.router.wants_read(id) || self.router.waits_for_turn(id);
+        if has_more_output || self.router.is_finished(id) || (paused && goes_on()) {
             waker.wake();
         }
     }
@@ -262,7 +262,7 @@ impl Worker {
             if written >= MOST_WRITTEN {
                 return false;
             }
-            let output = self.exchange.output(id);
+            let output = self.router.output(id);
             if output.is_empty() {
                 match io.poll_flush(cx) {
                     Poll::Ready(Err(error)) => break error,
@@ -274,14 +274,14 @@ impl Worker {
                 Poll::Ready(Ok(len @ 1..)) => {
                     io.unflushed = true;
                     written = written.saturating_add(len);
-                    self.exchange.wrote(id, len, now());
+                    self.router.wrote(id, len, now());
                 }
                 Poll::Ready(Ok(0)) => break io::ErrorKind::WriteZero.into(),
                 Poll::Ready(Err(error)) => break error,
             }
         };
         debug!(session = io.number, %error, "cannot write to the client");
-        self.exchange.client_lost(id);
+        self.router.client_lost(id);
         true
     }
 

@@ -6,7 +6,7 @@ use redoubt_core::router::{MemoryBudget, Sharing};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 
-use super::beat::Beat;
+use super::heartbeat::Heartbeat;
 use super::in_force::{Acknowledgement, InForce};
 use super::news::LinkNews;
 use super::snapshot::Question;
@@ -34,7 +34,7 @@ pub(crate) enum Order {
 pub(crate) struct WorkerHandle {
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) load: Load,
-    pub(crate) beat: Beat,
+    pub(crate) heartbeat: Heartbeat,
 }
 
 impl WorkerHandle {

@@ -68,17 +68,17 @@ impl Worker {
             // The sender sends in order. If it ever did not, what was withdrawn must not come back.
             return;
         }
-        let sessions_before = self.exchange.going_on();
-        self.exchange.set_max_link_age(next.target.max_link_age);
-        self.exchange.replace_timeouts(next.timeouts);
-        self.exchange.replace_rules(Arc::clone(&next.rules));
+        let sessions_before = self.router.going_on();
+        self.router.set_max_link_age(next.target.max_link_age);
+        self.router.replace_timeouts(next.timeouts);
+        self.router.replace_rules(Arc::clone(&next.rules));
         self.close_disallowed(&next.allow);
         if let Some(login) = &next.login.last {
             match &before.login.last {
                 // The same credentials change nothing.
-                Some(_) => self.exchange.rotate_credentials(login.credentials.clone(), now()),
+                Some(_) => self.router.rotate_credentials(login.credentials.clone(), now()),
                 // No link has logged in yet.
-                None => self.exchange.replace_credentials(login.credentials.clone()),
+                None => self.router.replace_credentials(login.credentials.clone()),
             }
         }
         if next.scripts_generation != before.scripts_generation {
@@ -86,7 +86,7 @@ impl Worker {
             self.close_links_with_scripts(next.target.timeout, finishing);
         }
         self.in_force.send_replace(next);
-        let ended = sessions_before.saturating_sub(self.exchange.going_on());
+        let ended = sessions_before.saturating_sub(self.router.going_on());
         self.settle(None);
         if let Some(Acknowledgement { ended: answer, .. }) = acknowledgement {
             // Whoever asked may have gone meanwhile.
@@ -104,7 +104,7 @@ impl Worker {
         let is_disallowed = |io: &ClientIo| io.peer.ip().is_some_and(|ip| !is_in(allow, ip));
         let disallowed = self.clients.iter().filter(|(_, io)| is_disallowed(io));
         for id in disallowed.map(|(key, _)| SessionId::from_key(key)).collect::<Vec<_>>() {
-            self.exchange.abort(id, CloseReason::NotAllowed);
+            self.router.abort(id, CloseReason::NotAllowed);
         }
     }
 
@@ -116,12 +116,12 @@ impl Worker {
         timeout: Duration,
         finishing: Option<&mpsc::Sender<Infallible>>,
     ) {
-        self.exchange.drop_links_with_scripts(now());
+        self.router.drop_links_with_scripts(now());
         let Some(finishing) = finishing else { return };
         let closed: Vec<_> = self
             .links
             .keys()
-            .filter(|key| self.exchange.link_is_closed(LinkId::from_key(*key)))
+            .filter(|key| self.router.link_is_closed(LinkId::from_key(*key)))
             .collect();
         for key in closed {
             if let Some(io) = self.links.remove(key) {

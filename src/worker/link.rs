@@ -21,7 +21,7 @@ use crate::worker::{Shared, Worker};
 use redoubt_core::router::{LinkFault, LinkId};
 use redoubt_core::upstream::LoginError;
 
-/// A link's socket, beside the link in the exchange.
+/// A link's socket, beside the link in the router.
 pub(crate) struct LinkIo {
     stream: Stream,
     /// Whether the stream may hold bytes that were written to it.
@@ -72,7 +72,7 @@ pub(crate) async fn drive(shared: Shared, id: LinkId) {
     let opened = timeout_at(deadline, open(&shared, id, &target));
     let opened = opened.await.unwrap_or_else(|_| Err(target.timed_out()));
     if let Err(UpstreamError::Login(LoginError::NotNow(error))) = &opened {
-        shared.borrow_mut().exchange.link_not_now(id, error, now());
+        shared.borrow_mut().router.link_not_now(id, error, now());
     }
     // An upstream that has no time is there.
     let is_there = matches!(opened, Ok(()) | Err(UpstreamError::Login(LoginError::NotNow(_))));
@@ -86,10 +86,10 @@ pub(crate) async fn drive(shared: Shared, id: LinkId) {
         && !is_there
     {
         worker.health.link_failed(&error);
-        worker.exchange.link_failed(id, now());
+        worker.router.link_failed(id, now());
     }
     worker.settle(None);
-    worker.exchange.forget_link(id);
+    worker.router.forget_link(id);
     worker.links.remove(id.key());
 }
 
@@ -113,7 +113,7 @@ async fn open(shared: &Shared, id: LinkId, target: &Target) -> Result<(), Upstre
             worker
                 .links
                 .insert(id.key(), LinkIo { stream, unflushed: false, is_shut: false, waker: None });
-            worker.exchange.link_connected(id);
+            worker.router.link_connected(id);
         }
         match poll_fn(|cx| poll(shared, id, Until::Ready, cx)).await {
             Err(UpstreamError::Login(LoginError::WrongPassword)) if login.way == Way::Guard => {
@@ -137,7 +137,7 @@ fn poll(
     let mut worker = shared.borrow_mut();
     let polled = catch_unwind(AssertUnwindSafe(|| worker.poll_link(id, until, cx)));
     polled.unwrap_or_else(|_| {
-        worker.exchange.link_panicked(id, now());
+        worker.router.link_panicked(id, now());
         Poll::Ready(Ok(()))
     })
 }
@@ -158,12 +158,12 @@ impl Worker {
             self.write_link(id, cx);
             self.shut_link(id, cx);
             self.settle(None);
-            if self.exchange.link_is_closed(id)
-                || (until == Until::Ready && self.exchange.link_is_ready(id))
+            if self.router.link_is_closed(id)
+                || (until == Until::Ready && self.router.link_is_ready(id))
             {
                 return Poll::Ready(Ok(()));
             }
-            if !self.exchange.link_wants_read(id, now()) {
+            if !self.router.link_wants_read(id, now()) {
                 return Poll::Pending;
             }
             let Some(io) = self.links.get_mut(id.key()) else { return Poll::Ready(Ok(())) };
@@ -171,7 +171,7 @@ impl Worker {
             match Pin::new(&mut io.stream).poll_read(cx, &mut buffer) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(())) if !buffer.filled().is_empty() => {
-                    let outcome = self.exchange.link_bytes(id, buffer.filled(), now());
+                    let outcome = self.router.link_bytes(id, buffer.filled(), now());
                     self.settle(None);
                     match outcome {
                         Ok(()) => {}
@@ -182,8 +182,8 @@ impl Worker {
                     }
                 }
                 Poll::Ready(_) => {
-                    let was_ready = self.exchange.link_is_ready(id);
-                    self.exchange.link_lost(id, now());
+                    let was_ready = self.router.link_is_ready(id);
+                    self.router.link_lost(id, now());
                     self.settle(None);
                     let ended = || Err(self.in_force.borrow().target.ended());
                     return Poll::Ready(if was_ready { Ok(()) } else { ended() });
@@ -194,7 +194,7 @@ impl Worker {
 
     /// Tells Redis that nothing more will come, once all has been written.
     fn shut_link(&mut self, id: LinkId, cx: &mut Context<'_>) {
-        if !self.exchange.link_finishes(id) {
+        if !self.router.link_finishes(id) {
             return;
         }
         if let Some(io) = self.links.get_mut(id.key())
@@ -212,7 +212,7 @@ impl Worker {
         let Some(waker) = self.links.get(id.key()).and_then(|io| io.waker.clone()) else {
             return;
         };
-        if self.exchange.link_output(id).len() >= LARGE {
+        if self.router.link_output(id).len() >= LARGE {
             self.write_link(id, &mut Context::from_waker(&waker));
         }
         waker.wake();
@@ -222,7 +222,7 @@ impl Worker {
     fn write_link(&mut self, id: LinkId, cx: &mut Context<'_>) {
         let Some(io) = self.links.get_mut(id.key()) else { return };
         loop {
-            let output = self.exchange.link_output(id);
+            let output = self.router.link_output(id);
             if output.is_empty() {
                 break;
             }
@@ -230,7 +230,7 @@ impl Worker {
                 Poll::Pending => return,
                 Poll::Ready(Ok(len @ 1..)) => {
                     io.unflushed = true;
-                    self.exchange.link_wrote(id, len, now());
+                    self.router.link_wrote(id, len, now());
                 }
                 // What Redis sent before the connection broke is still to be read.
                 Poll::Ready(_) => return,

@@ -7,10 +7,10 @@
 //! only polls its worker; a link is written when the clients that were ready in the same turn have
 //! spoken, and the replies of one read of a link are written to their clients at once.
 
-pub(crate) mod beat;
 pub(crate) mod client;
 mod drain;
 pub(crate) mod handle;
+pub(crate) mod heartbeat;
 pub(crate) mod in_force;
 mod link;
 pub(crate) mod link_login;
@@ -32,8 +32,8 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{self};
 use tokio::sync::watch;
 
-use self::beat::Beat;
 use self::drain::drain;
+use self::heartbeat::Heartbeat;
 use crate::health::Health;
 use client::ClientIo;
 use link::LinkIo;
@@ -45,9 +45,9 @@ use self::totals::Totals;
 use crate::audit;
 use crate::net::now;
 use crate::telemetry::metrics::WorkerMetrics;
-use redoubt_core::router::{Exchange, SessionId};
+use redoubt_core::router::{Router, SessionId};
 
-/// Bytes read from a link at once, and at most from a client; see [`Exchange::read_size`].
+/// Bytes read from a link at once, and at most from a client; see [`Router::read_size`].
 const READ_SIZE: usize = 256 << 10;
 /// How often time limits of sessions are looked at.
 const TICK: Duration = Duration::from_millis(200);
@@ -60,7 +60,7 @@ const TURN: u32 = 256;
 
 /// All that the tasks of a worker share. A task borrows it while it polls, never across an await.
 pub(crate) struct Worker {
-    pub(crate) exchange: Exchange,
+    pub(crate) router: Router,
     pub(crate) clients: SecondaryMap<DefaultKey, ClientIo>,
     pub(crate) links: SecondaryMap<DefaultKey, LinkIo>,
     /// Sessions of which the log has said nothing yet.
@@ -70,7 +70,7 @@ pub(crate) struct Worker {
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: WorkerMetrics,
     pub(crate) totals: Totals,
-    /// What is in force. Links that wait to log in follow it, so it is replaced only when the exchange
+    /// What is in force. Links that wait to log in follow it, so it is replaced only when the router
     /// has the rules and credentials of the new value.
     pub(crate) in_force: watch::Sender<Arc<InForce>>,
     /// Whether the server does not answer, so that links may have a closed window for long.
@@ -88,7 +88,11 @@ pub(crate) type Shared = Rc<RefCell<Worker>>;
 ///
 /// # Errors
 /// The system gave no runtime, or no random bytes.
-pub(crate) fn run(plan: Plan, orders: mpsc::Receiver<Order>, beat: Beat) -> io::Result<()> {
+pub(crate) fn run(
+    plan: Plan,
+    orders: mpsc::Receiver<Order>,
+    heartbeat: Heartbeat,
+) -> io::Result<()> {
     let _stop_all = plan.shutdown.clone().drop_guard();
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| io::Error::other(error.to_string()))?;
@@ -96,12 +100,12 @@ pub(crate) fn run(plan: Plan, orders: mpsc::Receiver<Order>, beat: Beat) -> io::
         .enable_all()
         .event_interval(TURN)
         .build_local(LocalOptions::default())?;
-    runtime.block_on(work(plan, orders, &beat, key));
-    beat.end();
+    runtime.block_on(work(plan, orders, &heartbeat, key));
+    heartbeat.end();
     Ok(())
 }
 
-async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, beat: &Beat, key: [u8; 32]) {
+async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, heartbeat: &Heartbeat, key: [u8; 32]) {
     let shared = Rc::new_cyclic(|me| RefCell::new(Worker::new(&plan, key, me.clone())));
     let mut tick = tokio::time::interval(TICK);
     let mut audit_is_full = audit::full();
@@ -112,7 +116,7 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, beat: &Beat, key: [
             Ok(()) = audit_is_full.changed() => shared.borrow_mut().wait_for_audit(),
             Some(order) = orders.recv() => obey(&shared, order),
             _ = tick.tick() => {
-                beat.beat(now());
+                heartbeat.beat(now());
                 shared.borrow_mut().tick();
             }
         }
@@ -123,7 +127,7 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, beat: &Beat, key: [
     }
     tokio::time::sleep(LAST_REQUESTS).await;
     let timeout = shared.borrow().in_force.borrow().shutdown_timeout;
-    drain(&shared, timeout, beat).await;
+    drain(&shared, timeout, heartbeat).await;
     plan.health.unserved.say_rest();
 }
 
@@ -143,7 +147,7 @@ impl Worker {
         let in_force = Arc::clone(&plan.in_force);
         // While it is not known how links log in, none does: they wait.
         let credentials = in_force.login.last.as_ref().map(|login| login.credentials.clone());
-        let mut exchange = Exchange::new(
+        let mut router = Router::new(
             Arc::clone(&in_force.rules),
             in_force.timeouts,
             credentials.unwrap_or_default(),
@@ -152,9 +156,9 @@ impl Worker {
         )
         .counting_links(plan.health.links.budget())
         .counting_memory(&plan.memory);
-        exchange.set_max_link_age(in_force.target.max_link_age);
+        router.set_max_link_age(in_force.target.max_link_age);
         Self {
-            exchange,
+            router,
             clients: SecondaryMap::new(),
             links: SecondaryMap::new(),
             held: SparseSecondaryMap::new(),
@@ -171,29 +175,29 @@ impl Worker {
     }
 
     fn tick(&mut self) {
-        self.exchange.tick(now());
-        if self.exchange.take_read_only() {
+        self.router.tick(now());
+        if self.router.take_read_only() {
             self.health.suspect_role();
         }
         self.close_stalled();
         self.settle(None);
-        self.metrics.flush(&mut self.exchange);
+        self.metrics.flush(&mut self.router);
         self.log_lasting(now());
     }
 
-    /// Carries out what came of a call into the exchange. `current` is the client whose own task
+    /// Carries out what came of a call into the router. `current` is the client whose own task
     /// is running, which looks after itself.
     pub(crate) fn settle(&mut self, current: Option<SessionId>) {
         loop {
-            if let Some(id) = self.exchange.next_link_to_open() {
+            if let Some(id) = self.router.next_link_to_open() {
                 if let Some(me) = self.me.upgrade() {
                     tokio::task::spawn_local(link::drive(me, id));
                 }
-            } else if let Some(id) = self.exchange.next_touched() {
+            } else if let Some(id) = self.router.next_touched() {
                 if Some(id) != current {
                     self.attend_client(id);
                 }
-            } else if let Some(id) = self.exchange.next_touched_link() {
+            } else if let Some(id) = self.router.next_touched_link() {
                 self.attend_link(id);
             } else {
                 break;
@@ -204,7 +208,7 @@ impl Worker {
 
     /// Forgets a session and closes its socket.
     pub(crate) fn close_client(&mut self, id: SessionId) {
-        self.exchange.forget(id, now());
+        self.router.forget(id, now());
         self.settle(Some(id));
         self.clients.remove(id.key());
     }

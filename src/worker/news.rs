@@ -32,12 +32,12 @@ impl Worker {
                 let since = now().checked_sub(lasts);
                 let links: Vec<_> = self.links.keys().map(LinkId::from_key).collect();
                 for id in links {
-                    if self.exchange.link_is_older(id, since) {
-                        self.exchange.link_lost(id, now());
+                    if self.router.link_is_older(id, since) {
+                        self.router.link_lost(id, now());
                     }
                 }
             }
-            LinkNews::Elsewhere => self.exchange.replace_links(now()),
+            LinkNews::Elsewhere => self.router.replace_links(now()),
         }
         self.settle(None);
     }

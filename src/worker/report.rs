@@ -1,4 +1,4 @@
-//! What the exchange has to report, told to logs, metrics and counts.
+//! What the router has to report, told to logs, metrics and counts.
 
 use std::mem;
 
@@ -11,7 +11,7 @@ use redoubt_core::session::Event;
 impl Worker {
     pub(crate) fn report(&mut self) {
         let mut is_new = false;
-        while let Some((id, event)) = self.exchange.next_event() {
+        while let Some((id, event)) = self.router.next_event() {
             is_new = true;
             metrics::report(&event);
             self.totals.count(&event);

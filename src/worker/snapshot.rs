@@ -10,7 +10,7 @@ use crate::net::peer::Peer;
 use crate::worker::totals::Totals;
 use crate::worker::{Shared, Worker};
 use redoubt_core::policy::{RuleName, Scripts};
-use redoubt_core::router::{LinkLevels, SessionId, SessionView};
+use redoubt_core::router::{LinkGauges, SessionId, SessionView};
 
 /// Sessions that are looked at in one turn, so that those with something to do wait for no more.
 const SLICE: usize = 128;
@@ -20,7 +20,7 @@ pub(crate) enum Question {
     /// What are your sessions? So many of them at most.
     Sessions(usize, oneshot::Sender<Vec<Seen>>),
     /// What have you counted, and how full are you?
-    Levels(oneshot::Sender<Told>),
+    Gauges(oneshot::Sender<Told>),
 }
 
 /// One session.
@@ -40,7 +40,7 @@ pub(crate) struct Told {
     /// Present sessions included.
     pub(crate) totals: Totals,
     pub(crate) sessions: usize,
-    pub(crate) links: LinkLevels,
+    pub(crate) links: LinkGauges,
     /// Which scripts run.
     pub(crate) scripts: &'static str,
 }
@@ -54,12 +54,12 @@ pub(crate) fn answer(shared: &Shared, question: Question) {
                 drop(reply.send(sessions(&shared, most).await));
             });
         }
-        Question::Levels(reply) => drop(reply.send(shared.borrow().told())),
+        Question::Gauges(reply) => drop(reply.send(shared.borrow().told())),
     }
 }
 
 async fn sessions(shared: &Shared, most: usize) -> Vec<Seen> {
-    let ids: Vec<_> = shared.borrow().exchange.session_ids().take(most).collect();
+    let ids: Vec<_> = shared.borrow().router.session_ids().take(most).collect();
     let mut all = Vec::with_capacity(ids.len());
     for slice in ids.chunks(SLICE) {
         {
@@ -73,7 +73,7 @@ async fn sessions(shared: &Shared, most: usize) -> Vec<Seen> {
 
 impl Worker {
     fn seen(&self, id: SessionId) -> Option<Seen> {
-        let view = self.exchange.view(id, now())?;
+        let view = self.router.view(id, now())?;
         let io = self.clients.get(id.key())?;
         Some(Seen {
             number: io.number,
@@ -89,13 +89,13 @@ impl Worker {
 
     fn told(&self) -> Told {
         let mut totals = self.totals.clone();
-        let (commands, bytes_in, bytes_out) = self.exchange.session_sums();
+        let (commands, bytes_in, bytes_out) = self.router.session_sums();
         totals.add(&Totals { commands, bytes_in, bytes_out, ..Totals::default() });
         Told {
             totals,
-            sessions: self.exchange.len(),
-            links: self.exchange.levels().links,
-            scripts: match &self.exchange.rules().scripts {
+            sessions: self.router.len(),
+            links: self.router.levels().links,
+            scripts: match &self.router.rules().scripts {
                 Scripts::All => "all",
                 Scripts::ReadOnly => "read-only",
                 Scripts::Pinned(_) => "pinned",

@@ -18,7 +18,7 @@ impl Worker {
         if self.health.pulse.lasts(now()) < timeout {
             return;
         }
-        for stalled in self.exchange.close_stalled(timeout, now()) {
+        for stalled in self.router.close_stalled(timeout, now()) {
             let number = |id: SessionId| self.clients.get(id.key()).map(|io| io.number);
             let session = stalled.first.and_then(number);
             let sessions = stalled.sessions;

@@ -1,15 +1,15 @@
-//! What wrong passwords and too many sessions cost, in the exchange, on a clock that the tests move.
+//! What wrong passwords and too many sessions cost, in the router, on a clock that the tests move.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redoubt_core::auth::{Gate, GateLimits, Networks, ThrottleLimits};
+use redoubt_core::auth::{ConnectionLimiter, ConnectionLimits, Networks, ThrottleLimits};
 use redoubt_core::router::SessionId;
 use redoubt_core::session::{CloseReason, Event};
 use support::bench::{Bench, CLIENT_PASSWORD, assert_bytes, request};
 
-const LIMITS: GateLimits = GateLimits {
+const LIMITS: ConnectionLimits = ConnectionLimits {
     sessions: 100,
     per_source: None,
     per_identity: None,
@@ -18,14 +18,14 @@ const LIMITS: GateLimits = GateLimits {
 };
 const WRONGPASS: &[u8] = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n";
 
-struct Door {
+struct Dispatcher {
     bench: Bench,
-    gate: Arc<Gate>,
+    gate: Arc<ConnectionLimiter>,
 }
 
-impl Door {
+impl Dispatcher {
     /// With the second wrong password the first delay, with the fourth the first lock-out.
-    fn new(limits: GateLimits) -> Self {
+    fn new(limits: ConnectionLimits) -> Self {
         let throttle = ThrottleLimits {
             failures: 4,
             lockout: Duration::from_secs(1),
@@ -33,13 +33,13 @@ impl Door {
         };
         let shared = vec!["198.51.100.0/24".parse().unwrap()];
         let networks = Networks { shared, ..Networks::default() };
-        let gate = Gate::new(networks, limits, throttle);
+        let gate = ConnectionLimiter::new(networks, limits, throttle);
         Self { bench: Bench::new(), gate: Arc::new(gate) }
     }
 
     fn open(&mut self, client: [u8; 4]) -> SessionId {
         let pass = self.gate.admit(Some(IpAddr::from(client)), self.bench.now).unwrap();
-        self.bench.exchange.open_with(pass, self.bench.now)
+        self.bench.router.open_with(pass, self.bench.now)
     }
 
     fn say(&mut self, id: SessionId, words: &[&str]) {
@@ -56,34 +56,34 @@ const THERE: [u8; 4] = [192, 0, 2, 2];
 
 #[test]
 fn a_delayed_answer_holds_up_its_session_alone() {
-    let mut door = Door::new(LIMITS);
+    let mut door = Dispatcher::new(LIMITS);
     let (slow, other) = (door.open(HERE), door.open(HERE));
     door.say(slow, &["AUTH", "wrong"]);
     assert_bytes(&door.bench.read(slow), WRONGPASS);
     // What is pipelined behind a wrong password waits too, and is not even looked at.
     let pipeline = [request(&["AUTH", "wrong"]), request(&["AUTH", CLIENT_PASSWORD])].concat();
     door.bench.say(slow, &pipeline);
-    assert!(!door.bench.exchange.wants_read(slow));
-    assert_bytes(door.bench.exchange.output(slow), b"");
+    assert!(!door.bench.router.wants_read(slow));
+    assert_bytes(door.bench.router.output(slow), b"");
     door.say(other, &["AUTH", CLIENT_PASSWORD]);
     assert_bytes(&door.bench.read(other), b"+OK\r\n");
     door.bench.pass(Duration::from_millis(99));
-    assert_bytes(door.bench.exchange.output(slow), b"");
+    assert_bytes(door.bench.router.output(slow), b"");
     assert_eq!(door.gate.unauthenticated(), 1);
     door.bench.pass(Duration::from_millis(1));
     assert_bytes(&door.bench.read(slow), &[WRONGPASS, b"+OK\r\n"].concat());
-    assert!(door.bench.exchange.wants_read(slow));
+    assert!(door.bench.router.wants_read(slow));
     assert_eq!(door.gate.unauthenticated(), 0);
 }
 
 #[test]
 fn a_session_that_leaves_while_it_waits_is_answered_and_ends() {
-    let mut door = Door::new(LIMITS);
+    let mut door = Dispatcher::new(LIMITS);
     let id = door.open(HERE);
     door.say(id, &["AUTH", "wrong"]);
     door.say(id, &["AUTH", "wrong"]);
-    door.bench.exchange.client_eof(id, door.bench.now);
-    assert!(!door.bench.exchange.is_finished(id));
+    door.bench.router.client_eof(id, door.bench.now);
+    assert!(!door.bench.router.is_finished(id));
     door.bench.pass(Duration::from_secs(1));
     door.bench.read(id);
     assert_eq!(door.closed(id), CloseReason::Client);
@@ -91,18 +91,18 @@ fn a_session_that_leaves_while_it_waits_is_answered_and_ends() {
 
 #[test]
 fn a_stop_waits_for_nobody() {
-    let mut door = Door::new(LIMITS);
+    let mut door = Dispatcher::new(LIMITS);
     let id = door.open(HERE);
     door.say(id, &["AUTH", "wrong"]);
     door.say(id, &["AUTH", "wrong"]);
-    door.bench.exchange.drain();
+    door.bench.router.drain();
     assert_bytes(&door.bench.read(id), &WRONGPASS.repeat(2));
     assert_eq!(door.closed(id), CloseReason::Shutdown);
 }
 
 #[test]
 fn a_lock_out_ends_those_that_guess_on_and_no_others() {
-    let mut door = Door::new(LIMITS);
+    let mut door = Dispatcher::new(LIMITS);
     let [guesser, late, known, slip] = [(); 4].map(|()| door.open(HERE));
     door.say(known, &["AUTH", CLIENT_PASSWORD]);
     assert_bytes(&door.bench.read(known), b"+OK\r\n");
@@ -113,7 +113,7 @@ fn a_lock_out_ends_those_that_guess_on_and_no_others() {
     }
     drop(door.bench.events());
     door.say(guesser, &["AUTH", "wrong"]);
-    assert_bytes(door.bench.exchange.output(guesser), b"");
+    assert_bytes(door.bench.router.output(guesser), b"");
     let events = door.bench.events();
     assert!(matches!(events[..], [Event::AuthFailed { .. }, Event::LockedOut { lasts }]
         if lasts == Duration::from_secs(1)));
@@ -122,20 +122,20 @@ fn a_lock_out_ends_those_that_guess_on_and_no_others() {
     assert!(door.gate.admit(Some(THERE.into()), door.bench.now).is_ok());
 
     door.say(slip, &["HELLO", "3", "AUTH", "default", "wrong"]);
-    assert_bytes(door.bench.exchange.output(slip), b"");
+    assert_bytes(door.bench.router.output(slip), b"");
     assert_eq!(door.closed(slip), CloseReason::LockedOut);
     door.say(late, &["AUTH", CLIENT_PASSWORD]);
     assert_bytes(&door.bench.read(late), b"+OK\r\n");
     door.say(known, &["AUTH", "wrong"]);
-    assert_bytes(door.bench.exchange.output(known), b"");
+    assert_bytes(door.bench.router.output(known), b"");
     door.bench.pass(Duration::from_secs(2));
     assert_bytes(&door.bench.read(known), WRONGPASS);
-    assert!(!door.bench.exchange.is_finished(known));
+    assert!(!door.bench.router.is_finished(known));
 }
 
 #[test]
 fn one_more_of_an_identity_is_told_so_and_nothing_of_it_travels() {
-    let mut door = Door::new(GateLimits { per_identity: Some(1), ..LIMITS });
+    let mut door = Dispatcher::new(ConnectionLimits { per_identity: Some(1), ..LIMITS });
     let [first, second, third] = [(); 3].map(|()| door.open(HERE));
     door.say(first, &["AUTH", CLIENT_PASSWORD]);
     assert_bytes(&door.bench.read(first), b"+OK\r\n");
@@ -146,7 +146,7 @@ fn one_more_of_an_identity_is_told_so_and_nothing_of_it_travels() {
         assert_bytes(&door.bench.read(id), b"-ERR max number of clients reached\r\n");
         assert_eq!(door.closed(id), CloseReason::IdentityLimit);
     }
-    assert!(door.bench.exchange.next_link_to_open().is_none());
+    assert!(door.bench.router.next_link_to_open().is_none());
     // RESET gives the place back, and AUTH takes it again.
     let fourth = door.open(HERE);
     door.say(first, &["RESET"]);
@@ -159,7 +159,7 @@ fn one_more_of_an_identity_is_told_so_and_nothing_of_it_travels() {
 
 #[test]
 fn half_sent_requests_are_held_up_to_a_bound() {
-    let mut door = Door::new(LIMITS);
+    let mut door = Dispatcher::new(LIMITS);
     let half = [b"*2\r\n$4\r\nAUTH\r\n$16000\r\n".as_slice(), &[b'x'; 10_000]].concat();
     let ids: Vec<_> = (0..20).map(|_| door.open(HERE)).collect();
     for id in &ids {
@@ -167,7 +167,7 @@ fn half_sent_requests_are_held_up_to_a_bound() {
     }
     assert!(door.gate.unauthenticated_memory() <= LIMITS.unauthenticated_memory + 20_000);
     let (over, held): (Vec<_>, Vec<_>) =
-        ids.into_iter().partition(|id| door.bench.exchange.is_finished(*id));
+        ids.into_iter().partition(|id| door.bench.router.is_finished(*id));
     assert!(held.len() >= 5, "{} are held", held.len());
     assert!(over.len() >= 5, "{} are closed", over.len());
     for id in over {
@@ -179,7 +179,7 @@ fn half_sent_requests_are_held_up_to_a_bound() {
     door.say(id, &["AUTH", CLIENT_PASSWORD]);
     assert_bytes(&door.bench.read(id), b"+OK\r\n");
     for id in held {
-        door.bench.exchange.client_lost(id);
+        door.bench.router.client_lost(id);
         assert_eq!(door.closed(id), CloseReason::Client);
     }
     assert_eq!(door.gate.unauthenticated_memory(), 0);
@@ -190,17 +190,17 @@ const SHARED: [u8; 4] = [198, 51, 100, 1];
 
 #[test]
 fn guesses_from_a_shared_address_wait_and_the_right_password_does_not() {
-    let mut door = Door::new(LIMITS);
+    let mut door = Dispatcher::new(LIMITS);
     let guessers: Vec<_> = (0..80).map(|_| door.open(SHARED)).collect();
     for id in &guessers {
         door.say(*id, &["AUTH", "wrong"]);
     }
     // So many answers wait; whoever guesses besides is closed.
     let (over, waiting): (Vec<_>, Vec<_>) =
-        guessers.into_iter().partition(|id| door.bench.exchange.is_finished(*id));
+        guessers.into_iter().partition(|id| door.bench.router.is_finished(*id));
     assert_eq!((over.len(), waiting.len()), (80 - 65, 65), "the first was answered at once");
     for id in over {
-        assert_bytes(door.bench.exchange.output(id), b"");
+        assert_bytes(door.bench.router.output(id), b"");
         assert_eq!(door.closed(id), CloseReason::LockedOut);
     }
     let honest = door.open(SHARED);
@@ -212,7 +212,7 @@ fn guesses_from_a_shared_address_wait_and_the_right_password_does_not() {
     }
     let late = door.open(SHARED);
     door.say(late, &["AUTH", "wrong"]);
-    assert!(!door.bench.exchange.is_finished(late), "there is room to wait again");
+    assert!(!door.bench.router.is_finished(late), "there is room to wait again");
     let events = door.bench.events();
     assert!(!events.iter().any(|event| matches!(event, Event::LockedOut { .. })));
 }

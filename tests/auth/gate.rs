@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use redoubt_core::auth::{
-    Gate, GateLimits, Networks, Pass, Refusal, Throttle, ThrottleLimits, Verdict,
+    ConnectionLimiter, ConnectionLimits, Networks, Permit, Refusal, Throttle, ThrottleLimits,
+    Verdict,
 };
 
-const LIMITS: GateLimits = GateLimits {
+const LIMITS: ConnectionLimits = ConnectionLimits {
     sessions: 100,
     per_source: None,
     per_identity: None,
@@ -22,7 +23,7 @@ fn networks(texts: &[&str]) -> Vec<IpNet> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-fn gate(limits: GateLimits) -> Arc<Gate> {
+fn gate(limits: ConnectionLimits) -> Arc<ConnectionLimiter> {
     let throttle = ThrottleLimits {
         failures: 2,
         lockout: Duration::from_secs(1),
@@ -33,10 +34,10 @@ fn gate(limits: GateLimits) -> Arc<Gate> {
         exempt: networks(&["10.9.0.0/16"]),
         shared: networks(&["10.8.0.0/16"]),
     };
-    Arc::new(Gate::new(networks, limits, throttle))
+    Arc::new(ConnectionLimiter::new(networks, limits, throttle))
 }
 
-fn admit(gate: &Arc<Gate>, client: &str) -> Result<Pass, Refusal> {
+fn admit(gate: &Arc<ConnectionLimiter>, client: &str) -> Result<Permit, Refusal> {
     gate.admit(Some(client.parse::<IpAddr>().unwrap()), Instant::now())
 }
 
@@ -82,7 +83,7 @@ fn one_source_cannot_have_all_places_of_the_unauthenticated() {
 
 #[test]
 fn a_place_of_the_unauthenticated_comes_back_and_is_taken_again() {
-    let gate = gate(GateLimits { unauthenticated: 1, ..LIMITS });
+    let gate = gate(ConnectionLimits { unauthenticated: 1, ..LIMITS });
     let mut first = admit(&gate, "10.0.0.1").unwrap();
     assert_eq!(admit(&gate, "10.0.0.2").unwrap_err(), Refusal::Unauthenticated);
     assert!(first.authenticated(Instant::now()));
@@ -96,16 +97,16 @@ fn a_place_of_the_unauthenticated_comes_back_and_is_taken_again() {
 #[test]
 fn sessions_are_counted_in_all_by_source_and_by_identity() {
     let now = Instant::now();
-    let all = gate(GateLimits { sessions: 2, ..LIMITS });
+    let all = gate(ConnectionLimits { sessions: 2, ..LIMITS });
     let mut held = [admit(&all, "10.0.0.1").unwrap(), admit(&all, "10.0.0.2").unwrap()];
     assert!(held.iter_mut().all(|pass| pass.authenticated(now)));
     assert_eq!(admit(&all, "10.0.0.3").unwrap_err(), Refusal::Sessions);
-    let source = gate(GateLimits { per_source: Some(1), ..LIMITS });
+    let source = gate(ConnectionLimits { per_source: Some(1), ..LIMITS });
     let mut held = admit(&source, "2001:db8::1").unwrap();
     assert!(held.authenticated(now));
     assert_eq!(admit(&source, "2001:db8::2").unwrap_err(), Refusal::PerSource, "the same /64");
     admit(&source, "2001:db8:0:1::1").unwrap();
-    let identity = gate(GateLimits { per_identity: Some(1), ..LIMITS });
+    let identity = gate(ConnectionLimits { per_identity: Some(1), ..LIMITS });
     let mut held = admit(&identity, "10.0.0.1").unwrap();
     assert!(held.authenticated(now));
     assert!(!admit(&identity, "10.0.0.2").unwrap().authenticated(now));
@@ -115,7 +116,7 @@ fn sessions_are_counted_in_all_by_source_and_by_identity() {
 
 #[test]
 fn a_client_told_by_a_proxy_is_looked_at_when_it_is_known() {
-    let gate = gate(GateLimits { per_source: Some(1), ..LIMITS });
+    let gate = gate(ConnectionLimits { per_source: Some(1), ..LIMITS });
     let now = Instant::now();
     let identify = |client: &str| {
         let mut pass = gate.admit(None, now).unwrap();
@@ -155,7 +156,7 @@ fn other_terms_hold_for_whoever_comes_next() {
         lockout: Duration::from_secs(2),
         max_lockout: Duration::from_secs(60),
     };
-    let limits = GateLimits { sessions: 2, per_identity: Some(1), ..LIMITS };
+    let limits = ConnectionLimits { sessions: 2, per_identity: Some(1), ..LIMITS };
     let others = Networks {
         allow: networks(&["11.0.0.0/8"]),
         exempt: networks(&["11.9.0.0/16"]),

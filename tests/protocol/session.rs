@@ -14,13 +14,13 @@ fn stays_out(input: &[u8], piece: usize) -> Result<(), TestCaseError> {
     let mut bench = Bench::new();
     let id = bench.open();
     for piece in input.chunks(piece) {
-        if !bench.exchange.wants_read(id) {
+        if !bench.router.wants_read(id) {
             bench.read(id);
         }
         bench.say(id, piece);
-        prop_assert_eq!(bench.exchange.link_count(), 0, "a link was opened");
-        prop_assert!(bench.exchange.next_link_to_open().is_none());
-        prop_assert!(bench.exchange.output(id).len() < 4 << 20);
+        prop_assert_eq!(bench.router.link_count(), 0, "a link was opened");
+        prop_assert!(bench.router.next_link_to_open().is_none());
+        prop_assert!(bench.router.output(id).len() < 4 << 20);
     }
     Ok(())
 }
@@ -76,7 +76,7 @@ fn the_attempts_before_authentication_are_counted() {
     for _ in 0..bench::AUTH_ATTEMPTS {
         bench.say(id, b"PING\r\n");
     }
-    assert!(!bench.exchange.is_finished(id));
+    assert!(!bench.router.is_finished(id));
     bench.say(id, b"RESET\r\nAUTH wrong\r\n");
     let output = bench.read(id);
     assert!(output.ends_with(
@@ -100,7 +100,7 @@ fn a_right_password_opens_the_door_and_says_so() {
         let events = bench.events();
         assert_eq!(events, [Event::Authenticated { user: "default".into() }]);
         bench.say(id, b"PING\r\n");
-        assert_eq!(bench.exchange.link_count(), 1);
+        assert_eq!(bench.router.link_count(), 1);
     }
 }
 
@@ -219,7 +219,7 @@ fn a_transaction_behind_subscribe_is_none() {
     );
     let output = bench.read(id);
     assert!(output.ends_with(b"-ERR unknown command 'FLUSHALL', with args beginning with: \r\n"));
-    assert!(!bench.exchange.is_finished(id));
+    assert!(!bench.router.is_finished(id));
 }
 
 /// A HELLO that is queued and fails when it runs does not switch the protocol.

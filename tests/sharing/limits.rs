@@ -20,7 +20,7 @@ fn limited(change: impl FnOnce(&mut Limits)) -> Places {
 
 /// Puts other limits in force.
 fn limit(bench: &mut Bench, change: impl FnOnce(&mut Limits)) {
-    let mut rules = redoubt_core::session::Rules::clone(bench.exchange.rules());
+    let mut rules = redoubt_core::session::Rules::clone(bench.router.rules());
     change(&mut rules.limits);
-    bench.exchange.replace_rules(std::sync::Arc::new(rules));
+    bench.router.replace_rules(std::sync::Arc::new(rules));
 }

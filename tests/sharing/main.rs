@@ -3,19 +3,19 @@
 //! | module | what it tests |
 //! |---|---|
 //! | `cross_session` | attacks on other sessions' replies and state, while those check every reply |
-//! | `exchange` | the exchange without sockets: order, bounds, time and ends |
+//! | `router` | the router without sockets: order, bounds, time and ends |
 //! | `invariants` | the invariants of `docs/design.md`, each attacked over sockets |
 //! | `limits` | the limits of a session without sockets, at the limit and just below it |
 //! | `links` | the limits on links and memory over all workers, and links that stall |
-//! | `places` | an exchange that says over which link a request went; the three above and `shared` use it |
+//! | `places` | a router that says over which link a request went; the three above and `shared` use it |
 //! | `shared` | shared links and leases, a test for each rule of the design |
 //! | `simulation` | many sessions against a model of Redis, in random schedules from a seed |
 
 mod cross_session;
-mod exchange;
 mod invariants;
 mod limits;
 mod links;
 mod places;
+mod router;
 mod shared;
 mod simulation;

@@ -26,19 +26,19 @@ fn requests(sent: &[u8]) -> usize {
 impl Places {
     pub(crate) fn new() -> Self {
         let mut bench = Bench::with(Sharing::Auto);
-        let mut rules = Rules::clone(bench.exchange.rules());
+        let mut rules = Rules::clone(bench.router.rules());
         rules.upstream_version = Version::parse("7.0.15");
-        bench.exchange.replace_rules(Arc::new(rules));
+        bench.router.replace_rules(Arc::new(rules));
         Self { bench, links: Vec::new(), login: Vec::new(), proved: None }
     }
 
     /// Connects the links that are wanted, and lets them in.
     pub(crate) fn settle(&mut self) {
-        while let Some(link) = self.bench.exchange.next_link_to_open() {
-            self.bench.exchange.link_connected(link);
+        while let Some(link) = self.bench.router.next_link_to_open() {
+            self.bench.router.link_connected(link);
             self.login = self.bench.sent(link);
             self.bench.reply(link, &b"+OK\r\n".repeat(requests(&self.login)));
-            assert!(self.bench.exchange.link_is_ready(link));
+            assert!(self.bench.router.link_is_ready(link));
             self.links.push(link);
         }
     }
@@ -141,12 +141,12 @@ impl Places {
     }
 
     pub(crate) fn is_closed(&self, link: LinkId) -> bool {
-        self.bench.exchange.link_is_closed(link)
+        self.bench.router.link_is_closed(link)
     }
 
     /// The client's connection ends, and the session with it.
     pub(crate) fn leave(&mut self, id: SessionId) {
-        self.bench.exchange.client_lost(id);
+        self.bench.router.client_lost(id);
         self.bench.close(id);
     }
 }

@@ -1,13 +1,13 @@
-//! The half of the exchange that faces clients.
+//! The half of the router that faces clients.
 
 use std::time::Instant;
 
 use super::links::Usage;
 use super::session::Session;
-use super::{Exchange, SessionId, Sharing};
+use super::{Router, SessionId, Sharing};
 use crate::session::CloseReason;
 
-impl Exchange {
+impl Router {
     /// A client has connected.
     pub fn open(&mut self, now: Instant) -> SessionId {
         let mut session = Session::new(now, self.timeouts.auth, self.sharing == Sharing::Off);
@@ -36,8 +36,8 @@ impl Exchange {
             session.bytes_in_unauthenticated =
                 session.bytes_in_unauthenticated.saturating_add(input.len());
         }
-        self.tally.traffic.client_in =
-            self.tally.traffic.client_in.saturating_add(input.len() as u64);
+        self.counters.traffic.client_in =
+            self.counters.traffic.client_in.saturating_add(input.len() as u64);
         self.take_requests(id, input, now);
     }
 
@@ -85,7 +85,7 @@ impl Exchange {
         })
     }
 
-    /// Whether the session is over: close its socket and call [`Exchange::forget`].
+    /// Whether the session is over: close its socket and call [`Router::forget`].
     pub fn is_finished(&self, id: SessionId) -> bool {
         self.sessions.get(id.0).is_none_or(Session::is_finished)
     }
@@ -103,14 +103,15 @@ impl Exchange {
             .map_or(&[], |session| &session.output)
     }
 
-    /// The first `len` bytes of [`Exchange::output`] have been written.
+    /// The first `len` bytes of [`Router::output`] have been written.
     pub fn wrote(&mut self, id: SessionId, len: usize, now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
         let limits = &self.rules.limits;
         let before = session.output.len();
         session.advance_output(len);
         session.bytes_out = session.bytes_out.saturating_add(len as u64);
-        self.tally.traffic.client_out = self.tally.traffic.client_out.saturating_add(len as u64);
+        self.counters.traffic.client_out =
+            self.counters.traffic.client_out.saturating_add(len as u64);
         session.active = now;
         let after = session.output.len();
         if after == 0 {
@@ -123,7 +124,7 @@ impl Exchange {
             && let Some(link) = session.link
         {
             if let Some(Usage::Shared(shared)) = self.links.get_mut(link).map(|l| &mut l.usage) {
-                shared.forgive();
+                shared.end_grace();
             }
             self.links.touch(link);
         }
@@ -147,7 +148,7 @@ impl Exchange {
     /// The session's socket is closed.
     pub fn forget(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.remove(id.0) else { return };
-        session.due.give_up(&mut self.tally.commands);
+        session.due.give_up(&mut self.counters.commands);
         self.rules.client_ids.change(session.state.client_id(), None);
         match session.link {
             Some(link) if session.state.is_leased() => self.links.close(link),

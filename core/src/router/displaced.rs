@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::{Exchange, SessionId};
+use super::{Router, SessionId};
 use crate::session::CloseReason;
 
-impl Exchange {
+impl Router {
     /// Ends the sessions whose link was closed, as others needed its place.
     pub(super) fn close_displaced(&mut self) {
         if !self.links.has_displaced() {
@@ -13,7 +13,7 @@ impl Exchange {
         }
         for id in self.links.take_displaced() {
             if let Some(session) = self.sessions.get_mut(id.key()) {
-                session.lose_link(CloseReason::LinkLimit, &mut self.tally.commands);
+                session.lose_link(CloseReason::LinkLimit, &mut self.counters.commands);
             }
             self.abort(id, CloseReason::LinkLimit);
         }

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::limits::pause::Pause;
 use super::session::Session;
-use super::{Exchange, SessionId, Timeouts};
+use super::{Router, SessionId, Timeouts};
 use crate::session::CloseReason;
 
 /// How long an ending session may leave its last replies unread.
 const LINGER: Duration = Duration::from_secs(30);
 
-impl Exchange {
+impl Router {
     /// Ends the sessions whose time is up. To be called a few times a second.
     pub fn tick(&mut self, now: Instant) {
         let timeouts = self.timeouts;
@@ -32,7 +32,7 @@ impl Exchange {
         self.note_owing(now);
         self.tick_memory(now);
         let (sessions, links) = (&self.sessions, &self.links);
-        self.tally.lost(|session, link| {
+        self.counters.lost(|session, link| {
             links.get(link).is_none()
                 || sessions.get(session.0).is_none_or(|s| s.link != Some(link))
         });
@@ -89,7 +89,7 @@ impl Exchange {
     /// that is due to them are replies of commands that block. To be called again while it drains, as
     /// others come to wait.
     ///
-    /// Nothing more is said on their links ([`Exchange::link_finishes`]), so Redis closes these, and pops
+    /// Nothing more is said on their links ([`Router::link_finishes`]), so Redis closes these, and pops
     /// nothing for them any more. What it has sent before arrives first, and still goes out. What it has
     /// popped in the very turn in which it notices the end is lost, as for every client that goes while it
     /// waits.

@@ -4,9 +4,9 @@
 //! [`crate::session`]: what a request means; to the program: sockets, timers and logs.
 //!
 //! The shell hands in what happened (`client_bytes`, `link_bytes`, `tick`, …) with the time, then
-//! carries out what came of it: it writes [`Exchange::output`] and [`Exchange::link_output`],
-//! connects [`Exchange::next_link_to_open`], looks at [`Exchange::next_touched`], and reports
-//! [`Exchange::next_event`]. It never has to know why.
+//! carries out what came of it: it writes [`Router::output`] and [`Router::link_output`],
+//! connects [`Router::next_link_to_open`], looks at [`Router::next_touched`], and reports
+//! [`Router::next_event`]. It never has to know why.
 //!
 //! Invariants: a session uses one link at a time, so it has at most one lease, and all replies due from it come before it uses
 //! another; a lease is used by its owner alone, and goes back to the pool only when nothing is due
@@ -55,8 +55,8 @@ pub use key::{IdentityId, Lane, LinkKey, NodeId};
 pub use limits::memory::MemoryBudget;
 pub use limits::pause::Pauses;
 pub use links::LinkBudget;
-pub use report::levels::{Levels, LinkLevels};
-pub use report::tally::{Sample, Tally, Traffic};
+pub use report::counters::{Counters, Sample, Traffic};
+pub use report::gauges::{Gauges, LinkGauges};
 pub use report::view::{LinkView, SessionView};
 pub use stall::Stalled;
 pub use upstream::LinkFault;
@@ -112,7 +112,7 @@ pub enum Sharing {
 }
 
 /// All sessions and links of one worker.
-pub struct Exchange {
+pub struct Router {
     rules: Arc<Rules>,
     timeouts: Timeouts,
     sharing: Sharing,
@@ -128,7 +128,7 @@ pub struct Exchange {
     /// Who got more or fewer replies than were asked for, in one call; empty between calls.
     mismatched: Vec<SessionId>,
     pauses: Pauses,
-    tally: Tally,
+    counters: Counters,
     /// Whether Redis has told a client that it is a replica.
     read_only: bool,
     draining: bool,
@@ -136,8 +136,8 @@ pub struct Exchange {
     memory: limits::memory::Share,
 }
 
-impl Exchange {
-    /// An exchange without sessions whose links log in with `credentials`. `key` is a secret of its
+impl Router {
+    /// A router without sessions whose links log in with `credentials`. `key` is a secret of its
     /// own, from the system's source of randomness: the tokens of barriers come from it.
     pub fn new(
         rules: Arc<Rules>,
@@ -158,7 +158,7 @@ impl Exchange {
             reached: Reached::default(),
             mismatched: Vec::new(),
             pauses: Pauses::default(),
-            tally: Tally::default(),
+            counters: Counters::default(),
             read_only: false,
             draining: false,
             last_tick: None,
@@ -193,8 +193,8 @@ impl Exchange {
     }
 
     /// What has been counted, to be taken away.
-    pub fn tally(&mut self) -> &mut Tally {
-        &mut self.tally
+    pub fn counters(&mut self) -> &mut Counters {
+        &mut self.counters
     }
 
     /// How many links are lent to one session each.

@@ -10,10 +10,10 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::links::Usage;
-use super::{Exchange, LinkId, SessionId};
+use super::{LinkId, Router, SessionId};
 use crate::session::{Action, CloseReason, answer_unsent};
 
-impl Exchange {
+impl Router {
     /// The server cannot prepare the link now, and has said so with `error`, a whole reply. The
     /// requests that wait for it are answered with that, and it is closed. So are the links that wait
     /// for this one to show whether the server has time (see `Links::not_now`).
@@ -30,7 +30,7 @@ impl Exchange {
         let Some(held) = self.links.get_mut(id) else { return };
         let (mut sessions, waiting): (Vec<_>, _) = match &mut held.usage {
             Usage::Lease { owner, .. } => (vec![*owner], Default::default()),
-            Usage::Shared(shared) => (shared.creditors().collect(), shared.take_waiting()),
+            Usage::Shared(shared) => (shared.owed_sessions().collect(), shared.take_waiting()),
             Usage::Returned(_) | Usage::Idle | Usage::Closed => Default::default(),
         };
         sessions.sort_unstable_by_key(|session| session.key());
@@ -51,7 +51,8 @@ impl Exchange {
         }
         if session.state.is_opaque() {
             // How many requests wait is not known.
-            return session.lose_link(CloseReason::UpstreamUnavailable, &mut self.tally.commands);
+            return session
+                .lose_link(CloseReason::UpstreamUnavailable, &mut self.counters.commands);
         }
         session.link = None;
         if let Some(streaming) = &mut session.streaming {
@@ -68,7 +69,7 @@ impl Exchange {
                 None => mem::replace(&mut streaming.action, Action::Silence),
             };
         }
-        let counts = &mut self.tally.commands;
+        let counts = &mut self.counters.commands;
         answer_unsent(error, &mut session.state, &mut session.due, &mut session.output, counts);
         if !session.state.holds_lease() {
             session.state.end_lease();

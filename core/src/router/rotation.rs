@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Exchange, SessionId};
+use super::{Router, SessionId};
 use crate::session::{CloseReason, Rules};
 use crate::upstream::Credentials;
 
-impl Exchange {
+impl Router {
     /// Puts new rules in force for all requests from here on.
     ///
     /// Sessions whose credential they do not accept end at once, whatever is due to them, as the

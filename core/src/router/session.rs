@@ -6,14 +6,14 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::LinkId;
 use super::limits::pause::Pause;
-use crate::auth::Pass;
+use crate::auth::Permit;
 use crate::command::{Class, Spec};
 use crate::resp::RequestParser;
 use crate::session::{
-    Action, CloseReason, Counted, Counts, DueQueue, Event, Limits, Show, State, TokenBucket,
+    Action, CloseReason, Counted, Counts, Event, Limits, PendingReplies, Show, State, TokenBucket,
 };
 
-/// What an exchange keeps of one session.
+/// What a router keeps of one session.
 pub(super) struct Session {
     pub(super) state: State,
     pub(super) parser: RequestParser,
@@ -29,7 +29,7 @@ pub(super) struct Session {
     pub(super) counted: u64,
     /// Whether it takes no more requests as memory is short.
     pub(super) memory_paused: bool,
-    pub(super) due: DueQueue,
+    pub(super) due: PendingReplies,
     /// The link over which it last sent: its own while the state says that it is leased.
     pub(super) link: Option<LinkId>,
     /// Whether the link of its own is logged in with credentials that are not those of now.
@@ -58,10 +58,10 @@ pub(super) struct Session {
     pub(super) ending: Option<CloseReason>,
     /// Whether it is over, whatever is still due.
     pub(super) dead: bool,
-    /// Whether it is in the exchange's list of touched sessions.
+    /// Whether it is in the router's list of touched sessions.
     pub(super) touched: bool,
     /// Its places in the counts of all sessions; `None` where nobody counts.
-    pub(super) pass: Option<Pass>,
+    pub(super) permit: Option<Permit>,
     /// Until when it is neither read nor answered, because of a wrong password.
     pub(super) held_until: Option<Instant>,
     /// When it must have authenticated.
@@ -122,7 +122,7 @@ impl Session {
             output_allocated: 0,
             counted: 0,
             memory_paused: false,
-            due: DueQueue::default(),
+            due: PendingReplies::default(),
             link: None,
             stale_login: false,
             heavy_until: None,
@@ -138,7 +138,7 @@ impl Session {
             ending: None,
             dead: false,
             touched: false,
-            pass: None,
+            permit: None,
             held_until: None,
             auth_deadline: now.checked_add(auth_timeout),
             active: now,

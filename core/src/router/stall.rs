@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::links::Usage;
-use super::{Exchange, LinkId, SessionId};
+use super::{LinkId, Router, SessionId};
 use crate::session::CloseReason;
 use crate::upstream::Phase;
 
@@ -22,7 +22,7 @@ pub struct Stalled {
     pub sessions: usize,
 }
 
-impl Exchange {
+impl Router {
     /// Notes for each shared link since when it has owed a reply without a byte from Redis. To be
     /// called at each tick.
     pub(super) fn note_owing(&mut self, now: Instant) {
@@ -52,7 +52,7 @@ impl Exchange {
                 continue;
             };
             let is_here = |id: &SessionId| self.sessions.contains_key(id.key());
-            let mut due: Vec<_> = shared.creditors().filter(is_here).collect();
+            let mut due: Vec<_> = shared.owed_sessions().filter(is_here).collect();
             let first = due.first().copied();
             due.sort_unstable_by_key(|id| id.key());
             due.dedup();

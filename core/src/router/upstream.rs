@@ -1,4 +1,4 @@
-//! The half of the exchange that faces upstream.
+//! The half of the router that faces upstream.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::links::{Held, Proved, Usage};
 use super::replies::shared::Receipt;
 use super::session::Session;
-use super::{Exchange, LinkId, LinkKey, SessionId};
+use super::{LinkId, LinkKey, Router, SessionId};
 use crate::session::{CloseReason, Unexpected};
 use crate::upstream::{LoginError, Phase};
 
@@ -22,7 +22,7 @@ pub enum LinkFault {
     Unexpected(#[from] Unexpected),
 }
 
-impl Exchange {
+impl Router {
     /// A link that the shell is to connect.
     pub fn next_link_to_open(&mut self) -> Option<LinkId> {
         self.links.next_to_open()
@@ -57,7 +57,7 @@ impl Exchange {
         }
     }
 
-    /// The link has no more use: close its socket and call [`Exchange::forget_link`].
+    /// The link has no more use: close its socket and call [`Router::forget_link`].
     pub fn link_is_closed(&self, id: LinkId) -> bool {
         self.links.get(id).is_none_or(|held| held.link.phase() == Phase::Closed)
     }
@@ -116,15 +116,15 @@ impl Exchange {
         self.links.get(id).map_or(&[], |held| held.link.output())
     }
 
-    /// The first `len` bytes of [`Exchange::link_output`] have been written.
+    /// The first `len` bytes of [`Router::link_output`] have been written.
     pub fn link_wrote(&mut self, id: LinkId, len: usize, now: Instant) {
         let was_full = self.links.is_full(id);
         let Some(held) = self.links.get_mut(id) else { return };
         held.link.wrote(len);
-        self.tally.traffic.upstream_out =
-            self.tally.traffic.upstream_out.saturating_add(len as u64);
+        self.counters.traffic.upstream_out =
+            self.counters.traffic.upstream_out.saturating_add(len as u64);
         if held.link.output().is_empty() {
-            self.tally.written(id, now);
+            self.counters.written(id, now);
         }
         if was_full {
             self.make_room(id, now);
@@ -135,18 +135,18 @@ impl Exchange {
     ///
     /// # Errors
     /// [`LinkFault`]: the link is closed, and the sessions that replies were due to on it end. But a
-    /// link whose user or password is wrong is left for [`Exchange::link_connected`] to have it log
-    /// in anew, or [`Exchange::link_failed`] to give it up. A link that Redis has no time for is closed
-    /// without an error, and its sessions are answered (see [`Exchange::link_not_now`]).
+    /// link whose user or password is wrong is left for [`Router::link_connected`] to have it log
+    /// in anew, or [`Router::link_failed`] to give it up. A link that Redis has no time for is closed
+    /// without an error, and its sessions are answered (see [`Router::link_not_now`]).
     pub fn link_bytes(&mut self, id: LinkId, input: &[u8], now: Instant) -> Result<(), LinkFault> {
         let was_full = self.links.is_full(id);
         let Some(Held { link, usage, used, .. }) = self.links.get_mut(id) else { return Ok(()) };
         *used = now;
         self.read_only |= input.first() == Some(&b'-') && input.starts_with(b"-READONLY ");
-        self.tally.traffic.upstream_in =
-            self.tally.traffic.upstream_in.saturating_add(input.len() as u64);
+        self.counters.traffic.upstream_in =
+            self.counters.traffic.upstream_in.saturating_add(input.len() as u64);
         let mut reached = std::mem::take(&mut self.reached);
-        let counts = &mut self.tally.commands;
+        let counts = &mut self.counters.commands;
         let mut wants_barrier = false;
         let outcome = match (link.phase(), usage) {
             (Phase::LoggingIn, _) => link.log_in(input).map_err(LinkFault::from),
@@ -266,7 +266,7 @@ impl Exchange {
     /// Replies have come for a session: its lease may be over, and requests that waited may go on.
     pub(super) fn replied(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.get_mut(id.0) else { return };
-        self.tally.answered(id, session.due.answered(), now);
+        self.counters.answered(id, session.due.answered(), now);
         let much = session.output.len() >= Session::MUCH;
         let memory_paused = session.memory_paused;
         if session.due.remote() == 0 {
@@ -315,7 +315,7 @@ impl Exchange {
         {
             session.weigh(now);
             if session.output.len() >= self.rules.limits.output_pause() {
-                shared.have_patience(now);
+                shared.begin_grace(now);
             }
             // Without room for one more link it stays in use, and is read however slow the client
             // is: others do not wait, and past its limit the slow one is closed.
@@ -366,7 +366,7 @@ impl Exchange {
         let Some(held) = self.links.get_mut(id) else { return };
         let (ended, waiting): (Vec<_>, _) = match &mut held.usage {
             Usage::Lease { owner, .. } => (vec![*owner], Default::default()),
-            Usage::Shared(shared) => (shared.creditors().collect(), shared.take_waiting()),
+            Usage::Shared(shared) => (shared.owed_sessions().collect(), shared.take_waiting()),
             Usage::Returned(_) | Usage::Idle | Usage::Closed => Default::default(),
         };
         self.links.close(id);
@@ -374,7 +374,7 @@ impl Exchange {
             if let Some(session) = self.sessions.get_mut(session_id.0)
                 && session.link == Some(id)
             {
-                session.lose_link(reason, &mut self.tally.commands);
+                session.lose_link(reason, &mut self.counters.commands);
             }
             self.touch(session_id);
         }

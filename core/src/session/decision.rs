@@ -46,14 +46,14 @@ pub enum Action {
         /// Why the session ends.
         reason: CloseReason,
     },
-    /// Pass it on as it came.
+    /// Permit it on as it came.
     Forward {
         /// What its reply is for.
         expect: Expect,
         /// Over which kind of link.
         need: Need,
     },
-    /// Pass another request on in its place.
+    /// Permit another request on in its place.
     Substitute {
         /// A whole request.
         request: Bytes,

@@ -6,7 +6,7 @@ use super::change::{Attempts, Change, LeftOnLease};
 use super::client_reply::ReplyMode;
 
 use super::limits::Limits;
-use super::replies::due::DueQueue;
+use super::replies::pending::PendingReplies;
 use super::replies::pubsub::Subscriptions;
 use super::transaction::Transaction;
 use crate::auth::CredentialId;
@@ -83,7 +83,7 @@ impl State {
 
     /// Whether an `AUTH` of Redoubt's own can go over the session's link before its next request:
     /// Redis would take it at once, and it is known which reply is its own.
-    pub fn can_log_in_again(&self, due: &DueQueue) -> bool {
+    pub fn can_log_in_again(&self, due: &PendingReplies) -> bool {
         !self.opaque
             && !self.transaction.is_open()
             && !self.restricted()
@@ -292,12 +292,12 @@ impl State {
     }
 
     /// Whether a reply that is due may change [`State::restricted`].
-    pub(super) fn restriction_unsettled(&self, due: &DueQueue) -> bool {
+    pub(super) fn restriction_unsettled(&self, due: &PendingReplies) -> bool {
         due.confirming() || (self.subscriptions.any() && due.remote() > 0)
     }
 
     /// Whether what a request does depends on what only Redis knows.
-    pub(super) fn asks_redis(&self, due: &DueQueue) -> bool {
+    pub(super) fn asks_redis(&self, due: &PendingReplies) -> bool {
         self.opaque || self.transaction.believed || due.confirming() || self.subscriptions.any()
     }
 }

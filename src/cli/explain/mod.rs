@@ -16,7 +16,7 @@ use redoubt::control::RulesError;
 use redoubt_core::auth::{DEFAULT_USER, Identity};
 use redoubt_core::command::Version;
 use redoubt_core::resp::{Parsed, Request, RequestLimits, RequestParser, encode_command};
-use redoubt_core::session::{self, Decision, DueQueue, Known, Rules, State, classify};
+use redoubt_core::session::{self, Decision, Known, PendingReplies, Rules, State, classify};
 use redoubt_core::upstream::Credentials;
 use secrecy::ExposeSecret;
 
@@ -157,7 +157,7 @@ fn decide(plan: &Plan, input: &[u8], stranger: bool) -> Result<Verdict, ExplainE
 fn decision(rules: &Rules, state: &State, request: &Request<'_>) -> Decision {
     let spec = classify(request);
     let verdict = rules.authorize(request, spec, state.is_authenticated());
-    let due = DueQueue::default();
+    let due = PendingReplies::default();
     let known = Known { databases: DATABASES, is_whole: true };
     session::decide(state, request, spec, verdict, (rules, &due), known)
 }

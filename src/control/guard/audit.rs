@@ -1,6 +1,6 @@
 //! Trying what a user may run, without running it.
 
-use super::{Maker, Outcome, ask};
+use super::{GuardProvisioner, Outcome, ask};
 use crate::net::conversation::Conversation;
 use crate::net::upstream::UpstreamError;
 use redoubt_core::auth::DEFAULT_USER;
@@ -15,7 +15,7 @@ pub(super) struct Audited<'a> {
     pub(super) version: Option<Version>,
 }
 
-impl Maker {
+impl GuardProvisioner {
     /// Tries what a script could call as the configured user.
     pub(super) async fn audit(
         &self,

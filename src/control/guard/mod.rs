@@ -10,9 +10,9 @@
 //! All are under the target `redoubt::guard`, and each is said when it is new. None holds a secret.
 
 mod audit;
+mod dry_run;
 mod payloads;
 mod renamed;
-mod trial;
 
 use std::mem;
 use std::sync::{Mutex, PoisonError};
@@ -52,16 +52,16 @@ pub(crate) enum Outcome {
 }
 
 /// Makes guards and removes them again.
-pub(crate) struct Maker {
+pub(crate) struct GuardProvisioner {
     pub(crate) mode: GuardMode,
     /// What the operator has configured to log in with, as of now.
     pub(crate) configured: watch::Receiver<Credentials>,
     pub(crate) target: watch::Receiver<Target>,
-    /// The names of the guards made, to be removed at the end: the last [`Maker::MOST_MADE`].
+    /// The names of the guards made, to be removed at the end: the last [`GuardProvisioner::MOST_MADE`].
     pub(crate) made: Mutex<Vec<String>>,
 }
 
-impl Maker {
+impl GuardProvisioner {
     /// Most guards that are remembered. Older ones are found by their age later.
     const MOST_MADE: usize = 16;
 

@@ -1,11 +1,11 @@
 //! Finding out whether the server checks what `RESTORE` brings.
 
-use super::{Maker, ask};
+use super::{GuardProvisioner, ask};
 use crate::net::conversation::Conversation;
 use crate::net::upstream::UpstreamError;
 use redoubt_core::upstream::guard::{Payloads, ask_payloads};
 
-impl Maker {
+impl GuardProvisioner {
     /// Whether the server checks payloads of the user that `link` is logged in as, the configured
     /// one. A guard has no more rights than that user.
     ///

@@ -1,6 +1,6 @@
 //! Finding out whether the server has under another name what the policy refuses.
 
-use super::{Maker, ask};
+use super::{GuardProvisioner, ask};
 use crate::net::conversation::Conversation;
 use crate::net::upstream::UpstreamError;
 use redoubt_core::policy::Policy;
@@ -11,7 +11,7 @@ use redoubt_core::upstream::guard::{
 /// What stands for the names where the server does not tell them.
 const ANY: &str = "any command that may have another name";
 
-impl Maker {
+impl GuardProvisioner {
     /// The refused commands that the configured user may run under another name, as far as is known
     /// of its `rights`. Where the server does not tell, any may be.
     ///

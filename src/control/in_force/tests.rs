@@ -8,7 +8,7 @@ use super::*;
 use crate::config::{Endpoint, Environment};
 use crate::net::load::Load;
 use crate::net::upstream::UpstreamError;
-use crate::worker::beat::Beat;
+use crate::worker::heartbeat::Heartbeat;
 use crate::worker::link_login::{Login, Way, wait_for_login};
 use redoubt_core::command::lookup;
 use redoubt_core::policy::Scripts;
@@ -166,7 +166,7 @@ async fn every_worker_is_sent_each_change_whole_and_in_order() {
     #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
     let start = std::time::Instant::now();
     let (orders, mut inbox) = mpsc::channel(8);
-    let worker = WorkerHandle { orders, load: Load::default(), beat: Beat::new(start) };
+    let worker = WorkerHandle { orders, load: Load::default(), heartbeat: Heartbeat::new(start) };
     let credentials = watch::Sender::new(Credentials::default());
     let first = FirstLogin::ToBeFound { guarded: true };
     let mut composer =

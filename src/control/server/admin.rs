@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::Server;
-use crate::accept::door::Door;
+use crate::accept::dispatcher::Dispatcher;
 use crate::admin::{self, Admin};
 use crate::control::in_force::Composer;
 use crate::insight::Insight;
@@ -20,7 +20,7 @@ impl Server {
     pub(super) fn start_admin(
         &mut self,
         plan: &Plan,
-        door: &Arc<Door>,
+        dispatcher: &Arc<Dispatcher>,
         composer: &Composer,
         stop: &CancellationToken,
     ) -> io::Result<()> {
@@ -37,7 +37,7 @@ impl Server {
         }
         let insight = Insight {
             health: Arc::clone(&plan.health),
-            door: Arc::clone(door),
+            dispatcher: Arc::clone(dispatcher),
             target: composer.target(),
             start: now(),
         };

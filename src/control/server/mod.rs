@@ -18,12 +18,12 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use crate::accept::acceptor::Acceptor;
-use crate::accept::door::Door;
+use crate::accept::dispatcher::Dispatcher;
 use crate::accept::listen::{BindError, Listening, listen, listen_for_admin};
 use crate::audit;
 use crate::config::{Listen, Settings};
 use crate::control::certificates::Certificates;
-use crate::control::guard::Maker;
+use crate::control::guard::GuardProvisioner;
 use crate::control::in_force::{Composer, FirstLogin};
 use crate::control::secrets::{ClientPasswords, UpstreamPassword, Watchers};
 use crate::control::watch::{Settled, Watch};
@@ -31,8 +31,8 @@ use crate::net::load::Load;
 use crate::reload::{ReloadRequest, ReloadSender, Reloads, WAITING};
 use crate::telemetry::metrics::{GuardState, guard as guard_state};
 use crate::worker;
-use crate::worker::beat::Beat;
 use crate::worker::handle::{ORDERS, WorkerHandle};
+use crate::worker::heartbeat::Heartbeat;
 use redoubt_core::policy::PolicyError;
 use redoubt_core::upstream::Credentials;
 use redoubt_core::upstream::guard::GuardError;
@@ -124,8 +124,8 @@ impl Server {
         let (mut workers, mut inboxes) = (Vec::new(), Vec::new());
         for _ in 0..self.settings.workers.get() {
             let (orders, inbox) = mpsc::channel(ORDERS);
-            let beat = Beat::new(crate::net::now());
-            workers.push(WorkerHandle { orders, load: Load::default(), beat });
+            let heartbeat = Heartbeat::new(crate::net::now());
+            workers.push(WorkerHandle { orders, load: Load::default(), heartbeat });
             inboxes.push(inbox);
         }
         let policy = self.settings.policy.compile()?;
@@ -142,23 +142,23 @@ impl Server {
                 .map_err(|error| ServeError::Start(io::Error::other(error)))?;
         let plan = plan::plan(&self.settings, composer.first(), stop);
         let composer = Arc::new(composer);
-        let door = Arc::new(plan::door(&self.settings, workers.clone()));
+        let dispatcher = Arc::new(plan::dispatcher(&self.settings, workers.clone()));
         // The admin port tells of the stop until the last session has ended.
         let stopped = CancellationToken::new();
         let _stopped = stopped.clone().drop_guard();
-        self.start_admin(&plan, &door, &composer, &stopped).map_err(ServeError::Start)?;
+        self.start_admin(&plan, &dispatcher, &composer, &stopped).map_err(ServeError::Start)?;
         let mut threads = Vec::new();
         for (index, (inbox, worker)) in inboxes.into_iter().zip(&workers).enumerate() {
-            let (plan, beat) = (plan.clone(), worker.beat.clone());
+            let (plan, heartbeat) = (plan.clone(), worker.heartbeat.clone());
             let thread = thread::Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn(move || worker::run(plan, inbox, beat))
+                .spawn(move || worker::run(plan, inbox, heartbeat))
                 .map_err(ServeError::Start)?;
             threads.push(thread);
         }
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
-        let maker = Arc::new(Maker {
+        let maker = Arc::new(GuardProvisioner {
             mode: self.settings.policy.guard,
             configured: composer.credentials(),
             target: composer.target(),
@@ -178,7 +178,7 @@ impl Server {
             settled: Mutex::new(Settled::nothing(policy, composer.credentials())),
             again: Notify::new(),
         };
-        let accepted = self.accept(client, composer, door, Arc::new(watch), shutdown);
+        let accepted = self.accept(client, composer, dispatcher, Arc::new(watch), shutdown);
         let served = runtime.block_on(accepted);
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
         runtime.block_on(maker.remove_own());
@@ -194,7 +194,7 @@ impl Server {
         mut self,
         client: ClientPasswords,
         composer: Arc<Composer>,
-        door: Arc<Door>,
+        dispatcher: Arc<Dispatcher>,
         watch: Arc<Watch>,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
@@ -208,7 +208,7 @@ impl Server {
                 listener: socket.arrive().map_err(ServeError::Start)?,
                 tls: self.certificates.server.clone().filter(|_| matches!(at, Listen::Tls(_))),
                 file,
-                door: Arc::clone(&door),
+                dispatcher: Arc::clone(&dispatcher),
                 shutdown: closing.clone(),
             };
             acceptors.spawn(acceptor.run());
@@ -225,12 +225,12 @@ impl Server {
             asked: self.asked,
             composer: Arc::clone(&composer),
             certificates: self.certificates,
-            door: Arc::clone(&door),
+            dispatcher: Arc::clone(&dispatcher),
             watch,
             stop: stop.clone(),
         };
         tasks.spawn(reloader.run(watchers));
-        let kept = keep_metrics(Arc::clone(&door), Arc::clone(&health), stop.clone());
+        let kept = keep_metrics(Arc::clone(&dispatcher), Arc::clone(&health), stop.clone());
         tasks.spawn(kept);
         tokio::select! {
             () = stop.cancelled() => {}
@@ -249,7 +249,7 @@ impl Server {
         stop.cancel();
         tasks.close();
         tasks.wait().await;
-        door.refusals.say_rest();
+        dispatcher.refusals.say_rest();
         watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)
     }
 }

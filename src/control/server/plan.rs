@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::accept::door::{Door, Entry};
+use crate::accept::dispatcher::{Dispatcher, Entry};
 use crate::config::{self, Endpoint, GuardMode, ScriptGate, Settings};
 use crate::control::functions::FunctionWatch;
 use crate::control::guard;
@@ -18,7 +18,7 @@ use crate::net::upstream::Target;
 use crate::tls;
 use crate::worker::handle::{Plan, WorkerHandle};
 use crate::worker::in_force::InForce;
-use redoubt_core::auth::{Gate, GateLimits, Networks, ThrottleLimits};
+use redoubt_core::auth::{ConnectionLimiter, ConnectionLimits, Networks, ThrottleLimits};
 use redoubt_core::policy::Policy;
 use redoubt_core::router::{MemoryBudget, Sharing};
 use redoubt_core::upstream::Credentials;
@@ -45,22 +45,22 @@ pub(super) fn entry(settings: &Settings) -> Entry {
 }
 
 /// Where all connections come in.
-pub(super) fn door(settings: &Settings, workers: Vec<WorkerHandle>) -> Door {
+pub(super) fn dispatcher(settings: &Settings, workers: Vec<WorkerHandle>) -> Dispatcher {
     let (limits, throttle) = (gate_limits(settings), throttle_limits(settings));
-    let gate = Gate::new(networks(settings), limits, throttle);
-    Door {
-        gate: Arc::new(gate),
+    let limiter = ConnectionLimiter::new(networks(settings), limits, throttle);
+    Dispatcher {
+        limiter: Arc::new(limiter),
         entry: watch::Sender::new(entry(settings)),
         workers,
         refusals: Arc::default(),
     }
 }
 
-/// Has the door let in as `settings` say from here on.
-pub(super) fn let_in_by(door: &Door, settings: &Settings) {
+/// Has the dispatcher let in as `settings` say from here on.
+pub(super) fn let_in_by(dispatcher: &Dispatcher, settings: &Settings) {
     let (limits, throttle) = (gate_limits(settings), throttle_limits(settings));
-    door.gate.replace(networks(settings), limits, throttle);
-    door.entry.send_replace(entry(settings));
+    dispatcher.limiter.replace(networks(settings), limits, throttle);
+    dispatcher.entry.send_replace(entry(settings));
 }
 
 fn networks(settings: &Settings) -> Networks {
@@ -71,9 +71,9 @@ fn networks(settings: &Settings) -> Networks {
     }
 }
 
-fn gate_limits(settings: &Settings) -> GateLimits {
+fn gate_limits(settings: &Settings) -> ConnectionLimits {
     let limits = &settings.limits;
-    GateLimits {
+    ConnectionLimits {
         sessions: limits.max_sessions,
         per_source: limits.sessions_per_address,
         per_identity: limits.sessions_per_identity,

@@ -1,6 +1,6 @@
 //! Putting a changed configuration in force.
 //!
-//! All that can fail comes first. Then it is put in force: at Redis (the guard's rights), at the door,
+//! All that can fail comes first. Then it is put in force: at Redis (the guard's rights), at the dispatcher,
 //! in all workers, each at once, and with those who watch files. Whoever asked is told when the last
 //! worker has it.
 //!
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::plan;
-use crate::accept::door::Door;
+use crate::accept::dispatcher::Dispatcher;
 use crate::accept::too_few_open_files;
 use crate::audit;
 use crate::config::Settings;
@@ -39,7 +39,7 @@ pub(super) struct Reloader {
     pub(super) asked: mpsc::Receiver<ReloadRequest>,
     pub(super) composer: Arc<Composer>,
     pub(super) certificates: Certificates,
-    pub(super) door: Arc<Door>,
+    pub(super) dispatcher: Arc<Dispatcher>,
     pub(super) watch: Arc<Watch>,
     pub(super) stop: CancellationToken,
 }
@@ -140,7 +140,7 @@ impl Reloader {
         if let Err(error) = telemetry::set_level(&settings.log.level) {
             warn!(%error, "log.level stays as it was");
         }
-        plan::let_in_by(&self.door, &settings);
+        plan::let_in_by(&self.dispatcher, &settings);
         self.watch.health.links.configure(settings.upstream.max_links);
         let client = plan::client_passwords(&settings, self.composer.credentials());
         let identity = client.identity();

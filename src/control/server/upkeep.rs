@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::accept::door::Door;
+use crate::accept::dispatcher::Dispatcher;
 use crate::health::Health;
 use crate::telemetry;
 use crate::worker::handle::WorkerHandle;
@@ -13,16 +13,20 @@ use crate::worker::handle::WorkerHandle;
 /// How often the samples of histograms are put together, and what is no worker's is looked at.
 const METRICS_UPKEEP: Duration = Duration::from_secs(1);
 
-/// Bounds what metrics take while nobody scrapes them, and brings those of `door` and
+/// Bounds what metrics take while nobody scrapes them, and brings those of `dispatcher` and
 /// `health`, until `stop`.
-pub(super) async fn keep_metrics(door: Arc<Door>, health: Arc<Health>, stop: CancellationToken) {
+pub(super) async fn keep_metrics(
+    dispatcher: Arc<Dispatcher>,
+    health: Arc<Health>,
+    stop: CancellationToken,
+) {
     let mut tick = tokio::time::interval(METRICS_UPKEEP);
     while stop.run_until_cancelled(tick.tick()).await.is_some() {
         let waiting = |worker: &WorkerHandle| {
             worker.orders.max_capacity().saturating_sub(worker.orders.capacity())
         };
-        let orders = door.workers.iter().map(waiting).sum();
-        telemetry::metrics::door(&door.gate, orders, crate::net::now());
+        let orders = dispatcher.workers.iter().map(waiting).sum();
+        telemetry::metrics::connections(&dispatcher.limiter, orders, crate::net::now());
         health.measure();
         telemetry::metrics::upkeep();
     }

@@ -17,7 +17,7 @@ use metrics::{counter, gauge};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
-use redoubt_core::auth::Gate;
+use redoubt_core::auth::ConnectionLimiter;
 use redoubt_core::session::{CloseReason, Event};
 
 pub use metrics_exporter_prometheus::BuildError as MetricsError;
@@ -147,14 +147,14 @@ pub(crate) fn ready(ready: bool) {
     gauge!(names::READY).set(f64::from(u8::from(ready)));
 }
 
-/// What the gate holds now, and how many orders wait for workers.
-pub(crate) fn door(gate: &Gate, orders: usize, now: Instant) {
+/// What the connection limiter holds now, and how many orders wait for workers.
+pub(crate) fn connections(limiter: &ConnectionLimiter, orders: usize, now: Instant) {
     if !is_on() {
         return;
     }
-    let (throttled, locked_out) = gate.throttled(now);
-    gauge!(names::SESSIONS_UNAUTHENTICATED).set(gate.unauthenticated() as f64);
-    gauge!(names::UNAUTHENTICATED_MEMORY).set(gate.unauthenticated_memory() as f64);
+    let (throttled, locked_out) = limiter.throttled(now);
+    gauge!(names::SESSIONS_UNAUTHENTICATED).set(limiter.unauthenticated() as f64);
+    gauge!(names::UNAUTHENTICATED_MEMORY).set(limiter.unauthenticated_memory() as f64);
     gauge!(names::THROTTLED).set(throttled as f64);
     gauge!(names::LOCKED_OUT).set(locked_out as f64);
     gauge!(names::ORDERS_WAITING).set(orders as f64);

@@ -3,7 +3,7 @@
 use metrics::{Gauge, counter, gauge, histogram};
 
 use super::names;
-use redoubt_core::router::{Exchange, Levels, Pauses};
+use redoubt_core::router::{Gauges, Pauses, Router};
 
 /// Brings a worker's counts to the recorder; keeps what it has brought.
 pub(crate) struct Flush {
@@ -66,15 +66,15 @@ impl Default for Flush {
 
 impl Flush {
     /// Brings what has been counted since the last call. To be called a few times a second.
-    pub(crate) fn flush(&mut self, exchange: &mut Exchange) {
+    pub(crate) fn flush(&mut self, router: &mut Router) {
         if !self.is_on {
             return;
         }
-        self.sessions.set(exchange.len());
-        self.leases.set(exchange.lease_count());
-        self.memory.set(usize::try_from(exchange.memory()).unwrap_or(usize::MAX));
-        self.set_levels(&exchange.levels());
-        let (pauses, before) = (exchange.pauses(), self.pauses);
+        self.sessions.set(router.len());
+        self.leases.set(router.lease_count());
+        self.memory.set(usize::try_from(router.memory()).unwrap_or(usize::MAX));
+        self.set_levels(&router.levels());
+        let (pauses, before) = (router.pauses(), self.pauses);
         for (limit, more) in [
             ("in_flight", pauses.in_flight.saturating_sub(before.in_flight)),
             ("commands_per_second", pauses.rate.saturating_sub(before.rate)),
@@ -83,17 +83,17 @@ impl Flush {
             counter!(names::SESSION_PAUSES, "limit" => limit).increment(more);
         }
         self.pauses = pauses;
-        let tally = exchange.tally();
-        let traffic = tally.take_traffic();
+        let counters = router.counters();
+        let traffic = counters.take_traffic();
         counter!(names::CLIENT_BYTES, "direction" => "in").increment(traffic.client_in);
         counter!(names::CLIENT_BYTES, "direction" => "out").increment(traffic.client_out);
         counter!(names::UPSTREAM_BYTES, "direction" => "in").increment(traffic.upstream_in);
         counter!(names::UPSTREAM_BYTES, "direction" => "out").increment(traffic.upstream_out);
-        tally.commands().take(|command, outcome, count| {
+        counters.commands().take(|command, outcome, count| {
             counter!(names::COMMANDS, "command" => command, "outcome" => outcome.as_str())
                 .increment(count);
         });
-        for sample in tally.take_samples() {
+        for sample in counters.take_samples() {
             let class = sample.class.as_str();
             histogram!(names::DURATION, "class" => class, "part" => "redoubt")
                 .record(sample.redoubt);
@@ -102,8 +102,8 @@ impl Flush {
         }
     }
 
-    fn set_levels(&mut self, levels: &Levels) {
-        let Levels { links, .. } = levels;
+    fn set_levels(&mut self, levels: &Gauges) {
+        let Gauges { links, .. } = levels;
         self.replies_due.set(levels.replies_due);
         let values = [links.shared, links.leased, links.pooled, links.opening];
         set_each(&mut self.links, values);

@@ -1,10 +1,10 @@
-//! A whole exchange between clients and a small model of Redis.
+//! A whole router between clients and a small model of Redis.
 //!
 //! The first byte chooses the world: whether links are shared, and whether the clients ever log in.
 //! Then comes what client `a` says. Byte 0xfe stands for a right `AUTH`; 0xff and one byte more for
 //! something else that happens (see `World::act`).
 //!
-//! What must hold: nobody panics, the exchange comes to rest, nothing of a client that has not
+//! What must hold: nobody panics, the router comes to rest, nothing of a client that has not
 //! logged in opens a link, buffers are no larger than what was put in, and a witness beside gets
 //! each of its replies and nothing else.
 
@@ -15,7 +15,7 @@ use redoubt_core::auth::Identity;
 use redoubt_core::command::Version;
 use redoubt_core::policy::{Escapes, Policy, Scripts};
 use redoubt_core::resp::encode_command;
-use redoubt_core::router::{Exchange, LinkBudget, LinkId, SessionId, Sharing, Timeouts};
+use redoubt_core::router::{LinkBudget, LinkId, Router, SessionId, Sharing, Timeouts};
 use redoubt_core::session::{KeyForm, Limits, Rules, StandIn};
 use redoubt_core::upstream::Credentials;
 
@@ -91,7 +91,7 @@ struct Client {
 }
 
 struct World {
-    exchange: Exchange,
+    router: Router,
     now: Instant,
     logs_in: bool,
     /// `a` and `b`, of whom an input speaks, and the witness.
@@ -128,7 +128,7 @@ impl World {
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
         let rules = Arc::new(RULES.clone());
         let mut world = Self {
-            exchange: Exchange::new(rules, timeouts, credentials, sharing, [7; 32])
+            router: Router::new(rules, timeouts, credentials, sharing, [7; 32])
                 .counting_links(LinkBudget::new(LINKS)),
             now: *START,
             logs_in: mode & 2 != 0,
@@ -186,7 +186,7 @@ impl World {
             b'x' => self.garble_link(),
             b'd' => {
                 self.excused = true;
-                self.exchange.drain();
+                self.router.drain();
             }
             _ => {}
         }
@@ -196,7 +196,7 @@ impl World {
     fn open(&mut self) {
         let client = &mut self.clients[self.current];
         if client.id.is_none() {
-            client.id = Some(self.exchange.open(self.now));
+            client.id = Some(self.router.open(self.now));
             client.eof = false;
         }
     }
@@ -211,12 +211,12 @@ impl World {
                 self.said += piece.len();
                 self.segments += 1;
                 let enough = self.said > MOST_SAID || self.segments > MOST_SEGMENTS;
-                if enough || !self.exchange.wants_read(id) {
+                if enough || !self.router.wants_read(id) {
                     return;
                 }
-                self.exchange.client_bytes(id, piece, self.now);
-                while self.exchange.waits_for_turn(id) {
-                    self.exchange.take_turn(id, self.now);
+                self.router.client_bytes(id, piece, self.now);
+                while self.router.waits_for_turn(id) {
+                    self.router.take_turn(id, self.now);
                 }
             }
         }
@@ -225,15 +225,15 @@ impl World {
 
     fn eof(&mut self) {
         let client = &mut self.clients[self.current];
-        if let Some(id) = client.id.filter(|id| !client.eof && self.exchange.wants_read(*id)) {
+        if let Some(id) = client.id.filter(|id| !client.eof && self.router.wants_read(*id)) {
             client.eof = true;
-            self.exchange.client_eof(id, self.now);
+            self.router.client_eof(id, self.now);
         }
     }
 
     fn lost(&mut self) {
         if let Some(id) = self.clients[self.current].id {
-            self.exchange.client_lost(id);
+            self.router.client_lost(id);
         }
     }
 
@@ -242,15 +242,15 @@ impl World {
         let mut moved = false;
         for client in &mut self.clients {
             let Some(id) = client.id else { continue };
-            let output = self.exchange.output(id);
+            let output = self.router.output(id);
             if !output.is_empty() {
                 client.got.extend_from_slice(output);
                 let len = output.len();
-                self.exchange.wrote(id, len, self.now);
+                self.router.wrote(id, len, self.now);
                 moved = true;
             }
-            if self.exchange.is_finished(id) {
-                self.exchange.forget(id, self.now);
+            if self.router.is_finished(id) {
+                self.router.forget(id, self.now);
                 client.id = None;
                 moved = true;
             }
@@ -261,21 +261,21 @@ impl World {
     /// The witness asks for something that nobody else is told.
     fn ask(&mut self) {
         let Some(id) = self.clients[WITNESS].id.filter(|_| self.logs_in) else { return };
-        if self.exchange.wants_read(id) {
+        if self.router.wants_read(id) {
             self.asked += 1;
             let word = format!("witness {}", self.asked);
-            self.exchange.client_bytes(id, &encoded(&[b"ECHO", word.as_bytes()]), self.now);
+            self.router.client_bytes(id, &encoded(&[b"ECHO", word.as_bytes()]), self.now);
             self.owed.extend(format!("${}\r\n{word}\r\n", word.len()).bytes());
         }
     }
 
     fn look(&mut self) {
-        while self.exchange.next_touched().is_some() {}
-        while self.exchange.next_touched_link().is_some() {}
-        while self.exchange.next_event().is_some() {}
-        assert!(self.logs_in || self.exchange.link_count() == 0, "a link for a stranger");
+        while self.router.next_touched().is_some() {}
+        while self.router.next_touched_link().is_some() {}
+        while self.router.next_event().is_some() {}
+        assert!(self.logs_in || self.router.link_count() == 0, "a link for a stranger");
         for id in self.clients.iter().filter_map(|client| client.id) {
-            let waiting = self.exchange.output(id).len();
+            let waiting = self.router.output(id).len();
             assert!(waiting <= self.heard + MOST_LOCAL, "{waiting} bytes wait for a client");
         }
     }
@@ -297,7 +297,7 @@ impl World {
             assert!(witness.id.is_some(), "the witness was closed");
             assert!(witness.got == self.owed, "the witness got {:?}", witness.got.escape_ascii());
         }
-        let idle = |client: &Client| client.id.is_none_or(|id| self.exchange.wants_read(id));
+        let idle = |client: &Client| client.id.is_none_or(|id| self.router.wants_read(id));
         assert!(idle(witness), "the witness is read no more");
     }
 }

@@ -15,20 +15,20 @@ fn at_the_limit_the_session_is_not_read() {
         let (_, sent) = places.send(id, &GET.repeat(most));
         assert_bytes(&sent, &one.repeat(most));
         // It holds no request back yet, so it need not be told that one could be taken.
-        assert!(places.bench.exchange.wants_read(id));
-        assert_eq!(places.bench.exchange.pauses().in_flight, 0);
+        assert!(places.bench.router.wants_read(id));
+        assert_eq!(places.bench.router.pauses().in_flight, 0);
         assert!(places.try_send(id, &GET.repeat(10)).is_none());
-        assert!(!places.bench.exchange.wants_read(id));
+        assert!(!places.bench.router.wants_read(id));
         // One reply, one request.
         for left in (0..10).rev() {
             places.bench.reply(link, b"$-1\r\n");
             assert_bytes(&places.bench.sent(link), &one);
-            assert_eq!(places.bench.exchange.wants_read(id), left == 0);
+            assert_eq!(places.bench.router.wants_read(id), left == 0);
         }
         places.bench.reply(link, &b"$-1\r\n".repeat(most));
         assert_bytes(&places.bench.read(id), &b"$-1\r\n".repeat(10 + most));
-        assert!(places.bench.exchange.pauses().in_flight > 0);
-        assert_eq!(places.bench.exchange.pauses().rate, 0);
+        assert!(places.bench.router.pauses().in_flight > 0);
+        assert_eq!(places.bench.router.pauses().rate, 0);
     }
 }
 
@@ -42,12 +42,12 @@ fn local_replies_that_wait_count_and_those_that_do_not_do_not() {
     places.local(id, said.as_bytes(), (0..9).map(refused).collect::<String>().as_bytes());
     let (_, sent) = places.send(id, b"GET k\r\nCONFIG 0\r\nCONFIG 1\r\nGET l\r\n");
     assert_bytes(&sent, &request(&["GET", "k"]));
-    assert!(!places.bench.exchange.wants_read(id));
+    assert!(!places.bench.router.wants_read(id));
     places.bench.reply(link, b"$-1\r\n");
     assert_bytes(&places.bench.sent(link), &request(&["GET", "l"]));
     let heard = format!("$-1\r\n{}{}", refused(0), refused(1));
     assert_bytes(&places.bench.read(id), heard.as_bytes());
-    assert!(places.bench.exchange.wants_read(id));
+    assert!(places.bench.router.wants_read(id));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_large_request_begins_below_the_limit_only() {
     places.send(id, GET);
     let large = request(&["SET", "k", &"v".repeat(100_000)]);
     assert!(places.try_send(id, &large).is_none());
-    assert!(!places.bench.exchange.wants_read(id));
+    assert!(!places.bench.router.wants_read(id));
     places.bench.reply(common, b"$-1\r\n");
     let (link, sent) = places.flush().expect("the large one");
     assert_bytes(&sent, &large);

@@ -15,7 +15,7 @@ const PIECE: usize = 16 << 10;
 /// Up to `most` bytes of a value come while the link is read; tells how many.
 fn bring(places: &mut Places, link: LinkId, most: usize) -> usize {
     let mut came = 0;
-    while came < most && places.bench.exchange.link_wants_read(link, places.bench.now) {
+    while came < most && places.bench.router.link_wants_read(link, places.bench.now) {
         places.bench.reply(link, &vec![b'v'; PIECE.min(most - came)]);
         came += PIECE.min(most - came);
     }
@@ -37,19 +37,19 @@ fn all_marks_go_with_the_bound() {
         assert!((bound / 4 * 3..bound / 4 * 3 + PIECE).contains(&came), "{came} of {bound}");
         // A client that gets down to a quarter has caught up.
         let left = bound / 4 - 1;
-        let waits = places.bench.exchange.output(heavy).len();
-        places.bench.exchange.wrote(heavy, waits - left, places.bench.now);
+        let waits = places.bench.router.output(heavy).len();
+        places.bench.router.wrote(heavy, waits - left, places.bench.now);
         let more = bring(&mut places, common, length - came);
         assert!((bound / 2 - PIECE..bound / 2 + 2 * PIECE).contains(&more), "{more} of {bound}");
         places.bench.pass(Duration::from_secs(1));
         let mut most = 0;
-        while !places.bench.exchange.is_finished(heavy) {
-            most = places.bench.exchange.output(heavy).len();
+        while !places.bench.router.is_finished(heavy) {
+            most = places.bench.router.output(heavy).len();
             places.bench.reply(common, &[b'v'; PIECE]);
         }
         assert!((bound - PIECE..=bound).contains(&most), "{most} of {bound}");
         assert_eq!(places.bench.close(heavy), CloseReason::OutputLimit);
-        assert!(!places.bench.exchange.is_finished(behind));
+        assert!(!places.bench.router.is_finished(behind));
     }
 }
 
@@ -62,7 +62,7 @@ fn to_the_byte() {
         let (id, common) = places.plain();
         places.send(id, b"GET big\r\n");
         places.bench.reply(common, &reply(size));
-        assert_eq!(places.bench.exchange.is_finished(id), ends);
+        assert_eq!(places.bench.router.is_finished(id), ends);
         if !ends {
             assert_bytes(&places.bench.read(id), &reply(size));
         }
@@ -91,10 +91,10 @@ fn a_lease_is_paused_instead() {
         let came = bring(&mut places, lease, 9_000_000);
         assert!(came <= (256 << 10) + PIECE, "{came} bytes came");
         places.bench.pass(Duration::from_secs(3600 - 60));
-        assert!(!places.bench.exchange.link_wants_read(lease, places.bench.now));
+        assert!(!places.bench.router.link_wants_read(lease, places.bench.now));
         places.bench.read(id);
-        assert!(places.bench.exchange.link_wants_read(lease, places.bench.now));
-        assert!(!places.bench.exchange.is_finished(id));
+        assert!(places.bench.router.link_wants_read(lease, places.bench.now));
+        assert!(!places.bench.router.is_finished(id));
     }
 }
 
@@ -102,9 +102,9 @@ fn a_lease_is_paused_instead() {
 fn unread_local_replies_are_bounded_below_it() {
     let mut places = limited(|limits| limits.output_buffer = MIB);
     let (id, _) = places.plain();
-    while places.bench.exchange.wants_read(id) {
+    while places.bench.router.wants_read(id) {
         places.bench.say(id, &b"FLUSHALL\r\n".repeat(1000));
     }
-    let unread = places.bench.exchange.output(id).len();
+    let unread = places.bench.router.output(id).len();
     assert!((MIB / 2..MIB).contains(&unread), "{unread} bytes wait");
 }

@@ -41,7 +41,7 @@ fn a_seconds_worth_goes_at_once_and_the_rest_as_fast_as_it_may() {
         let all = burst + 10 * most;
         places.bench.say(id, &GET.repeat(all));
         assert_eq!(answered(&mut places), burst);
-        assert!(!places.bench.exchange.wants_read(id), "the rest waits");
+        assert!(!places.bench.router.wants_read(id), "the rest waits");
         let mut taken = 0;
         for tick in 1..=50 {
             places.bench.pass(TICK);
@@ -55,9 +55,9 @@ fn a_seconds_worth_goes_at_once_and_the_rest_as_fast_as_it_may() {
         taken += answered(&mut places);
         assert_eq!(taken, 10 * most, "nothing is lost");
         assert_bytes(&places.bench.read(id), &b"$-1\r\n".repeat(all));
-        assert!(places.bench.exchange.wants_read(id));
-        assert_eq!(places.bench.exchange.pauses().in_flight, 0);
-        assert!(places.bench.exchange.pauses().rate > 0);
+        assert!(places.bench.router.wants_read(id));
+        assert_eq!(places.bench.router.pauses().in_flight, 0);
+        assert!(places.bench.router.pauses().rate > 0);
     }
 }
 
@@ -68,7 +68,7 @@ fn one_that_asks_when_it_has_been_answered_gets_the_same_rate() {
         let mut taken = 0;
         // The first seconds are the burst.
         for tick in 0..105 {
-            while places.bench.exchange.wants_read(id) {
+            while places.bench.router.wants_read(id) {
                 places.bench.say(id, GET);
                 taken += answered(&mut places);
             }
@@ -90,9 +90,9 @@ fn below_the_rate_nothing_is_noticed() {
         places.bench.pass(TICK);
         places.bench.say(id, &GET.repeat(2));
         assert_eq!(answered(&mut places), 2);
-        assert!(places.bench.exchange.wants_read(id));
+        assert!(places.bench.router.wants_read(id));
     }
-    assert_eq!(places.bench.exchange.pauses(), Default::default());
+    assert_eq!(places.bench.router.pauses(), Default::default());
 }
 
 #[test]
@@ -100,17 +100,17 @@ fn it_is_told_once_when_it_may_go_on_and_not_before() {
     let (mut places, id, _) = paced(2);
     places.bench.say(id, &GET.repeat(3));
     assert_eq!(answered(&mut places), 2);
-    assert!(!places.bench.exchange.wants_read(id));
-    while places.bench.exchange.next_touched().is_some() {}
+    assert!(!places.bench.router.wants_read(id));
+    while places.bench.router.next_touched().is_some() {}
     for _ in 0..2 {
         places.bench.pass(TICK);
-        assert!(!places.bench.exchange.wants_read(id));
+        assert!(!places.bench.router.wants_read(id));
     }
     places.bench.pass(TICK);
-    assert!(places.bench.exchange.wants_read(id));
-    let touched = std::iter::from_fn(|| places.bench.exchange.next_touched()).collect::<Vec<_>>();
+    assert!(places.bench.router.wants_read(id));
+    let touched = std::iter::from_fn(|| places.bench.router.next_touched()).collect::<Vec<_>>();
     assert_eq!(touched, [id]);
-    assert_eq!(places.bench.exchange.pauses().rate, 1, "one pause, however often it is looked at");
+    assert_eq!(places.bench.router.pauses().rate, 1, "one pause, however often it is looked at");
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn a_large_request_is_one_command_and_is_not_stopped_halfway() {
     let mut sent = Vec::new();
     let mut lease = None;
     for part in large.chunks(50_000) {
-        assert!(places.bench.exchange.wants_read(id));
+        assert!(places.bench.router.wants_read(id));
         if let Some((link, bytes)) = places.try_send(id, part) {
             sent.extend(bytes);
             lease = Some(link);
@@ -155,19 +155,19 @@ fn a_large_request_is_one_command_and_is_not_stopped_halfway() {
     assert_bytes(&sent, &large);
     places.bench.reply(lease.expect("a lease"), b"+OK\r\n");
     places.bench.say(id, GET);
-    assert!(!places.bench.exchange.wants_read(id));
+    assert!(!places.bench.router.wants_read(id));
 }
 
 #[test]
 fn what_waits_for_its_time_is_neither_idle_nor_lost_at_the_end() {
     let (mut places, id, _) = paced(1);
     places.bench.say(id, &GET.repeat(100));
-    places.bench.exchange.client_eof(id, places.bench.now);
+    places.bench.router.client_eof(id, places.bench.now);
     let mut taken = answered(&mut places);
     let mut heard = places.bench.read(id).len();
     // Without a rate it would be over; with this one it takes longer than silence may last.
     for _ in 0..98 * 5 {
-        assert!(!places.bench.exchange.is_finished(id), "after {taken}");
+        assert!(!places.bench.router.is_finished(id), "after {taken}");
         places.bench.pass(TICK);
         taken += answered(&mut places);
         heard += places.bench.read(id).len();
@@ -185,5 +185,5 @@ fn without_a_limit_one_that_waited_goes_on() {
     limit(&mut places.bench, |limits| limits.rate = None);
     places.bench.pass(TICK);
     assert_eq!(answered(&mut places), 8);
-    assert!(places.bench.exchange.wants_read(id));
+    assert!(places.bench.router.wants_read(id));
 }

@@ -64,7 +64,7 @@ fn no_more_of_a_large_request_is_held_than_may_be() {
     let mut places = sized(KIB);
     let (id, _) = places.plain();
     places.bench.say(id, &set(100 * KIB)[..KIB]);
-    assert!(!places.bench.exchange.is_finished(id));
+    assert!(!places.bench.router.is_finished(id));
     places.bench.say(id, b"v");
     assert_eq!(places.bench.close(id), CloseReason::TooLarge);
 }
@@ -144,7 +144,7 @@ fn a_size_that_changes_holds_for_what_comes_after() {
     places.send(id, &set(2 * KIB));
     limit(&mut places.bench, |limits| limits.request_size = KIB);
     places.bench.say(id, &set(2 * KIB));
-    places.bench.exchange.forget(id, places.bench.now);
+    places.bench.router.forget(id, places.bench.now);
     let told = |event: &Event| matches!(event, Event::Closed { reason, .. } if reason.as_str() == "request_too_large");
     assert!(places.bench.events().iter().any(told));
 }

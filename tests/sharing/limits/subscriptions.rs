@@ -35,7 +35,7 @@ fn one_more_than_the_limit_closes_the_session() {
         // Once more is not one more.
         places.turn(id, third.as_bytes(), &confirmed(kind, 3, 3));
         places.send(id, format!("{word} c4\r\n").as_bytes());
-        assert!(!places.bench.exchange.is_finished(id), "Redis has not said so yet");
+        assert!(!places.bench.router.is_finished(id), "Redis has not said so yet");
         places.bench.reply(lease, &confirmed(kind, 4, 4));
         assert_eq!(places.bench.close(id), CloseReason::Subscriptions);
         assert!(places.is_closed(lease));

@@ -28,7 +28,7 @@ fn slow_readers_have_a_quarter_of_the_links() {
     let (fifth, common) = asks(&mut places, 2 * MIB);
     assert_eq!(budget.open(), 5);
     // That link stays in use and is read, so that nobody waits for the fifth.
-    assert!(places.bench.exchange.link_wants_read(common, places.bench.now));
+    assert!(places.bench.router.link_wants_read(common, places.bench.now));
     let other = places.bench.authenticated();
     let (link, sent) = places.send(other, b"GET small\r\n");
     assert_eq!(link, common);
@@ -47,7 +47,7 @@ fn slow_readers_have_a_quarter_of_the_links() {
     places.bench.reply(retired, &vec![b'v'; 8 * MIB]);
     places.bench.reply(retired, b"\r\n");
     assert!(places.is_closed(retired));
-    places.bench.exchange.forget_link(retired);
+    places.bench.router.forget_link(retired);
     places.bench.reply(common, b"$-1\r\n");
     places.bench.read(fifth);
     assert_eq!(budget.open(), 4);
@@ -63,7 +63,7 @@ fn past_the_output_limit_a_slow_reader_without_a_link_is_closed() {
     places.send(slow, b"GET big\r\n");
     places.bench.reply(common, format!("${}\r\n", 64 * MIB).as_bytes());
     for _ in 0..64 {
-        assert!(places.bench.exchange.link_wants_read(common, places.bench.now));
+        assert!(places.bench.router.link_wants_read(common, places.bench.now));
         places.bench.reply(common, &vec![b'v'; MIB]);
     }
     assert_eq!(places.bench.close(slow), CloseReason::OutputLimit);
@@ -86,7 +86,7 @@ fn at_the_bound_a_slow_reader_yields_its_link_to_a_lease() {
     assert_eq!(budget.open(), 4);
     assert_eq!(places.bench.close(slow), CloseReason::LinkLimit);
     assert_eq!(places.link_of(plain), common);
-    places.bench.exchange.forget_link(retired);
+    places.bench.router.forget_link(retired);
     assert_eq!(budget.open(), 4);
 }
 
@@ -98,7 +98,7 @@ fn near_the_bound_one_that_much_was_sent_to_gives_its_lease_back_at_once() {
     places.bench.reply(retired, &vec![b'v'; 8 * MIB]);
     places.bench.reply(retired, b"\r\n");
     places.bench.read(heavy);
-    places.bench.exchange.forget_link(retired);
+    places.bench.router.forget_link(retired);
     let own = places.turn(heavy, b"GET k\r\n", b"$-1\r\n");
     places.bench.pass(Duration::from_secs(1));
     assert_eq!(places.link_of(heavy), own, "far from the bound it keeps it");

@@ -31,10 +31,10 @@ fn at_the_cap_the_session_is_told_as_by_redis_and_closed() {
     let (fourth, _) = places.plain();
     places.turn(first, b"UNWATCH\r\n", b"+OK\r\n");
     assert!(places.is_closed(lease), "near the bound none is kept for later");
-    places.bench.exchange.forget_link(lease);
+    places.bench.router.forget_link(lease);
     let own = places.turn(fourth, b"WATCH k\r\n", b"+OK\r\n");
     places.leave(fourth);
-    places.bench.exchange.forget_link(own);
+    places.bench.router.forget_link(own);
     places.watching();
     assert_eq!(budget.open(), 4);
 }
@@ -58,7 +58,7 @@ fn a_pooled_lease_makes_room_for_one_of_another_protocol() {
     let lease = places.turn(late, b"WATCH k\r\n", b"+OK\r\n");
     assert!(lease != pooled && places.is_closed(pooled));
     assert_eq!(budget.open(), open, "the place went from one to the other");
-    places.bench.exchange.forget_link(pooled);
+    places.bench.router.forget_link(pooled);
     assert_eq!(budget.open(), open);
 }
 
@@ -75,7 +75,7 @@ fn places_are_counted_over_all_workers() {
     assert_bytes(&other.bench.read(late), b"-ERR max number of clients reached\r\n");
     // What one worker gives up, the other may have at once.
     other.leave(held);
-    other.bench.exchange.forget_link(lease);
+    other.bench.router.forget_link(lease);
     one.watching();
     assert_eq!(budget.open(), 3);
 }
@@ -91,12 +91,12 @@ fn one_that_needs_a_shared_link_waits_for_a_place() {
     places.send(busy, b"GET k\r\n");
     let late = places.bench.authenticated();
     assert!(places.try_send(late, b"EVAL s 0\r\n").is_none());
-    assert!(!places.bench.exchange.is_finished(late) && !places.bench.exchange.wants_read(late));
+    assert!(!places.bench.router.is_finished(late) && !places.bench.router.wants_read(late));
     places.bench.pass(Duration::from_secs(4));
     assert!(places.flush().is_none());
     let (holder, lease) = leases[0];
     places.leave(holder);
-    places.bench.exchange.forget_link(lease);
+    places.bench.router.forget_link(lease);
     places.bench.pass(Duration::from_millis(200));
     let (_, sent) = places.flush().expect("the script");
     assert_bytes(&sent, &request(&["EVAL", "s", "0"]));
@@ -112,7 +112,7 @@ fn one_that_waits_in_vain_for_a_shared_link_is_told_and_closed() {
     let late = places.bench.authenticated();
     assert!(places.try_send(late, b"EVAL s 0\r\n").is_none());
     places.bench.pass(Duration::from_millis(4999));
-    assert!(!places.bench.exchange.is_finished(late));
+    assert!(!places.bench.router.is_finished(late));
     places.bench.pass(Duration::from_millis(1));
     assert_bytes(&places.bench.read(late), b"-ERR max number of clients reached\r\n");
     assert_eq!(places.bench.close(late), CloseReason::NoLease);

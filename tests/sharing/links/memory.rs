@@ -16,9 +16,9 @@ const MOST: usize = 32 * MIB;
 fn counted(budget: &MemoryBudget) -> Places {
     let mut places = Places::new();
     places.bench = places.bench.counting_memory(budget);
-    let mut rules = Rules::clone(places.bench.exchange.rules());
+    let mut rules = Rules::clone(places.bench.router.rules());
     rules.limits.memory = MOST as u64;
-    places.bench.exchange.replace_rules(Arc::new(rules));
+    places.bench.router.replace_rules(Arc::new(rules));
     places
 }
 
@@ -40,11 +40,11 @@ fn at_the_bound_the_session_that_holds_most_is_closed_and_no_other() {
     let large = holds(&mut places, 16 * MIB);
     let middle = holds(&mut places, 8 * MIB);
     assert!((26 * MIB..MOST).contains(&(budget.held() as usize)), "{} bytes", budget.held());
-    assert!(!places.bench.exchange.is_finished(large));
+    assert!(!places.bench.router.is_finished(large));
     let last = holds(&mut places, 10 * MIB);
     assert_eq!(places.bench.close(large), CloseReason::Memory);
     for id in [small, middle, last] {
-        assert!(!places.bench.exchange.is_finished(id));
+        assert!(!places.bench.router.is_finished(id));
     }
     assert!((budget.held() as usize) < MOST);
     for id in [small, middle, last] {
@@ -64,11 +64,11 @@ fn what_all_workers_hold_counts_and_the_largest_of_all_is_closed() {
     let smaller = holds(&mut other, 8 * MIB);
     // The other worker has the largest session, and closes it at its next tick.
     assert!(budget.held() as usize > MOST);
-    assert!(!other.bench.exchange.is_finished(small) && !other.bench.exchange.is_finished(smaller));
+    assert!(!other.bench.router.is_finished(small) && !other.bench.router.is_finished(smaller));
     one.bench.pass(Duration::from_millis(200));
     assert_eq!(one.bench.close(large), CloseReason::Memory);
     other.bench.pass(Duration::from_millis(200));
-    assert!(!other.bench.exchange.is_finished(small) && !other.bench.exchange.is_finished(smaller));
+    assert!(!other.bench.router.is_finished(small) && !other.bench.router.is_finished(smaller));
 }
 
 #[test]
@@ -93,18 +93,18 @@ fn near_the_bound_a_session_that_holds_much_waits_until_it_holds_less() {
     let (_, sent) = places.send(id, &pair.repeat(2000));
     let pairs = sent.len() / pair.len();
     assert!(pairs < 2000, "all of them are taken, however much that holds");
-    assert!(!places.bench.exchange.wants_read(id), "it is not read any more");
+    assert!(!places.bench.router.wants_read(id), "it is not read any more");
     assert!(places.try_send(id, &request(&["GET", "k"])).is_none(), "nor is anything taken");
     // A small one goes on.
     let (other, _) = places.plain();
-    assert!(places.bench.exchange.wants_read(other));
+    assert!(places.bench.router.wants_read(other));
     // When replies have come, so does it, though memory is as short as before.
     places.bench.reply(lease, &b"$-1\r\n+OK\r\n".repeat(pairs - 50));
     places.bench.read(id);
     let (link, sent) = places.flush().expect("what waited");
     assert_eq!(link, lease);
     assert!(sent.starts_with(&pair[..pair.len() / 2]), "it is the rest of the pipeline");
-    assert!(!places.bench.exchange.is_finished(large));
+    assert!(!places.bench.router.is_finished(large));
 }
 
 #[test]
@@ -113,10 +113,10 @@ fn one_that_waits_goes_on_when_others_hold_less() {
     let mut places = counted(&budget);
     let large = holds(&mut places, 26 * MIB);
     let waiting = holds(&mut places, 2 * MIB);
-    assert!(!places.bench.exchange.wants_read(waiting));
+    assert!(!places.bench.router.wants_read(waiting));
     places.leave(large);
     places.bench.pass(Duration::from_millis(200));
-    assert!(places.bench.exchange.wants_read(waiting));
+    assert!(places.bench.router.wants_read(waiting));
 }
 
 #[test]
@@ -125,9 +125,9 @@ fn what_was_read_is_given_back_even_where_some_is_left() {
     let mut places = counted(&budget);
     let id = holds(&mut places, 16 * MIB);
     let left = 1000;
-    let all = places.bench.exchange.output(id).len();
-    places.bench.exchange.wrote(id, all - left, places.bench.now);
-    assert_eq!(places.bench.exchange.output(id).len(), left);
+    let all = places.bench.router.output(id).len();
+    places.bench.router.wrote(id, all - left, places.bench.now);
+    assert_eq!(places.bench.router.output(id).len(), left);
     places.bench.pass(Duration::from_millis(200));
     assert!(budget.held() < MIB as u64, "{} bytes", budget.held());
 }

@@ -17,7 +17,7 @@ fn ticks(places: &mut Places, number: u32) {
 }
 
 fn stalled(places: &mut Places) -> Vec<Stalled> {
-    places.bench.exchange.close_stalled(TIMEOUT, places.bench.now)
+    places.bench.router.close_stalled(TIMEOUT, places.bench.now)
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_link_that_waits_for_a_slow_reader_does_not_stall() {
     let (link, _) = places.send(id, b"GET k\r\n");
     places.bench.reply(link, b"$10000000\r\n");
     places.bench.reply(link, &vec![b'v'; 2 << 20]);
-    assert!(!places.bench.exchange.link_wants_read(link, places.bench.now));
+    assert!(!places.bench.router.link_wants_read(link, places.bench.now));
     ticks(&mut places, 100);
     assert!(stalled(&mut places).is_empty());
 }

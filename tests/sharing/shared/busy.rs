@@ -38,14 +38,14 @@ impl Places {
     /// The one link that is to be opened is connected, and the server has no time for it.
     #[track_caller]
     fn refuse_next(&mut self) -> LinkId {
-        let link = self.bench.exchange.next_link_to_open().expect("a link to open");
-        self.bench.exchange.link_connected(link);
+        let link = self.bench.router.next_link_to_open().expect("a link to open");
+        self.bench.router.link_connected(link);
         let login = self.bench.sent(link);
         assert!(login.starts_with(&request(&["AUTH", UPSTREAM_PASSWORD])));
         let before = login.iter().filter(|byte| **byte == b'*').count() - 1;
         self.bench.reply(link, &[&OK.repeat(before), BUSY].concat());
         assert!(self.is_closed(link));
-        self.bench.exchange.forget_link(link);
+        self.bench.router.forget_link(link);
         link
     }
 }
@@ -61,7 +61,7 @@ fn what_waits_for_a_link_is_answered_in_its_place_and_its_sessions_go_on() {
     for session in [id, other] {
         places.bench.say(session, b"GET a\r\n");
     }
-    assert_eq!(places.bench.exchange.next_link_to_open(), None, "at once");
+    assert_eq!(places.bench.router.next_link_to_open(), None, "at once");
     places.bench.pass(WHILE);
     let (_, sent) = places.flush().unwrap();
     assert_bytes(&sent, &request(&["GET", "a"]).repeat(2));
@@ -76,7 +76,7 @@ fn a_transaction_begins_and_fails_as_in_redis() {
     let wanted = [OK, BUSY, unknown, ABORTED, OK, OK, BUSY].concat();
     assert_bytes(&places.bench.read(id), &wanted);
     places.bench.pass(WHILE);
-    assert_eq!(places.bench.exchange.lease_count(), 0);
+    assert_eq!(places.bench.router.lease_count(), 0);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_transaction_that_began_without_the_server_fails_as_a_whole_when_it_is_back(
     assert_bytes(&places.bench.read(id), b"+QUEUED\r\n");
     let aborted = b"-EXECABORT Transaction discarded because of previous errors.\r\n";
     assert_eq!(places.turn(id, b"EXEC\r\n", aborted), link);
-    assert_eq!(places.bench.exchange.lease_count(), 0);
+    assert_eq!(places.bench.router.lease_count(), 0);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn one_link_at_a_time_is_tried_however_many_are_wanted() {
     for _ in 0..3 {
         places.bench.pass(WHILE);
         places.refuse_next();
-        assert_eq!(places.bench.exchange.next_link_to_open(), None, "more than one");
+        assert_eq!(places.bench.router.next_link_to_open(), None, "more than one");
         for (index, session) in sessions.into_iter().enumerate() {
             let wanted = if index == 0 { BUSY.len() } else { 0 } + BUSY.len();
             let read = places.bench.read(session);
@@ -155,8 +155,8 @@ fn one_link_at_a_time_is_tried_however_many_are_wanted() {
     places.settle();
     places.bench.pass(WHILE);
     places.settle();
-    assert_eq!(places.bench.exchange.lease_count(), 7);
-    assert_eq!(places.bench.exchange.next_link_to_open(), None);
+    assert_eq!(places.bench.router.lease_count(), 7);
+    assert_eq!(places.bench.router.next_link_to_open(), None);
 }
 
 #[test]

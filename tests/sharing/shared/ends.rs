@@ -14,7 +14,7 @@ fn a_lost_link_closes_only_sessions_with_replies_due() {
     let (leased, lease) = places.watching();
     places.send(owed, b"GET k\r\nGET l\r\n");
     places.bench.reply(common, b"$1\r\nv\r\n");
-    places.bench.exchange.link_lost(common, places.bench.now);
+    places.bench.router.link_lost(common, places.bench.now);
     assert_bytes(&places.bench.read(owed), b"$1\r\nv\r\n");
     assert_eq!(places.bench.close(owed), CloseReason::UpstreamLost);
     let fresh = places.link_of(idle);
@@ -30,7 +30,7 @@ fn nothing_that_was_sent_is_sent_again() {
     // One request is written, one is not; neither may be repeated elsewhere.
     places.send(owed, b"INCR k\r\n");
     places.bench.say(waits, b"INCR l\r\n");
-    places.bench.exchange.link_lost(common, places.bench.now);
+    places.bench.router.link_lost(common, places.bench.now);
     assert!(places.flush().is_none(), "no request goes out once more");
     assert_eq!(places.bench.close(owed), CloseReason::UpstreamLost);
     assert_eq!(places.bench.close(waits), CloseReason::UpstreamLost);
@@ -41,7 +41,7 @@ fn a_lost_lease_ends_its_session_alone() {
     let mut places = Places::new();
     let (id, lease) = places.watching();
     let (other, common) = places.plain();
-    places.bench.exchange.link_lost(lease, places.bench.now);
+    places.bench.router.link_lost(lease, places.bench.now);
     assert_eq!(places.bench.close(id), CloseReason::UpstreamLost);
     assert_eq!(places.link_of(other), common);
 }
@@ -54,9 +54,9 @@ fn a_link_that_cannot_be_opened_ends_those_who_wait_for_it() {
     for id in ids {
         places.bench.say(id, b"GET k\r\n");
     }
-    let link = places.bench.exchange.next_link_to_open().expect("a link");
-    assert!(places.bench.exchange.next_link_to_open().is_none(), "one link for both");
-    places.bench.exchange.link_failed(link, places.bench.now);
+    let link = places.bench.router.next_link_to_open().expect("a link");
+    assert!(places.bench.router.next_link_to_open().is_none(), "one link for both");
+    places.bench.router.link_failed(link, places.bench.now);
     for id in ids {
         assert_eq!(places.bench.close(id), CloseReason::UpstreamUnavailable);
     }
@@ -100,7 +100,7 @@ fn what_nothing_expects_closes_the_link_and_its_creditors() {
         places.send(gone, b"GET b\r\n");
         places.leave(gone);
         places.send(owed, b"GET c\r\n");
-        let came = places.bench.exchange.link_bytes(common, excess, places.bench.now);
+        let came = places.bench.router.link_bytes(common, excess, places.bench.now);
         assert!(matches!(came, Err(LinkFault::Unexpected(_))), "{}", excess.escape_ascii());
         assert!(places.is_closed(common));
         let heard = places.bench.read(owed);
@@ -123,7 +123,7 @@ fn a_push_on_a_shared_link_reaches_nobody() {
         if owed {
             places.send(id, b"GET k\r\n");
         }
-        assert!(places.bench.exchange.link_bytes(three, push, places.bench.now).is_err());
+        assert!(places.bench.router.link_bytes(three, push, places.bench.now).is_err());
         assert_bytes(&places.bench.read(id), b"");
         assert!(places.is_closed(three));
         if owed {
@@ -162,7 +162,7 @@ fn a_push_within_a_reply_of_a_shared_link_reaches_nobody() {
         let said: &[u8] = if script { b"EVAL s 0\r\n" } else { b"MGET a b\r\n" };
         let (link, _) = places.send(id, said);
         let reply = [b"*2\r\n$1\r\na\r\n", &push[..], b"$1\r\nb\r\n"].concat();
-        let came = places.bench.exchange.link_bytes(link, &reply, places.bench.now);
+        let came = places.bench.router.link_bytes(link, &reply, places.bench.now);
         let heard = places.bench.read(id);
         assert!(!heard.windows(6).any(|part| part == b"hidden"), "{}", shown(&heard));
         // A plain link has nothing that tells where the next reply begins.
@@ -177,7 +177,7 @@ fn a_client_that_leaves_while_it_blocks_takes_its_lease_along() {
     let mut places = Places::new();
     let (id, common) = places.plain();
     let (lease, _) = places.send(id, b"BLPOP k 0\r\n");
-    places.bench.exchange.client_eof(id, places.bench.now);
+    places.bench.router.client_eof(id, places.bench.now);
     assert_eq!(places.bench.close(id), CloseReason::Client);
     assert!(places.is_closed(lease) && !places.is_closed(common));
 }
@@ -195,10 +195,10 @@ fn nothing_of_a_blocking_command_that_waits_is_sent_for_a_client_that_is_gone() 
     // The same when it only stops sending.
     let (id, _) = places.plain();
     places.send(id, b"GET k\r\nBLPOP k 0\r\n");
-    places.bench.exchange.client_eof(id, places.bench.now);
+    places.bench.router.client_eof(id, places.bench.now);
     places.bench.reply(common, b"$-1\r\n");
     places.flush();
-    assert!(places.bench.exchange.is_finished(id), "it would pop for nobody");
+    assert!(places.bench.router.is_finished(id), "it would pop for nobody");
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn bring(places: &mut Places, link: LinkId, length: usize) -> usize {
 /// Up to `left` bytes of a value come while the link is read; tells how many.
 fn go_on(places: &mut Places, link: LinkId, left: usize) -> usize {
     let mut came = 0;
-    while came < left && places.bench.exchange.link_wants_read(link, places.bench.now) {
+    while came < left && places.bench.router.link_wants_read(link, places.bench.now) {
         let piece = PIECE.min(left - came);
         places.bench.reply(link, &vec![b'v'; piece]);
         came += piece;
@@ -50,7 +50,7 @@ fn past_a_mebibyte_the_link_is_retired_and_others_go_to_a_new_one() {
     assert!(places.try_send(behind, b"GET more\r\n").is_none());
     // As soon as the client reads, so is the link.
     places.bench.read(heavy);
-    assert!(places.bench.exchange.link_wants_read(retired, places.bench.now));
+    assert!(places.bench.router.link_wants_read(retired, places.bench.now));
     let mut left = 40 * MIB - came;
     while left > 0 {
         left -= go_on(&mut places, retired, left);
@@ -87,8 +87,8 @@ fn one_with_a_link_of_its_own_holds_only_that_up() {
     assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
     assert_ne!(places.link_of(behind), own);
     places.bench.pass(Duration::from_secs(10));
-    assert!(!places.bench.exchange.link_wants_read(own, places.bench.now));
-    assert!(!places.bench.exchange.is_finished(heavy));
+    assert!(!places.bench.router.link_wants_read(own, places.bench.now));
+    assert!(!places.bench.router.is_finished(heavy));
 }
 
 #[test]
@@ -97,8 +97,8 @@ fn those_behind_a_slow_reader_are_served_at_once() {
     assert_eq!(came, 20 * MIB, "it may wait, and so they need not");
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
     assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
-    assert!(!places.bench.exchange.is_finished(heavy));
-    assert_eq!(places.bench.exchange.output(heavy).len(), 20 * MIB + b"$20971520\r\n\r\n".len());
+    assert!(!places.bench.router.is_finished(heavy));
+    assert_eq!(places.bench.router.output(heavy).len(), 20 * MIB + b"$20971520\r\n\r\n".len());
 }
 
 #[test]
@@ -109,8 +109,8 @@ fn one_that_catches_up_in_time_is_waited_for_again() {
     let more = go_on(&mut places, retired, 60 * MIB - came);
     assert!((24 * MIB..24 * MIB + 2 * PIECE).contains(&more), "{more} bytes came");
     places.bench.pass(Duration::from_millis(900));
-    assert!(!places.bench.exchange.link_wants_read(retired, places.bench.now));
-    assert!(!places.bench.exchange.is_finished(heavy));
+    assert!(!places.bench.router.link_wants_read(retired, places.bench.now));
+    assert!(!places.bench.router.is_finished(heavy));
 }
 
 #[test]
@@ -118,15 +118,15 @@ fn those_behind_a_reader_that_does_not_catch_up_wait_a_second() {
     let (mut places, heavy, behind, retired, came) = held_up(30 * MIB);
     places.bench.pass(Duration::from_millis(999));
     assert_eq!(go_on(&mut places, retired, 30 * MIB - came), 0);
-    while places.bench.exchange.next_touched_link().is_some() {}
+    while places.bench.router.next_touched_link().is_some() {}
     places.bench.pass(Duration::from_millis(1));
     let touched =
-        std::iter::from_fn(|| places.bench.exchange.next_touched_link()).collect::<Vec<_>>();
+        std::iter::from_fn(|| places.bench.router.next_touched_link()).collect::<Vec<_>>();
     assert!(touched.contains(&retired), "its driver must look again");
     assert_eq!(go_on(&mut places, retired, 30 * MIB - came), 30 * MIB - came);
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
     assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
-    assert!(!places.bench.exchange.is_finished(heavy), "30 MiB may wait");
+    assert!(!places.bench.router.is_finished(heavy), "30 MiB may wait");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn past_the_output_limit_the_slow_one_is_closed() {
     while left > 0 {
         places.bench.reply(retired, &vec![b'v'; PIECE.min(left)]);
         left -= PIECE.min(left);
-        most = most.max(places.bench.exchange.output(heavy).len());
+        most = most.max(places.bench.router.output(heavy).len());
     }
     assert!((32 * MIB - PIECE..=32 * MIB + PIECE).contains(&most), "{most} bytes");
     assert_eq!(places.bench.close(heavy), CloseReason::OutputLimit);
@@ -156,7 +156,7 @@ fn alone_it_may_be_as_slow_as_it_likes() {
     assert!(came < MIB + 2 * PIECE);
     places.bench.pass(Duration::from_secs(20));
     assert_eq!(go_on(&mut places, common, 100 * MIB), 0);
-    assert!(!places.bench.exchange.is_finished(heavy));
+    assert!(!places.bench.router.is_finished(heavy));
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn unread_small_replies_weigh_as_much_as_a_large_one() {
     };
     assert!(unread >= MIB);
     assert_eq!(places.link_of(other), common, "nobody was behind it, so nobody moves");
-    assert!(!places.bench.exchange.link_wants_read(own, places.bench.now));
+    assert!(!places.bench.router.link_wants_read(own, places.bench.now));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn one_that_still_sends_goes_on_over_the_retired_link() {
     let (link, sent) = places.send(heavy, b"GET next\r\n");
     assert_eq!(link, retired);
     assert_bytes(&sent, &request(&["GET", "next"]));
-    assert!(places.bench.exchange.wants_read(heavy));
+    assert!(places.bench.router.wants_read(heavy));
     // What cannot go there waits.
     assert!(places.try_send(heavy, b"MULTI\r\n").is_none());
     assert_eq!(go_on(&mut places, retired, 2 * MIB - came), 2 * MIB - came);

@@ -60,9 +60,9 @@ fn setinfo_exists_from_7_2_on() {
     let id = places.bench.authenticated();
     let before = b"-ERR unknown subcommand 'setinfo'. Try CLIENT HELP.\r\n";
     places.local(id, b"CLIENT setinfo lib-name x\r\n", before);
-    let mut rules = Rules::clone(places.bench.exchange.rules());
+    let mut rules = Rules::clone(places.bench.router.rules());
     rules.upstream_version = Version::parse("7.2.0");
-    places.bench.exchange.replace_rules(Arc::new(rules));
+    places.bench.router.replace_rules(Arc::new(rules));
     places.local(id, b"CLIENT SETINFO LIB-NAME x\r\n", b"+OK\r\n");
     places.local(id, b"CLIENT SETINFO lib-ver 1.0\r\n", b"+OK\r\n");
     places.local(

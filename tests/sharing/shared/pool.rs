@@ -170,8 +170,8 @@ fn a_lease_that_is_not_proved_clean_is_closed() {
             b"token" => token.to_vec(),
             other => [other, token].concat(),
         };
-        assert_eq!(places.bench.exchange.link_bytes(lease, &proof, places.bench.now), Ok(()));
-        let ended = places.bench.exchange.is_finished(id);
+        assert_eq!(places.bench.router.link_bytes(lease, &proof, places.bench.now), Ok(()));
+        let ended = places.bench.router.is_finished(id);
         let reason = ended.then(|| places.bench.close(id));
         let clean = !places.is_closed(lease);
         assert_eq!(next_lease(&mut places) == lease, clean);
@@ -240,7 +240,7 @@ fn bytes_on_a_pooled_link_close_it_and_nobody() {
         let mut places = Places::new();
         let (id, common) = places.plain();
         let lease = places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
-        assert!(places.bench.exchange.link_bytes(lease, stray, places.bench.now).is_err());
+        assert!(places.bench.router.link_bytes(lease, stray, places.bench.now).is_err());
         assert!(places.is_closed(lease), "{}", shown(stray));
         assert_eq!(places.link_of(id), common);
         assert_ne!(next_lease(&mut places), lease);
@@ -252,7 +252,7 @@ fn a_reply_and_a_half_is_not_clean() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let (lease, _) = places.send(id, b"BLPOP k 1\r\n");
-    assert!(places.bench.exchange.link_bytes(lease, b"*-1\r\n+ha", places.bench.now).is_err());
+    assert!(places.bench.router.link_bytes(lease, b"*-1\r\n+ha", places.bench.now).is_err());
     assert!(places.is_closed(lease));
     assert_bytes(&places.bench.read(id), b"*-1\r\n");
     assert_eq!(places.bench.close(id), CloseReason::UpstreamLost);
@@ -266,7 +266,7 @@ fn what_comes_after_the_last_reply_of_a_session_is_not_clean_either() {
         let id = places.bench.authenticated();
         let (lease, _) = places.send(id, b"MULTI\r\nEXEC\r\nQUIT\r\n");
         let came = [b"+OK\r\n*0\r\n", stray].concat();
-        let _ = places.bench.exchange.link_bytes(lease, &came, places.bench.now);
+        let _ = places.bench.router.link_bytes(lease, &came, places.bench.now);
         assert_bytes(&places.bench.read(id), b"+OK\r\n*0\r\n+OK\r\n");
         assert_eq!(places.bench.close(id), CloseReason::Quit);
         assert_ne!(next_lease(&mut places), lease, "the next session would be given the rest");
@@ -291,7 +291,7 @@ fn a_push_that_nobody_asked_for_closes_a_lease() {
     let (id, _) = places.plain();
     places.turn(id, b"HELLO 3\r\n", MAP);
     let lease = places.turn(id, b"WATCH k\r\n", b"+OK\r\n");
-    let came = places.bench.exchange.link_bytes(lease, MESSAGE_3, places.bench.now);
+    let came = places.bench.router.link_bytes(lease, MESSAGE_3, places.bench.now);
     assert_bytes(&places.bench.read(id), b"");
     assert!(came.is_err() && places.is_closed(lease));
 }

@@ -23,7 +23,7 @@ fn links_are_replaced_without_the_end_of_a_session() {
     places.send(waiting, b"GET k\r\n");
 
     let now = places.bench.now;
-    places.bench.exchange.replace_links(now);
+    places.bench.router.replace_links(now);
     assert!(places.is_closed(spare) && !places.is_closed(common) && !places.is_closed(lease));
     let other = places.link_of(id);
     assert_ne!(other, common);
@@ -45,7 +45,7 @@ fn links_are_replaced_without_the_end_of_a_session() {
 fn links_are_replaced_for_their_age_and_not_at_the_same_moment() {
     const LINKS: usize = 8;
     let mut places = Places::new();
-    places.bench.exchange.set_max_link_age(HOUR);
+    places.bench.router.set_max_link_age(HOUR);
     let leased: Vec<_> = (0..LINKS).map(|_| places.watching()).collect();
     let (id, common) = places.plain();
     for _ in 0..120 {
@@ -75,5 +75,5 @@ fn links_are_replaced_for_their_age_and_not_at_the_same_moment() {
     assert_eq!(replaced_at.len(), LINKS);
     replaced_at.dedup();
     assert!(replaced_at.len() > LINKS / 2, "at the same moment: {replaced_at:?}");
-    places.bench.exchange.abort_all(CloseReason::Shutdown);
+    places.bench.router.abort_all(CloseReason::Shutdown);
 }

@@ -19,7 +19,7 @@ fn pipeline(places: &mut Places, id: SessionId, reply: &[u8]) {
     let mut begun = 0;
     while heard < REQUESTS * reply.len() {
         let before = (taken, sent, answered, heard, begun);
-        if taken < said.len() && places.bench.exchange.wants_read(id) {
+        if taken < said.len() && places.bench.router.wants_read(id) {
             let piece = &said[taken..said.len().min(taken + READ)];
             taken += piece.len();
             places.bench.say(id, piece);
@@ -32,7 +32,7 @@ fn pipeline(places: &mut Places, id: SessionId, reply: &[u8]) {
         }
         // Requests are never spread, so the last link that was sent to is owed everything.
         let link = *links.last().expect("a link");
-        while answered < sent && places.bench.exchange.link_wants_read(link, places.bench.now) {
+        while answered < sent && places.bench.router.link_wants_read(link, places.bench.now) {
             let piece = &reply[begun..reply.len().min(begun + READ)];
             begun += piece.len();
             places.bench.reply(link, piece);
@@ -40,7 +40,7 @@ fn pipeline(places: &mut Places, id: SessionId, reply: &[u8]) {
                 (begun, answered) = (0, answered + 1);
             }
         }
-        let unread = places.bench.exchange.output(id).len();
+        let unread = places.bench.router.output(id).len();
         assert!(unread < 2 << 20, "{unread} bytes wait for the client");
         if taken == said.len() {
             heard += places.bench.read(id).len();
@@ -71,7 +71,7 @@ fn a_pipeline_waits_for_its_replies_before_others_have_to_wait_for_it() {
     let one = request(&["GET", "k"]);
     places.bench.say(many, &b"GET k\r\n".repeat(2000));
     assert_eq!(places.bench.sent(common).len() / one.len(), 512);
-    assert!(!places.bench.exchange.wants_read(many), "what it has said already has to wait");
+    assert!(!places.bench.router.wants_read(many), "what it has said already has to wait");
     let (link, sent) = places.send(few, b"GET f\r\n");
     assert_eq!(link, common);
     assert_bytes(&sent, &request(&["GET", "f"]));
@@ -89,11 +89,11 @@ fn a_pipeline_waits_for_its_replies_before_others_have_to_wait_for_it() {
         sent += more;
     }
     places.bench.reply(common, &b"$-1\r\n".repeat(100));
-    while places.bench.exchange.output(many).len() < 2000 * 5 {
+    while places.bench.router.output(many).len() < 2000 * 5 {
         places.bench.reply(common, b"$-1\r\n");
     }
     assert_bytes(&places.bench.read(many), &b"$-1\r\n".repeat(2000));
-    assert!(places.bench.exchange.wants_read(many));
+    assert!(places.bench.router.wants_read(many));
 }
 
 #[test]
@@ -104,13 +104,13 @@ fn requests_in_flight_are_bounded_for_all_together() {
     places.fill(common);
     assert!(places.try_send(many, &b"GET k\r\n".repeat(1000)).is_none());
     assert!(places.try_send(few, b"GET f\r\n").is_none());
-    assert!(!places.bench.exchange.wants_read(many) && !places.bench.exchange.wants_read(few));
+    assert!(!places.bench.router.wants_read(many) && !places.bench.router.wants_read(few));
     places.bench.reply(common, &b"$-1\r\n".repeat(3000));
     let (link, sent) = places.flush().expect("there is room");
     assert_eq!(link, common);
     let mine = request(&["GET", "f"]);
     assert!(sent.windows(mine.len()).any(|part| part == mine), "both get some of it");
-    assert!(places.bench.exchange.wants_read(few));
+    assert!(places.bench.router.wants_read(few));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn room_is_given_in_order_of_waiting() {
     }
     // Whoever was given a place goes to the end of the row.
     assert_eq!(order, "kstkskkk");
-    assert!(places.bench.exchange.wants_read(second) && places.bench.exchange.wants_read(third));
+    assert!(places.bench.router.wants_read(second) && places.bench.router.wants_read(third));
 }
 
 #[test]
@@ -143,16 +143,16 @@ fn bytes_that_are_not_taken_pause_those_who_would_add_to_them() {
     let (many, common) = places.plain();
     let (few, _) = places.plain();
     let value = "v".repeat(1000);
-    while places.bench.exchange.wants_read(many) {
+    while places.bench.router.wants_read(many) {
         places.bench.say(many, &request(&["SET", "k", &value]));
     }
-    let waiting = places.bench.exchange.link_output(common).len();
+    let waiting = places.bench.router.link_output(common).len();
     assert!((256 * KIB..258 * KIB).contains(&waiting), "{waiting} bytes wait");
     places.bench.say(few, b"GET k\r\n");
-    assert!(!places.bench.exchange.wants_read(few));
+    assert!(!places.bench.router.wants_read(few));
     let rest = places.bench.sent(common);
     assert!(rest.ends_with(&request(&["GET", "k"])), "it goes on when the link has taken some");
-    assert!(places.bench.exchange.wants_read(few) && places.bench.exchange.wants_read(many));
+    assert!(places.bench.router.wants_read(few) && places.bench.router.wants_read(many));
     assert_bytes(&places.bench.read(few), b"");
 }
 
@@ -162,11 +162,11 @@ fn those_who_wait_go_on_over_a_new_link_when_theirs_is_lost() {
     let (few, common) = places.plain();
     let fillers = places.fill(common);
     assert!(places.try_send(few, b"GET f\r\n").is_none());
-    places.bench.exchange.link_lost(common, places.bench.now);
+    places.bench.router.link_lost(common, places.bench.now);
     let (link, sent) = places.flush().expect("its request");
     assert_ne!(link, common);
     assert_bytes(&sent, &request(&["GET", "f"]));
     places.bench.reply(link, b"$1\r\nf\r\n");
     assert_bytes(&places.bench.read(few), b"$1\r\nf\r\n");
-    assert!(fillers.into_iter().all(|id| places.bench.exchange.is_finished(id)));
+    assert!(fillers.into_iter().all(|id| places.bench.router.is_finished(id)));
 }

@@ -15,9 +15,9 @@ const OK: &[u8] = b"+OK\r\n";
 
 impl Places {
     fn accept(&mut self, passwords: [&str; 2]) {
-        let mut rules = Rules::clone(self.bench.exchange.rules());
+        let mut rules = Rules::clone(self.bench.router.rules());
         rules.identity = Identity::new(None, &passwords[0].into()).or(&passwords[1].into());
-        self.bench.exchange.replace_rules(Arc::new(rules));
+        self.bench.router.replace_rules(Arc::new(rules));
     }
 
     fn rotate(&mut self) {
@@ -26,7 +26,7 @@ impl Places {
 
     fn rotate_to(&mut self, password: &str) {
         let credentials = Credentials { user: Some("app".into()), password: Some(password.into()) };
-        self.bench.exchange.rotate_credentials(credentials, self.bench.now);
+        self.bench.router.rotate_credentials(credentials, self.bench.now);
     }
 }
 
@@ -65,7 +65,7 @@ fn a_withdrawn_password_ends_its_sessions_and_no_others() {
     }
     places.bench.say(stranger, &request(&["AUTH", CLIENT_PASSWORD]));
     assert!(places.bench.read(stranger).starts_with(b"-WRONGPASS"));
-    assert!(!places.bench.exchange.is_finished(stranger));
+    assert!(!places.bench.router.is_finished(stranger));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn a_session_that_has_reset_has_no_credential_to_be_withdrawn() {
     let id = places.bench.authenticated();
     places.local(id, b"RESET\r\n", b"+RESET\r\n");
     places.accept([NEXT_CLIENT_PASSWORD, NEXT_CLIENT_PASSWORD]);
-    assert!(!places.bench.exchange.is_finished(id));
+    assert!(!places.bench.router.is_finished(id));
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn a_login_that_redis_refuses_closes_the_link() {
     places.rotate();
     places.send(id, b"GET k\r\n");
     let wrong = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n$1\r\nk\r\n";
-    let outcome = places.bench.exchange.link_bytes(lease, wrong, places.bench.now);
+    let outcome = places.bench.router.link_bytes(lease, wrong, places.bench.now);
     assert_eq!(outcome, Err(LinkFault::Unexpected(Unexpected::Refused)));
     assert!(places.is_closed(lease));
     assert_bytes(&places.bench.read(id), b"");

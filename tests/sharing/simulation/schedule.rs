@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redoubt_core::auth::Identity;
 use redoubt_core::command::Version;
 use redoubt_core::policy::{Escapes, Policy};
-use redoubt_core::router::{Exchange, LinkId, SessionId, Sharing, Timeouts};
+use redoubt_core::router::{LinkId, Router, SessionId, Sharing, Timeouts};
 use redoubt_core::session::{KeyForm, Limits, Rules, StandIn};
 use redoubt_core::upstream::Credentials;
 
@@ -95,7 +95,7 @@ enum About {
 
 pub(crate) struct Schedule {
     rng: Rng,
-    exchange: Exchange,
+    router: Router,
     redis: Redis,
     now: Instant,
     peers: Vec<Peer>,
@@ -147,7 +147,7 @@ impl Schedule {
         };
         Self {
             rng,
-            exchange: Exchange::new(Arc::new(rules), TIMEOUTS, credentials, sharing, [7; 32]),
+            router: Router::new(Arc::new(rules), TIMEOUTS, credentials, sharing, [7; 32]),
             redis,
             now: start,
             peers: Vec::new(),
@@ -226,7 +226,7 @@ impl Schedule {
             return;
         }
         self.sessions += 1;
-        let id = self.exchange.open(self.now);
+        let id = self.router.open(self.now);
         let slow = self.rng.one_in(if self.heavy { 2 } else { 6 });
         note!(self, "session {} opens", self.sessions);
         self.peers.push(Peer {
@@ -252,7 +252,7 @@ impl Schedule {
         };
         self.now += Duration::from_millis(step.try_into().unwrap());
         note!(self, "{step} ms pass");
-        self.exchange.tick(self.now);
+        self.router.tick(self.now);
         self.settle(About::Nothing);
     }
 
@@ -260,7 +260,7 @@ impl Schedule {
     fn rotate(&mut self) {
         note!(self, "links log in anew");
         let user = self.rng.one_in(2).then_some("default");
-        self.exchange.rotate_credentials(credentials(user), self.now);
+        self.router.rotate_credentials(credentials(user), self.now);
         self.count("rotated");
         self.settle(About::Nothing);
     }

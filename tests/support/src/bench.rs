@@ -1,4 +1,4 @@
-//! An exchange on the bench: the test plays the clients and Redis by hand.
+//! A router on the bench: the test plays the clients and Redis by hand.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use redoubt_core::auth::Identity;
 use redoubt_core::policy::{Escapes, Policy};
 use redoubt_core::router::{
-    Exchange, LinkBudget, LinkId, MemoryBudget, SessionId, Sharing, Timeouts,
+    LinkBudget, LinkId, MemoryBudget, Router, SessionId, Sharing, Timeouts,
 };
 use redoubt_core::session::{CloseReason, Event, KeyForm, Limits, Rules, StandIn};
 use redoubt_core::upstream::Credentials;
@@ -18,7 +18,7 @@ pub const TIMEOUTS: Timeouts =
     Timeouts { auth: Duration::from_secs(10), idle: Duration::from_secs(60) };
 
 pub struct Bench {
-    pub exchange: Exchange,
+    pub router: Router,
     pub now: Instant,
     sessions: Vec<SessionId>,
 }
@@ -37,7 +37,7 @@ pub fn assert_bytes(left: &[u8], right: &[u8]) {
 }
 
 impl Bench {
-    /// An exchange in which every session has a link of its own.
+    /// A router in which every session has a link of its own.
     pub fn new() -> Self {
         Self::with(Sharing::Off)
     }
@@ -59,36 +59,36 @@ impl Bench {
         };
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
-        let exchange = Exchange::new(Arc::new(rules), TIMEOUTS, credentials, sharing, [7; 32]);
-        Self { exchange, now: Instant::now(), sessions: Vec::new() }
+        let router = Router::new(Arc::new(rules), TIMEOUTS, credentials, sharing, [7; 32]);
+        Self { router, now: Instant::now(), sessions: Vec::new() }
     }
 
     /// Links are counted in `budget`.
     pub fn counting_links(self, budget: &LinkBudget) -> Self {
-        Self { exchange: self.exchange.counting_links(budget.clone()), ..self }
+        Self { router: self.router.counting_links(budget.clone()), ..self }
     }
 
     /// What sessions hold is counted in `budget`.
     pub fn counting_memory(self, budget: &MemoryBudget) -> Self {
-        Self { exchange: self.exchange.counting_memory(budget), ..self }
+        Self { router: self.router.counting_memory(budget), ..self }
     }
 
     pub fn open(&mut self) -> SessionId {
-        let id = self.exchange.open(self.now);
+        let id = self.router.open(self.now);
         self.sessions.push(id);
         id
     }
 
     /// A client's bytes arrive, and are dealt with in as many turns as that takes.
     pub fn say(&mut self, id: SessionId, bytes: &[u8]) {
-        self.exchange.client_bytes(id, bytes, self.now);
+        self.router.client_bytes(id, bytes, self.now);
         self.take_turns(id);
     }
 
     /// Gives a session as many turns as it wants.
     pub fn take_turns(&mut self, id: SessionId) {
-        while self.exchange.waits_for_turn(id) {
-            self.exchange.take_turn(id, self.now);
+        while self.router.waits_for_turn(id) {
+            self.router.take_turn(id, self.now);
         }
     }
 
@@ -100,8 +100,8 @@ impl Bench {
 
     /// All that waits for the client leaves.
     pub fn read(&mut self, id: SessionId) -> Vec<u8> {
-        let output = self.exchange.output(id).to_vec();
-        self.exchange.wrote(id, output.len(), self.now);
+        let output = self.router.output(id).to_vec();
+        self.router.wrote(id, output.len(), self.now);
         self.take_turns(id);
         output
     }
@@ -116,11 +116,11 @@ impl Bench {
 
     /// The link that is to be opened, connected and logged in; what waits for it stays.
     pub fn link(&mut self) -> LinkId {
-        let link = self.exchange.next_link_to_open().expect("a link to open");
-        self.exchange.link_connected(link);
+        let link = self.router.next_link_to_open().expect("a link to open");
+        self.router.link_connected(link);
         assert_bytes(&self.sent(link), &request(&["AUTH", UPSTREAM_PASSWORD]));
         self.reply(link, b"+OK\r\n");
-        assert!(self.exchange.link_is_ready(link));
+        assert!(self.router.link_is_ready(link));
         link
     }
 
@@ -138,9 +138,9 @@ impl Bench {
     /// All that waits for the link leaves.
     pub fn sent(&mut self, link: LinkId) -> Vec<u8> {
         let mut sent = Vec::new();
-        while !self.exchange.link_output(link).is_empty() {
-            let output = self.exchange.link_output(link).to_vec();
-            self.exchange.link_wrote(link, output.len(), self.now);
+        while !self.router.link_output(link).is_empty() {
+            let output = self.router.link_output(link).to_vec();
+            self.router.link_wrote(link, output.len(), self.now);
             sent.extend(output);
             self.take_all_turns();
         }
@@ -150,7 +150,7 @@ impl Bench {
     /// A link brings what is expected.
     #[track_caller]
     pub fn reply(&mut self, link: LinkId, bytes: &[u8]) {
-        self.exchange.link_bytes(link, bytes, self.now).expect("an expected reply");
+        self.router.link_bytes(link, bytes, self.now).expect("an expected reply");
         self.take_all_turns();
     }
 
@@ -165,19 +165,19 @@ impl Bench {
 
     pub fn pass(&mut self, time: Duration) {
         self.now += time;
-        self.exchange.tick(self.now);
+        self.router.tick(self.now);
         self.take_all_turns();
     }
 
     pub fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.exchange.next_event()).map(|(_, event)| event).collect()
+        std::iter::from_fn(|| self.router.next_event()).map(|(_, event)| event).collect()
     }
 
     /// The session is over; its socket is closed. Returns why.
     #[track_caller]
     pub fn close(&mut self, id: SessionId) -> CloseReason {
-        assert!(self.exchange.is_finished(id), "the session is not over");
-        self.exchange.forget(id, self.now);
+        assert!(self.router.is_finished(id), "the session is not over");
+        self.router.forget(id, self.now);
         match self.events().pop() {
             Some(Event::Closed { reason, .. }) => reason,
             other => panic!("not closed: {other:?}"),

@@ -1,4 +1,4 @@
-//! What the tests share: a real redis-server, Redoubt before it, raw sockets, and an exchange without
+//! What the tests share: a real redis-server, Redoubt before it, raw sockets, and a router without
 //! sockets.
 //!
 //! With `cargo test --features redis-stands-in` a second plain Redis, set up alike, takes the place of

@@ -12,7 +12,7 @@ use bytes::BytesMut;
 
 use super::pause::Pause;
 use crate::router::session::Session;
-use crate::router::{Exchange, SessionId};
+use crate::router::{Router, SessionId};
 use crate::session::CloseReason;
 
 /// What workers hold, together. Clones count together.
@@ -154,7 +154,7 @@ impl Session {
     }
 }
 
-impl Exchange {
+impl Router {
     /// Has what its sessions hold counted together with what those of other workers do.
     pub fn counting_memory(mut self, budget: &MemoryBudget) -> Self {
         self.memory = budget.join();

@@ -2,5 +2,5 @@
 
 pub(super) mod memory;
 pub(super) mod pause;
-mod stranger;
 pub(super) mod turn;
+mod unauthenticated;

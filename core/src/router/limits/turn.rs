@@ -3,13 +3,13 @@
 //! A worker is one thread, so a session that is worked on until its socket is empty makes all others
 //! wait. In one turn a session is read and its requests are taken up to the bounds here. What is left
 //! waits in its input, and the session in [`Pause::Turn`], until the shell gives it another turn with
-//! [`Exchange::take_turn`]. Meanwhile its socket is not read, so its input does not grow.
+//! [`Router::take_turn`]. Meanwhile its socket is not read, so its input does not grow.
 
 use std::time::Instant;
 
 use super::pause::Pause;
 use crate::router::session::Session;
-use crate::router::{Exchange, SessionId};
+use crate::router::{Router, SessionId};
 use crate::session::Limits;
 
 /// What a session may still do in this turn; see [`Limits::turn`].
@@ -47,7 +47,7 @@ impl Work {
     }
 }
 
-impl Exchange {
+impl Router {
     /// Bytes read in one turn from a client that has not authenticated. Its request may be larger,
     /// and is put together from several reads.
     const UNAUTHENTICATED_READ: usize = 4 << 10;
@@ -66,7 +66,7 @@ impl Exchange {
     }
 
     /// Whether the client has sent more requests than were taken in one turn, so that
-    /// [`Exchange::take_turn`] is to be called once others have had theirs.
+    /// [`Router::take_turn`] is to be called once others have had theirs.
     pub fn waits_for_turn(&self, id: SessionId) -> bool {
         self.sessions.get(id.0).is_some_and(|session| session.pause == Some(Pause::Turn))
     }

@@ -19,7 +19,7 @@ use slotmap::{DefaultKey, SlotMap};
 use super::key::{Lane, LinkKey};
 use super::replies::fence::Tokens;
 use super::replies::shared::Shared;
-use super::report::levels::{Levels, add};
+use super::report::gauges::{Gauges, add};
 use super::{LinkId, SessionId};
 use crate::session::Receiver;
 use crate::upstream::{Credentials, Link, Phase};
@@ -154,7 +154,7 @@ impl Links {
     }
 
     /// Counts them by kind, with what waits on them.
-    pub(super) fn add_to(&self, levels: &mut Levels) {
+    pub(super) fn add_to(&self, levels: &mut Gauges) {
         for held in self.all.values() {
             add(&mut levels.upstream_output, held.link.output().len());
             let kinds = &mut levels.links;
@@ -360,7 +360,7 @@ impl Links {
             self.close(id);
         }
         self.give_up_places();
-        // Those that were retired may be read again when their patience is over.
+        // Those that were retired may be read again when their grace_until is over.
         let retired: Vec<_> = self
             .all
             .iter()

@@ -86,7 +86,7 @@ impl Links {
             .or_else(|| self.left_to_one());
         let id = yields?;
         if let Some(Usage::Shared(shared)) = self.all.get(id.0).map(|held| &held.usage) {
-            self.displaced.extend(shared.only_creditor());
+            self.displaced.extend(shared.only_owed_session());
         }
         let place = self.all.get_mut(id.0).and_then(|held| held.place.take());
         self.close(id);
@@ -110,7 +110,7 @@ impl Links {
         links.find_map(|(key, held)| match &held.usage {
             Usage::Shared(shared)
                 if shared.is_retired()
-                    && shared.only_creditor().is_some()
+                    && shared.only_owed_session().is_some()
                     && held.place.is_some() =>
             {
                 Some(LinkId(key))

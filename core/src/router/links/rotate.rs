@@ -7,7 +7,7 @@ use secrecy::ExposeSecret;
 use super::Links;
 use crate::resp::encode_command;
 use crate::router::{LinkId, SessionId};
-use crate::session::{Counted, DueQueue, Expect, Learn, Show};
+use crate::session::{Counted, Expect, Learn, PendingReplies, Show};
 use crate::upstream::Credentials;
 
 impl Links {
@@ -29,7 +29,7 @@ impl Links {
         &mut self,
         id: LinkId,
         owner: SessionId,
-        due: &mut DueQueue,
+        due: &mut PendingReplies,
     ) {
         let Credentials { user, password } = self.credentials.clone();
         let (Some(password), Some(requests)) = (password, self.requests(id, owner)) else {

@@ -59,7 +59,7 @@ impl Pipeline<'_> {
             None => (action, asked),
             Some(Refusal { rule, keys }) => {
                 self.events.push_back((self.id, Event::Refused { rule, keys }));
-                self.tally.commands.add(asked.counted, Outcome::Refused);
+                self.counters.commands.add(asked.counted, Outcome::Refused);
                 (action, Asked { counted: Counted::NOT, ..asked })
             }
         };
@@ -83,7 +83,7 @@ impl Pipeline<'_> {
             }
             Action::Reset { shown } => self.reset(shown),
         }
-        self.tally.commands.add(asked.counted, Outcome::Local);
+        self.counters.commands.add(asked.counted, Outcome::Local);
     }
 
     /// The link of `route`, ready for the session's request. `None` when there is none, and then the
@@ -155,12 +155,12 @@ impl Pipeline<'_> {
     #[inline]
     fn send(&mut self, route: Route, expect: Expect, asked: Asked, body: Body<'_>) {
         let Some(link) = self.take_link(route) else {
-            return self.tally.commands.add(asked.counted, Outcome::Unanswered);
+            return self.counters.commands.add(asked.counted, Outcome::Unanswered);
         };
         let Session { state, parser, due, .. } = &mut *self.session;
         let is_opaque = state.is_opaque();
         let Some(requests) = self.links.requests_of(link, self.id, !is_opaque) else {
-            return self.tally.commands.add(asked.counted, Outcome::Unanswered);
+            return self.counters.commands.add(asked.counted, Outcome::Unanswered);
         };
         match body {
             Body::Request(input) => parser.request(input).write_to(requests),
@@ -168,10 +168,10 @@ impl Pipeline<'_> {
             Body::Sent => {}
         }
         if is_opaque {
-            self.tally.commands.add(asked.counted, Outcome::Unanswered);
+            self.counters.commands.add(asked.counted, Outcome::Unanswered);
         } else {
             due.push_remote(expect, asked.counted);
-            self.tally.begin(asked.class, self.id, link, due.asked(), self.now);
+            self.counters.begin(asked.class, self.id, link, due.asked(), self.now);
         }
         self.links.settle();
     }

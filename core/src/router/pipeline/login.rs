@@ -28,7 +28,7 @@ impl Pipeline<'_> {
         self.session.auth_deadline = None;
         self.session.bytes_in_unauthenticated = 0;
         let now = self.now;
-        if self.session.pass.as_mut().is_none_or(|pass| pass.authenticated(now)) {
+        if self.session.permit.as_mut().is_none_or(|pass| pass.authenticated(now)) {
             return action;
         }
         let reply = Some(reply::MAX_CLIENTS.clone());
@@ -39,7 +39,7 @@ impl Pipeline<'_> {
     /// for that, and waits instead.
     fn slow_down(&mut self, action: Action) -> Action {
         let now = self.now;
-        let verdict = self.session.pass.as_mut().map_or(Verdict::Answer, |pass| pass.failed(now));
+        let verdict = self.session.permit.as_mut().map_or(Verdict::Answer, |pass| pass.failed(now));
         if let Verdict::LockOut(lasts) = verdict {
             self.events.push_back((self.id, Event::LockedOut { lasts }));
         }
@@ -67,7 +67,7 @@ impl Pipeline<'_> {
         }
         if self.session.state.is_authenticated() {
             self.session.auth_deadline = self.now.checked_add(self.auth_timeout);
-            if let Some(pass) = &mut self.session.pass {
+            if let Some(pass) = &mut self.session.permit {
                 pass.reset();
             }
         }

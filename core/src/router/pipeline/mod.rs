@@ -21,9 +21,9 @@ use self::route::Route;
 use super::limits::pause::Pause;
 use super::limits::turn::Work;
 use super::links::Links;
-use super::report::tally::Tally;
+use super::report::counters::Counters;
 use super::session::{Asked, Session};
-use super::{Exchange, SessionId};
+use super::{Router, SessionId};
 use crate::resp::Parsed;
 use crate::session::{CloseReason, Event, Known, Rules, classify, decide, is_held_whole};
 
@@ -37,7 +37,7 @@ enum Next {
     Later(Pause),
 }
 
-impl Exchange {
+impl Router {
     /// Takes as many requests as there are, and may be taken now and in one turn, from what the
     /// client has sent.
     pub(super) fn take_requests(&mut self, id: SessionId, fresh: &[u8], now: Instant) {
@@ -104,7 +104,7 @@ impl Exchange {
             rules: &self.rules,
             events: &mut self.events,
             auth_timeout: self.timeouts.auth,
-            tally: &mut self.tally,
+            counters: &mut self.counters,
             databases: self.databases,
             draining: self.draining,
             now,
@@ -134,14 +134,14 @@ impl Exchange {
     }
 }
 
-/// One session at work on its input, with what it needs of the exchange.
+/// One session at work on its input, with what it needs of the router.
 struct Pipeline<'a> {
     id: SessionId,
     session: &'a mut Session,
     links: &'a mut Links,
     rules: &'a Rules,
     events: &'a mut VecDeque<(SessionId, Event)>,
-    tally: &'a mut Tally,
+    counters: &'a mut Counters,
     auth_timeout: Duration,
     /// Databases 0 up to this one, exclusive, are known to exist.
     databases: u32,

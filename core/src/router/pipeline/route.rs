@@ -7,7 +7,7 @@ use super::super::links::{Links, Usage, Want};
 use super::super::session::Session;
 use super::super::{LinkId, SessionId};
 use super::Pipeline;
-use crate::auth::Pass;
+use crate::auth::Permit;
 use crate::command::{Effect, Spec};
 use crate::session::{Action, Decision, Limits, Need};
 
@@ -109,7 +109,7 @@ impl Routing<'_> {
     }
 
     fn may_authenticate(&self) -> bool {
-        self.session.pass.as_ref().is_none_or(Pass::may_authenticate)
+        self.session.permit.as_ref().is_none_or(Permit::may_authenticate)
     }
 
     fn needing(&mut self, need: Need, spec: Option<&Spec>, len: Option<usize>) -> Route {

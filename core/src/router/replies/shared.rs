@@ -32,7 +32,7 @@ pub(in crate::router) struct Shared {
     /// Whether it takes no more sessions.
     retired: bool,
     /// Until when a slow reader may hold up those behind it.
-    patience: Option<Instant>,
+    grace_until: Option<Instant>,
 }
 
 /// To whom the reply of a barrier is due: no session has this id.
@@ -72,7 +72,7 @@ impl Shared {
     /// goes on that nobody reads yet, runs of replies.
     const MAX_IN_FLIGHT: usize = 65_536;
     /// How long a retired link waits for a slow reader while others' replies are behind it.
-    const PATIENCE: Duration = Duration::from_secs(1);
+    const GRACE: Duration = Duration::from_secs(1);
 
     pub(in crate::router) fn new(lane: Lane) -> Self {
         Self {
@@ -84,7 +84,7 @@ impl Shared {
             fence: (lane != Lane::Plain).then(Box::default),
             waiting: VecDeque::new(),
             retired: false,
-            patience: None,
+            grace_until: None,
         }
     }
 
@@ -208,15 +208,15 @@ impl Shared {
     }
 
     /// Every session with a reply due.
-    pub(in crate::router) fn creditors(&self) -> impl Iterator<Item = SessionId> {
+    pub(in crate::router) fn owed_sessions(&self) -> impl Iterator<Item = SessionId> {
         self.due.iter().map(|(session, _)| *session)
     }
 
     /// The session to which all replies are due, if there is one such.
-    pub(in crate::router) fn only_creditor(&self) -> Option<SessionId> {
-        let mut creditors = self.creditors().filter(|session| *session != nobody());
-        let first = creditors.next()?;
-        creditors.all(|session| session == first).then_some(first)
+    pub(in crate::router) fn only_owed_session(&self) -> Option<SessionId> {
+        let mut owed_sessions = self.owed_sessions().filter(|session| *session != nobody());
+        let first = owed_sessions.next()?;
+        owed_sessions.all(|session| session == first).then_some(first)
     }
 
     /// The session whose reply is due next, and whether others' are behind it.
@@ -225,20 +225,20 @@ impl Shared {
     }
 
     /// The link is read no further for a while, for the sake of a slow reader.
-    pub(in crate::router) fn have_patience(&mut self, now: Instant) {
-        self.patience = self.patience.or_else(|| now.checked_add(Self::PATIENCE));
+    pub(in crate::router) fn begin_grace(&mut self, now: Instant) {
+        self.grace_until = self.grace_until.or_else(|| now.checked_add(Self::GRACE));
     }
 
     /// The slow reader has caught up.
-    pub(in crate::router) fn forgive(&mut self) {
-        self.patience = None;
+    pub(in crate::router) fn end_grace(&mut self) {
+        self.grace_until = None;
     }
 
     /// Whether a retired link is to be read when `unread` bytes wait for the session in front.
     ///
     /// With nobody behind it, as a lease would be. Else it is read on at once, so that those behind
     /// get theirs, until the session is close to the limit at which it is given up; then it has
-    /// [`Shared::PATIENCE`] to catch up.
+    /// [`Shared::GRACE`] to catch up.
     pub(in crate::router) fn wants_read(
         &self,
         unread: usize,
@@ -246,7 +246,7 @@ impl Shared {
         limits: &Limits,
         now: Instant,
     ) -> bool {
-        match self.patience {
+        match self.grace_until {
             _ if !others => unread < limits.client_pause(),
             Some(until) => now >= until,
             None => unread < limits.output_pause(),

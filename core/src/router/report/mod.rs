@@ -1,5 +1,5 @@
 //! What is told of sessions and links: counts, levels, samples and views.
 
-pub(super) mod levels;
-pub(super) mod tally;
+pub(super) mod counters;
+pub(super) mod gauges;
 pub(super) mod view;

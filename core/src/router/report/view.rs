@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::resp::Protocol;
 use crate::router::links::Usage;
-use crate::router::{Exchange, LinkId, SessionId};
+use crate::router::{LinkId, Router, SessionId};
 
 /// What is known of a session. It holds no value of a client's, but the name that the client gave
 /// itself.
@@ -56,7 +56,7 @@ impl SessionView {
     pub const MAX_NAME: usize = 64;
 }
 
-impl Exchange {
+impl Router {
     /// All sessions.
     pub fn session_ids(&self) -> impl Iterator<Item = SessionId> + '_ {
         self.sessions.keys().map(SessionId)

@@ -20,8 +20,8 @@ use super::client_reply::ReplyMode;
 use super::decision::{Action, Claim, Decision, Refusal, Special};
 use super::event::CloseReason;
 use super::need::Need;
-use super::replies::due::DueQueue;
 use super::replies::expect::Expect;
+use super::replies::pending::PendingReplies;
 use super::rules::Rules;
 use super::state::State;
 use crate::command::{self, Effect, Spec};
@@ -47,7 +47,7 @@ struct Context<'a> {
     /// What holds for all sessions.
     rules: &'a Rules,
     /// The replies that the session is owed.
-    due: &'a DueQueue,
+    due: &'a PendingReplies,
     known: Known,
 }
 
@@ -69,7 +69,7 @@ pub fn decide(
     request: &Request<'_>,
     spec: Option<&'static Spec>,
     verdict: Verdict,
-    (rules, due): (&Rules, &DueQueue),
+    (rules, due): (&Rules, &PendingReplies),
     known: Known,
 ) -> Decision {
     if let Some(spec) = spec
@@ -90,7 +90,7 @@ fn decide_special(
     request: &Request<'_>,
     spec: Option<&'static Spec>,
     verdict: Verdict,
-    (rules, due): (&Rules, &DueQueue),
+    (rules, due): (&Rules, &PendingReplies),
     known: Known,
 ) -> Special {
     let context = Context { rules, due, known };
@@ -308,7 +308,7 @@ mod tests {
                 };
                 for number in 0..64 {
                     let state = state(number);
-                    let due = DueQueue::default();
+                    let due = PendingReplies::default();
                     let authenticated = state.is_authenticated();
                     let verdict = rules.authorize(&request, Some(spec), authenticated);
                     let decision = decide(
@@ -348,7 +348,7 @@ mod tests {
             let request = parser.request(wire.as_bytes());
             let spec = classify(&request);
             let verdict = rules.authorize(&request, spec, state.is_authenticated());
-            let due = DueQueue::default();
+            let due = PendingReplies::default();
             matches!(
                 decide(&state, &request, spec, verdict, (&rules, &due), KNOWN),
                 Decision::Plain

@@ -3,14 +3,14 @@
 use bytes::{Buf, BufMut, BytesMut};
 
 use super::counts::{Counts, Outcome};
-use super::due::DueQueue;
+use super::pending::PendingReplies;
 use crate::resp::whole;
 
 /// How many replies `input` begins with that are all there, are no errors, and go to the client as
 /// they are with nothing to be learned from them, and how many bytes these have; no more than `most`.
 /// Then [`replied_plainly`] has to be called. The link must be between two frames.
 #[inline]
-pub(crate) fn plain_replies(input: &[u8], due: &DueQueue, most: u32) -> (usize, u32) {
+pub(crate) fn plain_replies(input: &[u8], due: &PendingReplies, most: u32) -> (usize, u32) {
     let most = most.min(due.plain());
     let (mut len, mut many) = (0_usize, 0_u32);
     while many < most
@@ -26,7 +26,7 @@ pub(crate) fn plain_replies(input: &[u8], due: &DueQueue, most: u32) -> (usize, 
 #[inline]
 pub(crate) fn replied_plainly(
     many: u32,
-    due: &mut DueQueue,
+    due: &mut PendingReplies,
     output: &mut BytesMut,
     counts: &mut Counts,
 ) {
@@ -37,7 +37,7 @@ pub(crate) fn replied_plainly(
 }
 
 /// Moves the local replies whose turn has come to `output`.
-pub(in crate::session) fn deliver_local(due: &mut DueQueue, output: &mut BytesMut) {
+pub(in crate::session) fn deliver_local(due: &mut PendingReplies, output: &mut BytesMut) {
     while let Some(reply) = due.pop_local() {
         output.reserve(reply.remaining());
         output.put(reply);

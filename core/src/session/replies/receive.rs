@@ -5,8 +5,8 @@ use std::mem;
 use bytes::{BufMut, BytesMut};
 
 use super::counts::{Counts, Outcome};
-use super::due::DueQueue;
 use super::expect::{Expect, Learn, Show};
+use super::pending::PendingReplies;
 use super::plain::{deliver_local, plain_replies, replied_plainly};
 use super::pubsub::Notice;
 use crate::resp::Protocol;
@@ -65,7 +65,7 @@ impl Receiver {
         &mut self,
         mut input: &[u8],
         state: &mut State,
-        due: &mut DueQueue,
+        due: &mut PendingReplies,
         output: &mut BytesMut,
         counts: &mut Counts,
     ) -> Result<(), Unexpected> {
@@ -147,7 +147,7 @@ impl Receiver {
         &self,
         piece: &[u8],
         state: &State,
-        due: &DueQueue,
+        due: &PendingReplies,
     ) -> Result<Option<Route>, Unexpected> {
         let Some(kind) = self.scanner.kind() else { return Ok(None) };
         let front = due.front();
@@ -207,7 +207,7 @@ impl Receiver {
         &mut self,
         notice: Option<Notice>,
         state: &mut State,
-        due: &mut DueQueue,
+        due: &mut PendingReplies,
         output: &mut BytesMut,
         counts: &mut Counts,
     ) {
@@ -230,7 +230,7 @@ pub(crate) fn replied(
     kind: Option<Kind>,
     shown: bool,
     state: &mut State,
-    due: &mut DueQueue,
+    due: &mut PendingReplies,
     output: &mut BytesMut,
     counts: &mut Counts,
 ) -> Result<(), Unexpected> {

@@ -4,8 +4,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::counts::Counts;
-use super::due::DueQueue;
 use super::expect::{Expect, Learn};
+use super::pending::PendingReplies;
 use super::plain::deliver_local;
 use super::receive::replied;
 use crate::resp::{Kind, reply};
@@ -21,7 +21,7 @@ use crate::session::state::State;
 pub(crate) fn answer_unsent(
     error: &Bytes,
     state: &mut State,
-    due: &mut DueQueue,
+    due: &mut PendingReplies,
     output: &mut BytesMut,
     counts: &mut Counts,
 ) {

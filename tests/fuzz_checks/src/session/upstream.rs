@@ -1,4 +1,4 @@
-//! What happens upstream of the exchange: links, their loss, and time.
+//! What happens upstream of the router: links, their loss, and time.
 
 use std::time::Duration;
 
@@ -9,36 +9,36 @@ impl World {
     /// Links connect, write, and bring up to `most` bytes each.
     pub(super) fn upstream(&mut self, most: usize) -> bool {
         let mut moved = false;
-        while let Some(id) = self.exchange.next_link_to_open() {
+        while let Some(id) = self.router.next_link_to_open() {
             assert!(self.logs_in, "a link for a client that has not logged in");
-            self.exchange.link_connected(id);
+            self.router.link_connected(id);
             self.links.push((id, Model::default()));
             moved = true;
         }
         let mut links = std::mem::take(&mut self.links);
         links.retain_mut(|(id, model)| {
-            let output = self.exchange.link_output(*id);
+            let output = self.router.link_output(*id);
             if !output.is_empty() {
                 model.hear(output);
                 let len = output.len();
-                self.exchange.link_wrote(*id, len, self.now);
+                self.router.link_wrote(*id, len, self.now);
                 moved = true;
             }
-            if self.exchange.link_wants_read(*id, self.now) {
+            if self.router.link_wants_read(*id, self.now) {
                 let bytes = model.speak(most);
                 if !bytes.is_empty() {
                     self.heard += bytes.len();
                     // What it must not bring ends the link, which is all that is to happen.
-                    drop(self.exchange.link_bytes(*id, &bytes, self.now));
+                    drop(self.router.link_bytes(*id, &bytes, self.now));
                     moved = true;
                 }
             }
-            let closed = self.exchange.link_is_closed(*id);
+            let closed = self.router.link_is_closed(*id);
             if closed || model.has_hung_up() {
                 if !closed {
-                    self.exchange.link_lost(*id, self.now);
+                    self.router.link_lost(*id, self.now);
                 }
-                self.exchange.forget_link(*id);
+                self.router.forget_link(*id);
                 moved = true;
                 return false;
             }
@@ -50,21 +50,21 @@ impl World {
 
     pub(super) fn pass(&mut self, time: Duration) {
         self.now += time;
-        self.exchange.tick(self.now);
+        self.router.tick(self.now);
     }
 
     pub(super) fn lose_link(&mut self) {
         if let Some((id, _)) = self.links.pop() {
             self.excused = true;
-            self.exchange.link_lost(id, self.now);
-            self.exchange.forget_link(id);
+            self.router.link_lost(id, self.now);
+            self.router.forget_link(id);
         }
     }
 
     pub(super) fn garble_link(&mut self) {
         if let Some((id, _)) = self.links.last() {
             self.excused = true;
-            drop(self.exchange.link_bytes(*id, b"*2\r\n$-1\r\n>1\r\n:1\r\n+x\r\n", self.now));
+            drop(self.router.link_bytes(*id, b"*2\r\n$-1\r\n>1\r\n:1\r\n+x\r\n", self.now));
         }
     }
 }

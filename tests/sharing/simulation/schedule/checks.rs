@@ -54,21 +54,21 @@ impl Schedule {
     /// Closes sockets of finished sessions and links.
     pub(super) fn close_what_is_over(&mut self) {
         for index in (0..self.peers.len()).rev() {
-            if self.exchange.is_finished(self.peers[index].id) {
+            if self.router.is_finished(self.peers[index].id) {
                 let peer = self.peers.remove(index);
                 note!(self, "session {} is closed", peer.client.number);
-                self.exchange.forget(peer.id, self.now);
+                self.router.forget(peer.id, self.now);
                 let reason = self.settle(About::Session(peer.id));
                 self.judge(&peer, reason.expect("an event tells that the session is closed"));
             }
         }
         for index in (0..self.wires.len()).rev() {
             let id = self.wires[index].id;
-            if self.exchange.link_is_closed(id) {
+            if self.router.link_is_closed(id) {
                 let wire = self.wires.remove(index);
                 note!(self, "link {} is closed", wire.number);
                 self.redis.conns.remove(&wire.number);
-                self.exchange.forget_link(id);
+                self.router.forget_link(id);
                 self.settle(About::Link(id));
             }
         }
@@ -108,16 +108,16 @@ impl Schedule {
     pub(super) fn settle(&mut self, about: About) -> Option<CloseReason> {
         self.moves += 1;
         let mut touched: Vec<About> = vec![about];
-        while let Some(id) = self.exchange.next_link_to_open() {
+        while let Some(id) = self.router.next_link_to_open() {
             self.links += 1;
             let number = self.links;
             note!(self, "link {number} is to be opened");
             self.wires.push(Wire { id, number, connected: false, seen: Seen::default() });
         }
-        while let Some(id) = self.exchange.next_touched() {
+        while let Some(id) = self.router.next_touched() {
             touched.push(About::Session(id));
         }
-        while let Some(id) = self.exchange.next_touched_link() {
+        while let Some(id) = self.router.next_touched_link() {
             touched.push(About::Link(id));
         }
         if let Some(number) = self.broken.take() {
@@ -133,31 +133,31 @@ impl Schedule {
             }
         }
         let mut closed = None;
-        while let Some((id, event)) = self.exchange.next_event() {
+        while let Some((id, event)) = self.router.next_event() {
             if let Event::Closed { reason, .. } = event {
                 assert!(about == About::Session(id));
                 closed = Some(reason);
             }
         }
         for peer in &mut self.peers {
-            let output = self.exchange.output(peer.id).len();
+            let output = self.router.output(peer.id).len();
             assert!(
                 output <= self.max_output,
                 "{output} bytes wait for session {}",
                 peer.client.number
             );
-            let over = self.exchange.is_finished(peer.id);
-            let wants_read = !over && self.exchange.wants_read(peer.id);
+            let over = self.router.is_finished(peer.id);
+            let wants_read = !over && self.router.wants_read(peer.id);
             let seen = Seen { output: output > 0, wants_read, over };
             let told = touched.contains(&About::Session(peer.id));
             assert!(told || !seen.news(peer.seen), "session {} not woken", peer.client.number);
             peer.seen = seen;
         }
         for wire in &mut self.wires {
-            let output = self.exchange.link_output(wire.id).len();
+            let output = self.router.link_output(wire.id).len();
             assert!(output <= MAX_LINK_OUTPUT, "{output} bytes wait for link {}", wire.number);
-            let over = self.exchange.link_is_closed(wire.id);
-            let wants_read = !over && self.exchange.link_wants_read(wire.id, self.now);
+            let over = self.router.link_is_closed(wire.id);
+            let wants_read = !over && self.router.link_wants_read(wire.id, self.now);
             let seen = Seen { output: output > 0, wants_read, over };
             let told = touched.contains(&About::Link(wire.id));
             assert!(told || !seen.news(wire.seen), "link {} not woken", wire.number);
@@ -171,7 +171,7 @@ impl Schedule {
         if self.rng.one_in(4) {
             note!(self, "drains");
             self.draining = true;
-            self.exchange.drain();
+            self.router.drain();
             self.settle(About::Nothing);
         }
         self.rest();
@@ -193,17 +193,17 @@ impl Schedule {
         }
         note!(self, "drains");
         self.draining = true;
-        self.exchange.drain();
+        self.router.drain();
         self.settle(About::Nothing);
         self.rest();
         // Links that wait for other sessions may live on for a while.
         self.now += Duration::from_secs(24 * 60 * 60);
-        self.exchange.tick(self.now);
+        self.router.tick(self.now);
         self.settle(About::Nothing);
         self.rest();
-        assert!(self.exchange.is_empty(), "{} sessions are left", self.exchange.len());
-        assert_eq!(self.exchange.link_count(), 0, "links are left");
-        let pauses = self.exchange.pauses();
+        assert!(self.router.is_empty(), "{} sessions are left", self.router.len());
+        assert_eq!(self.router.link_count(), 0, "links are left");
+        let pauses = self.router.pauses();
         *self.tally.entry("too many in flight").or_default() += pauses.in_flight;
         *self.tally.entry("too fast").or_default() += pauses.rate;
     }
@@ -222,12 +222,12 @@ impl Schedule {
     fn rest(&mut self) {
         for _ in 0..MAX_TICKS {
             self.come_to_rest();
-            let paused = |peer: &Peer| !peer.seen.over && !self.exchange.wants_read(peer.id);
+            let paused = |peer: &Peer| !peer.seen.over && !self.router.wants_read(peer.id);
             if self.limits.rate.is_none() || !self.peers.iter().any(paused) {
                 break;
             }
             self.now += TICK;
-            self.exchange.tick(self.now);
+            self.router.tick(self.now);
             self.settle(About::Nothing);
         }
     }

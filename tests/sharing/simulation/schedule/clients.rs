@@ -22,9 +22,9 @@ impl Schedule {
         if peer.left || peer.seen.over {
             return;
         }
-        if self.exchange.waits_for_turn(id) {
+        if self.router.waits_for_turn(id) {
             note!(self, "session {} has one more turn", peer.client.number);
-            self.exchange.take_turn(id, self.now);
+            self.router.take_turn(id, self.now);
             self.count("turn");
             self.settle(About::Session(id));
             return;
@@ -32,7 +32,7 @@ impl Schedule {
         if peer.client.to_send.is_empty() {
             return;
         }
-        if !self.exchange.wants_read(id) {
+        if !self.router.wants_read(id) {
             self.count("client paused");
             return;
         }
@@ -40,7 +40,7 @@ impl Schedule {
         let segment: Vec<u8> = peer.client.to_send.drain(..len).collect();
         peer.active = self.now;
         note!(self, "session {} <- {}", peer.client.number, shorten(&segment));
-        self.exchange.client_bytes(id, &segment, self.now);
+        self.router.client_bytes(id, &segment, self.now);
         self.settle(About::Session(id));
     }
 
@@ -53,7 +53,7 @@ impl Schedule {
     /// Some of what waits for the client leaves.
     pub(super) fn read_by_client(&mut self, index: usize) {
         let peer = &mut self.peers[index];
-        let output = self.exchange.output(peer.id);
+        let output = self.router.output(peer.id);
         if output.is_empty() || peer.left || peer.seen.over {
             return;
         }
@@ -63,7 +63,7 @@ impl Schedule {
         note!(self, "session {} -> {}", peer.client.number, shorten(&bytes));
         peer.client.receive(&bytes);
         let id = peer.id;
-        self.exchange.wrote(id, len, self.now);
+        self.router.wrote(id, len, self.now);
         self.settle(About::Session(id));
     }
 
@@ -75,7 +75,7 @@ impl Schedule {
         peer.left = true;
         let id = peer.id;
         note!(self, "session {} is broken off", peer.client.number);
-        self.exchange.client_lost(id);
+        self.router.client_lost(id);
         self.count("left");
         self.settle(About::Session(id));
     }
@@ -84,13 +84,13 @@ impl Schedule {
         let peer = &mut self.peers[index];
         let id = peer.id;
         let ready = peer.client.to_send.is_empty() && peer.eof.is_none() && !peer.left;
-        if !ready || !self.exchange.wants_read(id) {
+        if !ready || !self.router.wants_read(id) {
             return;
         }
         peer.eof = Some(peer.client.waits_for_a_pop());
         peer.client.said_last = true;
         note!(self, "session {} sends no more", peer.client.number);
-        self.exchange.client_eof(id, self.now);
+        self.router.client_eof(id, self.now);
         self.count("half-closed");
         self.settle(About::Session(id));
     }

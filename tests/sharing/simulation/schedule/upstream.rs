@@ -17,7 +17,7 @@ impl Schedule {
             self.count("link refused");
             note!(self, "link {number} cannot be connected");
             self.excuse(number);
-            self.exchange.link_failed(id, self.now);
+            self.router.link_failed(id, self.now);
         } else {
             let refused = self.rng.one_in(30);
             self.wires[index].connected = true;
@@ -27,14 +27,14 @@ impl Schedule {
                 if refused { ", to be refused" } else { "" }
             );
             self.redis.connect(number, refused);
-            self.exchange.link_connected(id);
+            self.router.link_connected(id);
         }
         self.settle(About::Link(id));
     }
 
     pub(super) fn write_to_redis(&mut self, index: usize) {
         let Wire { id, number, connected, .. } = self.wires[index];
-        let output = self.exchange.link_output(id);
+        let output = self.router.link_output(id);
         if !connected || output.is_empty() {
             return;
         }
@@ -42,25 +42,25 @@ impl Schedule {
         let bytes = output[..len].to_vec();
         note!(self, "link {number} -> {}", shorten(&bytes));
         self.redis.receive(number, &bytes);
-        self.exchange.link_wrote(id, len, self.now);
+        self.router.link_wrote(id, len, self.now);
         self.settle(About::Link(id));
     }
 
     pub(super) fn read_from_redis(&mut self, index: usize) {
         let Wire { id, number, connected, .. } = self.wires[index];
         let Some(conn) = self.redis.conns.get_mut(&number).filter(|_| connected) else { return };
-        if conn.output.is_empty() || self.exchange.link_is_closed(id) {
+        if conn.output.is_empty() || self.router.link_is_closed(id) {
             return;
         }
-        if !self.exchange.link_wants_read(id, self.now) {
+        if !self.router.link_wants_read(id, self.now) {
             self.count("link paused");
             return;
         }
         let len = self.rng.segment(conn.output.len());
         let bytes = conn.take_output(len);
         note!(self, "link {number} <- {}", shorten(&bytes));
-        let was_ready = self.exchange.link_is_ready(id);
-        let outcome = self.exchange.link_bytes(id, &bytes, self.now);
+        let was_ready = self.router.link_is_ready(id);
+        let outcome = self.router.link_bytes(id, &bytes, self.now);
         if let Err(fault) = outcome {
             let refused = matches!(fault, LinkFault::Login(_)) && !was_ready;
             assert!(refused || self.may_be_faulty(number), "link {number}: {fault}");
@@ -107,12 +107,12 @@ impl Schedule {
     /// A link's connection breaks.
     pub(super) fn lose(&mut self, index: usize) {
         let Wire { id, number, connected, .. } = self.wires[index];
-        if !connected || self.exchange.link_is_closed(id) {
+        if !connected || self.router.link_is_closed(id) {
             return;
         }
         note!(self, "link {number} is lost");
         self.excuse(number);
-        self.exchange.link_lost(id, self.now);
+        self.router.link_lost(id, self.now);
         self.count("link lost");
         self.settle(About::Link(id));
     }
@@ -120,7 +120,7 @@ impl Schedule {
     /// A push comes over a link whose sessions have not asked for any.
     pub(super) fn push(&mut self, index: usize) {
         let Wire { id, number, connected, .. } = self.wires[index];
-        let ready = connected && self.exchange.link_is_ready(id);
+        let ready = connected && self.router.link_is_ready(id);
         let Some(conn) = self.redis.conns.get_mut(&number).filter(|_| ready) else { return };
         if conn.resp3 {
             note!(self, "link {number} is sent a push");
@@ -148,16 +148,16 @@ impl Schedule {
         let idle = connected
             && !self.may_be_faulty(number)
             && self.redis.conns.get(&number).is_some_and(Conn::is_silent)
-            && self.exchange.link_output(id).is_empty()
-            && self.exchange.link_is_ready(id);
+            && self.router.link_output(id).is_empty()
+            && self.router.link_is_ready(id);
         if !idle {
             return;
         }
         note!(self, "link {number} brings what nothing expects");
-        let outcome = self.exchange.link_bytes(id, b"+nobody asked\r\n", self.now);
+        let outcome = self.router.link_bytes(id, b"+nobody asked\r\n", self.now);
         match outcome {
             Err(LinkFault::Unexpected(_)) => {
-                assert!(self.exchange.link_is_closed(id));
+                assert!(self.router.link_is_closed(id));
                 self.excuse(number);
             }
             Err(fault) => panic!("link {number}: {fault}"),
@@ -167,10 +167,9 @@ impl Schedule {
             Ok(()) => {
                 let heard: Vec<_> =
                     self.redis.heard.iter().filter(|(link, _)| *link == number).copied().collect();
-                let exchange = &self.exchange;
+                let router = &self.router;
                 let peers = self.peers.iter_mut().filter(|peer| !peer.seen.over);
-                let mut ended: Vec<_> =
-                    peers.filter(|peer| exchange.is_finished(peer.id)).collect();
+                let mut ended: Vec<_> = peers.filter(|peer| router.is_finished(peer.id)).collect();
                 assert!(ended.len() <= 1, "it has ended {} sessions", ended.len());
                 for peer in &mut ended {
                     assert!(heard.contains(&(number, peer.client.number)));

@@ -4,18 +4,18 @@ use std::time::Instant;
 
 use bytes::{Buf, BytesMut};
 
-use crate::auth::Pass;
+use crate::auth::Permit;
 use crate::resp::RequestParser;
 use crate::router::session::Session;
-use crate::router::{Exchange, SessionId};
+use crate::router::{Router, SessionId};
 use crate::session::CloseReason;
 
-impl Exchange {
-    /// A client has connected and been let in with `pass`.
-    pub fn open_with(&mut self, pass: Pass, now: Instant) -> SessionId {
+impl Router {
+    /// A client has connected and been let in with `permit`.
+    pub fn open_with(&mut self, permit: Permit, now: Instant) -> SessionId {
         let id = self.open(now);
         if let Some(session) = self.sessions.get_mut(id.0) {
-            session.pass = Some(pass);
+            session.permit = Some(permit);
         }
         id
     }
@@ -32,7 +32,7 @@ impl Exchange {
         for id in ids {
             if let Some(session) = self.sessions.get_mut(id.0) {
                 session.held_until = None;
-                session.pass.iter_mut().for_each(Pass::answered);
+                session.permit.iter_mut().for_each(Permit::answered);
             }
             self.resume(id, now);
             self.touch(id);
@@ -67,13 +67,13 @@ impl Session {
             self.state.memory(),
         ];
         let held = held.into_iter().fold(0, usize::saturating_add);
-        let fits = self.pass.as_mut().is_none_or(|pass| pass.hold(held as u64));
+        let fits = self.permit.as_mut().is_none_or(|pass| pass.hold(held as u64));
         if fits || held <= Self::SMALL {
             return;
         }
         self.kill(CloseReason::UnauthenticatedMemory);
         self.forget_all();
-        self.pass.as_mut().map(|pass| pass.hold(0));
+        self.permit.as_mut().map(|pass| pass.hold(0));
     }
 
     /// Gives back all memory, when nothing more is said to the client.

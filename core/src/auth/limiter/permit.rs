@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::identities::Certificate;
-use super::{Gate, is_in};
+use super::{ConnectionLimiter, is_in};
 use crate::auth::{Refusal, Source, Verdict};
 
-/// A connection's places in the counts of a [`Gate`], which it gives back when dropped.
+/// A connection's places in the counts of a [`ConnectionLimiter`], which it gives back when dropped.
 #[derive(Debug)]
-pub struct Pass {
-    gate: Arc<Gate>,
+pub struct Permit {
+    limiter: Arc<ConnectionLimiter>,
     /// Where the client connects from, once that is known.
     client: Option<IpAddr>,
     /// The user of the client's process, if it has connected to a socket in the file system.
@@ -37,10 +37,10 @@ enum Throttled {
     Shared(Source),
 }
 
-impl Pass {
-    pub(super) fn new(gate: Arc<Gate>) -> Self {
+impl Permit {
+    pub(super) fn new(limiter: Arc<ConnectionLimiter>) -> Self {
         Self {
-            gate,
+            limiter,
             client: None,
             user: None,
             delayed: None,
@@ -55,14 +55,14 @@ impl Pass {
     /// # Errors
     /// [`Refusal`]; the pass is to be dropped.
     pub fn identify(&mut self, client: IpAddr, now: Instant) -> Result<(), Refusal> {
-        self.gate.look_at(client, now)?;
+        self.limiter.look_at(client, now)?;
         self.come_from(client)
     }
 
     pub(super) fn come_from(&mut self, client: IpAddr) -> Result<(), Refusal> {
-        let limits = self.gate.terms().limits;
+        let limits = self.limiter.terms().limits;
         let source = Source::from(client);
-        let mut counts = self.gate.counts();
+        let mut counts = self.limiter.counts();
         // This one has a place among all already.
         let others = counts.all.unauthenticated.saturating_sub(1);
         let left = limits.unauthenticated.saturating_sub(others);
@@ -72,7 +72,7 @@ impl Pass {
         if limits.per_source.is_some_and(|most| sessions >= most) {
             return Err(Refusal::PerSource);
         }
-        if unauthenticated >= left.saturating_mul(Gate::SHARE) {
+        if unauthenticated >= left.saturating_mul(ConnectionLimiter::SHARE) {
             return Err(Refusal::Unauthenticated);
         }
         let count = counts.sources.entry(source).or_default();
@@ -88,7 +88,7 @@ impl Pass {
     /// # Errors
     /// [`Refusal`]; the pass is to be dropped.
     pub fn is_still_welcome(&self, now: Instant) -> Result<(), Refusal> {
-        self.client.map_or(Ok(()), |client| self.gate.look_at(client, now))
+        self.client.map_or(Ok(()), |client| self.limiter.look_at(client, now))
     }
 
     fn source(&self) -> Option<Source> {
@@ -107,7 +107,7 @@ impl Pass {
                 .user
                 .map_or(Throttled::Never, |user| Throttled::Shared(Source::User(user)));
         };
-        let networks = &self.gate.terms().networks;
+        let networks = &self.limiter.terms().networks;
         if is_in(&networks.exempt, client) {
             Throttled::Never
         } else if is_in(&networks.shared, client) {
@@ -123,11 +123,11 @@ impl Pass {
         self.certificate = certificate;
     }
 
-    /// The client gave a wrong password. After a delay, [`Pass::answered`] is to be called.
+    /// The client gave a wrong password. After a delay, [`Permit::answered`] is to be called.
     pub fn failed(&mut self, now: Instant) -> Verdict {
         self.answered();
         let throttled = self.throttled();
-        let mut throttle = self.gate.throttle();
+        let mut throttle = self.limiter.throttle();
         match throttled {
             Throttled::Never => Verdict::Answer,
             Throttled::Alone(source) => throttle.failed(source, now),
@@ -142,24 +142,24 @@ impl Pass {
     /// The answer to a wrong password waits no longer.
     pub fn answered(&mut self) {
         if let Some(source) = self.delayed.take() {
-            self.gate.throttle().answered(source);
+            self.limiter.throttle().answered(source);
         }
     }
 
-    /// Whether [`Pass::authenticated`] would return true now. Another worker may be faster.
+    /// Whether [`Permit::authenticated`] would return true now. Another worker may be faster.
     pub fn may_authenticate(&self) -> bool {
-        let limits = self.gate.terms().limits;
-        self.gate.counts().identities.has_room(&self.certificate, limits.per_identity)
+        let limits = self.limiter.terms().limits;
+        self.limiter.counts().identities.has_room(&self.certificate, limits.per_identity)
     }
 
     /// The client gave the right password for the first time, or for the first time since
-    /// [`Pass::reset`]. Returns false when its identity has too many sessions already.
+    /// [`Permit::reset`]. Returns false when its identity has too many sessions already.
     pub fn authenticated(&mut self, now: Instant) -> bool {
         if let Throttled::Alone(source) = self.throttled() {
-            self.gate.throttle().succeeded(source, now);
+            self.limiter.throttle().succeeded(source, now);
         }
-        let limits = self.gate.terms().limits;
-        let mut counts = self.gate.counts();
+        let limits = self.limiter.terms().limits;
+        let mut counts = self.limiter.counts();
         if !counts.identities.enter(&self.certificate, limits.per_identity) {
             return false;
         }
@@ -176,7 +176,7 @@ impl Pass {
     /// makes too many of them: they are not to decide over one that was let in.
     pub fn reset(&mut self) {
         if std::mem::take(&mut self.is_authenticated) {
-            let mut counts = self.gate.counts();
+            let mut counts = self.limiter.counts();
             counts.identities.leave(&self.certificate);
             counts.each(self.source(), |count| {
                 count.unauthenticated = count.unauthenticated.saturating_add(1);
@@ -188,12 +188,12 @@ impl Pass {
     /// that is more than before and all together hold too much.
     pub fn hold(&mut self, bytes: u64) -> bool {
         let before = std::mem::replace(&mut self.held, bytes);
-        let memory = &self.gate.memory;
+        let memory = &self.limiter.memory;
         match bytes.checked_sub(before) {
             Some(0) => true,
             Some(more) => {
                 let others = memory.fetch_add(more, Ordering::Relaxed);
-                others.saturating_add(more) <= self.gate.terms().limits.unauthenticated_memory
+                others.saturating_add(more) <= self.limiter.terms().limits.unauthenticated_memory
             }
             None => {
                 memory.fetch_sub(before.saturating_sub(bytes), Ordering::Relaxed);
@@ -203,12 +203,12 @@ impl Pass {
     }
 }
 
-impl Drop for Pass {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.answered();
         self.hold(0);
         let unauthenticated = usize::from(!self.is_authenticated);
-        let mut counts = self.gate.counts();
+        let mut counts = self.limiter.counts();
         if self.is_authenticated {
             counts.identities.leave(&self.certificate);
         }

@@ -11,9 +11,9 @@ fn a_reply_that_nothing_expects_closes_the_link_and_its_session_alone() {
         let mut bench = Bench::new();
         let (id, link) = bench.session_with_link();
         let (other, other_link) = bench.session_with_link();
-        let outcome = bench.exchange.link_bytes(link, rogue, bench.now);
+        let outcome = bench.router.link_bytes(link, rogue, bench.now);
         assert!(matches!(outcome, Err(LinkFault::Unexpected(_))), "{outcome:?}");
-        assert!(bench.exchange.link_is_closed(link));
+        assert!(bench.router.link_is_closed(link));
         assert!(bench.read(id).is_empty(), "a rogue reply reached a client");
         assert_eq!(bench.close(id), CloseReason::UpstreamLost);
         bench.answer(other, other_link, b"ECHO 1\r\n", b"$1\r\n1\r\n");
@@ -28,7 +28,7 @@ fn a_lost_link_gives_what_had_come_and_ends_its_session() {
     bench.say(id, b"ECHO 1\r\nECHO 2\r\nFLUSHALL\r\n");
     bench.sent(link);
     bench.reply(link, b"$1\r\n1\r\n");
-    bench.exchange.link_lost(link, bench.now);
+    bench.router.link_lost(link, bench.now);
     assert_bytes(&bench.read(id), b"$1\r\n1\r\n");
     assert_eq!(bench.close(id), CloseReason::UpstreamLost);
     bench.answer(other, other_link, b"ECHO 1\r\n", b"$1\r\n1\r\n");
@@ -40,7 +40,7 @@ fn a_quit_is_not_why_a_session_ends_that_was_cut_short() {
     let (id, link) = bench.session_with_link();
     bench.say(id, b"ECHO 1\r\nQUIT\r\n");
     bench.sent(link);
-    bench.exchange.link_lost(link, bench.now);
+    bench.router.link_lost(link, bench.now);
     assert!(bench.read(id).is_empty(), "an answer to what came after the lost one");
     assert_eq!(bench.close(id), CloseReason::UpstreamLost);
     // Of these the client has had its end, or did not want it.
@@ -49,11 +49,11 @@ fn a_quit_is_not_why_a_session_ends_that_was_cut_short() {
         bench.say(id, b"ECHO 1\r\nQUIT\r\n");
         bench.sent(link);
         if leaves {
-            bench.exchange.client_lost(id);
+            bench.router.client_lost(id);
         } else {
             bench.reply(link, b"$1\r\n1\r\n");
             assert_bytes(&bench.read(id), b"$1\r\n1\r\n+OK\r\n");
-            bench.exchange.link_lost(link, bench.now);
+            bench.router.link_lost(link, bench.now);
         }
         assert_eq!(bench.close(id), CloseReason::Quit);
     }
@@ -71,24 +71,24 @@ fn a_session_that_only_waits_ends_with_its_link_in_a_drain_and_gets_what_comes_b
     }
     bench.say(asks, b"ECHO 1\r\nBLPOP k 0\r\n");
     bench.sent(asks_link);
-    bench.exchange.leave_waiting();
-    assert!(!bench.exchange.link_finishes(waits_link), "before a stop");
-    bench.exchange.drain();
-    bench.exchange.leave_waiting();
-    assert!(bench.exchange.link_finishes(waits_link) && bench.exchange.link_finishes(pops_link));
-    assert!(!bench.exchange.link_finishes(asks_link), "a reply is due that comes by itself");
+    bench.router.leave_waiting();
+    assert!(!bench.router.link_finishes(waits_link), "before a stop");
+    bench.router.drain();
+    bench.router.leave_waiting();
+    assert!(bench.router.link_finishes(waits_link) && bench.router.link_finishes(pops_link));
+    assert!(!bench.router.link_finishes(asks_link), "a reply is due that comes by itself");
     bench.reply(asks_link, b"$1\r\n1\r\n");
     assert_bytes(&bench.read(asks), b"$1\r\n1\r\n");
-    bench.exchange.leave_waiting();
-    assert!(bench.exchange.link_finishes(asks_link));
+    bench.router.leave_waiting();
+    assert!(bench.router.link_finishes(asks_link));
     let popped = b"*2\r\n$1\r\nk\r\n$1\r\nv\r\n";
     bench.reply(pops_link, popped);
     assert_bytes(&bench.read(pops), popped);
-    bench.exchange.link_lost(pops_link, bench.now);
+    bench.router.link_lost(pops_link, bench.now);
     assert_eq!(bench.close(pops), CloseReason::Shutdown);
     for (id, link) in [(waits, waits_link), (asks, asks_link)] {
-        assert!(!bench.exchange.is_finished(id));
-        bench.exchange.link_lost(link, bench.now);
+        assert!(!bench.router.is_finished(id));
+        bench.router.link_lost(link, bench.now);
         assert!(bench.read(id).is_empty());
         assert_eq!(bench.close(id), CloseReason::Shutdown);
     }
@@ -99,14 +99,14 @@ fn a_link_that_is_not_let_in_ends_its_session() {
     let mut bench = Bench::new();
     let id = bench.authenticated();
     bench.say(id, b"SET k secret\r\n");
-    let link = bench.exchange.next_link_to_open().unwrap();
-    bench.exchange.link_connected(link);
+    let link = bench.router.next_link_to_open().unwrap();
+    bench.router.link_connected(link);
     let login = bench.sent(link);
     assert!(!login.windows(6).any(|window| window == b"secret"), "a request before the login");
-    let outcome = bench.exchange.link_bytes(link, b"-WRONGPASS no\r\n", bench.now);
+    let outcome = bench.router.link_bytes(link, b"-WRONGPASS no\r\n", bench.now);
     assert!(matches!(outcome, Err(LinkFault::Login(_))), "{outcome:?}");
-    assert!(bench.exchange.link_output(link).is_empty());
-    bench.exchange.link_failed(link, bench.now);
+    assert!(bench.router.link_output(link).is_empty());
+    bench.router.link_failed(link, bench.now);
     assert_eq!(bench.close(id), CloseReason::UpstreamUnavailable);
 }
 

@@ -20,23 +20,23 @@ fn a_flood_of_local_replies_is_taken_in_turns_and_all_are_answered() {
     let id = bench.authenticated();
     const COUNT: usize = 2000;
     let flood = b"CLIENT GETNAME\r\n".repeat(COUNT);
-    bench.exchange.client_bytes(id, &flood, bench.now);
+    bench.router.client_bytes(id, &flood, bench.now);
     let (mut turns, mut answered) = (0, 0);
     loop {
-        let output = bench.exchange.output(id).to_vec();
+        let output = bench.router.output(id).to_vec();
         assert!(output.len() <= turn() / 4 * NOTHING.len(), "{} bytes in one turn", output.len());
         answered += output.len() / NOTHING.len();
-        bench.exchange.wrote(id, output.len(), bench.now);
-        if !bench.exchange.waits_for_turn(id) {
+        bench.router.wrote(id, output.len(), bench.now);
+        if !bench.router.waits_for_turn(id) {
             break;
         }
-        assert!(!bench.exchange.wants_read(id), "it takes more in before its turn");
-        bench.exchange.take_turn(id, bench.now);
+        assert!(!bench.router.wants_read(id), "it takes more in before its turn");
+        bench.router.take_turn(id, bench.now);
         turns += 1;
     }
     assert_eq!(answered, COUNT);
     assert!(turns >= COUNT / turn(), "{turns} turns");
-    assert!(bench.exchange.wants_read(id));
+    assert!(bench.router.wants_read(id));
 }
 
 #[test]
@@ -45,13 +45,13 @@ fn blank_lines_of_a_client_are_taken_in_turns() {
     let (id, link) = bench.session_with_link();
     let blank = 10 * turn();
     let said = [&b"\r\n".repeat(blank)[..], b"ECHO 1\r\n"].concat();
-    bench.exchange.client_bytes(id, &said, bench.now);
+    bench.router.client_bytes(id, &said, bench.now);
     for _ in 0..10 {
-        assert!(bench.exchange.waits_for_turn(id));
-        assert_bytes(bench.exchange.link_output(link), b"");
-        bench.exchange.take_turn(id, bench.now);
+        assert!(bench.router.waits_for_turn(id));
+        assert_bytes(bench.router.link_output(link), b"");
+        bench.router.take_turn(id, bench.now);
     }
-    assert!(!bench.exchange.waits_for_turn(id));
+    assert!(!bench.router.waits_for_turn(id));
     assert_bytes(&bench.sent(link), &request(&["ECHO", "1"]));
 }
 
@@ -60,17 +60,17 @@ fn a_reply_of_its_link_gives_no_turn_to_a_session_that_waits_for_its_own() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     let count = turn() * 3;
-    bench.exchange.client_bytes(id, &b"ECHO 1\r\n".repeat(count), bench.now);
+    bench.router.client_bytes(id, &b"ECHO 1\r\n".repeat(count), bench.now);
     let sent = |bench: &mut Bench| {
-        let output = bench.exchange.link_output(link).to_vec();
-        bench.exchange.link_wrote(link, output.len(), bench.now);
+        let output = bench.router.link_output(link).to_vec();
+        bench.router.link_wrote(link, output.len(), bench.now);
         output.len() / request(&["ECHO", "1"]).len()
     };
     let first = sent(&mut bench);
     assert!((1..=turn()).contains(&first), "{first}");
-    bench.exchange.link_bytes(link, &b"$1\r\n1\r\n".repeat(first), bench.now).unwrap();
+    bench.router.link_bytes(link, &b"$1\r\n1\r\n".repeat(first), bench.now).unwrap();
     assert_eq!(sent(&mut bench), 0, "the turn is that of the link");
-    assert!(bench.exchange.waits_for_turn(id));
+    assert!(bench.router.waits_for_turn(id));
     bench.take_turns(id);
     assert_eq!(first + sent(&mut bench), count);
 }
@@ -80,9 +80,9 @@ fn what_a_client_sent_before_it_left_is_taken_to_its_end() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     let count = turn() * 3;
-    bench.exchange.client_bytes(id, &b"ECHO 1\r\n".repeat(count), bench.now);
-    bench.exchange.client_eof(id, bench.now);
-    assert!(!bench.exchange.is_finished(id));
+    bench.router.client_bytes(id, &b"ECHO 1\r\n".repeat(count), bench.now);
+    bench.router.client_eof(id, bench.now);
+    assert!(!bench.router.is_finished(id));
     bench.take_turns(id);
     let sent = bench.sent(link);
     assert_eq!(sent.len(), count * request(&["ECHO", "1"]).len());
@@ -95,10 +95,10 @@ fn what_a_client_sent_before_it_left_is_taken_to_its_end() {
 fn strangers_have_small_turns_and_are_read_little() {
     let mut bench = Bench::new();
     let (stranger, client) = (bench.open(), bench.authenticated());
-    assert_eq!(bench.exchange.read_size(stranger), 4 * KIB);
-    assert_eq!(bench.exchange.read_size(client), 64 * KIB);
-    bench.exchange.client_bytes(stranger, &b"\n".repeat(4 * KIB), bench.now);
-    assert!(bench.exchange.waits_for_turn(stranger));
+    assert_eq!(bench.router.read_size(stranger), 4 * KIB);
+    assert_eq!(bench.router.read_size(client), 64 * KIB);
+    bench.router.client_bytes(stranger, &b"\n".repeat(4 * KIB), bench.now);
+    assert!(bench.router.waits_for_turn(stranger));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn requests_that_do_nothing_count_as_attempts_to_log_in() {
         let allowed = (State::IDLE_REQUESTS * (AUTH_ATTEMPTS + 1) - 1) as usize;
         bench.say(id, &one.repeat(allowed));
         assert_bytes(&bench.read(id), &answer.repeat(allowed));
-        assert!(!bench.exchange.is_finished(id));
+        assert!(!bench.router.is_finished(id));
         bench.say(id, &one.repeat(2));
         assert_bytes(&bench.read(id), answer);
         assert_eq!(bench.close(id), CloseReason::AuthAttempts);
@@ -127,8 +127,8 @@ fn a_stray_line_or_reset_before_auth_costs_nothing() {
         assert_bytes(&bench.read(id), b"+OK\r\n");
         // And after it nothing counts.
         bench.say(id, &b"\n".repeat(100_000));
-        assert!(!bench.exchange.is_finished(id));
-        bench.exchange.client_lost(id);
+        assert!(!bench.router.is_finished(id));
+        bench.router.client_lost(id);
         bench.close(id);
     }
 }
@@ -141,7 +141,7 @@ fn who_sends_too_many_bytes_before_auth_is_closed() {
     let argument = [&b"$16384\r\n"[..], &[b'x'; 16 * KIB], b"\r\n"].concat();
     let large = [&b"*10\r\n"[..], &argument.repeat(10)].concat();
     bench.say(id, &large);
-    assert!(!bench.exchange.is_finished(id), "the largest that Redis takes");
+    assert!(!bench.router.is_finished(id), "the largest that Redis takes");
     bench.say(id, &large);
     bench.read(id);
     assert_eq!(bench.close(id), CloseReason::UnauthenticatedBytes);
@@ -152,7 +152,7 @@ fn who_is_told_to_leave_cannot_stay_by_sending_more() {
     let mut bench = Bench::new();
     let id = bench.open();
     bench.say(id, &b"PING\r\n".repeat(100));
-    assert!(!bench.exchange.is_finished(id), "what it was answered is not read");
+    assert!(!bench.router.is_finished(id), "what it was answered is not read");
     for _ in 0..40 {
         bench.pass(std::time::Duration::from_secs(1));
         bench.say(id, b"\n");

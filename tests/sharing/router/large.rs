@@ -15,14 +15,14 @@ fn a_large_request_is_streamed() {
     let piece = vec![b'x'; 64 * KIB];
     let (mut said, mut sent, mut paused) = (0, 0, 0);
     while said < SIZE {
-        if bench.exchange.wants_read(id) {
+        if bench.router.wants_read(id) {
             bench.say(id, &piece);
             said += piece.len();
         } else {
             paused += 1;
             sent += bench.sent(link).len();
         }
-        assert!(bench.exchange.link_output(link).len() <= (256 + 128) * KIB);
+        assert!(bench.router.link_output(link).len() <= (256 + 128) * KIB);
         // What has not left is in one of two bounded buffers.
         assert!(said - sent.min(said) <= (256 + 256) * KIB);
     }
@@ -65,10 +65,10 @@ fn a_large_request_may_have_to_wait() {
     let (id, link) = bench.session_with_link();
     bench.say(id, b"SUBSCRIBE a\r\n*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$100000\r\n");
     bench.say(id, &[b'x'; 70_000]);
-    assert!(!bench.exchange.wants_read(id));
+    assert!(!bench.router.wants_read(id));
     assert_bytes(&bench.sent(link), &request(&["SUBSCRIBE", "a"]));
     bench.reply(link, SUBSCRIBED);
-    assert!(bench.exchange.wants_read(id));
+    assert!(bench.router.wants_read(id));
     bench.say(id, &[b'x'; 30_000]);
     bench.say(id, b"\r\n");
     let large = "x".repeat(100_000);

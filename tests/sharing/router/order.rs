@@ -45,10 +45,10 @@ fn replies_come_in_order_for_any_segments() {
         let mut written = Vec::new();
         for piece in said.chunks(client) {
             bench.say(id, piece);
-            while !bench.exchange.link_output(link).is_empty() {
-                let output = bench.exchange.link_output(link);
+            while !bench.router.link_output(link).is_empty() {
+                let output = bench.router.link_output(link);
                 let piece = output[..output.len().min(link_out)].to_vec();
-                bench.exchange.link_wrote(link, piece.len(), bench.now);
+                bench.router.link_wrote(link, piece.len(), bench.now);
                 written.extend(piece);
             }
         }
@@ -100,7 +100,7 @@ fn nothing_is_said_after_the_last_reply() {
     bench.reply(link, &[b"*2\r\n$4\r\npong\r\n$0\r\n\r\n", &MESSAGE[..25]].concat());
     assert_bytes(&bench.read(id), b"*2\r\n$4\r\npong\r\n$0\r\n\r\n+OK\r\n");
     assert_eq!(bench.close(id), CloseReason::Quit);
-    assert!(bench.exchange.link_is_closed(link));
+    assert!(bench.router.link_is_closed(link));
 }
 
 #[test]
@@ -109,17 +109,17 @@ fn quit_waits_for_what_is_due_and_takes_nothing_more() {
     let (id, link) = bench.session_with_link();
     bench.say(id, b"ECHO 1\r\nQUIT\r\nECHO 2\r\n");
     assert_bytes(&bench.sent(link), &request(&["ECHO", "1"]));
-    assert!(!bench.exchange.is_finished(id));
-    assert!(bench.exchange.wants_read(id), "so that its going is noticed");
+    assert!(!bench.router.is_finished(id));
+    assert!(bench.router.wants_read(id), "so that its going is noticed");
     bench.say(id, b"ECHO 3\r\n");
     bench.reply(link, b"$1\r\n1\r\n");
-    assert!(!bench.exchange.is_finished(id), "its replies have not left");
+    assert!(!bench.router.is_finished(id), "its replies have not left");
     assert_bytes(&bench.read(id), b"$1\r\n1\r\n+OK\r\n");
     assert!(bench.sent(link).is_empty());
     assert_eq!(bench.close(id), CloseReason::Quit);
-    assert!(bench.exchange.link_is_closed(link));
-    bench.exchange.forget_link(link);
-    assert_eq!(bench.exchange.link_count(), 0);
+    assert!(bench.router.link_is_closed(link));
+    bench.router.forget_link(link);
+    assert_eq!(bench.router.link_count(), 0);
 }
 
 #[test]
@@ -128,14 +128,14 @@ fn reset_lets_the_link_go_and_needs_a_new_login() {
     let (id, link) = bench.session_with_link();
     bench.say(id, b"ECHO 1\r\nMULTI\r\nRESET\r\nPING\r\n");
     assert_bytes(&bench.sent(link), &[request(&["ECHO", "1"]), request(&["MULTI"])].concat());
-    assert!(!bench.exchange.link_is_closed(link), "replies are due on it");
+    assert!(!bench.router.link_is_closed(link), "replies are due on it");
     bench.reply(link, b"$1\r\n1\r\n+OK\r\n");
     assert_bytes(
         &bench.read(id),
         b"$1\r\n1\r\n+OK\r\n+RESET\r\n-NOAUTH Authentication required.\r\n",
     );
-    assert!(bench.exchange.link_is_closed(link));
-    bench.exchange.forget_link(link);
+    assert!(bench.router.link_is_closed(link));
+    bench.router.forget_link(link);
     bench.say(id, &request(&["AUTH", CLIENT_PASSWORD]));
     bench.say(id, b"FLUSHALL\r\nPING\r\n");
     // The transaction is over: the refusal is answered here.
@@ -187,7 +187,7 @@ fn unsubscribe_from_all_is_answered_once_for_each() {
     let last = b"-ERR unknown command 'FLUSHALL', with args beginning with: \r\n";
     assert_bytes(&heard, &[&confirmations[..], last].concat());
     // Not subscribed any more, so an unexpected message ends it.
-    assert!(bench.exchange.link_bytes(link, MESSAGE, bench.now).is_err());
+    assert!(bench.router.link_bytes(link, MESSAGE, bench.now).is_err());
 }
 
 #[test]

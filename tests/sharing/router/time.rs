@@ -17,14 +17,14 @@ fn the_login_has_a_time_limit() {
     bench.say(late, b"PING\r\n");
     bench.say(timely, &request(&["AUTH", CLIENT_PASSWORD]));
     bench.pass(Duration::from_millis(1));
-    assert!(!bench.exchange.is_finished(timely));
+    assert!(!bench.router.is_finished(timely));
     assert_eq!(bench.close(late), CloseReason::AuthTimeout);
     // RESET starts it anew.
     bench.pass(TIMEOUTS.auth);
     bench.say(timely, b"RESET\r\n");
     bench.pass(TIMEOUTS.auth - Duration::from_millis(1));
     bench.say(timely, b"RESET\r\n");
-    assert!(!bench.exchange.is_finished(timely));
+    assert!(!bench.router.is_finished(timely));
     bench.pass(Duration::from_millis(1));
     assert_eq!(bench.close(timely), CloseReason::AuthTimeout, "a second RESET gains no time");
 }
@@ -39,11 +39,11 @@ fn silence_has_a_time_limit_unless_something_is_awaited() {
     bench.sent(waits_link);
     bench.answer(listens, listens_link, b"SUBSCRIBE a\r\n", SUBSCRIBED);
     bench.pass(TIMEOUTS.idle - Duration::from_millis(1));
-    assert!(!bench.exchange.is_finished(silent));
+    assert!(!bench.router.is_finished(silent));
     bench.pass(Duration::from_millis(1));
     assert_eq!(bench.close(silent), CloseReason::Idle);
     bench.pass(TIMEOUTS.idle * 10);
-    assert!(!bench.exchange.is_finished(waits) && !bench.exchange.is_finished(listens));
+    assert!(!bench.router.is_finished(waits) && !bench.router.is_finished(listens));
     bench.reply(waits_link, b"*-1\r\n");
     bench.read(waits);
     bench.pass(TIMEOUTS.idle);
@@ -56,8 +56,8 @@ fn last_replies_may_stay_unread_for_a_while_only() {
     let id = bench.authenticated();
     bench.say(id, b"QUIT\r\n");
     bench.pass(Duration::from_secs(29));
-    assert!(!bench.exchange.is_finished(id));
-    assert_bytes(bench.exchange.output(id), b"+OK\r\n");
+    assert!(!bench.router.is_finished(id));
+    assert_bytes(bench.router.output(id), b"+OK\r\n");
     bench.pass(Duration::from_secs(1));
     assert_eq!(bench.close(id), CloseReason::Quit);
 }
@@ -72,7 +72,7 @@ fn a_drain_finishes_what_is_due_and_takes_nothing_new() {
     bench.sent(busy_link);
     bench.say(streams, b"*2\r\n$4\r\nECHO\r\n$70000\r\n");
     bench.say(streams, &[b'x'; 69_000]);
-    bench.exchange.drain();
+    bench.router.drain();
     assert_eq!(bench.close(idle), CloseReason::Shutdown);
     bench.say(busy, b"ECHO 2\r\n");
     assert!(bench.sent(busy_link).is_empty());
@@ -94,8 +94,8 @@ fn a_client_that_sends_no_more_gets_what_it_asked_for() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"ECHO 1\r\nECHO 2\r\nECH");
-    bench.exchange.client_eof(id, bench.now);
-    assert!(!bench.exchange.wants_read(id));
+    bench.router.client_eof(id, bench.now);
+    assert!(!bench.router.wants_read(id));
     bench.sent(link);
     bench.reply(link, b"$1\r\n1\r\n$1\r\n2\r\n");
     assert_bytes(&bench.read(id), b"$1\r\n1\r\n$1\r\n2\r\n");
@@ -111,9 +111,9 @@ fn nothing_is_popped_for_a_client_that_is_gone() {
         if written {
             bench.sent(link);
         }
-        bench.exchange.client_eof(id, bench.now);
+        bench.router.client_eof(id, bench.now);
         assert_eq!(bench.close(id), CloseReason::Client);
-        assert!(bench.exchange.link_is_closed(link));
-        assert!(bench.exchange.link_output(link).is_empty());
+        assert!(bench.router.link_is_closed(link));
+        assert!(bench.router.link_output(link).is_empty());
     }
 }

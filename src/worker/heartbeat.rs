@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 /// When a worker's loop last turned.
 #[derive(Debug, Clone)]
-pub(crate) struct Beat {
+pub(crate) struct Heartbeat {
     start: Instant,
     /// Milliseconds since then.
     last: Arc<AtomicU64>,
 }
 
-impl Beat {
+impl Heartbeat {
     /// Of a loop that is as good as turned at `start`.
     pub(crate) fn new(start: Instant) -> Self {
         Self { start, last: Arc::default() }
@@ -49,7 +49,7 @@ mod tests {
     fn silence_begins_anew_with_each_beat_and_ends_with_the_worker() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let beat = Beat::new(start);
+        let beat = Heartbeat::new(start);
         assert_eq!(beat.silence(at(7)), Duration::from_secs(7));
         beat.beat(at(10));
         assert_eq!(beat.silence(at(12)), Duration::from_secs(2));

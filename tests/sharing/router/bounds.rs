@@ -13,18 +13,18 @@ fn a_slow_client_holds_its_own_link_up() {
     bench.sent(link);
     bench.reply(link, format!("${}\r\n", 1 << 20).as_bytes());
     let mut fed = 0;
-    while bench.exchange.link_wants_read(link, bench.now) {
+    while bench.router.link_wants_read(link, bench.now) {
         bench.reply(link, &[b'v'; 64 * KIB]);
         fed += 64 * KIB;
         assert!(fed < 1 << 20, "the link is read without end");
     }
     assert_eq!(fed, 256 * KIB);
-    assert!(bench.exchange.link_wants_read(other_link, bench.now));
+    assert!(bench.router.link_wants_read(other_link, bench.now));
     bench.answer(other, other_link, b"ECHO 1\r\n", b"$1\r\n1\r\n");
-    while bench.exchange.next_touched_link().is_some() {}
+    while bench.router.next_touched_link().is_some() {}
     bench.read(id);
-    assert_eq!(bench.exchange.next_touched_link(), Some(link), "its driver must look again");
-    assert!(bench.exchange.link_wants_read(link, bench.now));
+    assert_eq!(bench.router.next_touched_link(), Some(link), "its driver must look again");
+    assert!(bench.router.link_wants_read(link, bench.now));
 }
 
 #[test]
@@ -33,18 +33,18 @@ fn a_client_that_reads_nothing_is_not_read() {
     let id = bench.authenticated();
     let asks = b"FLUSHALL\r\n".repeat(6000);
     let mut rounds = 0;
-    while bench.exchange.wants_read(id) {
+    while bench.router.wants_read(id) {
         bench.say(id, &asks);
         rounds += 1;
         assert!(rounds < 1000, "the client is read without end");
-        assert!(bench.exchange.output(id).len() < (1 << 20) + 1000);
+        assert!(bench.router.output(id).len() < (1 << 20) + 1000);
     }
     let mut lines = 0;
-    while !bench.exchange.output(id).is_empty() {
+    while !bench.router.output(id).is_empty() {
         lines += bench.read(id).split(|byte| *byte == b'\n').count() - 1;
     }
     assert_eq!(lines, rounds * 6000, "what waited is answered when there is room");
-    assert!(bench.exchange.wants_read(id));
+    assert!(bench.router.wants_read(id));
 }
 
 #[test]
@@ -55,7 +55,7 @@ fn a_link_that_does_not_answer_holds_local_replies_back_within_bounds() {
     bench.sent(link);
     let asks = b"FLUSHALL\r\n".repeat(6000);
     let mut rounds = 0;
-    while bench.exchange.wants_read(id) {
+    while bench.router.wants_read(id) {
         bench.say(id, &asks);
         rounds += 1;
         assert!(rounds < 1000, "the client is read without end");
@@ -63,8 +63,8 @@ fn a_link_that_does_not_answer_holds_local_replies_back_within_bounds() {
     assert!(bench.read(id).is_empty());
     bench.reply(link, b"*-1\r\n");
     let mut lines = 0;
-    while !bench.exchange.output(id).is_empty() {
-        assert!(bench.exchange.output(id).len() < 6 << 20);
+    while !bench.router.output(id).is_empty() {
+        assert!(bench.router.output(id).len() < 6 << 20);
         lines += bench.read(id).split(|byte| *byte == b'\n').count() - 1;
     }
     assert_eq!(lines, rounds * 6000 + 1);

@@ -20,7 +20,7 @@ enum Entry {
 
 /// The queue itself.
 #[derive(Default)]
-pub struct DueQueue {
+pub struct PendingReplies {
     entries: VecDeque<Entry>,
     remote: u32,
     /// Remote replies that have come since the start.
@@ -31,12 +31,12 @@ pub struct DueQueue {
     local_bytes: usize,
 }
 
-impl DueQueue {
-    /// Entries at which [`DueQueue::is_full`]; 4 MiB at most.
+impl PendingReplies {
+    /// Entries at which [`PendingReplies::is_full`]; 4 MiB at most.
     pub const MAX_ENTRIES: usize = 65_536;
     /// Places for this many entries are kept when there is none.
     const KEPT_ENTRIES: usize = 64;
-    /// Bytes of waiting local replies at which [`DueQueue::is_full`].
+    /// Bytes of waiting local replies at which [`PendingReplies::is_full`].
     pub const MAX_LOCAL_BYTES: usize = 4 << 20;
     /// Bytes that a local reply takes besides its own.
     const ALLOCATION: usize = 32;
@@ -150,7 +150,7 @@ impl DueQueue {
 
     /// What the next remote reply is for; `None` when none is owed.
     ///
-    /// When a frame of a link begins, no local reply is at the front: [`DueQueue::pop_local`] takes
+    /// When a frame of a link begins, no local reply is at the front: [`PendingReplies::pop_local`] takes
     /// it as soon as it gets there, or at the end of the message that was under way.
     pub fn front(&self) -> Option<&Expect> {
         match self.entries.front()? {
@@ -180,7 +180,7 @@ impl DueQueue {
         }
     }
 
-    /// Takes that many of the expectations that [`DueQueue::plain`] told of: their replies are
+    /// Takes that many of the expectations that [`PendingReplies::plain`] told of: their replies are
     /// complete. Returns as what they are counted.
     #[inline]
     pub(in crate::session) fn pop_plain(&mut self, many: u32) -> Option<Counted> {
@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn local_replies_wait_for_the_remote_ones_before_them() {
-        let mut due = DueQueue::default();
+        let mut due = PendingReplies::default();
         due.push_remote(Expect::PLAIN, ANY);
         due.push_remote(Expect::PLAIN, ANY);
         due.push_local(Bytes::from_static(b"a"));
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_long_pipeline_is_one_entry() {
-        let mut due = DueQueue::default();
+        let mut due = PendingReplies::default();
         for _ in 0..100_000 {
             due.push_remote(Expect::PLAIN, ANY);
         }
@@ -303,7 +303,7 @@ mod tests {
     #[test]
     fn replies_are_counted_as_those_of_their_commands() {
         let [get, set] = [b"get", b"set"].map(|name| Counted::of(lookup(name)));
-        let mut due = DueQueue::default();
+        let mut due = PendingReplies::default();
         for counted in [get, get, set, get, get, get] {
             due.push_remote(Expect::PLAIN, counted);
         }
@@ -320,7 +320,7 @@ mod tests {
 
     #[test]
     fn waiting_local_replies_fill_it() {
-        let mut due = DueQueue::default();
+        let mut due = PendingReplies::default();
         due.push_remote(Expect::PLAIN, ANY);
         let reply = Bytes::from(vec![b'x'; 1 << 20]);
         for _ in 0..4 {
@@ -335,7 +335,7 @@ mod tests {
 
     #[test]
     fn requests_in_flight_are_counted_one_by_one() {
-        let mut due = DueQueue::default();
+        let mut due = PendingReplies::default();
         due.push_remote(Expect::PLAIN, ANY);
         due.push_remote(Expect::PLAIN, ANY);
         assert!(due.is_full(2) && !due.is_full(3));
@@ -350,19 +350,19 @@ mod tests {
 
     #[test]
     fn replies_of_many_kinds_fill_it() {
-        let mut due = DueQueue::default();
-        for _ in 0..DueQueue::MAX_ENTRIES / 2 {
+        let mut due = PendingReplies::default();
+        for _ in 0..PendingReplies::MAX_ENTRIES / 2 {
             assert!(!due.is_full(u32::MAX));
             due.push_remote(Expect::PLAIN, ANY);
             due.push_remote(Expect::DROPPED, ANY);
         }
         assert!(due.is_full(u32::MAX));
-        assert!(DueQueue::MAX_ENTRIES * size_of::<Entry>() <= 4 << 20);
+        assert!(PendingReplies::MAX_ENTRIES * size_of::<Entry>() <= 4 << 20);
     }
 
     #[test]
     fn blocking_commands_are_counted_until_answered() {
-        let mut due = DueQueue::default();
+        let mut due = PendingReplies::default();
         due.push_remote(Expect { show: Show::Reply, learn: Learn::Unblocked }, ANY);
         assert!(due.blocks() && due.only_blocks() && !due.confirming());
         due.push_remote(Expect::PLAIN, ANY);

@@ -43,7 +43,7 @@ struct Probe {
 }
 
 /// The counts of one worker.
-pub struct Tally {
+pub struct Counters {
     pub(in crate::router) commands: Counts,
     pub(in crate::router) traffic: Traffic,
     /// One request of each class is timed at once.
@@ -55,7 +55,7 @@ pub struct Tally {
     samples: Vec<Sample>,
 }
 
-impl Default for Tally {
+impl Default for Counters {
     fn default() -> Self {
         Self {
             commands: Counts::default(),
@@ -68,7 +68,7 @@ impl Default for Tally {
     }
 }
 
-impl Tally {
+impl Counters {
     /// Samples kept until they are taken; when there are as many, no more requests are timed.
     pub const MAX_SAMPLES: usize = 256;
     /// Of a class, the first request after samples were taken is timed, then one in so many. To time
@@ -170,42 +170,42 @@ mod tests {
 
     /// A request of this name, from when it is read until its reply has come.
     #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
-    fn pass(tally: &mut Tally, name: &[u8]) {
+    fn pass(counters: &mut Counters, name: &[u8]) {
         let (session, link) = (SessionId(Default::default()), LinkId(Default::default()));
         let now = Instant::now();
         let class = crate::command::lookup(name).unwrap().class;
-        tally.begin(class, session, link, 1, now);
-        tally.written(link, now);
-        tally.answered(session, 1, now);
+        counters.begin(class, session, link, 1, now);
+        counters.written(link, now);
+        counters.answered(session, 1, now);
     }
 
-    fn samples(tally: &mut Tally, class: Class) -> usize {
-        tally.take_samples().filter(|sample| sample.class == class).count()
+    fn samples(counters: &mut Counters, class: Class) -> usize {
+        counters.take_samples().filter(|sample| sample.class == class).count()
     }
 
     #[test]
     fn few_of_many_are_timed_however_often_samples_are_taken() {
-        let mut tally = Tally::default();
+        let mut counters = Counters::default();
         for _ in 0..10 {
-            (0..100).for_each(|_| pass(&mut tally, b"get"));
-            assert_eq!(samples(&mut tally, Class::Read), 6, "the first, and one in 17");
+            (0..100).for_each(|_| pass(&mut counters, b"get"));
+            assert_eq!(samples(&mut counters, Class::Read), 6, "the first, and one in 17");
         }
     }
 
     #[test]
     fn the_first_of_a_class_is_timed_after_any_number_of_others() {
-        let mut tally = Tally::default();
+        let mut counters = Counters::default();
         for _ in 0..10 {
-            (0..100).for_each(|_| pass(&mut tally, b"get"));
-            pass(&mut tally, b"set");
-            assert_eq!(samples(&mut tally, Class::Write), 1);
+            (0..100).for_each(|_| pass(&mut counters, b"get"));
+            pass(&mut counters, b"set");
+            assert_eq!(samples(&mut counters, Class::Write), 1);
         }
     }
 
     #[test]
     fn there_are_only_so_many_samples() {
-        let mut tally = Tally::default();
-        (0..100_000).for_each(|_| pass(&mut tally, b"get"));
-        assert_eq!(samples(&mut tally, Class::Read), Tally::MAX_SAMPLES);
+        let mut counters = Counters::default();
+        (0..100_000).for_each(|_| pass(&mut counters, b"get"));
+        assert_eq!(samples(&mut counters, Class::Read), Counters::MAX_SAMPLES);
     }
 }

@@ -1,4 +1,4 @@
-//! What a connection passes on its way to a worker: the gate, and the header of a load balancer.
+//! What a connection passes on its way to a worker: the limiter, and the header of a load balancer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use crate::net::refusals::Refusals;
 use crate::net::stream::Arrived;
 use crate::tls;
 use crate::worker::handle::WorkerHandle;
-use redoubt_core::auth::{Gate, Pass, Refusal, is_in};
+use redoubt_core::auth::{ConnectionLimiter, Permit, Refusal, is_in};
 use redoubt_core::resp::reply;
 
 /// Leads from every listener to the workers.
-pub(crate) struct Door {
-    pub(crate) gate: Arc<Gate>,
+pub(crate) struct Dispatcher {
+    pub(crate) limiter: Arc<ConnectionLimiter>,
     /// What is in force for whoever comes next.
     pub(crate) entry: watch::Sender<Entry>,
     pub(crate) workers: Vec<WorkerHandle>,
@@ -45,13 +45,13 @@ pub(crate) struct Admitted {
     /// Present if TLS is spoken.
     tls: Option<Arc<tls::Server>>,
     peer: Peer,
-    pass: Pass,
+    permit: Permit,
     /// Whether `peer` is to tell who the client is.
     proxied: bool,
     at: Instant,
 }
 
-impl Door {
+impl Dispatcher {
     /// Looks at a new connection before a byte of it is read. `None` when it was refused.
     pub(crate) fn admit(
         &self,
@@ -64,10 +64,10 @@ impl Door {
         let at = Instant::now();
         let proxied = peer.ip().is_some_and(|ip| is_in(&self.entry.borrow().proxies, ip));
         let client = peer.ip().filter(|_| !proxied);
-        match self.gate.admit(client, at.into_std()) {
-            Ok(mut pass) => {
-                peer.user().into_iter().for_each(|user| pass.is_of_user(user));
-                Some(Admitted { stream, tls, peer, pass, proxied, at })
+        match self.limiter.admit(client, at.into_std()) {
+            Ok(mut permit) => {
+                peer.user().into_iter().for_each(|user| permit.is_of_user(user));
+                Some(Admitted { stream, tls, peer, permit, proxied, at })
             }
             Err(refusal) => {
                 self.refuse(&stream, tls.is_some(), peer, refusal);
@@ -87,7 +87,7 @@ impl Door {
     }
 
     async fn introduce(self: Arc<Self>, mut admitted: Admitted) {
-        let Admitted { stream, tls, peer, pass, at, .. } = &mut admitted;
+        let Admitted { stream, tls, peer, permit, at, .. } = &mut admitted;
         // Nobody is told of elsewhere.
         let Arrived::Tcp(tcp) = stream else { return };
         let within = self.entry.borrow().timeout;
@@ -96,7 +96,7 @@ impl Door {
             Ok(Ok(client)) => {
                 *peer = client.map_or(*peer, Peer::from);
                 let ip = peer.ip().ok_or(Refusal::NoProxyHeader);
-                ip.and_then(|ip| pass.identify(ip, Instant::now().into_std()))
+                ip.and_then(|ip| permit.identify(ip, Instant::now().into_std()))
             }
             Ok(Err(error)) => {
                 debug!(%peer, %error, "cannot tell the client");
@@ -113,7 +113,7 @@ impl Door {
     /// Gives a connection to the worker with the fewest sessions, or to another if that one does not
     /// keep up.
     async fn hand_over(&self, admitted: Admitted) {
-        let Admitted { stream, tls, peer, pass, at, .. } = admitted;
+        let Admitted { stream, tls, peer, permit, at, .. } = admitted;
         let (keepalive, within) = {
             let entry = self.entry.borrow();
             (entry.keepalive, entry.timeout)
@@ -139,7 +139,7 @@ impl Door {
             refusals: Arc::clone(&self.refusals),
         });
         let mut accepted =
-            Accepted { stream, handshake, peer, pass, at: at.into_std(), place: None };
+            Accepted { stream, handshake, peer, permit, at: at.into_std(), place: None };
         for worker in std::iter::once(least).chain(&self.workers) {
             match worker.try_accept(accepted) {
                 Ok(()) => return,

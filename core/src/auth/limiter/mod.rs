@@ -1,7 +1,7 @@
 //! Who may connect, and how many: what is asked before a session begins and when it authenticates.
 
 mod identities;
-mod pass;
+mod permit;
 
 // Addresses alone; sockets are the shell's.
 use core::net::IpAddr;
@@ -15,11 +15,11 @@ use ipnet::IpNet;
 
 use super::{Refusal, Source, Throttle, ThrottleLimits};
 use identities::Identities;
-pub use pass::Pass;
+pub use permit::Permit;
 
 /// How many sessions there may be, over all workers. `None` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GateLimits {
+pub struct ConnectionLimits {
     /// In all.
     pub sessions: usize,
     /// From one [`Source`].
@@ -50,7 +50,7 @@ pub struct Networks {
 /// or fails to, and when one that has not authenticated sends or is sent something; never for a
 /// request of one that has.
 #[derive(Debug)]
-pub struct Gate {
+pub struct ConnectionLimiter {
     /// Held for no longer than it takes to copy the pointer, and never with another lock.
     terms: RwLock<Arc<Terms>>,
     throttle: Mutex<Throttle>,
@@ -63,7 +63,7 @@ pub struct Gate {
 #[derive(Debug)]
 struct Terms {
     networks: Networks,
-    limits: GateLimits,
+    limits: ConnectionLimits,
 }
 
 #[derive(Debug, Default)]
@@ -84,13 +84,13 @@ struct Count {
     unauthenticated: usize,
 }
 
-impl Gate {
+impl ConnectionLimiter {
     /// Of the places for sessions that have not authenticated, one source may have so many times
     /// what is left.
     const SHARE: usize = 7;
 
-    /// A gate that treats connections as `networks` says.
-    pub fn new(networks: Networks, limits: GateLimits, throttle: ThrottleLimits) -> Self {
+    /// A limiter that treats connections as `networks` says.
+    pub fn new(networks: Networks, limits: ConnectionLimits, throttle: ThrottleLimits) -> Self {
         Self {
             terms: RwLock::new(Arc::new(Terms { networks, limits })),
             throttle: Mutex::new(Throttle::new(throttle)),
@@ -99,10 +99,10 @@ impl Gate {
         }
     }
 
-    /// Puts other terms in force, as in [`Gate::new`], for whoever comes or authenticates from here
+    /// Puts other terms in force, as in [`ConnectionLimiter::new`], for whoever comes or authenticates from here
     /// on. Those who were let in keep their places, even where there are more of them than there may
     /// be now; what is known of wrong passwords stays.
-    pub fn replace(&self, networks: Networks, limits: GateLimits, throttle: ThrottleLimits) {
+    pub fn replace(&self, networks: Networks, limits: ConnectionLimits, throttle: ThrottleLimits) {
         let terms = Arc::new(Terms { networks, limits });
         *self.terms.write().unwrap_or_else(PoisonError::into_inner) = terms;
         self.throttle().replace_limits(throttle);
@@ -112,7 +112,11 @@ impl Gate {
     ///
     /// # Errors
     /// [`Refusal`]; nothing is counted then.
-    pub fn admit(self: &Arc<Self>, client: Option<IpAddr>, now: Instant) -> Result<Pass, Refusal> {
+    pub fn admit(
+        self: &Arc<Self>,
+        client: Option<IpAddr>,
+        now: Instant,
+    ) -> Result<Permit, Refusal> {
         if let Some(client) = client {
             self.look_at(client, now)?;
         }
@@ -161,7 +165,7 @@ impl Gate {
         Ok(())
     }
 
-    fn take_place(self: &Arc<Self>) -> Result<Pass, Refusal> {
+    fn take_place(self: &Arc<Self>) -> Result<Permit, Refusal> {
         let limits = self.terms().limits;
         let mut counts = self.counts();
         let Count { sessions, unauthenticated } = &mut counts.all;
@@ -174,7 +178,7 @@ impl Gate {
         *sessions = sessions.saturating_add(1);
         *unauthenticated = unauthenticated.saturating_add(1);
         counts.peak = counts.peak.max(counts.all.sessions);
-        Ok(Pass::new(Arc::clone(self)))
+        Ok(Permit::new(Arc::clone(self)))
     }
 
     fn terms(&self) -> Arc<Terms> {

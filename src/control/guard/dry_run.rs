@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 
 use super::audit::{open, scriptable};
-use super::{Maker, ask, seconds};
+use super::{GuardProvisioner, ask, seconds};
 use crate::net::conversation::Conversation;
 use crate::net::upstream::UpstreamError;
 use redoubt_core::policy::Policy;
@@ -11,25 +11,25 @@ use redoubt_core::upstream::Greeting;
 use redoubt_core::upstream::guard::{self, Guard, GuardError, Probe, Rights, probes};
 
 /// What rights a guard gets, found to refuse what the policy refuses.
-pub(in crate::control) struct Trial {
+pub(in crate::control) struct DryRun {
     /// Those of the configured user.
     rights: Rights,
     /// The policy's rules that name something which this Redis has.
     rules: Vec<String>,
 }
 
-impl Maker {
+impl GuardProvisioner {
     /// Makes a guard for `policy`, finds that it is right, and removes it again. `link` must be
     /// logged in as the configured user.
     ///
     /// # Errors
-    /// As of [`Maker::settle`].
+    /// As of [`GuardProvisioner::settle`].
     pub(in crate::control) async fn try_out(
         &self,
         link: &mut Conversation,
         greeting: Greeting,
         policy: &Policy,
-    ) -> Result<Trial, UpstreamError> {
+    ) -> Result<DryRun, UpstreamError> {
         let probes = probes(policy.rules(), greeting.standalone);
         let (guard, trial) = self.provide(link, &probes, policy).await?;
         self.remove(link, guard.name()).await;
@@ -46,7 +46,7 @@ impl Maker {
         &self,
         link: &mut Conversation,
         guard: &Guard,
-        trial: &Trial,
+        trial: &DryRun,
     ) -> Result<(), UpstreamError> {
         let rules: Vec<_> = trial.rules.iter().map(String::as_str).collect();
         let made = ask(link, &guard.make(&trial.rights, &rules), &self.target()).await?;
@@ -59,7 +59,7 @@ impl Maker {
         link: &mut Conversation,
         probes: &[Probe],
         policy: &Policy,
-    ) -> Result<(Guard, Trial), UpstreamError> {
+    ) -> Result<(Guard, DryRun), UpstreamError> {
         let (list, _, rights) = self.rights(link).await?;
         let now = seconds();
         self.remove_stale(link, &list, now).await?;
@@ -80,7 +80,7 @@ impl Maker {
         match made {
             Ok(known) => {
                 let rules = known.into_iter().map(str::to_owned).collect();
-                Ok((guard, Trial { rights, rules }))
+                Ok((guard, DryRun { rights, rules }))
             }
             Err(error) => {
                 self.remove(link, guard.name()).await;

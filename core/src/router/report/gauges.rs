@@ -1,13 +1,13 @@
 //! How full a worker is at one moment, for metrics.
 
-use crate::router::Exchange;
+use crate::router::Router;
 use crate::router::limits::pause::Pause;
 
 /// What is there now. Reading it looks at every session and link once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Levels {
+pub struct Gauges {
     /// Links, each counted as one kind.
-    pub links: LinkLevels,
+    pub links: LinkGauges,
     /// Replies that sessions are owed, from Redis or behind such.
     pub replies_due: usize,
     /// Sessions that are not read because of `limits.in_flight`.
@@ -28,7 +28,7 @@ pub struct Levels {
 
 /// How many links there are of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct LinkLevels {
+pub struct LinkGauges {
     /// Logged in, for many sessions.
     pub shared: usize,
     /// Logged in, lent to one session.
@@ -39,10 +39,10 @@ pub struct LinkLevels {
     pub opening: usize,
 }
 
-impl Exchange {
+impl Router {
     /// How full it is.
-    pub fn levels(&self) -> Levels {
-        let mut levels = Levels::default();
+    pub fn levels(&self) -> Gauges {
+        let mut levels = Gauges::default();
         self.links.add_to(&mut levels);
         for session in self.sessions.values() {
             add(&mut levels.replies_due, session.due.len());
