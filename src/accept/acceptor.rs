@@ -22,7 +22,7 @@ use crate::tls;
 const PAUSE: Duration = Duration::from_millis(50);
 /// Longest such pause.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
-/// How often it is said that no connection can be accepted.
+/// Interval at which a failure to accept connections is logged.
 const SAID_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Accepts on one listener until `shutdown`, and then what waits to be accepted.
@@ -30,7 +30,8 @@ pub(crate) struct Acceptor {
     pub(crate) listener: Socket<TcpListener, UnixListener>,
     /// Present if TLS is spoken there.
     pub(crate) tls: Option<Arc<tls::Server>>,
-    /// Of a socket in the file system. It goes before the listener, so that nobody is lured.
+    /// The file of a Unix socket. It is unlinked before the listener closes, so that no client connects to
+    /// a dead socket.
     pub(crate) file: Option<SocketFile>,
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) shutdown: CancellationToken,

@@ -88,7 +88,7 @@ impl Dispatcher {
 
     async fn introduce(self: Arc<Self>, mut admitted: Admitted) {
         let Admitted { stream, tls, peer, permit, at, .. } = &mut admitted;
-        // Nobody is told of elsewhere.
+        // Only TCP peers are load balancers that send a header.
         let Arrived::Tcp(tcp) = stream else { return };
         let within = self.entry.borrow().timeout;
         let header = timeout_at(*at + within, proxy_protocol::read(tcp)).await;
@@ -149,7 +149,7 @@ impl Dispatcher {
         least.accept(accepted).await;
     }
 
-    /// As Redis does, nothing is said where TLS is spoken: hands have not been shaken.
+    /// Refuses a connection. As in Redis, a TLS client gets no reply, since its handshake has not begun.
     fn refuse(&self, stream: &Arrived, in_tls: bool, peer: Peer, refusal: Refusal) {
         if refusal.is_told() && !in_tls {
             // The socket is new, so its buffer has room; a client that is gone is no loss.

@@ -153,7 +153,7 @@ fn open_endpoint(
         .collect()
 }
 
-/// Whether the system has no address of IPv6, or no IPv6.
+/// Returns whether the system has no address of IPv6, or no IPv6.
 fn lacks_ipv6(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())

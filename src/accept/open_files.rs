@@ -51,7 +51,7 @@ pub fn open_files_needed(settings: &Settings) -> u64 {
     all.try_into().unwrap_or(u64::MAX)
 }
 
-/// Whether fewer may be open now than `settings` need.
+/// Returns whether fewer may be open now than `settings` need.
 pub fn too_few_open_files(settings: &Settings) -> Option<TooFewOpenFiles> {
     let needed = open_files_needed(settings);
     let allowed = getrlimit(Resource::Nofile).current?;

@@ -11,7 +11,7 @@ pub(super) struct Ends {
     pub(super) local: SocketAddr,
 }
 
-/// Why a request is refused, if it is.
+/// Returns why a request is refused, if it is.
 ///
 /// A browser tells in `Origin` that another site's page asks. A page whose own name has been made to
 /// lead here says that name in `Host`, so what is not an address must be `localhost`.
@@ -29,7 +29,7 @@ pub(super) fn refusal(headers: &HeaderMap, ends: Ends) -> Option<&'static str> {
     (!names_here).then_some("the Host header must hold an address or localhost\n")
 }
 
-/// Whether a `Host` is an address or `localhost`, with a port or without, and nothing more.
+/// Returns whether a `Host` is an address or `localhost`, with a port or without, and nothing more.
 fn names_here(host: &str) -> bool {
     let is_port =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok();

@@ -27,7 +27,7 @@ pub(crate) struct Admin {
     pub(crate) insight: Insight,
     /// Whether there are metrics.
     pub(crate) metrics: bool,
-    /// Held while somebody is told of sessions, which takes memory.
+    /// Held while a list of sessions is made: each list takes memory, so there is one at a time.
     pub(crate) telling: Mutex<()>,
     /// Where a reload is asked for.
     pub(crate) reload: ReloadSender,

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
     use crate::reload::Reloaded;
 
-    /// What is told when the reload comes to `outcome`, or to nothing.
+    /// Returns what is told when the reload comes to `outcome`, or to nothing.
     async fn told(outcome: Option<Result<Reloaded, String>>) -> (u16, String) {
         let (sender, mut requests) = mpsc::channel::<ReloadRequest>(1);
         let carry_out = async {

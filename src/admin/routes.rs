@@ -58,7 +58,7 @@ impl Route {
         }
     }
 
-    /// Whether it is for programs on this machine alone.
+    /// Returns whether it is for programs on this machine alone.
     fn is_local(self) -> bool {
         matches!(self, Self::Sessions | Self::Stats | Self::Reload)
     }

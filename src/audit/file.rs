@@ -82,7 +82,7 @@ impl LogFile {
         Ok((log, end))
     }
 
-    /// How many lines the record tells of that are not in the file, which has `whole` bytes of whole
+    /// Returns how many lines the record tells of that are not in the file, which has `whole` bytes of whole
     /// lines and ends with the hash `last`, if that is right. More may be there than the record tells of, where a kill came between.
     fn missing(&mut self, whole: u64, last: Option<&str>) -> io::Result<u64> {
         let Some(head) = Head::of(&self.path) else { return Ok(0) };
@@ -100,7 +100,7 @@ impl LogFile {
         Ok(if last.is_some() || whole == 0 { missing.max(1) } else { missing })
     }
 
-    /// Whether the line that ends at byte `at` has this hash.
+    /// Returns whether the line that ends at byte `at` has this hash.
     fn ends_line(&mut self, at: u64, hash: &str) -> io::Result<bool> {
         let start = at.saturating_sub(TAIL);
         self.file.seek(SeekFrom::Start(start))?;
@@ -197,7 +197,7 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// How many lines end in the first `most` bytes. Reads all of them.
+/// Returns how many lines end in the first `most` bytes. Reads all of them.
 fn count_lines(file: &mut File, most: u64) -> io::Result<u64> {
     file.seek(SeekFrom::Start(0))?;
     let mut reader = BufReader::with_capacity(TAIL as usize, file.take(most));

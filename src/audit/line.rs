@@ -80,13 +80,13 @@ impl Lines {
     }
 }
 
-/// Whether `half` is what a crash leaves of a line: its first bytes, however few.
+/// Returns whether `half` is what a crash leaves of a line: its first bytes, however few.
 pub(super) fn may_begin(half: &[u8]) -> bool {
     let same = half.iter().zip(BEGINNING).all(|(byte, wanted)| byte == wanted);
     same && half.iter().all(|byte| !byte.is_ascii_control())
 }
 
-/// Whether `line` is a line of an audit log, chained or not.
+/// Returns whether `line` is a line of an audit log, chained or not.
 pub(super) fn is_one(line: &[u8]) -> bool {
     let fields: Option<serde_json::Value> = serde_json::from_slice(line).ok();
     line.starts_with(BEGINNING)

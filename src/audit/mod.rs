@@ -146,7 +146,7 @@ pub fn stopping(timeout: Duration) {
     let _ = STOP_BY.set(now() + timeout);
 }
 
-/// Whether there is an audit log, for those who would otherwise make an event for nothing.
+/// Returns whether there is an audit log, for those who would otherwise make an event for nothing.
 pub fn is_on() -> bool {
     LOG.get().is_some()
 }

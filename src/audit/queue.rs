@@ -12,7 +12,7 @@ use super::Event;
 use crate::config::OnFull;
 use crate::telemetry::metrics::names;
 
-/// How often it is said that the queue is full, however often it is.
+/// Interval at which a full queue is logged, however often it fills.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// Whether clients have to wait for the audit log.

@@ -15,7 +15,7 @@ use crate::telemetry::metrics::names;
 const FACILITY: u8 = 10;
 /// What comes before the name of the event in a line; nothing before that holds it.
 const EVENT: &[u8] = b"\"event\":\"";
-/// How often it is said that lines are too large.
+/// Interval at which lines that are too large for syslog are logged.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// A connection to the system's log, made anew after an error.
@@ -72,7 +72,7 @@ fn event(line: &[u8]) -> &str {
     name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or("-")
 }
 
-/// How much an event matters, as the system's log has it: 4 is a warning, 5 is worth a look, 6 is
+/// Returns how much an event matters, as the system's log has it: 4 is a warning, 5 is worth a look, 6 is
 /// what happens every day.
 fn severity(event: &str) -> u8 {
     match event {

@@ -66,7 +66,7 @@ fn lines(text: &str) -> impl Iterator<Item = (Option<String>, String)> {
     })
 }
 
-/// What follows the equals sign, if no note stands there already.
+/// Returns what follows the equals sign, if no note stands there already.
 fn value(line: &str) -> Option<&str> {
     line.split_once(" = ").map(|(_, value)| value).filter(|value| !value.contains(" # "))
 }

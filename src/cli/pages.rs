@@ -1,4 +1,4 @@
-//! `redoubt completions` and `redoubt man`: what shells and readers are told of the command line, made
+//! `redoubt completions` and `redoubt man`: completions for shells and manual pages, made
 //! from the command line itself.
 
 use std::fs;

@@ -116,7 +116,7 @@ impl Environment {
         Self::from_lookup(|name| std::env::var_os(name))
     }
 
-    /// What `lookup` gives for each of [`Environment::names`].
+    /// Returns what `lookup` gives for each of [`Environment::names`].
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
         Self::new(Self::names().filter_map(|name| {
             let value = lookup(name)?.into_string().ok().map(SecretString::from);

@@ -10,7 +10,7 @@ const GROUPS: &str = "/sys/fs/cgroup";
 /// Limits from here on are none: version 1 says so with a number of about this size.
 const NONE: u64 = 1 << 60;
 
-/// What sessions may hold unless the operator says otherwise: three quarters of what the process may
+/// Returns what sessions may hold unless the operator says otherwise: three quarters of what the process may
 /// use, where that is bounded.
 pub(crate) fn default_memory() -> u64 {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();

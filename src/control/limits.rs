@@ -8,7 +8,7 @@ use crate::telemetry::metrics;
 use redoubt_core::resp::RequestLimits;
 use redoubt_core::session::{Limits, Rate};
 
-/// What each session may take up.
+/// Returns what each session may take up.
 pub(crate) fn limits(settings: &LimitSettings) -> Limits {
     let max_args = i64::from(settings.request_args);
     Limits {

@@ -168,7 +168,7 @@ impl Watch {
         Ok(answers.first().and_then(|answer| Greeting::of(answer).role))
     }
 
-    /// Whether a new connection finds a primary.
+    /// Returns whether a new connection finds a primary.
     async fn finds_primary(&self) -> bool {
         let target = self.maker.target();
         let configured = self.maker.configured.borrow().clone();

@@ -102,7 +102,7 @@ impl Watch {
     }
 }
 
-/// Whether `new` refuses what `old` lets pass.
+/// Returns whether `new` refuses what `old` lets pass.
 pub(crate) fn is_stricter(old: &Policy, new: &Policy) -> bool {
     let known: HashSet<String> = old.rules().map(|rule| rule.to_string()).collect();
     let covers = |rule: &str| {

@@ -99,7 +99,7 @@ impl Watch {
     /// A guard is required and the upstream does not let one be made. The shutdown has begun then.
     pub(crate) async fn run(self: Arc<Self>) -> Result<(), GuardError> {
         tokio::select! {
-            // Nothing is said of the upstream once the shutdown has begun.
+            // After the shutdown has begun, the state of the upstream is not logged any more.
             biased;
             () = self.shutdown.cancelled() => Ok(()),
             error = self.watch() => {
@@ -214,7 +214,7 @@ impl Watch {
         Ok((link, greeting))
     }
 
-    /// What of `policy` is to be held on the upstream behind `link`, which is logged in as the
+    /// Returns what of `policy` is to be held on the upstream behind `link`, which is logged in as the
     /// configured user. Whether payloads are checked there is put in force.
     pub(crate) async fn where_it_goes(
         &self,
@@ -263,7 +263,7 @@ impl Watch {
     }
 }
 
-/// What becomes of the links that wait to be told how to log in, when that could not be found out; `None`
+/// Returns what becomes of the links that wait to be told how to log in, when that could not be found out; `None`
 /// if they wait on.
 fn not_found_out(error: &UpstreamError) -> Option<Finding> {
     match error {
@@ -273,7 +273,7 @@ fn not_found_out(error: &UpstreamError) -> Option<Finding> {
     }
 }
 
-/// What the audit log calls it.
+/// Returns what the audit log calls it.
 fn state(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Guarded(_) => "guarded",

@@ -39,7 +39,7 @@ impl Pulse {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// How long Redis has answered without a gap until now.
+    /// Returns how long Redis has answered without a gap until now.
     pub(crate) fn lasts(&self, now: Instant) -> Duration {
         let beats = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match beats {
@@ -62,7 +62,7 @@ pub(crate) fn take_answers(answers: &[Answer], pulse: &Pulse, limit: &LinkLimit)
     let Some([pong, info]) = answers.last_chunk() else { return pulse.stopped() };
     match pong {
         Answer::SimpleString(text) if text == b"PONG" => pulse.answered(now()),
-        // A user who may not ask is told so at once.
+        // NOPERM is an answer too: the server runs commands, and this user may not run the one.
         Answer::Error(text) if text.starts_with("NOPERM") => pulse.answered(now()),
         // Busy, or loading: it does not run commands.
         _ => pulse.stopped(),

@@ -49,7 +49,7 @@ impl Basis {
 }
 
 impl LinkLimit {
-    /// What workers count their links with.
+    /// Returns what workers count their links with.
     pub(crate) fn budget(&self) -> LinkBudget {
         self.budget.clone()
     }

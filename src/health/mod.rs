@@ -30,7 +30,7 @@ const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
 pub(crate) struct Health {
     state: Mutex<State>,
     suspected: Notify,
-    /// Tells that clients are told that the upstream is a replica.
+    /// Notified when clients get `READONLY` errors, so that the upstream may have become a replica.
     role_suspected: Notify,
     /// How many links sessions may have.
     pub(crate) links: LinkLimit,
@@ -121,7 +121,7 @@ impl Health {
         self.suspected.notify_one();
     }
 
-    /// Whether that has happened to the guard of this epoch.
+    /// Returns whether that has happened to the guard of this epoch.
     pub(crate) fn is_guard_refused(&self, epoch: u64) -> bool {
         epoch > 0 && self.guard_refused.load(Ordering::Relaxed) >= epoch
     }
@@ -139,7 +139,7 @@ impl Health {
         self.measure();
     }
 
-    /// What keeps Redoubt from being ready, a line each; empty when it is ready.
+    /// Returns what keeps Redoubt from being ready, a line each; empty when it is ready.
     pub(crate) fn unready(&self) -> Vec<&'static str> {
         let state = self.state();
         let mut reasons = Vec::new();
@@ -157,7 +157,7 @@ impl Health {
         reasons
     }
 
-    /// Whether it is on its way to a stop.
+    /// Returns whether it is on its way to a stop.
     pub(crate) fn is_draining(&self) -> bool {
         self.state().draining
     }
@@ -167,7 +167,7 @@ impl Health {
         self.state().guard = (state, name);
     }
 
-    /// What is known of the upstream, but for its address and for scripts.
+    /// Returns what is known of the upstream, but for its address and for scripts.
     pub(crate) fn upstream(&self) -> UpstreamStats {
         let state = self.state();
         UpstreamStats {
@@ -187,7 +187,7 @@ impl Health {
         *count = count.saturating_add(1);
     }
 
-    /// How often that happened.
+    /// Returns how often that happened.
     pub(crate) fn reloads(&self) -> ReloadStats {
         self.state().reloads
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::telemetry;
 
-/// How often the count is said, and for how long after such a session another is expected.
+/// Interval at which the count is logged, and how long after such a session another is expected.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Counts such sessions, over all workers.
@@ -32,7 +32,7 @@ impl Unserved {
         }
     }
 
-    /// Whether one has ended not long ago, so that more are to be expected.
+    /// Returns whether one has ended not long ago, so that more are to be expected.
     pub(crate) fn expects_more(&self, now: Instant) -> bool {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         is_recent(state.last, now)

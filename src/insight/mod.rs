@@ -30,12 +30,12 @@ pub(crate) struct Insight {
 }
 
 impl Insight {
-    /// What keeps Redoubt from living on, a line each: workers that are stuck.
+    /// Returns what keeps Redoubt from living on, a line each: workers that are stuck.
     pub(crate) fn unlive(&self) -> Vec<String> {
         stuck(&self.dispatcher.workers, now())
     }
 
-    /// What keeps Redoubt from being ready, a line each.
+    /// Returns what keeps Redoubt from being ready, a line each.
     pub(crate) fn unready(&self) -> Vec<String> {
         self.health.unready().into_iter().map(str::to_owned).collect()
     }

@@ -8,7 +8,7 @@ use crate::status::{Session, Sessions};
 use crate::worker::snapshot::{Question, Seen};
 use redoubt_core::router::LinkView;
 
-/// Most sessions that are told.
+/// Sessions that `/sessions` lists at most.
 const MOST: usize = 10_000;
 
 impl Insight {

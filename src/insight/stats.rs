@@ -10,7 +10,7 @@ use crate::status::{
 use crate::worker::snapshot::Question;
 use crate::worker::totals::Totals;
 
-/// Most rules that are told.
+/// Rules that `/stats` lists at most.
 const RULES: usize = 20;
 
 impl Insight {

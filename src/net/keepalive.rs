@@ -1,6 +1,6 @@
 //! Whether the host at the other end of a link still lives, as far as the kernel can tell.
 //!
-//! A server that is slow, such as one that runs a long script, is told from one that has vanished by
+//! A server that is slow, such as one that runs a long script, is distinguished from one that has vanished by
 //! its kernel, which acknowledges what it is sent whatever the server does. So links are probed by the
 //! kernel (keepalive) while nothing is on its way to the server, and given up when what is on its way
 //! is not acknowledged (`TCP_USER_TIMEOUT`). Neither needs an answer of the server's.
@@ -32,13 +32,13 @@ pub(crate) fn ping_every(dead_after: DeadAfter) -> Duration {
     dead_after.map_or(PING_EVERY, |after| after / 3)
 }
 
-/// When a ping that is not answered means that the server stalls. Together with [`ping_every`] it is
+/// Returns when a ping that is not answered means that the server stalls. Together with [`ping_every`] it is
 /// less than the time after which a link with a closed window ends.
 pub(crate) fn stalls_after(dead_after: DeadAfter) -> Duration {
     dead_after.map_or(PING_EVERY, |after| after / 5)
 }
 
-/// What is left for the watch's own link to end in, so that its end is noticed in time.
+/// Returns what is left for the watch's own link to end in, so that its end is noticed in time.
 pub(crate) fn watch_dead_after(dead_after: DeadAfter) -> DeadAfter {
     dead_after.map(|after| after * 2 / 3)
 }
@@ -67,7 +67,7 @@ pub(crate) fn give_up_after(stream: &Stream, dead_after: DeadAfter) {
     let _ = SockRef::from(socket).set_tcp_user_timeout(dead_after);
 }
 
-/// Whether `error` on a connection means that nothing was heard of its host, in contrast to a word that
+/// Returns whether `error` on a connection means that nothing was heard of its host, in contrast to a word that
 /// it is closed.
 pub(crate) fn is_silence(error: &io::Error) -> bool {
     matches!(

@@ -19,7 +19,7 @@ pub(crate) struct Refusals(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     counts: [u64; Refusal::ALL.len()],
-    /// What has been said, and when.
+    /// Which refusals were logged, and when.
     said: [u64; Refusal::ALL.len()],
     said_at: Option<Instant>,
 }

@@ -36,7 +36,7 @@ pub(crate) enum UpstreamError {
 }
 
 impl UpstreamError {
-    /// Whether it is not there, or does not answer, so that it has said nothing.
+    /// Returns whether it is not there, or does not answer, so that it has said nothing.
     pub(crate) fn is_unreachable(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::Timeout { .. } | Self::Tls { .. } => true,

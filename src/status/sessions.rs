@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-/// All sessions, or as many as are told.
+/// All sessions, or as many as are listed.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Sessions {
-    /// Whether there are more than are told.
+    /// Whether there are more sessions than are listed.
     pub truncated: bool,
     /// Workers that did not answer in time, so that their sessions are missing.
     pub unanswered: Vec<usize>,

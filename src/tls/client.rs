@@ -55,7 +55,7 @@ impl Client {
         self.current.look();
     }
 
-    /// Whether a server on `host`, a name or an address, can have the right certificate at all.
+    /// Returns whether a server on `host`, a name or an address, can have the right certificate at all.
     ///
     /// # Errors
     /// [`TlsError::Name`] when it cannot.

@@ -58,7 +58,7 @@ impl<F: Files> Current<F> {
         Arc::clone(&self.made.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What the files have in them now, changed or not, to be [put](Current::put).
+    /// Returns what the files have in them now, changed or not, to be [put](Current::put).
     pub(super) fn read(&self) -> Result<Fresh<F::Made>, TlsError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let found = fingerprint(&state.files);

@@ -29,7 +29,7 @@ pub(super) fn version(state: &CommonState) -> Option<TlsVersion> {
     }
 }
 
-/// When the peer's certificate ends.
+/// Returns when the peer's certificate ends.
 pub(super) fn not_after(state: &CommonState) -> Option<SystemTime> {
     ends(state.peer_certificates()?.first()?)
 }

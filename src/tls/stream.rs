@@ -30,7 +30,7 @@ impl Stream {
         peer::version(self.0.get_ref().1)
     }
 
-    /// When the other side's certificate ends; `None` if it has shown none.
+    /// Returns when the other side's certificate ends; `None` if it has shown none.
     pub fn peer_not_after(&self) -> Option<SystemTime> {
         peer::not_after(self.0.get_ref().1)
     }

@@ -64,7 +64,7 @@ impl ClientIo {
         flushed
     }
 
-    /// What kind of listener the client came to.
+    /// Returns what kind of listener the client came to.
     pub(crate) fn listener(&self) -> &'static str {
         match self.stream {
             Stream::Tcp(_) => "tcp",
@@ -166,7 +166,7 @@ const FLUSH: Duration = Duration::from_secs(5);
 async fn drive(shared: Shared, id: SessionId) {
     poll_fn(|cx| poll(&shared, id, cx, Worker::poll_client)).await;
     if !shared.borrow().router.is_killed(id) {
-        // To the session it has been said; the client has not received all of it.
+        // The session has handed all of its output over; the socket may still hold some of it.
         let flushed = poll_fn(|cx| poll(&shared, id, cx, Worker::poll_flush_client));
         let _ = timeout(FLUSH, flushed).await;
     }

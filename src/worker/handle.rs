@@ -17,7 +17,7 @@ use crate::net::load::Load;
 /// Orders that may wait for a worker; more make the sender wait.
 pub(crate) const ORDERS: usize = 256;
 
-/// What a worker is told by other threads.
+/// A message of another thread to a worker.
 pub(crate) enum Order {
     /// Take this client.
     Accept(Accepted),

@@ -201,7 +201,7 @@ impl Worker {
             && !io.unflushed
             && !io.is_shut
         {
-            // A connection that is broken is told by reading.
+            // If the connection is broken, the next read reports it.
             io.is_shut = Pin::new(&mut io.stream).poll_shutdown(cx).is_ready();
         }
     }
@@ -237,7 +237,7 @@ impl Worker {
             }
         }
         if io.unflushed {
-            // A broken connection is told by reading, as above.
+            // If the connection is broken, the next read reports it.
             io.unflushed = Pin::new(&mut io.stream).poll_flush(cx).is_pending();
         }
     }

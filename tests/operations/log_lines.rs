@@ -68,27 +68,27 @@ fn text_is_one_line_an_event() {
     assert_eq!(
         shown,
         [
-            "INFO redoubt_core::session: session opened session=7 peer=192.0.2.7:51000".to_owned(),
-            "WARN redoubt_core::session: AUTH failed session=7 peer=192.0.2.7:51000 user=bob\\n\\\"x"
+            "INFO redoubt::session: session opened session=7 peer=192.0.2.7:51000".to_owned(),
+            "WARN redoubt::session: AUTH failed session=7 peer=192.0.2.7:51000 user=bob\\n\\\"x"
                 .to_owned(),
-            "INFO redoubt_core::session: authenticated session=7 peer=192.0.2.7:51000 user=app"
+            "INFO redoubt::session: authenticated session=7 peer=192.0.2.7:51000 user=app"
                 .to_owned(),
-            "WARN redoubt_core::session: command refused session=7 peer=192.0.2.7:51000 rule=flushall"
+            "WARN redoubt::session: command refused session=7 peer=192.0.2.7:51000 rule=flushall"
                 .to_owned(),
             format!(
-                "INFO redoubt_core::session: session closed session=7 peer=192.0.2.7:51000 \
+                "INFO redoubt::session: session closed session=7 peer=192.0.2.7:51000 \
                  reason=quit {counts}"
             ),
             format!(
-                "ERROR redoubt_core::session: session closed session=7 peer=192.0.2.7:51000 \
+                "ERROR redoubt::session: session closed session=7 peer=192.0.2.7:51000 \
                  reason=internal {counts}"
             ),
-            "WARN redoubt_core::session: address locked out session=7 peer=192.0.2.7:51000 \
+            "WARN redoubt::session: address locked out session=7 peer=192.0.2.7:51000 \
              duration_ms=2000"
                 .to_owned(),
-            "WARN redoubt_core::session: connections refused reason=locked_out count=3 total=5"
+            "WARN redoubt::session: connections refused reason=locked_out count=3 total=5"
                 .to_owned(),
-            "WARN redoubt_core::session: sessions closed at once reason=upstream_unavailable count=12"
+            "WARN redoubt::session: sessions closed at once reason=upstream_unavailable count=12"
                 .to_owned(),
         ]
     );
@@ -124,5 +124,5 @@ fn json_is_one_flat_object_an_event() {
 fn the_level_decides_what_is_logged() {
     assert_eq!(lines(LogFormat::Text, "warn", everything).len(), 6);
     assert_eq!(lines(LogFormat::Text, "off", everything).len(), 0);
-    assert_eq!(lines(LogFormat::Text, "info,redoubt_core::session=error", everything).len(), 1);
+    assert_eq!(lines(LogFormat::Text, "info,redoubt::session=error", everything).len(), 1);
 }

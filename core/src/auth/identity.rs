@@ -52,7 +52,7 @@ impl Identity {
         &self.user
     }
 
-    /// Which credential `user` and `password` are; `None` when they are none of this identity's.
+    /// Returns which credential `user` and `password` are; `None` when they are none of this identity's.
     ///
     /// The user and all passwords are always compared, whether the user is known or not.
     pub fn check(&self, user: &[u8], password: &[u8]) -> Option<CredentialId> {
@@ -68,7 +68,7 @@ impl Identity {
         bool::from(user & known).then_some(CredentialId(id))
     }
 
-    /// Whether a session that has logged in with `credential` may stay.
+    /// Returns whether a session that has logged in with `credential` may stay.
     pub fn accepts(&self, credential: CredentialId) -> bool {
         self.credentials.iter().any(|accepted| accepted.id == credential)
     }

@@ -34,7 +34,7 @@ impl Refusal {
         Self::TlsHandshake,
     ];
 
-    /// Whether the client is told that there are too many; else it is told nothing.
+    /// Returns whether the client gets Redis's error for too many clients; otherwise it gets no reply.
     pub fn is_told(self) -> bool {
         matches!(self, Self::Sessions | Self::PerSource | Self::Unauthenticated)
     }

@@ -149,27 +149,27 @@ impl Throttle {
         }
     }
 
-    /// Whether `source` is locked out.
+    /// Returns whether `source` is locked out.
     pub fn is_locked_out(&self, source: Source, now: Instant) -> bool {
         self.sources.get(&source).is_some_and(|record| now < record.free_at)
     }
 
-    /// How many sources are locked out. Looks at all that are remembered.
+    /// Returns how many sources are locked out. Looks at all that are remembered.
     pub fn locked_out(&self, now: Instant) -> usize {
         self.sources.values().filter(|record| now < record.free_at).count()
     }
 
-    /// How many sources are remembered.
+    /// Returns how many sources are remembered.
     pub fn len(&self) -> usize {
         self.sources.len()
     }
 
-    /// Whether nobody is remembered.
+    /// Returns whether nobody is remembered.
     pub fn is_empty(&self) -> bool {
         self.sources.is_empty()
     }
 
-    /// Whether one more source can be remembered, after others have been forgotten if need be.
+    /// Returns whether one more source can be remembered, after others have been forgotten if need be.
     fn has_room(&mut self, now: Instant) -> bool {
         if self.len() < Self::MAX_SOURCES {
             return true;
@@ -210,13 +210,13 @@ impl Record {
         self.free_at = now;
     }
 
-    /// How much later the last wrong password is answered.
+    /// Returns how much later the last wrong password is answered.
     fn delay(&self, most: u32) -> Option<Duration> {
         let times = self.failures.checked_sub(most.div_ceil(2))?;
         Some(doubled(Throttle::FIRST_DELAY, times, Throttle::LONGEST_DELAY))
     }
 
-    /// How long nothing has counted against it.
+    /// Returns how long nothing has counted against it.
     fn quiet(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.free_at)
     }

@@ -7,13 +7,13 @@
 //! replaces line ends. `tests/protocol/plain_commands.rs` sends hostile arguments to real servers to
 //! hold that. All other commands share connections on which each session's replies are fenced off.
 
-/// Whether the command called `name` (lower case) is one of these while it has no options: it repeats
+/// Returns whether the command called `name` (lower case) is one of these while it has no options: it repeats
 /// an option that it does not know.
 pub(super) const fn is_plain_without_options(name: &str) -> bool {
     matches!(name.as_bytes(), b"expire" | b"expireat" | b"pexpire" | b"pexpireat")
 }
 
-/// Whether the command called `name` (lower case) is one of these.
+/// Returns whether the command called `name` (lower case) is one of these.
 #[rustfmt::skip]
 pub(super) const fn is_plain(name: &str) -> bool {
     matches!(

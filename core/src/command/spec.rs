@@ -36,13 +36,13 @@ impl Spec {
         self.subcommands.iter().find(|spec| spec.word().as_bytes().eq_ignore_ascii_case(word))
     }
 
-    /// Whether it is a container command, such as `CONFIG`: its second argument names what runs,
+    /// Returns whether it is a container command, such as `CONFIG`: its second argument names what runs,
     /// and it does nothing without one.
     pub fn is_container(&self) -> bool {
         !self.subcommands.is_empty()
     }
 
-    /// Whether Redis takes it with `argc` arguments, name included.
+    /// Returns whether Redis takes it with `argc` arguments, name included.
     pub fn arity_holds(&self, argc: usize) -> bool {
         let least = usize::from(self.arity.unsigned_abs());
         if self.arity < 0 { argc >= least } else { argc == least }
@@ -112,7 +112,7 @@ pub struct Flags(u32);
 impl Flags {
     pub(super) const EMPTY: Self = Self(0);
 
-    /// Whether `flag` is among them.
+    /// Returns whether `flag` is among them.
     pub const fn contains(self, flag: Flag) -> bool {
         self.0 & flag.bit() != 0
     }

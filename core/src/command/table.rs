@@ -54,7 +54,7 @@ const fn subcommands_of(container: &str) -> &'static [Spec] {
     SUBCOMMANDS.split_at(end).0.split_at(start).1
 }
 
-/// Whether `name` is `container`, a `|`, and more.
+/// Returns whether `name` is `container`, a `|`, and more.
 const fn is_within(name: &str, container: &str) -> bool {
     let (name, container) = (name.as_bytes(), container.as_bytes());
     if name.len() <= container.len() || name[container.len()] != b'|' {

@@ -74,7 +74,7 @@ impl Policy {
         Self { rules: Arc::new(rules) }
     }
 
-    /// Whether a request may run.
+    /// Returns whether a request may run.
     ///
     /// `spec` is what [`lookup`](command::lookup) found for `name`, or the subcommand that
     /// [`Spec::subcommand`] found for the word after it; `name` and `subcommand` are the first two
@@ -91,7 +91,7 @@ impl Policy {
         self.rules.denied(spec, name, subcommand).map_or(Decision::Allow, Decision::Deny)
     }
 
-    /// Whether a command of the table, or one of its subcommands, may run, when nothing else has to
+    /// Returns whether a command of the table, or one of its subcommands, may run, when nothing else has to
     /// be looked at for that: for containers, whose next word decides, ask [`Policy::decide`].
     #[inline]
     pub fn passes(&self, spec: &Spec) -> bool {
@@ -251,7 +251,7 @@ fn parse(rule: &str) -> Result<(&str, Option<&str>), PolicyError> {
     Ok((name, word))
 }
 
-/// Whether `text` can be a command's name. Signs at its start are those of Redis's ACL rules,
+/// Returns whether `text` can be a command's name. Signs at its start are those of Redis's ACL rules,
 /// which would otherwise pass for the names of unknown commands and block nothing.
 fn is_name(text: &str) -> bool {
     let inner =

@@ -87,7 +87,7 @@ impl Escapes {
         GROUPS.into_iter().flat_map(|(_, rules)| rules.iter().copied())
     }
 
-    /// What the command that `rule` names, in any case, would do; `None` if it is no escape.
+    /// Returns what the command that `rule` names, in any case, would do; `None` if it is no escape.
     pub fn why(rule: &str) -> Option<&'static str> {
         let among = |rules: &[&str]| rules.iter().any(|name| name.eq_ignore_ascii_case(rule));
         GROUPS.into_iter().find(|(_, rules)| among(rules)).map(|(why, _)| why)

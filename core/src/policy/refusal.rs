@@ -65,7 +65,7 @@ pub fn wrong_arity(spec: &Spec) -> Bytes {
     reply::error(&text)
 }
 
-/// What `%.*s` shows of `text` with the precision `most`.
+/// Returns what `%.*s` shows of `text` with the precision `most`.
 fn shown(text: &[u8], most: usize) -> &[u8] {
     let text = text.get(..most).unwrap_or(text);
     let end = memchr::memchr(0, text).unwrap_or(text.len());

@@ -42,13 +42,13 @@ pub struct Pins {
 }
 
 impl Scripts {
-    /// Whether all run, so that there is nothing to ask.
+    /// Returns whether all run, so that there is nothing to ask.
     #[inline]
     pub fn are_open(&self) -> bool {
         matches!(self, Self::All)
     }
 
-    /// Whether a request may run, as far as scripts go. `spec` is what the table says of it, the
+    /// Returns whether a request may run, as far as scripts go. `spec` is what the table says of it, the
     /// subcommand where there is one.
     ///
     /// A subcommand of `SCRIPT` or `FUNCTION` that the table does not have is refused unless all
@@ -71,7 +71,7 @@ impl Scripts {
         decision(spec, spec.scripting.is_none_or(|scripting| self.may_name(scripting)))
     }
 
-    /// Whether the part of a large request that decides has not wholly arrived.
+    /// Returns whether the part of a large request that decides has not wholly arrived.
     pub fn need_more(&self, spec: Option<&'static Spec>, request: &Request<'_>) -> bool {
         let Self::Pinned(_) = self else { return false };
         match spec.and_then(|spec| spec.scripting).and_then(code_at) {
@@ -80,7 +80,7 @@ impl Scripts {
         }
     }
 
-    /// Whether a command may be named at all, whatever it is to run.
+    /// Returns whether a command may be named at all, whatever it is to run.
     fn may_name(&self, scripting: Scripting) -> bool {
         match (self, scripting) {
             (Self::All, _) => true,
@@ -108,7 +108,7 @@ impl Pins {
         Some(digest)
     }
 
-    /// Whether what the request is to run or load is listed. What is not there is not.
+    /// Returns whether what the request is to run or load is listed. What is not there is not.
     fn hold(&self, scripting: Scripting, request: &Request<'_>) -> bool {
         match scripting {
             Scripting::Eval { .. } | Scripting::Load => code_at(scripting).is_some_and(|at| {
@@ -131,7 +131,7 @@ impl Pins {
     }
 }
 
-/// Which argument is the script itself.
+/// Returns which argument is the script itself.
 fn code_at(scripting: Scripting) -> Option<usize> {
     match scripting {
         Scripting::Eval { .. } => Some(1),

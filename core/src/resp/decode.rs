@@ -65,12 +65,12 @@ impl ReplyDecoder {
         }
     }
 
-    /// Where bytes that have arrived are appended.
+    /// Returns where bytes that have arrived are appended.
     pub fn buffer(&mut self) -> &mut BytesMut {
         &mut self.received
     }
 
-    /// Whether no bytes are left that have not been taken.
+    /// Returns whether no bytes are left that have not been taken.
     pub fn is_empty(&self) -> bool {
         self.received.is_empty()
     }

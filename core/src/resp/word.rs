@@ -1,6 +1,6 @@
 //! Comparing a client's text with a keyword, as Redis does.
 
-/// Whether Redis takes `sent` for the keyword `word`.
+/// Returns whether Redis takes `sent` for the keyword `word`.
 ///
 /// Redis compares options with `strcasecmp`, which reads a C string: upper and lower case are alike,
 /// and what follows a NUL does not count, so `BLOCK`, a NUL and anything more is `BLOCK`. Comparing

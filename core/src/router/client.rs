@@ -74,7 +74,7 @@ impl Router {
         self.abort(id, CloseReason::Internal);
     }
 
-    /// Whether the client is to be read: not while its requests must wait, nor for a while after a
+    /// Returns whether the client is to be read: not while its requests must wait, nor for a while after a
     /// wrong password.
     ///
     /// A session that is ending is read too, so that its client's going is noticed; what comes is
@@ -85,17 +85,17 @@ impl Router {
         })
     }
 
-    /// Whether the session is over: close its socket and call [`Router::forget`].
+    /// Returns whether the session is over: close its socket and call [`Router::forget`].
     pub fn is_finished(&self, id: SessionId) -> bool {
         self.sessions.get(id.0).is_none_or(Session::is_finished)
     }
 
-    /// Whether it is over before its client had all that was due to it, or must not wait for that.
+    /// Returns whether it is over before its client had all that was due to it, or must not wait for that.
     pub fn is_killed(&self, id: SessionId) -> bool {
         self.sessions.get(id.0).is_none_or(Session::is_killed)
     }
 
-    /// What is to be written to the client now.
+    /// Returns what is to be written to the client now.
     pub fn output(&self, id: SessionId) -> &[u8] {
         self.sessions
             .get(id.0)

@@ -117,7 +117,7 @@ impl Router {
     }
 }
 
-/// Why the session's time is up, if it is.
+/// Returns why the session's time is up, if it is.
 fn overdue(session: &Session, timeouts: Timeouts, now: Instant) -> Option<CloseReason> {
     let silent = now.saturating_duration_since(session.active);
     if let Some(reason) = session.ending {

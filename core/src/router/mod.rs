@@ -187,32 +187,32 @@ impl Router {
         &self.rules
     }
 
-    /// How often sessions have been paused at their limits.
+    /// Returns how often sessions have been paused at their limits.
     pub fn pauses(&self) -> Pauses {
         self.pauses
     }
 
-    /// What has been counted, to be taken away.
+    /// Returns what has been counted, to be taken away.
     pub fn counters(&mut self) -> &mut Counters {
         &mut self.counters
     }
 
-    /// How many links are lent to one session each.
+    /// Returns how many links are lent to one session each.
     pub fn lease_count(&self) -> usize {
         self.links.lease_count()
     }
 
-    /// How many sessions there are.
+    /// Returns how many sessions there are.
     pub fn len(&self) -> usize {
         self.sessions.len()
     }
 
-    /// How many sessions are not ending.
+    /// Returns how many sessions are not ending.
     pub fn going_on(&self) -> usize {
         self.sessions.values().filter(|session| session.ending.is_none()).count()
     }
 
-    /// Whether there is no session.
+    /// Returns whether there is no session.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
     }

@@ -198,19 +198,19 @@ impl Session {
         }
     }
 
-    /// Whether so many local replies are unread that no more should be made.
+    /// Returns whether so many local replies are unread that no more should be made.
     pub(super) fn is_flooded(&self, limits: &Limits) -> bool {
         // Mostly none is unread, and then the bound need not be known.
         self.local_unread > 0 && self.local_unread >= limits.client_pause()
     }
 
-    /// Whether much waits for the client.
+    /// Returns whether much waits for the client.
     pub(super) fn is_heavy(&self, limits: &Limits) -> bool {
         // As above.
         !self.output.is_empty() && self.output.len() >= limits.client_pause()
     }
 
-    /// Whether so much is sent to it that it needs a link of its own.
+    /// Returns whether so much is sent to it that it needs a link of its own.
     pub(super) fn is_weighty(&self, limits: &Limits, now: Instant) -> bool {
         self.is_heavy(limits) || self.heavy_until.is_some_and(|until| now < until)
     }
@@ -220,7 +220,7 @@ impl Session {
         self.heavy_until = now.checked_add(Self::HEAVY);
     }
 
-    /// Whether its own link can be given back.
+    /// Returns whether its own link can be given back.
     pub(super) fn can_give_back(&self, now: Instant) -> bool {
         self.state.is_leased()
             && self.link.is_some()
@@ -257,7 +257,7 @@ impl Session {
         self.dead = true;
     }
 
-    /// Whether it was ended at once.
+    /// Returns whether it was ended at once.
     pub(super) fn is_killed(&self) -> bool {
         self.dead
     }
@@ -277,7 +277,7 @@ impl Session {
         self.end(reason);
     }
 
-    /// Whether its socket can be closed.
+    /// Returns whether its socket can be closed.
     pub(super) fn is_finished(&self) -> bool {
         let said_all =
             self.due.is_empty() && self.output.is_empty() && !self.state.is_inside_notice();

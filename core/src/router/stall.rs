@@ -34,7 +34,7 @@ impl Router {
         }
     }
 
-    /// Whether replies are due on a shared link that is read.
+    /// Returns whether replies are due on a shared link that is read.
     fn is_owing(&self, id: LinkId, now: Instant) -> bool {
         let owes = self.links.get(id).is_some_and(|held| {
             held.link.phase() == Phase::Ready

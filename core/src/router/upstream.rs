@@ -28,7 +28,7 @@ impl Router {
         self.links.next_to_open()
     }
 
-    /// What a link is for, which the shell needs to know to open it; `None` once it is forgotten.
+    /// Returns what a link is for, which the shell needs to know to open it; `None` once it is forgotten.
     pub fn link_key(&self, id: LinkId) -> Option<LinkKey> {
         self.links.key(id)
     }
@@ -38,7 +38,7 @@ impl Router {
         self.links.next_touched()
     }
 
-    /// How many links there are.
+    /// Returns how many links there are.
     pub fn link_count(&self) -> usize {
         self.links.len()
     }
@@ -62,30 +62,30 @@ impl Router {
         self.links.get(id).is_none_or(|held| held.link.phase() == Phase::Closed)
     }
 
-    /// Whether the link is logged in.
+    /// Returns whether the link is logged in.
     pub fn link_is_ready(&self, id: LinkId) -> bool {
         self.links.get(id).is_some_and(|held| held.link.phase() == Phase::Ready)
     }
 
-    /// Whether the sending side of the link's socket is to be closed: its session waits for nothing that
+    /// Returns whether the sending side of the link's socket is to be closed: its session waits for nothing that
     /// it could still ask for. The link is read until Redis closes its side too.
     pub fn link_finishes(&self, id: LinkId) -> bool {
         self.links.finishes(id)
     }
 
-    /// Whether the link was opened before `then`.
+    /// Returns whether the link was opened before `then`.
     pub fn link_is_older(&self, id: LinkId, then: Option<Instant>) -> bool {
         let held = self.links.get(id);
         held.is_some_and(|held| then.is_some_and(|then| held.opened < then))
     }
 
-    /// Whether Redis has told a client since the last call that it is a replica. Not all such replies
+    /// Returns whether Redis has told a client since the last call that it is a replica. Not all such replies
     /// are looked at: where there is one, there are more.
     pub fn take_read_only(&mut self) -> bool {
         mem::take(&mut self.read_only)
     }
 
-    /// Whether the link is to be read. A lease is not while its session's client is slow to read;
+    /// Returns whether the link is to be read. A lease is not while its session's client is slow to read;
     /// nor is a shared link that has been retired for such a client, unless others' replies are
     /// behind.
     pub fn link_wants_read(&self, id: LinkId, now: Instant) -> bool {
@@ -111,7 +111,7 @@ impl Router {
         }
     }
 
-    /// What is to be written to the link now.
+    /// Returns what is to be written to the link now.
     pub fn link_output(&self, id: LinkId) -> &[u8] {
         self.links.get(id).map_or(&[], |held| held.link.output())
     }
@@ -207,7 +207,7 @@ impl Router {
         outcome
     }
 
-    /// What becomes of a link that brought something wrong.
+    /// Returns what becomes of a link that brought something wrong.
     #[cold]
     fn link_at_fault(
         &mut self,

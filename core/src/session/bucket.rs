@@ -19,7 +19,7 @@ impl Rate {
         Self { interval: SECOND.checked_div(tokens).unwrap_or(SECOND) }
     }
 
-    /// What a bucket holds, as the time that it takes to fill: a second's worth, but at least two
+    /// Returns what a bucket holds, as the time that it takes to fill: a second's worth, but at least two
     /// tokens, so that none is lost to a full bucket while a session waits to be looked at.
     fn capacity(self) -> Duration {
         SECOND.max(self.interval.saturating_mul(2))
@@ -38,7 +38,7 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// Whether there is no whole token in it.
+    /// Returns whether there is no whole token in it.
     pub fn is_empty(&self, rate: Rate, now: Instant) -> bool {
         let missing = self.full_at.map(|full| full.saturating_duration_since(now));
         missing.is_some_and(|missing| missing > rate.capacity().saturating_sub(rate.interval))

@@ -20,7 +20,7 @@ pub(super) enum ReplyMode {
 }
 
 impl ReplyMode {
-    /// Whether the reply to the running command reaches the client.
+    /// Returns whether the reply to the running command reaches the client.
     pub(super) fn visible(self) -> bool {
         matches!(self, Self::On | Self::SkipNext)
     }

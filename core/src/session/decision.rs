@@ -90,7 +90,7 @@ pub struct Refusal {
 }
 
 impl Action {
-    /// Which kind of link the request needs; `None` where Redoubt answers, or nobody does.
+    /// Returns which kind of link the request needs; `None` where Redoubt answers, or nobody does.
     pub fn need(&self) -> Option<Need> {
         match self {
             Self::Forward { need, .. } | Self::Substitute { need, .. } => Some(*need),

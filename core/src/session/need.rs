@@ -21,7 +21,7 @@ pub enum Need {
 }
 
 impl Need {
-    /// Whether a link that others use too will do.
+    /// Returns whether a link that others use too will do.
     pub fn is_shared(self) -> bool {
         matches!(self, Self::Shared | Self::Fenced | Self::Script | Self::Moved(_))
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use super::decide::texts;
 use crate::resp::{Request, integer, is_word};
 
-/// The numbers that clients have been told of connections of their own; shared by all workers.
+/// The connection ids that `CLIENT ID` has told to clients, each of a lease; shared by all workers.
 #[derive(Debug, Clone, Default)]
 pub struct ClientIds(Arc<Mutex<HashSet<i64>>>);
 
@@ -32,7 +32,7 @@ impl ClientIds {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
     }
 
-    /// What a `CLIENT TRACKING` is answered with that names a connection which is no client's own:
+    /// Returns what a `CLIENT TRACKING` is answered with that names a connection which is no client's own:
     /// Redis's error for one that is not there. `None` if it names none, or one that it may.
     ///
     /// The options are read as Redis 7.0's `clientCommand` does, which compares them up to a NUL.

@@ -42,7 +42,7 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Whether the policy lets a request run, which is for `spec` (see
+    /// Returns whether the policy lets a request run, which is for `spec` (see
     /// [`classify`](super::classify)). A client that has not authenticated is not to learn which
     /// scripts are listed.
     #[inline]
@@ -97,12 +97,12 @@ impl Rules {
         }
     }
 
-    /// Whether the upstream can have the command, as far as is known.
+    /// Returns whether the upstream can have the command, as far as is known.
     pub fn exists(&self, spec: &Spec) -> bool {
         self.upstream_version.is_none_or(|version| spec.since <= version)
     }
 
-    /// Whether the upstream is known to have `HELLO`, so that its effect is known beforehand.
+    /// Returns whether the upstream is known to have `HELLO`, so that its effect is known beforehand.
     pub fn speaks_hello(&self) -> bool {
         self.upstream_version.is_some()
     }

@@ -71,17 +71,17 @@ impl State {
         Self { private, leased: private, ..Self::default() }
     }
 
-    /// Whether a right `AUTH` came and no `RESET` since.
+    /// Returns whether a right `AUTH` came and no `RESET` since.
     pub fn is_authenticated(&self) -> bool {
         self.authenticated
     }
 
-    /// What the last right `AUTH` was made with; `None` before it, and after `RESET`.
+    /// Returns what the last right `AUTH` was made with; `None` before it, and after `RESET`.
     pub fn credential(&self) -> Option<CredentialId> {
         self.credential
     }
 
-    /// Whether an `AUTH` of Redoubt's own can go over the session's link before its next request:
+    /// Returns whether an `AUTH` of Redoubt's own can go over the session's link before its next request:
     /// Redis would take it at once, and it is known which reply is its own.
     pub fn can_log_in_again(&self, due: &PendingReplies) -> bool {
         !self.opaque
@@ -90,12 +90,12 @@ impl State {
             && !self.restriction_unsettled(due)
     }
 
-    /// Whether the link's bytes are passed on unread from here on.
+    /// Returns whether the link's bytes are passed on unread from here on.
     pub fn is_opaque(&self) -> bool {
         self.opaque
     }
 
-    /// Whether a reply that Redoubt makes has to wait for the end of a message that the client has
+    /// Returns whether a reply that Redoubt makes has to wait for the end of a message that the client has
     /// been given the beginning of.
     pub fn is_inside_notice(&self) -> bool {
         self.inside_notice
@@ -111,17 +111,17 @@ impl State {
         self.ended = true;
     }
 
-    /// Whether silence is normal: the session waits for messages or for a stream.
+    /// Returns whether silence is normal: the session waits for messages or for a stream.
     pub fn listens(&self) -> bool {
         self.opaque || self.subscriptions.any()
     }
 
-    /// Whether Redis may be queueing what it is sent.
+    /// Returns whether Redis may be queueing what it is sent.
     pub fn is_in_transaction(&self) -> bool {
         self.transaction.is_open()
     }
 
-    /// What the client is spoken to in.
+    /// Returns what the client is spoken to in.
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }
@@ -131,12 +131,12 @@ impl State {
         self.database
     }
 
-    /// What the client calls itself.
+    /// Returns what the client calls itself.
     pub fn name(&self) -> Option<&Bytes> {
         self.name.as_ref()
     }
 
-    /// Whether the session has a link of its own, or would at its first request.
+    /// Returns whether the session has a link of its own, or would at its first request.
     pub fn is_leased(&self) -> bool {
         self.leased
     }
@@ -147,22 +147,22 @@ impl State {
         self.left_on_lease.named |= self.name.is_some();
     }
 
-    /// Whether nothing is left on the session's own link that cannot be undone.
+    /// Returns whether nothing is left on the session's own link that cannot be undone.
     pub fn is_reusable(&self) -> bool {
         !self.holds_lease() && !self.left_on_lease.other
     }
 
-    /// Whether `WATCH` has gone over the session's own link.
+    /// Returns whether `WATCH` has gone over the session's own link.
     pub fn has_watched(&self) -> bool {
         self.left_on_lease.watches
     }
 
-    /// Whether `SELECT` has gone over the session's own link.
+    /// Returns whether `SELECT` has gone over the session's own link.
     pub fn has_selected(&self) -> bool {
         self.left_on_lease.selects
     }
 
-    /// Whether the session's own link has been given a name.
+    /// Returns whether the session's own link has been given a name.
     pub fn has_named(&self) -> bool {
         self.left_on_lease.named
     }
@@ -172,7 +172,7 @@ impl State {
         self.client_id
     }
 
-    /// Whether the session's own link has state, or the session is to keep one. Certain only when
+    /// Returns whether the session's own link has state, or the session is to keep one. Certain only when
     /// nothing is due.
     pub fn holds_lease(&self) -> bool {
         self.private
@@ -191,7 +191,7 @@ impl State {
         self.queued_protocol = None;
     }
 
-    /// Whether a transaction is open for the client that Redis has not been told of, since it had no
+    /// Returns whether a transaction is open for the client that Redis has not been told of, since it had no
     /// time for a link. The session's next link must be told, and then the transaction fails.
     pub fn take_aborted_transaction(&mut self) -> bool {
         self.transaction.take_aborted()
@@ -213,7 +213,7 @@ impl State {
         self.subscriptions.total().saturating_add(self.unread_subscriptions)
     }
 
-    /// Whether nothing about the session keeps a plain request from being passed on as it came.
+    /// Returns whether nothing about the session keeps a plain request from being passed on as it came.
     #[inline]
     pub fn is_plain(&self) -> bool {
         self.authenticated && self.replies == ReplyMode::On && !self.opaque
@@ -266,7 +266,7 @@ impl State {
         self.attempts.refused > most
     }
 
-    /// Forgets what the client calls itself: it is told nothing more.
+    /// Forgets the name of a client that gets no further reply.
     pub fn forget_name(&mut self) {
         self.name = None;
     }
@@ -276,7 +276,7 @@ impl State {
         self.name.as_ref().map_or(0, Bytes::len)
     }
 
-    /// Whether the client sees the reply to the request that is being decided.
+    /// Returns whether the client sees the reply to the request that is being decided.
     pub fn shows_replies(&self) -> bool {
         self.replies.visible()
     }
@@ -286,17 +286,17 @@ impl State {
         *self = Self { attempts: self.attempts, ..Self::new(self.private) };
     }
 
-    /// Whether Redis refuses everything but pub/sub commands on this connection now.
+    /// Returns whether Redis refuses everything but pub/sub commands on this connection now.
     pub(super) fn restricted(&self) -> bool {
         self.protocol == Protocol::Resp2 && self.subscriptions.any()
     }
 
-    /// Whether a reply that is due may change [`State::restricted`].
+    /// Returns whether a reply that is due may change [`State::restricted`].
     pub(super) fn restriction_unsettled(&self, due: &PendingReplies) -> bool {
         due.confirming() || (self.subscriptions.any() && due.remote() > 0)
     }
 
-    /// Whether what a request does depends on what only Redis knows.
+    /// Returns whether what a request does depends on what only Redis knows.
     pub(super) fn asks_redis(&self, due: &PendingReplies) -> bool {
         self.opaque || self.transaction.believed || due.confirming() || self.subscriptions.any()
     }

@@ -15,12 +15,12 @@ pub(super) struct Transaction {
 }
 
 impl Transaction {
-    /// Whether Redis holds transaction state for the connection, by the replies that have come.
+    /// Returns whether Redis holds transaction state for the connection, by the replies that have come.
     pub(super) fn holds(&self) -> bool {
         self.open || self.watching
     }
 
-    /// Whether Redis may be queueing what it is sent, by requests or by replies.
+    /// Returns whether Redis may be queueing what it is sent, by requests or by replies.
     pub(super) fn is_open(&self) -> bool {
         self.believed || self.open
     }
@@ -50,12 +50,12 @@ impl Transaction {
         }
     }
 
-    /// The `MULTI` that is answered next is one that Redis is not told of: the transaction fails.
+    /// The `MULTI` that is answered next never reaches Redis, so the transaction must fail.
     pub(super) fn abort(&mut self) {
         self.aborted = true;
     }
 
-    /// Whether the transaction is to fail and Redis has not been told of it.
+    /// Returns whether the transaction must fail and Redis does not know of it.
     pub(super) fn is_aborted(&self) -> bool {
         self.aborted
     }

@@ -71,7 +71,7 @@ fn functions_of(libraries: &HashSet<Bytes>, all: &[Reply]) -> HashSet<Bytes> {
     names.map(|name| name.to_ascii_lowercase().into()).collect()
 }
 
-/// What stands after `name` in an array of names and values.
+/// Returns what stands after `name` in an array of names and values.
 fn field<'a>(of: &'a Reply, name: &[u8]) -> Option<&'a Reply> {
     let Reply::Array(fields) = of else { return None };
     let (pairs, _) = fields.as_chunks::<2>();

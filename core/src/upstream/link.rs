@@ -69,7 +69,7 @@ impl Link {
         }
     }
 
-    /// Whether it selects a database when it logs in, which a server that is busy refuses.
+    /// Returns whether it selects a database when it logs in, which a server that is busy refuses.
     pub fn selects_database(&self) -> bool {
         self.database != 0
     }
@@ -111,27 +111,27 @@ impl Link {
         Ok(())
     }
 
-    /// Where requests are added. They wait there until the login has succeeded.
+    /// Returns where requests are added. They wait there until the login has succeeded.
     pub fn requests(&mut self) -> &mut BytesMut {
         &mut self.requests
     }
 
-    /// Whether it has requests that wait for the login.
+    /// Returns whether it has requests that wait for the login.
     pub fn has_waiting(&self) -> bool {
         matches!(self.phase, Phase::Connecting | Phase::LoggingIn) && !self.requests.is_empty()
     }
 
-    /// Whether it is ready and has nothing to write.
+    /// Returns whether it is ready and has nothing to write.
     pub fn is_quiet(&self) -> bool {
         self.phase == Phase::Ready && self.requests.is_empty()
     }
 
-    /// Whether more requests should wait.
+    /// Returns whether more requests should wait.
     pub fn is_full(&self) -> bool {
         self.requests.len() >= Self::HIGH_WATER
     }
 
-    /// What is to be written now.
+    /// Returns what is to be written now.
     pub fn output(&self) -> &[u8] {
         match self.phase {
             Phase::LoggingIn => &self.login_out,

@@ -19,7 +19,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// Whether these and the `others` are the same.
+    /// Returns whether these and the `others` are the same.
     pub fn are(&self, others: &Self) -> bool {
         let [these, others] = [self, others]
             .map(|of| (of.user.as_deref(), of.password.as_ref().map(ExposeSecret::expose_secret)));
@@ -48,7 +48,7 @@ pub enum Role {
 }
 
 impl Greeting {
-    /// What the answer to `HELLO 2` tells, a flat array of names and values.
+    /// Returns what the answer to `HELLO 2` tells, a flat array of names and values.
     pub fn of(answer: &Reply) -> Self {
         let mut greeting = Self::default();
         let Reply::Array(fields) = answer else { return greeting };
@@ -101,7 +101,7 @@ pub struct Login {
 /// A request of a login.
 #[derive(Debug, Clone, Copy)]
 enum Asked {
-    /// `AUTH` or `PING`, whose reply says whether the link is let in.
+    /// `AUTH` or `PING`, whose reply says whether the server accepts the link.
     Admission,
     /// `HELLO 3`, whose reply is in RESP3 already.
     Protocol,
@@ -190,7 +190,7 @@ impl Login {
     }
 }
 
-/// Whether the reply to `AUTH` or `PING` lets the link in.
+/// Returns whether the reply to `AUTH` or `PING` lets the link in.
 fn admitted(reply: &Reply) -> Result<(), LoginError> {
     let error = match reply {
         Reply::SimpleString(_) => return Ok(()),
@@ -212,7 +212,7 @@ fn admitted(reply: &Reply) -> Result<(), LoginError> {
     }
 }
 
-/// Whether the reply to what prepares the link is no error.
+/// Returns whether the reply to what prepares the link is no error.
 fn prepared(reply: &Reply) -> Result<(), LoginError> {
     match reply {
         Reply::Error(error) if is_passing(error) => {
@@ -223,7 +223,7 @@ fn prepared(reply: &Reply) -> Result<(), LoginError> {
     }
 }
 
-/// Whether it is an error of a Redis that is up and has no time, which passes by itself: it runs a
+/// Returns whether it is an error of a Redis that is up and has no time, which passes by itself: it runs a
 /// script, loads its data, or has lost its primary.
 pub(super) fn is_passing(error: &str) -> bool {
     matches!(error.split(' ').next(), Some("BUSY" | "LOADING" | "MASTERDOWN"))

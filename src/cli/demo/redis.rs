@@ -137,7 +137,7 @@ fn config(port: u16, dir: &Path, password: &SecretString) -> String {
     )
 }
 
-/// What `redis-server --version` calls itself.
+/// Returns what `redis-server --version` calls itself.
 fn version() -> Result<String, RedisError> {
     let output = Command::new("redis-server").arg("--version").output();
     let output = output.map_err(|error| match error.kind() {

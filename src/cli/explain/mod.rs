@@ -62,7 +62,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// What is configured; the defaults where neither a file nor a variable says anything.
+    /// Returns what is configured; the defaults where neither a file nor a variable says anything.
     fn load(args: &args::Explain) -> Result<Self, ExplainError> {
         let ours = |name: &OsString| {
             ["REDOUBT_", "REDIS_"].iter().any(|own| name.as_bytes().starts_with(own.as_bytes()))
@@ -153,7 +153,7 @@ fn decide(plan: &Plan, input: &[u8], stranger: bool) -> Result<Verdict, ExplainE
     Ok(Verdict::new(&decision, classify(&request), &request, &plan.settings))
 }
 
-/// What becomes of a request in a session that is owed nothing.
+/// Returns what becomes of a request in a session that is owed nothing.
 fn decision(rules: &Rules, state: &State, request: &Request<'_>) -> Decision {
     let spec = classify(request);
     let verdict = rules.authorize(request, spec, state.is_authenticated());

@@ -77,7 +77,7 @@ impl Verdict {
     }
 }
 
-/// Where `rule` comes from, and what it is for.
+/// Returns where `rule` comes from, and what it is for.
 fn origin(rule: &str, policy: &PolicySettings) -> (&'static str, String) {
     let container = rule.split('|').next().unwrap_or(rule);
     let named =
@@ -186,7 +186,7 @@ fn keys(spec: &Spec, request: &Request<'_>) -> Option<String> {
     (!places.is_empty()).then(|| format!("{}{more}", places.join(", ")))
 }
 
-/// What holds for the commands that a script calls.
+/// Returns what holds for the commands that a script calls.
 fn inside(policy: &PolicySettings) -> &'static str {
     match policy.guard {
         GuardMode::Auto => {

@@ -72,7 +72,7 @@ pub(super) fn ask(admin: &Admin, path: &str, patience: Duration) -> Result<Answe
     })
 }
 
-/// Where to ask. A port that is open on all addresses is asked over the machine's own.
+/// Returns where to ask. A port that is open on all addresses is asked over the machine's own.
 fn endpoint(admin: &Admin) -> Result<Endpoint, AskError> {
     let mut endpoint = match &admin.admin {
         Some(endpoint) => endpoint.clone(),

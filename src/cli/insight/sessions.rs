@@ -67,7 +67,7 @@ fn cells(session: &Session) -> [String; 11] {
     ]
 }
 
-/// What is most worth knowing of what it does.
+/// Returns what is most worth knowing of what it does.
 fn state(session: &Session) -> String {
     if session.user.is_none() {
         "no AUTH".to_owned()

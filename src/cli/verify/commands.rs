@@ -62,7 +62,7 @@ fn restore(target: &Target) -> Check {
     }
 }
 
-/// Which of `commands` exist; or the first about which nothing could be learnt, and why.
+/// Returns which of `commands` exist; or the first about which nothing could be learnt, and why.
 pub(super) fn existing(
     commands: &[&[&str]],
     mut open: impl FnMut() -> io::Result<Wire>,
@@ -133,14 +133,14 @@ fn does_not_exist(reply: &str) -> bool {
     reply.starts_with("-ERR unknown command ")
 }
 
-/// Whether the ACL refuses to a script what it calls, in the words of Redis 7.0 or of later servers.
+/// Returns whether the ACL refuses to a script what it calls, in the words of Redis 7.0 or of later servers.
 fn is_held(reply: &str) -> bool {
     reply.starts_with("-NOPERM")
         || reply.contains("can't run this command")
         || reply.contains("ACL failure in script")
 }
 
-/// Whether a script may call what is blocked: a guard keeps it from that, or there are no scripts.
+/// Returns whether a script may call what is blocked: a guard keeps it from that, or there are no scripts.
 fn in_script(reply: &io::Result<String>) -> Check {
     let (holds, found) = match reply {
         Ok(reply) if does_not_exist(reply) => (true, "no scripts: EVAL does not exist".to_owned()),
@@ -156,7 +156,7 @@ fn in_script(reply: &io::Result<String>) -> Check {
     Check::new("script", holds, "FLUSHALL in a script", found)
 }
 
-/// Whether a function may. A function that calls it would have to be loaded, and would stay; but
+/// Returns whether a function may. A function that calls it would have to be loaded, and would stay; but
 /// Redis holds functions by the rights of the same user as scripts, so what it said of these counts.
 fn in_function(target: &Target, script: &io::Result<String>) -> Check {
     let (id, what) = ("function", "FLUSHALL in a function");

@@ -15,7 +15,7 @@ const TITLE: &str = "In TLS";
 const DAYS: u64 = 14;
 const DAY: u64 = 24 * 60 * 60;
 
-/// What there is to say when no connection in TLS comes about; nothing is asked then.
+/// Returns what there is to say when no connection in TLS comes about; nothing is asked then.
 pub(super) fn broken(error: io::Error) -> Findings {
     let check = Check::new("tls", false, "handshake", told(&Err(error)));
     Findings(vec![Section { title: TITLE, checks: vec![check] }])
@@ -41,7 +41,7 @@ fn version(shown: &Shown) -> Check {
     Check::new("tls", holds, "version", found)
 }
 
-/// How long the certificate is good for; that it is good now was seen in the handshake.
+/// Returns how long the certificate is good for; that it is good now was seen in the handshake.
 #[allow(clippy::disallowed_methods, reason = "certificates go by the wall clock")]
 fn ends(shown: &Shown) -> Check {
     let (id, what) = ("certificate", "certificate");
@@ -98,7 +98,7 @@ fn hello(wire: &mut Wire) -> io::Result<[u8; 11]> {
     wire.exchange(&message)
 }
 
-/// Whether somebody without a certificate gets as far as to be asked for a password.
+/// Returns whether somebody without a certificate gets as far as to be asked for a password.
 fn without_certificate(target: &Target, client: &tls::Client) -> Check {
     let asked = target.network.connect_tls(&target.endpoint, client);
     let reply = asked.and_then(|shaken| shaken.and_then(|mut wire| wire.ask(&["PING"])));

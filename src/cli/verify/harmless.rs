@@ -99,7 +99,7 @@ pub(super) fn name(args: &[&str]) -> String {
     }
 }
 
-/// Whether `reply` says that what `args` name does not exist. Redis 7 says of an unknown
+/// Returns whether `reply` says that what `args` name does not exist. Redis 7 says of an unknown
 /// subcommand of a container that it has `unknown subcommand`: for one that is to be refused
 /// whole, that means that it got through. Older ones say it with a capital, of wrong arguments too.
 pub(super) fn is_missing(args: &[&str], reply: &str) -> bool {

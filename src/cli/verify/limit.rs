@@ -23,7 +23,7 @@ impl Limit {
         Self { each, end: Instant::now() + each.saturating_mul(STEPS) }
     }
 
-    /// What `step` gives, or [`io::ErrorKind::TimedOut`] when it has had its time. One for which
+    /// Returns what `step` gives, or [`io::ErrorKind::TimedOut`] when it has had its time. One for which
     /// there was less has another error, as its silence proves nothing.
     pub(super) async fn hold<T>(self, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         let now = Instant::now();

@@ -77,7 +77,7 @@ pub(crate) enum VerifyError {
 }
 
 impl VerifyError {
-    /// Whether the arguments are to blame.
+    /// Returns whether the arguments are to blame.
     pub(crate) fn is_wrong_use(&self) -> bool {
         matches!(
             self,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// Most characters of a reply that are told.
+/// Characters of a reply that are shown at most.
 const MAX_TOLD: usize = 80;
 
 /// How a check ended.
@@ -80,7 +80,7 @@ impl Findings {
         self.0.iter().flat_map(|section| &section.checks)
     }
 
-    /// How many ended so.
+    /// Returns how many ended so.
     pub(super) fn count(&self, outcome: Outcome) -> usize {
         self.checks().filter(|check| check.outcome == outcome).count()
     }
@@ -90,7 +90,7 @@ impl Findings {
         self.checks().find(|check| check.id == id).map(|check| check.outcome)
     }
 
-    /// Whether whoever gets there can do everything: no password, and nothing that is refused.
+    /// Returns whether whoever gets there can do everything: no password, and nothing that is refused.
     pub(super) fn wide_open(&self) -> bool {
         let blocked = |check: &&Check| check.id.starts_with("blocked-");
         self.outcome("no-password") == Some(Outcome::Fails)
@@ -98,7 +98,7 @@ impl Findings {
             && self.checks().filter(blocked).all(|check| check.outcome == Outcome::Fails)
     }
 
-    /// Whether no check failed.
+    /// Returns whether no check failed.
     pub(crate) fn hold(&self) -> bool {
         self.count(Outcome::Fails) == 0
     }

@@ -41,7 +41,7 @@ pub(super) fn run(target: &Target, places: &Places) -> Section {
     Section { title: "From here", checks }
 }
 
-/// Where the admin port would be, once for each host.
+/// Returns where the admin port would be, once for each host.
 fn admin(places: &Places) -> Vec<Endpoint> {
     let mut found: Vec<Endpoint> = Vec::new();
     for Endpoint { host, .. } in &places.public {
@@ -81,7 +81,7 @@ fn round(endpoint: &Endpoint, encrypted: bool, target: &Target) -> Check {
     Check::new("direct", holds, what, found)
 }
 
-/// Whether a Redis that asks for a password asks for another than clients have.
+/// Returns whether a Redis that asks for a password asks for another than clients have.
 fn password(wire: &mut Wire, target: &Target) -> (bool, String) {
     let Some(password) = &target.password else {
         return (true, "asks for a password".to_owned());

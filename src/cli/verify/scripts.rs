@@ -11,7 +11,7 @@ use super::wire::Target;
 /// Runs whatever the script engine is: it does nothing.
 const NOTHING: &str = "return 1";
 
-/// Whether clients can run scripts that nobody has looked at. The engine of every server that is known
+/// Returns whether clients can run scripts that nobody has looked at. The engine of every server that is known
 /// ends the server when a script raises an error of a certain form; `policy.guard` cannot keep it from
 /// that, as nothing is called.
 pub(super) fn engine(target: &Target) -> Check {

@@ -1,4 +1,4 @@
-//! What a client that has not authenticated is told, and how well the password is kept.
+//! Checks of what a client sees before it authenticates, and of how well passwords are guarded.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use super::outcome::{Check, Outcome, Section, told};
 use super::wire::Target;
 
-/// What no password is. Nobody who has one like it is told that it is right.
+/// A wrong password: shorter than the 32 characters that Redoubt asks for, so that it is no real one.
 const WRONG: &str = "redoubt-verify-wrong-password";
 
 /// Makes the checks, each on a connection of its own.
@@ -63,7 +63,7 @@ fn length(target: &Target) -> Check {
     Check::new(id, is_long, what, format!("{found} {least} characters"))
 }
 
-/// Whether somebody on the way could read along.
+/// Returns whether somebody on the way could read along.
 fn transport(target: &Target) -> Check {
     let (outcome, found) = match target.connect() {
         Ok(wire) if wire.tls().is_some() => (Outcome::Holds, "in TLS".to_owned()),

@@ -134,7 +134,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// A connection to it on which nothing has been said.
+    /// A new connection to the address, over which nothing was sent yet.
     pub(super) fn connect(&self) -> io::Result<Wire> {
         self.connect_to(&self.endpoint, self.encrypted)
     }
@@ -174,12 +174,12 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Whether the other side is on this machine.
+    /// Returns whether the other side is on this machine.
     pub(super) fn is_local(&self) -> bool {
         self.peer.ip().to_canonical().is_loopback()
     }
 
-    /// What the other side of TLS has shown; `None` in plain text.
+    /// Returns what the other side of TLS has shown; `None` in plain text.
     pub(super) fn tls(&self) -> Option<&Shown> {
         self.tls.as_ref()
     }

@@ -57,7 +57,7 @@ impl<T: 'static> Form<T> {
         Self::new(expects, read, move |value| Some(quoted(&format(value))))
     }
 
-    /// What the value must be, as it follows "expected".
+    /// Returns what the value must be, as it follows "expected".
     pub(super) fn expects(&self) -> &str {
         &self.expects
     }

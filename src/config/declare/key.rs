@@ -96,7 +96,7 @@ impl<T> Declared<T> {
         Self { reload: Reload::Live, ..self }
     }
 
-    /// What is printed in place of the value where there is none.
+    /// Returns what is printed in place of the value where there is none.
     pub(crate) fn note(self, note: &'static str) -> Self {
         Self { note: Some(note), ..self }
     }
@@ -123,7 +123,7 @@ impl<T> Declared<T> {
 }
 
 impl<T: 'static> Declared<T> {
-    /// What the value must be, and a right one in TOML.
+    /// Returns what the value must be, and a right one in TOML.
     pub(crate) fn help(&self) -> (String, String) {
         let default = || self.form.write(&self.default).unwrap_or_default();
         let example = self.example.map_or_else(default, str::to_owned);
@@ -261,7 +261,7 @@ impl<S: 'static> Field<S> {
         (self.access.shown)(of)
     }
 
-    /// Whether its values differ. Secrets are compared too.
+    /// Returns whether its values differ. Secrets are compared too.
     pub fn differs(&self, old: &S, new: &S) -> bool {
         (self.access.differs)(old, new)
     }

@@ -22,7 +22,7 @@ impl<'a> Names<'a> {
         self.tables.iter().copied().find(|table| *table == name)
     }
 
-    /// What to write instead of `name`, which is no key and no table.
+    /// Returns what to write instead of `name`, which is no key and no table.
     pub(super) fn suggestion(&self, name: &str) -> String {
         let Some(meant) = self.meant(name) else {
             return "config/redoubt.toml documents all there are".to_owned();

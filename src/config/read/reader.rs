@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
         Ok(found.map_or(declared.default, |(_, value)| value))
     }
 
-    /// What is given for the key `name` in the environment and in the file; both are checked.
+    /// Returns what is given for the key `name` in the environment and in the file; both are checked.
     pub(crate) fn given<T: 'static>(
         &self,
         name: &'static str,
@@ -79,7 +79,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Where the file gives the key `name`, if it does.
+    /// Returns where the file gives the key `name`, if it does.
     pub(crate) fn site(&self, name: &str) -> Option<Site> {
         Some(self.source.site(name, self.node(name)?.span()))
     }
@@ -174,7 +174,7 @@ fn in_order<'t, 'a>(table: &'t DeTable<'a>) -> Vec<(&'t Spanned<DeString<'a>>, &
     entries
 }
 
-/// Whether a part of an unknown key may be repeated in an error.
+/// Returns whether a part of an unknown key may be repeated in an error.
 fn is_plain(name: &str) -> bool {
     (1..=MAX_KEY).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))

@@ -13,13 +13,13 @@ pub(crate) struct Secret<'a> {
     pub(crate) origin: Option<&'a Origin>,
 }
 
-/// Whether a password that is not in a file is new, other or gone.
+/// Returns whether a password that is not in a file is new, other or gone.
 pub(crate) fn is_in_text(old: Secret<'_>, new: Secret<'_>) -> bool {
     let is_text = |given: Secret<'_>| given.is_given() && given.file().is_none();
     is_text(old) != is_text(new) || (is_text(new) && !old.is_same(new))
 }
 
-/// Whether a password in a file is new, other or gone, or another file's.
+/// Returns whether a password in a file is new, other or gone, or another file's.
 pub(crate) fn is_in_file(old: Secret<'_>, new: Secret<'_>) -> bool {
     old.file() != new.file() || (new.file().is_some() && !old.is_same(new))
 }

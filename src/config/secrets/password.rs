@@ -126,7 +126,7 @@ impl Candidate {
     }
 }
 
-/// Whether `password` is weak, if it can be used at all.
+/// Returns whether `password` is weak, if it can be used at all.
 fn check(password: &str) -> Result<bool, PasswordProblem> {
     if password.len() > MAX_PASSWORD {
         return Err(PasswordProblem::TooLong);

@@ -21,7 +21,7 @@ pub struct PreviousPassword {
 }
 
 impl PreviousPassword {
-    /// Whether it has ended at `now`.
+    /// Returns whether it has ended at `now`.
     pub fn is_over(&self, now: SystemTime) -> bool {
         now >= self.until
     }

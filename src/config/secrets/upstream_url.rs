@@ -65,7 +65,7 @@ impl UpstreamUrl {
     }
 }
 
-/// Whether a host name or address may hold `byte`.
+/// Returns whether a host name or address may hold `byte`.
 pub(crate) fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':')
 }

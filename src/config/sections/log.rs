@@ -36,7 +36,7 @@ fn level() -> Form<String> {
     Form::text(expects, |text| is_filter(text).then(|| text.to_owned()), String::clone)
 }
 
-/// Whether `level` is a level or filter directives.
+/// Returns whether `level` is a level or filter directives.
 ///
 /// The filter itself would take a misspelt level for the name of a module, and panics on some text
 /// that is not ASCII.

@@ -113,7 +113,7 @@ impl PolicySettings {
         Policy::compile(&self.blocked, self.escapes)
     }
 
-    /// Which scripts and functions run, as far as the settings tell: which functions the pinned
+    /// Returns which scripts and functions run, as far as the settings tell: which functions the pinned
     /// libraries have, only Redis knows.
     pub fn gate(&self) -> Scripts {
         match self.scripts {

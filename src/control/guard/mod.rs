@@ -65,12 +65,12 @@ impl GuardProvisioner {
     /// Most guards that are remembered. Older ones are found by their age later.
     const MOST_MADE: usize = 16;
 
-    /// Whether it is to be settled how links log in.
+    /// Returns whether it is to be settled how links log in.
     pub(crate) fn is_wanted(&self, policy: &Policy) -> bool {
         is_wanted(self.mode, policy)
     }
 
-    /// Where links go.
+    /// Returns where links go.
     pub(crate) fn target(&self) -> Target {
         self.target.borrow().clone()
     }
@@ -193,7 +193,7 @@ impl GuardProvisioner {
     }
 }
 
-/// Whether there is anything to hold against scripts, and the operator wants it held.
+/// Returns whether there is anything to hold against scripts, and the operator wants it held.
 pub(crate) fn is_wanted(mode: GuardMode, policy: &Policy) -> bool {
     mode != GuardMode::Off && policy.rules().next().is_some()
 }

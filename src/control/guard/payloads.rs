@@ -6,7 +6,7 @@ use crate::net::upstream::UpstreamError;
 use redoubt_core::upstream::guard::{Payloads, ask_payloads};
 
 impl GuardProvisioner {
-    /// Whether the server checks payloads of the user that `link` is logged in as, the configured
+    /// Returns whether the server checks payloads of the user that `link` is logged in as, the configured
     /// one. A guard has no more rights than that user.
     ///
     /// # Errors

@@ -97,7 +97,7 @@ impl Composer {
         Ok(Self { composed, workers, settings, target, credentials })
     }
 
-    /// What workers start with.
+    /// Returns what workers start with.
     pub(crate) fn first(&mut self) -> Arc<InForce> {
         Arc::clone(&self.composed.get_mut().current)
     }
@@ -107,12 +107,12 @@ impl Composer {
         Arc::clone(&self.settings.borrow())
     }
 
-    /// Where connections go, as that changes.
+    /// Returns where connections go, as that changes.
     pub(crate) fn target(&self) -> watch::Receiver<Target> {
         self.target.subscribe()
     }
 
-    /// What is configured to log in with, as that changes.
+    /// Returns what is configured to log in with, as that changes.
     pub(crate) fn credentials(&self) -> watch::Receiver<Credentials> {
         self.credentials.subscribe()
     }

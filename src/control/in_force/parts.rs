@@ -154,7 +154,7 @@ impl Parts {
         }
     }
 
-    /// What is in force now.
+    /// Returns what is in force now.
     pub(super) fn compose(&self, version: u64) -> InForce {
         let settings = &self.configured.settings;
         InForce {
@@ -196,7 +196,7 @@ impl Parts {
         }
     }
 
-    /// Which scripts run: none where Redis would let them run what the policy refuses.
+    /// Returns which scripts run: none where Redis would let them run what the policy refuses.
     fn scripts(&self) -> Scripts {
         if self.login.last.as_ref().is_some_and(|login| login.way == Way::Open) {
             return Scripts::Deny;
@@ -220,7 +220,7 @@ impl Parts {
     }
 }
 
-/// Whether other scripts or functions run by `new` than by `old`, as far as the settings tell.
+/// Returns whether other scripts or functions run by `new` than by `old`, as far as the settings tell.
 pub(crate) fn gate_differs(old: &Settings, new: &Settings) -> bool {
     let (old, new) = (&old.policy, &new.policy);
     old.gate() != new.gate() || old.pinned_libraries != new.pinned_libraries

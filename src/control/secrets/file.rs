@@ -51,7 +51,7 @@ impl PasswordFile {
         })
     }
 
-    /// Where the password is from, for the log.
+    /// Returns where the password is from, for the log.
     pub(super) fn origin(&self) -> &Origin {
         &self.origin
     }

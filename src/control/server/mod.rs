@@ -97,17 +97,17 @@ impl Server {
         Self { reloads, ..self }
     }
 
-    /// Where reloads are asked for.
+    /// Returns where reloads are asked for.
     pub fn reload_sender(&self) -> ReloadSender {
         self.asks.clone()
     }
 
-    /// Where it listens for TCP and TLS, with the ports that the system chose.
+    /// Returns where it listens for TCP and TLS, with the ports that the system chose.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Where the admin port is, if there is one.
+    /// Returns where the admin port is, if there is one.
     pub fn admin_addr(&self) -> Option<SocketAddr> {
         self.admin.first().and_then(|listener| listener.local_addr().ok())
     }

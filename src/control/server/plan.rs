@@ -23,7 +23,7 @@ use redoubt_core::policy::Policy;
 use redoubt_core::router::{MemoryBudget, Sharing};
 use redoubt_core::upstream::Credentials;
 
-/// Where links go.
+/// Returns where links go.
 fn target(settings: &Settings, tls: Option<Arc<tls::Client>>) -> Target {
     let upstream = &settings.upstream;
     Target {
@@ -44,7 +44,7 @@ pub(super) fn entry(settings: &Settings) -> Entry {
     }
 }
 
-/// Where all connections come in.
+/// Returns where all connections come in.
 pub(super) fn dispatcher(settings: &Settings, workers: Vec<WorkerHandle>) -> Dispatcher {
     let (limits, throttle) = (gate_limits(settings), throttle_limits(settings));
     let limiter = ConnectionLimiter::new(networks(settings), limits, throttle);
@@ -112,7 +112,7 @@ pub(super) fn client_passwords(
     ClientPasswords::new(&settings.client, settings.allow_weak_passwords, credentials)
 }
 
-/// Whether links log in as the guard, if one can be made.
+/// Returns whether links log in as the guard, if one can be made.
 pub(super) fn is_guarded(settings: &Settings, policy: &Policy) -> bool {
     // What is asked before it is known waits, and then goes to the guard if there is one.
     guard::is_wanted(settings.policy.guard, policy) && settings.policy.guard != GuardMode::Audit
@@ -126,7 +126,7 @@ pub(in crate::control) fn first_login(settings: &Settings, policy: &Policy) -> F
     }
 }
 
-/// What the settings come to for sessions and links; with `tls`, links speak TLS.
+/// Returns what the settings come to for sessions and links; with `tls`, links speak TLS.
 pub(in crate::control) fn configured(
     settings: &Settings,
     policy: Policy,
@@ -140,7 +140,7 @@ pub(in crate::control) fn configured(
     }
 }
 
-/// What a worker is started with.
+/// Returns what a worker is started with.
 pub(super) fn plan(
     settings: &Settings,
     in_force: Arc<InForce>,

@@ -166,7 +166,7 @@ impl Reloader {
     }
 }
 
-/// Whether links may stay open that a stricter policy holds on: Redis refuses there what it refuses, or
+/// Returns whether links may stay open that a stricter policy holds on: Redis refuses there what it refuses, or
 /// nobody has asked for that. Where it is not known they are closed, without waiting for Redis.
 fn is_held(prepared: &Prepared) -> bool {
     !matches!(prepared, Prepared::Settle(_))
@@ -207,7 +207,7 @@ fn settle(
     }
 }
 
-/// What links log in with. A password in the same file as before is for its watch to put in force,
+/// Returns what links log in with. A password in the same file as before is for its watch to put in force,
 /// once Redis takes it.
 fn credentials(old: &Settings, new: &Settings, in_force: &Credentials) -> Credentials {
     let file = |settings: &Settings| {

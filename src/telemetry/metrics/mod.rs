@@ -77,7 +77,7 @@ pub fn install() -> Result<(), MetricsError> {
     Ok(())
 }
 
-/// Whether anything is recorded.
+/// Returns whether anything is recorded.
 fn is_on() -> bool {
     RECORDER.get().is_some()
 }

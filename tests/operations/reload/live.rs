@@ -69,7 +69,7 @@ fn how_long_a_stop_waits_for_replies() {
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn what_is_logged() {
     let redis = Redis::start();
-    let quiet = "info,redoubt_core::session=off";
+    let quiet = "info,redoubt::session=off";
     let mut redoubt = Redoubt::setup(&redis).set_text("log.level", quiet).start();
     let is_session = |line: &str| lines::field(line, "message") == Some("session opened");
     drop(redoubt.session());

@@ -34,7 +34,7 @@ fn answered(places: &mut Places) -> usize {
 
 #[test]
 fn a_seconds_worth_goes_at_once_and_the_rest_as_fast_as_it_may() {
-    for per_second in [1, 2, 3, 7, 10, 100, 1000] {
+    for per_second in [1, 2, 3, 7, 10, 100, 500] {
         let (mut places, id, _) = paced(per_second);
         let most = usize::try_from(per_second).unwrap();
         let burst = most.max(2);

@@ -121,3 +121,15 @@ fn a_protocol_error_is_told_after_what_is_due() {
     assert_bytes(&bench.read(id), b"$1\r\n1\r\n-ERR Protocol error: expected '$', got '+'\r\n");
     assert_eq!(bench.close(id), CloseReason::Protocol);
 }
+
+#[test]
+fn a_client_that_has_gone_waits_for_no_blocking_command_whatever_it_sent_behind_it() {
+    let mut bench = Bench::new();
+    let (id, link) = bench.session_with_link();
+    bench.say(id, &[request(&["BLPOP", "k", "0"]), request(&["RESET"])].concat());
+    assert_bytes(&bench.sent(link), &request(&["BLPOP", "k", "0"]));
+    assert!(!bench.router.wants_read(id), "RESET waits for the reply");
+    bench.router.client_eof(id, bench.now);
+    assert!(bench.router.is_finished(id));
+    assert_eq!(bench.close(id), CloseReason::Client);
+}

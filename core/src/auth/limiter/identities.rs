@@ -22,7 +22,7 @@ impl Identities {
         true
     }
 
-    /// Whether the identity has fewer than `most` sessions.
+    /// Returns whether the identity has fewer than `most` sessions.
     pub(super) fn has_room(&self, identity: &Certificate, most: Option<usize>) -> bool {
         let count = self.0.get(identity).copied().unwrap_or_default();
         most.is_none_or(|most| count < most)

@@ -59,7 +59,7 @@ pub struct ConnectionLimiter {
     memory: AtomicU64,
 }
 
-/// Who is let in, and how many: replaced whole.
+/// Who may connect, and how many. A reload replaces it whole.
 #[derive(Debug)]
 struct Terms {
     networks: Networks,
@@ -127,7 +127,7 @@ impl ConnectionLimiter {
         Ok(pass)
     }
 
-    /// How many connections have a pass now.
+    /// Returns how many connections have a pass now.
     pub fn sessions(&self) -> usize {
         self.counts().all.sessions
     }
@@ -137,7 +137,7 @@ impl ConnectionLimiter {
         self.counts().peak
     }
 
-    /// How many of them have not authenticated.
+    /// Returns how many of them have not authenticated.
     pub fn unauthenticated(&self) -> usize {
         self.counts().all.unauthenticated
     }
@@ -147,7 +147,7 @@ impl ConnectionLimiter {
         self.memory.load(Ordering::Relaxed)
     }
 
-    /// How many sources wrong passwords are remembered of, and how many of those are locked out.
+    /// Returns how many sources wrong passwords are remembered of, and how many of those are locked out.
     pub fn throttled(&self, now: Instant) -> (usize, usize) {
         let throttle = self.throttle();
         (throttle.len(), throttle.locked_out(now))
@@ -194,7 +194,7 @@ impl ConnectionLimiter {
     }
 }
 
-/// Whether an address is in one of the networks. One that is mapped into IPv6 counts as IPv4.
+/// Returns whether an address is in one of the networks. One that is mapped into IPv6 counts as IPv4.
 pub fn is_in(networks: &[IpNet], address: IpAddr) -> bool {
     let address = address.to_canonical();
     networks.iter().any(|network| network.contains(&address))

@@ -83,7 +83,7 @@ impl Permit {
         Ok(())
     }
 
-    /// Whether the client would be let in now, as far as that depends on where it connects from.
+    /// Returns whether the client would be let in now, as far as that depends on where it connects from.
     ///
     /// # Errors
     /// [`Refusal`]; the pass is to be dropped.
@@ -146,7 +146,7 @@ impl Permit {
         }
     }
 
-    /// Whether [`Permit::authenticated`] would return true now. Another worker may be faster.
+    /// Returns whether [`Permit::authenticated`] would return true now. Another worker may be faster.
     pub fn may_authenticate(&self) -> bool {
         let limits = self.limiter.terms().limits;
         self.limiter.counts().identities.has_room(&self.certificate, limits.per_identity)

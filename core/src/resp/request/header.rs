@@ -31,7 +31,7 @@ pub(super) fn count(
     Ok(Some(header))
 }
 
-/// Whether a request may have so many arguments.
+/// Returns whether a request may have so many arguments.
 #[inline]
 pub(super) fn check_count(count: i64, limits: &RequestLimits) -> Result<(), ProtocolError> {
     if count <= limits.max_args {
@@ -86,7 +86,7 @@ fn quick(search: LineSearch, line: &[u8], lead: u8) -> Option<Header> {
     (line.get(end) == Some(&b'\r') && line.len() >= len).then_some(Header { value, len })
 }
 
-/// Where the CR of a complete line is.
+/// Returns where the CR of a complete line is.
 fn full(
     search: &mut LineSearch,
     line: &[u8],

@@ -22,7 +22,7 @@ pub(super) enum Line {
 }
 
 impl LineSearch {
-    /// Whether a part of the line has been searched already.
+    /// Returns whether a part of the line has been searched already.
     #[inline]
     pub(super) fn begun(self) -> bool {
         self.seen > 0 || self.stopped

@@ -39,18 +39,18 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    /// How many arguments the client announced, the name included.
+    /// Returns how many arguments the client announced, the name included.
     pub fn declared(&self) -> usize {
         self.declared
     }
 
-    /// How many arguments are present; fewer than [`declared`](Self::declared) in a large request.
+    /// Returns how many arguments are present; fewer than [`declared`](Self::declared) in a large request.
     #[expect(clippy::len_without_is_empty, reason = "a request has a name")]
     pub fn len(&self) -> usize {
         self.spans.len()
     }
 
-    /// Whether the last argument present is cut short: its rest, or only its line end, is still to
+    /// Returns whether the last argument present is cut short: its rest, or only its line end, is still to
     /// come.
     pub fn is_cut(&self) -> bool {
         self.extent == Extent::Cut

@@ -114,7 +114,7 @@ impl ReplyScanner {
         self.integer
     }
 
-    /// Whether a push has begun within the frame being scanned or just finished.
+    /// Returns whether a push has begun within the frame being scanned or just finished.
     #[inline]
     pub fn is_interrupted(&self) -> bool {
         self.interrupted

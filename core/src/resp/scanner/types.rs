@@ -34,7 +34,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether it is an error, of either form.
+    /// Returns whether it is an error, of either form.
     pub fn is_error(self) -> bool {
         matches!(self, Self::Error | Self::BlobError)
     }

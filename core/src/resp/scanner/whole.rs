@@ -2,7 +2,7 @@
 
 use crate::resp::integer;
 
-/// How long the reply is that `input` begins with, if all of it is there and it is a string, null,
+/// Returns how long the reply is that `input` begins with, if all of it is there and it is a string, null,
 /// an integer, `+OK` or `+QUEUED`, as [`ReplyScanner`](super::ReplyScanner) would find out at the
 /// beginning of a frame. `None` says nothing.
 #[inline]

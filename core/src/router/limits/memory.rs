@@ -67,7 +67,7 @@ impl Share {
         self.counted
     }
 
-    /// Whether clients that hold much should wait.
+    /// Returns whether clients that hold much should wait.
     pub(in crate::router) fn is_under_pressure(&self) -> bool {
         self.is_under_pressure
     }
@@ -86,7 +86,7 @@ impl Share {
         self.is_under_pressure = self.budget.held() >= most.saturating_sub(most / 4);
     }
 
-    /// Whether a session of this worker that holds `size` is the largest of all workers.
+    /// Returns whether a session of this worker that holds `size` is the largest of all workers.
     fn is_largest(&self, size: u64) -> bool {
         let mut largest = self.budget.0.largest.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(mine) = largest.get_mut(self.index) {
@@ -109,7 +109,7 @@ impl Session {
     /// Bytes of a buffer from which on it is copied when it holds far less than it could.
     const COMPACTED: usize = 32 << 10;
 
-    /// Whether it may hold much. To be cheap, it looks at what grows fast, and at nothing else.
+    /// Returns whether it may hold much. To be cheap, it looks at what grows fast, and at nothing else.
     #[inline]
     pub(in crate::router) fn may_hold_much(&self) -> bool {
         // The bound is a power of two, so this is whether one of them is above it.
@@ -131,7 +131,7 @@ impl Session {
             .saturating_add(self.parser.memory())
     }
 
-    /// Whether taking more of its requests would make it hold much more. What has come of a request
+    /// Returns whether taking more of its requests would make it hold much more. What has come of a request
     /// does not count: its rest must come, so that it can be dealt with.
     fn has_much_to_do(&self) -> bool {
         self.output.len().saturating_add(self.due.weight()) >= Self::MUCH

@@ -27,7 +27,7 @@ impl Work {
         Self(if session.state.is_authenticated() { limits.turn } else { limits.turn.div_ceil(8) })
     }
 
-    /// Whether the turn is over.
+    /// Returns whether the turn is over.
     #[inline]
     pub(in crate::router) fn is_over(self) -> bool {
         self.0 == 0
@@ -65,7 +65,7 @@ impl Router {
         }
     }
 
-    /// Whether the client has sent more requests than were taken in one turn, so that
+    /// Returns whether the client has sent more requests than were taken in one turn, so that
     /// [`Router::take_turn`] is to be called once others have had theirs.
     pub fn waits_for_turn(&self, id: SessionId) -> bool {
         self.sessions.get(id.0).is_some_and(|session| session.pause == Some(Pause::Turn))

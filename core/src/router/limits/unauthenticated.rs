@@ -48,7 +48,7 @@ impl Session {
     /// logging in: enough for an `AUTH` that comes in pieces.
     const SMALL: usize = 1 << 10;
 
-    /// Whether it is neither read nor answered now.
+    /// Returns whether it is neither read nor answered now.
     pub(in crate::router) fn is_held(&self) -> bool {
         self.held_until.is_some()
     }
@@ -76,7 +76,7 @@ impl Session {
         self.permit.as_mut().map(|pass| pass.hold(0));
     }
 
-    /// Gives back all memory, when nothing more is said to the client.
+    /// Frees all buffers of a session that gets no further reply.
     fn forget_all(&mut self) {
         self.output = BytesMut::new();
         self.input = BytesMut::new();

@@ -44,7 +44,7 @@ impl Links {
         shared.into_iter().flat_map(|id| self.replace_shared(id)).collect()
     }
 
-    /// Whether a lease that is given back is closed, as new links are to take its place.
+    /// Returns whether a lease that is given back is closed, as new links are to take its place.
     pub(in crate::router) fn is_outdated(&self, id: LinkId, now: Instant) -> bool {
         let opened = self.all.get(id.0).map(|held| held.opened);
         opened.is_some_and(|opened| self.outdated.is_some_and(|then| opened <= then))

@@ -79,23 +79,23 @@ impl LinkBudget {
         self.0.most.load(Ordering::Relaxed)
     }
 
-    /// How many links there are.
+    /// Returns how many links there are.
     pub fn open(&self) -> usize {
         self.0.open.load(Ordering::Relaxed)
     }
 
-    /// How many of them are clean and lent to nobody.
+    /// Returns how many of them are clean and lent to nobody.
     pub(super) fn idle(&self) -> usize {
         self.0.idle.load(Ordering::Relaxed)
     }
 
-    /// Whether three quarters of the bound are taken, so that none should be kept without need.
+    /// Returns whether three quarters of the bound are taken, so that none should be kept without need.
     pub(super) fn is_near(&self) -> bool {
         let most = self.most();
         self.open() >= most.saturating_sub(most / 4)
     }
 
-    /// Whether one more link may exist for a slow reader.
+    /// Returns whether one more link may exist for a slow reader.
     pub(in crate::router) fn has_room_for_slow(&self) -> bool {
         !self.is_near() && self.0.slow.load(Ordering::Relaxed) < (self.most() / 4).max(1)
     }
@@ -160,7 +160,7 @@ impl Place {
         self.become_kind(Kind::Slow);
     }
 
-    /// Whether it is for a slow reader.
+    /// Returns whether it is for a slow reader.
     pub(super) fn is_slow(&self) -> bool {
         self.kind == Kind::Slow
     }

@@ -55,7 +55,7 @@ pub(super) enum Usage {
     Shared(Shared),
     /// One session.
     Lease { owner: SessionId, receiver: Receiver },
-    /// Nobody: its session has let go of it, and it is not proved yet that all its replies have come.
+    /// Nobody: its session has given it back, and it is not proved yet that all its replies have come.
     Returned(Proof),
     /// Nobody: it is clean, and as its key says.
     Idle,
@@ -77,7 +77,7 @@ pub(super) struct Links {
     /// Clean leases, the last used at the end.
     pool: Vec<LinkId>,
     leases: usize,
-    /// Leases that have been let go of and are not proved to be clean yet.
+    /// Number of leases that were given back and are not proved to be clean yet.
     returned: usize,
     tokens: Tokens,
     /// Whether the server lets this user run `ECHO`, as far as is known.
@@ -144,7 +144,7 @@ impl Links {
         found.map(|(key, _)| LinkId(key)).collect()
     }
 
-    /// How many are lent.
+    /// Returns how many are lent.
     pub(super) fn lease_count(&self) -> usize {
         self.leases
     }
@@ -176,7 +176,7 @@ impl Links {
         self.all.get_mut(id.0)
     }
 
-    /// What a link is for.
+    /// Returns what a link is for.
     pub(super) fn key(&self, id: LinkId) -> Option<LinkKey> {
         self.all.get(id.0).map(|held| held.key)
     }
@@ -205,7 +205,7 @@ impl Links {
         }
     }
 
-    /// Where requests of `session` for the link are added. Each has to be followed by
+    /// Returns where requests of `session` for the link are added. Each has to be followed by
     /// [`Links::settle`] when it is known what its reply is for.
     pub(super) fn requests(&mut self, id: LinkId, session: SessionId) -> Option<&mut BytesMut> {
         self.touch(id);
@@ -261,7 +261,7 @@ impl Links {
         Some(link.requests())
     }
 
-    /// Whether `id` is a shared link for `wanted`, and has room.
+    /// Returns whether `id` is a shared link for `wanted`, and has room.
     #[inline]
     pub(super) fn takes(&self, id: LinkId, wanted: LinkKey) -> bool {
         match self.all.get(id.0) {
@@ -282,7 +282,7 @@ impl Links {
         self.unsettled.take()
     }
 
-    /// Whether a session that has used `id` last can send a request for `wanted` over it; `owed`
+    /// Returns whether a session that has used `id` last can send a request for `wanted` over it; `owed`
     /// tells whether replies from there are due to it.
     pub(super) fn serves(&self, id: LinkId, wanted: LinkKey, owed: bool) -> bool {
         let Some(Held { key, usage: Usage::Shared(shared), .. }) = self.all.get(id.0) else {
@@ -299,7 +299,7 @@ impl Links {
         !shared.is_retired() && takes && LinkKey { lane: wanted.lane, ..*key } == wanted
     }
 
-    /// Whether `id` takes no more sessions, so that one that replies are due to on it may go on
+    /// Returns whether `id` takes no more sessions, so that one that replies are due to on it may go on
     /// sending requests for `wanted` over it, and delay nobody.
     pub(super) fn is_left_to(&self, id: LinkId, wanted: LinkKey) -> bool {
         match self.all.get(id.0) {
@@ -310,7 +310,7 @@ impl Links {
         }
     }
 
-    /// Whether more requests should wait.
+    /// Returns whether more requests should wait.
     pub(super) fn is_full(&self, id: LinkId) -> bool {
         self.all.get(id.0).is_some_and(|held| match &held.usage {
             Usage::Shared(shared) => held.link.is_full() || shared.is_full(),
@@ -381,7 +381,7 @@ impl Links {
         }
     }
 
-    /// Whether all has been sent over a link, and Redis is to be told so.
+    /// Returns whether all has been sent over a link, and Redis is to be told so.
     pub(super) fn finishes(&self, id: LinkId) -> bool {
         self.all.get(id.0).is_some_and(|held| held.finishes && held.link.is_quiet())
     }

@@ -25,7 +25,7 @@ impl NotNow {
     /// How long requests wait for the next try.
     const PAUSE: Duration = Duration::from_millis(100);
 
-    /// Whether `link` must wait, and does from now on.
+    /// Returns whether `link` must wait, and does from now on.
     pub(super) fn holds(&mut self, link: &Link, id: LinkId) -> bool {
         let holds = self.until.is_some() && link.selects_database();
         if holds {
@@ -37,7 +37,7 @@ impl NotNow {
 
 impl Links {
     /// The server has no time to prepare `id`. Returns the links that have waited for it, whose
-    /// requests are to be answered alike; the shell has not been told of them.
+    /// requests get the same answer; the shell does not know of them yet.
     pub(in crate::router) fn not_now(&mut self, id: LinkId, now: Instant) -> VecDeque<LinkId> {
         let not_now = &mut self.not_now;
         not_now.until = now.checked_add(NotNow::PAUSE);
@@ -71,7 +71,7 @@ impl Links {
         }
     }
 
-    /// Takes the links that wait. The shell has not been told of them, so those that have been closed
+    /// Takes the links that wait. The shell does not know of them yet, so those that have been closed
     /// meanwhile are removed here.
     fn take_unopened(&mut self) -> VecDeque<LinkId> {
         let mut waiting = std::mem::take(&mut self.not_now.waiting);

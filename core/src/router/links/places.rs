@@ -11,12 +11,12 @@ impl Links {
         self.budget = budget;
     }
 
-    /// Whether three quarters of the bound are taken.
+    /// Returns whether three quarters of the bound are taken.
     pub(in crate::router) fn is_near_bound(&self) -> bool {
         self.budget.is_near()
     }
 
-    /// Whether one more link may exist for a slow reader.
+    /// Returns whether one more link may exist for a slow reader.
     pub(in crate::router) fn has_room_for_slow(&self) -> bool {
         self.reserved.as_ref().is_some_and(Place::is_slow) || self.budget.has_room_for_slow()
     }
@@ -28,14 +28,14 @@ impl Links {
         self.reserved.is_some()
     }
 
-    /// Whether a session can be lent a link now, or can never be. False only while another worker
+    /// Returns whether a session can be lent a link now, or can never be. False only while another worker
     /// may soon close one that nobody uses.
     pub(in crate::router) fn can_lend(&mut self, wanted: LinkKey, want: Want) -> bool {
         let pooled = self.pool.iter().any(|id| self.is_pooled(*id, wanted));
         pooled || self.reserve(want) || self.budget.idle() == 0
     }
 
-    /// Whether a session has lost its link, as another needed its place.
+    /// Returns whether a session has lost its link, as another needed its place.
     pub(in crate::router) fn has_displaced(&self) -> bool {
         !self.displaced.is_empty()
     }

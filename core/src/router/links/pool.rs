@@ -46,7 +46,7 @@ impl Links {
         Some(id)
     }
 
-    /// Whether a lease could be lent that would go to the pool when it is given back.
+    /// Returns whether a lease could be lent that would go to the pool when it is given back.
     pub(in crate::router) fn has_lease_to_spare(&self) -> bool {
         !self.budget.is_near()
             && (!self.pool.is_empty() || self.leases.saturating_add(self.kept()) < Self::MAX_POOL)
@@ -57,7 +57,7 @@ impl Links {
         self.pool.len().saturating_add(self.returned)
     }
 
-    /// Takes a lease back. Its session must have let go of it, with nothing due. It goes to the pool
+    /// Takes a lease back. Its session must use it no more, with no reply pending. It goes to the pool
     /// once it is proved that the server has answered everything and nothing more.
     pub(in crate::router) fn give_back(&mut self, id: LinkId, state: &State, now: Instant) {
         let full = self.kept() >= Self::MAX_POOL || self.budget.is_near();

@@ -1,4 +1,4 @@
-//! The proof that a lease which its session has let go of is as if nobody had used it.
+//! The proof that a lease which its session has given back is as clean as a new link.
 //!
 //! Replies may be missing or too many, and then what they told of the connection's state is wrong as
 //! well. So the connection is set to the state that it is to have, as far as the session may have

@@ -11,12 +11,12 @@ use crate::session::{Counted, Expect, Learn, PendingReplies, Show};
 use crate::upstream::Credentials;
 
 impl Links {
-    /// Whether new links log in with these credentials already.
+    /// Returns whether new links log in with these credentials already.
     pub(in crate::router) fn log_in_with(&self, credentials: &Credentials) -> bool {
         self.credentials.are(credentials)
     }
 
-    /// Takes new credentials, and lets go of the links that no session has for its own. Returns the
+    /// Takes new credentials, and retires the links that no session has for its own. Returns the
     /// sessions that waited for room on one of them.
     pub(in crate::router) fn rotate(&mut self, credentials: Credentials) -> VecDeque<SessionId> {
         self.replace_credentials(credentials);

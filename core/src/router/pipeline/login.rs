@@ -59,7 +59,7 @@ impl Pipeline<'_> {
         action
     }
 
-    /// `RESET`: the link, whose state it would change, is let go; the client must log in again.
+    /// `RESET`: closes the session's own link, whose state it would change; the client must log in again.
     pub(super) fn reset(&mut self, shown: bool) {
         let leased = self.session.state.is_leased();
         if let Some(link) = self.session.link.take().filter(|_| leased) {

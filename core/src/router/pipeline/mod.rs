@@ -81,12 +81,12 @@ impl Router {
             session.recount();
             session.bound_bytes();
         }
-        if session.eof && session.pause.is_none() {
-            if session.due.blocks() {
-                session.kill(CloseReason::Client);
-            } else {
-                session.end(CloseReason::Client);
-            }
+        if session.eof && session.due.blocks() {
+            // As in Redis, a client that has gone ends its blocking command, and what it has sent behind
+            // that is dropped: it might wait for ever, with a link of its own.
+            session.kill(CloseReason::Client);
+        } else if session.eof && session.pause.is_none() {
+            session.end(CloseReason::Client);
         }
         if session.may_hold_much() {
             self.count_memory(id, now);
@@ -211,7 +211,7 @@ impl Pipeline<'_> {
         }
     }
 
-    /// Whether a large request is one that is held until it is complete.
+    /// Returns whether a large request is one that is held until it is complete.
     fn holds_whole(&self, input: &[u8]) -> bool {
         let request = self.session.parser.request(input);
         input.len() < Session::MAX_HELD
@@ -219,7 +219,7 @@ impl Pipeline<'_> {
                 || self.rules.scripts.need_more(classify(&request), &request))
     }
 
-    /// Why no request can be taken now, if so. Replies, room or a tick will tell the session to go on.
+    /// Returns why no request can be taken now, if so. Replies, room or a tick will tell the session to go on.
     fn pause(&self) -> Option<Pause> {
         let full = |link| self.session.state.is_leased() && self.links.is_full(link);
         let limits = &self.rules.limits;

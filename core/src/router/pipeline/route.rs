@@ -23,7 +23,7 @@ pub(super) enum Route {
     Lease(LinkId, Noted),
     /// Nowhere: no link can be had, and the session ends as Redis ends one that has no room.
     Refused,
-    /// Nowhere now: the session is told to go on by replies, by a link that has room, or by a tick.
+    /// Nowhere now: the session goes on when replies come, when a link has room, or at a tick.
     Wait,
 }
 
@@ -66,7 +66,7 @@ impl Pipeline<'_> {
         routing.route(decision, spec, len)
     }
 
-    /// Whether the shared link that the session has used last takes one more plain request from it.
+    /// Returns whether the shared link that the session has used last takes one more plain request from it.
     #[inline]
     fn may_go_on(&self, link: LinkId, len: Option<usize>) -> bool {
         len.is_some_and(|len| len < Routing::LARGE)
@@ -144,13 +144,12 @@ impl Routing<'_> {
             // Its next reply tells the session to go on.
             _ if self.session.due.remote() >= Self::MOST_SHARED => return Route::Wait,
             _ if self.goes_alone() => {
-                return match self.can_have_lease(need, Want::SlowLease) {
-                    _ if moves => Route::Wait,
-                    false => Route::Wait,
-                    true => match self.lend(Want::SlowLease, need) {
-                        Route::Refused => self.share(key),
-                        lent => lent,
-                    },
+                if moves || !self.can_have_lease(need, Want::SlowLease) {
+                    return Route::Wait;
+                }
+                return match self.lend(Want::SlowLease, need) {
+                    Route::Refused => self.share(key),
+                    lent => lent,
                 };
             }
             // Much waits for it, and there is no link to spare on which more could come without
@@ -183,7 +182,7 @@ impl Routing<'_> {
         }
     }
 
-    /// Whether a request that any link can carry goes over a lease all the same. It does so only
+    /// Returns whether a request that any link can carry goes over a lease all the same. It does so only
     /// while there is one that will be kept afterwards, and nothing to be waited for.
     fn is_better_leased(&self, spec: Option<&Spec>, len: Option<usize>) -> bool {
         len.is_some_and(|len| len >= Self::LARGE)
@@ -191,12 +190,12 @@ impl Routing<'_> {
             && self.links.has_lease_to_spare()
     }
 
-    /// Whether the session is to have a link of its own because much is sent to it.
+    /// Returns whether the session is to have a link of its own because much is sent to it.
     fn goes_alone(&self) -> bool {
         self.session.is_weighty(self.limits, self.now) && self.links.has_room_for_slow()
     }
 
-    /// Whether `link` is retired and a session that much is sent to may go on there: it may read
+    /// Returns whether `link` is retired and a session that much is sent to may go on there: it may read
     /// nothing before it has sent everything.
     fn is_left_to(&self, link: LinkId, key: LinkKey) -> bool {
         self.session.is_weighty(self.limits, self.now) && self.links.is_left_to(link, key)
@@ -212,13 +211,13 @@ impl Routing<'_> {
         }
     }
 
-    /// Whether a lease can be lent now, or is to be refused.
+    /// Returns whether a lease can be lent now, or is to be refused.
     fn can_have_lease(&mut self, need: Need, want: Want) -> bool {
         let can = self.links.can_lend(self.lease_key(need), want);
         self.wait_for_place(can)
     }
 
-    /// Whether a shared link can be opened now, or is to be refused.
+    /// Returns whether a shared link can be opened now, or is to be refused.
     fn can_share(&mut self) -> bool {
         let can = self.links.reserve(Want::Shared);
         self.wait_for_place(can)
@@ -235,7 +234,7 @@ impl Routing<'_> {
         self.now.saturating_duration_since(since) >= Self::PLACE_WAIT
     }
 
-    /// What the link for a request is for.
+    /// Returns what the link for a request is for.
     #[inline]
     fn key(&self, need: Need) -> LinkKey {
         let lane = match need {

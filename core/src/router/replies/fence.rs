@@ -109,17 +109,17 @@ impl Barrier {
         Self { session, form, reply }
     }
 
-    /// What the server answers it with.
+    /// Returns what the server answers it with.
     pub(in crate::router) fn reply(&self) -> &[u8] {
         &self.reply
     }
 
-    /// Where the reply is in `input`.
+    /// Returns where the reply is in `input`.
     pub(in crate::router) fn find(&self, input: &[u8]) -> Option<usize> {
         memchr::memmem::find(input, &self.reply)
     }
 
-    /// How many bytes at the end of `input`, which does not hold the reply, may be its beginning.
+    /// Returns how many bytes at the end of `input`, which does not hold the reply, may be its beginning.
     pub(in crate::router) fn begun_in(&self, input: &[u8]) -> usize {
         let most = self.reply.len().saturating_sub(1).min(input.len());
         let ends = |len: &usize| {
@@ -155,7 +155,7 @@ impl Fence {
     /// Most bytes that are held while nobody knows whose they are; beyond, the link is closed.
     pub(in crate::router) const MOST_UNPROVED: usize = 1 << 20;
 
-    /// Whether `reply`, which is where a barrier's is due, says that the server did not take its
+    /// Returns whether `reply`, which is where a barrier's is due, says that the server did not take its
     /// `ECHO`; `None` while that cannot be told. It does not prove that.
     pub(in crate::router) fn is_refusal(reply: &[u8]) -> Option<bool> {
         begins_with_any(reply, NO_ECHO.into_iter().chain([b"-BUSY ".as_slice()]))
@@ -170,7 +170,7 @@ impl Fence {
 /// What a server says whose user may not run `ECHO`, or that has it under another name.
 const NO_ECHO: [&[u8]; 2] = [b"-NOPERM ", b"-ERR unknown command "];
 
-/// Whether `bytes` begin with one of `texts`; `None` while that cannot be told.
+/// Returns whether `bytes` begin with one of `texts`; `None` while that cannot be told.
 pub(in crate::router) fn begins_with_any<'a>(
     bytes: &[u8],
     texts: impl IntoIterator<Item = &'a [u8]>,

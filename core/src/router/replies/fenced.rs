@@ -271,7 +271,7 @@ impl Shared {
         Ok(Next::After(fresh))
     }
 
-    /// Whether `bytes` are exactly the replies of all runs, and of all barriers, before the one at
+    /// Returns whether `bytes` are exactly the replies of all runs, and of all barriers, before the one at
     /// `judge`; a barrier's may be an error that says that the server did not take it.
     fn is_in_step(&self, bytes: &[u8], judge: usize) -> bool {
         let Some(fence) = &self.fence else { return false };

@@ -104,7 +104,7 @@ impl Shared {
         }
     }
 
-    /// Whether nobody waits for anything on it.
+    /// Returns whether nobody waits for anything on it.
     pub(in crate::router) fn is_unused(&self) -> bool {
         self.due.is_empty() && self.waiting.is_empty()
     }
@@ -154,19 +154,19 @@ impl Shared {
         }
     }
 
-    /// Whether `session` has sent last and replies to it are due, so that nothing would tell that one
+    /// Returns whether `session` has sent last and replies to it are due, so that nothing would tell that one
     /// of them is missing.
     pub(in crate::router) fn is_left_open_by(&self, session: SessionId) -> bool {
         let open = self.fence.as_ref().and_then(|fence| fence.open);
         open == Some(session) && !self.due.is_empty()
     }
 
-    /// Whether a barrier has to be sent though no session sends anything.
+    /// Returns whether a barrier has to be sent though no session sends anything.
     pub(in crate::router) fn wants_barrier(&self) -> bool {
         self.fence.as_ref().is_some_and(|fence| fence.wants_barrier)
     }
 
-    /// Whether the server has said that this user may not run `ECHO`.
+    /// Returns whether the server has said that this user may not run `ECHO`.
     pub(in crate::router) fn may_not_echo(&self) -> bool {
         self.fence.as_ref().is_some_and(|fence| fence.may_not_echo)
     }
@@ -234,7 +234,7 @@ impl Shared {
         self.grace_until = None;
     }
 
-    /// Whether a retired link is to be read when `unread` bytes wait for the session in front.
+    /// Returns whether a retired link is to be read when `unread` bytes wait for the session in front.
     ///
     /// With nobody behind it, as a lease would be. Else it is read on at once, so that those behind
     /// get theirs, until the session is close to the limit at which it is given up; then it has

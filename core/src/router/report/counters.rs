@@ -152,7 +152,7 @@ impl Counters {
         mem::take(&mut self.traffic)
     }
 
-    /// What has become of commands, to be taken away.
+    /// Returns what has become of commands, to be taken away.
     pub fn commands(&mut self) -> &mut Counts {
         &mut self.commands
     }

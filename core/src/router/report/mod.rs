@@ -1,4 +1,4 @@
-//! What is told of sessions and links: counts, levels, samples and views.
+//! Reports on sessions and links: counters, gauges, samples of durations, and views.
 
 pub(super) mod counters;
 pub(super) mod gauges;

@@ -76,7 +76,7 @@ impl Router {
         )
     }
 
-    /// What the session is now. `None` when it has ended.
+    /// Returns what the session is now. `None` when it has ended.
     pub fn view(&self, id: SessionId, now: Instant) -> Option<SessionView> {
         let session = self.sessions.get(id.0)?;
         let state = &session.state;

@@ -2,7 +2,7 @@
 
 use crate::resp::{Request, is_word};
 
-/// Whether an `XREAD` or `XREADGROUP` may wait for entries before it is answered: on a link that
+/// Returns whether an `XREAD` or `XREADGROUP` may wait for entries before it is answered: on a link that
 /// others use too, all of them would wait with it.
 ///
 /// Reads the options as `xreadCommand` of Redis 5 to 8 and of Valkey does, in which a word after

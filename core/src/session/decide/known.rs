@@ -81,7 +81,7 @@ pub(super) fn decide(
     }
 }
 
-/// Which kind of link a request for `spec` needs, if it goes to the server as it came.
+/// Returns which kind of link a request for `spec` needs, if it goes to the server as it came.
 fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
     let (request, context) = (this.request, this.context);
     if !context.known.is_whole {
@@ -122,7 +122,7 @@ fn unknown(this: &mut Deciding<'_>) -> Action {
     forward(expect)
 }
 
-/// What is expected of a command that the table does not have. The guard may refuse what the
+/// Returns what is expected of a command that the table does not have. The guard may refuse what the
 /// policy could not name, as a command that Redis has under another name.
 fn expect_of_unknown(this: &Deciding<'_>, request: &Request<'_>, rules: &Rules) -> Expect {
     if !rules.guarded || !this.state.shows_replies() {

@@ -12,7 +12,7 @@ use crate::session::event::ClaimedUser;
 use crate::session::replies::expect::{Expect, Learn, Show};
 use crate::session::stand_in::encode;
 
-/// Whether the request cannot be passed on in pieces, because it does not travel as it came.
+/// Returns whether the request cannot be passed on in pieces, because it does not travel as it came.
 pub(crate) fn is_held_whole(request: &Request<'_>) -> bool {
     is_word(request.name(), b"hello")
 }
@@ -215,7 +215,7 @@ fn forward_hello(this: &mut Deciding<'_>) -> Action {
     Action::Substitute { request: encode(&args), expect, need: Need::Lease }
 }
 
-/// What Redis says of a version that it does not speak.
+/// Returns what Redis says of a version that it does not speak.
 fn version_error(request: &Request<'_>) -> Option<Bytes> {
     match integer::parse(request.arg(1)?) {
         None => Some(texts::NOT_A_VERSION.clone()),
@@ -224,7 +224,7 @@ fn version_error(request: &Request<'_>) -> Option<Bytes> {
     }
 }
 
-/// Whether all of it has arrived; a request too large to hold has not.
+/// Returns whether all of it has arrived; a request too large to hold has not.
 fn is_whole(request: &Request<'_>) -> bool {
     request.len() == request.declared() && !request.is_cut()
 }

@@ -223,7 +223,7 @@ impl Deciding<'_> {
         if self.state.shows_replies() { Action::Reply(reply) } else { Action::Silence }
     }
 
-    /// What is expected of an ordinary request.
+    /// Returns what is expected of an ordinary request.
     fn plain(&self) -> Expect {
         if self.state.shows_replies() { Expect::PLAIN } else { Expect::DROPPED }
     }
@@ -233,7 +233,7 @@ impl Deciding<'_> {
         Action::Forward { expect: self.plain(), need: Need::Lease }
     }
 
-    /// Whether a transaction is believed to be open.
+    /// Returns whether a transaction is believed to be open.
     fn in_transaction(&self) -> bool {
         self.state.transaction.believed
     }

@@ -54,7 +54,7 @@ pub(super) fn rename(this: &mut Deciding<'_>, name: &[u8]) -> Result<(), Bytes> 
     Ok(())
 }
 
-/// What Redis 7.2 says to `CLIENT SETINFO attribute value`. The value is not kept: it would only be
+/// Returns what Redis 7.2 says to `CLIENT SETINFO attribute value`. The value is not kept: it would only be
 /// seen on a link that many sessions share.
 fn info_reply(request: &Request<'_>) -> Bytes {
     let attribute = request.arg(2).unwrap_or_default();
@@ -71,7 +71,7 @@ fn info_reply(request: &Request<'_>) -> Bytes {
     reply::error(&[b"ERR ", name.as_slice(), rule].concat())
 }
 
-/// What Redis lets into `CLIENT LIST`.
+/// Returns what Redis lets into `CLIENT LIST`.
 pub(super) fn is_printable(text: &[u8]) -> bool {
     text.iter().all(|byte| (b'!'..=b'~').contains(byte))
 }

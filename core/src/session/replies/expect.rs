@@ -34,7 +34,7 @@ pub enum Show {
 }
 
 impl Show {
-    /// Whether the client sees the bytes as they come, as far as is known before they do.
+    /// Returns whether the client sees the bytes as they come, as far as is known before they do.
     pub fn passes(&self) -> bool {
         matches!(self, Self::Reply | Self::Greeting | Self::Unless(_))
     }

@@ -43,7 +43,7 @@ impl PendingReplies {
     /// Places for this many entries are kept.
     const KEPT: usize = 64;
 
-    /// Whether no more of this client's requests should be taken until replies have come:
+    /// Returns whether no more of this client's requests should be taken until replies have come:
     /// `in_flight` are due, or what is due takes too much memory.
     pub fn is_full(&self, in_flight: u32) -> bool {
         self.remote.saturating_add(self.local) >= in_flight
@@ -102,22 +102,22 @@ impl PendingReplies {
         self.answered.saturating_add(u64::from(self.remote))
     }
 
-    /// Whether any of them belongs to a command that may block.
+    /// Returns whether any of them belongs to a command that may block.
     pub fn blocks(&self) -> bool {
         self.blocking > 0
     }
 
-    /// Whether all that is owed are replies of commands that may block.
+    /// Returns whether all that is owed are replies of commands that may block.
     pub fn only_blocks(&self) -> bool {
         self.blocking > 0 && self.blocking == self.remote && self.local == 0
     }
 
-    /// Whether a confirmation of a subscription is still owed.
+    /// Returns whether a confirmation of a subscription is still owed.
     pub fn confirming(&self) -> bool {
         self.confirming > 0
     }
 
-    /// Whether nothing is owed.
+    /// Returns whether nothing is owed.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -148,7 +148,7 @@ impl PendingReplies {
         self.entries.push_back(Entry::Local(reply));
     }
 
-    /// What the next remote reply is for; `None` when none is owed.
+    /// Returns what the next remote reply is for; `None` when none is owed.
     ///
     /// When a frame of a link begins, no local reply is at the front: [`PendingReplies::pop_local`] takes
     /// it as soon as it gets there, or at the end of the message that was under way.
@@ -170,7 +170,7 @@ impl PendingReplies {
         }
     }
 
-    /// How many of the replies that are due next go to the client and tell nothing, and are counted
+    /// Returns how many of the replies that are due next go to the client and tell nothing, and are counted
     /// as the same.
     #[inline]
     pub(in crate::session) fn plain(&self) -> u32 {
@@ -214,7 +214,7 @@ impl PendingReplies {
         self.answered = self.answered.saturating_add(many.into());
     }
 
-    /// Whether it has taken more memory than is kept.
+    /// Returns whether it has taken more memory than is kept.
     #[inline]
     pub fn has_room_to_spare(&self) -> bool {
         self.entries.capacity() > Self::KEPT_ENTRIES

@@ -6,7 +6,7 @@ use super::counts::{Counts, Outcome};
 use super::pending::PendingReplies;
 use crate::resp::whole;
 
-/// How many replies `input` begins with that are all there, are no errors, and go to the client as
+/// Returns how many replies `input` begins with that are all there, are no errors, and go to the client as
 /// they are with nothing to be learned from them, and how many bytes these have; no more than `most`.
 /// Then [`replied_plainly`] has to be called. The link must be between two frames.
 #[inline]

@@ -63,7 +63,7 @@ pub(in crate::session) struct Subscriptions {
 }
 
 impl Subscriptions {
-    /// Whether Redis holds this connection to be in subscribed state.
+    /// Returns whether Redis holds this connection to be in subscribed state.
     pub(in crate::session) fn any(&self) -> bool {
         self.channels > 0 || self.patterns > 0 || self.shards > 0
     }

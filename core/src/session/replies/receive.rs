@@ -131,7 +131,7 @@ impl Receiver {
         Ok(())
     }
 
-    /// Whether it is between two frames, and knows so.
+    /// Returns whether it is between two frames, and knows so.
     pub fn is_between_frames(&self) -> bool {
         self.route.is_none() && self.held.is_empty() && !self.unread
     }
@@ -142,7 +142,7 @@ impl Receiver {
         mem::take(&mut self.most_subscribed)
     }
 
-    /// What the frame that has begun is, of which `piece` is the latest; `None` while that cannot be told.
+    /// Returns what the frame that has begun is, of which `piece` is the latest; `None` while that cannot be told.
     fn classify(
         &self,
         piece: &[u8],
@@ -177,7 +177,7 @@ impl Receiver {
         }
     }
 
-    /// What an error that has begun is, of which `piece` is the latest; `None` while that cannot be
+    /// Returns what an error that has begun is, of which `piece` is the latest; `None` while that cannot be
     /// told.
     fn error(&self, expect: &Expect, piece: &[u8]) -> Option<Route> {
         let unless = matches!(expect.show, Show::Unless(_));
@@ -190,7 +190,7 @@ impl Receiver {
         Some(Route::Reply { shown, ran: !refused && !unknown })
     }
 
-    /// Whether the frame that has begun, of which `piece` is the latest, begins with `start`; `None`
+    /// Returns whether the frame that has begun, of which `piece` is the latest, begins with `start`; `None`
     /// while that cannot be told.
     fn begins_with(&self, piece: &[u8], start: &[u8]) -> Option<bool> {
         let mut bytes = self.held.iter().chain(piece);

@@ -34,7 +34,7 @@ pub fn advice(user: Option<&str>, rights: Option<&Rights>, rules: &[&str]) -> St
     format!("ACL SETUSER {} {}", quoted(name), words.join(" "))
 }
 
-/// Whether the ACL of this Redis takes a rule called `name`; `None` if only Redis knows. Before 7.0
+/// Returns whether the ACL of this Redis takes a rule called `name`; `None` if only Redis knows. Before 7.0
 /// subcommands cannot be taken away.
 pub fn is_typed(name: &str, version: Option<Version>) -> Option<bool> {
     const SUBCOMMANDS: Version = Version::new(7, 0, 0);

@@ -27,17 +27,17 @@ impl Batch {
         self.len = self.len.saturating_add(1);
     }
 
-    /// What is to be sent. It may hold a secret.
+    /// Returns what is to be sent. It may hold a secret.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// How many replies there will be.
+    /// Returns how many replies there will be.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether nothing is in it.
+    /// Returns whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -108,7 +108,7 @@ impl GuardError {
     /// Most characters of Redis's text that are kept.
     const MAX_TEXT: usize = 200;
 
-    /// What Redis's error `text`, given to `what`, comes to.
+    /// Returns what Redis's error `text`, given to `what`, comes to.
     pub fn from_redis(what: &str, text: &str) -> Self {
         let shown: String = text.escape_debug().take(Self::MAX_TEXT).collect();
         match text.split(' ').next().unwrap_or_default() {
@@ -133,13 +133,13 @@ impl GuardError {
         passes.then(|| reply::error(text.replace("\\'", "'").as_bytes()))
     }
 
-    /// Whether what stands there now does not do what was asked, and another way may be tried.
+    /// Returns whether what stands there now does not do what was asked, and another way may be tried.
     pub fn is_answer(&self) -> bool {
         !matches!(self, Self::Later(_))
     }
 }
 
-/// Whether the answer to `what` is `OK`.
+/// Returns whether the answer to `what` is `OK`.
 ///
 /// # Errors
 /// Redis's error, or an answer that makes no sense.

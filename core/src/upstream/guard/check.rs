@@ -31,7 +31,7 @@ pub enum Verdict {
     Arity,
 }
 
-/// What is to be tried for `rules`: all the subcommands of a container. `CLUSTER` does nothing on a
+/// Returns what is to be tried for `rules`: all the subcommands of a container. `CLUSTER` does nothing on a
 /// Redis that stands alone.
 pub fn probes(rules: impl IntoIterator<Item = RuleName>, standalone: bool) -> Vec<Probe> {
     let mut probes: Vec<_> = rules.into_iter().flat_map(probes_of).collect();
@@ -100,7 +100,7 @@ impl Probe {
 }
 
 impl Verdict {
-    /// What an answer to `ACL DRYRUN` says. A command that is refused only because of its made-up
+    /// Returns what an answer to `ACL DRYRUN` says. A command that is refused only because of its made-up
     /// keys counts as allowed.
     ///
     /// # Errors
@@ -122,7 +122,7 @@ impl Verdict {
         }
     }
 
-    /// What the answer to a command inside `MULTI` says, which Redis checks before it queues it.
+    /// Returns what the answer to a command inside `MULTI` says, which Redis checks before it queues it.
     /// Whatever is not a clear refusal counts as allowed.
     pub fn of_queueing(answer: &Answer) -> Self {
         match answer {
@@ -137,7 +137,7 @@ impl Verdict {
         }
     }
 
-    /// What is known of a command after it was tried with several numbers of arguments.
+    /// Returns what is known of a command after it was tried with several numbers of arguments.
     pub fn together(verdicts: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Self::Arity;
         for verdict in verdicts {
@@ -151,13 +151,13 @@ impl Verdict {
         all
     }
 
-    /// Whether the user cannot run it. What was not found out does not count.
+    /// Returns whether the user cannot run it. What was not found out does not count.
     pub fn is_safe(self) -> bool {
         matches!(self, Self::Refused | Self::Missing)
     }
 }
 
-/// Whether a refusal is of the command, and not of a key or a channel.
+/// Returns whether a refusal is of the command, and not of a key or a channel.
 fn is_about_the_command(text: &str) -> bool {
     text.contains("permissions to run")
 }

@@ -22,7 +22,7 @@ pub enum Payloads {
 }
 
 impl Payloads {
-    /// What the answers to [`ask_payloads`] say. A Valkey without the setting checks always.
+    /// Returns what the answers to [`ask_payloads`] say. A Valkey without the setting checks always.
     pub fn of(answers: &[Answer]) -> Self {
         let [Answer::Array(pair), info] = answers else { return Self::Unchecked };
         match &pair[..] {
@@ -36,7 +36,7 @@ impl Payloads {
         }
     }
 
-    /// Whether those of a user with `rights` are checked; where these are not known, only if
+    /// Returns whether those of a user with `rights` are checked; where these are not known, only if
     /// everybody's are.
     pub fn are_checked(self, rights: Option<&Rights>) -> bool {
         match self {
@@ -47,7 +47,7 @@ impl Payloads {
     }
 }
 
-/// Whether the answer to `INFO server` is Valkey's.
+/// Returns whether the answer to `INFO server` is Valkey's.
 fn is_valkey(info: &Answer) -> bool {
     let Answer::BulkString(text) = info else { return false };
     text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"valkey_version:"))

@@ -73,7 +73,7 @@ impl Rights {
         rights
     }
 
-    /// Whether these words take the command `name` away for certain, by its name or with all others:
+    /// Returns whether these words take the command `name` away for certain, by its name or with all others:
     /// what a category takes away is not known here, and one that is granted may hold it.
     pub fn take_away(&self, name: &str) -> bool {
         let refused = |words: &mut dyn Iterator<Item = &[u8]>| {
@@ -95,7 +95,7 @@ impl Rights {
             && self.selectors.iter().all(|inside| refused(&mut inside.split(|byte| *byte == b' ')))
     }
 
-    /// Whether the server takes what `RESTORE` brings unchecked from the user, where it checks that
+    /// Returns whether the server takes what `RESTORE` brings unchecked from the user, where it checks that
     /// of others.
     pub fn skips_checks(&self) -> bool {
         self.own.iter().any(|word| word == SKIPS_CHECKS)
@@ -116,7 +116,7 @@ impl Rights {
     }
 }
 
-/// Whether a word is about logging in.
+/// Returns whether a word is about logging in.
 fn is_login(word: &[u8]) -> bool {
     matches!(word, b"on" | b"off" | b"nopass" | b"resetpass")
         || matches!(word.first(), Some(b'#' | b'>' | b'<' | b'!'))

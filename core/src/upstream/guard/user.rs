@@ -95,7 +95,7 @@ impl Guard {
         Batch::of(&["AUTH", self.name(), self.secret.expose_secret()])
     }
 
-    /// Whether the answer to [`Guard::make`] or [`Guard::log_in`] is right.
+    /// Returns whether the answer to [`Guard::make`] or [`Guard::log_in`] is right.
     ///
     /// # Errors
     /// Redis's error.
@@ -104,7 +104,7 @@ impl Guard {
     }
 }
 
-/// When the guard called `name` was made, in seconds since 1970; `None` for other users.
+/// Returns when the guard called `name` was made, in seconds since 1970; `None` for other users.
 pub fn made_at(name: &str) -> Option<u64> {
     let (seconds, random) = name.strip_prefix(PREFIX)?.split_once('-')?;
     let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
@@ -112,7 +112,7 @@ pub fn made_at(name: &str) -> Option<u64> {
     u64::from_str_radix(seconds, 16).ok().filter(|_| formed)
 }
 
-/// Whether Redis says of a rule that it names nothing.
+/// Returns whether Redis says of a rule that it names nothing.
 fn is_unknown(text: &str) -> bool {
     text.contains("Unknown command or category name in ACL")
 }
