@@ -1,6 +1,6 @@
 //! A script overruns, so that the server answers `BUSY` and prepares no link.
 
-use crate::{FAILED, lines_with, wait_until_it_serves};
+use crate::{FAILED, lines_with};
 use support::servers::REDIS_7_0;
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
@@ -48,7 +48,7 @@ const ASKED: [&[&[&str]]; 6] = [
 fn busy_is_told(server: &'static str, guard: &str, database: &str, name: &[&[&str]]) {
     let redis = slow_script(server);
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     // From here on it is known that there is such a database, and nothing is in the pool.
     let mut first = redoubt.session();
     assert_eq!(first.command(&["SELECT", database]), b"+OK\r\n");
@@ -142,7 +142,7 @@ fn busy_from_the_start(server: &'static str, guard: &str) {
     }
     kill_script(&redis);
     assert!(script.frame().starts_with(b"-ERR "));
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     for session in &mut sessions {
         assert_eq!(session.command(&["SET", "x", "1"]), b"+OK\r\n");
         assert_eq!(session.command(&["BLPOP", "nothing", "0.01"]), b"*-1\r\n");

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::{says, wait_until_it_serves};
+use crate::says;
 use support::{Deadline, Redis, Redoubt, secret, signal};
 
 /// A library that gives a process another time of day, where Debian has it.
@@ -50,7 +50,7 @@ fn a_clock_that_jumps_ends_what_has_a_date_and_moves_no_timer() {
         .set_text("audit.file", audit.to_str().unwrap())
         .through(&words.iter().map(String::as_str).collect::<Vec<_>>())
         .start();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     let (mut new, mut stranger) = (redoubt.session(), redoubt.connect());
     let mut previous = redoubt.connect();
     assert_eq!(previous.command(&["AUTH", &old]), b"+OK\r\n");
@@ -72,7 +72,7 @@ fn a_clock_that_jumps_ends_what_has_a_date_and_moves_no_timer() {
         assert!(new.command(&["CONFIG", "GET", "x"]).starts_with(b"-ERR unknown command"));
         refused += 1;
         written(refused, "command_refused");
-        wait_until_it_serves(&redoubt);
+        redoubt.wait_until_it_serves();
     }
     redoubt.wait_until_ready();
     // What is over stays so when the clock goes back.

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::{lines_with, says, wait_until_it_serves};
+use crate::{lines_with, says};
 use support::{Deadline, Redis, Redoubt};
 
 fn open_files(pid: u32) -> usize {
@@ -25,7 +25,7 @@ fn no_more_files_to_open_stops_new_connections_alone_and_heals() {
     const OPENED: &str = "session opened";
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     redoubt.wait_until_ready();
     let mut served = redoubt.session();
     assert_eq!(served.command(&["SET", "k", "v"]), b"+OK\r\n");
@@ -55,5 +55,5 @@ fn no_more_files_to_open_stops_new_connections_alone_and_heals() {
     redoubt.wait_until_ready();
     redoubt.wait_for_metric(crate::UNAVAILABLE, 1.0);
     assert!(redoubt.metric("process_open_fds") < redoubt.metric("process_max_fds"));
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{lines_with, says, wait_until_it_serves};
+use crate::{lines_with, says};
 use support::forwarder::Forwarder;
 use support::{Deadline, Redis, Redoubt, Wire};
 
@@ -42,7 +42,7 @@ fn fails_over(guard: &str) {
     let redoubt = Redoubt::setup_for(forwarder.port(), old.password())
         .set_text("policy.guard", guard)
         .start();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     let mut session = redoubt.session();
     assert_eq!(session.command(&["SET", "k", "old"]), b"+OK\r\n");
     let (mut blocked, mut listens) = (redoubt.session(), redoubt.session());
@@ -89,7 +89,7 @@ fn a_demoted_primary_is_noticed_without_a_write() {
     let forwarder = Forwarder::new(old.address());
     let setup = Redoubt::setup_for(forwarder.port(), old.password());
     let redoubt = setup.set_text("upstream.dead_after", "3s").start();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     redoubt.wait_until_ready();
     forwarder.lead_to(new.address());
     follow(&old, &new);
@@ -103,7 +103,7 @@ fn a_script_that_says_readonly_has_no_link_replaced() {
     let redis = Redis::start();
     let forwarder = Forwarder::new(redis.address());
     let redoubt = Redoubt::setup_for(forwarder.port(), redis.password()).start();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     redoubt.wait_until_ready();
     let mut session = redoubt.session();
     let lie = ["EVAL", "return redis.error_reply('READONLY no')", "0"];
@@ -129,7 +129,7 @@ fn a_replica_that_stays_one_serves_reads_without_new_connections() {
     let forwarder = Forwarder::new(replica.address());
     let setup = Redoubt::setup_for(forwarder.port(), replica.password());
     let redoubt = setup.set_text("upstream.dead_after", "3s").start();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     redoubt.wait_until_ready();
     let mut session = redoubt.session();
     let before = forwarder.connections();

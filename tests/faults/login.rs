@@ -1,6 +1,6 @@
 //! Redis is there and does not let Redoubt in.
 
-use crate::{FAILED, UNAVAILABLE, comes_in_vain, lines_with, says, wait_until_it_serves};
+use crate::{FAILED, UNAVAILABLE, comes_in_vain, lines_with, says};
 use support::{Deadline, Redis, Redoubt, secret};
 
 #[test]
@@ -8,7 +8,7 @@ use support::{Deadline, Redis, Redoubt, secret};
 fn a_password_changed_in_redis_is_named_and_its_return_heals() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "off").start();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     let mut direct = redis.direct();
     let other = secret();
     assert_eq!(direct.command(&["CONFIG", "SET", "requirepass", &other]), b"+OK\r\n");
@@ -20,7 +20,7 @@ fn a_password_changed_in_redis_is_named_and_its_return_heals() {
     redoubt.wait_for_metric(UNAVAILABLE, 1.0);
     let own = redis.password();
     assert_eq!(direct.command(&["CONFIG", "SET", "requirepass", own]), b"+OK\r\n");
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     redoubt.wait_until_ready();
     for line in redoubt.log().all() {
         assert!(!line.contains(own) && !line.contains(&other), "a password in the log");
@@ -33,7 +33,7 @@ fn the_limit_of_clients_in_redis_closes_who_needs_a_link_and_nobody_else() {
     const FULL: &str = "max number of clients reached";
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     let mut served = redoubt.session();
     assert_eq!(served.command(&["SET", "k", "v"]), b"+OK\r\n");
     let mut direct = redis.direct();

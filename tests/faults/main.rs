@@ -27,7 +27,7 @@ mod silent;
 mod states;
 mod tampered;
 
-use support::{Deadline, Redoubt, frame, now, since};
+use support::{Redoubt, frame, now, since};
 
 /// A client that comes while the upstream cannot serve it: closed soon, with no answer to `PING`.
 fn comes_in_vain(redoubt: &Redoubt) {
@@ -38,18 +38,6 @@ fn comes_in_vain(redoubt: &Redoubt) {
     let reply = wire.read_to_close();
     assert!(!reply.windows(4).any(|bytes| bytes == b"PONG"), "served by nobody");
     assert!(since(came) < 8.0, "closed only after {} s", since(came));
-}
-
-/// Waits until a new session works.
-fn wait_until_it_serves(redoubt: &Redoubt) {
-    let serves = Deadline::patient().poll(|| {
-        let mut wire = redoubt.connect();
-        wire.offer(&frame::request(&["AUTH", redoubt.password()]));
-        wire.offer(&frame::request(&["PING"]));
-        wire.offer(&frame::request(&["QUIT"]));
-        wire.read_to_close() == b"+OK\r\n+PONG\r\n+OK\r\n"
-    });
-    assert!(serves, "no session works");
 }
 
 /// Sessions closed since the upstream could not be had.

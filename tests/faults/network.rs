@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::{FAILED, LOST, UNAVAILABLE, comes_in_vain, lines_with, says, wait_until_it_serves};
+use crate::{FAILED, LOST, UNAVAILABLE, comes_in_vain, lines_with, says};
 use support::{Deadline, Redis, Redoubt, signal};
 
 const DOWN: &str = "upstream is unavailable";
@@ -27,7 +27,7 @@ fn a_refused_upstream_is_named_once_and_comes_back_by_itself() {
     redoubt.wait_for_metric(UNAVAILABLE, 1.0);
     redoubt.wait_for_metric(FAILED, 1.0);
     redis.restart();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     redoubt.wait_until_ready();
     assert_eq!(lines_with(&redoubt, DOWN), 1);
 }
@@ -112,7 +112,7 @@ fn an_upstream_that_does_not_answer_the_connect_is_given_up_in_time() {
     redoubt.wait_for_metric(UNAVAILABLE, 1.0);
     drop(blackhole);
     redis.restart();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     redoubt.wait_until_ready();
 }
 
@@ -121,7 +121,7 @@ fn an_upstream_that_does_not_answer_the_connect_is_given_up_in_time() {
 fn a_redis_that_stops_is_waited_for_by_its_sessions_and_not_by_new_ones() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "500ms").start();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     let mut waiting = redoubt.session();
     assert_eq!(waiting.command(&["SET", "counter", "1"]), b"+OK\r\n");
     signal(redis.pid(), "STOP");
@@ -138,7 +138,7 @@ fn a_redis_that_stops_is_waited_for_by_its_sessions_and_not_by_new_ones() {
     signal(redis.pid(), "CONT");
     waiting.be_patient(support::PATIENCE);
     waiting.expect(b":2\r\n");
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     assert_eq!(waiting.command(&["GET", "counter"]), b"$1\r\n2\r\n");
 }
 
@@ -158,6 +158,6 @@ fn a_redis_that_stops_and_dies_closes_the_sessions_that_wait_for_it() {
     redoubt.wait_until_unready();
     redoubt.wait_for_metric(LOST, 1.0);
     redis.restart();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     redoubt.wait_until_ready();
 }

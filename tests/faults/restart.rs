@@ -1,6 +1,5 @@
 //! Redis is killed and started again, with its data.
 
-use crate::wait_until_it_serves;
 use support::{Redis, Redoubt, frame};
 
 #[test]
@@ -34,7 +33,7 @@ fn a_restart_runs_nothing_twice_and_spares_idle_sessions() {
     redoubt.wait_until_unready();
     redoubt.wait_for_metric(crate::LOST, 1.0);
     redis.restart();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     redoubt.wait_until_ready();
     assert_eq!(idle.command(&["GET", "k"]), b"$1\r\nv\r\n");
     let counted = redis.direct().command(&["INCR", "counter"]);

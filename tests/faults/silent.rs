@@ -235,7 +235,7 @@ fn one_connection_that_leads_nowhere_is_given_up_and_others_stay() {
 fn a_server_that_stalls_keeps_its_links_however_much_waits_for_it() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", "2s").start();
-    crate::wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     let (mut waiting, mut large, mut blocked) =
         (redoubt.session(), redoubt.session(), redoubt.session());
     assert_eq!(waiting.command(&["SET", "counter", "1"]), b"+OK\r\n");

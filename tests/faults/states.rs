@@ -1,6 +1,6 @@
 //! Redis is there and cannot do all that it is asked. Its own errors are what clients see.
 
-use crate::{GET_ERRORS, SET_ERRORS, lines_with, says, wait_until_it_serves};
+use crate::{GET_ERRORS, SET_ERRORS, lines_with, says};
 use support::{Redis, Redoubt, Wire};
 
 const LOADING: &[u8] = b"-LOADING Redis is loading the dataset in memory\r\n";
@@ -48,7 +48,7 @@ fn loading_is_shown(guard: &str) {
     let ready = support::Deadline::patient()
         .poll(|| session.command(&["GET", "key:1"]) == b"$5\r\nvalue\r\n");
     assert!(ready, "the session sees the data when it is there");
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     if guard != "audit" && !support::target_is_redis() {
         // Which there are could not be asked before, and was asked again without a word.
         says(&redoubt, "functions of pinned libraries");

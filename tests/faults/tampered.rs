@@ -6,7 +6,6 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::wait_until_it_serves;
 use support::{Redis, Redoubt, secret};
 
 /// What a client has echoed to have the reply swapped.
@@ -65,7 +64,7 @@ fn costs_one_session(instead: &'static [u8], shown: &[u8]) {
     let redis = Redis::start();
     let port = relay(redis.address(), MARK, instead, usize::MAX);
     let redoubt = Redoubt::setup_for(port, redis.password()).start();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     let mut bystander = redoubt.session();
     assert_eq!(bystander.command(&["SET", "k", "v"]), b"+OK\r\n");
     let mut victim = redoubt.session();
@@ -74,7 +73,7 @@ fn costs_one_session(instead: &'static [u8], shown: &[u8]) {
     assert!(shown.starts_with(&got), "{}", support::shown(&got));
     redoubt.wait_for_metric(crate::LOST, 1.0);
     redoubt.wait_until_ready();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     assert_eq!(bystander.command(&["GET", "k"]), b"$1\r\nv\r\n");
 }
 
@@ -124,6 +123,6 @@ fn one_odd_answer_does_not_end_a_proxy_that_requires_a_guard() {
     let redoubt = setup.set_text("policy.guard", "require").start();
     let line = crate::says(&redoubt, "upstream is unavailable");
     assert!(line.contains("ACL LIST: the answer makes no sense"), "{line}");
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     redoubt.wait_until_ready();
 }

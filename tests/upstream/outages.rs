@@ -17,18 +17,6 @@ fn is_alarm(line: &str) -> bool {
         && !line.contains("files may be open")
 }
 
-/// Waits until a new session works.
-fn wait_until_it_serves(redoubt: &Redoubt) {
-    let serves = Deadline::patient().poll(|| {
-        let mut wire = redoubt.connect();
-        wire.offer(&frame::request(&["AUTH", redoubt.password()]));
-        wire.offer(&frame::request(&["PING"]));
-        wire.offer(&frame::request(&["QUIT"]));
-        wire.read_to_close() == b"+OK\r\n+PONG\r\n+OK\r\n"
-    });
-    assert!(serves, "no session works");
-}
-
 /// A client that comes while the upstream is down. It must be closed soon, unserved.
 fn comes_in_vain(redoubt: &Redoubt) {
     let came = now();
@@ -66,7 +54,7 @@ fn killing_redis_under_load_closes_the_affected_sessions_and_nothing_else() {
 
     comes_in_vain(&redoubt);
     redis.restart();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     // Nothing of this one was at the upstream; it is still there and now proves its identity.
     assert_eq!(stranger.command(&["AUTH", redoubt.password()]), b"+OK\r\n");
     assert_eq!(stranger.command(&["SET", "k", "v"]), b"+OK\r\n");
@@ -117,7 +105,7 @@ fn the_log_speaks_once_of_each_change() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let port = redis.port().to_string();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     let healthy = alarms(redoubt.log()).len();
     for times in 1..=2 {
         let mut linked = redoubt.session();
@@ -133,7 +121,7 @@ fn the_log_speaks_once_of_each_change() {
         assert!(speaks, "the log says nothing");
         let said = redoubt.log().count();
         redis.restart();
-        wait_until_it_serves(&redoubt);
+        redoubt.wait_until_it_serves();
         let back = |line: &str| line.contains("upstream is available");
         assert!(redoubt.log().wait_from(said, back).is_some(), "the log does not say it is back");
         let alarms = alarms(redoubt.log());
@@ -155,7 +143,7 @@ fn redoubt_starts_before_its_upstream() {
     }
     assert!(Deadline::patient().poll(|| !alarms(redoubt.log()).is_empty()), "the log says nothing");
     redis.restart();
-    wait_until_it_serves(&redoubt);
+    redoubt.wait_until_it_serves();
     assert_eq!(alarms(redoubt.log()).len(), 1, "{}", alarms(redoubt.log()).join("\n"));
 }
 

@@ -282,6 +282,19 @@ impl Redoubt {
         Wire::authenticated(self.address, &self.password)
     }
 
+    /// Waits until a new session works.
+    #[track_caller]
+    pub fn wait_until_it_serves(&self) {
+        let serves = Deadline::patient().poll(|| {
+            let mut wire = self.connect();
+            wire.offer(&super::frame::request(&["AUTH", self.password()]));
+            wire.offer(&super::frame::request(&["PING"]));
+            wire.offer(&super::frame::request(&["QUIT"]));
+            wire.read_to_close() == b"+OK\r\n+PONG\r\n+OK\r\n"
+        });
+        assert!(serves, "no session works");
+    }
+
     pub fn pid(&self) -> u32 {
         match &self.program {
             Program::Redoubt { child, .. } => child.id(),
