@@ -9,6 +9,16 @@
 //!                                          └──► lease ───────► Redis
 //! client ◄── replies in order ◄── resp::ReplyScanner ◄── link
 //! ```
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
 
 pub mod auth;
 pub mod command;

@@ -14,16 +14,6 @@
 //! `FLUSHALL`, a NUL and a few bytes more run FLUSHALL in about one try of 256 (seen on 7.0.15).
 //! Such a name is no honest client's: it is always refused, as the unknown command that Redis
 //! mostly takes it for.
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects
-    )
-)]
 
 mod compiled;
 mod decision;

@@ -208,13 +208,7 @@ impl Links {
     /// Returns where requests of `session` for the link are added. Each has to be followed by
     /// [`Links::settle`] when it is known what its reply is for.
     pub(super) fn requests(&mut self, id: LinkId, session: SessionId) -> Option<&mut BytesMut> {
-        self.touch(id);
-        self.unsettled = Some(id);
-        let Held { key, link, usage, .. } = self.all.get_mut(id.0)?;
-        if let Usage::Shared(shared) = usage {
-            shared.enter(session, key.protocol, link.requests(), &mut self.tokens, self.echoes);
-        }
-        Some(link.requests())
+        self.requests_of(id, session, false)
     }
 
     /// A session that has used a shared link sends nothing more. If replies to it may be missing, a barrier tells.
@@ -360,7 +354,7 @@ impl Links {
             self.close(id);
         }
         self.give_up_places();
-        // Those that were retired may be read again when their grace_until is over.
+        // A retired link that was not read for a slow reader's sake is read again when that time is over.
         let retired: Vec<_> = self
             .all
             .iter()

@@ -92,25 +92,17 @@ impl Pipeline<'_> {
     pub(super) fn take_link(&mut self, route: Route) -> Option<LinkId> {
         let link = match route {
             Route::Link(link) => link,
-            other => self.take_other_link(other)?,
-        };
-        self.session.link = Some(link);
-        Some(link)
-    }
-
-    #[inline(never)]
-    fn take_other_link(&mut self, route: Route) -> Option<LinkId> {
-        match route {
-            Route::Link(link) => Some(link),
             Route::Lease(link, noted) => {
                 self.prepare_lease(link, noted);
-                Some(link)
+                link
             }
             Route::Local | Route::Refused | Route::Wait => {
                 self.refuse_link();
-                None
+                return None;
             }
-        }
+        };
+        self.session.link = Some(link);
+        Some(link)
     }
 
     /// Ends the session as Redis would that has no room for one more client.
@@ -122,6 +114,7 @@ impl Pipeline<'_> {
 
     /// Sends what a link has to be told before the session's own requests. The replies are awaited, and
     /// not shown.
+    #[inline(never)]
     fn prepare_lease(&mut self, link: LinkId, noted: Noted) {
         let state = &mut self.session.state;
         state.lease();

@@ -5,27 +5,22 @@ use bytes::Bytes;
 use super::blocking::may_block;
 use super::{Action, CloseReason, Deciding, Need, connection, login, naming};
 use crate::command::{self, Effect, Spec};
-use crate::policy::{self, Objection, Verdict};
+use crate::policy::{self, Denied};
 use crate::resp::Request;
 use crate::session::replies::expect::{Expect, Learn, Show};
 use crate::session::rules::Rules;
 
-/// Decides on `deciding`'s request, which is for `spec`.
+/// Decides on `deciding`'s request, which is for `spec`; `denied` if the policy refuses it.
 pub(super) fn decide(
     deciding: &mut Deciding<'_>,
     spec: Option<&'static Spec>,
-    verdict: Verdict,
+    denied: Option<Denied>,
 ) -> Action {
     let this = deciding;
-    if let Err(objection) = verdict {
-        return match *objection {
-            Objection::Unreadable => Action::Finish { reply: None, reason: CloseReason::TooLarge },
-            Objection::Denied(denied) => {
-                let keys = this.context.rules.keys.of(this.request, spec);
-                let error = this.note_refusal(&denied, keys);
-                refused(this, error)
-            }
-        };
+    if let Some(denied) = denied {
+        let keys = this.context.rules.keys.of(this.request, spec);
+        let error = this.note_refusal(&denied, keys);
+        return refused(this, error);
     }
     let Some(spec) = spec else { return unknown(this) };
     let need = need(this, spec);

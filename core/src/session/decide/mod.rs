@@ -25,7 +25,7 @@ use super::replies::pending::PendingReplies;
 use super::rules::Rules;
 use super::state::State;
 use crate::command::{self, Effect, Spec};
-use crate::policy::{self, Objection, Verdict};
+use crate::policy::{self, Denied, Objection, Verdict};
 use crate::resp::{Request, is_word, reply};
 
 pub use blocking::may_block;
@@ -102,12 +102,14 @@ fn decide_special(
         claim: Claim::default(),
         refusal: None,
     };
-    let action = if spec.is_none() && is_cross_protocol(request.name()) {
-        Action::Finish { reply: None, reason: CloseReason::CrossProtocol }
-    } else if state.authenticated {
-        known::decide(&mut deciding, spec, verdict)
-    } else {
-        deciding.unauthenticated(spec, verdict)
+    let close = |reason| Action::Finish { reply: None, reason };
+    let action = match verdict.err().map(|objection| *objection) {
+        _ if spec.is_none() && is_cross_protocol(request.name()) => {
+            close(CloseReason::CrossProtocol)
+        }
+        Some(Objection::Unreadable) => close(CloseReason::TooLarge),
+        Some(Objection::Denied(denied)) => deciding.by_state(spec, Some(denied)),
+        None => deciding.by_state(spec, None),
     };
     deciding.finish(action)
 }
@@ -141,19 +143,21 @@ impl Deciding<'_> {
         Special { action, change: self.change, claim: self.claim, refusal: self.refusal }
     }
 
+    /// A request that can be read; `denied` if the policy refuses it.
+    fn by_state(&mut self, spec: Option<&'static Spec>, denied: Option<Denied>) -> Action {
+        if self.state.authenticated {
+            known::decide(self, spec, denied)
+        } else {
+            self.unauthenticated(spec, denied)
+        }
+    }
+
     /// A request of a session that has not proved who it is.
-    fn unauthenticated(&mut self, spec: Option<&'static Spec>, verdict: Verdict) -> Action {
+    fn unauthenticated(&mut self, spec: Option<&'static Spec>, denied: Option<Denied>) -> Action {
         let rules = self.context.rules;
-        if let Err(objection) = verdict {
-            return match *objection {
-                Objection::Denied(denied) => {
-                    let error = self.note_refusal(&denied, Vec::new());
-                    self.refuse(error)
-                }
-                Objection::Unreadable => {
-                    Action::Finish { reply: None, reason: CloseReason::TooLarge }
-                }
-            };
+        if let Some(denied) = denied {
+            let error = self.note_refusal(&denied, Vec::new());
+            return self.refuse(error);
         }
         let spec = match spec.filter(|spec| rules.exists(spec)) {
             Some(spec) => spec,
@@ -203,7 +207,7 @@ impl Deciding<'_> {
     }
 
     /// Notes that the policy refused the command. Returns the error for it.
-    fn note_refusal(&mut self, denied: &policy::Denied, keys: Vec<String>) -> Bytes {
+    fn note_refusal(&mut self, denied: &Denied, keys: Vec<String>) -> Bytes {
         self.refusal = Some(Refusal { rule: denied.rule().clone(), keys });
         denied.reply(self.request.args())
     }
