@@ -22,6 +22,7 @@
 
 pub mod auth;
 pub mod command;
+mod ids;
 pub mod policy;
 pub mod resp;
 pub mod router;

@@ -38,9 +38,10 @@ use slotmap::SlotMap;
 use crate::session::{Event, Rules};
 use crate::upstream::Credentials;
 use links::Links;
-use replies::shared::Reached;
+use replies::demultiplexer::Reached;
 use session::Session;
 
+pub use crate::ids::{LinkId, SessionId};
 pub use key::{IdentityId, Lane, LinkKey, NodeId};
 pub use limits::memory::MemoryBudget;
 pub use limits::pause::Pauses;
@@ -50,38 +51,6 @@ pub use report::gauges::{Gauges, LinkGauges};
 pub use report::view::{LinkView, SessionView};
 pub use stall::Stalled;
 pub use upstream::LinkFault;
-
-/// Names a session; never used again for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SessionId(slotmap::DefaultKey);
-
-/// Names a link; never used again for another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct LinkId(slotmap::DefaultKey);
-
-impl SessionId {
-    /// The key under which the shell keeps what belongs to the session.
-    pub fn key(self) -> slotmap::DefaultKey {
-        self.0
-    }
-
-    /// The session that [`SessionId::key`] was of.
-    pub fn from_key(key: slotmap::DefaultKey) -> Self {
-        Self(key)
-    }
-}
-
-impl LinkId {
-    /// The key under which the shell keeps what belongs to the link.
-    pub fn key(self) -> slotmap::DefaultKey {
-        self.0
-    }
-
-    /// The link that [`LinkId::key`] was of.
-    pub fn from_key(key: slotmap::DefaultKey) -> Self {
-        Self(key)
-    }
-}
 
 /// How long sessions may be what they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -29,7 +29,7 @@ impl Router {
     fn answer_unsent_on(&mut self, id: LinkId, error: &Bytes, now: Instant) {
         let Some(held) = self.links.get_mut(id) else { return };
         let (mut sessions, waiting): (Vec<_>, _) = match &mut held.usage {
-            Usage::Lease { owner, .. } => (vec![*owner], Default::default()),
+            Usage::Lease(owner) => (vec![*owner], Default::default()),
             Usage::Shared(shared) => (shared.owed_sessions().collect(), shared.take_waiting()),
             Usage::Returned(_) | Usage::Idle | Usage::Closed => Default::default(),
         };

@@ -8,9 +8,10 @@ use super::LinkId;
 use super::limits::pause::Pause;
 use crate::auth::Permit;
 use crate::command::{Class, Spec};
-use crate::resp::RequestParser;
+use crate::resp::{ReplyScanner, RequestParser};
 use crate::session::{
-    Action, CloseReason, Counted, Counts, Event, Limits, PendingReplies, Show, State, TokenBucket,
+    Action, CloseReason, Counted, Counts, Event, Frame, Limits, PendingReplies, Rules, State,
+    TokenBucket, Unexpected,
 };
 
 /// What a router keeps of one session.
@@ -160,35 +161,92 @@ impl Session {
         }
     }
 
-    /// Takes part of the reply that is due next, from a shared link. Past the bound the session is
-    /// given up: those behind it cannot wait any longer.
-    pub(super) fn take_reply(&mut self, piece: &[u8], limits: &Limits) {
-        if self.dead {
-            return;
+    /// Appends bytes of replies that the client gets as they came.
+    #[inline]
+    pub(super) fn take_reply(&mut self, bytes: &[u8]) {
+        if !self.dead {
+            self.output.extend_from_slice(bytes);
         }
-        match self.due.front().map(|expect| &expect.show) {
-            Some(Show::Greeting) => {
+    }
+
+    /// Takes bytes of one frame.
+    #[inline]
+    pub(super) fn take_piece(&mut self, frame: Frame, piece: &[u8], limits: &Limits) {
+        match frame {
+            Frame::Reply { shown: false, .. } | Frame::Stray => {}
+            Frame::Reply { shown: true, .. } => self.take_reply(piece),
+            Frame::Notice(_) => {
+                self.state.begin_notice();
+                self.take_reply(piece);
+            }
+            Frame::Greeting => {
                 let greeting = self.greeting.get_or_insert_default();
                 greeting.extend_from_slice(piece);
                 if greeting.len() > limits.output_buffer {
                     self.kill(CloseReason::OutputLimit);
                 }
             }
-            Some(show) if show.passes() => self.output.extend_from_slice(piece),
-            _ => {}
         }
-        if self.output.len() > limits.output_buffer {
+    }
+
+    /// The frame that was taken is complete.
+    ///
+    /// # Errors
+    /// As [`Frame::complete`].
+    #[inline]
+    pub(super) fn complete(
+        &mut self,
+        frame: Frame,
+        scanner: &ReplyScanner,
+        rules: &Rules,
+        counts: &mut Counts,
+    ) -> Result<(), Unexpected> {
+        if frame == Frame::Greeting {
+            self.complete_greeting();
+        }
+        let known = self.state.client_id();
+        let Self { state, due, output, .. } = self;
+        frame.complete(scanner, state, due, output, counts)?;
+        rules.client_ids.change(known, self.state.client_id());
+        if let Frame::Notice(_) = frame
+            && self.state.subscriptions() > rules.limits.subscriptions
+            && self.ending.is_none()
+        {
+            self.kill(CloseReason::Subscriptions);
+        }
+        Ok(())
+    }
+
+    /// Ends the session if more waits for the client than may: those behind it on a shared link cannot wait
+    /// any longer.
+    #[inline]
+    pub(super) fn bound_output(&mut self, limits: &Limits) {
+        if self.output.len() > limits.output_buffer && !self.dead {
             self.kill(CloseReason::OutputLimit);
         }
     }
 
-    /// The reply that was due next is complete. If it answers a `HELLO`, the client gets it with a
-    /// number of its own: whoever knows the shared link's could have Redis send invalidations there.
+    /// Returns whether the bytes of its own link are passed on unread. Replies to what Redoubt has asked to
+    /// prepare the link come before the stream.
+    pub(super) fn takes_unread(&self) -> bool {
+        self.state.is_opaque() && self.due.remote() == 0
+    }
+
+    /// Returns whether the client has been given its last reply.
+    pub(super) fn has_all(&self) -> bool {
+        self.state.has_ended() && self.due.is_empty()
+    }
+
+    /// The reply to a `HELLO` is complete. The client gets it with the session's number: whoever knows the
+    /// shared link's could have Redis send invalidations there.
     pub(super) fn complete_greeting(&mut self) {
         let Some(greeting) = self.greeting.take() else { return };
         let name = b"$2\r\nid\r\n:";
         let place = memchr::memmem::find(&greeting, name).unwrap_or(greeting.len());
         let (head, rest) = greeting.split_at(place);
+        if self.dead {
+            return;
+        }
         self.output.extend_from_slice(head);
         if let Some(after) = rest.strip_prefix(name) {
             let digits = after.iter().take_while(|byte| byte.is_ascii_digit()).count();

@@ -5,7 +5,7 @@ use std::mem;
 use std::time::Instant;
 
 use super::links::{Held, Proved, Usage};
-use super::replies::shared::Receipt;
+use super::replies::demultiplexer::{Demultiplexer, Owner};
 use super::session::Session;
 use super::{LinkId, LinkKey, Router, SessionId};
 use crate::session::{CloseReason, Unexpected};
@@ -91,7 +91,7 @@ impl Router {
     pub fn link_wants_read(&self, id: LinkId, now: Instant) -> bool {
         let waiting = |id: SessionId| self.sessions.get(id.0).map(|session| session.output.len());
         match self.links.get(id).map(|held| &held.usage) {
-            Some(Usage::Lease { owner, .. }) => {
+            Some(Usage::Lease(owner)) => {
                 let most = if self.memory.is_under_pressure() {
                     Session::MUCH
                 } else {
@@ -140,43 +140,31 @@ impl Router {
     /// without an error, and its sessions are answered (see [`Router::link_not_now`]).
     pub fn link_bytes(&mut self, id: LinkId, input: &[u8], now: Instant) -> Result<(), LinkFault> {
         let was_full = self.links.is_full(id);
-        let Some(Held { link, usage, used, .. }) = self.links.get_mut(id) else { return Ok(()) };
+        let Some(Held { link, usage, reader, used, .. }) = self.links.get_mut(id) else {
+            return Ok(());
+        };
         *used = now;
         self.read_only |= input.first() == Some(&b'-') && input.starts_with(b"-READONLY ");
         self.counters.traffic.upstream_in =
             self.counters.traffic.upstream_in.saturating_add(input.len() as u64);
-        let mut reached = std::mem::take(&mut self.reached);
-        let counts = &mut self.counters.commands;
+        let mut reached = mem::take(&mut self.reached);
+        let mut demultiplexer = Demultiplexer {
+            link: id,
+            reader,
+            sessions: &mut self.sessions,
+            rules: &self.rules,
+            counts: &mut self.counters.commands,
+            reached: &mut reached,
+            mismatched: &mut self.mismatched,
+        };
         let mut wants_barrier = false;
         let outcome = match (link.phase(), usage) {
             (Phase::LoggingIn, _) => link.log_in(input).map_err(LinkFault::from),
-            (Phase::Ready, Usage::Lease { owner, receiver }) => {
-                match self.sessions.get_mut(owner.0) {
-                    Some(session) => {
-                        reached.add(*owner);
-                        let Session { state, due, output, .. } = session;
-                        let known = state.client_id();
-                        let received = receiver.receive(input, state, due, output, counts);
-                        self.rules.client_ids.change(known, state.client_id());
-                        // One that is ending has no use for them.
-                        let most = receiver.take_most_subscribed();
-                        if most > self.rules.limits.subscriptions && session.ending.is_none() {
-                            session.kill(CloseReason::Subscriptions);
-                        }
-                        received.map_err(LinkFault::from)
-                    }
-                    None => Ok(()),
-                }
+            (Phase::Ready, Usage::Lease(owner)) => {
+                demultiplexer.receive(input, &mut Owner(*owner)).map_err(LinkFault::from)
             }
             (Phase::Ready, Usage::Shared(shared)) => {
-                let mut receipt = Receipt {
-                    sessions: &mut self.sessions,
-                    limits: &self.rules.limits,
-                    reached: &mut reached,
-                    counts,
-                    mismatched: &mut self.mismatched,
-                };
-                let received = shared.receive(input, &mut receipt).map_err(LinkFault::from);
+                let received = shared.receive(input, &mut demultiplexer).map_err(LinkFault::from);
                 wants_barrier = shared.wants_barrier();
                 received
             }
@@ -336,7 +324,7 @@ impl Router {
         }
         let mut waiting = match self.links.get_mut(id).map(|held| &mut held.usage) {
             Some(Usage::Shared(shared)) => shared.take_waiting(),
-            Some(Usage::Lease { owner, .. }) => [*owner].into(),
+            Some(Usage::Lease(owner)) => [*owner].into(),
             _ => return,
         };
         while !self.links.is_full(id)
@@ -365,7 +353,7 @@ impl Router {
     pub(super) fn drop_link(&mut self, id: LinkId, reason: CloseReason, now: Instant) {
         let Some(held) = self.links.get_mut(id) else { return };
         let (ended, waiting): (Vec<_>, _) = match &mut held.usage {
-            Usage::Lease { owner, .. } => (vec![*owner], Default::default()),
+            Usage::Lease(owner) => (vec![*owner], Default::default()),
             Usage::Shared(shared) => (shared.owed_sessions().collect(), shared.take_waiting()),
             Usage::Returned(_) | Usage::Idle | Usage::Closed => Default::default(),
         };

@@ -101,6 +101,21 @@ impl State {
         self.inside_notice
     }
 
+    /// The client is given the beginning of a message or an invalidation.
+    pub(crate) fn begin_notice(&mut self) {
+        self.inside_notice = true;
+    }
+
+    /// Returns whether the server may send pushes on the session's own link that no subscription explains.
+    pub(super) fn may_get_pushes(&self) -> bool {
+        self.pinned || self.private
+    }
+
+    /// Returns whether the session takes no more requests.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// The link is gone: a message that was under way will have no end.
     pub fn cut_off(&mut self) {
         self.inside_notice = false;

@@ -13,7 +13,7 @@ impl Links {
     pub(in crate::router) fn memory(&self) -> usize {
         self.all.values().fold(0, |sum: usize, held| {
             let queues = match &held.usage {
-                Usage::Shared(shared) => shared.memory(),
+                Usage::Shared(shared) => shared.queue.memory(),
                 _ => 0,
             };
             sum.saturating_add(held.link.memory()).saturating_add(queues)
@@ -25,7 +25,7 @@ impl Links {
         for held in self.all.values_mut() {
             held.link.compact(hard);
             if let Usage::Shared(shared) = &mut held.usage {
-                shared.compact();
+                shared.queue.compact();
             }
         }
     }

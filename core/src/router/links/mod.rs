@@ -17,11 +17,11 @@ use bytes::BytesMut;
 use slotmap::{DefaultKey, SlotMap};
 
 use super::key::{Lane, LinkKey};
+use super::replies::demultiplexer::Reader;
 use super::replies::fence::Tokens;
 use super::replies::shared::Shared;
 use super::report::gauges::{Gauges, add};
 use super::{LinkId, SessionId};
-use crate::session::Receiver;
 use crate::upstream::{Credentials, Link, Phase};
 pub use budget::LinkBudget;
 use budget::Place;
@@ -36,6 +36,8 @@ pub(super) struct Held {
     pub(super) key: LinkKey,
     pub(super) link: Link,
     pub(super) usage: Usage,
+    /// How far its replies have been read.
+    pub(super) reader: Reader,
     /// When it was made, and its socket soon after.
     pub(super) opened: Instant,
     /// When it was last of use.
@@ -54,7 +56,7 @@ pub(super) enum Usage {
     /// Many sessions.
     Shared(Shared),
     /// One session.
-    Lease { owner: SessionId, receiver: Receiver },
+    Lease(SessionId),
     /// Nobody: its session has given it back, and it is not proved yet that all its replies have come.
     Returned(Proof),
     /// Nobody: it is clean, and as its key says.
@@ -136,7 +138,7 @@ impl Links {
     pub(super) fn with_scripts(&self) -> Vec<LinkId> {
         let may_hold_scripts = |held: &Held| match &held.usage {
             Usage::Shared(_) => held.key.lane == Lane::Scripts,
-            Usage::Lease { .. } | Usage::Returned(_) | Usage::Idle => true,
+            Usage::Lease(_) | Usage::Returned(_) | Usage::Idle => true,
             Usage::Closed => false,
         };
         let in_use = |held: &Held| held.link.phase() == Phase::Ready || held.link.has_waiting();
@@ -162,7 +164,7 @@ impl Links {
                 (Phase::Closed, _) | (_, Usage::Closed) => {}
                 (Phase::Connecting | Phase::LoggingIn, _) => add(&mut kinds.opening, 1),
                 (Phase::Ready, Usage::Shared(_)) => add(&mut kinds.shared, 1),
-                (Phase::Ready, Usage::Lease { .. }) => add(&mut kinds.leased, 1),
+                (Phase::Ready, Usage::Lease(_)) => add(&mut kinds.leased, 1),
                 (Phase::Ready, Usage::Returned(_) | Usage::Idle) => add(&mut kinds.pooled, 1),
             }
         }
@@ -249,7 +251,7 @@ impl Links {
         if let Usage::Shared(shared) = usage {
             shared.enter(session, key.protocol, link.requests(), &mut self.tokens, self.echoes);
             if expects {
-                shared.expect(session);
+                shared.queue.push(session);
             }
         }
         Some(link.requests())
@@ -318,7 +320,7 @@ impl Links {
         held.link.close();
         // A second call finds it closed and counts nothing twice.
         match std::mem::replace(&mut held.usage, Usage::Closed) {
-            Usage::Lease { .. } => self.leases = self.leases.saturating_sub(1),
+            Usage::Lease(_) => self.leases = self.leases.saturating_sub(1),
             Usage::Returned(_) => self.returned = self.returned.saturating_sub(1),
             Usage::Shared(_) => self.shared.retain(|_, current| *current != id),
             Usage::Idle => self.pool.retain(|current| *current != id),
@@ -346,7 +348,7 @@ impl Links {
             .filter(|(_, held)| match &held.usage {
                 Usage::Shared(shared) => shared.is_empty(),
                 Usage::Returned(_) | Usage::Idle => true,
-                Usage::Lease { .. } | Usage::Closed => false,
+                Usage::Lease(_) | Usage::Closed => false,
             })
             .map(|(key, _)| LinkId(key))
             .collect();
@@ -404,6 +406,7 @@ impl Links {
             key,
             link: Link::new(key.protocol, key.database),
             usage,
+            reader: Reader::default(),
             opened: now,
             used: now,
             finishes: false,

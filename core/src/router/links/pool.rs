@@ -6,7 +6,7 @@ use super::proof::Proof;
 use super::{Links, Usage, Want};
 use crate::router::key::{Lane, LinkKey};
 use crate::router::{LinkId, SessionId};
-use crate::session::{Receiver, State};
+use crate::session::State;
 
 impl Links {
     /// Clean leases that are kept.
@@ -26,7 +26,7 @@ impl Links {
     ) -> Option<LinkId> {
         debug_assert!(!self.is_lent_to(owner), "a second lease for one session");
         let pooled = self.pool.iter().rposition(|id| self.is_pooled(*id, wanted));
-        let usage = Usage::Lease { owner, receiver: Receiver::default() };
+        let usage = Usage::Lease(owner);
         let id = match pooled {
             Some(place) => {
                 let id = self.pool.remove(place);
@@ -63,8 +63,8 @@ impl Links {
         let full = self.kept() >= Self::MAX_POOL || self.budget.is_near();
         let Some(held) = self.all.get_mut(id.0) else { return };
         let clean = match &held.usage {
-            Usage::Lease { owner, receiver } => {
-                receiver.is_between_frames().then_some(*owner).filter(|_| state.is_reusable())
+            Usage::Lease(owner) if held.reader.is_between_frames() && state.is_reusable() => {
+                Some(*owner)
             }
             _ => None,
         };
@@ -86,7 +86,7 @@ impl Links {
 
     fn is_lent_to(&self, session: SessionId) -> bool {
         let mut usages = self.all.values().map(|held| &held.usage);
-        usages.any(|usage| matches!(usage, Usage::Lease { owner, .. } if *owner == session))
+        usages.any(|usage| matches!(usage, Usage::Lease(owner) if *owner == session))
     }
 
     pub(super) fn is_pooled(&self, id: LinkId, wanted: LinkKey) -> bool {

@@ -39,7 +39,7 @@ impl Links {
         words.extend(user.as_deref());
         words.push(password.expose_secret());
         encode_command(words.into_iter().map(str::as_bytes), requests);
-        due.push_remote(Expect { show: Show::Nothing, learn: Learn::Required }, Counted::NOT);
+        due.push_remote(id, Expect { show: Show::Nothing, learn: Learn::Required }, Counted::NOT);
         self.settle();
     }
 }

@@ -123,7 +123,7 @@ impl Pipeline<'_> {
         let Some(requests) = self.links.requests(link, self.id) else { return };
         let due = &mut self.session.due;
         let mut expect = |learn| {
-            due.push_remote(Expect { show: Show::Nothing, learn }, Counted::NOT);
+            due.push_remote(link, Expect { show: Show::Nothing, learn }, Counted::NOT);
         };
         if let Some(name) = state.name() {
             // A server that is busy with a script refuses it, and that the name is missing harms nobody.
@@ -163,7 +163,7 @@ impl Pipeline<'_> {
         if is_opaque {
             self.counters.commands.add(asked.counted, Outcome::Unanswered);
         } else {
-            due.push_remote(expect, asked.counted);
+            due.push_remote(link, expect, asked.counted);
             self.counters.begin(asked.class, self.id, link, due.asked(), self.now);
         }
         self.links.settle();

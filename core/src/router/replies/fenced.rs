@@ -6,8 +6,10 @@
 
 use bytes::BytesMut;
 
+use super::demultiplexer::{Demultiplexer, Recipients};
 use super::fence::{Fence, Form};
-use super::shared::{Receipt, Shared, nobody};
+use super::queue::nobody;
+use super::shared::Shared;
 use crate::resp::ReplyScanner;
 use crate::router::SessionId;
 use crate::session::Unexpected;
@@ -25,7 +27,7 @@ impl Shared {
     pub(in crate::router) fn receive_fenced(
         &mut self,
         input: &[u8],
-        to: &mut Receipt<'_>,
+        to: &mut Demultiplexer<'_>,
     ) -> Result<(), Unexpected> {
         let Some(fence) = &mut self.fence else { return Ok(()) };
         if fence.begun.is_empty() {
@@ -36,7 +38,11 @@ impl Shared {
         self.receive_runs(&begun, to)
     }
 
-    fn receive_runs(&mut self, mut input: &[u8], to: &mut Receipt<'_>) -> Result<(), Unexpected> {
+    fn receive_runs(
+        &mut self,
+        mut input: &[u8],
+        to: &mut Demultiplexer<'_>,
+    ) -> Result<(), Unexpected> {
         while !input.is_empty() {
             match self.receive_next(input, to)? {
                 Next::After(len) => input = input.get(len..).unwrap_or_default(),
@@ -51,7 +57,11 @@ impl Shared {
         Ok(())
     }
 
-    fn receive_next(&mut self, input: &[u8], to: &mut Receipt<'_>) -> Result<Next, Unexpected> {
+    fn receive_next(
+        &mut self,
+        input: &[u8],
+        to: &mut Demultiplexer<'_>,
+    ) -> Result<Next, Unexpected> {
         let Some(fence) = &mut self.fence else { return Ok(Next::More) };
         if fence.skips {
             return self.skip(input, to);
@@ -60,16 +70,20 @@ impl Shared {
             unproved.extend_from_slice(input);
             return self.prove(input.len(), to);
         }
-        match self.due.front() {
+        match self.queue.front() {
             None => self.receive_unasked(input, to),
-            Some((session, _)) if *session == nobody() => self.receive_barrier(input, to),
+            Some((session, _)) if session == nobody() => self.receive_barrier(input, to),
             Some(_) => self.receive_run(input, to),
         }
     }
 
     /// Something came though nothing is due.
-    fn receive_unasked(&mut self, input: &[u8], to: &mut Receipt<'_>) -> Result<Next, Unexpected> {
-        if let Some(len) = self.pass_over_push(input) {
+    fn receive_unasked(
+        &mut self,
+        input: &[u8],
+        to: &mut Demultiplexer<'_>,
+    ) -> Result<Next, Unexpected> {
+        if let Some(len) = self.skip_push(input, to) {
             return Ok(Next::After(len));
         }
         // Only the session that has sent last can have caused it.
@@ -83,8 +97,12 @@ impl Shared {
     }
 
     /// A barrier's reply is due.
-    fn receive_barrier(&mut self, input: &[u8], to: &mut Receipt<'_>) -> Result<Next, Unexpected> {
-        if let Some(len) = self.pass_over_push(input) {
+    fn receive_barrier(
+        &mut self,
+        input: &[u8],
+        to: &mut Demultiplexer<'_>,
+    ) -> Result<Next, Unexpected> {
+        if let Some(len) = self.skip_push(input, to) {
             return Ok(Next::After(len));
         }
         let Some(fence) = &mut self.fence else { return Ok(Next::More) };
@@ -92,7 +110,7 @@ impl Shared {
         let reply = barrier.reply();
         if input.starts_with(reply) {
             let len = reply.len();
-            self.pass_barrier();
+            self.pass_barrier(to);
             return Ok(Next::After(len));
         }
         if reply.starts_with(input) {
@@ -118,8 +136,12 @@ impl Shared {
     }
 
     /// The replies of a session's run are due.
-    fn receive_run(&mut self, input: &[u8], to: &mut Receipt<'_>) -> Result<Next, Unexpected> {
-        let is_closed = self.due.len() > 1;
+    fn receive_run(
+        &mut self,
+        input: &[u8],
+        to: &mut Demultiplexer<'_>,
+    ) -> Result<Next, Unexpected> {
+        let is_closed = self.queue.runs() > 1;
         let barrier = self.fence.as_ref().and_then(|fence| fence.sent.front());
         let Some(barrier) = barrier.filter(|_| is_closed) else {
             let len = self.give(input, to);
@@ -135,25 +157,20 @@ impl Shared {
             return Ok(Next::More);
         }
         // The token is here, and replies of the run are not.
-        let session = self.due.front().map_or_else(nobody, |(session, _)| *session);
+        let session = self.queue.front().map_or_else(nobody, |(session, _)| session);
         self.mismatch(session, to);
         Ok(Next::After(0))
     }
 
     /// Gives bytes to the session in front, which alone they can be for. Returns how many it has
     /// taken; the rest is more than it asked for.
-    fn give(&mut self, bytes: &[u8], to: &mut Receipt<'_>) -> usize {
-        let Some(&(session, _)) = self.due.front() else { return 0 };
+    fn give(&mut self, bytes: &[u8], to: &mut Demultiplexer<'_>) -> usize {
+        let Some((session, _)) = self.queue.front() else { return 0 };
         let mut used = 0_usize;
         while let Some(rest) = bytes.get(used..).filter(|rest| !rest.is_empty())
-            && self.due.front().is_some_and(|(front, _)| *front == session)
+            && self.queue.front().is_some_and(|(front, _)| front == session)
         {
-            let whole = self.receive_whole(rest, to);
-            if whole > 0 {
-                used = used.saturating_add(whole);
-                continue;
-            }
-            match self.receive_piece(rest, to) {
+            match to.take(rest, &mut self.queue) {
                 Ok(len) => used = used.saturating_add(len),
                 Err(_) => {
                     self.mismatch(session, to);
@@ -165,41 +182,30 @@ impl Shared {
     }
 
     /// Takes a push that begins `input` at the beginning of a frame, or goes on there, and drops it.
-    /// Returns how many bytes that was. With a barrier due, the push ends before its token.
-    fn pass_over_push(&mut self, input: &[u8]) -> Option<usize> {
-        let goes_on = self.in_frame && self.in_push;
-        if !goes_on && (self.in_frame || input.first() != Some(&b'>')) {
-            return None;
-        }
+    /// Returns how many bytes that was. While a barrier's reply is pending, the push ends before its token.
+    fn skip_push(&self, input: &[u8], to: &mut Demultiplexer<'_>) -> Option<usize> {
         let barrier = self.fence.as_ref().and_then(|fence| fence.sent.front());
         let end = barrier.map_or(input.len(), |barrier| {
             let kept = || input.len().saturating_sub(barrier.begun_in(input));
             barrier.find(input).unwrap_or_else(kept)
         });
         let own = input.get(..end).filter(|own| !own.is_empty())?;
-        let scan = self.scanner.scan(own).ok()?;
-        (self.in_frame, self.in_push) = (!scan.done, true);
-        Some(scan.len)
+        to.reader.skip_push(own)
     }
 
     /// The token has come that closes the run in front, which has had all its replies.
-    fn pass_barrier(&mut self) {
-        self.pop_entry();
+    fn pass_barrier(&mut self, to: &mut Demultiplexer<'_>) {
+        self.queue.pop_run();
         if let Some(fence) = &mut self.fence {
             fence.sent.pop_front();
             fence.insists &= !fence.sent.is_empty();
         }
-        self.begin_frame();
-    }
-
-    fn begin_frame(&mut self) {
-        self.scanner = ReplyScanner::new();
-        (self.in_frame, self.in_push) = (false, false);
+        to.reader.begin_frame();
     }
 
     /// `session` has got more or fewer replies than it asked for: it ends, and all is dropped up to
     /// the next token.
-    fn mismatch(&mut self, session: SessionId, to: &mut Receipt<'_>) {
+    fn mismatch(&mut self, session: SessionId, to: &mut Demultiplexer<'_>) {
         to.mismatched.push(session);
         if let Some(fence) = &mut self.fence {
             fence.skips = true;
@@ -209,7 +215,7 @@ impl Shared {
 
     /// Drops bytes up to the first token that has been sent and not been seen. Sessions whose
     /// replies have gone with them end.
-    fn skip(&mut self, input: &[u8], to: &mut Receipt<'_>) -> Result<Next, Unexpected> {
+    fn skip(&mut self, input: &[u8], to: &mut Demultiplexer<'_>) -> Result<Next, Unexpected> {
         let Some(fence) = &mut self.fence else { return Ok(Next::More) };
         let places = fence.sent.iter().enumerate();
         let found = places.filter_map(|(at, barrier)| Some((barrier.find(input)?, at)));
@@ -227,7 +233,7 @@ impl Shared {
         fence.insists &= !fence.sent.is_empty();
         let mut left = at.saturating_add(1);
         while left > 0
-            && let Some(session) = self.pop_entry()
+            && let Some(session) = self.queue.pop_run()
         {
             if session == nobody() {
                 left = left.saturating_sub(1);
@@ -235,13 +241,13 @@ impl Shared {
                 to.mismatched.push(session);
             }
         }
-        self.begin_frame();
+        to.reader.begin_frame();
         Ok(Next::After(place.saturating_add(barrier)))
     }
 
     /// Looks whether it is known now whose the bytes are that were held since the server refused a
     /// barrier. `fresh` of them have come last.
-    fn prove(&mut self, fresh: usize, to: &mut Receipt<'_>) -> Result<Next, Unexpected> {
+    fn prove(&mut self, fresh: usize, to: &mut Demultiplexer<'_>) -> Result<Next, Unexpected> {
         let Some(fence) = &mut self.fence else { return Ok(Next::More) };
         let Some(held) = fence.unproved.take() else { return Ok(Next::More) };
         let forged = fence.sent.front().filter(|barrier| barrier.find(&held).is_some());
@@ -278,7 +284,7 @@ impl Shared {
         let mut barriers = fence.sent.iter().take(judge);
         let mut scanner = ReplyScanner::new();
         let mut rest = bytes;
-        for &(session, count) in &self.due {
+        for (session, count) in self.queue.iter() {
             let barrier = if session == nobody() { barriers.next() } else { None };
             if session == nobody() && barrier.is_none() {
                 return rest.is_empty();
@@ -297,27 +303,27 @@ impl Shared {
     }
 
     /// Gives out what [`Shared::is_in_step`] has proved.
-    fn give_out(&mut self, bytes: &[u8], judge: usize, to: &mut Receipt<'_>) {
+    fn give_out(&mut self, bytes: &[u8], judge: usize, to: &mut Demultiplexer<'_>) {
         let mut rest = bytes;
         let mut passed = 0;
-        while let Some(&(session, _)) = self.due.front()
+        while let Some((session, _)) = self.queue.front()
             && (session != nobody() || passed < judge)
         {
             let len = if session == nobody() {
                 passed = passed.saturating_add(1);
                 let scan = ReplyScanner::new().scan(rest);
-                self.pass_barrier();
+                self.pass_barrier(to);
                 scan.map_or(rest.len(), |scan| scan.len)
             } else {
                 self.give(rest, to)
             };
             rest = rest.get(len..).unwrap_or_default();
         }
-        self.begin_frame();
+        to.reader.begin_frame();
     }
 
     /// Nobody can tell whose the replies are before the token at `judge`: all these sessions end.
-    fn mismatch_all(&mut self, judge: usize, to: &mut Receipt<'_>) {
+    fn mismatch_all(&mut self, judge: usize, to: &mut Demultiplexer<'_>) {
         let sessions = self.fence.iter().flat_map(|fence| fence.sent.iter());
         let sessions: Vec<_> = sessions.take(judge).map(|barrier| barrier.session).collect();
         to.mismatched.extend(sessions);

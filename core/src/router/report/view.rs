@@ -107,7 +107,7 @@ impl Router {
         let number = slotmap::Key::data(&id.0).as_ffi() as u32;
         match self.links.get(id).map(|held| &held.usage) {
             Some(Usage::Shared(_)) => LinkView::Shared(number),
-            Some(Usage::Lease { .. }) => LinkView::Lease(number),
+            Some(Usage::Lease(_)) => LinkView::Lease(number),
             Some(Usage::Returned(_) | Usage::Idle | Usage::Closed) | None => LinkView::None,
         }
     }

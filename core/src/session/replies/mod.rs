@@ -2,8 +2,8 @@
 
 pub(super) mod counts;
 pub(super) mod expect;
+pub(super) mod frame;
 pub(super) mod pending;
 pub(super) mod plain;
 pub(super) mod pubsub;
-pub(super) mod receive;
 pub(super) mod unsent;

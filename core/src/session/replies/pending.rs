@@ -1,8 +1,9 @@
 //! The in-order queue of replies that a session is owed.
 //!
-//! A reply is either remote (a link will bring it) or local (Redoubt made it). Local replies wait
-//! behind the remote ones that were asked for before them. Runs of plain remote replies are one
-//! entry while they are of one command, so that a pipeline of any length of such costs a few bytes.
+//! A reply is either remote (the link that its entry names will bring it) or local (Redoubt made it).
+//! Local replies wait behind the remote replies that were asked for before them. Consecutive plain remote
+//! replies of one command from one link share an entry, so that a pipeline of any length of such
+//! commands costs a few bytes.
 
 use std::collections::VecDeque;
 
@@ -11,10 +12,12 @@ use bytes::Bytes;
 use super::counts::{Counted, Counts, Outcome};
 use super::expect::{Expect, Learn};
 use super::pubsub::Confirmations;
+use crate::ids::LinkId;
 
 enum Entry {
-    Plain(Counted, u32),
-    Remote(Counted, Expect),
+    /// So many plain replies from one link.
+    Plain(LinkId, Counted, u32),
+    Remote(LinkId, Counted, Expect),
     Local(Bytes),
 }
 
@@ -32,7 +35,7 @@ pub struct PendingReplies {
 }
 
 impl PendingReplies {
-    /// Entries at which [`PendingReplies::is_full`]; 4 MiB at most.
+    /// Entries at which [`PendingReplies::is_full`]; 5 MiB at most.
     pub const MAX_ENTRIES: usize = 65_536;
     /// Places for this many entries are kept when there is none.
     const KEPT_ENTRIES: usize = 64;
@@ -122,23 +125,24 @@ impl PendingReplies {
         self.entries.is_empty()
     }
 
-    /// Adds a reply that a link will bring, and as what it is to be counted then.
-    pub fn push_remote(&mut self, expect: Expect, counted: Counted) {
+    /// Adds a reply that `link` will bring, and the command that it is to be counted as then.
+    pub fn push_remote(&mut self, link: LinkId, expect: Expect, counted: Counted) {
         self.remote = self.remote.saturating_add(1);
         if expect == Expect::PLAIN {
-            if let Some(Entry::Plain(last, count)) = self.entries.back_mut()
+            if let Some(Entry::Plain(last_link, last, count)) = self.entries.back_mut()
                 && *last == counted
+                && *last_link == link
             {
                 *count = count.saturating_add(1);
             } else {
-                self.entries.push_back(Entry::Plain(counted, 1));
+                self.entries.push_back(Entry::Plain(link, counted, 1));
             }
             return;
         }
         if let Some(counter) = self.counter(expect.learn) {
             *counter = counter.saturating_add(1);
         }
-        self.entries.push_back(Entry::Remote(counted, expect));
+        self.entries.push_back(Entry::Remote(link, counted, expect));
     }
 
     /// Adds a reply that Redoubt made; it goes out when all before it have.
@@ -155,36 +159,45 @@ impl PendingReplies {
     pub fn front(&self) -> Option<&Expect> {
         match self.entries.front()? {
             Entry::Plain(..) => Some(&Expect::PLAIN),
-            Entry::Remote(_, expect) => Some(expect),
+            Entry::Remote(_, _, expect) => Some(expect),
             Entry::Local(_) => None,
+        }
+    }
+
+    /// The same; `None` also when another link than `link` is to bring that reply.
+    pub fn front_from(&self, link: LinkId) -> Option<&Expect> {
+        match self.entries.front()? {
+            Entry::Plain(from, ..) if *from == link => Some(&Expect::PLAIN),
+            Entry::Remote(from, _, expect) if *from == link => Some(expect),
+            _ => None,
         }
     }
 
     /// The confirmations due next, to count them down.
     pub fn front_confirmations(&mut self) -> Option<&mut Confirmations> {
         match self.entries.front_mut()? {
-            Entry::Remote(_, Expect { learn: Learn::Confirmed(confirmations), .. }) => {
+            Entry::Remote(_, _, Expect { learn: Learn::Confirmed(confirmations), .. }) => {
                 Some(confirmations)
             }
             _ => None,
         }
     }
 
-    /// Returns how many of the replies that are due next go to the client and tell nothing, and are counted
-    /// as the same.
+    /// Returns how many replies `link` is to bring next that go to the client as they are, tell nothing, and
+    /// are of one command.
     #[inline]
-    pub(in crate::session) fn plain(&self) -> u32 {
+    pub(in crate::session) fn plain_from(&self, link: LinkId) -> u32 {
         match self.entries.front() {
-            Some(Entry::Plain(_, count)) => *count,
+            Some(Entry::Plain(from, _, count)) if *from == link => *count,
             _ => 0,
         }
     }
 
-    /// Takes that many of the expectations that [`PendingReplies::plain`] told of: their replies are
-    /// complete. Returns as what they are counted.
+    /// Takes `many` of the plain replies at the front, which are complete; no more than
+    /// [`PendingReplies::plain_from`] returned. Returns the command that they are counted as.
     #[inline]
     pub(in crate::session) fn pop_plain(&mut self, many: u32) -> Option<Counted> {
-        let Entry::Plain(counted, count) = self.entries.front_mut()? else { return None };
+        let Entry::Plain(_, counted, count) = self.entries.front_mut()? else { return None };
         let counted = *counted;
         *count = count.saturating_sub(many);
         if *count == 0 {
@@ -200,7 +213,9 @@ impl PendingReplies {
             return Some((Expect::PLAIN, counted));
         }
         let Some(Entry::Remote(..)) = self.entries.front() else { return None };
-        let Some(Entry::Remote(counted, expect)) = self.entries.pop_front() else { return None };
+        let Some(Entry::Remote(_, counted, expect)) = self.entries.pop_front() else {
+            return None;
+        };
         if let Some(counter) = self.counter(expect.learn) {
             *counter = counter.saturating_sub(1);
         }
@@ -231,10 +246,10 @@ impl PendingReplies {
     pub fn give_up(&self, counts: &mut Counts) {
         for entry in &self.entries {
             match entry {
-                Entry::Plain(counted, count) => {
+                Entry::Plain(_, counted, count) => {
                     counts.add_many(*counted, Outcome::Unanswered, *count);
                 }
-                Entry::Remote(counted, _) => counts.add(*counted, Outcome::Unanswered),
+                Entry::Remote(_, counted, _) => counts.add(*counted, Outcome::Unanswered),
                 Entry::Local(_) => {}
             }
         }
@@ -260,6 +275,8 @@ impl PendingReplies {
 
 #[cfg(test)]
 mod tests {
+    use slotmap::{DefaultKey, Key, SlotMap};
+
     use super::*;
     use crate::command::lookup;
     use crate::session::Show;
@@ -267,13 +284,18 @@ mod tests {
     /// What it is counted as matters to few tests.
     const ANY: Counted = Counted::NOT;
 
+    /// The link that brings all replies but where a test says otherwise.
+    fn link() -> LinkId {
+        LinkId(DefaultKey::null())
+    }
+
     #[test]
     fn local_replies_wait_for_the_remote_ones_before_them() {
         let mut due = PendingReplies::default();
-        due.push_remote(Expect::PLAIN, ANY);
-        due.push_remote(Expect::PLAIN, ANY);
+        due.push_remote(link(), Expect::PLAIN, ANY);
+        due.push_remote(link(), Expect::PLAIN, ANY);
         due.push_local(Bytes::from_static(b"a"));
-        due.push_remote(Expect::DROPPED, ANY);
+        due.push_remote(link(), Expect::DROPPED, ANY);
         due.push_local(Bytes::from_static(b"b"));
         assert_eq!(due.remote(), 3);
         assert_eq!(due.pop_local(), None);
@@ -293,7 +315,7 @@ mod tests {
     fn a_long_pipeline_is_one_entry() {
         let mut due = PendingReplies::default();
         for _ in 0..100_000 {
-            due.push_remote(Expect::PLAIN, ANY);
+            due.push_remote(link(), Expect::PLAIN, ANY);
         }
         assert_eq!(due.entries.len(), 1);
         assert_eq!(due.remote(), 100_000);
@@ -301,13 +323,28 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_is_pending_from_the_link_that_its_request_went_over() {
+        let other = LinkId(SlotMap::new().insert(()));
+        let mut due = PendingReplies::default();
+        due.push_remote(link(), Expect::PLAIN, ANY);
+        due.push_remote(other, Expect::PLAIN, ANY);
+        due.push_remote(other, Expect::DROPPED, ANY);
+        assert_eq!((due.plain_from(link()), due.plain_from(other)), (1, 0));
+        assert_eq!((due.front_from(link()), due.front_from(other)), (Some(&Expect::PLAIN), None));
+        due.pop_plain(1);
+        assert_eq!((due.plain_from(link()), due.plain_from(other)), (0, 1));
+        due.pop_remote();
+        assert_eq!((due.front_from(link()), due.front_from(other)), (None, Some(&Expect::DROPPED)));
+    }
+
+    #[test]
     fn replies_are_counted_as_those_of_their_commands() {
         let [get, set] = [b"get", b"set"].map(|name| Counted::of(lookup(name)));
         let mut due = PendingReplies::default();
         for counted in [get, get, set, get, get, get] {
-            due.push_remote(Expect::PLAIN, counted);
+            due.push_remote(link(), Expect::PLAIN, counted);
         }
-        due.push_remote(Expect::DROPPED, set);
+        due.push_remote(link(), Expect::DROPPED, set);
         due.push_local(Bytes::from_static(b"a"));
         let popped = [(); 4].map(|()| due.pop_remote().unwrap().1);
         assert_eq!(popped, [get, get, set, get]);
@@ -321,7 +358,7 @@ mod tests {
     #[test]
     fn waiting_local_replies_fill_it() {
         let mut due = PendingReplies::default();
-        due.push_remote(Expect::PLAIN, ANY);
+        due.push_remote(link(), Expect::PLAIN, ANY);
         let reply = Bytes::from(vec![b'x'; 1 << 20]);
         for _ in 0..4 {
             assert!(!due.is_full(u32::MAX));
@@ -336,8 +373,8 @@ mod tests {
     #[test]
     fn requests_in_flight_are_counted_one_by_one() {
         let mut due = PendingReplies::default();
-        due.push_remote(Expect::PLAIN, ANY);
-        due.push_remote(Expect::PLAIN, ANY);
+        due.push_remote(link(), Expect::PLAIN, ANY);
+        due.push_remote(link(), Expect::PLAIN, ANY);
         assert!(due.is_full(2) && !due.is_full(3));
         due.push_local(Bytes::from_static(b"a"));
         assert!(due.is_full(3) && !due.is_full(4));
@@ -353,19 +390,19 @@ mod tests {
         let mut due = PendingReplies::default();
         for _ in 0..PendingReplies::MAX_ENTRIES / 2 {
             assert!(!due.is_full(u32::MAX));
-            due.push_remote(Expect::PLAIN, ANY);
-            due.push_remote(Expect::DROPPED, ANY);
+            due.push_remote(link(), Expect::PLAIN, ANY);
+            due.push_remote(link(), Expect::DROPPED, ANY);
         }
         assert!(due.is_full(u32::MAX));
-        assert!(PendingReplies::MAX_ENTRIES * size_of::<Entry>() <= 4 << 20);
+        assert!(PendingReplies::MAX_ENTRIES * size_of::<Entry>() <= 5 << 20);
     }
 
     #[test]
     fn blocking_commands_are_counted_until_answered() {
         let mut due = PendingReplies::default();
-        due.push_remote(Expect { show: Show::Reply, learn: Learn::Unblocked }, ANY);
+        due.push_remote(link(), Expect { show: Show::Reply, learn: Learn::Unblocked }, ANY);
         assert!(due.blocks() && due.only_blocks() && !due.confirming());
-        due.push_remote(Expect::PLAIN, ANY);
+        due.push_remote(link(), Expect::PLAIN, ANY);
         assert!(!due.only_blocks());
         due.pop_remote();
         assert!(!due.blocks() && !due.only_blocks());

@@ -4,14 +4,21 @@ use bytes::{Buf, BufMut, BytesMut};
 
 use super::counts::{Counts, Outcome};
 use super::pending::PendingReplies;
+use crate::ids::LinkId;
 use crate::resp::whole;
 
-/// Returns how many replies `input` begins with that are all there, are no errors, and go to the client as
-/// they are with nothing to be learned from them, and how many bytes these have; no more than `most`.
-/// Then [`replied_plainly`] has to be called. The link must be between two frames.
+/// Returns how many bytes `input` begins with that are whole replies which `link` is to bring next, which
+/// are no errors and go to the client as they are with nothing to be learned from them, and how many
+/// replies these are; no more than `most`. [`replied_plainly`] has to be called for them. The link must be
+/// between two frames.
 #[inline]
-pub(crate) fn plain_replies(input: &[u8], due: &PendingReplies, most: u32) -> (usize, u32) {
-    let most = most.min(due.plain());
+pub(crate) fn plain_replies(
+    input: &[u8],
+    link: LinkId,
+    due: &PendingReplies,
+    most: u32,
+) -> (usize, u32) {
+    let most = most.min(due.plain_from(link));
     let (mut len, mut many) = (0_usize, 0_u32);
     while many < most
         && let Some(reply) = input.get(len..).and_then(whole)
@@ -22,7 +29,8 @@ pub(crate) fn plain_replies(input: &[u8], due: &PendingReplies, most: u32) -> (u
     (len, many)
 }
 
-/// So many of these have gone to the client: counts them, and goes on with what comes after.
+/// So many of these replies have gone to the client: counts them, and appends the local replies that come
+/// next to `output`.
 #[inline]
 pub(crate) fn replied_plainly(
     many: u32,

@@ -29,7 +29,7 @@ impl Confirmations {
 
 /// A frame that pub/sub puts on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::session) enum Notice {
+pub(crate) enum Notice {
     /// `subscribe`, `psubscribe` or `ssubscribe`.
     Subscribed(Kind),
     /// `unsubscribe`, `punsubscribe` or `sunsubscribe`.

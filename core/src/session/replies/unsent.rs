@@ -5,9 +5,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::counts::Counts;
 use super::expect::{Expect, Learn};
+use super::frame::replied;
 use super::pending::PendingReplies;
 use super::plain::deliver_local;
-use super::receive::replied;
 use crate::resp::{Kind, reply};
 use crate::session::decide::exec_aborted;
 use crate::session::state::State;

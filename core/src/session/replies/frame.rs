@@ -1,0 +1,265 @@
+//! What a frame that a link brings is for its session, and what the session learns from it.
+
+use bytes::{BufMut, BytesMut};
+
+use super::counts::{Counts, Outcome};
+use super::expect::{Expect, Learn, Show};
+use super::pending::PendingReplies;
+use super::plain::deliver_local;
+use super::pubsub::Notice;
+use crate::ids::LinkId;
+use crate::resp::Protocol;
+use crate::resp::{Head, Kind, ReplyError, ReplyScanner};
+use crate::session::state::State;
+
+/// What a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Frame {
+    /// The reply that is pending next; whether the client sees its bytes, and whether the server may
+    /// have run the request.
+    Reply { shown: bool, ran: bool },
+    /// The reply to a `HELLO`, in which the session's number takes the place of the link's.
+    Greeting,
+    /// Out of band: a message, an invalidation, or a confirmation.
+    Notice(Option<Notice>),
+    /// A push that nobody on the link has asked for. It is dropped.
+    Stray,
+}
+
+/// A link brought what nothing expects, or what is not RESP. It must be closed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unexpected {
+    /// Not RESP.
+    #[error("upstream sent an invalid frame: {0}")]
+    Frame(#[from] ReplyError),
+    /// A reply that no request asked for.
+    #[error("upstream sent a reply that nothing expects")]
+    Reply,
+    /// An error to a request of Redoubt's own that prepares a link.
+    #[error("upstream refused to prepare a link for its session")]
+    Refused,
+}
+
+/// Where a frame comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source {
+    /// The link that brings it.
+    pub(crate) link: LinkId,
+    /// True if one session has the link to itself.
+    pub(crate) is_own: bool,
+}
+
+/// A frame that has begun and is not classified yet.
+pub(crate) struct Begun<'a> {
+    pub(crate) from: Source,
+    pub(crate) scanner: &'a ReplyScanner,
+    /// Bytes of the frame that came before `piece`.
+    pub(crate) held: &'a [u8],
+    /// The latest bytes of the frame.
+    pub(crate) piece: &'a [u8],
+}
+
+impl Begun<'_> {
+    /// Returns what the frame is for the session of `state` and `due`; `None` while that cannot be known.
+    ///
+    /// # Errors
+    /// [`Unexpected::Reply`] if the session expects nothing of this kind from the link.
+    pub(crate) fn classify(
+        &self,
+        state: &State,
+        due: &PendingReplies,
+    ) -> Result<Option<Frame>, Unexpected> {
+        let Some(kind) = self.scanner.kind() else { return Ok(None) };
+        let front = due.front_from(self.from.link);
+        let confirms = matches!(front.map(|expect| expect.learn), Some(Learn::Confirmed(_)));
+        let listens = self.from.is_own && (confirms || state.subscriptions.any());
+        if kind == Kind::Push && !listens && !(self.from.is_own && state.may_get_pushes()) {
+            return self.classify_stray();
+        }
+        if kind == Kind::Push
+            || (kind == Kind::Array && listens && state.protocol == Protocol::Resp2)
+        {
+            let notice = match self.scanner.head() {
+                Head::Pending => return Ok(None),
+                Head::Word(word) => Notice::parse(word),
+                Head::Other => None,
+            };
+            if kind == Kind::Push || notice.is_some() {
+                return Ok(Some(Frame::Notice(notice)));
+            }
+        }
+        match front {
+            None => Err(Unexpected::Reply),
+            Some(_) if confirms && kind != Kind::Error => Err(Unexpected::Reply),
+            Some(expect) if kind == Kind::Error => Ok(self.classify_error(expect)),
+            Some(Expect { show: Show::Greeting, .. }) => Ok(Some(Frame::Greeting)),
+            Some(expect) => Ok(Some(Frame::Reply { shown: expect.show.passes(), ran: true })),
+        }
+    }
+
+    /// Returns what the frame is if the session that it belongs to has gone; `None` while that cannot
+    /// be known.
+    ///
+    /// # Errors
+    /// [`Unexpected::Reply`] for a push that may be meant for a session.
+    pub(crate) fn classify_for_nobody(&self) -> Result<Option<Frame>, Unexpected> {
+        match self.scanner.kind() {
+            None => Ok(None),
+            Some(Kind::Push) => self.classify_stray(),
+            Some(_) => Ok(Some(Frame::Reply { shown: false, ran: true })),
+        }
+    }
+
+    /// A push that the session in front has not asked for. Whoever knows the link's number can have the
+    /// server send invalidations here (`CLIENT TRACKING ON REDIRECT`): they are dropped, so that they
+    /// end nobody's session. Any other push may be meant for another session.
+    pub(crate) fn classify_stray(&self) -> Result<Option<Frame>, Unexpected> {
+        match self.scanner.head() {
+            Head::Pending => Ok(None),
+            Head::Word(b"invalidate") => Ok(Some(Frame::Stray)),
+            _ => Err(Unexpected::Reply),
+        }
+    }
+
+    /// Returns what an error is; `None` while that cannot be known.
+    fn classify_error(&self, expect: &Expect) -> Option<Frame> {
+        let unless = matches!(expect.show, Show::Unless(_));
+        let refused = unless && self.begins_with(b"-NOPERM ")?;
+        let unknown = expect.learn == Learn::Subcommand
+            && (self.begins_with(b"-ERR unknown subcommand ")?
+                // Redis before 7.0.
+                || self.begins_with(b"-ERR Unknown subcommand ")?);
+        let shown = expect.show.passes() && !refused;
+        Some(Frame::Reply { shown, ran: !refused && !unknown })
+    }
+
+    /// Returns whether the frame begins with `start`; `None` while that cannot be known.
+    fn begins_with(&self, start: &[u8]) -> Option<bool> {
+        let mut bytes = self.held.iter().chain(self.piece);
+        for wanted in start {
+            if bytes.next()? != wanted {
+                return Some(false);
+            }
+        }
+        Some(true)
+    }
+}
+
+impl Frame {
+    /// The frame is complete: if it answers a request, counts that, and changes the session's state by it;
+    /// appends to `output` what comes after it for the client.
+    ///
+    /// # Errors
+    /// [`Unexpected::Refused`] if the link is not in the state that the session needs.
+    pub(crate) fn complete(
+        self,
+        scanner: &ReplyScanner,
+        state: &mut State,
+        due: &mut PendingReplies,
+        output: &mut BytesMut,
+        counts: &mut Counts,
+    ) -> Result<(), Unexpected> {
+        let (shown, ran) = match self {
+            Self::Reply { shown, ran } => (shown, ran),
+            Self::Greeting => (true, true),
+            Self::Notice(notice) => {
+                noticed(notice, scanner, state, due, output, counts);
+                return Ok(());
+            }
+            Self::Stray => return Ok(()),
+        };
+        match due.front().map(|expect| expect.learn) {
+            Some(Learn::Subcommand) => state.pinned |= ran,
+            Some(Learn::Id) => state.client_id = scanner.last_integer(),
+            _ => {}
+        }
+        replied(scanner.kind(), shown, state, due, output, counts)
+    }
+
+    /// Returns whether the frame answers a request.
+    pub(crate) fn is_reply(self) -> bool {
+        matches!(self, Self::Reply { .. } | Self::Greeting)
+    }
+}
+
+/// An out-of-band frame is complete; it may be the confirmation that is pending next.
+fn noticed(
+    notice: Option<Notice>,
+    scanner: &ReplyScanner,
+    state: &mut State,
+    due: &mut PendingReplies,
+    output: &mut BytesMut,
+    counts: &mut Counts,
+) {
+    state.inside_notice = false;
+    if let (Some(notice), Some(number)) = (notice, scanner.last_integer()) {
+        let remaining = u32::try_from(number).unwrap_or(u32::MAX);
+        if state.subscriptions.confirm(notice, remaining, due.front_confirmations())
+            && let Some((_, counted)) = due.pop_remote()
+        {
+            counts.add(counted, Outcome::Ok);
+        }
+    }
+    deliver_local(due, output);
+}
+
+/// The reply that was due next is complete, and has been `shown` or not: counts it, and goes on with
+/// what comes after it for the client.
+pub(super) fn replied(
+    kind: Option<Kind>,
+    shown: bool,
+    state: &mut State,
+    due: &mut PendingReplies,
+    output: &mut BytesMut,
+    counts: &mut Counts,
+) -> Result<(), Unexpected> {
+    let is_error = kind.is_none_or(Kind::is_error);
+    let outcome = if is_error { Outcome::Error } else { Outcome::Ok };
+    if let Some(counted) = due.pop_plain(1) {
+        counts.add(counted, outcome);
+    } else {
+        let (mut expect, counted) = due.pop_remote().ok_or(Unexpected::Reply)?;
+        counts.add(counted, outcome);
+        if let Show::Unless(bytes) = expect.show {
+            expect.show = if shown { Show::Reply } else { Show::Instead(bytes) };
+        }
+        answered(expect, kind, state, output)?;
+    }
+    deliver_local(due, output);
+    Ok(())
+}
+
+/// Puts in what is shown in a reply's place, and learns what it tells.
+fn answered(
+    expect: Expect,
+    kind: Option<Kind>,
+    state: &mut State,
+    output: &mut BytesMut,
+) -> Result<(), Unexpected> {
+    if let Show::Instead(bytes) = expect.show {
+        output.put(bytes);
+    }
+    let error = kind.is_none_or(Kind::is_error);
+    let done = !error && kind != Some(Kind::Null);
+    match expect.learn {
+        Learn::Nothing | Learn::Unblocked | Learn::Confirmed(_) => {}
+        Learn::Id | Learn::Subcommand => {}
+        Learn::Protocol(protocol) if done => state.protocol = protocol,
+        Learn::Database(database) if done => state.database = database,
+        Learn::Protocol(_) | Learn::Database(_) => {}
+        Learn::Multi => state.transaction.multi(error),
+        Learn::Exec(protocol) => {
+            state.transaction.exec();
+            state.protocol = protocol.filter(|_| done).unwrap_or(state.protocol);
+        }
+        Learn::Discard => state.transaction.discard(error),
+        Learn::Watch => state.transaction.watch(error),
+        Learn::Unwatch => state.transaction.unwatch(error),
+        Learn::Name => state.pinned |= error,
+        Learn::Required if error => return Err(Unexpected::Refused),
+        Learn::Required => {}
+        Learn::Moved(before) if error => state.protocol = before,
+        Learn::Moved(_) => {}
+    }
+    Ok(())
+}
