@@ -207,7 +207,9 @@ impl Session {
         let known = self.state.client_id();
         let Self { state, due, output, .. } = self;
         frame.complete(scanner, state, due, output, counts)?;
-        rules.client_ids.change(known, self.state.client_id());
+        if self.state.client_id() != known {
+            rules.client_ids.change(known, self.state.client_id());
+        }
         if let Frame::Notice(_) = frame
             && self.state.subscriptions() > rules.limits.subscriptions
             && self.ending.is_none()

@@ -33,7 +33,7 @@ impl Pipeline<'_> {
                     self.log_in_again();
                 }
                 self.count();
-                self.send(route, Expect::PLAIN, asked, body);
+                self.send(route, None, asked, body);
             }
             Decision::Special(special) => self.apply_special(special, route, asked, body),
         }
@@ -69,9 +69,9 @@ impl Pipeline<'_> {
     /// Does what was decided; `body` is what goes over a link if the request is forwarded.
     pub(super) fn act(&mut self, action: Action, route: Route, asked: Asked, body: Body<'_>) {
         match action {
-            Action::Forward { expect, .. } => return self.send(route, expect, asked, body),
+            Action::Forward { expect, .. } => return self.send(route, Some(expect), asked, body),
             Action::Substitute { request, expect, .. } => {
-                return self.send(route, expect, asked, Body::Other(&request));
+                return self.send(route, Some(expect), asked, Body::Other(&request));
             }
             Action::Reply(reply) => self.session.reply(reply),
             Action::Silence | Action::Unsettled => {}
@@ -143,10 +143,10 @@ impl Pipeline<'_> {
         self.links.settle();
     }
 
-    /// Adds a request to what a link is sent, and its reply to what is due. While the link carries a
-    /// stream, nothing on it can be told to be a reply.
+    /// Adds a request to what a link is sent, and its reply to the pending replies: a plain reply if `expect`
+    /// is `None`. While the link carries a stream, no bytes on it can be identified as a reply.
     #[inline]
-    fn send(&mut self, route: Route, expect: Expect, asked: Asked, body: Body<'_>) {
+    fn send(&mut self, route: Route, expect: Option<Expect>, asked: Asked, body: Body<'_>) {
         let Some(link) = self.take_link(route) else {
             return self.counters.commands.add(asked.counted, Outcome::Unanswered);
         };
@@ -163,7 +163,10 @@ impl Pipeline<'_> {
         if is_opaque {
             self.counters.commands.add(asked.counted, Outcome::Unanswered);
         } else {
-            due.push_remote(link, expect, asked.counted);
+            match expect {
+                None => due.push_plain(link, asked.counted),
+                Some(expect) => due.push_remote(link, expect, asked.counted),
+            }
             self.counters.begin(asked.class, self.id, link, due.asked(), self.now);
         }
         self.links.settle();

@@ -55,10 +55,10 @@ struct Context<'a> {
 /// subcommand that the table does not have.
 pub fn classify(request: &Request<'_>) -> Option<&'static Spec> {
     let spec = command::lookup(request.name())?;
-    match request.arg(1) {
-        Some(word) if spec.is_container() => spec.subcommand(word),
-        _ => Some(spec),
+    if !spec.is_container() {
+        return Some(spec);
     }
+    request.arg(1).map_or(Some(spec), |word| spec.subcommand(word))
 }
 
 /// Decides on a request that is complete, or large and begun. `spec` is what [`classify`] says of it,

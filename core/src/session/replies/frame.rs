@@ -215,16 +215,12 @@ pub(super) fn replied(
 ) -> Result<(), Unexpected> {
     let is_error = kind.is_none_or(Kind::is_error);
     let outcome = if is_error { Outcome::Error } else { Outcome::Ok };
-    if let Some(counted) = due.pop_plain(1) {
-        counts.add(counted, outcome);
-    } else {
-        let (mut expect, counted) = due.pop_remote().ok_or(Unexpected::Reply)?;
-        counts.add(counted, outcome);
-        if let Show::Unless(bytes) = expect.show {
-            expect.show = if shown { Show::Reply } else { Show::Instead(bytes) };
-        }
-        answered(expect, kind, state, output)?;
+    let (mut expect, counted) = due.pop_remote().ok_or(Unexpected::Reply)?;
+    counts.add(counted, outcome);
+    if let Show::Unless(bytes) = expect.show {
+        expect.show = if shown { Show::Reply } else { Show::Instead(bytes) };
     }
+    answered(expect, kind, state, output)?;
     deliver_local(due, output);
     Ok(())
 }

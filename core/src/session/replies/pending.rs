@@ -127,22 +127,28 @@ impl PendingReplies {
 
     /// Adds a reply that `link` will bring, and the command that it is to be counted as then.
     pub fn push_remote(&mut self, link: LinkId, expect: Expect, counted: Counted) {
-        self.remote = self.remote.saturating_add(1);
         if expect == Expect::PLAIN {
-            if let Some(Entry::Plain(last_link, last, count)) = self.entries.back_mut()
-                && *last == counted
-                && *last_link == link
-            {
-                *count = count.saturating_add(1);
-            } else {
-                self.entries.push_back(Entry::Plain(link, counted, 1));
-            }
-            return;
+            return self.push_plain(link, counted);
         }
+        self.remote = self.remote.saturating_add(1);
         if let Some(counter) = self.counter(expect.learn) {
             *counter = counter.saturating_add(1);
         }
         self.entries.push_back(Entry::Remote(link, counted, expect));
+    }
+
+    /// The same for a reply that is [`Expect::PLAIN`].
+    #[inline]
+    pub fn push_plain(&mut self, link: LinkId, counted: Counted) {
+        self.remote = self.remote.saturating_add(1);
+        if let Some(Entry::Plain(last_link, last, count)) = self.entries.back_mut()
+            && *last == counted
+            && *last_link == link
+        {
+            *count = count.saturating_add(1);
+        } else {
+            self.entries.push_back(Entry::Plain(link, counted, 1));
+        }
     }
 
     /// Adds a reply that Redoubt made; it goes out when all before it have.
@@ -209,18 +215,20 @@ impl PendingReplies {
 
     /// Takes the expectation at the front, whose reply is now complete.
     pub fn pop_remote(&mut self) -> Option<(Expect, Counted)> {
-        if let Some(counted) = self.pop_plain(1) {
-            return Some((Expect::PLAIN, counted));
+        match self.entries.front()? {
+            Entry::Plain(..) => self.pop_plain(1).map(|counted| (Expect::PLAIN, counted)),
+            Entry::Remote(..) => {
+                let Some(Entry::Remote(_, counted, expect)) = self.entries.pop_front() else {
+                    return None;
+                };
+                if let Some(counter) = self.counter(expect.learn) {
+                    *counter = counter.saturating_sub(1);
+                }
+                self.came(1);
+                Some((expect, counted))
+            }
+            Entry::Local(_) => None,
         }
-        let Some(Entry::Remote(..)) = self.entries.front() else { return None };
-        let Some(Entry::Remote(_, counted, expect)) = self.entries.pop_front() else {
-            return None;
-        };
-        if let Some(counter) = self.counter(expect.learn) {
-            *counter = counter.saturating_sub(1);
-        }
-        self.came(1);
-        Some((expect, counted))
     }
 
     /// So many of the remote replies have come.
