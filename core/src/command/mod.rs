@@ -1,10 +1,10 @@
 //! The table of Redis commands: name, arity, flags, keys and effect on a connection.
 //!
-//! Owns: what is known of each command of Redis 7.0, and of those added up to 8.0. Leaves to
+//! Owns: the properties of each command of Redis 7.0, and of the commands added up to 8.0. Leaves to
 //! [`crate::policy`]: what may run; to [`crate::session`]: what an effect means for a session.
 //!
-//! Invariants: the tables are constants, checked by the compiler; looking a name up allocates
-//! nothing and takes a time that does not depend on the client.
+//! Invariants: the tables are constants that the compiler checks; a look-up allocates nothing and takes
+//! a time that does not depend on the client.
 
 mod class;
 mod effect;
@@ -26,7 +26,7 @@ pub use spec::{Flag, Flags, Keys, Spec};
 pub use table::COUNT;
 pub use version::Version;
 
-/// All commands, then all subcommands: [`COUNT`] of them, in the order of their ids.
+/// Returns all commands, then all subcommands: [`COUNT`] of them, in the order of their ids.
 pub fn specs() -> impl Iterator<Item = &'static Spec> {
     table::COMMANDS.iter().chain(&table::SUBCOMMANDS)
 }
@@ -63,7 +63,8 @@ mod tests {
                 let longer = [spec.name.as_bytes(), &[last]].concat();
                 assert!(lookup(&longer).is_none(), "{}", longer.escape_ascii());
             }
-            // Same hash, other byte: the hash folds more than letters.
+            // The hash folds more bytes than letters, so these names have the same hash as the command
+            // but another byte.
             let folded: Vec<u8> = spec.name.bytes().map(|byte| byte & !0x20).collect();
             assert_eq!(
                 lookup(&folded).is_some(),
@@ -168,7 +169,7 @@ mod tests {
     #[test]
     fn commands_that_repeat_what_they_are_sent_are_not_plain() {
         let plain: Vec<_> = specs().filter(|spec| spec.effect == Effect::None).collect();
-        // Each name of the list is one of a command, and none is of a container.
+        // Each name in the list is the name of a command that is not a container.
         assert_eq!(plain.len(), 144);
         assert!(
             plain.iter().all(|spec| spec.subcommands.is_empty() && spec.command() == spec.name)

@@ -5,22 +5,22 @@ use std::fmt;
 /// A version of Redis, such as 7.0.15.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
-    /// The 7 of 7.0.15.
+    /// The major version: 7 of 7.0.15.
     pub major: u16,
-    /// The 0 of 7.0.15.
+    /// The minor version: 0 of 7.0.15.
     pub minor: u16,
-    /// The 15 of 7.0.15.
+    /// The patch version: 15 of 7.0.15.
     pub patch: u16,
 }
 
 impl Version {
-    /// The version `major.minor.patch`.
+    /// Creates the version `major.minor.patch`.
     pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
         Self { major, minor, patch }
     }
 
-    /// Reads what `INFO` gives as `redis_version`: one to three decimal numbers with dots between
-    /// them, missing ones being 0. What follows a `-` is not looked at (`7.4.0-v1`).
+    /// Parses the value of `redis_version` in `INFO`: one to three decimal numbers with dots between
+    /// them, where missing numbers are 0. The part after a `-` is ignored (`7.4.0-v1`).
     pub fn parse(text: &str) -> Option<Self> {
         let numbers = text.split_once('-').map_or(text, |(numbers, _)| numbers);
         let mut parts = numbers.split('.');
@@ -31,7 +31,7 @@ impl Version {
     }
 }
 
-/// `u16::from_str` takes a plus sign; a version has none.
+/// `u16::from_str` accepts a plus sign, which no version has.
 fn number(text: &str) -> Option<u16> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }

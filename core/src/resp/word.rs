@@ -1,12 +1,12 @@
-//! Comparing a client's text with a keyword, as Redis does.
+//! Compares a client's text with a keyword as Redis does.
 
-/// Returns whether Redis takes `sent` for the keyword `word`.
+/// Returns true if Redis reads `sent` as the keyword `word`.
 ///
-/// Redis compares options with `strcasecmp`, which reads a C string: upper and lower case are alike,
-/// and what follows a NUL does not count, so `BLOCK`, a NUL and anything more is `BLOCK`. Comparing
-/// in another way would let a client say to Redis what Redoubt does not hear.
+/// Redis compares options with `strcasecmp`, which reads a C string: upper and lower case are equal,
+/// and bytes after a NUL do not count, so `BLOCK`, a NUL and anything more is `BLOCK`. With any other
+/// comparison, Redis could see an option that Redoubt does not.
 ///
-/// Names of commands and subcommands are looked up in a hash table instead; for these see
+/// Names of commands and subcommands are looked up in a hash table instead; see
 /// [`policy`](crate::policy).
 #[inline]
 pub fn is_word(sent: &[u8], word: &[u8]) -> bool {

@@ -1,8 +1,8 @@
-//! The in-order queue of replies that a session is owed.
+//! The queue of a session's pending replies, in order.
 //!
-//! A reply is either remote (a link will bring it) or local (Redoubt made it). Local replies wait
-//! behind the remote ones that were asked for before them. Runs of plain remote replies are one
-//! entry while they are of one command, so that a pipeline of any length of such costs a few bytes.
+//! A reply is either remote (it comes from a link) or local (Redoubt made it). Local replies wait
+//! behind earlier remote replies. Consecutive plain remote replies of the same command are one entry,
+//! so that a pipeline of any length takes a few bytes.
 
 use std::collections::VecDeque;
 
@@ -18,12 +18,12 @@ enum Entry {
     Local(Bytes),
 }
 
-/// The queue itself.
+/// The queue of pending replies.
 #[derive(Default)]
 pub struct PendingReplies {
     entries: VecDeque<Entry>,
     remote: u32,
-    /// Remote replies that have come since the start.
+    /// Remote replies that have arrived since the start.
     answered: u64,
     local: u32,
     blocking: u32,
@@ -32,38 +32,38 @@ pub struct PendingReplies {
 }
 
 impl PendingReplies {
-    /// Entries at which [`PendingReplies::is_full`]; 4 MiB at most.
+    /// Number of entries at which [`PendingReplies::is_full`]; they take at most 4 MiB.
     pub const MAX_ENTRIES: usize = 65_536;
-    /// Places for this many entries are kept when there is none.
+    /// Number of entries whose memory an empty queue keeps.
     const KEPT_ENTRIES: usize = 64;
     /// Bytes of waiting local replies at which [`PendingReplies::is_full`].
     pub const MAX_LOCAL_BYTES: usize = 4 << 20;
-    /// Bytes that a local reply takes besides its own.
+    /// Bytes that a local reply takes in addition to its text.
     const ALLOCATION: usize = 32;
-    /// Places for this many entries are kept.
+    /// Number of entries whose memory is kept.
     const KEPT: usize = 64;
 
-    /// Returns whether no more of this client's requests should be taken until replies have come:
-    /// `in_flight` are due, or what is due takes too much memory.
+    /// Returns true if no more requests of this client should be taken until replies have arrived:
+    /// `in_flight` replies are pending, or they take too much memory.
     pub fn is_full(&self, in_flight: u32) -> bool {
         self.remote.saturating_add(self.local) >= in_flight
             || self.entries.len() >= Self::MAX_ENTRIES
             || self.local_bytes >= Self::MAX_LOCAL_BYTES
     }
 
-    /// Bytes of memory that it has at least, found cheaply.
+    /// Returns a lower bound of the memory in bytes, which is cheap to compute.
     #[inline]
     pub fn memory_at_least(&self) -> usize {
         self.entries.capacity().saturating_mul(size_of::<Entry>()) | self.local_bytes
     }
 
-    /// Bytes of memory that it has.
+    /// Returns the memory in bytes.
     pub fn memory(&self) -> usize {
         let entries = self.entries.capacity().saturating_mul(size_of::<Entry>());
         entries.saturating_add(self.local_weight())
     }
 
-    /// Bytes of memory that what is owed needs.
+    /// Returns the bytes of memory that the pending replies need.
     pub fn weight(&self) -> usize {
         let entries = self.entries.len().saturating_mul(size_of::<Entry>());
         entries.saturating_add(self.local_weight())
@@ -74,7 +74,7 @@ impl PendingReplies {
         self.local_bytes.saturating_add(replies.saturating_mul(Self::ALLOCATION))
     }
 
-    /// Gives memory back that it does not need now.
+    /// Frees memory that is not needed now.
     pub fn compact(&mut self) {
         if self.entries.capacity() > Self::KEPT && self.entries.capacity() / 4 > self.entries.len()
         {
@@ -82,47 +82,47 @@ impl PendingReplies {
         }
     }
 
-    /// All replies that are owed.
+    /// Returns the number of pending replies.
     pub fn len(&self) -> usize {
         usize::try_from(self.remote.saturating_add(self.local)).unwrap_or(usize::MAX)
     }
 
-    /// Replies still to come from a link.
+    /// Returns the number of replies that must still come from a link.
     pub fn remote(&self) -> u32 {
         self.remote
     }
 
-    /// Remote replies that have come since the start.
+    /// Returns the number of remote replies that have arrived since the start.
     pub fn answered(&self) -> u64 {
         self.answered
     }
 
-    /// Remote replies that have been asked for since the start.
+    /// Returns the number of remote replies that were requested since the start.
     pub fn asked(&self) -> u64 {
         self.answered.saturating_add(u64::from(self.remote))
     }
 
-    /// Returns whether any of them belongs to a command that may block.
+    /// Returns true if a pending reply belongs to a command that may block.
     pub fn blocks(&self) -> bool {
         self.blocking > 0
     }
 
-    /// Returns whether all that is owed are replies of commands that may block.
+    /// Returns true if all pending replies belong to commands that may block.
     pub fn only_blocks(&self) -> bool {
         self.blocking > 0 && self.blocking == self.remote && self.local == 0
     }
 
-    /// Returns whether a confirmation of a subscription is still owed.
+    /// Returns true if a confirmation of a subscription is pending.
     pub fn confirming(&self) -> bool {
         self.confirming > 0
     }
 
-    /// Returns whether nothing is owed.
+    /// Returns true if no reply is pending.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Adds a reply that a link will bring, and as what it is to be counted then.
+    /// Adds a reply that will come from a link, and the counter that it adds to.
     pub fn push_remote(&mut self, expect: Expect, counted: Counted) {
         self.remote = self.remote.saturating_add(1);
         if expect == Expect::PLAIN {
@@ -141,17 +141,17 @@ impl PendingReplies {
         self.entries.push_back(Entry::Remote(counted, expect));
     }
 
-    /// Adds a reply that Redoubt made; it goes out when all before it have.
+    /// Adds a reply that Redoubt made; it is sent after all earlier replies.
     pub fn push_local(&mut self, reply: Bytes) {
         self.local = self.local.saturating_add(1);
         self.local_bytes = self.local_bytes.saturating_add(reply.len());
         self.entries.push_back(Entry::Local(reply));
     }
 
-    /// Returns what the next remote reply is for; `None` when none is owed.
+    /// Returns how the next remote reply is handled; `None` if none is pending.
     ///
-    /// When a frame of a link begins, no local reply is at the front: [`PendingReplies::pop_local`] takes
-    /// it as soon as it gets there, or at the end of the message that was under way.
+    /// When a frame of a link begins, no local reply is at the front: [`PendingReplies::pop_local`]
+    /// takes it as soon as it gets there, or at the end of the message that the client was receiving.
     pub fn front(&self) -> Option<&Expect> {
         match self.entries.front()? {
             Entry::Plain(..) => Some(&Expect::PLAIN),
@@ -160,7 +160,7 @@ impl PendingReplies {
         }
     }
 
-    /// The confirmations due next, to count them down.
+    /// Returns the confirmations that come next, so that the caller can count them down.
     pub fn front_confirmations(&mut self) -> Option<&mut Confirmations> {
         match self.entries.front_mut()? {
             Entry::Remote(_, Expect { learn: Learn::Confirmed(confirmations), .. }) => {
@@ -170,8 +170,8 @@ impl PendingReplies {
         }
     }
 
-    /// Returns how many of the replies that are due next go to the client and tell nothing, and are counted
-    /// as the same.
+    /// Returns how many of the next replies go to the client, do not change the session's state and add
+    /// to the same counter.
     #[inline]
     pub(in crate::session) fn plain(&self) -> u32 {
         match self.entries.front() {
@@ -180,8 +180,8 @@ impl PendingReplies {
         }
     }
 
-    /// Takes that many of the expectations that [`PendingReplies::plain`] told of: their replies are
-    /// complete. Returns as what they are counted.
+    /// Removes `many` of the replies that [`PendingReplies::plain`] counted, which have arrived.
+    /// Returns their counter.
     #[inline]
     pub(in crate::session) fn pop_plain(&mut self, many: u32) -> Option<Counted> {
         let Entry::Plain(counted, count) = self.entries.front_mut()? else { return None };
@@ -194,7 +194,7 @@ impl PendingReplies {
         Some(counted)
     }
 
-    /// Takes the expectation at the front, whose reply is now complete.
+    /// Removes the first entry, whose reply has arrived.
     pub fn pop_remote(&mut self) -> Option<(Expect, Counted)> {
         if let Some(counted) = self.pop_plain(1) {
             return Some((Expect::PLAIN, counted));
@@ -208,26 +208,26 @@ impl PendingReplies {
         Some((expect, counted))
     }
 
-    /// So many of the remote replies have come.
+    /// Counts remote replies that have arrived.
     fn came(&mut self, many: u32) {
         self.remote = self.remote.saturating_sub(many);
         self.answered = self.answered.saturating_add(many.into());
     }
 
-    /// Returns whether it has taken more memory than is kept.
+    /// Returns true if more memory is allocated than the queue keeps.
     #[inline]
     pub fn has_room_to_spare(&self) -> bool {
         self.entries.capacity() > Self::KEPT_ENTRIES
     }
 
-    /// Gives back the memory that many entries took, when there is none.
+    /// Frees the memory of a queue that was long and is empty now.
     pub fn release(&mut self) {
         if self.entries.is_empty() && self.has_room_to_spare() {
             self.entries = VecDeque::new();
         }
     }
 
-    /// Counts the replies that will not come.
+    /// Counts the replies that will not arrive.
     pub fn give_up(&self, counts: &mut Counts) {
         for entry in &self.entries {
             match entry {
@@ -240,7 +240,7 @@ impl PendingReplies {
         }
     }
 
-    /// Takes a local reply that has come to the front.
+    /// Removes a local reply that has come to the front.
     pub fn pop_local(&mut self) -> Option<Bytes> {
         let Some(Entry::Local(_)) = self.entries.front() else { return None };
         let Some(Entry::Local(reply)) = self.entries.pop_front() else { return None };
@@ -264,7 +264,7 @@ mod tests {
     use crate::command::lookup;
     use crate::session::Show;
 
-    /// What it is counted as matters to few tests.
+    /// The counter does not matter in most tests.
     const ANY: Counted = Counted::NOT;
 
     #[test]

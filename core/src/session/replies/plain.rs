@@ -1,4 +1,4 @@
-//! Most replies: nothing about them is special.
+//! The fast path for plain replies, which most replies are.
 
 use bytes::{Buf, BufMut, BytesMut};
 
@@ -6,9 +6,9 @@ use super::counts::{Counts, Outcome};
 use super::pending::PendingReplies;
 use crate::resp::whole;
 
-/// Returns how many replies `input` begins with that are all there, are no errors, and go to the client as
-/// they are with nothing to be learned from them, and how many bytes these have; no more than `most`.
-/// Then [`replied_plainly`] has to be called. The link must be between two frames.
+/// Counts the complete replies at the start of `input` that are no errors, go to the client unchanged
+/// and do not change the session's state; at most `most`. Returns their number of bytes and their
+/// number. The caller then calls [`replied_plainly`]. The link must be between two frames.
 #[inline]
 pub(crate) fn plain_replies(input: &[u8], due: &PendingReplies, most: u32) -> (usize, u32) {
     let most = most.min(due.plain());
@@ -22,7 +22,7 @@ pub(crate) fn plain_replies(input: &[u8], due: &PendingReplies, most: u32) -> (u
     (len, many)
 }
 
-/// So many of these have gone to the client: counts them, and goes on with what comes after.
+/// Counts replies that have gone to the client, and sends the local replies that follow them.
 #[inline]
 pub(crate) fn replied_plainly(
     many: u32,
@@ -36,7 +36,7 @@ pub(crate) fn replied_plainly(
     deliver_local(due, output);
 }
 
-/// Moves the local replies whose turn has come to `output`.
+/// Moves the local replies at the front to `output`.
 pub(in crate::session) fn deliver_local(due: &mut PendingReplies, output: &mut BytesMut) {
     while let Some(reply) = due.pop_local() {
         output.reserve(reply.remaining());

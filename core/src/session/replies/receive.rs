@@ -1,4 +1,5 @@
-//! Bytes from a link become bytes for the client: which frame answers what, and what is dropped.
+//! Turns bytes from a link into bytes for the client: which request a frame answers, and which frames
+//! are dropped.
 
 use std::mem;
 
@@ -13,54 +14,55 @@ use crate::resp::Protocol;
 use crate::resp::{Head, Kind, ReplyError, ReplyScanner};
 use crate::session::state::State;
 
-/// Reads one link's frames for the session that owns it.
+/// Reads the frames of a lease for its session.
 ///
-/// Frames are passed on as they arrive, so a value of any size needs no room here. Only the first
-/// element of an array that may be a message is held until it is known: a few dozen bytes.
+/// Frames are passed on as they arrive, so a value of any size needs no memory here. Only an array that
+/// may be a message is buffered until its first element is known: a few dozen bytes.
 #[derive(Default)]
 pub struct Receiver {
     scanner: ReplyScanner,
-    /// The frame that is being read, once it is known what it is.
+    /// What the current frame is, once it is known.
     route: Option<Route>,
-    /// Its bytes, until then.
+    /// The bytes of the frame until then.
     held: BytesMut,
-    /// Whether bytes came that nobody looked at, because the client had its last reply.
+    /// True if bytes arrived that were dropped unread, because the client had received its last reply.
     unread: bool,
-    /// Most subscriptions that its session has had since this was last asked for.
+    /// Highest number of subscriptions of the session since the last call that returned it.
     most_subscribed: u32,
 }
 
-/// What the frame is.
+/// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route {
-    /// The reply that is due next; shown or not; and whether it may have been run.
+    /// The next pending reply. `shown` is true if the client gets it, and `ran` if Redis may have run
+    /// the command.
     Reply { shown: bool, ran: bool },
-    /// Out of band: a message, an invalidation, or a confirmation.
+    /// An out-of-band frame: a message, an invalidation, or a confirmation.
     Notice(Option<Notice>),
 }
 
-/// A link brought what nothing expects, or what is not RESP. It must be closed.
+/// A link sent a frame that nothing expects, or invalid bytes. The caller closes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unexpected {
-    /// Not RESP.
+    /// The bytes are not RESP.
     #[error("upstream sent an invalid frame: {0}")]
     Frame(#[from] ReplyError),
-    /// A reply that no request asked for.
+    /// The reply answers no request.
     #[error("upstream sent a reply that nothing expects")]
     Reply,
-    /// An error to a request of Redoubt's own that prepares a link.
+    /// The reply is an error to a request of Redoubt's own that prepares a link.
     #[error("upstream refused to prepare a link for its session")]
     Refused,
 }
 
 impl Receiver {
-    /// Most bytes held while it is not known what a frame is; Redis needs a few dozen.
+    /// Most bytes that are buffered until it is known what a frame is; Redis needs a few dozen.
     const MAX_HELD: usize = 64 << 10;
 
-    /// Takes bytes of the link in and appends what the client is to see to `output`.
+    /// Reads bytes from the link and appends the client's bytes to `output`.
     ///
-    /// # Errors
-    /// [`Unexpected`]; what came before it has been appended, the rest is lost with the link.
+    /// # Errors [`Unexpected`]; the bytes before the error have been appended, the rest is lost with
+    /// the link.
     pub fn receive(
         &mut self,
         mut input: &[u8],
@@ -70,13 +72,13 @@ impl Receiver {
         counts: &mut Counts,
     ) -> Result<(), Unexpected> {
         while !input.is_empty() {
-            // Replies to what Redoubt has asked to prepare the link come before the stream.
+            // Replies to the requests that prepare the link come before the stream.
             if state.opaque && due.remote() == 0 && self.is_between_frames() {
                 output.put_slice(input);
                 return Ok(());
             }
             if state.ended && due.is_empty() && self.route.is_none() {
-                // The client has been given its last reply; like Redis, say nothing after it.
+                // The client has received its last reply; like Redis, Redoubt sends nothing after it.
                 self.unread = true;
                 return Ok(());
             }
@@ -131,18 +133,19 @@ impl Receiver {
         Ok(())
     }
 
-    /// Returns whether it is between two frames, and knows so.
+    /// Returns true if the receiver is between two frames for certain.
     pub fn is_between_frames(&self) -> bool {
         self.route.is_none() && self.held.is_empty() && !self.unread
     }
 
-    /// Most channels and patterns that its session was subscribed to at one time since the last call,
-    /// if there was a confirmation.
+    /// Returns the highest number of the session's subscriptions since the last call; 0 if there was no
+    /// confirmation.
     pub fn take_most_subscribed(&mut self) -> u32 {
         mem::take(&mut self.most_subscribed)
     }
 
-    /// Returns what the frame that has begun is, of which `piece` is the latest; `None` while that cannot be told.
+    /// Returns what the current frame is; `piece` is its latest part. `None` means that more bytes are
+    /// needed.
     fn classify(
         &self,
         piece: &[u8],
@@ -161,7 +164,7 @@ impl Receiver {
                 Head::Word(word) => Notice::parse(word),
                 Head::Other => None,
             };
-            // A push that this session has not asked for may be meant for another.
+            // A push that this session has not asked for may be meant for another session.
             if kind == Kind::Push && !listens && !state.pinned && !state.private {
                 return Err(Unexpected::Reply);
             }
@@ -177,21 +180,21 @@ impl Receiver {
         }
     }
 
-    /// Returns what an error that has begun is, of which `piece` is the latest; `None` while that cannot be
-    /// told.
+    /// Returns what a frame that begins as an error is; `piece` is its latest part. `None` means that
+    /// more bytes are needed.
     fn error(&self, expect: &Expect, piece: &[u8]) -> Option<Route> {
         let unless = matches!(expect.show, Show::Unless(_));
         let refused = unless && self.begins_with(piece, b"-NOPERM ")?;
         let unknown = expect.learn == Learn::Subcommand
             && (self.begins_with(piece, b"-ERR unknown subcommand ")?
-                // Redis before 7.0.
+                // Redis before 7.0 words the error so.
                 || self.begins_with(piece, b"-ERR Unknown subcommand ")?);
         let shown = expect.show.passes() && !refused;
         Some(Route::Reply { shown, ran: !refused && !unknown })
     }
 
-    /// Returns whether the frame that has begun, of which `piece` is the latest, begins with `start`; `None`
-    /// while that cannot be told.
+    /// Returns whether the current frame begins with `start`; `piece` is its latest part. `None` means
+    /// that more bytes are needed.
     fn begins_with(&self, piece: &[u8], start: &[u8]) -> Option<bool> {
         let mut bytes = self.held.iter().chain(piece);
         for wanted in start {
@@ -202,7 +205,7 @@ impl Receiver {
         Some(true)
     }
 
-    /// An out-of-band frame is complete; it may be the confirmation that is due.
+    /// Handles the end of an out-of-band frame, which may be the pending confirmation.
     fn noticed(
         &mut self,
         notice: Option<Notice>,
@@ -224,8 +227,8 @@ impl Receiver {
     }
 }
 
-/// The reply that was due next is complete, and has been `shown` or not: counts it, and goes on with
-/// what comes after it for the client.
+/// Handles the end of the next pending reply: counts it and sends the local replies that follow it.
+/// `shown` is true if the client got the reply.
 pub(crate) fn replied(
     kind: Option<Kind>,
     shown: bool,
@@ -250,7 +253,7 @@ pub(crate) fn replied(
     Ok(())
 }
 
-/// Puts in what is shown in a reply's place, and learns what it tells.
+/// Appends what replaces the reply, if anything, and updates the session's state.
 fn answered(
     expect: Expect,
     kind: Option<Kind>,
