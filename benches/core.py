@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BASELINE = ROOT / "benches" / "core.baseline"
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 SUMMARIES = TARGET / "gungraun" / "redoubt" / "core"
-# As benches/core.rs has it.
+# The same number as in benches/core.rs.
 REQUESTS = 1600
 LIMIT = 0.05
 

@@ -89,7 +89,7 @@ def measure(bench, names, loads, phases, quick):
     if "loads" in phases:
         results.throughput.measure(bench, targets, rounds, seconds, say)
     if "calls" in phases:
-        # Features change none of them, and TLS hides whose they are.
+        # Features change none of them, and with TLS the connections cannot be told apart.
         for target in (target for target in targets if target.name not in FEATURES):
             results.calls[target.name] = count_calls(target, bench, 20_000)
         say("system calls: done")
@@ -117,7 +117,7 @@ def main():
     loads = [load for load in LOADS if load.key in chosen("LOADS", [load.key for load in LOADS])]
     phases = chosen("PHASES", ["loads"] if quick else PHASES)
     raise_open_files()
-    # So that whoever ends this ends what it has started, too.
+    # Ending this process also ends the processes that it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     say("building")
     if "redoubt" not in other_redoubts():

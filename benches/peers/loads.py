@@ -35,10 +35,10 @@ class Load:
     args: tuple
     tool: str = "redis-benchmark"
     needs: str = ""
-    # What is asked of Redoubt: a ratio to direct where there is one, and the predixy column.
+    # The goals for Redoubt: a ratio to direct where there is one, and the predixy column.
     of_direct: float | None = None
     predixy: float | None = None
-    # Whether rows for a feature are measured with it.
+    # True if rows for a feature are measured with this load.
     shows_features: bool = False
 
 
@@ -88,7 +88,7 @@ def redis_benchmark(load, target, bench, count):
                "--precision", "3", "-n", str(count), *load.args]
     if target.speaks_tls:
         command += ["--tls", "--cacert", str(bench.certificate)]
-    # It tries for ever to connect anew to a server that has gone.
+    # The program tries for ever to reconnect to a server that has gone.
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     text = done.stdout
     rate = re.search(r"throughput summary: ([\d.]+) requests", text)

@@ -12,7 +12,7 @@ from targets import HOST, OPEN_FILES
 SESSIONS = [1, 10, 100, 1000, 10_000]
 WORKERS = [1, 2, 4]
 IDLE = 10_000
-# A proxy that has a connection to Redis for each of its clients.
+# Proxies that have a connection to Redis for each of their clients.
 SOCKETS = {"haproxy": 2, "redoubt-unshared": 2}
 
 
@@ -58,7 +58,7 @@ def measure_idle(bench, names, say):
         if not holds(name, IDLE):
             continue
         target = bench.start(name)
-        # Redis is not started anew: what its sessions cost is still told by the difference.
+        # Redis is not restarted: the difference still shows the cost of its sessions.
         before = resident(target.pid)
         command = [bench.load, "idle", "--address", f"{HOST}:{target.port}",
                    "--sessions", str(IDLE)]

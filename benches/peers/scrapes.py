@@ -13,7 +13,7 @@ from targets import HOST, ROOT
 
 CLIENTS = 50
 EVERY = 1.0
-# Sessions that are there meanwhile and do nothing.
+# Sessions that are open meanwhile and do nothing.
 IDLE = 200
 
 

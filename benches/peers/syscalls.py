@@ -53,7 +53,7 @@ def count_calls(target, bench, requests):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     sides = {}
     while load.poll() is None:
-        # Descriptors are used again when a connection ends; the run's own are those seen last.
+        # Descriptors are reused when a connection ends; those observed last belong to the run.
         sides |= sockets(target, bench)
         time.sleep(0.05)
     tracer.send_signal(signal.SIGINT)
@@ -63,7 +63,7 @@ def count_calls(target, bench, requests):
         for line in lines:
             if call := CALL.match(line):
                 name, descriptor = call.groups()
-                # An epoll descriptor comes first in these, and is no socket.
+                # The first argument of these is an epoll descriptor, which is no socket.
                 side = sides.get(descriptor and int(descriptor), "loop")
                 counted[side] += 1
                 names[side, name] += 1

@@ -1,4 +1,4 @@
-//! What wrong passwords and too many sessions cost, in the router, on a clock that the tests move.
+//! The cost of wrong passwords and of too many sessions, in the router, on a clock that the tests move.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,7 +24,8 @@ struct Dispatcher {
 }
 
 impl Dispatcher {
-    /// With the second wrong password the first delay, with the fourth the first lock-out.
+    /// Configures that the second wrong password gets the first delay and the fourth the first
+    /// lock-out.
     fn new(limits: ConnectionLimits) -> Self {
         let throttle = ThrottleLimits {
             failures: 4,
@@ -60,7 +61,7 @@ fn a_delayed_answer_holds_up_its_session_alone() {
     let (slow, other) = (door.open(HERE), door.open(HERE));
     door.say(slow, &["AUTH", "wrong"]);
     assert_bytes(&door.bench.read(slow), WRONGPASS);
-    // What is pipelined behind a wrong password waits too, and is not even looked at.
+    // Requests pipelined behind a wrong password wait too, and are not parsed.
     let pipeline = [request(&["AUTH", "wrong"]), request(&["AUTH", CLIENT_PASSWORD])].concat();
     door.bench.say(slow, &pipeline);
     assert!(!door.bench.router.wants_read(slow));
@@ -147,7 +148,7 @@ fn one_more_of_an_identity_is_told_so_and_nothing_of_it_travels() {
         assert_eq!(door.closed(id), CloseReason::IdentityLimit);
     }
     assert!(door.bench.router.next_link_to_open().is_none());
-    // RESET gives the place back, and AUTH takes it again.
+    // RESET returns the place, and AUTH takes it again.
     let fourth = door.open(HERE);
     door.say(first, &["RESET"]);
     assert_bytes(&door.bench.read(first), b"+RESET\r\n");
@@ -174,7 +175,7 @@ fn half_sent_requests_are_held_up_to_a_bound() {
         assert_eq!(door.closed(id), CloseReason::UnauthenticatedMemory);
     }
     assert!(door.gate.unauthenticated_memory() <= LIMITS.unauthenticated_memory);
-    // One that comes with the right password needs none of it.
+    // A client with the right password is not delayed.
     let id = door.open(THERE);
     door.say(id, &["AUTH", CLIENT_PASSWORD]);
     assert_bytes(&door.bench.read(id), b"+OK\r\n");
@@ -195,7 +196,7 @@ fn guesses_from_a_shared_address_wait_and_the_right_password_does_not() {
     for id in &guessers {
         door.say(*id, &["AUTH", "wrong"]);
     }
-    // So many answers wait; whoever guesses besides is closed.
+    // This many answers wait; every further client with a wrong password is closed.
     let (over, waiting): (Vec<_>, Vec<_>) =
         guessers.into_iter().partition(|id| door.bench.router.is_finished(*id));
     assert_eq!((over.len(), waiting.len()), (80 - 65, 65), "the first was answered at once");

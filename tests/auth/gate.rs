@@ -1,4 +1,4 @@
-//! The gate on addresses and a clock of the tests' own.
+//! The connection limiter with addresses and a clock that the tests choose.
 #![allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
 
 use std::net::IpAddr;
@@ -166,13 +166,13 @@ fn other_terms_hold_for_whoever_comes_next() {
     assert_eq!(admit(&gate, "10.1.0.1").unwrap_err(), Refusal::NotAllowed);
     let mut exempt = admit(&gate, "11.9.0.1").unwrap();
     assert_eq!(admit(&gate, "11.0.0.1").unwrap_err(), Refusal::Sessions);
-    // What was counted before counts on, against what holds now.
+    // Earlier wrong passwords still count, against the new limits.
     assert!(matches!(first.failed(now), Verdict::Delay(_)));
     assert_eq!(first.failed(now), Verdict::LockOut(Duration::from_secs(2)));
     (0..5).for_each(|_| assert_eq!(exempt.failed(now), Verdict::Answer));
     assert!(first.authenticated(now), "who is in may stay");
     assert!(!exempt.authenticated(now), "one of an identity");
-    // And an address that was exempt when its client came is so no more.
+    // An address that was exempt when its client connected is not exempt after the change.
     gate.replace(Networks::default(), limits, throttle);
     assert!((0..3).any(|_| exempt.failed(now) != Verdict::Answer));
 }
@@ -186,7 +186,7 @@ fn a_shared_address_is_let_in_whatever_was_tried_from_there() {
         assert!(matches!(guesser.failed(now), Verdict::Delay(_)));
     }
     assert!(admit(&gate, "10.8.0.1").unwrap().authenticated(now), "the right password counts");
-    // It does not make guessing quicker.
+    // A changed list does not make guessing faster.
     assert_eq!(guesser.failed(now), Verdict::Delay(Duration::from_secs(2)));
 }
 

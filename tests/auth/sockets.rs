@@ -1,5 +1,5 @@
-//! Wrong passwords and too many sessions, over sockets: who is slowed down, locked out or told that
-//! there are too many, and that nobody else is.
+//! Wrong passwords and too many sessions, over sockets: only the clients that cause them are delayed,
+//! locked out or rejected.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn setup(redis: &Redis) -> Setup {
     Redoubt::setup(redis).set("throttle.exempt", "[]")
 }
 
-/// What a connection is answered to one request before it is closed or answered.
+/// Returns the reply to one `AUTH`, or nothing if the connection is closed first.
 fn ask(redoubt: &Redoubt, source: [u8; 4], password: &str) -> Vec<u8> {
     let mut wire = Wire::connect_from(source, redoubt.address());
     wire.offer(&frame::request(&["AUTH", password]));
@@ -36,7 +36,7 @@ fn twenty_guesses_a_second_are_refused_service_while_another_address_logs_in() {
             let mut answers = Vec::new();
             std::thread::scope(|scope| {
                 let mut guesses = Vec::new();
-                // The pace of the guesses; a guess does not wait for the answer to the one before.
+                // A guess does not wait for the reply to the previous guess.
                 while stopped.recv_timeout(Duration::from_millis(50)).is_err() {
                     guesses.push(scope.spawn(|| ask(redoubt, GUESSER, "a guess")));
                 }
@@ -160,7 +160,7 @@ fn those_that_have_not_authenticated_are_so_many_and_hold_so_much() {
     let mut silent: Vec<_> = (0..14).map(|_| connect()).collect();
     assert_eq!(connect().read_to_close(), MAX_CLIENTS, "one address has seven eighths");
     assert_eq!(ask(&redoubt, HONEST, redoubt.password()), b"+OK\r\n");
-    // Ten arguments of 16 KiB, the last not complete.
+    // The request has ten arguments of 16 KiB, and the last is incomplete.
     let mut half = b"*10\r\n$4\r\nAUTH\r\n".to_vec();
     half.extend([&b"$16384\r\n"[..], &[b'x'; 16384], b"\r\n"].concat().repeat(8));
     for wire in &mut silent {
@@ -190,19 +190,19 @@ fn a_local_stranger_that_guesses_cannot_keep_the_service_out() {
         .set_text("throttle.max_lockout", "1h")
         .start();
     const LOCAL: [u8; 4] = [127, 0, 0, 1];
-    // A stranger that waits for no answer, and has more guesses under way than may wait.
+    // The guesser waits for no reply, and has more guesses in flight than may be delayed.
     let guess = |redoubt: &Redoubt| {
         let mut wire = Wire::connect_from(LOCAL, redoubt.address());
         wire.offer(&frame::request(&["AUTH", "wrong"]));
         wire
     };
     let mut guesses: Vec<_> = (0..100).map(|_| guess(&redoubt)).collect();
-    // The service comes for the first time, with no session there that could speak for it.
+    // The service connects for the first time, so that no earlier login counts in its favour.
     for _ in 0..20 {
         guesses.extend((0..5).map(|_| guess(&redoubt)));
         assert_eq!(ask(&redoubt, LOCAL, redoubt.password()), b"+OK\r\n");
     }
-    // One that waits for its answers is slowed down, however often the service has come in.
+    // A guesser that waits for its replies is delayed, however often the service has logged in.
     redoubt.log().wait(|line| lines::field(line, "reason") == Some("locked_out")).expect("closed");
     drop(guesses);
     let mut patient = Wire::connect_from(LOCAL, redoubt.address());
@@ -217,7 +217,7 @@ fn a_local_stranger_that_guesses_cannot_keep_the_service_out() {
     });
     assert!(answered, "guesses are not slowed down");
     assert!(!redoubt.log().all().iter().any(|line| line.contains("address locked out")));
-    // Without the list it is an address like others.
+    // Without the list, the address is treated like any other.
     redoubt.write("throttle.shared", Some("[]"));
     redoubt.reload();
     ask(&redoubt, LOCAL, "wrong");

@@ -129,7 +129,7 @@ fn the_stalest_source_goes_first_and_none_that_is_locked_out() {
     let left = bench.throttle.len();
     assert!((Throttle::MAX_SOURCES / 2..Throttle::MAX_SOURCES).contains(&left), "{left} left");
     assert!(bench.is_locked_out(0));
-    // The fifth is the first that is delayed.
+    // The fifth wrong password is the first that is delayed.
     let mut knows = |source| (0..4).map(|_| bench.fail(source)).last() != Some(Verdict::Answer);
     assert!(!knows(1), "the stalest");
     assert!(knows(Throttle::MAX_SOURCES as u32 - 1));

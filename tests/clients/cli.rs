@@ -9,7 +9,7 @@ use support::{Deadline, Lines, Redis, Redoubt, frame, shown};
 
 const LARGE: usize = 32 << 20;
 
-/// `redis-cli` for `redoubt`, which reads its password from the environment.
+/// Returns a `redis-cli` for `redoubt`, which reads its password from the environment.
 fn command(redoubt: &Redoubt, args: &[&str]) -> Command {
     let mut command = Command::new("redis-cli");
     command.args(["-p", &redoubt.address().port().to_string()]).args(args);
@@ -17,7 +17,7 @@ fn command(redoubt: &Redoubt, args: &[&str]) -> Command {
     command
 }
 
-/// Runs it with `input` and gives its output.
+/// Runs `redis-cli` with `input` and returns its output.
 fn run(redoubt: &Redoubt, args: &[&str], input: &[u8]) -> Vec<u8> {
     let mut child = command(redoubt, args)
         .stdin(Stdio::piped())
@@ -52,7 +52,7 @@ fn commands_from_a_file() {
         "MULTI\nINCR n\nFLUSHALL\nEXEC\n",
         &format!("OK|QUEUED|{refused}|EXECABORT Transaction discarded because of previous errors."),
     );
-    // The map holds the connection's number, so only a part of it is known.
+    // The map contains the connection's id, so only a part of it is known.
     let hello = String::from_utf8(run(&redoubt, &["-3"], b"HELLO 3\n")).unwrap();
     assert!(hello.contains("server redis") && hello.contains("proto 3"), "{hello}");
 }

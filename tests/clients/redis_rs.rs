@@ -123,7 +123,7 @@ fn errors_are_redis_own() {
         let wrong = url(&redoubt).replace(redoubt.password(), "wrong");
         let wrong = redis::Client::open(format!("{wrong}?protocol={protocol}")).unwrap();
         let failed = wrong.get_connection().err().expect("a wrong password fails");
-        // redis-rs has its own name for the error to AUTH, not for that to HELLO.
+        // redis-rs has a separate error kind for AUTH, but not for HELLO.
         let authentication = failed.kind() == ErrorKind::AuthenticationFailed;
         assert!(authentication || failed.code() == Some("WRONGPASS"), "{failed}");
     }

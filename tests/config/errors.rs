@@ -1,4 +1,4 @@
-//! What an operator is told about a wrong configuration: where, which key, what to write instead.
+//! Errors in the configuration: they contain the place, the key, and what to write instead.
 
 mod sources;
 
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use redoubt::config::{ConfigError, Environment, Settings};
 
-/// Enough to start, so that each case has one thing wrong.
+/// The settings without which nothing starts, so that each case has one error.
 const PASSWORDS: [(&str, &str); 2] = [
     ("REDIS_PASSWORD", "0123456789abcdef0123456789abcdef"),
     ("REDOUBT_PASSWORD", "fedcba9876543210fedcba9876543210"),
@@ -28,12 +28,12 @@ fn error_in(text: &str, variables: &[(&str, &str)]) -> ConfigError {
     }
 }
 
-/// The error for `text` when everything else is right.
+/// Returns the error for `text` when everything else is right.
 fn error(text: &str) -> String {
     error_in(text, &PASSWORDS).to_string()
 }
 
-/// The error for `line` under `table`, after two lines of other text.
+/// Returns the error for `line` under `table`, after two lines of other text.
 fn error_under(table: &str, line: &str) -> String {
     let url = "url = \"redis://redis\"";
     match table {
@@ -211,7 +211,7 @@ fn text_that_is_no_toml_names_the_line_and_the_key_it_seems_to_set() {
     assert!(twice.starts_with("redoubt.toml:2: workers: not valid TOML: "), "{twice}");
 }
 
-/// What the TOML parser says of `text`.
+/// Returns the TOML parser's message for `text`.
 fn syntax_message(text: &str) -> String {
     toml::from_str::<toml::Table>(text).unwrap_err().message().to_owned()
 }

@@ -20,7 +20,8 @@ fn environment(names: &[&str]) -> Environment {
     })
 }
 
-/// The lines of the file that set a key, commented or not: the key's full name, and which line it is.
+/// Returns the lines of the file that set a key, commented or not: the key's full name and the line
+/// number.
 fn keys() -> Vec<(String, usize)> {
     let mut table = String::new();
     let mut keys = Vec::new();
@@ -81,7 +82,7 @@ fn every_commented_key_is_one_that_the_file_may_hold() {
     assert_eq!(commented, 19);
 }
 
-/// The keys that a key cannot be without.
+/// Returns the keys that `key` requires.
 fn companions(key: &str) -> &'static [&'static str] {
     match key {
         "tls.certificate" => &["tls.key"],

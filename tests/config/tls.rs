@@ -1,4 +1,5 @@
-//! What the keys of TLS, the audit log and the admin port ask of each other, and what is said if not.
+//! The keys of TLS, the audit log and the admin port that require each other, and the errors if one is
+//! missing.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,7 +9,7 @@ use redoubt::config::{Environment, Settings};
 const PASSWORD: &str = "0123456789abcdef0123456789abcdef";
 const TLS: &str = "certificate = \"a.crt\"\nkey = \"a.key\"\n";
 
-/// What is wrong with a file of a plain upstream and `text` after it.
+/// Returns the error for a file with a plain upstream and `text` after it.
 fn error(text: &str) -> String {
     let environment = Environment::from_lookup(|name| {
         ["REDIS_PASSWORD", "REDOUBT_PASSWORD"].contains(&name).then(|| OsString::from(PASSWORD))

@@ -1,4 +1,4 @@
-//! Certificates and keys in files: which are taken, and what is said of the others.
+//! Certificates and keys in files: which are accepted, and the errors for others.
 
 use std::fs;
 use std::path::Path;
@@ -30,7 +30,8 @@ fn trusting(ca: &Path) -> UpstreamTls {
     }
 }
 
-/// What both sides make of each other: the client's version, and whom the server takes it for.
+/// Makes a handshake and returns the client's TLS version and the name that the server reads from its
+/// certificate.
 async fn shake(
     server: &TlsSettings,
     client: &UpstreamTls,
@@ -65,7 +66,7 @@ async fn shake(
 async fn keys_of_all_kinds_are_taken() {
     let authority = Authority::new();
     let pair = authority.server("server");
-    // PKCS#8 is what the authority writes; SEC1 and RSA are what openssl does.
+    // The test authority writes PKCS#8; openssl converts it to SEC1 and RSA.
     let sec1 = authority.dir().join("sec1.key");
     openssl(&["ec", "-in", path(&pair.key), "-out", path(&sec1)]);
     assert!(fs::read_to_string(&sec1).unwrap().contains("BEGIN EC PRIVATE KEY"));

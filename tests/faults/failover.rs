@@ -9,7 +9,7 @@ use support::{Deadline, Redis, Redoubt, Wire};
 const READONLY: &[u8] = b"-READONLY You can't write against a read only replica.\r\n";
 const REPLACED: &str = "links are replaced";
 
-/// Two servers with the same password, neither of which waits for more replicas.
+/// Starts two servers with the same password, neither of which waits for further replicas.
 fn pair() -> [Redis; 2] {
     let first = Redis::setup().config("repl-diskless-sync-delay 0").start();
     let second =
@@ -57,7 +57,7 @@ fn fails_over(guard: &str) {
     assert_eq!(new.direct().command(&["GET", "k"]), b"$1\r\nv\r\n");
     let mut fresh = redoubt.session();
     assert_eq!(fresh.command(&["SET", "k", "w"]), b"+OK\r\n");
-    // Neither from the pool does an old one come, nor does a session end for it.
+    // No old link is taken from the pool, and no session ends because of it.
     for session in [&mut blocked, &mut fresh] {
         assert_eq!(session.command(&["MULTI"]), b"+OK\r\n");
         assert_eq!(session.command(&["INCR", "n"]), b"+QUEUED\r\n");
@@ -138,7 +138,7 @@ fn a_replica_that_stays_one_serves_reads_without_new_connections() {
         assert_eq!(session.command(&["SET", "k", "w"]), READONLY);
         assert_eq!(session.command(&["GET", "k"]), b"$1\r\nv\r\n");
     }
-    // The waits between two looks double: 0, 0.2, 0.6, 1.4 and 3 seconds after the first.
+    // The waits between checks double: checks follow 0, 0.2, 0.6, 1.4 and 3 seconds after the first.
     let looks = forwarder.connections() - before;
     assert!((1..=8).contains(&looks), "{looks} new connections in four seconds");
     assert_eq!(lines_with(&redoubt, REPLACED), 0);

@@ -1,4 +1,4 @@
-//! Redis is there and does not let Redoubt in.
+//! Redis runs and rejects Redoubt's login.
 
 use crate::{FAILED, UNAVAILABLE, comes_in_vain, lines_with, says};
 use support::{Deadline, Redis, Redoubt, secret};
@@ -12,7 +12,7 @@ fn a_password_changed_in_redis_is_named_and_its_return_heals() {
     let mut direct = redis.direct();
     let other = secret();
     assert_eq!(direct.command(&["CONFIG", "SET", "requirepass", &other]), b"+OK\r\n");
-    // Links that are logged in already stay so; as after a restart, they go.
+    // Links that are logged in stay logged in, so they are closed here, as a restart would do.
     direct.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     says(&redoubt, "WRONGPASS");
     comes_in_vain(&redoubt);

@@ -1,4 +1,4 @@
-//! The way to the upstream is refused, leads nowhere, or stops.
+//! Connections to the upstream are refused, time out, or break.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn a_refused_upstream_is_named_once_and_comes_back_by_itself() {
     let redoubt = Redoubt::start(&redis);
     let reason = says(&redoubt, DOWN);
     assert!(reason.contains("refused"), "{reason}");
-    // Long enough for more than one try.
+    // The time is long enough for more than one attempt.
     let deadline = Deadline::after(Duration::from_secs(1));
     while deadline.left().is_some() {
         comes_in_vain(&redoubt);
@@ -47,7 +47,7 @@ fn those_that_come_in_vain_are_counted_in_the_log_and_told_one_by_one_in_the_aud
     for _ in 0..VAIN {
         comes_in_vain(&redoubt);
     }
-    // One that lasts is told of all the same.
+    // The error for a connection that lasts is logged nevertheless.
     let lasting = redoubt.session();
     redoubt.wait_for_metric(UNAVAILABLE, VAIN as f64);
     let peer = lasting.stream().local_addr().unwrap().to_string();
@@ -77,7 +77,7 @@ fn those_that_come_in_vain_are_counted_in_the_log_and_told_one_by_one_in_the_aud
     assert_eq!(audit.matches("\"reason\":\"upstream_unavailable\"").count(), VAIN);
 }
 
-/// A listener that takes no connection: its queue is full.
+/// A listener that accepts no connection, because its queue is full.
 struct Blackhole {
     _listener: Socket,
     _queue: Vec<TcpStream>,
@@ -128,11 +128,11 @@ fn a_redis_that_stops_is_waited_for_by_its_sessions_and_not_by_new_ones() {
     waiting.send(b"INCR counter\r\n");
     waiting.be_patient(Duration::from_millis(300));
     assert_eq!(waiting.try_receive(), None, "answered by nobody");
-    // One that needs a link of its own cannot have it.
+    // A session that needs a lease cannot get one.
     let mut blocking = redoubt.session();
     blocking.send(b"BLPOP nothing 0\r\n");
     assert_eq!(blocking.read_to_close(), b"");
-    // The links that are open tell of no failure.
+    // Open links count no failure.
     redoubt.wait_for_metric(FAILED, 1.0);
     redoubt.wait_until_ready();
     signal(redis.pid(), "CONT");

@@ -1,9 +1,9 @@
-//! docs/failures.md names tests, metrics and alerts that there are.
+//! docs/failures.md names only tests, metrics and alerts that exist.
 
 use std::fs;
 use std::path::Path;
 
-/// The words of `text` that consist of what names consist of.
+/// Returns the words of `text` that have only characters of names.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && !"_./".contains(c))
 }
@@ -26,7 +26,7 @@ fn the_page_names_what_there_is() {
             assert!(alerts.contains(&format!("- alert: {word}\n")), "no alert {word}");
         }
     }
-    // And all of these tests are in it.
+    // The page names every test file, too.
     for file in fs::read_dir("tests/faults").unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
         assert!(

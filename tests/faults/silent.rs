@@ -1,6 +1,5 @@
-//! Redis's host vanishes without a word: nothing that is sent there comes back, not even a refusal. The
-//! host is one of a network namespace of the test's own, in which Redoubt runs too; clients reach it by a
-//! socket in the file system.
+//! Redis's host vanishes: packets to it get no answer, not even a rejection. The host is a network
+//! namespace of the test's own, in which Redoubt runs too; clients reach Redoubt by a Unix socket.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -13,11 +12,11 @@ use tempfile::TempDir;
 use crate::{FAILED, says};
 use support::{Deadline, Lines, PATIENCE, Redis, Redoubt, frame, secret, signal};
 
-/// Where Redis is in the namespace.
+/// The port of Redis in the namespace.
 const PORT: u16 = 6379;
 const PONG: &[u8] = b"+PONG\r\n";
 
-/// A network namespace with a Redis in it. All of it ends with this.
+/// A network namespace with a Redis in it, both of which end on drop.
 struct Host {
     namespace: Child,
     redis: Child,
@@ -60,7 +59,7 @@ impl Host {
         Self { namespace, redis, dir, password }
     }
 
-    /// What runs a program in the namespace.
+    /// Returns the prefix that runs a program in the namespace.
     fn into(namespace: u32) -> Vec<String> {
         let target = namespace.to_string();
         ["nsenter", "--target", &target, "--user", "--net", "--preserve-credentials"]
@@ -74,7 +73,7 @@ impl Host {
         assert!(done.expect("run nft").success(), "{rule}");
     }
 
-    /// Nothing of the connections that `which` names arrives any more, in either direction.
+    /// Drops the packets of the connections that `which` matches, in both directions.
     fn vanish(&self, which: &str) {
         for side in ["dport", "sport"] {
             self.nft(&format!("add rule inet t i tcp {side} {which} drop"));
@@ -99,7 +98,7 @@ impl Host {
             .start()
     }
 
-    /// A connection of Redis's own.
+    /// Returns a connection to Redis that bypasses Redoubt.
     fn direct(&self) -> Client {
         Client::connect(&self.dir.path().join("redis.sock"), &self.password)
     }
@@ -137,7 +136,7 @@ impl Client {
         assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(reply));
     }
 
-    /// Its reply to a request, if it gives the whole of it in a while.
+    /// Returns the reply to a request, as far as it arrives within a time limit.
     fn tries(&mut self, words: &[&str]) -> Vec<u8> {
         let mut got = vec![0; 1 << 16];
         if self.0.write_all(&frame::request(words)).is_err() {
@@ -148,10 +147,10 @@ impl Client {
         got
     }
 
-    /// Waits for its end. Panics at a byte before that.
+    /// Waits for the end of the connection. Panics if a byte arrives before.
     #[track_caller]
     fn is_closed(&mut self) {
-        // A reset is an end too.
+        // A reset ends the connection as well.
         let got = self.0.read(&mut [0; 64]);
         assert!(!matches!(&got, Ok(1..)), "a reply of nobody");
         assert!(
@@ -240,12 +239,13 @@ fn a_server_that_stalls_keeps_its_links_however_much_waits_for_it() {
         (redoubt.session(), redoubt.session(), redoubt.session());
     assert_eq!(waiting.command(&["SET", "counter", "1"]), b"+OK\r\n");
     blocked.send(&frame::request(&["BLPOP", "list", "0"]));
-    // So that it has a link of its own before the server stalls.
+    // WATCH gives the session a lease before the server stalls.
     assert_eq!(large.command(&["WATCH", "large"]), b"+OK\r\n");
     let failed = redoubt.metric(FAILED);
     signal(redis.pid(), "STOP");
     waiting.send(&frame::request(&["INCR", "counter"]));
-    // Far more than the server's window, which is closed until it goes on.
+    // The value is far larger than the server's TCP window, which stays closed until the server
+    // continues.
     let value = "v".repeat(32 << 20);
     let request = frame::request(&["SET", "large", &value]);
     std::thread::scope(|scope| {

@@ -1,11 +1,11 @@
-//! Redis is there and cannot do all that it is asked. Its own errors are what clients see.
+//! Redis runs and cannot do what a client asks. Clients get Redis's own errors.
 
 use crate::{GET_ERRORS, SET_ERRORS, lines_with, says};
 use support::{Redis, Redoubt, Wire};
 
 const LOADING: &[u8] = b"-LOADING Redis is loading the dataset in memory\r\n";
 
-/// A Redis that needs some seconds to read its data.
+/// Starts a Redis that needs some seconds to load its data.
 fn loading() -> Redis {
     let mut redis = Redis::start();
     let fill = "for i = 1, 20000 do redis.call('SET', 'key:' .. i, 'value') end";
@@ -50,7 +50,7 @@ fn loading_is_shown(guard: &str) {
     assert!(ready, "the session sees the data when it is there");
     redoubt.wait_until_it_serves();
     if guard != "audit" && !support::target_is_redis() {
-        // Which there are could not be asked before, and was asked again without a word.
+        // The functions could not be listed before, and Redoubt asked again without a log line.
         says(&redoubt, "functions of pinned libraries");
         let runs = || session.command(&["FCALL", "seven", "0"]) == b":7\r\n";
         assert!(support::Deadline::patient().poll(runs));
@@ -103,7 +103,7 @@ fn out_of_memory_is_told_by_redis_in_transactions_and_scripts_too() {
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_replica_refuses_writes_itself_and_takes_a_guard() {
-    // It would wait for more replicas.
+    // Otherwise Redis waits for further replicas.
     let redis = Redis::setup().config("repl-diskless-sync-delay 0").start();
     let port = redis.port().to_string();
     let mut replica = Redis::start();
@@ -135,7 +135,7 @@ fn a_redis_that_cannot_save_refuses_writes_itself() {
     redis.configure("save 3600 1");
     redis.configure("dbfilename taken.rdb");
     redis.restart();
-    // A folder stands where the file is to go.
+    // A directory has the name of the file, so that Redis cannot write it.
     std::fs::create_dir(folder.path().join("taken.rdb")).unwrap();
     let mut direct = redis.direct();
     direct.command(&["BGSAVE"]);

@@ -1,5 +1,6 @@
-//! Ten thousand strangers, each of which has Redoubt hold as much as it can, take no more memory than
-//! they may: `limits.unauthenticated_memory` together, and what a session itself takes.
+//! Ten thousand unauthenticated clients, each of which makes Redoubt buffer as much as it can, take no
+//! more memory than they may: `limits.unauthenticated_memory` together, and the memory of each session
+//! itself.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
@@ -9,9 +10,9 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use support::{PATIENCE, Redis, Redoubt, Wire, note, raise_open_files_to};
 
 const STRANGERS: usize = 10_000;
-/// `limits.unauthenticated_memory`, as it comes.
+/// The default of `limits.unauthenticated_memory`.
 const MEMORY: u64 = 16 << 20;
-/// What each session takes besides: its own state, and that of its task and socket.
+/// Bytes that each session takes in addition: its own state, and that of its task and socket.
 const EACH: u64 = 4 << 10;
 
 fn connect(number: usize, address: SocketAddr) -> TcpStream {
@@ -20,12 +21,12 @@ fn connect(number: usize, address: SocketAddr) -> TcpStream {
     socket.bind(&SocketAddr::from((source, 0)).into()).unwrap();
     socket.connect_timeout(&SockAddr::from(address), PATIENCE).expect("connect");
     let stream = TcpStream::from(socket);
-    // One that is not read must not hold this test up.
+    // A client that Redoubt does not read must not block this test.
     stream.set_write_timeout(Some(Duration::from_secs(1))).unwrap();
     stream
 }
 
-/// So many strangers come, each says `said`, reads nothing and stays as long as it may.
+/// Opens connections; each sends `said`, reads nothing and stays as long as it may.
 fn hold(name: &str, said: impl Fn(usize) -> Vec<u8>) {
     let _turn = super::turn();
     raise_open_files_to(STRANGERS as u64 + 1000);
@@ -37,7 +38,7 @@ fn hold(name: &str, said: impl Fn(usize) -> Vec<u8>) {
         .set_text("limits.auth_timeout", "10m")
         .start();
     redoubt.wait_until_ready();
-    // What it takes to have been used at all is not theirs.
+    // Memory that any use of Redoubt takes does not count.
     for _ in 0..10 {
         drop(redoubt.session());
     }
@@ -45,11 +46,11 @@ fn hold(name: &str, said: impl Fn(usize) -> Vec<u8>) {
     let mut strangers = Vec::new();
     for number in 0..STRANGERS {
         let mut stream = connect(number, redoubt.address());
-        // One that holds too much is closed.
+        // A client that holds too much is closed.
         let _ = stream.write_all(&said(number));
         strangers.push(stream);
     }
-    // One who came later has been answered, so what they sent has been dealt with.
+    // A client that came later has been answered, so the bytes of the others have been handled.
     let mut honest = Wire::authenticated(redoubt.address(), redoubt.password());
     redoubt.wait_for_metric("redoubt_sessions_opened_total", (STRANGERS + 11) as f64);
     assert_eq!(honest.command(&["PING"]), b"+PONG\r\n");
@@ -98,7 +99,7 @@ fn strangers_that_read_no_errors_and_have_long_names() {
 
 #[test]
 fn strangers_that_each_hold_as_much_as_all_may() {
-    // Together they hold just what they may, so that all of them stay.
+    // Together they hold just as much as they may, so that all of them stay.
     let half = [&b"*2\r\n$4\r\nAUTH\r\n$16384\r\n"[..], &[b'x'; 1400]].concat();
     hold("within the limit", |_| half.clone());
 }

@@ -1,4 +1,4 @@
-//! Thousands of sessions that are there and ask little.
+//! Thousands of sessions that are open and send little.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::turn;
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn ten_thousand_sessions_hold_nobody_up_and_more_are_not_told() {
     let _turn = turn();
-    // As many as the system lets this test have.
+    // The test opens as many sessions as the system permits.
     let pid = std::process::id().to_string();
     let raise = |files: &str| {
         let limit = format!("--nofile={files}:");
@@ -43,7 +43,7 @@ fn ten_thousand_sessions_hold_nobody_up_and_more_are_not_told() {
     let number = |told: &Value| told["sessions"].as_array().map_or(0, Vec::len);
     assert!(Deadline::patient().poll(|| number(&told()) == most), "all are told");
     assert_eq!(told()["truncated"], false);
-    // Meanwhile others are served.
+    // Other clients are served meanwhile.
     let mut client = redoubt.session();
     let asking = std::thread::scope(|scope| {
         let asking = scope.spawn(told);

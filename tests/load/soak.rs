@@ -1,8 +1,8 @@
-//! Hundreds of sessions of mixed kinds for a while: each verifies every reply by its content, and
+//! Hundreds of sessions of mixed kinds for a while: each checks every reply by its content, and
 //! afterwards nothing is left of them.
 //!
-//! `REDOUBT_SOAK_SECONDS` says for how long (10 without it), `REDOUBT_SOAK_SEED` which choices the
-//! sessions make; a failure prints the seed. `make soak` runs it for two minutes.
+//! `REDOUBT_SOAK_SECONDS` sets for how long (10 by default), `REDOUBT_SOAK_SEED` sets the random
+//! choices of the sessions; a failure prints the seed. `make soak` runs it for two minutes.
 
 mod idle;
 mod listening;
@@ -34,7 +34,7 @@ const KINDS: [&str; 9] = [
     "tracking",
 ];
 
-/// How long the sessions of a round go on, and how many optimistic transactions went through.
+/// The end of a round, and how many optimistic transactions have succeeded.
 #[derive(Clone)]
 pub(crate) struct Clock {
     end: Deadline,
@@ -75,7 +75,7 @@ fn with_a_link_for_each() {
     soak("off");
 }
 
-/// Two rounds, so that what the first one leaves in caches is not taken for a leak.
+/// Runs two rounds, so that caches that the first fills do not count as a leak.
 fn soak(sharing: &str) {
     let seconds = setting("REDOUBT_SOAK_SECONDS").unwrap_or(10);
     let seed = setting("REDOUBT_SOAK_SEED").unwrap_or(1);
@@ -102,7 +102,7 @@ fn soak(sharing: &str) {
     }
 }
 
-/// One round; how many replies of which kind were verified.
+/// Runs one round; returns how many replies of each kind were checked.
 fn run(
     redis: &Redis,
     redoubt: &Redoubt,

@@ -55,7 +55,7 @@ fn assert_no_gaps(lines: &[Value]) {
     }
 }
 
-/// Runs Redoubt with `audit` under `[audit]`, which it is not to start with; what it says of that.
+/// Starts Redoubt with `audit` under `[audit]`, which must stop the start; returns its error.
 fn refused(redis: &Redis, dir: &TempDir, audit: &str) -> String {
     let file = dir.path().join("redoubt.toml");
     let secret = "0123456789abcdef0123456789abcdef0123";

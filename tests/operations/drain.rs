@@ -1,4 +1,5 @@
-//! Stopping: who is still let in, who may listen beside, and what a second signal does.
+//! Stopping: which clients are still accepted, which process may listen on the same port, and what a
+//! second signal does.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -39,7 +40,7 @@ fn what_waits_to_be_accepted_is_answered() {
     const WAITING: usize = 600;
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
-    // Stopped, it accepts nobody; the kernel does.
+    // The stopped process accepts no connection; the kernel still does.
     signal(redoubt.pid(), "STOP");
     let mut waiting: Vec<_> = (0..WAITING).map(|_| redoubt.connect()).collect();
     for wire in &mut waiting {
@@ -103,14 +104,14 @@ fn a_rolling_replacement_fails_no_command_and_runs_none_twice() {
     assert_eq!(counted, wanted, "commands ran that were not answered");
 }
 
-/// Asks for a stop and waits until that was heard.
+/// Sends SIGTERM and waits until the log confirms it.
 fn ask_to_stop(redoubt: &Redoubt) {
     signal(redoubt.pid(), "TERM");
     let told = |line: &str| line.contains("SIGTERM, stopping");
     assert!(redoubt.log().wait(told).is_some(), "the signal is not logged");
 }
 
-/// One that listens where `first` does and lets the same clients in.
+/// Returns the setup of a process that listens where `first` does and accepts the same clients.
 fn successor(redis: &Redis, first: &Redoubt) -> support::redoubt::Setup {
     Redoubt::setup(redis)
         .set("reuse_port", true)
@@ -118,8 +119,8 @@ fn successor(redis: &Redis, first: &Redoubt) -> support::redoubt::Setup {
         .client_password(first.password())
 }
 
-/// Increments until `done`, as client libraries do: with a new connection and once more where the
-/// first try got no reply. Returns what failed nevertheless.
+/// Increments until `done`, as client libraries do: with a new connection and one more try where the
+/// first try got no reply. Returns the increments that failed nevertheless.
 fn increment(
     address: SocketAddr,
     password: &str,
@@ -158,5 +159,5 @@ fn increment_once(
     Ok(())
 }
 
-/// How long a client waits for a connection or a reply.
+/// Longest time that a client waits for a connection or a reply.
 const PATIENCE: Duration = Duration::from_secs(10);

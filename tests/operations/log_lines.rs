@@ -1,4 +1,4 @@
-//! The log's lines, in both forms, without a process around them.
+//! The log's lines, in both formats, without a process around them.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ impl Write for Kept {
     }
 }
 
-/// What `log` makes of `write`.
+/// Returns the lines that `log` writes for `write`.
 fn lines(format: LogFormat, level: &str, write: impl FnOnce()) -> Vec<String> {
     let kept = Kept::default();
     let settings = LogSettings { format, level: level.to_owned() };

@@ -1,4 +1,4 @@
-//! What is counted, as a scrape of a real Redoubt before a real Redis tells it.
+//! Counters in a scrape of a real Redoubt with a real Redis.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn commands_are_counted_by_name_and_outcome() {
     let redoubt = Redoubt::start(&redis);
     let mut client = redoubt.session();
     client.command(&["SET", "word", "w"]);
-    // In pipelines too, and whatever comes between.
+    // The counters are right for pipelines too, whatever comes between.
     let [length, push] = [["STRLEN", "word"], ["INCR", "word"]].map(|words| frame::request(&words));
     client.send(&[&*length, &*length, &*push, &*length, &*push, &*push].concat());
     for _ in 0..6 {
@@ -49,7 +49,8 @@ fn commands_are_counted_by_name_and_outcome() {
     }
     redoubt.metric_becomes("redoubt_refused_commands_total{rule=\"flushdb\"}", 2.0);
     redoubt.metric_becomes("redoubt_refused_commands_total{rule=\"flushall\"}", 1.0);
-    // What Redoubt asks Redis for itself, or in the place of what it refuses, is none of theirs.
+    // Requests that Redoubt sends for itself, or in the place of a refused one, are not counted as
+    // clients' commands.
     let scrape = redoubt.scrape();
     let others = scrape.lines().filter(|line| line.starts_with("redoubt_commands_total"));
     assert_eq!(others.count(), 11, "{scrape}");
@@ -76,7 +77,7 @@ fn commands_whose_reply_does_not_come_are_counted_too() {
     assert_eq!(redoubt.metric(&commands("blpop", "error")), 0.0);
 }
 
-/// One that passes through in pieces is counted as itself, whatever else is asked meanwhile.
+/// A large request that is streamed counts once, whatever other requests run meanwhile.
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_large_request_is_counted_once_and_as_itself() {
@@ -136,7 +137,7 @@ fn no_secret_and_no_argument_is_in_a_scrape() {
     }
 }
 
-/// While Redis sleeps it is Redis's part that grows.
+/// While Redis sleeps, only the time that is attributed to Redis grows.
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn a_slow_redis_is_not_taken_for_a_slow_redoubt() {
@@ -152,7 +153,7 @@ fn a_slow_redis_is_not_taken_for_a_slow_redoubt() {
     let before = (sum("redoubt"), sum("upstream"));
     let mut direct = redis.direct();
     direct.send(b"DEBUG SLEEP 0.5\r\n");
-    // Slowly, so that there is room for a sample when Redis has fallen asleep.
+    // Requests are sent slowly, so that a sample can be taken after Redis has fallen asleep.
     Deadline::after(Duration::from_millis(400)).poll(|| {
         client.command(&["PUBLISH", "slow", "down"]);
         false
@@ -192,7 +193,7 @@ fn the_page_lists_what_a_scrape_has() {
     };
     Deadline::after(Duration::from_secs(5)).poll(|| scraped() == listed);
     assert_eq!(scraped(), listed);
-    // The year 4096, as rcgen has it.
+    // rcgen's default end is in the year 4096.
     let ends = "redoubt_certificate_expiry_timestamp_seconds{key=\"tls.certificate\"}";
     assert_eq!(redoubt.metric(ends), 67_090_118_400.0);
 }

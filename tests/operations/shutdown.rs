@@ -1,11 +1,11 @@
-//! SIGTERM and SIGINT: no new sessions, replies that are due are delivered, exit code 0.
+//! SIGTERM and SIGINT: no new sessions, pending replies arrive, exit code 0.
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use support::{Deadline, Redis, Redoubt, Wire, frame, now, shown, signal, since};
 
-/// Waits until nobody can connect any more.
+/// Waits until connections are refused.
 fn wait_until_it_refuses(redoubt: &Redoubt) {
     let refuses = Deadline::patient().poll(|| TcpStream::connect(redoubt.address()).is_err());
     assert!(refuses, "it still accepts connections");
@@ -78,7 +78,7 @@ fn what_takes_longer_than_shutdown_timeout_is_given_up() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "1s").start();
     let mut session = redoubt.session();
-    // It waits for more than what it waits for there.
+    // GET waits behind a command that blocks in Redis, so the session waits for more than that command.
     session.send(b"BLPOP nothing 0\r\nGET k\r\n");
     let mut direct = redis.direct();
     let waits = Deadline::patient().poll(|| {
@@ -93,7 +93,7 @@ fn what_takes_longer_than_shutdown_timeout_is_given_up() {
     assert!((0.9..8.0).contains(&since(asked)), "it took {} s", since(asked));
 }
 
-/// Waits until so many clients wait in Redis.
+/// Waits until this many clients are blocked in Redis.
 fn wait_until_blocked(redis: &Redis, clients: usize) {
     let mut direct = redis.direct();
     let wait = Deadline::patient().poll(|| {
@@ -114,7 +114,7 @@ fn clients_that_only_wait_are_closed_at_once() {
         "XREAD BLOCK 0 STREAMS nothing $\r\n",
         "WAIT 5 0\r\n",
         "BLPOP nothing 0\r\nBLPOP nothing 0\r\n",
-        // What comes before is answered first.
+        // Replies before the blocking command arrive first.
         "GET k\r\nBZPOPMIN nothing 0\r\n",
     ]) {
         session.send(request.as_bytes());
@@ -129,7 +129,7 @@ fn clients_that_only_wait_are_closed_at_once() {
         assert_eq!(session.read_to_close(), wanted, "{index}");
     }
     assert_eq!(listens.read_to_close(), b"");
-    // In less than the half of what it waits for replies.
+    // It ends in less than half of the time that it waits for replies.
     assert_eq!(redoubt.wait().code(), Some(0));
 }
 
@@ -144,7 +144,7 @@ fn what_was_popped_for_clients_before_they_are_closed_reaches_them() {
         session.send(b"BLPOP list 0\r\n");
     }
     wait_until_blocked(&redis, SESSIONS);
-    // Redis has sent what it has popped, and nobody has read it, when the stop is asked for.
+    // When the stop is requested, Redis has sent the popped value and nobody has read it.
     signal(redoubt.pid(), "STOP");
     for _ in 0..SESSIONS / 2 {
         assert_eq!(redis.direct().command(&["RPUSH", "list", "v"]), b":1\r\n");
@@ -158,7 +158,7 @@ fn what_was_popped_for_clients_before_they_are_closed_reaches_them() {
     assert_eq!(redis.direct().command(&["LLEN", "list"]), b":0\r\n");
 }
 
-/// What a client gets that has waited for the list.
+/// The reply to a client that has waited for the list.
 const POPPED: &[u8] = b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n";
 
 #[test]

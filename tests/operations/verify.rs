@@ -1,4 +1,4 @@
-//! `redoubt verify`, against Redoubt as it may be configured, Redis, and what is neither.
+//! `redoubt verify` against Redoubt in several configurations, Redis, and other servers.
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use support::servers::{ALL, on_each};
 use support::{Redis, Redoubt};
 
-/// Its exit code and what it writes; the password is never in that.
+/// Returns the exit code and the two outputs, which never contain the password.
 fn run(url: &str, password: &str, args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
     command.args(["verify", url]).args(args).env_clear().env("REDOUBT_PASSWORD", password);
@@ -26,32 +26,32 @@ fn verify(address: SocketAddr, password: &str, args: &[&str]) -> (Option<i32>, S
     run(&format!("redis://{address}"), password, args)
 }
 
-/// The exit code, and the report.
+/// Returns the exit code and the report.
 fn json(address: SocketAddr, password: &str, args: &[&str]) -> (Option<i32>, Value) {
     let (code, out, err) = verify(address, password, &[&["--json"], args].concat());
     (code, serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}")))
 }
 
-/// Ids of the checks with that outcome.
+/// Returns the ids of the checks with this outcome.
 fn ids(report: &Value, outcome: &str) -> Vec<String> {
     let checks = report["checks"].as_array().unwrap().iter();
     let checks = checks.filter(|check| check["outcome"] == outcome);
     checks.map(|check| check["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// What the check with that id found.
+/// Returns the text of the check with this id.
 fn found<'a>(report: &'a Value, id: &str) -> &'a str {
     let mut checks = report["checks"].as_array().unwrap().iter();
     let check = checks.find(|check| check["id"] == id);
     check.and_then(|check| check["found"].as_str()).unwrap_or_else(|| panic!("{id}: {report}"))
 }
 
-/// A port on which nobody listens: connections are refused.
+/// Returns a port on which nobody listens: connections are refused.
 fn closed() -> String {
     support::redis::free_port().to_string()
 }
 
-/// Accepts connections and leaves each to `serve`, which gets its number.
+/// Accepts connections and passes each with its number to `serve`.
 fn scripted(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -123,7 +123,7 @@ fn what_redoubt_is_told_to_let_pass_fails() {
     let cases: [(&str, &str, &[&str]); 8] = [
         ("policy.guard", "off", &["script", "function"]),
         ("policy.guard", "require", &[]),
-        // Redis's own user may run all, so scripts are refused.
+        // Redis's own user may run everything, so scripts are refused.
         ("policy.guard", "audit", &[]),
         ("policy.escapes", "allow", &["escapes"]),
         ("policy.scripts", "deny", &[]),
@@ -171,7 +171,7 @@ fn a_redis_with_a_password_only_fails() {
 #[test]
 fn a_redis_without_a_password_is_wide_open() {
     let redis = Redis::setup().password("\"\"").start();
-    // Whether or not a password is given.
+    // The result does not depend on a password.
     for password in ["", &support::secret()] {
         let (code, report) = json(redis.address(), password, &[]);
         assert_eq!((code, &report["wide_open"]), (Some(1), &Value::Bool(true)), "{report}");
@@ -186,7 +186,7 @@ fn a_redis_without_a_password_is_wide_open() {
 fn a_redis_that_has_other_names_for_commands_holds_where_it_has() {
     let redis = Redis::setup().hide_refused().start();
     let (code, report) = json(redis.address(), redis.password(), &[]);
-    // Subcommands cannot be given another name.
+    // Subcommands cannot be renamed.
     assert_eq!((code, ids(&report, "fails")), (Some(1), vec!["escapes".to_owned()]), "{report}");
     assert!(found(&report, "escapes").contains("CLUSTER ADDSLOTS"), "{report}");
     assert_eq!(found(&report, "script"), "does not exist there either");
@@ -260,11 +260,11 @@ fn every_check_is_in_the_page_about_it() {
     }
 }
 
-/// To another address than loopback, though it is this machine's own.
+/// The address is not loopback, although it belongs to this machine.
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn plain_text_to_elsewhere_is_a_warning() {
-    // Nothing is sent: it only asks which address of its own the system would take.
+    // Nothing is sent: the system only selects the local address that it would use.
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     let own = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());
     let Ok(own) = own else {
@@ -301,7 +301,7 @@ fn what_is_not_redis_is_called_by_what_it_does() {
     assert!(err.starts_with("redoubt: name.invalid:6379 cannot be reached: "), "{err}");
 }
 
-/// It says that it wants a password, and nothing ever after: all steps together have an end.
+/// The server requests a password and then sends nothing more: all steps together have a time limit.
 #[test]
 fn one_that_falls_silent_does_not_hold_it_up() {
     let held = std::sync::Mutex::new(Vec::new());
@@ -317,7 +317,7 @@ fn one_that_falls_silent_does_not_hold_it_up() {
     args.extend(["--direct", &direct].repeat(40));
     let (code, report) = json(address, &support::secret(), &args);
     assert_eq!(code, Some(1));
-    // After thirty times the time for one step, the rest is not tried.
+    // After thirty times the limit of a step, the remaining checks are not run.
     let last = report["checks"].as_array().unwrap().last().unwrap();
     assert_eq!(last["found"], "not done: the whole has taken too long", "{report}");
     assert_eq!(ids(&report, "holds"), ["password-length", "transport"], "{report}");

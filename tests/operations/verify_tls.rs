@@ -1,4 +1,4 @@
-//! `redoubt verify` over TLS, against a real redis-server that speaks it.
+//! `redoubt verify` over TLS, against a real redis-server with TLS.
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
 use std::process::Command;
@@ -11,7 +11,7 @@ use support::{Redis, Redoubt};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A certificate for localhost that is good for so long.
+/// Returns a certificate for localhost that is valid for this long.
 fn good_for(authority: &Authority, left: Duration) -> Pair {
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, "localhost");
@@ -20,7 +20,7 @@ fn good_for(authority: &Authority, left: Duration) -> Pair {
     authority.issue_as("localhost", params, Kind::Good)
 }
 
-/// A Redis that also speaks TLS, with that certificate.
+/// Starts a Redis with TLS and this certificate.
 fn speaking(authority: &Authority, pair: &Pair) -> Redis {
     Redis::setup().tls(pair, &authority.ca(), "no").start()
 }
@@ -48,7 +48,7 @@ fn json(url: &str, password: &str, args: &[&str]) -> Value {
     serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"))
 }
 
-/// The outcome of the check with that id, and what it found.
+/// Returns the outcome of the check with this id, and its text.
 fn check<'a>(report: &'a Value, id: &str) -> (&'a str, &'a str) {
     let mut checks = report["checks"].as_array().unwrap().iter();
     let check = checks.find(|check| check["id"] == id).unwrap_or_else(|| panic!("{id}: {report}"));
@@ -117,7 +117,7 @@ fn a_certificate_that_ends_soon_is_a_warning() {
     assert!(outcome == "warns" && found.ends_with(": 13 days left"), "{found}");
 }
 
-/// Nothing is asked of it, least of all a password.
+/// No request is sent to such a server, above all no password.
 #[test]
 fn a_certificate_that_is_not_good_fails_and_ends_it() {
     let (authority, other) = (Authority::new(), Authority::new());
@@ -136,7 +136,7 @@ fn a_certificate_that_is_not_good_fails_and_ends_it() {
         assert_eq!(report["checks"].as_array().unwrap().len(), 1, "{report}");
         let count = redis.direct().command(&["INFO", "commandstats"]);
         let count = String::from_utf8(count).unwrap();
-        // The one that asks has authenticated itself.
+        // The connection that asks has authenticated itself.
         assert!(!count.contains("ping") && count.contains("cmdstat_auth:calls=1,"), "{count}");
         let (code, ..) = verify(&url(&redis), redis.password(), &["--ca", path(&trusted.ca())]);
         assert_eq!(code, Some(1));
@@ -166,7 +166,7 @@ fn clients_without_a_certificate_are_tried_where_one_is_given() {
 fn old_versions_that_are_taken_fail() {
     let authority = Authority::new();
     let pair = authority.server("server");
-    // OpenSSL takes so old a version at its lowest level only.
+    // OpenSSL accepts so old a version only at its lowest security level.
     let old = "tls-protocols \"TLSv1 TLSv1.1 TLSv1.2\"\ntls-ciphers DEFAULT:@SECLEVEL=0";
     let redis = Redis::setup().tls(&pair, &authority.ca(), "no").config(old).start();
     let report = json(&url(&redis), redis.password(), &["--ca", path(&authority.ca())]);

@@ -1,4 +1,4 @@
-//! `redoubt explain`: its exit codes, and that a live Redoubt answers what it foretells.
+//! `redoubt explain`: its exit codes, and that a live Redoubt behaves as it predicts.
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use support::{Redis, Redoubt, Wire};
 
-/// Runs it with nothing in the environment, so with the defaults.
+/// Runs it with an empty environment, and so with the defaults.
 fn explain(args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
     let output = command.arg("explain").args(args).env_clear().output().unwrap();
@@ -44,26 +44,26 @@ const REFUSED: [(&str, &str, &str); 22] = [
     ("\"FLUSH\\x41LL\" 'with space'", "flushall", "policy.blocked"),
 ];
 
-/// By which link a command travels.
+/// The link that a command uses.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Link {
-    /// The one that plain commands of all sessions share.
+    /// The plain shared link.
     Shared,
-    /// The one that all sessions share, kept apart by barriers.
+    /// The fenced shared link.
     Fenced,
-    /// The one that scripts of all sessions share.
+    /// The shared link for scripts.
     Scripts,
-    /// One that neither of these is.
+    /// A lease.
     Own,
-    /// None: Redoubt answers.
+    /// No link: Redoubt answers.
     Nowhere,
-    /// Redis does not show it.
+    /// A link that cannot be observed, because MONITOR does not show the command.
     Unseen,
 }
 use Link::{Fenced, Nowhere, Own, Scripts, Shared, Unseen};
 
-/// A command, a word of what is told of its link, that link, what ends its effect, and the link that
-/// a GET takes after that.
+/// A command, a word in the text about its link, that link, a command that ends its effect, and the
+/// link that a GET uses after that.
 #[rustfmt::skip]
 const ALLOWED: [(&str, &str, Link, &str, Link); 38] = [
     ("GET key", "share", Shared, "", Shared),
@@ -106,16 +106,16 @@ const ALLOWED: [(&str, &str, Link, &str, Link); 38] = [
     ("GET", "share", Unseen, "", Shared),
 ];
 
-/// What Redis runs, as it tells to whom it has monitor it.
+/// Redis's MONITOR: the commands that run.
 struct Monitor {
     wire: Wire,
     redis: Redis,
     marks: usize,
-    /// The link on which Redoubt itself asks now and then.
+    /// The link of Redoubt's own watch.
     watch: String,
 }
 
-/// The link, by its port, and the arguments that a line of the monitor tells.
+/// Returns the link, by its port, and the arguments in a line of MONITOR.
 fn parts(line: &[u8]) -> (String, String) {
     let line = String::from_utf8(line.to_vec()).unwrap();
     let (link, args) = line.trim_end().split_once("] ").unwrap();
@@ -135,7 +135,7 @@ impl Monitor {
         Self { wire, redis, marks: 0, watch }
     }
 
-    /// The link, by its port, and the arguments of all that ran since this was last asked.
+    /// Returns the link, by its port, and the arguments of all commands since the last call.
     fn ran(&mut self) -> Vec<(String, String)> {
         self.marks += 1;
         let mark = format!("\"ECHO\" \"mark-{}\"", self.marks);
@@ -146,7 +146,7 @@ impl Monitor {
             if args == mark {
                 return ran;
             }
-            // What Redoubt asks for itself, to keep sessions apart.
+            // Redoubt sends these itself, as barriers between sessions.
             let is_token = args.starts_with("\"ECHO\" ") && args.len() == "\"ECHO\" ".len() + 34;
             if link != self.watch && !is_token {
                 ran.push((link, args));
@@ -154,7 +154,8 @@ impl Monitor {
         }
     }
 
-    /// The one link that commands of that name came by; a link begins with a HELLO of its own.
+    /// Returns the link that carried all commands of this name; a link begins with a HELLO of Redoubt's
+    /// own.
     fn link(&mut self, name: &str) -> Option<String> {
         let first = format!("\"{}\"", name.to_lowercase());
         let mut ran = self.ran();
@@ -169,7 +170,7 @@ impl Monitor {
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn what_it_allows_runs_and_travels_as_told() {
     let redis = Redis::start();
-    // Its links are watched through another password, and by nobody else: it is asked nothing else.
+    // Only this test uses this Redoubt, so no other client's commands appear on its links.
     let redoubt = Redoubt::start(&redis);
     let mut monitor = Monitor::new(redis);
     let line = |wire: &mut Wire, line: &str| {
@@ -247,7 +248,7 @@ fn it_tells_the_keys_and_what_scripts_may() {
     assert!(scripts.as_str().unwrap().contains("ACL"), "{scripts}");
 }
 
-/// What Redoubt answers itself depends on what its Redis has.
+/// Replies of Redoubt's own depend on the version of its Redis.
 #[test]
 fn the_version_of_redis_decides_what_exists() {
     let setinfo = "CLIENT SETINFO LIB-NAME x";
@@ -268,7 +269,7 @@ fn a_stranger_is_told_noauth_and_what_does_not_exist() {
     assert_eq!(json(&["--unauthenticated", "RESET"]).0, Some(0));
 }
 
-/// What a client may say before it has authenticated.
+/// Requests of a client that has not authenticated.
 const STRANGERS: [&str; 24] = [
     "PING",
     "GET key",
@@ -311,7 +312,7 @@ fn a_stranger_is_told_what_a_live_redoubt_tells() {
     }
 }
 
-/// Keys of the configuration, and commands that they bear on.
+/// Keys of the configuration, and commands that they affect.
 type Configured = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 
 const CONFIGURED: [Configured; 7] = [

@@ -1,10 +1,10 @@
-//! `RESTORE` runs where the server checks what it brings, and nowhere else: a payload that says of
-//! itself what is not true ends servers that take it unchecked.
+//! `RESTORE` runs only where the server checks the payload: a crafted payload crashes servers that do
+//! not check it.
 
 use support::servers::{ALL, on_each};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
-/// CRC-64 as Redis computes it over a payload: Jones's polynomial, reflected.
+/// Computes CRC-64 as Redis does for a payload: Jones's polynomial, reflected.
 fn crc64(bytes: &[u8]) -> u64 {
     const POLYNOMIAL: u64 = 0x95ac_9329_ac4b_c9b5;
     bytes.iter().fold(0, |crc, byte| {
@@ -15,7 +15,7 @@ fn crc64(bytes: &[u8]) -> u64 {
     })
 }
 
-/// A payload of a hash, and the same with a field that claims to be longer than the hash is. Its
+/// Returns a payload of a hash, and the same with a field that claims to be longer than the hash. Its
 /// checksum is right.
 fn payloads(wire: &mut Wire) -> (Vec<u8>, Vec<u8>) {
     wire.command(&["HSET", "model", "a", "b"]);
@@ -24,7 +24,7 @@ fn payloads(wire: &mut Wire) -> (Vec<u8>, Vec<u8>) {
     let honest = dumped[start..dumped.len() - 2].to_vec();
     let (body, sum) = honest.split_at(honest.len() - 8);
     assert_eq!(crc64(body).to_le_bytes(), sum);
-    // In a listpack 0x80 and a length begin a short text.
+    // In a listpack, 0x80 plus a length begins a short text.
     let field = body.windows(2).position(|pair| pair == b"\x81a").expect("the field");
     let mut crafted = body.to_vec();
     crafted[field] = 0xbf;
@@ -38,21 +38,21 @@ fn restore(wire: &mut Wire, key: &str, payload: &[u8]) -> String {
     shown(&reply)
 }
 
-/// `RESTORE` by a script.
+/// Runs `RESTORE` by a script.
 fn in_script(wire: &mut Wire, payload: &[u8]) -> String {
     const SCRIPT: &str = "return redis.call('RESTORE', KEYS[1], 0, ARGV[1])";
     let args = [b"EVAL", SCRIPT.as_bytes(), b"1", b"scripted", payload];
     shown(&wire.command(&args))
 }
 
-/// Waits until Redoubt lets `RESTORE` through, which it does once it has heard of the check.
+/// Waits until Redoubt permits `RESTORE`, which it does once it knows of the check.
 fn is_let_through(redoubt: &Redoubt) -> bool {
     let mut wire = redoubt.session();
     Deadline::patient().poll(|| !wire.command(&["RESTORE", "x"]).starts_with(b"-ERR unknown"))
 }
 
 const UNKNOWN: &str = "-ERR unknown command ";
-/// It checks whatever its configuration says.
+/// This server always checks, whatever its configuration is.
 const ALWAYS_CHECKS: &str = "valkey-9.1";
 
 #[test]
@@ -63,7 +63,7 @@ fn a_crafted_payload_ends_no_server_whatever_the_guard() {
             let redis = Redis::setup().server(server).start();
             let (honest, crafted) = payloads(&mut redis.direct());
             let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
-            // A script that comes before it is known what holds scripts may be closed for it.
+            // A session whose script arrives before the guard is ready may be closed.
             assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
             let mut wire = redoubt.session();
             if server == ALWAYS_CHECKS {
@@ -74,7 +74,7 @@ fn a_crafted_payload_ends_no_server_whatever_the_guard() {
             }
             let refused = restore(&mut wire, "k", &crafted);
             assert!(refused.starts_with('-'), "guard {guard}: {refused}");
-            // Where nothing holds scripts, they can.
+            // Where no guard restricts scripts, they can run it.
             if guard != "off" {
                 let refused = in_script(&mut wire, &crafted);
                 assert!(refused.starts_with('-'), "guard {guard}: {refused}");
@@ -107,7 +107,7 @@ fn where_payloads_are_checked_restore_runs_and_a_crafted_one_is_refused() {
             assert_eq!(wire.command(&["HGET", "k", "a"]), b"$1\r\nb\r\n");
             let refused = restore(&mut wire, "crafted", &crafted);
             assert_eq!(refused, "-ERR Bad data format\\r\\n", "{check}, guard {guard}");
-            // Whose scripts nothing holds, none runs with guard "audit".
+            // With guard "audit", scripts do not run if no ACL restricts them.
             if guard != "audit" {
                 let refused = in_script(&mut wire, &crafted);
                 assert!(refused.contains("Bad data format"), "{check}, guard {guard}: {refused}");
@@ -193,7 +193,7 @@ fn payloads_travel_as_they_are() {
     let redis = Redis::setup().config("sanitize-dump-payload yes").start();
     let redoubt = Redoubt::start(&redis);
     assert!(is_let_through(&redoubt));
-    // A string, version 10, with a wrong checksum.
+    // The payload is a string, version 10, with a wrong checksum.
     let string = [b"\x00\x05value\x0a\x00".as_slice(), &[0xff; 8]].concat();
     let large = vec![0xaa; 200_000];
     for payload in [

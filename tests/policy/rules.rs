@@ -9,13 +9,13 @@ fn compile(rules: &[&str]) -> Policy {
     Policy::compile(rules, Escapes::Allow).unwrap()
 }
 
-/// As a session asks: with the most precise spec that there is.
+/// Decides as a session does: with the most specific spec that exists.
 fn judge(policy: &Policy, args: &[&[u8]]) -> Option<Denied> {
     let spec = command::lookup(args[0]);
     let word = args.get(1).copied();
     let sub = spec.zip(word).and_then(|(spec, word)| spec.subcommand(word));
     let decision = policy.decide(sub.or(spec), args[0], word);
-    // Whatever of it the caller found, the answer is the same.
+    // The decision is the same whatever the caller found.
     assert_eq!(policy.decide(spec, args[0], word), decision);
     assert_eq!(policy.decide(None, args[0], word), decision);
     match decision {

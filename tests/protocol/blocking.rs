@@ -1,4 +1,4 @@
-//! Which `XREAD` and `XREADGROUP` wait, by what real servers do: a shared link must not wait.
+//! Which `XREAD` and `XREADGROUP` block, compared with real servers: a shared link must not block.
 
 use redoubt_core::resp::{Parsed, RequestLimits, RequestParser};
 use redoubt_core::session::may_block;
@@ -9,7 +9,7 @@ use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 /// Requests for each server.
 const REQUESTS: u64 = 6000;
 
-/// Whether Redoubt says that `request` may wait.
+/// Returns true if Redoubt expects that `request` may block.
 fn said_to_block(request: &[u8]) -> bool {
     let mut parser = RequestParser::new();
     let parsed = parser.parse(request, &RequestLimits::AUTHENTICATED).unwrap();
@@ -17,7 +17,7 @@ fn said_to_block(request: &[u8]) -> bool {
     may_block(&parser.request(request))
 }
 
-/// One of `words`, in some case, and now and then with a NUL and more behind it.
+/// Returns one of `words`, in mixed case, and sometimes with a NUL and more bytes after it.
 fn word(rng: &mut Rng, words: &[&str]) -> Vec<u8> {
     let mut word = words[rng.below(words.len())].as_bytes().to_vec();
     for byte in &mut word {
@@ -35,7 +35,7 @@ fn word(rng: &mut Rng, words: &[&str]) -> Vec<u8> {
     word
 }
 
-/// Options as they may stand, or as nobody would write them: keywords as names of groups, options
+/// Returns valid options, or options that nobody would write: keywords as names of groups, options
 /// twice, values missing.
 fn soup(rng: &mut Rng) -> Vec<Vec<u8>> {
     const GROUPS: [&str; 5] = ["g", "STREAMS", "BLOCK", "COUNT", "NOACK"];
@@ -53,7 +53,7 @@ fn soup(rng: &mut Rng) -> Vec<Vec<u8>> {
         match option {
             0 => {
                 args.push(word(rng, &["GROUP"]));
-                // Names of groups are taken whole, so they are as they were made.
+                // Names of groups are case-sensitive, so they are as they were created.
                 args.push(GROUPS[rng.below(GROUPS.len())].into());
                 args.push(word(rng, &["c", "STREAMS", "BLOCK"]));
             }
@@ -78,7 +78,7 @@ fn soup(rng: &mut Rng) -> Vec<Vec<u8>> {
     args
 }
 
-/// Whether the server lets `request`, which is sent over `asking`, wait; ends the wait.
+/// Returns true if `request`, which is sent over `asking`, blocks; ends the wait.
 fn blocks(request: &[u8], asking: &mut Wire, id: &str, watching: &mut Wire) -> bool {
     asking.send(request);
     asking.stream().set_nonblocking(true).unwrap();
@@ -115,7 +115,7 @@ fn whatever_a_server_lets_wait_is_said_to_block() {
             }
             passed += u64::from(!said);
         }
-        // A test in which nothing waits, or everything is said to, would prove nothing.
+        // If no request blocked, or all were expected to, the test would prove nothing.
         assert!(waited > REQUESTS / 10 && passed > REQUESTS / 10, "{waited} wait, {passed} pass");
     });
 }

@@ -1,10 +1,9 @@
 //! Redis is the specification: the same bytes go to a plain Redis and to Redoubt, and the same bytes
-//! must come back and the same closes happen, whether the input comes whole or byte by byte.
+//! must come back and the same closes happen, whether the input is sent at once or byte by byte.
 //!
 //! The plain Redis has the commands that Redoubt refuses renamed, so that it does not know them;
-//! `tests/policy/escapes.rs` does the like for subcommands.
-//! Every case ends with a PING and a QUIT, and is read to the end: a connection that closed early
-//! lacks their replies.
+//! `tests/policy/escapes.rs` does the same for subcommands. Every case ends with a PING and a QUIT, and
+//! is read to the end: a connection that closed early lacks their replies.
 
 mod case;
 mod scene;
@@ -59,7 +58,7 @@ fn tables_are_large_and_their_names_are_unique() {
     assert!(cases.iter().all(|case| !case.steps.is_empty()));
 }
 
-/// Several sessions by turns.
+/// Scenes with several sessions.
 const SCENES: &str = include_str!("differential/sessions.cases");
 
 #[test]
@@ -92,7 +91,8 @@ fn is_wanted(case: &Case) -> bool {
     case.name.contains(&std::env::var("REDOUBT_TEST_CASE").unwrap_or_default())
 }
 
-/// Whether links are shared or not, nothing may differ. With `escapes`, these may run.
+/// Returns a server with shared links and one without, which must not differ. With `escapes`, escapes
+/// may run.
 fn ways(password: &str, escapes: bool) -> [(&'static str, Redis, Redoubt); 2] {
     ["auto", "off"].map(|sharing| {
         let upstream = Redis::start();
@@ -106,7 +106,7 @@ fn ways(password: &str, escapes: bool) -> [(&'static str, Redis, Redoubt); 2] {
     })
 }
 
-/// Byte by byte up to this many bytes, and in steps of a prime beyond.
+/// Inputs are sent byte by byte up to this many bytes, and in steps of a prime beyond.
 const BYTEWISE_LIMIT: usize = 100_000;
 const LARGE_STEP: usize = 4099;
 
@@ -142,7 +142,7 @@ fn compare(table: &str, escapes: bool) {
     assert_eq!(differing, 0, "replies differ; REDOUBT_TEST_CASE=part-of-a-name runs one case");
 }
 
-/// Runs `case` against `target`, whose data is in `behind`. Gives all that came back.
+/// Runs `case` against `target`, whose data is in `behind`. Returns all bytes that came back.
 fn run(case: &Case, bytewise: bool, target: (SocketAddr, &str), behind: &Redis) -> Vec<u8> {
     let (address, password) = target;
     let mut wire =
@@ -182,7 +182,7 @@ fn run(case: &Case, bytewise: bool, target: (SocketAddr, &str), behind: &Redis) 
     mask(case, wire.read_to_close())
 }
 
-/// What stands for the replies when the other side neither answers nor closes.
+/// Returns a text in the place of the replies when the other side neither answers nor closes.
 fn stuck(wire: &Wire) -> Vec<u8> {
     [wire.received(), STUCK].concat()
 }
@@ -195,9 +195,9 @@ fn step_of(bytewise: bool, length: usize) -> usize {
     }
 }
 
-/// Puts `N` in the place of what may differ.
+/// Replaces parts that may differ by `N`.
 fn mask(case: &Case, bytes: Vec<u8>) -> Vec<u8> {
-    // A reply that comes first has no line before it.
+    // The first reply has no line before it.
     let mut out = if case.mask_integers { b"\r\n".to_vec() } else { Vec::new() };
     let mut skipping = false;
     for byte in bytes {

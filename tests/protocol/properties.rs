@@ -1,5 +1,5 @@
-//! The request parser and the reply scanner against any input in any segments, and against
-//! redis-protocol where both take the same.
+//! The request parser and the reply scanner with any input in any segments, compared with
+//! redis-protocol for input that both accept.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +23,7 @@ fn words() -> impl Strategy<Value = Vec<Vec<u8>>> {
     prop::collection::vec(word, 1..12)
 }
 
-/// Bytes that look like requests or replies for a while.
+/// Generates bytes that look like requests or replies at first.
 fn nearly_resp() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         6 => "[*$:+\\-_#,(!=%~>|]-?[0-9]{0,3}\r\n".prop_map(String::into_bytes),
@@ -112,7 +112,7 @@ fn resp3_kind(frame: &Resp3) -> Kind {
     }
 }
 
-/// Scans `wire` in segments of `size`; the frames' lengths and kinds.
+/// Scans `wire` in segments of `size`; returns the frames' lengths and kinds.
 fn scan(wire: &[u8], size: usize) -> Vec<(usize, Kind)> {
     let mut scanner = ReplyScanner::new();
     let mut frames = vec![];

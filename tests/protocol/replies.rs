@@ -1,8 +1,8 @@
-//! Replies as a caller meets them: kinds, first elements, integers, and what is no reply.
+//! Replies, by the public interface of the scanner: kinds, first elements, integers, and invalid bytes.
 
 use redoubt_core::resp::{Head, Kind, ReplyError, ReplyScanner, Scan};
 
-/// Scans `wire`, which is one frame, whole and byte by byte; the scanner at its end.
+/// Scans `wire`, which is one frame, at once and byte by byte; returns the scanner at its end.
 fn frame(wire: &[u8]) -> ReplyScanner {
     let mut whole = ReplyScanner::new();
     let scan = whole.scan(&[wire, b"+NEXT\r\n"].concat());

@@ -1,4 +1,4 @@
-//! Requests as a caller meets them: whole, empty, and too large to wait for.
+//! Requests, by the public interface of the parser: complete, empty, and too large to wait for.
 
 use bytes::BytesMut;
 use redoubt_core::resp::{Parsed, ProtocolError, RequestLimits, RequestParser, Streamed};
@@ -154,7 +154,7 @@ fn an_inline_request_has_no_more_arguments_than_others_before_auth() {
     for count in [11, 32_000] {
         assert_eq!(parse(&words(count), &limits), Err(ProtocolError::CountUnauthenticated));
     }
-    // What is set for clients holds for both forms, too.
+    // The configured limits for clients apply to both forms, too.
     let few = RequestLimits { max_args: 3, ..AUTH };
     assert_eq!(parse(&words(3), &few), Ok(()));
     assert_eq!(parse(&words(4), &few), Err(ProtocolError::CountInvalid));

@@ -1,4 +1,5 @@
-//! What a session lets through to a link, and what it answers, by the public interface of the core.
+//! Which requests a session forwards to a link and which it answers, by the public interface of the
+//! core.
 
 mod hostile;
 
@@ -9,7 +10,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use redoubt_core::session::{CloseReason, Event};
 use support::bench::{self, Bench, CLIENT_PASSWORD, UPSTREAM_PASSWORD, request};
 
-/// Feeds `input` in pieces of at most `piece` bytes; holds that nothing left for a link.
+/// Sends `input` in pieces of at most `piece` bytes; checks that nothing was sent to a link.
 fn stays_out(input: &[u8], piece: usize) -> Result<(), TestCaseError> {
     let mut bench = Bench::new();
     let id = bench.open();
@@ -32,7 +33,7 @@ fn nothing_unauthenticated_reaches_a_link() {
             stays_out(&input, piece).unwrap();
         }
     }
-    // All of them behind each other, where the session lives so long.
+    // All of them are sent in one session, as long as it lives.
     stays_out(&hostile().concat(), 1000).unwrap();
 }
 
@@ -120,7 +121,8 @@ fn no_password_of_a_client_travels_and_stand_ins_end_as_the_client_would() {
         request(&["HELLO", "3", "FOO", "AUTH", "default", CLIENT_PASSWORD]),
         request(&["HELLO", "9", "AUTH", "default", CLIENT_PASSWORD]),
         request(&["EXEC"]),
-        // Some servers would not answer a wrong one of these while replies are pending, so it waits.
+        // Some servers would not answer a wrong password here while replies are pending, so the request
+        // waits.
         request(&["HELLO", "2", "AUTH", "default", CLIENT_PASSWORD]),
     ];
     bench.say(id, &pieces.concat());
@@ -183,13 +185,13 @@ fn a_refused_command_in_a_transaction_is_marked_by_redis() {
         b"+OK\r\n-ERR unknown command 'FLUSHALL', with args beginning with: 'async' \r\n\
           +QUEUED\r\n-EXECABORT Transaction discarded because of previous errors.\r\n+PONG\r\n",
     );
-    // After EXEC it is answered here again.
+    // After EXEC Redoubt answers it again.
     bench.say(id, b"FLUSHALL\r\n");
     assert!(bench.sent(link).is_empty());
     assert!(bench.read(id).starts_with(b"-ERR unknown command 'FLUSHALL'"));
 }
 
-/// Whether MULTI is taken depends on confirmations that have not come yet.
+/// Whether Redis accepts MULTI depends on confirmations that have not arrived.
 #[test]
 fn a_transaction_behind_unsubscribe_is_one() {
     let mut bench = Bench::new();
@@ -222,7 +224,7 @@ fn a_transaction_behind_subscribe_is_none() {
     assert!(!bench.router.is_finished(id));
 }
 
-/// A HELLO that is queued and fails when it runs does not switch the protocol.
+/// A HELLO that is queued and fails when it runs does not change the protocol.
 #[test]
 fn a_queued_hello_that_fails_is_not_believed() {
     for failing in [

@@ -1,12 +1,12 @@
-//! Bytes that no client library sends: each gets a Redis error or a close, memory stays bounded,
-//! and the session beside notices nothing.
+//! Bytes that no client library sends: each gets a Redis error or a close, memory stays bounded, and
+//! another session is not affected.
 
 use support::{Redis, Redoubt, Wire, frame, shown, target_is_redis};
 
-/// How much Redoubt may grow under any of these inputs.
+/// Most bytes by which Redoubt may grow under any of these inputs.
 const GROWTH: u64 = 48 << 20;
 
-/// Runs `attack` while another session keeps working, and checks what it cost.
+/// Runs `attack` while another session keeps working, and checks the cost.
 fn beside_a_session(attack: impl FnOnce(&Redoubt)) {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -24,12 +24,12 @@ fn beside_a_session(attack: impl FnOnce(&Redoubt)) {
     }
 }
 
-/// A connection as anybody has it, and one that has proved its identity.
+/// Returns an unauthenticated and an authenticated connection.
 fn both(redoubt: &Redoubt) -> [Wire; 2] {
     [redoubt.connect(), redoubt.session()]
 }
 
-/// Sends `bytes` and then nothing more. Gives what came back before the close.
+/// Sends `bytes` and the end of sending. Returns the bytes that came back before the close.
 fn reply_to(mut wire: Wire, bytes: &[u8]) -> Vec<u8> {
     assert!(wire.exchange(bytes, bytes.len().max(1), true, |_| false), "it does not close");
     wire.read_to_close()
@@ -41,7 +41,7 @@ fn closes_on(mut wire: Wire, bytes: &[u8]) -> Vec<u8> {
     wire.read_to_close()
 }
 
-/// Nothing but error replies.
+/// Checks that all replies are errors.
 #[track_caller]
 fn assert_errors(reply: &[u8]) {
     for line in reply.split_inclusive(|byte| *byte == b'\n') {
@@ -49,7 +49,7 @@ fn assert_errors(reply: &[u8]) {
     }
 }
 
-/// xorshift64*: the same bytes in every run.
+/// The generator xorshift64*: the same bytes in every run.
 struct Random(u64);
 
 impl Random {
@@ -113,8 +113,8 @@ fn http_requests() {
 
 #[test]
 fn tls_client_hello() {
-    // A TLS 1.2 record with a ClientHello: version, random, no session, two ciphers, one compression
-    // method, and the extension server_name of example.com.
+    // The bytes are a TLS 1.2 record with a ClientHello: version, random, no session, two ciphers, one
+    // compression method, and the extension server_name of example.com.
     let mut body = vec![3, 3];
     body.extend(Random(1).bytes(32));
     body.extend([0, 0, 4, 0x13, 1, 0x13, 2, 1, 0, 0, 20, 0, 0, 0, 16, 0, 14, 0, 0, 11]);
@@ -215,7 +215,7 @@ fn large_announcements_that_are_not_kept() {
             wire.send(b"*2147483647\r\n$3\r\nDEL\r\n$1\r\nk\r\n");
             waiting.push(wire);
         }
-        // They are still there, and none has been answered.
+        // The half-open connections are still open, and none has been answered.
         assert_eq!(redoubt.session().command(&["EXISTS", "k"]), b":0\r\n");
         for wire in waiting {
             assert_eq!(reply_to(wire, b""), b"");

@@ -1,4 +1,4 @@
-//! Replays the fuzz corpus.
+//! Replays the fuzz corpora of the parser and the scanner.
 
 use std::fs;
 use std::path::Path;

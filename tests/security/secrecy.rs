@@ -1,8 +1,9 @@
-//! The log at its most talkative holds no password and no argument's value.
+//! The log at trace level contains no password and no argument's value.
 
 use support::{Redis, Redoubt, Wire, frame, lines, secret, signal};
 
-/// Ways in which bytes get into a log: as they are, as Rust's Debug prints a slice, in hexadecimal.
+/// Returns the forms in which bytes may appear in a log: unchanged, as Rust's Debug prints a slice, in
+/// hexadecimal.
 fn forms(canary: &str) -> [String; 4] {
     let hex = |separator: &str| {
         let digits: Vec<String> = canary.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -12,7 +13,7 @@ fn forms(canary: &str) -> [String; 4] {
     [canary.into(), listed.trim_matches(['[', ']']).into(), hex(""), hex(" ")]
 }
 
-/// Sends everything that may hold a secret, in every place where one may be.
+/// Sends every kind of text that may contain a secret, in every place where a client may put it.
 fn speak(redoubt: &Redoubt, password: &str, canary: &dyn Fn(&str) -> String) {
     let mut wire = redoubt.connect();
     wire.command(&["AUTH", &canary("wrong-password")]);
@@ -83,7 +84,7 @@ fn a_trace_log_holds_no_secret() {
     }
     let mut canaries = names.into_inner();
     assert!(canaries.len() > 25);
-    // A common beginning catches values that were cut short as well.
+    // The common beginning finds values that were truncated as well.
     canaries.push(mark[..16].into());
     canaries.extend([password, redis.password().to_owned()]);
     for canary in canaries {

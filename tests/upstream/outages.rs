@@ -1,4 +1,4 @@
-//! The upstream dies, comes back, or is not to be had.
+//! The upstream dies, comes back, or is unavailable.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -6,18 +6,19 @@ use std::time::Duration;
 use support::redis::free_port;
 use support::{Deadline, Lines, Redis, Redoubt, Wire, frame, lines, now, secret, since};
 
-/// Lines that an operator is to notice.
+/// Returns the log lines that an operator should notice.
 fn alarms(log: &Lines) -> Vec<String> {
     log.all().into_iter().filter(|line| is_alarm(line)).collect()
 }
 
-/// Whether a line of the log warns; not of this machine's limit of open files.
+/// Returns true if a line of the log is a warning, except the warning about this machine's limit of
+/// open files.
 fn is_alarm(line: &str) -> bool {
     matches!(lines::field(line, "level"), Some("WARN" | "ERROR"))
         && !line.contains("files may be open")
 }
 
-/// A client that comes while the upstream is down. It must be closed soon, unserved.
+/// Connects a client while the upstream is down. It must be closed soon, unserved.
 fn comes_in_vain(redoubt: &Redoubt) {
     let came = now();
     let mut wire = redoubt.connect();
@@ -55,7 +56,7 @@ fn killing_redis_under_load_closes_the_affected_sessions_and_nothing_else() {
     comes_in_vain(&redoubt);
     redis.restart();
     redoubt.wait_until_it_serves();
-    // Nothing of this one was at the upstream; it is still there and now proves its identity.
+    // This client had nothing pending at the upstream; it is still connected and authenticates now.
     assert_eq!(stranger.command(&["AUTH", redoubt.password()]), b"+OK\r\n");
     assert_eq!(stranger.command(&["SET", "k", "v"]), b"+OK\r\n");
 }
@@ -134,7 +135,7 @@ fn the_log_speaks_once_of_each_change() {
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn redoubt_starts_before_its_upstream() {
-    // A Redis that is set up and then killed leaves a port and a password that come to life later.
+    // A Redis that is started and then killed leaves a port and a password for a later start.
     let mut redis = Redis::start();
     redis.kill();
     let redoubt = Redoubt::start(&redis);

@@ -1,4 +1,4 @@
-//! Redoubt before each server that `scripts/servers.sh` installs, and Redis 7.0.
+//! Redoubt with each server that `scripts/servers.sh` installs, and with Redis 7.0.
 
 use support::servers::{self, on_each};
 use support::{Redis, Redoubt, shown};

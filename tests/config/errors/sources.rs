@@ -1,4 +1,4 @@
-//! What is missing, and what is wrong with variables and with the file as a whole.
+//! Missing settings, and errors in variables and in the file as a whole.
 
 use std::path::Path;
 

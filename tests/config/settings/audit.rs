@@ -19,7 +19,7 @@ fn setup(redis: &Redis, dir: &TempDir) -> Setup {
     setup.set_text("audit.file", path(dir).to_str().unwrap())
 }
 
-/// The log of one that has refused `refused` commands and then stopped.
+/// Returns the log of a Redoubt that has refused `refused` commands and then stopped.
 fn log_of(setup: Setup, dir: &TempDir, refused: usize) -> String {
     run(setup, refused);
     fs::read_to_string(path(dir)).unwrap()
@@ -52,7 +52,7 @@ fn output() {
 #[test]
 fn file() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
-    // "audit.file" is this one.
+    // `setup` sets "audit.file".
     assert!(log_of(setup(&redis, &dir), &dir, 1).contains("command_refused"));
 }
 
@@ -111,7 +111,7 @@ fn keys() {
     }
 }
 
-/// One whose audit log goes to a pipe that nobody reads.
+/// Starts a Redoubt whose audit log goes to a pipe that nobody reads.
 fn stuck(redis: &Redis, dir: &TempDir, set: impl Fn(Setup) -> Setup) -> Redoubt {
     assert!(Command::new("mkfifo").arg(path(dir)).status().unwrap().success());
     set(setup(redis, dir)).set_text("shutdown_timeout", "1s").start()

@@ -1,4 +1,4 @@
-//! Who clients are.
+//! The section `client`.
 
 use std::fs;
 
@@ -20,7 +20,7 @@ fn user() {
 #[test]
 fn password() {
     let (redis, ours) = (Redis::start(), secret());
-    // What "client.password" is set to.
+    // `client_password` sets "client.password".
     let redoubt = Redoubt::setup(&redis).client_password(&ours).start();
     assert_eq!(auth(&redoubt, &[&ours]), b"+OK\r\n");
     assert_eq!(auth(&redoubt, &[redis.password()]), WRONG_PASSWORD);

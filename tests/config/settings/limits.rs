@@ -1,4 +1,4 @@
-//! How much and how long.
+//! The section `limits`.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ fn unauthenticated_sessions() {
 fn unauthenticated_memory() {
     let redis = Redis::start();
     let redoubt = with_text(&redis, "limits.unauthenticated_memory", "1mb");
-    // Half a request of 130 KiB, of which each argument is one that a stranger may send.
+    // Half a request of 130 KiB; an unauthenticated client may send each of its arguments.
     let mut half = b"*10\r\n$4\r\nAUTH\r\n".to_vec();
     half.extend([&b"$16384\r\n"[..], &[b'x'; 16384], b"\r\n"].concat().repeat(8));
     let mut wires: Vec<_> = (0..14).map(|_| redoubt.connect()).collect();
@@ -165,10 +165,10 @@ fn output_buffer() {
     let redis = Redis::start();
     let redoubt = with_text(&redis, "limits.output_buffer", "1mb");
     redis.direct().command(&["SETRANGE", "big", &(32 << 20).to_string(), "x"]);
-    // Many replies at once for one that reads none of them.
+    // The client has many replies waiting and reads none of them.
     let mut slow = redoubt.session();
     slow.send(&frame::request(&["GET", "big"]).repeat(4));
-    // Those that share its link want theirs.
+    // Other clients of its link wait for their replies.
     let waits = Deadline::patient().poll(|| {
         redoubt.session().command(&["PING"]);
         redoubt.log().all().iter().any(|l| lines::field(l, "reason") == Some("output_limit"))

@@ -1,4 +1,4 @@
-//! The admin port, metrics and the log.
+//! The sections of the admin port, metrics and the log.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -22,7 +22,7 @@ fn metrics_enabled() {
     }
 }
 
-/// The first lines of the log of one that is set up so.
+/// Returns the first lines of the log with this format.
 fn says(format: &str) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("redoubt.toml");
@@ -51,7 +51,7 @@ fn says(format: &str) -> Vec<String> {
 
 #[test]
 fn log_format() {
-    // "log.format" is one line of what each is set up with.
+    // `says` sets "log.format".
     let json = |lines: &[String]| lines.iter().all(|line| lines::field(line, "level").is_some());
     assert!(json(&says("format = \"json\"")));
     assert!(!json(&says("format = \"text\"")));
@@ -59,7 +59,7 @@ fn log_format() {
 
 #[test]
 fn log_level() {
-    // "log.level" likewise.
+    // `says` sets "log.level", too.
     let listening = |lines: &[String]| lines.iter().any(|line| line.contains("listening"));
     assert!(listening(&says("level = \"info\"")));
     assert!(!listening(&says("level = \"error\"")));

@@ -1,9 +1,9 @@
-//! What runs.
+//! The section `policy`.
 
 use super::is_unknown;
 use support::{Deadline, Redis, Redoubt, Wire};
 
-/// The digest of `return 1`, as `SCRIPT LOAD` gives it.
+/// The digest of `return 1`, as `SCRIPT LOAD` returns it.
 const RETURN_1: &str = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
 
 #[test]

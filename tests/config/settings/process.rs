@@ -1,4 +1,4 @@
-//! Sockets, threads, and how it stops.
+//! Settings of the process: sockets, threads and shutdown.
 
 use std::fs;
 
@@ -83,7 +83,7 @@ fn shutdown_timeout() {
     for (wait, ends) in [("0s", true), ("1h", false)] {
         let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", wait).start();
         let mut session = redoubt.session();
-        // A session that only waits in Redis is closed whatever the key says.
+        // A session that only waits in Redis is closed whatever the setting is.
         session.send(&frame::request(&["BLPOP", wait, "0"]));
         session.send(&frame::request(&["PING"]));
         let blocked = || redis.direct().command(&["INFO", "clients"]);
@@ -109,7 +109,7 @@ fn shutdown_timeout() {
 fn allow_weak_passwords() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).client_password("short");
-    // The harness panics when it does not start, as it would without.
+    // The harness panics if Redoubt does not start, which it would not without the setting.
     let redoubt = redoubt.set("allow_weak_passwords", true).start();
     logged(&redoubt, "allow_weak_passwords");
     assert_eq!(auth(&redoubt, &["short"]), b"+OK\r\n");

@@ -1,4 +1,4 @@
-//! Those who guess.
+//! The section `throttle`.
 
 use support::redoubt::Setup;
 use support::{Deadline, Redis, Redoubt, Wire};
@@ -16,7 +16,7 @@ fn asks(redoubt: &Redoubt, password: &str) -> Vec<u8> {
     wire.received().to_vec()
 }
 
-/// Whether the right password is of no use after so many wrong ones.
+/// Returns true if the right password is rejected after `guesses` wrong ones.
 fn locks_out_after(redoubt: &Redoubt, guesses: usize) -> bool {
     for _ in 0..guesses {
         asks(redoubt, "wrong");
@@ -52,7 +52,7 @@ fn max_lockout() {
     let redoubt = setup(&redis).set("throttle.failures", 2).set_text("throttle.lockout", "1h");
     let redoubt = redoubt.set_text("throttle.max_lockout", "1s").start();
     locks_out_after(&redoubt, 2);
-    // Not for an hour.
+    // The lock-out does not last an hour.
     assert!(Deadline::patient().poll(|| asks(&redoubt, redoubt.password()) == b"+OK\r\n"));
 }
 

@@ -1,4 +1,4 @@
-//! TLS and Unix sockets.
+//! Settings of TLS and of Unix sockets.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,7 +16,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// One that shows `pair` to its clients.
+/// Returns the setup of a Redoubt that shows `pair` to its clients.
 fn showing(redis: &Redis, pair: &Pair) -> Setup {
     Redoubt::setup(redis)
         .set_text("listen", "tls://127.0.0.1:0")
@@ -40,7 +40,7 @@ fn unix_socket_mode() {
 #[test]
 fn certificate() {
     let (redis, authority, other) = (Redis::start(), Authority::new(), Authority::new());
-    // What "tls.certificate" names is what clients are shown.
+    // Clients get the certificate that "tls.certificate" names.
     let redoubt = showing(&redis, &authority.server("server")).start();
     assert_eq!(Caller::trusting(&authority.ca()).ping(redoubt.address()).unwrap(), NO_AUTH);
     assert!(Caller::trusting(&other.ca()).ping(redoubt.address()).is_err());
@@ -49,7 +49,7 @@ fn certificate() {
 #[test]
 fn key() {
     let (redis, authority) = (Redis::start(), Authority::new());
-    // A key of another certificate under "tls.key" is no key.
+    // A key of another certificate under "tls.key" is rejected.
     let (pair, other) = (authority.server("one"), authority.server("other"));
     let mixed = Pair { certificate: pair.certificate.clone(), key: other.key };
     assert!(catch_unwind(AssertUnwindSafe(|| showing(&redis, &mixed).start())).is_err());
@@ -92,13 +92,13 @@ fn min_version() {
     }
 }
 
-/// One that speaks TLS with its Redis.
+/// Returns the setup of a Redoubt that uses TLS with its Redis.
 fn to(redis: &Redis) -> Setup {
     let url = format!("rediss://127.0.0.1:{}", redis.tls_port());
     Redoubt::setup(redis).set_text("upstream.url", &url)
 }
 
-/// Whether Redis serves through a Redoubt that is set up so.
+/// Returns true if Redis serves through a Redoubt with this setup.
 fn serves(setup: Setup) -> bool {
     let redoubt = setup.start();
     let mut session = redoubt.session();
@@ -115,7 +115,7 @@ fn tls_ca() {
     assert!(!serves(to(&redis).set_text("upstream.tls_ca", text(&other.ca()))));
 }
 
-/// Whether a Redis that asks for certificates of `authority` takes this one.
+/// Returns true if a Redis that requires certificates of `authority` accepts this one.
 fn takes(authority: &Authority, pair: &Pair) -> bool {
     let redis = Redis::setup().tls(&authority.server("redis"), &authority.ca(), "yes").start();
     serves(
@@ -129,7 +129,7 @@ fn takes(authority: &Authority, pair: &Pair) -> bool {
 #[test]
 fn tls_certificate() {
     let (authority, other) = (Authority::new(), Authority::new());
-    // Two values of "upstream.tls_certificate", of which Redis takes one.
+    // Redis accepts one of two values of "upstream.tls_certificate".
     assert!(takes(&authority, &authority.server("ours")));
     assert!(!takes(&authority, &other.server("ours")));
 }

@@ -1,4 +1,4 @@
-//! The Redis behind, and the connections to it.
+//! The section `upstream`.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::{fs, io::Read as _};
 use super::MAX_CLIENTS;
 use support::{Deadline, Redis, Redoubt, Wire, frame, keepalive, now, secret, since};
 
-/// Whether Redis lets Redoubt in.
+/// Returns true if Redis accepts Redoubt's login.
 fn serves(redoubt: &Redoubt) -> bool {
     let mut wire = redoubt.session();
     wire.offer(&frame::request(&["PING"]));
@@ -22,7 +22,7 @@ fn has_client(redis: &Redis, text: &str) -> bool {
 
 #[test]
 fn url() {
-    // Tests have no other way to say where Redis is: "upstream.url" is the port of one of the two.
+    // The harness sets "upstream.url" to the port of one of the two servers.
     let (one, other) = (Redis::start(), Redis::setup().start());
     other.direct().command(&["SET", "who", "other"]);
     assert_eq!(Redoubt::start(&one).session().command(&["GET", "who"]), b"$-1\r\n");
@@ -62,12 +62,12 @@ fn password_file() {
 
 #[test]
 fn connect_timeout() {
-    // One that accepts and says nothing. The default is two seconds.
+    // The upstream accepts the connection and sends nothing. The default is two seconds.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     let setup = Redoubt::setup_for(port, &secret());
     let _redoubt = setup.set_text("upstream.connect_timeout", "50ms").start();
-    // The quickest of three: a busy machine may hold up one.
+    // The fastest of three counts, because a busy machine may delay one.
     let quickest = (0..3).map(|_| {
         let (mut stream, _) = silent.accept().unwrap();
         let from = now();
@@ -80,7 +80,7 @@ fn connect_timeout() {
 
 #[test]
 fn dead_after() {
-    // What comes of it when a host vanishes is among the faults.
+    // The fault tests show the effect of the setting when a host vanishes.
     let redis = Redis::start();
     for (setting, range) in [("15s", 1..=5), ("3000s", 61..=1000)] {
         let redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", setting).start();

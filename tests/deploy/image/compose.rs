@@ -1,4 +1,4 @@
-//! Compose: its schema, and what the architecture asks of the three services and their networks.
+//! Compose: its schema, and the architecture's requirements on the three services and their networks.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::{run, said, text, tool};
 const FILE: &str = "config/compose/compose.yaml";
 const SERVICES: [&str; 3] = ["ai-service", "redis", "redoubt"];
 
-/// What nobody asks for: names, and what the placeholder does and where logs go.
+/// Lines that no requirement is about: names, the placeholder's command, and the log driver.
 const FREE: [&str; 4] = ["name: redoubt", "entrypoint: [\"sleep\"", "init: true", "driver:"];
 
 fn service<'a>(file: &'a Value, name: &str) -> &'a Value {
@@ -19,7 +19,7 @@ fn services(file: &Value) -> impl Iterator<Item = &Value> {
     SERVICES.iter().map(|name| service(file, name))
 }
 
-/// The strings of a list, sorted.
+/// Returns the strings of a list, sorted.
 fn list(value: &Value) -> Vec<&str> {
     let mut list: Vec<_> =
         value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -33,7 +33,7 @@ fn keys(value: &Value) -> Vec<&str> {
     keys
 }
 
-/// `256m` or `1g` in MiB.
+/// Returns `256m` or `1g` in MiB.
 fn mebibytes(value: &Value) -> Option<u64> {
     let (number, unit) = value.as_str()?.split_at_checked(value.as_str()?.len() - 1)?;
     let factor = match unit {
@@ -188,7 +188,7 @@ const RULES: &[Rule<Value>] = &[
     }),
 ];
 
-/// Changes that must not pass.
+/// Changes that a rule must reject.
 const CHANGES: [(&str, &str); 16] = [
     ("  redis:\n", "  redis:\n    ports: [\"6379:6379\"]\n"),
     ("  redoubt:\n", "  redoubt:\n    ports: [\"6380:6380\"]\n"),

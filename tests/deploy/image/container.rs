@@ -1,4 +1,4 @@
-//! The image at work: as UID 999, with a read-only root and no capabilities.
+//! The running image: as UID 999, with a read-only root and no capabilities.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,10 +11,10 @@ use super::runc::{Container, Setup, rootfs};
 use super::{run, said, syscalls, target, text};
 use support::{Deadline, Wire, lines, redis, secret, shown};
 
-/// What the whole image may take.
+/// Most bytes of the whole image.
 const MOST_BYTES: u64 = 20 << 20;
 
-/// The image before a Redis that it knows as `host`.
+/// Returns the setup of the image with a Redis that it knows as `host`.
 fn setup(redis: &Hardened, host: &str) -> Setup {
     with_secrets(&redis.secrets)
         .set("REDOUBT_UPSTREAM", format!("redis://{host}:{}", redis.port))
@@ -33,7 +33,7 @@ fn with_secrets(secrets: &Secrets) -> Setup {
     setup
 }
 
-/// Where it listens. Its log is JSON, by the configuration that is in the image.
+/// Returns the address that it listens on. Its log is JSON, by the configuration in the image.
 fn address(container: &Container) -> SocketAddr {
     let listening = |line: &str| lines::field(line, "message") == Some("listening");
     let line = container.output().wait(listening);
@@ -41,7 +41,7 @@ fn address(container: &Container) -> SocketAddr {
     lines::field(&line, "address").unwrap().parse().unwrap()
 }
 
-/// A field of a process's status.
+/// Returns a field of a process's status.
 fn status(pid: u32, field: &str) -> String {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
@@ -59,7 +59,7 @@ fn it_serves() {
     let available = |line: &str| line.contains("upstream is available");
     assert!(container.output().wait(available).is_some(), "{:?}", container.output().all());
 
-    // The checks that decide whether it is secure.
+    // These checks decide whether it is secure.
     let mut stranger = Wire::connect(address);
     assert!(stranger.command(&["PING"]).starts_with(b"-NOAUTH"));
     assert!(stranger.command(&["AUTH", "wrong"]).starts_with(b"-WRONGPASS"));
@@ -158,7 +158,7 @@ fn what_the_unit_lets_through_is_enough() {
     assert_eq!(status(container.pid(), "Seccomp"), "2");
     assert_eq!(container.stop().code(), Some(0));
 
-    // Without one that it needs, it does not get that far.
+    // Without a system call that it needs, it does not start.
     let fewer = calls.into_iter().filter(|call| call != "bind").collect();
     let mut container = setup(&redis, "127.0.0.1").confine(fewer).start();
     assert_eq!(container.wait().code(), Some(1));
@@ -188,7 +188,8 @@ fn it_holds_no_more_than_it_must() {
     assert!(said(&own).contains("statically linked"), "{}", said(&own));
 }
 
-/// So whoever builds it elsewhere gets the same bytes.
+/// A path of the build machine would give other bytes on each machine, so the build would not be
+/// reproducible.
 #[test]
 fn its_binary_names_no_directory_of_the_machine_that_built_it() {
     let binary = fs::read(rootfs().join("usr/bin/redoubt")).unwrap();
@@ -207,7 +208,7 @@ fn its_binary_names_no_directory_of_the_machine_that_built_it() {
     }
 }
 
-/// Calls `seen` for each file below `dir`, with its size. Nobody but root may write there.
+/// Calls `seen` for each file below `dir`, with its size. Fails if anybody but root may write there.
 fn walk(dir: &Path, seen: &mut impl FnMut(&Path, u64)) {
     use std::os::unix::fs::PermissionsExt as _;
     for entry in fs::read_dir(dir).unwrap() {

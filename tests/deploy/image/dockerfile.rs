@@ -1,4 +1,4 @@
-//! The Dockerfile and what it is given to build from.
+//! The Dockerfile and its build context.
 
 use super::mutation::{Rule, broken, each_change_counts, each_line_counts};
 use super::{run, said, text, tool};
@@ -37,12 +37,12 @@ impl Dockerfile {
         self.last.iter().any(|it| it == line)
     }
 
-    /// What is after `start` in the last stage.
+    /// Returns what follows `start` in the last stage.
     fn last(&self, start: &str) -> &str {
         self.last.iter().find_map(|line| line.strip_prefix(start)).unwrap_or_default()
     }
 
-    /// The `cargo build` in the `RUN` that comes next after `place`.
+    /// Returns true if the next `RUN` after `place` contains a `cargo build`.
     fn compiles_after(&self, place: &str) -> bool {
         let after = self.at(place).and_then(|at| self.build.get(at + 1));
         after.is_some_and(|line| {
@@ -54,7 +54,7 @@ impl Dockerfile {
     }
 }
 
-/// Each label of the image, and what Cargo.toml or the build says of it.
+/// Labels of the image, and the values that Cargo.toml or the build gives them.
 const LABELS: [(&str, &str); 7] = [
     ("title", "Redoubt"),
     ("description", env!("CARGO_PKG_DESCRIPTION")),

@@ -1,4 +1,4 @@
-//! `config/redis.conf` and the script that starts Redis with it, by what a real Redis makes of them.
+//! `config/redis.conf` and the script that starts Redis with it, tested with a real Redis.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ const CONF: &str = "config/redis.conf";
 
 type Conf = BTreeMap<String, String>;
 
-/// The directives, with their values as `CONFIG GET` tells them.
+/// Returns the directives, with their values as `CONFIG GET` returns them.
 fn parse(text: &str) -> Conf {
     let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let pair = |line: &str| {
@@ -39,7 +39,7 @@ const RULES: &[Rule<Conf>] = &[
     ("256 MB", |conf| is(conf, "maxmemory", "268435456")),
     ("the least recently used go", |conf| is(conf, "maxmemory-policy", "allkeys-lru")),
     ("silent clients are closed", |conf| {
-        // Redoubt itself closes what was unused for a minute.
+        // Redoubt itself closes links that were unused for a minute.
         number(conf, "timeout").is_some_and(|seconds| (120..=900).contains(&seconds))
     }),
     ("peers that are gone are noticed", |conf| {
@@ -67,7 +67,7 @@ const RULES: &[Rule<Conf>] = &[
     }),
 ];
 
-/// Of use, and not asked for.
+/// Useful directives that no requirement is about.
 const FREE: [&str; 4] = ["lazyfree-", "slowlog-log-", "slowlog-max", "latency-"];
 
 #[test]
@@ -168,7 +168,7 @@ fn the_default_user_has_no_right_beyond_need() {
     ];
     for command in refused {
         let reply = login.command(command);
-        // DEBUG is refused by the configuration before rights are looked at.
+        // The configuration refuses DEBUG before Redis checks the user's rights.
         let is_refused = reply.starts_with(b"-NOPERM") || reply.starts_with(b"-ERR DEBUG");
         assert!(is_refused, "{command:?}: {}", shown(&reply));
     }
@@ -180,13 +180,13 @@ fn the_default_user_has_no_right_beyond_need() {
         assert!(!reply.starts_with(b"-"), "{command:?}: {}", shown(&reply));
     }
 
-    // With that, Redoubt can make its guard.
+    // With this password, Redoubt can create its guard.
     let redoubt = Redoubt::setup_for(redis.port, &redis.secrets.redis);
     let redoubt = redoubt.set_text("policy.guard", "require").start();
     assert!(redoubt.log().wait(|line| line.contains("guard made")).is_some());
     let mut session = redoubt.session();
     assert_eq!(shown(&session.command(&["GET", "key"])), "$5\\r\\nvalue\\r\\n");
-    // Redis checks what RESTORE brings, and Redoubt has heard of it.
+    // Redis checks payloads of RESTORE, and Redoubt knows it.
     let arity = session.command(&["RESTORE", "key"]);
     assert!(arity.starts_with(b"-ERR wrong number of arguments"), "{}", shown(&arity));
     assert!(session.command(&["CONFIG", "GET", "maxmemory"]).starts_with(b"-ERR unknown command"));

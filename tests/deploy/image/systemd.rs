@@ -1,4 +1,4 @@
-//! The systemd unit, by its text and by systemd's own judgement.
+//! The systemd unit, checked by its text and by systemd's own rating.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use super::{run, said, text};
 
 const UNIT: &str = "config/systemd/redoubt.service";
 
-/// The most exposure, of 10.0, that `systemd-analyze security` may find, in tenths.
+/// Highest exposure, of 10.0, that `systemd-analyze security` may report, in tenths.
 const MOST_EXPOSURE: u64 = 19;
 
 /// The lines of a unit.
@@ -23,7 +23,7 @@ impl Unit {
         lines.iter().all(|line| self.says(line))
     }
 
-    /// The only value of a key.
+    /// Returns the only value of a key.
     fn value(&self, key: &str) -> Option<&str> {
         let mut values = self.0.iter().filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         values.next().filter(|_| values.next().is_none())
@@ -146,7 +146,7 @@ fn the_unit_holds_what_is_asked() {
     each_change_counts(&text(UNIT), &changes, findings);
 }
 
-/// What systemd thinks of a unit, in tenths of exposure.
+/// Returns systemd's rating of a unit, in tenths of exposure.
 fn exposure(unit: &Path) -> u64 {
     let is = run(Command::new("systemd-analyze")
         .args(["security", "--offline=true", "--no-pager"])

@@ -1,4 +1,4 @@
-//! A block of Rust cannot be run from the page, so the page has what is compiled here.
+//! A block of Rust on a page cannot be run, so the page contains the program that is compiled here.
 
 use std::fs;
 

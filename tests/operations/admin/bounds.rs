@@ -1,4 +1,4 @@
-//! What comes over the admin port costs only so much, and keeps nobody out.
+//! Requests to the admin port have limited cost, and keep no other client out.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -13,11 +13,11 @@ fn connections_that_say_nothing_keep_nobody_out() {
     let connect = || TcpStream::connect(redoubt.admin()).expect("connect");
     let mut idle: Vec<_> = (0..100).map(|_| connect()).collect();
     for stream in &mut idle {
-        // Some are closed already.
+        // Some connections are closed already.
         let _ = stream.write_all(b"GET /livez HT");
     }
     assert_eq!(http_get(redoubt.admin(), "/livez").0, 200);
-    // The oldest have been closed, at once.
+    // The oldest connections were closed, at once.
     let began = now();
     for stream in &mut idle[..80] {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -44,7 +44,7 @@ fn headers_that_come_byte_by_byte_have_only_so_long() {
         }
     }
     assert!((3.0..9.0).contains(&since(began)), "closed after {}", since(began));
-    // One that asks for nothing more is closed too.
+    // A connection without a further request is closed too.
     kept.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut answer = String::new();
     kept.read_to_string(&mut answer).unwrap();

@@ -3,7 +3,7 @@
 use support::http::http_get;
 use support::{Deadline, Redis, Redoubt, signal};
 
-/// Waits until `/readyz` answers so.
+/// Waits until `/readyz` has this status and body.
 fn comes_to(redoubt: &Redoubt, status: u16, body: &str) {
     let mut last = (0, String::new());
     let came = Deadline::patient().poll(|| {
@@ -33,7 +33,7 @@ fn it_is_not_ready_before_the_guard_is_settled() {
     let redis = Redis::setup().config("busy-reply-threshold 1").start();
     let mut busy = redis.direct();
     busy.offer(b"EVAL 'while true do end' 0\r\n");
-    // A Redis that is busy with a script lets in, and says nothing of its users.
+    // A Redis that is busy with a script accepts logins, and does not answer requests about its users.
     let mut direct = redis.direct();
     let is_busy = || direct.command(&["PING"]).starts_with(b"-BUSY");
     assert!(Deadline::patient().poll(is_busy), "the script runs");

@@ -1,11 +1,11 @@
-//! `redoubt healthcheck`, and a port that is taken.
+//! `redoubt healthcheck`, and an admin port that is in use.
 
 use std::process::{Command, Output};
 
 use support::http::http_get;
 use support::{Deadline, Redis, Redoubt, signal};
 
-/// Runs the program with nothing in its environment.
+/// Runs the program with an empty environment.
 pub(crate) fn run(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_redoubt"))
         .args(args)
@@ -18,7 +18,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_owned()).expect("text")
 }
 
-/// Writes a configuration with this admin port, and gives the file.
+/// Writes a configuration with this admin port, and returns the file.
 pub(crate) fn configured(admin: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let config = format!(
@@ -36,7 +36,7 @@ fn a_health_check_ends_with_0_only_if_it_is_well() {
     let redoubt_runs = Redoubt::start(&redis);
     let address = redoubt_runs.admin();
     assert!(Deadline::patient().poll(|| http_get(address, "/readyz").0 == 200), "ready");
-    // As a sidecar's own configuration says, where the port is open to other machines too.
+    // A sidecar has such a configuration, where other machines can reach the port too.
     let file = configured(&format!("0.0.0.0:{}", address.port()));
     let config = file.path().to_str().expect("a path");
     let is = |args: &[&str], code: i32, line: &str| {
@@ -70,7 +70,7 @@ fn a_health_check_says_why_there_is_no_answer() {
         fails(&["healthcheck", "--config", file.path().to_str().expect("a path")], why);
     }
     fails(&["healthcheck"], "no upstream");
-    // A listener that never answers.
+    // The listener never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = silent.local_addr().expect("an address").to_string();
     fails(&["healthcheck", "--admin", &address], "does not answer within 2s");

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use support::http::{http, http_get};
 use support::{Redis, Redoubt};
 
-/// Asks for a reload, and gives the status and what is told.
+/// Requests a reload, and returns the status and the answer.
 fn reload(redoubt: &Redoubt) -> (u16, Value) {
     let address = redoubt.admin();
     let request = format!("POST /reload HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
@@ -35,7 +35,7 @@ fn a_changed_configuration_is_in_force_when_it_is_answered() {
     });
     assert_eq!(reload(&redoubt), (200, told));
     assert!(wire.command(&["GET", "k"]).starts_with(b"-ERR unknown command"));
-    // The sessions of whoever may not connect any more are closed.
+    // Sessions of clients whose address is no longer allowed are closed.
     redoubt.write("allow", Some("[\"192.0.2.0/24\"]"));
     let (status, told) = reload(&redoubt);
     assert_eq!((status, &told["closed_sessions"]), (200, &1.into()), "{told}");

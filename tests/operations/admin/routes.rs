@@ -1,4 +1,4 @@
-//! What can be asked, and by whom.
+//! The paths of the admin port, and which clients may use them.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
@@ -74,7 +74,7 @@ fn a_reload_is_for_this_machine_and_not_for_web_pages() {
     assert_eq!(ask("evil.example", "").0, 403);
     assert_ne!(ask("localhost", "").0, 403);
     let Some(own) = own_address() else { return };
-    // From another address than this machine's loopback, as from another machine.
+    // The request comes from another address than loopback, as from another machine.
     let from_outside = |request: &str| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::new(own, 0).into()).unwrap();
@@ -90,10 +90,10 @@ fn a_reload_is_for_this_machine_and_not_for_web_pages() {
     assert_eq!(from_outside("GET /metrics").0, 200);
 }
 
-/// An address of this machine that is not its loopback, if it has one.
+/// Returns an address of this machine that is not loopback, if it has one.
 fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    // Nothing is sent: this asks the system for the way there.
+    // Nothing is sent: the system only selects the local address that it would use.
     socket.connect("192.0.2.1:9").ok()?;
     Some(socket.local_addr().ok()?.ip()).filter(|own| !own.is_loopback())
 }

@@ -8,7 +8,7 @@ use super::program;
 use support::http::http_get;
 use support::{Deadline, Redis, Redoubt, Wire};
 
-/// The sessions, by the port of their client.
+/// Returns the sessions, by the port of their client.
 fn sessions(redoubt: &Redoubt) -> HashMap<u16, Value> {
     let (status, headers, body) = http_get(redoubt.admin(), "/sessions");
     assert_eq!(status, 200, "{body}");
@@ -28,7 +28,7 @@ fn port(wire: &Wire) -> u16 {
     wire.stream().local_addr().expect("an address").port()
 }
 
-/// Waits until the session of `wire` is told with these fields.
+/// Waits until the session of `wire` is listed with these fields.
 #[track_caller]
 fn becomes(redoubt: &Redoubt, wire: &Wire, fields: &[(&str, Value)]) -> Value {
     let mut last = Value::Null;

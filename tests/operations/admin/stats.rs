@@ -56,7 +56,7 @@ fn what_happened_is_counted_over_all_workers_metrics_or_not() {
     );
     assert_eq!(upstream["scripts"], "all");
     assert!(upstream["since"].is_string() && upstream["version"].is_string(), "{upstream}");
-    // Three times AUTH, SET and CONFIG, three more refused, MULTI and a wrong AUTH.
+    // Three times AUTH, SET and CONFIG, three more refused commands, MULTI and a wrong AUTH.
     assert_eq!(told["commands"]["total"], 3 * 3 + 3 + 1 + 1);
     assert_eq!(told["commands"]["refused"], 6);
     let refused = json!([

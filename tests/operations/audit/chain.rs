@@ -29,7 +29,7 @@ fn the_chain_goes_over_rotation_and_a_kill_and_shows_changes() {
     }
     signal(redoubt.pid(), "KILL");
     redoubt.wait();
-    // As a crash in the middle of a write leaves it.
+    // The file ends as after a crash in the middle of a write.
     let mut text = fs::read(log(&dir)).unwrap();
     text.extend(b"{\"schema\":1,\"ti");
     fs::write(log(&dir), text).unwrap();
@@ -62,19 +62,19 @@ fn a_chain_that_cannot_go_on_begins_anew_with_a_file() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let chained = || setup(&redis, &dir).set("audit.hash_chain", "true");
     let number = |number: u32| dir.path().join(format!("audit.log.{number}"));
-    // Turned on over lines without.
+    // The chain is enabled for a file with lines without it.
     stop(setup(&redis, &dir).start());
     let unchained = fs::read(log(&dir)).unwrap();
     stop(chained().start());
     assert_eq!(fs::read(number(1)).unwrap(), unchained);
     assert_eq!(count(&lines(&log(&dir)), "chain_started"), 1);
     assert!(verify(&[log(&dir)]).status.success());
-    // It goes on after a rotation from outside,
+    // The chain continues after a rotation by another program,
     fs::rename(log(&dir), number(1)).unwrap();
     stop(chained().start());
     assert_eq!(count(&lines(&log(&dir)), "chain_started"), 0);
     assert!(verify(&[number(1), log(&dir)]).status.success());
-    // but not from a last line that was changed.
+    // but not after a last line that was changed.
     let text = fs::read_to_string(log(&dir)).unwrap();
     let changed = text.replace("\"event\":\"stopped\"", "\"event\":\"session_opened\"");
     assert_ne!(changed, text);
@@ -85,7 +85,7 @@ fn a_chain_that_cannot_go_on_begins_anew_with_a_file() {
     let both = verify(&[number(1), log(&dir)]);
     let said = String::from_utf8(both.stdout).unwrap();
     assert!(both.status.code() == Some(1) && said.contains("audit.log.1:"), "{said}");
-    // Nothing is thrown away for it.
+    // The old lines are kept.
     fs::write(log(&dir), &unchained).unwrap();
     let none = format!("{}\nhash_chain = true\nmax_files = 0", to_file(&dir));
     let error = refused(&redis, &dir, &none);
@@ -118,7 +118,7 @@ fn lines_removed_at_the_end_are_missed_by_verify_and_at_the_next_start() {
         let said = String::from_utf8(found.stdout).unwrap();
         let wanted = format!(":{}: {} lines are missing here", left + 1, lines - left);
         assert!(found.status.code() == Some(1) && said.contains(&wanted), "{said}");
-        // The next start says so, and verify goes on to.
+        // The next start reports it, and verify goes on to the next file.
         let redoubt = chained();
         let missing = |line: &str| line.contains("lines are missing at the end of the audit log");
         assert!(redoubt.log().wait(missing).is_some());
@@ -129,7 +129,7 @@ fn lines_removed_at_the_end_are_missed_by_verify_and_at_the_next_start() {
         let said = String::from_utf8(verify(&[log(&dir)]).stdout).unwrap();
         assert!(said.contains("found lines missing here when it started"), "{said}");
     }
-    // Without a record of what was there, an empty log is not called whole.
+    // An empty log without a record of earlier lines is not reported as complete.
     fs::write(log(&dir), "").unwrap();
     fs::remove_file(&record).unwrap();
     let empty = verify(&[log(&dir)]);

@@ -1,4 +1,4 @@
-//! The audit log cannot be written: the disk is full, the file at its largest size, nobody reads.
+//! The audit log cannot be written: the disk is full, the file has its largest size, nobody reads.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -10,7 +10,7 @@ use super::{assert_no_gaps, count, lines, log, parsed, setup, stop};
 use support::redoubt::Setup;
 use support::{Deadline, Redis, Redoubt, Wire};
 
-/// More refused commands than the queue and what stands before it hold.
+/// A number of refused commands that fills the queue and the buffers after it.
 const MANY: usize = 3000;
 
 fn refuse(session: &mut Wire, count: usize) {
@@ -19,7 +19,7 @@ fn refuse(session: &mut Wire, count: usize) {
     }
 }
 
-/// Waits until all that has happened in one session is written, and what goes before it.
+/// Waits until all events of one session are written, and all earlier ones.
 fn wait_for_all(file: &Path) {
     let written = |text: String| text.contains("command_refused") && text.contains("guard_changed");
     assert!(Deadline::patient().poll(|| fs::read_to_string(file).is_ok_and(written)));
@@ -32,7 +32,8 @@ fn limit_files(redoubt: &Redoubt, most: &str) {
     assert!(limited.expect("apt-get install -y util-linux").success());
 }
 
-/// What clients do is not affected, and so it is ready; the metrics count what fails.
+/// Checks that clients are not affected, so that `/readyz` reports ready, and that the metrics count
+/// the failures.
 fn is_told(redoubt: &Redoubt) {
     redoubt.wait_for_metric("redoubt_audit_write_errors_total", 1.0);
     redoubt.wait_until_ready();
@@ -80,7 +81,7 @@ fn a_log_that_cannot_grow_makes_clients_wait_or_lines_be_counted() {
         let mut session = redoubt.session();
         refuse(&mut session, 1);
         wait_for_all(&log(&dir));
-        // The next line fits, and few more.
+        // The next line fits, and a few more.
         let most = fs::metadata(log(&dir)).unwrap().len() + 1000;
         limit_files(&redoubt, &most.to_string());
         session.send(&b"CONFIG GET x\r\n".repeat(MANY));
@@ -104,7 +105,7 @@ fn a_log_that_cannot_grow_makes_clients_wait_or_lines_be_counted() {
         let lines = lines(&log(&dir));
         assert_no_gaps(&lines);
         let dropped = lines.iter().filter_map(|line| line["count"].as_u64()).sum::<u64>();
-        // A session's end can be among what is dropped.
+        // The end of the session may be among the dropped events.
         let (told, all) = (count(&lines, "command_refused") as u64, MANY as u64 + 1);
         match on_full {
             "block" => assert_eq!((told, dropped), (all, 0)),
@@ -114,7 +115,7 @@ fn a_log_that_cannot_grow_makes_clients_wait_or_lines_be_counted() {
     }
 }
 
-/// Clients wait, or are served while lines are dropped.
+/// Checks that clients wait, or that they are served while lines are dropped.
 fn is_full(redoubt: &Redoubt, on_full: &str) {
     let waits = if on_full == "block" { "clients wait" } else { "events are dropped" };
     says(redoubt, waits);

@@ -1,4 +1,4 @@
-//! The file: whose it is, and what it must be.
+//! The audit file: its permissions, its content, and which process owns it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -71,7 +71,7 @@ fn nothing_is_lost_while_it_cannot_be_rotated() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let few = |setup: Setup| setup.set_text("audit.max_size", "64kb").set("audit.max_files", 1);
     let redoubt = few(setup(&redis, &dir)).start();
-    // No file can take the name of a directory.
+    // No file can replace a directory.
     let set_aside = dir.path().join("audit.log.1");
     fs::create_dir(&set_aside).unwrap();
     let mut session = redoubt.session();
@@ -97,7 +97,7 @@ fn nothing_is_lost_while_it_cannot_be_rotated() {
 fn a_file_that_others_may_read_or_write_is_closed_to_them() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     stop(setup(&redis, &dir).start());
-    // Its group may go on to read it.
+    // The group keeps its permission to read it.
     for (found, wanted) in [(0o666, 0o640), (0o644, 0o640), (0o660, 0o640), (0o600, 0o600)] {
         fs::set_permissions(log(&dir), fs::Permissions::from_mode(found)).unwrap();
         stop(setup(&redis, &dir).set("audit.hash_chain", found == 0o666).start());

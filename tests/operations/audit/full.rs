@@ -1,4 +1,4 @@
-//! A log that nobody takes: a pipe in the place of the file, which the system stops filling.
+//! A log that nobody reads: a pipe in the place of the file, which the system stops filling.
 
 use std::fs;
 use std::process::Command;
@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use super::{assert_no_gaps, count, log, parsed, setup};
 use support::{Deadline, PATIENCE, Redis, Redoubt, Wire, signal};
 
-/// More refused commands than fit into the pipe, what is being written, and the queue.
+/// A number of refused commands that fills the pipe, the line being written, and the queue.
 const MANY: usize = 3000;
 
-/// A Redoubt with a queue of 100 whose audit log goes to a pipe.
+/// Starts a Redoubt with a queue of 100 whose audit log goes to a pipe.
 pub(crate) fn start(redis: &Redis, dir: &TempDir, on_full: &str) -> Redoubt {
     let made = Command::new("mkfifo").arg(log(dir)).status().expect("apt install coreutils");
     assert!(made.success());
@@ -22,12 +22,12 @@ pub(crate) fn start(redis: &Redis, dir: &TempDir, on_full: &str) -> Redoubt {
     setup.set("workers", 2).set_text("shutdown_timeout", "2s").start()
 }
 
-/// Asks for `count` commands that are refused, without waiting for replies.
+/// Sends `count` commands that are refused, without waiting for replies.
 fn send(session: &mut Wire, count: usize) {
     session.send(&b"CONFIG GET x\r\n".repeat(count));
 }
 
-/// Waits until clients are not served any more, which is for good while nobody takes the log.
+/// Waits until clients are no longer served, which lasts as long as nobody reads the log.
 fn wait_until_clients_wait(redoubt: &Redoubt, idle: &mut Wire) {
     redoubt.log().wait(|line| line.contains("clients wait")).expect("a warning");
     assert!(Deadline::patient().poll(|| !is_served(idle)));
@@ -47,7 +47,7 @@ fn take(session: &mut Wire, count: usize) {
     }
 }
 
-/// Has [`MANY`] commands refused, fewer at a time than the queue holds.
+/// Sends [`MANY`] refused commands, fewer at a time than the queue holds.
 pub(crate) fn fill(session: &mut Wire) {
     for _ in 0..MANY / 50 {
         send(session, 50);
@@ -55,7 +55,7 @@ pub(crate) fn fill(session: &mut Wire) {
     }
 }
 
-/// Takes the log until Redoubt has ended.
+/// Reads the log until Redoubt has ended.
 pub(crate) fn read(dir: &TempDir) -> JoinHandle<Vec<Value>> {
     let path = log(dir);
     thread::spawn(move || parsed(&fs::read_to_string(path).unwrap()))
@@ -111,7 +111,7 @@ fn with_drop_clients_go_on_and_what_is_lost_is_counted() {
         lines.iter().partition(|line| line["event"] == "events_dropped");
     let dropped: u64 = told.iter().map(|line| line["count"].as_u64().unwrap()).sum();
     assert!(dropped > 0);
-    // What is not refused: start, guard, the session's two, its end, stop.
+    // Six events are no refusals: start, guard, the session's two, its end, stop.
     assert_eq!(written.len() as u64 + dropped, MANY as u64 + 6, "{written:?}");
 }
 

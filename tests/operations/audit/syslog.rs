@@ -1,4 +1,4 @@
-//! The system's log, with a socket of the test's in its place.
+//! The system log, with a socket of the test's in its place.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -20,7 +20,7 @@ fn listen(dir: &TempDir) -> UnixDatagram {
     receiver
 }
 
-/// Takes lines until one is of `event`.
+/// Reads lines up to the first of `event`.
 fn take(receiver: &UnixDatagram, event: &str) -> Vec<Value> {
     let mut lines: Vec<Value> = Vec::new();
     let mut buffer = vec![0; 65536];

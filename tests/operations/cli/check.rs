@@ -45,7 +45,8 @@ fn the_environment_is_enough_and_may_name_the_file() {
     assert!(out.contains("workers = 7 # default: 1\n"), "{out}");
 }
 
-/// What is printed can be given back as a configuration, its passwords aside, and is the same then.
+/// The printed configuration can be used as a configuration, its passwords aside, and prints the same
+/// again.
 #[test]
 fn what_is_not_the_default_says_what_would_be() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! The limit of open files: raised as far as the system allows, told where it is too low, and enough
-//! where nothing is told.
+//! The limit of open files: it is raised as far as the system allows, reported where it is too low, and
+//! enough where nothing is reported.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn write(dir: &Path, upstream: u16, sessions: usize) {
     fs::write(dir.join("redoubt.toml"), text).unwrap();
 }
 
-/// What `redoubt check` says is needed.
+/// Returns the number of files that `redoubt check` reports as needed.
 fn needed(dir: &Path) -> u64 {
     let config = dir.join("redoubt.toml");
     let told = redoubt(&["check", "--config", config.to_str().unwrap()]).output().unwrap();
@@ -28,7 +28,7 @@ fn needed(dir: &Path) -> u64 {
     line.split(' ').next().unwrap().parse().unwrap()
 }
 
-/// The program with so many open files as it has and may have, once it listens.
+/// Starts the program with these limits of open files, and waits until it listens.
 fn serve(dir: &Path, soft: u64, hard: u64) -> (Process, u16, bool) {
     let mut command = Command::new("prlimit");
     command.arg(format!("--nofile={soft}:{hard}")).arg(env!("CARGO_BIN_EXE_redoubt"));
@@ -47,7 +47,7 @@ fn serve(dir: &Path, soft: u64, hard: u64) -> (Process, u16, bool) {
     (process, port.unwrap().parse().unwrap(), is_told)
 }
 
-/// How many files the process may have open.
+/// Returns how many files the process may have open.
 fn allowed(process: &Process) -> u64 {
     let limits = fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
     let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();

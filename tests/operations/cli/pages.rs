@@ -1,5 +1,5 @@
-//! `redoubt completions` and `redoubt man`: all that `--help` tells of, in a form that shells and the
-//! reader of manual pages take without a word.
+//! `redoubt completions` and `redoubt man`: they contain everything in `--help`, in a form that shells
+//! and the reader of manual pages accept without a warning.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,14 +11,14 @@ use super::process::redoubt;
 
 const SHELLS: [&str; 5] = ["bash", "elvish", "fish", "powershell", "zsh"];
 
-/// What it prints, when it does what it is asked.
+/// Returns the output of a successful run.
 fn told(args: &[&str]) -> String {
     let Output { status, stdout, stderr } = redoubt(args).output().unwrap();
     assert!(status.success() && stderr.is_empty(), "{args:?}: {status}");
     String::from_utf8(stdout).unwrap()
 }
 
-/// The commands below `command`, as `--help` lists them.
+/// Returns the commands below `command`, as `--help` lists them.
 fn commands(command: &[&str]) -> Vec<String> {
     let help = told(&[command, &["--help"]].concat());
     let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
@@ -27,7 +27,7 @@ fn commands(command: &[&str]) -> Vec<String> {
     indented.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
-/// The long options of `command`, as `--help` lists them.
+/// Returns the long options of `command`, as `--help` lists them.
 fn options(command: &[&str]) -> BTreeSet<String> {
     let help = told(&[command, &["--help"]].concat());
     let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
@@ -35,7 +35,7 @@ fn options(command: &[&str]) -> BTreeSet<String> {
     long.map(str::to_owned).collect()
 }
 
-/// Every command line without its options: of the program itself, of each command, and so on.
+/// Returns every command line without its options: the program itself, each command, and so on.
 fn all() -> Vec<Vec<String>> {
     let mut all = vec![vec![]];
     let mut next = 0;
@@ -49,7 +49,7 @@ fn all() -> Vec<Vec<String>> {
     all
 }
 
-/// What bash offers after `words`, the last of which is being typed.
+/// Returns what bash offers after `words`, the last of which is being typed.
 fn offered(script: &Path, words: &[&str]) -> BTreeSet<String> {
     const ASK: &str = "source \"$1\"; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1))
         _redoubt redoubt \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\"
@@ -62,7 +62,7 @@ fn offered(script: &Path, words: &[&str]) -> BTreeSet<String> {
     String::from_utf8(stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// What groff says of a page; nothing, if it is as it must be.
+/// Returns groff's messages about a page; empty for a correct page.
 fn complaints(page: &str) -> String {
     let mut groff = Command::new("groff")
         .args(["-man", "-ww", "-z", "-Tutf8"])
@@ -102,7 +102,7 @@ fn every_shell_is_told_of_every_command_and_option() {
             let name = words.last().copied().unwrap_or("redoubt");
             assert!(script.contains(name), "{shell} does not know {command:?}");
             for option in options(&words) {
-                // Fish has the dashes apart.
+                // Fish writes options without the dashes.
                 let option = option.trim_start_matches('-');
                 assert!(script.contains(option), "{shell} does not know {option} of {command:?}");
             }

@@ -1,4 +1,4 @@
-//! `redoubt serve` as a process: it starts, logs, stops when asked and never logs a secret.
+//! `redoubt serve` as a process: it starts, logs, stops on request and never logs a secret.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use super::process::{Client, Process, redis, redoubt};
 
-/// In every secret and argument; it must be in no output.
+/// A part of every secret and argument, which no output may contain.
 const CANARY: &str = "canary";
 const REDIS_PASSWORD: &str = "canary-of-redis-4d1f80b7a29c63e5";
 const CLIENT_PASSWORD: &str = "canary-of-clients-92ce61d07fb3a8";
 
-/// The program, not started, before the Redis on `upstream`.
+/// Returns the program, not started, with the Redis on the port `upstream`.
 fn program(dir: &Path, upstream: u16, log: &str) -> Command {
     let config = dir.join("redoubt.toml");
     let text = format!(
@@ -30,21 +30,21 @@ fn program(dir: &Path, upstream: u16, log: &str) -> Command {
     redoubt(&["serve", "--config", config.to_str().unwrap()])
 }
 
-/// The program before the Redis on `upstream`, and the port it listens on.
+/// Starts the program with the Redis on the port `upstream`, and returns the port that it listens on.
 fn serve(dir: &Path, upstream: u16, log: &str) -> (Process, u16) {
     let mut process = Process::start(&mut program(dir, upstream, log), "");
     let port = port(&process.wait_for("listening"));
     (process, port)
 }
 
-/// The port that a line of the log ends with.
+/// Returns the port that a line of the log ends with.
 fn port(line: &str) -> u16 {
     let digits = line.rsplit_once("127.0.0.1:").unwrap().1;
     let port = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap();
     port.parse().unwrap()
 }
 
-/// Does one of everything that is logged, with a canary wherever a client may put one.
+/// Causes each kind of logged event, with a canary wherever a client may put text.
 fn visit(port: u16) {
     let mut client = Client::connect(port);
     assert!(client.ask("SET canary canary").starts_with("-NOAUTH"));
@@ -133,7 +133,7 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
         line.clear();
         assert!(log.read_line(&mut line).unwrap() > 0, "it listens");
     }
-    // Far more than a pipe holds.
+    // The output is far more than a pipe holds.
     for _ in 0..500 {
         visit(port(&line));
     }
@@ -158,7 +158,7 @@ fn a_stop_ends_though_nobody_reads_what_is_said() {
         line.clear();
         assert!(log.read_line(&mut line).unwrap() > 0, "it listens");
     }
-    // More lines than a pipe and the queue before it hold.
+    // The lines are more than a pipe and the queue before it hold.
     let port = port(&line);
     for _ in 0..3000 {
         visit(port);
@@ -169,7 +169,7 @@ fn a_stop_ends_though_nobody_reads_what_is_said() {
         assert!(sent.expect("run kill").success());
     };
     signal("-TERM");
-    // Held, so that a write waits for ever and does not fail.
+    // The pipe stays open, so that a write blocks and does not fail.
     let unread = (child.stdout.take(), log);
     let (ended, is_ended) = mpsc::channel();
     let waits = thread::spawn(move || ended.send(child.wait().unwrap()));
@@ -221,7 +221,7 @@ fn files_for_tls_that_cannot_be_used_stop_the_start() {
             "\"no..name\" is no name that a certificate can be for",
         ),
     ] {
-        // One listener that works does not make up for one that does not.
+        // The start fails although one of the two listeners works.
         let text = format!(
             "listen = [\"127.0.0.1:0\", \"{listen}\"]\n\
              [tls]\ncertificate = \"/none.crt\"\nkey = \"/none.key\"\n\

@@ -1,4 +1,4 @@
-//! A reload that is asked for within the process is answered, and counted.
+//! A reload that is requested within the process is answered and counted.
 
 use std::sync::{Arc, Mutex, Once};
 use std::thread::JoinHandle;
@@ -16,7 +16,7 @@ fn value(series: &str) -> f64 {
     scrape::value(&metrics::render(), series)
 }
 
-/// Redoubt within this process, with a file that is text.
+/// A Redoubt within this process, with a configuration that is text.
 struct Asked {
     text: Arc<Mutex<String>>,
     asks: ReloadSender,

@@ -1,11 +1,11 @@
-//! A reload that cannot be done changes nothing.
+//! A reload that fails changes nothing.
 
 use super::{change, quoted, reloaded, text};
 use support::certificates::Authority;
 use support::tls::Caller;
 use support::{Deadline, Redis, Redoubt, lines, secret, signal};
 
-/// Finds that a reload fails, and returns why.
+/// Checks that a reload fails, and returns the error.
 fn fails(redoubt: &Redoubt) -> String {
     let line = redoubt.reload();
     let message = lines::field(&line, "message").unwrap_or_default();
@@ -27,7 +27,7 @@ fn what_is_wrong_is_said_and_nothing_changes() {
     assert!(error.contains("limits.auth_timeout"), "{error}");
     assert_eq!(session.command(&["DEL", "k"]), b":0\r\n");
     assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
-    // Mended, it is put in force.
+    // The corrected configuration is put in force.
     redoubt.write("limits.auth_timeout", Some("\"9s\""));
     reloaded(&redoubt, "policy.blocked limits.max_sessions limits.auth_timeout", "");
     assert!(session.command(&["DEL", "k"]).starts_with(b"-ERR unknown command 'DEL'"));
@@ -55,14 +55,14 @@ fn a_required_guard_that_cannot_be_made_fails_the_reload_alone() {
     let mut redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
     let mut session = redoubt.session();
     assert_eq!(session.command(&["EVAL", "return 7", "0"]), b":7\r\n");
-    // The default user may write the ACL no more.
+    // The default user may no longer write the ACL.
     redis.direct().command(&["ACL", "SETUSER", "default", "-acl|setuser"]);
     redoubt.write("policy.blocked", Some("[\"DEL\"]"));
     let error = fails(&redoubt);
     assert!(error.contains("ACL SETUSER"), "{error}");
     assert_eq!(session.command(&["DEL", "k"]), b":0\r\n");
     assert_eq!(session.command(&["EVAL", "return redis.call('DEL', 'k')", "0"]), b":0\r\n");
-    // Without a change of the policy it is not asked.
+    // Without a change of the policy, no guard is provisioned.
     redoubt.write("policy.blocked", None);
     change(&mut redoubt, "limits.auth_attempts", "11");
 }
@@ -101,7 +101,8 @@ fn keys_that_need_a_restart_are_named_and_keep_their_old_values() {
     redoubt.write("log.format", Some("\"text\""));
     let restart = "workers upstream.url upstream.sharing policy.guard log.format";
     assert_eq!(reloaded(&redoubt, "policy.blocked", restart), 0);
-    // It is named again as long as the file differs from what is in force, and is no change.
+    // It is named at each reload as long as the file differs from what is in force, and does not count
+    // as a change.
     assert_eq!(reloaded(&redoubt, "", restart), 0);
     let reply = text(&session.command(&["EVAL", "return redis.call('DEL', 'k')", "0"]));
     assert!(reply.contains("can't run this command"), "{reply}");
@@ -119,7 +120,7 @@ fn signals_while_one_runs_ask_for_one_more() {
     }
     redoubt.write("limits.auth_attempts", Some("2"));
     signal(redoubt.pid(), "HUP");
-    // The last value is in force, however many reloads that were.
+    // The last value is in force, however many reloads that took.
     let refused = || {
         let mut wire = redoubt.connect();
         wire.offer(&support::frame::request(&["PING"]).repeat(5));
@@ -149,7 +150,7 @@ fn a_certificate_that_cannot_be_read_fails_it_and_the_old_one_is_shown() {
     let error = fails(&redoubt);
     assert!(error.contains("tls.certificate"), "{error}");
     drop(Caller::trusting(&authority.ca()).session(redoubt.address(), redoubt.password()));
-    // One of another authority is shown once the reload is reported.
+    // Clients get the certificate of another authority once the reload is reported.
     let other = Authority::new();
     let new = other.server("server");
     std::fs::copy(&new.certificate, &pair.certificate).unwrap();

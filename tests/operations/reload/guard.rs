@@ -1,4 +1,4 @@
-//! A changed policy holds inside scripts from the answer on.
+//! A changed policy applies inside scripts from the reload's answer on.
 
 use super::scripts::{SCRIPT, log_length, while_scripts_run};
 use super::{change, reloaded, text};
@@ -23,7 +23,7 @@ fn a_stricter_policy_holds_in_scripts_and_closes_nobody() {
     };
     assert_eq!(while_scripts_run(&redis, &mut redoubt, stricter), 0, "sessions were closed");
     assert_eq!(guards(&redis), before, "the guard stays, and is the only one");
-    // And a looser one lets them run from the answer on.
+    // A less strict policy lets them run from the answer on.
     change(&mut redoubt, "policy.blocked", "[]");
     assert!(session.command(&SCRIPT).starts_with(b":"));
     assert!(session.command(&["APPEND", "log", "x"]).starts_with(b":"));
@@ -78,7 +78,7 @@ fn a_first_rule_brings_a_guard() {
     let reply = text(&session.command(&SCRIPT));
     assert!(reply.contains("can't run this command"), "{reply}");
     assert_eq!(session.command(&["EVAL", "return redis.call('SET', 'k', 'v')", "0"]), b"+OK\r\n");
-    // The last rule goes, and what it refused runs.
+    // The last rule is removed, and the command that it refused runs.
     change(&mut redoubt, "policy.blocked", "[]");
     assert!(session.command(&SCRIPT).starts_with(b":"));
 }
@@ -92,7 +92,8 @@ fn what_has_arrived_at_redis_is_dealt_with_before_the_answer() {
     let setup = Redoubt::setup(&redis).set("policy.blocked", "[]");
     let setup = setup.set_text("upstream.connect_timeout", "20s");
     let mut redoubt = setup.set_text("policy.escapes", "allow").start();
-    // Long and slow, so that Redis reads a few of them at a time and the rest waits at its socket.
+    // The scripts are long and slow, so that Redis reads a few of them at a time and the rest waits at
+    // its socket.
     let code = "for i = 1, 20000 do end return redis.call('APPEND', 'log', 'x')";
     let code = format!("{code} --{}", "-".repeat(SIZE));
     let scripts = request(&["EVAL", &code, "0"]).repeat(SCRIPTS);
@@ -129,7 +130,7 @@ fn where_no_guard_holds_it_scripts_are_refused() {
     assert!(
         session.command(&["EVAL", "return 7", "0"]).starts_with(b"-ERR unknown command 'EVAL'")
     );
-    // Back to what the user may not run.
+    // The policy refuses again what the user may not run.
     change(&mut redoubt, "policy.blocked", "[\"DEBUG\"]");
     assert_eq!(redoubt.session().command(&["EVAL", "return 7", "0"]), b":7\r\n");
 }

@@ -1,4 +1,4 @@
-//! Every key is live or needs a restart, and a change of it is noticed.
+//! Every key is live or needs a restart, and every change of a key is noticed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use redoubt::config::{Environment, Settings, keys};
 use redoubt::reload::{Difference, LIVE, RESTART};
 use tempfile::TempDir;
 
-/// Keys with two values each. What stands in a row of its own besides goes with them.
+/// Keys with two values each. A key that requires another brings the first value of that key.
 const VALUES: [(&str, &str, &str); 75] = [
     ("listen", "[\"127.0.0.1:1\"]", "[\"127.0.0.1:2\"]"),
     ("unix_socket_mode", "\"660\"", "\"600\""),
@@ -88,8 +88,8 @@ const VALUES: [(&str, &str, &str); 75] = [
 const ONE: &str = "\"one-password-of-more-than-32-characters\"";
 const TWO: &str = "\"two-password-of-more-than-32-characters\"";
 
-/// Settings with the first value of each key but those in `others`; of passwords, those in the text
-/// unless `files` says so.
+/// Returns settings with the first value of each key except those in `others`. Passwords are in the
+/// text unless `files` is true.
 fn settings(dir: &Path, files: bool, others: &[(&str, &str)]) -> Settings {
     let mut tables: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (path, value, _) in VALUES {

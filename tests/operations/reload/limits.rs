@@ -1,4 +1,4 @@
-//! Bounds on sessions and what they ask for.
+//! Reloads that change limits on sessions and requests.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -9,7 +9,7 @@ use support::{Deadline, Redis, Redoubt, lines, now, shown, signal, since};
 
 const MAX_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
 
-/// Redoubt with `key` at `value`, and the Redis behind it.
+/// Starts Redoubt with `key` set to `value`, and its Redis.
 pub(super) fn with(key: &str, value: &str) -> (Redis, Redoubt) {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set(key, value).start();
@@ -20,7 +20,7 @@ fn start() -> (Redis, Redoubt) {
     with("limits.max_sessions", "100")
 }
 
-/// Waits until the log tells that a session was closed for `reason`.
+/// Waits until the log reports that a session was closed for `reason`.
 pub(super) fn closed_for(redoubt: &Redoubt, reason: &str) {
     let closed = |line: &str| lines::field(line, "reason") == Some(reason);
     assert!(redoubt.log().wait(closed).is_some(), "none is closed for {reason}");
@@ -32,7 +32,7 @@ fn how_many_there_may_be() {
     for key in ["limits.max_sessions", "limits.sessions_per_address"] {
         let (_redis, mut redoubt) = start();
         let (mut one, mut other) = (redoubt.session(), redoubt.session());
-        // Those that are there stay, though there are too many of them.
+        // Existing sessions stay, although there are more than the new limit.
         assert_eq!(change(&mut redoubt, key, "1"), 0);
         assert_eq!(one.command(&["PING"]), b"+PONG\r\n");
         assert_eq!(other.command(&["PING"]), b"+PONG\r\n");
@@ -68,7 +68,7 @@ fn how_many_that_have_not_authenticated() {
 fn what_those_may_hold() {
     let (_redis, mut redoubt) = with("limits.auth_timeout", "\"1m\"");
     change(&mut redoubt, "limits.unauthenticated_memory", "\"1mb\"");
-    // Ten arguments of 16 KiB, the last not complete.
+    // The request has ten arguments of 16 KiB, and the last is incomplete.
     let mut half = b"*10\r\n$4\r\nAUTH\r\n".to_vec();
     half.extend([&b"$16384\r\n"[..], &[b'x'; 16384], b"\r\n"].concat().repeat(8));
     let mut silent: Vec<_> = (0..14).map(|_| redoubt.connect()).collect();
@@ -149,14 +149,14 @@ fn how_many_replies_may_be_due() {
     let mut session = redoubt.session();
     let pings = request(&["PING"]).repeat(100);
     session.send(&[request(&["BLPOP", "list", "0"]), pings].concat());
-    // Redis keeps what comes behind a command that blocks; only that command has come.
+    // Redis buffers what follows a command that blocks; only that command has run.
     let blocked = || {
         let list = text(&redis.direct().command(&["CLIENT", "LIST"]));
         let line = list.lines().find(|line| line.contains("cmd=blpop")).map(str::to_owned);
         line.filter(|line| line.contains("qbuf=0 "))
     };
     assert!(Deadline::patient().poll(|| blocked().is_some()));
-    // Whoever is asked later answers later: the pings have been read, or could have been.
+    // The pings were sent before, so they have been read when the other session gets its reply.
     let mut other = redoubt.session();
     assert_eq!(other.command(&["PING"]), b"+PONG\r\n");
     assert!(blocked().is_some(), "more than one request has gone to Redis");
@@ -222,7 +222,7 @@ fn how_many_commands_a_second() {
     session.send(&request(&["PING"]).repeat(4));
     session.expect(&b"+PONG\r\n".repeat(4));
     assert!(since(began) > 0.7, "4 in {} s", since(began));
-    // What waits for that goes on when there is no limit any more.
+    // The requests that waited continue when the limit is removed.
     session.send(&request(&["PING"]).repeat(100));
     change(&mut redoubt, "limits.commands_per_second", "0");
     let began = now();
@@ -230,7 +230,7 @@ fn how_many_commands_a_second() {
     assert!(since(began) < 20.0, "the rest came after {} s", since(began));
 }
 
-/// Whether the kernel probes the connection from `from`.
+/// Returns true if the kernel sends keepalive probes on the connection from `from`.
 fn is_probed(from: SocketAddr) -> bool {
     let shown = Command::new("ss").args(["-tnoH", "dst", &from.to_string()]).output();
     let shown = shown.expect("ss is missing: apt-get install -y iproute2");

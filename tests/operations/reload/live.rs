@@ -1,4 +1,4 @@
-//! Who may connect, how the process stops, and what is logged.
+//! Reloads that change who may connect, how the process stops, and what is logged.
 
 use super::{change, reloaded, text};
 use support::frame::request;
@@ -99,7 +99,7 @@ fn keys_in_the_audit_log() {
     assert!(redoubt.log().wait(tells).is_some());
     let all = redoubt.log().all().join("\n");
     assert!(!all.contains("first-key"));
-    // The change itself is there too.
+    // The change itself is in the log too.
     assert!(all.contains("\"event\":\"configuration_changed\",\"keys\":[\"audit.keys\"]"), "{all}");
 }
 
@@ -137,18 +137,18 @@ fn which_scripts_run() {
     change(&mut redoubt, "policy.pinned_scripts", &pin("return 7"));
     assert_eq!(session.command(seven), b":7\r\n");
     assert!(session.command(&["EVAL", "return 8", "0"]).starts_with(b"-"));
-    // A library, which may run from the answer on.
+    // The functions of a library may run from the answer on.
     let library = "#!lua name=lib\nredis.register_function('nine', function() return 9 end)";
     redis.direct().command(&["FUNCTION", "LOAD", library]);
     assert!(session.command(&["FCALL", "nine", "0"]).starts_with(b"-"));
     change(&mut redoubt, "policy.pinned_libraries", "[\"lib\"]");
     assert_eq!(session.command(&["FCALL", "nine", "0"]), b":9\r\n");
-    // A reload that changes nothing takes it from nobody.
+    // A reload without a change keeps it for all clients.
     reloaded(&redoubt, "", "");
     assert_eq!(session.command(&["FCALL", "nine", "0"]), b":9\r\n");
 }
 
-/// The list of the digest of one script.
+/// Returns the list with the digest of one script.
 fn pin(script: &str) -> String {
     let digest = <sha1::Sha1 as sha1::Digest>::digest(script.as_bytes());
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

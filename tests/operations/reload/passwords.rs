@@ -1,11 +1,11 @@
-//! Who clients may be.
+//! Reloads that change the identity of clients.
 
 use super::{change, quoted, reloaded};
 use support::{Redis, Redoubt, Wire, frame, secret};
 
 const OK: &[u8] = b"+OK\r\n";
 
-/// What comes of a login.
+/// Returns the reply to a login.
 fn auth(redoubt: &Redoubt, password: &str) -> Vec<u8> {
     redoubt.connect().command(&["AUTH", password])
 }
@@ -55,12 +55,12 @@ fn another_file_is_read_and_watched_in_the_place_of_the_old_one() {
     assert_eq!(change(&mut redoubt, "client.password_file", &path(&two)), 1);
     assert_eq!(session.read_to_close(), b"");
     let mut session = Wire::authenticated(redoubt.address(), &passwords[1]);
-    // What is written into the old file is nobody's password any more.
+    // A password that is written into the old file is not accepted.
     std::fs::write(&one, &passwords[2]).unwrap();
     std::fs::write(&two, &passwords[3]).unwrap();
     assert_eq!(session.read_to_close(), b"");
     let mut session = Wire::authenticated(redoubt.address(), &passwords[3]);
-    // Whoever still watched it would have seen that by the time that the next one is.
+    // A watch of the old file would have noticed its change before the next change of the new file.
     std::fs::write(&two, &passwords[4]).unwrap();
     assert_eq!(session.read_to_close(), b"");
     assert_eq!(auth(&redoubt, &passwords[4]), OK);
@@ -109,7 +109,7 @@ fn a_previous_password_for_another_while() {
     assert_eq!(old.command(&["PING"]), b"+PONG\r\n");
     assert_eq!(change(&mut redoubt, "client.previous_until", "\"2001-01-01T00:00:00Z\""), 1);
     assert_eq!(old.read_to_close(), b"");
-    // From a file.
+    // The password comes from a file.
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("previous");
     std::fs::write(&file, &third).unwrap();

@@ -1,11 +1,11 @@
-//! What wrong passwords cost.
+//! Reloads that change the cost of wrong passwords.
 
 use super::change;
 use super::limits::{closed_for, with};
 use support::frame::request;
 use support::{Redis, Redoubt};
 
-/// Redoubt where wrong passwords from here count, but lock nobody out.
+/// Starts a Redoubt in which wrong passwords from this machine count, but lock nobody out.
 fn counting() -> (Redis, Redoubt) {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set("throttle.exempt", "[]").set("throttle.failures", 1000);
@@ -49,7 +49,7 @@ fn who_is_never_locked_out() {
     let mut before = redoubt.connect();
     assert!(guess(&redoubt).starts_with(b"-WRONGPASS"));
     change(&mut redoubt, "throttle.exempt", "[]");
-    // One that came before is no exception any more either.
+    // A client that connected before the change is no exception any more either.
     before.offer(&request(&["AUTH", "wrong"]));
     assert_eq!(before.read_to_close(), b"");
     assert_eq!(redoubt.connect().read_to_close(), b"");

@@ -1,4 +1,4 @@
-//! How links reach Redis and log in there.
+//! Reloads that change how links reach Redis and log in.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use super::{change, quoted, text};
 use support::frame::request;
 use support::{Deadline, Redis, Redoubt, Wire, now, secret, signal, since};
 
-/// The addresses and users of Redis's connections that run `command`.
+/// Returns the addresses and users of Redis's connections that run `command`.
 fn links(redis: &Redis, command: &str) -> Vec<(SocketAddr, String)> {
     let list = text(&redis.direct().command(&["CLIENT", "LIST"]));
     let field = |line: &str, name: &str| {
@@ -18,7 +18,7 @@ fn links(redis: &Redis, command: &str) -> Vec<(SocketAddr, String)> {
         .collect()
 }
 
-/// A session that waits for a list on a link of its own.
+/// Returns a session that waits for a list on a lease.
 fn block(redis: &Redis, redoubt: &Redoubt, list: &str) -> Wire {
     let before = links(redis, "cmd=blpop").len();
     let mut session = redoubt.session();
@@ -38,7 +38,7 @@ fn another_password_closes_no_session() {
         std::fs::write(&one, redis.password()).unwrap();
         std::fs::write(&two, &new).unwrap();
         let path = |file: &std::path::Path| quoted(file.to_str().unwrap());
-        // Without a guard, so that links log in with this password themselves.
+        // Without a guard, links log in with this password.
         let mut setup = Redoubt::setup(&redis).set_text("policy.guard", "off");
         if in_file {
             setup = setup.set("upstream.password_file", path(&one));
@@ -52,7 +52,7 @@ fn another_password_closes_no_session() {
             true => change(&mut redoubt, "upstream.password_file", &path(&two)),
         };
         assert_eq!(closed, 0);
-        // From here on only the new one is taken.
+        // From here on Redis accepts only the new password.
         let mut direct = redis.direct();
         direct.command(&["ACL", "SETUSER", "default", &format!("<{}", redis.password())]);
         assert_eq!(session.command(&["SELECT", "5"]), b"+OK\r\n");
@@ -111,7 +111,7 @@ fn how_long_a_link_may_take() {
     assert!(since(asked) < 20.0, "given up after {} s", since(asked));
 }
 
-/// How many connections to Redis the kernel probes for Redoubt.
+/// Returns on how many connections to Redis the kernel sends keepalive probes.
 fn probed(redis: &Redis, redoubt: &Redoubt) -> usize {
     let shown = std::process::Command::new("ss")
         .args(["-tnoHp", "dst", &redis.address().to_string()])

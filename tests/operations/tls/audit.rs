@@ -1,4 +1,4 @@
-//! Handshakes while nothing can be written to the audit log.
+//! Handshakes while the audit log cannot be written.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -24,11 +24,11 @@ fn hands_are_not_shaken_while_clients_wait_for_the_audit_log() {
         .start();
     let caller = Caller::trusting(&authority.ca());
     let mut waiting = TcpStream::connect(redoubt.address()).unwrap();
-    // It is accepted after the other one.
+    // The session's connection is accepted after the other connection.
     let mut session = caller.session(redoubt.address(), redoubt.password());
     session.send(&b"CONFIG GET x\r\n".repeat(3000));
     redoubt.log().wait(|line| line.contains("clients wait")).expect("a warning");
-    // The session has its turns until the pipe holds no more.
+    // The session is served until the pipe is full.
     let written = || redoubt.metric("redoubt_audit_events_total");
     let is_full = || {
         let before = written();

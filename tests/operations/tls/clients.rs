@@ -1,4 +1,4 @@
-//! Clients that speak TLS.
+//! Clients that use TLS.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -60,7 +60,7 @@ fn who_speaks_plainly_where_tls_is_spoken_is_closed() {
         let mut wire = redoubt.connect();
         assert!(wire.offer(bytes));
         let answer = wire.read_to_close();
-        // An alert, or nothing; no word of Redis's.
+        // The answer is an alert or nothing, and no text of Redis's.
         assert!(answer.is_empty() || answer.starts_with(&[21, 3]), "{}", shown(&answer));
     }
     logged(&redoubt, "connections refused", &["tls_handshake"]);
@@ -72,7 +72,7 @@ fn who_speaks_tls_where_it_is_not_spoken_gets_what_redis_gives() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let redoubt = Redoubt::start(&redis);
     let mut hello = Caller::trusting(&authority.ca()).hello();
-    // To Redis it is the begin of a line that does not end, as there are NULs in it.
+    // To Redis this is the beginning of a line that does not end, because of the NULs in it.
     hello.extend_from_slice(b"\r\nPING\r\n");
     hello.resize(70 << 10, b'x');
     let answer = |mut wire: Wire| {
@@ -127,7 +127,7 @@ fn handshakes_count_as_sessions_that_have_not_authenticated() {
         .start();
     let silent: Vec<_> = (0..7).map(|_| redoubt.connect()).collect();
     let caller = Caller::trusting(&authority.ca());
-    // As from Redis: nothing is said, for nobody could read it.
+    // As with Redis, no error is sent, since the client could not read it.
     let refused = caller.ping(redoubt.address()).unwrap_err();
     assert!(!refused.contains("max number"), "{refused}");
     logged(&redoubt, "connections refused", &["unauthenticated_sessions"]);
@@ -177,7 +177,7 @@ fn who_reads_late_loses_nothing() {
     for _ in 0..4 {
         let mut late = caller.session(redoubt.address(), redoubt.password());
         late.send(&[&b"GET large\r\n".repeat(6)[..], b"QUIT\r\n"].concat());
-        // What it asks for after that is answered to another.
+        // Requests that it sends after that get replies in the order of another session.
         let mut other = caller.session(redoubt.address(), redoubt.password());
         assert_eq!(other.command(&["PING"]), b"+PONG\r\n");
         late.expect(&wanted);

@@ -1,4 +1,4 @@
-//! Certificates of clients.
+//! Client certificates.
 
 use super::{logged, path, speaking};
 use support::certificates::{Authority, Kind};
@@ -105,7 +105,7 @@ fn sessions_are_counted_for_each_certificate() {
         });
         assert!(free, "a place comes back");
         assert_eq!(second.command(&["PING"]), b"+PONG\r\n");
-        // It does not count for the others.
+        // The limit of one certificate does not apply to the others.
         kept.push(second);
     }
 }

@@ -1,4 +1,4 @@
-//! The lines of the page on TLS that make certificates.
+//! The commands of the page on TLS that create certificates.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Certificates that change while sessions go on.
+//! Certificates that change while sessions continue.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use support::certificates::{Authority, Kind, Pair};
 use support::tls::Caller;
 use support::{Deadline, Redis};
 
-/// Puts `new` where `old` is, the certificate first.
+/// Puts `new` in the place of `old`, the certificate first.
 fn replace(old: &Pair, new: &Pair) {
     fs::rename(&new.certificate, &old.certificate).unwrap();
     fs::rename(&new.key, &old.key).unwrap();
@@ -40,7 +40,7 @@ fn new_certificates_are_for_new_connections_and_bad_ones_for_none() {
     assert!(line.contains("tls.certificate") && line.contains("holds no certificate"), "{line}");
     assert_eq!(shown(), after);
 
-    // Who signs clients' certificates can change too; sessions stay.
+    // The authority for client certificates can change too; sessions stay.
     let other = Authority::new();
     replace(&pair, &authority.server("third"));
     fs::copy(other.ca(), authority.dir().join("other.crt")).unwrap();
@@ -67,7 +67,7 @@ fn links_go_by_the_files_of_now() {
         .start();
     let mut living = redoubt.session();
     assert_eq!(living.command(&["SET", "k", "v"]), b"+OK\r\n");
-    // One that Redis does not take: links cannot be opened any more.
+    // Redis rejects this certificate, so links cannot be opened any more.
     replace(&shown, &stranger.issue("wrong", &["redoubt"], Kind::Good));
     let keys = ["upstream.tls_ca upstream.tls_certificate upstream.tls_key"];
     logged(&redoubt, "certificates changed", &keys);

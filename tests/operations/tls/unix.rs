@@ -1,4 +1,4 @@
-//! Sockets in the file system.
+//! Unix sockets.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -11,7 +11,7 @@ use super::{logged, path};
 use support::redoubt::Setup;
 use support::{Deadline, PATIENCE, Redis, Redoubt, signal};
 
-/// A client that speaks inline and reads lines.
+/// A client that sends inline requests and reads lines.
 struct Client(BufReader<UnixStream>);
 
 impl Client {
@@ -44,7 +44,7 @@ fn a_client_in_the_file_system_is_one_like_any_other() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let socket = dir.path().join("redoubt.sock");
     let listen = format!("[\"unix://{}\", \"127.0.0.1:0\"]", path(&socket));
-    // Networks say nothing of who connects without one.
+    // Networks do not apply to clients without an IP address.
     let redoubt = Redoubt::setup(&redis)
         .set("listen", listen)
         .set("allow", "[\"192.0.2.0/24\"]")
@@ -67,7 +67,7 @@ fn a_client_in_the_file_system_is_one_like_any_other() {
             .wait(|line| line.contains("auth_succeeded") && line.contains(&peer))
             .is_some()
     );
-    // What was asked before an end is answered.
+    // Requests before the client's end of sending are answered.
     client.0.get_mut().write_all(&b"INCR n\r\n".repeat(100)).unwrap();
     client.0.get_mut().shutdown(Shutdown::Write).unwrap();
     let mut rest = String::new();
@@ -114,7 +114,7 @@ fn wrong_passwords_lock_nobody_out_there() {
 fn the_file_has_its_mode_replaces_only_what_is_stale_and_goes_at_the_stop() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let socket = dir.path().join("s");
-    // Left behind by somebody who was killed.
+    // A killed process left this socket file behind.
     drop(UnixListener::bind(&socket).unwrap());
     let mut redoubt = on(&redis, &socket).set_text("unix_socket_mode", "600").start();
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);

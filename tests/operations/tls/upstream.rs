@@ -1,11 +1,11 @@
-//! A Redis that speaks TLS.
+//! A Redis with TLS.
 
 use super::{logged, path};
 use support::certificates::{Authority, Kind, Pair};
 use support::redoubt::Setup;
 use support::{Redis, Redoubt};
 
-/// Has `setup` speak TLS with `redis`, whose certificate `authority` has signed.
+/// Returns `setup` with TLS to `redis`, whose certificate `authority` has signed.
 pub(crate) fn to(setup: Setup, redis: &Redis, authority: &Authority) -> Setup {
     setup
         .set_text("upstream.url", &format!("rediss://127.0.0.1:{}", redis.tls_port()))

@@ -1,4 +1,4 @@
-//! Which functions pinned libraries have is the operator's to change, while all is running.
+//! The operator can change the functions of pinned libraries at run time.
 
 use super::*;
 use support::lines;
@@ -29,7 +29,7 @@ fn functions_that_a_restart_has_lost_do_not_run() {
     }
     redis.kill();
     redis.restart();
-    // The same name, in a library that is not pinned.
+    // Another library, which is not pinned, has a function of the same name.
     let other = "#!lua name=other\nredis.register_function('kept_seven', function() return 8 end)";
     redis.direct().command(&["FUNCTION", "LOAD", other]);
     let words = ["FCALL", "kept_seven", "0"];

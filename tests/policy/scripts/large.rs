@@ -1,14 +1,14 @@
-//! Scripts of over 64 KiB, which are judged when all of them has come.
+//! Scripts of over 64 KiB, which are checked when they have arrived completely.
 
 use super::*;
 use support::lines;
 
-/// Reads the canary, in `size` bytes.
+/// Returns a script of `size` bytes that reads the canary.
 fn large(size: usize) -> String {
     ending(size, "\nreturn canary")
 }
 
-/// The same up to its last line, which would overwrite it.
+/// Returns the same script with another last line, which would overwrite the canary.
 fn twin(size: usize) -> String {
     ending(size, "\nredis.call('SET', 'canary', 'lost')")
 }
@@ -18,7 +18,7 @@ fn ending(size: usize, end: &str) -> String {
     format!("{start}{}{end}", "a".repeat(size - start.len() - end.len()))
 }
 
-/// Sends a request in steps, and takes a reply.
+/// Sends a request in steps, and reads a reply.
 fn stepwise(wire: &mut Wire, words: &[&str], step: usize) -> Vec<u8> {
     for piece in frame::request(words).chunks(step) {
         wire.send(piece);
@@ -100,7 +100,7 @@ fn large_arguments_of_listed_scripts_pass_through() {
             let reply = stepwise(&mut wire, &words, step);
             assert!(reply.starts_with(b"-ERR unknown command 'EVAL"), "{}", shown(&reply));
         }
-        // Names that are too long to be any.
+        // These names are too long to exist.
         for name in ["EVALSHA", "FCALL"] {
             let reply = stepwise(&mut wire, &[name, &argument, "0"], step);
             assert!(reply.starts_with(b"-ERR unknown command '"), "{}", shown(&reply));

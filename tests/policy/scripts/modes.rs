@@ -3,7 +3,7 @@
 use super::*;
 use support::lines;
 
-/// A request, and the modes in which it runs: `g`uarded, `r`ead-only, `p`inned.
+/// A request, and the modes in which it runs: `g`uarded, `r`ead-only, `p`inned, `d`eny.
 type Row = (Vec<String>, &'static str);
 
 fn rows() -> Vec<Row> {
@@ -17,31 +17,31 @@ fn rows() -> Vec<Row> {
         (&["fcall", "KEPT_GET", "0"], "gp"),
         (&["FCALL_RO", "Kept_Get", "0"], "grp"),
         (&["SCRIPT", "LOAD", LISTED], "grp"),
-        // What would write.
+        // These requests would write.
         (&["EVAL", OTHER, "0"], ""),
         (&["eVaL", OTHER, "1", "canary"], ""),
         (&["EVALSHA", "{other}", "0"], ""),
         (&["FCALL", "stray", "0"], ""),
         (&["FCALL", "STRAY", "0"], ""),
-        // Redis itself refuses what writes in these forms.
+        // Redis itself refuses writes in these forms.
         (&["EVAL_RO", OTHER, "0"], "gr"),
         (&["EVALSHA_RO", "{other}", "0"], "gr"),
         (&["FCALL_RO", "stray", "0"], "gr"),
         (&["SCRIPT", "LOAD", OTHER], "gr"),
         (&["script", "load", ""], "gr"),
         (&["EVAL_RO", "", "0"], "gr"),
-        // Libraries are the operator's.
+        // Only the operator loads libraries.
         (&["FUNCTION", "LOAD", "REPLACE", STRAY], "g"),
         (&["function", "Load", "REPLACE", KEPT], "g"),
         (&["FUNCTION", "RESTORE", "nonsense"], "g"),
         (&["FUNCTION", "DELETE", "nosuch"], "g"),
         (&["SCRIPT", "DEBUG", "nonsense"], "g"),
-        // Near misses.
+        // These names almost match.
         (&["EVALSHA", "{listed but one}", "0"], "g"),
         (&["EVALSHA", "nonsense", "0"], "g"),
         (&["FCALL", "", "0"], "g"),
         (&["FCALL", "kept_ge", "0"], "g"),
-        // What only tells something.
+        // These requests only show information.
         (&["SCRIPT", "EXISTS", "{listed}"], "grpd"),
         (&["FUNCTION", "LIST"], "grpd"),
         (&["FUNCTION", "STATS"], "grpd"),
@@ -91,7 +91,7 @@ fn refused_in_every_form(wire: &mut Wire, words: &[&str], request: &[u8]) {
         wire.send(&[*byte]);
     }
     assert_eq!(shown(&wire.frame()), shown(&wanted));
-    // Between others, in one piece.
+    // The requests are sent among others, in one write.
     let get = frame::request(&["GET", "canary"]);
     wire.send(&[&get[..], request, request, &get].concat());
     for wanted in [&frame::bulk(b"sings"), &wanted, &wanted, &frame::bulk(b"sings")] {

@@ -1,4 +1,4 @@
-//! Sessions that have not proved who they are, or claim to be somebody else.
+//! Sessions that have not authenticated, or claim another identity.
 
 use super::arena::{ADMIN, UPSTREAM_PASSWORD};
 use super::case::{Case, Holds, multibulk, says, unknown};
@@ -9,7 +9,7 @@ super::in_every_mode!(nothing_runs_before_auth_or_as_another);
 const NOAUTH: &str = "-NOAUTH ";
 const WRONG: &str = "-WRONGPASS ";
 
-/// `AUTH` with the clients' password, which the arena puts in.
+/// Returns `AUTH` with the clients' password, which the arena inserts.
 fn auth() -> Vec<u8> {
     b"*2\r\n$4\r\nAUTH\r\n{password}".to_vec()
 }
@@ -25,7 +25,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Requests that arrive with, before or between the bytes of a right `AUTH`.
+/// Returns cases whose requests arrive with, before or between the bytes of a right `AUTH`.
 fn pipelined() -> Vec<Case> {
     let flush = multibulk(&["FLUSHALL"]);
     let set = multibulk(&["SET canary stolen"]);
@@ -87,7 +87,7 @@ fn pipelined() -> Vec<Case> {
     cases
 }
 
-/// Names and passwords of Redis's own users, which are not this client's.
+/// Returns cases with names and passwords of Redis's own users, which are not this client's.
 fn claimed() -> Vec<Case> {
     let [admin, secret] = ADMIN;
     let after = "SET canary stolen";
@@ -131,7 +131,8 @@ fn claimed() -> Vec<Case> {
     ]
 }
 
-/// Passwords that are almost right, and requests that Redis answers to anybody.
+/// Returns cases with passwords that are almost right, and requests that Redis answers before
+/// authentication.
 fn harmless_looking() -> Vec<Case> {
     let with = |before: &[u8], after: &[u8]| {
         [b"*2\r\n$4\r\nAUTH\r\n", before, after, &multibulk(&["SET canary stolen"])].concat()

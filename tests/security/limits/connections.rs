@@ -1,4 +1,4 @@
-//! What a connection may cost before it is closed: time, attempts, places.
+//! Limits on a connection before it is closed: time, attempts, number of sessions.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ fn a_connection_is_closed_after_auth_attempts() {
             let reply = wire.command(request);
             assert!(reply.starts_with(b"-WRONGPASS ") || reply.starts_with(b"-NOAUTH "));
         }
-        // The next one is one too many; whether it is still answered does not matter.
+        // The next request is one too many; whether it gets a reply does not matter.
         wire.send(&frame::request(request));
         let rest = wire.read_to_close();
         assert!(frame::length(&rest).is_none_or(|length| length == rest.len()));
@@ -111,7 +111,7 @@ fn a_busy_session_is_not_idle() {
     let mut session = redoubt.session();
     let busy_until = Deadline::after(Duration::from_secs(5));
     while busy_until.left().is_some() {
-        // The pause between commands is Redis's: half a second, four times under the limit.
+        // The pause between commands is Redis's: half a second, a quarter of the limit.
         assert_eq!(session.command(&["BLPOP", "nothing", "0.5"]), b"*-1\r\n");
         assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
     }

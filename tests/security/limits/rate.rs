@@ -1,11 +1,11 @@
-//! How fast a session may go.
+//! Limits on the rate of a session.
 
 use std::fs;
 use std::time::Duration;
 
 use support::{Deadline, Redis, Redoubt, Wire, frame, now, since};
 
-/// Ticks of processor time that a process has had; a hundred are a second.
+/// Returns the ticks of processor time that a process has used; a hundred are a second.
 fn processor_time(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a living process");
     let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
@@ -42,7 +42,7 @@ fn a_pipeline_takes_its_time_and_loses_nothing() {
     assert!(used < 50, "{used} hundredths of a second of work for waiting");
 }
 
-/// Asks as soon as it has been answered; tells how often it was in that time.
+/// Sends a request as soon as it has got a reply; returns the number of requests in that time.
 fn turns(wire: &mut Wire, time: Duration) -> u32 {
     let (until, mut count) = (Deadline::after(time), 0);
     while until.left().is_some() {
@@ -61,6 +61,6 @@ fn the_rate_holds_for_one_request_at_a_time() {
     let burst = turns(&mut wire, Duration::from_secs(1));
     assert!((50..=105).contains(&burst), "{burst} in the first second");
     let steady = turns(&mut wire, Duration::from_secs(4));
-    // A tick's worth at either end is not certain.
+    // One refill at either end is not certain.
     assert!((185..=215).contains(&steady), "{steady} in four seconds at 50 a second");
 }

@@ -1,4 +1,4 @@
-//! How much a session may listen to.
+//! Limits on subscriptions.
 
 use super::assert_closed_for;
 use support::{Deadline, Redis, Redoubt, frame};
@@ -14,7 +14,7 @@ fn one_more_than_the_limit_closes_the_session() {
     for (word, channel) in [("SUBSCRIBE", "a"), ("PSUBSCRIBE", "p*"), ("SUBSCRIBE", "b")] {
         wire.command(&[word, channel]);
     }
-    // The same once more, and another in the place of one: still three.
+    // The same channel again, and another in the place of one, still make three.
     assert!(wire.command(&["SUBSCRIBE", "b"]).ends_with(b":3\r\n"));
     assert!(wire.command(&["UNSUBSCRIBE", "b"]).ends_with(b":2\r\n"));
     assert!(wire.command(&["SSUBSCRIBE", "s"]).ends_with(b":1\r\n"));
@@ -24,7 +24,7 @@ fn one_more_than_the_limit_closes_the_session() {
     wire.offer(&frame::request(&["SUBSCRIBE", "c"]));
     wire.read_to_close();
     assert_closed_for(&redoubt, "subscriptions");
-    // Nobody else is touched, and Redis has forgotten the one that was closed.
+    // Other sessions are not affected, and Redis has removed the closed session's subscriptions.
     other.frame();
     let alone = Deadline::patient()
         .poll(|| publisher.command(&["PUBSUB", "NUMSUB", "a"]) == b"*2\r\n$1\r\na\r\n:1\r\n");

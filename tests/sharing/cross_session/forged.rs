@@ -1,5 +1,4 @@
-//! Replies that read as several, replies that are missing, and what they would leave to others, on
-//! each server.
+//! Replies that read as several, missing replies, and their effect on other sessions, on each server.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,8 +6,9 @@ use std::time::Duration;
 use super::heir;
 use support::{Deadline, Redis, Redoubt, Wire, frame, servers, shown};
 
-/// Requests whose error repeats line ends on one server or another. What follows the first line reads as
-/// a whole reply, as one that never ends, as a barrier that the server refused, or as no reply at all.
+/// Requests whose error repeats line ends on at least one server. The text after the first line reads
+/// as a complete reply, as a reply that never ends, as a barrier that the server refused, or as no
+/// reply at all.
 pub(crate) fn forging() -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for text in [
@@ -37,7 +37,7 @@ fn patient(redoubt: &Redoubt) -> Wire {
     wire
 }
 
-/// Asks what goes over each kind of shared link, again and again, and looks at every byte.
+/// Sends requests over each kind of shared link, again and again, and checks every byte.
 fn honest(redoubt: &Redoubt, number: usize, done: &AtomicBool) {
     let mut wire = patient(redoubt);
     if number % 2 == 1 {
@@ -62,7 +62,7 @@ fn honest(redoubt: &Redoubt, number: usize, done: &AtomicBool) {
     }
 }
 
-/// Has the honest sessions stop, also when the test fails.
+/// Stops the honest sessions, also when the test fails.
 pub(crate) struct Ends<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Ends<'_> {
@@ -89,7 +89,7 @@ fn a_reply_that_reads_as_several_reaches_nobody_else() {
                 for protocol in ["2", "3"] {
                     let mut attacker = patient(&redoubt);
                     attacker.command(&["HELLO", protocol]);
-                    // With requests behind it, whose replies it would push to others.
+                    // Further requests follow, whose replies it would push to others.
                     let behind = frame::request(&["EVAL", "return 'FORGED'", "0"]).repeat(3);
                     attacker.offer(&[&request[..], &behind, &request].concat());
                     attacker.finish();
@@ -129,7 +129,7 @@ fn a_forger_ends_alone_and_is_told_no_more_than_its_own() {
     });
 }
 
-/// From Redis 7.2 to 8.x a wrong `AUTH` gets no reply while others are pending.
+/// From Redis 7.2 to 8.x a wrong `AUTH` gets no reply while other replies are pending.
 #[test]
 fn a_reply_that_is_missing_leaves_nothing_to_others() {
     let published = frame::request(&["PUBLISH", "c", "x"]);
@@ -179,7 +179,7 @@ fn a_reply_that_is_missing_leaves_nothing_to_others() {
             for attacker in &mut attackers {
                 attacker.send(said);
             }
-            // Whatever is answered, in whatever time.
+            // The content and the time of the replies do not matter.
             for attacker in &mut attackers {
                 attacker.be_patient(Duration::from_millis(100));
                 while attacker.try_receive().is_some_and(|len| len > 0) {}
@@ -222,7 +222,7 @@ fn a_wrong_password_is_answered_while_replies_are_pending() {
     });
 }
 
-/// What Redoubt asks to prepare a link is answered before the stream, and to nobody.
+/// The replies to requests that prepare a link come before the stream, and reach no client.
 #[test]
 fn replies_to_redoubt_itself_do_not_reach_a_stream() {
     servers::on_each(&servers::MAIN, |server| {
@@ -281,7 +281,7 @@ fn invalidations_go_to_a_connection_that_is_a_clients_own() {
         let greeting = shown(&shares.command(&["HELLO", "3"]));
         let another = shown(&patient(&redoubt).command(&["HELLO", "3"]));
         assert_ne!(greeting, another, "both are called by the number of one link");
-        // Every number that the server has given out, those of links among them.
+        // The numbers are all that the server has assigned, including those of links.
         let mut wire = patient(&redoubt);
         let absent = b"-ERR The client ID you want redirect to does not exist\r\n";
         for id in 1..40 {
@@ -299,7 +299,7 @@ fn invalidations_go_to_a_connection_that_is_a_clients_own() {
         listener.expect(
             b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$7\r\ntracked\r\n",
         );
-        // It is no client's own any more when the client has gone.
+        // The number belongs to no client when the client has gone.
         drop(listener);
         let mut late = patient(&redoubt);
         assert!(
@@ -309,7 +309,7 @@ fn invalidations_go_to_a_connection_that_is_a_clients_own() {
     });
 }
 
-/// While a script overruns, the server refuses barriers, and everybody is told that it is busy.
+/// While a script overruns, the server refuses barriers, and every client gets the server's `BUSY`.
 #[test]
 fn sessions_behind_barriers_are_told_that_the_server_is_busy() {
     servers::on_each(&servers::ALL, |server| {
@@ -350,7 +350,7 @@ fn sessions_behind_barriers_are_told_that_the_server_is_busy() {
     });
 }
 
-/// Where `ECHO` may not be run, or has another name, sessions are kept apart all the same.
+/// Where `ECHO` may not be run, or has another name, sessions are still kept apart.
 #[test]
 fn barriers_need_no_right_to_echo() {
     without_echo("user app on >a-password-of-32-characters-or-so ~* &* +@all -echo");
@@ -383,7 +383,7 @@ fn without_echo(config: &str) {
                 wire.expect(b"+OK\r\n*0\r\n");
             }
         }
-        // Leases are used again once it is known how to prove them.
+        // Leases are reused once Redoubt knows how to prove them.
         assert!(redis.clients() < 40, "{server}: {} connections", redis.clients());
     });
 }

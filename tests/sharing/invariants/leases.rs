@@ -1,11 +1,11 @@
-//! What is lent to one session is clean for the next.
+//! A lease of one session is clean for the next.
 
 use std::time::Duration;
 
 use super::{requests, shared};
 use support::{Deadline, Redis, Redoubt, Wire, frame, lines, shown, target_is_redis};
 
-/// Leaves state behind in every way, and goes.
+/// Ways to leave state behind.
 const WAYS: [&[&str]; 15] = [
     &["WATCH k"],
     &["MULTI", "SET k spoilt"],
@@ -24,7 +24,7 @@ const WAYS: [&[&str]; 15] = [
     &["CLIENT NO-EVICT on", "CLIENT ID"],
 ];
 
-/// Checks that a session which takes a lease finds nothing of others on it.
+/// Checks that a session which gets a lease finds nothing of others on it.
 fn is_fresh(redoubt: &Redoubt) {
     let mut wire = redoubt.session();
     wire.send(&requests(&["WATCH mine", "GET k", "CLIENT GETNAME", "MULTI", "GET k", "EXEC"]));
@@ -39,7 +39,7 @@ fn invariant_4_a_lease_is_clean_or_closed() {
         let mut dirty: Vec<Wire> = (0..3).map(|_| redoubt.session()).collect();
         for wire in &mut dirty {
             wire.send(&requests(way));
-            // Whatever it was answered, it has been.
+            // Any reply shows that the request has been answered.
             if !way[0].starts_with("CLIENT REPLY") {
                 wire.send(&requests(&["PING"]));
                 while !wire.received().ends_with(b"PONG\r\n")
@@ -60,7 +60,7 @@ fn invariant_4_a_lease_is_clean_or_closed() {
     if target_is_redis() {
         return;
     }
-    // In Redis's own view nothing is left on what Redoubt keeps.
+    // Redis itself reports no state on the links that Redoubt keeps.
     let clean = Deadline::patient().poll(|| {
         let list = String::from_utf8(redis.direct().command(&["CLIENT", "LIST"])).unwrap();
         let kept = list
@@ -82,7 +82,7 @@ fn invariant_4_watches_of_many_sessions_are_their_own() {
     let (_redis, redoubt) = shared();
     let mut plain = redoubt.session();
     assert_eq!(plain.command(&["SET", "n", "0"]), b"+OK\r\n");
-    // The optimistic loop of every client library, by many at once: no increment is lost.
+    // Many sessions run the optimistic loop of client libraries: no increment is lost.
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..6)
             .map(|_| {
@@ -103,7 +103,7 @@ fn invariant_4_watches_of_many_sessions_are_their_own() {
     assert_eq!(plain.command(&["GET", "n"]), frame::bulk(total.as_bytes()));
 }
 
-/// Adds one to `n`, unless another has changed it meanwhile.
+/// Adds one to `n`, unless another session has changed it meanwhile.
 fn increment(wire: &mut Wire) -> bool {
     assert_eq!(wire.command(&["WATCH", "n"]), b"+OK\r\n");
     let got = wire.command(&["GET", "n"]);
@@ -167,7 +167,7 @@ fn invariant_6_at_the_cap_of_leases_a_session_is_told_and_closed() {
     let mut next = redoubt.session();
     assert_eq!(next.command(&["BLPOP", "k", "0.01"]), b"*-1\r\n");
     assert_eq!(next.command(&["WATCH", "k"]), b"+OK\r\n");
-    // One that breaks off gives its lease up too.
+    // A session that is cut off gives up its lease too.
     drop(next);
     let free = Deadline::after(Duration::from_secs(10)).poll(|| {
         let mut wire = redoubt.session();

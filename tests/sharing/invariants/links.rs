@@ -16,7 +16,7 @@ fn invariant_5_a_dead_link_closes_only_sessions_with_replies_due() {
     for wire in &mut owed {
         wire.send(&requests(&["INCR n", "CONFIG GET x", "INCR n"]));
     }
-    // What Redoubt answers itself it still answers.
+    // Redoubt still answers what it answers itself.
     assert!(idle[0].command(&["CONFIG"]).starts_with(b"-ERR unknown command"));
     redis.kill();
     for wire in &mut owed {
@@ -34,7 +34,7 @@ fn invariant_5_a_dead_link_closes_only_sessions_with_replies_due() {
 fn invariant_5_nothing_is_sent_twice_while_links_are_killed() {
     const SESSIONS: usize = 6;
     let (redis, redoubt) = shared();
-    // By then it is settled how links log in.
+    // By then the credentials of links are known.
     assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -47,7 +47,7 @@ fn invariant_5_nothing_is_sent_twice_while_links_are_killed() {
         let mut direct = redis.direct();
         for _ in 0..40 {
             direct.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-            // Some work between one kill and the next.
+            // Some work is done between one kill and the next.
             for _ in 0..300 {
                 direct.command(&["PING"]);
             }
@@ -63,8 +63,8 @@ fn invariant_5_nothing_is_sent_twice_while_links_are_killed() {
     });
 }
 
-/// Increments a counter, one connection after another. Gives how often it asked, and the last number
-/// that it was told.
+/// Increments a counter, one connection after another. Returns how often it sent a request, and the
+/// last number that it received.
 fn count(redoubt: &Redoubt, number: usize, done: &std::sync::atomic::AtomicBool) -> (u64, u64) {
     let request = frame::request(&["INCR", &format!("counter:{number}")]);
     let (mut asked, mut told) = (0_u64, 0_u64);
@@ -85,7 +85,7 @@ fn count(redoubt: &Redoubt, number: usize, done: &std::sync::atomic::AtomicBool)
                 }
                 let reply = String::from_utf8(wire.frame()).unwrap();
                 let value: u64 = reply.trim_start_matches(':').trim().parse().unwrap();
-                // Of what it was not told of before, some may have been done, and none twice.
+                // Of the requests without a reply, some may have run, and none twice.
                 let most = told + 1 + if first { lost } else { 0 };
                 assert!(value > told && value <= most, "{value} after {told}");
                 first = false;
@@ -108,6 +108,6 @@ fn invariant_6_leases_that_are_not_needed_go_away() {
     for wire in &mut wires {
         assert_eq!(wire.command(&["UNWATCH"]), b"+OK\r\n");
     }
-    // A pool of 64, a shared link, and what asks for the version.
+    // A pool of 64, a shared link, and the watch.
     assert!(Deadline::patient().poll(|| redis.clients() <= 66), "{} stay", redis.clients());
 }

@@ -1,4 +1,4 @@
-//! Who may reach a link, and whom a reply may reach.
+//! Which clients can reach a link, and which clients a reply can reach.
 
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::{requests, shared};
 use support::{Deadline, Redis, Wire, frame, shown, target_is_redis};
 
-/// All that Redis is told from now on, by its own MONITOR.
+/// Returns Redis's MONITOR: all commands from now on.
 fn monitor(redis: &Redis) -> Wire {
     let mut wire = redis.direct();
     assert_eq!(wire.command(&["MONITOR"]), b"+OK\r\n");
     wire
 }
 
-/// What the monitor has seen when it has seen `last`.
+/// Returns the output of MONITOR up to `last`.
 fn seen_until(monitor: &mut Wire, last: &str) -> String {
     loop {
         let seen = String::from_utf8_lossy(monitor.received()).into_owned();
@@ -29,7 +29,7 @@ fn seen_until(monitor: &mut Wire, last: &str) -> String {
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
 fn invariant_1_no_byte_of_an_unauthenticated_session_reaches_a_link() {
     let (redis, redoubt) = shared();
-    // A shared link is there and in use.
+    // A shared link is open and in use.
     let mut honest = redoubt.session();
     assert_eq!(honest.command(&["SET", "k", "v"]), b"+OK\r\n");
     let mut monitor = monitor(&redis);
@@ -55,7 +55,7 @@ fn invariant_1_no_byte_of_an_unauthenticated_session_reaches_a_link() {
             assert_eq!(honest.command(&["GET", "k"]), frame::bulk(b"v"));
         }
     }
-    // One whose requests come before its right AUTH: those, and none of the earlier, pass.
+    // A client sends requests before and after its right AUTH: only the later ones are forwarded.
     let mut late = redoubt.connect();
     late.send(&requests(&["ECHO canary"]));
     late.send(&frame::request(&["AUTH", redoubt.password()]));
@@ -129,7 +129,8 @@ fn invariant_3_sessions_that_leave_with_replies_due_disturb_nobody() {
             let kind =
                 ["GET secret", "EVAL return{redis.call('GET','secret')} 0", "MULTI"][round % 3];
             stream.write_all(&requests(&[kind, "GET secret"]).repeat(20)).unwrap();
-            // Some go at once, some in the middle of their replies; unread bytes make it a reset.
+            // Some clients go at once, some in the middle of their replies; unread bytes make it a
+            // reset.
             if round % 2 == 0 {
                 stream.read_exact(&mut [0; 3]).unwrap();
             }
@@ -167,7 +168,7 @@ fn invariant_8_a_refused_command_in_a_transaction_makes_exec_abort() {
             assert!(error.starts_with("-ERR unknown command '"), "{error}");
             assert_eq!(abort, "-EXECABORT Transaction discarded because of previous errors.");
             session.expect(heard.as_bytes());
-            // Others' transactions meanwhile are their own.
+            // Other sessions' transactions are not affected.
             other.send(&requests(&["MULTI", "PING", "EXEC"]));
             other.expect(b"+OK\r\n+QUEUED\r\n*1\r\n+PONG\r\n");
         }

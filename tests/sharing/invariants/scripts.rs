@@ -1,4 +1,4 @@
-//! A script that overruns: the others are told, and can end it.
+//! A script that overruns: other sessions get `BUSY`, and can end it.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn invariant_7_an_overrunning_script_hides_nothing_from_others() {
     let mut watching = redoubt.session();
     let mut looping = redoubt.session();
     assert_eq!(plain.command(&["SET", "k", "v"]), b"+OK\r\n");
-    // One that has run scripts before is on the common link again.
+    // A session that has run scripts before is on the common link again.
     assert_eq!(scripted.command(&["EVAL", "return 7", "0"]), b":7\r\n");
     assert_eq!(watching.command(&["WATCH", "k"]), b"+OK\r\n");
     looping.send(&frame::request(&["EVAL", "while true do end", "0"]));
@@ -29,7 +29,7 @@ fn invariant_7_an_overrunning_script_hides_nothing_from_others() {
         let reply = wire.command(&["GET", "k"]);
         assert!(reply.starts_with(BUSY), "{}", shown(&reply));
     }
-    // A transaction is spoilt by it, as with Redis.
+    // It makes a transaction fail, as in Redis.
     assert_eq!(watching.command(&["MULTI"]), b"+OK\r\n");
     assert!(watching.command(&["GET", "k"]).starts_with(BUSY));
     let mut newcomer = redoubt.session();

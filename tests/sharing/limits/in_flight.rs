@@ -1,4 +1,4 @@
-//! How many replies may be due.
+//! The limit on pending replies.
 
 use super::limited;
 use support::bench::{assert_bytes, request};
@@ -14,12 +14,12 @@ fn at_the_limit_the_session_is_not_read() {
         let one = request(&["GET", "k"]);
         let (_, sent) = places.send(id, &GET.repeat(most));
         assert_bytes(&sent, &one.repeat(most));
-        // It holds no request back yet, so it need not be told that one could be taken.
+        // The session holds no request back yet, so no event is needed when the next can be taken.
         assert!(places.bench.router.wants_read(id));
         assert_eq!(places.bench.router.pauses().in_flight, 0);
         assert!(places.try_send(id, &GET.repeat(10)).is_none());
         assert!(!places.bench.router.wants_read(id));
-        // One reply, one request.
+        // Each reply makes room for one request.
         for left in (0..10).rev() {
             places.bench.reply(link, b"$-1\r\n");
             assert_bytes(&places.bench.sent(link), &one);

@@ -1,4 +1,4 @@
-//! How fast commands are taken.
+//! The limit on the rate of commands.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use super::{limit, limited};
 use crate::places::Places;
 use support::bench::{TIMEOUTS, assert_bytes, request};
 
-/// How often the shell looks at time limits.
+/// The interval at which the program checks time limits.
 const TICK: Duration = Duration::from_millis(200);
 const GET: &[u8] = b"GET k\r\n";
 
-/// A session at the end of its tokens, and its link.
+/// Returns a session that has used up its tokens, and its link.
 fn paced(per_second: u32) -> (Places, SessionId, LinkId) {
     let mut places = limited(|_| {});
     let (id, link) = places.plain();
@@ -24,7 +24,7 @@ fn paced(per_second: u32) -> (Places, SessionId, LinkId) {
     (places, id, link)
 }
 
-/// How many requests go out now; each is answered.
+/// Returns how many requests are sent now; each gets a reply.
 fn answered(places: &mut Places) -> usize {
     let Some((link, sent)) = places.flush() else { return 0 };
     let count = sent.len() / request(&["GET", "k"]).len();
@@ -165,7 +165,7 @@ fn what_waits_for_its_time_is_neither_idle_nor_lost_at_the_end() {
     places.bench.router.client_eof(id, places.bench.now);
     let mut taken = answered(&mut places);
     let mut heard = places.bench.read(id).len();
-    // Without a rate it would be over; with this one it takes longer than silence may last.
+    // Without a rate the pipeline would be done; with this rate it takes longer than the idle timeout.
     for _ in 0..98 * 5 {
         assert!(!places.bench.router.is_finished(id), "after {taken}");
         places.bench.pass(TICK);

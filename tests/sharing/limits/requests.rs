@@ -1,4 +1,4 @@
-//! How large a request may be.
+//! The limits on the size of a request.
 
 use redoubt_core::session::{CloseReason, Event};
 
@@ -8,11 +8,11 @@ use support::bench::{assert_bytes, request};
 
 const KIB: usize = 1 << 10;
 
-/// A `SET` of exactly so many bytes on the wire.
+/// Returns a `SET` of exactly `size` bytes.
 fn set(size: usize) -> Vec<u8> {
     let of = |key: &str, value: usize| request(&["SET", key, &"v".repeat(value)]);
     let longest = (0..size).rev().find(|value| of("k", *value).len() <= size).expect("some room");
-    // Where one more byte makes the length of the value a digit longer, the key takes it.
+    // Where one more byte would make the value's length a digit longer, the key takes the byte.
     let made = of(if of("k", longest).len() < size { "kk" } else { "k" }, longest);
     assert_eq!(made.len(), size);
     made
@@ -88,7 +88,7 @@ fn each_request_of_a_pipeline_is_measured_alone() {
     let (id, _) = places.plain();
     let (_, sent) = places.send(id, &set(KIB).repeat(50));
     assert_eq!(sent.len(), 50 * KIB);
-    // What was sent for it before is answered to nobody.
+    // No client gets the reply to the request before it.
     places.bench.say(id, &[set(KIB), set(KIB + 1)].concat());
     let (link, sent) = places.flush().expect("the first of the two");
     assert_bytes(&sent, &set(KIB));
@@ -118,7 +118,7 @@ fn more_arguments_than_may_be_are_a_protocol_error() {
         let (link, sent) = places.send(id, &words(max_args));
         assert_bytes(&sent, &words(max_args));
         places.bench.reply(link, b"+PONG\r\n");
-        // The count alone decides.
+        // The argument count alone decides.
         places.bench.say(id, format!("*{}\r\n", max_args + 1).as_bytes());
         let reply = b"+PONG\r\n-ERR Protocol error: invalid multibulk length\r\n";
         assert_bytes(&places.bench.read(id), reply);

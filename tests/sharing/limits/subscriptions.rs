@@ -1,4 +1,4 @@
-//! How much a session may listen to.
+//! The limit on subscriptions.
 
 use redoubt_core::router::{LinkId, SessionId, Sharing};
 use redoubt_core::session::CloseReason;
@@ -7,7 +7,7 @@ use super::{limit, limited};
 use crate::places::Places;
 use support::bench::{Bench, assert_bytes};
 
-/// Confirmations as Redis gives them; the count that they end with goes from `from` to `to`.
+/// Returns Redis's confirmations; the count at their end goes from `from` to `to`.
 fn confirmed(kind: &str, from: u32, to: u32) -> Vec<u8> {
     let one = |count: u32| {
         let channel = format!("c{count}");
@@ -32,7 +32,7 @@ fn one_more_than_the_limit_closes_the_session() {
         let (mut places, id, lease) = listening();
         let third = format!("{word} c3\r\n");
         places.turn(id, third.as_bytes(), &confirmed(kind, 3, 3));
-        // Once more is not one more.
+        // Subscribing again to the same channel does not count.
         places.turn(id, third.as_bytes(), &confirmed(kind, 3, 3));
         places.send(id, format!("{word} c4\r\n").as_bytes());
         assert!(!places.bench.router.is_finished(id), "Redis has not said so yet");

@@ -1,4 +1,4 @@
-//! Slow readers at the bound on links: they never take what others need.
+//! Slow readers at the limit on links: they never take links that others need.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use support::bench::{assert_bytes, request};
 
 const MIB: usize = 1 << 20;
 
-/// A client asks for a large value over the shared link, and so much of it comes.
+/// Returns a client that requests a large value over the shared link, and `length` bytes of it arrive.
 fn asks(places: &mut Places, length: usize) -> (SessionId, LinkId) {
     let (id, link) = places.plain();
     places.send(id, b"GET big\r\n");
@@ -27,7 +27,7 @@ fn slow_readers_have_a_quarter_of_the_links() {
     assert_eq!(budget.open(), 4, "each has retired the link that it was on");
     let (fifth, common) = asks(&mut places, 2 * MIB);
     assert_eq!(budget.open(), 5);
-    // That link stays in use and is read, so that nobody waits for the fifth.
+    // That link stays in use and is read, so that no session waits for the fifth.
     assert!(places.bench.router.link_wants_read(common, places.bench.now));
     let other = places.bench.authenticated();
     let (link, sent) = places.send(other, b"GET small\r\n");
@@ -36,12 +36,12 @@ fn slow_readers_have_a_quarter_of_the_links() {
     places.bench.reply(common, &vec![b'v'; 8 * MIB]);
     places.bench.reply(common, b"\r\n$5\r\nsmall\r\n");
     assert_bytes(&places.bench.read(other), b"$5\r\nsmall\r\n");
-    // What it asks next waits until it has read.
+    // The client's next request waits until it has read.
     assert!(places.try_send(fifth, b"GET k\r\n").is_none());
     places.bench.read(fifth);
     let (link, _) = places.flush().expect("the next request");
     assert_eq!(link, common, "it has no link of its own");
-    // When another is done with its own, there is one again.
+    // When another client is done with its link, a link is available again.
     let (first, retired) = slow[0];
     places.leave(first);
     places.bench.reply(retired, &vec![b'v'; 8 * MIB]);

@@ -1,4 +1,4 @@
-//! How many links there may be over all workers, and what happens when there can be no more.
+//! The limit on links over all workers, and what happens at the limit.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn at_the_cap_the_session_is_told_as_by_redis_and_closed() {
     assert!(places.flush().is_none());
     assert_bytes(&places.bench.read(third), b"$-1\r\n-ERR max number of clients reached\r\n");
     assert_eq!(places.bench.close(third), CloseReason::NoLease);
-    // Plain ones are served all the same, and the place of one that is given back can be taken again.
+    // Plain requests are served nevertheless, and the place of a returned lease can be taken again.
     let (fourth, _) = places.plain();
     places.turn(first, b"UNWATCH\r\n", b"+OK\r\n");
     assert!(places.is_closed(lease), "near the bound none is kept for later");
@@ -73,7 +73,7 @@ fn places_are_counted_over_all_workers() {
     let late = other.bench.authenticated();
     assert!(other.try_send(late, b"WATCH k\r\n").is_none());
     assert_bytes(&other.bench.read(late), b"-ERR max number of clients reached\r\n");
-    // What one worker gives up, the other may have at once.
+    // A link that one worker closes makes room for the other at once.
     other.leave(held);
     other.bench.router.forget_link(lease);
     one.watching();
@@ -86,7 +86,7 @@ fn one_that_needs_a_shared_link_waits_for_a_place() {
     let leases: Vec<_> = (0..3).map(|_| places.watching()).collect();
     let (_, _) = places.plain();
     assert_eq!(budget.open(), 4);
-    // The scripts' link is another one, and the plain one is in use.
+    // The scripts' link is a separate link, and the plain link is in use.
     let (busy, _) = places.plain();
     places.send(busy, b"GET k\r\n");
     let late = places.bench.authenticated();

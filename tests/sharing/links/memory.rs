@@ -1,4 +1,4 @@
-//! What all sessions hold together: who waits, and who is closed.
+//! The limit on the memory of all sessions: which sessions wait, and which are closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use support::bench::request;
 const MIB: usize = 1 << 20;
 const MOST: usize = 32 * MIB;
 
-/// Sessions that are counted in `budget`, with this bound.
+/// Returns sessions whose memory counts in `budget`, with this limit.
 fn counted(budget: &MemoryBudget) -> Places {
     let mut places = Places::new();
     places.bench = places.bench.counting_memory(budget);
@@ -22,7 +22,7 @@ fn counted(budget: &MemoryBudget) -> Places {
     places
 }
 
-/// A session to which so many bytes have come over a lease of its own, and that reads none.
+/// Returns a session with this many unread bytes, which came over its lease.
 fn holds(places: &mut Places, bytes: usize) -> SessionId {
     let id = places.bench.authenticated();
     let lease = places.turn(id, b"WATCH k\r\n", b"+OK\r\n");
@@ -88,17 +88,17 @@ fn near_the_bound_a_session_that_holds_much_waits_until_it_holds_less() {
     let large = holds(&mut places, 26 * MIB);
     let id = places.bench.authenticated();
     let lease = places.turn(id, b"WATCH k\r\n", b"+OK\r\n");
-    // Two kinds in turn, so that each reply that is due takes a place of its own.
+    // The two commands alternate, so that each pending reply takes an entry of its own.
     let pair = [request(&["GET", "k"]), request(&["SET", "k", "v"])].concat();
     let (_, sent) = places.send(id, &pair.repeat(2000));
     let pairs = sent.len() / pair.len();
     assert!(pairs < 2000, "all of them are taken, however much that holds");
     assert!(!places.bench.router.wants_read(id), "it is not read any more");
     assert!(places.try_send(id, &request(&["GET", "k"])).is_none(), "nor is anything taken");
-    // A small one goes on.
+    // A small session continues.
     let (other, _) = places.plain();
     assert!(places.bench.router.wants_read(other));
-    // When replies have come, so does it, though memory is as short as before.
+    // When its replies have arrived it continues, although memory is as short as before.
     places.bench.reply(lease, &b"$-1\r\n+OK\r\n".repeat(pairs - 50));
     places.bench.read(id);
     let (link, sent) = places.flush().expect("what waited");

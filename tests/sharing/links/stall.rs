@@ -9,7 +9,7 @@ use crate::places::Places;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Lets so many ticks of 200 ms pass.
+/// Advances the time by ticks of 200 ms.
 fn ticks(places: &mut Places, number: u32) {
     for _ in 0..number {
         places.bench.pass(Duration::from_millis(200));

@@ -1,4 +1,4 @@
-//! What is held for one that does not read or does not answer.
+//! Limits on what is buffered for a client that does not read or a link that does not answer.
 
 use support::bench::Bench;
 

@@ -1,4 +1,4 @@
-//! How sessions and links end, and what goes with them.
+//! How sessions and links end, and the effect on each other.
 
 use redoubt_core::router::LinkFault;
 use redoubt_core::session::CloseReason;
@@ -43,7 +43,7 @@ fn a_quit_is_not_why_a_session_ends_that_was_cut_short() {
     bench.router.link_lost(link, bench.now);
     assert!(bench.read(id).is_empty(), "an answer to what came after the lost one");
     assert_eq!(bench.close(id), CloseReason::UpstreamLost);
-    // Of these the client has had its end, or did not want it.
+    // The client has received the end of these, or did not want them.
     for leaves in [false, true] {
         let (id, link) = bench.session_with_link();
         bench.say(id, b"ECHO 1\r\nQUIT\r\n");

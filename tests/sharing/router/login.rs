@@ -1,4 +1,4 @@
-//! Links that log in anew, and what waits for them.
+//! Links that log in again, and the requests that wait for them.
 
 use redoubt_core::router::{LinkFault, Sharing};
 use redoubt_core::session::CloseReason;

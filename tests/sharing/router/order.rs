@@ -1,4 +1,4 @@
-//! Which reply comes when, and what is said after the last one.
+//! The order of replies, and the bytes after the last reply.
 
 use redoubt_core::session::CloseReason;
 
@@ -7,7 +7,7 @@ use support::bench::{Bench, CLIENT_PASSWORD, assert_bytes, request};
 const SUBSCRIBED: &[u8] = b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
 const MESSAGE: &[u8] = b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$5\r\nhello\r\n";
 
-/// Local and remote requests by turns, and the replies that must come of them.
+/// Returns local and remote requests in alternation, and their replies.
 fn mixed() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     let (mut said, mut sent, mut heard) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 0..40 {
@@ -82,7 +82,8 @@ fn a_message_is_not_torn_by_a_reply() {
             bench.reply(link, &MESSAGE[cut..]);
             heard.extend(bench.read(id));
             let whole = [MESSAGE, answer].concat();
-            // What was not begun may come after the reply, or not at all when the reply was the last.
+            // A message that has not begun may come after the reply, or not at all if that was the last
+            // reply.
             let turned = [answer, MESSAGE].concat();
             let fits = heard == whole || heard == turned || heard == answer;
             assert!(fits, "cut at {cut}: {}", heard.escape_ascii());
@@ -138,7 +139,7 @@ fn reset_lets_the_link_go_and_needs_a_new_login() {
     bench.router.forget_link(link);
     bench.say(id, &request(&["AUTH", CLIENT_PASSWORD]));
     bench.say(id, b"FLUSHALL\r\nPING\r\n");
-    // The transaction is over: the refusal is answered here.
+    // The transaction is over: Redoubt answers the refused command.
     let fresh = bench.link();
     assert_ne!(fresh, link);
     assert_bytes(&bench.sent(fresh), &request(&["PING"]));
@@ -186,7 +187,7 @@ fn unsubscribe_from_all_is_answered_once_for_each() {
     let heard = bench.read(id);
     let last = b"-ERR unknown command 'FLUSHALL', with args beginning with: \r\n";
     assert_bytes(&heard, &[&confirmations[..], last].concat());
-    // Not subscribed any more, so an unexpected message ends it.
+    // The session is not subscribed any more, so an unexpected message ends it.
     assert!(bench.router.link_bytes(link, MESSAGE, bench.now).is_err());
 }
 
@@ -209,7 +210,7 @@ fn a_stream_is_passed_on_unread() {
         assert_bytes(&bench.read(id), stream);
         bench.say(id, b"PING\r\n");
         assert_bytes(&bench.sent(link), &request(&["PING"]));
-        // There is no telling where its answer would go.
+        // The place of its reply in the stream is unknown.
         bench.say(id, b"FLUSHALL\r\n");
         assert!(bench.sent(link).is_empty());
         assert_eq!(bench.close(id), CloseReason::Unorderable);

@@ -1,4 +1,4 @@
-//! Time limits, the graceful stop, and clients that send no more.
+//! Time limits, the graceful stop, and clients that close their sending side.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn the_login_has_a_time_limit() {
     bench.pass(Duration::from_millis(1));
     assert!(!bench.router.is_finished(timely));
     assert_eq!(bench.close(late), CloseReason::AuthTimeout);
-    // RESET starts it anew.
+    // RESET restarts the time limit.
     bench.pass(TIMEOUTS.auth);
     bench.say(timely, b"RESET\r\n");
     bench.pass(TIMEOUTS.auth - Duration::from_millis(1));

@@ -1,4 +1,4 @@
-//! What is done for one session before the others have their turn.
+//! How much is done for a session before other sessions have their turn.
 
 use redoubt_core::router::Sharing;
 use redoubt_core::session::{CloseReason, Limits, State};
@@ -8,14 +8,14 @@ use support::bench::{AUTH_ATTEMPTS, Bench, assert_bytes, request};
 const KIB: usize = 1 << 10;
 const NOTHING: &[u8] = b"$-1\r\n";
 
-/// What one call takes at most, for a session that has authenticated.
+/// Returns the most requests that one call takes from an authenticated session.
 fn turn() -> usize {
     Limits::default().turn as usize
 }
 
 #[test]
 fn a_flood_of_local_replies_is_taken_in_turns_and_all_are_answered() {
-    // They are Redoubt's own where the session has no link of its own.
+    // Without a lease, Redoubt answers them itself.
     let mut bench = Bench::with(Sharing::Auto);
     let id = bench.authenticated();
     const COUNT: usize = 2000;
@@ -125,7 +125,7 @@ fn a_stray_line_or_reset_before_auth_costs_nothing() {
         assert_bytes(&bench.read(id), b"+RESET\r\n");
         bench.say(id, &request(&["AUTH", support::bench::CLIENT_PASSWORD]));
         assert_bytes(&bench.read(id), b"+OK\r\n");
-        // And after it nothing counts.
+        // After authentication such requests do not count.
         bench.say(id, &b"\n".repeat(100_000));
         assert!(!bench.router.is_finished(id));
         bench.router.client_lost(id);
@@ -137,7 +137,8 @@ fn a_stray_line_or_reset_before_auth_costs_nothing() {
 fn who_sends_too_many_bytes_before_auth_is_closed() {
     let mut bench = Bench::new();
     let id = bench.open();
-    // Within one request that Redis takes from anybody, again and again: it never gets to its end.
+    // The bytes are one request that Redis accepts before authentication, repeated, so its end never
+    // comes.
     let argument = [&b"$16384\r\n"[..], &[b'x'; 16 * KIB], b"\r\n"].concat();
     let large = [&b"*10\r\n"[..], &argument.repeat(10)].concat();
     bench.say(id, &large);

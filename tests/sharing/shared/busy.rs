@@ -1,4 +1,4 @@
-//! A server that has no time to prepare a link: what waits for it is answered, and nobody ends.
+//! A server that has no time to prepare a link: waiting requests are answered, and no session ends.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ const BUSY: &[u8] = b"-BUSY Redis is busy running a script.\r\n";
 const ABORTED: &[u8] =
     b"-EXECABORT Transaction discarded because of: BUSY Redis is busy running a script.\r\n";
 const OK: &[u8] = b"+OK\r\n";
-/// More than a turn of the clock, and than the pause between two tries.
+/// More than a tick, and more than the pause between two attempts.
 const WHILE: Duration = Duration::from_millis(300);
 
 impl Places {
-    /// A session in database 5, of which it is known that there is one.
+    /// Returns a session in database 5, which is known to exist.
     fn elsewhere(&mut self) -> SessionId {
         let id = self.bench.authenticated();
         self.local(id, b"SELECT 5\r\n", OK);
         id
     }
 
-    /// Some that are there before the server is busy.
+    /// Returns sessions that are open before the server is busy.
     fn with_sessions_elsewhere<const N: usize>() -> (Self, [SessionId; N]) {
         let mut places = Self::new();
         let (first, _) = places.plain();
         let lease = places.turn(first, b"SELECT 5\r\n", OK);
-        // The lease is no more of use to those that come.
+        // The lease then has state, so later sessions cannot use it.
         places.turn(first, b"WATCH k\r\n", OK);
         places.leave(first);
         assert!(places.is_closed(lease));
@@ -35,7 +35,7 @@ impl Places {
         (places, sessions)
     }
 
-    /// The one link that is to be opened is connected, and the server has no time for it.
+    /// Connects the one link that is to be opened; the server has no time for it.
     #[track_caller]
     fn refuse_next(&mut self) -> LinkId {
         let link = self.bench.router.next_link_to_open().expect("a link to open");
@@ -85,7 +85,7 @@ fn a_transaction_that_began_without_the_server_fails_as_a_whole_when_it_is_back(
     places.bench.say(id, b"MULTI\r\nSET k v\r\n");
     places.refuse_next();
     assert_bytes(&places.bench.read(id), &[OK, BUSY].concat());
-    // Once more in vain, and then with the rest of it.
+    // The request is answered with an error again, and then once more in parts.
     places.bench.say(id, b"SET k w\r\n");
     places.bench.pass(WHILE);
     places.refuse_next();
@@ -149,7 +149,7 @@ fn one_link_at_a_time_is_tried_however_many_are_wanted() {
             places.bench.say(session, b"WATCH k\r\n");
         }
     }
-    // One goes meanwhile, and its link with it.
+    // One session ends meanwhile, and its link is closed.
     places.leave(sessions[7]);
     places.bench.pass(WHILE);
     places.settle();

@@ -1,4 +1,4 @@
-//! How many leases are kept in the pool.
+//! The number of leases in the pool.
 
 use std::time::Duration;
 

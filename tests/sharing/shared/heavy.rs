@@ -1,4 +1,4 @@
-//! Clients to whom much is sent, or who do not read: others must not notice.
+//! Clients that receive a lot, or that do not read: other sessions are not affected.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use support::bench::{assert_bytes, request};
 const MIB: usize = 1 << 20;
 const PIECE: usize = 64 << 10;
 
-/// A value of so many bytes begins to come, and as much of it as the link is read for.
+/// Delivers the beginning of a value of this length, as far as the link is read.
 fn bring(places: &mut Places, link: LinkId, length: usize) -> usize {
     places.bench.reply(link, format!("${length}\r\n").as_bytes());
     go_on(places, link, length)
 }
 
-/// Up to `left` bytes of a value come while the link is read; tells how many.
+/// Delivers up to `left` bytes of a value while the link is read; returns how many.
 fn go_on(places: &mut Places, link: LinkId, left: usize) -> usize {
     let mut came = 0;
     while came < left && places.bench.router.link_wants_read(link, places.bench.now) {
@@ -28,7 +28,8 @@ fn go_on(places: &mut Places, link: LinkId, left: usize) -> usize {
     came
 }
 
-/// A heavy reader and one behind it on a link that is retired by now; so much of the value has come.
+/// Returns a slow reader and a session behind it on a link that is retired by now, and how much of the
+/// value has arrived.
 fn held_up(length: usize) -> (Places, SessionId, SessionId, LinkId, usize) {
     let mut places = Places::new();
     let (heavy, common) = places.plain();
@@ -46,9 +47,9 @@ fn past_a_mebibyte_the_link_is_retired_and_others_go_to_a_new_one() {
     let (fresh, _) = places.plain();
     let link = places.link_of(fresh);
     assert_ne!(link, retired);
-    // The one behind waits for its reply, and what it asks meanwhile waits too.
+    // The session behind it waits for its reply, and its next request waits too.
     assert!(places.try_send(behind, b"GET more\r\n").is_none());
-    // As soon as the client reads, so is the link.
+    // The link is read as soon as the client reads.
     places.bench.read(heavy);
     assert!(places.bench.router.link_wants_read(retired, places.bench.now));
     let mut left = 40 * MIB - came;
@@ -64,7 +65,7 @@ fn past_a_mebibyte_the_link_is_retired_and_others_go_to_a_new_one() {
     assert_eq!(moved, link);
     assert_bytes(&sent, &request(&["GET", "more"]));
     places.bench.reply(link, b"$-1\r\n");
-    // The heavy one has a link of its own for a while.
+    // The slow reader has a lease for a while.
     let own = places.turn(heavy, b"GET k\r\n", b"$-1\r\n");
     assert!(own != link && own != retired);
     places.bench.pass(Duration::from_secs(59));
@@ -142,7 +143,7 @@ fn past_the_output_limit_the_slow_one_is_closed() {
     }
     assert!((32 * MIB - PIECE..=32 * MIB + PIECE).contains(&most), "{most} bytes");
     assert_eq!(places.bench.close(heavy), CloseReason::OutputLimit);
-    // The rest of its reply goes nowhere, and the next one is in order.
+    // The rest of its reply is dropped, and the next reply is in order.
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
     assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
 }
@@ -183,12 +184,13 @@ fn unread_small_replies_weigh_as_much_as_a_large_one() {
 #[test]
 fn one_that_still_sends_goes_on_over_the_retired_link() {
     let (mut places, heavy, behind, retired, came) = held_up(2 * MIB);
-    // It may read nothing before it has sent everything, so this must not wait for its reading.
+    // The client may read nothing before it has sent everything, so its requests must not wait for its
+    // reading.
     let (link, sent) = places.send(heavy, b"GET next\r\n");
     assert_eq!(link, retired);
     assert_bytes(&sent, &request(&["GET", "next"]));
     assert!(places.bench.router.wants_read(heavy));
-    // What cannot go there waits.
+    // Requests that cannot use that link wait.
     assert!(places.try_send(heavy, b"MULTI\r\n").is_none());
     assert_eq!(go_on(&mut places, retired, 2 * MIB - came), 2 * MIB - came);
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n$4\r\nnext\r\n");

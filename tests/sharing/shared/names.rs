@@ -1,4 +1,4 @@
-//! `CLIENT SETNAME`, `GETNAME` and `SETINFO` without a lease: answered here, as by Redis.
+//! `CLIENT SETNAME`, `GETNAME` and `SETINFO` without a lease: Redoubt answers as Redis would.
 
 use std::sync::Arc;
 

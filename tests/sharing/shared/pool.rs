@@ -1,4 +1,4 @@
-//! A lease goes back to the pool only when it is clean, and is made ready for its next session.
+//! A lease returns to the pool only when it is clean, and is prepared for its next session.
 
 use redoubt_core::router::{LinkBudget, LinkId};
 use redoubt_core::session::CloseReason;
@@ -11,7 +11,7 @@ const UNSUBSCRIBED_3: &[u8] = b">3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n";
 const MESSAGE_3: &[u8] = b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n";
 const MAP: &[u8] = b"%1\r\n$5\r\nproto\r\n:3\r\n";
 
-/// Leases that went back to the pool are used again; this asks for one and tells which it gets.
+/// Requests a lease and returns its link, which shows if the pool's lease is reused.
 #[track_caller]
 fn next_lease(places: &mut Places) -> LinkId {
     let id = places.bench.authenticated();
@@ -22,7 +22,7 @@ fn next_lease(places: &mut Places) -> LinkId {
     link
 }
 
-/// Steps of a session that has taken a lease, after which the lease must not be anybody's.
+/// Runs the steps of a session with a lease; afterwards no session may get the lease.
 #[track_caller]
 fn stays_out(steps: &[(&[u8], &[u8])], leave: bool) {
     let mut places = Places::new();
@@ -66,7 +66,7 @@ fn state_that_a_session_leaves_behind_closes_it() {
             let steps =
                 [(&b"MULTI\r\n"[..], ok), (inside, queued), (b"EXEC\r\n", b"*1\r\n+OK\r\n")];
             stays_out(&steps, leave);
-            // Whatever EXEC says of them.
+            // The reply to EXEC does not matter.
             let steps = [(&b"MULTI\r\n"[..], ok), (inside, queued), (b"EXEC\r\n", b"*-1\r\n")];
             stays_out(&steps, leave);
             let steps = [(&b"MULTI\r\n"[..], ok), (inside, queued), (b"DISCARD\r\n", ok)];
@@ -83,7 +83,7 @@ fn what_switches_replies_off_or_streams_in_a_transaction_is_never_pooled() {
         let mut places = Places::new();
         let id = places.bench.authenticated();
         let lease = places.turn(id, b"MULTI\r\n", b"+OK\r\n");
-        // From here on replies are passed on unread, until the session is over.
+        // From here on replies are passed on unread, until the session ends.
         assert_eq!(places.turn(id, inside, b"+QUEUED\r\n"), lease);
         assert_eq!(places.turn(id, b"DISCARD\r\n", b"+OK\r\n"), lease);
         assert_eq!(places.turn(id, b"ECHO 1\r\n", b"$1\r\n1\r\n"), lease);
@@ -121,10 +121,10 @@ fn a_lease_is_lent_in_its_database_and_with_the_name_of_its_session() {
     places.bench.reply(lease, b"+OK\r\n+OK\r\n");
     assert_bytes(&places.bench.read(id), b"+OK\r\n");
     assert_eq!(places.turn(id, b"UNWATCH\r\n", b"+OK\r\n"), lease);
-    // The name is taken away before another session may have it.
+    // The name is removed before another session gets the link.
     let undone = [request(&["UNWATCH"]), request(&["CLIENT", "SETNAME", ""])].concat();
     assert_eq!(places.proved.take(), Some(shown(&undone)));
-    // One in another database is not lent: a SELECT before the first request could fail.
+    // A lease in another database is not lent, since a SELECT before the first request could fail.
     let (other, _) = places.plain();
     let (link, sent) = places.send(other, b"WATCH k\r\n");
     assert_ne!(link, lease);
@@ -156,7 +156,8 @@ fn what_a_session_may_have_left_is_undone_before_its_lease_is_used_again() {
 
 #[test]
 fn a_lease_that_is_not_proved_clean_is_closed() {
-    // A reply too many, one of another kind, one that is cut, and errors of the server's own.
+    // The proofs fail: a reply too many, a reply of another type, a truncated reply, and the server's
+    // errors.
     let closed = |proof: &[u8]| {
         let mut places = Places::new();
         let id = places.bench.authenticated();
@@ -296,7 +297,7 @@ fn a_push_that_nobody_asked_for_closes_a_lease() {
     assert!(came.is_err() && places.is_closed(lease));
 }
 
-/// A large value, sent at once.
+/// Returns a request with a large value, in one segment.
 fn large() -> Vec<u8> {
     request(&["SET", "k", &"x".repeat(64 << 10)])
 }
@@ -313,7 +314,7 @@ fn a_large_request_goes_over_a_lease_and_gives_it_back() {
 
 #[test]
 fn a_large_request_does_not_wait_for_a_lease() {
-    // Behind a reply that is due it stays where it is, and where no lease is left too.
+    // Behind a pending reply the request stays on the shared link, and also if no lease is available.
     let mut places = Places::new();
     places.bench = places.bench.counting_links(&LinkBudget::new(2));
     let (id, common) = places.plain();

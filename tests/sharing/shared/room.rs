@@ -1,11 +1,11 @@
-//! Room on a full link, and who gets it.
+//! Room on a full link, and the order in which sessions get it.
 
 use redoubt_core::router::{LinkId, SessionId};
 
 use crate::places::Places;
 use support::bench::{assert_bytes, request};
 
-/// What one read of a client's socket brings at most.
+/// Most bytes of one read of a client's socket.
 const READ: usize = 64 << 10;
 const KIB: usize = 1 << 10;
 
@@ -30,7 +30,7 @@ fn pipeline(places: &mut Places, id: SessionId, reply: &[u8]) {
             links.retain(|known| *known != link);
             links.push(link);
         }
-        // Requests are never spread, so the last link that was sent to is owed everything.
+        // A session's requests are never divided among links, so the last link owes all replies.
         let link = *links.last().expect("a link");
         while answered < sent && places.bench.router.link_wants_read(link, places.bench.now) {
             let piece = &reply[begun..reply.len().min(begun + READ)];
@@ -58,7 +58,7 @@ fn a_naive_pipeliner_gets_all_its_replies() {
         let (id, _) = places.plain();
         let reply = format!("${length}\r\n{}\r\n", "v".repeat(length));
         pipeline(&mut places, id, reply.as_bytes());
-        // The next request has a link of its own, or the common one.
+        // The next request uses a lease, or the common link.
         places.link_of(id);
     }
 }
@@ -75,7 +75,7 @@ fn a_pipeline_waits_for_its_replies_before_others_have_to_wait_for_it() {
     let (link, sent) = places.send(few, b"GET f\r\n");
     assert_eq!(link, common);
     assert_bytes(&sent, &request(&["GET", "f"]));
-    // As many replies, as many requests.
+    // Each reply makes room for one request.
     let mut sent = 512;
     while sent < 2000 {
         places.bench.reply(common, &b"$-1\r\n".repeat(100));
@@ -120,7 +120,7 @@ fn room_is_given_in_order_of_waiting() {
     let (second, _) = places.plain();
     let (third, _) = places.plain();
     places.fill(common);
-    // The first has more than will fit; the others come after it.
+    // The first session has more requests than fit; the other sessions come after it.
     places.bench.say(first, &request(&["GET", "k"]).repeat(20));
     places.bench.say(second, &request(&["GET", "s"]).repeat(2));
     places.bench.say(third, &request(&["GET", "t"]));
@@ -132,7 +132,7 @@ fn room_is_given_in_order_of_waiting() {
         order.extend(keys.next());
         assert!(keys.next().is_none(), "one place, one request");
     }
-    // Whoever was given a place goes to the end of the row.
+    // A session that was served goes to the end of the queue.
     assert_eq!(order, "kstkskkk");
     assert!(places.bench.router.wants_read(second) && places.bench.router.wants_read(third));
 }

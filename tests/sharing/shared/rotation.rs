@@ -1,4 +1,4 @@
-//! Passwords that change: which sessions end, and how links come to log in anew.
+//! Passwords that change: which sessions end, and how links log in again.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl Places {
     }
 }
 
-/// What a link logs in with after [`Places::rotate`].
+/// Returns the login of a link after [`Places::rotate`].
 fn login() -> Vec<u8> {
     request(&["AUTH", "app", "next"])
 }
@@ -49,7 +49,7 @@ fn a_withdrawn_password_ends_its_sessions_and_no_others() {
     places.bench.say(moved, &request(&["AUTH", NEXT_CLIENT_PASSWORD]));
     assert_bytes(&places.bench.read(moved), OK);
     assert_eq!(places.link_of(old), common);
-    // Replies are due to both.
+    // Both sessions have pending replies.
     places.send(old, b"GET k\r\n");
     places.send(new, b"GET k\r\n");
 
@@ -84,7 +84,8 @@ fn shared_links_are_replaced_when_nothing_is_due_on_them() {
     let (idle, _) = places.plain();
     places.send(busy, b"GET k\r\n");
     places.rotate();
-    // One that nothing is due to goes on at once; one that is owed a reply, after it.
+    // A session without a pending reply continues at once; a session with a pending reply continues
+    // after it.
     let fresh = places.link_of(idle);
     assert_ne!(fresh, common);
     assert_bytes(&places.login, &login());
@@ -178,7 +179,7 @@ fn a_transaction_is_finished_first() {
     assert_eq!(places.turn(id, b"INCR k\r\n", b"+QUEUED\r\n"), lease);
     let (_, sent) = places.send(id, b"EXEC\r\n");
     assert_bytes(&sent, &request(&["EXEC"]));
-    // Whether it was taken is not known before its reply.
+    // The reply shows if the login was accepted.
     let (link, sent) = places.send(id, b"GET k\r\n");
     assert_eq!(link, lease);
     assert_bytes(&sent, &request(&["GET", "k"]));

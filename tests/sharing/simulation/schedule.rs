@@ -1,4 +1,4 @@
-//! One schedule: sessions, links and time in a random order, and what must hold after each step.
+//! One schedule: sessions, links and time in a random order, and the checks after each step.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,13 +37,13 @@ const TIMEOUTS: Timeouts =
 const STEPS: usize = 260;
 const MAX_SESSIONS: usize = 5;
 
-/// How links log in; the user is the same whether it is named or not.
+/// Returns the credentials of links; the user is the same whether it is named or not.
 fn credentials(user: Option<&str>) -> Credentials {
     let password = Some(UPSTREAM_PASSWORD.to_owned().into());
     Credentials { user: user.map(str::to_owned), password }
 }
 
-/// What the shell would look at.
+/// What the program would look at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Seen {
     output: bool,
@@ -52,7 +52,7 @@ struct Seen {
 }
 
 impl Seen {
-    /// Whether there is something to do now that there was not before.
+    /// Returns true if there is work now that there was not before.
     fn news(self, before: Self) -> bool {
         (self.output && !before.output)
             || (self.wants_read && !before.wants_read)
@@ -64,17 +64,17 @@ struct Peer {
     id: SessionId,
     client: Client,
     seen: Seen,
-    /// Whether it takes its time to read.
+    /// True if the client reads slowly.
     slow: bool,
     opened: Instant,
     active: Instant,
-    /// Closed its sending half; whether a blocking pop was due then.
+    /// Present if the client has closed its sending side; true if a blocking pop was pending then.
     eof: Option<bool>,
-    /// Broke its connection.
+    /// True if the client has reset its connection.
     left: bool,
-    /// A link that it may have used is gone, so it may miss the end of what it expects.
+    /// True if a link that it may have used is closed, so that expected bytes may be missing.
     excused: bool,
-    /// A link that owed it something is gone, so it must end.
+    /// True if a link that owed it a reply is closed, so that it must end.
     doomed: bool,
 }
 
@@ -85,7 +85,7 @@ struct Wire {
     seen: Seen,
 }
 
-/// What a call was about, which the shell looks at anyway.
+/// The subject of a call, which the program looks at in any case.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum About {
     Nothing,
@@ -108,14 +108,14 @@ pub(crate) struct Schedule {
     limits: Limits,
     /// Most bytes that may wait for one client.
     max_output: usize,
-    /// Whether the upstream answers a wrong `AUTH` with nothing while replies are pending.
+    /// True if the upstream does not answer a wrong `AUTH` while replies are pending.
     mutes: bool,
     /// How often anything moved.
     moves: u64,
-    /// The link that the call under way is about to end.
+    /// The link that the present call is about to end.
     broken: Option<u32>,
     pub(crate) trace: Option<Vec<String>>,
-    /// How often what happened.
+    /// How often each event happened.
     pub(crate) tally: BTreeMap<&'static str, u64>,
 }
 
@@ -167,7 +167,7 @@ impl Schedule {
         }
     }
 
-    /// Runs it. Panics where something does not hold.
+    /// Runs the schedule. Panics if a check fails.
     pub(crate) fn run(&mut self) {
         for _ in 0..if self.heavy { 3 * STEPS } else { STEPS } {
             self.step();
@@ -256,7 +256,7 @@ impl Schedule {
         self.settle(About::Nothing);
     }
 
-    /// Links are to log in anew.
+    /// Makes links log in again.
     fn rotate(&mut self) {
         note!(self, "links log in anew");
         let user = self.rng.one_in(2).then_some("default");

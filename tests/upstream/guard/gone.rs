@@ -1,15 +1,15 @@
-//! The guard is lost, by whatever means, and made anew before anybody's command goes out.
+//! The guard is lost in several ways, and created again before any client's command is forwarded.
 
 use super::{KEPT, all_ways_are_closed, guards, keep, logged, text};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
-/// Asks for the kept value, on a link that may have been lost a moment ago.
+/// Requests the kept value, on a link that may have been lost a moment ago.
 fn reads_on(session: &mut Wire) {
     let reply = session.command(&["GET", "app:kept"]);
     assert!(reply == KEPT, "{}", shown(&reply));
 }
 
-/// Waits until Redoubt has noticed that its links are gone: Redis has only the watch's new one.
+/// Waits until Redoubt has noticed that its links are closed: Redis has only the watch's new link.
 fn links_are_gone(redis: &Redis, redoubt: &Redoubt, from: usize) {
     logged(redoubt, from, "guard renewed");
     let only_the_watch = || redis.clients() <= 1;
@@ -30,7 +30,7 @@ fn a_restart_closes_nobody_who_had_nothing_due() {
         logged(&redoubt, said, "upstream is unavailable");
         redis.restart();
         keep(&redis);
-        // They come before the watch may have noticed, all at once.
+        // The clients arrive before the watch may have noticed, all at once.
         let get = frame::request(&["GET", "app:kept"]);
         sessions.iter_mut().for_each(|session| session.send(&get));
         for session in &mut sessions {
@@ -73,7 +73,7 @@ fn a_guard_that_is_switched_off_is_replaced() {
     reads_on(&mut old);
     let [name] = &guards(&redis)[..] else { panic!("one guard") };
     assert_eq!(redis.direct().command(&["ACL", "SETUSER", name, "off"]), b"+OK\r\n");
-    // The links that there are go on, and new ones are let in as another.
+    // The existing links continue, and new links log in as another guard.
     reads_on(&mut old);
     let said = redoubt.log().count();
     let mut new = redoubt.session();

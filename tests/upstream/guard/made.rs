@@ -1,4 +1,4 @@
-//! With a user that may write the ACL, a guard is made.
+//! With a user that may write the ACL, a guard is created.
 
 use super::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
 use support::{Deadline, Redis, Redoubt, frame, shown};
@@ -14,7 +14,7 @@ fn scripts_functions_and_transactions_cannot_flush() {
     let line = logged(&redoubt, 0, "guard made");
     let [name] = &guards(&redis)[..] else { panic!("one guard: {:?}", guards(&redis)) };
     assert!(line.contains(name.as_str()), "{line}");
-    // What is not refused runs, in scripts too.
+    // A command that is not refused runs, in scripts too.
     assert_eq!(session.command(&["EVAL", "return redis.call('GET', 'app:kept')", "0"]), KEPT);
     assert_eq!(session.command(&["FCALL_RO", "look", "0"]), b":7\r\n");
     assert_eq!(session.command(&["SELECT", "3"]), b"+OK\r\n");
@@ -32,7 +32,7 @@ fn with_links_of_their_own_too() {
     let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", "off").start();
     let mut session = redoubt.session();
     all_ways_are_closed(&redis, &mut session);
-    // A right AUTH in a transaction stays right, and does not take the guard off.
+    // A right AUTH in a transaction succeeds, and the link stays logged in as the guard.
     assert_eq!(session.command(&["MULTI"]), b"+OK\r\n");
     assert_eq!(session.command(&["AUTH", redoubt.password()]), b"+QUEUED\r\n");
     assert_eq!(session.command(&["AUTH", "wrong"]), b"+QUEUED\r\n");
@@ -106,7 +106,7 @@ fn nothing_asked_before_it_is_made_takes_it_off() {
     let mut direct = redis.direct();
     let is_busy = || direct.command(&["PING"]).starts_with(b"-BUSY");
     assert!(Deadline::patient().poll(is_busy), "Redis is not busy");
-    // It can log in, and not make its guard.
+    // Redoubt can log in, and cannot create its guard.
     let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "20s").start();
     logged(&redoubt, 0, "upstream is unavailable");
     let mut session = redoubt.session();

@@ -1,10 +1,10 @@
-//! The other modes, and users that may do less.
+//! The other modes, and users that have fewer rights.
 
 use super::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
 use support::redoubt::Setup;
 use support::{Redis, Redoubt, Wire, secret, shown};
 
-/// A user with these rights, and a Redoubt that is configured with it.
+/// Creates a user with these rights, and returns the setup of a Redoubt that is configured with it.
 fn with_user(redis: &Redis, rights: &[&str]) -> (Setup, String) {
     let password = secret();
     let hidden = format!(">{password}");
@@ -15,7 +15,7 @@ fn with_user(redis: &Redis, rights: &[&str]) -> (Setup, String) {
     (setup, password)
 }
 
-/// Redis's ACL, and the guards in it.
+/// Returns Redis's ACL, and the guards in it.
 fn acl(redis: &Redis) -> String {
     text(&redis.direct().command(&["ACL", "LIST"]))
 }
@@ -93,7 +93,7 @@ fn a_command_that_redis_does_not_have_needs_no_rule() {
 fn a_user_that_may_not_write_the_acl_is_audited() {
     let redis = Redis::start();
     keep(&redis);
-    // It cannot even ask who it is, so each command is tried in MULTI.
+    // It cannot even ask for its own name, so each command is checked in MULTI.
     let (setup, _) = with_user(&redis, &["~*", "&*", "+@all", "-@dangerous", "+keys"]);
     let redoubt = setup.start();
     let mut session = redoubt.session();
@@ -139,7 +139,7 @@ fn when_a_guard_can_be_made_at_last_nobody_stays_without() {
 
     let mut direct = redis.direct();
     assert_eq!(direct.command(&["ACL", "SETUSER", "app", "+acl|setuser"]), b"+OK\r\n");
-    // The watch looks again, as its connection, which is the oldest, has ended.
+    // The watch checks again when its connection, which is the oldest, has ended.
     let list = text(&direct.command(&["CLIENT", "LIST"]));
     let watch = list.lines().find(|line| line.contains("user=app")).expect("the watch");
     let id = watch.split(' ').next().unwrap().trim_start_matches("id=");
@@ -165,7 +165,7 @@ fn audit_writes_nothing() {
     assert_eq!(acl(&redis), before);
     drop(redoubt);
 
-    // The line can be used as it is.
+    // The advised command works as written.
     let (_, advice) = line.split_once("\"advice\":\"").unwrap();
     let (advice, _) = advice.split_once('"').unwrap();
     let password = secret();

@@ -1,4 +1,4 @@
-//! The clients' passwords.
+//! Rotation of the clients' password.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 use super::files::{Files, count, keeps_quiet, logged};
 use support::{Deadline, Redis, Redoubt, Wire, frame, lines, now, secret, since};
 
-/// Soon enough for a password that is withdrawn, in seconds.
+/// Seconds within which a withdrawn password must be rejected.
 const SOON: f64 = 1.0;
 
-/// The time of day, so many seconds from now.
+/// Returns the time of day this many seconds from now.
 #[allow(clippy::disallowed_methods, reason = "the end of a password is a date")]
 fn time_in(seconds: u64) -> SystemTime {
     SystemTime::now() + Duration::from_secs(seconds)
@@ -38,7 +38,7 @@ fn pings(wire: &mut Wire) {
     assert_eq!(wire.command(&["PING"]), b"+PONG\r\n");
 }
 
-/// Redoubt with the clients' password in a file.
+/// Starts a Redoubt with the clients' password in a file.
 fn following(redis: &Redis, files: &Files, password: &str) -> Redoubt {
     files.put("client", password);
     Redoubt::setup(redis)
@@ -123,7 +123,7 @@ fn files_that_are_swapped_under_a_link_are_followed_and_previous_sessions_stay()
     let redis = Redis::start();
     let files = Files::new();
     let (first, second) = (secret(), secret());
-    // As Kubernetes lays secrets out: a link to a directory is replaced.
+    // Kubernetes publishes secrets so: it replaces a link to a directory.
     for (version, client) in [("v1", &first), ("v2", &second)] {
         fs::create_dir(files.path(version)).unwrap();
         files.put(&format!("{version}/client"), client);
@@ -144,7 +144,7 @@ fn files_that_are_swapped_under_a_link_are_followed_and_previous_sessions_stay()
     pings(&mut session);
     assert_eq!(auth(&redoubt, &first), b"+OK\r\n", "until its end");
 
-    // The previous one may be withdrawn sooner.
+    // The previous password may be withdrawn sooner.
     files.put("v2/previous", &secret());
     assert_eq!(session.read_to_close(), b"");
     assert!(auth(&redoubt, &first).starts_with(b"-WRONGPASS"));

@@ -1,10 +1,10 @@
-//! The password of the upstream.
+//! Rotation of the upstream's password.
 
 use super::files::{Files, count, keeps_quiet, logged};
 use super::load::Load;
 use support::{Redis, Redoubt, Wire, lines, secret};
 
-/// Redoubt before `redis`, whose password it has from the file `upstream`.
+/// Returns a Redoubt that reads the password of `redis` from the file `upstream`.
 fn with_upstream_file(redis: &Redis, files: &Files) -> Redoubt {
     files.put("upstream", redis.password());
     Redoubt::setup(redis)
@@ -13,7 +13,7 @@ fn with_upstream_file(redis: &Redis, files: &Files) -> Redoubt {
         .start()
 }
 
-/// A link that is opened now works.
+/// Checks that a link that is opened now works.
 fn opens_links(redoubt: &Redoubt) {
     let mut wires: Vec<_> = (0..3).map(|_| redoubt.session()).collect();
     for wire in &mut wires {
@@ -41,12 +41,12 @@ fn a_new_upstream_password_is_used_once_redis_takes_it() {
     assert!(redoubt.log().wait(logged("upstream password changed")).is_some());
     opens_links(&redoubt);
     assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
-    // Its lease stays as it was: what it watches is still watched.
+    // Its lease stays as it was: the watched keys are still watched.
     assert_eq!(admin.command(&["SET", "k", "v"]), b"+OK\r\n");
     assert_eq!(watching.command(&["MULTI"]), b"+OK\r\n");
     assert_eq!(watching.command(&["GET", "k"]), b"+QUEUED\r\n");
     assert_eq!(watching.command(&["EXEC"]), b"*-1\r\n");
-    // What stands for a client's own AUTH inside a transaction is the new one too.
+    // The stand-in for a client's AUTH inside a transaction has the new password too.
     assert_eq!(watching.command(&["MULTI"]), b"+OK\r\n");
     assert_eq!(watching.command(&["AUTH", redoubt.password()]), b"+QUEUED\r\n");
     assert_eq!(watching.command(&["EXEC"]), b"*1\r\n+OK\r\n");

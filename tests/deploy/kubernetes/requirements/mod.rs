@@ -1,4 +1,4 @@
-//! What the deployment has to be, each requirement as a function that tells what is wrong.
+//! The requirements on the deployment; each is a function that returns its violations.
 
 mod containers;
 mod exposure;
@@ -9,10 +9,11 @@ mod secrets;
 
 use super::manifests::Manifests;
 
-/// What is required, by name.
+/// A requirement, with its name.
 pub(crate) type Requirement = (&'static str, fn(&Manifests) -> Vec<String>);
 
-/// In the order of the layers: network, authentication, commands, resources, monitoring, container.
+/// The requirements in the order of the layers: network, authentication, commands, resources,
+/// monitoring, container.
 pub(crate) const REQUIREMENTS: [Requirement; 23] = [
     ("nothing is public", exposure::nothing_is_public),
     ("no pod uses its node's network", exposure::no_node_network),
@@ -39,7 +40,7 @@ pub(crate) const REQUIREMENTS: [Requirement; 23] = [
     ("pods have no access to the cluster", containers::cluster),
 ];
 
-/// What is wrong, with the requirement that it breaks.
+/// Returns the violations, each with the requirement's name.
 pub(crate) fn wrong(manifests: &Manifests) -> Vec<String> {
     let mut all = Vec::new();
     for (name, requirement) in REQUIREMENTS {
@@ -48,7 +49,7 @@ pub(crate) fn wrong(manifests: &Manifests) -> Vec<String> {
     all
 }
 
-/// Adds what is wrong if `holds` is false.
+/// Adds `text` to the violations if `holds` is false.
 fn expect(wrong: &mut Vec<String>, holds: bool, text: impl Into<String>) {
     if !holds {
         wrong.push(text.into());

@@ -1,4 +1,4 @@
-//! What clients do.
+//! The actions of clients.
 
 use super::super::client::shorten;
 use super::{About, Schedule, note};
@@ -15,7 +15,7 @@ impl Schedule {
         }
     }
 
-    /// Some of what the client has said arrives.
+    /// Delivers a part of what the client has sent.
     pub(super) fn send(&mut self, index: usize) {
         let peer = &mut self.peers[index];
         let id = peer.id;
@@ -50,7 +50,7 @@ impl Schedule {
         }
     }
 
-    /// Some of what waits for the client leaves.
+    /// Delivers a part of what waits for the client.
     pub(super) fn read_by_client(&mut self, index: usize) {
         let peer = &mut self.peers[index];
         let output = self.router.output(peer.id);
