@@ -9,7 +9,7 @@
 //! | `throttle` | the throttle on a clock that the tests move |
 
 mod core;
-mod gate;
+mod limiter;
 mod network;
 mod sockets;
 mod throttle;

@@ -39,7 +39,7 @@ fn only_allowed_networks_may_connect() {
 }
 
 #[test]
-fn a_trusted_balancer_tells_the_client() {
+fn a_trusted_balancer_reports_the_clients_address() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis)
         .set("proxy_protocol_from", "[\"127.0.0.2\"]")
@@ -119,7 +119,7 @@ fn a_connection_of_a_balancer_without_a_header_is_closed() {
 }
 
 #[test]
-fn balancers_that_say_nothing_keep_nobody_out() {
+fn silent_balancer_connections_do_not_block_others() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis)
         .set("proxy_protocol_from", "[\"127.0.0.2\"]")
@@ -128,12 +128,12 @@ fn balancers_that_say_nothing_keep_nobody_out() {
         .start();
     let mut silent: Vec<_> =
         (0..10).map(|_| Wire::connect_from(BALANCER, redoubt.address())).collect();
-    let told = |wire: &mut Wire| {
-        wire.be_patient(Duration::from_millis(200));
+    let reported = |wire: &mut Wire| {
+        wire.set_time_limit(Duration::from_millis(200));
         wire.try_receive().is_some_and(|got| got > 0)
     };
-    assert_eq!(silent.iter_mut().filter_map(|wire| told(wire).then_some(())).count(), 6);
-    let again = Deadline::patient().poll(|| {
+    assert_eq!(silent.iter_mut().filter_map(|wire| reported(wire).then_some(())).count(), 6);
+    let again = Deadline::standard().poll(|| {
         let mut wire = Wire::connect_from(OTHER, redoubt.address());
         wire.offer(&auth(redoubt.password()));
         while frame::length(wire.received()).is_none() && wire.receive() > 0 {}
@@ -156,7 +156,7 @@ fn greets(address: &str, password: &str) -> bool {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_unspecified_address_of_ipv6_and_localhost_take_both_families() {
+fn the_ipv6_unspecified_address_and_localhost_listen_on_both_families() {
     assert_ipv6();
     let redis = Redis::start();
     for listen in ["[::]:0", "localhost:0"] {
@@ -179,7 +179,7 @@ fn the_unspecified_address_of_ipv6_and_localhost_take_both_families() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn both_families_may_be_listened_on_one_by_one_at_one_port() {
+fn separate_listeners_for_ipv4_and_ipv6_may_share_a_port() {
     assert_ipv6();
     let redis = Redis::start();
     let started = (0..20).find_map(|_| {

@@ -25,7 +25,7 @@ fn ask(redoubt: &Redoubt, source: [u8; 4], password: &str) -> Vec<u8> {
 }
 
 #[test]
-fn twenty_guesses_a_second_are_refused_service_while_another_address_logs_in() {
+fn a_guessing_address_is_locked_out_while_another_address_logs_in() {
     let redis = Redis::start();
     let redoubt = setup(&redis).start();
     let began = now();
@@ -73,7 +73,7 @@ fn twenty_guesses_a_second_are_refused_service_while_another_address_logs_in() {
 }
 
 #[test]
-fn answers_slow_down_before_the_lock_out_and_come_back_after_it() {
+fn replies_are_delayed_before_a_lock_out_and_resume_after_it() {
     let redis = Redis::start();
     let redoubt = setup(&redis)
         .set("throttle.failures", 6)
@@ -93,14 +93,14 @@ fn answers_slow_down_before_the_lock_out_and_come_back_after_it() {
     assert_eq!(ask(&redoubt, GUESSER, redoubt.password()), b"");
     assert_eq!(known.command(&["PING"]), b"+PONG\r\n");
     let again =
-        Deadline::patient().poll(|| ask(&redoubt, GUESSER, redoubt.password()) == b"+OK\r\n");
+        Deadline::standard().poll(|| ask(&redoubt, GUESSER, redoubt.password()) == b"+OK\r\n");
     assert!(again && since(locked_out) >= 0.9, "after {} s", since(locked_out));
     let reason = |line: &str| lines::field(line, "reason") == Some("locked_out");
     redoubt.log().wait(|line| line.contains("session closed") && reason(line)).unwrap();
 }
 
 #[test]
-fn who_has_authenticated_lives_on_in_a_lock_out() {
+fn authenticated_sessions_survive_a_lock_out_of_their_address() {
     let redis = Redis::start();
     let redoubt =
         setup(&redis).set("throttle.failures", 1).set_text("throttle.lockout", "1h").start();
@@ -119,7 +119,7 @@ fn who_has_authenticated_lives_on_in_a_lock_out() {
 }
 
 #[test]
-fn sessions_are_counted_by_address_and_by_identity() {
+fn sessions_over_the_limits_by_address_and_identity_are_rejected() {
     let redis = Redis::start();
     let redoubt = setup(&redis)
         .set("limits.sessions_per_address", 2)
@@ -143,12 +143,12 @@ fn sessions_are_counted_by_address_and_by_identity() {
     drop(held.pop());
     drop(wire);
     let again =
-        Deadline::patient().poll(|| ask(&redoubt, HONEST, redoubt.password()) == b"+OK\r\n");
+        Deadline::standard().poll(|| ask(&redoubt, HONEST, redoubt.password()) == b"+OK\r\n");
     assert!(again, "a place that was left is not given again");
 }
 
 #[test]
-fn those_that_have_not_authenticated_are_so_many_and_hold_so_much() {
+fn unauthenticated_sessions_are_limited_in_number_and_memory() {
     let redis = Redis::start();
     let redoubt = setup(&redis)
         .set("limits.unauthenticated_sessions", 16)
@@ -171,7 +171,7 @@ fn those_that_have_not_authenticated_are_so_many_and_hold_so_much() {
     assert_eq!(ask(&redoubt, HONEST, redoubt.password()), b"+OK\r\n");
     assert_eq!(known.command(&["PING"]), b"+PONG\r\n");
     drop(silent);
-    let again = Deadline::patient().poll(|| {
+    let again = Deadline::standard().poll(|| {
         let mut wire = connect();
         wire.offer(&frame::request(&["PING"]));
         wire.receive();
@@ -181,7 +181,7 @@ fn those_that_have_not_authenticated_are_so_many_and_hold_so_much() {
 }
 
 #[test]
-fn a_local_stranger_that_guesses_cannot_keep_the_service_out() {
+fn a_guessing_local_client_cannot_lock_the_service_out() {
     let redis = Redis::start();
     let mut redoubt = setup(&redis)
         .unset("throttle.shared")
@@ -206,7 +206,7 @@ fn a_local_stranger_that_guesses_cannot_keep_the_service_out() {
     redoubt.log().wait(|line| lines::field(line, "reason") == Some("locked_out")).expect("closed");
     drop(guesses);
     let mut patient = Wire::connect_from(LOCAL, redoubt.address());
-    let answered = Deadline::patient().poll(|| {
+    let answered = Deadline::standard().poll(|| {
         patient.offer(&frame::request(&["AUTH", "wrong"]));
         let asked = now();
         let answer = patient.receive();

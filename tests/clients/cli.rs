@@ -41,7 +41,7 @@ fn answers(redoubt: &Redoubt, input: &str, wanted: &str) {
 }
 
 #[test]
-fn commands_from_a_file() {
+fn redis_cli_runs_commands_from_a_file() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     answers(&redoubt, "PING\nSET k \"two words\"\nGET k\nDEL k\n", "PONG|OK|two words|1");
@@ -58,7 +58,7 @@ fn commands_from_a_file() {
 }
 
 #[test]
-fn scan_blocking_pop_and_pipe() {
+fn redis_cli_runs_scan_blocking_pop_and_pipe() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut requests = Vec::new();
@@ -83,7 +83,7 @@ fn scan_blocking_pop_and_pipe() {
 }
 
 #[test]
-fn publish_and_subscribe() {
+fn redis_cli_publishes_and_subscribes() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut child =
@@ -99,7 +99,7 @@ fn publish_and_subscribe() {
 }
 
 #[test]
-fn a_value_of_32_mib() {
+fn redis_cli_moves_a_value_of_32_mib() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     a_large_value(&redoubt, &[]);
@@ -115,7 +115,7 @@ fn a_large_value(redoubt: &Redoubt, options: &[&str]) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn in_tls_with_a_certificate_and_over_a_unix_socket() {
+fn redis_cli_connects_over_tls_and_a_unix_socket() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let (server, app) = (authority.server("server"), authority.server("app"));
     let socket = authority.dir().join("socket");
@@ -173,7 +173,7 @@ impl Terminal {
 }
 
 #[test]
-fn a_person_at_a_terminal() {
+fn redis_cli_works_on_a_terminal() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut terminal = Terminal::open(&redoubt);
@@ -199,6 +199,6 @@ fn a_person_at_a_terminal() {
     terminal.asks("get greeting", "(nil)");
     terminal.asks("blpop nothing 0.1", "(nil)");
     writeln!(terminal.keys, "exit").unwrap();
-    let ended = Deadline::patient().poll(|| terminal.child.try_wait().unwrap().is_some());
+    let ended = Deadline::standard().poll(|| terminal.child.try_wait().unwrap().is_some());
     assert!(ended, "redis-cli does not end");
 }

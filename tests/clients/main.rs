@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use support::certificates::{Authority, Kind};
-use support::{Deadline, Lines, PATIENCE, Redis, Redoubt, target_is_redis};
+use support::{Deadline, Lines, Redis, Redoubt, TIME_LIMIT, target_is_redis};
 
 /// Returns the URL that a client gets.
 fn url(redoubt: &Redoubt) -> String {
@@ -103,7 +103,7 @@ fn converse(mut program: Command, mut redis: Redis) -> String {
         drop(stdin.write_all(b"restarted\n"));
     }
     let mut status = None;
-    Deadline::after(PATIENCE * 2).poll(|| {
+    Deadline::after(TIME_LIMIT * 2).poll(|| {
         status = client.try_wait().expect("the client's state");
         status.is_some()
     });
@@ -133,39 +133,39 @@ fn node(program: &str) -> Command {
 }
 
 #[test]
-fn redis_py() {
+fn redis_py_works() {
     run(|| python("redis_py.py"), &["2", "3"]);
 }
 
 #[test]
-fn redis_py_with_asyncio() {
+fn redis_py_works_with_asyncio() {
     run(|| python("redis_py_asyncio.py"), &["2", "3"]);
 }
 
 #[test]
-fn valkey_glide() {
+fn valkey_glide_works() {
     run(|| python("valkey_glide.py"), &["2", "3"]);
 }
 
 #[test]
-fn node_redis() {
+fn node_redis_works() {
     run(|| node("node_redis.cjs"), &["2", "3"]);
 }
 
 #[test]
-fn ioredis() {
+fn ioredis_works() {
     // The library supports no other protocol.
     run(|| node("ioredis.cjs"), &["2"]);
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn redis_py_in_tls() {
+fn redis_py_works_over_tls() {
     run_in_tls(python("redis_py.py"), "3");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn ioredis_in_tls() {
+fn ioredis_works_over_tls() {
     run_in_tls(node("ioredis.cjs"), "2");
 }

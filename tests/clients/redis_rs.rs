@@ -101,7 +101,7 @@ fn large(connection: &mut Connection) -> RedisResult<()> {
 }
 
 #[test]
-fn a_blocking_connection() {
+fn redis_rs_works_on_a_blocking_connection() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     for protocol in PROTOCOLS {
@@ -111,7 +111,7 @@ fn a_blocking_connection() {
 }
 
 #[test]
-fn errors_are_redis_own() {
+fn redis_rs_gets_redis_own_errors() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     for protocol in PROTOCOLS {
@@ -130,7 +130,7 @@ fn errors_are_redis_own() {
 }
 
 #[test]
-fn a_multiplexed_connection_of_many_tasks() {
+fn redis_rs_works_on_a_multiplexed_connection_of_many_tasks() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

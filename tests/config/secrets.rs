@@ -37,7 +37,7 @@ fn previous(settings: &Settings) -> &PreviousPassword {
 }
 
 #[test]
-fn no_error_holds_a_secret_whatever_is_wrong_with_its_line() {
+fn no_configuration_error_contains_a_secret() {
     let lines = [
         // These are not TOML, on the line of the secret.
         "password = CANARY",
@@ -121,7 +121,7 @@ fn short_passwords_stop_the_start_unless_allowed() {
 }
 
 #[test]
-fn the_upstreams_password_serves_clients_that_have_none_and_that_is_a_warning() {
+fn using_the_upstream_password_for_clients_is_a_warning() {
     let url = ("REDOUBT_UPSTREAM", "redis://redis");
     let settings = parse("", &[url, ("REDIS_PASSWORD", CANARY)]).unwrap();
     assert_eq!(passwords(&settings), (CANARY, CANARY));
@@ -138,7 +138,7 @@ fn the_upstreams_password_serves_clients_that_have_none_and_that_is_a_warning() 
 }
 
 #[test]
-fn the_environment_wins_over_the_file() {
+fn passwords_in_the_environment_override_the_file() {
     let text = "listen = \"127.0.0.1:1\"\n[upstream]\nurl = \"redis://app:in-the-url@old:1\"\n";
     let upstream = format!("redis://:{CANARY}@new:2");
     let variables = [
@@ -167,7 +167,7 @@ fn the_environment_wins_over_the_file() {
 }
 
 #[test]
-fn secrets_come_from_files_too() {
+fn passwords_are_read_from_files() {
     let dir = tempfile::tempdir().unwrap();
     let client = dir.path().join("client");
     let upstream = dir.path().join("upstream");
@@ -193,7 +193,7 @@ fn secrets_come_from_files_too() {
 }
 
 #[test]
-fn two_sources_of_one_secret_contradict_each_other() {
+fn two_sources_of_one_password_are_an_error() {
     let url = ("REDOUBT_UPSTREAM", "redis://redis");
     let both = [url, ("REDIS_PASSWORD", CANARY), ("REDIS_PASSWORD_FILE", "/x")];
     assert_eq!(
@@ -222,7 +222,7 @@ fn two_sources_of_one_secret_contradict_each_other() {
 }
 
 #[test]
-fn a_previous_password_is_as_strong_and_its_end_may_have_passed() {
+fn a_previous_password_must_be_strong_and_may_have_expired() {
     let both = [("REDIS_PASSWORD", OTHER), ("REDOUBT_PASSWORD", CANARY)];
     let text = |end: &str, password: &str| {
         format!(

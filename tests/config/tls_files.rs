@@ -63,7 +63,7 @@ async fn shake(
 }
 
 #[tokio::test]
-async fn keys_of_all_kinds_are_taken() {
+async fn private_keys_of_all_formats_are_accepted() {
     let authority = Authority::new();
     let pair = authority.server("server");
     // The test authority writes PKCS#8; openssl converts it to SEC1 and RSA.
@@ -100,7 +100,7 @@ async fn keys_of_all_kinds_are_taken() {
 }
 
 #[tokio::test]
-async fn the_name_is_the_uri_then_the_dns_name_then_the_common_name() {
+async fn a_certificates_name_is_its_uri_then_dns_name_then_common_name() {
     let authority = Authority::new();
     let server = TlsSettings {
         client_ca: Some(authority.ca()),
@@ -139,7 +139,7 @@ async fn the_name_is_the_uri_then_the_dns_name_then_the_common_name() {
 }
 
 #[test]
-fn what_cannot_be_used_is_named() {
+fn errors_name_tls_files_that_cannot_be_used() {
     let authority = Authority::new();
     let (pair, other) = (authority.server("server"), authority.server("other"));
     let file = |name: &str, text: &[u8]| {
@@ -220,7 +220,7 @@ fn what_cannot_be_used_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_read_anew_is_used_and_a_bad_file_changes_nothing() {
+async fn reread_tls_files_are_used_and_a_bad_file_changes_nothing() {
     let authority = Authority::new();
     let pair = authority.server("server");
     let server = Server::new(&settings(&pair)).unwrap();

@@ -46,7 +46,7 @@ const FREE: [&str; 16] = [
 ];
 
 #[test]
-fn the_schemas_of_kubernetes_take_them() {
+fn manifests_are_valid_by_the_kubernetes_schemas() {
     for manifests in all() {
         let json = manifests.documents.iter().map(|document| format!("---\n{document}\n"));
         let wrong = manifests::parse(&json.collect::<String>(), &VERSIONS).err();
@@ -55,7 +55,7 @@ fn the_schemas_of_kubernetes_take_them() {
 }
 
 #[test]
-fn the_schemas_find_mistakes() {
+fn kubernetes_schema_checks_find_mistakes() {
     let manifests = Manifests::render(Overlay::Sidecar, false);
     let changed = with(&manifests, "Service", "redis", "/spec/ports/0/port", &"x".into());
     let json = changed.documents.iter().map(|document| format!("---\n{document}\n"));
@@ -71,7 +71,7 @@ fn the_schemas_find_mistakes() {
 }
 
 #[test]
-fn every_requirement_holds() {
+fn manifests_meet_every_requirement() {
     for manifests in all() {
         let wrong = wrong(&manifests);
         let (overlay, metrics) = (manifests.overlay, manifests.metrics);
@@ -82,7 +82,7 @@ fn every_requirement_holds() {
 /// Some requirement fails for whatever is removed, in at least one overlay; and each requirement fails
 /// for some removal.
 #[test]
-fn nothing_can_be_removed_unnoticed() {
+fn every_removal_from_the_manifests_breaks_a_requirement() {
     let (mut missed, mut unnoticed) = (BTreeSet::new(), BTreeSet::new());
     let mut missing = BTreeSet::new();
     let plain = Overlay::ALL.map(|overlay| Manifests::render(overlay, false));
@@ -109,7 +109,7 @@ fn nothing_can_be_removed_unnoticed() {
 }
 
 #[test]
-fn nothing_can_be_opened_unnoticed() {
+fn every_opening_addition_to_the_manifests_breaks_a_requirement() {
     let manifests = Manifests::render(Overlay::Sidecar, false);
     for (kind, name, pointer, value) in additions() {
         let changed = with(&manifests, kind, name, pointer, &value);

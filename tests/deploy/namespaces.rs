@@ -79,7 +79,7 @@ fn own(lines: BTreeSet<String>) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_policies_let_through_what_is_listed_and_no_more() {
+fn network_policies_allow_exactly_the_listed_connections() {
     for overlay in Overlay::ALL {
         let manifests = Manifests::render(overlay, true);
         let mut cluster = Cluster::start(&manifests);
@@ -91,7 +91,7 @@ fn the_policies_let_through_what_is_listed_and_no_more() {
 
 /// Shows that the policies block the connections, so that the test above can fail.
 #[test]
-fn without_the_policies_everybody_gets_through() {
+fn without_network_policies_every_pod_is_reachable() {
     let manifests = Manifests::render(Overlay::Sidecar, false);
     let mut cluster = Cluster::start(&manifests);
     cluster.open();
@@ -120,7 +120,7 @@ fn ask(cluster: &Cluster, place: &str, host: &str, port: u16, command: &str) -> 
 }
 
 #[test]
-fn the_four_checks_and_verify_hold_with_the_sidecar() {
+fn the_four_checks_and_verify_pass_with_the_sidecar_overlay() {
     let (manifests, cluster) = serving(Overlay::Sidecar);
     holds(&manifests, &cluster, "127.0.0.1", 6380);
     // Only its own pod reaches the sidecar, even from places that the policies admit.
@@ -131,7 +131,7 @@ fn the_four_checks_and_verify_hold_with_the_sidecar() {
 }
 
 #[test]
-fn the_four_checks_and_verify_hold_with_the_shared_one() {
+fn the_four_checks_and_verify_pass_with_the_shared_overlay() {
     let (manifests, cluster) = serving(Overlay::Shared);
     holds(&manifests, &cluster, "redoubt", 6379);
     let heard = at_once(&["gateway", "stranger", "namesake", "outside", "redis"], |place| {
@@ -194,7 +194,7 @@ fn holds(manifests: &Manifests, cluster: &Cluster, host: &str, port: u16) {
 }
 
 #[test]
-fn a_stop_ends_redoubt_well_within_the_grace_period() {
+fn redoubt_stops_within_the_kubernetes_grace_period() {
     for overlay in Overlay::ALL {
         let (manifests, mut cluster) = serving(overlay);
         let began = support::now();

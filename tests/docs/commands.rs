@@ -43,7 +43,7 @@ fn other(page: &str) -> Option<&'static str> {
 }
 
 #[test]
-fn every_block_is_marked() {
+fn every_command_block_has_a_mark() {
     let mut wrong = Vec::new();
     for page in pages() {
         for block in blocks(&text(&page)) {
@@ -62,7 +62,7 @@ fn every_block_is_marked() {
 /// Checks that the test names the block that is marked for it or, on Kubernetes, runs all blocks
 /// without `# cluster`.
 #[test]
-fn other_tests_run_what_they_claim() {
+fn tests_run_the_blocks_that_are_marked_for_them() {
     for (page, test) in OTHERS {
         let test = text(test);
         assert!(test.contains(page), "{page}");
@@ -79,7 +79,7 @@ fn other_tests_run_what_they_claim() {
 }
 
 #[test]
-fn blocks_say_what_the_pages_say() {
+fn commands_of_the_pages_give_the_documented_output() {
     let pages: Vec<_> = pages().into_iter().filter(|page| other(page).is_none()).collect();
     // Each page runs on a thread of its own, because much of the time is waiting for programs to start.
     let wrong: Vec<_> = std::thread::scope(|scope| {
@@ -101,7 +101,7 @@ fn run(page: &str) -> Result<(), String> {
 }
 
 #[test]
-fn marks_are_read() {
+fn marks_of_blocks_are_parsed() {
     let page = "\
 <!-- run: one -->
 ```sh
@@ -146,7 +146,7 @@ j
 }
 
 #[test]
-fn an_output_has_what_is_expected_or_not() {
+fn expected_output_lines_are_found_in_order() {
     let misses = |expected: &[&str], output: &str| {
         blocks::missing(&expected.iter().map(|&line| line.to_owned()).collect::<Vec<_>>(), output)
     };

@@ -160,17 +160,17 @@ fn is_made(name: &str, text: &str) {
 }
 
 #[test]
-fn the_page_is_made_from_the_declarations() {
+fn the_configuration_page_is_generated_from_the_declarations() {
     is_made(PAGE, &page());
 }
 
 #[test]
-fn the_sample_file_is_made_from_the_declarations() {
+fn the_sample_file_is_generated_from_the_declarations() {
     is_made(FILE, &file());
 }
 
 #[test]
-fn every_key_is_documented_by_a_sentence() {
+fn every_key_is_documented_by_sentences() {
     for key in keys() {
         let text = key.docs.concat();
         assert!(text.trim().ends_with('.') && text.len() > 20, "{}: {text}", key.name);

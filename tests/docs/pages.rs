@@ -39,7 +39,7 @@ fn has_anchor(page: &str, wanted: &str) -> bool {
 }
 
 #[test]
-fn what_they_point_to_is_there() {
+fn links_of_the_pages_lead_to_existing_places() {
     let mut seen = 0;
     for page in linking() {
         let path = root().join(&page);
@@ -72,7 +72,7 @@ fn split_at_links(text: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_readmes_configuration_is_right() {
+fn the_configuration_in_the_readme_is_valid() {
     let page = include_str!("../../README.md");
     let (_, text) = page.split_once("```toml\n").unwrap();
     let (text, _) = text.split_once("```").unwrap();
@@ -89,7 +89,7 @@ fn the_readmes_configuration_is_right() {
 }
 
 #[test]
-fn the_runbook_has_every_alert_with_its_severity_and_no_other() {
+fn the_runbook_lists_exactly_the_alerts_with_their_severities() {
     let alerts: Vec<_> = ALERTS
         .split("- alert: ")
         .skip(1)
@@ -115,7 +115,7 @@ fn quoted(page: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn keys_and_metrics_that_pages_name_exist() {
+fn keys_and_metrics_named_on_pages_exist() {
     let keys: BTreeSet<_> = CONFIGURATION
         .lines()
         .filter_map(|line| line.strip_prefix("### "))

@@ -16,7 +16,7 @@ fn overrun(redis: &Redis) -> Wire {
     let mut script = redis.direct();
     script.send(&frame::request(&["EVAL", "while true do end", "0"]));
     let busy =
-        Deadline::patient().poll(|| redis.direct().command(&["GET", "x"]).starts_with(b"-BUSY "));
+        Deadline::standard().poll(|| redis.direct().command(&["GET", "x"]).starts_with(b"-BUSY "));
     assert!(busy, "the script does not overrun");
     script
 }
@@ -45,7 +45,7 @@ const ASKED: [&[&[&str]]; 6] = [
     &[&["MULTI"], &["SET", "x", "1"], &["DISCARD"], &["SET", "x", "2"]],
 ];
 
-fn busy_is_told(server: &'static str, guard: &str, database: &str, name: &[&[&str]]) {
+fn clients_get_busy(server: &'static str, guard: &str, database: &str, name: &[&[&str]]) {
     let redis = slow_script(server);
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
     redoubt.wait_until_it_serves();
@@ -103,26 +103,26 @@ fn busy_is_told(server: &'static str, guard: &str, database: &str, name: &[&[&st
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn busy_redis_7_0_is_told_by_its_own_errors_and_closes_nobody() {
-    busy_is_told(REDIS_7_0, "auto", "5", &[]);
+fn clients_of_a_busy_redis_7_0_get_its_errors_and_stay_connected() {
+    clients_get_busy(REDIS_7_0, "auto", "5", &[]);
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn busy_redis_8_0_is_told_by_its_own_errors_and_closes_nobody() {
-    busy_is_told(REDIS_8_0, "auto", "5", &[]);
+fn clients_of_a_busy_redis_8_0_get_its_errors_and_stay_connected() {
+    clients_get_busy(REDIS_8_0, "auto", "5", &[]);
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn busy_valkey_9_1_is_told_by_its_own_errors_and_closes_nobody() {
-    busy_is_told(VALKEY_9_1, "off", "5", &[]);
+fn clients_of_a_busy_valkey_9_1_get_its_errors_and_stay_connected() {
+    clients_get_busy(VALKEY_9_1, "off", "5", &[]);
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn busy_closes_no_session_that_has_a_name() {
-    busy_is_told(REDIS_7_0, "off", "0", &[&["CLIENT", "SETNAME", "worker"]]);
+fn a_busy_server_closes_no_session_with_a_client_name() {
+    clients_get_busy(REDIS_7_0, "off", "0", &[&["CLIENT", "SETNAME", "worker"]]);
 }
 
 /// Starts Redoubt while the server is busy.
@@ -152,18 +152,18 @@ fn busy_from_the_start(server: &'static str, guard: &str) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn busy_redis_7_0_is_told_on_a_new_start_with_a_guard_to_be_made() {
+fn clients_get_busy_if_redoubt_starts_before_a_busy_redis_7_0_without_a_guard() {
     busy_from_the_start(REDIS_7_0, "auto");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn busy_redis_8_0_is_told_on_a_new_start_with_a_user_to_be_tried() {
+fn clients_get_busy_if_redoubt_starts_before_a_busy_redis_8_0_with_an_unchecked_user() {
     busy_from_the_start(REDIS_8_0, "audit");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn busy_valkey_9_1_is_told_on_a_new_start_without_a_guard() {
+fn clients_get_busy_if_redoubt_starts_before_a_busy_valkey_9_1_with_guard_off() {
     busy_from_the_start(VALKEY_9_1, "off");
 }

@@ -26,7 +26,7 @@ fn year(words: &[String]) -> i32 {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_clock_that_jumps_ends_what_has_a_date_and_moves_no_timer() {
+fn a_jumping_wall_clock_expires_previous_passwords_and_moves_no_timer() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let (clock, audit) = (dir.path().join("clock"), dir.path().join("audit.log"));
     // The file is renamed into place, so that it is never read half written.
@@ -51,13 +51,13 @@ fn a_clock_that_jumps_ends_what_has_a_date_and_moves_no_timer() {
         .through(&words.iter().map(String::as_str).collect::<Vec<_>>())
         .start();
     redoubt.wait_until_it_serves();
-    let (mut new, mut stranger) = (redoubt.session(), redoubt.connect());
+    let (mut new, mut unauthenticated) = (redoubt.session(), redoubt.connect());
     let mut previous = redoubt.connect();
     assert_eq!(previous.command(&["AUTH", &old]), b"+OK\r\n");
     let written = |count: usize, event: &str| {
         let wanted = format!("\"event\":\"{event}\"");
         let text = || std::fs::read_to_string(&audit).unwrap();
-        assert!(Deadline::patient().poll(|| text().matches(&wanted).count() >= count), "{event}");
+        assert!(Deadline::standard().poll(|| text().matches(&wanted).count() >= count), "{event}");
     };
     let mut refused = 0;
     // The clock goes back by a year, which changes nothing, and then beyond the end of the previous
@@ -69,7 +69,7 @@ fn a_clock_that_jumps_ends_what_has_a_date_and_moves_no_timer() {
             assert_eq!(previous.read_to_close(), b"");
         }
         assert_eq!(new.command(&["EVAL", "return 1", "0"]), b":1\r\n", "{offset}");
-        assert_eq!(stranger.command(&["PING"]), b"-NOAUTH Authentication required.\r\n");
+        assert_eq!(unauthenticated.command(&["PING"]), b"-NOAUTH Authentication required.\r\n");
         assert!(new.command(&["CONFIG", "GET", "x"]).starts_with(b"-ERR unknown command"));
         refused += 1;
         written(refused, "command_refused");

@@ -20,7 +20,7 @@ fn limit(pid: u32, most: usize) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn no_more_files_to_open_stops_new_connections_alone_and_heals() {
+fn running_out_of_descriptors_stops_only_new_connections_and_recovers() {
     const CANNOT: &str = "cannot accept connections";
     const OPENED: &str = "session opened";
     let redis = Redis::start();
@@ -42,12 +42,12 @@ fn no_more_files_to_open_stops_new_connections_alone_and_heals() {
     for _ in 0..8 {
         let opened = lines_with(&redoubt, OPENED);
         drop(crowd.remove(0));
-        let taken = Deadline::patient().poll(|| lines_with(&redoubt, OPENED) > opened);
+        let taken = Deadline::standard().poll(|| lines_with(&redoubt, OPENED) > opened);
         assert!(taken, "a free place is not taken");
     }
     assert!(lines_with(&redoubt, CANNOT) <= 3, "the log is flooded");
     drop(crowd);
-    let healed = Deadline::patient().poll(|| {
+    let healed = Deadline::standard().poll(|| {
         let mut wire = redoubt.connect();
         wire.offer(b"PING\r\n");
         wire.frame() == b"-NOAUTH Authentication required.\r\n"

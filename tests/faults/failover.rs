@@ -28,7 +28,7 @@ fn follow(redis: &Redis, primary: &Redis) {
 
 /// Waits until `session` can write.
 fn wait_until_it_writes(session: &mut Wire) {
-    let writes = Deadline::patient().poll(|| {
+    let writes = Deadline::standard().poll(|| {
         let reply = session.command(&["SET", "k", "v"]);
         assert!(reply == b"+OK\r\n" || reply == READONLY, "{}", support::shown(&reply));
         reply == b"+OK\r\n"
@@ -72,13 +72,13 @@ fn fails_over(guard: &str) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn an_address_that_fails_over_is_followed_without_the_end_of_a_session() {
+fn a_failover_of_the_upstream_address_closes_no_session() {
     fails_over("off");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn an_address_that_fails_over_is_followed_with_a_guard_made_anew() {
+fn after_a_failover_a_new_guard_is_provisioned() {
     fails_over("auto");
 }
 
@@ -99,7 +99,7 @@ fn a_demoted_primary_is_noticed_without_a_write() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_script_that_says_readonly_has_no_link_replaced() {
+fn a_script_that_returns_readonly_replaces_no_link() {
     let redis = Redis::start();
     let forwarder = Forwarder::new(redis.address());
     let redoubt = Redoubt::setup_for(forwarder.port(), redis.password()).start();
@@ -119,12 +119,12 @@ fn a_script_that_says_readonly_has_no_link_replaced() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_replica_that_stays_one_serves_reads_without_new_connections() {
+fn a_lasting_replica_serves_reads_without_new_connections() {
     let [primary, replica] = pair();
     follow(&replica, &primary);
     assert_eq!(primary.direct().command(&["SET", "k", "v"]), b"+OK\r\n");
     let synced =
-        Deadline::patient().poll(|| replica.direct().command(&["GET", "k"]) == b"$1\r\nv\r\n");
+        Deadline::standard().poll(|| replica.direct().command(&["GET", "k"]) == b"$1\r\nv\r\n");
     assert!(synced, "the replica has no data");
     let forwarder = Forwarder::new(replica.address());
     let setup = Redoubt::setup_for(forwarder.port(), replica.password());

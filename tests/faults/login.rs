@@ -5,7 +5,7 @@ use support::{Deadline, Redis, Redoubt, secret};
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_password_changed_in_redis_is_named_and_its_return_heals() {
+fn a_password_change_in_redis_is_logged_and_recovers_when_undone() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "off").start();
     redoubt.wait_until_it_serves();
@@ -29,7 +29,7 @@ fn a_password_changed_in_redis_is_named_and_its_return_heals() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_limit_of_clients_in_redis_closes_who_needs_a_link_and_nobody_else() {
+fn at_redis_client_limit_only_sessions_that_need_a_new_link_are_closed() {
     const FULL: &str = "max number of clients reached";
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -51,7 +51,7 @@ fn the_limit_of_clients_in_redis_closes_who_needs_a_link_and_nobody_else() {
     redoubt.wait_for_metric(FAILED, 20.0);
     redoubt.wait_until_ready();
     assert_eq!(direct.command(&["CONFIG", "SET", "maxclients", "1000"]), b"+OK\r\n");
-    let blocks = Deadline::patient().poll(|| {
+    let blocks = Deadline::standard().poll(|| {
         let mut blocking = redoubt.session();
         blocking.offer(b"BLPOP nothing 0.01\r\nQUIT\r\n");
         blocking.read_to_close() == b"*-1\r\n+OK\r\n"

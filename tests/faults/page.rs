@@ -9,7 +9,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn the_page_names_what_there_is() {
+fn failures_page_names_only_existing_tests_metrics_and_alerts() {
     let page = fs::read_to_string("docs/failures.md").unwrap();
     let metrics = fs::read_to_string("docs/metrics.md").unwrap();
     let alerts = fs::read_to_string("config/prometheus/alerts.yml").unwrap();

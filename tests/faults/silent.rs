@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::{FAILED, says};
-use support::{Deadline, Lines, PATIENCE, Redis, Redoubt, frame, secret, signal};
+use support::{Deadline, Lines, Redis, Redoubt, TIME_LIMIT, frame, secret, signal};
 
 /// The port of Redis in the namespace.
 const PORT: u16 = 6379;
@@ -118,7 +118,7 @@ struct Client(UnixStream);
 impl Client {
     fn connect(socket: &Path, password: &str) -> Self {
         let stream = UnixStream::connect(socket).expect("connect");
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIME_LIMIT)).unwrap();
         let mut client = Self(stream);
         client.asks(&["AUTH", password], b"+OK\r\n");
         client
@@ -155,13 +155,13 @@ impl Client {
         assert!(!matches!(&got, Ok(1..)), "a reply of nobody");
         assert!(
             !got.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock),
-            "not closed in {PATIENCE:?}"
+            "not closed in {TIME_LIMIT:?}"
         );
     }
 }
 
 fn serves_again(host: &Host, redoubt: &Redoubt) {
-    let serves = Deadline::patient()
+    let serves = Deadline::standard()
         .poll(|| Client::connect(&host.socket(), redoubt.password()).tries(&["PING"]) == PONG);
     assert!(serves, "no session works");
 }
@@ -177,7 +177,7 @@ fn silence_is_noticed(guard: &str) {
     }
     listening.asks(&["SUBSCRIBE", "c"], b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
     blocked.send(&["BLPOP", "nothing", "0"]);
-    let waits = Deadline::patient().poll(|| {
+    let waits = Deadline::standard().poll(|| {
         let clients = host.direct().tries(&["INFO", "clients"]);
         String::from_utf8_lossy(&clients).contains("blocked_clients:1\r\n")
     });
@@ -195,19 +195,19 @@ fn silence_is_noticed(guard: &str) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_host_that_vanishes_is_noticed_and_its_sessions_are_closed() {
+fn a_vanished_host_is_noticed_and_its_sessions_are_closed() {
     silence_is_noticed("auto");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_host_that_vanishes_is_noticed_without_a_guard_too() {
+fn a_vanished_host_is_noticed_with_guard_off() {
     silence_is_noticed("off");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn one_connection_that_leads_nowhere_is_given_up_and_others_stay() {
+fn one_dead_upstream_connection_is_closed_and_others_stay() {
     let host = Host::start();
     let redoubt = host.redoubt("off");
     serves_again(&host, &redoubt);
@@ -231,7 +231,7 @@ fn one_connection_that_leads_nowhere_is_given_up_and_others_stay() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_server_that_stalls_keeps_its_links_however_much_waits_for_it() {
+fn a_stalled_server_keeps_its_links_whatever_waits_for_it() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", "2s").start();
     redoubt.wait_until_it_serves();
@@ -250,12 +250,12 @@ fn a_server_that_stalls_keeps_its_links_however_much_waits_for_it() {
     let request = frame::request(&["SET", "large", &value]);
     std::thread::scope(|scope| {
         scope.spawn(|| large.send(&request));
-        waiting.be_patient(Duration::from_secs(8));
+        waiting.set_time_limit(Duration::from_secs(8));
         assert_eq!(waiting.try_receive(), None, "answered by nobody, or closed");
         signal(redis.pid(), "CONT");
     });
     large.expect(b"+OK\r\n");
-    waiting.be_patient(PATIENCE);
+    waiting.set_time_limit(TIME_LIMIT);
     waiting.expect(b":2\r\n");
     assert_eq!(redis.direct().command(&["RPUSH", "list", "v"]), b":1\r\n");
     blocked.expect(b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n");

@@ -45,7 +45,7 @@ fn loading_is_shown(guard: &str) {
     }
     redoubt.wait_for_metric(GET_ERRORS, 1.0);
     redoubt.wait_until_ready();
-    let ready = support::Deadline::patient()
+    let ready = support::Deadline::standard()
         .poll(|| session.command(&["GET", "key:1"]) == b"$5\r\nvalue\r\n");
     assert!(ready, "the session sees the data when it is there");
     redoubt.wait_until_it_serves();
@@ -53,30 +53,30 @@ fn loading_is_shown(guard: &str) {
         // The functions could not be listed before, and Redoubt asked again without a log line.
         says(&redoubt, "functions of pinned libraries");
         let runs = || session.command(&["FCALL", "seven", "0"]) == b":7\r\n";
-        assert!(support::Deadline::patient().poll(runs));
+        assert!(support::Deadline::standard().poll(runs));
         assert_eq!(lines_with(&redoubt, "functions of pinned libraries"), 1);
     }
     assert_eq!(lines_with(&redoubt, "\"ERROR\""), 0);
 }
 
 #[test]
-fn a_redis_that_loads_its_data_says_so_itself() {
+fn clients_get_the_loading_error_of_redis() {
     loading_is_shown("off");
 }
 
 #[test]
-fn a_redis_that_loads_its_data_lets_a_guard_be_made() {
+fn a_guard_is_provisioned_while_redis_loads_its_data() {
     loading_is_shown("require");
 }
 
 #[test]
-fn a_redis_that_loads_its_data_lets_its_user_be_tried() {
+fn a_user_is_checked_while_redis_loads_its_data() {
     loading_is_shown("audit");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn out_of_memory_is_told_by_redis_in_transactions_and_scripts_too() {
+fn clients_get_the_oom_error_of_redis_in_transactions_and_scripts_too() {
     const OOM: &[u8] = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -102,7 +102,7 @@ fn out_of_memory_is_told_by_redis_in_transactions_and_scripts_too() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_replica_refuses_writes_itself_and_takes_a_guard() {
+fn a_replica_rejects_writes_itself_and_accepts_a_guard() {
     // Otherwise Redis waits for further replicas.
     let redis = Redis::setup().config("repl-diskless-sync-delay 0").start();
     let port = redis.port().to_string();
@@ -119,7 +119,7 @@ fn a_replica_refuses_writes_itself_and_takes_a_guard() {
         b"-READONLY You can't write against a read only replica.\r\n"
     );
     let synced =
-        support::Deadline::patient().poll(|| session.command(&["GET", "k"]) == b"$1\r\nv\r\n");
+        support::Deadline::standard().poll(|| session.command(&["GET", "k"]) == b"$1\r\nv\r\n");
     assert!(synced, "reads work");
     redoubt.wait_for_metric(SET_ERRORS, 1.0);
     redoubt.wait_until_ready();
@@ -127,7 +127,7 @@ fn a_replica_refuses_writes_itself_and_takes_a_guard() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_redis_that_cannot_save_refuses_writes_itself() {
+fn a_redis_that_cannot_save_rejects_writes_itself() {
     let folder = tempfile::tempdir().unwrap();
     let mut redis = Redis::start();
     redis.kill();
@@ -139,7 +139,7 @@ fn a_redis_that_cannot_save_refuses_writes_itself() {
     std::fs::create_dir(folder.path().join("taken.rdb")).unwrap();
     let mut direct = redis.direct();
     direct.command(&["BGSAVE"]);
-    let failed = support::Deadline::patient().poll(|| {
+    let failed = support::Deadline::standard().poll(|| {
         let info = direct.command(&["INFO", "persistence"]);
         String::from_utf8_lossy(&info).contains("rdb_last_bgsave_status:err")
     });

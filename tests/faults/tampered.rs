@@ -79,25 +79,25 @@ fn costs_one_session(instead: &'static [u8], shown: &[u8]) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn garbage_costs_the_session_that_it_was_for() {
+fn garbage_from_the_upstream_closes_only_its_session() {
     costs_one_session(b"HTTP/1.1 502 Bad Gateway\r\n\r\n", b"");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn half_a_reply_costs_the_session_that_it_was_for() {
+fn half_a_reply_from_the_upstream_closes_only_its_session() {
     costs_one_session(b"$15\r\nswap", b"$15\r\nswap");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_close_instead_of_a_reply_costs_the_session_that_it_was_for() {
+fn a_close_instead_of_a_reply_closes_only_its_session() {
     costs_one_session(b"", b"");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn an_upstream_that_is_no_redis_is_told_from_one_that_is_down() {
+fn an_upstream_that_is_not_redis_is_reported_differently_from_one_that_is_down() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -115,7 +115,7 @@ fn an_upstream_that_is_no_redis_is_told_from_one_that_is_down() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn one_odd_answer_does_not_end_a_proxy_that_requires_a_guard() {
+fn one_malformed_reply_does_not_stop_a_proxy_that_requires_a_guard() {
     let redis = Redis::start();
     // These are the replies to ACL WHOAMI and ACL LIST.
     let port = relay(redis.address(), b"user default on", b"$7\r\ndefault\r\n:1\r\n", 1);

@@ -25,7 +25,7 @@ const LARGE: usize = 100_000_000;
 /// Bytes of the value that is requested and never read, and how many such values wait within the output
 /// limit of 32 MiB, or exceed it.
 const UNREAD: usize = 8 << 20;
-const PATIENT: usize = 3;
+const WAITING: usize = 3;
 const CLOSED: usize = 10;
 /// Bytes by which Redoubt may grow: the unread values of three sessions, one at its limit, and buffers.
 const GROWTH: u64 = 192 << 20;
@@ -199,7 +199,7 @@ impl Side {
         match kind {
             Phase::Quiet => self.quiet.push(p99),
             Phase::Noisy => self.noisy.push(p99),
-            Phase::Settling => {}
+            Phase::JustStopped => {}
         }
     }
 }
@@ -209,12 +209,12 @@ impl Side {
 enum Phase {
     Quiet,
     /// A session has just stopped reading: the sessions behind it wait for a second, once.
-    Settling,
+    JustStopped,
     Noisy,
 }
 
 #[test]
-fn small_clients_hardly_notice_large_values_and_one_that_never_reads() {
+fn large_values_and_a_slow_reader_hardly_delay_small_clients() {
     let _turn = turn();
     let direct = Redis::start();
     let upstream = Redis::start();
@@ -236,10 +236,10 @@ fn small_clients_hardly_notice_large_values_and_one_that_never_reads() {
             let [bare, guarded] = &mut sides;
             bare.phase(Phase::Quiet).await;
             guarded.phase(Phase::Quiet).await;
-            let values = if round % 2 == 0 { PATIENT } else { CLOSED };
+            let values = if round % 2 == 0 { WAITING } else { CLOSED };
             bare.stop_reading(values);
             guarded.stop_reading(values);
-            guarded.phase(Phase::Settling).await;
+            guarded.phase(Phase::JustStopped).await;
             bare.phase(Phase::Noisy).await;
             guarded.phase(Phase::Noisy).await;
         }
@@ -268,7 +268,7 @@ fn small_clients_hardly_notice_large_values_and_one_that_never_reads() {
     let closed = |line: &String| lines::field(line, "reason") == Some("output_limit");
     assert_eq!(redoubt.log().all().iter().filter(|line| closed(line)).count(), ROUNDS / 2);
     // Sessions whose replies fit within the limit have lost nothing.
-    let unread = frame::bulk(&vec![b'u'; UNREAD]).repeat(PATIENT);
+    let unread = frame::bulk(&vec![b'u'; UNREAD]).repeat(WAITING);
     for wire in guarded.never_read.iter_mut().step_by(2) {
         wire.expect(&unread);
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::honest::{CLIENTS, Honest, runtime};
 use super::turn;
 use support::http::http_get;
-use support::{PATIENCE, Redis, Redoubt, frame, note, now, since, target_is_redis};
+use support::{Redis, Redoubt, TIME_LIMIT, frame, note, now, since, target_is_redis};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -121,7 +121,7 @@ impl Honest {
                         let asked = now();
                         stream.write_all(b"*1\r\n$4\r\nPING\r\n").await.unwrap();
                         let mut reply = [0; 7];
-                        let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut reply));
+                        let read = tokio::time::timeout(TIME_LIMIT, stream.read_exact(&mut reply));
                         read.await.expect("a reply in time").expect("it is served");
                         assert_eq!(&reply, b"+PONG\r\n");
                         took.push((since(asked) * 1e6) as u64);
@@ -213,7 +213,7 @@ fn compare(name: &str, known: bool, begin: &[u8], again: &[u8]) {
 }
 
 #[test]
-fn floods_of_strangers_hold_others_up_no_longer_than_at_redis() {
+fn floods_of_unauthenticated_clients_delay_others_no_longer_than_at_redis() {
     let _turn = turn();
     compare("blank lines", false, b"", b"\n");
     compare("empty requests", false, b"", b"*0\r\n");
@@ -221,7 +221,7 @@ fn floods_of_strangers_hold_others_up_no_longer_than_at_redis() {
 }
 
 #[test]
-fn floods_of_clients_hold_others_up_no_longer_than_at_redis() {
+fn floods_of_authenticated_clients_delay_others_no_longer_than_at_redis() {
     let _turn = turn();
     compare("blank lines of clients", true, b"", b"\n");
     compare("refused commands", true, b"CLIENT REPLY OFF\r\n", b"FLUSHALL\r\n");

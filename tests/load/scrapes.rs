@@ -77,7 +77,7 @@ fn median(mut of: Vec<f64>) -> f64 {
 /// The duration of a scrape is a goal of benches/peers, since no limit would suit every machine.
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn scrapes_under_load_are_whole() {
+fn scrapes_under_load_are_complete() {
     let _turn = turn();
     let loaded = Loaded::start();
     let times = loaded.under_load(|| {
@@ -93,7 +93,7 @@ fn scrapes_under_load_are_whole() {
 /// only make the ratio worse, so one good try is enough; benches/peers measures the exact ratio.
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn scrapes_do_not_hold_up_requests() {
+fn scrapes_do_not_delay_requests() {
     let _turn = turn();
     const TRIES: usize = 3;
     let loaded = Loaded::start();

@@ -64,13 +64,13 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn with_shared_links() {
+fn soak_with_shared_links_leaves_nothing_behind() {
     let _turn = turn();
     soak("auto");
 }
 
 #[test]
-fn with_a_link_for_each() {
+fn soak_without_shared_links_leaves_nothing_behind() {
     let _turn = turn();
     soak("off");
 }
@@ -82,7 +82,7 @@ fn soak(sharing: &str) {
     let round = Duration::from_millis(seconds * 1000 / 2);
     let redis = Redis::setup().config("maxclients 5000").start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", sharing).start();
-    assert!(Deadline::patient().poll(|| redis.clients() == 1), "the watch's link");
+    assert!(Deadline::standard().poll(|| redis.clients() == 1), "the watch's link");
     let before = Figures::of(&redis, &redoubt);
     let shared_links = if sharing == "auto" { idle::MOST_LINKS } else { 0 };
     let mut after_round = Vec::new();

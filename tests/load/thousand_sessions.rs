@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::turn;
-use support::{PATIENCE, Redis, Redoubt, frame, raise_open_files, shown};
+use support::{Redis, Redoubt, TIME_LIMIT, frame, raise_open_files, shown};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Barrier;
@@ -45,18 +45,18 @@ pub(crate) async fn ask(stream: &mut TcpStream, request: &[u8], wanted: &[u8]) {
         stream.write_all(request).await.expect("send");
         stream.read_exact(&mut got).await.expect("a whole reply");
     };
-    tokio::time::timeout(PATIENCE, asked).await.expect("a reply in time");
+    tokio::time::timeout(TIME_LIMIT, asked).await.expect("a reply in time");
     assert!(got == wanted, "wanted {}, got {}", shown(wanted), shown(&got));
 }
 
 #[test]
-fn a_thousand_sessions_lose_and_mix_no_reply() {
+fn a_thousand_sessions_on_shared_links_lose_and_mix_no_reply() {
     let _turn = turn();
     thousand_sessions("auto");
 }
 
 #[test]
-fn nor_with_a_link_for_each() {
+fn a_thousand_sessions_with_own_links_lose_and_mix_no_reply() {
     let _turn = turn();
     thousand_sessions("off");
 }

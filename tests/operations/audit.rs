@@ -69,7 +69,7 @@ fn refused(redis: &Redis, dir: &TempDir, audit: &str) -> String {
     command.args(["serve", "--config"]).arg(&file).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut status = None;
-    Deadline::patient().poll(|| {
+    Deadline::standard().poll(|| {
         status = child.try_wait().unwrap();
         status.is_some()
     });

@@ -9,7 +9,7 @@ use support::{Deadline, Redis, Redoubt, frame, now, signal, since};
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn clients_are_let_in_until_drain_delay_has_passed() {
+fn clients_are_accepted_until_drain_delay_has_passed() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("drain_delay", "1s").start();
     let mut before = redoubt.session();
@@ -36,7 +36,7 @@ fn a_second_signal_ends_the_process_at_once() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_waits_to_be_accepted_is_answered() {
+fn clients_in_the_accept_queue_are_served_at_shutdown() {
     const WAITING: usize = 600;
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -56,7 +56,7 @@ fn what_waits_to_be_accepted_is_answered() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_successor_listens_on_the_same_address() {
+fn a_successor_process_listens_on_the_same_address() {
     let redis = Redis::start();
     let first = Redoubt::setup(&redis).set("reuse_port", true).start();
     let second = successor(&redis, &first).start();
@@ -82,7 +82,7 @@ fn a_rolling_replacement_fails_no_command_and_runs_none_twice() {
             .collect();
         let wait_for_more = || {
             let wanted = answered.load(Ordering::Relaxed) + BETWEEN;
-            Deadline::patient().poll(|| answered.load(Ordering::Relaxed) >= wanted)
+            Deadline::standard().poll(|| answered.load(Ordering::Relaxed) >= wanted)
         };
         let mut went_on = true;
         for _ in 0..REPLACEMENTS {
@@ -107,8 +107,8 @@ fn a_rolling_replacement_fails_no_command_and_runs_none_twice() {
 /// Sends SIGTERM and waits until the log confirms it.
 fn ask_to_stop(redoubt: &Redoubt) {
     signal(redoubt.pid(), "TERM");
-    let told = |line: &str| line.contains("SIGTERM, stopping");
-    assert!(redoubt.log().wait(told).is_some(), "the signal is not logged");
+    let reported = |line: &str| line.contains("SIGTERM, stopping");
+    assert!(redoubt.log().wait(reported).is_some(), "the signal is not logged");
 }
 
 /// Returns the setup of a process that listens where `first` does and accepts the same clients.
@@ -149,8 +149,8 @@ fn increment_once(
         Some(open) => open,
         None => {
             let url = format!("redis://:{password}@{address}/?protocol=resp2");
-            let open = redis::Client::open(url)?.get_connection_with_timeout(PATIENCE)?;
-            open.set_read_timeout(Some(PATIENCE))?;
+            let open = redis::Client::open(url)?.get_connection_with_timeout(TIME_LIMIT)?;
+            open.set_read_timeout(Some(TIME_LIMIT))?;
             open
         }
     };
@@ -160,4 +160,4 @@ fn increment_once(
 }
 
 /// Longest time that a client waits for a connection or a reply.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);

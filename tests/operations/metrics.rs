@@ -58,7 +58,7 @@ fn commands_are_counted_by_name_and_outcome() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn commands_whose_reply_does_not_come_are_counted_too() {
+fn commands_without_a_reply_are_counted_too() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let blocked = || {
@@ -80,7 +80,7 @@ fn commands_whose_reply_does_not_come_are_counted_too() {
 /// A large request that is streamed counts once, whatever other requests run meanwhile.
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_large_request_is_counted_once_and_as_itself() {
+fn a_large_request_is_counted_once_under_its_own_name() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let (mut large, mut small) = (redoubt.session(), redoubt.session());
@@ -96,7 +96,7 @@ fn a_large_request_is_counted_once_and_as_itself() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn unknown_commands_make_no_series() {
+fn unknown_commands_create_no_series() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut client = redoubt.session();
@@ -119,7 +119,7 @@ fn unknown_commands_make_no_series() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn no_secret_and_no_argument_is_in_a_scrape() {
+fn a_scrape_contains_no_secret_and_no_argument() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut client = redoubt.session();
@@ -140,7 +140,7 @@ fn no_secret_and_no_argument_is_in_a_scrape() {
 /// While Redis sleeps, only the time that is attributed to Redis grows.
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_slow_redis_is_not_taken_for_a_slow_redoubt() {
+fn time_in_a_slow_redis_is_not_attributed_to_redoubt() {
     let redis = Redis::setup().config("enable-debug-command local").start();
     let redoubt = Redoubt::start(&redis);
     let mut client = redoubt.session();
@@ -149,7 +149,7 @@ fn a_slow_redis_is_not_taken_for_a_slow_redoubt() {
         redoubt.metric(&format!("redoubt_request_duration_seconds_sum{labels}"))
     };
     client.command(&["PUBLISH", "warm", "up"]);
-    assert!(Deadline::patient().poll(|| sum("upstream") > 0.0));
+    assert!(Deadline::standard().poll(|| sum("upstream") > 0.0));
     let before = (sum("redoubt"), sum("upstream"));
     let mut direct = redis.direct();
     direct.send(b"DEBUG SLEEP 0.5\r\n");
@@ -159,13 +159,13 @@ fn a_slow_redis_is_not_taken_for_a_slow_redoubt() {
         false
     });
     direct.expect(b"+OK\r\n");
-    assert!(Deadline::patient().poll(|| sum("upstream") - before.1 > 0.3), "{}", sum("upstream"));
+    assert!(Deadline::standard().poll(|| sum("upstream") - before.1 > 0.3), "{}", sum("upstream"));
     assert!(sum("redoubt") - before.0 < 0.25, "{}", sum("redoubt") - before.0);
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_page_lists_what_a_scrape_has() {
+fn the_metrics_page_lists_the_metrics_of_a_scrape() {
     let (redis, authority) = (Redis::start(), Authority::new());
     let shown = authority.server("shown");
     let redoubt = Redoubt::setup(&redis)
@@ -200,7 +200,7 @@ fn the_page_lists_what_a_scrape_has() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn it_is_not_ready_without_redis_nor_while_it_drains() {
+fn readyz_fails_without_redis_and_while_draining() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("drain_delay", "60s").start();
     redoubt.metric_becomes("redoubt_ready", 1.0);
@@ -218,7 +218,7 @@ fn it_is_not_ready_without_redis_nor_while_it_drains() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn there_is_nothing_to_scrape_where_metrics_are_off() {
+fn metrics_cannot_be_scraped_if_disabled() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("metrics.enabled", false).start();
     redoubt.session().command(&["PING"]);

@@ -53,7 +53,7 @@ fn scrape() -> String {
         value(scrape, &format!("redoubt_request_duration_seconds_count{labels}")) > 0.0
     };
     let mut scrape = String::new();
-    let is_whole = Deadline::patient().poll(|| {
+    let is_whole = Deadline::standard().poll(|| {
         scrape = redoubt.scrape();
         sampled(&scrape, "read") && sampled(&scrape, "write")
     });
@@ -157,7 +157,7 @@ fn expressions(value: &Value, found: &mut Vec<(String, String)>) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn alerts_and_dashboard_use_what_a_scrape_has() {
+fn alerts_and_dashboard_use_only_metrics_of_a_scrape() {
     let series = series(&scrape());
     let mut wrong = Vec::new();
     let rules = rules(&fs::read_to_string(ALERTS).unwrap());
@@ -211,7 +211,7 @@ fn alerts_and_dashboard_use_what_a_scrape_has() {
 }
 
 #[test]
-fn mistakes_are_found() {
+fn mistakes_in_promql_expressions_are_found() {
     let series = series(
         "# TYPE a_total counter\na_total{reason=\"x\"} 1\nb 2\nc_bucket{part=\"p\",le=\"+Inf\"} 3\n",
     );
@@ -240,7 +240,7 @@ fn mistakes_are_found() {
 
 /// Prometheus's own tool parses the alerts too.
 #[test]
-fn promtool_takes_the_alerts() {
+fn promtool_accepts_the_alerts() {
     let done = Command::new("promtool")
         .args(["check", "rules", ALERTS])
         .output()

@@ -4,7 +4,7 @@ use support::{Redis, Redoubt, Wire};
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn levels_rise_and_fall() {
+fn gauges_rise_and_fall() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis)
         .set("throttle.exempt", "[]")
@@ -36,9 +36,9 @@ fn levels_rise_and_fall() {
     becomes("redoubt_buffer_bytes{buffer=\"client_input\"}", 0.0);
 
     // These gauges belong to the connection limiter.
-    let strangers = [(); 3].map(|()| redoubt.connect());
+    let unauthenticated = [(); 3].map(|()| redoubt.connect());
     becomes("redoubt_sessions_unauthenticated", 3.0);
-    drop(strangers);
+    drop(unauthenticated);
     becomes("redoubt_sessions_unauthenticated", 0.0);
     becomes("redoubt_locked_out_addresses", 0.0);
     for _ in 0..2 {

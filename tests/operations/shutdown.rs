@@ -7,23 +7,23 @@ use support::{Deadline, Redis, Redoubt, Wire, frame, now, shown, signal, since};
 
 /// Waits until connections are refused.
 fn wait_until_it_refuses(redoubt: &Redoubt) {
-    let refuses = Deadline::patient().poll(|| TcpStream::connect(redoubt.address()).is_err());
+    let refuses = Deadline::standard().poll(|| TcpStream::connect(redoubt.address()).is_err());
     assert!(refuses, "it still accepts connections");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn idle_sessions_are_closed_and_the_exit_code_is_0() {
+fn shutdown_closes_idle_sessions_and_exits_with_0() {
     for name in ["TERM", "INT"] {
         let redis = Redis::start();
         let mut redoubt = Redoubt::start(&redis);
         let mut session = redoubt.session();
         assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
-        let mut stranger = redoubt.connect();
+        let mut unauthenticated = redoubt.connect();
         let asked = now();
         signal(redoubt.pid(), name);
         assert_eq!(session.read_to_close(), b"");
-        assert_eq!(stranger.read_to_close(), b"");
+        assert_eq!(unauthenticated.read_to_close(), b"");
         assert_eq!(redoubt.wait().code(), Some(0));
         assert!(since(asked) < 5.0, "nothing was due, and yet it took {} s", since(asked));
     }
@@ -31,7 +31,7 @@ fn idle_sessions_are_closed_and_the_exit_code_is_0() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn replies_that_are_due_are_delivered() {
+fn shutdown_delivers_pending_replies() {
     const WAITING: usize = 10;
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "20s").start();
@@ -43,7 +43,7 @@ fn replies_that_are_due_are_delivered() {
         session.send(&requests);
     }
     let mut direct = redis.direct();
-    let all_wait = Deadline::patient().poll(|| {
+    let all_wait = Deadline::standard().poll(|| {
         let clients = direct.command(&["INFO", "clients"]);
         let wanted = format!("blocked_clients:{WAITING}\r\n");
         String::from_utf8_lossy(&clients).contains(&wanted)
@@ -74,14 +74,14 @@ fn replies_that_are_due_are_delivered() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_takes_longer_than_shutdown_timeout_is_given_up() {
+fn shutdown_gives_up_replies_after_shutdown_timeout() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "1s").start();
     let mut session = redoubt.session();
     // GET waits behind a command that blocks in Redis, so the session waits for more than that command.
     session.send(b"BLPOP nothing 0\r\nGET k\r\n");
     let mut direct = redis.direct();
-    let waits = Deadline::patient().poll(|| {
+    let waits = Deadline::standard().poll(|| {
         let clients = direct.command(&["INFO", "clients"]);
         String::from_utf8_lossy(&clients).contains("blocked_clients:1\r\n")
     });
@@ -96,7 +96,7 @@ fn what_takes_longer_than_shutdown_timeout_is_given_up() {
 /// Waits until this many clients are blocked in Redis.
 fn wait_until_blocked(redis: &Redis, clients: usize) {
     let mut direct = redis.direct();
-    let wait = Deadline::patient().poll(|| {
+    let wait = Deadline::standard().poll(|| {
         let info = direct.command(&["INFO", "clients"]);
         String::from_utf8_lossy(&info).contains(&format!("blocked_clients:{clients}\r\n"))
     });
@@ -105,7 +105,7 @@ fn wait_until_blocked(redis: &Redis, clients: usize) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn clients_that_only_wait_are_closed_at_once() {
+fn shutdown_closes_blocked_clients_at_once() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
     let mut waiting = [(); 5].map(|()| redoubt.session());
@@ -135,7 +135,7 @@ fn clients_that_only_wait_are_closed_at_once() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_was_popped_for_clients_before_they_are_closed_reaches_them() {
+fn shutdown_delivers_values_that_were_popped_before() {
     const SESSIONS: usize = 40;
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
@@ -163,7 +163,7 @@ const POPPED: &[u8] = b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n";
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn stopping_under_load_cuts_no_reply() {
+fn shutdown_under_load_truncates_no_reply() {
     const SESSIONS: usize = 30;
     const VALUE: usize = 20_000;
     let redis = Redis::start();
@@ -192,7 +192,7 @@ fn stopping_under_load_cuts_no_reply() {
                 }
             });
         }
-        assert!(Deadline::patient().poll(|| answered.load(Ordering::Relaxed) > SESSIONS * 20));
+        assert!(Deadline::standard().poll(|| answered.load(Ordering::Relaxed) > SESSIONS * 20));
         signal(redoubt.pid(), "TERM");
         wait_until_it_refuses(&redoubt);
     });

@@ -65,7 +65,7 @@ fn scripted(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketA
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn all_holds_of_redoubt() {
+fn verify_passes_all_checks_for_redoubt() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("policy.scripts", "pinned").start();
     let (address, password) = (redoubt.address(), redoubt.password());
@@ -89,7 +89,7 @@ fn all_holds_of_redoubt() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn scripts_of_clients_own_are_a_warning_that_names_the_server() {
+fn verify_warns_of_client_scripts_and_names_the_server() {
     on_each(&ALL, |server| {
         let redis = Redis::setup().server(server).start();
         for (scripts, warns) in
@@ -110,7 +110,7 @@ fn scripts_of_clients_own_are_a_warning_that_names_the_server() {
 }
 
 #[test]
-fn a_restore_that_exists_is_a_warning() {
+fn verify_warns_if_restore_exists() {
     let redis = Redis::setup().config("sanitize-dump-payload yes").start();
     let (_, report) = json(redis.address(), redis.password(), &[]);
     assert!(ids(&report, "warns").contains(&"restore".to_owned()), "{report}");
@@ -118,7 +118,7 @@ fn a_restore_that_exists_is_a_warning() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_redoubt_is_told_to_let_pass_fails() {
+fn verify_fails_for_commands_that_the_configuration_allows() {
     let redis = Redis::start();
     let cases: [(&str, &str, &[&str]); 8] = [
         ("policy.guard", "off", &["script", "function"]),
@@ -145,7 +145,7 @@ fn what_redoubt_is_told_to_let_pass_fails() {
 }
 
 #[test]
-fn a_redis_with_a_password_only_fails() {
+fn verify_fails_for_a_redis_with_only_a_password() {
     let redis = Redis::start();
     let (code, report) = json(redis.address(), redis.password(), &[]);
     assert_eq!(code, Some(1), "{report}");
@@ -169,7 +169,7 @@ fn a_redis_with_a_password_only_fails() {
 }
 
 #[test]
-fn a_redis_without_a_password_is_wide_open() {
+fn verify_reports_a_redis_without_a_password() {
     let redis = Redis::setup().password("\"\"").start();
     // The result does not depend on a password.
     for password in ["", &support::secret()] {
@@ -183,7 +183,7 @@ fn a_redis_without_a_password_is_wide_open() {
 }
 
 #[test]
-fn a_redis_that_has_other_names_for_commands_holds_where_it_has() {
+fn verify_passes_checks_for_renamed_commands() {
     let redis = Redis::setup().hide_refused().start();
     let (code, report) = json(redis.address(), redis.password(), &[]);
     // Subcommands cannot be renamed.
@@ -194,7 +194,7 @@ fn a_redis_that_has_other_names_for_commands_holds_where_it_has() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_way_round_fails_and_tells_how_far_it_is_open() {
+fn verify_fails_if_redis_is_directly_reachable_and_reports_its_exposure() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).client_password(redis.password()).start();
     let (address, password) = (redoubt.address(), redoubt.password());
@@ -226,7 +226,7 @@ fn a_way_round_fails_and_tells_how_far_it_is_open() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn addresses_of_version_6_and_users_are_spoken_to() {
+fn verify_accepts_ipv6_addresses_and_user_names() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("listen", "[::1]:0").start();
     let (code, out, err) = run(&format!("redis://{}", redoubt.address()), redoubt.password(), &[]);
@@ -248,7 +248,7 @@ fn addresses_of_version_6_and_users_are_spoken_to() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn every_check_is_in_the_page_about_it() {
+fn the_verify_page_lists_every_check() {
     let page = include_str!("../../docs/verify.md");
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -263,7 +263,7 @@ fn every_check_is_in_the_page_about_it() {
 /// The address is not loopback, although it belongs to this machine.
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn plain_text_to_elsewhere_is_a_warning() {
+fn verify_warns_of_plain_text_to_another_address() {
     // Nothing is sent: the system only selects the local address that it would use.
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     let own = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());
@@ -279,7 +279,7 @@ fn plain_text_to_elsewhere_is_a_warning() {
 }
 
 #[test]
-fn what_is_not_redis_is_called_by_what_it_does() {
+fn verify_describes_servers_that_are_not_redis() {
     let password = support::secret();
     let ended = |address: SocketAddr, words: &str| {
         let (code, out, err) = verify(address, &password, &["--timeout", "200ms"]);
@@ -303,7 +303,7 @@ fn what_is_not_redis_is_called_by_what_it_does() {
 
 /// The server requests a password and then sends nothing more: all steps together have a time limit.
 #[test]
-fn one_that_falls_silent_does_not_hold_it_up() {
+fn verify_times_out_if_the_server_falls_silent() {
     let held = std::sync::Mutex::new(Vec::new());
     let address = scripted(move |number, mut stream| {
         if number == 0 {
@@ -325,7 +325,7 @@ fn one_that_falls_silent_does_not_hold_it_up() {
 }
 
 #[test]
-fn wrong_use_ends_with_2_and_tells_no_password() {
+fn wrong_use_of_verify_exits_with_2_and_prints_no_password() {
     let run = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
         let output = command.arg("verify").args(args).env_clear().output().unwrap();

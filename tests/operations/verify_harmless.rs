@@ -78,13 +78,13 @@ fn left_as_it_was(address: SocketAddr, password: &str, mut wire: Wire, args: &[&
 }
 
 #[test]
-fn a_redis_with_a_password_is_left_as_it_was() {
+fn verify_changes_nothing_in_a_redis_with_a_password() {
     let redis = Redis::start();
     left_as_it_was(redis.address(), redis.password(), redis.direct(), &[]);
 }
 
 #[test]
-fn a_redis_that_is_wide_open_is_left_as_it_was() {
+fn verify_changes_nothing_in_a_redis_without_a_password() {
     let redis = Redis::setup().password("\"\"").start();
     let address = redis.address().to_string();
     // Redis is also checked as the server behind a proxy.
@@ -92,11 +92,11 @@ fn a_redis_that_is_wide_open_is_left_as_it_was() {
 }
 
 #[test]
-fn a_node_of_a_cluster_is_left_as_it_was() {
+fn verify_changes_nothing_in_a_cluster_node() {
     let redis = Redis::setup().password("\"\"").config("cluster-enabled yes").start();
     let mut wire = Wire::connect(redis.address());
     assert_eq!(wire.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]), b"+OK\r\n");
-    let ready = Deadline::patient().poll(|| {
+    let ready = Deadline::standard().poll(|| {
         let info = wire.command(&["CLUSTER", "INFO"]);
         String::from_utf8_lossy(&info).contains("cluster_state:ok")
     });
@@ -107,13 +107,13 @@ fn a_node_of_a_cluster_is_left_as_it_was() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn so_is_one_behind_a_redoubt_that_refuses_nothing() {
+fn verify_changes_nothing_behind_a_redoubt_that_refuses_nothing() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("policy.blocked", "[]");
     let redoubt = redoubt.set_text("policy.escapes", "allow").start();
     // Redoubt itself asks at its start if payloads are checked.
     let mut wire = redis.direct();
     let has_asked = || succeeded(&mut wire).contains_key("config|get");
-    assert!(Deadline::patient().poll(has_asked), "Redoubt has not asked");
+    assert!(Deadline::standard().poll(has_asked), "Redoubt has not asked");
     left_as_it_was(redoubt.address(), redoubt.password(), redis.direct(), &[]);
 }

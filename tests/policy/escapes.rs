@@ -145,7 +145,7 @@ impl Stage {
 const LIBRARY: &str = "#!lua name=kept\nredis.register_function('kept', function() return 7 end)";
 
 #[test]
-fn escapes_do_not_exist_in_whatever_form_they_come() {
+fn escapes_do_not_exist_in_any_form() {
     for sharing in ["auto", "off"] {
         let stage = Stage::new(sharing);
         // A client that was connected before is still connected after.
@@ -177,7 +177,7 @@ fn escapes_do_not_exist_in_whatever_form_they_come() {
 }
 
 #[test]
-fn escapes_do_not_exist_for_strangers() {
+fn escapes_do_not_exist_for_unauthenticated_clients() {
     let stage = Stage::new("auto");
     for escape in escapes() {
         let mut oracle = Wire::connect(stage.oracle.address());
@@ -189,7 +189,7 @@ fn escapes_do_not_exist_for_strangers() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_log_names_the_escape() {
+fn the_log_names_a_refused_escape() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut wire = redoubt.session();
@@ -204,7 +204,7 @@ fn the_log_names_the_escape() {
 }
 
 #[test]
-fn honest_commands_of_the_same_containers_stay() {
+fn other_subcommands_of_containers_with_escapes_still_run() {
     let stage = Stage::new("auto");
     let mut wire = stage.redoubt.session();
     for words in [
@@ -232,7 +232,7 @@ fn honest_commands_of_the_same_containers_stay() {
 }
 
 #[test]
-fn the_documentation_lists_all_of_them() {
+fn the_documentation_lists_all_escapes() {
     let page = include_str!("../../docs/differences.md");
     let (_, list) = page.split_once("- **Escapes do not exist**").expect("the paragraph");
     let (list, _) = list.split_once("\n- **").expect("its end");
@@ -246,7 +246,7 @@ fn the_documentation_lists_all_of_them() {
 
 /// Every command that Redis itself flags as dangerous or administrative is on one of two lists.
 #[test]
-fn what_redis_calls_administrative_is_refused_or_known_to_be_honest() {
+fn administrative_commands_of_redis_are_refused_or_listed_as_harmless() {
     const HONEST: [&str; 18] = [
         "client|list",
         "client|no-evict",

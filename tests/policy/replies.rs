@@ -66,7 +66,7 @@ fn check_subcommand(redis: &mut Connection, args: &[&[u8]]) {
 }
 
 #[test]
-fn unknown_commands_with_odd_names_and_arguments() {
+fn errors_for_unknown_commands_with_odd_names_match_redis() {
     let server = Server::start(&[]);
     let mut redis = server.connect();
     let words = odd_words();
@@ -85,7 +85,7 @@ fn unknown_commands_with_odd_names_and_arguments() {
 }
 
 #[test]
-fn unknown_commands_with_many_arguments() {
+fn errors_for_unknown_commands_with_many_arguments_match_redis() {
     let server = Server::start(&[]);
     let mut redis = server.connect();
     for len in 0..6 {
@@ -109,7 +109,7 @@ fn unknown_commands_with_many_arguments() {
 }
 
 #[test]
-fn unknown_subcommands() {
+fn errors_for_unknown_subcommands_match_redis() {
     let server = Server::start(&[]);
     let mut redis = server.connect();
     let containers = command::specs().filter(|spec| spec.is_container());
@@ -128,7 +128,7 @@ fn unknown_subcommands() {
 }
 
 #[test]
-fn random_unknown_commands() {
+fn errors_for_random_unknown_commands_match_redis() {
     let server = Server::start(&[]);
     let mut redis = server.connect();
     let letters = prop_oneof![Just(0), Just(b'\r'), Just(b'\n'), Just(b'\''), any::<u8>()];
@@ -147,7 +147,7 @@ fn random_unknown_commands() {
 }
 
 #[test]
-fn wrong_numbers_of_arguments() {
+fn errors_for_wrong_numbers_of_arguments_match_redis() {
     let server = Server::start(&[]);
     let mut redis = server.connect();
     let mut checked = 0;
@@ -187,7 +187,7 @@ fn judge(policy: &Policy, args: &[&[u8]]) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn blocked_commands_are_answered_as_by_a_redis_without_them() {
+fn errors_for_blocked_commands_match_a_redis_without_them() {
     let mut options = Vec::new();
     for name in Policy::DEFAULT_BLOCKED {
         options.extend_from_slice(&["--rename-command", name, ""]);
@@ -225,7 +225,7 @@ fn blocked_commands_are_answered_as_by_a_redis_without_them() {
 }
 
 #[test]
-fn blocked_subcommands_are_answered_as_unknown_ones() {
+fn errors_for_blocked_subcommands_match_those_for_unknown_ones() {
     let server = Server::start(&[]);
     let mut redis = server.connect();
     let policy = Policy::compile(&["CLIENT|KILL", "script|flush"], Escapes::Allow).unwrap();

@@ -48,7 +48,7 @@ fn in_script(wire: &mut Wire, payload: &[u8]) -> String {
 /// Waits until Redoubt permits `RESTORE`, which it does once it knows of the check.
 fn is_let_through(redoubt: &Redoubt) -> bool {
     let mut wire = redoubt.session();
-    Deadline::patient().poll(|| !wire.command(&["RESTORE", "x"]).starts_with(b"-ERR unknown"))
+    Deadline::standard().poll(|| !wire.command(&["RESTORE", "x"]).starts_with(b"-ERR unknown"))
 }
 
 const UNKNOWN: &str = "-ERR unknown command ";
@@ -57,7 +57,7 @@ const ALWAYS_CHECKS: &str = "valkey-9.1";
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_crafted_payload_ends_no_server_whatever_the_guard() {
+fn a_crafted_restore_payload_crashes_no_server_in_any_guard_mode() {
     on_each(&ALL, |server| {
         for guard in ["require", "auto", "audit", "off"] {
             let redis = Redis::setup().server(server).start();
@@ -86,7 +86,7 @@ fn a_crafted_payload_ends_no_server_whatever_the_guard() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn where_payloads_are_checked_restore_runs_and_a_crafted_one_is_refused() {
+fn restore_runs_if_payloads_are_checked_and_a_crafted_one_is_refused() {
     on_each(&ALL, |server| {
         for (check, guard) in [
             ("yes", "require"),
@@ -119,7 +119,7 @@ fn where_payloads_are_checked_restore_runs_and_a_crafted_one_is_refused() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_user_of_whom_nothing_is_checked_has_no_restore() {
+fn restore_is_refused_for_a_user_whose_payloads_are_unchecked() {
     let redis = Redis::setup()
         .config("sanitize-dump-payload clients")
         .config(
@@ -139,7 +139,7 @@ fn a_user_of_whom_nothing_is_checked_has_no_restore() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_user_who_may_not_ask_has_no_restore() {
+fn restore_is_refused_if_the_user_may_not_read_the_setting() {
     let redis = Redis::setup()
         .config("sanitize-dump-payload yes")
         .config("user app on >app-password-app-password-app-password ~* &* +@all -config")
@@ -154,7 +154,7 @@ fn a_user_who_may_not_ask_has_no_restore() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_rule_of_the_operators_own_against_restore_stays() {
+fn an_explicit_rule_against_restore_stays_in_force() {
     let redis = Redis::setup().config("sanitize-dump-payload yes").start();
     let (honest, _) = payloads(&mut redis.direct());
     let redoubt =
@@ -166,7 +166,7 @@ fn a_rule_of_the_operators_own_against_restore_stays() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_server_that_comes_back_without_the_check_has_no_restore() {
+fn restore_is_refused_after_the_server_restarts_without_the_check() {
     for guard in ["require", "off"] {
         let mut redis = Redis::setup().config("sanitize-dump-payload yes").start();
         let (honest, _) = payloads(&mut redis.direct());
@@ -175,7 +175,7 @@ fn a_server_that_comes_back_without_the_check_has_no_restore() {
         redis.kill();
         redis.configure("sanitize-dump-payload no");
         redis.restart();
-        let refused = Deadline::patient().poll(|| {
+        let refused = Deadline::standard().poll(|| {
             let mut wire = redoubt.connect();
             wire.offer(&frame::request(&["AUTH", redoubt.password()]));
             wire.offer(&frame::request(&[b"RESTORE", &b"x"[..]]));
@@ -189,7 +189,7 @@ fn a_server_that_comes_back_without_the_check_has_no_restore() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn payloads_travel_as_they_are() {
+fn restore_payloads_are_forwarded_unchanged() {
     let redis = Redis::setup().config("sanitize-dump-payload yes").start();
     let redoubt = Redoubt::start(&redis);
     assert!(is_let_through(&redoubt));

@@ -83,7 +83,7 @@ fn blocks(request: &[u8], asking: &mut Wire, id: &str, watching: &mut Wire) -> b
     asking.send(request);
     asking.stream().set_nonblocking(true).unwrap();
     let mut blocked = false;
-    let deadline = Deadline::patient();
+    let deadline = Deadline::standard();
     while !blocked && asking.try_receive().is_none() {
         assert!(deadline.left().is_some(), "neither a reply nor a wait: {}", shown(request));
         blocked = watching.command(&["CLIENT", "UNBLOCK", id]) == b":1\r\n";
@@ -94,7 +94,7 @@ fn blocks(request: &[u8], asking: &mut Wire, id: &str, watching: &mut Wire) -> b
 }
 
 #[test]
-fn whatever_a_server_lets_wait_is_said_to_block() {
+fn every_xread_that_blocks_on_a_server_is_classified_as_blocking() {
     on_each(&MAIN, |server| {
         let redis = Redis::setup().server(server).start();
         let (mut asking, mut watching) = (redis.direct(), redis.direct());
@@ -122,7 +122,7 @@ fn whatever_a_server_lets_wait_is_said_to_block() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn no_disguise_of_the_option_makes_others_wait() {
+fn no_disguise_of_the_block_option_delays_other_sessions() {
     on_each(&MAIN, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::start(&redis);
@@ -140,7 +140,7 @@ fn no_disguise_of_the_option_makes_others_wait() {
             let blocked = format!("blocked_clients:{}\r\n", waiting.len() + 1);
             wire.send(&frame::request(disguised));
             let mut direct = redis.direct();
-            let waits = Deadline::patient().poll(|| {
+            let waits = Deadline::standard().poll(|| {
                 let info = direct.command(&["INFO", "clients"]);
                 String::from_utf8_lossy(&info).contains(&blocked)
             });

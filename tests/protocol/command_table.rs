@@ -126,7 +126,7 @@ fn find(name: &str) -> Option<&'static Spec> {
 }
 
 #[test]
-fn the_table_says_what_a_live_server_says() {
+fn the_command_table_agrees_with_a_live_server() {
     let (version, live) = live();
     assert!(version >= Version::new(7, 0, 0), "Redis 7.0 or later is needed, this is {version}");
     if version < Version::new(7, 2, 0) {
@@ -151,7 +151,7 @@ fn the_table_says_what_a_live_server_says() {
 }
 
 #[test]
-fn flags_and_effects_fit() {
+fn command_flags_and_effects_are_consistent() {
     let (_, live) = live();
     let mut seen = 0;
     for (name, live) in &live {

@@ -45,7 +45,7 @@ tables![
 ];
 
 #[test]
-fn tables_are_large_and_their_names_are_unique() {
+fn differential_tables_are_large_and_have_unique_names() {
     let cases: Vec<Case> = TABLES.iter().flat_map(|table| case::read(table, "")).collect();
     let mut names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     let scenes = scene::read(SCENES);
@@ -62,7 +62,7 @@ fn tables_are_large_and_their_names_are_unique() {
 const SCENES: &str = include_str!("differential/sessions.cases");
 
 #[test]
-fn sessions() {
+fn sessions_get_the_same_bytes_from_redoubt_as_from_redis() {
     let password = secret();
     let redis = Redis::setup().password(&password).hide_refused().start();
     let ways = ways(&password, false);
@@ -110,7 +110,7 @@ fn ways(password: &str, escapes: bool) -> [(&'static str, Redis, Redoubt); 2] {
 const BYTEWISE_LIMIT: usize = 100_000;
 const LARGE_STEP: usize = 4099;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 const STUCK: &[u8] = b" (and then nothing)";
 
 fn compare(table: &str, escapes: bool) {
@@ -147,7 +147,7 @@ fn run(case: &Case, bytewise: bool, target: (SocketAddr, &str), behind: &Redis) 
     let (address, password) = target;
     let mut wire =
         if case.noauth { Wire::connect(address) } else { Wire::authenticated(address, password) };
-    wire.be_patient(PATIENCE);
+    wire.set_time_limit(TIME_LIMIT);
     let mut other = None;
     let mut pending = Vec::new();
     let mut syncs = 0;

@@ -89,14 +89,14 @@ fn round_trip(watched: &Watched, key: &str, blocks: usize) {
 }
 
 #[test]
-fn a_value_of_512_mib() {
+fn a_value_of_512_mib_streams_through() {
     let redis = Redis::start();
     let watched = Watched::start(&redis);
     round_trip(&watched, "huge", 512);
 }
 
 #[test]
-fn values_of_32_mib_by_several_sessions_at_once() {
+fn values_of_32_mib_of_several_sessions_stream_through() {
     let redis = Redis::start();
     let watched = Watched::start(&redis);
     std::thread::scope(|scope| {
@@ -108,7 +108,7 @@ fn values_of_32_mib_by_several_sessions_at_once() {
 }
 
 #[test]
-fn a_large_refused_command_is_thrown_away() {
+fn a_large_refused_command_is_discarded() {
     let redis = Redis::start();
     let watched = Watched::start(&redis);
     let session = watched.redoubt.session();
@@ -131,7 +131,7 @@ fn a_large_refused_command_is_thrown_away() {
 }
 
 #[test]
-fn a_slow_reader_on_a_link_of_its_own_gets_everything() {
+fn a_slow_reader_on_a_lease_gets_everything() {
     let redis = Redis::start();
     let watched = Watched::start_sharing(&redis, "off");
     let got = read_slowly(&watched);
@@ -141,7 +141,7 @@ fn a_slow_reader_on_a_link_of_its_own_gets_everything() {
 /// On a shared link other sessions would have to wait for it, so it may be closed, but only for that
 /// reason, and the bytes that it got until then must be right.
 #[test]
-fn a_slow_reader_on_a_shared_link_is_served_or_given_up() {
+fn a_slow_reader_on_a_shared_link_is_served_or_closed() {
     let redis = Redis::start();
     let watched = Watched::start_sharing(&redis, "auto");
     if let Err(bytes) = read_slowly(&watched) {
@@ -199,7 +199,7 @@ fn take(stream: &TcpStream, wanted: &[u8], taken: &mut usize) -> Result<(), usiz
 }
 
 #[test]
-fn a_client_that_only_writes_costs_no_memory() {
+fn a_client_that_never_reads_costs_no_memory() {
     let redis = Redis::start();
     let watched = Watched::start(&redis);
     let mut session = watched.redoubt.session();

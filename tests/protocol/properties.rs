@@ -157,7 +157,7 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_break_nothing(input in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn random_bytes_do_not_panic_parser_or_scanner(input in prop::collection::vec(any::<u8>(), 0..300)) {
         fuzz::request(&input);
         fuzz::reply(&input);
     }
@@ -213,14 +213,14 @@ proptest! {
     }
 
     #[test]
-    fn integers_are_those_that_print_the_same(text in "[-+ 0-9a]{0,21}", value: i64) {
+    fn integers_are_parsed_only_in_their_printed_form(text in "[-+ 0-9a]{0,21}", value: i64) {
         prop_assert_eq!(integer::parse(value.to_string().as_bytes()), Some(value));
         let printed = text.parse::<i64>().ok().filter(|value| value.to_string() == text);
         prop_assert_eq!(integer::parse(text.as_bytes()), printed);
     }
 
     #[test]
-    fn composed_replies_decode_to_what_they_hold(integer: i64, bulk: Vec<u8>) {
+    fn composed_replies_decode_to_their_values(integer: i64, bulk: Vec<u8>) {
         let values = [Value::Integer(integer), Value::Bulk(&bulk), Value::Null];
         let wire: Bytes = reply::compose(&Value::Array(&values), Protocol::Resp2);
         let (decoded, len) = resp2::decode::decode(&wire).expect("valid").expect("complete");

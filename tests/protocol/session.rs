@@ -27,7 +27,7 @@ fn stays_out(input: &[u8], piece: usize) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn nothing_unauthenticated_reaches_a_link() {
+fn no_unauthenticated_request_reaches_a_link() {
     for input in hostile() {
         for piece in [1, 7, usize::MAX] {
             stays_out(&input, piece).unwrap();
@@ -38,7 +38,7 @@ fn nothing_unauthenticated_reaches_a_link() {
 }
 
 #[test]
-fn nothing_random_reaches_a_link() {
+fn random_unauthenticated_bytes_reach_no_link() {
     let word = || {
         let words: Vec<Vec<u8>> =
             redoubt_core::command::specs().map(|spec| spec.name.as_bytes().to_vec()).collect();
@@ -71,7 +71,7 @@ fn nothing_random_reaches_a_link() {
 }
 
 #[test]
-fn the_attempts_before_authentication_are_counted() {
+fn failed_attempts_before_authentication_are_counted() {
     let mut bench = Bench::new();
     let id = bench.open();
     for _ in 0..bench::AUTH_ATTEMPTS {
@@ -88,7 +88,7 @@ fn the_attempts_before_authentication_are_counted() {
 }
 
 #[test]
-fn a_right_password_opens_the_door_and_says_so() {
+fn the_right_password_authenticates_and_is_reported() {
     for (words, answer) in [
         (vec!["AUTH", CLIENT_PASSWORD], "+OK\r\n"),
         (vec!["auth", "default", CLIENT_PASSWORD], "+OK\r\n"),
@@ -106,7 +106,7 @@ fn a_right_password_opens_the_door_and_says_so() {
 }
 
 #[test]
-fn no_password_of_a_client_travels_and_stand_ins_end_as_the_client_would() {
+fn client_passwords_are_never_forwarded_and_stand_ins_have_the_same_result() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     let right = ["AUTH", UPSTREAM_PASSWORD].join("");
@@ -150,7 +150,7 @@ fn no_password_of_a_client_travels_and_stand_ins_end_as_the_client_would() {
 }
 
 #[test]
-fn a_password_outside_a_transaction_is_answered_here() {
+fn auth_outside_a_transaction_is_answered_by_redoubt() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, &request(&["AUTH", CLIENT_PASSWORD]));
@@ -167,7 +167,7 @@ fn a_password_outside_a_transaction_is_answered_here() {
 }
 
 #[test]
-fn a_refused_command_in_a_transaction_is_marked_by_redis() {
+fn a_refused_command_in_a_transaction_makes_redis_abort_it() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"MULTI\r\nFLUSHALL async\r\nSET a b\r\nEXEC\r\nPING\r\n");
@@ -193,7 +193,7 @@ fn a_refused_command_in_a_transaction_is_marked_by_redis() {
 
 /// Whether Redis accepts MULTI depends on confirmations that have not arrived.
 #[test]
-fn a_transaction_behind_unsubscribe_is_one() {
+fn multi_pipelined_behind_unsubscribe_opens_a_transaction() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"SUBSCRIBE a\r\n");
@@ -208,7 +208,7 @@ fn a_transaction_behind_unsubscribe_is_one() {
 }
 
 #[test]
-fn a_transaction_behind_subscribe_is_none() {
+fn multi_pipelined_behind_subscribe_opens_no_transaction() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"SUBSCRIBE a\r\nMULTI\r\nSUBSCRIBE b\r\nFLUSHALL\r\n");
@@ -226,7 +226,7 @@ fn a_transaction_behind_subscribe_is_none() {
 
 /// A HELLO that is queued and fails when it runs does not change the protocol.
 #[test]
-fn a_queued_hello_that_fails_is_not_believed() {
+fn a_queued_hello_that_fails_does_not_change_the_protocol() {
     for failing in [
         vec!["HELLO", "3", "AUTH", "default", "a wrong password"],
         vec!["HELLO", "3", "SETNAME", "a b"],

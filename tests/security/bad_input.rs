@@ -66,7 +66,7 @@ impl Random {
 }
 
 #[test]
-fn random_bytes() {
+fn random_bytes_get_errors_and_cost_no_memory() {
     beside_a_session(|redoubt| {
         let mut random = Random(0x5eed);
         for _ in 0..100 {
@@ -79,7 +79,7 @@ fn random_bytes() {
 }
 
 #[test]
-fn random_bytes_that_begin_like_a_request() {
+fn random_bytes_that_begin_like_a_request_get_errors_and_cost_no_memory() {
     beside_a_session(|redoubt| {
         let mut random = Random(0xbad5eed);
         for begin in
@@ -96,7 +96,7 @@ fn random_bytes_that_begin_like_a_request() {
 }
 
 #[test]
-fn http_requests() {
+fn http_requests_are_closed() {
     let get = b"GET / HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n";
     let post = b"POST /x HTTP/1.1\r\nHost: example.com\r\nContent-Length: 24\r\n\r\n\
                  SET k v\r\nGET k\r\nFLUSHALL\r\n";
@@ -112,7 +112,7 @@ fn http_requests() {
 }
 
 #[test]
-fn tls_client_hello() {
+fn a_tls_client_hello_on_a_plain_port_costs_nothing() {
     // The bytes are a TLS 1.2 record with a ClientHello: version, random, no session, two ciphers, one
     // compression method, and the extension server_name of example.com.
     let mut body = vec![3, 3];
@@ -129,7 +129,7 @@ fn tls_client_hello() {
 }
 
 #[test]
-fn truncated_frames() {
+fn truncated_requests_cost_nothing() {
     let whole = frame::request(&["SET", "cut", "a value\r\nof two lines"]);
     beside_a_session(|redoubt| {
         for length in 0..whole.len() {
@@ -143,7 +143,7 @@ fn truncated_frames() {
 }
 
 #[test]
-fn a_million_nested_arrays() {
+fn a_million_nested_arrays_cost_no_memory() {
     let bytes = b"*1\r\n".repeat(1_000_000);
     beside_a_session(|redoubt| {
         for wire in both(redoubt) {
@@ -159,7 +159,7 @@ fn a_million_nested_arrays() {
 }
 
 #[test]
-fn a_million_empty_requests() {
+fn a_million_empty_requests_cost_no_memory() {
     let bytes = b"*0\r\n\r\n*-1\r\n".repeat(300_000);
     beside_a_session(|redoubt| {
         for wire in both(redoubt) {
@@ -169,7 +169,7 @@ fn a_million_empty_requests() {
 }
 
 #[test]
-fn a_million_empty_arguments() {
+fn a_million_empty_arguments_cost_bounded_memory() {
     let mut bytes = b"*1000001\r\n$3\r\nDEL\r\n".to_vec();
     bytes.extend(b"$0\r\n\r\n".repeat(1_000_000));
     beside_a_session(|redoubt| {
@@ -181,7 +181,7 @@ fn a_million_empty_arguments() {
 }
 
 #[test]
-fn lengths_beyond_the_limits() {
+fn lengths_beyond_the_limits_are_protocol_errors() {
     let cases: [(&[u8], [&str; 2]); 5] = [
         (b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2147483648\r\n", ["invalid bulk", "invalid bulk"]),
         (b"*2\r\n$3\r\nGET\r\n$20000\r\n$x", ["unauthenticated bulk", ""]),
@@ -203,7 +203,7 @@ fn lengths_beyond_the_limits() {
 }
 
 #[test]
-fn large_announcements_that_are_not_kept() {
+fn announced_lengths_without_data_cost_no_memory() {
     beside_a_session(|redoubt| {
         let mut waiting = Vec::new();
         for _ in 0..50 {
@@ -224,7 +224,7 @@ fn large_announcements_that_are_not_kept() {
 }
 
 #[test]
-fn half_open_connections() {
+fn half_open_connections_cost_bounded_memory() {
     beside_a_session(|redoubt| {
         let mut silent = Vec::new();
         for _ in 0..150 {

@@ -44,7 +44,7 @@ fn named(page: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_tests_it_names_exist() {
+fn security_page_names_only_existing_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("SECURITY.md")).unwrap();
     let mut text = String::new();
@@ -65,7 +65,7 @@ fn the_tests_it_names_exist() {
 }
 
 #[test]
-fn the_search_finds_tests_and_only_tests() {
+fn the_search_for_test_names_finds_only_tests() {
     let text = "#[test]\n#[ignore]\nfn one() {}\nfn none() {}\nsuper::in_every_mode!(two);\n";
     assert_eq!(tests(text).into_iter().collect::<Vec<_>>(), ["one", "two"]);
     assert_eq!(named("`a_b` and `a-b`, `AB`, c_d, `e_f`"), ["a_b", "e_f"]);

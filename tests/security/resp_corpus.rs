@@ -17,11 +17,11 @@ fn replay(target: &str, run: fn(&[u8])) {
 }
 
 #[test]
-fn the_request_corpus_holds() {
+fn the_request_fuzz_corpus_passes() {
     replay("request", fuzz::request);
 }
 
 #[test]
-fn the_reply_corpus_holds() {
+fn the_reply_fuzz_corpus_passes() {
     replay("reply", fuzz::reply);
 }

@@ -57,7 +57,7 @@ fn speak(redoubt: &Redoubt, password: &str, canary: &dyn Fn(&str) -> String) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_trace_log_holds_no_secret() {
+fn a_trace_log_contains_no_secret() {
     let mut redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("log.level", "trace").start();
     let password = redoubt.password().to_owned();

@@ -23,20 +23,20 @@ const SECRET: &str = "for-a-victim-only";
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn nobody_gets_at_another_session_over_shared_links() {
+fn no_attack_reaches_another_session_over_shared_links() {
     run("auto");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn nobody_gets_at_another_session_without_sharing() {
+fn no_attack_reaches_another_session_without_shared_links() {
     run("off");
 }
 
 /// Redis sends invalidations to any connection that a client names by its number.
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn invalidations_sent_to_a_shared_link_end_nobody() {
+fn invalidations_sent_to_a_shared_link_close_no_session() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let done = AtomicBool::new(false);
@@ -112,7 +112,7 @@ fn run(sharing: &str) {
 /// Runs one attack, and checks what its heir finds.
 fn strike(redoubt: &Redoubt, attack: &Attack) {
     let mut wire = redoubt.session();
-    wire.be_patient(Duration::from_secs(10));
+    wire.set_time_limit(Duration::from_secs(10));
     match attack.end {
         End::HearsAll => {
             let step = attack.said.len().max(1);

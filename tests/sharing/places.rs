@@ -33,7 +33,7 @@ impl Places {
     }
 
     /// Connects the links that are wanted, and completes their logins.
-    pub(crate) fn settle(&mut self) {
+    pub(crate) fn connect_links(&mut self) {
         while let Some(link) = self.bench.router.next_link_to_open() {
             self.bench.router.link_connected(link);
             self.login = self.bench.sent(link);
@@ -52,7 +52,7 @@ impl Places {
     /// Returns the bytes that are sent now, and over which link. Barriers and proofs of leases get
     /// Redis's answers and are left out.
     pub(crate) fn flush(&mut self) -> Option<(LinkId, Vec<u8>)> {
-        self.settle();
+        self.connect_links();
         let mut out = None;
         for link in self.links.clone() {
             let sent = self.bench.sent(link);

@@ -37,7 +37,7 @@ fn start() -> Instant {
 fn run(seed: u64) -> BTreeMap<&'static str, u64> {
     let mut schedule = Schedule::new(seed, start(), false);
     if catch_unwind(AssertUnwindSafe(|| schedule.run())).is_ok() {
-        return schedule.tally;
+        return schedule.event_counts;
     }
     let mut schedule = Schedule::new(seed, start(), true);
     let failure = catch_unwind(AssertUnwindSafe(|| schedule.run())).err();
@@ -52,23 +52,23 @@ fn run(seed: u64) -> BTreeMap<&'static str, u64> {
 }
 
 #[test]
-fn sessions_get_their_own_replies_in_order_whatever_happens() {
+fn simulated_sessions_get_their_own_replies_in_order() {
     if let Some(seed) = variable("REDOUBT_SIM_SEED") {
         run(seed);
         return;
     }
     let count = variable("REDOUBT_SIM_COUNT").unwrap_or(COUNT);
-    let mut tally: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut event_counts: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in 0..count {
         for (what, times) in run(seed) {
-            *tally.entry(what).or_default() += times;
+            *event_counts.entry(what).or_default() += times;
         }
     }
     if count >= COUNT {
         for what in must_happen() {
             assert!(
-                tally.get(what).is_some_and(|times| *times > 0),
-                "{what} never happened: {tally:?}"
+                event_counts.get(what).is_some_and(|times| *times > 0),
+                "{what} never happened: {event_counts:?}"
             );
         }
     }

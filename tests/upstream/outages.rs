@@ -31,12 +31,12 @@ fn comes_in_vain(redoubt: &Redoubt) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn killing_redis_under_load_closes_the_affected_sessions_and_nothing_else() {
+fn killing_redis_under_load_closes_only_affected_sessions() {
     const SESSIONS: usize = 30;
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
-    let mut stranger = redoubt.connect();
-    assert_eq!(stranger.command(&["PING"]), b"-NOAUTH Authentication required.\r\n");
+    let mut unauthenticated = redoubt.connect();
+    assert_eq!(unauthenticated.command(&["PING"]), b"-NOAUTH Authentication required.\r\n");
 
     let answered = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -46,7 +46,7 @@ fn killing_redis_under_load_closes_the_affected_sessions_and_nothing_else() {
                 scope.spawn(move || load(&mut session, number, answered))
             })
             .collect();
-        assert!(Deadline::patient().poll(|| answered.load(Ordering::Relaxed) > SESSIONS * 50));
+        assert!(Deadline::standard().poll(|| answered.load(Ordering::Relaxed) > SESSIONS * 50));
         redis.kill();
         for session in sessions {
             session.join().expect("its replies were its own, in order, and then it was closed");
@@ -57,8 +57,8 @@ fn killing_redis_under_load_closes_the_affected_sessions_and_nothing_else() {
     redis.restart();
     redoubt.wait_until_it_serves();
     // This client had nothing pending at the upstream; it is still connected and authenticates now.
-    assert_eq!(stranger.command(&["AUTH", redoubt.password()]), b"+OK\r\n");
-    assert_eq!(stranger.command(&["SET", "k", "v"]), b"+OK\r\n");
+    assert_eq!(unauthenticated.command(&["AUTH", redoubt.password()]), b"+OK\r\n");
+    assert_eq!(unauthenticated.command(&["SET", "k", "v"]), b"+OK\r\n");
 }
 
 /// Counts up until the connection closes; every third session blocks or subscribes meanwhile.
@@ -102,7 +102,7 @@ fn load(session: &mut Wire, number: usize, answered: &AtomicUsize) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_log_speaks_once_of_each_change() {
+fn upstream_outages_are_logged_once_per_change() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let port = redis.port().to_string();
@@ -118,7 +118,7 @@ fn the_log_speaks_once_of_each_change() {
             comes_in_vain(&redoubt);
         }
         // Redis must not be back before its absence was noticed.
-        let speaks = Deadline::patient().poll(|| alarms(redoubt.log()).len() >= healthy + times);
+        let speaks = Deadline::standard().poll(|| alarms(redoubt.log()).len() >= healthy + times);
         assert!(speaks, "the log says nothing");
         let said = redoubt.log().count();
         redis.restart();
@@ -142,7 +142,10 @@ fn redoubt_starts_before_its_upstream() {
     for _ in 0..10 {
         comes_in_vain(&redoubt);
     }
-    assert!(Deadline::patient().poll(|| !alarms(redoubt.log()).is_empty()), "the log says nothing");
+    assert!(
+        Deadline::standard().poll(|| !alarms(redoubt.log()).is_empty()),
+        "the log says nothing"
+    );
     redis.restart();
     redoubt.wait_until_it_serves();
     assert_eq!(alarms(redoubt.log()).len(), 1, "{}", alarms(redoubt.log()).join("\n"));
@@ -150,7 +153,7 @@ fn redoubt_starts_before_its_upstream() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn an_upstream_that_accepts_and_says_nothing_is_down() {
+fn a_silent_upstream_counts_as_down() {
     let silent = std::net::TcpListener::bind(("127.0.0.1", free_port())).unwrap();
     let port = silent.local_addr().unwrap().port();
     let redoubt =
@@ -162,7 +165,7 @@ fn an_upstream_that_accepts_and_says_nothing_is_down() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_wrong_upstream_password_is_named_as_the_reason() {
+fn a_wrong_upstream_password_is_logged_as_the_reason() {
     let redis = Redis::start();
     let wrong = secret();
     let redoubt = Redoubt::setup_for(redis.port(), &wrong).start();
@@ -177,7 +180,7 @@ fn a_wrong_upstream_password_is_named_as_the_reason() {
 }
 
 #[test]
-fn an_upstream_that_is_slow_to_answer_is_waited_for() {
+fn a_slow_upstream_is_waited_for() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "1s").start();
     let mut session = redoubt.session();

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_pair_matches_and_no_other() {
+    fn check_accepts_only_the_right_user_and_password() {
         let default = identity(None);
         assert!(default.check(b"default", b"correct horse").is_some());
         assert!(default.check(b"default", b"correct horse ").is_none());
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_is_known_again_in_another_identity_of_the_same_user() {
+    fn credential_id_is_the_same_in_another_identity_of_the_same_user() {
         let old = identity(None);
         let both = Identity::new(None, &"battery staple".into()).or(&"correct horse".into());
         let new = Identity::new(None, &"battery staple".into());
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_secret() {
+    fn debug_output_of_an_identity_shows_no_secret() {
         let app = identity(Some("app"));
         let shown = format!("{app:?} {:?}", app.check(b"app", b"correct horse"));
         assert_eq!(shown, "Identity { user: \"app\", .. } Some(CredentialId { .. })");

@@ -38,7 +38,7 @@ impl Refusal {
 
     /// Returns true if the client gets Redis's error for too many clients; otherwise the connection is
     /// closed without a reply.
-    pub fn is_told(self) -> bool {
+    pub fn gets_error_reply(self) -> bool {
         matches!(self, Self::Sessions | Self::PerSource | Self::Unauthenticated)
     }
 

@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapped_address_is_the_ipv4_address() {
+    fn an_ipv4_address_mapped_into_ipv6_counts_as_that_ipv4_address() {
         assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));
         assert_ne!(source("192.0.2.1"), source("192.0.2.2"));
     }

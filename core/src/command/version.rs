@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_printed_and_ordered() {
+    fn versions_are_parsed_printed_and_ordered() {
         let version = Version::parse("7.0.15").unwrap();
         assert_eq!(version, Version::new(7, 0, 15));
         assert_eq!(version.to_string(), "7.0.15");
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_suffixed_versions_are_read() {
+    fn short_and_suffixed_versions_are_parsed() {
         assert_eq!(Version::parse("7"), Some(Version::new(7, 0, 0)));
         assert_eq!(Version::parse("7.2"), Some(Version::new(7, 2, 0)));
         assert_eq!(Version::parse("6.2.6-v2"), Some(Version::new(6, 2, 6)));
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn other_text_is_no_version() {
+    fn other_text_is_not_parsed_as_a_version() {
         for text in ["", "-1", ".", "7.", "7..1", "7.0.1.2", "+7.0.1", "7.0.x", " 7.0", "99999"] {
             assert_eq!(Version::parse(text), None, "{text:?}");
         }

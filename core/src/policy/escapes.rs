@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_escape_says_why_and_is_named_once() {
+    fn every_escape_has_one_reason_and_is_listed_once() {
         let mut rules: Vec<_> = Escapes::rules().collect();
         let count = rules.len();
         rules.sort_unstable();

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_are_taken_one_by_one_however_they_are_cut() {
+    fn replies_are_decoded_one_by_one_in_any_segments() {
         let input = b"*2\r\n$2\r\na\n\r\n*-1\r\n-ERR no\r\n:7\r\n";
         let mut decoder = ReplyDecoder::new(input.len());
         let mut replies = Vec::new();
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn resp3_has_the_form_of_resp2() {
+    fn resp3_replies_are_converted_to_resp2() {
         let hello = next(b"%1\r\n$5\r\nproto\r\n:3\r\n", Protocol::Resp3);
         assert_eq!(hello, Ok(Some(Reply::Array(vec![bulk("proto"), Reply::Integer(3)]))));
         let error = next(b"!5\r\nERR a\r\n", Protocol::Resp3);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_is_refused_when_it_is_not_understood() {
+    fn invalid_replies_are_rejected() {
         assert_eq!(next(b">1\r\n+a\r\n", Protocol::Resp3), Err(DecodeError::NoAnswer));
         assert_eq!(next(b"%1\r\n+a\r\n+b\r\n", Protocol::Resp2), Err(DecodeError::NoAnswer));
         assert_eq!(next(b"-ERR \xff\r\n", Protocol::Resp2), Err(DecodeError::NoAnswer));
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_hold_before_anything_is_decoded() {
+    fn reply_limits_are_checked_before_decoding() {
         let nested = |depth: usize| [b"*1\r\n".repeat(depth), b":1\r\n".to_vec()].concat();
         assert!(next(&nested(ReplyDecoder::MAX_DEPTH), Protocol::Resp2).is_ok());
         for depth in [ReplyDecoder::MAX_DEPTH + 1, 1_000_000] {

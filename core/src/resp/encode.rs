@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_of_both_kinds_have_the_same_bytes() {
+    fn both_request_encoders_give_the_same_bytes() {
         let args = [b"SET".as_slice(), b"a\r\n\x00\xff", b""];
         let (mut request, mut command) = (BytesMut::from("x"), BytesMut::from("x"));
         encode_request(&args, &mut request);

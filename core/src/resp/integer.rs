@@ -83,14 +83,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_what_string2ll_takes() {
+    fn integers_that_string2ll_accepts_are_parsed() {
         for value in [0, 1, -1, 9, 10, -10, i64::MAX, i64::MIN, i64::MAX - 1, i64::MIN + 1] {
             assert_eq!(parse(value.to_string().as_bytes()), Some(value));
         }
     }
 
     #[test]
-    fn refuses_what_string2ll_refuses() {
+    fn integers_that_string2ll_rejects_are_rejected() {
         for text in [
             "",
             "-",
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quick_way_agrees_with_the_strict_one() {
+    fn fast_integer_parsing_agrees_with_strict_parsing() {
         for text in
             ["0", "1", "10", "99", "100", "123456789012345678", "00", "01", "-1", "", "x", "1x"]
         {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_decimal() {
+    fn integers_are_written_in_decimal() {
         for value in [0, 7, 10, 100, 65536, u64::MAX] {
             let mut out = BytesMut::new();
             write(value, &mut out);

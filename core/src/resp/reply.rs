@@ -115,12 +115,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_stays_on_its_line() {
+    fn error_replies_contain_no_line_end_in_their_text() {
         assert_eq!(error(b"ERR a\r\nb\xff"), &b"-ERR a  b\xff\r\n"[..]);
     }
 
     #[test]
-    fn values_take_the_form_of_the_protocol() {
+    fn values_are_encoded_for_the_chosen_protocol() {
         let value = Value::Map(&[
             (Value::Bulk(b"proto"), Value::Integer(-3)),
             (Value::Bulk(b"modules"), Value::Array(&[])),

@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_taken_in_any_case_and_up_to_a_nul() {
+    fn keywords_match_in_any_case_and_up_to_a_nul() {
         for sent in [&b"block"[..], b"BLOCK", b"bLoCk", b"BLOCK\0", b"block\0\0", b"BLOCK\0STREAMS"]
         {
             assert!(is_word(sent, b"block"), "{}", sent.escape_ascii());

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bucket_holds_a_seconds_worth() {
+    fn a_full_bucket_holds_one_second_of_tokens() {
         for tokens in [2, 3, 5, 7, 100, 1000, 9999] {
             let (mut bucket, now) = (TokenBucket::default(), Instant::now());
             assert_eq!(empty(&mut bucket, rate(tokens), now), tokens);
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_holds_on_average_however_rarely_it_is_looked_at() {
+    fn the_average_rate_does_not_depend_on_how_often_tokens_are_taken() {
         for tokens in [1, 2, 3, 4, 5, 7, 11, 333, 5000] {
             for look in [1, 37, 200, 230] {
                 let (mut bucket, start) = (TokenBucket::default(), Instant::now());
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_beyond_the_most_is_the_most() {
+    fn rates_are_capped_at_the_maximum() {
         assert_eq!(rate(u32::MAX), rate(Rate::MAX_PER_SECOND));
         assert_eq!(rate(Rate::MAX_PER_SECOND).interval, Duration::from_nanos(100));
     }

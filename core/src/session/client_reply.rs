@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn skip_hides_exactly_the_next_reply() {
+    fn client_reply_skip_hides_exactly_the_next_reply() {
         let mut mode = ReplyMode::default();
         assert_eq!(mode.set(b"SKIP"), Some(false));
         mode.request_done();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn off_lasts_and_swallows_skip() {
+    fn client_reply_off_lasts_until_on_and_overrides_skip() {
         let mut mode = ReplyMode::default();
         mode.set(b"off");
         mode.request_done();

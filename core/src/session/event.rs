@@ -209,13 +209,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_reason_is_left_out() {
+    fn all_close_reasons_are_listed_once() {
         assert!(CloseReason::ALL.iter().enumerate().all(|(at, reason)| *reason as usize == at));
         assert_eq!(CloseReason::ALL.len(), CloseReason::Internal as usize + 1, "the last one");
     }
 
     #[test]
-    fn a_claimed_user_cannot_forge_a_log_line() {
+    fn a_claimed_user_name_cannot_forge_a_log_line() {
         let claim = ClaimedUser::new(b"bob\nlevel=info \x1b[2J\xff");
         assert_eq!(claim.to_string(), "bob\\nlevel=info \\x1b[2J\\xff");
         assert_eq!(ClaimedUser::new(&[b'a'; 500]).to_string().len(), ClaimedUser::MAX);

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_found_where_the_table_has_them() {
+    fn reported_keys_are_those_at_the_positions_in_the_command_table() {
         for (request, wanted) in [
             ("GET a\r\n", "a"),
             ("MSET a 1 b 2\r\n", "a b"),
@@ -97,13 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_has_not_arrived_whole_is_left_out() {
+    fn incomplete_keys_are_not_reported() {
         let begun = format!("*4\r\n$3\r\nDEL\r\n$1\r\na\r\n$1\r\nb\r\n$99\r\n{}", "c".repeat(90));
         assert_eq!(keys(KeyForm::Plain, begun.as_bytes()), ["a", "b"]);
     }
 
     #[test]
-    fn they_are_escaped_cut_short_or_hashed() {
+    fn reported_keys_are_escaped_truncated_or_hashed() {
         let asked = |form, key: &str| keys(form, format!("GET {key}\r\n").as_bytes()).join(" ");
         assert_eq!(asked(KeyForm::Plain, "\"a\\nb\\xff\""), "a\\nb\\xff");
         let whole = "k".repeat(KeyForm::LONGEST);

@@ -60,7 +60,7 @@ mod tests {
     use crate::resp::{Parsed, RequestLimits, RequestParser};
 
     #[test]
-    fn a_client_redirects_to_a_connection_of_a_client_only() {
+    fn tracking_redirects_only_to_connections_of_clients() {
         let ids = ClientIds::default();
         ids.change(None, Some(7));
         let refused = |options: &str| {

@@ -49,7 +49,7 @@ impl StandIn {
     /// Returns the same stand-ins for the time in which it is unknown how links log in. A right `AUTH`
     /// fails too, since Redis might accept the present credentials for another user by the time that
     /// they arrive.
-    pub fn letting_nobody_in(&self) -> Self {
+    pub fn rejecting_logins(&self) -> Self {
         let [user, password] = WRONG.map(Bytes::from_static);
         Self { user, password, no_such_command: self.no_such_command.clone() }
     }

@@ -89,7 +89,7 @@ impl State {
         !self.opaque
             && !self.transaction.is_open()
             && !self.restricted()
-            && !self.restriction_unsettled(due)
+            && !self.restriction_may_change(due)
     }
 
     /// Returns true if the link's bytes are passed on unread from now on.
@@ -189,7 +189,7 @@ impl State {
         self.leased = false;
         self.left_on_lease = LeftOnLease::default();
         self.client_id = None;
-        self.transaction.settle();
+        self.transaction.trust_replies();
         self.queued_protocol = None;
     }
 
@@ -202,7 +202,7 @@ impl State {
     /// Replaces assumptions by what the replies have shown. The caller ensures that no reply is
     /// pending.
     pub fn settle(&mut self) {
-        self.transaction.settle();
+        self.transaction.trust_replies();
     }
 
     /// Returns the limits for the next request.
@@ -295,7 +295,7 @@ impl State {
     }
 
     /// Returns true if a pending reply may change the result of [`State::restricted`].
-    pub(super) fn restriction_unsettled(&self, due: &PendingReplies) -> bool {
+    pub(super) fn restriction_may_change(&self, due: &PendingReplies) -> bool {
         due.confirming() || (self.subscriptions.any() && due.remote() > 0)
     }
 

@@ -29,7 +29,7 @@ impl Transaction {
 
     /// Replaces the assumption by what the replies have shown. The caller ensures that no reply is
     /// pending.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn trust_replies(&mut self) {
         self.believed = self.open;
     }
 
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exec_and_discard_end_both() {
+    fn exec_and_discard_end_transaction_and_watches() {
         for end in [Transaction::exec as fn(&mut _), |t| Transaction::discard(t, false)] {
             let mut transaction = Transaction::default();
             transaction.watch(false);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_or_is_queued_changes_nothing() {
+    fn failed_and_queued_transaction_commands_change_no_state() {
         let mut transaction = Transaction::default();
         transaction.multi(true);
         assert!(!transaction.holds());
@@ -117,10 +117,10 @@ mod tests {
     }
 
     #[test]
-    fn settling_takes_the_replies_word() {
+    fn trust_replies_replaces_assumptions_by_what_replies_have_shown() {
         let mut transaction = Transaction { believed: true, ..Default::default() };
         transaction.multi(true);
-        transaction.settle();
+        transaction.trust_replies();
         assert!(!transaction.believed);
     }
 }

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_of_listed_libraries_are_found_byte_by_byte() {
+    fn functions_of_listed_libraries_are_found_in_single_byte_segments() {
         let wanted = libraries(&["mine", "absent", "Other"]);
         let (mut list, request) = FunctionList::of(&wanted);
         assert_eq!(request, "*2\r\n$8\r\nFUNCTION\r\n$4\r\nLIST\r\n");
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_an_error() {
+    fn a_reply_that_is_no_function_list_is_an_error() {
         assert_eq!(outcome(b"-BUSY Redis is busy running a script.\r\n"), Err(ListError::Busy));
         let text = "ERR unknown command".to_owned();
         assert_eq!(outcome(b"-ERR unknown command\r\n"), Err(ListError::Refused(text)));

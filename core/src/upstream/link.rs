@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_wait_for_the_login() {
+    fn requests_wait_until_the_link_is_logged_in() {
         let mut link = link();
         link.requests().extend_from_slice(b"request");
         assert_eq!(link.output(), b"");
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_was_not_let_in_can_log_in_anew() {
+    fn a_link_can_log_in_again_after_a_rejected_login() {
         let mut link = link();
         link.requests().extend_from_slice(b"request");
         link.connected(&credentials("pw"));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_link_says_nothing_and_stays_closed() {
+    fn a_closed_link_writes_nothing_and_stays_closed() {
         let mut link = link();
         link.requests().extend_from_slice(b"request");
         link.close();
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_full_at_the_mark_until_some_has_left() {
+    fn a_link_is_full_at_its_high_water_mark_until_bytes_are_written() {
         let mut link = link();
         link.connected(&credentials("pw"));
         link.log_in(b"+OK\r\n").unwrap();
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_password() {
+    fn debug_output_of_a_link_shows_no_password() {
         let shown = format!("{:?}", link());
         assert_eq!(shown, "Link { phase: Connecting, .. }");
     }

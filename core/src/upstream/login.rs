@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_comes_from_hello_byte_by_byte() {
+    fn login_reads_the_version_from_hello_in_single_byte_segments() {
         let mut login = login(true);
         let replies = b"+OK\r\n*6\r\n$6\r\nserver\r\n$5\r\nredis\r\n\
             $7\r\nversion\r\n$6\r\n7.0.15\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n";
@@ -279,13 +279,13 @@ mod tests {
     }
 
     #[test]
-    fn a_redis_without_hello_is_taken_without_a_version() {
+    fn login_accepts_a_redis_without_hello_and_leaves_the_version_unknown() {
         let greeting = login(true).receive(b"+OK\r\n-ERR unknown command `HELLO`\r\n");
         assert_eq!(greeting, Ok(Some(Greeting::default())));
     }
 
     #[test]
-    fn errors_say_whose_fault_it_is() {
+    fn login_errors_show_whose_fault_they_are() {
         let outcome = |reply: &[u8]| login(false).receive(reply).unwrap_err();
         assert_eq!(outcome(b"-WRONGPASS invalid\r\n"), LoginError::WrongPassword);
         assert_eq!(outcome(b"-ERR invalid password\r\n"), LoginError::WrongPassword);
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_ready_only_when_it_is_prepared() {
+    fn a_link_is_ready_only_after_protocol_and_database_are_set() {
         let (mut login, out) = Login::preparing(&Credentials::default(), Protocol::Resp3, 9);
         assert_eq!(
             out,
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_reply_is_given_up() {
+    fn login_fails_if_replies_exceed_the_size_limit() {
         let mut login = login(false);
         let mut outcome = Ok(None);
         for _ in 0..20 {

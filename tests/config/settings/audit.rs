@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use support::redoubt::Setup;
-use support::{Deadline, PATIENCE, Redis, Redoubt, signal};
+use support::{Deadline, Redis, Redoubt, TIME_LIMIT, signal};
 
 fn path(dir: &TempDir) -> PathBuf {
     dir.path().join("audit.log")
@@ -61,7 +61,7 @@ fn syslog_socket() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let path = path(&dir);
     let receiver = UnixDatagram::bind(&path).unwrap();
-    receiver.set_read_timeout(Some(PATIENCE)).unwrap();
+    receiver.set_read_timeout(Some(TIME_LIMIT)).unwrap();
     let setup = Redoubt::setup(&redis).set_text("audit.output", "syslog");
     let _redoubt = setup.set_text("audit.syslog_socket", path.to_str().unwrap()).start();
     let mut buffer = [0; 4096];
@@ -146,7 +146,7 @@ fn queue() {
             }
         }
     }
-    assert!(Deadline::patient().poll(|| is_full(&small)));
+    assert!(Deadline::standard().poll(|| is_full(&small)));
     assert!(!is_full(&large));
 }
 

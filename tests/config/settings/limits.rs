@@ -115,7 +115,7 @@ fn tcp_keepalive() {
         let of = |rows: &[keepalive::Row]| {
             rows.iter().any(|row| row.local == port && range.contains(&row.seconds))
         };
-        assert!(Deadline::patient().poll(|| of(&keepalive::rows())), "{setting}");
+        assert!(Deadline::standard().poll(|| of(&keepalive::rows())), "{setting}");
     }
 }
 
@@ -150,7 +150,7 @@ fn in_flight() {
         signal(redis.pid(), "STOP");
         wire.send(&frame::request(&["PING"]).repeat(SENT));
         let gauge = format!("redoubt_replies_due {due}");
-        let shown = Deadline::patient().poll(|| {
+        let shown = Deadline::standard().poll(|| {
             let (_, _, scrape) = http::http_get(redoubt.admin(), "/metrics");
             scrape.lines().any(|line| line == gauge)
         });
@@ -169,7 +169,7 @@ fn output_buffer() {
     let mut slow = redoubt.session();
     slow.send(&frame::request(&["GET", "big"]).repeat(4));
     // Other clients of its link wait for their replies.
-    let waits = Deadline::patient().poll(|| {
+    let waits = Deadline::standard().poll(|| {
         redoubt.session().command(&["PING"]);
         redoubt.log().all().iter().any(|l| lines::field(l, "reason") == Some("output_limit"))
     });
@@ -192,7 +192,7 @@ fn commands_per_second() {
     let redoubt = with(&redis, "limits.commands_per_second", 10);
     let mut wire = redoubt.session();
     let from = now();
-    wire.be_patient(Duration::from_secs(20));
+    wire.set_time_limit(Duration::from_secs(20));
     wire.send(&frame::request(&["PING"]).repeat(30));
     wire.expect(&b"+PONG\r\n".repeat(30));
     assert!(since(from) > 0.9, "{} s for 30 at 10 a second", since(from));

@@ -39,7 +39,7 @@ fn guard() {
     };
     assert_eq!(users(), b"*1\r\n$7\r\ndefault\r\n");
     let _auto = Redoubt::setup(&redis).set_text("policy.guard", "auto").start();
-    assert!(Deadline::patient().poll(|| users().starts_with(b"*2\r\n")));
+    assert!(Deadline::standard().poll(|| users().starts_with(b"*2\r\n")));
 }
 
 fn eval(wire: &mut Wire, script: &str) -> Vec<u8> {
@@ -82,6 +82,6 @@ fn pinned_libraries() {
         .set("policy.pinned_libraries", "[\"ours\"]")
         .start();
     let mut session = redoubt.session();
-    assert!(Deadline::patient().poll(|| session.command(&["FCALL", "ours", "0"]) == b":7\r\n"));
+    assert!(Deadline::standard().poll(|| session.command(&["FCALL", "ours", "0"]) == b":7\r\n"));
     assert!(session.command(&["FCALL", "theirs", "0"]).starts_with(b"-"));
 }

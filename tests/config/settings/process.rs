@@ -61,8 +61,8 @@ fn workers() {
         names.filter(|name| name.starts_with(b"worker-")).count()
     };
     let (one, three) = (Redoubt::start(&redis), Redoubt::setup(&redis).set("workers", 3).start());
-    assert!(Deadline::patient().poll(|| workers(&one) == 1));
-    assert!(Deadline::patient().poll(|| workers(&three) == 3));
+    assert!(Deadline::standard().poll(|| workers(&one) == 1));
+    assert!(Deadline::standard().poll(|| workers(&three) == 3));
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn shutdown_timeout() {
         let blocked = || redis.direct().command(&["INFO", "clients"]);
         let wanted = b"blocked_clients:1\r\n";
         assert!(
-            Deadline::patient()
+            Deadline::standard()
                 .poll(|| { blocked().windows(wanted.len()).any(|bytes| bytes == wanted) })
         );
         signal(redoubt.pid(), "TERM");

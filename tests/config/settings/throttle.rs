@@ -53,7 +53,7 @@ fn max_lockout() {
     let redoubt = redoubt.set_text("throttle.max_lockout", "1s").start();
     locks_out_after(&redoubt, 2);
     // The lock-out does not last an hour.
-    assert!(Deadline::patient().poll(|| asks(&redoubt, redoubt.password()) == b"+OK\r\n"));
+    assert!(Deadline::standard().poll(|| asks(&redoubt, redoubt.password()) == b"+OK\r\n"));
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn unix_socket_mode() {
         let listen = format!("[\"127.0.0.1:0\", \"unix://{}\"]", path.display());
         let setup = Redoubt::setup(&redis).set("listen", listen);
         let _redoubt = setup.set_text("unix_socket_mode", &format!("{mode:o}")).start();
-        assert!(Deadline::patient().poll(|| path.exists()));
+        assert!(Deadline::standard().poll(|| path.exists()));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
     }
 }

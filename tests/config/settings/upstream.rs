@@ -88,7 +88,7 @@ fn dead_after() {
         let to = |rows: &[keepalive::Row]| {
             rows.iter().any(|row| row.remote == redis.port() && range.contains(&row.seconds))
         };
-        assert!(Deadline::patient().poll(|| to(&keepalive::rows())), "{setting}");
+        assert!(Deadline::standard().poll(|| to(&keepalive::rows())), "{setting}");
     }
 }
 
@@ -110,7 +110,7 @@ fn max_link_age() {
                 .collect::<Vec<_>>()
         };
         let first = link();
-        let wait = if replaced { support::PATIENCE } else { Duration::from_secs(2) };
+        let wait = if replaced { support::TIME_LIMIT } else { Duration::from_secs(2) };
         assert_eq!(Deadline::after(wait).poll(|| link() != first), replaced, "{setting}");
     }
 }
@@ -139,7 +139,7 @@ fn max_links() {
         assert_eq!(holder.command(&["WATCH", "k"]), b"+OK\r\n");
     }
     let mut other = redoubt.session();
-    other.be_patient(Duration::from_secs(20));
+    other.set_time_limit(Duration::from_secs(20));
     other.send(&frame::request(&["WATCH", "k"]));
     assert_eq!(other.read_to_close(), MAX_CLIENTS);
 }
@@ -151,7 +151,7 @@ fn stall_timeout() {
     let (mut one, mut other) = (redoubt.session(), redoubt.session());
     assert_eq!(one.command(&["SET", "k", "v"]), b"+OK\r\n");
     assert_eq!(redis.direct().command(&["CLIENT", "PAUSE", "600000", "WRITE"]), b"+OK\r\n");
-    one.be_patient(Duration::from_secs(60));
+    one.set_time_limit(Duration::from_secs(60));
     one.send(&frame::request(&["SET", "k", "w"]));
     assert_eq!(one.read_to_close(), b"");
     assert_eq!(other.command(&["GET", "k"]), frame::bulk(b"v"));

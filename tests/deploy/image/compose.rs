@@ -216,14 +216,14 @@ fn findings(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn compose_holds_what_is_asked() {
+fn the_compose_file_meets_its_requirements() {
     let text = text(FILE);
     each_line_counts(&text, &FREE, findings);
     each_change_counts(&text, &CHANGES, findings);
 }
 
 #[test]
-fn compose_agrees_with_its_schema() {
+fn the_compose_file_is_valid_by_its_schema() {
     let check = |path: &str| {
         run(tool("check-jsonschema").args(["--builtin-schema", "vendor.compose-spec", path]))
     };

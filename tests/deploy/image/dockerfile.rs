@@ -164,14 +164,14 @@ const CHANGES: [(&str, &str); 12] = [
 ];
 
 #[test]
-fn dockerfile_holds_what_is_asked() {
+fn the_dockerfile_meets_its_requirements() {
     let text = text("Dockerfile");
     each_line_counts(&text, &[], findings);
     each_change_counts(&text, &CHANGES, findings);
 }
 
 #[test]
-fn hadolint_finds_nothing() {
+fn hadolint_reports_nothing_about_the_dockerfile() {
     let is = run(tool("hadolint").arg("--no-color").arg("Dockerfile"));
     assert!(is.status.success(), "{}", said(&is));
 
@@ -182,11 +182,11 @@ fn hadolint_finds_nothing() {
 }
 
 #[test]
-fn only_what_is_copied_reaches_the_build() {
+fn the_build_context_contains_only_copied_files() {
     let ignored = text(".dockerignore");
     let lines: Vec<&str> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
     assert_eq!(lines[0], "*", "everything is kept out that is not let in");
-    let mut let_in: Vec<_> =
+    let mut permitted: Vec<_> =
         lines[1..].iter().map(|line| line.strip_prefix('!').unwrap()).collect();
     let file = Dockerfile::parse(&text("Dockerfile"));
     let copies = file.build.iter().filter_map(|line| line.strip_prefix("COPY "));
@@ -194,8 +194,8 @@ fn only_what_is_copied_reaches_the_build() {
         .flat_map(|line| line.split(' ').rev().skip(1).map(str::to_owned).collect::<Vec<_>>())
         .collect();
     // The manifests in a folder are copied before the folder.
-    copied.retain(|path| !let_in.iter().any(|folder| path.starts_with(&format!("{folder}/"))));
-    let_in.sort_unstable();
+    copied.retain(|path| !permitted.iter().any(|folder| path.starts_with(&format!("{folder}/"))));
+    permitted.sort_unstable();
     copied.sort_unstable();
-    assert_eq!(copied, let_in);
+    assert_eq!(copied, permitted);
 }

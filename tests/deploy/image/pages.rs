@@ -41,7 +41,7 @@ fn passwords(dir: &Path, file_mode: u32) {
 }
 
 #[test]
-fn secrets_are_made_as_the_page_says() {
+fn the_pages_commands_create_the_secrets() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("config/compose")).unwrap();
     shell(&block(DOCKER, "secrets"), dir.path());
@@ -49,7 +49,7 @@ fn secrets_are_made_as_the_page_says() {
 }
 
 #[test]
-fn credentials_are_made_as_the_page_says() {
+fn the_pages_commands_create_the_credentials() {
     let dir = tempfile::tempdir().unwrap();
     let etc = dir.path().to_str().unwrap();
     shell(&block(SYSTEMD, "credentials").replace("/etc/redoubt", etc), dir.path());

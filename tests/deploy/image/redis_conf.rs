@@ -71,7 +71,7 @@ const RULES: &[Rule<Conf>] = &[
 const FREE: [&str; 4] = ["lazyfree-", "slowlog-log-", "slowlog-max", "latency-"];
 
 #[test]
-fn redis_conf_holds_what_is_asked() {
+fn redis_conf_meets_its_requirements() {
     let findings = |text: &str| broken(RULES, &parse(text));
     let changes = [
         ("maxmemory 256mb", "maxmemory 0"),
@@ -87,7 +87,7 @@ fn redis_conf_holds_what_is_asked() {
 }
 
 #[test]
-fn redis_takes_redis_conf() {
+fn redis_starts_with_redis_conf() {
     let password = secret();
     let port = redis::free_port();
     let mut server = Command::new("redis-server")
@@ -116,19 +116,19 @@ fn redis_takes_redis_conf() {
 }
 
 #[test]
-fn the_password_is_nowhere_to_be_read() {
+fn the_redis_password_is_not_readable_by_others() {
     let redis = Hardened::start();
     for file in ["cmdline", "environ"] {
         let bytes = fs::read(format!("/proc/{}/{file}", redis.pid())).unwrap();
         let password = redis.secrets.redis.as_bytes();
         assert!(!bytes.windows(password.len()).any(|bytes| bytes == password), "in {file}");
     }
-    let mut stranger = Wire::connect(([127, 0, 0, 1], redis.port).into());
-    assert!(stranger.command(&["PING"]).starts_with(b"-NOAUTH"));
+    let mut unauthenticated = Wire::connect(([127, 0, 0, 1], redis.port).into());
+    assert!(unauthenticated.command(&["PING"]).starts_with(b"-NOAUTH"));
 }
 
 #[test]
-fn a_password_that_is_no_good_is_not_taken() {
+fn the_start_script_rejects_bad_passwords() {
     let secrets = Secrets::new();
     let file = secrets.file("redis_password");
     let no_end = "a".repeat(40) + " on nopass";
@@ -146,7 +146,7 @@ fn a_password_that_is_no_good_is_not_taken() {
 }
 
 #[test]
-fn the_default_user_has_no_right_beyond_need() {
+fn the_default_redis_user_has_only_the_needed_rights() {
     let redis = Hardened::start();
     let mut login = redis.login();
     let refused: [&[&str]; 15] = [

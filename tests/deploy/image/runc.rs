@@ -119,7 +119,7 @@ impl Container {
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut status = None;
-        Deadline::patient().poll(|| {
+        Deadline::standard().poll(|| {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });

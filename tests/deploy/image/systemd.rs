@@ -134,7 +134,7 @@ fn findings(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_unit_holds_what_is_asked() {
+fn the_systemd_unit_meets_its_requirements() {
     let changes = [
         ("DynamicUser=yes", "User=root"),
         ("ProtectSystem=strict", "ProtectSystem=full"),
@@ -161,7 +161,7 @@ fn exposure(unit: &Path) -> u64 {
 }
 
 #[test]
-fn systemd_finds_it_closed() {
+fn systemd_rates_the_units_exposure_as_low() {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join(UNIT);
     let is = exposure(&unit);
     assert!(is <= MOST_EXPOSURE, "{is} tenths of exposure");
@@ -175,7 +175,7 @@ fn systemd_finds_it_closed() {
 }
 
 #[test]
-fn systemd_understands_it() {
+fn systemd_accepts_the_unit() {
     let dir = tempfile::tempdir().unwrap();
     let verified = |text: &str| {
         let unit = dir.path().join("redoubt.service");

@@ -22,7 +22,7 @@ fn used() -> BTreeSet<String> {
 
 /// The API server accepts only base64, which has no `<`.
 #[test]
-fn the_example_of_the_secrets_cannot_be_applied() {
+fn the_example_secrets_cannot_be_applied_unchanged() {
     let secrets = example("secrets.yaml");
     let mut names = BTreeSet::new();
     for secret in &secrets {
@@ -36,7 +36,7 @@ fn the_example_of_the_secrets_cannot_be_applied() {
 }
 
 #[test]
-fn a_store_can_fill_the_secrets() {
+fn the_external_store_example_fills_all_secrets() {
     let mut names = BTreeSet::new();
     for external in example("external-secrets.yaml") {
         assert_eq!(external["apiVersion"], "external-secrets.io/v1");
@@ -52,7 +52,7 @@ fn a_store_can_fill_the_secrets() {
 }
 
 #[test]
-fn secrets_are_encrypted_at_rest() {
+fn the_encryption_example_encrypts_secrets_at_rest() {
     let encryption = &example("encryption.yaml")[0];
     assert_eq!(encryption["apiVersion"], "apiserver.config.k8s.io/v1");
     assert_eq!(encryption["kind"], "EncryptionConfiguration");

@@ -99,14 +99,14 @@ pub(crate) fn allowed(manifests: &Manifests, peers: &[Peer]) -> BTreeSet<String>
 
 /// Returns the connections that the policies of the pods of the namespace allow as egress, whatever the
 /// other side allows.
-pub(crate) fn let_out(manifests: &Manifests, peers: &[Peer]) -> BTreeSet<String> {
+pub(crate) fn egress(manifests: &Manifests, peers: &[Peer]) -> BTreeSet<String> {
     let own = pairs(peers).filter(|(from, ..)| is_own(from));
     own.filter(|&(from, to, port)| passes(manifests, from, to, port, "Egress")).map(line).collect()
 }
 
 /// Returns the connections that the policies of the pods of the namespace allow as ingress, whatever
 /// the other side allows.
-pub(crate) fn let_in(manifests: &Manifests, peers: &[Peer]) -> BTreeSet<String> {
+pub(crate) fn ingress(manifests: &Manifests, peers: &[Peer]) -> BTreeSet<String> {
     let own = pairs(peers).filter(|(_, to, _)| is_own(to));
     own.filter(|&(from, to, port)| passes(manifests, to, from, port, "Ingress")).map(line).collect()
 }

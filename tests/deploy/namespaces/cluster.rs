@@ -182,7 +182,7 @@ impl Cluster {
             let started = self.container(&pods, name, &line);
             let lines = self.spawn(started);
             let mut said = String::new();
-            let is_up = Deadline::patient().poll(|| {
+            let is_up = Deadline::standard().poll(|| {
                 ["startupProbe", "readinessProbe", "livenessProbe"].iter().all(|probe| {
                     let line: Vec<_> =
                         items(&container[probe]["exec"]["command"]).map(text).collect();

@@ -130,18 +130,18 @@ fn run(overlay: Overlay, is_for: impl Fn(Option<&str>) -> bool) -> usize {
 }
 
 #[test]
-fn the_page_is_right_for_the_sidecar() {
+fn the_kubernetes_page_works_with_the_sidecar_overlay() {
     let ran = run(Overlay::Sidecar, |place| place.is_none_or(|place| place == "outside"));
     assert!(ran >= 10, "{ran} blocks were run");
 }
 
 #[test]
-fn the_page_is_right_for_the_shared_one() {
+fn the_kubernetes_page_works_with_the_shared_overlay() {
     assert_eq!(run(Overlay::Shared, |place| place == Some("shared")), 1);
 }
 
 #[test]
-fn places_are_known_and_few_blocks_are_not_run() {
+fn the_kubernetes_page_names_known_places_and_most_blocks_run() {
     let places: Vec<_> = blocks().into_iter().filter_map(|block| block.place).collect();
     let known = ["cluster", "outside", "shared"];
     assert!(places.iter().all(|place| known.contains(&place.as_str())), "{places:?}");

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::blocks::{Block, Mark, missing};
 use super::root;
-use support::{Deadline, PATIENCE};
+use support::{Deadline, TIME_LIMIT};
 
 /// Start of the script: it brings up the loopback interface, sets host names, and defines a function
 /// that waits for a program in the background until it listens, as a person would before typing on.
@@ -55,7 +55,7 @@ pub(crate) fn run(blocks: &[Block]) -> Result<(), String> {
         let _ = write!(script, "{{\n{}}} > ../{}.out 2>&1\n", commands(block), block.line);
     }
     fs::write(dir.path().join("script"), script).expect("write the script");
-    let status = within(&dir, Deadline::after(PATIENCE));
+    let status = within(&dir, Deadline::after(TIME_LIMIT));
     for block in blocks {
         let output = fs::read(dir.path().join(format!("{}.out", block.line)));
         // A block that did not begin has no output.
@@ -104,7 +104,7 @@ fn commands(block: &Block) -> String {
     let Some(Mark::Run { explained, before, .. }) = &block.mark else {
         panic!("{}: not to be run", block.line);
     };
-    let mut commands = settled(before);
+    let mut commands = with_waits(before);
     match block.language.as_str() {
         "python" => commands += &program(block, "python3 -"),
         "js" => commands += &program(block, "node --input-type=module -"),
@@ -114,7 +114,7 @@ fn commands(block: &Block) -> String {
                 // A command with an expected output may fail, if it is meant to show a failure.
                 let _ = match expected(line) {
                     Some((command, _)) => writeln!(commands, "{command} || :"),
-                    None => write!(commands, "{}", settled(line)),
+                    None => write!(commands, "{}", with_waits(line)),
                 };
             }
         }
@@ -124,7 +124,7 @@ fn commands(block: &Block) -> String {
 }
 
 /// Inserts a wait after each program that is started in the background, until it listens.
-fn settled(commands: &str) -> String {
+fn with_waits(commands: &str) -> String {
     let line = |line: &str| {
         let starts = line.ends_with(" &");
         format!("{line}\n{}", if starts { "started $!\n" } else { "" })

@@ -39,15 +39,15 @@ impl Figures {
 
 /// Waits until the sessions have left nothing but shared links.
 pub(crate) fn wait(redis: &Redis, redoubt: &Redoubt, before: &Figures, most: usize) -> Figures {
-    settle(Deadline::patient(), redis, redoubt, before, most)
+    wait_until_idle(Deadline::standard(), redis, redoubt, before, most)
 }
 
 /// Waits until the shared links are closed, too.
 pub(crate) fn wait_long(redis: &Redis, redoubt: &Redoubt, before: &Figures) -> Figures {
-    settle(Deadline::after(LONG), redis, redoubt, before, 0)
+    wait_until_idle(Deadline::after(LONG), redis, redoubt, before, 0)
 }
 
-fn settle(
+fn wait_until_idle(
     deadline: Deadline,
     redis: &Redis,
     redoubt: &Redoubt,

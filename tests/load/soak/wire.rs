@@ -7,7 +7,7 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use support::{PATIENCE, frame, shown};
+use support::{TIME_LIMIT, frame, shown};
 
 /// Bytes of buffer for one read.
 const READ_SIZE: usize = 16 << 10;
@@ -149,6 +149,6 @@ impl Wire {
 
 /// Waits for a future that must complete.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    let patience: Duration = PATIENCE * 2;
+    let patience: Duration = TIME_LIMIT * 2;
     tokio::time::timeout(patience, future).await.expect("something happens in time")
 }

@@ -9,7 +9,7 @@ use support::{Redis, Redoubt};
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn metrics_are_there_unless_they_are_off() {
+fn the_admin_port_serves_metrics_unless_disabled() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let (status, headers, body) = http_get(redoubt.admin(), "/metrics");
@@ -24,7 +24,7 @@ fn metrics_are_there_unless_they_are_off() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_is_not_there_or_not_done_is_said() {
+fn the_admin_port_answers_404_and_405() {
     let redoubt = Redoubt::start(&Redis::start());
     let address = redoubt.admin();
     let ask = |line: &str, headers: &str| {
@@ -57,7 +57,7 @@ fn what_is_not_there_or_not_done_is_said() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_reload_is_for_this_machine_and_not_for_web_pages() {
+fn only_this_machine_may_request_a_reload_and_web_pages_may_not() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("admin.listen", "0.0.0.0:0").start();
     let address: SocketAddr = ([127, 0, 0, 1], redoubt.admin().port()).into();

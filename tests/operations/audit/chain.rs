@@ -14,7 +14,7 @@ fn verify(files: &[PathBuf]) -> Output {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_chain_goes_over_rotation_and_a_kill_and_shows_changes() {
+fn the_audit_chain_survives_rotation_and_a_kill_and_shows_changes() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let chained = || {
         setup(&redis, &dir)
@@ -58,7 +58,7 @@ fn the_chain_goes_over_rotation_and_a_kill_and_shows_changes() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_chain_that_cannot_go_on_begins_anew_with_a_file() {
+fn an_audit_chain_that_cannot_continue_begins_again_in_a_new_file() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let chained = || setup(&redis, &dir).set("audit.hash_chain", "true");
     let number = |number: u32| dir.path().join(format!("audit.log.{number}"));
@@ -95,7 +95,7 @@ fn a_chain_that_cannot_go_on_begins_anew_with_a_file() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn lines_removed_at_the_end_are_missed_by_verify_and_at_the_next_start() {
+fn audit_lines_removed_at_the_end_are_reported_by_verify_and_at_the_next_start() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let chained = || setup(&redis, &dir).set("audit.hash_chain", "true").start();
     let redoubt = chained();
@@ -124,8 +124,8 @@ fn lines_removed_at_the_end_are_missed_by_verify_and_at_the_next_start() {
         assert!(redoubt.log().wait(missing).is_some());
         stop(redoubt);
         let all = super::lines(&log(&dir));
-        let told = all.iter().find(|line| line["event"] == "log_truncated").expect("an event");
-        assert_eq!(told["lines"], lines - left);
+        let reported = all.iter().find(|line| line["event"] == "log_truncated").expect("an event");
+        assert_eq!(reported["lines"], lines - left);
         let said = String::from_utf8(verify(&[log(&dir)]).stdout).unwrap();
         assert!(said.contains("found lines missing here when it started"), "{said}");
     }
@@ -142,11 +142,11 @@ fn lines_removed_at_the_end_are_missed_by_verify_and_at_the_next_start() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_log_that_is_emptied_while_it_is_written_does_not_pass_for_whole() {
+fn an_audit_log_emptied_while_written_is_not_reported_as_complete() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir).set("audit.hash_chain", "true").start();
     redoubt.session().command(&["CONFIG", "GET", "x"]);
-    let written = Deadline::patient().poll(|| count(&lines(&log(&dir)), "session_closed") == 1);
+    let written = Deadline::standard().poll(|| count(&lines(&log(&dir)), "session_closed") == 1);
     assert!(written);
     fs::write(log(&dir), "").unwrap();
     redoubt.session().command(&["PING"]);
@@ -161,7 +161,7 @@ fn a_log_that_is_emptied_while_it_is_written_does_not_pass_for_whole() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn rotated_files_keep_the_record_of_where_they_ended() {
+fn rotated_audit_files_keep_the_record_of_their_end() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir)
         .set("audit.hash_chain", "true")

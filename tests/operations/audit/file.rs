@@ -9,7 +9,7 @@ use support::{Deadline, Redis};
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_second_process_is_kept_off_the_file() {
+fn a_second_process_cannot_write_the_same_audit_file() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let _first = setup(&redis, &dir).start();
     let error = refused(&redis, &dir, &to_file(&dir));
@@ -19,7 +19,7 @@ fn a_second_process_is_kept_off_the_file() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_file_that_is_no_audit_log_is_left_as_it_is() {
+fn a_file_that_is_not_an_audit_log_is_not_changed() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     stop(setup(&redis, &dir).start());
     let good = fs::read(log(&dir)).unwrap();
@@ -47,16 +47,16 @@ fn a_file_that_is_no_audit_log_is_left_as_it_is() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_file_that_is_moved_away_is_opened_anew() {
+fn an_audit_file_that_is_moved_away_is_opened_again() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir).start();
     let moved = dir.path().join("moved");
     redoubt.session().command(&["PING"]);
     let closed = || fs::read_to_string(log(&dir)).is_ok_and(|text| text.contains("session_closed"));
-    assert!(Deadline::patient().poll(closed));
+    assert!(Deadline::standard().poll(closed));
     fs::rename(log(&dir), &moved).unwrap();
     redoubt.session().command(&["PING"]);
-    assert!(Deadline::patient().poll(closed));
+    assert!(Deadline::standard().poll(closed));
     stop(redoubt);
     let all = [lines(&moved), lines(&log(&dir))].concat();
     assert_no_gaps(&all);
@@ -67,7 +67,7 @@ fn a_file_that_is_moved_away_is_opened_anew() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn nothing_is_lost_while_it_cannot_be_rotated() {
+fn no_audit_line_is_lost_while_rotation_fails() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let few = |setup: Setup| setup.set_text("audit.max_size", "64kb").set("audit.max_files", 1);
     let redoubt = few(setup(&redis, &dir)).start();
@@ -77,7 +77,7 @@ fn nothing_is_lost_while_it_cannot_be_rotated() {
     let mut session = redoubt.session();
     let mut refused = 0;
     let is_failing = || redoubt.log().all().iter().any(|line| line.contains("cannot be written"));
-    assert!(Deadline::patient().poll(|| {
+    assert!(Deadline::standard().poll(|| {
         for _ in 0..20 {
             session.command(&["CONFIG", "GET", "x"]);
             refused += 1;
@@ -94,7 +94,7 @@ fn nothing_is_lost_while_it_cannot_be_rotated() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_file_that_others_may_read_or_write_is_closed_to_them() {
+fn permissions_of_others_are_removed_from_the_audit_file() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     stop(setup(&redis, &dir).start());
     // The group keeps its permission to read it.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{assert_no_gaps, count, log, parsed, setup};
-use support::{Deadline, PATIENCE, Redis, Redoubt, Wire, signal};
+use support::{Deadline, Redis, Redoubt, TIME_LIMIT, Wire, signal};
 
 /// A number of refused commands that fills the pipe, the line being written, and the queue.
 const MANY: usize = 3000;
@@ -30,14 +30,14 @@ fn send(session: &mut Wire, count: usize) {
 /// Waits until clients are no longer served, which lasts as long as nobody reads the log.
 fn wait_until_clients_wait(redoubt: &Redoubt, idle: &mut Wire) {
     redoubt.log().wait(|line| line.contains("clients wait")).expect("a warning");
-    assert!(Deadline::patient().poll(|| !is_served(idle)));
+    assert!(Deadline::standard().poll(|| !is_served(idle)));
 }
 
 fn is_served(session: &mut Wire) -> bool {
     session.send(b"PING\r\n");
-    session.be_patient(Duration::from_millis(300));
+    session.set_time_limit(Duration::from_millis(300));
     let served = session.try_receive().is_some();
-    session.be_patient(PATIENCE);
+    session.set_time_limit(TIME_LIMIT);
     served
 }
 
@@ -72,7 +72,7 @@ fn end(mut redoubt: Redoubt, reader: JoinHandle<Vec<Value>>) -> Vec<Value> {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn with_block_clients_wait_until_there_is_room_and_nothing_is_lost() {
+fn with_on_full_block_clients_wait_and_no_audit_line_is_lost() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = start(&redis, &dir, "block");
     let (mut idle, mut session) = (redoubt.session(), redoubt.session());
@@ -96,7 +96,7 @@ fn with_block_clients_wait_until_there_is_room_and_nothing_is_lost() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn with_drop_clients_go_on_and_what_is_lost_is_counted() {
+fn with_on_full_drop_clients_continue_and_dropped_lines_are_counted() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = start(&redis, &dir, "drop");
     let mut session = redoubt.session();
@@ -107,9 +107,9 @@ fn with_drop_clients_go_on_and_what_is_lost_is_counted() {
     let reader = read(&dir);
     drop(session);
     let lines = end(redoubt, reader);
-    let (told, written): (Vec<_>, Vec<_>) =
+    let (reported, written): (Vec<_>, Vec<_>) =
         lines.iter().partition(|line| line["event"] == "events_dropped");
-    let dropped: u64 = told.iter().map(|line| line["count"].as_u64().unwrap()).sum();
+    let dropped: u64 = reported.iter().map(|line| line["count"].as_u64().unwrap()).sum();
     assert!(dropped > 0);
     // Six events are no refusals: start, guard, the session's two, its end, stop.
     assert_eq!(written.len() as u64 + dropped, MANY as u64 + 6, "{written:?}");
@@ -117,7 +117,7 @@ fn with_drop_clients_go_on_and_what_is_lost_is_counted() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_stop_does_not_wait_for_ever_for_a_log_that_nobody_takes() {
+fn shutdown_does_not_wait_for_ever_for_an_unread_audit_log() {
     for on_full in ["drop", "block"] {
         let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
         let mut redoubt = start(&redis, &dir, on_full);

@@ -9,7 +9,7 @@ use support::{Redis, Redoubt, Wire};
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_happens_is_written_without_secrets() {
+fn audit_lines_describe_events_without_secrets() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir).start();
     let password = redoubt.password().to_owned();
@@ -47,7 +47,7 @@ fn what_happens_is_written_without_secrets() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn keys_are_there_when_asked_for_and_values_never() {
+fn audit_lines_contain_keys_if_configured_and_never_values() {
     // The output of `printf %s canary-key | sha256sum`.
     let hashed = "0b8bdfd5fe8e2887553f64e360259947f07d61acd45d51b4a74a53008e5a9597";
     for (form, wanted) in [("plain", "canary-key"), ("hashed", hashed)] {
@@ -70,7 +70,7 @@ fn keys_are_there_when_asked_for_and_values_never() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn lines_go_to_standard_output() {
+fn audit_lines_go_to_standard_output() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("audit.output", "stdout").start();
     redoubt.session().command(&["CONFIG", "GET", "x"]);
@@ -87,7 +87,7 @@ fn lines_go_to_standard_output() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn lock_outs_and_refused_connections_are_all_told_before_a_stop() {
+fn lock_outs_and_refused_connections_are_all_in_the_audit_log_before_a_stop() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir)
         .set("throttle.exempt", "[]")

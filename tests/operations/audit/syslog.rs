@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{assert_no_gaps, count, refused, stop};
-use support::{PATIENCE, Redis, Redoubt};
+use support::{Redis, Redoubt, TIME_LIMIT};
 
 fn socket(dir: &TempDir) -> PathBuf {
     dir.path().join("log")
@@ -16,7 +16,7 @@ fn socket(dir: &TempDir) -> PathBuf {
 
 fn listen(dir: &TempDir) -> UnixDatagram {
     let receiver = UnixDatagram::bind(socket(dir)).unwrap();
-    receiver.set_read_timeout(Some(PATIENCE)).unwrap();
+    receiver.set_read_timeout(Some(TIME_LIMIT)).unwrap();
     receiver
 }
 
@@ -47,7 +47,7 @@ fn take(receiver: &UnixDatagram, event: &str) -> Vec<Value> {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn lines_go_to_the_system_log_and_wait_while_it_is_away() {
+fn audit_lines_go_to_the_system_log_and_wait_while_it_is_unavailable() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let receiver = listen(&dir);
     let redoubt = Redoubt::setup(&redis)
@@ -70,7 +70,7 @@ fn lines_go_to_the_system_log_and_wait_while_it_is_away() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn it_does_not_start_without_a_system_log() {
+fn redoubt_does_not_start_if_the_system_log_is_missing() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let audit = format!("output = \"syslog\"\nsyslog_socket = {:?}", socket(&dir));
     let error = refused(&redis, &dir, &audit);

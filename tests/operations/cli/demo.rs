@@ -94,7 +94,7 @@ fn on_a_terminal(variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn colour_is_for_terminals_and_can_be_refused() {
+fn the_demo_uses_colour_only_on_terminals_that_permit_it() {
     let output = on_a_terminal(&[]);
     assert!(output.contains("\x1b[32m✓ holds  \x1b[0m"), "{output}");
     let output = on_a_terminal(&[("NO_COLOR", "1")]);
@@ -102,7 +102,7 @@ fn colour_is_for_terminals_and_can_be_refused() {
 }
 
 #[test]
-fn a_second_ctrl_c_leaves_no_redis_behind() {
+fn a_second_ctrl_c_of_the_demo_leaves_no_redis_running() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = redoubt(&["demo"]);
     let mut process = Process::start(command.env("TMPDIR", dir.path()), "");

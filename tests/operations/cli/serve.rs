@@ -63,7 +63,7 @@ fn visit(port: u16) {
 }
 
 #[test]
-fn at_trace_level_no_output_holds_a_secret_or_an_argument() {
+fn at_trace_level_no_output_contains_a_secret_or_an_argument() {
     let dir = tempfile::tempdir().unwrap();
     let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
     for format in ["text", "json"] {
@@ -79,7 +79,7 @@ fn at_trace_level_no_output_holds_a_secret_or_an_argument() {
 }
 
 #[test]
-fn a_session_is_told_in_stable_words() {
+fn log_lines_about_a_session_have_stable_texts() {
     let dir = tempfile::tempdir().unwrap();
     let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
     let (mut process, port) = serve(dir.path(), upstream, "");
@@ -110,7 +110,7 @@ fn a_session_is_told_in_stable_words() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_any_more_ends_nothing() {
+fn a_closed_log_pipe_does_not_stop_redoubt() {
     let dir = tempfile::tempdir().unwrap();
     let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
     let (mut process, port) = serve(dir.path(), upstream, "level = \"trace\"");
@@ -122,7 +122,7 @@ fn a_log_that_nobody_reads_any_more_ends_nothing() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_holds_nobody_up() {
+fn an_unread_log_pipe_delays_no_client() {
     let dir = tempfile::tempdir().unwrap();
     let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
     let mut child =
@@ -143,7 +143,7 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
 }
 
 #[test]
-fn a_stop_ends_though_nobody_reads_what_is_said() {
+fn shutdown_completes_with_an_unread_log_pipe() {
     let dir = tempfile::tempdir().unwrap();
     let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
     // The log goes to standard error, the audit log to standard output.
@@ -183,7 +183,7 @@ fn a_stop_ends_though_nobody_reads_what_is_said() {
 }
 
 #[test]
-fn a_taken_port_ends_with_1_and_says_which() {
+fn a_listener_port_in_use_exits_with_1_and_names_the_port() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let mut command = redoubt(&["serve"]);
@@ -201,10 +201,10 @@ fn a_taken_port_ends_with_1_and_says_which() {
 }
 
 #[test]
-fn files_for_tls_that_cannot_be_used_stop_the_start() {
+fn unusable_tls_files_stop_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("redoubt.toml");
-    for (listen, upstream, told) in [
+    for (listen, upstream, reported) in [
         (
             "tls://127.0.0.1:0",
             "redis://127.0.0.1:1\"",
@@ -232,7 +232,7 @@ fn files_for_tls_that_cannot_be_used_stop_the_start() {
         let mut program = redoubt(&["serve", "--config", config.to_str().unwrap()]);
         let (status, output) = Process::start(&mut program, "").end();
         assert_eq!(status.code(), Some(1), "{listen} {upstream}:\n{output}");
-        assert!(output.contains(&format!("redoubt: {told}")), "{told}:\n{output}");
+        assert!(output.contains(&format!("redoubt: {reported}")), "{reported}:\n{output}");
         assert!(!output.contains("listening") && !output.contains(CANARY), "{output}");
     }
 }

@@ -168,7 +168,7 @@ fn tokens(expression: &str) -> Result<Vec<Token>, String> {
 }
 
 #[test]
-fn an_expression_is_taken_apart() {
+fn a_promql_expression_is_parsed() {
     let found = uses("sum by (rule, le) (rate(a_total{x=\"1\",y=~\"b|c\"}[5m])) / b_max > 0.5");
     let matcher = |label: &str, operator: &str, value: &str| {
         (label.to_owned(), operator.to_owned(), value.to_owned())

@@ -43,7 +43,7 @@ impl Drop for Asked {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_answer_tells_what_was_done_or_what_is_wrong() {
+fn a_requested_reload_answers_with_its_changes_or_its_error() {
     static RECORDER: Once = Once::new();
     RECORDER.call_once(|| metrics::install().unwrap());
     let redis = Redis::start();

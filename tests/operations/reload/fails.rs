@@ -16,7 +16,7 @@ fn fails(redoubt: &Redoubt) -> String {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_is_wrong_is_said_and_nothing_changes() {
+fn a_failed_reload_reports_the_error_and_changes_nothing() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -35,7 +35,7 @@ fn what_is_wrong_is_said_and_nothing_changes() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_password_that_redis_does_not_take_fails() {
+fn a_reload_with_a_password_that_redis_rejects_fails() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -50,7 +50,7 @@ fn a_password_that_redis_does_not_take_fails() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_required_guard_that_cannot_be_made_fails_the_reload_alone() {
+fn a_reload_fails_if_the_required_guard_cannot_be_provisioned() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
     let mut session = redoubt.session();
@@ -69,7 +69,7 @@ fn a_required_guard_that_cannot_be_made_fails_the_reload_alone() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_redis_that_is_busy_fails_it() {
+fn a_reload_that_needs_a_guard_fails_while_redis_is_busy() {
     let redis = Redis::setup().config("lua-time-limit 10").start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -77,19 +77,19 @@ fn a_redis_that_is_busy_fails_it() {
     let mut looping = redis.direct();
     looping.send(&support::frame::request(&["EVAL", "while true do end", "0"]));
     let mut direct = redis.direct();
-    assert!(Deadline::patient().poll(|| direct.command(&["PING"]).starts_with(b"-BUSY")));
+    assert!(Deadline::standard().poll(|| direct.command(&["PING"]).starts_with(b"-BUSY")));
     redoubt.write("policy.blocked", Some("[\"DEL\"]"));
     let error = fails(&redoubt);
     assert!(error.contains("BUSY"), "{error}");
     assert_eq!(direct.command(&["SCRIPT", "KILL"]), b"+OK\r\n");
-    assert!(Deadline::patient().poll(|| !session.command(&["DEL", "k"]).starts_with(b"-BUSY")));
+    assert!(Deadline::standard().poll(|| !session.command(&["DEL", "k"]).starts_with(b"-BUSY")));
     assert_eq!(session.command(&["DEL", "k"]), b":0\r\n");
     reloaded(&redoubt, "policy.blocked", "");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn keys_that_need_a_restart_are_named_and_keep_their_old_values() {
+fn a_reload_names_keys_that_need_a_restart_and_keeps_their_values() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("policy.blocked", "[]").start();
     let mut session = redoubt.session();
@@ -111,7 +111,7 @@ fn keys_that_need_a_restart_are_named_and_keep_their_old_values() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn signals_while_one_runs_ask_for_one_more() {
+fn signals_during_a_reload_cause_one_more_reload() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     for value in 1..=20 {
@@ -126,7 +126,7 @@ fn signals_while_one_runs_ask_for_one_more() {
         wire.offer(&support::frame::request(&["PING"]).repeat(5));
         text(&wire.read_to_close()).matches("NOAUTH").count()
     };
-    assert!(Deadline::patient().poll(|| refused() <= 3));
+    assert!(Deadline::standard().poll(|| refused() <= 3));
     let mut line = redoubt.reload();
     if lines::field(&line, "changed") != Some("") {
         line = redoubt.reload();
@@ -136,7 +136,7 @@ fn signals_while_one_runs_ask_for_one_more() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_certificate_that_cannot_be_read_fails_it_and_the_old_one_is_shown() {
+fn a_reload_with_an_unreadable_certificate_fails_and_keeps_the_old_one() {
     let (redis, authority) = (Redis::start(), Authority::new());
     let pair = authority.server("server");
     let path = |path: &std::path::Path| path.display().to_string();

@@ -12,7 +12,7 @@ fn guards(redis: &Redis) -> Vec<String> {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_stricter_policy_holds_in_scripts_and_closes_nobody() {
+fn a_stricter_policy_applies_in_scripts_and_closes_no_session() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("workers", 2).start();
     let mut session = redoubt.session();
@@ -31,7 +31,7 @@ fn a_stricter_policy_holds_in_scripts_and_closes_nobody() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_is_queued_in_a_transaction_is_held_to_it_too() {
+fn a_stricter_policy_applies_to_commands_queued_in_a_transaction() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -48,7 +48,7 @@ fn what_is_queued_in_a_transaction_is_held_to_it_too() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn blocked_and_subscribed_sessions_go_on() {
+fn a_policy_change_closes_no_blocked_or_subscribed_session() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let (mut blocked, mut subscribed) = (redoubt.session(), redoubt.session());
@@ -66,7 +66,7 @@ fn blocked_and_subscribed_sessions_go_on() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_first_rule_brings_a_guard() {
+fn the_first_rule_of_a_policy_provisions_a_guard() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set("policy.blocked", "[]").set("workers", 2);
     let mut redoubt = setup.set_text("policy.escapes", "allow").start();
@@ -85,7 +85,7 @@ fn a_first_rule_brings_a_guard() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_has_arrived_at_redis_is_dealt_with_before_the_answer() {
+fn scripts_that_redis_has_received_finish_before_the_reload_answer() {
     const SCRIPTS: usize = 1000;
     const SIZE: usize = 2 << 10;
     let redis = Redis::start();
@@ -100,7 +100,7 @@ fn what_has_arrived_at_redis_is_dealt_with_before_the_answer() {
     let mut session = redoubt.session();
     std::thread::scope(|scope| {
         scope.spawn(|| session.offer(&scripts));
-        assert!(Deadline::patient().poll(|| log_length(&redis).len() > 4), "no scripts run");
+        assert!(Deadline::standard().poll(|| log_length(&redis).len() > 4), "no scripts run");
         change(&mut redoubt, "policy.blocked", "[\"APPEND\"]");
         let at_the_answer = text(&log_length(&redis));
         for _ in 0..100 {
@@ -111,7 +111,7 @@ fn what_has_arrived_at_redis_is_dealt_with_before_the_answer() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn where_no_guard_holds_it_scripts_are_refused() {
+fn scripts_are_refused_if_no_guard_enforces_the_new_policy() {
     let redis = Redis::start();
     let password = format!(">{}", redis.password());
     let user = ["ACL", "SETUSER", "app", "on", &password, "~*", "&*", "+@all", "-debug"];
@@ -137,15 +137,15 @@ fn where_no_guard_holds_it_scripts_are_refused() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn with_redis_gone_it_holds_when_redis_is_back() {
+fn a_policy_change_without_redis_applies_when_redis_is_back() {
     let mut redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     assert!(redoubt.session().command(&SCRIPT).starts_with(b":"));
     redis.kill();
     redoubt.write("policy.blocked", Some("[\"APPEND\"]"));
     reloaded(&redoubt, "policy.blocked", "");
-    let told = |line: &str| line.contains("upstream cannot be reached");
-    assert!(redoubt.log().wait(told).is_some());
+    let reported = |line: &str| line.contains("upstream cannot be reached");
+    assert!(redoubt.log().wait(reported).is_some());
     redis.restart();
     let mut session = redoubt.session();
     let is_back = || {
@@ -154,7 +154,7 @@ fn with_redis_gone_it_holds_when_redis_is_back() {
         wire.receive();
         wire.received() == b"$-1\r\n"
     };
-    assert!(Deadline::patient().poll(is_back));
+    assert!(Deadline::standard().poll(is_back));
     let reply = text(&session.command(&SCRIPT));
     assert!(reply.contains("can't run this command"), "{reply}");
     assert_eq!(guards(&redis).len(), 1);
@@ -163,7 +163,7 @@ fn with_redis_gone_it_holds_when_redis_is_back() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn with_a_redis_that_does_not_answer_scripts_wait() {
+fn scripts_wait_after_a_policy_change_while_redis_does_not_answer() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "500ms");
     let mut redoubt = setup.start();

@@ -28,7 +28,7 @@ pub(super) fn closed_for(redoubt: &Redoubt, reason: &str) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_there_may_be() {
+fn reload_changes_max_sessions_and_sessions_per_address() {
     for key in ["limits.max_sessions", "limits.sessions_per_address"] {
         let (_redis, mut redoubt) = start();
         let (mut one, mut other) = (redoubt.session(), redoubt.session());
@@ -44,7 +44,7 @@ fn how_many_there_may_be() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_of_one_identity() {
+fn reload_changes_sessions_per_identity() {
     let (_redis, mut redoubt) = start();
     let mut one = redoubt.session();
     change(&mut redoubt, "limits.sessions_per_identity", "1");
@@ -54,7 +54,7 @@ fn how_many_of_one_identity() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_that_have_not_authenticated() {
+fn reload_changes_unauthenticated_sessions() {
     let (_redis, mut redoubt) = start();
     let mut waits = redoubt.connect();
     assert!(waits.command(&["PING"]).starts_with(b"-NOAUTH"));
@@ -65,7 +65,7 @@ fn how_many_that_have_not_authenticated() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_those_may_hold() {
+fn reload_changes_unauthenticated_memory() {
     let (_redis, mut redoubt) = with("limits.auth_timeout", "\"1m\"");
     change(&mut redoubt, "limits.unauthenticated_memory", "\"1mb\"");
     // The request has ten arguments of 16 KiB, and the last is incomplete.
@@ -80,7 +80,7 @@ fn what_those_may_hold() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_long_they_may_take() {
+fn reload_changes_auth_timeout() {
     let (_redis, mut redoubt) = with("limits.auth_timeout", "\"60s\"");
     let mut before = redoubt.connect();
     assert!(before.command(&["PING"]).starts_with(b"-NOAUTH"));
@@ -92,7 +92,7 @@ fn how_long_they_may_take() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_often_they_may_try() {
+fn reload_changes_auth_attempts() {
     let (_redis, mut redoubt) = start();
     let mut wire = redoubt.connect();
     assert!(wire.command(&["PING"]).starts_with(b"-NOAUTH"));
@@ -104,7 +104,7 @@ fn how_often_they_may_try() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_long_they_may_be_silent() {
+fn reload_changes_idle_timeout() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     change(&mut redoubt, "limits.idle_timeout", "\"100ms\"");
@@ -114,7 +114,7 @@ fn how_long_they_may_be_silent() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_large_a_request_may_be() {
+fn reload_changes_request_size() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     let large = request(&["SET", "k", &"x".repeat(4000)]);
@@ -128,7 +128,7 @@ fn how_large_a_request_may_be() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_arguments_one_may_have() {
+fn reload_changes_request_args() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     let many = ["MSET", "a", "1", "b", "2"];
@@ -141,7 +141,7 @@ fn how_many_arguments_one_may_have() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_replies_may_be_due() {
+fn reload_changes_in_flight() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set_text("upstream.sharing", "off");
     let mut redoubt = setup.start();
@@ -155,7 +155,7 @@ fn how_many_replies_may_be_due() {
         let line = list.lines().find(|line| line.contains("cmd=blpop")).map(str::to_owned);
         line.filter(|line| line.contains("qbuf=0 "))
     };
-    assert!(Deadline::patient().poll(|| blocked().is_some()));
+    assert!(Deadline::standard().poll(|| blocked().is_some()));
     // The pings were sent before, so they have been read when the other session gets its reply.
     let mut other = redoubt.session();
     assert_eq!(other.command(&["PING"]), b"+PONG\r\n");
@@ -166,7 +166,7 @@ fn how_many_replies_may_be_due() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_may_wait_for_a_client() {
+fn reload_changes_output_buffer() {
     const MIB: usize = 1 << 20;
     let (redis, mut redoubt) = with("limits.output_buffer", "\"256mb\"");
     redis.direct().command(&["SETRANGE", "big", &(32 * MIB).to_string(), "x"]);
@@ -175,14 +175,14 @@ fn what_may_wait_for_a_client() {
     behind.command(&["PING"]);
     change(&mut redoubt, "limits.output_buffer", "\"1mb\"");
     signal(redis.pid(), "STOP");
-    let settle = || {
+    let wait_until_handled = || {
         let mut wire = redoubt.connect();
         (0..3).for_each(|_| drop(wire.command(&["PING"])));
     };
     slow.send(&request(&["GET", "big"]));
-    settle();
+    wait_until_handled();
     behind.send(&request(&["ECHO", "behind"]));
-    settle();
+    wait_until_handled();
     signal(redis.pid(), "CONT");
     assert_eq!(behind.frame(), frame::bulk(b"behind"));
     closed_for(&redoubt, "output_limit");
@@ -190,7 +190,7 @@ fn what_may_wait_for_a_client() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_much_all_may_hold() {
+fn reload_changes_memory() {
     let (redis, mut redoubt) = with("limits.memory", "\"1gb\"");
     redis.direct().command(&["SETRANGE", "big", &(32 << 20).to_string(), "x"]);
     let mut slow: Vec<_> = (0..12).map(|_| redoubt.session()).collect();
@@ -202,7 +202,7 @@ fn how_much_all_may_hold() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_channels() {
+fn reload_changes_subscriptions() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     session.command(&["SUBSCRIBE", "a"]);
@@ -214,7 +214,7 @@ fn how_many_channels() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_commands_a_second() {
+fn reload_changes_commands_per_second() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     change(&mut redoubt, "limits.commands_per_second", "2");
@@ -239,12 +239,12 @@ fn is_probed(from: SocketAddr) -> bool {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn whether_clients_are_probed() {
+fn reload_changes_tcp_keepalive() {
     let (_redis, mut redoubt) = with("limits.tcp_keepalive", "\"0s\"");
     let before = redoubt.session();
     assert!(!is_probed(before.stream().local_addr().unwrap()));
     change(&mut redoubt, "limits.tcp_keepalive", "\"1000s\"");
     let after = redoubt.session();
-    assert!(Deadline::patient().poll(|| is_probed(after.stream().local_addr().unwrap())));
+    assert!(Deadline::standard().poll(|| is_probed(after.stream().local_addr().unwrap())));
     assert!(!is_probed(before.stream().local_addr().unwrap()), "new connections alone");
 }

@@ -6,7 +6,7 @@ use support::{Redis, Redoubt, Wire, lines, now, signal, since};
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn addresses_that_are_allowed() {
+fn reload_changes_allowed_addresses() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut gone = redoubt.session();
@@ -24,7 +24,7 @@ fn addresses_that_are_allowed() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn balancers_that_tell_the_client() {
+fn reload_changes_proxy_protocol_from() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -37,7 +37,7 @@ fn balancers_that_tell_the_client() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_long_a_stop_lets_in() {
+fn reload_changes_drain_delay() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     change(&mut redoubt, "drain_delay", "\"60s\"");
@@ -48,7 +48,7 @@ fn how_long_a_stop_lets_in() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_long_a_stop_waits_for_replies() {
+fn reload_changes_shutdown_timeout() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
     let mut session = redoubt.session();
@@ -67,7 +67,7 @@ fn how_long_a_stop_waits_for_replies() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_is_logged() {
+fn reload_changes_the_log_level() {
     let redis = Redis::start();
     let quiet = "info,redoubt::session=off";
     let mut redoubt = Redoubt::setup(&redis).set_text("log.level", quiet).start();
@@ -87,7 +87,7 @@ fn what_is_logged() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn keys_in_the_audit_log() {
+fn reload_changes_audit_keys() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set_text("audit.output", "stdout");
     let mut redoubt = setup.set("policy.blocked", "[\"GET\"]").start();
@@ -105,7 +105,7 @@ fn keys_in_the_audit_log() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_is_blocked_and_what_escapes() {
+fn reload_changes_blocked_commands_and_escapes() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -121,7 +121,7 @@ fn what_is_blocked_and_what_escapes() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn which_scripts_run() {
+fn reload_changes_which_scripts_run() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -157,7 +157,7 @@ fn pin(script: &str) -> String {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn transactions_with_scripts_do_not_outlast_a_stricter_gate() {
+fn transactions_with_scripts_are_closed_by_a_stricter_policy() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let (mut queued, mut other) = (redoubt.session(), redoubt.session());

@@ -12,7 +12,7 @@ fn auth(redoubt: &Redoubt, password: &str) -> Vec<u8> {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn another_password_closes_the_sessions_of_the_old_one() {
+fn a_new_client_password_closes_the_sessions_of_the_old_one() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let old = redoubt.password().to_owned();
@@ -29,7 +29,7 @@ fn another_password_closes_the_sessions_of_the_old_one() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn another_user_too() {
+fn a_new_client_user_closes_the_sessions_of_the_old_one() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -41,7 +41,7 @@ fn another_user_too() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn another_file_is_read_and_watched_in_the_place_of_the_old_one() {
+fn a_new_password_file_is_read_and_watched_instead_of_the_old_one() {
     let redis = Redis::start();
     let dir = tempfile::tempdir().unwrap();
     let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
@@ -74,7 +74,7 @@ fn another_file_is_read_and_watched_in_the_place_of_the_old_one() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn weak_passwords_once_they_are_allowed() {
+fn weak_passwords_are_accepted_after_a_reload_that_allows_them() {
     let redis = Redis::start();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("password");
@@ -92,7 +92,7 @@ fn weak_passwords_once_they_are_allowed() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_previous_password_for_another_while() {
+fn reload_extends_a_previous_password() {
     let redis = Redis::start();
     let [first, second, third] = [(); 3].map(|()| secret());
     let mut redoubt = Redoubt::setup(&redis)
@@ -125,7 +125,7 @@ fn a_previous_password_for_another_while() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_withdrawn_password_ends_what_is_blocked_too() {
+fn a_withdrawn_password_closes_blocked_sessions_too() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut blocked = redoubt.session();
@@ -134,7 +134,7 @@ fn a_withdrawn_password_ends_what_is_blocked_too() {
         let info = redis.direct().command(&["INFO", "clients"]);
         String::from_utf8_lossy(&info).contains("blocked_clients:1")
     };
-    assert!(support::Deadline::patient().poll(is_blocked));
+    assert!(support::Deadline::standard().poll(is_blocked));
     assert_eq!(change(&mut redoubt, "client.password", &quoted(&secret())), 1);
     assert_eq!(blocked.read_to_close(), b"");
 }

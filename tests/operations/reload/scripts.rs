@@ -18,7 +18,7 @@ const BATCH: usize = 50;
 
 /// Counters of the clients' results.
 #[derive(Default)]
-struct Seen {
+struct Results {
     done: AtomicBool,
     ran: AtomicU64,
     refused: AtomicU64,
@@ -26,7 +26,7 @@ struct Seen {
 }
 
 /// Runs scripts until the test ends, with a new connection when the old one is closed.
-fn pump(address: SocketAddr, password: &str, seen: &Seen) {
+fn pump(address: SocketAddr, password: &str, seen: &Results) {
     let mut open = None;
     let batch = request(&SCRIPT).repeat(BATCH);
     while !seen.done.load(Ordering::Relaxed) {
@@ -43,7 +43,7 @@ fn pump(address: SocketAddr, password: &str, seen: &Seen) {
     }
 }
 
-fn exchange(stream: &mut TcpStream, batch: &[u8], seen: &Seen) -> std::io::Result<()> {
+fn exchange(stream: &mut TcpStream, batch: &[u8], seen: &Results) -> std::io::Result<()> {
     stream.write_all(batch)?;
     let (mut buffer, mut answers) = ([0; 4096], 0);
     let mut is_start = true;
@@ -72,7 +72,7 @@ pub(super) fn log_length(redis: &Redis) -> Vec<u8> {
 /// Waits until `count` has grown by `more`.
 fn grows(count: &AtomicU64, more: u64) {
     let wanted = count.load(Ordering::Relaxed) + more;
-    let enough = Deadline::patient().poll(|| count.load(Ordering::Relaxed) >= wanted);
+    let enough = Deadline::standard().poll(|| count.load(Ordering::Relaxed) >= wanted);
     assert!(enough, "the clients came to a stop");
 }
 
@@ -84,7 +84,7 @@ pub(super) fn while_scripts_run(
     reload: impl Fn(&mut Redoubt),
 ) -> u64 {
     let (seen, address, password) =
-        (Seen::default(), redoubt.address(), redoubt.password().to_owned());
+        (Results::default(), redoubt.address(), redoubt.password().to_owned());
     std::thread::scope(|scope| {
         for _ in 0..CLIENTS {
             scope.spawn(|| pump(address, &password, &seen));

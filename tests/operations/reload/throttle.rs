@@ -20,7 +20,7 @@ fn guess(redoubt: &Redoubt) -> Vec<u8> {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_wrong_passwords() {
+fn reload_changes_the_failures_before_a_lock_out() {
     let (_redis, mut redoubt) = counting();
     assert!(guess(&redoubt).starts_with(b"-WRONGPASS"));
     change(&mut redoubt, "throttle.failures", "2");
@@ -30,7 +30,7 @@ fn how_many_wrong_passwords() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_long_a_lock_out_lasts() {
+fn reload_changes_the_duration_of_lock_outs() {
     for key in ["throttle.lockout", "throttle.max_lockout"] {
         let redis = Redis::start();
         let setup = Redoubt::setup(&redis).set("throttle.exempt", "[]").set("throttle.failures", 1);
@@ -44,7 +44,7 @@ fn how_long_a_lock_out_lasts() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn who_is_never_locked_out() {
+fn reload_changes_exempt_networks() {
     let (_redis, mut redoubt) = with("throttle.failures", "1");
     let mut before = redoubt.connect();
     assert!(guess(&redoubt).starts_with(b"-WRONGPASS"));
@@ -59,7 +59,7 @@ fn who_is_never_locked_out() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn whose_addresses_are_shared() {
+fn reload_changes_shared_networks() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set("throttle.exempt", "[]").set("throttle.failures", 1);
     let mut redoubt = setup.set_text("throttle.lockout", "1h").start();

@@ -23,13 +23,13 @@ fn block(redis: &Redis, redoubt: &Redoubt, list: &str) -> Wire {
     let before = links(redis, "cmd=blpop").len();
     let mut session = redoubt.session();
     session.send(&request(&["BLPOP", list, "0"]));
-    assert!(Deadline::patient().poll(|| links(redis, "cmd=blpop").len() > before));
+    assert!(Deadline::standard().poll(|| links(redis, "cmd=blpop").len() > before));
     session
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn another_password_closes_no_session() {
+fn a_new_upstream_password_closes_no_session() {
     for in_file in [false, true] {
         let redis = Redis::start();
         let dir = tempfile::tempdir().unwrap();
@@ -68,7 +68,7 @@ fn another_password_closes_no_session() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn another_user_is_logged_in_as_and_gives_its_rights_to_the_guard() {
+fn after_a_reload_links_log_in_as_the_new_user_and_the_guard_gets_its_rights() {
     for guard in ["off", "auto"] {
         let redis = Redis::start();
         let mut direct = redis.direct();
@@ -96,7 +96,7 @@ fn another_user_is_logged_in_as_and_gives_its_rights_to_the_guard() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_long_a_link_may_take() {
+fn reload_changes_connect_timeout() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "60s").start();
     let mut session = redoubt.session();
@@ -125,20 +125,20 @@ fn probed(redis: &Redis, redoubt: &Redoubt) -> usize {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn whether_links_are_probed() {
+fn reload_changes_dead_after() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", "0s").start();
     let first = block(&redis, &redoubt, "a");
     assert_eq!(probed(&redis, &redoubt), 0);
     change(&mut redoubt, "upstream.dead_after", "\"1000s\"");
     let second = block(&redis, &redoubt, "b");
-    assert!(Deadline::patient().poll(|| probed(&redis, &redoubt) == 1));
+    assert!(Deadline::standard().poll(|| probed(&redis, &redoubt) == 1));
     drop((first, second));
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_old_links_may_become() {
+fn reload_changes_max_link_age() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("upstream.max_link_age", "0s").start();
     let mut session = redoubt.session();
@@ -148,12 +148,12 @@ fn how_old_links_may_become() {
     };
     let first = over();
     change(&mut redoubt, "upstream.max_link_age", "\"1s\"");
-    assert!(Deadline::patient().poll(|| over() != first), "the link stays");
+    assert!(Deadline::standard().poll(|| over() != first), "the link stays");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_links_there_may_be() {
+fn reload_changes_max_links() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("upstream.max_links", 100).start();
     let mut holders = [(); 4].map(|()| redoubt.session());
@@ -171,7 +171,7 @@ fn how_many_links_there_may_be() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_long_a_shared_link_may_owe_a_reply() {
+fn reload_changes_stall_timeout() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("upstream.stall_timeout", "\"0s\"").start();
     let mut session = redoubt.session();

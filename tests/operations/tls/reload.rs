@@ -14,7 +14,7 @@ fn replace(old: &Pair, new: &Pair) {
 }
 
 #[test]
-fn new_certificates_are_for_new_connections_and_bad_ones_for_none() {
+fn reloaded_certificates_are_used_for_new_connections_and_bad_ones_are_not() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let pair = authority.server("server");
     let redoubt = speaking(&redis, &pair)
@@ -46,7 +46,7 @@ fn new_certificates_are_for_new_connections_and_bad_ones_for_none() {
     fs::copy(other.ca(), authority.dir().join("other.crt")).unwrap();
     let trusted = Caller::trusting(&authority.ca());
     fs::rename(authority.dir().join("other.crt"), authority.ca()).unwrap();
-    let refused = Deadline::patient().poll(|| caller.ping(redoubt.address()).is_err());
+    let refused = Deadline::standard().poll(|| caller.ping(redoubt.address()).is_err());
     assert!(refused, "certificates of the old authority are not good any more");
     assert!(trusted.ping(redoubt.address()).is_err());
     assert_eq!(living.command(&["PING"]), b"+PONG\r\n");
@@ -54,8 +54,8 @@ fn new_certificates_are_for_new_connections_and_bad_ones_for_none() {
 }
 
 #[test]
-fn links_go_by_the_files_of_now() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+fn links_use_the_current_tls_files() {
+    let (authority, other_authority) = (Authority::new(), Authority::new());
     let server = authority.server("server");
     let redis = Redis::setup().tls(&server, &authority.ca(), "yes").start();
     let shown = authority.issue("shown", &["redoubt"], Kind::Good);
@@ -68,7 +68,7 @@ fn links_go_by_the_files_of_now() {
     let mut living = redoubt.session();
     assert_eq!(living.command(&["SET", "k", "v"]), b"+OK\r\n");
     // Redis rejects this certificate, so links cannot be opened any more.
-    replace(&shown, &stranger.issue("wrong", &["redoubt"], Kind::Good));
+    replace(&shown, &other_authority.issue("wrong", &["redoubt"], Kind::Good));
     let keys = ["upstream.tls_ca upstream.tls_certificate upstream.tls_key"];
     logged(&redoubt, "certificates changed", &keys);
     let mut next = redoubt.session();
@@ -83,7 +83,7 @@ fn links_go_by_the_files_of_now() {
 }
 
 #[test]
-fn a_reload_takes_the_files_of_now_or_changes_nothing() {
+fn a_reload_reads_the_current_tls_files_or_changes_nothing() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let pair = authority.server("server");
     let mut redoubt = speaking(&redis, &pair).start();

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use super::{logged, path};
 use support::redoubt::Setup;
-use support::{Deadline, PATIENCE, Redis, Redoubt, signal};
+use support::{Deadline, Redis, Redoubt, TIME_LIMIT, signal};
 
 /// A client that sends inline requests and reads lines.
 struct Client(BufReader<UnixStream>);
@@ -17,7 +17,7 @@ struct Client(BufReader<UnixStream>);
 impl Client {
     fn connect(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).expect("connect");
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIME_LIMIT)).unwrap();
         Self(BufReader::new(stream))
     }
 
@@ -40,7 +40,7 @@ fn on(redis: &Redis, socket: &Path) -> Setup {
 }
 
 #[test]
-fn a_client_in_the_file_system_is_one_like_any_other() {
+fn a_client_of_a_unix_socket_is_served_like_any_other() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let socket = dir.path().join("redoubt.sock");
     let listen = format!("[\"unix://{}\", \"127.0.0.1:0\"]", path(&socket));
@@ -78,7 +78,7 @@ fn a_client_in_the_file_system_is_one_like_any_other() {
 }
 
 #[test]
-fn a_large_value_comes_through_unchanged() {
+fn a_large_value_passes_unchanged_over_a_unix_socket() {
     const SIZE: usize = 32 << 20;
     let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let socket = dir.path().join("s");
@@ -96,7 +96,7 @@ fn a_large_value_comes_through_unchanged() {
 }
 
 #[test]
-fn wrong_passwords_lock_nobody_out_there() {
+fn wrong_passwords_over_a_unix_socket_cause_no_lock_out() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let socket = dir.path().join("s");
     let redoubt =
@@ -111,7 +111,7 @@ fn wrong_passwords_lock_nobody_out_there() {
 }
 
 #[test]
-fn the_file_has_its_mode_replaces_only_what_is_stale_and_goes_at_the_stop() {
+fn a_socket_file_has_its_mode_replaces_only_a_stale_file_and_is_removed_at_the_stop() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let socket = dir.path().join("s");
     // A killed process left this socket file behind.
@@ -142,19 +142,19 @@ fn the_file_has_its_mode_replaces_only_what_is_stale_and_goes_at_the_stop() {
 }
 
 #[test]
-fn who_has_connected_when_the_stop_comes_is_let_in() {
+fn clients_connected_to_a_unix_socket_before_a_stop_are_served() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let socket = dir.path().join("s");
     let mut redoubt = on(&redis, &socket).start();
     let mut client = Client::session(&socket, &redoubt);
     client.0.get_mut().write_all(b"BLPOP list 1\r\nPING\r\n").unwrap();
-    let waits = Deadline::patient().poll(|| {
+    let waits = Deadline::standard().poll(|| {
         let clients = redis.direct().command(&["INFO", "clients"]);
         String::from_utf8_lossy(&clients).contains("blocked_clients:1")
     });
     assert!(waits);
     signal(redoubt.pid(), "TERM");
-    assert!(Deadline::patient().poll(|| !socket.exists()), "nobody is lured");
+    assert!(Deadline::standard().poll(|| !socket.exists()), "nobody is lured");
     let mut reply = String::new();
     client.0.read_line(&mut reply).unwrap();
     assert_eq!(reply, "*-1\r\n");

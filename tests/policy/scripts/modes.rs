@@ -131,7 +131,7 @@ modes! {
 }
 
 #[test]
-fn what_is_allowed_runs_in_a_transaction_too() {
+fn permitted_scripts_run_in_a_transaction_too() {
     let stage = Stage::new("pinned", "auto", &[LISTED]);
     let mut wire = stage.redoubt.session();
     for words in [&["MULTI"][..], &["EVAL", LISTED, "0"], &["FCALL", "kept_seven", "0"]] {
@@ -141,7 +141,7 @@ fn what_is_allowed_runs_in_a_transaction_too() {
 }
 
 #[test]
-fn names_with_a_nul_are_not_listed() {
+fn function_names_with_a_nul_do_not_match_pinned_functions() {
     let stage = Stage::new("pinned", "auto", &[LISTED]);
     let mut wire = stage.redoubt.session();
     let sha1 = digest(LISTED);
@@ -156,7 +156,7 @@ fn names_with_a_nul_are_not_listed() {
 }
 
 #[test]
-fn what_can_do_nothing_is_answered_by_redis() {
+fn script_commands_without_arguments_get_redis_errors() {
     let stage = Stage::new("pinned", "auto", &[LISTED]);
     let (mut wire, mut direct) = (stage.redoubt.session(), stage.redis.direct());
     for words in [&["EVAL"][..], &["EVALSHA_RO"], &["FCALL"], &["SCRIPT", "LOAD"], &["SCRIPT"]] {
@@ -165,7 +165,7 @@ fn what_can_do_nothing_is_answered_by_redis() {
 }
 
 #[test]
-fn subcommands_that_newer_servers_may_have_are_refused() {
+fn unknown_script_and_function_subcommands_are_refused() {
     for mode in ["read-only", "pinned", "deny"] {
         let stage = Stage::new(mode, "auto", &[]);
         let mut wire = stage.redoubt.session();
@@ -180,7 +180,7 @@ fn subcommands_that_newer_servers_may_have_are_refused() {
 }
 
 #[test]
-fn strangers_learn_nothing_of_what_is_listed() {
+fn unauthenticated_clients_cannot_learn_which_scripts_are_pinned() {
     const NOAUTH: &[u8] = b"-NOAUTH Authentication required.\r\n";
     let stage = Stage::new("pinned", "auto", &[LISTED]);
     let mut wire = stage.redoubt.connect();

@@ -118,7 +118,7 @@ pub(crate) fn play(scene: &Scene, stage: &Stage<'_>) -> Vec<String> {
 fn wait_until_blocked(redis: &Redis, count: &str) -> &'static str {
     let mut wire = redis.direct();
     let wanted = format!("\r\nblocked_clients:{count}\r\n").into_bytes();
-    let come = Deadline::patient().poll(|| {
+    let come = Deadline::standard().poll(|| {
         let info = wire.command(&["INFO", "clients"]);
         info.windows(wanted.len()).any(|part| part == wanted)
     });

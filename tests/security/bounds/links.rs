@@ -43,7 +43,7 @@ fn slow_readers_leave_links_to_others() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_worker_has_the_room_that_another_does_not_use() {
+fn a_worker_can_use_link_places_that_another_does_not_use() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("workers", 2).set("upstream.max_links", 12).start();
     // Each session goes to the worker with the fewest sessions, so they alternate between the two
@@ -68,7 +68,7 @@ fn a_worker_has_the_room_that_another_does_not_use() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn without_a_bound_of_its_own_it_takes_what_redis_allows_less_a_reserve() {
+fn without_max_links_the_limit_is_that_of_redis_minus_a_reserve() {
     let redis = Redis::setup().config("maxclients 100").start();
     let redoubt = Redoubt::start(&redis);
     redoubt.metric_becomes("redoubt_links_max", 80.0);

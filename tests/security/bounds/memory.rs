@@ -35,7 +35,7 @@ fn assert_largest_closed(redoubt: &Redoubt) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn unread_replies_of_all_sessions_are_bounded_together() {
+fn memory_of_all_unread_replies_is_bounded() {
     let redis = Redis::start();
     redis.direct().command(&["SETRANGE", "big", &(30 * MIB).to_string(), "x"]);
     let (redoubt, idle) = start(&redis);
@@ -57,7 +57,7 @@ fn unread_replies_of_all_sessions_are_bounded_together() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn pipelines_behind_blocking_commands_are_bounded_together() {
+fn memory_of_all_pipelines_behind_blocking_commands_is_bounded() {
     let redis = Redis::start();
     let (redoubt, idle) = start(&redis);
     let mut honest = redoubt.session();
@@ -83,7 +83,7 @@ fn pipelines_behind_blocking_commands_are_bounded_together() {
     // Sessions that still wait get their replies when the element arrives.
     let mut direct = redis.direct();
     let all = waiting.len();
-    let served = Deadline::patient().poll(|| {
+    let served = Deadline::standard().poll(|| {
         direct.command(&["RPUSH", "nothing", "x"]);
         redoubt.metric("redoubt_sessions_paused{limit=\"memory\"}") == 0.0
     });

@@ -10,7 +10,7 @@ fn number(line: &str, name: &str) -> Option<u64> {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_shared_link_that_stalls_is_closed_and_others_go_on() {
+fn a_stalled_shared_link_is_closed_and_others_continue() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.stall_timeout", "2s").start();
     let (mut first, mut behind) = (redoubt.session(), redoubt.session());
@@ -42,7 +42,7 @@ fn a_shared_link_that_stalls_is_closed_and_others_go_on() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn while_redis_answers_nobody_no_link_is_blamed() {
+fn no_link_counts_as_stalled_while_redis_answers_no_link() {
     let redis = Redis::setup().config("enable-debug-command local").start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.stall_timeout", "1s").start();
     let mut session = redoubt.session();
@@ -51,9 +51,9 @@ fn while_redis_answers_nobody_no_link_is_blamed() {
     // It blocks Redis's only thread for far longer than a link may owe a reply.
     direct.send(&frame::request(&["DEBUG", "SLEEP", "6"]));
     session.send(&frame::request(&["GET", "k"]));
-    direct.be_patient(std::time::Duration::from_secs(60));
+    direct.set_time_limit(std::time::Duration::from_secs(60));
     assert_eq!(direct.frame(), b"+OK\r\n");
-    session.be_patient(std::time::Duration::from_secs(60));
+    session.set_time_limit(std::time::Duration::from_secs(60));
     assert_eq!(session.frame(), frame::bulk(b"v"));
     assert_eq!(redoubt.metric("redoubt_links_stalled_total"), 0.0);
 }

@@ -67,7 +67,7 @@ impl Arena {
         }
         let redoubt = redoubt.start();
         let mut direct = redis.direct();
-        direct.be_patient(Duration::from_secs(10));
+        direct.set_time_limit(Duration::from_secs(10));
         // Once Redoubt has answered, its guard exists.
         assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
         plant(&mut direct);
@@ -85,7 +85,7 @@ impl Arena {
                 }
                 Before::Another(said) => {
                     let mut another = self.redoubt.session();
-                    another.be_patient(Duration::from_secs(10));
+                    another.set_time_limit(Duration::from_secs(10));
                     another.send(said);
                     another.frame();
                 }
@@ -137,7 +137,7 @@ impl Arena {
             true => self.redoubt.session(),
             false => self.redoubt.connect(),
         };
-        wire.be_patient(Duration::from_secs(10));
+        wire.set_time_limit(Duration::from_secs(10));
         let password = self.redoubt.password().as_bytes();
         let said = replace(&case.said, b"{password}", &frame::bulk(password)[..]);
         assert!(wire.exchange(&said, case.step, case.finishes, |_| false), "it hangs");

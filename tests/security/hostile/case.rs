@@ -56,7 +56,7 @@ impl Case {
     }
 
     /// Makes the session not log in by itself.
-    pub(crate) fn stranger(mut self) -> Self {
+    pub(crate) fn without_login(mut self) -> Self {
         self.logs_in = false;
         self
     }

@@ -140,7 +140,7 @@ fn sorted(array: &str) -> String {
 
 fn counters(info: &str) -> State {
     let fields = info.lines().filter_map(|line| line.split_once(':'));
-    let told = fields.filter_map(|(name, value)| match name.strip_prefix("cmdstat_") {
+    let reported = fields.filter_map(|(name, value)| match name.strip_prefix("cmdstat_") {
         Some(command) if NEVER.contains(&command) => {
             let calls = value.split(',').next().filter(|calls| *calls != "calls=0")?;
             Some((executed(command), calls.to_owned()))
@@ -151,7 +151,7 @@ fn counters(info: &str) -> State {
             fixed.contains(&name).then(|| (name.to_owned(), value.to_owned()))
         }
     });
-    told.collect()
+    reported.collect()
 }
 
 /// Returns the name under which [`observe`] reports that a command was executed.

@@ -76,7 +76,7 @@ fn connections_beyond_max_sessions_get_redis_own_error() {
         assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
     }
     drop(sessions.pop());
-    let fits = Deadline::patient().poll(|| {
+    let fits = Deadline::standard().poll(|| {
         let mut wire = redoubt.connect();
         wire.offer(&frame::request(&["QUIT"]));
         wire.read_to_close() == b"+OK\r\n"

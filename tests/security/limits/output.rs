@@ -6,7 +6,7 @@ use support::{Redis, Redoubt, frame, shown, signal};
 const MIB: usize = 1 << 20;
 
 /// Waits until Redoubt has handled everything that it received before: its own replies follow in order.
-fn settle(redoubt: &Redoubt) {
+fn wait_until_handled(redoubt: &Redoubt) {
     let mut wire = redoubt.connect();
     for _ in 0..3 {
         assert_eq!(wire.command(&["PING"]), b"-NOAUTH Authentication required.\r\n");
@@ -15,7 +15,7 @@ fn settle(redoubt: &Redoubt) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn one_that_does_not_read_is_closed_where_others_wait_behind_it() {
+fn a_session_that_does_not_read_is_closed_if_others_wait_behind_it() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("limits.output_buffer", "1mb").start();
     redis.direct().command(&["SETRANGE", "big", &(32 * MIB).to_string(), "x"]);
@@ -25,9 +25,9 @@ fn one_that_does_not_read_is_closed_where_others_wait_behind_it() {
     behind.command(&["PING"]);
     signal(redis.pid(), "STOP");
     slow.send(&frame::request(&["GET", "big"]));
-    settle(&redoubt);
+    wait_until_handled(&redoubt);
     behind.send(&frame::request(&["ECHO", "behind"]));
-    settle(&redoubt);
+    wait_until_handled(&redoubt);
     signal(redis.pid(), "CONT");
     assert_eq!(behind.frame(), b"$6\r\nbehind\r\n");
     assert_closed_for(&redoubt, "output_limit");
@@ -40,7 +40,7 @@ fn one_that_does_not_read_is_closed_where_others_wait_behind_it() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn one_that_listens_is_closed_by_redis() {
+fn a_subscriber_that_does_not_read_is_closed_by_redis() {
     // Redis buffers what Redoubt does not read, up to a limit of its own.
     let limit = "client-output-buffer-limit pubsub 8mb 0 0";
     let redis = Redis::setup().config(limit).start();

@@ -19,7 +19,7 @@ fn paced(redis: &Redis, per_second: u32) -> Redoubt {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_pipeline_takes_its_time_and_loses_nothing() {
+fn a_pipeline_over_the_rate_is_slowed_down_and_loses_nothing() {
     let redis = Redis::start();
     let redoubt = paced(&redis, 100);
     let (mut wire, mut other) = (redoubt.session(), redoubt.session());
@@ -54,7 +54,7 @@ fn turns(wire: &mut Wire, time: Duration) -> u32 {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_rate_holds_for_one_request_at_a_time() {
+fn the_rate_applies_to_single_requests_too() {
     let redis = Redis::start();
     let redoubt = paced(&redis, 50);
     let mut wire = redoubt.session();

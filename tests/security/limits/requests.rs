@@ -13,7 +13,7 @@ fn last_words(wire: &mut Wire, said: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_request_over_the_limit_is_closed_as_redis_closes_it() {
+fn a_request_over_request_size_is_closed_as_by_redis() {
     let strict = Redis::setup().config("client-query-buffer-limit 1mb").start();
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("limits.request_size", "1mb").start();
@@ -36,14 +36,14 @@ fn a_request_over_the_limit_is_closed_as_redis_closes_it() {
     }
     assert_closed_for(&redoubt, "request_too_large");
     // The links with half a request are closed, and no half was stored.
-    assert!(Deadline::patient().poll(|| redis.clients() <= connected), "a link is left");
+    assert!(Deadline::standard().poll(|| redis.clients() <= connected), "a link is left");
     let stored = redis.direct().command(&["STRLEN", "k"]);
     assert_eq!(stored, format!(":{}\r\n", MIB - KIB).as_bytes());
     assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
 }
 
 #[test]
-fn a_pipeline_may_be_larger_than_a_request() {
+fn a_pipeline_may_be_larger_than_request_size() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("limits.request_size", "1mb").start();
     let mut wire = redoubt.session();
@@ -74,7 +74,7 @@ fn too_many_arguments_and_too_large_ones_get_redis_own_errors() {
 }
 
 #[test]
-fn few_in_flight_change_no_reply() {
+fn a_small_in_flight_limit_changes_no_reply() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("limits.in_flight", 1).start();
     let (mut wire, mut other) = (redoubt.session(), redoubt.session());

@@ -5,7 +5,7 @@ use support::{Deadline, Redis, Redoubt, frame};
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn one_more_than_the_limit_closes_the_session() {
+fn exceeding_the_subscription_limit_closes_the_session() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("limits.subscriptions", 3).start();
     let mut wire = redoubt.session();
@@ -26,7 +26,7 @@ fn one_more_than_the_limit_closes_the_session() {
     assert_closed_for(&redoubt, "subscriptions");
     // Other sessions are not affected, and Redis has removed the closed session's subscriptions.
     other.frame();
-    let alone = Deadline::patient()
+    let alone = Deadline::standard()
         .poll(|| publisher.command(&["PUBSUB", "NUMSUB", "a"]) == b"*2\r\n$1\r\na\r\n:1\r\n");
     assert!(alone, "its subscriptions are left");
 }

@@ -33,7 +33,7 @@ pub(crate) fn forging() -> Vec<Vec<u8>> {
 
 fn patient(redoubt: &Redoubt) -> Wire {
     let mut wire = redoubt.session();
-    wire.be_patient(Duration::from_secs(20));
+    wire.set_time_limit(Duration::from_secs(20));
     wire
 }
 
@@ -72,7 +72,7 @@ impl Drop for Ends<'_> {
 }
 
 #[test]
-fn a_reply_that_reads_as_several_reaches_nobody_else() {
+fn a_reply_that_reads_as_several_reaches_no_other_session() {
     servers::on_each(&servers::ALL, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
@@ -104,14 +104,14 @@ fn a_reply_that_reads_as_several_reaches_nobody_else() {
             assert!(wrong.is_empty(), "{server}: {}", text(&wrong[0]));
         });
         let name = "redoubt_sessions_closed_total{reason=\"reply_mismatch\"}";
-        let noticed = Deadline::patient().poll(|| redoubt.metric(name) > 0.0);
+        let noticed = Deadline::standard().poll(|| redoubt.metric(name) > 0.0);
         assert!(noticed, "{server}: no forged reply was noticed");
         heir::inspect(&redoubt);
     });
 }
 
 #[test]
-fn a_forger_ends_alone_and_is_told_no_more_than_its_own() {
+fn a_session_that_forges_replies_is_closed_alone_and_gets_only_its_own() {
     servers::on_each(&servers::ALL, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
@@ -131,7 +131,7 @@ fn a_forger_ends_alone_and_is_told_no_more_than_its_own() {
 
 /// From Redis 7.2 to 8.x a wrong `AUTH` gets no reply while other replies are pending.
 #[test]
-fn a_reply_that_is_missing_leaves_nothing_to_others() {
+fn a_missing_reply_does_not_shift_the_replies_of_others() {
     let published = frame::request(&["PUBLISH", "c", "x"]);
     let multi: Vec<u8> = [
         &["MULTI"][..],
@@ -181,7 +181,7 @@ fn a_reply_that_is_missing_leaves_nothing_to_others() {
             }
             // The content and the time of the replies do not matter.
             for attacker in &mut attackers {
-                attacker.be_patient(Duration::from_millis(100));
+                attacker.set_time_limit(Duration::from_millis(100));
                 while attacker.try_receive().is_some_and(|len| len > 0) {}
                 direct.send(&published);
                 direct.frame();
@@ -205,7 +205,7 @@ fn a_reply_that_is_missing_leaves_nothing_to_others() {
 }
 
 #[test]
-fn a_wrong_password_is_answered_while_replies_are_pending() {
+fn a_wrong_password_gets_its_reply_while_replies_are_pending() {
     servers::on_each(&servers::ALL, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::start(&redis);
@@ -257,7 +257,7 @@ fn replies_to_redoubt_itself_do_not_reach_a_stream() {
 }
 
 #[test]
-fn what_a_client_says_of_its_library_is_not_the_next_ones() {
+fn library_info_of_a_client_is_not_passed_on_to_the_next_session() {
     servers::on_each(&["redis-8.0", "valkey-8.1", "valkey-9.1", "redict-7.3"], |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
@@ -273,7 +273,7 @@ fn what_a_client_says_of_its_library_is_not_the_next_ones() {
 }
 
 #[test]
-fn invalidations_go_to_a_connection_that_is_a_clients_own() {
+fn tracking_redirects_only_to_a_clients_own_connection() {
     servers::on_each(&servers::MAIN, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
@@ -303,7 +303,7 @@ fn invalidations_go_to_a_connection_that_is_a_clients_own() {
         drop(listener);
         let mut late = patient(&redoubt);
         assert!(
-            Deadline::patient()
+            Deadline::standard()
                 .poll(|| { late.command(&["CLIENT", "TRACKING", "ON", "REDIRECT", id]) == absent })
         );
     });
@@ -311,7 +311,7 @@ fn invalidations_go_to_a_connection_that_is_a_clients_own() {
 
 /// While a script overruns, the server refuses barriers, and every client gets the server's `BUSY`.
 #[test]
-fn sessions_behind_barriers_are_told_that_the_server_is_busy() {
+fn sessions_behind_barriers_get_busy_from_the_server() {
     servers::on_each(&servers::ALL, |server| {
         let redis = Redis::setup().server(server).config("lua-time-limit 50").start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
@@ -324,7 +324,7 @@ fn sessions_behind_barriers_are_told_that_the_server_is_busy() {
         }
         let mut looping = redis.direct();
         looping.send(&frame::request(&["EVAL", "while true do end", "0"]));
-        assert!(Deadline::patient().poll(|| { direct.command(&["PING"]).starts_with(b"-BUSY") }));
+        assert!(Deadline::standard().poll(|| { direct.command(&["PING"]).starts_with(b"-BUSY") }));
         for round in 0..5 {
             for wire in &mut sessions {
                 wire.send(&frame::request(&["OBJECT", "ENCODING", "k"]));
@@ -341,7 +341,7 @@ fn sessions_behind_barriers_are_told_that_the_server_is_busy() {
         for wire in &mut sessions {
             // The server may take a moment to end the script.
             assert!(
-                Deadline::patient()
+                Deadline::standard()
                     .poll(|| { wire.command(&["EVAL", script, "0", "c"]) == frame::bulk(b"c") })
             );
         }

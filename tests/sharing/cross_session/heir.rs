@@ -7,7 +7,7 @@ use support::{Redoubt, frame};
 /// Panics if anything of another session is visible.
 pub(crate) fn inspect(redoubt: &Redoubt) {
     let mut wire = redoubt.session();
-    wire.be_patient(Duration::from_secs(10));
+    wire.set_time_limit(Duration::from_secs(10));
     let mut ask = |words: &[&str], reply: &[u8]| {
         wire.send(&frame::request(words));
         wire.expect(reply);

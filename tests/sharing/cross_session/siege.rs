@@ -23,7 +23,7 @@ fn scale() -> (Duration, &'static [&'static str], usize) {
 
 fn session(redoubt: &Redoubt, protocol: &str) -> Wire {
     let mut wire = redoubt.session();
-    wire.be_patient(Duration::from_secs(30));
+    wire.set_time_limit(Duration::from_secs(30));
     let greeting = wire.command(&["HELLO", protocol]);
     assert!(!greeting.starts_with(b"-"), "{}", shown(&greeting));
     wire
@@ -165,12 +165,12 @@ fn attacker(redoubt: &Redoubt, number: usize, done: &AtomicBool) {
             // The connection is closed with pending replies.
             0 => {}
             1 => {
-                wire.be_patient(Duration::from_millis(5));
+                wire.set_time_limit(Duration::from_millis(5));
                 while wire.try_receive().is_some_and(|len| len > 0) {}
             }
             _ => {
                 wire.finish();
-                wire.be_patient(Duration::from_millis(200));
+                wire.set_time_limit(Duration::from_millis(200));
                 while wire.try_receive().is_some_and(|len| len > 0) {}
             }
         }
@@ -185,7 +185,7 @@ fn text(cause: &(dyn Any + Send)) -> String {
 
 #[test]
 #[allow(clippy::disallowed_methods, reason = "a siege lasts for a time")]
-fn a_siege_of_every_kind_of_attack_reaches_no_honest_session() {
+fn attacks_of_every_kind_reach_no_honest_session() {
     let (lasts, servers, sessions) = scale();
     servers::on_each(servers, |server| {
         let redis = Redis::setup().server(server).start();

@@ -34,7 +34,7 @@ fn rounds(done: &AtomicBool, mut round: impl FnMut(u64)) -> u64 {
 
 fn session(redoubt: &Redoubt) -> Wire {
     let mut wire = redoubt.session();
-    wire.be_patient(Duration::from_secs(10));
+    wire.set_time_limit(Duration::from_secs(10));
     wire
 }
 
@@ -167,8 +167,8 @@ fn tracker(redoubt: &Redoubt, done: &AtomicBool) -> u64 {
         let key = format!("tracked:{count}");
         ask(&mut wire, &[(&["GET", &key], b"_\r\n")]);
         ask(&mut writer, &[(&["SET", &key, "x"], b"+OK\r\n"), (&["DEL", &key], b":1\r\n")]);
-        let told = [b">2\r\n", &bulk("invalidate")[..], b"*1\r\n", &bulk(&key)].concat();
-        wire.expect(&told);
+        let reported = [b">2\r\n", &bulk("invalidate")[..], b"*1\r\n", &bulk(&key)].concat();
+        wire.expect(&reported);
         let word = secret("tracker", count);
         ask(&mut wire, &[(&["ECHO", &word], &bulk(&word))]);
     })

@@ -61,7 +61,7 @@ fn invariant_4_a_lease_is_clean_or_closed() {
         return;
     }
     // Redis itself reports no state on the links that Redoubt keeps.
-    let clean = Deadline::patient().poll(|| {
+    let clean = Deadline::standard().poll(|| {
         let list = String::from_utf8(redis.direct().command(&["CLIENT", "LIST"])).unwrap();
         let kept = list
             .lines()
@@ -77,7 +77,7 @@ fn invariant_4_a_lease_is_clean_or_closed() {
 }
 
 #[test]
-fn invariant_4_watches_of_many_sessions_are_their_own() {
+fn invariant_4_watches_of_many_sessions_do_not_mix() {
     const ROUNDS: usize = 60;
     let (_redis, redoubt) = shared();
     let mut plain = redoubt.session();
@@ -121,7 +121,7 @@ fn increment(wire: &mut Wire) -> bool {
 }
 
 #[test]
-fn invariant_4_nothing_is_popped_for_a_client_that_has_left() {
+fn invariant_4_no_value_is_popped_for_a_client_that_has_left() {
     let (redis, redoubt) = shared();
     let behind = redoubt.stand_in().unwrap_or(&redis);
     for round in 0..10 {
@@ -143,14 +143,14 @@ fn invariant_4_nothing_is_popped_for_a_client_that_has_left() {
 fn wait_for_blocked(redis: &Redis, count: usize) {
     let wanted = format!("\r\nblocked_clients:{count}\r\n");
     let mut direct = redis.direct();
-    let come = Deadline::patient()
+    let come = Deadline::standard()
         .poll(|| String::from_utf8_lossy(&direct.command(&["INFO", "clients"])).contains(&wanted));
     assert!(come, "never {count} blocked clients");
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn invariant_6_at_the_cap_of_leases_a_session_is_told_and_closed() {
+fn invariant_6_a_session_over_the_lease_limit_gets_an_error_and_is_closed() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("upstream.max_links", 8).start();
     let mut holders: Vec<Wire> = (0..3).map(|_| redoubt.session()).collect();

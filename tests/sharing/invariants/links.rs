@@ -5,7 +5,7 @@ use support::{Deadline, Redoubt, frame, signal};
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn invariant_5_a_dead_link_closes_only_sessions_with_replies_due() {
+fn invariant_5_a_dead_link_closes_only_sessions_with_pending_replies() {
     let (mut redis, redoubt) = shared();
     let mut idle: Vec<_> = (0..5).map(|_| redoubt.session()).collect();
     let mut owed: Vec<_> = (0..3).map(|_| redoubt.session()).collect();
@@ -31,7 +31,7 @@ fn invariant_5_a_dead_link_closes_only_sessions_with_replies_due() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn invariant_5_nothing_is_sent_twice_while_links_are_killed() {
+fn invariant_5_no_request_is_sent_twice_while_links_are_killed() {
     const SESSIONS: usize = 6;
     let (redis, redoubt) = shared();
     // By then the credentials of links are known.
@@ -54,11 +54,14 @@ fn invariant_5_nothing_is_sent_twice_while_links_are_killed() {
         }
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         for (number, counter) in counters.into_iter().enumerate() {
-            let (asked, told) = counter.join().expect("consecutive numbers");
+            let (asked, reported) = counter.join().expect("consecutive numbers");
             let key = format!("counter:{number}");
             let got = String::from_utf8(redis.direct().command(&["GET", &key])).unwrap();
             let real: u64 = got.lines().nth(1).unwrap().parse().unwrap();
-            assert!(told <= real && real <= asked, "{told} told, {real} counted, {asked} asked");
+            assert!(
+                reported <= real && real <= asked,
+                "{reported} told, {real} counted, {asked} asked"
+            );
         }
     });
 }
@@ -67,12 +70,12 @@ fn invariant_5_nothing_is_sent_twice_while_links_are_killed() {
 /// last number that it received.
 fn count(redoubt: &Redoubt, number: usize, done: &std::sync::atomic::AtomicBool) -> (u64, u64) {
     let request = frame::request(&["INCR", &format!("counter:{number}")]);
-    let (mut asked, mut told) = (0_u64, 0_u64);
+    let (mut asked, mut reported) = (0_u64, 0_u64);
     while !done.load(std::sync::atomic::Ordering::Relaxed) {
         let mut wire = redoubt.connect();
         wire.offer(&frame::request(&["AUTH", redoubt.password()]));
         wire.expect(b"+OK\r\n");
-        let lost = asked - told;
+        let lost = asked - reported;
         let mut first = true;
         'connection: while !done.load(std::sync::atomic::Ordering::Relaxed) {
             asked += 3;
@@ -86,19 +89,19 @@ fn count(redoubt: &Redoubt, number: usize, done: &std::sync::atomic::AtomicBool)
                 let reply = String::from_utf8(wire.frame()).unwrap();
                 let value: u64 = reply.trim_start_matches(':').trim().parse().unwrap();
                 // Of the requests without a reply, some may have run, and none twice.
-                let most = told + 1 + if first { lost } else { 0 };
-                assert!(value > told && value <= most, "{value} after {told}");
+                let most = reported + 1 + if first { lost } else { 0 };
+                assert!(value > reported && value <= most, "{value} after {reported}");
                 first = false;
-                told = value;
+                reported = value;
             }
         }
     }
-    (asked, told)
+    (asked, reported)
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn invariant_6_leases_that_are_not_needed_go_away() {
+fn invariant_6_unneeded_leases_are_closed() {
     let (redis, redoubt) = shared();
     let mut wires: Vec<_> = (0..90).map(|_| redoubt.session()).collect();
     for wire in &mut wires {
@@ -109,5 +112,5 @@ fn invariant_6_leases_that_are_not_needed_go_away() {
         assert_eq!(wire.command(&["UNWATCH"]), b"+OK\r\n");
     }
     // A pool of 64, a shared link, and the watch.
-    assert!(Deadline::patient().poll(|| redis.clients() <= 66), "{} stay", redis.clients());
+    assert!(Deadline::standard().poll(|| redis.clients() <= 66), "{} stay", redis.clients());
 }

@@ -50,8 +50,8 @@ fn invariant_1_no_byte_of_an_unauthenticated_session_reaches_a_link() {
             if step == 1 && bytes.len() > 10_000 {
                 continue;
             }
-            let mut stranger = redoubt.connect();
-            stranger.exchange(bytes, step, true, |_| false);
+            let mut unauthenticated = redoubt.connect();
+            unauthenticated.exchange(bytes, step, true, |_| false);
             assert_eq!(honest.command(&["GET", "k"]), frame::bulk(b"v"));
         }
     }
@@ -69,7 +69,7 @@ fn invariant_1_no_byte_of_an_unauthenticated_session_reaches_a_link() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn invariant_1_nor_after_reset() {
+fn invariant_1_no_byte_of_a_session_after_reset_reaches_a_link() {
     let (redis, redoubt) = shared();
     let mut monitor = monitor(&redis);
     let mut session = redoubt.session();
@@ -95,7 +95,7 @@ fn invariant_1_nor_after_reset() {
 }
 
 #[test]
-fn invariant_3_sessions_that_leave_with_replies_due_disturb_nobody() {
+fn invariant_3_sessions_that_leave_with_pending_replies_affect_no_other() {
     let (redis, redoubt) = shared();
     let mut setter = redoubt.session();
     let secret = "secret".repeat(2000);

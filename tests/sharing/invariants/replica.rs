@@ -13,7 +13,7 @@ fn invariant_2_wait_counts_replicas_that_have_the_sessions_writes() {
         .config(&format!("masterauth {}", master.password()))
         .start();
     let mut direct = master.direct();
-    let online = Deadline::patient().poll(|| {
+    let online = Deadline::standard().poll(|| {
         let info = direct.command(&["INFO", "replication"]);
         String::from_utf8_lossy(&info).contains("state=online")
     });

@@ -25,7 +25,7 @@ fn ask_often(wire: &mut Wire, what: &str) {
 }
 
 #[test]
-fn invariant_7_slow_readers_hold_nobody_up_and_lose_nothing() {
+fn invariant_7_slow_readers_delay_no_other_and_lose_nothing() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut other = redoubt.session();

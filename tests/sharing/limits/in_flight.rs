@@ -6,7 +6,7 @@ use support::bench::{assert_bytes, request};
 const GET: &[u8] = b"GET k\r\n";
 
 #[test]
-fn at_the_limit_the_session_is_not_read() {
+fn a_session_at_the_in_flight_limit_is_not_read() {
     for most in [1, 2, 3, 50] {
         let mut places = limited(|limits| limits.in_flight = most);
         let (id, link) = places.plain();
@@ -33,7 +33,7 @@ fn at_the_limit_the_session_is_not_read() {
 }
 
 #[test]
-fn local_replies_that_wait_count_and_those_that_do_not_do_not() {
+fn only_waiting_local_replies_count_as_in_flight() {
     let mut places = limited(|limits| limits.in_flight = 3);
     let (id, link) = places.plain();
     let refused =
@@ -51,7 +51,7 @@ fn local_replies_that_wait_count_and_those_that_do_not_do_not() {
 }
 
 #[test]
-fn what_a_lease_needs_first_does_not_stop_a_session_for_good() {
+fn preparing_a_lease_at_the_in_flight_limit_does_not_stop_the_session() {
     let mut places = limited(|limits| limits.in_flight = 1);
     let (id, _) = places.plain();
     places.local(id, b"CLIENT SETNAME me\r\n", b"+OK\r\n");
@@ -62,7 +62,7 @@ fn what_a_lease_needs_first_does_not_stop_a_session_for_good() {
 }
 
 #[test]
-fn a_large_request_begins_below_the_limit_only() {
+fn a_large_request_begins_only_below_the_in_flight_limit() {
     let mut places = limited(|limits| limits.in_flight = 1);
     let (id, common) = places.plain();
     places.send(id, GET);
@@ -77,7 +77,7 @@ fn a_large_request_begins_below_the_limit_only() {
 }
 
 #[test]
-fn others_on_the_link_are_not_held_up() {
+fn the_in_flight_limit_of_a_session_does_not_delay_others_on_the_link() {
     let mut places = limited(|limits| limits.in_flight = 2);
     let (many, common) = places.plain();
     let (other, _) = places.plain();

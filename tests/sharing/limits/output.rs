@@ -23,7 +23,7 @@ fn bring(places: &mut Places, link: LinkId, most: usize) -> usize {
 }
 
 #[test]
-fn all_marks_go_with_the_bound() {
+fn all_output_thresholds_follow_the_configured_limit() {
     for bound in [MIB, 4 * MIB, 64 * MIB] {
         let mut places = limited(|limits| limits.output_buffer = bound);
         let (heavy, common) = places.plain();
@@ -54,7 +54,7 @@ fn all_marks_go_with_the_bound() {
 }
 
 #[test]
-fn to_the_byte() {
+fn a_session_is_closed_at_the_exact_output_limit() {
     let reply = |size: usize| format!("${size}\r\n{}\r\n", "v".repeat(size)).into_bytes();
     let overhead = reply(MIB).len() - MIB;
     for (size, ends) in [(MIB - overhead, false), (MIB - overhead + 1, true)] {
@@ -70,7 +70,7 @@ fn to_the_byte() {
 }
 
 #[test]
-fn a_lease_is_paused_instead() {
+fn a_lease_is_paused_at_the_output_limit_instead_of_closed() {
     for subscribed in [false, true] {
         let mut places = limited(|limits| limits.output_buffer = MIB);
         let id = places.bench.authenticated();
@@ -99,7 +99,7 @@ fn a_lease_is_paused_instead() {
 }
 
 #[test]
-fn unread_local_replies_are_bounded_below_it() {
+fn unread_local_replies_are_bounded_below_the_output_limit() {
     let mut places = limited(|limits| limits.output_buffer = MIB);
     let (id, _) = places.plain();
     while places.bench.router.wants_read(id) {

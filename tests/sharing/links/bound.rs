@@ -21,7 +21,7 @@ fn asks(places: &mut Places, length: usize) -> (SessionId, LinkId) {
 }
 
 #[test]
-fn slow_readers_have_a_quarter_of_the_links() {
+fn slow_readers_get_at_most_a_quarter_of_the_links() {
     let (mut places, budget) = with_links(16);
     let slow: Vec<_> = (0..4).map(|_| asks(&mut places, 2 * MIB)).collect();
     assert_eq!(budget.open(), 4, "each has retired the link that it was on");
@@ -56,7 +56,7 @@ fn slow_readers_have_a_quarter_of_the_links() {
 }
 
 #[test]
-fn past_the_output_limit_a_slow_reader_without_a_link_is_closed() {
+fn a_slow_reader_without_a_lease_is_closed_at_the_output_limit() {
     let (mut places, _) = with_links(4);
     let held: Vec<_> = (0..3).map(|_| places.watching()).collect();
     let (slow, common) = places.plain();
@@ -73,7 +73,7 @@ fn past_the_output_limit_a_slow_reader_without_a_link_is_closed() {
 }
 
 #[test]
-fn at_the_bound_a_slow_reader_yields_its_link_to_a_lease() {
+fn at_the_link_limit_a_slow_reader_yields_its_link_to_a_lease() {
     let (mut places, budget) = with_links(4);
     let (slow, retired) = asks(&mut places, 2 * MIB);
     let (plain, common) = places.plain();
@@ -91,7 +91,7 @@ fn at_the_bound_a_slow_reader_yields_its_link_to_a_lease() {
 }
 
 #[test]
-fn near_the_bound_one_that_much_was_sent_to_gives_its_lease_back_at_once() {
+fn near_the_link_limit_a_heavy_reader_returns_its_lease_at_once() {
     let (mut places, budget) = with_links(8);
     let (heavy, retired) = asks(&mut places, 2 * MIB);
     places.bench.read(heavy);

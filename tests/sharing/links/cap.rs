@@ -9,7 +9,7 @@ use crate::places::Places;
 use support::bench::{assert_bytes, request};
 
 #[test]
-fn at_the_cap_the_session_is_told_as_by_redis_and_closed() {
+fn at_the_link_limit_a_session_gets_redis_error_and_is_closed() {
     let (mut places, budget) = with_links(4);
     let (first, lease) = places.watching();
     places.watching();
@@ -40,7 +40,7 @@ fn at_the_cap_the_session_is_told_as_by_redis_and_closed() {
 }
 
 #[test]
-fn a_pooled_lease_makes_room_for_one_of_another_protocol() {
+fn a_pooled_lease_is_closed_for_a_lease_of_another_protocol() {
     let (mut places, budget) = with_links(100);
     let (first, pooled) = places.watching();
     let _held: Vec<_> = (0..3).map(|_| places.watching()).collect();
@@ -63,7 +63,7 @@ fn a_pooled_lease_makes_room_for_one_of_another_protocol() {
 }
 
 #[test]
-fn places_are_counted_over_all_workers() {
+fn links_are_counted_over_all_workers() {
     let (mut one, budget) = with_links(4);
     let mut other = Places::new();
     other.bench = other.bench.counting_links(&budget);
@@ -81,7 +81,7 @@ fn places_are_counted_over_all_workers() {
 }
 
 #[test]
-fn one_that_needs_a_shared_link_waits_for_a_place() {
+fn a_session_that_needs_a_shared_link_waits_for_a_place() {
     let (mut places, budget) = with_links(4);
     let leases: Vec<_> = (0..3).map(|_| places.watching()).collect();
     let (_, _) = places.plain();
@@ -104,7 +104,7 @@ fn one_that_needs_a_shared_link_waits_for_a_place() {
 }
 
 #[test]
-fn one_that_waits_in_vain_for_a_shared_link_is_told_and_closed() {
+fn a_session_that_gets_no_shared_link_in_time_gets_an_error_and_is_closed() {
     let (mut places, _) = with_links(4);
     let _leases: Vec<_> = (0..3).map(|_| places.watching()).collect();
     let (busy, _) = places.plain();
@@ -119,7 +119,7 @@ fn one_that_waits_in_vain_for_a_shared_link_is_told_and_closed() {
 }
 
 #[test]
-fn a_shared_link_without_use_makes_room_for_another() {
+fn an_unused_shared_link_is_closed_for_another() {
     let (mut places, budget) = with_links(4);
     let _leases: Vec<_> = (0..3).map(|_| places.watching()).collect();
     let (plain, common) = places.plain();

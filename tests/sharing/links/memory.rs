@@ -33,7 +33,7 @@ fn holds(places: &mut Places, bytes: usize) -> SessionId {
 }
 
 #[test]
-fn at_the_bound_the_session_that_holds_most_is_closed_and_no_other() {
+fn at_the_memory_limit_only_the_largest_session_is_closed() {
     let budget = MemoryBudget::default();
     let mut places = counted(&budget);
     let small = holds(&mut places, 2 * MIB);
@@ -55,7 +55,7 @@ fn at_the_bound_the_session_that_holds_most_is_closed_and_no_other() {
 }
 
 #[test]
-fn what_all_workers_hold_counts_and_the_largest_of_all_is_closed() {
+fn the_memory_limit_covers_all_workers_and_closes_the_largest_session() {
     let budget = MemoryBudget::default();
     let (mut one, mut other) = (counted(&budget), counted(&budget));
     let large = holds(&mut one, 16 * MIB);
@@ -72,7 +72,7 @@ fn what_all_workers_hold_counts_and_the_largest_of_all_is_closed() {
 }
 
 #[test]
-fn far_above_the_bound_no_worker_waits_for_another() {
+fn far_above_the_memory_limit_every_worker_closes_its_largest_session() {
     let budget = MemoryBudget::default();
     let (mut one, mut other) = (counted(&budget), counted(&budget));
     let _large = holds(&mut one, 30 * MIB);
@@ -82,7 +82,7 @@ fn far_above_the_bound_no_worker_waits_for_another() {
 }
 
 #[test]
-fn near_the_bound_a_session_that_holds_much_waits_until_it_holds_less() {
+fn near_the_memory_limit_a_large_session_waits_until_it_holds_less() {
     let budget = MemoryBudget::default();
     let mut places = counted(&budget);
     let large = holds(&mut places, 26 * MIB);
@@ -108,7 +108,7 @@ fn near_the_bound_a_session_that_holds_much_waits_until_it_holds_less() {
 }
 
 #[test]
-fn one_that_waits_goes_on_when_others_hold_less() {
+fn a_session_paused_for_memory_continues_when_others_hold_less() {
     let budget = MemoryBudget::default();
     let mut places = counted(&budget);
     let large = holds(&mut places, 26 * MIB);
@@ -120,7 +120,7 @@ fn one_that_waits_goes_on_when_others_hold_less() {
 }
 
 #[test]
-fn what_was_read_is_given_back_even_where_some_is_left() {
+fn memory_of_read_bytes_is_freed_even_if_some_are_left() {
     let budget = MemoryBudget::default();
     let mut places = counted(&budget);
     let id = holds(&mut places, 16 * MIB);

@@ -5,7 +5,7 @@ use support::bench::Bench;
 const KIB: usize = 1 << 10;
 
 #[test]
-fn a_slow_client_holds_its_own_link_up() {
+fn a_slow_client_pauses_its_own_lease() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     let (other, other_link) = bench.session_with_link();
@@ -28,7 +28,7 @@ fn a_slow_client_holds_its_own_link_up() {
 }
 
 #[test]
-fn a_client_that_reads_nothing_is_not_read() {
+fn the_router_stops_reading_a_client_that_reads_nothing() {
     let mut bench = Bench::new();
     let id = bench.authenticated();
     let asks = b"FLUSHALL\r\n".repeat(6000);
@@ -48,7 +48,7 @@ fn a_client_that_reads_nothing_is_not_read() {
 }
 
 #[test]
-fn a_link_that_does_not_answer_holds_local_replies_back_within_bounds() {
+fn local_replies_behind_a_silent_link_are_bounded() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"BLPOP k 0\r\n");

@@ -40,7 +40,7 @@ fn a_large_request_is_streamed() {
 }
 
 #[test]
-fn a_large_refused_request_is_dropped_and_answered() {
+fn a_large_refused_request_is_discarded_and_answered() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"ECHO 1\r\n*2\r\n$8\r\nFLUSHALL\r\n$300000\r\n");
@@ -60,7 +60,7 @@ fn a_large_refused_request_is_dropped_and_answered() {
 
 /// The decision is postponed until the confirmation has arrived, with the request's beginning buffered.
 #[test]
-fn a_large_request_may_have_to_wait() {
+fn a_large_request_waits_for_pending_confirmations() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"SUBSCRIBE a\r\n*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$100000\r\n");

@@ -7,7 +7,7 @@ use redoubt_core::upstream::Credentials;
 use support::bench::{Bench, assert_bytes, request};
 
 #[test]
-fn a_link_that_is_not_let_in_can_log_in_anew_with_its_requests() {
+fn a_link_keeps_its_requests_when_it_logs_in_again() {
     let mut bench = Bench::new();
     let id = bench.authenticated();
     bench.say(id, b"ECHO 1\r\n");
@@ -27,7 +27,7 @@ fn a_link_that_is_not_let_in_can_log_in_anew_with_its_requests() {
 }
 
 #[test]
-fn links_that_scripts_wait_or_run_on_are_given_up_and_no_others() {
+fn only_links_with_waiting_or_running_scripts_are_closed() {
     let mut bench = Bench::with(Sharing::Auto);
     let (plain, script) = (bench.authenticated(), bench.authenticated());
     bench.say(plain, b"ECHO 1\r\n");

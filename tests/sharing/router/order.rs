@@ -31,7 +31,7 @@ fn mixed() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
 }
 
 #[test]
-fn replies_come_in_order_for_any_segments() {
+fn replies_arrive_in_order_for_any_segments() {
     let (said, sent, heard) = mixed();
     let replies = heard
         .split_inclusive(|byte| *byte == b'\n')
@@ -62,7 +62,7 @@ fn replies_come_in_order_for_any_segments() {
 }
 
 #[test]
-fn a_message_is_not_torn_by_a_reply() {
+fn a_message_is_not_interrupted_by_a_local_reply() {
     for (said, answer) in [
         (
             &b"FLUSHALL\r\n"[..],
@@ -92,7 +92,7 @@ fn a_message_is_not_torn_by_a_reply() {
 }
 
 #[test]
-fn nothing_is_said_after_the_last_reply() {
+fn no_byte_follows_the_last_reply() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.answer(id, link, b"SUBSCRIBE a\r\n", SUBSCRIBED);
@@ -105,7 +105,7 @@ fn nothing_is_said_after_the_last_reply() {
 }
 
 #[test]
-fn quit_waits_for_what_is_due_and_takes_nothing_more() {
+fn quit_waits_for_pending_replies_and_takes_no_more_requests() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"ECHO 1\r\nQUIT\r\nECHO 2\r\n");
@@ -124,7 +124,7 @@ fn quit_waits_for_what_is_due_and_takes_nothing_more() {
 }
 
 #[test]
-fn reset_lets_the_link_go_and_needs_a_new_login() {
+fn reset_gives_up_the_lease_and_requires_a_new_login() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"ECHO 1\r\nMULTI\r\nRESET\r\nPING\r\n");
@@ -151,7 +151,7 @@ fn reset_lets_the_link_go_and_needs_a_new_login() {
 }
 
 #[test]
-fn client_reply_hides_replies_and_no_link_hears_of_it() {
+fn client_reply_hides_replies_and_reaches_no_link() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(
@@ -171,7 +171,7 @@ fn client_reply_hides_replies_and_no_link_hears_of_it() {
 }
 
 #[test]
-fn unsubscribe_from_all_is_answered_once_for_each() {
+fn unsubscribe_from_all_gets_one_reply_per_channel() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"SUBSCRIBE a b\r\nPSUBSCRIBE p*\r\nUNSUBSCRIBE\r\nPUNSUBSCRIBE\r\nUNSUBSCRIBE\r\nGET k\r\nFLUSHALL\r\n");

@@ -41,7 +41,7 @@ fn held_up(length: usize) -> (Places, SessionId, SessionId, LinkId, usize) {
 }
 
 #[test]
-fn past_a_mebibyte_the_link_is_retired_and_others_go_to_a_new_one() {
+fn a_link_with_a_mebibyte_of_unread_reply_is_retired_and_others_move_to_a_new_link() {
     let (mut places, heavy, behind, retired, came) = held_up(40 * MIB);
     assert!((24 * MIB..24 * MIB + 2 * PIECE).contains(&came), "{came} bytes came");
     let (fresh, _) = places.plain();
@@ -76,7 +76,7 @@ fn past_a_mebibyte_the_link_is_retired_and_others_go_to_a_new_one() {
 }
 
 #[test]
-fn one_with_a_link_of_its_own_holds_only_that_up() {
+fn a_slow_reader_with_a_lease_delays_only_that_lease() {
     let (mut places, heavy, behind, retired, came) = held_up(2 * MIB);
     places.bench.read(heavy);
     assert_eq!(go_on(&mut places, retired, 2 * MIB - came), 2 * MIB - came);
@@ -93,7 +93,7 @@ fn one_with_a_link_of_its_own_holds_only_that_up() {
 }
 
 #[test]
-fn those_behind_a_slow_reader_are_served_at_once() {
+fn sessions_behind_a_slow_reader_are_served_at_once() {
     let (mut places, heavy, behind, retired, came) = held_up(20 * MIB);
     assert_eq!(came, 20 * MIB, "it may wait, and so they need not");
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
@@ -103,7 +103,7 @@ fn those_behind_a_slow_reader_are_served_at_once() {
 }
 
 #[test]
-fn one_that_catches_up_in_time_is_waited_for_again() {
+fn a_slow_reader_that_catches_up_in_time_is_waited_for_again() {
     let (mut places, heavy, _, retired, came) = held_up(60 * MIB);
     places.bench.pass(Duration::from_millis(900));
     places.bench.read(heavy);
@@ -115,7 +115,7 @@ fn one_that_catches_up_in_time_is_waited_for_again() {
 }
 
 #[test]
-fn those_behind_a_reader_that_does_not_catch_up_wait_a_second() {
+fn sessions_behind_a_reader_that_does_not_catch_up_wait_at_most_a_second() {
     let (mut places, heavy, behind, retired, came) = held_up(30 * MIB);
     places.bench.pass(Duration::from_millis(999));
     assert_eq!(go_on(&mut places, retired, 30 * MIB - came), 0);
@@ -131,7 +131,7 @@ fn those_behind_a_reader_that_does_not_catch_up_wait_a_second() {
 }
 
 #[test]
-fn past_the_output_limit_the_slow_one_is_closed() {
+fn a_slow_reader_past_the_output_limit_is_closed() {
     let (mut places, heavy, behind, retired, came) = held_up(40 * MIB);
     places.bench.pass(Duration::from_secs(1));
     let mut most = 0;
@@ -149,7 +149,7 @@ fn past_the_output_limit_the_slow_one_is_closed() {
 }
 
 #[test]
-fn alone_it_may_be_as_slow_as_it_likes() {
+fn a_slow_reader_alone_on_its_link_is_never_closed() {
     let mut places = Places::new();
     let (heavy, common) = places.plain();
     places.send(heavy, b"GET big\r\n");
@@ -161,7 +161,7 @@ fn alone_it_may_be_as_slow_as_it_likes() {
 }
 
 #[test]
-fn unread_small_replies_weigh_as_much_as_a_large_one() {
+fn unread_small_replies_count_like_a_large_one() {
     let mut places = Places::new();
     let (heavy, common) = places.plain();
     let (other, _) = places.plain();
@@ -182,7 +182,7 @@ fn unread_small_replies_weigh_as_much_as_a_large_one() {
 }
 
 #[test]
-fn one_that_still_sends_goes_on_over_the_retired_link() {
+fn a_slow_reader_that_still_sends_continues_on_the_retired_link() {
     let (mut places, heavy, behind, retired, came) = held_up(2 * MIB);
     // The client may read nothing before it has sent everything, so its requests must not wait for its
     // reading.

@@ -67,7 +67,7 @@ fn walk(steps: Steps<'_>) {
 }
 
 #[test]
-fn transactions_take_one_until_they_end() {
+fn transactions_take_a_lease_until_they_end() {
     let multi = ("MULTI", "+OK\r\n", LEASE);
     let queued = ("GET k", "+QUEUED\r\n", LEASE);
     let watch = ("WATCH k", "+OK\r\n", LEASE);
@@ -94,7 +94,7 @@ fn transactions_take_one_until_they_end() {
 }
 
 #[test]
-fn blocking_commands_take_one_until_their_reply() {
+fn blocking_commands_take_a_lease_until_their_reply() {
     walk(&[("BLPOP k 0", "*-1\r\n", LEASE), ECHO]);
     walk(&[("BLMPOP 0 1 k LEFT", "*-1\r\n", LEASE), ECHO]);
     walk(&[("BZPOPMIN k x", "-ERR timeout is not a float\r\n", LEASE), ECHO]);
@@ -106,7 +106,7 @@ fn blocking_commands_take_one_until_their_reply() {
 }
 
 #[test]
-fn a_fresh_lease_notes_the_offset_before_wait() {
+fn a_new_lease_records_the_replication_offset_before_wait() {
     walk(&[("WAIT 1 100", ":0\r\n", LEASE), ECHO]);
     let mut places = Places::new();
     let (id, common) = places.plain();
@@ -125,7 +125,7 @@ fn a_fresh_lease_notes_the_offset_before_wait() {
 }
 
 #[test]
-fn wait_comes_after_the_writes_before_it() {
+fn wait_is_sent_after_earlier_writes() {
     let mut places = Places::new();
     let (id, common) = places.plain();
     let (link, sent) = places.send(id, b"SET k v\r\nWAIT 1 0\r\nGET k\r\n");
@@ -144,7 +144,7 @@ fn wait_comes_after_the_writes_before_it() {
 }
 
 #[test]
-fn subscriptions_take_one_until_the_last_is_over() {
+fn subscriptions_take_a_lease_until_the_last_has_ended() {
     let subscribe = ("SUBSCRIBE a", SUBSCRIBED, LEASE);
     walk(&[ECHO, subscribe, ("UNSUBSCRIBE a", UNSUBSCRIBED, LEASE), ECHO]);
     walk(&[subscribe, ("UNSUBSCRIBE", UNSUBSCRIBED, LEASE), ECHO]);
@@ -174,7 +174,7 @@ fn subscriptions_take_one_until_the_last_is_over() {
 }
 
 #[test]
-fn state_of_the_connection_keeps_one_for_good() {
+fn connection_state_keeps_a_lease_until_the_session_ends() {
     for pins in ["CLIENT ID", "CLIENT INFO", "CLIENT TRACKING on", "CLIENT NO-EVICT on"] {
         walk(&[ECHO, (pins, "+OK\r\n", LEASE), ON_LEASE, ON_LEASE]);
     }
@@ -216,7 +216,7 @@ fn commands_that_may_repeat_a_clients_text_share_a_link_with_barriers() {
 }
 
 #[test]
-fn scripts_go_over_a_link_of_their_own() {
+fn scripts_use_a_separate_shared_link() {
     let eval = ("EVAL s 0", ":1\r\n", Where::Scripts);
     walk(&[ECHO, eval, ECHO]);
     walk(&[("FCALL f 0", ":1\r\n", Where::Scripts), ("EVALSHA_RO x 0", ":1\r\n", Where::Scripts)]);
@@ -226,7 +226,7 @@ fn scripts_go_over_a_link_of_their_own() {
 }
 
 #[test]
-fn replies_of_one_link_come_before_requests_on_another() {
+fn replies_of_one_link_arrive_before_requests_go_to_another() {
     let mut places = Places::new();
     let (observer, common) = places.plain();
     let (id, _) = places.plain();
@@ -248,7 +248,7 @@ fn replies_of_one_link_come_before_requests_on_another() {
 }
 
 #[test]
-fn a_script_goes_over_the_link_for_scripts_whatever_is_due() {
+fn a_script_uses_the_script_link_whatever_is_pending() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let scripts = places.turn(id, b"EVAL s 0\r\n", b":1\r\n");
@@ -313,7 +313,7 @@ fn hello_moves_to_the_shared_link_of_that_protocol() {
 }
 
 #[test]
-fn a_large_request_has_a_lease_until_its_reply() {
+fn a_large_request_takes_a_lease_until_its_reply() {
     let mut places = Places::new();
     let (id, common) = places.plain();
     places.bench.say(id, b"GET k\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000\r\n");

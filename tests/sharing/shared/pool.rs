@@ -43,7 +43,7 @@ fn stays_out(steps: &[(&[u8], &[u8])], leave: bool) {
 }
 
 #[test]
-fn a_clean_lease_is_used_again() {
+fn a_clean_lease_is_reused() {
     let mut places = Places::new();
     let (id, common) = places.plain();
     let lease = places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
@@ -54,7 +54,7 @@ fn a_clean_lease_is_used_again() {
 }
 
 #[test]
-fn state_that_a_session_leaves_behind_closes_it() {
+fn state_left_by_a_session_closes_its_lease() {
     let ok: &[u8] = b"+OK\r\n";
     for leave in [true, false] {
         stays_out(&[(b"WATCH k\r\n", ok)], leave);
@@ -78,7 +78,7 @@ fn state_that_a_session_leaves_behind_closes_it() {
 }
 
 #[test]
-fn what_switches_replies_off_or_streams_in_a_transaction_is_never_pooled() {
+fn a_lease_with_queued_client_reply_or_streaming_commands_is_never_pooled() {
     for inside in [&b"CLIENT REPLY OFF\r\n"[..], b"SUBSCRIBE a\r\n"] {
         let mut places = Places::new();
         let id = places.bench.authenticated();
@@ -108,7 +108,7 @@ fn client_reply_never_reaches_a_link() {
 }
 
 #[test]
-fn a_lease_is_lent_in_its_database_and_with_the_name_of_its_session() {
+fn a_lease_is_lent_only_in_its_database_and_gets_the_session_name() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let lease = places.turn(id, b"SELECT 3\r\n", b"+OK\r\n");
@@ -137,7 +137,7 @@ fn a_lease_is_lent_in_its_database_and_with_the_name_of_its_session() {
 }
 
 #[test]
-fn what_a_session_may_have_left_is_undone_before_its_lease_is_used_again() {
+fn state_that_a_session_may_have_left_is_undone_before_its_lease_is_reused() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let lease = places.turn(id, b"WATCH k\r\n", b"+OK\r\n");
@@ -188,7 +188,7 @@ fn a_lease_that_is_not_proved_clean_is_closed() {
 }
 
 #[test]
-fn a_name_that_redis_refused_is_not_believed() {
+fn a_client_name_that_redis_refused_is_not_assumed() {
     // While a script overruns, Redis answers CLIENT SETNAME with BUSY.
     let mut places = Places::new();
     let id = places.bench.authenticated();
@@ -207,7 +207,7 @@ fn a_name_that_redis_refused_is_not_believed() {
 }
 
 #[test]
-fn a_lease_that_does_not_get_its_sessions_name_serves_it_all_the_same() {
+fn a_lease_without_the_session_name_serves_the_session() {
     const BUSY: &[u8] = b"-BUSY Redis is busy running a script.\r\n";
     let mut places = Places::new();
     let (id, common) = places.plain();
@@ -236,7 +236,7 @@ fn leases_of_another_protocol_stay_in_the_pool() {
 }
 
 #[test]
-fn bytes_on_a_pooled_link_close_it_and_nobody() {
+fn bytes_on_a_pooled_link_close_it_and_no_session() {
     for stray in [&b"+late\r\n"[..], b"+la", MESSAGE_3, b"\r\n", b">"] {
         let mut places = Places::new();
         let (id, common) = places.plain();
@@ -249,7 +249,7 @@ fn bytes_on_a_pooled_link_close_it_and_nobody() {
 }
 
 #[test]
-fn a_reply_and_a_half_is_not_clean() {
+fn a_lease_with_half_an_extra_reply_is_not_clean() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let (lease, _) = places.send(id, b"BLPOP k 1\r\n");
@@ -261,7 +261,7 @@ fn a_reply_and_a_half_is_not_clean() {
 }
 
 #[test]
-fn what_comes_after_the_last_reply_of_a_session_is_not_clean_either() {
+fn a_lease_with_bytes_after_the_last_reply_is_not_clean() {
     for stray in [&b"$5\r\nst"[..], b"$5\r\nstray\r\n"] {
         let mut places = Places::new();
         let id = places.bench.authenticated();
@@ -275,7 +275,7 @@ fn what_comes_after_the_last_reply_of_a_session_is_not_clean_either() {
 }
 
 #[test]
-fn a_lease_that_was_subscribed_is_not_used_again() {
+fn a_lease_that_was_subscribed_is_not_reused() {
     let mut places = Places::new();
     let (first, _) = places.plain();
     places.turn(first, b"HELLO 3\r\n", MAP);
@@ -287,7 +287,7 @@ fn a_lease_that_was_subscribed_is_not_used_again() {
 }
 
 #[test]
-fn a_push_that_nobody_asked_for_closes_a_lease() {
+fn an_unrequested_push_closes_a_lease() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     places.turn(id, b"HELLO 3\r\n", MAP);
@@ -303,7 +303,7 @@ fn large() -> Vec<u8> {
 }
 
 #[test]
-fn a_large_request_goes_over_a_lease_and_gives_it_back() {
+fn a_large_request_takes_a_lease_and_returns_it() {
     let mut places = Places::new();
     let (id, common) = places.plain();
     let lease = places.turn(id, &large(), b"+OK\r\n");

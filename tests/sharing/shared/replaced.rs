@@ -11,7 +11,7 @@ const OK: &[u8] = b"+OK\r\n";
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
-fn links_are_replaced_without_the_end_of_a_session() {
+fn replacing_links_closes_no_session() {
     let mut places = Places::new();
     let (id, common) = places.plain();
     let pooled = places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
@@ -42,7 +42,7 @@ fn links_are_replaced_without_the_end_of_a_session() {
 }
 
 #[test]
-fn links_are_replaced_for_their_age_and_not_at_the_same_moment() {
+fn links_are_replaced_for_their_age_at_different_times() {
     const LINKS: usize = 8;
     let mut places = Places::new();
     places.bench.router.set_max_link_age(HOUR);

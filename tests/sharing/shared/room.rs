@@ -64,7 +64,7 @@ fn a_naive_pipeliner_gets_all_its_replies() {
 }
 
 #[test]
-fn a_pipeline_waits_for_its_replies_before_others_have_to_wait_for_it() {
+fn a_long_pipeline_waits_so_that_others_need_not() {
     let mut places = Places::new();
     let (many, common) = places.plain();
     let (few, _) = places.plain();
@@ -97,7 +97,7 @@ fn a_pipeline_waits_for_its_replies_before_others_have_to_wait_for_it() {
 }
 
 #[test]
-fn requests_in_flight_are_bounded_for_all_together() {
+fn requests_in_flight_on_a_link_are_bounded() {
     let mut places = Places::new();
     let (many, common) = places.plain();
     let (few, _) = places.plain();
@@ -114,7 +114,7 @@ fn requests_in_flight_are_bounded_for_all_together() {
 }
 
 #[test]
-fn room_is_given_in_order_of_waiting() {
+fn room_on_a_link_is_given_in_order_of_waiting() {
     let mut places = Places::new();
     let (first, common) = places.plain();
     let (second, _) = places.plain();
@@ -138,7 +138,7 @@ fn room_is_given_in_order_of_waiting() {
 }
 
 #[test]
-fn bytes_that_are_not_taken_pause_those_who_would_add_to_them() {
+fn unsent_bytes_of_a_link_pause_its_sessions() {
     let mut places = Places::new();
     let (many, common) = places.plain();
     let (few, _) = places.plain();
@@ -157,7 +157,7 @@ fn bytes_that_are_not_taken_pause_those_who_would_add_to_them() {
 }
 
 #[test]
-fn those_who_wait_go_on_over_a_new_link_when_theirs_is_lost() {
+fn sessions_that_wait_for_room_continue_on_a_new_link_when_theirs_is_lost() {
     let mut places = Places::new();
     let (few, common) = places.plain();
     let fillers = places.fill(common);

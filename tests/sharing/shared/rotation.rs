@@ -36,11 +36,11 @@ fn login() -> Vec<u8> {
 }
 
 #[test]
-fn a_withdrawn_password_ends_its_sessions_and_no_others() {
+fn a_withdrawn_password_closes_only_its_sessions() {
     let mut places = Places::new();
     let (old, common) = places.plain();
     let (watching, lease) = places.watching();
-    let stranger = places.bench.open();
+    let unauthenticated = places.bench.open();
     places.accept([NEXT_CLIENT_PASSWORD, CLIENT_PASSWORD]);
     let new = places.bench.open();
     places.bench.say(new, &request(&["AUTH", NEXT_CLIENT_PASSWORD]));
@@ -63,13 +63,13 @@ fn a_withdrawn_password_ends_its_sessions_and_no_others() {
     for id in [new, moved] {
         assert_eq!(places.link_of(id), common);
     }
-    places.bench.say(stranger, &request(&["AUTH", CLIENT_PASSWORD]));
-    assert!(places.bench.read(stranger).starts_with(b"-WRONGPASS"));
-    assert!(!places.bench.router.is_finished(stranger));
+    places.bench.say(unauthenticated, &request(&["AUTH", CLIENT_PASSWORD]));
+    assert!(places.bench.read(unauthenticated).starts_with(b"-WRONGPASS"));
+    assert!(!places.bench.router.is_finished(unauthenticated));
 }
 
 #[test]
-fn a_session_that_has_reset_has_no_credential_to_be_withdrawn() {
+fn a_session_after_reset_survives_a_withdrawn_password() {
     let mut places = Places::new();
     let id = places.bench.authenticated();
     places.local(id, b"RESET\r\n", b"+RESET\r\n");
@@ -78,7 +78,7 @@ fn a_session_that_has_reset_has_no_credential_to_be_withdrawn() {
 }
 
 #[test]
-fn shared_links_are_replaced_when_nothing_is_due_on_them() {
+fn shared_links_are_replaced_when_no_reply_is_pending() {
     let mut places = Places::new();
     let (busy, common) = places.plain();
     let (idle, _) = places.plain();
@@ -107,7 +107,7 @@ fn shared_links_are_replaced_when_nothing_is_due_on_them() {
 }
 
 #[test]
-fn sessions_that_wait_for_room_on_a_replaced_link_go_on() {
+fn sessions_that_wait_for_room_on_a_replaced_link_continue() {
     let mut places = Places::new();
     let (waiting, common) = places.plain();
     let fillers = places.fill(common);
@@ -127,7 +127,7 @@ fn sessions_that_wait_for_room_on_a_replaced_link_go_on() {
 }
 
 #[test]
-fn clean_leases_are_closed() {
+fn password_rotation_closes_pooled_leases() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let lease = places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
@@ -138,7 +138,7 @@ fn clean_leases_are_closed() {
 }
 
 #[test]
-fn a_lease_in_use_logs_in_anew_before_the_next_request_and_only_once() {
+fn a_lease_in_use_logs_in_once_more_before_its_next_request() {
     let mut places = Places::new();
     let (id, lease) = places.watching();
     places.rotate();
@@ -157,7 +157,7 @@ fn a_lease_in_use_logs_in_anew_before_the_next_request_and_only_once() {
 }
 
 #[test]
-fn what_waits_for_its_reply_is_not_disturbed() {
+fn password_rotation_does_not_disturb_pending_requests() {
     let mut places = Places::new();
     let id = places.bench.authenticated();
     let (lease, _) = places.send(id, b"BLPOP k 0\r\n");
@@ -171,7 +171,7 @@ fn what_waits_for_its_reply_is_not_disturbed() {
 }
 
 #[test]
-fn a_transaction_is_finished_first() {
+fn a_lease_logs_in_again_after_its_transaction() {
     let mut places = Places::new();
     let id = places.bench.authenticated();
     let lease = places.turn(id, b"MULTI\r\n", OK);
@@ -189,7 +189,7 @@ fn a_transaction_is_finished_first() {
 }
 
 #[test]
-fn subscribers_keep_their_link_while_redis_would_refuse_the_login() {
+fn subscribers_keep_their_lease_while_redis_would_reject_a_login() {
     let mut places = Places::new();
     let id = places.bench.authenticated();
     let subscribed: &[u8] = b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
@@ -212,7 +212,7 @@ fn subscribers_keep_their_link_while_redis_would_refuse_the_login() {
 }
 
 #[test]
-fn a_login_does_not_get_into_a_large_request() {
+fn a_login_is_not_sent_within_a_large_request() {
     let mut places = Places::new();
     let id = places.bench.authenticated();
     let value = "v".repeat(100_000);
@@ -228,7 +228,7 @@ fn a_login_does_not_get_into_a_large_request() {
 }
 
 #[test]
-fn a_login_that_redis_refuses_closes_the_link() {
+fn a_login_that_redis_rejects_closes_the_link() {
     let mut places = Places::new();
     let (id, lease) = places.watching();
     places.rotate();
@@ -242,7 +242,7 @@ fn a_login_that_redis_refuses_closes_the_link() {
 }
 
 #[test]
-fn a_link_let_go_by_reset_leaves_nothing_behind() {
+fn a_lease_given_up_by_reset_leaves_nothing_behind() {
     let mut places = Places::new();
     let (id, lease) = places.watching();
     places.rotate();

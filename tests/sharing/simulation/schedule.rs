@@ -45,13 +45,13 @@ fn credentials(user: Option<&str>) -> Credentials {
 
 /// What the program would look at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Seen {
+struct Observed {
     output: bool,
     wants_read: bool,
     over: bool,
 }
 
-impl Seen {
+impl Observed {
     /// Returns true if there is work now that there was not before.
     fn news(self, before: Self) -> bool {
         (self.output && !before.output)
@@ -63,7 +63,7 @@ impl Seen {
 struct Peer {
     id: SessionId,
     client: Client,
-    seen: Seen,
+    seen: Observed,
     /// True if the client reads slowly.
     slow: bool,
     opened: Instant,
@@ -82,7 +82,7 @@ struct Wire {
     id: LinkId,
     number: u32,
     connected: bool,
-    seen: Seen,
+    seen: Observed,
 }
 
 /// The subject of a call, which the program looks at in any case.
@@ -116,7 +116,7 @@ pub(crate) struct Schedule {
     broken: Option<u32>,
     pub(crate) trace: Option<Vec<String>>,
     /// How often each event happened.
-    pub(crate) tally: BTreeMap<&'static str, u64>,
+    pub(crate) event_counts: BTreeMap<&'static str, u64>,
 }
 
 impl Schedule {
@@ -163,7 +163,7 @@ impl Schedule {
             moves: 0,
             broken: None,
             trace: traced.then(Vec::new),
-            tally: BTreeMap::new(),
+            event_counts: BTreeMap::new(),
         }
     }
 
@@ -176,7 +176,7 @@ impl Schedule {
     }
 
     fn count(&mut self, what: &'static str) {
-        *self.tally.entry(what).or_default() += 1;
+        *self.event_counts.entry(what).or_default() += 1;
     }
 
     fn step(&mut self) {
@@ -232,7 +232,7 @@ impl Schedule {
         self.peers.push(Peer {
             id,
             client: Client::new(self.sessions, self.heavy, self.mutes),
-            seen: Seen::default(),
+            seen: Observed::default(),
             slow,
             opened: self.now,
             active: self.now,
@@ -241,7 +241,7 @@ impl Schedule {
             excused: false,
             doomed: false,
         });
-        self.settle(About::Session(id));
+        self.after_call(About::Session(id));
     }
 
     fn tick(&mut self) {
@@ -253,7 +253,7 @@ impl Schedule {
         self.now += Duration::from_millis(step.try_into().unwrap());
         note!(self, "{step} ms pass");
         self.router.tick(self.now);
-        self.settle(About::Nothing);
+        self.after_call(About::Nothing);
     }
 
     /// Makes links log in again.
@@ -262,6 +262,6 @@ impl Schedule {
         let user = self.rng.one_in(2).then_some("default");
         self.router.rotate_credentials(credentials(user), self.now);
         self.count("rotated");
-        self.settle(About::Nothing);
+        self.after_call(About::Nothing);
     }
 }

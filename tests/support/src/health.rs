@@ -9,7 +9,7 @@ impl Redoubt {
     #[track_caller]
     pub fn wait_for_metric(&self, series: &str, least: f64) {
         let counted = || self.metric(series) >= least;
-        if !target_is_redis() && !Deadline::patient().poll(counted) {
+        if !target_is_redis() && !Deadline::standard().poll(counted) {
             panic!("{series} is {}", self.metric(series));
         }
     }
@@ -30,7 +30,7 @@ impl Redoubt {
     #[track_caller]
     pub fn wait_until_clients_wait(&self) {
         let mut answer = Default::default();
-        let is_so = Deadline::patient().poll(|| {
+        let is_so = Deadline::standard().poll(|| {
             answer = http_get(self.admin(), "/readyz");
             (answer.0, &*answer.2) == (503, "audit: clients wait for the audit log\n")
         });
@@ -43,7 +43,7 @@ impl Redoubt {
             return;
         }
         let mut answer = Default::default();
-        let is_so = Deadline::patient().poll(|| {
+        let is_so = Deadline::standard().poll(|| {
             answer = http_get(self.admin(), "/readyz");
             (answer.0, &*answer.2) == (status, body)
                 && self.metric("redoubt_upstream_up") == up

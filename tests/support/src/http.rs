@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use super::PATIENCE;
+use super::TIME_LIMIT;
 
 /// Requests `path`. Returns the status, the headers in lower case, a line each, and the body.
 pub fn http_get(address: SocketAddr, path: &str) -> (u16, String, String) {
@@ -12,12 +12,12 @@ pub fn http_get(address: SocketAddr, path: &str) -> (u16, String, String) {
 
 /// Sends `request`, which asks the server to close the connection, and reads the answer.
 pub fn http(address: SocketAddr, request: &str) -> (u16, String, String) {
-    read_answer(TcpStream::connect_timeout(&address, PATIENCE).expect("connect"), request)
+    read_answer(TcpStream::connect_timeout(&address, TIME_LIMIT).expect("connect"), request)
 }
 
 /// Does what [`http`] does, over `stream`.
 pub fn read_answer(mut stream: TcpStream, request: &str) -> (u16, String, String) {
-    stream.set_read_timeout(Some(PATIENCE)).expect("a read timeout");
+    stream.set_read_timeout(Some(TIME_LIMIT)).expect("a read timeout");
     // A request that is rejected early may not be read to its end.
     let _ = stream.write_all(request.as_bytes());
     let mut answer = Vec::new();

@@ -46,7 +46,7 @@ pub use redoubt::Redoubt;
 pub use wire::Wire;
 
 /// The longest that a test waits for an event; only a failing test waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// Returns the directory of the repository.
 pub fn root() -> &'static Path {
@@ -91,9 +91,9 @@ pub fn secret() -> String {
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// Returns the deadline that is [`PATIENCE`] from now.
-    pub fn patient() -> Self {
-        Self::after(PATIENCE)
+    /// Returns the deadline that is [`TIME_LIMIT`] from now.
+    pub fn standard() -> Self {
+        Self::after(TIME_LIMIT)
     }
 
     pub fn after(wait: Duration) -> Self {

@@ -43,9 +43,9 @@ impl Lines {
     }
 
     /// Waits for a line from `from` on for which `wanted` is true, and returns the first. Returns
-    /// `None` if the streams end or [`super::PATIENCE`] is over before.
+    /// `None` if the streams end or [`super::TIME_LIMIT`] is over before.
     pub fn wait_from(&self, from: usize, wanted: impl Fn(&str) -> bool) -> Option<String> {
-        let deadline = Deadline::patient();
+        let deadline = Deadline::standard();
         let mut state = self.0.0.lock().unwrap();
         let mut seen = from;
         loop {

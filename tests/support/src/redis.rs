@@ -195,7 +195,7 @@ impl Redis {
     /// Starts it again, and returns as soon as it has logged `text`.
     pub fn restart_until(&mut self, text: &str) {
         let (server, port) = (self.server, self.port);
-        let started = Deadline::patient().poll(|| {
+        let started = Deadline::standard().poll(|| {
             let launched = launch(server, port, &self.config, text);
             launched.is_ok_and(|(child, output)| {
                 (self.child, self.output) = (child, output);

@@ -231,13 +231,13 @@ impl Redoubt {
     pub fn reload(&self) -> String {
         let from = self.log.count();
         signal(self.pid(), "HUP");
-        let told = |line: &str| {
+        let reported = |line: &str| {
             let message = lines::field(line, "message").unwrap_or_default();
             ["configuration reloaded", "configuration not reloaded"]
                 .iter()
                 .any(|begin| message.starts_with(begin))
         };
-        self.log.wait_from(from, told).expect("a reload")
+        self.log.wait_from(from, reported).expect("a reload")
     }
     /// Returns the address of its first listener.
     pub fn address(&self) -> SocketAddr {
@@ -285,7 +285,7 @@ impl Redoubt {
     /// Waits until a new session works.
     #[track_caller]
     pub fn wait_until_it_serves(&self) {
-        let serves = Deadline::patient().poll(|| {
+        let serves = Deadline::standard().poll(|| {
             let mut wire = self.connect();
             wire.offer(&super::frame::request(&["AUTH", self.password()]));
             wire.offer(&super::frame::request(&["PING"]));
@@ -320,13 +320,13 @@ impl Redoubt {
         }
     }
 
-    /// Waits for its end, at most [`super::PATIENCE`].
+    /// Waits for its end, at most [`super::TIME_LIMIT`].
     pub fn wait(&mut self) -> ExitStatus {
         let Program::Redoubt { child, .. } = &mut self.program else {
             panic!("a stand-in does not end");
         };
         let mut status = None;
-        Deadline::patient().poll(|| {
+        Deadline::standard().poll(|| {
             status = child.try_wait().expect("the child's state");
             status.is_some()
         });

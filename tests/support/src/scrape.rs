@@ -20,7 +20,7 @@ impl Redoubt {
     /// Waits until a series is `wanted`.
     #[track_caller]
     pub fn metric_becomes(&self, series: &str, wanted: f64) {
-        Deadline::patient().poll(|| self.metric(series) == wanted);
+        Deadline::standard().poll(|| self.metric(series) == wanted);
         assert_eq!(self.metric(series), wanted, "{series}");
     }
 }

@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{
 };
 
 use super::certificates::Pair;
-use super::{PATIENCE, frame, shown};
+use super::{TIME_LIMIT, frame, shown};
 
 pub const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 pub const ONLY_12: &[&SupportedProtocolVersion] = &[&TLS12];
@@ -74,12 +74,12 @@ impl Caller {
 
     /// Connects and completes the handshake, as far as this side can see.
     pub fn connect(&self, address: SocketAddr) -> io::Result<Tls> {
-        self.over(TcpStream::connect_timeout(&address, PATIENCE)?)
+        self.over(TcpStream::connect_timeout(&address, TIME_LIMIT)?)
     }
 
     pub fn over(&self, stream: TcpStream) -> io::Result<Tls> {
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIME_LIMIT))?;
+        stream.set_write_timeout(Some(TIME_LIMIT))?;
         let (mut connection, mut socket) = (self.connection(), Counted { stream, raw: Vec::new() });
         while connection.is_handshaking() {
             connection.complete_io(&mut socket)?;
@@ -144,7 +144,7 @@ impl Write for Counted {
     }
 }
 
-/// A TLS connection. Reads fail after [`PATIENCE`] without a byte.
+/// A TLS connection. Reads fail after [`TIME_LIMIT`] without a byte.
 pub struct Tls {
     stream: StreamOwned<ClientConnection, Counted>,
     received: Vec<u8>,

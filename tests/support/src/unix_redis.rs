@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Only a failing test waits so long.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running redis-server without persistence or password; killed on drop.
 pub struct Server {
@@ -56,7 +56,7 @@ impl Server {
     /// Opens a raw connection.
     pub fn connect(&self) -> Connection {
         let stream = UnixStream::connect(self.socket()).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(TIME_LIMIT)).expect("a timeout");
         Connection { stream: BufReader::new(stream) }
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use super::{PATIENCE, frame, shown};
+use super::{TIME_LIMIT, frame, shown};
 
-/// A connection. Reads fail after [`PATIENCE`] without a byte.
+/// A connection. Reads fail after [`TIME_LIMIT`] without a byte.
 pub struct Wire {
     stream: TcpStream,
     /// Bytes that have been received and not yet taken.
@@ -17,21 +17,21 @@ pub struct Wire {
 
 impl Wire {
     pub fn connect(address: SocketAddr) -> Self {
-        Self::over(TcpStream::connect_timeout(&address, PATIENCE).expect("connect"))
+        Self::over(TcpStream::connect_timeout(&address, TIME_LIMIT).expect("connect"))
     }
 
     /// Connects from an address of this machine, such as 127.0.0.2.
     pub fn connect_from(source: [u8; 4], address: SocketAddr) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.bind(&SocketAddr::from((source, 0)).into()).expect("an address of this machine");
-        socket.connect_timeout(&address.into(), PATIENCE).expect("connect");
+        socket.connect_timeout(&address.into(), TIME_LIMIT).expect("connect");
         Self::over(socket.into())
     }
 
     fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIME_LIMIT)).unwrap();
+        stream.set_write_timeout(Some(TIME_LIMIT)).unwrap();
         Self { stream, received: Vec::new() }
     }
 
@@ -42,8 +42,8 @@ impl Wire {
         wire
     }
 
-    /// Sets how long it waits for each byte, instead of [`PATIENCE`].
-    pub fn be_patient(&mut self, wait: Duration) {
+    /// Sets how long it waits for each byte, instead of [`TIME_LIMIT`].
+    pub fn set_time_limit(&mut self, wait: Duration) {
         self.stream.set_read_timeout(Some(wait)).unwrap();
     }
 

@@ -13,12 +13,12 @@ fn reads_on(session: &mut Wire) {
 fn links_are_gone(redis: &Redis, redoubt: &Redoubt, from: usize) {
     logged(redoubt, from, "guard renewed");
     let only_the_watch = || redis.clients() <= 1;
-    assert!(Deadline::patient().poll(only_the_watch), "{} clients", redis.clients());
+    assert!(Deadline::standard().poll(only_the_watch), "{} clients", redis.clients());
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_restart_closes_nobody_who_had_nothing_due() {
+fn a_redis_restart_closes_no_session_without_pending_replies() {
     let mut redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::start(&redis);
@@ -45,7 +45,7 @@ fn a_restart_closes_nobody_who_had_nothing_due() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_guard_that_somebody_deletes_is_made_again() {
+fn a_deleted_guard_is_created_again() {
     let redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::start(&redis);
@@ -65,7 +65,7 @@ fn a_guard_that_somebody_deletes_is_made_again() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_guard_that_is_switched_off_is_replaced() {
+fn a_disabled_guard_is_replaced() {
     let redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::start(&redis);
@@ -85,7 +85,7 @@ fn a_guard_that_is_switched_off_is_replaced() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn loading_the_acl_from_its_file_does_not_lose_it_for_long() {
+fn acl_load_removes_the_guard_only_for_a_short_time() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("users.acl");
     let password = support::secret();
@@ -108,7 +108,7 @@ fn loading_the_acl_from_its_file_does_not_lose_it_for_long() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn closing_the_watch_alone_renews_nothing() {
+fn closing_only_the_watch_connection_renews_no_guard() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     logged(&redoubt, 0, "guard made");
@@ -118,7 +118,7 @@ fn closing_the_watch_alone_renews_nothing() {
         let killed = direct.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
         assert!(killed.starts_with(b":") && killed != b":0\r\n", "{}", shown(&killed));
         let is_back = || text(&direct.command(&["CLIENT", "LIST"])).contains(&before[0]);
-        assert!(Deadline::patient().poll(is_back), "the watch does not come back");
+        assert!(Deadline::standard().poll(is_back), "the watch does not come back");
     }
     assert_eq!(guards(&redis), before);
     let renewed = redoubt.log().all().iter().any(|line| line.contains("guard renewed"));
@@ -127,7 +127,7 @@ fn closing_the_watch_alone_renews_nothing() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn several_before_one_redis_do_not_disturb_each_other() {
+fn several_redoubts_of_one_redis_keep_their_own_guards() {
     let redis = Redis::start();
     keep(&redis);
     let mut first = Redoubt::start(&redis);
@@ -144,7 +144,7 @@ fn several_before_one_redis_do_not_disturb_each_other() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn guards_that_were_left_behind_are_removed() {
+fn abandoned_guards_are_removed() {
     let redis = Redis::start();
     let mut direct = redis.direct();
     let now = text(&direct.command(&["TIME"]));

@@ -5,7 +5,7 @@ use support::{Deadline, Redis, Redoubt, frame, shown};
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn scripts_functions_and_transactions_cannot_flush() {
+fn with_a_guard_scripts_functions_and_transactions_cannot_flush() {
     let redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::start(&redis);
@@ -26,7 +26,7 @@ fn scripts_functions_and_transactions_cannot_flush() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn with_links_of_their_own_too() {
+fn with_a_guard_sessions_with_own_links_cannot_flush() {
     let redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", "off").start();
@@ -43,7 +43,7 @@ fn with_links_of_their_own_too() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn its_secret_is_nowhere_to_be_read() {
+fn the_guards_secret_is_in_no_output() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("log.level", "trace").start();
     let mut monitor = redis.direct();
@@ -66,7 +66,7 @@ fn its_secret_is_nowhere_to_be_read() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn it_goes_when_the_process_stops() {
+fn the_guard_is_removed_when_the_process_stops() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
@@ -74,7 +74,7 @@ fn it_goes_when_the_process_stops() {
     support::signal(redoubt.pid(), "TERM");
     assert_eq!(redoubt.wait().code(), Some(0));
     assert_eq!(guards(&redis), [""; 0]);
-    assert!(Deadline::patient().poll(|| redis.clients() == 0));
+    assert!(Deadline::standard().poll(|| redis.clients() == 0));
 }
 
 #[test]
@@ -98,14 +98,14 @@ fn a_refused_command_under_another_name_does_not_exist() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn nothing_asked_before_it_is_made_takes_it_off() {
+fn no_request_before_the_guard_exists_removes_it() {
     let redis = Redis::setup().config("lua-time-limit 10").start();
     keep(&redis);
     let mut looping = redis.direct();
     looping.send(&frame::request(&["EVAL", "while true do end", "0"]));
     let mut direct = redis.direct();
     let is_busy = || direct.command(&["PING"]).starts_with(b"-BUSY");
-    assert!(Deadline::patient().poll(is_busy), "Redis is not busy");
+    assert!(Deadline::standard().poll(is_busy), "Redis is not busy");
     // Redoubt can log in, and cannot create its guard.
     let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "20s").start();
     logged(&redoubt, 0, "upstream is unavailable");

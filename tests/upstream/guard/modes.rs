@@ -26,7 +26,7 @@ fn flushes(session: &mut Wire) -> bool {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_guard_may_do_no_more_than_the_configured_user() {
+fn the_guard_has_no_more_rights_than_the_configured_user() {
     let redis = Redis::start();
     keep(&redis);
     let (setup, _) = with_user(&redis, &["~app:*", "resetchannels", "&app:*", "+@all"]);
@@ -42,7 +42,7 @@ fn the_guard_may_do_no_more_than_the_configured_user() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_selector_does_not_grant_what_is_refused() {
+fn a_selector_grants_the_guard_no_refused_command() {
     let redis = Redis::start();
     keep(&redis);
     let rights =
@@ -59,7 +59,7 @@ fn a_selector_does_not_grant_what_is_refused() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn rules_of_the_configuration_are_held_too() {
+fn the_guard_enforces_configured_rules() {
     let redis = Redis::start();
     keep(&redis);
     let blocked =
@@ -79,7 +79,7 @@ fn rules_of_the_configuration_are_held_too() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_command_that_redis_does_not_have_needs_no_rule() {
+fn commands_that_redis_lacks_need_no_guard_rule() {
     let redis = Redis::setup().config("rename-command FLUSHDB \"\"").start();
     keep(&redis);
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
@@ -90,7 +90,7 @@ fn a_command_that_redis_does_not_have_needs_no_rule() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_user_that_may_not_write_the_acl_is_audited() {
+fn a_user_that_may_not_write_the_acl_is_checked_instead() {
     let redis = Redis::start();
     keep(&redis);
     // It cannot even ask for its own name, so each command is checked in MULTI.
@@ -106,7 +106,7 @@ fn a_user_that_may_not_write_the_acl_is_audited() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_user_that_may_do_too_much_and_makes_no_guard_runs_no_scripts() {
+fn scripts_are_refused_for_a_user_with_too_many_rights_and_no_guard() {
     let redis = Redis::start();
     keep(&redis);
     for rights in [&["~*", "&*", "+@all", "-acl"][..], &["~*", "&*", "+@all", "-acl|setuser"]] {
@@ -125,7 +125,7 @@ fn a_user_that_may_do_too_much_and_makes_no_guard_runs_no_scripts() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn when_a_guard_can_be_made_at_last_nobody_stays_without() {
+fn sessions_get_the_guard_once_it_can_be_created() {
     let redis = Redis::start();
     keep(&redis);
     let (setup, _) = with_user(&redis, &["~*", "&*", "+@all", "-acl|setuser"]);
@@ -152,7 +152,7 @@ fn when_a_guard_can_be_made_at_last_nobody_stays_without() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn audit_writes_nothing() {
+fn guard_audit_mode_writes_no_acl() {
     let redis = Redis::start();
     keep(&redis);
     let before = acl(&redis);
@@ -183,7 +183,7 @@ fn audit_writes_nothing() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn require_ends_where_no_guard_can_be_made() {
+fn guard_require_mode_exits_if_no_guard_can_be_created() {
     let redis = Redis::start();
     let (setup, _) = with_user(&redis, &["~*", "&*", "+@all", "-acl|setuser"]);
     let mut redoubt = setup.set_text("policy.guard", "require").start();
@@ -196,7 +196,7 @@ fn require_ends_where_no_guard_can_be_made() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn require_waits_for_an_upstream_that_is_not_there() {
+fn guard_require_mode_waits_for_an_unavailable_upstream() {
     let mut redis = Redis::start();
     redis.kill();
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
@@ -210,7 +210,7 @@ fn require_waits_for_an_upstream_that_is_not_there() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn off_means_off() {
+fn guard_off_mode_creates_no_guard() {
     let redis = Redis::start();
     let before = acl(&redis);
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "off").start();

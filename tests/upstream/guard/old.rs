@@ -181,7 +181,7 @@ fn redis_5_has_no_guard_and_no_scripts() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn redis_5_without_those_commands_needs_no_guard() {
+fn redis_5_without_the_refused_commands_needs_no_guard() {
     let (_, port) = Old::start(None, &["flushall", "flushdb", "cluster"]);
     let (redoubt, mut session) = before(port);
     logged(&redoubt, 0, "audited");
@@ -191,7 +191,7 @@ fn redis_5_without_those_commands_needs_no_guard() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn redis_6_has_a_guard_that_is_tried_by_queueing() {
+fn on_redis_6_the_guard_is_checked_by_queueing_commands() {
     let (old, port) = Old::start(Some("standalone"), &[]);
     let (redoubt, mut session) = before(port);
     logged(&redoubt, 0, "guard made");
@@ -205,7 +205,7 @@ fn redis_6_has_a_guard_that_is_tried_by_queueing() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn redis_6_in_a_cluster_cannot_hold_subcommands() {
+fn on_a_redis_6_cluster_the_guard_cannot_refuse_subcommands() {
     let (old, port) = Old::start(Some("cluster"), &[]);
     let rules = RULES.replace("RESET", "FORGET");
     let setup = Redoubt::setup_for(port, &secret()).set("policy.blocked", rules);

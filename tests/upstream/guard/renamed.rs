@@ -45,7 +45,7 @@ fn is_refused(redis: &Redis, redoubt: &Redoubt) {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn with_audit_a_renamed_command_is_refused_like_all_that_is_unknown() {
+fn in_audit_mode_renamed_commands_are_refused_like_unknown_ones() {
     on_each(&MAIN, |name| {
         for rights in ["+@all", "+@all -@dangerous +acl +zzflush", "+@all -command"] {
             let redis = server(name, &rights.replace("zzflush", "flushall"));
@@ -65,7 +65,7 @@ fn with_audit_a_renamed_command_is_refused_like_all_that_is_unknown() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn with_audit_a_user_who_may_not_run_it_keeps_scripts_and_modules() {
+fn in_audit_mode_a_user_without_the_renamed_command_keeps_scripts_and_modules() {
     on_each(&MAIN, |name| {
         // This is the log's advice for this server.
         let open = server(name, "+@all");
@@ -84,14 +84,14 @@ fn with_audit_a_user_who_may_not_run_it_keeps_scripts_and_modules() {
         logged(&redoubt, 0, "audited");
         is_refused(&redis, &redoubt);
         let script = ["EVAL", "return redis.call('GET', 'app:kept')", "0"];
-        let runs = Deadline::patient().poll(|| redoubt.session().command(&script) == KEPT);
+        let runs = Deadline::standard().poll(|| redoubt.session().command(&script) == KEPT);
         assert!(runs, "scripts do not run");
     });
 }
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_guard_holds_a_renamed_command_by_the_name_it_was_made_with() {
+fn a_guard_refuses_a_renamed_command_by_its_original_name() {
     on_each(&MAIN, |name| {
         let redis = server(name, "+@all");
         for guard in ["require", "auto"] {

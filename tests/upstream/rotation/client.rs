@@ -22,13 +22,13 @@ fn auth(redoubt: &Redoubt, password: &str) -> Vec<u8> {
 
 /// Waits until `password` is accepted.
 fn wait_for(redoubt: &Redoubt, password: &str) {
-    assert!(Deadline::patient().poll(|| auth(redoubt, password) == b"+OK\r\n"), "never accepted");
+    assert!(Deadline::standard().poll(|| auth(redoubt, password) == b"+OK\r\n"), "never accepted");
 }
 
 fn wait_until_blocked(redis: &Redis, clients: usize) {
     let mut direct = redis.direct();
     let wanted = format!("blocked_clients:{clients}\r\n");
-    let blocked = Deadline::patient()
+    let blocked = Deadline::standard()
         .poll(|| String::from_utf8_lossy(&direct.command(&["INFO", "clients"])).contains(&wanted));
     assert!(blocked, "not {clients} clients are blocked");
 }
@@ -49,7 +49,7 @@ fn following(redis: &Redis, files: &Files, password: &str) -> Redoubt {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_previous_password_is_good_until_its_end() {
+fn the_previous_password_is_accepted_until_its_end() {
     let redis = Redis::start();
     let old = secret();
     let until = time_in(5);
@@ -85,7 +85,7 @@ fn the_previous_password_is_good_until_its_end() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_previous_password_whose_end_has_passed_is_never_accepted() {
+fn an_expired_previous_password_is_never_accepted() {
     let redis = Redis::start();
     let old = secret();
     let redoubt = Redoubt::setup(&redis)
@@ -98,7 +98,7 @@ fn a_previous_password_whose_end_has_passed_is_never_accepted() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_replaced_file_withdraws_the_password_that_it_held() {
+fn replacing_a_password_file_withdraws_its_old_password() {
     let redis = Redis::start();
     let files = Files::new();
     let (first, second) = (secret(), secret());
@@ -119,7 +119,7 @@ fn a_replaced_file_withdraws_the_password_that_it_held() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn files_that_are_swapped_under_a_link_are_followed_and_previous_sessions_stay() {
+fn a_swapped_symlink_of_password_files_is_followed_and_sessions_stay() {
     let redis = Redis::start();
     let files = Files::new();
     let (first, second) = (secret(), secret());
@@ -153,7 +153,7 @@ fn files_that_are_swapped_under_a_link_are_followed_and_previous_sessions_stay()
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn garbage_in_a_file_changes_nothing_and_is_spoken_of_once() {
+fn garbage_in_a_password_file_changes_nothing_and_is_logged_once() {
     let redis = Redis::start();
     let files = Files::new();
     let (first, second) = (secret(), secret());

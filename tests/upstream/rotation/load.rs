@@ -42,7 +42,7 @@ impl<'a> Load<'a> {
     /// Waits until many more requests have been answered.
     pub(crate) fn goes_on(&self) {
         let from = self.turns.load(Ordering::Relaxed);
-        let went = Deadline::patient().poll(|| self.turns.load(Ordering::Relaxed) >= from + 200);
+        let went = Deadline::standard().poll(|| self.turns.load(Ordering::Relaxed) >= from + 200);
         assert!(went, "the load stands still");
     }
 

@@ -85,7 +85,7 @@ impl Permit {
     /// Checks whether the limiter would still admit the client's address now.
     ///
     /// # Errors A [`Refusal`]; the caller drops the permit.
-    pub fn is_still_welcome(&self, now: Instant) -> Result<(), Refusal> {
+    pub fn recheck(&self, now: Instant) -> Result<(), Refusal> {
         self.client.map_or(Ok(()), |client| self.limiter.look_at(client, now))
     }
 

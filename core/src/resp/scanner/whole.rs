@@ -36,7 +36,7 @@ mod tests {
 
     /// Every result must agree with the scanner's, and a truncated reply must have no result.
     #[test]
-    fn it_agrees_with_the_scanner() {
+    fn the_fast_path_for_whole_replies_agrees_with_the_scanner() {
         let long = format!("$1000\r\n{}\r\n", "x".repeat(1000));
         let replies: [&[u8]; 15] = [
             b"$3\r\nabc\r\n",
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reply_is_not_whole() {
+    fn invalid_bytes_are_no_whole_reply() {
         for wrong in
             ["$3\r\nabcd\r\n", "$3\nabc\r\n", "$03\r\nabc\r\n", ":\r\n", "$\r\n", ":1\n\r", ""]
         {

@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_not_taken_for_options() {
+    fn xread_values_are_not_read_as_options() {
         for waits in [
             "XREAD BLOCK 0 STREAMS k $",
             "xread block 0 streams k $",
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_arrived_may_block() {
+    fn xread_with_missing_arguments_may_block() {
         let limits = RequestLimits { stream_at: 64, ..RequestLimits::AUTHENTICATED };
         let name =
             format!("$10\r\nXREADGROUP\r\n$5\r\nGROUP\r\n$1\r\ng\r\n$90\r\n{}\r\n", "c".repeat(90));

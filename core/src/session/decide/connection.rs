@@ -79,7 +79,7 @@ pub(super) fn client_reply(this: &mut Deciding<'_>) -> Action {
     if this.state.opaque {
         return this.over_lease();
     }
-    if this.state.restriction_unsettled(this.context.due) {
+    if this.state.restriction_may_change(this.context.due) {
         return Action::Unsettled;
     }
     if this.state.restricted() {

@@ -39,7 +39,7 @@ pub(super) fn decide(
             learn(this, Learn::Exec(this.state.queued_protocol))
         }
         _ if !spec.arity_holds(this.request.declared()) => wrong_arity(this, spec, need),
-        Effect::Multi if this.state.restriction_unsettled(due) => Action::Unsettled,
+        Effect::Multi if this.state.restriction_may_change(due) => Action::Unsettled,
         Effect::Multi => {
             if !this.state.restricted() {
                 this.change.in_transaction = Some(true);

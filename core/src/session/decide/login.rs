@@ -34,7 +34,7 @@ pub(super) fn auth(this: &mut Deciding<'_>) -> Action {
 /// keeps the link until it ends.
 pub(super) fn auth_again(this: &mut Deciding<'_>) -> Action {
     if !this.state.opaque && !this.in_transaction() {
-        if this.state.restriction_unsettled(this.context.due) {
+        if this.state.restriction_may_change(this.context.due) {
             return Action::Unsettled;
         }
         if !this.state.restricted() {
@@ -154,7 +154,7 @@ fn forward_hello(this: &mut Deciding<'_>) -> Action {
     let queues = this.state.opaque || this.in_transaction();
     // From Redis 7.2 to 8.x a wrong password gets no reply while other replies are pending.
     let claims = request.args().skip(2).any(|option| is_word(option, b"auth"));
-    if !queues && (this.state.restriction_unsettled(due) || (claims && due.remote() > 0)) {
+    if !queues && (this.state.restriction_may_change(due) || (claims && due.remote() > 0)) {
         return Action::Unsettled;
     }
     let mut args: Vec<&[u8]> = request.args().collect();

@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_decision_is_what_the_long_way_decides() {
+    fn fast_plain_decisions_agree_with_full_decisions() {
         let mut passed = 0;
         for scripts in [Scripts::All, Scripts::Deny] {
             let rules = rules(scripts);
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_or_special_is_not_plain() {
+    fn refused_and_special_requests_are_not_decided_as_plain() {
         let rules = rules(Scripts::All);
         let passes = |name: &str, state: State| {
             let wire = format!("{name} 1 1\r\n");

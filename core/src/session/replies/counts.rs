@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn each_command_has_its_row_and_what_is_not_counted_has_none() {
+    fn each_command_has_a_counter_and_uncounted_replies_have_none() {
         let mut counts = Counts::default();
         for (index, spec) in command::specs().enumerate() {
             counts.add_many(

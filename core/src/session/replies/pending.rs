@@ -268,7 +268,7 @@ mod tests {
     const ANY: Counted = Counted::NOT;
 
     #[test]
-    fn local_replies_wait_for_the_remote_ones_before_them() {
+    fn local_replies_wait_for_earlier_remote_replies() {
         let mut due = PendingReplies::default();
         due.push_remote(Expect::PLAIN, ANY);
         due.push_remote(Expect::PLAIN, ANY);
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_pipeline_is_one_entry() {
+    fn a_long_plain_pipeline_takes_one_pending_entry() {
         let mut due = PendingReplies::default();
         for _ in 0..100_000 {
             due.push_remote(Expect::PLAIN, ANY);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_are_counted_as_those_of_their_commands() {
+    fn replies_add_to_the_counters_of_their_commands() {
         let [get, set] = [b"get", b"set"].map(|name| Counted::of(lookup(name)));
         let mut due = PendingReplies::default();
         for counted in [get, get, set, get, get, get] {
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_local_replies_fill_it() {
+    fn waiting_local_replies_fill_the_pending_queue() {
         let mut due = PendingReplies::default();
         due.push_remote(Expect::PLAIN, ANY);
         let reply = Bytes::from(vec![b'x'; 1 << 20]);
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_in_flight_are_counted_one_by_one() {
+    fn every_request_in_flight_counts_toward_the_limit() {
         let mut due = PendingReplies::default();
         due.push_remote(Expect::PLAIN, ANY);
         due.push_remote(Expect::PLAIN, ANY);
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_of_many_kinds_fill_it() {
+    fn pending_replies_of_many_kinds_fill_the_queue() {
         let mut due = PendingReplies::default();
         for _ in 0..PendingReplies::MAX_ENTRIES / 2 {
             assert!(!due.is_full(u32::MAX));

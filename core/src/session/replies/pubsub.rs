@@ -122,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_come_from_the_confirmations() {
+    fn subscription_counts_come_from_confirmations() {
         let mut subs = Subscriptions::default();
         let mut due = Confirmations::named(Kind::Channel, 3);
         let subscribed = Notice::Subscribed(Kind::Channel);
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn shard_channels_count_apart() {
+    fn shard_channels_are_counted_separately() {
         let mut subs = Subscriptions::default();
         subs.confirm(Notice::Subscribed(Kind::Channel), 1, None);
         subs.confirm(Notice::Subscribed(Kind::Shard), 1, None);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn only_pubsub_words_are_notices() {
+    fn only_pubsub_frames_are_notices() {
         assert_eq!(Notice::parse(b"pmessage"), Some(Notice::Message));
         assert_eq!(Notice::parse(b"invalidate"), None);
         assert_eq!(Notice::parse(b"Message"), None);

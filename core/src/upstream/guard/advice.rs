@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_this_redis_has_can_be_typed() {
+    fn advice_contains_only_rules_that_this_redis_accepts() {
         let seven = Some(Version::new(7, 0, 15));
         assert_eq!(is_typed("flushall", seven), Some(true));
         assert_eq!(is_typed("client|kill", seven), Some(true));
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn it_can_be_typed_and_holds_no_secret() {
+    fn advice_can_be_typed_and_contains_no_secret() {
         let rights = Rights::parse(b"on #0123 ~app:* resetchannels +@all (~x -@all +get)");
         assert_eq!(
             advice(None, Some(&rights), &["flushall"]),

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_come_when_all_have_arrived_and_no_more() {
+    fn answers_are_returned_when_all_have_arrived_and_an_extra_one_is_an_error() {
         let mut batch = Batch::of(&["ACL", "WHOAMI"]);
         batch.add(&["PING"]);
         let replies = b"$7\r\ndefault\r\n+PONG\r\n";
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_tried_again_and_what_stays_is_not() {
+    fn temporary_guard_errors_are_retried_and_lasting_ones_are_not() {
         let busy = GuardError::from_redis("ACL LIST", "BUSY Redis is busy running a script.");
         assert_eq!(busy, GuardError::Later("BUSY Redis is busy running a script.".into()));
         assert_eq!(busy.passing().unwrap(), "-BUSY Redis is busy running a script.\r\n");

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redis_that_stands_alone_has_no_cluster() {
+    fn cluster_commands_are_not_checked_on_a_standalone_redis() {
         let policy =
             Policy::compile(&["CLUSTER|RESET", "CLUSTER|LATER", "FLUSHALL"], Escapes::Allow)
                 .unwrap();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_is_tried_by_its_subcommands_and_a_stranger_by_its_length() {
+    fn containers_are_checked_by_subcommand_and_unknown_commands_with_several_lengths() {
         let config = of("CONFIG");
         let words: Vec<_> = config.iter().map(|probe| probe.command(4).join(" ")).collect();
         assert!(words.contains(&"config set 0 0".to_owned()), "{words:?}");
@@ -191,14 +191,14 @@ mod tests {
         assert_eq!(flushall.lengths(true), 1..=9);
         let [kill] = &of("client|kill")[..] else { panic!("one") };
         assert_eq!(kill.command(3), ["client", "kill", "0"]);
-        let [stranger] = &of("zz.custom")[..] else { panic!("one") };
-        assert!(stranger.scriptable && stranger.lengths(false) == (1..=9));
-        let [stranger] = &of("zz.custom|word")[..] else { panic!("one") };
-        assert_eq!(stranger.lengths(false), 2..=10);
+        let [unknown] = &of("zz.custom")[..] else { panic!("one") };
+        assert!(unknown.scriptable && unknown.lengths(false) == (1..=9));
+        let [unknown] = &of("zz.custom|word")[..] else { panic!("one") };
+        assert_eq!(unknown.lengths(false), 2..=10);
     }
 
     #[test]
-    fn a_dry_run_speaks_of_the_command_alone() {
+    fn dry_run_verdicts_ignore_refusals_of_keys() {
         let bulk = |text: &str| Verdict::of_dry_run(&Answer::BulkString(text.into()));
         let error = |text: &str| Verdict::of_dry_run(&Answer::Error(text.into()));
         let (seven, later) = (
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_clear_refusal_counts_when_queueing() {
+    fn only_a_clear_refusal_counts_as_refused_when_queueing() {
         let error = |text: &str| Verdict::of_queueing(&Answer::Error(text.into()));
         let six =
             "NOPERM this user has no permissions to run the 'flushall' command or its subcommand";
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn one_way_to_run_it_is_enough() {
+    fn a_command_is_allowed_if_any_number_of_arguments_is() {
         use Verdict::{Allowed, Arity, Missing, Refused};
         assert_eq!(Verdict::together([Arity, Refused, Allowed]), Allowed);
         assert_eq!(Verdict::together([Arity, Refused, Arity]), Refused);

@@ -62,17 +62,17 @@ mod tests {
         Answer::BulkString(text.into())
     }
 
-    fn told(value: &str) -> Payloads {
+    fn from_setting(value: &str) -> Payloads {
         let pair = Answer::Array(vec![text("sanitize-dump-payload"), text(value)]);
         Payloads::of(&[pair, text("# Server\r\nredis_version:7.0.15\r\n")])
     }
 
     #[test]
-    fn only_a_clear_answer_counts() {
-        assert_eq!(told("yes"), Payloads::Checked);
-        assert_eq!(told("clients"), Payloads::CheckedUnlessSkipped);
-        assert_eq!(told("no"), Payloads::Unchecked);
-        assert_eq!(told("YES"), Payloads::Unchecked);
+    fn payloads_count_as_checked_only_by_a_clear_answer() {
+        assert_eq!(from_setting("yes"), Payloads::Checked);
+        assert_eq!(from_setting("clients"), Payloads::CheckedUnlessSkipped);
+        assert_eq!(from_setting("no"), Payloads::Unchecked);
+        assert_eq!(from_setting("YES"), Payloads::Unchecked);
         // Redis 6.0 has no such setting yet, and newer Valkeys have none any more; a managed server has
         // no CONFIG.
         let none = || Answer::Array(Vec::new());
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_who_skips_the_check_is_not_checked() {
+    fn payloads_of_a_user_with_skip_sanitize_payload_are_unchecked() {
         let checked = Rights::parse(b"on nopass sanitize-payload ~* +@all");
         let skips = Rights::parse(b"on nopass skip-sanitize-payload ~* +@all");
         for (payloads, of_checked, of_skips, of_unknown) in [

@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed_and_not_found_has_another_name() {
+    fn a_command_that_is_listed_but_not_found_by_name_was_renamed() {
         let names = ["config", "flushall", "flushdb"];
         let known = |name: &str| Answer::Array(vec![text(name), Answer::Integer(-1)]);
         // The server has no config, has flushall under another name, and has flushdb under its own.
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn containers_are_asked_about_once_and_unknown_names_not_at_all() {
+    fn renamed_commands_are_looked_up_once_and_only_if_in_the_table() {
         let rules = ["FLUSHALL", "CLIENT|KILL", "CLIENT|PAUSE", "zz.module", "CLIENT|LATER"];
         let policy = Policy::compile(&rules, Escapes::Allow).unwrap();
         assert_eq!(refused_commands(&policy), ["client", "flushall"]);

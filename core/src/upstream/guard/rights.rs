@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_taken_from_the_user_and_from_each_selector() {
+    fn refused_rules_are_removed_from_the_user_and_each_selector() {
         assert_eq!(
             without("on #0123 sanitize-payload ~* &* +@all", &["flushall", "client|kill"]),
             "sanitize-payload\n~*\n&*\n+@all\n-flushall\n-client|kill"
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_takes_a_command_away_for_certain_counts() {
+    fn rights_remove_a_command_only_if_that_is_certain() {
         let takes = |line: &str| Rights::parse(line.as_bytes()).take_away("flushall");
         for line in [
             "on ~* &* +@all -flushall",
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_found_by_its_whole_name() {
+    fn acl_list_lookup_needs_the_whole_user_name() {
         let line = |text: &str| Answer::BulkString(text.into());
         let list = Answer::Array(vec![
             line("user app2 on ~2 +@all"),

@@ -76,13 +76,13 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_does_not_tell_makes_none_stale() {
+    fn no_guard_is_stale_if_the_client_list_shows_no_users() {
         assert_eq!(connected_users(&Answer::Error("NOPERM".into())), None);
         assert_eq!(connected_users(&Answer::BulkString(b"id=1 cmd=ping\n".to_vec())), None);
     }
 
     #[test]
-    fn not_too_many_at_once() {
+    fn the_number_of_stale_guards_removed_at_a_time_is_limited() {
         let guards: Vec<_> = (0..500).map(|n| format!("redoubt-64-{n:016x}")).collect();
         assert_eq!(stale(&guards, &HashSet::new(), 1000).len(), MAX_REMOVED);
     }

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_tells_when_it_was_made() {
+    fn a_guard_name_contains_its_creation_time() {
         let guard = guard();
         assert_eq!(guard.name(), "redoubt-67410000-0707070707070707");
         assert_eq!(made_at(guard.name()), Some(0x6741_0000));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn redis_is_told_the_digest_and_never_the_secret() {
+    fn redis_gets_the_digest_of_the_guards_secret_and_not_the_secret() {
         let guard = guard();
         let rights = Rights::parse(b"on nopass ~* &* +@all");
         let batch = guard.make(&rights, &["flushall"]);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_name_nothing_are_left_out() {
+    fn rules_that_this_redis_does_not_know_are_left_out_of_the_guard() {
         let ok = || Answer::SimpleString(b"OK".to_vec());
         let unknown = Answer::Error(
             "ERR Error in ACL SETUSER modifier '-zz': Unknown command or category name in ACL"

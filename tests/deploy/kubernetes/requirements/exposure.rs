@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::super::manifests::{Manifests, NAMESPACE, Overlay, items, text};
-use super::super::network::{impostors, let_in, let_out, peers};
+use super::super::network::{egress, impostors, ingress, peers};
 use super::expect;
 
 /// Checks that Services have the type ClusterIP, and that the namespace's quota admits no other type.
@@ -120,7 +120,7 @@ pub(super) fn connections(manifests: &Manifests) -> Vec<String> {
         expected.iter().filter(|line| own.iter().any(|own| line.contains(&format!("→ {own}"))));
     let ins: BTreeSet<_> = ins.map(|&line| line.to_owned()).collect();
     let mut wrong = Vec::new();
-    let sides = [(out, let_out(manifests, &peers), "out"), (ins, let_in(manifests, &peers), "in")];
+    let sides = [(out, egress(manifests, &peers), "out"), (ins, ingress(manifests, &peers), "in")];
     for (due, is, side) in sides {
         wrong.extend(is.difference(&due).map(|line| format!("{line} is let {side}")));
         wrong.extend(due.difference(&is).map(|line| format!("{line} is not let {side}")));

@@ -7,7 +7,7 @@ use redoubt_core::router::Sharing;
 use redoubt_core::session::{CloseReason, Event};
 
 use super::super::model::Conn;
-use super::{About, Peer, Schedule, Seen, Wire, note};
+use super::{About, Observed, Peer, Schedule, Wire, note};
 
 const AUTH_TIMEOUT: Duration = super::TIMEOUTS.auth;
 const IDLE_TIMEOUT: Duration = super::TIMEOUTS.idle;
@@ -59,7 +59,7 @@ impl Schedule {
                 let peer = self.peers.remove(index);
                 note!(self, "session {} is closed", peer.client.number);
                 self.router.forget(peer.id, self.now);
-                let reason = self.settle(About::Session(peer.id));
+                let reason = self.after_call(About::Session(peer.id));
                 self.judge(&peer, reason.expect("an event tells that the session is closed"));
             }
         }
@@ -70,7 +70,7 @@ impl Schedule {
                 note!(self, "link {} is closed", wire.number);
                 self.redis.conns.remove(&wire.number);
                 self.router.forget_link(id);
-                self.settle(About::Link(id));
+                self.after_call(About::Link(id));
             }
         }
     }
@@ -106,14 +106,14 @@ impl Schedule {
 
     /// Does what the program does after each call, and checks the invariants. Returns why the session
     /// of the call was closed, if it was.
-    pub(super) fn settle(&mut self, about: About) -> Option<CloseReason> {
+    pub(super) fn after_call(&mut self, about: About) -> Option<CloseReason> {
         self.moves += 1;
         let mut touched: Vec<About> = vec![about];
         while let Some(id) = self.router.next_link_to_open() {
             self.links += 1;
             let number = self.links;
             note!(self, "link {number} is to be opened");
-            self.wires.push(Wire { id, number, connected: false, seen: Seen::default() });
+            self.wires.push(Wire { id, number, connected: false, seen: Observed::default() });
         }
         while let Some(id) = self.router.next_touched() {
             touched.push(About::Session(id));
@@ -149,9 +149,9 @@ impl Schedule {
             );
             let over = self.router.is_finished(peer.id);
             let wants_read = !over && self.router.wants_read(peer.id);
-            let seen = Seen { output: output > 0, wants_read, over };
-            let told = touched.contains(&About::Session(peer.id));
-            assert!(told || !seen.news(peer.seen), "session {} not woken", peer.client.number);
+            let seen = Observed { output: output > 0, wants_read, over };
+            let reported = touched.contains(&About::Session(peer.id));
+            assert!(reported || !seen.news(peer.seen), "session {} not woken", peer.client.number);
             peer.seen = seen;
         }
         for wire in &mut self.wires {
@@ -159,9 +159,9 @@ impl Schedule {
             assert!(output <= MAX_LINK_OUTPUT, "{output} bytes wait for link {}", wire.number);
             let over = self.router.link_is_closed(wire.id);
             let wants_read = !over && self.router.link_wants_read(wire.id, self.now);
-            let seen = Seen { output: output > 0, wants_read, over };
-            let told = touched.contains(&About::Link(wire.id));
-            assert!(told || !seen.news(wire.seen), "link {} not woken", wire.number);
+            let seen = Observed { output: output > 0, wants_read, over };
+            let reported = touched.contains(&About::Link(wire.id));
+            assert!(reported || !seen.news(wire.seen), "link {} not woken", wire.number);
             wire.seen = seen;
         }
         closed
@@ -173,7 +173,7 @@ impl Schedule {
             note!(self, "drains");
             self.draining = true;
             self.router.drain();
-            self.settle(About::Nothing);
+            self.after_call(About::Nothing);
         }
         self.rest();
         self.end_faulty();
@@ -195,18 +195,18 @@ impl Schedule {
         note!(self, "drains");
         self.draining = true;
         self.router.drain();
-        self.settle(About::Nothing);
+        self.after_call(About::Nothing);
         self.rest();
         // Links that wait for other sessions may live on for a while.
         self.now += Duration::from_secs(24 * 60 * 60);
         self.router.tick(self.now);
-        self.settle(About::Nothing);
+        self.after_call(About::Nothing);
         self.rest();
         assert!(self.router.is_empty(), "{} sessions are left", self.router.len());
         assert_eq!(self.router.link_count(), 0, "links are left");
         let pauses = self.router.pauses();
-        *self.tally.entry("too many in flight").or_default() += pauses.in_flight;
-        *self.tally.entry("too fast").or_default() += pauses.rate;
+        *self.event_counts.entry("too many in flight").or_default() += pauses.in_flight;
+        *self.event_counts.entry("too fast").or_default() += pauses.rate;
     }
 
     /// Ends the sessions that the upstream may never answer.
@@ -229,7 +229,7 @@ impl Schedule {
             }
             self.now += TICK;
             self.router.tick(self.now);
-            self.settle(About::Nothing);
+            self.after_call(About::Nothing);
         }
     }
 

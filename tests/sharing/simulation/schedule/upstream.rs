@@ -29,7 +29,7 @@ impl Schedule {
             self.redis.connect(number, refused);
             self.router.link_connected(id);
         }
-        self.settle(About::Link(id));
+        self.after_call(About::Link(id));
     }
 
     pub(super) fn write_to_redis(&mut self, index: usize) {
@@ -43,7 +43,7 @@ impl Schedule {
         note!(self, "link {number} -> {}", shorten(&bytes));
         self.redis.receive(number, &bytes);
         self.router.link_wrote(id, len, self.now);
-        self.settle(About::Link(id));
+        self.after_call(About::Link(id));
     }
 
     pub(super) fn read_from_redis(&mut self, index: usize) {
@@ -67,7 +67,7 @@ impl Schedule {
             self.excuse(number);
             self.count(if refused { "login refused" } else { "faulty link" });
         }
-        self.settle(About::Link(id));
+        self.after_call(About::Link(id));
     }
 
     /// Ends a blocking pop, with a value or without.
@@ -114,7 +114,7 @@ impl Schedule {
         self.excuse(number);
         self.router.link_lost(id, self.now);
         self.count("link lost");
-        self.settle(About::Link(id));
+        self.after_call(About::Link(id));
     }
 
     /// Sends a push over a link whose sessions have not asked for it.
@@ -192,6 +192,6 @@ impl Schedule {
             }
         }
         self.count("unexpected reply");
-        self.settle(About::Link(id));
+        self.after_call(About::Link(id));
     }
 }

@@ -23,7 +23,7 @@ fn networks(texts: &[&str]) -> Vec<IpNet> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-fn gate(limits: ConnectionLimits) -> Arc<ConnectionLimiter> {
+fn limiter(limits: ConnectionLimits) -> Arc<ConnectionLimiter> {
     let throttle = ThrottleLimits {
         failures: 2,
         lockout: Duration::from_secs(1),
@@ -37,76 +37,76 @@ fn gate(limits: ConnectionLimits) -> Arc<ConnectionLimiter> {
     Arc::new(ConnectionLimiter::new(networks, limits, throttle))
 }
 
-fn admit(gate: &Arc<ConnectionLimiter>, client: &str) -> Result<Permit, Refusal> {
-    gate.admit(Some(client.parse::<IpAddr>().unwrap()), Instant::now())
+fn admit(limiter: &Arc<ConnectionLimiter>, client: &str) -> Result<Permit, Refusal> {
+    limiter.admit(Some(client.parse::<IpAddr>().unwrap()), Instant::now())
 }
 
 #[test]
-fn only_allowed_networks_come_in() {
-    let gate = gate(LIMITS);
+fn only_allowed_networks_get_a_permit() {
+    let limiter = limiter(LIMITS);
     for client in ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1"] {
-        admit(&gate, client).unwrap();
+        admit(&limiter, client).unwrap();
     }
     for client in ["11.0.0.1", "::ffff:11.0.0.1", "2001:db9::1", "::1"] {
-        assert_eq!(admit(&gate, client).unwrap_err(), Refusal::NotAllowed, "{client}");
+        assert_eq!(admit(&limiter, client).unwrap_err(), Refusal::NotAllowed, "{client}");
     }
-    assert_eq!(gate.sessions(), 0, "places come back");
+    assert_eq!(limiter.sessions(), 0, "places come back");
 }
 
 #[test]
-fn a_locked_out_source_does_not_come_in_and_an_exempt_one_always() {
-    let gate = gate(LIMITS);
+fn a_locked_out_source_gets_no_permit_and_an_exempt_source_always_does() {
+    let limiter = limiter(LIMITS);
     let now = Instant::now();
     for client in ["10.0.0.1", "10.9.0.1"] {
-        let mut pass = admit(&gate, client).unwrap();
-        (0..5).for_each(|_| _ = pass.failed(now));
+        let mut permit = admit(&limiter, client).unwrap();
+        (0..5).for_each(|_| _ = permit.failed(now));
     }
-    assert_eq!(admit(&gate, "10.0.0.1").unwrap_err(), Refusal::LockedOut);
-    admit(&gate, "10.0.0.2").unwrap();
-    admit(&gate, "10.9.0.1").unwrap();
+    assert_eq!(admit(&limiter, "10.0.0.1").unwrap_err(), Refusal::LockedOut);
+    admit(&limiter, "10.0.0.2").unwrap();
+    admit(&limiter, "10.9.0.1").unwrap();
 }
 
 #[test]
-fn one_source_cannot_have_all_places_of_the_unauthenticated() {
-    let gate = gate(LIMITS);
+fn one_source_cannot_take_all_unauthenticated_sessions() {
+    let limiter = limiter(LIMITS);
     let mut held = Vec::new();
-    while let Ok(pass) = admit(&gate, "10.0.0.1") {
-        held.push(pass);
+    while let Ok(permit) = admit(&limiter, "10.0.0.1") {
+        held.push(permit);
     }
     assert_eq!(held.len(), 70, "seven eighths");
-    assert_eq!(admit(&gate, "10.0.0.1").unwrap_err(), Refusal::Unauthenticated);
-    let mut other = admit(&gate, "10.0.0.2").unwrap();
+    assert_eq!(admit(&limiter, "10.0.0.1").unwrap_err(), Refusal::Unauthenticated);
+    let mut other = admit(&limiter, "10.0.0.2").unwrap();
     assert!(other.authenticated(Instant::now()));
     drop(held);
-    assert_eq!((gate.sessions(), gate.unauthenticated()), (1, 0));
+    assert_eq!((limiter.sessions(), limiter.unauthenticated()), (1, 0));
 }
 
 #[test]
-fn a_place_of_the_unauthenticated_comes_back_and_is_taken_again() {
-    let gate = gate(ConnectionLimits { unauthenticated: 1, ..LIMITS });
-    let mut first = admit(&gate, "10.0.0.1").unwrap();
-    assert_eq!(admit(&gate, "10.0.0.2").unwrap_err(), Refusal::Unauthenticated);
+fn an_unauthenticated_place_is_returned_at_login_and_taken_again_at_reset() {
+    let limiter = limiter(ConnectionLimits { unauthenticated: 1, ..LIMITS });
+    let mut first = admit(&limiter, "10.0.0.1").unwrap();
+    assert_eq!(admit(&limiter, "10.0.0.2").unwrap_err(), Refusal::Unauthenticated);
     assert!(first.authenticated(Instant::now()));
-    let second = admit(&gate, "10.0.0.2").unwrap();
+    let second = admit(&limiter, "10.0.0.2").unwrap();
     first.reset();
-    assert_eq!(gate.unauthenticated(), 2, "it is let stay");
+    assert_eq!(limiter.unauthenticated(), 2, "it is let stay");
     drop((first, second));
-    admit(&gate, "10.0.0.2").unwrap();
+    admit(&limiter, "10.0.0.2").unwrap();
 }
 
 #[test]
-fn sessions_are_counted_in_all_by_source_and_by_identity() {
+fn sessions_are_limited_in_total_by_source_and_by_identity() {
     let now = Instant::now();
-    let all = gate(ConnectionLimits { sessions: 2, ..LIMITS });
+    let all = limiter(ConnectionLimits { sessions: 2, ..LIMITS });
     let mut held = [admit(&all, "10.0.0.1").unwrap(), admit(&all, "10.0.0.2").unwrap()];
-    assert!(held.iter_mut().all(|pass| pass.authenticated(now)));
+    assert!(held.iter_mut().all(|permit| permit.authenticated(now)));
     assert_eq!(admit(&all, "10.0.0.3").unwrap_err(), Refusal::Sessions);
-    let source = gate(ConnectionLimits { per_source: Some(1), ..LIMITS });
+    let source = limiter(ConnectionLimits { per_source: Some(1), ..LIMITS });
     let mut held = admit(&source, "2001:db8::1").unwrap();
     assert!(held.authenticated(now));
     assert_eq!(admit(&source, "2001:db8::2").unwrap_err(), Refusal::PerSource, "the same /64");
     admit(&source, "2001:db8:0:1::1").unwrap();
-    let identity = gate(ConnectionLimits { per_identity: Some(1), ..LIMITS });
+    let identity = limiter(ConnectionLimits { per_identity: Some(1), ..LIMITS });
     let mut held = admit(&identity, "10.0.0.1").unwrap();
     assert!(held.authenticated(now));
     assert!(!admit(&identity, "10.0.0.2").unwrap().authenticated(now));
@@ -115,12 +115,12 @@ fn sessions_are_counted_in_all_by_source_and_by_identity() {
 }
 
 #[test]
-fn a_client_told_by_a_proxy_is_looked_at_when_it_is_known() {
-    let gate = gate(ConnectionLimits { per_source: Some(1), ..LIMITS });
+fn a_client_behind_a_proxy_is_checked_once_its_address_is_known() {
+    let limiter = limiter(ConnectionLimits { per_source: Some(1), ..LIMITS });
     let now = Instant::now();
     let identify = |client: &str| {
-        let mut pass = gate.admit(None, now).unwrap();
-        pass.identify(client.parse().unwrap(), now).map(|()| pass)
+        let mut permit = limiter.admit(None, now).unwrap();
+        permit.identify(client.parse().unwrap(), now).map(|()| permit)
     };
     assert_eq!(identify("11.0.0.1").unwrap_err(), Refusal::NotAllowed);
     let mut held = identify("10.0.0.1").unwrap();
@@ -132,9 +132,9 @@ fn a_client_told_by_a_proxy_is_looked_at_when_it_is_known() {
 }
 
 #[test]
-fn the_unauthenticated_hold_so_much_together() {
-    let gate = gate(LIMITS);
-    let [mut first, mut second] = [1, 2].map(|_| admit(&gate, "10.0.0.1").unwrap());
+fn memory_of_all_unauthenticated_sessions_is_limited() {
+    let limiter = limiter(LIMITS);
+    let [mut first, mut second] = [1, 2].map(|_| admit(&limiter, "10.0.0.1").unwrap());
     assert!(first.hold(600));
     assert!(second.hold(400));
     assert!(!second.hold(401));
@@ -142,14 +142,14 @@ fn the_unauthenticated_hold_so_much_together() {
     assert!(first.authenticated(Instant::now()));
     assert!(second.hold(1000));
     drop((first, second));
-    assert_eq!(gate.unauthenticated_memory(), 0);
+    assert_eq!(limiter.unauthenticated_memory(), 0);
 }
 
 #[test]
-fn other_terms_hold_for_whoever_comes_next() {
-    let gate = gate(LIMITS);
+fn replaced_limits_apply_to_later_connections() {
+    let limiter = limiter(LIMITS);
     let now = Instant::now();
-    let mut first = admit(&gate, "10.1.0.1").unwrap();
+    let mut first = admit(&limiter, "10.1.0.1").unwrap();
     assert_eq!(first.failed(now), Verdict::Delay(Duration::from_millis(100)));
     let throttle = ThrottleLimits {
         failures: 3,
@@ -162,10 +162,10 @@ fn other_terms_hold_for_whoever_comes_next() {
         exempt: networks(&["11.9.0.0/16"]),
         ..Networks::default()
     };
-    gate.replace(others, limits, throttle);
-    assert_eq!(admit(&gate, "10.1.0.1").unwrap_err(), Refusal::NotAllowed);
-    let mut exempt = admit(&gate, "11.9.0.1").unwrap();
-    assert_eq!(admit(&gate, "11.0.0.1").unwrap_err(), Refusal::Sessions);
+    limiter.replace(others, limits, throttle);
+    assert_eq!(admit(&limiter, "10.1.0.1").unwrap_err(), Refusal::NotAllowed);
+    let mut exempt = admit(&limiter, "11.9.0.1").unwrap();
+    assert_eq!(admit(&limiter, "11.0.0.1").unwrap_err(), Refusal::Sessions);
     // Earlier wrong passwords still count, against the new limits.
     assert!(matches!(first.failed(now), Verdict::Delay(_)));
     assert_eq!(first.failed(now), Verdict::LockOut(Duration::from_secs(2)));
@@ -173,31 +173,31 @@ fn other_terms_hold_for_whoever_comes_next() {
     assert!(first.authenticated(now), "who is in may stay");
     assert!(!exempt.authenticated(now), "one of an identity");
     // An address that was exempt when its client connected is not exempt after the change.
-    gate.replace(Networks::default(), limits, throttle);
+    limiter.replace(Networks::default(), limits, throttle);
     assert!((0..3).any(|_| exempt.failed(now) != Verdict::Answer));
 }
 
 #[test]
-fn a_shared_address_is_let_in_whatever_was_tried_from_there() {
-    let gate = gate(LIMITS);
+fn a_shared_address_gets_a_permit_despite_wrong_passwords() {
+    let limiter = limiter(LIMITS);
     let now = Instant::now();
-    let mut guesser = admit(&gate, "10.8.0.1").unwrap();
+    let mut guesser = admit(&limiter, "10.8.0.1").unwrap();
     for _ in 0..20 {
         assert!(matches!(guesser.failed(now), Verdict::Delay(_)));
     }
-    assert!(admit(&gate, "10.8.0.1").unwrap().authenticated(now), "the right password counts");
+    assert!(admit(&limiter, "10.8.0.1").unwrap().authenticated(now), "the right password counts");
     // A changed list does not make guessing faster.
     assert_eq!(guesser.failed(now), Verdict::Delay(Duration::from_secs(2)));
 }
 
 #[test]
-fn places_of_answers_that_wait_come_back() {
-    let gate = gate(LIMITS);
+fn delayed_replies_stop_counting_when_their_permit_is_dropped() {
+    let limiter = limiter(LIMITS);
     let now = Instant::now();
-    let admit = || admit(&gate, "10.8.0.1").unwrap();
+    let admit = || admit(&limiter, "10.8.0.1").unwrap();
     let mut waiting: Vec<_> = (0..).map(|_| admit()).take(Throttle::MAX_DELAYED as usize).collect();
-    for pass in &mut waiting {
-        assert!(matches!(pass.failed(now), Verdict::Delay(_)));
+    for permit in &mut waiting {
+        assert!(matches!(permit.failed(now), Verdict::Delay(_)));
     }
     assert_eq!(admit().failed(now), Verdict::Crowded);
     waiting[0].answered();
@@ -207,13 +207,13 @@ fn places_of_answers_that_wait_come_back() {
 }
 
 #[test]
-fn users_of_this_machine_are_told_apart_and_never_locked_out() {
-    let gate = gate(LIMITS);
+fn local_users_are_separate_sources_and_never_locked_out() {
+    let limiter = limiter(LIMITS);
     let now = Instant::now();
     let of_user = |user| {
-        let mut pass = gate.admit(None, now).unwrap();
-        pass.is_of_user(user);
-        pass
+        let mut permit = limiter.admit(None, now).unwrap();
+        permit.is_of_user(user);
+        permit
     };
     let mut guesser = of_user(1000);
     for _ in 0..20 {
