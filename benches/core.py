@@ -24,7 +24,7 @@ LIMIT = 0.05
 
 
 def counts():
-    """Runs the benchmarks; instructions by name."""
+    """Runs the benchmarks; returns their instructions by name."""
     for old in SUMMARIES.rglob("summary.json"):
         old.unlink()
     command = ["cargo", "bench", "--locked", "--bench", "core", "--", "--save-summary=json"]

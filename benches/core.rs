@@ -4,8 +4,8 @@
 //! of one request. A long copy counts an instruction per byte, since it is one `rep movsb`: that shows
 //! how often a large value is copied. `benches/core.py` runs it and compares with
 //! `benches/core.baseline`.
-#![allow(missing_docs, unreachable_pub, reason = "what gungraun's macros generate")]
-#![allow(clippy::disallowed_methods, reason = "gungraun's main ends with an exit code of its own")]
+#![allow(missing_docs, unreachable_pub, reason = "gungraun's macros generate this code")]
+#![allow(clippy::disallowed_methods, reason = "gungraun's main calls exit itself")]
 
 mod core_support;
 

@@ -129,7 +129,7 @@ impl Conversation {
         };
         let echoed: [u8; 39] = echoed.try_into().expect("a token of 32 bytes");
         self.sent(link);
-        self.router.link_bytes(link, &echoed, self.now).expect("what it asked for");
+        self.router.link_bytes(link, &echoed, self.now).expect("the expected token");
     }
 
     /// Connects the requested links; requests that wait for them stay in their buffers.

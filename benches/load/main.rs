@@ -3,7 +3,11 @@
 //! runs it.
 //!
 //! It prints one line of JSON. Times are in milliseconds. A reply that is an error ends it.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is how the program speaks")]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the program reports its results on standard output"
+)]
 #![allow(clippy::disallowed_methods, reason = "it measures real time and blocks on purpose")]
 
 mod closed;

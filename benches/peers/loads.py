@@ -1,4 +1,4 @@
-"""The loads, and how one run of a load on a target is measured.
+"""The loads, and the measurement of one run of a load on a target.
 
 Each load answers with a Sample. Those of redis-benchmark are its own closed loops; the others come
 from the `load` program beside this folder.
@@ -15,7 +15,7 @@ from targets import HOST, Client
 
 @dataclass
 class Sample:
-    """One run. Times in milliseconds, CPU in microseconds a request, memory in bytes."""
+    """The result of a run. Times in milliseconds, CPU in microseconds per request, memory in bytes."""
 
     rate: float
     p50: float
@@ -77,7 +77,7 @@ def run(load, target, bench, count):
 
 
 def small_value(bench):
-    """What a GET of redis-benchmark reads would be what its last SET has left, 100 KB perhaps."""
+    """Sets the key that a GET of redis-benchmark reads, which its last SET may have left with 100 KB."""
     with Client(bench.redis.port, bench.password) as client:
         client.ask("SET", "key:__rand_int__", "xxx")
 
@@ -110,7 +110,7 @@ def own_load(load, target, bench, count):
 
 
 def ask_load(args, target, bench, timeout=60):
-    """Runs the `load` program to its end; what it found."""
+    """Runs the `load` program to its end; returns its results."""
     command = [bench.load, args[0], "--address", f"{HOST}:{target.port}", *args[1:]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout,
                           env={"LOAD_PASSWORD": bench.password})

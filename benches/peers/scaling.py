@@ -1,4 +1,4 @@
-"""Scaling: throughput over the number of sessions and of workers, and what an idle session costs."""
+"""Scaling: throughput over the number of sessions and of workers, and the cost of an idle session."""
 
 import json
 import subprocess
@@ -18,7 +18,7 @@ SOCKETS = {"haproxy": 2, "redoubt-unshared": 2}
 
 @dataclass
 class Idle:
-    """What idle sessions cost: bytes of resident memory, and sessions opened a second."""
+    """The cost of idle sessions: bytes of resident memory, and sessions opened per second."""
 
     before: int
     after: int
@@ -30,12 +30,12 @@ class Idle:
 
 
 def holds(name, sessions):
-    """Whether the limit of open files lets the target have so many sessions."""
+    """Returns true if the limit of open files permits the target this many sessions."""
     return sessions * SOCKETS.get(name, 1) + 200 <= OPEN_FILES
 
 
 def measure_sessions(bench, targets, rounds, seconds, say):
-    """`rates[name][sessions]`: requests a second of GET, unpipelined."""
+    """Returns `rates[name][sessions]`: requests per second of GET, unpipelined."""
     samples = {target.name: {count: [] for count in SESSIONS} for target in targets}
     for _ in range(rounds):
         for sessions in SESSIONS:
@@ -52,7 +52,7 @@ def measure_sessions(bench, targets, rounds, seconds, say):
 
 
 def measure_idle(bench, names, say):
-    """Fresh targets with nothing but idle sessions."""
+    """Measures new targets with only idle sessions."""
     found = {}
     for name in names:
         if not holds(name, IDLE):

@@ -23,7 +23,7 @@ CALL = re.compile(r"\d+ +(\w+)\((\d+)?")
 
 @dataclass
 class Calls:
-    """Calls for one request, at CLIENTS unpipelined clients."""
+    """Returns the calls per request, with CLIENTS unpipelined clients."""
 
     client: float
     upstream: float
@@ -74,7 +74,7 @@ def count_calls(target, bench, requests):
 
 
 def sockets(target, bench):
-    """Which side each of the target's sockets is, by descriptor."""
+    """Returns the side of each of the target's sockets, by descriptor."""
     sides = {}
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()

@@ -1,4 +1,4 @@
-"""What is measured: plain Redis, the other proxies before it, and Redoubt in its variants.
+"""The targets: plain Redis, the other proxies in front of it, and Redoubt in its variants.
 
 A target is one process (or none, for direct) listening on loopback, with one worker thread, asking
 its clients for the same password as Redis where it can. To add a row for a feature of Redoubt, add
@@ -93,15 +93,15 @@ class Target:
         return self.name in TLS
 
     def can_run(self, load):
-        """What a feature costs is measured with two of the loads: all would take an hour. The
-        `load` program speaks no TLS."""
+        """Returns true if the target is measured with this load. The cost of a feature is measured
+        with two of the loads, since all would take an hour. The `load` program has no TLS."""
         if self.name in FEATURES and not load.shows_features:
             return False
         return load.needs not in self.lacks and not (self.speaks_tls and load.tool == "load")
 
 
 class Bench:
-    """One Redis, and the targets before it; all end with the `with` block."""
+    """Starts one Redis, and the targets in front of it; all end with the `with` block."""
 
     def __init__(self, directory):
         self.directory = Path(directory)

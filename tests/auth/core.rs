@@ -18,12 +18,12 @@ const LIMITS: ConnectionLimits = ConnectionLimits {
 };
 const WRONGPASS: &[u8] = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n";
 
-struct Dispatcher {
+struct AuthBench {
     bench: Bench,
     limiter: Arc<ConnectionLimiter>,
 }
 
-impl Dispatcher {
+impl AuthBench {
     /// Configures that the second wrong password gets the first delay and the fourth the first
     /// lock-out.
     fn new(limits: ConnectionLimits) -> Self {
@@ -57,163 +57,163 @@ const THERE: [u8; 4] = [192, 0, 2, 2];
 
 #[test]
 fn a_delayed_reply_delays_only_its_own_session() {
-    let mut dispatcher = Dispatcher::new(LIMITS);
-    let (slow, other) = (dispatcher.open(HERE), dispatcher.open(HERE));
-    dispatcher.say(slow, &["AUTH", "wrong"]);
-    assert_bytes(&dispatcher.bench.read(slow), WRONGPASS);
+    let mut auth = AuthBench::new(LIMITS);
+    let (slow, other) = (auth.open(HERE), auth.open(HERE));
+    auth.say(slow, &["AUTH", "wrong"]);
+    assert_bytes(&auth.bench.read(slow), WRONGPASS);
     // Requests pipelined behind a wrong password wait too, and are not parsed.
     let pipeline = [request(&["AUTH", "wrong"]), request(&["AUTH", CLIENT_PASSWORD])].concat();
-    dispatcher.bench.say(slow, &pipeline);
-    assert!(!dispatcher.bench.router.wants_read(slow));
-    assert_bytes(dispatcher.bench.router.output(slow), b"");
-    dispatcher.say(other, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&dispatcher.bench.read(other), b"+OK\r\n");
-    dispatcher.bench.pass(Duration::from_millis(99));
-    assert_bytes(dispatcher.bench.router.output(slow), b"");
-    assert_eq!(dispatcher.limiter.unauthenticated(), 1);
-    dispatcher.bench.pass(Duration::from_millis(1));
-    assert_bytes(&dispatcher.bench.read(slow), &[WRONGPASS, b"+OK\r\n"].concat());
-    assert!(dispatcher.bench.router.wants_read(slow));
-    assert_eq!(dispatcher.limiter.unauthenticated(), 0);
+    auth.bench.say(slow, &pipeline);
+    assert!(!auth.bench.router.wants_read(slow));
+    assert_bytes(auth.bench.router.output(slow), b"");
+    auth.say(other, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(other), b"+OK\r\n");
+    auth.bench.pass(Duration::from_millis(99));
+    assert_bytes(auth.bench.router.output(slow), b"");
+    assert_eq!(auth.limiter.unauthenticated(), 1);
+    auth.bench.pass(Duration::from_millis(1));
+    assert_bytes(&auth.bench.read(slow), &[WRONGPASS, b"+OK\r\n"].concat());
+    assert!(auth.bench.router.wants_read(slow));
+    assert_eq!(auth.limiter.unauthenticated(), 0);
 }
 
 #[test]
 fn a_session_that_closes_during_a_delay_gets_its_reply_and_ends() {
-    let mut dispatcher = Dispatcher::new(LIMITS);
-    let id = dispatcher.open(HERE);
-    dispatcher.say(id, &["AUTH", "wrong"]);
-    dispatcher.say(id, &["AUTH", "wrong"]);
-    dispatcher.bench.router.client_eof(id, dispatcher.bench.now);
-    assert!(!dispatcher.bench.router.is_finished(id));
-    dispatcher.bench.pass(Duration::from_secs(1));
-    dispatcher.bench.read(id);
-    assert_eq!(dispatcher.closed(id), CloseReason::Client);
+    let mut auth = AuthBench::new(LIMITS);
+    let id = auth.open(HERE);
+    auth.say(id, &["AUTH", "wrong"]);
+    auth.say(id, &["AUTH", "wrong"]);
+    auth.bench.router.client_eof(id, auth.bench.now);
+    assert!(!auth.bench.router.is_finished(id));
+    auth.bench.pass(Duration::from_secs(1));
+    auth.bench.read(id);
+    assert_eq!(auth.closed(id), CloseReason::Client);
 }
 
 #[test]
 fn shutdown_does_not_wait_for_delayed_replies() {
-    let mut dispatcher = Dispatcher::new(LIMITS);
-    let id = dispatcher.open(HERE);
-    dispatcher.say(id, &["AUTH", "wrong"]);
-    dispatcher.say(id, &["AUTH", "wrong"]);
-    dispatcher.bench.router.drain();
-    assert_bytes(&dispatcher.bench.read(id), &WRONGPASS.repeat(2));
-    assert_eq!(dispatcher.closed(id), CloseReason::Shutdown);
+    let mut auth = AuthBench::new(LIMITS);
+    let id = auth.open(HERE);
+    auth.say(id, &["AUTH", "wrong"]);
+    auth.say(id, &["AUTH", "wrong"]);
+    auth.bench.router.drain();
+    assert_bytes(&auth.bench.read(id), &WRONGPASS.repeat(2));
+    assert_eq!(auth.closed(id), CloseReason::Shutdown);
 }
 
 #[test]
 fn a_lock_out_closes_only_sessions_that_send_further_wrong_passwords() {
-    let mut dispatcher = Dispatcher::new(LIMITS);
-    let [guesser, late, known, slip] = [(); 4].map(|()| dispatcher.open(HERE));
-    dispatcher.say(known, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&dispatcher.bench.read(known), b"+OK\r\n");
+    let mut auth = AuthBench::new(LIMITS);
+    let [guesser, late, known, slip] = [(); 4].map(|()| auth.open(HERE));
+    auth.say(known, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(known), b"+OK\r\n");
     for _ in 0..3 {
-        dispatcher.say(guesser, &["AUTH", "wrong"]);
-        dispatcher.bench.pass(Duration::from_millis(300));
-        assert_bytes(&dispatcher.bench.read(guesser), WRONGPASS);
+        auth.say(guesser, &["AUTH", "wrong"]);
+        auth.bench.pass(Duration::from_millis(300));
+        assert_bytes(&auth.bench.read(guesser), WRONGPASS);
     }
-    drop(dispatcher.bench.events());
-    dispatcher.say(guesser, &["AUTH", "wrong"]);
-    assert_bytes(dispatcher.bench.router.output(guesser), b"");
-    let events = dispatcher.bench.events();
+    drop(auth.bench.events());
+    auth.say(guesser, &["AUTH", "wrong"]);
+    assert_bytes(auth.bench.router.output(guesser), b"");
+    let events = auth.bench.events();
     assert!(matches!(events[..], [Event::AuthFailed { .. }, Event::LockedOut { lasts }]
         if lasts == Duration::from_secs(1)));
-    assert_eq!(dispatcher.closed(guesser), CloseReason::LockedOut);
-    assert!(dispatcher.limiter.admit(Some(HERE.into()), dispatcher.bench.now).is_err());
-    assert!(dispatcher.limiter.admit(Some(THERE.into()), dispatcher.bench.now).is_ok());
+    assert_eq!(auth.closed(guesser), CloseReason::LockedOut);
+    assert!(auth.limiter.admit(Some(HERE.into()), auth.bench.now).is_err());
+    assert!(auth.limiter.admit(Some(THERE.into()), auth.bench.now).is_ok());
 
-    dispatcher.say(slip, &["HELLO", "3", "AUTH", "default", "wrong"]);
-    assert_bytes(dispatcher.bench.router.output(slip), b"");
-    assert_eq!(dispatcher.closed(slip), CloseReason::LockedOut);
-    dispatcher.say(late, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&dispatcher.bench.read(late), b"+OK\r\n");
-    dispatcher.say(known, &["AUTH", "wrong"]);
-    assert_bytes(dispatcher.bench.router.output(known), b"");
-    dispatcher.bench.pass(Duration::from_secs(2));
-    assert_bytes(&dispatcher.bench.read(known), WRONGPASS);
-    assert!(!dispatcher.bench.router.is_finished(known));
+    auth.say(slip, &["HELLO", "3", "AUTH", "default", "wrong"]);
+    assert_bytes(auth.bench.router.output(slip), b"");
+    assert_eq!(auth.closed(slip), CloseReason::LockedOut);
+    auth.say(late, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(late), b"+OK\r\n");
+    auth.say(known, &["AUTH", "wrong"]);
+    assert_bytes(auth.bench.router.output(known), b"");
+    auth.bench.pass(Duration::from_secs(2));
+    assert_bytes(&auth.bench.read(known), WRONGPASS);
+    assert!(!auth.bench.router.is_finished(known));
 }
 
 #[test]
 fn a_session_over_the_identity_limit_gets_an_error_and_sends_nothing_upstream() {
-    let mut dispatcher = Dispatcher::new(ConnectionLimits { per_identity: Some(1), ..LIMITS });
-    let [first, second, third] = [(); 3].map(|()| dispatcher.open(HERE));
-    dispatcher.say(first, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&dispatcher.bench.read(first), b"+OK\r\n");
+    let mut auth = AuthBench::new(ConnectionLimits { per_identity: Some(1), ..LIMITS });
+    let [first, second, third] = [(); 3].map(|()| auth.open(HERE));
+    auth.say(first, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(first), b"+OK\r\n");
     let pipeline = [request(&["AUTH", CLIENT_PASSWORD]), request(&["SET", "k", "v"])].concat();
-    dispatcher.bench.say(second, &pipeline);
-    dispatcher.say(third, &["HELLO", "3", "AUTH", "default", CLIENT_PASSWORD]);
+    auth.bench.say(second, &pipeline);
+    auth.say(third, &["HELLO", "3", "AUTH", "default", CLIENT_PASSWORD]);
     for id in [second, third] {
-        assert_bytes(&dispatcher.bench.read(id), b"-ERR max number of clients reached\r\n");
-        assert_eq!(dispatcher.closed(id), CloseReason::IdentityLimit);
+        assert_bytes(&auth.bench.read(id), b"-ERR max number of clients reached\r\n");
+        assert_eq!(auth.closed(id), CloseReason::IdentityLimit);
     }
-    assert!(dispatcher.bench.router.next_link_to_open().is_none());
+    assert!(auth.bench.router.next_link_to_open().is_none());
     // RESET returns the place, and AUTH takes it again.
-    let fourth = dispatcher.open(HERE);
-    dispatcher.say(first, &["RESET"]);
-    assert_bytes(&dispatcher.bench.read(first), b"+RESET\r\n");
-    dispatcher.say(fourth, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&dispatcher.bench.read(fourth), b"+OK\r\n");
-    dispatcher.say(first, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&dispatcher.bench.read(first), b"-ERR max number of clients reached\r\n");
+    let fourth = auth.open(HERE);
+    auth.say(first, &["RESET"]);
+    assert_bytes(&auth.bench.read(first), b"+RESET\r\n");
+    auth.say(fourth, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(fourth), b"+OK\r\n");
+    auth.say(first, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(first), b"-ERR max number of clients reached\r\n");
 }
 
 #[test]
 fn half_sent_requests_before_auth_are_buffered_up_to_a_limit() {
-    let mut dispatcher = Dispatcher::new(LIMITS);
+    let mut auth = AuthBench::new(LIMITS);
     let half = [b"*2\r\n$4\r\nAUTH\r\n$16000\r\n".as_slice(), &[b'x'; 10_000]].concat();
-    let ids: Vec<_> = (0..20).map(|_| dispatcher.open(HERE)).collect();
+    let ids: Vec<_> = (0..20).map(|_| auth.open(HERE)).collect();
     for id in &ids {
-        dispatcher.bench.say(*id, &half);
+        auth.bench.say(*id, &half);
     }
-    assert!(dispatcher.limiter.unauthenticated_memory() <= LIMITS.unauthenticated_memory + 20_000);
+    assert!(auth.limiter.unauthenticated_memory() <= LIMITS.unauthenticated_memory + 20_000);
     let (over, held): (Vec<_>, Vec<_>) =
-        ids.into_iter().partition(|id| dispatcher.bench.router.is_finished(*id));
+        ids.into_iter().partition(|id| auth.bench.router.is_finished(*id));
     assert!(held.len() >= 5, "{} are held", held.len());
     assert!(over.len() >= 5, "{} are closed", over.len());
     for id in over {
-        assert_eq!(dispatcher.closed(id), CloseReason::UnauthenticatedMemory);
+        assert_eq!(auth.closed(id), CloseReason::UnauthenticatedMemory);
     }
-    assert!(dispatcher.limiter.unauthenticated_memory() <= LIMITS.unauthenticated_memory);
+    assert!(auth.limiter.unauthenticated_memory() <= LIMITS.unauthenticated_memory);
     // A client with the right password is not delayed.
-    let id = dispatcher.open(THERE);
-    dispatcher.say(id, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&dispatcher.bench.read(id), b"+OK\r\n");
+    let id = auth.open(THERE);
+    auth.say(id, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(id), b"+OK\r\n");
     for id in held {
-        dispatcher.bench.router.client_lost(id);
-        assert_eq!(dispatcher.closed(id), CloseReason::Client);
+        auth.bench.router.client_lost(id);
+        assert_eq!(auth.closed(id), CloseReason::Client);
     }
-    assert_eq!(dispatcher.limiter.unauthenticated_memory(), 0);
-    assert_eq!((dispatcher.limiter.sessions(), dispatcher.limiter.unauthenticated()), (1, 0));
+    assert_eq!(auth.limiter.unauthenticated_memory(), 0);
+    assert_eq!((auth.limiter.sessions(), auth.limiter.unauthenticated()), (1, 0));
 }
 
 const SHARED: [u8; 4] = [198, 51, 100, 1];
 
 #[test]
 fn wrong_passwords_from_a_shared_address_are_delayed_and_the_right_one_is_not() {
-    let mut dispatcher = Dispatcher::new(LIMITS);
-    let guessers: Vec<_> = (0..80).map(|_| dispatcher.open(SHARED)).collect();
+    let mut auth = AuthBench::new(LIMITS);
+    let guessers: Vec<_> = (0..80).map(|_| auth.open(SHARED)).collect();
     for id in &guessers {
-        dispatcher.say(*id, &["AUTH", "wrong"]);
+        auth.say(*id, &["AUTH", "wrong"]);
     }
     // This many answers wait; every further client with a wrong password is closed.
     let (over, waiting): (Vec<_>, Vec<_>) =
-        guessers.into_iter().partition(|id| dispatcher.bench.router.is_finished(*id));
+        guessers.into_iter().partition(|id| auth.bench.router.is_finished(*id));
     assert_eq!((over.len(), waiting.len()), (80 - 65, 65), "the first was answered at once");
     for id in over {
-        assert_bytes(dispatcher.bench.router.output(id), b"");
-        assert_eq!(dispatcher.closed(id), CloseReason::LockedOut);
+        assert_bytes(auth.bench.router.output(id), b"");
+        assert_eq!(auth.closed(id), CloseReason::LockedOut);
     }
-    let honest = dispatcher.open(SHARED);
-    dispatcher.say(honest, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&dispatcher.bench.read(honest), b"+OK\r\n");
-    dispatcher.bench.pass(Duration::from_secs(2));
+    let honest = auth.open(SHARED);
+    auth.say(honest, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(honest), b"+OK\r\n");
+    auth.bench.pass(Duration::from_secs(2));
     for id in waiting {
-        assert_bytes(&dispatcher.bench.read(id), WRONGPASS);
+        assert_bytes(&auth.bench.read(id), WRONGPASS);
     }
-    let late = dispatcher.open(SHARED);
-    dispatcher.say(late, &["AUTH", "wrong"]);
-    assert!(!dispatcher.bench.router.is_finished(late), "there is room to wait again");
-    let events = dispatcher.bench.events();
+    let late = auth.open(SHARED);
+    auth.say(late, &["AUTH", "wrong"]);
+    assert!(!auth.bench.router.is_finished(late), "a further reply may be delayed again");
+    let events = auth.bench.events();
     assert!(!events.iter().any(|event| matches!(event, Event::LockedOut { .. })));
 }

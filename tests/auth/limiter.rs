@@ -1,5 +1,8 @@
 //! The connection limiter with addresses and a clock that the tests choose.
-#![allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the instant is only a start of measurement; no code waits for it"
+)]
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -50,7 +53,7 @@ fn only_allowed_networks_get_a_permit() {
     for client in ["11.0.0.1", "::ffff:11.0.0.1", "2001:db9::1", "::1"] {
         assert_eq!(admit(&limiter, client).unwrap_err(), Refusal::NotAllowed, "{client}");
     }
-    assert_eq!(limiter.sessions(), 0, "places come back");
+    assert_eq!(limiter.sessions(), 0, "the places of closed connections are returned");
 }
 
 #[test]
@@ -89,7 +92,7 @@ fn an_unauthenticated_place_is_returned_at_login_and_taken_again_at_reset() {
     assert!(first.authenticated(Instant::now()));
     let second = admit(&limiter, "10.0.0.2").unwrap();
     first.reset();
-    assert_eq!(limiter.unauthenticated(), 2, "it is let stay");
+    assert_eq!(limiter.unauthenticated(), 2, "a session that sent RESET stays");
     drop((first, second));
     admit(&limiter, "10.0.0.2").unwrap();
 }
@@ -138,7 +141,7 @@ fn memory_of_all_unauthenticated_sessions_is_limited() {
     assert!(first.hold(600));
     assert!(second.hold(400));
     assert!(!second.hold(401));
-    assert!(second.hold(100), "less is never too much");
+    assert!(second.hold(100), "holding fewer bytes is always permitted");
     assert!(first.authenticated(Instant::now()));
     assert!(second.hold(1000));
     drop((first, second));
@@ -170,8 +173,8 @@ fn replaced_limits_apply_to_later_connections() {
     assert!(matches!(first.failed(now), Verdict::Delay(_)));
     assert_eq!(first.failed(now), Verdict::LockOut(Duration::from_secs(2)));
     (0..5).for_each(|_| assert_eq!(exempt.failed(now), Verdict::Answer));
-    assert!(first.authenticated(now), "who is in may stay");
-    assert!(!exempt.authenticated(now), "one of an identity");
+    assert!(first.authenticated(now), "an earlier client may still authenticate");
+    assert!(!exempt.authenticated(now), "the identity has one session already");
     // An address that was exempt when its client connected is not exempt after the change.
     limiter.replace(Networks::default(), limits, throttle);
     assert!((0..3).any(|_| exempt.failed(now) != Verdict::Answer));
@@ -201,7 +204,10 @@ fn delayed_replies_stop_counting_when_their_permit_is_dropped() {
     }
     assert_eq!(admit().failed(now), Verdict::Crowded);
     waiting[0].answered();
-    assert!(matches!(admit().failed(now), Verdict::Delay(_)), "and back when it is dropped");
+    assert!(
+        matches!(admit().failed(now), Verdict::Delay(_)),
+        "the place is returned when the permit is dropped"
+    );
     drop(waiting.pop());
     assert!(matches!(admit().failed(now), Verdict::Delay(_)));
 }

@@ -139,7 +139,7 @@ fn silent_balancer_connections_do_not_block_others() {
         while frame::length(wire.received()).is_none() && wire.receive() > 0 {}
         wire.received() == b"+OK\r\n"
     });
-    assert!(again, "their places come back");
+    assert!(again, "the places of silent connections are returned");
 }
 
 /// Fails on a machine without IPv6, where the test would prove nothing.
@@ -155,7 +155,7 @@ fn greets(address: &str, password: &str) -> bool {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_ipv6_unspecified_address_and_localhost_listen_on_both_families() {
     assert_ipv6();
     let redis = Redis::start();
@@ -178,7 +178,7 @@ fn the_ipv6_unspecified_address_and_localhost_listen_on_both_families() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn separate_listeners_for_ipv4_and_ipv6_may_share_a_port() {
     assert_ipv6();
     let redis = Redis::start();

@@ -57,7 +57,7 @@ fn a_guessing_address_is_locked_out_while_another_address_logs_in() {
         let answered = answers.iter().filter(|answer| *answer == WRONGPASS).count();
         let closed = answers.iter().filter(|answer| answer.is_empty()).count();
         assert_eq!(answered + closed, answers.len());
-        assert_eq!(answered, 9, "the tenth is the first that is not answered");
+        assert_eq!(answered, 9, "the tenth wrong password is the first without a reply");
         assert!(closed >= 10, "{closed} of {}", answers.len());
     });
     let lines = redoubt.log().all();
@@ -144,7 +144,7 @@ fn sessions_over_the_limits_by_address_and_identity_are_rejected() {
     drop(wire);
     let again =
         Deadline::standard().poll(|| ask(&redoubt, HONEST, redoubt.password()) == b"+OK\r\n");
-    assert!(again, "a place that was left is not given again");
+    assert!(again, "the place of a closed session is not given out again");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn unauthenticated_sessions_are_limited_in_number_and_memory() {
         wire.offer(&half);
     }
     let closed = |line: &str| lines::field(line, "reason") == Some("unauthenticated_memory");
-    redoubt.log().wait(closed).expect("one is closed");
+    redoubt.log().wait(closed).expect("a session is closed");
     assert_eq!(ask(&redoubt, HONEST, redoubt.password()), b"+OK\r\n");
     assert_eq!(known.command(&["PING"]), b"+PONG\r\n");
     drop(silent);
@@ -177,7 +177,7 @@ fn unauthenticated_sessions_are_limited_in_number_and_memory() {
         wire.receive();
         wire.received().starts_with(b"-NOAUTH")
     });
-    assert!(again, "a place that was left is not given again");
+    assert!(again, "the place of a closed session is not given out again");
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The throttle on a clock that the tests move.
-#![allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the instant is only a start of measurement; no code waits for it"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -62,7 +65,11 @@ fn each_lock_out_is_twice_as_long_up_to_the_longest() {
         let lasts = SECOND * lasts;
         assert_eq!(bench.fail(1), Verdict::LockOut(lasts));
         bench.now += lasts - Duration::from_millis(1);
-        assert_eq!(bench.fail(1), Verdict::LockedOut, "it makes it no longer");
+        assert_eq!(
+            bench.fail(1),
+            Verdict::LockedOut,
+            "a guess during a lock-out does not extend it"
+        );
         assert!(bench.is_locked_out(1));
         bench.now += Duration::from_millis(1);
         assert!(!bench.is_locked_out(1));
@@ -125,13 +132,13 @@ fn a_full_throttle_table_removes_the_quietest_sources_but_no_locked_out_ones() {
         bench.fail(source);
     }
     assert_eq!(bench.throttle.len(), Throttle::MAX_SOURCES);
-    assert_eq!(bench.fail(u32::MAX), Verdict::Answer, "it has found room");
+    assert_eq!(bench.fail(u32::MAX), Verdict::Answer, "the source is recorded");
     let left = bench.throttle.len();
     assert!((Throttle::MAX_SOURCES / 2..Throttle::MAX_SOURCES).contains(&left), "{left} left");
     assert!(bench.is_locked_out(0));
     // The fifth wrong password is the first that is delayed.
     let mut knows = |source| (0..4).map(|_| bench.fail(source)).last() != Some(Verdict::Answer);
-    assert!(!knows(1), "the stalest");
+    assert!(!knows(1), "the quietest source was removed");
     assert!(knows(Throttle::MAX_SOURCES as u32 - 1));
 }
 

@@ -114,7 +114,7 @@ fn a_large_value(redoubt: &Redoubt, options: &[&str]) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn redis_cli_connects_over_tls_and_a_unix_socket() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let (server, app) = (authority.server("server"), authority.server("app"));

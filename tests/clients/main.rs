@@ -159,13 +159,13 @@ fn ioredis_works() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn redis_py_works_over_tls() {
     run_in_tls(python("redis_py.py"), "3");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn ioredis_works_over_tls() {
     run_in_tls(node("ioredis.cjs"), "2");
 }

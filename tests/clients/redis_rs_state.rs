@@ -89,7 +89,7 @@ fn redis_rs_tracks_keys_in_resp3() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn redis_rs_works_after_redis_has_restarted() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);

@@ -1,6 +1,6 @@
 //! Every setting of `config/redoubt.toml` is changed, and the effect is observed.
 //!
-//! There is one test for each key, named as the key is, in a file for each section.
+//! There is one test for each key, `KEY_takes_effect`, in a file for each section.
 //! [`every_setting_has_a_test`] fails if one is missing. Other programs test the settings in depth.
 
 mod audit;
@@ -56,7 +56,8 @@ fn every_setting_has_a_test() {
     for entry in fs::read_dir(root.join("tests/config/settings")).unwrap() {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
         for test in text.split("#[test]\n").skip(1) {
-            let (name, body) = test.trim_start_matches("fn ").split_once("()").unwrap();
+            let (name, body) =
+                test.trim_start_matches("fn ").split_once("_takes_effect()").unwrap();
             // Where a file tests two sections, the test contains the full key.
             let is_of = |key: &&String| {
                 key.replace('.', "_").ends_with(name) && body.contains(&format!("\"{key}\""))

@@ -32,7 +32,7 @@ fn trusting(ca: &Path) -> UpstreamTls {
 
 /// Makes a handshake and returns the client's TLS version and the name that the server reads from its
 /// certificate.
-async fn shake(
+async fn handshake(
     server: &TlsSettings,
     client: &UpstreamTls,
 ) -> (Result<Option<TlsVersion>, String>, Result<Option<String>, String>) {
@@ -93,7 +93,7 @@ async fn private_keys_of_all_formats_are_accepted() {
         (Pair { key: sec1, ..pair.clone() }, authority.ca()),
         (rsa.clone(), rsa.certificate.clone()),
     ] {
-        let (version, name) = shake(&settings(&pair), &trusting(&ca)).await;
+        let (version, name) = handshake(&settings(&pair), &trusting(&ca)).await;
         assert_eq!(version, Ok(Some(TlsVersion::V13)), "{pair:?}");
         assert_eq!(name, Ok(None));
     }
@@ -132,7 +132,7 @@ async fn a_certificates_name_is_its_uri_then_dns_name_then_common_name() {
             identity: Some((pair.certificate, pair.key)),
             ..trusting(&authority.ca())
         };
-        let (_, name) = shake(&server, &client).await;
+        let (_, name) = handshake(&server, &client).await;
         let name = name.unwrap().unwrap();
         assert!(name == wanted || (wanted == "sha256:" && name.len() == 7 + 64), "{name}");
     }
@@ -239,11 +239,11 @@ async fn reread_tls_files_are_used_and_a_bad_file_changes_nothing() {
     let next = authority.issue("next", &["127.0.0.1", "next"], Kind::Good);
     fs::rename(&next.certificate, &pair.certificate).unwrap();
     assert!(server.read().err().unwrap().to_string().contains("is not the key"));
-    assert_eq!(shown().await, "localhost", "half of a change is none");
+    assert_eq!(shown().await, "localhost", "a certificate without its key is not used");
     server.look();
     fs::rename(&next.key, &pair.key).unwrap();
     server.look();
-    assert_eq!(shown().await, "localhost", "once is not enough");
+    assert_eq!(shown().await, "localhost", "a file is used only after two equal reads");
     server.look();
     assert_eq!(shown().await, "next");
     fs::write(&pair.key, "").unwrap();
@@ -254,7 +254,7 @@ async fn reread_tls_files_are_used_and_a_bad_file_changes_nothing() {
     fs::rename(&third.key, &pair.key).unwrap();
     fs::rename(&third.certificate, &pair.certificate).unwrap();
     let fresh = server.read().unwrap();
-    assert_eq!(shown().await, "next", "what was read is not in force");
+    assert_eq!(shown().await, "next", "reading the files changed the certificate in use");
     server.put(fresh);
     assert_eq!(shown().await, "localhost");
 }

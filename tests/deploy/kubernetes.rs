@@ -101,11 +101,15 @@ fn every_removal_from_the_manifests_breaks_a_requirement() {
     let unnoticed: Vec<_> = unnoticed.difference(&missed).cloned().collect();
     let is_free = |place: &&String| FREE.iter().any(|free| place.contains(free));
     let others: Vec<_> = unnoticed.iter().filter(|place| !is_free(place)).cloned().collect();
-    assert!(others.is_empty(), "nobody misses\n{}", others.join("\n"));
+    assert!(others.is_empty(), "no requirement notices the removal of\n{}", others.join("\n"));
     let idle = FREE.iter().filter(|free| !unnoticed.iter().any(|place| place.contains(**free)));
-    assert_eq!(idle.collect::<Vec<_>>(), Vec::<&&str>::new(), "this is missed");
+    assert_eq!(idle.collect::<Vec<_>>(), Vec::<&&str>::new(), "this requirement found no removal");
     let idle = REQUIREMENTS.iter().map(|(name, _)| *name).filter(|name| !missing.contains(*name));
-    assert_eq!(idle.collect::<Vec<_>>(), ["no pod uses its node's network"], "these miss nothing");
+    assert_eq!(
+        idle.collect::<Vec<_>>(),
+        ["no pod uses its node's network"],
+        "these requirements find no removal"
+    );
 }
 
 #[test]

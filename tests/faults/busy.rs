@@ -102,25 +102,25 @@ fn clients_get_busy(server: &'static str, guard: &str, database: &str, name: &[&
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn clients_of_a_busy_redis_7_0_get_its_errors_and_stay_connected() {
     clients_get_busy(REDIS_7_0, "auto", "5", &[]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn clients_of_a_busy_redis_8_0_get_its_errors_and_stay_connected() {
     clients_get_busy(REDIS_8_0, "auto", "5", &[]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn clients_of_a_busy_valkey_9_1_get_its_errors_and_stay_connected() {
     clients_get_busy(VALKEY_9_1, "off", "5", &[]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_busy_server_closes_no_session_with_a_client_name() {
     clients_get_busy(REDIS_7_0, "off", "0", &[&["CLIENT", "SETNAME", "worker"]]);
 }
@@ -151,19 +151,19 @@ fn busy_from_the_start(server: &'static str, guard: &str) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn clients_get_busy_if_redoubt_starts_before_a_busy_redis_7_0_without_a_guard() {
     busy_from_the_start(REDIS_7_0, "auto");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn clients_get_busy_if_redoubt_starts_before_a_busy_redis_8_0_with_an_unchecked_user() {
     busy_from_the_start(REDIS_8_0, "audit");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn clients_get_busy_if_redoubt_starts_before_a_busy_valkey_9_1_with_guard_off() {
     busy_from_the_start(VALKEY_9_1, "off");
 }

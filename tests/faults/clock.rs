@@ -25,7 +25,7 @@ fn year(words: &[String]) -> i32 {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_jumping_wall_clock_expires_previous_passwords_and_moves_no_timer() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let (clock, audit) = (dir.path().join("clock"), dir.path().join("audit.log"));

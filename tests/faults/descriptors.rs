@@ -19,7 +19,7 @@ fn limit(pid: u32, most: usize) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn running_out_of_descriptors_stops_only_new_connections_and_recovers() {
     const CANNOT: &str = "cannot accept connections";
     const OPENED: &str = "session opened";

@@ -71,19 +71,19 @@ fn fails_over(guard: &str) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_failover_of_the_upstream_address_closes_no_session() {
     fails_over("off");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn after_a_failover_a_new_guard_is_provisioned() {
     fails_over("auto");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_demoted_primary_is_noticed_without_a_write() {
     let [old, new] = pair();
     let forwarder = Forwarder::new(old.address());
@@ -98,7 +98,7 @@ fn a_demoted_primary_is_noticed_without_a_write() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_script_that_returns_readonly_replaces_no_link() {
     let redis = Redis::start();
     let forwarder = Forwarder::new(redis.address());
@@ -118,7 +118,7 @@ fn a_script_that_returns_readonly_replaces_no_link() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_lasting_replica_serves_reads_without_new_connections() {
     let [primary, replica] = pair();
     follow(&replica, &primary);

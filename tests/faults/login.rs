@@ -1,10 +1,10 @@
 //! Redis runs and rejects Redoubt's login.
 
-use crate::{FAILED, UNAVAILABLE, comes_in_vain, lines_with, says};
+use crate::{FAILED, UNAVAILABLE, assert_closed_unserved, lines_with, says};
 use support::{Deadline, Redis, Redoubt, secret};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_password_change_in_redis_is_logged_and_recovers_when_undone() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "off").start();
@@ -15,7 +15,7 @@ fn a_password_change_in_redis_is_logged_and_recovers_when_undone() {
     // Links that are logged in stay logged in, so they are closed here, as a restart would do.
     direct.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     says(&redoubt, "WRONGPASS");
-    comes_in_vain(&redoubt);
+    assert_closed_unserved(&redoubt);
     redoubt.wait_until_unready();
     redoubt.wait_for_metric(UNAVAILABLE, 1.0);
     let own = redis.password();
@@ -28,7 +28,7 @@ fn a_password_change_in_redis_is_logged_and_recovers_when_undone() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn at_redis_client_limit_only_sessions_that_need_a_new_link_are_closed() {
     const FULL: &str = "max number of clients reached";
     let redis = Redis::start();
@@ -45,7 +45,7 @@ fn at_redis_client_limit_only_sessions_that_need_a_new_link_are_closed() {
         assert_eq!(blocking.read_to_close(), b"");
     }
     says(&redoubt, FULL);
-    assert!(lines_with(&redoubt, FULL) <= 2, "said again and again");
+    assert!(lines_with(&redoubt, FULL) <= 2, "the error is logged repeatedly");
     assert_eq!(served.command(&["GET", "k"]), b"$1\r\nv\r\n");
     redoubt.wait_for_metric(UNAVAILABLE, 20.0);
     redoubt.wait_for_metric(FAILED, 20.0);

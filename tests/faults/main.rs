@@ -31,13 +31,16 @@ use support::{Redoubt, frame, now, since};
 
 /// Connects a client while the upstream cannot serve it: it must be closed soon, without a reply to
 /// `PING`.
-fn comes_in_vain(redoubt: &Redoubt) {
+fn assert_closed_unserved(redoubt: &Redoubt) {
     let came = now();
     let mut wire = redoubt.connect();
     wire.offer(&frame::request(&["AUTH", redoubt.password()]));
     wire.offer(&frame::request(&["PING"]));
     let reply = wire.read_to_close();
-    assert!(!reply.windows(4).any(|bytes| bytes == b"PONG"), "served by nobody");
+    assert!(
+        !reply.windows(4).any(|bytes| bytes == b"PONG"),
+        "the client was served without an upstream"
+    );
     assert!(since(came) < 8.0, "closed only after {} s", since(came));
 }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::{FAILED, LOST, UNAVAILABLE, comes_in_vain, lines_with, says};
+use crate::{FAILED, LOST, UNAVAILABLE, assert_closed_unserved, lines_with, says};
 use support::{Deadline, Redis, Redoubt, signal};
 
 const DOWN: &str = "upstream is unavailable";
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_refused_upstream_connection_is_logged_once_and_recovers() {
     let mut redis = Redis::start();
     redis.kill();
@@ -21,7 +21,7 @@ fn a_refused_upstream_connection_is_logged_once_and_recovers() {
     // The time is long enough for more than one attempt.
     let deadline = Deadline::after(Duration::from_secs(1));
     while deadline.left().is_some() {
-        comes_in_vain(&redoubt);
+        assert_closed_unserved(&redoubt);
     }
     redoubt.wait_until_unready();
     redoubt.wait_for_metric(UNAVAILABLE, 1.0);
@@ -33,7 +33,7 @@ fn a_refused_upstream_connection_is_logged_once_and_recovers() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn clients_without_an_upstream_are_summed_up_in_the_log_and_listed_in_the_audit_log() {
     const VAIN: usize = 40;
     let mut redis = Redis::start();
@@ -45,7 +45,7 @@ fn clients_without_an_upstream_are_summed_up_in_the_log_and_listed_in_the_audit_
         .set_text("audit.file", file.to_str().unwrap())
         .start();
     for _ in 0..VAIN {
-        comes_in_vain(&redoubt);
+        assert_closed_unserved(&redoubt);
     }
     // The error for a connection that lasts is logged nevertheless.
     let lasting = redoubt.session();
@@ -56,7 +56,7 @@ fn clients_without_an_upstream_are_summed_up_in_the_log_and_listed_in_the_audit_
     };
     said("session opened");
     said("authenticated");
-    assert_eq!(lines_with(&redoubt, "\"session opened\""), 2, "of the first, and of that one");
+    assert_eq!(lines_with(&redoubt, "\"session opened\""), 2, "two sessions are logged");
     drop(lasting);
     said("session closed");
     signal(redoubt.pid(), "TERM");
@@ -99,13 +99,13 @@ impl Blackhole {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_connect_to_the_upstream_times_out() {
     let mut redis = Redis::start();
     redis.kill();
     let blackhole = Blackhole::at(redis.address());
     let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "500ms").start();
-    comes_in_vain(&redoubt);
+    assert_closed_unserved(&redoubt);
     let reason = says(&redoubt, DOWN);
     assert!(reason.contains("500ms") || reason.contains("in time"), "{reason}");
     redoubt.wait_until_unready();
@@ -117,7 +117,7 @@ fn a_connect_to_the_upstream_times_out() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn sessions_wait_for_a_stopped_redis_and_new_ones_are_closed() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "500ms").start();
@@ -127,7 +127,7 @@ fn sessions_wait_for_a_stopped_redis_and_new_ones_are_closed() {
     signal(redis.pid(), "STOP");
     waiting.send(b"INCR counter\r\n");
     waiting.set_time_limit(Duration::from_millis(300));
-    assert_eq!(waiting.try_receive(), None, "answered by nobody");
+    assert_eq!(waiting.try_receive(), None, "the waiting client got bytes");
     // A session that needs a lease cannot get one.
     let mut blocking = redoubt.session();
     blocking.send(b"BLPOP nothing 0\r\n");
@@ -143,7 +143,7 @@ fn sessions_wait_for_a_stopped_redis_and_new_ones_are_closed() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn sessions_that_wait_for_a_stopped_redis_are_closed_when_it_dies() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);

@@ -3,7 +3,7 @@
 use support::{Redis, Redoubt, frame};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_redis_restart_runs_no_command_twice_and_keeps_idle_sessions() {
     const SENT: usize = 20_000;
     let mut redis = Redis::start();

@@ -181,7 +181,7 @@ fn silence_is_noticed(guard: &str) {
         let clients = host.direct().tries(&["INFO", "clients"]);
         String::from_utf8_lossy(&clients).contains("blocked_clients:1\r\n")
     });
-    assert!(waits, "nobody waits");
+    assert!(waits, "no client is blocked");
     host.vanish(&PORT.to_string());
     asking.send(&["GET", "k"]);
     for client in [&mut asking, &mut blocked, &mut listening] {
@@ -194,19 +194,19 @@ fn silence_is_noticed(guard: &str) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_vanished_host_is_noticed_and_its_sessions_are_closed() {
     silence_is_noticed("auto");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_vanished_host_is_noticed_with_guard_off() {
     silence_is_noticed("off");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn one_dead_upstream_connection_is_closed_and_others_stay() {
     let host = Host::start();
     let redoubt = host.redoubt("off");
@@ -225,12 +225,12 @@ fn one_dead_upstream_connection_is_closed_and_others_stay() {
     idle.asks(&["GET", "k"], b"$1\r\nv\r\n");
     host.direct().asks(&["RPUSH", "list", "v"], b":1\r\n");
     let mut popped = [0; 64];
-    let len = blocked.0.read(&mut popped).expect("what was pushed");
+    let len = blocked.0.read(&mut popped).expect("the popped value");
     assert_eq!(&popped[..len], b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_stalled_server_keeps_its_links_whatever_waits_for_it() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", "2s").start();
@@ -251,7 +251,7 @@ fn a_stalled_server_keeps_its_links_whatever_waits_for_it() {
     std::thread::scope(|scope| {
         scope.spawn(|| large.send(&request));
         waiting.set_time_limit(Duration::from_secs(8));
-        assert_eq!(waiting.try_receive(), None, "answered by nobody, or closed");
+        assert_eq!(waiting.try_receive(), None, "the waiting client got bytes or was closed");
         signal(redis.pid(), "CONT");
     });
     large.expect(b"+OK\r\n");

@@ -39,7 +39,7 @@ fn loading_is_shown(guard: &str) {
         session.command(&["BLPOP", "nothing", "0"]),
         session.command(&["PING"]),
     ];
-    assert!(is_loading(&mut direct), "it was over too soon");
+    assert!(is_loading(&mut direct), "loading ended before the test began");
     for reply in replies {
         assert_eq!(reply, LOADING);
     }
@@ -75,7 +75,7 @@ fn a_user_is_checked_while_redis_loads_its_data() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn clients_get_the_oom_error_of_redis_in_transactions_and_scripts_too() {
     const OOM: &[u8] = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
     let redis = Redis::start();
@@ -101,7 +101,7 @@ fn clients_get_the_oom_error_of_redis_in_transactions_and_scripts_too() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_replica_rejects_writes_itself_and_accepts_a_guard() {
     // Otherwise Redis waits for further replicas.
     let redis = Redis::setup().config("repl-diskless-sync-delay 0").start();
@@ -126,7 +126,7 @@ fn a_replica_rejects_writes_itself_and_accepts_a_guard() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_redis_that_cannot_save_rejects_writes_itself() {
     let folder = tempfile::tempdir().unwrap();
     let mut redis = Redis::start();

@@ -60,7 +60,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, swap: Option<&Swap>) {
 }
 
 /// Checks that a client that gets `instead` is closed after at most `shown`, and that others continue.
-fn costs_one_session(instead: &'static [u8], shown: &[u8]) {
+fn assert_only_one_session_closes(instead: &'static [u8], shown: &[u8]) {
     let redis = Redis::start();
     let port = relay(redis.address(), MARK, instead, usize::MAX);
     let redoubt = Redoubt::setup_for(port, redis.password()).start();
@@ -78,25 +78,25 @@ fn costs_one_session(instead: &'static [u8], shown: &[u8]) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn garbage_from_the_upstream_closes_only_its_session() {
-    costs_one_session(b"HTTP/1.1 502 Bad Gateway\r\n\r\n", b"");
+    assert_only_one_session_closes(b"HTTP/1.1 502 Bad Gateway\r\n\r\n", b"");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn half_a_reply_from_the_upstream_closes_only_its_session() {
-    costs_one_session(b"$15\r\nswap", b"$15\r\nswap");
+    assert_only_one_session_closes(b"$15\r\nswap", b"$15\r\nswap");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_close_instead_of_a_reply_closes_only_its_session() {
-    costs_one_session(b"", b"");
+    assert_only_one_session_closes(b"", b"");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn an_upstream_that_is_not_redis_is_reported_differently_from_one_that_is_down() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -109,12 +109,12 @@ fn an_upstream_that_is_not_redis_is_reported_differently_from_one_that_is_down()
     });
     let redoubt = Redoubt::setup_for(port, &secret()).start();
     crate::says(&redoubt, "does not speak the Redis protocol");
-    crate::comes_in_vain(&redoubt);
+    crate::assert_closed_unserved(&redoubt);
     redoubt.wait_until_unready();
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn one_malformed_reply_does_not_stop_a_proxy_that_requires_a_guard() {
     let redis = Redis::start();
     // These are the replies to ACL WHOAMI and ACL LIST.

@@ -13,7 +13,7 @@ use super::thousand_sessions::ask;
 use super::turn;
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn listing_ten_thousand_sessions_delays_no_client_and_is_truncated() {
     let _turn = turn();
     // The test opens as many sessions as the system permits.
@@ -41,7 +41,7 @@ fn listing_ten_thousand_sessions_delays_no_client_and_is_truncated() {
         serde_json::from_str::<Value>(&body).expect("JSON")
     };
     let number = |reported: &Value| reported["sessions"].as_array().map_or(0, Vec::len);
-    assert!(Deadline::standard().poll(|| number(&reported()) == most), "all are told");
+    assert!(Deadline::standard().poll(|| number(&reported()) == most), "all sessions are listed");
     assert_eq!(reported()["truncated"], false);
     // Other clients are served meanwhile.
     let mut client = redoubt.session();
@@ -56,7 +56,11 @@ fn listing_ten_thousand_sessions_delays_no_client_and_is_truncated() {
         assert!(slowest < 1.0, "a client waited for {slowest} s");
         asking.join().expect("an answer")
     });
-    assert_eq!(asking["truncated"], most == 10_000, "one more than are told");
+    assert_eq!(
+        asking["truncated"],
+        most == 10_000,
+        "the list is truncated at ten thousand sessions"
+    );
     assert_eq!(number(&asking), if most == 10_000 { most } else { most + 1 });
     drop(clients);
 }

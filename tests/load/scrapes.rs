@@ -76,7 +76,7 @@ fn median(mut of: Vec<f64>) -> f64 {
 
 /// The duration of a scrape is a goal of benches/peers, since no limit would suit every machine.
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn scrapes_under_load_are_complete() {
     let _turn = turn();
     let loaded = Loaded::start();
@@ -92,7 +92,7 @@ fn scrapes_under_load_are_complete() {
 /// Windows with a scrape and without alternate, so that other load on the machine affects both. It can
 /// only make the ratio worse, so one good try is enough; benches/peers measures the exact ratio.
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn scrapes_do_not_delay_requests() {
     let _turn = turn();
     const TRIES: usize = 3;

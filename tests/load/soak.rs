@@ -93,8 +93,8 @@ fn soak(sharing: &str) {
         note(&format!("{sharing}, round {number}: {verified:?}, then {after:?}"));
         after_round.push(after);
     }
-    idle::no_growth(&after_round);
-    idle::log_is_calm(&redoubt);
+    idle::assert_no_growth(&after_round);
+    idle::assert_no_defect_logged(&redoubt);
     note(&format!("{sharing}: before {before:?}; at most {peak} links"));
     if seconds >= 60 {
         let unused = idle::wait_long(&redis, &redoubt, &before);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use support::{Deadline, Redis, Redoubt, frame, now, signal, since};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn clients_are_accepted_until_drain_delay_has_passed() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("drain_delay", "1s").start();
@@ -25,7 +25,7 @@ fn clients_are_accepted_until_drain_delay_has_passed() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_second_signal_ends_the_process_at_once() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("drain_delay", "60s").start();
@@ -35,7 +35,7 @@ fn a_second_signal_ends_the_process_at_once() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn clients_in_the_accept_queue_are_served_at_shutdown() {
     const WAITING: usize = 600;
     let redis = Redis::start();
@@ -55,7 +55,7 @@ fn clients_in_the_accept_queue_are_served_at_shutdown() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_successor_process_listens_on_the_same_address() {
     let redis = Redis::start();
     let first = Redoubt::setup(&redis).set("reuse_port", true).start();
@@ -67,7 +67,7 @@ fn a_successor_process_listens_on_the_same_address() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_rolling_replacement_fails_no_command_and_runs_none_twice() {
     const CLIENTS: usize = 6;
     const REPLACEMENTS: usize = 3;

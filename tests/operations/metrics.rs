@@ -12,7 +12,7 @@ fn commands(command: &str, outcome: &str) -> String {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn commands_are_counted_by_name_and_outcome() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -57,7 +57,7 @@ fn commands_are_counted_by_name_and_outcome() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn commands_without_a_reply_are_counted_too() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -79,7 +79,7 @@ fn commands_without_a_reply_are_counted_too() {
 
 /// A large request that is streamed counts once, whatever other requests run meanwhile.
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_large_request_is_counted_once_under_its_own_name() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -95,7 +95,7 @@ fn a_large_request_is_counted_once_under_its_own_name() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn unknown_commands_create_no_series() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -118,7 +118,7 @@ fn unknown_commands_create_no_series() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_scrape_contains_no_secret_and_no_argument() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -139,7 +139,7 @@ fn a_scrape_contains_no_secret_and_no_argument() {
 
 /// While Redis sleeps, only the time that is attributed to Redis grows.
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn time_in_a_slow_redis_is_not_attributed_to_redoubt() {
     let redis = Redis::setup().config("enable-debug-command local").start();
     let redoubt = Redoubt::start(&redis);
@@ -164,7 +164,7 @@ fn time_in_a_slow_redis_is_not_attributed_to_redoubt() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_metrics_page_lists_the_metrics_of_a_scrape() {
     let (redis, authority) = (Redis::start(), Authority::new());
     let shown = authority.server("shown");
@@ -199,7 +199,7 @@ fn the_metrics_page_lists_the_metrics_of_a_scrape() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn readyz_fails_without_redis_and_while_draining() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("drain_delay", "60s").start();
@@ -217,7 +217,7 @@ fn readyz_fails_without_redis_and_while_draining() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn metrics_cannot_be_scraped_if_disabled() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("metrics.enabled", false).start();

@@ -156,7 +156,7 @@ fn expressions(value: &Value, found: &mut Vec<(String, String)>) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn alerts_and_dashboard_use_only_metrics_of_a_scrape() {
     let series = series(&scrape());
     let mut wrong = Vec::new();

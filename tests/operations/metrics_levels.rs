@@ -3,7 +3,7 @@
 use support::{Redis, Redoubt, Wire};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn gauges_rise_and_fall() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis)

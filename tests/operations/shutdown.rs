@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use support::{Deadline, Redis, Redoubt, Wire, frame, now, shown, signal, since};
 
 /// Waits until connections are refused.
-fn wait_until_it_refuses(redoubt: &Redoubt) {
+fn wait_until_refused(redoubt: &Redoubt) {
     let refuses = Deadline::standard().poll(|| TcpStream::connect(redoubt.address()).is_err());
     assert!(refuses, "it still accepts connections");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn shutdown_closes_idle_sessions_and_exits_with_0() {
     for name in ["TERM", "INT"] {
         let redis = Redis::start();
@@ -25,12 +25,12 @@ fn shutdown_closes_idle_sessions_and_exits_with_0() {
         assert_eq!(session.read_to_close(), b"");
         assert_eq!(unauthenticated.read_to_close(), b"");
         assert_eq!(redoubt.wait().code(), Some(0));
-        assert!(since(asked) < 5.0, "nothing was due, and yet it took {} s", since(asked));
+        assert!(since(asked) < 5.0, "shutdown without pending replies took {} s", since(asked));
     }
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn shutdown_delivers_pending_replies() {
     const WAITING: usize = 10;
     let redis = Redis::start();
@@ -51,7 +51,7 @@ fn shutdown_delivers_pending_replies() {
     assert!(all_wait, "not all sessions wait");
 
     signal(redoubt.pid(), "TERM");
-    wait_until_it_refuses(&redoubt);
+    wait_until_refused(&redoubt);
     for number in 0..WAITING {
         let key = format!("job:{number}");
         assert_eq!(direct.command(&["RPUSH", &key, "work"]), b":1\r\n");
@@ -73,7 +73,7 @@ fn shutdown_delivers_pending_replies() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn shutdown_gives_up_replies_after_shutdown_timeout() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "1s").start();
@@ -104,7 +104,7 @@ fn wait_until_blocked(redis: &Redis, clients: usize) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn shutdown_closes_blocked_clients_at_once() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
@@ -134,7 +134,7 @@ fn shutdown_closes_blocked_clients_at_once() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn shutdown_delivers_values_that_were_popped_before() {
     const SESSIONS: usize = 40;
     let redis = Redis::start();
@@ -162,7 +162,7 @@ fn shutdown_delivers_values_that_were_popped_before() {
 const POPPED: &[u8] = b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n";
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn shutdown_under_load_truncates_no_reply() {
     const SESSIONS: usize = 30;
     const VALUE: usize = 20_000;
@@ -194,7 +194,7 @@ fn shutdown_under_load_truncates_no_reply() {
         }
         assert!(Deadline::standard().poll(|| answered.load(Ordering::Relaxed) > SESSIONS * 20));
         signal(redoubt.pid(), "TERM");
-        wait_until_it_refuses(&redoubt);
+        wait_until_refused(&redoubt);
     });
     assert_eq!(redoubt.wait().code(), Some(0));
 }

@@ -64,7 +64,7 @@ fn scripted(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketA
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn verify_passes_all_checks_for_redoubt() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("policy.scripts", "pinned").start();
@@ -88,7 +88,7 @@ fn verify_passes_all_checks_for_redoubt() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn verify_warns_of_client_scripts_and_names_the_server() {
     on_each(&ALL, |server| {
         let redis = Redis::setup().server(server).start();
@@ -117,7 +117,7 @@ fn verify_warns_if_restore_exists() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn verify_fails_for_commands_that_the_configuration_allows() {
     let redis = Redis::start();
     let cases: [(&str, &str, &[&str]); 8] = [
@@ -193,7 +193,7 @@ fn verify_passes_checks_for_renamed_commands() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn verify_fails_if_redis_is_directly_reachable_and_reports_its_exposure() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).client_password(redis.password()).start();
@@ -225,7 +225,7 @@ fn verify_fails_if_redis_is_directly_reachable_and_reports_its_exposure() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn verify_accepts_ipv6_addresses_and_user_names() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("listen", "[::1]:0").start();
@@ -247,7 +247,7 @@ fn verify_accepts_ipv6_addresses_and_user_names() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_verify_page_lists_every_check() {
     let page = include_str!("../../docs/verify.md");
     let redis = Redis::start();
@@ -262,7 +262,7 @@ fn the_verify_page_lists_every_check() {
 
 /// The address is not loopback, although it belongs to this machine.
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn verify_warns_of_plain_text_to_another_address() {
     // Nothing is sent: the system only selects the local address that it would use.
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
@@ -349,7 +349,7 @@ fn wrong_use_of_verify_exits_with_2_and_prints_no_password() {
         "{err}"
     );
     std::fs::write(&file, format!("{}\n", redis.password())).unwrap();
-    assert_eq!(from_file(), (Some(1), String::new()), "it is used: the checks are made");
+    assert_eq!(from_file(), (Some(1), String::new()), "the password from the file is used");
     assert_eq!(run(&[]), Some(2));
     assert_eq!(run(&[&format!("redis://{}", redis.address())]), Some(2), "no password");
     assert_eq!(run(&["http://:canary@127.0.0.1:1"]), Some(2));

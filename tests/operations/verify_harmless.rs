@@ -51,7 +51,12 @@ fn succeeded(wire: &mut Wire) -> BTreeMap<String, u64> {
 
 /// Runs `redoubt verify` for `address`, which is `redis` or a proxy of it, and checks that nothing
 /// changed.
-fn left_as_it_was(address: SocketAddr, password: &str, mut wire: Wire, args: &[&str]) {
+fn assert_verify_changes_nothing(
+    address: SocketAddr,
+    password: &str,
+    mut wire: Wire,
+    args: &[&str],
+) {
     wire.command(&["SET", "key", "value"]);
     let library = "#!lua name=lib\nredis.register_function('f', function() return 1 end)";
     wire.command(&["FUNCTION", "LOAD", library]);
@@ -80,7 +85,7 @@ fn left_as_it_was(address: SocketAddr, password: &str, mut wire: Wire, args: &[&
 #[test]
 fn verify_changes_nothing_in_a_redis_with_a_password() {
     let redis = Redis::start();
-    left_as_it_was(redis.address(), redis.password(), redis.direct(), &[]);
+    assert_verify_changes_nothing(redis.address(), redis.password(), redis.direct(), &[]);
 }
 
 #[test]
@@ -88,7 +93,12 @@ fn verify_changes_nothing_in_a_redis_without_a_password() {
     let redis = Redis::setup().password("\"\"").start();
     let address = redis.address().to_string();
     // Redis is also checked as the server behind a proxy.
-    left_as_it_was(redis.address(), "", Wire::connect(redis.address()), &["--direct", &address]);
+    assert_verify_changes_nothing(
+        redis.address(),
+        "",
+        Wire::connect(redis.address()),
+        &["--direct", &address],
+    );
 }
 
 #[test]
@@ -102,11 +112,11 @@ fn verify_changes_nothing_in_a_cluster_node() {
     });
     assert!(ready);
     let address = redis.address().to_string();
-    left_as_it_was(redis.address(), "", wire, &["--direct", &address]);
+    assert_verify_changes_nothing(redis.address(), "", wire, &["--direct", &address]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn verify_changes_nothing_behind_a_redoubt_that_refuses_nothing() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("policy.blocked", "[]");
@@ -115,5 +125,5 @@ fn verify_changes_nothing_behind_a_redoubt_that_refuses_nothing() {
     let mut wire = redis.direct();
     let has_asked = || succeeded(&mut wire).contains_key("config|get");
     assert!(Deadline::standard().poll(has_asked), "Redoubt has not asked");
-    left_as_it_was(redoubt.address(), redoubt.password(), redis.direct(), &[]);
+    assert_verify_changes_nothing(redoubt.address(), redoubt.password(), redis.direct(), &[]);
 }

@@ -56,7 +56,7 @@ fn check<'a>(report: &'a Value, id: &str) -> (&'a str, &'a str) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn verify_passes_all_checks_for_a_redoubt_with_tls() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let pair = authority.server("server");
@@ -175,7 +175,7 @@ fn verify_fails_if_old_tls_versions_are_accepted() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn verify_accepts_a_tls_redis_behind_a_plain_listener() {
     let authority = Authority::new();
     let redis = speaking(&authority, &authority.server("server"));

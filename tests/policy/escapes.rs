@@ -188,7 +188,7 @@ fn escapes_do_not_exist_for_unauthenticated_clients() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_log_names_a_refused_escape() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);

@@ -167,7 +167,7 @@ impl Monitor {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn commands_that_explain_allows_run_over_the_predicted_link() {
     let redis = Redis::start();
     // Only this test uses this Redoubt, so no other client's commands appear on its links.
@@ -223,7 +223,7 @@ fn commands_that_explain_allows_run_over_the_predicted_link() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_live_redoubt_refuses_what_explain_refuses() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -298,7 +298,7 @@ const UNAUTHENTICATED: [&str; 24] = [
 ];
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn explain_predicts_a_live_redoubt_before_authentication() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -345,7 +345,7 @@ const CONFIGURED: [Configured; 7] = [
 ];
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn explain_predicts_a_live_redoubt_with_the_same_configuration() {
     let redis = Redis::start();
     let dir = tempfile::tempdir().unwrap();

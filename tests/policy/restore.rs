@@ -46,7 +46,7 @@ fn in_script(wire: &mut Wire, payload: &[u8]) -> String {
 }
 
 /// Waits until Redoubt permits `RESTORE`, which it does once it knows of the check.
-fn is_let_through(redoubt: &Redoubt) -> bool {
+fn wait_until_restore_runs(redoubt: &Redoubt) -> bool {
     let mut wire = redoubt.session();
     Deadline::standard().poll(|| !wire.command(&["RESTORE", "x"]).starts_with(b"-ERR unknown"))
 }
@@ -56,7 +56,7 @@ const UNKNOWN: &str = "-ERR unknown command ";
 const ALWAYS_CHECKS: &str = "valkey-9.1";
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_crafted_restore_payload_crashes_no_server_in_any_guard_mode() {
     on_each(&ALL, |server| {
         for guard in ["require", "auto", "audit", "off"] {
@@ -67,7 +67,7 @@ fn a_crafted_restore_payload_crashes_no_server_in_any_guard_mode() {
             assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
             let mut wire = redoubt.session();
             if server == ALWAYS_CHECKS {
-                assert!(is_let_through(&redoubt), "guard {guard}");
+                assert!(wait_until_restore_runs(&redoubt), "guard {guard}");
             } else {
                 let refused = restore(&mut wire, "k", &honest);
                 assert!(refused.starts_with(UNKNOWN), "guard {guard}: {refused}");
@@ -85,7 +85,7 @@ fn a_crafted_restore_payload_crashes_no_server_in_any_guard_mode() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn restore_runs_if_payloads_are_checked_and_a_crafted_one_is_refused() {
     on_each(&ALL, |server| {
         for (check, guard) in [
@@ -101,7 +101,7 @@ fn restore_runs_if_payloads_are_checked_and_a_crafted_one_is_refused() {
             let redis = redis.config(&format!("sanitize-dump-payload {check}")).start();
             let (honest, crafted) = payloads(&mut redis.direct());
             let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
-            assert!(is_let_through(&redoubt), "{check}, guard {guard}");
+            assert!(wait_until_restore_runs(&redoubt), "{check}, guard {guard}");
             let mut wire = redoubt.session();
             assert_eq!(restore(&mut wire, "k", &honest), "+OK\\r\\n", "{check}, guard {guard}");
             assert_eq!(wire.command(&["HGET", "k", "a"]), b"$1\r\nb\r\n");
@@ -118,7 +118,7 @@ fn restore_runs_if_payloads_are_checked_and_a_crafted_one_is_refused() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn restore_is_refused_for_a_user_whose_payloads_are_unchecked() {
     let redis = Redis::setup()
         .config("sanitize-dump-payload clients")
@@ -138,7 +138,7 @@ fn restore_is_refused_for_a_user_whose_payloads_are_unchecked() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn restore_is_refused_if_the_user_may_not_read_the_setting() {
     let redis = Redis::setup()
         .config("sanitize-dump-payload yes")
@@ -153,7 +153,7 @@ fn restore_is_refused_if_the_user_may_not_read_the_setting() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn an_explicit_rule_against_restore_stays_in_force() {
     let redis = Redis::setup().config("sanitize-dump-payload yes").start();
     let (honest, _) = payloads(&mut redis.direct());
@@ -165,13 +165,13 @@ fn an_explicit_rule_against_restore_stays_in_force() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn restore_is_refused_after_the_server_restarts_without_the_check() {
     for guard in ["require", "off"] {
         let mut redis = Redis::setup().config("sanitize-dump-payload yes").start();
         let (honest, _) = payloads(&mut redis.direct());
         let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
-        assert!(is_let_through(&redoubt), "guard {guard}");
+        assert!(wait_until_restore_runs(&redoubt), "guard {guard}");
         redis.kill();
         redis.configure("sanitize-dump-payload no");
         redis.restart();
@@ -188,11 +188,11 @@ fn restore_is_refused_after_the_server_restarts_without_the_check() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn restore_payloads_are_forwarded_unchanged() {
     let redis = Redis::setup().config("sanitize-dump-payload yes").start();
     let redoubt = Redoubt::start(&redis);
-    assert!(is_let_through(&redoubt));
+    assert!(wait_until_restore_runs(&redoubt));
     // The payload is a string, version 10, with a wrong checksum.
     let string = [b"\x00\x05value\x0a\x00".as_slice(), &[0xff; 8]].concat();
     let large = vec![0xaa; 200_000];

@@ -10,7 +10,7 @@ use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 const REQUESTS: u64 = 6000;
 
 /// Returns true if Redoubt expects that `request` may block.
-fn said_to_block(request: &[u8]) -> bool {
+fn is_expected_to_block(request: &[u8]) -> bool {
     let mut parser = RequestParser::new();
     let parsed = parser.parse(request, &RequestLimits::AUTHENTICATED).unwrap();
     assert!(matches!(parsed, Parsed::Request { .. }));
@@ -37,7 +37,7 @@ fn word(rng: &mut Rng, words: &[&str]) -> Vec<u8> {
 
 /// Returns valid options, or options that nobody would write: keywords as names of groups, options
 /// twice, values missing.
-fn soup(rng: &mut Rng) -> Vec<Vec<u8>> {
+fn random_options(rng: &mut Rng) -> Vec<Vec<u8>> {
     const GROUPS: [&str; 5] = ["g", "STREAMS", "BLOCK", "COUNT", "NOACK"];
     let grouped = rng.below(2) == 0;
     let mut args = vec![if grouped { b"XREADGROUP".to_vec() } else { b"XREAD".to_vec() }];
@@ -107,8 +107,8 @@ fn every_xread_that_blocks_on_a_server_is_classified_as_blocking() {
         let mut rng = Rng::new(0x7_5717_ea75);
         let (mut waited, mut passed) = (0, 0);
         for _ in 0..REQUESTS {
-            let request = frame::request(&soup(&mut rng));
-            let said = said_to_block(&request);
+            let request = frame::request(&random_options(&mut rng));
+            let said = is_expected_to_block(&request);
             if blocks(&request, &mut asking, &id, &mut watching) {
                 waited += 1;
                 assert!(said, "{server} waits: {}", shown(&request));
@@ -121,7 +121,7 @@ fn every_xread_that_blocks_on_a_server_is_classified_as_blocking() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn no_disguise_of_the_block_option_delays_other_sessions() {
     on_each(&MAIN, |server| {
         let redis = Redis::setup().server(server).start();

@@ -129,7 +129,7 @@ fn a_tls_client_hello_on_a_plain_port_costs_nothing() {
 }
 
 #[test]
-fn truncated_requests_cost_nothing() {
+fn truncated_requests_get_no_reply_and_run_nothing() {
     let whole = frame::request(&["SET", "cut", "a value\r\nof two lines"]);
     beside_a_session(|redoubt| {
         for length in 0..whole.len() {

@@ -16,31 +16,46 @@ macro_rules! in_every_mode {
             use crate::hostile::arena::{Mode, run};
 
             #[test]
-            #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+            #[cfg_attr(
+                feature = "redis-stands-in",
+                ignore = "tests a feature that only Redoubt has"
+            )]
             fn auto() {
                 run(Mode::Auto, super::cases());
             }
 
             #[test]
-            #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+            #[cfg_attr(
+                feature = "redis-stands-in",
+                ignore = "tests a feature that only Redoubt has"
+            )]
             fn require() {
                 run(Mode::Require, super::cases());
             }
 
             #[test]
-            #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+            #[cfg_attr(
+                feature = "redis-stands-in",
+                ignore = "tests a feature that only Redoubt has"
+            )]
             fn audit_of_the_default_user() {
                 run(Mode::Audit, super::cases());
             }
 
             #[test]
-            #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+            #[cfg_attr(
+                feature = "redis-stands-in",
+                ignore = "tests a feature that only Redoubt has"
+            )]
             fn audit_of_a_restricted_user() {
                 run(Mode::AuditRestricted, super::cases());
             }
 
             #[test]
-            #[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+            #[cfg_attr(
+                feature = "redis-stands-in",
+                ignore = "tests a feature that only Redoubt has"
+            )]
             fn off() {
                 run(Mode::Off, super::cases());
             }

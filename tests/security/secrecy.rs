@@ -56,7 +56,7 @@ fn speak(redoubt: &Redoubt, password: &str, canary: &dyn Fn(&str) -> String) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_trace_log_contains_no_secret() {
     let mut redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("log.level", "trace").start();
@@ -96,7 +96,7 @@ fn a_trace_log_contains_no_secret() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_wrong_auth_is_logged_with_its_source_and_user() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);

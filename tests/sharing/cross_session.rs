@@ -22,20 +22,20 @@ use support::{Redis, Redoubt, frame, shown};
 const SECRET: &str = "for-a-victim-only";
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn no_attack_reaches_another_session_over_shared_links() {
     run("auto");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn no_attack_reaches_another_session_without_shared_links() {
     run("off");
 }
 
 /// Redis sends invalidations to any connection that a client names by its number.
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn invalidations_sent_to_a_shared_link_close_no_session() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -87,7 +87,7 @@ fn run(sharing: &str) {
             .collect();
         for attack in &attacks {
             for _ in 0..3 {
-                let attacked = catch_unwind(AssertUnwindSafe(|| strike(&redoubt, attack)));
+                let attacked = catch_unwind(AssertUnwindSafe(|| run_attack(&redoubt, attack)));
                 if let Err(cause) = attacked {
                     wrong.push(format!("{}: {}", attack.name, text(&cause)));
                 }
@@ -110,7 +110,7 @@ fn run(sharing: &str) {
 }
 
 /// Runs one attack, and checks what its heir finds.
-fn strike(redoubt: &Redoubt, attack: &Attack) {
+fn run_attack(redoubt: &Redoubt, attack: &Attack) {
     let mut wire = redoubt.session();
     wire.set_time_limit(Duration::from_secs(10));
     match attack.end {

@@ -110,7 +110,7 @@ impl Places {
     #[track_caller]
     pub(crate) fn prove(&mut self) {
         let out = self.flush().map(|(_, sent)| shown(&sent));
-        assert_eq!(out, None, "it goes out by itself");
+        assert_eq!(out, None, "the request is sent without a flush");
     }
 
     /// Sends a request that Redoubt answers itself.

@@ -28,7 +28,10 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 /// Returns the start of every schedule's time. There is no other way to create an instant.
-#[allow(clippy::disallowed_methods, reason = "only a point to count from; nothing waits for it")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the instant is only a start of measurement; no code waits for it"
+)]
 fn start() -> Instant {
     Instant::now()
 }

@@ -55,7 +55,7 @@ const LIBRARY: &str = "#!lua name=evil\n\
     flags={'no-writes'}}";
 
 /// Tries to flush in every way that gets round the name, over `session`, and checks that it is refused.
-fn all_ways_are_closed(redis: &Redis, session: &mut Wire) {
+fn assert_flush_is_refused(redis: &Redis, session: &mut Wire) {
     let mut direct = redis.direct();
     direct.command(&["FUNCTION", "LOAD", "REPLACE", LIBRARY]);
     let sha = direct.command(&["SCRIPT", "LOAD", "return redis.call('FlushDB')"]);

@@ -19,18 +19,21 @@ fn is_alarm(line: &str) -> bool {
 }
 
 /// Connects a client while the upstream is down. It must be closed soon, unserved.
-fn comes_in_vain(redoubt: &Redoubt) {
+fn assert_closed_unserved(redoubt: &Redoubt) {
     let came = now();
     let mut wire = redoubt.connect();
     wire.offer(&frame::request(&["AUTH", redoubt.password()]));
     wire.offer(&frame::request(&["PING"]));
     let reply = wire.read_to_close();
-    assert!(!reply.windows(4).any(|bytes| bytes == b"PONG"), "served by nobody");
+    assert!(
+        !reply.windows(4).any(|bytes| bytes == b"PONG"),
+        "the client was served without an upstream"
+    );
     assert!(since(came) < 5.0, "closed only after {} s", since(came));
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn killing_redis_under_load_closes_only_affected_sessions() {
     const SESSIONS: usize = 30;
     let mut redis = Redis::start();
@@ -49,11 +52,11 @@ fn killing_redis_under_load_closes_only_affected_sessions() {
         assert!(Deadline::standard().poll(|| answered.load(Ordering::Relaxed) > SESSIONS * 50));
         redis.kill();
         for session in sessions {
-            session.join().expect("its replies were its own, in order, and then it was closed");
+            session.join().expect("a session got a wrong reply or was not closed");
         }
     });
 
-    comes_in_vain(&redoubt);
+    assert_closed_unserved(&redoubt);
     redis.restart();
     redoubt.wait_until_it_serves();
     // This client had nothing pending at the upstream; it is still connected and authenticates now.
@@ -101,7 +104,7 @@ fn load(session: &mut Wire, number: usize, answered: &AtomicUsize) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn upstream_outages_are_logged_once_per_change() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -115,7 +118,7 @@ fn upstream_outages_are_logged_once_per_change() {
         redis.kill();
         assert_eq!(linked.read_to_close(), b"", "a session that is owed a reply is closed");
         for _ in 0..20 {
-            comes_in_vain(&redoubt);
+            assert_closed_unserved(&redoubt);
         }
         // Redis must not be back before its absence was noticed.
         let speaks = Deadline::standard().poll(|| alarms(redoubt.log()).len() >= healthy + times);
@@ -133,14 +136,14 @@ fn upstream_outages_are_logged_once_per_change() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn redoubt_starts_before_its_upstream() {
     // A Redis that is started and then killed leaves a port and a password for a later start.
     let mut redis = Redis::start();
     redis.kill();
     let redoubt = Redoubt::start(&redis);
     for _ in 0..10 {
-        comes_in_vain(&redoubt);
+        assert_closed_unserved(&redoubt);
     }
     assert!(
         Deadline::standard().poll(|| !alarms(redoubt.log()).is_empty()),
@@ -152,24 +155,24 @@ fn redoubt_starts_before_its_upstream() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_silent_upstream_counts_as_down() {
     let silent = std::net::TcpListener::bind(("127.0.0.1", free_port())).unwrap();
     let port = silent.local_addr().unwrap().port();
     let redoubt =
         Redoubt::setup_for(port, &secret()).set_text("upstream.connect_timeout", "1s").start();
-    comes_in_vain(&redoubt);
+    assert_closed_unserved(&redoubt);
     let alarm = redoubt.log().wait(is_alarm);
     assert!(alarm.is_some_and(|line| line.contains(&port.to_string())));
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_wrong_upstream_password_is_logged_as_the_reason() {
     let redis = Redis::start();
     let wrong = secret();
     let redoubt = Redoubt::setup_for(redis.port(), &wrong).start();
-    comes_in_vain(&redoubt);
+    assert_closed_unserved(&redoubt);
     let reason = redoubt.log().wait(|line| line.contains("WRONGPASS"));
     let all = || redoubt.log().all().join("\n");
     let reason = reason.unwrap_or_else(|| panic!("the log does not say why:\n{}", all()));

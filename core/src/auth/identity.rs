@@ -9,7 +9,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 /// The user that a one-argument `AUTH password` logs in as, as in Redis's ACL.
 pub const DEFAULT_USER: &str = "default";
 
-/// Who a client may log in as.
+/// An identity that clients log in as.
 ///
 /// Only SHA-256 digests are kept, so every comparison is between values of one size, and a memory
 /// dump does not show a password.
@@ -134,7 +134,7 @@ mod tests {
         assert!(both.check(b"default", b"correct staple").is_none());
         assert!(old.accepts(first) && both.accepts(first) && !new.accepts(first));
         assert!(!old.accepts(second) && both.accepts(second) && new.accepts(second));
-        assert!(!identity(Some("app")).accepts(first), "another user's");
+        assert!(!identity(Some("app")).accepts(first), "the credential belongs to another user");
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Throttle {
     const FULL: Duration = Duration::from_secs(1);
     /// The first delay; each further wrong password doubles it.
     const FIRST_DELAY: Duration = Duration::from_millis(100);
-    /// The longest delay.
+    /// Longest delay of a reply to a wrong password.
     pub const LONGEST_DELAY: Duration = Duration::from_secs(2);
     /// Most replies to one shared source that are delayed at a time.
     pub const MAX_DELAYED: u32 = 64;

@@ -60,7 +60,11 @@ const fn after(slot: usize) -> usize {
     slot.wrapping_add(1) & MASK
 }
 
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "runs at compile time")]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "the function runs only at compile time"
+)]
 const fn build() -> [u16; SLOTS] {
     assert!(SLOTS.is_power_of_two() && COMMANDS.len() * 3 <= SLOTS);
     let mut index = [EMPTY; SLOTS];

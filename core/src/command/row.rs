@@ -2,7 +2,7 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    reason = "all of it is evaluated at compile time"
+    reason = "the function runs only at compile time"
 )]
 
 use super::spec::{Flag, Flags, Keys};

@@ -74,7 +74,7 @@ pub struct Keys {
 /// One of Redis's command flags, named as in `COMMAND`'s reply, in Rust's case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-#[expect(missing_docs, reason = "Redis's own words")]
+#[expect(missing_docs, reason = "the texts are Redis's")]
 pub enum Flag {
     Admin,
     AllowBusy,

@@ -109,7 +109,11 @@ fn requests(input: &[u8], limits: &RequestLimits, mut segments: Segments) -> Vec
                     streamed = Some(request.args().map(<[u8]>::to_vec).collect());
                 }
                 Err(error) => {
-                    assert_eq!(parser.parse(held, limits), Err(error), "errors last");
+                    assert_eq!(
+                        parser.parse(held, limits),
+                        Err(error),
+                        "the parser repeats its error"
+                    );
                     assert!(error.reply().starts_with(b"-ERR Protocol error: "));
                     found.push(Found::Error(error));
                     return found;
@@ -132,7 +136,7 @@ fn whole_request(request: &Request<'_>, held: &[u8]) -> Vec<Vec<u8>> {
     let (mut written, mut encoded) = (BytesMut::new(), BytesMut::new());
     request.write_to(&mut written);
     encode_command(request.args(), &mut encoded);
-    assert_eq!(written, encoded, "what is written on is canonical");
+    assert_eq!(written, encoded, "a forwarded request is canonical");
     assert!(written.len() <= held.len() || held.first() != Some(&b'*'));
     args
 }

@@ -10,7 +10,10 @@ use super::replies::expect::Expect;
 use crate::policy::RuleName;
 
 /// The decision about a request. There is no `Debug`: it may hold the link's own credentials.
-#[expect(clippy::large_enum_variant, reason = "boxing costs more than moving a special one once")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "boxing would cost more than moving a special decision once"
+)]
 pub enum Decision {
     /// The request goes to the server unchanged, over any link with the session's database and
     /// protocol; its reply goes to the client and does not change the session's state. Most requests

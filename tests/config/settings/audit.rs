@@ -36,7 +36,7 @@ fn run(setup: Setup, refused: usize) {
 }
 
 #[test]
-fn output() {
+fn output_takes_effect() {
     let redis = Redis::start();
     for (output, writes) in [("stdout", true), ("off", false)] {
         let mut redoubt = Redoubt::setup(&redis).set_text("audit.output", output).start();
@@ -50,14 +50,14 @@ fn output() {
 }
 
 #[test]
-fn file() {
+fn file_takes_effect() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     // `setup` sets "audit.file".
     assert!(log_of(setup(&redis, &dir), &dir, 1).contains("command_refused"));
 }
 
 #[test]
-fn syslog_socket() {
+fn syslog_socket_takes_effect() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let path = path(&dir);
     let receiver = UnixDatagram::bind(&path).unwrap();
@@ -74,7 +74,7 @@ fn files(dir: &TempDir) -> usize {
 }
 
 #[test]
-fn max_size() {
+fn max_size_takes_effect() {
     let redis = Redis::start();
     for (size, rotates) in [("100mb", false), ("64kb", true)] {
         let dir = tempfile::tempdir().unwrap();
@@ -84,7 +84,7 @@ fn max_size() {
 }
 
 #[test]
-fn max_files() {
+fn max_files_takes_effect() {
     let redis = Redis::start();
     for kept in [1, 2] {
         let dir = tempfile::tempdir().unwrap();
@@ -96,7 +96,7 @@ fn max_files() {
 }
 
 #[test]
-fn keys() {
+fn keys_takes_effect() {
     let redis = Redis::start();
     for (keys, shown) in [("none", false), ("hashed", false), ("plain", true)] {
         let dir = tempfile::tempdir().unwrap();
@@ -118,7 +118,7 @@ fn stuck(redis: &Redis, dir: &TempDir, set: impl Fn(Setup) -> Setup) -> Redoubt 
 }
 
 #[test]
-fn on_full() {
+fn on_full_takes_effect() {
     let redis = Redis::start();
     for (on_full, says) in [("block", "clients wait"), ("drop", "dropped")] {
         let dir = tempfile::tempdir().unwrap();
@@ -131,7 +131,7 @@ fn on_full() {
 }
 
 #[test]
-fn queue() {
+fn queue_takes_effect() {
     let redis = Redis::start();
     let (small, large) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let of = |dir, queue: u32| stuck(&redis, dir, |setup| setup.set("audit.queue", queue));
@@ -151,7 +151,7 @@ fn queue() {
 }
 
 #[test]
-fn hash_chain() {
+fn hash_chain_takes_effect() {
     let redis = Redis::start();
     for chain in [false, true] {
         let dir = tempfile::tempdir().unwrap();

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use support::{Lines, Redis, Redoubt, http, lines, secret};
 
 #[test]
-fn admin_listen() {
+fn admin_listen_takes_effect() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("admin.listen", "127.0.0.4:0").start();
     assert_eq!(redoubt.admin().ip().to_string(), "127.0.0.4");
@@ -14,7 +14,7 @@ fn admin_listen() {
 }
 
 #[test]
-fn metrics_enabled() {
+fn metrics_enabled_takes_effect() {
     let redis = Redis::start();
     for (enabled, status) in [(true, 200), (false, 404)] {
         let redoubt = Redoubt::setup(&redis).set("metrics.enabled", enabled).start();
@@ -50,7 +50,7 @@ fn says(format: &str) -> Vec<String> {
 }
 
 #[test]
-fn log_format() {
+fn log_format_takes_effect() {
     // `says` sets "log.format".
     let json = |lines: &[String]| lines.iter().all(|line| lines::field(line, "level").is_some());
     assert!(json(&says("format = \"json\"")));
@@ -58,7 +58,7 @@ fn log_format() {
 }
 
 #[test]
-fn log_level() {
+fn log_level_takes_effect() {
     // `says` sets "log.level", too.
     let listening = |lines: &[String]| lines.iter().any(|line| line.contains("listening"));
     assert!(listening(&says("level = \"info\"")));

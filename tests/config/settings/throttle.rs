@@ -25,7 +25,7 @@ fn locks_out_after(redoubt: &Redoubt, guesses: usize) -> bool {
 }
 
 #[test]
-fn failures() {
+fn failures_takes_effect() {
     let redis = Redis::start();
     let redoubt = setup(&redis).set("throttle.failures", 2).set_text("throttle.lockout", "1h");
     let redoubt = redoubt.set_text("throttle.max_lockout", "1h").start();
@@ -35,7 +35,7 @@ fn failures() {
 }
 
 #[test]
-fn lockout() {
+fn lockout_takes_effect() {
     let redis = Redis::start();
     let of = |lockout| {
         let redoubt =
@@ -47,7 +47,7 @@ fn lockout() {
 }
 
 #[test]
-fn max_lockout() {
+fn max_lockout_takes_effect() {
     let redis = Redis::start();
     let redoubt = setup(&redis).set("throttle.failures", 2).set_text("throttle.lockout", "1h");
     let redoubt = redoubt.set_text("throttle.max_lockout", "1s").start();
@@ -57,7 +57,7 @@ fn max_lockout() {
 }
 
 #[test]
-fn exempt() {
+fn exempt_takes_effect() {
     let redis = Redis::start();
     let of = |exempt| {
         let setup = Redoubt::setup(&redis).set("throttle.exempt", exempt);
@@ -69,7 +69,7 @@ fn exempt() {
 }
 
 #[test]
-fn shared() {
+fn shared_takes_effect() {
     let redis = Redis::start();
     let of = |shared| {
         let setup = setup(&redis).set("throttle.shared", shared).set("throttle.failures", 2);

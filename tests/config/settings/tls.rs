@@ -25,7 +25,7 @@ fn showing(redis: &Redis, pair: &Pair) -> Setup {
 }
 
 #[test]
-fn unix_socket_mode() {
+fn unix_socket_mode_takes_effect() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     for mode in [0o660, 0o600] {
         let path = dir.path().join(format!("{mode}.sock"));
@@ -38,7 +38,7 @@ fn unix_socket_mode() {
 }
 
 #[test]
-fn certificate() {
+fn certificate_takes_effect() {
     let (redis, authority, other) = (Redis::start(), Authority::new(), Authority::new());
     // Clients get the certificate that "tls.certificate" names.
     let redoubt = showing(&redis, &authority.server("server")).start();
@@ -47,7 +47,7 @@ fn certificate() {
 }
 
 #[test]
-fn key() {
+fn key_takes_effect() {
     let (redis, authority) = (Redis::start(), Authority::new());
     // A key of another certificate under "tls.key" is rejected.
     let (pair, other) = (authority.server("one"), authority.server("other"));
@@ -58,7 +58,7 @@ fn key() {
 }
 
 #[test]
-fn client_ca() {
+fn client_ca_takes_effect() {
     let (redis, authority, other) = (Redis::start(), Authority::new(), Authority::new());
     let redoubt = showing(&redis, &authority.server("server"));
     let redoubt = redoubt.set_text("tls.client_ca", text(&authority.ca())).start();
@@ -69,7 +69,7 @@ fn client_ca() {
 }
 
 #[test]
-fn client_certificates() {
+fn client_certificates_takes_effect() {
     let (redis, authority) = (Redis::start(), Authority::new());
     for (setting, is_in) in [("required", false), ("optional", true)] {
         let redoubt = showing(&redis, &authority.server("server"))
@@ -82,7 +82,7 @@ fn client_certificates() {
 }
 
 #[test]
-fn min_version() {
+fn min_version_takes_effect() {
     let (redis, authority) = (Redis::start(), Authority::new());
     let old = Caller::new(&authority.ca(), ONLY_12, None);
     for (setting, is_in) in [("1.2", true), ("1.3", false)] {
@@ -108,7 +108,7 @@ fn serves(setup: Setup) -> bool {
 }
 
 #[test]
-fn tls_ca() {
+fn tls_ca_takes_effect() {
     let (authority, other) = (Authority::new(), Authority::new());
     let redis = Redis::setup().tls(&authority.server("redis"), &authority.ca(), "no").start();
     assert!(serves(to(&redis).set_text("upstream.tls_ca", text(&authority.ca()))));
@@ -127,7 +127,7 @@ fn takes(authority: &Authority, pair: &Pair) -> bool {
 }
 
 #[test]
-fn tls_certificate() {
+fn tls_certificate_takes_effect() {
     let (authority, other) = (Authority::new(), Authority::new());
     // Redis accepts one of two values of "upstream.tls_certificate".
     assert!(takes(&authority, &authority.server("ours")));
@@ -135,7 +135,7 @@ fn tls_certificate() {
 }
 
 #[test]
-fn tls_key() {
+fn tls_key_takes_effect() {
     let authority = Authority::new();
     let (pair, other) = (authority.server("ours"), authority.server("other"));
     assert!(takes(&authority, &pair));
@@ -145,7 +145,7 @@ fn tls_key() {
 }
 
 #[test]
-fn tls_name() {
+fn tls_name_takes_effect() {
     let authority = Authority::new();
     let pair = authority.issue("redis", &["redis.internal"], Kind::Good);
     let redis = Redis::setup().tls(&pair, &authority.ca(), "no").start();
@@ -155,7 +155,7 @@ fn tls_name() {
 }
 
 #[test]
-fn tls_dangerously_accept_any_certificate() {
+fn tls_dangerously_accept_any_certificate_takes_effect() {
     let (authority, other) = (Authority::new(), Authority::new());
     let redis = Redis::setup().tls(&authority.server("redis"), &authority.ca(), "no").start();
     for dangerous in [true, false] {

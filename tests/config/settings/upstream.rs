@@ -21,7 +21,7 @@ fn has_client(redis: &Redis, text: &str) -> bool {
 }
 
 #[test]
-fn url() {
+fn url_takes_effect() {
     // The harness sets "upstream.url" to the port of one of the two servers.
     let (one, other) = (Redis::start(), Redis::setup().start());
     other.direct().command(&["SET", "who", "other"]);
@@ -31,7 +31,7 @@ fn url() {
 }
 
 #[test]
-fn user() {
+fn user_takes_effect() {
     let (redis, password) = (Redis::start(), secret());
     let rule = format!(">{password}");
     redis.direct().command(&["ACL", "SETUSER", "proxy", "on", &rule, "~*", "&*", "+@all"]);
@@ -44,7 +44,7 @@ fn user() {
 }
 
 #[test]
-fn password() {
+fn password_takes_effect() {
     let redis = Redis::start();
     assert!(serves(&Redoubt::setup(&redis).start()));
     let wrong = Redoubt::setup(&redis).set_text("upstream.password", &secret()).start();
@@ -52,7 +52,7 @@ fn password() {
 }
 
 #[test]
-fn password_file() {
+fn password_file_takes_effect() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let path = dir.path().join("password");
     fs::write(&path, redis.password()).unwrap();
@@ -61,7 +61,7 @@ fn password_file() {
 }
 
 #[test]
-fn connect_timeout() {
+fn connect_timeout_takes_effect() {
     // The upstream accepts the connection and sends nothing. The default is two seconds.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
@@ -79,7 +79,7 @@ fn connect_timeout() {
 }
 
 #[test]
-fn dead_after() {
+fn dead_after_takes_effect() {
     // The fault tests show the effect of the setting when a host vanishes.
     let redis = Redis::start();
     for (setting, range) in [("15s", 1..=5), ("3000s", 61..=1000)] {
@@ -93,7 +93,7 @@ fn dead_after() {
 }
 
 #[test]
-fn max_link_age() {
+fn max_link_age_takes_effect() {
     let redis = Redis::start();
     for (setting, replaced) in [("0s", false), ("1s", true)] {
         let redoubt = Redoubt::setup(&redis).set_text("upstream.max_link_age", setting).start();
@@ -116,7 +116,7 @@ fn max_link_age() {
 }
 
 #[test]
-fn sharing() {
+fn sharing_takes_effect() {
     let redis = Redis::start();
     for (setting, shared) in [("auto", true), ("off", false)] {
         let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", setting).start();
@@ -131,7 +131,7 @@ fn sharing() {
 }
 
 #[test]
-fn max_links() {
+fn max_links_takes_effect() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("upstream.max_links", 8).start();
     let mut holders = [(); 3].map(|()| redoubt.session());
@@ -145,7 +145,7 @@ fn max_links() {
 }
 
 #[test]
-fn stall_timeout() {
+fn stall_timeout_takes_effect() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.stall_timeout", "1s").start();
     let (mut one, mut other) = (redoubt.session(), redoubt.session());

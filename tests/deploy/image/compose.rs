@@ -233,7 +233,7 @@ fn the_compose_file_is_valid_by_its_schema() {
     let dir = tempfile::tempdir().unwrap();
     let wrong = dir.path().join("compose.yaml");
     std::fs::write(&wrong, text(FILE).replace("read_only:", "readonly:")).unwrap();
-    assert!(!check(wrong.to_str().unwrap()).status.success(), "the schema takes what is wrong");
+    assert!(!check(wrong.to_str().unwrap()).status.success(), "the schema accepts a wrong file");
 }
 
 #[test]

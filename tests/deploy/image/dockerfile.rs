@@ -178,14 +178,17 @@ fn hadolint_reports_nothing_about_the_dockerfile() {
     let dir = tempfile::tempdir().unwrap();
     let wrong = dir.path().join("Dockerfile");
     std::fs::write(&wrong, "FROM debian\nRUN cd /tmp\n").unwrap();
-    assert!(!run(tool("hadolint").arg(&wrong)).status.success(), "hadolint takes what is wrong");
+    assert!(
+        !run(tool("hadolint").arg(&wrong)).status.success(),
+        "hadolint accepts a wrong Dockerfile"
+    );
 }
 
 #[test]
 fn the_build_context_contains_only_copied_files() {
     let ignored = text(".dockerignore");
     let lines: Vec<&str> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(lines[0], "*", "everything is kept out that is not let in");
+    assert_eq!(lines[0], "*", ".dockerignore excludes everything by default");
     let mut permitted: Vec<_> =
         lines[1..].iter().map(|line| line.strip_prefix('!').unwrap()).collect();
     let file = Dockerfile::parse(&text("Dockerfile"));

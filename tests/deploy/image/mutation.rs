@@ -40,7 +40,7 @@ pub(crate) fn each_line_counts(text: &str, free: &[&str], findings: impl Fn(&str
         }
     }
     assert!(tried > 5, "only {tried} lines");
-    assert_eq!(unnoticed, [""; 0], "nobody notices when these are gone");
+    assert_eq!(unnoticed, [""; 0], "no rule notices the removal of these lines");
 }
 
 /// Makes one change after another; `findings` must report each of them.
@@ -52,6 +52,6 @@ pub(crate) fn each_change_counts(
     for (from, to) in changes {
         assert!(text.contains(from), "there is no {from}");
         let changed = text.replacen(from, to, 1);
-        assert_ne!(findings(&changed), [""; 0], "nobody notices {from} -> {to}");
+        assert_ne!(findings(&changed), [""; 0], "no rule notices the change {from} -> {to}");
     }
 }

@@ -171,7 +171,7 @@ fn systemd_rates_the_units_exposure_as_low() {
     let bare: Vec<_> =
         text(UNIT).lines().filter(|line| !line.contains("=yes")).map(str::to_owned).collect();
     std::fs::write(&open, bare.join("\n")).unwrap();
-    assert!(exposure(&open) > MOST_EXPOSURE, "an open unit is as good");
+    assert!(exposure(&open) > MOST_EXPOSURE, "a unit without restrictions is rated as well");
 }
 
 #[test]

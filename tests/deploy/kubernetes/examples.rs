@@ -28,7 +28,7 @@ fn the_example_secrets_cannot_be_applied_unchanged() {
     for secret in &secrets {
         assert_eq!((&secret["kind"], &secret["type"]), (&"Secret".into(), &"Opaque".into()));
         assert_eq!(secret["metadata"]["namespace"], NAMESPACE);
-        assert!(secret["stringData"].is_null(), "that is taken as it is");
+        assert!(secret["stringData"].is_null(), "stringData would be accepted unencoded");
         assert!(text(&secret["data"]["password"]).starts_with('<'), "{secret}");
         names.insert(text(&secret["metadata"]["name"]).to_owned());
     }

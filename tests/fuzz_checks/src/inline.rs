@@ -49,7 +49,11 @@ fn parsed(wire: &[u8], step: usize) -> Line {
                 assert_eq!(args.len(), request.declared());
                 let mut written = BytesMut::new();
                 request.write_to(&mut written);
-                assert_eq!(multibulk(&written), args, "what is written on is another request");
+                assert_eq!(
+                    multibulk(&written),
+                    args,
+                    "the forwarded request differs from the parsed one"
+                );
                 return Line::Args(args);
             }
             Ok(Parsed::Large) => panic!("a line is not large"),

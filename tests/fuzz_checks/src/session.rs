@@ -49,7 +49,10 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     limits: Limits::default(),
     client_ids: Default::default(),
 });
-#[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the instant is only a start of measurement; no code waits for it"
+)]
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 static LOGIN: LazyLock<Vec<u8>> = LazyLock::new(|| encoded(&[b"AUTH", CLIENT_PASSWORD.as_bytes()]));
 
@@ -273,7 +276,10 @@ impl World {
         while self.router.next_touched().is_some() {}
         while self.router.next_touched_link().is_some() {}
         while self.router.next_event().is_some() {}
-        assert!(self.logs_in || self.router.link_count() == 0, "a link for a stranger");
+        assert!(
+            self.logs_in || self.router.link_count() == 0,
+            "a link was opened for an unauthenticated client"
+        );
         for id in self.clients.iter().filter_map(|client| client.id) {
             let waiting = self.router.output(id).len();
             assert!(waiting <= self.heard + MOST_LOCAL, "{waiting} bytes wait for a client");
@@ -287,7 +293,7 @@ impl World {
         while self.upstream(usize::MAX) | self.read() {
             self.look();
             rounds += 1;
-            assert!(rounds < MOST_ROUNDS, "it does not come to rest");
+            assert!(rounds < MOST_ROUNDS, "the router does not become idle");
         }
         let witness = &self.clients[WITNESS];
         if self.excused {
@@ -298,6 +304,6 @@ impl World {
             assert!(witness.got == self.owed, "the witness got {:?}", witness.got.escape_ascii());
         }
         let idle = |client: &Client| client.id.is_none_or(|id| self.router.wants_read(id));
-        assert!(idle(witness), "the witness is read no more");
+        assert!(idle(witness), "the witness is not idle");
     }
 }

@@ -64,13 +64,13 @@ fn wait_until_idle(
 }
 
 /// Checks that the last round left no more memory than the first.
-pub(crate) fn no_growth(rounds: &[Figures]) {
+pub(crate) fn assert_no_growth(rounds: &[Figures]) {
     let (first, last) = (rounds.first().unwrap(), rounds.last().unwrap());
     assert!(last.memory <= first.memory + ALLOWED_GROWTH, "memory grows: {rounds:?}");
 }
 
 /// Checks that the log has no line about a defect of Redoubt.
-pub(crate) fn log_is_calm(redoubt: &Redoubt) {
+pub(crate) fn assert_no_defect_logged(redoubt: &Redoubt) {
     for line in redoubt.log().all() {
         assert!(!line.contains("\"level\":\"ERROR\""), "{line}");
         assert!(!line.contains("panicked"), "{line}");

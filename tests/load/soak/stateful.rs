@@ -18,7 +18,7 @@ pub(crate) async fn transactions(target: Target, number: usize, clock: Clock, mu
     while clock.runs() {
         optimistic(&mut wire).await;
         clock.committed();
-        let spoilt = rng.one_in(3);
+        let nearly_valid = rng.one_in(3);
         let mut requests = Vec::new();
         let mut wanted = b"+OK\r\n".to_vec();
         requests.extend(frame::request(&["MULTI"]));
@@ -27,14 +27,14 @@ pub(crate) async fn transactions(target: Target, number: usize, clock: Clock, mu
             requests.extend(frame::request(&["INCR", &own]));
             wanted.extend_from_slice(b"+QUEUED\r\n");
         }
-        if spoilt {
+        if nearly_valid {
             requests.extend(frame::request(&["DEBUG", "SLEEP", "0"]));
             wanted.extend_from_slice(
                 b"-ERR unknown command 'DEBUG', with args beginning with: 'SLEEP' '0' \r\n",
             );
         }
         requests.extend(frame::request(&["EXEC"]));
-        if spoilt {
+        if nearly_valid {
             wanted.extend_from_slice(
                 b"-EXECABORT Transaction discarded because of previous errors.\r\n",
             );

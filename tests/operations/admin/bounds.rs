@@ -7,7 +7,7 @@ use support::http::{http, http_get};
 use support::{Redis, Redoubt, TIME_LIMIT, now, since};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn silent_admin_connections_do_not_block_others() {
     let redoubt = Redoubt::start(&Redis::start());
     let connect = || TcpStream::connect(redoubt.admin()).expect("connect");
@@ -23,11 +23,11 @@ fn silent_admin_connections_do_not_block_others() {
         stream.set_read_timeout(Some(TIME_LIMIT)).unwrap();
         assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0, "closed");
     }
-    assert!(since(began) < 4.0, "they did not have to wait for a timeout");
+    assert!(since(began) < 4.0, "the oldest connections were closed at once");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn slow_admin_request_headers_have_a_time_limit() {
     let redoubt = Redoubt::start(&Redis::start());
     let mut slow = TcpStream::connect(redoubt.admin()).expect("connect");
@@ -53,7 +53,7 @@ fn slow_admin_request_headers_have_a_time_limit() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_admin_port_rejects_bytes_that_are_not_http() {
     let redoubt = Redoubt::start(&Redis::start());
     let address = redoubt.admin();

@@ -15,7 +15,7 @@ fn comes_to(redoubt: &Redoubt, status: u16, body: &str) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn readyz_needs_redis_and_livez_does_not() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -28,7 +28,7 @@ fn readyz_needs_redis_and_livez_does_not() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn readyz_fails_until_the_guard_is_provisioned() {
     let redis = Redis::setup().config("busy-reply-threshold 1").start();
     let mut busy = redis.direct();
@@ -44,7 +44,7 @@ fn readyz_fails_until_the_guard_is_provisioned() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn readyz_reports_draining_and_livez_succeeds_until_the_end() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis)

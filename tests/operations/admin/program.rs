@@ -30,7 +30,7 @@ pub(crate) fn configured(admin: &str) -> tempfile::NamedTempFile {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn healthcheck_exits_with_0_only_if_redoubt_is_healthy() {
     let mut redis = Redis::start();
     let redoubt_runs = Redoubt::start(&redis);
@@ -91,8 +91,8 @@ fn an_admin_port_in_use_stops_the_start_and_names_the_key() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn livez_fails_for_a_worker_that_does_not_run() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn healthcheck_live_fails_for_a_stopped_process() {
     let stopped = Redoubt::start(&Redis::start());
     let address = stopped.admin();
     signal(stopped.pid(), "STOP");

@@ -19,7 +19,7 @@ fn stats(redoubt: &Redoubt) -> Value {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_reload_answer_comes_after_the_configuration_is_in_force() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -45,7 +45,7 @@ fn the_reload_answer_comes_after_the_configuration_is_in_force() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_reload_of_a_wrong_configuration_changes_nothing_and_its_error_contains_no_secret() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);

@@ -8,7 +8,7 @@ use support::http::{http, http_get, read_answer};
 use support::{Redis, Redoubt};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_admin_port_serves_metrics_unless_disabled() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -23,7 +23,7 @@ fn the_admin_port_serves_metrics_unless_disabled() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_admin_port_answers_404_and_405() {
     let redoubt = Redoubt::start(&Redis::start());
     let address = redoubt.admin();
@@ -56,7 +56,7 @@ fn the_admin_port_answers_404_and_405() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn only_this_machine_may_request_a_reload_and_web_pages_may_not() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("admin.listen", "0.0.0.0:0").start();

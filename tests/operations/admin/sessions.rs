@@ -45,7 +45,7 @@ fn becomes(redoubt: &Redoubt, wire: &Wire, fields: &[(&str, Value)]) -> Value {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_session_list_shows_the_state_of_each_session() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("workers", 2).start();
@@ -98,7 +98,7 @@ fn the_session_list_shows_the_state_of_each_session() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_session_list_contains_no_secret_and_no_value_and_escapes_names() {
     const CANARY: &str = "canary-4d1f80b7a29c63e5-canary-4d1f80b7a29c63e5";
     let redis = Redis::setup().password(CANARY).start();
@@ -128,7 +128,7 @@ fn the_session_list_contains_no_secret_and_no_value_and_escapes_names() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn redoubt_sessions_prints_a_table_or_json() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);

@@ -13,7 +13,7 @@ fn stats(redoubt: &Redoubt) -> Value {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn stats_sum_up_all_workers_with_and_without_metrics() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis)
@@ -79,7 +79,7 @@ fn stats_sum_up_all_workers_with_and_without_metrics() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn stats_report_an_unavailable_redis_and_a_shutdown() {
     let mut redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis)
@@ -103,7 +103,7 @@ fn stats_report_an_unavailable_redis_and_a_shutdown() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn redoubt_stats_prints_lines_or_json() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);

@@ -13,7 +13,7 @@ fn verify(files: &[PathBuf]) -> Output {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_audit_chain_survives_rotation_and_a_kill_and_shows_changes() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let chained = || {
@@ -57,7 +57,7 @@ fn the_audit_chain_survives_rotation_and_a_kill_and_shows_changes() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn an_audit_chain_that_cannot_continue_begins_again_in_a_new_file() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let chained = || setup(&redis, &dir).set("audit.hash_chain", "true");
@@ -94,7 +94,7 @@ fn an_audit_chain_that_cannot_continue_begins_again_in_a_new_file() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn audit_lines_removed_at_the_end_are_reported_by_verify_and_at_the_next_start() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let chained = || setup(&redis, &dir).set("audit.hash_chain", "true").start();
@@ -141,7 +141,7 @@ fn audit_lines_removed_at_the_end_are_reported_by_verify_and_at_the_next_start()
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn an_audit_log_emptied_while_written_is_not_reported_as_complete() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir).set("audit.hash_chain", "true").start();
@@ -160,7 +160,7 @@ fn an_audit_log_emptied_while_written_is_not_reported_as_complete() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn rotated_audit_files_keep_the_record_of_their_end() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir)

@@ -44,7 +44,7 @@ fn says(redoubt: &Redoubt, text: &str) -> String {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn an_audit_file_at_its_size_limit_loses_no_line_and_does_not_stop_the_process() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir).start();
@@ -72,7 +72,7 @@ fn an_audit_file_at_its_size_limit_loses_no_line_and_does_not_stop_the_process()
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn an_audit_log_that_cannot_grow_blocks_clients_or_counts_dropped_lines() {
     for on_full in ["block", "drop"] {
         let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
@@ -128,7 +128,7 @@ fn is_full(redoubt: &Redoubt, on_full: &str) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_full_disk_is_named_in_the_log() {
     for on_full in ["block", "drop"] {
         let redis = Redis::start();
@@ -147,7 +147,7 @@ fn a_full_disk_is_named_in_the_log() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn audit_lines_to_standard_output_resume_when_it_is_read_again() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let pipe = log(&dir);

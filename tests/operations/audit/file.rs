@@ -8,7 +8,7 @@ use support::redoubt::Setup;
 use support::{Deadline, Redis};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_second_process_cannot_write_the_same_audit_file() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let _first = setup(&redis, &dir).start();
@@ -18,7 +18,7 @@ fn a_second_process_cannot_write_the_same_audit_file() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_file_that_is_not_an_audit_log_is_not_changed() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     stop(setup(&redis, &dir).start());
@@ -46,7 +46,7 @@ fn a_file_that_is_not_an_audit_log_is_not_changed() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn an_audit_file_that_is_moved_away_is_opened_again() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir).start();
@@ -66,7 +66,7 @@ fn an_audit_file_that_is_moved_away_is_opened_again() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn no_audit_line_is_lost_while_rotation_fails() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let few = |setup: Setup| setup.set_text("audit.max_size", "64kb").set("audit.max_files", 1);
@@ -93,7 +93,7 @@ fn no_audit_line_is_lost_while_rotation_fails() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn permissions_of_others_are_removed_from_the_audit_file() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     stop(setup(&redis, &dir).start());

@@ -71,7 +71,7 @@ fn end(mut redoubt: Redoubt, reader: JoinHandle<Vec<Value>>) -> Vec<Value> {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn with_on_full_block_clients_wait_and_no_audit_line_is_lost() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = start(&redis, &dir, "block");
@@ -79,7 +79,7 @@ fn with_on_full_block_clients_wait_and_no_audit_line_is_lost() {
     send(&mut session, MANY);
     wait_until_clients_wait(&redoubt, &mut idle);
     let mut new = redoubt.connect();
-    assert!(!is_served(&mut new), "it is served though nothing can be written");
+    assert!(!is_served(&mut new), "the client is served although no audit line can be written");
     let opened = redoubt.log().all().iter().filter(|l| l.contains("session opened")).count();
     assert_eq!(opened, 2, "a connection is accepted though nothing can be written");
     let reader = read(&dir);
@@ -95,7 +95,7 @@ fn with_on_full_block_clients_wait_and_no_audit_line_is_lost() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn with_on_full_drop_clients_continue_and_dropped_lines_are_counted() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = start(&redis, &dir, "drop");
@@ -103,7 +103,7 @@ fn with_on_full_drop_clients_continue_and_dropped_lines_are_counted() {
     fill(&mut session);
     redoubt.log().wait(|line| line.contains("events are dropped")).expect("a warning");
     let said = |line: &&String| line.contains("events are dropped");
-    assert_eq!(redoubt.log().all().iter().filter(said).count(), 1, "once for a row of them");
+    assert_eq!(redoubt.log().all().iter().filter(said).count(), 1, "dropped lines are logged once");
     let reader = read(&dir);
     drop(session);
     let lines = end(redoubt, reader);
@@ -116,7 +116,7 @@ fn with_on_full_drop_clients_continue_and_dropped_lines_are_counted() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn shutdown_does_not_wait_for_ever_for_an_unread_audit_log() {
     for on_full in ["drop", "block"] {
         let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());

@@ -8,7 +8,7 @@ use super::{assert_no_gaps, count, events, lines, log, parsed, setup, stop};
 use support::{Redis, Redoubt, Wire};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn audit_lines_describe_events_without_secrets() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir).start();
@@ -46,7 +46,7 @@ fn audit_lines_describe_events_without_secrets() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn audit_lines_contain_keys_if_configured_and_never_values() {
     // The output of `printf %s canary-key | sha256sum`.
     let hashed = "0b8bdfd5fe8e2887553f64e360259947f07d61acd45d51b4a74a53008e5a9597";
@@ -69,7 +69,7 @@ fn audit_lines_contain_keys_if_configured_and_never_values() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn audit_lines_go_to_standard_output() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("audit.output", "stdout").start();
@@ -86,7 +86,7 @@ fn audit_lines_go_to_standard_output() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn lock_outs_and_refused_connections_are_all_in_the_audit_log_before_a_stop() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir)

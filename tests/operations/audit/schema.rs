@@ -113,7 +113,7 @@ fn seen_in_tls() -> Vec<Value> {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_audit_page_describes_exactly_the_events_and_fields() {
     let (common, events) = documented();
     let (mut met, mut fields_met) = (BTreeSet::new(), BTreeSet::new());

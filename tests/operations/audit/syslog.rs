@@ -46,7 +46,7 @@ fn take(receiver: &UnixDatagram, event: &str) -> Vec<Value> {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn audit_lines_go_to_the_system_log_and_wait_while_it_is_unavailable() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let receiver = listen(&dir);
@@ -69,7 +69,7 @@ fn audit_lines_go_to_the_system_log_and_wait_while_it_is_unavailable() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn redoubt_does_not_start_if_the_system_log_is_missing() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let audit = format!("output = \"syslog\"\nsyslog_socket = {:?}", socket(&dir));

@@ -94,7 +94,7 @@ fn on_a_terminal(variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn the_demo_uses_colour_only_on_terminals_that_permit_it() {
+fn the_demo_uses_colour_on_terminals_unless_no_color_is_set() {
     let output = on_a_terminal(&[]);
     assert!(output.contains("\x1b[32m✓ holds  \x1b[0m"), "{output}");
     let output = on_a_terminal(&[("NO_COLOR", "1")]);

@@ -140,7 +140,7 @@ fn each_command_has_a_manual_page_with_every_option() {
         written.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(written, expected);
     assert_eq!(reported(&["man"]), fs::read_to_string(pages.join("redoubt.1")).unwrap());
-    assert_ne!(complaints(".TH redoubt 1\n.SH NAME\n.XX\n"), "", "groff takes what is wrong");
+    assert_ne!(complaints(".TH redoubt 1\n.SH NAME\n.XX\n"), "", "groff accepts a wrong page");
 }
 
 #[test]

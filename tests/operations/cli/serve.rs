@@ -118,7 +118,7 @@ fn a_closed_log_pipe_does_not_stop_redoubt() {
     for _ in 0..3 {
         visit(port);
     }
-    assert!(process.is_running(), "it lives on without a log");
+    assert!(process.is_running(), "the process stopped without its log");
 }
 
 #[test]

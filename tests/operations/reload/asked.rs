@@ -27,7 +27,9 @@ struct Asked {
 impl Asked {
     fn ask(&self) -> Result<Reloaded, String> {
         let (reply, answer) = oneshot::channel();
-        self.asks.blocking_send(ReloadRequest { reply }).expect("somebody listens");
+        self.asks
+            .blocking_send(ReloadRequest { reply })
+            .expect("the control task receives reload requests");
         answer.blocking_recv().expect("an answer")
     }
 }
@@ -42,7 +44,7 @@ impl Drop for Asked {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_requested_reload_answers_with_its_changes_or_its_error() {
     static RECORDER: Once = Once::new();
     RECORDER.call_once(|| metrics::install().unwrap());

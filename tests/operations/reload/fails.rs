@@ -15,7 +15,7 @@ fn fails(redoubt: &Redoubt) -> String {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_failed_reload_reports_the_error_and_changes_nothing() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -34,7 +34,7 @@ fn a_failed_reload_reports_the_error_and_changes_nothing() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_reload_with_a_password_that_redis_rejects_fails() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -49,7 +49,7 @@ fn a_reload_with_a_password_that_redis_rejects_fails() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_reload_fails_if_the_required_guard_cannot_be_provisioned() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
@@ -68,7 +68,7 @@ fn a_reload_fails_if_the_required_guard_cannot_be_provisioned() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_reload_that_needs_a_guard_fails_while_redis_is_busy() {
     let redis = Redis::setup().config("lua-time-limit 10").start();
     let mut redoubt = Redoubt::start(&redis);
@@ -88,7 +88,7 @@ fn a_reload_that_needs_a_guard_fails_while_redis_is_busy() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_reload_names_keys_that_need_a_restart_and_keeps_their_values() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("policy.blocked", "[]").start();
@@ -110,7 +110,7 @@ fn a_reload_names_keys_that_need_a_restart_and_keeps_their_values() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn signals_during_a_reload_cause_one_more_reload() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -135,7 +135,7 @@ fn signals_during_a_reload_cause_one_more_reload() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_reload_with_an_unreadable_certificate_fails_and_keeps_the_old_one() {
     let (redis, authority) = (Redis::start(), Authority::new());
     let pair = authority.server("server");

@@ -11,7 +11,7 @@ fn guards(redis: &Redis) -> Vec<String> {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_stricter_policy_applies_in_scripts_and_closes_no_session() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("workers", 2).start();
@@ -30,7 +30,7 @@ fn a_stricter_policy_applies_in_scripts_and_closes_no_session() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_stricter_policy_applies_to_commands_queued_in_a_transaction() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -47,7 +47,7 @@ fn a_stricter_policy_applies_to_commands_queued_in_a_transaction() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_policy_change_closes_no_blocked_or_subscribed_session() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -65,7 +65,7 @@ fn a_policy_change_closes_no_blocked_or_subscribed_session() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_first_rule_of_a_policy_provisions_a_guard() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set("policy.blocked", "[]").set("workers", 2);
@@ -84,7 +84,7 @@ fn the_first_rule_of_a_policy_provisions_a_guard() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn scripts_that_redis_has_received_finish_before_the_reload_answer() {
     const SCRIPTS: usize = 1000;
     const SIZE: usize = 2 << 10;
@@ -104,13 +104,17 @@ fn scripts_that_redis_has_received_finish_before_the_reload_answer() {
         change(&mut redoubt, "policy.blocked", "[\"APPEND\"]");
         let at_the_answer = text(&log_length(&redis));
         for _ in 0..100 {
-            assert_eq!(text(&log_length(&redis)), at_the_answer, "one ran after the answer");
+            assert_eq!(
+                text(&log_length(&redis)),
+                at_the_answer,
+                "a script ran after the reload's answer"
+            );
         }
     });
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn scripts_are_refused_if_no_guard_enforces_the_new_policy() {
     let redis = Redis::start();
     let password = format!(">{}", redis.password());
@@ -136,7 +140,7 @@ fn scripts_are_refused_if_no_guard_enforces_the_new_policy() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_policy_change_without_redis_applies_when_redis_is_back() {
     let mut redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -162,7 +166,7 @@ fn a_policy_change_without_redis_applies_when_redis_is_back() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn scripts_wait_after_a_policy_change_while_redis_does_not_answer() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "500ms");

@@ -27,7 +27,7 @@ pub(super) fn closed_for(redoubt: &Redoubt, reason: &str) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_max_sessions_and_sessions_per_address() {
     for key in ["limits.max_sessions", "limits.sessions_per_address"] {
         let (_redis, mut redoubt) = start();
@@ -43,7 +43,7 @@ fn reload_changes_max_sessions_and_sessions_per_address() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_sessions_per_identity() {
     let (_redis, mut redoubt) = start();
     let mut one = redoubt.session();
@@ -53,7 +53,7 @@ fn reload_changes_sessions_per_identity() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_unauthenticated_sessions() {
     let (_redis, mut redoubt) = start();
     let mut waits = redoubt.connect();
@@ -64,7 +64,7 @@ fn reload_changes_unauthenticated_sessions() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_unauthenticated_memory() {
     let (_redis, mut redoubt) = with("limits.auth_timeout", "\"1m\"");
     change(&mut redoubt, "limits.unauthenticated_memory", "\"1mb\"");
@@ -79,7 +79,7 @@ fn reload_changes_unauthenticated_memory() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_auth_timeout() {
     let (_redis, mut redoubt) = with("limits.auth_timeout", "\"60s\"");
     let mut before = redoubt.connect();
@@ -91,7 +91,7 @@ fn reload_changes_auth_timeout() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_auth_attempts() {
     let (_redis, mut redoubt) = start();
     let mut wire = redoubt.connect();
@@ -103,7 +103,7 @@ fn reload_changes_auth_attempts() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_idle_timeout() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
@@ -113,7 +113,7 @@ fn reload_changes_idle_timeout() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_request_size() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
@@ -127,7 +127,7 @@ fn reload_changes_request_size() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_request_args() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
@@ -140,7 +140,7 @@ fn reload_changes_request_args() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_in_flight() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set_text("upstream.sharing", "off");
@@ -165,7 +165,7 @@ fn reload_changes_in_flight() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_output_buffer() {
     const MIB: usize = 1 << 20;
     let (redis, mut redoubt) = with("limits.output_buffer", "\"256mb\"");
@@ -189,7 +189,7 @@ fn reload_changes_output_buffer() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_memory() {
     let (redis, mut redoubt) = with("limits.memory", "\"1gb\"");
     redis.direct().command(&["SETRANGE", "big", &(32 << 20).to_string(), "x"]);
@@ -201,7 +201,7 @@ fn reload_changes_memory() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_subscriptions() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
@@ -213,7 +213,7 @@ fn reload_changes_subscriptions() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_commands_per_second() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
@@ -238,7 +238,7 @@ fn is_probed(from: SocketAddr) -> bool {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_tcp_keepalive() {
     let (_redis, mut redoubt) = with("limits.tcp_keepalive", "\"0s\"");
     let before = redoubt.session();

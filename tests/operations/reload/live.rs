@@ -5,7 +5,7 @@ use support::frame::request;
 use support::{Redis, Redoubt, Wire, lines, now, signal, since};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_allowed_addresses() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -23,7 +23,7 @@ fn reload_changes_allowed_addresses() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_proxy_protocol_from() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -36,7 +36,7 @@ fn reload_changes_proxy_protocol_from() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_drain_delay() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -47,7 +47,7 @@ fn reload_changes_drain_delay() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_shutdown_timeout() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
@@ -66,7 +66,7 @@ fn reload_changes_shutdown_timeout() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_the_log_level() {
     let redis = Redis::start();
     let quiet = "info,redoubt::session=off";
@@ -86,7 +86,7 @@ fn reload_changes_the_log_level() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_audit_keys() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set_text("audit.output", "stdout");
@@ -104,7 +104,7 @@ fn reload_changes_audit_keys() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_blocked_commands_and_escapes() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -120,7 +120,7 @@ fn reload_changes_blocked_commands_and_escapes() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_which_scripts_run() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -156,7 +156,7 @@ fn pin(script: &str) -> String {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn transactions_with_scripts_are_closed_by_a_stricter_policy() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);

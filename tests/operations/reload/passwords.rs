@@ -11,7 +11,7 @@ fn auth(redoubt: &Redoubt, password: &str) -> Vec<u8> {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_new_client_password_closes_the_sessions_of_the_old_one() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -28,7 +28,7 @@ fn a_new_client_password_closes_the_sessions_of_the_old_one() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_new_client_user_closes_the_sessions_of_the_old_one() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -40,7 +40,7 @@ fn a_new_client_user_closes_the_sessions_of_the_old_one() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_new_password_file_is_read_and_watched_instead_of_the_old_one() {
     let redis = Redis::start();
     let dir = tempfile::tempdir().unwrap();
@@ -73,7 +73,7 @@ fn a_new_password_file_is_read_and_watched_instead_of_the_old_one() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn weak_passwords_are_accepted_after_a_reload_that_allows_them() {
     let redis = Redis::start();
     let dir = tempfile::tempdir().unwrap();
@@ -91,8 +91,8 @@ fn weak_passwords_are_accepted_after_a_reload_that_allows_them() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn reload_extends_a_previous_password() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_the_previous_password_and_its_end() {
     let redis = Redis::start();
     let [first, second, third] = [(); 3].map(|()| secret());
     let mut redoubt = Redoubt::setup(&redis)
@@ -124,7 +124,7 @@ fn reload_extends_a_previous_password() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_withdrawn_password_closes_blocked_sessions_too() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);

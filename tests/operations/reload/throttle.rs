@@ -19,7 +19,7 @@ fn guess(redoubt: &Redoubt) -> Vec<u8> {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_the_failures_before_a_lock_out() {
     let (_redis, mut redoubt) = counting();
     assert!(guess(&redoubt).starts_with(b"-WRONGPASS"));
@@ -29,7 +29,7 @@ fn reload_changes_the_failures_before_a_lock_out() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_the_duration_of_lock_outs() {
     for key in ["throttle.lockout", "throttle.max_lockout"] {
         let redis = Redis::start();
@@ -43,7 +43,7 @@ fn reload_changes_the_duration_of_lock_outs() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_exempt_networks() {
     let (_redis, mut redoubt) = with("throttle.failures", "1");
     let mut before = redoubt.connect();
@@ -58,7 +58,7 @@ fn reload_changes_exempt_networks() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_shared_networks() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set("throttle.exempt", "[]").set("throttle.failures", 1);
@@ -66,7 +66,7 @@ fn reload_changes_shared_networks() {
     assert_eq!(guess(&redoubt), b"");
     assert_eq!(redoubt.connect().read_to_close(), b"");
     change(&mut redoubt, "throttle.shared", "[\"127.0.0.1\"]");
-    assert!(guess(&redoubt).starts_with(b"-WRONGPASS"), "it is locked out no more");
+    assert!(guess(&redoubt).starts_with(b"-WRONGPASS"), "the address is not locked out any more");
     change(&mut redoubt, "throttle.shared", "[]");
     assert_eq!(guess(&redoubt), b"");
 }

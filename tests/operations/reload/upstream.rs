@@ -28,7 +28,7 @@ fn block(redis: &Redis, redoubt: &Redoubt, list: &str) -> Wire {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_new_upstream_password_closes_no_session() {
     for in_file in [false, true] {
         let redis = Redis::start();
@@ -67,7 +67,7 @@ fn a_new_upstream_password_closes_no_session() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn after_a_reload_links_log_in_as_the_new_user_and_the_guard_gets_its_rights() {
     for guard in ["off", "auto"] {
         let redis = Redis::start();
@@ -95,7 +95,7 @@ fn after_a_reload_links_log_in_as_the_new_user_and_the_guard_gets_its_rights() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_connect_timeout() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "60s").start();
@@ -124,7 +124,7 @@ fn probed(redis: &Redis, redoubt: &Redoubt) -> usize {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_dead_after() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", "0s").start();
@@ -137,7 +137,7 @@ fn reload_changes_dead_after() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_max_link_age() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("upstream.max_link_age", "0s").start();
@@ -152,7 +152,7 @@ fn reload_changes_max_link_age() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_max_links() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("upstream.max_links", 100).start();
@@ -160,7 +160,7 @@ fn reload_changes_max_links() {
     for holder in &mut holders {
         assert_eq!(holder.command(&["WATCH", "k"]), b"+OK\r\n");
     }
-    assert_eq!(change(&mut redoubt, "upstream.max_links", "8"), 0, "those that are open stay");
+    assert_eq!(change(&mut redoubt, "upstream.max_links", "8"), 0, "open links stay");
     redoubt.metric_becomes("redoubt_leases", 4.0);
     let mut one_more = redoubt.session();
     one_more.send(&request(&["WATCH", "k"]));
@@ -170,7 +170,7 @@ fn reload_changes_max_links() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_stall_timeout() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("upstream.stall_timeout", "\"0s\"").start();

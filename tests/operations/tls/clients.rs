@@ -12,7 +12,7 @@ use support::{Redis, Redoubt, Wire, now, shown, since};
 const NOAUTH: &str = "-NOAUTH Authentication required.\r\n";
 
 #[test]
-fn tls_1_3_is_accepted_and_tls_1_2_only_if_configured() {
+fn tls_1_2_and_1_3_are_accepted_unless_min_version_is_1_3() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let pair = authority.server("server");
     let redoubt = speaking(&redis, &pair).start();
@@ -134,7 +134,7 @@ fn tls_handshakes_count_as_unauthenticated_sessions() {
     drop(silent);
     let served = support::Deadline::standard()
         .poll(|| caller.ping(redoubt.address()).as_deref() == Ok(NOAUTH));
-    assert!(served, "places come back");
+    assert!(served, "the places of closed connections are returned");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn requests_before_the_end_of_a_tls_stream_are_answered() {
         } else {
             session.fall_silent()
         }
-        let rest = session.read_to_end().expect("an end that is announced");
+        let rest = session.read_to_end().expect("the close is announced");
         assert_eq!(rest.iter().filter(|byte| **byte == b':').count(), 100, "{}", shown(&rest));
     }
 }

@@ -50,7 +50,11 @@ fn reloaded_certificates_are_used_for_new_connections_and_bad_ones_are_not() {
     assert!(refused, "certificates of the old authority are not good any more");
     assert!(trusted.ping(redoubt.address()).is_err());
     assert_eq!(living.command(&["PING"]), b"+PONG\r\n");
-    assert_eq!(redoubt.log().all().iter().filter(|line| said(line)).count(), 1, "said once");
+    assert_eq!(
+        redoubt.log().all().iter().filter(|line| said(line)).count(),
+        1,
+        "the error is logged once"
+    );
 }
 
 #[test]
@@ -99,5 +103,5 @@ fn a_reload_reads_the_current_tls_files_or_changes_nothing() {
     let refused = redoubt.reload();
     assert!(refused.contains("nothing has changed") && refused.contains("tls.key"), "{refused}");
     let held = (caller.connect(redoubt.address()).unwrap(), shown(&redoubt));
-    assert_eq!(held.1, after, "nor has the limit changed");
+    assert_eq!(held.1, after, "the limit changed although the reload failed");
 }

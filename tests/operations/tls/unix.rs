@@ -133,7 +133,7 @@ fn a_socket_file_has_its_mode_replaces_only_a_stale_file_and_is_removed_at_the_s
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("cannot listen on") && said.contains("in use"), "{said}");
-    assert_eq!(client.ask("PING"), "+PONG", "the first is not disturbed");
+    assert_eq!(client.ask("PING"), "+PONG", "the first process still serves");
     assert_eq!(Client::session(&socket, &redoubt).ask("PING"), "+PONG");
 
     signal(redoubt.pid(), "TERM");
@@ -154,7 +154,7 @@ fn clients_connected_to_a_unix_socket_before_a_stop_are_served() {
     });
     assert!(waits);
     signal(redoubt.pid(), "TERM");
-    assert!(Deadline::standard().poll(|| !socket.exists()), "nobody is lured");
+    assert!(Deadline::standard().poll(|| !socket.exists()), "the socket file stays after the stop");
     let mut reply = String::new();
     client.0.read_line(&mut reply).unwrap();
     assert_eq!(reply, "*-1\r\n");

@@ -12,7 +12,7 @@ fn is_served(wire: &mut Wire) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn slow_readers_leave_links_to_others() {
     const LINKS: usize = 16;
     let redis = Redis::start();
@@ -42,7 +42,7 @@ fn slow_readers_leave_links_to_others() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_worker_can_use_link_places_that_another_does_not_use() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("workers", 2).set("upstream.max_links", 12).start();
@@ -67,7 +67,7 @@ fn a_worker_can_use_link_places_that_another_does_not_use() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn without_max_links_the_limit_is_that_of_redis_minus_a_reserve() {
     let redis = Redis::setup().config("maxclients 100").start();
     let redoubt = Redoubt::start(&redis);

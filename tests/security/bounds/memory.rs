@@ -29,12 +29,12 @@ fn check(redoubt: &Redoubt, idle: u64) {
 #[track_caller]
 fn assert_largest_closed(redoubt: &Redoubt) {
     let closed = |line: &str| lines::field(line, "reason") == Some("memory");
-    assert!(redoubt.log().wait(closed).is_some(), "nobody was closed");
+    assert!(redoubt.log().wait(closed).is_some(), "no session was closed for its memory");
     redoubt.wait_for_metric("redoubt_sessions_closed_total{reason=\"memory\"}", 1.0);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn memory_of_all_unread_replies_is_bounded() {
     let redis = Redis::start();
     redis.direct().command(&["SETRANGE", "big", &(30 * MIB).to_string(), "x"]);
@@ -56,7 +56,7 @@ fn memory_of_all_unread_replies_is_bounded() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn memory_of_all_pipelines_behind_blocking_commands_is_bounded() {
     let redis = Redis::start();
     let (redoubt, idle) = start(&redis);

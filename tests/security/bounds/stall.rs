@@ -9,7 +9,7 @@ fn number(line: &str, name: &str) -> Option<u64> {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_stalled_shared_link_is_closed_and_others_continue() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.stall_timeout", "2s").start();
@@ -41,7 +41,7 @@ fn a_stalled_shared_link_is_closed_and_others_continue() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn no_link_counts_as_stalled_while_redis_answers_no_link() {
     let redis = Redis::setup().config("enable-debug-command local").start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.stall_timeout", "1s").start();

@@ -108,7 +108,7 @@ impl Arena {
             return;
         }
         assert!(changes.is_empty(), "changed in Redis: {changes:?} after {}", shown(&heard));
-        assert_eq!(now.len(), self.planted.len(), "something is gone from {now:?}");
+        assert_eq!(now.len(), self.planted.len(), "a planted value is missing in {now:?}");
         match &case.holds {
             Holds::Says(parts) => {
                 let mut rest = &text[..];

@@ -41,7 +41,7 @@ pub(crate) fn cases() -> Vec<Case> {
         REFUSED.iter().map(|line| mixed(line)).map(|line| plain("mixed case", &line)).collect();
     for line in SOME {
         cases.extend(inline(line));
-        cases.extend(spoilt(line));
+        cases.extend(nearly_valid(line));
         let bytes = multibulk(&[line]);
         let refused = refusal(line);
         cases.push(
@@ -113,7 +113,7 @@ fn inline(line: &str) -> Vec<Case> {
 }
 
 /// Returns requests that are almost the command. They must not run it, however they are read.
-fn spoilt(line: &str) -> Vec<Case> {
+fn nearly_valid(line: &str) -> Vec<Case> {
     let text =
         |text: String| Case::new(format!("{:?}", text), text, Holds::NeverSays("+OK\r\n+OK"));
     vec![

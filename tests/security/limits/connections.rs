@@ -5,7 +5,7 @@ use std::time::Duration;
 use support::{Deadline, Redis, Redoubt, frame, now, since};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_silent_connection_is_closed_after_auth_timeout() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("limits.auth_timeout", "1s").start();
@@ -25,14 +25,14 @@ fn a_silent_connection_is_closed_after_auth_timeout() {
     for wire in &mut silent {
         assert_eq!(wire.read_to_close(), b"");
     }
-    assert_eq!(talking.read_to_close(), b"", "talking without a password gains no time");
+    assert_eq!(talking.read_to_close(), b"", "requests before AUTH extended auth_timeout");
     assert!(since(opened) >= 0.9, "closed after {} s", since(opened));
     assert!(since(opened) < 10.0, "closed after {} s", since(opened));
-    assert_eq!(session.command(&["PING"]), b"+PONG\r\n", "a proved identity stays");
+    assert_eq!(session.command(&["PING"]), b"+PONG\r\n", "an authenticated session stays");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_connection_is_closed_after_auth_attempts() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("limits.auth_attempts", 3).start();
@@ -56,11 +56,15 @@ fn a_connection_is_closed_after_auth_attempts() {
     for _ in 0..3 {
         wire.command(&["AUTH", "wrong"]);
     }
-    assert_eq!(wire.command(&["AUTH", redoubt.password()]), b"+OK\r\n", "within the attempts");
+    assert_eq!(
+        wire.command(&["AUTH", redoubt.password()]),
+        b"+OK\r\n",
+        "the password is accepted within the attempts"
+    );
     for _ in 0..10 {
         assert!(wire.command(&["AUTH", "wrong"]).starts_with(b"-WRONGPASS "));
     }
-    assert_eq!(wire.command(&["PING"]), b"+PONG\r\n", "a proved identity stays");
+    assert_eq!(wire.command(&["PING"]), b"+PONG\r\n", "an authenticated session stays");
 }
 
 #[test]
@@ -81,7 +85,7 @@ fn connections_beyond_max_sessions_get_redis_own_error() {
         wire.offer(&frame::request(&["QUIT"]));
         wire.read_to_close() == b"+OK\r\n"
     });
-    assert!(fits, "a place that was left is not given again");
+    assert!(fits, "the place of a closed session is not given out again");
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn wait_until_handled(redoubt: &Redoubt) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_session_that_does_not_read_is_closed_if_others_wait_behind_it() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("limits.output_buffer", "1mb").start();
@@ -39,7 +39,7 @@ fn a_session_that_does_not_read_is_closed_if_others_wait_behind_it() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_subscriber_that_does_not_read_is_closed_by_redis() {
     // Redis buffers what Redoubt does not read, up to a limit of its own.
     let limit = "client-output-buffer-limit pubsub 8mb 0 0";

@@ -18,7 +18,7 @@ fn paced(redis: &Redis, per_second: u32) -> Redoubt {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_pipeline_over_the_rate_is_slowed_down_and_loses_nothing() {
     let redis = Redis::start();
     let redoubt = paced(&redis, 100);
@@ -53,7 +53,7 @@ fn turns(wire: &mut Wire, time: Duration) -> u32 {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_rate_applies_to_single_requests_too() {
     let redis = Redis::start();
     let redoubt = paced(&redis, 50);

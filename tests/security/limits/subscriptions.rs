@@ -4,7 +4,7 @@ use super::assert_closed_for;
 use support::{Deadline, Redis, Redoubt, frame};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn exceeding_the_subscription_limit_closes_the_session() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("limits.subscriptions", 3).start();

@@ -280,7 +280,7 @@ fn tracking_redirects_only_to_a_clients_own_connection() {
         let mut shares = patient(&redoubt);
         let greeting = shown(&shares.command(&["HELLO", "3"]));
         let another = shown(&patient(&redoubt).command(&["HELLO", "3"]));
-        assert_ne!(greeting, another, "both are called by the number of one link");
+        assert_ne!(greeting, another, "two sessions have the same connection id");
         // The numbers are all that the server has assigned, including those of links.
         let mut wire = patient(&redoubt);
         let absent = b"-ERR The client ID you want redirect to does not exist\r\n";

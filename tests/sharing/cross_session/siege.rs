@@ -184,7 +184,7 @@ fn text(cause: &(dyn Any + Send)) -> String {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "a siege lasts for a time")]
+#[allow(clippy::disallowed_methods, reason = "a siege ends after a time")]
 fn attacks_of_every_kind_reach_no_honest_session() {
     let (lasts, servers, sessions) = scale();
     servers::on_each(servers, |server| {

@@ -21,7 +21,7 @@ pub(crate) const ALL: [(&str, Victim); 9] = [
     ("the blocked", blocked),
 ];
 
-#[allow(clippy::disallowed_methods, reason = "to starve nobody; nothing waits for it")]
+#[allow(clippy::disallowed_methods, reason = "the pause yields the CPU; no code waits for it")]
 fn rounds(done: &AtomicBool, mut round: impl FnMut(u64)) -> u64 {
     let mut count = 0;
     while !done.load(Ordering::Relaxed) {

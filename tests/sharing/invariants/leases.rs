@@ -8,7 +8,7 @@ use support::{Deadline, Redis, Redoubt, Wire, frame, lines, shown, target_is_red
 /// Ways to leave state behind.
 const WAYS: [&[&str]; 15] = [
     &["WATCH k"],
-    &["MULTI", "SET k spoilt"],
+    &["MULTI", "SET k nearly_valid"],
     &["WATCH k", "EXEC"],
     &["MULTI", "SELECT 3", "EXEC"],
     &["MULTI", "CLIENT SETNAME left", "EXEC"],
@@ -25,7 +25,7 @@ const WAYS: [&[&str]; 15] = [
 ];
 
 /// Checks that a session which gets a lease finds nothing of others on it.
-fn is_fresh(redoubt: &Redoubt) {
+fn assert_lease_is_fresh(redoubt: &Redoubt) {
     let mut wire = redoubt.session();
     wire.send(&requests(&["WATCH mine", "GET k", "CLIENT GETNAME", "MULTI", "GET k", "EXEC"]));
     wire.expect(b"+OK\r\n$1\r\nv\r\n$-1\r\n+OK\r\n+QUEUED\r\n*1\r\n$1\r\nv\r\n");
@@ -51,10 +51,10 @@ fn invariant_4_a_lease_is_clean_or_closed() {
             }
         }
         drop(dirty.pop());
-        is_fresh(&redoubt);
+        assert_lease_is_fresh(&redoubt);
         drop(dirty);
         for _ in 0..3 {
-            is_fresh(&redoubt);
+            assert_lease_is_fresh(&redoubt);
         }
     }
     if target_is_redis() {
@@ -149,7 +149,7 @@ fn wait_for_blocked(redis: &Redis, count: usize) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn invariant_6_a_session_over_the_lease_limit_gets_an_error_and_is_closed() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("upstream.max_links", 8).start();
@@ -158,7 +158,7 @@ fn invariant_6_a_session_over_the_lease_limit_gets_an_error_and_is_closed() {
         assert_eq!(holder.command(&["WATCH", "k"]), b"+OK\r\n");
     }
     let mut late = redoubt.session();
-    assert_eq!(late.command(&["PING"]), b"+PONG\r\n", "it is served as long as it needs no lease");
+    assert_eq!(late.command(&["PING"]), b"+PONG\r\n", "a session without a lease is served");
     late.send(&requests(&["GET k", "BLPOP k 0", "PING"]));
     assert_eq!(late.read_to_close(), b"$-1\r\n-ERR max number of clients reached\r\n");
     let said = redoubt.log().wait(|line| lines::field(line, "reason") == Some("no_lease"));

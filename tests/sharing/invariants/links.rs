@@ -4,7 +4,7 @@ use super::{requests, shared};
 use support::{Deadline, Redoubt, frame, signal};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn invariant_5_a_dead_link_closes_only_sessions_with_pending_replies() {
     let (mut redis, redoubt) = shared();
     let mut idle: Vec<_> = (0..5).map(|_| redoubt.session()).collect();
@@ -20,17 +20,17 @@ fn invariant_5_a_dead_link_closes_only_sessions_with_pending_replies() {
     assert!(idle[0].command(&["CONFIG"]).starts_with(b"-ERR unknown command"));
     redis.kill();
     for wire in &mut owed {
-        assert_eq!(wire.read_to_close(), b"", "as if Redis had died");
+        assert_eq!(wire.read_to_close(), b"", "a session with a pending reply is closed");
     }
     redis.restart();
     assert_eq!(idle[0].command(&["GET", "n"]), b"$-1\r\n", "nothing was sent again");
     for wire in &mut idle {
-        assert_eq!(wire.command(&["PING"]), b"+PONG\r\n", "they go on over a new link");
+        assert_eq!(wire.command(&["PING"]), b"+PONG\r\n", "sessions continue on a new link");
     }
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn invariant_5_no_request_is_sent_twice_while_links_are_killed() {
     const SESSIONS: usize = 6;
     let (redis, redoubt) = shared();
@@ -100,7 +100,7 @@ fn count(redoubt: &Redoubt, number: usize, done: &std::sync::atomic::AtomicBool)
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn invariant_6_unneeded_leases_are_closed() {
     let (redis, redoubt) = shared();
     let mut wires: Vec<_> = (0..90).map(|_| redoubt.session()).collect();

@@ -26,7 +26,7 @@ fn seen_until(monitor: &mut Wire, last: &str) -> String {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn invariant_1_no_byte_of_an_unauthenticated_session_reaches_a_link() {
     let (redis, redoubt) = shared();
     // A shared link is open and in use.
@@ -68,7 +68,7 @@ fn invariant_1_no_byte_of_an_unauthenticated_session_reaches_a_link() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn invariant_1_no_byte_of_a_session_after_reset_reaches_a_link() {
     let (redis, redoubt) = shared();
     let mut monitor = monitor(&redis);
@@ -153,13 +153,13 @@ fn invariant_8_a_refused_command_in_a_transaction_makes_exec_abort() {
     let mut other = redoubt.session();
     for refused in ["FLUSHALL", "flushdb async", "CONFIG SET maxmemory 1", "DeBuG sleep 0"] {
         for large in [false, true] {
-            let mut said = requests(&["MULTI", "SET k spoilt"]);
+            let mut said = requests(&["MULTI", "SET k nearly_valid"]);
             let mut words: Vec<_> = refused.split(' ').map(str::to_owned).collect();
             if large {
                 words.push("x".repeat(100_000));
             }
             said.extend(frame::request(&words));
-            said.extend(requests(&["SET k spoilt", "EXEC", "GET k"]));
+            said.extend(requests(&["SET k nearly_valid", "EXEC", "GET k"]));
             assert!(session.exchange(&said, said.len(), false, |got| got.ends_with(b"$-1\r\n")));
             let heard = String::from_utf8_lossy(session.received()).into_owned();
             let lines: Vec<_> = heard.lines().collect();

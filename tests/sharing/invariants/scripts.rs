@@ -8,7 +8,7 @@ use support::{Deadline, Redis, Redoubt, frame, now, shown, since};
 const BUSY: &[u8] = b"-BUSY Redis is busy running a script.";
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn invariant_7_other_sessions_get_busy_while_a_script_overruns() {
     let redis = Redis::setup().config("lua-time-limit 20").start();
     let redoubt = Redoubt::setup(&redis).set_text("policy.escapes", "allow").start();
@@ -24,7 +24,7 @@ fn invariant_7_other_sessions_get_busy_while_a_script_overruns() {
     looping.send(&requests(&["GET k"]));
     let started = now();
     let reported = Deadline::standard().poll(|| plain.command(&["GET", "k"]).starts_with(BUSY));
-    assert!(reported, "nobody says that Redis is busy");
+    assert!(reported, "no session got BUSY");
     for wire in [&mut plain, &mut scripted, &mut watching] {
         let reply = wire.command(&["GET", "k"]);
         assert!(reply.starts_with(BUSY), "{}", shown(&reply));

@@ -44,7 +44,7 @@ fn invariant_7_slow_readers_delay_no_other_and_lose_nothing() {
     }
     let reply = [frame::bulk(&value), frame::bulk(b"after")].concat();
     for wire in &slow {
-        expect(wire.stream(), &reply, "what a slow reader gets in the end");
+        expect(wire.stream(), &reply, "the replies to a slow reader");
     }
 }
 

@@ -70,7 +70,7 @@ fn a_large_request_begins_only_below_the_in_flight_limit() {
     assert!(places.try_send(id, &large).is_none());
     assert!(!places.bench.router.wants_read(id));
     places.bench.reply(common, b"$-1\r\n");
-    let (link, sent) = places.flush().expect("the large one");
+    let (link, sent) = places.flush().expect("the large request is sent");
     assert_bytes(&sent, &large);
     places.bench.reply(link, b"+OK\r\n");
     assert_bytes(&places.bench.read(id), b"$-1\r\n+OK\r\n");

@@ -41,7 +41,7 @@ fn one_second_of_commands_runs_at_once_and_the_rest_at_the_rate() {
         let all = burst + 10 * most;
         places.bench.say(id, &GET.repeat(all));
         assert_eq!(answered(&mut places), burst);
-        assert!(!places.bench.router.wants_read(id), "the rest waits");
+        assert!(!places.bench.router.wants_read(id), "the rest of the pipeline waits");
         let mut taken = 0;
         for tick in 1..=50 {
             places.bench.pass(TICK);

@@ -24,7 +24,7 @@ fn asks(places: &mut Places, length: usize) -> (SessionId, LinkId) {
 fn slow_readers_get_at_most_a_quarter_of_the_links() {
     let (mut places, budget) = with_links(16);
     let slow: Vec<_> = (0..4).map(|_| asks(&mut places, 2 * MIB)).collect();
-    assert_eq!(budget.open(), 4, "each has retired the link that it was on");
+    assert_eq!(budget.open(), 4, "each slow reader has retired its link");
     let (fifth, common) = asks(&mut places, 2 * MIB);
     assert_eq!(budget.open(), 5);
     // That link stays in use and is read, so that no session waits for the fifth.
@@ -40,7 +40,7 @@ fn slow_readers_get_at_most_a_quarter_of_the_links() {
     assert!(places.try_send(fifth, b"GET k\r\n").is_none());
     places.bench.read(fifth);
     let (link, _) = places.flush().expect("the next request");
-    assert_eq!(link, common, "it has no link of its own");
+    assert_eq!(link, common, "the session uses the shared link");
     // When another client is done with its link, a link is available again.
     let (first, retired) = slow[0];
     places.leave(first);
@@ -101,7 +101,7 @@ fn near_the_link_limit_a_heavy_reader_returns_its_lease_at_once() {
     places.bench.router.forget_link(retired);
     let own = places.turn(heavy, b"GET k\r\n", b"$-1\r\n");
     places.bench.pass(Duration::from_secs(1));
-    assert_eq!(places.link_of(heavy), own, "far from the bound it keeps it");
+    assert_eq!(places.link_of(heavy), own, "far from the limit the session keeps its lease");
     let _held: Vec<_> = (0..5).map(|_| places.watching()).collect();
     assert_eq!(budget.open(), 6);
     places.bench.pass(Duration::from_millis(200));

@@ -30,7 +30,7 @@ fn at_the_link_limit_a_session_gets_redis_error_and_is_closed() {
     // Plain requests are served nevertheless, and the place of a returned lease can be taken again.
     let (fourth, _) = places.plain();
     places.turn(first, b"UNWATCH\r\n", b"+OK\r\n");
-    assert!(places.is_closed(lease), "near the bound none is kept for later");
+    assert!(places.is_closed(lease), "near the limit no lease stays in the pool");
     places.bench.router.forget_link(lease);
     let own = places.turn(fourth, b"WATCH k\r\n", b"+OK\r\n");
     places.leave(fourth);
@@ -46,8 +46,8 @@ fn a_pooled_lease_is_closed_for_a_lease_of_another_protocol() {
     let _held: Vec<_> = (0..3).map(|_| places.watching()).collect();
     let (late, _) = places.plain();
     places.turn(first, b"UNWATCH\r\n", b"+OK\r\n");
-    assert!(places.flush().is_none(), "it is proved to be clean");
-    assert!(!places.is_closed(pooled), "far from the bound it is kept");
+    assert!(places.flush().is_none(), "the lease is proved clean without a request");
+    assert!(!places.is_closed(pooled), "far from the limit the lease stays in the pool");
     places.bench.say(late, b"HELLO 3\r\n");
     while let Some((link, _)) = places.flush() {
         places.bench.reply(link, b"%1\r\n$6\r\nserver\r\n$5\r\nredis\r\n");
@@ -57,7 +57,7 @@ fn a_pooled_lease_is_closed_for_a_lease_of_another_protocol() {
     let open = budget.open();
     let lease = places.turn(late, b"WATCH k\r\n", b"+OK\r\n");
     assert!(lease != pooled && places.is_closed(pooled));
-    assert_eq!(budget.open(), open, "the place went from one to the other");
+    assert_eq!(budget.open(), open, "the place of the closed link went to the new link");
     places.bench.router.forget_link(pooled);
     assert_eq!(budget.open(), open);
 }

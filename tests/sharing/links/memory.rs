@@ -92,16 +92,16 @@ fn near_the_memory_limit_a_large_session_waits_until_it_holds_less() {
     let pair = [request(&["GET", "k"]), request(&["SET", "k", "v"])].concat();
     let (_, sent) = places.send(id, &pair.repeat(2000));
     let pairs = sent.len() / pair.len();
-    assert!(pairs < 2000, "all of them are taken, however much that holds");
+    assert!(pairs < 2000, "all requests are taken, whatever memory they hold");
     assert!(!places.bench.router.wants_read(id), "it is not read any more");
-    assert!(places.try_send(id, &request(&["GET", "k"])).is_none(), "nor is anything taken");
+    assert!(places.try_send(id, &request(&["GET", "k"])).is_none(), "no further request is taken");
     // A small session continues.
     let (other, _) = places.plain();
     assert!(places.bench.router.wants_read(other));
     // When its replies have arrived it continues, although memory is as short as before.
     places.bench.reply(lease, &b"$-1\r\n+OK\r\n".repeat(pairs - 50));
     places.bench.read(id);
-    let (link, sent) = places.flush().expect("what waited");
+    let (link, sent) = places.flush().expect("the waiting request is sent");
     assert_eq!(link, lease);
     assert!(sent.starts_with(&pair[..pair.len() / 2]), "it is the rest of the pipeline");
     assert!(!places.bench.router.is_finished(large));

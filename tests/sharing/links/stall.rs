@@ -31,7 +31,7 @@ fn a_stalled_shared_link_is_closed_with_its_waiting_sessions() {
     places.send(behind, b"GET k\r\n");
     places.send(other, b"GET k\r\n");
     ticks(&mut places, 50);
-    assert!(stalled(&mut places).is_empty(), "it is owed since the first tick");
+    assert!(stalled(&mut places).is_empty(), "the time counts from the first tick");
     ticks(&mut places, 1);
     let closed = stalled(&mut places);
     assert_eq!(closed, [Stalled { first: Some(first), sessions: 2 }]);

@@ -23,7 +23,7 @@ fn a_slow_client_pauses_its_own_lease() {
     bench.answer(other, other_link, b"ECHO 1\r\n", b"$1\r\n1\r\n");
     while bench.router.next_touched_link().is_some() {}
     bench.read(id);
-    assert_eq!(bench.router.next_touched_link(), Some(link), "its driver must look again");
+    assert_eq!(bench.router.next_touched_link(), Some(link), "the program is notified of the link");
     assert!(bench.router.link_wants_read(link, bench.now));
 }
 
@@ -36,7 +36,7 @@ fn the_router_stops_reading_a_client_that_reads_nothing() {
     while bench.router.wants_read(id) {
         bench.say(id, &asks);
         rounds += 1;
-        assert!(rounds < 1000, "the client is read without end");
+        assert!(rounds < 1000, "reading from the client never pauses");
         assert!(bench.router.output(id).len() < (1 << 20) + 1000);
     }
     let mut lines = 0;
@@ -58,7 +58,7 @@ fn local_replies_behind_a_silent_link_are_bounded() {
     while bench.router.wants_read(id) {
         bench.say(id, &asks);
         rounds += 1;
-        assert!(rounds < 1000, "the client is read without end");
+        assert!(rounds < 1000, "reading from the client never pauses");
     }
     assert!(bench.read(id).is_empty());
     bench.reply(link, b"*-1\r\n");

@@ -42,7 +42,7 @@ fn only_links_with_waiting_or_running_scripts_are_closed() {
     let given_up = bench.router.next_link_to_open().unwrap();
     assert!(bench.router.link_is_closed(given_up));
     bench.say(plain, b"EVAL 1 0\r\n");
-    assert!(bench.router.next_link_to_open().is_none(), "nothing moves while a reply is due");
+    assert!(bench.router.next_link_to_open().is_none(), "no link opens while a reply is pending");
     bench.router.drop_links_with_scripts(bench.now);
     bench.reply(link, b"$1\r\n1\r\n");
     assert_bytes(&bench.read(plain), b"$1\r\n1\r\n");

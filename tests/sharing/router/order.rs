@@ -111,7 +111,7 @@ fn quit_waits_for_pending_replies_and_takes_no_more_requests() {
     bench.say(id, b"ECHO 1\r\nQUIT\r\nECHO 2\r\n");
     assert_bytes(&bench.sent(link), &request(&["ECHO", "1"]));
     assert!(!bench.router.is_finished(id));
-    assert!(bench.router.wants_read(id), "so that its going is noticed");
+    assert!(bench.router.wants_read(id), "the client is read, so that its close is noticed");
     bench.say(id, b"ECHO 3\r\n");
     bench.reply(link, b"$1\r\n1\r\n");
     assert!(!bench.router.is_finished(id), "its replies have not left");

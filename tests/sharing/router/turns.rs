@@ -30,7 +30,7 @@ fn a_flood_of_locally_answered_requests_is_handled_in_turns() {
         if !bench.router.waits_for_turn(id) {
             break;
         }
-        assert!(!bench.router.wants_read(id), "it takes more in before its turn");
+        assert!(!bench.router.wants_read(id), "the session is read before its turn");
         bench.router.take_turn(id, bench.now);
         turns += 1;
     }
@@ -153,7 +153,7 @@ fn a_closing_session_ends_even_if_its_client_keeps_sending() {
     let mut bench = Bench::new();
     let id = bench.open();
     bench.say(id, &b"PING\r\n".repeat(100));
-    assert!(!bench.router.is_finished(id), "what it was answered is not read");
+    assert!(!bench.router.is_finished(id), "the session waits until its replies are read");
     for _ in 0..40 {
         bench.pass(std::time::Duration::from_secs(1));
         bench.say(id, b"\n");

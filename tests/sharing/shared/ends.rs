@@ -198,7 +198,7 @@ fn a_waiting_blocking_command_of_a_client_that_left_is_not_sent() {
     places.bench.router.client_eof(id, places.bench.now);
     places.bench.reply(common, b"$-1\r\n");
     places.flush();
-    assert!(places.bench.router.is_finished(id), "it would pop for nobody");
+    assert!(places.bench.router.is_finished(id), "a value would be popped for a client that left");
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn go_on(places: &mut Places, link: LinkId, left: usize) -> usize {
 
 /// Returns a slow reader and a session behind it on a link that is retired by now, and how much of the
 /// value has arrived.
-fn held_up(length: usize) -> (Places, SessionId, SessionId, LinkId, usize) {
+fn slow_reader_with_waiter(length: usize) -> (Places, SessionId, SessionId, LinkId, usize) {
     let mut places = Places::new();
     let (heavy, common) = places.plain();
     let (behind, _) = places.plain();
@@ -42,7 +42,7 @@ fn held_up(length: usize) -> (Places, SessionId, SessionId, LinkId, usize) {
 
 #[test]
 fn a_link_with_a_mebibyte_of_unread_reply_is_retired_and_others_move_to_a_new_link() {
-    let (mut places, heavy, behind, retired, came) = held_up(40 * MIB);
+    let (mut places, heavy, behind, retired, came) = slow_reader_with_waiter(40 * MIB);
     assert!((24 * MIB..24 * MIB + 2 * PIECE).contains(&came), "{came} bytes came");
     let (fresh, _) = places.plain();
     let link = places.link_of(fresh);
@@ -60,8 +60,8 @@ fn a_link_with_a_mebibyte_of_unread_reply_is_retired_and_others_move_to_a_new_li
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
     places.bench.read(heavy);
     assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
-    assert!(places.is_closed(retired), "nothing is due on it any more");
-    let (moved, sent) = places.flush().expect("what waited");
+    assert!(places.is_closed(retired), "the link has no pending replies any more");
+    let (moved, sent) = places.flush().expect("the waiting request is sent");
     assert_eq!(moved, link);
     assert_bytes(&sent, &request(&["GET", "more"]));
     places.bench.reply(link, b"$-1\r\n");
@@ -77,7 +77,7 @@ fn a_link_with_a_mebibyte_of_unread_reply_is_retired_and_others_move_to_a_new_li
 
 #[test]
 fn a_slow_reader_with_a_lease_delays_only_that_lease() {
-    let (mut places, heavy, behind, retired, came) = held_up(2 * MIB);
+    let (mut places, heavy, behind, retired, came) = slow_reader_with_waiter(2 * MIB);
     places.bench.read(heavy);
     assert_eq!(go_on(&mut places, retired, 2 * MIB - came), 2 * MIB - came);
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
@@ -94,8 +94,8 @@ fn a_slow_reader_with_a_lease_delays_only_that_lease() {
 
 #[test]
 fn sessions_behind_a_slow_reader_are_served_at_once() {
-    let (mut places, heavy, behind, retired, came) = held_up(20 * MIB);
-    assert_eq!(came, 20 * MIB, "it may wait, and so they need not");
+    let (mut places, heavy, behind, retired, came) = slow_reader_with_waiter(20 * MIB);
+    assert_eq!(came, 20 * MIB, "a lease may wait, and no other session waits behind it");
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
     assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
     assert!(!places.bench.router.is_finished(heavy));
@@ -104,7 +104,7 @@ fn sessions_behind_a_slow_reader_are_served_at_once() {
 
 #[test]
 fn a_slow_reader_that_catches_up_in_time_is_waited_for_again() {
-    let (mut places, heavy, _, retired, came) = held_up(60 * MIB);
+    let (mut places, heavy, _, retired, came) = slow_reader_with_waiter(60 * MIB);
     places.bench.pass(Duration::from_millis(900));
     places.bench.read(heavy);
     let more = go_on(&mut places, retired, 60 * MIB - came);
@@ -116,14 +116,14 @@ fn a_slow_reader_that_catches_up_in_time_is_waited_for_again() {
 
 #[test]
 fn sessions_behind_a_reader_that_does_not_catch_up_wait_at_most_a_second() {
-    let (mut places, heavy, behind, retired, came) = held_up(30 * MIB);
+    let (mut places, heavy, behind, retired, came) = slow_reader_with_waiter(30 * MIB);
     places.bench.pass(Duration::from_millis(999));
     assert_eq!(go_on(&mut places, retired, 30 * MIB - came), 0);
     while places.bench.router.next_touched_link().is_some() {}
     places.bench.pass(Duration::from_millis(1));
     let touched =
         std::iter::from_fn(|| places.bench.router.next_touched_link()).collect::<Vec<_>>();
-    assert!(touched.contains(&retired), "its driver must look again");
+    assert!(touched.contains(&retired), "the program is notified of the link");
     assert_eq!(go_on(&mut places, retired, 30 * MIB - came), 30 * MIB - came);
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
     assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
@@ -132,7 +132,7 @@ fn sessions_behind_a_reader_that_does_not_catch_up_wait_at_most_a_second() {
 
 #[test]
 fn a_slow_reader_past_the_output_limit_is_closed() {
-    let (mut places, heavy, behind, retired, came) = held_up(40 * MIB);
+    let (mut places, heavy, behind, retired, came) = slow_reader_with_waiter(40 * MIB);
     places.bench.pass(Duration::from_secs(1));
     let mut most = 0;
     let mut left = 40 * MIB - came;
@@ -177,13 +177,17 @@ fn unread_small_replies_count_like_a_large_one() {
         places.bench.reply(link, reply.as_bytes());
     };
     assert!(unread >= MIB);
-    assert_eq!(places.link_of(other), common, "nobody was behind it, so nobody moves");
+    assert_eq!(
+        places.link_of(other),
+        common,
+        "no session moves, because none waited behind the slow reader"
+    );
     assert!(!places.bench.router.link_wants_read(own, places.bench.now));
 }
 
 #[test]
 fn a_slow_reader_that_still_sends_continues_on_the_retired_link() {
-    let (mut places, heavy, behind, retired, came) = held_up(2 * MIB);
+    let (mut places, heavy, behind, retired, came) = slow_reader_with_waiter(2 * MIB);
     // The client may read nothing before it has sent everything, so its requests must not wait for its
     // reading.
     let (link, sent) = places.send(heavy, b"GET next\r\n");

@@ -279,7 +279,7 @@ fn select_moves_to_the_shared_link_of_that_database() {
     assert_eq!(places.link_of(first), three);
     let refused = b"-ERR DB index is out of range\r\n";
     assert_ne!(places.turn(second, b"SELECT 99\r\n", refused), zero);
-    assert_eq!(places.link_of(second), zero, "and the session stays where it was");
+    assert_eq!(places.link_of(second), zero, "a failed SELECT keeps the session's database");
     places.turn(second, b"SELECT x\r\n", b"-ERR invalid DB index\r\n");
     assert_eq!(places.link_of(second), zero);
 }

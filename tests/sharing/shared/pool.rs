@@ -37,7 +37,7 @@ fn stays_out(steps: &[(&[u8], &[u8])], leave: bool) {
         places.leave(id);
         assert!(places.is_closed(lease));
     } else {
-        assert_eq!(places.link_of(id), lease, "it keeps what is not clean");
+        assert_eq!(places.link_of(id), lease, "the session keeps a lease that is not clean");
     }
     assert_ne!(next_lease(&mut places), lease);
 }
@@ -308,7 +308,7 @@ fn a_large_request_takes_a_lease_and_returns_it() {
     let (id, common) = places.plain();
     let lease = places.turn(id, &large(), b"+OK\r\n");
     assert_ne!(lease, common);
-    assert_eq!(places.link_of(id), common, "small ones go with the others");
+    assert_eq!(places.link_of(id), common, "small requests use the shared link");
     assert_eq!(next_lease(&mut places), lease);
 }
 

@@ -29,7 +29,7 @@ fn replacing_links_closes_no_session() {
     assert_ne!(other, common);
     places.bench.reply(common, b"$-1\r\n");
     assert_bytes(&places.bench.read(waiting), b"$-1\r\n");
-    assert!(places.is_closed(common), "nothing is due on it any more");
+    assert!(places.is_closed(common), "the link has no pending replies any more");
     assert_eq!(places.link_of(waiting), other);
     // A lease in use stays until it is returned.
     assert_eq!(places.turn(watching, b"GET k\r\n", b"$-1\r\n"), lease);
@@ -53,7 +53,11 @@ fn links_are_replaced_for_their_age_at_different_times() {
         for (session, lease) in &leased {
             assert_eq!(places.turn(*session, b"GET k\r\n", b"$-1\r\n"), *lease);
         }
-        assert_eq!(places.link_of(id), common, "before seven eighths of its age");
+        assert_eq!(
+            places.link_of(id),
+            common,
+            "a link stays until seven eighths of its maximum age"
+        );
     }
     let mut replaced_at = Vec::new();
     for second in 0..HOUR.as_secs() / 8 + 31 {

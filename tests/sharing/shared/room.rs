@@ -71,7 +71,7 @@ fn a_long_pipeline_waits_so_that_others_need_not() {
     let one = request(&["GET", "k"]);
     places.bench.say(many, &b"GET k\r\n".repeat(2000));
     assert_eq!(places.bench.sent(common).len() / one.len(), 512);
-    assert!(!places.bench.router.wants_read(many), "what it has said already has to wait");
+    assert!(!places.bench.router.wants_read(many), "a session with waiting requests is not read");
     let (link, sent) = places.send(few, b"GET f\r\n");
     assert_eq!(link, common);
     assert_bytes(&sent, &request(&["GET", "f"]));
@@ -109,7 +109,10 @@ fn requests_in_flight_on_a_link_are_bounded() {
     let (link, sent) = places.flush().expect("there is room");
     assert_eq!(link, common);
     let mine = request(&["GET", "f"]);
-    assert!(sent.windows(mine.len()).any(|part| part == mine), "both get some of it");
+    assert!(
+        sent.windows(mine.len()).any(|part| part == mine),
+        "both sessions get a part of the room"
+    );
     assert!(places.bench.router.wants_read(few));
 }
 
@@ -130,7 +133,7 @@ fn room_on_a_link_is_given_in_order_of_waiting() {
         let sent = String::from_utf8(places.bench.sent(common)).unwrap();
         let mut keys = sent.split("$1\r\n").skip(1).map(|rest| &rest[..1]);
         order.extend(keys.next());
-        assert!(keys.next().is_none(), "one place, one request");
+        assert!(keys.next().is_none(), "each free place sends one request");
     }
     // A session that was served goes to the end of the queue.
     assert_eq!(order, "kstkskkk");
@@ -151,7 +154,10 @@ fn unsent_bytes_of_a_link_pause_its_sessions() {
     places.bench.say(few, b"GET k\r\n");
     assert!(!places.bench.router.wants_read(few));
     let rest = places.bench.sent(common);
-    assert!(rest.ends_with(&request(&["GET", "k"])), "it goes on when the link has taken some");
+    assert!(
+        rest.ends_with(&request(&["GET", "k"])),
+        "the session continues when the link has written some bytes"
+    );
     assert!(places.bench.router.wants_read(few) && places.bench.router.wants_read(many));
     assert_bytes(&places.bench.read(few), b"");
 }

@@ -57,7 +57,7 @@ fn a_withdrawn_password_closes_only_its_sessions() {
     for id in [old, watching] {
         assert_eq!(places.bench.close(id), CloseReason::CredentialWithdrawn);
     }
-    assert!(places.is_closed(lease), "with what it watched");
+    assert!(places.is_closed(lease), "the lease of a closed session is closed");
     places.bench.reply(common, b"$3\r\nold\r\n$3\r\nnew\r\n");
     assert_bytes(&places.bench.read(new), b"$3\r\nnew\r\n");
     for id in [new, moved] {
@@ -103,7 +103,7 @@ fn shared_links_are_replaced_when_no_reply_is_pending() {
     places.rotate();
     assert!(!places.is_closed(fresh), "nothing is new");
     places.rotate_to("the one after");
-    assert!(places.is_closed(fresh), "nothing was due");
+    assert!(places.is_closed(fresh), "a link without pending replies is closed");
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn sessions_that_wait_for_room_on_a_replaced_link_continue() {
     let fillers = places.fill(common);
     assert!(places.try_send(waiting, b"ECHO 1\r\n").is_none());
     places.rotate();
-    let (link, sent) = places.flush().expect("it waits no more");
+    let (link, sent) = places.flush().expect("the waiting request is sent");
     assert_ne!(link, common);
     assert_bytes(&sent, &request(&["ECHO", "1"]));
     places.bench.reply(link, b"$1\r\n1\r\n");
@@ -153,7 +153,7 @@ fn a_lease_in_use_logs_in_once_more_before_its_next_request() {
     places.bench.reply(lease, OK);
     assert_bytes(&places.bench.read(id), OK);
     places.prove();
-    assert_eq!(places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n"), lease, "it is as good as new");
+    assert_eq!(places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n"), lease, "the lease is clean again");
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn a_lease_logs_in_again_after_its_transaction() {
     assert_bytes(&sent, &request(&["GET", "k"]));
     places.bench.reply(lease, b"*1\r\n:1\r\n$1\r\n1\r\n");
     assert_bytes(&places.bench.read(id), b"*1\r\n:1\r\n$1\r\n1\r\n");
-    assert!(places.is_closed(lease), "it is not kept for others");
+    assert!(places.is_closed(lease), "the lease does not go to the pool");
 }
 
 #[test]

@@ -199,11 +199,11 @@ impl Schedule {
             98 => match self.rng.below(8) {
                 3 | 4 => self.with_wire(Self::push),
                 0 => self.with_wire(Self::lose),
-                1 => self.with_wire(Self::go_mad),
+                1 => self.with_wire(Self::send_unexpected_reply),
                 2 => self.rotate(),
                 _ => {}
             },
-            _ => self.close_what_is_over(),
+            _ => self.close_finished(),
         }
     }
 

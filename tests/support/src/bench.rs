@@ -42,7 +42,10 @@ impl Bench {
         Self::with(Sharing::Off)
     }
 
-    #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the instant is only a start of measurement; no code waits for it"
+    )]
     pub fn with(sharing: Sharing) -> Self {
         let rules = Rules {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Allow).unwrap(),

@@ -7,12 +7,12 @@
 //!
 //! With `REDOUBT_TEST_TLS=1` Redoubt uses TLS, and a bridge forwards the plain connections of tests to
 //! it. The few tests about a client's address, or about bytes before a handshake, fail then.
-#![allow(missing_docs, reason = "only tests use it, and most names say all")]
+#![allow(missing_docs, reason = "only tests use this crate, and most names need no documentation")]
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 #![allow(
     clippy::new_without_default,
     clippy::should_implement_trait,
-    reason = "not an interface for others"
+    reason = "the functions are for the fuzz targets only"
 )]
 
 pub mod bench;
@@ -143,7 +143,7 @@ pub fn shown(bytes: &[u8]) -> String {
 }
 
 /// Writes to the test's output, which cargo shows when the test fails.
-#[allow(clippy::print_stderr, reason = "this is how a test speaks")]
+#[allow(clippy::print_stderr, reason = "tests print notes for failure reports")]
 pub fn note(text: &str) {
     eprintln!("{text}");
 }

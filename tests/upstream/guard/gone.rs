@@ -1,10 +1,10 @@
 //! The guard is lost in several ways, and created again before any client's command is forwarded.
 
-use super::{KEPT, all_ways_are_closed, guards, keep, logged, text};
+use super::{KEPT, assert_flush_is_refused, guards, keep, logged, text};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
 /// Requests the kept value, on a link that may have been lost a moment ago.
-fn reads_on(session: &mut Wire) {
+fn get_kept_value(session: &mut Wire) {
     let reply = session.command(&["GET", "app:kept"]);
     assert!(reply == KEPT, "{}", shown(&reply));
 }
@@ -17,13 +17,13 @@ fn links_are_gone(redis: &Redis, redoubt: &Redoubt, from: usize) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_redis_restart_closes_no_session_without_pending_replies() {
     let mut redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::start(&redis);
     let mut sessions: Vec<_> = (0..10).map(|_| redoubt.session()).collect();
-    sessions.iter_mut().for_each(reads_on);
+    sessions.iter_mut().for_each(get_kept_value);
     for round in 1..=2 {
         let said = redoubt.log().count();
         redis.kill();
@@ -38,53 +38,53 @@ fn a_redis_restart_closes_no_session_without_pending_replies() {
             assert!(reply == KEPT, "round {round}: {}", shown(&reply));
         }
         let mut scripted = sessions.pop().unwrap();
-        all_ways_are_closed(&redis, &mut scripted);
+        assert_flush_is_refused(&redis, &mut scripted);
         assert_eq!(guards(&redis).len(), 1, "one renewal for all");
     }
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_deleted_guard_is_created_again() {
     let redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::start(&redis);
     let mut sessions: Vec<_> = (0..5).map(|_| redoubt.session()).collect();
     for _ in 0..2 {
-        sessions.iter_mut().for_each(reads_on);
+        sessions.iter_mut().for_each(get_kept_value);
         let [name] = &guards(&redis)[..] else { panic!("one guard") };
         let said = redoubt.log().count();
         assert_eq!(redis.direct().command(&["ACL", "DELUSER", name]), b":1\r\n");
         links_are_gone(&redis, &redoubt, said);
-        sessions.iter_mut().for_each(reads_on);
-        all_ways_are_closed(&redis, &mut sessions[0]);
+        sessions.iter_mut().for_each(get_kept_value);
+        assert_flush_is_refused(&redis, &mut sessions[0]);
         assert_eq!(guards(&redis).len(), 1);
         assert!(!guards(&redis).contains(name), "a new name");
     }
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_disabled_guard_is_replaced() {
     let redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::start(&redis);
     let mut old = redoubt.session();
-    reads_on(&mut old);
+    get_kept_value(&mut old);
     let [name] = &guards(&redis)[..] else { panic!("one guard") };
     assert_eq!(redis.direct().command(&["ACL", "SETUSER", name, "off"]), b"+OK\r\n");
     // The existing links continue, and new links log in as another guard.
-    reads_on(&mut old);
+    get_kept_value(&mut old);
     let said = redoubt.log().count();
     let mut new = redoubt.session();
     assert_eq!(new.command(&["BLPOP", "nothing", "0.01"]), b"*-1\r\n");
     logged(&redoubt, said, "guard renewed");
-    all_ways_are_closed(&redis, &mut new);
-    reads_on(&mut old);
+    assert_flush_is_refused(&redis, &mut new);
+    get_kept_value(&mut old);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn acl_load_removes_the_guard_only_for_a_short_time() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("users.acl");
@@ -96,18 +96,18 @@ fn acl_load_removes_the_guard_only_for_a_short_time() {
     keep(&redis);
     let redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
-    reads_on(&mut session);
+    get_kept_value(&mut session);
     for _ in 0..2 {
         let said = redoubt.log().count();
         assert_eq!(redis.direct().command(&["ACL", "LOAD"]), b"+OK\r\n");
         links_are_gone(&redis, &redoubt, said);
-        reads_on(&mut session);
-        all_ways_are_closed(&redis, &mut session);
+        get_kept_value(&mut session);
+        assert_flush_is_refused(&redis, &mut session);
     }
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn closing_only_the_watch_connection_renews_no_guard() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -122,28 +122,28 @@ fn closing_only_the_watch_connection_renews_no_guard() {
     }
     assert_eq!(guards(&redis), before);
     let renewed = redoubt.log().all().iter().any(|line| line.contains("guard renewed"));
-    assert!(!renewed, "nothing was gone");
+    assert!(!renewed, "the guard was renewed though it existed");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn several_redoubts_of_one_redis_keep_their_own_guards() {
     let redis = Redis::start();
     keep(&redis);
     let mut first = Redoubt::start(&redis);
     let second = Redoubt::start(&redis);
     let mut sessions = [first.session(), second.session()];
-    sessions.iter_mut().for_each(reads_on);
+    sessions.iter_mut().for_each(get_kept_value);
     assert_eq!(guards(&redis).len(), 2);
     support::signal(first.pid(), "TERM");
     assert_eq!(first.wait().code(), Some(0));
-    reads_on(&mut sessions[1]);
+    get_kept_value(&mut sessions[1]);
     assert_eq!(guards(&redis).len(), 1);
-    all_ways_are_closed(&redis, &mut sessions[1]);
+    assert_flush_is_refused(&redis, &mut sessions[1]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn abandoned_guards_are_removed() {
     let redis = Redis::start();
     let mut direct = redis.direct();

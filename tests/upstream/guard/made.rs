@@ -1,16 +1,16 @@
 //! With a user that may write the ACL, a guard is created.
 
-use super::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
+use super::{KEPT, assert_flush_is_refused, guards, keep, logged, text, users};
 use support::{Deadline, Redis, Redoubt, frame, shown};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn with_a_guard_scripts_functions_and_transactions_cannot_flush() {
     let redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
     let line = logged(&redoubt, 0, "guard made");
     let [name] = &guards(&redis)[..] else { panic!("one guard: {:?}", guards(&redis)) };
     assert!(line.contains(name.as_str()), "{line}");
@@ -25,24 +25,24 @@ fn with_a_guard_scripts_functions_and_transactions_cannot_flush() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn with_a_guard_sessions_with_own_links_cannot_flush() {
     let redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", "off").start();
     let mut session = redoubt.session();
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
     // A right AUTH in a transaction succeeds, and the link stays logged in as the guard.
     assert_eq!(session.command(&["MULTI"]), b"+OK\r\n");
     assert_eq!(session.command(&["AUTH", redoubt.password()]), b"+QUEUED\r\n");
     assert_eq!(session.command(&["AUTH", "wrong"]), b"+QUEUED\r\n");
     let replies = text(&session.command(&["EXEC"]));
     assert!(replies.starts_with("*2\r\n+OK\r\n-WRONGPASS"), "{replies}");
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_guards_secret_is_in_no_output() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("log.level", "trace").start();
@@ -65,7 +65,7 @@ fn the_guards_secret_is_in_no_output() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_guard_is_removed_when_the_process_stops() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
@@ -78,7 +78,7 @@ fn the_guard_is_removed_when_the_process_stops() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_refused_command_under_another_name_does_not_exist() {
     let redis = Redis::setup().config("rename-command FLUSHALL zz.wipe").start();
     keep(&redis);
@@ -97,7 +97,7 @@ fn a_refused_command_under_another_name_does_not_exist() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn no_request_before_the_guard_exists_removes_it() {
     let redis = Redis::setup().config("lua-time-limit 10").start();
     keep(&redis);

@@ -1,6 +1,6 @@
 //! The other modes, and users that have fewer rights.
 
-use super::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
+use super::{KEPT, assert_flush_is_refused, guards, keep, logged, text, users};
 use support::redoubt::Setup;
 use support::{Redis, Redoubt, Wire, secret, shown};
 
@@ -25,7 +25,7 @@ fn flushes(session: &mut Wire) -> bool {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_guard_has_no_more_rights_than_the_configured_user() {
     let redis = Redis::start();
     keep(&redis);
@@ -37,11 +37,11 @@ fn the_guard_has_no_more_rights_than_the_configured_user() {
     assert!(other.starts_with(b"-NOPERM"), "{}", shown(&other));
     let other = session.command(&["PUBLISH", "other", "x"]);
     assert!(other.starts_with(b"-NOPERM"), "{}", shown(&other));
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_selector_grants_the_guard_no_refused_command() {
     let redis = Redis::start();
     keep(&redis);
@@ -50,7 +50,7 @@ fn a_selector_grants_the_guard_no_refused_command() {
     let (setup, _) = with_user(&redis, &rights);
     let redoubt = setup.start();
     let mut session = redoubt.session();
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
     assert_eq!(session.command(&["SET", "tmp:1", "x"]), b"+OK\r\n");
     assert!(session.command(&["GET", "tmp:1"]).starts_with(b"-NOPERM"));
     assert_eq!(session.command(&["GET", "log:1"]), b"$-1\r\n");
@@ -58,7 +58,7 @@ fn a_selector_grants_the_guard_no_refused_command() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_guard_enforces_configured_rules() {
     let redis = Redis::start();
     keep(&redis);
@@ -66,7 +66,7 @@ fn the_guard_enforces_configured_rules() {
         "[\"FLUSHALL\", \"FLUSHDB\", \"DEL\", \"OBJECT|FREQ\", \"no.such\", \"no.such|word\"]";
     let redoubt = Redoubt::setup(&redis).set("policy.blocked", blocked).start();
     let mut session = redoubt.session();
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
     let deletes = ["EVAL", "return redis.call('DEL', 'app:kept')", "0"];
     let reply = text(&session.command(&deletes));
     assert!(reply.contains("can't run this command"), "{reply}");
@@ -78,7 +78,7 @@ fn the_guard_enforces_configured_rules() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn commands_that_redis_lacks_need_no_guard_rule() {
     let redis = Redis::setup().config("rename-command FLUSHDB \"\"").start();
     keep(&redis);
@@ -89,7 +89,7 @@ fn commands_that_redis_lacks_need_no_guard_rule() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_user_that_may_not_write_the_acl_is_checked_instead() {
     let redis = Redis::start();
     keep(&redis);
@@ -98,14 +98,14 @@ fn a_user_that_may_not_write_the_acl_is_checked_instead() {
     let redoubt = setup.start();
     let mut session = redoubt.session();
     logged(&redoubt, 0, "audited");
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
     assert_eq!(guards(&redis), [""; 0]);
     assert_eq!(users(&redis), ["app"]);
     assert_eq!(session.command(&["EVAL", "return 7", "0"]), b":7\r\n");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn scripts_are_refused_for_a_user_with_too_many_rights_and_no_guard() {
     let redis = Redis::start();
     keep(&redis);
@@ -124,7 +124,7 @@ fn scripts_are_refused_for_a_user_with_too_many_rights_and_no_guard() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn sessions_get_the_guard_once_it_can_be_created() {
     let redis = Redis::start();
     keep(&redis);
@@ -147,11 +147,11 @@ fn sessions_get_the_guard_once_it_can_be_created() {
     logged(&redoubt, 0, "guard made");
     assert_eq!(leased.read_to_close(), b"", "its connection was not the guard's");
     assert_eq!(other.command(&["GET", "app:kept"]), KEPT);
-    all_ways_are_closed(&redis, &mut other);
+    assert_flush_is_refused(&redis, &mut other);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn guard_audit_mode_writes_no_acl() {
     let redis = Redis::start();
     keep(&redis);
@@ -177,25 +177,25 @@ fn guard_audit_mode_writes_no_acl() {
     let redoubt = setup.set_text("policy.guard", "audit").start();
     logged(&redoubt, 0, "audited");
     let mut session = redoubt.session();
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
     assert_eq!(acl(&redis), before);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn guard_require_mode_exits_if_no_guard_can_be_created() {
     let redis = Redis::start();
     let (setup, _) = with_user(&redis, &["~*", "&*", "+@all", "-acl|setuser"]);
     let mut redoubt = setup.set_text("policy.guard", "require").start();
     assert_eq!(redoubt.wait().code(), Some(1));
     let said = redoubt.log().wait(|line| line.starts_with("redoubt: policy.guard"));
-    let said = said.expect("why it ended");
+    let said = said.expect("the reason for the exit is logged");
     assert!(said.contains("ACL SETUSER: NOPERM"), "{said}");
     assert_eq!(guards(&redis), [""; 0]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn guard_require_mode_waits_for_an_unavailable_upstream() {
     let mut redis = Redis::start();
     redis.kill();
@@ -205,11 +205,11 @@ fn guard_require_mode_waits_for_an_unavailable_upstream() {
     redis.restart();
     keep(&redis);
     logged(&redoubt, 0, "guard made");
-    all_ways_are_closed(&redis, &mut early);
+    assert_flush_is_refused(&redis, &mut early);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn guard_off_mode_creates_no_guard() {
     let redis = Redis::start();
     let before = acl(&redis);

@@ -161,7 +161,7 @@ fn before(port: u16) -> (Redoubt, Wire) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn redis_5_has_no_guard_and_no_scripts() {
     let (old, port) = Old::start(None, &[]);
     let (redoubt, mut session) = before(port);
@@ -180,7 +180,7 @@ fn redis_5_has_no_guard_and_no_scripts() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn redis_5_without_the_refused_commands_needs_no_guard() {
     let (_, port) = Old::start(None, &["flushall", "flushdb", "cluster"]);
     let (redoubt, mut session) = before(port);
@@ -190,7 +190,7 @@ fn redis_5_without_the_refused_commands_needs_no_guard() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn on_redis_6_the_guard_is_checked_by_queueing_commands() {
     let (old, port) = Old::start(Some("standalone"), &[]);
     let (redoubt, mut session) = before(port);
@@ -204,7 +204,7 @@ fn on_redis_6_the_guard_is_checked_by_queueing_commands() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn on_a_redis_6_cluster_the_guard_cannot_refuse_subcommands() {
     let (old, port) = Old::start(Some("cluster"), &[]);
     let rules = RULES.replace("RESET", "FORGET");

@@ -44,7 +44,7 @@ fn is_refused(redis: &Redis, redoubt: &Redoubt) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn in_audit_mode_renamed_commands_are_refused_like_unknown_ones() {
     on_each(&MAIN, |name| {
         for rights in ["+@all", "+@all -@dangerous +acl +zzflush", "+@all -command"] {
@@ -64,7 +64,7 @@ fn in_audit_mode_renamed_commands_are_refused_like_unknown_ones() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn in_audit_mode_a_user_without_the_renamed_command_keeps_scripts_and_modules() {
     on_each(&MAIN, |name| {
         // This is the log's advice for this server.
@@ -90,7 +90,7 @@ fn in_audit_mode_a_user_without_the_renamed_command_keeps_scripts_and_modules() 
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_guard_refuses_a_renamed_command_by_its_original_name() {
     on_each(&MAIN, |name| {
         let redis = server(name, "+@all");

@@ -4,14 +4,14 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
-use super::files::{Files, count, keeps_quiet, logged};
+use super::files::{Files, assert_not_logged, count, logged};
 use support::{Deadline, Redis, Redoubt, Wire, frame, lines, now, secret, since};
 
 /// Seconds within which a withdrawn password must be rejected.
 const SOON: f64 = 1.0;
 
 /// Returns the time of day this many seconds from now.
-#[allow(clippy::disallowed_methods, reason = "the end of a password is a date")]
+#[allow(clippy::disallowed_methods, reason = "the end of a password is a wall-clock time")]
 fn time_in(seconds: u64) -> SystemTime {
     SystemTime::now() + Duration::from_secs(seconds)
 }
@@ -48,7 +48,7 @@ fn following(redis: &Redis, files: &Files, password: &str) -> Redoubt {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_previous_password_is_accepted_until_its_end() {
     let redis = Redis::start();
     let old = secret();
@@ -80,11 +80,11 @@ fn the_previous_password_is_accepted_until_its_end() {
     assert!(redoubt.log().wait(logged("previous client password is over")).is_some());
     let closed = |line: &str| lines::field(line, "reason") == Some("credential_withdrawn");
     assert!(redoubt.log().wait(closed).is_some());
-    keeps_quiet(&redoubt, &[&old, redoubt.password()]);
+    assert_not_logged(&redoubt, &[&old, redoubt.password()]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn an_expired_previous_password_is_never_accepted() {
     let redis = Redis::start();
     let old = secret();
@@ -97,7 +97,7 @@ fn an_expired_previous_password_is_never_accepted() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn replacing_a_password_file_withdraws_its_old_password() {
     let redis = Redis::start();
     let files = Files::new();
@@ -114,11 +114,11 @@ fn replacing_a_password_file_withdraws_its_old_password() {
     let line = redoubt.log().wait(logged("client password changed")).expect("a line");
     let source = lines::field(&line, "source").expect("a source");
     assert!(source.starts_with("from client.password_file"), "{source}");
-    keeps_quiet(&redoubt, &[&first, &second]);
+    assert_not_logged(&redoubt, &[&first, &second]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_swapped_symlink_of_password_files_is_followed_and_sessions_stay() {
     let redis = Redis::start();
     let files = Files::new();
@@ -148,11 +148,11 @@ fn a_swapped_symlink_of_password_files_is_followed_and_sessions_stay() {
     files.put("v2/previous", &secret());
     assert_eq!(session.read_to_close(), b"");
     assert!(auth(&redoubt, &first).starts_with(b"-WRONGPASS"));
-    keeps_quiet(&redoubt, &[&first, &second]);
+    assert_not_logged(&redoubt, &[&first, &second]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn garbage_in_a_password_file_changes_nothing_and_is_logged_once() {
     let redis = Redis::start();
     let files = Files::new();
@@ -182,5 +182,5 @@ fn garbage_in_a_password_file_changes_nothing_and_is_logged_once() {
     wait_for(&redoubt, &second);
     assert_eq!(session.read_to_close(), b"");
     assert_eq!(count(&redoubt, "password file cannot be used"), 5);
-    keeps_quiet(&redoubt, &[&first, &second, "canary"]);
+    assert_not_logged(&redoubt, &[&first, &second, "canary"]);
 }

@@ -41,7 +41,7 @@ pub(crate) fn count(redoubt: &Redoubt, message: &str) -> usize {
 }
 
 /// Checks that no line of the log contains one of `secrets`.
-pub(crate) fn keeps_quiet(redoubt: &Redoubt, secrets: &[&str]) {
+pub(crate) fn assert_not_logged(redoubt: &Redoubt, secrets: &[&str]) {
     for line in redoubt.log().all() {
         assert!(secrets.iter().all(|secret| !line.contains(secret)), "a secret in {line}");
     }

@@ -40,7 +40,7 @@ impl<'a> Load<'a> {
     }
 
     /// Waits until many more requests have been answered.
-    pub(crate) fn goes_on(&self) {
+    pub(crate) fn wait_for_progress(&self) {
         let from = self.turns.load(Ordering::Relaxed);
         let went = Deadline::standard().poll(|| self.turns.load(Ordering::Relaxed) >= from + 200);
         assert!(went, "the load stands still");

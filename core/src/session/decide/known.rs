@@ -72,7 +72,7 @@ pub(super) fn decide(
         Effect::Quit if this.state.opaque => Action::Forward { expect: this.plain(), need },
         Effect::Quit => this.quit(),
         Effect::Reset if due.remote() > 0 || this.state.inside_notice => Action::Unsettled,
-        Effect::Reset => this.let_go(),
+        Effect::Reset => this.reset(),
     }
 }
 

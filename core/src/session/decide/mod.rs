@@ -185,7 +185,7 @@ impl Deciding<'_> {
                     let reply = Some(reply::RESET.clone());
                     return Action::Finish { reply, reason: CloseReason::AuthAttempts };
                 }
-                self.let_go()
+                self.reset()
             }
             Effect::Auth => login::auth(self),
             Effect::Hello => login::hello(self),
@@ -215,7 +215,7 @@ impl Deciding<'_> {
     }
 
     /// Decides on `RESET`. It ends `CLIENT REPLY OFF` before it answers, but not `SKIP`.
-    fn let_go(&self) -> Action {
+    fn reset(&self) -> Action {
         Action::Reset { shown: self.state.replies != ReplyMode::Skip }
     }
 

@@ -140,7 +140,10 @@ mod tests {
         assert_eq!(subs, Subscriptions { channels: 0, patterns: 1, shards: 0 });
 
         let mut none = Confirmations::all(Kind::Channel);
-        assert!(subs.confirm(gone, 1, Some(&mut none)), "one answer when there was nothing");
+        assert!(
+            subs.confirm(gone, 1, Some(&mut none)),
+            "one confirmation comes without subscriptions"
+        );
         assert!(subs.any());
     }
 

@@ -151,6 +151,6 @@ pub(super) fn metrics(manifests: &Manifests) -> Vec<String> {
     expect(&mut wrong, is_admin && endpoint["path"] == "/metrics", "it reads something else");
     expect(&mut wrong, service["spec"]["clusterIP"] == "None", "it reads one of several pods");
     let all = service["spec"]["publishNotReadyAddresses"] == true;
-    expect(&mut wrong, all, "one that is not ready is not read");
+    expect(&mut wrong, all, "an unready pod is not scraped");
     wrong
 }

@@ -151,7 +151,7 @@ pub(super) fn drain(manifests: &Manifests) -> Vec<String> {
     match manifests.overlay {
         // The service has ended by then.
         Overlay::Sidecar => {
-            expect(&mut wrong, settings.drain_delay.is_zero(), "nobody is to be waited for")
+            expect(&mut wrong, settings.drain_delay.is_zero(), "drain_delay is not zero")
         }
         Overlay::Shared => expect(
             &mut wrong,

@@ -81,7 +81,10 @@ impl Model {
             self.logged_in = true;
             return self.say(b"+OK\r\n");
         }
-        assert!(name != b"reset" || args.len() > 1, "it would take the link's login away");
+        assert!(
+            name != b"reset" || args.len() > 1,
+            "RESET without arguments would log the link out"
+        );
         if name == b"quit" {
             // The model closes here, as the number of replies in a stream is unknown.
             self.hung_up = true;

@@ -53,7 +53,7 @@ impl Schedule {
     }
 
     /// Closes sockets of finished sessions and links.
-    pub(super) fn close_what_is_over(&mut self) {
+    pub(super) fn close_finished(&mut self) {
         for index in (0..self.peers.len()).rev() {
             if self.router.is_finished(self.peers[index].id) {
                 let peer = self.peers.remove(index);
@@ -176,7 +176,7 @@ impl Schedule {
             self.after_call(About::Nothing);
         }
         self.rest();
-        self.end_faulty();
+        self.end_faulty_sessions();
         for peer in &self.peers {
             let number = peer.client.number;
             assert!(!peer.doomed, "session {number} outlives a link that owed it a reply");
@@ -210,7 +210,7 @@ impl Schedule {
     }
 
     /// Ends the sessions that the upstream may never answer.
-    fn end_faulty(&mut self) {
+    fn end_faulty_sessions(&mut self) {
         for index in 0..self.peers.len() {
             if self.peers[index].client.faulty {
                 self.leave(index);
@@ -222,7 +222,7 @@ impl Schedule {
     /// Continues until nothing more happens, however long that takes.
     fn rest(&mut self) {
         for _ in 0..MAX_TICKS {
-            self.come_to_rest();
+            self.run_until_idle();
             let paused = |peer: &Peer| !peer.seen.over && !self.router.wants_read(peer.id);
             if self.limits.rate.is_none() || !self.peers.iter().any(paused) {
                 break;
@@ -234,7 +234,7 @@ impl Schedule {
     }
 
     /// Continues until nothing more happens at this time.
-    fn come_to_rest(&mut self) {
+    fn run_until_idle(&mut self) {
         loop {
             let before = self.moves;
             for index in 0..self.peers.len() {
@@ -247,7 +247,7 @@ impl Schedule {
                 self.read_from_redis(index);
             }
             self.unblock();
-            self.close_what_is_over();
+            self.close_finished();
             if self.moves == before {
                 break;
             }

@@ -143,7 +143,7 @@ impl Schedule {
     }
 
     /// Sends an unexpected reply over a link.
-    pub(super) fn go_mad(&mut self, index: usize) {
+    pub(super) fn send_unexpected_reply(&mut self, index: usize) {
         let Wire { id, number, connected, .. } = self.wires[index];
         let idle = connected
             && !self.may_be_faulty(number)
