@@ -153,7 +153,7 @@ fn holds(manifests: &Manifests, cluster: &Cluster, host: &str, port: u16) {
     let cli = |command: &str| {
         format!("REDISCLI_AUTH=$REDOUBT_PASSWORD redis-cli -h {host} -p {port} {command}")
     };
-    // 1. Without a password.
+    // 1. Requests without a password are refused.
     let noauth = "NOAUTH Authentication required.";
     assert_eq!(ask(cluster, "ai-service", host, port, "ping"), noauth);
     assert_eq!(ask(cluster, "redis", "127.0.0.1", 6379, "ping"), noauth, "Redis itself");
@@ -165,7 +165,7 @@ fn holds(manifests: &Manifests, cluster: &Cluster, host: &str, port: u16) {
         ["redis", cluster.address("redis")].map(|host| ask(cluster, place, host, 6379, "ping"))
     });
     assert!(heard.iter().flatten().all(|heard| heard == "no answer"), "{heard:?}");
-    // 3. and 4. With the password.
+    // 3. and 4. Requests with the password are served, and flushing is refused.
     let flush = exec(&cli("flushdb"));
     assert!(flush.contains("ERR unknown command 'flushdb'"), "{flush}");
     assert_eq!(exec(&cli("ping")), "PONG");

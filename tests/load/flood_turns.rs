@@ -38,7 +38,7 @@ struct Target {
     password: String,
 }
 
-/// What attackers send on each connection.
+/// The bytes that attackers send on each connection.
 #[derive(Clone)]
 struct Attack {
     /// Sent once the connection is open, and answered with this many lines.

@@ -18,7 +18,7 @@ pub struct ThrottleLimits {
     pub max_lockout: Duration,
 }
 
-/// What follows a wrong password.
+/// The consequence of a wrong password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// The reply is sent at once.

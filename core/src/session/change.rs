@@ -28,7 +28,7 @@ pub struct Change {
     /// Number of channels that the request subscribes to on a connection whose confirmations cannot be
     /// read.
     pub(super) unread_subscriptions: u32,
-    /// What has to be undone on the session's lease, in addition to earlier requests.
+    /// State that must be undone on the session's lease, in addition to earlier requests.
     pub(super) left_on_lease: LeftOnLease,
     /// True if the connection has state from now on that lasts until it ends or `RESET`.
     pub(super) pins: bool,
@@ -46,7 +46,7 @@ pub(super) struct Attempts {
     pub(super) idle: u32,
 }
 
-/// What a session's requests may have left on its lease, whatever the replies were.
+/// State that a session's requests may have left on its lease, whatever the replies were.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct LeftOnLease {
     /// True if keys may be watched.

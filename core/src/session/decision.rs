@@ -52,7 +52,7 @@ pub enum Action {
     },
     /// Forwards the request unchanged.
     Forward {
-        /// How its reply is handled.
+        /// The handling of its reply.
         expect: Expect,
         /// The kind of link that it needs.
         need: Need,
@@ -61,7 +61,7 @@ pub enum Action {
     Substitute {
         /// The complete substitute request.
         request: Bytes,
-        /// How its reply is handled.
+        /// The handling of its reply.
         expect: Expect,
         /// The kind of link that it needs.
         need: Need,

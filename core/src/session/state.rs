@@ -44,7 +44,7 @@ pub struct State {
     pub(super) name: Option<Bytes>,
     /// True if the session has a lease, or gets one at its first request.
     pub(super) leased: bool,
-    /// What has to be undone on the lease before another session may have it.
+    /// State that must be undone on the lease before another session may have it.
     pub(super) left_on_lease: LeftOnLease,
     /// The id of the lease in Redis, once the client has asked for it.
     pub(super) client_id: Option<i64>,

@@ -27,7 +27,7 @@ impl Credentials {
     }
 }
 
-/// What a link learned at its login.
+/// The facts that a link learned at its login.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Greeting {
     /// The upstream's version, if the login asked for it and the upstream reported it.

@@ -36,21 +36,23 @@ fn number(conf: &Conf, name: &str) -> Option<u64> {
 }
 
 const RULES: &[Rule<Conf>] = &[
-    ("256 MB", |conf| is(conf, "maxmemory", "268435456")),
-    ("the least recently used go", |conf| is(conf, "maxmemory-policy", "allkeys-lru")),
+    ("maxmemory is 256 MB", |conf| is(conf, "maxmemory", "268435456")),
+    ("the least recently used keys are evicted", |conf| {
+        is(conf, "maxmemory-policy", "allkeys-lru")
+    }),
     ("silent clients are closed", |conf| {
         // Redoubt itself closes links that were unused for a minute.
         number(conf, "timeout").is_some_and(|seconds| (120..=900).contains(&seconds))
     }),
-    ("peers that are gone are noticed", |conf| {
+    ("dead connections are detected", |conf| {
         number(conf, "tcp-keepalive").is_some_and(|seconds| (1..=300).contains(&seconds))
     }),
-    ("protected mode", |conf| is(conf, "protected-mode", "yes")),
+    ("protected mode is on", |conf| is(conf, "protected-mode", "yes")),
     ("clients are bounded, with room for all leases", |conf| {
         number(conf, "maxclients").is_some_and(|most| (1_100..=10_000).contains(&most))
     }),
     ("nothing is written to disk", |conf| is(conf, "save", "") && is(conf, "appendonly", "no")),
-    ("nobody gets round it", |conf| {
+    ("no module, debug or config command is enabled", |conf| {
         let closed = ["enable-protected-configs", "enable-debug-command", "enable-module-command"];
         closed.iter().all(|name| is(conf, name, "no"))
     }),
@@ -59,10 +61,10 @@ const RULES: &[Rule<Conf>] = &[
     ("the log goes to standard output", |conf| {
         is(conf, "logfile", "") && is(conf, "loglevel", "notice")
     }),
-    ("it is reached from other containers", |conf| {
+    ("other containers can reach it", |conf| {
         is(conf, "bind", "* -::*") && is(conf, "port", "6379")
     }),
-    ("no password is written down", |conf| {
+    ("the file contains no password", |conf| {
         !["requirepass", "user", "masterauth"].iter().any(|name| conf.contains_key(*name))
     }),
 ];

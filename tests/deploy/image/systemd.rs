@@ -35,22 +35,24 @@ impl Unit {
 }
 
 const RULES: &[Rule<Unit>] = &[
-    ("sections", |unit| unit.says_all(&["[Unit]", "[Service]", "[Install]"])),
-    ("a user that exists only meanwhile", |unit| unit.says("DynamicUser=yes")),
-    ("passwords as credentials", |unit| {
+    ("the unit has its three sections", |unit| {
+        unit.says_all(&["[Unit]", "[Service]", "[Install]"])
+    }),
+    ("the user exists only while the service runs", |unit| unit.says("DynamicUser=yes")),
+    ("passwords are credentials", |unit| {
         ["redis_password", "redoubt_password"].iter().all(|name| {
             let variable = name.to_uppercase();
             unit.says(&format!("LoadCredential={name}:/etc/redoubt/credentials/{name}"))
                 && unit.says(&format!("Environment={variable}_FILE=%d/{name}"))
         })
     }),
-    ("no secret in the unit", |unit| {
+    ("the unit contains no secret", |unit| {
         !unit.0.iter().any(|line| line.contains("_PASSWORD=") || line.contains("SetCredential"))
     }),
-    ("capabilities", |unit| {
+    ("the service has no capabilities", |unit| {
         unit.says_all(&["CapabilityBoundingSet=", "AmbientCapabilities=", "NoNewPrivileges=yes"])
     }),
-    ("the file system", |unit| {
+    ("the file system is read-only", |unit| {
         unit.says_all(&[
             "ProtectSystem=strict",
             "ProtectHome=yes",
@@ -64,7 +66,7 @@ const RULES: &[Rule<Unit>] = &[
             "LogsDirectoryMode=0700",
         ])
     }),
-    ("the kernel and other processes", |unit| {
+    ("the kernel and other processes are protected", |unit| {
         unit.says_all(&[
             "PrivateIPC=yes",
             "PrivateUsers=yes",
@@ -85,7 +87,7 @@ const RULES: &[Rule<Unit>] = &[
             "KeyringMode=private",
         ])
     }),
-    ("system calls", |unit| {
+    ("system calls are limited", |unit| {
         unit.says_all(&[
             "SystemCallArchitectures=native",
             "SystemCallFilter=@system-service",
@@ -93,10 +95,10 @@ const RULES: &[Rule<Unit>] = &[
             "SystemCallErrorNumber=EPERM",
         ])
     }),
-    ("no memory of it on disk", |unit| {
+    ("memory is never written to disk", |unit| {
         unit.says_all(&["LimitCORE=0", "CoredumpFilter=0", "MemorySwapMax=0"])
     }),
-    ("the network", |unit| {
+    ("the network is limited", |unit| {
         let sockets = "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX";
         unit.says_all(&[
             "IPAddressDeny=any",
@@ -105,7 +107,7 @@ const RULES: &[Rule<Unit>] = &[
             "SocketBindDeny=any",
         ]) && unit.says_all(&["SocketBindAllow=tcp:6380", "SocketBindAllow=tcp:6390"])
     }),
-    ("resources", |unit| {
+    ("resources are limited", |unit| {
         unit.number("LimitNOFILE") > Some(10_000 + 1_000)
             && unit.number("MemoryMax") == Some(256)
             && unit.number("TasksMax").is_some()
@@ -118,7 +120,7 @@ const RULES: &[Rule<Unit>] = &[
             && unit.number("TimeoutStopSec") > Some(10)
             && unit.says("WantedBy=multi-user.target")
     }),
-    ("it comes back, but not for ever", |unit| {
+    ("it restarts, but not for ever", |unit| {
         unit.value("Restart") == Some("on-failure")
             && unit.says("RestartPreventExitStatus=2")
             && unit.number("StartLimitBurst").is_some()

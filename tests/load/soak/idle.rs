@@ -1,4 +1,4 @@
-//! What is left when all sessions have ended.
+//! Resources that are left when all sessions have ended.
 
 use std::time::Duration;
 

@@ -29,7 +29,7 @@ pub(crate) struct Selector {
     pub(crate) matchers: Vec<(String, String, String)>,
 }
 
-/// What an expression uses.
+/// Metrics and labels in an expression.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Uses {
     pub(crate) selectors: Vec<Selector>,

@@ -5,7 +5,7 @@ use support::frame;
 /// One attack by one session.
 pub(crate) struct Case {
     pub(crate) name: String,
-    /// What others do before.
+    /// Actions of others before the attack.
     pub(crate) before: Vec<Before>,
     /// True if the session logs in before the attack.
     pub(crate) logs_in: bool,

@@ -13,7 +13,7 @@ pub(crate) enum End {
     LeavesAfter(usize),
 }
 
-/// What one session does.
+/// The requests of an attacking session, and their expected replies.
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
     pub(crate) said: Vec<u8>,

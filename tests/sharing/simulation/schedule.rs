@@ -43,7 +43,7 @@ fn credentials(user: Option<&str>) -> Credentials {
     Credentials { user: user.map(str::to_owned), password }
 }
 
-/// What the program would look at.
+/// The state that the program reacts to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Observed {
     output: bool,

@@ -1,4 +1,4 @@
-//! What a scanner reports about a reply.
+//! The scanner's reports about a reply.
 
 /// The type of a reply's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,16 +7,17 @@ use bytes::Bytes;
 use super::pubsub::Confirmations;
 use crate::resp::Protocol;
 
-/// How a reply from a link is handled: what the client gets, and what Redoubt learns from it.
+/// How a reply from a link is handled: the bytes that the client gets, and the facts that Redoubt
+/// learns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expect {
-    /// What the client gets.
+    /// The bytes that the client gets.
     pub show: Show,
-    /// What Redoubt learns.
+    /// The facts that Redoubt learns.
     pub learn: Learn,
 }
 
-/// What the client gets for a reply from a link.
+/// The bytes that the client gets for a reply from a link.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Show {
     /// The client gets the reply unchanged.
@@ -53,7 +54,7 @@ impl fmt::Debug for Show {
     }
 }
 
-/// What Redoubt learns about the session from a reply.
+/// The facts about the session that Redoubt learns from a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Learn {
     /// The reply does not change the session's state.

@@ -21,7 +21,7 @@ use crate::session::state::State;
 #[derive(Default)]
 pub struct Receiver {
     scanner: ReplyScanner,
-    /// What the current frame is, once it is known.
+    /// The kind of the current frame, once it is known.
     route: Option<Route>,
     /// The bytes of the frame until then.
     held: BytesMut,
@@ -31,7 +31,7 @@ pub struct Receiver {
     most_subscribed: u32,
 }
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route {
     /// The next pending reply. `shown` is true if the client gets it, and `ran` if Redis may have run

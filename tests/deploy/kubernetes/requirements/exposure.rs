@@ -122,8 +122,8 @@ pub(super) fn connections(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     let sides = [(out, egress(manifests, &peers), "out"), (ins, ingress(manifests, &peers), "in")];
     for (due, is, side) in sides {
-        wrong.extend(is.difference(&due).map(|line| format!("{line} is let {side}")));
-        wrong.extend(due.difference(&is).map(|line| format!("{line} is not let {side}")));
+        wrong.extend(is.difference(&due).map(|line| format!("{line} is allowed {side}")));
+        wrong.extend(due.difference(&is).map(|line| format!("{line} is not allowed {side}")));
     }
     for policy in manifests.of_kind("NetworkPolicy") {
         let name = text(&policy["metadata"]["name"]);

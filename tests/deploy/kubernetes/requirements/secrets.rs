@@ -80,7 +80,7 @@ pub(super) fn least(manifests: &Manifests) -> Vec<String> {
                 expected.iter().find(|(pod, own, _)| (*pod, *own) == (pods.name, name)).copied();
             let given = given(&pods, container);
             let Some(due) = due else {
-                wrong.push(format!("nobody knows the container {name} of {}", pods.name));
+                wrong.push(format!("container {name} of {} is not known to the tests", pods.name));
                 continue;
             };
             expected.remove(&due);
