@@ -18,13 +18,13 @@ ROOT = Path(__file__).resolve().parents[1]
 BASELINE = ROOT / "benches" / "core.baseline"
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 SUMMARIES = TARGET / "gungraun" / "redoubt" / "core"
-# As benches/core.rs has it.
+# The same number as in benches/core.rs.
 REQUESTS = 1600
 LIMIT = 0.05
 
 
 def counts():
-    """Runs the benchmarks; instructions by name."""
+    """Runs the benchmarks; returns their instructions by name."""
     for old in SUMMARIES.rglob("summary.json"):
         old.unlink()
     command = ["cargo", "bench", "--locked", "--bench", "core", "--", "--save-summary=json"]

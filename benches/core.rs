@@ -1,10 +1,11 @@
-//! What the core costs, in instructions as valgrind counts them: the same in every run of one build.
+//! The cost of the core, in instructions as valgrind counts them: the same in every run of one build.
 //!
-//! Every benchmark deals with [`REQUESTS`] requests or replies, so that its count divided by that is
-//! the price of one. A long copy counts an instruction a byte, since it is one `rep movsb`: that
-//! shows how often a large value is copied. `benches/core.py` runs it and compares with `benches/core.baseline`.
-#![allow(missing_docs, unreachable_pub, reason = "what gungraun's macros generate")]
-#![allow(clippy::disallowed_methods, reason = "gungraun's main ends with an exit code of its own")]
+//! Every benchmark handles [`REQUESTS`] requests or replies, so its count divided by that is the cost
+//! of one request. A long copy counts an instruction per byte, since it is one `rep movsb`: that shows
+//! how often a large value is copied. `benches/core.py` runs it and compares with
+//! `benches/core.baseline`.
+#![allow(missing_docs, unreachable_pub, reason = "gungraun's macros generate this code")]
+#![allow(clippy::disallowed_methods, reason = "gungraun's main calls exit itself")]
 
 mod core_support;
 
@@ -19,7 +20,7 @@ use redoubt_core::router::Sharing;
 
 /// Requests, or replies, in each benchmark: a multiple of 16 times 50.
 const REQUESTS: usize = 1600;
-/// As many bytes are handed over at once as a read may bring.
+/// Bytes of one delivery, as a read may return.
 const SEGMENT: usize = 16 << 10;
 
 fn get() -> Vec<u8> {
@@ -116,22 +117,22 @@ fn decide((policy, words): (Policy, Words)) -> usize {
 const SHARED: Sharing = Sharing::Auto;
 const OK: &[u8] = b"+OK\r\n";
 
-/// One session that says `said`, over and over.
+/// Returns one session that sends `said`, over and over.
 fn one(sharing: Sharing, said: Vec<u8>, answer: &[u8]) -> Conversation {
     Conversation::new(sharing, 1, said, answer)
 }
 
-/// Fifty that speak in turn.
+/// Returns fifty sessions that send in turn.
 fn fifty(sharing: Sharing, said: Vec<u8>, answer: &[u8]) -> Conversation {
     Conversation::new(sharing, 50, said, answer)
 }
 
-/// `says` times, one session or another says something.
+/// Makes sessions send something, `says` times in total.
 fn turns(mut conversation: Conversation, says: usize) -> usize {
     (0..says / conversation.sessions()).map(|_| conversation.turn()).sum()
 }
 
-/// Sixteen GETs and their replies.
+/// Returns sixteen GETs and their replies.
 fn pipelined() -> (Vec<u8>, Vec<u8>) {
     (get().repeat(16), bulk(3).repeat(16))
 }
@@ -157,7 +158,7 @@ fn fifty_sessions(conversation: Conversation) -> usize {
     turns(conversation, REQUESTS)
 }
 
-/// GET and SET in turn, sixteen in all.
+/// Returns GET and SET in alternation, sixteen in total.
 fn mixed() -> (Vec<u8>, Vec<u8>) {
     ([get(), set(3)].concat().repeat(8), [&bulk(3), OK].concat().repeat(8))
 }
@@ -172,11 +173,11 @@ fn pipeline_16(conversation: Conversation) -> usize {
     turns(conversation, REQUESTS / 16)
 }
 
-/// As many requests between two ticks of a worker, in which samples of durations are taken away: 500
-/// a second, so few that a limit on samples alone would have every one of them timed.
+/// Requests between two ticks of a worker, at which samples of durations are taken away. At 500
+/// requests per second they are so few that a limit on samples alone would let every request be timed.
 const BETWEEN_TICKS: usize = 100;
 
-// What `round_trip` does, at a low and steady rate.
+// Does what `round_trip` does, at a low and steady rate.
 #[library_benchmark]
 #[bench::get_shared(one(SHARED, get(), &bulk(3)))]
 #[bench::get_lease(one(Sharing::Off, get(), &bulk(3)))]
@@ -191,7 +192,7 @@ fn steady(mut conversation: Conversation) -> usize {
     read
 }
 
-/// MULTI, SET, INCR and EXEC, in one segment.
+/// Returns MULTI, SET, INCR and EXEC, in one segment.
 fn transaction_request() -> Vec<u8> {
     let words: [&[&[u8]]; 4] =
         [&[b"MULTI"], &[b"SET", b"key", b"value"], &[b"INCR", b"other"], &[b"EXEC"]];

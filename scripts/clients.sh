@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the client libraries that tests/clients/main.rs runs, at pinned versions: those of Python into a
-# virtual environment and those of Node beside it, both under target/clients. Does nothing when they
-# are there already.
+# Installs the client libraries that tests/clients/main.rs runs, at pinned versions: those of Python
+# into a virtual environment and those of Node beside it, both under target/clients. Does nothing if
+# they are installed already.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -9,7 +9,7 @@ clients=${CARGO_TARGET_DIR:-target}/clients
 wanted_python=tests/clients/python/requirements.txt
 wanted_node=tests/clients/node/package-lock.json
 
-# install PACKAGE...: with apt-get, as root or through sudo.
+# install PACKAGE... installs with apt-get, as root or through sudo.
 install() {
     echo "installing $*"
     root=

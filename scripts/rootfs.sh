@@ -22,7 +22,7 @@ mkdir -p "$root/usr/bin" "$root/etc/redoubt" "$root/etc/ssl/certs" "$root/usr/sh
 install -m 0555 "$binary" "$root/usr/bin/redoubt"
 install -m 0444 "$here/config/image/redoubt.toml" "$root/etc/redoubt/redoubt.toml"
 install -m 0444 "$here/LICENSE" "$root/usr/share/doc/redoubt/LICENSE"
-# For rediss:// upstreams whose certificates a public CA has signed.
+# This file is for rediss:// upstreams whose certificates a public CA has signed.
 install -m 0444 "$certificates" "$root/etc/ssl/certs/ca-certificates.crt"
 echo 'redoubt:x:999:999:Redoubt:/:/sbin/nologin' >"$root/etc/passwd"
 echo 'redoubt:x:999:' >"$root/etc/group"

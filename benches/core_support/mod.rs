@@ -1,4 +1,4 @@
-//! Clients, a router and a Redis, all played by hand in one thread.
+//! Clients, a router and a Redis, all played in one thread.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,32 +13,32 @@ use redoubt_core::upstream::Credentials;
 const CLIENT_PASSWORD: &str = "the password that clients have to say";
 const UPSTREAM_PASSWORD: &str = "what links log in with";
 
-/// `words` in multibulk form.
+/// Returns `words` in multibulk form.
 pub(crate) fn request(words: &[&[u8]]) -> Vec<u8> {
     let mut out = bytes::BytesMut::new();
     encode_command(words.iter().copied(), &mut out);
     out.to_vec()
 }
 
-/// A bulk string of `size` bytes.
+/// Returns a bulk string of `size` bytes.
 pub(crate) fn bulk(size: usize) -> Vec<u8> {
     format!("${size}\r\n{}\r\n", "v".repeat(size)).into_bytes()
 }
 
-/// Sessions that have logged in and ask the same, over and over.
+/// Sessions that have logged in and send the same requests, over and over.
 pub(crate) struct Conversation {
     router: Router,
     now: Instant,
     sessions: Vec<SessionId>,
-    /// What a session says in its turn.
+    /// The bytes that a session sends in its turn.
     said: Vec<u8>,
-    /// What Redis answers to that, as often as it may be due at once.
+    /// Redis's replies to these bytes, repeated for the most sessions that can be pending at a time.
     answers: Vec<u8>,
     answer_len: usize,
 }
 
 impl Conversation {
-    /// Each session says `said`, which Redis answers with `answer`. All links are up.
+    /// Creates sessions that send `said`, which Redis answers with `answer`. All links are ready.
     #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
     pub(crate) fn new(sharing: Sharing, sessions: usize, said: Vec<u8>, answer: &[u8]) -> Self {
         let rules = Rules {
@@ -68,19 +68,19 @@ impl Conversation {
         for _ in 0..sessions {
             made.log_in();
         }
-        // The first turn opens the links, and the second finds every buffer as large as it will be.
+        // The first turn opens the links, and from the second on every buffer has its final size.
         made.turn();
         made.turn();
         made
     }
 
-    /// How many sessions there are.
+    /// Returns the number of sessions.
     pub(crate) fn sessions(&self) -> usize {
         self.sessions.len()
     }
 
-    /// Every session speaks once, then Redis answers all of them, then they read. Returns how many
-    /// bytes they read.
+    /// Makes every session send once, then Redis answer all of them, then the clients read. Returns how
+    /// many bytes they read.
     pub(crate) fn turn(&mut self) -> usize {
         for index in 0..self.sessions.len() {
             self.router.client_bytes(self.sessions[index], &self.said, self.now);
@@ -106,7 +106,7 @@ impl Conversation {
         read
     }
 
-    /// Takes the samples of durations away; returns how many there were.
+    /// Takes the samples of durations; returns how many there were.
     pub(crate) fn take_samples(&mut self) -> usize {
         self.router.counters().take_samples().count()
     }
@@ -121,7 +121,7 @@ impl Conversation {
         self.sessions.push(id);
     }
 
-    /// Answers the request by which a lease that was given back is proved to be in step.
+    /// Answers the request that proves a returned lease to be clean.
     fn prove(&mut self, link: LinkId) {
         let Some(echoed) = self.router.link_output(link).strip_prefix(b"*2\r\n$4\r\nECHO\r\n")
         else {
@@ -129,10 +129,10 @@ impl Conversation {
         };
         let echoed: [u8; 39] = echoed.try_into().expect("a token of 32 bytes");
         self.sent(link);
-        self.router.link_bytes(link, &echoed, self.now).expect("what it asked for");
+        self.router.link_bytes(link, &echoed, self.now).expect("the expected token");
     }
 
-    /// What waits for links to come up stays until they are looked at.
+    /// Connects the requested links; requests that wait for them stay in their buffers.
     fn open_links(&mut self) {
         while let Some(link) = self.router.next_link_to_open() {
             self.router.link_connected(link);
@@ -141,7 +141,7 @@ impl Conversation {
         }
     }
 
-    /// All that waits for the link leaves. Returns how many bytes that were.
+    /// Takes all bytes that wait for the link. Returns their number.
     fn sent(&mut self, link: LinkId) -> usize {
         let mut sent = 0;
         loop {

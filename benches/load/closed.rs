@@ -1,4 +1,4 @@
-//! The closed loop: as fast as the server answers.
+//! The closed loop: requests are sent as fast as the server answers.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -11,9 +11,9 @@ use crate::times::Times;
 
 struct Client {
     connection: Connection,
-    /// Which request is sent next.
+    /// Index of the next request.
     next: usize,
-    /// Replies still to come to the last.
+    /// Replies to the last request that have not arrived.
     due: usize,
     sent: Instant,
 }
@@ -26,7 +26,8 @@ pub(crate) fn run(address: SocketAddr, mix: Mix, clients: usize, count: usize) -
     for number in 0..clients {
         let connection = Connection::open(address)?;
         poll.add(&connection, number)?;
-        // Each begins elsewhere, so that at any moment all kinds of requests are under way.
+        // The clients begin at different requests, so that all kinds of requests are in flight at any
+        // moment.
         all.push(Client { connection, next: number, due: 0, sent: Instant::now() });
     }
     let mut buffer = vec![0; 64 << 10];

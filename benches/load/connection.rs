@@ -9,10 +9,10 @@ use redoubt_core::resp::{ReplyScanner, encode_command};
 
 use crate::Outcome;
 
-/// A connection that has logged in; from then on nothing on it blocks.
+/// A connection that has logged in; from then on it never blocks.
 pub(crate) struct Connection {
     stream: TcpStream,
-    /// Bytes the socket had no room for.
+    /// Bytes for which the socket's buffer had no room.
     unsent: Vec<u8>,
     scanner: ReplyScanner,
     /// The part of a reply that has arrived.
@@ -21,7 +21,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Connects and says `AUTH` with the password in `LOAD_PASSWORD`.
+    /// Connects and sends `AUTH` with the password in `LOAD_PASSWORD`.
     pub(crate) fn open(address: SocketAddr) -> Outcome<Self> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
@@ -38,7 +38,7 @@ impl Connection {
         Ok(Self { stream, unsent: Vec::new(), scanner, input: Vec::new(), scanned: 0 })
     }
 
-    /// Sends `request`, or keeps what there is no room for.
+    /// Sends `request`, and keeps the bytes for which there is no room.
     pub(crate) fn send(&mut self, request: &[u8]) -> Outcome<()> {
         if !self.unsent.is_empty() {
             self.unsent.extend_from_slice(request);
@@ -49,7 +49,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends what [`Connection::send`] kept. To be called when the connection becomes ready.
+    /// Sends the bytes that [`Connection::send`] kept. The caller calls it when the connection becomes
+    /// ready.
     pub(crate) fn flush(&mut self) -> Outcome<()> {
         if !self.unsent.is_empty() {
             let sent = sent(self.stream.write(&self.unsent))?;
@@ -58,7 +59,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Reads once, and hands each reply that is now whole to `each`.
+    /// Reads once, and passes each complete reply to `each`.
     pub(crate) fn replies(
         &mut self,
         buffer: &mut [u8],
@@ -95,7 +96,7 @@ impl AsFd for Connection {
     }
 }
 
-/// A request in multibulk form.
+/// Returns a request in multibulk form.
 pub(crate) fn request(words: &[&[u8]]) -> Vec<u8> {
     let mut out = BytesMut::new();
     encode_command(words.iter().copied(), &mut out);

@@ -8,10 +8,11 @@ use crate::connection::{Connection, request};
 use crate::poll::Poll;
 use crate::times::Times;
 
-/// Messages that are published and not yet delivered to all, at most.
+/// Most messages that are published and not yet delivered to all.
 const WINDOW: usize = 4;
 
-/// Delivers `count` messages in all to `subscribers`; a latency lasts from publishing to delivery.
+/// Delivers `count` messages in total to `subscribers`; a latency is the time from publishing to
+/// delivery.
 pub(crate) fn run(address: SocketAddr, subscribers: usize, count: usize) -> Outcome<String> {
     let mut poll = Poll::new()?;
     let mut buffer = vec![0; 64 << 10];
@@ -59,7 +60,7 @@ pub(crate) fn run(address: SocketAddr, subscribers: usize, count: usize) -> Outc
     Ok(times.report(deliveries, start.elapsed()))
 }
 
-/// The time that a message carries: its last 16 bytes before the line's end.
+/// Returns the time in a message: its last 16 bytes before the line's end.
 fn published_at(message: &[u8]) -> Duration {
     let text = message.len().checked_sub(18).and_then(|from| message.get(from..from + 16));
     let text = text.and_then(|text| std::str::from_utf8(text).ok()).unwrap_or_default();

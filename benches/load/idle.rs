@@ -1,4 +1,4 @@
-//! Sessions that do nothing, and how fast they can be opened.
+//! Sessions that do nothing, and the rate at which they can be opened.
 
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -7,10 +7,10 @@ use std::time::Instant;
 use crate::Outcome;
 use crate::connection::Connection;
 
-/// Threads that open sessions, each one after the other.
+/// Threads that open sessions, each of them sequentially.
 const OPENERS: usize = 8;
 
-/// Opens `sessions`, prints how many a second, and holds them until standard input ends.
+/// Opens `sessions`, prints how many per second, and holds them until standard input ends.
 pub(crate) fn run(address: SocketAddr, sessions: usize) -> Outcome<String> {
     let start = Instant::now();
     let openers: Vec<_> = (0..OPENERS)

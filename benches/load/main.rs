@@ -1,8 +1,13 @@
-//! The load generator for what redis-benchmark cannot do: mixed commands, transactions, fan-out,
-//! a fixed rate, and thousands of sessions. One thread, one epoll; `benches/peers` runs it.
+//! The load generator for loads that redis-benchmark cannot generate: mixed commands, transactions,
+//! fan-out, a fixed rate, and thousands of sessions. It has one thread and one epoll; `benches/peers`
+//! runs it.
 //!
-//! Prints one line of JSON. Times are in milliseconds. A reply that is an error ends it.
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is how the program speaks")]
+//! It prints one line of JSON. Times are in milliseconds. A reply that is an error ends it.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the program reports its results on standard output"
+)]
 #![allow(clippy::disallowed_methods, reason = "it measures real time and blocks on purpose")]
 
 mod closed;
@@ -19,14 +24,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// What goes wrong here ends the run: an error of the system or of the server, in words.
+/// An error, which ends the run: of the system or of the server, as text.
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
     load: Load,
-    /// What `cargo bench` adds of its own.
+    /// The argument that `cargo bench` adds.
     #[arg(long, hide = true, global = true)]
     bench: bool,
 }
@@ -47,11 +52,11 @@ enum Load {
         mix: requests::Mix,
         #[arg(long)]
         clients: usize,
-        /// Requests in all.
+        /// Requests in total.
         #[arg(long)]
         count: usize,
     },
-    /// Requests leave at a fixed rate, whether or not earlier ones are answered.
+    /// Requests leave at a fixed rate, whether or not earlier requests are answered.
     Open {
         #[command(flatten)]
         server: Server,
@@ -59,7 +64,7 @@ enum Load {
         mix: requests::Mix,
         #[arg(long)]
         clients: usize,
-        /// Requests a second.
+        /// Requests per second.
         #[arg(long)]
         rate: f64,
         #[arg(long)]
@@ -71,11 +76,11 @@ enum Load {
         server: Server,
         #[arg(long)]
         subscribers: usize,
-        /// Messages delivered in all.
+        /// Messages delivered in total.
         #[arg(long)]
         count: usize,
     },
-    /// Opens sessions that log in and then say nothing until this standard input ends.
+    /// Opens sessions that log in and then send nothing until standard input ends.
     Idle {
         #[command(flatten)]
         server: Server,

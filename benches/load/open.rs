@@ -1,8 +1,8 @@
 //! The open loop: a fixed rate, whatever the server does.
 //!
-//! A latency counts from the moment at which the request was to leave, not from when it left. So a
+//! A latency counts from the moment at which the request should leave, not from when it left. So a
 //! server that stalls is charged for all requests that would have been sent meanwhile, and the
-//! generator's own delays count too, against all servers alike.
+//! generator's own delays count too, equally for all servers.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -19,11 +19,11 @@ const WARM_UP: f64 = 0.1;
 
 struct Client {
     connection: Connection,
-    /// When each request under way was to leave, and how many replies it still lacks.
+    /// For each request in flight, when it should have left and how many replies are missing.
     due: VecDeque<(Instant, usize)>,
 }
 
-/// Sends `rate` requests a second, evenly, over `clients` connections in turn.
+/// Sends `rate` requests per second, evenly, over `clients` connections in turn.
 pub(crate) fn run(
     address: SocketAddr,
     mix: Mix,

@@ -14,7 +14,7 @@ use crate::Outcome;
 
 /// The token of the timer.
 const TIMER: u64 = u64::MAX;
-/// After so long without a reply something is broken.
+/// After this time without a reply something is broken.
 const PATIENCE: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 
 pub(crate) struct Poll {
@@ -35,7 +35,7 @@ impl Poll {
         Ok(())
     }
 
-    /// Ends each wait that would last longer than to the next of these moments.
+    /// Ends each wait that would last beyond the next of these moments.
     pub(crate) fn tick_every(&mut self, interval: Duration) -> Outcome<()> {
         let timer = timerfd_create(
             TimerfdClockId::Monotonic,
@@ -49,7 +49,7 @@ impl Poll {
         Ok(())
     }
 
-    /// Waits; the tokens that can be read.
+    /// Waits; returns the tokens that can be read.
     pub(crate) fn wait(&mut self) -> Outcome<impl Iterator<Item = usize> + use<>> {
         self.events.clear();
         epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&PATIENCE))?;
@@ -60,7 +60,7 @@ impl Poll {
         if let Some(timer) = &self.timer
             && tokens.clone().any(|token| token == TIMER)
         {
-            // A timer that is not read does not go on.
+            // The timer's expirations must be read, otherwise it stays readable.
             rustix::io::read(timer, &mut [0; 8])?;
         }
         let tokens: Vec<_> =

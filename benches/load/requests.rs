@@ -1,26 +1,26 @@
-//! What the clients ask.
+//! The requests of the clients.
 
 use crate::connection::request;
 
 /// A kind of load.
 #[derive(Clone, Copy, clap::ValueEnum)]
 pub(crate) enum Mix {
-    /// Nothing but GET of three bytes.
+    /// Only GET of three bytes.
     Get,
-    /// What a service does: mostly reads, of several types, from 3 bytes to 1 KiB.
+    /// The mix of a service: mostly reads, of several types, from 3 bytes to 1 KiB.
     Mixed,
-    /// MULTI, two writes and EXEC, sent as one.
+    /// MULTI, two writes and EXEC, sent together.
     Transaction,
 }
 
-/// Something to send, and how many replies answer it.
+/// The bytes of a request, and the number of its replies.
 pub(crate) struct Request {
     pub(crate) bytes: Vec<u8>,
     pub(crate) replies: usize,
 }
 
 impl Mix {
-    /// Requests to be sent in turn, over and over.
+    /// Returns requests that are sent in turn, over and over.
     pub(crate) fn requests(self) -> Vec<Request> {
         let one = |words: &[&[u8]]| Request { bytes: request(words), replies: 1 };
         match self {

@@ -1,4 +1,4 @@
-//! Latencies and what is printed of them.
+//! Latencies and their report.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ impl Times {
         self.0.len()
     }
 
-    /// As JSON, with `rate` and `count` beside the percentiles in milliseconds.
+    /// Returns JSON with `rate` and `count` beside the percentiles in milliseconds.
     pub(crate) fn report(mut self, count: usize, elapsed: Duration) -> String {
         self.0.sort_unstable();
         let rate = count as f64 / elapsed.as_secs_f64();

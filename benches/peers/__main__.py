@@ -28,7 +28,7 @@ PHASES = ["loads", "calls", "latency", "scrapes", "sessions", "idle"]
 
 @dataclass
 class Results:
-    """What each phase found; empty where it was left out."""
+    """The result of each phase; empty for a phase that was left out."""
 
     throughput: Throughput
     calls: dict = field(default_factory=dict)
@@ -53,13 +53,13 @@ def say(text):
 
 
 def raise_open_files():
-    """As far as may be, for this process and those it starts."""
+    """Raises the limit as far as permitted, for this process and those it starts."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def load_program():
-    """Builds the load generator; its path."""
+    """Builds the load generator; returns its path."""
     command = ["cargo", "bench", "--locked", "-q", "--bench", "load", "--no-run",
                "--message-format=json"]
     built = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -69,7 +69,7 @@ def load_program():
 
 
 def work_directory():
-    """Configurations and logs; BENCH_KEEP names a place where they stay."""
+    """Creates the directory for configurations and logs; BENCH_KEEP names one that is kept."""
     kept = setting("KEEP", "")
     if not kept:
         return tempfile.TemporaryDirectory()
@@ -78,7 +78,7 @@ def work_directory():
 
 
 def measure(bench, names, loads, phases, quick):
-    """Runs the phases one after the other."""
+    """Runs the phases in order."""
     rounds, seconds = int(setting("ROUNDS", 2 if quick else 5)), float(setting("SECONDS", 1))
     targets = [bench.start(name) for name in names]
     say(f"running: {', '.join(names)}")
@@ -89,7 +89,7 @@ def measure(bench, names, loads, phases, quick):
     if "loads" in phases:
         results.throughput.measure(bench, targets, rounds, seconds, say)
     if "calls" in phases:
-        # Features change none of them, and TLS hides whose they are.
+        # Features change none of them, and with TLS the connections cannot be told apart.
         for target in (target for target in targets if target.name not in FEATURES):
             results.calls[target.name] = count_calls(target, bench, 20_000)
         say("system calls: done")
@@ -117,7 +117,7 @@ def main():
     loads = [load for load in LOADS if load.key in chosen("LOADS", [load.key for load in LOADS])]
     phases = chosen("PHASES", ["loads"] if quick else PHASES)
     raise_open_files()
-    # So that whoever ends this ends what it has started, too.
+    # Ending this process also ends the processes that it has started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     say("building")
     if "redoubt" not in other_redoubts():

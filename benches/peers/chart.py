@@ -10,7 +10,7 @@ INK = "#64748b"
 
 
 def chart(throughput):
-    """An SVG that reads on light and on dark pages."""
+    """Returns an SVG that is readable on light and on dark pages."""
     names = [name for name in throughput.names if name in COLOURS]
     groups = [(load.title, [(name, ratio) for name in names if
                             (ratio := throughput.ratio(load, name, "direct")) is not None])

@@ -1,4 +1,4 @@
-"""What passes through each proxy, tried on the real ones: a table in Markdown.
+"""The features that each proxy supports, tested on the real ones: a table in Markdown.
 
   scripts/prerequisites.sh bench && cargo build --release && python3 benches/peers/features.py
 """
@@ -9,14 +9,14 @@ from targets import Bench, PEERS, title
 
 
 def hasty(bench, target):
-    """A client that waits for three seconds: some proxies never answer what they do not know."""
+    """Returns a client that waits three seconds: some proxies never answer unknown commands."""
     client = bench.client(target)
     client.socket.settimeout(3)
     return client
 
 
 def refuses(*words):
-    """The command is refused, and has no effect on the one key that is there."""
+    """Returns true if the command is refused and does not change the only key."""
 
     def probe(bench, target):
         with bench.client(bench.redis) as redis:
@@ -29,7 +29,7 @@ def refuses(*words):
 
 
 def answers(*requests, wanted):
-    """The last of these commands is answered so."""
+    """Returns true if the last of these commands gets this reply."""
 
     def probe(bench, target):
         with hasty(bench, target) as client:
@@ -47,7 +47,7 @@ def transaction(bench, target):
 
 
 def blocking(bench, target):
-    """Waits in BLPOP until another pushes."""
+    """Waits in BLPOP until another client pushes."""
     with hasty(bench, target) as client, bench.client(bench.redis) as redis:
         client.socket.sendall(b"*3\r\n$5\r\nBLPOP\r\n$5\r\nqueue\r\n$1\r\n2\r\n")
         redis.ask("RPUSH", "queue", "value")

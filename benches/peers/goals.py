@@ -1,4 +1,4 @@
-"""What is asked of Redoubt, and whether the results show it."""
+"""The performance goals of Redoubt, and whether the results meet them."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ KIB, MIB = 1 << 10, 1 << 20
 
 @dataclass
 class Goal:
-    """`value` is None where it was not measured."""
+    """A goal; `value` is None if it was not measured."""
 
     text: str
     value: float | None
@@ -33,7 +33,7 @@ class Goal:
 
 
 def goals(results):
-    """All goals, with what was measured."""
+    """Returns all goals, with the measured values."""
     yield from throughput_goals(results.throughput)
     calls, latency, idle = (found.get("redoubt") for found in
                             (results.calls, results.latency, results.idle))

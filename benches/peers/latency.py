@@ -1,4 +1,4 @@
-"""Open-loop latency: what a proxy adds at a rate that everybody can hold."""
+"""Open-loop latency: the time that a proxy adds at a rate that every target can serve."""
 
 from statistics import median
 
@@ -9,8 +9,8 @@ PERCENTILES = ["p50", "p99", "p999"]
 
 
 def measure_latency(bench, targets, rounds, seconds, say):
-    """The rate, and for each target the median over the rounds of each percentile (in ms), with
-    what it is over direct's in the same round."""
+    """Returns the rate, and for each target the median over the rounds of each percentile (in ms),
+    with the difference to direct's in the same round."""
     arguments = ["--mix", "get", "--clients", str(CLIENTS)]
     fastest = [ask_load(["closed", *arguments, "--count", "50000"], bench.redis, bench)["rate"]
                for _ in range(3)]

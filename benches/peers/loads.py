@@ -1,4 +1,4 @@
-"""The loads, and how one run of a load on a target is measured.
+"""The loads, and the measurement of one run of a load on a target.
 
 Each load answers with a Sample. Those of redis-benchmark are its own closed loops; the others come
 from the `load` program beside this folder.
@@ -15,7 +15,7 @@ from targets import HOST, Client
 
 @dataclass
 class Sample:
-    """One run. Times in milliseconds, CPU in microseconds a request, memory in bytes."""
+    """The result of a run. Times in milliseconds, CPU in microseconds per request, memory in bytes."""
 
     rate: float
     p50: float
@@ -35,10 +35,10 @@ class Load:
     args: tuple
     tool: str = "redis-benchmark"
     needs: str = ""
-    # What is asked of Redoubt: a ratio to direct where there is one, and the predixy column.
+    # The goals for Redoubt: a ratio to direct where there is one, and the predixy column.
     of_direct: float | None = None
     predixy: float | None = None
-    # Whether rows for a feature are measured with it.
+    # True if rows for a feature are measured with this load.
     shows_features: bool = False
 
 
@@ -77,7 +77,7 @@ def run(load, target, bench, count):
 
 
 def small_value(bench):
-    """What a GET of redis-benchmark reads would be what its last SET has left, 100 KB perhaps."""
+    """Sets the key that a GET of redis-benchmark reads, which its last SET may have left with 100 KB."""
     with Client(bench.redis.port, bench.password) as client:
         client.ask("SET", "key:__rand_int__", "xxx")
 
@@ -88,7 +88,7 @@ def redis_benchmark(load, target, bench, count):
                "--precision", "3", "-n", str(count), *load.args]
     if target.speaks_tls:
         command += ["--tls", "--cacert", str(bench.certificate)]
-    # It tries for ever to connect anew to a server that has gone.
+    # The program tries for ever to reconnect to a server that has gone.
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     text = done.stdout
     rate = re.search(r"throughput summary: ([\d.]+) requests", text)
@@ -110,7 +110,7 @@ def own_load(load, target, bench, count):
 
 
 def ask_load(args, target, bench, timeout=60):
-    """Runs the `load` program to its end; what it found."""
+    """Runs the `load` program to its end; returns its results."""
     command = [bench.load, args[0], "--address", f"{HOST}:{target.port}", *args[1:]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout,
                           env={"LOAD_PASSWORD": bench.password})

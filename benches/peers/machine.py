@@ -1,4 +1,4 @@
-"""What the kernel says of processes and of the machine."""
+"""The kernel's figures about processes and the machine."""
 
 import os
 import platform
@@ -8,13 +8,13 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid):
-    """CPU time of a process so far, in user and kernel mode, all threads, in seconds."""
+    """Returns the CPU time of a process so far, in user and kernel mode, all threads, in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
 def resident(pid):
-    """Resident memory in bytes."""
+    """Returns the resident memory in bytes."""
     return status(pid, "VmRSS") * 1024
 
 

@@ -12,7 +12,7 @@ def number(value, digits=2, scale=1, suffix=""):
 
 
 def table(heading, rows):
-    """A Markdown table; the first column is text, the others numbers."""
+    """Returns a Markdown table; the first column is text, the others numbers."""
     yield "| " + " | ".join(heading) + " |"
     yield "|---" + "|--:" * (len(heading) - 1) + "|"
     for row in rows:
@@ -20,14 +20,14 @@ def table(heading, rows):
 
 
 def summary(throughput):
-    """One row a target, one column a load: ratios to direct."""
+    """Returns a table of ratios to direct, with a row per target and a column per load."""
     rows = [[title(name), *(number(throughput.ratio(load, name, "direct"))
                             for load in throughput.loads)] for name in throughput.names]
     yield from table(["requests/s, of direct", *(load.title for load in throughput.loads)], rows)
 
 
 def details(throughput):
-    """A table for each load."""
+    """Returns a table for each load."""
     for load in throughput.loads:
         yield f"\n### {load.title}\n"
         rows = []
@@ -85,7 +85,7 @@ def goals_table(results):
 
 
 def document(results, machine, versions):
-    """All of it."""
+    """Returns the whole report."""
     made = ", ".join(f"{name} {version}" for name, version in versions.items())
     yield from [
         "# Benchmarks", "",

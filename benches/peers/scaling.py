@@ -1,4 +1,4 @@
-"""Scaling: throughput over the number of sessions and of workers, and what an idle session costs."""
+"""Scaling: throughput over the number of sessions and of workers, and the cost of an idle session."""
 
 import json
 import subprocess
@@ -12,13 +12,13 @@ from targets import HOST, OPEN_FILES
 SESSIONS = [1, 10, 100, 1000, 10_000]
 WORKERS = [1, 2, 4]
 IDLE = 10_000
-# A proxy that has a connection to Redis for each of its clients.
+# Proxies that have a connection to Redis for each of their clients.
 SOCKETS = {"haproxy": 2, "redoubt-unshared": 2}
 
 
 @dataclass
 class Idle:
-    """What idle sessions cost: bytes of resident memory, and sessions opened a second."""
+    """The cost of idle sessions: bytes of resident memory, and sessions opened per second."""
 
     before: int
     after: int
@@ -30,12 +30,12 @@ class Idle:
 
 
 def holds(name, sessions):
-    """Whether the limit of open files lets the target have so many sessions."""
+    """Returns true if the limit of open files permits the target this many sessions."""
     return sessions * SOCKETS.get(name, 1) + 200 <= OPEN_FILES
 
 
 def measure_sessions(bench, targets, rounds, seconds, say):
-    """`rates[name][sessions]`: requests a second of GET, unpipelined."""
+    """Returns `rates[name][sessions]`: requests per second of GET, unpipelined."""
     samples = {target.name: {count: [] for count in SESSIONS} for target in targets}
     for _ in range(rounds):
         for sessions in SESSIONS:
@@ -52,13 +52,13 @@ def measure_sessions(bench, targets, rounds, seconds, say):
 
 
 def measure_idle(bench, names, say):
-    """Fresh targets with nothing but idle sessions."""
+    """Measures new targets with only idle sessions."""
     found = {}
     for name in names:
         if not holds(name, IDLE):
             continue
         target = bench.start(name)
-        # Redis is not started anew: what its sessions cost is still told by the difference.
+        # Redis is not restarted: the difference still shows the cost of its sessions.
         before = resident(target.pid)
         command = [bench.load, "idle", "--address", f"{HOST}:{target.port}",
                    "--sessions", str(IDLE)]

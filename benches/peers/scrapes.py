@@ -1,4 +1,4 @@
-"""What a scrape each second costs the clients of a Redoubt, and how long it takes under load."""
+"""The cost of a scrape each second to the clients of a Redoubt, and its duration under load."""
 
 import re
 import socket
@@ -13,7 +13,7 @@ from targets import HOST, ROOT
 
 CLIENTS = 50
 EVERY = 1.0
-# Sessions that are there meanwhile and do nothing.
+# Sessions that are open meanwhile and do nothing.
 IDLE = 200
 
 
@@ -29,8 +29,8 @@ class Scrapes:
 
 
 def measure_scrapes(bench, target, rounds, seconds, say):
-    """Runs with scrapes and without take turns, at half the rate that the target can do. Every series
-    by command that there can be is in the scrapes."""
+    """Alternates runs with scrapes and without, at half the rate that the target can serve. The
+    scrapes contain every possible series by command."""
     idle = [session(target, bench) for _ in range(IDLE)]
     fill(target, bench)
     mix = ["--mix", "mixed", "--clients", str(CLIENTS)]
@@ -62,7 +62,7 @@ def measure_scrapes(bench, target, rounds, seconds, say):
 
 
 def session(target, bench):
-    """A connection that has authenticated."""
+    """Returns an authenticated connection."""
     stream = socket.create_connection((HOST, target.port), timeout=10)
     stream.sendall(f"AUTH {bench.password}\r\n".encode())
     if stream.recv(64) != b"+OK\r\n":
@@ -71,8 +71,8 @@ def session(target, bench):
 
 
 def fill(target, bench):
-    """Sends each command of Redoubt's table once; some are answered by a close. The one that would end
-    a Redis before which nothing is refused is left out."""
+    """Sends each command of Redoubt's table once; some close the connection. SHUTDOWN
+    is left out, as it would end a Redis behind a Redoubt that refuses nothing."""
     table = (ROOT / "core/src/command/generated.rs").read_text()
     for name in set(re.findall(r'"([a-z_.|-]+)"', table)) - {"shutdown"}:
         with session(target, bench) as stream:
@@ -83,7 +83,7 @@ def fill(target, bench):
 
 
 def scrape(port, done, took):
-    """One scrape a second until `done`; how long each took goes into `took`."""
+    """Scrapes once a second until `done`, and appends the duration of each scrape to `took`."""
     while not done.wait(EVERY):
         start = time.monotonic()
         with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=10) as answer:

@@ -23,7 +23,7 @@ CALL = re.compile(r"\d+ +(\w+)\((\d+)?")
 
 @dataclass
 class Calls:
-    """Calls for one request, at CLIENTS unpipelined clients."""
+    """Returns the calls per request, with CLIENTS unpipelined clients."""
 
     client: float
     upstream: float
@@ -53,7 +53,7 @@ def count_calls(target, bench, requests):
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     sides = {}
     while load.poll() is None:
-        # Descriptors are used again when a connection ends; the run's own are those seen last.
+        # Descriptors are reused when a connection ends; those observed last belong to the run.
         sides |= sockets(target, bench)
         time.sleep(0.05)
     tracer.send_signal(signal.SIGINT)
@@ -63,7 +63,7 @@ def count_calls(target, bench, requests):
         for line in lines:
             if call := CALL.match(line):
                 name, descriptor = call.groups()
-                # An epoll descriptor comes first in these, and is no socket.
+                # The first argument of these is an epoll descriptor, which is no socket.
                 side = sides.get(descriptor and int(descriptor), "loop")
                 counted[side] += 1
                 names[side, name] += 1
@@ -74,7 +74,7 @@ def count_calls(target, bench, requests):
 
 
 def sockets(target, bench):
-    """Which side each of the target's sockets is, by descriptor."""
+    """Returns the side of each of the target's sockets, by descriptor."""
     sides = {}
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()

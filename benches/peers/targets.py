@@ -1,4 +1,4 @@
-"""What is measured: plain Redis, the other proxies before it, and Redoubt in its variants.
+"""The targets: plain Redis, the other proxies in front of it, and Redoubt in its variants.
 
 A target is one process (or none, for direct) listening on loopback, with one worker thread, asking
 its clients for the same password as Redis where it can. To add a row for a feature of Redoubt, add
@@ -23,8 +23,8 @@ ENVOY = ROOT / "target" / "envoy"
 TARGET = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 HOST = "127.0.0.1"
 
-# Rows of Redoubt: name -> what differs from the defaults, as `section.key` and a TOML value. In it
-# DIR is the bench's folder, PORT the target's port and TLS_PORT that on which Redis speaks TLS.
+# Rows of Redoubt: name -> what differs from the defaults, as `section.key` and a TOML value. In it DIR
+# is the bench's folder, PORT the target's port and TLS_PORT the port on which Redis uses TLS.
 VARIANTS = {
     "redoubt": {},
     "redoubt-unshared": {"upstream.sharing": '"off"', "upstream.max_links": "12000"},
@@ -43,9 +43,9 @@ VARIANTS = {
         "upstream.url": '"rediss://127.0.0.1:TLS_PORT"', "upstream.tls_ca": '"DIR/tls.crt"'
     },
 }
-# Those whose clients have to speak TLS; Redis itself does too, on another port.
+# Rows whose clients have to use TLS; Redis itself uses it too, on another port.
 TLS = {"direct-tls", "redoubt-tls"}
-# Rows that are there for what a feature costs.
+# Rows that show the cost of a feature.
 FEATURES = {*VARIANTS, *TLS} - {"redoubt", "redoubt-unshared"}
 PEERS = ["haproxy", "twemproxy", "envoy"]
 TITLES = {
@@ -64,7 +64,7 @@ TITLES = {
     "redoubt-tls": "Redoubt, clients in TLS",
     "redoubt-tls-upstream": "Redoubt, Redis in TLS",
 }
-# Commands that a proxy refuses or cannot pass on.
+# Commands that a proxy refuses or cannot forward.
 LACKS = {"twemproxy": {"multi", "pubsub"}, "envoy": {"pubsub"}}
 MOST_SESSIONS = 12_000
 OPEN_FILES = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -93,15 +93,15 @@ class Target:
         return self.name in TLS
 
     def can_run(self, load):
-        """What a feature costs is measured with two of the loads: all would take an hour. The
-        `load` program speaks no TLS."""
+        """Returns true if the target is measured with this load. The cost of a feature is measured
+        with two of the loads, since all would take an hour. The `load` program has no TLS."""
         if self.name in FEATURES and not load.shows_features:
             return False
         return load.needs not in self.lacks and not (self.speaks_tls and load.tool == "load")
 
 
 class Bench:
-    """One Redis, and the targets before it; all end with the `with` block."""
+    """Starts one Redis, and the targets in front of it; all end with the `with` block."""
 
     def __init__(self, directory):
         self.directory = Path(directory)
@@ -162,7 +162,7 @@ class Bench:
         self.running.remove(target)
 
     def _haproxy(self, port):
-        # It needs two sockets for a session, and refuses to start if there could be too few.
+        # The proxy needs two sockets for a session, and refuses to start if there could be too few.
         most = min(MOST_SESSIONS, (OPEN_FILES - 100) // 2)
         return ["haproxy", "-db", "-f", self._write("haproxy.cfg", f"""
 global
@@ -221,7 +221,7 @@ redis:
             "upstream.url": f'"redis://{HOST}:{self.redis.port}"',
             "upstream.password": f'"{self.password}"',
             "limits.max_sessions": str(MOST_SESSIONS),
-            # Clients that connect all at once, from one address.
+            # All clients connect at the same time, from one address.
             "limits.unauthenticated_sessions": str(2 * MOST_SESSIONS),
         }
         places = {"DIR": self.directory.resolve(), "TLS_PORT": self.tls_port, "PORT": port}
@@ -340,7 +340,7 @@ def other_redoubts():
 
 def free_port():
     with socket.socket() as listener:
-        # Below the range from which the system takes ports for outgoing connections.
+        # The port is below the range from which the system takes ports for outgoing connections.
         while True:
             port = 15_000 + int.from_bytes(os.urandom(2), "big") % 17_000
             try:

@@ -151,7 +151,7 @@ impl Dispatcher {
 
     /// Refuses a connection. As in Redis, a TLS client gets no reply, since its handshake has not begun.
     fn refuse(&self, stream: &Arrived, in_tls: bool, peer: Peer, refusal: Refusal) {
-        if refusal.is_told() && !in_tls {
+        if refusal.gets_error_reply() && !in_tls {
             // The socket is new, so its buffer has room; a client that is gone is no loss.
             let _ = stream.try_write(&reply::MAX_CLIENTS);
         }

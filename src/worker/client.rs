@@ -105,7 +105,7 @@ struct Newcomer {
 async fn shake(shared: Shared, handshake: Handshake, stream: TcpStream, newcomer: Newcomer) {
     let Some(stream) = handshake.shake(stream, &newcomer.peer).await else { return };
     // Meanwhile its network may have been taken from `allow`, or locked out.
-    if newcomer.permit.is_still_welcome(now()).is_err() {
+    if newcomer.permit.recheck(now()).is_err() {
         debug!(peer = %newcomer.peer, "a client is not welcome any more");
         return;
     }

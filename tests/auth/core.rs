@@ -1,4 +1,4 @@
-//! What wrong passwords and too many sessions cost, in the router, on a clock that the tests move.
+//! The cost of wrong passwords and of too many sessions, in the router, on a clock that the tests move.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -18,13 +18,14 @@ const LIMITS: ConnectionLimits = ConnectionLimits {
 };
 const WRONGPASS: &[u8] = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n";
 
-struct Dispatcher {
+struct AuthBench {
     bench: Bench,
-    gate: Arc<ConnectionLimiter>,
+    limiter: Arc<ConnectionLimiter>,
 }
 
-impl Dispatcher {
-    /// With the second wrong password the first delay, with the fourth the first lock-out.
+impl AuthBench {
+    /// Configures that the second wrong password gets the first delay and the fourth the first
+    /// lock-out.
     fn new(limits: ConnectionLimits) -> Self {
         let throttle = ThrottleLimits {
             failures: 4,
@@ -33,13 +34,13 @@ impl Dispatcher {
         };
         let shared = vec!["198.51.100.0/24".parse().unwrap()];
         let networks = Networks { shared, ..Networks::default() };
-        let gate = ConnectionLimiter::new(networks, limits, throttle);
-        Self { bench: Bench::new(), gate: Arc::new(gate) }
+        let limiter = ConnectionLimiter::new(networks, limits, throttle);
+        Self { bench: Bench::new(), limiter: Arc::new(limiter) }
     }
 
     fn open(&mut self, client: [u8; 4]) -> SessionId {
-        let pass = self.gate.admit(Some(IpAddr::from(client)), self.bench.now).unwrap();
-        self.bench.router.open_with(pass, self.bench.now)
+        let permit = self.limiter.admit(Some(IpAddr::from(client)), self.bench.now).unwrap();
+        self.bench.router.open_with(permit, self.bench.now)
     }
 
     fn say(&mut self, id: SessionId, words: &[&str]) {
@@ -55,164 +56,164 @@ const HERE: [u8; 4] = [192, 0, 2, 1];
 const THERE: [u8; 4] = [192, 0, 2, 2];
 
 #[test]
-fn a_delayed_answer_holds_up_its_session_alone() {
-    let mut door = Dispatcher::new(LIMITS);
-    let (slow, other) = (door.open(HERE), door.open(HERE));
-    door.say(slow, &["AUTH", "wrong"]);
-    assert_bytes(&door.bench.read(slow), WRONGPASS);
-    // What is pipelined behind a wrong password waits too, and is not even looked at.
+fn a_delayed_reply_delays_only_its_own_session() {
+    let mut auth = AuthBench::new(LIMITS);
+    let (slow, other) = (auth.open(HERE), auth.open(HERE));
+    auth.say(slow, &["AUTH", "wrong"]);
+    assert_bytes(&auth.bench.read(slow), WRONGPASS);
+    // Requests pipelined behind a wrong password wait too, and are not parsed.
     let pipeline = [request(&["AUTH", "wrong"]), request(&["AUTH", CLIENT_PASSWORD])].concat();
-    door.bench.say(slow, &pipeline);
-    assert!(!door.bench.router.wants_read(slow));
-    assert_bytes(door.bench.router.output(slow), b"");
-    door.say(other, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&door.bench.read(other), b"+OK\r\n");
-    door.bench.pass(Duration::from_millis(99));
-    assert_bytes(door.bench.router.output(slow), b"");
-    assert_eq!(door.gate.unauthenticated(), 1);
-    door.bench.pass(Duration::from_millis(1));
-    assert_bytes(&door.bench.read(slow), &[WRONGPASS, b"+OK\r\n"].concat());
-    assert!(door.bench.router.wants_read(slow));
-    assert_eq!(door.gate.unauthenticated(), 0);
+    auth.bench.say(slow, &pipeline);
+    assert!(!auth.bench.router.wants_read(slow));
+    assert_bytes(auth.bench.router.output(slow), b"");
+    auth.say(other, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(other), b"+OK\r\n");
+    auth.bench.pass(Duration::from_millis(99));
+    assert_bytes(auth.bench.router.output(slow), b"");
+    assert_eq!(auth.limiter.unauthenticated(), 1);
+    auth.bench.pass(Duration::from_millis(1));
+    assert_bytes(&auth.bench.read(slow), &[WRONGPASS, b"+OK\r\n"].concat());
+    assert!(auth.bench.router.wants_read(slow));
+    assert_eq!(auth.limiter.unauthenticated(), 0);
 }
 
 #[test]
-fn a_session_that_leaves_while_it_waits_is_answered_and_ends() {
-    let mut door = Dispatcher::new(LIMITS);
-    let id = door.open(HERE);
-    door.say(id, &["AUTH", "wrong"]);
-    door.say(id, &["AUTH", "wrong"]);
-    door.bench.router.client_eof(id, door.bench.now);
-    assert!(!door.bench.router.is_finished(id));
-    door.bench.pass(Duration::from_secs(1));
-    door.bench.read(id);
-    assert_eq!(door.closed(id), CloseReason::Client);
+fn a_session_that_closes_during_a_delay_gets_its_reply_and_ends() {
+    let mut auth = AuthBench::new(LIMITS);
+    let id = auth.open(HERE);
+    auth.say(id, &["AUTH", "wrong"]);
+    auth.say(id, &["AUTH", "wrong"]);
+    auth.bench.router.client_eof(id, auth.bench.now);
+    assert!(!auth.bench.router.is_finished(id));
+    auth.bench.pass(Duration::from_secs(1));
+    auth.bench.read(id);
+    assert_eq!(auth.closed(id), CloseReason::Client);
 }
 
 #[test]
-fn a_stop_waits_for_nobody() {
-    let mut door = Dispatcher::new(LIMITS);
-    let id = door.open(HERE);
-    door.say(id, &["AUTH", "wrong"]);
-    door.say(id, &["AUTH", "wrong"]);
-    door.bench.router.drain();
-    assert_bytes(&door.bench.read(id), &WRONGPASS.repeat(2));
-    assert_eq!(door.closed(id), CloseReason::Shutdown);
+fn shutdown_does_not_wait_for_delayed_replies() {
+    let mut auth = AuthBench::new(LIMITS);
+    let id = auth.open(HERE);
+    auth.say(id, &["AUTH", "wrong"]);
+    auth.say(id, &["AUTH", "wrong"]);
+    auth.bench.router.drain();
+    assert_bytes(&auth.bench.read(id), &WRONGPASS.repeat(2));
+    assert_eq!(auth.closed(id), CloseReason::Shutdown);
 }
 
 #[test]
-fn a_lock_out_ends_those_that_guess_on_and_no_others() {
-    let mut door = Dispatcher::new(LIMITS);
-    let [guesser, late, known, slip] = [(); 4].map(|()| door.open(HERE));
-    door.say(known, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&door.bench.read(known), b"+OK\r\n");
+fn a_lock_out_closes_only_sessions_that_send_further_wrong_passwords() {
+    let mut auth = AuthBench::new(LIMITS);
+    let [guesser, late, known, slip] = [(); 4].map(|()| auth.open(HERE));
+    auth.say(known, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(known), b"+OK\r\n");
     for _ in 0..3 {
-        door.say(guesser, &["AUTH", "wrong"]);
-        door.bench.pass(Duration::from_millis(300));
-        assert_bytes(&door.bench.read(guesser), WRONGPASS);
+        auth.say(guesser, &["AUTH", "wrong"]);
+        auth.bench.pass(Duration::from_millis(300));
+        assert_bytes(&auth.bench.read(guesser), WRONGPASS);
     }
-    drop(door.bench.events());
-    door.say(guesser, &["AUTH", "wrong"]);
-    assert_bytes(door.bench.router.output(guesser), b"");
-    let events = door.bench.events();
+    drop(auth.bench.events());
+    auth.say(guesser, &["AUTH", "wrong"]);
+    assert_bytes(auth.bench.router.output(guesser), b"");
+    let events = auth.bench.events();
     assert!(matches!(events[..], [Event::AuthFailed { .. }, Event::LockedOut { lasts }]
         if lasts == Duration::from_secs(1)));
-    assert_eq!(door.closed(guesser), CloseReason::LockedOut);
-    assert!(door.gate.admit(Some(HERE.into()), door.bench.now).is_err());
-    assert!(door.gate.admit(Some(THERE.into()), door.bench.now).is_ok());
+    assert_eq!(auth.closed(guesser), CloseReason::LockedOut);
+    assert!(auth.limiter.admit(Some(HERE.into()), auth.bench.now).is_err());
+    assert!(auth.limiter.admit(Some(THERE.into()), auth.bench.now).is_ok());
 
-    door.say(slip, &["HELLO", "3", "AUTH", "default", "wrong"]);
-    assert_bytes(door.bench.router.output(slip), b"");
-    assert_eq!(door.closed(slip), CloseReason::LockedOut);
-    door.say(late, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&door.bench.read(late), b"+OK\r\n");
-    door.say(known, &["AUTH", "wrong"]);
-    assert_bytes(door.bench.router.output(known), b"");
-    door.bench.pass(Duration::from_secs(2));
-    assert_bytes(&door.bench.read(known), WRONGPASS);
-    assert!(!door.bench.router.is_finished(known));
+    auth.say(slip, &["HELLO", "3", "AUTH", "default", "wrong"]);
+    assert_bytes(auth.bench.router.output(slip), b"");
+    assert_eq!(auth.closed(slip), CloseReason::LockedOut);
+    auth.say(late, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(late), b"+OK\r\n");
+    auth.say(known, &["AUTH", "wrong"]);
+    assert_bytes(auth.bench.router.output(known), b"");
+    auth.bench.pass(Duration::from_secs(2));
+    assert_bytes(&auth.bench.read(known), WRONGPASS);
+    assert!(!auth.bench.router.is_finished(known));
 }
 
 #[test]
-fn one_more_of_an_identity_is_told_so_and_nothing_of_it_travels() {
-    let mut door = Dispatcher::new(ConnectionLimits { per_identity: Some(1), ..LIMITS });
-    let [first, second, third] = [(); 3].map(|()| door.open(HERE));
-    door.say(first, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&door.bench.read(first), b"+OK\r\n");
+fn a_session_over_the_identity_limit_gets_an_error_and_sends_nothing_upstream() {
+    let mut auth = AuthBench::new(ConnectionLimits { per_identity: Some(1), ..LIMITS });
+    let [first, second, third] = [(); 3].map(|()| auth.open(HERE));
+    auth.say(first, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(first), b"+OK\r\n");
     let pipeline = [request(&["AUTH", CLIENT_PASSWORD]), request(&["SET", "k", "v"])].concat();
-    door.bench.say(second, &pipeline);
-    door.say(third, &["HELLO", "3", "AUTH", "default", CLIENT_PASSWORD]);
+    auth.bench.say(second, &pipeline);
+    auth.say(third, &["HELLO", "3", "AUTH", "default", CLIENT_PASSWORD]);
     for id in [second, third] {
-        assert_bytes(&door.bench.read(id), b"-ERR max number of clients reached\r\n");
-        assert_eq!(door.closed(id), CloseReason::IdentityLimit);
+        assert_bytes(&auth.bench.read(id), b"-ERR max number of clients reached\r\n");
+        assert_eq!(auth.closed(id), CloseReason::IdentityLimit);
     }
-    assert!(door.bench.router.next_link_to_open().is_none());
-    // RESET gives the place back, and AUTH takes it again.
-    let fourth = door.open(HERE);
-    door.say(first, &["RESET"]);
-    assert_bytes(&door.bench.read(first), b"+RESET\r\n");
-    door.say(fourth, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&door.bench.read(fourth), b"+OK\r\n");
-    door.say(first, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&door.bench.read(first), b"-ERR max number of clients reached\r\n");
+    assert!(auth.bench.router.next_link_to_open().is_none());
+    // RESET returns the place, and AUTH takes it again.
+    let fourth = auth.open(HERE);
+    auth.say(first, &["RESET"]);
+    assert_bytes(&auth.bench.read(first), b"+RESET\r\n");
+    auth.say(fourth, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(fourth), b"+OK\r\n");
+    auth.say(first, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(first), b"-ERR max number of clients reached\r\n");
 }
 
 #[test]
-fn half_sent_requests_are_held_up_to_a_bound() {
-    let mut door = Dispatcher::new(LIMITS);
+fn half_sent_requests_before_auth_are_buffered_up_to_a_limit() {
+    let mut auth = AuthBench::new(LIMITS);
     let half = [b"*2\r\n$4\r\nAUTH\r\n$16000\r\n".as_slice(), &[b'x'; 10_000]].concat();
-    let ids: Vec<_> = (0..20).map(|_| door.open(HERE)).collect();
+    let ids: Vec<_> = (0..20).map(|_| auth.open(HERE)).collect();
     for id in &ids {
-        door.bench.say(*id, &half);
+        auth.bench.say(*id, &half);
     }
-    assert!(door.gate.unauthenticated_memory() <= LIMITS.unauthenticated_memory + 20_000);
+    assert!(auth.limiter.unauthenticated_memory() <= LIMITS.unauthenticated_memory + 20_000);
     let (over, held): (Vec<_>, Vec<_>) =
-        ids.into_iter().partition(|id| door.bench.router.is_finished(*id));
+        ids.into_iter().partition(|id| auth.bench.router.is_finished(*id));
     assert!(held.len() >= 5, "{} are held", held.len());
     assert!(over.len() >= 5, "{} are closed", over.len());
     for id in over {
-        assert_eq!(door.closed(id), CloseReason::UnauthenticatedMemory);
+        assert_eq!(auth.closed(id), CloseReason::UnauthenticatedMemory);
     }
-    assert!(door.gate.unauthenticated_memory() <= LIMITS.unauthenticated_memory);
-    // One that comes with the right password needs none of it.
-    let id = door.open(THERE);
-    door.say(id, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&door.bench.read(id), b"+OK\r\n");
+    assert!(auth.limiter.unauthenticated_memory() <= LIMITS.unauthenticated_memory);
+    // A client with the right password is not delayed.
+    let id = auth.open(THERE);
+    auth.say(id, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(id), b"+OK\r\n");
     for id in held {
-        door.bench.router.client_lost(id);
-        assert_eq!(door.closed(id), CloseReason::Client);
+        auth.bench.router.client_lost(id);
+        assert_eq!(auth.closed(id), CloseReason::Client);
     }
-    assert_eq!(door.gate.unauthenticated_memory(), 0);
-    assert_eq!((door.gate.sessions(), door.gate.unauthenticated()), (1, 0));
+    assert_eq!(auth.limiter.unauthenticated_memory(), 0);
+    assert_eq!((auth.limiter.sessions(), auth.limiter.unauthenticated()), (1, 0));
 }
 
 const SHARED: [u8; 4] = [198, 51, 100, 1];
 
 #[test]
-fn guesses_from_a_shared_address_wait_and_the_right_password_does_not() {
-    let mut door = Dispatcher::new(LIMITS);
-    let guessers: Vec<_> = (0..80).map(|_| door.open(SHARED)).collect();
+fn wrong_passwords_from_a_shared_address_are_delayed_and_the_right_one_is_not() {
+    let mut auth = AuthBench::new(LIMITS);
+    let guessers: Vec<_> = (0..80).map(|_| auth.open(SHARED)).collect();
     for id in &guessers {
-        door.say(*id, &["AUTH", "wrong"]);
+        auth.say(*id, &["AUTH", "wrong"]);
     }
-    // So many answers wait; whoever guesses besides is closed.
+    // This many answers wait; every further client with a wrong password is closed.
     let (over, waiting): (Vec<_>, Vec<_>) =
-        guessers.into_iter().partition(|id| door.bench.router.is_finished(*id));
+        guessers.into_iter().partition(|id| auth.bench.router.is_finished(*id));
     assert_eq!((over.len(), waiting.len()), (80 - 65, 65), "the first was answered at once");
     for id in over {
-        assert_bytes(door.bench.router.output(id), b"");
-        assert_eq!(door.closed(id), CloseReason::LockedOut);
+        assert_bytes(auth.bench.router.output(id), b"");
+        assert_eq!(auth.closed(id), CloseReason::LockedOut);
     }
-    let honest = door.open(SHARED);
-    door.say(honest, &["AUTH", CLIENT_PASSWORD]);
-    assert_bytes(&door.bench.read(honest), b"+OK\r\n");
-    door.bench.pass(Duration::from_secs(2));
+    let honest = auth.open(SHARED);
+    auth.say(honest, &["AUTH", CLIENT_PASSWORD]);
+    assert_bytes(&auth.bench.read(honest), b"+OK\r\n");
+    auth.bench.pass(Duration::from_secs(2));
     for id in waiting {
-        assert_bytes(&door.bench.read(id), WRONGPASS);
+        assert_bytes(&auth.bench.read(id), WRONGPASS);
     }
-    let late = door.open(SHARED);
-    door.say(late, &["AUTH", "wrong"]);
-    assert!(!door.bench.router.is_finished(late), "there is room to wait again");
-    let events = door.bench.events();
+    let late = auth.open(SHARED);
+    auth.say(late, &["AUTH", "wrong"]);
+    assert!(!auth.bench.router.is_finished(late), "a further reply may be delayed again");
+    let events = auth.bench.events();
     assert!(!events.iter().any(|event| matches!(event, Event::LockedOut { .. })));
 }

@@ -1,15 +1,15 @@
-//! Who may connect, and what wrong passwords and too many sessions cost.
+//! Who may connect, and the cost of wrong passwords and of too many sessions.
 //!
 //! | module | what it tests |
 //! |---|---|
 //! | `core` | wrong passwords and too many sessions without sockets, on a clock that the tests move |
-//! | `gate` | the gate on addresses and a clock of the tests' own |
+//! | `limiter` | the connection limiter, with addresses and a clock that the tests choose |
 //! | `network` | where connections may come from, and load balancers that name their clients |
-//! | `sockets` | who is slowed down, locked out or rejected, over sockets |
+//! | `sockets` | who is delayed, locked out or rejected, over sockets |
 //! | `throttle` | the throttle on a clock that the tests move |
 
 mod core;
-mod gate;
+mod limiter;
 mod network;
 mod sockets;
 mod throttle;

@@ -1,4 +1,4 @@
-//! Where connections may come from, and load balancers that tell who their clients are.
+//! Where connections may come from, and load balancers that report their clients' addresses.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use support::{Deadline, Redis, Redoubt, Wire, frame, lines, now, since};
 const BALANCER: [u8; 4] = [127, 0, 0, 2];
 const OTHER: [u8; 4] = [127, 0, 0, 3];
 
-/// A PROXY header of version 2 for a client with an IPv4 address.
+/// Returns a PROXY header of version 2 for a client with an IPv4 address.
 fn header(client: [u8; 4]) -> Vec<u8> {
     let ports = [0x12, 0x34, 0x18, 0xec];
     [b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", &client[..], &[127, 0, 0, 1], &ports].concat()
@@ -39,7 +39,7 @@ fn only_allowed_networks_may_connect() {
 }
 
 #[test]
-fn a_trusted_balancer_tells_the_client() {
+fn a_trusted_balancer_reports_the_clients_address() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis)
         .set("proxy_protocol_from", "[\"127.0.0.2\"]")
@@ -52,7 +52,7 @@ fn a_trusted_balancer_tells_the_client() {
         .start();
     let through = |client: [u8; 4], password: &str| {
         let mut wire = Wire::connect_from(BALANCER, redoubt.address());
-        // What follows the header may come with it.
+        // Bytes after the header may arrive together with it.
         wire.offer(&[header(client), auth(password)].concat());
         while frame::length(wire.received()).is_none() && wire.receive() > 0 {}
         wire
@@ -70,7 +70,7 @@ fn a_trusted_balancer_tells_the_client() {
     assert_eq!(through([192, 0, 2, 8], redoubt.password()).received(), b"", "locked out");
     assert_eq!(through([192, 0, 2, 9], redoubt.password()).received(), b"+OK\r\n");
 
-    // From elsewhere a header is not one.
+    // From an address that is not a trusted balancer, a header is not accepted.
     let mut wire = Wire::connect_from(OTHER, redoubt.address());
     wire.send(&[header([192, 0, 2, 10]), auth(redoubt.password())].concat());
     assert_eq!(wire.read_to_close(), b"", "Redis sees no end of a line behind a NUL");
@@ -105,7 +105,7 @@ fn a_connection_of_a_balancer_without_a_header_is_closed() {
     let refused = |line: &str| lines::field(line, "reason") == Some("no_proxy_header");
     redoubt.log().wait(refused).unwrap();
 
-    // A health check of the balancer's own, and a header that comes in pieces.
+    // The balancer sends a health check of its own, and a header in pieces.
     let mut wire = connect();
     wire.send(b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0");
     assert_eq!(wire.command(&["PING"]), b"-NOAUTH Authentication required.\r\n");
@@ -119,7 +119,7 @@ fn a_connection_of_a_balancer_without_a_header_is_closed() {
 }
 
 #[test]
-fn balancers_that_say_nothing_keep_nobody_out() {
+fn silent_balancer_connections_do_not_block_others() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis)
         .set("proxy_protocol_from", "[\"127.0.0.2\"]")
@@ -128,35 +128,35 @@ fn balancers_that_say_nothing_keep_nobody_out() {
         .start();
     let mut silent: Vec<_> =
         (0..10).map(|_| Wire::connect_from(BALANCER, redoubt.address())).collect();
-    let told = |wire: &mut Wire| {
-        wire.be_patient(Duration::from_millis(200));
+    let reported = |wire: &mut Wire| {
+        wire.set_time_limit(Duration::from_millis(200));
         wire.try_receive().is_some_and(|got| got > 0)
     };
-    assert_eq!(silent.iter_mut().filter_map(|wire| told(wire).then_some(())).count(), 6);
-    let again = Deadline::patient().poll(|| {
+    assert_eq!(silent.iter_mut().filter_map(|wire| reported(wire).then_some(())).count(), 6);
+    let again = Deadline::standard().poll(|| {
         let mut wire = Wire::connect_from(OTHER, redoubt.address());
         wire.offer(&auth(redoubt.password()));
         while frame::length(wire.received()).is_none() && wire.receive() > 0 {}
         wire.received() == b"+OK\r\n"
     });
-    assert!(again, "their places come back");
+    assert!(again, "the places of silent connections are returned");
 }
 
-/// Fails on a machine without IPv6, on which there is nothing to test.
+/// Fails on a machine without IPv6, where the test would prove nothing.
 fn assert_ipv6() {
     let bound = std::net::TcpListener::bind("[::1]:0");
     assert!(bound.is_ok(), "IPv6 is off: sysctl -w net.ipv6.conf.lo.disable_ipv6=0");
 }
 
-/// Says hello to `address`.
+/// Returns true if `HELLO` works at `address`.
 fn greets(address: &str, password: &str) -> bool {
     let mut wire = Wire::connect(address.parse().unwrap());
     wire.command(&["AUTH", password]) == b"+OK\r\n"
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_unspecified_address_of_ipv6_and_localhost_take_both_families() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_ipv6_unspecified_address_and_localhost_listen_on_both_families() {
     assert_ipv6();
     let redis = Redis::start();
     for listen in ["[::]:0", "localhost:0"] {
@@ -167,7 +167,7 @@ fn the_unspecified_address_of_ipv6_and_localhost_take_both_families() {
             assert!(greets(&address, redoubt.password()), "{listen}: {address}");
         }
     }
-    // The address of a client of IPv4 is that, whatever socket it came to.
+    // The address of an IPv4 client stays an IPv4 address on a socket of either family.
     let allowed =
         Redoubt::setup(&redis).set_text("listen", "[::]:0").set("allow", "[\"127.0.0.1\"]").start();
     let port = allowed.address().port();
@@ -178,8 +178,8 @@ fn the_unspecified_address_of_ipv6_and_localhost_take_both_families() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn both_families_may_be_listened_on_one_by_one_at_one_port() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn separate_listeners_for_ipv4_and_ipv6_may_share_a_port() {
     assert_ipv6();
     let redis = Redis::start();
     let started = (0..20).find_map(|_| {

@@ -1,5 +1,5 @@
-//! Wrong passwords and too many sessions, over sockets: who is slowed down, locked out or told that
-//! there are too many, and that nobody else is.
+//! Wrong passwords and too many sessions, over sockets: only the clients that cause them are delayed,
+//! locked out or rejected.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn setup(redis: &Redis) -> Setup {
     Redoubt::setup(redis).set("throttle.exempt", "[]")
 }
 
-/// What a connection is answered to one request before it is closed or answered.
+/// Returns the reply to one `AUTH`, or nothing if the connection is closed first.
 fn ask(redoubt: &Redoubt, source: [u8; 4], password: &str) -> Vec<u8> {
     let mut wire = Wire::connect_from(source, redoubt.address());
     wire.offer(&frame::request(&["AUTH", password]));
@@ -25,7 +25,7 @@ fn ask(redoubt: &Redoubt, source: [u8; 4], password: &str) -> Vec<u8> {
 }
 
 #[test]
-fn twenty_guesses_a_second_are_refused_service_while_another_address_logs_in() {
+fn a_guessing_address_is_locked_out_while_another_address_logs_in() {
     let redis = Redis::start();
     let redoubt = setup(&redis).start();
     let began = now();
@@ -36,7 +36,7 @@ fn twenty_guesses_a_second_are_refused_service_while_another_address_logs_in() {
             let mut answers = Vec::new();
             std::thread::scope(|scope| {
                 let mut guesses = Vec::new();
-                // The pace of the guesses; a guess does not wait for the answer to the one before.
+                // A guess does not wait for the reply to the previous guess.
                 while stopped.recv_timeout(Duration::from_millis(50)).is_err() {
                     guesses.push(scope.spawn(|| ask(redoubt, GUESSER, "a guess")));
                 }
@@ -57,7 +57,7 @@ fn twenty_guesses_a_second_are_refused_service_while_another_address_logs_in() {
         let answered = answers.iter().filter(|answer| *answer == WRONGPASS).count();
         let closed = answers.iter().filter(|answer| answer.is_empty()).count();
         assert_eq!(answered + closed, answers.len());
-        assert_eq!(answered, 9, "the tenth is the first that is not answered");
+        assert_eq!(answered, 9, "the tenth wrong password is the first without a reply");
         assert!(closed >= 10, "{closed} of {}", answers.len());
     });
     let lines = redoubt.log().all();
@@ -73,7 +73,7 @@ fn twenty_guesses_a_second_are_refused_service_while_another_address_logs_in() {
 }
 
 #[test]
-fn answers_slow_down_before_the_lock_out_and_come_back_after_it() {
+fn replies_are_delayed_before_a_lock_out_and_resume_after_it() {
     let redis = Redis::start();
     let redoubt = setup(&redis)
         .set("throttle.failures", 6)
@@ -93,14 +93,14 @@ fn answers_slow_down_before_the_lock_out_and_come_back_after_it() {
     assert_eq!(ask(&redoubt, GUESSER, redoubt.password()), b"");
     assert_eq!(known.command(&["PING"]), b"+PONG\r\n");
     let again =
-        Deadline::patient().poll(|| ask(&redoubt, GUESSER, redoubt.password()) == b"+OK\r\n");
+        Deadline::standard().poll(|| ask(&redoubt, GUESSER, redoubt.password()) == b"+OK\r\n");
     assert!(again && since(locked_out) >= 0.9, "after {} s", since(locked_out));
     let reason = |line: &str| lines::field(line, "reason") == Some("locked_out");
     redoubt.log().wait(|line| line.contains("session closed") && reason(line)).unwrap();
 }
 
 #[test]
-fn who_has_authenticated_lives_on_in_a_lock_out() {
+fn authenticated_sessions_survive_a_lock_out_of_their_address() {
     let redis = Redis::start();
     let redoubt =
         setup(&redis).set("throttle.failures", 1).set_text("throttle.lockout", "1h").start();
@@ -119,7 +119,7 @@ fn who_has_authenticated_lives_on_in_a_lock_out() {
 }
 
 #[test]
-fn sessions_are_counted_by_address_and_by_identity() {
+fn sessions_over_the_limits_by_address_and_identity_are_rejected() {
     let redis = Redis::start();
     let redoubt = setup(&redis)
         .set("limits.sessions_per_address", 2)
@@ -143,12 +143,12 @@ fn sessions_are_counted_by_address_and_by_identity() {
     drop(held.pop());
     drop(wire);
     let again =
-        Deadline::patient().poll(|| ask(&redoubt, HONEST, redoubt.password()) == b"+OK\r\n");
-    assert!(again, "a place that was left is not given again");
+        Deadline::standard().poll(|| ask(&redoubt, HONEST, redoubt.password()) == b"+OK\r\n");
+    assert!(again, "the place of a closed session is not given out again");
 }
 
 #[test]
-fn those_that_have_not_authenticated_are_so_many_and_hold_so_much() {
+fn unauthenticated_sessions_are_limited_in_number_and_memory() {
     let redis = Redis::start();
     let redoubt = setup(&redis)
         .set("limits.unauthenticated_sessions", 16)
@@ -160,28 +160,28 @@ fn those_that_have_not_authenticated_are_so_many_and_hold_so_much() {
     let mut silent: Vec<_> = (0..14).map(|_| connect()).collect();
     assert_eq!(connect().read_to_close(), MAX_CLIENTS, "one address has seven eighths");
     assert_eq!(ask(&redoubt, HONEST, redoubt.password()), b"+OK\r\n");
-    // Ten arguments of 16 KiB, the last not complete.
+    // The request has ten arguments of 16 KiB, and the last is incomplete.
     let mut half = b"*10\r\n$4\r\nAUTH\r\n".to_vec();
     half.extend([&b"$16384\r\n"[..], &[b'x'; 16384], b"\r\n"].concat().repeat(8));
     for wire in &mut silent {
         wire.offer(&half);
     }
     let closed = |line: &str| lines::field(line, "reason") == Some("unauthenticated_memory");
-    redoubt.log().wait(closed).expect("one is closed");
+    redoubt.log().wait(closed).expect("a session is closed");
     assert_eq!(ask(&redoubt, HONEST, redoubt.password()), b"+OK\r\n");
     assert_eq!(known.command(&["PING"]), b"+PONG\r\n");
     drop(silent);
-    let again = Deadline::patient().poll(|| {
+    let again = Deadline::standard().poll(|| {
         let mut wire = connect();
         wire.offer(&frame::request(&["PING"]));
         wire.receive();
         wire.received().starts_with(b"-NOAUTH")
     });
-    assert!(again, "a place that was left is not given again");
+    assert!(again, "the place of a closed session is not given out again");
 }
 
 #[test]
-fn a_local_stranger_that_guesses_cannot_keep_the_service_out() {
+fn a_guessing_local_client_cannot_lock_the_service_out() {
     let redis = Redis::start();
     let mut redoubt = setup(&redis)
         .unset("throttle.shared")
@@ -190,23 +190,23 @@ fn a_local_stranger_that_guesses_cannot_keep_the_service_out() {
         .set_text("throttle.max_lockout", "1h")
         .start();
     const LOCAL: [u8; 4] = [127, 0, 0, 1];
-    // A stranger that waits for no answer, and has more guesses under way than may wait.
+    // The guesser waits for no reply, and has more guesses in flight than may be delayed.
     let guess = |redoubt: &Redoubt| {
         let mut wire = Wire::connect_from(LOCAL, redoubt.address());
         wire.offer(&frame::request(&["AUTH", "wrong"]));
         wire
     };
     let mut guesses: Vec<_> = (0..100).map(|_| guess(&redoubt)).collect();
-    // The service comes for the first time, with no session there that could speak for it.
+    // The service connects for the first time, so that no earlier login counts in its favour.
     for _ in 0..20 {
         guesses.extend((0..5).map(|_| guess(&redoubt)));
         assert_eq!(ask(&redoubt, LOCAL, redoubt.password()), b"+OK\r\n");
     }
-    // One that waits for its answers is slowed down, however often the service has come in.
+    // A guesser that waits for its replies is delayed, however often the service has logged in.
     redoubt.log().wait(|line| lines::field(line, "reason") == Some("locked_out")).expect("closed");
     drop(guesses);
     let mut patient = Wire::connect_from(LOCAL, redoubt.address());
-    let answered = Deadline::patient().poll(|| {
+    let answered = Deadline::standard().poll(|| {
         patient.offer(&frame::request(&["AUTH", "wrong"]));
         let asked = now();
         let answer = patient.receive();
@@ -217,7 +217,7 @@ fn a_local_stranger_that_guesses_cannot_keep_the_service_out() {
     });
     assert!(answered, "guesses are not slowed down");
     assert!(!redoubt.log().all().iter().any(|line| line.contains("address locked out")));
-    // Without the list it is an address like others.
+    // Without the list, the address is treated like any other.
     redoubt.write("throttle.shared", Some("[]"));
     redoubt.reload();
     ask(&redoubt, LOCAL, "wrong");

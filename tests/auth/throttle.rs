@@ -1,5 +1,8 @@
 //! The throttle on a clock that the tests move.
-#![allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the instant is only a start of measurement; no code waits for it"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -37,7 +40,7 @@ impl Bench {
 }
 
 #[test]
-fn a_source_is_slowed_down_and_then_locked_out_alone() {
+fn a_guessing_source_is_delayed_and_then_locked_out_alone() {
     let mut bench = Bench::new(LIMITS);
     for _ in 0..4 {
         assert_eq!(bench.fail(1), Verdict::Answer);
@@ -62,7 +65,11 @@ fn each_lock_out_is_twice_as_long_up_to_the_longest() {
         let lasts = SECOND * lasts;
         assert_eq!(bench.fail(1), Verdict::LockOut(lasts));
         bench.now += lasts - Duration::from_millis(1);
-        assert_eq!(bench.fail(1), Verdict::LockedOut, "it makes it no longer");
+        assert_eq!(
+            bench.fail(1),
+            Verdict::LockedOut,
+            "a guess during a lock-out does not extend it"
+        );
         assert!(bench.is_locked_out(1));
         bench.now += Duration::from_millis(1);
         assert!(!bench.is_locked_out(1));
@@ -82,7 +89,7 @@ fn a_quiet_source_is_forgotten() {
 }
 
 #[test]
-fn a_right_password_halves_what_counts() {
+fn a_right_password_halves_the_counted_failures() {
     let mut bench = Bench::new(LIMITS);
     for _ in 0..9 {
         bench.fail(1);
@@ -103,7 +110,7 @@ fn a_right_password_halves_what_counts() {
 }
 
 #[test]
-fn without_a_lock_out_answers_only_slow_down() {
+fn without_lock_outs_replies_are_only_delayed() {
     let mut bench = Bench::new(ThrottleLimits { lockout: Duration::ZERO, ..LIMITS });
     for _ in 0..100 {
         bench.fail(1);
@@ -113,7 +120,7 @@ fn without_a_lock_out_answers_only_slow_down() {
 }
 
 #[test]
-fn the_stalest_source_goes_first_and_none_that_is_locked_out() {
+fn a_full_throttle_table_removes_the_quietest_sources_but_no_locked_out_ones() {
     let mut bench = Bench::new(LIMITS);
     for _ in 0..15 {
         bench.now += SECOND * 32;
@@ -125,18 +132,18 @@ fn the_stalest_source_goes_first_and_none_that_is_locked_out() {
         bench.fail(source);
     }
     assert_eq!(bench.throttle.len(), Throttle::MAX_SOURCES);
-    assert_eq!(bench.fail(u32::MAX), Verdict::Answer, "it has found room");
+    assert_eq!(bench.fail(u32::MAX), Verdict::Answer, "the source is recorded");
     let left = bench.throttle.len();
     assert!((Throttle::MAX_SOURCES / 2..Throttle::MAX_SOURCES).contains(&left), "{left} left");
     assert!(bench.is_locked_out(0));
-    // The fifth is the first that is delayed.
+    // The fifth wrong password is the first that is delayed.
     let mut knows = |source| (0..4).map(|_| bench.fail(source)).last() != Some(Verdict::Answer);
-    assert!(!knows(1), "the stalest");
+    assert!(!knows(1), "the quietest source was removed");
     assert!(knows(Throttle::MAX_SOURCES as u32 - 1));
 }
 
 #[test]
-fn when_all_are_locked_out_others_are_slowed_down_and_nobody_is_let_off() {
+fn a_throttle_table_full_of_locked_out_sources_delays_all_others() {
     let mut bench = Bench::new(ThrottleLimits { failures: 1, ..LIMITS });
     for source in 0..Throttle::MAX_SOURCES as u32 {
         assert_eq!(bench.fail(source), Verdict::LockOut(SECOND));
@@ -151,7 +158,7 @@ fn when_all_are_locked_out_others_are_slowed_down_and_nobody_is_let_off() {
 }
 
 #[test]
-fn a_shared_source_is_slowed_down_and_never_locked_out() {
+fn a_shared_source_is_delayed_and_never_locked_out() {
     let mut bench = Bench::new(LIMITS);
     for _ in 0..4 {
         assert_eq!(bench.fail_shared(1), Verdict::Answer);
@@ -165,7 +172,7 @@ fn a_shared_source_is_slowed_down_and_never_locked_out() {
 }
 
 #[test]
-fn only_so_many_answers_to_a_shared_source_wait() {
+fn delayed_replies_to_a_shared_source_are_limited() {
     let mut bench = Bench::new(ThrottleLimits { failures: 1, ..LIMITS });
     let is_delayed = |verdict| matches!(verdict, Verdict::Delay(_));
     for _ in 0..Throttle::MAX_DELAYED {
@@ -179,7 +186,7 @@ fn only_so_many_answers_to_a_shared_source_wait() {
 }
 
 #[test]
-fn a_source_that_was_locked_out_and_is_shared_now_is_not_so_any_more() {
+fn a_lock_out_ends_when_its_source_becomes_shared() {
     let mut bench = Bench::new(ThrottleLimits { failures: 1, ..LIMITS });
     assert_eq!(bench.fail(1), Verdict::LockOut(SECOND));
     assert!(matches!(bench.fail_shared(1), Verdict::Delay(_)));

@@ -9,7 +9,7 @@ use support::{Deadline, Lines, Redis, Redoubt, frame, shown};
 
 const LARGE: usize = 32 << 20;
 
-/// `redis-cli` for `redoubt`, which reads its password from the environment.
+/// Returns a `redis-cli` for `redoubt`, which reads its password from the environment.
 fn command(redoubt: &Redoubt, args: &[&str]) -> Command {
     let mut command = Command::new("redis-cli");
     command.args(["-p", &redoubt.address().port().to_string()]).args(args);
@@ -17,7 +17,7 @@ fn command(redoubt: &Redoubt, args: &[&str]) -> Command {
     command
 }
 
-/// Runs it with `input` and gives its output.
+/// Runs `redis-cli` with `input` and returns its output.
 fn run(redoubt: &Redoubt, args: &[&str], input: &[u8]) -> Vec<u8> {
     let mut child = command(redoubt, args)
         .stdin(Stdio::piped())
@@ -41,7 +41,7 @@ fn answers(redoubt: &Redoubt, input: &str, wanted: &str) {
 }
 
 #[test]
-fn commands_from_a_file() {
+fn redis_cli_runs_commands_from_a_file() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     answers(&redoubt, "PING\nSET k \"two words\"\nGET k\nDEL k\n", "PONG|OK|two words|1");
@@ -52,13 +52,13 @@ fn commands_from_a_file() {
         "MULTI\nINCR n\nFLUSHALL\nEXEC\n",
         &format!("OK|QUEUED|{refused}|EXECABORT Transaction discarded because of previous errors."),
     );
-    // The map holds the connection's number, so only a part of it is known.
+    // The map contains the connection's id, so only a part of it is known.
     let hello = String::from_utf8(run(&redoubt, &["-3"], b"HELLO 3\n")).unwrap();
     assert!(hello.contains("server redis") && hello.contains("proto 3"), "{hello}");
 }
 
 #[test]
-fn scan_blocking_pop_and_pipe() {
+fn redis_cli_runs_scan_blocking_pop_and_pipe() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut requests = Vec::new();
@@ -83,7 +83,7 @@ fn scan_blocking_pop_and_pipe() {
 }
 
 #[test]
-fn publish_and_subscribe() {
+fn redis_cli_publishes_and_subscribes() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut child =
@@ -99,7 +99,7 @@ fn publish_and_subscribe() {
 }
 
 #[test]
-fn a_value_of_32_mib() {
+fn redis_cli_moves_a_value_of_32_mib() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     a_large_value(&redoubt, &[]);
@@ -114,8 +114,8 @@ fn a_large_value(redoubt: &Redoubt, options: &[&str]) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn in_tls_with_a_certificate_and_over_a_unix_socket() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn redis_cli_connects_over_tls_and_a_unix_socket() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let (server, app) = (authority.server("server"), authority.server("app"));
     let socket = authority.dir().join("socket");
@@ -173,7 +173,7 @@ impl Terminal {
 }
 
 #[test]
-fn a_person_at_a_terminal() {
+fn redis_cli_works_on_a_terminal() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut terminal = Terminal::open(&redoubt);
@@ -199,6 +199,6 @@ fn a_person_at_a_terminal() {
     terminal.asks("get greeting", "(nil)");
     terminal.asks("blpop nothing 0.1", "(nil)");
     writeln!(terminal.keys, "exit").unwrap();
-    let ended = Deadline::patient().poll(|| terminal.child.try_wait().unwrap().is_some());
+    let ended = Deadline::standard().poll(|| terminal.child.try_wait().unwrap().is_some());
     assert!(ended, "redis-cli does not end");
 }

@@ -1,13 +1,13 @@
 //! Client libraries and `redis-cli` work through Redoubt as they do with Redis.
 //!
-//! The libraries of other languages are installed by `scripts/clients.sh`; their programs are in `python`
-//! and `node`, and are run from here.
+//! `scripts/clients.sh` installs the libraries of other languages; the tests here run the programs in
+//! `python` and `node`.
 //!
 //! | module | what it tests |
 //! |---|---|
 //! | `cli` | `redis-cli` |
 //! | `redis_rs` | the crate `redis` |
-//! | `redis_rs_state` | what the crate `redis` leaves on a connection |
+//! | `redis_rs_state` | the crate `redis` where the connection's state matters |
 
 mod cli;
 mod redis_rs;
@@ -18,19 +18,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use support::certificates::{Authority, Kind};
-use support::{Deadline, Lines, PATIENCE, Redis, Redoubt, target_is_redis};
+use support::{Deadline, Lines, Redis, Redoubt, TIME_LIMIT, target_is_redis};
 
-/// What a client is given.
+/// Returns the URL that a client gets.
 fn url(redoubt: &Redoubt) -> String {
     format!("redis://:{}@{}/", redoubt.password(), redoubt.address())
 }
 
-/// The directory of this repository's tests of other languages.
+/// Returns the directory of the client programs in other languages.
 fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
-/// Where the libraries of `language` are installed.
+/// Returns the directory in which the libraries of `language` are installed.
 fn installed(language: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
     let dir = target.join("clients").join(language);
@@ -38,15 +38,15 @@ fn installed(language: &str) -> PathBuf {
     dir
 }
 
-/// Runs a client program with each protocol, and with shared links and without.
+/// Runs a client program with each protocol, with shared links and without.
 ///
-/// The program may ask for Redis to be restarted, by a line, and is told when that has been done.
+/// The program may ask by a line that Redis is restarted, and gets an answer when that is done.
 fn run(program: impl Fn() -> Command, protocols: &[&str]) {
     for sharing in ["auto", "off"] {
         for protocol in protocols {
             let (redis, redoubt);
             let mut program = program();
-            // A plain Redis that stands in for Redoubt must be the one that is restarted.
+            // If a plain Redis stands in for Redoubt, it is the server to restart.
             if target_is_redis() {
                 redis = Redis::setup().hide_refused().start();
                 program.arg(format!("redis://:{}@{}/", redis.password(), redis.address()));
@@ -62,7 +62,7 @@ fn run(program: impl Fn() -> Command, protocols: &[&str]) {
     }
 }
 
-/// Runs a client program with a certificate of its own, in TLS up to Redis.
+/// Runs a client program with a client certificate, in TLS on both sides of Redoubt.
 fn run_in_tls(mut program: Command, protocol: &str) {
     let authority = Authority::new();
     let server = authority.server("server");
@@ -85,7 +85,7 @@ fn run_in_tls(mut program: Command, protocol: &str) {
     assert!(said.ends_with("all is well"), "{said}");
 }
 
-/// What the program has said by its end.
+/// Runs the program, restarts Redis when it asks for that, and returns its output.
 fn converse(mut program: Command, mut redis: Redis) -> String {
     let mut client = program
         .stdin(Stdio::piped())
@@ -103,7 +103,7 @@ fn converse(mut program: Command, mut redis: Redis) -> String {
         drop(stdin.write_all(b"restarted\n"));
     }
     let mut status = None;
-    Deadline::after(PATIENCE * 2).poll(|| {
+    Deadline::after(TIME_LIMIT * 2).poll(|| {
         status = client.try_wait().expect("the client's state");
         status.is_some()
     });
@@ -119,7 +119,7 @@ fn converse(mut program: Command, mut redis: Redis) -> String {
 
 fn python(program: &str) -> Command {
     let mut python = Command::new(installed("python").join("bin/python"));
-    // Its cache would lie among the sources.
+    // Otherwise Python writes its cache among the sources.
     python.env("PYTHONDONTWRITEBYTECODE", "1");
     python.arg(sources().join("python").join(program));
     python
@@ -133,39 +133,39 @@ fn node(program: &str) -> Command {
 }
 
 #[test]
-fn redis_py() {
+fn redis_py_works() {
     run(|| python("redis_py.py"), &["2", "3"]);
 }
 
 #[test]
-fn redis_py_with_asyncio() {
+fn redis_py_works_with_asyncio() {
     run(|| python("redis_py_asyncio.py"), &["2", "3"]);
 }
 
 #[test]
-fn valkey_glide() {
+fn valkey_glide_works() {
     run(|| python("valkey_glide.py"), &["2", "3"]);
 }
 
 #[test]
-fn node_redis() {
+fn node_redis_works() {
     run(|| node("node_redis.cjs"), &["2", "3"]);
 }
 
 #[test]
-fn ioredis() {
-    // It speaks no other.
+fn ioredis_works() {
+    // The library supports no other protocol.
     run(|| node("ioredis.cjs"), &["2"]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn redis_py_in_tls() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn redis_py_works_over_tls() {
     run_in_tls(python("redis_py.py"), "3");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn ioredis_in_tls() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn ioredis_works_over_tls() {
     run_in_tls(node("ioredis.cjs"), "2");
 }

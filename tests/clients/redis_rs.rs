@@ -101,7 +101,7 @@ fn large(connection: &mut Connection) -> RedisResult<()> {
 }
 
 #[test]
-fn a_blocking_connection() {
+fn redis_rs_works_on_a_blocking_connection() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     for protocol in PROTOCOLS {
@@ -111,7 +111,7 @@ fn a_blocking_connection() {
 }
 
 #[test]
-fn errors_are_redis_own() {
+fn redis_rs_gets_redis_own_errors() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     for protocol in PROTOCOLS {
@@ -123,14 +123,14 @@ fn errors_are_redis_own() {
         let wrong = url(&redoubt).replace(redoubt.password(), "wrong");
         let wrong = redis::Client::open(format!("{wrong}?protocol={protocol}")).unwrap();
         let failed = wrong.get_connection().err().expect("a wrong password fails");
-        // redis-rs has its own name for the error to AUTH, not for that to HELLO.
+        // redis-rs has a separate error kind for AUTH, but not for HELLO.
         let authentication = failed.kind() == ErrorKind::AuthenticationFailed;
         assert!(authentication || failed.code() == Some("WRONGPASS"), "{failed}");
     }
 }
 
 #[test]
-fn a_multiplexed_connection_of_many_tasks() {
+fn redis_rs_works_on_a_multiplexed_connection_of_many_tasks() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

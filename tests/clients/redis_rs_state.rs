@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use redis::{Commands as _, Connection, PushInfo, PushKind, Script, Value};
 
 use super::redis_rs::{PROTOCOLS, open};
-use support::{Deadline, PATIENCE, Redis, Redoubt};
+use support::{Deadline, Redis, Redoubt, TIME_LIMIT};
 
 const RIVALS: usize = 4;
 const TIMES: usize = 25;
@@ -27,7 +27,7 @@ fn add(connection: &mut Connection) {
 }
 
 #[test]
-fn optimistic_transactions_under_contention() {
+fn redis_rs_optimistic_transactions_work_under_contention() {
     let redis = Redis::start();
     for sharing in ["auto", "off"] {
         let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", sharing).start();
@@ -47,7 +47,7 @@ fn optimistic_transactions_under_contention() {
 }
 
 #[test]
-fn scripts_that_redis_does_not_know_yet() {
+fn redis_rs_loads_scripts_that_redis_does_not_have() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     for protocol in PROTOCOLS {
@@ -60,23 +60,23 @@ fn scripts_that_redis_does_not_know_yet() {
 }
 
 #[test]
-fn tracking_in_resp3() {
+fn redis_rs_tracks_keys_in_resp3() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let client = open(&redoubt, "resp3");
     let mut cached = client.get_connection().expect("a connection");
     let mut other = client.get_connection().expect("a connection");
-    let (pushes, told) = mpsc::channel::<PushInfo>();
+    let (pushes, reported) = mpsc::channel::<PushInfo>();
     cached.set_push_sender(pushes);
     let () = redis::cmd("CLIENT").arg("TRACKING").arg("ON").query(&mut cached).expect("tracking");
     for number in 0..20 {
         let _: Option<i64> = cached.get("rs:tracked").expect("a value");
         let () = other.set("rs:tracked", number).expect("set");
         // Pushes are read along with replies.
-        let deadline = Deadline::patient();
+        let deadline = Deadline::standard();
         let push = loop {
             let () = redis::cmd("PING").query(&mut cached).expect("a reply");
-            if let Ok(push) = told.try_recv() {
+            if let Ok(push) = reported.try_recv() {
                 break push;
             }
             assert!(deadline.left().is_some(), "no push comes");
@@ -89,14 +89,14 @@ fn tracking_in_resp3() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn after_redis_has_restarted() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn redis_rs_works_after_redis_has_restarted() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     for protocol in PROTOCOLS {
         let client = open(&redoubt, protocol);
         let mut connection = client.get_connection().expect("a connection");
-        connection.set_read_timeout(Some(PATIENCE)).expect("a time limit");
+        connection.set_read_timeout(Some(TIME_LIMIT)).expect("a time limit");
         let () = connection.set("rs:forgotten", 1).expect("set");
         count_up(&mut connection, 1);
         let mut waiting = client.get_connection().expect("a connection");
@@ -108,7 +108,7 @@ fn after_redis_has_restarted() {
 
         let lost = blocked.join().unwrap().expect_err("a pop that Redis has forgotten");
         assert!(lost.is_io_error() || lost.is_connection_dropped(), "{lost}");
-        let deadline = Deadline::patient();
+        let deadline = Deadline::standard();
         let forgotten: Option<i64> = loop {
             if let Ok(value) = connection.get("rs:forgotten") {
                 break value;

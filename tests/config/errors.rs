@@ -1,4 +1,4 @@
-//! What an operator is told about a wrong configuration: where, which key, what to write instead.
+//! Errors in the configuration: they contain the place, the key, and what to write instead.
 
 mod sources;
 
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use redoubt::config::{ConfigError, Environment, Settings};
 
-/// Enough to start, so that each case has one thing wrong.
+/// The settings without which nothing starts, so that each case has one error.
 const PASSWORDS: [(&str, &str); 2] = [
     ("REDIS_PASSWORD", "0123456789abcdef0123456789abcdef"),
     ("REDOUBT_PASSWORD", "fedcba9876543210fedcba9876543210"),
@@ -28,12 +28,12 @@ fn error_in(text: &str, variables: &[(&str, &str)]) -> ConfigError {
     }
 }
 
-/// The error for `text` when everything else is right.
+/// Returns the error for `text` when everything else is right.
 fn error(text: &str) -> String {
     error_in(text, &PASSWORDS).to_string()
 }
 
-/// The error for `line` under `table`, after two lines of other text.
+/// Returns the error for `line` under `table`, after two lines of other text.
 fn error_under(table: &str, line: &str) -> String {
     let url = "url = \"redis://redis\"";
     match table {
@@ -44,7 +44,7 @@ fn error_under(table: &str, line: &str) -> String {
 }
 
 #[test]
-fn unknown_keys_name_what_was_probably_meant() {
+fn errors_for_unknown_keys_suggest_the_likely_key() {
     assert_eq!(
         error("workers = 1\n\n[limit]\nauth_timeout = \"1s\"\n"),
         "redoubt.toml:3: limit: unknown key; did you mean [limits]?"
@@ -77,7 +77,7 @@ fn unknown_keys_name_what_was_probably_meant() {
 }
 
 #[test]
-fn values_of_the_wrong_kind_get_an_example() {
+fn errors_for_values_of_the_wrong_type_contain_an_example() {
     let duration = "expected a duration as a whole number and ms, s, m, h or d, at most 365d";
     let some_time = "expected a duration above zero as a whole number and ms, s, m, h or d";
     let keepalive = "expected whole seconds from \"1s\" to \"32767s\", or \"0s\" for none";
@@ -178,14 +178,14 @@ fn values_of_the_wrong_kind_get_an_example() {
 }
 
 #[test]
-fn a_rule_is_named_by_its_own_line() {
+fn errors_for_policy_rules_name_the_line_of_the_rule() {
     let text = "[policy]\nblocked = [\n  \"FLUSHALL\",\n  \"CONFIG SET\",\n]\n";
     assert_eq!(error_in(text, &PASSWORDS).line(), Some(4));
     assert_eq!(error_in(text, &PASSWORDS).key(), Some("policy.blocked"));
 }
 
 #[test]
-fn a_rule_for_a_subcommand_that_cannot_be_is_refused() {
+fn a_rule_for_a_subcommand_of_a_plain_command_is_rejected() {
     assert_eq!(
         error("[policy]\nblocked = [\"FLUSHALL|ASYNC\"]\n"),
         "redoubt.toml:2: policy.blocked: FLUSHALL has no subcommands; \
@@ -198,7 +198,7 @@ fn a_rule_for_a_subcommand_that_cannot_be_is_refused() {
 }
 
 #[test]
-fn text_that_is_no_toml_names_the_line_and_the_key_it_seems_to_set() {
+fn errors_for_invalid_toml_name_the_line_and_the_likely_key() {
     assert_eq!(
         error("[limits]\nauth_timeout = 10s\n"),
         "redoubt.toml:2: limits.auth_timeout: not valid TOML: \
@@ -211,13 +211,13 @@ fn text_that_is_no_toml_names_the_line_and_the_key_it_seems_to_set() {
     assert!(twice.starts_with("redoubt.toml:2: workers: not valid TOML: "), "{twice}");
 }
 
-/// What the TOML parser says of `text`.
+/// Returns the TOML parser's message for `text`.
 fn syntax_message(text: &str) -> String {
     toml::from_str::<toml::Table>(text).unwrap_err().message().to_owned()
 }
 
 #[test]
-fn upstream_urls_say_what_they_may_not_hold() {
+fn errors_for_upstream_urls_name_the_forbidden_part() {
     for (url, expected) in [
         ("redis", "not a URL of the form redis://host:port"),
         ("http://redis:6379", "expected a redis:// or rediss:// URL"),

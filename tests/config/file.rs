@@ -20,7 +20,8 @@ fn environment(names: &[&str]) -> Environment {
     })
 }
 
-/// The lines of the file that set a key, commented or not: the key's full name, and which line it is.
+/// Returns the lines of the file that set a key, commented or not: the key's full name and the line
+/// number.
 fn keys() -> Vec<(String, usize)> {
     let mut table = String::new();
     let mut keys = Vec::new();
@@ -39,7 +40,7 @@ fn keys() -> Vec<(String, usize)> {
 }
 
 #[test]
-fn the_file_holds_the_defaults() {
+fn the_sample_file_contains_the_defaults() {
     let passwords = ["REDIS_PASSWORD", "REDOUBT_PASSWORD"];
     let environment = environment(&[passwords[0], passwords[1], "REDOUBT_UPSTREAM"]);
     let file = Settings::parse(Path::new("redoubt.toml"), FILE, &environment).unwrap();
@@ -49,7 +50,7 @@ fn the_file_holds_the_defaults() {
 }
 
 #[test]
-fn every_commented_key_is_one_that_the_file_may_hold() {
+fn every_commented_key_in_the_sample_file_is_valid() {
     let previous = ["REDOUBT_PREVIOUS_PASSWORD", "REDOUBT_PREVIOUS_UNTIL"];
     let environment =
         environment(&["REDIS_PASSWORD", "REDOUBT_PASSWORD", previous[0], previous[1]]);
@@ -81,7 +82,7 @@ fn every_commented_key_is_one_that_the_file_may_hold() {
     assert_eq!(commented, 19);
 }
 
-/// The keys that a key cannot be without.
+/// Returns the keys that `key` requires.
 fn companions(key: &str) -> &'static [&'static str] {
     match key {
         "tls.certificate" => &["tls.key"],
@@ -94,14 +95,14 @@ fn companions(key: &str) -> &'static [&'static str] {
 }
 
 #[test]
-fn the_file_lists_the_variables() {
+fn the_sample_file_lists_the_environment_variables() {
     for name in Environment::names() {
         assert!(FILE.contains(name), "{name} is not in config/redoubt.toml");
     }
 }
 
 #[test]
-fn the_printed_configuration_reads_back_once_its_masks_are_lifted() {
+fn the_printed_configuration_is_valid_once_its_passwords_are_filled_in() {
     let text = r#"
         listen = ["[::1]:1", "localhost:0"]
         workers = 4

@@ -1,11 +1,11 @@
-//! The configuration: its file, its errors, and what each setting does.
+//! The configuration: its file, its errors, and the effect of each setting.
 //!
 //! | module | what it tests |
 //! |---|---|
-//! | `errors` | what an operator is told about a wrong configuration |
+//! | `errors` | the errors for a wrong configuration |
 //! | `file` | `config/redoubt.toml` and the code agree |
-//! | `secrets` | where passwords come from, which source wins, and that no message shows one |
-//! | `settings` | each setting changed, and what comes of it |
+//! | `secrets` | where passwords come from, which source wins, and that no message shows a password |
+//! | `settings` | the effect of each setting |
 //! | `tls` | what keys of TLS, the audit log and the admin port require of each other |
 //! | `tls_files` | which certificates and keys are accepted, and the errors for others |
 

@@ -1,4 +1,4 @@
-//! Where passwords come from, which source wins, and that no message ever shows one.
+//! Where passwords come from, which source wins, and that no message shows a password.
 
 use std::ffi::OsString;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 use redoubt::config::{Environment, PreviousPassword, Settings, Warning};
 use secrecy::ExposeSecret;
 
-/// A strong password that no message may hold.
+/// A strong password that no message may contain.
 const CANARY: &str = "canary-7f3a9c51d2e84b60a1c9f7e35d";
 const OTHER: &str = "another-91c4e7a2b5d80f36e9a7c4b12f";
 
@@ -37,9 +37,9 @@ fn previous(settings: &Settings) -> &PreviousPassword {
 }
 
 #[test]
-fn no_error_holds_a_secret_whatever_is_wrong_with_its_line() {
+fn no_configuration_error_contains_a_secret() {
     let lines = [
-        // Not TOML, on the secret's own line.
+        // These are not TOML, on the line of the secret.
         "password = CANARY",
         "password = \"CANARY",
         "password = 'CANARY\"",
@@ -53,7 +53,7 @@ fn no_error_holds_a_secret_whatever_is_wrong_with_its_line() {
         "\"CANARY\" =",
         "password = { CANARY }",
         "password =\n\"CANARY\"",
-        // TOML of the wrong type or under the wrong key.
+        // These are TOML of the wrong type or under the wrong key.
         "password = [\"CANARY\"]",
         "password = { secret = \"CANARY\" }",
         "password = { \"CANARY\" = 1 }",
@@ -121,7 +121,7 @@ fn short_passwords_stop_the_start_unless_allowed() {
 }
 
 #[test]
-fn the_upstreams_password_serves_clients_that_have_none_and_that_is_a_warning() {
+fn using_the_upstream_password_for_clients_is_a_warning() {
     let url = ("REDOUBT_UPSTREAM", "redis://redis");
     let settings = parse("", &[url, ("REDIS_PASSWORD", CANARY)]).unwrap();
     assert_eq!(passwords(&settings), (CANARY, CANARY));
@@ -138,7 +138,7 @@ fn the_upstreams_password_serves_clients_that_have_none_and_that_is_a_warning() 
 }
 
 #[test]
-fn the_environment_wins_over_the_file() {
+fn passwords_in_the_environment_override_the_file() {
     let text = "listen = \"127.0.0.1:1\"\n[upstream]\nurl = \"redis://app:in-the-url@old:1\"\n";
     let upstream = format!("redis://:{CANARY}@new:2");
     let variables = [
@@ -160,14 +160,14 @@ fn the_environment_wins_over_the_file() {
     let settings = parse(&text, &[("REDIS_PASSWORD", OTHER)]).unwrap();
     assert_eq!(passwords(&settings), (CANARY, OTHER));
     assert_eq!(settings.upstream.user.as_deref(), Some("app"));
-    // The password that was in the file's URL does not go to another host.
+    // The password in the file's URL is not sent to another host.
     let text = format!("[upstream]\nurl = \"redis://:{CANARY}@old\"\n");
     let moved = [("REDOUBT_UPSTREAM", "redis://new"), ("REDOUBT_PASSWORD", OTHER)];
     assert!(parse(&text, &moved).unwrap().upstream.password.is_none());
 }
 
 #[test]
-fn secrets_come_from_files_too() {
+fn passwords_are_read_from_files() {
     let dir = tempfile::tempdir().unwrap();
     let client = dir.path().join("client");
     let upstream = dir.path().join("upstream");
@@ -193,7 +193,7 @@ fn secrets_come_from_files_too() {
 }
 
 #[test]
-fn two_sources_of_one_secret_contradict_each_other() {
+fn two_sources_of_one_password_are_an_error() {
     let url = ("REDOUBT_UPSTREAM", "redis://redis");
     let both = [url, ("REDIS_PASSWORD", CANARY), ("REDIS_PASSWORD_FILE", "/x")];
     assert_eq!(
@@ -222,7 +222,7 @@ fn two_sources_of_one_secret_contradict_each_other() {
 }
 
 #[test]
-fn a_previous_password_is_as_strong_and_its_end_may_have_passed() {
+fn a_previous_password_must_be_strong_and_may_have_expired() {
     let both = [("REDIS_PASSWORD", OTHER), ("REDOUBT_PASSWORD", CANARY)];
     let text = |end: &str, password: &str| {
         format!(
@@ -246,7 +246,7 @@ fn a_previous_password_is_as_strong_and_its_end_may_have_passed() {
     let warnings = [Warning::WeakPreviousPassword, Warning::PreviousPasswordOver];
     assert_eq!(settings.warnings, warnings);
     assert!(settings.to_toml().contains("previous_until = \"2001-09-09T01:46:40.5"));
-    // The password of before may be the one of now: its end is set before it is replaced.
+    // The previous password may equal the present one: its end is configured before it is replaced.
     assert!(parse(&text(future, CANARY), &both).unwrap().warnings.is_empty());
     assert_eq!(parse(&text(future, OTHER), &both).unwrap().warnings, [Warning::OnePassword]);
 

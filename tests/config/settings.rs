@@ -1,7 +1,7 @@
-//! Every setting of `config/redoubt.toml`, changed, and what comes of that.
+//! Every setting of `config/redoubt.toml` is changed, and the effect is observed.
 //!
-//! One test for each key, named as the key is, in a file for each section. [`every_setting_has_a_test`]
-//! holds that none is missing. What a setting does in depth is tested elsewhere.
+//! There is one test for each key, `KEY_takes_effect`, in a file for each section.
+//! [`every_setting_has_a_test`] fails if one is missing. Other programs test the settings in depth.
 
 mod audit;
 mod client;
@@ -23,7 +23,7 @@ const MAX_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
 const WRONG_PASSWORD: &[u8] = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n";
 const NO_AUTH: &[u8] = b"-NOAUTH Authentication required.\r\n";
 
-/// What a new client is answered to `AUTH` with these arguments.
+/// Returns the reply that a new client gets to `AUTH` with these arguments.
 fn auth(redoubt: &Redoubt, arguments: &[&str]) -> Vec<u8> {
     let mut wire = redoubt.connect();
     wire.offer(&frame::request(&[&["AUTH"][..], arguments].concat()));
@@ -56,8 +56,9 @@ fn every_setting_has_a_test() {
     for entry in fs::read_dir(root.join("tests/config/settings")).unwrap() {
         let text = fs::read_to_string(entry.unwrap().path()).unwrap();
         for test in text.split("#[test]\n").skip(1) {
-            let (name, body) = test.trim_start_matches("fn ").split_once("()").unwrap();
-            // Of two sections in one file the test says which it is.
+            let (name, body) =
+                test.trim_start_matches("fn ").split_once("_takes_effect()").unwrap();
+            // Where a file tests two sections, the test contains the full key.
             let is_of = |key: &&String| {
                 key.replace('.', "_").ends_with(name) && body.contains(&format!("\"{key}\""))
             };

@@ -1,4 +1,5 @@
-//! What the keys of TLS, the audit log and the admin port ask of each other, and what is said if not.
+//! The keys of TLS, the audit log and the admin port that require each other, and the errors if one is
+//! missing.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,7 +9,7 @@ use redoubt::config::{Environment, Settings};
 const PASSWORD: &str = "0123456789abcdef0123456789abcdef";
 const TLS: &str = "certificate = \"a.crt\"\nkey = \"a.key\"\n";
 
-/// What is wrong with a file of a plain upstream and `text` after it.
+/// Returns the error for a file with a plain upstream and `text` after it.
 fn error(text: &str) -> String {
     let environment = Environment::from_lookup(|name| {
         ["REDIS_PASSWORD", "REDOUBT_PASSWORD"].contains(&name).then(|| OsString::from(PASSWORD))
@@ -44,7 +45,7 @@ fn a_tls_listener_needs_a_certificate_and_its_key() {
 }
 
 #[test]
-fn keys_of_tls_upstreams_are_for_those() {
+fn tls_keys_of_the_upstream_need_a_tls_url() {
     for line in [
         "tls_ca = \"ca.crt\"",
         "tls_certificate = \"a.crt\"\ntls_key = \"a.key\"",
@@ -58,7 +59,7 @@ fn keys_of_tls_upstreams_are_for_those() {
 }
 
 #[test]
-fn a_unix_listener_has_an_absolute_path_and_a_mode() {
+fn a_unix_listener_needs_an_absolute_path_and_accepts_a_mode() {
     says(&format!("listen = \"unix://redoubt.sock\"\n{PLAIN}"), "unix:///path");
     says(&format!("listen = \"quic://[::1]:1\"\n{PLAIN}"), "tls://host:port or unix:///path");
     for mode in ["\"66\"", "\"1777\"", "\"rw-\"", "\"689\"", "660"] {
@@ -67,7 +68,7 @@ fn a_unix_listener_has_an_absolute_path_and_a_mode() {
 }
 
 #[test]
-fn the_audit_log_says_what_it_lacks() {
+fn audit_log_errors_name_the_missing_key() {
     says(&format!("{PLAIN}[audit]\noutput = \"file\"\n"), "audit.file");
     says(&format!("{PLAIN}[audit]\nfile = \"a.log\"\n"), "set output = \"file\"");
     for line in ["on_full = \"wait\"", "keys = \"all\"", "output = \"stderr\"", "queue = 0"] {
@@ -78,7 +79,7 @@ fn the_audit_log_says_what_it_lacks() {
 }
 
 #[test]
-fn the_admin_port_is_an_address_or_off() {
+fn the_admin_port_must_be_an_address_or_off() {
     says(&format!("{PLAIN}[admin]\nlisten = \"on\"\n"), "admin.listen: expected");
     says(&format!("{PLAIN}[admin]\nlisten = \"tls://[::1]:1\"\n"), "admin.listen: expected");
 }

@@ -1,4 +1,4 @@
-//! Certificates and keys in files: which are taken, and what is said of the others.
+//! Certificates and keys in files: which are accepted, and the errors for others.
 
 use std::fs;
 use std::path::Path;
@@ -30,8 +30,9 @@ fn trusting(ca: &Path) -> UpstreamTls {
     }
 }
 
-/// What both sides make of each other: the client's version, and whom the server takes it for.
-async fn shake(
+/// Makes a handshake and returns the client's TLS version and the name that the server reads from its
+/// certificate.
+async fn handshake(
     server: &TlsSettings,
     client: &UpstreamTls,
 ) -> (Result<Option<TlsVersion>, String>, Result<Option<String>, String>) {
@@ -62,10 +63,10 @@ async fn shake(
 }
 
 #[tokio::test]
-async fn keys_of_all_kinds_are_taken() {
+async fn private_keys_of_all_formats_are_accepted() {
     let authority = Authority::new();
     let pair = authority.server("server");
-    // PKCS#8 is what the authority writes; SEC1 and RSA are what openssl does.
+    // The test authority writes PKCS#8; openssl converts it to SEC1 and RSA.
     let sec1 = authority.dir().join("sec1.key");
     openssl(&["ec", "-in", path(&pair.key), "-out", path(&sec1)]);
     assert!(fs::read_to_string(&sec1).unwrap().contains("BEGIN EC PRIVATE KEY"));
@@ -92,14 +93,14 @@ async fn keys_of_all_kinds_are_taken() {
         (Pair { key: sec1, ..pair.clone() }, authority.ca()),
         (rsa.clone(), rsa.certificate.clone()),
     ] {
-        let (version, name) = shake(&settings(&pair), &trusting(&ca)).await;
+        let (version, name) = handshake(&settings(&pair), &trusting(&ca)).await;
         assert_eq!(version, Ok(Some(TlsVersion::V13)), "{pair:?}");
         assert_eq!(name, Ok(None));
     }
 }
 
 #[tokio::test]
-async fn the_name_is_the_uri_then_the_dns_name_then_the_common_name() {
+async fn a_certificates_name_is_its_uri_then_dns_name_then_common_name() {
     let authority = Authority::new();
     let server = TlsSettings {
         client_ca: Some(authority.ca()),
@@ -131,14 +132,14 @@ async fn the_name_is_the_uri_then_the_dns_name_then_the_common_name() {
             identity: Some((pair.certificate, pair.key)),
             ..trusting(&authority.ca())
         };
-        let (_, name) = shake(&server, &client).await;
+        let (_, name) = handshake(&server, &client).await;
         let name = name.unwrap().unwrap();
         assert!(name == wanted || (wanted == "sha256:" && name.len() == 7 + 64), "{name}");
     }
 }
 
 #[test]
-fn what_cannot_be_used_is_named() {
+fn errors_name_tls_files_that_cannot_be_used() {
     let authority = Authority::new();
     let (pair, other) = (authority.server("server"), authority.server("other"));
     let file = |name: &str, text: &[u8]| {
@@ -219,7 +220,7 @@ fn what_cannot_be_used_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_read_anew_is_used_and_a_bad_file_changes_nothing() {
+async fn reread_tls_files_are_used_and_a_bad_file_changes_nothing() {
     let authority = Authority::new();
     let pair = authority.server("server");
     let server = Server::new(&settings(&pair)).unwrap();
@@ -238,11 +239,11 @@ async fn what_is_read_anew_is_used_and_a_bad_file_changes_nothing() {
     let next = authority.issue("next", &["127.0.0.1", "next"], Kind::Good);
     fs::rename(&next.certificate, &pair.certificate).unwrap();
     assert!(server.read().err().unwrap().to_string().contains("is not the key"));
-    assert_eq!(shown().await, "localhost", "half of a change is none");
+    assert_eq!(shown().await, "localhost", "a certificate without its key is not used");
     server.look();
     fs::rename(&next.key, &pair.key).unwrap();
     server.look();
-    assert_eq!(shown().await, "localhost", "once is not enough");
+    assert_eq!(shown().await, "localhost", "a file is used only after two equal reads");
     server.look();
     assert_eq!(shown().await, "next");
     fs::write(&pair.key, "").unwrap();
@@ -253,7 +254,7 @@ async fn what_is_read_anew_is_used_and_a_bad_file_changes_nothing() {
     fs::rename(&third.key, &pair.key).unwrap();
     fs::rename(&third.certificate, &pair.certificate).unwrap();
     let fresh = server.read().unwrap();
-    assert_eq!(shown().await, "next", "what was read is not in force");
+    assert_eq!(shown().await, "next", "reading the files changed the certificate in use");
     server.put(fresh);
     assert_eq!(shown().await, "localhost");
 }

@@ -1,6 +1,6 @@
-//! What is deployed holds what it must: the image, Compose's file, `redis.conf` and the systemd unit, by
-//! their text, by other people's checkers, and by running them. Each rule is shown to notice when the
-//! line that it is about is taken away.
+//! The deployed files meet their requirements: the image, Compose's file, `redis.conf` and the systemd
+//! unit are checked by their text, by other projects' checkers, and by running them. Each rule is shown
+//! to fail when the line that it is about is removed.
 
 mod compose;
 mod container;
@@ -17,25 +17,25 @@ mod systemd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// Cargo's target directory.
+/// Returns Cargo's target directory.
 fn target() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory").to_owned()
 }
 
-/// A file of the repository.
+/// Returns the text of a file of the repository.
 fn text(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// One of the programs that `scripts/deploy-tools.sh` installs.
+/// Returns a program that `scripts/deploy-tools.sh` installs.
 fn tool(name: &str) -> Command {
     let path = target().join("deploy/bin").join(name);
     assert!(path.exists(), "{name} is missing: scripts/deploy-tools.sh");
     Command::new(path)
 }
 
-/// What a program says, and how it ends.
+/// Runs a program; returns its output and status.
 fn run(command: &mut Command) -> Output {
     let program = command.get_program().to_owned();
     command.output().unwrap_or_else(|error| {
@@ -46,7 +46,7 @@ fn run(command: &mut Command) -> Output {
     })
 }
 
-/// All that a program has said.
+/// Returns all output of a program.
 fn said(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
 }

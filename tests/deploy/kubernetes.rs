@@ -1,6 +1,6 @@
-//! `config/kubernetes`: right by the schemas of Kubernetes, and closed as the deployment has to be.
+//! `config/kubernetes` is valid by the schemas of Kubernetes, and closed as the deployment requires.
 //!
-//! What the tests run is installed by `scripts/kubernetes.sh`.
+//! `scripts/kubernetes.sh` installs the programs that the tests run.
 
 mod examples;
 pub(super) mod manifests;
@@ -14,17 +14,17 @@ use manifests::{Manifests, Overlay};
 use mutations::{additions, removals, with};
 use requirements::{REQUIREMENTS, wrong};
 
-/// From the first version with native sidecars on.
+/// Versions from the first with native sidecars on.
 const VERSIONS: [&str; 4] = ["1.29", "1.31", "1.34", "1.37"];
 
-/// Each overlay, without metrics and with them.
+/// Returns each overlay, without metrics and with them.
 fn all() -> impl Iterator<Item = Manifests> {
     let both = |overlay| [false, true].map(|metrics| Manifests::render(overlay, metrics));
     Overlay::ALL.into_iter().flat_map(both)
 }
 
-/// What may be missing: what Kubernetes or Redoubt takes by default as it stands there, what is said
-/// twice, and what serves comfort alone. Parts of places.
+/// Parts of places that may be missing: defaults of Kubernetes or Redoubt with the same value, values
+/// that are written twice, and values for convenience.
 const FREE: [&str; 16] = [
     "redoubt.toml: drain_delay = \"0s\"",
     "redoubt.toml: listen = [\"127.0.0.1:6380\"]",
@@ -36,7 +36,7 @@ const FREE: [&str; 16] = [
     "NetworkPolicy dns /spec/egress/0/ports/1/protocol",
     "StatefulSet redis /spec/replicas",
     "StatefulSet redis /spec/template/spec/terminationGracePeriodSeconds",
-    // The placeholder's.
+    // The placeholder's command.
     "Deployment ai-service /spec/template/spec/containers/0/command",
     " /metadata/labels",
     "/spec/ports/0/name",
@@ -46,7 +46,7 @@ const FREE: [&str; 16] = [
 ];
 
 #[test]
-fn the_schemas_of_kubernetes_take_them() {
+fn manifests_are_valid_by_the_kubernetes_schemas() {
     for manifests in all() {
         let json = manifests.documents.iter().map(|document| format!("---\n{document}\n"));
         let wrong = manifests::parse(&json.collect::<String>(), &VERSIONS).err();
@@ -55,7 +55,7 @@ fn the_schemas_of_kubernetes_take_them() {
 }
 
 #[test]
-fn the_schemas_find_mistakes() {
+fn kubernetes_schema_checks_find_mistakes() {
     let manifests = Manifests::render(Overlay::Sidecar, false);
     let changed = with(&manifests, "Service", "redis", "/spec/ports/0/port", &"x".into());
     let json = changed.documents.iter().map(|document| format!("---\n{document}\n"));
@@ -71,7 +71,7 @@ fn the_schemas_find_mistakes() {
 }
 
 #[test]
-fn every_requirement_holds() {
+fn manifests_meet_every_requirement() {
     for manifests in all() {
         let wrong = wrong(&manifests);
         let (overlay, metrics) = (manifests.overlay, manifests.metrics);
@@ -79,15 +79,15 @@ fn every_requirement_holds() {
     }
 }
 
-/// Whatever is removed, some requirement misses it, in one overlay at least; and each requirement
-/// misses something.
+/// Some requirement fails for whatever is removed, in at least one overlay; and each requirement fails
+/// for some removal.
 #[test]
-fn nothing_can_be_removed_unnoticed() {
+fn every_removal_from_the_manifests_breaks_a_requirement() {
     let (mut missed, mut unnoticed) = (BTreeSet::new(), BTreeSet::new());
     let mut missing = BTreeSet::new();
     let plain = Overlay::ALL.map(|overlay| Manifests::render(overlay, false));
     let metrics = Overlay::ALL.map(|overlay| Manifests::render(overlay, true));
-    // With metrics there are a few more documents; the others have had their turn.
+    // Metrics add a few documents; the other documents have been tested without metrics.
     let known = [&[][..], &[], &plain[0].documents, &plain[1].documents];
     for (manifests, known) in plain.iter().chain(&metrics).zip(known) {
         for mutation in removals(manifests, known) {
@@ -101,15 +101,19 @@ fn nothing_can_be_removed_unnoticed() {
     let unnoticed: Vec<_> = unnoticed.difference(&missed).cloned().collect();
     let is_free = |place: &&String| FREE.iter().any(|free| place.contains(free));
     let others: Vec<_> = unnoticed.iter().filter(|place| !is_free(place)).cloned().collect();
-    assert!(others.is_empty(), "nobody misses\n{}", others.join("\n"));
+    assert!(others.is_empty(), "no requirement notices the removal of\n{}", others.join("\n"));
     let idle = FREE.iter().filter(|free| !unnoticed.iter().any(|place| place.contains(**free)));
-    assert_eq!(idle.collect::<Vec<_>>(), Vec::<&&str>::new(), "this is missed");
+    assert_eq!(idle.collect::<Vec<_>>(), Vec::<&&str>::new(), "this requirement found no removal");
     let idle = REQUIREMENTS.iter().map(|(name, _)| *name).filter(|name| !missing.contains(*name));
-    assert_eq!(idle.collect::<Vec<_>>(), ["no pod uses its node's network"], "these miss nothing");
+    assert_eq!(
+        idle.collect::<Vec<_>>(),
+        ["no pod uses its node's network"],
+        "these requirements find no removal"
+    );
 }
 
 #[test]
-fn nothing_can_be_opened_unnoticed() {
+fn every_opening_addition_to_the_manifests_breaks_a_requirement() {
     let manifests = Manifests::render(Overlay::Sidecar, false);
     for (kind, name, pointer, value) in additions() {
         let changed = with(&manifests, kind, name, pointer, &value);

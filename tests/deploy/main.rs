@@ -1,4 +1,4 @@
-//! Images and manifests: by their text, by other people's checkers, and by running them.
+//! Images and manifests: by their text, by other projects' checkers, and by running them.
 //!
 //! | module | what it tests |
 //! |---|---|

@@ -1,7 +1,8 @@
-//! The deployment on Kubernetes, in network namespaces: the firewall that its NetworkPolicies come to,
-//! and Redis and Redoubt as their containers are started.
+//! The deployment on Kubernetes, in network namespaces: the firewall that follows from its
+//! NetworkPolicies, and Redis and Redoubt started as their containers are.
 //!
-//! Machines need user and network namespaces for it; `scripts/prerequisites.sh test` installs the programs.
+//! The machine must permit user and network namespaces; `scripts/prerequisites.sh test` installs the
+//! programs.
 
 mod cluster;
 mod firewall;
@@ -15,7 +16,7 @@ use cluster::{Cluster, PUBLIC, converse};
 
 const REACH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/deploy/namespaces/reach.py");
 
-/// The system's own may be a script that looks for others.
+/// Finds the Python interpreter: the system's own may be a script that looks for others.
 fn python() -> String {
     manifests::installed("python/bin/python").display().to_string()
 }
@@ -24,7 +25,7 @@ fn said(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
 }
 
-/// Who reaches whom, where everybody listens on every port.
+/// Returns which pods reach which, when every pod listens on every port.
 fn reached(cluster: &mut Cluster) -> BTreeSet<String> {
     let names: Vec<_> = cluster.peers.iter().map(|peer| peer.name.clone()).collect();
     let mut ports: Vec<_> = PORTS.iter().map(|(_, port)| port.to_string()).collect();
@@ -57,7 +58,7 @@ fn reached(cluster: &mut Cluster) -> BTreeSet<String> {
     at_once(&names, probe).into_iter().flatten().collect()
 }
 
-/// Does it for all of them at the same time: most of it is waiting.
+/// Runs `each` for all elements in parallel, because most of the time is waiting.
 fn at_once<T: Sync, R: Send>(all: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R> {
     std::thread::scope(|scope| {
         let each = &each;
@@ -66,7 +67,8 @@ fn at_once<T: Sync, R: Send>(all: &[T], each: impl Fn(&T) -> R + Sync) -> Vec<R>
     })
 }
 
-/// Only what is about the deployment's own pods: what others do among themselves is not its business.
+/// Returns the lines about the deployment's own pods; connections among other pods are not the
+/// deployment's concern.
 fn own(lines: BTreeSet<String>) -> BTreeSet<String> {
     let is_own = |name: &str| ["ai-service", "redis", "redoubt", "stranger"].contains(&name);
     let about = |line: &String| {
@@ -77,7 +79,7 @@ fn own(lines: BTreeSet<String>) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_policies_let_through_what_is_listed_and_no_more() {
+fn network_policies_allow_exactly_the_listed_connections() {
     for overlay in Overlay::ALL {
         let manifests = Manifests::render(overlay, true);
         let mut cluster = Cluster::start(&manifests);
@@ -87,9 +89,9 @@ fn the_policies_let_through_what_is_listed_and_no_more() {
     }
 }
 
-/// What keeps others away is the policies, so that the test above can fail.
+/// Shows that the policies block the connections, so that the test above can fail.
 #[test]
-fn without_the_policies_everybody_gets_through() {
+fn without_network_policies_every_pod_is_reachable() {
     let manifests = Manifests::render(Overlay::Sidecar, false);
     let mut cluster = Cluster::start(&manifests);
     cluster.open();
@@ -98,7 +100,7 @@ fn without_the_policies_everybody_gets_through() {
     assert_eq!(reached.len(), all);
 }
 
-/// A deployment that serves, with what the checks are given.
+/// Starts a deployment, and returns it with its manifests.
 fn serving(overlay: Overlay) -> (Manifests, Cluster) {
     let manifests = Manifests::render(overlay, false);
     let mut cluster = Cluster::start(&manifests);
@@ -106,7 +108,7 @@ fn serving(overlay: Overlay) -> (Manifests, Cluster) {
     (manifests, cluster)
 }
 
-/// `redis-cli` there: what it says, or that it is refused or gets no answer.
+/// Returns the output of `redis-cli` in a pod, "refused" or "no answer".
 fn ask(cluster: &Cluster, place: &str, host: &str, port: u16, command: &str) -> String {
     let line = format!("timeout 1 redis-cli -h {host} -p {port} {command}");
     let done = cluster.shell(place, &line);
@@ -118,10 +120,10 @@ fn ask(cluster: &Cluster, place: &str, host: &str, port: u16, command: &str) -> 
 }
 
 #[test]
-fn the_four_checks_and_verify_hold_with_the_sidecar() {
+fn the_four_checks_and_verify_pass_with_the_sidecar_overlay() {
     let (manifests, cluster) = serving(Overlay::Sidecar);
     holds(&manifests, &cluster, "127.0.0.1", 6380);
-    // The sidecar is reached by its own pod alone, even from where policies would let through.
+    // Only its own pod reaches the sidecar, even from places that the policies admit.
     let heard = at_once(&["gateway", "stranger", "namesake", "outside", "redis"], |place| {
         ask(&cluster, place, cluster.address("ai-service"), 6380, "ping")
     });
@@ -129,7 +131,7 @@ fn the_four_checks_and_verify_hold_with_the_sidecar() {
 }
 
 #[test]
-fn the_four_checks_and_verify_hold_with_the_shared_one() {
+fn the_four_checks_and_verify_pass_with_the_shared_overlay() {
     let (manifests, cluster) = serving(Overlay::Shared);
     holds(&manifests, &cluster, "redoubt", 6379);
     let heard = at_once(&["gateway", "stranger", "namesake", "outside", "redis"], |place| {
@@ -141,7 +143,7 @@ fn the_four_checks_and_verify_hold_with_the_shared_one() {
     assert_eq!(ask(&cluster, "ai-service", "redis", 6379, "ping"), "no answer");
 }
 
-/// The four checks, and `redoubt verify`, from each place; the service finds Redoubt at `host`.
+/// Runs the four checks and `redoubt verify` from each place; the service finds Redoubt at `host`.
 fn holds(manifests: &Manifests, cluster: &Cluster, host: &str, port: u16) {
     let service = manifests.pods_of("ai-service").unwrap();
     let exec = |line: &str| {
@@ -151,11 +153,11 @@ fn holds(manifests: &Manifests, cluster: &Cluster, host: &str, port: u16) {
     let cli = |command: &str| {
         format!("REDISCLI_AUTH=$REDOUBT_PASSWORD redis-cli -h {host} -p {port} {command}")
     };
-    // 1. Without a password.
+    // 1. Requests without a password are refused.
     let noauth = "NOAUTH Authentication required.";
     assert_eq!(ask(cluster, "ai-service", host, port, "ping"), noauth);
     assert_eq!(ask(cluster, "redis", "127.0.0.1", 6379, "ping"), noauth, "Redis itself");
-    // 2. From outside: nobody listens at the node's address, and the pods are out of reach.
+    // 2. From outside: nobody listens at the node's address, and the pods are unreachable.
     assert_eq!(ask(cluster, "outside", PUBLIC, 6379, "ping"), "refused");
     assert_eq!(ask(cluster, "outside", PUBLIC, 6380, "ping"), "refused");
     let others = ["gateway", "stranger", "namesake", "outside", "prometheus", "dns"];
@@ -163,12 +165,12 @@ fn holds(manifests: &Manifests, cluster: &Cluster, host: &str, port: u16) {
         ["redis", cluster.address("redis")].map(|host| ask(cluster, place, host, 6379, "ping"))
     });
     assert!(heard.iter().flatten().all(|heard| heard == "no answer"), "{heard:?}");
-    // 3. and 4. With the password.
+    // 3. and 4. Requests with the password are served, and flushing is refused.
     let flush = exec(&cli("flushdb"));
     assert!(flush.contains("ERR unknown command 'flushdb'"), "{flush}");
     assert_eq!(exec(&cli("ping")), "PONG");
     assert_eq!(exec(&cli("set key value")), "OK");
-    // The clients' password is not that of Redis.
+    // Redis has another password than the clients.
     if ask(cluster, "ai-service", "redis", 6379, "ping") == noauth {
         let direct = exec("REDISCLI_AUTH=$REDOUBT_PASSWORD redis-cli -h redis ping");
         assert!(direct.contains("WRONGPASS"), "{direct}");
@@ -178,7 +180,7 @@ fn holds(manifests: &Manifests, cluster: &Cluster, host: &str, port: u16) {
     let verify = format!("redoubt verify \"$REDIS_URL\" --direct redis:6379 {public}");
     let done = cluster.exec(&service, "ai-service", &["sh", "-c", &verify]);
     assert!(done.status.success() && said(&done).contains("0 fail"), "{}", said(&done));
-    // From elsewhere there is nothing to be verified.
+    // From other places `redoubt verify` finds nothing to check.
     let done = at_once(&["outside", "stranger", "redis"], |place| {
         let there = if host == "127.0.0.1" { cluster.address("ai-service") } else { host };
         let password = &cluster.passwords["redoubt"];
@@ -192,7 +194,7 @@ fn holds(manifests: &Manifests, cluster: &Cluster, host: &str, port: u16) {
 }
 
 #[test]
-fn a_stop_ends_redoubt_well_within_the_grace_period() {
+fn redoubt_stops_within_the_kubernetes_grace_period() {
     for overlay in Overlay::ALL {
         let (manifests, mut cluster) = serving(overlay);
         let began = support::now();

@@ -1,14 +1,15 @@
-//! The commands of the pages work as they stand there.
+//! The commands of the pages work as written.
 //!
-//! Each block of commands or of a program carries a mark in the line above it:
+//! The line above each block of commands or of a program has a mark:
 //!
-//! - `<!-- run: NAME -->`: a test runs it. This one runs all that no other test claims: those of a page
-//!   in order, in one shell and one directory, in a network of its own. A comment at the end of a line
-//!   is a line that the output must have, `…` for any text in it.
-//! - `<!-- run: NAME, explained -->`: the same, and the comments only explain.
-//! - `<!-- platform: WHAT -->`: needs what a test has not, one of [`PLATFORMS`].
+//! - `<!-- run: NAME -->`: a test runs it. This module runs all blocks that no other test claims: those
+//!   of a page in order, in one shell and one directory, in a network of its own. A comment at the end
+//!   of a line is a line that the output must have, with `…` for any text.
+//! - `<!-- run: NAME, explained -->`: the same, but the comments only explain.
+//! - `<!-- platform: WHAT -->`: the block needs something that a test does not have, one of
+//!   [`PLATFORMS`].
 //!
-//! Lines after `run: NAME` and before `-->` are run before the block and not shown.
+//! Lines after `run: NAME` and before `-->` run before the block and are not shown.
 
 mod blocks;
 mod rust;
@@ -17,7 +18,7 @@ use blocks::{Block, Mark, blocks};
 use support::pages::{pages, text};
 use support::root;
 
-/// What blocks may need that a test has not.
+/// Things that blocks may need and a test does not have.
 const PLATFORMS: [&str; 8] = [
     "Docker",
     "Go",
@@ -36,13 +37,13 @@ const OTHERS: [(&str, &str); 3] = [
     ("docs/deploy/kubernetes.md", "tests/deploy/namespaces/page.rs"),
 ];
 
-/// The test besides this one that runs blocks of a page.
+/// Returns the other test that runs blocks of a page.
 fn other(page: &str) -> Option<&'static str> {
     OTHERS.iter().find(|(of, _)| *of == page).map(|(_, test)| *test)
 }
 
 #[test]
-fn every_block_is_marked() {
+fn every_command_block_has_a_mark() {
     let mut wrong = Vec::new();
     for page in pages() {
         for block in blocks(&text(&page)) {
@@ -58,9 +59,10 @@ fn every_block_is_marked() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What is marked as run there is run there: by its name, or, on Kubernetes, all but what says `# cluster`.
+/// Checks that the test names the block that is marked for it or, on Kubernetes, runs all blocks
+/// without `# cluster`.
 #[test]
-fn other_tests_run_what_they_claim() {
+fn tests_run_the_blocks_that_are_marked_for_them() {
     for (page, test) in OTHERS {
         let test = text(test);
         assert!(test.contains(page), "{page}");
@@ -77,9 +79,9 @@ fn other_tests_run_what_they_claim() {
 }
 
 #[test]
-fn blocks_say_what_the_pages_say() {
+fn commands_of_the_pages_give_the_documented_output() {
     let pages: Vec<_> = pages().into_iter().filter(|page| other(page).is_none()).collect();
-    // A page each at a time on a thread of its own: much of it is waiting for programs to start.
+    // Each page runs on a thread of its own, because much of the time is waiting for programs to start.
     let wrong: Vec<_> = std::thread::scope(|scope| {
         let runs: Vec<_> = pages.iter().map(|page| scope.spawn(|| run(page))).collect();
         runs.into_iter().filter_map(|run| run.join().expect("a page").err()).collect()
@@ -99,7 +101,7 @@ fn run(page: &str) -> Result<(), String> {
 }
 
 #[test]
-fn marks_are_read() {
+fn marks_of_blocks_are_parsed() {
     let page = "\
 <!-- run: one -->
 ```sh
@@ -144,7 +146,7 @@ j
 }
 
 #[test]
-fn an_output_has_what_is_expected_or_not() {
+fn expected_output_lines_are_found_in_order() {
     let misses = |expected: &[&str], output: &str| {
         blocks::missing(&expected.iter().map(|&line| line.to_owned()).collect::<Vec<_>>(), output)
     };

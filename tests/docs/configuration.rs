@@ -1,5 +1,5 @@
-//! `config/redoubt.toml` and `docs/configuration.md` are made from the declarations of the keys, so that
-//! none of the three can differ.
+//! `config/redoubt.toml` and `docs/configuration.md` are generated from the declarations of the keys,
+//! so that the three cannot differ.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -30,7 +30,7 @@ A duration is a whole number and a unit: ms, s, m, h or d; at most 365d. A size 
 a unit of 1024: b, kb, mb or gb.
 ";
 
-/// What applies to the file as a whole.
+/// Returns the text about the file as a whole.
 fn head() -> String {
     let mut head = HEAD.to_owned();
     for key in keys() {
@@ -45,8 +45,8 @@ fn keys() -> impl Iterator<Item = &'static Key> {
     fields().iter().map(|field: &Field<Settings>| &field.key)
 }
 
-/// The documentation of a key in lines of at most `width` characters. Paragraphs have an empty line
-/// between them; items of a list begin with "- ".
+/// Returns the documentation of a key in lines of at most `width` characters. Paragraphs have an empty
+/// line between them; items of a list begin with "- ".
 fn wrapped(docs: &[&str], width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut indent = "";
@@ -78,7 +78,7 @@ fn comment(lines: impl IntoIterator<Item = String>) -> String {
     lines.into_iter().map(|line| format!("# {line}").trim_end().to_owned() + "\n").collect()
 }
 
-/// The line that sets a key, and whether that is its default.
+/// Returns the line that sets a key, and whether its value is the default.
 fn setting(key: &Key) -> (String, bool) {
     let value = key.default.as_ref().unwrap_or(&key.example);
     (format!("{} = {value}", key.short()), key.default.is_some())
@@ -100,7 +100,7 @@ fn file() -> String {
     file
 }
 
-/// Text as Markdown: a placeholder such as <a> or a rule with a | would be taken for Markdown's own.
+/// Escapes text for Markdown, which would interpret a placeholder such as <a> or a rule with a |.
 fn prose(docs: &[&str]) -> String {
     wrapped(docs, 110).join("\n").replace('<', "\\<").replace('|', "\\|")
 }
@@ -160,17 +160,17 @@ fn is_made(name: &str, text: &str) {
 }
 
 #[test]
-fn the_page_is_made_from_the_declarations() {
+fn the_configuration_page_is_generated_from_the_declarations() {
     is_made(PAGE, &page());
 }
 
 #[test]
-fn the_sample_file_is_made_from_the_declarations() {
+fn the_sample_file_is_generated_from_the_declarations() {
     is_made(FILE, &file());
 }
 
 #[test]
-fn every_key_is_documented_by_a_sentence() {
+fn every_key_is_documented_by_sentences() {
     for key in keys() {
         let text = key.docs.concat();
         assert!(text.trim().ends_with('.') && text.len() > 20, "{}: {text}", key.name);

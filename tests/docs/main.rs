@@ -1,9 +1,9 @@
-//! The pages of the documentation say what is true.
+//! The documentation is right.
 //!
 //! | module | what it tests |
 //! |---|---|
 //! | `commands` | the commands on the pages work as written |
-//! | `configuration` | `docs/configuration.md` is made from `config/redoubt.toml` |
+//! | `configuration` | `docs/configuration.md` and `config/redoubt.toml` are made from the declarations |
 //! | `pages` | links lead somewhere; alerts, keys and metrics on the pages exist |
 
 mod commands;

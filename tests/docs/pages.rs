@@ -1,4 +1,4 @@
-//! The pages point to what is there, and tell of every alert, and of keys and metrics that exist.
+//! The pages link to existing places, describe every alert, and name only keys and metrics that exist.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ const OPERATIONS: &str = include_str!("../../docs/operations.md");
 const CONFIGURATION: &str = include_str!("../../docs/configuration.md");
 const METRICS: &str = include_str!("../../docs/metrics.md");
 
-/// All pages that point to others.
+/// Returns all pages that contain links.
 fn linking() -> Vec<String> {
     let mut all = pages();
     all.push("benches/README.md".to_owned());
@@ -21,13 +21,13 @@ fn linking() -> Vec<String> {
     all
 }
 
-/// Without what stands between fences, where brackets mean other things.
+/// Removes code blocks, where brackets have other meanings.
 fn prose(page: &str) -> String {
     let parts = page.split("```");
     parts.step_by(2).collect()
 }
 
-/// What a heading is called in links.
+/// Returns the anchor of a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.to_lowercase().replace(' ', "-");
     kept.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
@@ -39,7 +39,7 @@ fn has_anchor(page: &str, wanted: &str) -> bool {
 }
 
 #[test]
-fn what_they_point_to_is_there() {
+fn links_of_the_pages_lead_to_existing_places() {
     let mut seen = 0;
     for page in linking() {
         let path = root().join(&page);
@@ -61,7 +61,7 @@ fn what_they_point_to_is_there() {
     assert!(seen > 80, "{seen} links are few");
 }
 
-/// For each link, the text before its address and what begins with it.
+/// Returns, for each link, the text before its address and the text that begins with its address.
 fn split_at_links(text: &str) -> Vec<(String, String)> {
     let ends = text.match_indices("](").map(|(at, _)| at);
     ends.map(|at| {
@@ -72,7 +72,7 @@ fn split_at_links(text: &str) -> Vec<(String, String)> {
 }
 
 #[test]
-fn the_readmes_configuration_is_right() {
+fn the_configuration_in_the_readme_is_valid() {
     let page = include_str!("../../README.md");
     let (_, text) = page.split_once("```toml\n").unwrap();
     let (text, _) = text.split_once("```").unwrap();
@@ -89,7 +89,7 @@ fn the_readmes_configuration_is_right() {
 }
 
 #[test]
-fn the_runbook_has_every_alert_with_its_severity_and_no_other() {
+fn the_runbook_lists_exactly_the_alerts_with_their_severities() {
     let alerts: Vec<_> = ALERTS
         .split("- alert: ")
         .skip(1)
@@ -109,13 +109,13 @@ fn the_runbook_has_every_alert_with_its_severity_and_no_other() {
     assert_eq!(runbook.matches("\n### ").count(), alerts.len());
 }
 
-/// What stands between backticks in the prose of a page.
+/// Returns the text between backticks in the prose of a page.
 fn quoted(page: &str) -> BTreeSet<String> {
     prose(page).split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 #[test]
-fn keys_and_metrics_that_pages_name_exist() {
+fn keys_and_metrics_named_on_pages_exist() {
     let keys: BTreeSet<_> = CONFIGURATION
         .lines()
         .filter_map(|line| line.strip_prefix("### "))
@@ -124,7 +124,7 @@ fn keys_and_metrics_that_pages_name_exist() {
     assert!(keys.len() > 60, "{keys:?}");
     let sections: BTreeSet<_> = keys.iter().filter_map(|key| key.split_once('.')).collect();
     let sections: BTreeSet<_> = sections.into_iter().map(|(section, _)| section).collect();
-    // The admin port's answers have fields of such names.
+    // Fields of the admin port's answers look like keys.
     for page in linking().into_iter().filter(|page| page != "docs/admin.md") {
         for word in quoted(&text(&page)) {
             let name = word.split([' ', '{', '=']).next().unwrap();

@@ -11,12 +11,12 @@ fn slow_script(server: &'static str) -> Redis {
     Redis::setup().server(server).config("busy-reply-threshold 50").start()
 }
 
-/// Has the server run a script without an end, until [`kill_script`].
+/// Makes the server run a script without an end, until [`kill_script`].
 fn overrun(redis: &Redis) -> Wire {
     let mut script = redis.direct();
     script.send(&frame::request(&["EVAL", "while true do end", "0"]));
     let busy =
-        Deadline::patient().poll(|| redis.direct().command(&["GET", "x"]).starts_with(b"-BUSY "));
+        Deadline::standard().poll(|| redis.direct().command(&["GET", "x"]).starts_with(b"-BUSY "));
     assert!(busy, "the script does not overrun");
     script
 }
@@ -25,7 +25,7 @@ fn kill_script(redis: &Redis) {
     assert_eq!(redis.direct().command(&["SCRIPT", "KILL"]), b"+OK\r\n");
 }
 
-/// What `wire` gets for `requests`, of which it has a reply each.
+/// Returns the replies that `wire` gets for `requests`, one for each.
 fn replies(wire: &mut Wire, requests: &[&[&str]], at_once: bool) -> Vec<Vec<u8>> {
     if at_once {
         let bytes: Vec<_> = requests.iter().flat_map(|words| frame::request(words)).collect();
@@ -35,7 +35,7 @@ fn replies(wire: &mut Wire, requests: &[&[&str]], at_once: bool) -> Vec<Vec<u8>>
     requests.iter().map(|words| wire.command(words)).collect()
 }
 
-/// What is asked while the server is busy, with the same answer as the server's own.
+/// Requests that get the server's own answers while the server is busy.
 const ASKED: [&[&[&str]]; 6] = [
     &[&["GET", "x"], &["SET", "x", "1"], &["PING"], &["ECHO", "y"]],
     &[&["BLPOP", "nothing", "0"], &["GET", "x"]],
@@ -45,11 +45,11 @@ const ASKED: [&[&[&str]]; 6] = [
     &[&["MULTI"], &["SET", "x", "1"], &["DISCARD"], &["SET", "x", "2"]],
 ];
 
-fn busy_is_told(server: &'static str, guard: &str, database: &str, name: &[&[&str]]) {
+fn clients_get_busy(server: &'static str, guard: &str, database: &str, name: &[&[&str]]) {
     let redis = slow_script(server);
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
     redoubt.wait_until_it_serves();
-    // From here on it is known that there is such a database, and nothing is in the pool.
+    // From here on the database is known to exist, and the pool is empty.
     let mut first = redoubt.session();
     assert_eq!(first.command(&["SELECT", database]), b"+OK\r\n");
     assert_eq!(first.command(&["MULTI"]), b"+OK\r\n");
@@ -76,7 +76,7 @@ fn busy_is_told(server: &'static str, guard: &str, database: &str, name: &[&[&st
             }
         }
     }
-    // In a transaction that has begun meanwhile, and goes on after it.
+    // The transaction begins while the server is busy, and continues after it.
     let mut late = redoubt.session();
     assert_eq!(
         replies(&mut late, &[&["SELECT", database], &["MULTI"]], false),
@@ -85,7 +85,7 @@ fn busy_is_told(server: &'static str, guard: &str, database: &str, name: &[&[&st
     kill_script(&redis);
     assert!(script.frame().starts_with(b"-ERR "));
     assert_eq!(late.command(&["SET", "x", "late"]), b"+QUEUED\r\n");
-    // All of it runs where the server let the link be prepared, and nothing elsewhere.
+    // The transaction runs where the server let Redoubt prepare the link, and fails elsewhere.
     let ran = late.command(&["EXEC"]) == b"*1\r\n+OK\r\n";
     let x: &[u8] = if ran { b"$4\r\nlate\r\n" } else { b"$-1\r\n" };
     for session in sessions.iter_mut().chain([&mut late]) {
@@ -102,30 +102,30 @@ fn busy_is_told(server: &'static str, guard: &str, database: &str, name: &[&[&st
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn busy_redis_7_0_is_told_by_its_own_errors_and_closes_nobody() {
-    busy_is_told(REDIS_7_0, "auto", "5", &[]);
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn clients_of_a_busy_redis_7_0_get_its_errors_and_stay_connected() {
+    clients_get_busy(REDIS_7_0, "auto", "5", &[]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn busy_redis_8_0_is_told_by_its_own_errors_and_closes_nobody() {
-    busy_is_told(REDIS_8_0, "auto", "5", &[]);
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn clients_of_a_busy_redis_8_0_get_its_errors_and_stay_connected() {
+    clients_get_busy(REDIS_8_0, "auto", "5", &[]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn busy_valkey_9_1_is_told_by_its_own_errors_and_closes_nobody() {
-    busy_is_told(VALKEY_9_1, "off", "5", &[]);
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn clients_of_a_busy_valkey_9_1_get_its_errors_and_stay_connected() {
+    clients_get_busy(VALKEY_9_1, "off", "5", &[]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn busy_closes_no_session_that_has_a_name() {
-    busy_is_told(REDIS_7_0, "off", "0", &[&["CLIENT", "SETNAME", "worker"]]);
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_busy_server_closes_no_session_with_a_client_name() {
+    clients_get_busy(REDIS_7_0, "off", "0", &[&["CLIENT", "SETNAME", "worker"]]);
 }
 
-/// The server is busy when Redoubt starts.
+/// Starts Redoubt while the server is busy.
 fn busy_from_the_start(server: &'static str, guard: &str) {
     let redis = slow_script(server);
     let mut script = overrun(&redis);
@@ -151,19 +151,19 @@ fn busy_from_the_start(server: &'static str, guard: &str) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn busy_redis_7_0_is_told_on_a_new_start_with_a_guard_to_be_made() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn clients_get_busy_if_redoubt_starts_before_a_busy_redis_7_0_without_a_guard() {
     busy_from_the_start(REDIS_7_0, "auto");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn busy_redis_8_0_is_told_on_a_new_start_with_a_user_to_be_tried() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn clients_get_busy_if_redoubt_starts_before_a_busy_redis_8_0_with_an_unchecked_user() {
     busy_from_the_start(REDIS_8_0, "audit");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn busy_valkey_9_1_is_told_on_a_new_start_without_a_guard() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn clients_get_busy_if_redoubt_starts_before_a_busy_valkey_9_1_with_guard_off() {
     busy_from_the_start(VALKEY_9_1, "off");
 }

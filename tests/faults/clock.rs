@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::says;
 use support::{Deadline, Redis, Redoubt, secret, signal};
 
-/// A library that gives a process another time of day, where Debian has it.
+/// A library that changes the time of day of a process, at its place in Debian.
 const PRELOAD: &str = "LD_PRELOAD=/usr/$LIB/faketime/libfaketimeMT.so.1";
 
-/// What has a program take its time of day from `file`, which says how far it is from the right one.
+/// Returns the prefix that makes a program take its time of day from `file`, which contains the offset.
 fn by_clock(file: &Path) -> [String; 5] {
     let file = format!("FAKETIME_TIMESTAMP_FILE={}", file.display());
     let words = ["env", PRELOAD, &file, "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"];
@@ -25,11 +25,11 @@ fn year(words: &[String]) -> i32 {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_clock_that_jumps_ends_what_has_a_date_and_moves_no_timer() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_jumping_wall_clock_expires_previous_passwords_and_moves_no_timer() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let (clock, audit) = (dir.path().join("clock"), dir.path().join("audit.log"));
-    // Written beside it, so that it is never seen half written.
+    // The file is renamed into place, so that it is never read half written.
     let set = |offset: &str| {
         let beside = dir.path().join("next");
         std::fs::write(&beside, offset).unwrap();
@@ -51,16 +51,17 @@ fn a_clock_that_jumps_ends_what_has_a_date_and_moves_no_timer() {
         .through(&words.iter().map(String::as_str).collect::<Vec<_>>())
         .start();
     redoubt.wait_until_it_serves();
-    let (mut new, mut stranger) = (redoubt.session(), redoubt.connect());
+    let (mut new, mut unauthenticated) = (redoubt.session(), redoubt.connect());
     let mut previous = redoubt.connect();
     assert_eq!(previous.command(&["AUTH", &old]), b"+OK\r\n");
     let written = |count: usize, event: &str| {
         let wanted = format!("\"event\":\"{event}\"");
         let text = || std::fs::read_to_string(&audit).unwrap();
-        assert!(Deadline::patient().poll(|| text().matches(&wanted).count() >= count), "{event}");
+        assert!(Deadline::standard().poll(|| text().matches(&wanted).count() >= count), "{event}");
     };
     let mut refused = 0;
-    // Back by a year, to no effect, and then beyond the end of the previous password.
+    // The clock goes back by a year, which changes nothing, and then beyond the end of the previous
+    // password.
     for offset in ["-400d", "+400d", "+8000d", "-8000d"] {
         set(offset);
         if offset == "+8000d" {
@@ -68,14 +69,14 @@ fn a_clock_that_jumps_ends_what_has_a_date_and_moves_no_timer() {
             assert_eq!(previous.read_to_close(), b"");
         }
         assert_eq!(new.command(&["EVAL", "return 1", "0"]), b":1\r\n", "{offset}");
-        assert_eq!(stranger.command(&["PING"]), b"-NOAUTH Authentication required.\r\n");
+        assert_eq!(unauthenticated.command(&["PING"]), b"-NOAUTH Authentication required.\r\n");
         assert!(new.command(&["CONFIG", "GET", "x"]).starts_with(b"-ERR unknown command"));
         refused += 1;
         written(refused, "command_refused");
         redoubt.wait_until_it_serves();
     }
     redoubt.wait_until_ready();
-    // What is over stays so when the clock goes back.
+    // The previous password stays invalid when the clock goes back.
     assert!(redoubt.connect().command(&["AUTH", &old]).starts_with(b"-WRONGPASS"));
     signal(redoubt.pid(), "TERM");
     assert_eq!(redoubt.wait().code(), Some(0));

@@ -1,4 +1,4 @@
-//! Redoubt may open no more files.
+//! Redoubt cannot open more files.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ fn open_files(pid: u32) -> usize {
     std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
 }
 
-/// Lets it have so many open files from now on.
+/// Sets the limit of open files of the process.
 fn limit(pid: u32, most: usize) {
     let limited = Command::new("prlimit")
         .args(["--pid", &pid.to_string(), &format!("--nofile={most}:")])
@@ -19,8 +19,8 @@ fn limit(pid: u32, most: usize) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn no_more_files_to_open_stops_new_connections_alone_and_heals() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn running_out_of_descriptors_stops_only_new_connections_and_recovers() {
     const CANNOT: &str = "cannot accept connections";
     const OPENED: &str = "session opened";
     let redis = Redis::start();
@@ -33,20 +33,21 @@ fn no_more_files_to_open_stops_new_connections_alone_and_heals() {
     let mut crowd: Vec<_> = (0..50).map(|_| redoubt.connect()).collect();
     let line = says(&redoubt, CANNOT);
     assert!(line.contains("Too many open files"), "{line}");
-    // What is there works, and what needs a link of its own is closed rather than left waiting.
+    // The sessions that exist work, and a session that needs a lease is closed rather than left
+    // waiting.
     assert_eq!(served.command(&["GET", "k"]), b"$1\r\nv\r\n");
     served.send(b"BLPOP nothing 0\r\n");
     assert_eq!(served.read_to_close(), b"");
-    // One place after the other becomes free and is taken at once.
+    // Descriptors are freed one at a time and taken at once.
     for _ in 0..8 {
         let opened = lines_with(&redoubt, OPENED);
         drop(crowd.remove(0));
-        let taken = Deadline::patient().poll(|| lines_with(&redoubt, OPENED) > opened);
+        let taken = Deadline::standard().poll(|| lines_with(&redoubt, OPENED) > opened);
         assert!(taken, "a free place is not taken");
     }
     assert!(lines_with(&redoubt, CANNOT) <= 3, "the log is flooded");
     drop(crowd);
-    let healed = Deadline::patient().poll(|| {
+    let healed = Deadline::standard().poll(|| {
         let mut wire = redoubt.connect();
         wire.offer(b"PING\r\n");
         wire.frame() == b"-NOAUTH Authentication required.\r\n"

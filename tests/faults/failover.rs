@@ -9,7 +9,7 @@ use support::{Deadline, Redis, Redoubt, Wire};
 const READONLY: &[u8] = b"-READONLY You can't write against a read only replica.\r\n";
 const REPLACED: &str = "links are replaced";
 
-/// Two servers with the same password, neither of which waits for more replicas.
+/// Starts two servers with the same password, neither of which waits for further replicas.
 fn pair() -> [Redis; 2] {
     let first = Redis::setup().config("repl-diskless-sync-delay 0").start();
     let second =
@@ -28,7 +28,7 @@ fn follow(redis: &Redis, primary: &Redis) {
 
 /// Waits until `session` can write.
 fn wait_until_it_writes(session: &mut Wire) {
-    let writes = Deadline::patient().poll(|| {
+    let writes = Deadline::standard().poll(|| {
         let reply = session.command(&["SET", "k", "v"]);
         assert!(reply == b"+OK\r\n" || reply == READONLY, "{}", support::shown(&reply));
         reply == b"+OK\r\n"
@@ -57,7 +57,7 @@ fn fails_over(guard: &str) {
     assert_eq!(new.direct().command(&["GET", "k"]), b"$1\r\nv\r\n");
     let mut fresh = redoubt.session();
     assert_eq!(fresh.command(&["SET", "k", "w"]), b"+OK\r\n");
-    // Neither from the pool does an old one come, nor does a session end for it.
+    // No old link is taken from the pool, and no session ends because of it.
     for session in [&mut blocked, &mut fresh] {
         assert_eq!(session.command(&["MULTI"]), b"+OK\r\n");
         assert_eq!(session.command(&["INCR", "n"]), b"+QUEUED\r\n");
@@ -71,19 +71,19 @@ fn fails_over(guard: &str) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn an_address_that_fails_over_is_followed_without_the_end_of_a_session() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_failover_of_the_upstream_address_closes_no_session() {
     fails_over("off");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn an_address_that_fails_over_is_followed_with_a_guard_made_anew() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn after_a_failover_a_new_guard_is_provisioned() {
     fails_over("auto");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_demoted_primary_is_noticed_without_a_write() {
     let [old, new] = pair();
     let forwarder = Forwarder::new(old.address());
@@ -98,8 +98,8 @@ fn a_demoted_primary_is_noticed_without_a_write() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_script_that_says_readonly_has_no_link_replaced() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_script_that_returns_readonly_replaces_no_link() {
     let redis = Redis::start();
     let forwarder = Forwarder::new(redis.address());
     let redoubt = Redoubt::setup_for(forwarder.port(), redis.password()).start();
@@ -118,13 +118,13 @@ fn a_script_that_says_readonly_has_no_link_replaced() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_replica_that_stays_one_serves_reads_without_new_connections() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_lasting_replica_serves_reads_without_new_connections() {
     let [primary, replica] = pair();
     follow(&replica, &primary);
     assert_eq!(primary.direct().command(&["SET", "k", "v"]), b"+OK\r\n");
     let synced =
-        Deadline::patient().poll(|| replica.direct().command(&["GET", "k"]) == b"$1\r\nv\r\n");
+        Deadline::standard().poll(|| replica.direct().command(&["GET", "k"]) == b"$1\r\nv\r\n");
     assert!(synced, "the replica has no data");
     let forwarder = Forwarder::new(replica.address());
     let setup = Redoubt::setup_for(forwarder.port(), replica.password());
@@ -138,7 +138,7 @@ fn a_replica_that_stays_one_serves_reads_without_new_connections() {
         assert_eq!(session.command(&["SET", "k", "w"]), READONLY);
         assert_eq!(session.command(&["GET", "k"]), b"$1\r\nv\r\n");
     }
-    // The waits between two looks double: 0, 0.2, 0.6, 1.4 and 3 seconds after the first.
+    // The waits between checks double: checks follow 0, 0.2, 0.6, 1.4 and 3 seconds after the first.
     let looks = forwarder.connections() - before;
     assert!((1..=8).contains(&looks), "{looks} new connections in four seconds");
     assert_eq!(lines_with(&redoubt, REPLACED), 0);

@@ -1,11 +1,11 @@
-//! What clients see, and what the log says, when something fails around Redoubt. The table of all
-//! cases is docs/failures.md.
+//! Clients' replies and the log when something around Redoubt fails. The table of all cases is
+//! docs/failures.md.
 //!
 //! | module | what fails |
 //! |---|---|
 //! | `busy` | a script overruns |
 //! | `clock` | the wall clock jumps |
-//! | `descriptors` | no more open files |
+//! | `descriptors` | no more files can be opened |
 //! | `failover` | the primary becomes a replica |
 //! | `login` | Redis rejects Redoubt |
 //! | `network` | connections are refused, time out or break |
@@ -13,7 +13,7 @@
 //! | `restart` | Redis restarts |
 //! | `silent` | Redis, its host or a connection falls silent |
 //! | `states` | Redis is loading, full, read-only or cannot save |
-//! | `tampered` | what answers is not Redis, or not all of it |
+//! | `tampered` | the upstream is not Redis, or sends incomplete replies |
 
 mod busy;
 mod clock;
@@ -29,33 +29,37 @@ mod tampered;
 
 use support::{Redoubt, frame, now, since};
 
-/// A client that comes while the upstream cannot serve it: closed soon, with no answer to `PING`.
-fn comes_in_vain(redoubt: &Redoubt) {
+/// Connects a client while the upstream cannot serve it: it must be closed soon, without a reply to
+/// `PING`.
+fn assert_closed_unserved(redoubt: &Redoubt) {
     let came = now();
     let mut wire = redoubt.connect();
     wire.offer(&frame::request(&["AUTH", redoubt.password()]));
     wire.offer(&frame::request(&["PING"]));
     let reply = wire.read_to_close();
-    assert!(!reply.windows(4).any(|bytes| bytes == b"PONG"), "served by nobody");
+    assert!(
+        !reply.windows(4).any(|bytes| bytes == b"PONG"),
+        "the client was served without an upstream"
+    );
     assert!(since(came) < 8.0, "closed only after {} s", since(came));
 }
 
-/// Sessions closed since the upstream could not be had.
+/// Sessions that were closed because the upstream was unavailable.
 const UNAVAILABLE: &str = "redoubt_sessions_closed_total{reason=\"upstream_unavailable\"}";
-/// Sessions closed since the link broke that they waited for.
+/// Sessions that were closed because the link broke while they waited for replies on it.
 const LOST: &str = "redoubt_sessions_closed_total{reason=\"upstream_lost\"}";
 /// Links that could not be opened.
 const FAILED: &str = "redoubt_upstream_connects_total{outcome=\"failed\"}";
-/// Errors that Redis answered to `GET`, and to `SET`.
+/// Errors that Redis sent in reply to `GET`, and to `SET`.
 const GET_ERRORS: &str = "redoubt_commands_total{command=\"get\",outcome=\"error\"}";
 const SET_ERRORS: &str = "redoubt_commands_total{command=\"set\",outcome=\"error\"}";
 
-/// How many lines of the log contain `text`.
+/// Returns how many lines of the log contain `text`.
 fn lines_with(redoubt: &Redoubt, text: &str) -> usize {
     redoubt.log().all().iter().filter(|line| line.contains(text)).count()
 }
 
-/// The log says `text`, sooner or later.
+/// Waits for `text` in the log.
 #[track_caller]
 fn says(redoubt: &Redoubt, text: &str) -> String {
     let line = redoubt.log().wait(|line| line.contains(text));

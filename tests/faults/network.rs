@@ -1,27 +1,27 @@
-//! The way to the upstream is refused, leads nowhere, or stops.
+//! Connections to the upstream are refused, time out, or break.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use crate::{FAILED, LOST, UNAVAILABLE, comes_in_vain, lines_with, says};
+use crate::{FAILED, LOST, UNAVAILABLE, assert_closed_unserved, lines_with, says};
 use support::{Deadline, Redis, Redoubt, signal};
 
 const DOWN: &str = "upstream is unavailable";
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_refused_upstream_is_named_once_and_comes_back_by_itself() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_refused_upstream_connection_is_logged_once_and_recovers() {
     let mut redis = Redis::start();
     redis.kill();
     let redoubt = Redoubt::start(&redis);
     let reason = says(&redoubt, DOWN);
     assert!(reason.contains("refused"), "{reason}");
-    // Long enough for more than one try.
+    // The time is long enough for more than one attempt.
     let deadline = Deadline::after(Duration::from_secs(1));
     while deadline.left().is_some() {
-        comes_in_vain(&redoubt);
+        assert_closed_unserved(&redoubt);
     }
     redoubt.wait_until_unready();
     redoubt.wait_for_metric(UNAVAILABLE, 1.0);
@@ -33,8 +33,8 @@ fn a_refused_upstream_is_named_once_and_comes_back_by_itself() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn those_that_come_in_vain_are_counted_in_the_log_and_told_one_by_one_in_the_audit_log() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn clients_without_an_upstream_are_summed_up_in_the_log_and_listed_in_the_audit_log() {
     const VAIN: usize = 40;
     let mut redis = Redis::start();
     redis.kill();
@@ -45,9 +45,9 @@ fn those_that_come_in_vain_are_counted_in_the_log_and_told_one_by_one_in_the_aud
         .set_text("audit.file", file.to_str().unwrap())
         .start();
     for _ in 0..VAIN {
-        comes_in_vain(&redoubt);
+        assert_closed_unserved(&redoubt);
     }
-    // One that lasts is told of all the same.
+    // The error for a connection that lasts is logged nevertheless.
     let lasting = redoubt.session();
     redoubt.wait_for_metric(UNAVAILABLE, VAIN as f64);
     let peer = lasting.stream().local_addr().unwrap().to_string();
@@ -56,28 +56,28 @@ fn those_that_come_in_vain_are_counted_in_the_log_and_told_one_by_one_in_the_aud
     };
     said("session opened");
     said("authenticated");
-    assert_eq!(lines_with(&redoubt, "\"session opened\""), 2, "of the first, and of that one");
+    assert_eq!(lines_with(&redoubt, "\"session opened\""), 2, "two sessions are logged");
     drop(lasting);
     said("session closed");
     signal(redoubt.pid(), "TERM");
     assert_eq!(redoubt.wait().code(), Some(0));
     redoubt.log().wait_for_end();
-    let (mut told, mut counted) = (0, 0);
+    let (mut reported, mut counted) = (0, 0);
     for line in redoubt.log().all() {
         let line: serde_json::Value = serde_json::from_str(&line).expect(&line);
         if line["reason"] == "upstream_unavailable" {
             match line["message"].as_str() {
-                Some("session closed") => told += 1,
+                Some("session closed") => reported += 1,
                 _ => counted += line["count"].as_u64().unwrap(),
             }
         }
     }
-    assert_eq!((told, counted), (1, VAIN as u64 - 1));
+    assert_eq!((reported, counted), (1, VAIN as u64 - 1));
     let audit = std::fs::read_to_string(file).unwrap();
     assert_eq!(audit.matches("\"reason\":\"upstream_unavailable\"").count(), VAIN);
 }
 
-/// A listener that takes no connection: its queue is full.
+/// A listener that accepts no connection, because its queue is full.
 struct Blackhole {
     _listener: Socket,
     _queue: Vec<TcpStream>,
@@ -99,13 +99,13 @@ impl Blackhole {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn an_upstream_that_does_not_answer_the_connect_is_given_up_in_time() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_connect_to_the_upstream_times_out() {
     let mut redis = Redis::start();
     redis.kill();
     let blackhole = Blackhole::at(redis.address());
     let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "500ms").start();
-    comes_in_vain(&redoubt);
+    assert_closed_unserved(&redoubt);
     let reason = says(&redoubt, DOWN);
     assert!(reason.contains("500ms") || reason.contains("in time"), "{reason}");
     redoubt.wait_until_unready();
@@ -117,8 +117,8 @@ fn an_upstream_that_does_not_answer_the_connect_is_given_up_in_time() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_redis_that_stops_is_waited_for_by_its_sessions_and_not_by_new_ones() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn sessions_wait_for_a_stopped_redis_and_new_ones_are_closed() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "500ms").start();
     redoubt.wait_until_it_serves();
@@ -126,25 +126,25 @@ fn a_redis_that_stops_is_waited_for_by_its_sessions_and_not_by_new_ones() {
     assert_eq!(waiting.command(&["SET", "counter", "1"]), b"+OK\r\n");
     signal(redis.pid(), "STOP");
     waiting.send(b"INCR counter\r\n");
-    waiting.be_patient(Duration::from_millis(300));
-    assert_eq!(waiting.try_receive(), None, "answered by nobody");
-    // One that needs a link of its own cannot have it.
+    waiting.set_time_limit(Duration::from_millis(300));
+    assert_eq!(waiting.try_receive(), None, "the waiting client got bytes");
+    // A session that needs a lease cannot get one.
     let mut blocking = redoubt.session();
     blocking.send(b"BLPOP nothing 0\r\n");
     assert_eq!(blocking.read_to_close(), b"");
-    // The links that are open tell of no failure.
+    // Open links count no failure.
     redoubt.wait_for_metric(FAILED, 1.0);
     redoubt.wait_until_ready();
     signal(redis.pid(), "CONT");
-    waiting.be_patient(support::PATIENCE);
+    waiting.set_time_limit(support::TIME_LIMIT);
     waiting.expect(b":2\r\n");
     redoubt.wait_until_it_serves();
     assert_eq!(waiting.command(&["GET", "counter"]), b"$1\r\n2\r\n");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_redis_that_stops_and_dies_closes_the_sessions_that_wait_for_it() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn sessions_that_wait_for_a_stopped_redis_are_closed_when_it_dies() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut waiting = redoubt.session();
@@ -153,7 +153,7 @@ fn a_redis_that_stops_and_dies_closes_the_sessions_that_wait_for_it() {
     waiting.send(b"GET k\r\n");
     redis.kill();
     assert_eq!(waiting.read_to_close(), b"");
-    let down = Deadline::patient().poll(|| lines_with(&redoubt, DOWN) == 1);
+    let down = Deadline::standard().poll(|| lines_with(&redoubt, DOWN) == 1);
     assert!(down, "the log does not say that Redis is gone");
     redoubt.wait_until_unready();
     redoubt.wait_for_metric(LOST, 1.0);

@@ -1,15 +1,15 @@
-//! docs/failures.md names tests, metrics and alerts that there are.
+//! docs/failures.md names only tests, metrics and alerts that exist.
 
 use std::fs;
 use std::path::Path;
 
-/// The words of `text` that consist of what names consist of.
+/// Returns the words of `text` that have only characters of names.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && !"_./".contains(c))
 }
 
 #[test]
-fn the_page_names_what_there_is() {
+fn failures_page_names_only_existing_tests_metrics_and_alerts() {
     let page = fs::read_to_string("docs/failures.md").unwrap();
     let metrics = fs::read_to_string("docs/metrics.md").unwrap();
     let alerts = fs::read_to_string("config/prometheus/alerts.yml").unwrap();
@@ -26,7 +26,7 @@ fn the_page_names_what_there_is() {
             assert!(alerts.contains(&format!("- alert: {word}\n")), "no alert {word}");
         }
     }
-    // And all of these tests are in it.
+    // The page names every test file, too.
     for file in fs::read_dir("tests/faults").unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
         assert!(

@@ -3,8 +3,8 @@
 use support::{Redis, Redoubt, frame};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_restart_runs_nothing_twice_and_spares_idle_sessions() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_redis_restart_runs_no_command_twice_and_keeps_idle_sessions() {
     const SENT: usize = 20_000;
     let mut redis = Redis::start();
     redis.kill();

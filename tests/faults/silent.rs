@@ -1,6 +1,5 @@
-//! Redis's host vanishes without a word: nothing that is sent there comes back, not even a refusal. The
-//! host is one of a network namespace of the test's own, in which Redoubt runs too; clients reach it by a
-//! socket in the file system.
+//! Redis's host vanishes: packets to it get no answer, not even a rejection. The host is a network
+//! namespace of the test's own, in which Redoubt runs too; clients reach Redoubt by a Unix socket.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -11,13 +10,13 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::{FAILED, says};
-use support::{Deadline, Lines, PATIENCE, Redis, Redoubt, frame, secret, signal};
+use support::{Deadline, Lines, Redis, Redoubt, TIME_LIMIT, frame, secret, signal};
 
-/// Where Redis is in the namespace.
+/// The port of Redis in the namespace.
 const PORT: u16 = 6379;
 const PONG: &[u8] = b"+PONG\r\n";
 
-/// A network namespace with a Redis in it. All of it ends with this.
+/// A network namespace with a Redis in it, both of which end on drop.
 struct Host {
     namespace: Child,
     redis: Child,
@@ -60,7 +59,7 @@ impl Host {
         Self { namespace, redis, dir, password }
     }
 
-    /// What runs a program in the namespace.
+    /// Returns the prefix that runs a program in the namespace.
     fn into(namespace: u32) -> Vec<String> {
         let target = namespace.to_string();
         ["nsenter", "--target", &target, "--user", "--net", "--preserve-credentials"]
@@ -74,7 +73,7 @@ impl Host {
         assert!(done.expect("run nft").success(), "{rule}");
     }
 
-    /// Nothing of the connections that `which` names arrives any more, in either direction.
+    /// Drops the packets of the connections that `which` matches, in both directions.
     fn vanish(&self, which: &str) {
         for side in ["dport", "sport"] {
             self.nft(&format!("add rule inet t i tcp {side} {which} drop"));
@@ -99,7 +98,7 @@ impl Host {
             .start()
     }
 
-    /// A connection of Redis's own.
+    /// Returns a connection to Redis that bypasses Redoubt.
     fn direct(&self) -> Client {
         Client::connect(&self.dir.path().join("redis.sock"), &self.password)
     }
@@ -119,7 +118,7 @@ struct Client(UnixStream);
 impl Client {
     fn connect(socket: &Path, password: &str) -> Self {
         let stream = UnixStream::connect(socket).expect("connect");
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIME_LIMIT)).unwrap();
         let mut client = Self(stream);
         client.asks(&["AUTH", password], b"+OK\r\n");
         client
@@ -137,7 +136,7 @@ impl Client {
         assert_eq!(String::from_utf8_lossy(&got), String::from_utf8_lossy(reply));
     }
 
-    /// Its reply to a request, if it gives the whole of it in a while.
+    /// Returns the reply to a request, as far as it arrives within a time limit.
     fn tries(&mut self, words: &[&str]) -> Vec<u8> {
         let mut got = vec![0; 1 << 16];
         if self.0.write_all(&frame::request(words)).is_err() {
@@ -148,21 +147,21 @@ impl Client {
         got
     }
 
-    /// Waits for its end. Panics at a byte before that.
+    /// Waits for the end of the connection. Panics if a byte arrives before.
     #[track_caller]
     fn is_closed(&mut self) {
-        // A reset is an end too.
+        // A reset ends the connection as well.
         let got = self.0.read(&mut [0; 64]);
         assert!(!matches!(&got, Ok(1..)), "a reply of nobody");
         assert!(
             !got.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock),
-            "not closed in {PATIENCE:?}"
+            "not closed in {TIME_LIMIT:?}"
         );
     }
 }
 
 fn serves_again(host: &Host, redoubt: &Redoubt) {
-    let serves = Deadline::patient()
+    let serves = Deadline::standard()
         .poll(|| Client::connect(&host.socket(), redoubt.password()).tries(&["PING"]) == PONG);
     assert!(serves, "no session works");
 }
@@ -178,11 +177,11 @@ fn silence_is_noticed(guard: &str) {
     }
     listening.asks(&["SUBSCRIBE", "c"], b"*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n");
     blocked.send(&["BLPOP", "nothing", "0"]);
-    let waits = Deadline::patient().poll(|| {
+    let waits = Deadline::standard().poll(|| {
         let clients = host.direct().tries(&["INFO", "clients"]);
         String::from_utf8_lossy(&clients).contains("blocked_clients:1\r\n")
     });
-    assert!(waits, "nobody waits");
+    assert!(waits, "no client is blocked");
     host.vanish(&PORT.to_string());
     asking.send(&["GET", "k"]);
     for client in [&mut asking, &mut blocked, &mut listening] {
@@ -195,20 +194,20 @@ fn silence_is_noticed(guard: &str) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_host_that_vanishes_is_noticed_and_its_sessions_are_closed() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_vanished_host_is_noticed_and_its_sessions_are_closed() {
     silence_is_noticed("auto");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_host_that_vanishes_is_noticed_without_a_guard_too() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_vanished_host_is_noticed_with_guard_off() {
     silence_is_noticed("off");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn one_connection_that_leads_nowhere_is_given_up_and_others_stay() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn one_dead_upstream_connection_is_closed_and_others_stay() {
     let host = Host::start();
     let redoubt = host.redoubt("off");
     serves_again(&host, &redoubt);
@@ -226,13 +225,13 @@ fn one_connection_that_leads_nowhere_is_given_up_and_others_stay() {
     idle.asks(&["GET", "k"], b"$1\r\nv\r\n");
     host.direct().asks(&["RPUSH", "list", "v"], b":1\r\n");
     let mut popped = [0; 64];
-    let len = blocked.0.read(&mut popped).expect("what was pushed");
+    let len = blocked.0.read(&mut popped).expect("the popped value");
     assert_eq!(&popped[..len], b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_server_that_stalls_keeps_its_links_however_much_waits_for_it() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_stalled_server_keeps_its_links_whatever_waits_for_it() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", "2s").start();
     redoubt.wait_until_it_serves();
@@ -240,22 +239,23 @@ fn a_server_that_stalls_keeps_its_links_however_much_waits_for_it() {
         (redoubt.session(), redoubt.session(), redoubt.session());
     assert_eq!(waiting.command(&["SET", "counter", "1"]), b"+OK\r\n");
     blocked.send(&frame::request(&["BLPOP", "list", "0"]));
-    // So that it has a link of its own before the server stalls.
+    // WATCH gives the session a lease before the server stalls.
     assert_eq!(large.command(&["WATCH", "large"]), b"+OK\r\n");
     let failed = redoubt.metric(FAILED);
     signal(redis.pid(), "STOP");
     waiting.send(&frame::request(&["INCR", "counter"]));
-    // Far more than the server's window, which is closed until it goes on.
+    // The value is far larger than the server's TCP window, which stays closed until the server
+    // continues.
     let value = "v".repeat(32 << 20);
     let request = frame::request(&["SET", "large", &value]);
     std::thread::scope(|scope| {
         scope.spawn(|| large.send(&request));
-        waiting.be_patient(Duration::from_secs(8));
-        assert_eq!(waiting.try_receive(), None, "answered by nobody, or closed");
+        waiting.set_time_limit(Duration::from_secs(8));
+        assert_eq!(waiting.try_receive(), None, "the waiting client got bytes or was closed");
         signal(redis.pid(), "CONT");
     });
     large.expect(b"+OK\r\n");
-    waiting.be_patient(PATIENCE);
+    waiting.set_time_limit(TIME_LIMIT);
     waiting.expect(b":2\r\n");
     assert_eq!(redis.direct().command(&["RPUSH", "list", "v"]), b":1\r\n");
     blocked.expect(b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n");

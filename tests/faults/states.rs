@@ -1,11 +1,11 @@
-//! Redis is there and cannot do all that it is asked. Its own errors are what clients see.
+//! Redis runs and cannot do what a client asks. Clients get Redis's own errors.
 
 use crate::{GET_ERRORS, SET_ERRORS, lines_with, says};
 use support::{Redis, Redoubt, Wire};
 
 const LOADING: &[u8] = b"-LOADING Redis is loading the dataset in memory\r\n";
 
-/// A Redis that needs some seconds to read its data.
+/// Starts a Redis that needs some seconds to load its data.
 fn loading() -> Redis {
     let mut redis = Redis::start();
     let fill = "for i = 1, 20000 do redis.call('SET', 'key:' .. i, 'value') end";
@@ -39,44 +39,44 @@ fn loading_is_shown(guard: &str) {
         session.command(&["BLPOP", "nothing", "0"]),
         session.command(&["PING"]),
     ];
-    assert!(is_loading(&mut direct), "it was over too soon");
+    assert!(is_loading(&mut direct), "loading ended before the test began");
     for reply in replies {
         assert_eq!(reply, LOADING);
     }
     redoubt.wait_for_metric(GET_ERRORS, 1.0);
     redoubt.wait_until_ready();
-    let ready = support::Deadline::patient()
+    let ready = support::Deadline::standard()
         .poll(|| session.command(&["GET", "key:1"]) == b"$5\r\nvalue\r\n");
     assert!(ready, "the session sees the data when it is there");
     redoubt.wait_until_it_serves();
     if guard != "audit" && !support::target_is_redis() {
-        // Which there are could not be asked before, and was asked again without a word.
+        // The functions could not be listed before, and Redoubt asked again without a log line.
         says(&redoubt, "functions of pinned libraries");
         let runs = || session.command(&["FCALL", "seven", "0"]) == b":7\r\n";
-        assert!(support::Deadline::patient().poll(runs));
+        assert!(support::Deadline::standard().poll(runs));
         assert_eq!(lines_with(&redoubt, "functions of pinned libraries"), 1);
     }
     assert_eq!(lines_with(&redoubt, "\"ERROR\""), 0);
 }
 
 #[test]
-fn a_redis_that_loads_its_data_says_so_itself() {
+fn clients_get_the_loading_error_of_redis() {
     loading_is_shown("off");
 }
 
 #[test]
-fn a_redis_that_loads_its_data_lets_a_guard_be_made() {
+fn a_guard_is_provisioned_while_redis_loads_its_data() {
     loading_is_shown("require");
 }
 
 #[test]
-fn a_redis_that_loads_its_data_lets_its_user_be_tried() {
+fn a_user_is_checked_while_redis_loads_its_data() {
     loading_is_shown("audit");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn out_of_memory_is_told_by_redis_in_transactions_and_scripts_too() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn clients_get_the_oom_error_of_redis_in_transactions_and_scripts_too() {
     const OOM: &[u8] = b"-OOM command not allowed when used memory > 'maxmemory'.\r\n";
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -101,9 +101,9 @@ fn out_of_memory_is_told_by_redis_in_transactions_and_scripts_too() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_replica_refuses_writes_itself_and_takes_a_guard() {
-    // It would wait for more replicas.
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_replica_rejects_writes_itself_and_accepts_a_guard() {
+    // Otherwise Redis waits for further replicas.
     let redis = Redis::setup().config("repl-diskless-sync-delay 0").start();
     let port = redis.port().to_string();
     let mut replica = Redis::start();
@@ -119,15 +119,15 @@ fn a_replica_refuses_writes_itself_and_takes_a_guard() {
         b"-READONLY You can't write against a read only replica.\r\n"
     );
     let synced =
-        support::Deadline::patient().poll(|| session.command(&["GET", "k"]) == b"$1\r\nv\r\n");
+        support::Deadline::standard().poll(|| session.command(&["GET", "k"]) == b"$1\r\nv\r\n");
     assert!(synced, "reads work");
     redoubt.wait_for_metric(SET_ERRORS, 1.0);
     redoubt.wait_until_ready();
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_redis_that_cannot_save_refuses_writes_itself() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_redis_that_cannot_save_rejects_writes_itself() {
     let folder = tempfile::tempdir().unwrap();
     let mut redis = Redis::start();
     redis.kill();
@@ -135,11 +135,11 @@ fn a_redis_that_cannot_save_refuses_writes_itself() {
     redis.configure("save 3600 1");
     redis.configure("dbfilename taken.rdb");
     redis.restart();
-    // A folder stands where the file is to go.
+    // A directory has the name of the file, so that Redis cannot write it.
     std::fs::create_dir(folder.path().join("taken.rdb")).unwrap();
     let mut direct = redis.direct();
     direct.command(&["BGSAVE"]);
-    let failed = support::Deadline::patient().poll(|| {
+    let failed = support::Deadline::standard().poll(|| {
         let info = direct.command(&["INFO", "persistence"]);
         String::from_utf8_lossy(&info).contains("rdb_last_bgsave_status:err")
     });

@@ -1,5 +1,5 @@
-//! The upstream answers what Redis never would. A real Redis stands behind a relay that swaps one
-//! reply.
+//! The upstream sends replies that Redis never sends. A real Redis runs behind a relay that replaces
+//! one reply.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use support::{Redis, Redoubt, secret};
 
-/// What a client has echoed to have the reply swapped.
+/// A client sends this by ECHO so that the relay replaces the reply.
 const MARK: &[u8] = b"swap this reply";
 
-/// What is swapped for what, and how often.
+/// The bytes to replace, their replacement, and how often.
 struct Swap {
     mark: &'static [u8],
     instead: &'static [u8],
@@ -26,7 +26,7 @@ impl Swap {
     }
 }
 
-/// Relays each connection to `redis`, and swaps what Redis sends; closes then.
+/// Relays each connection to `redis`, replaces bytes from Redis, and then closes the connection.
 fn relay(redis: SocketAddr, mark: &'static [u8], instead: &'static [u8], most: usize) -> u16 {
     let swap = Arc::new(Swap { mark, instead, left: AtomicUsize::new(most) });
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -59,8 +59,8 @@ fn pass(mut from: TcpStream, mut to: TcpStream, swap: Option<&Swap>) {
     drop(from.shutdown(Shutdown::Both));
 }
 
-/// A client that gets `instead` is closed, having got no more than `shown`; others live on.
-fn costs_one_session(instead: &'static [u8], shown: &[u8]) {
+/// Checks that a client that gets `instead` is closed after at most `shown`, and that others continue.
+fn assert_only_one_session_closes(instead: &'static [u8], shown: &[u8]) {
     let redis = Redis::start();
     let port = relay(redis.address(), MARK, instead, usize::MAX);
     let redoubt = Redoubt::setup_for(port, redis.password()).start();
@@ -78,46 +78,46 @@ fn costs_one_session(instead: &'static [u8], shown: &[u8]) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn garbage_costs_the_session_that_it_was_for() {
-    costs_one_session(b"HTTP/1.1 502 Bad Gateway\r\n\r\n", b"");
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn garbage_from_the_upstream_closes_only_its_session() {
+    assert_only_one_session_closes(b"HTTP/1.1 502 Bad Gateway\r\n\r\n", b"");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn half_a_reply_costs_the_session_that_it_was_for() {
-    costs_one_session(b"$15\r\nswap", b"$15\r\nswap");
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn half_a_reply_from_the_upstream_closes_only_its_session() {
+    assert_only_one_session_closes(b"$15\r\nswap", b"$15\r\nswap");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_close_instead_of_a_reply_costs_the_session_that_it_was_for() {
-    costs_one_session(b"", b"");
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_close_instead_of_a_reply_closes_only_its_session() {
+    assert_only_one_session_closes(b"", b"");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn an_upstream_that_is_no_redis_is_told_from_one_that_is_down() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn an_upstream_that_is_not_redis_is_reported_differently_from_one_that_is_down() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         while let Ok((mut stream, _)) = listener.accept() {
             drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"));
-            // Until the other side closes, so that what was sent is not reset.
+            // It reads until the other side closes, so that sent bytes are not lost by a reset.
             while let Ok(1..) = stream.read(&mut [0; 1024]) {}
         }
     });
     let redoubt = Redoubt::setup_for(port, &secret()).start();
     crate::says(&redoubt, "does not speak the Redis protocol");
-    crate::comes_in_vain(&redoubt);
+    crate::assert_closed_unserved(&redoubt);
     redoubt.wait_until_unready();
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn one_odd_answer_does_not_end_a_proxy_that_requires_a_guard() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn one_malformed_reply_does_not_stop_a_proxy_that_requires_a_guard() {
     let redis = Redis::start();
-    // The answers to ACL WHOAMI and ACL LIST.
+    // These are the replies to ACL WHOAMI and ACL LIST.
     let port = relay(redis.address(), b"user default on", b"$7\r\ndefault\r\n:1\r\n", 1);
     let setup = Redoubt::setup_for(port, redis.password());
     let redoubt = setup.set_text("policy.guard", "require").start();

@@ -1,9 +1,9 @@
-//! One session that moves values of 100 MB and one that never reads its replies cost the others
-//! little: less than the same two cost the clients of a bare Redis.
+//! A session that moves values of 100 MB and a session that never reads its replies delay other
+//! sessions little: less than the same two delay the clients of a plain Redis.
 //!
-//! On a machine with few cores any load makes everybody slower, so one number alone would say
-//! nothing. Four phases take turns, several times over: a bare Redis and Redoubt, each quiet and
-//! disturbed by the same two. What counts is the ratio of their 99th percentiles.
+//! On a machine with few cores any load makes all clients slower, so an absolute number would prove
+//! nothing. Four phases alternate, several times: a plain Redis and Redoubt, each quiet and disturbed
+//! by the same two sessions. The ratio of their 99th percentiles is compared.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
@@ -17,23 +17,22 @@ use tokio::net::TcpStream;
 
 const CLIENTS: usize = 50;
 const ROUNDS: usize = 5;
-/// Requests of each client in one phase, one in this time.
+/// Requests of each client in one phase, and the interval between them.
 const REQUESTS: usize = 100;
 const PACE: Duration = Duration::from_millis(5);
-/// The large value.
+/// Bytes of the large value.
 const LARGE: usize = 100_000_000;
-/// The value that is asked for and never read, and how many of them wait within the output limit of
-/// 32 MiB, or go past it.
+/// Bytes of the value that is requested and never read, and how many such values wait within the output
+/// limit of 32 MiB, or exceed it.
 const UNREAD: usize = 8 << 20;
-const PATIENT: usize = 3;
+const WAITING: usize = 3;
 const CLOSED: usize = 10;
-/// What Redoubt may grow by: the unread values of three sessions, one at its limit, and buffers.
+/// Bytes by which Redoubt may grow: the unread values of three sessions, one at its limit, and buffers.
 const GROWTH: u64 = 192 << 20;
-/// Microseconds that one reply may take, among them the second for which those behind a slow reader
-/// are held up.
+/// Most microseconds for one reply, including the second for which clients behind a slow reader wait.
 const LONGEST: u64 = 5_000_000;
 
-/// Whom a phase speaks to.
+/// The server of a phase.
 #[derive(Clone)]
 struct Target {
     address: SocketAddr,
@@ -46,7 +45,7 @@ impl Target {
     }
 }
 
-/// Open while the disturbance is to flow.
+/// Open while the disturbance runs.
 #[derive(Default)]
 struct Valve {
     state: Mutex<State>,
@@ -67,14 +66,14 @@ impl Valve {
         self.changed.notify_all();
     }
 
-    /// Waits until it is open; false when all is over.
+    /// Waits until it is open; returns false at the end of the test.
     fn pass(&self) -> bool {
         let shut = |state: &mut State| *state == State::Shut;
         *self.changed.wait_while(self.state.lock().unwrap(), shut).unwrap() != State::Over
     }
 }
 
-/// Sets and gets a large value again and again, a piece at a time, as long as the valve is open.
+/// Sets and gets a large value again and again, in pieces, as long as the valve is open.
 fn move_large_values(target: &Target, valve: &Valve) -> usize {
     let wire = target.wire();
     let mut stream = wire.stream();
@@ -114,14 +113,14 @@ fn move_large_values(target: &Target, valve: &Valve) -> usize {
     }
 }
 
-/// One client: asks at its pace, and tells how many microseconds each reply took.
+/// One client: sends requests at its pace, and returns how many microseconds each reply took.
 async fn measure(mut stream: TcpStream, number: usize) -> (TcpStream, Vec<u64>) {
     let value = format!("{number:020}");
     let request = frame::request(&["ECHO", &value]);
     let wanted = frame::bulk(value.as_bytes());
     let mut got = vec![0; wanted.len()];
     let mut took = Vec::with_capacity(REQUESTS);
-    // So that they do not all come at once.
+    // The clients start at different times.
     tokio::time::sleep(PACE * number as u32 / CLIENTS as u32).await;
     let mut pace = tokio::time::interval(PACE);
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -136,7 +135,7 @@ async fn measure(mut stream: TcpStream, number: usize) -> (TcpStream, Vec<u64>) 
     (stream, took)
 }
 
-/// The clients of one target and what disturbs them.
+/// The clients of one server and what disturbs them.
 struct Side {
     target: Target,
     streams: Vec<TcpStream>,
@@ -171,14 +170,14 @@ impl Side {
         }
     }
 
-    /// One more session asks for so many values and reads nothing.
+    /// One more session requests `values` values and reads nothing.
     fn stop_reading(&mut self, values: usize) {
         let wire = self.target.wire();
         wire.stream().write_all(&frame::request(&["GET", "unread"]).repeat(values)).unwrap();
         self.never_read.push(wire);
     }
 
-    /// All clients ask, and all their replies are looked at.
+    /// All clients send requests, and all their replies are checked.
     async fn phase(&mut self, kind: Phase) {
         if kind == Phase::Noisy {
             self.valve.set(State::Open);
@@ -200,22 +199,22 @@ impl Side {
         match kind {
             Phase::Quiet => self.quiet.push(p99),
             Phase::Noisy => self.noisy.push(p99),
-            Phase::Settling => {}
+            Phase::JustStopped => {}
         }
     }
 }
 
-/// What a phase is for.
+/// The purpose of a phase.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Quiet,
-    /// Somebody has just stopped reading: those behind wait for a second, once.
-    Settling,
+    /// A session has just stopped reading: the sessions behind it wait for a second, once.
+    JustStopped,
     Noisy,
 }
 
 #[test]
-fn small_clients_hardly_notice_large_values_and_one_that_never_reads() {
+fn large_values_and_a_slow_reader_hardly_delay_small_clients() {
     let _turn = turn();
     let direct = Redis::start();
     let upstream = Redis::start();
@@ -237,10 +236,10 @@ fn small_clients_hardly_notice_large_values_and_one_that_never_reads() {
             let [bare, guarded] = &mut sides;
             bare.phase(Phase::Quiet).await;
             guarded.phase(Phase::Quiet).await;
-            let values = if round % 2 == 0 { PATIENT } else { CLOSED };
+            let values = if round % 2 == 0 { WAITING } else { CLOSED };
             bare.stop_reading(values);
             guarded.stop_reading(values);
-            guarded.phase(Phase::Settling).await;
+            guarded.phase(Phase::JustStopped).await;
             bare.phase(Phase::Noisy).await;
             guarded.phase(Phase::Noisy).await;
         }
@@ -259,7 +258,8 @@ fn small_clients_hardly_notice_large_values_and_one_that_never_reads() {
     if target_is_redis() {
         return;
     }
-    // Rounds in which the machine was busy with something else say nothing, whichever they favour.
+    // Rounds in which the machine was busy with something else are left out, whichever server they
+    // favour.
     ratios.sort_unstable_by(f64::total_cmp);
     assert!(ratios[1] < 2.0, "twice as long as with a bare Redis: {ratios:?}");
     assert!(guarded.longest < LONGEST, "{} µs for one reply", guarded.longest);
@@ -267,8 +267,8 @@ fn small_clients_hardly_notice_large_values_and_one_that_never_reads() {
     assert!(grown < GROWTH, "{} MiB above idle", grown >> 20);
     let closed = |line: &String| lines::field(line, "reason") == Some("output_limit");
     assert_eq!(redoubt.log().all().iter().filter(|line| closed(line)).count(), ROUNDS / 2);
-    // Those whose replies fit within the limit have lost nothing.
-    let unread = frame::bulk(&vec![b'u'; UNREAD]).repeat(PATIENT);
+    // Sessions whose replies fit within the limit have lost nothing.
+    let unread = frame::bulk(&vec![b'u'; UNREAD]).repeat(WAITING);
     for wire in guarded.never_read.iter_mut().step_by(2) {
         wire.expect(&unread);
     }

@@ -1,13 +1,13 @@
-//! Floods of connections that never authenticate cost the clients that have little.
+//! Floods of connections that never authenticate take little from authenticated clients.
 //!
-//! Fifty honest clients ask at a pace that leaves a small machine room: a request each in 10 ms, and
-//! what is late is caught up with. A client in a closed loop would take both cores, and lose to
-//! whatever else runs, the flooder in this process first of all; at a pace, throughput falls only
-//! where Redoubt holds requests up. Slices without and with the flood take turns in one run, and what
-//! counts is the median of the ratios of neighbours: a machine busy with something else slows both
-//! alike. The margin of a fifth holds, because what a flood can do is bounded before it costs much:
-//! connections over the limit are closed where they are accepted, and those within it wait and take
-//! no time. The flooder is paced too, and does not make up for what it could not do.
+//! Fifty honest clients send requests at a pace that a small machine can serve: one request in 10 ms
+//! each, and late requests are made up for. Clients in a closed loop would take both cores, and lose to
+//! whatever else runs, above all to the flooder in this process; at a pace, throughput falls only where
+//! Redoubt delays requests. Slices without and with the flood alternate in one run, and the median of
+//! the ratios of neighbours is compared: a machine busy with something else slows both alike. The
+//! margin of a fifth is enough because Redoubt bounds what a flood can do before it is expensive:
+//! connections over the limit are closed when they are accepted, and those within it wait and take no
+//! CPU time. The flooder is paced too, and does not make up for what it could not do.
 
 use std::io::Write as _;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -20,20 +20,20 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use support::{Deadline, Redis, Redoubt, Wire, frame, note, now, raise_open_files, since};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// Pairs of slices, and how long one is.
+/// Number of pairs of slices, and the length of a slice.
 const ROUNDS: usize = 9;
 const SLICE: Duration = Duration::from_millis(400);
-/// Between two requests of one honest client.
+/// Time between two requests of one honest client.
 const PACE: Duration = Duration::from_millis(10);
 const FLOOD: usize = 5000;
-/// How much more memory Redoubt may take: buffers of the unauthenticated (16 MiB), 2,000 sessions of
-/// some KiB, and what the allocator keeps. Without the limits, half-sent requests alone would take
-/// 75 MiB.
+/// Most bytes by which Redoubt's memory may grow: buffers of unauthenticated clients (16 MiB), 2,000
+/// sessions of some KiB, and what the allocator keeps. Without the limits, half-sent requests alone
+/// would take 75 MiB.
 const GROWTH: u64 = 40 << 20;
-/// Of their throughput, honest clients keep so much.
+/// Share of their throughput that honest clients keep.
 const KEPT: f64 = 0.8;
 
-/// A connection from one of many addresses; `None` when it was refused before it was there.
+/// Connects from one of many addresses; returns `None` if the connection is refused.
 fn connect(number: usize, address: SocketAddr) -> Option<TcpStream> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     let source = [127, 0, 1, 1 + (number % 200) as u8];
@@ -43,7 +43,7 @@ fn connect(number: usize, address: SocketAddr) -> Option<TcpStream> {
 }
 
 impl Honest {
-    /// Requests a second of all of them, for one slice.
+    /// Returns the requests per second of all clients, for one slice.
     fn slice(&mut self) -> f64 {
         let streams = std::mem::take(&mut self.streams);
         self.runtime.block_on(async {
@@ -75,8 +75,8 @@ impl Honest {
     }
 }
 
-/// Measures what honest clients keep while `flood` runs; it is called with its turn again and again
-/// for the slices with the flood, and told to end by the flag.
+/// Measures what honest clients keep while `flood` runs; `flood` is called with its number for each of
+/// the slices with the flood, and the flag tells it to end.
 fn measure(name: &str, redoubt: &Redoubt, flood: impl Fn(&AtomicBool) + Sync) {
     let idle = redoubt.rss();
     let mut honest = Honest::start(redoubt.address(), redoubt.password());
@@ -106,7 +106,7 @@ fn start(redis: &Redis) -> Redoubt {
     Redoubt::setup(redis).set_text("log.level", "warn,redoubt::control=info").start()
 }
 
-/// Does `act` so many times a second, until it is over.
+/// Calls `act` this many times a second, until the flag is set.
 fn paced(over: &AtomicBool, per_second: u32, mut act: impl FnMut()) {
     let began = now();
     let mut due = 0.0;
@@ -120,7 +120,7 @@ fn paced(over: &AtomicBool, per_second: u32, mut act: impl FnMut()) {
     }
 }
 
-/// So many connections are opened while it lasts, with `said` sent on each, and kept.
+/// Opens connections during the flood, sends `said` on each, and keeps them open.
 fn kept_connections(name: &str, said: &[u8]) {
     let redis = Redis::start();
     let redoubt = start(&redis);
@@ -130,12 +130,13 @@ fn kept_connections(name: &str, said: &[u8]) {
     let open = || {
         if let Some(mut stream) = connect(number.fetch_add(1, Ordering::Relaxed), redoubt.address())
         {
-            // One that was refused is closed already.
+            // A connection that was rejected is closed already.
             let _ = stream.write_all(said);
             kept.lock().unwrap().push(stream);
         }
     };
-    // In the slices with the flood, 5,000 in all; what has come stays for the others too.
+    // In the slices with the flood, 5,000 connections are opened in total; they stay open in the other
+    // slices too.
     let per_second = (FLOOD as f64 / ROUNDS as f64 / SLICE.as_secs_f64()) as u32;
     measure(name, &redoubt, |over| paced(over, per_second, open));
     while number.load(Ordering::Relaxed) < FLOOD {
@@ -148,40 +149,41 @@ fn kept_connections(name: &str, said: &[u8]) {
 }
 
 #[test]
-fn five_thousand_silent_connections() {
+fn five_thousand_silent_connections_cost_clients_little() {
     let _turn = turn();
     kept_connections("silent", b"");
 }
 
 #[test]
-fn five_thousand_half_sent_auths() {
+fn five_thousand_half_sent_auths_cost_clients_little() {
     let _turn = turn();
     let half = [&b"*2\r\n$4\r\nAUTH\r\n$16384\r\n"[..], &[b'x'; 15 << 10]].concat();
     kept_connections("half sent", &half);
 }
 
 #[test]
-fn a_client_that_never_reads() {
+fn a_client_that_never_reads_costs_other_clients_little() {
     let _turn = turn();
     let redis = Redis::start();
     let redoubt = start(&redis);
-    // One before AUTH, and one after it that asks for more than it may leave unread.
-    let stranger = Wire::connect(redoubt.address());
+    // One client reads nothing before AUTH, and another requests more after AUTH than it may leave
+    // unread.
+    let unauthenticated = Wire::connect(redoubt.address());
     let mut unread = Wire::authenticated(redoubt.address(), redoubt.password());
     assert_eq!(unread.command(&["SET", "v", &"v".repeat(64 << 10)]), b"+OK\r\n");
-    for wire in [&stranger, &unread] {
+    for wire in [&unauthenticated, &unread] {
         wire.stream().set_nonblocking(true).unwrap();
     }
     measure("never reads", &redoubt, |over| {
         paced(over, 200, || {
-            let _ = stranger.stream().write(&frame::request(&["RESET"]).repeat(50));
+            let _ = unauthenticated.stream().write(&frame::request(&["RESET"]).repeat(50));
             let _ = unread.stream().write(&frame::request(&["GET", "v"]));
         });
     });
 }
 
 #[test]
-fn a_storm_of_connections_that_come_and_go() {
+fn a_storm_of_short_connections_costs_clients_little() {
     let _turn = turn();
     let redis = Redis::start();
     let redoubt = start(&redis);
@@ -194,7 +196,7 @@ fn a_storm_of_connections_that_come_and_go() {
             }
         });
     });
-    let gone = Deadline::patient().poll(|| {
+    let gone = Deadline::standard().poll(|| {
         let mut wire = Wire::connect(redoubt.address());
         wire.command(&["AUTH", redoubt.password()]) == b"+OK\r\n"
     });

@@ -1,12 +1,12 @@
-//! Sixty clients that send what costs a server most for its bytes, as fast as they can, hold the
-//! others up no longer than they would at a bare Redis.
+//! Sixty clients that send the bytes that are most expensive for a server, as fast as they can, delay
+//! other clients no longer than they would at a plain Redis.
 //!
-//! What they send is answered without Redis or not at all, so nothing but Redoubt itself could slow
-//! them down. A session that was worked on until its socket is empty would make everybody wait for
-//! seconds, and the health checks fail. The flood takes what the machine has, so no number alone says
-//! anything: phases at a bare Redis and at Redoubt take turns under the same flood, and what counts
-//! is the ratio of the 99th percentiles of what fifty others wait for a `PING`.
-//! `tests/sharing/exchange/turns.rs` counts what is done in one turn, without a clock.
+//! Their requests are answered without Redis or not at all, so only Redoubt itself could slow the
+//! others down. If a session were served until its socket is empty, all others would wait for seconds,
+//! and the health checks would fail. The flood takes all CPU time, so an absolute number would prove
+//! nothing: phases at a plain Redis and at Redoubt alternate under the same flood, and the ratio of the
+//! 99th percentiles of the time that fifty others wait for a `PING` is compared.
+//! `tests/sharing/router/turns.rs` counts the work in one turn, without a clock.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,38 +17,38 @@ use std::time::Duration;
 use super::honest::{CLIENTS, Honest, runtime};
 use super::turn;
 use support::http::http_get;
-use support::{PATIENCE, Redis, Redoubt, frame, note, now, since, target_is_redis};
+use support::{Redis, Redoubt, TIME_LIMIT, frame, note, now, since, target_is_redis};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 const ATTACKERS: usize = 60;
 const ROUNDS: usize = 3;
 const PHASE: Duration = Duration::from_millis(800);
-/// Between two requests of one honest client.
+/// Time between two requests of one honest client.
 const PACE: Duration = Duration::from_millis(20);
-/// What others may wait, in what they wait at a bare Redis.
+/// Highest ratio of the waiting time to that at a plain Redis.
 const RATIO: f64 = 3.0;
-/// Microseconds below which nobody is held up, whatever the ratio: so long a busy machine may take
-/// to give a thread its turn.
+/// Microseconds below which a wait passes whatever the ratio: a busy machine may take this long to
+/// schedule a thread.
 const UNNOTICED: u64 = 20_000;
 
-/// Whom a phase speaks to.
+/// The server of a phase.
 struct Target {
     address: SocketAddr,
     password: String,
 }
 
-/// What attackers do on each connection.
+/// The bytes that attackers send on each connection.
 #[derive(Clone)]
 struct Attack {
-    /// Sent once the connection is there, and answered with so many lines.
+    /// Sent once the connection is open, and answered with this many lines.
     begin: Vec<u8>,
     lines: usize,
-    /// Sent again and again; whatever is answered is read and dropped.
+    /// Sent again and again; replies are read and dropped.
     again: Vec<u8>,
 }
 
-/// Attacks over one connection until it is closed or all is over.
+/// Attacks over one connection until it is closed or the test ends.
 async fn attack_once(address: SocketAddr, attack: &Attack, over: &AtomicBool) -> Option<()> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     stream.set_nodelay(true).ok()?;
@@ -80,7 +80,7 @@ async fn attack_once(address: SocketAddr, attack: &Attack, over: &AtomicBool) ->
     Some(())
 }
 
-/// Attacks until all is over, with a new connection for each that is closed.
+/// Attacks until the test ends, with a new connection for each that is closed.
 fn attack(address: SocketAddr, attack: &Attack, over: &AtomicBool, connections: &AtomicU64) {
     runtime().block_on(async {
         let attacker = || async {
@@ -92,7 +92,7 @@ fn attack(address: SocketAddr, attack: &Attack, over: &AtomicBool, connections: 
         let all = (0..ATTACKERS).map(|_| attacker()).collect::<Vec<_>>();
         let mut all: Vec<_> = all.into_iter().map(Box::pin).collect();
         let mut look = tokio::time::interval(Duration::from_millis(10));
-        // Some wait for a server that does not read, so this is not left to them.
+        // Some wait for a server that does not read, so the end is checked here.
         std::future::poll_fn(|cx| {
             all.retain_mut(|attacker| attacker.as_mut().poll(cx).is_pending());
             let _ = look.poll_tick(cx);
@@ -103,7 +103,7 @@ fn attack(address: SocketAddr, attack: &Attack, over: &AtomicBool, connections: 
 }
 
 impl Honest {
-    /// Asks for one phase. Gives the 99th percentile of what a `PING` took, in microseconds.
+    /// Runs one phase. Returns the 99th percentile of the time for a `PING`, in microseconds.
     fn phase(&mut self) -> u64 {
         let streams = std::mem::take(&mut self.streams);
         self.runtime.block_on(async {
@@ -112,7 +112,7 @@ impl Honest {
             for (number, mut stream) in streams.into_iter().enumerate() {
                 set.spawn(async move {
                     let mut took = Vec::new();
-                    // So that they do not all come at once.
+                    // The clients start at different times.
                     tokio::time::sleep(PACE * number as u32 / CLIENTS as u32).await;
                     let mut pace = tokio::time::interval(PACE);
                     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -121,7 +121,7 @@ impl Honest {
                         let asked = now();
                         stream.write_all(b"*1\r\n$4\r\nPING\r\n").await.unwrap();
                         let mut reply = [0; 7];
-                        let read = tokio::time::timeout(PATIENCE, stream.read_exact(&mut reply));
+                        let read = tokio::time::timeout(TIME_LIMIT, stream.read_exact(&mut reply));
                         read.await.expect("a reply in time").expect("it is served");
                         assert_eq!(&reply, b"+PONG\r\n");
                         took.push((since(asked) * 1e6) as u64);
@@ -141,7 +141,7 @@ impl Honest {
     }
 }
 
-/// One phase under attack, with the health check asked meanwhile where there is one.
+/// Runs one phase under attack, with requests to the health check meanwhile if there is one.
 fn phase(target: &Target, honest: &mut Honest, kind: &Attack, admin: Option<SocketAddr>) -> u64 {
     let (over, connections) = (Arc::new(AtomicBool::new(false)), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -154,7 +154,7 @@ fn phase(target: &Target, honest: &mut Honest, kind: &Attack, admin: Option<Sock
             }
             answers
         });
-        // The flood flows when they begin to ask.
+        // The flood has begun when the clients start.
         while connections.load(Ordering::Relaxed) < ATTACKERS as u64 {
             std::thread::yield_now();
         }
@@ -168,8 +168,8 @@ fn phase(target: &Target, honest: &mut Honest, kind: &Attack, admin: Option<Sock
     })
 }
 
-/// What others wait for at one server, in microseconds, while `kind` goes on there. The server is new:
-/// one that has been flooded is busy for a while with what it has been sent.
+/// Returns the waiting times at one server, in microseconds, while `kind` runs. The server is new,
+/// because one that has been flooded is busy for a while with what it received.
 fn waits(
     target: &Target,
     admin: Option<SocketAddr>,
@@ -184,7 +184,7 @@ fn waits(
     phase(target, &mut Honest::start(target.address, &target.password), &kind, admin)
 }
 
-/// Compares what others wait while `again` is sent, by clients that have authenticated if `known`.
+/// Compares the waiting times while `again` is sent, by authenticated clients if `known`.
 fn compare(name: &str, known: bool, begin: &[u8], again: &[u8]) {
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
@@ -213,7 +213,7 @@ fn compare(name: &str, known: bool, begin: &[u8], again: &[u8]) {
 }
 
 #[test]
-fn floods_of_strangers_hold_others_up_no_longer_than_at_redis() {
+fn floods_of_unauthenticated_clients_delay_others_no_longer_than_at_redis() {
     let _turn = turn();
     compare("blank lines", false, b"", b"\n");
     compare("empty requests", false, b"", b"*0\r\n");
@@ -221,7 +221,7 @@ fn floods_of_strangers_hold_others_up_no_longer_than_at_redis() {
 }
 
 #[test]
-fn floods_of_clients_hold_others_up_no_longer_than_at_redis() {
+fn floods_of_authenticated_clients_delay_others_no_longer_than_at_redis() {
     let _turn = turn();
     compare("blank lines of clients", true, b"", b"\n");
     compare("refused commands", true, b"CLIENT REPLY OFF\r\n", b"FLUSHALL\r\n");

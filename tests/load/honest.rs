@@ -1,4 +1,4 @@
-//! Clients that only ask, whom a flood must not hold up.
+//! Clients that only send requests, which a flood must not delay.
 
 use std::net::SocketAddr;
 
@@ -9,12 +9,12 @@ use tokio::runtime::{Builder, Runtime};
 
 pub(crate) const CLIENTS: usize = 50;
 
-/// A runtime of one thread.
+/// Returns a runtime of one thread.
 pub(crate) fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// A connection that has authenticated.
+/// Returns an authenticated connection.
 pub(crate) async fn connect(address: SocketAddr, password: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();

@@ -1,13 +1,13 @@
-//! Tests that need the whole machine: they take turns, so that none disturbs another's measurement,
-//! and have a program of their own, so that none disturbs tests that expect something soon.
+//! Tests that need the whole machine: they run one at a time, so that none disturbs another's
+//! measurement, and have a program of their own, so that none disturbs tests with deadlines.
 //!
 //! | module | what it tests |
 //! |---|---|
-//! | `fairness` | one session with values of 100 MB and one that never reads, beside small ones |
+//! | `fairness` | a session with values of 100 MB and a session that never reads, beside small ones |
 //! | `flood` | floods of connections that never authenticate |
-//! | `flood_memory` | ten thousand strangers take no more memory than they may |
-//! | `flood_turns` | sixty clients that send what costs most for its bytes |
-//! | `honest` | (clients that only ask, whom a flood must not hold up) |
+//! | `flood_memory` | ten thousand unauthenticated clients take no more memory than they may |
+//! | `flood_turns` | sixty clients that send the most expensive bytes |
+//! | `honest` | (clients that only send requests, which a flood must not delay) |
 //! | `many_sessions` | ten thousand sessions in `/sessions`, and a thousand over a few connections |
 //! | `scrapes` | scrapes while clients are served |
 //! | `soak` | hundreds of sessions of mixed kinds for a while, and nothing left of them |
@@ -25,8 +25,8 @@ mod thousand_sessions;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Waits until no other test of this program runs, and keeps the others waiting. Every test here
-/// begins with it.
+/// Waits until no other test of this program runs, and keeps the others waiting. Every test here begins
+/// with it.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,4 +1,4 @@
-//! Thousands of sessions that are there and ask little.
+//! Thousands of sessions that are open and send little.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use super::thousand_sessions::ask;
 use super::turn;
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn ten_thousand_sessions_hold_nobody_up_and_more_are_not_told() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn listing_ten_thousand_sessions_delays_no_client_and_is_truncated() {
     let _turn = turn();
-    // As many as the system lets this test have.
+    // The test opens as many sessions as the system permits.
     let pid = std::process::id().to_string();
     let raise = |files: &str| {
         let limit = format!("--nofile={files}:");
@@ -35,18 +35,18 @@ fn ten_thousand_sessions_hold_nobody_up_and_more_are_not_told() {
     let clients: Vec<_> = (0..most)
         .map(|_| std::net::TcpStream::connect(redoubt.address()).expect("connect"))
         .collect();
-    let told = || {
+    let reported = || {
         let (status, _, body) = http_get(redoubt.admin(), "/sessions");
         assert_eq!(status, 200, "{body}");
         serde_json::from_str::<Value>(&body).expect("JSON")
     };
-    let number = |told: &Value| told["sessions"].as_array().map_or(0, Vec::len);
-    assert!(Deadline::patient().poll(|| number(&told()) == most), "all are told");
-    assert_eq!(told()["truncated"], false);
-    // Meanwhile others are served.
+    let number = |reported: &Value| reported["sessions"].as_array().map_or(0, Vec::len);
+    assert!(Deadline::standard().poll(|| number(&reported()) == most), "all sessions are listed");
+    assert_eq!(reported()["truncated"], false);
+    // Other clients are served meanwhile.
     let mut client = redoubt.session();
     let asking = std::thread::scope(|scope| {
-        let asking = scope.spawn(told);
+        let asking = scope.spawn(reported);
         let mut slowest: f64 = 0.0;
         while !asking.is_finished() {
             let began = now();
@@ -56,13 +56,17 @@ fn ten_thousand_sessions_hold_nobody_up_and_more_are_not_told() {
         assert!(slowest < 1.0, "a client waited for {slowest} s");
         asking.join().expect("an answer")
     });
-    assert_eq!(asking["truncated"], most == 10_000, "one more than are told");
+    assert_eq!(
+        asking["truncated"],
+        most == 10_000,
+        "the list is truncated at ten thousand sessions"
+    );
     assert_eq!(number(&asking), if most == 10_000 { most } else { most + 1 });
     drop(clients);
 }
 
 #[test]
-fn invariant_6_a_thousand_idle_sessions_are_a_few_connections() {
+fn invariant_6_a_thousand_idle_sessions_use_a_few_connections() {
     const SESSIONS: usize = 1000;
     let _turn = turn();
     raise_open_files();

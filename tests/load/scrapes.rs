@@ -1,4 +1,4 @@
-//! Scrapes while clients are served: what they hold, and what they do to the clients.
+//! Scrapes while clients are served: their content, and their effect on the clients.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -21,7 +21,7 @@ impl Loaded {
         for spec in command::specs() {
             let mut session = redoubt.session();
             session.send(&frame::request(&spec.name.split('|').collect::<Vec<_>>()));
-            // Some are answered by a close.
+            // Redis answers some of them by closing the connection.
             session.finish();
             session.read_to_close();
         }
@@ -33,8 +33,8 @@ impl Loaded {
         Self { redoubt, _idle: idle, _redis: redis }
     }
 
-    /// Has clients ask one thing after the other while `meanwhile` runs. Gives how long each request
-    /// took, in seconds, shortest first.
+    /// Makes clients send one request after the other while `meanwhile` runs. Returns how long each
+    /// request took, in seconds, shortest first.
     fn under_load(&self, meanwhile: impl FnOnce()) -> Vec<f64> {
         let stop = AtomicBool::new(false);
         let mut times = std::thread::scope(|scope| {
@@ -60,7 +60,7 @@ impl Loaded {
     }
 }
 
-/// Has the clients stop when dropped, as when a check fails.
+/// Stops the clients when dropped, also when a check fails.
 struct Stopper<'a>(&'a AtomicBool);
 
 impl Drop for Stopper<'_> {
@@ -74,10 +74,10 @@ fn median(mut of: Vec<f64>) -> f64 {
     of[of.len() / 2]
 }
 
-/// How long one takes is a goal of benches/peers, as no limit holds on every machine.
+/// The duration of a scrape is a goal of benches/peers, since no limit would suit every machine.
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn scrapes_under_load_are_whole() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn scrapes_under_load_are_complete() {
     let _turn = turn();
     let loaded = Loaded::start();
     let times = loaded.under_load(|| {
@@ -89,11 +89,11 @@ fn scrapes_under_load_are_whole() {
     assert!(times.len() > 20, "{} requests", times.len());
 }
 
-/// Windows with a scrape and without take turns, so that what else the machine does strikes both.
-/// It can only make the ratio worse, so one good try is enough; benches/peers tells the exact one.
+/// Windows with a scrape and without alternate, so that other load on the machine affects both. It can
+/// only make the ratio worse, so one good try is enough; benches/peers measures the exact ratio.
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn scrapes_do_not_hold_up_requests() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn scrapes_do_not_delay_requests() {
     let _turn = turn();
     const TRIES: usize = 3;
     let loaded = Loaded::start();

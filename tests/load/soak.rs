@@ -1,8 +1,8 @@
-//! Hundreds of sessions of mixed kinds for a while: each verifies every reply by its content, and
+//! Hundreds of sessions of mixed kinds for a while: each checks every reply by its content, and
 //! afterwards nothing is left of them.
 //!
-//! `REDOUBT_SOAK_SECONDS` says for how long (10 without it), `REDOUBT_SOAK_SEED` which choices the
-//! sessions make; a failure prints the seed. `make soak` runs it for two minutes.
+//! `REDOUBT_SOAK_SECONDS` sets for how long (10 by default), `REDOUBT_SOAK_SEED` sets the random
+//! choices of the sessions; a failure prints the seed. `make soak` runs it for two minutes.
 
 mod idle;
 mod listening;
@@ -34,7 +34,7 @@ const KINDS: [&str; 9] = [
     "tracking",
 ];
 
-/// How long the sessions of a round go on, and how many optimistic transactions went through.
+/// The end of a round, and how many optimistic transactions have succeeded.
 #[derive(Clone)]
 pub(crate) struct Clock {
     end: Deadline,
@@ -64,25 +64,25 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn with_shared_links() {
+fn soak_with_shared_links_leaves_nothing_behind() {
     let _turn = turn();
     soak("auto");
 }
 
 #[test]
-fn with_a_link_for_each() {
+fn soak_without_shared_links_leaves_nothing_behind() {
     let _turn = turn();
     soak("off");
 }
 
-/// Two rounds, so that what the first one leaves in caches is not taken for a leak.
+/// Runs two rounds, so that caches that the first fills do not count as a leak.
 fn soak(sharing: &str) {
     let seconds = setting("REDOUBT_SOAK_SECONDS").unwrap_or(10);
     let seed = setting("REDOUBT_SOAK_SEED").unwrap_or(1);
     let round = Duration::from_millis(seconds * 1000 / 2);
     let redis = Redis::setup().config("maxclients 5000").start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", sharing).start();
-    assert!(Deadline::patient().poll(|| redis.clients() == 1), "the watch's link");
+    assert!(Deadline::standard().poll(|| redis.clients() == 1), "the watch's link");
     let before = Figures::of(&redis, &redoubt);
     let shared_links = if sharing == "auto" { idle::MOST_LINKS } else { 0 };
     let mut after_round = Vec::new();
@@ -93,8 +93,8 @@ fn soak(sharing: &str) {
         note(&format!("{sharing}, round {number}: {verified:?}, then {after:?}"));
         after_round.push(after);
     }
-    idle::no_growth(&after_round);
-    idle::log_is_calm(&redoubt);
+    idle::assert_no_growth(&after_round);
+    idle::assert_no_defect_logged(&redoubt);
     note(&format!("{sharing}: before {before:?}; at most {peak} links"));
     if seconds >= 60 {
         let unused = idle::wait_long(&redis, &redoubt, &before);
@@ -102,7 +102,7 @@ fn soak(sharing: &str) {
     }
 }
 
-/// One round; how many replies of which kind were verified.
+/// Runs one round; returns how many replies of each kind were checked.
 fn run(
     redis: &Redis,
     redoubt: &Redoubt,

@@ -1,9 +1,9 @@
-//! Many sessions at once: no reply is lost, and none reaches another session.
+//! Many sessions at a time: no reply is lost, and none reaches another session.
 
 use std::sync::Arc;
 
 use super::turn;
-use support::{PATIENCE, Redis, Redoubt, frame, raise_open_files, shown};
+use support::{Redis, Redoubt, TIME_LIMIT, frame, raise_open_files, shown};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Barrier;
@@ -11,7 +11,7 @@ use tokio::sync::Barrier;
 const SESSIONS: usize = 1000;
 const COMMANDS: usize = 100;
 
-/// What a session asks as its `number`th command, and the only right answer.
+/// Returns the `number`th command of a session, and the only right reply.
 fn command(session: usize, number: usize) -> (Vec<u8>, Vec<u8>) {
     let key = format!("key:{session}");
     let value = format!("value {session} of {number} {}", "x".repeat(session * 7 % 300));
@@ -38,25 +38,25 @@ fn command(session: usize, number: usize) -> (Vec<u8>, Vec<u8>) {
     }
 }
 
-/// Sends `request` and takes as many bytes as `wanted` has.
+/// Sends `request` and reads as many bytes as `wanted` has.
 pub(crate) async fn ask(stream: &mut TcpStream, request: &[u8], wanted: &[u8]) {
     let mut got = vec![0; wanted.len()];
     let asked = async {
         stream.write_all(request).await.expect("send");
         stream.read_exact(&mut got).await.expect("a whole reply");
     };
-    tokio::time::timeout(PATIENCE, asked).await.expect("a reply in time");
+    tokio::time::timeout(TIME_LIMIT, asked).await.expect("a reply in time");
     assert!(got == wanted, "wanted {}, got {}", shown(wanted), shown(&got));
 }
 
 #[test]
-fn a_thousand_sessions_lose_and_mix_no_reply() {
+fn a_thousand_sessions_on_shared_links_lose_and_mix_no_reply() {
     let _turn = turn();
     thousand_sessions("auto");
 }
 
 #[test]
-fn nor_with_a_link_for_each() {
+fn a_thousand_sessions_with_own_links_lose_and_mix_no_reply() {
     let _turn = turn();
     thousand_sessions("off");
 }
@@ -77,7 +77,7 @@ fn thousand_sessions(sharing: &str) {
                 stream.set_nodelay(true).unwrap();
                 ask(&mut stream, &frame::request(&["AUTH", &password]), b"+OK\r\n").await;
                 all_there.wait().await;
-                // One by one, or pipelined by up to 20.
+                // Requests are sent one at a time, or in pipelines of up to 20.
                 let batch = [1, 2, 10, 20][session % 4];
                 for first in (0..COMMANDS).step_by(batch) {
                     let (requests, replies): (Vec<_>, Vec<_>) =
@@ -98,7 +98,7 @@ fn thousand_sessions(sharing: &str) {
     );
 }
 
-/// How many keys the upstream holds afterwards: two for each session, if it was the upstream.
+/// Returns how many keys the upstream holds afterwards: two for each session.
 fn stored(redoubt: &Redoubt) -> usize {
     if redoubt.stand_in().is_some() { 0 } else { SESSIONS * 2 }
 }

@@ -55,7 +55,7 @@ fn assert_no_gaps(lines: &[Value]) {
     }
 }
 
-/// Runs Redoubt with `audit` under `[audit]`, which it is not to start with; what it says of that.
+/// Starts Redoubt with `audit` under `[audit]`, which must stop the start; returns its error.
 fn refused(redis: &Redis, dir: &TempDir, audit: &str) -> String {
     let file = dir.path().join("redoubt.toml");
     let secret = "0123456789abcdef0123456789abcdef0123";
@@ -69,7 +69,7 @@ fn refused(redis: &Redis, dir: &TempDir, audit: &str) -> String {
     command.args(["serve", "--config"]).arg(&file).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut status = None;
-    Deadline::patient().poll(|| {
+    Deadline::standard().poll(|| {
         status = child.try_wait().unwrap();
         status.is_some()
     });

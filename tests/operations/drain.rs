@@ -1,4 +1,5 @@
-//! Stopping: who is still let in, who may listen beside, and what a second signal does.
+//! Stopping: which clients are still accepted, which process may listen on the same port, and what a
+//! second signal does.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,8 +8,8 @@ use std::time::Duration;
 use support::{Deadline, Redis, Redoubt, frame, now, signal, since};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn clients_are_let_in_until_drain_delay_has_passed() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn clients_are_accepted_until_drain_delay_has_passed() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("drain_delay", "1s").start();
     let mut before = redoubt.session();
@@ -24,7 +25,7 @@ fn clients_are_let_in_until_drain_delay_has_passed() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_second_signal_ends_the_process_at_once() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("drain_delay", "60s").start();
@@ -34,12 +35,12 @@ fn a_second_signal_ends_the_process_at_once() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_waits_to_be_accepted_is_answered() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn clients_in_the_accept_queue_are_served_at_shutdown() {
     const WAITING: usize = 600;
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
-    // Stopped, it accepts nobody; the kernel does.
+    // The stopped process accepts no connection; the kernel still does.
     signal(redoubt.pid(), "STOP");
     let mut waiting: Vec<_> = (0..WAITING).map(|_| redoubt.connect()).collect();
     for wire in &mut waiting {
@@ -54,8 +55,8 @@ fn what_waits_to_be_accepted_is_answered() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_successor_listens_on_the_same_address() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_successor_process_listens_on_the_same_address() {
     let redis = Redis::start();
     let first = Redoubt::setup(&redis).set("reuse_port", true).start();
     let second = successor(&redis, &first).start();
@@ -66,7 +67,7 @@ fn a_successor_listens_on_the_same_address() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_rolling_replacement_fails_no_command_and_runs_none_twice() {
     const CLIENTS: usize = 6;
     const REPLACEMENTS: usize = 3;
@@ -81,7 +82,7 @@ fn a_rolling_replacement_fails_no_command_and_runs_none_twice() {
             .collect();
         let wait_for_more = || {
             let wanted = answered.load(Ordering::Relaxed) + BETWEEN;
-            Deadline::patient().poll(|| answered.load(Ordering::Relaxed) >= wanted)
+            Deadline::standard().poll(|| answered.load(Ordering::Relaxed) >= wanted)
         };
         let mut went_on = true;
         for _ in 0..REPLACEMENTS {
@@ -103,14 +104,14 @@ fn a_rolling_replacement_fails_no_command_and_runs_none_twice() {
     assert_eq!(counted, wanted, "commands ran that were not answered");
 }
 
-/// Asks for a stop and waits until that was heard.
+/// Sends SIGTERM and waits until the log confirms it.
 fn ask_to_stop(redoubt: &Redoubt) {
     signal(redoubt.pid(), "TERM");
-    let told = |line: &str| line.contains("SIGTERM, stopping");
-    assert!(redoubt.log().wait(told).is_some(), "the signal is not logged");
+    let reported = |line: &str| line.contains("SIGTERM, stopping");
+    assert!(redoubt.log().wait(reported).is_some(), "the signal is not logged");
 }
 
-/// One that listens where `first` does and lets the same clients in.
+/// Returns the setup of a process that listens where `first` does and accepts the same clients.
 fn successor(redis: &Redis, first: &Redoubt) -> support::redoubt::Setup {
     Redoubt::setup(redis)
         .set("reuse_port", true)
@@ -118,8 +119,8 @@ fn successor(redis: &Redis, first: &Redoubt) -> support::redoubt::Setup {
         .client_password(first.password())
 }
 
-/// Increments until `done`, as client libraries do: with a new connection and once more where the
-/// first try got no reply. Returns what failed nevertheless.
+/// Increments until `done`, as client libraries do: with a new connection and one more try where the
+/// first try got no reply. Returns the increments that failed nevertheless.
 fn increment(
     address: SocketAddr,
     password: &str,
@@ -148,8 +149,8 @@ fn increment_once(
         Some(open) => open,
         None => {
             let url = format!("redis://:{password}@{address}/?protocol=resp2");
-            let open = redis::Client::open(url)?.get_connection_with_timeout(PATIENCE)?;
-            open.set_read_timeout(Some(PATIENCE))?;
+            let open = redis::Client::open(url)?.get_connection_with_timeout(TIME_LIMIT)?;
+            open.set_read_timeout(Some(TIME_LIMIT))?;
             open
         }
     };
@@ -158,5 +159,5 @@ fn increment_once(
     Ok(())
 }
 
-/// How long a client waits for a connection or a reply.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest time that a client waits for a connection or a reply.
+const TIME_LIMIT: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! The log's lines, in both forms, without a process around them.
+//! The log's lines, in both formats, without a process around them.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ impl Write for Kept {
     }
 }
 
-/// What `log` makes of `write`.
+/// Returns the lines that `log` writes for `write`.
 fn lines(format: LogFormat, level: &str, write: impl FnOnce()) -> Vec<String> {
     let kept = Kept::default();
     let settings = LogSettings { format, level: level.to_owned() };
@@ -59,7 +59,7 @@ fn closed(reason: CloseReason) -> Event {
 }
 
 #[test]
-fn text_is_one_line_an_event() {
+fn text_log_writes_one_line_per_event() {
     let shown: Vec<_> = lines(LogFormat::Text, "info", everything)
         .iter()
         .map(|line| line.split_once("Z ").unwrap().1.trim_start().to_owned())
@@ -95,7 +95,7 @@ fn text_is_one_line_an_event() {
 }
 
 #[test]
-fn json_is_one_flat_object_an_event() {
+fn json_log_writes_one_flat_object_per_event() {
     let shown = lines(LogFormat::Json, "info", everything);
     assert_eq!(shown.len(), 9);
     for line in &shown[..7] {
@@ -121,7 +121,7 @@ fn json_is_one_flat_object_an_event() {
 }
 
 #[test]
-fn the_level_decides_what_is_logged() {
+fn the_log_level_decides_what_is_logged() {
     assert_eq!(lines(LogFormat::Text, "warn", everything).len(), 6);
     assert_eq!(lines(LogFormat::Text, "off", everything).len(), 0);
     assert_eq!(lines(LogFormat::Text, "info,redoubt::session=error", everything).len(), 1);

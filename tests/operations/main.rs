@@ -5,15 +5,15 @@
 //! | `admin` | the admin port, over HTTP and with the program's own commands |
 //! | `audit` | the audit log: lines, file, hash chain, and what happens when it cannot be written |
 //! | `cli` | `check`, `demo`, `serve`, `man`, `completions`, exit codes and open files, as processes |
-//! | `drain` | draining: who is still accepted, a second process on the port, a second signal |
+//! | `drain` | draining: which clients are still accepted, a second process on the port, a second signal |
 //! | `log_lines` | the lines of the log, in both formats |
-//! | `metrics` | what is counted, in a scrape of a real Redoubt |
+//! | `metrics` | the counters in a scrape of a real Redoubt |
 //! | `metrics_files` | alerts and dashboard use only metrics that exist |
 //! | `metrics_levels` | gauges in a scrape |
 //! | `reload` | a changed configuration takes effect without a restart |
 //! | `shutdown` | SIGTERM and SIGINT: no new sessions, pending replies arrive, exit code 0 |
 //! | `tls` | TLS with clients and with Redis, and Unix sockets |
-//! | `verify` | `redoubt verify` against Redoubt, Redis, and what is neither |
+//! | `verify` | `redoubt verify` against Redoubt, Redis, and other servers |
 //! | `verify_harmless` | `redoubt verify` changes nothing in a Redis without a password |
 //! | `verify_tls` | `redoubt verify` over TLS |
 

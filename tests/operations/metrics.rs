@@ -1,4 +1,4 @@
-//! What is counted, as a scrape of a real Redoubt before a real Redis tells it.
+//! Counters in a scrape of a real Redoubt with a real Redis.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,13 +12,13 @@ fn commands(command: &str, outcome: &str) -> String {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn commands_are_counted_by_name_and_outcome() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut client = redoubt.session();
     client.command(&["SET", "word", "w"]);
-    // In pipelines too, and whatever comes between.
+    // The counters are right for pipelines too, whatever comes between.
     let [length, push] = [["STRLEN", "word"], ["INCR", "word"]].map(|words| frame::request(&words));
     client.send(&[&*length, &*length, &*push, &*length, &*push, &*push].concat());
     for _ in 0..6 {
@@ -49,15 +49,16 @@ fn commands_are_counted_by_name_and_outcome() {
     }
     redoubt.metric_becomes("redoubt_refused_commands_total{rule=\"flushdb\"}", 2.0);
     redoubt.metric_becomes("redoubt_refused_commands_total{rule=\"flushall\"}", 1.0);
-    // What Redoubt asks Redis for itself, or in the place of what it refuses, is none of theirs.
+    // Requests that Redoubt sends for itself, or in the place of a refused one, are not counted as
+    // clients' commands.
     let scrape = redoubt.scrape();
     let others = scrape.lines().filter(|line| line.starts_with("redoubt_commands_total"));
     assert_eq!(others.count(), 11, "{scrape}");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn commands_whose_reply_does_not_come_are_counted_too() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn commands_without_a_reply_are_counted_too() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let blocked = || {
@@ -76,10 +77,10 @@ fn commands_whose_reply_does_not_come_are_counted_too() {
     assert_eq!(redoubt.metric(&commands("blpop", "error")), 0.0);
 }
 
-/// One that passes through in pieces is counted as itself, whatever else is asked meanwhile.
+/// A large request that is streamed counts once, whatever other requests run meanwhile.
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_large_request_is_counted_once_and_as_itself() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_large_request_is_counted_once_under_its_own_name() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let (mut large, mut small) = (redoubt.session(), redoubt.session());
@@ -94,8 +95,8 @@ fn a_large_request_is_counted_once_and_as_itself() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn unknown_commands_make_no_series() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn unknown_commands_create_no_series() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut client = redoubt.session();
@@ -117,8 +118,8 @@ fn unknown_commands_make_no_series() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn no_secret_and_no_argument_is_in_a_scrape() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_scrape_contains_no_secret_and_no_argument() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut client = redoubt.session();
@@ -136,10 +137,10 @@ fn no_secret_and_no_argument_is_in_a_scrape() {
     }
 }
 
-/// While Redis sleeps it is Redis's part that grows.
+/// While Redis sleeps, only the time that is attributed to Redis grows.
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_slow_redis_is_not_taken_for_a_slow_redoubt() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn time_in_a_slow_redis_is_not_attributed_to_redoubt() {
     let redis = Redis::setup().config("enable-debug-command local").start();
     let redoubt = Redoubt::start(&redis);
     let mut client = redoubt.session();
@@ -148,23 +149,23 @@ fn a_slow_redis_is_not_taken_for_a_slow_redoubt() {
         redoubt.metric(&format!("redoubt_request_duration_seconds_sum{labels}"))
     };
     client.command(&["PUBLISH", "warm", "up"]);
-    assert!(Deadline::patient().poll(|| sum("upstream") > 0.0));
+    assert!(Deadline::standard().poll(|| sum("upstream") > 0.0));
     let before = (sum("redoubt"), sum("upstream"));
     let mut direct = redis.direct();
     direct.send(b"DEBUG SLEEP 0.5\r\n");
-    // Slowly, so that there is room for a sample when Redis has fallen asleep.
+    // Requests are sent slowly, so that a sample can be taken after Redis has fallen asleep.
     Deadline::after(Duration::from_millis(400)).poll(|| {
         client.command(&["PUBLISH", "slow", "down"]);
         false
     });
     direct.expect(b"+OK\r\n");
-    assert!(Deadline::patient().poll(|| sum("upstream") - before.1 > 0.3), "{}", sum("upstream"));
+    assert!(Deadline::standard().poll(|| sum("upstream") - before.1 > 0.3), "{}", sum("upstream"));
     assert!(sum("redoubt") - before.0 < 0.25, "{}", sum("redoubt") - before.0);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_page_lists_what_a_scrape_has() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_metrics_page_lists_the_metrics_of_a_scrape() {
     let (redis, authority) = (Redis::start(), Authority::new());
     let shown = authority.server("shown");
     let redoubt = Redoubt::setup(&redis)
@@ -192,14 +193,14 @@ fn the_page_lists_what_a_scrape_has() {
     };
     Deadline::after(Duration::from_secs(5)).poll(|| scraped() == listed);
     assert_eq!(scraped(), listed);
-    // The year 4096, as rcgen has it.
+    // rcgen's default end is in the year 4096.
     let ends = "redoubt_certificate_expiry_timestamp_seconds{key=\"tls.certificate\"}";
     assert_eq!(redoubt.metric(ends), 67_090_118_400.0);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn it_is_not_ready_without_redis_nor_while_it_drains() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn readyz_fails_without_redis_and_while_draining() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("drain_delay", "60s").start();
     redoubt.metric_becomes("redoubt_ready", 1.0);
@@ -216,8 +217,8 @@ fn it_is_not_ready_without_redis_nor_while_it_drains() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn there_is_nothing_to_scrape_where_metrics_are_off() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn metrics_cannot_be_scraped_if_disabled() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("metrics.enabled", false).start();
     redoubt.session().command(&["PING"]);

@@ -1,5 +1,5 @@
-//! The alerts and the dashboard ask for what there is: every metric, label and value that they use is
-//! in a live scrape and in `docs/metrics.md`.
+//! The alerts and the dashboard query what exists: every metric, label and value that they use is in a
+//! live scrape and in `docs/metrics.md`.
 
 mod promql;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,12 +14,12 @@ use support::{Deadline, Redis, Redoubt};
 
 const ALERTS: &str = "config/prometheus/alerts.yml";
 const DASHBOARD: &str = "config/grafana/redoubt.json";
-/// What Prometheus itself adds.
+/// Labels that Prometheus itself adds.
 const ADDED: [&str; 2] = ["job", "instance"];
 
 type Labels = BTreeMap<String, String>;
 
-/// The labels of all series of a scrape, by name.
+/// Returns the labels of all series of a scrape, by name.
 fn series(scrape: &str) -> BTreeMap<String, Vec<Labels>> {
     let mut found = BTreeMap::<String, Vec<Labels>>::new();
     for line in scrape.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
@@ -34,7 +34,7 @@ fn series(scrape: &str) -> BTreeMap<String, Vec<Labels>> {
     found
 }
 
-/// A scrape in which everything that the files ask for has happened at least once.
+/// Returns a scrape after every event that the files query has happened at least once.
 fn scrape() -> String {
     let (redis, authority) = (Redis::start(), Authority::new());
     let shown = authority.server("shown");
@@ -53,7 +53,7 @@ fn scrape() -> String {
         value(scrape, &format!("redoubt_request_duration_seconds_count{labels}")) > 0.0
     };
     let mut scrape = String::new();
-    let is_whole = Deadline::patient().poll(|| {
+    let is_whole = Deadline::standard().poll(|| {
         scrape = redoubt.scrape();
         sampled(&scrape, "read") && sampled(&scrape, "write")
     });
@@ -61,7 +61,7 @@ fn scrape() -> String {
     scrape
 }
 
-/// What is wrong with an expression where these series are all there is.
+/// Returns the errors in an expression if these series are all that exist.
 fn mistakes(expression: &str, series: &BTreeMap<String, Vec<Labels>>) -> Vec<String> {
     let uses = match uses(expression) {
         Ok(uses) => uses,
@@ -88,7 +88,7 @@ fn mistakes(expression: &str, series: &BTreeMap<String, Vec<Labels>>) -> Vec<Str
     wrong
 }
 
-/// Each value that is asked for has to be that of a series.
+/// Returns the values that a selector matches and no series has.
 fn unmatched(selector: &Selector, all: &[Labels]) -> Vec<String> {
     let mut wrong = Vec::new();
     let own = selector.matchers.iter().filter(|(label, ..)| !ADDED.contains(&label.as_str()));
@@ -113,7 +113,7 @@ fn unmatched(selector: &Selector, all: &[Labels]) -> Vec<String> {
 /// One rule of the file, by key.
 type Rule = BTreeMap<String, String>;
 
-/// The rules of a file in which each key has a line of its own.
+/// Parses the rules of a file in which each key has a line of its own.
 fn rules(text: &str) -> Vec<Rule> {
     let mut found: Vec<Rule> = Vec::new();
     for line in text.lines().map(str::trim) {
@@ -133,13 +133,13 @@ fn rules(text: &str) -> Vec<Rule> {
     found
 }
 
-/// Labels that a text for people is filled in with.
+/// Returns the labels that a text for people contains placeholders for.
 fn filled_in<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
     let parts = text.split("{{").skip(1).filter_map(|part| part.split_once("}}"));
     parts.filter_map(|(inner, _)| inner.trim().strip_prefix(start)).collect()
 }
 
-/// Every expression of the dashboard, with the legend of its panel's line.
+/// Collects every expression of the dashboard, with the legend of its panel's line.
 fn expressions(value: &Value, found: &mut Vec<(String, String)>) {
     match value {
         Value::Object(map) => {
@@ -156,8 +156,8 @@ fn expressions(value: &Value, found: &mut Vec<(String, String)>) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn alerts_and_dashboard_use_what_a_scrape_has() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn alerts_and_dashboard_use_only_metrics_of_a_scrape() {
     let series = series(&scrape());
     let mut wrong = Vec::new();
     let rules = rules(&fs::read_to_string(ALERTS).unwrap());
@@ -174,7 +174,7 @@ fn alerts_and_dashboard_use_what_a_scrape_has() {
         }
         let expression = &rule["expr"];
         wrong.extend(mistakes(expression, &series).into_iter().map(|m| format!("{name}: {m}")));
-        // An aggregation leaves the labels that it groups by, and no other.
+        // An aggregation keeps the labels that it groups by, and no other.
         let grouped = uses(expression).unwrap_or_default().grouped;
         for label in rule.values().flat_map(|text| filled_in(text, "$labels.")) {
             if !ADDED.contains(&label) && !grouped.contains(label) {
@@ -200,7 +200,7 @@ fn alerts_and_dashboard_use_what_a_scrape_has() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
-    // And every metric of Redoubt's own is shown somewhere.
+    // The dashboard or the alerts use every metric of Redoubt's own.
     let page = fs::read_to_string("docs/metrics.md").unwrap();
     let listed = page.lines().filter_map(|line| line.strip_prefix("| `redoubt_")?.split_once('`'));
     let unused: Vec<_> = listed
@@ -211,7 +211,7 @@ fn alerts_and_dashboard_use_what_a_scrape_has() {
 }
 
 #[test]
-fn mistakes_are_found() {
+fn mistakes_in_promql_expressions_are_found() {
     let series = series(
         "# TYPE a_total counter\na_total{reason=\"x\"} 1\nb 2\nc_bucket{part=\"p\",le=\"+Inf\"} 3\n",
     );
@@ -238,9 +238,9 @@ fn mistakes_are_found() {
     }
 }
 
-/// Prometheus's own tool reads the alerts too.
+/// Prometheus's own tool parses the alerts too.
 #[test]
-fn promtool_takes_the_alerts() {
+fn promtool_accepts_the_alerts() {
     let done = Command::new("promtool")
         .args(["check", "rules", ALERTS])
         .output()

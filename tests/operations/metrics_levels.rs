@@ -1,10 +1,10 @@
-//! What is there now, as a scrape tells it.
+//! Gauges in a scrape.
 
 use support::{Redis, Redoubt, Wire};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn levels_rise_and_fall() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn gauges_rise_and_fall() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis)
         .set("throttle.exempt", "[]")
@@ -13,7 +13,7 @@ fn levels_rise_and_fall() {
         .start();
     let becomes = |series, wanted| redoubt.metric_becomes(series, wanted);
 
-    // Links are of one kind each, and go back to none.
+    // Each link has one kind, and each gauge returns to zero.
     let mut client = redoubt.session();
     client.command(&["GET", "key"]);
     becomes("redoubt_links{kind=\"shared\"}", 1.0);
@@ -26,7 +26,7 @@ fn levels_rise_and_fall() {
     becomes("redoubt_leases", 0.0);
     becomes("redoubt_links{kind=\"opening\"}", 0.0);
 
-    // What is owed and what is held.
+    // These gauges count pending replies and memory.
     let mut waiting = redoubt.session();
     waiting.send(b"BLPOP nothing 0\r\nGET half-a-requ");
     becomes("redoubt_replies_due", 1.0);
@@ -35,10 +35,10 @@ fn levels_rise_and_fall() {
     becomes("redoubt_replies_due", 0.0);
     becomes("redoubt_buffer_bytes{buffer=\"client_input\"}", 0.0);
 
-    // The door.
-    let strangers = [(); 3].map(|()| redoubt.connect());
+    // These gauges belong to the connection limiter.
+    let unauthenticated = [(); 3].map(|()| redoubt.connect());
     becomes("redoubt_sessions_unauthenticated", 3.0);
-    drop(strangers);
+    drop(unauthenticated);
     becomes("redoubt_sessions_unauthenticated", 0.0);
     becomes("redoubt_locked_out_addresses", 0.0);
     for _ in 0..2 {
@@ -50,7 +50,7 @@ fn levels_rise_and_fall() {
     let mut locked_out = Wire::connect(redoubt.address());
     assert_eq!(locked_out.read_to_close(), b"");
     becomes("redoubt_connections_refused_total{reason=\"locked_out\"}", 1.0);
-    // Who has authenticated stays.
+    // Authenticated sessions stay.
     becomes("redoubt_sessions", 1.0);
     drop(client);
     becomes("redoubt_sessions", 0.0);

@@ -1,4 +1,4 @@
-//! A changed configuration is put in force without a restart.
+//! A changed configuration takes effect without a restart.
 
 mod asked;
 mod fails;
@@ -13,14 +13,14 @@ mod upstream;
 
 use support::{Redoubt, lines};
 
-/// Puts `value` in force for `key`, and finds that this is what the log tells. Returns how many
-/// sessions were closed for it.
+/// Puts `value` in force for `key`, and checks the log line about it. Returns how many sessions were
+/// closed because of it.
 fn change(redoubt: &mut Redoubt, key: &str, value: &str) -> u64 {
     redoubt.write(key, Some(value));
     reloaded(redoubt, key, "")
 }
 
-/// Has the configuration read again. Returns how many sessions were closed for it.
+/// Sends SIGHUP and checks the log line. Returns how many sessions were closed because of the reload.
 fn reloaded(redoubt: &Redoubt, changed: &str, needs_restart: &str) -> u64 {
     let line = redoubt.reload();
     assert_eq!(lines::field(&line, "message"), Some("configuration reloaded"), "{line}");
@@ -31,7 +31,7 @@ fn reloaded(redoubt: &Redoubt, changed: &str, needs_restart: &str) -> u64 {
     closed[..digits].parse().expect("a number")
 }
 
-/// `text` as TOML writes it.
+/// Returns `text` as TOML writes it.
 fn quoted(text: &str) -> String {
     format!("\"{text}\"")
 }

@@ -1,37 +1,37 @@
-//! SIGTERM and SIGINT: no new sessions, replies that are due are delivered, exit code 0.
+//! SIGTERM and SIGINT: no new sessions, pending replies arrive, exit code 0.
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use support::{Deadline, Redis, Redoubt, Wire, frame, now, shown, signal, since};
 
-/// Waits until nobody can connect any more.
-fn wait_until_it_refuses(redoubt: &Redoubt) {
-    let refuses = Deadline::patient().poll(|| TcpStream::connect(redoubt.address()).is_err());
+/// Waits until connections are refused.
+fn wait_until_refused(redoubt: &Redoubt) {
+    let refuses = Deadline::standard().poll(|| TcpStream::connect(redoubt.address()).is_err());
     assert!(refuses, "it still accepts connections");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn idle_sessions_are_closed_and_the_exit_code_is_0() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn shutdown_closes_idle_sessions_and_exits_with_0() {
     for name in ["TERM", "INT"] {
         let redis = Redis::start();
         let mut redoubt = Redoubt::start(&redis);
         let mut session = redoubt.session();
         assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
-        let mut stranger = redoubt.connect();
+        let mut unauthenticated = redoubt.connect();
         let asked = now();
         signal(redoubt.pid(), name);
         assert_eq!(session.read_to_close(), b"");
-        assert_eq!(stranger.read_to_close(), b"");
+        assert_eq!(unauthenticated.read_to_close(), b"");
         assert_eq!(redoubt.wait().code(), Some(0));
-        assert!(since(asked) < 5.0, "nothing was due, and yet it took {} s", since(asked));
+        assert!(since(asked) < 5.0, "shutdown without pending replies took {} s", since(asked));
     }
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn replies_that_are_due_are_delivered() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn shutdown_delivers_pending_replies() {
     const WAITING: usize = 10;
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "20s").start();
@@ -43,7 +43,7 @@ fn replies_that_are_due_are_delivered() {
         session.send(&requests);
     }
     let mut direct = redis.direct();
-    let all_wait = Deadline::patient().poll(|| {
+    let all_wait = Deadline::standard().poll(|| {
         let clients = direct.command(&["INFO", "clients"]);
         let wanted = format!("blocked_clients:{WAITING}\r\n");
         String::from_utf8_lossy(&clients).contains(&wanted)
@@ -51,7 +51,7 @@ fn replies_that_are_due_are_delivered() {
     assert!(all_wait, "not all sessions wait");
 
     signal(redoubt.pid(), "TERM");
-    wait_until_it_refuses(&redoubt);
+    wait_until_refused(&redoubt);
     for number in 0..WAITING {
         let key = format!("job:{number}");
         assert_eq!(direct.command(&["RPUSH", &key, "work"]), b":1\r\n");
@@ -73,15 +73,15 @@ fn replies_that_are_due_are_delivered() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_takes_longer_than_shutdown_timeout_is_given_up() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn shutdown_gives_up_replies_after_shutdown_timeout() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "1s").start();
     let mut session = redoubt.session();
-    // It waits for more than what it waits for there.
+    // GET waits behind a command that blocks in Redis, so the session waits for more than that command.
     session.send(b"BLPOP nothing 0\r\nGET k\r\n");
     let mut direct = redis.direct();
-    let waits = Deadline::patient().poll(|| {
+    let waits = Deadline::standard().poll(|| {
         let clients = direct.command(&["INFO", "clients"]);
         String::from_utf8_lossy(&clients).contains("blocked_clients:1\r\n")
     });
@@ -93,10 +93,10 @@ fn what_takes_longer_than_shutdown_timeout_is_given_up() {
     assert!((0.9..8.0).contains(&since(asked)), "it took {} s", since(asked));
 }
 
-/// Waits until so many clients wait in Redis.
+/// Waits until this many clients are blocked in Redis.
 fn wait_until_blocked(redis: &Redis, clients: usize) {
     let mut direct = redis.direct();
-    let wait = Deadline::patient().poll(|| {
+    let wait = Deadline::standard().poll(|| {
         let info = direct.command(&["INFO", "clients"]);
         String::from_utf8_lossy(&info).contains(&format!("blocked_clients:{clients}\r\n"))
     });
@@ -104,8 +104,8 @@ fn wait_until_blocked(redis: &Redis, clients: usize) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn clients_that_only_wait_are_closed_at_once() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn shutdown_closes_blocked_clients_at_once() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
     let mut waiting = [(); 5].map(|()| redoubt.session());
@@ -114,7 +114,7 @@ fn clients_that_only_wait_are_closed_at_once() {
         "XREAD BLOCK 0 STREAMS nothing $\r\n",
         "WAIT 5 0\r\n",
         "BLPOP nothing 0\r\nBLPOP nothing 0\r\n",
-        // What comes before is answered first.
+        // Replies before the blocking command arrive first.
         "GET k\r\nBZPOPMIN nothing 0\r\n",
     ]) {
         session.send(request.as_bytes());
@@ -129,13 +129,13 @@ fn clients_that_only_wait_are_closed_at_once() {
         assert_eq!(session.read_to_close(), wanted, "{index}");
     }
     assert_eq!(listens.read_to_close(), b"");
-    // In less than the half of what it waits for replies.
+    // It ends in less than half of the time that it waits for replies.
     assert_eq!(redoubt.wait().code(), Some(0));
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_was_popped_for_clients_before_they_are_closed_reaches_them() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn shutdown_delivers_values_that_were_popped_before() {
     const SESSIONS: usize = 40;
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
@@ -144,7 +144,7 @@ fn what_was_popped_for_clients_before_they_are_closed_reaches_them() {
         session.send(b"BLPOP list 0\r\n");
     }
     wait_until_blocked(&redis, SESSIONS);
-    // Redis has sent what it has popped, and nobody has read it, when the stop is asked for.
+    // When the stop is requested, Redis has sent the popped value and nobody has read it.
     signal(redoubt.pid(), "STOP");
     for _ in 0..SESSIONS / 2 {
         assert_eq!(redis.direct().command(&["RPUSH", "list", "v"]), b":1\r\n");
@@ -158,12 +158,12 @@ fn what_was_popped_for_clients_before_they_are_closed_reaches_them() {
     assert_eq!(redis.direct().command(&["LLEN", "list"]), b":0\r\n");
 }
 
-/// What a client gets that has waited for the list.
+/// The reply to a client that has waited for the list.
 const POPPED: &[u8] = b"*2\r\n$4\r\nlist\r\n$1\r\nv\r\n";
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn stopping_under_load_cuts_no_reply() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn shutdown_under_load_truncates_no_reply() {
     const SESSIONS: usize = 30;
     const VALUE: usize = 20_000;
     let redis = Redis::start();
@@ -192,9 +192,9 @@ fn stopping_under_load_cuts_no_reply() {
                 }
             });
         }
-        assert!(Deadline::patient().poll(|| answered.load(Ordering::Relaxed) > SESSIONS * 20));
+        assert!(Deadline::standard().poll(|| answered.load(Ordering::Relaxed) > SESSIONS * 20));
         signal(redoubt.pid(), "TERM");
-        wait_until_it_refuses(&redoubt);
+        wait_until_refused(&redoubt);
     });
     assert_eq!(redoubt.wait().code(), Some(0));
 }

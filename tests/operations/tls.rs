@@ -1,4 +1,4 @@
-//! TLS with clients and with Redis, and sockets in the file system.
+//! TLS with clients and with Redis, and Unix sockets.
 
 mod audit;
 mod clients;
@@ -14,7 +14,7 @@ use support::certificates::{Authority, Pair};
 use support::redoubt::Setup;
 use support::{Redis, Redoubt, lines};
 
-/// A Redoubt before `redis` that speaks TLS, with a certificate.
+/// Returns the setup of a Redoubt that uses TLS for its clients, with a certificate.
 fn speaking(redis: &Redis, pair: &Pair) -> Setup {
     Redoubt::setup(redis)
         .set_text("listen", "tls://127.0.0.1:0")
@@ -22,7 +22,8 @@ fn speaking(redis: &Redis, pair: &Pair) -> Setup {
         .set_text("tls.key", path(&pair.key))
 }
 
-/// A Redis, a Redoubt before it that speaks TLS, and who has signed its certificate.
+/// Starts a Redis and a Redoubt that uses TLS for its clients; returns them with the authority that has
+/// signed the certificate.
 fn plainly() -> (Authority, Redis, Redoubt) {
     let (authority, redis) = (Authority::new(), Redis::start());
     let redoubt = speaking(&redis, &authority.server("server")).start();
@@ -33,7 +34,7 @@ fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// A line of the log with this message and all of these.
+/// Waits for a log line with this message and all of these parts.
 #[track_caller]
 fn logged(redoubt: &Redoubt, message: &str, parts: &[&str]) -> String {
     let line = redoubt.log().wait(|line| {

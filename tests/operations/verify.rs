@@ -1,4 +1,4 @@
-//! `redoubt verify`, against Redoubt as it may be configured, Redis, and what is neither.
+//! `redoubt verify` against Redoubt in several configurations, Redis, and other servers.
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use serde_json::Value;
 use support::servers::{ALL, on_each};
 use support::{Redis, Redoubt};
 
-/// Its exit code and what it writes; the password is never in that.
+/// Returns the exit code and the two outputs, which never contain the password.
 fn run(url: &str, password: &str, args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
     command.args(["verify", url]).args(args).env_clear().env("REDOUBT_PASSWORD", password);
@@ -26,32 +26,32 @@ fn verify(address: SocketAddr, password: &str, args: &[&str]) -> (Option<i32>, S
     run(&format!("redis://{address}"), password, args)
 }
 
-/// The exit code, and the report.
+/// Returns the exit code and the report.
 fn json(address: SocketAddr, password: &str, args: &[&str]) -> (Option<i32>, Value) {
     let (code, out, err) = verify(address, password, &[&["--json"], args].concat());
     (code, serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}")))
 }
 
-/// Ids of the checks with that outcome.
+/// Returns the ids of the checks with this outcome.
 fn ids(report: &Value, outcome: &str) -> Vec<String> {
     let checks = report["checks"].as_array().unwrap().iter();
     let checks = checks.filter(|check| check["outcome"] == outcome);
     checks.map(|check| check["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// What the check with that id found.
+/// Returns the text of the check with this id.
 fn found<'a>(report: &'a Value, id: &str) -> &'a str {
     let mut checks = report["checks"].as_array().unwrap().iter();
     let check = checks.find(|check| check["id"] == id);
     check.and_then(|check| check["found"].as_str()).unwrap_or_else(|| panic!("{id}: {report}"))
 }
 
-/// A port on which nobody listens: connections are refused.
+/// Returns a port on which nobody listens: connections are refused.
 fn closed() -> String {
     support::redis::free_port().to_string()
 }
 
-/// Accepts connections and leaves each to `serve`, which gets its number.
+/// Accepts connections and passes each with its number to `serve`.
 fn scripted(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -64,8 +64,8 @@ fn scripted(serve: impl Fn(usize, TcpStream) + Send + Sync + 'static) -> SocketA
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn all_holds_of_redoubt() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn verify_passes_all_checks_for_redoubt() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("policy.scripts", "pinned").start();
     let (address, password) = (redoubt.address(), redoubt.password());
@@ -88,8 +88,8 @@ fn all_holds_of_redoubt() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn scripts_of_clients_own_are_a_warning_that_names_the_server() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn verify_warns_of_client_scripts_and_names_the_server() {
     on_each(&ALL, |server| {
         let redis = Redis::setup().server(server).start();
         for (scripts, warns) in
@@ -110,20 +110,20 @@ fn scripts_of_clients_own_are_a_warning_that_names_the_server() {
 }
 
 #[test]
-fn a_restore_that_exists_is_a_warning() {
+fn verify_warns_if_restore_exists() {
     let redis = Redis::setup().config("sanitize-dump-payload yes").start();
     let (_, report) = json(redis.address(), redis.password(), &[]);
     assert!(ids(&report, "warns").contains(&"restore".to_owned()), "{report}");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_redoubt_is_told_to_let_pass_fails() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn verify_fails_for_commands_that_the_configuration_allows() {
     let redis = Redis::start();
     let cases: [(&str, &str, &[&str]); 8] = [
         ("policy.guard", "off", &["script", "function"]),
         ("policy.guard", "require", &[]),
-        // Redis's own user may run all, so scripts are refused.
+        // Redis's own user may run everything, so scripts are refused.
         ("policy.guard", "audit", &[]),
         ("policy.escapes", "allow", &["escapes"]),
         ("policy.scripts", "deny", &[]),
@@ -145,7 +145,7 @@ fn what_redoubt_is_told_to_let_pass_fails() {
 }
 
 #[test]
-fn a_redis_with_a_password_only_fails() {
+fn verify_fails_for_a_redis_with_only_a_password() {
     let redis = Redis::start();
     let (code, report) = json(redis.address(), redis.password(), &[]);
     assert_eq!(code, Some(1), "{report}");
@@ -169,9 +169,9 @@ fn a_redis_with_a_password_only_fails() {
 }
 
 #[test]
-fn a_redis_without_a_password_is_wide_open() {
+fn verify_reports_a_redis_without_a_password() {
     let redis = Redis::setup().password("\"\"").start();
-    // Whether or not a password is given.
+    // The result does not depend on a password.
     for password in ["", &support::secret()] {
         let (code, report) = json(redis.address(), password, &[]);
         assert_eq!((code, &report["wide_open"]), (Some(1), &Value::Bool(true)), "{report}");
@@ -183,18 +183,18 @@ fn a_redis_without_a_password_is_wide_open() {
 }
 
 #[test]
-fn a_redis_that_has_other_names_for_commands_holds_where_it_has() {
+fn verify_passes_checks_for_renamed_commands() {
     let redis = Redis::setup().hide_refused().start();
     let (code, report) = json(redis.address(), redis.password(), &[]);
-    // Subcommands cannot be given another name.
+    // Subcommands cannot be renamed.
     assert_eq!((code, ids(&report, "fails")), (Some(1), vec!["escapes".to_owned()]), "{report}");
     assert!(found(&report, "escapes").contains("CLUSTER ADDSLOTS"), "{report}");
     assert_eq!(found(&report, "script"), "does not exist there either");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_way_round_fails_and_tells_how_far_it_is_open() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn verify_fails_if_redis_is_directly_reachable_and_reports_its_exposure() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).client_password(redis.password()).start();
     let (address, password) = (redoubt.address(), redoubt.password());
@@ -225,8 +225,8 @@ fn a_way_round_fails_and_tells_how_far_it_is_open() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn addresses_of_version_6_and_users_are_spoken_to() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn verify_accepts_ipv6_addresses_and_user_names() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("listen", "[::1]:0").start();
     let (code, out, err) = run(&format!("redis://{}", redoubt.address()), redoubt.password(), &[]);
@@ -247,8 +247,8 @@ fn addresses_of_version_6_and_users_are_spoken_to() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn every_check_is_in_the_page_about_it() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_verify_page_lists_every_check() {
     let page = include_str!("../../docs/verify.md");
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -260,11 +260,11 @@ fn every_check_is_in_the_page_about_it() {
     }
 }
 
-/// To another address than loopback, though it is this machine's own.
+/// The address is not loopback, although it belongs to this machine.
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn plain_text_to_elsewhere_is_a_warning() {
-    // Nothing is sent: it only asks which address of its own the system would take.
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn verify_warns_of_plain_text_to_another_address() {
+    // Nothing is sent: the system only selects the local address that it would use.
     let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
     let own = socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr());
     let Ok(own) = own else {
@@ -279,7 +279,7 @@ fn plain_text_to_elsewhere_is_a_warning() {
 }
 
 #[test]
-fn what_is_not_redis_is_called_by_what_it_does() {
+fn verify_describes_servers_that_are_not_redis() {
     let password = support::secret();
     let ended = |address: SocketAddr, words: &str| {
         let (code, out, err) = verify(address, &password, &["--timeout", "200ms"]);
@@ -301,9 +301,9 @@ fn what_is_not_redis_is_called_by_what_it_does() {
     assert!(err.starts_with("redoubt: name.invalid:6379 cannot be reached: "), "{err}");
 }
 
-/// It says that it wants a password, and nothing ever after: all steps together have an end.
+/// The server requests a password and then sends nothing more: all steps together have a time limit.
 #[test]
-fn one_that_falls_silent_does_not_hold_it_up() {
+fn verify_times_out_if_the_server_falls_silent() {
     let held = std::sync::Mutex::new(Vec::new());
     let address = scripted(move |number, mut stream| {
         if number == 0 {
@@ -317,7 +317,7 @@ fn one_that_falls_silent_does_not_hold_it_up() {
     args.extend(["--direct", &direct].repeat(40));
     let (code, report) = json(address, &support::secret(), &args);
     assert_eq!(code, Some(1));
-    // After thirty times the time for one step, the rest is not tried.
+    // After thirty times the limit of a step, the remaining checks are not run.
     let last = report["checks"].as_array().unwrap().last().unwrap();
     assert_eq!(last["found"], "not done: the whole has taken too long", "{report}");
     assert_eq!(ids(&report, "holds"), ["password-length", "transport"], "{report}");
@@ -325,7 +325,7 @@ fn one_that_falls_silent_does_not_hold_it_up() {
 }
 
 #[test]
-fn wrong_use_ends_with_2_and_tells_no_password() {
+fn wrong_use_of_verify_exits_with_2_and_prints_no_password() {
     let run = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
         let output = command.arg("verify").args(args).env_clear().output().unwrap();
@@ -349,7 +349,7 @@ fn wrong_use_ends_with_2_and_tells_no_password() {
         "{err}"
     );
     std::fs::write(&file, format!("{}\n", redis.password())).unwrap();
-    assert_eq!(from_file(), (Some(1), String::new()), "it is used: the checks are made");
+    assert_eq!(from_file(), (Some(1), String::new()), "the password from the file is used");
     assert_eq!(run(&[]), Some(2));
     assert_eq!(run(&[&format!("redis://{}", redis.address())]), Some(2), "no password");
     assert_eq!(run(&["http://:canary@127.0.0.1:1"]), Some(2));

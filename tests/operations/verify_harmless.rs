@@ -1,7 +1,7 @@
-//! `redoubt verify` does no harm to a Redis that is wide open: what it had before it has after, and
-//! by its own count nothing ran that could have changed it.
+//! `redoubt verify` does no damage to an unprotected Redis: its data is the same afterwards, and by
+//! Redis's own count no command ran that could have changed it.
 //!
-//! `REDOUBT_TEST_SERVER` names another program than redis-server to try, such as valkey-server.
+//! `REDOUBT_TEST_SERVER` names another program than redis-server to test, such as valkey-server.
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
 use std::collections::BTreeMap;
@@ -10,14 +10,15 @@ use std::process::Command;
 
 use support::{Deadline, Redis, Redoubt, Wire};
 
-/// What may succeed: it says who asks, asks for a line, runs nothing, or resets what there is not.
+/// Commands that may succeed: they identify the client, ask for a line, run nothing, or reset what does
+/// not exist.
 #[rustfmt::skip]
 const HARMLESS: [&str; 11] = [
     "auth", "config|resetstat", "discard", "echo", "eval", "hello", "info", "latency|reset", "multi", "ping",
     "reset",
 ];
 
-/// All that could have changed.
+/// Queries for everything that could have changed.
 const QUESTIONS: [&[&str]; 11] = [
     &["CONFIG", "GET", "*"],
     &["ACL", "LIST"],
@@ -32,7 +33,7 @@ const QUESTIONS: [&[&str]; 11] = [
     &["CLUSTER", "NODES"],
 ];
 
-/// How often each command ran without an error since the counts were set back.
+/// Returns how often each command ran without an error since the counters were reset.
 fn succeeded(wire: &mut Wire) -> BTreeMap<String, u64> {
     let text = String::from_utf8(wire.command(&["INFO", "commandstats"])).unwrap();
     let lines = text.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(':'));
@@ -48,8 +49,14 @@ fn succeeded(wire: &mut Wire) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// Looks at `address`, where `redis` is or something that passes all on to it.
-fn left_as_it_was(address: SocketAddr, password: &str, mut wire: Wire, args: &[&str]) {
+/// Runs `redoubt verify` for `address`, which is `redis` or a proxy of it, and checks that nothing
+/// changed.
+fn assert_verify_changes_nothing(
+    address: SocketAddr,
+    password: &str,
+    mut wire: Wire,
+    args: &[&str],
+) {
     wire.command(&["SET", "key", "value"]);
     let library = "#!lua name=lib\nredis.register_function('f', function() return 1 end)";
     wire.command(&["FUNCTION", "LOAD", library]);
@@ -76,42 +83,47 @@ fn left_as_it_was(address: SocketAddr, password: &str, mut wire: Wire, args: &[&
 }
 
 #[test]
-fn a_redis_with_a_password_is_left_as_it_was() {
+fn verify_changes_nothing_in_a_redis_with_a_password() {
     let redis = Redis::start();
-    left_as_it_was(redis.address(), redis.password(), redis.direct(), &[]);
+    assert_verify_changes_nothing(redis.address(), redis.password(), redis.direct(), &[]);
 }
 
 #[test]
-fn a_redis_that_is_wide_open_is_left_as_it_was() {
+fn verify_changes_nothing_in_a_redis_without_a_password() {
     let redis = Redis::setup().password("\"\"").start();
     let address = redis.address().to_string();
-    // It is looked at as what is behind a proxy, too.
-    left_as_it_was(redis.address(), "", Wire::connect(redis.address()), &["--direct", &address]);
+    // Redis is also checked as the server behind a proxy.
+    assert_verify_changes_nothing(
+        redis.address(),
+        "",
+        Wire::connect(redis.address()),
+        &["--direct", &address],
+    );
 }
 
 #[test]
-fn a_node_of_a_cluster_is_left_as_it_was() {
+fn verify_changes_nothing_in_a_cluster_node() {
     let redis = Redis::setup().password("\"\"").config("cluster-enabled yes").start();
     let mut wire = Wire::connect(redis.address());
     assert_eq!(wire.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]), b"+OK\r\n");
-    let ready = Deadline::patient().poll(|| {
+    let ready = Deadline::standard().poll(|| {
         let info = wire.command(&["CLUSTER", "INFO"]);
         String::from_utf8_lossy(&info).contains("cluster_state:ok")
     });
     assert!(ready);
     let address = redis.address().to_string();
-    left_as_it_was(redis.address(), "", wire, &["--direct", &address]);
+    assert_verify_changes_nothing(redis.address(), "", wire, &["--direct", &address]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn so_is_one_behind_a_redoubt_that_refuses_nothing() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn verify_changes_nothing_behind_a_redoubt_that_refuses_nothing() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("policy.blocked", "[]");
     let redoubt = redoubt.set_text("policy.escapes", "allow").start();
-    // Redoubt itself asks at its start whether payloads are checked.
+    // Redoubt itself asks at its start if payloads are checked.
     let mut wire = redis.direct();
     let has_asked = || succeeded(&mut wire).contains_key("config|get");
-    assert!(Deadline::patient().poll(has_asked), "Redoubt has not asked");
-    left_as_it_was(redoubt.address(), redoubt.password(), redis.direct(), &[]);
+    assert!(Deadline::standard().poll(has_asked), "Redoubt has not asked");
+    assert_verify_changes_nothing(redoubt.address(), redoubt.password(), redis.direct(), &[]);
 }

@@ -1,4 +1,4 @@
-//! `redoubt verify` over TLS, against a real redis-server that speaks it.
+//! `redoubt verify` over TLS, against a real redis-server with TLS.
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
 use std::process::Command;
@@ -11,7 +11,7 @@ use support::{Redis, Redoubt};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A certificate for localhost that is good for so long.
+/// Returns a certificate for localhost that is valid for this long.
 fn good_for(authority: &Authority, left: Duration) -> Pair {
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, "localhost");
@@ -20,7 +20,7 @@ fn good_for(authority: &Authority, left: Duration) -> Pair {
     authority.issue_as("localhost", params, Kind::Good)
 }
 
-/// A Redis that also speaks TLS, with that certificate.
+/// Starts a Redis with TLS and this certificate.
 fn speaking(authority: &Authority, pair: &Pair) -> Redis {
     Redis::setup().tls(pair, &authority.ca(), "no").start()
 }
@@ -48,7 +48,7 @@ fn json(url: &str, password: &str, args: &[&str]) -> Value {
     serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"))
 }
 
-/// The outcome of the check with that id, and what it found.
+/// Returns the outcome of the check with this id, and its text.
 fn check<'a>(report: &'a Value, id: &str) -> (&'a str, &'a str) {
     let mut checks = report["checks"].as_array().unwrap().iter();
     let check = checks.find(|check| check["id"] == id).unwrap_or_else(|| panic!("{id}: {report}"));
@@ -56,8 +56,8 @@ fn check<'a>(report: &'a Value, id: &str) -> (&'a str, &'a str) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn all_holds_of_a_redoubt_that_speaks_it() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn verify_passes_all_checks_for_a_redoubt_with_tls() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let pair = authority.server("server");
     let setup = |client_ca: Option<&std::path::Path>| {
@@ -89,7 +89,7 @@ fn all_holds_of_a_redoubt_that_speaks_it() {
 }
 
 #[test]
-fn a_good_certificate_holds_and_tells_its_days() {
+fn verify_passes_a_valid_certificate_and_reports_its_days() {
     let authority = Authority::new();
     let redis = speaking(&authority, &good_for(&authority, DAY * 100 + DAY / 2));
     let ca = authority.ca();
@@ -106,7 +106,7 @@ fn a_good_certificate_holds_and_tells_its_days() {
 }
 
 #[test]
-fn a_certificate_that_ends_soon_is_a_warning() {
+fn verify_warns_of_a_certificate_that_expires_soon() {
     let authority = Authority::new();
     let pair = good_for(&authority, DAY * 13 + DAY / 2);
     let redis = Redis::setup().tls(&pair, &authority.ca(), "no").config("tls-protocols TLSv1.2");
@@ -117,9 +117,9 @@ fn a_certificate_that_ends_soon_is_a_warning() {
     assert!(outcome == "warns" && found.ends_with(": 13 days left"), "{found}");
 }
 
-/// Nothing is asked of it, least of all a password.
+/// No request is sent to such a server, above all no password.
 #[test]
-fn a_certificate_that_is_not_good_fails_and_ends_it() {
+fn verify_stops_at_an_invalid_certificate() {
     let (authority, other) = (Authority::new(), Authority::new());
     let issue = |file: &str, name: &str, kind| authority.issue(file, &[name], kind);
     for (pair, trusted, words) in [
@@ -136,7 +136,7 @@ fn a_certificate_that_is_not_good_fails_and_ends_it() {
         assert_eq!(report["checks"].as_array().unwrap().len(), 1, "{report}");
         let count = redis.direct().command(&["INFO", "commandstats"]);
         let count = String::from_utf8(count).unwrap();
-        // The one that asks has authenticated itself.
+        // The connection that asks has authenticated itself.
         assert!(!count.contains("ping") && count.contains("cmdstat_auth:calls=1,"), "{count}");
         let (code, ..) = verify(&url(&redis), redis.password(), &["--ca", path(&trusted.ca())]);
         assert_eq!(code, Some(1));
@@ -144,7 +144,7 @@ fn a_certificate_that_is_not_good_fails_and_ends_it() {
 }
 
 #[test]
-fn clients_without_a_certificate_are_tried_where_one_is_given() {
+fn verify_with_a_certificate_also_tries_clients_without_one() {
     let authority = Authority::new();
     let (server, client) = (authority.server("server"), authority.server("client"));
     let ca = authority.ca();
@@ -163,10 +163,10 @@ fn clients_without_a_certificate_are_tried_where_one_is_given() {
 }
 
 #[test]
-fn old_versions_that_are_taken_fail() {
+fn verify_fails_if_old_tls_versions_are_accepted() {
     let authority = Authority::new();
     let pair = authority.server("server");
-    // OpenSSL takes so old a version at its lowest level only.
+    // OpenSSL accepts so old a version only at its lowest security level.
     let old = "tls-protocols \"TLSv1 TLSv1.1 TLSv1.2\"\ntls-ciphers DEFAULT:@SECLEVEL=0";
     let redis = Redis::setup().tls(&pair, &authority.ca(), "no").config(old).start();
     let report = json(&url(&redis), redis.password(), &["--ca", path(&authority.ca())]);
@@ -175,8 +175,8 @@ fn old_versions_that_are_taken_fail() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_redis_in_tls_may_be_behind_a_plain_listener() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn verify_accepts_a_tls_redis_behind_a_plain_listener() {
     let authority = Authority::new();
     let redis = speaking(&authority, &authority.server("server"));
     let redoubt = Redoubt::start(&redis);
@@ -190,7 +190,7 @@ fn a_redis_in_tls_may_be_behind_a_plain_listener() {
 }
 
 #[test]
-fn tls_where_there_is_none_and_none_where_there_is() {
+fn verify_reports_tls_to_a_plain_port_and_plain_text_to_a_tls_port() {
     let authority = Authority::new();
     let redis = speaking(&authority, &authority.server("server"));
     let plain = format!("rediss://localhost:{}", redis.port());
@@ -203,7 +203,7 @@ fn tls_where_there_is_none_and_none_where_there_is() {
 }
 
 #[test]
-fn wrong_use_is_told_in_the_words_of_the_options() {
+fn errors_for_wrong_tls_options_name_the_options() {
     let password = support::secret();
     let (code, _, err) = verify("redis://localhost", &password, &["--ca", "/nowhere"]);
     assert_eq!((code, err.contains("are for rediss://")), (Some(2), true), "{err}");

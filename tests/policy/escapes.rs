@@ -1,14 +1,14 @@
-//! Escapes: commands that would get round the block list or take the server over do not exist,
-//! however they are sent, and Redis itself never sees them.
+//! Escapes (commands that get round the block list or take the server over) do not exist, however they
+//! are sent, and Redis itself never gets them.
 //!
-//! Replies are compared, to the byte, with those of a Redis that lacks the command; for a
-//! subcommand, with those to a word that no Redis knows, put in its place.
+//! Replies are compared, to the byte, with those of a Redis that lacks the command; for a subcommand,
+//! with those to a word that no Redis knows, in its place.
 
 use redoubt_core::command::{self, Spec};
 use redoubt_core::policy::Escapes;
 use support::{Redis, Redoubt, Wire, frame, lines, secret, shown};
 
-/// One escape: its words, and the words that Redis is asked instead.
+/// One escape: its words, and the words that Redis gets instead.
 struct Escape {
     rule: &'static str,
     words: Vec<String>,
@@ -17,20 +17,20 @@ struct Escape {
 
 impl Escape {
     fn new(rule: &'static str) -> Self {
-        // Enough arguments for any of them, none of which does harm should it run all the same.
+        // These are enough arguments for each escape, and none of them does damage if it runs.
         let arguments = ["no", "one", "0", "canary", "0", "0"].map(str::to_owned);
         let (name, word) = rule.split_once('|').unwrap_or((rule, ""));
         let request = |name: &str, word: &str| {
             let own = [name, word].into_iter().filter(|own| !own.is_empty());
             own.map(str::to_owned).chain(arguments.clone()).collect()
         };
-        // A container that this Redis lacks is answered like one that it has.
+        // A container that this Redis lacks is answered like a container that it has.
         let is_lacking = !word.is_empty() && command::lookup(name.as_bytes()).is_none();
         let asked = if is_lacking { "CLIENT" } else { name };
         Self { rule, words: request(name, word), asked: request(asked, &unknown(word)) }
     }
 
-    /// What Redis's reply would be, had it been asked for the escape itself.
+    /// Returns the reply that Redis would give to the escape itself.
     fn translate(&self, reply: &[u8], written: fn(&str) -> String) -> Vec<u8> {
         let text = String::from_utf8(reply.to_vec()).expect("text");
         let own = |words: &[String]| self.rule.contains('|').then(|| written(&words[1]));
@@ -44,7 +44,7 @@ impl Escape {
     }
 }
 
-/// As long as `word`, and unknown.
+/// Returns an unknown word of the length of `word`.
 fn unknown(word: &str) -> String {
     word.char_indices().map(|(at, letter)| if at == 1 { 'X' } else { letter }).collect()
 }
@@ -76,8 +76,8 @@ fn inline(words: &[String]) -> Vec<u8> {
     format!("{}\r\n", words.join(" ")).into_bytes()
 }
 
-/// How `form` sends the words of a request, with other requests about it; and how many replies it
-/// is given.
+/// How `form` sends the words of a request, with other requests around it; returns the number of
+/// replies too.
 type Form = fn(Vec<u8>) -> (Vec<u8>, usize);
 
 fn alone(request: Vec<u8>) -> (Vec<u8>, usize) {
@@ -94,7 +94,7 @@ fn in_a_transaction(request: Vec<u8>) -> (Vec<u8>, usize) {
     ([b"MULTI\r\n".to_vec(), set, request, b"EXEC\r\nGET canary\r\n".to_vec()].concat(), 5)
 }
 
-/// Sends it whole and takes the replies.
+/// Sends it at once and reads the replies.
 fn ask(wire: &mut Wire, form: Form, request: Vec<u8>) -> Vec<u8> {
     let (bytes, replies) = form(request);
     wire.send(&bytes);
@@ -123,12 +123,12 @@ impl Stage {
         stage
     }
 
-    /// The Redis that has the data.
+    /// Returns the Redis that has the data.
     fn behind(&self) -> &Redis {
         self.redoubt.stand_in().unwrap_or(&self.upstream)
     }
 
-    /// Nothing has come of it all.
+    /// Checks that nothing has changed.
     fn assert_unharmed(&self, mut witness: Wire) {
         assert_eq!(witness.command(&["GET", "canary"]), frame::bulk(b"sings"));
         let role = witness.command(&["ROLE"]);
@@ -145,10 +145,10 @@ impl Stage {
 const LIBRARY: &str = "#!lua name=kept\nredis.register_function('kept', function() return 7 end)";
 
 #[test]
-fn escapes_do_not_exist_in_whatever_form_they_come() {
+fn escapes_do_not_exist_in_any_form() {
     for sharing in ["auto", "off"] {
         let stage = Stage::new(sharing);
-        // Whoever was there before is still there after.
+        // A client that was connected before is still connected after.
         let mut witness = stage.behind().direct();
         witness.command(&["FUNCTION", "LOAD", LIBRARY]);
         let mut wire = stage.redoubt.session();
@@ -177,7 +177,7 @@ fn escapes_do_not_exist_in_whatever_form_they_come() {
 }
 
 #[test]
-fn escapes_do_not_exist_for_strangers() {
+fn escapes_do_not_exist_for_unauthenticated_clients() {
     let stage = Stage::new("auto");
     for escape in escapes() {
         let mut oracle = Wire::connect(stage.oracle.address());
@@ -188,8 +188,8 @@ fn escapes_do_not_exist_for_strangers() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_log_names_the_escape() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_log_names_a_refused_escape() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut wire = redoubt.session();
@@ -204,7 +204,7 @@ fn the_log_names_the_escape() {
 }
 
 #[test]
-fn honest_commands_of_the_same_containers_stay() {
+fn other_subcommands_of_containers_with_escapes_still_run() {
     let stage = Stage::new("auto");
     let mut wire = stage.redoubt.session();
     for words in [
@@ -232,7 +232,7 @@ fn honest_commands_of_the_same_containers_stay() {
 }
 
 #[test]
-fn the_documentation_lists_all_of_them() {
+fn the_documentation_lists_all_escapes() {
     let page = include_str!("../../docs/differences.md");
     let (_, list) = page.split_once("- **Escapes do not exist**").expect("the paragraph");
     let (list, _) = list.split_once("\n- **").expect("its end");
@@ -244,9 +244,9 @@ fn the_documentation_lists_all_of_them() {
     }
 }
 
-/// Whatever Redis itself calls dangerous or administrative has been looked at.
+/// Every command that Redis itself flags as dangerous or administrative is on one of two lists.
 #[test]
-fn what_redis_calls_administrative_is_refused_or_known_to_be_honest() {
+fn administrative_commands_of_redis_are_refused_or_listed_as_harmless() {
     const HONEST: [&str; 18] = [
         "client|list",
         "client|no-evict",

@@ -1,4 +1,4 @@
-//! `redoubt explain`: its exit codes, and that a live Redoubt answers what it foretells.
+//! `redoubt explain`: its exit codes, and that a live Redoubt behaves as it predicts.
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 use support::{Redis, Redoubt, Wire};
 
-/// Runs it with nothing in the environment, so with the defaults.
+/// Runs it with an empty environment, and so with the defaults.
 fn explain(args: &[&str]) -> (Option<i32>, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
     let output = command.arg("explain").args(args).env_clear().output().unwrap();
@@ -44,26 +44,26 @@ const REFUSED: [(&str, &str, &str); 22] = [
     ("\"FLUSH\\x41LL\" 'with space'", "flushall", "policy.blocked"),
 ];
 
-/// By which link a command travels.
+/// The link that a command uses.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Link {
-    /// The one that plain commands of all sessions share.
+    /// The plain shared link.
     Shared,
-    /// The one that all sessions share, kept apart by barriers.
+    /// The fenced shared link.
     Fenced,
-    /// The one that scripts of all sessions share.
+    /// The shared link for scripts.
     Scripts,
-    /// One that neither of these is.
+    /// A lease.
     Own,
-    /// None: Redoubt answers.
+    /// No link: Redoubt answers.
     Nowhere,
-    /// Redis does not show it.
-    Unseen,
+    /// A link that cannot be observed, because MONITOR does not show the command.
+    NotShown,
 }
-use Link::{Fenced, Nowhere, Own, Scripts, Shared, Unseen};
+use Link::{Fenced, NotShown, Nowhere, Own, Scripts, Shared};
 
-/// A command, a word of what is told of its link, that link, what ends its effect, and the link that
-/// a GET takes after that.
+/// A command, a word in the text about its link, that link, a command that ends its effect, and the
+/// link that a GET uses after that.
 #[rustfmt::skip]
 const ALLOWED: [(&str, &str, Link, &str, Link); 38] = [
     ("GET key", "share", Shared, "", Shared),
@@ -73,7 +73,7 @@ const ALLOWED: [(&str, &str, Link, &str, Link); 38] = [
     ("ECHO x", "share", Shared, "", Shared),
     ("INFO server", "barriers", Fenced, "", Shared),
     ("COMMAND COUNT", "barriers", Fenced, "", Shared),
-    ("CLIENT LIST", "barriers", Unseen, "", Shared),
+    ("CLIENT LIST", "barriers", NotShown, "", Shared),
     ("PUBLISH c m", "share", Shared, "", Shared),
     ("SORT k", "barriers", Fenced, "", Shared),
     ("FUNCTION LIST", "barriers", Fenced, "", Shared),
@@ -92,30 +92,30 @@ const ALLOWED: [(&str, &str, Link, &str, Link); 38] = [
     ("PSUBSCRIBE p*", "subscribed", Own, "PUNSUBSCRIBE p*", Shared),
     ("CLIENT ID", "RESET", Own, "", Own),
     ("CLIENT INFO", "RESET", Own, "", Own),
-    ("CLIENT NO-EVICT on", "RESET", Unseen, "", Own),
+    ("CLIENT NO-EVICT on", "RESET", NotShown, "", Own),
     ("CLIENT CACHING YES", "RESET", Own, "", Own),
-    ("SELECT 1", "first time", Own, "", Unseen),
-    ("HELLO 3", "protocol", Unseen, "", Unseen),
+    ("SELECT 1", "first time", Own, "", NotShown),
+    ("HELLO 3", "protocol", NotShown, "", NotShown),
     ("SELECT 0", "answered by Redoubt", Nowhere, "", Shared),
     ("CLIENT SETNAME x", "answered by Redoubt", Nowhere, "", Shared),
     ("CLIENT GETNAME", "answered by Redoubt", Nowhere, "", Shared),
     ("CLIENT REPLY ON", "answered by Redoubt", Nowhere, "", Shared),
-    ("RESET", "gives up", Nowhere, "", Unseen),
-    ("QUIT", "closed", Nowhere, "", Unseen),
-    ("MODULE.COMMAND x", "RESET", Unseen, "", Own),
-    ("GET", "share", Unseen, "", Shared),
+    ("RESET", "gives up", Nowhere, "", NotShown),
+    ("QUIT", "closed", Nowhere, "", NotShown),
+    ("MODULE.COMMAND x", "RESET", NotShown, "", Own),
+    ("GET", "share", NotShown, "", Shared),
 ];
 
-/// What Redis runs, as it tells to whom it has monitor it.
+/// Redis's MONITOR: the commands that run.
 struct Monitor {
     wire: Wire,
     redis: Redis,
     marks: usize,
-    /// The link on which Redoubt itself asks now and then.
+    /// The link of Redoubt's own watch.
     watch: String,
 }
 
-/// The link, by its port, and the arguments that a line of the monitor tells.
+/// Returns the link, by its port, and the arguments in a line of MONITOR.
 fn parts(line: &[u8]) -> (String, String) {
     let line = String::from_utf8(line.to_vec()).unwrap();
     let (link, args) = line.trim_end().split_once("] ").unwrap();
@@ -135,7 +135,7 @@ impl Monitor {
         Self { wire, redis, marks: 0, watch }
     }
 
-    /// The link, by its port, and the arguments of all that ran since this was last asked.
+    /// Returns the link, by its port, and the arguments of all commands since the last call.
     fn ran(&mut self) -> Vec<(String, String)> {
         self.marks += 1;
         let mark = format!("\"ECHO\" \"mark-{}\"", self.marks);
@@ -146,7 +146,7 @@ impl Monitor {
             if args == mark {
                 return ran;
             }
-            // What Redoubt asks for itself, to keep sessions apart.
+            // Redoubt sends these itself, as barriers between sessions.
             let is_token = args.starts_with("\"ECHO\" ") && args.len() == "\"ECHO\" ".len() + 34;
             if link != self.watch && !is_token {
                 ran.push((link, args));
@@ -154,7 +154,8 @@ impl Monitor {
         }
     }
 
-    /// The one link that commands of that name came by; a link begins with a HELLO of its own.
+    /// Returns the link that carried all commands of this name; a link begins with a HELLO of Redoubt's
+    /// own.
     fn link(&mut self, name: &str) -> Option<String> {
         let first = format!("\"{}\"", name.to_lowercase());
         let mut ran = self.ran();
@@ -166,10 +167,10 @@ impl Monitor {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_it_allows_runs_and_travels_as_told() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn commands_that_explain_allows_run_over_the_predicted_link() {
     let redis = Redis::start();
-    // Its links are watched through another password, and by nobody else: it is asked nothing else.
+    // Only this test uses this Redoubt, so no other client's commands appear on its links.
     let redoubt = Redoubt::start(&redis);
     let mut monitor = Monitor::new(redis);
     let line = |wire: &mut Wire, line: &str| {
@@ -190,25 +191,25 @@ fn what_it_allows_runs_and_travels_as_told() {
         Some(link) if link == scripts => Scripts,
         Some(_) => Own,
     };
-    for (command, told_link, link, end, then) in ALLOWED {
-        let (code, told) = json(&["--redis", "7.0.15", command]);
-        assert_eq!(code, Some(0), "{command}: {told}");
-        let connection = told["connection"].as_str().unwrap();
-        assert!(connection.contains(told_link), "{command}: {connection}");
+    for (command, predicted_link, link, end, then) in ALLOWED {
+        let (code, reported) = json(&["--redis", "7.0.15", command]);
+        assert_eq!(code, Some(0), "{command}: {reported}");
+        let connection = reported["connection"].as_str().unwrap();
+        assert!(connection.contains(predicted_link), "{command}: {connection}");
 
         let mut wire = redoubt.session();
         monitor.ran();
         let answer = line(&mut wire, command).escape_ascii().to_string();
         let name = command.split(' ').next().unwrap().replace("\"S\\x45T\"", "SET");
         let went = kind(&name, &mut monitor);
-        assert!(link == Unseen || link == went, "{command} went {went:?}, not {link:?}");
-        match told["reply"].as_str() {
+        assert!(link == NotShown || link == went, "{command} went {went:?}, not {link:?}");
+        match reported["reply"].as_str() {
             Some(reply) => assert_eq!(answer, reply, "{command}"),
-            None => assert!(link != Nowhere, "{command}: {told}"),
+            None => assert!(link != Nowhere, "{command}: {reported}"),
         }
         let refused = answer.starts_with("-ERR unknown") || answer.starts_with("-NOPERM");
         assert!(!refused || command.starts_with("MODULE."), "{command}: {answer}");
-        if then == Unseen {
+        if then == NotShown {
             continue;
         }
         if !end.is_empty() {
@@ -222,54 +223,54 @@ fn what_it_allows_runs_and_travels_as_told() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_it_refuses_is_refused_so_by_a_live_redoubt() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_live_redoubt_refuses_what_explain_refuses() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut wire = redoubt.session();
     for (line, rule, source) in REFUSED {
-        let (code, told) = json(&[line]);
-        assert_eq!(code, Some(1), "{line}: {told}");
-        assert_eq!(told["allowed"], false, "{line}");
-        assert_eq!(told["rule"], rule, "{line}");
-        assert_eq!(told["source"], source, "{line}");
+        let (code, reported) = json(&[line]);
+        assert_eq!(code, Some(1), "{line}: {reported}");
+        assert_eq!(reported["allowed"], false, "{line}");
+        assert_eq!(reported["rule"], rule, "{line}");
+        assert_eq!(reported["source"], source, "{line}");
         wire.send(format!("{line}\r\n").as_bytes());
-        let reply = told["reply"].as_str().unwrap();
+        let reply = reported["reply"].as_str().unwrap();
         let answer = wire.frame();
         assert_eq!(answer.escape_ascii().to_string(), reply, "{line}");
     }
 }
 
 #[test]
-fn it_tells_the_keys_and_what_scripts_may() {
+fn explain_shows_keys_and_script_rules() {
     assert_eq!(json(&["MSET", "a", "1", "b", "2"]).1["keys"], "1, 3");
     let scripts = &json(&["EVAL", "return 1", "0"]).1["in_scripts"];
     assert!(scripts.as_str().unwrap().contains("ACL"), "{scripts}");
 }
 
-/// What Redoubt answers itself depends on what its Redis has.
+/// Replies of Redoubt's own depend on the version of its Redis.
 #[test]
-fn the_version_of_redis_decides_what_exists() {
+fn explain_depends_on_the_version_of_redis() {
     let setinfo = "CLIENT SETINFO LIB-NAME x";
-    let (code, told) = json(&["--redis", "7.0.15", setinfo]);
-    assert_eq!(code, Some(1), "{told}");
-    assert_eq!(told["reply"], "-ERR unknown subcommand \\'SETINFO\\'. Try CLIENT HELP.\\r\\n");
+    let (code, reported) = json(&["--redis", "7.0.15", setinfo]);
+    assert_eq!(code, Some(1), "{reported}");
+    assert_eq!(reported["reply"], "-ERR unknown subcommand \\'SETINFO\\'. Try CLIENT HELP.\\r\\n");
     assert_eq!(json(&[setinfo]).1["reply"], "+OK\\r\\n");
     assert_eq!(explain(&["--redis", "new", setinfo]).0, Some(2));
 }
 
 #[test]
-fn a_stranger_is_told_noauth_and_what_does_not_exist() {
-    let (code, told) = json(&["--unauthenticated", "GET key"]);
+fn explain_predicts_noauth_and_unknown_commands_before_authentication() {
+    let (code, reported) = json(&["--unauthenticated", "GET key"]);
     assert_eq!(code, Some(1));
-    assert_eq!(told["reply"], "-NOAUTH Authentication required.\\r\\n");
-    let (_, told) = json(&["--unauthenticated", "FLUSHALL"]);
-    assert_eq!(told["rule"], "flushall");
+    assert_eq!(reported["reply"], "-NOAUTH Authentication required.\\r\\n");
+    let (_, reported) = json(&["--unauthenticated", "FLUSHALL"]);
+    assert_eq!(reported["rule"], "flushall");
     assert_eq!(json(&["--unauthenticated", "RESET"]).0, Some(0));
 }
 
-/// What a client may say before it has authenticated.
-const STRANGERS: [&str; 24] = [
+/// Requests of a client that has not authenticated.
+const UNAUTHENTICATED: [&str; 24] = [
     "PING",
     "GET key",
     "GET",
@@ -297,21 +298,21 @@ const STRANGERS: [&str; 24] = [
 ];
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_stranger_is_told_what_a_live_redoubt_tells() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn explain_predicts_a_live_redoubt_before_authentication() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
-    for line in STRANGERS {
-        let (_, told) = json(&["--redis", "7.0.15", "--unauthenticated", line]);
+    for line in UNAUTHENTICATED {
+        let (_, reported) = json(&["--redis", "7.0.15", "--unauthenticated", line]);
         let mut wire = redoubt.connect();
         wire.send(format!("{line}\r\n").as_bytes());
         let answer = wire.frame().escape_ascii().to_string();
-        assert_eq!(told["reply"], answer, "{line}: {told}");
-        assert_eq!(told["allowed"], !answer.starts_with('-'), "{line}: {told}");
+        assert_eq!(reported["reply"], answer, "{line}: {reported}");
+        assert_eq!(reported["allowed"], !answer.starts_with('-'), "{line}: {reported}");
     }
 }
 
-/// Keys of the configuration, and commands that they bear on.
+/// Keys of the configuration, and commands that they affect.
 type Configured = (&'static [(&'static str, &'static str)], &'static [&'static str]);
 
 const CONFIGURED: [Configured; 7] = [
@@ -344,8 +345,8 @@ const CONFIGURED: [Configured; 7] = [
 ];
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_live_redoubt_that_is_configured_so_refuses_the_same() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn explain_predicts_a_live_redoubt_with_the_same_configuration() {
     let redis = Redis::start();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("redoubt.toml");
@@ -365,13 +366,13 @@ fn a_live_redoubt_that_is_configured_so_refuses_the_same() {
         let mut wire = redoubt.session();
         for line in lines {
             let config = ["--redis", "7.0.15", "--config", path.to_str().unwrap()];
-            let (code, told) = json(&[&config[..], &[*line]].concat());
+            let (code, reported) = json(&[&config[..], &[*line]].concat());
             wire.send(format!("{line}\r\n").as_bytes());
             let answer = wire.frame().escape_ascii().to_string();
-            match told["reply"].as_str() {
-                Some(reply) => assert_eq!(answer, reply, "{keys:?} {line}: {told}"),
+            match reported["reply"].as_str() {
+                Some(reply) => assert_eq!(answer, reply, "{keys:?} {line}: {reported}"),
                 None => {
-                    assert_eq!(code, Some(0), "{keys:?} {line}: {told}");
+                    assert_eq!(code, Some(0), "{keys:?} {line}: {reported}");
                     assert!(
                         !answer.starts_with("-ERR unknown command"),
                         "{keys:?} {line}: {answer}"
@@ -384,7 +385,7 @@ fn a_live_redoubt_that_is_configured_so_refuses_the_same() {
 }
 
 #[test]
-fn the_configuration_decides() {
+fn explain_depends_on_the_configuration() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("redoubt.toml");
     let password = support::secret();
@@ -405,7 +406,7 @@ fn the_configuration_decides() {
 }
 
 #[test]
-fn the_text_is_readable() {
+fn explain_prints_readable_text() {
     let (code, out, _) = explain(&["SHUTDOWN"]);
     assert_eq!(code, Some(1));
     let expected = "\
@@ -419,7 +420,7 @@ fn the_text_is_readable() {
 }
 
 #[test]
-fn wrong_use_ends_with_2() {
+fn wrong_use_of_explain_exits_with_2() {
     for args in [&[][..], &["GET \"key"], &[" "], &["--config", "/nowhere/redoubt.toml", "GET"]] {
         let (code, out, _) = explain(args);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}");

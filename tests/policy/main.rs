@@ -1,9 +1,9 @@
-//! What the policy refuses, and what is answered then.
+//! What the policy refuses, and the replies to it.
 //!
 //! | module | what it tests |
 //! |---|---|
-//! | `escapes` | commands that would get round the block list do not exist |
-//! | `explain` | `redoubt explain`, and that a live Redoubt does what it says |
+//! | `escapes` | commands that get round the block list do not exist |
+//! | `explain` | `redoubt explain`, and that a live Redoubt does what it predicts |
 //! | `replies` | the errors for refused commands, byte by byte against Redis |
 //! | `restore` | `RESTORE` runs only where the server checks the payload |
 //! | `rules` | which requests a compiled policy refuses, and how rules are written |

@@ -1,4 +1,4 @@
-//! The errors for refused commands, byte by byte against those of a running redis-server.
+//! The errors for refused commands, compared byte by byte with those of a real redis-server.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -9,7 +9,7 @@ use redoubt_core::policy::{
 };
 use support::unix_redis::{Connection, Server};
 
-/// Arguments that Redis's error texts treat in one special way or another.
+/// Arguments that Redis's error texts treat in a special way.
 fn odd_words() -> Vec<Vec<u8>> {
     let mut words: Vec<Vec<u8>> = [
         &b""[..],
@@ -39,7 +39,7 @@ fn odd_words() -> Vec<Vec<u8>> {
     for len in [119, 124, 125, 126, 127, 128, 129, 130, 131, 256, 1000, 70_000] {
         words.push(vec![b'x'; len]);
     }
-    // Cut in the middle of a character, of a CRLF, and by a NUL just before and after the cut.
+    // They are cut in the middle of a character, of a CRLF, and by a NUL just before and after the cut.
     words.push("ü".repeat(100).into_bytes());
     words.push([&[b'y'; 127][..], b"\r\nz"].concat());
     words.push([&[b'y'; 127][..], b"\0z"].concat());
@@ -66,12 +66,12 @@ fn check_subcommand(redis: &mut Connection, args: &[&[u8]]) {
 }
 
 #[test]
-fn unknown_commands_with_odd_names_and_arguments() {
+fn errors_for_unknown_commands_with_odd_names_match_redis() {
     let server = Server::start(&[]);
     let mut redis = server.connect();
     let words = odd_words();
     for word in &words {
-        // Such a name alone, then after a beginning that no command has.
+        // The name is tested alone, then after a prefix that no command has.
         check_command(&mut redis, &[word]);
         check_command(&mut redis, &[word, b"key", word]);
         let name = [b"NoSuch", word.as_slice()].concat();
@@ -85,7 +85,7 @@ fn unknown_commands_with_odd_names_and_arguments() {
 }
 
 #[test]
-fn unknown_commands_with_many_arguments() {
+fn errors_for_unknown_commands_with_many_arguments_match_redis() {
     let server = Server::start(&[]);
     let mut redis = server.connect();
     for len in 0..6 {
@@ -96,7 +96,7 @@ fn unknown_commands_with_many_arguments() {
             let mut args: Vec<&[u8]> = vec![b"NOSUCH"];
             args.resize(count + 1, &arg);
             check_command(&mut redis, &args);
-            // The last one shown gets what is left of the 128 bytes.
+            // The last argument that is shown gets the rest of the 128 bytes.
             args.push(&[b'z'; 200]);
             check_command(&mut redis, &args);
         }
@@ -109,18 +109,18 @@ fn unknown_commands_with_many_arguments() {
 }
 
 #[test]
-fn unknown_subcommands() {
+fn errors_for_unknown_subcommands_match_redis() {
     let server = Server::start(&[]);
     let mut redis = server.connect();
     let containers = command::specs().filter(|spec| spec.is_container());
     for (place, container) in containers.enumerate() {
         let mut name = container.name.to_owned();
-        // As the client wrote it: the answer has it in upper case anyhow.
+        // The client may write it in either case: the error shows it in upper case.
         if place % 2 == 0 {
             name[..2].make_ascii_uppercase();
         }
         for word in odd_words() {
-            // A NUL after a real subcommand's name would find it now and then.
+            // A NUL after a real subcommand's name would sometimes run the subcommand.
             check_subcommand(&mut redis, &[name.as_bytes(), &word]);
             check_subcommand(&mut redis, &[name.as_bytes(), &word, b"more", &word]);
         }
@@ -128,7 +128,7 @@ fn unknown_subcommands() {
 }
 
 #[test]
-fn random_unknown_commands() {
+fn errors_for_random_unknown_commands_match_redis() {
     let server = Server::start(&[]);
     let mut redis = server.connect();
     let letters = prop_oneof![Just(0), Just(b'\r'), Just(b'\n'), Just(b'\''), any::<u8>()];
@@ -137,7 +137,7 @@ fn random_unknown_commands() {
     let redis = std::cell::RefCell::new(&mut redis);
     runner
         .run(&(word(), vec(word(), 0..30)), |(mut name, args)| {
-            // No command begins so.
+            // No command begins with this byte.
             name.insert(0, b'~');
             let args = [vec![name], args].concat();
             check_command(&mut redis.borrow_mut(), &slices(&args));
@@ -147,11 +147,12 @@ fn random_unknown_commands() {
 }
 
 #[test]
-fn wrong_numbers_of_arguments() {
+fn errors_for_wrong_numbers_of_arguments_match_redis() {
     let server = Server::start(&[]);
     let mut redis = server.connect();
     let mut checked = 0;
-    // One argument too few, or none at all; commands that one argument is enough for are left out.
+    // The requests have one argument too few, or none at all; commands for which one argument is enough
+    // are left out.
     for spec in command::specs().filter(|spec| spec.since < command::Version::new(7, 2, 0)) {
         let own = if spec.command() == spec.name { 1 } else { 2 };
         let least = usize::from(spec.arity.unsigned_abs());
@@ -174,7 +175,7 @@ fn wrong_numbers_of_arguments() {
     assert!(checked > 200, "only {checked}");
 }
 
-/// The policy's answer to a request, found as a session finds it.
+/// Returns the policy's reply to a request, looked up as a session does.
 fn judge(policy: &Policy, args: &[&[u8]]) -> Option<Vec<u8>> {
     let spec = command::lookup(args[0]);
     let word = args.get(1).copied();
@@ -186,7 +187,7 @@ fn judge(policy: &Policy, args: &[&[u8]]) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn blocked_commands_are_answered_as_by_a_redis_without_them() {
+fn errors_for_blocked_commands_match_a_redis_without_them() {
     let mut options = Vec::new();
     for name in Policy::DEFAULT_BLOCKED {
         options.extend_from_slice(&["--rename-command", name, ""]);
@@ -224,11 +225,11 @@ fn blocked_commands_are_answered_as_by_a_redis_without_them() {
 }
 
 #[test]
-fn blocked_subcommands_are_answered_as_unknown_ones() {
+fn errors_for_blocked_subcommands_match_those_for_unknown_ones() {
     let server = Server::start(&[]);
     let mut redis = server.connect();
     let policy = Policy::compile(&["CLIENT|KILL", "script|flush"], Escapes::Allow).unwrap();
-    // Redis's answer to a word of the same length, with the word put in its place.
+    // The expected reply is Redis's to a word of the same length, with the word put in its place.
     for (args, other) in [
         (vec![&b"CLIENT"[..], b"KILL", b"ID", b"1"], &b"KXLL"[..]),
         (vec![b"client", b"kill"], b"kxll"),

@@ -1,10 +1,10 @@
-//! `RESTORE` runs where the server checks what it brings, and nowhere else: a payload that says of
-//! itself what is not true ends servers that take it unchecked.
+//! `RESTORE` runs only where the server checks the payload: a crafted payload crashes servers that do
+//! not check it.
 
 use support::servers::{ALL, on_each};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
-/// CRC-64 as Redis computes it over a payload: Jones's polynomial, reflected.
+/// Computes CRC-64 as Redis does for a payload: Jones's polynomial, reflected.
 fn crc64(bytes: &[u8]) -> u64 {
     const POLYNOMIAL: u64 = 0x95ac_9329_ac4b_c9b5;
     bytes.iter().fold(0, |crc, byte| {
@@ -15,7 +15,7 @@ fn crc64(bytes: &[u8]) -> u64 {
     })
 }
 
-/// A payload of a hash, and the same with a field that claims to be longer than the hash is. Its
+/// Returns a payload of a hash, and the same with a field that claims to be longer than the hash. Its
 /// checksum is right.
 fn payloads(wire: &mut Wire) -> (Vec<u8>, Vec<u8>) {
     wire.command(&["HSET", "model", "a", "b"]);
@@ -24,7 +24,7 @@ fn payloads(wire: &mut Wire) -> (Vec<u8>, Vec<u8>) {
     let honest = dumped[start..dumped.len() - 2].to_vec();
     let (body, sum) = honest.split_at(honest.len() - 8);
     assert_eq!(crc64(body).to_le_bytes(), sum);
-    // In a listpack 0x80 and a length begin a short text.
+    // In a listpack, 0x80 plus a length begins a short text.
     let field = body.windows(2).position(|pair| pair == b"\x81a").expect("the field");
     let mut crafted = body.to_vec();
     crafted[field] = 0xbf;
@@ -38,43 +38,43 @@ fn restore(wire: &mut Wire, key: &str, payload: &[u8]) -> String {
     shown(&reply)
 }
 
-/// `RESTORE` by a script.
+/// Runs `RESTORE` by a script.
 fn in_script(wire: &mut Wire, payload: &[u8]) -> String {
     const SCRIPT: &str = "return redis.call('RESTORE', KEYS[1], 0, ARGV[1])";
     let args = [b"EVAL", SCRIPT.as_bytes(), b"1", b"scripted", payload];
     shown(&wire.command(&args))
 }
 
-/// Waits until Redoubt lets `RESTORE` through, which it does once it has heard of the check.
-fn is_let_through(redoubt: &Redoubt) -> bool {
+/// Waits until Redoubt permits `RESTORE`, which it does once it knows of the check.
+fn wait_until_restore_runs(redoubt: &Redoubt) -> bool {
     let mut wire = redoubt.session();
-    Deadline::patient().poll(|| !wire.command(&["RESTORE", "x"]).starts_with(b"-ERR unknown"))
+    Deadline::standard().poll(|| !wire.command(&["RESTORE", "x"]).starts_with(b"-ERR unknown"))
 }
 
 const UNKNOWN: &str = "-ERR unknown command ";
-/// It checks whatever its configuration says.
+/// This server always checks, whatever its configuration is.
 const ALWAYS_CHECKS: &str = "valkey-9.1";
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_crafted_payload_ends_no_server_whatever_the_guard() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_crafted_restore_payload_crashes_no_server_in_any_guard_mode() {
     on_each(&ALL, |server| {
         for guard in ["require", "auto", "audit", "off"] {
             let redis = Redis::setup().server(server).start();
             let (honest, crafted) = payloads(&mut redis.direct());
             let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
-            // A script that comes before it is known what holds scripts may be closed for it.
+            // A session whose script arrives before the guard is ready may be closed.
             assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
             let mut wire = redoubt.session();
             if server == ALWAYS_CHECKS {
-                assert!(is_let_through(&redoubt), "guard {guard}");
+                assert!(wait_until_restore_runs(&redoubt), "guard {guard}");
             } else {
                 let refused = restore(&mut wire, "k", &honest);
                 assert!(refused.starts_with(UNKNOWN), "guard {guard}: {refused}");
             }
             let refused = restore(&mut wire, "k", &crafted);
             assert!(refused.starts_with('-'), "guard {guard}: {refused}");
-            // Where nothing holds scripts, they can.
+            // Where no guard restricts scripts, they can run it.
             if guard != "off" {
                 let refused = in_script(&mut wire, &crafted);
                 assert!(refused.starts_with('-'), "guard {guard}: {refused}");
@@ -85,8 +85,8 @@ fn a_crafted_payload_ends_no_server_whatever_the_guard() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn where_payloads_are_checked_restore_runs_and_a_crafted_one_is_refused() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn restore_runs_if_payloads_are_checked_and_a_crafted_one_is_refused() {
     on_each(&ALL, |server| {
         for (check, guard) in [
             ("yes", "require"),
@@ -101,13 +101,13 @@ fn where_payloads_are_checked_restore_runs_and_a_crafted_one_is_refused() {
             let redis = redis.config(&format!("sanitize-dump-payload {check}")).start();
             let (honest, crafted) = payloads(&mut redis.direct());
             let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
-            assert!(is_let_through(&redoubt), "{check}, guard {guard}");
+            assert!(wait_until_restore_runs(&redoubt), "{check}, guard {guard}");
             let mut wire = redoubt.session();
             assert_eq!(restore(&mut wire, "k", &honest), "+OK\\r\\n", "{check}, guard {guard}");
             assert_eq!(wire.command(&["HGET", "k", "a"]), b"$1\r\nb\r\n");
             let refused = restore(&mut wire, "crafted", &crafted);
             assert_eq!(refused, "-ERR Bad data format\\r\\n", "{check}, guard {guard}");
-            // Whose scripts nothing holds, none runs with guard "audit".
+            // With guard "audit", scripts do not run if no ACL restricts them.
             if guard != "audit" {
                 let refused = in_script(&mut wire, &crafted);
                 assert!(refused.contains("Bad data format"), "{check}, guard {guard}: {refused}");
@@ -118,8 +118,8 @@ fn where_payloads_are_checked_restore_runs_and_a_crafted_one_is_refused() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_user_of_whom_nothing_is_checked_has_no_restore() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn restore_is_refused_for_a_user_whose_payloads_are_unchecked() {
     let redis = Redis::setup()
         .config("sanitize-dump-payload clients")
         .config(
@@ -138,8 +138,8 @@ fn a_user_of_whom_nothing_is_checked_has_no_restore() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_user_who_may_not_ask_has_no_restore() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn restore_is_refused_if_the_user_may_not_read_the_setting() {
     let redis = Redis::setup()
         .config("sanitize-dump-payload yes")
         .config("user app on >app-password-app-password-app-password ~* &* +@all -config")
@@ -153,8 +153,8 @@ fn a_user_who_may_not_ask_has_no_restore() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_rule_of_the_operators_own_against_restore_stays() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn an_explicit_rule_against_restore_stays_in_force() {
     let redis = Redis::setup().config("sanitize-dump-payload yes").start();
     let (honest, _) = payloads(&mut redis.direct());
     let redoubt =
@@ -165,17 +165,17 @@ fn a_rule_of_the_operators_own_against_restore_stays() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_server_that_comes_back_without_the_check_has_no_restore() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn restore_is_refused_after_the_server_restarts_without_the_check() {
     for guard in ["require", "off"] {
         let mut redis = Redis::setup().config("sanitize-dump-payload yes").start();
         let (honest, _) = payloads(&mut redis.direct());
         let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
-        assert!(is_let_through(&redoubt), "guard {guard}");
+        assert!(wait_until_restore_runs(&redoubt), "guard {guard}");
         redis.kill();
         redis.configure("sanitize-dump-payload no");
         redis.restart();
-        let refused = Deadline::patient().poll(|| {
+        let refused = Deadline::standard().poll(|| {
             let mut wire = redoubt.connect();
             wire.offer(&frame::request(&["AUTH", redoubt.password()]));
             wire.offer(&frame::request(&[b"RESTORE", &b"x"[..]]));
@@ -188,12 +188,12 @@ fn a_server_that_comes_back_without_the_check_has_no_restore() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn payloads_travel_as_they_are() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn restore_payloads_are_forwarded_unchanged() {
     let redis = Redis::setup().config("sanitize-dump-payload yes").start();
     let redoubt = Redoubt::start(&redis);
-    assert!(is_let_through(&redoubt));
-    // A string, version 10, with a wrong checksum.
+    assert!(wait_until_restore_runs(&redoubt));
+    // The payload is a string, version 10, with a wrong checksum.
     let string = [b"\x00\x05value\x0a\x00".as_slice(), &[0xff; 8]].concat();
     let large = vec![0xaa; 200_000];
     for payload in [

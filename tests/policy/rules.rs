@@ -9,13 +9,13 @@ fn compile(rules: &[&str]) -> Policy {
     Policy::compile(rules, Escapes::Allow).unwrap()
 }
 
-/// As a session asks: with the most precise spec that there is.
+/// Decides as a session does: with the most specific spec that exists.
 fn judge(policy: &Policy, args: &[&[u8]]) -> Option<Denied> {
     let spec = command::lookup(args[0]);
     let word = args.get(1).copied();
     let sub = spec.zip(word).and_then(|(spec, word)| spec.subcommand(word));
     let decision = policy.decide(sub.or(spec), args[0], word);
-    // Whatever of it the caller found, the answer is the same.
+    // The decision is the same whatever the caller found.
     assert_eq!(policy.decide(spec, args[0], word), decision);
     assert_eq!(policy.decide(None, args[0], word), decision);
     match decision {
@@ -68,7 +68,7 @@ fn the_default_blocks_its_four_commands() {
 }
 
 #[test]
-fn nothing_is_blocked_without_rules() {
+fn an_empty_policy_blocks_nothing() {
     let policy = compile(&[]);
     assert!(command::specs().all(|spec| judge(&policy, &request(spec)).is_none()));
     assert_eq!(rule(&policy, &[b"FT.SEARCH", b"index"]), None);
@@ -77,7 +77,7 @@ fn nothing_is_blocked_without_rules() {
 }
 
 #[test]
-fn case_does_not_matter() {
+fn rules_match_names_in_any_case() {
     for text in ["client|no-evict", "CLIENT|NO-EVICT", "cLiEnT|nO-eViCt"] {
         let policy = compile(&[text]);
         for args in
@@ -89,7 +89,7 @@ fn case_does_not_matter() {
 }
 
 #[test]
-fn arguments_are_no_subcommands() {
+fn arguments_of_plain_commands_are_not_matched_as_subcommands() {
     let policy = compile(&["CONFIG|GET", "FLUSHALL"]);
     assert_eq!(rule(&policy, &[b"GET", b"config|get"]), None);
     assert_eq!(rule(&policy, &[b"GET", b"flushall"]), None);
@@ -99,7 +99,7 @@ fn arguments_are_no_subcommands() {
 }
 
 #[test]
-fn the_command_rule_wins_over_its_subcommands_rule() {
+fn a_command_rule_takes_precedence_over_a_subcommand_rule() {
     let policy = compile(&["CONFIG|GET", "CONFIG"]);
     let args: [&[u8]; 2] = [b"CONFIG", b"GET"];
     let denied = judge(&policy, &args).unwrap();
@@ -108,7 +108,7 @@ fn the_command_rule_wins_over_its_subcommands_rule() {
 }
 
 #[test]
-fn names_that_the_table_lacks_are_kept() {
+fn rules_for_unknown_commands_are_kept() {
     let policy = compile(&["FT.DROPINDEX", "ft.config|SET", "CLIENT|FUTURE", "zzz", "AAA"]);
     let blocked: [(&[&[u8]], &str, &str); 7] = [
         (&[b"ft.dropindex", b"i"], "ft.dropindex", "unknown command"),
@@ -160,7 +160,7 @@ fn a_name_with_a_nul_is_always_refused() {
 }
 
 #[test]
-fn a_refusal_shows_no_byte_of_the_request() {
+fn a_refusals_rule_name_contains_no_byte_of_the_request() {
     let policy = compile(&["MODULE.CMD", "FLUSHALL"]);
     for args in [[&b"Module.Cmd"[..], b"canary"], [b"FlushALL", b"canary"]] {
         let shown = format!("{:?}", judge(&policy, &args).unwrap());
@@ -169,7 +169,7 @@ fn a_refusal_shows_no_byte_of_the_request() {
 }
 
 #[test]
-fn rules_can_be_listed() {
+fn rules_are_listed_by_name() {
     let policy =
         compile(&["zz.custom", "FLUSHALL", "CONFIG", "client|KILL", "flushall", "ZZ.custom"]);
     let rules: Vec<String> = policy.rules().map(|rule| rule.to_string()).collect();
@@ -180,7 +180,7 @@ fn rules_can_be_listed() {
 }
 
 #[test]
-fn escapes_are_rules_like_others() {
+fn escapes_are_listed_as_rules() {
     let policy = Policy::compile(&["FLUSHALL", "CLIENT", "monitor"], Escapes::Deny).unwrap();
     let rules: BTreeSet<String> = policy.rules().map(|rule| rule.to_string()).collect();
     let escapes = Escapes::rules().map(str::to_ascii_lowercase);
@@ -195,7 +195,7 @@ fn escapes_are_rules_like_others() {
 }
 
 #[test]
-fn what_is_no_rule_is_refused() {
+fn invalid_rules_are_rejected() {
     use PolicyError::{Incomplete, Malformed, NoSubcommands, TooLong};
     let error = |text: &str| Policy::compile(&["GET", text], Escapes::Allow).err();
     for text in ["", "|", "CONFIG|", "|GET"] {

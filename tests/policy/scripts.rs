@@ -1,7 +1,7 @@
-//! Which scripts and functions run in each mode of `policy.scripts`, before a real Redis.
+//! Which scripts and functions run in each mode of `policy.scripts`, with a real Redis.
 //!
-//! Whatever must not run would overwrite a canary if it did. The bytes of refusals are those that
-//! `tests/policy/replies.rs` compares with Redis's own.
+//! A script that must not run would overwrite a canary. `tests/policy/replies.rs` compares the bytes of
+//! the refusals with Redis's own.
 
 mod functions;
 mod large;
@@ -11,25 +11,25 @@ use redoubt_core::policy::{unknown_command, unknown_subcommand};
 use sha1::{Digest, Sha1};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
-/// Reads the canary.
+/// A script that reads the canary.
 const LISTED: &str = "return redis.call('GET', 'canary')";
-/// Overwrites it.
+/// A script that overwrites the canary.
 const OTHER: &str = "return redis.call('SET', 'canary', 'lost')";
-/// A library that is pinned: one function reads, one would write.
+/// A pinned library: one function reads, another would write.
 const KEPT: &str = "#!lua name=kept
 redis.register_function{function_name='Kept_Get', flags={'no-writes'},
   callback=function() return redis.call('GET', 'canary') end}
 redis.register_function('kept_seven', function() return 7 end)";
-/// One that is not.
+/// A library that is not pinned.
 const STRAY: &str = "#!lua name=stray
 redis.register_function('stray', function() return redis.call('SET', 'canary', 'lost') end)";
 
-/// The SHA-1 digest of a script, as Redis shows it.
+/// Returns the SHA-1 digest of a script, as Redis shows it.
 fn digest(script: &str) -> String {
     Sha1::digest(script).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A Redis with a canary and all scripts and functions, and Redoubt before it.
+/// A Redis with a canary and all scripts and functions, and a Redoubt in front of it.
 struct Stage {
     redis: Redis,
     redoubt: Redoubt,
@@ -68,11 +68,11 @@ impl Stage {
 
 /// Waits until a function that returns 7 may run.
 fn wait_for_function(wire: &mut Wire, name: &str) {
-    let runs = Deadline::patient().poll(|| wire.command(&["FCALL", name, "0"]) == b":7\r\n");
+    let runs = Deadline::standard().poll(|| wire.command(&["FCALL", name, "0"]) == b":7\r\n");
     assert!(runs, "{name} never runs");
 }
 
-/// The answer to a request that is refused: of these two, the second is for subcommands.
+/// Returns the reply to a refused request, which differs for subcommands.
 fn refusal(words: &[&str]) -> Vec<u8> {
     let words = words.iter().map(|word| word.as_bytes());
     let name = words.clone().next().unwrap_or_default().to_ascii_lowercase();

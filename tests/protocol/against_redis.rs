@@ -26,7 +26,7 @@ fn long(start: &[u8], byte: u8, len: usize, end: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn broken_requests_get_redis_errors() {
+fn broken_requests_get_redis_own_errors() {
     let redis = Redis::start(&[]);
     let mut inputs: Vec<Vec<u8>> = [
         &b"*\r\n"[..],
@@ -100,7 +100,7 @@ fn broken_requests_get_redis_errors() {
 }
 
 #[test]
-fn odd_requests_are_taken_and_short_ones_awaited() {
+fn odd_requests_are_accepted_and_incomplete_ones_wait() {
     let redis = Redis::start(&[]);
     for input in [
         &b""[..],
@@ -170,7 +170,7 @@ fn unauthenticated_clients_have_smaller_limits() {
 }
 
 #[test]
-fn synthetic_replies_are_redis_own() {
+fn synthetic_replies_match_redis() {
     let redis = Redis::start(&["--requirepass", "secret", "--maxclients", "2"]);
     assert_eq!(redis.answer(b"GET k\r\n"), reply::NOAUTH);
     assert_eq!(redis.answer(b"AUTH wrong\r\n"), reply::WRONGPASS);
@@ -249,7 +249,7 @@ fn every_kind_of_reply_is_scanned() {
 }
 
 #[test]
-fn any_inline_line_is_split_as_redis_does() {
+fn inline_requests_are_split_as_redis_splits_them() {
     let redis = Redis::start(&[]);
     let line = "ECHO [ab\"'\\\\x4 \t\r\x0b\u{e9}]{0,14}\r?\n";
     let config = ProptestConfig { cases: 400, failure_persistence: None, ..Default::default() };

@@ -1,4 +1,4 @@
-//! Which `XREAD` and `XREADGROUP` wait, by what real servers do: a shared link must not wait.
+//! Which `XREAD` and `XREADGROUP` block, compared with real servers: a shared link must not block.
 
 use redoubt_core::resp::{Parsed, RequestLimits, RequestParser};
 use redoubt_core::session::may_block;
@@ -9,15 +9,15 @@ use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 /// Requests for each server.
 const REQUESTS: u64 = 6000;
 
-/// Whether Redoubt says that `request` may wait.
-fn said_to_block(request: &[u8]) -> bool {
+/// Returns true if Redoubt expects that `request` may block.
+fn is_expected_to_block(request: &[u8]) -> bool {
     let mut parser = RequestParser::new();
     let parsed = parser.parse(request, &RequestLimits::AUTHENTICATED).unwrap();
     assert!(matches!(parsed, Parsed::Request { .. }));
     may_block(&parser.request(request))
 }
 
-/// One of `words`, in some case, and now and then with a NUL and more behind it.
+/// Returns one of `words`, in mixed case, and sometimes with a NUL and more bytes after it.
 fn word(rng: &mut Rng, words: &[&str]) -> Vec<u8> {
     let mut word = words[rng.below(words.len())].as_bytes().to_vec();
     for byte in &mut word {
@@ -35,9 +35,9 @@ fn word(rng: &mut Rng, words: &[&str]) -> Vec<u8> {
     word
 }
 
-/// Options as they may stand, or as nobody would write them: keywords as names of groups, options
+/// Returns valid options, or options that nobody would write: keywords as names of groups, options
 /// twice, values missing.
-fn soup(rng: &mut Rng) -> Vec<Vec<u8>> {
+fn random_options(rng: &mut Rng) -> Vec<Vec<u8>> {
     const GROUPS: [&str; 5] = ["g", "STREAMS", "BLOCK", "COUNT", "NOACK"];
     let grouped = rng.below(2) == 0;
     let mut args = vec![if grouped { b"XREADGROUP".to_vec() } else { b"XREAD".to_vec() }];
@@ -53,7 +53,7 @@ fn soup(rng: &mut Rng) -> Vec<Vec<u8>> {
         match option {
             0 => {
                 args.push(word(rng, &["GROUP"]));
-                // Names of groups are taken whole, so they are as they were made.
+                // Names of groups are case-sensitive, so they are as they were created.
                 args.push(GROUPS[rng.below(GROUPS.len())].into());
                 args.push(word(rng, &["c", "STREAMS", "BLOCK"]));
             }
@@ -78,12 +78,12 @@ fn soup(rng: &mut Rng) -> Vec<Vec<u8>> {
     args
 }
 
-/// Whether the server lets `request`, which is sent over `asking`, wait; ends the wait.
+/// Returns true if `request`, which is sent over `asking`, blocks; ends the wait.
 fn blocks(request: &[u8], asking: &mut Wire, id: &str, watching: &mut Wire) -> bool {
     asking.send(request);
     asking.stream().set_nonblocking(true).unwrap();
     let mut blocked = false;
-    let deadline = Deadline::patient();
+    let deadline = Deadline::standard();
     while !blocked && asking.try_receive().is_none() {
         assert!(deadline.left().is_some(), "neither a reply nor a wait: {}", shown(request));
         blocked = watching.command(&["CLIENT", "UNBLOCK", id]) == b":1\r\n";
@@ -94,7 +94,7 @@ fn blocks(request: &[u8], asking: &mut Wire, id: &str, watching: &mut Wire) -> b
 }
 
 #[test]
-fn whatever_a_server_lets_wait_is_said_to_block() {
+fn every_xread_that_blocks_on_a_server_is_classified_as_blocking() {
     on_each(&MAIN, |server| {
         let redis = Redis::setup().server(server).start();
         let (mut asking, mut watching) = (redis.direct(), redis.direct());
@@ -107,22 +107,22 @@ fn whatever_a_server_lets_wait_is_said_to_block() {
         let mut rng = Rng::new(0x7_5717_ea75);
         let (mut waited, mut passed) = (0, 0);
         for _ in 0..REQUESTS {
-            let request = frame::request(&soup(&mut rng));
-            let said = said_to_block(&request);
+            let request = frame::request(&random_options(&mut rng));
+            let said = is_expected_to_block(&request);
             if blocks(&request, &mut asking, &id, &mut watching) {
                 waited += 1;
                 assert!(said, "{server} waits: {}", shown(&request));
             }
             passed += u64::from(!said);
         }
-        // A test in which nothing waits, or everything is said to, would prove nothing.
+        // If no request blocked, or all were expected to, the test would prove nothing.
         assert!(waited > REQUESTS / 10 && passed > REQUESTS / 10, "{waited} wait, {passed} pass");
     });
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn no_disguise_of_the_option_makes_others_wait() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn no_disguise_of_the_block_option_delays_other_sessions() {
     on_each(&MAIN, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::start(&redis);
@@ -140,7 +140,7 @@ fn no_disguise_of_the_option_makes_others_wait() {
             let blocked = format!("blocked_clients:{}\r\n", waiting.len() + 1);
             wire.send(&frame::request(disguised));
             let mut direct = redis.direct();
-            let waits = Deadline::patient().poll(|| {
+            let waits = Deadline::standard().poll(|| {
                 let info = direct.command(&["INFO", "clients"]);
                 String::from_utf8_lossy(&info).contains(&blocked)
             });

@@ -1,4 +1,4 @@
-//! The command table against what a running redis-server says of its commands.
+//! The command table, compared with a real redis-server's description of its commands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use redis::{FromRedisValue, Value};
 use redoubt_core::command::{self, Effect, Flag, Spec, Version};
 use support::unix_redis::Server;
 
-/// What COMMAND and COMMAND DOCS say of one command.
+/// The description of one command in COMMAND and COMMAND DOCS.
 #[derive(Debug, PartialEq)]
 struct Entry {
     arity: i16,
@@ -26,7 +26,7 @@ fn list(value: &Value) -> &[Value] {
     }
 }
 
-/// All commands and subcommands of a live server, with its version.
+/// Returns all commands and subcommands of a real server, with its version.
 fn live() -> (Version, BTreeMap<String, Entry>) {
     let server = Server::start(&[]);
     let url = format!("redis+unix://{}", server.socket().display());
@@ -78,7 +78,7 @@ fn collect_entries(
     }
 }
 
-/// Redis's words for the flags.
+/// Redis's names for the flags.
 const FLAGS: [(Flag, &str); 20] = [
     (Flag::Admin, "admin"),
     (Flag::AllowBusy, "allow_busy"),
@@ -126,7 +126,7 @@ fn find(name: &str) -> Option<&'static Spec> {
 }
 
 #[test]
-fn the_table_says_what_a_live_server_says() {
+fn the_command_table_agrees_with_a_live_server() {
     let (version, live) = live();
     assert!(version >= Version::new(7, 0, 0), "Redis 7.0 or later is needed, this is {version}");
     if version < Version::new(7, 2, 0) {
@@ -140,7 +140,7 @@ fn the_table_says_what_a_live_server_says() {
             assert!(live.contains_key(spec.name), "{} is not in {version}", spec.name);
         }
     } else {
-        // The generated part is 7.0's; arity and flags of old commands may have changed since.
+        // The generated part is 7.0's; newer servers may have other arities and flags for old commands.
         let known = Version::new(8, 0, u16::MAX);
         for (name, live) in &live {
             if live.since.is_some_and(|since| since <= known) {
@@ -151,7 +151,7 @@ fn the_table_says_what_a_live_server_says() {
 }
 
 #[test]
-fn flags_and_effects_fit() {
+fn command_flags_and_effects_are_consistent() {
     let (_, live) = live();
     let mut seen = 0;
     for (name, live) in &live {
@@ -159,7 +159,7 @@ fn flags_and_effects_fit() {
         let has = |flag: &str| live.flags.contains(flag);
         let effect = spec.effect;
         let waits = matches!(effect, Effect::Blocks | Effect::BlocksOnOption | Effect::Wait);
-        // 7.0 does not flag WAIT, though it waits.
+        // Redis 7.0 does not flag WAIT as blocking, although it blocks.
         assert_eq!(waits, has("blocking") || name == "wait", "{name}");
         let logs_in = matches!(effect, Effect::Auth | Effect::Hello | Effect::Quit | Effect::Reset);
         assert_eq!(logs_in, has("no_auth"), "{name}");

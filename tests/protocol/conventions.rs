@@ -1,10 +1,10 @@
-//! A rule of the sources that neither Cargo nor Clippy can hold.
+//! A rule about the sources that neither Cargo nor Clippy can check.
 
 use std::fs;
 use std::path::Path;
 
-/// Redis compares words with strcasecmp, which stops at a NUL: `BLOCK\0x` is `BLOCK` to it. Sessions
-/// that compared whole words would take such a request for another.
+/// Redis compares words with strcasecmp, which stops at a NUL: `BLOCK\0x` is `BLOCK` to it. A session
+/// that compared whole words would misunderstand such a request.
 #[test]
 fn sessions_compare_words_as_redis_does() {
     let session = Path::new(env!("CARGO_MANIFEST_DIR")).join("core/src/session");

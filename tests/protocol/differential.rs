@@ -1,10 +1,9 @@
 //! Redis is the specification: the same bytes go to a plain Redis and to Redoubt, and the same bytes
-//! must come back and the same closes happen, whether the input comes whole or byte by byte.
+//! must come back and the same closes happen, whether the input is sent at once or byte by byte.
 //!
 //! The plain Redis has the commands that Redoubt refuses renamed, so that it does not know them;
-//! `tests/policy/escapes.rs` does the like for subcommands.
-//! Every case ends with a PING and a QUIT, and is read to the end: a connection that closed early
-//! lacks their replies.
+//! `tests/policy/escapes.rs` does the same for subcommands. Every case ends with a PING and a QUIT, and
+//! is read to the end: a connection that closed early lacks their replies.
 
 mod case;
 mod scene;
@@ -46,7 +45,7 @@ tables![
 ];
 
 #[test]
-fn tables_are_large_and_their_names_are_unique() {
+fn differential_tables_are_large_and_have_unique_names() {
     let cases: Vec<Case> = TABLES.iter().flat_map(|table| case::read(table, "")).collect();
     let mut names: Vec<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     let scenes = scene::read(SCENES);
@@ -59,11 +58,11 @@ fn tables_are_large_and_their_names_are_unique() {
     assert!(cases.iter().all(|case| !case.steps.is_empty()));
 }
 
-/// Several sessions by turns.
+/// Scenes with several sessions.
 const SCENES: &str = include_str!("differential/sessions.cases");
 
 #[test]
-fn sessions() {
+fn sessions_get_the_same_bytes_from_redoubt_as_from_redis() {
     let password = secret();
     let redis = Redis::setup().password(&password).hide_refused().start();
     let ways = ways(&password, false);
@@ -92,7 +91,8 @@ fn is_wanted(case: &Case) -> bool {
     case.name.contains(&std::env::var("REDOUBT_TEST_CASE").unwrap_or_default())
 }
 
-/// Whether links are shared or not, nothing may differ. With `escapes`, these may run.
+/// Returns a server with shared links and one without, which must not differ. With `escapes`, escapes
+/// may run.
 fn ways(password: &str, escapes: bool) -> [(&'static str, Redis, Redoubt); 2] {
     ["auto", "off"].map(|sharing| {
         let upstream = Redis::start();
@@ -106,11 +106,11 @@ fn ways(password: &str, escapes: bool) -> [(&'static str, Redis, Redoubt); 2] {
     })
 }
 
-/// Byte by byte up to this many bytes, and in steps of a prime beyond.
+/// Inputs are sent byte by byte up to this many bytes, and in steps of a prime beyond.
 const BYTEWISE_LIMIT: usize = 100_000;
 const LARGE_STEP: usize = 4099;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIME_LIMIT: Duration = Duration::from_secs(10);
 const STUCK: &[u8] = b" (and then nothing)";
 
 fn compare(table: &str, escapes: bool) {
@@ -142,12 +142,12 @@ fn compare(table: &str, escapes: bool) {
     assert_eq!(differing, 0, "replies differ; REDOUBT_TEST_CASE=part-of-a-name runs one case");
 }
 
-/// Runs `case` against `target`, whose data is in `behind`. Gives all that came back.
+/// Runs `case` against `target`, whose data is in `behind`. Returns all bytes that came back.
 fn run(case: &Case, bytewise: bool, target: (SocketAddr, &str), behind: &Redis) -> Vec<u8> {
     let (address, password) = target;
     let mut wire =
         if case.noauth { Wire::connect(address) } else { Wire::authenticated(address, password) };
-    wire.be_patient(PATIENCE);
+    wire.set_time_limit(TIME_LIMIT);
     let mut other = None;
     let mut pending = Vec::new();
     let mut syncs = 0;
@@ -182,7 +182,7 @@ fn run(case: &Case, bytewise: bool, target: (SocketAddr, &str), behind: &Redis) 
     mask(case, wire.read_to_close())
 }
 
-/// What stands for the replies when the other side neither answers nor closes.
+/// Returns a text in the place of the replies when the other side neither answers nor closes.
 fn stuck(wire: &Wire) -> Vec<u8> {
     [wire.received(), STUCK].concat()
 }
@@ -195,9 +195,9 @@ fn step_of(bytewise: bool, length: usize) -> usize {
     }
 }
 
-/// Puts `N` in the place of what may differ.
+/// Replaces parts that may differ by `N`.
 fn mask(case: &Case, bytes: Vec<u8>) -> Vec<u8> {
-    // A reply that comes first has no line before it.
+    // The first reply has no line before it.
     let mut out = if case.mask_integers { b"\r\n".to_vec() } else { Vec::new() };
     let mut skipping = false;
     for byte in bytes {

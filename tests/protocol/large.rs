@@ -7,17 +7,17 @@ use std::time::Duration;
 use support::{Redis, Redoubt, frame, lines, target_is_redis};
 
 const MIB: usize = 1 << 20;
-/// How much Redoubt may grow above idle, whatever the size of a value.
+/// Most bytes by which Redoubt may grow above idle, whatever the size of a value.
 const GROWTH: u64 = 64 << 20;
 
-/// A Redoubt whose memory is watched.
+/// A Redoubt whose memory is measured.
 struct Watched {
     redoubt: Redoubt,
     idle: u64,
 }
 
 impl Watched {
-    /// Idle is after the first session has come and gone.
+    /// Measures the idle memory after the first session has ended.
     fn start(redis: &Redis) -> Self {
         Self::start_sharing(redis, "auto")
     }
@@ -33,7 +33,7 @@ impl Watched {
 
     #[track_caller]
     fn check(&self, what: &str) {
-        // Redis itself keeps the values; only its replies are of interest.
+        // Redis itself keeps the values, so its memory would grow.
         if !target_is_redis() {
             let grown = self.redoubt.peak_rss().saturating_sub(self.idle);
             assert!(grown < GROWTH, "{what}: {} MiB above idle", grown >> 20);
@@ -41,7 +41,7 @@ impl Watched {
     }
 }
 
-/// The `index`th mebibyte of a value; no two are the same, nor is any shifted by some bytes.
+/// Returns the `index`th mebibyte of a value; no two are equal, or equal after a shift.
 fn block(index: usize) -> Vec<u8> {
     let mut state = index as u64 + 1;
     let mut out = Vec::with_capacity(MIB);
@@ -58,7 +58,7 @@ fn expect(mut stream: &TcpStream, wanted: &[u8], what: &str) {
     assert!(got == wanted, "{what} differs");
 }
 
-/// Sets `key` to so many blocks and reads it back, block by block.
+/// Sets `key` to a value of this many blocks and reads it back, block by block.
 fn round_trip(watched: &Watched, key: &str, blocks: usize) {
     let session = watched.redoubt.session();
     let mut stream = session.stream();
@@ -71,7 +71,7 @@ fn round_trip(watched: &Watched, key: &str, blocks: usize) {
             watched.check("while a value goes up");
         }
     }
-    // The next command is behind the value in the same pipeline.
+    // The next command follows the value in the same pipeline.
     let next = [b"\r\n".to_vec(), frame::request(&["GET", key]), frame::request(&["PING"])];
     stream.write_all(&next.concat()).unwrap();
     expect(stream, b"+OK\r\n", "the reply to SET");
@@ -89,14 +89,14 @@ fn round_trip(watched: &Watched, key: &str, blocks: usize) {
 }
 
 #[test]
-fn a_value_of_512_mib() {
+fn a_value_of_512_mib_streams_through() {
     let redis = Redis::start();
     let watched = Watched::start(&redis);
     round_trip(&watched, "huge", 512);
 }
 
 #[test]
-fn values_of_32_mib_by_several_sessions_at_once() {
+fn values_of_32_mib_of_several_sessions_stream_through() {
     let redis = Redis::start();
     let watched = Watched::start(&redis);
     std::thread::scope(|scope| {
@@ -108,7 +108,7 @@ fn values_of_32_mib_by_several_sessions_at_once() {
 }
 
 #[test]
-fn a_large_refused_command_is_thrown_away() {
+fn a_large_refused_command_is_discarded() {
     let redis = Redis::start();
     let watched = Watched::start(&redis);
     let session = watched.redoubt.session();
@@ -121,7 +121,7 @@ fn a_large_refused_command_is_thrown_away() {
         stream.write_all(&[b'x'; MIB]).expect("send a block");
     }
     stream.write_all(&[b"\r\n".to_vec(), frame::request(&["PING"])].concat()).unwrap();
-    // Redis shows 128 bytes of all arguments together: 'SET', a space, and what is left of 128.
+    // Redis shows 128 bytes of all arguments together: 'SET', a space, and the rest of 128.
     let shown = "x".repeat(128 - "'SET' ".len());
     let wanted = format!(
         "-ERR unknown command 'CONFIG', with args beginning with: 'SET' '{shown}' \r\n+PONG\r\n"
@@ -131,17 +131,17 @@ fn a_large_refused_command_is_thrown_away() {
 }
 
 #[test]
-fn a_slow_reader_on_a_link_of_its_own_gets_everything() {
+fn a_slow_reader_on_a_lease_gets_everything() {
     let redis = Redis::start();
     let watched = Watched::start_sharing(&redis, "off");
     let got = read_slowly(&watched);
     assert!(got.is_ok(), "closed after {got:?} bytes");
 }
 
-/// On a shared link the others would have to wait for it, so it may be closed instead, but only for
-/// that reason, and what it was given until then is right.
+/// On a shared link other sessions would have to wait for it, so it may be closed, but only for that
+/// reason, and the bytes that it got until then must be right.
 #[test]
-fn a_slow_reader_on_a_shared_link_is_served_or_given_up() {
+fn a_slow_reader_on_a_shared_link_is_served_or_closed() {
     let redis = Redis::start();
     let watched = Watched::start_sharing(&redis, "auto");
     if let Err(bytes) = read_slowly(&watched) {
@@ -150,8 +150,8 @@ fn a_slow_reader_on_a_shared_link_is_served_or_given_up() {
     }
 }
 
-/// Asks for far more than it reads, while another session works, then reads to the end. An error
-/// is the number of bytes at which it was closed.
+/// Requests far more than it reads, while another session works, then reads to the end. An error is the
+/// number of bytes at which it was closed.
 fn read_slowly(watched: &Watched) -> Result<(), usize> {
     const VALUES: usize = 8;
     const BLOCKS: usize = 32;
@@ -160,7 +160,7 @@ fn read_slowly(watched: &Watched) -> Result<(), usize> {
     let slow = watched.redoubt.session();
     let mut stream = slow.stream();
     stream.write_all(&frame::request(&["GET", "large"]).repeat(VALUES)).unwrap();
-    // It reads a little, which shows that the replies are on their way, and then nothing.
+    // It reads the beginning, which shows that the replies are arriving, and then nothing.
     let head = format!("${}\r\n", BLOCKS * MIB);
     expect(stream, head.as_bytes(), "the first length");
     let mut other = watched.redoubt.session();
@@ -184,7 +184,7 @@ fn read_slowly(watched: &Watched) -> Result<(), usize> {
     Ok(())
 }
 
-/// Takes as many bytes as `wanted` has, or as come before the close, and compares them.
+/// Reads as many bytes as `wanted` has, or as arrive before the close, and compares them.
 fn take(stream: &TcpStream, wanted: &[u8], taken: &mut usize) -> Result<(), usize> {
     let mut got = Vec::with_capacity(wanted.len());
     let length = wanted.len() as u64;
@@ -199,7 +199,7 @@ fn take(stream: &TcpStream, wanted: &[u8], taken: &mut usize) -> Result<(), usiz
 }
 
 #[test]
-fn a_client_that_only_writes_costs_no_memory() {
+fn a_client_that_never_reads_costs_no_memory() {
     let redis = Redis::start();
     let watched = Watched::start(&redis);
     let mut session = watched.redoubt.session();
@@ -209,7 +209,7 @@ fn a_client_that_only_writes_costs_no_memory() {
         let mut stream = writer.stream();
         stream.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
         let requests = frame::request(&request).repeat(1000);
-        // At most 100,000 requests, that is a gigabyte of replies; Redoubt stops reading before.
+        // At most 100,000 requests are sent, with a gigabyte of replies; Redoubt stops reading before.
         let taken = (0..100).take_while(|_| stream.write_all(&requests).is_ok()).count();
         watched.check(&format!("a thousand times {taken} unread replies to {}", request[0]));
         assert_eq!(session.command(&["PING"]), b"+PONG\r\n");

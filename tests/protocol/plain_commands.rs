@@ -1,14 +1,14 @@
 //! The commands that share plain links never put a client's text outside a bulk string.
 //!
 //! Each is sent to real servers thousands of times, with keys of every type, options of every command
-//! and texts that read as replies. Whatever the server answers must be one reply, and what is left of it
-//! without its bulk strings must not hold the text.
+//! and texts that look like replies. The server's answer must be one reply, and without its bulk
+//! strings it must not contain the text.
 
 use redoubt_core::command::{self, Effect, Spec};
 use support::rng::Rng;
 use support::{Redis, Wire, frame, servers, shown};
 
-/// In every text that a client sends here.
+/// A part of every text that a client sends here.
 const MARK: &str = "MARK";
 /// Requests for each command, protocol and server.
 const ROUNDS: u64 = 60;
@@ -99,7 +99,8 @@ fn plant(wire: &mut Wire) {
 fn request(spec: &Spec, rng: &mut Rng) -> Vec<String> {
     let least = usize::from(spec.arity.unsigned_abs()) - 1;
     let count = match spec.arity < 0 {
-        // Now and then a wrong number, which the server must name without the text, too.
+        // A wrong number of arguments, whose error must not contain the text either, is used now and
+        // then.
         _ if rng.one_in(12) => rng.below(5),
         true => least + rng.below(6),
         false => least,
@@ -118,7 +119,7 @@ fn request(spec: &Spec, rng: &mut Rng) -> Vec<String> {
     words
 }
 
-/// What is left of a reply without its bulk strings.
+/// Returns a reply without its bulk strings.
 fn outside(reply: &[u8]) -> String {
     let (mut left, mut at) = (String::new(), 0);
     while let Some(line) = reply[at..].windows(2).position(|pair| pair == b"\r\n") {

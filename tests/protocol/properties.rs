@@ -1,5 +1,5 @@
-//! The request parser and the reply scanner against any input in any segments, and against
-//! redis-protocol where both take the same.
+//! The request parser and the reply scanner with any input in any segments, compared with
+//! redis-protocol for input that both accept.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +23,7 @@ fn words() -> impl Strategy<Value = Vec<Vec<u8>>> {
     prop::collection::vec(word, 1..12)
 }
 
-/// Bytes that look like requests or replies for a while.
+/// Generates bytes that look like requests or replies at first.
 fn nearly_resp() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         6 => "[*$:+\\-_#,(!=%~>|]-?[0-9]{0,3}\r\n".prop_map(String::into_bytes),
@@ -112,7 +112,7 @@ fn resp3_kind(frame: &Resp3) -> Kind {
     }
 }
 
-/// Scans `wire` in segments of `size`; the frames' lengths and kinds.
+/// Scans `wire` in segments of `size`; returns the frames' lengths and kinds.
 fn scan(wire: &[u8], size: usize) -> Vec<(usize, Kind)> {
     let mut scanner = ReplyScanner::new();
     let mut frames = vec![];
@@ -157,7 +157,7 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_break_nothing(input in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn random_bytes_do_not_panic_parser_or_scanner(input in prop::collection::vec(any::<u8>(), 0..300)) {
         fuzz::request(&input);
         fuzz::reply(&input);
     }
@@ -213,14 +213,14 @@ proptest! {
     }
 
     #[test]
-    fn integers_are_those_that_print_the_same(text in "[-+ 0-9a]{0,21}", value: i64) {
+    fn integers_are_parsed_only_in_their_printed_form(text in "[-+ 0-9a]{0,21}", value: i64) {
         prop_assert_eq!(integer::parse(value.to_string().as_bytes()), Some(value));
         let printed = text.parse::<i64>().ok().filter(|value| value.to_string() == text);
         prop_assert_eq!(integer::parse(text.as_bytes()), printed);
     }
 
     #[test]
-    fn composed_replies_decode_to_what_they_hold(integer: i64, bulk: Vec<u8>) {
+    fn composed_replies_decode_to_their_values(integer: i64, bulk: Vec<u8>) {
         let values = [Value::Integer(integer), Value::Bulk(&bulk), Value::Null];
         let wire: Bytes = reply::compose(&Value::Array(&values), Protocol::Resp2);
         let (decoded, len) = resp2::decode::decode(&wire).expect("valid").expect("complete");

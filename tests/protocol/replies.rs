@@ -1,8 +1,8 @@
-//! Replies as a caller meets them: kinds, first elements, integers, and what is no reply.
+//! Replies, by the public interface of the scanner: kinds, first elements, integers, and invalid bytes.
 
 use redoubt_core::resp::{Head, Kind, ReplyError, ReplyScanner, Scan};
 
-/// Scans `wire`, which is one frame, whole and byte by byte; the scanner at its end.
+/// Scans `wire`, which is one frame, at once and byte by byte; returns the scanner at its end.
 fn frame(wire: &[u8]) -> ReplyScanner {
     let mut whole = ReplyScanner::new();
     let scan = whole.scan(&[wire, b"+NEXT\r\n"].concat());
@@ -19,7 +19,7 @@ fn frame(wire: &[u8]) -> ReplyScanner {
 }
 
 #[test]
-fn kinds_are_of_the_top_level_value() {
+fn the_kind_of_a_reply_is_that_of_its_top_level_value() {
     for (wire, kind) in [
         (&b"+OK\r\n"[..], Kind::SimpleString),
         (b"-ERR x\r\n", Kind::Error),
@@ -48,7 +48,7 @@ fn kinds_are_of_the_top_level_value() {
 }
 
 #[test]
-fn the_head_is_the_first_element_if_it_is_a_short_string() {
+fn the_head_of_a_reply_is_its_first_element_if_a_short_string() {
     for (wire, word) in [
         (&b"*2\r\n$7\r\nmessage\r\n:1\r\n"[..], Some(&b"message"[..])),
         (b">2\r\n+sunsubscribe\r\n:1\r\n", Some(b"sunsubscribe")),
@@ -76,7 +76,7 @@ fn the_head_is_the_first_element_if_it_is_a_short_string() {
 }
 
 #[test]
-fn the_head_is_pending_until_it_is_whole() {
+fn the_head_of_a_reply_is_pending_until_it_is_complete() {
     let mut scanner = ReplyScanner::new();
     for part in [&b"*2"[..], b"\r\n", b"$3\r\n", b"fo", b"o"] {
         assert_eq!(scanner.scan(part), Ok(Scan { len: part.len(), done: false }));
@@ -88,7 +88,7 @@ fn the_head_is_pending_until_it_is_whole() {
 }
 
 #[test]
-fn the_last_integer_is_of_any_depth_and_of_this_frame() {
+fn the_last_integer_has_any_depth_and_belongs_to_the_current_frame() {
     let mut scanner = frame(b"*3\r\n:1\r\n*1\r\n:-9223372036854775808\r\n+x\r\n");
     assert_eq!(scanner.last_integer(), Some(i64::MIN));
     assert_eq!(scanner.scan(&[]), Ok(Scan { len: 0, done: false }));
@@ -98,7 +98,7 @@ fn the_last_integer_is_of_any_depth_and_of_this_frame() {
 }
 
 #[test]
-fn depth_and_size_cost_nothing() {
+fn depth_and_size_of_replies_allocate_nothing() {
     let mut deep = b"*1\r\n".repeat(1_000_000);
     deep.extend(b":1\r\n");
     assert_eq!(frame(&deep).kind(), Some(Kind::Array));
@@ -107,7 +107,7 @@ fn depth_and_size_cost_nothing() {
 }
 
 #[test]
-fn what_is_no_reply_is_refused() {
+fn invalid_reply_bytes_are_rejected() {
     for (wire, error) in [
         (&b"?\r\n"[..], ReplyError::Type(b'?')),
         (b"OK\r\n", ReplyError::Type(b'O')),

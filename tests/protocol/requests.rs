@@ -1,4 +1,4 @@
-//! Requests as a caller meets them: whole, empty, and too large to wait for.
+//! Requests, by the public interface of the parser: complete, empty, and too large to wait for.
 
 use bytes::BytesMut;
 use redoubt_core::resp::{Parsed, ProtocolError, RequestLimits, RequestParser, Streamed};
@@ -28,7 +28,7 @@ fn a_request_is_found_with_its_arguments() {
 }
 
 #[test]
-fn what_is_not_canonical_is_written_anew() {
+fn non_canonical_requests_are_encoded_again() {
     for input in [
         &b"GET  'key'\n"[..],
         b"*2\rX$3\r\nGET\r\n$3\r\nkey\r\n",
@@ -45,7 +45,7 @@ fn what_is_not_canonical_is_written_anew() {
 }
 
 #[test]
-fn a_large_request_is_judged_early_and_passed_on() {
+fn a_large_request_is_reported_early_and_streamed() {
     let mut wire = b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$100000\r\n".to_vec();
     wire.extend(vec![b'v'; 100_000]);
     wire.extend(b"\r\n");
@@ -69,7 +69,7 @@ fn a_large_request_is_judged_early_and_passed_on() {
 }
 
 #[test]
-fn a_large_request_may_also_be_waited_for() {
+fn a_large_request_can_be_parsed_when_complete() {
     let limits = RequestLimits { stream_at: 20, ..AUTH };
     let wire = b"*3\r\n$3\r\nSET\r\n$3\r\nkey\r\n$5\r\nvalue\r\n";
     let mut parser = RequestParser::new();
@@ -100,7 +100,7 @@ fn a_length_line_is_passed_on_only_when_complete() {
 }
 
 #[test]
-fn a_subcommand_is_never_judged_before_it_has_come() {
+fn a_large_request_is_reported_only_with_a_complete_subcommand() {
     let limits = RequestLimits { stream_at: 64, ..AUTH };
     let mut parser = RequestParser::new();
     let mut input = b"*3\r\n$6\r\nCONFIG\r\n$3\0".to_vec();
@@ -132,7 +132,7 @@ fn a_million_nested_headers_cost_one_error() {
 }
 
 #[test]
-fn debug_shows_no_argument() {
+fn debug_output_of_a_request_shows_no_argument() {
     let input = b"AUTH hunter2\n";
     let mut parser = RequestParser::new();
     assert_eq!(parser.parse(input, &AUTH), Ok(Parsed::Request { len: input.len() }));
@@ -154,14 +154,14 @@ fn an_inline_request_has_no_more_arguments_than_others_before_auth() {
     for count in [11, 32_000] {
         assert_eq!(parse(&words(count), &limits), Err(ProtocolError::CountUnauthenticated));
     }
-    // What is set for clients holds for both forms, too.
+    // The configured limits for clients apply to both forms, too.
     let few = RequestLimits { max_args: 3, ..AUTH };
     assert_eq!(parse(&words(3), &few), Ok(()));
     assert_eq!(parse(&words(4), &few), Err(ProtocolError::CountInvalid));
 }
 
 #[test]
-fn what_an_unusual_request_took_is_given_back() {
+fn memory_of_an_unusual_request_is_freed() {
     let mut parser = RequestParser::new();
     let line = format!("{}\n", "a ".repeat(32_000));
     assert_eq!(parser.parse(line.as_bytes(), &AUTH), Ok(Parsed::Request { len: line.len() }));

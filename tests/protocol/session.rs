@@ -1,4 +1,5 @@
-//! What a session lets through to a link, and what it answers, by the public interface of the core.
+//! Which requests a session forwards to a link and which it answers, by the public interface of the
+//! core.
 
 mod hostile;
 
@@ -9,7 +10,7 @@ use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use redoubt_core::session::{CloseReason, Event};
 use support::bench::{self, Bench, CLIENT_PASSWORD, UPSTREAM_PASSWORD, request};
 
-/// Feeds `input` in pieces of at most `piece` bytes; holds that nothing left for a link.
+/// Sends `input` in pieces of at most `piece` bytes; checks that nothing was sent to a link.
 fn stays_out(input: &[u8], piece: usize) -> Result<(), TestCaseError> {
     let mut bench = Bench::new();
     let id = bench.open();
@@ -26,18 +27,18 @@ fn stays_out(input: &[u8], piece: usize) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn nothing_unauthenticated_reaches_a_link() {
+fn no_unauthenticated_request_reaches_a_link() {
     for input in hostile() {
         for piece in [1, 7, usize::MAX] {
             stays_out(&input, piece).unwrap();
         }
     }
-    // All of them behind each other, where the session lives so long.
+    // All of them are sent in one session, as long as it lives.
     stays_out(&hostile().concat(), 1000).unwrap();
 }
 
 #[test]
-fn nothing_random_reaches_a_link() {
+fn random_unauthenticated_bytes_reach_no_link() {
     let word = || {
         let words: Vec<Vec<u8>> =
             redoubt_core::command::specs().map(|spec| spec.name.as_bytes().to_vec()).collect();
@@ -70,7 +71,7 @@ fn nothing_random_reaches_a_link() {
 }
 
 #[test]
-fn the_attempts_before_authentication_are_counted() {
+fn failed_attempts_before_authentication_are_counted() {
     let mut bench = Bench::new();
     let id = bench.open();
     for _ in 0..bench::AUTH_ATTEMPTS {
@@ -87,7 +88,7 @@ fn the_attempts_before_authentication_are_counted() {
 }
 
 #[test]
-fn a_right_password_opens_the_door_and_says_so() {
+fn the_right_password_authenticates_and_is_reported() {
     for (words, answer) in [
         (vec!["AUTH", CLIENT_PASSWORD], "+OK\r\n"),
         (vec!["auth", "default", CLIENT_PASSWORD], "+OK\r\n"),
@@ -105,7 +106,7 @@ fn a_right_password_opens_the_door_and_says_so() {
 }
 
 #[test]
-fn no_password_of_a_client_travels_and_stand_ins_end_as_the_client_would() {
+fn client_passwords_are_never_forwarded_and_stand_ins_have_the_same_result() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     let right = ["AUTH", UPSTREAM_PASSWORD].join("");
@@ -120,7 +121,8 @@ fn no_password_of_a_client_travels_and_stand_ins_end_as_the_client_would() {
         request(&["HELLO", "3", "FOO", "AUTH", "default", CLIENT_PASSWORD]),
         request(&["HELLO", "9", "AUTH", "default", CLIENT_PASSWORD]),
         request(&["EXEC"]),
-        // Some servers would not answer a wrong one of these while replies are pending, so it waits.
+        // Some servers would not answer a wrong password here while replies are pending, so the request
+        // waits.
         request(&["HELLO", "2", "AUTH", "default", CLIENT_PASSWORD]),
     ];
     bench.say(id, &pieces.concat());
@@ -148,7 +150,7 @@ fn no_password_of_a_client_travels_and_stand_ins_end_as_the_client_would() {
 }
 
 #[test]
-fn a_password_outside_a_transaction_is_answered_here() {
+fn auth_outside_a_transaction_is_answered_by_redoubt() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, &request(&["AUTH", CLIENT_PASSWORD]));
@@ -165,7 +167,7 @@ fn a_password_outside_a_transaction_is_answered_here() {
 }
 
 #[test]
-fn a_refused_command_in_a_transaction_is_marked_by_redis() {
+fn a_refused_command_in_a_transaction_makes_redis_abort_it() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"MULTI\r\nFLUSHALL async\r\nSET a b\r\nEXEC\r\nPING\r\n");
@@ -183,15 +185,15 @@ fn a_refused_command_in_a_transaction_is_marked_by_redis() {
         b"+OK\r\n-ERR unknown command 'FLUSHALL', with args beginning with: 'async' \r\n\
           +QUEUED\r\n-EXECABORT Transaction discarded because of previous errors.\r\n+PONG\r\n",
     );
-    // After EXEC it is answered here again.
+    // After EXEC Redoubt answers it again.
     bench.say(id, b"FLUSHALL\r\n");
     assert!(bench.sent(link).is_empty());
     assert!(bench.read(id).starts_with(b"-ERR unknown command 'FLUSHALL'"));
 }
 
-/// Whether MULTI is taken depends on confirmations that have not come yet.
+/// Whether Redis accepts MULTI depends on confirmations that have not arrived.
 #[test]
-fn a_transaction_behind_unsubscribe_is_one() {
+fn multi_pipelined_behind_unsubscribe_opens_a_transaction() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"SUBSCRIBE a\r\n");
@@ -206,7 +208,7 @@ fn a_transaction_behind_unsubscribe_is_one() {
 }
 
 #[test]
-fn a_transaction_behind_subscribe_is_none() {
+fn multi_pipelined_behind_subscribe_opens_no_transaction() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"SUBSCRIBE a\r\nMULTI\r\nSUBSCRIBE b\r\nFLUSHALL\r\n");
@@ -222,9 +224,9 @@ fn a_transaction_behind_subscribe_is_none() {
     assert!(!bench.router.is_finished(id));
 }
 
-/// A HELLO that is queued and fails when it runs does not switch the protocol.
+/// A HELLO that is queued and fails when it runs does not change the protocol.
 #[test]
-fn a_queued_hello_that_fails_is_not_believed() {
+fn a_queued_hello_that_fails_does_not_change_the_protocol() {
     for failing in [
         vec!["HELLO", "3", "AUTH", "default", "a wrong password"],
         vec!["HELLO", "3", "SETNAME", "a b"],

@@ -1,12 +1,12 @@
-//! Bytes that no client library sends: each gets a Redis error or a close, memory stays bounded,
-//! and the session beside notices nothing.
+//! Bytes that no client library sends: each gets a Redis error or a close, memory stays bounded, and
+//! another session is not affected.
 
 use support::{Redis, Redoubt, Wire, frame, shown, target_is_redis};
 
-/// How much Redoubt may grow under any of these inputs.
+/// Most bytes by which Redoubt may grow under any of these inputs.
 const GROWTH: u64 = 48 << 20;
 
-/// Runs `attack` while another session keeps working, and checks what it cost.
+/// Runs `attack` while another session keeps working, and checks the cost.
 fn beside_a_session(attack: impl FnOnce(&Redoubt)) {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
@@ -24,12 +24,12 @@ fn beside_a_session(attack: impl FnOnce(&Redoubt)) {
     }
 }
 
-/// A connection as anybody has it, and one that has proved its identity.
+/// Returns an unauthenticated and an authenticated connection.
 fn both(redoubt: &Redoubt) -> [Wire; 2] {
     [redoubt.connect(), redoubt.session()]
 }
 
-/// Sends `bytes` and then nothing more. Gives what came back before the close.
+/// Sends `bytes` and the end of sending. Returns the bytes that came back before the close.
 fn reply_to(mut wire: Wire, bytes: &[u8]) -> Vec<u8> {
     assert!(wire.exchange(bytes, bytes.len().max(1), true, |_| false), "it does not close");
     wire.read_to_close()
@@ -41,7 +41,7 @@ fn closes_on(mut wire: Wire, bytes: &[u8]) -> Vec<u8> {
     wire.read_to_close()
 }
 
-/// Nothing but error replies.
+/// Checks that all replies are errors.
 #[track_caller]
 fn assert_errors(reply: &[u8]) {
     for line in reply.split_inclusive(|byte| *byte == b'\n') {
@@ -49,7 +49,7 @@ fn assert_errors(reply: &[u8]) {
     }
 }
 
-/// xorshift64*: the same bytes in every run.
+/// The generator xorshift64*: the same bytes in every run.
 struct Random(u64);
 
 impl Random {
@@ -66,7 +66,7 @@ impl Random {
 }
 
 #[test]
-fn random_bytes() {
+fn random_bytes_get_errors_and_cost_no_memory() {
     beside_a_session(|redoubt| {
         let mut random = Random(0x5eed);
         for _ in 0..100 {
@@ -79,7 +79,7 @@ fn random_bytes() {
 }
 
 #[test]
-fn random_bytes_that_begin_like_a_request() {
+fn random_bytes_that_begin_like_a_request_get_errors_and_cost_no_memory() {
     beside_a_session(|redoubt| {
         let mut random = Random(0xbad5eed);
         for begin in
@@ -96,7 +96,7 @@ fn random_bytes_that_begin_like_a_request() {
 }
 
 #[test]
-fn http_requests() {
+fn http_requests_are_closed() {
     let get = b"GET / HTTP/1.1\r\nHost: example.com\r\nUser-Agent: test\r\nAccept: */*\r\n\r\n";
     let post = b"POST /x HTTP/1.1\r\nHost: example.com\r\nContent-Length: 24\r\n\r\n\
                  SET k v\r\nGET k\r\nFLUSHALL\r\n";
@@ -112,9 +112,9 @@ fn http_requests() {
 }
 
 #[test]
-fn tls_client_hello() {
-    // A TLS 1.2 record with a ClientHello: version, random, no session, two ciphers, one compression
-    // method, and the extension server_name of example.com.
+fn a_tls_client_hello_on_a_plain_port_costs_nothing() {
+    // The bytes are a TLS 1.2 record with a ClientHello: version, random, no session, two ciphers, one
+    // compression method, and the extension server_name of example.com.
     let mut body = vec![3, 3];
     body.extend(Random(1).bytes(32));
     body.extend([0, 0, 4, 0x13, 1, 0x13, 2, 1, 0, 0, 20, 0, 0, 0, 16, 0, 14, 0, 0, 11]);
@@ -129,7 +129,7 @@ fn tls_client_hello() {
 }
 
 #[test]
-fn truncated_frames() {
+fn truncated_requests_get_no_reply_and_run_nothing() {
     let whole = frame::request(&["SET", "cut", "a value\r\nof two lines"]);
     beside_a_session(|redoubt| {
         for length in 0..whole.len() {
@@ -143,7 +143,7 @@ fn truncated_frames() {
 }
 
 #[test]
-fn a_million_nested_arrays() {
+fn a_million_nested_arrays_cost_no_memory() {
     let bytes = b"*1\r\n".repeat(1_000_000);
     beside_a_session(|redoubt| {
         for wire in both(redoubt) {
@@ -159,7 +159,7 @@ fn a_million_nested_arrays() {
 }
 
 #[test]
-fn a_million_empty_requests() {
+fn a_million_empty_requests_cost_no_memory() {
     let bytes = b"*0\r\n\r\n*-1\r\n".repeat(300_000);
     beside_a_session(|redoubt| {
         for wire in both(redoubt) {
@@ -169,7 +169,7 @@ fn a_million_empty_requests() {
 }
 
 #[test]
-fn a_million_empty_arguments() {
+fn a_million_empty_arguments_cost_bounded_memory() {
     let mut bytes = b"*1000001\r\n$3\r\nDEL\r\n".to_vec();
     bytes.extend(b"$0\r\n\r\n".repeat(1_000_000));
     beside_a_session(|redoubt| {
@@ -181,7 +181,7 @@ fn a_million_empty_arguments() {
 }
 
 #[test]
-fn lengths_beyond_the_limits() {
+fn lengths_beyond_the_limits_are_protocol_errors() {
     let cases: [(&[u8], [&str; 2]); 5] = [
         (b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2147483648\r\n", ["invalid bulk", "invalid bulk"]),
         (b"*2\r\n$3\r\nGET\r\n$20000\r\n$x", ["unauthenticated bulk", ""]),
@@ -203,7 +203,7 @@ fn lengths_beyond_the_limits() {
 }
 
 #[test]
-fn large_announcements_that_are_not_kept() {
+fn announced_lengths_without_data_cost_no_memory() {
     beside_a_session(|redoubt| {
         let mut waiting = Vec::new();
         for _ in 0..50 {
@@ -215,7 +215,7 @@ fn large_announcements_that_are_not_kept() {
             wire.send(b"*2147483647\r\n$3\r\nDEL\r\n$1\r\nk\r\n");
             waiting.push(wire);
         }
-        // They are still there, and none has been answered.
+        // The half-open connections are still open, and none has been answered.
         assert_eq!(redoubt.session().command(&["EXISTS", "k"]), b":0\r\n");
         for wire in waiting {
             assert_eq!(reply_to(wire, b""), b"");
@@ -224,7 +224,7 @@ fn large_announcements_that_are_not_kept() {
 }
 
 #[test]
-fn half_open_connections() {
+fn half_open_connections_cost_bounded_memory() {
     beside_a_session(|redoubt| {
         let mut silent = Vec::new();
         for _ in 0..150 {

@@ -1,7 +1,7 @@
-//! Bounds on what all sessions take together: links, memory, and the time for which one link may hold
-//! others up.
+//! Limits on what all sessions take together: links, memory, and the time for which one link may delay
+//! others.
 //!
-//! At every place and byte, `tests/sharing/links` looks at the same bounds.
+//! `tests/sharing/links` tests the same limits to the byte.
 
 mod links;
 mod memory;

@@ -19,21 +19,21 @@ fn replay(target: &str, check: fn(&[u8])) {
 }
 
 #[test]
-fn the_configuration_corpus_holds() {
+fn the_configuration_fuzz_corpus_passes() {
     replay("configuration", configuration::check);
 }
 
 #[test]
-fn the_inline_corpus_holds() {
+fn the_inline_fuzz_corpus_passes() {
     replay("inline", inline::check);
 }
 
 #[test]
-fn the_policy_corpus_holds() {
+fn the_policy_fuzz_corpus_passes() {
     replay("policy", policy::check);
 }
 
 #[test]
-fn the_session_corpus_holds() {
+fn the_session_fuzz_corpus_passes() {
     replay("session", session::check);
 }

@@ -1,6 +1,6 @@
-//! What a client may cost, and what becomes of one that costs more.
+//! Limits on a single client, and what happens to a client that exceeds them.
 //!
-//! At every byte and to the millisecond, `tests/sharing/limits` looks at the same bounds.
+//! `tests/sharing/limits` tests the same limits to the byte and to the millisecond.
 
 mod connections;
 mod output;
@@ -10,7 +10,7 @@ mod subscriptions;
 
 use support::{Redoubt, lines};
 
-/// Waits for the log to say that a session was closed for `reason`.
+/// Waits for the log line about a session that was closed for `reason`.
 #[track_caller]
 fn assert_closed_for(redoubt: &Redoubt, reason: &str) {
     let closed = |line: &str| lines::field(line, "reason") == Some(reason);

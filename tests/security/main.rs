@@ -1,12 +1,12 @@
-//! Clients and strangers that mean harm, and limits on what they cost.
+//! Malicious clients, authenticated or not, and limits on their cost.
 //!
 //! | module | what it tests |
 //! |---|---|
 //! | `bad_input` | bytes that no client library sends |
 //! | `bounds` | limits on what all sessions take together: links, memory, and time of a link |
 //! | `fuzz_corpus` | the corpora of the fuzz targets in `tests/fuzz_checks`, replayed |
-//! | `hostile` | clients that know the password and try to run what is refused |
-//! | `limits` | what one client may cost, and what happens to one that costs more |
+//! | `hostile` | clients that know the password and try to run refused commands |
+//! | `limits` | limits on a single client, and what happens to a client that exceeds them |
 //! | `page` | `SECURITY.md` names tests that exist |
 //! | `resp_corpus` | the corpora of the parser and the scanner, replayed |
 //! | `secrecy` | the log at trace level holds no password and no argument |

@@ -15,7 +15,7 @@ fn sources(dir: &Path, text: &mut String) {
     }
 }
 
-/// The names of all tests: functions behind `#[test]`, and themes of `in_every_mode`.
+/// Returns the names of all tests: functions behind `#[test]`, and themes of `in_every_mode`.
 fn tests(text: &str) -> BTreeSet<&str> {
     let mut found = BTreeSet::new();
     let mut expected = false;
@@ -33,7 +33,7 @@ fn tests(text: &str) -> BTreeSet<&str> {
     found
 }
 
-/// What stands in backticks and has the form of a test's name.
+/// Returns the texts in backticks that have the form of a test's name.
 fn named(page: &str) -> Vec<&str> {
     let quoted = page.split('`').skip(1).step_by(2);
     let is_name = |text: &&str| {
@@ -44,7 +44,7 @@ fn named(page: &str) -> Vec<&str> {
 }
 
 #[test]
-fn the_tests_it_names_exist() {
+fn security_page_names_only_existing_tests() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = fs::read_to_string(root.join("SECURITY.md")).unwrap();
     let mut text = String::new();
@@ -52,7 +52,7 @@ fn the_tests_it_names_exist() {
     sources(&root.join("src"), &mut text);
     sources(&root.join("core/src"), &mut text);
     let tests = tests(&text);
-    // A key of the configuration looks like a name too, when its table is left out.
+    // A key of the configuration looks like a test's name too, if its table is left out.
     let readme = fs::read_to_string(root.join("README.md")).unwrap();
     let is_key = |name: &str| {
         readme.contains(&format!(".{name}` |")) || readme.contains(&format!("| `{name}` |"))
@@ -65,7 +65,7 @@ fn the_tests_it_names_exist() {
 }
 
 #[test]
-fn the_search_finds_tests_and_only_tests() {
+fn the_search_for_test_names_finds_only_tests() {
     let text = "#[test]\n#[ignore]\nfn one() {}\nfn none() {}\nsuper::in_every_mode!(two);\n";
     assert_eq!(tests(text).into_iter().collect::<Vec<_>>(), ["one", "two"]);
     assert_eq!(named("`a_b` and `a-b`, `AB`, c_d, `e_f`"), ["a_b", "e_f"]);

@@ -1,4 +1,4 @@
-//! Replays the fuzz corpus.
+//! Replays the fuzz corpora of the parser and the scanner.
 
 use std::fs;
 use std::path::Path;
@@ -17,11 +17,11 @@ fn replay(target: &str, run: fn(&[u8])) {
 }
 
 #[test]
-fn the_request_corpus_holds() {
+fn the_request_fuzz_corpus_passes() {
     replay("request", fuzz::request);
 }
 
 #[test]
-fn the_reply_corpus_holds() {
+fn the_reply_fuzz_corpus_passes() {
     replay("reply", fuzz::reply);
 }

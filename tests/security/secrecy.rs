@@ -1,8 +1,9 @@
-//! The log at its most talkative holds no password and no argument's value.
+//! The log at trace level contains no password and no argument's value.
 
 use support::{Redis, Redoubt, Wire, frame, lines, secret, signal};
 
-/// Ways in which bytes get into a log: as they are, as Rust's Debug prints a slice, in hexadecimal.
+/// Returns the forms in which bytes may appear in a log: unchanged, as Rust's Debug prints a slice, in
+/// hexadecimal.
 fn forms(canary: &str) -> [String; 4] {
     let hex = |separator: &str| {
         let digits: Vec<String> = canary.bytes().map(|byte| format!("{byte:02x}")).collect();
@@ -12,7 +13,7 @@ fn forms(canary: &str) -> [String; 4] {
     [canary.into(), listed.trim_matches(['[', ']']).into(), hex(""), hex(" ")]
 }
 
-/// Sends everything that may hold a secret, in every place where one may be.
+/// Sends every kind of text that may contain a secret, in every place where a client may put it.
 fn speak(redoubt: &Redoubt, password: &str, canary: &dyn Fn(&str) -> String) {
     let mut wire = redoubt.connect();
     wire.command(&["AUTH", &canary("wrong-password")]);
@@ -55,8 +56,8 @@ fn speak(redoubt: &Redoubt, password: &str, canary: &dyn Fn(&str) -> String) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_trace_log_holds_no_secret() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_trace_log_contains_no_secret() {
     let mut redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("log.level", "trace").start();
     let password = redoubt.password().to_owned();
@@ -83,7 +84,7 @@ fn a_trace_log_holds_no_secret() {
     }
     let mut canaries = names.into_inner();
     assert!(canaries.len() > 25);
-    // A common beginning catches values that were cut short as well.
+    // The common beginning finds values that were truncated as well.
     canaries.push(mark[..16].into());
     canaries.extend([password, redis.password().to_owned()]);
     for canary in canaries {
@@ -95,7 +96,7 @@ fn a_trace_log_holds_no_secret() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_wrong_auth_is_logged_with_its_source_and_user() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);

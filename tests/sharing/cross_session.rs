@@ -1,9 +1,9 @@
-//! Sessions that try to get at another's replies, database, transaction, name, subscriptions,
-//! tracking or errors, while the others run and check every reply they get.
+//! Attackers that try to get another session's replies, database, transaction, name, subscriptions,
+//! tracking or errors, while the victims run and check every reply.
 //!
-//! The others (see `victims`) never stop while the attacks run, one after another, each in a fresh
-//! session. After each attack a newcomer, who may inherit its connection to Redis, looks for
-//! anything that was left on it. With shared links and without.
+//! The victims (see `victims`) never stop while the attacks run, one after another, each in a fresh
+//! session. After each attack a new session, which may get the attacker's connection to Redis, looks
+//! for anything that was left on it. With shared links and without.
 
 mod attacks;
 mod forged;
@@ -18,25 +18,25 @@ use std::time::Duration;
 use attacks::{Attack, End};
 use support::{Redis, Redoubt, frame, shown};
 
-/// What is in all that victims are told, and in nothing else.
+/// A part of every reply to victims, and of nothing else.
 const SECRET: &str = "for-a-victim-only";
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn nobody_gets_at_another_session_over_shared_links() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn no_attack_reaches_another_session_over_shared_links() {
     run("auto");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn nobody_gets_at_another_session_without_sharing() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn no_attack_reaches_another_session_without_shared_links() {
     run("off");
 }
 
-/// Redis sends invalidations to whatever connection a client names by its number.
+/// Redis sends invalidations to any connection that a client names by its number.
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn invalidations_sent_to_a_shared_link_end_nobody() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn invalidations_sent_to_a_shared_link_close_no_session() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let done = AtomicBool::new(false);
@@ -47,7 +47,8 @@ fn invalidations_sent_to_a_shared_link_end_nobody() {
                 scope.spawn(move || {
                     let mut wire = redoubt.session();
                     wire.command(&["HELLO", "3"]);
-                    // So many that some are always due when Redis turns to the attacker.
+                    // There are so many requests that some are always pending when Redis serves the
+                    // attacker.
                     while !done.load(Ordering::Relaxed) {
                         let word = format!("{SECRET}:{number}");
                         wire.send(&frame::request(&["ECHO", &word]).repeat(2000));
@@ -86,7 +87,7 @@ fn run(sharing: &str) {
             .collect();
         for attack in &attacks {
             for _ in 0..3 {
-                let attacked = catch_unwind(AssertUnwindSafe(|| strike(&redoubt, attack)));
+                let attacked = catch_unwind(AssertUnwindSafe(|| run_attack(&redoubt, attack)));
                 if let Err(cause) = attacked {
                     wrong.push(format!("{}: {}", attack.name, text(&cause)));
                 }
@@ -108,10 +109,10 @@ fn run(sharing: &str) {
     assert!(wrong.is_empty(), "with sharing {sharing}:\n{}", wrong.join("\n"));
 }
 
-/// One attack, and what its heir finds.
-fn strike(redoubt: &Redoubt, attack: &Attack) {
+/// Runs one attack, and checks what its heir finds.
+fn run_attack(redoubt: &Redoubt, attack: &Attack) {
     let mut wire = redoubt.session();
-    wire.be_patient(Duration::from_secs(10));
+    wire.set_time_limit(Duration::from_secs(10));
     match attack.end {
         End::HearsAll => {
             let step = attack.said.len().max(1);

@@ -1,7 +1,7 @@
 //! The design's invariants, each attacked over sockets while sessions share links.
 //!
-//! What must hold at every byte is in `shared` and the simulation; what Redis itself would say is
-//! in the differential test. Here a real Redis is behind, and its own view is asked too.
+//! `shared` and the simulation test them to the byte; the differential tests compare with Redis's
+//! replies. Here a real Redis runs behind Redoubt, and its own view is checked too.
 
 mod leases;
 mod links;
@@ -13,14 +13,14 @@ mod slow;
 
 use support::{Redis, Redoubt, frame};
 
-/// A Redis and a Redoubt before it whose sessions share links.
+/// Starts a Redis and a Redoubt whose sessions share links.
 fn shared() -> (Redis, Redoubt) {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     (redis, redoubt)
 }
 
-/// The requests that these lines are, split at spaces.
+/// Returns the lines as requests, split at spaces.
 fn requests(lines: &[&str]) -> Vec<u8> {
     let words = |line: &&str| frame::request(&line.split(' ').collect::<Vec<_>>());
     lines.iter().flat_map(words).collect()

@@ -1,4 +1,5 @@
-//! The bounds on a session by hand: each at the bound and just below it, and what others see of it.
+//! The limits on a session without sockets: each at the limit and just below it, and the effect on
+//! other sessions.
 
 mod in_flight;
 mod output;
@@ -11,14 +12,14 @@ use redoubt_core::session::Limits;
 use crate::places::Places;
 use support::bench::Bench;
 
-/// Sessions that share links, with these limits.
+/// Returns sessions that share links, with these limits.
 fn limited(change: impl FnOnce(&mut Limits)) -> Places {
     let mut places = Places::new();
     limit(&mut places.bench, change);
     places
 }
 
-/// Puts other limits in force.
+/// Replaces the limits in force.
 fn limit(bench: &mut Bench, change: impl FnOnce(&mut Limits)) {
     let mut rules = redoubt_core::session::Rules::clone(bench.router.rules());
     change(&mut rules.limits);

@@ -1,4 +1,4 @@
-//! The bounds on links and memory over all workers, and links that stall, by hand.
+//! The limits on links and memory over all workers, and links that stall, without sockets.
 
 mod bound;
 mod cap;
@@ -9,7 +9,7 @@ use redoubt_core::router::LinkBudget;
 
 use crate::places::Places;
 
-/// Sessions that share links, with no more than so many of them.
+/// Returns sessions that share at most this many links.
 fn with_links(most: usize) -> (Places, LinkBudget) {
     let budget = LinkBudget::new(most);
     let mut places = Places::new();

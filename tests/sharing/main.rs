@@ -1,13 +1,13 @@
-//! Sessions that share links to Redis, and what keeps them apart.
+//! Sessions that share links to Redis, and their separation.
 //!
 //! | module | what it tests |
 //! |---|---|
-//! | `cross_session` | attacks on other sessions' replies and state, while those check every reply |
+//! | `cross_session` | attacks on other sessions' replies and state, while those sessions check every reply |
 //! | `router` | the router without sockets: order, bounds, time and ends |
 //! | `invariants` | the invariants of `docs/design.md`, each attacked over sockets |
 //! | `limits` | the limits of a session without sockets, at the limit and just below it |
 //! | `links` | the limits on links and memory over all workers, and links that stall |
-//! | `places` | a router that says over which link a request went; the three above and `shared` use it |
+//! | `places` | (a router that reports which link a request used; the three above and `shared` use it) |
 //! | `shared` | shared links and leases, a test for each rule of the design |
 //! | `simulation` | many sessions against a model of Redis, in random schedules from a seed |
 

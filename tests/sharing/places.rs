@@ -1,4 +1,4 @@
-//! A bench on which sessions share links, and that tells over which link a request went.
+//! A bench on which sessions share links, and which reports the link that a request used.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use support::bench::{Bench, assert_bytes};
 pub(crate) struct Places {
     pub(crate) bench: Bench,
     links: Vec<LinkId>,
-    /// What the last link that was opened sent to log in.
+    /// The login of the last link that was opened.
     pub(crate) login: Vec<u8>,
-    /// What was sent before the last token.
+    /// The requests before the last token.
     pub(crate) proved: Option<String>,
 }
 
-/// How many frames begin in `sent`, which is made of small multibulk requests.
+/// Returns how many frames begin in `sent`, which consists of small multibulk requests.
 fn requests(sent: &[u8]) -> usize {
     sent.iter().filter(|byte| **byte == b'*').count()
 }
@@ -32,8 +32,8 @@ impl Places {
         Self { bench, links: Vec::new(), login: Vec::new(), proved: None }
     }
 
-    /// Connects the links that are wanted, and lets them in.
-    pub(crate) fn settle(&mut self) {
+    /// Connects the links that are wanted, and completes their logins.
+    pub(crate) fn connect_links(&mut self) {
         while let Some(link) = self.bench.router.next_link_to_open() {
             self.bench.router.link_connected(link);
             self.login = self.bench.sent(link);
@@ -43,16 +43,16 @@ impl Places {
         }
     }
 
-    /// What goes out for `said`, and over which link; `None` when nothing does.
+    /// Returns the bytes that are sent for `said`, and over which link; `None` if nothing is sent.
     pub(crate) fn try_send(&mut self, id: SessionId, said: &[u8]) -> Option<(LinkId, Vec<u8>)> {
         self.bench.say(id, said);
         self.flush()
     }
 
-    /// What goes out now, and over which link. What Redoubt asks for itself, to keep sessions apart and
-    /// to prove leases clean, is answered as Redis would and left out.
+    /// Returns the bytes that are sent now, and over which link. Barriers and proofs of leases get
+    /// Redis's answers and are left out.
     pub(crate) fn flush(&mut self) -> Option<(LinkId, Vec<u8>)> {
-        self.settle();
+        self.connect_links();
         let mut out = None;
         for link in self.links.clone() {
             let sent = self.bench.sent(link);
@@ -65,7 +65,7 @@ impl Places {
         out
     }
 
-    /// Answers the `ECHO` of a token, and what stands before it, and gives what comes after it.
+    /// Answers the `ECHO` of a token, and the requests before it, and returns what comes after it.
     fn answer_tokens(&mut self, link: LinkId, sent: Vec<u8>) -> Vec<u8> {
         const ECHO: &[u8] = b"*2\r\n$4\r\nECHO\r\n$32\r\n";
         let Some(at) = sent.windows(ECHO.len()).rposition(|part| part == ECHO) else {
@@ -78,7 +78,7 @@ impl Places {
         sent[end..].to_vec()
     }
 
-    /// Gives the shared link as many requests as it takes, from as many sessions as that needs.
+    /// Sends as many requests over the shared link as it accepts, from as many sessions as that needs.
     pub(crate) fn fill(&mut self, common: LinkId) -> Vec<SessionId> {
         let fillers: Vec<_> = (0..128).map(|_| self.bench.authenticated()).collect();
         let mut sent = 0;
@@ -95,7 +95,7 @@ impl Places {
         self.try_send(id, said).expect("something goes upstream")
     }
 
-    /// A request that goes upstream and is answered; its reply reaches the client. Gives the link.
+    /// Sends a request and its reply, which reaches the client. Returns the link.
     #[track_caller]
     pub(crate) fn turn(&mut self, id: SessionId, said: &[u8], reply: &[u8]) -> LinkId {
         let (link, sent) = self.send(id, said);
@@ -106,34 +106,34 @@ impl Places {
         link
     }
 
-    /// Has the leases that have been given back proved clean; nothing else may want to go out.
+    /// Completes the proofs of the leases that have been returned; nothing else may be sent.
     #[track_caller]
     pub(crate) fn prove(&mut self) {
         let out = self.flush().map(|(_, sent)| shown(&sent));
-        assert_eq!(out, None, "it goes out by itself");
+        assert_eq!(out, None, "the request is sent without a flush");
     }
 
-    /// A request that Redoubt answers itself.
+    /// Sends a request that Redoubt answers itself.
     #[track_caller]
     pub(crate) fn local(&mut self, id: SessionId, said: &[u8], reply: &[u8]) {
         assert_eq!(self.try_send(id, said).map(|(_, sent)| shown(&sent)), None);
         assert_bytes(&self.bench.read(id), reply);
     }
 
-    /// The link that an ordinary request of the session goes over now.
+    /// Returns the link that an ordinary request of the session uses now.
     #[track_caller]
     pub(crate) fn link_of(&mut self, id: SessionId) -> LinkId {
         self.turn(id, b"ECHO 1\r\n", b"$1\r\n1\r\n")
     }
 
-    /// A session, and the shared link that it is on.
+    /// Returns a session and its shared link.
     pub(crate) fn plain(&mut self) -> (SessionId, LinkId) {
         let id = self.bench.authenticated();
         let link = self.link_of(id);
         (id, link)
     }
 
-    /// A session that watches, and its lease.
+    /// Returns a session that watches, and its lease.
     pub(crate) fn watching(&mut self) -> (SessionId, LinkId) {
         let id = self.bench.authenticated();
         let link = self.turn(id, b"WATCH k\r\n", b"+OK\r\n");
@@ -144,14 +144,14 @@ impl Places {
         self.bench.router.link_is_closed(link)
     }
 
-    /// The client's connection ends, and the session with it.
+    /// Ends the client's connection, and so the session.
     pub(crate) fn leave(&mut self, id: SessionId) {
         self.bench.router.client_lost(id);
         self.bench.close(id);
     }
 }
 
-/// Inline lines as as many multibulk headers; what is in multibulk form already stays.
+/// Converts inline lines to the same number of multibulk requests; multibulk form is unchanged.
 fn as_multibulk(said: &[u8]) -> Vec<u8> {
     if said.starts_with(b"*") {
         return said.to_vec();

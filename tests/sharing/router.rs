@@ -1,4 +1,4 @@
-//! The router by hand: order, bounds, time and ends. The simulation does the same at random.
+//! The router without sockets: order, limits, time and ends. The simulation tests the same at random.
 
 mod bounds;
 mod ends;

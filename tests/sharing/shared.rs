@@ -1,6 +1,6 @@
-//! Shared links and leases by hand: who uses which link when, and what becomes of it.
+//! Shared links and leases without sockets: which session uses which link when, and how links end.
 //!
-//! The simulation does the same at random; here each rule of the design has a test of its own.
+//! The simulation tests the same at random; here each rule of the design has a test of its own.
 
 mod busy;
 mod cap;

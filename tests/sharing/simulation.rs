@@ -1,8 +1,8 @@
 //! Many sessions against a model of Redis, in random schedules from one seed each.
 //!
-//! Which session speaks, how bytes are cut, who reads slowly, which link breaks and what time it is:
-//! all comes from the seed, and there is no socket, thread or clock. Every client knows what it must
-//! hear, byte by byte; `simulation/schedule.rs` tells what else must hold after each step.
+//! Which session sends, how bytes are divided, who reads slowly, which link breaks and what time it is
+//! all come from the seed; there is no socket, thread or clock. Every client knows the bytes that it
+//! must receive; `simulation/schedule.rs` lists what else is checked after each step.
 //!
 //! `REDOUBT_SIM_COUNT` sets how many schedules run, `REDOUBT_SIM_SEED` replays one.
 
@@ -27,17 +27,20 @@ fn variable(name: &str) -> Option<u64> {
     Some(value.parse().unwrap_or_else(|_| panic!("{name} must be a number, not {value:?}")))
 }
 
-/// Where every schedule's time begins. There is no other way to get an instant.
-#[allow(clippy::disallowed_methods, reason = "only a point to count from; nothing waits for it")]
+/// Returns the start of every schedule's time. There is no other way to create an instant.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the instant is only a start of measurement; no code waits for it"
+)]
 fn start() -> Instant {
     Instant::now()
 }
 
-/// Runs one schedule. A failure is told with its seed and what led to it.
+/// Runs one schedule. A failure is reported with its seed and the steps before it.
 fn run(seed: u64) -> BTreeMap<&'static str, u64> {
     let mut schedule = Schedule::new(seed, start(), false);
     if catch_unwind(AssertUnwindSafe(|| schedule.run())).is_ok() {
-        return schedule.tally;
+        return schedule.event_counts;
     }
     let mut schedule = Schedule::new(seed, start(), true);
     let failure = catch_unwind(AssertUnwindSafe(|| schedule.run())).err();
@@ -52,23 +55,23 @@ fn run(seed: u64) -> BTreeMap<&'static str, u64> {
 }
 
 #[test]
-fn sessions_get_their_own_replies_in_order_whatever_happens() {
+fn simulated_sessions_get_their_own_replies_in_order() {
     if let Some(seed) = variable("REDOUBT_SIM_SEED") {
         run(seed);
         return;
     }
     let count = variable("REDOUBT_SIM_COUNT").unwrap_or(COUNT);
-    let mut tally: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut event_counts: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in 0..count {
         for (what, times) in run(seed) {
-            *tally.entry(what).or_default() += times;
+            *event_counts.entry(what).or_default() += times;
         }
     }
     if count >= COUNT {
         for what in must_happen() {
             assert!(
-                tally.get(what).is_some_and(|times| *times > 0),
-                "{what} never happened: {tally:?}"
+                event_counts.get(what).is_some_and(|times| *times > 0),
+                "{what} never happened: {event_counts:?}"
             );
         }
     }

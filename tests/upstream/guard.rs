@@ -11,13 +11,13 @@ use support::{Redis, Redoubt, Wire, lines, shown};
 /// The value that must survive.
 const KEPT: &[u8] = b"$4\r\nkept\r\n";
 
-/// The guards that Redis has.
+/// Returns the guards that Redis has.
 fn guards(redis: &Redis) -> Vec<String> {
     let users = text(&redis.direct().command(&["ACL", "USERS"]));
     users.lines().filter(|line| line.starts_with("redoubt-")).map(str::to_owned).collect()
 }
 
-/// The users that Redis's connections are logged in as, but for the one that asks.
+/// Returns the users that Redis's connections are logged in as, without the test's own connection.
 fn users(redis: &Redis) -> Vec<String> {
     let list = text(&redis.direct().command(&["CLIENT", "LIST"]));
     let lines =
@@ -43,19 +43,19 @@ fn logged(redoubt: &Redoubt, from: usize, message: &str) -> String {
     line.unwrap_or_else(|| panic!("no {message:?} in\n{}", redoubt.log().all().join("\n")))
 }
 
-/// Sets `app:kept`, which no script is to delete.
+/// Sets `app:kept`, which no script may delete.
 fn keep(redis: &Redis) {
     assert_eq!(redis.direct().command(&["SET", "app:kept", "kept"]), b"+OK\r\n");
 }
 
-/// A library with a function that flushes everything, and one that reads.
+/// A library with a function that flushes everything, and a function that reads.
 const LIBRARY: &str = "#!lua name=evil\n\
     redis.register_function('wipe', function() return redis.call('FLUSHALL') end)\n\
     redis.register_function{function_name='look', callback=function() return 7 end, \
     flags={'no-writes'}}";
 
-/// Tries to flush in every way that gets round the name, over `session`, and finds it refused.
-fn all_ways_are_closed(redis: &Redis, session: &mut Wire) {
+/// Tries to flush in every way that gets round the name, over `session`, and checks that it is refused.
+fn assert_flush_is_refused(redis: &Redis, session: &mut Wire) {
     let mut direct = redis.direct();
     direct.command(&["FUNCTION", "LOAD", "REPLACE", LIBRARY]);
     let sha = direct.command(&["SCRIPT", "LOAD", "return redis.call('FlushDB')"]);

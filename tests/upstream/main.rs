@@ -5,7 +5,7 @@
 //! | `guard` | Redis itself refuses what the policy refuses, in scripts and functions too |
 //! | `outages` | Redis dies, comes back, or cannot be reached |
 //! | `rotation` | passwords that change on both sides while Redoubt runs |
-//! | `servers` | Redoubt before each server that `scripts/servers.sh` installs |
+//! | `servers` | Redoubt with each server that `scripts/servers.sh` installs |
 
 mod guard;
 mod outages;

@@ -1,4 +1,4 @@
-//! The upstream dies, comes back, or is not to be had.
+//! The upstream dies, comes back, or is unavailable.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -6,36 +6,40 @@ use std::time::Duration;
 use support::redis::free_port;
 use support::{Deadline, Lines, Redis, Redoubt, Wire, frame, lines, now, secret, since};
 
-/// Lines that an operator is to notice.
+/// Returns the log lines that an operator should notice.
 fn alarms(log: &Lines) -> Vec<String> {
     log.all().into_iter().filter(|line| is_alarm(line)).collect()
 }
 
-/// Whether a line of the log warns; not of this machine's limit of open files.
+/// Returns true if a line of the log is a warning, except the warning about this machine's limit of
+/// open files.
 fn is_alarm(line: &str) -> bool {
     matches!(lines::field(line, "level"), Some("WARN" | "ERROR"))
         && !line.contains("files may be open")
 }
 
-/// A client that comes while the upstream is down. It must be closed soon, unserved.
-fn comes_in_vain(redoubt: &Redoubt) {
+/// Connects a client while the upstream is down. It must be closed soon, unserved.
+fn assert_closed_unserved(redoubt: &Redoubt) {
     let came = now();
     let mut wire = redoubt.connect();
     wire.offer(&frame::request(&["AUTH", redoubt.password()]));
     wire.offer(&frame::request(&["PING"]));
     let reply = wire.read_to_close();
-    assert!(!reply.windows(4).any(|bytes| bytes == b"PONG"), "served by nobody");
+    assert!(
+        !reply.windows(4).any(|bytes| bytes == b"PONG"),
+        "the client was served without an upstream"
+    );
     assert!(since(came) < 5.0, "closed only after {} s", since(came));
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn killing_redis_under_load_closes_the_affected_sessions_and_nothing_else() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn killing_redis_under_load_closes_only_affected_sessions() {
     const SESSIONS: usize = 30;
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
-    let mut stranger = redoubt.connect();
-    assert_eq!(stranger.command(&["PING"]), b"-NOAUTH Authentication required.\r\n");
+    let mut unauthenticated = redoubt.connect();
+    assert_eq!(unauthenticated.command(&["PING"]), b"-NOAUTH Authentication required.\r\n");
 
     let answered = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -45,19 +49,19 @@ fn killing_redis_under_load_closes_the_affected_sessions_and_nothing_else() {
                 scope.spawn(move || load(&mut session, number, answered))
             })
             .collect();
-        assert!(Deadline::patient().poll(|| answered.load(Ordering::Relaxed) > SESSIONS * 50));
+        assert!(Deadline::standard().poll(|| answered.load(Ordering::Relaxed) > SESSIONS * 50));
         redis.kill();
         for session in sessions {
-            session.join().expect("its replies were its own, in order, and then it was closed");
+            session.join().expect("a session got a wrong reply or was not closed");
         }
     });
 
-    comes_in_vain(&redoubt);
+    assert_closed_unserved(&redoubt);
     redis.restart();
     redoubt.wait_until_it_serves();
-    // Nothing of this one was at the upstream; it is still there and now proves its identity.
-    assert_eq!(stranger.command(&["AUTH", redoubt.password()]), b"+OK\r\n");
-    assert_eq!(stranger.command(&["SET", "k", "v"]), b"+OK\r\n");
+    // This client had nothing pending at the upstream; it is still connected and authenticates now.
+    assert_eq!(unauthenticated.command(&["AUTH", redoubt.password()]), b"+OK\r\n");
+    assert_eq!(unauthenticated.command(&["SET", "k", "v"]), b"+OK\r\n");
 }
 
 /// Counts up until the connection closes; every third session blocks or subscribes meanwhile.
@@ -100,8 +104,8 @@ fn load(session: &mut Wire, number: usize, answered: &AtomicUsize) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_log_speaks_once_of_each_change() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn upstream_outages_are_logged_once_per_change() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let port = redis.port().to_string();
@@ -114,10 +118,10 @@ fn the_log_speaks_once_of_each_change() {
         redis.kill();
         assert_eq!(linked.read_to_close(), b"", "a session that is owed a reply is closed");
         for _ in 0..20 {
-            comes_in_vain(&redoubt);
+            assert_closed_unserved(&redoubt);
         }
         // Redis must not be back before its absence was noticed.
-        let speaks = Deadline::patient().poll(|| alarms(redoubt.log()).len() >= healthy + times);
+        let speaks = Deadline::standard().poll(|| alarms(redoubt.log()).len() >= healthy + times);
         assert!(speaks, "the log says nothing");
         let said = redoubt.log().count();
         redis.restart();
@@ -132,40 +136,43 @@ fn the_log_speaks_once_of_each_change() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn redoubt_starts_before_its_upstream() {
-    // A Redis that is set up and then killed leaves a port and a password that come to life later.
+    // A Redis that is started and then killed leaves a port and a password for a later start.
     let mut redis = Redis::start();
     redis.kill();
     let redoubt = Redoubt::start(&redis);
     for _ in 0..10 {
-        comes_in_vain(&redoubt);
+        assert_closed_unserved(&redoubt);
     }
-    assert!(Deadline::patient().poll(|| !alarms(redoubt.log()).is_empty()), "the log says nothing");
+    assert!(
+        Deadline::standard().poll(|| !alarms(redoubt.log()).is_empty()),
+        "the log says nothing"
+    );
     redis.restart();
     redoubt.wait_until_it_serves();
     assert_eq!(alarms(redoubt.log()).len(), 1, "{}", alarms(redoubt.log()).join("\n"));
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn an_upstream_that_accepts_and_says_nothing_is_down() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_silent_upstream_counts_as_down() {
     let silent = std::net::TcpListener::bind(("127.0.0.1", free_port())).unwrap();
     let port = silent.local_addr().unwrap().port();
     let redoubt =
         Redoubt::setup_for(port, &secret()).set_text("upstream.connect_timeout", "1s").start();
-    comes_in_vain(&redoubt);
+    assert_closed_unserved(&redoubt);
     let alarm = redoubt.log().wait(is_alarm);
     assert!(alarm.is_some_and(|line| line.contains(&port.to_string())));
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_wrong_upstream_password_is_named_as_the_reason() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_wrong_upstream_password_is_logged_as_the_reason() {
     let redis = Redis::start();
     let wrong = secret();
     let redoubt = Redoubt::setup_for(redis.port(), &wrong).start();
-    comes_in_vain(&redoubt);
+    assert_closed_unserved(&redoubt);
     let reason = redoubt.log().wait(|line| line.contains("WRONGPASS"));
     let all = || redoubt.log().all().join("\n");
     let reason = reason.unwrap_or_else(|| panic!("the log does not say why:\n{}", all()));
@@ -176,7 +183,7 @@ fn a_wrong_upstream_password_is_named_as_the_reason() {
 }
 
 #[test]
-fn an_upstream_that_is_slow_to_answer_is_waited_for() {
+fn a_slow_upstream_is_waited_for() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "1s").start();
     let mut session = redoubt.session();

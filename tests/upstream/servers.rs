@@ -1,10 +1,10 @@
-//! Redoubt before each server that `scripts/servers.sh` installs, and Redis 7.0.
+//! Redoubt with each server that `scripts/servers.sh` installs, and with Redis 7.0.
 
 use support::servers::{self, on_each};
 use support::{Redis, Redoubt, shown};
 
 #[test]
-fn shared_links_leases_and_scripts_work_before_each_server() {
+fn shared_links_leases_and_scripts_work_with_each_server() {
     on_each(&servers::ALL, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::start(&redis);

@@ -6,10 +6,10 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
-/// The user that `AUTH password` speaks of, as in Redis's ACL.
+/// The user that a one-argument `AUTH password` logs in as, as in Redis's ACL.
 pub const DEFAULT_USER: &str = "default";
 
-/// Who a client may log in as.
+/// An identity that clients log in as.
 ///
 /// Only SHA-256 digests are kept, so every comparison is between values of one size, and a memory
 /// dump does not show a password.
@@ -20,8 +20,8 @@ pub struct Identity {
     credentials: Vec<Credential>,
 }
 
-/// Tells which credential a session has logged in with: one user and one password, whichever
-/// [`Identity`] holds them. So it stays the same when others are added or withdrawn.
+/// Identifies the credential that a session logged in with: one user and one password of an
+/// [`Identity`]. Its value does not change when other passwords of the identity are added or withdrawn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CredentialId(u64);
 
@@ -32,14 +32,14 @@ struct Credential {
 }
 
 impl Identity {
-    /// An identity named `user`, or [`DEFAULT_USER`] when there is no name.
+    /// Creates an identity named `user`, or [`DEFAULT_USER`] if `user` is `None`.
     pub fn new(user: Option<&str>, password: &SecretString) -> Self {
         let user = user.unwrap_or(DEFAULT_USER).to_owned();
         let user_digest = digest(user.as_bytes());
         Self { user, user_digest, credentials: Vec::new() }.or(password)
     }
 
-    /// The same identity, for which `password` is accepted too.
+    /// Returns the same identity, which accepts `password` as well.
     pub fn or(mut self, password: &SecretString) -> Self {
         let password_digest = digest(password.expose_secret().as_bytes());
         let id = CredentialId::of(&self.user_digest, &password_digest);
@@ -52,9 +52,11 @@ impl Identity {
         &self.user
     }
 
-    /// Returns which credential `user` and `password` are; `None` when they are none of this identity's.
+    /// Returns the credential that `user` and `password` are, or `None` if this identity does not
+    /// accept them.
     ///
-    /// The user and all passwords are always compared, whether the user is known or not.
+    /// The user and all passwords are always compared, so that the time does not show whether the user
+    /// exists.
     pub fn check(&self, user: &[u8], password: &[u8]) -> Option<CredentialId> {
         let user: Choice = digest(user).ct_eq(&self.user_digest);
         let password = digest(password);
@@ -68,7 +70,7 @@ impl Identity {
         bool::from(user & known).then_some(CredentialId(id))
     }
 
-    /// Returns whether a session that has logged in with `credential` may stay.
+    /// Returns true if a session that logged in with `credential` may stay.
     pub fn accepts(&self, credential: CredentialId) -> bool {
         self.credentials.iter().any(|accepted| accepted.id == credential)
     }
@@ -89,7 +91,7 @@ impl fmt::Debug for Identity {
 }
 
 impl fmt::Debug for CredentialId {
-    /// Without the number, which is made from the password.
+    /// Leaves out the credential's number, because it is derived from the password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CredentialId").finish_non_exhaustive()
     }
@@ -108,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn the_right_pair_matches_and_no_other() {
+    fn check_accepts_only_the_right_user_and_password() {
         let default = identity(None);
         assert!(default.check(b"default", b"correct horse").is_some());
         assert!(default.check(b"default", b"correct horse ").is_none());
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_is_known_again_in_another_identity_of_the_same_user() {
+    fn credential_id_is_the_same_in_another_identity_of_the_same_user() {
         let old = identity(None);
         let both = Identity::new(None, &"battery staple".into()).or(&"correct horse".into());
         let new = Identity::new(None, &"battery staple".into());
@@ -132,11 +134,11 @@ mod tests {
         assert!(both.check(b"default", b"correct staple").is_none());
         assert!(old.accepts(first) && both.accepts(first) && !new.accepts(first));
         assert!(!old.accepts(second) && both.accepts(second) && new.accepts(second));
-        assert!(!identity(Some("app")).accepts(first), "another user's");
+        assert!(!identity(Some("app")).accepts(first), "the credential belongs to another user");
     }
 
     #[test]
-    fn debug_shows_no_secret() {
+    fn debug_output_of_an_identity_shows_no_secret() {
         let app = identity(Some("app"));
         let shown = format!("{app:?} {:?}", app.check(b"app", b"correct horse"));
         assert_eq!(shown, "Identity { user: \"app\", .. } Some(CredentialId { .. })");

@@ -1,13 +1,15 @@
-//! Client identities, the constant-time check of what a client claims, and the limiter: who may connect,
-//! how many, and what wrong passwords cost.
+//! Client identities, the constant-time check of the credentials that a client sends, and the
+//! connection limiter: who may connect, how many sessions there may be, and what a wrong password
+//! costs.
 //!
-//! Owns: what a right `AUTH` is; the counts of sessions over all workers. Leaves to
-//! [`crate::session`]: when it is asked, and what is answered; to [`crate::router`]: delaying and
-//! ending sessions.
+//! Owns: which credentials an `AUTH` is accepted with; the numbers of sessions over all workers. Leaves
+//! to [`crate::session`]: when credentials are checked, and the replies; to [`crate::router`]: delaying
+//! and ending sessions.
 //!
 //! Invariants: the time of a check depends on the lengths of what the client sent and on nothing
-//! that is secret; what a wrong password costs depends on where it came from, not on what it was; no
-//! type here shows a secret in `Debug`; a place in a count comes back when its [`Permit`] is dropped.
+//! secret; the cost of a wrong password depends on the client's source and not on the password; no type
+//! here shows a secret in `Debug`; the places that a session takes in the limiter's counts are returned
+//! when its [`Permit`] is dropped.
 
 mod identity;
 mod limiter;

@@ -1,29 +1,31 @@
-//! Why a connection is turned away.
+//! Reasons to reject a connection.
 
 use std::fmt;
 
-/// Why a connection does not become a session.
+/// Why a connection is rejected before it becomes a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// Its address is in no network of `allow`.
+    /// The client's address is in no network of `allow`.
     NotAllowed,
-    /// It comes from a network of `proxy_protocol_from` and does not begin with a right header.
+    /// The connection comes from a network of `proxy_protocol_from` and does not begin with a valid
+    /// header.
     NoProxyHeader,
-    /// Too many wrong passwords have come from there.
+    /// The client's source is locked out after too many wrong passwords.
     LockedOut,
-    /// `limits.max_sessions`.
+    /// The limit `limits.max_sessions` is reached.
     Sessions,
-    /// `limits.sessions_per_address`.
+    /// The limit `limits.sessions_per_address` is reached.
     PerSource,
-    /// `limits.unauthenticated_sessions`, or one source's share of them.
+    /// The limit `limits.unauthenticated_sessions` is reached, or the part of it that a single source
+    /// may take.
     Unauthenticated,
-    /// Hands could not be shaken: its certificate is missing or not good, it does not take ours, it
-    /// does not speak TLS, or it took longer than `limits.auth_timeout`.
+    /// The TLS handshake failed: the client's certificate is missing or invalid, the client rejects the
+    /// server's certificate, does not speak TLS, or took longer than `limits.auth_timeout`.
     TlsHandshake,
 }
 
 impl Refusal {
-    /// All of them.
+    /// All reasons, in the order of declaration.
     pub const ALL: [Self; 7] = [
         Self::NotAllowed,
         Self::NoProxyHeader,
@@ -34,12 +36,13 @@ impl Refusal {
         Self::TlsHandshake,
     ];
 
-    /// Returns whether the client gets Redis's error for too many clients; otherwise it gets no reply.
-    pub fn is_told(self) -> bool {
+    /// Returns true if the client gets Redis's error for too many clients; otherwise the connection is
+    /// closed without a reply.
+    pub fn gets_error_reply(self) -> bool {
         matches!(self, Self::Sessions | Self::PerSource | Self::Unauthenticated)
     }
 
-    /// A stable word for logs and metrics.
+    /// Returns a stable name for logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotAllowed => "not_allowed",

@@ -1,18 +1,18 @@
-//! Where clients come from, as far as limits tell them apart.
+//! The sources that limits count connections by.
 
-// Addresses alone; sockets are the shell's.
+// The core takes addresses only; sockets belong to the program.
 use core::net::IpAddr;
 
-/// Clients that are taken for one: those of an IPv4 address, or of an IPv6 /64, which is the least
-/// that one subscriber is given, or of a user of this machine. An IPv4 address mapped into IPv6 is
-/// that IPv4 address.
+/// Clients that limits count as the same client: those of an IPv4 address, of an IPv6 /64 (the smallest
+/// network that a provider assigns to a subscriber), or of a local user. An IPv4 address mapped into
+/// IPv6 counts as that IPv4 address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
     /// An IPv4 address.
     V4(u32),
-    /// The upper half of IPv6 addresses.
+    /// The upper 64 bits of an IPv6 address.
     V6(u64),
-    /// The user of a process that has connected to a socket in the file system.
+    /// The numeric id of the user whose process connected to a Unix socket.
     User(u32),
 }
 
@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mapped_address_is_the_ipv4_address() {
+    fn an_ipv4_address_mapped_into_ipv6_counts_as_that_ipv4_address() {
         assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));
         assert_ne!(source("192.0.2.1"), source("192.0.2.2"));
     }

@@ -1,91 +1,92 @@
-//! What becomes of a source from which wrong passwords come: it is slowed down, then locked out.
+//! Throttles sources of wrong passwords: first their replies are delayed, then the source is locked
+//! out.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::Source;
 
-/// How soon a source is slowed down and locked out.
+/// When a source is delayed and locked out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ThrottleLimits {
-    /// Wrong passwords before a source is locked out. From half of them on, answers are delayed.
+    /// Wrong passwords before a source is locked out. From half of this number on, replies are delayed.
     pub failures: u32,
-    /// How long the first lock-out lasts. Each further wrong password locks out for twice as long.
-    /// Zero locks nobody out.
+    /// Duration of the first lock-out. Each further wrong password doubles it. Zero disables lock-outs.
     pub lockout: Duration,
-    /// The longest lock-out, and how long a source must be quiet after it to be forgotten.
+    /// Longest lock-out. A source that sends no wrong password for this long after its lock-out is
+    /// forgotten.
     pub max_lockout: Duration,
 }
 
-/// What a wrong password costs.
+/// The consequence of a wrong password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing.
+    /// The reply is sent at once.
     Answer,
-    /// It is answered after this time.
+    /// The reply is sent after this time.
     Delay(Duration),
-    /// It is not answered, and its source is locked out from now on, for this time.
+    /// No reply is sent, and the source is locked out from now on for this time.
     LockOut(Duration),
-    /// It is not answered: its source is locked out already. It makes the lock-out no longer, so
-    /// that a pool of clients with an outdated password pays for the first of them only.
+    /// No reply is sent, because the source is locked out already. The lock-out gets no longer, so that
+    /// a pool of clients with an outdated password is charged for the first of them only.
     LockedOut,
-    /// It is not answered: so many answers to its source wait already.
+    /// No reply is sent, because [`Throttle::MAX_DELAYED`] replies to this source are delayed already.
     Crowded,
 }
 
-/// What is known of the sources of wrong passwords.
+/// The sources of wrong passwords.
 ///
-/// A right password halves what counts against its source. To forget it all would let one who is
-/// let in, or somebody behind the same address, clear the way for guessing at will; to forget
-/// nothing would let the slips of many honest clients add up.
+/// A right password halves the failures of its source. If it cleared them, an authenticated client, or
+/// another client behind the same address, could reset the throttle and guess without limit; if it left
+/// them, the mistakes of many honest clients would add up.
 ///
-/// The table is bounded by [`Throttle::MAX_SOURCES`], about 5 MiB. When it is full, sources go that
-/// have been quiet longest; those that are locked out stay. When there are only such, further
-/// sources are not remembered, and every wrong password from them is answered after
+/// The table is bounded by [`Throttle::MAX_SOURCES`], about 5 MiB. When it is full, the sources without
+/// failures for the longest time are removed; sources that are locked out stay. If all are locked out,
+/// further sources are not recorded, and every wrong password from them is answered after
 /// [`Throttle::LONGEST_DELAY`].
 #[derive(Debug)]
 pub struct Throttle {
     limits: ThrottleLimits,
     sources: HashMap<Source, Record>,
-    /// Until when the table stays as full as it was found.
+    /// Until this time the table is taken to be full without a search.
     full_until: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Record {
-    /// Wrong passwords, those while it was locked out not counted, halved by right ones.
+    /// Wrong passwords, halved by each right password. Attempts during a lock-out are not counted.
     failures: u32,
-    /// The last of them or, when that locked it out, the end of the lock-out.
+    /// Time of the last wrong password or, if it caused a lock-out, the end of the lock-out.
     free_at: Instant,
-    /// Answers that wait, as of [`Throttle::failed_shared`].
+    /// Replies that are delayed now; see [`Throttle::failed_shared`].
     delayed: u32,
 }
 
 impl Throttle {
-    /// Most sources that are remembered.
+    /// Most sources that the table records.
     pub const MAX_SOURCES: usize = 65_536;
-    /// Sources that are forgotten at once when there are too many, so that it happens seldom.
+    /// Sources that are removed together when the table is full, so that the search for them is rare.
     const BATCH: usize = Self::MAX_SOURCES / 16;
-    /// How long a table that holds too few sources which may be forgotten is not searched again.
+    /// Time for which a full table is not searched again after a search has removed too few sources.
     const FULL: Duration = Duration::from_secs(1);
-    /// The first delay, doubled with each wrong password.
+    /// The first delay; each further wrong password doubles it.
     const FIRST_DELAY: Duration = Duration::from_millis(100);
-    /// The longest delay.
+    /// Longest delay of a reply to a wrong password.
     pub const LONGEST_DELAY: Duration = Duration::from_secs(2);
-    /// Answers to one shared source that wait at a time.
+    /// Most replies to one shared source that are delayed at a time.
     pub const MAX_DELAYED: u32 = 64;
 
-    /// A throttle that knows nobody.
+    /// Creates a throttle without recorded sources.
     pub fn new(limits: ThrottleLimits) -> Self {
         Self { limits, sources: HashMap::new(), full_until: None }
     }
 
-    /// Puts other limits in force, for wrong passwords from here on. A lock-out lasts its time.
+    /// Replaces the limits for wrong passwords from now on. Lock-outs that have begun keep their end.
     pub fn replace_limits(&mut self, limits: ThrottleLimits) {
         self.limits = limits;
     }
 
-    /// A wrong password came from `source`.
+    /// Records a wrong password from `source`.
     pub fn failed(&mut self, source: Source, now: Instant) -> Verdict {
         if !self.sources.contains_key(&source) && !self.has_room(now) {
             return Verdict::Delay(Self::LONGEST_DELAY);
@@ -108,12 +109,13 @@ impl Throttle {
         record.delay(most).map_or(Verdict::Answer, Verdict::Delay)
     }
 
-    /// A wrong password came from `source`, which honest clients and whoever guesses have in common.
-    /// It is never locked out, as that would keep the honest ones out, who have the right password.
-    /// Nor does a right password count for it, so that they do not clear the way for whoever guesses.
+    /// Records a wrong password from `source`, an address that honest clients share with others. Such a
+    /// source is never locked out, because that would lock out the honest clients too. A right password
+    /// does not reduce its failures, since otherwise the honest clients would reset the throttle for
+    /// whoever guesses.
     ///
-    /// A delay must be followed by [`Throttle::answered`]. No more than [`Throttle::MAX_DELAYED`]
-    /// answers wait at a time: those who wait take places that others need.
+    /// The caller calls [`Throttle::answered`] after a delay. At most [`Throttle::MAX_DELAYED`] replies
+    /// are delayed at a time, because each of them takes a session that others need.
     pub fn failed_shared(&mut self, source: Source, now: Instant) -> Verdict {
         if !self.sources.contains_key(&source) && !self.has_room(now) {
             return Verdict::Crowded;
@@ -132,14 +134,14 @@ impl Throttle {
         Verdict::Delay(delay)
     }
 
-    /// An answer to a shared source waits no longer.
+    /// Records that a delayed reply to a shared source has been sent or dropped.
     pub fn answered(&mut self, source: Source) {
         if let Some(record) = self.sources.get_mut(&source) {
             record.delayed = record.delayed.saturating_sub(1);
         }
     }
 
-    /// A right password came from `source`. A lock-out lasts its time all the same.
+    /// Records a right password from `source`. A lock-out that has begun keeps its end.
     pub fn succeeded(&mut self, source: Source, now: Instant) {
         if let Some(record) = self.sources.get_mut(&source) {
             record.failures /= 2;
@@ -149,27 +151,27 @@ impl Throttle {
         }
     }
 
-    /// Returns whether `source` is locked out.
+    /// Returns true if `source` is locked out.
     pub fn is_locked_out(&self, source: Source, now: Instant) -> bool {
         self.sources.get(&source).is_some_and(|record| now < record.free_at)
     }
 
-    /// Returns how many sources are locked out. Looks at all that are remembered.
+    /// Returns how many sources are locked out. Reads the whole table.
     pub fn locked_out(&self, now: Instant) -> usize {
         self.sources.values().filter(|record| now < record.free_at).count()
     }
 
-    /// Returns how many sources are remembered.
+    /// Returns how many sources are recorded.
     pub fn len(&self) -> usize {
         self.sources.len()
     }
 
-    /// Returns whether nobody is remembered.
+    /// Returns true if no source is recorded.
     pub fn is_empty(&self) -> bool {
         self.sources.is_empty()
     }
 
-    /// Returns whether one more source can be remembered, after others have been forgotten if need be.
+    /// Returns true if one more source can be recorded, after old ones have been removed if necessary.
     fn has_room(&mut self, now: Instant) -> bool {
         if self.len() < Self::MAX_SOURCES {
             return true;
@@ -204,25 +206,25 @@ impl Record {
         Self { failures: 0, free_at: now, delayed: 0 }
     }
 
-    /// One more wrong password.
+    /// Counts a wrong password.
     fn fail(&mut self, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         self.free_at = now;
     }
 
-    /// Returns how much later the last wrong password is answered.
+    /// Returns the delay of the reply to the last wrong password.
     fn delay(&self, most: u32) -> Option<Duration> {
         let times = self.failures.checked_sub(most.div_ceil(2))?;
         Some(doubled(Throttle::FIRST_DELAY, times, Throttle::LONGEST_DELAY))
     }
 
-    /// Returns how long nothing has counted against it.
+    /// Returns the time since the last failure or since the end of the lock-out.
     fn quiet(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.free_at)
     }
 }
 
-/// `first`, doubled so many times, and not more than `longest`.
+/// Returns `first` doubled `times` times, at most `longest`.
 fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     let factor = 2_u32.checked_pow(times);
     factor.and_then(|factor| first.checked_mul(factor)).unwrap_or(longest).min(longest)

@@ -1,30 +1,30 @@
-//! Kinds of commands that are timed apart from each other.
+//! Classes of commands, for latency metrics.
 
 use super::Effect;
 use super::spec::{Flag, Flags};
 
-/// What kind of work a command is for Redis.
+/// The kind of work that a command causes in Redis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Class {
-    /// Reads keys.
+    /// The command reads keys.
     Read,
-    /// Changes keys.
+    /// The command changes keys.
     Write,
-    /// Runs a script or a function.
+    /// The command runs a script or a function.
     Script,
-    /// May wait for other clients' writes, or for replicas.
+    /// The command may wait for other clients' writes, or for replicas.
     Blocking,
-    /// Publishes, or subscribes.
+    /// The command publishes or subscribes.
     Pubsub,
     /// `MULTI`, `EXEC`, `DISCARD`, `WATCH` and `UNWATCH`.
     Transaction,
-    /// Anything else, and what the table does not know.
+    /// Any other command, and commands that the table does not have.
     Other,
 }
 
 impl Class {
-    /// All of them, in order.
+    /// All classes, in the order of declaration.
     pub const ALL: [Self; 7] = [
         Self::Read,
         Self::Write,
@@ -35,7 +35,7 @@ impl Class {
         Self::Other,
     ];
 
-    /// A stable word for metrics.
+    /// Returns a stable name for metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
@@ -48,7 +48,7 @@ impl Class {
         }
     }
 
-    /// That of a command with this effect and these flags.
+    /// Returns the class of a command with this effect and these flags.
     pub(super) const fn of(effect: &Effect, flags: Flags) -> Self {
         match effect {
             Effect::Script => Self::Script,

@@ -1,10 +1,10 @@
-//! What a command does to the connection it runs on.
+//! What a command does to the connection that it runs on.
 //!
-//! Redis does not tell this in `COMMAND`, so it is written here, by name.
+//! Redis's `COMMAND` does not report this, so it is written here, by name.
 
 use super::plain::{is_plain, is_plain_without_options};
 
-/// Which of Redis's three subscription tables a command speaks of.
+/// Which of Redis's three kinds of subscriptions a command changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChannelKind {
     /// `SUBSCRIBE`, `UNSUBSCRIBE`.
@@ -15,25 +15,25 @@ pub enum ChannelKind {
     Shard,
 }
 
-/// What a command does to the connection it runs on, beyond being answered once.
+/// What a command does to the connection that it runs on, besides giving one reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Nothing, and its reply cannot be taken for several: it may run on any link of the right
-    /// database and protocol.
+    /// No effect, and its reply cannot be read as several replies: it may run on any link with the
+    /// right database and protocol.
     None,
-    /// Nothing, but its reply may repeat text of a client or a script, and so be taken for several:
-    /// where sessions share a link, a barrier has to close what each sends.
+    /// No effect, but its reply may repeat text of a client or a script, and so be read as several
+    /// replies. On a shared link, a barrier has to close each session's run of such requests.
     Fenced,
-    /// Nothing; with more arguments than it needs it is as [`Effect::Fenced`], else as
-    /// [`Effect::None`].
+    /// No effect. With more arguments than the required ones it counts as [`Effect::Fenced`], otherwise
+    /// as [`Effect::None`].
     FencedOptions,
-    /// `AUTH`, answered by Redoubt itself.
+    /// `AUTH`; Redoubt answers it.
     Auth,
-    /// `HELLO`, answered by Redoubt itself.
+    /// `HELLO`; Redoubt answers it.
     Hello,
-    /// `QUIT`, answered by Redoubt itself.
+    /// `QUIT`; Redoubt answers it.
     Quit,
-    /// `RESET`, answered by Redoubt itself: it would end the link's authentication.
+    /// `RESET`; Redoubt answers it, because Redis would log the link out.
     Reset,
     /// `SELECT`: changes the database.
     Select,
@@ -47,31 +47,34 @@ pub enum Effect {
     Watch,
     /// `UNWATCH`: ends the watches.
     Unwatch,
-    /// `SUBSCRIBE` and its kind: one confirmation for each channel, then messages at any time.
+    /// `SUBSCRIBE` and its kind: Redis sends one confirmation for each channel, then messages at any
+    /// time.
     Subscribe(ChannelKind),
-    /// `UNSUBSCRIBE` and its kind: one confirmation for each channel, or for all there are.
+    /// `UNSUBSCRIBE` and its kind: Redis sends one confirmation for each channel given, or for each
+    /// subscribed channel if none is given.
     Unsubscribe(ChannelKind),
-    /// May wait long for its reply (flag `blocking`).
+    /// The command may wait for its reply without limit (flag `blocking`).
     Blocks,
-    /// `XREAD` and `XREADGROUP`: may wait if they have the option `BLOCK`.
+    /// `XREAD` and `XREADGROUP`: they may wait if they have the option `BLOCK`.
     BlocksOnOption,
     /// `WAIT` and `WAITAOF`: wait for the replication of what this connection last wrote.
     Wait,
-    /// Runs a script or function. While it overruns, Redis reads no more from its connection.
+    /// The command runs a script or function. While a script overruns its time limit, Redis reads no
+    /// more from its connection.
     Script,
-    /// `CLIENT REPLY`: switches replies off and on.
+    /// `CLIENT REPLY`: turns replies off and on.
     ClientReply,
-    /// `CLIENT SETNAME`, `GETNAME` and `SETINFO`: what the connection calls itself.
+    /// `CLIENT SETNAME`, `GETNAME` and `SETINFO`: set or show the connection's name and library.
     ClientName,
-    /// Sets or shows something that belongs to this one connection for the rest of its life.
+    /// The command sets or shows something that belongs to its connection until the connection closes.
     Pins,
-    /// `MONITOR`, `SYNC`, `PSYNC`, `REPLCONF`: afterwards the connection carries a stream, or no
-    /// longer answers every request.
+    /// `MONITOR`, `SYNC`, `PSYNC`, `REPLCONF`: afterwards the connection carries a stream, or does not
+    /// answer every request.
     Streams,
 }
 
 impl Effect {
-    /// That of the command called `name` (`client|reply` for a subcommand).
+    /// Returns the effect of the command called `name` (`client|reply` for a subcommand).
     pub(super) const fn of(name: &str) -> Self {
         match name.as_bytes() {
             _ if is_plain_without_options(name) => Self::FencedOptions,

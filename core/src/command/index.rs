@@ -1,32 +1,32 @@
-//! From a name to its place in the table, without allocation.
+//! Finds a command by its name without allocation.
 //!
-//! A hash table built by the compiler, with open addressing. It is about a quarter full, so
-//! most look-ups compare one name, and those of names that do not exist mostly none.
+//! The index is a hash table with open addressing that the compiler builds. It is about a quarter full,
+//! so most look-ups of a command compare one name, and most look-ups of an unknown name compare none.
 
 use super::Spec;
 use super::table::COMMANDS;
 
-/// A power of two.
+/// Number of slots; a power of two.
 const SLOTS: usize = 1024;
 const MASK: usize = SLOTS.wrapping_sub(1);
 const EMPTY: u16 = u16::MAX;
 
-/// Longer names are unknown without a look.
+/// Length of the longest command name in bytes. A longer name is unknown without a look-up.
 const LONGEST: usize = 32;
 
 static INDEX: [u16; SLOTS] = build();
 
-/// The command called `name`, in upper or lower case or any mixture.
+/// Returns the command called `name`, in any mixture of upper and lower case.
 ///
-/// Subcommands are not found here: Redis too knows no command `config|get`. A name that has a NUL
-/// in it is unknown, as Redis means it to be; see [`policy`](crate::policy) on what Redis does.
+/// Subcommands are not found here: Redis has no command `config|get` either. A name with a NUL in it is
+/// unknown; [`policy`](crate::policy) describes what Redis makes of such names.
 pub fn lookup(name: &[u8]) -> Option<&'static Spec> {
     if name.len() > LONGEST {
         return None;
     }
     let mut slot = hash(name);
     loop {
-        // An empty slot is a number that no command has.
+        // An empty slot holds a number that no command has.
         let spec = COMMANDS.get(usize::from(*INDEX.get(slot)?))?;
         if is_called(spec, name) {
             return Some(spec);
@@ -35,7 +35,7 @@ pub fn lookup(name: &[u8]) -> Option<&'static Spec> {
     }
 }
 
-/// Names are short, and those of the table are in lower case.
+/// Command names are short, and the table has them in lower case.
 #[inline]
 fn is_called(spec: &Spec, name: &[u8]) -> bool {
     let own = spec.name.as_bytes();
@@ -43,7 +43,7 @@ fn is_called(spec: &Spec, name: &[u8]) -> bool {
         && own.iter().zip(name).all(|(own, sent)| *own == sent.to_ascii_lowercase())
 }
 
-/// The slot at which the search for `name` begins; the same in upper and lower case.
+/// Returns the slot at which the search for `name` begins, which is the same for upper and lower case.
 #[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "next < name.len()")]
 const fn hash(name: &[u8]) -> usize {
     let mut hash = name.len() as u32;
@@ -60,7 +60,11 @@ const fn after(slot: usize) -> usize {
     slot.wrapping_add(1) & MASK
 }
 
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "runs at compile time")]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "the function runs only at compile time"
+)]
 const fn build() -> [u16; SLOTS] {
     assert!(SLOTS.is_power_of_two() && COMMANDS.len() * 3 <= SLOTS);
     let mut index = [EMPTY; SLOTS];

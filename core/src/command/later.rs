@@ -1,13 +1,13 @@
-//! Commands that came after the Redis of [`super::generated`], up to 8.0.
+//! Commands that are newer than the Redis of [`super::generated`], up to 8.0.
 //!
-//! Clients of a newer Redis use them, and an older one answers that it does not know them. Written
-//! by hand, in byte order of the names.
+//! Clients of a newer Redis use them; an older Redis answers that it does not know them. The tables are
+//! written by hand, in byte order of the names.
 
 use super::row::{Row, row};
 use super::spec::Flag::*;
 
-/// Commands. Those of vector sets take any number of arguments as far as Redis's own check goes;
-/// they count for themselves.
+/// Newer commands. Those of vector sets have the arity -1 in Redis's own table and check their number
+/// of arguments themselves.
 #[rustfmt::skip]
 pub(super) const COMMANDS: [Row; 24] = [
     row("hexpire", -6, &[Denyoom, Fast, Write], [1, 1, 1], [7, 4, 0]),
@@ -36,7 +36,7 @@ pub(super) const COMMANDS: [Row; 24] = [
     row("waitaof", 4, &[Blocking], [0, 0, 0], [7, 2, 0]),
 ];
 
-/// Subcommands of containers that [`super::generated`] has.
+/// Newer subcommands of containers that [`super::generated`] has.
 #[rustfmt::skip]
 pub(super) const SUBCOMMANDS: [Row; 3] = [
     row("client|no-touch", 3, &[Loading, Noscript, Stale], [0, 0, 0], [7, 2, 0]),

@@ -1,10 +1,10 @@
 //! The table of Redis commands: name, arity, flags, keys and effect on a connection.
 //!
-//! Owns: what is known of each command of Redis 7.0, and of those added up to 8.0. Leaves to
+//! Owns: the properties of each command of Redis 7.0, and of the commands added up to 8.0. Leaves to
 //! [`crate::policy`]: what may run; to [`crate::session`]: what an effect means for a session.
 //!
-//! Invariants: the tables are constants, checked by the compiler; looking a name up allocates
-//! nothing and takes a time that does not depend on the client.
+//! Invariants: the tables are constants that the compiler checks; a look-up allocates nothing and takes
+//! a time that does not depend on the client.
 
 mod class;
 mod effect;
@@ -26,7 +26,7 @@ pub use spec::{Flag, Flags, Keys, Spec};
 pub use table::COUNT;
 pub use version::Version;
 
-/// All commands, then all subcommands: [`COUNT`] of them, in the order of their ids.
+/// Returns all commands, then all subcommands: [`COUNT`] of them, in the order of their ids.
 pub fn specs() -> impl Iterator<Item = &'static Spec> {
     table::COMMANDS.iter().chain(&table::SUBCOMMANDS)
 }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_dense_and_names_are_found() {
+    fn spec_ids_are_dense_and_every_command_is_found_by_name() {
         assert_eq!(specs().count(), COUNT);
         for (place, spec) in specs().enumerate() {
             assert_eq!(usize::from(spec.id), place, "{}", spec.name);
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_found_in_any_case_and_only_whole() {
+    fn lookup_ignores_case_and_needs_the_whole_name() {
         for spec in specs().filter(|spec| spec.command() == spec.name) {
             let upper = spec.name.to_ascii_uppercase();
             assert_eq!(lookup(upper.as_bytes()).map(|found| found.id), Some(spec.id));
@@ -63,7 +63,8 @@ mod tests {
                 let longer = [spec.name.as_bytes(), &[last]].concat();
                 assert!(lookup(&longer).is_none(), "{}", longer.escape_ascii());
             }
-            // Same hash, other byte: the hash folds more than letters.
+            // The hash folds more bytes than letters, so these names have the same hash as the command
+            // but another byte.
             let folded: Vec<u8> = spec.name.bytes().map(|byte| byte & !0x20).collect();
             assert_eq!(
                 lookup(&folded).is_some(),
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_command_is_not_found() {
+    fn lookup_does_not_find_unknown_names() {
         let long = [b'g'; 1 << 16];
         let not_utf8 = b"g\xe9t";
         for name in [&b""[..], b"config|get", b" get", b"get ", b"get\0", not_utf8, &long] {
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn the_parts_of_a_name() {
+    fn command_and_word_are_the_parts_of_a_name() {
         let config = lookup(b"config").unwrap();
         let get = config.subcommand(b"GeT").unwrap();
         assert_eq!((get.name, get.command(), get.word()), ("config|get", "config", "get"));
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_runs_or_changes_scripts_is_known() {
+    fn every_script_command_has_its_scripting_kind() {
         let known = specs().filter(|spec| spec.scripting.is_some()).map(|spec| spec.name);
         assert_eq!(
             known.collect::<Vec<_>>().join(" "),
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn each_effect_has_its_commands() {
+    fn commands_have_the_right_effects() {
         let having = |effect: Effect| {
             let with = specs().filter(|spec| spec.effect == effect);
             with.map(|spec| spec.name).collect::<Vec<_>>().join(" ")
@@ -166,9 +167,9 @@ mod tests {
     }
 
     #[test]
-    fn commands_that_repeat_what_they_are_sent_are_not_plain() {
+    fn commands_whose_replies_repeat_client_text_are_not_plain() {
         let plain: Vec<_> = specs().filter(|spec| spec.effect == Effect::None).collect();
-        // Each name of the list is one of a command, and none is of a container.
+        // Each name in the list is the name of a command that is not a container.
         assert_eq!(plain.len(), 144);
         assert!(
             plain.iter().all(|spec| spec.subcommands.is_empty() && spec.command() == spec.name)

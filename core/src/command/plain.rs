@@ -2,18 +2,18 @@
 //!
 //! A server that repeats such text in an error line may send its line ends along, and then one reply
 //! reads as several (`FUNCTION LOAD`, `EVAL` and `SCRIPT LOAD` do so in every version). Where many
-//! sessions share a connection and nothing separates their replies, only the commands of this list
-//! may run: every error that they can give is a constant, or a text in which the server itself
-//! replaces line ends. `tests/protocol/plain_commands.rs` sends hostile arguments to real servers to
-//! hold that. All other commands share connections on which each session's replies are fenced off.
+//! sessions share a connection and nothing separates their replies, only the commands of this list may
+//! run: every error that they can give is a constant, or a text in which the server itself replaces
+//! line ends. `tests/protocol/plain_commands.rs` checks this by sending hostile arguments to real
+//! servers. All other commands share connections on which barriers separate the sessions' replies.
 
-/// Returns whether the command called `name` (lower case) is one of these while it has no options: it repeats
-/// an option that it does not know.
+/// Returns true if the command called `name` (lower case) is plain while it has no options. With an
+/// option that it does not know, its error repeats the option.
 pub(super) const fn is_plain_without_options(name: &str) -> bool {
     matches!(name.as_bytes(), b"expire" | b"expireat" | b"pexpire" | b"pexpireat")
 }
 
-/// Returns whether the command called `name` (lower case) is one of these.
+/// Returns true if the command called `name` (lower case) is plain with any arguments.
 #[rustfmt::skip]
 pub(super) const fn is_plain(name: &str) -> bool {
     matches!(

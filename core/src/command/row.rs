@@ -1,8 +1,8 @@
-//! A line of a table of commands, and what is derived from it at compile time.
+//! A row of a table of commands, and the spec that is made from it at compile time.
 #![allow(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    reason = "all of it is evaluated at compile time"
+    reason = "the function runs only at compile time"
 )]
 
 use super::spec::{Flag, Flags, Keys};
@@ -18,7 +18,7 @@ pub(super) struct Row {
     since: [u16; 3],
 }
 
-/// One line of a table: `keys` are first, last and step.
+/// Creates a row; `keys` are the first position, the last position and the step.
 pub(super) const fn row(
     name: &'static str,
     arity: i16,
@@ -36,7 +36,7 @@ pub(super) const fn row(
 }
 
 impl Row {
-    /// The command's entry in the table, whose place there is `id`.
+    /// Returns the command's spec; `id` is its position in the table.
     pub(super) const fn spec(&self, id: usize, subcommands: &'static [Spec]) -> Spec {
         let [first, last, step] = self.keys;
         let [major, minor, patch] = self.since;

@@ -1,36 +1,38 @@
-//! What a command has to do with scripts and functions.
+//! How a command runs or loads scripts and functions.
 
-/// What a command has to do with scripts and functions.
+/// How a command runs or loads scripts and functions.
 ///
-/// `writes` tells the ordinary form from the `_RO` one, in which Redis refuses what writes.
+/// `writes` is false for the `_RO` form, in which Redis refuses commands that write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scripting {
-    /// `EVAL`, `EVAL_RO`: runs the script that is its first argument.
+    /// `EVAL`, `EVAL_RO`: runs the script in its first argument.
     Eval {
-        /// Whether the script may write.
+        /// True if the script may write.
         writes: bool,
     },
-    /// `EVALSHA`, `EVALSHA_RO`: runs the script whose SHA-1 digest is its first argument, if Redis
-    /// has it.
+    /// `EVALSHA`, `EVALSHA_RO`: runs the script whose SHA-1 digest is its first argument, if Redis has
+    /// it in its cache.
     EvalSha {
-        /// Whether the script may write.
+        /// True if the script may write.
         writes: bool,
     },
-    /// `FCALL`, `FCALL_RO`: runs the function that its first argument names, in any case.
+    /// `FCALL`, `FCALL_RO`: runs the function that its first argument names, in upper or lower case.
     Call {
-        /// Whether the function may write.
+        /// True if the function may write.
         writes: bool,
     },
-    /// `SCRIPT LOAD`: has Redis keep a script for `EVALSHA`.
+    /// `SCRIPT LOAD`: puts a script into Redis's cache for `EVALSHA`.
     Load,
-    /// `SCRIPT DEBUG`: the next script stops at each line, and takes orders that run any code.
+    /// `SCRIPT DEBUG`: the next script stops at each line and takes debugger commands, which can run
+    /// any code.
     Debug,
-    /// `FUNCTION LOAD`, `RESTORE`, `DELETE`, `FLUSH`: changes which functions there are.
+    /// `FUNCTION LOAD`, `RESTORE`, `DELETE`, `FLUSH`: change which functions exist.
     Libraries,
 }
 
 impl Scripting {
-    /// That of the command called `name` (`script|load` for a subcommand).
+    /// Returns how the command called `name` (`script|load` for a subcommand) uses scripts; `None` if
+    /// it does not.
     pub(super) const fn of(name: &str) -> Option<Self> {
         Some(match name.as_bytes() {
             b"eval" => Self::Eval { writes: true },

@@ -1,81 +1,80 @@
-//! What is known of one command.
+//! The description of a command.
 
 use super::{Class, Effect, Scripting, Version};
 
-/// One command or subcommand, as Redis describes it, with what it does to its connection.
+/// One command or subcommand, as Redis describes it, with its effect on the connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec {
-    /// Its number: dense from 0 to [`COUNT`](super::COUNT), commands before subcommands. It may
-    /// differ from one build to the next.
+    /// The command's number: dense from 0 to [`COUNT`](super::COUNT), commands before subcommands. It
+    /// may differ from one build to the next.
     pub id: u16,
-    /// Lower case; a subcommand carries its container's name and a `|`: `config|get`.
+    /// The name in lower case; a subcommand's name is its container's, a `|` and its own: `config|get`.
     pub name: &'static str,
-    /// Number of arguments with the name (and the subcommand's) in it; negative for "that many or
-    /// more".
+    /// Number of arguments, including the name (and the subcommand's name); a negative number means "at
+    /// least that many".
     pub arity: i16,
-    /// Redis's flags.
+    /// The command's flags in Redis.
     pub flags: Flags,
-    /// Where its keys are.
+    /// The positions of the keys among the arguments.
     pub keys: Keys,
-    /// What it does to the connection it runs on. A container's own effect is `None`; its
-    /// subcommands have theirs.
+    /// The effect on the connection. A container has the effect `None`; its subcommands have their own.
     pub effect: Effect,
-    /// What kind of work it is.
+    /// The class for latency metrics.
     pub class: Class,
-    /// What it has to do with scripts and functions, if anything.
+    /// How the command uses scripts and functions; `None` if it does not.
     pub scripting: Option<Scripting>,
-    /// The Redis that brought it.
+    /// The first version of Redis that has the command.
     pub since: Version,
-    /// Those of a container command such as `CONFIG`; empty for all others.
+    /// Subcommands of a container such as `CONFIG`; empty for all other commands.
     pub subcommands: &'static [Self],
 }
 
 impl Spec {
-    /// The subcommand named `word` in any case, if this is a container that has it.
+    /// Returns the subcommand named `word`, in upper or lower case, if this is a container that has it.
     pub fn subcommand(&self, word: &[u8]) -> Option<&'static Self> {
         self.subcommands.iter().find(|spec| spec.word().as_bytes().eq_ignore_ascii_case(word))
     }
 
-    /// Returns whether it is a container command, such as `CONFIG`: its second argument names what runs,
-    /// and it does nothing without one.
+    /// Returns true if this is a container such as `CONFIG`, which needs a second argument that names
+    /// the subcommand.
     pub fn is_container(&self) -> bool {
         !self.subcommands.is_empty()
     }
 
-    /// Returns whether Redis takes it with `argc` arguments, name included.
+    /// Returns true if Redis accepts the command with `argc` arguments, name included.
     pub fn arity_holds(&self, argc: usize) -> bool {
         let least = usize::from(self.arity.unsigned_abs());
         if self.arity < 0 { argc >= least } else { argc == least }
     }
 
-    /// The container's name, or the command's own: `config` of `config|get`.
+    /// Returns the container's name, or the command's own: `config` of `config|get`.
     pub fn command(&self) -> &'static str {
         self.name.split_once('|').map_or(self.name, |(command, _)| command)
     }
 
-    /// The last word of the name: `get` of `config|get`.
+    /// Returns the last word of the name: `get` of `config|get`.
     pub fn word(&self) -> &'static str {
         self.name.split_once('|').map_or(self.name, |(_, word)| word)
     }
 }
 
-/// Positions of the keys among the arguments, the name being number 0.
+/// Positions of the keys among the arguments; the name has position 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keys {
-    /// The first key's; 0 if there is none in a fixed place.
+    /// Position of the first key; 0 if no key has a fixed position.
     pub first: i16,
-    /// The last key's; a negative one counts from the end, -1 being the last argument.
+    /// Position of the last key; a negative number counts from the end, -1 being the last argument.
     pub last: i16,
-    /// From one key to the next.
+    /// Distance from one key to the next.
     pub step: i16,
-    /// Whether other keys may be elsewhere, found only by reading the arguments (`movablekeys`).
+    /// True if other keys may follow that are found only by reading the arguments (`movablekeys`).
     pub movable: bool,
 }
 
-/// One of Redis's command flags; the name is that in `COMMAND`'s reply, in Rust's case.
+/// One of Redis's command flags, named as in `COMMAND`'s reply, in Rust's case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-#[expect(missing_docs, reason = "Redis's own words")]
+#[expect(missing_docs, reason = "the texts are Redis's")]
 pub enum Flag {
     Admin,
     AllowBusy,
@@ -112,12 +111,12 @@ pub struct Flags(u32);
 impl Flags {
     pub(super) const EMPTY: Self = Self(0);
 
-    /// Returns whether `flag` is among them.
+    /// Returns true if the set contains `flag`.
     pub const fn contains(self, flag: Flag) -> bool {
         self.0 & flag.bit() != 0
     }
 
-    /// These and `flag`.
+    /// Returns the set with `flag` added.
     pub const fn with(self, flag: Flag) -> Self {
         Self(self.0 | flag.bit())
     }

@@ -1,8 +1,8 @@
-//! The two tables put together, by the compiler: a mistake in them stops the build.
+//! Merges the two tables at compile time: a mistake in them stops the build.
 #![allow(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
-    reason = "all of it is evaluated at compile time"
+    reason = "the function runs only at compile time"
 )]
 
 use super::row::Row;
@@ -11,10 +11,10 @@ use super::{Spec, generated, later};
 const COMMAND_COUNT: usize = generated::COMMANDS.len() + later::COMMANDS.len();
 const SUBCOMMAND_COUNT: usize = generated::SUBCOMMANDS.len() + later::SUBCOMMANDS.len();
 
-/// How many specs there are, subcommands included.
+/// Number of specs, subcommands included.
 pub const COUNT: usize = COMMAND_COUNT + SUBCOMMAND_COUNT;
 
-/// All commands, in byte order of their names; a spec's id is its place here.
+/// All commands, in byte order of their names; a spec's id is its index.
 pub(super) static COMMANDS: [Spec; COMMAND_COUNT] = {
     let rows: [Row; COMMAND_COUNT] = merge(&generated::COMMANDS, &later::COMMANDS);
     let mut specs = [rows[0].spec(0, &[]); COMMAND_COUNT];
@@ -30,7 +30,7 @@ pub(super) static COMMANDS: [Spec; COMMAND_COUNT] = {
     specs
 };
 
-/// All subcommands, in byte order, so that those of one container are neighbours.
+/// All subcommands, in byte order, so that the subcommands of one container are adjacent.
 pub(super) static SUBCOMMANDS: [Spec; SUBCOMMAND_COUNT] = {
     let rows: [Row; SUBCOMMAND_COUNT] = merge(&generated::SUBCOMMANDS, &later::SUBCOMMANDS);
     let mut specs = [rows[0].spec(0, &[]); SUBCOMMAND_COUNT];
@@ -54,7 +54,7 @@ const fn subcommands_of(container: &str) -> &'static [Spec] {
     SUBCOMMANDS.split_at(end).0.split_at(start).1
 }
 
-/// Returns whether `name` is `container`, a `|`, and more.
+/// Returns true if `name` is `container`, a `|` and a subcommand.
 const fn is_within(name: &str, container: &str) -> bool {
     let (name, container) = (name.as_bytes(), container.as_bytes());
     if name.len() <= container.len() || name[container.len()] != b'|' {
@@ -70,7 +70,7 @@ const fn is_within(name: &str, container: &str) -> bool {
     true
 }
 
-/// Two sorted tables as one; a name out of order or in both stops the build.
+/// Merges two sorted tables; a name that is out of order or in both stops the build.
 const fn merge<const N: usize>(left: &[Row], right: &[Row]) -> [Row; N] {
     let mut rows = [left[0]; N];
     let (mut l, mut r) = (0, 0);
@@ -89,7 +89,7 @@ const fn merge<const N: usize>(left: &[Row], right: &[Row]) -> [Row; N] {
     rows
 }
 
-/// Strictly less, in byte order.
+/// Returns true if `left` is strictly less than `right` in byte order.
 const fn precedes(left: &str, right: &str) -> bool {
     let (left, right) = (left.as_bytes(), right.as_bytes());
     let mut at = 0;

@@ -5,22 +5,22 @@ use std::fmt;
 /// A version of Redis, such as 7.0.15.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
-    /// The 7 of 7.0.15.
+    /// The major version: 7 of 7.0.15.
     pub major: u16,
-    /// The 0 of 7.0.15.
+    /// The minor version: 0 of 7.0.15.
     pub minor: u16,
-    /// The 15 of 7.0.15.
+    /// The patch version: 15 of 7.0.15.
     pub patch: u16,
 }
 
 impl Version {
-    /// The version `major.minor.patch`.
+    /// Creates the version `major.minor.patch`.
     pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
         Self { major, minor, patch }
     }
 
-    /// Reads what `INFO` gives as `redis_version`: one to three decimal numbers with dots between
-    /// them, missing ones being 0. What follows a `-` is not looked at (`7.4.0-v1`).
+    /// Parses the value of `redis_version` in `INFO`: one to three decimal numbers with dots between
+    /// them, where missing numbers are 0. The part after a `-` is ignored (`7.4.0-v1`).
     pub fn parse(text: &str) -> Option<Self> {
         let numbers = text.split_once('-').map_or(text, |(numbers, _)| numbers);
         let mut parts = numbers.split('.');
@@ -31,7 +31,7 @@ impl Version {
     }
 }
 
-/// `u16::from_str` takes a plus sign; a version has none.
+/// `u16::from_str` accepts a plus sign, which no version has.
 fn number(text: &str) -> Option<u16> {
     if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
 }
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_are_read_printed_and_ordered() {
+    fn versions_are_parsed_printed_and_ordered() {
         let version = Version::parse("7.0.15").unwrap();
         assert_eq!(version, Version::new(7, 0, 15));
         assert_eq!(version.to_string(), "7.0.15");
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn short_and_suffixed_versions_are_read() {
+    fn short_and_suffixed_versions_are_parsed() {
         assert_eq!(Version::parse("7"), Some(Version::new(7, 0, 0)));
         assert_eq!(Version::parse("7.2"), Some(Version::new(7, 2, 0)));
         assert_eq!(Version::parse("6.2.6-v2"), Some(Version::new(6, 2, 6)));
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn other_text_is_no_version() {
+    fn other_text_is_not_parsed_as_a_version() {
         for text in ["", "-1", ".", "7.", "7..1", "7.0.1.2", "+7.0.1", "7.0.x", " 7.0", "99999"] {
             assert_eq!(Version::parse(text), None, "{text:?}");
         }

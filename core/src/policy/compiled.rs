@@ -1,4 +1,4 @@
-//! Rules, compiled to a set.
+//! The policy: rules compiled to a set of commands.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use crate::command::{self, Spec};
 
 const WORDS: usize = command::COUNT.div_ceil(64);
 
-/// What the rule is called that refuses names and subcommands with a NUL in them.
+/// Name of the rule that refuses names and subcommands with a NUL in them.
 const NUL_RULE: RuleName = RuleName::Known("name with a NUL");
 
-/// Which commands do not exist for a client.
+/// The commands that do not exist for clients.
 ///
-/// Immutable; a clone shares it.
+/// A policy is immutable, and its clones share memory.
 #[derive(Clone)]
 pub struct Policy {
     rules: Arc<Rules>,
@@ -23,30 +23,30 @@ pub struct Policy {
 
 #[derive(Clone, Default)]
 struct Rules {
-    /// Specs that a command rule names, and the subcommands of such a command.
+    /// Commands that a command rule names, and all subcommands of such commands.
     commands: IdSet,
-    /// Specs that a `COMMAND|SUBCOMMAND` rule names.
+    /// Subcommands that a `COMMAND|SUBCOMMAND` rule names.
     subcommands: IdSet,
-    /// Names that the table does not have, in lower case, sorted.
+    /// Names in rules that the table of commands does not have, in lower case, sorted.
     named: Vec<Arc<str>>,
-    /// `RESTORE`, if it is refused for what the server does not check and for nothing else.
+    /// `RESTORE`, if it is refused only because the server does not check its payload.
     payload: Option<&'static Spec>,
 }
 
 impl Policy {
-    /// What is blocked unless the operator says otherwise.
+    /// Commands that are blocked unless the operator configures others.
     pub const DEFAULT_BLOCKED: [&str; 4] = ["FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG"];
 
     /// Compiles rules, each `COMMAND` or `COMMAND|SUBCOMMAND` in upper or lower case, and with
-    /// [`Escapes::Deny`] those that refuse escapes.
+    /// [`Escapes::Deny`] the rules that refuse escapes.
     ///
-    /// A rule for a command blocks all its subcommands. A name that Redoubt does not know is kept,
-    /// for modules and newer versions of Redis, if it begins with an ASCII letter, digit or `_`
-    /// and otherwise has only these and `.`, `-` and `:`.
+    /// A rule for a command blocks all its subcommands. A name that Redoubt does not know is kept, for
+    /// modules and newer versions of Redis, if it begins with an ASCII letter, digit or `_` and
+    /// otherwise has only these and `.`, `-` and `:`.
     ///
     /// # Errors
-    /// A rule that is incomplete, malformed or too long, or that names a subcommand of a command
-    /// which has none.
+    /// A rule is incomplete, malformed or too long, or names a subcommand of a command that
+    /// has none.
     pub fn compile<S: AsRef<str>>(blocked: &[S], escapes: Escapes) -> Result<Self, PolicyError> {
         let mut rules = Rules::default();
         for rule in blocked {
@@ -63,8 +63,8 @@ impl Policy {
         Ok(Self { rules: Arc::new(rules) })
     }
 
-    /// The policy where the server checks the payload of `RESTORE` before it takes it: that is no
-    /// escape there. A rule of the operator's own against `RESTORE` stays.
+    /// Returns the policy for a server that checks the payload of `RESTORE` before it accepts it: there
+    /// `RESTORE` is no escape. A rule of the operator's own against `RESTORE` stays.
     #[must_use]
     pub fn where_payloads_are_checked(&self) -> Self {
         let Some(spec) = self.rules.payload else { return self.clone() };
@@ -76,12 +76,11 @@ impl Policy {
 
     /// Returns whether a request may run.
     ///
-    /// `spec` is what [`lookup`](command::lookup) found for `name`, or the subcommand that
-    /// [`Spec::subcommand`] found for the word after it; `name` and `subcommand` are the first two
-    /// arguments as the client sent them.
+    /// `spec` is the result of [`lookup`](command::lookup) for `name`, or of [`Spec::subcommand`] for
+    /// the word after it; `name` and `subcommand` are the first two arguments as the client sent them.
     ///
-    /// A name with a NUL in it is always denied, and so is such a subcommand of a container
-    /// command (see the [module](crate::policy)).
+    /// A name with a NUL in it is always denied, and so is such a subcommand of a container command
+    /// (see the [module](crate::policy)).
     pub fn decide(
         &self,
         spec: Option<&'static Spec>,
@@ -91,16 +90,16 @@ impl Policy {
         self.rules.denied(spec, name, subcommand).map_or(Decision::Allow, Decision::Deny)
     }
 
-    /// Returns whether a command of the table, or one of its subcommands, may run, when nothing else has to
-    /// be looked at for that: for containers, whose next word decides, ask [`Policy::decide`].
+    /// Returns true if a command of the table, or one of its subcommands, may run whatever its
+    /// arguments are. For a container the next argument decides, so callers ask [`Policy::decide`].
     #[inline]
     pub fn passes(&self, spec: &Spec) -> bool {
         let Rules { commands, subcommands, .. } = &*self.rules;
         !spec.is_container() && !commands.contains(spec) && !subcommands.contains(spec)
     }
 
-    /// The names of all rules, those that refuse escapes included, in lower case: those of the
-    /// table in the order of their ids, then the others.
+    /// Returns the names of all rules, including the rules against escapes, in lower case: first those
+    /// in the table of commands in the order of their ids, then the others.
     pub fn rules(&self) -> impl Iterator<Item = RuleName> {
         let rules = &self.rules;
         let known = command::specs().filter(|spec| {
@@ -143,8 +142,8 @@ impl Rules {
     }
 
     fn denied(&self, spec: Option<&Spec>, name: &[u8], word: Option<&[u8]>) -> Option<Denied> {
-        // A caller that found no subcommand may have dropped the container; it is looked up again
-        // so that such a slip cannot open what is blocked.
+        // A caller that found no subcommand may have dropped the container as well. Looking it up again
+        // keeps such a mistake from opening what is blocked.
         let Some(spec) = spec.or_else(|| command::lookup(name)) else {
             return self.unknown_denied(name, word);
         };
@@ -156,7 +155,7 @@ impl Rules {
         }
     }
 
-    /// The bit test.
+    /// Returns the denial of a command in the table, by one bit test.
     fn known_denied(&self, spec: &Spec) -> Option<Denied> {
         if self.commands.contains(spec) {
             Some(Denied::command(RuleName::Known(spec.command())))
@@ -167,7 +166,7 @@ impl Rules {
         }
     }
 
-    /// A container of the table, with a word that the table does not have.
+    /// Returns the denial of a container of the table with a subcommand that the table does not have.
     fn new_word_denied(&self, container: &Spec, word: &[u8]) -> Option<Denied> {
         if word.contains(&0) {
             return Some(Denied::subcommand(NUL_RULE));
@@ -175,25 +174,25 @@ impl Rules {
         self.find(container.name.as_bytes(), Some(word)).map(Denied::subcommand)
     }
 
-    /// A command that the table does not have.
+    /// Returns the denial of a command that the table does not have.
     fn unknown_denied(&self, name: &[u8], word: Option<&[u8]>) -> Option<Denied> {
         if name.contains(&0) {
             return Some(Denied::command(NUL_RULE));
         }
-        // No command's own name has a bar, so such a request can only look like a rule.
+        // No command's name contains a bar, so such a request can only imitate a rule.
         if self.named.is_empty() || name.contains(&b'|') {
             return None;
         }
         if let Some(rule) = self.find(name, None) {
             return Some(Denied::command(rule));
         }
-        // Whether a module's command is a container is not known, so a NUL in the word may be
-        // data; what stands before it is what Redis might run.
+        // It is unknown whether a module's command is a container, so a NUL in the word may be data;
+        // the part before the NUL is what Redis might run.
         let word = word?.split(|byte| *byte == 0).next()?;
         self.find(name, Some(word)).map(Denied::subcommand)
     }
 
-    /// The rule `name` or `name|word` among those that the table does not have.
+    /// Finds the rule `name` or `name|word` among the names that the table does not have.
     fn find(&self, name: &[u8], word: Option<&[u8]>) -> Option<RuleName> {
         let found = self.named.binary_search_by(|rule| {
             let bar: &[u8] = if word.is_some() { b"|" } else { b"" };
@@ -251,8 +250,9 @@ fn parse(rule: &str) -> Result<(&str, Option<&str>), PolicyError> {
     Ok((name, word))
 }
 
-/// Returns whether `text` can be a command's name. Signs at its start are those of Redis's ACL rules,
-/// which would otherwise pass for the names of unknown commands and block nothing.
+/// Returns true if `text` can be the name of a command. Signs at its start belong to Redis's ACL rules;
+/// they are rejected because otherwise such rules would be taken for the names of unknown commands and
+/// block nothing.
 fn is_name(text: &str) -> bool {
     let inner =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':');

@@ -1,4 +1,4 @@
-//! What the policy says of a command.
+//! The policy's decision about a command.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -9,18 +9,17 @@ use bytes::Bytes;
 
 use super::refusal::{unknown_command, unknown_subcommand};
 
-/// What the policy says of a command.
+/// The policy's decision about a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Decision {
-    /// It may run.
+    /// The command may run.
     Allow,
-    /// It does not exist for this client.
+    /// The command does not exist for this client.
     Deny(Denied),
 }
 
-/// Whether a request may run, by all that the policy says of it. The objection is boxed, as there is
-/// mostly none.
+/// The policy's verdict on a request. The objection is boxed, as most requests have none.
 pub type Verdict = Result<(), Box<Objection>>;
 
 /// Why a request may not run.
@@ -28,18 +27,18 @@ pub type Verdict = Result<(), Box<Objection>>;
 pub enum Objection {
     /// The command does not exist for this client.
     Denied(Denied),
-    /// The part of a large request that decides has not wholly arrived, and is larger than what is held.
+    /// The argument that decides has not arrived completely, and it is larger than Redoubt buffers.
     Unreadable,
 }
 
-/// A refusal: what to answer, and which rule it comes from.
+/// A refused command: the reply to it, and the rule that refuses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
     answer: Answer,
     rule: RuleName,
 }
 
-/// Which of Redis's two errors.
+/// Which of Redis's two errors is the reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     UnknownCommand,
@@ -55,13 +54,13 @@ impl Denied {
         Self { answer: Answer::UnknownSubcommand, rule }
     }
 
-    /// The rule, for logs: `flushall` or `script|flush`, in lower case.
+    /// Returns the name of the rule, for logs: `flushall` or `script|flush`, in lower case.
     pub fn rule(&self) -> &RuleName {
         &self.rule
     }
 
-    /// The bytes that Redis gives for a command or subcommand that does not exist, for a request
-    /// of `args`, its name first, as the client sent them.
+    /// Returns the bytes that Redis sends for a command or subcommand that does not exist. `args` is
+    /// the request as the client sent it, its name first.
     pub fn reply<'a>(&self, args: impl IntoIterator<Item = &'a [u8]>) -> Bytes {
         match self.answer {
             Answer::UnknownCommand => unknown_command(args),
@@ -70,13 +69,13 @@ impl Denied {
     }
 }
 
-/// The name of a rule: the table's text, or for a name that the table does not have, the rule's.
-/// Cheap to clone; never holds a client's bytes.
+/// The name of a rule: the text of the table of commands or, for a name that the table does not have,
+/// of the rule. It is cheap to clone and never contains bytes of a client.
 #[derive(Clone)]
 pub enum RuleName {
-    /// From the table of commands.
+    /// A name in the table of commands.
     Known(&'static str),
-    /// From the configuration.
+    /// A name in the configuration.
     Named(Arc<str>),
 }
 

@@ -1,18 +1,18 @@
-//! What can be wrong with a rule; always the operator's to mend.
+//! Errors in a rule, which the operator has to correct.
 
-/// Longest name in a rule, in bytes, with the subcommand's.
+/// Longest name in a rule, in bytes, including the subcommand's.
 pub(super) const MAX_NAME: usize = 128;
 
 /// A rule that cannot be compiled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// An empty rule, or nothing before or after its `|`.
+    /// The rule is empty, or has nothing before or after its `|`.
     #[error("rule {rule:?} is incomplete: write COMMAND or COMMAND|SUBCOMMAND")]
     Incomplete {
         /// The rule as written.
         rule: String,
     },
-    /// A character that no command name has.
+    /// The rule has a character that no command name has.
     #[error(
         "rule {rule:?} has a character that no command name has: \
          write COMMAND or COMMAND|SUBCOMMAND, without spaces, quotes or wildcards"
@@ -21,13 +21,13 @@ pub enum PolicyError {
         /// The rule as written.
         rule: String,
     },
-    /// Too long to be a name.
+    /// The rule is too long to be a name.
     #[error("a rule has {len} bytes, and a command name has at most {MAX_NAME}")]
     TooLong {
-        /// Its length in bytes.
+        /// Length of the rule in bytes.
         len: usize,
     },
-    /// A subcommand of a command that has none.
+    /// The rule names a subcommand of a command that has none.
     #[error(
         "rule {rule:?} cannot hold: {command} has no subcommands; write {command:?} to block it"
     )]

@@ -1,28 +1,28 @@
-//! Commands that would get round the block list or take the server over.
+//! Escapes: commands that get round the block list or take the server over.
 //!
-//! One belongs here if it lets a client undo what is refused (give itself rights, load code, bring
-//! in other data), take the server away from its operator (stop it, point it at another master,
-//! redraw its cluster, empty what it has recorded), or reach into other sessions (watch, hold up or
-//! cut their connections, take away what they have loaded). What only tells something, or touches
-//! nothing but keys and the client's own connection, does not, as honest clients use it: `CLIENT
-//! LIST`, `INFO`, `NO-EVICT`, `TRACKING` and `UNBLOCK` (which ends a wait as its time limit would),
-//! `SLOWLOG`, `LATENCY`, `MEMORY`, `COMMAND`, `FUNCTION LOAD`, and `CLUSTER`'s questions.
+//! A command is an escape if it lets a client undo what is refused (give itself rights, load code,
+//! bring in other data), take the server away from its operator (stop it, point it at another master,
+//! change its cluster, empty its logs), or reach into other sessions (watch, delay or cut their
+//! connections, remove what they have loaded). A command that only shows information, or touches only
+//! keys and the client's own connection, is no escape, as honest clients use it: `CLIENT LIST`, `INFO`,
+//! `NO-EVICT`, `TRACKING` and `UNBLOCK` (which ends a wait as its time limit would), `SLOWLOG`,
+//! `LATENCY`, `MEMORY`, `COMMAND`, `FUNCTION LOAD`, and `CLUSTER`'s queries.
 //!
-//! `RESTORE` is one only where the server does not check its payload
+//! `RESTORE` is an escape only where the server does not check its payload
 //! ([`Policy::where_payloads_are_checked`](super::Policy::where_payloads_are_checked)): by default
-//! Redis takes it for what it says it is, and a crafted one ends Redis or has it run code.
+//! Redis trusts the payload, and a crafted one crashes Redis or makes it run code.
 
-/// What becomes of commands that would get round the block list or take the server over.
+/// Whether clients may run escapes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Escapes {
-    /// They do not exist for clients.
+    /// Escapes do not exist for clients.
     #[default]
     Deny,
-    /// They may run.
+    /// Escapes may run.
     Allow,
 }
 
-/// Why, and which.
+/// Groups of escapes, each with the reason why they are refused.
 #[rustfmt::skip]
 const GROUPS: [(&str, &[&str]); 11] = [
     ("gives rights, or brings in code that no rule holds", &["ACL", "MODULE"]),
@@ -37,7 +37,7 @@ const GROUPS: [(&str, &[&str]); 11] = [
             "CLUSTER|DELSLOTSRANGE", "CLUSTER|FAILOVER", "CLUSTER|FORGET",
             "CLUSTER|MEET", "CLUSTER|REPLICATE", "CLUSTER|RESET", "CLUSTER|SAVECONFIG",
             "CLUSTER|SET-CONFIG-EPOCH", "CLUSTER|SETSLOT",
-            // Of Redis 8.4 and Valkey 9.
+            // Redis 8.4 and Valkey 9 have these.
             "CLUSTER|CANCELSLOTMIGRATIONS", "CLUSTER|MIGRATESLOTS", "CLUSTER|MIGRATION",
             "CLUSTER|SYNCSLOTS", "TRIMSLOTS",
         ],
@@ -60,12 +60,12 @@ const GROUPS: [(&str, &[&str]); 11] = [
     ),
     (
         "empties whole slots of a cluster, as FLUSHALL empties all",
-        // SFLUSH is of Redis 8, FLUSHSLOT of Valkey 9.
+        // Redis 8 has SFLUSH, Valkey 9 has FLUSHSLOT.
         &["CLUSTER|FLUSHSLOT", "CLUSTER|FLUSHSLOTS", "SFLUSH"],
     ),
     (
         "empties what the server has recorded for its operator",
-        // COMMANDLOG is of Valkey 8.1.
+        // Valkey 8.1 has COMMANDLOG.
         &["COMMANDLOG|RESET", "LATENCY|RESET", "SLOWLOG|RESET"],
     ),
     (
@@ -79,10 +79,10 @@ const GROUPS: [(&str, &[&str]); 11] = [
 ];
 
 impl Escapes {
-    /// The escape that is none where the server checks what it is given.
+    /// The command that is an escape only where the server does not check its payload.
     pub(super) const PAYLOAD: &str = "RESTORE";
 
-    /// The rules that refuse all escapes, in upper case; whether in force or not.
+    /// Returns the rules against all escapes, in upper case, whether they are in force or not.
     pub fn rules() -> impl Iterator<Item = &'static str> {
         GROUPS.into_iter().flat_map(|(_, rules)| rules.iter().copied())
     }
@@ -93,7 +93,7 @@ impl Escapes {
         GROUPS.into_iter().find(|(_, rules)| among(rules)).map(|(why, _)| why)
     }
 
-    /// The rules in force.
+    /// Returns the rules against escapes that are in force.
     pub(super) fn denied(self) -> impl Iterator<Item = &'static str> {
         Self::rules().filter(move |_| self == Self::Deny)
     }
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_escape_says_why_and_is_named_once() {
+    fn every_escape_has_one_reason_and_is_listed_once() {
         let mut rules: Vec<_> = Escapes::rules().collect();
         let count = rules.len();
         rules.sort_unstable();

@@ -1,19 +1,19 @@
-//! What an identity may run, and the bytes that a refused command is answered with.
+//! What clients may run, and the replies to refused commands.
 //!
-//! Owns: rules, escapes, their compiled form, which scripts run, the decision, and Redis's errors
-//! for commands that do not exist. Leaves to [`crate::session`]: when a command is judged, and what
-//! a refusal inside `MULTI` does.
+//! Owns: rules, escapes, their compiled form, which scripts run, the decision, and Redis's errors for
+//! commands that do not exist. Leaves to [`crate::session`]: when a command is checked, and what a
+//! refusal inside `MULTI` does.
 //!
-//! A request is judged by [`Policy::decide`] and then [`Scripts::decide`]. A [`Denied`] tells what
-//! to answer and which rule it comes from; [`Escapes::why`], why that rule stands.
+//! [`Policy::decide`] checks a request first, then [`Scripts::decide`]. A [`Denied`] has the reply and
+//! the rule; [`Escapes::why`] gives the reason for a rule against an escape.
 //!
 //! Invariants: a decision about a known command is one bit test; a [`Policy`] never changes; a
 //! [`Denied`] shows text of the table or the rules, never the client's bytes.
 //!
 //! Redis compares command names as C strings once their hashes have led it to the same bucket, so
-//! `FLUSHALL`, a NUL and a few bytes more run FLUSHALL in about one try of 256 (seen on 7.0.15).
-//! Such a name is no honest client's: it is always refused, as the unknown command that Redis
-//! mostly takes it for.
+//! `FLUSHALL`, a NUL and a few bytes more run FLUSHALL in about one of 256 tries (observed on 7.0.15).
+//! No honest client sends such a name. It is always refused, as the unknown command that Redis takes it
+//! for in the other cases.
 
 mod compiled;
 mod decision;

@@ -7,17 +7,17 @@ use bytes::Bytes;
 use crate::command::Spec;
 use crate::resp::reply;
 
-/// Bytes of a name that Redis shows.
+/// Most bytes of a name that Redis shows.
 const NAME_SHOWN: usize = 128;
 /// Redis adds arguments until their list is this long; no argument is shown beyond it.
 const ARGS_SHOWN: usize = 128;
 
-/// Redis's error for a command that does not exist, for a request of `args`, its name first, as
-/// the client sent them.
+/// Returns Redis's error for a command that does not exist. `args` is the request as the client sent
+/// it, its name first.
 ///
-/// The name is cut at 128 bytes; arguments follow, each in quotes with a space after it, while
-/// their list is shorter than 128 bytes, and each is cut at what is then left of the 128. All end
-/// at a NUL; CR and LF become spaces.
+/// Redis cuts the name at 128 bytes. It appends arguments, each in quotes with a space after it, while
+/// their list is shorter than 128 bytes, and cuts each at the rest of the 128. All end at a NUL; CR and
+/// LF become spaces.
 pub fn unknown_command<'a>(args: impl IntoIterator<Item = &'a [u8]>) -> Bytes {
     let mut args = args.into_iter();
     let name = args.next().unwrap_or_default();
@@ -38,11 +38,11 @@ pub fn unknown_command<'a>(args: impl IntoIterator<Item = &'a [u8]>) -> Bytes {
     reply::error(&text)
 }
 
-/// Redis 7.0's error for a subcommand that does not exist, for a request of `args`: the
-/// container's name first, then the subcommand's, as the client sent them.
+/// Returns Redis 7.0's error for a subcommand that does not exist. `args` is the request as the client
+/// sent it: the container's name first, then the subcommand's.
 ///
-/// The subcommand is cut at 128 bytes, the container's name is in upper case; both end at a NUL;
-/// CR and LF become spaces.
+/// Redis cuts the subcommand at 128 bytes and shows the container's name in upper case; both end at a
+/// NUL; CR and LF become spaces.
 pub fn unknown_subcommand<'a>(args: impl IntoIterator<Item = &'a [u8]>) -> Bytes {
     let mut args = args.into_iter();
     let name = args.next().unwrap_or_default();
@@ -56,7 +56,7 @@ pub fn unknown_subcommand<'a>(args: impl IntoIterator<Item = &'a [u8]>) -> Bytes
     reply::error(&text)
 }
 
-/// Redis's error for a wrong number of arguments.
+/// Returns Redis's error for a wrong number of arguments.
 pub fn wrong_arity(spec: &Spec) -> Bytes {
     let mut text = Vec::with_capacity(96);
     text.extend_from_slice(b"ERR wrong number of arguments for '");

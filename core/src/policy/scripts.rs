@@ -1,4 +1,4 @@
-//! Which scripts and functions a client may run.
+//! The scripts and functions that clients may run.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,48 +11,48 @@ use super::decision::{Decision, Denied, RuleName};
 use crate::command::{self, Scripting, Spec};
 use crate::resp::Request;
 
-/// What the rule is called that refuses scripts and functions.
+/// Name of the rule that refuses scripts and functions.
 const RULE: RuleName = RuleName::Known("scripts");
 
-/// Which scripts and functions a client may run.
+/// The scripts and functions that clients may run.
 ///
-/// What else a client may do with them, such as emptying Redis's cache of them, is for
-/// [`Escapes`](super::Escapes) to say. Commands of modules that run code are not known here.
+/// [`Escapes`](super::Escapes) decides about other commands for scripts, such as emptying Redis's
+/// script cache. Commands of modules that run code are not known here.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub enum Scripts {
-    /// All; what they may call is for Redis to hold.
+    /// Clients may run all scripts; Redis's ACL limits what a script may call.
     #[default]
     All,
-    /// Those that cannot write. Scripts may be loaded, libraries may not.
+    /// Clients may run scripts that cannot write. They may load scripts but no libraries.
     ReadOnly,
-    /// Those that are listed; only these may be loaded, and libraries not at all.
+    /// Clients may run and load the listed scripts, run the listed functions, and load no libraries.
     Pinned(Pins),
-    /// None, nor may any be loaded.
+    /// Clients may neither run nor load scripts.
     Deny,
 }
 
-/// The scripts and functions that are listed. A clone shares them.
+/// The listed scripts and functions. Clones share memory.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Pins {
     /// SHA-1 digests of scripts.
     pub scripts: Arc<HashSet<[u8; 20]>>,
-    /// Functions that the listed libraries have, in lower case: Redis takes any, and has no two
-    /// functions that differ in nothing else.
+    /// Functions of the listed libraries, in lower case: Redis ignores case in function names, so no
+    /// two functions differ only in case.
     pub functions: Arc<HashSet<Bytes>>,
 }
 
 impl Scripts {
-    /// Returns whether all run, so that there is nothing to ask.
+    /// Returns true if all scripts may run, so that requests need no check.
     #[inline]
     pub fn are_open(&self) -> bool {
         matches!(self, Self::All)
     }
 
-    /// Returns whether a request may run, as far as scripts go. `spec` is what the table says of it, the
-    /// subcommand where there is one.
+    /// Returns whether a request may run, as far as scripts are concerned. `spec` is its entry in the
+    /// table, the subcommand's where there is one.
     ///
     /// A subcommand of `SCRIPT` or `FUNCTION` that the table does not have is refused unless all
-    /// run: a newer Redis may have one that loads code.
+    /// scripts may run, because a newer Redis may have a subcommand that loads code.
     pub fn decide(&self, spec: Option<&'static Spec>, request: &Request<'_>) -> Decision {
         if self.are_open() {
             return Decision::Allow;
@@ -66,12 +66,12 @@ impl Scripts {
         decision(spec, may_run)
     }
 
-    /// As [`Scripts::decide`], for a client that is not to learn what is listed.
+    /// Decides as [`Scripts::decide`] does, for a client that must not learn which scripts are listed.
     pub fn decide_by_name(&self, spec: &'static Spec) -> Decision {
         decision(spec, spec.scripting.is_none_or(|scripting| self.may_name(scripting)))
     }
 
-    /// Returns whether the part of a large request that decides has not wholly arrived.
+    /// Returns true if the argument of a large request that decides has not arrived completely.
     pub fn need_more(&self, spec: Option<&'static Spec>, request: &Request<'_>) -> bool {
         let Self::Pinned(_) = self else { return false };
         match spec.and_then(|spec| spec.scripting).and_then(code_at) {
@@ -80,7 +80,7 @@ impl Scripts {
         }
     }
 
-    /// Returns whether a command may be named at all, whatever it is to run.
+    /// Returns true if the policy allows the command for at least some scripts.
     fn may_name(&self, scripting: Scripting) -> bool {
         match (self, scripting) {
             (Self::All, _) => true,
@@ -94,7 +94,8 @@ impl Scripts {
 }
 
 impl Pins {
-    /// A SHA-1 digest as 40 hexadecimal digits in any case, which is how Redis takes one.
+    /// Parses a SHA-1 digest of 40 hexadecimal digits in upper or lower case, the form that Redis
+    /// accepts.
     pub fn digest(hex: &[u8]) -> Option<[u8; 20]> {
         let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|n| u8::try_from(n).ok());
         let (pairs, rest) = hex.as_chunks::<2>();
@@ -108,11 +109,12 @@ impl Pins {
         Some(digest)
     }
 
-    /// Returns whether what the request is to run or load is listed. What is not there is not.
+    /// Returns true if the script or function that the request runs or loads is listed. A missing
+    /// argument is not listed.
     fn hold(&self, scripting: Scripting, request: &Request<'_>) -> bool {
         match scripting {
             Scripting::Eval { .. } | Scripting::Load => code_at(scripting).is_some_and(|at| {
-                // Without any, Redis answers that there are too few arguments.
+                // Without a script, Redis answers that there are too few arguments.
                 let listed = |code| self.scripts.contains::<[u8; 20]>(&Sha1::digest(code).into());
                 request.declared() <= at || whole(request, at).is_some_and(listed)
             }),
@@ -131,7 +133,7 @@ impl Pins {
     }
 }
 
-/// Returns which argument is the script itself.
+/// Returns the index of the argument that is the script itself.
 fn code_at(scripting: Scripting) -> Option<usize> {
     match scripting {
         Scripting::Eval { .. } => Some(1),
@@ -140,7 +142,7 @@ fn code_at(scripting: Scripting) -> Option<usize> {
     }
 }
 
-/// The argument at `index`, if all of it has arrived.
+/// Returns the argument at `index` if all of it has arrived.
 fn whole<'a>(request: &Request<'a>, index: usize) -> Option<&'a [u8]> {
     let is_cut = request.is_cut() && request.len() == index.saturating_add(1);
     request.arg(index).filter(|_| !is_cut)
@@ -156,7 +158,7 @@ fn decision(spec: &'static Spec, may_run: bool) -> Decision {
     }
 }
 
-/// Of a command, or a subcommand of the command `name`, that the table does not have.
+/// Decides about a command, or a subcommand of the command `name`, that the table does not have.
 fn new_word(name: &[u8]) -> Decision {
     match command::lookup(name) {
         Some(container) if matches!(container.name, "script" | "function") => {

@@ -1,8 +1,8 @@
-//! Replies to the requests that Redoubt sends for itself, such as those of a login.
+//! Decodes replies to the requests that Redoubt itself sends, such as logins.
 //!
-//! redis-protocol decodes them. It recurses into nested values and keeps all of them, so a reply's bytes,
-//! depth and number of values are checked before it sees the reply. Replies that pass through to clients
-//! are not decoded; see [`ReplyScanner`].
+//! The crate redis-protocol decodes them. It recurses into nested values and keeps all of them, so a
+//! reply's bytes, depth and number of values are checked before it is decoded. Replies that pass
+//! through to clients are not decoded; see [`ReplyScanner`].
 
 use std::fmt;
 
@@ -13,47 +13,47 @@ use redis_protocol::{resp2, resp3};
 
 use super::{Protocol, ReplyError, ReplyScanner, integer};
 
-/// A decoded reply. What RESP3 adds has the form that it has in RESP2: a map is an array of keys and
-/// values by turns, in any order.
+/// A decoded reply. RESP3 types are converted to RESP2: a map becomes an array of alternating keys and
+/// values, in any order.
 pub type Reply = resp2::types::OwnedFrame;
 
-/// Why replies cannot be taken; the connection must be closed.
+/// Why replies cannot be decoded; the caller closes the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The bytes are no reply as Redis sends it.
+    /// The bytes are not a valid reply.
     #[error(transparent)]
     NoReply(#[from] ReplyError),
-    /// The replies have more bytes than the decoder takes.
+    /// The replies have more bytes than the decoder accepts.
     #[error("the reply is longer than {0} bytes")]
     TooLong(usize),
-    /// A reply has more values, or is nested deeper, than the decoder takes.
+    /// A reply has more values, or is nested deeper, than the decoder accepts.
     #[error("the reply has too many values, or is nested too deeply")]
     TooManyValues,
-    /// A reply has a form that makes no sense as an answer, such as a push.
+    /// A reply has a type that cannot answer a request, such as a push.
     #[error("the reply is no answer")]
     NoAnswer,
 }
 
-/// Takes replies off the bytes that arrive on a connection. Its `Debug` shows none of them.
+/// Decodes replies from the bytes that arrive on a connection. Its `Debug` shows none of the bytes.
 pub struct ReplyDecoder {
     scanner: ReplyScanner,
     received: BytesMut,
     /// Bytes of the reply at the front of `received` that have been scanned.
     scanned: usize,
-    /// Bytes of the replies that have been taken.
+    /// Bytes of the replies that have been returned.
     taken: usize,
     max_bytes: usize,
-    /// What was wrong; nothing is taken any more.
+    /// The error that stopped the decoder; it returns no more replies.
     failed: Option<DecodeError>,
 }
 
 impl ReplyDecoder {
-    /// Most values of one reply, those in arrays included. A decoded value takes about 70 bytes.
+    /// Most values in one reply, including values in arrays. A decoded value takes about 70 bytes.
     pub const MAX_VALUES: u32 = 1 << 20;
-    /// Most arrays in each other. Redis nests eight in its reply to `COMMAND`.
+    /// Deepest nesting of arrays. Redis nests eight in its reply to `COMMAND`.
     pub const MAX_DEPTH: usize = 16;
 
-    /// A decoder that takes at most `max_bytes`, over all replies.
+    /// Creates a decoder that accepts at most `max_bytes` over all replies.
     pub fn new(max_bytes: usize) -> Self {
         Self {
             scanner: ReplyScanner::new(),
@@ -65,21 +65,21 @@ impl ReplyDecoder {
         }
     }
 
-    /// Returns where bytes that have arrived are appended.
+    /// Returns the buffer to which the caller appends bytes that have arrived.
     pub fn buffer(&mut self) -> &mut BytesMut {
         &mut self.received
     }
 
-    /// Returns whether no bytes are left that have not been taken.
+    /// Returns true if all bytes have been consumed.
     pub fn is_empty(&self) -> bool {
         self.received.is_empty()
     }
 
-    /// Takes the next reply, in the form of `protocol`; `None` until all of it has arrived.
+    /// Returns the next reply, which has the form of `protocol`; `None` until all of it has arrived.
     ///
     /// # Errors
-    /// [`DecodeError`], from then on at every call; [`ReplyDecoder::buffer`] still has all bytes of that
-    /// reply which have arrived.
+    /// A [`DecodeError`], and the same at every later call; [`ReplyDecoder::buffer`] keeps the
+    /// bytes of the reply that caused it.
     pub fn next(&mut self, protocol: Protocol) -> Result<Option<Reply>, DecodeError> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -113,7 +113,7 @@ impl fmt::Debug for ReplyDecoder {
     }
 }
 
-/// Decodes a reply that the scanner has found to be whole.
+/// Decodes a reply that the scanner has found to be complete.
 fn decode(reply: &[u8], protocol: Protocol) -> Result<Reply, DecodeError> {
     check_bounds(reply).ok_or(DecodeError::TooManyValues)?;
     let decoded = match protocol {
@@ -129,10 +129,10 @@ fn decode(reply: &[u8], protocol: Protocol) -> Result<Reply, DecodeError> {
     }
 }
 
-/// Walks over a whole reply; `None` when it has too many values or arrays in each other.
+/// Walks over a complete reply; returns `None` if it has too many values or nests too deep.
 fn check_bounds(reply: &[u8]) -> Option<()> {
     let mut rest = reply;
-    // Values still to come, of each aggregate that has begun.
+    // For each aggregate that has begun, the values that are still missing.
     let mut open: Vec<u64> = Vec::new();
     for _ in 0..ReplyDecoder::MAX_VALUES {
         let (line, after) = rest.split_at_checked(memmem::find(rest, b"\r\n")?)?;
@@ -149,7 +149,7 @@ fn check_bounds(reply: &[u8]) -> Option<()> {
             }
             b'*' | b'~' | b'>' => u64::try_from(number()?).unwrap_or(0),
             b'%' => u64::try_from(number()?).ok()?.checked_mul(2)?,
-            // Attributes would be values beside the reply. Redis sends none.
+            // Attributes would be values outside the reply. Redis sends none.
             b'|' => return None,
             _ => 0,
         };
@@ -160,7 +160,7 @@ fn check_bounds(reply: &[u8]) -> Option<()> {
             open.push(values);
             continue;
         }
-        // A value ends, and so do the aggregates whose last one it is.
+        // The value ends, and with it every aggregate whose last value it is.
         while let Some(left) = open.last_mut() {
             *left = left.checked_sub(1)?;
             if *left > 0 {
@@ -175,7 +175,7 @@ fn check_bounds(reply: &[u8]) -> Option<()> {
     None
 }
 
-/// A RESP3 reply in the form of RESP2; `None` for what is no answer.
+/// Converts a RESP3 reply to RESP2; `None` if its type cannot answer a request.
 fn as_resp2(reply: Resp3) -> Option<Reply> {
     let all = |values: Vec<Resp3>| values.into_iter().map(as_resp2).collect::<Option<Vec<_>>>();
     Some(match reply {
@@ -203,7 +203,7 @@ fn as_resp2(reply: Resp3) -> Option<Reply> {
 mod tests {
     use super::*;
 
-    /// Most bytes, where a test does not say.
+    /// Limit in bytes for tests that do not test the limit.
     const MOST: usize = 16 << 20;
 
     fn bulk(text: &str) -> Reply {
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_are_taken_one_by_one_however_they_are_cut() {
+    fn replies_are_decoded_one_by_one_in_any_segments() {
         let input = b"*2\r\n$2\r\na\n\r\n*-1\r\n-ERR no\r\n:7\r\n";
         let mut decoder = ReplyDecoder::new(input.len());
         let mut replies = Vec::new();
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn resp3_has_the_form_of_resp2() {
+    fn resp3_replies_are_converted_to_resp2() {
         let hello = next(b"%1\r\n$5\r\nproto\r\n:3\r\n", Protocol::Resp3);
         assert_eq!(hello, Ok(Some(Reply::Array(vec![bulk("proto"), Reply::Integer(3)]))));
         let error = next(b"!5\r\nERR a\r\n", Protocol::Resp3);
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_is_refused_when_it_is_not_understood() {
+    fn invalid_replies_are_rejected() {
         assert_eq!(next(b">1\r\n+a\r\n", Protocol::Resp3), Err(DecodeError::NoAnswer));
         assert_eq!(next(b"%1\r\n+a\r\n+b\r\n", Protocol::Resp2), Err(DecodeError::NoAnswer));
         assert_eq!(next(b"-ERR \xff\r\n", Protocol::Resp2), Err(DecodeError::NoAnswer));
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_hold_before_anything_is_decoded() {
+    fn reply_limits_are_checked_before_decoding() {
         let nested = |depth: usize| [b"*1\r\n".repeat(depth), b":1\r\n".to_vec()].concat();
         assert!(next(&nested(ReplyDecoder::MAX_DEPTH), Protocol::Resp2).is_ok());
         for depth in [ReplyDecoder::MAX_DEPTH + 1, 1_000_000] {

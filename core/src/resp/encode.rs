@@ -1,4 +1,4 @@
-//! A command as a client sends it: of a session, and of Redoubt's own.
+//! Encodes requests: those of sessions, and those that Redoubt itself sends.
 
 use bytes::{BufMut, BytesMut};
 use redis_protocol::resp2::encode::extend_encode_borrowed;
@@ -26,15 +26,16 @@ where
     }
 }
 
-/// Appends a request that Redoubt sends for itself: as [`encode_command`] does, by redis-protocol.
+/// Appends a request that Redoubt itself sends. The bytes are those of [`encode_command`];
+/// redis-protocol encodes them.
 pub fn encode_request(args: &[&[u8]], out: &mut BytesMut) {
     let args: Vec<_> = args.iter().map(|arg| BorrowedFrame::BulkString(arg)).collect();
     let encoded = extend_encode_borrowed(out, &BorrowedFrame::Array(&args), false);
-    // It fails only for want of room, which it makes itself.
+    // Encoding fails only if the buffer is too small, and it grows the buffer itself.
     debug_assert!(encoded.is_ok());
 }
 
-/// Appends a line of `lead` and a length.
+/// Appends a line of the type byte `lead` and a length.
 pub(super) fn header(lead: u8, len: usize, out: &mut BytesMut) {
     out.put_u8(lead);
     integer::write(len as u64, out);
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_of_both_kinds_have_the_same_bytes() {
+    fn both_request_encoders_give_the_same_bytes() {
         let args = [b"SET".as_slice(), b"a\r\n\x00\xff", b""];
         let (mut request, mut command) = (BytesMut::from("x"), BytesMut::from("x"));
         encode_request(&args, &mut request);

@@ -1,4 +1,4 @@
-//! What a peer can do wrong on the wire.
+//! Protocol errors of clients and servers.
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -32,8 +32,8 @@ pub enum ProtocolError {
     /// An argument's length is over what a client may send before it authenticates.
     #[error("unauthenticated bulk length")]
     BulkUnauthenticated,
-    /// An argument begins with this byte and not with `$`. The text leaves the byte out: it may
-    /// be a part of a value.
+    /// An argument begins with this byte instead of `$`. The message leaves the byte out, because it
+    /// may be part of a value.
     #[error("expected '$', got another byte")]
     ExpectedBulk(u8),
 }
@@ -61,7 +61,7 @@ impl ProtocolError {
     }
 }
 
-/// Redis, or what stands in its place, sent bytes that are no reply.
+/// Redis, or a server in its place, sent bytes that are not a valid reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum ReplyError {
     /// A value begins with a byte that names no type.
@@ -70,7 +70,7 @@ pub enum ReplyError {
     /// A length or an integer is not a number in Redis's form, or is out of range.
     #[error("a length or an integer in a reply is not valid")]
     Number,
-    /// A null or a boolean has a form of its own making.
+    /// A null or a boolean is not in its only valid form.
     #[error("a null or a boolean in a reply is not valid")]
     Constant,
     /// A line or a string does not end with CRLF.

@@ -1,7 +1,7 @@
-//! Entry points of the fuzz targets: each panics when an invariant of this module breaks.
+//! Entry points of the fuzz targets: each panics when an invariant of this module does not hold.
 //!
-//! The first byte chooses limits, the second the segments; the rest is what a peer sends. The
-//! corpus in `fuzz/corpus` is replayed by `cargo test`.
+//! The first byte selects limits, the second the segments; the rest is the bytes of a peer. `cargo
+//! test` replays the corpus in `fuzz/corpus`.
 
 use bytes::BytesMut;
 
@@ -10,17 +10,17 @@ use super::{
     encode_command,
 };
 
-/// One thing found in a client's bytes.
+/// A result of parsing a client's bytes.
 #[derive(Debug, PartialEq, Eq)]
 enum Found {
-    /// It ends before this offset and holds these arguments.
+    /// A request that ends before this offset and has these arguments.
     Request(usize, Vec<Vec<u8>>),
     Empty(usize),
     Error(ProtocolError),
 }
 
-/// Requests: any segments, streamed or not, give the same requests and the same error as the
-/// whole, and what is written on is the same request again.
+/// Checks requests: any division into segments, streamed or not, gives the same requests and the same
+/// error as the whole input, and a request that is written to a link parses as the same request again.
 pub fn request(data: &[u8]) {
     let [mode, cuts, input @ ..] = data else { return };
     let mut limits = RequestLimits::AUTHENTICATED;
@@ -40,7 +40,7 @@ pub fn request(data: &[u8]) {
     assert_eq!(streamed.len(), expected.len(), "streaming changes requests");
     for pair in streamed.iter().zip(&expected) {
         match pair {
-            // What of a streamed request was seen before it was passed on.
+            // For a streamed request, only the part is compared that was parsed before streaming began.
             (Found::Request(end, seen), Found::Request(until, args)) => {
                 assert_eq!(end, until, "streaming changes where a request ends");
                 assert!(seen.len() <= args.len());
@@ -52,7 +52,7 @@ pub fn request(data: &[u8]) {
     }
 }
 
-/// Encodes `args` and finds them again.
+/// Encodes `args`, parses the bytes and compares.
 fn written_on(args: &[Vec<u8>]) {
     let mut wire = BytesMut::new();
     encode_command(args.iter().map(Vec::as_slice), &mut wire);
@@ -109,7 +109,11 @@ fn requests(input: &[u8], limits: &RequestLimits, mut segments: Segments) -> Vec
                     streamed = Some(request.args().map(<[u8]>::to_vec).collect());
                 }
                 Err(error) => {
-                    assert_eq!(parser.parse(held, limits), Err(error), "errors last");
+                    assert_eq!(
+                        parser.parse(held, limits),
+                        Err(error),
+                        "the parser repeats its error"
+                    );
                     assert!(error.reply().starts_with(b"-ERR Protocol error: "));
                     found.push(Found::Error(error));
                     return found;
@@ -118,7 +122,8 @@ fn requests(input: &[u8], limits: &RequestLimits, mut segments: Segments) -> Vec
         }
     }
     if streamed.is_some() {
-        // It ended in the middle of a request that was passed on; the whole has not seen it.
+        // The input ended in the middle of a streamed request, which the parser of the whole input did
+        // not report.
         assert!(start <= end);
     }
     found
@@ -131,15 +136,16 @@ fn whole_request(request: &Request<'_>, held: &[u8]) -> Vec<Vec<u8>> {
     let (mut written, mut encoded) = (BytesMut::new(), BytesMut::new());
     request.write_to(&mut written);
     encode_command(request.args(), &mut encoded);
-    assert_eq!(written, encoded, "what is written on is canonical");
+    assert_eq!(written, encoded, "a forwarded request is canonical");
     assert!(written.len() <= held.len() || held.first() != Some(&b'*'));
     args
 }
 
-/// One frame: where it ends, its kind, its head if it is a word, its last integer.
+/// A frame: its end, its kind, its head if that is a word, its last integer.
 type Frame = (usize, Option<Kind>, String, Option<i64>);
 
-/// Replies: any segments give the same frames and the same error as the whole.
+/// Checks replies: any division into segments gives the same frames and the same error as the whole
+/// input.
 pub fn reply(data: &[u8]) {
     let [_, cuts, input @ ..] = data else { return };
     let whole = frames(input, Segments(0));
@@ -176,8 +182,8 @@ fn frames(input: &[u8], mut segments: Segments) -> (Vec<Frame>, Option<ReplyErro
     (found, None)
 }
 
-/// Cuts an input into segments: 0 leaves it whole, 1 gives single bytes, other numbers sizes that
-/// vary around themselves.
+/// Divides an input into segments: 0 means a single segment, 1 means single bytes, other numbers mean
+/// sizes that vary around the number.
 struct Segments(u8);
 
 impl Segments {

@@ -1,11 +1,11 @@
-//! Redis's own idea of an integer (`string2ll`): no blank, no `+`, no leading zero, 64 bits.
+//! Integers by the rules of Redis's `string2ll`: no blank, no `+`, no leading zero, 64 bits.
 
 use bytes::{BufMut, BytesMut};
 
 /// Longest decimal form of an `i64`, in bytes.
 pub const MAX_LEN: usize = 20;
 
-/// The number that `text` holds from end to end, by the rules of Redis 7.0's `string2ll`.
+/// Parses all of `text` as a number by the rules of Redis 7.0's `string2ll`.
 pub fn parse(text: &[u8]) -> Option<i64> {
     if text == b"0" {
         return Some(0);
@@ -31,10 +31,10 @@ pub fn parse(text: &[u8]) -> Option<i64> {
     if negative { 0_i64.checked_sub_unsigned(value) } else { i64::try_from(value).ok() }
 }
 
-/// The number that `text` begins with and how many bytes it takes, when it is one of at most 18
-/// digits that [`parse`] would take and another byte follows.
+/// Parses the number that `text` begins with, and returns it with its length in bytes, if it has at
+/// most 18 digits, [`parse`] would accept it and another byte follows.
 ///
-/// The quick way for the lengths that are seen all the time; `None` says nothing about validity.
+/// This is the fast path for lengths; `None` does not mean that the text is invalid.
 #[inline]
 pub(super) fn prefix(text: &[u8]) -> Option<(i64, usize)> {
     let mut value = 0_i64;
@@ -49,7 +49,7 @@ pub(super) fn prefix(text: &[u8]) -> Option<(i64, usize)> {
     None
 }
 
-/// As [`prefix`], without a loop for what has one digit or two.
+/// Does the same as [`prefix`], without a loop for numbers of one or two digits.
 #[inline]
 pub(super) fn short_prefix(text: &[u8]) -> Option<(i64, usize)> {
     let digit = |byte: u8| i64::from(byte.wrapping_sub(b'0'));
@@ -83,14 +83,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_what_string2ll_takes() {
+    fn integers_that_string2ll_accepts_are_parsed() {
         for value in [0, 1, -1, 9, 10, -10, i64::MAX, i64::MIN, i64::MAX - 1, i64::MIN + 1] {
             assert_eq!(parse(value.to_string().as_bytes()), Some(value));
         }
     }
 
     #[test]
-    fn refuses_what_string2ll_refuses() {
+    fn integers_that_string2ll_rejects_are_rejected() {
         for text in [
             "",
             "-",
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quick_way_agrees_with_the_strict_one() {
+    fn fast_integer_parsing_agrees_with_strict_parsing() {
         for text in
             ["0", "1", "10", "99", "100", "123456789012345678", "00", "01", "-1", "", "x", "1x"]
         {
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_decimal() {
+    fn integers_are_written_in_decimal() {
         for value in [0, 7, 10, 100, 65536, u64::MAX] {
             let mut out = BytesMut::new();
             write(value, &mut out);

@@ -1,15 +1,15 @@
-//! The limits that Redis puts on a request, which change when a client authenticates.
+//! The limits that Redis sets for a request, which change when a client authenticates.
 
-/// Most arguments Redis 7.0 takes in one request.
+/// Most arguments that Redis 7.0 accepts in one request.
 pub(super) const MAX_ARGS: i64 = i32::MAX as i64;
 
-/// Largest argument in bytes: Redis's default `proto-max-bulk-len`.
+/// Largest argument in bytes: the default of Redis's `proto-max-bulk-len`.
 pub(super) const MAX_BULK: i64 = 512 * 1024 * 1024;
 
-/// Longest line in bytes that may wait for its end: Redis's `PROTO_INLINE_MAX_SIZE`.
+/// Most bytes of a line without its end: Redis's `PROTO_INLINE_MAX_SIZE`.
 pub(super) const MAX_LINE: usize = 64 * 1024;
 
-/// Which of Redis's limits hold now; passed at every call because they change at `AUTH`.
+/// The limits in force for a request. Callers pass them at every call because they change at `AUTH`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RequestLimits {
     /// Most arguments in a request, the name included.
@@ -20,22 +20,22 @@ pub struct RequestLimits {
     /// [`Parsed::Large`](super::Parsed::Large). A command's name and its subcommand must fit well
     /// within it, so that they are always whole when the request is reported.
     pub stream_at: usize,
-    /// What a number over `max_args` or `max_bulk` is called.
+    /// The error for a number over `max_args` or `max_bulk`.
     pub excess: Excess,
 }
 
-/// Which error a number over the limits gets.
+/// The error for a number over the limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Excess {
-    /// `invalid multibulk length`, `invalid bulk length`.
+    /// Redis's errors `invalid multibulk length` and `invalid bulk length`.
     Invalid,
-    /// `unauthenticated multibulk length`, `unauthenticated bulk length`; numbers over the limits
-    /// of authenticated clients are `invalid` all the same.
+    /// Redis's errors `unauthenticated multibulk length` and `unauthenticated bulk length`. A number
+    /// over the limits of authenticated clients still gets the `invalid` errors.
     Unauthenticated,
 }
 
 impl RequestLimits {
-    /// Before `AUTH`: 10 arguments, 16 KiB each, nothing streamed.
+    /// Limits before `AUTH`: 10 arguments of 16 KiB each, and no streaming.
     pub const UNAUTHENTICATED: Self = Self {
         max_args: 10,
         max_bulk: 16 * 1024,
@@ -43,8 +43,8 @@ impl RequestLimits {
         excess: Excess::Unauthenticated,
     };
 
-    /// After `AUTH`, where nothing else is configured: 2^31 - 1 arguments, 512 MiB each, streamed
-    /// over 64 KiB.
+    /// Default limits after `AUTH`: 2^31 - 1 arguments of 512 MiB each; requests over 64 KiB are
+    /// streamed.
     pub const AUTHENTICATED: Self = Self {
         max_args: MAX_ARGS,
         max_bulk: MAX_BULK,

@@ -1,17 +1,17 @@
-//! The Redis wire protocol: strict request parsing, reply scanning, synthetic replies.
+//! The Redis wire protocol: strict request parsing, reply scanning, replies of Redoubt's own.
 //!
-//! Owns: where a request or a reply ends, what its parts are, and the bytes of what Redoubt says
-//! itself. Leaves to others: what a request means ([`crate::command`]), whether it may run
-//! ([`crate::policy`]) and who gets which reply ([`crate::session`]).
+//! Owns: where a request or a reply ends, what its parts are, and the bytes of Redoubt's own replies.
+//! Leaves to others: what a request means ([`crate::command`]), whether it may run ([`crate::policy`])
+//! and who gets which reply ([`crate::session`]).
 //!
 //! Invariants:
-//! - Requests are taken and refused as Redis 7.0's networking.c does, by the same checks in the
+//! - Requests are accepted and rejected as Redis 7.0's networking.c does, by the same checks in the
 //!   same order, and with the same error bytes.
-//! - The outcome does not depend on how the bytes were cut into segments, and the cost is linear
-//!   in the bytes for any cut: no byte of a line is searched twice.
-//! - The parser holds no bytes of a multibulk request, and the scanner at most one length line and
-//!   one short word. What they allocate is bounded by the input that the caller holds.
-//! - Only replies to requests of Redoubt's own are decoded, by redis-protocol, and only after their bytes,
+//! - The outcome does not depend on how the bytes were divided into segments, and the cost is linear in
+//!   the number of bytes for any division: no byte of a line is searched twice.
+//! - The parser holds no bytes of a multibulk request, and the scanner at most one length line and one
+//!   short word. What they allocate is bounded by the input that the caller holds.
+//! - Only replies to Redoubt's own requests are decoded, by redis-protocol, and only after their bytes,
 //!   their depth and their number of values have been checked.
 //! - No `Debug` here shows an argument.
 

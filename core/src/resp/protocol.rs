@@ -1,17 +1,17 @@
-//! The two protocol versions that `HELLO` chooses between.
+//! The two protocol versions that `HELLO` selects.
 
 /// A version of RESP.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Protocol {
-    /// RESP2, with which every connection begins.
+    /// RESP2, the protocol of every new connection.
     #[default]
     Resp2,
-    /// RESP3: out-of-band data has a type of its own.
+    /// RESP3, in which out-of-band data has a type of its own.
     Resp3,
 }
 
 impl Protocol {
-    /// The one that `HELLO version` asks for.
+    /// Returns the protocol that `HELLO version` selects.
     pub fn from_version(version: i64) -> Option<Self> {
         match version {
             2 => Some(Self::Resp2),
@@ -20,7 +20,7 @@ impl Protocol {
         }
     }
 
-    /// Its number, as `HELLO` has it.
+    /// Returns the version number, as in `HELLO`.
     pub fn version(self) -> u8 {
         match self {
             Self::Resp2 => 2,

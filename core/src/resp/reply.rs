@@ -1,4 +1,4 @@
-//! Replies that Redoubt gives itself, with Redis's bytes.
+//! Redoubt's own replies, with Redis's bytes.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -6,26 +6,27 @@ use crate::resp::Protocol;
 
 use super::encode::header;
 
-/// `+OK`.
+/// The reply `+OK`.
 pub static OK: Bytes = Bytes::from_static(b"+OK\r\n");
 
-/// What `RESET` is answered with.
+/// The reply to `RESET`.
 pub static RESET: Bytes = Bytes::from_static(b"+RESET\r\n");
 
-/// Any command but `AUTH`, `HELLO`, `QUIT` and `RESET` before a right `AUTH`.
+/// The reply to any command but `AUTH`, `HELLO`, `QUIT` and `RESET` before the client has
+/// authenticated.
 pub static NOAUTH: Bytes = Bytes::from_static(b"-NOAUTH Authentication required.\r\n");
 
-/// A wrong user name or password.
+/// The reply to a wrong user name or password.
 pub static WRONGPASS: Bytes =
     Bytes::from_static(b"-WRONGPASS invalid username-password pair or user is disabled.\r\n");
 
-/// A connection beyond `maxclients`.
+/// The reply to a connection beyond `maxclients`.
 pub static MAX_CLIENTS: Bytes = Bytes::from_static(b"-ERR max number of clients reached\r\n");
 
-/// An error reply: `text` begins with its code, such as `ERR`, and has no line end.
+/// Returns an error reply: `text` begins with its code, such as `ERR`, and has no line end.
 ///
-/// CR and LF in `text` become spaces, as Redis does; other bytes pass as they are, UTF-8 or not,
-/// which is why this one is not encoded by redis-protocol.
+/// CR and LF in `text` become spaces, as in Redis. Other bytes are copied even if they are not UTF-8;
+/// redis-protocol could not encode these.
 pub fn error(text: &[u8]) -> Bytes {
     let mut out = Vec::with_capacity(text.len().saturating_add(3));
     out.push(b'-');
@@ -37,7 +38,7 @@ pub fn error(text: &[u8]) -> Bytes {
     Bytes::from(out)
 }
 
-/// A value to compose a reply from.
+/// A value in a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value<'a> {
     /// `$-1` in RESP2, `_` in RESP3.
@@ -48,18 +49,18 @@ pub enum Value<'a> {
     Bulk(&'a [u8]),
     /// An array.
     Array(&'a [Value<'a>]),
-    /// A map in this order; in RESP2 an array of keys and values by turns.
+    /// A map that keeps this order; in RESP2 an array of alternating keys and values.
     Map(&'a [(Value<'a>, Value<'a>)]),
 }
 
-/// A reply that holds `value`, in the form of `protocol`.
+/// Returns a reply with `value`, in the form of `protocol`.
 pub fn compose(value: &Value<'_>, protocol: Protocol) -> Bytes {
     let mut out = BytesMut::new();
     append(value, protocol, &mut out);
     out.freeze()
 }
 
-/// Single values go through redis-protocol. Aggregates are put together here, because its maps
+/// Appends a value. Redis-protocol encodes single values; aggregates are encoded here, because its maps
 /// do not keep their order.
 fn append(value: &Value<'_>, protocol: Protocol, out: &mut BytesMut) {
     match (value, protocol) {
@@ -99,8 +100,8 @@ fn append(value: &Value<'_>, protocol: Protocol, out: &mut BytesMut) {
     }
 }
 
-/// Appends what `encode` does, or an error value in its place: encoding fails only for want of
-/// room, which it makes itself.
+/// Appends the bytes that `encode` writes, or an error reply if it fails. Encoding fails only if the
+/// buffer is too small, and it grows the buffer itself.
 fn encoded<E>(out: &mut BytesMut, encode: impl FnOnce(&mut BytesMut) -> Result<usize, E>) {
     let len = out.len();
     if encode(out).is_err() {
@@ -114,12 +115,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_error_stays_on_its_line() {
+    fn error_replies_contain_no_line_end_in_their_text() {
         assert_eq!(error(b"ERR a\r\nb\xff"), &b"-ERR a  b\xff\r\n"[..]);
     }
 
     #[test]
-    fn values_take_the_form_of_the_protocol() {
+    fn values_are_encoded_for_the_chosen_protocol() {
         let value = Value::Map(&[
             (Value::Bulk(b"proto"), Value::Integer(-3)),
             (Value::Bulk(b"modules"), Value::Array(&[])),

@@ -1,12 +1,12 @@
-//! Comparing a client's text with a keyword, as Redis does.
+//! Compares a client's text with a keyword as Redis does.
 
-/// Returns whether Redis takes `sent` for the keyword `word`.
+/// Returns true if Redis reads `sent` as the keyword `word`.
 ///
-/// Redis compares options with `strcasecmp`, which reads a C string: upper and lower case are alike,
-/// and what follows a NUL does not count, so `BLOCK`, a NUL and anything more is `BLOCK`. Comparing
-/// in another way would let a client say to Redis what Redoubt does not hear.
+/// Redis compares options with `strcasecmp`, which reads a C string: upper and lower case are equal,
+/// and bytes after a NUL do not count, so `BLOCK`, a NUL and anything more is `BLOCK`. With any other
+/// comparison, Redis could see an option that Redoubt does not.
 ///
-/// Names of commands and subcommands are looked up in a hash table instead; for these see
+/// Names of commands and subcommands are looked up in a hash table instead; see
 /// [`policy`](crate::policy).
 #[inline]
 pub fn is_word(sent: &[u8], word: &[u8]) -> bool {
@@ -19,7 +19,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_is_taken_in_any_case_and_up_to_a_nul() {
+    fn keywords_match_in_any_case_and_up_to_a_nul() {
         for sent in [&b"block"[..], b"BLOCK", b"bLoCk", b"BLOCK\0", b"block\0\0", b"BLOCK\0STREAMS"]
         {
             assert!(is_word(sent, b"block"), "{}", sent.escape_ascii());

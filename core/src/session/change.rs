@@ -1,4 +1,4 @@
-//! What a request changes in the state of its session, as data.
+//! The changes that a request makes to the state of its session, as data.
 
 use bytes::Bytes;
 
@@ -6,65 +6,67 @@ use super::client_reply::ReplyMode;
 use crate::auth::CredentialId;
 use crate::resp::Protocol;
 
-/// What a request changes in the state of its session. The default changes nothing.
+/// The changes that a request makes to the state of its session. The default changes nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// What a right `AUTH` was made with.
+    /// The credential of a successful `AUTH`.
     pub(super) authenticated: Option<CredentialId>,
-    /// Counts of refused and of idle requests before a right `AUTH`, as they are from here on.
+    /// The new counts of refused and idle requests before a successful `AUTH`.
     pub(super) attempts: Option<Attempts>,
-    /// Whether a transaction is believed to be open.
+    /// True if a transaction is expected to be open.
     pub(super) in_transaction: Option<bool>,
-    /// The protocol that a `HELLO` inside the transaction asks for; `Some(None)` forgets it.
+    /// The protocol that a `HELLO` inside the transaction selects; `Some(None)` clears it.
     pub(super) queued_protocol: Option<Option<Protocol>>,
     /// The selected database.
     pub(super) database: Option<u32>,
-    /// The protocol that the client is spoken to in.
+    /// The protocol of the client's replies.
     pub(super) protocol: Option<Protocol>,
-    /// What the client calls itself; empty for no name.
+    /// The client's name; empty for no name.
     pub(super) name: Option<Bytes>,
     /// Which replies the client wants.
     pub(super) replies: Option<ReplyMode>,
-    /// Channels that are asked for where no confirmation can be read.
+    /// Number of channels that the request subscribes to on a connection whose confirmations cannot be
+    /// read.
     pub(super) unread_subscriptions: u32,
-    /// What has to be undone on the session's own link, besides what had to be before.
+    /// State that must be undone on the session's lease, in addition to earlier requests.
     pub(super) left_on_lease: LeftOnLease,
-    /// Whether the connection has state from here on that only its end, or `RESET`, ends.
+    /// True if the connection has state from now on that lasts until it ends or `RESET`.
     pub(super) pins: bool,
-    /// Whether the link carries a stream from here on.
+    /// True if the link carries a stream from now on.
     pub(super) opaque: bool,
 }
 
-/// How much a session that has not authenticated has used up.
+/// The failed attempts of an unauthenticated session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Attempts {
-    /// Refused commands since the last right `AUTH`; `RESET` does not set it back.
+    /// Refused commands since the last successful `AUTH`; `RESET` does not set the count to zero.
     pub(super) refused: u32,
-    /// Requests that Redis takes from anybody and that do nothing, since the last of them counted as
-    /// a refused command.
+    /// Requests without effect that Redis accepts from unauthenticated clients, since the last time
+    /// that they were counted as a refused command.
     pub(super) idle: u32,
 }
 
-/// What a session's requests may have left on a link of its own, whatever was answered.
+/// State that a session's requests may have left on its lease, whatever the replies were.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct LeftOnLease {
-    /// Watched keys.
+    /// True if keys may be watched.
     pub(super) watches: bool,
-    /// Another database.
+    /// True if another database may be selected.
     pub(super) selects: bool,
-    /// A name.
+    /// True if the link may have a name.
     pub(super) named: bool,
-    /// A subscription, another protocol, or anything else that only the end of the link ends for sure.
+    /// True if the link may have a subscription, another protocol, or other state that only closing it
+    /// removes for certain.
     pub(super) other: bool,
 }
 
 impl Attempts {
-    /// How many requests that do nothing count as one refused command.
+    /// Number of requests without effect that count as one refused command.
     pub(super) const IDLE: u32 = 16;
 
-    /// After one more request of a session that has not authenticated that does nothing: a blank line,
-    /// `*0`, a negative count, `RESET`. Clients may begin with some, so [`Attempts::IDLE`] of them count
-    /// as one refused command.
+    /// Returns the counts after one more request of an unauthenticated session that has no effect: a
+    /// blank line, `*0`, a negative count, `RESET`. Clients may begin with a few, so only every
+    /// [`Attempts::IDLE`] of them count as one refused command.
     pub(super) fn after_idle_request(self) -> Self {
         let idle = self.idle.saturating_add(1);
         if idle < Self::IDLE {

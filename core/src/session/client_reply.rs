@@ -1,31 +1,32 @@
-//! `CLIENT REPLY ON|OFF|SKIP`, kept by Redoubt itself.
+//! `CLIENT REPLY ON|OFF|SKIP`, handled by Redoubt.
 //!
-//! Redis still answers every command, and Redoubt drops what the client does not want. So the reply
-//! queues always hold what the link will bring, and a link needs no cleaning afterwards.
+//! Redis still answers every command, and Redoubt drops the replies that the client does not want. So
+//! the queue of pending replies always matches what the link sends, and a link needs no cleaning
+//! afterwards.
 
 use crate::resp::is_word;
 
 /// Which replies the client wants, as Redis's flags CLIENT_REPLY_OFF, _SKIP and _SKIP_NEXT.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum ReplyMode {
-    /// All of them.
+    /// The client wants all replies.
     #[default]
     On,
-    /// None until `CLIENT REPLY ON`.
+    /// The client wants no replies until `CLIENT REPLY ON`.
     Off,
-    /// All but the next command's; set by the command that is running.
+    /// The client does not want the reply to the next command; the running command sets this.
     SkipNext,
-    /// Not the running command's.
+    /// The client does not want the reply to the running command.
     Skip,
 }
 
 impl ReplyMode {
-    /// Returns whether the reply to the running command reaches the client.
+    /// Returns true if the client gets the reply to the running command.
     pub(super) fn visible(self) -> bool {
         matches!(self, Self::On | Self::SkipNext)
     }
 
-    /// Called after every request, empty ones included, as Redis's `resetClient`.
+    /// Ends a request, also an empty one, as Redis's `resetClient` does.
     pub(super) fn request_done(&mut self) {
         *self = match *self {
             Self::SkipNext => Self::Skip,
@@ -34,8 +35,8 @@ impl ReplyMode {
         };
     }
 
-    /// Runs `CLIENT REPLY word`. Returns the mode's answer: `Some(true)` for `+OK`, `Some(false)`
-    /// for silence, `None` for a syntax error.
+    /// Runs `CLIENT REPLY word`. Returns `Some(true)` if the reply is `+OK`, `Some(false)` if there is
+    /// none, `None` for a syntax error.
     pub(super) fn set(&mut self, word: &[u8]) -> Option<bool> {
         if is_word(word, b"on") {
             *self = Self::On;
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn skip_hides_exactly_the_next_reply() {
+    fn client_reply_skip_hides_exactly_the_next_reply() {
         let mut mode = ReplyMode::default();
         assert_eq!(mode.set(b"SKIP"), Some(false));
         mode.request_done();
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn off_lasts_and_swallows_skip() {
+    fn client_reply_off_lasts_until_on_and_overrides_skip() {
         let mut mode = ReplyMode::default();
         mode.set(b"off");
         mode.request_done();

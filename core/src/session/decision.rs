@@ -1,5 +1,5 @@
-//! What becomes of a request, as data: the action, what changes in the session's state, and what is worth
-//! a log line. Making a decision changes nothing; the router carries it out.
+//! Decisions about requests, as data: the action, the changes to the session's state, and what is
+//! logged. Making a decision changes nothing; the router carries it out.
 
 use bytes::Bytes;
 
@@ -9,88 +9,93 @@ use super::need::Need;
 use super::replies::expect::Expect;
 use crate::policy::RuleName;
 
-/// What becomes of a request. There is no `Debug`: it may hold the link's own credentials.
-#[expect(clippy::large_enum_variant, reason = "boxing costs more than moving a special one once")]
+/// The decision about a request. There is no `Debug`: it may hold the link's own credentials.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "boxing would cost more than moving a special decision once"
+)]
 pub enum Decision {
-    /// The request goes to the server as it came, over any link of the session's database and protocol;
-    /// its reply goes to the client and tells nothing. Most requests are of this kind.
+    /// The request goes to the server unchanged, over any link with the session's database and
+    /// protocol; its reply goes to the client and does not change the session's state. Most requests
+    /// are of this kind.
     Plain,
-    /// Anything else.
+    /// Any other decision.
     Special(Special),
 }
 
 /// A decision that is not [`Decision::Plain`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Special {
-    /// What to do with the request.
+    /// The action to take.
     pub action: Action,
-    /// What changes in the session's state.
+    /// The changes to the session's state.
     pub change: Change,
-    /// What a claim of an identity came to.
+    /// The result of checking a claimed identity.
     pub claim: Claim,
-    /// Present if the policy refused the command.
+    /// The refusal, if the policy refused the command.
     pub refusal: Option<Refusal>,
 }
 
-/// What to do with a request. There is no `Debug`: it may hold the link's own credentials.
+/// The action for a request. There is no `Debug`: it may hold the link's own credentials.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Answer it with these bytes, after all that is due.
+    /// Replies with these bytes, after all pending replies.
     Reply(Bytes),
-    /// Answer nothing.
+    /// Sends no reply.
     Silence,
-    /// Answer it, if there is an answer, and close the session after that.
+    /// Sends the reply, if any, and then closes the session.
     Finish {
         /// The last reply.
         reply: Option<Bytes>,
         /// Why the session ends.
         reason: CloseReason,
     },
-    /// Permit it on as it came.
+    /// Forwards the request unchanged.
     Forward {
-        /// What its reply is for.
+        /// The handling of its reply.
         expect: Expect,
-        /// Over which kind of link.
+        /// The kind of link that it needs.
         need: Need,
     },
-    /// Permit another request on in its place.
+    /// Forwards another request in its place.
     Substitute {
-        /// A whole request.
+        /// The complete substitute request.
         request: Bytes,
-        /// What its reply is for.
+        /// The handling of its reply.
         expect: Expect,
-        /// Over which kind of link.
+        /// The kind of link that it needs.
         need: Need,
     },
-    /// Let the link go and answer `+RESET`, if the client wants that.
+    /// Gives up the session's link and replies `+RESET`, if the client wants replies.
     Reset {
-        /// Whether the answer is shown.
+        /// True if the client gets the reply.
         shown: bool,
     },
-    /// Replies that are due decide what the request means: nothing changes until they have come.
+    /// The meaning of the request depends on pending replies: nothing changes until they have arrived.
     Unsettled,
 }
 
-/// What the claims in one `AUTH` or `HELLO` came to.
+/// The result of the claims in one `AUTH` or `HELLO`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claim {
-    /// Whether one was right and the session had not authenticated before.
+    /// True if a claim was right and the session had not authenticated before.
     pub authenticates: bool,
-    /// The user of the wrong one.
+    /// The user of the wrong claim.
     pub failed: Option<ClaimedUser>,
 }
 
 /// A command that the policy refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// The rule that refused it; never the client's bytes.
+    /// The rule that refused the command; never the client's bytes.
     pub rule: RuleName,
-    /// Its keys, as [`Rules::keys`](super::Rules::keys) wants them; none before a right `AUTH`.
+    /// The command's keys, in the form that [`Rules::keys`](super::Rules::keys) selects; empty before a
+    /// successful `AUTH`.
     pub keys: Vec<String>,
 }
 
 impl Action {
-    /// Returns which kind of link the request needs; `None` where Redoubt answers, or nobody does.
+    /// Returns the kind of link that the request needs; `None` if Redoubt answers or there is no reply.
     pub fn need(&self) -> Option<Need> {
         match self {
             Self::Forward { need, .. } | Self::Substitute { need, .. } => Some(*need),

@@ -1,60 +1,61 @@
-//! What happened to a session, as data; the shell logs and counts it.
+//! Events of a session, as data; the program logs and counts them.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::policy::RuleName;
 
-/// Something worth a log line. No variant holds a password or an argument's value, but for
-/// the keys of a refused command where the operator wants them.
+/// An event that is logged. No variant holds a password or the value of an argument, except the keys of
+/// a refused command if the operator has enabled them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The session proved its identity.
+    /// The client authenticated.
     Authenticated {
-        /// The user it is now.
+        /// The user that the client logged in as.
         user: String,
     },
-    /// A wrong user name or password.
+    /// The client sent a wrong user name or password.
     AuthFailed {
-        /// The claimed user, escaped and cut short.
+        /// The claimed user, escaped and truncated.
         user: ClaimedUser,
     },
-    /// So many wrong passwords have come from the client's address that it is locked out.
+    /// The client's source is locked out after too many wrong passwords.
     LockedOut {
-        /// For how long.
+        /// Duration of the lock-out.
         lasts: Duration,
     },
-    /// A command was refused by the policy.
+    /// The policy refused a command.
     Refused {
-        /// The rule that refused it; never the client's bytes.
+        /// The rule that refused the command; never the client's bytes.
         rule: RuleName,
-        /// Its keys, as [`Rules::keys`](super::Rules::keys) wants them; none before a right `AUTH`.
+        /// The command's keys, in the form that [`Rules::keys`](super::Rules::keys) selects; empty
+        /// before a successful `AUTH`.
         keys: Vec<String>,
     },
     /// The session ended.
     Closed {
-        /// Why.
+        /// The reason.
         reason: CloseReason,
-        /// How long it lasted.
+        /// Duration of the session.
         lasted: Duration,
-        /// Requests it made.
+        /// Number of requests from the client.
         commands: u64,
-        /// Bytes read from it.
+        /// Bytes received from the client.
         bytes_in: u64,
-        /// Bytes given to it.
+        /// Bytes sent to the client.
         bytes_out: u64,
     },
 }
 
-/// A user name as a client claimed it: untrusted, so escaped and short.
+/// A user name that a client claimed. It is untrusted, so it is escaped and truncated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimedUser(String);
 
 impl ClaimedUser {
-    /// Most bytes of the claim that are kept.
+    /// Most bytes of the claimed name that are kept.
     pub const MAX: usize = 64;
 
-    /// Escapes and cuts `claim`.
+    /// Escapes and truncates `claim`.
     pub fn new(claim: &[u8]) -> Self {
         let kept = claim.get(..Self::MAX).unwrap_or(claim);
         Self(kept.escape_ascii().to_string())
@@ -70,68 +71,71 @@ impl fmt::Display for ClaimedUser {
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CloseReason {
-    /// The client closed its connection, or it broke.
+    /// The client closed its connection, or the connection failed.
     Client,
-    /// `QUIT`.
+    /// The client sent `QUIT`.
     Quit,
-    /// The client broke the protocol and was told so.
+    /// The client broke the protocol and got Redis's error.
     Protocol,
-    /// `POST` or `Host:` came as a command: a browser being misused against Redis.
+    /// The client sent `POST` or `Host:` as a command, as a browser does that a web page misuses
+    /// against Redis.
     CrossProtocol,
-    /// No right `AUTH` within `limits.auth_timeout`.
+    /// The client did not authenticate within `limits.auth_timeout`.
     AuthTimeout,
-    /// More than `limits.auth_attempts` refused commands before a right `AUTH`; sixteen requests that
-    /// do nothing count as one.
+    /// The client sent more than `limits.auth_attempts` refused commands before it authenticated;
+    /// sixteen requests without effect count as one.
     AuthAttempts,
-    /// More bytes before a right `AUTH` than a client needs to log in.
+    /// The client sent more bytes than a login needs before it authenticated.
     UnauthenticatedBytes,
-    /// A wrong password from an address that is locked out, or is locked out for it, or to which so
-    /// many answers to wrong passwords wait already.
+    /// The client sent a wrong password, and its source is locked out or has too many delayed replies
+    /// to wrong passwords.
     LockedOut,
-    /// One more than `limits.sessions_per_identity`; it was told so.
+    /// The session was over `limits.sessions_per_identity`; the client got an error.
     IdentityLimit,
-    /// It had not authenticated, and with what it held all of those held more than
-    /// `limits.unauthenticated_memory`.
+    /// All unauthenticated sessions together held more than `limits.unauthenticated_memory`, and this
+    /// session had grown.
     UnauthenticatedMemory,
-    /// All sessions held more than `limits.memory`, and it held most.
+    /// All sessions together held more than `limits.memory`, and this session held most.
     Memory,
-    /// Silent for `limits.idle_timeout`.
+    /// The client was silent for `limits.idle_timeout`.
     Idle,
-    /// A request was larger than `limits.request_size`, or one that must be held whole was too large
-    /// for that.
+    /// A request was larger than `limits.request_size`, or had to be buffered completely and was too
+    /// large for that.
     TooLarge,
-    /// Unread replies passed `limits.output_buffer`.
+    /// The unread replies exceeded `limits.output_buffer`.
     OutputLimit,
-    /// More than `limits.subscriptions` channels and patterns.
+    /// The session had more than `limits.subscriptions` channels and patterns.
     Subscriptions,
-    /// A locally answered command had nowhere to go in order: the connection carries a stream.
+    /// The reply of Redoubt's own to a command could not be put in order, because the connection
+    /// carries a stream.
     Unorderable,
-    /// No link could be had for it: `upstream.max_links` are in use.
+    /// There was no link for the session: `upstream.max_links` links were in use.
     NoLease,
-    /// It read slowly, and another session needed its link: `upstream.max_links` were in use.
+    /// The client read slowly, and another session needed its link: `upstream.max_links` links were in
+    /// use.
     LinkLimit,
-    /// Upstream could not be reached or refused the link.
+    /// The upstream could not be reached or refused the link.
     UpstreamUnavailable,
-    /// The link broke while replies were due on it.
+    /// The link closed while replies were pending on it.
     UpstreamLost,
-    /// The server answered its requests with more or fewer replies than they were, as Redis does to a
-    /// script whose first line makes it repeat line ends.
+    /// The server answered the session's requests with more or fewer replies than there were requests,
+    /// as Redis does to a script whose first line makes it repeat line ends.
     ReplyMismatch,
-    /// A reply was due to it on a shared link that owed one for `upstream.stall_timeout`, while Redis
-    /// answered on another.
+    /// A pending reply on a shared link did not arrive within `upstream.stall_timeout`, while Redis
+    /// answered on another link.
     UpstreamStalled,
-    /// The password that the session logged in with is accepted no more.
+    /// The password that the session logged in with is no longer accepted.
     CredentialWithdrawn,
-    /// Its address is not among those of `allow` any more.
+    /// The client's address is no longer in a network of `allow`.
     NotAllowed,
-    /// Redoubt is stopping.
+    /// Redoubt shuts down.
     Shutdown,
-    /// A defect in Redoubt; the session was given up to protect the others.
+    /// A defect in Redoubt; the session was closed to protect the others.
     Internal,
 }
 
 impl CloseReason {
-    /// All of them, in order.
+    /// All reasons, in the order of declaration.
     pub const ALL: [Self; 26] = [
         Self::Client,
         Self::Quit,
@@ -161,7 +165,7 @@ impl CloseReason {
         Self::Internal,
     ];
 
-    /// A stable word for logs and metrics.
+    /// Returns a stable name for logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Client => "client_closed",
@@ -205,13 +209,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_reason_is_left_out() {
+    fn all_close_reasons_are_listed_once() {
         assert!(CloseReason::ALL.iter().enumerate().all(|(at, reason)| *reason as usize == at));
         assert_eq!(CloseReason::ALL.len(), CloseReason::Internal as usize + 1, "the last one");
     }
 
     #[test]
-    fn a_claimed_user_cannot_forge_a_log_line() {
+    fn a_claimed_user_name_cannot_forge_a_log_line() {
         let claim = ClaimedUser::new(b"bob\nlevel=info \x1b[2J\xff");
         assert_eq!(claim.to_string(), "bob\\nlevel=info \\x1b[2J\\xff");
         assert_eq!(ClaimedUser::new(&[b'a'; 500]).to_string().len(), ClaimedUser::MAX);

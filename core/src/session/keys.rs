@@ -1,30 +1,31 @@
-//! The keys of a refused command, for an operator who asked to see them.
+//! Reports the keys of refused commands, if the operator has enabled it.
 
 use sha2::{Digest, Sha256};
 
 use crate::command::Spec;
 use crate::resp::Request;
 
-/// In which form keys of refused commands are reported. No other argument ever is.
+/// The form in which keys of refused commands are reported. Other arguments are never reported.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum KeyForm {
-    /// They are not.
+    /// Keys are not reported.
     #[default]
     None,
-    /// The SHA-256 of each, in hexadecimal.
+    /// The SHA-256 digest of each key is reported, in hexadecimal.
     Hashed,
-    /// As they are, escaped; a long one is cut short and ends in `…`.
+    /// Keys are reported as they are, escaped; a long key is truncated and ends in `…`.
     Plain,
 }
 
 impl KeyForm {
-    /// Most keys that are reported of a command.
+    /// Most keys of a command that are reported.
     pub const MOST: usize = 16;
-    /// Most bytes of a plain key that are.
+    /// Most bytes of a plain key that are reported.
     pub const LONGEST: usize = 256;
 
-    /// The keys of `request` that stand where the table has them; none that have to be counted out,
-    /// as those of `EVAL`, and none that have not arrived whole.
+    /// Returns the keys of `request` at the positions that the table gives. Keys that must be counted
+    /// out of the arguments, as those of `EVAL`, and keys that have not arrived completely are left
+    /// out.
     pub(super) fn of(self, request: &Request<'_>, spec: Option<&Spec>) -> Vec<String> {
         let Some(spec) = spec.filter(|_| self != Self::None) else { return Vec::new() };
         let place = |number: i16| usize::try_from(number).ok();
@@ -61,7 +62,7 @@ mod tests {
     use crate::resp::{Parsed, RequestLimits, RequestParser};
     use crate::session::classify as find;
 
-    /// The keys of what is in `bytes`, which need not be all of a request.
+    /// Returns the keys of the request in `bytes`, which may be incomplete.
     fn keys(form: KeyForm, bytes: &[u8]) -> Vec<String> {
         let limits = RequestLimits { stream_at: 64, ..RequestLimits::AUTHENTICATED };
         let mut parser = RequestParser::new();
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn they_are_found_where_the_table_has_them() {
+    fn reported_keys_are_those_at_the_positions_in_the_command_table() {
         for (request, wanted) in [
             ("GET a\r\n", "a"),
             ("MSET a 1 b 2\r\n", "a b"),
@@ -80,7 +81,8 @@ mod tests {
             ("BLPOP a b 0\r\n", "a b"),
             ("OBJECT ENCODING a\r\n", "a"),
             ("RENAME a b\r\n", "a b"),
-            // Keys that have to be counted out, none, too few arguments, an unknown command.
+            // The keys must be counted out, or there are no keys, too few arguments, or the command is
+            // unknown.
             ("EVAL x 1 a\r\n", ""),
             ("CONFIG SET a b\r\n", ""),
             ("MSET\r\n", ""),
@@ -95,19 +97,19 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_has_not_arrived_whole_is_left_out() {
+    fn incomplete_keys_are_not_reported() {
         let begun = format!("*4\r\n$3\r\nDEL\r\n$1\r\na\r\n$1\r\nb\r\n$99\r\n{}", "c".repeat(90));
         assert_eq!(keys(KeyForm::Plain, begun.as_bytes()), ["a", "b"]);
     }
 
     #[test]
-    fn they_are_escaped_cut_short_or_hashed() {
+    fn reported_keys_are_escaped_truncated_or_hashed() {
         let asked = |form, key: &str| keys(form, format!("GET {key}\r\n").as_bytes()).join(" ");
         assert_eq!(asked(KeyForm::Plain, "\"a\\nb\\xff\""), "a\\nb\\xff");
         let whole = "k".repeat(KeyForm::LONGEST);
         assert_eq!(asked(KeyForm::Plain, &whole), whole);
         assert_eq!(asked(KeyForm::Plain, &format!("{whole}x")), format!("{whole}…"));
-        // As `printf %s abc | sha256sum` gives it.
+        // The digest is the output of `printf %s abc | sha256sum`.
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(asked(KeyForm::Hashed, "abc"), abc);
     }

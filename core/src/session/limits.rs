@@ -1,56 +1,57 @@
-//! What one session may take up, and what becomes of it at each bound.
+//! Limits for each session, and what happens at each of them.
 
 use super::bucket::Rate;
 use crate::resp::RequestLimits;
 
-/// Bounds on each session once it has authenticated; before that, Redis's own for strangers hold.
+/// Limits for each authenticated session; for unauthenticated clients Redis's own limits apply.
 ///
-/// A part of the rules, so shared by all sessions and swapped whole. A session has at most one
-/// lease, always; how many there are in all is the links' own bound.
+/// They are a part of the rules: all sessions share them, and a reload replaces them as a whole. A
+/// session has at most one lease; the links have their own limit on the number of leases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Most arguments of a request, and most bytes of each. Over them it is a protocol error, which
-    /// Redis's own error tells, and the session ends.
+    /// Most arguments of a request, and most bytes of each. A request over them gets Redis's protocol
+    /// error, and the session is closed.
     pub request: RequestLimits,
-    /// Most bytes of a request as the client sends it. Over them the session is closed without a
-    /// reply, as Redis closes a client that is over `client-query-buffer-limit`.
+    /// Most bytes of a request as the client sends it. Over them the session is closed without a reply,
+    /// as Redis closes a client that is over `client-query-buffer-limit`.
     pub request_size: usize,
-    /// Most requests whose replies are due; above zero. At that the session is not read.
+    /// Most pending replies; above zero. At this number Redoubt stops reading from the client.
     pub in_flight: u32,
-    /// Most bytes that wait for a client of a shared link; at least 1 MiB. Over them the session is
-    /// closed. Of a lease, which can wait, no more is read long before.
+    /// Most bytes that wait for a client on a shared link; at least 1 MiB. Over them the session is
+    /// closed. Redoubt stops reading from a lease long before.
     pub output_buffer: usize,
-    /// Most bytes that all sessions of all workers hold together. Over them the one that holds most is
-    /// closed; from three quarters on, sessions that hold much are not read.
+    /// Most bytes that all sessions of all workers hold together. Over them the session that holds most
+    /// is closed; from three quarters on, Redoubt stops reading from sessions that hold much.
     pub memory: u64,
-    /// Most channels, patterns and shard channels. With one more the session is closed; Redis has
-    /// no such bound, so there is no reply to give.
+    /// Most channels, patterns and shard channels. With one more the session is closed without a reply,
+    /// since Redis has no such limit and so no error for it.
     pub subscriptions: u32,
-    /// How fast commands are taken; `None` sets no bound. Over it the session is not read until it
-    /// may go on.
+    /// Most commands per second; `None` means no limit. Over it, Redoubt stops reading from the client
+    /// until there are tokens again.
     pub rate: Option<Rate>,
-    /// Work that is done for the session before others have their turn, in requests that are passed
-    /// on as they came; others cost more. Before it has authenticated, an eighth of it.
+    /// Work that is done for the session before other sessions have their turn, in plain requests;
+    /// other requests count for more. Before authentication, an eighth of it.
     pub turn: u32,
 }
 
 impl Limits {
-    /// Most bytes that wait for a client before a session is given a link of its own.
+    /// Most bytes that wait for a client before its session gets a lease.
     const CLIENT_PAUSE: usize = 1 << 20;
 
-    /// Bytes waiting for the client at which a session on a shared link is given a link of its own,
-    /// and at which unread local replies keep its requests from being taken.
+    /// Returns the number of bytes waiting for the client at which a session on a shared link gets a
+    /// lease, and at which unread replies of Redoubt's own stop its requests from being taken.
     pub fn client_pause(&self) -> usize {
         Self::CLIENT_PAUSE.min(self.output_buffer / 2)
     }
 
-    /// Bytes waiting for the client at which a shared link is no longer read for a while, though
-    /// others' replies are behind: three quarters of the bound.
+    /// Returns the number of bytes waiting for the client at which a shared link is not read for a
+    /// while, although other sessions wait for replies on it: three quarters of the limit.
     pub fn output_pause(&self) -> usize {
         self.output_buffer.saturating_sub(self.output_buffer / 4)
     }
 
-    /// Bytes waiting for the client at which it has caught up: a quarter of the bound.
+    /// Returns the number of bytes waiting for the client below which it has caught up: a quarter of
+    /// the limit.
     pub fn caught_up(&self) -> usize {
         self.output_buffer / 4
     }

@@ -1,12 +1,12 @@
-//! One client connection and all that is known of it.
+//! One client connection and its state.
 //!
-//! Owns: what a request means for this session ([`decide()`]), its authentication, its
-//! transaction, reply and subscription state as far as Redoubt must know it, and the queue of
-//! replies it is owed. Leaves to [`crate::router`]: buffers, links, and carrying decisions out.
+//! Owns: what a request means for this session ([`decide()`]), its authentication, its transaction,
+//! reply and subscription state as far as Redoubt needs it, and the queue of its pending replies.
+//! Leaves to [`crate::router`]: buffers, links, and carrying decisions out.
 //!
-//! Invariants: a session that is not authenticated never gets a [`Decision`] that forwards; what is
-//! tracked here is derived from requests in the order in which Redis will run them, and where Redis
-//! alone can know the outcome, Redis is asked.
+//! Invariants: an unauthenticated session never gets a [`Decision`] that forwards; the state follows
+//! the requests in the order in which Redis runs them, and where only Redis can know the outcome, its
+//! reply decides.
 
 mod bucket;
 mod change;

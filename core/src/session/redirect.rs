@@ -1,9 +1,9 @@
-//! Whose connection a client may have Redis send invalidations to.
+//! Restricts the connections to which a client may redirect invalidation messages.
 //!
-//! `CLIENT TRACKING ON REDIRECT id` names any connection of the server, also one that other sessions
-//! share or will use next. A push that arrives there may come in the middle of another's reply (Redis
-//! 7.0). So a client may only name a connection that a client has for its own and has asked the number
-//! of, by `CLIENT ID`.
+//! `CLIENT TRACKING ON REDIRECT id` can name any connection of the server, also a link that other
+//! sessions share or will use next. A push on such a link may arrive in the middle of another session's
+//! reply (Redis 7.0). So a client may only name a connection that is the lease of a client which has
+//! asked for its number by `CLIENT ID`.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,13 +13,14 @@ use bytes::Bytes;
 use super::decide::texts;
 use crate::resp::{Request, integer, is_word};
 
-/// The connection ids that `CLIENT ID` has told to clients, each of a lease; shared by all workers.
+/// The connection ids that `CLIENT ID` has returned to clients, each the id of a lease; shared by all
+/// workers.
 #[derive(Debug, Clone, Default)]
 pub struct ClientIds(Arc<Mutex<HashSet<i64>>>);
 
 impl ClientIds {
-    /// A client knew its connection by the number `before`, if by any, and knows it by `now` from here
-    /// on. Takes the lock only where they differ.
+    /// Replaces the id that a client knows its connection by: `before` is removed and `now` is added.
+    /// Takes the lock only if they differ.
     pub fn change(&self, before: Option<i64>, now: Option<i64>) {
         if before != now {
             let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -32,10 +33,11 @@ impl ClientIds {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
     }
 
-    /// Returns what a `CLIENT TRACKING` is answered with that names a connection which is no client's own:
-    /// Redis's error for one that is not there. `None` if it names none, or one that it may.
+    /// Returns the error for a `CLIENT TRACKING` that names a connection which belongs to no client:
+    /// Redis's error for a missing connection. Returns `None` if it names none, or one that is
+    /// permitted.
     ///
-    /// The options are read as Redis 7.0's `clientCommand` does, which compares them up to a NUL.
+    /// Options are read as in Redis 7.0's `clientCommand`, which compares them up to a NUL.
     pub(super) fn refuse(&self, request: &Request<'_>) -> Option<Bytes> {
         let mut args = request.args().skip(3);
         while let Some(option) = args.next() {
@@ -58,7 +60,7 @@ mod tests {
     use crate::resp::{Parsed, RequestLimits, RequestParser};
 
     #[test]
-    fn a_client_redirects_to_a_connection_of_a_client_only() {
+    fn tracking_redirects_only_to_connections_of_clients() {
         let ids = ClientIds::default();
         ids.change(None, Some(7));
         let refused = |options: &str| {

@@ -1,4 +1,4 @@
-//! What holds for every session of a worker: policy, identity, bounds and the stand-ins.
+//! The rules for all sessions of a worker: policy, identity, limits and stand-ins.
 
 use super::keys::KeyForm;
 use super::limits::Limits;
@@ -9,42 +9,42 @@ use crate::command::{self, Spec, Version};
 use crate::policy::{Decision, Denied, Objection, Policy, RuleName, Scripts, Verdict};
 use crate::resp::Request;
 
-/// What the rule is called that refuses what may be a refused command under another name.
+/// Name of the rule that refuses a command because it may be a refused command under another name.
 const RENAMED: RuleName = RuleName::Known("renamed");
 
-/// Shared by all sessions of a worker and swapped whole.
+/// The rules for all sessions of a worker. A reload replaces them as a whole.
 #[derive(Clone)]
 pub struct Rules {
     /// Which commands exist for clients.
     pub policy: Policy,
-    /// Which scripts and functions run.
+    /// Which scripts and functions clients may run.
     pub scripts: Scripts,
-    /// Whether links log in as the guard, so that Redis refuses what the policy refuses.
+    /// True if links log in as the guard, so that Redis refuses what the policy refuses.
     pub guarded: bool,
-    /// Whether a command that the table does not have is refused, as it may be one that the policy
-    /// refuses, under another name.
+    /// True if a command that the table does not have is refused, because it may be a refused command
+    /// under another name.
     pub known_only: bool,
-    /// Who may log in.
+    /// The identity that clients log in as.
     pub identity: Identity,
-    /// Requests sent in the place of a client's.
+    /// Requests that are sent in the place of a client's.
     pub stand_in: StandIn,
-    /// The upstream's version, once a link has told it. Commands newer than it do not exist where
-    /// Redoubt answers in its place.
+    /// The upstream's version, once a link has reported it. Where Redoubt answers for the upstream,
+    /// commands newer than this do not exist.
     pub upstream_version: Option<Version>,
-    /// Refused commands after which a session that is not authenticated is closed.
+    /// Refused commands after which an unauthenticated session is closed.
     pub auth_attempts: u32,
     /// How keys of refused commands are reported.
     pub keys: KeyForm,
-    /// What each session may take up.
+    /// Limits for each session.
     pub limits: Limits,
-    /// Connections that a client may have Redis send invalidations to.
+    /// Connections that clients may redirect invalidation messages to.
     pub client_ids: ClientIds,
 }
 
 impl Rules {
-    /// Returns whether the policy lets a request run, which is for `spec` (see
-    /// [`classify`](super::classify)). A client that has not authenticated is not to learn which
-    /// scripts are listed.
+    /// Returns the policy's verdict on a request for `spec` (see [`classify`](super::classify)). An
+    /// unauthenticated client must not learn which scripts are listed, so for it only the command's
+    /// name decides.
     #[inline]
     pub fn authorize(
         &self,
@@ -97,12 +97,13 @@ impl Rules {
         }
     }
 
-    /// Returns whether the upstream can have the command, as far as is known.
+    /// Returns true unless the upstream is known to lack the command.
     pub fn exists(&self, spec: &Spec) -> bool {
         self.upstream_version.is_none_or(|version| spec.since <= version)
     }
 
-    /// Returns whether the upstream is known to have `HELLO`, so that its effect is known beforehand.
+    /// Returns true if the upstream is known to support `HELLO`, so that its effect is known in
+    /// advance.
     pub fn speaks_hello(&self) -> bool {
         self.upstream_version.is_some()
     }

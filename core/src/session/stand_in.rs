@@ -1,8 +1,9 @@
-//! Requests that Redoubt sends in the place of a client's, so that Redis itself keeps the state.
+//! Stand-ins: requests that Redoubt sends in the place of a client's, so that Redis itself keeps the
+//! state.
 //!
-//! Inside MULTI Redis must see one request for each that the client sent. A refused command is
-//! replaced by one that cannot exist, which marks the transaction as failed; an `AUTH` by one with
-//! the link's own credentials, or by one that must fail, according to what the client claimed.
+//! Inside MULTI, Redis must get one request for each request of the client. A refused command is
+//! replaced by a command that cannot exist, which marks the transaction as failed; an `AUTH` is
+//! replaced by one with the link's own credentials or with wrong ones, depending on the client's claim.
 
 use bytes::{Bytes, BytesMut};
 use secrecy::ExposeSecret;
@@ -10,7 +11,7 @@ use secrecy::ExposeSecret;
 use crate::resp::encode_command;
 use crate::upstream::Credentials;
 
-/// The prepared requests. They hold the upstream password, so there is no `Debug`.
+/// The prepared stand-ins. They hold the upstream password, so there is no `Debug`.
 #[derive(Clone)]
 pub struct StandIn {
     user: Bytes,
@@ -22,8 +23,8 @@ pub struct StandIn {
 const WRONG: [&[u8]; 2] = [b"no such user", b"x"];
 
 impl StandIn {
-    /// Stand-ins for links that log in as `user` with `password`. `nonce` makes the impossible
-    /// command's name unguessable, so that no module can be registered under it.
+    /// Creates stand-ins for links that log in as `user` with `password`. `nonce` makes the name of the
+    /// command that cannot exist unguessable, so that no module can register it.
     pub fn new(user: Option<&str>, password: Option<&[u8]>, nonce: u64) -> Self {
         let user = user.unwrap_or(crate::auth::DEFAULT_USER);
         let name = format!("redoubt-refused-{nonce:016x}");
@@ -34,7 +35,7 @@ impl StandIn {
         }
     }
 
-    /// The same for links that log in with `credentials`.
+    /// Returns the same stand-ins for links that log in with `credentials`.
     pub fn logging_in_as(&self, credentials: &Credentials) -> Self {
         let user = credentials.user.as_deref().unwrap_or(crate::auth::DEFAULT_USER);
         let password = credentials.password.as_ref().map_or("", |p| p.expose_secret());
@@ -45,31 +46,32 @@ impl StandIn {
         }
     }
 
-    /// The same while it is not known how links log in: a right `AUTH` fails too, since the
-    /// credentials of now might be another user's by the time they arrive.
-    pub fn letting_nobody_in(&self) -> Self {
+    /// Returns the same stand-ins for the time in which it is unknown how links log in. A right `AUTH`
+    /// fails too, since Redis might accept the present credentials for another user by the time that
+    /// they arrive.
+    pub fn rejecting_logins(&self) -> Self {
         let [user, password] = WRONG.map(Bytes::from_static);
         Self { user, password, no_such_command: self.no_such_command.clone() }
     }
 
-    /// A command that Redis answers with an error and that fails a transaction.
+    /// Returns a command that Redis answers with an error and that fails a transaction.
     pub fn no_such_command(&self) -> Bytes {
         self.no_such_command.clone()
     }
 
-    /// An `AUTH` that ends as the client's would: `right` or not.
+    /// Returns an `AUTH` that succeeds if `right` is true and fails otherwise, as the client's would.
     pub fn auth(&self, right: bool) -> Bytes {
         let [user, password] = self.pair(right);
         encode(&[b"AUTH", user, password])
     }
 
-    /// The user and password to put where a client's `HELLO … AUTH` pair stood.
+    /// Returns the user and password that replace those of a client's `HELLO … AUTH`.
     pub fn pair(&self, right: bool) -> [&[u8]; 2] {
         if right { [&self.user, &self.password] } else { WRONG }
     }
 }
 
-/// `args` as a request.
+/// Encodes `args` as a request.
 pub(super) fn encode(args: &[&[u8]]) -> Bytes {
     let mut frame = BytesMut::new();
     encode_command(args.iter().copied(), &mut frame);

@@ -1,4 +1,4 @@
-//! What Redoubt knows of a session, in the order in which Redis will run its requests.
+//! The state of a session, in the order in which Redis runs its requests.
 
 use bytes::Bytes;
 
@@ -14,89 +14,91 @@ use crate::resp::{Protocol, RequestLimits};
 
 /// The state that requests and replies change. Buffers, queues and links are elsewhere.
 ///
-/// There is no `Debug`: it holds what the client calls itself.
+/// There is no `Debug`, because the state holds the client's name.
 ///
-/// What cannot be known before Redis has answered (whether `MULTI` was taken, say) is a belief here,
-/// and nothing that protects others may rest on it.
+/// What cannot be known before Redis has answered (for example whether `MULTI` was accepted) is an
+/// assumption here, and nothing that protects other sessions may depend on it.
 #[derive(Default)]
 pub struct State {
-    /// Whether a right `AUTH` came and no `RESET` since.
+    /// True after a successful `AUTH`, until `RESET`.
     pub(super) authenticated: bool,
-    /// What the last right `AUTH` was made with.
+    /// The credential of the last successful `AUTH`.
     pub(super) credential: Option<CredentialId>,
-    /// How much of its attempts it has used up before a right `AUTH`.
+    /// Failed attempts before a successful `AUTH`.
     pub(super) attempts: Attempts,
-    /// What the client is spoken to in, by the replies that have come.
+    /// The protocol of the client's replies, by the replies that have arrived.
     pub(super) protocol: Protocol,
-    /// The selected database, by the replies that have come.
+    /// The selected database, by the replies that have arrived.
     pub(super) database: u32,
-    /// `MULTI` and `WATCH`.
+    /// The state of `MULTI` and `WATCH`.
     pub(super) transaction: Transaction,
-    /// What a `HELLO` inside the transaction will switch to when it runs.
+    /// The protocol that a `HELLO` inside the transaction selects when it runs.
     pub(super) queued_protocol: Option<Protocol>,
     /// Which replies the client wants.
     pub(super) replies: ReplyMode,
-    /// By Redis's own confirmations.
+    /// The subscriptions that Redis has confirmed.
     pub(super) subscriptions: Subscriptions,
-    /// Channels that it has asked for where no confirmation can be read.
+    /// Number of channels subscribed to on a connection whose confirmations cannot be read.
     pub(super) unread_subscriptions: u32,
-    /// What the client calls itself; put on each link that is its own.
+    /// The client's name; each lease of the session gets it.
     pub(super) name: Option<Bytes>,
-    /// Whether the session has a link of its own, or would at its first request.
+    /// True if the session has a lease, or gets one at its first request.
     pub(super) leased: bool,
-    /// What has to be undone on that link before another session may have it.
+    /// State that must be undone on the lease before another session may have it.
     pub(super) left_on_lease: LeftOnLease,
-    /// The number of that link, since the client has asked for it.
+    /// The id of the lease in Redis, once the client has asked for it.
     pub(super) client_id: Option<i64>,
-    /// Whether the connection has state that only the end of the session, or `RESET`, ends.
+    /// True if the connection has state that lasts until the session ends or sends `RESET`.
     pub(super) pinned: bool,
-    /// Whether the session keeps a link of its own however little it needs one.
+    /// True if the session keeps a lease even when it does not need one.
     pub(super) private: bool,
-    /// Whether the link carries a stream that is not one reply for one request. It is passed on
-    /// unread, so no local reply can be put in order.
+    /// True if the link carries a stream instead of one reply for each request. The stream is passed on
+    /// unread, so no reply of Redoubt's own can be put in order.
     pub(super) opaque: bool,
-    /// Whether the client has been given the beginning of a message and not yet its end, so that
-    /// nothing else may be said now.
+    /// True if the client has received the beginning of a message and not its end, so that no reply may
+    /// be inserted now.
     pub(super) inside_notice: bool,
-    /// Whether the session takes no more requests, so that what is due is the last it is given.
+    /// True if the session takes no more requests: the client gets its pending replies and nothing
+    /// more.
     pub(super) ended: bool,
 }
 
 impl State {
-    /// How many requests that do nothing count as one refused command before a right `AUTH`.
+    /// Number of requests without effect that count as one refused command before a successful `AUTH`.
     pub const IDLE_REQUESTS: u32 = Attempts::IDLE;
 
-    /// A session before its first request. With `private` it has a link of its own for all its life.
+    /// Creates the state before the first request. With `private`, the session has a lease as long as
+    /// it lives.
     pub fn new(private: bool) -> Self {
         Self { private, leased: private, ..Self::default() }
     }
 
-    /// Returns whether a right `AUTH` came and no `RESET` since.
+    /// Returns true after a successful `AUTH`, until `RESET`.
     pub fn is_authenticated(&self) -> bool {
         self.authenticated
     }
 
-    /// Returns what the last right `AUTH` was made with; `None` before it, and after `RESET`.
+    /// Returns the credential of the last successful `AUTH`; `None` before it, and after `RESET`.
     pub fn credential(&self) -> Option<CredentialId> {
         self.credential
     }
 
-    /// Returns whether an `AUTH` of Redoubt's own can go over the session's link before its next request:
-    /// Redis would take it at once, and it is known which reply is its own.
+    /// Returns true if Redoubt can send an `AUTH` of its own over the session's link before the
+    /// session's next request: Redis would run it at once, and its reply can be recognized.
     pub fn can_log_in_again(&self, due: &PendingReplies) -> bool {
         !self.opaque
             && !self.transaction.is_open()
             && !self.restricted()
-            && !self.restriction_unsettled(due)
+            && !self.restriction_may_change(due)
     }
 
-    /// Returns whether the link's bytes are passed on unread from here on.
+    /// Returns true if the link's bytes are passed on unread from now on.
     pub fn is_opaque(&self) -> bool {
         self.opaque
     }
 
-    /// Returns whether a reply that Redoubt makes has to wait for the end of a message that the client has
-    /// been given the beginning of.
+    /// Returns true if a reply of Redoubt's own has to wait until the message that the client is
+    /// receiving has ended.
     pub fn is_inside_notice(&self) -> bool {
         self.inside_notice
     }
@@ -116,79 +118,79 @@ impl State {
         self.ended
     }
 
-    /// The link is gone: a message that was under way will have no end.
+    /// Records that the link is closed: a message that had begun will not end.
     pub fn cut_off(&mut self) {
         self.inside_notice = false;
     }
 
-    /// No more requests are taken: when what is due has come, nothing more goes to the client.
+    /// Stops taking requests: after the pending replies, nothing more goes to the client.
     pub fn end(&mut self) {
         self.ended = true;
     }
 
-    /// Returns whether silence is normal: the session waits for messages or for a stream.
+    /// Returns true if silence is normal, because the client waits for messages or for a stream.
     pub fn listens(&self) -> bool {
         self.opaque || self.subscriptions.any()
     }
 
-    /// Returns whether Redis may be queueing what it is sent.
+    /// Returns true if Redis may be queueing commands for a transaction.
     pub fn is_in_transaction(&self) -> bool {
         self.transaction.is_open()
     }
 
-    /// Returns what the client is spoken to in.
+    /// Returns the protocol of the client's replies.
     pub fn protocol(&self) -> Protocol {
         self.protocol
     }
 
-    /// The selected database.
+    /// Returns the selected database.
     pub fn database(&self) -> u32 {
         self.database
     }
 
-    /// Returns what the client calls itself.
+    /// Returns the client's name.
     pub fn name(&self) -> Option<&Bytes> {
         self.name.as_ref()
     }
 
-    /// Returns whether the session has a link of its own, or would at its first request.
+    /// Returns true if the session has a lease, or gets one at its first request.
     pub fn is_leased(&self) -> bool {
         self.leased
     }
 
-    /// From here on the session has a link of its own, which has been given the session's name.
+    /// Records that the session has a lease, which has been given the session's name.
     pub fn lease(&mut self) {
         self.leased = true;
         self.left_on_lease.named |= self.name.is_some();
     }
 
-    /// Returns whether nothing is left on the session's own link that cannot be undone.
+    /// Returns true if everything that the session left on its lease can be undone.
     pub fn is_reusable(&self) -> bool {
         !self.holds_lease() && !self.left_on_lease.other
     }
 
-    /// Returns whether `WATCH` has gone over the session's own link.
+    /// Returns true if `WATCH` was sent over the session's lease.
     pub fn has_watched(&self) -> bool {
         self.left_on_lease.watches
     }
 
-    /// Returns whether `SELECT` has gone over the session's own link.
+    /// Returns true if `SELECT` was sent over the session's lease.
     pub fn has_selected(&self) -> bool {
         self.left_on_lease.selects
     }
 
-    /// Returns whether the session's own link has been given a name.
+    /// Returns true if the session's lease has been given a name.
     pub fn has_named(&self) -> bool {
         self.left_on_lease.named
     }
 
-    /// The number of the session's own link, if the client has been told it.
+    /// Returns the id of the session's lease, if the client has asked for it.
     pub fn client_id(&self) -> Option<i64> {
         self.client_id
     }
 
-    /// Returns whether the session's own link has state, or the session is to keep one. Certain only when
-    /// nothing is due.
+    /// Returns true if the session's lease has state, or the session keeps a lease. The result is
+    /// certain only when no reply is pending.
     pub fn holds_lease(&self) -> bool {
         self.private
             || self.pinned
@@ -197,44 +199,45 @@ impl State {
             || self.subscriptions.any()
     }
 
-    /// The link that was its own is given back. Nothing may be due.
+    /// Records that the session has returned its lease. The caller ensures that no reply is pending.
     pub fn end_lease(&mut self) {
         self.leased = false;
         self.left_on_lease = LeftOnLease::default();
         self.client_id = None;
-        self.transaction.settle();
+        self.transaction.trust_replies();
         self.queued_protocol = None;
     }
 
-    /// Returns whether a transaction is open for the client that Redis has not been told of, since it had no
-    /// time for a link. The session's next link must be told, and then the transaction fails.
+    /// Returns true if the client has opened a transaction that Redis does not know, because Redis had
+    /// no time to prepare a link. The caller opens it on the session's next link, where it must fail.
     pub fn take_aborted_transaction(&mut self) -> bool {
         self.transaction.take_aborted()
     }
 
-    /// Nothing is due any more, so beliefs give way to what replies have said.
+    /// Replaces assumptions by what the replies have shown. The caller ensures that no reply is
+    /// pending.
     pub fn settle(&mut self) {
-        self.transaction.settle();
+        self.transaction.trust_replies();
     }
 
-    /// The limits that hold for the next request.
+    /// Returns the limits for the next request.
     pub fn request_limits<'a>(&self, limits: &'a Limits) -> &'a RequestLimits {
         if self.authenticated { &limits.request } else { &RequestLimits::UNAUTHENTICATED }
     }
 
-    /// Channels, patterns and shard channels that the session is subscribed to: what Redis has
-    /// confirmed, and the most that can have come of what it has not been heard to.
+    /// Returns the number of channels, patterns and shard channels of the session: those that Redis has
+    /// confirmed, and the most that may have been added where confirmations are not read.
     pub fn subscriptions(&self) -> u32 {
         self.subscriptions.total().saturating_add(self.unread_subscriptions)
     }
 
-    /// Returns whether nothing about the session keeps a plain request from being passed on as it came.
+    /// Returns true if a plain request of the session can be forwarded unchanged.
     #[inline]
     pub fn is_plain(&self) -> bool {
         self.authenticated && self.replies == ReplyMode::On && !self.opaque
     }
 
-    /// Makes the changes of a request that has been decided on, in the order of requests.
+    /// Applies the changes of a request after its decision, in the order of requests.
     pub fn apply(&mut self, change: Change) {
         if change.authenticated.is_some() {
             self.authenticated = true;
@@ -269,9 +272,9 @@ impl State {
         self.replies.request_done();
     }
 
-    /// A request without arguments came; Redis answers nothing, but it counts for `CLIENT REPLY SKIP`,
-    /// and before a right `AUTH` against the `most` attempts that a session has. Returns whether the
-    /// session has used them up, and is to be closed.
+    /// Handles a request without arguments. Redis does not answer it, but it counts for `CLIENT REPLY
+    /// SKIP` and, before a successful `AUTH`, as an attempt. Returns true if the session has used up
+    /// its `most` attempts and must be closed.
     pub fn empty_request(&mut self, most: u32) -> bool {
         self.replies.request_done();
         if self.authenticated {
@@ -281,37 +284,37 @@ impl State {
         self.attempts.refused > most
     }
 
-    /// Forgets the name of a client that gets no further reply.
+    /// Drops the name of a client that gets no further reply.
     pub fn forget_name(&mut self) {
         self.name = None;
     }
 
-    /// Bytes that the state holds besides its own size.
+    /// Returns the bytes that the state holds on the heap.
     pub fn memory(&self) -> usize {
         self.name.as_ref().map_or(0, Bytes::len)
     }
 
-    /// Returns whether the client sees the reply to the request that is being decided.
+    /// Returns true if the client gets the reply to the current request.
     pub fn shows_replies(&self) -> bool {
         self.replies.visible()
     }
 
-    /// Makes it as after `RESET`. The count of refused commands stays.
+    /// Resets the state as `RESET` does. The count of refused commands stays.
     pub fn reset(&mut self) {
         *self = Self { attempts: self.attempts, ..Self::new(self.private) };
     }
 
-    /// Returns whether Redis refuses everything but pub/sub commands on this connection now.
+    /// Returns true if Redis rejects all but pub/sub commands on this connection now.
     pub(super) fn restricted(&self) -> bool {
         self.protocol == Protocol::Resp2 && self.subscriptions.any()
     }
 
-    /// Returns whether a reply that is due may change [`State::restricted`].
-    pub(super) fn restriction_unsettled(&self, due: &PendingReplies) -> bool {
+    /// Returns true if a pending reply may change the result of [`State::restricted`].
+    pub(super) fn restriction_may_change(&self, due: &PendingReplies) -> bool {
         due.confirming() || (self.subscriptions.any() && due.remote() > 0)
     }
 
-    /// Returns whether what a request does depends on what only Redis knows.
+    /// Returns true if the effect of a request depends on state that only Redis knows.
     pub(super) fn asks_redis(&self, due: &PendingReplies) -> bool {
         self.opaque || self.transaction.believed || due.confirming() || self.subscriptions.any()
     }

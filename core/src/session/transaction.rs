@@ -1,76 +1,80 @@
-//! `MULTI` and `WATCH` on the session's own link: what requests make likely and replies make sure.
+//! `MULTI` and `WATCH` on the session's lease: requests set what is assumed, replies what is certain.
 
 /// The transaction state of a connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Transaction {
-    /// Whether `MULTI` was asked for and nothing that ends it: a belief, in the order of requests.
+    /// True after a `MULTI` until a request ends the transaction: an assumption, in the order of
+    /// requests.
     pub(super) believed: bool,
-    /// Whether Redis has said that it queues.
+    /// True if Redis has confirmed that it queues commands.
     open: bool,
-    /// Whether Redis has said that it watches.
+    /// True if Redis has confirmed that it watches keys.
     watching: bool,
-    /// Whether the transaction is to fail, and Redis has not been told of it: its `MULTI` was answered
-    /// by Redoubt while Redis had no time for a link.
+    /// True if the transaction must fail and Redis does not know of it, because Redoubt answered its
+    /// `MULTI` while Redis had no time to prepare a link.
     aborted: bool,
 }
 
 impl Transaction {
-    /// Returns whether Redis holds transaction state for the connection, by the replies that have come.
+    /// Returns true if Redis has transaction state for the connection, by the replies that have
+    /// arrived.
     pub(super) fn holds(&self) -> bool {
         self.open || self.watching
     }
 
-    /// Returns whether Redis may be queueing what it is sent, by requests or by replies.
+    /// Returns true if Redis may be queueing commands, by requests or by replies.
     pub(super) fn is_open(&self) -> bool {
         self.believed || self.open
     }
 
-    /// Nothing is due any more, so what replies have said is all there is.
-    pub(super) fn settle(&mut self) {
+    /// Replaces the assumption by what the replies have shown. The caller ensures that no reply is
+    /// pending.
+    pub(super) fn trust_replies(&mut self) {
         self.believed = self.open;
     }
 
-    /// `MULTI` was answered. An error leaves things as they were.
+    /// Handles the reply to `MULTI`. An error changes nothing.
     pub(super) fn multi(&mut self, error: bool) {
         self.open |= !error;
     }
 
-    /// `EXEC` was answered: with whatever reply, an open transaction is over and nothing is watched.
-    /// Without one it is an error that changes nothing.
+    /// Handles the reply to `EXEC`: any reply ends an open transaction and the watches. Without an open
+    /// transaction the reply is an error that changes nothing.
     pub(super) fn exec(&mut self) {
         if self.open {
             (self.open, self.watching, self.aborted) = (false, false, false);
         }
     }
 
-    /// `DISCARD` was answered.
+    /// Handles the reply to `DISCARD`.
     pub(super) fn discard(&mut self, error: bool) {
         if !error {
             (self.open, self.watching, self.aborted) = (false, false, false);
         }
     }
 
-    /// The `MULTI` that is answered next never reaches Redis, so the transaction must fail.
+    /// Marks the transaction of the next `MULTI` as failed, because that `MULTI` never reaches Redis.
     pub(super) fn abort(&mut self) {
         self.aborted = true;
     }
 
-    /// Returns whether the transaction must fail and Redis does not know of it.
+    /// Returns true if the transaction must fail and Redis does not know of it.
     pub(super) fn is_aborted(&self) -> bool {
         self.aborted
     }
 
-    /// As [`Transaction::is_aborted`]; Redis is being told.
+    /// Returns the same as [`Transaction::is_aborted`] and clears it, because the caller opens the
+    /// transaction in Redis.
     pub(super) fn take_aborted(&mut self) -> bool {
         std::mem::take(&mut self.aborted)
     }
 
-    /// `WATCH` was answered.
+    /// Handles the reply to `WATCH`.
     pub(super) fn watch(&mut self, error: bool) {
         self.watching |= !error;
     }
 
-    /// `UNWATCH` was answered; inside a transaction it is only queued.
+    /// Handles the reply to `UNWATCH`; inside a transaction it is only queued.
     pub(super) fn unwatch(&mut self, error: bool) {
         if !error && !self.open {
             self.watching = false;
@@ -83,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exec_and_discard_end_both() {
+    fn exec_and_discard_end_transaction_and_watches() {
         for end in [Transaction::exec as fn(&mut _), |t| Transaction::discard(t, false)] {
             let mut transaction = Transaction::default();
             transaction.watch(false);
@@ -95,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_or_is_queued_changes_nothing() {
+    fn failed_and_queued_transaction_commands_change_no_state() {
         let mut transaction = Transaction::default();
         transaction.multi(true);
         assert!(!transaction.holds());
@@ -113,10 +117,10 @@ mod tests {
     }
 
     #[test]
-    fn settling_takes_the_replies_word() {
+    fn trust_replies_replaces_assumptions_by_what_replies_have_shown() {
         let mut transaction = Transaction { believed: true, ..Default::default() };
         transaction.multi(true);
-        transaction.settle();
+        transaction.trust_replies();
         assert!(!transaction.believed);
     }
 }

@@ -1,4 +1,4 @@
-//! Which functions the libraries on the upstream have, as `FUNCTION LIST` tells.
+//! Finds out which functions the libraries on the upstream have, by `FUNCTION LIST`.
 
 use std::collections::HashSet;
 
@@ -7,24 +7,24 @@ use bytes::{Bytes, BytesMut};
 use super::login::{is_passing, shown};
 use crate::resp::{Protocol, Reply, ReplyDecoder, encode_request};
 
-/// One `FUNCTION LIST` on a link that is logged in and speaks RESP2. Feed it what arrives until it
-/// yields the functions or an error.
+/// One `FUNCTION LIST` on a link that is logged in and uses RESP2. The caller passes it the bytes that
+/// arrive until it returns the functions or an error.
 #[derive(Debug)]
 pub struct FunctionList<'a> {
     libraries: &'a HashSet<Bytes>,
     replies: ReplyDecoder,
 }
 
-/// Why it is not known which functions there are.
+/// Why the functions are unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
-    /// Redis is up and has no time: it runs a script, or loads its data.
+    /// Redis has no time: it runs a script, or loads its data.
     #[error("upstream is busy")]
     Busy,
-    /// Redis refuses to tell. The text is Redis's, cut short.
+    /// Redis refuses `FUNCTION LIST`. The text is Redis's, truncated.
     #[error("upstream refused FUNCTION LIST: {0}")]
     Refused(String),
-    /// The list is too long, or none.
+    /// The reply is too long, or is not a list of libraries.
     #[error("upstream did not answer FUNCTION LIST with a list of under {} MiB", FunctionList::MAX_REPLY >> 20)]
     NoList,
 }
@@ -33,17 +33,17 @@ impl<'a> FunctionList<'a> {
     /// Most bytes of the reply. A function takes about a hundred.
     pub const MAX_REPLY: usize = 16 << 20;
 
-    /// Asks for the functions of `libraries`; and the bytes that do so.
+    /// Creates the request for the functions of `libraries`, and returns its bytes too.
     pub fn of(libraries: &'a HashSet<Bytes>) -> (Self, Bytes) {
         let mut out = BytesMut::new();
         encode_request(&[b"FUNCTION", b"LIST"], &mut out);
         (Self { libraries, replies: ReplyDecoder::new(Self::MAX_REPLY) }, out.freeze())
     }
 
-    /// Takes bytes in. Returns the functions, in lower case, when the reply is complete.
+    /// Reads bytes. Returns the functions, in lower case, when the reply is complete.
     ///
     /// # Errors
-    /// [`ListError`]; after [`ListError::NoList`] the link must be closed.
+    /// [`ListError`]; after [`ListError::NoList`] the caller closes the link.
     pub fn receive(&mut self, input: &[u8]) -> Result<Option<HashSet<Bytes>>, ListError> {
         self.replies.buffer().extend_from_slice(input);
         let reply = self.replies.next(Protocol::Resp2).map_err(|_| ListError::NoList)?;
@@ -58,7 +58,7 @@ impl<'a> FunctionList<'a> {
     }
 }
 
-/// The functions of those of `all` libraries that are among `libraries`.
+/// Returns the functions of the libraries in `all` whose names are in `libraries`.
 fn functions_of(libraries: &HashSet<Bytes>, all: &[Reply]) -> HashSet<Bytes> {
     let is_pinned = |library: &&Reply| {
         text(field(library, b"library_name")).is_some_and(|name| libraries.contains(name))
@@ -71,14 +71,14 @@ fn functions_of(libraries: &HashSet<Bytes>, all: &[Reply]) -> HashSet<Bytes> {
     names.map(|name| name.to_ascii_lowercase().into()).collect()
 }
 
-/// Returns what stands after `name` in an array of names and values.
+/// Returns the value after `name` in an array of alternating names and values.
 fn field<'a>(of: &'a Reply, name: &[u8]) -> Option<&'a Reply> {
     let Reply::Array(fields) = of else { return None };
     let (pairs, _) = fields.as_chunks::<2>();
     pairs.iter().find(|[key, _]| text(Some(key)) == Some(name)).map(|[_, value]| value)
 }
 
-/// The text of a string.
+/// Returns the text of a string.
 fn text(value: Option<&Reply>) -> Option<&[u8]> {
     match value? {
         Reply::BulkString(text) | Reply::SimpleString(text) => Some(text),
@@ -90,7 +90,7 @@ fn text(value: Option<&Reply>) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    /// As Redis 7.0.15 says it of three functions in two libraries.
+    /// The reply of Redis 7.0.15 with three functions in two libraries.
     const REPLY: &[u8] = b"*2\r\n\
         *6\r\n$12\r\nlibrary_name\r\n$4\r\nmine\r\n$6\r\nengine\r\n$3\r\nLUA\r\n\
         $9\r\nfunctions\r\n*2\r\n\
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn functions_of_listed_libraries_are_found_byte_by_byte() {
+    fn functions_of_listed_libraries_are_found_in_single_byte_segments() {
         let wanted = libraries(&["mine", "absent", "Other"]);
         let (mut list, request) = FunctionList::of(&wanted);
         assert_eq!(request, "*2\r\n$8\r\nFUNCTION\r\n$4\r\nLIST\r\n");
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_is_an_error() {
+    fn a_reply_that_is_no_function_list_is_an_error() {
         assert_eq!(outcome(b"-BUSY Redis is busy running a script.\r\n"), Err(ListError::Busy));
         let text = "ERR unknown command".to_owned();
         assert_eq!(outcome(b"-ERR unknown command\r\n"), Err(ListError::Refused(text)));

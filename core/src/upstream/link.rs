@@ -1,4 +1,4 @@
-//! One link, without its socket.
+//! The state of a link; its socket is elsewhere.
 
 use std::fmt;
 
@@ -7,21 +7,21 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::login::{Credentials, Login, LoginError};
 use crate::resp::Protocol;
 
-/// How far a link has come.
+/// The phase of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// The socket is being connected.
     Connecting,
     /// The login is under way.
     LoggingIn,
-    /// Requests may flow.
+    /// The link sends requests.
     Ready,
-    /// To be closed; nothing more is read or written.
+    /// The link must be closed; nothing more is read or written.
     Closed,
 }
 
-/// A link's state and its write buffer. Its `Debug` shows no bytes: they hold the password, and
-/// arguments of clients.
+/// A link's state and its write buffer. Its `Debug` shows no bytes, because they contain the password
+/// and clients' arguments.
 pub struct Link {
     phase: Phase,
     protocol: Protocol,
@@ -29,8 +29,8 @@ pub struct Link {
     login: Option<Login>,
     login_out: Bytes,
     requests: BytesMut,
-    /// Most bytes of memory that `requests` was seen to have: what has left it stays allocated, and
-    /// its capacity does not tell of it.
+    /// Highest capacity of `requests` so far, in bytes. The space of requests that were written stays
+    /// allocated, and the buffer's capacity does not include it.
     allocated: usize,
 }
 
@@ -41,7 +41,7 @@ impl Link {
     /// Capacity that an empty buffer keeps, so that a busy link does not allocate again and again.
     const KEPT_CAPACITY: usize = 512 << 10;
 
-    /// A link that will speak `protocol` and select `database` when it has logged in.
+    /// Creates a link that uses `protocol` and selects `database` when it logs in.
     pub fn new(protocol: Protocol, database: u32) -> Self {
         Self {
             phase: Phase::Connecting,
@@ -54,12 +54,12 @@ impl Link {
         }
     }
 
-    /// Bytes of memory that its buffers have.
+    /// Returns the bytes of memory of its buffers.
     pub fn memory(&self) -> usize {
         self.requests.capacity().max(self.allocated).saturating_add(self.login_out.len())
     }
 
-    /// Gives memory back that it does not need now; when `hard`, what it keeps for later too.
+    /// Frees memory that is not needed now; if `hard` is true, also the capacity that the buffers keep.
     pub fn compact(&mut self, hard: bool) {
         let kept = if hard { 0 } else { Self::KEPT_CAPACITY };
         let has = self.requests.capacity().max(self.allocated);
@@ -69,18 +69,18 @@ impl Link {
         }
     }
 
-    /// Returns whether it selects a database when it logs in, which a server that is busy refuses.
+    /// Returns true if the link selects a database when it logs in, which a busy server refuses.
     pub fn selects_database(&self) -> bool {
         self.database != 0
     }
 
-    /// How far it has come.
+    /// Returns the phase of the link.
     pub fn phase(&self) -> Phase {
         self.phase
     }
 
-    /// A socket is connected, and the link logs in with `credentials`. When it was not let in before,
-    /// it begins again: its requests, of which none has left, are kept.
+    /// Starts the login with `credentials` after the socket has connected. After a failed login it
+    /// starts again: the waiting requests, none of which has been sent, are kept.
     pub fn connected(&mut self, credentials: &Credentials) {
         if matches!(self.phase, Phase::Connecting | Phase::LoggingIn) {
             self.phase = Phase::LoggingIn;
@@ -89,7 +89,7 @@ impl Link {
         }
     }
 
-    /// Nothing more will be read or written.
+    /// Closes the link: nothing more is read or written.
     pub fn close(&mut self) {
         self.phase = Phase::Closed;
         self.requests = BytesMut::new();
@@ -97,10 +97,10 @@ impl Link {
         self.login_out.clear();
     }
 
-    /// Takes bytes of the login's replies in.
+    /// Reads bytes of the replies to the login.
     ///
     /// # Errors
-    /// [`LoginError`]: the link must be closed.
+    /// [`LoginError`]; the caller closes the link.
     pub fn log_in(&mut self, input: &[u8]) -> Result<(), LoginError> {
         if let Some(login) = &mut self.login
             && login.receive(input)?.is_some()
@@ -111,27 +111,27 @@ impl Link {
         Ok(())
     }
 
-    /// Returns where requests are added. They wait there until the login has succeeded.
+    /// Returns the buffer that requests are appended to. They wait there until the login has succeeded.
     pub fn requests(&mut self) -> &mut BytesMut {
         &mut self.requests
     }
 
-    /// Returns whether it has requests that wait for the login.
+    /// Returns true if requests wait for the login.
     pub fn has_waiting(&self) -> bool {
         matches!(self.phase, Phase::Connecting | Phase::LoggingIn) && !self.requests.is_empty()
     }
 
-    /// Returns whether it is ready and has nothing to write.
+    /// Returns true if the link is ready and has nothing to write.
     pub fn is_quiet(&self) -> bool {
         self.phase == Phase::Ready && self.requests.is_empty()
     }
 
-    /// Returns whether more requests should wait.
+    /// Returns true if more requests should wait.
     pub fn is_full(&self) -> bool {
         self.requests.len() >= Self::HIGH_WATER
     }
 
-    /// Returns what is to be written now.
+    /// Returns the bytes to write now.
     pub fn output(&self) -> &[u8] {
         match self.phase {
             Phase::LoggingIn => &self.login_out,
@@ -140,7 +140,7 @@ impl Link {
         }
     }
 
-    /// The first `len` bytes of [`Link::output`] have been written.
+    /// Removes the first `len` bytes of [`Link::output`], which have been written.
     pub fn wrote(&mut self, len: usize) {
         match self.phase {
             Phase::LoggingIn => self.login_out.advance(len.min(self.login_out.len())),
@@ -152,7 +152,7 @@ impl Link {
                     self.requests = BytesMut::new();
                     self.allocated = 0;
                 } else {
-                    // Unlike advancing, this keeps the room at the front.
+                    // Unlike advancing, this keeps the space at the front.
                     self.requests.clear();
                 }
             }
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_wait_for_the_login() {
+    fn requests_wait_until_the_link_is_logged_in() {
         let mut link = link();
         link.requests().extend_from_slice(b"request");
         assert_eq!(link.output(), b"");
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_was_not_let_in_can_log_in_anew() {
+    fn a_link_can_log_in_again_after_a_rejected_login() {
         let mut link = link();
         link.requests().extend_from_slice(b"request");
         link.connected(&credentials("pw"));
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_link_says_nothing_and_stays_closed() {
+    fn a_closed_link_writes_nothing_and_stays_closed() {
         let mut link = link();
         link.requests().extend_from_slice(b"request");
         link.close();
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_full_at_the_mark_until_some_has_left() {
+    fn a_link_is_full_at_its_high_water_mark_until_bytes_are_written() {
         let mut link = link();
         link.connected(&credentials("pw"));
         link.log_in(b"+OK\r\n").unwrap();
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_password() {
+    fn debug_output_of_a_link_shows_no_password() {
         let shown = format!("{:?}", link());
         assert_eq!(shown, "Link { phase: Connecting, .. }");
     }

@@ -1,4 +1,4 @@
-//! Logging in to the upstream: what is sent first on a link, and what the answers mean.
+//! Logs in to the upstream: the first requests on a link, and the meaning of their replies.
 
 use std::collections::VecDeque;
 
@@ -9,17 +9,17 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::command::Version;
 use crate::resp::{Protocol, Reply, ReplyDecoder, encode_request, reply};
 
-/// How links log in. There is no `Debug`.
+/// The credentials of links. There is no `Debug`.
 #[derive(Clone, Default)]
 pub struct Credentials {
-    /// The ACL user; `default` when there is none.
+    /// The ACL user; `None` means `default`.
     pub user: Option<String>,
-    /// Its password; without one the link is used as it is, if Redis lets it.
+    /// The user's password; without one, links send no `AUTH` and work only if Redis requires none.
     pub password: Option<SecretString>,
 }
 
 impl Credentials {
-    /// Returns whether these and the `others` are the same.
+    /// Returns true if both are equal.
     pub fn are(&self, others: &Self) -> bool {
         let [these, others] = [self, others]
             .map(|of| (of.user.as_deref(), of.password.as_ref().map(ExposeSecret::expose_secret)));
@@ -27,28 +27,28 @@ impl Credentials {
     }
 }
 
-/// What a link learnt while logging in.
+/// The facts that a link learned at its login.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Greeting {
-    /// The upstream's version, when it was asked and told.
+    /// The upstream's version, if the login asked for it and the upstream reported it.
     pub version: Option<Version>,
-    /// Whether it was asked and told that it is not part of a cluster.
+    /// True if the login asked for it and the upstream reported that it is not part of a cluster.
     pub standalone: bool,
-    /// Whether it takes writes, when it was asked and told.
+    /// The upstream's role, if the login asked for it and the upstream reported it.
     pub role: Option<Role>,
 }
 
-/// What a server is in replication.
+/// A server's role in replication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// It takes writes.
+    /// The server accepts writes.
     Primary,
-    /// It follows a primary.
+    /// The server follows a primary.
     Replica,
 }
 
 impl Greeting {
-    /// Returns what the answer to `HELLO 2` tells, a flat array of names and values.
+    /// Reads the reply to `HELLO 2`, a flat array of names and values.
     pub fn of(answer: &Reply) -> Self {
         let mut greeting = Self::default();
         let Reply::Array(fields) = answer else { return greeting };
@@ -66,34 +66,35 @@ impl Greeting {
     }
 }
 
-/// Why a link is of no use. All are the upstream's or the operator's fault, never a client's.
+/// Why a login failed. The fault is always the upstream's or the operator's, never a client's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
     /// The password or user is wrong.
     #[error("upstream refused the login: wrong user or password (WRONGPASS)")]
     WrongPassword,
-    /// Redis wants a password and none is configured.
+    /// Redis requires a password and none is configured.
     #[error("upstream requires a password (NOAUTH) and none is configured")]
     PasswordRequired,
     /// A password is configured and Redis has none.
     #[error("upstream has no password for this user, but one is configured")]
     NoPasswordSet,
-    /// Redis gave another error, such as its limit of clients. The text is Redis's, cut short.
+    /// Redis sent another error, such as the one for too many clients. The text is Redis's, truncated.
     #[error("upstream refused the link: {0}")]
     Refused(String),
-    /// Redis is up and cannot prepare the link now, as while a script overruns: its error, as it came.
+    /// Redis cannot prepare the link now, as while a script overruns. The error is Redis's, unchanged.
     #[error("upstream has no time for the link: {}", shown(.0))]
     NotNow(Bytes),
-    /// Not RESP, or a reply that makes no sense here.
+    /// The bytes are not RESP, or the reply does not fit the request.
     #[error("upstream does not speak the Redis protocol")]
     NotRedis,
 }
 
-/// The first exchange on a link. Feed it what arrives until it yields a greeting or an error.
+/// The login of a link. The caller passes it the bytes that arrive until it returns a greeting or an
+/// error.
 #[derive(Debug)]
 pub struct Login {
     replies: ReplyDecoder,
-    /// What has been asked and not answered, in order.
+    /// Requests without a reply, in order.
     asked: VecDeque<Asked>,
     greeting: Greeting,
 }
@@ -101,13 +102,13 @@ pub struct Login {
 /// A request of a login.
 #[derive(Debug, Clone, Copy)]
 enum Asked {
-    /// `AUTH` or `PING`, whose reply says whether the server accepts the link.
+    /// `AUTH` or `PING`; its reply shows whether the server accepts the link.
     Admission,
-    /// `HELLO 3`, whose reply is in RESP3 already.
+    /// `HELLO 3`; its reply is in RESP3 already.
     Protocol,
     /// `SELECT`.
     Database,
-    /// `HELLO 2`, for the greeting alone: an old Redis does not know it.
+    /// `HELLO 2`, only for the greeting: an old Redis does not know it.
     Version,
 }
 
@@ -115,16 +116,16 @@ impl Login {
     /// Most bytes of all replies during login; more is [`LoginError::NotRedis`].
     pub const MAX_REPLIES: usize = 16 << 10;
 
-    /// A login that ends with the upstream's version, where `HELLO` tells it (Redis 6 and later);
-    /// and the bytes that begin it.
+    /// Creates a login that asks for the upstream's version, which `HELLO` reports from Redis 6 on, and
+    /// returns the bytes that begin it.
     pub fn asking_version(credentials: &Credentials) -> (Self, Bytes) {
         let (mut login, mut out) = Self::begin(credentials);
         login.ask(Asked::Version, &[b"HELLO", b"2"], &mut out);
         (login, out.freeze())
     }
 
-    /// A login after which the link speaks `protocol` and has `database` selected; and the bytes
-    /// that begin it.
+    /// Creates a login after which the link uses `protocol` and has `database` selected, and returns
+    /// the bytes that begin it.
     pub fn preparing(
         credentials: &Credentials,
         protocol: Protocol,
@@ -165,10 +166,10 @@ impl Login {
         self.asked.push_back(asked);
     }
 
-    /// Takes bytes in. Returns the greeting when the link is ready.
+    /// Reads bytes. Returns the greeting when the link is ready.
     ///
     /// # Errors
-    /// [`LoginError`]: the link must be closed.
+    /// [`LoginError`]; the caller closes the link.
     pub fn receive(&mut self, input: &[u8]) -> Result<Option<Greeting>, LoginError> {
         self.replies.buffer().extend_from_slice(input);
         while let Some(asked) = self.asked.front() {
@@ -185,12 +186,12 @@ impl Login {
             }
             self.asked.pop_front();
         }
-        // Bytes after the last reply that login asked for have no place here.
+        // No bytes may follow the last reply of the login.
         if self.replies.is_empty() { Ok(Some(self.greeting)) } else { Err(LoginError::NotRedis) }
     }
 }
 
-/// Returns whether the reply to `AUTH` or `PING` lets the link in.
+/// Checks the reply to `AUTH` or `PING`: it must show that the server accepts the link.
 fn admitted(reply: &Reply) -> Result<(), LoginError> {
     let error = match reply {
         Reply::SimpleString(_) => return Ok(()),
@@ -200,7 +201,7 @@ fn admitted(reply: &Reply) -> Result<(), LoginError> {
     match error.split(' ').next().unwrap_or_default() {
         "WRONGPASS" => Err(LoginError::WrongPassword),
         "NOAUTH" => Err(LoginError::PasswordRequired),
-        // The answers to PING of a Redis that is up, but not ready for it: for clients to see.
+        // Redis sends these to PING while it is not ready; clients will get them too.
         "LOADING" | "BUSY" | "MASTERDOWN" | "NOPERM" | "MISCONF" => Ok(()),
         _ if error.starts_with("ERR invalid password") => Err(LoginError::WrongPassword),
         _ if error.starts_with("ERR AUTH <password> called without any password")
@@ -212,7 +213,7 @@ fn admitted(reply: &Reply) -> Result<(), LoginError> {
     }
 }
 
-/// Returns whether the reply to what prepares the link is no error.
+/// Checks that the reply to a request that prepares the link is no error.
 fn prepared(reply: &Reply) -> Result<(), LoginError> {
     match reply {
         Reply::Error(error) if is_passing(error) => {
@@ -223,13 +224,13 @@ fn prepared(reply: &Reply) -> Result<(), LoginError> {
     }
 }
 
-/// Returns whether it is an error of a Redis that is up and has no time, which passes by itself: it runs a
-/// script, loads its data, or has lost its primary.
+/// Returns true for errors that are temporary: Redis runs a script, loads its data, or has lost its
+/// primary.
 pub(super) fn is_passing(error: &str) -> bool {
     matches!(error.split(' ').next(), Some("BUSY" | "LOADING" | "MASTERDOWN"))
 }
 
-/// Redis's error text, or the whole reply, fit for a log.
+/// Returns Redis's error text, or the whole reply, escaped for a log.
 pub(super) fn shown(error: &[u8]) -> String {
     /// Most bytes that are kept.
     const MAX_TEXT: usize = 128;
@@ -252,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_comes_from_hello_byte_by_byte() {
+    fn login_reads_the_version_from_hello_in_single_byte_segments() {
         let mut login = login(true);
         let replies = b"+OK\r\n*6\r\n$6\r\nserver\r\n$5\r\nredis\r\n\
             $7\r\nversion\r\n$6\r\n7.0.15\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n";
@@ -279,13 +280,13 @@ mod tests {
     }
 
     #[test]
-    fn a_redis_without_hello_is_taken_without_a_version() {
+    fn login_accepts_a_redis_without_hello_and_leaves_the_version_unknown() {
         let greeting = login(true).receive(b"+OK\r\n-ERR unknown command `HELLO`\r\n");
         assert_eq!(greeting, Ok(Some(Greeting::default())));
     }
 
     #[test]
-    fn errors_say_whose_fault_it_is() {
+    fn login_errors_show_whose_fault_they_are() {
         let outcome = |reply: &[u8]| login(false).receive(reply).unwrap_err();
         assert_eq!(outcome(b"-WRONGPASS invalid\r\n"), LoginError::WrongPassword);
         assert_eq!(outcome(b"-ERR invalid password\r\n"), LoginError::WrongPassword);
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_ready_only_when_it_is_prepared() {
+    fn a_link_is_ready_only_after_protocol_and_database_are_set() {
         let (mut login, out) = Login::preparing(&Credentials::default(), Protocol::Resp3, 9);
         assert_eq!(
             out,
@@ -309,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_reply_is_given_up() {
+    fn login_fails_if_replies_exceed_the_size_limit() {
         let mut login = login(false);
         let mut outcome = Ok(None);
         for _ in 0..20 {

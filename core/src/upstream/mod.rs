@@ -3,8 +3,8 @@
 //! Owns: logging a link in, its write buffer and its state, and the [`guard`] that links log in as.
 //! Leaves to [`crate::router`]: which session uses a link; to the program: the socket.
 //!
-//! Invariants: no request of a session leaves before the link is logged in; the password is not in
-//! any `Debug` output.
+//! Invariants: no request of a session is sent before the link is logged in; no `Debug` output contains
+//! the password.
 
 mod functions;
 pub mod guard;

@@ -186,7 +186,7 @@ impl Parts {
             identity: self.identity.clone(),
             stand_in: match self.login.known() {
                 Some(login) => self.stand_in.logging_in_as(&login.credentials),
-                None => self.stand_in.letting_nobody_in(),
+                None => self.stand_in.rejecting_logins(),
             },
             upstream_version: self.upstream_version,
             auth_attempts: settings.limits.auth_attempts,

@@ -1,4 +1,4 @@
-// What the programs share: their arguments, and a word with the test that runs them.
+// What the programs share: their arguments, and the dialogue with the test that runs them.
 "use strict";
 
 const { once } = require("node:events");
@@ -6,7 +6,7 @@ const { readFileSync } = require("node:fs");
 
 const [given, protocol] = process.argv.slice(2);
 
-// The files for TLS are named in the URL, as redis-py takes them.
+// The URL names the files for TLS, in the form of redis-py.
 const { searchParams: files } = new URL(given);
 const url = given.split("?")[0];
 const tls = url.startsWith("rediss:") && {
@@ -18,7 +18,7 @@ const tls = url.startsWith("rediss:") && {
 const COUNT_UP =
   "redis.call('INCRBY', KEYS[1], ARGV[1]) return {KEYS[1], redis.call('GET', KEYS[1])}";
 
-// Has the test kill Redis and start it again on its port, empty.
+// Makes the test kill Redis and start it again on its port, empty.
 async function restartRedis() {
   console.log("restart redis");
   process.stdin.resume();
@@ -26,7 +26,7 @@ async function restartRedis() {
   process.stdin.pause();
 }
 
-// A function that throws when it is called half a minute from now or later.
+// Returns a function that throws when it is called half a minute from now or later.
 function deadline() {
   const end = Date.now() + 30_000;
   return () => {
@@ -50,7 +50,7 @@ function run(main) {
   main()
     .then(() => {
       console.log("all is well");
-      // Whatever a library keeps running must not keep the program.
+      // Timers and sockets of a library must not keep the program running.
       process.exit(0);
     })
     .catch((error) => {
@@ -65,7 +65,7 @@ module.exports = {
   protocol: Number(protocol),
   COUNT_UP,
   LARGE: 32 << 20,
-  // Optimistic transactions on one key: so many clients, so many times each.
+  // Numbers of clients and of optimistic transactions of each, on one key.
   RIVALS: 4,
   TIMES: 25,
   restartRedis,

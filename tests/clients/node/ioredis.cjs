@@ -1,4 +1,4 @@
-// What an ordinary program does with ioredis; any surprise is an exception.
+// Does what an ordinary program does with ioredis; any unexpected result throws an exception.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -39,7 +39,7 @@ async function pipeline(client) {
     assert.equal(error, null);
     assert.equal(reply, `number ${number}`);
   });
-  // Those of one turn of the loop, sent together.
+  // The library sends the commands of one turn of the event loop together.
   const automatic = connect({ enableAutoPipelining: true });
   const echoed = Array.from({ length: 1000 }, (_, number) => automatic.echo(`number ${number}`));
   (await Promise.all(echoed)).forEach((reply, number) => assert.equal(reply, `number ${number}`));
@@ -132,7 +132,7 @@ async function large(client) {
   assert.ok((await client.get("io:large")) === value);
 }
 
-// RESP2 has no pushes: what has changed is told to another connection, by the number of this one.
+// RESP2 has no pushes: invalidations go to another connection, named by its id.
 async function tracking(client) {
   const listener = connect();
   const number = await listener.client("ID");
@@ -143,7 +143,7 @@ async function tracking(client) {
     await cached.get("io:tracked");
     const told = once(listener, "message");
     await client.set("io:tracked", String(step));
-    // A list of keys, which the library makes a string of.
+    // The message is a list of keys, which the library joins to a string.
     assert.deepEqual((await told).map(String), ["__redis__:invalidate", "io:tracked"]);
   }
   await cached.quit();
@@ -175,7 +175,7 @@ async function restart(client) {
   await lost;
   assert.equal(await harness.untilItWorks(() => client.get("io:forgotten")), null);
   assert.deepEqual(await client.countUp("io:script", 7), ["io:script", "7"]);
-  // It connects and subscribes again by itself.
+  // The library connects and subscribes again without being asked.
   const inTime = harness.deadline();
   while ((await client.publish("io:again", "back")) === 0) inTime();
   assert.deepEqual(await message, ["io:again", "back"]);

@@ -1,4 +1,4 @@
-// What an ordinary program does with node-redis; any surprise is an exception.
+// Does what an ordinary program does with node-redis; any unexpected result throws an exception.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -36,7 +36,7 @@ async function strings(client) {
   assert.equal(await client.del(["node:k", "node:none"]), 1);
 }
 
-// Commands of one turn leave in one write.
+// The library sends the commands of one turn of the event loop in one write.
 async function pipeline(client) {
   const replies = [];
   for (let number = 0; number < 10_000; number++) {
@@ -152,7 +152,7 @@ async function tracking(client) {
     const inTime = harness.deadline();
     while ((await cached.get("node:tracked")) !== value) {
       inTime();
-      // Pushes are read when the loop comes round.
+      // The library reads pushes in the next turn of the event loop.
       await new Promise(setImmediate);
     }
     assert.equal(await cached.get("node:tracked"), value);
@@ -183,7 +183,7 @@ async function restart(client) {
   await lost;
   assert.equal(await harness.untilItWorks(() => lasting.get("node:forgotten")), null);
   assert.deepEqual(await lasting.countUp("node:script", 7), ["node:script", "7"]);
-  // It connects and subscribes again by itself.
+  // The library connects and subscribes again without being asked.
   const inTime = harness.deadline();
   while ((await lasting.publish("node:again", "back")) === 0) inTime();
   assert.equal(await message, "back");

@@ -8,7 +8,7 @@ URL, PROTOCOL = sys.argv[1], int(sys.argv[2])
 PARTS = urlsplit(URL)
 
 LARGE = 32 << 20
-# Optimistic transactions on one key: so many clients, so many times each.
+# Numbers of clients and of transactions of each, on one key.
 RIVALS, TIMES = 4, 25
 
 COUNT_UP = "redis.call('INCRBY', KEYS[1], ARGV[1]) return {KEYS[1], redis.call('GET', KEYS[1])}"

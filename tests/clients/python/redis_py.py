@@ -130,15 +130,14 @@ def large(client):
 
 
 def tracking(client):
-    # The library asks for 7.4, since others of Redis's products lacked tracking before; Redis 7.0
-    # has it.
+    # The library requires 7.4 because some other servers lacked tracking before; Redis 7.0 has it.
     CacheProxyConnection.MIN_ALLOWED_VERSION = "7.0.0"
     cached = connect(cache_config=CacheConfig())
     for number in range(20):
         value = str(number).encode()
         client.set("py:tracked", value)
         in_time = deadline()
-        # The library knows that its copy is out of date once the push has come.
+        # The library knows that its copy is outdated once the push has arrived.
         while cached.get("py:tracked") != value:
             assert in_time()
         assert cached.get("py:tracked") == value
@@ -196,7 +195,7 @@ def restart(client):
         except redis.ConnectionError:
             assert in_time()
     assert count_up(["py:script"], [7]) == [b"py:script", b"7"]
-    # It subscribes again by itself.
+    # The library subscribes again without being asked.
     message = None
     while message is None or message["type"] != "subscribe":
         assert in_time()

@@ -79,7 +79,7 @@ async def publish_subscribe(client):
     assert (first.channel, first.message, first.pattern) == (b"gl:c", b"one", None), first
     second = await subscriber.get_pubsub_message()
     assert (second.channel, second.message) == (b"gl:pattern", b"two"), second
-    # Commands go on beside it.
+    # Other commands run on the connection meanwhile.
     assert await subscriber.echo("still here") == b"still here"
     await subscriber.unsubscribe({"gl:c"}, 30_000)
     await subscriber.punsubscribe({"gl:p*"}, 30_000)
@@ -170,7 +170,7 @@ async def restart(client):
             assert in_time()
     await script(client, 2)
     if subscriber:
-        # It connects and subscribes again by itself.
+        # The library connects and subscribes again without being asked.
         while await client.publish("back", "gl:again") == 0:
             assert in_time()
         message = await subscriber.get_pubsub_message()
@@ -190,7 +190,7 @@ async def main():
     await large(client)
     await refused(client)
     if PROTOCOL == 3:
-        # The library has neither with RESP2.
+        # The library supports neither with RESP2.
         await publish_subscribe(client)
         await tracking(client)
     await restart(client)

@@ -1,4 +1,4 @@
-//! What is missing, and what is wrong with variables and with the file as a whole.
+//! Missing settings, and errors in variables and in the file as a whole.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use redoubt::config::{Environment, Settings};
 use super::{PASSWORDS, environment, error, error_in, error_under};
 
 #[test]
-fn what_must_be_given_says_how() {
+fn errors_for_missing_settings_say_how_to_set_them() {
     assert_eq!(
         error(""),
         "configuration: no upstream; set REDOUBT_UPSTREAM=redis://host:port in the environment, \
@@ -28,7 +28,7 @@ fn what_must_be_given_says_how() {
 }
 
 #[test]
-fn a_previous_password_and_its_end_come_together() {
+fn a_previous_password_requires_an_end_and_an_end_requires_a_password() {
     let url = "[upstream]\nurl = \"redis://redis\"\n";
     let secret = "an old password that is long enough";
     let end = "previous_until = \"2030-01-31T12:00:00Z\"";
@@ -85,7 +85,7 @@ fn empty_and_malformed_variables_stop_the_start() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named() {
+fn errors_name_a_file_that_cannot_be_read() {
     let path = Path::new("/nonexistent/redoubt.toml");
     let error = Settings::load(Some(path), &environment(&PASSWORDS)).unwrap_err().to_string();
     assert!(error.starts_with("/nonexistent/redoubt.toml: cannot be read: "), "{error}");

@@ -8,7 +8,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use support::redoubt::Setup;
-use support::{Deadline, PATIENCE, Redis, Redoubt, signal};
+use support::{Deadline, Redis, Redoubt, TIME_LIMIT, signal};
 
 fn path(dir: &TempDir) -> PathBuf {
     dir.path().join("audit.log")
@@ -19,7 +19,7 @@ fn setup(redis: &Redis, dir: &TempDir) -> Setup {
     setup.set_text("audit.file", path(dir).to_str().unwrap())
 }
 
-/// The log of one that has refused `refused` commands and then stopped.
+/// Returns the log of a Redoubt that has refused `refused` commands and then stopped.
 fn log_of(setup: Setup, dir: &TempDir, refused: usize) -> String {
     run(setup, refused);
     fs::read_to_string(path(dir)).unwrap()
@@ -36,7 +36,7 @@ fn run(setup: Setup, refused: usize) {
 }
 
 #[test]
-fn output() {
+fn output_takes_effect() {
     let redis = Redis::start();
     for (output, writes) in [("stdout", true), ("off", false)] {
         let mut redoubt = Redoubt::setup(&redis).set_text("audit.output", output).start();
@@ -50,18 +50,18 @@ fn output() {
 }
 
 #[test]
-fn file() {
+fn file_takes_effect() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
-    // "audit.file" is this one.
+    // `setup` sets "audit.file".
     assert!(log_of(setup(&redis, &dir), &dir, 1).contains("command_refused"));
 }
 
 #[test]
-fn syslog_socket() {
+fn syslog_socket_takes_effect() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let path = path(&dir);
     let receiver = UnixDatagram::bind(&path).unwrap();
-    receiver.set_read_timeout(Some(PATIENCE)).unwrap();
+    receiver.set_read_timeout(Some(TIME_LIMIT)).unwrap();
     let setup = Redoubt::setup(&redis).set_text("audit.output", "syslog");
     let _redoubt = setup.set_text("audit.syslog_socket", path.to_str().unwrap()).start();
     let mut buffer = [0; 4096];
@@ -74,7 +74,7 @@ fn files(dir: &TempDir) -> usize {
 }
 
 #[test]
-fn max_size() {
+fn max_size_takes_effect() {
     let redis = Redis::start();
     for (size, rotates) in [("100mb", false), ("64kb", true)] {
         let dir = tempfile::tempdir().unwrap();
@@ -84,7 +84,7 @@ fn max_size() {
 }
 
 #[test]
-fn max_files() {
+fn max_files_takes_effect() {
     let redis = Redis::start();
     for kept in [1, 2] {
         let dir = tempfile::tempdir().unwrap();
@@ -96,7 +96,7 @@ fn max_files() {
 }
 
 #[test]
-fn keys() {
+fn keys_takes_effect() {
     let redis = Redis::start();
     for (keys, shown) in [("none", false), ("hashed", false), ("plain", true)] {
         let dir = tempfile::tempdir().unwrap();
@@ -111,14 +111,14 @@ fn keys() {
     }
 }
 
-/// One whose audit log goes to a pipe that nobody reads.
+/// Starts a Redoubt whose audit log goes to a pipe that nobody reads.
 fn stuck(redis: &Redis, dir: &TempDir, set: impl Fn(Setup) -> Setup) -> Redoubt {
     assert!(Command::new("mkfifo").arg(path(dir)).status().unwrap().success());
     set(setup(redis, dir)).set_text("shutdown_timeout", "1s").start()
 }
 
 #[test]
-fn on_full() {
+fn on_full_takes_effect() {
     let redis = Redis::start();
     for (on_full, says) in [("block", "clients wait"), ("drop", "dropped")] {
         let dir = tempfile::tempdir().unwrap();
@@ -131,7 +131,7 @@ fn on_full() {
 }
 
 #[test]
-fn queue() {
+fn queue_takes_effect() {
     let redis = Redis::start();
     let (small, large) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let of = |dir, queue: u32| stuck(&redis, dir, |setup| setup.set("audit.queue", queue));
@@ -146,12 +146,12 @@ fn queue() {
             }
         }
     }
-    assert!(Deadline::patient().poll(|| is_full(&small)));
+    assert!(Deadline::standard().poll(|| is_full(&small)));
     assert!(!is_full(&large));
 }
 
 #[test]
-fn hash_chain() {
+fn hash_chain_takes_effect() {
     let redis = Redis::start();
     for chain in [false, true] {
         let dir = tempfile::tempdir().unwrap();

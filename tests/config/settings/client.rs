@@ -1,4 +1,4 @@
-//! Who clients are.
+//! The section `client`.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use support::{Redis, Redoubt, secret};
 const LATER: &str = "2999-01-01T00:00:00Z";
 
 #[test]
-fn user() {
+fn user_takes_effect() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     assert_eq!(auth(&redoubt, &["app", redoubt.password()]), WRONG_PASSWORD);
@@ -18,16 +18,16 @@ fn user() {
 }
 
 #[test]
-fn password() {
+fn password_takes_effect() {
     let (redis, ours) = (Redis::start(), secret());
-    // What "client.password" is set to.
+    // `client_password` sets "client.password".
     let redoubt = Redoubt::setup(&redis).client_password(&ours).start();
     assert_eq!(auth(&redoubt, &[&ours]), b"+OK\r\n");
     assert_eq!(auth(&redoubt, &[redis.password()]), WRONG_PASSWORD);
 }
 
 #[test]
-fn password_file() {
+fn password_file_takes_effect() {
     let (redis, ours, dir) = (Redis::start(), secret(), tempfile::tempdir().unwrap());
     let path = dir.path().join("password");
     fs::write(&path, format!("{ours}\n")).unwrap();
@@ -38,7 +38,7 @@ fn password_file() {
 }
 
 #[test]
-fn previous_password() {
+fn previous_password_takes_effect() {
     let (redis, old) = (Redis::start(), secret());
     let redoubt = Redoubt::setup(&redis)
         .set_text("client.previous_password", &old)
@@ -50,7 +50,7 @@ fn previous_password() {
 }
 
 #[test]
-fn previous_password_file() {
+fn previous_password_file_takes_effect() {
     let (redis, old, dir) = (Redis::start(), secret(), tempfile::tempdir().unwrap());
     let path = dir.path().join("old");
     fs::write(&path, &old).unwrap();
@@ -62,7 +62,7 @@ fn previous_password_file() {
 }
 
 #[test]
-fn previous_until() {
+fn previous_until_takes_effect() {
     let (redis, old) = (Redis::start(), secret());
     for (until, reply) in [(LATER, &b"+OK\r\n"[..]), ("2001-01-01T00:00:00Z", WRONG_PASSWORD)] {
         let redoubt = Redoubt::setup(&redis)

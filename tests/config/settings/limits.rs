@@ -1,4 +1,4 @@
-//! How much and how long.
+//! The section `limits`.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn closed_for(redoubt: &Redoubt, reason: &str) {
 }
 
 #[test]
-fn max_sessions() {
+fn max_sessions_takes_effect() {
     let redis = Redis::start();
     let redoubt = with(&redis, "limits.max_sessions", 1);
     let _first = redoubt.session();
@@ -29,7 +29,7 @@ fn max_sessions() {
 }
 
 #[test]
-fn sessions_per_address() {
+fn sessions_per_address_takes_effect() {
     let redis = Redis::start();
     let redoubt = with(&redis, "limits.sessions_per_address", 1);
     let _first = redoubt.session();
@@ -38,7 +38,7 @@ fn sessions_per_address() {
 }
 
 #[test]
-fn sessions_per_identity() {
+fn sessions_per_identity_takes_effect() {
     let redis = Redis::start();
     let redoubt = with(&redis, "limits.sessions_per_identity", 1);
     let _first = redoubt.session();
@@ -46,7 +46,7 @@ fn sessions_per_identity() {
 }
 
 #[test]
-fn unauthenticated_sessions() {
+fn unauthenticated_sessions_takes_effect() {
     let redis = Redis::start();
     let redoubt = with(&redis, "limits.unauthenticated_sessions", 8);
     let silent: Vec<_> = (0..7).map(|_| redoubt.connect()).collect();
@@ -55,10 +55,10 @@ fn unauthenticated_sessions() {
 }
 
 #[test]
-fn unauthenticated_memory() {
+fn unauthenticated_memory_takes_effect() {
     let redis = Redis::start();
     let redoubt = with_text(&redis, "limits.unauthenticated_memory", "1mb");
-    // Half a request of 130 KiB, of which each argument is one that a stranger may send.
+    // Half a request of 130 KiB; an unauthenticated client may send each of its arguments.
     let mut half = b"*10\r\n$4\r\nAUTH\r\n".to_vec();
     half.extend([&b"$16384\r\n"[..], &[b'x'; 16384], b"\r\n"].concat().repeat(8));
     let mut wires: Vec<_> = (0..14).map(|_| redoubt.connect()).collect();
@@ -67,7 +67,7 @@ fn unauthenticated_memory() {
 }
 
 #[test]
-fn memory() {
+fn memory_takes_effect() {
     let redis = Redis::start();
     let redoubt = with_text(&redis, "limits.memory", "8mb");
     redis.direct().command(&["SETRANGE", "big", &(32 << 20).to_string(), "x"]);
@@ -77,7 +77,7 @@ fn memory() {
 }
 
 #[test]
-fn auth_timeout() {
+fn auth_timeout_takes_effect() {
     let redis = Redis::start();
     let redoubt = with_text(&redis, "limits.auth_timeout", "1s");
     let opened = now();
@@ -87,7 +87,7 @@ fn auth_timeout() {
 }
 
 #[test]
-fn auth_attempts() {
+fn auth_attempts_takes_effect() {
     let redis = Redis::start();
     let redoubt = with(&redis, "limits.auth_attempts", 2);
     let mut wire = redoubt.connect();
@@ -98,7 +98,7 @@ fn auth_attempts() {
 }
 
 #[test]
-fn idle_timeout() {
+fn idle_timeout_takes_effect() {
     let redis = Redis::start();
     let redoubt = with_text(&redis, "limits.idle_timeout", "1s");
     assert_eq!(redoubt.session().read_to_close(), b"");
@@ -106,7 +106,7 @@ fn idle_timeout() {
 }
 
 #[test]
-fn tcp_keepalive() {
+fn tcp_keepalive_takes_effect() {
     let redis = Redis::start();
     for (setting, range) in [("300s", 1..=300), ("3000s", 301..=3000)] {
         let redoubt = with_text(&redis, "limits.tcp_keepalive", setting);
@@ -115,12 +115,12 @@ fn tcp_keepalive() {
         let of = |rows: &[keepalive::Row]| {
             rows.iter().any(|row| row.local == port && range.contains(&row.seconds))
         };
-        assert!(Deadline::patient().poll(|| of(&keepalive::rows())), "{setting}");
+        assert!(Deadline::standard().poll(|| of(&keepalive::rows())), "{setting}");
     }
 }
 
 #[test]
-fn request_size() {
+fn request_size_takes_effect() {
     let redis = Redis::start();
     let redoubt = with_text(&redis, "limits.request_size", "1mb");
     let mut wire = redoubt.session();
@@ -130,7 +130,7 @@ fn request_size() {
 }
 
 #[test]
-fn request_args() {
+fn request_args_takes_effect() {
     let redis = Redis::start();
     let redoubt = with(&redis, "limits.request_args", 3);
     let mut wire = redoubt.session();
@@ -140,7 +140,7 @@ fn request_args() {
 }
 
 #[test]
-fn in_flight() {
+fn in_flight_takes_effect() {
     const SENT: usize = 50;
     let redis = Redis::start();
     for (setting, due) in [(3, 3), (1_000_000, SENT)] {
@@ -150,7 +150,7 @@ fn in_flight() {
         signal(redis.pid(), "STOP");
         wire.send(&frame::request(&["PING"]).repeat(SENT));
         let gauge = format!("redoubt_replies_due {due}");
-        let shown = Deadline::patient().poll(|| {
+        let shown = Deadline::standard().poll(|| {
             let (_, _, scrape) = http::http_get(redoubt.admin(), "/metrics");
             scrape.lines().any(|line| line == gauge)
         });
@@ -161,15 +161,15 @@ fn in_flight() {
 }
 
 #[test]
-fn output_buffer() {
+fn output_buffer_takes_effect() {
     let redis = Redis::start();
     let redoubt = with_text(&redis, "limits.output_buffer", "1mb");
     redis.direct().command(&["SETRANGE", "big", &(32 << 20).to_string(), "x"]);
-    // Many replies at once for one that reads none of them.
+    // The client has many replies waiting and reads none of them.
     let mut slow = redoubt.session();
     slow.send(&frame::request(&["GET", "big"]).repeat(4));
-    // Those that share its link want theirs.
-    let waits = Deadline::patient().poll(|| {
+    // Other clients of its link wait for their replies.
+    let waits = Deadline::standard().poll(|| {
         redoubt.session().command(&["PING"]);
         redoubt.log().all().iter().any(|l| lines::field(l, "reason") == Some("output_limit"))
     });
@@ -177,7 +177,7 @@ fn output_buffer() {
 }
 
 #[test]
-fn subscriptions() {
+fn subscriptions_takes_effect() {
     let redis = Redis::start();
     let redoubt = with(&redis, "limits.subscriptions", 2);
     let mut wire = redoubt.session();
@@ -187,12 +187,12 @@ fn subscriptions() {
 }
 
 #[test]
-fn commands_per_second() {
+fn commands_per_second_takes_effect() {
     let redis = Redis::start();
     let redoubt = with(&redis, "limits.commands_per_second", 10);
     let mut wire = redoubt.session();
     let from = now();
-    wire.be_patient(Duration::from_secs(20));
+    wire.set_time_limit(Duration::from_secs(20));
     wire.send(&frame::request(&["PING"]).repeat(30));
     wire.expect(&b"+PONG\r\n".repeat(30));
     assert!(since(from) > 0.9, "{} s for 30 at 10 a second", since(from));

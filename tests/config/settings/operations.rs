@@ -1,4 +1,4 @@
-//! The admin port, metrics and the log.
+//! The sections of the admin port, metrics and the log.
 
 use std::fs;
 use std::process::{Command, Stdio};
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use support::{Lines, Redis, Redoubt, http, lines, secret};
 
 #[test]
-fn admin_listen() {
+fn admin_listen_takes_effect() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("admin.listen", "127.0.0.4:0").start();
     assert_eq!(redoubt.admin().ip().to_string(), "127.0.0.4");
@@ -14,7 +14,7 @@ fn admin_listen() {
 }
 
 #[test]
-fn metrics_enabled() {
+fn metrics_enabled_takes_effect() {
     let redis = Redis::start();
     for (enabled, status) in [(true, 200), (false, 404)] {
         let redoubt = Redoubt::setup(&redis).set("metrics.enabled", enabled).start();
@@ -22,7 +22,7 @@ fn metrics_enabled() {
     }
 }
 
-/// The first lines of the log of one that is set up so.
+/// Returns the first lines of the log with this format.
 fn says(format: &str) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("redoubt.toml");
@@ -50,16 +50,16 @@ fn says(format: &str) -> Vec<String> {
 }
 
 #[test]
-fn log_format() {
-    // "log.format" is one line of what each is set up with.
+fn log_format_takes_effect() {
+    // `says` sets "log.format".
     let json = |lines: &[String]| lines.iter().all(|line| lines::field(line, "level").is_some());
     assert!(json(&says("format = \"json\"")));
     assert!(!json(&says("format = \"text\"")));
 }
 
 #[test]
-fn log_level() {
-    // "log.level" likewise.
+fn log_level_takes_effect() {
+    // `says` sets "log.level", too.
     let listening = |lines: &[String]| lines.iter().any(|line| line.contains("listening"));
     assert!(listening(&says("level = \"info\"")));
     assert!(!listening(&says("level = \"error\"")));

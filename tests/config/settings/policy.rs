@@ -1,13 +1,13 @@
-//! What runs.
+//! The section `policy`.
 
 use super::is_unknown;
 use support::{Deadline, Redis, Redoubt, Wire};
 
-/// The digest of `return 1`, as `SCRIPT LOAD` gives it.
+/// The digest of `return 1`, as `SCRIPT LOAD` returns it.
 const RETURN_1: &str = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
 
 #[test]
-fn blocked() {
+fn blocked_takes_effect() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("policy.blocked", "[\"GET\"]").start();
     let mut session = redoubt.session();
@@ -20,7 +20,7 @@ fn blocked() {
 }
 
 #[test]
-fn escapes() {
+fn escapes_takes_effect() {
     let redis = Redis::start();
     for (setting, unknown) in [("deny", true), ("allow", false)] {
         let redoubt = Redoubt::setup(&redis).set_text("policy.escapes", setting).start();
@@ -29,7 +29,7 @@ fn escapes() {
 }
 
 #[test]
-fn guard() {
+fn guard_takes_effect() {
     let redis = Redis::start();
     let users = || redis.direct().command(&["ACL", "USERS"]);
     let _off = {
@@ -39,7 +39,7 @@ fn guard() {
     };
     assert_eq!(users(), b"*1\r\n$7\r\ndefault\r\n");
     let _auto = Redoubt::setup(&redis).set_text("policy.guard", "auto").start();
-    assert!(Deadline::patient().poll(|| users().starts_with(b"*2\r\n")));
+    assert!(Deadline::standard().poll(|| users().starts_with(b"*2\r\n")));
 }
 
 fn eval(wire: &mut Wire, script: &str) -> Vec<u8> {
@@ -47,7 +47,7 @@ fn eval(wire: &mut Wire, script: &str) -> Vec<u8> {
 }
 
 #[test]
-fn scripts() {
+fn scripts_takes_effect() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -57,7 +57,7 @@ fn scripts() {
 }
 
 #[test]
-fn pinned_scripts() {
+fn pinned_scripts_takes_effect() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis)
         .set_text("policy.scripts", "pinned")
@@ -69,7 +69,7 @@ fn pinned_scripts() {
 }
 
 #[test]
-fn pinned_libraries() {
+fn pinned_libraries_takes_effect() {
     let redis = Redis::start();
     for name in ["ours", "theirs"] {
         let code = format!(
@@ -82,6 +82,6 @@ fn pinned_libraries() {
         .set("policy.pinned_libraries", "[\"ours\"]")
         .start();
     let mut session = redoubt.session();
-    assert!(Deadline::patient().poll(|| session.command(&["FCALL", "ours", "0"]) == b":7\r\n"));
+    assert!(Deadline::standard().poll(|| session.command(&["FCALL", "ours", "0"]) == b":7\r\n"));
     assert!(session.command(&["FCALL", "theirs", "0"]).starts_with(b"-"));
 }

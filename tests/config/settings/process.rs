@@ -1,4 +1,4 @@
-//! Sockets, threads, and how it stops.
+//! Settings of the process: sockets, threads and shutdown.
 
 use std::fs;
 
@@ -13,7 +13,7 @@ fn logged(redoubt: &Redoubt, message: &str) {
 }
 
 #[test]
-fn listen() {
+fn listen_takes_effect() {
     let redis = Redis::start();
     assert_eq!(Redoubt::start(&redis).address().ip().to_string(), "127.0.0.1");
     let redoubt = Redoubt::setup(&redis).set_text("listen", "127.0.0.3:0").start();
@@ -22,7 +22,7 @@ fn listen() {
 }
 
 #[test]
-fn reuse_port() {
+fn reuse_port_takes_effect() {
     let redis = Redis::start();
     let can_be_shared = |redoubt: &Redoubt| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -34,7 +34,7 @@ fn reuse_port() {
 }
 
 #[test]
-fn allow() {
+fn allow_takes_effect() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("allow", "[\"127.0.0.2/32\"]").start();
     assert_eq!(redoubt.connect().read_to_close(), b"");
@@ -43,7 +43,7 @@ fn allow() {
 }
 
 #[test]
-fn proxy_protocol_from() {
+fn proxy_protocol_from_takes_effect() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("proxy_protocol_from", "[\"127.0.0.2\"]").start();
     assert_eq!(redoubt.connect().command(&["PING"]), NO_AUTH);
@@ -53,7 +53,7 @@ fn proxy_protocol_from() {
 }
 
 #[test]
-fn workers() {
+fn workers_takes_effect() {
     let redis = Redis::start();
     let workers = |redoubt: &Redoubt| {
         let threads = fs::read_dir(format!("/proc/{}/task", redoubt.pid())).unwrap();
@@ -61,12 +61,12 @@ fn workers() {
         names.filter(|name| name.starts_with(b"worker-")).count()
     };
     let (one, three) = (Redoubt::start(&redis), Redoubt::setup(&redis).set("workers", 3).start());
-    assert!(Deadline::patient().poll(|| workers(&one) == 1));
-    assert!(Deadline::patient().poll(|| workers(&three) == 3));
+    assert!(Deadline::standard().poll(|| workers(&one) == 1));
+    assert!(Deadline::standard().poll(|| workers(&three) == 3));
 }
 
 #[test]
-fn drain_delay() {
+fn drain_delay_takes_effect() {
     let redis = Redis::start();
     let mut at_once = Redoubt::start(&redis);
     signal(at_once.pid(), "TERM");
@@ -78,18 +78,18 @@ fn drain_delay() {
 }
 
 #[test]
-fn shutdown_timeout() {
+fn shutdown_timeout_takes_effect() {
     let redis = Redis::start();
     for (wait, ends) in [("0s", true), ("1h", false)] {
         let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", wait).start();
         let mut session = redoubt.session();
-        // A session that only waits in Redis is closed whatever the key says.
+        // A session that only waits in Redis is closed whatever the setting is.
         session.send(&frame::request(&["BLPOP", wait, "0"]));
         session.send(&frame::request(&["PING"]));
         let blocked = || redis.direct().command(&["INFO", "clients"]);
         let wanted = b"blocked_clients:1\r\n";
         assert!(
-            Deadline::patient()
+            Deadline::standard()
                 .poll(|| { blocked().windows(wanted.len()).any(|bytes| bytes == wanted) })
         );
         signal(redoubt.pid(), "TERM");
@@ -106,10 +106,10 @@ fn shutdown_timeout() {
 }
 
 #[test]
-fn allow_weak_passwords() {
+fn allow_weak_passwords_takes_effect() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).client_password("short");
-    // The harness panics when it does not start, as it would without.
+    // The harness panics if Redoubt does not start, which it would not without the setting.
     let redoubt = redoubt.set("allow_weak_passwords", true).start();
     logged(&redoubt, "allow_weak_passwords");
     assert_eq!(auth(&redoubt, &["short"]), b"+OK\r\n");

@@ -1,4 +1,4 @@
-//! Those who guess.
+//! The section `throttle`.
 
 use support::redoubt::Setup;
 use support::{Deadline, Redis, Redoubt, Wire};
@@ -16,7 +16,7 @@ fn asks(redoubt: &Redoubt, password: &str) -> Vec<u8> {
     wire.received().to_vec()
 }
 
-/// Whether the right password is of no use after so many wrong ones.
+/// Returns true if the right password is rejected after `guesses` wrong ones.
 fn locks_out_after(redoubt: &Redoubt, guesses: usize) -> bool {
     for _ in 0..guesses {
         asks(redoubt, "wrong");
@@ -25,7 +25,7 @@ fn locks_out_after(redoubt: &Redoubt, guesses: usize) -> bool {
 }
 
 #[test]
-fn failures() {
+fn failures_takes_effect() {
     let redis = Redis::start();
     let redoubt = setup(&redis).set("throttle.failures", 2).set_text("throttle.lockout", "1h");
     let redoubt = redoubt.set_text("throttle.max_lockout", "1h").start();
@@ -35,7 +35,7 @@ fn failures() {
 }
 
 #[test]
-fn lockout() {
+fn lockout_takes_effect() {
     let redis = Redis::start();
     let of = |lockout| {
         let redoubt =
@@ -47,17 +47,17 @@ fn lockout() {
 }
 
 #[test]
-fn max_lockout() {
+fn max_lockout_takes_effect() {
     let redis = Redis::start();
     let redoubt = setup(&redis).set("throttle.failures", 2).set_text("throttle.lockout", "1h");
     let redoubt = redoubt.set_text("throttle.max_lockout", "1s").start();
     locks_out_after(&redoubt, 2);
-    // Not for an hour.
-    assert!(Deadline::patient().poll(|| asks(&redoubt, redoubt.password()) == b"+OK\r\n"));
+    // The lock-out does not last an hour.
+    assert!(Deadline::standard().poll(|| asks(&redoubt, redoubt.password()) == b"+OK\r\n"));
 }
 
 #[test]
-fn exempt() {
+fn exempt_takes_effect() {
     let redis = Redis::start();
     let of = |exempt| {
         let setup = Redoubt::setup(&redis).set("throttle.exempt", exempt);
@@ -69,7 +69,7 @@ fn exempt() {
 }
 
 #[test]
-fn shared() {
+fn shared_takes_effect() {
     let redis = Redis::start();
     let of = |shared| {
         let setup = setup(&redis).set("throttle.shared", shared).set("throttle.failures", 2);

@@ -1,4 +1,4 @@
-//! TLS and Unix sockets.
+//! Settings of TLS and of Unix sockets.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,7 +16,7 @@ fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// One that shows `pair` to its clients.
+/// Returns the setup of a Redoubt that shows `pair` to its clients.
 fn showing(redis: &Redis, pair: &Pair) -> Setup {
     Redoubt::setup(redis)
         .set_text("listen", "tls://127.0.0.1:0")
@@ -25,31 +25,31 @@ fn showing(redis: &Redis, pair: &Pair) -> Setup {
 }
 
 #[test]
-fn unix_socket_mode() {
+fn unix_socket_mode_takes_effect() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     for mode in [0o660, 0o600] {
         let path = dir.path().join(format!("{mode}.sock"));
         let listen = format!("[\"127.0.0.1:0\", \"unix://{}\"]", path.display());
         let setup = Redoubt::setup(&redis).set("listen", listen);
         let _redoubt = setup.set_text("unix_socket_mode", &format!("{mode:o}")).start();
-        assert!(Deadline::patient().poll(|| path.exists()));
+        assert!(Deadline::standard().poll(|| path.exists()));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, mode);
     }
 }
 
 #[test]
-fn certificate() {
+fn certificate_takes_effect() {
     let (redis, authority, other) = (Redis::start(), Authority::new(), Authority::new());
-    // What "tls.certificate" names is what clients are shown.
+    // Clients get the certificate that "tls.certificate" names.
     let redoubt = showing(&redis, &authority.server("server")).start();
     assert_eq!(Caller::trusting(&authority.ca()).ping(redoubt.address()).unwrap(), NO_AUTH);
     assert!(Caller::trusting(&other.ca()).ping(redoubt.address()).is_err());
 }
 
 #[test]
-fn key() {
+fn key_takes_effect() {
     let (redis, authority) = (Redis::start(), Authority::new());
-    // A key of another certificate under "tls.key" is no key.
+    // A key of another certificate under "tls.key" is rejected.
     let (pair, other) = (authority.server("one"), authority.server("other"));
     let mixed = Pair { certificate: pair.certificate.clone(), key: other.key };
     assert!(catch_unwind(AssertUnwindSafe(|| showing(&redis, &mixed).start())).is_err());
@@ -58,7 +58,7 @@ fn key() {
 }
 
 #[test]
-fn client_ca() {
+fn client_ca_takes_effect() {
     let (redis, authority, other) = (Redis::start(), Authority::new(), Authority::new());
     let redoubt = showing(&redis, &authority.server("server"));
     let redoubt = redoubt.set_text("tls.client_ca", text(&authority.ca())).start();
@@ -69,7 +69,7 @@ fn client_ca() {
 }
 
 #[test]
-fn client_certificates() {
+fn client_certificates_takes_effect() {
     let (redis, authority) = (Redis::start(), Authority::new());
     for (setting, is_in) in [("required", false), ("optional", true)] {
         let redoubt = showing(&redis, &authority.server("server"))
@@ -82,7 +82,7 @@ fn client_certificates() {
 }
 
 #[test]
-fn min_version() {
+fn min_version_takes_effect() {
     let (redis, authority) = (Redis::start(), Authority::new());
     let old = Caller::new(&authority.ca(), ONLY_12, None);
     for (setting, is_in) in [("1.2", true), ("1.3", false)] {
@@ -92,13 +92,13 @@ fn min_version() {
     }
 }
 
-/// One that speaks TLS with its Redis.
+/// Returns the setup of a Redoubt that uses TLS with its Redis.
 fn to(redis: &Redis) -> Setup {
     let url = format!("rediss://127.0.0.1:{}", redis.tls_port());
     Redoubt::setup(redis).set_text("upstream.url", &url)
 }
 
-/// Whether Redis serves through a Redoubt that is set up so.
+/// Returns true if Redis serves through a Redoubt with this setup.
 fn serves(setup: Setup) -> bool {
     let redoubt = setup.start();
     let mut session = redoubt.session();
@@ -108,14 +108,14 @@ fn serves(setup: Setup) -> bool {
 }
 
 #[test]
-fn tls_ca() {
+fn tls_ca_takes_effect() {
     let (authority, other) = (Authority::new(), Authority::new());
     let redis = Redis::setup().tls(&authority.server("redis"), &authority.ca(), "no").start();
     assert!(serves(to(&redis).set_text("upstream.tls_ca", text(&authority.ca()))));
     assert!(!serves(to(&redis).set_text("upstream.tls_ca", text(&other.ca()))));
 }
 
-/// Whether a Redis that asks for certificates of `authority` takes this one.
+/// Returns true if a Redis that requires certificates of `authority` accepts this one.
 fn takes(authority: &Authority, pair: &Pair) -> bool {
     let redis = Redis::setup().tls(&authority.server("redis"), &authority.ca(), "yes").start();
     serves(
@@ -127,15 +127,15 @@ fn takes(authority: &Authority, pair: &Pair) -> bool {
 }
 
 #[test]
-fn tls_certificate() {
+fn tls_certificate_takes_effect() {
     let (authority, other) = (Authority::new(), Authority::new());
-    // Two values of "upstream.tls_certificate", of which Redis takes one.
+    // Redis accepts one of two values of "upstream.tls_certificate".
     assert!(takes(&authority, &authority.server("ours")));
     assert!(!takes(&authority, &other.server("ours")));
 }
 
 #[test]
-fn tls_key() {
+fn tls_key_takes_effect() {
     let authority = Authority::new();
     let (pair, other) = (authority.server("ours"), authority.server("other"));
     assert!(takes(&authority, &pair));
@@ -145,7 +145,7 @@ fn tls_key() {
 }
 
 #[test]
-fn tls_name() {
+fn tls_name_takes_effect() {
     let authority = Authority::new();
     let pair = authority.issue("redis", &["redis.internal"], Kind::Good);
     let redis = Redis::setup().tls(&pair, &authority.ca(), "no").start();
@@ -155,7 +155,7 @@ fn tls_name() {
 }
 
 #[test]
-fn tls_dangerously_accept_any_certificate() {
+fn tls_dangerously_accept_any_certificate_takes_effect() {
     let (authority, other) = (Authority::new(), Authority::new());
     let redis = Redis::setup().tls(&authority.server("redis"), &authority.ca(), "no").start();
     for dangerous in [true, false] {

@@ -1,4 +1,4 @@
-//! The Redis behind, and the connections to it.
+//! The section `upstream`.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::{fs, io::Read as _};
 use super::MAX_CLIENTS;
 use support::{Deadline, Redis, Redoubt, Wire, frame, keepalive, now, secret, since};
 
-/// Whether Redis lets Redoubt in.
+/// Returns true if Redis accepts Redoubt's login.
 fn serves(redoubt: &Redoubt) -> bool {
     let mut wire = redoubt.session();
     wire.offer(&frame::request(&["PING"]));
@@ -21,8 +21,8 @@ fn has_client(redis: &Redis, text: &str) -> bool {
 }
 
 #[test]
-fn url() {
-    // Tests have no other way to say where Redis is: "upstream.url" is the port of one of the two.
+fn url_takes_effect() {
+    // The harness sets "upstream.url" to the port of one of the two servers.
     let (one, other) = (Redis::start(), Redis::setup().start());
     other.direct().command(&["SET", "who", "other"]);
     assert_eq!(Redoubt::start(&one).session().command(&["GET", "who"]), b"$-1\r\n");
@@ -31,7 +31,7 @@ fn url() {
 }
 
 #[test]
-fn user() {
+fn user_takes_effect() {
     let (redis, password) = (Redis::start(), secret());
     let rule = format!(">{password}");
     redis.direct().command(&["ACL", "SETUSER", "proxy", "on", &rule, "~*", "&*", "+@all"]);
@@ -44,7 +44,7 @@ fn user() {
 }
 
 #[test]
-fn password() {
+fn password_takes_effect() {
     let redis = Redis::start();
     assert!(serves(&Redoubt::setup(&redis).start()));
     let wrong = Redoubt::setup(&redis).set_text("upstream.password", &secret()).start();
@@ -52,7 +52,7 @@ fn password() {
 }
 
 #[test]
-fn password_file() {
+fn password_file_takes_effect() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let path = dir.path().join("password");
     fs::write(&path, redis.password()).unwrap();
@@ -61,13 +61,13 @@ fn password_file() {
 }
 
 #[test]
-fn connect_timeout() {
-    // One that accepts and says nothing. The default is two seconds.
+fn connect_timeout_takes_effect() {
+    // The upstream accepts the connection and sends nothing. The default is two seconds.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     let setup = Redoubt::setup_for(port, &secret());
     let _redoubt = setup.set_text("upstream.connect_timeout", "50ms").start();
-    // The quickest of three: a busy machine may hold up one.
+    // The fastest of three counts, because a busy machine may delay one.
     let quickest = (0..3).map(|_| {
         let (mut stream, _) = silent.accept().unwrap();
         let from = now();
@@ -79,8 +79,8 @@ fn connect_timeout() {
 }
 
 #[test]
-fn dead_after() {
-    // What comes of it when a host vanishes is among the faults.
+fn dead_after_takes_effect() {
+    // The fault tests show the effect of the setting when a host vanishes.
     let redis = Redis::start();
     for (setting, range) in [("15s", 1..=5), ("3000s", 61..=1000)] {
         let redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", setting).start();
@@ -88,12 +88,12 @@ fn dead_after() {
         let to = |rows: &[keepalive::Row]| {
             rows.iter().any(|row| row.remote == redis.port() && range.contains(&row.seconds))
         };
-        assert!(Deadline::patient().poll(|| to(&keepalive::rows())), "{setting}");
+        assert!(Deadline::standard().poll(|| to(&keepalive::rows())), "{setting}");
     }
 }
 
 #[test]
-fn max_link_age() {
+fn max_link_age_takes_effect() {
     let redis = Redis::start();
     for (setting, replaced) in [("0s", false), ("1s", true)] {
         let redoubt = Redoubt::setup(&redis).set_text("upstream.max_link_age", setting).start();
@@ -110,13 +110,13 @@ fn max_link_age() {
                 .collect::<Vec<_>>()
         };
         let first = link();
-        let wait = if replaced { support::PATIENCE } else { Duration::from_secs(2) };
+        let wait = if replaced { support::TIME_LIMIT } else { Duration::from_secs(2) };
         assert_eq!(Deadline::after(wait).poll(|| link() != first), replaced, "{setting}");
     }
 }
 
 #[test]
-fn sharing() {
+fn sharing_takes_effect() {
     let redis = Redis::start();
     for (setting, shared) in [("auto", true), ("off", false)] {
         let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", setting).start();
@@ -131,7 +131,7 @@ fn sharing() {
 }
 
 #[test]
-fn max_links() {
+fn max_links_takes_effect() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("upstream.max_links", 8).start();
     let mut holders = [(); 3].map(|()| redoubt.session());
@@ -139,19 +139,19 @@ fn max_links() {
         assert_eq!(holder.command(&["WATCH", "k"]), b"+OK\r\n");
     }
     let mut other = redoubt.session();
-    other.be_patient(Duration::from_secs(20));
+    other.set_time_limit(Duration::from_secs(20));
     other.send(&frame::request(&["WATCH", "k"]));
     assert_eq!(other.read_to_close(), MAX_CLIENTS);
 }
 
 #[test]
-fn stall_timeout() {
+fn stall_timeout_takes_effect() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("upstream.stall_timeout", "1s").start();
     let (mut one, mut other) = (redoubt.session(), redoubt.session());
     assert_eq!(one.command(&["SET", "k", "v"]), b"+OK\r\n");
     assert_eq!(redis.direct().command(&["CLIENT", "PAUSE", "600000", "WRITE"]), b"+OK\r\n");
-    one.be_patient(Duration::from_secs(60));
+    one.set_time_limit(Duration::from_secs(60));
     one.send(&frame::request(&["SET", "k", "w"]));
     assert_eq!(one.read_to_close(), b"");
     assert_eq!(other.command(&["GET", "k"]), frame::bulk(b"v"));

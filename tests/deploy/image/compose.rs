@@ -1,4 +1,4 @@
-//! Compose: its schema, and what the architecture asks of the three services and their networks.
+//! Compose: its schema, and the architecture's requirements on the three services and their networks.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::{run, said, text, tool};
 const FILE: &str = "config/compose/compose.yaml";
 const SERVICES: [&str; 3] = ["ai-service", "redis", "redoubt"];
 
-/// What nobody asks for: names, and what the placeholder does and where logs go.
+/// Lines that no requirement is about: names, the placeholder's command, and the log driver.
 const FREE: [&str; 4] = ["name: redoubt", "entrypoint: [\"sleep\"", "init: true", "driver:"];
 
 fn service<'a>(file: &'a Value, name: &str) -> &'a Value {
@@ -19,7 +19,7 @@ fn services(file: &Value) -> impl Iterator<Item = &Value> {
     SERVICES.iter().map(|name| service(file, name))
 }
 
-/// The strings of a list, sorted.
+/// Returns the strings of a list, sorted.
 fn list(value: &Value) -> Vec<&str> {
     let mut list: Vec<_> =
         value.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
@@ -33,7 +33,7 @@ fn keys(value: &Value) -> Vec<&str> {
     keys
 }
 
-/// `256m` or `1g` in MiB.
+/// Returns `256m` or `1g` in MiB.
 fn mebibytes(value: &Value) -> Option<u64> {
     let (number, unit) = value.as_str()?.split_at_checked(value.as_str()?.len() - 1)?;
     let factor = match unit {
@@ -53,45 +53,45 @@ fn waits(file: &Value, name: &str, other: &str) -> bool {
 }
 
 const RULES: &[Rule<Value>] = &[
-    ("these three services and no other", |file| keys(&file["services"]) == SERVICES),
+    ("there are exactly these three services", |file| keys(&file["services"]) == SERVICES),
     // Network.
     ("no port is published", |file| {
         services(file).all(|it| it["ports"].is_null() && it["network_mode"].is_null())
     }),
-    ("backend and cache lead nowhere", |file| {
+    ("backend and cache are internal networks", |file| {
         ["backend", "cache"].iter().all(|name| file["networks"][name]["internal"] == true)
     }),
     ("Redis is on backend alone", |file| list(&service(file, "redis")["networks"]) == ["backend"]),
-    ("Redoubt is between the two", |file| {
+    ("Redoubt is in both networks", |file| {
         list(&service(file, "redoubt")["networks"]) == ["backend", "cache"]
     }),
     ("the AI service reaches Redoubt and not Redis", |file| {
         list(&service(file, "ai-service")["networks"]) == ["cache", "frontend"]
     }),
-    ("there are these networks", |file| {
+    ("there are exactly these networks", |file| {
         keys(&file["networks"]) == ["backend", "cache", "frontend"]
     }),
-    ("the ports are told", |file| {
+    ("the ports are exposed", |file| {
         list(&service(file, "ai-service")["expose"]) == ["5000"]
             && list(&service(file, "redoubt")["expose"]) == ["6380"]
     }),
     // Authentication.
-    ("who has which secret", |file| {
+    ("each service has only its own secrets", |file| {
         let has = |name: &str| list(&service(file, name)["secrets"]);
         has("redis") == ["redis_password"]
             && has("redoubt") == ["redis_password", "redoubt_password"]
             && has("ai-service") == ["redoubt_password"]
     }),
-    ("the secrets are files", |file| {
+    ("secrets are files", |file| {
         file["secrets"]["redis_password"]["file"] == "./secrets/redis_password"
             && file["secrets"]["redoubt_password"]["file"] == "./secrets/redoubt_password"
     }),
-    ("the passwords are read from there", |file| {
+    ("passwords are read from the secret files", |file| {
         let environment = &service(file, "redoubt")["environment"];
         environment["REDIS_PASSWORD_FILE"] == "/run/secrets/redis_password"
             && environment["REDOUBT_PASSWORD_FILE"] == "/run/secrets/redoubt_password"
     }),
-    ("the environment holds no secret", |file| {
+    ("the environment contains no secret", |file| {
         services(file).all(|it| {
             let named = |key: &&str| key.contains("PASSWORD") && !key.ends_with("_FILE");
             it["env_file"].is_null()
@@ -99,7 +99,7 @@ const RULES: &[Rule<Value>] = &[
                 && !it["environment"].to_string().contains('@')
         })
     }),
-    ("Redoubt knows where Redis is", |file| {
+    ("Redoubt has the address of Redis", |file| {
         service(file, "redoubt")["environment"]["REDOUBT_UPSTREAM"] == "redis://redis:6379"
     }),
     // Redis.
@@ -120,20 +120,20 @@ const RULES: &[Rule<Value>] = &[
         list(&service(file, "redis")["tmpfs"]).iter().any(|entry| entry.starts_with("/data:"))
     }),
     // Containers.
-    ("nobody is root", |file| services(file).all(|it| it["user"] == "999:999")),
+    ("no service runs as root", |file| services(file).all(|it| it["user"] == "999:999")),
     ("root file systems are read-only", |file| services(file).all(|it| it["read_only"] == true)),
-    ("no capabilities", |file| {
+    ("no service has capabilities", |file| {
         services(file).all(|it| list(&it["cap_drop"]) == ["ALL"] && it["cap_add"].is_null())
     }),
-    ("no new privileges", |file| {
+    ("no service can gain privileges", |file| {
         services(file).all(|it| list(&it["security_opt"]) == ["no-new-privileges:true"])
     }),
-    ("nothing of the host is shared", |file| {
+    ("no service shares a namespace or path of the host", |file| {
         let keys =
             ["privileged", "pid", "ipc", "uts", "userns_mode", "devices", "volumes", "extends"];
         services(file).all(|it| keys.iter().all(|key| it[key].is_null()))
     }),
-    ("images have a version", |file| {
+    ("every image has a version", |file| {
         let redoubt = concat!("redoubt:", env!("CARGO_PKG_VERSION"), "}");
         let of = |name: &str| service(file, name)["image"].as_str().unwrap_or_default();
         of("redoubt").ends_with(redoubt)
@@ -154,31 +154,31 @@ const RULES: &[Rule<Value>] = &[
     ("processes and processors are limited", |file| {
         services(file).all(|it| it["pids_limit"].is_u64() && it["cpus"].is_number())
     }),
-    ("there are files for all sessions", |file| {
+    ("the limit of open files suffices for all sessions", |file| {
         nofile(file, "redoubt") > 10_000 + 1_000 && nofile(file, "redis") > 2_000 + 32
     }),
     // Monitoring and order.
-    ("each is asked how it is", |file| {
+    ("each service has a health check", |file| {
         let timing = ["interval", "timeout", "retries", "start_period"];
         services(file).all(|it| {
             it["healthcheck"]["test"].is_array()
                 && timing.iter().all(|key| !it["healthcheck"][key].is_null())
         })
     }),
-    ("Redoubt is asked by its own means", |file| {
+    ("Redoubt's health check is its own command", |file| {
         service(file, "redoubt")["healthcheck"]["test"]
             == serde_json::json!(["CMD", "/usr/bin/redoubt", "healthcheck"])
     }),
-    ("the others by a client that logs in", |file| {
+    ("the other health checks log in", |file| {
         ["redis", "ai-service"].iter().all(|name| {
             let test = service(file, name)["healthcheck"]["test"].to_string();
             test.contains("$$(cat /run/secrets/") && test.contains(" ping")
         })
     }),
-    ("each waits until the next is healthy", |file| {
+    ("each service waits until the next is healthy", |file| {
         waits(file, "ai-service", "redoubt") && waits(file, "redoubt", "redis")
     }),
-    ("each comes back", |file| services(file).all(|it| it["restart"] == "unless-stopped")),
+    ("each service restarts", |file| services(file).all(|it| it["restart"] == "unless-stopped")),
     ("a stop waits for replies", |file| service(file, "redoubt")["stop_grace_period"] == "15s"),
     ("logs are kept, and bounded", |file| {
         services(file).all(|it| {
@@ -188,7 +188,7 @@ const RULES: &[Rule<Value>] = &[
     }),
 ];
 
-/// Changes that must not pass.
+/// Changes that a rule must reject.
 const CHANGES: [(&str, &str); 16] = [
     ("  redis:\n", "  redis:\n    ports: [\"6379:6379\"]\n"),
     ("  redoubt:\n", "  redoubt:\n    ports: [\"6380:6380\"]\n"),
@@ -216,14 +216,14 @@ fn findings(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn compose_holds_what_is_asked() {
+fn the_compose_file_meets_its_requirements() {
     let text = text(FILE);
     each_line_counts(&text, &FREE, findings);
     each_change_counts(&text, &CHANGES, findings);
 }
 
 #[test]
-fn compose_agrees_with_its_schema() {
+fn the_compose_file_is_valid_by_its_schema() {
     let check = |path: &str| {
         run(tool("check-jsonschema").args(["--builtin-schema", "vendor.compose-spec", path]))
     };
@@ -233,7 +233,7 @@ fn compose_agrees_with_its_schema() {
     let dir = tempfile::tempdir().unwrap();
     let wrong = dir.path().join("compose.yaml");
     std::fs::write(&wrong, text(FILE).replace("read_only:", "readonly:")).unwrap();
-    assert!(!check(wrong.to_str().unwrap()).status.success(), "the schema takes what is wrong");
+    assert!(!check(wrong.to_str().unwrap()).status.success(), "the schema accepts a wrong file");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The image at work: as UID 999, with a read-only root and no capabilities.
+//! The running image: as UID 999, with a read-only root and no capabilities.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -11,10 +11,10 @@ use super::runc::{Container, Setup, rootfs};
 use super::{run, said, syscalls, target, text};
 use support::{Deadline, Wire, lines, redis, secret, shown};
 
-/// What the whole image may take.
+/// Most bytes of the whole image.
 const MOST_BYTES: u64 = 20 << 20;
 
-/// The image before a Redis that it knows as `host`.
+/// Returns the setup of the image with a Redis that it knows as `host`.
 fn setup(redis: &Hardened, host: &str) -> Setup {
     with_secrets(&redis.secrets)
         .set("REDOUBT_UPSTREAM", format!("redis://{host}:{}", redis.port))
@@ -33,7 +33,7 @@ fn with_secrets(secrets: &Secrets) -> Setup {
     setup
 }
 
-/// Where it listens. Its log is JSON, by the configuration that is in the image.
+/// Returns the address that it listens on. Its log is JSON, by the configuration in the image.
 fn address(container: &Container) -> SocketAddr {
     let listening = |line: &str| lines::field(line, "message") == Some("listening");
     let line = container.output().wait(listening);
@@ -41,7 +41,7 @@ fn address(container: &Container) -> SocketAddr {
     lines::field(&line, "address").unwrap().parse().unwrap()
 }
 
-/// A field of a process's status.
+/// Returns a field of a process's status.
 fn status(pid: u32, field: &str) -> String {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
@@ -49,7 +49,7 @@ fn status(pid: u32, field: &str) -> String {
 }
 
 #[test]
-fn it_serves() {
+fn the_container_serves_clients() {
     let redis = Hardened::start();
     let dir = tempfile::tempdir().unwrap();
     let hosts = dir.path().join("hosts");
@@ -59,10 +59,10 @@ fn it_serves() {
     let available = |line: &str| line.contains("upstream is available");
     assert!(container.output().wait(available).is_some(), "{:?}", container.output().all());
 
-    // The checks that decide whether it is secure.
-    let mut stranger = Wire::connect(address);
-    assert!(stranger.command(&["PING"]).starts_with(b"-NOAUTH"));
-    assert!(stranger.command(&["AUTH", "wrong"]).starts_with(b"-WRONGPASS"));
+    // These checks decide whether it is secure.
+    let mut unauthenticated = Wire::connect(address);
+    assert!(unauthenticated.command(&["PING"]).starts_with(b"-NOAUTH"));
+    assert!(unauthenticated.command(&["AUTH", "wrong"]).starts_with(b"-WRONGPASS"));
     let mut client = Wire::authenticated(address, &redis.secrets.redoubt);
     assert_eq!(shown(&client.command(&["PING"])), "+PONG\\r\\n");
     for command in ["FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG"] {
@@ -97,13 +97,13 @@ fn it_serves() {
 }
 
 #[test]
-fn it_takes_up_a_password_that_is_written_into_the_mounted_file() {
+fn the_container_accepts_a_password_written_into_the_mounted_file() {
     let redis = Hardened::start();
     let container = setup(&redis, "127.0.0.1").start();
     let address = address(&container);
     let password = secret();
     fs::write(redis.secrets.file("redoubt_password"), &password).unwrap();
-    let is_taken = Deadline::patient()
+    let is_taken = Deadline::standard()
         .poll(|| Wire::connect(address).command(&["AUTH", &password]).starts_with(b"+OK"));
     assert!(is_taken, "{:?}", container.output().all());
     let reply = Wire::connect(address).command(&["AUTH", &redis.secrets.redoubt]);
@@ -111,7 +111,7 @@ fn it_takes_up_a_password_that_is_written_into_the_mounted_file() {
 }
 
 #[test]
-fn it_asks_a_name_server() {
+fn the_container_resolves_names_by_dns() {
     let redis = Hardened::start();
     let dir = tempfile::tempdir().unwrap();
     let resolv = dir.path().join("resolv.conf");
@@ -122,12 +122,12 @@ fn it_asks_a_name_server() {
 }
 
 #[test]
-fn it_says_that_redis_is_away() {
+fn the_container_reports_that_redis_is_unavailable() {
     let redis = Hardened::start();
     let container = setup(&redis, "127.0.0.1").start();
     address(&container);
     drop(redis);
-    let is_away = Deadline::patient()
+    let is_away = Deadline::standard()
         .poll(|| !container.exec(&["/usr/bin/redoubt", "healthcheck"]).status.success());
     assert!(is_away, "healthy without a Redis");
     let lives = container.exec(&["/usr/bin/redoubt", "healthcheck", "--live"]);
@@ -135,7 +135,7 @@ fn it_says_that_redis_is_away() {
 }
 
 #[test]
-fn a_secret_that_it_may_not_read_stops_the_start() {
+fn the_container_does_not_start_with_an_unreadable_secret() {
     let secrets = Secrets::new();
     secrets.permit("redis_password", 0o400);
     let setup = with_secrets(&secrets).set("REDOUBT_UPSTREAM", "redis://127.0.0.1:1");
@@ -147,7 +147,7 @@ fn a_secret_that_it_may_not_read_stops_the_start() {
 }
 
 #[test]
-fn what_the_unit_lets_through_is_enough() {
+fn the_system_calls_that_the_unit_permits_suffice() {
     let redis = Hardened::start();
     let calls = syscalls::allowed(&text("config/systemd/redoubt.service"));
     assert!(calls.contains("epoll_wait") && !calls.contains("mount"), "{calls:?}");
@@ -158,14 +158,14 @@ fn what_the_unit_lets_through_is_enough() {
     assert_eq!(status(container.pid(), "Seccomp"), "2");
     assert_eq!(container.stop().code(), Some(0));
 
-    // Without one that it needs, it does not get that far.
+    // Without a system call that it needs, it does not start.
     let fewer = calls.into_iter().filter(|call| call != "bind").collect();
     let mut container = setup(&redis, "127.0.0.1").confine(fewer).start();
     assert_eq!(container.wait().code(), Some(1));
 }
 
 #[test]
-fn it_holds_no_more_than_it_must() {
+fn the_image_contains_only_the_needed_files() {
     let mut files = Vec::new();
     let mut bytes = 0;
     walk(&rootfs(), &mut |file, size| {
@@ -188,9 +188,10 @@ fn it_holds_no_more_than_it_must() {
     assert!(said(&own).contains("statically linked"), "{}", said(&own));
 }
 
-/// So whoever builds it elsewhere gets the same bytes.
+/// A path of the build machine would give other bytes on each machine, so the build would not be
+/// reproducible.
 #[test]
-fn its_binary_names_no_directory_of_the_machine_that_built_it() {
+fn the_binary_contains_no_path_of_the_build_machine() {
     let binary = fs::read(rootfs().join("usr/bin/redoubt")).unwrap();
     let names = |place: &[u8]| memchr::memmem::find(&binary, place).is_some();
     assert!(
@@ -207,7 +208,7 @@ fn its_binary_names_no_directory_of_the_machine_that_built_it() {
     }
 }
 
-/// Calls `seen` for each file below `dir`, with its size. Nobody but root may write there.
+/// Calls `seen` for each file below `dir`, with its size. Fails if anybody but root may write there.
 fn walk(dir: &Path, seen: &mut impl FnMut(&Path, u64)) {
     use std::os::unix::fs::PermissionsExt as _;
     for entry in fs::read_dir(dir).unwrap() {

@@ -4,11 +4,11 @@ use std::net::{Ipv4Addr, UdpSocket};
 
 use support::random;
 
-/// The name it knows.
+/// The name that the server answers for.
 pub(crate) const NAME: &str = "redis.backend.test";
 
-/// Starts one that answers `127.0.0.1` for [`NAME`], on port 53 of an address of this machine that is
-/// its own. It ends with the test's process.
+/// Starts a name server that answers `127.0.0.1` for [`NAME`], on port 53 of a loopback address of its
+/// own. It ends with the test's process.
 pub(crate) fn start() -> Ipv4Addr {
     let (socket, address) = loop {
         let random = random(3);
@@ -30,7 +30,7 @@ pub(crate) fn start() -> Ipv4Addr {
     address
 }
 
-/// A query of one question, turned into its answer (RFC 1035): an address for type A, else none.
+/// Turns a query of one question into its answer (RFC 1035): an address for type A, otherwise none.
 fn answer(query: &[u8]) -> Option<Vec<u8>> {
     let mut name = Vec::new();
     for label in NAME.split('.') {
@@ -47,7 +47,7 @@ fn answer(query: &[u8]) -> Option<Vec<u8>> {
     answer.extend([0, 1, 0, u8::from(is_address), 0, 0, 0, 0]);
     answer.extend(question);
     if is_address {
-        // The name again, type A, class IN, one minute, four bytes.
+        // The answer is the name again, type A, class IN, one minute, four bytes.
         answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 127, 0, 0, 1]);
     }
     Some(answer)

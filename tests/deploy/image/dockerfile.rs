@@ -1,4 +1,4 @@
-//! The Dockerfile and what it is given to build from.
+//! The Dockerfile and its build context.
 
 use super::mutation::{Rule, broken, each_change_counts, each_line_counts};
 use super::{run, said, text, tool};
@@ -37,12 +37,12 @@ impl Dockerfile {
         self.last.iter().any(|it| it == line)
     }
 
-    /// What is after `start` in the last stage.
+    /// Returns what follows `start` in the last stage.
     fn last(&self, start: &str) -> &str {
         self.last.iter().find_map(|line| line.strip_prefix(start)).unwrap_or_default()
     }
 
-    /// The `cargo build` in the `RUN` that comes next after `place`.
+    /// Returns true if the next `RUN` after `place` contains a `cargo build`.
     fn compiles_after(&self, place: &str) -> bool {
         let after = self.at(place).and_then(|at| self.build.get(at + 1));
         after.is_some_and(|line| {
@@ -54,7 +54,7 @@ impl Dockerfile {
     }
 }
 
-/// Each label of the image, and what Cargo.toml or the build says of it.
+/// Labels of the image, and the values that Cargo.toml or the build gives them.
 const LABELS: [(&str, &str); 7] = [
     ("title", "Redoubt"),
     ("description", env!("CARGO_PKG_DESCRIPTION")),
@@ -66,29 +66,29 @@ const LABELS: [(&str, &str); 7] = [
 ];
 
 const RULES: &[Rule<Dockerfile>] = &[
-    ("a toolchain with a version that is new enough", |file| {
+    ("the toolchain has a version that is new enough", |file| {
         let from = file.build.first().and_then(|line| line.split("rust:1.").nth(1));
         let minor = from.and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
         let wanted = env!("CARGO_PKG_RUST_VERSION").split('.').nth(1);
         minor >= wanted.and_then(|wanted| wanted.parse().ok()) && minor.is_some()
     }),
-    ("a stage that is named", |file| {
+    ("the build stage has a name", |file| {
         file.build.first().is_some_and(|line| line.ends_with(" AS build"))
     }),
-    ("a directory of its own", |file| file.builds("WORKDIR /build")),
-    ("a static binary, the same in every directory", |file| {
+    ("the build has a directory of its own", |file| file.builds("WORKDIR /build")),
+    ("the binary is static and does not depend on the directory", |file| {
         let flags = "-C target-feature=+crt-static --remap-path-prefix=/usr/local/cargo=/cargo \
                      --remap-path-prefix=/build=/redoubt";
         file.builds(&format!("ENV RUSTFLAGS=\"{flags}\""))
     }),
-    ("dependencies first, as a layer of their own", |file| {
+    ("dependencies are built first, in a separate layer", |file| {
         file.compiles_after("COPY tests/support/Cargo.toml tests/support/Cargo.toml")
             && file.builds("COPY Cargo.toml Cargo.lock ./")
             && file.builds("COPY core/Cargo.toml core/Cargo.toml")
             && file.builds("COPY tests/fuzz_checks/Cargo.toml tests/fuzz_checks/Cargo.toml")
             && file.at("COPY Cargo.toml") < file.at("COPY src src")
     }),
-    ("with something in place of the program", |file| {
+    ("dependencies are built with a placeholder program", |file| {
         let stands_in = file.build.iter().any(|line| {
             line.contains("touch core/src/lib.rs src/lib.rs benches/core.rs benches/load/main.rs ")
                 && line.contains("tests/fuzz_checks/src/lib.rs tests/support/src/lib.rs ")
@@ -96,10 +96,10 @@ const RULES: &[Rule<Dockerfile>] = &[
         });
         stands_in && file.build.iter().any(|line| line.contains("find core src -exec touch {} +"))
     }),
-    ("then the program", |file| {
+    ("the program is built after its dependencies", |file| {
         file.builds("COPY core core") && file.compiles_after("COPY src src")
     }),
-    ("a root file system as tested", |file| {
+    ("the root file system is made by the tested script", |file| {
         let needs = ["COPY LICENSE ./", "COPY config/image config/image"];
         let script = "COPY scripts/rootfs.sh scripts/rootfs.sh";
         needs.iter().all(|line| file.builds(line))
@@ -113,9 +113,11 @@ const RULES: &[Rule<Dockerfile>] = &[
         let copies: Vec<_> = file.last.iter().filter(|line| line.starts_with("COPY")).collect();
         file.ends_with("FROM scratch") && copies == ["COPY --from=build /rootfs/ /"]
     }),
-    ("nothing is run in it", |file| !file.last.iter().any(|line| line.starts_with("RUN"))),
-    ("UID 999", |file| file.ends_with("USER 999:999")),
-    ("it is asked how it is", |file| {
+    ("no command runs in the last stage", |file| {
+        !file.last.iter().any(|line| line.starts_with("RUN"))
+    }),
+    ("the image runs as UID 999", |file| file.ends_with("USER 999:999")),
+    ("the image has a health check", |file| {
         let check = file.last("HEALTHCHECK ");
         let timing = ["--interval=", "--timeout=", "--start-period=", "--retries="];
         check.ends_with("CMD [\"/usr/bin/redoubt\", \"healthcheck\"]")
@@ -127,21 +129,23 @@ const RULES: &[Rule<Dockerfile>] = &[
     ("it finds its configuration", |file| {
         file.ends_with("ENV PATH=/usr/bin REDOUBT_CONFIG=/etc/redoubt/redoubt.toml")
     }),
-    ("port and signal are told", |file| {
+    ("port and stop signal are declared", |file| {
         file.ends_with("EXPOSE 6380") && file.ends_with("STOPSIGNAL SIGTERM")
     }),
-    ("labels as Cargo.toml says", |file| {
+    ("labels agree with Cargo.toml", |file| {
         let label = file.last("LABEL ");
         LABELS.iter().all(|(name, value)| {
             label.contains(&format!("org.opencontainers.image.{name}=\"{value}\""))
         })
     }),
-    ("what the labels are given", |file| {
+    ("labels get their build arguments", |file| {
         let given = ["REVISION", "CREATED"];
         given.iter().all(|name| !file.last(&format!("ARG {name}=")).is_empty())
             && file.ends_with(concat!("ARG SOURCE=", env!("CARGO_PKG_REPOSITORY")))
     }),
-    ("this version", |file| file.last("ARG VERSION=") == env!("CARGO_PKG_VERSION")),
+    ("the version is that of Cargo.toml", |file| {
+        file.last("ARG VERSION=") == env!("CARGO_PKG_VERSION")
+    }),
 ];
 
 fn findings(text: &str) -> Vec<String> {
@@ -164,29 +168,32 @@ const CHANGES: [(&str, &str); 12] = [
 ];
 
 #[test]
-fn dockerfile_holds_what_is_asked() {
+fn the_dockerfile_meets_its_requirements() {
     let text = text("Dockerfile");
     each_line_counts(&text, &[], findings);
     each_change_counts(&text, &CHANGES, findings);
 }
 
 #[test]
-fn hadolint_finds_nothing() {
+fn hadolint_reports_nothing_about_the_dockerfile() {
     let is = run(tool("hadolint").arg("--no-color").arg("Dockerfile"));
     assert!(is.status.success(), "{}", said(&is));
 
     let dir = tempfile::tempdir().unwrap();
     let wrong = dir.path().join("Dockerfile");
     std::fs::write(&wrong, "FROM debian\nRUN cd /tmp\n").unwrap();
-    assert!(!run(tool("hadolint").arg(&wrong)).status.success(), "hadolint takes what is wrong");
+    assert!(
+        !run(tool("hadolint").arg(&wrong)).status.success(),
+        "hadolint accepts a wrong Dockerfile"
+    );
 }
 
 #[test]
-fn only_what_is_copied_reaches_the_build() {
+fn the_build_context_contains_only_copied_files() {
     let ignored = text(".dockerignore");
     let lines: Vec<&str> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
-    assert_eq!(lines[0], "*", "everything is kept out that is not let in");
-    let mut let_in: Vec<_> =
+    assert_eq!(lines[0], "*", ".dockerignore excludes everything by default");
+    let mut permitted: Vec<_> =
         lines[1..].iter().map(|line| line.strip_prefix('!').unwrap()).collect();
     let file = Dockerfile::parse(&text("Dockerfile"));
     let copies = file.build.iter().filter_map(|line| line.strip_prefix("COPY "));
@@ -194,8 +201,8 @@ fn only_what_is_copied_reaches_the_build() {
         .flat_map(|line| line.split(' ').rev().skip(1).map(str::to_owned).collect::<Vec<_>>())
         .collect();
     // The manifests in a folder are copied before the folder.
-    copied.retain(|path| !let_in.iter().any(|folder| path.starts_with(&format!("{folder}/"))));
-    let_in.sort_unstable();
+    copied.retain(|path| !permitted.iter().any(|folder| path.starts_with(&format!("{folder}/"))));
+    permitted.sort_unstable();
     copied.sort_unstable();
-    assert_eq!(copied, let_in);
+    assert_eq!(copied, permitted);
 }

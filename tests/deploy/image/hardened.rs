@@ -1,4 +1,4 @@
-//! Redis as it is deployed: `config/redis-server.sh` with `config/redis.conf`.
+//! Starts Redis as it is deployed: `config/redis-server.sh` with `config/redis.conf`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,7 +12,7 @@ use support::{Lines, Wire, redis, secret};
 const SCRIPT: &str = "config/redis-server.sh";
 const CONF: &str = "config/redis.conf";
 
-/// A running one, killed on drop, and the secrets that go with it.
+/// A running Redis, killed on drop, and its secrets.
 pub(crate) struct Hardened {
     pub(crate) port: u16,
     pub(crate) secrets: Secrets,
@@ -47,7 +47,7 @@ impl Secrets {
     }
 }
 
-/// The script, with a password in a file.
+/// Returns the command that runs the script with the password in a file.
 pub(crate) fn script(password_file: &Path) -> Command {
     let mut command = Command::new("sh");
     command.arg(SCRIPT).arg(CONF).arg(password_file).current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -82,7 +82,7 @@ impl Hardened {
         self.child.id()
     }
 
-    /// A connection as Redoubt would have, before it makes the guard.
+    /// Returns a connection with the rights that Redoubt has before it creates the guard.
     pub(crate) fn login(&self) -> Wire {
         Wire::authenticated(([127, 0, 0, 1], self.port).into(), &self.secrets.redis)
     }

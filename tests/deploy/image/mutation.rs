@@ -1,16 +1,16 @@
-//! Taking lines away, to see that somebody notices.
+//! Removes and changes lines, to check that a rule notices.
 
-/// A rule: what is asked, and whether it is so.
+/// A rule: its name, and the check.
 pub(crate) type Rule<T> = (&'static str, fn(&T) -> bool);
 
-/// What is asked and is not so.
+/// Returns the names of the rules that `subject` breaks.
 pub(crate) fn broken<T>(rules: &[Rule<T>], subject: &T) -> Vec<String> {
     let broken = rules.iter().filter(|(_, holds)| !holds(subject));
     broken.map(|(asked, _)| (*asked).to_owned()).collect()
 }
 
-/// For each line that says something: the line, and the text without it and what is below it, that is,
-/// indented deeper.
+/// Returns, for each line that has content, the line and the text without it and without the lines that
+/// are indented deeper below it.
 pub(crate) fn one_less(text: &str) -> Vec<(&str, String)> {
     let lines: Vec<&str> = text.lines().collect();
     let depth = |line: &str| line.len() - line.trim_start().len();
@@ -25,8 +25,8 @@ pub(crate) fn one_less(text: &str) -> Vec<(&str, String)> {
     all
 }
 
-/// Takes away one line after another; `findings` must have something to say of each but those that
-/// begin as one of `free`.
+/// Removes one line after another; `findings` must report each of them except those that begin as one
+/// of `free`.
 pub(crate) fn each_line_counts(text: &str, free: &[&str], findings: impl Fn(&str) -> Vec<String>) {
     assert_eq!(findings(text), [""; 0], "as it is");
     let mut unnoticed = Vec::new();
@@ -40,10 +40,10 @@ pub(crate) fn each_line_counts(text: &str, free: &[&str], findings: impl Fn(&str
         }
     }
     assert!(tried > 5, "only {tried} lines");
-    assert_eq!(unnoticed, [""; 0], "nobody notices when these are gone");
+    assert_eq!(unnoticed, [""; 0], "no rule notices the removal of these lines");
 }
 
-/// Makes one change after another; `findings` must have something to say of each.
+/// Makes one change after another; `findings` must report each of them.
 pub(crate) fn each_change_counts(
     text: &str,
     changes: &[(&str, &str)],
@@ -52,6 +52,6 @@ pub(crate) fn each_change_counts(
     for (from, to) in changes {
         assert!(text.contains(from), "there is no {from}");
         let changed = text.replacen(from, to, 1);
-        assert_ne!(findings(&changed), [""; 0], "nobody notices {from} -> {to}");
+        assert_ne!(findings(&changed), [""; 0], "no rule notices the change {from} -> {to}");
     }
 }

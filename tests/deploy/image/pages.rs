@@ -1,4 +1,4 @@
-//! The pages: what they say to type works as it stands, and what they point to is there.
+//! The commands on the pages work as written, and the files that the pages name exist.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,7 +10,7 @@ use super::{run, said, text};
 const DOCKER: &str = "docs/deploy/docker.md";
 const SYSTEMD: &str = "docs/deploy/systemd.md";
 
-/// The commands after the mark `<!-- run: NAME -->`.
+/// Returns the commands after the mark `<!-- run: NAME -->`.
 fn block(page: &str, name: &str) -> String {
     let text = text(page);
     let (_, after) = text.split_once(&format!("<!-- run: {name} -->\n```sh\n")).expect("a mark");
@@ -23,12 +23,12 @@ fn shell(commands: &str, dir: &Path) {
     assert!(is.status.success(), "{commands}{}", said(&is));
 }
 
-/// The permissions of a path.
+/// Returns the permissions of a path.
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
 
-/// Both passwords are in `dir`, and good enough.
+/// Checks that both passwords are in `dir` and strong enough.
 fn passwords(dir: &Path, file_mode: u32) {
     assert_eq!(mode(dir), 0o700);
     let mut all = ["redis_password", "redoubt_password"].map(|name| {
@@ -41,7 +41,7 @@ fn passwords(dir: &Path, file_mode: u32) {
 }
 
 #[test]
-fn secrets_are_made_as_the_page_says() {
+fn the_pages_commands_create_the_secrets() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("config/compose")).unwrap();
     shell(&block(DOCKER, "secrets"), dir.path());
@@ -49,7 +49,7 @@ fn secrets_are_made_as_the_page_says() {
 }
 
 #[test]
-fn credentials_are_made_as_the_page_says() {
+fn the_pages_commands_create_the_credentials() {
     let dir = tempfile::tempdir().unwrap();
     let etc = dir.path().to_str().unwrap();
     shell(&block(SYSTEMD, "credentials").replace("/etc/redoubt", etc), dir.path());

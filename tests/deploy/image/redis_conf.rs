@@ -1,4 +1,4 @@
-//! `config/redis.conf` and the script that starts Redis with it, by what a real Redis makes of them.
+//! `config/redis.conf` and the script that starts Redis with it, tested with a real Redis.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +14,7 @@ const CONF: &str = "config/redis.conf";
 
 type Conf = BTreeMap<String, String>;
 
-/// The directives, with their values as `CONFIG GET` tells them.
+/// Returns the directives, with their values as `CONFIG GET` returns them.
 fn parse(text: &str) -> Conf {
     let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     let pair = |line: &str| {
@@ -36,21 +36,23 @@ fn number(conf: &Conf, name: &str) -> Option<u64> {
 }
 
 const RULES: &[Rule<Conf>] = &[
-    ("256 MB", |conf| is(conf, "maxmemory", "268435456")),
-    ("the least recently used go", |conf| is(conf, "maxmemory-policy", "allkeys-lru")),
+    ("maxmemory is 256 MB", |conf| is(conf, "maxmemory", "268435456")),
+    ("the least recently used keys are evicted", |conf| {
+        is(conf, "maxmemory-policy", "allkeys-lru")
+    }),
     ("silent clients are closed", |conf| {
-        // Redoubt itself closes what was unused for a minute.
+        // Redoubt itself closes links that were unused for a minute.
         number(conf, "timeout").is_some_and(|seconds| (120..=900).contains(&seconds))
     }),
-    ("peers that are gone are noticed", |conf| {
+    ("dead connections are detected", |conf| {
         number(conf, "tcp-keepalive").is_some_and(|seconds| (1..=300).contains(&seconds))
     }),
-    ("protected mode", |conf| is(conf, "protected-mode", "yes")),
+    ("protected mode is on", |conf| is(conf, "protected-mode", "yes")),
     ("clients are bounded, with room for all leases", |conf| {
         number(conf, "maxclients").is_some_and(|most| (1_100..=10_000).contains(&most))
     }),
     ("nothing is written to disk", |conf| is(conf, "save", "") && is(conf, "appendonly", "no")),
-    ("nobody gets round it", |conf| {
+    ("no module, debug or config command is enabled", |conf| {
         let closed = ["enable-protected-configs", "enable-debug-command", "enable-module-command"];
         closed.iter().all(|name| is(conf, name, "no"))
     }),
@@ -59,19 +61,19 @@ const RULES: &[Rule<Conf>] = &[
     ("the log goes to standard output", |conf| {
         is(conf, "logfile", "") && is(conf, "loglevel", "notice")
     }),
-    ("it is reached from other containers", |conf| {
+    ("other containers can reach it", |conf| {
         is(conf, "bind", "* -::*") && is(conf, "port", "6379")
     }),
-    ("no password is written down", |conf| {
+    ("the file contains no password", |conf| {
         !["requirepass", "user", "masterauth"].iter().any(|name| conf.contains_key(*name))
     }),
 ];
 
-/// Of use, and not asked for.
+/// Useful directives that no requirement is about.
 const FREE: [&str; 4] = ["lazyfree-", "slowlog-log-", "slowlog-max", "latency-"];
 
 #[test]
-fn redis_conf_holds_what_is_asked() {
+fn redis_conf_meets_its_requirements() {
     let findings = |text: &str| broken(RULES, &parse(text));
     let changes = [
         ("maxmemory 256mb", "maxmemory 0"),
@@ -87,7 +89,7 @@ fn redis_conf_holds_what_is_asked() {
 }
 
 #[test]
-fn redis_takes_redis_conf() {
+fn redis_starts_with_redis_conf() {
     let password = secret();
     let port = redis::free_port();
     let mut server = Command::new("redis-server")
@@ -116,19 +118,19 @@ fn redis_takes_redis_conf() {
 }
 
 #[test]
-fn the_password_is_nowhere_to_be_read() {
+fn the_redis_password_is_not_readable_by_others() {
     let redis = Hardened::start();
     for file in ["cmdline", "environ"] {
         let bytes = fs::read(format!("/proc/{}/{file}", redis.pid())).unwrap();
         let password = redis.secrets.redis.as_bytes();
         assert!(!bytes.windows(password.len()).any(|bytes| bytes == password), "in {file}");
     }
-    let mut stranger = Wire::connect(([127, 0, 0, 1], redis.port).into());
-    assert!(stranger.command(&["PING"]).starts_with(b"-NOAUTH"));
+    let mut unauthenticated = Wire::connect(([127, 0, 0, 1], redis.port).into());
+    assert!(unauthenticated.command(&["PING"]).starts_with(b"-NOAUTH"));
 }
 
 #[test]
-fn a_password_that_is_no_good_is_not_taken() {
+fn the_start_script_rejects_bad_passwords() {
     let secrets = Secrets::new();
     let file = secrets.file("redis_password");
     let no_end = "a".repeat(40) + " on nopass";
@@ -146,7 +148,7 @@ fn a_password_that_is_no_good_is_not_taken() {
 }
 
 #[test]
-fn the_default_user_has_no_right_beyond_need() {
+fn the_default_redis_user_has_only_the_needed_rights() {
     let redis = Hardened::start();
     let mut login = redis.login();
     let refused: [&[&str]; 15] = [
@@ -168,7 +170,7 @@ fn the_default_user_has_no_right_beyond_need() {
     ];
     for command in refused {
         let reply = login.command(command);
-        // DEBUG is refused by the configuration before rights are looked at.
+        // The configuration refuses DEBUG before Redis checks the user's rights.
         let is_refused = reply.starts_with(b"-NOPERM") || reply.starts_with(b"-ERR DEBUG");
         assert!(is_refused, "{command:?}: {}", shown(&reply));
     }
@@ -180,13 +182,13 @@ fn the_default_user_has_no_right_beyond_need() {
         assert!(!reply.starts_with(b"-"), "{command:?}: {}", shown(&reply));
     }
 
-    // With that, Redoubt can make its guard.
+    // With this password, Redoubt can create its guard.
     let redoubt = Redoubt::setup_for(redis.port, &redis.secrets.redis);
     let redoubt = redoubt.set_text("policy.guard", "require").start();
     assert!(redoubt.log().wait(|line| line.contains("guard made")).is_some());
     let mut session = redoubt.session();
     assert_eq!(shown(&session.command(&["GET", "key"])), "$5\\r\\nvalue\\r\\n");
-    // Redis checks what RESTORE brings, and Redoubt has heard of it.
+    // Redis checks payloads of RESTORE, and Redoubt knows it.
     let arity = session.command(&["RESTORE", "key"]);
     assert!(arity.starts_with(b"-ERR wrong number of arguments"), "{}", shown(&arity));
     assert!(session.command(&["CONFIG", "GET", "maxmemory"]).starts_with(b"-ERR unknown command"));

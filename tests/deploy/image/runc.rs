@@ -1,5 +1,5 @@
-//! The image's root file system in a container, run by runc, which Docker and Kubernetes run theirs
-//! with. What engines take from the Dockerfile's last stage, this takes from there too.
+//! Runs the image's root file system in a container by runc, which Docker and Kubernetes use too. What
+//! engines read from the Dockerfile's last stage, this module reads from there.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,12 +12,12 @@ use tempfile::TempDir;
 use super::{run, target, text};
 use support::{Deadline, Lines, secret};
 
-/// How a [`Container`] is to be.
+/// The configuration of a [`Container`].
 #[derive(Default)]
 pub(crate) struct Setup {
     environment: Vec<String>,
     mounts: Vec<Value>,
-    /// The only system calls, unless all are let through.
+    /// The only permitted system calls; `None` permits all.
     calls: Option<BTreeSet<String>>,
 }
 
@@ -27,7 +27,7 @@ impl Setup {
         self
     }
 
-    /// Shows a file of this machine inside, to be read only.
+    /// Mounts a file of this machine, read-only.
     pub(crate) fn mount(mut self, file: &Path, place: &str) -> Self {
         self.mounts.push(json!({
             "destination": place, "type": "bind", "source": file,
@@ -36,7 +36,8 @@ impl Setup {
         self
     }
 
-    /// As systemd confines a service: to these system calls, and with nothing but processes in /proc.
+    /// Confines it as systemd confines a service: to these system calls, and with only processes in
+    /// /proc.
     pub(crate) fn confine(mut self, calls: BTreeSet<String>) -> Self {
         self.calls = Some(calls);
         self
@@ -48,7 +49,7 @@ impl Setup {
     }
 }
 
-/// A running one; gone on drop.
+/// A running container, which is removed on drop.
 pub(crate) struct Container {
     dir: TempDir,
     id: String,
@@ -56,14 +57,14 @@ pub(crate) struct Container {
     output: Lines,
 }
 
-/// The root file system that `scripts/image.sh` has made.
+/// Returns the root file system that `scripts/image.sh` has created.
 pub(crate) fn rootfs() -> PathBuf {
     let rootfs = target().join("image/rootfs");
     assert!(rootfs.exists(), "there is no root file system of the image: scripts/image.sh");
     rootfs
 }
 
-/// The value of an instruction of the Dockerfile that is written as JSON.
+/// Returns the value of an instruction of the Dockerfile that is written as JSON.
 fn instruction(name: &str) -> Vec<String> {
     let text = text("Dockerfile");
     let line = text.lines().find_map(|line| line.strip_prefix(name)).expect(name);
@@ -74,7 +75,7 @@ impl Container {
     fn start(setup: Setup) -> Self {
         assert!(is_root(), "a container with a user of its own needs root: run the tests as root");
         let dir = tempfile::tempdir().unwrap();
-        // The engine's layer that mount points are made in.
+        // Engines add a layer in which mount points are created.
         let copy = run(Command::new("cp").arg("-a").arg(rootfs()).arg(dir.path()));
         assert!(copy.status.success());
         let file = dir.path().join("config.json");
@@ -97,7 +98,7 @@ impl Container {
         &self.output
     }
 
-    /// Its first process, as this machine sees it.
+    /// Returns its first process, as this machine numbers it.
     pub(crate) fn pid(&self) -> u32 {
         let state = run(runc(self.dir.path()).args(["state", &self.id]));
         let state: Value = serde_json::from_slice(&state.stdout).expect("a state");
@@ -118,7 +119,7 @@ impl Container {
     /// Waits for its end.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut status = None;
-        Deadline::patient().poll(|| {
+        Deadline::standard().poll(|| {
             status = self.child.try_wait().unwrap();
             status.is_some()
         });
@@ -144,8 +145,8 @@ fn runc(dir: &Path) -> Command {
     runc
 }
 
-/// The OCI runtime's configuration: the Dockerfile's user, command and environment, and Compose's
-/// restrictions. The network is this machine's, where the test's Redis is.
+/// Returns the OCI runtime's configuration: the Dockerfile's user, command and environment, and
+/// Compose's restrictions. The network is this machine's, where the test's Redis runs.
 fn config(setup: Setup) -> Value {
     let text = text("Dockerfile");
     let after =

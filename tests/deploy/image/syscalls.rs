@@ -1,15 +1,15 @@
-//! The system calls that the unit lets through, as systemd itself reads its names.
+//! The system calls that the unit permits, by systemd's own definition of their groups.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 use super::{run, said};
 
-/// All sets, as `systemd-analyze syscall-filter` prints them.
+/// All groups, as `systemd-analyze syscall-filter` prints them.
 struct Sets(String);
 
 impl Sets {
-    /// The calls of a set and of the sets in it.
+    /// Adds the calls of a group and of the groups in it.
     fn calls(&self, set: &str, into: &mut BTreeSet<String>) {
         let lines = self.0.lines().skip_while(|line| *line != set).skip(1);
         let within = lines.take_while(|line| line.starts_with(' ')).map(str::trim);
@@ -23,7 +23,7 @@ impl Sets {
     }
 }
 
-/// What the lines `SystemCallFilter=` of a unit come to.
+/// Returns the system calls that the lines `SystemCallFilter=` of a unit permit.
 pub(crate) fn allowed(unit: &str) -> BTreeSet<String> {
     let sets = run(Command::new("systemd-analyze").args(["syscall-filter", "--no-pager"]));
     let sets = Sets(said(&sets));

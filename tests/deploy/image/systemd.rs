@@ -1,4 +1,4 @@
-//! The systemd unit, by its text and by systemd's own judgement.
+//! The systemd unit, checked by its text and by systemd's own rating.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use super::{run, said, text};
 
 const UNIT: &str = "config/systemd/redoubt.service";
 
-/// The most exposure, of 10.0, that `systemd-analyze security` may find, in tenths.
+/// Highest exposure, of 10.0, that `systemd-analyze security` may report, in tenths.
 const MOST_EXPOSURE: u64 = 19;
 
 /// The lines of a unit.
@@ -23,7 +23,7 @@ impl Unit {
         lines.iter().all(|line| self.says(line))
     }
 
-    /// The only value of a key.
+    /// Returns the only value of a key.
     fn value(&self, key: &str) -> Option<&str> {
         let mut values = self.0.iter().filter_map(|line| line.strip_prefix(key)?.strip_prefix('='));
         values.next().filter(|_| values.next().is_none())
@@ -35,22 +35,24 @@ impl Unit {
 }
 
 const RULES: &[Rule<Unit>] = &[
-    ("sections", |unit| unit.says_all(&["[Unit]", "[Service]", "[Install]"])),
-    ("a user that exists only meanwhile", |unit| unit.says("DynamicUser=yes")),
-    ("passwords as credentials", |unit| {
+    ("the unit has its three sections", |unit| {
+        unit.says_all(&["[Unit]", "[Service]", "[Install]"])
+    }),
+    ("the user exists only while the service runs", |unit| unit.says("DynamicUser=yes")),
+    ("passwords are credentials", |unit| {
         ["redis_password", "redoubt_password"].iter().all(|name| {
             let variable = name.to_uppercase();
             unit.says(&format!("LoadCredential={name}:/etc/redoubt/credentials/{name}"))
                 && unit.says(&format!("Environment={variable}_FILE=%d/{name}"))
         })
     }),
-    ("no secret in the unit", |unit| {
+    ("the unit contains no secret", |unit| {
         !unit.0.iter().any(|line| line.contains("_PASSWORD=") || line.contains("SetCredential"))
     }),
-    ("capabilities", |unit| {
+    ("the service has no capabilities", |unit| {
         unit.says_all(&["CapabilityBoundingSet=", "AmbientCapabilities=", "NoNewPrivileges=yes"])
     }),
-    ("the file system", |unit| {
+    ("the file system is read-only", |unit| {
         unit.says_all(&[
             "ProtectSystem=strict",
             "ProtectHome=yes",
@@ -64,7 +66,7 @@ const RULES: &[Rule<Unit>] = &[
             "LogsDirectoryMode=0700",
         ])
     }),
-    ("the kernel and other processes", |unit| {
+    ("the kernel and other processes are protected", |unit| {
         unit.says_all(&[
             "PrivateIPC=yes",
             "PrivateUsers=yes",
@@ -85,7 +87,7 @@ const RULES: &[Rule<Unit>] = &[
             "KeyringMode=private",
         ])
     }),
-    ("system calls", |unit| {
+    ("system calls are limited", |unit| {
         unit.says_all(&[
             "SystemCallArchitectures=native",
             "SystemCallFilter=@system-service",
@@ -93,10 +95,10 @@ const RULES: &[Rule<Unit>] = &[
             "SystemCallErrorNumber=EPERM",
         ])
     }),
-    ("no memory of it on disk", |unit| {
+    ("memory is never written to disk", |unit| {
         unit.says_all(&["LimitCORE=0", "CoredumpFilter=0", "MemorySwapMax=0"])
     }),
-    ("the network", |unit| {
+    ("the network is limited", |unit| {
         let sockets = "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX";
         unit.says_all(&[
             "IPAddressDeny=any",
@@ -105,7 +107,7 @@ const RULES: &[Rule<Unit>] = &[
             "SocketBindDeny=any",
         ]) && unit.says_all(&["SocketBindAllow=tcp:6380", "SocketBindAllow=tcp:6390"])
     }),
-    ("resources", |unit| {
+    ("resources are limited", |unit| {
         unit.number("LimitNOFILE") > Some(10_000 + 1_000)
             && unit.number("MemoryMax") == Some(256)
             && unit.number("TasksMax").is_some()
@@ -118,7 +120,7 @@ const RULES: &[Rule<Unit>] = &[
             && unit.number("TimeoutStopSec") > Some(10)
             && unit.says("WantedBy=multi-user.target")
     }),
-    ("it comes back, but not for ever", |unit| {
+    ("it restarts, but not for ever", |unit| {
         unit.value("Restart") == Some("on-failure")
             && unit.says("RestartPreventExitStatus=2")
             && unit.number("StartLimitBurst").is_some()
@@ -134,7 +136,7 @@ fn findings(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_unit_holds_what_is_asked() {
+fn the_systemd_unit_meets_its_requirements() {
     let changes = [
         ("DynamicUser=yes", "User=root"),
         ("ProtectSystem=strict", "ProtectSystem=full"),
@@ -146,7 +148,7 @@ fn the_unit_holds_what_is_asked() {
     each_change_counts(&text(UNIT), &changes, findings);
 }
 
-/// What systemd thinks of a unit, in tenths of exposure.
+/// Returns systemd's rating of a unit, in tenths of exposure.
 fn exposure(unit: &Path) -> u64 {
     let is = run(Command::new("systemd-analyze")
         .args(["security", "--offline=true", "--no-pager"])
@@ -161,7 +163,7 @@ fn exposure(unit: &Path) -> u64 {
 }
 
 #[test]
-fn systemd_finds_it_closed() {
+fn systemd_rates_the_units_exposure_as_low() {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join(UNIT);
     let is = exposure(&unit);
     assert!(is <= MOST_EXPOSURE, "{is} tenths of exposure");
@@ -171,11 +173,11 @@ fn systemd_finds_it_closed() {
     let bare: Vec<_> =
         text(UNIT).lines().filter(|line| !line.contains("=yes")).map(str::to_owned).collect();
     std::fs::write(&open, bare.join("\n")).unwrap();
-    assert!(exposure(&open) > MOST_EXPOSURE, "an open unit is as good");
+    assert!(exposure(&open) > MOST_EXPOSURE, "a unit without restrictions is rated as well");
 }
 
 #[test]
-fn systemd_understands_it() {
+fn systemd_accepts_the_unit() {
     let dir = tempfile::tempdir().unwrap();
     let verified = |text: &str| {
         let unit = dir.path().join("redoubt.service");

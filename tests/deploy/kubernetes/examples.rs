@@ -1,4 +1,4 @@
-//! The examples for what is outside of the deployment: they fit to it, and hold no secret.
+//! The examples for resources outside the deployment: they match it, and contain no secret.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ fn example(name: &str) -> Vec<Value> {
     manifests::parse(&fs::read_to_string(file).expect("an example"), &[]).expect("YAML")
 }
 
-/// The Secrets that pods of the deployment use, each with the key `password`.
+/// Returns the Secrets that pods of the deployment use, each with the key `password`.
 fn used() -> BTreeSet<String> {
     let manifests = Manifests::render(Overlay::Sidecar, false);
     let volumes = manifests.pods().flat_map(|pods| items(&pods.spec["volumes"]));
@@ -20,15 +20,15 @@ fn used() -> BTreeSet<String> {
     secrets.map(str::to_owned).collect()
 }
 
-/// The API server takes base64 alone, in which there is no `<`.
+/// The API server accepts only base64, which has no `<`.
 #[test]
-fn the_example_of_the_secrets_cannot_be_applied() {
+fn the_example_secrets_cannot_be_applied_unchanged() {
     let secrets = example("secrets.yaml");
     let mut names = BTreeSet::new();
     for secret in &secrets {
         assert_eq!((&secret["kind"], &secret["type"]), (&"Secret".into(), &"Opaque".into()));
         assert_eq!(secret["metadata"]["namespace"], NAMESPACE);
-        assert!(secret["stringData"].is_null(), "that is taken as it is");
+        assert!(secret["stringData"].is_null(), "stringData would be accepted unencoded");
         assert!(text(&secret["data"]["password"]).starts_with('<'), "{secret}");
         names.insert(text(&secret["metadata"]["name"]).to_owned());
     }
@@ -36,7 +36,7 @@ fn the_example_of_the_secrets_cannot_be_applied() {
 }
 
 #[test]
-fn a_store_can_fill_the_secrets() {
+fn the_external_store_example_fills_all_secrets() {
     let mut names = BTreeSet::new();
     for external in example("external-secrets.yaml") {
         assert_eq!(external["apiVersion"], "external-secrets.io/v1");
@@ -52,13 +52,13 @@ fn a_store_can_fill_the_secrets() {
 }
 
 #[test]
-fn secrets_are_encrypted_at_rest() {
+fn the_encryption_example_encrypts_secrets_at_rest() {
     let encryption = &example("encryption.yaml")[0];
     assert_eq!(encryption["apiVersion"], "apiserver.config.k8s.io/v1");
     assert_eq!(encryption["kind"], "EncryptionConfiguration");
     let resource = &encryption["resources"][0];
     assert_eq!(resource["resources"], serde_json::json!(["secrets"]));
-    // New ones are written by the first provider; identity, which does nothing, only reads old ones.
+    // The first provider encrypts new Secrets; `identity`, which does not encrypt, only reads old ones.
     assert_eq!(resource["providers"][0]["kms"]["apiVersion"], "v2");
     assert!(items(&resource["providers"]).last().is_some_and(|last| last["identity"].is_object()));
 }

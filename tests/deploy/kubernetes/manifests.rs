@@ -7,10 +7,10 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// The namespace that everything is in.
+/// The namespace of all objects.
 pub(crate) const NAMESPACE: &str = "ai";
 
-/// A way to deploy.
+/// A variant of the deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Overlay {
     Sidecar,
@@ -28,16 +28,16 @@ impl Overlay {
     }
 }
 
-/// What a kustomization comes to.
+/// The objects that a kustomization produces.
 #[derive(Clone)]
 pub(crate) struct Manifests {
     pub(crate) overlay: Overlay,
-    /// Whether the component for metrics is in it.
+    /// True if it includes the component for metrics.
     pub(crate) metrics: bool,
     pub(crate) documents: Vec<Value>,
 }
 
-/// What runs in a pod, and how.
+/// A pod template, and the object that it belongs to.
 pub(crate) struct Pods<'a> {
     pub(crate) name: &'a str,
     pub(crate) labels: &'a Value,
@@ -45,7 +45,7 @@ pub(crate) struct Pods<'a> {
 }
 
 impl<'a> Pods<'a> {
-    /// All containers; those that run before the others or beside them first.
+    /// Returns all containers; init containers and sidecars first.
     pub(crate) fn containers(&self) -> impl Iterator<Item = &'a Value> + use<'a> {
         let spec = self.spec;
         ["initContainers", "containers", "ephemeralContainers"]
@@ -57,24 +57,24 @@ impl<'a> Pods<'a> {
         self.containers().find(|container| container["name"] == name)
     }
 
-    /// The value of a security setting, the container's own first.
+    /// Returns the value of a security setting, the container's own before the pod's.
     pub(crate) fn security(&self, container: &'a Value, key: &str) -> &'a Value {
         let own = &container["securityContext"][key];
         if own.is_null() { &self.spec["securityContext"][key] } else { own }
     }
 }
 
-/// The elements of a list; none if it is not there.
+/// Returns the elements of a list; none if there is no list.
 pub(crate) fn items(list: &Value) -> impl Iterator<Item = &Value> + use<'_> {
     list.as_array().into_iter().flatten()
 }
 
-/// A variable of a container's environment; null if it has no such.
+/// Returns a variable of a container's environment; null if it is not set.
 pub(crate) fn variable<'a>(container: &'a Value, name: &str) -> &'a Value {
     items(&container["env"]).find(|variable| variable["name"] == name).unwrap_or(&Value::Null)
 }
 
-/// The text of a value; nothing if it is none.
+/// Returns the text of a value; empty if it is not a string.
 pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
@@ -118,14 +118,14 @@ impl Manifests {
         self.pods().find(|pods| pods.name == name)
     }
 
-    /// Where Redoubt runs.
+    /// Returns the pods and the container that run Redoubt.
     pub(crate) fn redoubt(&self) -> Option<(Pods<'_>, &Value)> {
         let pods = self.pods().find(|pods| pods.container("redoubt").is_some())?;
         let container = pods.container("redoubt")?;
         Some((pods, container))
     }
 
-    /// A file that the container finds at `path`, out of a ConfigMap.
+    /// Returns the file from a ConfigMap that the container finds at `path`.
     pub(crate) fn file(&self, pods: &Pods<'_>, container: &Value, path: &str) -> Option<&str> {
         let (dir, file) = path.rsplit_once('/')?;
         let mount = items(&container["volumeMounts"]).find(|mount| mount["mountPath"] == dir)?;
@@ -134,7 +134,7 @@ impl Manifests {
         map["data"][file].as_str()
     }
 
-    /// `redoubt.toml` as Redoubt finds it.
+    /// Returns `redoubt.toml` as Redoubt finds it.
     pub(crate) fn redoubt_toml(&self) -> Option<&str> {
         let (pods, container) = self.redoubt()?;
         self.file(&pods, container, variable(container, "REDOUBT_CONFIG")["value"].as_str()?)
@@ -146,12 +146,12 @@ impl Manifests {
     }
 }
 
-/// The directory of the manifests.
+/// Returns the directory of the manifests.
 pub(crate) fn sources() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("config/kubernetes")
 }
 
-/// A copy of them, in the folder `kubernetes`.
+/// Copies the manifests into the folder `kubernetes`.
 pub(crate) fn copy() -> tempfile::TempDir {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let status = Command::new("cp").arg("-r").arg(sources()).arg(dir.path()).status();
@@ -159,7 +159,7 @@ pub(crate) fn copy() -> tempfile::TempDir {
     dir
 }
 
-/// A program that `scripts/kubernetes.sh` installs.
+/// Returns a program that `scripts/kubernetes.sh` installs.
 pub(crate) fn installed(program: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
     let tools = target.join("kubernetes");
@@ -167,7 +167,7 @@ pub(crate) fn installed(program: &str) -> PathBuf {
     tools.join(program)
 }
 
-/// What `kubectl kustomize` makes of a directory.
+/// Returns the output of `kubectl kustomize` for a directory.
 pub(crate) fn kustomize(dir: &Path) -> String {
     let done = Command::new(installed("bin/kubectl"))
         .arg("kustomize")
@@ -179,7 +179,7 @@ pub(crate) fn kustomize(dir: &Path) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// The documents of a file; or what is wrong with them by the schemas of these versions.
+/// Parses a file into documents; returns the errors by the schemas of these versions.
 pub(crate) fn parse(yaml: &str, versions: &[&str]) -> Result<Vec<Value>, Vec<String>> {
     let mut reader = Command::new(installed("python/bin/python"))
         .env("PYTHONDONTWRITEBYTECODE", "1")

@@ -1,19 +1,19 @@
-//! Every way to remove one thing of the manifests, and a few to add one.
+//! Every way to remove a single value of the manifests, and a few additions.
 
 use serde_json::{Value, json};
 
 use super::manifests::{Manifests, text};
 
-/// A change, and what it makes of the manifests.
+/// A change, and the manifests with it.
 pub(crate) struct Mutation {
-    /// The kind and name of the document, and where in it, such as
-    /// `Service redis /spec/ports/0/port`; a line of a text is added with `: `.
+    /// The kind and name of the document, and the place in it, such as `Service redis
+    /// /spec/ports/0/port`; a line of a text is appended with `: `.
     pub(crate) place: String,
     pub(crate) mutated: Manifests,
 }
 
-/// Removes each value, list and map in turn, and each line of each text of several lines; not in
-/// documents that are `known`.
+/// Removes each value, list and map in turn, and each line of each text of several lines; skips
+/// documents that are in `known`.
 pub(crate) fn removals<'a>(
     manifests: &'a Manifests,
     known: &'a [Value],
@@ -22,7 +22,7 @@ pub(crate) fn removals<'a>(
     documents.filter(|(_, document)| !known.contains(document)).flat_map(
         move |(index, document)| {
             let name = text(&document["metadata"]["name"]);
-            // That of a ConfigMap ends with a digest of what is in it.
+            // The name of a ConfigMap ends with a digest of its content.
             let name = match text(&document["kind"]) {
                 "ConfigMap" => name.rsplit_once('-').map_or(name, |(name, _)| name),
                 _ => name,
@@ -40,7 +40,7 @@ pub(crate) fn removals<'a>(
     )
 }
 
-/// The places of all that a value holds.
+/// Collects the places of all values in a value.
 fn collect(value: &Value, at: &str, found: &mut Vec<String>) {
     let inner: Vec<_> = match value {
         Value::Object(map) => map.iter().map(|(key, inner)| (key.clone(), inner)).collect(),
@@ -54,7 +54,8 @@ fn collect(value: &Value, at: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The document without what is at a place; and without each line of it, if it is such a text.
+/// Returns the document without the value at a place; if that is a text of several lines, also without
+/// each of its lines.
 fn without(document: &Value, pointer: &str) -> Vec<(String, Value)> {
     let mut all = Vec::new();
     let mut whole = document.clone();
@@ -88,7 +89,8 @@ fn without(document: &Value, pointer: &str) -> Vec<(String, Value)> {
     all
 }
 
-/// What somebody might add, by the kind and the name of the document, the place and the value.
+/// Returns additions that an operator might make, by the kind and the name of the document, the place
+/// and the value.
 pub(crate) fn additions() -> Vec<(&'static str, &'static str, &'static str, Value)> {
     vec![
         ("Service", "redis", "/spec/type", json!("NodePort")),
@@ -179,7 +181,7 @@ pub(crate) fn additions() -> Vec<(&'static str, &'static str, &'static str, Valu
     ]
 }
 
-/// The manifests with a value added or replaced.
+/// Returns the manifests with a value added or replaced.
 pub(crate) fn with(
     manifests: &Manifests,
     kind: &str,

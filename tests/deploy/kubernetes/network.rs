@@ -1,6 +1,6 @@
-//! Who may connect to whom, by the NetworkPolicies as Kubernetes reads them.
+//! Who may connect to whom, by the NetworkPolicies as Kubernetes interprets them.
 //!
-//! Only what the manifests use of them is known; anything else ends the test.
+//! Only the fields that the manifests use are supported; any other field fails the test.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::manifests::{Manifests, NAMESPACE, items, text};
 
-/// An end of a connection.
+/// One side of a connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
     pub(crate) name: String,
@@ -21,7 +21,7 @@ impl Peer {
         Self { name: name.into(), pod: Some((namespace.into(), labels)) }
     }
 
-    /// A machine outside the cluster.
+    /// Returns a machine outside the cluster.
     pub(crate) fn outside() -> Self {
         Self { name: "outside".into(), pod: None }
     }
@@ -30,7 +30,7 @@ impl Peer {
 /// A kind of connection.
 pub(crate) type Port = (&'static str, u16);
 
-/// The ports that somebody listens on, and others.
+/// The ports that pods listen on, and others.
 pub(crate) const PORTS: [Port; 8] = [
     ("UDP", 53),
     ("TCP", 53),
@@ -42,7 +42,7 @@ pub(crate) const PORTS: [Port; 8] = [
     ("TCP", 6390),
 ];
 
-/// Everybody whom a policy may mean: the pods of the manifests, and others around them.
+/// Returns all peers that a policy may distinguish: the pods of the manifests, and others around them.
 pub(crate) fn peers(manifests: &Manifests) -> Vec<Peer> {
     let name = |name| json!({"app.kubernetes.io/name": name});
     let mut peers: Vec<_> =
@@ -59,7 +59,8 @@ pub(crate) fn peers(manifests: &Manifests) -> Vec<Peer> {
     peers
 }
 
-/// Those who have the right namespace and other labels, or the right labels in another namespace.
+/// Returns pods that have the right namespace and other labels, or the right labels in another
+/// namespace.
 pub(crate) fn impostors() -> Vec<Peer> {
     let mut peers = Vec::new();
     for namespace in ["gateway", "kube-system", "monitoring"] {
@@ -73,12 +74,12 @@ pub(crate) fn impostors() -> Vec<Peer> {
     peers
 }
 
-/// Whether it is a pod of the namespace.
+/// Returns true if it is a pod of the namespace.
 fn is_own(peer: &Peer) -> bool {
     matches!(&peer.pod, Some((namespace, _)) if namespace == NAMESPACE)
 }
 
-/// Each pair of different peers, by each port.
+/// Returns each pair of different peers, with each port.
 fn pairs(peers: &[Peer]) -> impl Iterator<Item = (&Peer, &Peer, Port)> {
     let pairs = peers.iter().flat_map(|from| peers.iter().map(move |to| (from, to)));
     let pairs = pairs.filter(|(from, to)| from.name != to.name);
@@ -89,31 +90,33 @@ fn line((from, to, port): (&Peer, &Peer, Port)) -> String {
     format!("{} → {} {} {}", from.name, to.name, port.0, port.1)
 }
 
-/// All that is allowed from and to the pods of the namespace, as lines such as
+/// Returns all connections that are allowed from and to the pods of the namespace, as lines such as
 /// `ai-service → redis TCP 6379`.
 pub(crate) fn allowed(manifests: &Manifests, peers: &[Peer]) -> BTreeSet<String> {
     let own = pairs(peers).filter(|(from, to, _)| is_own(from) || is_own(to));
     own.filter(|&(from, to, port)| allows(manifests, from, to, port)).map(line).collect()
 }
 
-/// What the pods of the namespace are let do of their own side, whatever the other side allows.
-pub(crate) fn let_out(manifests: &Manifests, peers: &[Peer]) -> BTreeSet<String> {
+/// Returns the connections that the policies of the pods of the namespace allow as egress, whatever the
+/// other side allows.
+pub(crate) fn egress(manifests: &Manifests, peers: &[Peer]) -> BTreeSet<String> {
     let own = pairs(peers).filter(|(from, ..)| is_own(from));
     own.filter(|&(from, to, port)| passes(manifests, from, to, port, "Egress")).map(line).collect()
 }
 
-/// What is let in to the pods of the namespace, whatever the other side allows.
-pub(crate) fn let_in(manifests: &Manifests, peers: &[Peer]) -> BTreeSet<String> {
+/// Returns the connections that the policies of the pods of the namespace allow as ingress, whatever
+/// the other side allows.
+pub(crate) fn ingress(manifests: &Manifests, peers: &[Peer]) -> BTreeSet<String> {
     let own = pairs(peers).filter(|(_, to, _)| is_own(to));
     own.filter(|&(from, to, port)| passes(manifests, to, from, port, "Ingress")).map(line).collect()
 }
 
-/// Whether `from` may connect to `to`.
+/// Returns true if `from` may connect to `to`.
 pub(crate) fn allows(manifests: &Manifests, from: &Peer, to: &Peer, port: Port) -> bool {
     passes(manifests, from, to, port, "Egress") && passes(manifests, to, from, port, "Ingress")
 }
 
-/// Whether the policies that apply to `pod` for this direction let the connection pass.
+/// Returns true if the policies that apply to `pod` for this direction allow the connection.
 fn passes(manifests: &Manifests, pod: &Peer, other: &Peer, port: Port, direction: &str) -> bool {
     let mut is_isolated = false;
     for policy in applying(manifests, pod, direction) {
@@ -135,13 +138,13 @@ pub(crate) struct Applying<'a> {
 }
 
 impl<'a> Applying<'a> {
-    /// What it allows; nothing else passes.
+    /// Returns what it allows; everything else is blocked.
     pub(crate) fn rules(&self) -> impl Iterator<Item = &'a Value> + use<'a> {
         let rules = if self.direction == "Egress" { "egress" } else { "ingress" };
         items(&self.policy["spec"][rules])
     }
 
-    /// Whether the rule is about connections with this peer.
+    /// Returns true if the rule applies to connections with this peer.
     pub(crate) fn means(&self, rule: &Value, peer: &Peer) -> bool {
         let side = if self.direction == "Egress" { "to" } else { "from" };
         known(rule, &["ports", side]);
@@ -150,7 +153,8 @@ impl<'a> Applying<'a> {
     }
 }
 
-/// The policies that apply to a pod; if there is one, nothing passes that none allows.
+/// Returns the policies that apply to a pod; if there are any, only what one of them allows is
+/// permitted.
 pub(crate) fn applying<'a>(
     manifests: &'a Manifests,
     peer: &'a Peer,
@@ -178,7 +182,7 @@ fn covers(rule: &Value, (protocol, port): Port) -> bool {
     is_port && rule["protocol"].as_str().unwrap_or("TCP") == protocol
 }
 
-/// Whether the peer of a rule is this one.
+/// Returns true if the rule's peer matches this one.
 fn means(rule: &Value, own: &str, peer: &Peer) -> bool {
     known(rule, &["podSelector", "namespaceSelector"]);
     let Some((namespace, labels)) = &peer.pod else { return false };
@@ -197,13 +201,13 @@ fn selects(selector: &Value, labels: &Value) -> bool {
     all && items(&selector["matchExpressions"]).all(|expression| {
         match text(&expression["operator"]) {
             "In" => items(&expression["values"]).any(|v| labels[text(&expression["key"])] == *v),
-            // The API does not take one without an operator.
+            // The API rejects an expression without an operator.
             _ => false,
         }
     })
 }
 
-/// Ends the test at a key that is not read here.
+/// Fails the test for a key that this module does not interpret.
 fn known(value: &Value, keys: &[&str]) {
     for (key, _) in value.as_object().into_iter().flatten() {
         assert!(keys.contains(&key.as_str()), "network.rs does not know {key}");

@@ -1,6 +1,6 @@
 //! A cluster of network namespaces: one for each pod, one for a machine outside, and a node between.
 //!
-//! The node routes and has the firewall that the NetworkPolicies come to, and gives Services their
+//! The node routes, has the firewall that follows from the NetworkPolicies, and gives Services their
 //! addresses. All of it is in a user namespace of its own and ends with it.
 
 use std::collections::BTreeMap;
@@ -16,16 +16,16 @@ use crate::kubernetes::manifests::{Manifests, Pods, items, text, variable};
 use crate::kubernetes::network::{Peer, peers};
 use support::{Deadline, Lines, secret};
 
-/// The node's address for the world.
+/// The node's public address.
 pub(crate) const PUBLIC: &str = "203.0.113.1";
 
-/// The pods and the machine outside that a NetworkPolicy may tell apart, and the node between.
+/// The pods and the machine outside that a NetworkPolicy may distinguish, and the node between them.
 pub(crate) struct Cluster {
     node: Child,
     dir: TempDir,
     pub(crate) peers: Vec<Peer>,
     addresses: BTreeMap<String, String>,
-    /// The passwords, by Secret.
+    /// The password in each Secret.
     pub(crate) passwords: BTreeMap<&'static str, String>,
     running: Vec<(Child, Lines)>,
 }
@@ -93,7 +93,7 @@ impl Cluster {
         &self.addresses[peer]
     }
 
-    /// A program in a pod's network, or in the node's.
+    /// Returns the command that runs a program in a pod's network, or in the node's.
     pub(crate) fn command(&self, place: &str, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         let node = self.node.id().to_string();
@@ -111,12 +111,12 @@ impl Cluster {
         format!("{dir}:{}", std::env::var("PATH").unwrap_or_default())
     }
 
-    /// What a shell in a pod says and how it ends; with the environment of the pod's container.
+    /// Runs a script in a pod, with the environment of the pod's container.
     pub(crate) fn shell(&self, place: &str, script: &str) -> Output {
         self.command(place, "sh").args(["-c", script]).output().expect("run nsenter")
     }
 
-    /// Starts a program there that runs until the end.
+    /// Starts a program that runs until the cluster is dropped.
     pub(crate) fn spawn(&mut self, mut command: Command) -> Lines {
         let mut child = command
             .stdin(Stdio::null())
@@ -129,7 +129,7 @@ impl Cluster {
         lines
     }
 
-    /// A container's command in its pod, with its environment.
+    /// Returns a container's command in its pod, with its environment.
     pub(crate) fn container(&self, pods: &Pods<'_>, name: &str, command: &[String]) -> Command {
         let container = pods.container(name).unwrap_or_else(|| panic!("there is no {name}"));
         let here = |path: &str| {
@@ -165,7 +165,7 @@ impl Cluster {
         entered
     }
 
-    /// Runs a shell's line in a pod as `kubectl exec` would.
+    /// Runs a command line in a pod as `kubectl exec` would.
     pub(crate) fn exec(&self, pods: &Pods<'_>, container: &str, command: &[&str]) -> Output {
         let command: Vec<_> = command.iter().map(|&arg| arg.to_owned()).collect();
         self.container(pods, container, &command).output().expect("run nsenter")
@@ -182,7 +182,7 @@ impl Cluster {
             let started = self.container(&pods, name, &line);
             let lines = self.spawn(started);
             let mut said = String::new();
-            let is_up = Deadline::patient().poll(|| {
+            let is_up = Deadline::standard().poll(|| {
                 ["startupProbe", "readinessProbe", "livenessProbe"].iter().all(|probe| {
                     let line: Vec<_> =
                         items(&container[probe]["exec"]["command"]).map(text).collect();
@@ -195,13 +195,13 @@ impl Cluster {
         }
     }
 
-    /// Takes the firewall away.
+    /// Removes the firewall.
     pub(crate) fn open(&self) {
         let done = self.command("node", "nft").args(["delete", "table", "ip", "policies"]).output();
         assert!(done.expect("run nft").status.success());
     }
 
-    /// Ends the last program that was started, and says how it ended.
+    /// Stops the program that was started last, and returns its exit code.
     pub(crate) fn stop_last(&mut self) -> Option<i32> {
         let (mut child, _) = self.running.pop().expect("a program");
         support::signal(child.id(), "TERM");
@@ -220,7 +220,7 @@ impl Drop for Cluster {
     }
 }
 
-/// The script that builds the namespaces, and then waits for the end of its input.
+/// Returns the script that creates the namespaces, and then waits for the end of its input.
 fn setup(dir: &TempDir, peers: &[Peer], addresses: &BTreeMap<String, String>) -> String {
     let dir = dir.path().display();
     let mut script = format!(
@@ -249,7 +249,7 @@ fn setup(dir: &TempDir, peers: &[Peer], addresses: &BTreeMap<String, String>) ->
     script + &format!("nft -f {dir}/policies.nft\necho ready\nexec cat >/dev/null\n")
 }
 
-/// Writes to a program's input and takes what it says.
+/// Writes to a program's input and returns its output.
 pub(crate) fn converse(mut command: Command, input: &str) -> String {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("run nsenter");

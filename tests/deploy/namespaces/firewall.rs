@@ -1,4 +1,5 @@
-//! NetworkPolicies as rules of nftables, and Services as addresses, as a node of Kubernetes has them.
+//! Converts NetworkPolicies to rules of nftables, and Services to addresses, as a node of Kubernetes
+//! does.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,10 +7,10 @@ use std::fmt::Write as _;
 use crate::kubernetes::manifests::{Manifests, items, text};
 use crate::kubernetes::network::{Peer, applying};
 
-/// The rules for the node's table: those of the policies, and of the Services.
+/// Returns the rules for the node's table: those of the policies, and of the Services.
 ///
-/// A pod to which a policy applies has a chain for that direction, in which what a rule allows goes
-/// back and all else is dropped; an answer to an allowed connection passes.
+/// A pod to which a policy applies has a chain for that direction, which returns for what a rule allows
+/// and drops everything else; replies on an allowed connection are accepted.
 pub(crate) fn rules(
     manifests: &Manifests,
     peers: &[Peer],
@@ -80,13 +81,13 @@ pub(crate) fn rules(
     )
 }
 
-/// The Services, each with the address that the cluster gives it.
+/// Returns the Services, each with its cluster address.
 fn services_of(manifests: &Manifests) -> impl Iterator<Item = (String, &serde_json::Value)> {
     let all = manifests.of_kind("Service").enumerate();
     all.map(|(index, service)| (format!("10.96.0.{}", index + 2), service))
 }
 
-/// The names of the Services, as the cluster's DNS has them.
+/// Returns the names of the Services, as the cluster's DNS has them.
 pub(crate) fn hosts(manifests: &Manifests) -> String {
     let mut hosts = "127.0.0.1 localhost\n".to_owned();
     for (address, service) in services_of(manifests) {

@@ -1,7 +1,7 @@
-//! The commands of `docs/deploy/kubernetes.md`, run as they stand there.
+//! Runs the commands of `docs/deploy/kubernetes.md` as written.
 //!
-//! A program stands in for kubectl where a cluster is asked: `exec` runs the command in the network
-//! namespace of the pod with the container's environment, and what is applied or created is made by
+//! A program stands in for kubectl where a cluster is needed: `exec` runs the command in the network
+//! namespace of the pod with the container's environment, and what is applied or created is rendered by
 //! the real kubectl, and not sent. A block that begins with `# cluster` cannot be run so.
 
 use std::fs;
@@ -14,9 +14,9 @@ use crate::kubernetes::manifests::{Manifests, Overlay, copy, installed, text};
 
 const PAGE: &str = "docs/deploy/kubernetes.md";
 
-/// A block of shell commands, and what they say by the comments in it.
+/// A block of shell commands, and the output that its comments announce.
 struct Block {
-    /// Where it is run, if its first line says so.
+    /// The place that it runs in, if its first line names one.
     place: Option<String>,
     script: String,
     says: Vec<String>,
@@ -50,7 +50,7 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
-/// A line of shell that runs what comes after it as a command does.
+/// Returns a line of shell that runs the command with further arguments.
 fn line(command: &Command) -> String {
     let mut line = "env -i".to_owned();
     for (name, value) in command.get_envs() {
@@ -64,13 +64,13 @@ fn line(command: &Command) -> String {
     line
 }
 
-/// The stand-in for kubectl.
+/// Returns the stand-in for kubectl.
 fn kubectl(manifests: &Manifests, cluster: &Cluster) -> String {
     let real = installed("bin/kubectl").display().to_string();
     let mut execs = String::new();
     for pods in manifests.pods() {
         for container in pods.containers().map(|container| text(&container["name"])) {
-            // Env runs what comes after it.
+            // The program `env` runs the command after it.
             let inner = cluster.container(&pods, container, &["env".to_owned()]);
             let name = pods.name;
             execs += &format!(
@@ -96,7 +96,7 @@ fn kubectl(manifests: &Manifests, cluster: &Cluster) -> String {
     )
 }
 
-/// Runs the blocks in a copy of the repository's manifests. How many were run.
+/// Runs the blocks in a copy of the repository's manifests. Returns the number of blocks.
 fn run(overlay: Overlay, is_for: impl Fn(Option<&str>) -> bool) -> usize {
     let (manifests, cluster) = serving(overlay);
     let dir = copy();
@@ -130,18 +130,18 @@ fn run(overlay: Overlay, is_for: impl Fn(Option<&str>) -> bool) -> usize {
 }
 
 #[test]
-fn the_page_is_right_for_the_sidecar() {
+fn the_kubernetes_page_works_with_the_sidecar_overlay() {
     let ran = run(Overlay::Sidecar, |place| place.is_none_or(|place| place == "outside"));
     assert!(ran >= 10, "{ran} blocks were run");
 }
 
 #[test]
-fn the_page_is_right_for_the_shared_one() {
+fn the_kubernetes_page_works_with_the_shared_overlay() {
     assert_eq!(run(Overlay::Shared, |place| place == Some("shared")), 1);
 }
 
 #[test]
-fn places_are_known_and_few_blocks_are_not_run() {
+fn the_kubernetes_page_names_known_places_and_most_blocks_run() {
     let places: Vec<_> = blocks().into_iter().filter_map(|block| block.place).collect();
     let known = ["cluster", "outside", "shared"];
     assert!(places.iter().all(|place| known.contains(&place.as_str())), "{places:?}");

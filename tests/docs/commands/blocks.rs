@@ -1,20 +1,20 @@
-//! Blocks of a page, with their marks.
+//! Finds the blocks of a page, with their marks.
 
-/// Languages whose blocks carry marks.
+/// Languages whose blocks need marks.
 const LANGUAGES: [&str; 9] =
     ["sh", "bash", "console", "shell", "python", "js", "go", "java", "rust"];
 
-/// Whether a test runs a block.
+/// The mark of a block, which shows if a test runs it.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Mark {
     Run { name: String, explained: bool, before: String },
     Platform(String),
 }
 
-/// What stands between two fences.
+/// The text between two fences.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Block {
-    /// Its number in the page, of the fence.
+    /// Line number of its opening fence in the page.
     pub(crate) line: usize,
     pub(crate) language: String,
     pub(crate) text: String,
@@ -22,7 +22,7 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Lines that its output must have, in order.
+    /// Returns the lines that its output must have, in order.
     pub(crate) fn expected(&self) -> Vec<String> {
         if matches!(self.mark, Some(Mark::Run { explained: true, .. })) {
             return Vec::new();
@@ -30,7 +30,7 @@ impl Block {
         self.text.lines().filter_map(|line| Some(self.comment(line)?.1.to_owned())).collect()
     }
 
-    /// A line with a comment at its end: what is before it, and what it says.
+    /// Splits a line with a comment at its end into the part before it and the comment.
     pub(crate) fn comment<'a>(&self, line: &'a str) -> Option<(&'a str, &'a str)> {
         let sign = if ["js", "rust", "go", "java"].contains(&self.language.as_str()) {
             " // "
@@ -42,7 +42,7 @@ impl Block {
     }
 }
 
-/// The blocks of a page that must carry a mark.
+/// Returns the blocks of a page that need a mark.
 pub(crate) fn blocks(page: &str) -> Vec<Block> {
     let lines: Vec<_> = page.lines().collect();
     let mut blocks = Vec::new();
@@ -66,7 +66,7 @@ pub(crate) fn blocks(page: &str) -> Vec<Block> {
     blocks
 }
 
-/// The mark that ends in the line above.
+/// Returns the mark that ends in the line above.
 fn mark(above: &[&str]) -> Option<Mark> {
     above.last()?.trim_end().strip_suffix("-->")?;
     let first = above.iter().rposition(|line| line.trim_start().starts_with("<!-- "))?;
@@ -84,14 +84,14 @@ fn mark(above: &[&str]) -> Option<Mark> {
     })
 }
 
-/// The first expected line that an output has not, after those before it.
+/// Returns the first expected line that is missing in an output, in order.
 pub(crate) fn missing(expected: &[String], output: &str) -> Option<String> {
     let mut lines = output.lines().map(str::trim);
     let absent = expected.iter().find(|line| !lines.any(|is| matches(line, is)));
     absent.cloned()
 }
 
-/// Whether a line is as expected, where `…` stands for any text.
+/// Returns true if a line is as expected, where `…` stands for any text.
 fn matches(expected: &str, line: &str) -> bool {
     let mut parts = expected.split('…').map(str::trim);
     let Some(mut rest) = line.strip_prefix(parts.next().unwrap_or_default()) else {

@@ -1,4 +1,4 @@
-//! A block of Rust cannot be run from the page, so the page has what is compiled here.
+//! A block of Rust on a page cannot be run, so the page contains the program that is compiled here.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use support::{Redis, Redoubt};
 include!("redis_rs.rs");
 
 #[test]
-fn the_block_of_rust_works() {
+fn the_rust_program_of_the_page_works() {
     let is_rust = |block: &Block| block.language == "rust";
     let found = pages().into_iter().flat_map(|page| blocks(&text(&page))).filter(is_rust);
     let found: Vec<_> = found.map(|block| block.text).collect();

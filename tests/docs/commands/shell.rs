@@ -11,10 +11,10 @@ use tempfile::TempDir;
 
 use super::blocks::{Block, Mark, missing};
 use super::root;
-use support::{Deadline, PATIENCE};
+use support::{Deadline, TIME_LIMIT};
 
-/// Begins the script: the loopback interface, names of hosts, and what waits for a program in the
-/// background until it listens, and no port is added, as a person would before typing on.
+/// Start of the script: it brings up the loopback interface, sets host names, and defines a function
+/// that waits for a program in the background until it listens, as a person would before typing on.
 const BEGIN: &str = "\
 ip link set lo up
 mount --bind hosts /etc/hosts
@@ -31,15 +31,15 @@ started() {
 cd page
 ";
 
-/// Names that the pages use, all of this machine.
+/// Host names on the pages, all for this machine.
 const HOSTS: &str = "127.0.0.1 localhost redis redoubt\n";
 
-/// A shell and all that it has started; killed on drop.
+/// A shell and all processes that it has started, killed on drop.
 struct Shell(Child);
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        // It leads a process group, which what it starts belongs to.
+        // The shell leads a process group, which the processes that it starts belong to.
         let group = format!("-{}", self.0.id());
         drop(Command::new("kill").args(["-KILL", "--", &group]).stderr(Stdio::null()).status());
         drop(self.0.wait());
@@ -55,10 +55,10 @@ pub(crate) fn run(blocks: &[Block]) -> Result<(), String> {
         let _ = write!(script, "{{\n{}}} > ../{}.out 2>&1\n", commands(block), block.line);
     }
     fs::write(dir.path().join("script"), script).expect("write the script");
-    let status = within(&dir, Deadline::after(PATIENCE));
+    let status = within(&dir, Deadline::after(TIME_LIMIT));
     for block in blocks {
         let output = fs::read(dir.path().join(format!("{}.out", block.line)));
-        // A block that was not begun has none.
+        // A block that did not begin has no output.
         let Ok(output) = output else { break };
         let output = String::from_utf8_lossy(&output);
         if let Some(line) = missing(&block.expected(), &output) {
@@ -75,7 +75,7 @@ pub(crate) fn run(blocks: &[Block]) -> Result<(), String> {
     Err(format!("{last}: fails, or does not end ({status:?}):\n{output}{shell}"))
 }
 
-/// Whether the script ends well; `None` if it does not end in time.
+/// Returns whether the script succeeds; `None` if it does not end in time.
 fn within(dir: &TempDir, deadline: Deadline) -> Option<bool> {
     let log = fs::File::create(dir.path().join("shell.out")).expect("a file");
     let child = Command::new("unshare")
@@ -99,22 +99,22 @@ fn within(dir: &TempDir, deadline: Deadline) -> Option<bool> {
     status.map(|status| status.success())
 }
 
-/// A block as the shell runs it.
+/// Returns a block as the shell runs it.
 fn commands(block: &Block) -> String {
     let Some(Mark::Run { explained, before, .. }) = &block.mark else {
         panic!("{}: not to be run", block.line);
     };
-    let mut commands = settled(before);
+    let mut commands = with_waits(before);
     match block.language.as_str() {
         "python" => commands += &program(block, "python3 -"),
         "js" => commands += &program(block, "node --input-type=module -"),
         "sh" | "bash" => {
             let expected = |line| if *explained { None } else { block.comment(line) };
             for line in block.text.lines() {
-                // A command whose output is told may fail: that is then what it is to show.
+                // A command with an expected output may fail, if it is meant to show a failure.
                 let _ = match expected(line) {
                     Some((command, _)) => writeln!(commands, "{command} || :"),
-                    None => write!(commands, "{}", settled(line)),
+                    None => write!(commands, "{}", with_waits(line)),
                 };
             }
         }
@@ -123,8 +123,8 @@ fn commands(block: &Block) -> String {
     commands
 }
 
-/// Each program that is started in the background listens before the next command.
-fn settled(commands: &str) -> String {
+/// Inserts a wait after each program that is started in the background, until it listens.
+fn with_waits(commands: &str) -> String {
     let line = |line: &str| {
         let starts = line.ends_with(" &");
         format!("{line}\n{}", if starts { "started $!\n" } else { "" })
@@ -136,7 +136,7 @@ fn program(block: &Block, interpreter: &str) -> String {
     format!("{interpreter} <<'END OF BLOCK'\n{}END OF BLOCK\n", block.text)
 }
 
-/// Where the libraries of `language` are installed.
+/// Returns the directory in which the libraries of `language` are installed.
 fn installed(language: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
     let dir = target.join("clients").join(language);
@@ -148,7 +148,7 @@ fn path(bin: &Path) -> String {
     format!("{}:{}", bin.display(), std::env::var("PATH").unwrap_or_default())
 }
 
-/// What the blocks find: the names of hosts, programs, and the repository's `config`.
+/// Prepares what the blocks need: host names, programs, and the repository's `config`.
 fn prepare(dir: &TempDir) {
     let dir = dir.path();
     let (bin, page) = (dir.join("bin"), dir.join("page"));
@@ -163,7 +163,7 @@ fn prepare(dir: &TempDir) {
         let program = installed("python").join("bin").join(name);
         executable(&bin.join(name), &format!("exec {} \"$@\"", program.display()));
     }
-    // The binary is built already.
+    // The program has been built already.
     let cargo = "[ \"$1 $2 $3\" = 'run --release --' ] || exit 9\nshift 3\nexec redoubt \"$@\"";
     executable(&bin.join("cargo"), cargo);
 }

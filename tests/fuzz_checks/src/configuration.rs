@@ -1,23 +1,22 @@
-//! Configuration files: any text is taken or refused, and nothing shows a secret in it.
+//! Checks of configuration files: any text is accepted or rejected, and no output shows a secret in it.
 //!
-//! The first byte chooses what the environment holds; the rest is the file, in which `CANARY`
-//! stands for a secret.
+//! The first byte selects the environment; the rest is the file, in which `CANARY` stands for a secret.
 
 use std::ffi::OsString;
 use std::path::Path;
 
 use redoubt::config::{Environment, Settings};
 
-/// What `CANARY` stands for.
+/// The secret that replaces `CANARY`.
 const SECRET: &str = "canary-7f3a9c51d2e84b60a1c9f7e35d";
 const REDIS_PASSWORD: &str = "of-the-upstream-91c4e7a2b5d80f36e9a7c4b12f";
 const CLIENT_PASSWORD: &str = "of-the-clients-2b5d80f36e9a7c4b12f91c4e7a";
 
-/// Panics where a text brings the parser down, or an error or a printed setting shows a secret.
+/// Panics if a text makes the parser panic, or if an error or a printed setting shows a secret.
 pub fn check(data: &[u8]) {
     let [mode, text @ ..] = data else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
-    // What a file that is named here holds is not for an input to say.
+    // The content of a file that the input names is not part of the input.
     if text.contains("_file") {
         return;
     }
@@ -36,7 +35,7 @@ pub fn check(data: &[u8]) {
     match Settings::parse(path, &text, &environment) {
         Err(error) => {
             let shown = format!("{error} {error:?}");
-            // An unknown key is named if it is shorter than a strong password.
+            // An error may name an unknown key if it is shorter than a strong password.
             let key = error.key().filter(|key| key.len() < Settings::STRONG_PASSWORD);
             let beside = key.map_or(shown.clone(), |key| shown.replace(key, ""));
             assert!(!beside.contains("canary"), "an error shows the text");

@@ -1,11 +1,11 @@
-//! Inline requests: the parser takes a line exactly as `sdssplitargs` of Redis 7.0 would.
+//! Checks of inline requests: the parser accepts a line exactly as `sdssplitargs` of Redis 7.0 would.
 //!
-//! The first byte chooses how the line is cut into segments; the rest is the line.
+//! The first byte selects how the line is divided into segments; the rest is the line.
 
 use bytes::BytesMut;
 use redoubt_core::resp::{Parsed, ProtocolError, RequestLimits, RequestParser};
 
-/// What became of a line.
+/// The result of parsing a line.
 #[derive(Debug, PartialEq, Eq)]
 enum Line {
     Args(Vec<Vec<u8>>),
@@ -14,10 +14,10 @@ enum Line {
     Unfinished,
 }
 
-/// Panics where the parser and Redis's rules differ, or segments change anything.
+/// Panics if the parser and Redis's rules differ, or if segments change the result.
 pub fn check(data: &[u8]) {
     let [cuts, line @ ..] = data else { return };
-    // A star would begin a multibulk request, and a second line is a request of its own.
+    // A star would begin a multibulk request, and a second line would be another request.
     let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
     if line.first() == Some(&b'*') {
         return;
@@ -49,7 +49,11 @@ fn parsed(wire: &[u8], step: usize) -> Line {
                 assert_eq!(args.len(), request.declared());
                 let mut written = BytesMut::new();
                 request.write_to(&mut written);
-                assert_eq!(multibulk(&written), args, "what is written on is another request");
+                assert_eq!(
+                    multibulk(&written),
+                    args,
+                    "the forwarded request differs from the parsed one"
+                );
                 return Line::Args(args);
             }
             Ok(Parsed::Large) => panic!("a line is not large"),
@@ -62,7 +66,7 @@ fn parsed(wire: &[u8], step: usize) -> Line {
     Line::Unfinished
 }
 
-/// The arguments of a whole multibulk request.
+/// Returns the arguments of a complete multibulk request.
 fn multibulk(wire: &[u8]) -> Vec<Vec<u8>> {
     let mut parser = RequestParser::new();
     let whole = RequestLimits { stream_at: usize::MAX, ..RequestLimits::AUTHENTICATED };
@@ -70,10 +74,10 @@ fn multibulk(wire: &[u8]) -> Vec<Vec<u8>> {
     parser.request(wire).args().map(<[u8]>::to_vec).collect()
 }
 
-/// What Redis makes of a line, whose end is cut off: `processInlineBuffer` and `sdssplitargs`,
+/// Parses a line as Redis does, without its line end: `processInlineBuffer` and `sdssplitargs`,
 /// statement by statement, with the NUL that ends a C string at and beyond the end.
 fn expected(line: &[u8]) -> Line {
-    // strchr finds no line end behind a NUL.
+    // strchr finds no line end after a NUL.
     if line.contains(&0) {
         return Line::Unfinished;
     }

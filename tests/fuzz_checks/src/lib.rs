@@ -1,5 +1,5 @@
-//! What must hold of any input. The targets in `fuzz/` look for an input that breaks it, and
-//! `tests/security/fuzz_corpus.rs` replays those that are kept.
+//! Properties that must hold for any input. The targets in `fuzz/` search for an input that violates
+//! them, and `tests/security/fuzz_corpus.rs` replays the inputs in the corpus.
 
 pub mod configuration;
 pub mod inline;

@@ -1,8 +1,9 @@
-//! The policy: no spelling of a blocked name passes, and every refusal is one well-formed error.
+//! Checks of the policy: no spelling of a blocked name is allowed, and every refusal is one well-formed
+//! error.
 //!
-//! The first two bytes choose a name of the command table, or none; the next byte says how many
-//! edits follow, of two bytes each: a place, and a byte to put there or a case to change. The rest
-//! is what is written behind the name, up to 0xff, and further arguments after that.
+//! The first two bytes select a name in the command table, or none; the next byte is the number of
+//! edits that follow, of two bytes each: a position, and a byte to put there or a case to change. The
+//! rest is appended to the name, up to 0xff, and further arguments follow.
 
 use std::sync::LazyLock;
 
@@ -14,7 +15,7 @@ use redoubt_core::resp::{
 };
 use redoubt_core::session;
 
-/// What is refused here: commands, subcommands, and names that no table has.
+/// The refused names: commands, subcommands, and names that the table does not have.
 const RULES: [&str; 57] = [
     "FLUSHDB",
     "FLUSHALL",
@@ -79,13 +80,13 @@ static POLICY: LazyLock<Policy> =
     LazyLock::new(|| Policy::compile(&RULES, Escapes::Allow).expect("good rules"));
 static SPECS: LazyLock<Vec<&'static Spec>> = LazyLock::new(|| command::specs().collect());
 
-/// Panics where a blocked name passes, another is refused, or a refusal is malformed.
+/// Panics if a blocked name is allowed, another name is refused, or a refusal is malformed.
 pub fn check(data: &[u8]) {
     let Some(args) = request(data) else { return };
     let [name, rest @ ..] = &args[..] else { return };
     let word = rest.first().map(Vec::as_slice);
     let decision = decide(&args);
-    // Redis may stop reading a name at a NUL; what stands before it is what it might run.
+    // Redis may stop reading a name at a NUL; the part before it is what Redis might run.
     let (shown, shown_word) = (canonical(name), word.map(canonical));
     let named = |rule: &str| match (rule.split_once('|'), &shown_word) {
         (None, _) => rule.to_ascii_lowercase().as_bytes() == shown,
@@ -113,7 +114,7 @@ pub fn check(data: &[u8]) {
     }
 }
 
-/// Decides as a session does, by the request's own bytes, and once more without the table's help.
+/// Decides as a session does, by the request's own bytes, and again without the table's entry.
 fn decide(args: &[Vec<u8>]) -> Decision {
     let mut wire = BytesMut::new();
     encode_command(args.iter().map(Vec::as_slice), &mut wire);
@@ -132,7 +133,7 @@ fn canonical(name: &[u8]) -> Vec<u8> {
     name.split(|byte| *byte == 0).next().unwrap_or_default().to_ascii_lowercase()
 }
 
-/// One error reply of one line, of bounded length.
+/// Checks that the reply is one error on one line of bounded length.
 fn well_formed(reply: &[u8]) {
     let unknown = [&b"-ERR unknown command '"[..], b"-ERR unknown subcommand '"];
     assert!(unknown.iter().any(|text| reply.starts_with(text)));
@@ -144,7 +145,7 @@ fn well_formed(reply: &[u8]) {
     assert!(scan.done && scan.len == reply.len() && scanner.kind().is_some_and(Kind::is_error));
 }
 
-/// The arguments that an input stands for.
+/// Returns the arguments that an input stands for.
 fn request(data: &[u8]) -> Option<Vec<Vec<u8>>> {
     let [high, low, edits, rest @ ..] = data else { return None };
     let mut text = match SPECS.get(usize::from(u16::from_be_bytes([*high, *low]))) {
@@ -161,7 +162,7 @@ fn request(data: &[u8]) -> Option<Vec<Vec<u8>>> {
             _ => text.insert(place, edit[1]),
         }
     }
-    // A subcommand's name has its bar for the place where the second argument begins.
+    // In a subcommand's name, the bar marks where the second argument begins.
     let mut args: Vec<Vec<u8>> = text.splitn(2, |byte| *byte == 1).map(<[u8]>::to_vec).collect();
     let mut more = rest.split(|byte| *byte == 0xff);
     if let (Some(last), Some(tail)) = (args.last_mut(), more.next()) {

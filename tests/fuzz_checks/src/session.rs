@@ -1,12 +1,12 @@
-//! A whole router between clients and a small model of Redis.
+//! Checks of a whole router between clients and a small model of Redis.
 //!
-//! The first byte chooses the world: whether links are shared, and whether the clients ever log in.
-//! Then comes what client `a` says. Byte 0xfe stands for a right `AUTH`; 0xff and one byte more for
-//! something else that happens (see `World::act`).
+//! The first byte selects the world: if links are shared, and if the clients log in. The following
+//! bytes are what client `a` sends. Byte 0xfe stands for a successful `AUTH`; 0xff and one more byte
+//! stand for another event (see `World::act`).
 //!
-//! What must hold: nobody panics, the router comes to rest, nothing of a client that has not
-//! logged in opens a link, buffers are no larger than what was put in, and a witness beside gets
-//! each of its replies and nothing else.
+//! The properties: nothing panics, the router becomes idle, no byte of an unauthenticated client opens
+//! a link, buffers are no larger than the input, and a witness client gets each of its replies and
+//! nothing else.
 
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -27,13 +27,13 @@ use model::Model;
 const CLIENT_PASSWORD: &str = "the password that clients have to say";
 const UPSTREAM_PASSWORD: &str = "what links log in with";
 
-/// Most bytes that clients say in one run, so that runs stay short.
+/// Most bytes that clients send in one run, so that runs stay short.
 const MOST_SAID: usize = 80 << 10;
-/// Most segments in which they say it.
+/// Most segments in which the clients send them.
 const MOST_SEGMENTS: usize = 1000;
-/// What Redoubt may say itself before it stops reading, and one reply more.
+/// Most bytes of replies of Redoubt's own before it stops reading, and one more reply.
 const MOST_LOCAL: usize = (1 << 20) + (4 << 10);
-/// Rounds after which what still moves is taken for a hang.
+/// Rounds after which a router that is not idle counts as hanging.
 const MOST_ROUNDS: usize = 10_000;
 
 static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
@@ -49,11 +49,14 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     limits: Limits::default(),
     client_ids: Default::default(),
 });
-#[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the instant is only a start of measurement; no code waits for it"
+)]
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 static LOGIN: LazyLock<Vec<u8>> = LazyLock::new(|| encoded(&[b"AUTH", CLIENT_PASSWORD.as_bytes()]));
 
-/// Panics where something does not hold.
+/// Panics if a property does not hold.
 pub fn check(data: &[u8]) {
     let [mode, script @ ..] = data else { return };
     let mut world = World::new(*mode);
@@ -82,7 +85,7 @@ fn encoded(args: &[&[u8]]) -> Vec<u8> {
     out.to_vec()
 }
 
-/// A client; over when it has no session any more.
+/// A client; it is over when it has no session any more.
 #[derive(Default)]
 struct Client {
     id: Option<SessionId>,
@@ -94,22 +97,22 @@ struct World {
     router: Router,
     now: Instant,
     logs_in: bool,
-    /// `a` and `b`, of whom an input speaks, and the witness.
+    /// The clients `a` and `b`, which the input controls, and the witness.
     clients: [Client; 3],
     current: usize,
     links: Vec<(LinkId, Model)>,
-    /// Bytes of a segment of what is said; 0 for all at once.
+    /// Bytes in a segment of what is sent; 0 sends everything at once.
     segment: usize,
-    /// How often the next text is said.
+    /// How often the next text is sent.
     repeat: usize,
     said: usize,
     segments: usize,
-    /// What Redis has said.
+    /// Bytes that Redis has received.
     heard: usize,
     asked: usize,
-    /// What the witness must have got.
+    /// Bytes that the witness must have received.
     owed: Vec<u8>,
-    /// Something has happened that may end any session, or bring it what Redis never says.
+    /// True if an event has happened that may end any session, or send it bytes that Redis never sends.
     excused: bool,
 }
 
@@ -157,7 +160,7 @@ impl World {
         world
     }
 
-    /// What a byte after 0xff stands for. Bytes that stand for nothing change nothing.
+    /// Performs the event for a byte after 0xff. Bytes without an event change nothing.
     fn act(&mut self, action: u8) {
         match action {
             b'a' => self.current = 0,
@@ -237,7 +240,7 @@ impl World {
         }
     }
 
-    /// Clients take what waits for them; the sessions that are over go.
+    /// Clients read what waits for them; sessions that are over are removed.
     fn read(&mut self) -> bool {
         let mut moved = false;
         for client in &mut self.clients {
@@ -258,7 +261,7 @@ impl World {
         moved
     }
 
-    /// The witness asks for something that nobody else is told.
+    /// The witness sends a request whose reply no other client gets.
     fn ask(&mut self) {
         let Some(id) = self.clients[WITNESS].id.filter(|_| self.logs_in) else { return };
         if self.router.wants_read(id) {
@@ -273,21 +276,24 @@ impl World {
         while self.router.next_touched().is_some() {}
         while self.router.next_touched_link().is_some() {}
         while self.router.next_event().is_some() {}
-        assert!(self.logs_in || self.router.link_count() == 0, "a link for a stranger");
+        assert!(
+            self.logs_in || self.router.link_count() == 0,
+            "a link was opened for an unauthenticated client"
+        );
         for id in self.clients.iter().filter_map(|client| client.id) {
             let waiting = self.router.output(id).len();
             assert!(waiting <= self.heard + MOST_LOCAL, "{waiting} bytes wait for a client");
         }
     }
 
-    /// Everything comes to rest, and the witness has got what it was owed.
+    /// Runs until the router is idle, and checks the replies of the witness.
     fn finish(&mut self) {
         self.ask();
         let mut rounds = 0;
         while self.upstream(usize::MAX) | self.read() {
             self.look();
             rounds += 1;
-            assert!(rounds < MOST_ROUNDS, "it does not come to rest");
+            assert!(rounds < MOST_ROUNDS, "the router does not become idle");
         }
         let witness = &self.clients[WITNESS];
         if self.excused {
@@ -298,6 +304,6 @@ impl World {
             assert!(witness.got == self.owed, "the witness got {:?}", witness.got.escape_ascii());
         }
         let idle = |client: &Client| client.id.is_none_or(|id| self.router.wants_read(id));
-        assert!(idle(witness), "the witness is read no more");
+        assert!(idle(witness), "the witness is not idle");
     }
 }

@@ -1,11 +1,11 @@
-//! Sessions that Redis speaks to unasked: subscribers, and those that cache.
+//! Sessions that get messages from Redis: subscribers, and clients that cache.
 
 use super::wire::{Target, Wire};
 use super::{Clock, bulk, integer};
 use support::frame;
 use support::rng::Rng;
 
-/// Bulk strings in a frame that begins with `kind` and their number.
+/// Returns a frame of bulk strings that begins with `kind` and their number.
 fn words(kind: char, words: &[&[u8]]) -> Vec<u8> {
     let mut out = format!("{kind}{}\r\n", words.len()).into_bytes();
     for word in words {
@@ -14,7 +14,7 @@ fn words(kind: char, words: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// What SUBSCRIBE and its kin answer.
+/// Returns the confirmation of SUBSCRIBE and its kind.
 fn counted(kind: char, what: &str, channel: &str, count: i64) -> Vec<u8> {
     let mut out = format!("{kind}3\r\n").into_bytes();
     out.extend(bulk(what.as_bytes()));
@@ -23,7 +23,8 @@ fn counted(kind: char, what: &str, channel: &str, count: i64) -> Vec<u8> {
     out
 }
 
-/// A subscriber and its publisher: every message once, in order, and plain commands in between.
+/// Runs a subscriber and its publisher: every message arrives once, in order, with plain commands in
+/// between.
 pub(crate) async fn subscribers(target: Target, number: usize, clock: Clock, mut rng: Rng) -> u64 {
     let resp3 = number.is_multiple_of(2);
     let kind = if resp3 { '>' } else { '*' };
@@ -72,7 +73,7 @@ pub(crate) async fn subscribers(target: Target, number: usize, clock: Clock, mut
     publisher.quit().await + subscriber.quit().await
 }
 
-/// A client that caches, and another that changes what it has cached.
+/// Runs a client that caches, and another that changes the keys that it has cached.
 pub(crate) async fn tracking(target: Target, number: usize, clock: Clock, mut rng: Rng) -> u64 {
     let mut cached = Wire::open_resp3(&target).await;
     let mut other = Wire::open(&target).await;
@@ -95,7 +96,7 @@ pub(crate) async fn tracking(target: Target, number: usize, clock: Clock, mut rn
                 frame
             };
             if !broadcast {
-                // Redis speaks only of what was read.
+                // Redis sends invalidations only for keys that were read.
                 cached.call(&["GET", &key]).await;
             }
             other.ask(&[b"SET", key.as_bytes(), &value], b"+OK\r\n").await;

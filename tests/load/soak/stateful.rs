@@ -1,4 +1,4 @@
-//! Sessions that need connections of their own: transactions, blocking pops, and the disturbed.
+//! Sessions that need leases: transactions, blocking pops, and sessions that are cut off.
 
 use super::stateless::integer_at;
 use super::wire::{Target, Wire};
@@ -6,10 +6,11 @@ use super::{Clock, bulk, integer};
 use support::rng::Rng;
 use support::{frame, shown};
 
-/// The counter that all sessions of [`transactions`] change optimistically.
+/// The counter that all sessions of [`transactions`] change by optimistic transactions.
 pub(crate) const CONTENDED: &str = "transaction:contended";
 
-/// Optimistic transactions on one key of all, plain ones on keys of its own, and spoilt ones.
+/// Runs optimistic transactions on a key of all sessions, plain transactions on keys of its own, and
+/// transactions that must fail.
 pub(crate) async fn transactions(target: Target, number: usize, clock: Clock, mut rng: Rng) -> u64 {
     let mut wire = Wire::open(&target).await;
     let own = format!("transaction:{number}");
@@ -17,7 +18,7 @@ pub(crate) async fn transactions(target: Target, number: usize, clock: Clock, mu
     while clock.runs() {
         optimistic(&mut wire).await;
         clock.committed();
-        let spoilt = rng.one_in(3);
+        let nearly_valid = rng.one_in(3);
         let mut requests = Vec::new();
         let mut wanted = b"+OK\r\n".to_vec();
         requests.extend(frame::request(&["MULTI"]));
@@ -26,14 +27,14 @@ pub(crate) async fn transactions(target: Target, number: usize, clock: Clock, mu
             requests.extend(frame::request(&["INCR", &own]));
             wanted.extend_from_slice(b"+QUEUED\r\n");
         }
-        if spoilt {
+        if nearly_valid {
             requests.extend(frame::request(&["DEBUG", "SLEEP", "0"]));
             wanted.extend_from_slice(
                 b"-ERR unknown command 'DEBUG', with args beginning with: 'SLEEP' '0' \r\n",
             );
         }
         requests.extend(frame::request(&["EXEC"]));
-        if spoilt {
+        if nearly_valid {
             wanted.extend_from_slice(
                 b"-EXECABORT Transaction discarded because of previous errors.\r\n",
             );
@@ -52,7 +53,7 @@ pub(crate) async fn transactions(target: Target, number: usize, clock: Clock, mu
     wire.quit().await
 }
 
-/// Adds one to the common counter, however often others are first.
+/// Adds one to the common counter, and tries again as long as others are first.
 async fn optimistic(wire: &mut Wire) {
     loop {
         wire.ask(&["WATCH", CONTENDED], b"+OK\r\n").await;
@@ -73,7 +74,7 @@ async fn optimistic(wire: &mut Wire) {
     }
 }
 
-/// Pops that wait for a producer, several in a pipeline, and pops that wait in vain.
+/// Runs pops that wait for a producer, several in a pipeline, and pops that time out.
 pub(crate) async fn blocking(target: Target, number: usize, clock: Clock, mut rng: Rng) -> u64 {
     let mut consumer = Wire::open(&target).await;
     let mut producer = Wire::open(&target).await;
@@ -92,7 +93,7 @@ pub(crate) async fn blocking(target: Target, number: usize, clock: Clock, mut rn
         wanted.extend(bulk(queue.as_bytes()));
         consumer.send(&requests).await;
         for item in &items {
-            // One at a time, so that their order is that of the pops.
+            // Items are pushed one at a time, so that their order is that of the pops.
             let pushed = producer.call(&[b"RPUSH", queue.as_bytes(), item]).await;
             assert_eq!(pushed.first(), Some(&b':'), "RPUSH: {}", shown(&pushed));
         }
@@ -107,8 +108,8 @@ pub(crate) async fn blocking(target: Target, number: usize, clock: Clock, mut rn
     producer.quit().await + consumer.quit().await
 }
 
-/// Comes, is torn away in the middle of something, and comes again: what it finds must be what
-/// Redis may have done of it, and nothing that was meant for its former connection.
+/// Connects, is cut off in the middle of something, and connects again: it must find what Redis may
+/// have done of its requests, and no reply that was meant for its former connection.
 pub(crate) async fn abrupt(target: Target, number: usize, clock: Clock, mut rng: Rng) -> u64 {
     let mut verified = 0;
     let counter = format!("abrupt:{number}");
@@ -116,8 +117,8 @@ pub(crate) async fn abrupt(target: Target, number: usize, clock: Clock, mut rng:
     let mut most = i64::MAX;
     while clock.runs() {
         let mut wire = Wire::open(&target).await;
-        // A former connection's INCRs are all taken by Redis before it can see this one's only if
-        // they went over the same link, so more of them may still come.
+        // Redis runs all INCRs of a former connection before those of this connection only if both went
+        // over the same link, so more of them may follow.
         let count = integer_at(&mut wire, &counter).await;
         assert!((least..=most).contains(&count), "{count} is not in {least}..={most}");
         least = count;

@@ -7,7 +7,7 @@ use super::{Clock, bulk, integer};
 use support::rng::Rng;
 use support::{frame, shown};
 
-/// Strings and counters of its own, one by one and pipelined, against a model of them.
+/// Runs strings and counters of its own, one at a time and pipelined, and compares them with a model.
 pub(crate) async fn plain(target: Target, number: usize, clock: Clock, mut rng: Rng) -> u64 {
     let mut wire = Wire::open(&target).await;
     let mut strings: HashMap<String, Vec<u8>> = HashMap::new();
@@ -56,17 +56,17 @@ pub(crate) async fn plain(target: Target, number: usize, clock: Clock, mut rng: 
     wire.quit().await
 }
 
-/// What a counter stands at.
+/// Returns the value of a counter.
 pub(crate) async fn integer_at(wire: &mut Wire, key: &str) -> i64 {
     let reply = wire.call(&["INCRBY", key, "0"]).await;
     String::from_utf8(reply).unwrap()[1..].trim().parse().unwrap()
 }
 
-/// Scripts, loaded and given, plain commands pipelined behind them.
+/// Runs scripts by their text and by their digest, with plain commands pipelined behind them.
 pub(crate) async fn scripts(target: Target, number: usize, clock: Clock, mut rng: Rng) -> u64 {
     let resp3 = number.is_multiple_of(2);
     let mut wire = if resp3 { Wire::open_resp3(&target).await } else { Wire::open(&target).await };
-    // One of its own, so that Redis does not know it before.
+    // The script is unique, so that Redis does not have it in its cache.
     let body = format!("redis.call('SET', KEYS[1], ARGV[1]) return {{KEYS[1], ARGV[1], {number}}}");
     let loaded = wire.call(&["SCRIPT", "LOAD", &body]).await;
     let sha = String::from_utf8(loaded[5..45].to_vec()).unwrap();
@@ -93,7 +93,7 @@ pub(crate) async fn scripts(target: Target, number: usize, clock: Clock, mut rng
     wire.quit().await
 }
 
-/// Values of some MB, written whole, read fast and slowly and in parts.
+/// Moves values of some MB: written whole, read fast, slowly and in parts.
 pub(crate) async fn large(target: Target, number: usize, clock: Clock, mut rng: Rng) -> u64 {
     let mut wire = Wire::open(&target).await;
     let key = format!("large:{number}");
@@ -119,7 +119,7 @@ pub(crate) async fn large(target: Target, number: usize, clock: Clock, mut rng: 
     wire.quit().await
 }
 
-/// One key in several databases, under a name of the session's own, in either protocol.
+/// Uses one key in several databases, with a client name, in both protocols.
 pub(crate) async fn databases(target: Target, number: usize, clock: Clock, mut rng: Rng) -> u64 {
     let mut wire = Wire::open(&target).await;
     let mut values: [Option<Vec<u8>>; 4] = Default::default();
@@ -139,7 +139,7 @@ pub(crate) async fn databases(target: Target, number: usize, clock: Clock, mut r
             let name = format!("name-{number}-{database}");
             wire.ask(&["CLIENT", "SETNAME", &name], b"+OK\r\n").await;
             wire.ask(&["CLIENT", "GETNAME"], &bulk(name.as_bytes())).await;
-            // The name is on the lease that a transaction takes.
+            // A lease for a transaction has the session's name.
             let mut requests = Vec::new();
             for request in [&["MULTI"][..], &["CLIENT", "GETNAME"], &["GET", &key], &["EXEC"]] {
                 requests.extend(frame::request(request));

@@ -1,4 +1,4 @@
-//! A client of the soak: sends bytes, takes frames, and compares them with the only right ones.
+//! A client of the soak: it sends bytes, reads frames, and compares them with the only right ones.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,19 +7,19 @@ use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use support::{PATIENCE, frame, shown};
+use support::{TIME_LIMIT, frame, shown};
 
-/// Room for the bytes of one read.
+/// Bytes of buffer for one read.
 const READ_SIZE: usize = 16 << 10;
 
-/// Where sessions connect, and with what.
+/// The address and password of the sessions.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) password: String,
 }
 
-/// One connection, and how many replies have been verified on it.
+/// One connection, and how many replies have been checked on it.
 pub(crate) struct Wire {
     stream: TcpStream,
     received: BytesMut,
@@ -36,7 +36,7 @@ impl Wire {
         wire
     }
 
-    /// The same, speaking RESP3.
+    /// Connects and authenticates, with RESP3.
     pub(crate) async fn open_resp3(target: &Target) -> Self {
         let mut wire = Self::open(target).await;
         let hello = wire.call(&["HELLO", "3"]).await;
@@ -48,13 +48,13 @@ impl Wire {
         within(self.stream.write_all(bytes)).await.expect("send");
     }
 
-    /// Sends a request and takes whatever reply comes.
+    /// Sends a request and returns the reply.
     pub(crate) async fn call(&mut self, args: &[impl AsRef<[u8]>]) -> Vec<u8> {
         self.send(&frame::request(args)).await;
         self.frame().await
     }
 
-    /// Sends a request and takes the one right reply.
+    /// Sends a request and checks that it gets the one right reply.
     #[track_caller]
     pub(crate) fn ask<'a>(
         &'a mut self,
@@ -70,7 +70,7 @@ impl Wire {
         }
     }
 
-    /// Takes as many bytes as `wanted` has, which must be these.
+    /// Reads as many bytes as `wanted` has and compares them.
     pub(crate) async fn expect(&mut self, wanted: &[u8]) {
         self.expect_after("what came before", wanted).await;
     }
@@ -78,7 +78,7 @@ impl Wire {
     async fn expect_after(&mut self, asked: &str, wanted: &[u8]) {
         let mut compared = 0;
         while self.received.len() < wanted.len() {
-            // What is wrong may be shorter than what is right.
+            // A wrong reply may be shorter than the right one.
             if self.received[compared..] != wanted[compared..self.received.len()] {
                 break;
             }
@@ -90,7 +90,7 @@ impl Wire {
         self.verified += 1;
     }
 
-    /// Takes one frame, of any type.
+    /// Reads one frame, of any type.
     pub(crate) async fn frame(&mut self) -> Vec<u8> {
         loop {
             if let Some(length) = frame::length(&self.received) {
@@ -107,7 +107,7 @@ impl Wire {
         assert!(got > 0, "closed after {}", shown(&self.received));
     }
 
-    /// Takes `count` bytes without keeping them, slowly: by pieces of at most `piece`.
+    /// Reads the bytes of `wanted` slowly, in pieces of at most `piece`, without keeping them.
     pub(crate) async fn expect_slowly(&mut self, wanted: &[u8], piece: usize) {
         let mut at = 0;
         while at < wanted.len() {
@@ -127,17 +127,17 @@ impl Wire {
         self.verified += 1;
     }
 
-    /// Whether nothing more has come than was taken.
+    /// Returns true if no more bytes have arrived than were read.
     pub(crate) fn is_quiet(&self) -> bool {
         self.received.is_empty()
     }
 
-    /// Closes the connection with a reset, as a process that is killed with unread bytes does.
+    /// Closes the connection with a reset, as a killed process with unread bytes does.
     pub(crate) fn reset(self) {
         self.stream.set_zero_linger().unwrap();
     }
 
-    /// Says goodbye, and sees that nothing was left over.
+    /// Sends QUIT, and checks that nothing is left over.
     pub(crate) async fn quit(mut self) -> u64 {
         self.ask(&["QUIT"], b"+OK\r\n").await;
         assert!(self.is_quiet(), "left over: {}", shown(&self.received));
@@ -147,8 +147,8 @@ impl Wire {
     }
 }
 
-/// Waits for something that must happen.
+/// Waits for a future that must complete.
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
-    let patience: Duration = PATIENCE * 2;
+    let patience: Duration = TIME_LIMIT * 2;
     tokio::time::timeout(patience, future).await.expect("something happens in time")
 }

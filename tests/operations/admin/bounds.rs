@@ -1,34 +1,34 @@
-//! What comes over the admin port costs only so much, and keeps nobody out.
+//! Requests to the admin port have limited cost, and keep no other client out.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 use support::http::{http, http_get};
-use support::{PATIENCE, Redis, Redoubt, now, since};
+use support::{Redis, Redoubt, TIME_LIMIT, now, since};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn connections_that_say_nothing_keep_nobody_out() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn silent_admin_connections_do_not_block_others() {
     let redoubt = Redoubt::start(&Redis::start());
     let connect = || TcpStream::connect(redoubt.admin()).expect("connect");
     let mut idle: Vec<_> = (0..100).map(|_| connect()).collect();
     for stream in &mut idle {
-        // Some are closed already.
+        // Some connections are closed already.
         let _ = stream.write_all(b"GET /livez HT");
     }
     assert_eq!(http_get(redoubt.admin(), "/livez").0, 200);
-    // The oldest have been closed, at once.
+    // The oldest connections were closed, at once.
     let began = now();
     for stream in &mut idle[..80] {
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIME_LIMIT)).unwrap();
         assert_eq!(stream.read(&mut [0; 1]).unwrap_or(0), 0, "closed");
     }
-    assert!(since(began) < 4.0, "they did not have to wait for a timeout");
+    assert!(since(began) < 4.0, "the oldest connections were closed at once");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn headers_that_come_byte_by_byte_have_only_so_long() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn slow_admin_request_headers_have_a_time_limit() {
     let redoubt = Redoubt::start(&Redis::start());
     let mut slow = TcpStream::connect(redoubt.admin()).expect("connect");
     let mut kept = TcpStream::connect(redoubt.admin()).expect("connect");
@@ -36,7 +36,7 @@ fn headers_that_come_byte_by_byte_have_only_so_long() {
     slow.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n").unwrap();
     slow.set_read_timeout(Some(std::time::Duration::from_millis(100))).unwrap();
     let began = now();
-    while since(began) < PATIENCE.as_secs_f64() {
+    while since(began) < TIME_LIMIT.as_secs_f64() {
         let is_sent = slow.write_all(b"X").is_ok();
         match slow.read(&mut [0; 256]) {
             Err(error) if is_sent && error.kind() == std::io::ErrorKind::WouldBlock => {}
@@ -44,8 +44,8 @@ fn headers_that_come_byte_by_byte_have_only_so_long() {
         }
     }
     assert!((3.0..9.0).contains(&since(began)), "closed after {}", since(began));
-    // One that asks for nothing more is closed too.
-    kept.set_read_timeout(Some(PATIENCE)).unwrap();
+    // A connection without a further request is closed too.
+    kept.set_read_timeout(Some(TIME_LIMIT)).unwrap();
     let mut answer = String::new();
     kept.read_to_string(&mut answer).unwrap();
     assert!(answer.ends_with("\r\n\r\nok\n"), "{answer}");
@@ -53,8 +53,8 @@ fn headers_that_come_byte_by_byte_have_only_so_long() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_is_not_http_is_refused_and_hurts_nobody() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_admin_port_rejects_bytes_that_are_not_http() {
     let redoubt = Redoubt::start(&Redis::start());
     let address = redoubt.admin();
     let long = "x".repeat(20_000);

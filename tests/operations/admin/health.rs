@@ -3,10 +3,10 @@
 use support::http::http_get;
 use support::{Deadline, Redis, Redoubt, signal};
 
-/// Waits until `/readyz` answers so.
+/// Waits until `/readyz` has this status and body.
 fn comes_to(redoubt: &Redoubt, status: u16, body: &str) {
     let mut last = (0, String::new());
-    let came = Deadline::patient().poll(|| {
+    let came = Deadline::standard().poll(|| {
         let answer = http_get(redoubt.admin(), "/readyz");
         last = (answer.0, answer.2);
         (last.0, &*last.1) == (status, body)
@@ -15,8 +15,8 @@ fn comes_to(redoubt: &Redoubt, status: u16, body: &str) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn it_is_ready_while_redis_is_there_and_alive_without() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn readyz_needs_redis_and_livez_does_not() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     comes_to(&redoubt, 200, "ok\n");
@@ -28,15 +28,15 @@ fn it_is_ready_while_redis_is_there_and_alive_without() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn it_is_not_ready_before_the_guard_is_settled() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn readyz_fails_until_the_guard_is_provisioned() {
     let redis = Redis::setup().config("busy-reply-threshold 1").start();
     let mut busy = redis.direct();
     busy.offer(b"EVAL 'while true do end' 0\r\n");
-    // A Redis that is busy with a script lets in, and says nothing of its users.
+    // A Redis that is busy with a script accepts logins, and does not answer requests about its users.
     let mut direct = redis.direct();
     let is_busy = || direct.command(&["PING"]).starts_with(b"-BUSY");
-    assert!(Deadline::patient().poll(is_busy), "the script runs");
+    assert!(Deadline::standard().poll(is_busy), "the script runs");
     let redoubt = Redoubt::start(&redis);
     comes_to(&redoubt, 503, "guard: not settled\n");
     assert_eq!(direct.command(&["SCRIPT", "KILL"]), b"+OK\r\n");
@@ -44,8 +44,8 @@ fn it_is_not_ready_before_the_guard_is_settled() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn it_says_that_it_drains_and_lives_on_until_it_ends() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn readyz_reports_draining_and_livez_succeeds_until_the_end() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis)
         .set_text("drain_delay", "20s")

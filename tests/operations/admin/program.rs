@@ -1,11 +1,11 @@
-//! `redoubt healthcheck`, and a port that is taken.
+//! `redoubt healthcheck`, and an admin port that is in use.
 
 use std::process::{Command, Output};
 
 use support::http::http_get;
 use support::{Deadline, Redis, Redoubt, signal};
 
-/// Runs the program with nothing in its environment.
+/// Runs the program with an empty environment.
 pub(crate) fn run(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_redoubt"))
         .args(args)
@@ -18,7 +18,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_owned()).expect("text")
 }
 
-/// Writes a configuration with this admin port, and gives the file.
+/// Writes a configuration with this admin port, and returns the file.
 pub(crate) fn configured(admin: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let config = format!(
@@ -30,13 +30,13 @@ pub(crate) fn configured(admin: &str) -> tempfile::NamedTempFile {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_health_check_ends_with_0_only_if_it_is_well() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn healthcheck_exits_with_0_only_if_redoubt_is_healthy() {
     let mut redis = Redis::start();
     let redoubt_runs = Redoubt::start(&redis);
     let address = redoubt_runs.admin();
-    assert!(Deadline::patient().poll(|| http_get(address, "/readyz").0 == 200), "ready");
-    // As a sidecar's own configuration says, where the port is open to other machines too.
+    assert!(Deadline::standard().poll(|| http_get(address, "/readyz").0 == 200), "ready");
+    // A sidecar has such a configuration, where other machines can reach the port too.
     let file = configured(&format!("0.0.0.0:{}", address.port()));
     let config = file.path().to_str().expect("a path");
     let is = |args: &[&str], code: i32, line: &str| {
@@ -47,13 +47,13 @@ fn a_health_check_ends_with_0_only_if_it_is_well() {
     is(&["healthcheck", "--config", config], 0, "ok\n");
     is(&["healthcheck", "--config", config, "--live"], 0, "ok\n");
     redis.kill();
-    assert!(Deadline::patient().poll(|| http_get(address, "/readyz").0 == 503), "not ready");
+    assert!(Deadline::standard().poll(|| http_get(address, "/readyz").0 == 503), "not ready");
     is(&["healthcheck", "--admin", &address.to_string()], 1, "upstream: not authenticated\n");
     is(&["healthcheck", "--live", "--admin", &address.to_string()], 0, "ok\n");
 }
 
 #[test]
-fn a_health_check_says_why_there_is_no_answer() {
+fn healthcheck_prints_why_there_is_no_answer() {
     let fails = |args: &[&str], why: &str| {
         let output = run(args);
         assert_eq!(output.status.code(), Some(1), "{args:?}: {output:?}");
@@ -70,14 +70,14 @@ fn a_health_check_says_why_there_is_no_answer() {
         fails(&["healthcheck", "--config", file.path().to_str().expect("a path")], why);
     }
     fails(&["healthcheck"], "no upstream");
-    // A listener that never answers.
+    // The listener never answers.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = silent.local_addr().expect("an address").to_string();
     fails(&["healthcheck", "--admin", &address], "does not answer within 2s");
 }
 
 #[test]
-fn a_taken_port_ends_the_start_and_names_the_key() {
+fn an_admin_port_in_use_stops_the_start_and_names_the_key() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let file = configured(&taken.local_addr().expect("an address").to_string());
     let output = run(&["serve", "--config", file.path().to_str().expect("a path")]);
@@ -91,8 +91,8 @@ fn a_taken_port_ends_the_start_and_names_the_key() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_process_that_stands_still_is_not_alive() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn healthcheck_live_fails_for_a_stopped_process() {
     let stopped = Redoubt::start(&Redis::start());
     let address = stopped.admin();
     signal(stopped.pid(), "STOP");

@@ -1,4 +1,4 @@
-//! What can be asked, and by whom.
+//! The paths of the admin port, and which clients may use them.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
@@ -8,8 +8,8 @@ use support::http::{http, http_get, read_answer};
 use support::{Redis, Redoubt};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn metrics_are_there_unless_they_are_off() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_admin_port_serves_metrics_unless_disabled() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let (status, headers, body) = http_get(redoubt.admin(), "/metrics");
@@ -23,8 +23,8 @@ fn metrics_are_there_unless_they_are_off() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_is_not_there_or_not_done_is_said() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_admin_port_answers_404_and_405() {
     let redoubt = Redoubt::start(&Redis::start());
     let address = redoubt.admin();
     let ask = |line: &str, headers: &str| {
@@ -56,8 +56,8 @@ fn what_is_not_there_or_not_done_is_said() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_reload_is_for_this_machine_and_not_for_web_pages() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn only_this_machine_may_request_a_reload_and_web_pages_may_not() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("admin.listen", "0.0.0.0:0").start();
     let address: SocketAddr = ([127, 0, 0, 1], redoubt.admin().port()).into();
@@ -74,7 +74,7 @@ fn a_reload_is_for_this_machine_and_not_for_web_pages() {
     assert_eq!(ask("evil.example", "").0, 403);
     assert_ne!(ask("localhost", "").0, 403);
     let Some(own) = own_address() else { return };
-    // From another address than this machine's loopback, as from another machine.
+    // The request comes from another address than loopback, as from another machine.
     let from_outside = |request: &str| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::new(own, 0).into()).unwrap();
@@ -90,10 +90,10 @@ fn a_reload_is_for_this_machine_and_not_for_web_pages() {
     assert_eq!(from_outside("GET /metrics").0, 200);
 }
 
-/// An address of this machine that is not its loopback, if it has one.
+/// Returns an address of this machine that is not loopback, if it has one.
 fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
-    // Nothing is sent: this asks the system for the way there.
+    // Nothing is sent: the system only selects the local address that it would use.
     socket.connect("192.0.2.1:9").ok()?;
     Some(socket.local_addr().ok()?.ip()).filter(|own| !own.is_loopback())
 }

@@ -8,31 +8,35 @@ use super::program;
 use support::http::http_get;
 use support::{Deadline, Redis, Redoubt, Wire};
 
-/// The sessions, by the port of their client.
+/// Returns the sessions, by the port of their client.
 fn sessions(redoubt: &Redoubt) -> HashMap<u16, Value> {
     let (status, headers, body) = http_get(redoubt.admin(), "/sessions");
     assert_eq!(status, 200, "{body}");
     assert!(headers.contains("content-type: application/json"), "{headers}");
-    let told: Value = serde_json::from_str(&body).expect("JSON");
-    assert_eq!((&told["truncated"], &told["unanswered"]), (&false.into(), &Value::Array(vec![])));
-    let told = told["sessions"].as_array().expect("sessions").iter();
-    told.map(|session| {
-        let peer = session["peer"].as_str().expect("a peer");
-        let port = peer.rsplit(':').next().and_then(|port| port.parse().ok());
-        (port.expect("a port"), session.clone())
-    })
-    .collect()
+    let reported: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!(
+        (&reported["truncated"], &reported["unanswered"]),
+        (&false.into(), &Value::Array(vec![]))
+    );
+    let reported = reported["sessions"].as_array().expect("sessions").iter();
+    reported
+        .map(|session| {
+            let peer = session["peer"].as_str().expect("a peer");
+            let port = peer.rsplit(':').next().and_then(|port| port.parse().ok());
+            (port.expect("a port"), session.clone())
+        })
+        .collect()
 }
 
 fn port(wire: &Wire) -> u16 {
     wire.stream().local_addr().expect("an address").port()
 }
 
-/// Waits until the session of `wire` is told with these fields.
+/// Waits until the session of `wire` is listed with these fields.
 #[track_caller]
 fn becomes(redoubt: &Redoubt, wire: &Wire, fields: &[(&str, Value)]) -> Value {
     let mut last = Value::Null;
-    let became = Deadline::patient().poll(|| {
+    let became = Deadline::standard().poll(|| {
         last = sessions(redoubt).remove(&port(wire)).unwrap_or_default();
         fields.iter().all(|(field, value)| last[*field] == *value)
     });
@@ -41,14 +45,14 @@ fn becomes(redoubt: &Redoubt, wire: &Wire, fields: &[(&str, Value)]) -> Value {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_each_session_is_and_does_is_told() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_session_list_shows_the_state_of_each_session() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("workers", 2).start();
-    let stranger = redoubt.connect();
+    let unauthenticated = redoubt.connect();
     let fields = [("user", Value::Null), ("link", "none".into()), ("commands", 0.into())];
-    let told = becomes(&redoubt, &stranger, &fields);
-    assert_eq!((&told["listener"], &told["certificate"]), (&"tcp".into(), &Value::Null));
+    let reported = becomes(&redoubt, &unauthenticated, &fields);
+    assert_eq!((&reported["listener"], &reported["certificate"]), (&"tcp".into(), &Value::Null));
 
     let mut plain = redoubt.session();
     assert_eq!(plain.command(&["SELECT", "3"]), b"+OK\r\n");
@@ -56,24 +60,24 @@ fn what_each_session_is_and_does_is_told() {
     assert_eq!(plain.command(&["SET", "k", "v"]), b"+OK\r\n");
     assert!(plain.command(&["FLUSHALL"]).starts_with(b"-ERR unknown"));
     assert!(plain.command(&["CONFIG", "GET", "dir"]).starts_with(b"-ERR unknown"));
-    let told = becomes(&redoubt, &plain, &[("database", 3.into()), ("name", "web-1".into())]);
+    let reported = becomes(&redoubt, &plain, &[("database", 3.into()), ("name", "web-1".into())]);
     let fields = ["user", "protocol", "link", "commands", "refused", "last_refused_by"];
-    let found: Vec<_> = fields.iter().map(|field| told[*field].clone()).collect();
+    let found: Vec<_> = fields.iter().map(|field| reported[*field].clone()).collect();
     let expected =
         ["default".into(), 2.into(), "shared".into(), 6.into(), 2.into(), Value::from("config")];
-    assert_eq!(found, expected, "{told}");
+    assert_eq!(found, expected, "{reported}");
     assert!(
-        told["bytes_in"].as_u64() > Some(100) && told["bytes_out"].as_u64() > Some(50),
-        "{told}"
+        reported["bytes_in"].as_u64() > Some(100) && reported["bytes_out"].as_u64() > Some(50),
+        "{reported}"
     );
-    let opened = told["opened"].as_str().expect("a time");
+    let opened = reported["opened"].as_str().expect("a time");
     assert!(opened.starts_with("20") && opened.ends_with('Z') && opened.len() == 20, "{opened}");
 
     let mut queueing = redoubt.session();
     assert_eq!(queueing.command(&["MULTI"]), b"+OK\r\n");
-    let told = becomes(&redoubt, &queueing, &[("in_transaction", true.into())]);
-    assert_eq!(told["link"], "lease");
-    let lease = told["link_number"].clone();
+    let reported = becomes(&redoubt, &queueing, &[("in_transaction", true.into())]);
+    assert_eq!(reported["link"], "lease");
+    let lease = reported["link_number"].clone();
     assert!(lease.is_u64());
     assert_eq!(queueing.command(&["DISCARD"]), b"+OK\r\n");
     becomes(&redoubt, &queueing, &[("in_transaction", false.into())]);
@@ -89,13 +93,13 @@ fn what_each_session_is_and_does_is_told() {
 
     let gone = port(&plain);
     drop(plain);
-    assert!(Deadline::patient().poll(|| !sessions(&redoubt).contains_key(&gone)), "it is gone");
+    assert!(Deadline::standard().poll(|| !sessions(&redoubt).contains_key(&gone)), "it is gone");
     assert_eq!(sessions(&redoubt).len(), 4);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn no_secret_and_no_value_is_told_and_a_name_is_escaped() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_session_list_contains_no_secret_and_no_value_and_escapes_names() {
     const CANARY: &str = "canary-4d1f80b7a29c63e5-canary-4d1f80b7a29c63e5";
     let redis = Redis::setup().password(CANARY).start();
     let redoubt = Redoubt::setup(&redis).client_password(&format!("{CANARY}-too")).start();
@@ -115,8 +119,8 @@ fn no_secret_and_no_value_is_told_and_a_name_is_escaped() {
     let long = "n".repeat(200);
     let mut named = redoubt.session();
     assert_eq!(named.command(&["CLIENT", "SETNAME", &format!("\"\\<{long}")]), b"+OK\r\n");
-    let told = becomes(&redoubt, &named, &[]);
-    assert_eq!(told["name"], format!("\\\"\\\\<{}", &long[..61]));
+    let reported = becomes(&redoubt, &named, &[]);
+    assert_eq!(reported["name"], format!("\\\"\\\\<{}", &long[..61]));
     for path in ["/sessions", "/stats", "/metrics", "/readyz", "/livez", "/"] {
         let (_, headers, body) = http_get(redoubt.admin(), path);
         assert!(!headers.contains("canary") && !body.contains("canary"), "{path}: {body}");
@@ -124,8 +128,8 @@ fn no_secret_and_no_value_is_told_and_a_name_is_escaped() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn sessions_are_a_table_or_json() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn redoubt_sessions_prints_a_table_or_json() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let admin = redoubt.admin().to_string();
@@ -150,6 +154,6 @@ fn sessions_are_a_table_or_json() {
     assert!(!text.contains('\x1b'), "no colour where there is no terminal");
 
     let output = program::run(&["sessions", "--json", "--admin", &admin]);
-    let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(told["sessions"][0]["last_refused_by"], "flushall");
+    let reported: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(reported["sessions"][0]["last_refused_by"], "flushall");
 }

@@ -13,8 +13,8 @@ fn stats(redoubt: &Redoubt) -> Value {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_happened_is_counted_over_all_workers_metrics_or_not() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn stats_sum_up_all_workers_with_and_without_metrics() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis)
         .set("workers", 2)
@@ -34,20 +34,23 @@ fn what_happened_is_counted_over_all_workers_metrics_or_not() {
     assert!(wrong.command(&["AUTH", "wrong"]).starts_with(b"-WRONGPASS"));
     assert!(redoubt.connect().read_to_close().starts_with(b"-ERR max number of clients"));
     let open = |open: u64| {
-        let came = Deadline::patient().poll(|| stats(&redoubt)["sessions"]["open"] == open);
+        let came = Deadline::standard().poll(|| stats(&redoubt)["sessions"]["open"] == open);
         assert!(came, "{}", stats(&redoubt));
     };
     drop((wires.pop(), wrong));
     open(2);
-    let _stranger = redoubt.connect();
+    let _unauthenticated = redoubt.connect();
     open(3);
-    let told = stats(&redoubt);
-    assert_eq!(told["version"], env!("CARGO_PKG_VERSION"));
-    assert_eq!((&told["workers"], &told["unready"]), (&2.into(), &json!([])));
-    assert_eq!((&told["unanswered"], &told["draining"]), (&json!([]), &false.into()));
-    assert_eq!(told["sessions"], json!({"open": 3, "unauthenticated": 1, "peak": 4, "opened": 5}));
-    assert_eq!(told["links"]["leased"], 1);
-    let upstream = &told["upstream"];
+    let reported = stats(&redoubt);
+    assert_eq!(reported["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!((&reported["workers"], &reported["unready"]), (&2.into(), &json!([])));
+    assert_eq!((&reported["unanswered"], &reported["draining"]), (&json!([]), &false.into()));
+    assert_eq!(
+        reported["sessions"],
+        json!({"open": 3, "unauthenticated": 1, "peak": 4, "opened": 5})
+    );
+    assert_eq!(reported["links"]["leased"], 1);
+    let upstream = &reported["upstream"];
     assert_eq!(upstream["address"], format!("127.0.0.1:{}", redis.port()));
     assert_eq!((&upstream["up"], &upstream["guard"]), (&true.into(), &"guarded".into()));
     assert!(
@@ -56,55 +59,57 @@ fn what_happened_is_counted_over_all_workers_metrics_or_not() {
     );
     assert_eq!(upstream["scripts"], "all");
     assert!(upstream["since"].is_string() && upstream["version"].is_string(), "{upstream}");
-    // Three times AUTH, SET and CONFIG, three more refused, MULTI and a wrong AUTH.
-    assert_eq!(told["commands"]["total"], 3 * 3 + 3 + 1 + 1);
-    assert_eq!(told["commands"]["refused"], 6);
+    // Three times AUTH, SET and CONFIG, three more refused commands, MULTI and a wrong AUTH.
+    assert_eq!(reported["commands"]["total"], 3 * 3 + 3 + 1 + 1);
+    assert_eq!(reported["commands"]["refused"], 6);
     let refused = json!([
         {"rule": "config", "count": 4},
         {"rule": "client|kill", "count": 1},
         {"rule": "flushall", "count": 1},
     ]);
-    assert_eq!(told["commands"]["refused_by"], refused);
-    assert_eq!(told["logins"], json!({"succeeded": 3, "failed": 1, "locked_out": 0}));
-    assert_eq!(told["connections_refused"]["max_sessions"], 1);
-    assert!(told["bytes_in"].as_u64() > Some(400) && told["bytes_out"].as_u64() > Some(400));
-    assert_eq!(told["reloads"], json!({"succeeded": 0, "failed": 0}));
-    assert!(told["process"]["memory_bytes"].as_u64() > Some(1 << 20), "{told}");
-    assert!(told["process"]["open_files"].as_u64() > Some(10), "{told}");
+    assert_eq!(reported["commands"]["refused_by"], refused);
+    assert_eq!(reported["logins"], json!({"succeeded": 3, "failed": 1, "locked_out": 0}));
+    assert_eq!(reported["connections_refused"]["max_sessions"], 1);
+    assert!(
+        reported["bytes_in"].as_u64() > Some(400) && reported["bytes_out"].as_u64() > Some(400)
+    );
+    assert_eq!(reported["reloads"], json!({"succeeded": 0, "failed": 0}));
+    assert!(reported["process"]["memory_bytes"].as_u64() > Some(1 << 20), "{reported}");
+    assert!(reported["process"]["open_files"].as_u64() > Some(10), "{reported}");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_redis_that_is_gone_and_a_stop_are_told() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn stats_report_an_unavailable_redis_and_a_shutdown() {
     let mut redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis)
         .set_text("policy.guard", "off")
         .set_text("drain_delay", "20s")
         .set_text("policy.scripts", "read-only")
         .start();
-    let up = |up: bool| Deadline::patient().poll(|| stats(&redoubt)["upstream"]["up"] == up);
+    let up = |up: bool| Deadline::standard().poll(|| stats(&redoubt)["upstream"]["up"] == up);
     assert!(up(true));
-    let told = stats(&redoubt);
-    assert_eq!(told["upstream"]["guard"], "configured");
-    assert_eq!(told["upstream"]["scripts"], "read-only");
+    let reported = stats(&redoubt);
+    assert_eq!(reported["upstream"]["guard"], "configured");
+    assert_eq!(reported["upstream"]["scripts"], "read-only");
     redis.kill();
     assert!(up(false));
-    let told = stats(&redoubt);
-    assert_eq!(told["unready"], json!(["upstream: not authenticated"]));
+    let reported = stats(&redoubt);
+    assert_eq!(reported["unready"], json!(["upstream: not authenticated"]));
     signal(redoubt.pid(), "TERM");
-    assert!(Deadline::patient().poll(|| stats(&redoubt)["draining"] == true));
+    assert!(Deadline::standard().poll(|| stats(&redoubt)["draining"] == true));
     signal(redoubt.pid(), "TERM");
     redoubt.wait();
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn stats_are_lines_or_json() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn redoubt_stats_prints_lines_or_json() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut wire = redoubt.session();
     wire.command(&["FLUSHALL"]);
-    assert!(Deadline::patient().poll(|| stats(&redoubt)["unready"] == json!([])));
+    assert!(Deadline::standard().poll(|| stats(&redoubt)["unready"] == json!([])));
     let admin = redoubt.admin().to_string();
     let output = program::run(&["stats", "--admin", &admin]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -119,12 +124,12 @@ fn stats_are_lines_or_json() {
         assert!(text.contains(&line), "{line:?} in:\n{text}");
     }
     let output = program::run(&["stats", "--json", "--admin", &admin]);
-    let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(told["commands"]["refused"], 1);
+    let reported: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(reported["commands"]["refused"], 1);
 }
 
 #[test]
-fn who_cannot_be_asked_is_said() {
+fn redoubt_stats_prints_why_there_is_no_answer() {
     let fails = |args: &[&str], why: &str| {
         let output = program::run(args);
         assert_eq!(output.status.code(), Some(1), "{output:?}");

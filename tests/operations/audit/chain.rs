@@ -13,8 +13,8 @@ fn verify(files: &[PathBuf]) -> Output {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_chain_goes_over_rotation_and_a_kill_and_shows_changes() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_audit_chain_survives_rotation_and_a_kill_and_shows_changes() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let chained = || {
         setup(&redis, &dir)
@@ -29,7 +29,7 @@ fn the_chain_goes_over_rotation_and_a_kill_and_shows_changes() {
     }
     signal(redoubt.pid(), "KILL");
     redoubt.wait();
-    // As a crash in the middle of a write leaves it.
+    // The file ends as after a crash in the middle of a write.
     let mut text = fs::read(log(&dir)).unwrap();
     text.extend(b"{\"schema\":1,\"ti");
     fs::write(log(&dir), text).unwrap();
@@ -57,24 +57,24 @@ fn the_chain_goes_over_rotation_and_a_kill_and_shows_changes() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_chain_that_cannot_go_on_begins_anew_with_a_file() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn an_audit_chain_that_cannot_continue_begins_again_in_a_new_file() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let chained = || setup(&redis, &dir).set("audit.hash_chain", "true");
     let number = |number: u32| dir.path().join(format!("audit.log.{number}"));
-    // Turned on over lines without.
+    // The chain is enabled for a file with lines without it.
     stop(setup(&redis, &dir).start());
     let unchained = fs::read(log(&dir)).unwrap();
     stop(chained().start());
     assert_eq!(fs::read(number(1)).unwrap(), unchained);
     assert_eq!(count(&lines(&log(&dir)), "chain_started"), 1);
     assert!(verify(&[log(&dir)]).status.success());
-    // It goes on after a rotation from outside,
+    // The chain continues after a rotation by another program,
     fs::rename(log(&dir), number(1)).unwrap();
     stop(chained().start());
     assert_eq!(count(&lines(&log(&dir)), "chain_started"), 0);
     assert!(verify(&[number(1), log(&dir)]).status.success());
-    // but not from a last line that was changed.
+    // but not after a last line that was changed.
     let text = fs::read_to_string(log(&dir)).unwrap();
     let changed = text.replace("\"event\":\"stopped\"", "\"event\":\"session_opened\"");
     assert_ne!(changed, text);
@@ -85,7 +85,7 @@ fn a_chain_that_cannot_go_on_begins_anew_with_a_file() {
     let both = verify(&[number(1), log(&dir)]);
     let said = String::from_utf8(both.stdout).unwrap();
     assert!(both.status.code() == Some(1) && said.contains("audit.log.1:"), "{said}");
-    // Nothing is thrown away for it.
+    // The old lines are kept.
     fs::write(log(&dir), &unchained).unwrap();
     let none = format!("{}\nhash_chain = true\nmax_files = 0", to_file(&dir));
     let error = refused(&redis, &dir, &none);
@@ -94,8 +94,8 @@ fn a_chain_that_cannot_go_on_begins_anew_with_a_file() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn lines_removed_at_the_end_are_missed_by_verify_and_at_the_next_start() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn audit_lines_removed_at_the_end_are_reported_by_verify_and_at_the_next_start() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let chained = || setup(&redis, &dir).set("audit.hash_chain", "true").start();
     let redoubt = chained();
@@ -118,18 +118,18 @@ fn lines_removed_at_the_end_are_missed_by_verify_and_at_the_next_start() {
         let said = String::from_utf8(found.stdout).unwrap();
         let wanted = format!(":{}: {} lines are missing here", left + 1, lines - left);
         assert!(found.status.code() == Some(1) && said.contains(&wanted), "{said}");
-        // The next start says so, and verify goes on to.
+        // The next start reports it, and verify goes on to the next file.
         let redoubt = chained();
         let missing = |line: &str| line.contains("lines are missing at the end of the audit log");
         assert!(redoubt.log().wait(missing).is_some());
         stop(redoubt);
         let all = super::lines(&log(&dir));
-        let told = all.iter().find(|line| line["event"] == "log_truncated").expect("an event");
-        assert_eq!(told["lines"], lines - left);
+        let reported = all.iter().find(|line| line["event"] == "log_truncated").expect("an event");
+        assert_eq!(reported["lines"], lines - left);
         let said = String::from_utf8(verify(&[log(&dir)]).stdout).unwrap();
         assert!(said.contains("found lines missing here when it started"), "{said}");
     }
-    // Without a record of what was there, an empty log is not called whole.
+    // An empty log without a record of earlier lines is not reported as complete.
     fs::write(log(&dir), "").unwrap();
     fs::remove_file(&record).unwrap();
     let empty = verify(&[log(&dir)]);
@@ -141,12 +141,12 @@ fn lines_removed_at_the_end_are_missed_by_verify_and_at_the_next_start() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_log_that_is_emptied_while_it_is_written_does_not_pass_for_whole() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn an_audit_log_emptied_while_written_is_not_reported_as_complete() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir).set("audit.hash_chain", "true").start();
     redoubt.session().command(&["CONFIG", "GET", "x"]);
-    let written = Deadline::patient().poll(|| count(&lines(&log(&dir)), "session_closed") == 1);
+    let written = Deadline::standard().poll(|| count(&lines(&log(&dir)), "session_closed") == 1);
     assert!(written);
     fs::write(log(&dir), "").unwrap();
     redoubt.session().command(&["PING"]);
@@ -160,8 +160,8 @@ fn a_log_that_is_emptied_while_it_is_written_does_not_pass_for_whole() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn rotated_files_keep_the_record_of_where_they_ended() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn rotated_audit_files_keep_the_record_of_their_end() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir)
         .set("audit.hash_chain", "true")

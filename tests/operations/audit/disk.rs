@@ -1,4 +1,4 @@
-//! The audit log cannot be written: the disk is full, the file at its largest size, nobody reads.
+//! The audit log cannot be written: the disk is full, the file has its largest size, nobody reads.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -10,7 +10,7 @@ use super::{assert_no_gaps, count, lines, log, parsed, setup, stop};
 use support::redoubt::Setup;
 use support::{Deadline, Redis, Redoubt, Wire};
 
-/// More refused commands than the queue and what stands before it hold.
+/// A number of refused commands that fills the queue and the buffers after it.
 const MANY: usize = 3000;
 
 fn refuse(session: &mut Wire, count: usize) {
@@ -19,10 +19,10 @@ fn refuse(session: &mut Wire, count: usize) {
     }
 }
 
-/// Waits until all that has happened in one session is written, and what goes before it.
+/// Waits until all events of one session are written, and all earlier ones.
 fn wait_for_all(file: &Path) {
     let written = |text: String| text.contains("command_refused") && text.contains("guard_changed");
-    assert!(Deadline::patient().poll(|| fs::read_to_string(file).is_ok_and(written)));
+    assert!(Deadline::standard().poll(|| fs::read_to_string(file).is_ok_and(written)));
 }
 
 fn limit_files(redoubt: &Redoubt, most: &str) {
@@ -32,8 +32,9 @@ fn limit_files(redoubt: &Redoubt, most: &str) {
     assert!(limited.expect("apt-get install -y util-linux").success());
 }
 
-/// What clients do is not affected, and so it is ready; the metrics count what fails.
-fn is_told(redoubt: &Redoubt) {
+/// Checks that clients are not affected, so that `/readyz` reports ready, and that the metrics count
+/// the failures.
+fn reports_failures(redoubt: &Redoubt) {
     redoubt.wait_for_metric("redoubt_audit_write_errors_total", 1.0);
     redoubt.wait_until_ready();
 }
@@ -43,8 +44,8 @@ fn says(redoubt: &Redoubt, text: &str) -> String {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_file_that_may_not_grow_costs_neither_a_line_nor_the_process() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn an_audit_file_at_its_size_limit_loses_no_line_and_does_not_stop_the_process() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir).start();
     let mut session = redoubt.session();
@@ -60,7 +61,7 @@ fn a_file_that_may_not_grow_costs_neither_a_line_nor_the_process() {
     assert!(text.len() as u64 == most && !text.ends_with('\n'), "{text}");
     refuse(&mut session, 500);
     assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
-    is_told(&redoubt);
+    reports_failures(&redoubt);
     limit_files(&redoubt, "unlimited");
     says(&redoubt, "audit log is written again");
     stop(redoubt);
@@ -71,8 +72,8 @@ fn a_file_that_may_not_grow_costs_neither_a_line_nor_the_process() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_log_that_cannot_grow_makes_clients_wait_or_lines_be_counted() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn an_audit_log_that_cannot_grow_blocks_clients_or_counts_dropped_lines() {
     for on_full in ["block", "drop"] {
         let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
         let redoubt =
@@ -80,7 +81,7 @@ fn a_log_that_cannot_grow_makes_clients_wait_or_lines_be_counted() {
         let mut session = redoubt.session();
         refuse(&mut session, 1);
         wait_for_all(&log(&dir));
-        // The next line fits, and few more.
+        // The next line fits, and a few more.
         let most = fs::metadata(log(&dir)).unwrap().len() + 1000;
         limit_files(&redoubt, &most.to_string());
         session.send(&b"CONFIG GET x\r\n".repeat(MANY));
@@ -98,35 +99,37 @@ fn a_log_that_cannot_grow_makes_clients_wait_or_lines_be_counted() {
             free();
         }
         says(&redoubt, "audit log is written again");
-        is_told(&redoubt);
+        reports_failures(&redoubt);
         drop(session);
         stop(redoubt);
         let lines = lines(&log(&dir));
         assert_no_gaps(&lines);
         let dropped = lines.iter().filter_map(|line| line["count"].as_u64()).sum::<u64>();
-        // A session's end can be among what is dropped.
-        let (told, all) = (count(&lines, "command_refused") as u64, MANY as u64 + 1);
+        // The end of the session may be among the dropped events.
+        let (reported, all) = (count(&lines, "command_refused") as u64, MANY as u64 + 1);
         match on_full {
-            "block" => assert_eq!((told, dropped), (all, 0)),
-            _ => assert!(dropped > 0 && told < all && (all..all + 2).contains(&(told + dropped))),
+            "block" => assert_eq!((reported, dropped), (all, 0)),
+            _ => assert!(
+                dropped > 0 && reported < all && (all..all + 2).contains(&(reported + dropped))
+            ),
         }
         assert_eq!(lines.last().unwrap()["event"], "stopped");
     }
 }
 
-/// Clients wait, or are served while lines are dropped.
+/// Checks that clients wait, or that they are served while lines are dropped.
 fn is_full(redoubt: &Redoubt, on_full: &str) {
     let waits = if on_full == "block" { "clients wait" } else { "events are dropped" };
     says(redoubt, waits);
     match on_full {
         "block" => redoubt.wait_until_clients_wait(),
-        _ => is_told(redoubt),
+        _ => reports_failures(redoubt),
     }
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_full_disk_is_told_by_its_name() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_full_disk_is_named_in_the_log() {
     for on_full in ["block", "drop"] {
         let redis = Redis::start();
         let redoubt = Redoubt::setup(&redis)
@@ -144,8 +147,8 @@ fn a_full_disk_is_told_by_its_name() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_standard_output_that_nobody_reads_any_more_is_written_again_when_somebody_does() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn audit_lines_to_standard_output_resume_when_it_is_read_again() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let pipe = log(&dir);
     let made = Command::new("mkfifo").arg(&pipe).status().expect("apt-get install -y coreutils");
@@ -169,7 +172,7 @@ fn a_standard_output_that_nobody_reads_any_more_is_written_again_when_somebody_d
     let line = says(&redoubt, "audit log cannot be written");
     assert!(line.contains("Broken pipe"), "{line}");
     assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
-    is_told(&redoubt);
+    reports_failures(&redoubt);
     let mut reader = File::open(&pipe).unwrap();
     says(&redoubt, "audit log is written again");
     stop(redoubt);

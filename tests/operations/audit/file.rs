@@ -1,4 +1,4 @@
-//! The file: whose it is, and what it must be.
+//! The audit file: its permissions, its content, and which process owns it.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,8 +8,8 @@ use support::redoubt::Setup;
 use support::{Deadline, Redis};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_second_process_is_kept_off_the_file() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_second_process_cannot_write_the_same_audit_file() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let _first = setup(&redis, &dir).start();
     let error = refused(&redis, &dir, &to_file(&dir));
@@ -18,8 +18,8 @@ fn a_second_process_is_kept_off_the_file() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_file_that_is_no_audit_log_is_left_as_it_is() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_file_that_is_not_an_audit_log_is_not_changed() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     stop(setup(&redis, &dir).start());
     let good = fs::read(log(&dir)).unwrap();
@@ -46,17 +46,17 @@ fn a_file_that_is_no_audit_log_is_left_as_it_is() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_file_that_is_moved_away_is_opened_anew() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn an_audit_file_that_is_moved_away_is_opened_again() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir).start();
     let moved = dir.path().join("moved");
     redoubt.session().command(&["PING"]);
     let closed = || fs::read_to_string(log(&dir)).is_ok_and(|text| text.contains("session_closed"));
-    assert!(Deadline::patient().poll(closed));
+    assert!(Deadline::standard().poll(closed));
     fs::rename(log(&dir), &moved).unwrap();
     redoubt.session().command(&["PING"]);
-    assert!(Deadline::patient().poll(closed));
+    assert!(Deadline::standard().poll(closed));
     stop(redoubt);
     let all = [lines(&moved), lines(&log(&dir))].concat();
     assert_no_gaps(&all);
@@ -66,18 +66,18 @@ fn a_file_that_is_moved_away_is_opened_anew() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn nothing_is_lost_while_it_cannot_be_rotated() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn no_audit_line_is_lost_while_rotation_fails() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let few = |setup: Setup| setup.set_text("audit.max_size", "64kb").set("audit.max_files", 1);
     let redoubt = few(setup(&redis, &dir)).start();
-    // No file can take the name of a directory.
+    // No file can replace a directory.
     let set_aside = dir.path().join("audit.log.1");
     fs::create_dir(&set_aside).unwrap();
     let mut session = redoubt.session();
     let mut refused = 0;
     let is_failing = || redoubt.log().all().iter().any(|line| line.contains("cannot be written"));
-    assert!(Deadline::patient().poll(|| {
+    assert!(Deadline::standard().poll(|| {
         for _ in 0..20 {
             session.command(&["CONFIG", "GET", "x"]);
             refused += 1;
@@ -93,11 +93,11 @@ fn nothing_is_lost_while_it_cannot_be_rotated() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_file_that_others_may_read_or_write_is_closed_to_them() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn permissions_of_others_are_removed_from_the_audit_file() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     stop(setup(&redis, &dir).start());
-    // Its group may go on to read it.
+    // The group keeps its permission to read it.
     for (found, wanted) in [(0o666, 0o640), (0o644, 0o640), (0o660, 0o640), (0o600, 0o600)] {
         fs::set_permissions(log(&dir), fs::Permissions::from_mode(found)).unwrap();
         stop(setup(&redis, &dir).set("audit.hash_chain", found == 0o666).start());

@@ -1,4 +1,4 @@
-//! A log that nobody takes: a pipe in the place of the file, which the system stops filling.
+//! A log that nobody reads: a pipe in the place of the file, which the system stops filling.
 
 use std::fs;
 use std::process::Command;
@@ -9,12 +9,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{assert_no_gaps, count, log, parsed, setup};
-use support::{Deadline, PATIENCE, Redis, Redoubt, Wire, signal};
+use support::{Deadline, Redis, Redoubt, TIME_LIMIT, Wire, signal};
 
-/// More refused commands than fit into the pipe, what is being written, and the queue.
+/// A number of refused commands that fills the pipe, the line being written, and the queue.
 const MANY: usize = 3000;
 
-/// A Redoubt with a queue of 100 whose audit log goes to a pipe.
+/// Starts a Redoubt with a queue of 100 whose audit log goes to a pipe.
 pub(crate) fn start(redis: &Redis, dir: &TempDir, on_full: &str) -> Redoubt {
     let made = Command::new("mkfifo").arg(log(dir)).status().expect("apt install coreutils");
     assert!(made.success());
@@ -22,22 +22,22 @@ pub(crate) fn start(redis: &Redis, dir: &TempDir, on_full: &str) -> Redoubt {
     setup.set("workers", 2).set_text("shutdown_timeout", "2s").start()
 }
 
-/// Asks for `count` commands that are refused, without waiting for replies.
+/// Sends `count` commands that are refused, without waiting for replies.
 fn send(session: &mut Wire, count: usize) {
     session.send(&b"CONFIG GET x\r\n".repeat(count));
 }
 
-/// Waits until clients are not served any more, which is for good while nobody takes the log.
+/// Waits until clients are no longer served, which lasts as long as nobody reads the log.
 fn wait_until_clients_wait(redoubt: &Redoubt, idle: &mut Wire) {
     redoubt.log().wait(|line| line.contains("clients wait")).expect("a warning");
-    assert!(Deadline::patient().poll(|| !is_served(idle)));
+    assert!(Deadline::standard().poll(|| !is_served(idle)));
 }
 
 fn is_served(session: &mut Wire) -> bool {
     session.send(b"PING\r\n");
-    session.be_patient(Duration::from_millis(300));
+    session.set_time_limit(Duration::from_millis(300));
     let served = session.try_receive().is_some();
-    session.be_patient(PATIENCE);
+    session.set_time_limit(TIME_LIMIT);
     served
 }
 
@@ -47,7 +47,7 @@ fn take(session: &mut Wire, count: usize) {
     }
 }
 
-/// Has [`MANY`] commands refused, fewer at a time than the queue holds.
+/// Sends [`MANY`] refused commands, fewer at a time than the queue holds.
 pub(crate) fn fill(session: &mut Wire) {
     for _ in 0..MANY / 50 {
         send(session, 50);
@@ -55,7 +55,7 @@ pub(crate) fn fill(session: &mut Wire) {
     }
 }
 
-/// Takes the log until Redoubt has ended.
+/// Reads the log until Redoubt has ended.
 pub(crate) fn read(dir: &TempDir) -> JoinHandle<Vec<Value>> {
     let path = log(dir);
     thread::spawn(move || parsed(&fs::read_to_string(path).unwrap()))
@@ -71,15 +71,15 @@ fn end(mut redoubt: Redoubt, reader: JoinHandle<Vec<Value>>) -> Vec<Value> {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn with_block_clients_wait_until_there_is_room_and_nothing_is_lost() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn with_on_full_block_clients_wait_and_no_audit_line_is_lost() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = start(&redis, &dir, "block");
     let (mut idle, mut session) = (redoubt.session(), redoubt.session());
     send(&mut session, MANY);
     wait_until_clients_wait(&redoubt, &mut idle);
     let mut new = redoubt.connect();
-    assert!(!is_served(&mut new), "it is served though nothing can be written");
+    assert!(!is_served(&mut new), "the client is served although no audit line can be written");
     let opened = redoubt.log().all().iter().filter(|l| l.contains("session opened")).count();
     assert_eq!(opened, 2, "a connection is accepted though nothing can be written");
     let reader = read(&dir);
@@ -95,29 +95,29 @@ fn with_block_clients_wait_until_there_is_room_and_nothing_is_lost() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn with_drop_clients_go_on_and_what_is_lost_is_counted() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn with_on_full_drop_clients_continue_and_dropped_lines_are_counted() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = start(&redis, &dir, "drop");
     let mut session = redoubt.session();
     fill(&mut session);
     redoubt.log().wait(|line| line.contains("events are dropped")).expect("a warning");
     let said = |line: &&String| line.contains("events are dropped");
-    assert_eq!(redoubt.log().all().iter().filter(said).count(), 1, "once for a row of them");
+    assert_eq!(redoubt.log().all().iter().filter(said).count(), 1, "dropped lines are logged once");
     let reader = read(&dir);
     drop(session);
     let lines = end(redoubt, reader);
-    let (told, written): (Vec<_>, Vec<_>) =
+    let (reported, written): (Vec<_>, Vec<_>) =
         lines.iter().partition(|line| line["event"] == "events_dropped");
-    let dropped: u64 = told.iter().map(|line| line["count"].as_u64().unwrap()).sum();
+    let dropped: u64 = reported.iter().map(|line| line["count"].as_u64().unwrap()).sum();
     assert!(dropped > 0);
-    // What is not refused: start, guard, the session's two, its end, stop.
+    // Six events are no refusals: start, guard, the session's two, its end, stop.
     assert_eq!(written.len() as u64 + dropped, MANY as u64 + 6, "{written:?}");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_stop_does_not_wait_for_ever_for_a_log_that_nobody_takes() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn shutdown_does_not_wait_for_ever_for_an_unread_audit_log() {
     for on_full in ["drop", "block"] {
         let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
         let mut redoubt = start(&redis, &dir, on_full);

@@ -1,4 +1,4 @@
-//! What is written, of what.
+//! The content of the audit log's lines.
 
 use std::fs;
 
@@ -8,8 +8,8 @@ use super::{assert_no_gaps, count, events, lines, log, parsed, setup, stop};
 use support::{Redis, Redoubt, Wire};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_happens_is_written_without_secrets() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn audit_lines_describe_events_without_secrets() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir).start();
     let password = redoubt.password().to_owned();
@@ -46,9 +46,9 @@ fn what_happens_is_written_without_secrets() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn keys_are_there_when_asked_for_and_values_never() {
-    // As `printf %s canary-key | sha256sum` gives it.
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn audit_lines_contain_keys_if_configured_and_never_values() {
+    // The output of `printf %s canary-key | sha256sum`.
     let hashed = "0b8bdfd5fe8e2887553f64e360259947f07d61acd45d51b4a74a53008e5a9597";
     for (form, wanted) in [("plain", "canary-key"), ("hashed", hashed)] {
         let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
@@ -69,15 +69,15 @@ fn keys_are_there_when_asked_for_and_values_never() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn lines_go_to_standard_output() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn audit_lines_go_to_standard_output() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("audit.output", "stdout").start();
     redoubt.session().command(&["CONFIG", "GET", "x"]);
     let output = redoubt.log().clone();
     stop(redoubt);
     output.wait_for_end();
-    // The log goes to standard error, and is collected with it.
+    // The log goes to standard error, and the harness collects both outputs.
     let of_audit = |line: &String| line.starts_with("{\"schema\":1,");
     let all = parsed(&output.all().into_iter().filter(of_audit).collect::<Vec<_>>().join("\n"));
     assert_no_gaps(&all);
@@ -86,8 +86,8 @@ fn lines_go_to_standard_output() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn lock_outs_and_refused_connections_are_all_told_before_a_stop() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn lock_outs_and_refused_connections_are_all_in_the_audit_log_before_a_stop() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let redoubt = setup(&redis, &dir)
         .set("throttle.exempt", "[]")
@@ -97,7 +97,8 @@ fn lock_outs_and_refused_connections_are_all_told_before_a_stop() {
     let mut guesser = Wire::connect_from([127, 0, 0, 2], redoubt.address());
     guesser.send(b"AUTH wrong\r\n");
     guesser.read_to_close();
-    // Spoken of at most once in ten seconds: the first at once, the others at the stop.
+    // Refused connections are logged at most once in ten seconds: the first at once, the others at the
+    // stop.
     for _ in 0..3 {
         let mut refused = Wire::connect_from([127, 0, 0, 2], redoubt.address());
         assert_eq!(refused.read_to_close(), b"");

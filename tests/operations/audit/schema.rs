@@ -1,4 +1,4 @@
-//! docs/audit.md tells of each event and each of its fields, and of nothing else.
+//! docs/audit.md describes each event and each of its fields, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,10 +11,10 @@ use support::certificates::{Authority, Kind};
 use support::tls::Caller;
 use support::{Redis, Wire, secret, signal};
 
-/// Names of fields, and whether each is always there.
+/// Names of fields, and whether each is always present.
 type Fields = BTreeMap<String, bool>;
 
-/// What the page says: the fields of every line, and those of each event.
+/// Returns the fields of every line and those of each event, as the page describes them.
 fn documented() -> (Fields, BTreeMap<String, Fields>) {
     let page = fs::read_to_string("docs/audit.md").unwrap();
     let rows = |header: &str| {
@@ -28,17 +28,17 @@ fn documented() -> (Fields, BTreeMap<String, Fields>) {
     (common, events.collect())
 }
 
-/// Of "`a`, (`b`)": a, which is always there, and b, which is not.
+/// Parses a cell such as "`a`, (`b`)": a, which is always present, and b, which is not.
 fn fields(cell: &str) -> Fields {
     let names = cell.split(',').map(str::trim).filter(|name| !name.is_empty());
     let plain = |name: &str| name.replace(['`', '(', ')'], "");
     names.map(|name| (plain(name), !name.starts_with('('))).collect()
 }
 
-/// Lines of every event that a file can show.
+/// Returns lines of every event that a file can contain.
 fn seen() -> Vec<Value> {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
-    // A log without a chain, which ends in half a line: repaired, and set aside.
+    // A log without a chain that ends in half a line is repaired and renamed.
     stop(setup(&redis, &dir).start());
     let mut text = fs::read(log(&dir)).unwrap();
     text.extend(b"{\"schema\":1,\"ti");
@@ -60,7 +60,7 @@ fn seen() -> Vec<Value> {
     session.command(&["SET", "key", "value"]);
     let (mut stalled, mut direct) = (redoubt.session(), redis.direct());
     assert_eq!(direct.command(&["CLIENT", "PAUSE", "600000", "WRITE"]), b"+OK\r\n");
-    stalled.be_patient(Duration::from_secs(60));
+    stalled.set_time_limit(Duration::from_secs(60));
     stalled.send(b"DEL key\r\n");
     assert_eq!(stalled.read_to_close(), b"");
     assert_eq!(direct.command(&["CLIENT", "UNPAUSE"]), b"+OK\r\n");
@@ -71,11 +71,11 @@ fn seen() -> Vec<Value> {
     let beside = dir.path().join("next");
     fs::write(&beside, &next).unwrap();
     fs::rename(&beside, &file).unwrap();
-    // Closed, for its password is accepted no more.
+    // The session is closed because its password is no longer accepted.
     session.read_to_close();
     stop(redoubt);
     let before = lines(&log(&dir));
-    // Somebody takes away what it ends with.
+    // The end of the log is removed by another program.
     let text = fs::read_to_string(log(&dir)).unwrap();
     let (cut, _) = text.trim_end().rsplit_once('\n').unwrap();
     fs::write(log(&dir), format!("{cut}\n")).unwrap();
@@ -84,7 +84,7 @@ fn seen() -> Vec<Value> {
     [lines(&aside), before, lines(&log(&dir))].concat()
 }
 
-/// Lines of a log that events were dropped from.
+/// Returns lines of a log that events were dropped from.
 fn seen_when_full() -> Vec<Value> {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let mut redoubt = full::start(&redis, &dir, "drop");
@@ -96,7 +96,7 @@ fn seen_when_full() -> Vec<Value> {
     reader.join().unwrap()
 }
 
-/// Lines of a session whose client has shown a certificate.
+/// Returns lines of a session whose client has shown a certificate.
 fn seen_in_tls() -> Vec<Value> {
     let (redis, dir, authority) = (Redis::start(), tempfile::tempdir().unwrap(), Authority::new());
     let (server, ca) = (authority.server("server"), authority.ca());
@@ -113,8 +113,8 @@ fn seen_in_tls() -> Vec<Value> {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_page_tells_of_every_event_and_field_and_of_nothing_else() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_audit_page_describes_exactly_the_events_and_fields() {
     let (common, events) = documented();
     let (mut met, mut fields_met) = (BTreeSet::new(), BTreeSet::new());
     for line in [seen(), seen_when_full(), seen_in_tls()].concat() {

@@ -1,4 +1,4 @@
-//! The system's log, with a socket of the test's in its place.
+//! The system log, with a socket of the test's in its place.
 
 use std::fs;
 use std::os::unix::net::UnixDatagram;
@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{assert_no_gaps, count, refused, stop};
-use support::{PATIENCE, Redis, Redoubt};
+use support::{Redis, Redoubt, TIME_LIMIT};
 
 fn socket(dir: &TempDir) -> PathBuf {
     dir.path().join("log")
@@ -16,11 +16,11 @@ fn socket(dir: &TempDir) -> PathBuf {
 
 fn listen(dir: &TempDir) -> UnixDatagram {
     let receiver = UnixDatagram::bind(socket(dir)).unwrap();
-    receiver.set_read_timeout(Some(PATIENCE)).unwrap();
+    receiver.set_read_timeout(Some(TIME_LIMIT)).unwrap();
     receiver
 }
 
-/// Takes lines until one is of `event`.
+/// Reads lines up to the first of `event`.
 fn take(receiver: &UnixDatagram, event: &str) -> Vec<Value> {
     let mut lines: Vec<Value> = Vec::new();
     let mut buffer = vec![0; 65536];
@@ -46,8 +46,8 @@ fn take(receiver: &UnixDatagram, event: &str) -> Vec<Value> {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn lines_go_to_the_system_log_and_wait_while_it_is_away() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn audit_lines_go_to_the_system_log_and_wait_while_it_is_unavailable() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let receiver = listen(&dir);
     let redoubt = Redoubt::setup(&redis)
@@ -69,8 +69,8 @@ fn lines_go_to_the_system_log_and_wait_while_it_is_away() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn it_does_not_start_without_a_system_log() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn redoubt_does_not_start_if_the_system_log_is_missing() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let audit = format!("output = \"syslog\"\nsyslog_socket = {:?}", socket(&dir));
     let error = refused(&redis, &dir, &audit);

@@ -15,7 +15,7 @@ fn output(args: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, St
 }
 
 #[test]
-fn a_right_configuration_is_printed_without_its_secrets() {
+fn check_prints_a_valid_configuration_without_its_secrets() {
     let (code, out, err) =
         output(&["check", "--config", "config/redoubt.toml"], &[("REDIS_PASSWORD", CANARY)]);
     assert_eq!(code, Some(0), "{err}");
@@ -30,7 +30,7 @@ fn a_right_configuration_is_printed_without_its_secrets() {
 }
 
 #[test]
-fn the_environment_is_enough_and_may_name_the_file() {
+fn check_accepts_a_configuration_from_the_environment_alone() {
     let passwords = [("REDIS_PASSWORD", CANARY), ("REDOUBT_UPSTREAM", "redis://redis:7000")];
     let (code, out, err) = output(&["check"], &passwords);
     assert_eq!(code, Some(0), "{err}");
@@ -45,9 +45,10 @@ fn the_environment_is_enough_and_may_name_the_file() {
     assert!(out.contains("workers = 7 # default: 1\n"), "{out}");
 }
 
-/// What is printed can be given back as a configuration, its passwords aside, and is the same then.
+/// The printed configuration can be used as a configuration, its passwords aside, and prints the same
+/// again.
 #[test]
-fn what_is_not_the_default_says_what_would_be() {
+fn check_prints_the_defaults_of_changed_settings() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("redoubt.toml");
     let text = "listen = [\"127.0.0.1:7000\", \"127.0.0.1:7001\"]\n[policy]\nguard = \"off\"\n\
@@ -88,7 +89,7 @@ fn what_is_not_the_default_says_what_would_be() {
 }
 
 #[test]
-fn a_wrong_configuration_ends_both_commands_with_2_and_one_line() {
+fn check_and_serve_exit_with_2_and_one_line_for_a_wrong_configuration() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("redoubt.toml");
     fs::write(&path, format!("[client]\npassword = {CANARY}\n")).unwrap();
@@ -106,7 +107,7 @@ fn a_wrong_configuration_ends_both_commands_with_2_and_one_line() {
 }
 
 #[test]
-fn wrong_arguments_end_with_2() {
+fn wrong_arguments_exit_with_2() {
     for args in [&["serv"][..], &[], &["serve", "--conf", "x"], &["demo", "x"]] {
         let (code, out, _) = output(args, &[]);
         assert_eq!((code, out.as_str()), (Some(2), ""), "{args:?}");

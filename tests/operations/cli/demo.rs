@@ -1,4 +1,4 @@
-//! `redoubt demo` as a person sees it.
+//! `redoubt demo`, started as a person starts it.
 
 use std::fs;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use super::process::{Client, Process, redoubt};
 use tempfile::TempDir;
 
-/// Waits until it has ended as asked, with its directory and its Redis gone. Returns what it said.
+/// Waits until it has ended as requested, and its directory and its Redis are gone. Returns its output.
 fn ends_cleanly(process: Process, dir: &TempDir, upstream: u16) -> String {
     let (status, output) = process.end();
     assert_eq!(status.code(), Some(0), "{output}");
@@ -22,7 +22,7 @@ fn the_demo_shows_the_checks_serves_and_cleans_up() {
     let mut command = redoubt(&["demo"]);
     let mut process = Process::start(command.env("TMPDIR", dir.path()), "");
     let heading = process.wait_for("before Redis");
-    // The checks are those of `redoubt verify`, in its words.
+    // The checks and their texts are those of `redoubt verify`.
     process.wait_for("Without the password");
     for (what, found) in [
         ("PING ", "-NOAUTH Authentication required."),
@@ -61,7 +61,7 @@ fn the_demo_shows_the_checks_serves_and_cleans_up() {
         assert!(status.starts_with("HTTP/1.1 200 "), "{path}: {status}");
     }
 
-    // A directory of its own, and a Redis whose password is another.
+    // It has a directory of its own, and a Redis with another password.
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     let upstream = heading.rsplit_once(':').unwrap().1.parse().unwrap();
     let mut client = Client::connect(upstream);
@@ -76,7 +76,7 @@ fn the_demo_shows_the_checks_serves_and_cleans_up() {
     assert!(!output.contains('\x1b'), "colour without a terminal: {output}");
 }
 
-/// `script` gives it a terminal.
+/// Runs it on a terminal, which `script` provides.
 fn on_a_terminal(variables: &[(&str, &str)]) -> String {
     let dir = tempfile::tempdir().unwrap();
     let program = env!("CARGO_BIN_EXE_redoubt");
@@ -84,7 +84,7 @@ fn on_a_terminal(variables: &[(&str, &str)]) -> String {
     command.args(["-qefc", &format!("exec {program} demo"), "/dev/null"]).env_clear();
     command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.env("TMPDIR", dir.path()).envs(variables.iter().copied());
-    // Its interrupt is a key, as a person would press it.
+    // The interrupt is a key, as a person would press it.
     let mut process = Process::start_typing(&mut command);
     process.wait_for("Ctrl-C");
     process.type_in("\x03");
@@ -94,7 +94,7 @@ fn on_a_terminal(variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn colour_is_for_terminals_and_can_be_refused() {
+fn the_demo_uses_colour_on_terminals_unless_no_color_is_set() {
     let output = on_a_terminal(&[]);
     assert!(output.contains("\x1b[32m✓ holds  \x1b[0m"), "{output}");
     let output = on_a_terminal(&[("NO_COLOR", "1")]);
@@ -102,7 +102,7 @@ fn colour_is_for_terminals_and_can_be_refused() {
 }
 
 #[test]
-fn a_second_ctrl_c_leaves_no_redis_behind() {
+fn a_second_ctrl_c_of_the_demo_leaves_no_redis_running() {
     let dir = tempfile::tempdir().unwrap();
     let mut command = redoubt(&["demo"]);
     let mut process = Process::start(command.env("TMPDIR", dir.path()), "");
@@ -113,7 +113,7 @@ fn a_second_ctrl_c_leaves_no_redis_behind() {
     process.wait_for("Ctrl-C");
     let mut client = Client::connect(address.rsplit_once(':').unwrap().1.parse().unwrap());
     assert_eq!(client.ask(&format!("AUTH {password}")), "+OK");
-    // A reply that is due keeps it from ending at the first.
+    // A pending reply keeps it from ending at the first interrupt.
     assert_eq!(client.ask("PING\r\nBLPOP nothing 0"), "+PONG");
     process.signal("INT");
     process.wait_for("SIGINT, stopping");

@@ -1,5 +1,5 @@
-//! `redoubt completions` and `redoubt man`: all that `--help` tells of, in a form that shells and the
-//! reader of manual pages take without a word.
+//! `redoubt completions` and `redoubt man`: they contain everything in `--help`, in a form that shells
+//! and the reader of manual pages accept without a warning.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,31 +11,31 @@ use super::process::redoubt;
 
 const SHELLS: [&str; 5] = ["bash", "elvish", "fish", "powershell", "zsh"];
 
-/// What it prints, when it does what it is asked.
-fn told(args: &[&str]) -> String {
+/// Returns the output of a successful run.
+fn reported(args: &[&str]) -> String {
     let Output { status, stdout, stderr } = redoubt(args).output().unwrap();
     assert!(status.success() && stderr.is_empty(), "{args:?}: {status}");
     String::from_utf8(stdout).unwrap()
 }
 
-/// The commands below `command`, as `--help` lists them.
+/// Returns the commands below `command`, as `--help` lists them.
 fn commands(command: &[&str]) -> Vec<String> {
-    let help = told(&[command, &["--help"]].concat());
+    let help = reported(&[command, &["--help"]].concat());
     let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let list = list.take_while(|line| !line.is_empty());
     let indented = list.filter_map(|line| line.strip_prefix("  "));
     indented.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
-/// The long options of `command`, as `--help` lists them.
+/// Returns the long options of `command`, as `--help` lists them.
 fn options(command: &[&str]) -> BTreeSet<String> {
-    let help = told(&[command, &["--help"]].concat());
+    let help = reported(&[command, &["--help"]].concat());
     let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
     let long = lines.filter_map(|line| line.split([' ', ',']).find(|word| word.starts_with("--")));
     long.map(str::to_owned).collect()
 }
 
-/// Every command line without its options: of the program itself, of each command, and so on.
+/// Returns every command line without its options: the program itself, each command, and so on.
 fn all() -> Vec<Vec<String>> {
     let mut all = vec![vec![]];
     let mut next = 0;
@@ -49,7 +49,7 @@ fn all() -> Vec<Vec<String>> {
     all
 }
 
-/// What bash offers after `words`, the last of which is being typed.
+/// Returns what bash offers after `words`, the last of which is being typed.
 fn offered(script: &Path, words: &[&str]) -> BTreeSet<String> {
     const ASK: &str = "source \"$1\"; shift; COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1))
         _redoubt redoubt \"${COMP_WORDS[COMP_CWORD]}\" \"${COMP_WORDS[COMP_CWORD-1]}\"
@@ -62,7 +62,7 @@ fn offered(script: &Path, words: &[&str]) -> BTreeSet<String> {
     String::from_utf8(stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
-/// What groff says of a page; nothing, if it is as it must be.
+/// Returns groff's messages about a page; empty for a correct page.
 fn complaints(page: &str) -> String {
     let mut groff = Command::new("groff")
         .args(["-man", "-ww", "-z", "-Tutf8"])
@@ -75,10 +75,10 @@ fn complaints(page: &str) -> String {
 }
 
 #[test]
-fn bash_offers_every_command_and_option() {
+fn bash_completes_every_command_and_option() {
     let dir = tempfile::tempdir().unwrap();
     let script = dir.path().join("redoubt.bash");
-    fs::write(&script, told(&["completions", "bash"])).unwrap();
+    fs::write(&script, reported(&["completions", "bash"])).unwrap();
     for command in all() {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         let with = |typed| offered(&script, &[words.as_slice(), &[typed]].concat());
@@ -94,15 +94,15 @@ fn bash_offers_every_command_and_option() {
 }
 
 #[test]
-fn every_shell_is_told_of_every_command_and_option() {
+fn completions_of_every_shell_contain_every_command_and_option() {
     for shell in SHELLS {
-        let script = told(&["completions", shell]);
+        let script = reported(&["completions", shell]);
         for command in all() {
             let words: Vec<&str> = command.iter().map(String::as_str).collect();
             let name = words.last().copied().unwrap_or("redoubt");
             assert!(script.contains(name), "{shell} does not know {command:?}");
             for option in options(&words) {
-                // Fish has the dashes apart.
+                // Fish writes options without the dashes.
                 let option = option.trim_start_matches('-');
                 assert!(script.contains(option), "{shell} does not know {option} of {command:?}");
             }
@@ -112,10 +112,10 @@ fn every_shell_is_told_of_every_command_and_option() {
 }
 
 #[test]
-fn each_command_has_a_page_that_tells_every_option() {
+fn each_command_has_a_manual_page_with_every_option() {
     let dir = tempfile::tempdir().unwrap();
     let pages = dir.path().join("share/man/man1");
-    assert_eq!(told(&["man", pages.to_str().unwrap()]), "");
+    assert_eq!(reported(&["man", pages.to_str().unwrap()]), "");
     let mut expected = BTreeSet::new();
     for command in all() {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
@@ -125,8 +125,9 @@ fn each_command_has_a_page_that_tells_every_option() {
         assert!(page.contains(env!("CARGO_PKG_VERSION")), "{name}");
         for option in options(&words) {
             let bold = format!("\\fB{}\\fR", option.replace('-', "\\-"));
-            let told = page.lines().any(|line| line.split(", ").any(|it| it.starts_with(&bold)));
-            assert!(told, "{name} does not tell {option}");
+            let reported =
+                page.lines().any(|line| line.split(", ").any(|it| it.starts_with(&bold)));
+            assert!(reported, "{name} does not tell {option}");
         }
         for below in commands(&words) {
             let below = format!("{}-{below}(1)", name.trim_end_matches(".1"));
@@ -138,12 +139,12 @@ fn each_command_has_a_page_that_tells_every_option() {
     let written: BTreeSet<_> =
         written.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(written, expected);
-    assert_eq!(told(&["man"]), fs::read_to_string(pages.join("redoubt.1")).unwrap());
-    assert_ne!(complaints(".TH redoubt 1\n.SH NAME\n.XX\n"), "", "groff takes what is wrong");
+    assert_eq!(reported(&["man"]), fs::read_to_string(pages.join("redoubt.1")).unwrap());
+    assert_ne!(complaints(".TH redoubt 1\n.SH NAME\n.XX\n"), "", "groff accepts a wrong page");
 }
 
 #[test]
-fn a_page_that_cannot_be_written_is_an_error() {
+fn a_manual_page_that_cannot_be_written_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();

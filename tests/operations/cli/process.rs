@@ -11,7 +11,7 @@ use std::time::Duration;
 /// Long enough for a busy machine; a test that waits this long has failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Redoubt with an empty environment but for the search path.
+/// Returns Redoubt with an environment that is empty except for the search path.
 pub(crate) fn redoubt(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_redoubt"));
     command.args(args).env_clear();
@@ -19,17 +19,17 @@ pub(crate) fn redoubt(args: &[&str]) -> Command {
     command
 }
 
-/// A child process and the lines it writes; killed when dropped.
+/// A child process and the lines that it writes; killed when dropped.
 pub(crate) struct Process {
     child: Child,
-    /// What it reads, if that is still open.
+    /// The process's standard input, while it is open.
     input: Option<ChildStdin>,
     lines: Receiver<String>,
     seen: Vec<String>,
 }
 
 impl Process {
-    /// Starts `command`, which gets `input`, and reads both its outputs.
+    /// Starts `command` with `input`, and reads both its outputs.
     pub(crate) fn start(command: &mut Command, input: &str) -> Self {
         let mut process = Self::start_typing(command);
         process.type_in(input);
@@ -37,7 +37,7 @@ impl Process {
         process
     }
 
-    /// Starts `command`, which gets what is typed in later, and reads both its outputs.
+    /// Starts `command`, which gets input later, and reads both its outputs.
     pub(crate) fn start_typing(command: &mut Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| {
@@ -60,12 +60,12 @@ impl Process {
         Self { child, input, lines, seen: Vec::new() }
     }
 
-    /// Gives it `text` to read.
+    /// Writes `text` to its input.
     pub(crate) fn type_in(&mut self, text: &str) {
         self.input.as_mut().expect("an open input").write_all(text.as_bytes()).unwrap();
     }
 
-    /// Reads nothing more: both outputs are closed when the next line comes.
+    /// Stops reading: both outputs are closed when the next line comes.
     pub(crate) fn close_output(&mut self) {
         self.lines = channel().1;
     }
@@ -78,7 +78,7 @@ impl Process {
         self.child.try_wait().is_ok_and(|status| status.is_none())
     }
 
-    /// Waits for a line with `text` in it, and gives it.
+    /// Waits for a line with `text` in it, and returns it.
     pub(crate) fn wait_for(&mut self, text: &str) -> String {
         loop {
             match self.lines.recv_timeout(DEADLINE) {
@@ -99,7 +99,7 @@ impl Process {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
-    /// Waits for the end; gives the status and everything that was written.
+    /// Waits for the end; returns the status and all output.
     pub(crate) fn end(mut self) -> (ExitStatus, String) {
         loop {
             match self.lines.recv_timeout(DEADLINE) {
@@ -119,7 +119,7 @@ impl Drop for Process {
     }
 }
 
-/// A redis-server on a free port that takes `password`.
+/// Starts a redis-server with `password` on a free port.
 pub(crate) fn redis(dir: &Path, password: &str) -> (Process, u16) {
     loop {
         let port =
@@ -132,7 +132,7 @@ pub(crate) fn redis(dir: &Path, password: &str) -> (Process, u16) {
         loop {
             match process.lines.recv_timeout(DEADLINE) {
                 Ok(line) if line.contains("Ready to accept connections") => return (process, port),
-                // Somebody else took the port.
+                // Another process has taken the port.
                 Err(RecvTimeoutError::Disconnected) => break,
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => panic!("redis-server does not get ready"),
@@ -141,7 +141,7 @@ pub(crate) fn redis(dir: &Path, password: &str) -> (Process, u16) {
     }
 }
 
-/// A client that speaks inline and reads what comes.
+/// A client that sends inline requests.
 pub(crate) struct Client(BufReader<TcpStream>);
 
 impl Client {
@@ -151,7 +151,7 @@ impl Client {
         Self(BufReader::new(stream))
     }
 
-    /// Sends one line and gives the first line of the reply.
+    /// Sends one line and returns the first line of the reply.
     pub(crate) fn ask(&mut self, command: &str) -> String {
         self.0.get_mut().write_all(format!("{command}\r\n").as_bytes()).unwrap();
         let mut line = String::new();
@@ -159,7 +159,7 @@ impl Client {
         line.trim_end().to_owned()
     }
 
-    /// Reads up to the close by the other side.
+    /// Reads until the other side closes.
     pub(crate) fn rest(mut self) -> String {
         let mut rest = String::new();
         let _ = self.0.read_to_string(&mut rest);

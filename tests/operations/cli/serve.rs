@@ -1,4 +1,4 @@
-//! `redoubt serve` as a process: it starts, logs, stops when asked and never logs a secret.
+//! `redoubt serve` as a process: it starts, logs, stops on request and never logs a secret.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use super::process::{Client, Process, redis, redoubt};
 
-/// In every secret and argument; it must be in no output.
+/// A part of every secret and argument, which no output may contain.
 const CANARY: &str = "canary";
 const REDIS_PASSWORD: &str = "canary-of-redis-4d1f80b7a29c63e5";
 const CLIENT_PASSWORD: &str = "canary-of-clients-92ce61d07fb3a8";
 
-/// The program, not started, before the Redis on `upstream`.
+/// Returns the program, not started, with the Redis on the port `upstream`.
 fn program(dir: &Path, upstream: u16, log: &str) -> Command {
     let config = dir.join("redoubt.toml");
     let text = format!(
@@ -30,21 +30,21 @@ fn program(dir: &Path, upstream: u16, log: &str) -> Command {
     redoubt(&["serve", "--config", config.to_str().unwrap()])
 }
 
-/// The program before the Redis on `upstream`, and the port it listens on.
+/// Starts the program with the Redis on the port `upstream`, and returns the port that it listens on.
 fn serve(dir: &Path, upstream: u16, log: &str) -> (Process, u16) {
     let mut process = Process::start(&mut program(dir, upstream, log), "");
     let port = port(&process.wait_for("listening"));
     (process, port)
 }
 
-/// The port that a line of the log ends with.
+/// Returns the port that a line of the log ends with.
 fn port(line: &str) -> u16 {
     let digits = line.rsplit_once("127.0.0.1:").unwrap().1;
     let port = digits.split(|c: char| !c.is_ascii_digit()).next().unwrap();
     port.parse().unwrap()
 }
 
-/// Does one of everything that is logged, with a canary wherever a client may put one.
+/// Causes each kind of logged event, with a canary wherever a client may put text.
 fn visit(port: u16) {
     let mut client = Client::connect(port);
     assert!(client.ask("SET canary canary").starts_with("-NOAUTH"));
@@ -63,7 +63,7 @@ fn visit(port: u16) {
 }
 
 #[test]
-fn at_trace_level_no_output_holds_a_secret_or_an_argument() {
+fn at_trace_level_no_output_contains_a_secret_or_an_argument() {
     let dir = tempfile::tempdir().unwrap();
     let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
     for format in ["text", "json"] {
@@ -79,7 +79,7 @@ fn at_trace_level_no_output_holds_a_secret_or_an_argument() {
 }
 
 #[test]
-fn a_session_is_told_in_stable_words() {
+fn log_lines_about_a_session_have_stable_texts() {
     let dir = tempfile::tempdir().unwrap();
     let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
     let (mut process, port) = serve(dir.path(), upstream, "");
@@ -110,7 +110,7 @@ fn a_session_is_told_in_stable_words() {
 }
 
 #[test]
-fn a_log_that_nobody_reads_any_more_ends_nothing() {
+fn a_closed_log_pipe_does_not_stop_redoubt() {
     let dir = tempfile::tempdir().unwrap();
     let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
     let (mut process, port) = serve(dir.path(), upstream, "level = \"trace\"");
@@ -118,11 +118,11 @@ fn a_log_that_nobody_reads_any_more_ends_nothing() {
     for _ in 0..3 {
         visit(port);
     }
-    assert!(process.is_running(), "it lives on without a log");
+    assert!(process.is_running(), "the process stopped without its log");
 }
 
 #[test]
-fn a_log_that_nobody_reads_holds_nobody_up() {
+fn an_unread_log_pipe_delays_no_client() {
     let dir = tempfile::tempdir().unwrap();
     let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
     let mut child =
@@ -133,7 +133,7 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
         line.clear();
         assert!(log.read_line(&mut line).unwrap() > 0, "it listens");
     }
-    // Far more than a pipe holds.
+    // The output is far more than a pipe holds.
     for _ in 0..500 {
         visit(port(&line));
     }
@@ -143,7 +143,7 @@ fn a_log_that_nobody_reads_holds_nobody_up() {
 }
 
 #[test]
-fn a_stop_ends_though_nobody_reads_what_is_said() {
+fn shutdown_completes_with_an_unread_log_pipe() {
     let dir = tempfile::tempdir().unwrap();
     let (_redis, upstream) = redis(dir.path(), REDIS_PASSWORD);
     // The log goes to standard error, the audit log to standard output.
@@ -158,7 +158,7 @@ fn a_stop_ends_though_nobody_reads_what_is_said() {
         line.clear();
         assert!(log.read_line(&mut line).unwrap() > 0, "it listens");
     }
-    // More lines than a pipe and the queue before it hold.
+    // The lines are more than a pipe and the queue before it hold.
     let port = port(&line);
     for _ in 0..3000 {
         visit(port);
@@ -169,7 +169,7 @@ fn a_stop_ends_though_nobody_reads_what_is_said() {
         assert!(sent.expect("run kill").success());
     };
     signal("-TERM");
-    // Held, so that a write waits for ever and does not fail.
+    // The pipe stays open, so that a write blocks and does not fail.
     let unread = (child.stdout.take(), log);
     let (ended, is_ended) = mpsc::channel();
     let waits = thread::spawn(move || ended.send(child.wait().unwrap()));
@@ -183,7 +183,7 @@ fn a_stop_ends_though_nobody_reads_what_is_said() {
 }
 
 #[test]
-fn a_taken_port_ends_with_1_and_says_which() {
+fn a_listener_port_in_use_exits_with_1_and_names_the_port() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let mut command = redoubt(&["serve"]);
@@ -201,10 +201,10 @@ fn a_taken_port_ends_with_1_and_says_which() {
 }
 
 #[test]
-fn files_for_tls_that_cannot_be_used_stop_the_start() {
+fn unusable_tls_files_stop_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let config = dir.path().join("redoubt.toml");
-    for (listen, upstream, told) in [
+    for (listen, upstream, reported) in [
         (
             "tls://127.0.0.1:0",
             "redis://127.0.0.1:1\"",
@@ -221,7 +221,7 @@ fn files_for_tls_that_cannot_be_used_stop_the_start() {
             "\"no..name\" is no name that a certificate can be for",
         ),
     ] {
-        // One listener that works does not make up for one that does not.
+        // The start fails although one of the two listeners works.
         let text = format!(
             "listen = [\"127.0.0.1:0\", \"{listen}\"]\n\
              [tls]\ncertificate = \"/none.crt\"\nkey = \"/none.key\"\n\
@@ -232,7 +232,7 @@ fn files_for_tls_that_cannot_be_used_stop_the_start() {
         let mut program = redoubt(&["serve", "--config", config.to_str().unwrap()]);
         let (status, output) = Process::start(&mut program, "").end();
         assert_eq!(status.code(), Some(1), "{listen} {upstream}:\n{output}");
-        assert!(output.contains(&format!("redoubt: {told}")), "{told}:\n{output}");
+        assert!(output.contains(&format!("redoubt: {reported}")), "{reported}:\n{output}");
         assert!(!output.contains("listening") && !output.contains(CANARY), "{output}");
     }
 }

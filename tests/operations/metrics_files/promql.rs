@@ -1,5 +1,5 @@
-//! Which metrics and labels an expression of Prometheus's language uses. Strict: what it does not know
-//! is an error, so that a slip in a name cannot pass for something else.
+//! Finds the metrics and labels that an expression of Prometheus's language uses. It is strict: unknown
+//! syntax is an error, so that a mistake in a name is not taken for something else.
 
 use std::collections::BTreeSet;
 
@@ -21,19 +21,19 @@ const FUNCTIONS: [&str; 12] = [
     "time",
 ];
 
-/// A metric with what is asked of its labels.
+/// A metric with its label matchers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Selector {
     pub(crate) metric: String,
-    /// Label, operator and value.
+    /// The label, the operator and the value.
     pub(crate) matchers: Vec<(String, String, String)>,
 }
 
-/// What an expression uses.
+/// Metrics and labels in an expression.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Uses {
     pub(crate) selectors: Vec<Selector>,
-    /// Labels that are grouped by.
+    /// Labels that the expression groups by.
     pub(crate) grouped: BTreeSet<String>,
 }
 
@@ -44,7 +44,7 @@ enum Token {
     Sign(char),
 }
 
-/// Takes `expression` apart.
+/// Parses `expression`.
 pub(crate) fn uses(expression: &str) -> Result<Uses, String> {
     let tokens = tokens(expression)?;
     let mut uses = Uses::default();
@@ -58,7 +58,7 @@ pub(crate) fn uses(expression: &str) -> Result<Uses, String> {
             || WORDS.contains(&word.as_str())
         {
         } else if FUNCTIONS.contains(&word.as_str()) {
-            // `label_values(metric, label)` is Grafana's own.
+            // Grafana has `label_values(metric, label)` of its own.
             if word == "label_values" {
                 let Some(Token::Word(label)) = tokens.iter().rev().nth(1) else {
                     return Err("label_values without a label".to_owned());
@@ -88,7 +88,7 @@ pub(crate) fn uses(expression: &str) -> Result<Uses, String> {
     Ok(uses)
 }
 
-/// The metric at `at`, and where the rest begins.
+/// Returns the metric at `at`, and where the rest begins.
 fn selector(tokens: &[Token], at: usize) -> Result<(Selector, usize), String> {
     let Some(Token::Word(metric)) = tokens.get(at) else {
         return Err("no metric where one is due".to_owned());
@@ -122,7 +122,7 @@ fn selector(tokens: &[Token], at: usize) -> Result<(Selector, usize), String> {
     }
 }
 
-/// The words of a list in parentheses, and where the rest begins.
+/// Adds the words of a list in parentheses; returns where the rest begins.
 fn list(tokens: &[Token], at: usize, found: &mut BTreeSet<String>) -> Result<usize, String> {
     if tokens.get(at) != Some(&Token::Sign('(')) {
         return Err("no list where one is due".to_owned());
@@ -138,7 +138,7 @@ fn list(tokens: &[Token], at: usize, found: &mut BTreeSet<String>) -> Result<usi
     Err("a list does not end".to_owned())
 }
 
-/// Ranges such as `[5m]` are left out.
+/// Splits an expression into tokens, without ranges such as `[5m]`.
 fn tokens(expression: &str) -> Result<Vec<Token>, String> {
     let mut found = Vec::new();
     let mut rest = expression;
@@ -168,7 +168,7 @@ fn tokens(expression: &str) -> Result<Vec<Token>, String> {
 }
 
 #[test]
-fn an_expression_is_taken_apart() {
+fn a_promql_expression_is_parsed() {
     let found = uses("sum by (rule, le) (rate(a_total{x=\"1\",y=~\"b|c\"}[5m])) / b_max > 0.5");
     let matcher = |label: &str, operator: &str, value: &str| {
         (label.to_owned(), operator.to_owned(), value.to_owned())

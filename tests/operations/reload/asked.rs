@@ -1,4 +1,4 @@
-//! A reload that is asked for within the process is answered, and counted.
+//! A reload that is requested within the process is answered and counted.
 
 use std::sync::{Arc, Mutex, Once};
 use std::thread::JoinHandle;
@@ -16,7 +16,7 @@ fn value(series: &str) -> f64 {
     scrape::value(&metrics::render(), series)
 }
 
-/// Redoubt within this process, with a file that is text.
+/// A Redoubt within this process, with a configuration that is text.
 struct Asked {
     text: Arc<Mutex<String>>,
     asks: ReloadSender,
@@ -27,7 +27,9 @@ struct Asked {
 impl Asked {
     fn ask(&self) -> Result<Reloaded, String> {
         let (reply, answer) = oneshot::channel();
-        self.asks.blocking_send(ReloadRequest { reply }).expect("somebody listens");
+        self.asks
+            .blocking_send(ReloadRequest { reply })
+            .expect("the control task receives reload requests");
         answer.blocking_recv().expect("an answer")
     }
 }
@@ -42,8 +44,8 @@ impl Drop for Asked {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_answer_tells_what_was_done_or_what_is_wrong() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_requested_reload_answers_with_its_changes_or_its_error() {
     static RECORDER: Once = Once::new();
     RECORDER.call_once(|| metrics::install().unwrap());
     let redis = Redis::start();

@@ -1,11 +1,11 @@
-//! A reload that cannot be done changes nothing.
+//! A reload that fails changes nothing.
 
 use super::{change, quoted, reloaded, text};
 use support::certificates::Authority;
 use support::tls::Caller;
 use support::{Deadline, Redis, Redoubt, lines, secret, signal};
 
-/// Finds that a reload fails, and returns why.
+/// Checks that a reload fails, and returns the error.
 fn fails(redoubt: &Redoubt) -> String {
     let line = redoubt.reload();
     let message = lines::field(&line, "message").unwrap_or_default();
@@ -15,8 +15,8 @@ fn fails(redoubt: &Redoubt) -> String {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_is_wrong_is_said_and_nothing_changes() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_failed_reload_reports_the_error_and_changes_nothing() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -27,15 +27,15 @@ fn what_is_wrong_is_said_and_nothing_changes() {
     assert!(error.contains("limits.auth_timeout"), "{error}");
     assert_eq!(session.command(&["DEL", "k"]), b":0\r\n");
     assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
-    // Mended, it is put in force.
+    // The corrected configuration is put in force.
     redoubt.write("limits.auth_timeout", Some("\"9s\""));
     reloaded(&redoubt, "policy.blocked limits.max_sessions limits.auth_timeout", "");
     assert!(session.command(&["DEL", "k"]).starts_with(b"-ERR unknown command 'DEL'"));
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_password_that_redis_does_not_take_fails() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_reload_with_a_password_that_redis_rejects_fails() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -49,27 +49,27 @@ fn a_password_that_redis_does_not_take_fails() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_required_guard_that_cannot_be_made_fails_the_reload_alone() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_reload_fails_if_the_required_guard_cannot_be_provisioned() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
     let mut session = redoubt.session();
     assert_eq!(session.command(&["EVAL", "return 7", "0"]), b":7\r\n");
-    // The default user may write the ACL no more.
+    // The default user may no longer write the ACL.
     redis.direct().command(&["ACL", "SETUSER", "default", "-acl|setuser"]);
     redoubt.write("policy.blocked", Some("[\"DEL\"]"));
     let error = fails(&redoubt);
     assert!(error.contains("ACL SETUSER"), "{error}");
     assert_eq!(session.command(&["DEL", "k"]), b":0\r\n");
     assert_eq!(session.command(&["EVAL", "return redis.call('DEL', 'k')", "0"]), b":0\r\n");
-    // Without a change of the policy it is not asked.
+    // Without a change of the policy, no guard is provisioned.
     redoubt.write("policy.blocked", None);
     change(&mut redoubt, "limits.auth_attempts", "11");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_redis_that_is_busy_fails_it() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_reload_that_needs_a_guard_fails_while_redis_is_busy() {
     let redis = Redis::setup().config("lua-time-limit 10").start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -77,19 +77,19 @@ fn a_redis_that_is_busy_fails_it() {
     let mut looping = redis.direct();
     looping.send(&support::frame::request(&["EVAL", "while true do end", "0"]));
     let mut direct = redis.direct();
-    assert!(Deadline::patient().poll(|| direct.command(&["PING"]).starts_with(b"-BUSY")));
+    assert!(Deadline::standard().poll(|| direct.command(&["PING"]).starts_with(b"-BUSY")));
     redoubt.write("policy.blocked", Some("[\"DEL\"]"));
     let error = fails(&redoubt);
     assert!(error.contains("BUSY"), "{error}");
     assert_eq!(direct.command(&["SCRIPT", "KILL"]), b"+OK\r\n");
-    assert!(Deadline::patient().poll(|| !session.command(&["DEL", "k"]).starts_with(b"-BUSY")));
+    assert!(Deadline::standard().poll(|| !session.command(&["DEL", "k"]).starts_with(b"-BUSY")));
     assert_eq!(session.command(&["DEL", "k"]), b":0\r\n");
     reloaded(&redoubt, "policy.blocked", "");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn keys_that_need_a_restart_are_named_and_keep_their_old_values() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_reload_names_keys_that_need_a_restart_and_keeps_their_values() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("policy.blocked", "[]").start();
     let mut session = redoubt.session();
@@ -101,7 +101,8 @@ fn keys_that_need_a_restart_are_named_and_keep_their_old_values() {
     redoubt.write("log.format", Some("\"text\""));
     let restart = "workers upstream.url upstream.sharing policy.guard log.format";
     assert_eq!(reloaded(&redoubt, "policy.blocked", restart), 0);
-    // It is named again as long as the file differs from what is in force, and is no change.
+    // It is named at each reload as long as the file differs from what is in force, and does not count
+    // as a change.
     assert_eq!(reloaded(&redoubt, "", restart), 0);
     let reply = text(&session.command(&["EVAL", "return redis.call('DEL', 'k')", "0"]));
     assert!(reply.contains("can't run this command"), "{reply}");
@@ -109,8 +110,8 @@ fn keys_that_need_a_restart_are_named_and_keep_their_old_values() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn signals_while_one_runs_ask_for_one_more() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn signals_during_a_reload_cause_one_more_reload() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     for value in 1..=20 {
@@ -119,13 +120,13 @@ fn signals_while_one_runs_ask_for_one_more() {
     }
     redoubt.write("limits.auth_attempts", Some("2"));
     signal(redoubt.pid(), "HUP");
-    // The last value is in force, however many reloads that were.
+    // The last value is in force, however many reloads that took.
     let refused = || {
         let mut wire = redoubt.connect();
         wire.offer(&support::frame::request(&["PING"]).repeat(5));
         text(&wire.read_to_close()).matches("NOAUTH").count()
     };
-    assert!(Deadline::patient().poll(|| refused() <= 3));
+    assert!(Deadline::standard().poll(|| refused() <= 3));
     let mut line = redoubt.reload();
     if lines::field(&line, "changed") != Some("") {
         line = redoubt.reload();
@@ -134,8 +135,8 @@ fn signals_while_one_runs_ask_for_one_more() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_certificate_that_cannot_be_read_fails_it_and_the_old_one_is_shown() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_reload_with_an_unreadable_certificate_fails_and_keeps_the_old_one() {
     let (redis, authority) = (Redis::start(), Authority::new());
     let pair = authority.server("server");
     let path = |path: &std::path::Path| path.display().to_string();
@@ -149,7 +150,7 @@ fn a_certificate_that_cannot_be_read_fails_it_and_the_old_one_is_shown() {
     let error = fails(&redoubt);
     assert!(error.contains("tls.certificate"), "{error}");
     drop(Caller::trusting(&authority.ca()).session(redoubt.address(), redoubt.password()));
-    // One of another authority is shown once the reload is reported.
+    // Clients get the certificate of another authority once the reload is reported.
     let other = Authority::new();
     let new = other.server("server");
     std::fs::copy(&new.certificate, &pair.certificate).unwrap();

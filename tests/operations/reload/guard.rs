@@ -1,4 +1,4 @@
-//! A changed policy holds inside scripts from the answer on.
+//! A changed policy applies inside scripts from the reload's answer on.
 
 use super::scripts::{SCRIPT, log_length, while_scripts_run};
 use super::{change, reloaded, text};
@@ -11,8 +11,8 @@ fn guards(redis: &Redis) -> Vec<String> {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_stricter_policy_holds_in_scripts_and_closes_nobody() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_stricter_policy_applies_in_scripts_and_closes_no_session() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("workers", 2).start();
     let mut session = redoubt.session();
@@ -23,15 +23,15 @@ fn a_stricter_policy_holds_in_scripts_and_closes_nobody() {
     };
     assert_eq!(while_scripts_run(&redis, &mut redoubt, stricter), 0, "sessions were closed");
     assert_eq!(guards(&redis), before, "the guard stays, and is the only one");
-    // And a looser one lets them run from the answer on.
+    // A less strict policy lets them run from the answer on.
     change(&mut redoubt, "policy.blocked", "[]");
     assert!(session.command(&SCRIPT).starts_with(b":"));
     assert!(session.command(&["APPEND", "log", "x"]).starts_with(b":"));
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_is_queued_in_a_transaction_is_held_to_it_too() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_stricter_policy_applies_to_commands_queued_in_a_transaction() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -47,8 +47,8 @@ fn what_is_queued_in_a_transaction_is_held_to_it_too() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn blocked_and_subscribed_sessions_go_on() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_policy_change_closes_no_blocked_or_subscribed_session() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let (mut blocked, mut subscribed) = (redoubt.session(), redoubt.session());
@@ -65,8 +65,8 @@ fn blocked_and_subscribed_sessions_go_on() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_first_rule_brings_a_guard() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_first_rule_of_a_policy_provisions_a_guard() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set("policy.blocked", "[]").set("workers", 2);
     let mut redoubt = setup.set_text("policy.escapes", "allow").start();
@@ -78,39 +78,44 @@ fn a_first_rule_brings_a_guard() {
     let reply = text(&session.command(&SCRIPT));
     assert!(reply.contains("can't run this command"), "{reply}");
     assert_eq!(session.command(&["EVAL", "return redis.call('SET', 'k', 'v')", "0"]), b"+OK\r\n");
-    // The last rule goes, and what it refused runs.
+    // The last rule is removed, and the command that it refused runs.
     change(&mut redoubt, "policy.blocked", "[]");
     assert!(session.command(&SCRIPT).starts_with(b":"));
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_has_arrived_at_redis_is_dealt_with_before_the_answer() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn scripts_that_redis_has_received_finish_before_the_reload_answer() {
     const SCRIPTS: usize = 1000;
     const SIZE: usize = 2 << 10;
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set("policy.blocked", "[]");
     let setup = setup.set_text("upstream.connect_timeout", "20s");
     let mut redoubt = setup.set_text("policy.escapes", "allow").start();
-    // Long and slow, so that Redis reads a few of them at a time and the rest waits at its socket.
+    // The scripts are long and slow, so that Redis reads a few of them at a time and the rest waits at
+    // its socket.
     let code = "for i = 1, 20000 do end return redis.call('APPEND', 'log', 'x')";
     let code = format!("{code} --{}", "-".repeat(SIZE));
     let scripts = request(&["EVAL", &code, "0"]).repeat(SCRIPTS);
     let mut session = redoubt.session();
     std::thread::scope(|scope| {
         scope.spawn(|| session.offer(&scripts));
-        assert!(Deadline::patient().poll(|| log_length(&redis).len() > 4), "no scripts run");
+        assert!(Deadline::standard().poll(|| log_length(&redis).len() > 4), "no scripts run");
         change(&mut redoubt, "policy.blocked", "[\"APPEND\"]");
         let at_the_answer = text(&log_length(&redis));
         for _ in 0..100 {
-            assert_eq!(text(&log_length(&redis)), at_the_answer, "one ran after the answer");
+            assert_eq!(
+                text(&log_length(&redis)),
+                at_the_answer,
+                "a script ran after the reload's answer"
+            );
         }
     });
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn where_no_guard_holds_it_scripts_are_refused() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn scripts_are_refused_if_no_guard_enforces_the_new_policy() {
     let redis = Redis::start();
     let password = format!(">{}", redis.password());
     let user = ["ACL", "SETUSER", "app", "on", &password, "~*", "&*", "+@all", "-debug"];
@@ -129,22 +134,22 @@ fn where_no_guard_holds_it_scripts_are_refused() {
     assert!(
         session.command(&["EVAL", "return 7", "0"]).starts_with(b"-ERR unknown command 'EVAL'")
     );
-    // Back to what the user may not run.
+    // The policy refuses again what the user may not run.
     change(&mut redoubt, "policy.blocked", "[\"DEBUG\"]");
     assert_eq!(redoubt.session().command(&["EVAL", "return 7", "0"]), b":7\r\n");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn with_redis_gone_it_holds_when_redis_is_back() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_policy_change_without_redis_applies_when_redis_is_back() {
     let mut redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     assert!(redoubt.session().command(&SCRIPT).starts_with(b":"));
     redis.kill();
     redoubt.write("policy.blocked", Some("[\"APPEND\"]"));
     reloaded(&redoubt, "policy.blocked", "");
-    let told = |line: &str| line.contains("upstream cannot be reached");
-    assert!(redoubt.log().wait(told).is_some());
+    let reported = |line: &str| line.contains("upstream cannot be reached");
+    assert!(redoubt.log().wait(reported).is_some());
     redis.restart();
     let mut session = redoubt.session();
     let is_back = || {
@@ -153,7 +158,7 @@ fn with_redis_gone_it_holds_when_redis_is_back() {
         wire.receive();
         wire.received() == b"$-1\r\n"
     };
-    assert!(Deadline::patient().poll(is_back));
+    assert!(Deadline::standard().poll(is_back));
     let reply = text(&session.command(&SCRIPT));
     assert!(reply.contains("can't run this command"), "{reply}");
     assert_eq!(guards(&redis).len(), 1);
@@ -161,8 +166,8 @@ fn with_redis_gone_it_holds_when_redis_is_back() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn with_a_redis_that_does_not_answer_scripts_wait() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn scripts_wait_after_a_policy_change_while_redis_does_not_answer() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "500ms");
     let mut redoubt = setup.start();

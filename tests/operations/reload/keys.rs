@@ -1,4 +1,4 @@
-//! Every key is live or needs a restart, and a change of it is noticed.
+//! Every key is live or needs a restart, and every change of a key is noticed.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use redoubt::config::{Environment, Settings, keys};
 use redoubt::reload::{Difference, LIVE, RESTART};
 use tempfile::TempDir;
 
-/// Keys with two values each. What stands in a row of its own besides goes with them.
+/// Keys with two values each. A key that requires another brings the first value of that key.
 const VALUES: [(&str, &str, &str); 75] = [
     ("listen", "[\"127.0.0.1:1\"]", "[\"127.0.0.1:2\"]"),
     ("unix_socket_mode", "\"660\"", "\"600\""),
@@ -88,8 +88,8 @@ const VALUES: [(&str, &str, &str); 75] = [
 const ONE: &str = "\"one-password-of-more-than-32-characters\"";
 const TWO: &str = "\"two-password-of-more-than-32-characters\"";
 
-/// Settings with the first value of each key but those in `others`; of passwords, those in the text
-/// unless `files` says so.
+/// Returns settings with the first value of each key except those in `others`. Passwords are in the
+/// text unless `files` is true.
 fn settings(dir: &Path, files: bool, others: &[(&str, &str)]) -> Settings {
     let mut tables: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (path, value, _) in VALUES {
@@ -122,7 +122,7 @@ fn dir() -> TempDir {
 }
 
 #[test]
-fn every_key_is_in_one_list_and_in_no_other() {
+fn every_key_is_either_live_or_needs_a_restart() {
     let mut listed: Vec<_> = LIVE.iter().map(|key| key.name).collect();
     listed.extend(RESTART.iter().map(|key| key.name));
     listed.sort_unstable();
@@ -132,7 +132,7 @@ fn every_key_is_in_one_list_and_in_no_other() {
 }
 
 #[test]
-fn the_page_names_those_that_need_a_restart() {
+fn the_reload_page_names_the_keys_that_need_a_restart() {
     let page = include_str!("../../../docs/reload.md");
     let (_, restart) = page.split_once("These need a restart").unwrap();
     let (restart, _) = restart.split_once("\n\n").unwrap();
@@ -141,7 +141,7 @@ fn the_page_names_those_that_need_a_restart() {
 }
 
 #[test]
-fn a_change_of_any_key_is_noticed_and_of_one_that_needs_a_restart_undone() {
+fn changes_of_all_keys_are_noticed_and_undone_for_keys_that_need_a_restart() {
     let dir = dir();
     assert_eq!(VALUES.map(|(key, ..)| key).to_vec(), keys().collect::<Vec<_>>());
     for (key, _, value) in VALUES {
@@ -160,7 +160,7 @@ fn a_change_of_any_key_is_noticed_and_of_one_that_needs_a_restart_undone() {
 }
 
 #[test]
-fn nothing_has_changed_where_nothing_has() {
+fn equal_configurations_have_no_difference() {
     let dir = dir();
     for files in [false, true] {
         let (old, new) = (settings(dir.path(), files, &[]), settings(dir.path(), files, &[]));
@@ -169,7 +169,7 @@ fn nothing_has_changed_where_nothing_has() {
 }
 
 #[test]
-fn a_file_that_holds_another_password_has_changed() {
+fn a_changed_password_file_is_a_difference() {
     let dir = dir();
     let old = settings(dir.path(), true, &[]);
     std::fs::write(dir.path().join("one"), TWO).unwrap();
@@ -179,7 +179,7 @@ fn a_file_that_holds_another_password_has_changed() {
 }
 
 #[test]
-fn a_user_and_password_in_the_url_are_not_the_url() {
+fn a_changed_user_or_password_in_the_url_is_no_change_of_the_url() {
     let environment = Environment::from_lookup(|_| None);
     let parse = |url: &str| {
         let text = format!("[client]\npassword = {ONE}\n[upstream]\nurl = \"redis://{url}\"\n");
@@ -195,7 +195,7 @@ fn a_user_and_password_in_the_url_are_not_the_url() {
 }
 
 #[test]
-fn every_live_key_is_changed_by_a_test_here() {
+fn a_reload_test_changes_every_live_key() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operations/reload");
     let files = ["guard", "limits", "live", "passwords", "throttle", "upstream"];
     let tests = files.map(|file| std::fs::read_to_string(here.join(format!("{file}.rs"))).unwrap());

@@ -1,4 +1,4 @@
-//! Bounds on sessions and what they ask for.
+//! Reloads that change limits on sessions and requests.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -9,7 +9,7 @@ use support::{Deadline, Redis, Redoubt, lines, now, shown, signal, since};
 
 const MAX_CLIENTS: &[u8] = b"-ERR max number of clients reached\r\n";
 
-/// Redoubt with `key` at `value`, and the Redis behind it.
+/// Starts Redoubt with `key` set to `value`, and its Redis.
 pub(super) fn with(key: &str, value: &str) -> (Redis, Redoubt) {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set(key, value).start();
@@ -20,19 +20,19 @@ fn start() -> (Redis, Redoubt) {
     with("limits.max_sessions", "100")
 }
 
-/// Waits until the log tells that a session was closed for `reason`.
+/// Waits until the log reports that a session was closed for `reason`.
 pub(super) fn closed_for(redoubt: &Redoubt, reason: &str) {
     let closed = |line: &str| lines::field(line, "reason") == Some(reason);
     assert!(redoubt.log().wait(closed).is_some(), "none is closed for {reason}");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_there_may_be() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_max_sessions_and_sessions_per_address() {
     for key in ["limits.max_sessions", "limits.sessions_per_address"] {
         let (_redis, mut redoubt) = start();
         let (mut one, mut other) = (redoubt.session(), redoubt.session());
-        // Those that are there stay, though there are too many of them.
+        // Existing sessions stay, although there are more than the new limit.
         assert_eq!(change(&mut redoubt, key, "1"), 0);
         assert_eq!(one.command(&["PING"]), b"+PONG\r\n");
         assert_eq!(other.command(&["PING"]), b"+PONG\r\n");
@@ -43,8 +43,8 @@ fn how_many_there_may_be() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_of_one_identity() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_sessions_per_identity() {
     let (_redis, mut redoubt) = start();
     let mut one = redoubt.session();
     change(&mut redoubt, "limits.sessions_per_identity", "1");
@@ -53,8 +53,8 @@ fn how_many_of_one_identity() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_that_have_not_authenticated() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_unauthenticated_sessions() {
     let (_redis, mut redoubt) = start();
     let mut waits = redoubt.connect();
     assert!(waits.command(&["PING"]).starts_with(b"-NOAUTH"));
@@ -64,11 +64,11 @@ fn how_many_that_have_not_authenticated() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_those_may_hold() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_unauthenticated_memory() {
     let (_redis, mut redoubt) = with("limits.auth_timeout", "\"1m\"");
     change(&mut redoubt, "limits.unauthenticated_memory", "\"1mb\"");
-    // Ten arguments of 16 KiB, the last not complete.
+    // The request has ten arguments of 16 KiB, and the last is incomplete.
     let mut half = b"*10\r\n$4\r\nAUTH\r\n".to_vec();
     half.extend([&b"$16384\r\n"[..], &[b'x'; 16384], b"\r\n"].concat().repeat(8));
     let mut silent: Vec<_> = (0..14).map(|_| redoubt.connect()).collect();
@@ -79,8 +79,8 @@ fn what_those_may_hold() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_long_they_may_take() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_auth_timeout() {
     let (_redis, mut redoubt) = with("limits.auth_timeout", "\"60s\"");
     let mut before = redoubt.connect();
     assert!(before.command(&["PING"]).starts_with(b"-NOAUTH"));
@@ -91,8 +91,8 @@ fn how_long_they_may_take() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_often_they_may_try() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_auth_attempts() {
     let (_redis, mut redoubt) = start();
     let mut wire = redoubt.connect();
     assert!(wire.command(&["PING"]).starts_with(b"-NOAUTH"));
@@ -103,8 +103,8 @@ fn how_often_they_may_try() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_long_they_may_be_silent() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_idle_timeout() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     change(&mut redoubt, "limits.idle_timeout", "\"100ms\"");
@@ -113,8 +113,8 @@ fn how_long_they_may_be_silent() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_large_a_request_may_be() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_request_size() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     let large = request(&["SET", "k", &"x".repeat(4000)]);
@@ -127,8 +127,8 @@ fn how_large_a_request_may_be() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_arguments_one_may_have() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_request_args() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     let many = ["MSET", "a", "1", "b", "2"];
@@ -140,8 +140,8 @@ fn how_many_arguments_one_may_have() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_replies_may_be_due() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_in_flight() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set_text("upstream.sharing", "off");
     let mut redoubt = setup.start();
@@ -149,14 +149,14 @@ fn how_many_replies_may_be_due() {
     let mut session = redoubt.session();
     let pings = request(&["PING"]).repeat(100);
     session.send(&[request(&["BLPOP", "list", "0"]), pings].concat());
-    // Redis keeps what comes behind a command that blocks; only that command has come.
+    // Redis buffers what follows a command that blocks; only that command has run.
     let blocked = || {
         let list = text(&redis.direct().command(&["CLIENT", "LIST"]));
         let line = list.lines().find(|line| line.contains("cmd=blpop")).map(str::to_owned);
         line.filter(|line| line.contains("qbuf=0 "))
     };
-    assert!(Deadline::patient().poll(|| blocked().is_some()));
-    // Whoever is asked later answers later: the pings have been read, or could have been.
+    assert!(Deadline::standard().poll(|| blocked().is_some()));
+    // The pings were sent before, so they have been read when the other session gets its reply.
     let mut other = redoubt.session();
     assert_eq!(other.command(&["PING"]), b"+PONG\r\n");
     assert!(blocked().is_some(), "more than one request has gone to Redis");
@@ -165,8 +165,8 @@ fn how_many_replies_may_be_due() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_may_wait_for_a_client() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_output_buffer() {
     const MIB: usize = 1 << 20;
     let (redis, mut redoubt) = with("limits.output_buffer", "\"256mb\"");
     redis.direct().command(&["SETRANGE", "big", &(32 * MIB).to_string(), "x"]);
@@ -175,22 +175,22 @@ fn what_may_wait_for_a_client() {
     behind.command(&["PING"]);
     change(&mut redoubt, "limits.output_buffer", "\"1mb\"");
     signal(redis.pid(), "STOP");
-    let settle = || {
+    let wait_until_handled = || {
         let mut wire = redoubt.connect();
         (0..3).for_each(|_| drop(wire.command(&["PING"])));
     };
     slow.send(&request(&["GET", "big"]));
-    settle();
+    wait_until_handled();
     behind.send(&request(&["ECHO", "behind"]));
-    settle();
+    wait_until_handled();
     signal(redis.pid(), "CONT");
     assert_eq!(behind.frame(), frame::bulk(b"behind"));
     closed_for(&redoubt, "output_limit");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_much_all_may_hold() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_memory() {
     let (redis, mut redoubt) = with("limits.memory", "\"1gb\"");
     redis.direct().command(&["SETRANGE", "big", &(32 << 20).to_string(), "x"]);
     let mut slow: Vec<_> = (0..12).map(|_| redoubt.session()).collect();
@@ -201,8 +201,8 @@ fn how_much_all_may_hold() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_channels() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_subscriptions() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     session.command(&["SUBSCRIBE", "a"]);
@@ -213,8 +213,8 @@ fn how_many_channels() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_commands_a_second() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_commands_per_second() {
     let (_redis, mut redoubt) = start();
     let mut session = redoubt.session();
     change(&mut redoubt, "limits.commands_per_second", "2");
@@ -222,7 +222,7 @@ fn how_many_commands_a_second() {
     session.send(&request(&["PING"]).repeat(4));
     session.expect(&b"+PONG\r\n".repeat(4));
     assert!(since(began) > 0.7, "4 in {} s", since(began));
-    // What waits for that goes on when there is no limit any more.
+    // The requests that waited continue when the limit is removed.
     session.send(&request(&["PING"]).repeat(100));
     change(&mut redoubt, "limits.commands_per_second", "0");
     let began = now();
@@ -230,7 +230,7 @@ fn how_many_commands_a_second() {
     assert!(since(began) < 20.0, "the rest came after {} s", since(began));
 }
 
-/// Whether the kernel probes the connection from `from`.
+/// Returns true if the kernel sends keepalive probes on the connection from `from`.
 fn is_probed(from: SocketAddr) -> bool {
     let shown = Command::new("ss").args(["-tnoH", "dst", &from.to_string()]).output();
     let shown = shown.expect("ss is missing: apt-get install -y iproute2");
@@ -238,13 +238,13 @@ fn is_probed(from: SocketAddr) -> bool {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn whether_clients_are_probed() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_tcp_keepalive() {
     let (_redis, mut redoubt) = with("limits.tcp_keepalive", "\"0s\"");
     let before = redoubt.session();
     assert!(!is_probed(before.stream().local_addr().unwrap()));
     change(&mut redoubt, "limits.tcp_keepalive", "\"1000s\"");
     let after = redoubt.session();
-    assert!(Deadline::patient().poll(|| is_probed(after.stream().local_addr().unwrap())));
+    assert!(Deadline::standard().poll(|| is_probed(after.stream().local_addr().unwrap())));
     assert!(!is_probed(before.stream().local_addr().unwrap()), "new connections alone");
 }

@@ -1,12 +1,12 @@
-//! Who may connect, how the process stops, and what is logged.
+//! Reloads that change who may connect, how the process stops, and what is logged.
 
 use super::{change, reloaded, text};
 use support::frame::request;
 use support::{Redis, Redoubt, Wire, lines, now, signal, since};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn addresses_that_are_allowed() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_allowed_addresses() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut gone = redoubt.session();
@@ -23,8 +23,8 @@ fn addresses_that_are_allowed() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn balancers_that_tell_the_client() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_proxy_protocol_from() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -36,8 +36,8 @@ fn balancers_that_tell_the_client() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_long_a_stop_lets_in() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_drain_delay() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     change(&mut redoubt, "drain_delay", "\"60s\"");
@@ -47,8 +47,8 @@ fn how_long_a_stop_lets_in() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_long_a_stop_waits_for_replies() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_shutdown_timeout() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("shutdown_timeout", "60s").start();
     let mut session = redoubt.session();
@@ -66,8 +66,8 @@ fn how_long_a_stop_waits_for_replies() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_is_logged() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_the_log_level() {
     let redis = Redis::start();
     let quiet = "info,redoubt::session=off";
     let mut redoubt = Redoubt::setup(&redis).set_text("log.level", quiet).start();
@@ -86,8 +86,8 @@ fn what_is_logged() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn keys_in_the_audit_log() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_audit_keys() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set_text("audit.output", "stdout");
     let mut redoubt = setup.set("policy.blocked", "[\"GET\"]").start();
@@ -99,13 +99,13 @@ fn keys_in_the_audit_log() {
     assert!(redoubt.log().wait(tells).is_some());
     let all = redoubt.log().all().join("\n");
     assert!(!all.contains("first-key"));
-    // The change itself is there too.
+    // The change itself is in the log too.
     assert!(all.contains("\"event\":\"configuration_changed\",\"keys\":[\"audit.keys\"]"), "{all}");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn what_is_blocked_and_what_escapes() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_blocked_commands_and_escapes() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -120,8 +120,8 @@ fn what_is_blocked_and_what_escapes() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn which_scripts_run() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_which_scripts_run() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -137,18 +137,18 @@ fn which_scripts_run() {
     change(&mut redoubt, "policy.pinned_scripts", &pin("return 7"));
     assert_eq!(session.command(seven), b":7\r\n");
     assert!(session.command(&["EVAL", "return 8", "0"]).starts_with(b"-"));
-    // A library, which may run from the answer on.
+    // The functions of a library may run from the answer on.
     let library = "#!lua name=lib\nredis.register_function('nine', function() return 9 end)";
     redis.direct().command(&["FUNCTION", "LOAD", library]);
     assert!(session.command(&["FCALL", "nine", "0"]).starts_with(b"-"));
     change(&mut redoubt, "policy.pinned_libraries", "[\"lib\"]");
     assert_eq!(session.command(&["FCALL", "nine", "0"]), b":9\r\n");
-    // A reload that changes nothing takes it from nobody.
+    // A reload without a change keeps it for all clients.
     reloaded(&redoubt, "", "");
     assert_eq!(session.command(&["FCALL", "nine", "0"]), b":9\r\n");
 }
 
-/// The list of the digest of one script.
+/// Returns the list with the digest of one script.
 fn pin(script: &str) -> String {
     let digest = <sha1::Sha1 as sha1::Digest>::digest(script.as_bytes());
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -156,8 +156,8 @@ fn pin(script: &str) -> String {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn transactions_with_scripts_do_not_outlast_a_stricter_gate() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn transactions_with_scripts_are_closed_by_a_stricter_policy() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let (mut queued, mut other) = (redoubt.session(), redoubt.session());

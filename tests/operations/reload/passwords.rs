@@ -1,18 +1,18 @@
-//! Who clients may be.
+//! Reloads that change the identity of clients.
 
 use super::{change, quoted, reloaded};
 use support::{Redis, Redoubt, Wire, frame, secret};
 
 const OK: &[u8] = b"+OK\r\n";
 
-/// What comes of a login.
+/// Returns the reply to a login.
 fn auth(redoubt: &Redoubt, password: &str) -> Vec<u8> {
     redoubt.connect().command(&["AUTH", password])
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn another_password_closes_the_sessions_of_the_old_one() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_new_client_password_closes_the_sessions_of_the_old_one() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let old = redoubt.password().to_owned();
@@ -28,8 +28,8 @@ fn another_password_closes_the_sessions_of_the_old_one() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn another_user_too() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_new_client_user_closes_the_sessions_of_the_old_one() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
@@ -40,8 +40,8 @@ fn another_user_too() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn another_file_is_read_and_watched_in_the_place_of_the_old_one() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_new_password_file_is_read_and_watched_instead_of_the_old_one() {
     let redis = Redis::start();
     let dir = tempfile::tempdir().unwrap();
     let [one, two] = ["one", "two"].map(|name| dir.path().join(name));
@@ -55,12 +55,12 @@ fn another_file_is_read_and_watched_in_the_place_of_the_old_one() {
     assert_eq!(change(&mut redoubt, "client.password_file", &path(&two)), 1);
     assert_eq!(session.read_to_close(), b"");
     let mut session = Wire::authenticated(redoubt.address(), &passwords[1]);
-    // What is written into the old file is nobody's password any more.
+    // A password that is written into the old file is not accepted.
     std::fs::write(&one, &passwords[2]).unwrap();
     std::fs::write(&two, &passwords[3]).unwrap();
     assert_eq!(session.read_to_close(), b"");
     let mut session = Wire::authenticated(redoubt.address(), &passwords[3]);
-    // Whoever still watched it would have seen that by the time that the next one is.
+    // A watch of the old file would have noticed its change before the next change of the new file.
     std::fs::write(&two, &passwords[4]).unwrap();
     assert_eq!(session.read_to_close(), b"");
     assert_eq!(auth(&redoubt, &passwords[4]), OK);
@@ -73,8 +73,8 @@ fn another_file_is_read_and_watched_in_the_place_of_the_old_one() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn weak_passwords_once_they_are_allowed() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn weak_passwords_are_accepted_after_a_reload_that_allows_them() {
     let redis = Redis::start();
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("password");
@@ -91,8 +91,8 @@ fn weak_passwords_once_they_are_allowed() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_previous_password_for_another_while() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_the_previous_password_and_its_end() {
     let redis = Redis::start();
     let [first, second, third] = [(); 3].map(|()| secret());
     let mut redoubt = Redoubt::setup(&redis)
@@ -109,7 +109,7 @@ fn a_previous_password_for_another_while() {
     assert_eq!(old.command(&["PING"]), b"+PONG\r\n");
     assert_eq!(change(&mut redoubt, "client.previous_until", "\"2001-01-01T00:00:00Z\""), 1);
     assert_eq!(old.read_to_close(), b"");
-    // From a file.
+    // The password comes from a file.
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("previous");
     std::fs::write(&file, &third).unwrap();
@@ -124,8 +124,8 @@ fn a_previous_password_for_another_while() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_withdrawn_password_ends_what_is_blocked_too() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_withdrawn_password_closes_blocked_sessions_too() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     let mut blocked = redoubt.session();
@@ -134,7 +134,7 @@ fn a_withdrawn_password_ends_what_is_blocked_too() {
         let info = redis.direct().command(&["INFO", "clients"]);
         String::from_utf8_lossy(&info).contains("blocked_clients:1")
     };
-    assert!(support::Deadline::patient().poll(is_blocked));
+    assert!(support::Deadline::standard().poll(is_blocked));
     assert_eq!(change(&mut redoubt, "client.password", &quoted(&secret())), 1);
     assert_eq!(blocked.read_to_close(), b"");
 }

@@ -1,4 +1,4 @@
-//! Clients that have scripts run all the time, so that one that runs after a reload is seen.
+//! Clients that run scripts all the time, so that a script that runs after a reload is noticed.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -9,24 +9,24 @@ use super::text;
 use support::frame::request;
 use support::{Deadline, Redis, Redoubt, Wire};
 
-/// A script that appends to `log`, which its clients may or may not do.
+/// A script that appends to `log`, which the policy allows or refuses.
 pub(super) const SCRIPT: [&str; 3] = ["EVAL", "return redis.call('APPEND', 'log', 'x')", "0"];
-/// Clients that have it run all the time.
+/// Number of clients that run it all the time.
 const CLIENTS: usize = 6;
-/// Scripts that each has on the way at one time.
+/// Scripts that each client has in flight.
 const BATCH: usize = 50;
 
-/// What clients have seen.
+/// Counters of the clients' results.
 #[derive(Default)]
-struct Seen {
+struct Results {
     done: AtomicBool,
     ran: AtomicU64,
     refused: AtomicU64,
     closed: AtomicU64,
 }
 
-/// Has scripts run until it is done, with a new connection when one is closed.
-fn pump(address: SocketAddr, password: &str, seen: &Seen) {
+/// Runs scripts until the test ends, with a new connection when the old one is closed.
+fn pump(address: SocketAddr, password: &str, seen: &Results) {
     let mut open = None;
     let batch = request(&SCRIPT).repeat(BATCH);
     while !seen.done.load(Ordering::Relaxed) {
@@ -43,7 +43,7 @@ fn pump(address: SocketAddr, password: &str, seen: &Seen) {
     }
 }
 
-fn exchange(stream: &mut TcpStream, batch: &[u8], seen: &Seen) -> std::io::Result<()> {
+fn exchange(stream: &mut TcpStream, batch: &[u8], seen: &Results) -> std::io::Result<()> {
     stream.write_all(batch)?;
     let (mut buffer, mut answers) = ([0; 4096], 0);
     let mut is_start = true;
@@ -69,27 +69,27 @@ pub(super) fn log_length(redis: &Redis) -> Vec<u8> {
     redis.direct().command(&["STRLEN", "log"])
 }
 
-/// Waits until `count` is so much more than it is now.
+/// Waits until `count` has grown by `more`.
 fn grows(count: &AtomicU64, more: u64) {
     let wanted = count.load(Ordering::Relaxed) + more;
-    let enough = Deadline::patient().poll(|| count.load(Ordering::Relaxed) >= wanted);
+    let enough = Deadline::standard().poll(|| count.load(Ordering::Relaxed) >= wanted);
     assert!(enough, "the clients came to a stop");
 }
 
-/// Runs `reload` while scripts run in a loop, and finds that none has run after it. Returns how often
-/// a connection was closed.
+/// Runs `reload` while clients run scripts in a loop, and checks that no script ran after it. Returns
+/// how often a connection was closed.
 pub(super) fn while_scripts_run(
     redis: &Redis,
     redoubt: &mut Redoubt,
     reload: impl Fn(&mut Redoubt),
 ) -> u64 {
     let (seen, address, password) =
-        (Seen::default(), redoubt.address(), redoubt.password().to_owned());
+        (Results::default(), redoubt.address(), redoubt.password().to_owned());
     std::thread::scope(|scope| {
         for _ in 0..CLIENTS {
             scope.spawn(|| pump(address, &password, &seen));
         }
-        // However this ends, the clients end too.
+        // The clients end even if a check fails.
         let _done = Done(&seen.done);
         grows(&seen.ran, 500);
         reload(redoubt);

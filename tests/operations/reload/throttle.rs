@@ -1,11 +1,11 @@
-//! What wrong passwords cost.
+//! Reloads that change the cost of wrong passwords.
 
 use super::change;
 use super::limits::{closed_for, with};
 use support::frame::request;
 use support::{Redis, Redoubt};
 
-/// Redoubt where wrong passwords from here count, but lock nobody out.
+/// Starts a Redoubt in which wrong passwords from this machine count, but lock nobody out.
 fn counting() -> (Redis, Redoubt) {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set("throttle.exempt", "[]").set("throttle.failures", 1000);
@@ -19,8 +19,8 @@ fn guess(redoubt: &Redoubt) -> Vec<u8> {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_wrong_passwords() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_the_failures_before_a_lock_out() {
     let (_redis, mut redoubt) = counting();
     assert!(guess(&redoubt).starts_with(b"-WRONGPASS"));
     change(&mut redoubt, "throttle.failures", "2");
@@ -29,8 +29,8 @@ fn how_many_wrong_passwords() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_long_a_lock_out_lasts() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_the_duration_of_lock_outs() {
     for key in ["throttle.lockout", "throttle.max_lockout"] {
         let redis = Redis::start();
         let setup = Redoubt::setup(&redis).set("throttle.exempt", "[]").set("throttle.failures", 1);
@@ -43,13 +43,13 @@ fn how_long_a_lock_out_lasts() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn who_is_never_locked_out() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_exempt_networks() {
     let (_redis, mut redoubt) = with("throttle.failures", "1");
     let mut before = redoubt.connect();
     assert!(guess(&redoubt).starts_with(b"-WRONGPASS"));
     change(&mut redoubt, "throttle.exempt", "[]");
-    // One that came before is no exception any more either.
+    // A client that connected before the change is no exception any more either.
     before.offer(&request(&["AUTH", "wrong"]));
     assert_eq!(before.read_to_close(), b"");
     assert_eq!(redoubt.connect().read_to_close(), b"");
@@ -58,15 +58,15 @@ fn who_is_never_locked_out() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn whose_addresses_are_shared() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_shared_networks() {
     let redis = Redis::start();
     let setup = Redoubt::setup(&redis).set("throttle.exempt", "[]").set("throttle.failures", 1);
     let mut redoubt = setup.set_text("throttle.lockout", "1h").start();
     assert_eq!(guess(&redoubt), b"");
     assert_eq!(redoubt.connect().read_to_close(), b"");
     change(&mut redoubt, "throttle.shared", "[\"127.0.0.1\"]");
-    assert!(guess(&redoubt).starts_with(b"-WRONGPASS"), "it is locked out no more");
+    assert!(guess(&redoubt).starts_with(b"-WRONGPASS"), "the address is not locked out any more");
     change(&mut redoubt, "throttle.shared", "[]");
     assert_eq!(guess(&redoubt), b"");
 }

@@ -1,4 +1,4 @@
-//! How links reach Redis and log in there.
+//! Reloads that change how links reach Redis and log in.
 
 use std::net::SocketAddr;
 
@@ -6,7 +6,7 @@ use super::{change, quoted, text};
 use support::frame::request;
 use support::{Deadline, Redis, Redoubt, Wire, now, secret, signal, since};
 
-/// The addresses and users of Redis's connections that run `command`.
+/// Returns the addresses and users of Redis's connections that run `command`.
 fn links(redis: &Redis, command: &str) -> Vec<(SocketAddr, String)> {
     let list = text(&redis.direct().command(&["CLIENT", "LIST"]));
     let field = |line: &str, name: &str| {
@@ -18,18 +18,18 @@ fn links(redis: &Redis, command: &str) -> Vec<(SocketAddr, String)> {
         .collect()
 }
 
-/// A session that waits for a list on a link of its own.
+/// Returns a session that waits for a list on a lease.
 fn block(redis: &Redis, redoubt: &Redoubt, list: &str) -> Wire {
     let before = links(redis, "cmd=blpop").len();
     let mut session = redoubt.session();
     session.send(&request(&["BLPOP", list, "0"]));
-    assert!(Deadline::patient().poll(|| links(redis, "cmd=blpop").len() > before));
+    assert!(Deadline::standard().poll(|| links(redis, "cmd=blpop").len() > before));
     session
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn another_password_closes_no_session() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_new_upstream_password_closes_no_session() {
     for in_file in [false, true] {
         let redis = Redis::start();
         let dir = tempfile::tempdir().unwrap();
@@ -38,7 +38,7 @@ fn another_password_closes_no_session() {
         std::fs::write(&one, redis.password()).unwrap();
         std::fs::write(&two, &new).unwrap();
         let path = |file: &std::path::Path| quoted(file.to_str().unwrap());
-        // Without a guard, so that links log in with this password themselves.
+        // Without a guard, links log in with this password.
         let mut setup = Redoubt::setup(&redis).set_text("policy.guard", "off");
         if in_file {
             setup = setup.set("upstream.password_file", path(&one));
@@ -52,7 +52,7 @@ fn another_password_closes_no_session() {
             true => change(&mut redoubt, "upstream.password_file", &path(&two)),
         };
         assert_eq!(closed, 0);
-        // From here on only the new one is taken.
+        // From here on Redis accepts only the new password.
         let mut direct = redis.direct();
         direct.command(&["ACL", "SETUSER", "default", &format!("<{}", redis.password())]);
         assert_eq!(session.command(&["SELECT", "5"]), b"+OK\r\n");
@@ -67,8 +67,8 @@ fn another_password_closes_no_session() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn another_user_is_logged_in_as_and_gives_its_rights_to_the_guard() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn after_a_reload_links_log_in_as_the_new_user_and_the_guard_gets_its_rights() {
     for guard in ["off", "auto"] {
         let redis = Redis::start();
         let mut direct = redis.direct();
@@ -95,8 +95,8 @@ fn another_user_is_logged_in_as_and_gives_its_rights_to_the_guard() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_long_a_link_may_take() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_connect_timeout() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "60s").start();
     let mut session = redoubt.session();
@@ -111,7 +111,7 @@ fn how_long_a_link_may_take() {
     assert!(since(asked) < 20.0, "given up after {} s", since(asked));
 }
 
-/// How many connections to Redis the kernel probes for Redoubt.
+/// Returns on how many connections to Redis the kernel sends keepalive probes.
 fn probed(redis: &Redis, redoubt: &Redoubt) -> usize {
     let shown = std::process::Command::new("ss")
         .args(["-tnoHp", "dst", &redis.address().to_string()])
@@ -124,21 +124,21 @@ fn probed(redis: &Redis, redoubt: &Redoubt) -> usize {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn whether_links_are_probed() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_dead_after() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", "0s").start();
     let first = block(&redis, &redoubt, "a");
     assert_eq!(probed(&redis, &redoubt), 0);
     change(&mut redoubt, "upstream.dead_after", "\"1000s\"");
     let second = block(&redis, &redoubt, "b");
-    assert!(Deadline::patient().poll(|| probed(&redis, &redoubt) == 1));
+    assert!(Deadline::standard().poll(|| probed(&redis, &redoubt) == 1));
     drop((first, second));
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_old_links_may_become() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_max_link_age() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set_text("upstream.max_link_age", "0s").start();
     let mut session = redoubt.session();
@@ -148,19 +148,19 @@ fn how_old_links_may_become() {
     };
     let first = over();
     change(&mut redoubt, "upstream.max_link_age", "\"1s\"");
-    assert!(Deadline::patient().poll(|| over() != first), "the link stays");
+    assert!(Deadline::standard().poll(|| over() != first), "the link stays");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_many_links_there_may_be() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_max_links() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("upstream.max_links", 100).start();
     let mut holders = [(); 4].map(|()| redoubt.session());
     for holder in &mut holders {
         assert_eq!(holder.command(&["WATCH", "k"]), b"+OK\r\n");
     }
-    assert_eq!(change(&mut redoubt, "upstream.max_links", "8"), 0, "those that are open stay");
+    assert_eq!(change(&mut redoubt, "upstream.max_links", "8"), 0, "open links stay");
     redoubt.metric_becomes("redoubt_leases", 4.0);
     let mut one_more = redoubt.session();
     one_more.send(&request(&["WATCH", "k"]));
@@ -170,8 +170,8 @@ fn how_many_links_there_may_be() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn how_long_a_shared_link_may_owe_a_reply() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_stall_timeout() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::setup(&redis).set("upstream.stall_timeout", "\"0s\"").start();
     let mut session = redoubt.session();

@@ -1,4 +1,4 @@
-//! Handshakes while nothing can be written to the audit log.
+//! Handshakes while the audit log cannot be written.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
@@ -8,10 +8,10 @@ use std::time::Duration;
 use super::{path, speaking};
 use support::certificates::Authority;
 use support::tls::Caller;
-use support::{Deadline, PATIENCE, Redis, signal};
+use support::{Deadline, Redis, TIME_LIMIT, signal};
 
 #[test]
-fn hands_are_not_shaken_while_clients_wait_for_the_audit_log() {
+fn no_tls_handshake_happens_while_clients_wait_for_the_audit_log() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let log = authority.dir().join("audit.log");
     assert!(Command::new("mkfifo").arg(&log).status().expect("apt install coreutils").success());
@@ -24,23 +24,23 @@ fn hands_are_not_shaken_while_clients_wait_for_the_audit_log() {
         .start();
     let caller = Caller::trusting(&authority.ca());
     let mut waiting = TcpStream::connect(redoubt.address()).unwrap();
-    // It is accepted after the other one.
+    // The session's connection is accepted after the other connection.
     let mut session = caller.session(redoubt.address(), redoubt.password());
     session.send(&b"CONFIG GET x\r\n".repeat(3000));
     redoubt.log().wait(|line| line.contains("clients wait")).expect("a warning");
-    // The session has its turns until the pipe holds no more.
+    // The session is served until the pipe is full.
     let written = || redoubt.metric("redoubt_audit_events_total");
     let is_full = || {
         let before = written();
         before > 100.0 && (0..20).all(|_| written() == before)
     };
-    assert!(Deadline::patient().poll(is_full), "the audit log takes all of it");
+    assert!(Deadline::standard().poll(is_full), "the audit log takes all of it");
     waiting.write_all(&caller.hello()).unwrap();
     waiting.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
     let answer = waiting.read(&mut [0; 64]).expect_err("no answer");
     assert_eq!(answer.kind(), ErrorKind::WouldBlock);
     let reader = std::thread::spawn(move || std::fs::read_to_string(log).unwrap());
-    waiting.set_read_timeout(Some(PATIENCE)).unwrap();
+    waiting.set_read_timeout(Some(TIME_LIMIT)).unwrap();
     let mut answer = [0; 3];
     waiting.read_exact(&mut answer).unwrap();
     assert_eq!(answer, [22, 3, 3], "a handshake");

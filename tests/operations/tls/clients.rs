@@ -1,4 +1,4 @@
-//! Clients that speak TLS.
+//! Clients that use TLS.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -12,7 +12,7 @@ use support::{Redis, Redoubt, Wire, now, shown, since};
 const NOAUTH: &str = "-NOAUTH Authentication required.\r\n";
 
 #[test]
-fn both_versions_are_spoken_and_the_older_one_only_if_it_may() {
+fn tls_1_2_and_1_3_are_accepted_unless_min_version_is_1_3() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let pair = authority.server("server");
     let redoubt = speaking(&redis, &pair).start();
@@ -31,12 +31,12 @@ fn both_versions_are_spoken_and_the_older_one_only_if_it_may() {
 }
 
 #[test]
-fn a_client_leaves_whose_redoubt_has_no_right_certificate() {
+fn a_client_rejects_a_redoubt_with_a_wrong_certificate() {
     let (authority, redis) = (Authority::new(), Redis::start());
-    let stranger = Authority::new();
+    let other_authority = Authority::new();
     let names = ["127.0.0.1"];
-    for (pair, told) in [
-        (stranger.server("server"), "UnknownIssuer"),
+    for (pair, reported) in [
+        (other_authority.server("server"), "UnknownIssuer"),
         (authority.issue("expired", &names, Kind::Expired), "expired"),
         (authority.issue("future", &names, Kind::Future), "not valid yet"),
         (authority.issue("self", &names, Kind::SelfSigned), "UnknownIssuer"),
@@ -44,7 +44,7 @@ fn a_client_leaves_whose_redoubt_has_no_right_certificate() {
     ] {
         let redoubt = speaking(&redis, &pair).set_text("log.level", "debug").start();
         let refused = Caller::trusting(&authority.ca()).ping(redoubt.address()).unwrap_err();
-        assert!(refused.contains(told), "{told}: {refused}");
+        assert!(refused.contains(reported), "{reported}: {refused}");
         logged(&redoubt, "no TLS with a client", &["received fatal alert"]);
         logged(&redoubt, "connections refused", &["tls_handshake"]);
         assert!(!redoubt.log().all().iter().any(|line| line.contains("session opened")));
@@ -52,7 +52,7 @@ fn a_client_leaves_whose_redoubt_has_no_right_certificate() {
 }
 
 #[test]
-fn who_speaks_plainly_where_tls_is_spoken_is_closed() {
+fn a_plain_client_on_a_tls_port_is_closed() {
     let (authority, _redis, redoubt) = plainly();
     for bytes in
         [&b"PING\r\n"[..], b"*1\r\n$4\r\nPING\r\n", b"GET / HTTP/1.1\r\n\r\n", &[0xff; 4096]]
@@ -60,7 +60,7 @@ fn who_speaks_plainly_where_tls_is_spoken_is_closed() {
         let mut wire = redoubt.connect();
         assert!(wire.offer(bytes));
         let answer = wire.read_to_close();
-        // An alert, or nothing; no word of Redis's.
+        // The answer is an alert or nothing, and no text of Redis's.
         assert!(answer.is_empty() || answer.starts_with(&[21, 3]), "{}", shown(&answer));
     }
     logged(&redoubt, "connections refused", &["tls_handshake"]);
@@ -68,11 +68,11 @@ fn who_speaks_plainly_where_tls_is_spoken_is_closed() {
 }
 
 #[test]
-fn who_speaks_tls_where_it_is_not_spoken_gets_what_redis_gives() {
+fn a_tls_client_on_a_plain_port_gets_the_same_as_from_redis() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let redoubt = Redoubt::start(&redis);
     let mut hello = Caller::trusting(&authority.ca()).hello();
-    // To Redis it is the begin of a line that does not end, as there are NULs in it.
+    // To Redis this is the beginning of a line that does not end, because of the NULs in it.
     hello.extend_from_slice(b"\r\nPING\r\n");
     hello.resize(70 << 10, b'x');
     let answer = |mut wire: Wire| {
@@ -84,7 +84,7 @@ fn who_speaks_tls_where_it_is_not_spoken_gets_what_redis_gives() {
 }
 
 #[test]
-fn a_handshake_has_no_more_time_than_auth_timeout_and_holds_nobody_up() {
+fn a_tls_handshake_is_limited_by_auth_timeout_and_delays_no_client() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let redoubt =
         speaking(&redis, &authority.server("server")).set_text("limits.auth_timeout", "1s").start();
@@ -104,7 +104,7 @@ fn a_handshake_has_no_more_time_than_auth_timeout_and_holds_nobody_up() {
 }
 
 #[test]
-fn who_only_looks_whether_somebody_listens_is_not_refused() {
+fn a_port_probe_without_bytes_is_not_logged_as_refused() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let redoubt = speaking(&redis, &authority.server("server"))
         .set_text("log.level", "debug")
@@ -120,25 +120,25 @@ fn who_only_looks_whether_somebody_listens_is_not_refused() {
 }
 
 #[test]
-fn handshakes_count_as_sessions_that_have_not_authenticated() {
+fn tls_handshakes_count_as_unauthenticated_sessions() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let redoubt = speaking(&redis, &authority.server("server"))
         .set("limits.unauthenticated_sessions", 8)
         .start();
     let silent: Vec<_> = (0..7).map(|_| redoubt.connect()).collect();
     let caller = Caller::trusting(&authority.ca());
-    // As from Redis: nothing is said, for nobody could read it.
+    // As with Redis, no error is sent, since the client could not read it.
     let refused = caller.ping(redoubt.address()).unwrap_err();
     assert!(!refused.contains("max number"), "{refused}");
     logged(&redoubt, "connections refused", &["unauthenticated_sessions"]);
     drop(silent);
-    let served = support::Deadline::patient()
+    let served = support::Deadline::standard()
         .poll(|| caller.ping(redoubt.address()).as_deref() == Ok(NOAUTH));
-    assert!(served, "places come back");
+    assert!(served, "the places of closed connections are returned");
 }
 
 #[test]
-fn many_replies_go_out_in_few_records() {
+fn many_replies_are_sent_in_few_tls_records() {
     const REQUESTS: usize = 2000;
     let (authority, _redis, redoubt) = plainly();
     let mut session =
@@ -151,7 +151,7 @@ fn many_replies_go_out_in_few_records() {
 }
 
 #[test]
-fn what_was_asked_before_an_end_is_answered() {
+fn requests_before_the_end_of_a_tls_stream_are_answered() {
     let (authority, _redis, redoubt) = plainly();
     for announces in [true, false] {
         let mut session =
@@ -162,13 +162,13 @@ fn what_was_asked_before_an_end_is_answered() {
         } else {
             session.fall_silent()
         }
-        let rest = session.read_to_end().expect("an end that is announced");
+        let rest = session.read_to_end().expect("the close is announced");
         assert_eq!(rest.iter().filter(|byte| **byte == b':').count(), 100, "{}", shown(&rest));
     }
 }
 
 #[test]
-fn who_reads_late_loses_nothing() {
+fn a_late_tls_reader_loses_nothing() {
     let (authority, redis, redoubt) = plainly();
     let value = b"0123456789abcdef".repeat(1 << 16);
     assert_eq!(redis.direct().command(&[&b"SET"[..], b"large", &value]), b"+OK\r\n");
@@ -177,7 +177,7 @@ fn who_reads_late_loses_nothing() {
     for _ in 0..4 {
         let mut late = caller.session(redoubt.address(), redoubt.password());
         late.send(&[&b"GET large\r\n".repeat(6)[..], b"QUIT\r\n"].concat());
-        // What it asks for after that is answered to another.
+        // Requests that it sends after that get replies in the order of another session.
         let mut other = caller.session(redoubt.address(), redoubt.password());
         assert_eq!(other.command(&["PING"]), b"+PONG\r\n");
         late.expect(&wanted);
@@ -186,7 +186,7 @@ fn who_reads_late_loses_nothing() {
 }
 
 #[test]
-fn a_hundred_megabytes_come_through_unchanged_both_ways() {
+fn a_hundred_megabytes_pass_unchanged_over_tls_both_ways() {
     const SIZE: usize = 100 << 20;
     let authority = Authority::new();
     let pair = authority.server("server");
@@ -205,7 +205,7 @@ fn a_hundred_megabytes_come_through_unchanged_both_ways() {
 }
 
 #[test]
-fn a_balancer_tells_the_client_before_the_handshake() {
+fn a_balancer_reports_the_client_before_the_tls_handshake() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let redoubt = speaking(&redis, &authority.server("server"))
         .set("proxy_protocol_from", "[\"127.0.0.0/8\"]")
@@ -222,14 +222,14 @@ fn a_balancer_tells_the_client_before_the_handshake() {
 }
 
 #[test]
-fn refused_commands_do_not_exist_in_tls_either() {
+fn refused_commands_do_not_exist_over_tls() {
     let (authority, redis, redoubt) = plainly();
     let caller = Caller::trusting(&authority.ca());
-    let mut stranger = caller.connect(redoubt.address()).unwrap();
+    let mut other_authority = caller.connect(redoubt.address()).unwrap();
     for args in [&["GET", "k"][..], &["FLUSHALL"], &["CONFIG", "GET", "*"]] {
-        assert!(stranger.command(args).starts_with(b"-NOAUTH") || args != ["GET", "k"]);
+        assert!(other_authority.command(args).starts_with(b"-NOAUTH") || args != ["GET", "k"]);
     }
-    assert!(stranger.command(&["AUTH", "wrong"]).starts_with(b"-WRONGPASS"));
+    assert!(other_authority.command(&["AUTH", "wrong"]).starts_with(b"-WRONGPASS"));
     assert_eq!(redis.direct().command(&["SET", "k", "v"]), b"+OK\r\n");
     let mut session = caller.session(redoubt.address(), redoubt.password());
     for args in [&["FLUSHALL"][..], &["flushdb"], &["CONFIG", "GET", "*"], &["DEBUG", "SLEEP", "0"]]

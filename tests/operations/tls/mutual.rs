@@ -1,4 +1,4 @@
-//! Certificates of clients.
+//! Client certificates.
 
 use super::{logged, path, speaking};
 use support::certificates::{Authority, Kind};
@@ -8,17 +8,17 @@ use support::{Deadline, Redis};
 const NOAUTH: &str = "-NOAUTH Authentication required.\r\n";
 
 #[test]
-fn nobody_gets_in_without_a_right_certificate_nor_with_that_alone() {
-    let (authority, stranger, redis) = (Authority::new(), Authority::new(), Redis::start());
+fn clients_need_both_a_valid_certificate_and_the_password() {
+    let (authority, other_authority, redis) = (Authority::new(), Authority::new(), Redis::start());
     let redoubt = speaking(&redis, &authority.server("server"))
         .set_text("tls.client_ca", path(&authority.ca()))
         .set_text("log.level", "debug")
         .set_text("audit.output", "stdout")
         .start();
     let ca = authority.ca();
-    for (caller, told) in [
+    for (caller, reported) in [
         (Caller::trusting(&ca), "CertificateRequired"),
-        (Caller::showing(&ca, &stranger.issue("app", &["app"], Kind::Good)), "alert"),
+        (Caller::showing(&ca, &other_authority.issue("app", &["app"], Kind::Good)), "alert"),
         (
             Caller::showing(&ca, &authority.issue("old", &["app"], Kind::Expired)),
             "CertificateExpired",
@@ -27,7 +27,7 @@ fn nobody_gets_in_without_a_right_certificate_nor_with_that_alone() {
         (Caller::showing(&ca, &authority.issue("self", &["app"], Kind::SelfSigned)), "alert"),
     ] {
         let refused = caller.ping(redoubt.address()).unwrap_err();
-        assert!(refused.contains(told), "{told}: {refused}");
+        assert!(refused.contains(reported), "{reported}: {refused}");
     }
     logged(&redoubt, "connections refused", &["tls_handshake"]);
     assert!(!redoubt.log().all().iter().any(|line| line.contains("session opened")));
@@ -47,7 +47,7 @@ fn nobody_gets_in_without_a_right_certificate_nor_with_that_alone() {
 }
 
 #[test]
-fn a_certificate_is_looked_at_in_every_handshake() {
+fn client_certificates_are_checked_in_every_handshake() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let pair = authority.server("server");
     let app = authority.issue("app", &["app"], Kind::Good);
@@ -67,8 +67,8 @@ fn a_certificate_is_looked_at_in_every_handshake() {
 }
 
 #[test]
-fn a_certificate_that_may_be_left_out_must_be_right_if_it_is_there() {
-    let (authority, stranger, redis) = (Authority::new(), Authority::new(), Redis::start());
+fn an_optional_client_certificate_must_be_valid_if_sent() {
+    let (authority, other_authority, redis) = (Authority::new(), Authority::new(), Redis::start());
     let redoubt = speaking(&redis, &authority.server("server"))
         .set_text("tls.client_ca", path(&authority.ca()))
         .set_text("tls.client_certificates", "optional")
@@ -77,12 +77,12 @@ fn a_certificate_that_may_be_left_out_must_be_right_if_it_is_there() {
     assert_eq!(Caller::trusting(&ca).ping(redoubt.address()).as_deref(), Ok(NOAUTH));
     let right = authority.issue("app", &["app"], Kind::Good);
     assert_eq!(Caller::showing(&ca, &right).ping(redoubt.address()).as_deref(), Ok(NOAUTH));
-    let wrong = Caller::showing(&ca, &stranger.issue("app", &["app"], Kind::Good));
+    let wrong = Caller::showing(&ca, &other_authority.issue("app", &["app"], Kind::Good));
     assert!(wrong.ping(redoubt.address()).is_err());
 }
 
 #[test]
-fn sessions_are_counted_for_each_certificate() {
+fn sessions_are_limited_for_each_client_certificate() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let redoubt = speaking(&redis, &authority.server("server"))
         .set_text("tls.client_ca", path(&authority.ca()))
@@ -99,13 +99,13 @@ fn sessions_are_counted_for_each_certificate() {
         assert!(third.command(&["AUTH", redoubt.password()]).starts_with(b"-ERR max number"));
         assert!(third.is_closed());
         drop(first);
-        let free = Deadline::patient().poll(|| {
+        let free = Deadline::standard().poll(|| {
             let mut next = caller.connect(redoubt.address()).unwrap();
             next.command(&["AUTH", redoubt.password()]) == b"+OK\r\n"
         });
         assert!(free, "a place comes back");
         assert_eq!(second.command(&["PING"]), b"+PONG\r\n");
-        // It does not count for the others.
+        // The limit of one certificate does not apply to the others.
         kept.push(second);
     }
 }

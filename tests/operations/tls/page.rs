@@ -1,4 +1,4 @@
-//! The lines of the page on TLS that make certificates.
+//! The commands of the page on TLS that create certificates.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use support::certificates::Pair;
 use support::tls::Caller;
 
 #[test]
-fn the_certificates_that_the_page_makes_are_good() {
+fn the_certificates_created_by_the_tls_page_are_valid() {
     let page = include_str!("../../../docs/tls.md");
     let (_, lines) = page.split_once("```sh\n").expect("lines");
     let (lines, _) = lines.split_once("```").expect("their end");

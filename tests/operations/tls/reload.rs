@@ -1,4 +1,4 @@
-//! Certificates that change while sessions go on.
+//! Certificates that change while sessions continue.
 
 use std::fs;
 
@@ -7,14 +7,14 @@ use support::certificates::{Authority, Kind, Pair};
 use support::tls::Caller;
 use support::{Deadline, Redis};
 
-/// Puts `new` where `old` is, the certificate first.
+/// Puts `new` in the place of `old`, the certificate first.
 fn replace(old: &Pair, new: &Pair) {
     fs::rename(&new.certificate, &old.certificate).unwrap();
     fs::rename(&new.key, &old.key).unwrap();
 }
 
 #[test]
-fn new_certificates_are_for_new_connections_and_bad_ones_for_none() {
+fn reloaded_certificates_are_used_for_new_connections_and_bad_ones_are_not() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let pair = authority.server("server");
     let redoubt = speaking(&redis, &pair)
@@ -40,22 +40,26 @@ fn new_certificates_are_for_new_connections_and_bad_ones_for_none() {
     assert!(line.contains("tls.certificate") && line.contains("holds no certificate"), "{line}");
     assert_eq!(shown(), after);
 
-    // Who signs clients' certificates can change too; sessions stay.
+    // The authority for client certificates can change too; sessions stay.
     let other = Authority::new();
     replace(&pair, &authority.server("third"));
     fs::copy(other.ca(), authority.dir().join("other.crt")).unwrap();
     let trusted = Caller::trusting(&authority.ca());
     fs::rename(authority.dir().join("other.crt"), authority.ca()).unwrap();
-    let refused = Deadline::patient().poll(|| caller.ping(redoubt.address()).is_err());
+    let refused = Deadline::standard().poll(|| caller.ping(redoubt.address()).is_err());
     assert!(refused, "certificates of the old authority are not good any more");
     assert!(trusted.ping(redoubt.address()).is_err());
     assert_eq!(living.command(&["PING"]), b"+PONG\r\n");
-    assert_eq!(redoubt.log().all().iter().filter(|line| said(line)).count(), 1, "said once");
+    assert_eq!(
+        redoubt.log().all().iter().filter(|line| said(line)).count(),
+        1,
+        "the error is logged once"
+    );
 }
 
 #[test]
-fn links_go_by_the_files_of_now() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+fn links_use_the_current_tls_files() {
+    let (authority, other_authority) = (Authority::new(), Authority::new());
     let server = authority.server("server");
     let redis = Redis::setup().tls(&server, &authority.ca(), "yes").start();
     let shown = authority.issue("shown", &["redoubt"], Kind::Good);
@@ -67,8 +71,8 @@ fn links_go_by_the_files_of_now() {
         .start();
     let mut living = redoubt.session();
     assert_eq!(living.command(&["SET", "k", "v"]), b"+OK\r\n");
-    // One that Redis does not take: links cannot be opened any more.
-    replace(&shown, &stranger.issue("wrong", &["redoubt"], Kind::Good));
+    // Redis rejects this certificate, so links cannot be opened any more.
+    replace(&shown, &other_authority.issue("wrong", &["redoubt"], Kind::Good));
     let keys = ["upstream.tls_ca upstream.tls_certificate upstream.tls_key"];
     logged(&redoubt, "certificates changed", &keys);
     let mut next = redoubt.session();
@@ -83,7 +87,7 @@ fn links_go_by_the_files_of_now() {
 }
 
 #[test]
-fn a_reload_takes_the_files_of_now_or_changes_nothing() {
+fn a_reload_reads_the_current_tls_files_or_changes_nothing() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let pair = authority.server("server");
     let mut redoubt = speaking(&redis, &pair).start();
@@ -99,5 +103,5 @@ fn a_reload_takes_the_files_of_now_or_changes_nothing() {
     let refused = redoubt.reload();
     assert!(refused.contains("nothing has changed") && refused.contains("tls.key"), "{refused}");
     let held = (caller.connect(redoubt.address()).unwrap(), shown(&redoubt));
-    assert_eq!(held.1, after, "nor has the limit changed");
+    assert_eq!(held.1, after, "the limit changed although the reload failed");
 }

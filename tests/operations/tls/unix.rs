@@ -1,4 +1,4 @@
-//! Sockets in the file system.
+//! Unix sockets.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -9,15 +9,15 @@ use std::path::Path;
 
 use super::{logged, path};
 use support::redoubt::Setup;
-use support::{Deadline, PATIENCE, Redis, Redoubt, signal};
+use support::{Deadline, Redis, Redoubt, TIME_LIMIT, signal};
 
-/// A client that speaks inline and reads lines.
+/// A client that sends inline requests and reads lines.
 struct Client(BufReader<UnixStream>);
 
 impl Client {
     fn connect(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).expect("connect");
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIME_LIMIT)).unwrap();
         Self(BufReader::new(stream))
     }
 
@@ -40,11 +40,11 @@ fn on(redis: &Redis, socket: &Path) -> Setup {
 }
 
 #[test]
-fn a_client_in_the_file_system_is_one_like_any_other() {
+fn a_client_of_a_unix_socket_is_served_like_any_other() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let socket = dir.path().join("redoubt.sock");
     let listen = format!("[\"unix://{}\", \"127.0.0.1:0\"]", path(&socket));
-    // Networks say nothing of who connects without one.
+    // Networks do not apply to clients without an IP address.
     let redoubt = Redoubt::setup(&redis)
         .set("listen", listen)
         .set("allow", "[\"192.0.2.0/24\"]")
@@ -67,7 +67,7 @@ fn a_client_in_the_file_system_is_one_like_any_other() {
             .wait(|line| line.contains("auth_succeeded") && line.contains(&peer))
             .is_some()
     );
-    // What was asked before an end is answered.
+    // Requests before the client's end of sending are answered.
     client.0.get_mut().write_all(&b"INCR n\r\n".repeat(100)).unwrap();
     client.0.get_mut().shutdown(Shutdown::Write).unwrap();
     let mut rest = String::new();
@@ -78,7 +78,7 @@ fn a_client_in_the_file_system_is_one_like_any_other() {
 }
 
 #[test]
-fn a_large_value_comes_through_unchanged() {
+fn a_large_value_passes_unchanged_over_a_unix_socket() {
     const SIZE: usize = 32 << 20;
     let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let socket = dir.path().join("s");
@@ -96,7 +96,7 @@ fn a_large_value_comes_through_unchanged() {
 }
 
 #[test]
-fn wrong_passwords_lock_nobody_out_there() {
+fn wrong_passwords_over_a_unix_socket_cause_no_lock_out() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let socket = dir.path().join("s");
     let redoubt =
@@ -111,10 +111,10 @@ fn wrong_passwords_lock_nobody_out_there() {
 }
 
 #[test]
-fn the_file_has_its_mode_replaces_only_what_is_stale_and_goes_at_the_stop() {
+fn a_socket_file_has_its_mode_replaces_only_a_stale_file_and_is_removed_at_the_stop() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let socket = dir.path().join("s");
-    // Left behind by somebody who was killed.
+    // A killed process left this socket file behind.
     drop(UnixListener::bind(&socket).unwrap());
     let mut redoubt = on(&redis, &socket).set_text("unix_socket_mode", "600").start();
     assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
@@ -133,7 +133,7 @@ fn the_file_has_its_mode_replaces_only_what_is_stale_and_goes_at_the_stop() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("cannot listen on") && said.contains("in use"), "{said}");
-    assert_eq!(client.ask("PING"), "+PONG", "the first is not disturbed");
+    assert_eq!(client.ask("PING"), "+PONG", "the first process still serves");
     assert_eq!(Client::session(&socket, &redoubt).ask("PING"), "+PONG");
 
     signal(redoubt.pid(), "TERM");
@@ -142,19 +142,19 @@ fn the_file_has_its_mode_replaces_only_what_is_stale_and_goes_at_the_stop() {
 }
 
 #[test]
-fn who_has_connected_when_the_stop_comes_is_let_in() {
+fn clients_connected_to_a_unix_socket_before_a_stop_are_served() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let socket = dir.path().join("s");
     let mut redoubt = on(&redis, &socket).start();
     let mut client = Client::session(&socket, &redoubt);
     client.0.get_mut().write_all(b"BLPOP list 1\r\nPING\r\n").unwrap();
-    let waits = Deadline::patient().poll(|| {
+    let waits = Deadline::standard().poll(|| {
         let clients = redis.direct().command(&["INFO", "clients"]);
         String::from_utf8_lossy(&clients).contains("blocked_clients:1")
     });
     assert!(waits);
     signal(redoubt.pid(), "TERM");
-    assert!(Deadline::patient().poll(|| !socket.exists()), "nobody is lured");
+    assert!(Deadline::standard().poll(|| !socket.exists()), "the socket file stays after the stop");
     let mut reply = String::new();
     client.0.read_line(&mut reply).unwrap();
     assert_eq!(reply, "*-1\r\n");

@@ -1,11 +1,11 @@
-//! A Redis that speaks TLS.
+//! A Redis with TLS.
 
 use super::{logged, path};
 use support::certificates::{Authority, Kind, Pair};
 use support::redoubt::Setup;
 use support::{Redis, Redoubt};
 
-/// Has `setup` speak TLS with `redis`, whose certificate `authority` has signed.
+/// Returns `setup` with TLS to `redis`, whose certificate `authority` has signed.
 pub(crate) fn to(setup: Setup, redis: &Redis, authority: &Authority) -> Setup {
     setup
         .set_text("upstream.url", &format!("rediss://127.0.0.1:{}", redis.tls_port()))
@@ -30,7 +30,7 @@ fn serves(redoubt: &Redoubt) {
 }
 
 #[test]
-fn redis_is_spoken_to_in_tls_and_shown_a_certificate() {
+fn links_use_tls_and_a_client_certificate() {
     let authority = Authority::new();
     let server = authority.server("server");
     let client = authority.issue("redoubt", &["redoubt"], Kind::Good);
@@ -42,9 +42,9 @@ fn redis_is_spoken_to_in_tls_and_shown_a_certificate() {
         serves(&redoubt);
     }
     let other = Authority::new();
-    let stranger = other.issue("redoubt", &["redoubt"], Kind::Good);
+    let other_authority = other.issue("redoubt", &["redoubt"], Kind::Good);
     let setup = || to(Redoubt::setup(&redis), &redis, &authority);
-    for setup in [setup(), showing(setup(), &stranger)] {
+    for setup in [setup(), showing(setup(), &other_authority)] {
         let redoubt = setup.start();
         logged(&redoubt, "upstream is unavailable; clients are closed until it is back", &[]);
         let mut session = redoubt.session();
@@ -54,11 +54,11 @@ fn redis_is_spoken_to_in_tls_and_shown_a_certificate() {
 }
 
 #[test]
-fn a_redis_without_a_right_certificate_is_given_no_password() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
+fn a_redis_with_a_wrong_certificate_gets_no_password() {
+    let (authority, other_authority) = (Authority::new(), Authority::new());
     let names = ["127.0.0.1"];
-    for (pair, told) in [
-        (stranger.server("server"), "UnknownIssuer"),
+    for (pair, reported) in [
+        (other_authority.server("server"), "UnknownIssuer"),
         (authority.issue("expired", &names, Kind::Expired), "expired"),
         (authority.issue("future", &names, Kind::Future), "not valid yet"),
         (authority.issue("self", &names, Kind::SelfSigned), "UnknownIssuer"),
@@ -67,7 +67,7 @@ fn a_redis_without_a_right_certificate_is_given_no_password() {
         let redis = Redis::setup().tls(&pair, &authority.ca(), "no").start();
         let redoubt = to(Redoubt::setup(&redis), &redis, &authority).start();
         let message = "upstream is unavailable; clients are closed until it is back";
-        let line = logged(&redoubt, message, &["no TLS with 127.0.0.1:", told]);
+        let line = logged(&redoubt, message, &["no TLS with 127.0.0.1:", reported]);
         assert!(!line.contains(redis.password()), "{line}");
         let info = redis.direct().command(&["INFO", "commandstats"]);
         let info = String::from_utf8(info).unwrap();
@@ -76,7 +76,7 @@ fn a_redis_without_a_right_certificate_is_given_no_password() {
 }
 
 #[test]
-fn the_name_that_is_expected_can_be_another_than_the_hosts() {
+fn the_expected_certificate_name_can_differ_from_the_host() {
     let authority = Authority::new();
     let pair = authority.issue("redis", &["redis.example"], Kind::Good);
     let redis = Redis::setup().tls(&pair, &authority.ca(), "no").start();
@@ -85,10 +85,10 @@ fn the_name_that_is_expected_can_be_another_than_the_hosts() {
 }
 
 #[test]
-fn any_certificate_is_taken_where_that_is_asked_for_and_warned_of() {
-    let (authority, stranger) = (Authority::new(), Authority::new());
-    let pair = stranger.issue("self", &["elsewhere"], Kind::SelfSigned);
-    let redis = Redis::setup().tls(&pair, &stranger.ca(), "no").start();
+fn any_upstream_certificate_is_accepted_with_a_warning_if_configured() {
+    let (authority, other_authority) = (Authority::new(), Authority::new());
+    let pair = other_authority.issue("self", &["elsewhere"], Kind::SelfSigned);
+    let redis = Redis::setup().tls(&pair, &other_authority.ca(), "no").start();
     let redoubt = to(Redoubt::setup(&redis), &redis, &authority)
         .set("upstream.tls_dangerously_accept_any_certificate", true)
         .start();
@@ -100,7 +100,7 @@ fn any_certificate_is_taken_where_that_is_asked_for_and_warned_of() {
 }
 
 #[test]
-fn a_redis_that_speaks_plainly_is_not_spoken_to() {
+fn a_plain_redis_is_rejected_if_tls_is_configured() {
     let (authority, redis) = (Authority::new(), Redis::start());
     let redoubt = Redoubt::setup(&redis)
         .set_text("upstream.url", &format!("rediss://127.0.0.1:{}", redis.port()))

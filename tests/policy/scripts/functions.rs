@@ -1,4 +1,4 @@
-//! Which functions pinned libraries have is the operator's to change, while all is running.
+//! The operator can change the functions of pinned libraries at run time.
 
 use super::*;
 use support::lines;
@@ -10,7 +10,7 @@ fn pinning(redis: &Redis) -> support::redoubt::Setup {
 }
 
 #[test]
-fn functions_that_the_operator_loads_later_run() {
+fn functions_of_pinned_libraries_loaded_later_run() {
     let redis = Redis::start();
     let redoubt = pinning(&redis).start();
     let mut wire = redoubt.session();
@@ -20,7 +20,7 @@ fn functions_that_the_operator_loads_later_run() {
 }
 
 #[test]
-fn functions_that_a_restart_has_lost_do_not_run() {
+fn functions_lost_by_a_redis_restart_do_not_run() {
     let mut redis = Redis::start();
     redis.direct().command(&["FUNCTION", "LOAD", KEPT]);
     let redoubt = pinning(&redis).set("workers", 2).start();
@@ -29,18 +29,18 @@ fn functions_that_a_restart_has_lost_do_not_run() {
     }
     redis.kill();
     redis.restart();
-    // The same name, in a library that is not pinned.
+    // Another library, which is not pinned, has a function of the same name.
     let other = "#!lua name=other\nredis.register_function('kept_seven', function() return 8 end)";
     redis.direct().command(&["FUNCTION", "LOAD", other]);
     let words = ["FCALL", "kept_seven", "0"];
     for mut wire in [redoubt.session(), redoubt.session()] {
-        let refused = Deadline::patient().poll(|| wire.command(&words) == refusal(&words));
+        let refused = Deadline::standard().poll(|| wire.command(&words) == refusal(&words));
         assert!(refused, "a function that is not the pinned library's runs");
     }
 }
 
 #[test]
-fn without_libraries_no_function_runs() {
+fn without_pinned_libraries_no_function_runs() {
     let redis = Redis::start();
     redis.direct().command(&["FUNCTION", "LOAD", KEPT]);
     let redoubt = Redoubt::setup(&redis).set_text("policy.scripts", "pinned").start();
@@ -48,7 +48,7 @@ fn without_libraries_no_function_runs() {
 }
 
 #[test]
-fn where_redis_does_not_tell_no_function_runs() {
+fn no_pinned_function_runs_if_redis_refuses_function_list() {
     let redis = Redis::start();
     let mut direct = redis.direct();
     direct.command(&["FUNCTION", "LOAD", KEPT]);

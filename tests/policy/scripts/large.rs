@@ -1,14 +1,14 @@
-//! Scripts of over 64 KiB, which are judged when all of them has come.
+//! Scripts of over 64 KiB, which are checked when they have arrived completely.
 
 use super::*;
 use support::lines;
 
-/// Reads the canary, in `size` bytes.
+/// Returns a script of `size` bytes that reads the canary.
 fn large(size: usize) -> String {
     ending(size, "\nreturn canary")
 }
 
-/// The same up to its last line, which would overwrite it.
+/// Returns the same script with another last line, which would overwrite the canary.
 fn twin(size: usize) -> String {
     ending(size, "\nredis.call('SET', 'canary', 'lost')")
 }
@@ -18,7 +18,7 @@ fn ending(size: usize, end: &str) -> String {
     format!("{start}{}{end}", "a".repeat(size - start.len() - end.len()))
 }
 
-/// Sends a request in steps, and takes a reply.
+/// Sends a request in steps, and reads a reply.
 fn stepwise(wire: &mut Wire, words: &[&str], step: usize) -> Vec<u8> {
     for piece in frame::request(words).chunks(step) {
         wire.send(piece);
@@ -27,7 +27,7 @@ fn stepwise(wire: &mut Wire, words: &[&str], step: usize) -> Vec<u8> {
 }
 
 #[test]
-fn a_listed_script_runs_whatever_its_size() {
+fn a_pinned_script_runs_whatever_its_size() {
     let sizes = [65_000, 65_536, 70_000, 300_000, 1_000_000];
     let scripts: Vec<String> = sizes.into_iter().map(large).collect();
     let listed: Vec<&str> = scripts.iter().map(String::as_str).collect();
@@ -49,7 +49,7 @@ fn a_listed_script_runs_whatever_its_size() {
 }
 
 #[test]
-fn a_script_that_begins_like_a_listed_one_does_not() {
+fn a_script_that_only_begins_like_a_pinned_one_is_refused() {
     let scripts = [large(70_000), large(1_000_000)];
     let stage = Stage::new("pinned", "auto", &[&scripts[0], &scripts[1]]);
     let mut wire = stage.redoubt.session();
@@ -68,7 +68,7 @@ fn a_script_that_begins_like_a_listed_one_does_not() {
 }
 
 #[test]
-fn a_script_too_large_to_be_held_ends_its_session() {
+fn a_script_too_large_to_buffer_closes_its_session() {
     let script = twin(3 << 20);
     let stage = Stage::new("pinned", "auto", &[&script]);
     for words in [&["EVAL", &script, "0"], &["SCRIPT", "LOAD", &script]] {
@@ -85,7 +85,7 @@ fn a_script_too_large_to_be_held_ends_its_session() {
 }
 
 #[test]
-fn large_arguments_of_listed_scripts_pass_through() {
+fn large_arguments_of_pinned_scripts_are_streamed() {
     let script = "return #ARGV[1]";
     let stage = Stage::new("pinned", "auto", &[script]);
     let mut wire = stage.redoubt.session();
@@ -100,7 +100,7 @@ fn large_arguments_of_listed_scripts_pass_through() {
             let reply = stepwise(&mut wire, &words, step);
             assert!(reply.starts_with(b"-ERR unknown command 'EVAL"), "{}", shown(&reply));
         }
-        // Names that are too long to be any.
+        // These names are too long to exist.
         for name in ["EVALSHA", "FCALL"] {
             let reply = stepwise(&mut wire, &[name, &argument, "0"], step);
             assert!(reply.starts_with(b"-ERR unknown command '"), "{}", shown(&reply));
@@ -110,7 +110,7 @@ fn large_arguments_of_listed_scripts_pass_through() {
 }
 
 #[test]
-fn other_modes_judge_large_scripts_by_their_names() {
+fn other_script_modes_decide_on_large_scripts_by_command_name() {
     for (mode, runs) in [("guarded", true), ("read-only", true), ("deny", false)] {
         let stage = Stage::new(mode, "auto", &[]);
         let mut wire = stage.redoubt.session();

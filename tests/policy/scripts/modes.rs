@@ -3,7 +3,7 @@
 use super::*;
 use support::lines;
 
-/// A request, and the modes in which it runs: `g`uarded, `r`ead-only, `p`inned.
+/// A request, and the modes in which it runs: `g`uarded, `r`ead-only, `p`inned, `d`eny.
 type Row = (Vec<String>, &'static str);
 
 fn rows() -> Vec<Row> {
@@ -17,31 +17,31 @@ fn rows() -> Vec<Row> {
         (&["fcall", "KEPT_GET", "0"], "gp"),
         (&["FCALL_RO", "Kept_Get", "0"], "grp"),
         (&["SCRIPT", "LOAD", LISTED], "grp"),
-        // What would write.
+        // These requests would write.
         (&["EVAL", OTHER, "0"], ""),
         (&["eVaL", OTHER, "1", "canary"], ""),
         (&["EVALSHA", "{other}", "0"], ""),
         (&["FCALL", "stray", "0"], ""),
         (&["FCALL", "STRAY", "0"], ""),
-        // Redis itself refuses what writes in these forms.
+        // Redis itself refuses writes in these forms.
         (&["EVAL_RO", OTHER, "0"], "gr"),
         (&["EVALSHA_RO", "{other}", "0"], "gr"),
         (&["FCALL_RO", "stray", "0"], "gr"),
         (&["SCRIPT", "LOAD", OTHER], "gr"),
         (&["script", "load", ""], "gr"),
         (&["EVAL_RO", "", "0"], "gr"),
-        // Libraries are the operator's.
+        // Only the operator loads libraries.
         (&["FUNCTION", "LOAD", "REPLACE", STRAY], "g"),
         (&["function", "Load", "REPLACE", KEPT], "g"),
         (&["FUNCTION", "RESTORE", "nonsense"], "g"),
         (&["FUNCTION", "DELETE", "nosuch"], "g"),
         (&["SCRIPT", "DEBUG", "nonsense"], "g"),
-        // Near misses.
+        // These names almost match.
         (&["EVALSHA", "{listed but one}", "0"], "g"),
         (&["EVALSHA", "nonsense", "0"], "g"),
         (&["FCALL", "", "0"], "g"),
         (&["FCALL", "kept_ge", "0"], "g"),
-        // What only tells something.
+        // These requests only show information.
         (&["SCRIPT", "EXISTS", "{listed}"], "grpd"),
         (&["FUNCTION", "LIST"], "grpd"),
         (&["FUNCTION", "STATS"], "grpd"),
@@ -91,7 +91,7 @@ fn refused_in_every_form(wire: &mut Wire, words: &[&str], request: &[u8]) {
         wire.send(&[*byte]);
     }
     assert_eq!(shown(&wire.frame()), shown(&wanted));
-    // Between others, in one piece.
+    // The requests are sent among others, in one write.
     let get = frame::request(&["GET", "canary"]);
     wire.send(&[&get[..], request, request, &get].concat());
     for wanted in [&frame::bulk(b"sings"), &wanted, &wanted, &frame::bulk(b"sings")] {
@@ -131,7 +131,7 @@ modes! {
 }
 
 #[test]
-fn what_is_allowed_runs_in_a_transaction_too() {
+fn permitted_scripts_run_in_a_transaction_too() {
     let stage = Stage::new("pinned", "auto", &[LISTED]);
     let mut wire = stage.redoubt.session();
     for words in [&["MULTI"][..], &["EVAL", LISTED, "0"], &["FCALL", "kept_seven", "0"]] {
@@ -141,7 +141,7 @@ fn what_is_allowed_runs_in_a_transaction_too() {
 }
 
 #[test]
-fn names_with_a_nul_are_not_listed() {
+fn function_names_with_a_nul_do_not_match_pinned_functions() {
     let stage = Stage::new("pinned", "auto", &[LISTED]);
     let mut wire = stage.redoubt.session();
     let sha1 = digest(LISTED);
@@ -156,7 +156,7 @@ fn names_with_a_nul_are_not_listed() {
 }
 
 #[test]
-fn what_can_do_nothing_is_answered_by_redis() {
+fn script_commands_without_arguments_get_redis_errors() {
     let stage = Stage::new("pinned", "auto", &[LISTED]);
     let (mut wire, mut direct) = (stage.redoubt.session(), stage.redis.direct());
     for words in [&["EVAL"][..], &["EVALSHA_RO"], &["FCALL"], &["SCRIPT", "LOAD"], &["SCRIPT"]] {
@@ -165,7 +165,7 @@ fn what_can_do_nothing_is_answered_by_redis() {
 }
 
 #[test]
-fn subcommands_that_newer_servers_may_have_are_refused() {
+fn unknown_script_and_function_subcommands_are_refused() {
     for mode in ["read-only", "pinned", "deny"] {
         let stage = Stage::new(mode, "auto", &[]);
         let mut wire = stage.redoubt.session();
@@ -180,7 +180,7 @@ fn subcommands_that_newer_servers_may_have_are_refused() {
 }
 
 #[test]
-fn strangers_learn_nothing_of_what_is_listed() {
+fn unauthenticated_clients_cannot_learn_which_scripts_are_pinned() {
     const NOAUTH: &[u8] = b"-NOAUTH Authentication required.\r\n";
     let stage = Stage::new("pinned", "auto", &[LISTED]);
     let mut wire = stage.redoubt.connect();

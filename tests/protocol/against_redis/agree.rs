@@ -1,10 +1,10 @@
-//! Whether Redis and the parser see the same requests.
+//! Compares the requests that Redis and the parser find.
 
 use redoubt_core::resp::{Parsed, ProtocolError, RequestLimits, RequestParser};
 
 use super::server::Redis;
 
-/// The requests in `input`, cut into segments of `size`, and the error that ends them.
+/// Returns the requests in `input`, divided into segments of `size`, and the error that ends them.
 pub(crate) fn parse(
     input: &[u8],
     limits: &RequestLimits,
@@ -32,7 +32,7 @@ pub(crate) fn parse(
     (requests, None)
 }
 
-/// What Redis answers to requests that are all `ECHO`.
+/// Returns Redis's replies to requests that are all `ECHO`.
 fn echoes(requests: &[Vec<Vec<u8>>], error: Option<ProtocolError>) -> Vec<u8> {
     let mut output = vec![];
     for args in requests {
@@ -52,7 +52,7 @@ fn echoes(requests: &[Vec<Vec<u8>>], error: Option<ProtocolError>) -> Vec<u8> {
     output
 }
 
-/// Holds that Redis and the parser see the same `ECHO`s and the same error in `input`.
+/// Checks that Redis and the parser find the same `ECHO`s and the same error in `input`.
 pub(crate) fn agree(redis: &Redis, input: &[u8], limits: &RequestLimits) {
     let shown = input[..input.len().min(80)].escape_ascii();
     let (requests, error) = parse(input, limits, input.len());

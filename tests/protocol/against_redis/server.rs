@@ -1,10 +1,10 @@
-//! A real redis-server, started in a few ways.
+//! A real redis-server, started in several ways.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-/// A redis-server of this test's own.
+/// A redis-server that only this test uses.
 pub(crate) struct Redis {
     child: Child,
     port: u16,
@@ -27,13 +27,13 @@ impl Redis {
             let mut line = String::new();
             while log.read_line(&mut line).expect("a log line") > 0 {
                 if line.contains("Ready to accept connections") {
-                    // Its log goes on to nowhere, but must not fill or break the pipe.
+                    // The log is discarded, but reading it keeps the pipe from filling up.
                     std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
                     return Self { child, port };
                 }
                 line.clear();
             }
-            // The port was taken in the meantime.
+            // Another process has taken the port.
             child.wait().expect("an exit status");
         }
         panic!("redis-server does not start");
@@ -45,11 +45,11 @@ impl Redis {
         stream
     }
 
-    /// All that Redis says to `input` and the end of the stream.
+    /// Returns all that Redis sends in reply to `input` and the end of the stream.
     pub(crate) fn answer(&self, input: &[u8]) -> Vec<u8> {
         let mut stream = self.connect();
         stream.write_all(input).expect("input is taken");
-        // Fails when Redis has closed already.
+        // The call fails if Redis has closed already.
         let _ = stream.shutdown(Shutdown::Write);
         let mut output = vec![];
         stream.read_to_end(&mut output).expect("output to its end");

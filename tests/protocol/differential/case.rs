@@ -1,25 +1,25 @@
 //! The tables of inputs: their format, read into bytes.
 //!
-//! `=== name | option | option` begins a case. Options: `noauth` (the connection has not proved its
-//! identity), `eof` (the input ends with the end of sending, not with PING and QUIT), `mask id`,
-//! `mask integers`, `mask letters` (numbers that two servers need not share; strings of one byte,
-//! which come in no certain order). Each other line is one of
+//! `=== name | option | option` begins a case. Options: `noauth` (the connection has not
+//! authenticated), `eof` (the input ends with the end of sending, not with PING and QUIT), `mask id`,
+//! `mask integers`, `mask letters` (numbers that two servers need not share; strings of one byte, which
+//! come in no certain order). Each other line is one of
 //!
 //! ```text
 //! SET key "two words\r\n"   a request in multibulk form; words as in a shell, with \r \n \t \0 \xHH
-//! inline: PING  "as is"     the text as it stands, with \r\n after it
+//! inline: PING  "as is"     the text as written, with \r\n after it
 //! raw: *1\r\n$4\r\nPI       the bytes after escapes, nothing added
-//! times 3: PING             any of these, so many times
+//! times 3: PING             any of these, repeated
 //! sync                      waits until all before it has been answered
 //! other: PUBLISH c hello    a sync, then a request by another connection
 //! # text                    nothing
 //! ```
 //!
-//! In requests and raw lines `{password}` is the right password, `{a*70000}` an `a` so many times.
+//! In requests and raw lines `{password}` is the right password, `{a*70000}` repeats `a` 70000 times.
 
 use support::frame;
 
-/// What a case does next.
+/// The next step of a case.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Send(Vec<u8>),
@@ -27,7 +27,7 @@ pub(crate) enum Step {
     Other(Vec<u8>),
 }
 
-/// One input.
+/// An input with its options.
 #[derive(Debug, Default)]
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -119,7 +119,7 @@ pub(crate) fn words(line: &str, password: &str) -> Option<Vec<Vec<u8>>> {
     Some(words)
 }
 
-/// Takes one byte, escape or placeholder off the start of `text`, and gives the rest of it.
+/// Takes one byte, escape or placeholder off the start of `text`, and returns the rest.
 fn piece<'a>(text: &'a [u8], password: &str, out: &mut Vec<u8>) -> Option<&'a [u8]> {
     let (first, rest) = text.split_first()?;
     match first {
@@ -164,7 +164,7 @@ fn piece<'a>(text: &'a [u8], password: &str, out: &mut Vec<u8>) -> Option<&'a [u
     }
 }
 
-/// Reads `what*count}`: its length and parts.
+/// Parses `what*count}`: its length and parts.
 fn repetition(text: &[u8]) -> Option<(usize, &[u8], usize)> {
     let end = text.iter().position(|byte| *byte == b'}')?;
     let star = text[..end].iter().rposition(|byte| *byte == b'*')?;

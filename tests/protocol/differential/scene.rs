@@ -1,27 +1,27 @@
-//! Scenes: several sessions by turns, each step's replies in a certain order.
+//! Scenes: several sessions that alternate, with the replies to each step in a defined order.
 //!
 //! `=== name | option` begins a scene; the options are those of cases. Each other line is one of
 //!
 //! ```text
-//! a: SET k v        session a sends a request and takes one reply
+//! a: SET k v        session a sends a request and reads one reply
 //! a 3: UNSUBSCRIBE  the same, with three frames for a reply
-//! a> BLPOP k 0      it sends, and takes nothing yet
-//! a< 2              it takes so many frames that are on their way
+//! a> BLPOP k 0      it sends, and reads nothing yet
+//! a< 2              it reads two frames that are due
 //! a id              it asks for its CLIENT ID; from here on {id:a} stands for it
 //! a closes          its connection is closed
-//! blocked 1         waits until Redis says that so many clients are blocked
+//! blocked 1         waits until Redis reports one blocked client
 //! # text            nothing
 //! ```
 //!
-//! Sessions connect and log in when they are first named. At the end each that is owed nothing
-//! sends a PING, so that nothing else is on its way to it.
+//! Sessions connect and log in when they are first named. At the end each session without a pending
+//! reply sends a PING, which shows that nothing else has been sent to it.
 
 use std::collections::BTreeMap;
 
 use super::{Case, case, mask};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
-/// A scene as it stands in its table.
+/// A scene as written in its table.
 pub(crate) struct Scene {
     pub(crate) case: Case,
     lines: Vec<String>,
@@ -40,7 +40,7 @@ pub(crate) fn read(table: &str) -> Vec<Scene> {
     scenes
 }
 
-/// Who plays: a server to connect to with this password, and the Redis that has its data.
+/// The server to connect to with this password, and the Redis that has its data.
 pub(crate) struct Stage<'a> {
     pub(crate) address: std::net::SocketAddr,
     pub(crate) password: &'a str,
@@ -58,11 +58,11 @@ impl<'a> Stage<'a> {
 struct Player {
     wire: Wire,
     id: String,
-    /// Whether it has sent what it has not taken the reply to.
+    /// True if it has sent a request whose reply it has not read.
     owed: bool,
 }
 
-/// Plays a scene. Gives one line for each step, with what came.
+/// Plays a scene. Returns one line for each step, with the replies.
 pub(crate) fn play(scene: &Scene, stage: &Stage<'_>) -> Vec<String> {
     let mut players = BTreeMap::<String, Player>::new();
     let mut heard = Vec::new();
@@ -118,7 +118,7 @@ pub(crate) fn play(scene: &Scene, stage: &Stage<'_>) -> Vec<String> {
 fn wait_until_blocked(redis: &Redis, count: &str) -> &'static str {
     let mut wire = redis.direct();
     let wanted = format!("\r\nblocked_clients:{count}\r\n").into_bytes();
-    let come = Deadline::patient().poll(|| {
+    let come = Deadline::standard().poll(|| {
         let info = wire.command(&["INFO", "clients"]);
         info.windows(wanted.len()).any(|part| part == wanted)
     });

@@ -1,8 +1,8 @@
-//! What a client that has no password may try.
+//! Requests of a client without a password.
 
 use support::bench::{CLIENT_PASSWORD, request};
 
-/// Bytes with which somebody might hope to get past the door.
+/// Returns bytes by which an attacker might try to pass the authentication.
 pub(crate) fn hostile() -> Vec<Vec<u8>> {
     let mut inputs: Vec<Vec<u8>> = [
         &b"PING\r\n"[..],

@@ -1,10 +1,10 @@
-//! How many connections Redis sees.
+//! The number of connections that Redis has.
 
 use support::{Redis, Redoubt, Wire, frame};
 
 const MIB: usize = 1 << 20;
 
-/// Two plain requests and a lease, as an honest client would have them.
+/// Checks that an honest client gets replies to two plain requests and a request on a lease.
 fn is_served(wire: &mut Wire) {
     assert_eq!(wire.command(&["SET", "k", "v"]), b"+OK\r\n");
     assert_eq!(wire.command(&["GET", "k"]), frame::bulk(b"v"));
@@ -12,7 +12,7 @@ fn is_served(wire: &mut Wire) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn slow_readers_leave_links_to_others() {
     const LINKS: usize = 16;
     let redis = Redis::start();
@@ -25,13 +25,13 @@ fn slow_readers_leave_links_to_others() {
         wire.send(&frame::request(&["GET", "big"]).repeat(2));
         slow.push(wire);
         is_served(&mut other);
-        // One of them is the connection that asks.
+        // One of the connections is the test's own.
         let links = redis.clients() - 1;
         assert!(links <= LINKS, "{links} connections with {} slow readers", slow.len());
     }
     let mut late = redoubt.session();
     is_served(&mut late);
-    // Each either gets what it asked for or has been closed for its slowness.
+    // Each either gets its reply or has been closed for its slowness.
     let reply = 8 * MIB + 1 + b"$8388609\r\n\r\n".len();
     for wire in &mut slow {
         wire.finish();
@@ -42,11 +42,12 @@ fn slow_readers_leave_links_to_others() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_worker_has_the_room_that_another_does_not_use() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_worker_can_use_link_places_that_another_does_not_use() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("workers", 2).set("upstream.max_links", 12).start();
-    // Each goes to the worker with the fewest sessions, so every other one to the same.
+    // Each session goes to the worker with the fewest sessions, so they alternate between the two
+    // workers.
     let mut sessions: Vec<_> = (0..14).map(|_| redoubt.session()).collect();
     for session in sessions.iter_mut().step_by(2) {
         assert_eq!(session.command(&["WATCH", "k"]), b"+OK\r\n");
@@ -58,7 +59,7 @@ fn a_worker_has_the_room_that_another_does_not_use() {
     );
     sessions[3].send(&frame::request(&["WATCH", "k"]));
     assert_eq!(sessions[3].read_to_close(), b"-ERR max number of clients reached\r\n");
-    // A place is free as soon as its session has gone, for either worker.
+    // A place is free for either worker as soon as its session has ended.
     drop(sessions.remove(0));
     redoubt.metric_becomes("redoubt_leases", 6.0);
     let mut next = redoubt.session();
@@ -66,8 +67,8 @@ fn a_worker_has_the_room_that_another_does_not_use() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn without_a_bound_of_its_own_it_takes_what_redis_allows_less_a_reserve() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn without_max_links_the_limit_is_that_of_redis_minus_a_reserve() {
     let redis = Redis::setup().config("maxclients 100").start();
     let redoubt = Redoubt::start(&redis);
     redoubt.metric_becomes("redoubt_links_max", 80.0);

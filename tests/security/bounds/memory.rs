@@ -1,12 +1,12 @@
-//! What the process takes while clients have it keep much.
+//! The memory of the process while clients make it buffer much.
 
 use support::{Deadline, Redis, Redoubt, Wire, frame, lines};
 
 const MIB: usize = 1 << 20;
-/// The bound on all sessions.
+/// The limit on all sessions.
 const MEMORY: u64 = 64 << 20;
-/// What may come on top: one more step of the largest buffer, which doubles when it grows, and what
-/// the allocator keeps.
+/// Bytes that may come on top: one more step of the largest buffer, which doubles when it grows, and
+/// what the allocator keeps.
 const SLACK: u64 = 48 << 20;
 
 fn start(redis: &Redis) -> (Redoubt, u64) {
@@ -24,17 +24,18 @@ fn check(redoubt: &Redoubt, idle: u64) {
     assert!(grown < MEMORY + SLACK, "{} MiB above idle", grown >> 20);
 }
 
-/// Waits until a session was closed for the memory that it held, and says that of no other reason.
+/// Waits until a session was closed for the memory that it held, and checks that none was closed for
+/// another reason.
 #[track_caller]
 fn assert_largest_closed(redoubt: &Redoubt) {
     let closed = |line: &str| lines::field(line, "reason") == Some("memory");
-    assert!(redoubt.log().wait(closed).is_some(), "nobody was closed");
+    assert!(redoubt.log().wait(closed).is_some(), "no session was closed for its memory");
     redoubt.wait_for_metric("redoubt_sessions_closed_total{reason=\"memory\"}", 1.0);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn unread_replies_of_all_sessions_are_bounded_together() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn memory_of_all_unread_replies_is_bounded() {
     let redis = Redis::start();
     redis.direct().command(&["SETRANGE", "big", &(30 * MIB).to_string(), "x"]);
     let (redoubt, idle) = start(&redis);
@@ -55,13 +56,13 @@ fn unread_replies_of_all_sessions_are_bounded_together() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn pipelines_behind_blocking_commands_are_bounded_together() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn memory_of_all_pipelines_behind_blocking_commands_is_bounded() {
     let redis = Redis::start();
     let (redoubt, idle) = start(&redis);
     let mut honest = redoubt.session();
     assert_eq!(honest.command(&["SET", "k", "v"]), b"+OK\r\n");
-    // Of two kinds in turn, as runs of one kind take little.
+    // Two commands alternate, because a run of the same command takes little memory.
     let two = [frame::request(&["GET", "a"]), frame::request(&["SET", "a", "1"])].concat();
     let pipeline = two.repeat(50_000);
     let waiting: Vec<_> = (0..60)
@@ -69,7 +70,7 @@ fn pipelines_behind_blocking_commands_are_bounded_together() {
             let mut wire = redoubt.session();
             wire.send(&frame::request(&["BLPOP", "nothing", "0"]));
             wire.stream().set_nonblocking(true).unwrap();
-            // As much of it as is taken; the rest would have to wait.
+            // The write ends when Redoubt stops reading.
             let _ = std::io::Write::write(&mut wire.stream(), &pipeline);
             wire
         })
@@ -79,10 +80,10 @@ fn pipelines_behind_blocking_commands_are_bounded_together() {
     }
     redoubt.wait_for_metric("redoubt_session_pauses_total{limit=\"memory\"}", 1.0);
     check(&redoubt, idle);
-    // Those that still wait are served when what they wait for comes.
+    // Sessions that still wait get their replies when the element arrives.
     let mut direct = redis.direct();
     let all = waiting.len();
-    let served = Deadline::patient().poll(|| {
+    let served = Deadline::standard().poll(|| {
         direct.command(&["RPUSH", "nothing", "x"]);
         redoubt.metric("redoubt_sessions_paused{limit=\"memory\"}") == 0.0
     });

@@ -1,4 +1,4 @@
-//! A Redis and a Redoubt of a test's own, and the cases one after another.
+//! Runs cases one after another, with a Redis and a Redoubt of the test's own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -14,13 +14,13 @@ pub(crate) enum Mode {
     Require,
     /// The configured user may run everything, so scripts are refused.
     Audit,
-    /// The configured user may not run what is refused, so Redis holds its scripts.
+    /// The configured user may not run what is refused, so Redis refuses it in scripts too.
     AuditRestricted,
-    /// Nothing holds scripts.
+    /// Nothing restricts scripts.
     Off,
 }
 
-/// What the operator's user may not run in [`Mode::AuditRestricted`].
+/// The rights of the operator's user in [`Mode::AuditRestricted`].
 const RESTRICTED: &str = "on ~* &* +@all -flushall -flushdb -config -debug -acl -module -replicaof \
     -slaveof -failover -sync -psync -replconf -shutdown -migrate -monitor -swapdb -save -bgsave \
     -bgrewriteaof -pfdebug -pfselftest -restore -restore-asking -latency|reset -slowlog|reset -cluster|addslots -cluster|addslotsrange \
@@ -30,9 +30,9 @@ const RESTRICTED: &str = "on ~* &* +@all -flushall -flushdb -config -debug -acl 
     -client|unpause -function|flush -function|restore -function|delete -function|kill \
     -script|flush -script|kill -script|debug";
 
-/// A user of Redis that clients may know of, and whose password is not theirs to use.
+/// A user of Redis that clients may know, and a password that they must not be able to use.
 pub(crate) const ADMIN: [&str; 2] = ["admin", "the-password-of-the-admin-of-redis"];
-/// The password that Redis takes, which clients of Redoubt cannot use either.
+/// The password that Redis accepts, which clients of Redoubt must not be able to use either.
 pub(crate) const UPSTREAM_PASSWORD: &str = "the-password-of-redis-which-only-redoubt-knows";
 
 struct Arena {
@@ -46,7 +46,7 @@ struct Arena {
 impl Arena {
     fn new(mode: Mode) -> Self {
         let app = secret();
-        // Redis itself would let all of it pass.
+        // Redis itself would run all of it.
         let redis = Redis::setup()
             .password(UPSTREAM_PASSWORD)
             .config("enable-debug-command yes")
@@ -67,15 +67,15 @@ impl Arena {
         }
         let redoubt = redoubt.start();
         let mut direct = redis.direct();
-        direct.be_patient(Duration::from_secs(10));
-        // Once Redoubt has an answer, its own user is there.
+        direct.set_time_limit(Duration::from_secs(10));
+        // Once Redoubt has answered, its guard exists.
         assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
         plant(&mut direct);
         let planted = observe(&mut direct);
         Self { mode, redis, redoubt, direct, planted }
     }
 
-    /// Panics where something does not hold.
+    /// Panics if the case's expectation does not hold.
     fn check(&mut self, case: &Case) {
         for before in &case.before {
             match before {
@@ -85,14 +85,15 @@ impl Arena {
                 }
                 Before::Another(said) => {
                     let mut another = self.redoubt.session();
-                    another.be_patient(Duration::from_secs(10));
+                    another.set_time_limit(Duration::from_secs(10));
                     another.send(said);
                     another.frame();
                 }
             }
         }
         let heard = self.attack(case);
-        // Whoever has lost the session has its last requests still under way.
+        // Requests of the closed session may still be in flight; this reply shows that they have been
+        // handled.
         assert_eq!(self.redoubt.session().command(&["PING"]), b"+PONG\r\n", "Redoubt is gone");
         let text = String::from_utf8_lossy(&heard);
         let now = observe(&mut self.direct);
@@ -107,7 +108,7 @@ impl Arena {
             return;
         }
         assert!(changes.is_empty(), "changed in Redis: {changes:?} after {}", shown(&heard));
-        assert_eq!(now.len(), self.planted.len(), "something is gone from {now:?}");
+        assert_eq!(now.len(), self.planted.len(), "a planted value is missing in {now:?}");
         match &case.holds {
             Holds::Says(parts) => {
                 let mut rest = &text[..];
@@ -130,13 +131,13 @@ impl Arena {
         }
     }
 
-    /// A session says what the case says, and then nothing more. Gives all that it hears.
+    /// A session sends the case's bytes, and the end of sending. Returns all that it receives.
     fn attack(&self, case: &Case) -> Vec<u8> {
         let mut wire = match case.logs_in {
             true => self.redoubt.session(),
             false => self.redoubt.connect(),
         };
-        wire.be_patient(Duration::from_secs(10));
+        wire.set_time_limit(Duration::from_secs(10));
         let password = self.redoubt.password().as_bytes();
         let said = replace(&case.said, b"{password}", &frame::bulk(password)[..]);
         assert!(wire.exchange(&said, case.step, case.finishes, |_| false), "it hangs");
@@ -144,7 +145,7 @@ impl Arena {
     }
 }
 
-/// The bulk string of the clients' password in the place of a mark.
+/// Puts the bulk string of the clients' password in the place of a mark.
 fn replace(said: &[u8], mark: &[u8], with: &[u8]) -> Vec<u8> {
     match said.windows(mark.len()).position(|part| part == mark) {
         Some(at) => {
@@ -155,7 +156,7 @@ fn replace(said: &[u8], mark: &[u8], with: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Runs all cases and panics with those that failed. A new arena follows each of them.
+/// Runs all cases and panics with those that failed. Each failure is followed by a new arena.
 pub(crate) fn run(mode: Mode, cases: Vec<Case>) {
     let mut arena = Arena::new(mode);
     let mut failed = Vec::new();

@@ -1,46 +1,46 @@
-//! What a hostile client does, as data.
+//! The attacks of a hostile client, as data.
 
 use support::frame;
 
 /// One attack by one session.
 pub(crate) struct Case {
     pub(crate) name: String,
-    /// What others do first.
+    /// Actions of others before the attack.
     pub(crate) before: Vec<Before>,
-    /// Whether the session logs in before it speaks.
+    /// True if the session logs in before the attack.
     pub(crate) logs_in: bool,
     pub(crate) said: Vec<u8>,
     /// Bytes of one write.
     pub(crate) step: usize,
-    /// Whether the session then says that it will say nothing more.
+    /// True if the session then closes its sending side.
     pub(crate) finishes: bool,
     pub(crate) holds: Holds,
 }
 
-/// What comes before the attack.
+/// An action before the attack.
 pub(crate) enum Before {
-    /// The operator's own command, at Redis itself.
+    /// The operator runs a command at Redis itself.
     Operator(Vec<String>),
-    /// Another session of Redoubt says this, and gets an answer.
+    /// Another session of Redoubt sends this, and gets a reply.
     Another(Vec<u8>),
 }
 
-/// What must hold after it, besides that everything in Redis is as it was.
+/// The expectation, in addition to an unchanged Redis.
 pub(crate) enum Holds {
-    /// The answer has these parts, in this order.
+    /// The replies contain these parts, in this order.
     Says(Vec<String>),
-    /// It is answered with nothing that begins so.
+    /// No reply begins so.
     NeverSays(&'static str),
-    /// It runs a script or function. Where the guard is off, this command of Redis is executed.
+    /// The attack runs a script or function. If the guard is off, this command of Redis is executed.
     Reaches(&'static str),
-    /// It runs a script or function that Redis itself never lets call what it calls.
+    /// The attack runs a script or function whose calls Redis itself always refuses.
     ReachesNothing,
-    /// Only that.
+    /// There is no further expectation.
     Nothing,
 }
 
 impl Case {
-    /// A session that has logged in and says these bytes at once.
+    /// Creates an attack by a session that logs in and sends these bytes at once.
     pub(crate) fn new(name: impl Into<String>, said: impl Into<Vec<u8>>, holds: Holds) -> Self {
         let said = said.into();
         let step = said.len().max(1);
@@ -55,20 +55,20 @@ impl Case {
         }
     }
 
-    /// One that does not log in by itself.
-    pub(crate) fn stranger(mut self) -> Self {
+    /// Makes the session not log in by itself.
+    pub(crate) fn without_login(mut self) -> Self {
         self.logs_in = false;
         self
     }
 
-    /// In writes of one byte.
+    /// Makes it send single bytes.
     pub(crate) fn byte_by_byte(mut self) -> Self {
         self.step = 1;
         self
     }
 
-    /// It waits for its answers and leaves by `QUIT`. What blocks is given up at the end of what a
-    /// session says.
+    /// Makes it wait for its replies and end with `QUIT`. Otherwise a blocking command ends when the
+    /// session closes its sending side.
     pub(crate) fn quits(mut self) -> Self {
         self.said.extend(multibulk(&["QUIT"]));
         self.step = self.said.len();
@@ -76,32 +76,32 @@ impl Case {
         self
     }
 
-    /// The operator does this first.
+    /// Adds a command of the operator before.
     pub(crate) fn after(mut self, args: &[&str]) -> Self {
         let args = args.iter().map(|arg| (*arg).to_owned()).collect();
         self.before.push(Before::Operator(args));
         self
     }
 
-    /// Another session says this first.
+    /// Adds bytes of another session before.
     pub(crate) fn after_another(mut self, said: Vec<u8>) -> Self {
         self.before.push(Before::Another(said));
         self
     }
 }
 
-/// An answer with these parts in this order.
+/// Expects replies with these parts in this order.
 pub(crate) fn says(parts: &[&str]) -> Holds {
     Holds::Says(parts.iter().map(|part| (*part).to_owned()).collect())
 }
 
-/// Requests in multibulk form, one of each line, split at spaces.
+/// Returns requests in multibulk form, one for each line, split at spaces.
 pub(crate) fn multibulk(lines: &[&str]) -> Vec<u8> {
     let request = |line: &&str| frame::request(&line.split(' ').collect::<Vec<_>>());
     lines.iter().flat_map(request).collect()
 }
 
-/// The error for a command that does not exist.
+/// Returns the error for a command that does not exist.
 pub(crate) fn unknown(name: &str) -> String {
     format!("-ERR unknown command '{name}', with args beginning with: ")
 }

@@ -6,7 +6,7 @@ use support::frame;
 
 super::in_every_mode!(disguises_do_not_help);
 
-/// Of each kind one, for disguises that have nothing to do with the command itself.
+/// One command of each kind, for disguises that do not depend on the command.
 const SOME: [&str; 8] = [
     "FLUSHALL",
     "CONFIG SET maxmemory 1mb",
@@ -21,7 +21,7 @@ const SOME: [&str; 8] = [
 /// Bytes that no rule, and no command of Redis, has at the end of its name.
 const TAILS: [&str; 9] = ["\0", "\0\0", "\0x", " ", "\r", "\n", "\r\n", "\t", "\u{a0}"];
 
-/// `fLuShAlL`.
+/// Returns the line in mixed case: `fLuShAlL`.
 fn mixed(line: &str) -> String {
     let odd = |(place, letter): (usize, char)| match place % 2 {
         0 => letter.to_ascii_lowercase(),
@@ -30,7 +30,7 @@ fn mixed(line: &str) -> String {
     line.chars().enumerate().map(odd).collect()
 }
 
-/// Each byte of a word as an escape: `"\x46\x4c"`.
+/// Returns each byte of a word as an escape: `"\x46\x4c"`.
 fn escaped(word: &str) -> String {
     let digits: String = word.bytes().map(|byte| format!("\\x{byte:02x}")).collect();
     format!("\"{digits}\"")
@@ -41,7 +41,7 @@ pub(crate) fn cases() -> Vec<Case> {
         REFUSED.iter().map(|line| mixed(line)).map(|line| plain("mixed case", &line)).collect();
     for line in SOME {
         cases.extend(inline(line));
-        cases.extend(spoilt(line));
+        cases.extend(nearly_valid(line));
         let bytes = multibulk(&[line]);
         let refused = refusal(line);
         cases.push(
@@ -79,12 +79,12 @@ fn plain(how: &str, line: &str) -> Case {
     Case::new(format!("{line}, {how}"), said, says(&[&refusal(line)]))
 }
 
-/// Whatever Redis says of such a name, it is an error.
+/// Expects an error for such a name, whatever its text is.
 fn plain_of(words: &[String]) -> Case {
     Case::new(format!("{words:?}"), frame::request(words), says(&["-ERR unknown "]))
 }
 
-/// Ways to write an inline request.
+/// Returns several inline forms of a request.
 fn inline(line: &str) -> Vec<Case> {
     let words: Vec<&str> = line.split(' ').collect();
     let each = |write: &dyn Fn(&str) -> String| {
@@ -112,8 +112,8 @@ fn inline(line: &str) -> Vec<Case> {
     forms.map(case).into()
 }
 
-/// What is almost the command. It must not run, whatever it is taken for.
-fn spoilt(line: &str) -> Vec<Case> {
+/// Returns requests that are almost the command. They must not run it, however they are read.
+fn nearly_valid(line: &str) -> Vec<Case> {
     let text =
         |text: String| Case::new(format!("{:?}", text), text, Holds::NeverSays("+OK\r\n+OK"));
     vec![
@@ -127,7 +127,7 @@ fn spoilt(line: &str) -> Vec<Case> {
     ]
 }
 
-/// An argument that is too large to be kept.
+/// Returns a case with an argument that is too large to be buffered.
 fn oversize(line: &str) -> Case {
     let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
     words.push("x".repeat(200_000));
@@ -136,7 +136,7 @@ fn oversize(line: &str) -> Case {
     Case::new(format!("{line} and 200 kB"), said, holds)
 }
 
-/// More arguments than anybody keeps.
+/// Returns a case with more arguments than are accepted.
 fn many(line: &str) -> Case {
     let words: Vec<&str> = line.split(' ').chain(std::iter::repeat_n("x", 20_000)).collect();
     Case::new(
@@ -146,8 +146,8 @@ fn many(line: &str) -> Case {
     )
 }
 
-/// Redis finds a name by a hash and then compares it as a C string, so about one such name of 256
-/// would run.
+/// Redis finds a name by a hash and then compares it as a C string, so about one such name of 256 would
+/// run.
 fn colliding() -> Case {
     let names = (0..3000).flat_map(|number| {
         let tail = format!("\0{number}");

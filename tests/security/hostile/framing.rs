@@ -1,4 +1,4 @@
-//! Lengths that lie, line ends that are none, and requests inside requests.
+//! Wrong lengths, bytes that only look like line ends, and requests inside requests.
 
 use super::case::{Case, Holds, multibulk, says, unknown};
 use super::plain::refusal;
@@ -6,7 +6,7 @@ use support::frame;
 
 super::in_every_mode!(lengths_that_lie_do_not_help);
 
-/// Counts that are not 1, though a careless reader may take them for it.
+/// Counts that are not 1, though a careless parser may read them as 1.
 const COUNTS: [&str; 15] = [
     "+1",
     "01",
@@ -61,7 +61,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// A request where another's data should be.
+/// Returns cases with a request in the data of another request.
 fn smuggled() -> Vec<Case> {
     let flush = multibulk(&["FLUSHALL"]);
     let swap = multibulk(&["SWAPDB 0 1"]);
@@ -161,7 +161,7 @@ fn smuggled() -> Vec<Case> {
     ]
 }
 
-/// Redis looks at the place of a line end, not at its bytes.
+/// Redis skips the two bytes of a line end without reading them.
 fn odd_ends() -> Vec<Case> {
     let refused = unknown("FLUSHALL");
     let cases = [

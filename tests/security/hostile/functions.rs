@@ -1,11 +1,11 @@
-//! Refused commands called from functions, which may have been loaded by others, long before.
+//! Refused commands called from functions, which others may have loaded long before.
 
 use super::case::{Case, Holds, multibulk};
 use support::frame;
 
 super::in_every_mode!(functions_run_nothing_that_is_refused);
 
-/// A library with one function, `evil`.
+/// Returns a library with one function, `evil`.
 fn library(flags: &str, body: &str) -> String {
     format!(
         "#!lua name=evil\nredis.register_function{{function_name='evil', flags={{{flags}}}, \
@@ -17,7 +17,7 @@ fn load(library: &str) -> Vec<u8> {
     frame::request(&["FUNCTION", "LOAD", "REPLACE", library])
 }
 
-/// Function bodies, and what they count as where nothing holds them.
+/// Function bodies, and the command that each executes where nothing restricts it.
 const BODIES: [(&str, &str); 8] = [
     ("return redis.call('FLUSHALL')", "flushall"),
     ("return redis.pcall('flushall', 'async')", "flushall"),
@@ -49,7 +49,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Ways to send a call.
+/// Returns several ways to send a call.
 fn ways(call: &[u8]) -> Vec<Case> {
     let text = library("", "return redis.call('FLUSHALL')");
     let operator = ["FUNCTION", "LOAD", "REPLACE", &text];
@@ -73,7 +73,7 @@ fn ways(call: &[u8]) -> Vec<Case> {
     ]
 }
 
-/// What Redis itself lets no function do.
+/// Returns functions whose calls Redis itself always refuses.
 fn held_by_redis() -> Vec<Case> {
     let nothing = |name: &str, said: Vec<u8>| Case::new(name, said, Holds::ReachesNothing);
     let flush = "return redis.call('FLUSHALL')";

@@ -1,4 +1,4 @@
-//! Data that looks like commands: nothing innocent is refused.
+//! Data that looks like commands is not refused.
 
 use super::case::{Case, multibulk, says};
 

@@ -1,4 +1,4 @@
-//! Refused commands while a session is in a state of its own.
+//! Refused commands while a session is in a special state.
 
 use super::case::{Case, Holds, multibulk, says};
 use super::plain::refusal;
@@ -13,7 +13,7 @@ const ATTACKS: [&str; 5] = [
     "FUNCTION FLUSH",
 ];
 
-/// A state, what leads there, and what the answer to that ends with.
+/// A state, the requests that lead there, and the end of their replies.
 const STATES: [(&str, &[&str], &str); 12] = [
     ("subscribed", &["SUBSCRIBE c"], "subscribe\r\n$1\r\nc\r\n:1\r\n"),
     ("subscribed in RESP3", &["HELLO 3", "SUBSCRIBE c"], "subscribe\r\n$1\r\nc\r\n:1\r\n"),
@@ -73,7 +73,7 @@ pub(crate) fn cases() -> Vec<Case> {
             let name = format!("{attack} behind {blocking}");
             cases.push(Case::new(name, said, says(&[heard, &refused])).quits());
         }
-        // The session may have to end, since nothing can be put into such a stream of replies.
+        // The session may have to end, since no reply can be put into such a stream.
         let opaque = ["CLIENT REPLY OFF", "SUBSCRIBE c", "CLIENT REPLY SKIP"];
         for inner in opaque {
             let said = multibulk(&["MULTI", inner, attack, "EXEC", attack]);

@@ -1,10 +1,10 @@
-//! Each refused command as any client library would send it: multibulk, inline, and in MULTI.
+//! Each refused command as a client library would send it: multibulk, inline, and in MULTI.
 
 use super::case::{Case, multibulk, says, unknown};
 
 super::in_every_mode!(refused_commands_do_not_exist);
 
-/// What is refused, with arguments by which it would do harm.
+/// Refused commands, with arguments by which they would do damage.
 pub(crate) const REFUSED: [&str; 82] = [
     "FLUSHDB",
     "FLUSHDB ASYNC",
@@ -90,7 +90,7 @@ pub(crate) const REFUSED: [&str; 82] = [
     "SCRIPT DEBUG SYNC",
 ];
 
-/// How the refusal of a line begins.
+/// Returns the beginning of the refusal of a line.
 pub(crate) fn refusal(line: &str) -> String {
     let mut words = line.split(' ');
     let (name, word) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());

@@ -9,7 +9,7 @@ const FLUSH: &str = "return redis.call('FLUSHALL')";
 /// The SHA-1 digest of [`FLUSH`].
 const FLUSH_SHA: &str = "0602318aae32acfcc8425701de027a440970423c";
 
-/// Scripts by which `FLUSHALL` runs wherever nothing holds them.
+/// Scripts by which `FLUSHALL` runs where nothing restricts scripts.
 const FLUSHES: [(&str, &str); 22] = [
     ("as it is", FLUSH),
     ("lower case", "return redis.call('flushall')"),
@@ -38,7 +38,7 @@ const FLUSHES: [(&str, &str); 22] = [
     ("with a header", "#!lua\nreturn redis.call('FLUSHALL')"),
 ];
 
-/// Other commands that scripts may call in Redis, and what they count as there.
+/// Other commands that scripts may call in Redis, and the command that is executed there.
 const OTHERS: [(&str, &str); 8] = [
     ("redis.call('FLUSHDB')", "flushdb"),
     ("redis.call('SELECT', 1) redis.call('FLUSHDB')", "flushdb"),
@@ -50,7 +50,7 @@ const OTHERS: [(&str, &str); 8] = [
     ("redis.pcall('CLUSTER', 'FAILOVER')", "cluster|failover"),
 ];
 
-/// What Redis lets no script do.
+/// Calls that Redis refuses in every script.
 const NEVER: [&str; 30] = [
     "redis.pcall('CONFIG', 'SET', 'maxmemory', '1mb')",
     "redis.pcall('CONFIG', 'GET', 'requirepass')",
@@ -104,7 +104,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Ways to send a script.
+/// Returns several ways to send a script.
 fn ways() -> Vec<Case> {
     let inline = "EVAL \"return redis.call('FLUSHALL')\" 0\r\n";
     let large = format!("-- {}\n{FLUSH}", "x".repeat(100_000));
@@ -154,7 +154,7 @@ fn ways() -> Vec<Case> {
     ]
 }
 
-/// Scripts that are there already.
+/// Returns cases with scripts that have been loaded before.
 fn loaded() -> Vec<Case> {
     let by_digest = |name: &str| frame::request(&[name, FLUSH_SHA, "0"]);
     let load = frame::request(&["SCRIPT", "LOAD", FLUSH]);

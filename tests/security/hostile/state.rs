@@ -1,11 +1,11 @@
-//! What Redis holds, as seen over a direct connection: it must be the same after each attack.
+//! The state of Redis, read over a direct connection: it must be the same after each attack.
 
 use std::collections::BTreeMap;
 
 use support::{Wire, frame};
 
-/// Commands that Redoubt refuses and that must never be executed. Redoubt itself and these tests
-/// run `ACL` and `CONFIG GET`, so those are told by what they change.
+/// Commands that Redoubt refuses and that must never be executed. Redoubt itself and these tests run
+/// `ACL` and `CONFIG GET`, so these two are detected by their effects.
 const NEVER: [&str; 50] = [
     "flushall",
     "flushdb",
@@ -59,13 +59,13 @@ const NEVER: [&str; 50] = [
     "script|kill",
 ];
 
-/// The script whose digest tells whether scripts were flushed.
+/// The script whose digest shows if scripts were flushed.
 const SCRIPT: &str = "return 'canary'";
 const LIBRARY: &str = "#!lua name=canary\n\
     redis.register_function{function_name='canary', callback=function() return 1 end, \
     flags={'no-writes'}}";
 
-/// What is asked after each attack.
+/// Queries after each attack.
 const QUESTIONS: [&[&str]; 12] = [
     &["SELECT", "1"],
     &["GET", "canary"],
@@ -81,7 +81,8 @@ const QUESTIONS: [&[&str]; 12] = [
     &["INFO", "everything"],
 ];
 
-/// Sets up what is looked at. To be called again when it was destroyed as expected.
+/// Writes the data that is checked. The caller writes it again after a case that destroys it as
+/// expected.
 pub(crate) fn plant(direct: &mut Wire) {
     for command in [
         &["CONFIG", "RESETSTAT"][..],
@@ -99,10 +100,10 @@ pub(crate) fn plant(direct: &mut Wire) {
     }
 }
 
-/// What is looked at, by name.
+/// The results of the queries, by name.
 pub(crate) type State = BTreeMap<String, String>;
 
-/// Asks. Commands of [`NEVER`] that were executed are in it by name.
+/// Runs the queries. The result includes commands of [`NEVER`] that were executed.
 pub(crate) fn observe(direct: &mut Wire) -> State {
     let said: Vec<_> = QUESTIONS.iter().flat_map(|question| frame::request(question)).collect();
     direct.send(&said);
@@ -113,7 +114,7 @@ pub(crate) fn observe(direct: &mut Wire) -> State {
         match question[0] {
             "SELECT" => assert_eq!(answer, "+OK\r\n"),
             "INFO" => state.extend(counters(&answer)),
-            // In the order of a hash table.
+            // The reply is in the order of a hash table.
             "CONFIG" => drop(state.insert(name, sorted(&answer))),
             "ACL" => drop(state.insert(name, users(&answer))),
             "ROLE" => drop(state.insert(name, answer.lines().nth(2).unwrap_or("").to_owned())),
@@ -123,13 +124,13 @@ pub(crate) fn observe(direct: &mut Wire) -> State {
     state
 }
 
-/// Redis's users but for those that Redoubt makes for itself.
+/// Returns Redis's users except the guards of Redoubt.
 fn users(list: &str) -> String {
     let user = |line: &&str| line.starts_with("user ") && !line.starts_with("user redoubt-");
     list.lines().filter(user).collect::<Vec<_>>().join("\n")
 }
 
-/// The names and values of a flat array, by name.
+/// Returns the names and values of a flat array, sorted by name.
 fn sorted(array: &str) -> String {
     let lines: Vec<_> = array.lines().skip(1).collect();
     let mut pairs: Vec<_> = lines.chunks(4).map(|pair| pair.join(" ")).collect();
@@ -139,7 +140,7 @@ fn sorted(array: &str) -> String {
 
 fn counters(info: &str) -> State {
     let fields = info.lines().filter_map(|line| line.split_once(':'));
-    let told = fields.filter_map(|(name, value)| match name.strip_prefix("cmdstat_") {
+    let reported = fields.filter_map(|(name, value)| match name.strip_prefix("cmdstat_") {
         Some(command) if NEVER.contains(&command) => {
             let calls = value.split(',').next().filter(|calls| *calls != "calls=0")?;
             Some((executed(command), calls.to_owned()))
@@ -150,10 +151,10 @@ fn counters(info: &str) -> State {
             fixed.contains(&name).then(|| (name.to_owned(), value.to_owned()))
         }
     });
-    told.collect()
+    reported.collect()
 }
 
-/// Under which name it is told that a command was executed.
+/// Returns the name under which [`observe`] reports that a command was executed.
 pub(crate) fn executed(command: &str) -> String {
     format!("executed {command}")
 }

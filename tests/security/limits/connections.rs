@@ -1,11 +1,11 @@
-//! What a connection may cost before it is closed: time, attempts, places.
+//! Limits on a connection before it is closed: time, attempts, number of sessions.
 
 use std::time::Duration;
 
 use support::{Deadline, Redis, Redoubt, frame, now, since};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_silent_connection_is_closed_after_auth_timeout() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("limits.auth_timeout", "1s").start();
@@ -25,14 +25,14 @@ fn a_silent_connection_is_closed_after_auth_timeout() {
     for wire in &mut silent {
         assert_eq!(wire.read_to_close(), b"");
     }
-    assert_eq!(talking.read_to_close(), b"", "talking without a password gains no time");
+    assert_eq!(talking.read_to_close(), b"", "requests before AUTH extended auth_timeout");
     assert!(since(opened) >= 0.9, "closed after {} s", since(opened));
     assert!(since(opened) < 10.0, "closed after {} s", since(opened));
-    assert_eq!(session.command(&["PING"]), b"+PONG\r\n", "a proved identity stays");
+    assert_eq!(session.command(&["PING"]), b"+PONG\r\n", "an authenticated session stays");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_connection_is_closed_after_auth_attempts() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("limits.auth_attempts", 3).start();
@@ -47,7 +47,7 @@ fn a_connection_is_closed_after_auth_attempts() {
             let reply = wire.command(request);
             assert!(reply.starts_with(b"-WRONGPASS ") || reply.starts_with(b"-NOAUTH "));
         }
-        // The next one is one too many; whether it is still answered does not matter.
+        // The next request is one too many; whether it gets a reply does not matter.
         wire.send(&frame::request(request));
         let rest = wire.read_to_close();
         assert!(frame::length(&rest).is_none_or(|length| length == rest.len()));
@@ -56,11 +56,15 @@ fn a_connection_is_closed_after_auth_attempts() {
     for _ in 0..3 {
         wire.command(&["AUTH", "wrong"]);
     }
-    assert_eq!(wire.command(&["AUTH", redoubt.password()]), b"+OK\r\n", "within the attempts");
+    assert_eq!(
+        wire.command(&["AUTH", redoubt.password()]),
+        b"+OK\r\n",
+        "the password is accepted within the attempts"
+    );
     for _ in 0..10 {
         assert!(wire.command(&["AUTH", "wrong"]).starts_with(b"-WRONGPASS "));
     }
-    assert_eq!(wire.command(&["PING"]), b"+PONG\r\n", "a proved identity stays");
+    assert_eq!(wire.command(&["PING"]), b"+PONG\r\n", "an authenticated session stays");
 }
 
 #[test]
@@ -76,12 +80,12 @@ fn connections_beyond_max_sessions_get_redis_own_error() {
         assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
     }
     drop(sessions.pop());
-    let fits = Deadline::patient().poll(|| {
+    let fits = Deadline::standard().poll(|| {
         let mut wire = redoubt.connect();
         wire.offer(&frame::request(&["QUIT"]));
         wire.read_to_close() == b"+OK\r\n"
     });
-    assert!(fits, "a place that was left is not given again");
+    assert!(fits, "the place of a closed session is not given out again");
 }
 
 #[test]
@@ -111,7 +115,7 @@ fn a_busy_session_is_not_idle() {
     let mut session = redoubt.session();
     let busy_until = Deadline::after(Duration::from_secs(5));
     while busy_until.left().is_some() {
-        // The pause between commands is Redis's: half a second, four times under the limit.
+        // The pause between commands is Redis's: half a second, a quarter of the limit.
         assert_eq!(session.command(&["BLPOP", "nothing", "0.5"]), b"*-1\r\n");
         assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
     }

@@ -1,11 +1,11 @@
-//! How fast a session may go.
+//! Limits on the rate of a session.
 
 use std::fs;
 use std::time::Duration;
 
 use support::{Deadline, Redis, Redoubt, Wire, frame, now, since};
 
-/// Ticks of processor time that a process has had; a hundred are a second.
+/// Returns the ticks of processor time that a process has used; a hundred are a second.
 fn processor_time(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a living process");
     let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
@@ -18,8 +18,8 @@ fn paced(redis: &Redis, per_second: u32) -> Redoubt {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_pipeline_takes_its_time_and_loses_nothing() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_pipeline_over_the_rate_is_slowed_down_and_loses_nothing() {
     let redis = Redis::start();
     let redoubt = paced(&redis, 100);
     let (mut wire, mut other) = (redoubt.session(), redoubt.session());
@@ -42,7 +42,7 @@ fn a_pipeline_takes_its_time_and_loses_nothing() {
     assert!(used < 50, "{used} hundredths of a second of work for waiting");
 }
 
-/// Asks as soon as it has been answered; tells how often it was in that time.
+/// Sends a request as soon as it has got a reply; returns the number of requests in that time.
 fn turns(wire: &mut Wire, time: Duration) -> u32 {
     let (until, mut count) = (Deadline::after(time), 0);
     while until.left().is_some() {
@@ -53,14 +53,14 @@ fn turns(wire: &mut Wire, time: Duration) -> u32 {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_rate_holds_for_one_request_at_a_time() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_rate_applies_to_single_requests_too() {
     let redis = Redis::start();
     let redoubt = paced(&redis, 50);
     let mut wire = redoubt.session();
     let burst = turns(&mut wire, Duration::from_secs(1));
     assert!((50..=105).contains(&burst), "{burst} in the first second");
     let steady = turns(&mut wire, Duration::from_secs(4));
-    // A tick's worth at either end is not certain.
+    // One refill at either end is not certain.
     assert!((185..=215).contains(&steady), "{steady} in four seconds at 50 a second");
 }

@@ -1,4 +1,4 @@
-//! How large a request may be, beside what Redis does at limits of its own.
+//! Limits on the size of a request, compared with Redis at its own limits.
 
 use super::assert_closed_for;
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
@@ -6,14 +6,14 @@ use support::{Deadline, Redis, Redoubt, Wire, frame, shown, target_is_redis};
 const MIB: usize = 1 << 20;
 const KIB: usize = 1 << 10;
 
-/// What comes back for `said` until the other side closes.
+/// Returns the bytes that arrive after `said` until the other side closes.
 fn last_words(wire: &mut Wire, said: &[u8]) -> Vec<u8> {
     wire.exchange(said, 64 * KIB, false, |_| false);
     wire.read_to_close()
 }
 
 #[test]
-fn a_request_over_the_limit_is_closed_as_redis_closes_it() {
+fn a_request_over_request_size_is_closed_as_by_redis() {
     let strict = Redis::setup().config("client-query-buffer-limit 1mb").start();
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("limits.request_size", "1mb").start();
@@ -35,15 +35,15 @@ fn a_request_over_the_limit_is_closed_as_redis_closes_it() {
         return;
     }
     assert_closed_for(&redoubt, "request_too_large");
-    // The links that hold the half of a request are gone, and no half was stored.
-    assert!(Deadline::patient().poll(|| redis.clients() <= connected), "a link is left");
+    // The links with half a request are closed, and no half was stored.
+    assert!(Deadline::standard().poll(|| redis.clients() <= connected), "a link is left");
     let stored = redis.direct().command(&["STRLEN", "k"]);
     assert_eq!(stored, format!(":{}\r\n", MIB - KIB).as_bytes());
     assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
 }
 
 #[test]
-fn a_pipeline_may_be_larger_than_a_request() {
+fn a_pipeline_may_be_larger_than_request_size() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("limits.request_size", "1mb").start();
     let mut wire = redoubt.session();
@@ -59,7 +59,7 @@ fn too_many_arguments_and_too_large_ones_get_redis_own_errors() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("limits.request_args", 5).start();
     assert_eq!(redoubt.session().command(&["MGET", "a", "b", "c", "d"]).len(), "*4\r\n".len() + 20);
-    // What Redis takes for too many, and what is too many here.
+    // Redis's limit and the configured limit give the same error.
     let theirs = last_words(&mut direct.direct(), b"*2147483648\r\n");
     assert_eq!(shown(&theirs), "-ERR Protocol error: invalid multibulk length\\r\\n");
     assert_eq!(last_words(&mut redoubt.session(), b"*2147483648\r\n"), theirs);
@@ -74,7 +74,7 @@ fn too_many_arguments_and_too_large_ones_get_redis_own_errors() {
 }
 
 #[test]
-fn few_in_flight_change_no_reply() {
+fn a_small_in_flight_limit_changes_no_reply() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("limits.in_flight", 1).start();
     let (mut wire, mut other) = (redoubt.session(), redoubt.session());
@@ -93,7 +93,7 @@ fn few_in_flight_change_no_reply() {
     }
     assert!(wire.exchange(&said, said.len(), false, |got| got.len() >= heard.len()));
     wire.expect(&heard);
-    // One that blocks keeps what comes after it, and nobody else's.
+    // A command that blocks delays what follows it, and no other session's requests.
     wire.send(
         &[frame::request(&["BLPOP", "list", "0"]), frame::request(&["ECHO", "after"])].concat(),
     );

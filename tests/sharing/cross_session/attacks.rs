@@ -1,23 +1,23 @@
-//! What a session does that may leave something of its own to others, or get something of theirs.
+//! Attacks that may leave something of a session to others, or get something of theirs.
 
 use support::frame;
 
 /// How the session ends.
 #[derive(Clone, Copy)]
 pub(crate) enum End {
-    /// It says that it has nothing more to say, and hears everything.
+    /// It closes its sending side, and reads all replies.
     HearsAll,
-    /// It breaks its connection at once, with replies due.
+    /// It resets its connection at once, with pending replies.
     Leaves,
-    /// It breaks its connection when it has heard so many bytes.
+    /// It resets its connection when it has received this many bytes.
     LeavesAfter(usize),
 }
 
-/// What one session does.
+/// The requests of an attacking session, and their expected replies.
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
     pub(crate) said: Vec<u8>,
-    /// Parts of what it must hear.
+    /// Parts of the replies that it must receive.
     pub(crate) heard: &'static [&'static str],
     pub(crate) end: End,
 }
@@ -43,7 +43,7 @@ pub(crate) fn all() -> Vec<Attack> {
     [replies(), states(), subscriptions(), frames()].into_iter().flatten().collect()
 }
 
-/// Replies that come when nobody is there, or that do not come.
+/// Returns attacks with replies that arrive after the session has ended, or that do not arrive.
 fn replies() -> Vec<Attack> {
     let echoes = lines(&["ECHO left-behind"]).repeat(200);
     let script = frame::request(&["EVAL", "return string.rep('left-behind', 100)", "0"]);
@@ -89,7 +89,7 @@ fn replies() -> Vec<Attack> {
     ]
 }
 
-/// What Redis keeps for a connection.
+/// Returns attacks with state that Redis keeps for a connection.
 fn states() -> Vec<Attack> {
     vec![
         leaves("a transaction left open", lines(&["MULTI", "SET attacker 1", "GET attacker"])),
@@ -145,7 +145,7 @@ fn states() -> Vec<Attack> {
     ]
 }
 
-/// What Redis sends without being asked.
+/// Returns attacks with messages that Redis sends without a request.
 fn subscriptions() -> Vec<Attack> {
     vec![
         leaves("a subscription", lines(&["SUBSCRIBE attacker:c", "PING"])),
@@ -189,7 +189,7 @@ fn subscriptions() -> Vec<Attack> {
     ]
 }
 
-/// Bytes that may be taken for others' replies or requests.
+/// Returns attacks with bytes that may be taken for others' replies or requests.
 fn frames() -> Vec<Attack> {
     vec![
         hears(

@@ -1,5 +1,4 @@
-//! Replies that read as several, replies that are missing, and what they would leave to others, on
-//! each server.
+//! Replies that read as several, missing replies, and their effect on other sessions, on each server.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -7,8 +6,9 @@ use std::time::Duration;
 use super::heir;
 use support::{Deadline, Redis, Redoubt, Wire, frame, servers, shown};
 
-/// Requests whose error repeats line ends on one server or another. What follows the first line reads as
-/// a whole reply, as one that never ends, as a barrier that the server refused, or as no reply at all.
+/// Requests whose error repeats line ends on at least one server. The text after the first line reads
+/// as a complete reply, as a reply that never ends, as a barrier that the server refused, or as no
+/// reply at all.
 pub(crate) fn forging() -> Vec<Vec<u8>> {
     let mut all = Vec::new();
     for text in [
@@ -33,11 +33,11 @@ pub(crate) fn forging() -> Vec<Vec<u8>> {
 
 fn patient(redoubt: &Redoubt) -> Wire {
     let mut wire = redoubt.session();
-    wire.be_patient(Duration::from_secs(20));
+    wire.set_time_limit(Duration::from_secs(20));
     wire
 }
 
-/// Asks what goes over each kind of shared link, again and again, and looks at every byte.
+/// Sends requests over each kind of shared link, again and again, and checks every byte.
 fn honest(redoubt: &Redoubt, number: usize, done: &AtomicBool) {
     let mut wire = patient(redoubt);
     if number % 2 == 1 {
@@ -62,7 +62,7 @@ fn honest(redoubt: &Redoubt, number: usize, done: &AtomicBool) {
     }
 }
 
-/// Has the honest sessions stop, also when the test fails.
+/// Stops the honest sessions, also when the test fails.
 pub(crate) struct Ends<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Ends<'_> {
@@ -72,7 +72,7 @@ impl Drop for Ends<'_> {
 }
 
 #[test]
-fn a_reply_that_reads_as_several_reaches_nobody_else() {
+fn a_reply_that_reads_as_several_reaches_no_other_session() {
     servers::on_each(&servers::ALL, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
@@ -89,7 +89,7 @@ fn a_reply_that_reads_as_several_reaches_nobody_else() {
                 for protocol in ["2", "3"] {
                     let mut attacker = patient(&redoubt);
                     attacker.command(&["HELLO", protocol]);
-                    // With requests behind it, whose replies it would push to others.
+                    // Further requests follow, whose replies it would push to others.
                     let behind = frame::request(&["EVAL", "return 'FORGED'", "0"]).repeat(3);
                     attacker.offer(&[&request[..], &behind, &request].concat());
                     attacker.finish();
@@ -104,14 +104,14 @@ fn a_reply_that_reads_as_several_reaches_nobody_else() {
             assert!(wrong.is_empty(), "{server}: {}", text(&wrong[0]));
         });
         let name = "redoubt_sessions_closed_total{reason=\"reply_mismatch\"}";
-        let noticed = Deadline::patient().poll(|| redoubt.metric(name) > 0.0);
+        let noticed = Deadline::standard().poll(|| redoubt.metric(name) > 0.0);
         assert!(noticed, "{server}: no forged reply was noticed");
         heir::inspect(&redoubt);
     });
 }
 
 #[test]
-fn a_forger_ends_alone_and_is_told_no_more_than_its_own() {
+fn a_session_that_forges_replies_is_closed_alone_and_gets_only_its_own() {
     servers::on_each(&servers::ALL, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
@@ -129,9 +129,9 @@ fn a_forger_ends_alone_and_is_told_no_more_than_its_own() {
     });
 }
 
-/// From Redis 7.2 to 8.x a wrong `AUTH` gets no reply while others are pending.
+/// From Redis 7.2 to 8.x a wrong `AUTH` gets no reply while other replies are pending.
 #[test]
-fn a_reply_that_is_missing_leaves_nothing_to_others() {
+fn a_missing_reply_does_not_shift_the_replies_of_others() {
     let published = frame::request(&["PUBLISH", "c", "x"]);
     let multi: Vec<u8> = [
         &["MULTI"][..],
@@ -179,9 +179,9 @@ fn a_reply_that_is_missing_leaves_nothing_to_others() {
             for attacker in &mut attackers {
                 attacker.send(said);
             }
-            // Whatever is answered, in whatever time.
+            // The content and the time of the replies do not matter.
             for attacker in &mut attackers {
-                attacker.be_patient(Duration::from_millis(100));
+                attacker.set_time_limit(Duration::from_millis(100));
                 while attacker.try_receive().is_some_and(|len| len > 0) {}
                 direct.send(&published);
                 direct.frame();
@@ -205,7 +205,7 @@ fn a_reply_that_is_missing_leaves_nothing_to_others() {
 }
 
 #[test]
-fn a_wrong_password_is_answered_while_replies_are_pending() {
+fn a_wrong_password_gets_its_reply_while_replies_are_pending() {
     servers::on_each(&servers::ALL, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::start(&redis);
@@ -222,7 +222,7 @@ fn a_wrong_password_is_answered_while_replies_are_pending() {
     });
 }
 
-/// What Redoubt asks to prepare a link is answered before the stream, and to nobody.
+/// The replies to requests that prepare a link come before the stream, and reach no client.
 #[test]
 fn replies_to_redoubt_itself_do_not_reach_a_stream() {
     servers::on_each(&servers::MAIN, |server| {
@@ -257,7 +257,7 @@ fn replies_to_redoubt_itself_do_not_reach_a_stream() {
 }
 
 #[test]
-fn what_a_client_says_of_its_library_is_not_the_next_ones() {
+fn library_info_of_a_client_is_not_passed_on_to_the_next_session() {
     servers::on_each(&["redis-8.0", "valkey-8.1", "valkey-9.1", "redict-7.3"], |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
@@ -273,15 +273,15 @@ fn what_a_client_says_of_its_library_is_not_the_next_ones() {
 }
 
 #[test]
-fn invalidations_go_to_a_connection_that_is_a_clients_own() {
+fn tracking_redirects_only_to_a_clients_own_connection() {
     servers::on_each(&servers::MAIN, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
         let mut shares = patient(&redoubt);
         let greeting = shown(&shares.command(&["HELLO", "3"]));
         let another = shown(&patient(&redoubt).command(&["HELLO", "3"]));
-        assert_ne!(greeting, another, "both are called by the number of one link");
-        // Every number that the server has given out, those of links among them.
+        assert_ne!(greeting, another, "two sessions have the same connection id");
+        // The numbers are all that the server has assigned, including those of links.
         let mut wire = patient(&redoubt);
         let absent = b"-ERR The client ID you want redirect to does not exist\r\n";
         for id in 1..40 {
@@ -299,19 +299,19 @@ fn invalidations_go_to_a_connection_that_is_a_clients_own() {
         listener.expect(
             b"*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$7\r\ntracked\r\n",
         );
-        // It is no client's own any more when the client has gone.
+        // The number belongs to no client when the client has gone.
         drop(listener);
         let mut late = patient(&redoubt);
         assert!(
-            Deadline::patient()
+            Deadline::standard()
                 .poll(|| { late.command(&["CLIENT", "TRACKING", "ON", "REDIRECT", id]) == absent })
         );
     });
 }
 
-/// While a script overruns, the server refuses barriers, and everybody is told that it is busy.
+/// While a script overruns, the server refuses barriers, and every client gets the server's `BUSY`.
 #[test]
-fn sessions_behind_barriers_are_told_that_the_server_is_busy() {
+fn sessions_behind_barriers_get_busy_from_the_server() {
     servers::on_each(&servers::ALL, |server| {
         let redis = Redis::setup().server(server).config("lua-time-limit 50").start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
@@ -324,7 +324,7 @@ fn sessions_behind_barriers_are_told_that_the_server_is_busy() {
         }
         let mut looping = redis.direct();
         looping.send(&frame::request(&["EVAL", "while true do end", "0"]));
-        assert!(Deadline::patient().poll(|| { direct.command(&["PING"]).starts_with(b"-BUSY") }));
+        assert!(Deadline::standard().poll(|| { direct.command(&["PING"]).starts_with(b"-BUSY") }));
         for round in 0..5 {
             for wire in &mut sessions {
                 wire.send(&frame::request(&["OBJECT", "ENCODING", "k"]));
@@ -341,7 +341,7 @@ fn sessions_behind_barriers_are_told_that_the_server_is_busy() {
         for wire in &mut sessions {
             // The server may take a moment to end the script.
             assert!(
-                Deadline::patient()
+                Deadline::standard()
                     .poll(|| { wire.command(&["EVAL", script, "0", "c"]) == frame::bulk(b"c") })
             );
         }
@@ -350,7 +350,7 @@ fn sessions_behind_barriers_are_told_that_the_server_is_busy() {
     });
 }
 
-/// Where `ECHO` may not be run, or has another name, sessions are kept apart all the same.
+/// Where `ECHO` may not be run, or has another name, sessions are still kept apart.
 #[test]
 fn barriers_need_no_right_to_echo() {
     without_echo("user app on >a-password-of-32-characters-or-so ~* &* +@all -echo");
@@ -383,7 +383,7 @@ fn without_echo(config: &str) {
                 wire.expect(b"+OK\r\n*0\r\n");
             }
         }
-        // Leases are used again once it is known how to prove them.
+        // Leases are reused once Redoubt knows how to prove them.
         assert!(redis.clients() < 40, "{server}: {} connections", redis.clients());
     });
 }

@@ -1,7 +1,8 @@
 //! Many honest sessions beside attackers of every kind, for a while: every reply is checked.
 //!
-//! A short siege of three servers by default. `REDOUBT_SIEGE_SECONDS` sets how long, and with it come all
-//! servers and 200 sessions: `REDOUBT_SIEGE_SECONDS=60 cargo test --release --test sharing siege`.
+//! By default a short siege of three servers. `REDOUBT_SIEGE_SECONDS` sets how long, and then all
+//! servers and 200 sessions take part: `REDOUBT_SIEGE_SECONDS=60 cargo test --release --test sharing
+//! siege`.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::forged::{Ends, forging};
 use support::{Redis, Redoubt, Wire, frame, note, servers, shown};
 
-/// How long a siege takes, on which servers, and how many sessions it has.
+/// Returns the duration of a siege, its servers, and the number of sessions.
 fn scale() -> (Duration, &'static [&'static str], usize) {
     let seconds = std::env::var("REDOUBT_SIEGE_SECONDS").ok();
     match seconds.map(|seconds| seconds.parse().expect("REDOUBT_SIEGE_SECONDS is a number")) {
@@ -22,13 +23,13 @@ fn scale() -> (Duration, &'static [&'static str], usize) {
 
 fn session(redoubt: &Redoubt, protocol: &str) -> Wire {
     let mut wire = redoubt.session();
-    wire.be_patient(Duration::from_secs(30));
+    wire.set_time_limit(Duration::from_secs(30));
     let greeting = wire.command(&["HELLO", protocol]);
     assert!(!greeting.starts_with(b"-"), "{}", shown(&greeting));
     wire
 }
 
-/// Sends requests in one write, and takes the replies that must come.
+/// Sends requests in one write, and checks their replies.
 fn ask(wire: &mut Wire, asked: &[(&[&str], Vec<u8>)]) {
     let said: Vec<u8> = asked.iter().flat_map(|(words, _)| frame::request(words)).collect();
     wire.send(&said);
@@ -37,7 +38,7 @@ fn ask(wire: &mut Wire, asked: &[(&[&str], Vec<u8>)]) {
     }
 }
 
-/// One round of honest work; `number` tells who, `count` which round.
+/// Does one round of honest work; `number` is the session, `count` the round.
 fn work(wire: &mut Wire, number: usize, count: u64) {
     let mine = format!("honest-{number}-{count}");
     let (key, list, database) =
@@ -120,7 +121,7 @@ fn honest(redoubt: &Redoubt, number: usize, done: &AtomicBool, rounds: &AtomicU6
     }
 }
 
-/// What attackers send, one after the other.
+/// Returns the requests that attackers send, one after another.
 fn attacks() -> Vec<Vec<u8>> {
     let lines = |lines: &[&str]| -> Vec<u8> {
         lines.iter().flat_map(|l| frame::request(&l.split(' ').collect::<Vec<_>>())).collect()
@@ -151,7 +152,7 @@ fn attacks() -> Vec<Vec<u8>> {
     all
 }
 
-/// Attacks in fresh sessions, and ends each in another way.
+/// Attacks in fresh sessions, each of which ends in another way.
 fn attacker(redoubt: &Redoubt, number: usize, done: &AtomicBool) {
     let attacks = attacks();
     let mut at = number;
@@ -161,15 +162,15 @@ fn attacker(redoubt: &Redoubt, number: usize, done: &AtomicBool) {
         let attack = &attacks[at % attacks.len()];
         wire.offer(&attack.repeat(1 + at % 3));
         match at % 4 {
-            // Breaks its connection with replies due.
+            // The connection is closed with pending replies.
             0 => {}
             1 => {
-                wire.be_patient(Duration::from_millis(5));
+                wire.set_time_limit(Duration::from_millis(5));
                 while wire.try_receive().is_some_and(|len| len > 0) {}
             }
             _ => {
                 wire.finish();
-                wire.be_patient(Duration::from_millis(200));
+                wire.set_time_limit(Duration::from_millis(200));
                 while wire.try_receive().is_some_and(|len| len > 0) {}
             }
         }
@@ -183,8 +184,8 @@ fn text(cause: &(dyn Any + Send)) -> String {
 }
 
 #[test]
-#[allow(clippy::disallowed_methods, reason = "a siege lasts for a time")]
-fn a_siege_of_every_kind_of_attack_reaches_no_honest_session() {
+#[allow(clippy::disallowed_methods, reason = "a siege ends after a time")]
+fn attacks_of_every_kind_reach_no_honest_session() {
     let (lasts, servers, sessions) = scale();
     servers::on_each(servers, |server| {
         let redis = Redis::setup().server(server).start();
@@ -201,7 +202,7 @@ fn a_siege_of_every_kind_of_attack_reaches_no_honest_session() {
                         true => attacker(redoubt, number * 7, done),
                         false => honest(redoubt, number, done, rounds),
                     }));
-                    // The first that goes wrong ends the siege.
+                    // The first failure ends the siege.
                     run.map_err(|cause| {
                         done.store(true, Ordering::Relaxed);
                         text(&*cause)

@@ -1,4 +1,4 @@
-//! Sessions that do honest work and look at every byte of every reply.
+//! Sessions that do honest work and check every byte of every reply.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::SECRET;
 use support::{Redoubt, Wire, frame};
 
-/// Works until it is done; gives the rounds it took. Panics on the first wrong byte.
+/// Works until the test ends; returns the number of rounds. Panics at the first wrong byte.
 pub(crate) type Victim = fn(&Redoubt, &AtomicBool) -> u64;
 
 pub(crate) const ALL: [(&str, Victim); 9] = [
@@ -21,7 +21,7 @@ pub(crate) const ALL: [(&str, Victim); 9] = [
     ("the blocked", blocked),
 ];
 
-#[allow(clippy::disallowed_methods, reason = "to starve nobody; nothing waits for it")]
+#[allow(clippy::disallowed_methods, reason = "the pause yields the CPU; no code waits for it")]
 fn rounds(done: &AtomicBool, mut round: impl FnMut(u64)) -> u64 {
     let mut count = 0;
     while !done.load(Ordering::Relaxed) {
@@ -34,11 +34,11 @@ fn rounds(done: &AtomicBool, mut round: impl FnMut(u64)) -> u64 {
 
 fn session(redoubt: &Redoubt) -> Wire {
     let mut wire = redoubt.session();
-    wire.be_patient(Duration::from_secs(10));
+    wire.set_time_limit(Duration::from_secs(10));
     wire
 }
 
-/// Sends requests in one write, and takes the replies that must come.
+/// Sends requests in one write, and checks their replies.
 fn ask(wire: &mut Wire, asked: &[(&[&str], &[u8])]) {
     let said: Vec<u8> = asked.iter().flat_map(|(words, _)| frame::request(words)).collect();
     wire.send(&said);
@@ -137,7 +137,7 @@ fn named(redoubt: &Redoubt, done: &AtomicBool) -> u64 {
     })
 }
 
-/// One publishes, the other must hear that and nothing else, in RESP2 and RESP3.
+/// One session publishes; the other must receive the messages and nothing else, in RESP2 and RESP3.
 fn subscriber(redoubt: &Redoubt, done: &AtomicBool) -> u64 {
     let mut publisher = session(redoubt);
     let mut two = session(redoubt);
@@ -157,7 +157,7 @@ fn subscriber(redoubt: &Redoubt, done: &AtomicBool) -> u64 {
     })
 }
 
-/// Told of changes to what it has read, and of nothing else.
+/// Must get invalidations of what it has read, and of nothing else.
 fn tracker(redoubt: &Redoubt, done: &AtomicBool) -> u64 {
     let mut wire = session(redoubt);
     let mut writer = session(redoubt);
@@ -167,8 +167,8 @@ fn tracker(redoubt: &Redoubt, done: &AtomicBool) -> u64 {
         let key = format!("tracked:{count}");
         ask(&mut wire, &[(&["GET", &key], b"_\r\n")]);
         ask(&mut writer, &[(&["SET", &key, "x"], b"+OK\r\n"), (&["DEL", &key], b":1\r\n")]);
-        let told = [b">2\r\n", &bulk("invalidate")[..], b"*1\r\n", &bulk(&key)].concat();
-        wire.expect(&told);
+        let reported = [b">2\r\n", &bulk("invalidate")[..], b"*1\r\n", &bulk(&key)].concat();
+        wire.expect(&reported);
         let word = secret("tracker", count);
         ask(&mut wire, &[(&["ECHO", &word], &bulk(&word))]);
     })
@@ -193,14 +193,14 @@ fn in_error(redoubt: &Redoubt, done: &AtomicBool) -> u64 {
                 ),
             ],
         );
-        // A command that is not known costs a lease for good, so by a session of its own.
+        // An unknown command keeps a lease, so a session of its own sends it.
         if count % 50 == 1 {
             ask(&mut session(redoubt), &[(&["NONE", &name], unknown.as_bytes())]);
         }
     })
 }
 
-/// Waits for an element that another pushes for it.
+/// Waits for an element that another session pushes.
 fn blocked(redoubt: &Redoubt, done: &AtomicBool) -> u64 {
     let mut wire = session(redoubt);
     let mut pusher = session(redoubt);

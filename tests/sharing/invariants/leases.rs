@@ -1,14 +1,14 @@
-//! What is lent to one session is clean for the next.
+//! A lease of one session is clean for the next.
 
 use std::time::Duration;
 
 use super::{requests, shared};
 use support::{Deadline, Redis, Redoubt, Wire, frame, lines, shown, target_is_redis};
 
-/// Leaves state behind in every way, and goes.
+/// Ways to leave state behind.
 const WAYS: [&[&str]; 15] = [
     &["WATCH k"],
-    &["MULTI", "SET k spoilt"],
+    &["MULTI", "SET k nearly_valid"],
     &["WATCH k", "EXEC"],
     &["MULTI", "SELECT 3", "EXEC"],
     &["MULTI", "CLIENT SETNAME left", "EXEC"],
@@ -24,8 +24,8 @@ const WAYS: [&[&str]; 15] = [
     &["CLIENT NO-EVICT on", "CLIENT ID"],
 ];
 
-/// Checks that a session which takes a lease finds nothing of others on it.
-fn is_fresh(redoubt: &Redoubt) {
+/// Checks that a session which gets a lease finds nothing of others on it.
+fn assert_lease_is_fresh(redoubt: &Redoubt) {
     let mut wire = redoubt.session();
     wire.send(&requests(&["WATCH mine", "GET k", "CLIENT GETNAME", "MULTI", "GET k", "EXEC"]));
     wire.expect(b"+OK\r\n$1\r\nv\r\n$-1\r\n+OK\r\n+QUEUED\r\n*1\r\n$1\r\nv\r\n");
@@ -39,7 +39,7 @@ fn invariant_4_a_lease_is_clean_or_closed() {
         let mut dirty: Vec<Wire> = (0..3).map(|_| redoubt.session()).collect();
         for wire in &mut dirty {
             wire.send(&requests(way));
-            // Whatever it was answered, it has been.
+            // Any reply shows that the request has been answered.
             if !way[0].starts_with("CLIENT REPLY") {
                 wire.send(&requests(&["PING"]));
                 while !wire.received().ends_with(b"PONG\r\n")
@@ -51,17 +51,17 @@ fn invariant_4_a_lease_is_clean_or_closed() {
             }
         }
         drop(dirty.pop());
-        is_fresh(&redoubt);
+        assert_lease_is_fresh(&redoubt);
         drop(dirty);
         for _ in 0..3 {
-            is_fresh(&redoubt);
+            assert_lease_is_fresh(&redoubt);
         }
     }
     if target_is_redis() {
         return;
     }
-    // In Redis's own view nothing is left on what Redoubt keeps.
-    let clean = Deadline::patient().poll(|| {
+    // Redis itself reports no state on the links that Redoubt keeps.
+    let clean = Deadline::standard().poll(|| {
         let list = String::from_utf8(redis.direct().command(&["CLIENT", "LIST"])).unwrap();
         let kept = list
             .lines()
@@ -77,12 +77,12 @@ fn invariant_4_a_lease_is_clean_or_closed() {
 }
 
 #[test]
-fn invariant_4_watches_of_many_sessions_are_their_own() {
+fn invariant_4_watches_of_many_sessions_do_not_mix() {
     const ROUNDS: usize = 60;
     let (_redis, redoubt) = shared();
     let mut plain = redoubt.session();
     assert_eq!(plain.command(&["SET", "n", "0"]), b"+OK\r\n");
-    // The optimistic loop of every client library, by many at once: no increment is lost.
+    // Many sessions run the optimistic loop of client libraries: no increment is lost.
     std::thread::scope(|scope| {
         let all: Vec<_> = (0..6)
             .map(|_| {
@@ -103,7 +103,7 @@ fn invariant_4_watches_of_many_sessions_are_their_own() {
     assert_eq!(plain.command(&["GET", "n"]), frame::bulk(total.as_bytes()));
 }
 
-/// Adds one to `n`, unless another has changed it meanwhile.
+/// Adds one to `n`, unless another session has changed it meanwhile.
 fn increment(wire: &mut Wire) -> bool {
     assert_eq!(wire.command(&["WATCH", "n"]), b"+OK\r\n");
     let got = wire.command(&["GET", "n"]);
@@ -121,7 +121,7 @@ fn increment(wire: &mut Wire) -> bool {
 }
 
 #[test]
-fn invariant_4_nothing_is_popped_for_a_client_that_has_left() {
+fn invariant_4_no_value_is_popped_for_a_client_that_has_left() {
     let (redis, redoubt) = shared();
     let behind = redoubt.stand_in().unwrap_or(&redis);
     for round in 0..10 {
@@ -143,14 +143,14 @@ fn invariant_4_nothing_is_popped_for_a_client_that_has_left() {
 fn wait_for_blocked(redis: &Redis, count: usize) {
     let wanted = format!("\r\nblocked_clients:{count}\r\n");
     let mut direct = redis.direct();
-    let come = Deadline::patient()
+    let come = Deadline::standard()
         .poll(|| String::from_utf8_lossy(&direct.command(&["INFO", "clients"])).contains(&wanted));
     assert!(come, "never {count} blocked clients");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn invariant_6_at_the_cap_of_leases_a_session_is_told_and_closed() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn invariant_6_a_session_over_the_lease_limit_gets_an_error_and_is_closed() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("upstream.max_links", 8).start();
     let mut holders: Vec<Wire> = (0..3).map(|_| redoubt.session()).collect();
@@ -158,7 +158,7 @@ fn invariant_6_at_the_cap_of_leases_a_session_is_told_and_closed() {
         assert_eq!(holder.command(&["WATCH", "k"]), b"+OK\r\n");
     }
     let mut late = redoubt.session();
-    assert_eq!(late.command(&["PING"]), b"+PONG\r\n", "it is served as long as it needs no lease");
+    assert_eq!(late.command(&["PING"]), b"+PONG\r\n", "a session without a lease is served");
     late.send(&requests(&["GET k", "BLPOP k 0", "PING"]));
     assert_eq!(late.read_to_close(), b"$-1\r\n-ERR max number of clients reached\r\n");
     let said = redoubt.log().wait(|line| lines::field(line, "reason") == Some("no_lease"));
@@ -167,7 +167,7 @@ fn invariant_6_at_the_cap_of_leases_a_session_is_told_and_closed() {
     let mut next = redoubt.session();
     assert_eq!(next.command(&["BLPOP", "k", "0.01"]), b"*-1\r\n");
     assert_eq!(next.command(&["WATCH", "k"]), b"+OK\r\n");
-    // One that breaks off gives its lease up too.
+    // A session that is cut off gives up its lease too.
     drop(next);
     let free = Deadline::after(Duration::from_secs(10)).poll(|| {
         let mut wire = redoubt.session();

@@ -13,7 +13,7 @@ impl Dice {
     }
 }
 
-/// Requests of one session and the replies that must come: all data is its own.
+/// Requests of one session and their expected replies: no other session uses its data.
 struct Script {
     dice: Dice,
     me: u64,
@@ -30,7 +30,7 @@ impl Script {
         self.heard.extend_from_slice(reply);
     }
 
-    /// One step: remote, local, on a lease, on another link, or large.
+    /// Adds one step: remote, local, on a lease, on another link, or large.
     fn step(&mut self) {
         self.count += 1;
         let (me, count) = (self.me, self.count);

@@ -1,4 +1,4 @@
-//! Who may reach a link, and whom a reply may reach.
+//! Which clients can reach a link, and which clients a reply can reach.
 
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::{requests, shared};
 use support::{Deadline, Redis, Wire, frame, shown, target_is_redis};
 
-/// All that Redis is told from now on, by its own MONITOR.
+/// Returns Redis's MONITOR: all commands from now on.
 fn monitor(redis: &Redis) -> Wire {
     let mut wire = redis.direct();
     assert_eq!(wire.command(&["MONITOR"]), b"+OK\r\n");
     wire
 }
 
-/// What the monitor has seen when it has seen `last`.
+/// Returns the output of MONITOR up to `last`.
 fn seen_until(monitor: &mut Wire, last: &str) -> String {
     loop {
         let seen = String::from_utf8_lossy(monitor.received()).into_owned();
@@ -26,10 +26,10 @@ fn seen_until(monitor: &mut Wire, last: &str) -> String {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn invariant_1_no_byte_of_an_unauthenticated_session_reaches_a_link() {
     let (redis, redoubt) = shared();
-    // A shared link is there and in use.
+    // A shared link is open and in use.
     let mut honest = redoubt.session();
     assert_eq!(honest.command(&["SET", "k", "v"]), b"+OK\r\n");
     let mut monitor = monitor(&redis);
@@ -50,12 +50,12 @@ fn invariant_1_no_byte_of_an_unauthenticated_session_reaches_a_link() {
             if step == 1 && bytes.len() > 10_000 {
                 continue;
             }
-            let mut stranger = redoubt.connect();
-            stranger.exchange(bytes, step, true, |_| false);
+            let mut unauthenticated = redoubt.connect();
+            unauthenticated.exchange(bytes, step, true, |_| false);
             assert_eq!(honest.command(&["GET", "k"]), frame::bulk(b"v"));
         }
     }
-    // One whose requests come before its right AUTH: those, and none of the earlier, pass.
+    // A client sends requests before and after its right AUTH: only the later ones are forwarded.
     let mut late = redoubt.connect();
     late.send(&requests(&["ECHO canary"]));
     late.send(&frame::request(&["AUTH", redoubt.password()]));
@@ -68,8 +68,8 @@ fn invariant_1_no_byte_of_an_unauthenticated_session_reaches_a_link() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn invariant_1_nor_after_reset() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn invariant_1_no_byte_of_a_session_after_reset_reaches_a_link() {
     let (redis, redoubt) = shared();
     let mut monitor = monitor(&redis);
     let mut session = redoubt.session();
@@ -95,7 +95,7 @@ fn invariant_1_nor_after_reset() {
 }
 
 #[test]
-fn invariant_3_sessions_that_leave_with_replies_due_disturb_nobody() {
+fn invariant_3_sessions_that_leave_with_pending_replies_affect_no_other() {
     let (redis, redoubt) = shared();
     let mut setter = redoubt.session();
     let secret = "secret".repeat(2000);
@@ -129,7 +129,8 @@ fn invariant_3_sessions_that_leave_with_replies_due_disturb_nobody() {
             let kind =
                 ["GET secret", "EVAL return{redis.call('GET','secret')} 0", "MULTI"][round % 3];
             stream.write_all(&requests(&[kind, "GET secret"]).repeat(20)).unwrap();
-            // Some go at once, some in the middle of their replies; unread bytes make it a reset.
+            // Some clients go at once, some in the middle of their replies; unread bytes make it a
+            // reset.
             if round % 2 == 0 {
                 stream.read_exact(&mut [0; 3]).unwrap();
             }
@@ -152,13 +153,13 @@ fn invariant_8_a_refused_command_in_a_transaction_makes_exec_abort() {
     let mut other = redoubt.session();
     for refused in ["FLUSHALL", "flushdb async", "CONFIG SET maxmemory 1", "DeBuG sleep 0"] {
         for large in [false, true] {
-            let mut said = requests(&["MULTI", "SET k spoilt"]);
+            let mut said = requests(&["MULTI", "SET k nearly_valid"]);
             let mut words: Vec<_> = refused.split(' ').map(str::to_owned).collect();
             if large {
                 words.push("x".repeat(100_000));
             }
             said.extend(frame::request(&words));
-            said.extend(requests(&["SET k spoilt", "EXEC", "GET k"]));
+            said.extend(requests(&["SET k nearly_valid", "EXEC", "GET k"]));
             assert!(session.exchange(&said, said.len(), false, |got| got.ends_with(b"$-1\r\n")));
             let heard = String::from_utf8_lossy(session.received()).into_owned();
             let lines: Vec<_> = heard.lines().collect();
@@ -167,7 +168,7 @@ fn invariant_8_a_refused_command_in_a_transaction_makes_exec_abort() {
             assert!(error.starts_with("-ERR unknown command '"), "{error}");
             assert_eq!(abort, "-EXECABORT Transaction discarded because of previous errors.");
             session.expect(heard.as_bytes());
-            // Others' transactions meanwhile are their own.
+            // Other sessions' transactions are not affected.
             other.send(&requests(&["MULTI", "PING", "EXEC"]));
             other.expect(b"+OK\r\n+QUEUED\r\n*1\r\n+PONG\r\n");
         }

@@ -1,4 +1,4 @@
-//! `WAIT` covers what the session wrote before, over whichever link it went.
+//! `WAIT` covers the earlier writes of a session, whichever link carried them.
 
 use super::{requests, shared};
 use support::{Deadline, Redis, frame, signal};
@@ -13,7 +13,7 @@ fn invariant_2_wait_counts_replicas_that_have_the_sessions_writes() {
         .config(&format!("masterauth {}", master.password()))
         .start();
     let mut direct = master.direct();
-    let online = Deadline::patient().poll(|| {
+    let online = Deadline::standard().poll(|| {
         let info = direct.command(&["INFO", "replication"]);
         String::from_utf8_lossy(&info).contains("state=online")
     });
@@ -26,7 +26,7 @@ fn invariant_2_wait_counts_replicas_that_have_the_sessions_writes() {
         session.expect(b"+OK\r\n:1\r\n");
         assert_eq!(copy.command(&["GET", "k"]), frame::bulk(value.as_bytes()));
     }
-    // A replica that stands still has nothing of what is written now, however fresh the link is.
+    // A stopped replica has none of the writes from now on, however new the link is.
     signal(replica.pid(), "STOP");
     for (number, write) in
         ["SET k late", "EVAL return{redis.call('INCR','n')} 0", "LPUSH l 1"].iter().enumerate()

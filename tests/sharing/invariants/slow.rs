@@ -1,4 +1,4 @@
-//! A session that reads slowly, or not at all, costs others nothing and loses nothing.
+//! A session that reads slowly, or not at all, delays no other session and loses nothing.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use support::{Redis, Redoubt, Wire, frame, now, since, target_is_redis};
 
 const MIB: usize = 1 << 20;
-/// What Redoubt may grow by in these tests.
+/// Most bytes by which Redoubt may grow in these tests.
 const GROWTH: u64 = 160 << 20;
 
 fn expect(mut stream: &TcpStream, wanted: &[u8], what: &str) {
@@ -15,7 +15,7 @@ fn expect(mut stream: &TcpStream, wanted: &[u8], what: &str) {
     assert!(got == wanted, "{what} differs");
 }
 
-/// Each of these is answered soon.
+/// Each of these requests gets its reply soon.
 fn ask_often(wire: &mut Wire, what: &str) {
     for number in 0..200 {
         let (asked, word) = (now(), number.to_string());
@@ -25,7 +25,7 @@ fn ask_often(wire: &mut Wire, what: &str) {
 }
 
 #[test]
-fn invariant_7_slow_readers_hold_nobody_up_and_lose_nothing() {
+fn invariant_7_slow_readers_delay_no_other_and_lose_nothing() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let mut other = redoubt.session();
@@ -44,14 +44,14 @@ fn invariant_7_slow_readers_hold_nobody_up_and_lose_nothing() {
     }
     let reply = [frame::bulk(&value), frame::bulk(b"after")].concat();
     for wire in &slow {
-        expect(wire.stream(), &reply, "what a slow reader gets in the end");
+        expect(wire.stream(), &reply, "the replies to a slow reader");
     }
 }
 
 #[test]
 fn invariant_7_a_naive_pipeliner_gets_all_its_replies() {
     const REQUESTS: usize = 100_000;
-    // With a long key the requests alone are more than all socket buffers on the way hold.
+    // With a long key the requests alone are larger than all socket buffers between.
     for (sharing, length) in [("auto", 1), ("auto", 200), ("off", 200)] {
         let redis = Redis::start();
         let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", sharing).start();

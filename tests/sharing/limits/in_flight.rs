@@ -1,4 +1,4 @@
-//! How many replies may be due.
+//! The limit on pending replies.
 
 use super::limited;
 use support::bench::{assert_bytes, request};
@@ -6,7 +6,7 @@ use support::bench::{assert_bytes, request};
 const GET: &[u8] = b"GET k\r\n";
 
 #[test]
-fn at_the_limit_the_session_is_not_read() {
+fn a_session_at_the_in_flight_limit_is_not_read() {
     for most in [1, 2, 3, 50] {
         let mut places = limited(|limits| limits.in_flight = most);
         let (id, link) = places.plain();
@@ -14,12 +14,12 @@ fn at_the_limit_the_session_is_not_read() {
         let one = request(&["GET", "k"]);
         let (_, sent) = places.send(id, &GET.repeat(most));
         assert_bytes(&sent, &one.repeat(most));
-        // It holds no request back yet, so it need not be told that one could be taken.
+        // The session holds no request back yet, so no event is needed when the next can be taken.
         assert!(places.bench.router.wants_read(id));
         assert_eq!(places.bench.router.pauses().in_flight, 0);
         assert!(places.try_send(id, &GET.repeat(10)).is_none());
         assert!(!places.bench.router.wants_read(id));
-        // One reply, one request.
+        // Each reply makes room for one request.
         for left in (0..10).rev() {
             places.bench.reply(link, b"$-1\r\n");
             assert_bytes(&places.bench.sent(link), &one);
@@ -33,7 +33,7 @@ fn at_the_limit_the_session_is_not_read() {
 }
 
 #[test]
-fn local_replies_that_wait_count_and_those_that_do_not_do_not() {
+fn only_waiting_local_replies_count_as_in_flight() {
     let mut places = limited(|limits| limits.in_flight = 3);
     let (id, link) = places.plain();
     let refused =
@@ -51,7 +51,7 @@ fn local_replies_that_wait_count_and_those_that_do_not_do_not() {
 }
 
 #[test]
-fn what_a_lease_needs_first_does_not_stop_a_session_for_good() {
+fn preparing_a_lease_at_the_in_flight_limit_does_not_stop_the_session() {
     let mut places = limited(|limits| limits.in_flight = 1);
     let (id, _) = places.plain();
     places.local(id, b"CLIENT SETNAME me\r\n", b"+OK\r\n");
@@ -62,7 +62,7 @@ fn what_a_lease_needs_first_does_not_stop_a_session_for_good() {
 }
 
 #[test]
-fn a_large_request_begins_below_the_limit_only() {
+fn a_large_request_begins_only_below_the_in_flight_limit() {
     let mut places = limited(|limits| limits.in_flight = 1);
     let (id, common) = places.plain();
     places.send(id, GET);
@@ -70,14 +70,14 @@ fn a_large_request_begins_below_the_limit_only() {
     assert!(places.try_send(id, &large).is_none());
     assert!(!places.bench.router.wants_read(id));
     places.bench.reply(common, b"$-1\r\n");
-    let (link, sent) = places.flush().expect("the large one");
+    let (link, sent) = places.flush().expect("the large request is sent");
     assert_bytes(&sent, &large);
     places.bench.reply(link, b"+OK\r\n");
     assert_bytes(&places.bench.read(id), b"$-1\r\n+OK\r\n");
 }
 
 #[test]
-fn others_on_the_link_are_not_held_up() {
+fn the_in_flight_limit_of_a_session_does_not_delay_others_on_the_link() {
     let mut places = limited(|limits| limits.in_flight = 2);
     let (many, common) = places.plain();
     let (other, _) = places.plain();

@@ -1,4 +1,4 @@
-//! What may wait for a client that does not read, where the bound is not the default one.
+//! The limit on bytes that wait for a client, with values other than the default.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use support::bench::assert_bytes;
 const MIB: usize = 1 << 20;
 const PIECE: usize = 16 << 10;
 
-/// Up to `most` bytes of a value come while the link is read; tells how many.
+/// Delivers up to `most` bytes of a value while the link is read; returns how many.
 fn bring(places: &mut Places, link: LinkId, most: usize) -> usize {
     let mut came = 0;
     while came < most && places.bench.router.link_wants_read(link, places.bench.now) {
@@ -23,7 +23,7 @@ fn bring(places: &mut Places, link: LinkId, most: usize) -> usize {
 }
 
 #[test]
-fn all_marks_go_with_the_bound() {
+fn all_output_thresholds_follow_the_configured_limit() {
     for bound in [MIB, 4 * MIB, 64 * MIB] {
         let mut places = limited(|limits| limits.output_buffer = bound);
         let (heavy, common) = places.plain();
@@ -32,10 +32,10 @@ fn all_marks_go_with_the_bound() {
         places.send(behind, b"GET small\r\n");
         let length = 2 * bound;
         places.bench.reply(common, format!("${length}\r\n").as_bytes());
-        // The link is read until three quarters of it wait, then for a second it is not.
+        // The link is read until three quarters of the limit wait, then it is not read for a second.
         let came = bring(&mut places, common, length);
         assert!((bound / 4 * 3..bound / 4 * 3 + PIECE).contains(&came), "{came} of {bound}");
-        // A client that gets down to a quarter has caught up.
+        // A client that has read down to a quarter has caught up.
         let left = bound / 4 - 1;
         let waits = places.bench.router.output(heavy).len();
         places.bench.router.wrote(heavy, waits - left, places.bench.now);
@@ -54,7 +54,7 @@ fn all_marks_go_with_the_bound() {
 }
 
 #[test]
-fn to_the_byte() {
+fn a_session_is_closed_at_the_exact_output_limit() {
     let reply = |size: usize| format!("${size}\r\n{}\r\n", "v".repeat(size)).into_bytes();
     let overhead = reply(MIB).len() - MIB;
     for (size, ends) in [(MIB - overhead, false), (MIB - overhead + 1, true)] {
@@ -70,7 +70,7 @@ fn to_the_byte() {
 }
 
 #[test]
-fn a_lease_is_paused_instead() {
+fn a_lease_is_paused_at_the_output_limit_instead_of_closed() {
     for subscribed in [false, true] {
         let mut places = limited(|limits| limits.output_buffer = MIB);
         let id = places.bench.authenticated();
@@ -99,7 +99,7 @@ fn a_lease_is_paused_instead() {
 }
 
 #[test]
-fn unread_local_replies_are_bounded_below_it() {
+fn unread_local_replies_are_bounded_below_the_output_limit() {
     let mut places = limited(|limits| limits.output_buffer = MIB);
     let (id, _) = places.plain();
     while places.bench.router.wants_read(id) {

@@ -1,4 +1,4 @@
-//! How fast commands are taken.
+//! The limit on the rate of commands.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use super::{limit, limited};
 use crate::places::Places;
 use support::bench::{TIMEOUTS, assert_bytes, request};
 
-/// How often the shell looks at time limits.
+/// The interval at which the program checks time limits.
 const TICK: Duration = Duration::from_millis(200);
 const GET: &[u8] = b"GET k\r\n";
 
-/// A session at the end of its tokens, and its link.
+/// Returns a session that has used up its tokens, and its link.
 fn paced(per_second: u32) -> (Places, SessionId, LinkId) {
     let mut places = limited(|_| {});
     let (id, link) = places.plain();
@@ -24,7 +24,7 @@ fn paced(per_second: u32) -> (Places, SessionId, LinkId) {
     (places, id, link)
 }
 
-/// How many requests go out now; each is answered.
+/// Returns how many requests are sent now; each gets a reply.
 fn answered(places: &mut Places) -> usize {
     let Some((link, sent)) = places.flush() else { return 0 };
     let count = sent.len() / request(&["GET", "k"]).len();
@@ -33,7 +33,7 @@ fn answered(places: &mut Places) -> usize {
 }
 
 #[test]
-fn a_seconds_worth_goes_at_once_and_the_rest_as_fast_as_it_may() {
+fn one_second_of_commands_runs_at_once_and_the_rest_at_the_rate() {
     for per_second in [1, 2, 3, 7, 10, 100, 500] {
         let (mut places, id, _) = paced(per_second);
         let most = usize::try_from(per_second).unwrap();
@@ -41,7 +41,7 @@ fn a_seconds_worth_goes_at_once_and_the_rest_as_fast_as_it_may() {
         let all = burst + 10 * most;
         places.bench.say(id, &GET.repeat(all));
         assert_eq!(answered(&mut places), burst);
-        assert!(!places.bench.router.wants_read(id), "the rest waits");
+        assert!(!places.bench.router.wants_read(id), "the rest of the pipeline waits");
         let mut taken = 0;
         for tick in 1..=50 {
             places.bench.pass(TICK);
@@ -62,7 +62,7 @@ fn a_seconds_worth_goes_at_once_and_the_rest_as_fast_as_it_may() {
 }
 
 #[test]
-fn one_that_asks_when_it_has_been_answered_gets_the_same_rate() {
+fn a_client_that_waits_for_replies_gets_the_same_rate() {
     for per_second in [1, 3, 50] {
         let (mut places, id, _) = paced(per_second);
         let mut taken = 0;
@@ -84,7 +84,7 @@ fn one_that_asks_when_it_has_been_answered_gets_the_same_rate() {
 }
 
 #[test]
-fn below_the_rate_nothing_is_noticed() {
+fn commands_below_the_rate_are_not_delayed() {
     let (mut places, id, _) = paced(10);
     for _ in 0..100 {
         places.bench.pass(TICK);
@@ -96,7 +96,7 @@ fn below_the_rate_nothing_is_noticed() {
 }
 
 #[test]
-fn it_is_told_once_when_it_may_go_on_and_not_before() {
+fn a_rate_limited_session_is_woken_once_when_it_may_continue() {
     let (mut places, id, _) = paced(2);
     places.bench.say(id, &GET.repeat(3));
     assert_eq!(answered(&mut places), 2);
@@ -114,7 +114,7 @@ fn it_is_told_once_when_it_may_go_on_and_not_before() {
 }
 
 #[test]
-fn what_redoubt_answers_itself_counts_too() {
+fn commands_answered_by_redoubt_count_toward_the_rate() {
     let (mut places, id, _) = paced(4);
     places.bench.say(id, &b"CONFIG\r\n".repeat(9));
     let one = b"-ERR unknown command 'CONFIG', with args beginning with: \r\n";
@@ -124,7 +124,7 @@ fn what_redoubt_answers_itself_counts_too() {
 }
 
 #[test]
-fn others_on_the_link_go_on() {
+fn the_rate_of_a_session_does_not_delay_others_on_the_link() {
     let (mut places, id, common) = paced(5);
     let (other, _) = {
         places.bench.pass(Duration::from_secs(1));
@@ -138,7 +138,7 @@ fn others_on_the_link_go_on() {
 }
 
 #[test]
-fn a_large_request_is_one_command_and_is_not_stopped_halfway() {
+fn a_large_request_counts_as_one_command_and_is_not_interrupted_by_the_rate() {
     let (mut places, id, _) = paced(2);
     places.bench.say(id, GET);
     assert_eq!(answered(&mut places), 1);
@@ -159,13 +159,13 @@ fn a_large_request_is_one_command_and_is_not_stopped_halfway() {
 }
 
 #[test]
-fn what_waits_for_its_time_is_neither_idle_nor_lost_at_the_end() {
+fn rate_limited_requests_are_neither_idle_nor_lost_at_the_end() {
     let (mut places, id, _) = paced(1);
     places.bench.say(id, &GET.repeat(100));
     places.bench.router.client_eof(id, places.bench.now);
     let mut taken = answered(&mut places);
     let mut heard = places.bench.read(id).len();
-    // Without a rate it would be over; with this one it takes longer than silence may last.
+    // Without a rate the pipeline would be done; with this rate it takes longer than the idle timeout.
     for _ in 0..98 * 5 {
         assert!(!places.bench.router.is_finished(id), "after {taken}");
         places.bench.pass(TICK);
@@ -178,7 +178,7 @@ fn what_waits_for_its_time_is_neither_idle_nor_lost_at_the_end() {
 }
 
 #[test]
-fn without_a_limit_one_that_waited_goes_on() {
+fn removing_the_rate_lets_a_waiting_session_continue() {
     let (mut places, id, _) = paced(1);
     places.bench.say(id, &GET.repeat(10));
     answered(&mut places);

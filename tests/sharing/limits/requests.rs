@@ -1,4 +1,4 @@
-//! How large a request may be.
+//! The limits on the size of a request.
 
 use redoubt_core::session::{CloseReason, Event};
 
@@ -8,11 +8,11 @@ use support::bench::{assert_bytes, request};
 
 const KIB: usize = 1 << 10;
 
-/// A `SET` of exactly so many bytes on the wire.
+/// Returns a `SET` of exactly `size` bytes.
 fn set(size: usize) -> Vec<u8> {
     let of = |key: &str, value: usize| request(&["SET", key, &"v".repeat(value)]);
     let longest = (0..size).rev().find(|value| of("k", *value).len() <= size).expect("some room");
-    // Where one more byte makes the length of the value a digit longer, the key takes it.
+    // Where one more byte would make the value's length a digit longer, the key takes the byte.
     let made = of(if of("k", longest).len() < size { "kk" } else { "k" }, longest);
     assert_eq!(made.len(), size);
     made
@@ -23,7 +23,7 @@ fn sized(request_size: usize) -> Places {
 }
 
 #[test]
-fn a_request_of_the_size_passes_and_one_byte_more_closes_without_a_word() {
+fn a_request_one_byte_over_request_size_closes_the_session_without_a_reply() {
     // The last two are streamed.
     for size in [1000, 60 * KIB, 200 * KIB, 3000 * KIB] {
         for piece in [997, 64 * KIB] {
@@ -60,7 +60,7 @@ fn a_request_of_the_size_passes_and_one_byte_more_closes_without_a_word() {
 }
 
 #[test]
-fn no_more_of_a_large_request_is_held_than_may_be() {
+fn a_large_request_is_buffered_only_up_to_request_size() {
     let mut places = sized(KIB);
     let (id, _) = places.plain();
     places.bench.say(id, &set(100 * KIB)[..KIB]);
@@ -70,7 +70,7 @@ fn no_more_of_a_large_request_is_held_than_may_be() {
 }
 
 #[test]
-fn a_large_request_that_is_refused_is_measured_too() {
+fn a_large_refused_request_counts_toward_request_size() {
     let mut places = sized(200 * KIB);
     let (id, _) = places.plain();
     let mut said = set(300 * KIB);
@@ -83,12 +83,12 @@ fn a_large_request_that_is_refused_is_measured_too() {
 }
 
 #[test]
-fn each_request_of_a_pipeline_is_measured_alone() {
+fn request_size_applies_to_each_request_of_a_pipeline() {
     let mut places = sized(KIB);
     let (id, _) = places.plain();
     let (_, sent) = places.send(id, &set(KIB).repeat(50));
     assert_eq!(sent.len(), 50 * KIB);
-    // What was sent for it before is answered to nobody.
+    // No client gets the reply to the request before it.
     places.bench.say(id, &[set(KIB), set(KIB + 1)].concat());
     let (link, sent) = places.flush().expect("the first of the two");
     assert_bytes(&sent, &set(KIB));
@@ -99,7 +99,7 @@ fn each_request_of_a_pipeline_is_measured_alone() {
 }
 
 #[test]
-fn an_inline_request_is_measured_too() {
+fn request_size_applies_to_inline_requests() {
     let mut places = sized(KIB);
     let (id, _) = places.plain();
     let line = |size: usize| format!("ECHO {}\r\n", "x".repeat(size - 7)).into_bytes();
@@ -109,7 +109,7 @@ fn an_inline_request_is_measured_too() {
 }
 
 #[test]
-fn more_arguments_than_may_be_are_a_protocol_error() {
+fn more_than_request_args_arguments_are_a_protocol_error() {
     for max_args in [1, 2, 3, 1000] {
         let mut places = Places::new();
         let (id, _) = places.plain();
@@ -118,7 +118,7 @@ fn more_arguments_than_may_be_are_a_protocol_error() {
         let (link, sent) = places.send(id, &words(max_args));
         assert_bytes(&sent, &words(max_args));
         places.bench.reply(link, b"+PONG\r\n");
-        // The count alone decides.
+        // The argument count alone decides.
         places.bench.say(id, format!("*{}\r\n", max_args + 1).as_bytes());
         let reply = b"+PONG\r\n-ERR Protocol error: invalid multibulk length\r\n";
         assert_bytes(&places.bench.read(id), reply);
@@ -127,7 +127,7 @@ fn more_arguments_than_may_be_are_a_protocol_error() {
 }
 
 #[test]
-fn before_authentication_redis_own_numbers_hold() {
+fn before_authentication_redis_own_request_limits_apply() {
     let mut places = limited(|limits| limits.request.max_args = 2);
     let id = places.bench.open();
     places.bench.say(id, b"*11\r\n");
@@ -136,7 +136,7 @@ fn before_authentication_redis_own_numbers_hold() {
 }
 
 #[test]
-fn a_size_that_changes_holds_for_what_comes_after() {
+fn a_changed_request_size_applies_to_later_requests() {
     let mut places = sized(KIB);
     let (id, _) = places.plain();
     places.send(id, &set(KIB));
@@ -145,6 +145,6 @@ fn a_size_that_changes_holds_for_what_comes_after() {
     limit(&mut places.bench, |limits| limits.request_size = KIB);
     places.bench.say(id, &set(2 * KIB));
     places.bench.router.forget(id, places.bench.now);
-    let told = |event: &Event| matches!(event, Event::Closed { reason, .. } if reason.as_str() == "request_too_large");
-    assert!(places.bench.events().iter().any(told));
+    let reported = |event: &Event| matches!(event, Event::Closed { reason, .. } if reason.as_str() == "request_too_large");
+    assert!(places.bench.events().iter().any(reported));
 }

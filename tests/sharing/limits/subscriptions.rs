@@ -1,4 +1,4 @@
-//! How much a session may listen to.
+//! The limit on subscriptions.
 
 use redoubt_core::router::{LinkId, SessionId, Sharing};
 use redoubt_core::session::CloseReason;
@@ -7,7 +7,7 @@ use super::{limit, limited};
 use crate::places::Places;
 use support::bench::{Bench, assert_bytes};
 
-/// Confirmations as Redis gives them; the count that they end with goes from `from` to `to`.
+/// Returns Redis's confirmations; the count at their end goes from `from` to `to`.
 fn confirmed(kind: &str, from: u32, to: u32) -> Vec<u8> {
     let one = |count: u32| {
         let channel = format!("c{count}");
@@ -27,12 +27,12 @@ fn listening() -> (Places, SessionId, LinkId) {
 }
 
 #[test]
-fn one_more_than_the_limit_closes_the_session() {
+fn one_subscription_over_the_limit_closes_the_session() {
     for (word, kind) in [("SUBSCRIBE", "subscribe"), ("PSUBSCRIBE", "psubscribe")] {
         let (mut places, id, lease) = listening();
         let third = format!("{word} c3\r\n");
         places.turn(id, third.as_bytes(), &confirmed(kind, 3, 3));
-        // Once more is not one more.
+        // Subscribing again to the same channel does not count.
         places.turn(id, third.as_bytes(), &confirmed(kind, 3, 3));
         places.send(id, format!("{word} c4\r\n").as_bytes());
         assert!(!places.bench.router.is_finished(id), "Redis has not said so yet");
@@ -43,7 +43,7 @@ fn one_more_than_the_limit_closes_the_session() {
 }
 
 #[test]
-fn shard_channels_count_with_the_others() {
+fn shard_channels_count_toward_the_subscription_limit() {
     let (mut places, id, lease) = listening();
     places.turn(id, b"SSUBSCRIBE c1\r\n", &confirmed("ssubscribe", 1, 1));
     places.send(id, b"SSUBSCRIBE c2\r\n");
@@ -52,7 +52,7 @@ fn shard_channels_count_with_the_others() {
 }
 
 #[test]
-fn one_that_left_makes_room() {
+fn an_unsubscribed_channel_makes_room_for_another() {
     let (mut places, id, _) = listening();
     places.turn(id, b"SUBSCRIBE c3\r\n", &confirmed("subscribe", 3, 3));
     places.turn(id, b"UNSUBSCRIBE c3\r\n", &confirmed("unsubscribe", 2, 2));
@@ -62,7 +62,7 @@ fn one_that_left_makes_room() {
 }
 
 #[test]
-fn many_at_once_are_no_different() {
+fn many_subscriptions_in_one_request_are_limited_too() {
     let (mut places, id, lease) = listening();
     places.send(id, b"SUBSCRIBE c3 c4 c5 c6\r\n");
     places.bench.reply(lease, &confirmed("subscribe", 3, 6));
@@ -70,7 +70,7 @@ fn many_at_once_are_no_different() {
 }
 
 #[test]
-fn one_that_came_and_went_at_once_was_too_many_all_the_same() {
+fn a_subscription_over_the_limit_counts_even_if_it_ends_at_once() {
     let (mut places, id, lease) = listening();
     places.send(id, b"SUBSCRIBE c3 c4\r\nUNSUBSCRIBE\r\n");
     let all = [confirmed("subscribe", 3, 4), confirmed("unsubscribe", 3, 0)].concat();
@@ -79,7 +79,7 @@ fn one_that_came_and_went_at_once_was_too_many_all_the_same() {
 }
 
 #[test]
-fn where_confirmations_cannot_be_read_what_is_asked_for_counts() {
+fn requested_channels_count_where_confirmations_cannot_be_read() {
     let mut bench = Bench::with(Sharing::Off);
     limit(&mut bench, |limits| limits.subscriptions = 3);
     let (id, link) = bench.session_with_link();
@@ -93,7 +93,7 @@ fn where_confirmations_cannot_be_read_what_is_asked_for_counts() {
 }
 
 #[test]
-fn a_session_without_subscriptions_is_not_measured() {
+fn a_session_without_subscriptions_is_not_limited() {
     let mut places = limited(|limits| limits.subscriptions = 0);
     let id = places.bench.authenticated();
     places.turn(id, b"WATCH k\r\n", b"+OK\r\n");

@@ -1,4 +1,4 @@
-//! Slow readers at the bound on links: they never take what others need.
+//! Slow readers at the limit on links: they never take links that others need.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use support::bench::{assert_bytes, request};
 
 const MIB: usize = 1 << 20;
 
-/// A client asks for a large value over the shared link, and so much of it comes.
+/// Returns a client that requests a large value over the shared link, and `length` bytes of it arrive.
 fn asks(places: &mut Places, length: usize) -> (SessionId, LinkId) {
     let (id, link) = places.plain();
     places.send(id, b"GET big\r\n");
@@ -21,13 +21,13 @@ fn asks(places: &mut Places, length: usize) -> (SessionId, LinkId) {
 }
 
 #[test]
-fn slow_readers_have_a_quarter_of_the_links() {
+fn slow_readers_get_at_most_a_quarter_of_the_links() {
     let (mut places, budget) = with_links(16);
     let slow: Vec<_> = (0..4).map(|_| asks(&mut places, 2 * MIB)).collect();
-    assert_eq!(budget.open(), 4, "each has retired the link that it was on");
+    assert_eq!(budget.open(), 4, "each slow reader has retired its link");
     let (fifth, common) = asks(&mut places, 2 * MIB);
     assert_eq!(budget.open(), 5);
-    // That link stays in use and is read, so that nobody waits for the fifth.
+    // That link stays in use and is read, so that no session waits for the fifth.
     assert!(places.bench.router.link_wants_read(common, places.bench.now));
     let other = places.bench.authenticated();
     let (link, sent) = places.send(other, b"GET small\r\n");
@@ -36,12 +36,12 @@ fn slow_readers_have_a_quarter_of_the_links() {
     places.bench.reply(common, &vec![b'v'; 8 * MIB]);
     places.bench.reply(common, b"\r\n$5\r\nsmall\r\n");
     assert_bytes(&places.bench.read(other), b"$5\r\nsmall\r\n");
-    // What it asks next waits until it has read.
+    // The client's next request waits until it has read.
     assert!(places.try_send(fifth, b"GET k\r\n").is_none());
     places.bench.read(fifth);
     let (link, _) = places.flush().expect("the next request");
-    assert_eq!(link, common, "it has no link of its own");
-    // When another is done with its own, there is one again.
+    assert_eq!(link, common, "the session uses the shared link");
+    // When another client is done with its link, a link is available again.
     let (first, retired) = slow[0];
     places.leave(first);
     places.bench.reply(retired, &vec![b'v'; 8 * MIB]);
@@ -56,7 +56,7 @@ fn slow_readers_have_a_quarter_of_the_links() {
 }
 
 #[test]
-fn past_the_output_limit_a_slow_reader_without_a_link_is_closed() {
+fn a_slow_reader_without_a_lease_is_closed_at_the_output_limit() {
     let (mut places, _) = with_links(4);
     let held: Vec<_> = (0..3).map(|_| places.watching()).collect();
     let (slow, common) = places.plain();
@@ -73,7 +73,7 @@ fn past_the_output_limit_a_slow_reader_without_a_link_is_closed() {
 }
 
 #[test]
-fn at_the_bound_a_slow_reader_yields_its_link_to_a_lease() {
+fn at_the_link_limit_a_slow_reader_yields_its_link_to_a_lease() {
     let (mut places, budget) = with_links(4);
     let (slow, retired) = asks(&mut places, 2 * MIB);
     let (plain, common) = places.plain();
@@ -91,7 +91,7 @@ fn at_the_bound_a_slow_reader_yields_its_link_to_a_lease() {
 }
 
 #[test]
-fn near_the_bound_one_that_much_was_sent_to_gives_its_lease_back_at_once() {
+fn near_the_link_limit_a_heavy_reader_returns_its_lease_at_once() {
     let (mut places, budget) = with_links(8);
     let (heavy, retired) = asks(&mut places, 2 * MIB);
     places.bench.read(heavy);
@@ -101,7 +101,7 @@ fn near_the_bound_one_that_much_was_sent_to_gives_its_lease_back_at_once() {
     places.bench.router.forget_link(retired);
     let own = places.turn(heavy, b"GET k\r\n", b"$-1\r\n");
     places.bench.pass(Duration::from_secs(1));
-    assert_eq!(places.link_of(heavy), own, "far from the bound it keeps it");
+    assert_eq!(places.link_of(heavy), own, "far from the limit the session keeps its lease");
     let _held: Vec<_> = (0..5).map(|_| places.watching()).collect();
     assert_eq!(budget.open(), 6);
     places.bench.pass(Duration::from_millis(200));

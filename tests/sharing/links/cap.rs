@@ -1,4 +1,4 @@
-//! How many links there may be over all workers, and what happens when there can be no more.
+//! The limit on links over all workers, and what happens at the limit.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::places::Places;
 use support::bench::{assert_bytes, request};
 
 #[test]
-fn at_the_cap_the_session_is_told_as_by_redis_and_closed() {
+fn at_the_link_limit_a_session_gets_redis_error_and_is_closed() {
     let (mut places, budget) = with_links(4);
     let (first, lease) = places.watching();
     places.watching();
@@ -27,10 +27,10 @@ fn at_the_cap_the_session_is_told_as_by_redis_and_closed() {
     assert!(places.flush().is_none());
     assert_bytes(&places.bench.read(third), b"$-1\r\n-ERR max number of clients reached\r\n");
     assert_eq!(places.bench.close(third), CloseReason::NoLease);
-    // Plain ones are served all the same, and the place of one that is given back can be taken again.
+    // Plain requests are served nevertheless, and the place of a returned lease can be taken again.
     let (fourth, _) = places.plain();
     places.turn(first, b"UNWATCH\r\n", b"+OK\r\n");
-    assert!(places.is_closed(lease), "near the bound none is kept for later");
+    assert!(places.is_closed(lease), "near the limit no lease stays in the pool");
     places.bench.router.forget_link(lease);
     let own = places.turn(fourth, b"WATCH k\r\n", b"+OK\r\n");
     places.leave(fourth);
@@ -40,14 +40,14 @@ fn at_the_cap_the_session_is_told_as_by_redis_and_closed() {
 }
 
 #[test]
-fn a_pooled_lease_makes_room_for_one_of_another_protocol() {
+fn a_pooled_lease_is_closed_for_a_lease_of_another_protocol() {
     let (mut places, budget) = with_links(100);
     let (first, pooled) = places.watching();
     let _held: Vec<_> = (0..3).map(|_| places.watching()).collect();
     let (late, _) = places.plain();
     places.turn(first, b"UNWATCH\r\n", b"+OK\r\n");
-    assert!(places.flush().is_none(), "it is proved to be clean");
-    assert!(!places.is_closed(pooled), "far from the bound it is kept");
+    assert!(places.flush().is_none(), "the lease is proved clean without a request");
+    assert!(!places.is_closed(pooled), "far from the limit the lease stays in the pool");
     places.bench.say(late, b"HELLO 3\r\n");
     while let Some((link, _)) = places.flush() {
         places.bench.reply(link, b"%1\r\n$6\r\nserver\r\n$5\r\nredis\r\n");
@@ -57,13 +57,13 @@ fn a_pooled_lease_makes_room_for_one_of_another_protocol() {
     let open = budget.open();
     let lease = places.turn(late, b"WATCH k\r\n", b"+OK\r\n");
     assert!(lease != pooled && places.is_closed(pooled));
-    assert_eq!(budget.open(), open, "the place went from one to the other");
+    assert_eq!(budget.open(), open, "the place of the closed link went to the new link");
     places.bench.router.forget_link(pooled);
     assert_eq!(budget.open(), open);
 }
 
 #[test]
-fn places_are_counted_over_all_workers() {
+fn links_are_counted_over_all_workers() {
     let (mut one, budget) = with_links(4);
     let mut other = Places::new();
     other.bench = other.bench.counting_links(&budget);
@@ -73,7 +73,7 @@ fn places_are_counted_over_all_workers() {
     let late = other.bench.authenticated();
     assert!(other.try_send(late, b"WATCH k\r\n").is_none());
     assert_bytes(&other.bench.read(late), b"-ERR max number of clients reached\r\n");
-    // What one worker gives up, the other may have at once.
+    // A link that one worker closes makes room for the other at once.
     other.leave(held);
     other.bench.router.forget_link(lease);
     one.watching();
@@ -81,12 +81,12 @@ fn places_are_counted_over_all_workers() {
 }
 
 #[test]
-fn one_that_needs_a_shared_link_waits_for_a_place() {
+fn a_session_that_needs_a_shared_link_waits_for_a_place() {
     let (mut places, budget) = with_links(4);
     let leases: Vec<_> = (0..3).map(|_| places.watching()).collect();
     let (_, _) = places.plain();
     assert_eq!(budget.open(), 4);
-    // The scripts' link is another one, and the plain one is in use.
+    // The scripts' link is a separate link, and the plain link is in use.
     let (busy, _) = places.plain();
     places.send(busy, b"GET k\r\n");
     let late = places.bench.authenticated();
@@ -104,7 +104,7 @@ fn one_that_needs_a_shared_link_waits_for_a_place() {
 }
 
 #[test]
-fn one_that_waits_in_vain_for_a_shared_link_is_told_and_closed() {
+fn a_session_that_gets_no_shared_link_in_time_gets_an_error_and_is_closed() {
     let (mut places, _) = with_links(4);
     let _leases: Vec<_> = (0..3).map(|_| places.watching()).collect();
     let (busy, _) = places.plain();
@@ -119,7 +119,7 @@ fn one_that_waits_in_vain_for_a_shared_link_is_told_and_closed() {
 }
 
 #[test]
-fn a_shared_link_without_use_makes_room_for_another() {
+fn an_unused_shared_link_is_closed_for_another() {
     let (mut places, budget) = with_links(4);
     let _leases: Vec<_> = (0..3).map(|_| places.watching()).collect();
     let (plain, common) = places.plain();

@@ -1,4 +1,4 @@
-//! What all sessions hold together: who waits, and who is closed.
+//! The limit on the memory of all sessions: which sessions wait, and which are closed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use support::bench::request;
 const MIB: usize = 1 << 20;
 const MOST: usize = 32 * MIB;
 
-/// Sessions that are counted in `budget`, with this bound.
+/// Returns sessions whose memory counts in `budget`, with this limit.
 fn counted(budget: &MemoryBudget) -> Places {
     let mut places = Places::new();
     places.bench = places.bench.counting_memory(budget);
@@ -22,7 +22,7 @@ fn counted(budget: &MemoryBudget) -> Places {
     places
 }
 
-/// A session to which so many bytes have come over a lease of its own, and that reads none.
+/// Returns a session with this many unread bytes, which came over its lease.
 fn holds(places: &mut Places, bytes: usize) -> SessionId {
     let id = places.bench.authenticated();
     let lease = places.turn(id, b"WATCH k\r\n", b"+OK\r\n");
@@ -33,7 +33,7 @@ fn holds(places: &mut Places, bytes: usize) -> SessionId {
 }
 
 #[test]
-fn at_the_bound_the_session_that_holds_most_is_closed_and_no_other() {
+fn at_the_memory_limit_only_the_largest_session_is_closed() {
     let budget = MemoryBudget::default();
     let mut places = counted(&budget);
     let small = holds(&mut places, 2 * MIB);
@@ -55,7 +55,7 @@ fn at_the_bound_the_session_that_holds_most_is_closed_and_no_other() {
 }
 
 #[test]
-fn what_all_workers_hold_counts_and_the_largest_of_all_is_closed() {
+fn the_memory_limit_covers_all_workers_and_closes_the_largest_session() {
     let budget = MemoryBudget::default();
     let (mut one, mut other) = (counted(&budget), counted(&budget));
     let large = holds(&mut one, 16 * MIB);
@@ -72,7 +72,7 @@ fn what_all_workers_hold_counts_and_the_largest_of_all_is_closed() {
 }
 
 #[test]
-fn far_above_the_bound_no_worker_waits_for_another() {
+fn far_above_the_memory_limit_every_worker_closes_its_largest_session() {
     let budget = MemoryBudget::default();
     let (mut one, mut other) = (counted(&budget), counted(&budget));
     let _large = holds(&mut one, 30 * MIB);
@@ -82,33 +82,33 @@ fn far_above_the_bound_no_worker_waits_for_another() {
 }
 
 #[test]
-fn near_the_bound_a_session_that_holds_much_waits_until_it_holds_less() {
+fn near_the_memory_limit_a_large_session_waits_until_it_holds_less() {
     let budget = MemoryBudget::default();
     let mut places = counted(&budget);
     let large = holds(&mut places, 26 * MIB);
     let id = places.bench.authenticated();
     let lease = places.turn(id, b"WATCH k\r\n", b"+OK\r\n");
-    // Two kinds in turn, so that each reply that is due takes a place of its own.
+    // The two commands alternate, so that each pending reply takes an entry of its own.
     let pair = [request(&["GET", "k"]), request(&["SET", "k", "v"])].concat();
     let (_, sent) = places.send(id, &pair.repeat(2000));
     let pairs = sent.len() / pair.len();
-    assert!(pairs < 2000, "all of them are taken, however much that holds");
+    assert!(pairs < 2000, "all requests are taken, whatever memory they hold");
     assert!(!places.bench.router.wants_read(id), "it is not read any more");
-    assert!(places.try_send(id, &request(&["GET", "k"])).is_none(), "nor is anything taken");
-    // A small one goes on.
+    assert!(places.try_send(id, &request(&["GET", "k"])).is_none(), "no further request is taken");
+    // A small session continues.
     let (other, _) = places.plain();
     assert!(places.bench.router.wants_read(other));
-    // When replies have come, so does it, though memory is as short as before.
+    // When its replies have arrived it continues, although memory is as short as before.
     places.bench.reply(lease, &b"$-1\r\n+OK\r\n".repeat(pairs - 50));
     places.bench.read(id);
-    let (link, sent) = places.flush().expect("what waited");
+    let (link, sent) = places.flush().expect("the waiting request is sent");
     assert_eq!(link, lease);
     assert!(sent.starts_with(&pair[..pair.len() / 2]), "it is the rest of the pipeline");
     assert!(!places.bench.router.is_finished(large));
 }
 
 #[test]
-fn one_that_waits_goes_on_when_others_hold_less() {
+fn a_session_paused_for_memory_continues_when_others_hold_less() {
     let budget = MemoryBudget::default();
     let mut places = counted(&budget);
     let large = holds(&mut places, 26 * MIB);
@@ -120,7 +120,7 @@ fn one_that_waits_goes_on_when_others_hold_less() {
 }
 
 #[test]
-fn what_was_read_is_given_back_even_where_some_is_left() {
+fn memory_of_read_bytes_is_freed_even_if_some_are_left() {
     let budget = MemoryBudget::default();
     let mut places = counted(&budget);
     let id = holds(&mut places, 16 * MIB);

@@ -9,7 +9,7 @@ use crate::places::Places;
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Lets so many ticks of 200 ms pass.
+/// Advances the time by ticks of 200 ms.
 fn ticks(places: &mut Places, number: u32) {
     for _ in 0..number {
         places.bench.pass(Duration::from_millis(200));
@@ -21,7 +21,7 @@ fn stalled(places: &mut Places) -> Vec<Stalled> {
 }
 
 #[test]
-fn a_shared_link_that_owes_a_reply_for_too_long_is_closed_with_those_who_wait_on_it() {
+fn a_stalled_shared_link_is_closed_with_its_waiting_sessions() {
     let mut places = Places::new();
     let (first, common) = places.plain();
     let (behind, _) = places.plain();
@@ -31,7 +31,7 @@ fn a_shared_link_that_owes_a_reply_for_too_long_is_closed_with_those_who_wait_on
     places.send(behind, b"GET k\r\n");
     places.send(other, b"GET k\r\n");
     ticks(&mut places, 50);
-    assert!(stalled(&mut places).is_empty(), "it is owed since the first tick");
+    assert!(stalled(&mut places).is_empty(), "the time counts from the first tick");
     ticks(&mut places, 1);
     let closed = stalled(&mut places);
     assert_eq!(closed, [Stalled { first: Some(first), sessions: 2 }]);
@@ -44,7 +44,7 @@ fn a_shared_link_that_owes_a_reply_for_too_long_is_closed_with_those_who_wait_on
 }
 
 #[test]
-fn a_link_that_brings_something_does_not_stall() {
+fn a_link_that_delivers_bytes_does_not_count_as_stalled() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let (link, _) = places.send(id, b"GET k\r\n");
@@ -57,7 +57,7 @@ fn a_link_that_brings_something_does_not_stall() {
 }
 
 #[test]
-fn a_link_that_waits_for_a_slow_reader_does_not_stall() {
+fn a_link_paused_for_a_slow_reader_does_not_count_as_stalled() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let (link, _) = places.send(id, b"GET k\r\n");
@@ -69,7 +69,7 @@ fn a_link_that_waits_for_a_slow_reader_does_not_stall() {
 }
 
 #[test]
-fn a_link_is_not_blamed_for_the_time_in_which_redoubt_itself_did_not_run() {
+fn time_in_which_redoubt_did_not_run_does_not_count_as_stalled() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     places.send(id, b"GET k\r\n");

@@ -1,11 +1,11 @@
-//! What is held for one that does not read or does not answer.
+//! Limits on what is buffered for a client that does not read or a link that does not answer.
 
 use support::bench::Bench;
 
 const KIB: usize = 1 << 10;
 
 #[test]
-fn a_slow_client_holds_its_own_link_up() {
+fn a_slow_client_pauses_its_own_lease() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     let (other, other_link) = bench.session_with_link();
@@ -23,12 +23,12 @@ fn a_slow_client_holds_its_own_link_up() {
     bench.answer(other, other_link, b"ECHO 1\r\n", b"$1\r\n1\r\n");
     while bench.router.next_touched_link().is_some() {}
     bench.read(id);
-    assert_eq!(bench.router.next_touched_link(), Some(link), "its driver must look again");
+    assert_eq!(bench.router.next_touched_link(), Some(link), "the program is notified of the link");
     assert!(bench.router.link_wants_read(link, bench.now));
 }
 
 #[test]
-fn a_client_that_reads_nothing_is_not_read() {
+fn the_router_stops_reading_a_client_that_reads_nothing() {
     let mut bench = Bench::new();
     let id = bench.authenticated();
     let asks = b"FLUSHALL\r\n".repeat(6000);
@@ -36,7 +36,7 @@ fn a_client_that_reads_nothing_is_not_read() {
     while bench.router.wants_read(id) {
         bench.say(id, &asks);
         rounds += 1;
-        assert!(rounds < 1000, "the client is read without end");
+        assert!(rounds < 1000, "reading from the client never pauses");
         assert!(bench.router.output(id).len() < (1 << 20) + 1000);
     }
     let mut lines = 0;
@@ -48,7 +48,7 @@ fn a_client_that_reads_nothing_is_not_read() {
 }
 
 #[test]
-fn a_link_that_does_not_answer_holds_local_replies_back_within_bounds() {
+fn local_replies_behind_a_silent_link_are_bounded() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"BLPOP k 0\r\n");
@@ -58,7 +58,7 @@ fn a_link_that_does_not_answer_holds_local_replies_back_within_bounds() {
     while bench.router.wants_read(id) {
         bench.say(id, &asks);
         rounds += 1;
-        assert!(rounds < 1000, "the client is read without end");
+        assert!(rounds < 1000, "reading from the client never pauses");
     }
     assert!(bench.read(id).is_empty());
     bench.reply(link, b"*-1\r\n");

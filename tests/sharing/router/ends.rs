@@ -1,4 +1,4 @@
-//! How sessions and links end, and what goes with them.
+//! How sessions and links end, and the effect on each other.
 
 use redoubt_core::router::LinkFault;
 use redoubt_core::session::CloseReason;
@@ -6,7 +6,7 @@ use redoubt_core::session::CloseReason;
 use support::bench::{Bench, assert_bytes, request};
 
 #[test]
-fn a_reply_that_nothing_expects_closes_the_link_and_its_session_alone() {
+fn an_unexpected_reply_closes_only_its_link_and_session() {
     for rogue in [&b"+OK\r\n"[..], b"*1\r\n+x\r\n", b"hello\r\n"] {
         let mut bench = Bench::new();
         let (id, link) = bench.session_with_link();
@@ -21,7 +21,7 @@ fn a_reply_that_nothing_expects_closes_the_link_and_its_session_alone() {
 }
 
 #[test]
-fn a_lost_link_gives_what_had_come_and_ends_its_session() {
+fn a_lost_link_delivers_received_bytes_and_ends_its_session() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     let (other, other_link) = bench.session_with_link();
@@ -35,7 +35,7 @@ fn a_lost_link_gives_what_had_come_and_ends_its_session() {
 }
 
 #[test]
-fn a_quit_is_not_why_a_session_ends_that_was_cut_short() {
+fn a_session_cut_off_before_its_quit_does_not_end_with_quit() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"ECHO 1\r\nQUIT\r\n");
@@ -43,7 +43,7 @@ fn a_quit_is_not_why_a_session_ends_that_was_cut_short() {
     bench.router.link_lost(link, bench.now);
     assert!(bench.read(id).is_empty(), "an answer to what came after the lost one");
     assert_eq!(bench.close(id), CloseReason::UpstreamLost);
-    // Of these the client has had its end, or did not want it.
+    // The client has received the end of these, or did not want them.
     for leaves in [false, true] {
         let (id, link) = bench.session_with_link();
         bench.say(id, b"ECHO 1\r\nQUIT\r\n");
@@ -60,7 +60,7 @@ fn a_quit_is_not_why_a_session_ends_that_was_cut_short() {
 }
 
 #[test]
-fn a_session_that_only_waits_ends_with_its_link_in_a_drain_and_gets_what_comes_before() {
+fn a_blocked_session_ends_in_a_drain_and_gets_earlier_replies() {
     let mut bench = Bench::new();
     let (waits, waits_link) = bench.session_with_link();
     let (pops, pops_link) = bench.session_with_link();
@@ -95,7 +95,7 @@ fn a_session_that_only_waits_ends_with_its_link_in_a_drain_and_gets_what_comes_b
 }
 
 #[test]
-fn a_link_that_is_not_let_in_ends_its_session() {
+fn a_rejected_link_login_ends_its_session() {
     let mut bench = Bench::new();
     let id = bench.authenticated();
     bench.say(id, b"SET k secret\r\n");
@@ -111,7 +111,7 @@ fn a_link_that_is_not_let_in_ends_its_session() {
 }
 
 #[test]
-fn a_protocol_error_is_told_after_what_is_due() {
+fn a_protocol_error_is_sent_after_pending_replies() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"ECHO 1\r\n*1\r\n+PING\r\nECHO 2\r\n");
@@ -123,7 +123,7 @@ fn a_protocol_error_is_told_after_what_is_due() {
 }
 
 #[test]
-fn a_client_that_has_gone_waits_for_no_blocking_command_whatever_it_sent_behind_it() {
+fn a_blocking_command_ends_with_its_client_despite_later_requests() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, &[request(&["BLPOP", "k", "0"]), request(&["RESET"])].concat());

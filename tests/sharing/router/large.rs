@@ -1,4 +1,4 @@
-//! Requests that are passed on before they are whole.
+//! Requests that are forwarded before they are complete.
 
 use support::bench::{Bench, assert_bytes, request};
 
@@ -23,7 +23,7 @@ fn a_large_request_is_streamed() {
             sent += bench.sent(link).len();
         }
         assert!(bench.router.link_output(link).len() <= (256 + 128) * KIB);
-        // What has not left is in one of two bounded buffers.
+        // The bytes that have not been sent are in one of two bounded buffers.
         assert!(said - sent.min(said) <= (256 + 256) * KIB);
     }
     assert!(paused > 10, "a link that is not written must hold the client up");
@@ -40,7 +40,7 @@ fn a_large_request_is_streamed() {
 }
 
 #[test]
-fn a_large_refused_request_is_dropped_and_answered() {
+fn a_large_refused_request_is_discarded_and_answered() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"ECHO 1\r\n*2\r\n$8\r\nFLUSHALL\r\n$300000\r\n");
@@ -58,9 +58,9 @@ fn a_large_refused_request_is_dropped_and_answered() {
     assert!(heard.ends_with("' \r\n$1\r\n2\r\n"), "{heard}");
 }
 
-/// The decision is put off until the confirmation has come, with the request's beginning at hand.
+/// The decision is postponed until the confirmation has arrived, with the request's beginning buffered.
 #[test]
-fn a_large_request_may_have_to_wait() {
+fn a_large_request_waits_for_pending_confirmations() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"SUBSCRIBE a\r\n*3\r\n$6\r\nCLIENT\r\n$5\r\nREPLY\r\n$100000\r\n");

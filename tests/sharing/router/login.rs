@@ -1,4 +1,4 @@
-//! Links that log in anew, and what waits for them.
+//! Links that log in again, and the requests that wait for them.
 
 use redoubt_core::router::{LinkFault, Sharing};
 use redoubt_core::session::CloseReason;
@@ -7,7 +7,7 @@ use redoubt_core::upstream::Credentials;
 use support::bench::{Bench, assert_bytes, request};
 
 #[test]
-fn a_link_that_is_not_let_in_can_log_in_anew_with_its_requests() {
+fn a_link_keeps_its_requests_when_it_logs_in_again() {
     let mut bench = Bench::new();
     let id = bench.authenticated();
     bench.say(id, b"ECHO 1\r\n");
@@ -27,7 +27,7 @@ fn a_link_that_is_not_let_in_can_log_in_anew_with_its_requests() {
 }
 
 #[test]
-fn links_that_scripts_wait_or_run_on_are_given_up_and_no_others() {
+fn only_links_with_waiting_or_running_scripts_are_closed() {
     let mut bench = Bench::with(Sharing::Auto);
     let (plain, script) = (bench.authenticated(), bench.authenticated());
     bench.say(plain, b"ECHO 1\r\n");
@@ -42,7 +42,7 @@ fn links_that_scripts_wait_or_run_on_are_given_up_and_no_others() {
     let given_up = bench.router.next_link_to_open().unwrap();
     assert!(bench.router.link_is_closed(given_up));
     bench.say(plain, b"EVAL 1 0\r\n");
-    assert!(bench.router.next_link_to_open().is_none(), "nothing moves while a reply is due");
+    assert!(bench.router.next_link_to_open().is_none(), "no link opens while a reply is pending");
     bench.router.drop_links_with_scripts(bench.now);
     bench.reply(link, b"$1\r\n1\r\n");
     assert_bytes(&bench.read(plain), b"$1\r\n1\r\n");

@@ -1,4 +1,4 @@
-//! Which reply comes when, and what is said after the last one.
+//! The order of replies, and the bytes after the last reply.
 
 use redoubt_core::session::CloseReason;
 
@@ -7,7 +7,7 @@ use support::bench::{Bench, CLIENT_PASSWORD, assert_bytes, request};
 const SUBSCRIBED: &[u8] = b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
 const MESSAGE: &[u8] = b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$5\r\nhello\r\n";
 
-/// Local and remote requests by turns, and the replies that must come of them.
+/// Returns local and remote requests in alternation, and their replies.
 fn mixed() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
     let (mut said, mut sent, mut heard) = (Vec::new(), Vec::new(), Vec::new());
     for turn in 0..40 {
@@ -31,7 +31,7 @@ fn mixed() -> (Vec<u8>, Vec<u8>, Vec<u8>) {
 }
 
 #[test]
-fn replies_come_in_order_for_any_segments() {
+fn replies_arrive_in_order_for_any_segments() {
     let (said, sent, heard) = mixed();
     let replies = heard
         .split_inclusive(|byte| *byte == b'\n')
@@ -62,7 +62,7 @@ fn replies_come_in_order_for_any_segments() {
 }
 
 #[test]
-fn a_message_is_not_torn_by_a_reply() {
+fn a_message_is_not_interrupted_by_a_local_reply() {
     for (said, answer) in [
         (
             &b"FLUSHALL\r\n"[..],
@@ -82,7 +82,8 @@ fn a_message_is_not_torn_by_a_reply() {
             bench.reply(link, &MESSAGE[cut..]);
             heard.extend(bench.read(id));
             let whole = [MESSAGE, answer].concat();
-            // What was not begun may come after the reply, or not at all when the reply was the last.
+            // A message that has not begun may come after the reply, or not at all if that was the last
+            // reply.
             let turned = [answer, MESSAGE].concat();
             let fits = heard == whole || heard == turned || heard == answer;
             assert!(fits, "cut at {cut}: {}", heard.escape_ascii());
@@ -91,7 +92,7 @@ fn a_message_is_not_torn_by_a_reply() {
 }
 
 #[test]
-fn nothing_is_said_after_the_last_reply() {
+fn no_byte_follows_the_last_reply() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.answer(id, link, b"SUBSCRIBE a\r\n", SUBSCRIBED);
@@ -104,13 +105,13 @@ fn nothing_is_said_after_the_last_reply() {
 }
 
 #[test]
-fn quit_waits_for_what_is_due_and_takes_nothing_more() {
+fn quit_waits_for_pending_replies_and_takes_no_more_requests() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"ECHO 1\r\nQUIT\r\nECHO 2\r\n");
     assert_bytes(&bench.sent(link), &request(&["ECHO", "1"]));
     assert!(!bench.router.is_finished(id));
-    assert!(bench.router.wants_read(id), "so that its going is noticed");
+    assert!(bench.router.wants_read(id), "the client is read, so that its close is noticed");
     bench.say(id, b"ECHO 3\r\n");
     bench.reply(link, b"$1\r\n1\r\n");
     assert!(!bench.router.is_finished(id), "its replies have not left");
@@ -123,7 +124,7 @@ fn quit_waits_for_what_is_due_and_takes_nothing_more() {
 }
 
 #[test]
-fn reset_lets_the_link_go_and_needs_a_new_login() {
+fn reset_gives_up_the_lease_and_requires_a_new_login() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"ECHO 1\r\nMULTI\r\nRESET\r\nPING\r\n");
@@ -138,7 +139,7 @@ fn reset_lets_the_link_go_and_needs_a_new_login() {
     bench.router.forget_link(link);
     bench.say(id, &request(&["AUTH", CLIENT_PASSWORD]));
     bench.say(id, b"FLUSHALL\r\nPING\r\n");
-    // The transaction is over: the refusal is answered here.
+    // The transaction is over: Redoubt answers the refused command.
     let fresh = bench.link();
     assert_ne!(fresh, link);
     assert_bytes(&bench.sent(fresh), &request(&["PING"]));
@@ -150,7 +151,7 @@ fn reset_lets_the_link_go_and_needs_a_new_login() {
 }
 
 #[test]
-fn client_reply_hides_replies_and_no_link_hears_of_it() {
+fn client_reply_hides_replies_and_reaches_no_link() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(
@@ -170,7 +171,7 @@ fn client_reply_hides_replies_and_no_link_hears_of_it() {
 }
 
 #[test]
-fn unsubscribe_from_all_is_answered_once_for_each() {
+fn unsubscribe_from_all_gets_one_reply_per_channel() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"SUBSCRIBE a b\r\nPSUBSCRIBE p*\r\nUNSUBSCRIBE\r\nPUNSUBSCRIBE\r\nUNSUBSCRIBE\r\nGET k\r\nFLUSHALL\r\n");
@@ -186,7 +187,7 @@ fn unsubscribe_from_all_is_answered_once_for_each() {
     let heard = bench.read(id);
     let last = b"-ERR unknown command 'FLUSHALL', with args beginning with: \r\n";
     assert_bytes(&heard, &[&confirmations[..], last].concat());
-    // Not subscribed any more, so an unexpected message ends it.
+    // The session is not subscribed any more, so an unexpected message ends it.
     assert!(bench.router.link_bytes(link, MESSAGE, bench.now).is_err());
 }
 
@@ -209,7 +210,7 @@ fn a_stream_is_passed_on_unread() {
         assert_bytes(&bench.read(id), stream);
         bench.say(id, b"PING\r\n");
         assert_bytes(&bench.sent(link), &request(&["PING"]));
-        // There is no telling where its answer would go.
+        // The place of its reply in the stream is unknown.
         bench.say(id, b"FLUSHALL\r\n");
         assert!(bench.sent(link).is_empty());
         assert_eq!(bench.close(id), CloseReason::Unorderable);

@@ -1,4 +1,4 @@
-//! Time limits, the graceful stop, and clients that send no more.
+//! Time limits, the graceful stop, and clients that close their sending side.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ fn the_login_has_a_time_limit() {
     bench.pass(Duration::from_millis(1));
     assert!(!bench.router.is_finished(timely));
     assert_eq!(bench.close(late), CloseReason::AuthTimeout);
-    // RESET starts it anew.
+    // RESET restarts the time limit.
     bench.pass(TIMEOUTS.auth);
     bench.say(timely, b"RESET\r\n");
     bench.pass(TIMEOUTS.auth - Duration::from_millis(1));
@@ -30,7 +30,7 @@ fn the_login_has_a_time_limit() {
 }
 
 #[test]
-fn silence_has_a_time_limit_unless_something_is_awaited() {
+fn idle_timeout_applies_unless_a_reply_is_pending() {
     let mut bench = Bench::new();
     let silent = bench.authenticated();
     let (waits, waits_link) = bench.session_with_link();
@@ -51,7 +51,7 @@ fn silence_has_a_time_limit_unless_something_is_awaited() {
 }
 
 #[test]
-fn last_replies_may_stay_unread_for_a_while_only() {
+fn unread_last_replies_have_a_time_limit() {
     let mut bench = Bench::new();
     let id = bench.authenticated();
     bench.say(id, b"QUIT\r\n");
@@ -63,7 +63,7 @@ fn last_replies_may_stay_unread_for_a_while_only() {
 }
 
 #[test]
-fn a_drain_finishes_what_is_due_and_takes_nothing_new() {
+fn a_drain_finishes_pending_replies_and_takes_no_new_requests() {
     let mut bench = Bench::new();
     let idle = bench.authenticated();
     let (busy, busy_link) = bench.session_with_link();
@@ -90,7 +90,7 @@ fn a_drain_finishes_what_is_due_and_takes_nothing_new() {
 }
 
 #[test]
-fn a_client_that_sends_no_more_gets_what_it_asked_for() {
+fn a_half_closed_client_gets_its_pending_replies() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     bench.say(id, b"ECHO 1\r\nECHO 2\r\nECH");
@@ -103,7 +103,7 @@ fn a_client_that_sends_no_more_gets_what_it_asked_for() {
 }
 
 #[test]
-fn nothing_is_popped_for_a_client_that_is_gone() {
+fn no_value_is_popped_for_a_client_that_has_left() {
     for written in [true, false] {
         let mut bench = Bench::new();
         let (id, link) = bench.session_with_link();

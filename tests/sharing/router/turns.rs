@@ -1,4 +1,4 @@
-//! What is done for one session before the others have their turn.
+//! How much is done for a session before other sessions have their turn.
 
 use redoubt_core::router::Sharing;
 use redoubt_core::session::{CloseReason, Limits, State};
@@ -8,14 +8,14 @@ use support::bench::{AUTH_ATTEMPTS, Bench, assert_bytes, request};
 const KIB: usize = 1 << 10;
 const NOTHING: &[u8] = b"$-1\r\n";
 
-/// What one call takes at most, for a session that has authenticated.
+/// Returns the most requests that one call takes from an authenticated session.
 fn turn() -> usize {
     Limits::default().turn as usize
 }
 
 #[test]
-fn a_flood_of_local_replies_is_taken_in_turns_and_all_are_answered() {
-    // They are Redoubt's own where the session has no link of its own.
+fn a_flood_of_locally_answered_requests_is_handled_in_turns() {
+    // Without a lease, Redoubt answers them itself.
     let mut bench = Bench::with(Sharing::Auto);
     let id = bench.authenticated();
     const COUNT: usize = 2000;
@@ -30,7 +30,7 @@ fn a_flood_of_local_replies_is_taken_in_turns_and_all_are_answered() {
         if !bench.router.waits_for_turn(id) {
             break;
         }
-        assert!(!bench.router.wants_read(id), "it takes more in before its turn");
+        assert!(!bench.router.wants_read(id), "the session is read before its turn");
         bench.router.take_turn(id, bench.now);
         turns += 1;
     }
@@ -40,7 +40,7 @@ fn a_flood_of_local_replies_is_taken_in_turns_and_all_are_answered() {
 }
 
 #[test]
-fn blank_lines_of_a_client_are_taken_in_turns() {
+fn a_flood_of_blank_lines_is_handled_in_turns() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     let blank = 10 * turn();
@@ -56,7 +56,7 @@ fn blank_lines_of_a_client_are_taken_in_turns() {
 }
 
 #[test]
-fn a_reply_of_its_link_gives_no_turn_to_a_session_that_waits_for_its_own() {
+fn a_reply_on_its_link_gives_a_waiting_session_no_extra_turn() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     let count = turn() * 3;
@@ -76,7 +76,7 @@ fn a_reply_of_its_link_gives_no_turn_to_a_session_that_waits_for_its_own() {
 }
 
 #[test]
-fn what_a_client_sent_before_it_left_is_taken_to_its_end() {
+fn all_requests_that_a_client_sent_before_closing_are_handled() {
     let mut bench = Bench::new();
     let (id, link) = bench.session_with_link();
     let count = turn() * 3;
@@ -92,17 +92,17 @@ fn what_a_client_sent_before_it_left_is_taken_to_its_end() {
 }
 
 #[test]
-fn strangers_have_small_turns_and_are_read_little() {
+fn unauthenticated_sessions_have_small_turns_and_small_reads() {
     let mut bench = Bench::new();
-    let (stranger, client) = (bench.open(), bench.authenticated());
-    assert_eq!(bench.router.read_size(stranger), 4 * KIB);
+    let (unauthenticated, client) = (bench.open(), bench.authenticated());
+    assert_eq!(bench.router.read_size(unauthenticated), 4 * KIB);
     assert_eq!(bench.router.read_size(client), 64 * KIB);
-    bench.router.client_bytes(stranger, &b"\n".repeat(4 * KIB), bench.now);
-    assert!(bench.router.waits_for_turn(stranger));
+    bench.router.client_bytes(unauthenticated, &b"\n".repeat(4 * KIB), bench.now);
+    assert!(bench.router.waits_for_turn(unauthenticated));
 }
 
 #[test]
-fn requests_that_do_nothing_count_as_attempts_to_log_in() {
+fn requests_without_effect_count_as_login_attempts() {
     for (one, answer) in [(&b"\n"[..], &b""[..]), (b"*0\r\n", b""), (b"RESET\r\n", b"+RESET\r\n")] {
         let mut bench = Bench::new();
         let id = bench.open();
@@ -117,7 +117,7 @@ fn requests_that_do_nothing_count_as_attempts_to_log_in() {
 }
 
 #[test]
-fn a_stray_line_or_reset_before_auth_costs_nothing() {
+fn a_single_blank_line_or_reset_before_auth_is_not_counted() {
     let mut bench = Bench::new();
     for _ in 0..100 {
         let id = bench.open();
@@ -125,7 +125,7 @@ fn a_stray_line_or_reset_before_auth_costs_nothing() {
         assert_bytes(&bench.read(id), b"+RESET\r\n");
         bench.say(id, &request(&["AUTH", support::bench::CLIENT_PASSWORD]));
         assert_bytes(&bench.read(id), b"+OK\r\n");
-        // And after it nothing counts.
+        // After authentication such requests do not count.
         bench.say(id, &b"\n".repeat(100_000));
         assert!(!bench.router.is_finished(id));
         bench.router.client_lost(id);
@@ -134,10 +134,11 @@ fn a_stray_line_or_reset_before_auth_costs_nothing() {
 }
 
 #[test]
-fn who_sends_too_many_bytes_before_auth_is_closed() {
+fn a_client_that_sends_too_many_bytes_before_auth_is_closed() {
     let mut bench = Bench::new();
     let id = bench.open();
-    // Within one request that Redis takes from anybody, again and again: it never gets to its end.
+    // The bytes are one request that Redis accepts before authentication, repeated, so its end never
+    // comes.
     let argument = [&b"$16384\r\n"[..], &[b'x'; 16 * KIB], b"\r\n"].concat();
     let large = [&b"*10\r\n"[..], &argument.repeat(10)].concat();
     bench.say(id, &large);
@@ -148,11 +149,11 @@ fn who_sends_too_many_bytes_before_auth_is_closed() {
 }
 
 #[test]
-fn who_is_told_to_leave_cannot_stay_by_sending_more() {
+fn a_closing_session_ends_even_if_its_client_keeps_sending() {
     let mut bench = Bench::new();
     let id = bench.open();
     bench.say(id, &b"PING\r\n".repeat(100));
-    assert!(!bench.router.is_finished(id), "what it was answered is not read");
+    assert!(!bench.router.is_finished(id), "the session waits until its replies are read");
     for _ in 0..40 {
         bench.pass(std::time::Duration::from_secs(1));
         bench.say(id, b"\n");

@@ -1,4 +1,4 @@
-//! A server that has no time to prepare a link: what waits for it is answered, and nobody ends.
+//! A server that has no time to prepare a link: waiting requests are answered, and no session ends.
 
 use std::time::Duration;
 
@@ -11,23 +11,23 @@ const BUSY: &[u8] = b"-BUSY Redis is busy running a script.\r\n";
 const ABORTED: &[u8] =
     b"-EXECABORT Transaction discarded because of: BUSY Redis is busy running a script.\r\n";
 const OK: &[u8] = b"+OK\r\n";
-/// More than a turn of the clock, and than the pause between two tries.
+/// More than a tick, and more than the pause between two attempts.
 const WHILE: Duration = Duration::from_millis(300);
 
 impl Places {
-    /// A session in database 5, of which it is known that there is one.
+    /// Returns a session in database 5, which is known to exist.
     fn elsewhere(&mut self) -> SessionId {
         let id = self.bench.authenticated();
         self.local(id, b"SELECT 5\r\n", OK);
         id
     }
 
-    /// Some that are there before the server is busy.
+    /// Returns sessions that are open before the server is busy.
     fn with_sessions_elsewhere<const N: usize>() -> (Self, [SessionId; N]) {
         let mut places = Self::new();
         let (first, _) = places.plain();
         let lease = places.turn(first, b"SELECT 5\r\n", OK);
-        // The lease is no more of use to those that come.
+        // The lease then has state, so later sessions cannot use it.
         places.turn(first, b"WATCH k\r\n", OK);
         places.leave(first);
         assert!(places.is_closed(lease));
@@ -35,7 +35,7 @@ impl Places {
         (places, sessions)
     }
 
-    /// The one link that is to be opened is connected, and the server has no time for it.
+    /// Connects the one link that is to be opened; the server has no time for it.
     #[track_caller]
     fn refuse_next(&mut self) -> LinkId {
         let link = self.bench.router.next_link_to_open().expect("a link to open");
@@ -51,7 +51,7 @@ impl Places {
 }
 
 #[test]
-fn what_waits_for_a_link_is_answered_in_its_place_and_its_sessions_go_on() {
+fn requests_for_a_busy_server_get_its_error_in_order_and_sessions_continue() {
     let (mut places, [id, other]) = Places::with_sessions_elsewhere();
     places.bench.say(id, b"GET a\r\nCLIENT GETNAME\r\nGET b\r\n");
     places.bench.say(other, b"GET c\r\n");
@@ -68,7 +68,7 @@ fn what_waits_for_a_link_is_answered_in_its_place_and_its_sessions_go_on() {
 }
 
 #[test]
-fn a_transaction_begins_and_fails_as_in_redis() {
+fn a_transaction_on_a_busy_server_fails_at_exec_as_in_redis() {
     let (mut places, [id]) = Places::with_sessions_elsewhere();
     places.bench.say(id, b"MULTI\r\nSET k v\r\nFLUSHALL\r\nEXEC\r\nMULTI\r\nDISCARD\r\nGET k\r\n");
     places.refuse_next();
@@ -80,12 +80,12 @@ fn a_transaction_begins_and_fails_as_in_redis() {
 }
 
 #[test]
-fn a_transaction_that_began_without_the_server_fails_as_a_whole_when_it_is_back() {
+fn a_transaction_begun_without_a_link_fails_when_the_server_is_back() {
     let (mut places, [id]) = Places::with_sessions_elsewhere();
     places.bench.say(id, b"MULTI\r\nSET k v\r\n");
     places.refuse_next();
     assert_bytes(&places.bench.read(id), &[OK, BUSY].concat());
-    // Once more in vain, and then with the rest of it.
+    // The request is answered with an error again, and then once more in parts.
     places.bench.say(id, b"SET k w\r\n");
     places.bench.pass(WHILE);
     places.refuse_next();
@@ -102,7 +102,7 @@ fn a_transaction_that_began_without_the_server_fails_as_a_whole_when_it_is_back(
 }
 
 #[test]
-fn a_subscription_is_answered_once_and_a_hello_leaves_the_protocol_as_it_was() {
+fn on_a_busy_server_subscribe_gets_one_error_and_hello_keeps_the_protocol() {
     let (mut places, [id]) = Places::with_sessions_elsewhere();
     places.bench.say(id, b"SUBSCRIBE a b c\r\nGET k\r\n");
     places.refuse_next();
@@ -115,7 +115,7 @@ fn a_subscription_is_answered_once_and_a_hello_leaves_the_protocol_as_it_was() {
 }
 
 #[test]
-fn the_rest_of_a_large_request_is_dropped_and_it_is_answered() {
+fn a_large_request_for_a_busy_server_is_answered_and_its_rest_discarded() {
     let (mut places, [id]) = Places::with_sessions_elsewhere();
     let value = vec![b'v'; 4 << 20];
     let head = [&b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4194304\r\n"[..], &value[..1 << 20]].concat();
@@ -131,7 +131,7 @@ fn the_rest_of_a_large_request_is_dropped_and_it_is_answered() {
 }
 
 #[test]
-fn one_link_at_a_time_is_tried_however_many_are_wanted() {
+fn only_one_link_at_a_time_is_tried_on_a_busy_server() {
     let (mut places, sessions) = Places::with_sessions_elsewhere::<8>();
     places.bench.say(sessions[0], b"GET k\r\n");
     places.refuse_next();
@@ -149,18 +149,18 @@ fn one_link_at_a_time_is_tried_however_many_are_wanted() {
             places.bench.say(session, b"WATCH k\r\n");
         }
     }
-    // One goes meanwhile, and its link with it.
+    // One session ends meanwhile, and its link is closed.
     places.leave(sessions[7]);
     places.bench.pass(WHILE);
-    places.settle();
+    places.connect_links();
     places.bench.pass(WHILE);
-    places.settle();
+    places.connect_links();
     assert_eq!(places.bench.router.lease_count(), 7);
     assert_eq!(places.bench.router.next_link_to_open(), None);
 }
 
 #[test]
-fn links_that_select_no_database_are_opened_meanwhile() {
+fn links_of_database_0_are_opened_while_the_server_is_busy() {
     let (mut places, [id]) = Places::with_sessions_elsewhere();
     places.bench.say(id, b"GET k\r\n");
     places.refuse_next();

@@ -1,11 +1,11 @@
-//! How many leases are kept in the pool.
+//! The number of leases in the pool.
 
 use std::time::Duration;
 
 use crate::places::Places;
 
 #[test]
-fn the_pool_is_bounded_and_unused_links_are_closed() {
+fn the_lease_pool_is_bounded_and_unused_links_are_closed() {
     let mut places = Places::new();
     let sessions: Vec<_> = (0..80).map(|_| places.watching()).collect();
     for (id, lease) in &sessions {

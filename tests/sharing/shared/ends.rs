@@ -1,4 +1,4 @@
-//! Ends of sessions and links: whom they touch, and whom they do not.
+//! Ends of sessions and links, and which other sessions they affect.
 
 use redoubt_core::router::LinkFault;
 use redoubt_core::session::CloseReason;
@@ -7,7 +7,7 @@ use crate::places::{Places, shown};
 use support::bench::{assert_bytes, request};
 
 #[test]
-fn a_lost_link_closes_only_sessions_with_replies_due() {
+fn a_lost_shared_link_closes_only_sessions_with_pending_replies() {
     let mut places = Places::new();
     let (owed, common) = places.plain();
     let (idle, _) = places.plain();
@@ -23,11 +23,11 @@ fn a_lost_link_closes_only_sessions_with_replies_due() {
 }
 
 #[test]
-fn nothing_that_was_sent_is_sent_again() {
+fn no_request_of_a_lost_link_is_sent_again() {
     let mut places = Places::new();
     let (owed, common) = places.plain();
     let (waits, _) = places.plain();
-    // One request is written, one is not; neither may be repeated elsewhere.
+    // One request is written, another is not; neither may be repeated elsewhere.
     places.send(owed, b"INCR k\r\n");
     places.bench.say(waits, b"INCR l\r\n");
     places.bench.router.link_lost(common, places.bench.now);
@@ -47,7 +47,7 @@ fn a_lost_lease_ends_its_session_alone() {
 }
 
 #[test]
-fn a_link_that_cannot_be_opened_ends_those_who_wait_for_it() {
+fn a_link_that_cannot_be_opened_closes_its_waiting_sessions() {
     let mut places = Places::new();
     let ids = [places.bench.authenticated(), places.bench.authenticated()];
     let third = places.bench.authenticated();
@@ -64,7 +64,7 @@ fn a_link_that_cannot_be_opened_ends_those_who_wait_for_it() {
 }
 
 #[test]
-fn one_that_leaves_keeps_its_place_and_gets_nothing() {
+fn pending_replies_of_a_closed_session_keep_their_place_and_are_dropped() {
     let mut places = Places::new();
     let (first, common) = places.plain();
     let (gone, _) = places.plain();
@@ -74,7 +74,7 @@ fn one_that_leaves_keeps_its_place_and_gets_nothing() {
     places.send(last, b"GET d\r\n");
     places.bench.reply(common, b"$1\r\na\r\n$1\r\n");
     places.leave(gone);
-    // A new session may have the place of the old one in memory, but not its replies.
+    // A new session may have the memory of the old session, but must not get its replies.
     let newcomer = places.bench.authenticated();
     places.send(newcomer, b"GET e\r\n");
     for byte in b"b\r\n*2\r\n:1\r\n:2\r\n$1\r\nd\r\n$1\r\ne\r\n" {
@@ -87,8 +87,8 @@ fn one_that_leaves_keeps_its_place_and_gets_nothing() {
 }
 
 #[test]
-fn what_nothing_expects_closes_the_link_and_its_creditors() {
-    // In the third the excess comes while a session that has left is still owed a reply.
+fn an_unexpected_reply_closes_a_shared_link_and_sessions_with_pending_replies() {
+    // In the third case the excess arrives while a session that has left still has a pending reply.
     for excess in
         [&b"+a\r\n+b\r\n+c\r\n+stray\r\n"[..], b"+a\r\n+b\r\n+c\r\n+", b"?\r\n", b"+a\r\n\0"]
     {
@@ -113,8 +113,8 @@ fn what_nothing_expects_closes_the_link_and_its_creditors() {
 }
 
 #[test]
-fn a_push_on_a_shared_link_reaches_nobody() {
-    // The name of what it is decides, so it is taken as a fault as soon as it is whole.
+fn a_push_on_a_shared_link_reaches_no_session() {
+    // The kind of the push decides, so it is an error as soon as the kind has arrived.
     let push = b">3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$1\r\nx\r\n";
     for owed in [true, false] {
         let mut places = Places::new();
@@ -135,7 +135,7 @@ fn a_push_on_a_shared_link_reaches_nobody() {
 }
 
 #[test]
-fn an_invalidation_on_a_shared_link_is_dropped_however_it_is_cut() {
+fn an_invalidation_on_a_shared_link_is_dropped_in_any_segments() {
     let push = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nk\r\n";
     for cut in 0..push.len() {
         let mut places = Places::new();
@@ -153,7 +153,7 @@ fn an_invalidation_on_a_shared_link_is_dropped_however_it_is_cut() {
 
 /// Redis 7.0 sends the invalidation of a key that expires during an `MGET` in the middle of its reply.
 #[test]
-fn a_push_within_a_reply_of_a_shared_link_reaches_nobody() {
+fn a_push_within_a_reply_of_a_shared_link_reaches_no_session() {
     let push = b">2\r\n$10\r\ninvalidate\r\n*1\r\n$6\r\nhidden\r\n";
     for script in [false, true] {
         let mut places = Places::new();
@@ -165,7 +165,7 @@ fn a_push_within_a_reply_of_a_shared_link_reaches_nobody() {
         let came = places.bench.router.link_bytes(link, &reply, places.bench.now);
         let heard = places.bench.read(id);
         assert!(!heard.windows(6).any(|part| part == b"hidden"), "{}", shown(&heard));
-        // A plain link has nothing that tells where the next reply begins.
+        // On a plain link nothing shows where the next reply begins.
         assert_eq!((came.is_err(), places.is_closed(link)), (!script, !script));
         let reason = if script { CloseReason::ReplyMismatch } else { CloseReason::UpstreamLost };
         assert_eq!(places.bench.close(id), reason);
@@ -173,7 +173,7 @@ fn a_push_within_a_reply_of_a_shared_link_reaches_nobody() {
 }
 
 #[test]
-fn a_client_that_leaves_while_it_blocks_takes_its_lease_along() {
+fn a_client_that_leaves_while_blocked_closes_its_lease() {
     let mut places = Places::new();
     let (id, common) = places.plain();
     let (lease, _) = places.send(id, b"BLPOP k 0\r\n");
@@ -183,7 +183,7 @@ fn a_client_that_leaves_while_it_blocks_takes_its_lease_along() {
 }
 
 #[test]
-fn nothing_of_a_blocking_command_that_waits_is_sent_for_a_client_that_is_gone() {
+fn a_waiting_blocking_command_of_a_client_that_left_is_not_sent() {
     let mut places = Places::new();
     let (id, common) = places.plain();
     let (link, sent) = places.send(id, b"GET k\r\nBLPOP k 0\r\n");
@@ -192,13 +192,13 @@ fn nothing_of_a_blocking_command_that_waits_is_sent_for_a_client_that_is_gone() 
     places.leave(id);
     places.bench.reply(common, b"$-1\r\n");
     assert!(places.flush().is_none());
-    // The same when it only stops sending.
+    // The same happens when the client only closes its sending side.
     let (id, _) = places.plain();
     places.send(id, b"GET k\r\nBLPOP k 0\r\n");
     places.bench.router.client_eof(id, places.bench.now);
     places.bench.reply(common, b"$-1\r\n");
     places.flush();
-    assert!(places.bench.router.is_finished(id), "it would pop for nobody");
+    assert!(places.bench.router.is_finished(id), "a value would be popped for a client that left");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Clients to whom much is sent, or who do not read: others must not notice.
+//! Clients that receive a lot, or that do not read: other sessions are not affected.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use support::bench::{assert_bytes, request};
 const MIB: usize = 1 << 20;
 const PIECE: usize = 64 << 10;
 
-/// A value of so many bytes begins to come, and as much of it as the link is read for.
+/// Delivers the beginning of a value of this length, as far as the link is read.
 fn bring(places: &mut Places, link: LinkId, length: usize) -> usize {
     places.bench.reply(link, format!("${length}\r\n").as_bytes());
     go_on(places, link, length)
 }
 
-/// Up to `left` bytes of a value come while the link is read; tells how many.
+/// Delivers up to `left` bytes of a value while the link is read; returns how many.
 fn go_on(places: &mut Places, link: LinkId, left: usize) -> usize {
     let mut came = 0;
     while came < left && places.bench.router.link_wants_read(link, places.bench.now) {
@@ -28,8 +28,9 @@ fn go_on(places: &mut Places, link: LinkId, left: usize) -> usize {
     came
 }
 
-/// A heavy reader and one behind it on a link that is retired by now; so much of the value has come.
-fn held_up(length: usize) -> (Places, SessionId, SessionId, LinkId, usize) {
+/// Returns a slow reader and a session behind it on a link that is retired by now, and how much of the
+/// value has arrived.
+fn slow_reader_with_waiter(length: usize) -> (Places, SessionId, SessionId, LinkId, usize) {
     let mut places = Places::new();
     let (heavy, common) = places.plain();
     let (behind, _) = places.plain();
@@ -40,15 +41,15 @@ fn held_up(length: usize) -> (Places, SessionId, SessionId, LinkId, usize) {
 }
 
 #[test]
-fn past_a_mebibyte_the_link_is_retired_and_others_go_to_a_new_one() {
-    let (mut places, heavy, behind, retired, came) = held_up(40 * MIB);
+fn a_link_with_a_mebibyte_of_unread_reply_is_retired_and_others_move_to_a_new_link() {
+    let (mut places, heavy, behind, retired, came) = slow_reader_with_waiter(40 * MIB);
     assert!((24 * MIB..24 * MIB + 2 * PIECE).contains(&came), "{came} bytes came");
     let (fresh, _) = places.plain();
     let link = places.link_of(fresh);
     assert_ne!(link, retired);
-    // The one behind waits for its reply, and what it asks meanwhile waits too.
+    // The session behind it waits for its reply, and its next request waits too.
     assert!(places.try_send(behind, b"GET more\r\n").is_none());
-    // As soon as the client reads, so is the link.
+    // The link is read as soon as the client reads.
     places.bench.read(heavy);
     assert!(places.bench.router.link_wants_read(retired, places.bench.now));
     let mut left = 40 * MIB - came;
@@ -59,12 +60,12 @@ fn past_a_mebibyte_the_link_is_retired_and_others_go_to_a_new_one() {
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
     places.bench.read(heavy);
     assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
-    assert!(places.is_closed(retired), "nothing is due on it any more");
-    let (moved, sent) = places.flush().expect("what waited");
+    assert!(places.is_closed(retired), "the link has no pending replies any more");
+    let (moved, sent) = places.flush().expect("the waiting request is sent");
     assert_eq!(moved, link);
     assert_bytes(&sent, &request(&["GET", "more"]));
     places.bench.reply(link, b"$-1\r\n");
-    // The heavy one has a link of its own for a while.
+    // The slow reader has a lease for a while.
     let own = places.turn(heavy, b"GET k\r\n", b"$-1\r\n");
     assert!(own != link && own != retired);
     places.bench.pass(Duration::from_secs(59));
@@ -75,8 +76,8 @@ fn past_a_mebibyte_the_link_is_retired_and_others_go_to_a_new_one() {
 }
 
 #[test]
-fn one_with_a_link_of_its_own_holds_only_that_up() {
-    let (mut places, heavy, behind, retired, came) = held_up(2 * MIB);
+fn a_slow_reader_with_a_lease_delays_only_that_lease() {
+    let (mut places, heavy, behind, retired, came) = slow_reader_with_waiter(2 * MIB);
     places.bench.read(heavy);
     assert_eq!(go_on(&mut places, retired, 2 * MIB - came), 2 * MIB - came);
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
@@ -92,9 +93,9 @@ fn one_with_a_link_of_its_own_holds_only_that_up() {
 }
 
 #[test]
-fn those_behind_a_slow_reader_are_served_at_once() {
-    let (mut places, heavy, behind, retired, came) = held_up(20 * MIB);
-    assert_eq!(came, 20 * MIB, "it may wait, and so they need not");
+fn sessions_behind_a_slow_reader_are_served_at_once() {
+    let (mut places, heavy, behind, retired, came) = slow_reader_with_waiter(20 * MIB);
+    assert_eq!(came, 20 * MIB, "a lease may wait, and no other session waits behind it");
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
     assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
     assert!(!places.bench.router.is_finished(heavy));
@@ -102,8 +103,8 @@ fn those_behind_a_slow_reader_are_served_at_once() {
 }
 
 #[test]
-fn one_that_catches_up_in_time_is_waited_for_again() {
-    let (mut places, heavy, _, retired, came) = held_up(60 * MIB);
+fn a_slow_reader_that_catches_up_in_time_is_waited_for_again() {
+    let (mut places, heavy, _, retired, came) = slow_reader_with_waiter(60 * MIB);
     places.bench.pass(Duration::from_millis(900));
     places.bench.read(heavy);
     let more = go_on(&mut places, retired, 60 * MIB - came);
@@ -114,15 +115,15 @@ fn one_that_catches_up_in_time_is_waited_for_again() {
 }
 
 #[test]
-fn those_behind_a_reader_that_does_not_catch_up_wait_a_second() {
-    let (mut places, heavy, behind, retired, came) = held_up(30 * MIB);
+fn sessions_behind_a_reader_that_does_not_catch_up_wait_at_most_a_second() {
+    let (mut places, heavy, behind, retired, came) = slow_reader_with_waiter(30 * MIB);
     places.bench.pass(Duration::from_millis(999));
     assert_eq!(go_on(&mut places, retired, 30 * MIB - came), 0);
     while places.bench.router.next_touched_link().is_some() {}
     places.bench.pass(Duration::from_millis(1));
     let touched =
         std::iter::from_fn(|| places.bench.router.next_touched_link()).collect::<Vec<_>>();
-    assert!(touched.contains(&retired), "its driver must look again");
+    assert!(touched.contains(&retired), "the program is notified of the link");
     assert_eq!(go_on(&mut places, retired, 30 * MIB - came), 30 * MIB - came);
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
     assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
@@ -130,8 +131,8 @@ fn those_behind_a_reader_that_does_not_catch_up_wait_a_second() {
 }
 
 #[test]
-fn past_the_output_limit_the_slow_one_is_closed() {
-    let (mut places, heavy, behind, retired, came) = held_up(40 * MIB);
+fn a_slow_reader_past_the_output_limit_is_closed() {
+    let (mut places, heavy, behind, retired, came) = slow_reader_with_waiter(40 * MIB);
     places.bench.pass(Duration::from_secs(1));
     let mut most = 0;
     let mut left = 40 * MIB - came;
@@ -142,13 +143,13 @@ fn past_the_output_limit_the_slow_one_is_closed() {
     }
     assert!((32 * MIB - PIECE..=32 * MIB + PIECE).contains(&most), "{most} bytes");
     assert_eq!(places.bench.close(heavy), CloseReason::OutputLimit);
-    // The rest of its reply goes nowhere, and the next one is in order.
+    // The rest of its reply is dropped, and the next reply is in order.
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
     assert_bytes(&places.bench.read(behind), b"$5\r\nsmall\r\n");
 }
 
 #[test]
-fn alone_it_may_be_as_slow_as_it_likes() {
+fn a_slow_reader_alone_on_its_link_is_never_closed() {
     let mut places = Places::new();
     let (heavy, common) = places.plain();
     places.send(heavy, b"GET big\r\n");
@@ -160,7 +161,7 @@ fn alone_it_may_be_as_slow_as_it_likes() {
 }
 
 #[test]
-fn unread_small_replies_weigh_as_much_as_a_large_one() {
+fn unread_small_replies_count_like_a_large_one() {
     let mut places = Places::new();
     let (heavy, common) = places.plain();
     let (other, _) = places.plain();
@@ -176,19 +177,24 @@ fn unread_small_replies_weigh_as_much_as_a_large_one() {
         places.bench.reply(link, reply.as_bytes());
     };
     assert!(unread >= MIB);
-    assert_eq!(places.link_of(other), common, "nobody was behind it, so nobody moves");
+    assert_eq!(
+        places.link_of(other),
+        common,
+        "no session moves, because none waited behind the slow reader"
+    );
     assert!(!places.bench.router.link_wants_read(own, places.bench.now));
 }
 
 #[test]
-fn one_that_still_sends_goes_on_over_the_retired_link() {
-    let (mut places, heavy, behind, retired, came) = held_up(2 * MIB);
-    // It may read nothing before it has sent everything, so this must not wait for its reading.
+fn a_slow_reader_that_still_sends_continues_on_the_retired_link() {
+    let (mut places, heavy, behind, retired, came) = slow_reader_with_waiter(2 * MIB);
+    // The client may read nothing before it has sent everything, so its requests must not wait for its
+    // reading.
     let (link, sent) = places.send(heavy, b"GET next\r\n");
     assert_eq!(link, retired);
     assert_bytes(&sent, &request(&["GET", "next"]));
     assert!(places.bench.router.wants_read(heavy));
-    // What cannot go there waits.
+    // Requests that cannot use that link wait.
     assert!(places.try_send(heavy, b"MULTI\r\n").is_none());
     assert_eq!(go_on(&mut places, retired, 2 * MIB - came), 2 * MIB - came);
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n$4\r\nnext\r\n");

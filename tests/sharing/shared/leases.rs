@@ -1,4 +1,4 @@
-//! When a session takes a lease, and when it goes back to the shared link.
+//! When a session takes a lease, and when it returns to the shared link.
 
 use redoubt_core::router::LinkId;
 
@@ -8,7 +8,7 @@ use support::bench::{assert_bytes, request};
 const SHARED: Where = Where::Shared;
 const LEASE: Where = Where::Lease;
 
-/// Where a request is answered.
+/// The link that a request uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Where {
     Shared,
@@ -26,7 +26,7 @@ const SUBSCRIBED: &str = "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
 const UNSUBSCRIBED: &str = "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n";
 const NIL_UNSUBSCRIBED: &str = "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n";
 
-/// Runs the steps of one session, one after the other, and holds each against where it should go.
+/// Runs the steps of a session in order, and checks the link of each.
 #[track_caller]
 fn walk(steps: Steps<'_>) {
     let mut places = Places::new();
@@ -67,7 +67,7 @@ fn walk(steps: Steps<'_>) {
 }
 
 #[test]
-fn transactions_take_one_until_they_end() {
+fn transactions_take_a_lease_until_they_end() {
     let multi = ("MULTI", "+OK\r\n", LEASE);
     let queued = ("GET k", "+QUEUED\r\n", LEASE);
     let watch = ("WATCH k", "+OK\r\n", LEASE);
@@ -78,13 +78,14 @@ fn transactions_take_one_until_they_end() {
     walk(&[watch, ON_LEASE, ("UNWATCH", "+OK\r\n", LEASE), ECHO]);
     walk(&[watch, multi, queued, ("EXEC", "*-1\r\n", LEASE), ECHO]);
     walk(&[watch, multi, ("DISCARD", "+OK\r\n", LEASE), ECHO]);
-    // What ends neither: UNWATCH that is only queued, EXEC without MULTI, DISCARD that is refused.
+    // These do not end it: an UNWATCH that is only queued, EXEC without MULTI, a DISCARD that is
+    // refused.
     walk(&[watch, multi, ("UNWATCH", "+QUEUED\r\n", LEASE), ON_LEASE]);
     walk(&[watch, ("EXEC", "-ERR EXEC without MULTI\r\n", LEASE), ON_LEASE]);
     walk(&[watch, ("DISCARD", "-ERR DISCARD without MULTI\r\n", LEASE), ON_LEASE]);
     walk(&[multi, ("DISCARD now", "-ERR wrong number\r\n", LEASE), ON_LEASE]);
     walk(&[watch, ("UNWATCH k", "-ERR wrong number\r\n", LEASE), ON_LEASE]);
-    // What is not taken leaves no state.
+    // A request that Redis rejects leaves no state.
     walk(&[("WATCH", "-ERR wrong number\r\n", LEASE), ECHO]);
     walk(&[("MULTI 1", "-ERR wrong number\r\n", LEASE), ECHO]);
     walk(&[("EXEC", "-ERR EXEC without MULTI\r\n", SHARED), ECHO]);
@@ -93,7 +94,7 @@ fn transactions_take_one_until_they_end() {
 }
 
 #[test]
-fn blocking_commands_take_one_until_their_reply() {
+fn blocking_commands_take_a_lease_until_their_reply() {
     walk(&[("BLPOP k 0", "*-1\r\n", LEASE), ECHO]);
     walk(&[("BLMPOP 0 1 k LEFT", "*-1\r\n", LEASE), ECHO]);
     walk(&[("BZPOPMIN k x", "-ERR timeout is not a float\r\n", LEASE), ECHO]);
@@ -105,7 +106,7 @@ fn blocking_commands_take_one_until_their_reply() {
 }
 
 #[test]
-fn a_fresh_lease_notes_the_offset_before_wait() {
+fn a_new_lease_records_the_replication_offset_before_wait() {
     walk(&[("WAIT 1 100", ":0\r\n", LEASE), ECHO]);
     let mut places = Places::new();
     let (id, common) = places.plain();
@@ -117,14 +118,14 @@ fn a_fresh_lease_notes_the_offset_before_wait() {
     places.bench.reply(lease, b":1\r\n");
     assert_bytes(&places.bench.read(id), b":1\r\n");
     places.prove();
-    // The pool's link has an old offset, so the same goes first there.
+    // The pooled link has an old offset, so the harmless command is sent first there, too.
     let (again, sent) = places.send(id, b"WAIT 1 100\r\n");
     assert_eq!(again, lease);
     assert_bytes(&sent, &[request(&["PING"]), request(&["WAIT", "1", "100"])].concat());
 }
 
 #[test]
-fn wait_comes_after_the_writes_before_it() {
+fn wait_is_sent_after_earlier_writes() {
     let mut places = Places::new();
     let (id, common) = places.plain();
     let (link, sent) = places.send(id, b"SET k v\r\nWAIT 1 0\r\nGET k\r\n");
@@ -143,7 +144,7 @@ fn wait_comes_after_the_writes_before_it() {
 }
 
 #[test]
-fn subscriptions_take_one_until_the_last_is_over() {
+fn subscriptions_take_a_lease_until_the_last_has_ended() {
     let subscribe = ("SUBSCRIBE a", SUBSCRIBED, LEASE);
     walk(&[ECHO, subscribe, ("UNSUBSCRIBE a", UNSUBSCRIBED, LEASE), ECHO]);
     walk(&[subscribe, ("UNSUBSCRIBE", UNSUBSCRIBED, LEASE), ECHO]);
@@ -173,7 +174,7 @@ fn subscriptions_take_one_until_the_last_is_over() {
 }
 
 #[test]
-fn state_of_the_connection_keeps_one_for_good() {
+fn connection_state_keeps_a_lease_until_the_session_ends() {
     for pins in ["CLIENT ID", "CLIENT INFO", "CLIENT TRACKING on", "CLIENT NO-EVICT on"] {
         walk(&[ECHO, (pins, "+OK\r\n", LEASE), ON_LEASE, ON_LEASE]);
     }
@@ -187,7 +188,8 @@ fn state_of_the_connection_keeps_one_for_good() {
     {
         walk(&[ECHO, ("CLIENT NOVELTY", novelty, LEASE), ON_LEASE]);
     }
-    // What Redis does not have does nothing; from Redis 7.0, and before.
+    // A subcommand that Redis does not have does nothing; the errors of Redis 7.0 and of older versions
+    // differ.
     for unknown in ["unknown subcommand 'NOVELTY'.", "Unknown subcommand or wrong number of"] {
         let reply = format!("-ERR {unknown} Try CLIENT HELP.\r\n");
         walk(&[ECHO, ("CLIENT NOVELTY", &reply, LEASE), ECHO]);
@@ -199,7 +201,7 @@ fn state_of_the_connection_keeps_one_for_good() {
         ("EXEC", "*1\r\n-ERR no\r\n", LEASE),
         ON_LEASE,
     ]);
-    // Redis knows what is wrong with it, and it does nothing.
+    // Redis rejects the arguments, and the command does nothing.
     walk(&[("CLIENT ID 1", "-ERR wrong number\r\n", LEASE), ECHO]);
     let list = ("CLIENT LIST", "$0\r\n\r\n", Where::Fenced);
     walk(&[list, ("OBJECT ENCODING k", "$-1\r\n", Where::Fenced), ECHO]);
@@ -214,7 +216,7 @@ fn commands_that_may_repeat_a_clients_text_share_a_link_with_barriers() {
 }
 
 #[test]
-fn scripts_go_over_a_link_of_their_own() {
+fn scripts_use_a_separate_shared_link() {
     let eval = ("EVAL s 0", ":1\r\n", Where::Scripts);
     walk(&[ECHO, eval, ECHO]);
     walk(&[("FCALL f 0", ":1\r\n", Where::Scripts), ("EVALSHA_RO x 0", ":1\r\n", Where::Scripts)]);
@@ -224,14 +226,14 @@ fn scripts_go_over_a_link_of_their_own() {
 }
 
 #[test]
-fn replies_of_one_link_come_before_requests_on_another() {
+fn replies_of_one_link_arrive_before_requests_go_to_another() {
     let mut places = Places::new();
     let (observer, common) = places.plain();
     let (id, _) = places.plain();
     let (_, sent) = places.send(id, b"GET a\r\nEVAL s 0\r\nGET b\r\nMULTI\r\nGET c\r\n");
     assert_bytes(&sent, &request(&["GET", "a"]));
     places.bench.reply(common, b"$1\r\na\r\n");
-    // What is pipelined behind a script may follow it, so that it need not wait.
+    // Requests behind a script may follow it at once on the same link.
     let (scripts, sent) = places.flush().expect("the script");
     assert_bytes(&sent, &[request(&["EVAL", "s", "0"]), request(&["GET", "b"])].concat());
     assert_eq!(places.link_of(observer), common);
@@ -246,7 +248,7 @@ fn replies_of_one_link_come_before_requests_on_another() {
 }
 
 #[test]
-fn a_script_goes_over_the_link_for_scripts_whatever_is_due() {
+fn a_script_uses_the_script_link_whatever_is_pending() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let scripts = places.turn(id, b"EVAL s 0\r\n", b":1\r\n");
@@ -264,7 +266,7 @@ fn select_moves_to_the_shared_link_of_that_database() {
     let mut places = Places::new();
     let (first, zero) = places.plain();
     let (second, _) = places.plain();
-    // Whether there is a database 3 only Redis knows, the first time.
+    // Only Redis knows if database 3 exists, so the first SELECT uses a lease.
     let lease = places.turn(first, b"SELECT 3\r\n", b"+OK\r\n");
     assert_ne!(lease, zero);
     let three = places.link_of(first);
@@ -277,7 +279,7 @@ fn select_moves_to_the_shared_link_of_that_database() {
     assert_eq!(places.link_of(first), three);
     let refused = b"-ERR DB index is out of range\r\n";
     assert_ne!(places.turn(second, b"SELECT 99\r\n", refused), zero);
-    assert_eq!(places.link_of(second), zero, "and the session stays where it was");
+    assert_eq!(places.link_of(second), zero, "a failed SELECT keeps the session's database");
     places.turn(second, b"SELECT x\r\n", b"-ERR invalid DB index\r\n");
     assert_eq!(places.link_of(second), zero);
 }
@@ -293,7 +295,7 @@ fn hello_moves_to_the_shared_link_of_that_protocol() {
     assert_eq!(places.link_of(id), three);
     assert_eq!(places.turn(id, b"HELLO 2\r\n", b"*2\r\n$5\r\nproto\r\n:2\r\n"), two);
     assert_eq!(places.link_of(id), two);
-    // Pipelined, each waits for the replies before it.
+    // Each pipelined request waits for the replies before it.
     let (link, sent) = places.send(id, b"GET k\r\nHELLO 3\r\nGET k\r\n");
     assert_eq!(link, two);
     assert_bytes(&sent, &request(&["GET", "k"]));
@@ -303,7 +305,7 @@ fn hello_moves_to_the_shared_link_of_that_protocol() {
     assert_bytes(&sent, &[request(&["HELLO", "3"]), request(&["GET", "k"])].concat());
     places.bench.reply(three, &[&map[..], b"_\r\n"].concat());
     assert_bytes(&places.bench.read(id), &[b"$-1\r\n", &map[..], b"_\r\n"].concat());
-    // In a transaction Redis decides, and the lease stays.
+    // In a transaction Redis decides, and the session keeps the lease.
     let lease = places.turn(id, b"MULTI\r\n", b"+OK\r\n");
     assert_eq!(places.turn(id, b"HELLO 2\r\n", b"+QUEUED\r\n"), lease);
     assert_eq!(places.turn(id, b"EXEC\r\n", b"*1\r\n*2\r\n$5\r\nproto\r\n:2\r\n"), lease);
@@ -311,7 +313,7 @@ fn hello_moves_to_the_shared_link_of_that_protocol() {
 }
 
 #[test]
-fn a_large_request_has_a_lease_until_its_reply() {
+fn a_large_request_takes_a_lease_until_its_reply() {
     let mut places = Places::new();
     let (id, common) = places.plain();
     places.bench.say(id, b"GET k\r\n*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000\r\n");
@@ -328,7 +330,7 @@ fn a_large_request_has_a_lease_until_its_reply() {
     places.bench.reply(lease, b"+OK\r\n");
     assert_bytes(&places.bench.read(id), b"$-1\r\n+OK\r\n");
     assert_eq!(places.link_of(id), common);
-    // One that is refused takes none.
+    // A large request that is refused takes no lease.
     places.bench.say(id, b"*2\r\n$8\r\nFLUSHALL\r\n$100000\r\n");
     places.bench.say(id, &[b'v'; 100_000]);
     places.bench.say(id, b"\r\n");

@@ -1,4 +1,4 @@
-//! `CLIENT SETNAME`, `GETNAME` and `SETINFO` without a lease: answered here, as by Redis.
+//! `CLIENT SETNAME`, `GETNAME` and `SETINFO` without a lease: Redoubt answers as Redis would.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ const BAD_NAME: &[u8] =
     b"-ERR Client names cannot contain spaces, newlines or special characters.\r\n";
 
 #[test]
-fn a_name_is_kept_and_told() {
+fn client_name_is_kept_and_returned() {
     let mut places = Places::new();
     let id = places.bench.authenticated();
     places.local(id, b"CLIENT GETNAME\r\n", b"$-1\r\n");
@@ -29,7 +29,7 @@ fn a_name_is_kept_and_told() {
 }
 
 #[test]
-fn local_answers_wait_for_their_turn() {
+fn local_replies_to_client_commands_wait_for_their_turn() {
     let mut places = Places::new();
     let (id, common) = places.plain();
     let (_, sent) = places.send(id, b"GET a\r\nCLIENT SETNAME me\r\nCLIENT GETNAME\r\nGET b\r\n");
@@ -42,7 +42,7 @@ fn local_answers_wait_for_their_turn() {
 }
 
 #[test]
-fn hello_takes_a_name_too() {
+fn hello_sets_the_client_name_too() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let (link, sent) = places.send(id, b"HELLO 2 SETNAME me\r\n");

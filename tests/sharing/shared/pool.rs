@@ -1,4 +1,4 @@
-//! A lease goes back to the pool only when it is clean, and is made ready for its next session.
+//! A lease returns to the pool only when it is clean, and is prepared for its next session.
 
 use redoubt_core::router::{LinkBudget, LinkId};
 use redoubt_core::session::CloseReason;
@@ -11,7 +11,7 @@ const UNSUBSCRIBED_3: &[u8] = b">3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:0\r\n";
 const MESSAGE_3: &[u8] = b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n";
 const MAP: &[u8] = b"%1\r\n$5\r\nproto\r\n:3\r\n";
 
-/// Leases that went back to the pool are used again; this asks for one and tells which it gets.
+/// Requests a lease and returns its link, which shows if the pool's lease is reused.
 #[track_caller]
 fn next_lease(places: &mut Places) -> LinkId {
     let id = places.bench.authenticated();
@@ -22,7 +22,7 @@ fn next_lease(places: &mut Places) -> LinkId {
     link
 }
 
-/// Steps of a session that has taken a lease, after which the lease must not be anybody's.
+/// Runs the steps of a session with a lease; afterwards no session may get the lease.
 #[track_caller]
 fn stays_out(steps: &[(&[u8], &[u8])], leave: bool) {
     let mut places = Places::new();
@@ -37,13 +37,13 @@ fn stays_out(steps: &[(&[u8], &[u8])], leave: bool) {
         places.leave(id);
         assert!(places.is_closed(lease));
     } else {
-        assert_eq!(places.link_of(id), lease, "it keeps what is not clean");
+        assert_eq!(places.link_of(id), lease, "the session keeps a lease that is not clean");
     }
     assert_ne!(next_lease(&mut places), lease);
 }
 
 #[test]
-fn a_clean_lease_is_used_again() {
+fn a_clean_lease_is_reused() {
     let mut places = Places::new();
     let (id, common) = places.plain();
     let lease = places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
@@ -54,7 +54,7 @@ fn a_clean_lease_is_used_again() {
 }
 
 #[test]
-fn state_that_a_session_leaves_behind_closes_it() {
+fn state_left_by_a_session_closes_its_lease() {
     let ok: &[u8] = b"+OK\r\n";
     for leave in [true, false] {
         stays_out(&[(b"WATCH k\r\n", ok)], leave);
@@ -66,7 +66,7 @@ fn state_that_a_session_leaves_behind_closes_it() {
             let steps =
                 [(&b"MULTI\r\n"[..], ok), (inside, queued), (b"EXEC\r\n", b"*1\r\n+OK\r\n")];
             stays_out(&steps, leave);
-            // Whatever EXEC says of them.
+            // The reply to EXEC does not matter.
             let steps = [(&b"MULTI\r\n"[..], ok), (inside, queued), (b"EXEC\r\n", b"*-1\r\n")];
             stays_out(&steps, leave);
             let steps = [(&b"MULTI\r\n"[..], ok), (inside, queued), (b"DISCARD\r\n", ok)];
@@ -78,12 +78,12 @@ fn state_that_a_session_leaves_behind_closes_it() {
 }
 
 #[test]
-fn what_switches_replies_off_or_streams_in_a_transaction_is_never_pooled() {
+fn a_lease_with_queued_client_reply_or_streaming_commands_is_never_pooled() {
     for inside in [&b"CLIENT REPLY OFF\r\n"[..], b"SUBSCRIBE a\r\n"] {
         let mut places = Places::new();
         let id = places.bench.authenticated();
         let lease = places.turn(id, b"MULTI\r\n", b"+OK\r\n");
-        // From here on replies are passed on unread, until the session is over.
+        // From here on replies are passed on unread, until the session ends.
         assert_eq!(places.turn(id, inside, b"+QUEUED\r\n"), lease);
         assert_eq!(places.turn(id, b"DISCARD\r\n", b"+OK\r\n"), lease);
         assert_eq!(places.turn(id, b"ECHO 1\r\n", b"$1\r\n1\r\n"), lease);
@@ -108,7 +108,7 @@ fn client_reply_never_reaches_a_link() {
 }
 
 #[test]
-fn a_lease_is_lent_in_its_database_and_with_the_name_of_its_session() {
+fn a_lease_is_lent_only_in_its_database_and_gets_the_session_name() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let lease = places.turn(id, b"SELECT 3\r\n", b"+OK\r\n");
@@ -121,10 +121,10 @@ fn a_lease_is_lent_in_its_database_and_with_the_name_of_its_session() {
     places.bench.reply(lease, b"+OK\r\n+OK\r\n");
     assert_bytes(&places.bench.read(id), b"+OK\r\n");
     assert_eq!(places.turn(id, b"UNWATCH\r\n", b"+OK\r\n"), lease);
-    // The name is taken away before another session may have it.
+    // The name is removed before another session gets the link.
     let undone = [request(&["UNWATCH"]), request(&["CLIENT", "SETNAME", ""])].concat();
     assert_eq!(places.proved.take(), Some(shown(&undone)));
-    // One in another database is not lent: a SELECT before the first request could fail.
+    // A lease in another database is not lent, since a SELECT before the first request could fail.
     let (other, _) = places.plain();
     let (link, sent) = places.send(other, b"WATCH k\r\n");
     assert_ne!(link, lease);
@@ -137,7 +137,7 @@ fn a_lease_is_lent_in_its_database_and_with_the_name_of_its_session() {
 }
 
 #[test]
-fn what_a_session_may_have_left_is_undone_before_its_lease_is_used_again() {
+fn state_that_a_session_may_have_left_is_undone_before_its_lease_is_reused() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let lease = places.turn(id, b"WATCH k\r\n", b"+OK\r\n");
@@ -156,7 +156,8 @@ fn what_a_session_may_have_left_is_undone_before_its_lease_is_used_again() {
 
 #[test]
 fn a_lease_that_is_not_proved_clean_is_closed() {
-    // A reply too many, one of another kind, one that is cut, and errors of the server's own.
+    // The proofs fail: a reply too many, a reply of another type, a truncated reply, and the server's
+    // errors.
     let closed = |proof: &[u8]| {
         let mut places = Places::new();
         let id = places.bench.authenticated();
@@ -187,7 +188,7 @@ fn a_lease_that_is_not_proved_clean_is_closed() {
 }
 
 #[test]
-fn a_name_that_redis_refused_is_not_believed() {
+fn a_client_name_that_redis_refused_is_not_assumed() {
     // While a script overruns, Redis answers CLIENT SETNAME with BUSY.
     let mut places = Places::new();
     let id = places.bench.authenticated();
@@ -206,7 +207,7 @@ fn a_name_that_redis_refused_is_not_believed() {
 }
 
 #[test]
-fn a_lease_that_does_not_get_its_sessions_name_serves_it_all_the_same() {
+fn a_lease_without_the_session_name_serves_the_session() {
     const BUSY: &[u8] = b"-BUSY Redis is busy running a script.\r\n";
     let mut places = Places::new();
     let (id, common) = places.plain();
@@ -235,7 +236,7 @@ fn leases_of_another_protocol_stay_in_the_pool() {
 }
 
 #[test]
-fn bytes_on_a_pooled_link_close_it_and_nobody() {
+fn bytes_on_a_pooled_link_close_it_and_no_session() {
     for stray in [&b"+late\r\n"[..], b"+la", MESSAGE_3, b"\r\n", b">"] {
         let mut places = Places::new();
         let (id, common) = places.plain();
@@ -248,7 +249,7 @@ fn bytes_on_a_pooled_link_close_it_and_nobody() {
 }
 
 #[test]
-fn a_reply_and_a_half_is_not_clean() {
+fn a_lease_with_half_an_extra_reply_is_not_clean() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let (lease, _) = places.send(id, b"BLPOP k 1\r\n");
@@ -260,7 +261,7 @@ fn a_reply_and_a_half_is_not_clean() {
 }
 
 #[test]
-fn what_comes_after_the_last_reply_of_a_session_is_not_clean_either() {
+fn a_lease_with_bytes_after_the_last_reply_is_not_clean() {
     for stray in [&b"$5\r\nst"[..], b"$5\r\nstray\r\n"] {
         let mut places = Places::new();
         let id = places.bench.authenticated();
@@ -274,7 +275,7 @@ fn what_comes_after_the_last_reply_of_a_session_is_not_clean_either() {
 }
 
 #[test]
-fn a_lease_that_was_subscribed_is_not_used_again() {
+fn a_lease_that_was_subscribed_is_not_reused() {
     let mut places = Places::new();
     let (first, _) = places.plain();
     places.turn(first, b"HELLO 3\r\n", MAP);
@@ -286,7 +287,7 @@ fn a_lease_that_was_subscribed_is_not_used_again() {
 }
 
 #[test]
-fn a_push_that_nobody_asked_for_closes_a_lease() {
+fn an_unrequested_push_closes_a_lease() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     places.turn(id, b"HELLO 3\r\n", MAP);
@@ -296,24 +297,24 @@ fn a_push_that_nobody_asked_for_closes_a_lease() {
     assert!(came.is_err() && places.is_closed(lease));
 }
 
-/// A large value, sent at once.
+/// Returns a request with a large value, in one segment.
 fn large() -> Vec<u8> {
     request(&["SET", "k", &"x".repeat(64 << 10)])
 }
 
 #[test]
-fn a_large_request_goes_over_a_lease_and_gives_it_back() {
+fn a_large_request_takes_a_lease_and_returns_it() {
     let mut places = Places::new();
     let (id, common) = places.plain();
     let lease = places.turn(id, &large(), b"+OK\r\n");
     assert_ne!(lease, common);
-    assert_eq!(places.link_of(id), common, "small ones go with the others");
+    assert_eq!(places.link_of(id), common, "small requests use the shared link");
     assert_eq!(next_lease(&mut places), lease);
 }
 
 #[test]
 fn a_large_request_does_not_wait_for_a_lease() {
-    // Behind a reply that is due it stays where it is, and where no lease is left too.
+    // Behind a pending reply the request stays on the shared link, and also if no lease is available.
     let mut places = Places::new();
     places.bench = places.bench.counting_links(&LinkBudget::new(2));
     let (id, common) = places.plain();

@@ -1,4 +1,4 @@
-//! Links that are replaced: since the server may be elsewhere, or for their age.
+//! Links that are replaced, because the server may have moved or because of their age.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const OK: &[u8] = b"+OK\r\n";
 const HOUR: Duration = Duration::from_secs(3600);
 
 #[test]
-fn links_are_replaced_without_the_end_of_a_session() {
+fn replacing_links_closes_no_session() {
     let mut places = Places::new();
     let (id, common) = places.plain();
     let pooled = places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
@@ -19,7 +19,7 @@ fn links_are_replaced_without_the_end_of_a_session() {
     let (watching, lease) = places.watching();
     assert_eq!(lease, pooled);
     let spare = places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
-    // A reply is due on the shared one.
+    // A reply is pending on the shared link.
     places.send(waiting, b"GET k\r\n");
 
     let now = places.bench.now;
@@ -29,20 +29,20 @@ fn links_are_replaced_without_the_end_of_a_session() {
     assert_ne!(other, common);
     places.bench.reply(common, b"$-1\r\n");
     assert_bytes(&places.bench.read(waiting), b"$-1\r\n");
-    assert!(places.is_closed(common), "nothing is due on it any more");
+    assert!(places.is_closed(common), "the link has no pending replies any more");
     assert_eq!(places.link_of(waiting), other);
-    // One that is in use stays until it is given back.
+    // A lease in use stays until it is returned.
     assert_eq!(places.turn(watching, b"GET k\r\n", b"$-1\r\n"), lease);
     assert_eq!(places.turn(watching, b"UNWATCH\r\n", OK), lease);
     assert!(places.is_closed(lease));
-    // Those that are opened afterwards stay.
+    // Links that are opened afterwards stay.
     places.bench.pass(Duration::from_secs(1));
     let fresh = places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
     assert!(!places.is_closed(fresh));
 }
 
 #[test]
-fn links_are_replaced_for_their_age_and_not_at_the_same_moment() {
+fn links_are_replaced_for_their_age_at_different_times() {
     const LINKS: usize = 8;
     let mut places = Places::new();
     places.bench.router.set_max_link_age(HOUR);
@@ -53,14 +53,18 @@ fn links_are_replaced_for_their_age_and_not_at_the_same_moment() {
         for (session, lease) in &leased {
             assert_eq!(places.turn(*session, b"GET k\r\n", b"$-1\r\n"), *lease);
         }
-        assert_eq!(places.link_of(id), common, "before seven eighths of its age");
+        assert_eq!(
+            places.link_of(id),
+            common,
+            "a link stays until seven eighths of its maximum age"
+        );
     }
     let mut replaced_at = Vec::new();
     for second in 0..HOUR.as_secs() / 8 + 31 {
         places.bench.pass(Duration::from_secs(1));
         for (session, lease) in &leased {
             if !places.is_closed(*lease) {
-                // It is in use, whatever its age; to give it back closes it once it is old.
+                // It is in use whatever its age; returning it closes it once it is old.
                 let again = places.turn(*session, b"UNWATCH\r\n", OK);
                 assert_eq!(again, *lease);
                 if places.is_closed(*lease) {

@@ -1,11 +1,11 @@
-//! Room on a full link, and who gets it.
+//! Room on a full link, and the order in which sessions get it.
 
 use redoubt_core::router::{LinkId, SessionId};
 
 use crate::places::Places;
 use support::bench::{assert_bytes, request};
 
-/// What one read of a client's socket brings at most.
+/// Most bytes of one read of a client's socket.
 const READ: usize = 64 << 10;
 const KIB: usize = 1 << 10;
 
@@ -30,7 +30,7 @@ fn pipeline(places: &mut Places, id: SessionId, reply: &[u8]) {
             links.retain(|known| *known != link);
             links.push(link);
         }
-        // Requests are never spread, so the last link that was sent to is owed everything.
+        // A session's requests are never divided among links, so the last link owes all replies.
         let link = *links.last().expect("a link");
         while answered < sent && places.bench.router.link_wants_read(link, places.bench.now) {
             let piece = &reply[begun..reply.len().min(begun + READ)];
@@ -58,24 +58,24 @@ fn a_naive_pipeliner_gets_all_its_replies() {
         let (id, _) = places.plain();
         let reply = format!("${length}\r\n{}\r\n", "v".repeat(length));
         pipeline(&mut places, id, reply.as_bytes());
-        // The next request has a link of its own, or the common one.
+        // The next request uses a lease, or the common link.
         places.link_of(id);
     }
 }
 
 #[test]
-fn a_pipeline_waits_for_its_replies_before_others_have_to_wait_for_it() {
+fn a_long_pipeline_waits_so_that_others_need_not() {
     let mut places = Places::new();
     let (many, common) = places.plain();
     let (few, _) = places.plain();
     let one = request(&["GET", "k"]);
     places.bench.say(many, &b"GET k\r\n".repeat(2000));
     assert_eq!(places.bench.sent(common).len() / one.len(), 512);
-    assert!(!places.bench.router.wants_read(many), "what it has said already has to wait");
+    assert!(!places.bench.router.wants_read(many), "a session with waiting requests is not read");
     let (link, sent) = places.send(few, b"GET f\r\n");
     assert_eq!(link, common);
     assert_bytes(&sent, &request(&["GET", "f"]));
-    // As many replies, as many requests.
+    // Each reply makes room for one request.
     let mut sent = 512;
     while sent < 2000 {
         places.bench.reply(common, &b"$-1\r\n".repeat(100));
@@ -97,7 +97,7 @@ fn a_pipeline_waits_for_its_replies_before_others_have_to_wait_for_it() {
 }
 
 #[test]
-fn requests_in_flight_are_bounded_for_all_together() {
+fn requests_in_flight_on_a_link_are_bounded() {
     let mut places = Places::new();
     let (many, common) = places.plain();
     let (few, _) = places.plain();
@@ -109,18 +109,21 @@ fn requests_in_flight_are_bounded_for_all_together() {
     let (link, sent) = places.flush().expect("there is room");
     assert_eq!(link, common);
     let mine = request(&["GET", "f"]);
-    assert!(sent.windows(mine.len()).any(|part| part == mine), "both get some of it");
+    assert!(
+        sent.windows(mine.len()).any(|part| part == mine),
+        "both sessions get a part of the room"
+    );
     assert!(places.bench.router.wants_read(few));
 }
 
 #[test]
-fn room_is_given_in_order_of_waiting() {
+fn room_on_a_link_is_given_in_order_of_waiting() {
     let mut places = Places::new();
     let (first, common) = places.plain();
     let (second, _) = places.plain();
     let (third, _) = places.plain();
     places.fill(common);
-    // The first has more than will fit; the others come after it.
+    // The first session has more requests than fit; the other sessions come after it.
     places.bench.say(first, &request(&["GET", "k"]).repeat(20));
     places.bench.say(second, &request(&["GET", "s"]).repeat(2));
     places.bench.say(third, &request(&["GET", "t"]));
@@ -130,15 +133,15 @@ fn room_is_given_in_order_of_waiting() {
         let sent = String::from_utf8(places.bench.sent(common)).unwrap();
         let mut keys = sent.split("$1\r\n").skip(1).map(|rest| &rest[..1]);
         order.extend(keys.next());
-        assert!(keys.next().is_none(), "one place, one request");
+        assert!(keys.next().is_none(), "each free place sends one request");
     }
-    // Whoever was given a place goes to the end of the row.
+    // A session that was served goes to the end of the queue.
     assert_eq!(order, "kstkskkk");
     assert!(places.bench.router.wants_read(second) && places.bench.router.wants_read(third));
 }
 
 #[test]
-fn bytes_that_are_not_taken_pause_those_who_would_add_to_them() {
+fn unsent_bytes_of_a_link_pause_its_sessions() {
     let mut places = Places::new();
     let (many, common) = places.plain();
     let (few, _) = places.plain();
@@ -151,13 +154,16 @@ fn bytes_that_are_not_taken_pause_those_who_would_add_to_them() {
     places.bench.say(few, b"GET k\r\n");
     assert!(!places.bench.router.wants_read(few));
     let rest = places.bench.sent(common);
-    assert!(rest.ends_with(&request(&["GET", "k"])), "it goes on when the link has taken some");
+    assert!(
+        rest.ends_with(&request(&["GET", "k"])),
+        "the session continues when the link has written some bytes"
+    );
     assert!(places.bench.router.wants_read(few) && places.bench.router.wants_read(many));
     assert_bytes(&places.bench.read(few), b"");
 }
 
 #[test]
-fn those_who_wait_go_on_over_a_new_link_when_theirs_is_lost() {
+fn sessions_that_wait_for_room_continue_on_a_new_link_when_theirs_is_lost() {
     let mut places = Places::new();
     let (few, common) = places.plain();
     let fillers = places.fill(common);

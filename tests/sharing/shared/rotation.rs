@@ -1,4 +1,4 @@
-//! Passwords that change: which sessions end, and how links come to log in anew.
+//! Passwords that change: which sessions end, and how links log in again.
 
 use std::sync::Arc;
 
@@ -30,17 +30,17 @@ impl Places {
     }
 }
 
-/// What a link logs in with after [`Places::rotate`].
+/// Returns the login of a link after [`Places::rotate`].
 fn login() -> Vec<u8> {
     request(&["AUTH", "app", "next"])
 }
 
 #[test]
-fn a_withdrawn_password_ends_its_sessions_and_no_others() {
+fn a_withdrawn_password_closes_only_its_sessions() {
     let mut places = Places::new();
     let (old, common) = places.plain();
     let (watching, lease) = places.watching();
-    let stranger = places.bench.open();
+    let unauthenticated = places.bench.open();
     places.accept([NEXT_CLIENT_PASSWORD, CLIENT_PASSWORD]);
     let new = places.bench.open();
     places.bench.say(new, &request(&["AUTH", NEXT_CLIENT_PASSWORD]));
@@ -49,7 +49,7 @@ fn a_withdrawn_password_ends_its_sessions_and_no_others() {
     places.bench.say(moved, &request(&["AUTH", NEXT_CLIENT_PASSWORD]));
     assert_bytes(&places.bench.read(moved), OK);
     assert_eq!(places.link_of(old), common);
-    // Replies are due to both.
+    // Both sessions have pending replies.
     places.send(old, b"GET k\r\n");
     places.send(new, b"GET k\r\n");
 
@@ -57,19 +57,19 @@ fn a_withdrawn_password_ends_its_sessions_and_no_others() {
     for id in [old, watching] {
         assert_eq!(places.bench.close(id), CloseReason::CredentialWithdrawn);
     }
-    assert!(places.is_closed(lease), "with what it watched");
+    assert!(places.is_closed(lease), "the lease of a closed session is closed");
     places.bench.reply(common, b"$3\r\nold\r\n$3\r\nnew\r\n");
     assert_bytes(&places.bench.read(new), b"$3\r\nnew\r\n");
     for id in [new, moved] {
         assert_eq!(places.link_of(id), common);
     }
-    places.bench.say(stranger, &request(&["AUTH", CLIENT_PASSWORD]));
-    assert!(places.bench.read(stranger).starts_with(b"-WRONGPASS"));
-    assert!(!places.bench.router.is_finished(stranger));
+    places.bench.say(unauthenticated, &request(&["AUTH", CLIENT_PASSWORD]));
+    assert!(places.bench.read(unauthenticated).starts_with(b"-WRONGPASS"));
+    assert!(!places.bench.router.is_finished(unauthenticated));
 }
 
 #[test]
-fn a_session_that_has_reset_has_no_credential_to_be_withdrawn() {
+fn a_session_after_reset_survives_a_withdrawn_password() {
     let mut places = Places::new();
     let id = places.bench.authenticated();
     places.local(id, b"RESET\r\n", b"+RESET\r\n");
@@ -78,13 +78,14 @@ fn a_session_that_has_reset_has_no_credential_to_be_withdrawn() {
 }
 
 #[test]
-fn shared_links_are_replaced_when_nothing_is_due_on_them() {
+fn shared_links_are_replaced_when_no_reply_is_pending() {
     let mut places = Places::new();
     let (busy, common) = places.plain();
     let (idle, _) = places.plain();
     places.send(busy, b"GET k\r\n");
     places.rotate();
-    // One that nothing is due to goes on at once; one that is owed a reply, after it.
+    // A session without a pending reply continues at once; a session with a pending reply continues
+    // after it.
     let fresh = places.link_of(idle);
     assert_ne!(fresh, common);
     assert_bytes(&places.login, &login());
@@ -102,17 +103,17 @@ fn shared_links_are_replaced_when_nothing_is_due_on_them() {
     places.rotate();
     assert!(!places.is_closed(fresh), "nothing is new");
     places.rotate_to("the one after");
-    assert!(places.is_closed(fresh), "nothing was due");
+    assert!(places.is_closed(fresh), "a link without pending replies is closed");
 }
 
 #[test]
-fn sessions_that_wait_for_room_on_a_replaced_link_go_on() {
+fn sessions_that_wait_for_room_on_a_replaced_link_continue() {
     let mut places = Places::new();
     let (waiting, common) = places.plain();
     let fillers = places.fill(common);
     assert!(places.try_send(waiting, b"ECHO 1\r\n").is_none());
     places.rotate();
-    let (link, sent) = places.flush().expect("it waits no more");
+    let (link, sent) = places.flush().expect("the waiting request is sent");
     assert_ne!(link, common);
     assert_bytes(&sent, &request(&["ECHO", "1"]));
     places.bench.reply(link, b"$1\r\n1\r\n");
@@ -126,7 +127,7 @@ fn sessions_that_wait_for_room_on_a_replaced_link_go_on() {
 }
 
 #[test]
-fn clean_leases_are_closed() {
+fn password_rotation_closes_pooled_leases() {
     let mut places = Places::new();
     let (id, _) = places.plain();
     let lease = places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n");
@@ -137,7 +138,7 @@ fn clean_leases_are_closed() {
 }
 
 #[test]
-fn a_lease_in_use_logs_in_anew_before_the_next_request_and_only_once() {
+fn a_lease_in_use_logs_in_once_more_before_its_next_request() {
     let mut places = Places::new();
     let (id, lease) = places.watching();
     places.rotate();
@@ -152,11 +153,11 @@ fn a_lease_in_use_logs_in_anew_before_the_next_request_and_only_once() {
     places.bench.reply(lease, OK);
     assert_bytes(&places.bench.read(id), OK);
     places.prove();
-    assert_eq!(places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n"), lease, "it is as good as new");
+    assert_eq!(places.turn(id, b"BLPOP k 1\r\n", b"*-1\r\n"), lease, "the lease is clean again");
 }
 
 #[test]
-fn what_waits_for_its_reply_is_not_disturbed() {
+fn password_rotation_does_not_disturb_pending_requests() {
     let mut places = Places::new();
     let id = places.bench.authenticated();
     let (lease, _) = places.send(id, b"BLPOP k 0\r\n");
@@ -170,7 +171,7 @@ fn what_waits_for_its_reply_is_not_disturbed() {
 }
 
 #[test]
-fn a_transaction_is_finished_first() {
+fn a_lease_logs_in_again_after_its_transaction() {
     let mut places = Places::new();
     let id = places.bench.authenticated();
     let lease = places.turn(id, b"MULTI\r\n", OK);
@@ -178,17 +179,17 @@ fn a_transaction_is_finished_first() {
     assert_eq!(places.turn(id, b"INCR k\r\n", b"+QUEUED\r\n"), lease);
     let (_, sent) = places.send(id, b"EXEC\r\n");
     assert_bytes(&sent, &request(&["EXEC"]));
-    // Whether it was taken is not known before its reply.
+    // The reply shows if the login was accepted.
     let (link, sent) = places.send(id, b"GET k\r\n");
     assert_eq!(link, lease);
     assert_bytes(&sent, &request(&["GET", "k"]));
     places.bench.reply(lease, b"*1\r\n:1\r\n$1\r\n1\r\n");
     assert_bytes(&places.bench.read(id), b"*1\r\n:1\r\n$1\r\n1\r\n");
-    assert!(places.is_closed(lease), "it is not kept for others");
+    assert!(places.is_closed(lease), "the lease does not go to the pool");
 }
 
 #[test]
-fn subscribers_keep_their_link_while_redis_would_refuse_the_login() {
+fn subscribers_keep_their_lease_while_redis_would_reject_a_login() {
     let mut places = Places::new();
     let id = places.bench.authenticated();
     let subscribed: &[u8] = b"*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n";
@@ -211,7 +212,7 @@ fn subscribers_keep_their_link_while_redis_would_refuse_the_login() {
 }
 
 #[test]
-fn a_login_does_not_get_into_a_large_request() {
+fn a_login_is_not_sent_within_a_large_request() {
     let mut places = Places::new();
     let id = places.bench.authenticated();
     let value = "v".repeat(100_000);
@@ -227,7 +228,7 @@ fn a_login_does_not_get_into_a_large_request() {
 }
 
 #[test]
-fn a_login_that_redis_refuses_closes_the_link() {
+fn a_login_that_redis_rejects_closes_the_link() {
     let mut places = Places::new();
     let (id, lease) = places.watching();
     places.rotate();
@@ -241,7 +242,7 @@ fn a_login_that_redis_refuses_closes_the_link() {
 }
 
 #[test]
-fn a_link_let_go_by_reset_leaves_nothing_behind() {
+fn a_lease_given_up_by_reset_leaves_nothing_behind() {
     let mut places = Places::new();
     let (id, lease) = places.watching();
     places.rotate();

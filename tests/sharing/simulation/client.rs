@@ -1,8 +1,9 @@
-//! A client: what it says, and what it must hear.
+//! A client: what it sends, and what it must receive.
 //!
-//! It asks a Redis of its own first, so it knows each reply and the order. Only three things it
-//! cannot know: messages on common channels, which come between any two frames while it listens;
-//! how many others heard what it published there; and what a blocking pop is given.
+//! It sends each request to a model of Redis of its own first, so it knows each reply and the order. It
+//! cannot know three things: messages on common channels, which come between any two frames while it is
+//! subscribed; how many other clients received a message that it published there; and the value of a
+//! blocking pop.
 
 use std::collections::VecDeque;
 
@@ -15,20 +16,20 @@ mod talk;
 pub(crate) const CLIENT_PASSWORD: &str = "the clients' own password";
 pub(crate) const COMMON: [&str; 3] = ["all:0", "all:1", "all:2"];
 
-/// What one frame must be.
+/// The expected content of a frame.
 #[derive(Debug)]
 enum Expected {
     Frame(Vec<u8>),
     AnyInteger,
-    /// The answer to a blocking pop of this key.
+    /// The reply to a blocking pop of this key.
     Popped(Vec<u8>),
 }
 
-/// What the client listens to on common channels, and how it is told.
+/// The subscriptions on common channels, and the protocol of their messages.
 #[derive(Debug, Clone, Copy, Default)]
 struct View {
     resp3: bool,
-    /// One bit for each channel, and one for the pattern.
+    /// One bit for each channel, and a bit for the pattern.
     listens: u8,
 }
 
@@ -37,35 +38,36 @@ const PATTERN_BIT: u8 = 1 << 7;
 #[derive(Debug)]
 struct Due {
     expected: Expected,
-    /// From this frame on.
+    /// The view from this frame on.
     view: View,
-    /// Whether it answers a command that may block.
+    /// True if it answers a command that may block.
     blocking: bool,
 }
 
 pub(crate) struct Client {
     pub(crate) number: u32,
-    /// What it believes it talks to.
+    /// The model of the server that the client expects.
     redis: Redis,
     due: VecDeque<Due>,
     view: View,
     pub(crate) to_send: Vec<u8>,
     received: Vec<u8>,
     next: u32,
-    /// Whether it has said what ends the session, and so says no more.
+    /// True if it has sent what ends the session, and so sends no more.
     pub(crate) said_last: bool,
-    /// Whether it ever said `RESET`.
+    /// True if it ever sent `RESET`.
     was_reset: bool,
-    /// Whether a reply was hidden, so that Redoubt may wait for what the client does not.
+    /// True if a reply was hidden, so that Redoubt may wait for a reply that the client does not
+    /// expect.
     pub(crate) hid_replies: bool,
-    /// Most channels and patterns that it has ever listened to.
+    /// Most channels and patterns that it was ever subscribed to.
     pub(crate) most_subscribed: usize,
-    /// Whether it may use values that fill buffers.
+    /// True if it may use values that fill buffers.
     heavy: bool,
-    /// Whether it has had the upstream answer too often, too seldom or badly: from there on it may be
-    /// told anything of its own, and may be ended for it.
+    /// True if it has made the upstream send too many, too few or bad replies: from then on it may
+    /// receive any bytes of its own, and may be closed for it.
     pub(crate) faulty: bool,
-    /// Whether the upstream answers a wrong `AUTH` with nothing while replies are pending.
+    /// True if the upstream does not answer a wrong `AUTH` while replies are pending.
     mutes: bool,
 }
 
@@ -95,7 +97,7 @@ impl Client {
         self.due.is_empty() && self.received.is_empty()
     }
 
-    /// Whether it has had all replies, if not the end of a message from others.
+    /// Returns true if it has received all replies, except possibly the end of a message from others.
     pub(crate) fn has_all_replies(&self) -> bool {
         self.due.is_empty()
     }
@@ -113,7 +115,7 @@ impl Client {
         )
     }
 
-    /// Takes bytes in and holds each whole frame against what is expected.
+    /// Receives bytes and compares each complete frame with the expected frame.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         self.received.extend(bytes);
         if self.faulty {
@@ -128,16 +130,16 @@ impl Client {
         self.received.drain(..used);
     }
 
-    /// Holds that what has come, in whatever order, is not of another session.
+    /// Checks that the bytes that have arrived, in whatever order, belong to no other session.
     fn hear_own(&mut self) {
         let text = String::from_utf8_lossy(&self.received);
         let own = format!("id:{}:", self.number);
         let foreign = text.match_indices("id:").find(|(at, _)| {
             let rest = &text[*at..];
-            // It may have been cut where it ends.
+            // The bytes may be truncated at their end.
             !rest.starts_with(&own) && !own.starts_with(rest) && rest[3..].contains(':')
         });
-        // Messages on common channels are from others.
+        // Messages on common channels come from other sessions.
         if let Some((at, _)) = foreign.filter(|_| self.most_subscribed == 0) {
             panic!("session {} got {:?} of another", self.number, shorten(&self.received[at..]));
         }
@@ -172,7 +174,7 @@ impl Client {
         );
     }
 
-    /// Whether it is a message on a common channel that the client listens to.
+    /// Returns true if it is a message on a common channel that the client is subscribed to.
     fn is_common_message(&self, frame: &[u8]) -> bool {
         // The reply to a HELLO may be hidden, so the protocol may be that of the next frame already.
         let next = self.due.front().map_or_else(|| self.current_view(), |due| due.view);
@@ -190,7 +192,7 @@ impl Client {
         })
     }
 
-    /// Whether the upstream will answer this too often, too seldom or badly.
+    /// Returns true if the upstream will send too many, too few or bad replies to this.
     fn makes_faults(&self, args: &[Vec<u8>]) -> bool {
         let is = |arg: &Vec<u8>, word: &str| arg.eq_ignore_ascii_case(word.as_bytes());
         let queueing = self.redis.conns[&0].queue.is_some();
@@ -209,7 +211,7 @@ impl Client {
         View { resp3: conn.resp3, listens: bits.sum::<u8>() | pattern }
     }
 
-    /// Says one more thing. Returns it for the trace.
+    /// Sends one more request. Returns it for the trace.
     pub(crate) fn speak(&mut self, rng: &mut Rng) -> String {
         if rng.one_in(40) {
             let blank: &[u8] = if rng.one_in(2) { b"\r\n" } else { b"*0\r\n" };
@@ -253,7 +255,7 @@ impl Client {
         args.iter().map(|arg| shorten(arg)).collect::<Vec<_>>().join(" ")
     }
 
-    /// Asks its own Redis and remembers the answer.
+    /// Sends the request to its own model and records the reply.
     fn expect(&mut self, args: &[Vec<u8>]) {
         let before = self.current_view();
         self.faulty |= self.makes_faults(args);
@@ -283,10 +285,10 @@ impl Client {
             let counts = args[0].eq_ignore_ascii_case(b"publish") && rest.starts_with(b":");
             rest = &rest[len..];
             if self.was_reset && counts {
-                // The link that RESET let go may be subscribed until Redis has seen it close.
+                // The link that RESET gave up may be subscribed until Redis notices that it is closed.
                 expected = Expected::AnyInteger;
             }
-            // Between the confirmations of one request it may listen to either.
+            // Between the confirmations of one request both sets of subscriptions are possible.
             let between = View { listens: before.listens | after.listens, ..after };
             let view = if rest.is_empty() { after } else { between };
             self.due.push_back(Due { expected, view, blocking });
@@ -295,7 +297,7 @@ impl Client {
     }
 }
 
-/// A `HELLO` reply's number of the connection is the upstream's own affair.
+/// Masks the connection id in a `HELLO` reply, which only the upstream knows.
 fn masked(frame: &[u8]) -> Vec<u8> {
     const ID: &[u8] = b"$2\r\nid\r\n:";
     let mut frame = frame.to_vec();

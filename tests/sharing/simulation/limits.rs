@@ -1,4 +1,4 @@
-//! Limits so small that schedules run into them.
+//! Limits so small that schedules reach them.
 
 use std::num::NonZeroU32;
 
@@ -6,7 +6,7 @@ use redoubt_core::session::{Limits, Rate};
 
 use support::rng::Rng;
 
-/// Often the default ones; always where values that fill buffers are to come together.
+/// Returns the default limits often, and always where values that fill buffers must arrive.
 pub(crate) fn limits(rng: &mut Rng, heavy: bool) -> Limits {
     let mut limits = Limits::default();
     if heavy {

@@ -1,17 +1,17 @@
-//! A small Redis: enough commands and connection state to tell whose reply is whose.
+//! A small Redis: enough commands and connection state to show which session a reply belongs to.
 //!
-//! It plays two parts. As [`Side::Upstream`] it is what links connect to, and panics on anything
-//! that must never travel on one. As [`Side::Client`] it is what a client believes it talks to: a
-//! Redis of its own with the client's password, in which refused commands do not exist. Connections
-//! are known by number alone, so it does not matter how many sessions are on one.
+//! It plays two parts. As [`Side::Upstream`] it is the server of links, and panics on anything that a
+//! link must never carry. As [`Side::Client`] it is the server that a client expects: a Redis of its
+//! own with the client's password, in which refused commands do not exist. Connections are known by
+//! their number only, so it does not matter how many sessions use a connection.
 //!
-//! As the upstream it commits the faults of real servers. `EVAL` answers as its script says: once, not
-//! at all, twice, with a string that has no end, or with what is no RESP; `mutes` has it answer a wrong
-//! `AUTH` with nothing while replies are pending, as Redis 7.2 to 8.x do.
+//! As the upstream it has the faults of real servers. `EVAL` answers as its script says: once, not at
+//! all, twice, with a string that has no end, or with bytes that are not RESP; `mutes` makes it not
+//! answer a wrong `AUTH` while replies are pending, as Redis 7.2 to 8.x do.
 //!
-//! Words carry meaning: `id:S:N` is unique and from session S, `u:S:N` is said by S while it is not
-//! authenticated, and the keys `k:S:`, `c:S:`, `l:S:` and `b:S:` are S's own. Channels `all:` are
-//! everybody's, `own:S:` are S's.
+//! Words have a meaning: `id:S:N` is unique and from session S, `u:S:N` is sent by S before it
+//! authenticates, and the keys `k:S:`, `c:S:`, `l:S:` and `b:S:` belong to S. All sessions use channels
+//! `all:`; channels `own:S:` belong to S.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -23,7 +23,7 @@ pub(crate) use conn::Conn;
 
 use super::wire::{Args, bulk, error, multibulk, request};
 
-/// Which part the model plays.
+/// The part that the model plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     Upstream,
@@ -46,11 +46,11 @@ pub(crate) struct Redis {
     keys: BTreeMap<Key, Value>,
     versions: BTreeMap<Key, u64>,
     ids: BTreeSet<Vec<u8>>,
-    /// Which sessions have been heard on which connection.
+    /// Pairs of connection and session: which session's requests arrived on which connection.
     pub(crate) heard: BTreeSet<(u32, u32)>,
-    /// What no link may carry.
+    /// The secret that no link may carry.
     secret: Vec<u8>,
-    /// Whether a wrong `AUTH` gets no reply while others are pending.
+    /// True if a wrong `AUTH` gets no reply while others are pending.
     pub(crate) mutes: bool,
 }
 
@@ -76,7 +76,7 @@ impl Redis {
         self.conns.insert(number, Conn { refuse_login, ..Conn::default() });
     }
 
-    /// Takes bytes in and runs what is whole, unless the connection is blocked.
+    /// Receives bytes and runs the complete requests, unless the connection is blocked.
     pub(crate) fn receive(&mut self, number: u32, bytes: &[u8]) {
         let Some(conn) = self.conns.get_mut(&number) else { return };
         conn.input.extend(bytes);
@@ -98,7 +98,7 @@ impl Redis {
         self.conns.insert(number, conn);
     }
 
-    /// One whole request of a lone client.
+    /// Runs one complete request of a single client.
     pub(crate) fn ask(&mut self, number: u32, args: &[Vec<u8>]) -> Vec<u8> {
         self.receive(number, &multibulk(args));
         std::mem::take(&mut self.conns.get_mut(&number).unwrap().output)
@@ -108,7 +108,7 @@ impl Redis {
         self.conns.get_mut(&number).unwrap().request_done();
     }
 
-    /// Ends a `BLPOP` with `value`, or without one.
+    /// Ends a `BLPOP` with `value`, or without a value.
     pub(crate) fn unblock(&mut self, number: u32, value: Option<&[u8]>) {
         let Some(conn) = self.conns.get_mut(&number) else { return };
         let Some(key) = conn.blocked.take() else { return };
@@ -137,7 +137,7 @@ impl Redis {
         conn.request_done();
     }
 
-    /// Holds what must hold of everything that arrives, and tells which session it is from.
+    /// Checks a request that arrives, and returns the session that it is from.
     fn inspect(&mut self, number: u32, conn: &Conn, args: &[Vec<u8>]) -> Option<u32> {
         if self.side == Side::Client {
             return None;
@@ -145,17 +145,18 @@ impl Redis {
         let shown = || args.iter().map(|arg| arg.escape_ascii().to_string()).collect::<Vec<_>>();
         let name = args[0].to_ascii_lowercase();
         let name = String::from_utf8_lossy(&name).into_owned();
-        // A login that is refused has its other requests behind AUTH already; they are Redoubt's own.
+        // A login that is rejected has its other requests behind AUTH already; they are Redoubt's own.
         let most = if name == "auth" { 3 } else { 2 };
         let login = ["auth", "hello", "select"].contains(&&*name) && args.len() <= most;
         assert!(conn.authenticated || login, "before the link's AUTH: {:?}", shown());
         assert!(!REFUSED.contains(&&*name), "a refused command on a link: {:?}", shown());
-        // A faulty session may have come to a state in which its link's bytes are passed on unread.
+        // A faulty session may have a state in which its link's bytes are passed on unread.
         assert!(name != "quit" || conn.faulty, "{name} on a link");
         assert!(name != "reset", "{name} on a link");
         let reply = args.len() > 1 && args[1].eq_ignore_ascii_case(b"reply");
-        // Where a reply was missing, Redoubt may believe that Redis refuses it, and in a transaction it
-        // passes all bytes on from there on; the link is one session's then, and no other's afterwards.
+        // Where a reply was missing, Redoubt may assume that Redis refuses it, and in a transaction it
+        // passes all bytes on from there on; the link then belongs to that session, and to no other
+        // afterwards.
         let refuses = conn.restricted() || conn.faulty || conn.queue.is_some();
         assert!(name != "client" || !reply || refuses, "CLIENT REPLY on a link");
         let mut session = None;
@@ -172,7 +173,7 @@ impl Redis {
         session
     }
 
-    /// As Redis's processCommand.
+    /// Does what Redis's processCommand does.
     fn process(&mut self, conn: &mut Conn, args: &[Vec<u8>]) {
         let name = String::from_utf8_lossy(&args[0]).to_ascii_lowercase();
         let Some((full, min, max)) = arity(&name, args) else {
@@ -238,7 +239,7 @@ impl Redis {
             conn.say(conn.null_array());
         } else {
             conn.say(format!("*{}\r\n", queue.len()));
-            // Inside, nothing blocks.
+            // Inside a transaction, no command blocks.
             for args in &queue {
                 let name = String::from_utf8_lossy(&args[0]).to_ascii_lowercase();
                 self.execute(conn, &name, args);
@@ -250,7 +251,7 @@ impl Redis {
     }
 }
 
-/// The session that a word belongs to.
+/// Returns the session that a word belongs to.
 fn owner(word: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(word.get(..word.len().min(40))?).ok()?;
     let mut parts = text.split(':');
@@ -262,7 +263,8 @@ fn unknown(args: &[Vec<u8>]) -> Vec<u8> {
     redoubt_core::policy::unknown_command(args.iter().map(Vec::as_slice)).to_vec()
 }
 
-/// A command's full name, and how many words it may have. `None`: there is no such command.
+/// Returns a command's full name, and its least and largest number of words; `None` if there is no such
+/// command.
 fn arity(name: &str, args: &[Vec<u8>]) -> Option<(String, usize, usize)> {
     const MANY: usize = usize::MAX;
     let (min, max) = match name {

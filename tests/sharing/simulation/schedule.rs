@@ -1,4 +1,4 @@
-//! One schedule: sessions, links and time in a random order, and what must hold after each step.
+//! One schedule: sessions, links and time in a random order, and the checks after each step.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,22 +37,22 @@ const TIMEOUTS: Timeouts =
 const STEPS: usize = 260;
 const MAX_SESSIONS: usize = 5;
 
-/// How links log in; the user is the same whether it is named or not.
+/// Returns the credentials of links; the user is the same whether it is named or not.
 fn credentials(user: Option<&str>) -> Credentials {
     let password = Some(UPSTREAM_PASSWORD.to_owned().into());
     Credentials { user: user.map(str::to_owned), password }
 }
 
-/// What the shell would look at.
+/// The state that the program reacts to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Seen {
+struct Observed {
     output: bool,
     wants_read: bool,
     over: bool,
 }
 
-impl Seen {
-    /// Whether there is something to do now that there was not before.
+impl Observed {
+    /// Returns true if there is work now that there was not before.
     fn news(self, before: Self) -> bool {
         (self.output && !before.output)
             || (self.wants_read && !before.wants_read)
@@ -63,18 +63,18 @@ impl Seen {
 struct Peer {
     id: SessionId,
     client: Client,
-    seen: Seen,
-    /// Whether it takes its time to read.
+    seen: Observed,
+    /// True if the client reads slowly.
     slow: bool,
     opened: Instant,
     active: Instant,
-    /// Closed its sending half; whether a blocking pop was due then.
+    /// Present if the client has closed its sending side; true if a blocking pop was pending then.
     eof: Option<bool>,
-    /// Broke its connection.
+    /// True if the client has reset its connection.
     left: bool,
-    /// A link that it may have used is gone, so it may miss the end of what it expects.
+    /// True if a link that it may have used is closed, so that expected bytes may be missing.
     excused: bool,
-    /// A link that owed it something is gone, so it must end.
+    /// True if a link that owed it a reply is closed, so that it must end.
     doomed: bool,
 }
 
@@ -82,10 +82,10 @@ struct Wire {
     id: LinkId,
     number: u32,
     connected: bool,
-    seen: Seen,
+    seen: Observed,
 }
 
-/// What a call was about, which the shell looks at anyway.
+/// The subject of a call, which the program looks at in any case.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum About {
     Nothing,
@@ -108,15 +108,15 @@ pub(crate) struct Schedule {
     limits: Limits,
     /// Most bytes that may wait for one client.
     max_output: usize,
-    /// Whether the upstream answers a wrong `AUTH` with nothing while replies are pending.
+    /// True if the upstream does not answer a wrong `AUTH` while replies are pending.
     mutes: bool,
     /// How often anything moved.
     moves: u64,
-    /// The link that the call under way is about to end.
+    /// The link that the present call is about to end.
     broken: Option<u32>,
     pub(crate) trace: Option<Vec<String>>,
-    /// How often what happened.
-    pub(crate) tally: BTreeMap<&'static str, u64>,
+    /// How often each event happened.
+    pub(crate) event_counts: BTreeMap<&'static str, u64>,
 }
 
 impl Schedule {
@@ -163,11 +163,11 @@ impl Schedule {
             moves: 0,
             broken: None,
             trace: traced.then(Vec::new),
-            tally: BTreeMap::new(),
+            event_counts: BTreeMap::new(),
         }
     }
 
-    /// Runs it. Panics where something does not hold.
+    /// Runs the schedule. Panics if a check fails.
     pub(crate) fn run(&mut self) {
         for _ in 0..if self.heavy { 3 * STEPS } else { STEPS } {
             self.step();
@@ -176,7 +176,7 @@ impl Schedule {
     }
 
     fn count(&mut self, what: &'static str) {
-        *self.tally.entry(what).or_default() += 1;
+        *self.event_counts.entry(what).or_default() += 1;
     }
 
     fn step(&mut self) {
@@ -199,11 +199,11 @@ impl Schedule {
             98 => match self.rng.below(8) {
                 3 | 4 => self.with_wire(Self::push),
                 0 => self.with_wire(Self::lose),
-                1 => self.with_wire(Self::go_mad),
+                1 => self.with_wire(Self::send_unexpected_reply),
                 2 => self.rotate(),
                 _ => {}
             },
-            _ => self.close_what_is_over(),
+            _ => self.close_finished(),
         }
     }
 
@@ -232,7 +232,7 @@ impl Schedule {
         self.peers.push(Peer {
             id,
             client: Client::new(self.sessions, self.heavy, self.mutes),
-            seen: Seen::default(),
+            seen: Observed::default(),
             slow,
             opened: self.now,
             active: self.now,
@@ -241,7 +241,7 @@ impl Schedule {
             excused: false,
             doomed: false,
         });
-        self.settle(About::Session(id));
+        self.after_call(About::Session(id));
     }
 
     fn tick(&mut self) {
@@ -253,15 +253,15 @@ impl Schedule {
         self.now += Duration::from_millis(step.try_into().unwrap());
         note!(self, "{step} ms pass");
         self.router.tick(self.now);
-        self.settle(About::Nothing);
+        self.after_call(About::Nothing);
     }
 
-    /// Links are to log in anew.
+    /// Makes links log in again.
     fn rotate(&mut self) {
         note!(self, "links log in anew");
         let user = self.rng.one_in(2).then_some("default");
         self.router.rotate_credentials(credentials(user), self.now);
         self.count("rotated");
-        self.settle(About::Nothing);
+        self.after_call(About::Nothing);
     }
 }

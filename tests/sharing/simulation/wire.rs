@@ -1,9 +1,9 @@
-//! RESP, as little of it as the model and the clients need. Nothing of the proxy's own parsers is
-//! used, so that they cannot agree with themselves.
+//! The part of RESP that the model and the clients need. It uses none of the proxy's own parsers, which
+//! could otherwise agree with their own mistakes.
 
 pub(crate) type Args = Vec<Vec<u8>>;
 
-/// A request in multibulk form.
+/// Returns a request in multibulk form.
 pub(crate) fn multibulk(args: &[Vec<u8>]) -> Vec<u8> {
     let mut out = format!("*{}\r\n", args.len()).into_bytes();
     for arg in args {
@@ -24,16 +24,16 @@ pub(crate) fn error(text: &str) -> Vec<u8> {
     format!("-{text}\r\n").into_bytes()
 }
 
-/// The end of the line that starts at `at`, and the number after its first byte.
+/// Returns the end of the line that starts at `at`, and the number after its first byte.
 fn line(input: &[u8], at: usize) -> Option<(usize, i64)> {
     let len = input.get(at..)?.windows(2).position(|pair| pair == b"\r\n")?;
     let text = std::str::from_utf8(&input[at + 1..at + len]).ok();
     Some((at + len + 2, text.and_then(|text| text.parse().ok()).unwrap_or(0)))
 }
 
-/// The whole multibulk request at the start of `input`, and its length.
+/// Returns the complete multibulk request at the start of `input`, and its length.
 ///
-/// Panics on what is not canonical multibulk: a link carries nothing else.
+/// Panics if it is not canonical multibulk, since a link carries nothing else.
 pub(crate) fn request(input: &[u8]) -> Option<(Args, usize)> {
     let first = input.first()?;
     assert_eq!(*first, b'*', "a link carries {:?}", input.escape_ascii().to_string());
@@ -51,7 +51,7 @@ pub(crate) fn request(input: &[u8]) -> Option<(Args, usize)> {
     Some((args, at))
 }
 
-/// The length of the whole reply or push at the start of `input`.
+/// Returns the length of the complete reply or push at the start of `input`.
 pub(crate) fn frame(input: &[u8]) -> Option<usize> {
     let (mut at, mut left) = (0, 1);
     while left > 0 {

@@ -1,4 +1,4 @@
-//! A router on the bench: the test plays the clients and Redis by hand.
+//! A router without sockets: the test plays the clients and Redis.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,26 +23,29 @@ pub struct Bench {
     sessions: Vec<SessionId>,
 }
 
-/// `words` as a request.
+/// Returns `words` as a request.
 pub fn request(words: &[&str]) -> Vec<u8> {
     let mut out = bytes::BytesMut::new();
     redoubt_core::resp::encode_command(words.iter().map(|word| word.as_bytes()), &mut out);
     out.to_vec()
 }
 
-/// Compares as text, so that a difference can be read.
+/// Compares as text, so that a difference is readable.
 #[track_caller]
 pub fn assert_bytes(left: &[u8], right: &[u8]) {
     assert_eq!(left.escape_ascii().to_string(), right.escape_ascii().to_string());
 }
 
 impl Bench {
-    /// A router in which every session has a link of its own.
+    /// Creates a router in which every session has a lease.
     pub fn new() -> Self {
         Self::with(Sharing::Off)
     }
 
-    #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the instant is only a start of measurement; no code waits for it"
+    )]
     pub fn with(sharing: Sharing) -> Self {
         let rules = Rules {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Allow).unwrap(),
@@ -63,12 +66,12 @@ impl Bench {
         Self { router, now: Instant::now(), sessions: Vec::new() }
     }
 
-    /// Links are counted in `budget`.
+    /// Counts links in `budget`.
     pub fn counting_links(self, budget: &LinkBudget) -> Self {
         Self { router: self.router.counting_links(budget.clone()), ..self }
     }
 
-    /// What sessions hold is counted in `budget`.
+    /// Counts the memory of sessions in `budget`.
     pub fn counting_memory(self, budget: &MemoryBudget) -> Self {
         Self { router: self.router.counting_memory(budget), ..self }
     }
@@ -79,7 +82,7 @@ impl Bench {
         id
     }
 
-    /// A client's bytes arrive, and are dealt with in as many turns as that takes.
+    /// Delivers a client's bytes, and handles them in as many turns as needed.
     pub fn say(&mut self, id: SessionId, bytes: &[u8]) {
         self.router.client_bytes(id, bytes, self.now);
         self.take_turns(id);
@@ -98,7 +101,7 @@ impl Bench {
         }
     }
 
-    /// All that waits for the client leaves.
+    /// Takes all bytes that wait for the client.
     pub fn read(&mut self, id: SessionId) -> Vec<u8> {
         let output = self.router.output(id).to_vec();
         self.router.wrote(id, output.len(), self.now);
@@ -106,7 +109,7 @@ impl Bench {
         output
     }
 
-    /// A session that has logged in.
+    /// Returns a session that has logged in.
     pub fn authenticated(&mut self) -> SessionId {
         let id = self.open();
         self.say(id, &request(&["AUTH", CLIENT_PASSWORD]));
@@ -114,7 +117,7 @@ impl Bench {
         id
     }
 
-    /// The link that is to be opened, connected and logged in; what waits for it stays.
+    /// Opens, connects and logs in the requested link; waiting requests stay in its buffer.
     pub fn link(&mut self) -> LinkId {
         let link = self.router.next_link_to_open().expect("a link to open");
         self.router.link_connected(link);
@@ -124,7 +127,7 @@ impl Bench {
         link
     }
 
-    /// A session that has logged in and made a request, and its link.
+    /// Returns a session that has logged in and sent a request, and its link.
     pub fn session_with_link(&mut self) -> (SessionId, LinkId) {
         let id = self.authenticated();
         self.say(id, b"PING first\r\n");
@@ -135,7 +138,7 @@ impl Bench {
         (id, link)
     }
 
-    /// All that waits for the link leaves.
+    /// Takes all bytes that wait for the link.
     pub fn sent(&mut self, link: LinkId) -> Vec<u8> {
         let mut sent = Vec::new();
         while !self.router.link_output(link).is_empty() {
@@ -147,14 +150,14 @@ impl Bench {
         sent
     }
 
-    /// A link brings what is expected.
+    /// Delivers expected bytes of a link.
     #[track_caller]
     pub fn reply(&mut self, link: LinkId, bytes: &[u8]) {
         self.router.link_bytes(link, bytes, self.now).expect("an expected reply");
         self.take_all_turns();
     }
 
-    /// One request that is passed on and its reply.
+    /// Forwards one request and delivers its reply.
     #[track_caller]
     pub fn answer(&mut self, id: SessionId, link: LinkId, request: &[u8], reply: &[u8]) {
         self.say(id, request);
@@ -173,7 +176,7 @@ impl Bench {
         std::iter::from_fn(|| self.router.next_event()).map(|(_, event)| event).collect()
     }
 
-    /// The session is over; its socket is closed. Returns why.
+    /// Closes the socket of a session that is over. Returns why it ended.
     #[track_caller]
     pub fn close(&mut self, id: SessionId) -> CloseReason {
         assert!(self.router.is_finished(id), "the session is not over");

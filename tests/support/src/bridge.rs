@@ -1,4 +1,4 @@
-//! Takes plain connections to a listener that speaks TLS, so that every test can be run over TLS.
+//! Forwards plain connections to a TLS listener, so that every test can run over TLS.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -10,7 +10,7 @@ use tokio_rustls::TlsConnector;
 use super::certificates::Authority;
 use super::tls::Caller;
 
-/// Leads connections to `to`, whose certificate `authority` has signed. For the test's whole life.
+/// Forwards connections to `to`, whose certificate `authority` has signed, until the test ends.
 pub fn bridge(to: SocketAddr, authority: &Authority) -> SocketAddr {
     let client = TlsConnector::from(Caller::trusting(&authority.ca()).config());
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
@@ -27,7 +27,7 @@ pub fn bridge(to: SocketAddr, authority: &Authority) -> SocketAddr {
                     far.set_nodelay(true)?;
                     let far = client.connect("127.0.0.1".try_into().unwrap(), far).await?;
                     let (near, far) = (split(near), split(far));
-                    // Where one way breaks, what is on the other still arrives.
+                    // If one direction breaks, bytes of the other direction still arrive.
                     tokio::join!(lead(near.0, far.1), lead(far.0, near.1));
                     std::io::Result::Ok(())
                 });

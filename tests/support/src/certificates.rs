@@ -8,7 +8,7 @@ use rcgen::{
 };
 use tempfile::TempDir;
 
-/// Who signs certificates. Its files go when it is dropped.
+/// A certificate authority. Its files are removed when it is dropped.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     dir: TempDir,
@@ -21,18 +21,18 @@ pub struct Pair {
     pub key: PathBuf,
 }
 
-/// What is special about a certificate.
+/// The kind of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Good for years.
+    /// The certificate is valid for years.
     Good,
-    /// Its time is over.
+    /// The certificate has expired.
     Expired,
-    /// Its time has not come.
+    /// The certificate is not yet valid.
     Future,
-    /// It is its own authority.
+    /// The certificate is self-signed.
     SelfSigned,
-    /// It is its own authority, and says that it is one, as `openssl req -x509` makes them.
+    /// The certificate is self-signed and marked as an authority's, as `openssl req -x509` creates it.
     SelfSignedCa,
 }
 
@@ -40,7 +40,7 @@ impl Authority {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let mut params = CertificateParams::default();
-        // Of a name of its own.
+        // The authority has a name of its own.
         params.distinguished_name.push(DnType::CommonName, dir.path().to_str().unwrap());
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
@@ -49,22 +49,22 @@ impl Authority {
         Self { issuer, dir }
     }
 
-    /// The file with its own certificate.
+    /// Returns the file with its own certificate.
     pub fn ca(&self) -> PathBuf {
         self.dir.path().join("ca.crt")
     }
 
-    /// Where its files are.
+    /// Returns the directory of its files.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// A certificate for 127.0.0.1 and localhost.
+    /// Issues a certificate for 127.0.0.1 and localhost.
     pub fn server(&self, file: &str) -> Pair {
         self.issue(file, &["127.0.0.1", "localhost"], Kind::Good)
     }
 
-    /// A certificate for names and addresses, whose common name is `file`.
+    /// Issues a certificate for names and addresses, whose common name is `file`.
     pub fn issue(&self, file: &str, names: &[&str], kind: Kind) -> Pair {
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
@@ -80,7 +80,7 @@ impl Authority {
         self.issue_as(file, params, kind)
     }
 
-    /// A certificate with all that `params` say.
+    /// Issues a certificate with `params`.
     pub fn issue_as(&self, file: &str, params: CertificateParams, kind: Kind) -> Pair {
         let key = KeyPair::generate().unwrap();
         let certificate = match kind {

@@ -1,11 +1,11 @@
-//! An address that leads now to one server, now to another, as a service that fails over does.
+//! An address that forwards to changing servers, as a service that fails over does.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// Takes connections and leads each to where it leads at that moment. For the test's whole life.
+/// Accepts connections and forwards each to the present server, until the test ends.
 pub struct Forwarder {
     port: u16,
     to: Arc<Mutex<SocketAddr>>,
@@ -36,12 +36,12 @@ impl Forwarder {
         self.port
     }
 
-    /// Leads new connections to `to`; those that there are stay.
+    /// Forwards new connections to `to`; existing connections stay.
     pub fn lead_to(&self, to: SocketAddr) {
         *self.to.lock().unwrap() = to;
     }
 
-    /// How many connections there have been.
+    /// Returns how many connections there have been.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
     }

@@ -1,6 +1,6 @@
-//! Just enough RESP for tests: requests in multibulk form, and where a reply ends.
+//! A small part of RESP for tests: requests in multibulk form, and the length of a reply.
 
-/// A request in multibulk form.
+/// Returns a request in multibulk form.
 pub fn request(args: &[impl AsRef<[u8]>]) -> Vec<u8> {
     let mut out = format!("*{}\r\n", args.len()).into_bytes();
     for arg in args {
@@ -12,7 +12,7 @@ pub fn request(args: &[impl AsRef<[u8]>]) -> Vec<u8> {
     out
 }
 
-/// A bulk string reply.
+/// Returns a bulk string reply.
 pub fn bulk(value: &[u8]) -> Vec<u8> {
     let mut out = format!("${}\r\n", value.len()).into_bytes();
     out.extend_from_slice(value);
@@ -20,10 +20,9 @@ pub fn bulk(value: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The length of the RESP2 or RESP3 frame at the start of `input`, `None` when it is cut short.
+/// Returns the length of the RESP2 or RESP3 frame at the start of `input`; `None` if it is incomplete.
 ///
-/// # Panics
-/// On bytes that are no frame: the test has found something.
+/// # Panics The bytes are not a valid frame.
 pub fn length(input: &[u8]) -> Option<usize> {
     let mut at = 0;
     let mut due = 1_u64;

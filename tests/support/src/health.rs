@@ -1,36 +1,36 @@
-//! What the admin port says of how a Redoubt is.
+//! The admin port's reports on the health of a Redoubt.
 
 use super::http::http_get;
 use super::redoubt::Redoubt;
 use super::{Deadline, target_is_redis};
 
 impl Redoubt {
-    /// Waits until a series has come to `least`.
+    /// Waits until a series is at least `least`.
     #[track_caller]
     pub fn wait_for_metric(&self, series: &str, least: f64) {
         let counted = || self.metric(series) >= least;
-        if !target_is_redis() && !Deadline::patient().poll(counted) {
+        if !target_is_redis() && !Deadline::standard().poll(counted) {
             panic!("{series} is {}", self.metric(series));
         }
     }
 
-    /// Waits until `/readyz` and the metrics say that the upstream lets it in.
+    /// Waits until `/readyz` and the metrics report that the upstream accepts Redoubt's login.
     #[track_caller]
     pub fn wait_until_ready(&self) {
         self.wait_for_readiness(200, "ok\n", 1.0);
     }
 
-    /// Waits until they say that it does not.
+    /// Waits until they report that the upstream is unavailable.
     #[track_caller]
     pub fn wait_until_unready(&self) {
         self.wait_for_readiness(503, "upstream: not authenticated\n", 0.0);
     }
 
-    /// Waits until `/readyz` says that clients wait for the audit log.
+    /// Waits until `/readyz` reports that clients wait for the audit log.
     #[track_caller]
     pub fn wait_until_clients_wait(&self) {
         let mut answer = Default::default();
-        let is_so = Deadline::patient().poll(|| {
+        let is_so = Deadline::standard().poll(|| {
             answer = http_get(self.admin(), "/readyz");
             (answer.0, &*answer.2) == (503, "audit: clients wait for the audit log\n")
         });
@@ -43,7 +43,7 @@ impl Redoubt {
             return;
         }
         let mut answer = Default::default();
-        let is_so = Deadline::patient().poll(|| {
+        let is_so = Deadline::standard().poll(|| {
             answer = http_get(self.admin(), "/readyz");
             (answer.0, &*answer.2) == (status, body)
                 && self.metric("redoubt_upstream_up") == up

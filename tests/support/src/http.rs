@@ -3,22 +3,22 @@
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 
-use super::PATIENCE;
+use super::TIME_LIMIT;
 
-/// Asks for `path`. Gives the status, the headers in lower case, a line each, and the body.
+/// Requests `path`. Returns the status, the headers in lower case, a line each, and the body.
 pub fn http_get(address: SocketAddr, path: &str) -> (u16, String, String) {
     http(address, &format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"))
 }
 
-/// Sends `request`, which asks for the connection to be closed, and reads the answer.
+/// Sends `request`, which asks the server to close the connection, and reads the answer.
 pub fn http(address: SocketAddr, request: &str) -> (u16, String, String) {
-    read_answer(TcpStream::connect_timeout(&address, PATIENCE).expect("connect"), request)
+    read_answer(TcpStream::connect_timeout(&address, TIME_LIMIT).expect("connect"), request)
 }
 
-/// As [`http`], over `stream`.
+/// Does what [`http`] does, over `stream`.
 pub fn read_answer(mut stream: TcpStream, request: &str) -> (u16, String, String) {
-    stream.set_read_timeout(Some(PATIENCE)).expect("a read timeout");
-    // A request that is refused early may not be taken to its end.
+    stream.set_read_timeout(Some(TIME_LIMIT)).expect("a read timeout");
+    // A request that is rejected early may not be read to its end.
     let _ = stream.write_all(request.as_bytes());
     let mut answer = Vec::new();
     let read = stream.read_to_end(&mut answer);

@@ -1,18 +1,18 @@
-//! What the tests share: a real redis-server, Redoubt before it, raw sockets, and a router without
-//! sockets.
+//! What the tests share: a real redis-server, a Redoubt in front of it, raw sockets, and a router
+//! without sockets.
 //!
-//! With `cargo test --features redis-stands-in` a second plain Redis, set up alike, takes the place of
-//! Redoubt. That tells whether a test's expectations are Redis's own; tests about what Redis does not
-//! have (Redoubt's log, its upstream) are ignored then.
+//! With `cargo test --features redis-stands-in` a second plain Redis with the same setup takes the
+//! place of Redoubt. This shows if a test expects Redis's own behaviour; tests about features that
+//! Redis lacks (Redoubt's log, its upstream) are ignored then.
 //!
-//! With `REDOUBT_TEST_TLS=1` Redoubt speaks TLS, and a bridge takes the plain connections of tests to
-//! it. The few tests about a client's address, or about what is said before a handshake, fail then.
-#![allow(missing_docs, reason = "only tests use it, and most names say all")]
+//! With `REDOUBT_TEST_TLS=1` Redoubt uses TLS, and a bridge forwards the plain connections of tests to
+//! it. The few tests about a client's address, or about bytes before a handshake, fail then.
+#![allow(missing_docs, reason = "only tests use this crate, and most names need no documentation")]
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 #![allow(
     clippy::new_without_default,
     clippy::should_implement_trait,
-    reason = "not an interface for others"
+    reason = "the functions are for the fuzz targets only"
 )]
 
 pub mod bench;
@@ -45,15 +45,15 @@ pub use redis::Redis;
 pub use redoubt::Redoubt;
 pub use wire::Wire;
 
-/// The longest that a test waits for anything that must happen; only a failing test waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest that a test waits for an event; only a failing test waits so long.
+pub const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// Where the repository is.
+/// Returns the directory of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).expect("the root of the workspace")
 }
 
-/// The program under test, which Cargo puts into the folder above that of its tests.
+/// Returns the program under test, which Cargo puts into the directory above that of its tests.
 pub fn program() -> PathBuf {
     let test = std::env::current_exe().expect("the path of the test program");
     let program = test.ancestors().nth(2).expect("the folder of the build").join("redoubt");
@@ -61,24 +61,24 @@ pub fn program() -> PathBuf {
     program
 }
 
-/// Whether a plain Redis stands in for Redoubt.
+/// Returns true if a plain Redis stands in for Redoubt.
 pub fn target_is_redis() -> bool {
     cfg!(feature = "redis-stands-in")
 }
 
-/// Whether tests speak to Redoubt over TLS.
+/// Returns true if tests use Redoubt over TLS.
 pub fn is_bridged() -> bool {
     std::env::var_os("REDOUBT_TEST_TLS").is_some_and(|value| value == "1")
 }
 
-/// `count` random bytes from the system.
+/// Returns `count` random bytes from the system.
 pub fn random(count: usize) -> Vec<u8> {
     let mut bytes = vec![0; count];
     File::open("/dev/urandom").unwrap().read_exact(&mut bytes).unwrap();
     bytes
 }
 
-/// A fresh password: 256 bits as 64 hexadecimal digits.
+/// Returns a new password: 256 bits as 64 hexadecimal digits.
 pub fn secret() -> String {
     random(32).iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();
@@ -86,28 +86,28 @@ pub fn secret() -> String {
     })
 }
 
-/// A point in time after which waiting is given up.
+/// A point in time at which waiting ends.
 #[derive(Clone, Copy)]
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// [`PATIENCE`] from now.
-    pub fn patient() -> Self {
-        Self::after(PATIENCE)
+    /// Returns the deadline that is [`TIME_LIMIT`] from now.
+    pub fn standard() -> Self {
+        Self::after(TIME_LIMIT)
     }
 
     pub fn after(wait: Duration) -> Self {
         Self(Instant::now() + wait)
     }
 
-    /// What is left, `None` when it has passed.
+    /// Returns the remaining time; `None` if it has passed.
     pub fn left(self) -> Option<Duration> {
         let left = self.0.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
 
-    /// Calls `check` until it is true, with a short pause between; false when the time is over.
-    /// For state that can only be looked at, such as a file in /proc.
+    /// Calls `check` until it is true, with a short pause between; returns false when the time is over.
+    /// It is for state that can only be polled, such as a file in /proc.
     pub fn poll(self, mut check: impl FnMut() -> bool) -> bool {
         loop {
             if check() {
@@ -121,17 +121,17 @@ impl Deadline {
     }
 }
 
-/// Seconds since `from`, to check that something came soon or late.
+/// Returns the seconds since `from`, to check that something came soon or late.
 pub fn since(from: Instant) -> f64 {
     from.elapsed().as_secs_f64()
 }
 
-/// Now, for [`since`].
+/// Returns the present instant, for [`since`].
 pub fn now() -> Instant {
     Instant::now()
 }
 
-/// Bytes in a form that a person can read and compare.
+/// Returns bytes in a form that a person can read and compare.
 pub fn shown(bytes: &[u8]) -> String {
     const MOST: usize = 1500;
     if bytes.len() <= MOST {
@@ -143,7 +143,7 @@ pub fn shown(bytes: &[u8]) -> String {
 }
 
 /// Writes to the test's output, which cargo shows when the test fails.
-#[allow(clippy::print_stderr, reason = "this is how a test speaks")]
+#[allow(clippy::print_stderr, reason = "tests print notes for failure reports")]
 pub fn note(text: &str) {
     eprintln!("{text}");
 }
@@ -157,7 +157,7 @@ pub fn signal(pid: u32, name: &str) {
     assert!(status.success(), "cannot send {name} to {pid}");
 }
 
-/// A field of /proc/PID/status that is counted in kB, in bytes: `VmRSS`, `VmHWM`.
+/// Returns a field of /proc/PID/status that is counted in kB, in bytes: `VmRSS`, `VmHWM`.
 pub fn memory(pid: u32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a living process");
     let line = status.lines().find(|line| line.starts_with(field)).expect("the field");
@@ -165,12 +165,14 @@ pub fn memory(pid: u32, field: &str) -> u64 {
     kilobytes.parse::<u64>().expect("a number") * 1024
 }
 
-/// Lets this process, and those that it starts from now on, open thousands of files.
+/// Raises the limit of open files of this process, and of those that it starts from now on, to
+/// thousands.
 pub fn raise_open_files() {
     raise_open_files_to(8192);
 }
 
-/// Lets this process, and those that it starts from now on, open `wanted` files.
+/// Raises the limit of open files of this process, and of those that it starts from now on, to
+/// `wanted`.
 pub fn raise_open_files_to(wanted: u64) {
     let limits = std::fs::read_to_string("/proc/self/limits").expect("limits");
     let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("the limit");

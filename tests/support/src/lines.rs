@@ -9,7 +9,7 @@ use super::Deadline;
 #[derive(Default)]
 struct State {
     lines: Vec<String>,
-    /// How many of the program's streams are still open.
+    /// Number of the program's streams that are still open.
     open: usize,
 }
 
@@ -18,7 +18,7 @@ struct State {
 pub struct Lines(Arc<(Mutex<State>, Condvar)>);
 
 impl Lines {
-    /// All that `child` says, on standard output and on standard error.
+    /// Collects all output of `child`, on standard output and on standard error.
     pub fn of(child: &mut Child) -> Self {
         let lines = Self::default();
         lines.collect(child.stdout.take().expect("standard output is piped"));
@@ -26,7 +26,7 @@ impl Lines {
         lines
     }
 
-    /// Collects everything that `stream` brings, so that the program never waits for a reader.
+    /// Collects all output on `stream`, so that the program never waits for a reader.
     pub fn collect(&self, stream: impl Read + Send + 'static) {
         self.0.0.lock().unwrap().open += 1;
         let shared = Arc::clone(&self.0);
@@ -42,10 +42,10 @@ impl Lines {
         });
     }
 
-    /// The first line from `from` on for which `wanted` holds; waits for it. `None` when the
-    /// streams end or [`super::PATIENCE`] is over before it comes.
+    /// Waits for a line from `from` on for which `wanted` is true, and returns the first. Returns
+    /// `None` if the streams end or [`super::TIME_LIMIT`] is over before.
     pub fn wait_from(&self, from: usize, wanted: impl Fn(&str) -> bool) -> Option<String> {
-        let deadline = Deadline::patient();
+        let deadline = Deadline::standard();
         let mut state = self.0.0.lock().unwrap();
         let mut seen = from;
         loop {
@@ -60,7 +60,7 @@ impl Lines {
         }
     }
 
-    /// [`Lines::wait_from`] the first line.
+    /// Does what [`Lines::wait_from`] does, from the first line.
     pub fn wait(&self, wanted: impl Fn(&str) -> bool) -> Option<String> {
         self.wait_from(0, wanted)
     }
@@ -70,18 +70,18 @@ impl Lines {
         self.wait_from(usize::MAX, |_| false);
     }
 
-    /// How many lines there are now.
+    /// Returns the present number of lines.
     pub fn count(&self) -> usize {
         self.0.0.lock().unwrap().lines.len()
     }
 
-    /// All lines so far.
+    /// Returns all lines so far.
     pub fn all(&self) -> Vec<String> {
         self.0.0.lock().unwrap().lines.clone()
     }
 }
 
-/// The value of a string field of a line of JSON, as it stands there, escapes included.
+/// Returns the value of a string field of a JSON line, without decoding its escapes.
 pub fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let key = format!("\"{name}\":\"");
     let (_, value) = line.split_once(&key)?;

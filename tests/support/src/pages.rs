@@ -5,12 +5,12 @@ use std::path::Path;
 
 use super::root;
 
-/// What a page says, by its path in the repository.
+/// Returns the text of a page, by its path in the repository.
 pub fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// All pages at the top and below `docs`, by their paths in the repository.
+/// Returns all pages at the top and below `docs`, by their paths in the repository.
 pub fn pages() -> Vec<String> {
     fn collect(dir: &str, pages: &mut Vec<String>) {
         for entry in fs::read_dir(root().join(dir)).unwrap() {

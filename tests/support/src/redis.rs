@@ -1,4 +1,4 @@
-//! A real server of the test's own: redis-server, or another that `scripts/servers.sh` installs.
+//! Starts a real server for one test: redis-server, or another that `scripts/servers.sh` installs.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -11,13 +11,13 @@ use super::certificates::Pair;
 use super::servers::{self, REDIS_7_0};
 use super::{Deadline, Lines, Wire, random, secret};
 
-/// What Redoubt refuses when nothing else is configured, besides escapes.
+/// The commands that Redoubt refuses by default, besides escapes.
 const BLOCKED: [&str; 4] = ["FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG"];
 
-/// What a Redis says that takes commands.
+/// The log line of a Redis that accepts commands.
 const READY: &str = "Ready to accept";
 
-/// How a [`Redis`] is to be.
+/// The configuration of a [`Redis`].
 #[derive(Default)]
 pub struct Setup {
     server: Option<&'static str>,
@@ -28,14 +28,14 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Another server than Redis 7.0: one of [`servers::ALL`].
+    /// Selects another server than Redis 7.0, from [`servers::ALL`].
     pub fn server(mut self, name: &'static str) -> Self {
         self.server = Some(name);
         self
     }
 
-    /// Has it speak TLS on a port besides: with a certificate and its key, and with `auth` `yes`,
-    /// `no` or `optional` for clients' certificates of `ca`.
+    /// Adds a TLS port: with a certificate and its key, and with `auth` `yes`, `no` or `optional` for
+    /// clients' certificates of `ca`.
     pub fn tls(mut self, pair: &Pair, ca: &Path, auth: &str) -> Self {
         self.speaks_tls = true;
         let (certificate, key) = (pair.certificate.display(), pair.key.display());
@@ -43,14 +43,14 @@ impl Setup {
             .config(&format!("tls-ca-cert-file {}\ntls-auth-clients {auth}", ca.display()))
     }
 
-    /// Another password than a random one.
+    /// Sets another password than a random one.
     pub fn password(mut self, password: &str) -> Self {
         self.password = Some(password.into());
         self
     }
 
     /// Renames the commands that Redoubt refuses, so that this Redis itself does not know them.
-    /// Subcommands have no name of their own.
+    /// Subcommands cannot be renamed.
     pub fn hide_refused(self) -> Self {
         let mut hiding = self.hide_blocked();
         let exists = |name: &&str| redoubt_core::command::lookup(name.as_bytes()).is_some();
@@ -58,7 +58,7 @@ impl Setup {
         hiding
     }
 
-    /// As [`Setup::hide_refused`], without the escapes.
+    /// Does what [`Setup::hide_refused`] does, without the escapes.
     pub fn hide_blocked(mut self) -> Self {
         self.hidden.extend(BLOCKED);
         self
@@ -112,7 +112,7 @@ pub struct Redis {
     tls_port: Option<u16>,
     password: String,
     config: String,
-    /// What the names of the hidden commands end with here.
+    /// The suffix of the renamed commands.
     hidden: String,
     child: Child,
     output: Lines,
@@ -120,7 +120,7 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// One with a random password, empty, without persistence.
+    /// Starts an empty Redis with a random password, without persistence.
     pub fn start() -> Self {
         Self::setup().start()
     }
@@ -129,7 +129,7 @@ impl Redis {
         Setup::default()
     }
 
-    /// Its name in [`servers::ALL`].
+    /// Returns its name in [`servers::ALL`].
     pub fn server(&self) -> &'static str {
         self.server
     }
@@ -138,7 +138,7 @@ impl Redis {
         self.port
     }
 
-    /// Where it speaks TLS.
+    /// Returns its TLS port.
     pub fn tls_port(&self) -> u16 {
         self.tls_port.expect("a port for TLS")
     }
@@ -155,12 +155,12 @@ impl Redis {
         self.child.id()
     }
 
-    /// An authenticated connection to it.
+    /// Returns an authenticated connection to it.
     pub fn direct(&self) -> Wire {
         Wire::authenticated(self.address(), &self.password)
     }
 
-    /// Forgets all data and scripts.
+    /// Deletes all data and scripts.
     pub fn flush(&self) {
         let mut wire = self.direct();
         let flush = format!("FLUSHALL{}", self.hidden);
@@ -168,20 +168,20 @@ impl Redis {
         assert_eq!(wire.command(&["SCRIPT", "FLUSH"]), b"+OK\r\n");
     }
 
-    /// How many clients are connected, the asking one not counted.
+    /// Returns how many clients are connected, without the test's own connection.
     pub fn clients(&self) -> usize {
         let list = self.direct().command(&["CLIENT", "LIST"]);
         list.windows(3).filter(|bytes| bytes == b"id=").count() - 1
     }
 
-    /// Ends it at once, as a crash would.
+    /// Kills it, as a crash would.
     pub fn kill(&mut self) {
         drop(self.child.kill());
         self.child.wait().expect("the child's end");
         self.output.wait_for_end();
     }
 
-    /// Adds a line of redis.conf, for [`Redis::restart`]. The last line of a kind holds.
+    /// Adds a line of redis.conf, for [`Redis::restart`]. The last line of a kind applies.
     pub fn configure(&mut self, line: &str) {
         self.config += line;
         self.config.push('\n');
@@ -192,10 +192,10 @@ impl Redis {
         self.restart_until(READY);
     }
 
-    /// Starts it again, and returns as soon as it has said `text`.
+    /// Starts it again, and returns as soon as it has logged `text`.
     pub fn restart_until(&mut self, text: &str) {
         let (server, port) = (self.server, self.port);
-        let started = Deadline::patient().poll(|| {
+        let started = Deadline::standard().poll(|| {
             let launched = launch(server, port, &self.config, text);
             launched.is_ok_and(|(child, output)| {
                 (self.child, self.output) = (child, output);
@@ -212,8 +212,8 @@ impl Drop for Redis {
     }
 }
 
-/// A port that nobody listens on and that the system gives to no outgoing connection meanwhile, so
-/// that a killed server can come back on it.
+/// Returns a port on which nobody listens, outside the range that the system uses for outgoing
+/// connections, so that a killed server can start on it again.
 pub fn free_port() -> u16 {
     loop {
         let random = random(2);

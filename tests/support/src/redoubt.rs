@@ -16,24 +16,24 @@ use super::{
 
 type Keys = BTreeMap<String, BTreeMap<String, String>>;
 
-/// How a [`Redoubt`] is to be.
+/// The configuration of a [`Redoubt`].
 pub struct Setup {
     upstream_port: u16,
     client_password: String,
-    /// The program that runs it, and that one's arguments.
+    /// The program that runs Redoubt, and that program's arguments.
     through: Vec<String>,
-    /// `section` to `key = value` lines; the empty section comes first in the file.
+    /// Maps a section to its `key = value` lines; the empty section comes first in the file.
     keys: Keys,
 }
 
 impl Setup {
-    /// Another client password than a random one.
+    /// Sets another client password than a random one.
     pub fn client_password(mut self, password: &str) -> Self {
         self.client_password = password.into();
         self
     }
 
-    /// Sets a key such as `limits.max_sessions` to a value as TOML writes it.
+    /// Sets a key such as `limits.max_sessions` to a value in TOML's form.
     pub fn set(mut self, key: &str, value: impl ToString) -> Self {
         let (section, key) = key.rsplit_once('.').unwrap_or(("", key));
         let section = self.keys.entry(section.into()).or_default();
@@ -41,7 +41,7 @@ impl Setup {
         self
     }
 
-    /// Leaves a key that tests set otherwise at its default.
+    /// Leaves a key that the harness sets at its default.
     pub fn unset(mut self, key: &str) -> Self {
         let (section, key) = key.rsplit_once('.').unwrap_or(("", key));
         self.keys.entry(section.into()).or_default().remove(key);
@@ -53,7 +53,7 @@ impl Setup {
         self.set(key, format!("\"{text}\""))
     }
 
-    /// Has it run by another program, which is given its command line after these `words`.
+    /// Makes another program run it, which gets its command line after these `words`.
     pub fn through(mut self, words: &[&str]) -> Self {
         self.through = words.iter().map(|word| (*word).to_owned()).collect();
         self
@@ -152,7 +152,7 @@ impl Setup {
             panic!("redoubt does not listen:\n{}", redoubt.log.all().join("\n"));
         });
         let address = lines::field(&line, "address").expect("an address");
-        // A socket in the file system has none.
+        // A Unix socket has no port.
         if let Ok(address) = address.trim_start_matches("tls://").parse() {
             redoubt.address = address;
         }
@@ -163,7 +163,7 @@ impl Setup {
     }
 }
 
-/// As a configuration file.
+/// Returns the keys as a configuration file.
 fn text(keys: &Keys) -> String {
     let mut text = String::new();
     for (section, keys) in keys {
@@ -191,7 +191,7 @@ pub struct Redoubt {
 }
 
 impl Redoubt {
-    /// One before `redis`, with a random client password and the default limits.
+    /// Starts a Redoubt in front of `redis`, with a random client password and the default limits.
     pub fn start(redis: &Redis) -> Self {
         Self::setup(redis).start()
     }
@@ -200,20 +200,20 @@ impl Redoubt {
         Self::setup_for(redis.port(), redis.password())
     }
 
-    /// For an upstream that need not be there.
+    /// Returns the setup for an upstream that need not be running.
     pub fn setup_for(upstream_port: u16, upstream_password: &str) -> Setup {
         let client_password = secret();
         let setup =
             Setup { upstream_port, client_password, through: Vec::new(), keys: BTreeMap::new() };
-        // Tests give wrong passwords too; those about what comes of that set this back.
+        // Tests send wrong passwords too; tests about the throttle remove this exemption.
         let setup = setup.set("throttle.exempt", "[\"127.0.0.0/8\"]");
-        // Addresses of this machine stand for those of others.
+        // The addresses of this machine stand for those of other machines.
         let setup = setup.set("throttle.shared", "[]");
         let setup = setup.set_text("audit.output", "off").set_text("admin.listen", "127.0.0.1:0");
         setup.set_text("upstream.password", upstream_password)
     }
 
-    /// Writes another value of a key into its configuration file; `None` for none.
+    /// Sets a key in its configuration file; `None` removes it.
     pub fn write(&mut self, key: &str, value: Option<&str>) {
         let Program::Redoubt { file, keys, .. } = &mut self.program else {
             panic!("a stand-in has no configuration");
@@ -227,31 +227,31 @@ impl Redoubt {
         std::fs::write(file, text(keys)).expect("write the configuration");
     }
 
-    /// Has it read its configuration again. Returns the line of the log that tells how it went.
+    /// Makes it reload its configuration. Returns the log line with the result.
     pub fn reload(&self) -> String {
         let from = self.log.count();
         signal(self.pid(), "HUP");
-        let told = |line: &str| {
+        let reported = |line: &str| {
             let message = lines::field(line, "message").unwrap_or_default();
             ["configuration reloaded", "configuration not reloaded"]
                 .iter()
                 .any(|begin| message.starts_with(begin))
         };
-        self.log.wait_from(from, told).expect("a reload")
+        self.log.wait_from(from, reported).expect("a reload")
     }
-    /// Where its first listener is.
+    /// Returns the address of its first listener.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where its admin port is.
+    /// Returns the address of its admin port.
     pub fn admin(&self) -> SocketAddr {
         let listening = |line: &str| lines::field(line, "message") == Some("admin listening");
         let line = self.log.wait(listening).expect("an admin port");
         lines::field(&line, "address").expect("an address").parse().expect("an address")
     }
 
-    /// Where the listener is whose address the log begins with `scheme`.
+    /// Returns the address of the listener whose address begins with `scheme` in the log.
     pub fn address_of(&self, scheme: &str) -> SocketAddr {
         let line = self.log.wait(|line| {
             let address = lines::field(line, "address").unwrap_or_default();
@@ -262,22 +262,22 @@ impl Redoubt {
         address.trim_start_matches("tls://").parse().expect("an address")
     }
 
-    /// The password for clients.
+    /// Returns the password for clients.
     pub fn password(&self) -> &str {
         &self.password
     }
 
-    /// Its output so far: the log.
+    /// Returns its log so far.
     pub fn log(&self) -> &Lines {
         &self.log
     }
 
-    /// A new connection.
+    /// Opens a new connection.
     pub fn connect(&self) -> Wire {
         Wire::connect(self.address)
     }
 
-    /// A new connection that has proved its identity.
+    /// Opens a new authenticated connection.
     pub fn session(&self) -> Wire {
         Wire::authenticated(self.address, &self.password)
     }
@@ -285,7 +285,7 @@ impl Redoubt {
     /// Waits until a new session works.
     #[track_caller]
     pub fn wait_until_it_serves(&self) {
-        let serves = Deadline::patient().poll(|| {
+        let serves = Deadline::standard().poll(|| {
             let mut wire = self.connect();
             wire.offer(&super::frame::request(&["AUTH", self.password()]));
             wire.offer(&super::frame::request(&["PING"]));
@@ -302,17 +302,17 @@ impl Redoubt {
         }
     }
 
-    /// Its resident memory now, in bytes.
+    /// Returns its resident memory now, in bytes.
     pub fn rss(&self) -> u64 {
         memory(self.pid(), "VmRSS")
     }
 
-    /// The most resident memory that it ever had, in bytes.
+    /// Returns the highest resident memory that it ever had, in bytes.
     pub fn peak_rss(&self) -> u64 {
         memory(self.pid(), "VmHWM")
     }
 
-    /// The Redis that answers for it when it is a stand-in.
+    /// Returns the Redis that stands in for Redoubt, if any.
     pub fn stand_in(&self) -> Option<&Redis> {
         match &self.program {
             Program::Redoubt { .. } => None,
@@ -320,13 +320,13 @@ impl Redoubt {
         }
     }
 
-    /// Waits for its end, [`super::PATIENCE`] long.
+    /// Waits for its end, at most [`super::TIME_LIMIT`].
     pub fn wait(&mut self) -> ExitStatus {
         let Program::Redoubt { child, .. } = &mut self.program else {
             panic!("a stand-in does not end");
         };
         let mut status = None;
-        Deadline::patient().poll(|| {
+        Deadline::standard().poll(|| {
             status = child.try_wait().expect("the child's state");
             status.is_some()
         });

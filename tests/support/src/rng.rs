@@ -1,4 +1,4 @@
-//! splitmix64: one seed, one sequence of choices.
+//! The generator splitmix64: each seed gives one sequence of choices.
 
 /// A deterministic source of choices.
 pub struct Rng(u64);
@@ -16,12 +16,12 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number under `bound`, which is not 0.
+    /// Returns a number less than `bound`, which is not 0.
     pub fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(bound).unwrap()).unwrap()
     }
 
-    /// True once in `n` times.
+    /// Returns true once in `n` calls on average.
     pub fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
@@ -30,8 +30,8 @@ impl Rng {
         &from[self.below(from.len())]
     }
 
-    /// How many of `len` bytes to move at once: often few, often all. At least 1, at most 64 KiB,
-    /// which is what the shell reads at once.
+    /// Chooses how many of `len` bytes to move at a time: often few, often all. At least 1, at most 64
+    /// KiB, which is what the program reads at a time.
     pub fn segment(&mut self, len: usize) -> usize {
         let most = len.min(64 << 10);
         match self.below(4) {
@@ -42,7 +42,7 @@ impl Rng {
         .min(most)
     }
 
-    /// `len` random bytes, CR, LF and NUL among them.
+    /// Returns `len` random bytes, with CR, LF and NUL among them.
     pub fn bytes(&mut self, len: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(len + 8);
         while bytes.len() < len {

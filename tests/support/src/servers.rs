@@ -1,11 +1,11 @@
-//! The servers that a test can run against: Redis 7.0 of the PATH, and those that
-//! `scripts/servers.sh` installs. A server's name stays while its patch version moves on.
+//! The servers that a test can run against: Redis 7.0 from the PATH, and those that
+//! `scripts/servers.sh` installs. A server's name stays while its patch version changes.
 
 use std::path::PathBuf;
 
 use super::{note, root};
 
-/// The server that is started unless a test asks for another: redis-server of the PATH.
+/// The default server: redis-server from the PATH.
 pub const REDIS_7_0: &str = "redis-7.0";
 
 /// All servers without modules, oldest first.
@@ -14,7 +14,7 @@ pub const ALL: [&str; 5] = [REDIS_7_0, "redis-8.0", "valkey-8.1", "valkey-9.1", 
 /// Servers that differ most from each other, for tests that take long.
 pub const MAIN: [&str; 3] = [REDIS_7_0, "redis-8.0", "valkey-9.1"];
 
-/// The program that starts `server`. Panics with the line that installs it when it is missing.
+/// Returns the program that starts `server`. Panics with the command that installs it if it is missing.
 pub fn program(server: &str) -> PathBuf {
     if server == REDIS_7_0 {
         return std::env::var_os("REDOUBT_TEST_SERVER").unwrap_or("redis-server".into()).into();
@@ -26,8 +26,8 @@ pub fn program(server: &str) -> PathBuf {
     program
 }
 
-/// Runs `body` with the name of each of `servers`, for [`super::redis::Setup::server`]. When the test
-/// fails, its output ends with the name of the server on which it did.
+/// Runs `body` with the name of each of `servers`, for [`super::redis::Setup::server`]. If the test
+/// fails, its output ends with the name of the server.
 pub fn on_each(servers: &[&'static str], body: impl Fn(&'static str)) {
     for server in servers {
         note(&format!("on {server}:"));

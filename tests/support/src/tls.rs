@@ -1,4 +1,4 @@
-//! A client that speaks TLS with a library of its own settings.
+//! A TLS client with settings of its own.
 
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -15,25 +15,25 @@ use tokio_rustls::rustls::{
 };
 
 use super::certificates::Pair;
-use super::{PATIENCE, frame, shown};
+use super::{TIME_LIMIT, frame, shown};
 
 pub const BOTH: &[&SupportedProtocolVersion] = &[&TLS13, &TLS12];
 pub const ONLY_12: &[&SupportedProtocolVersion] = &[&TLS12];
 pub const ONLY_13: &[&SupportedProtocolVersion] = &[&TLS13];
 
-/// Whom a client trusts, and what it shows.
+/// The authority that a client trusts, and the certificate that it shows.
 #[derive(Clone)]
 pub struct Caller {
     config: Arc<ClientConfig>,
 }
 
 impl Caller {
-    /// One that trusts `ca`.
+    /// Returns a client that trusts `ca`.
     pub fn trusting(ca: &Path) -> Self {
         Self::new(ca, BOTH, None)
     }
 
-    /// One that shows a certificate too.
+    /// Returns a client that also shows a certificate.
     pub fn showing(ca: &Path, pair: &Pair) -> Self {
         Self::new(ca, BOTH, Some(pair))
     }
@@ -60,26 +60,26 @@ impl Caller {
         Self { config: Arc::new(config) }
     }
 
-    /// For a connection of another kind than [`Tls`].
+    /// Returns the configuration for a connection of another type than [`Tls`].
     pub fn config(&self) -> Arc<ClientConfig> {
         Arc::clone(&self.config)
     }
 
-    /// The bytes with which it would begin.
+    /// Returns the bytes with which it would begin.
     pub fn hello(&self) -> Vec<u8> {
         let mut hello = Vec::new();
         self.connection().write_tls(&mut hello).unwrap();
         hello
     }
 
-    /// A connection on which hands were shaken, as far as this side can tell.
+    /// Connects and completes the handshake, as far as this side can see.
     pub fn connect(&self, address: SocketAddr) -> io::Result<Tls> {
-        self.over(TcpStream::connect_timeout(&address, PATIENCE)?)
+        self.over(TcpStream::connect_timeout(&address, TIME_LIMIT)?)
     }
 
     pub fn over(&self, stream: TcpStream) -> io::Result<Tls> {
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIME_LIMIT))?;
+        stream.set_write_timeout(Some(TIME_LIMIT))?;
         let (mut connection, mut socket) = (self.connection(), Counted { stream, raw: Vec::new() });
         while connection.is_handshaking() {
             connection.complete_io(&mut socket)?;
@@ -87,14 +87,14 @@ impl Caller {
         Ok(Tls { stream: StreamOwned::new(connection, socket), received: Vec::new() })
     }
 
-    /// A connection that has proved its identity.
+    /// Returns an authenticated connection.
     pub fn session(&self, address: SocketAddr, password: &str) -> Tls {
         let mut tls = self.connect(address).expect("TLS");
         assert_eq!(tls.command(&["AUTH", password]), b"+OK\r\n");
         tls
     }
 
-    /// Whether it is served there: the first reply to `PING`, or why there is none.
+    /// Returns the first reply to `PING`, or the error if there is none.
     pub fn ping(&self, address: SocketAddr) -> Result<String, String> {
         let asked = self.connect(address).and_then(|mut tls| {
             tls.try_send(b"PING\r\n")?;
@@ -113,7 +113,7 @@ impl Caller {
     }
 }
 
-/// A socket that remembers the bytes that came.
+/// A socket that records the bytes that arrive.
 struct Counted {
     stream: TcpStream,
     raw: Vec<u8>,
@@ -122,7 +122,7 @@ struct Counted {
 impl Read for Counted {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let got = self.stream.read(buffer)?;
-        // Enough for any test that looks at them.
+        // This is enough for any test that checks them.
         if self.raw.len() < 1 << 20 {
             self.raw.extend_from_slice(&buffer[..got]);
         }
@@ -144,7 +144,7 @@ impl Write for Counted {
     }
 }
 
-/// A connection in TLS. Reads fail after [`PATIENCE`] without a byte.
+/// A TLS connection. Reads fail after [`TIME_LIMIT`] without a byte.
 pub struct Tls {
     stream: StreamOwned<ClientConnection, Counted>,
     received: Vec<u8>,
@@ -160,13 +160,13 @@ impl Tls {
         self.stream.flush()
     }
 
-    /// Sends a request and takes one reply frame.
+    /// Sends a request and reads one reply frame.
     pub fn command(&mut self, args: &[impl AsRef<[u8]>]) -> Vec<u8> {
         self.send(&frame::request(args));
         self.frame()
     }
 
-    /// Takes one reply frame.
+    /// Reads one reply frame.
     pub fn frame(&mut self) -> Vec<u8> {
         loop {
             if let Some(length) = frame::length(&self.received) {
@@ -177,7 +177,7 @@ impl Tls {
         }
     }
 
-    /// Takes as many bytes as `wanted` has and compares them.
+    /// Reads as many bytes as `wanted` has and compares them.
     #[track_caller]
     pub fn expect(&mut self, wanted: &[u8]) {
         while self.received.len() < wanted.len() && self.try_receive().expect("receive") > 0 {}
@@ -185,14 +185,13 @@ impl Tls {
         assert!(taken == wanted, "wanted {}, got {}", shown(wanted), shown(&taken));
     }
 
-    /// Takes everything up to the end that the other side announces; one that it does not is an
-    /// error.
+    /// Reads to the end that the other side announces; an end without announcement is an error.
     pub fn read_to_end(&mut self) -> io::Result<Vec<u8>> {
         while self.try_receive()? > 0 {}
         Ok(std::mem::take(&mut self.received))
     }
 
-    /// Reads once; 0 at the end that the other side announces.
+    /// Reads once; returns 0 at the end that the other side announces.
     pub fn try_receive(&mut self) -> io::Result<usize> {
         let mut buffer = [0; 64 * 1024];
         let got = self.stream.read(&mut buffer)?;
@@ -200,7 +199,7 @@ impl Tls {
         Ok(got)
     }
 
-    /// Whether the connection is over, however it ended.
+    /// Returns true if the connection has ended, in any way.
     pub fn is_closed(&mut self) -> bool {
         match self.try_receive() {
             Ok(got) => got == 0,
@@ -208,18 +207,18 @@ impl Tls {
         }
     }
 
-    /// Announces that nothing more will be sent.
+    /// Announces the end of sending.
     pub fn finish(&mut self) {
         self.stream.conn.send_close_notify();
         self.stream.flush().expect("send");
     }
 
-    /// Sends nothing more, without a word.
+    /// Ends sending without an announcement.
     pub fn fall_silent(&mut self) {
         self.stream.sock.stream.shutdown(Shutdown::Write).unwrap();
     }
 
-    /// How many records of TLS have come, those of the handshake too.
+    /// Returns how many TLS records have arrived, including the handshake.
     pub fn records(&self) -> usize {
         let (mut rest, mut count) = (&self.stream.sock.raw[..], 0);
         while let [_, _, _, high, low, ..] = rest {
@@ -230,12 +229,12 @@ impl Tls {
         count
     }
 
-    /// Whether an earlier session was taken up again.
+    /// Returns true if an earlier session was resumed.
     pub fn is_resumed(&self) -> bool {
         self.stream.conn.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
-    /// The certificate that the other side has shown.
+    /// Returns the certificate that the other side has shown.
     pub fn shown(&self) -> Vec<u8> {
         self.stream.conn.peer_certificates().unwrap()[0].to_vec()
     }

@@ -1,4 +1,4 @@
-//! A redis-server of a test's own, on a Unix socket, so that no two tests can meet.
+//! A redis-server of a test's own, on a Unix socket, so that two tests cannot use the same server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Only a failing test waits so long.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 /// A running redis-server without persistence or password; killed on drop.
 pub struct Server {
@@ -18,7 +18,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one with more command-line options, and returns when it takes connections.
+    /// Starts a server with further command-line options, and returns when it accepts connections.
     pub fn start(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let child = Command::new("redis-server")
@@ -36,7 +36,7 @@ impl Server {
         let mut seen = String::new();
         for line in log.lines() {
             let line = line.expect("a line of the log");
-            // 7.0 and later put it differently.
+            // Redis 7.0 and later word it differently.
             if line.contains("ready to accept connections")
                 || line.contains("Ready to accept connections")
             {
@@ -48,15 +48,15 @@ impl Server {
         panic!("redis-server does not start:\n{seen}");
     }
 
-    /// Where it listens.
+    /// Returns the path of its socket.
     pub fn socket(&self) -> PathBuf {
         self.dir.path().join("socket")
     }
 
-    /// A raw connection.
+    /// Opens a raw connection.
     pub fn connect(&self) -> Connection {
         let stream = UnixStream::connect(self.socket()).expect("a connection");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        stream.set_read_timeout(Some(TIME_LIMIT)).expect("a timeout");
         Connection { stream: BufReader::new(stream) }
     }
 }
@@ -68,13 +68,13 @@ impl Drop for Server {
     }
 }
 
-/// Sends requests and takes replies that are one line.
+/// A connection that sends requests and reads replies of one line.
 pub struct Connection {
     stream: BufReader<UnixStream>,
 }
 
 impl Connection {
-    /// The reply to a request of `args`, with its line end.
+    /// Returns the reply to a request of `args`, with its line end.
     pub fn ask(&mut self, args: &[&[u8]]) -> Vec<u8> {
         let mut request = format!("*{}\r\n", args.len()).into_bytes();
         for arg in args {

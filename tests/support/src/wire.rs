@@ -1,4 +1,4 @@
-//! A client that sends and receives bytes and knows nothing.
+//! A client that sends and receives raw bytes.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -6,32 +6,32 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
-use super::{PATIENCE, frame, shown};
+use super::{TIME_LIMIT, frame, shown};
 
-/// A connection. Reads fail after [`PATIENCE`] without a byte.
+/// A connection. Reads fail after [`TIME_LIMIT`] without a byte.
 pub struct Wire {
     stream: TcpStream,
-    /// What has been received and not yet been taken.
+    /// Bytes that have been received and not yet taken.
     received: Vec<u8>,
 }
 
 impl Wire {
     pub fn connect(address: SocketAddr) -> Self {
-        Self::over(TcpStream::connect_timeout(&address, PATIENCE).expect("connect"))
+        Self::over(TcpStream::connect_timeout(&address, TIME_LIMIT).expect("connect"))
     }
 
-    /// A connection from an address of this machine's own, such as 127.0.0.2.
+    /// Connects from an address of this machine, such as 127.0.0.2.
     pub fn connect_from(source: [u8; 4], address: SocketAddr) -> Self {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.bind(&SocketAddr::from((source, 0)).into()).expect("an address of this machine");
-        socket.connect_timeout(&address.into(), PATIENCE).expect("connect");
+        socket.connect_timeout(&address.into(), TIME_LIMIT).expect("connect");
         Self::over(socket.into())
     }
 
     fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_read_timeout(Some(TIME_LIMIT)).unwrap();
+        stream.set_write_timeout(Some(TIME_LIMIT)).unwrap();
         Self { stream, received: Vec::new() }
     }
 
@@ -42,12 +42,12 @@ impl Wire {
         wire
     }
 
-    /// Waits for each byte no longer than this, instead of [`PATIENCE`].
-    pub fn be_patient(&mut self, wait: Duration) {
+    /// Sets how long it waits for each byte, instead of [`TIME_LIMIT`].
+    pub fn set_time_limit(&mut self, wait: Duration) {
         self.stream.set_read_timeout(Some(wait)).unwrap();
     }
 
-    /// The socket, for what this type does not do.
+    /// Returns the socket, for what this type does not support.
     pub fn stream(&self) -> &TcpStream {
         &self.stream
     }
@@ -57,14 +57,15 @@ impl Wire {
         self.stream.write_all(bytes).expect("send");
     }
 
-    /// Sends what the other side takes; it may close meanwhile. Returns whether it took everything.
+    /// Sends what the other side accepts; it may close meanwhile. Returns true if it accepted
+    /// everything.
     pub fn offer(&mut self, bytes: &[u8]) -> bool {
         offer(&self.stream, bytes, bytes.len().max(1))
     }
 
-    /// As [`Wire::offer`] with one write for each `step` bytes, and then nothing more if `finish`;
-    /// receives meanwhile, until `done` with what is there or the other side closes. Returns false
-    /// when nothing comes in time.
+    /// Does what [`Wire::offer`] does, with one write for each `step` bytes, and then closes the
+    /// sending side if `finish` is true. Receives meanwhile, until `done` is true for the received
+    /// bytes or the other side closes. Returns false if nothing arrives in time.
     pub fn exchange(
         &mut self,
         bytes: &[u8],
@@ -91,13 +92,13 @@ impl Wire {
         })
     }
 
-    /// Sends a request in multibulk form and takes one reply frame.
+    /// Sends a request in multibulk form and reads one reply frame.
     pub fn command(&mut self, args: &[impl AsRef<[u8]>]) -> Vec<u8> {
         self.send(&frame::request(args));
         self.frame()
     }
 
-    /// Takes one reply frame, of any type.
+    /// Reads one reply frame, of any type.
     pub fn frame(&mut self) -> Vec<u8> {
         loop {
             if let Some(length) = frame::length(&self.received) {
@@ -108,7 +109,7 @@ impl Wire {
         }
     }
 
-    /// Takes as many bytes as `wanted` has and compares them.
+    /// Reads as many bytes as `wanted` has and compares them.
     #[track_caller]
     pub fn expect(&mut self, wanted: &[u8]) {
         while self.received.len() < wanted.len() && self.receive() > 0 {}
@@ -116,29 +117,29 @@ impl Wire {
         assert!(taken == wanted, "wanted {}, got {}", shown(wanted), shown(&taken));
     }
 
-    /// Takes everything until the other side closes.
+    /// Reads everything until the other side closes.
     pub fn read_to_close(&mut self) -> Vec<u8> {
         while self.receive() > 0 {}
         std::mem::take(&mut self.received)
     }
 
-    /// Says that nothing more will be sent.
+    /// Closes the sending side.
     pub fn finish(&mut self) {
         drop(self.stream.shutdown(Shutdown::Write));
     }
 
-    /// All that was received and not taken.
+    /// Returns all bytes that were received and not taken.
     pub fn received(&self) -> &[u8] {
         &self.received
     }
 
-    /// Reads once; 0 when the other side has closed, by whatever means.
+    /// Reads once; returns 0 if the other side has closed, in any way.
     pub fn receive(&mut self) -> usize {
         let got = self.try_receive();
         got.unwrap_or_else(|| panic!("nothing comes after {}", shown(&self.received)))
     }
 
-    /// As [`Wire::receive`], `None` when nothing comes in time.
+    /// Does what [`Wire::receive`] does; returns `None` if nothing arrives in time.
     pub fn try_receive(&mut self) -> Option<usize> {
         let mut buffer = [0; 64 * 1024];
         let mut got = self.stream.read(&mut buffer);

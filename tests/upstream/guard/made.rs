@@ -1,20 +1,20 @@
-//! With a user that may write the ACL, a guard is made.
+//! With a user that may write the ACL, a guard is created.
 
-use super::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
+use super::{KEPT, assert_flush_is_refused, guards, keep, logged, text, users};
 use support::{Deadline, Redis, Redoubt, frame, shown};
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn scripts_functions_and_transactions_cannot_flush() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn with_a_guard_scripts_functions_and_transactions_cannot_flush() {
     let redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
     let line = logged(&redoubt, 0, "guard made");
     let [name] = &guards(&redis)[..] else { panic!("one guard: {:?}", guards(&redis)) };
     assert!(line.contains(name.as_str()), "{line}");
-    // What is not refused runs, in scripts too.
+    // A command that is not refused runs, in scripts too.
     assert_eq!(session.command(&["EVAL", "return redis.call('GET', 'app:kept')", "0"]), KEPT);
     assert_eq!(session.command(&["FCALL_RO", "look", "0"]), b":7\r\n");
     assert_eq!(session.command(&["SELECT", "3"]), b"+OK\r\n");
@@ -25,25 +25,25 @@ fn scripts_functions_and_transactions_cannot_flush() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn with_links_of_their_own_too() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn with_a_guard_sessions_with_own_links_cannot_flush() {
     let redis = Redis::start();
     keep(&redis);
     let redoubt = Redoubt::setup(&redis).set_text("upstream.sharing", "off").start();
     let mut session = redoubt.session();
-    all_ways_are_closed(&redis, &mut session);
-    // A right AUTH in a transaction stays right, and does not take the guard off.
+    assert_flush_is_refused(&redis, &mut session);
+    // A right AUTH in a transaction succeeds, and the link stays logged in as the guard.
     assert_eq!(session.command(&["MULTI"]), b"+OK\r\n");
     assert_eq!(session.command(&["AUTH", redoubt.password()]), b"+QUEUED\r\n");
     assert_eq!(session.command(&["AUTH", "wrong"]), b"+QUEUED\r\n");
     let replies = text(&session.command(&["EXEC"]));
     assert!(replies.starts_with("*2\r\n+OK\r\n-WRONGPASS"), "{replies}");
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn its_secret_is_nowhere_to_be_read() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_guards_secret_is_in_no_output() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set_text("log.level", "trace").start();
     let mut monitor = redis.direct();
@@ -65,8 +65,8 @@ fn its_secret_is_nowhere_to_be_read() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn it_goes_when_the_process_stops() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_guard_is_removed_when_the_process_stops() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
     assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
@@ -74,11 +74,11 @@ fn it_goes_when_the_process_stops() {
     support::signal(redoubt.pid(), "TERM");
     assert_eq!(redoubt.wait().code(), Some(0));
     assert_eq!(guards(&redis), [""; 0]);
-    assert!(Deadline::patient().poll(|| redis.clients() == 0));
+    assert!(Deadline::standard().poll(|| redis.clients() == 0));
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_refused_command_under_another_name_does_not_exist() {
     let redis = Redis::setup().config("rename-command FLUSHALL zz.wipe").start();
     keep(&redis);
@@ -97,16 +97,16 @@ fn a_refused_command_under_another_name_does_not_exist() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn nothing_asked_before_it_is_made_takes_it_off() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn no_request_before_the_guard_exists_removes_it() {
     let redis = Redis::setup().config("lua-time-limit 10").start();
     keep(&redis);
     let mut looping = redis.direct();
     looping.send(&frame::request(&["EVAL", "while true do end", "0"]));
     let mut direct = redis.direct();
     let is_busy = || direct.command(&["PING"]).starts_with(b"-BUSY");
-    assert!(Deadline::patient().poll(is_busy), "Redis is not busy");
-    // It can log in, and not make its guard.
+    assert!(Deadline::standard().poll(is_busy), "Redis is not busy");
+    // Redoubt can log in, and cannot create its guard.
     let redoubt = Redoubt::setup(&redis).set_text("upstream.connect_timeout", "20s").start();
     logged(&redoubt, 0, "upstream is unavailable");
     let mut session = redoubt.session();

@@ -1,10 +1,10 @@
-//! The other modes, and users that may do less.
+//! The other modes, and users that have fewer rights.
 
-use super::{KEPT, all_ways_are_closed, guards, keep, logged, text, users};
+use super::{KEPT, assert_flush_is_refused, guards, keep, logged, text, users};
 use support::redoubt::Setup;
 use support::{Redis, Redoubt, Wire, secret, shown};
 
-/// A user with these rights, and a Redoubt that is configured with it.
+/// Creates a user with these rights, and returns the setup of a Redoubt that is configured with it.
 fn with_user(redis: &Redis, rights: &[&str]) -> (Setup, String) {
     let password = secret();
     let hidden = format!(">{password}");
@@ -15,7 +15,7 @@ fn with_user(redis: &Redis, rights: &[&str]) -> (Setup, String) {
     (setup, password)
 }
 
-/// Redis's ACL, and the guards in it.
+/// Returns Redis's ACL, and the guards in it.
 fn acl(redis: &Redis) -> String {
     text(&redis.direct().command(&["ACL", "LIST"]))
 }
@@ -25,8 +25,8 @@ fn flushes(session: &mut Wire) -> bool {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_guard_may_do_no_more_than_the_configured_user() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_guard_has_no_more_rights_than_the_configured_user() {
     let redis = Redis::start();
     keep(&redis);
     let (setup, _) = with_user(&redis, &["~app:*", "resetchannels", "&app:*", "+@all"]);
@@ -37,12 +37,12 @@ fn the_guard_may_do_no_more_than_the_configured_user() {
     assert!(other.starts_with(b"-NOPERM"), "{}", shown(&other));
     let other = session.command(&["PUBLISH", "other", "x"]);
     assert!(other.starts_with(b"-NOPERM"), "{}", shown(&other));
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_selector_does_not_grant_what_is_refused() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_selector_grants_the_guard_no_refused_command() {
     let redis = Redis::start();
     keep(&redis);
     let rights =
@@ -50,7 +50,7 @@ fn a_selector_does_not_grant_what_is_refused() {
     let (setup, _) = with_user(&redis, &rights);
     let redoubt = setup.start();
     let mut session = redoubt.session();
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
     assert_eq!(session.command(&["SET", "tmp:1", "x"]), b"+OK\r\n");
     assert!(session.command(&["GET", "tmp:1"]).starts_with(b"-NOPERM"));
     assert_eq!(session.command(&["GET", "log:1"]), b"$-1\r\n");
@@ -58,15 +58,15 @@ fn a_selector_does_not_grant_what_is_refused() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn rules_of_the_configuration_are_held_too() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_guard_enforces_configured_rules() {
     let redis = Redis::start();
     keep(&redis);
     let blocked =
         "[\"FLUSHALL\", \"FLUSHDB\", \"DEL\", \"OBJECT|FREQ\", \"no.such\", \"no.such|word\"]";
     let redoubt = Redoubt::setup(&redis).set("policy.blocked", blocked).start();
     let mut session = redoubt.session();
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
     let deletes = ["EVAL", "return redis.call('DEL', 'app:kept')", "0"];
     let reply = text(&session.command(&deletes));
     assert!(reply.contains("can't run this command"), "{reply}");
@@ -78,8 +78,8 @@ fn rules_of_the_configuration_are_held_too() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_command_that_redis_does_not_have_needs_no_rule() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn commands_that_redis_lacks_need_no_guard_rule() {
     let redis = Redis::setup().config("rename-command FLUSHDB \"\"").start();
     keep(&redis);
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
@@ -89,24 +89,24 @@ fn a_command_that_redis_does_not_have_needs_no_rule() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_user_that_may_not_write_the_acl_is_audited() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_user_that_may_not_write_the_acl_is_checked_instead() {
     let redis = Redis::start();
     keep(&redis);
-    // It cannot even ask who it is, so each command is tried in MULTI.
+    // It cannot even ask for its own name, so each command is checked in MULTI.
     let (setup, _) = with_user(&redis, &["~*", "&*", "+@all", "-@dangerous", "+keys"]);
     let redoubt = setup.start();
     let mut session = redoubt.session();
     logged(&redoubt, 0, "audited");
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
     assert_eq!(guards(&redis), [""; 0]);
     assert_eq!(users(&redis), ["app"]);
     assert_eq!(session.command(&["EVAL", "return 7", "0"]), b":7\r\n");
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_user_that_may_do_too_much_and_makes_no_guard_runs_no_scripts() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn scripts_are_refused_for_a_user_with_too_many_rights_and_no_guard() {
     let redis = Redis::start();
     keep(&redis);
     for rights in [&["~*", "&*", "+@all", "-acl"][..], &["~*", "&*", "+@all", "-acl|setuser"]] {
@@ -124,8 +124,8 @@ fn a_user_that_may_do_too_much_and_makes_no_guard_runs_no_scripts() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn when_a_guard_can_be_made_at_last_nobody_stays_without() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn sessions_get_the_guard_once_it_can_be_created() {
     let redis = Redis::start();
     keep(&redis);
     let (setup, _) = with_user(&redis, &["~*", "&*", "+@all", "-acl|setuser"]);
@@ -139,7 +139,7 @@ fn when_a_guard_can_be_made_at_last_nobody_stays_without() {
 
     let mut direct = redis.direct();
     assert_eq!(direct.command(&["ACL", "SETUSER", "app", "+acl|setuser"]), b"+OK\r\n");
-    // The watch looks again, as its connection, which is the oldest, has ended.
+    // The watch checks again when its connection, which is the oldest, has ended.
     let list = text(&direct.command(&["CLIENT", "LIST"]));
     let watch = list.lines().find(|line| line.contains("user=app")).expect("the watch");
     let id = watch.split(' ').next().unwrap().trim_start_matches("id=");
@@ -147,12 +147,12 @@ fn when_a_guard_can_be_made_at_last_nobody_stays_without() {
     logged(&redoubt, 0, "guard made");
     assert_eq!(leased.read_to_close(), b"", "its connection was not the guard's");
     assert_eq!(other.command(&["GET", "app:kept"]), KEPT);
-    all_ways_are_closed(&redis, &mut other);
+    assert_flush_is_refused(&redis, &mut other);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn audit_writes_nothing() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn guard_audit_mode_writes_no_acl() {
     let redis = Redis::start();
     keep(&redis);
     let before = acl(&redis);
@@ -165,7 +165,7 @@ fn audit_writes_nothing() {
     assert_eq!(acl(&redis), before);
     drop(redoubt);
 
-    // The line can be used as it is.
+    // The advised command works as written.
     let (_, advice) = line.split_once("\"advice\":\"").unwrap();
     let (advice, _) = advice.split_once('"').unwrap();
     let password = secret();
@@ -177,26 +177,26 @@ fn audit_writes_nothing() {
     let redoubt = setup.set_text("policy.guard", "audit").start();
     logged(&redoubt, 0, "audited");
     let mut session = redoubt.session();
-    all_ways_are_closed(&redis, &mut session);
+    assert_flush_is_refused(&redis, &mut session);
     assert_eq!(acl(&redis), before);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn require_ends_where_no_guard_can_be_made() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn guard_require_mode_exits_if_no_guard_can_be_created() {
     let redis = Redis::start();
     let (setup, _) = with_user(&redis, &["~*", "&*", "+@all", "-acl|setuser"]);
     let mut redoubt = setup.set_text("policy.guard", "require").start();
     assert_eq!(redoubt.wait().code(), Some(1));
     let said = redoubt.log().wait(|line| line.starts_with("redoubt: policy.guard"));
-    let said = said.expect("why it ended");
+    let said = said.expect("the reason for the exit is logged");
     assert!(said.contains("ACL SETUSER: NOPERM"), "{said}");
     assert_eq!(guards(&redis), [""; 0]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn require_waits_for_an_upstream_that_is_not_there() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn guard_require_mode_waits_for_an_unavailable_upstream() {
     let mut redis = Redis::start();
     redis.kill();
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
@@ -205,12 +205,12 @@ fn require_waits_for_an_upstream_that_is_not_there() {
     redis.restart();
     keep(&redis);
     logged(&redoubt, 0, "guard made");
-    all_ways_are_closed(&redis, &mut early);
+    assert_flush_is_refused(&redis, &mut early);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn off_means_off() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn guard_off_mode_creates_no_guard() {
     let redis = Redis::start();
     let before = acl(&redis);
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "off").start();

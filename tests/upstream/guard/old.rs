@@ -1,6 +1,7 @@
-//! Redis 5, which has no ACL, and Redis 6, whose ACL knows no subcommands and cannot be asked.
+//! Redis 5, which has no ACL, and Redis 6, whose ACL has neither subcommands nor dry runs.
 //!
-//! Neither can be installed beside Redis 7, so they are played, as far as Redoubt asks them anything.
+//! Neither can be installed beside Redis 7, so the test plays them, as far as Redoubt sends them
+//! requests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read as _, Write as _};
@@ -10,13 +11,13 @@ use std::sync::{Arc, Mutex};
 use super::logged;
 use support::{Redoubt, Wire, frame, secret};
 
-/// The rights of a user: the commands it may not run.
+/// The users, each with the commands that it may not run.
 type Users = BTreeMap<String, BTreeSet<String>>;
 
-/// A Redis of long ago. Everything that it was sent is kept.
+/// An old Redis. It records everything that it receives.
 #[derive(Clone)]
 struct Old {
-    /// Its answer to `HELLO`, without which it is Redis 5.
+    /// Its reply to `HELLO`; without it, it is Redis 5.
     mode: Option<&'static str>,
     users: Arc<Mutex<Users>>,
     seen: Arc<Mutex<Vec<String>>>,
@@ -160,14 +161,14 @@ fn before(port: u16) -> (Redoubt, Wire) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn redis_5_has_no_guard_and_no_scripts() {
     let (old, port) = Old::start(None, &[]);
     let (redoubt, mut session) = before(port);
     let line = logged(&redoubt, 0, "no guard");
     assert!(line.contains("flushall"), "{line}");
     assert_eq!(session.command(&["GET", "k"]), frame::bulk(b"default"));
-    // Each command was tried inside a transaction, and none after it.
+    // Each command was checked inside a transaction, and none after it.
     let seen = old.seen();
     let queued = seen.iter().position(|line| line == "MULTI").unwrap();
     let over = seen.iter().position(|line| line == "DISCARD").unwrap();
@@ -179,8 +180,8 @@ fn redis_5_has_no_guard_and_no_scripts() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn redis_5_without_those_commands_needs_no_guard() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn redis_5_without_the_refused_commands_needs_no_guard() {
     let (_, port) = Old::start(None, &["flushall", "flushdb", "cluster"]);
     let (redoubt, mut session) = before(port);
     logged(&redoubt, 0, "audited");
@@ -189,8 +190,8 @@ fn redis_5_without_those_commands_needs_no_guard() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn redis_6_has_a_guard_that_is_tried_by_queueing() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn on_redis_6_the_guard_is_checked_by_queueing_commands() {
     let (old, port) = Old::start(Some("standalone"), &[]);
     let (redoubt, mut session) = before(port);
     logged(&redoubt, 0, "guard made");
@@ -203,8 +204,8 @@ fn redis_6_has_a_guard_that_is_tried_by_queueing() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn redis_6_in_a_cluster_cannot_hold_subcommands() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn on_a_redis_6_cluster_the_guard_cannot_refuse_subcommands() {
     let (old, port) = Old::start(Some("cluster"), &[]);
     let rules = RULES.replace("RESET", "FORGET");
     let setup = Redoubt::setup_for(port, &secret()).set("policy.blocked", rules);

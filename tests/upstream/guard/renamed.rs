@@ -1,4 +1,4 @@
-//! Commands that the operator has given another name.
+//! Commands that the operator has renamed.
 
 use super::{KEPT, keep, logged};
 use support::redoubt::Setup;
@@ -7,7 +7,7 @@ use support::{Deadline, Redis, Redoubt, shown};
 
 const PASSWORD: &str = "app-password-app-password-app-password";
 
-/// A server that has `FLUSHALL` as `zzflush`, no `CONFIG`, and a user `app` with these rights.
+/// Starts a server that has `FLUSHALL` as `zzflush`, no `CONFIG`, and a user `app` with these rights.
 fn server(name: &'static str, rights: &str) -> Redis {
     let redis = Redis::setup()
         .server(name)
@@ -25,7 +25,7 @@ fn setup(redis: &Redis, guard: &str) -> Setup {
         .set_text("policy.guard", guard)
 }
 
-/// Tries `zzflush` by itself, in a transaction and in a script; nothing may come of it.
+/// Tries `zzflush` by itself, in a transaction and in a script; nothing may change.
 fn is_refused(redis: &Redis, redoubt: &Redoubt) {
     assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
     let mut wire = redoubt.session();
@@ -44,8 +44,8 @@ fn is_refused(redis: &Redis, redoubt: &Redoubt) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn with_audit_a_renamed_command_is_refused_like_all_that_is_unknown() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn in_audit_mode_renamed_commands_are_refused_like_unknown_ones() {
     on_each(&MAIN, |name| {
         for rights in ["+@all", "+@all -@dangerous +acl +zzflush", "+@all -command"] {
             let redis = server(name, &rights.replace("zzflush", "flushall"));
@@ -64,10 +64,10 @@ fn with_audit_a_renamed_command_is_refused_like_all_that_is_unknown() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn with_audit_a_user_who_may_not_run_it_keeps_scripts_and_modules() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn in_audit_mode_a_user_without_the_renamed_command_keeps_scripts_and_modules() {
     on_each(&MAIN, |name| {
-        // What the log advises for this server.
+        // This is the log's advice for this server.
         let open = server(name, "+@all");
         let line = logged(&setup(&open, "audit").start(), 0, "no guard");
         let advice = super::lines::field(&line, "advice").expect("advice").to_owned();
@@ -75,7 +75,7 @@ fn with_audit_a_user_who_may_not_run_it_keeps_scripts_and_modules() {
         let taken: Vec<_> = words.split(' ').map(|word| word.trim_start_matches('-')).collect();
         assert!(taken.contains(&"flushall"), "{advice}");
         let rights = taken.iter().fold("+@all".to_owned(), |rights, rule| match *rule {
-            // To read its own rights.
+            // The user may read its own rights.
             "acl" => format!("{rights} -acl +acl|list +acl|whoami"),
             rule => format!("{rights} -{rule}"),
         });
@@ -84,14 +84,14 @@ fn with_audit_a_user_who_may_not_run_it_keeps_scripts_and_modules() {
         logged(&redoubt, 0, "audited");
         is_refused(&redis, &redoubt);
         let script = ["EVAL", "return redis.call('GET', 'app:kept')", "0"];
-        let runs = Deadline::patient().poll(|| redoubt.session().command(&script) == KEPT);
+        let runs = Deadline::standard().poll(|| redoubt.session().command(&script) == KEPT);
         assert!(runs, "scripts do not run");
     });
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_guard_holds_a_renamed_command_by_the_name_it_was_made_with() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_guard_refuses_a_renamed_command_by_its_original_name() {
     on_each(&MAIN, |name| {
         let redis = server(name, "+@all");
         for guard in ["require", "auto"] {

@@ -1,17 +1,17 @@
-//! The clients' passwords.
+//! Rotation of the clients' password.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, SystemTime};
 
-use super::files::{Files, count, keeps_quiet, logged};
+use super::files::{Files, assert_not_logged, count, logged};
 use support::{Deadline, Redis, Redoubt, Wire, frame, lines, now, secret, since};
 
-/// Soon enough for a password that is withdrawn, in seconds.
+/// Seconds within which a withdrawn password must be rejected.
 const SOON: f64 = 1.0;
 
-/// The time of day, so many seconds from now.
-#[allow(clippy::disallowed_methods, reason = "the end of a password is a date")]
+/// Returns the time of day this many seconds from now.
+#[allow(clippy::disallowed_methods, reason = "the end of a password is a wall-clock time")]
 fn time_in(seconds: u64) -> SystemTime {
     SystemTime::now() + Duration::from_secs(seconds)
 }
@@ -22,13 +22,13 @@ fn auth(redoubt: &Redoubt, password: &str) -> Vec<u8> {
 
 /// Waits until `password` is accepted.
 fn wait_for(redoubt: &Redoubt, password: &str) {
-    assert!(Deadline::patient().poll(|| auth(redoubt, password) == b"+OK\r\n"), "never accepted");
+    assert!(Deadline::standard().poll(|| auth(redoubt, password) == b"+OK\r\n"), "never accepted");
 }
 
 fn wait_until_blocked(redis: &Redis, clients: usize) {
     let mut direct = redis.direct();
     let wanted = format!("blocked_clients:{clients}\r\n");
-    let blocked = Deadline::patient()
+    let blocked = Deadline::standard()
         .poll(|| String::from_utf8_lossy(&direct.command(&["INFO", "clients"])).contains(&wanted));
     assert!(blocked, "not {clients} clients are blocked");
 }
@@ -38,7 +38,7 @@ fn pings(wire: &mut Wire) {
     assert_eq!(wire.command(&["PING"]), b"+PONG\r\n");
 }
 
-/// Redoubt with the clients' password in a file.
+/// Starts a Redoubt with the clients' password in a file.
 fn following(redis: &Redis, files: &Files, password: &str) -> Redoubt {
     files.put("client", password);
     Redoubt::setup(redis)
@@ -48,8 +48,8 @@ fn following(redis: &Redis, files: &Files, password: &str) -> Redoubt {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn the_previous_password_is_good_until_its_end() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_previous_password_is_accepted_until_its_end() {
     let redis = Redis::start();
     let old = secret();
     let until = time_in(5);
@@ -80,12 +80,12 @@ fn the_previous_password_is_good_until_its_end() {
     assert!(redoubt.log().wait(logged("previous client password is over")).is_some());
     let closed = |line: &str| lines::field(line, "reason") == Some("credential_withdrawn");
     assert!(redoubt.log().wait(closed).is_some());
-    keeps_quiet(&redoubt, &[&old, redoubt.password()]);
+    assert_not_logged(&redoubt, &[&old, redoubt.password()]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_previous_password_whose_end_has_passed_is_never_accepted() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn an_expired_previous_password_is_never_accepted() {
     let redis = Redis::start();
     let old = secret();
     let redoubt = Redoubt::setup(&redis)
@@ -97,8 +97,8 @@ fn a_previous_password_whose_end_has_passed_is_never_accepted() {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_replaced_file_withdraws_the_password_that_it_held() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn replacing_a_password_file_withdraws_its_old_password() {
     let redis = Redis::start();
     let files = Files::new();
     let (first, second) = (secret(), secret());
@@ -114,16 +114,16 @@ fn a_replaced_file_withdraws_the_password_that_it_held() {
     let line = redoubt.log().wait(logged("client password changed")).expect("a line");
     let source = lines::field(&line, "source").expect("a source");
     assert!(source.starts_with("from client.password_file"), "{source}");
-    keeps_quiet(&redoubt, &[&first, &second]);
+    assert_not_logged(&redoubt, &[&first, &second]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn files_that_are_swapped_under_a_link_are_followed_and_previous_sessions_stay() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_swapped_symlink_of_password_files_is_followed_and_sessions_stay() {
     let redis = Redis::start();
     let files = Files::new();
     let (first, second) = (secret(), secret());
-    // As Kubernetes lays secrets out: a link to a directory is replaced.
+    // Kubernetes publishes secrets so: it replaces a link to a directory.
     for (version, client) in [("v1", &first), ("v2", &second)] {
         fs::create_dir(files.path(version)).unwrap();
         files.put(&format!("{version}/client"), client);
@@ -144,16 +144,16 @@ fn files_that_are_swapped_under_a_link_are_followed_and_previous_sessions_stay()
     pings(&mut session);
     assert_eq!(auth(&redoubt, &first), b"+OK\r\n", "until its end");
 
-    // The previous one may be withdrawn sooner.
+    // The previous password may be withdrawn sooner.
     files.put("v2/previous", &secret());
     assert_eq!(session.read_to_close(), b"");
     assert!(auth(&redoubt, &first).starts_with(b"-WRONGPASS"));
-    keeps_quiet(&redoubt, &[&first, &second]);
+    assert_not_logged(&redoubt, &[&first, &second]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn garbage_in_a_file_changes_nothing_and_is_spoken_of_once() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn garbage_in_a_password_file_changes_nothing_and_is_logged_once() {
     let redis = Redis::start();
     let files = Files::new();
     let (first, second) = (secret(), secret());
@@ -182,5 +182,5 @@ fn garbage_in_a_file_changes_nothing_and_is_spoken_of_once() {
     wait_for(&redoubt, &second);
     assert_eq!(session.read_to_close(), b"");
     assert_eq!(count(&redoubt, "password file cannot be used"), 5);
-    keeps_quiet(&redoubt, &[&first, &second, "canary"]);
+    assert_not_logged(&redoubt, &[&first, &second, "canary"]);
 }

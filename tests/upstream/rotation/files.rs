@@ -1,4 +1,4 @@
-//! Password files, and what the log says of them.
+//! Password files, and the log lines about them.
 
 use std::fs;
 use std::path::PathBuf;
@@ -30,18 +30,18 @@ impl Files {
     }
 }
 
-/// Whether a line says `message`.
+/// Returns true for lines with `message`.
 pub(crate) fn logged(message: &str) -> impl Fn(&str) -> bool {
     move |line| lines::field(line, "message").is_some_and(|said| said.starts_with(message))
 }
 
-/// How many lines say `message`.
+/// Returns how many lines have `message`.
 pub(crate) fn count(redoubt: &Redoubt, message: &str) -> usize {
     redoubt.log().all().iter().filter(|line| logged(message)(line)).count()
 }
 
-/// No line of the log holds one of `secrets`.
-pub(crate) fn keeps_quiet(redoubt: &Redoubt, secrets: &[&str]) {
+/// Checks that no line of the log contains one of `secrets`.
+pub(crate) fn assert_not_logged(redoubt: &Redoubt, secrets: &[&str]) {
     for line in redoubt.log().all() {
         assert!(secrets.iter().all(|secret| !line.contains(secret)), "a secret in {line}");
     }

@@ -1,11 +1,11 @@
-//! Sessions of all kinds that ask without a pause, and check what they are answered.
+//! Sessions of all kinds that send requests without a pause, and check their replies.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use support::{self, Deadline, Redoubt, Wire, frame};
 
-/// Sessions of all kinds that ask and check without a pause, until they are told to stop. Each gives
-/// its connections back, so that none is closed before the end.
+/// Sessions of all kinds that send and check without a pause, until the load is dropped. Each returns
+/// its connections, so that none is closed before the end.
 pub(crate) struct Load<'a> {
     redoubt: &'a Redoubt,
     stop: AtomicBool,
@@ -34,15 +34,15 @@ impl<'a> Load<'a> {
         }
     }
 
-    /// Has it stop when what this returns is dropped, also by a failing test.
+    /// Stops the load when the returned value is dropped, also by a failing test.
     pub(crate) fn until_dropped(&self) -> impl Drop {
         Stop(&self.stop)
     }
 
-    /// Waits until much has happened from here on.
-    pub(crate) fn goes_on(&self) {
+    /// Waits until many more requests have been answered.
+    pub(crate) fn wait_for_progress(&self) {
         let from = self.turns.load(Ordering::Relaxed);
-        let went = Deadline::patient().poll(|| self.turns.load(Ordering::Relaxed) >= from + 200);
+        let went = Deadline::standard().poll(|| self.turns.load(Ordering::Relaxed) >= from + 200);
         assert!(went, "the load stands still");
     }
 
@@ -81,7 +81,7 @@ impl<'a> Load<'a> {
         vec![wire, other]
     }
 
-    /// With `HELLO 3` an open subscription lets other commands through.
+    /// With `HELLO 3`, a session with a subscription may send other commands.
     pub(crate) fn messages(&self, protocol: &str) -> Vec<Wire> {
         let (mut wire, mut other) = (self.redoubt.session(), self.redoubt.session());
         wire.command(&["HELLO", protocol]);

@@ -1,10 +1,10 @@
-//! The password of the upstream.
+//! Rotation of the upstream's password.
 
-use super::files::{Files, count, keeps_quiet, logged};
+use super::files::{Files, assert_not_logged, count, logged};
 use super::load::Load;
 use support::{Redis, Redoubt, Wire, lines, secret};
 
-/// Redoubt before `redis`, whose password it has from the file `upstream`.
+/// Returns a Redoubt that reads the password of `redis` from the file `upstream`.
 fn with_upstream_file(redis: &Redis, files: &Files) -> Redoubt {
     files.put("upstream", redis.password());
     Redoubt::setup(redis)
@@ -13,8 +13,8 @@ fn with_upstream_file(redis: &Redis, files: &Files) -> Redoubt {
         .start()
 }
 
-/// A link that is opened now works.
-fn opens_links(redoubt: &Redoubt) {
+/// Checks that a link that is opened now works.
+fn assert_links_open(redoubt: &Redoubt) {
     let mut wires: Vec<_> = (0..3).map(|_| redoubt.session()).collect();
     for wire in &mut wires {
         assert_eq!(wire.command(&["WATCH", "k"]), b"+OK\r\n");
@@ -22,8 +22,8 @@ fn opens_links(redoubt: &Redoubt) {
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn a_new_upstream_password_is_used_once_redis_takes_it() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_new_upstream_password_is_used_once_redis_accepts_it() {
     let redis = Redis::start();
     let files = Files::new();
     let redoubt = with_upstream_file(&redis, &files);
@@ -36,27 +36,27 @@ fn a_new_upstream_password_is_used_once_redis_takes_it() {
     files.put("upstream", &next);
     let refused = logged("upstream does not take the new password yet");
     assert!(redoubt.log().wait(refused).is_some());
-    opens_links(&redoubt);
+    assert_links_open(&redoubt);
     assert_eq!(admin.command(&["CONFIG", "SET", "requirepass", &next]), b"+OK\r\n");
     assert!(redoubt.log().wait(logged("upstream password changed")).is_some());
-    opens_links(&redoubt);
+    assert_links_open(&redoubt);
     assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
-    // Its lease stays as it was: what it watches is still watched.
+    // Its lease stays as it was: the watched keys are still watched.
     assert_eq!(admin.command(&["SET", "k", "v"]), b"+OK\r\n");
     assert_eq!(watching.command(&["MULTI"]), b"+OK\r\n");
     assert_eq!(watching.command(&["GET", "k"]), b"+QUEUED\r\n");
     assert_eq!(watching.command(&["EXEC"]), b"*-1\r\n");
-    // What stands for a client's own AUTH inside a transaction is the new one too.
+    // The stand-in for a client's AUTH inside a transaction has the new password too.
     assert_eq!(watching.command(&["MULTI"]), b"+OK\r\n");
     assert_eq!(watching.command(&["AUTH", redoubt.password()]), b"+QUEUED\r\n");
     assert_eq!(watching.command(&["EXEC"]), b"*1\r\n+OK\r\n");
     assert_eq!(count(&redoubt, "upstream does not take the new password yet"), 1);
-    keeps_quiet(&redoubt, &[redis.password(), &next, redoubt.password()]);
+    assert_not_logged(&redoubt, &[redis.password(), &next, redoubt.password()]);
 }
 
 #[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "asks for what only Redoubt has")]
-fn rotating_the_upstream_password_under_load_closes_no_session_and_fails_no_command() {
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn rotating_the_upstream_password_under_load_closes_no_session() {
     let redis = Redis::start();
     let files = Files::new();
     let redoubt = with_upstream_file(&redis, &files);
@@ -76,7 +76,7 @@ fn rotating_the_upstream_password_under_load_closes_no_session_and_fails_no_comm
             scope.spawn(|| load.messages("3")),
         ];
         for _ in 0..3 {
-            load.goes_on();
+            load.wait_for_progress();
             let (old, new) = (passwords.last().cloned().unwrap_or_default(), secret());
             assert_eq!(
                 admin.command(&["ACL", "SETUSER", "default", &format!(">{new}")]),
@@ -92,8 +92,8 @@ fn rotating_the_upstream_password_under_load_closes_no_session_and_fails_no_comm
             );
             passwords.push(new);
         }
-        load.goes_on();
-        opens_links(&redoubt);
+        load.wait_for_progress();
+        assert_links_open(&redoubt);
         drop(stop);
         running.into_iter().flat_map(|thread| thread.join().expect("no command failed")).collect()
     });
@@ -108,5 +108,5 @@ fn rotating_the_upstream_password_under_load_closes_no_session_and_fails_no_comm
     assert_eq!(count(&redoubt, "upstream password changed"), 3);
     drop(wires);
     passwords.push(redoubt.password().to_owned());
-    keeps_quiet(&redoubt, &passwords.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_not_logged(&redoubt, &passwords.iter().map(String::as_str).collect::<Vec<_>>());
 }

@@ -1,9 +1,10 @@
-//! Who may connect, and how many: what is asked before a session begins and when it authenticates.
+//! The connection limiter: who may connect, and how many sessions there may be. It is asked before a
+//! session begins and when it authenticates.
 
 mod identities;
 mod permit;
 
-// Addresses alone; sockets are the shell's.
+// The core takes addresses only; sockets belong to the program.
 use core::net::IpAddr;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -17,49 +18,51 @@ use super::{Refusal, Source, Throttle, ThrottleLimits};
 use identities::Identities;
 pub use permit::Permit;
 
-/// How many sessions there may be, over all workers. `None` is no limit.
+/// Most sessions, over all workers. `None` means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConnectionLimits {
-    /// In all.
+    /// Most sessions in total.
     pub sessions: usize,
-    /// From one [`Source`].
+    /// Most sessions of one [`Source`].
     pub per_source: Option<usize>,
-    /// Of one identity, that have authenticated: of those whose certificates are for the same, or
-    /// of all that have none.
+    /// Most authenticated sessions of one identity: sessions whose certificates have the same name, or
+    /// all sessions without a certificate.
     pub per_identity: Option<usize>,
-    /// That have not authenticated. One source can have seven eighths of them, so that none can
+    /// Most unauthenticated sessions. One source can have seven eighths of them, so that no source can
     /// keep the others out.
     pub unauthenticated: usize,
-    /// Bytes that the buffers of those hold together.
+    /// Most bytes in the buffers of all unauthenticated sessions together.
     pub unauthenticated_memory: u64,
 }
 
-/// Where connections come from, and what that means for them.
+/// The networks that connections may come from, and how each is treated.
 #[derive(Debug, Clone, Default)]
 pub struct Networks {
-    /// Who may connect; everybody if there is none.
+    /// Networks that may connect; empty means all.
     pub allow: Vec<IpNet>,
-    /// Who is never slowed down nor locked out for wrong passwords.
+    /// Networks that are neither delayed nor locked out for wrong passwords.
     pub exempt: Vec<IpNet>,
-    /// Whose addresses honest clients and others have in common, so that they are slowed down and
-    /// never locked out.
+    /// Networks whose addresses are shared by honest clients and others: wrong passwords are delayed
+    /// but never lock the address out.
     pub shared: Vec<IpNet>,
 }
 
-/// What all connections pass. Shared by all threads and touched when one comes, goes, authenticates
-/// or fails to, and when one that has not authenticated sends or is sent something; never for a
-/// request of one that has.
+/// Issues permits to connections.
+///
+/// All threads share it. It is used when a connection is accepted, closed, authenticates or fails to
+/// authenticate, and when an unauthenticated client sends or receives bytes; never for a request of an
+/// authenticated session.
 #[derive(Debug)]
 pub struct ConnectionLimiter {
-    /// Held for no longer than it takes to copy the pointer, and never with another lock.
+    /// Locked only while the pointer is copied, and never together with another lock.
     terms: RwLock<Arc<Terms>>,
     throttle: Mutex<Throttle>,
     counts: Mutex<Counts>,
-    /// Bytes that sessions which have not authenticated hold.
+    /// Bytes that unauthenticated sessions hold.
     memory: AtomicU64,
 }
 
-/// Who may connect, and how many. A reload replaces it whole.
+/// The networks and limits in force. A reload replaces them as a whole.
 #[derive(Debug)]
 struct Terms {
     networks: Networks,
@@ -69,27 +72,26 @@ struct Terms {
 #[derive(Debug, Default)]
 struct Counts {
     all: Count,
-    /// The most sessions that there were at one time.
+    /// Highest number of sessions at one time.
     peak: usize,
-    /// Sources with a session.
+    /// Sources that have a session.
     sources: HashMap<Source, Count>,
-    /// Identities with a session that has authenticated.
+    /// Identities that have an authenticated session.
     identities: Identities,
 }
 
 #[derive(Debug, Default)]
 struct Count {
     sessions: usize,
-    /// Those of them that have not authenticated.
+    /// Sessions among them that have not authenticated.
     unauthenticated: usize,
 }
 
 impl ConnectionLimiter {
-    /// Of the places for sessions that have not authenticated, one source may have so many times
-    /// what is left.
+    /// One source may have this many times as many unauthenticated sessions as there are places left.
     const SHARE: usize = 7;
 
-    /// A limiter that treats connections as `networks` says.
+    /// Creates a limiter with these networks and limits.
     pub fn new(networks: Networks, limits: ConnectionLimits, throttle: ThrottleLimits) -> Self {
         Self {
             terms: RwLock::new(Arc::new(Terms { networks, limits })),
@@ -99,19 +101,20 @@ impl ConnectionLimiter {
         }
     }
 
-    /// Puts other terms in force, as in [`ConnectionLimiter::new`], for whoever comes or authenticates from here
-    /// on. Those who were let in keep their places, even where there are more of them than there may
-    /// be now; what is known of wrong passwords stays.
+    /// Replaces networks and limits, as given to [`ConnectionLimiter::new`], for connections and logins
+    /// from now on. Sessions keep their permits even if they are more than the new limits allow;
+    /// recorded wrong passwords stay.
     pub fn replace(&self, networks: Networks, limits: ConnectionLimits, throttle: ThrottleLimits) {
         let terms = Arc::new(Terms { networks, limits });
         *self.terms.write().unwrap_or_else(PoisonError::into_inner) = terms;
         self.throttle().replace_limits(throttle);
     }
 
-    /// A connection has come from `client`, or from somebody who will tell the client.
+    /// Admits a connection from `client`. `None` means that the address becomes known later, by
+    /// [`Permit::identify`].
     ///
     /// # Errors
-    /// [`Refusal`]; nothing is counted then.
+    /// A [`Refusal`]; nothing is counted then.
     pub fn admit(
         self: &Arc<Self>,
         client: Option<IpAddr>,
@@ -127,27 +130,27 @@ impl ConnectionLimiter {
         Ok(pass)
     }
 
-    /// Returns how many connections have a pass now.
+    /// Returns how many connections hold a permit.
     pub fn sessions(&self) -> usize {
         self.counts().all.sessions
     }
 
-    /// The most that had one at one time.
+    /// Returns the highest number of permits at one time.
     pub fn peak(&self) -> usize {
         self.counts().peak
     }
 
-    /// Returns how many of them have not authenticated.
+    /// Returns how many sessions have not authenticated.
     pub fn unauthenticated(&self) -> usize {
         self.counts().all.unauthenticated
     }
 
-    /// Bytes that the buffers of those hold.
+    /// Returns how many bytes the buffers of unauthenticated sessions hold.
     pub fn unauthenticated_memory(&self) -> u64 {
         self.memory.load(Ordering::Relaxed)
     }
 
-    /// Returns how many sources wrong passwords are remembered of, and how many of those are locked out.
+    /// Returns how many sources have recorded wrong passwords, and how many of them are locked out.
     pub fn throttled(&self, now: Instant) -> (usize, usize) {
         let throttle = self.throttle();
         (throttle.len(), throttle.locked_out(now))
@@ -194,14 +197,14 @@ impl ConnectionLimiter {
     }
 }
 
-/// Returns whether an address is in one of the networks. One that is mapped into IPv6 counts as IPv4.
+/// Returns true if `address` is in one of `networks`. An IPv4 address mapped into IPv6 counts as IPv4.
 pub fn is_in(networks: &[IpNet], address: IpAddr) -> bool {
     let address = address.to_canonical();
     networks.iter().any(|network| network.contains(&address))
 }
 
 impl Counts {
-    /// Changes the count of all and that of `source`, which is forgotten when it comes to nothing.
+    /// Changes the total and the count of `source`, and removes `source` when its count reaches zero.
     fn each(&mut self, source: Option<Source>, change: impl Fn(&mut Count)) {
         change(&mut self.all);
         if let Some(Entry::Occupied(mut entry)) = source.map(|source| self.sources.entry(source)) {

@@ -1,6 +1,6 @@
-//! One connection's places.
+//! The permit of one connection.
 
-// Addresses alone; sockets are the shell's.
+// The core takes addresses only; sockets belong to the program.
 use core::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,30 +10,30 @@ use super::identities::Certificate;
 use super::{ConnectionLimiter, is_in};
 use crate::auth::{Refusal, Source, Verdict};
 
-/// A connection's places in the counts of a [`ConnectionLimiter`], which it gives back when dropped.
+/// A connection's places in the counts of a [`ConnectionLimiter`]; dropping the permit returns them.
 #[derive(Debug)]
 pub struct Permit {
     limiter: Arc<ConnectionLimiter>,
-    /// Where the client connects from, once that is known.
+    /// The client's address, if it is known.
     client: Option<IpAddr>,
-    /// The user of the client's process, if it has connected to a socket in the file system.
+    /// The user of the client's process, if the client connected to a Unix socket.
     user: Option<u32>,
-    /// The shared source to which an answer waits.
+    /// The shared source for which a delayed reply is counted.
     delayed: Option<Source>,
-    /// Whom its certificate is for.
+    /// The name in the client's certificate.
     certificate: Certificate,
     is_authenticated: bool,
-    /// Bytes that are counted for it.
+    /// Bytes that are counted for this connection while it is unauthenticated.
     held: u64,
 }
 
 /// How wrong passwords from a client count.
 enum Throttled {
-    /// Not at all.
+    /// They do not count.
     Never,
-    /// Against its source, which is locked out in the end.
+    /// They count against the source, which is locked out in the end.
     Alone(Source),
-    /// Against its source, which is slowed down and never locked out.
+    /// They count against the source, which is delayed and never locked out.
     Shared(Source),
 }
 
@@ -50,10 +50,10 @@ impl Permit {
         }
     }
 
-    /// It is known now that the client connects from `client`.
+    /// Sets the client's address, once the PROXY protocol header has been read.
     ///
     /// # Errors
-    /// [`Refusal`]; the pass is to be dropped.
+    /// A [`Refusal`]; the caller drops the permit.
     pub fn identify(&mut self, client: IpAddr, now: Instant) -> Result<(), Refusal> {
         self.limiter.look_at(client, now)?;
         self.come_from(client)
@@ -63,7 +63,7 @@ impl Permit {
         let limits = self.limiter.terms().limits;
         let source = Source::from(client);
         let mut counts = self.limiter.counts();
-        // This one has a place among all already.
+        // The total already counts this connection.
         let others = counts.all.unauthenticated.saturating_sub(1);
         let left = limits.unauthenticated.saturating_sub(others);
         let known = counts.sources.get(&source);
@@ -83,11 +83,11 @@ impl Permit {
         Ok(())
     }
 
-    /// Returns whether the client would be let in now, as far as that depends on where it connects from.
+    /// Checks whether the limiter would still admit the client's address now.
     ///
     /// # Errors
-    /// [`Refusal`]; the pass is to be dropped.
-    pub fn is_still_welcome(&self, now: Instant) -> Result<(), Refusal> {
+    /// A [`Refusal`]; the caller drops the permit.
+    pub fn recheck(&self, now: Instant) -> Result<(), Refusal> {
         self.client.map_or(Ok(()), |client| self.limiter.look_at(client, now))
     }
 
@@ -95,12 +95,12 @@ impl Permit {
         self.client.map(Source::from)
     }
 
-    /// The client is a process of this user of this machine.
+    /// Records that the client is a process of the local user with the id `user`.
     pub fn is_of_user(&mut self, user: u32) {
         self.user = Some(user);
     }
 
-    /// How wrong passwords from the client count as the terms are now.
+    /// Returns how wrong passwords from the client count under the limits in force.
     fn throttled(&self) -> Throttled {
         let Some(client) = self.client else {
             return self
@@ -117,13 +117,13 @@ impl Permit {
         }
     }
 
-    /// The client has shown that it is whom its certificate is for, or has none. To be called before
-    /// it authenticates.
+    /// Sets the name in the client's certificate; `None` if it has no certificate. The caller calls
+    /// this before the client authenticates.
     pub fn certify(&mut self, certificate: Option<Arc<str>>) {
         self.certificate = certificate;
     }
 
-    /// The client gave a wrong password. After a delay, [`Permit::answered`] is to be called.
+    /// Records a wrong password. After a delay, the caller calls [`Permit::answered`].
     pub fn failed(&mut self, now: Instant) -> Verdict {
         self.answered();
         let throttled = self.throttled();
@@ -139,21 +139,22 @@ impl Permit {
         }
     }
 
-    /// The answer to a wrong password waits no longer.
+    /// Records that the delayed reply to a wrong password has been sent or dropped.
     pub fn answered(&mut self) {
         if let Some(source) = self.delayed.take() {
             self.limiter.throttle().answered(source);
         }
     }
 
-    /// Returns whether [`Permit::authenticated`] would return true now. Another worker may be faster.
+    /// Returns true if [`Permit::authenticated`] would return true now. Another worker may take the
+    /// last place in between.
     pub fn may_authenticate(&self) -> bool {
         let limits = self.limiter.terms().limits;
         self.limiter.counts().identities.has_room(&self.certificate, limits.per_identity)
     }
 
-    /// The client gave the right password for the first time, or for the first time since
-    /// [`Permit::reset`]. Returns false when its identity has too many sessions already.
+    /// Counts the session as authenticated. The caller calls this for the first right password, and for
+    /// the first after [`Permit::reset`]. Returns false if the identity has too many sessions already.
     pub fn authenticated(&mut self, now: Instant) -> bool {
         if let Throttled::Alone(source) = self.throttled() {
             self.limiter.throttle().succeeded(source, now);
@@ -172,8 +173,9 @@ impl Permit {
         true
     }
 
-    /// The client is not authenticated any more, by its own wish. It is let stay even where that
-    /// makes too many of them: they are not to decide over one that was let in.
+    /// Counts the session as unauthenticated again, after the client sent `RESET`. It may stay even if
+    /// unauthenticated sessions are then more than their limit, because the limit applies to new
+    /// connections only.
     pub fn reset(&mut self) {
         if std::mem::take(&mut self.is_authenticated) {
             let mut counts = self.limiter.counts();
@@ -184,8 +186,8 @@ impl Permit {
         }
     }
 
-    /// The client, which has not authenticated, has so many bytes held for it. Returns false when
-    /// that is more than before and all together hold too much.
+    /// Sets how many bytes are held for this unauthenticated client. Returns false if that is more than
+    /// before and all unauthenticated clients together hold too much.
     pub fn hold(&mut self, bytes: u64) -> bool {
         let before = std::mem::replace(&mut self.held, bytes);
         let memory = &self.limiter.memory;

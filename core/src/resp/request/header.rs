@@ -1,4 +1,4 @@
-//! Header lines: the argument count and an argument's length, checked in Redis's order.
+//! Header lines: the argument count and the length of an argument, checked in Redis's order.
 
 use super::line::{Line, LineSearch};
 use crate::resp::limits::{MAX_ARGS, MAX_BULK};
@@ -7,13 +7,13 @@ use crate::resp::{Excess, ProtocolError, RequestLimits, integer};
 /// A complete header line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Header {
-    /// Its number.
+    /// The number in the line.
     pub(super) value: i64,
-    /// Its bytes: up to the CR, and the byte after it, which Redis does not look at.
+    /// Length of the line in bytes, up to the CR and including the byte after it, which Redis ignores.
     pub(super) len: usize,
 }
 
-/// Reads the argument count at the start of `line`; 0 or negative is a request of nothing.
+/// Parses the argument count at the start of `line`; 0 or a negative count is an empty request.
 #[inline]
 pub(super) fn count(
     search: &mut LineSearch,
@@ -31,7 +31,7 @@ pub(super) fn count(
     Ok(Some(header))
 }
 
-/// Returns whether a request may have so many arguments.
+/// Checks that a request may have `count` arguments.
 #[inline]
 pub(super) fn check_count(count: i64, limits: &RequestLimits) -> Result<(), ProtocolError> {
     if count <= limits.max_args {
@@ -43,7 +43,7 @@ pub(super) fn check_count(count: i64, limits: &RequestLimits) -> Result<(), Prot
     })
 }
 
-/// Reads an argument's length at the start of `line`; never negative.
+/// Parses an argument's length at the start of `line`; it is never negative.
 #[inline]
 pub(super) fn bulk(
     search: &mut LineSearch,
@@ -72,8 +72,8 @@ pub(super) fn bulk(
     Ok(Some(header))
 }
 
-/// The usual case: a short line that is all there and was not searched before. `None` leaves it
-/// to the full search.
+/// Parses the usual case: a short line that has arrived completely and was not searched before. `None`
+/// means that the full search is needed.
 #[inline]
 fn quick(search: LineSearch, line: &[u8], lead: u8) -> Option<Header> {
     let (&first, rest) = line.split_first()?;
@@ -86,7 +86,7 @@ fn quick(search: LineSearch, line: &[u8], lead: u8) -> Option<Header> {
     (line.get(end) == Some(&b'\r') && line.len() >= len).then_some(Header { value, len })
 }
 
-/// Returns where the CR of a complete line is.
+/// Returns the offset of the CR of a complete line.
 fn full(
     search: &mut LineSearch,
     line: &[u8],
@@ -99,7 +99,7 @@ fn full(
     }
 }
 
-/// The number between a line's first byte and its end.
+/// Parses the number between a line's first byte and its end.
 fn parsed(line: &[u8], end: usize) -> Option<Header> {
     let value = integer::parse(line.get(1..end)?)?;
     Some(Header { value, len: end.saturating_add(2) })

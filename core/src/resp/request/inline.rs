@@ -6,9 +6,9 @@ use crate::resp::{ProtocolError, RequestLimits};
 
 /// Splits `line`, which has neither its line end nor a NUL, into arguments.
 ///
-/// The decoded arguments are put end to end into `text`, and their places into `spans`. The limit of
-/// arguments of multibulk requests holds here too, with the same error, so that the places of one
-/// line's words do not take many times its memory. Redis has no such limit for inline requests.
+/// The decoded arguments are appended to `text`, and their places to `spans`. The limit on arguments of
+/// multibulk requests applies here too, with the same error, so that the spans of one line do not take
+/// many times its memory. Redis has no such limit for inline requests.
 pub(super) fn split(
     line: &[u8],
     limits: &RequestLimits,
@@ -29,7 +29,7 @@ pub(super) fn split(
     }
 }
 
-/// Decodes one argument to the end of `text`; gives what follows it.
+/// Decodes one argument to the end of `text`; returns the rest of the line.
 fn word<'a>(mut rest: &'a [u8], text: &mut Vec<u8>) -> Result<&'a [u8], ProtocolError> {
     while let Some((&byte, after)) = rest.split_first() {
         match byte {
@@ -92,7 +92,8 @@ fn single_quoted<'a>(mut rest: &'a [u8], text: &mut Vec<u8>) -> Result<&'a [u8],
     }
 }
 
-/// A closing quote ends the argument and must be followed by a blank or nothing.
+/// Checks the byte after a closing quote: the quote ends the argument, so a blank or nothing must
+/// follow. Returns the rest of the line.
 fn closed(rest: &[u8]) -> Result<&[u8], ProtocolError> {
     match rest.first() {
         Some(byte) if !is_space(*byte) => Err(ProtocolError::UnbalancedQuotes),
@@ -100,7 +101,7 @@ fn closed(rest: &[u8]) -> Result<&[u8], ProtocolError> {
     }
 }
 
-/// C's `isspace`, which unlike `u8::is_ascii_whitespace` counts the vertical tab.
+/// Does what C's `isspace` does, which unlike `u8::is_ascii_whitespace` includes the vertical tab.
 fn is_space(byte: u8) -> bool {
     byte == 0x0b || byte.is_ascii_whitespace()
 }

@@ -1,38 +1,39 @@
-//! The search for the end of a line, as `strchr` on Redis's query buffer does it.
+//! Searches for the end of a line, as `strchr` on Redis's query buffer does.
 
 use memchr::memchr2;
 
 use crate::resp::limits::MAX_LINE;
 
-/// How far a line has been searched; kept between calls so that no byte is looked at twice.
+/// How far a line has been searched. The caller keeps it between calls so that no byte is searched
+/// twice.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LineSearch {
     seen: usize,
     stopped: bool,
 }
 
-/// What the search found.
+/// Result of the search.
 pub(super) enum Line {
-    /// No end yet.
+    /// The end has not arrived.
     Incomplete,
-    /// No end, and more bytes than may wait for one.
+    /// The end has not arrived, and the line has more bytes than are allowed.
     TooBig,
-    /// The mark is at this offset from the line's start.
+    /// The line ends at this offset from its start.
     Ends(usize),
 }
 
 impl LineSearch {
-    /// Returns whether a part of the line has been searched already.
+    /// Returns true if a part of the line has been searched already.
     #[inline]
     pub(super) fn begun(self) -> bool {
         self.seen > 0 || self.stopped
     }
 
-    /// Looks for `mark` in `line`, which begins at the line's first byte at every call.
+    /// Searches `line` for `mark`; at every call `line` starts with the line's first byte.
     ///
-    /// A NUL ends the search for good, as it ends a C string: Redis then waits until the line is
-    /// too big. Redis looks at whatever happens to be in its buffer; here a mark later than
-    /// [`MAX_LINE`] is never found, so that the outcome does not depend on the segments.
+    /// A NUL ends the search for good, as it ends a C string: Redis then waits until the line is too
+    /// big. Redis looks at whatever its buffer holds; here a mark after [`MAX_LINE`] is never found, so
+    /// that the outcome does not depend on the segments.
     pub(super) fn find(&mut self, line: &[u8], mark: u8) -> Line {
         let end = line.len().min(MAX_LINE.saturating_add(1));
         if !self.stopped

@@ -1,4 +1,4 @@
-//! Requests: where one ends and what its arguments are, multibulk or inline.
+//! Requests, multibulk and inline: where a request ends and what its arguments are.
 
 mod header;
 mod inline;

@@ -11,43 +11,44 @@ use super::view::{Extent, Request, Span};
 use super::{header, inline};
 use crate::resp::{ProtocolError, RequestLimits};
 
-/// Places for this many arguments are kept from request to request; more are given back.
+/// Number of spans that the parser keeps allocated between requests.
 const KEPT_SPANS: usize = 64;
 
-/// This many bytes of decoded inline text are kept from request to request.
+/// Bytes of decoded inline text that the parser keeps allocated between requests.
 const KEPT_TEXT: usize = 1024;
 
-/// What [`RequestParser::parse`] found.
+/// Result of [`RequestParser::parse`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parsed {
-    /// No end yet: keep all of the input and come again with more appended.
+    /// The request is incomplete: the caller keeps all of the input and calls again with more appended.
     Incomplete,
-    /// `*0`, a negative count or a blank line: `len` bytes are consumed, nothing is to be answered.
+    /// The input starts with an empty request (`*0`, a negative count or a blank line), which has no
+    /// reply.
     Empty {
-        /// Bytes of the input that it takes.
+        /// Bytes of the input that the empty request takes.
         len: usize,
     },
-    /// A complete request in the first `len` bytes; see [`RequestParser::request`].
+    /// The input starts with a complete request; see [`RequestParser::request`].
     Request {
-        /// Bytes of the input that it takes.
+        /// Bytes of the input that the request takes.
         len: usize,
     },
-    /// Over [`RequestLimits::stream_at`] and still incomplete. Either an argument is cut short by
-    /// the end of the input or at least two are whole, so name and subcommand can be judged; see
-    /// [`RequestParser::request`], then [`RequestParser::stream`].
+    /// The request is over [`RequestLimits::stream_at`] and still incomplete. Either an argument is cut
+    /// short by the end of the input or at least two are complete, so the policy can check name and
+    /// subcommand; see [`RequestParser::request`], then [`RequestParser::stream`].
     Large,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Before a request's first byte.
+    /// The parser is before a request's first byte.
     Start,
     Inline,
-    /// In the line that gives the argument count.
+    /// The parser is in the line with the argument count.
     Count,
-    /// In the arguments.
+    /// The parser is in the arguments.
     Bulks,
-    /// In the arguments, with what came before passed on.
+    /// The parser is in the arguments of a streamed request, whose first part has been passed on.
     Stream,
 }
 
@@ -61,13 +62,13 @@ pub struct RequestParser {
     /// Offset of the current line or bulk in the input.
     at: usize,
     search: LineSearch,
-    /// Length of the bulk at `at`, when its line has been read. While streaming: bytes to pass,
-    /// its terminator included.
+    /// Length of the argument at `at`, once its length line has been read. While streaming: bytes to
+    /// pass on, including the line end.
     bulk: Option<usize>,
     declared: usize,
-    /// Arguments not yet complete.
+    /// Number of arguments that are not complete.
     left: usize,
-    /// All terminators so far were CRLF.
+    /// True if all line ends so far were CRLF.
     canonical: bool,
     extent: Extent,
     spans: Vec<Span>,
@@ -76,7 +77,7 @@ pub struct RequestParser {
 }
 
 impl RequestParser {
-    /// A parser before its first request.
+    /// Creates a parser before its first request.
     pub fn new() -> Self {
         Self {
             phase: Phase::Start,
@@ -92,21 +93,22 @@ impl RequestParser {
         }
     }
 
-    /// Bytes of memory that it has for the arguments of a request.
+    /// Returns how many bytes of memory the parser has allocated for arguments.
     pub fn memory(&self) -> usize {
         self.spans.capacity().saturating_mul(size_of::<Span>()).saturating_add(self.text.capacity())
     }
 
-    /// Looks for a request at the start of `input`, which begins at its first byte, and after
-    /// [`Parsed::Incomplete`] or [`Parsed::Large`] with the same bytes as before.
+    /// Looks for a request at the start of `input`. After [`Parsed::Incomplete`] or [`Parsed::Large`],
+    /// `input` starts with the same bytes as before.
     ///
-    /// An empty input between requests gives back the memory that an unusual request took.
+    /// An empty input between requests frees the memory of an unusually large request.
     ///
-    /// What may be `Incomplete` is bounded: one line of 64 KiB beyond the request's limits, or
-    /// beyond `stream_at` and the segment that crossed it.
+    /// An incomplete request is bounded: by one line of 64 KiB beyond the request's limits, or beyond
+    /// `stream_at` and the segment that exceeded it.
     ///
     /// # Errors
-    /// What Redis answers before it closes; the same error at every further call.
+    /// The error that Redis sends before it closes the connection; the same error at every
+    /// further call.
     #[inline]
     pub fn parse(&mut self, input: &[u8], limits: &RequestLimits) -> Result<Parsed, ProtocolError> {
         debug_assert!(self.phase != Phase::Stream, "parse called while a request is streamed");
@@ -137,18 +139,18 @@ impl RequestParser {
         self.bulks(input, limits)
     }
 
-    /// The request that [`parse`](Self::parse) just reported for the same `input`, as
+    /// Returns the request that [`parse`](Self::parse) has just reported for the same `input`, as
     /// [`Parsed::Request`] or [`Parsed::Large`].
     #[inline]
     pub fn request<'a>(&'a self, input: &'a [u8]) -> Request<'a> {
         let (declared, spans, extent) = (self.declared, self.spans.as_slice(), self.extent);
-        // An inline request of nothing but empty arguments has no text, and needs none.
+        // An inline request with only empty arguments has no text, and its spans are empty.
         let bytes = if self.text.is_empty() { input } else { self.text.as_slice() };
         let canonical = if self.canonical { input.get(..self.at) } else { None };
         Request { bytes, spans, declared, extent, canonical }
     }
 
-    /// Gives back the memory that an unusual request took, if none has begun since.
+    /// Frees the memory of an unusually large request, if no new request has begun.
     #[inline]
     pub fn release(&mut self) {
         if self.phase == Phase::Start {
@@ -156,7 +158,7 @@ impl RequestParser {
         }
     }
 
-    /// Forgets the last request, and gives back the memory that an unusual one took.
+    /// Resets the parser for the next request, and frees the memory of an unusually large one.
     #[inline]
     fn clear(&mut self) {
         self.at = 0;
@@ -169,7 +171,7 @@ impl RequestParser {
         self.shrink();
     }
 
-    /// Gives back the memory that an unusual request took, which must be dealt with.
+    /// Frees the memory of an unusually large request, which the caller no longer needs.
     #[inline]
     fn shrink(&mut self) {
         if self.spans.capacity() > KEPT_SPANS || self.text.capacity() > KEPT_TEXT {
@@ -241,7 +243,7 @@ impl RequestParser {
         Ok(if self.spans.len() >= 2 { Parsed::Large } else { Parsed::Incomplete })
     }
 
-    /// Reads the line at `at` that gives an argument's length, and moves `at` behind it.
+    /// Reads the length line at `at`, and moves `at` behind it.
     #[inline]
     fn bulk_length(
         &mut self,
@@ -255,7 +257,7 @@ impl RequestParser {
         Ok(Some(len))
     }
 
-    /// Moves behind the line of `len` bytes that `line` begins with.
+    /// Moves `at` behind the first `len` bytes of `line`.
     #[inline]
     fn pass_line(&mut self, line: &[u8], len: usize) {
         self.canonical &= line.get(len.saturating_sub(1)) == Some(&b'\n');

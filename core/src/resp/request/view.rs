@@ -13,12 +13,12 @@ pub(super) struct Span {
     pub(super) end: usize,
 }
 
-/// How much of a request there is.
+/// How much of a request has arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// All of it.
+    /// All of the request has arrived.
     Whole,
-    /// Whole arguments, with more to come.
+    /// Some arguments have arrived completely; more follow.
     Part,
     /// The last argument present is cut short.
     Cut,
@@ -26,15 +26,15 @@ pub(super) enum Extent {
 
 /// A request's arguments, the command's name first.
 ///
-/// Of a [`Parsed::Large`](super::Parsed::Large) request these are the arguments that have arrived.
+/// For a [`Parsed::Large`](super::Parsed::Large) request these are the arguments that have arrived.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
-    /// What the spans point into: the input, or the decoded text of an inline request.
+    /// The bytes that the spans point into: the input, or the decoded text of an inline request.
     pub(super) bytes: &'a [u8],
     pub(super) spans: &'a [Span],
     pub(super) declared: usize,
     pub(super) extent: Extent,
-    /// The request as received, when that is canonical multibulk.
+    /// The request as received, if it is canonical multibulk.
     pub(super) canonical: Option<&'a [u8]>,
 }
 
@@ -50,35 +50,35 @@ impl<'a> Request<'a> {
         self.spans.len()
     }
 
-    /// Returns whether the last argument present is cut short: its rest, or only its line end, is still to
-    /// come.
+    /// Returns true if the last argument present is cut short: its rest, or only its line end, has not
+    /// arrived.
     pub fn is_cut(&self) -> bool {
         self.extent == Extent::Cut
     }
 
-    /// The argument at `index`; the name is at 0.
+    /// Returns the argument at `index`; the name has index 0.
     #[inline]
     pub fn arg(&self, index: usize) -> Option<&'a [u8]> {
         self.spans.get(index).map(|span| slice(self.bytes, span))
     }
 
-    /// The command's name as the client wrote it.
+    /// Returns the command's name as the client wrote it.
     #[inline]
     pub fn name(&self) -> &'a [u8] {
         self.arg(0).unwrap_or_default()
     }
 
-    /// The arguments present, the name first.
+    /// Returns the arguments present, the name first.
     pub fn args(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + Clone + use<'a> {
         let bytes = self.bytes;
         self.spans.iter().map(move |span| slice(bytes, span))
     }
 
-    /// Appends the request in multibulk form to `out`: as received when that is canonical, else
-    /// encoded anew (it was inline, or a terminator was not CRLF, which Redis takes unseen).
+    /// Appends the request in multibulk form to `out`: as received if that is canonical, otherwise
+    /// encoded anew (it was inline, or a line did not end with CRLF, which Redis does not check).
     ///
-    /// For whole requests; what has arrived of a large one goes on through
-    /// [`RequestParser::stream`](super::RequestParser::stream), and nothing is appended here.
+    /// This is for complete requests; nothing is appended for a large one, which
+    /// [`RequestParser::stream`](super::RequestParser::stream) passes on.
     pub fn write_to(&self, out: &mut BytesMut) {
         debug_assert_eq!(self.extent, Extent::Whole);
         match self.canonical {

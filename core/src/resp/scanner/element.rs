@@ -7,14 +7,15 @@ pub(super) const MAX_WORD: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Not begun; it begins when this many values are to come. 0 while that is not known.
+    /// The first element has not begun; it begins when this many values are left. The number is 0 while
+    /// it is unknown.
     Due(u64),
     Copied,
     Word,
     Other,
 }
 
-/// Looks for the first element, and keeps it.
+/// Finds the first element and keeps it.
 pub(super) struct FirstElement {
     state: State,
     word: [u8; MAX_WORD],
@@ -26,19 +27,19 @@ impl FirstElement {
         Self { state: State::Due(0), word: [0; MAX_WORD], len: 0 }
     }
 
-    /// A frame begins.
+    /// Starts a new frame.
     #[inline]
     pub(super) fn reset(&mut self) {
         self.state = State::Due(0);
     }
 
-    /// The top-level value holds this many values, or is none of which the first one matters (0).
+    /// Sets that the top-level value holds `values` values; 0 if its first element does not matter.
     #[inline]
     pub(super) fn expect(&mut self, values: u64) {
         self.state = if values > 0 { State::Due(values) } else { State::Other };
     }
 
-    /// A value begins when `left` are to come; `string`: its text may be kept.
+    /// Starts a value when `left` values are left; its text may be kept if `string` is true.
     #[inline]
     pub(super) fn begin(&mut self, left: u64, string: bool) {
         if self.state == State::Due(left) {
@@ -47,7 +48,7 @@ impl FirstElement {
         }
     }
 
-    /// A value ends.
+    /// Ends a value.
     #[inline]
     pub(super) fn end(&mut self) {
         if self.state == State::Copied {
@@ -55,7 +56,7 @@ impl FirstElement {
         }
     }
 
-    /// Takes `text`, which is of the value begun last.
+    /// Adds `text` to the value that was started last.
     #[inline]
     pub(super) fn copy(&mut self, text: &[u8]) {
         if self.state != State::Copied {

@@ -1,4 +1,4 @@
-//! The reply scanner: finds a frame's end without keeping, decoding or recursing into it.
+//! The reply scanner: finds the end of a frame without keeping, decoding or recursing into it.
 
 mod number;
 
@@ -10,38 +10,38 @@ use super::element::FirstElement;
 use super::types::{Head, Kind};
 use crate::resp::{ReplyError, integer};
 
-/// Room for a length line without its first byte: 20 digits and CRLF.
+/// Bytes for a length line without its first byte: 20 digits and CRLF.
 const MAX_LINE: usize = integer::MAX_LEN + 2;
 
-/// What [`ReplyScanner::scan`] found.
+/// Result of [`ReplyScanner::scan`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Scan {
-    /// How many bytes of the input belong to the current frame.
+    /// Bytes of the input that belong to the current frame.
     pub len: usize,
-    /// Whether the frame ends there.
+    /// True if the frame ends there.
     pub done: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// At a value's first byte.
+    /// The scanner is at a value's first byte.
     Value,
-    /// In the line after this first byte, which is kept in `line`.
+    /// The scanner is in the line after this first byte; the line is kept in `line`.
     Line(u8),
-    /// In a line that is passed unread; `cr`: its last byte so far is CR.
+    /// The scanner is in a line that it does not keep; `cr` is true if the last byte so far is CR.
     Text { cr: bool },
-    /// In a string: bytes to come, CRLF included.
+    /// The scanner is in a string of which this many bytes are missing, CRLF included.
     Body(u64),
 }
 
-/// Finds where replies end in what Redis sends, RESP2 and RESP3.
+/// Finds where replies end in the bytes from Redis, RESP2 and RESP3.
 ///
-/// One counter of values still to come takes the place of a stack, so depth costs nothing. A
-/// frame is a top-level value together with the attributes before it.
+/// A single counter of missing values replaces a stack, so depth costs nothing. A frame is a top-level
+/// value together with the attributes before it.
 ///
-/// After an error the connection is to be closed.
+/// After an error the caller closes the connection.
 pub struct ReplyScanner {
-    /// Values still to come; 0 between frames.
+    /// Values that are missing; 0 between frames.
     left: u64,
     state: State,
     kind: Option<Kind>,
@@ -53,7 +53,7 @@ pub struct ReplyScanner {
 }
 
 impl ReplyScanner {
-    /// A scanner before its first frame.
+    /// Creates a scanner before its first frame.
     pub fn new() -> Self {
         Self {
             left: 0,
@@ -67,12 +67,13 @@ impl ReplyScanner {
         }
     }
 
-    /// Passes over `input`, which follows what earlier calls consumed, to the current frame's end.
+    /// Scans `input`, which follows the bytes that earlier calls consumed, up to the end of the current
+    /// frame.
     ///
     /// Consumes all of `input` unless the frame ends in it; the next call then begins a new frame.
     ///
     /// # Errors
-    /// The bytes are no reply as Redis sends it.
+    /// The bytes are not a valid reply.
     #[inline]
     pub fn scan(&mut self, input: &[u8]) -> Result<Scan, ReplyError> {
         if input.is_empty() {
@@ -97,30 +98,30 @@ impl ReplyScanner {
         Ok(Scan { len: input.len().saturating_sub(rest.len()), done: self.left == 0 })
     }
 
-    /// The type of the top-level value of the frame being scanned or just finished, once known.
+    /// Returns the type of the top-level value of the current or last frame, once it is known.
     #[inline]
     pub fn kind(&self) -> Option<Kind> {
         self.kind
     }
 
-    /// The first element of the frame being scanned or just finished.
+    /// Returns the first element of the current or last frame.
     pub fn head(&self) -> Head<'_> {
         self.first.head()
     }
 
-    /// The last integer (`:`) of the frame being scanned or just finished, at any depth.
+    /// Returns the last integer (`:`) of the current or last frame, at any depth.
     #[inline]
     pub fn last_integer(&self) -> Option<i64> {
         self.integer
     }
 
-    /// Returns whether a push has begun within the frame being scanned or just finished.
+    /// Returns true if a push has begun within the current or last frame.
     #[inline]
     pub fn is_interrupted(&self) -> bool {
         self.interrupted
     }
 
-    /// At a value's first byte.
+    /// Scans a value's first byte.
     #[inline]
     fn value<'a>(&mut self, rest: &'a [u8]) -> Result<&'a [u8], ReplyError> {
         let Some((&lead, after)) = rest.split_first() else { return Ok(rest) };
@@ -140,7 +141,7 @@ impl ReplyScanner {
         Ok(after)
     }
 
-    /// The usual case: a short line that is all there.
+    /// Scans the usual case: a short line that has arrived completely.
     #[inline]
     fn quick_line<'a>(&mut self, lead: u8, after: &'a [u8]) -> Result<&'a [u8], ReplyError> {
         let (number, len) = match integer::prefix(after) {
@@ -161,7 +162,7 @@ impl ReplyScanner {
         Ok(after)
     }
 
-    /// In a line that is kept until it is complete.
+    /// Scans a line that is kept until it is complete.
     fn line<'a>(&mut self, lead: u8, rest: &'a [u8]) -> Result<&'a [u8], ReplyError> {
         let Some((&byte, after)) = rest.split_first() else { return Ok(rest) };
         let len = usize::from(self.line_len);
@@ -189,7 +190,8 @@ impl ReplyScanner {
         self.close();
     }
 
-    /// Notes a value of which the type is known, with `values` in it; `string`: it may be the head.
+    /// Starts a value of a known type that has `values` values in it; it may be the head if `string` is
+    /// true.
     #[inline]
     fn open(&mut self, kind: Kind, values: u64, string: bool) {
         if self.kind.is_none() && self.left == 1 {
@@ -200,7 +202,7 @@ impl ReplyScanner {
         }
     }
 
-    /// Counts a value whose end has been reached.
+    /// Counts a value that has ended.
     #[inline]
     fn close(&mut self) {
         self.state = State::Value;
@@ -208,7 +210,7 @@ impl ReplyScanner {
         self.first.end();
     }
 
-    /// In a line that is passed unread; it ends at CRLF.
+    /// Scans a line that is not kept; it ends at CRLF.
     fn text<'a>(&mut self, cr: bool, rest: &'a [u8]) -> &'a [u8] {
         if cr && rest.first() == Some(&b'\n') {
             self.close();
@@ -229,7 +231,7 @@ impl ReplyScanner {
         after
     }
 
-    /// In a string with `left` bytes to come, its CRLF included.
+    /// Scans a string of which `left` bytes are missing, CRLF included.
     #[inline]
     fn body<'a>(&mut self, left: u64, rest: &'a [u8]) -> Result<&'a [u8], ReplyError> {
         let data = usize::try_from(left.saturating_sub(2)).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! Replies: where one ends, and the little of its content that decides where it goes.
+//! Replies: where a reply ends, and the little of its content that decides where it goes.
 
 mod element;
 mod machine;

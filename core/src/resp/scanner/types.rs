@@ -1,9 +1,9 @@
-//! What a scanner says of a reply.
+//! The scanner's reports about a reply.
 
 /// The type of a reply's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// `+`, a status.
+    /// `+`, a simple string.
     SimpleString,
     /// `-`, an error on one line.
     Error,
@@ -34,20 +34,20 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Returns whether it is an error, of either form.
+    /// Returns true for both kinds of errors.
     pub fn is_error(self) -> bool {
         matches!(self, Self::Error | Self::BlobError)
     }
 }
 
-/// The first element of an array or a push, which says what a pub/sub message is.
+/// The first element of an array or a push, which gives the type of a pub/sub message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Head<'a> {
-    /// It has not arrived yet.
+    /// The element has not arrived.
     Pending,
     /// A simple or bulk string of at most 16 bytes.
     Word(&'a [u8]),
-    /// Another value, a longer string, or there is none.
+    /// The element is another value or a longer string, or there is none.
     Other,
 }
 

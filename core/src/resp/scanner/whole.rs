@@ -1,10 +1,11 @@
-//! Replies that are all there, which most are.
+//! Finds the end of short replies that have arrived completely, as most have.
 
 use crate::resp::integer;
 
-/// Returns how long the reply is that `input` begins with, if all of it is there and it is a string, null,
-/// an integer, `+OK` or `+QUEUED`, as [`ReplyScanner`](super::ReplyScanner) would find out at the
-/// beginning of a frame. `None` says nothing.
+/// Returns the length of the reply at the start of `input`, if it has arrived completely and is a
+/// string, null, an integer, `+OK` or `+QUEUED`. The result is that of a
+/// [`ReplyScanner`](super::ReplyScanner) at the beginning of a frame. `None` means that the scanner has
+/// to look.
 #[inline]
 pub(crate) fn whole(input: &[u8]) -> Option<usize> {
     let (&lead, after) = input.split_first()?;
@@ -33,9 +34,9 @@ mod tests {
     use super::*;
     use crate::resp::{Kind, ReplyScanner};
 
-    /// What it finds, a scanner finds too; and a reply that is cut short anywhere is not whole.
+    /// Every result must agree with the scanner's, and a truncated reply must have no result.
     #[test]
-    fn it_agrees_with_the_scanner() {
+    fn the_fast_path_for_whole_replies_agrees_with_the_scanner() {
         let long = format!("$1000\r\n{}\r\n", "x".repeat(1000));
         let replies: [&[u8]; 15] = [
             b"$3\r\nabc\r\n",
@@ -69,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_reply_is_not_whole() {
+    fn invalid_bytes_are_no_whole_reply() {
         for wrong in
             ["$3\r\nabcd\r\n", "$3\nabc\r\n", "$03\r\nabc\r\n", ":\r\n", "$\r\n", ":1\n\r", ""]
         {

@@ -1,13 +1,13 @@
-//! Whether an `XREAD` or `XREADGROUP` may wait for entries.
+//! Finds out whether an `XREAD` or `XREADGROUP` may block.
 
 use crate::resp::{Request, is_word};
 
-/// Returns whether an `XREAD` or `XREADGROUP` may wait for entries before it is answered: on a link that
-/// others use too, all of them would wait with it.
+/// Returns true if an `XREAD` or `XREADGROUP` may wait for entries before Redis answers it: on a shared
+/// link, all sessions would wait with it.
 ///
-/// Reads the options as `xreadCommand` of Redis 5 to 8 and of Valkey does, in which a word after
-/// `COUNT` or `GROUP` is a value whatever it says. What is not understood, and what has not arrived
-/// of a large request, may wait: a newer server may have options that an older one refuses.
+/// Options are read as by `xreadCommand` of Redis 5 to 8 and of Valkey, where a word after `COUNT` or
+/// `GROUP` is a value whatever its text. Options that are not understood, or that have not arrived of a
+/// large request, may block: a newer server may have options that an older one refuses.
 pub fn may_block(request: &Request<'_>) -> bool {
     // The last argument that is present may be the beginning of a longer word.
     let whole = request.len().saturating_sub(usize::from(request.is_cut()));
@@ -18,7 +18,7 @@ pub fn may_block(request: &Request<'_>) -> bool {
             _ if is_word(option, b"count") => 1,
             _ if is_word(option, b"group") => 2,
             _ if is_word(option, b"noack") => 0,
-            // `BLOCK`, or what is not understood.
+            // The word is `BLOCK`, or is not understood.
             _ => return true,
         };
         for _ in 0..values {
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_not_taken_for_options() {
+    fn xread_values_are_not_read_as_options() {
         for waits in [
             "XREAD BLOCK 0 STREAMS k $",
             "xread block 0 streams k $",
@@ -60,7 +60,7 @@ mod tests {
             "XREADGROUP GROUP streams c BLOCK 0 STREAMS k >",
             "XREADGROUP GROUP g streams BLOCK 0 STREAMS k >",
             "XREADGROUP NOACK GROUP streams streams COUNT streams BLOCK 0 STREAMS k >",
-            // Not understood, or not all there.
+            // The request is not understood, or is incomplete.
             "XREAD CLAIM 1 STREAMS k $",
             "XREAD COUNT 1",
             "XREAD",
@@ -79,12 +79,12 @@ mod tests {
     }
 
     #[test]
-    fn what_has_not_arrived_may_block() {
+    fn xread_with_missing_arguments_may_block() {
         let limits = RequestLimits { stream_at: 64, ..RequestLimits::AUTHENTICATED };
         let name =
             format!("$10\r\nXREADGROUP\r\n$5\r\nGROUP\r\n$1\r\ng\r\n$90\r\n{}\r\n", "c".repeat(90));
         assert!(asked(format!("*9\r\n{name}").as_bytes(), &limits));
-        // Its beginning alone would be the end of the options.
+        // The first part of the word alone would be the end of the options.
         assert!(asked(format!("*9\r\n{name}$9\r\nstreams").as_bytes(), &limits));
         assert!(!asked(format!("*9\r\n{name}$7\r\nstreams\r\n").as_bytes(), &limits));
     }

@@ -7,11 +7,11 @@ use crate::resp::{Request, integer, reply};
 use crate::session::replies::expect::{Expect, Learn};
 use crate::session::replies::pubsub::Confirmations;
 
-/// `SELECT`. On a shared link it moves the session to the link of that database; whether there is such a
-/// database only Redis knows, the first time.
+/// Decides on `SELECT`. On a shared link it moves the session to a link of that database. Only Redis
+/// knows whether the database exists, so it is asked the first time.
 pub(super) fn select(this: &mut Deciding<'_>, need: Need) -> Action {
     let chosen = chosen_database(this.request);
-    // Inside a transaction it is unsure when, and whether, it takes effect.
+    // Inside a transaction it is unknown when it takes effect, or whether it does.
     this.change.pins |= this.in_transaction();
     match chosen {
         Some(database) if !this.state.leased && need == Need::Shared => {
@@ -29,8 +29,8 @@ pub(super) fn select(this: &mut Deciding<'_>, need: Need) -> Action {
     }
 }
 
-/// `SUBSCRIBE` and its kind. On a connection that carries a stream the confirmation will not be read, so
-/// every channel counts as one more, and for good.
+/// Decides on `SUBSCRIBE` and its kind. On a connection that carries a stream the confirmation is not
+/// read, so every channel counts as one more until the connection closes.
 pub(super) fn subscribe(this: &mut Deciding<'_>, kind: ChannelKind) -> Action {
     let action = subscription(this, kind);
     if action == Action::Unsettled || !(this.state.opaque || this.change.opaque) {
@@ -44,7 +44,7 @@ pub(super) fn subscribe(this: &mut Deciding<'_>, kind: ChannelKind) -> Action {
     action
 }
 
-/// A command that begins or ends subscriptions.
+/// Decides on a command that begins or ends subscriptions.
 pub(super) fn subscription(this: &mut Deciding<'_>, kind: ChannelKind) -> Action {
     if this.in_transaction() {
         return stream(this);
@@ -65,7 +65,7 @@ fn named_channels(this: &Deciding<'_>) -> u32 {
     u32::try_from(this.request.declared().saturating_sub(1)).unwrap_or(u32::MAX)
 }
 
-/// From here on what the link brings is not one reply for one request.
+/// Decides on a command after which the link no longer brings one reply for each request.
 pub(super) fn stream(this: &mut Deciding<'_>) -> Action {
     if !this.state.opaque && !this.context.due.is_empty() {
         return Action::Unsettled;
@@ -74,19 +74,19 @@ pub(super) fn stream(this: &mut Deciding<'_>) -> Action {
     this.over_lease()
 }
 
-/// `CLIENT REPLY`, which must not reach a link: Redis would stop answering on it.
+/// Decides on `CLIENT REPLY`, which must not reach a link: Redis would stop answering on it.
 pub(super) fn client_reply(this: &mut Deciding<'_>) -> Action {
     if this.state.opaque {
         return this.over_lease();
     }
-    if this.state.restriction_unsettled(this.context.due) {
+    if this.state.restriction_may_change(this.context.due) {
         return Action::Unsettled;
     }
     if this.state.restricted() {
         return this.over_lease();
     }
     if this.in_transaction() {
-        // It takes effect in the middle of EXEC's reply.
+        // The mode would change in the middle of EXEC's reply.
         return stream(this);
     }
     let mut replies = this.state.replies;
@@ -99,7 +99,7 @@ pub(super) fn client_reply(this: &mut Deciding<'_>) -> Action {
     }
 }
 
-/// The database that a well-formed `SELECT` asks for.
+/// Returns the database that a well-formed `SELECT` selects.
 pub(super) fn chosen_database(request: &Request<'_>) -> Option<u32> {
     let argument = request.arg(1).filter(|_| request.declared() == 2)?;
     u32::try_from(integer::parse(argument)?).ok()

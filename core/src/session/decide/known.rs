@@ -1,4 +1,4 @@
-//! Requests of a session that has authenticated.
+//! Decides on requests of authenticated sessions.
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::resp::Request;
 use crate::session::replies::expect::{Expect, Learn, Show};
 use crate::session::rules::Rules;
 
-/// Decides on `deciding`'s request, which is for `spec`; `denied` if the policy refuses it.
+/// Decides on a request for `spec`; `denied` is present if the policy refuses it.
 pub(super) fn decide(
     deciding: &mut Deciding<'_>,
     spec: Option<&'static Spec>,
@@ -39,7 +39,7 @@ pub(super) fn decide(
             learn(this, Learn::Exec(this.state.queued_protocol))
         }
         _ if !spec.arity_holds(this.request.declared()) => wrong_arity(this, spec, need),
-        Effect::Multi if this.state.restriction_unsettled(due) => Action::Unsettled,
+        Effect::Multi if this.state.restriction_may_change(due) => Action::Unsettled,
         Effect::Multi => {
             if !this.state.restricted() {
                 this.change.in_transaction = Some(true);
@@ -72,11 +72,11 @@ pub(super) fn decide(
         Effect::Quit if this.state.opaque => Action::Forward { expect: this.plain(), need },
         Effect::Quit => this.quit(),
         Effect::Reset if due.remote() > 0 || this.state.inside_notice => Action::Unsettled,
-        Effect::Reset => this.let_go(),
+        Effect::Reset => this.reset(),
     }
 }
 
-/// Returns which kind of link a request for `spec` needs, if it goes to the server as it came.
+/// Returns the kind of link that a request for `spec` needs if it is forwarded unchanged.
 fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
     let (request, context) = (this.request, this.context);
     if !context.known.is_whole {
@@ -93,7 +93,7 @@ fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
             Need::Fenced
         }
         Effect::FencedOptions => Need::Shared,
-        // Redis will call it wrong; should it not, the harm stays on a lease.
+        // Redis will reject it; if it does not, the damage is limited to a lease.
         _ if !spec.arity_holds(request.declared()) => Need::Lease,
         Effect::Exec | Effect::Discard | Effect::Unwatch => Need::Shared,
         Effect::ClientName if spec.word() != "setinfo" || speaks_hello => Need::Shared,
@@ -104,12 +104,12 @@ fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
     }
 }
 
-/// A command that the table does not have may do anything, so it goes over a lease.
+/// Decides on a command that the table does not have. It may have any effect, so it goes over a lease.
 fn unknown(this: &mut Deciding<'_>) -> Action {
     let (request, rules) = (this.request, this.context.rules);
     let expect = expect_of_unknown(this, request, rules);
     let forward = |expect| Action::Forward { expect, need: Need::Lease };
-    // Client libraries try what newer versions have, such as `CLIENT MAINT_NOTIFICATIONS`.
+    // Client libraries try commands of newer versions, such as `CLIENT MAINT_NOTIFICATIONS`.
     if command::lookup(request.name()).is_some() && !this.in_transaction() {
         return forward(Expect { learn: Learn::Subcommand, ..expect });
     }
@@ -117,8 +117,8 @@ fn unknown(this: &mut Deciding<'_>) -> Action {
     forward(expect)
 }
 
-/// Returns what is expected of a command that the table does not have. The guard may refuse what the
-/// policy could not name, as a command that Redis has under another name.
+/// Returns how the reply to a command that the table does not have is handled. The guard may refuse a
+/// command that the policy could not recognize, because Redis has it under another name.
 fn expect_of_unknown(this: &Deciding<'_>, request: &Request<'_>, rules: &Rules) -> Expect {
     if !rules.guarded || !this.state.shows_replies() {
         return this.plain();
@@ -130,7 +130,8 @@ fn expect_of_unknown(this: &Deciding<'_>, request: &Request<'_>, rules: &Rules) 
     Expect { show: Show::Unless(error), learn: Learn::Nothing }
 }
 
-/// A command that does not exist for this client. Inside a transaction Redis must mark the failure.
+/// Decides on a command that does not exist for this client. Inside a transaction, Redis must record
+/// the failure.
 fn refused(this: &Deciding<'_>, error: Bytes) -> Action {
     if this.state.opaque {
         return Action::Finish { reply: None, reason: CloseReason::Unorderable };
@@ -146,8 +147,8 @@ fn refused(this: &Deciding<'_>, error: Bytes) -> Action {
     }
 }
 
-/// A wrong number of arguments for a command whose effect Redoubt tracks: Redis says so itself,
-/// and marks the transaction, unless the words must not travel.
+/// Decides on a command whose effect Redoubt tracks and that has a wrong number of arguments. Redis
+/// rejects it itself, and marks the transaction, unless the arguments must not be forwarded.
 fn wrong_arity(this: &Deciding<'_>, spec: &'static Spec, need: Need) -> Action {
     match spec.effect {
         Effect::Auth | Effect::Hello | Effect::Quit | Effect::Reset if !this.in_transaction() => {
@@ -157,7 +158,7 @@ fn wrong_arity(this: &Deciding<'_>, spec: &'static Spec, need: Need) -> Action {
     }
 }
 
-/// A command whose effect on the connection only its end, or `RESET`, ends.
+/// Decides on a command whose effect lasts until the connection ends or `RESET`.
 fn pins(this: &mut Deciding<'_>, spec: &'static Spec, need: Need) -> Action {
     if spec.name == "client|tracking"
         && let Some(error) = this.context.rules.client_ids.refuse(this.request)

@@ -1,4 +1,4 @@
-//! `AUTH` and `HELLO`: what the client claims is checked here, and never travels upstream.
+//! `AUTH` and `HELLO`: Redoubt checks the client's credentials and never forwards them.
 
 use bytes::Bytes;
 
@@ -12,12 +12,12 @@ use crate::session::event::ClaimedUser;
 use crate::session::replies::expect::{Expect, Learn, Show};
 use crate::session::stand_in::encode;
 
-/// Returns whether the request cannot be passed on in pieces, because it does not travel as it came.
+/// Returns true if the request cannot be forwarded in pieces, because it is not forwarded unchanged.
 pub(crate) fn is_held_whole(request: &Request<'_>) -> bool {
     is_word(request.name(), b"hello")
 }
 
-/// `AUTH` where Redoubt answers.
+/// Decides on `AUTH` where Redoubt answers.
 pub(super) fn auth(this: &mut Deciding<'_>) -> Action {
     match claim(this) {
         None => this.local(texts::SYNTAX_ERROR.clone()),
@@ -26,15 +26,15 @@ pub(super) fn auth(this: &mut Deciding<'_>) -> Action {
     }
 }
 
-/// `AUTH` of a session that is authenticated already. In a transaction, and in RESP2's subscribed
-/// state, Redis answers, to a stand-in that ends as the client's would.
+/// Decides on `AUTH` of an authenticated session. In a transaction, and in RESP2's subscribed state,
+/// Redis answers a stand-in that succeeds or fails as the client's would.
 ///
-/// From Redis 7.2 to 8.x a wrong one gets no reply while replies are pending, which leaves the link
-/// one reply short. So it travels only where Redis must queue it, and then the link stays with the
-/// session for life.
+/// From Redis 7.2 to 8.x a wrong password gets no reply while replies are pending, which leaves the
+/// link one reply short. So the stand-in is only sent where Redis must queue it, and then the session
+/// keeps the link until it ends.
 pub(super) fn auth_again(this: &mut Deciding<'_>) -> Action {
     if !this.state.opaque && !this.in_transaction() {
-        if this.state.restriction_unsettled(this.context.due) {
+        if this.state.restriction_may_change(this.context.due) {
             return Action::Unsettled;
         }
         if !this.state.restricted() {
@@ -49,7 +49,7 @@ pub(super) fn auth_again(this: &mut Deciding<'_>) -> Action {
     Action::Substitute { request, expect: this.plain(), need: Need::Lease }
 }
 
-/// Checks the claim of an `AUTH`; `None` when it has too many arguments.
+/// Checks the credentials in an `AUTH`; `None` if it has too many arguments.
 fn claim(this: &mut Deciding<'_>) -> Option<bool> {
     let request = this.request;
     let arg = |index| request.arg(index).unwrap_or_default();
@@ -61,7 +61,7 @@ fn claim(this: &mut Deciding<'_>) -> Option<bool> {
     }
 }
 
-/// A claim of which part is missing, being larger than Redoubt holds, is wrong.
+/// Checks credentials. Incomplete ones, which are larger than Redoubt buffers, are wrong.
 fn check(this: &mut Deciding<'_>, user: &[u8], password: &[u8], whole: bool) -> bool {
     let identity = &this.context.rules.identity;
     let credential = identity.check(user, password).filter(|_| whole);
@@ -75,8 +75,7 @@ fn check(this: &mut Deciding<'_>, user: &[u8], password: &[u8], whole: bool) -> 
     credential.is_some()
 }
 
-/// `HELLO`. Its options are taken in order, as Redis does, and answered here up to the reply map,
-/// which is Redis's.
+/// Decides on `HELLO`. Redoubt checks its options in Redis's order; Redis itself sends the reply map.
 pub(super) fn hello(this: &mut Deciding<'_>) -> Action {
     let request = this.request;
     if !is_whole(request) {
@@ -117,7 +116,7 @@ pub(super) fn hello(this: &mut Deciding<'_>) -> Action {
     greet(this, renamed)
 }
 
-/// Has Redis say its part of a `HELLO` of which all options have been taken.
+/// Decides on a `HELLO` whose options have been accepted, so that Redis sends its reply.
 fn greet(this: &mut Deciding<'_>, renamed: Option<&[u8]>) -> Action {
     let version = this.request.arg(1);
     let leased = this.state.leased;
@@ -130,7 +129,7 @@ fn greet(this: &mut Deciding<'_>, renamed: Option<&[u8]>) -> Action {
     let protocol = version.and_then(integer::parse).and_then(Protocol::from_version);
     let mut expect = this.plain();
     let need = match protocol {
-        // Known to work, on a link that speaks it already.
+        // It is known to succeed, on a link that has this protocol already.
         Some(protocol) if !leased && this.context.rules.speaks_hello() => {
             this.change.protocol = Some(protocol);
             expect.learn = Learn::Moved(before);
@@ -149,17 +148,17 @@ fn greet(this: &mut Deciding<'_>, renamed: Option<&[u8]>) -> Action {
     Action::Substitute { request: encode(&words), expect, need }
 }
 
-/// Passes a `HELLO` on with each `AUTH` pair replaced by a stand-in, for Redis to take or queue.
+/// Forwards a `HELLO` for Redis to run or queue, with each `AUTH` pair replaced by a stand-in.
 fn forward_hello(this: &mut Deciding<'_>) -> Action {
     let (request, rules, due) = (this.request, this.context.rules, this.context.due);
     let queues = this.state.opaque || this.in_transaction();
-    // From Redis 7.2 to 8.x a wrong password gets no reply while others are pending.
+    // From Redis 7.2 to 8.x a wrong password gets no reply while other replies are pending.
     let claims = request.args().skip(2).any(|option| is_word(option, b"auth"));
-    if !queues && (this.state.restriction_unsettled(due) || (claims && due.remote() > 0)) {
+    if !queues && (this.state.restriction_may_change(due) || (claims && due.remote() > 0)) {
         return Action::Unsettled;
     }
     let mut args: Vec<&[u8]> = request.args().collect();
-    // Redis stops at the first option that it refuses, so what follows need not travel.
+    // Redis stops at the first option that it rejects, so the options after it need not be forwarded.
     let mut accepted = version_error(request).is_none();
     let (mut wrong, mut renamed) = (false, None);
     let mut kept = 2;
@@ -183,9 +182,9 @@ fn forward_hello(this: &mut Deciding<'_>) -> Action {
         }
     }
     if wrong && !queues && !this.state.restricted() {
-        // Redis would say nothing while messages are pending, too.
+        // Redis would send no reply while messages are pending, too.
         let Some(name) = renamed else { return this.local(reply::WRONGPASS.clone()) };
-        // As Redis 7.0, which takes the options before the wrong one.
+        // Redis 7.0 applies the options before the wrong one, too.
         let error = rename(this, name).err().unwrap_or_else(|| reply::WRONGPASS.clone());
         let shows = this.state.shows_replies();
         let show = if shows { Show::Instead(error) } else { Show::Nothing };
@@ -199,7 +198,7 @@ fn forward_hello(this: &mut Deciding<'_>) -> Action {
     let protocol = request.arg(1).and_then(integer::parse).and_then(Protocol::from_version);
     let learn = match protocol {
         Some(protocol) if this.in_transaction() => {
-            // What will fail when it runs is an error inside the reply to EXEC.
+            // An option that fails when it runs is an error inside the reply to EXEC.
             if accepted {
                 this.change.queued_protocol = Some(Some(protocol));
             }
@@ -209,13 +208,13 @@ fn forward_hello(this: &mut Deciding<'_>) -> Action {
         None => Learn::Nothing,
     };
     this.change.left_on_lease.other = true;
-    // It may be unsure when, and whether, it takes effect.
+    // It may be unknown when it takes effect, or whether it does.
     this.change.pins |= this.state.asks_redis(due) || request.declared() > 2;
     let expect = Expect { learn, ..this.plain() };
     Action::Substitute { request: encode(&args), expect, need: Need::Lease }
 }
 
-/// Returns what Redis says of a version that it does not speak.
+/// Returns Redis's error for a protocol version that it does not support.
 fn version_error(request: &Request<'_>) -> Option<Bytes> {
     match integer::parse(request.arg(1)?) {
         None => Some(texts::NOT_A_VERSION.clone()),
@@ -224,7 +223,8 @@ fn version_error(request: &Request<'_>) -> Option<Bytes> {
     }
 }
 
-/// Returns whether all of it has arrived; a request too large to hold has not.
+/// Returns true if the request has arrived completely; a request that is too large to buffer never
+/// does.
 fn is_whole(request: &Request<'_>) -> bool {
     request.len() == request.declared() && !request.is_cut()
 }

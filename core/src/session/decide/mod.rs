@@ -1,10 +1,11 @@
-//! What a request means: refuse it, answer it here, or pass it on.
+//! Decides on requests: refuse, answer, or forward.
 //!
-//! The order of the checks is that of Redis's `processCommand`: misuse from a browser, existence,
-//! arity, authentication, then the command itself. Where only Redis can know (inside a transaction,
-//! in subscribed state), Redis is asked, with a stand-in where the request itself must not travel.
+//! The order of the checks is that of Redis's `processCommand`: misuse by a browser, existence, arity,
+//! authentication, then the command itself. Where only Redis can know the outcome (inside a
+//! transaction, in subscribed state), Redis is asked, with a stand-in where the request itself must not
+//! be forwarded.
 //!
-//! Nothing here changes a session: [`decide`] reads its state and returns what is to change.
+//! Nothing here changes a session: [`decide`] reads its state and returns the changes.
 
 mod blocking;
 mod connection;
@@ -32,27 +33,27 @@ pub use blocking::may_block;
 pub(crate) use login::is_held_whole;
 pub(super) use texts::exec_aborted;
 
-/// What is known of the server and of the request, besides what is in it.
+/// Facts about the server and the request that a decision needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Known {
-    /// Databases 0 up to this one, exclusive, exist.
+    /// Number of databases known to exist: those from 0 to this number, exclusive.
     pub databases: u32,
-    /// Whether the request has arrived whole; false for a large one that has begun.
+    /// True if the request has arrived completely; false for the beginning of a large request.
     pub is_whole: bool,
 }
 
-/// What a decision is made with, besides the session's own state and the request.
+/// The input of a decision, besides the session's own state and the request.
 #[derive(Clone, Copy)]
 struct Context<'a> {
-    /// What holds for all sessions.
+    /// The rules for all sessions.
     rules: &'a Rules,
-    /// The replies that the session is owed.
+    /// The session's pending replies.
     due: &'a PendingReplies,
     known: Known,
 }
 
-/// The command that a request is for: the subcommand where there is one. `None` for a command or
-/// subcommand that the table does not have.
+/// Returns the command or, where there is one, the subcommand that a request is for; `None` if the
+/// table does not have it.
 pub fn classify(request: &Request<'_>) -> Option<&'static Spec> {
     let spec = command::lookup(request.name())?;
     if !spec.is_container() {
@@ -61,8 +62,9 @@ pub fn classify(request: &Request<'_>) -> Option<&'static Spec> {
     request.arg(1).map_or(Some(spec), |word| spec.subcommand(word))
 }
 
-/// Decides on a request that is complete, or large and begun. `spec` is what [`classify`] says of it,
-/// `verdict` what [`Rules::authorize`] does, and `due` are the replies that the session is owed.
+/// Decides on a request that is complete, or on the beginning of a large request. `spec` is the result
+/// of [`classify`], `verdict` that of [`Rules::authorize`], and `due` are the session's pending
+/// replies.
 #[inline]
 pub fn decide(
     state: &State,
@@ -83,7 +85,7 @@ pub fn decide(
     Decision::Special(decide_special(state, request, spec, verdict, (rules, due), known))
 }
 
-/// The same for requests about which something may be special.
+/// Decides on a request that may not be plain.
 #[inline(never)]
 fn decide_special(
     state: &State,
@@ -114,7 +116,7 @@ fn decide_special(
     deciding.finish(action)
 }
 
-/// A decision that is being made.
+/// A decision in progress.
 struct Deciding<'a> {
     state: &'a State,
     request: &'a Request<'a>,
@@ -129,7 +131,7 @@ impl Deciding<'_> {
         if action == Action::Unsettled {
             return action.into();
         }
-        // On a connection that carries a stream no reply of Redoubt's own can be put in order.
+        // On a connection that carries a stream, no reply of Redoubt's own can be put in order.
         let is_opaque = self.state.opaque || self.change.opaque;
         let orderable = matches!(
             action,
@@ -143,7 +145,7 @@ impl Deciding<'_> {
         Special { action, change: self.change, claim: self.claim, refusal: self.refusal }
     }
 
-    /// A request that can be read; `denied` if the policy refuses it.
+    /// Decides on a request that can be read; `denied` is present if the policy refuses it.
     fn by_state(&mut self, spec: Option<&'static Spec>, denied: Option<Denied>) -> Action {
         if self.state.authenticated {
             known::decide(self, spec, denied)
@@ -152,7 +154,7 @@ impl Deciding<'_> {
         }
     }
 
-    /// A request of a session that has not proved who it is.
+    /// Decides on a request of an unauthenticated session.
     fn unauthenticated(&mut self, spec: Option<&'static Spec>, denied: Option<Denied>) -> Action {
         let rules = self.context.rules;
         if let Some(denied) = denied {
@@ -183,7 +185,7 @@ impl Deciding<'_> {
                     let reply = Some(reply::RESET.clone());
                     return Action::Finish { reply, reason: CloseReason::AuthAttempts };
                 }
-                self.let_go()
+                self.reset()
             }
             Effect::Auth => login::auth(self),
             Effect::Hello => login::hello(self),
@@ -195,7 +197,7 @@ impl Deciding<'_> {
         }
     }
 
-    /// Counts an error given to a session that has not authenticated.
+    /// Counts an error that an unauthenticated session gets.
     fn refuse(&mut self, error: Bytes) -> Action {
         let Attempts { refused, idle } = self.state.attempts;
         let refused = refused.saturating_add(1);
@@ -206,14 +208,14 @@ impl Deciding<'_> {
         Action::Reply(error)
     }
 
-    /// Notes that the policy refused the command. Returns the error for it.
+    /// Records that the policy refused the command. Returns the error for it.
     fn note_refusal(&mut self, denied: &Denied, keys: Vec<String>) -> Bytes {
         self.refusal = Some(Refusal { rule: denied.rule().clone(), keys });
         denied.reply(self.request.args())
     }
 
-    /// `RESET`. It ends `CLIENT REPLY OFF` before it answers, but not `SKIP`.
-    fn let_go(&self) -> Action {
+    /// Decides on `RESET`. It ends `CLIENT REPLY OFF` before it answers, but not `SKIP`.
+    fn reset(&self) -> Action {
         Action::Reset { shown: self.state.replies != ReplyMode::Skip }
     }
 
@@ -222,33 +224,35 @@ impl Deciding<'_> {
         Action::Finish { reply, reason: CloseReason::Quit }
     }
 
-    /// A local reply, if the client wants any.
+    /// Replies with `reply` if the client wants replies.
     fn local(&self, reply: Bytes) -> Action {
         if self.state.shows_replies() { Action::Reply(reply) } else { Action::Silence }
     }
 
-    /// Returns what is expected of an ordinary request.
+    /// Returns how the reply to an ordinary request is handled.
     fn plain(&self) -> Expect {
         if self.state.shows_replies() { Expect::PLAIN } else { Expect::DROPPED }
     }
 
-    /// The request as it came, over a link of the session's own.
+    /// Forwards the request unchanged over a lease.
     fn over_lease(&self) -> Action {
         Action::Forward { expect: self.plain(), need: Need::Lease }
     }
 
-    /// Returns whether a transaction is believed to be open.
+    /// Returns true if a transaction is assumed to be open.
     fn in_transaction(&self) -> bool {
         self.state.transaction.believed
     }
 }
 
-/// The error for a command that is rejected before it runs; `EXEC` has words of its own for it.
+/// Returns the error for a command that is rejected before it runs; for `EXEC`, Redis words the error
+/// differently.
 fn in_place_of(spec: &Spec, error: Bytes) -> Bytes {
     if spec.effect == Effect::Exec { exec_aborted(&error) } else { error }
 }
 
-/// `POST` and `Host:` are what a browser sends when a page makes it speak to Redis.
+/// Returns true for `POST` and `Host:`, which a browser sends when a web page makes it connect to
+/// Redis.
 fn is_cross_protocol(name: &[u8]) -> bool {
     is_word(name, b"post") || is_word(name, b"host:")
 }
@@ -280,7 +284,7 @@ mod tests {
         }
     }
 
-    /// One for each bit of `number`, that would make a request of this session special.
+    /// Each bit of `number` sets one property of a session that makes its requests special.
     fn state(number: u32) -> State {
         let is = |bit: u32| number & (1 << bit) != 0;
         let mut state = State::new(is(0));
@@ -293,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_decision_is_what_the_long_way_decides() {
+    fn fast_plain_decisions_agree_with_full_decisions() {
         let mut passed = 0;
         for scripts in [Scripts::All, Scripts::Deny] {
             let rules = rules(scripts);
@@ -338,12 +342,12 @@ mod tests {
                 }
             }
         }
-        // All of them where all scripts run; none otherwise.
+        // All of these requests are forwarded where all scripts may run; none otherwise.
         assert!(passed > 1000, "{passed}");
     }
 
     #[test]
-    fn what_is_refused_or_special_is_not_plain() {
+    fn refused_and_special_requests_are_not_decided_as_plain() {
         let rules = rules(Scripts::All);
         let passes = |name: &str, state: State| {
             let wire = format!("{name} 1 1\r\n");

@@ -1,7 +1,7 @@
-//! `CLIENT SETNAME`, `GETNAME` and `SETINFO`: what a client says of itself.
+//! `CLIENT SETNAME`, `GETNAME` and `SETINFO`: the names of a client and its library.
 //!
-//! On a shared link Redoubt keeps the name and answers as Redis would; on a link of the session's
-//! own Redis does, and Redoubt follows.
+//! On a shared link Redoubt keeps the name and answers as Redis would; on a lease Redis answers, and
+//! Redoubt records the name.
 
 use bytes::Bytes;
 
@@ -13,15 +13,15 @@ use crate::resp::reply::{self, Value};
 use crate::resp::{Request, is_word};
 use crate::session::replies::expect::{Expect, Learn};
 
-/// `CLIENT SETNAME`, `GETNAME` or `SETINFO`.
+/// Decides on `CLIENT SETNAME`, `GETNAME` or `SETINFO`.
 pub(super) fn client_name(this: &mut Deciding<'_>, spec: &'static Spec, need: Need) -> Action {
     let (request, leased) = (this.request, this.state.leased);
     if !leased && !this.context.rules.exists(spec) {
         return this.local(policy::unknown_subcommand(request.args()));
     }
-    // Inside a transaction, or when subscribed, it is unsure when, and whether, it takes effect;
-    // what an unknown version makes of SETINFO is unsure everywhere; and what it sets on a link is
-    // there for good.
+    // Inside a transaction or in subscribed state, it is unknown when the name takes effect, or whether
+    // it does. The effect of SETINFO on a server of unknown version is always unknown, and what it sets
+    // stays until the link closes.
     this.change.pins |= this.state.asks_redis(this.context.due) || need == Need::Lease;
     this.change.pins |= leased && spec.word() == "setinfo";
     let named = match (spec.word(), request.arg(2)) {
@@ -44,7 +44,7 @@ pub(super) fn client_name(this: &mut Deciding<'_>, spec: &'static Spec, need: Ne
     this.local(reply)
 }
 
-/// Takes `name` as the session's name, or none if it is empty.
+/// Sets the session's name to `name`, or to none if it is empty.
 pub(super) fn rename(this: &mut Deciding<'_>, name: &[u8]) -> Result<(), Bytes> {
     if !is_printable(name) {
         return Err(texts::BAD_CLIENT_NAME.clone());
@@ -54,8 +54,8 @@ pub(super) fn rename(this: &mut Deciding<'_>, name: &[u8]) -> Result<(), Bytes> 
     Ok(())
 }
 
-/// Returns what Redis 7.2 says to `CLIENT SETINFO attribute value`. The value is not kept: it would only be
-/// seen on a link that many sessions share.
+/// Returns the reply of Redis 7.2 to `CLIENT SETINFO attribute value`. The value is not kept, because
+/// it could only be shown for a link that many sessions share.
 fn info_reply(request: &Request<'_>) -> Bytes {
     let attribute = request.arg(2).unwrap_or_default();
     let shown = attribute.split(|byte| *byte == 0).next().unwrap_or_default();
@@ -71,7 +71,7 @@ fn info_reply(request: &Request<'_>) -> Bytes {
     reply::error(&[b"ERR ", name.as_slice(), rule].concat())
 }
 
-/// Returns what Redis lets into `CLIENT LIST`.
+/// Returns true if `text` has only characters that Redis permits in a client's name.
 pub(super) fn is_printable(text: &[u8]) -> bool {
     text.iter().all(|byte| (b'!'..=b'~').contains(byte))
 }

@@ -1,37 +1,38 @@
-//! Redis 7.0's own words for the replies that Redoubt gives in its place.
+//! Texts of Redis 7.0's errors that Redoubt sends in its place.
 
 use bytes::Bytes;
 
 use crate::resp::reply;
 
-/// `HELLO` without a right `AUTH` option before authentication.
+/// The error for `HELLO` without a valid `AUTH` option before authentication.
 pub(in crate::session) static NOAUTH_HELLO: Bytes = Bytes::from_static(b"-NOAUTH HELLO must be called with the client already \
 authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client \
 and select the RESP protocol version at the same time\r\n");
-/// Arguments that fit no form of the command.
+/// The error for arguments that fit no form of the command.
 pub(in crate::session) static SYNTAX_ERROR: Bytes = Bytes::from_static(b"-ERR syntax error\r\n");
-/// `HELLO 4`.
+/// The error for `HELLO 4`.
 pub(in crate::session) static NOPROTO: Bytes =
     Bytes::from_static(b"-NOPROTO unsupported protocol version\r\n");
-/// `HELLO x`.
+/// The error for `HELLO x`.
 pub(in crate::session) static NOT_A_VERSION: Bytes =
     Bytes::from_static(b"-ERR Protocol version is not an integer or out of range\r\n");
-/// `HELLO … SETNAME` with a byte outside `!`..`~`.
+/// The error for `HELLO … SETNAME` with a byte outside `!`..`~`.
 pub(in crate::session) static BAD_CLIENT_NAME: Bytes = Bytes::from_static(
     b"-ERR Client names cannot contain spaces, newlines or special characters.\r\n",
 );
 
-/// `CLIENT TRACKING ON REDIRECT` to a connection that is not there.
+/// The error for `CLIENT TRACKING ON REDIRECT` to a connection that does not exist.
 pub(in crate::session) static NO_SUCH_CLIENT: Bytes =
     Bytes::from_static(b"-ERR The client ID you want redirect to does not exist\r\n");
 
-/// `HELLO` with an unknown option: like Redis, up to a NUL.
+/// Returns the error for `HELLO` with an unknown option, which Redis shows up to a NUL.
 pub(super) fn hello_syntax(option: &[u8]) -> Bytes {
     let shown = option.split(|byte| *byte == 0).next().unwrap_or_default();
     reply::error(&[b"ERR Syntax error in HELLO option '", shown, b"'"].concat())
 }
 
-/// `EXEC` that was rejected with `error`: like Redis's `execCommandAbort`.
+/// Returns the error for an `EXEC` that was rejected with `error`, as Redis's `execCommandAbort` words
+/// it.
 pub(in crate::session) fn exec_aborted(error: &[u8]) -> Bytes {
     let error = error.strip_prefix(b"-").unwrap_or(error);
     let error = error.strip_prefix(b"ERR ").unwrap_or(error);

@@ -1,31 +1,31 @@
-//! How often each command has come to what end.
+//! Counts the outcomes of each command.
 
 use std::mem;
 
 use crate::command::{self, COUNT, Spec};
 
-/// What has become of a command.
+/// The outcome of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Redis has answered it, and not with an error.
+    /// Redis answered it without an error.
     Ok,
-    /// Redis has answered it with an error.
+    /// Redis answered it with an error.
     Error,
     /// The policy refused it.
     Refused,
-    /// Redoubt answered it, or nothing was to be answered.
+    /// Redoubt answered it, or it has no reply.
     Local,
-    /// It was passed on and no reply to it was seen: its link or its session ended before, or the
+    /// It was forwarded and no reply was read, because the link or the session ended before, or the
     /// connection carries a stream.
     Unanswered,
 }
 
 impl Outcome {
-    /// All of them, in the order in which they are counted.
+    /// All outcomes, in the order in which they are counted.
     pub const ALL: [Self; 5] =
         [Self::Ok, Self::Error, Self::Refused, Self::Local, Self::Unanswered];
 
-    /// A stable word for metrics.
+    /// Returns a stable name for metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -37,21 +37,21 @@ impl Outcome {
     }
 }
 
-/// Which count a reply goes to.
+/// The counter that a reply adds to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted(u16);
 
 impl Counted {
-    /// To none: Redoubt asked for itself, or the command has been counted already.
+    /// No counter: the request was Redoubt's own, or the command has been counted already.
     pub const NOT: Self = Self(u16::MAX);
 
-    /// To that of the command; those that the table does not know have one together.
+    /// Returns the counter of the command; all commands that the table does not have share a counter.
     pub fn of(spec: Option<&Spec>) -> Self {
         Self(spec.map_or(Counts::OTHER, |spec| spec.id))
     }
 }
 
-/// The counts: a command counts once, when it has come to its end.
+/// Outcomes of commands. Each command counts once, when its outcome is known.
 pub struct Counts(Box<[[u64; Outcome::ALL.len()]]>);
 
 impl Default for Counts {
@@ -65,7 +65,7 @@ impl Counts {
     #[expect(clippy::cast_possible_truncation, reason = "ids are of this type")]
     const OTHER: u16 = COUNT as u16;
 
-    /// One more.
+    /// Adds one to a counter.
     pub(crate) fn add(&mut self, counted: Counted, outcome: Outcome) {
         self.add_many(counted, outcome, 1);
     }
@@ -78,8 +78,8 @@ impl Counts {
         }
     }
 
-    /// Hands out what has been counted since this was last done: name, outcome and how many. Those
-    /// that are not in the table are called `other`.
+    /// Calls `give` with name, outcome and number for what has been counted since the last call.
+    /// Commands that are not in the table are called `other`.
     pub fn take(&mut self, mut give: impl FnMut(&'static str, Outcome, u64)) {
         let names = command::specs().map(|spec| spec.name).chain(["other"]);
         for (name, row) in names.zip(&mut self.0) {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn each_command_has_its_row_and_what_is_not_counted_has_none() {
+    fn each_command_has_a_counter_and_uncounted_replies_have_none() {
         let mut counts = Counts::default();
         for (index, spec) in command::specs().enumerate() {
             counts.add_many(

@@ -1,4 +1,4 @@
-//! What a reply that a link brings is for.
+//! How replies from links are handled.
 
 use std::fmt;
 
@@ -7,41 +7,42 @@ use bytes::Bytes;
 use super::pubsub::Confirmations;
 use crate::resp::Protocol;
 
-/// What is done with a reply that a link brings, and what is learnt from it.
+/// How a reply from a link is handled: the bytes that the client gets, and the facts that Redoubt
+/// learns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expect {
-    /// What the client sees.
+    /// The bytes that the client gets.
     pub show: Show,
-    /// What it tells Redoubt.
+    /// The facts that Redoubt learns.
     pub learn: Learn,
 }
 
-/// What the client sees of a remote reply.
+/// The bytes that the client gets for a reply from a link.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Show {
-    /// The bytes as they come.
+    /// The client gets the reply unchanged.
     Reply,
-    /// Nothing: the client switched replies off, or Redoubt asked for itself.
+    /// The client gets nothing: it turned replies off, or the request was Redoubt's own.
     Nothing,
-    /// These bytes in its place.
+    /// The client gets these bytes in its place.
     Instead(Bytes),
-    /// The bytes as they come, with another number in the place of the link's: the reply to `HELLO`
-    /// over a shared link.
+    /// The client gets the reply to a `HELLO` over a shared link, with another connection id in the
+    /// place of the link's.
     Greeting,
-    /// The bytes as they come, but these in the place of a `NOPERM` error: it is the guard's, and the
-    /// command is one that does not exist for the client.
+    /// The client gets the reply unchanged, unless it is a `NOPERM` error, which is replaced by these
+    /// bytes: the error is about the guard, and the command does not exist for the client.
     Unless(Bytes),
 }
 
 impl Show {
-    /// Returns whether the client sees the bytes as they come, as far as is known before they do.
+    /// Returns true if the client gets the reply unchanged, as far as this is known before it arrives.
     pub fn passes(&self) -> bool {
         matches!(self, Self::Reply | Self::Greeting | Self::Unless(_))
     }
 }
 
 impl fmt::Debug for Show {
-    /// Without the bytes, which repeat what the client sent.
+    /// Leaves the bytes out, because they repeat what the client sent.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Reply => "Reply",
@@ -53,47 +54,47 @@ impl fmt::Debug for Show {
     }
 }
 
-/// What a remote reply tells of the session.
+/// The facts about the session that Redoubt learns from a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Learn {
-    /// Nothing.
+    /// The reply does not change the session's state.
     Nothing,
-    /// It ends a command that may block for long, so a client that leaves meanwhile takes the link
-    /// with it.
+    /// The reply ends a command that may block. If the client disconnects before, its link is closed
+    /// too.
     Unblocked,
-    /// Unless it is an error, the connection speaks this protocol from here on.
+    /// The connection has this protocol from now on, unless the reply is an error.
     Protocol(Protocol),
-    /// Unless it is an error, this database is selected.
+    /// This database is selected, unless the reply is an error.
     Database(u32),
-    /// A `(P|S)(UN)SUBSCRIBE`: one confirmation for each channel, or one error.
+    /// The reply to a `(P|S)(UN)SUBSCRIBE`: one confirmation for each channel, or one error.
     Confirmed(Confirmations),
-    /// `MULTI`.
+    /// The reply to `MULTI`.
     Multi,
-    /// `EXEC`, of a transaction in which a `HELLO` asked for this protocol.
+    /// The reply to `EXEC`, in a transaction in which a `HELLO` selected this protocol.
     Exec(Option<Protocol>),
-    /// `DISCARD`.
+    /// The reply to `DISCARD`.
     Discard,
-    /// `WATCH`.
+    /// The reply to `WATCH`.
     Watch,
-    /// `UNWATCH`.
+    /// The reply to `UNWATCH`.
     Unwatch,
-    /// `CLIENT SETNAME`: an error means that the link does not have the name that the session has.
+    /// The reply to `CLIENT SETNAME`: an error means that the link does not have the session's name.
     Name,
-    /// `CLIENT ID`: the number of the link, which the client may name from here on.
+    /// The reply to `CLIENT ID`: the id of the link, which clients may name from now on.
     Id,
-    /// A subcommand that the table does not know, of a command that it does. Unless Redis does not
-    /// have it either, the connection may have any state from here on.
+    /// The reply to a subcommand that the table does not have, of a command that it has. Unless Redis
+    /// does not have it either, the connection may have any state from now on.
     Subcommand,
-    /// An error means that the link is not in the state that the session needs: it must be closed.
+    /// The reply to a request that prepares the link. After an error the link must be closed.
     Required,
-    /// A `HELLO` that has moved the session to the link of another protocol; an error moves it back to
-    /// this one.
+    /// The reply to a `HELLO` that has moved the session to the link of another protocol; an error
+    /// moves it back to this protocol.
     Moved(Protocol),
 }
 
 impl Expect {
-    /// A reply that goes to the client and tells nothing.
+    /// The client gets the reply, and the session's state does not change.
     pub const PLAIN: Self = Self { show: Show::Reply, learn: Learn::Nothing };
-    /// A reply that is dropped and tells nothing.
+    /// The reply is dropped, and the session's state does not change.
     pub const DROPPED: Self = Self { show: Show::Nothing, learn: Learn::Nothing };
 }

@@ -26,16 +26,16 @@ pub(crate) enum Frame {
     Stray,
 }
 
-/// A link brought what nothing expects, or what is not RESP. It must be closed.
+/// A link sent a frame that nothing expects, or invalid bytes. The caller closes it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unexpected {
-    /// Not RESP.
+    /// The bytes are not RESP.
     #[error("upstream sent an invalid frame: {0}")]
     Frame(#[from] ReplyError),
-    /// A reply that no request asked for.
+    /// The reply answers no request.
     #[error("upstream sent a reply that nothing expects")]
     Reply,
-    /// An error to a request of Redoubt's own that prepares a link.
+    /// The reply is an error to a request of Redoubt's own that prepares a link.
     #[error("upstream refused to prepare a link for its session")]
     Refused,
 }
@@ -127,7 +127,7 @@ impl Begun<'_> {
         let refused = unless && self.begins_with(b"-NOPERM ")?;
         let unknown = expect.learn == Learn::Subcommand
             && (self.begins_with(b"-ERR unknown subcommand ")?
-                // Redis before 7.0.
+                // Redis before 7.0 words the error so.
                 || self.begins_with(b"-ERR Unknown subcommand ")?);
         let shown = expect.show.passes() && !refused;
         Some(Frame::Reply { shown, ran: !refused && !unknown })
@@ -203,8 +203,8 @@ fn noticed(
     deliver_local(due, output);
 }
 
-/// The reply that was due next is complete, and has been `shown` or not: counts it, and goes on with
-/// what comes after it for the client.
+/// Handles the end of the next pending reply: counts it and sends the local replies that follow it.
+/// `shown` is true if the client got the reply.
 pub(super) fn replied(
     kind: Option<Kind>,
     shown: bool,
@@ -225,7 +225,7 @@ pub(super) fn replied(
     Ok(())
 }
 
-/// Puts in what is shown in a reply's place, and learns what it tells.
+/// Appends what replaces the reply, if anything, and updates the session's state.
 fn answered(
     expect: Expect,
     kind: Option<Kind>,

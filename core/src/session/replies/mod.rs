@@ -1,4 +1,4 @@
-//! The replies that a session is owed: their order, what each is for, and what is learned from it.
+//! The pending replies of a session: their order, how each is handled, and what is learned from it.
 
 pub(super) mod counts;
 pub(super) mod expect;

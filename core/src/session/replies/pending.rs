@@ -1,4 +1,4 @@
-//! The in-order queue of replies that a session is owed.
+//! The queue of a session's pending replies, in order.
 //!
 //! A reply is either remote (the link that its entry names will bring it) or local (Redoubt made it).
 //! Local replies wait behind the remote replies that were asked for before them. Consecutive plain remote
@@ -21,12 +21,12 @@ enum Entry {
     Local(Bytes),
 }
 
-/// The queue itself.
+/// The queue of pending replies.
 #[derive(Default)]
 pub struct PendingReplies {
     entries: VecDeque<Entry>,
     remote: u32,
-    /// Remote replies that have come since the start.
+    /// Remote replies that have arrived since the start.
     answered: u64,
     local: u32,
     blocking: u32,
@@ -35,38 +35,38 @@ pub struct PendingReplies {
 }
 
 impl PendingReplies {
-    /// Entries at which [`PendingReplies::is_full`]; 5 MiB at most.
+    /// Number of entries at which [`PendingReplies::is_full`]; they take at most 5 MiB.
     pub const MAX_ENTRIES: usize = 65_536;
-    /// Places for this many entries are kept when there is none.
+    /// Number of entries whose memory an empty queue keeps.
     const KEPT_ENTRIES: usize = 64;
     /// Bytes of waiting local replies at which [`PendingReplies::is_full`].
     pub const MAX_LOCAL_BYTES: usize = 4 << 20;
-    /// Bytes that a local reply takes besides its own.
+    /// Bytes that a local reply takes in addition to its text.
     const ALLOCATION: usize = 32;
-    /// Places for this many entries are kept.
+    /// Number of entries whose memory is kept.
     const KEPT: usize = 64;
 
-    /// Returns whether no more of this client's requests should be taken until replies have come:
-    /// `in_flight` are due, or what is due takes too much memory.
+    /// Returns true if no more requests of this client should be taken until replies have arrived:
+    /// `in_flight` replies are pending, or they take too much memory.
     pub fn is_full(&self, in_flight: u32) -> bool {
         self.remote.saturating_add(self.local) >= in_flight
             || self.entries.len() >= Self::MAX_ENTRIES
             || self.local_bytes >= Self::MAX_LOCAL_BYTES
     }
 
-    /// Bytes of memory that it has at least, found cheaply.
+    /// Returns a lower bound of the memory in bytes, which is cheap to compute.
     #[inline]
     pub fn memory_at_least(&self) -> usize {
         self.entries.capacity().saturating_mul(size_of::<Entry>()) | self.local_bytes
     }
 
-    /// Bytes of memory that it has.
+    /// Returns the memory in bytes.
     pub fn memory(&self) -> usize {
         let entries = self.entries.capacity().saturating_mul(size_of::<Entry>());
         entries.saturating_add(self.local_weight())
     }
 
-    /// Bytes of memory that what is owed needs.
+    /// Returns the bytes of memory that the pending replies need.
     pub fn weight(&self) -> usize {
         let entries = self.entries.len().saturating_mul(size_of::<Entry>());
         entries.saturating_add(self.local_weight())
@@ -77,7 +77,7 @@ impl PendingReplies {
         self.local_bytes.saturating_add(replies.saturating_mul(Self::ALLOCATION))
     }
 
-    /// Gives memory back that it does not need now.
+    /// Frees memory that is not needed now.
     pub fn compact(&mut self) {
         if self.entries.capacity() > Self::KEPT && self.entries.capacity() / 4 > self.entries.len()
         {
@@ -85,42 +85,42 @@ impl PendingReplies {
         }
     }
 
-    /// All replies that are owed.
+    /// Returns the number of pending replies.
     pub fn len(&self) -> usize {
         usize::try_from(self.remote.saturating_add(self.local)).unwrap_or(usize::MAX)
     }
 
-    /// Replies still to come from a link.
+    /// Returns the number of replies that must still come from a link.
     pub fn remote(&self) -> u32 {
         self.remote
     }
 
-    /// Remote replies that have come since the start.
+    /// Returns the number of remote replies that have arrived since the start.
     pub fn answered(&self) -> u64 {
         self.answered
     }
 
-    /// Remote replies that have been asked for since the start.
+    /// Returns the number of remote replies that were requested since the start.
     pub fn asked(&self) -> u64 {
         self.answered.saturating_add(u64::from(self.remote))
     }
 
-    /// Returns whether any of them belongs to a command that may block.
+    /// Returns true if a pending reply belongs to a command that may block.
     pub fn blocks(&self) -> bool {
         self.blocking > 0
     }
 
-    /// Returns whether all that is owed are replies of commands that may block.
+    /// Returns true if all pending replies belong to commands that may block.
     pub fn only_blocks(&self) -> bool {
         self.blocking > 0 && self.blocking == self.remote && self.local == 0
     }
 
-    /// Returns whether a confirmation of a subscription is still owed.
+    /// Returns true if a confirmation of a subscription is pending.
     pub fn confirming(&self) -> bool {
         self.confirming > 0
     }
 
-    /// Returns whether nothing is owed.
+    /// Returns true if no reply is pending.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -151,17 +151,17 @@ impl PendingReplies {
         }
     }
 
-    /// Adds a reply that Redoubt made; it goes out when all before it have.
+    /// Adds a reply that Redoubt made; it is sent after all earlier replies.
     pub fn push_local(&mut self, reply: Bytes) {
         self.local = self.local.saturating_add(1);
         self.local_bytes = self.local_bytes.saturating_add(reply.len());
         self.entries.push_back(Entry::Local(reply));
     }
 
-    /// Returns what the next remote reply is for; `None` when none is owed.
+    /// Returns how the next remote reply is handled; `None` if none is pending.
     ///
-    /// When a frame of a link begins, no local reply is at the front: [`PendingReplies::pop_local`] takes
-    /// it as soon as it gets there, or at the end of the message that was under way.
+    /// When a frame of a link begins, no local reply is at the front: [`PendingReplies::pop_local`]
+    /// takes it as soon as it gets there, or at the end of the message that the client was receiving.
     pub fn front(&self) -> Option<&Expect> {
         match self.entries.front()? {
             Entry::Plain(..) => Some(&Expect::PLAIN),
@@ -179,7 +179,7 @@ impl PendingReplies {
         }
     }
 
-    /// The confirmations due next, to count them down.
+    /// Returns the confirmations that come next, so that the caller can count them down.
     pub fn front_confirmations(&mut self) -> Option<&mut Confirmations> {
         match self.entries.front_mut()? {
             Entry::Remote(_, _, Expect { learn: Learn::Confirmed(confirmations), .. }) => {
@@ -213,7 +213,7 @@ impl PendingReplies {
         Some(counted)
     }
 
-    /// Takes the expectation at the front, whose reply is now complete.
+    /// Removes the first entry, whose reply has arrived.
     pub fn pop_remote(&mut self) -> Option<(Expect, Counted)> {
         match self.entries.front()? {
             Entry::Plain(..) => self.pop_plain(1).map(|counted| (Expect::PLAIN, counted)),
@@ -231,26 +231,26 @@ impl PendingReplies {
         }
     }
 
-    /// So many of the remote replies have come.
+    /// Counts remote replies that have arrived.
     fn came(&mut self, many: u32) {
         self.remote = self.remote.saturating_sub(many);
         self.answered = self.answered.saturating_add(many.into());
     }
 
-    /// Returns whether it has taken more memory than is kept.
+    /// Returns true if more memory is allocated than the queue keeps.
     #[inline]
     pub fn has_room_to_spare(&self) -> bool {
         self.entries.capacity() > Self::KEPT_ENTRIES
     }
 
-    /// Gives back the memory that many entries took, when there is none.
+    /// Frees the memory of a queue that was long and is empty now.
     pub fn release(&mut self) {
         if self.entries.is_empty() && self.has_room_to_spare() {
             self.entries = VecDeque::new();
         }
     }
 
-    /// Counts the replies that will not come.
+    /// Counts the replies that will not arrive.
     pub fn give_up(&self, counts: &mut Counts) {
         for entry in &self.entries {
             match entry {
@@ -263,7 +263,7 @@ impl PendingReplies {
         }
     }
 
-    /// Takes a local reply that has come to the front.
+    /// Removes a local reply that has come to the front.
     pub fn pop_local(&mut self) -> Option<Bytes> {
         let Some(Entry::Local(_)) = self.entries.front() else { return None };
         let Some(Entry::Local(reply)) = self.entries.pop_front() else { return None };
@@ -289,7 +289,7 @@ mod tests {
     use crate::command::lookup;
     use crate::session::Show;
 
-    /// What it is counted as matters to few tests.
+    /// The counter does not matter in most tests.
     const ANY: Counted = Counted::NOT;
 
     /// The link that brings all replies but where a test says otherwise.
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn local_replies_wait_for_the_remote_ones_before_them() {
+    fn local_replies_wait_for_earlier_remote_replies() {
         let mut due = PendingReplies::default();
         due.push_remote(link(), Expect::PLAIN, ANY);
         due.push_remote(link(), Expect::PLAIN, ANY);
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_pipeline_is_one_entry() {
+    fn a_long_plain_pipeline_takes_one_pending_entry() {
         let mut due = PendingReplies::default();
         for _ in 0..100_000 {
             due.push_remote(link(), Expect::PLAIN, ANY);
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_are_counted_as_those_of_their_commands() {
+    fn replies_add_to_the_counters_of_their_commands() {
         let [get, set] = [b"get", b"set"].map(|name| Counted::of(lookup(name)));
         let mut due = PendingReplies::default();
         for counted in [get, get, set, get, get, get] {
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_local_replies_fill_it() {
+    fn waiting_local_replies_fill_the_pending_queue() {
         let mut due = PendingReplies::default();
         due.push_remote(link(), Expect::PLAIN, ANY);
         let reply = Bytes::from(vec![b'x'; 1 << 20]);
@@ -379,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_in_flight_are_counted_one_by_one() {
+    fn every_request_in_flight_counts_toward_the_limit() {
         let mut due = PendingReplies::default();
         due.push_remote(link(), Expect::PLAIN, ANY);
         due.push_remote(link(), Expect::PLAIN, ANY);
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_of_many_kinds_fill_it() {
+    fn pending_replies_of_many_kinds_fill_the_queue() {
         let mut due = PendingReplies::default();
         for _ in 0..PendingReplies::MAX_ENTRIES / 2 {
             assert!(!due.is_full(u32::MAX));

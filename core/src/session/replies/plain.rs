@@ -1,4 +1,4 @@
-//! Most replies: nothing about them is special.
+//! The fast path for plain replies, which most replies are.
 
 use bytes::{Buf, BufMut, BytesMut};
 
@@ -29,8 +29,7 @@ pub(crate) fn plain_replies(
     (len, many)
 }
 
-/// So many of these replies have gone to the client: counts them, and appends the local replies that come
-/// next to `output`.
+/// Counts replies that have gone to the client, and sends the local replies that follow them.
 #[inline]
 pub(crate) fn replied_plainly(
     many: u32,
@@ -44,7 +43,7 @@ pub(crate) fn replied_plainly(
     deliver_local(due, output);
 }
 
-/// Moves the local replies whose turn has come to `output`.
+/// Moves the local replies at the front to `output`.
 pub(in crate::session) fn deliver_local(due: &mut PendingReplies, output: &mut BytesMut) {
     while let Some(reply) = due.pop_local() {
         output.reserve(reply.remaining());

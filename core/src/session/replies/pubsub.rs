@@ -1,9 +1,10 @@
-//! Counting subscriptions from Redis's own confirmations.
+//! Counts subscriptions by Redis's confirmations.
 //!
-//! `UNSUBSCRIBE` without arguments is answered once for each channel, so the number of channels has
-//! to be known to know which reply is whose. Each confirmation ends with the number of
-//! subscriptions that remain (channels and patterns together; shard channels on their own); the
-//! difference to the last number tells whether a channel came or went. No names are kept.
+//! `UNSUBSCRIBE` without arguments gets one reply for each channel, so the number of channels must be
+//! known to know which reply answers which request. Each confirmation ends with the number of
+//! subscriptions that remain (channels and patterns together; shard channels separately); the
+//! difference to the last number shows whether a channel was added or removed. Names of channels are
+//! not kept.
 
 use crate::command::ChannelKind as Kind;
 
@@ -11,35 +12,36 @@ use crate::command::ChannelKind as Kind;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Confirmations {
     kind: Kind,
-    /// `None` until the first arrives: "all channels", a number known only then.
+    /// Confirmations that are missing; `None` until the first one arrives, if the command is for all
+    /// channels.
     left: Option<u32>,
 }
 
 impl Confirmations {
-    /// For a command that names `channels` channels.
+    /// Returns the confirmations of a command that names `channels` channels.
     pub fn named(kind: Kind, channels: u32) -> Self {
         Self { kind, left: Some(channels) }
     }
 
-    /// For an unsubscription from everything of `kind`.
+    /// Returns the confirmations of an unsubscription from everything of `kind`.
     pub fn all(kind: Kind) -> Self {
         Self { kind, left: None }
     }
 }
 
-/// A frame that pub/sub puts on a connection.
+/// A pub/sub frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Notice {
-    /// `subscribe`, `psubscribe` or `ssubscribe`.
+    /// The frame is `subscribe`, `psubscribe` or `ssubscribe`.
     Subscribed(Kind),
-    /// `unsubscribe`, `punsubscribe` or `sunsubscribe`.
+    /// The frame is `unsubscribe`, `punsubscribe` or `sunsubscribe`.
     Unsubscribed(Kind),
-    /// `message`, `pmessage` or `smessage`.
+    /// The frame is `message`, `pmessage` or `smessage`.
     Message,
 }
 
 impl Notice {
-    /// Reads the first element of an array or push.
+    /// Parses the first element of an array or push.
     pub(in crate::session) fn parse(head: &[u8]) -> Option<Self> {
         Some(match head {
             b"message" | b"pmessage" | b"smessage" => Self::Message,
@@ -54,7 +56,7 @@ impl Notice {
     }
 }
 
-/// How many subscriptions a session holds, by what Redis has confirmed.
+/// The number of a session's subscriptions that Redis has confirmed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::session) struct Subscriptions {
     channels: u32,
@@ -63,12 +65,12 @@ pub(in crate::session) struct Subscriptions {
 }
 
 impl Subscriptions {
-    /// Returns whether Redis holds this connection to be in subscribed state.
+    /// Returns true if the connection is in Redis's subscribed state.
     pub(in crate::session) fn any(&self) -> bool {
         self.channels > 0 || self.patterns > 0 || self.shards > 0
     }
 
-    /// All of them together.
+    /// Returns the number of all subscriptions.
     pub(in crate::session) fn total(&self) -> u32 {
         self.channels.saturating_add(self.patterns).saturating_add(self.shards)
     }
@@ -81,7 +83,7 @@ impl Subscriptions {
         }
     }
 
-    /// The number that Redis prints in a confirmation of `kind`.
+    /// Returns the number that Redis reports in a confirmation of `kind`.
     fn printed(&self, kind: Kind) -> u32 {
         match kind {
             Kind::Channel | Kind::Pattern => self.channels.saturating_add(self.patterns),
@@ -89,8 +91,8 @@ impl Subscriptions {
         }
     }
 
-    /// Takes a confirmation in, with the number it ended with. Returns whether it completes
-    /// `answering`, the confirmations that are due now.
+    /// Applies a confirmation and the number at its end. Returns true if it completes `answering`, the
+    /// confirmations that are pending now.
     pub(in crate::session) fn confirm(
         &mut self,
         notice: Notice,
@@ -120,7 +122,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_come_from_the_confirmations() {
+    fn subscription_counts_come_from_confirmations() {
         let mut subs = Subscriptions::default();
         let mut due = Confirmations::named(Kind::Channel, 3);
         let subscribed = Notice::Subscribed(Kind::Channel);
@@ -138,12 +140,15 @@ mod tests {
         assert_eq!(subs, Subscriptions { channels: 0, patterns: 1, shards: 0 });
 
         let mut none = Confirmations::all(Kind::Channel);
-        assert!(subs.confirm(gone, 1, Some(&mut none)), "one answer when there was nothing");
+        assert!(
+            subs.confirm(gone, 1, Some(&mut none)),
+            "one confirmation comes without subscriptions"
+        );
         assert!(subs.any());
     }
 
     #[test]
-    fn shard_channels_count_apart() {
+    fn shard_channels_are_counted_separately() {
         let mut subs = Subscriptions::default();
         subs.confirm(Notice::Subscribed(Kind::Channel), 1, None);
         subs.confirm(Notice::Subscribed(Kind::Shard), 1, None);
@@ -153,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn only_pubsub_words_are_notices() {
+    fn only_pubsub_frames_are_notices() {
         assert_eq!(Notice::parse(b"pmessage"), Some(Notice::Message));
         assert_eq!(Notice::parse(b"invalidate"), None);
         assert_eq!(Notice::parse(b"Message"), None);

@@ -1,5 +1,4 @@
-//! Answers for requests that wait on a link which Redis has no time to prepare, and that were
-//! therefore never sent.
+//! Answers requests that wait for a link which Redis has no time to prepare. They were never sent.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -12,12 +11,12 @@ use crate::resp::{Kind, reply};
 use crate::session::decide::exec_aborted;
 use crate::session::state::State;
 
-/// Answers everything that a link was to bring with `error`, the server's own to the request that
-/// prepares the link.
+/// Answers every request that waits for the link with `error`, the server's own error to the request
+/// that prepares the link.
 ///
-/// `MULTI` is answered as Redis 7.0 and later answer it while a script overruns: with `+OK`, and the
-/// transaction fails at `EXEC`. With an error in its place, the rest of a pipelined transaction would
-/// run without one if the server had time again when it comes.
+/// The reply to `MULTI` is `+OK` and its transaction fails at `EXEC`, as with Redis 7.0 and later while
+/// a script overruns. If it were an error, the rest of a pipelined transaction would run outside a
+/// transaction as soon as the server had time again.
 pub(crate) fn answer_unsent(
     error: &Bytes,
     state: &mut State,
@@ -33,12 +32,12 @@ pub(crate) fn answer_unsent(
         if expect.learn == Learn::Multi {
             state.transaction.abort();
         }
-        // A request of Redoubt's own that prepares the link has failed with it.
+        // The error fails a request of Redoubt's own that prepares the link.
         if replied(Some(kind), true, state, due, output, counts).is_err() {
             deliver_local(due, output);
         }
     }
-    // What was asked for has not happened, so that the connection has no state that lasts.
+    // The request did not run, so the connection has no state that lasts.
     state.pinned = false;
 }
 

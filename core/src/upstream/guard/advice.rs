@@ -1,17 +1,18 @@
-//! What an operator can type to make by hand what Redoubt may not.
+//! Commands that an operator can type to create by hand what Redoubt is not permitted to create.
 
 use super::rights::Rights;
 use crate::command::{self, Version};
 
-/// What stands where the operator is to put a password.
+/// Marks where the operator has to insert a password.
 const PLACEHOLDER: &str = ">PASSWORD";
-/// What the user is called that is proposed in place of `default`.
+/// Name of the user that is proposed in place of `default`.
 const PROPOSED: &str = "redoubt";
 
-/// A line for `redis-cli` after which `rules` are refused to the user that Redoubt logs in as.
+/// Returns a line for `redis-cli` after which Redis refuses `rules` to the user that Redoubt logs in
+/// as.
 ///
-/// For the user `default`, who is everybody's, it makes a user of its own, with the same rights as
-/// far as they are known. It holds no secret.
+/// In place of the user `default`, which other clients use too, the line creates a separate user with
+/// the same rights as far as they are known. It contains no secret.
 pub fn advice(user: Option<&str>, rights: Option<&Rights>, rules: &[&str]) -> String {
     let all;
     let rights = match rights {
@@ -22,7 +23,7 @@ pub fn advice(user: Option<&str>, rights: Option<&Rights>, rules: &[&str]) -> St
         }
     };
     let (name, words) = match user.filter(|user| *user != crate::auth::DEFAULT_USER) {
-        // What it may do is not known, so it keeps that.
+        // Its rights are unknown, so it keeps them.
         Some(user) => (user, rules.iter().map(|rule| format!("-{rule}")).collect::<Vec<_>>()),
         None => {
             let words = rights.without(rules);
@@ -34,8 +35,8 @@ pub fn advice(user: Option<&str>, rights: Option<&Rights>, rules: &[&str]) -> St
     format!("ACL SETUSER {} {}", quoted(name), words.join(" "))
 }
 
-/// Returns whether the ACL of this Redis takes a rule called `name`; `None` if only Redis knows. Before 7.0
-/// subcommands cannot be taken away.
+/// Returns true if the ACL of this Redis accepts a rule called `name`; `None` if only Redis knows.
+/// Before 7.0 an ACL cannot remove subcommands.
 pub fn is_typed(name: &str, version: Option<Version>) -> Option<bool> {
     const SUBCOMMANDS: Version = Version::new(7, 0, 0);
     let (command, word) = match name.split_once('|') {
@@ -48,7 +49,7 @@ pub fn is_typed(name: &str, version: Option<Version>) -> Option<bool> {
     Some(spec.since <= version && (word.is_none() || version >= SUBCOMMANDS))
 }
 
-/// In quotes where `redis-cli` would split it or take it apart.
+/// Quotes `word` if `redis-cli` would split or interpret it.
 fn quoted(word: &str) -> String {
     let plain =
         !word.contains(|c: char| c.is_whitespace() || c.is_control() || "\"'\\".contains(c));
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_this_redis_has_can_be_typed() {
+    fn advice_contains_only_rules_that_this_redis_accepts() {
         let seven = Some(Version::new(7, 0, 15));
         assert_eq!(is_typed("flushall", seven), Some(true));
         assert_eq!(is_typed("client|kill", seven), Some(true));
@@ -72,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn it_can_be_typed_and_holds_no_secret() {
+    fn advice_can_be_typed_and_contains_no_secret() {
         let rights = Rights::parse(b"on #0123 ~app:* resetchannels +@all (~x -@all +get)");
         assert_eq!(
             advice(None, Some(&rights), &["flushall"]),

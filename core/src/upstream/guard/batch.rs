@@ -1,11 +1,11 @@
-//! Commands that are sent together, and the answers to them.
+//! Commands that are sent together, and their replies.
 
 use bytes::{Bytes, BytesMut};
 
 pub use crate::resp::Reply as Answer;
 use crate::resp::{DecodeError, Protocol, ReplyDecoder, encode_request, reply};
 
-/// Commands to be sent together; each has one reply.
+/// Commands that are sent together; each has one reply.
 #[derive(Default)]
 pub struct Batch {
     bytes: BytesMut,
@@ -13,7 +13,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// One with this command in it.
+    /// Creates a batch of one command.
     pub fn of<W: AsRef<[u8]>>(words: &[W]) -> Self {
         let mut batch = Self::default();
         batch.add(words);
@@ -27,24 +27,24 @@ impl Batch {
         self.len = self.len.saturating_add(1);
     }
 
-    /// Returns what is to be sent. It may hold a secret.
+    /// Returns the bytes to send. They may contain a secret.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Returns how many replies there will be.
+    /// Returns the number of replies that are expected.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Returns whether nothing is in it.
+    /// Returns true if the batch has no command.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 }
 
-/// The replies to a [`Batch`] on a link that speaks RESP2. Feed it what arrives until it yields all or an
-/// error.
+/// The replies to a [`Batch`] on a link that uses RESP2. The caller passes it the bytes that arrive
+/// until it returns all replies or an error.
 #[derive(Debug)]
 pub struct Answers {
     replies: ReplyDecoder,
@@ -52,29 +52,29 @@ pub struct Answers {
     wanted: usize,
 }
 
-/// Why a batch is not answered; the link must be closed.
+/// Why the replies to a batch are unusable; the caller closes the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AnswersError {
-    /// An answer is not understood, or too large.
+    /// A reply is invalid or too large.
     #[error(transparent)]
     Decode(#[from] DecodeError),
-    /// More came than was asked for.
+    /// More replies arrived than commands were sent.
     #[error("there is a reply too many")]
     TooMany,
 }
 
 impl Answers {
-    /// Most bytes of the answers to one batch. A Redis with more to tell, such as tens of thousands of
-    /// users, cannot be asked.
+    /// Most bytes of the replies to one batch. A Redis whose replies are larger, as with tens of
+    /// thousands of users, is not supported.
     pub const MAX_BYTES: usize = 16 << 20;
 
-    /// Those to `batch`.
+    /// Creates the reader of the replies to `batch`.
     pub fn to(batch: &Batch) -> Self {
         let replies = ReplyDecoder::new(Self::MAX_BYTES);
         Self { replies, all: Vec::with_capacity(batch.len), wanted: batch.len }
     }
 
-    /// Takes bytes in. Returns the answers, in order, when all have come.
+    /// Reads bytes. Returns the replies, in order, when all have arrived.
     ///
     /// # Errors
     /// [`AnswersError`]
@@ -89,17 +89,17 @@ impl Answers {
     }
 }
 
-/// Why no guard could be made or no user audited.
+/// Why no guard could be created or no user checked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GuardError {
-    /// Redis is up but cannot say now, as while a script overruns: to be tried again.
+    /// Redis cannot answer now, as while a script overruns; the caller tries again later.
     #[error("upstream cannot be asked now: {0}")]
     Later(String),
-    /// Redis does not let this user, or does not have what it takes.
+    /// Redis does not permit this to the user, or does not support it.
     #[error("{0}")]
     Refused(String),
-    /// An answer that Redis does not give. What gave it may not be there for long, as while one
-    /// Redis takes another's place behind an address.
+    /// The reply does not fit the command. Another server may answer soon, as when one Redis replaces
+    /// another behind an address.
     #[error("{0}: the answer makes no sense")]
     Nonsense(String),
 }
@@ -108,7 +108,7 @@ impl GuardError {
     /// Most characters of Redis's text that are kept.
     const MAX_TEXT: usize = 200;
 
-    /// Returns what Redis's error `text`, given to `what`, comes to.
+    /// Returns the error that follows from Redis's error `text` in reply to `what`.
     pub fn from_redis(what: &str, text: &str) -> Self {
         let shown: String = text.escape_debug().take(Self::MAX_TEXT).collect();
         match text.split(' ').next().unwrap_or_default() {
@@ -119,30 +119,31 @@ impl GuardError {
         }
     }
 
-    /// An answer to `what` that makes no sense.
+    /// Returns the error for a reply to `what` that does not fit.
     pub(super) fn nonsense(what: &str) -> Self {
         Self::Nonsense(what.to_owned())
     }
 
-    /// The reply that clients are to get to what waits meanwhile, where Redis has no time for anybody.
+    /// Returns the error that waiting clients get, if Redis has no time for any client.
     pub fn passing(&self) -> Option<Bytes> {
         let Self::Later(text) = self else { return None };
         let code = text.split(' ').next().unwrap_or_default();
         let passes = matches!(code, "BUSY" | "LOADING" | "MASTERDOWN");
-        // The text is escaped for the log; Redis's own has quotes.
+        // The text is escaped for the log; Redis's own text contains quotes.
         passes.then(|| reply::error(text.replace("\\'", "'").as_bytes()))
     }
 
-    /// Returns whether what stands there now does not do what was asked, and another way may be tried.
+    /// Returns true if the server has answered that it cannot do what was asked, so that the caller may
+    /// try another way.
     pub fn is_answer(&self) -> bool {
         !matches!(self, Self::Later(_))
     }
 }
 
-/// Returns whether the answer to `what` is `OK`.
+/// Checks that the reply to `what` is `OK`.
 ///
 /// # Errors
-/// Redis's error, or an answer that makes no sense.
+/// Redis's error, or a reply that does not fit.
 pub(super) fn is_ok(what: &str, answer: &Answer) -> Result<(), GuardError> {
     match answer {
         Answer::SimpleString(text) if text == b"OK" => Ok(()),
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_come_when_all_have_arrived_and_no_more() {
+    fn answers_are_returned_when_all_have_arrived_and_an_extra_one_is_an_error() {
         let mut batch = Batch::of(&["ACL", "WHOAMI"]);
         batch.add(&["PING"]);
         let replies = b"$7\r\ndefault\r\n+PONG\r\n";
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_passes_is_tried_again_and_what_stays_is_not() {
+    fn temporary_guard_errors_are_retried_and_lasting_ones_are_not() {
         let busy = GuardError::from_redis("ACL LIST", "BUSY Redis is busy running a script.");
         assert_eq!(busy, GuardError::Later("BUSY Redis is busy running a script.".into()));
         assert_eq!(busy.passing().unwrap(), "-BUSY Redis is busy running a script.\r\n");

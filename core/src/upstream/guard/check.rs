@@ -1,38 +1,38 @@
-//! Whether a user may run what the policy refuses, found out without running it.
+//! Finds out whether a user may run the commands that the policy refuses, without running them.
 
 use super::batch::{Answer, Batch, GuardError};
 use crate::command::{self, Flag, Spec};
 use crate::policy::RuleName;
 
-/// A refused command to be tried.
+/// A refused command to be checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// The rule that refuses it.
     pub rule: RuleName,
-    /// Its name, and that of the subcommand.
+    /// The name of the command, and of its subcommand.
     words: Vec<String>,
-    /// Its number of arguments, these words included; `None` when it must be found out.
+    /// Its number of arguments, these words included; `None` if it has to be found out.
     argc: Option<usize>,
-    /// Whether a script can call it, as far as is known. `HELP` of a container does no harm and is
-    /// not counted.
+    /// True unless scripts are known to be unable to call it. False also for `HELP` of a container,
+    /// which is harmless.
     pub scriptable: bool,
 }
 
-/// What a user may do with a command.
+/// Whether a user may run a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// Redis refuses it.
     Refused,
-    /// It would run, or nothing says that it would not.
+    /// It would run, or no reply shows that it would not.
     Allowed,
     /// This Redis does not have it.
     Missing,
-    /// It was tried with a number of arguments that it does not take.
+    /// It was checked with a number of arguments that it does not accept.
     Arity,
 }
 
-/// Returns what is to be tried for `rules`: all the subcommands of a container. `CLUSTER` does nothing on a
-/// Redis that stands alone.
+/// Returns the commands to check for `rules`; for a container, all its subcommands. Commands of
+/// `CLUSTER` are left out for a Redis that is not part of a cluster, where they do nothing.
 pub fn probes(rules: impl IntoIterator<Item = RuleName>, standalone: bool) -> Vec<Probe> {
     let mut probes: Vec<_> = rules.into_iter().flat_map(probes_of).collect();
     probes.retain(|probe| !standalone || probe.words.first().is_none_or(|name| name != "cluster"));
@@ -68,10 +68,10 @@ fn probes_of(rule: RuleName) -> Vec<Probe> {
 }
 
 impl Probe {
-    /// Most arguments with which a command is tried whose number of arguments is not known.
+    /// Most arguments that are tried for a command whose number of arguments is unknown.
     const MOST: usize = 8;
 
-    /// The numbers of arguments to try it with. With `again`, another number was wrong.
+    /// Returns the numbers of arguments to check it with. With `again`, the known number was wrong.
     pub fn lengths(&self, again: bool) -> std::ops::RangeInclusive<usize> {
         match self.argc.filter(|_| !again) {
             Some(argc) => argc..=argc,
@@ -79,20 +79,20 @@ impl Probe {
         }
     }
 
-    /// The command with this many arguments, name included. They stand for nothing.
+    /// Returns the command with this many arguments, name included. The arguments are placeholders.
     fn command(&self, argc: usize) -> Vec<&str> {
         let padding = std::iter::repeat("0");
         self.words.iter().map(String::as_str).chain(padding).take(argc).collect()
     }
 
-    /// Adds the question whether `user` may run it.
+    /// Adds an `ACL DRYRUN` of the command for `user`.
     pub fn add_dry_run(&self, user: &[u8], argc: usize, batch: &mut Batch) {
         let mut words: Vec<&[u8]> = vec![b"ACL", b"DRYRUN", user];
         words.extend(self.command(argc).into_iter().map(str::as_bytes));
         batch.add(&words);
     }
 
-    /// Adds the command itself. It must go out only where Redis is known to queue it (see
+    /// Adds the command itself. The caller must send it only where Redis is known to queue it (see
     /// [`Verdict::of_queueing`]).
     pub fn add_itself(&self, argc: usize, batch: &mut Batch) {
         batch.add(&self.command(argc));
@@ -100,11 +100,11 @@ impl Probe {
 }
 
 impl Verdict {
-    /// Returns what an answer to `ACL DRYRUN` says. A command that is refused only because of its made-up
-    /// keys counts as allowed.
+    /// Returns the verdict in a reply to `ACL DRYRUN`. A command that is refused only because of its
+    /// placeholder keys counts as allowed.
     ///
     /// # Errors
-    /// There is no `ACL DRYRUN` (before Redis 7.0), or it is not for this user.
+    /// `ACL DRYRUN` does not exist (before Redis 7.0), or this user may not run it.
     pub fn of_dry_run(answer: &Answer) -> Result<Self, GuardError> {
         let what = "ACL DRYRUN";
         match answer {
@@ -122,8 +122,8 @@ impl Verdict {
         }
     }
 
-    /// Returns what the answer to a command inside `MULTI` says, which Redis checks before it queues it.
-    /// Whatever is not a clear refusal counts as allowed.
+    /// Returns the verdict in the reply to a command inside `MULTI`, which Redis checks before it
+    /// queues it. Any reply that is no clear refusal counts as allowed.
     pub fn of_queueing(answer: &Answer) -> Self {
         match answer {
             Answer::Error(text) if text.starts_with("NOPERM") && is_about_the_command(text) => {
@@ -137,7 +137,7 @@ impl Verdict {
         }
     }
 
-    /// Returns what is known of a command after it was tried with several numbers of arguments.
+    /// Combines the verdicts of one command with several numbers of arguments.
     pub fn together(verdicts: impl IntoIterator<Item = Self>) -> Self {
         let mut all = Self::Arity;
         for verdict in verdicts {
@@ -151,13 +151,13 @@ impl Verdict {
         all
     }
 
-    /// Returns whether the user cannot run it. What was not found out does not count.
+    /// Returns true if the user cannot run it for certain.
     pub fn is_safe(self) -> bool {
         matches!(self, Self::Refused | Self::Missing)
     }
 }
 
-/// Returns whether a refusal is of the command, and not of a key or a channel.
+/// Returns true if the refusal is about the command, and not about a key or a channel.
 fn is_about_the_command(text: &str) -> bool {
     text.contains("permissions to run")
 }
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redis_that_stands_alone_has_no_cluster() {
+    fn cluster_commands_are_not_checked_on_a_standalone_redis() {
         let policy =
             Policy::compile(&["CLUSTER|RESET", "CLUSTER|LATER", "FLUSHALL"], Escapes::Allow)
                 .unwrap();
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_is_tried_by_its_subcommands_and_a_stranger_by_its_length() {
+    fn containers_are_checked_by_subcommand_and_unknown_commands_with_several_lengths() {
         let config = of("CONFIG");
         let words: Vec<_> = config.iter().map(|probe| probe.command(4).join(" ")).collect();
         assert!(words.contains(&"config set 0 0".to_owned()), "{words:?}");
@@ -192,14 +192,14 @@ mod tests {
         assert_eq!(flushall.lengths(true), 1..=9);
         let [kill] = &of("client|kill")[..] else { panic!("one") };
         assert_eq!(kill.command(3), ["client", "kill", "0"]);
-        let [stranger] = &of("zz.custom")[..] else { panic!("one") };
-        assert!(stranger.scriptable && stranger.lengths(false) == (1..=9));
-        let [stranger] = &of("zz.custom|word")[..] else { panic!("one") };
-        assert_eq!(stranger.lengths(false), 2..=10);
+        let [unknown] = &of("zz.custom")[..] else { panic!("one") };
+        assert!(unknown.scriptable && unknown.lengths(false) == (1..=9));
+        let [unknown] = &of("zz.custom|word")[..] else { panic!("one") };
+        assert_eq!(unknown.lengths(false), 2..=10);
     }
 
     #[test]
-    fn a_dry_run_speaks_of_the_command_alone() {
+    fn dry_run_verdicts_ignore_refusals_of_keys() {
         let bulk = |text: &str| Verdict::of_dry_run(&Answer::BulkString(text.into()));
         let error = |text: &str| Verdict::of_dry_run(&Answer::Error(text.into()));
         let (seven, later) = (
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_clear_refusal_counts_when_queueing() {
+    fn only_a_clear_refusal_counts_as_refused_when_queueing() {
         let error = |text: &str| Verdict::of_queueing(&Answer::Error(text.into()));
         let six =
             "NOPERM this user has no permissions to run the 'flushall' command or its subcommand";
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn one_way_to_run_it_is_enough() {
+    fn a_command_is_allowed_if_any_number_of_arguments_is() {
         use Verdict::{Allowed, Arity, Missing, Refused};
         assert_eq!(Verdict::together([Arity, Refused, Allowed]), Allowed);
         assert_eq!(Verdict::together([Arity, Refused, Arity]), Refused);

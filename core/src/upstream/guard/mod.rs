@@ -1,21 +1,22 @@
-//! The guard: a restricted user of Redis's ACL that links log in as, so that Redis itself refuses
-//! what the policy refuses, in scripts, functions and transactions too.
+//! The guard: a restricted user of Redis's ACL that links log in as, so that Redis itself refuses what
+//! the policy refuses, in scripts, functions and transactions too.
 //!
-//! Owns: the guard's name and secret, its rights, the commands that make it and check it, and what
-//! their answers mean. Leaves to the program: the connection they travel on, and when.
+//! Owns: the guard's name and secret, its rights, the commands that create it and check it, and the
+//! meaning of their replies. Leaves to the program: the connection on which they are sent, and when.
 //!
-//! The guard's rights are those of the user that Redoubt was configured with, less the policy's
-//! rules, and never more. It is made in steps, none of which gives anybody a right that is refused:
+//! The guard has the rights of the user that Redoubt is configured with, without the commands that the
+//! policy refuses, and never more. It is created in steps, none of which gives anybody a right that is
+//! refused:
 //!
-//! 1. `ACL WHOAMI` and `ACL LIST` tell the configured user's rights ([`Rights`]).
-//! 2. `ACL SETUSER name reset off` makes a user whom nobody can log in as; one `-rule` after another
-//!    tells which of the rules name something that this Redis has.
-//! 3. One `ACL SETUSER`, which is atomic, gives it its password and its rights.
-//! 4. Each command that is refused is tried, without running it ([`Probe`]). One that would run means
-//!    that there is no guard.
+//! 1. `ACL WHOAMI` and `ACL LIST` return the configured user's rights ([`Rights`]).
+//! 2. `ACL SETUSER name reset off` creates a user that nobody can log in as; one `-rule` after another
+//!    shows which of the rules name something that this Redis has.
+//! 3. One `ACL SETUSER`, which is atomic, sets the password and the rights.
+//! 4. Each refused command is checked without running it ([`Probe`]). If a command would run, the guard
+//!    is not used.
 //!
-//! The secret is known to this process alone: Redis is sent its SHA-256 digest, and the secret itself
-//! only to log in. Where no guard can be made, the configured user is tried in the same way.
+//! Only this process knows the secret: Redis gets its SHA-256 digest, and the secret itself only to log
+//! in. Where no guard can be created, the configured user is checked in the same way.
 
 mod advice;
 mod batch;

@@ -1,28 +1,29 @@
-//! Whether the server checks what `RESTORE` brings.
+//! Finds out whether the server checks the payload of `RESTORE`.
 
 use super::batch::{Answer, Batch};
 use super::rights::Rights;
 
-/// Asks for the setting, which Redis has from 6.2 on and Valkey until 9.0, and for the server's name.
+/// Asks for the setting, which Redis has from 6.2 on and Valkey had until 9.0, and for the server's
+/// name.
 pub fn ask_payloads() -> Batch {
     let mut batch = Batch::of(&["CONFIG", "GET", "sanitize-dump-payload"]);
     batch.add(&["INFO", "server"]);
     batch
 }
 
-/// Whose payloads the server checks before it takes them.
+/// For which users the server checks payloads before it accepts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Payloads {
-    /// Everybody's.
+    /// The server checks payloads of all users.
     Checked,
-    /// Those of all users but of ones with `skip-sanitize-payload`.
+    /// The server checks payloads of all users without `skip-sanitize-payload`.
     CheckedUnlessSkipped,
-    /// Nobody's, or the server does not say.
+    /// The server checks no payloads, or does not report whether it does.
     Unchecked,
 }
 
 impl Payloads {
-    /// Returns what the answers to [`ask_payloads`] say. A Valkey without the setting checks always.
+    /// Reads the replies to [`ask_payloads`]. A Valkey without the setting always checks.
     pub fn of(answers: &[Answer]) -> Self {
         let [Answer::Array(pair), info] = answers else { return Self::Unchecked };
         match &pair[..] {
@@ -36,8 +37,8 @@ impl Payloads {
         }
     }
 
-    /// Returns whether those of a user with `rights` are checked; where these are not known, only if
-    /// everybody's are.
+    /// Returns true if the server checks payloads of a user with `rights`. For unknown rights, the
+    /// result is true only if it checks those of all users.
     pub fn are_checked(self, rights: Option<&Rights>) -> bool {
         match self {
             Self::Checked => true,
@@ -47,7 +48,7 @@ impl Payloads {
     }
 }
 
-/// Returns whether the answer to `INFO server` is Valkey's.
+/// Returns true if the reply to `INFO server` is Valkey's.
 fn is_valkey(info: &Answer) -> bool {
     let Answer::BulkString(text) = info else { return false };
     text.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"valkey_version:"))
@@ -61,18 +62,19 @@ mod tests {
         Answer::BulkString(text.into())
     }
 
-    fn told(value: &str) -> Payloads {
+    fn from_setting(value: &str) -> Payloads {
         let pair = Answer::Array(vec![text("sanitize-dump-payload"), text(value)]);
         Payloads::of(&[pair, text("# Server\r\nredis_version:7.0.15\r\n")])
     }
 
     #[test]
-    fn only_a_clear_answer_counts() {
-        assert_eq!(told("yes"), Payloads::Checked);
-        assert_eq!(told("clients"), Payloads::CheckedUnlessSkipped);
-        assert_eq!(told("no"), Payloads::Unchecked);
-        assert_eq!(told("YES"), Payloads::Unchecked);
-        // Redis 6.0 has no such setting, and Valkey has none any more; a managed server has no CONFIG.
+    fn payloads_count_as_checked_only_by_a_clear_answer() {
+        assert_eq!(from_setting("yes"), Payloads::Checked);
+        assert_eq!(from_setting("clients"), Payloads::CheckedUnlessSkipped);
+        assert_eq!(from_setting("no"), Payloads::Unchecked);
+        assert_eq!(from_setting("YES"), Payloads::Unchecked);
+        // Redis 6.0 has no such setting yet, and newer Valkeys have none any more; a managed server has
+        // no CONFIG.
         let none = || Answer::Array(Vec::new());
         let denied = || Answer::Error("NOPERM no".into());
         let redis = || text("# Server\r\nredis_version:6.0.16\r\n");
@@ -86,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_who_skips_the_check_is_not_checked() {
+    fn payloads_of_a_user_with_skip_sanitize_payload_are_unchecked() {
         let checked = Rights::parse(b"on nopass sanitize-payload ~* +@all");
         let skips = Rights::parse(b"on nopass skip-sanitize-payload ~* +@all");
         for (payloads, of_checked, of_skips, of_unknown) in [

@@ -1,8 +1,8 @@
-//! Refused commands that the server has under another name (`rename-command`).
+//! Finds refused commands that the server has under another name (`rename-command`).
 //!
-//! A policy of names cannot refuse such a one, and a script can call it. A guard holds it all the same,
-//! as the ACL knows commands by the names that they were made with; `COMMAND LIST` tells these too, and
-//! `COMMAND INFO` finds a command by the name that it has now.
+//! A policy of names cannot refuse a renamed command, and a script can call it. A guard still refuses
+//! it, because the ACL identifies commands by their original names; `COMMAND LIST` reports the original
+//! names too, and `COMMAND INFO` finds a command by its new name.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +10,8 @@ use super::batch::{Answer, Batch};
 use crate::command;
 use crate::policy::Policy;
 
-/// The commands that `policy` refuses, wholly or in part, as far as the table has them: only a whole
-/// command can be given another name.
+/// Returns the commands in the table that `policy` refuses wholly or in part. Subcommands cannot be
+/// renamed, so the names of whole commands suffice.
 pub fn refused_commands(policy: &Policy) -> Vec<&'static str> {
     let names: BTreeSet<_> = policy
         .rules()
@@ -21,7 +21,7 @@ pub fn refused_commands(policy: &Policy) -> Vec<&'static str> {
     names.into_iter().collect()
 }
 
-/// Asks about `names`.
+/// Asks for the commands called `names`.
 pub fn ask_names(names: &[&str]) -> Batch {
     let words = ["COMMAND", "INFO"].iter().chain(names).collect::<Vec<_>>();
     let mut batch = Batch::of(&words);
@@ -29,13 +29,13 @@ pub fn ask_names(names: &[&str]) -> Batch {
     batch
 }
 
-/// Asks for what Redis before 7.0 has in place of `COMMAND LIST`.
+/// Asks for all commands of a Redis before 7.0, which has no `COMMAND LIST`.
 pub fn ask_all() -> Batch {
     Batch::of(&["COMMAND"])
 }
 
-/// The commands among `names` that the server has, but not by that name: by the answer to
-/// `COMMAND INFO` and that to `COMMAND LIST` or `COMMAND`. `None` when it does not say.
+/// Returns the commands in `names` that the server has under another name, by the replies to `COMMAND
+/// INFO` and to `COMMAND LIST` or `COMMAND`. Returns `None` if the replies do not show it.
 pub fn renamed<'a>(names: &[&'a str], info: &Answer, all: &Answer) -> Option<Vec<&'a str>> {
     let (Answer::Array(found), Answer::Array(all)) = (info, all) else { return None };
     if found.len() != names.len() {
@@ -68,10 +68,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_listed_and_not_found_has_another_name() {
+    fn a_command_that_is_listed_but_not_found_by_name_was_renamed() {
         let names = ["config", "flushall", "flushdb"];
         let known = |name: &str| Answer::Array(vec![text(name), Answer::Integer(-1)]);
-        // config is gone, flushall has another name, flushdb its own.
+        // The server has no config, has flushall under another name, and has flushdb under its own.
         let info = Answer::Array(vec![Answer::Null, Answer::Null, known("flushdb")]);
         let list = Answer::Array(vec![text("FLUSHALL"), text("flushdb"), text("get")]);
         assert_eq!(renamed(&names, &info, &list), Some(vec!["flushall"]));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn containers_are_asked_about_once_and_unknown_names_not_at_all() {
+    fn renamed_commands_are_looked_up_once_and_only_if_in_the_table() {
         let rules = ["FLUSHALL", "CLIENT|KILL", "CLIENT|PAUSE", "zz.module", "CLIENT|LATER"];
         let policy = Policy::compile(&rules, Escapes::Allow).unwrap();
         assert_eq!(refused_commands(&policy), ["client", "flushall"]);

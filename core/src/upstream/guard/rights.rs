@@ -1,25 +1,25 @@
-//! The rights of a user, as `ACL LIST` tells them.
+//! The rights of a user, as `ACL LIST` returns them.
 
 use super::batch::{Answer, GuardError};
 
-/// What a user may do: the words of its line in `ACL LIST` that grant or take rights, as Redis
-/// wrote them. A selector, `( … )`, is one of them.
+/// The rights of a user: the words of its line in `ACL LIST` that grant or remove rights, as Redis
+/// wrote them. A selector, `( … )`, counts as one word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {
-    /// Those of the user itself, in order.
+    /// The rights of the user itself, in order.
     own: Vec<Vec<u8>>,
-    /// Those of each selector, which grants by itself, without the brackets.
+    /// The rights of each selector, which grants rights on its own, without the brackets.
     selectors: Vec<Vec<u8>>,
 }
 
-/// The word of a user of whom no payload is checked.
+/// The word in the line of a user whose payloads are not checked.
 const SKIPS_CHECKS: &[u8] = b"skip-sanitize-payload";
 
 impl Rights {
-    /// The user that is logged in, by the answer to `ACL WHOAMI`.
+    /// Returns the user that is logged in, by the reply to `ACL WHOAMI`.
     ///
     /// # Errors
-    /// Redis does not tell, or has no ACL.
+    /// Redis refuses the command, or has no ACL.
     pub fn user(whoami: &Answer) -> Result<Vec<u8>, GuardError> {
         match whoami {
             Answer::BulkString(name) => Ok(name.clone()),
@@ -28,10 +28,10 @@ impl Rights {
         }
     }
 
-    /// The rights of `user`, by the answer to `ACL LIST`.
+    /// Returns the rights of `user`, by the reply to `ACL LIST`.
     ///
     /// # Errors
-    /// Redis does not tell.
+    /// Redis refuses the command.
     pub fn find(list: &Answer, user: &[u8]) -> Result<Self, GuardError> {
         let what = "ACL LIST";
         let lines = match list {
@@ -47,8 +47,8 @@ impl Rights {
         found.map(Self::parse).ok_or_else(|| GuardError::nonsense(what))
     }
 
-    /// Reads what follows the name in a line of `ACL LIST`. Whether the user may log in, and with
-    /// what, is left out.
+    /// Parses the part after the name in a line of `ACL LIST`. Passwords, and whether the user may log
+    /// in, are left out.
     pub fn parse(line: &[u8]) -> Self {
         let mut rights = Self { own: Vec::new(), selectors: Vec::new() };
         let mut selector: Option<Vec<u8>> = None;
@@ -73,8 +73,9 @@ impl Rights {
         rights
     }
 
-    /// Returns whether these words take the command `name` away for certain, by its name or with all others:
-    /// what a category takes away is not known here, and one that is granted may hold it.
+    /// Returns true if these words remove the command `name` for certain, by its name or with all
+    /// others. The commands of a category are unknown here: a category that is removed does not count,
+    /// and one that is granted may contain the command.
     pub fn take_away(&self, name: &str) -> bool {
         let refused = |words: &mut dyn Iterator<Item = &[u8]>| {
             words.fold(true, |refused, word| match word {
@@ -95,13 +96,14 @@ impl Rights {
             && self.selectors.iter().all(|inside| refused(&mut inside.split(|byte| *byte == b' ')))
     }
 
-    /// Returns whether the server takes what `RESTORE` brings unchecked from the user, where it checks that
-    /// of others.
+    /// Returns true if the server does not check this user's `RESTORE` payloads although it checks
+    /// those of others.
     pub fn skips_checks(&self) -> bool {
         self.own.iter().any(|word| word == SKIPS_CHECKS)
     }
 
-    /// The words that grant these rights less the commands of `rules`, and with payloads checked.
+    /// Returns the words that grant these rights without the commands of `rules`, and with payloads
+    /// checked.
     pub fn without(&self, rules: &[&str]) -> Vec<Vec<u8>> {
         let taken = || rules.iter().map(|rule| format!("-{rule}").into_bytes());
         let mut words: Vec<_> =
@@ -116,7 +118,7 @@ impl Rights {
     }
 }
 
-/// Returns whether a word is about logging in.
+/// Returns true if the word is about logging in.
 fn is_login(word: &[u8]) -> bool {
     matches!(word, b"on" | b"off" | b"nopass" | b"resetpass")
         || matches!(word.first(), Some(b'#' | b'>' | b'<' | b'!'))
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_taken_from_the_user_and_from_each_selector() {
+    fn refused_rules_are_removed_from_the_user_and_each_selector() {
         assert_eq!(
             without("on #0123 sanitize-payload ~* &* +@all", &["flushall", "client|kill"]),
             "sanitize-payload\n~*\n&*\n+@all\n-flushall\n-client|kill"
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_takes_a_command_away_for_certain_counts() {
+    fn rights_remove_a_command_only_if_that_is_certain() {
         let takes = |line: &str| Rights::parse(line.as_bytes()).take_away("flushall");
         for line in [
             "on ~* &* +@all -flushall",
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_is_found_by_its_whole_name() {
+    fn acl_list_lookup_needs_the_whole_user_name() {
         let line = |text: &str| Answer::BulkString(text.into());
         let list = Answer::Array(vec![
             line("user app2 on ~2 +@all"),

@@ -1,17 +1,17 @@
-//! Guards that a process left behind.
+//! Finds and removes guards that earlier processes left behind.
 
 use std::collections::HashSet;
 
 use super::batch::{Answer, Batch};
 use super::user::made_at;
 
-/// Most guards that are removed at one time.
+/// Most guards that are removed at a time.
 pub const MAX_REMOVED: usize = 100;
 
-/// Age in seconds, by its name, under which a guard may not be in use yet.
+/// Age in seconds below which a guard may not have a connection yet. The age comes from its name.
 const YOUNG: u64 = 60;
 
-/// The guards, anybody's, in the answer to `ACL LIST`.
+/// Returns the guards of all processes in the reply to `ACL LIST`.
 pub fn guards_in(list: &Answer) -> Vec<String> {
     let Answer::Array(lines) = list else { return Vec::new() };
     let name = |line: &Answer| {
@@ -23,20 +23,21 @@ pub fn guards_in(list: &Answer) -> Vec<String> {
     lines.iter().filter_map(name).collect()
 }
 
-/// The users of all connections, by the answer to `CLIENT LIST`; `None` when it does not tell.
+/// Returns the users of all connections, by the reply to `CLIENT LIST`; `None` if the reply does not
+/// show them.
 pub fn connected_users(list: &Answer) -> Option<HashSet<String>> {
     let Answer::BulkString(text) = list else { return None };
     let text = String::from_utf8_lossy(text);
     let lines = text.lines().filter(|line| !line.is_empty());
-    // A line without its user would make one that is in use look unused.
+    // If a line without a user were ignored, a guard in use could look unused.
     lines
         .map(|line| line.split(' ').find_map(|field| field.strip_prefix("user=")))
         .map(|user| user.map(str::to_owned))
         .collect()
 }
 
-/// The guards among `guards` that no living process has, at most [`MAX_REMOVED`]: a living one has
-/// a connection of this user open all the time. `now` is in seconds since 1970.
+/// Returns the guards in `guards` that no running process uses, at most [`MAX_REMOVED`]: a running
+/// process always has a connection of its guard open. `now` is in seconds since 1970.
 pub fn stale<'a>(guards: &'a [String], connected: &HashSet<String>, now: u64) -> Vec<&'a str> {
     let is_old = |name: &str| made_at(name).is_some_and(|made| now.saturating_sub(made) > YOUNG);
     guards
@@ -47,7 +48,7 @@ pub fn stale<'a>(guards: &'a [String], connected: &HashSet<String>, now: u64) ->
         .collect()
 }
 
-/// Removes users.
+/// Returns the commands that remove users.
 pub fn remove(names: &[impl AsRef<str>]) -> Batch {
     let words = ["ACL", "DELUSER"].into_iter().chain(names.iter().map(AsRef::as_ref));
     Batch::of(&words.collect::<Vec<_>>())
@@ -75,13 +76,13 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_does_not_tell_makes_none_stale() {
+    fn no_guard_is_stale_if_the_client_list_shows_no_users() {
         assert_eq!(connected_users(&Answer::Error("NOPERM".into())), None);
         assert_eq!(connected_users(&Answer::BulkString(b"id=1 cmd=ping\n".to_vec())), None);
     }
 
     #[test]
-    fn not_too_many_at_once() {
+    fn the_number_of_stale_guards_removed_at_a_time_is_limited() {
         let guards: Vec<_> = (0..500).map(|n| format!("redoubt-64-{n:016x}")).collect();
         assert_eq!(stale(&guards, &HashSet::new(), 1000).len(), MAX_REMOVED);
     }

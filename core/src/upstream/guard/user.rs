@@ -7,11 +7,11 @@ use super::batch::{Answer, Batch, GuardError, is_ok};
 use super::rights::Rights;
 use crate::upstream::Credentials;
 
-/// What a guard's name begins with.
+/// Start of every guard's name.
 const PREFIX: &str = "redoubt-";
-/// Random bytes of a name.
+/// Random bytes in a name.
 const NAME: usize = 8;
-/// Random bytes of a secret.
+/// Random bytes in a secret.
 const SECRET: usize = 32;
 
 /// A guard's name and secret. There is no `Debug`.
@@ -21,11 +21,11 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// How many random bytes [`Guard::new`] takes.
+    /// Random bytes that [`Guard::new`] takes.
     pub const RANDOM: usize = NAME + SECRET;
 
-    /// A guard that is made at `now`, in seconds since 1970, of bytes that nobody can guess. The
-    /// name tells when, so that one that has been left behind can be told.
+    /// Creates a guard from bytes that nobody can guess; `now` is in seconds since 1970. The name
+    /// contains the time, so that an abandoned guard can be recognized by its age.
     pub fn new(now: u64, random: &[u8; Self::RANDOM]) -> Self {
         let (name, secret) = random.split_at(NAME);
         Self {
@@ -34,18 +34,18 @@ impl Guard {
         }
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How to log in as it.
+    /// Returns the credentials to log in as the guard.
     pub fn credentials(&self) -> Credentials {
         Credentials { user: Some(self.name.clone()), password: Some(self.secret.clone()) }
     }
 
-    /// Makes it without a password, rights or the permission to log in, and then takes one rule
-    /// after another from it, to learn which of them there are.
+    /// Returns the commands that create the user without a password, rights or the permission to log
+    /// in, and then remove one rule after another from it, to learn which of the rules this Redis has.
     pub fn try_rules(&self, rules: &[impl AsRef<str>]) -> Batch {
         let mut batch = Batch::of(&["ACL", "SETUSER", self.name(), "reset", "off"]);
         for rule in rules {
@@ -54,11 +54,11 @@ impl Guard {
         batch
     }
 
-    /// The rules among `rules` that name what this Redis has, by the answers to
+    /// Returns the rules in `rules` that name something that this Redis has, by the replies to
     /// [`Guard::try_rules`].
     ///
     /// # Errors
-    /// Redis does not let this user write its ACL.
+    /// Redis does not permit the user to change the ACL.
     pub fn tried<'a, R: AsRef<str>>(
         rules: &'a [R],
         answers: &[Answer],
@@ -79,7 +79,8 @@ impl Guard {
         Ok(known)
     }
 
-    /// Gives it its password and `rights` less `rules`, all at once.
+    /// Returns the command that sets the guard's password, and sets its rights to `rights` without
+    /// `rules`, atomically.
     pub fn make(&self, rights: &Rights, rules: &[&str]) -> Batch {
         let digest = Sha256::digest(self.secret.expose_secret().as_bytes());
         let digest = format!("#{}", hex::encode(digest));
@@ -90,12 +91,12 @@ impl Guard {
         Batch::of(&words)
     }
 
-    /// Has the connection be this user's.
+    /// Returns the command that logs the connection in as this user.
     pub fn log_in(&self) -> Batch {
         Batch::of(&["AUTH", self.name(), self.secret.expose_secret()])
     }
 
-    /// Returns whether the answer to [`Guard::make`] or [`Guard::log_in`] is right.
+    /// Checks the reply to [`Guard::make`] or [`Guard::log_in`].
     ///
     /// # Errors
     /// Redis's error.
@@ -104,7 +105,7 @@ impl Guard {
     }
 }
 
-/// Returns when the guard called `name` was made, in seconds since 1970; `None` for other users.
+/// Returns when the guard called `name` was created, in seconds since 1970; `None` for other users.
 pub fn made_at(name: &str) -> Option<u64> {
     let (seconds, random) = name.strip_prefix(PREFIX)?.split_once('-')?;
     let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
@@ -112,7 +113,7 @@ pub fn made_at(name: &str) -> Option<u64> {
     u64::from_str_radix(seconds, 16).ok().filter(|_| formed)
 }
 
-/// Returns whether Redis says of a rule that it names nothing.
+/// Returns true if Redis's error means that the rule names nothing.
 fn is_unknown(text: &str) -> bool {
     text.contains("Unknown command or category name in ACL")
 }
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_tells_when_it_was_made() {
+    fn a_guard_name_contains_its_creation_time() {
         let guard = guard();
         assert_eq!(guard.name(), "redoubt-67410000-0707070707070707");
         assert_eq!(made_at(guard.name()), Some(0x6741_0000));
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn redis_is_told_the_digest_and_never_the_secret() {
+    fn redis_gets_the_digest_of_the_guards_secret_and_not_the_secret() {
         let guard = guard();
         let rights = Rights::parse(b"on nopass ~* &* +@all");
         let batch = guard.make(&rights, &["flushall"]);
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_that_name_nothing_are_left_out() {
+    fn rules_that_this_redis_does_not_know_are_left_out_of_the_guard() {
         let ok = || Answer::SimpleString(b"OK".to_vec());
         let unknown = Answer::Error(
             "ERR Error in ACL SETUSER modifier '-zz': Unknown command or category name in ACL"

@@ -3,7 +3,7 @@
 use super::super::manifests::{Manifests, NAMESPACE, items, text};
 use super::expect;
 
-/// The restricted Pod Security standard, said in each pod and not left to defaults.
+/// Checks that each pod sets the restricted Pod Security standard explicitly.
 pub(super) fn rights(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     for pods in manifests.pods() {
@@ -49,7 +49,8 @@ pub(super) fn user(manifests: &Manifests) -> Vec<String> {
     wrong
 }
 
-/// Each image has a version, and a registry unless it is Redoubt's, which whoever deploys it gives.
+/// Checks that each image has a version and a registry; for Redoubt's image, the operator sets the
+/// registry.
 pub(super) fn images(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     for container in manifests.pods().flat_map(|pods| pods.containers()) {
@@ -62,7 +63,7 @@ pub(super) fn images(manifests: &Manifests) -> Vec<String> {
     wrong
 }
 
-/// The root file system is read-only, and whatever is mounted too.
+/// Checks that the root file system is read-only, and every mount too.
 pub(super) fn files(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     for pods in manifests.pods() {
@@ -99,7 +100,7 @@ pub(super) fn namespace(manifests: &Manifests) -> Vec<String> {
     wrong
 }
 
-/// No token for the cluster's API, and no list of the namespace's services.
+/// Checks that pods get no token for the cluster's API, and no list of the namespace's services.
 pub(super) fn cluster(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     for pods in manifests.pods() {

@@ -1,14 +1,14 @@
-//! Network: zero public exposure.
+//! Network: no public exposure.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
 use super::super::manifests::{Manifests, NAMESPACE, Overlay, items, text};
-use super::super::network::{impostors, let_in, let_out, peers};
+use super::super::network::{egress, impostors, ingress, peers};
 use super::expect;
 
-/// Services are of type ClusterIP, and the namespace has no room for others.
+/// Checks that Services have the type ClusterIP, and that the namespace's quota admits no other type.
 pub(super) fn nothing_is_public(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     for service in manifests.of_kind("Service") {
@@ -45,7 +45,8 @@ pub(super) fn no_node_network(manifests: &Manifests) -> Vec<String> {
     wrong
 }
 
-/// Each Service selects pods that there are, by a port that they name; `redis` is Redis's, on 6379.
+/// Checks that each Service selects existing pods and a port that they name; `redis` selects Redis, on
+/// 6379.
 pub(super) fn services_lead_to_pods(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut ports = BTreeSet::new();
@@ -91,7 +92,7 @@ pub(super) fn services_lead_to_pods(manifests: &Manifests) -> Vec<String> {
     wrong
 }
 
-/// What the NetworkPolicies come to.
+/// Checks the connections that the NetworkPolicies allow.
 pub(super) fn connections(manifests: &Manifests) -> Vec<String> {
     let mut expected =
         vec!["gateway → ai-service TCP 5000", "ai-service → dns UDP 53", "ai-service → dns TCP 53"];
@@ -119,10 +120,10 @@ pub(super) fn connections(manifests: &Manifests) -> Vec<String> {
         expected.iter().filter(|line| own.iter().any(|own| line.contains(&format!("→ {own}"))));
     let ins: BTreeSet<_> = ins.map(|&line| line.to_owned()).collect();
     let mut wrong = Vec::new();
-    let sides = [(out, let_out(manifests, &peers), "out"), (ins, let_in(manifests, &peers), "in")];
+    let sides = [(out, egress(manifests, &peers), "out"), (ins, ingress(manifests, &peers), "in")];
     for (due, is, side) in sides {
-        wrong.extend(is.difference(&due).map(|line| format!("{line} is let {side}")));
-        wrong.extend(due.difference(&is).map(|line| format!("{line} is not let {side}")));
+        wrong.extend(is.difference(&due).map(|line| format!("{line} is allowed {side}")));
+        wrong.extend(due.difference(&is).map(|line| format!("{line} is not allowed {side}")));
     }
     for policy in manifests.of_kind("NetworkPolicy") {
         let name = text(&policy["metadata"]["name"]);
@@ -140,7 +141,8 @@ pub(super) fn connections(manifests: &Manifests) -> Vec<String> {
     wrong
 }
 
-/// Kinds that nothing here looks at could open what is closed, and all else is in one namespace.
+/// Checks that only known kinds occur, since others could open what is closed, and that all objects are
+/// in one namespace.
 pub(super) fn kinds(manifests: &Manifests) -> Vec<String> {
     let mut known = vec![
         "v1 Namespace",

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::super::manifests::{Manifests, Overlay, items, text};
 use super::expect;
 
-/// The command of a probe, as one line.
+/// Returns the command of a probe, as one line.
 fn command(container: &Value, probe: &str) -> String {
     items(&container[probe]["exec"]["command"]).map(text).collect::<Vec<_>>().join(" ")
 }
@@ -32,7 +32,7 @@ pub(super) fn probes(manifests: &Manifests) -> Vec<String> {
         };
         let is = command(container, probe);
         expect(&mut wrong, is == due, format!("the {probe} is {is:?}, not {due:?}"));
-        // A health check answers within two seconds, or says that it did not.
+        // A health check answers within two seconds, or reports that it did not.
         let probe = &container[probe];
         let seconds = probe["timeoutSeconds"].as_u64().unwrap_or(1);
         expect(&mut wrong, seconds >= 2, format!("{due} has a timeout of {seconds} s"));
@@ -43,7 +43,7 @@ pub(super) fn probes(manifests: &Manifests) -> Vec<String> {
     wrong
 }
 
-/// Bytes of a quantity such as `64Mi`.
+/// Returns the bytes of a quantity such as `64Mi`.
 fn bytes(quantity: &Value) -> Option<u64> {
     text(quantity).strip_suffix("Mi")?.parse::<u64>().ok()?.checked_mul(1 << 20)
 }
@@ -72,7 +72,8 @@ pub(super) fn resources(manifests: &Manifests) -> Vec<String> {
             let least = match name {
                 // Half more than maxmemory.
                 "redis" => 384,
-                // 16 MiB for strangers, and a few clients' output_buffer of 32 MiB.
+                // The sum of 16 MiB for unauthenticated clients, and the output_buffer of 32 MiB for a
+                // few clients.
                 "redoubt" => 256,
                 _ => 1,
             };
@@ -87,7 +88,7 @@ pub(super) fn resources(manifests: &Manifests) -> Vec<String> {
     wrong
 }
 
-/// The budget and the scale of what has more than one pod.
+/// Checks the disruption budget and the replicas of what has more than one pod.
 pub(super) fn availability(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut several = vec!["ai-service"];
@@ -133,7 +134,7 @@ pub(super) fn availability(manifests: &Manifests) -> Vec<String> {
     wrong
 }
 
-/// A ServiceMonitor that finds a Service that finds Redoubt.
+/// Checks that a ServiceMonitor selects a Service that selects Redoubt.
 pub(super) fn metrics(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     let monitor = manifests.of_kind("ServiceMonitor").next();
@@ -150,6 +151,6 @@ pub(super) fn metrics(manifests: &Manifests) -> Vec<String> {
     expect(&mut wrong, is_admin && endpoint["path"] == "/metrics", "it reads something else");
     expect(&mut wrong, service["spec"]["clusterIP"] == "None", "it reads one of several pods");
     let all = service["spec"]["publishNotReadyAddresses"] == true;
-    expect(&mut wrong, all, "one that is not ready is not read");
+    expect(&mut wrong, all, "an unready pod is not scraped");
     wrong
 }

@@ -3,11 +3,11 @@
 use super::super::manifests::{Manifests, items, text};
 use super::expect;
 
-/// The files of the repository that the manifests have copies of. Tests of their own hold what they do.
+/// The files of the repository that the manifests contain copies of. Other tests check their content.
 const CONF: &str = include_str!("../../../../config/redis.conf");
 const SCRIPT: &str = include_str!("../../../../config/redis-server.sh");
 
-/// What is asked of it by name.
+/// Directives that are checked by name.
 const DIRECTIVES: [&str; 5] = [
     "maxmemory 256mb",
     "maxmemory-policy allkeys-lru",
@@ -16,7 +16,7 @@ const DIRECTIVES: [&str; 5] = [
     "save \"\"",
 ];
 
-/// It is started by the script that takes the password from a file, and refuses a short one.
+/// Checks that the script starts Redis, which reads the password from a file and rejects a short one.
 pub(super) fn password(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     let pods = manifests.pods_of("redis");

@@ -1,4 +1,4 @@
-//! Redoubt: what it refuses, how it is reached, and how it ends.
+//! Redoubt: what it refuses, how it is reached, and how it shuts down.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
@@ -12,10 +12,10 @@ use tempfile::TempDir;
 use super::super::manifests::{Manifests, Overlay, items, text, variable};
 use super::expect;
 
-/// What the kubelet needs besides, to notice that a container has ended.
+/// Time that the kubelet may take to notice that a container has ended.
 const MARGIN: Duration = Duration::from_secs(5);
 
-/// What it is told by its environment.
+/// The environment variables that Redoubt gets.
 const VARIABLES: [&str; 4] =
     ["REDOUBT_CONFIG", "REDIS_PASSWORD_FILE", "REDOUBT_PASSWORD_FILE", "REDOUBT_ADMIN_LISTEN"];
 
@@ -31,7 +31,7 @@ static SECRETS: LazyLock<Result<TempDir, String>> = LazyLock::new(|| {
     Ok(dir)
 });
 
-/// The settings that `redoubt.toml` and the container's environment come to.
+/// Returns the settings that `redoubt.toml` and the container's environment produce.
 pub(super) fn settings(manifests: &Manifests) -> Result<Settings, String> {
     let toml = manifests.redoubt_toml().ok_or("Redoubt has no configuration")?;
     let (_, container) = manifests.redoubt().ok_or("there is no Redoubt")?;
@@ -47,14 +47,14 @@ pub(super) fn settings(manifests: &Manifests) -> Result<Settings, String> {
             Some(found) => found["data"][text(&map["key"])].as_str(),
             None => variable["value"].as_str(),
         };
-        // What is named and is not there keeps the container from its start.
+        // A variable that refers to a missing object keeps the container from starting.
         let is_known = VARIABLES.contains(&name);
         Some(value.or(is_known.then_some("missing"))?.replace("/run/secrets", &secrets).into())
     });
     Settings::parse(Path::new("redoubt.toml"), toml, &environment).map_err(|e| e.to_string())
 }
 
-/// What is blocked, who is let in, what is written down.
+/// Checks what is blocked, who may connect, and what is logged.
 pub(super) fn configuration(manifests: &Manifests) -> Vec<String> {
     let settings = match settings(manifests) {
         Ok(settings) => settings,
@@ -84,7 +84,7 @@ pub(super) fn configuration(manifests: &Manifests) -> Vec<String> {
     for line in due {
         expect(&mut wrong, has(&line), format!("it has not {line}"));
     }
-    // What is logged and audited is said, not left to defaults.
+    // The log and the audit log are configured explicitly.
     let toml = manifests.redoubt_toml().unwrap_or_default();
     for line in ["output = \"stdout\"", "level = \"info\""] {
         expect(
@@ -96,8 +96,8 @@ pub(super) fn configuration(manifests: &Manifests) -> Vec<String> {
     for warning in &settings.warnings {
         wrong.push(format!("it warns: {warning}"));
     }
-    // Clients of a sidecar have one address, so that one of them could lock out all. They are slowed
-    // down all the same.
+    // Clients of a sidecar share an address, so a single client could lock out all of them. They are
+    // still delayed.
     let exempt = settings.throttle.exempt.len();
     expect(&mut wrong, exempt == 0, format!("{exempt} networks are exempt from the throttle"));
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -108,13 +108,13 @@ pub(super) fn configuration(manifests: &Manifests) -> Vec<String> {
     wrong
 }
 
-/// The service has a password of its own and an address that is Redoubt's.
+/// Checks that the service has a password of its own and Redoubt's address.
 pub(super) fn url(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     let pods = manifests.pods_of("ai-service");
     let service = pods.as_ref().and_then(|pods| pods.container("ai-service"));
     let env: Vec<_> = service.into_iter().flat_map(|service| items(&service["env"])).collect();
-    // Kubernetes fills in what stands before.
+    // Kubernetes expands variables only if they are defined before.
     let names: Vec<_> = env.iter().map(|variable| text(&variable["name"])).collect();
     expect(
         &mut wrong,
@@ -130,7 +130,8 @@ pub(super) fn url(manifests: &Manifests) -> Vec<String> {
     wrong
 }
 
-/// SIGKILL comes after what Redoubt takes to stop, and with a sidecar after what the service takes.
+/// Checks that SIGKILL comes after the time that Redoubt needs to stop, plus with a sidecar the time
+/// that the service needs.
 pub(super) fn drain(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     let Ok(settings) = settings(manifests) else { return wrong };
@@ -150,7 +151,7 @@ pub(super) fn drain(manifests: &Manifests) -> Vec<String> {
     match manifests.overlay {
         // The service has ended by then.
         Overlay::Sidecar => {
-            expect(&mut wrong, settings.drain_delay.is_zero(), "nobody is to be waited for")
+            expect(&mut wrong, settings.drain_delay.is_zero(), "drain_delay is not zero")
         }
         Overlay::Shared => expect(
             &mut wrong,
@@ -161,7 +162,7 @@ pub(super) fn drain(manifests: &Manifests) -> Vec<String> {
     wrong
 }
 
-/// An init container that goes on (Kubernetes 1.29), reached by its own pod alone.
+/// Checks that Redoubt is a native sidecar (Kubernetes 1.29) that only its own pod can reach.
 pub(super) fn sidecar(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     let Some((pods, redoubt)) = manifests.redoubt() else {

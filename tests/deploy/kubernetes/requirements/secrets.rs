@@ -1,4 +1,4 @@
-//! Authentication: passwords come from Secrets, and each goes to those who need it.
+//! Authentication: passwords come from Secrets, and each is mounted only where it is needed.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::manifests::{Manifests, Overlay, Pods, items, text};
 use super::expect;
 
-/// No password stands in the manifests, and no Secret: each is made apart.
+/// Checks that the manifests contain no password and no Secret: operators create each separately.
 pub(super) fn passwords(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     expect(&mut wrong, manifests.of_kind("Secret").next().is_none(), "there is a Secret");
@@ -23,7 +23,7 @@ pub(super) fn passwords(manifests: &Manifests) -> Vec<String> {
             expect(&mut wrong, container["envFrom"].is_null(), "envFrom hides what comes");
         }
         for volume in items(&pods.spec["volumes"]).filter(|v| !v["secret"].is_null()) {
-            // 0440: the group that runs the container reads it, others do not.
+            // With 0440, the group that runs the container can read it and others cannot.
             let mode = &volume["secret"]["defaultMode"];
             let name = text(&volume["name"]);
             expect(&mut wrong, *mode == 0o440, format!("{name} has the mode {mode}"));
@@ -39,7 +39,7 @@ pub(super) fn passwords(manifests: &Manifests) -> Vec<String> {
     wrong
 }
 
-/// Which Secrets a container gets, and where.
+/// Returns which Secrets a container gets, and where.
 fn given(pods: &Pods<'_>, container: &Value) -> BTreeSet<String> {
     let mut given = BTreeSet::new();
     for variable in items(&container["env"]) {
@@ -59,7 +59,8 @@ fn given(pods: &Pods<'_>, container: &Value) -> BTreeSet<String> {
     given
 }
 
-/// Redis has its own password, the service its own, Redoubt both, and nobody else any.
+/// Checks that Redis gets its own password, the service its own, Redoubt both, and no other container
+/// any.
 pub(super) fn least(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut expected = BTreeSet::from([
@@ -79,7 +80,7 @@ pub(super) fn least(manifests: &Manifests) -> Vec<String> {
                 expected.iter().find(|(pod, own, _)| (*pod, *own) == (pods.name, name)).copied();
             let given = given(&pods, container);
             let Some(due) = due else {
-                wrong.push(format!("nobody knows the container {name} of {}", pods.name));
+                wrong.push(format!("container {name} of {} is not known to the tests", pods.name));
                 continue;
             };
             expected.remove(&due);

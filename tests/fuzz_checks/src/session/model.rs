@@ -1,11 +1,12 @@
-//! One connection to a very small Redis: a reply for each request, as far as their number matters.
+//! One connection to a small model of Redis, which sends a reply for each request; the content of
+//! replies is simplified.
 
 use redoubt_core::resp::{Parsed, RequestLimits, RequestParser};
 
-/// What a large value holds.
+/// The content of a large value.
 const VALUE: [u8; 1000] = [b'v'; 1000];
 
-/// `CLIENT REPLY`.
+/// The mode of `CLIENT REPLY`.
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     #[default]
@@ -16,7 +17,7 @@ enum Mode {
     Skip,
 }
 
-/// What Redis knows of the connection.
+/// The state of the connection in Redis.
 #[derive(Default)]
 pub(super) struct Model {
     input: Vec<u8>,
@@ -37,7 +38,7 @@ struct Queue {
 }
 
 impl Model {
-    /// Takes bytes in and answers the requests in them.
+    /// Receives bytes and answers the requests in them.
     pub(super) fn hear(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
         let whole = RequestLimits { stream_at: usize::MAX, ..RequestLimits::AUTHENTICATED };
@@ -53,20 +54,20 @@ impl Model {
                 }
                 Ok(Parsed::Empty { .. } | Parsed::Large) => panic!("no request was sent on"),
                 Ok(Parsed::Incomplete) => break,
-                // A large request that turned out to be broken was passed on by then.
+                // A large request that was found to be broken had been passed on by then.
                 Err(_) => self.hung_up = true,
             }
         }
         self.input.drain(..start);
     }
 
-    /// Up to `most` bytes of its replies.
+    /// Returns up to `most` bytes of its replies.
     pub(super) fn speak(&mut self, most: usize) -> Vec<u8> {
         let len = self.output.len().min(most);
         self.output.drain(..len).collect()
     }
 
-    /// Whether it has closed the connection.
+    /// Returns true if the model has closed the connection.
     pub(super) fn has_hung_up(&self) -> bool {
         self.hung_up && self.output.is_empty()
     }
@@ -80,9 +81,12 @@ impl Model {
             self.logged_in = true;
             return self.say(b"+OK\r\n");
         }
-        assert!(name != b"reset" || args.len() > 1, "it would take the link's login away");
+        assert!(
+            name != b"reset" || args.len() > 1,
+            "RESET without arguments would log the link out"
+        );
         if name == b"quit" {
-            // As it is, behind a stream of replies of which nobody knows the number.
+            // The model closes here, as the number of replies in a stream is unknown.
             self.hung_up = true;
             return self.say(b"+OK\r\n");
         }

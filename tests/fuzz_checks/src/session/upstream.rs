@@ -1,4 +1,4 @@
-//! What happens upstream of the router: links, their loss, and time.
+//! Events upstream of the router: links, their loss, and time.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::World;
 use super::model::Model;
 
 impl World {
-    /// Links connect, write, and bring up to `most` bytes each.
+    /// Links connect, write, and receive up to `most` bytes each.
     pub(super) fn upstream(&mut self, most: usize) -> bool {
         let mut moved = false;
         while let Some(id) = self.router.next_link_to_open() {
@@ -28,7 +28,7 @@ impl World {
                 let bytes = model.speak(most);
                 if !bytes.is_empty() {
                     self.heard += bytes.len();
-                    // What it must not bring ends the link, which is all that is to happen.
+                    // Bytes that the link must not bring close it, which is the expected effect.
                     drop(self.router.link_bytes(*id, &bytes, self.now));
                     moved = true;
                 }

@@ -1,4 +1,4 @@
-//! What a client says.
+//! The requests of a client.
 
 use super::{CLIENT_PASSWORD, COMMON, Client};
 use support::rng::Rng;
@@ -10,7 +10,7 @@ impl Client {
         format!("{lead}:{}:{}", self.number, self.next)
     }
 
-    /// Chooses what to say, by what is possible now.
+    /// Chooses a request that is possible now.
     pub(super) fn compose(&mut self, rng: &mut Rng) -> Vec<Vec<u8>> {
         let (authenticated, queueing, visible, restricted) = {
             let conn = &self.redis.conns[&0];
@@ -95,7 +95,8 @@ impl Client {
             45 => login(rng),
             46 => line(format!("CLIENT SETNAME name-{session}")),
             47 | 48 => line("CLIENT GETNAME".into()),
-            // Inside a transaction it breaks the protocol at EXEC, and Redoubt stops following.
+            // Inside a transaction it breaks the protocol at EXEC, and Redoubt stops tracking the
+            // replies.
             49 if !queueing => {
                 let word = *rng.pick(&["ON", "OFF", "SKIP", "SKIP", "MAYBE"]);
                 line(format!("CLIENT REPLY {word}"))
@@ -117,7 +118,7 @@ impl Client {
         }
     }
 
-    /// Something that may be said in subscribed state.
+    /// Chooses a request that is permitted in subscribed state.
     fn subscription(&mut self, rng: &mut Rng, id: &str) -> Vec<Vec<u8>> {
         let own = format!("own:{}:{}", self.number, rng.below(2));
         let channel = if rng.one_in(2) { own } else { (*rng.pick(&COMMON)).to_owned() };
@@ -131,7 +132,7 @@ impl Client {
             9 => (*rng.pick(&["UNSUBSCRIBE", "PUNSUBSCRIBE"])).to_owned(),
             _ => format!("PING {id}"),
         };
-        // A pattern that is everybody's own would hear others too.
+        // A pattern for the own channels of all sessions would receive other sessions' messages too.
         let text = text.replace("own:*", &format!("own:{}:*", self.number));
         text.split(' ').map(|word| word.as_bytes().to_vec()).collect()
     }

@@ -66,7 +66,7 @@ impl Redis {
             "reset" => {
                 let input = std::mem::take(&mut conn.input);
                 let output = std::mem::take(&mut conn.output);
-                // It ends `CLIENT REPLY OFF` before it answers, but not `SKIP`.
+                // RESET ends `CLIENT REPLY OFF` before it answers, but not `SKIP`.
                 let skips = matches!(conn.mode, Mode::Skip);
                 *conn = Conn { input, output, ..Conn::default() };
                 conn.mode = if skips { Mode::Skip } else { Mode::On };
@@ -104,7 +104,7 @@ impl Redis {
         conn.say(error("WRONGPASS invalid username-password pair or user is disabled."));
     }
 
-    /// Answers as often, and as well, as `script` says.
+    /// Sends as many replies as `script` says, with its faults.
     fn eval(&self, conn: &mut Conn, script: &[u8], id: &[u8]) {
         conn.faulty |= script != b"one";
         match script {

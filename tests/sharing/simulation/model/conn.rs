@@ -1,11 +1,11 @@
-//! One connection of the model: what Redis knows of it, and how it is answered.
+//! One connection of the model: its state in Redis, and its replies.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use super::super::wire::{Args, bulk};
 use super::Key;
 
-/// `CLIENT REPLY`.
+/// The mode of `CLIENT REPLY`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Mode {
     #[default]
@@ -15,7 +15,7 @@ pub(super) enum Mode {
     Skip,
 }
 
-/// What one connection is in the middle of.
+/// The state of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Conn {
     pub(crate) authenticated: bool,
@@ -31,20 +31,20 @@ pub(crate) struct Conn {
     /// The key that a `BLPOP` waits for.
     pub(crate) blocked: Option<Vec<u8>>,
     pub(super) mode: Mode,
-    /// Whether it said its last.
+    /// True if it has sent its last reply.
     pub(crate) closing: bool,
-    /// Whether its `AUTH` is answered as by a Redis that is full.
+    /// True if its `AUTH` is answered as by a Redis with too many clients.
     pub(super) refuse_login: bool,
-    /// Whether a request on it got more or fewer replies than one, or a bad one.
+    /// True if a request on it got more or fewer replies than one, or a bad reply.
     pub(super) faulty: bool,
-    /// Whether it was sent a push that nobody on it has asked for.
+    /// True if it was sent a push that no session on it has asked for.
     pub(crate) pushed: bool,
     pub(crate) input: Vec<u8>,
     pub(crate) output: Vec<u8>,
-    /// Bytes of output so far, and how many of them have been taken away.
+    /// Bytes of output so far, and how many of them have been taken.
     pub(super) produced: u64,
     pub(super) delivered: u64,
-    /// Which session is owed the output up to where.
+    /// The sessions that the output belongs to, each with the offset at which its part ends.
     pub(super) owed: VecDeque<(u32, u64)>,
     /// The session whose command is blocked.
     pub(super) waiting: Option<u32>,
@@ -63,7 +63,7 @@ impl Conn {
         self.channels.len() + self.patterns.len()
     }
 
-    /// Out of band: whatever `CLIENT REPLY` says.
+    /// Sends an out-of-band message, whatever `CLIENT REPLY` is.
     pub(super) fn notice(&mut self, kind: &str, parts: &[&[u8]], last: &[u8]) {
         let lead = if self.resp3 { '>' } else { '*' };
         let mut out = format!("{lead}{}\r\n", parts.len() + 2).into_bytes();
@@ -92,7 +92,7 @@ impl Conn {
         if self.resp3 { b"_\r\n" } else { b"*-1\r\n" }
     }
 
-    /// After every request, empty ones too.
+    /// Ends a request, also an empty one.
     pub(super) fn request_done(&mut self) {
         self.mode = match self.mode {
             Mode::SkipNext => Mode::Skip,
@@ -101,7 +101,7 @@ impl Conn {
         };
     }
 
-    /// Takes up to `len` bytes of its output away.
+    /// Takes up to `len` bytes of its output.
     pub(crate) fn take_output(&mut self, len: usize) -> Vec<u8> {
         let taken: Vec<u8> = self.output.drain(..len).collect();
         self.delivered += taken.len() as u64;
@@ -111,12 +111,12 @@ impl Conn {
         taken
     }
 
-    /// The sessions that Redis has heard and that have not had all of its reply.
+    /// Returns the sessions whose requests Redis has received and whose replies are not complete.
     pub(crate) fn sessions_owed(&self) -> BTreeSet<u32> {
         self.owed.iter().map(|(session, _)| *session).chain(self.waiting).collect()
     }
 
-    /// Whether it has nothing left to do or say.
+    /// Returns true if it has nothing left to do or send.
     pub(crate) fn is_silent(&self) -> bool {
         self.input.is_empty() && self.output.is_empty() && self.blocked.is_none()
     }

@@ -34,9 +34,9 @@ impl Redis {
         }
     }
 
-    /// Delivers to every connection, `own` among them, and says to how many.
+    /// Delivers to every connection, including `own`, and returns the number of receivers.
     ///
-    /// A lone client's Redis does not deliver on common channels: those come from elsewhere.
+    /// A single client's model does not deliver on common channels: those messages come from elsewhere.
     pub(crate) fn publish(
         &mut self,
         own: Option<&mut Conn>,
@@ -62,7 +62,7 @@ impl Redis {
         count
     }
 
-    /// Whether anybody listens to a channel by its name.
+    /// Returns true if a connection is subscribed to the channel by its name.
     pub(crate) fn hears(&self, channel: &[u8]) -> bool {
         self.conns.values().any(|conn| conn.channels.contains(channel))
     }

@@ -1,4 +1,4 @@
-//! What must hold after each step of a schedule, and at its end.
+//! The checks after each step of a schedule, and at its end.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,21 +7,22 @@ use redoubt_core::router::Sharing;
 use redoubt_core::session::{CloseReason, Event};
 
 use super::super::model::Conn;
-use super::{About, Peer, Schedule, Seen, Wire, note};
+use super::{About, Observed, Peer, Schedule, Wire, note};
 
 const AUTH_TIMEOUT: Duration = super::TIMEOUTS.auth;
 const IDLE_TIMEOUT: Duration = super::TIMEOUTS.idle;
-/// How often the shell looks at time limits, and how often it may have to for all to come to rest.
+/// The interval at which the program checks time limits, and how many such checks may pass until
+/// everything is idle.
 const TICK: Duration = Duration::from_millis(200);
 const MAX_TICKS: usize = 1000;
 const LINGER: Duration = Duration::from_secs(30);
-/// Most bytes that may wait for one client whose link is its own. That is read until 256 KiB wait,
-/// 64 KiB at a time; what Redoubt says itself, here a few KiB, comes on top.
+/// Most bytes that may wait for a client with a lease. The lease is read until 256 KiB wait, 64 KiB at
+/// a time; Redoubt's own replies, here a few KiB, come on top.
 const MAX_OUTPUT: usize = (256 + 64 + 64) << 10;
-/// The same where links are shared: a session is given up beyond it.
+/// Most bytes that may wait for a client on shared links: a session is closed beyond it.
 const MAX_SHARED_OUTPUT: usize = (32 << 20) + (64 << 10);
-/// Most bytes that may wait for one link: requests are taken until 256 KiB wait, one request of at
-/// most 64 KiB, or one piece of a larger one (what waited and what came, 64 KiB each), at a time.
+/// Most bytes that may wait for one link: requests are taken until 256 KiB wait, one request of at most
+/// 64 KiB, or one piece of a larger request (buffered and new bytes, 64 KiB each), at a time.
 const MAX_LINK_OUTPUT: usize = (256 + 128 + 64) << 10;
 
 pub(super) fn max_output(sharing: Sharing) -> usize {
@@ -32,8 +33,8 @@ pub(super) fn max_output(sharing: Sharing) -> usize {
 }
 
 impl Schedule {
-    /// Link `number` is of no more use. Those that it owes something must end, and of the others
-    /// those that have used it may; the call that follows says which.
+    /// Marks link `number` as closed. Sessions with pending replies on it must end, and other sessions
+    /// that have used it may; the following call shows which.
     pub(super) fn excuse(&mut self, number: u32) {
         let owed = self.redis.conns.get(&number).map(Conn::sessions_owed);
         let owed = owed.unwrap_or_default();
@@ -44,21 +45,21 @@ impl Schedule {
         self.broken = Some(number);
     }
 
-    /// Whether a session may have used link `number`: it was heard there, or nobody was. One that
-    /// waits for something may have asked for it there and not been heard yet.
+    /// Returns true if a session may have used link `number`: its requests arrived there, or no
+    /// requests did. A waiting session may have sent a request there that has not arrived yet.
     fn may_have_used(&self, number: u32, session: u32) -> bool {
         let mut heard = self.redis.heard.iter().filter(|heard| heard.0 == number).peekable();
         heard.peek().is_none() || heard.any(|heard| heard.1 == session)
     }
 
     /// Closes sockets of finished sessions and links.
-    pub(super) fn close_what_is_over(&mut self) {
+    pub(super) fn close_finished(&mut self) {
         for index in (0..self.peers.len()).rev() {
             if self.router.is_finished(self.peers[index].id) {
                 let peer = self.peers.remove(index);
                 note!(self, "session {} is closed", peer.client.number);
                 self.router.forget(peer.id, self.now);
-                let reason = self.settle(About::Session(peer.id));
+                let reason = self.after_call(About::Session(peer.id));
                 self.judge(&peer, reason.expect("an event tells that the session is closed"));
             }
         }
@@ -69,21 +70,21 @@ impl Schedule {
                 note!(self, "link {} is closed", wire.number);
                 self.redis.conns.remove(&wire.number);
                 self.router.forget_link(id);
-                self.settle(About::Link(id));
+                self.after_call(About::Link(id));
             }
         }
     }
 
-    /// Whether a session could end as it did.
+    /// Checks that a session could end for this reason.
     fn judge(&mut self, peer: &Peer, reason: CloseReason) {
         let number = peer.client.number;
         let silent = self.now - peer.active;
         let complete = peer.client.has_all();
-        // Nothing is popped for a client that is gone, so it is not waited for.
+        // No value is popped for a client that has left, so the session does not wait for it.
         let cut = peer.excused || peer.left || peer.eof == Some(true) || silent >= LINGER;
         let whole = complete || cut || peer.client.faulty;
         let fits = match reason {
-            // It says on what it likes, and nobody knows what it is answered.
+            // It may send anything, and its replies are unknown.
             _ if peer.client.faulty => true,
             CloseReason::Client if peer.left => true,
             CloseReason::Client => peer.eof.is_some() && (cut || peer.client.has_all_replies()),
@@ -103,16 +104,16 @@ impl Schedule {
         peer.client.most_subscribed > self.limits.subscriptions as usize
     }
 
-    /// Does what the shell does after each call, and holds the invariants. Returns why the session
-    /// that the call was about was closed, if it was.
-    pub(super) fn settle(&mut self, about: About) -> Option<CloseReason> {
+    /// Does what the program does after each call, and checks the invariants. Returns why the session
+    /// of the call was closed, if it was.
+    pub(super) fn after_call(&mut self, about: About) -> Option<CloseReason> {
         self.moves += 1;
         let mut touched: Vec<About> = vec![about];
         while let Some(id) = self.router.next_link_to_open() {
             self.links += 1;
             let number = self.links;
             note!(self, "link {number} is to be opened");
-            self.wires.push(Wire { id, number, connected: false, seen: Seen::default() });
+            self.wires.push(Wire { id, number, connected: false, seen: Observed::default() });
         }
         while let Some(id) = self.router.next_touched() {
             touched.push(About::Session(id));
@@ -148,9 +149,9 @@ impl Schedule {
             );
             let over = self.router.is_finished(peer.id);
             let wants_read = !over && self.router.wants_read(peer.id);
-            let seen = Seen { output: output > 0, wants_read, over };
-            let told = touched.contains(&About::Session(peer.id));
-            assert!(told || !seen.news(peer.seen), "session {} not woken", peer.client.number);
+            let seen = Observed { output: output > 0, wants_read, over };
+            let reported = touched.contains(&About::Session(peer.id));
+            assert!(reported || !seen.news(peer.seen), "session {} not woken", peer.client.number);
             peer.seen = seen;
         }
         for wire in &mut self.wires {
@@ -158,24 +159,24 @@ impl Schedule {
             assert!(output <= MAX_LINK_OUTPUT, "{output} bytes wait for link {}", wire.number);
             let over = self.router.link_is_closed(wire.id);
             let wants_read = !over && self.router.link_wants_read(wire.id, self.now);
-            let seen = Seen { output: output > 0, wants_read, over };
-            let told = touched.contains(&About::Link(wire.id));
-            assert!(told || !seen.news(wire.seen), "link {} not woken", wire.number);
+            let seen = Observed { output: output > 0, wants_read, over };
+            let reported = touched.contains(&About::Link(wire.id));
+            assert!(reported || !seen.news(wire.seen), "link {} not woken", wire.number);
             wire.seen = seen;
         }
         closed
     }
 
-    /// Lets everything come to rest, then ends it, and holds that nothing is left.
+    /// Runs until everything is idle, then ends it, and checks that nothing is left.
     pub(super) fn finish(&mut self) {
         if self.rng.one_in(4) {
             note!(self, "drains");
             self.draining = true;
             self.router.drain();
-            self.settle(About::Nothing);
+            self.after_call(About::Nothing);
         }
         self.rest();
-        self.end_faulty();
+        self.end_faulty_sessions();
         for peer in &self.peers {
             let number = peer.client.number;
             assert!(!peer.doomed, "session {number} outlives a link that owed it a reply");
@@ -194,22 +195,22 @@ impl Schedule {
         note!(self, "drains");
         self.draining = true;
         self.router.drain();
-        self.settle(About::Nothing);
+        self.after_call(About::Nothing);
         self.rest();
         // Links that wait for other sessions may live on for a while.
         self.now += Duration::from_secs(24 * 60 * 60);
         self.router.tick(self.now);
-        self.settle(About::Nothing);
+        self.after_call(About::Nothing);
         self.rest();
         assert!(self.router.is_empty(), "{} sessions are left", self.router.len());
         assert_eq!(self.router.link_count(), 0, "links are left");
         let pauses = self.router.pauses();
-        *self.tally.entry("too many in flight").or_default() += pauses.in_flight;
-        *self.tally.entry("too fast").or_default() += pauses.rate;
+        *self.event_counts.entry("too many in flight").or_default() += pauses.in_flight;
+        *self.event_counts.entry("too fast").or_default() += pauses.rate;
     }
 
-    /// Ends those that the upstream may never answer.
-    fn end_faulty(&mut self) {
+    /// Ends the sessions that the upstream may never answer.
+    fn end_faulty_sessions(&mut self) {
         for index in 0..self.peers.len() {
             if self.peers[index].client.faulty {
                 self.leave(index);
@@ -218,22 +219,22 @@ impl Schedule {
         self.rest();
     }
 
-    /// Goes on until nothing more happens, however long that takes.
+    /// Continues until nothing more happens, however long that takes.
     fn rest(&mut self) {
         for _ in 0..MAX_TICKS {
-            self.come_to_rest();
+            self.run_until_idle();
             let paused = |peer: &Peer| !peer.seen.over && !self.router.wants_read(peer.id);
             if self.limits.rate.is_none() || !self.peers.iter().any(paused) {
                 break;
             }
             self.now += TICK;
             self.router.tick(self.now);
-            self.settle(About::Nothing);
+            self.after_call(About::Nothing);
         }
     }
 
-    /// Goes on until nothing more happens at this time.
-    fn come_to_rest(&mut self) {
+    /// Continues until nothing more happens at this time.
+    fn run_until_idle(&mut self) {
         loop {
             let before = self.moves;
             for index in 0..self.peers.len() {
@@ -246,7 +247,7 @@ impl Schedule {
                 self.read_from_redis(index);
             }
             self.unblock();
-            self.close_what_is_over();
+            self.close_finished();
             if self.moves == before {
                 break;
             }
@@ -254,7 +255,8 @@ impl Schedule {
     }
 }
 
-/// What a run of many schedules must have come across, or it tests less than it says.
+/// Returns the events that a run of many schedules must include; otherwise it tests less than it
+/// claims.
 pub(crate) fn must_happen() -> BTreeSet<&'static str> {
     [
         "client paused",

@@ -1,4 +1,4 @@
-//! What clients do.
+//! The actions of clients.
 
 use super::super::client::shorten;
 use super::{About, Schedule, note};
@@ -15,7 +15,7 @@ impl Schedule {
         }
     }
 
-    /// Some of what the client has said arrives.
+    /// Delivers a part of what the client has sent.
     pub(super) fn send(&mut self, index: usize) {
         let peer = &mut self.peers[index];
         let id = peer.id;
@@ -26,7 +26,7 @@ impl Schedule {
             note!(self, "session {} has one more turn", peer.client.number);
             self.router.take_turn(id, self.now);
             self.count("turn");
-            self.settle(About::Session(id));
+            self.after_call(About::Session(id));
             return;
         }
         if peer.client.to_send.is_empty() {
@@ -41,7 +41,7 @@ impl Schedule {
         peer.active = self.now;
         note!(self, "session {} <- {}", peer.client.number, shorten(&segment));
         self.router.client_bytes(id, &segment, self.now);
-        self.settle(About::Session(id));
+        self.after_call(About::Session(id));
     }
 
     pub(super) fn read_if_quick(&mut self, index: usize) {
@@ -50,7 +50,7 @@ impl Schedule {
         }
     }
 
-    /// Some of what waits for the client leaves.
+    /// Delivers a part of what waits for the client.
     pub(super) fn read_by_client(&mut self, index: usize) {
         let peer = &mut self.peers[index];
         let output = self.router.output(peer.id);
@@ -64,7 +64,7 @@ impl Schedule {
         peer.client.receive(&bytes);
         let id = peer.id;
         self.router.wrote(id, len, self.now);
-        self.settle(About::Session(id));
+        self.after_call(About::Session(id));
     }
 
     pub(super) fn leave(&mut self, index: usize) {
@@ -77,7 +77,7 @@ impl Schedule {
         note!(self, "session {} is broken off", peer.client.number);
         self.router.client_lost(id);
         self.count("left");
-        self.settle(About::Session(id));
+        self.after_call(About::Session(id));
     }
 
     pub(super) fn half_close(&mut self, index: usize) {
@@ -92,6 +92,6 @@ impl Schedule {
         note!(self, "session {} sends no more", peer.client.number);
         self.router.client_eof(id, self.now);
         self.count("half-closed");
-        self.settle(About::Session(id));
+        self.after_call(About::Session(id));
     }
 }

@@ -1,4 +1,4 @@
-//! What happens to links, and behind them.
+//! Events on links and in the upstream.
 
 use redoubt_core::router::LinkFault;
 
@@ -29,7 +29,7 @@ impl Schedule {
             self.redis.connect(number, refused);
             self.router.link_connected(id);
         }
-        self.settle(About::Link(id));
+        self.after_call(About::Link(id));
     }
 
     pub(super) fn write_to_redis(&mut self, index: usize) {
@@ -43,7 +43,7 @@ impl Schedule {
         note!(self, "link {number} -> {}", shorten(&bytes));
         self.redis.receive(number, &bytes);
         self.router.link_wrote(id, len, self.now);
-        self.settle(About::Link(id));
+        self.after_call(About::Link(id));
     }
 
     pub(super) fn read_from_redis(&mut self, index: usize) {
@@ -67,7 +67,7 @@ impl Schedule {
             self.excuse(number);
             self.count(if refused { "login refused" } else { "faulty link" });
         }
-        self.settle(About::Link(id));
+        self.after_call(About::Link(id));
     }
 
     /// Ends a blocking pop, with a value or without.
@@ -88,7 +88,7 @@ impl Schedule {
         self.count("unblocked");
     }
 
-    /// Somebody else publishes on a common channel.
+    /// Another client publishes on a common channel.
     pub(super) fn publish(&mut self) {
         self.published += 1;
         let heard = |channel: &&str| self.redis.hears(channel.as_bytes());
@@ -104,7 +104,7 @@ impl Schedule {
         }
     }
 
-    /// A link's connection breaks.
+    /// Closes a link's connection.
     pub(super) fn lose(&mut self, index: usize) {
         let Wire { id, number, connected, .. } = self.wires[index];
         if !connected || self.router.link_is_closed(id) {
@@ -114,10 +114,10 @@ impl Schedule {
         self.excuse(number);
         self.router.link_lost(id, self.now);
         self.count("link lost");
-        self.settle(About::Link(id));
+        self.after_call(About::Link(id));
     }
 
-    /// A push comes over a link whose sessions have not asked for any.
+    /// Sends a push over a link whose sessions have not asked for it.
     pub(super) fn push(&mut self, index: usize) {
         let Wire { id, number, connected, .. } = self.wires[index];
         let ready = connected && self.router.link_is_ready(id);
@@ -130,8 +130,8 @@ impl Schedule {
         }
     }
 
-    /// Whether a link that is some session's own may bring what nothing expects: it was sent a push, or
-    /// one of its sessions has had the upstream answer too often.
+    /// Returns true if a lease may bring an unexpected reply: it was sent a push, or one of its
+    /// sessions has made the upstream send too many replies.
     fn may_be_faulty(&self, number: u32) -> bool {
         let pushed = self.redis.conns.get(&number).is_some_and(|conn| conn.pushed);
         let heard = self.redis.heard.iter().filter(|heard| heard.0 == number);
@@ -142,8 +142,8 @@ impl Schedule {
         pushed || heard.into_iter().any(|heard| faulty(heard.1))
     }
 
-    /// A link brings what nothing expects.
-    pub(super) fn go_mad(&mut self, index: usize) {
+    /// Sends an unexpected reply over a link.
+    pub(super) fn send_unexpected_reply(&mut self, index: usize) {
         let Wire { id, number, connected, .. } = self.wires[index];
         let idle = connected
             && !self.may_be_faulty(number)
@@ -161,9 +161,9 @@ impl Schedule {
                 self.excuse(number);
             }
             Err(fault) => panic!("link {number}: {fault}"),
-            // It is dropped where the one whose link it is has had its last reply. Behind a barrier it
-            // ends the session that has sent last, and only that. A link from the pool was others'
-            // before.
+            // The reply is dropped if the lease's session has received its last reply. Behind a barrier
+            // it ends the session that has sent last, and only that. A link from the pool belonged to
+            // other sessions before.
             Ok(()) => {
                 let heard: Vec<_> =
                     self.redis.heard.iter().filter(|(link, _)| *link == number).copied().collect();
@@ -176,7 +176,7 @@ impl Schedule {
                     peer.client.faulty = true;
                 }
                 let is_ended = !ended.is_empty();
-                // One that was over already may be told so all the same.
+                // A session that was over already may get an event nevertheless.
                 for peer in self.peers.iter_mut().filter(|peer| peer.seen.over) {
                     peer.client.faulty |= heard.contains(&(number, peer.client.number));
                 }
@@ -192,6 +192,6 @@ impl Schedule {
             }
         }
         self.count("unexpected reply");
-        self.settle(About::Link(id));
+        self.after_call(About::Link(id));
     }
 }

@@ -1,27 +1,28 @@
-//! Requests that are passed on before they are whole.
+//! Passes on requests before they are complete.
 
 use super::{Phase, RequestParser};
 use crate::resp::{ProtocolError, RequestLimits};
 
-/// What [`RequestParser::stream`] passes on.
+/// The part of a request that [`RequestParser::stream`] returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Streamed {
-    /// How many bytes of the input belong to the request and may be passed on or thrown away.
+    /// Bytes of the input that belong to the request; the caller passes them on or discards them.
     pub len: usize,
-    /// Whether the request ends there.
+    /// True if the request ends there.
     pub done: bool,
 }
 
 impl RequestParser {
     /// Passes a large request on piece by piece, instead of waiting until it is complete.
     ///
-    /// After [`Parsed::Large`](super::Parsed::Large), `input` is first the same as then, and
-    /// afterwards begins at the byte after those last passed. The line that gives an argument's
-    /// length is passed only when it is complete: until then the caller keeps it and appends more.
-    /// After `done` the parser is before its next request.
+    /// After [`Parsed::Large`](super::Parsed::Large), the first `input` is the same as then; afterwards
+    /// `input` starts at the byte after the last piece. An argument's length line is passed on only
+    /// when it is complete: until then the caller keeps it and appends more. After `done` the parser is
+    /// before its next request.
     ///
     /// # Errors
-    /// What Redis answers before it closes; a part of the request has been passed on by then.
+    /// The error that Redis sends before it closes the connection; a part of the request has
+    /// been passed on by then.
     pub fn stream(
         &mut self,
         input: &[u8],

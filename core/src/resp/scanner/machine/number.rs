@@ -1,4 +1,4 @@
-//! What follows from the number in a length line.
+//! The effect of the number in a length line.
 
 use super::{ReplyScanner, State};
 use crate::resp::ReplyError;
@@ -6,7 +6,7 @@ use crate::resp::scanner::element::MAX_WORD;
 use crate::resp::scanner::types::Kind;
 
 impl ReplyScanner {
-    /// Takes the number of a complete length line or integer.
+    /// Handles the number of a complete length line or integer.
     #[inline]
     pub(super) fn number(&mut self, lead: u8, number: i64) -> Result<(), ReplyError> {
         self.state = State::Value;
@@ -28,8 +28,8 @@ impl ReplyScanner {
             b'~' => Kind::Set,
             b'>' if self.kind.is_none() => Kind::Push,
             b'%' => Kind::Map,
-            // An attribute, or a push within a reply (a transaction that publishes to its own
-            // connection has one): neither is an element of what surrounds it.
+            // An attribute, or a push within a reply (as in a transaction that publishes to its own
+            // connection), is not an element of the value around it.
             b'>' => {
                 self.interrupted = true;
                 self.left = self.left.checked_add(count).ok_or(ReplyError::TooMany)?;
