@@ -102,7 +102,7 @@ fn a_good_certificate_holds_and_tells_its_days() {
     assert_eq!(check(&report, "tls-old"), ("holds", "refused"));
     assert_eq!(check(&report, "transport"), ("holds", "in TLS"));
     assert_eq!(check(&report, "ping"), ("holds", "+PONG"));
-    assert_eq!(check(&report, "direct"), ("fails", "takes the clients' password"));
+    assert_eq!(check(&report, "direct"), ("fails", "accepts the clients' password"));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_certificate_that_is_not_good_fails_and_ends_it() {
         (issue("soon", "localhost", Kind::Future), &authority, "not valid yet"),
         (issue("other", "elsewhere.test", Kind::Good), &authority, "not valid for name"),
         (issue("good", "localhost", Kind::Good), &other, "no CA that is trusted here"),
-        (issue("itself", "localhost", Kind::SelfSignedCa), &authority, "it is a CA's own"),
+        (issue("itself", "localhost", Kind::SelfSignedCa), &authority, "it is the certificate of a CA"),
     ] {
         let redis = speaking(&authority, &pair);
         let report = json(&url(&redis), redis.password(), &["--ca", path(&trusted.ca())]);
@@ -170,7 +170,7 @@ fn old_versions_that_are_taken_fail() {
     let old = "tls-protocols \"TLSv1 TLSv1.1 TLSv1.2\"\ntls-ciphers DEFAULT:@SECLEVEL=0";
     let redis = Redis::setup().tls(&pair, &authority.ca(), "no").config(old).start();
     let report = json(&url(&redis), redis.password(), &["--ca", path(&authority.ca())]);
-    assert_eq!(check(&report, "tls-old"), ("fails", "is taken"), "{report}");
+    assert_eq!(check(&report, "tls-old"), ("fails", "is accepted"), "{report}");
     assert_eq!(check(&report, "tls"), ("holds", "TLS 1.2"), "{report}");
 }
 
@@ -184,7 +184,7 @@ fn a_redis_in_tls_may_be_behind_a_plain_listener() {
     let (ca, direct) = (authority.ca(), url(&redis));
     let args = ["--ca", path(&ca), "--direct", &direct];
     let report = json(&plain, redoubt.password(), &args);
-    assert_eq!(check(&report, "direct"), ("holds", "answers, with a password of its own"));
+    assert_eq!(check(&report, "direct"), ("holds", "requires a password of its own"));
     assert_eq!(check(&report, "transport"), ("holds", "plain, over loopback"));
     assert_eq!(report["holds"], true, "{report}");
 }

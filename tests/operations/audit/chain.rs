@@ -137,7 +137,7 @@ fn lines_removed_at_the_end_are_missed_by_verify_and_at_the_next_start() {
     assert!(empty.status.code() == Some(1) && said.contains("no record"), "{said}");
     fs::write(log(&dir), good).unwrap();
     let said = String::from_utf8(verify(&[log(&dir)]).stdout).unwrap();
-    assert!(said.contains("all whole; there is no record of where the last file ended"), "{said}");
+    assert!(said.contains("all valid; there is no record of where the last file ended"), "{said}");
 }
 
 #[test]

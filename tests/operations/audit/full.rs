@@ -131,7 +131,7 @@ fn a_stop_does_not_wait_for_ever_for_a_log_that_nobody_takes() {
         }
         signal(redoubt.pid(), "TERM");
         assert_eq!(redoubt.wait().code(), Some(0));
-        let said = redoubt.log().wait(|line| line.contains("before all of the audit log"));
+        let said = redoubt.log().wait(|line| line.contains("before the whole audit log"));
         assert!(said.is_some(), "{on_full}");
     }
 }

@@ -218,7 +218,7 @@ fn files_for_tls_that_cannot_be_used_stop_the_start() {
         (
             "127.0.0.1:0",
             "rediss://no..name:1\"\ntls_dangerously_accept_any_certificate = true",
-            "\"no..name\" is no name that a certificate can be for",
+            "\"no..name\" is not a name that a certificate can be for",
         ),
     ] {
         // One listener that works does not make up for one that does not.

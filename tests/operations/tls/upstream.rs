@@ -67,7 +67,7 @@ fn a_redis_without_a_right_certificate_is_given_no_password() {
         let redis = Redis::setup().tls(&pair, &authority.ca(), "no").start();
         let redoubt = to(Redoubt::setup(&redis), &redis, &authority).start();
         let message = "upstream is unavailable; clients are closed until it is back";
-        let line = logged(&redoubt, message, &["no TLS with 127.0.0.1:", told]);
+        let line = logged(&redoubt, message, &["TLS handshake with 127.0.0.1:", told]);
         assert!(!line.contains(redis.password()), "{line}");
         let info = redis.direct().command(&["INFO", "commandstats"]);
         let info = String::from_utf8(info).unwrap();
