@@ -9,12 +9,12 @@
 //!
 //! | file or folder | what is in it |
 //! |---|---|
-//! | `declare` | the macros and types by which a key is declared |
+//! | `declare` | the macros and types that declare a key |
 //! | `settings`, `sections` | the declarations, and the settings that they make |
 //! | `table` | all keys in one list |
-//! | `read` | the text, the environment, and the values they give |
-//! | `secrets`, `credentials` | passwords, and who logs in where with what |
-//! | `load`, `print` | from a file to settings, and back to text |
+//! | `read` | the text and the environment, and the values in them |
+//! | `secrets`, `credentials` | passwords, user names and the logins that they belong to |
+//! | `load`, `print` | loading settings from a file, and printing them |
 
 mod credentials;
 mod declare;

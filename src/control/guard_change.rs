@@ -29,7 +29,7 @@ pub(crate) enum Prepared {
     Unreachable(UpstreamError),
 }
 
-/// What changes with a reload, besides the policy itself.
+/// Which inputs of the login a reload changes.
 #[derive(Clone, Copy)]
 pub(crate) struct News {
     pub(crate) policy: bool,

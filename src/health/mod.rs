@@ -75,7 +75,7 @@ impl Health {
 
     pub(crate) fn down(&self, reason: &UpstreamError) {
         if self.change(false) {
-            error!(reason = %reason.chain(), "upstream is unavailable; clients are closed until it is back");
+            error!(reason = %reason.chain(), "upstream is unavailable; sessions that need it are closed until it is back");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Connections to clients and to Redis, whoever drives them.
+//! Connections to clients and to Redis, for the workers and the control plane.
 //!
 //! Owns: sockets of each kind, their options and peers, how Redis is connected to, and the
 //! conversations that Redoubt has with Redis for itself. Leaves to the acceptor, the workers and

@@ -89,7 +89,7 @@ pub struct UpstreamStats {
 /// Requests of clients.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct CommandStats {
-    /// All requests.
+    /// Requests of clients since the start.
     pub total: u64,
     /// Requests that the policy refused.
     pub refused: u64,

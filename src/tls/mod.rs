@@ -7,7 +7,7 @@
 //! | message | level | fields |
 //! |---|---|---|
 //! | `certificate in use` | info | `file`, `ends` |
-//! | `certificate is over` | warn | `file`, `ended` |
+//! | `certificate has expired` | warn | `file`, `ended` |
 //! | `certificates changed` | info | `keys` |
 //! | `certificates cannot be used` | warn | `reason` |
 //!

@@ -86,7 +86,7 @@ pub(super) fn tell(key: &'static str, file: &Path, certificate: &CertificateDer<
     let time = humantime::format_rfc3339_seconds(ends);
     #[allow(clippy::disallowed_methods, reason = "certificates use the wall clock")]
     if ends < SystemTime::now() {
-        warn!(?file, ended = %time, "certificate is over");
+        warn!(?file, ended = %time, "certificate has expired");
     } else {
         info!(?file, ends = %time, "certificate in use");
     }

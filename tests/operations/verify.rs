@@ -83,7 +83,7 @@ fn all_holds_of_redoubt() {
     assert_eq!(ids(&report, "not_checked"), Vec::<String>::new());
     assert_eq!((found(&report, "public"), found(&report, "admin")), ("refused", "refused"));
     let text = verify(address, password, &args).1;
-    assert!(text.contains("with a password of its own"), "{text}");
+    assert!(text.contains("requires a password of its own"), "{text}");
     assert!(!text.contains('\x1b') && text.ends_with("0 fail, 0 warnings, 0 skipped\n"), "{text}");
 }
 

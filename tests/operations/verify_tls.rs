@@ -127,7 +127,11 @@ fn a_certificate_that_is_not_good_fails_and_ends_it() {
         (issue("soon", "localhost", Kind::Future), &authority, "not valid yet"),
         (issue("other", "elsewhere.test", Kind::Good), &authority, "not valid for name"),
         (issue("good", "localhost", Kind::Good), &other, "no CA that is trusted here"),
-        (issue("itself", "localhost", Kind::SelfSignedCa), &authority, "it is the certificate of a CA"),
+        (
+            issue("itself", "localhost", Kind::SelfSignedCa),
+            &authority,
+            "it is the certificate of a CA",
+        ),
     ] {
         let redis = speaking(&authority, &pair);
         let report = json(&url(&redis), redis.password(), &["--ca", path(&trusted.ca())]);

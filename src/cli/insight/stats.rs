@@ -70,7 +70,10 @@ pub(super) fn text(stats: &Stats, paint: Paint) -> String {
     );
     let refused: Vec<_> =
         stats.connections_refused.iter().filter(|(_, count)| **count > 0).collect();
-    line("rejected", &format!("{} connections", count(refused.iter().map(|(_, count)| **count).sum())));
+    line(
+        "rejected",
+        &format!("{} connections", count(refused.iter().map(|(_, count)| **count).sum())),
+    );
     for (reason, number) in refused {
         line("", &format!("{:>6}  {reason}", count(*number)));
     }

@@ -28,7 +28,7 @@ pub enum Verification {
     /// The certificate must lead to a trusted CA, be for the right name, and be in date.
     #[default]
     Full,
-    /// Any certificate is accepted, so whoever is in between can read and change everything.
+    /// Any certificate is accepted, so an attacker in between can read and change everything.
     Dangerous,
 }
 
@@ -57,7 +57,7 @@ given! {
             Access::of(|tls: &UpstreamTls| tls.name.clone())
                 .shown(|tls| Some(format!("tls_name = {}", quoted(tls.name.as_ref()?))));
 
-        /// With true, any certificate is accepted, so that whoever is between Redoubt and Redis can read and
+        /// With true, any certificate is accepted, so that an attacker between Redoubt and Redis can read and
         /// change everything.
         tls_dangerously_accept_any_certificate: bool = flag().optional("false"),
             Access::of(|tls: &UpstreamTls| tls.verification).shown(|tls| {

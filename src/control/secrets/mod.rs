@@ -7,7 +7,7 @@
 //! | `previous client password changed` | info | `source` |
 //! | `previous client password is over` | info | |
 //! | `upstream password changed` | info | `source` |
-//! | `upstream does not take the new password yet` | warn | `source`, `reason` |
+//! | `upstream does not accept the new password yet` | warn | `source`, `reason` |
 //! | `password file cannot be used` | warn | `source`, `problem` |
 //! | `password file is not watched` | warn | `source` |
 //!

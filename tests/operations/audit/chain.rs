@@ -116,7 +116,8 @@ fn lines_removed_at_the_end_are_missed_by_verify_and_at_the_next_start() {
         fs::write(&record, &head).unwrap();
         let found = verify(&[log(&dir)]);
         let said = String::from_utf8(found.stdout).unwrap();
-        let wanted = format!(":{}: {} lines are missing here", left + 1, lines - left);
+        let wanted =
+            format!(":{}: {} lines are missing at the end of this file", left + 1, lines - left);
         assert!(found.status.code() == Some(1) && said.contains(&wanted), "{said}");
         // The next start says so, and verify goes on to.
         let redoubt = chained();

@@ -23,7 +23,10 @@ fn a_right_configuration_is_printed_without_its_secrets() {
     assert!(out.contains("the configuration is valid; 1 warning, on standard error.\n"), "{out}");
     assert!(out.contains("\n\nlisten = [\"127.0.0.1:6380\"]\n"), "{out}");
     assert!(out.contains("password = \"********\" # from REDIS_PASSWORD in the environment\n"));
-    assert!(out.contains("# the upstream's, since no password for clients is configured\n"), "{out}");
+    assert!(
+        out.contains("# the upstream's, since no password for clients is configured\n"),
+        "{out}"
+    );
     assert!(err.starts_with("redoubt: warning: clients use the upstream's password"), "{err}");
     assert!(!out.contains("canary") && !err.contains("canary"));
     toml::from_str::<toml::Table>(&out).unwrap();

@@ -46,7 +46,11 @@ fn redis_is_spoken_to_in_tls_and_shown_a_certificate() {
     let setup = || to(Redoubt::setup(&redis), &redis, &authority);
     for setup in [setup(), showing(setup(), &stranger)] {
         let redoubt = setup.start();
-        logged(&redoubt, "upstream is unavailable; clients are closed until it is back", &[]);
+        logged(
+            &redoubt,
+            "upstream is unavailable; sessions that need it are closed until it is back",
+            &[],
+        );
         let mut session = redoubt.session();
         session.send(b"GET k\r\n");
         assert!(session.read_to_close().is_empty());
@@ -66,7 +70,7 @@ fn a_redis_without_a_right_certificate_is_given_no_password() {
     ] {
         let redis = Redis::setup().tls(&pair, &authority.ca(), "no").start();
         let redoubt = to(Redoubt::setup(&redis), &redis, &authority).start();
-        let message = "upstream is unavailable; clients are closed until it is back";
+        let message = "upstream is unavailable; sessions that need it are closed until it is back";
         let line = logged(&redoubt, message, &["TLS handshake with 127.0.0.1:", told]);
         assert!(!line.contains(redis.password()), "{line}");
         let info = redis.direct().command(&["INFO", "commandstats"]);
@@ -108,7 +112,7 @@ fn a_redis_that_speaks_plainly_is_not_spoken_to() {
         .start();
     logged(
         &redoubt,
-        "upstream is unavailable; clients are closed until it is back",
+        "upstream is unavailable; sessions that need it are closed until it is back",
         &["did not answer"],
     );
 }
