@@ -1,7 +1,7 @@
 //! Redoubt, an authenticating, command-filtering proxy for Redis: the program around [`redoubt_core`].
 //!
-//! It owns sockets, timers, signals, logs and metrics, and hands what happens to the core.
-//! [`config`] turns a file and the environment into settings.
+//! It owns sockets, timers, signals, logs and metrics, and passes their events to the core.
+//! [`config`] reads the settings from a file and the environment.
 
 pub mod accept;
 pub(crate) mod admin;

@@ -1,7 +1,7 @@
 //! The `redoubt` program: arguments, configuration, logging, exit codes.
 //!
-//! It ends with 0 after a stop that was asked for, 1 when it could not do its work, and 2 when the
-//! arguments or the configuration are wrong.
+//! It exits with 0 after a requested stop, 1 if it could not do its work, and 2 if the arguments or
+//! the configuration are wrong.
 
 mod cli;
 
@@ -18,7 +18,8 @@ use redoubt::telemetry;
 use self::cli::args::{Audit, Cli, Command, Config};
 use self::cli::{check, demo, explain, insight, pages, serve, verify};
 
-/// The exit code for a configuration that cannot be used; clap's own for wrong arguments.
+/// The exit code for a configuration that cannot be used; clap exits with the same for wrong
+/// arguments.
 const WRONG_CONFIGURATION: u8 = 2;
 
 fn main() -> ExitCode {
@@ -44,9 +45,9 @@ fn main() -> ExitCode {
             Err(error) if error.is_wrong_use() => fail(&error, ExitCode::from(WRONG_CONFIGURATION)),
             Err(error) => fail(&error, ExitCode::FAILURE),
         },
-        Command::Healthcheck(args) => told(insight::health(&args)),
-        Command::Sessions(args) => told(insight::sessions(&args)),
-        Command::Stats(args) => told(insight::stats(&args)),
+        Command::Healthcheck(args) => report_outcome(insight::health(&args)),
+        Command::Sessions(args) => report_outcome(insight::sessions(&args)),
+        Command::Stats(args) => report_outcome(insight::stats(&args)),
         Command::Demo => match demo::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, ExitCode::FAILURE),
@@ -56,7 +57,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn told(outcome: Result<ExitCode, insight::AskError>) -> ExitCode {
+fn report_outcome(outcome: Result<ExitCode, insight::AskError>) -> ExitCode {
     outcome.unwrap_or_else(|error| fail(&error, ExitCode::FAILURE))
 }
 
@@ -85,15 +86,15 @@ fn verify_audit(files: &[PathBuf], json: bool) -> ExitCode {
     let text = match (&report.broken, json) {
         (_, true) => serde_json::to_string(&report).unwrap_or_default(),
         (Some((file, line, problem)), _) => {
-            format!("{file}:{line}: {problem}; {} lines before it are whole", report.lines)
+            format!("{file}:{line}: {problem}; the {} lines before it are valid", report.lines)
         }
         (None, _) => {
             let mut text = match report.lines {
                 0 => "no lines".to_owned(),
-                lines => format!("{lines} lines, all whole"),
+                lines => format!("{lines} lines, all valid"),
             };
             if !report.from_start && report.lines > 0 {
-                text.push_str("; the first goes on from an earlier file");
+                text.push_str("; the first continues an earlier file");
             }
             if !report.end_recorded {
                 text.push_str("; there is no record of where the last file ended (its .head)");
@@ -101,17 +102,17 @@ fn verify_audit(files: &[PathBuf], json: bool) -> ExitCode {
             text
         }
     };
-    let is_said = writeln!(io::stdout(), "{text}").is_ok();
-    // Without a line and without a record of any, there is nothing that could be whole.
+    let is_written = writeln!(io::stdout(), "{text}").is_ok();
+    // A log without lines and without a record proves nothing.
     let is_empty = report.lines == 0 && !report.end_recorded;
-    if is_said && report.broken.is_none() && !is_empty {
+    if is_written && report.broken.is_none() && !is_empty {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-/// Prints `error` and what caused it, and passes `code` on.
+/// Prints `error` with its causes, and returns `code`.
 fn fail(error: &dyn Error, code: ExitCode) -> ExitCode {
     let mut line = format!("redoubt: {error}");
     let mut cause = error.source();

@@ -89,7 +89,7 @@ def document(results, machine, versions):
     made = ", ".join(f"{name} {version}" for name, version in versions.items())
     yield from [
         "# Benchmarks", "",
-        "Made by `make bench`; how it measures is told in [benches/README.md](../benches/README.md).",
+        "Made by `make bench`; for the method see [benches/README.md](../benches/README.md).",
         "", f"Machine: {machine}. Everything on loopback, one worker thread each. {made}.", "",
         "![requests a second, relative to direct](benchmarks.svg)", "",
         "Ratios are medians over the rounds; the best peer is the fastest of the other proxies. CPU "

@@ -1,4 +1,4 @@
-//! Accepting connections.
+//! Accepts connections from one listener.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,17 +18,17 @@ use crate::net::stream::{Arrived, Socket};
 use crate::net::unix::SocketFile;
 use crate::tls;
 
-/// Pause after an accept error that more tries would only repeat, such as too many open files.
+/// First pause after an error that another accept would meet at once, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Longest such pause.
+/// Longest pause after such errors.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
-/// Interval at which a failure to accept connections is logged.
-const SAID_INTERVAL: Duration = Duration::from_secs(10);
+/// Shortest time between two log lines about accept errors.
+const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Accepts on one listener until `shutdown`, and then what waits to be accepted.
+/// Accepts on one listener until `shutdown`, and then the connections that wait in the kernel.
 pub(crate) struct Acceptor {
     pub(crate) listener: Socket<TcpListener, UnixListener>,
-    /// Present if TLS is spoken there.
+    /// Present if the listener speaks TLS.
     pub(crate) tls: Option<Arc<tls::Server>>,
     /// The file of a Unix socket. It is unlinked before the listener closes, so that no client connects to
     /// a dead socket.
@@ -41,7 +41,7 @@ impl Acceptor {
     pub(crate) async fn run(self) {
         let mut pause = None;
         let mut audit_is_full = audit::full();
-        let mut said: Option<Instant> = None;
+        let mut logged_at: Option<Instant> = None;
         loop {
             let is_open = !*audit_is_full.borrow_and_update();
             let accepted = tokio::select! {
@@ -53,18 +53,18 @@ impl Acceptor {
             match accepted {
                 Ok((stream, peer)) => {
                     pause = None;
-                    self.let_in(stream, peer).await;
+                    self.admit(stream, peer).await;
                 }
                 Err(error) if is_of_one_connection(&error) => {
                     debug!(%error, "a connection broke before it was accepted");
                 }
                 Err(error) => {
-                    // Now and then: the cause lasts longer than one try, and between two of them a
-                    // connection may find a place that has become free.
+                    // The error is logged at intervals: its cause lasts longer than one attempt,
+                    // and between two attempts a connection may succeed.
                     let now = tokio::time::Instant::now().into_std();
-                    let recent = |at| now.saturating_duration_since(at) < SAID_INTERVAL;
-                    if !said.is_some_and(recent) {
-                        said = Some(now);
+                    let recent = |at| now.saturating_duration_since(at) < LOG_INTERVAL;
+                    if !logged_at.is_some_and(recent) {
+                        logged_at = Some(now);
                         warn!(%error, "cannot accept connections; trying again");
                     }
                     let wait = pause.map_or(PAUSE, |last: Duration| (last * 2).min(MAX_PAUSE));
@@ -79,8 +79,8 @@ impl Acceptor {
         self.take_waiting().await;
     }
 
-    /// Lets in those that the kernel has connected already: to close the listener resets them. While
-    /// clients have to wait for the audit log they are reset.
+    /// Accepts the connections that the kernel has established already, since closing the listener
+    /// would reset them. While clients must wait for the audit log, they are reset.
     async fn take_waiting(mut self) {
         self.file = None;
         let audit_is_full = audit::full();
@@ -89,22 +89,24 @@ impl Acceptor {
                 return;
             }
             match accept_waiting(&self.listener) {
-                Ok((stream, peer)) => self.let_in(stream, peer).await,
+                Ok((stream, peer)) => self.admit(stream, peer).await,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) => debug!(%error, "lost a connection"),
+                Err(error) => debug!(%error, "a connection broke before it was accepted"),
             }
         }
     }
 
-    /// Has the dispatcher admit a connection. A panic is a defect, and costs this connection alone.
-    async fn let_in(&self, stream: Arrived, peer: Peer) {
+    /// Hands a connection to the dispatcher. A panic is a defect, and ends this connection only.
+    async fn admit(&self, stream: Arrived, peer: Peer) {
         let dispatcher = &self.dispatcher;
         let admitted =
             catch_unwind(AssertUnwindSafe(|| dispatcher.admit(stream, peer, self.tls.clone())));
         match admitted {
             Ok(Some(admitted)) => dispatcher.enter(admitted).await,
             Ok(None) => {}
-            Err(_) => error!(%peer, "lost a connection: a defect"),
+            Err(_) => {
+                error!(%peer, "internal error: a panic ended a new connection; please report it")
+            }
         }
     }
 }
@@ -123,7 +125,7 @@ async fn accept(listener: &Socket<TcpListener, UnixListener>) -> io::Result<(Arr
     }
 }
 
-/// A connection that waits in the kernel, whether the runtime has noticed it or not.
+/// Accepts a connection that waits in the kernel, even if the runtime has not been notified of it.
 fn accept_waiting(listener: &Socket<TcpListener, UnixListener>) -> io::Result<(Arrived, Peer)> {
     match listener {
         Socket::Tcp(listener) => {

@@ -1,4 +1,5 @@
-//! What a connection passes on its way to a worker: the limiter, and the header of a load balancer.
+//! Takes each accepted connection to a worker: through the connection limiter, and past the header
+//! of a load balancer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,39 +21,39 @@ use crate::worker::handle::WorkerHandle;
 use redoubt_core::auth::{ConnectionLimiter, Permit, Refusal, is_in};
 use redoubt_core::resp::reply;
 
-/// Leads from every listener to the workers.
+/// Takes connections from all listeners to the workers.
 pub(crate) struct Dispatcher {
     pub(crate) limiter: Arc<ConnectionLimiter>,
-    /// What is in force for whoever comes next.
+    /// The settings for new connections.
     pub(crate) entry: watch::Sender<Entry>,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) refusals: Arc<Refusals>,
 }
 
-/// How connections come in.
+/// The settings for new connections, which a reload may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// Whose connections begin with a header.
+    /// Networks whose connections begin with a PROXY protocol header.
     pub(crate) proxies: Vec<IpNet>,
-    /// How long the header and the handshake may take together.
+    /// How long the header and the TLS handshake may take together.
     pub(crate) timeout: Duration,
     pub(crate) keepalive: Option<Duration>,
 }
 
-/// A connection that has a place and is on its way.
+/// A connection that the limiter has admitted and that no worker has yet.
 pub(crate) struct Admitted {
     stream: Arrived,
-    /// Present if TLS is spoken.
+    /// Present if the listener speaks TLS.
     tls: Option<Arc<tls::Server>>,
     peer: Peer,
     permit: Permit,
-    /// Whether `peer` is to tell who the client is.
+    /// `true` if `peer` is a load balancer, whose header gives the client's address.
     proxied: bool,
     at: Instant,
 }
 
 impl Dispatcher {
-    /// Looks at a new connection before a byte of it is read. `None` when it was refused.
+    /// Checks a new connection before a byte of it is read. Returns `None` if it was refused.
     pub(crate) fn admit(
         &self,
         stream: Arrived,
@@ -76,8 +77,8 @@ impl Dispatcher {
         }
     }
 
-    /// Has an admitted connection become a session. Waits only while all workers are busy; a header
-    /// is waited for by a task of its own.
+    /// Turns an admitted connection into a session. Waits only while all workers are busy; a header
+    /// is read by a task of its own.
     pub(crate) async fn enter(self: &Arc<Self>, admitted: Admitted) {
         if admitted.proxied {
             tokio::spawn(Arc::clone(self).introduce(admitted));
@@ -99,7 +100,7 @@ impl Dispatcher {
                 ip.and_then(|ip| permit.identify(ip, Instant::now().into_std()))
             }
             Ok(Err(error)) => {
-                debug!(%peer, %error, "cannot tell the client");
+                debug!(%peer, %error, "cannot read the PROXY header; connection closed");
                 Err(Refusal::NoProxyHeader)
             }
             Err(_) => Err(Refusal::NoProxyHeader),
@@ -110,8 +111,8 @@ impl Dispatcher {
         }
     }
 
-    /// Gives a connection to the worker with the fewest sessions, or to another if that one does not
-    /// keep up.
+    /// Hands a connection to the worker with the fewest sessions, or to another if that worker's
+    /// queue is full.
     async fn hand_over(&self, admitted: Admitted) {
         let Admitted { stream, tls, peer, permit, at, .. } = admitted;
         let (keepalive, within) = {
@@ -126,7 +127,7 @@ impl Dispatcher {
         let stream = match stream.pass() {
             Ok(stream) => stream,
             Err(error) => {
-                debug!(%peer, %error, "lost a connection");
+                debug!(%peer, %error, "connection lost before a worker took it");
                 return;
             }
         };
@@ -149,10 +150,12 @@ impl Dispatcher {
         least.accept(accepted).await;
     }
 
-    /// Refuses a connection. As in Redis, a TLS client gets no reply, since its handshake has not begun.
+    /// Refuses a connection. As in Redis, a TLS client gets no reply, since its handshake has not
+    /// begun.
     fn refuse(&self, stream: &Arrived, in_tls: bool, peer: Peer, refusal: Refusal) {
         if refusal.gets_error_reply() && !in_tls {
-            // The socket is new, so its buffer has room; a client that is gone is no loss.
+            // The socket is new, so its buffer has room. If the client is gone, an error does not
+            // matter.
             let _ = stream.try_write(&reply::MAX_CLIENTS);
         }
         debug!(%peer, reason = %refusal, "connection refused");
@@ -174,7 +177,7 @@ mod tests {
     pub(super) const PANICS: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 99));
 
     #[test]
-    fn a_panic_ends_one_connection_and_not_the_accepting() {
+    fn panic_ends_one_connection_and_accepting_continues() {
         let environment = Environment::from_lookup(|_| None);
         let text = "listen = \"127.0.0.1:0\"\nallow_weak_passwords = true\n\
                     [upstream]\nurl = \"redis://127.0.0.1:1\"\npassword = \"x\"\n\

@@ -1,4 +1,4 @@
-//! Opening the listening sockets.
+//! Opens the listening sockets.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
@@ -13,43 +13,44 @@ use crate::net::stream::Socket;
 use crate::net::unix::{self, SocketFile};
 use crate::tls::TlsError;
 
-/// A listening address or the upstream's cannot be used; the operator's to mend.
+/// The reason why an address or a file of the configuration cannot be used; the operator must
+/// correct it.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The files for TLS cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The host name has no address.
+    /// The host name cannot be resolved.
     #[error("cannot resolve the listening address {endpoint}")]
     Resolve {
-        /// As configured.
+        /// The address as configured.
         endpoint: Endpoint,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
-    /// The port is taken, or the address is not this machine's.
+    /// The port is in use, or the address does not belong to this machine.
     #[error("cannot listen on {address}")]
     Listen {
-        /// What was tried.
+        /// The address that was tried.
         address: SocketAddr,
-        /// The system's reason.
+        /// The system's error.
         source: io::Error,
     },
-    /// Somebody else listens there, something else is there, or the directory is not.
+    /// The socket is in use, another kind of file has this path, or the directory does not exist.
     #[error("cannot listen on {path:?}")]
     Unix {
-        /// What was tried.
+        /// The path that was tried.
         path: PathBuf,
-        /// The reason.
+        /// The system's error.
         source: io::Error,
     },
-    /// As one of these, for the admin port.
+    /// One of these errors for the admin port.
     #[error("admin.listen cannot be used: write another address, or \"off\"")]
     Admin(#[source] Box<Self>),
 }
 
 impl BindError {
-    /// The error, where it is about the admin port.
+    /// Marks the error as one of the admin port.
     pub(crate) fn admin(self) -> Self {
         Self::Admin(Box::new(self))
     }
@@ -58,14 +59,14 @@ impl BindError {
 /// A listening socket.
 pub(crate) struct Listening {
     pub(crate) socket: Socket<TcpListener, UnixListener>,
-    /// Where it listens and what is spoken there, with the port that the system chose.
+    /// Its address and transport, with the port that the system chose.
     pub(crate) at: Listen,
-    /// Of a socket in the file system.
+    /// The file of a Unix socket.
     pub(crate) file: Option<SocketFile>,
 }
 
 impl Listening {
-    /// Its address, unless it is in the file system.
+    /// Returns its address; `None` for a Unix socket.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         match &self.socket {
             Socket::Tcp(listener) => listener.local_addr().ok(),
@@ -74,7 +75,8 @@ impl Listening {
     }
 }
 
-/// Listens on every address that is configured; with `reuse_port`, beside other processes that do.
+/// Listens on every configured address; with `reuse_port`, other processes may use the same
+/// addresses.
 pub(crate) fn listen(settings: &Settings) -> Result<Vec<Listening>, BindError> {
     let endpoints = settings.listen.iter().filter_map(|listen| match listen {
         Listen::Tcp(endpoint) | Listen::Tls(endpoint) => Some(endpoint),
@@ -105,13 +107,13 @@ pub(crate) fn listen(settings: &Settings) -> Result<Vec<Listening>, BindError> {
     Ok(all)
 }
 
-/// Listens where the admin port is to be.
+/// Listens on the address of the admin port, if there is one.
 pub(crate) fn listen_for_admin(endpoint: Option<&Endpoint>) -> Result<Vec<TcpListener>, BindError> {
     let opened = endpoint.map(|endpoint| open_endpoint(endpoint, false, &[]));
     opened.unwrap_or_else(|| Ok(Vec::new()))
 }
 
-/// Ports on which some address of IPv4 is listened on by itself.
+/// Returns the ports on which an IPv4 address is configured to listen.
 fn ipv4_ports<'a>(endpoints: impl Iterator<Item = &'a Endpoint>) -> Vec<u16> {
     let own = endpoints.filter(|endpoint| endpoint.host.parse::<Ipv6Addr>().is_err());
     own.map(|endpoint| endpoint.port).filter(|port| *port != 0).collect()
@@ -119,9 +121,9 @@ fn ipv4_ports<'a>(endpoints: impl Iterator<Item = &'a Endpoint>) -> Vec<u16> {
 
 /// Listens on every address of `endpoint`.
 ///
-/// `[::]` takes IPv4 too, whatever the system's `bindv6only` says, unless IPv4 is listened on by
-/// itself at the same port (`taken`). `localhost` is loopback of both families whatever the system's
-/// table of hosts says; where there is no IPv6, of IPv4 alone.
+/// `[::]` accepts IPv4 too, whatever the system's `bindv6only` says, unless an IPv4 address listens
+/// on the same port (`taken`). `localhost` is the loopback address of both families, whatever the
+/// system's hosts file says; on a system without IPv6, only that of IPv4.
 fn open_endpoint(
     endpoint: &Endpoint,
     reuse_port: bool,
@@ -131,7 +133,7 @@ fn open_endpoint(
     if endpoint.host.eq_ignore_ascii_case("localhost") {
         let four = SocketAddr::from((Ipv4Addr::LOCALHOST, endpoint.port));
         let first = open(four, reuse_port, false).map_err(failed(four))?;
-        // Where the system chooses the port, it is the same for both if it can be.
+        // If the system chooses the port, both families should get the same port.
         let port = first.local_addr().map_err(failed(four))?.port();
         let six = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
         return match open(six, reuse_port, false) {
@@ -153,13 +155,13 @@ fn open_endpoint(
         .collect()
 }
 
-/// Returns whether the system has no address of IPv6, or no IPv6.
+/// Returns whether the error means that the system has no IPv6 or no IPv6 address.
 fn lacks_ipv6(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
-/// With `takes_both`, the unspecified address of IPv6 stands for that of IPv4 too.
+/// Listens on `address`. With `takes_both`, the unspecified IPv6 address accepts IPv4 too.
 fn open(address: SocketAddr, reuse_port: bool, takes_both: bool) -> io::Result<TcpListener> {
     let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
@@ -184,14 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn ports_of_ipv4_are_those_of_all_but_addresses_of_ipv6() {
+    fn ipv4_ports_excludes_endpoints_with_ipv6_addresses() {
         let all = ["[::]:1", "0.0.0.0:2", "127.0.0.1:3", "localhost:4", "redoubt:5", "0.0.0.0:0"];
         let all = all.map(endpoint);
         assert_eq!(ipv4_ports(all.iter()), [2, 3, 4, 5]);
     }
 
     #[test]
-    fn localhost_is_both_families_at_one_port() {
+    fn localhost_listens_on_both_families_at_one_port() {
         let listeners = open_endpoint(&endpoint("LocalHost:0"), false, &[]).unwrap();
         let addresses: Vec<_> =
             listeners.iter().map(|listener| listener.local_addr().unwrap()).collect();

@@ -1,7 +1,7 @@
-//! From a listener to a worker.
+//! Takes connections from the listeners to the workers.
 //!
-//! Owns: listening sockets, the header of a load balancer, and who may come in at all. Leaves to
-//! the workers: the TLS handshake, and all that a client says.
+//! Owns: listening sockets, the header of a load balancer, and which connections are admitted.
+//! Leaves to the workers: the TLS handshake, and all that clients send.
 
 pub(crate) mod acceptor;
 pub(crate) mod dispatcher;

@@ -1,34 +1,36 @@
-//! The header of the PROXY protocol, version 2, with which a load balancer tells who its client is.
+//! The header of the PROXY protocol, version 2, in which a load balancer gives the address of its
+//! client.
 //!
-//! The parsers there are as crates take a buffer that was read already; here no byte is read that
-//! is not the header's, so what follows it is the session's first. Strict: version 1, a family or
+//! The existing crates parse a buffer that was already read. This parser reads exactly the bytes of
+//! the header, so that the next byte is the session's first. It is strict: version 1, a family or
 //! protocol other than TCP over IPv4 or IPv6, and an overlong header are errors. Extensions (TLVs)
-//! are read and not looked at.
+//! are read and ignored.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-/// What every header begins with.
+/// The first bytes of every header.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
-/// Version 2 with the command LOCAL: the connection is the balancer's own.
+/// Version 2 with the command LOCAL: the balancer opened the connection for itself.
 const LOCAL: u8 = 0x20;
-/// Version 2 with the command PROXY.
+/// Version 2 with the command PROXY: the connection is for a client.
 const PROXY: u8 = 0x21;
 const TCP_IPV4: u8 = 0x11;
 const TCP_IPV6: u8 = 0x21;
-/// Most bytes of a header in all: as many as one may send without knowing the network.
+/// Most bytes of a header: the most that the specification allows a sender that does not know the
+/// network.
 const MAX_SIZE: usize = 536;
-/// Bytes up to the length of what follows, and with it.
+/// Bytes of the fixed part of a header, up to and including the length of the rest.
 const HEAD: usize = 16;
 
-/// Why a connection that must begin with a header has none.
+/// The reason why a header was rejected.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HeaderError {
     #[error("the connection does not begin with a PROXY header of version 2")]
     NoHeader,
-    #[error("the PROXY header is of a kind that is not known")]
+    #[error("the PROXY header has an unknown command, family or protocol")]
     Unknown,
     #[error("the PROXY header is too long, or too short for its addresses")]
     Length,
@@ -36,15 +38,16 @@ pub(crate) enum HeaderError {
     Read(#[from] io::Error),
 }
 
-/// Reads the header and nothing more: the client's address, or `None` when the connection is not
-/// on behalf of one. Not bounded in time. Not cancel safe: what was read is lost, so that the
-/// connection is to be closed.
+/// Reads exactly the header. Returns the client's address, or `None` for a connection that the
+/// balancer opened for itself. Has no time limit; the caller sets one. Not cancel safe: bytes that
+/// were read are lost, so the connection must be closed.
 pub(crate) async fn read(
     stream: &mut (impl AsyncRead + Unpin),
 ) -> Result<Option<SocketAddr>, HeaderError> {
     let mut buffer = [0; MAX_SIZE];
     let (head, body) = buffer.split_at_mut(HEAD);
-    // What cannot become a header is not waited for.
+    // The signature is checked as its bytes come, so that other input is rejected without waiting
+    // for more.
     let mut read = 0;
     while read < HEAD {
         read += match stream.read(&mut head[read..]).await? {
@@ -68,7 +71,8 @@ pub(crate) async fn read(
     }
 }
 
-/// The first of two addresses and of the two ports behind them.
+/// Returns the source: the first of the two addresses in `body`, with the first of the two ports
+/// after them.
 fn client<const N: usize>(body: &[u8]) -> Result<SocketAddr, HeaderError>
 where
     IpAddr: From<[u8; N]>,
@@ -89,7 +93,7 @@ mod tests {
         [&SIGNATURE[..], &[command, family], &length, body].concat()
     }
 
-    /// The outcome, and what is left of the bytes.
+    /// Returns the result of reading `bytes`, and the bytes that were not read.
     fn take(mut bytes: &[u8]) -> (Result<Option<SocketAddr>, HeaderError>, &[u8]) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let outcome = runtime.block_on(read(&mut bytes));
@@ -99,7 +103,7 @@ mod tests {
     const IPV4: [u8; 12] = [192, 0, 2, 1, 127, 0, 0, 1, 0x12, 0x34, 0, 80];
 
     #[test]
-    fn the_client_is_the_source_and_the_rest_is_left() {
+    fn read_returns_the_source_and_leaves_the_next_bytes() {
         let bytes = [&header(PROXY, TCP_IPV4, &IPV4)[..], b"PING\r\n"].concat();
         let (client, rest) = take(&bytes);
         assert_eq!(client.unwrap(), Some("192.0.2.1:4660".parse().unwrap()));
@@ -113,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions_and_what_local_tells_are_passed_over() {
+    fn extensions_and_addresses_of_local_are_ignored() {
         let extended = [&IPV4[..], &[0x04, 0, 3, 1, 2, 3]].concat();
         let bytes = [&header(PROXY, TCP_IPV4, &extended)[..], b"x"].concat();
         let (client, rest) = take(&bytes);
@@ -126,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_such_a_header_is_refused() {
+    fn malformed_headers_are_rejected() {
         for bytes in
             [&b"PROXY TCP4 192.0.2.1 127.0.0.1 4660 80\r\n"[..], b"PING\r\n", b"\r\n\r\n\r"]
         {

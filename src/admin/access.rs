@@ -1,4 +1,4 @@
-//! Who may ask for more than health and metrics: programs on this machine.
+//! Decides who may request more than health and metrics: only programs on this machine.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -11,10 +11,11 @@ pub(super) struct Ends {
     pub(super) local: SocketAddr,
 }
 
-/// Returns why a request is refused, if it is.
+/// Returns the reason why a request is refused; `None` if it is allowed.
 ///
-/// A browser tells in `Origin` that another site's page asks. A page whose own name has been made to
-/// lead here says that name in `Host`, so what is not an address must be `localhost`.
+/// A browser sends `Origin` when a page of another site makes the request. A page whose own name
+/// was made to resolve to this machine (DNS rebinding) sends that name in `Host`, so `Host` must be
+/// an address or `localhost`.
 pub(super) fn refusal(headers: &HeaderMap, ends: Ends) -> Option<&'static str> {
     let (peer, local) = (ends.peer.ip().to_canonical(), ends.local.ip().to_canonical());
     if !peer.is_loopback() && peer != local {
@@ -25,12 +26,12 @@ pub(super) fn refusal(headers: &HeaderMap, ends: Ends) -> Option<&'static str> {
     }
     let mut hosts = headers.get_all(header::HOST).iter();
     let host = hosts.next().and_then(|host| host.to_str().ok());
-    let names_here = host.is_some_and(names_here) && hosts.next().is_none();
-    (!names_here).then_some("the Host header must hold an address or localhost\n")
+    let is_local_host = host.is_some_and(is_local_host) && hosts.next().is_none();
+    (!is_local_host).then_some("the Host header must hold an address or localhost\n")
 }
 
-/// Returns whether a `Host` is an address or `localhost`, with a port or without, and nothing more.
-fn names_here(host: &str) -> bool {
+/// Returns whether a `Host` header is exactly an address or `localhost`, with or without a port.
+fn is_local_host(host: &str) -> bool {
     let is_port =
         |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok();
     if let Some(rest) = host.strip_prefix('[') {
@@ -54,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_may_ask_and_no_other() {
+    fn only_this_machine_may_request_sessions() {
         let host = [(header::HOST, "127.0.0.1:6390")];
         for (peer, local, may) in [
             ("127.0.0.1:1", "127.0.0.1:2", true),
@@ -71,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn web_pages_may_not_ask() {
+    fn requests_of_web_pages_are_refused() {
         let here = |headers: &[_]| ask("127.0.0.1:1", "127.0.0.1:2", headers);
         for host in
             ["localhost", "LOCALHOST:6390", "127.0.0.1", "[::1]:6390", "[::1]", "10.0.0.5:1"]

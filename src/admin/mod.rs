@@ -1,11 +1,11 @@
 //! The admin port: health, metrics and insight over HTTP, on a thread of its own.
 //!
-//! Owns: who may ask, what is asked, and the bounds on both. Leaves to [`crate::insight`] and
-//! [`crate::telemetry`]: what there is to tell.
+//! Owns: who may send requests, the paths, and the bounds on both. Leaves to [`crate::insight`] and
+//! [`crate::telemetry`]: the contents of the responses.
 //!
-//! Invariants: no worker waits for it; connections, their lifetime and their requests are bounded;
-//! no request body is read; no answer holds a password or what clients store; who are on this machine
-//! alone learn of sessions, and no web page does.
+//! Invariants: no worker waits for the admin port; connections, their lifetime and their requests
+//! are bounded; no request body is read; no response holds a password or what clients store; only
+//! programs on this machine learn about sessions, and no web page does.
 
 mod access;
 mod reload;
@@ -22,21 +22,22 @@ use tokio_util::sync::CancellationToken;
 use crate::insight::Insight;
 use crate::reload::ReloadSender;
 
-/// What the admin port tells.
+/// What the admin port needs to answer requests.
 pub(crate) struct Admin {
     pub(crate) insight: Insight,
-    /// Whether there are metrics.
+    /// `true` if metrics are recorded and served.
     pub(crate) metrics: bool,
-    /// Held while a list of sessions is made: each list takes memory, so there is one at a time.
-    pub(crate) telling: Mutex<()>,
-    /// Where a reload is asked for.
+    /// Locked while a list of sessions is made: each list takes memory, so only one is made at a
+    /// time.
+    pub(crate) listing_sessions: Mutex<()>,
+    /// Requests for a reload go here.
     pub(crate) reload: ReloadSender,
 }
 
-/// Serves on `listeners`, which do not block, until `stop`.
+/// Serves on `listeners`, which must be non-blocking, until `stop` is cancelled.
 ///
 /// # Errors
-/// The system gave no runtime or thread.
+/// The system provided no runtime or thread.
 pub(crate) fn start(
     listeners: Vec<TcpListener>,
     admin: Admin,

@@ -1,4 +1,4 @@
-//! What is asked, who may ask it, and the answer.
+//! The paths of the admin port, who may request each, and the responses.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ const JSON: &str = "application/json";
 /// Prometheus's text format.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// How long one who asks for sessions waits until another has been told.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a request for sessions waits while another list of sessions is being made.
+const SESSIONS_WAIT: Duration = Duration::from_secs(5);
 
-/// What can be asked.
+/// A path of the admin port.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Route {
     Livez,
@@ -58,7 +58,7 @@ impl Route {
         }
     }
 
-    /// Returns whether it is for programs on this machine alone.
+    /// Returns whether only programs on this machine may request this path.
     fn is_local(self) -> bool {
         matches!(self, Self::Sessions | Self::Stats | Self::Reload)
     }
@@ -88,19 +88,22 @@ pub(super) async fn answer(request: Request<Incoming>, ends: Ends, admin: &Admin
         Route::Livez => health(&admin.insight.unlive()),
         Route::Readyz => health(&admin.insight.unready()),
         Route::Metrics => with(StatusCode::OK, PROMETHEUS, telemetry::metrics::render()),
-        Route::Sessions => match timeout(PATIENCE, admin.telling.lock()).await {
+        Route::Sessions => match timeout(SESSIONS_WAIT, admin.listing_sessions.lock()).await {
             Ok(_one_at_a_time) => json(StatusCode::OK, &admin.insight.sessions().await),
-            Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "others are being told\n".to_owned()),
+            Err(_) => plain(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "other requests for sessions are in progress; try again\n".to_owned(),
+            ),
         },
         Route::Stats => json(StatusCode::OK, &admin.insight.stats().await),
         Route::Reload => {
-            let (status, told) = reload(&admin.reload, WAIT).await;
-            json(status, &told)
+            let (status, answer) = reload(&admin.reload, WAIT).await;
+            json(status, &answer)
         }
     }
 }
 
-/// `ok`, or what stands against it.
+/// Responds `ok`, or with the reasons why not.
 fn health(reasons: &[String]) -> Answer {
     match reasons {
         [] => plain(StatusCode::OK, "ok\n".to_owned()),
@@ -117,8 +120,8 @@ fn not_allowed(methods: &[Method]) -> Answer {
     answer
 }
 
-fn json(status: StatusCode, told: &impl Serialize) -> Answer {
-    match serde_json::to_string(told) {
+fn json(status: StatusCode, answer: &impl Serialize) -> Answer {
+    match serde_json::to_string(answer) {
         Ok(text) => with(status, JSON, text + "\n"),
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }

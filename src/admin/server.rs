@@ -1,4 +1,5 @@
-//! Connections to the admin port, each with an end.
+//! Accepts connections to the admin port and bounds their number, their requests and their
+//! lifetime.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -18,8 +19,8 @@ use tracing::error;
 use super::access::Ends;
 use super::{Admin, routes};
 
-/// Most connections at one time, on each listener. One more closes the oldest, so that whoever holds
-/// connections open keeps no health check out.
+/// Most connections at one time, on each listener. A further connection closes the oldest, so that
+/// a client that holds connections open cannot keep health checks out.
 const CONNECTIONS: usize = 16;
 /// How long the headers of a request may take, and how long a connection may wait for one.
 const HEADERS: Duration = Duration::from_secs(5);
@@ -32,7 +33,7 @@ const REQUEST: usize = 16 << 10;
 /// Pause after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves for ever.
+/// Serves the listeners; never returns.
 pub(super) async fn serve(listeners: Vec<std::net::TcpListener>, admin: Arc<Admin>) {
     for listener in listeners {
         match TcpListener::from_std(listener) {
@@ -71,7 +72,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, admin: Arc<Admin>) {
         .max_buf_size(REQUEST)
         .serve_connection(TokioIo::new(stream), service);
     let mut served = pin!(served);
-    // An error is the client's own doing, and costs it its connection.
+    // An error is the client's own fault and ends its connection only.
     if timeout(LIFETIME, served.as_mut()).await.is_err() {
         served.as_mut().graceful_shutdown();
         let _ = timeout(LAST_ANSWER, served).await;

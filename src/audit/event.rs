@@ -1,4 +1,4 @@
-//! What is written of.
+//! The events of the audit log.
 
 use std::fmt::Display;
 
@@ -8,27 +8,27 @@ use sha2::{Digest, Sha256};
 use super::{is_on, record};
 use redoubt_core::session;
 
-/// One event, with its fields as they are in the line.
+/// An event, with its fields as they are in the line.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[allow(missing_docs, reason = "docs/audit.md gives the meaning of each field")]
 pub enum Event {
-    /// The proxy starts.
+    /// Redoubt starts.
     Started { version: &'static str, configuration_sha256: String },
-    /// The proxy has stopped.
+    /// Redoubt has stopped.
     Stopped,
-    /// Settings or a password file changed: which, never what is in them.
+    /// Settings or a password file changed. The event names the keys, never their values.
     ConfigurationChanged { keys: Vec<String> },
-    /// How Redis itself is kept from running what is blocked has changed.
+    /// The way in which Redis itself refuses blocked commands has changed.
     GuardChanged { state: &'static str },
-    /// A shared link owed a reply for too long and was closed: the session whose reply was due next,
-    /// and how many were closed with it.
+    /// A shared link was closed because a reply was pending for too long: the session whose reply
+    /// was next, and how many sessions were closed with it.
     LinkStalled {
         #[serde(skip_serializing_if = "Option::is_none")]
         session: Option<u64>,
         sessions: u64,
     },
-    /// Connections were refused since it was last said.
+    /// Connections were refused since the last such event.
     ConnectionsRefused { reason: String, count: u64, total: u64 },
     /// A client connected.
     SessionOpened {
@@ -37,7 +37,7 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         certificate: Option<String>,
     },
-    /// A client proved its identity.
+    /// A client authenticated.
     AuthSucceeded {
         session: u64,
         peer: String,
@@ -45,9 +45,9 @@ pub enum Event {
         certificate: Option<String>,
         user: String,
     },
-    /// A client gave a wrong name or password.
+    /// A client sent a wrong user name or password.
     AuthFailed { session: u64, peer: String, claimed_user: String },
-    /// An address is locked out.
+    /// An address was locked out.
     LockedOut { session: u64, peer: String, duration_ms: u64 },
     /// A command was refused.
     CommandRefused {
@@ -70,18 +70,18 @@ pub enum Event {
         bytes_in: u64,
         bytes_out: u64,
     },
-    /// Events found the queue full and are not in the log.
+    /// Events were dropped because the queue was full.
     EventsDropped { count: u64 },
-    /// The file ended in a half line, which was cut off.
+    /// The file ended in an incomplete line, which was removed.
     LogRepaired { bytes: u64 },
-    /// Lines that were written at the file's end are not there any more.
+    /// Lines that were recorded at the file's end are missing.
     LogTruncated { lines: u64 },
-    /// The chain of hashes could not go on from the last line, so that file was set aside.
+    /// The chain of hashes could not continue from the last line, so the file was renamed.
     ChainStarted,
 }
 
 impl Event {
-    /// Of a start with `configuration`, which has its secrets masked.
+    /// Makes the event of a start with `configuration`, whose secrets are masked.
     pub fn started(configuration: &str) -> Self {
         Self::Started {
             version: env!("CARGO_PKG_VERSION"),
@@ -90,21 +90,21 @@ impl Event {
     }
 }
 
-/// The session that something happens to.
+/// The session that an event belongs to.
 pub struct Session<'a> {
-    /// What the log calls it.
+    /// The session's number in the log.
     pub number: u64,
-    /// Where its client connects from.
+    /// The address of its client.
     pub peer: &'a dyn Display,
-    /// Whom the client's certificate is for, if it has one.
+    /// The subject of the client's certificate, if it has one.
     pub certificate: Option<&'a str>,
-    /// Who it is, once that is known.
+    /// The user name; `None` before the session has authenticated.
     pub user: Option<&'a str>,
     /// How many of its commands were refused.
     pub refused: u64,
 }
 
-/// Writes of `event` of `of`.
+/// Writes `event` of the session `of`.
 pub fn report(of: &Session<'_>, event: &session::Event) {
     if !is_on() {
         return;

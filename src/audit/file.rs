@@ -1,4 +1,4 @@
-//! The file of the audit log: opened, locked, rotated, and opened anew when it was moved away.
+//! The file of the audit log: opened, locked, rotated, and opened again when it was moved away.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -11,10 +11,10 @@ use super::head::{self, Head, HeadFile};
 use super::{AuditError, line};
 use crate::config::AuditSettings;
 
-/// Most bytes of the file's end that are read at start; a line is much shorter.
+/// Most bytes at the file's end that are read at the start; a line is much shorter.
 const TAIL: u64 = 64 << 10;
 
-/// What others than the owner may do at most with the file: its group may read it.
+/// The widest permissions that the file keeps: the owner may write, its group may read.
 const MOST_MODE: u32 = 0o640;
 
 /// An audit log in a file that only this process writes.
@@ -23,33 +23,34 @@ pub(super) struct LogFile {
     pub(super) file: File,
     max_size: u64,
     max_files: u32,
-    /// Where it ends, if lines are chained and it is a regular file.
+    /// The record of where the file ends; present if lines are chained and it is a regular file.
     head: Option<Recorded>,
 }
 
-/// The record of where the file ends.
+/// The record of where a file ends, and the counts written to it.
 struct Recorded {
     file: HeadFile,
-    /// Whole lines in the log.
+    /// Complete lines in the file.
     lines: u64,
 }
 
-/// How the file ended when it was opened.
+/// The state of the file's end when it was opened.
 #[derive(Default)]
 pub(super) struct End {
-    /// The hash of its last line, if that is right.
+    /// The hash of the last line, if it is correct.
     pub(super) hash: Option<String>,
-    /// Bytes after its last newline: half a line, as a crash leaves it.
+    /// Bytes after the last newline: an incomplete line, as a crash leaves it.
     pub(super) cut: u64,
-    /// Whether it was set aside, since a chain could not go on from it.
+    /// `true` if the file was renamed, because a chain could not continue from it.
     pub(super) is_set_aside: bool,
-    /// Lines that were written there and are not there any more.
+    /// Lines that were recorded as written and are missing.
     pub(super) missing: u64,
 }
 
 impl LogFile {
-    /// Opens the file that `settings` name, and mends its end. For a chain that cannot go on there
-    /// it is set aside, so that the new chain begins with a file.
+    /// Opens the file at `path`, and removes an incomplete line at its end. If a chain cannot
+    /// continue there, the file is renamed like at a rotation, so that the new chain begins with a
+    /// new file.
     pub(super) fn open(path: &Path, settings: &AuditSettings) -> Result<(Self, End), AuditError> {
         let failed = |error| AuditError::File(path.to_owned(), error);
         let mut file = open(path).map_err(|error| match error.kind() {
@@ -82,8 +83,9 @@ impl LogFile {
         Ok((log, end))
     }
 
-    /// Returns how many lines the record tells of that are not in the file, which has `whole` bytes of whole
-    /// lines and ends with the hash `last`, if that is right. More may be there than the record tells of, where a kill came between.
+    /// Returns how many recorded lines are missing from the file, which has `whole` bytes of
+    /// complete lines and ends with the hash `last`, if that is correct. The file may hold more
+    /// lines than are recorded, if the process was killed in between.
     fn missing(&mut self, whole: u64, last: Option<&str>) -> io::Result<u64> {
         let Some(head) = Head::of(&self.path) else { return Ok(0) };
         let lines = count_lines(&mut self.file, head.bytes.min(whole))?;
@@ -91,12 +93,12 @@ impl LogFile {
             return Ok(0);
         }
         if whole == 0 && self.hash_before().as_ref() == Some(&head.hash) {
-            // A kill came between setting the file aside and its record.
+            // The process was killed between renaming the file and moving its record.
             head::follow(&self.path, Some(&self.name(1)))?;
             return Ok(0);
         }
         let missing = head.lines.saturating_sub(count_lines(&mut self.file, whole)?);
-        // Where the last line is in no chain, that is said instead.
+        // If the last line is in no chain, the caller reports that instead.
         Ok(if last.is_some() || whole == 0 { missing.max(1) } else { missing })
     }
 
@@ -111,7 +113,7 @@ impl LogFile {
         Ok(std::str::from_utf8(last).ok().and_then(line::hash) == Some(hash))
     }
 
-    /// Begins to record where the file ends.
+    /// Starts to record where the file ends.
     fn record(&mut self) -> io::Result<()> {
         if self.file.metadata()?.is_file() {
             let lines = count_lines(&mut self.file, u64::MAX)?;
@@ -120,7 +122,7 @@ impl LogFile {
         Ok(())
     }
 
-    /// Notes that `lines` more lines are in the file, of which the last has this hash.
+    /// Records that `lines` more lines are in the file, and that the last has this hash.
     pub(super) fn note(&mut self, lines: u64, hash: &str) -> io::Result<()> {
         let Some(head) = &mut self.head else { return Ok(()) };
         head.lines += lines;
@@ -128,12 +130,14 @@ impl LogFile {
         head.file.write(&Head { bytes, lines: head.lines, hash: hash.to_owned() })
     }
 
-    /// The hash of the last line of the file that was set aside last, where the chain goes on from.
+    /// Returns the hash of the last line of the file that was renamed last, from which the chain
+    /// continues.
     fn hash_before(&self) -> Option<String> {
         end(&mut File::open(self.name(1)).ok()?).ok().filter(|end| end.cut == 0)?.hash
     }
 
-    /// Makes ready for `more` bytes: the file is the one of that name, and has room.
+    /// Prepares for writing `more` bytes: opens the file again if it was moved away, and rotates it
+    /// if it has no room.
     pub(super) fn prepare(&mut self, more: u64) -> io::Result<()> {
         let mine = self.file.metadata()?;
         if !mine.is_file() {
@@ -144,7 +148,9 @@ impl LogFile {
         if !is_there {
             let mut file = open(&self.path)?;
             if end(&mut file)?.cut > 0 {
-                return Err(io::Error::other("the file that is there now ends in half a line"));
+                return Err(io::Error::other(
+                    "the file at this path now ends in an incomplete line",
+                ));
             }
             self.file = file;
             self.record_again()?;
@@ -156,12 +162,13 @@ impl LogFile {
         Ok(())
     }
 
-    /// As [`LogFile::record`], for another file of that name.
+    /// Like [`LogFile::record`], for a newly opened file.
     fn record_again(&mut self) -> io::Result<()> {
         if self.head.is_some() { self.record() } else { Ok(()) }
     }
 
-    /// `audit.log` becomes `audit.log.1`, that `audit.log.2`, and so on; the last one goes.
+    /// Renames `audit.log` to `audit.log.1`, that to `audit.log.2`, and so on; removes the last
+    /// file.
     fn set_aside(&self) -> io::Result<()> {
         for number in (0..self.max_files).rev() {
             match fs::rename(self.name(number), self.name(number + 1)) {
@@ -191,13 +198,13 @@ fn open(path: &Path) -> io::Result<File> {
     let about = file.metadata()?;
     let mode = about.mode() & 0o7777;
     if about.is_file() && mode & !MOST_MODE != 0 {
-        // Whoever made it let others read or write it.
+        // The file was created with wider permissions than an audit log should have.
         file.set_permissions(fs::Permissions::from_mode(mode & MOST_MODE))?;
     }
     Ok(file)
 }
 
-/// Returns how many lines end in the first `most` bytes. Reads all of them.
+/// Returns how many lines end in the first `most` bytes. Reads all of these bytes.
 fn count_lines(file: &mut File, most: u64) -> io::Result<u64> {
     file.seek(SeekFrom::Start(0))?;
     let mut reader = BufReader::with_capacity(TAIL as usize, file.take(most));
@@ -213,11 +220,11 @@ fn count_lines(file: &mut File, most: u64) -> io::Result<u64> {
     }
 }
 
-/// Looks at the end of `file`, and changes nothing.
+/// Reads the end of `file`, and changes nothing.
 ///
 /// # Errors
-/// It cannot be read, or is not an audit log: what follows its last newline is not the beginning of
-/// a line, or what is before that is not one.
+/// The file cannot be read, or is not an audit log: the bytes after the last newline are not the
+/// beginning of a line, or the text before it is not a line.
 fn end(file: &mut File) -> io::Result<End> {
     let about = file.metadata()?;
     if !about.is_file() {

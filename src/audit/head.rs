@@ -1,7 +1,7 @@
-//! The record of where a chained file ends, in a file beside it: lines that are removed at the end of
-//! the log leave a chain that is whole, and only this tells of them.
+//! The record of where a chained file ends, in a file beside it. If lines are removed at the end of
+//! the log, the rest is still a valid chain, and only this record reveals it.
 //!
-//! Whoever may write in the directory can write this too; docs/audit.md says so.
+//! An attacker who may write in the directory can change this record too; docs/audit.md says so.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -10,24 +10,24 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// What the name of the record ends with.
+/// The end of the record's file name.
 const SUFFIX: &str = ".head";
 /// Longest record that is read.
 const LONGEST: u64 = 512;
 
-/// Where a file ends.
+/// The end of a log file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Head {
     /// Bytes up to the end of the last line.
     pub(super) bytes: u64,
-    /// Whole lines.
+    /// Number of complete lines.
     pub(super) lines: u64,
     /// The hash of the last line.
     pub(super) hash: String,
 }
 
 impl Head {
-    /// The record of the log at `path`; `None` if there is none that can be read.
+    /// Reads the record of the log at `path`; `None` if there is none or it is invalid.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let file = beside(path);
         let is_short =
@@ -36,19 +36,19 @@ impl Head {
     }
 }
 
-/// Writes the record of the log at one path.
+/// Writes the record of a log.
 pub(super) struct HeadFile(File);
 
 impl HeadFile {
-    /// Opens it, with mode 600 if it is not there. What it says is kept.
+    /// Opens the record, or creates it with mode 600. Its content is kept.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let options = options.write(true).create(true).truncate(false).mode(0o600);
         options.open(beside(path)).map(Self)
     }
 
-    /// Writes where the log ends now. All records are of one length and written at once, so that a
-    /// kill leaves the one before or this one.
+    /// Writes where the log ends now. All records have the same length and are written in one call,
+    /// so that a kill leaves either the previous record or this one.
     pub(super) fn write(&self, head: &Head) -> io::Result<()> {
         let Head { bytes, lines, hash } = head;
         let text = format!("{{\"bytes\":{bytes:>20},\"lines\":{lines:>20},\"hash\":\"{hash}\"}}\n");
@@ -56,7 +56,7 @@ impl HeadFile {
     }
 }
 
-/// The record goes where its log goes; `to` is `None` where the log is removed.
+/// Moves the record with its log to `to`; removes it if `to` is `None`.
 pub(super) fn follow(path: &Path, to: Option<&Path>) -> io::Result<()> {
     let moved = match to {
         Some(to) => fs::rename(beside(path), beside(to)),

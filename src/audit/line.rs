@@ -1,4 +1,4 @@
-//! From events to lines.
+//! Formats events as lines.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,11 +7,11 @@ use sha2::{Digest, Sha256};
 
 use super::Event;
 
-/// What stands for the hash of the line before where there is none.
+/// Stands for the hash of the previous line if there is none.
 pub(super) const NO_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-/// How every line begins.
+/// The beginning of every line.
 const BEGINNING: &[u8] = b"{\"schema\":1,\"time\":\"";
-/// What comes before the hash, the last field of a line.
+/// The text before the hash, which is the last field of a line.
 const HASH_FIELD: &str = ",\"hash\":\"";
 
 #[derive(Serialize)]
@@ -27,11 +27,12 @@ struct Line<'a> {
     prev: Option<&'a str>,
 }
 
-/// Numbers lines, and chains them where asked to.
+/// Numbers lines, and chains them if configured.
 pub(super) struct Lines {
     instance: String,
     seq: u64,
-    /// The hash of the last line, if lines are chained.
+    /// The hash of the last line; `None` inside if there is none yet; `None` if lines are not
+    /// chained.
     prev: Option<String>,
 }
 
@@ -43,12 +44,12 @@ impl Lines {
         Ok(Self { instance: hex::encode(random), seq: 0, prev })
     }
 
-    /// The hash of the last line, if lines are chained.
+    /// Returns the hash of the last line, if lines are chained.
     pub(super) fn last_hash(&self) -> Option<&str> {
         self.prev.as_deref()
     }
 
-    /// Adds the line of `event` to `out`.
+    /// Appends the line of `event` to `out`.
     pub(super) fn push(
         &mut self,
         event: &Event,
@@ -80,7 +81,8 @@ impl Lines {
     }
 }
 
-/// Returns whether `half` is what a crash leaves of a line: its first bytes, however few.
+/// Returns whether `half` may be the beginning of a line, as a crash leaves it, however few bytes
+/// it has.
 pub(super) fn may_begin(half: &[u8]) -> bool {
     let same = half.iter().zip(BEGINNING).all(|(byte, wanted)| byte == wanted);
     same && half.iter().all(|byte| !byte.is_ascii_control())
@@ -95,7 +97,7 @@ pub(super) fn is_one(line: &[u8]) -> bool {
         })
 }
 
-/// The hash in `line`, if it is the hash of the rest of it.
+/// Returns the hash in `line`, if it is the hash of the rest of the line.
 pub(super) fn hash(line: &str) -> Option<&str> {
     let (content, rest) = line.rsplit_once(HASH_FIELD)?;
     let given = rest.strip_suffix("\"}")?;

@@ -1,12 +1,11 @@
-//! The audit log: who came, who was let in, what was refused, and what changed, as JSON lines.
+//! The audit log: sessions, logins, refused commands and changes, as JSON lines.
 //!
-//! Owns: the form of the lines (`docs/audit.md`), their queue, the thread that writes them, the
+//! Owns: the format of the lines (`docs/audit.md`), their queue, the thread that writes them, the
 //! file and its rotation, and the hash chain. Leaves to others: deciding what happened.
 //!
-//! Invariants: no line holds a password or a value, nor a key unless
-//! `audit.keys` asks for it; the queue is bounded, and what
-//! does not fit is counted and said; a line is never left half written while the process lives; a
-//! served request without a refusal costs nothing here.
+//! Invariants: no line holds a password or a value, nor a key unless `audit.keys` asks for keys;
+//! the queue is bounded, and events that do not fit are counted and reported; no incomplete line
+//! stays while the process lives; a request that is served and not refused has no cost here.
 
 mod event;
 mod file;
@@ -37,11 +36,11 @@ pub use self::verify::{Report, verify};
 use self::writer::Writer;
 use crate::config::{AuditOutput, AuditSettings};
 
-/// How long a stop waits at least for the lines that are still to be written.
+/// How long a stop waits at least for the remaining lines.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 static LOG: OnceLock<Log> = OnceLock::new();
-/// When the process must have stopped, once it is stopping.
+/// When the process must have stopped; set when it begins to stop.
 static STOP_BY: OnceLock<Instant> = OnceLock::new();
 
 struct Log {
@@ -49,19 +48,19 @@ struct Log {
     start: Instant,
 }
 
-/// Why there is no audit log.
+/// The reason why the audit log cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The file cannot be opened, read or locked.
     #[error("audit.file: cannot use {0}")]
     File(PathBuf, #[source] io::Error),
-    /// The file is another process's audit log.
+    /// Another process uses the file as its audit log.
     #[error(
         "audit.file: {0} is in use by another process; each needs a file of its own, also where \
          they share an address with reuse_port"
     )]
     Locked(PathBuf),
-    /// The file's last line has no hash or a wrong one, and it cannot be set aside.
+    /// The file's last line has no hash or a wrong one, and the file cannot be renamed.
     #[error(
         "audit.hash_chain: the last line of {0} is in no chain; move the file away or allow \
          audit.max_files"
@@ -70,13 +69,13 @@ pub enum AuditError {
     /// The system's log cannot be reached.
     #[error("audit.syslog_socket: cannot use {0}")]
     Syslog(PathBuf, #[source] io::Error),
-    /// The system gave no thread, no random bytes or no standard output.
+    /// The system provided no thread, no random bytes or no standard output.
     #[error("the audit log cannot start")]
     Start(#[source] io::Error),
 }
 
-/// Held while the audit log is written. On drop it waits until all is: what is left of
-/// `shutdown_timeout`, and a second at least.
+/// Keep this value while the audit log is in use. Its drop waits until all lines are written: at
+/// most for what is left of `shutdown_timeout`, and at least for a second.
 #[must_use]
 #[derive(Debug)]
 pub struct Flush(Option<Receiver<()>>);
@@ -84,7 +83,8 @@ pub struct Flush(Option<Receiver<()>>);
 /// Starts the audit log of this process, once.
 ///
 /// # Errors
-/// [`AuditError`]: a log that was asked for cannot be kept, so nothing should be served.
+/// Returns an [`AuditError`] if the configured log cannot be written; then no client should be
+/// served.
 pub fn init(settings: &AuditSettings) -> Result<Flush, AuditError> {
     if settings.output == AuditOutput::Off {
         return Ok(Flush(None));
@@ -103,7 +103,7 @@ pub fn init(settings: &AuditSettings) -> Result<Flush, AuditError> {
     if end.missing > 0 {
         error!(
             lines = end.missing,
-            "lines are missing at the end of the audit log: somebody removed them, or the system \
+            "lines are missing at the end of the audit log: they were removed, or the system \
              lost them in a crash"
         );
         record(Event::LogTruncated { lines: end.missing });
@@ -133,20 +133,20 @@ fn open(settings: &AuditSettings) -> Result<(Sink, file::End), AuditError> {
     Ok((sink, file::End::default()))
 }
 
-/// Puts `event` into the queue. Never waits: where it is full, the event is dropped and counted, or
-/// clients wait from then on (see [`full`]).
+/// Queues `event`. Never waits: if the queue is full, the event is dropped and counted, or clients
+/// wait from then on (see [`full`]).
 pub fn record(event: Event) {
     if let Some(log) = LOG.get() {
         log.queue.put(event, wall_clock(), log.uptime());
     }
 }
 
-/// Tells that the process is stopping, and how long it may take.
+/// Notes that the process is stopping, and how long that may take.
 pub fn stopping(timeout: Duration) {
     let _ = STOP_BY.set(now() + timeout);
 }
 
-/// Returns whether there is an audit log, for those who would otherwise make an event for nothing.
+/// Returns whether there is an audit log, so that callers need not make events for nothing.
 pub fn is_on() -> bool {
     LOG.get().is_some()
 }
@@ -163,22 +163,22 @@ impl Drop for Flush {
         log.queue.end(wall_clock(), log.uptime());
         let left = STOP_BY.get().map(|by| by.saturating_duration_since(now())).unwrap_or_default();
         if ended.recv_timeout(left.max(LAST_WORDS)).is_err() {
-            error!(events = log.queue.waiting(), "stopped before all of the audit log was written");
+            error!(events = log.queue.waiting(), "stopped before the whole audit log was written");
         }
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the audit log tells real time")]
+#[allow(clippy::disallowed_methods, reason = "the audit log holds real time")]
 fn now() -> Instant {
     Instant::now()
 }
 
-#[allow(clippy::disallowed_methods, reason = "the audit log tells real time")]
+#[allow(clippy::disallowed_methods, reason = "the audit log holds real time")]
 fn wall_clock() -> SystemTime {
     SystemTime::now()
 }
 
-#[allow(clippy::disallowed_methods, reason = "no worker's thread: the writer's, or the last one")]
+#[allow(clippy::disallowed_methods, reason = "runs on no worker's thread")]
 fn pause(time: Duration) {
     std::thread::sleep(time);
 }

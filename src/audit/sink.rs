@@ -1,4 +1,4 @@
-//! Where the lines of the audit log go.
+//! The destinations of audit lines: standard output, a file or syslog.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use super::file::LogFile;
 use super::syslog::Syslog;
 
-/// Where lines go.
+/// A destination of audit lines.
 pub(super) enum Sink {
     Stdout(File),
     File(LogFile),
@@ -19,7 +19,7 @@ impl Sink {
         Ok(Self::Stdout(io::stdout().as_fd().try_clone_to_owned()?.into()))
     }
 
-    /// Makes ready for `more` bytes of whole lines.
+    /// Prepares for writing `more` bytes of complete lines.
     pub(super) fn prepare(&mut self, more: usize) -> io::Result<()> {
         match self {
             Self::Stdout(_) | Self::Syslog(_) => Ok(()),
@@ -27,7 +27,7 @@ impl Sink {
         }
     }
 
-    /// Notes that `lines` more lines are written, of which the last has this hash.
+    /// Records that `lines` more lines are written, and that the last has this hash.
     pub(super) fn note(&mut self, lines: u64, hash: &str) -> io::Result<()> {
         match self {
             Self::Stdout(_) | Self::Syslog(_) => Ok(()),
@@ -39,7 +39,7 @@ impl Sink {
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Stdout(file) => {
-                // The log may go there too, and its lines stay whole.
+                // The lock keeps lines complete: other threads may write to standard output too.
                 let _held = io::stdout().lock();
                 file.write(bytes)
             }

@@ -1,4 +1,4 @@
-//! `redoubt audit verify`: whether a chained log is whole.
+//! `redoubt audit verify`: checks that a chained log is complete and unchanged.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -10,24 +10,26 @@ use serde_json::Value;
 use super::head::Head;
 use super::line::{NO_HASH, hash};
 
-/// Longest line that is looked at; the proxy writes none that long.
+/// Longest line that is read; Redoubt writes shorter lines.
 const LONGEST: u64 = 64 << 10;
 
-/// What was found in a log.
+/// The result of checking a log.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// Whole lines up to the first broken one.
+    /// Complete lines up to the first broken line.
     pub lines: u64,
-    /// Whether the first line starts a chain; if not, it goes on from a file not given.
+    /// `true` if the first line starts a chain; `false` if the chain continues from a file that was
+    /// not given.
     pub from_start: bool,
-    /// Whether it is recorded where the last file ends; if not, lines removed there do not show.
+    /// `true` if a record says where the last file ends; without it, lines removed at the end
+    /// cannot be noticed.
     pub end_recorded: bool,
-    /// The file, the line in it and what is wrong there; absent if all is whole.
+    /// The file, the line number in it and the problem; `None` if the log is complete.
     pub broken: Option<(String, u64, String)>,
 }
 
-/// Checks the chain through `files`, the oldest first, and that each reaches to where its record says
-/// that it ended.
+/// Checks the chain through `files`, the oldest first, and that each file reaches to the end that
+/// its record states.
 ///
 /// # Errors
 /// A file cannot be read.
@@ -37,7 +39,8 @@ pub fn verify<P: AsRef<Path>>(files: &[P]) -> io::Result<Report> {
     for path in files {
         let path = path.as_ref();
         let mut reader = BufReader::new(File::open(path)?);
-        // Read after the log is opened, so that lines which come meanwhile are not missed.
+        // The record is read after the log was opened, so that lines written meanwhile do not count
+        // as missing.
         let head = Head::of(path);
         report.end_recorded = head.is_some();
         let mut end = head.filter(|head| head.lines > 0);
@@ -49,8 +52,7 @@ pub fn verify<P: AsRef<Path>>(files: &[P]) -> io::Result<Report> {
             if len == 0 {
                 if let Some(head) = end {
                     let missing = head.lines.saturating_sub(number - 1).max(1);
-                    let problem =
-                        format!("{missing} lines are missing here, at the end of the file");
+                    let problem = format!("{missing} lines are missing at the end of this file");
                     report.broken = broken(number, problem);
                     return Ok(report);
                 }
@@ -68,7 +70,7 @@ pub fn verify<P: AsRef<Path>>(files: &[P]) -> io::Result<Report> {
                     return Ok(report);
                 }
                 if chain.hash.as_ref() != Some(&head.hash) {
-                    let problem = "it is not the line that was written here";
+                    let problem = "this is not the line that was written here";
                     report.broken = broken(number, problem.to_owned());
                     return Ok(report);
                 }
@@ -90,10 +92,10 @@ struct Chain {
 
 impl Chain {
     fn follow(&mut self, line: &[u8]) -> Result<(), &'static str> {
-        let text = line.strip_suffix(b"\n").ok_or("half a line")?;
-        let text = std::str::from_utf8(text).map_err(|_| "not UTF-8")?;
-        let found = hash(text).ok_or("its hash is missing or not that of the line")?;
-        let fields: Value = serde_json::from_str(text).map_err(|_| "not JSON")?;
+        let text = line.strip_suffix(b"\n").ok_or("the line is incomplete")?;
+        let text = std::str::from_utf8(text).map_err(|_| "the line is not UTF-8")?;
+        let found = hash(text).ok_or("its hash is missing or wrong")?;
+        let fields: Value = serde_json::from_str(text).map_err(|_| "the line is not JSON")?;
         let prev = fields.get("prev").and_then(Value::as_str).ok_or("it has no prev")?;
         let instance =
             fields.get("instance").and_then(Value::as_str).ok_or("it has no instance")?;

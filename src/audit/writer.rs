@@ -14,7 +14,7 @@ use crate::telemetry::metrics::names;
 
 /// Most lines written at once.
 const BATCH: usize = 256;
-/// How long to wait after a failed write; doubled up to [`LONGEST_WAIT`].
+/// First wait after a failed write; doubled up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
@@ -22,10 +22,10 @@ pub(super) struct Writer {
     sink: Sink,
     lines: Lines,
     inbox: Inbox,
-    /// Told when all is written.
+    /// Notified when all lines are written.
     ended: Sender<()>,
     is_failing: bool,
-    /// Whether the record of where the log ends could not be written.
+    /// `true` while the record of where the log ends cannot be written.
     is_head_failing: bool,
 }
 
@@ -34,7 +34,7 @@ impl Writer {
         Self { sink, lines, inbox, ended, is_failing: false, is_head_failing: false }
     }
 
-    /// Writes what comes until told to stop.
+    /// Writes events until the request to stop.
     pub(super) fn run(mut self) {
         let mut batch = Vec::new();
         let mut stops = false;
@@ -60,7 +60,7 @@ impl Writer {
         let _ = self.ended.send(());
     }
 
-    /// Has it recorded where the log ends now. If that fails, the log itself is whole all the same.
+    /// Records where the log ends now. If that fails, the log itself is still complete.
     fn note(&mut self, lines: u64) {
         let noted = match self.lines.last_hash() {
             Some(hash) if lines > 0 => self.sink.note(lines, hash),
@@ -75,7 +75,7 @@ impl Writer {
         self.is_head_failing = noted.is_err();
     }
 
-    /// Writes all of `batch`, however often it takes; what was written of it is not repeated.
+    /// Writes all of `batch`, with as many attempts as that takes; written bytes are not repeated.
     fn write(&mut self, batch: &[u8]) {
         let mut wait = FIRST_WAIT;
         let mut left = batch;

@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line: commands, options and help texts.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -23,98 +23,99 @@ pub(crate) enum Command {
     Serve(Config),
     /// Check the configuration and print what is in effect, secrets masked
     Check(Config),
-    /// Look at the audit log
+    /// Work with the audit log
     #[command(subcommand)]
     Audit(Audit),
-    /// Tell what becomes of a command, and why; needs no Redis. Ends with 1 if it is refused
+    /// Explain what happens to a command, and why; needs no Redis. Exits with 1 if the command is
+    /// refused
     Explain(Explain),
-    /// Check that a running deployment is closed; harmless to a Redis that is not
+    /// Check that a running deployment is secure; changes nothing in a Redis that is not
     Verify(Verify),
-    /// Ask a running proxy whether it is ready; ends with 0 if it is and 1 if not
+    /// Ask a running proxy whether it is ready; exits with 0 if it is and 1 if not
     Healthcheck(Healthcheck),
     /// List the sessions of a running proxy
     Sessions(Insight),
-    /// Tell how a running proxy is, and what it has done
+    /// Show the state and statistics of a running proxy
     Stats(Insight),
-    /// Start a Redis and the proxy before it, show that it is secure, and serve until Ctrl-C
+    /// Start a Redis with Redoubt in front of it, check that it is secure, and serve until Ctrl-C
     Demo,
-    /// Print what a shell completes commands and options with
+    /// Print a script with which a shell completes commands and options
     Completions {
         /// The shell
         shell: Shell,
     },
-    /// Print the manual page, or write one for each command
+    /// Print the manual page, or write a page for each command
     Man {
-        /// Where redoubt.1 and the other pages are to be; made if it is not there
+        /// The directory for redoubt.1 and the other pages; it is created if it does not exist
         #[arg(value_name = "DIR")]
         directory: Option<PathBuf>,
     },
 }
 
-/// What to do with an audit log.
+/// The commands on an audit log.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
-    /// Check the hash chain; exits with 0 only if it is whole
+    /// Check the hash chain; exits with 0 only if the log is complete and unchanged
     Verify {
         /// The files of the log, the oldest first
         #[arg(required = true, value_name = "FILE")]
         files: Vec<PathBuf>,
-        /// Say it as JSON
+        /// Print the result as JSON
         #[arg(long)]
         json: bool,
     },
 }
 
-/// Where the configuration is.
+/// The location of the configuration.
 #[derive(Debug, Args)]
 pub(crate) struct Config {
-    /// The configuration file; not needed when the environment says enough
+    /// The configuration file; not needed if the environment has all settings
     #[arg(long = "config", value_name = "FILE", env = "REDOUBT_CONFIG")]
     pub(crate) file: Option<PathBuf>,
 }
 
-/// Where the admin port of a running proxy is.
+/// The location of the admin port of a running proxy.
 #[derive(Debug, Args)]
 pub(crate) struct Admin {
     #[command(flatten)]
     pub(crate) config: Config,
-    /// Where the admin port is; then no configuration is read
+    /// The address of the admin port; with it, no configuration is read
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) admin: Option<Endpoint>,
 }
 
-/// What a running proxy is asked.
+/// The options of a health check.
 #[derive(Debug, Args)]
 pub(crate) struct Healthcheck {
     #[command(flatten)]
     pub(crate) admin: Admin,
-    /// Ask whether it lives, not whether it is ready
+    /// Check that the proxy is alive, not that it is ready
     #[arg(long)]
     pub(crate) live: bool,
 }
 
-/// What a running proxy is to tell, and how.
+/// The options of commands that query a running proxy.
 #[derive(Debug, Args)]
 pub(crate) struct Insight {
     #[command(flatten)]
     pub(crate) admin: Admin,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// What is to be explained, and how.
+/// The options of `redoubt explain`.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) config: Config,
-    /// As for a client that has not authenticated
+    /// Decide as for a client that has not authenticated
     #[arg(long)]
     pub(crate) unauthenticated: bool,
-    /// With a Redis of this version, such as 7.0; a new one is assumed otherwise
+    /// The version of Redis, such as 7.0; the newest by default
     #[arg(long, value_name = "VERSION", value_parser = version)]
     pub(crate) redis: Option<Version>,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     pub(crate) json: bool,
     /// The command: one string as typed in redis-cli, or its arguments
@@ -122,36 +123,37 @@ pub(crate) struct Explain {
     pub(crate) command: Vec<OsString>,
 }
 
-/// What is to be verified.
+/// The options of `redoubt verify`.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// Where clients connect: redis://[user]:[password]@host:port, or rediss:// in TLS. The password is better given in
-    /// REDOUBT_PASSWORD or REDOUBT_PASSWORD_FILE, as everybody on the machine can see arguments
+    /// The address of Redoubt: redis://[user]:[password]@host:port, or rediss:// for TLS. Prefer
+    /// REDOUBT_PASSWORD or REDOUBT_PASSWORD_FILE for the password, since all users of the machine
+    /// can see arguments
     pub(crate) url: String,
-    /// An address at which nobody must get through, such as that of Redis from outside
+    /// An address that must not be reachable, such as that of Redis from outside
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) public: Vec<String>,
-    /// The admin port, which must not be there at the hosts of --public
+    /// The admin port, which must not be reachable at the hosts of --public
     #[arg(long, value_name = "PORT", default_value_t = 6390)]
     pub(crate) admin_port: u16,
-    /// Where Redis itself is: it must not answer here, or not without a password of its own. It is
-    /// sent the clients' password, to see that it does not take it; rediss://HOST:PORT for TLS
+    /// The address of Redis itself: it must not answer here, or must require a password of its own.
+    /// The clients' password is sent to it, to check that it rejects it; rediss://HOST:PORT for TLS
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) direct: Vec<String>,
-    /// A PEM file of the CAs to trust in TLS, in place of those that the system trusts
+    /// A PEM file of the CAs to trust, in place of those that the system trusts
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
-    /// A PEM file of a certificate to show in TLS
+    /// A PEM file of a client certificate
     #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) cert: Option<PathBuf>,
-    /// A PEM file of its key
+    /// A PEM file of its private key
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
-    /// Print one JSON object
+    /// Print a JSON object
     #[arg(long)]
     pub(crate) json: bool,
-    /// The most that a name, a connection or a reply may take, such as 2s or 500ms; the whole may take
-    /// thirty times as long
+    /// The longest time for a name lookup, a connection or a reply, such as 2s or 500ms; all checks
+    /// together may take thirty times as long
     #[arg(long, default_value = "2s", value_parser = timeout)]
     pub(crate) timeout: Duration,
 }

@@ -1,4 +1,5 @@
-//! `redoubt check`: what is in effect, as a configuration file that tells what is not the default.
+//! `redoubt check`: prints the settings in effect as a configuration file, with a note at each
+//! value that is not the default.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,7 +14,7 @@ use crate::cli::paint::Paint;
 /// Keys that have no default.
 const NO_DEFAULT: [&str; 2] = ["client.password", "upstream.url"];
 
-/// Prints `settings` with their secrets masked, and what is unwise in them on standard error.
+/// Prints `settings` with masked secrets, and their warnings on standard error.
 pub(crate) fn run(settings: &Settings) -> io::Result<()> {
     let paint = Paint::of_stderr();
     for warning in &settings.warnings {
@@ -31,8 +32,8 @@ fn text(settings: &Settings, paint: Paint) -> String {
     };
     let version = env!("CARGO_PKG_VERSION");
     let head = [
-        format!("# Redoubt {version}: the configuration is right; {warnings}."),
-        "# This is in effect. Secrets are masked; a note gives the default where it is another."
+        format!("# Redoubt {version}: the configuration is valid; {warnings}."),
+        "# These settings are in effect. Secrets are masked; a note gives the default where it differs."
             .to_owned(),
         format!("# Up to {} files are open at a time (ulimit -n).", open_files_needed(settings)),
     ];
@@ -53,25 +54,26 @@ fn text(settings: &Settings, paint: Paint) -> String {
     out
 }
 
-/// The lines of a file that [`Settings::to_toml`] has written, with the full names of their keys.
+/// Returns the lines of a file that [`Settings::to_toml`] has written, with the full names of their
+/// keys.
 fn lines(text: &str) -> impl Iterator<Item = (Option<String>, String)> {
     let mut section = String::new();
     text.lines().map(move |line| {
         if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             section = format!("{name}.");
         }
-        // A line that is no TOML by itself is a part of a longer value.
+        // A line that is not TOML by itself is part of a longer value.
         let key = line.split_once(" = ").filter(|_| toml::from_str::<toml::Table>(line).is_ok());
         (key.map(|(key, _)| format!("{section}{key}")), line.to_owned())
     })
 }
 
-/// Returns what follows the equals sign, if no note stands there already.
+/// Returns the text after the equals sign; `None` if the line has a note already.
 fn value(line: &str) -> Option<&str> {
     line.split_once(" = ").map(|(_, value)| value).filter(|value| !value.contains(" # "))
 }
 
-/// The lines of a configuration that says no more than it must, by their keys.
+/// Returns the lines of a minimal configuration, by their keys.
 fn defaults() -> BTreeMap<String, String> {
     let environment = Environment::from_lookup(|name| match name {
         "REDIS_PASSWORD" => Some(OsString::from("r".repeat(Settings::STRONG_PASSWORD))),

@@ -1,4 +1,4 @@
-//! The commands of the `redoubt` program: what they are called with, and what each does.
+//! The commands of the `redoubt` program and their arguments.
 
 pub(crate) mod args;
 pub(crate) mod check;

@@ -1,5 +1,5 @@
-//! `redoubt completions` and `redoubt man`: completions for shells and manual pages, made
-//! from the command line itself.
+//! `redoubt completions` and `redoubt man`: generate completions for shells and manual pages from
+//! the command line's definition.
 
 use std::fs;
 use std::io::{self, Write};
@@ -11,10 +11,10 @@ use clap_mangen::Man;
 
 use crate::cli::args::Cli;
 
-/// The part of the manual that the pages belong to, at the foot of each.
+/// The name of the manual, in the footer of each page.
 const MANUAL: &str = "Redoubt Manual";
 
-/// Why nothing was written.
+/// The reason why nothing was written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PageError {
     #[error("cannot write to standard output")]
@@ -23,7 +23,7 @@ pub(crate) enum PageError {
     File { path: PathBuf, source: io::Error },
 }
 
-/// Writes what `shell` completes the command line with to standard output.
+/// Writes the completion script for `shell` to standard output.
 pub(crate) fn completions(shell: Shell) -> Result<(), PageError> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "redoubt", &mut script);
@@ -33,7 +33,7 @@ pub(crate) fn completions(shell: Shell) -> Result<(), PageError> {
 /// Writes the main page to standard output, or a page for each command into `directory`.
 pub(crate) fn manual(directory: Option<&Path>) -> Result<(), PageError> {
     let mut program = Cli::command();
-    // Gives subcommands the names that their pages have, such as redoubt-audit-verify.
+    // Subcommands get the names of their pages, such as redoubt-audit-verify.
     program.build();
     match directory {
         None => page(program).render(&mut io::stdout()).map_err(PageError::Output),

@@ -1,10 +1,10 @@
-//! Colour on a terminal, and none elsewhere or when `NO_COLOR` is set.
+//! Colours text on a terminal; not elsewhere, and not if `NO_COLOR` is set.
 
 use std::io::{self, IsTerminal};
 
 use anstyle::{AnsiColor, Style};
 
-/// Paints text, or leaves it as it is.
+/// Colours text, or returns it unchanged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paint {
     colour: bool,
@@ -24,7 +24,7 @@ impl Paint {
         Self { colour: output.is_terminal() && !refused }
     }
 
-    /// Leaves all text as it is.
+    /// Returns a painter that leaves all text unchanged.
     #[cfg(test)]
     pub(super) fn none() -> Self {
         Self { colour: false }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_painted_only_where_colour_is_wanted() {
+    fn text_is_coloured_only_if_enabled() {
         assert_eq!(Paint { colour: true }.red("a"), "\x1b[31ma\x1b[0m");
         assert_eq!(Paint { colour: true }.dim("a"), "\x1b[2ma\x1b[0m");
         assert_eq!(Paint::none().red("a"), "a");

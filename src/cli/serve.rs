@@ -1,4 +1,4 @@
-//! `redoubt serve`: the proxy from its first socket to its last reply.
+//! `redoubt serve`: runs the proxy from its first socket to its last reply.
 
 use std::{io, process};
 
@@ -14,16 +14,16 @@ use tracing::{info, warn};
 
 use crate::cli::signals;
 
-/// Why the proxy did not run, or ended without being asked to.
+/// The reason why the proxy did not run, or ended without a request to stop.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
     Audit(#[from] AuditError),
-    #[error("metrics cannot be recorded")]
+    #[error("cannot record metrics")]
     Metrics(#[from] MetricsError),
-    #[error("signals cannot be handled")]
+    #[error("cannot handle signals")]
     Signals(#[source] io::Error),
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -31,11 +31,11 @@ pub(crate) enum Failure {
     Serve(#[from] ServeError),
 }
 
-/// The exit code after a second signal, as of Redis after a second SIGINT.
+/// The exit code after a second signal; Redis exits with it after a second SIGINT.
 const INSISTED: i32 = 1;
 
-/// Serves until SIGTERM or SIGINT, then lets sessions end. A second signal ends the process at once;
-/// SIGHUP has the configuration read again, from where `reloads` says.
+/// Serves until SIGTERM or SIGINT, then waits for sessions to end. A second signal ends the process
+/// at once; SIGHUP starts a reload, which reads the configuration from `reloads`.
 pub(crate) fn run(settings: &Settings, reloads: Reloads) -> Result<(), Failure> {
     let asks = reloads.clone();
     signals::hang_ups(move || asks.ask()).map_err(Failure::Signals)?;
@@ -50,7 +50,10 @@ pub(crate) fn run(settings: &Settings, reloads: Reloads) -> Result<(), Failure> 
         metrics::install()?;
     }
     let stop = CancellationToken::new();
-    #[allow(clippy::disallowed_methods, reason = "whoever asks twice wants no wait")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "after a second signal, the process must not wait"
+    )]
     let leave = || process::exit(INSISTED);
     signals::cancel(&stop, leave).map_err(Failure::Signals)?;
     let server = Server::bind(settings)?.reloading(reloads);

@@ -1,5 +1,6 @@
-//! SIGTERM and SIGINT ask for a stop; a second one says that it is not to be waited for. SIGHUP asks for a
-//! reload. SIGXFSZ says nothing: the write that was too much has its own error.
+//! Handles signals: SIGTERM and SIGINT stop Redoubt, and a second one ends it without waiting.
+//! SIGHUP starts a reload. SIGXFSZ is ignored: the write beyond the limit returns an error of its
+//! own.
 
 use std::io;
 use std::thread;
@@ -9,7 +10,7 @@ use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Calls `reload` at each SIGHUP, which ends the process no more once this returns.
+/// Calls `reload` at each SIGHUP, which no longer ends the process once this function has returned.
 pub(crate) fn hang_ups(reload: impl Fn() + Send + 'static) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     let mut hang_ups = {
@@ -19,7 +20,7 @@ pub(crate) fn hang_ups(reload: impl Fn() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name("hangups".to_owned()).spawn(move || {
         runtime.block_on(async {
             while hang_ups.recv().await.is_some() {
-                tracing::info!("SIGHUP, reading the configuration again");
+                tracing::info!("SIGHUP received; reading the configuration again");
                 reload();
             }
         });
@@ -27,8 +28,8 @@ pub(crate) fn hang_ups(reload: impl Fn() + Send + 'static) -> io::Result<()> {
     Ok(())
 }
 
-/// Cancels `stop` at the first SIGTERM or SIGINT, and calls `insisted` at the next. Both are handled
-/// from the moment this returns.
+/// Cancels `stop` at the first SIGTERM or SIGINT, and calls `insisted` at the second. Both are
+/// handled from the moment this function returns.
 pub(crate) fn cancel(
     stop: &CancellationToken,
     insisted: impl FnOnce() + Send + 'static,
@@ -36,7 +37,8 @@ pub(crate) fn cancel(
     let runtime = runtime::Builder::new_current_thread().enable_io().build()?;
     let (mut terminate, mut interrupt) = {
         let _context = runtime.enter();
-        // It would end the process, where a file is at the largest size that the system allows.
+        // By default, SIGXFSZ ends the process when a file reaches the largest size that the system
+        // allows.
         drop(signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?);
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?)
     };

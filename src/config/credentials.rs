@@ -1,4 +1,5 @@
-//! Who logs in where with what: the clients' identity, and the upstream's address and login.
+//! Collects the credentials: the user name and passwords of clients, and the upstream's address and
+//! login.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -8,12 +9,12 @@ use super::secrets::{Candidates, Origin, Password, PreviousPassword, UpstreamUrl
 use super::sections::{ClientKeys, ClientParts, ClientPasswords, ClientSettings, UpstreamLogin};
 use super::warning::Warning;
 
-/// All that has to do with logging in.
+/// The user name and passwords of clients, and the upstream's address and login.
 pub(super) struct Credentials {
     pub(super) client: ClientSettings,
     /// The upstream's address and login.
     pub(super) url: UpstreamUrl,
-    /// Where the upstream's password was found.
+    /// Where the upstream's password was found; `None` if there is none.
     pub(super) origin: Option<Origin>,
     pub(super) warnings: Vec<Warning>,
 }
@@ -76,7 +77,7 @@ impl Credentials {
     }
 }
 
-/// The upstream's address and user, and its password if it was given one.
+/// Returns the upstream's address and user, and its password if one was given.
 fn login(
     given: UpstreamLogin,
     allow_weak: bool,
@@ -94,7 +95,7 @@ fn login(
             passwords.add(site, url.key, secret.clone());
         }
     }
-    // A URL in the environment replaces the file's with all that is in it.
+    // A URL in the environment replaces all parts of the file's URL, its password included.
     let (overridden, in_url) = (url.environment.is_some(), Origin::Key(url.key));
     let password = passwords.only(|origin| !(overridden && *origin == in_url))?;
     let (site, mut url) = url.winner().ok_or_else(|| Site::Whole.error(Problem::NoUpstream))?;

@@ -1,11 +1,11 @@
-//! What is wrong with a configuration, where, and what to write instead.
+//! Errors of the configuration: the problem, its place, and what to write instead.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// A configuration that cannot be used. Says where and what to write instead, never what was
-/// written: any value may hold a secret that was put in the wrong place.
+/// A configuration that cannot be used. The error has the place and what to write instead, never
+/// what was written: any value may be a secret that was put in the wrong place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{site}: {problem}")]
 pub struct ConfigError {
@@ -14,7 +14,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// The line of the configuration file, counted from 1; `None` when no line is at fault.
+    /// Returns the line of the configuration file, counted from 1; `None` if the error has no line.
     pub fn line(&self) -> Option<usize> {
         match &self.site {
             Site::File { line, .. } => *line,
@@ -22,7 +22,7 @@ impl ConfigError {
         }
     }
 
-    /// The key or environment variable at fault, if one can be named.
+    /// Returns the key or environment variable that is wrong, if the error has one.
     pub fn key(&self) -> Option<&str> {
         match &self.site {
             Site::File { key, .. } => key.as_deref(),
@@ -32,14 +32,14 @@ impl ConfigError {
     }
 }
 
-/// Where a value was given.
+/// The place where a value was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Site {
     /// In the file.
     File { path: PathBuf, line: Option<usize>, key: Option<String> },
     /// In this environment variable.
     Variable(&'static str),
-    /// Nowhere.
+    /// The configuration as a whole, if the error has no single place.
     Whole,
 }
 
@@ -48,7 +48,8 @@ impl Site {
         ConfigError { site: self.clone(), problem: problem.into() }
     }
 
-    /// The value here is not what the key `short` takes, which `expects` says and `example` shows.
+    /// Makes the error for a value that the key `short` does not accept: `expects` describes a
+    /// valid value and `example` is one.
     pub(crate) fn expected(
         &self,
         short: &str,
@@ -61,7 +62,7 @@ impl Site {
         self.error(Problem::Expected { expects, write })
     }
 
-    /// A short name for use inside another site's error.
+    /// Returns a short name of the place, for use inside the error of another place.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::File { key: Some(key), .. } => key.clone(),
@@ -90,7 +91,7 @@ impl fmt::Display for Site {
     }
 }
 
-/// What is wrong there.
+/// The problem at a place of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Problem {
     #[error("cannot be read: {0}")]
@@ -158,57 +159,59 @@ pub(crate) enum Problem {
     Url(#[from] UrlProblem),
 }
 
-/// What is wrong with a password.
+/// The reason why a password cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordProblem {
-    /// Under [`Settings::STRONG_PASSWORD`](crate::config::Settings::STRONG_PASSWORD) characters.
+    /// The password has fewer than
+    /// [`Settings::STRONG_PASSWORD`](crate::config::Settings::STRONG_PASSWORD) characters.
     #[error(
         "shorter than 32 characters; make a password with `openssl rand -hex 32`, or set \
          allow_weak_passwords = true to accept this one"
     )]
     Weak,
-    /// Over [`Settings::MAX_PASSWORD`](crate::config::Settings::MAX_PASSWORD) bytes.
+    /// The password has more than [`Settings::MAX_PASSWORD`](crate::config::Settings::MAX_PASSWORD)
+    /// bytes.
     #[error("longer than 4096 bytes; make a password with `openssl rand -hex 32`")]
     TooLong,
-    /// Nothing in the file, or a line break alone.
+    /// The file is empty or holds only a line break.
     #[error("the password file is empty; fill it with `openssl rand -hex 32`")]
     EmptyFile,
-    /// A line break, a tab, or the like in the password.
+    /// The password holds a line break, a tab or another control character.
     #[error("the password holds a line break or control character; write it on one line, alone")]
     Control,
-    /// Bytes that are no text.
+    /// The password is not UTF-8.
     #[error("the password is not UTF-8 text; make one with `openssl rand -hex 32`")]
     NotUtf8,
-    /// The system does not give the file.
+    /// The system cannot read the file.
     #[error("the password file cannot be read: {0}")]
     Unreadable(io::ErrorKind),
 }
 
-/// What is wrong with the upstream's URL.
+/// The reason why the upstream's URL is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum UrlProblem {
-    /// Not of that form.
+    /// The text does not have the form of a URL of Redis.
     #[error(
         "not a URL of the form redis://host:port; in a user or password, write @ : / ? # % as \
          %40 %3A %2F %3F %23 %25, or keep the password in REDIS_PASSWORD or password_file"
     )]
     Form,
-    /// Another scheme.
+    /// The scheme is not `redis` or `rediss`.
     #[error("expected a redis:// or rediss:// URL; write redis://host:port")]
     Scheme,
-    /// A path.
+    /// The URL holds a path.
     #[error(
         "a path would choose a database, but each session chooses its own with SELECT; write \
          redis://host:port without it (a / in a password is %2F)"
     )]
     Path,
-    /// A query or a fragment.
+    /// The URL holds a query or a fragment.
     #[error("options after ? or # are not understood; write redis://host:port without them")]
     Options,
-    /// Port 0.
+    /// The port is 0.
     #[error("port 0 cannot be connected to; write redis://host:6379")]
     PortZero,
-    /// The user or the password is no text.
+    /// The user or the password is not UTF-8.
     #[error("the user or password is not UTF-8 text once %-sequences are decoded")]
     NotUtf8,
 }

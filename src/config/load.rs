@@ -1,4 +1,4 @@
-//! From the file and the environment to settings.
+//! Loads settings from the configuration file and the environment.
 
 use std::path::Path;
 
@@ -16,10 +16,10 @@ use super::table::with_names;
 use super::warning::Warning;
 
 impl Settings {
-    /// Reads the file at `path`, if there is one; `environment` wins over it.
+    /// Reads the file at `path`, if a path is given; `environment` wins over it.
     ///
     /// # Errors
-    /// The first thing that is missing, unknown, contradictory or out of bounds.
+    /// Returns the first key that is missing, unknown, contradictory or out of bounds.
     pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Self, ConfigError> {
         let source = match path {
             Some(path) => Source::read(path)?,
@@ -28,10 +28,10 @@ impl Settings {
         assemble(&source, environment)
     }
 
-    /// As [`Settings::load`], from the `text` of a file that errors call `path`.
+    /// Like [`Settings::load`], from the `text` of a file that errors call `path`.
     ///
     /// # Errors
-    /// As [`Settings::load`].
+    /// See [`Settings::load`].
     pub fn parse(path: &Path, text: &str, environment: &Environment) -> Result<Self, ConfigError> {
         assemble(&Source::new(path, text), environment)
     }

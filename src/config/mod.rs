@@ -1,20 +1,20 @@
-//! The configuration file and the environment, validated into [`Settings`].
+//! Validates the configuration file and the environment into [`Settings`].
 //!
-//! Owns: the names, defaults, bounds and documentation of every setting (`declare` shows how one is
-//! declared), where secrets come from, and what an operator is told when a setting is wrong. Leaves to
-//! others: acting on any of it.
+//! Owns: the names, defaults, bounds and documentation of every setting (`declare` shows how a
+//! setting is declared), the sources of secrets, and the errors about wrong settings. Leaves to
+//! others: acting on settings.
 //!
-//! Invariants: whatever is missing, unknown or contradictory is an error and never a guess; no
-//! error, warning or `Debug` output shows a secret or the text of a line that may hold one.
+//! Invariants: a missing, unknown or contradictory key is an error and never a guess; no error,
+//! warning or `Debug` output shows a secret or the text of a line that may hold one.
 //!
 //! | file or folder | what is in it |
 //! |---|---|
-//! | `declare` | the macros and types by which a key is declared |
+//! | `declare` | the macros and types that declare a key |
 //! | `settings`, `sections` | the declarations, and the settings that they make |
 //! | `table` | all keys in one list |
-//! | `read` | the text, the environment, and the values they give |
-//! | `secrets`, `credentials` | passwords, and who logs in where with what |
-//! | `load`, `print` | from a file to settings, and back to text |
+//! | `read` | the text and the environment, and the values in them |
+//! | `secrets`, `credentials` | passwords, user names and the logins that they belong to |
+//! | `load`, `print` | loading settings from a file, and printing them |
 
 mod credentials;
 mod declare;
@@ -35,7 +35,7 @@ pub(crate) use secrets::wall_clock;
 pub use secrets::{Origin, PreviousPassword, UpstreamUrl, read_password};
 pub use sections::{
     AuditKeys, AuditOutput, AuditSettings, ClientCertificates, ClientSettings, Endpoint, GuardMode,
-    LimitSettings, Listen, LogFormat, LogSettings, OnFull, PolicySettings, ScriptGate, Sharing,
+    LimitSettings, Listen, LogFormat, LogSettings, OnFull, PolicySettings, ScriptMode, Sharing,
     ThrottleSettings, TlsSettings, TlsVersion, UpstreamSettings, UpstreamTls, Verification,
     WrongEndpoint,
 };

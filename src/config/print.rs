@@ -1,11 +1,11 @@
-//! The settings in effect, written as a configuration file with its secrets masked.
+//! Prints the settings in effect as a configuration file with masked secrets.
 
 use super::settings::Settings;
 use super::table::fields;
 
 impl Settings {
-    /// A configuration file that says what these settings say. No secret is in it: passwords are
-    /// masked, with a note of where they come from.
+    /// Returns a configuration file with these settings. It holds no secret: passwords are masked,
+    /// with a note where they come from.
     pub fn to_toml(&self) -> String {
         let mut out = String::new();
         let mut table = "";

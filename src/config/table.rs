@@ -1,4 +1,4 @@
-//! All keys of the configuration file, in the order in which it documents them.
+//! All keys of the configuration file, in the order of the sample file.
 
 use std::ffi::OsString;
 use std::sync::LazyLock;
@@ -29,27 +29,27 @@ const fn table(name: &'static str, docs: &'static str) -> Table {
 /// The tables in their order.
 pub const TABLES: [Table; 11] = [
     table("", ""),
-    table("tls", "What clients of tls:// listeners are shown, and what they must show."),
-    table("client", "Who may connect."),
-    table("upstream", "The Redis that Redoubt stands before, and how Redoubt connects to it."),
+    table("tls", "The certificate of tls:// listeners, and the certificates that clients need."),
+    table("client", "The user name and passwords of clients."),
+    table("upstream", "The address of Redis, and how Redoubt connects to it."),
     table(
         "policy",
-        "What nobody may run. A client that tries gets Redis's own answer to an unknown command.",
+        "Commands that no client may run. The reply is Redis's own for an unknown command.",
     ),
     table("limits", "Bounds on sessions."),
     table(
         "throttle",
-        "What happens to an address (IPv6: a /64) from which wrong passwords come; for unix:// \
-         sockets, to a user of this machine.",
+        "How addresses (IPv6: a /64) that send wrong passwords are slowed down and locked out; for unix:// \
+         sockets, users of this machine.",
     ),
     table(
         "admin",
         "The port for operators: /livez, /readyz, /metrics, /sessions, /stats and POST /reload.",
     ),
-    table("metrics", "Numbers for Prometheus, under /metrics of the admin port."),
+    table("metrics", "Metrics for Prometheus, at /metrics of the admin port."),
     table(
         "audit",
-        "The audit log: one JSON object a line for each session, login, refused command and change.",
+        "The audit log: one JSON object per line for each session, login, refused command and change.",
     ),
     table(
         "log",
@@ -57,7 +57,7 @@ pub const TABLES: [Table; 11] = [
     ),
 ];
 
-/// The keys of a part of the settings, and how their values are found in the whole.
+/// Generates the keys of a part of the settings, with access to their values in the whole.
 macro_rules! within {
     ($part:ident: $fields:expr) => {
         $fields
@@ -83,17 +83,17 @@ static FIELDS: LazyLock<Vec<Field<Settings>>> = LazyLock::new(|| {
     all.extend(within!(throttle: ThrottleSettings::fields()));
     all.extend(within!(audit: AuditSettings::fields()));
     all.extend(within!(log: LogSettings::fields()));
-    // Some keys of other tables are fields of the whole.
+    // Some keys of other tables are fields of `Settings` itself.
     all.sort_by_key(|field| TABLES.iter().position(|table| table.name == field.key.table()));
     all
 });
 
-/// All keys, in the order in which the file documents them, and how their values are found.
+/// Returns all keys, in the order of the sample file, with access to their values.
 pub fn fields() -> &'static [Field<Settings>] {
     &FIELDS
 }
 
-/// The full names of all keys, in the order in which the file documents them.
+/// Returns the full names of all keys, in the order of the sample file.
 pub fn keys() -> impl Iterator<Item = &'static str> {
     fields().iter().map(|field| field.key.name)
 }
@@ -106,17 +106,17 @@ pub(super) fn with_names<T>(with: impl FnOnce(Names<'_>) -> T) -> T {
 }
 
 impl Environment {
-    /// The names of all variables that are read.
+    /// Returns the names of all environment variables that Redoubt reads.
     pub fn names() -> impl Iterator<Item = &'static str> {
         fields().iter().filter_map(|field| field.key.variable)
     }
 
-    /// The environment of this process.
+    /// Returns the environment of this process.
     pub fn of_process() -> Self {
         Self::from_lookup(|name| std::env::var_os(name))
     }
 
-    /// Returns what `lookup` gives for each of [`Environment::names`].
+    /// Makes an environment of the values that `lookup` returns for [`Environment::names`].
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
         Self::new(Self::names().filter_map(|name| {
             let value = lookup(name)?.into_string().ok().map(SecretString::from);
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_or_misplaced_name_finds_the_right_one() {
+    fn misspelt_and_misplaced_names_get_the_right_suggestion() {
         for (wrong, meant) in [
             ("limit", Some("limits")),
             ("limits.auth_timout", Some("limits.auth_timeout")),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn every_key_belongs_to_a_table_and_has_a_name_of_its_own() {
+    fn every_key_has_a_known_table_and_a_unique_name() {
         let mut names: Vec<_> = keys().collect();
         assert!(fields().iter().all(|field| TABLES.iter().any(|t| t.name == field.key.table())));
         names.sort_unstable();

@@ -1,20 +1,22 @@
-//! What is allowed but unwise, for the log at the start and for `redoubt check`.
+//! Settings that are allowed but unwise; logged at the start and by `redoubt check`.
 
-/// Something that is allowed but unwise.
+/// A setting that is allowed but unwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Warning {
-    /// Clients use the password that Redis itself takes.
+    /// Clients use the password that Redis itself accepts.
     #[error(
-        "clients use the upstream's password, so whoever reaches Redis can go round Redoubt; \
+        "clients use the upstream's password, so clients that reach Redis can bypass Redoubt; \
          set REDOUBT_PASSWORD or client.password_file to another (openssl rand -hex 32)"
     )]
     OnePassword,
-    /// `allow_weak_passwords` let a short client password pass.
-    #[error("the client password is under 32 characters and allow_weak_passwords lets it pass")]
-    WeakClientPassword,
-    /// `allow_weak_passwords` let a short previous client password pass.
+    /// `allow_weak_passwords` accepts a client password that is too short.
     #[error(
-        "the previous client password is under 32 characters and allow_weak_passwords lets it pass"
+        "the client password is under 32 characters and accepted because of allow_weak_passwords"
+    )]
+    WeakClientPassword,
+    /// `allow_weak_passwords` accepts a previous client password that is too short.
+    #[error(
+        "the previous client password is under 32 characters and accepted because of allow_weak_passwords"
     )]
     WeakPreviousPassword,
     /// `client.previous_until` has passed.
@@ -23,12 +25,14 @@ pub enum Warning {
          remove both"
     )]
     PreviousPasswordOver,
-    /// `allow_weak_passwords` let a short upstream password pass.
-    #[error("the upstream password is under 32 characters and allow_weak_passwords lets it pass")]
-    WeakUpstreamPassword,
-    /// Redis takes commands from anyone who reaches it.
+    /// `allow_weak_passwords` accepts an upstream password that is too short.
     #[error(
-        "no upstream password is set, so whoever reaches Redis can go round Redoubt; \
+        "the upstream password is under 32 characters and accepted because of allow_weak_passwords"
+    )]
+    WeakUpstreamPassword,
+    /// Redis accepts commands from every client that reaches it.
+    #[error(
+        "no upstream password is set, so clients that reach Redis can bypass Redoubt; \
          set requirepass in Redis and REDIS_PASSWORD here"
     )]
     NoUpstreamPassword,
@@ -40,7 +44,7 @@ pub enum Warning {
     EscapesAllowed,
     /// `upstream.tls_dangerously_accept_any_certificate` is true.
     #[error(
-        "upstream.tls_dangerously_accept_any_certificate is true, so whoever is between Redoubt and Redis \
+        "upstream.tls_dangerously_accept_any_certificate is true, so an attacker between Redoubt and Redis \
          can read and change everything"
     )]
     AnyCertificate,

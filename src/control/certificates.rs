@@ -1,4 +1,4 @@
-//! The files for TLS while Redoubt runs.
+//! Watches the TLS files while Redoubt runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,19 +11,20 @@ use crate::accept::listen::BindError;
 use crate::config::{Listen, Settings};
 use crate::tls::{self, TlsError};
 
-/// How often the files are looked at. What is new counts when it has been seen twice.
+/// Time between two checks of the files. A change takes effect when two checks in a row have found
+/// it.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What TLS is spoken with. Clones share it, and with it what is read anew.
+/// The certificates and settings of TLS. Clones share them, and with them what is read again.
 #[derive(Debug, Clone)]
 pub(crate) struct Certificates {
-    /// Present if there is a listener that speaks TLS.
+    /// Present if a listener speaks TLS.
     pub(crate) server: Option<Arc<tls::Server>>,
-    /// Present if the upstream is spoken to in TLS.
+    /// Present if the upstream is connected to in TLS.
     pub(crate) upstream: Option<Arc<tls::Client>>,
 }
 
-/// What was read and is not in force yet.
+/// Files that were read and are not in force yet.
 pub(crate) struct Fresh {
     server: Option<tls::FreshServer>,
     upstream: Option<tls::FreshClient>,
@@ -44,10 +45,10 @@ impl Certificates {
         })
     }
 
-    /// Reads all files anew, changed or not, to be [put](Certificates::put) in force.
+    /// Reads all files again, changed or not; [`Certificates::put`] puts them in force.
     ///
     /// # Errors
-    /// [`TlsError`] for the first file that cannot be used.
+    /// Returns a [`TlsError`] for the first file that cannot be used.
     pub(crate) async fn read(&self) -> Result<Fresh, TlsError> {
         let Self { server, upstream } = self.clone();
         let read = spawn_blocking(move || {
@@ -59,7 +60,7 @@ impl Certificates {
         read.await.unwrap_or_else(|_| Err(TlsError::Panicked))
     }
 
-    /// Puts in force what was read. Who is connected stays so.
+    /// Puts the files in force that were read. Open connections are not affected.
     pub(crate) fn put(&self, fresh: Fresh) {
         let Fresh { server, upstream } = fresh;
         if let Some((current, fresh)) = self.server.as_ref().zip(server) {
@@ -70,20 +71,20 @@ impl Certificates {
         }
     }
 
-    /// Takes up files as they change, until `stop`.
+    /// Puts files in force as they change, until `stop`.
     pub(crate) async fn watch(self, stop: CancellationToken) {
         if self.server.is_none() && self.upstream.is_none() {
             return;
         }
-        let mut looks = interval(LOOK);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(looks.tick()).await.is_some() {
+        let mut checks = interval(LOOK);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while stop.run_until_cancelled(checks.tick()).await.is_some() {
             let Self { server, upstream } = self.clone();
             let look = spawn_blocking(move || {
                 server.iter().for_each(|server| server.look());
                 upstream.iter().for_each(|upstream| upstream.look());
             });
-            // The files' system may be slow; a stop does not wait for it.
+            // The file system may be slow; a stop does not wait for it.
             let _ = stop.run_until_cancelled(look).await;
         }
     }

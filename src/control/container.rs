@@ -1,17 +1,17 @@
-//! How much memory the process may use, where a container or a unit bounds it.
+//! Finds how much memory the process may use, if a container or a unit limits it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use redoubt_core::session::Limits;
 
-/// Where the system shows control groups.
+/// The mount point of control groups.
 const GROUPS: &str = "/sys/fs/cgroup";
-/// Limits from here on are none: version 1 says so with a number of about this size.
+/// Values from here on mean no limit: version 1 writes a number of about this size.
 const NONE: u64 = 1 << 60;
 
-/// Returns what sessions may hold unless the operator says otherwise: three quarters of what the process may
-/// use, where that is bounded.
+/// Returns the default bound on the memory of sessions: three quarters of what the process may use,
+/// or a fixed value if that is not limited.
 pub(crate) fn default_memory() -> u64 {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     of(limit(&groups, Path::new(GROUPS)))
@@ -22,9 +22,9 @@ fn of(limit: Option<u64>) -> u64 {
     limit.map_or(default, |limit| limit.saturating_sub(limit / 4))
 }
 
-/// The lowest limit of the groups that `groups`, a file such as `/proc/self/cgroup`, names, and of those
-/// around them. In a container, paths of the host may be named that are not there; then its own root
-/// counts.
+/// Returns the lowest limit of the groups that `groups` lists, a file such as `/proc/self/cgroup`,
+/// and of their parents. In a container, the file may list paths of the host that do not exist
+/// there; then the container's own root counts.
 fn limit(groups: &str, root: &Path) -> Option<u64> {
     let files = groups.lines().flat_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
@@ -42,7 +42,7 @@ fn limit(groups: &str, root: &Path) -> Option<u64> {
     limits.filter(|limit| *limit < NONE).min()
 }
 
-/// `name` in the group of `path` and in each one around it.
+/// Returns the paths of the file `name` in the group of `path` and in each of its parents.
 fn files_of(root: &Path, path: &str, name: &str) -> Vec<PathBuf> {
     let path = Path::new(path.trim_start_matches('/'));
     path.ancestors().map(|group| root.join(group).join(name)).collect()
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_limit_of_a_group_and_those_around_it_counts() {
+    fn lowest_limit_of_a_group_and_its_parents_counts() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         write(root, "memory.max", "max\n");
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn version_1_counts_too_and_its_largest_number_is_none() {
+    fn version_1_limits_count_and_its_largest_number_means_none() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         write(root, "memory/memory.limit_in_bytes", "9223372036854771712\n");
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn three_quarters_of_it_are_for_sessions() {
+    fn sessions_get_three_quarters_of_the_limit() {
         assert_eq!(of(Some(256 << 20)), 192 << 20);
         assert_eq!(of(None), 192 << 20);
     }

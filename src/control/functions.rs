@@ -1,4 +1,4 @@
-//! Watching which functions the pinned libraries have.
+//! Watches which functions the pinned libraries have.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,22 +14,22 @@ use crate::net::conversation::Conversation;
 use crate::net::upstream::{Target, UpstreamError};
 use redoubt_core::upstream::{Credentials, FunctionList, ListError};
 
-/// Asks the upstream again and again which functions the pinned libraries have, over a connection
-/// of its own, and tells the workers. Until it has answered, none may run.
+/// Asks the upstream at intervals for the functions of the pinned libraries, over a connection of
+/// its own, and sends them to the workers. Until the first answer, no function may run.
 ///
-/// While it cannot be reached or is busy, what it last said holds, as nobody but the operator can
-/// have changed it; when that connection ends, it is asked again at once. When it refuses to say,
-/// none may run.
+/// While the upstream cannot be reached or is busy, the last answer stays in force, as only the
+/// operator can have changed the libraries; when the connection ends, the next question follows at
+/// once. If the upstream refuses to answer, no function may run.
 pub(crate) struct FunctionWatch {
     pub(crate) target: watch::Receiver<Target>,
     pub(crate) credentials: watch::Receiver<Credentials>,
     pub(crate) libraries: HashSet<Bytes>,
     pub(crate) composer: Arc<Composer>,
-    /// Told when workers have been told for the first time.
-    pub(crate) told: Arc<Notify>,
+    /// Notified when the workers have the first answer.
+    pub(crate) answered: Arc<Notify>,
 }
 
-/// Why there was no answer.
+/// The reason why there was no answer.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
     #[error(transparent)]
@@ -39,9 +39,9 @@ enum Failure {
 }
 
 impl FunctionWatch {
-    /// From one question to the next.
+    /// Time between two questions.
     const INTERVAL: Duration = Duration::from_secs(5);
-    /// After a failed try; doubled each time, up to [`Self::INTERVAL`].
+    /// First wait after a failure; doubled each time, up to [`Self::INTERVAL`].
     const FIRST_WAIT: Duration = Duration::from_millis(100);
 
     pub(crate) async fn run(self, end: CancellationToken) {
@@ -59,40 +59,41 @@ impl FunctionWatch {
             let mut wait = Self::INTERVAL;
             match self.ask(&mut link).await {
                 Ok(functions) => {
-                    self.tell(functions, &mut known).await;
+                    self.publish(functions, &mut known).await;
                     retry = Self::FIRST_WAIT;
                 }
                 Err(Failure::List(error)) if error != ListError::Busy => {
                     if known.as_ref().is_none_or(|known: &HashSet<_>| !known.is_empty()) {
-                        warn!(%error, "functions of pinned libraries are unknown, so none may run");
+                        warn!(%error, "functions of pinned libraries are unknown, so no function may run");
                     }
-                    self.tell(HashSet::new(), &mut known).await;
+                    self.publish(HashSet::new(), &mut known).await;
                     link = None;
                 }
                 Err(error) => {
-                    debug!(%error, "cannot ask for functions");
+                    debug!(%error, "cannot ask Redis for functions; trying again");
                     wait = retry;
                     retry = (retry * 2).min(Self::INTERVAL);
                 }
             }
             if tokio::time::timeout(wait, closed(&mut link)).await.is_ok() {
-                // Redis may come back with other libraries.
+                // Redis may have other libraries when it comes back.
                 tokio::time::sleep(Self::FIRST_WAIT).await;
             }
         }
     }
 
-    /// Every time, as a reload may have put another list in force meanwhile.
-    async fn tell(&self, functions: HashSet<Bytes>, known: &mut Option<HashSet<Bytes>>) {
+    /// Sends the functions to the workers every time, as a reload may have put another list in
+    /// force meanwhile.
+    async fn publish(&self, functions: HashSet<Bytes>, known: &mut Option<HashSet<Bytes>>) {
         if known.as_ref() != Some(&functions) {
             info!(functions = functions.len(), "functions of pinned libraries");
         }
         self.composer.take_functions(functions.clone()).await;
         *known = Some(functions);
-        self.told.notify_one();
+        self.answered.notify_one();
     }
 
-    /// One question, over `link` if there is one, else over a new one that is left there.
+    /// Asks once, over `link` if there is one, else over a new link that is then stored there.
     async fn ask(&self, link: &mut Option<Conversation>) -> Result<HashSet<Bytes>, Failure> {
         let target = self.target.borrow().clone();
         let asked = async {
@@ -114,7 +115,7 @@ impl FunctionWatch {
     }
 }
 
-/// Returns when the link, if there is one, has ended or said what nobody asked for.
+/// Returns when the link, if there is one, has ended or sent something without a request.
 async fn closed(link: &mut Option<Conversation>) {
     match link {
         Some(used) => {

@@ -1,4 +1,4 @@
-//! The settings' bounds on sessions, in the core's terms.
+//! Converts the settings' bounds on sessions to the core's limits.
 
 use std::num::NonZeroU32;
 
@@ -8,7 +8,7 @@ use crate::telemetry::metrics;
 use redoubt_core::resp::RequestLimits;
 use redoubt_core::session::{Limits, Rate};
 
-/// Returns what each session may take up.
+/// Returns the limits of sessions.
 pub(crate) fn limits(settings: &LimitSettings) -> Limits {
     let max_args = i64::from(settings.request_args);
     Limits {
@@ -23,7 +23,7 @@ pub(crate) fn limits(settings: &LimitSettings) -> Limits {
     }
 }
 
-/// As [`limits`], shown as metrics.
+/// Like [`limits`], and shows the limits as metrics.
 pub(crate) fn in_force(settings: &LimitSettings) -> Limits {
     let limits = limits(settings);
     metrics::most_memory(limits.memory);
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_core_and_the_settings_have_the_same_defaults() {
+    fn core_and_settings_have_the_same_defaults() {
         let memory = Limits::default().memory;
         let settings = LimitSettings { memory: Some(memory), ..LimitSettings::default() };
         assert_eq!(limits(&settings), Limits::default());

@@ -1,16 +1,17 @@
-//! What is in force: start, stop and reload; the passwords, the guard and the watch of the upstream.
+//! The control plane: start, stop and reload; the passwords, the guard and the watch of the
+//! upstream.
 //!
-//! Owns: when rules, credentials and certificates change, and telling the workers. Leaves to
-//! the workers: acting on it.
+//! Owns: when rules, credentials and certificates change, and sending them to the workers. Leaves
+//! to the workers: acting on them.
 
 mod certificates;
 mod container;
 mod functions;
 mod guard;
+mod guard_change;
 mod in_force;
 mod limits;
 mod pulse;
-mod resettle;
 mod rules;
 mod secrets;
 mod server;

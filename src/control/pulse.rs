@@ -1,14 +1,15 @@
-//! The watch's pings: whether the server answers, and whether it is still the one that takes writes.
+//! The watch's pings: they check that the server answers, and that it is still the primary.
 //!
-//! A ping is `HELLO 2`, which every user may send, which Redis answers while it loads its data or a
-//! script overruns, and which tells the server's role. The kernel's probes tell whether the host lives
-//! (see [`crate::net::keepalive`]); what pings add is the role, data on the watch's link that the host has to
-//! acknowledge, and whether the server itself answers.
+//! A ping is `HELLO 2`. Every user may send it, Redis answers it while it loads its data or a
+//! script overruns, and the answer contains the server's role. The kernel's probes show whether the
+//! host is alive (see [`crate::net::keepalive`]); pings add the role, data on the watch's link that
+//! the host must acknowledge, and whether the server itself answers.
 //!
-//! An address may come to lead to another server while connections stay where they were: a service that
-//! fails over, DNS, NAT. When the old primary has become a replica, or clients are told `READONLY`, a new
-//! connection is made, and if that finds a primary, all links are replaced. Until it does, the links stay,
-//! and it is looked again after a while that doubles: a replica that stays one is left in peace.
+//! An address may come to lead to another server while connections stay where they were: after a
+//! failover of a service, a change of DNS, or NAT. When the old primary has become a replica, or
+//! clients get `READONLY`, the watch opens a new connection, and if that reaches a primary, all
+//! links are replaced. Until then the links stay, and the search is repeated after a wait that
+//! doubles, so that a permanent replica is rarely asked.
 
 use std::io;
 use std::time::Duration;
@@ -25,21 +26,22 @@ use crate::worker::news::LinkNews;
 use redoubt_core::upstream::guard::Batch;
 use redoubt_core::upstream::{Greeting, Role};
 
-/// First wait after a look that has found no primary; doubled each time.
+/// First wait after a search that found no primary; doubled each time.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
-/// Longest wait between two looks.
+/// Longest wait between two searches.
 const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
-/// Looks for a primary at the address.
+/// The search for a primary at the upstream's address.
 struct Search {
-    /// What the server that the watch's link leads to was last.
+    /// The last known role of the server at the other end of the watch's link.
     role: Option<Role>,
-    /// When it is looked next.
+    /// When the next search is scheduled; `None` if none is.
     next: Option<Instant>,
-    /// Before which it is not looked again.
+    /// Earliest time of the next search.
     not_before: Instant,
     wait: Duration,
-    /// Whether the server was a primary when the link was made, so that it is looked without being asked.
+    /// `true` if the server was a primary when the link was opened, so that searches go on until a
+    /// primary is found.
     is_demoted: bool,
 }
 
@@ -49,7 +51,7 @@ impl Search {
         Self { role, next: None, not_before, wait: FIRST_LOOK, is_demoted: false }
     }
 
-    /// The server has told its role; `suspected` if clients have been told `READONLY`.
+    /// Takes the role that the server reported; `suspected` if clients got `READONLY`.
     fn learn(&mut self, role: Option<Role>, suspected: bool) {
         match role {
             Some(Role::Replica) => {
@@ -69,7 +71,7 @@ impl Search {
         self.role = role.or(self.role);
     }
 
-    /// No primary was found.
+    /// Notes that a search found no primary.
     fn found_none(&mut self) {
         self.not_before = Instant::now() + self.wait;
         self.wait = (self.wait * 2).min(LONGEST_LOOK);
@@ -77,7 +79,7 @@ impl Search {
     }
 }
 
-/// Returns at `at`; never without one.
+/// Returns at `at`; never returns for `None`.
 async fn until(at: Option<Instant>) {
     match at {
         Some(at) => sleep_until(at).await,
@@ -86,29 +88,29 @@ async fn until(at: Option<Instant>) {
 }
 
 impl Watch {
-    /// Pings over `link` until it ends, or until it was found that the address leads elsewhere. Returns
-    /// what workers are to be told of links. To be called again after it was cancelled only with a new
-    /// link.
+    /// Sends pings over `link` until it ends, or until the address leads to another server. Returns
+    /// the news about links for the workers. After a cancellation it may be called again only with
+    /// a new link.
     pub(crate) async fn pulse(
         &self,
         link: &mut Conversation,
         greeting: Greeting,
     ) -> Option<LinkNews> {
-        // It may have been cancelled while the server stalled.
-        self.tell_links(LinkNews::Stalls(false)).await;
+        // An earlier call may have been cancelled while the server stalled.
+        self.notify_links(LinkNews::Stalls(false)).await;
         let mut search = Search::new(greeting.role);
         let ended = self.ping_until_end(link, greeting, &mut search).await;
-        self.tell_links(LinkNews::Stalls(false)).await;
+        self.notify_links(LinkNews::Stalls(false)).await;
         match ended {
             Ok(()) => {
-                info!("upstream's primary is another server now; links are replaced");
+                info!("the upstream address leads to a new primary; links are replaced");
                 Some(LinkNews::Elsewhere)
             }
             Err(error) => {
                 debug!(%error, "the watch's link ended");
                 let lasts = watch_dead_after(self.maker.target().dead_after);
                 lasts.filter(|_| is_silence(&error)).map(|lasts| {
-                    info!(%error, "upstream's host is silent; connections to it are closed");
+                    info!(%error, "the upstream host is silent; connections to it are closed");
                     LinkNews::Silent(lasts)
                 })
             }
@@ -116,14 +118,14 @@ impl Watch {
     }
 
     /// # Errors
-    /// Why the link ended. Without one, the address leads elsewhere.
+    /// The reason why the link ended. Without an error, the address leads to another server.
     async fn ping_until_end(
         &self,
         link: &mut Conversation,
         greeting: Greeting,
         search: &mut Search,
     ) -> io::Result<()> {
-        // A server that does not know HELLO tells no role, and any answer will do.
+        // A server that does not know HELLO does not report its role, so any answer is enough.
         let ping = if greeting.version.is_some() { &["HELLO", "2"][..] } else { &["PING"] };
         let mut ping = Batch::of(ping);
         answers::add_questions(&mut ping);
@@ -149,7 +151,7 @@ impl Watch {
         }
     }
 
-    /// One ping, however long its answer takes; workers are told when that is long.
+    /// Sends one ping, however long its answer takes, and notifies the workers if that is long.
     async fn ping(&self, link: &mut Conversation, ping: &Batch) -> io::Result<Option<Role>> {
         let stalls_after = stalls_after(self.maker.target().dead_after);
         let mut answer = std::pin::pin!(link.ask(ping));
@@ -157,9 +159,9 @@ impl Watch {
             answers = &mut answer => answers,
             () = sleep(stalls_after) => {
                 debug!("upstream does not answer");
-                self.tell_links(LinkNews::Stalls(true)).await;
+                self.notify_links(LinkNews::Stalls(true)).await;
                 let answers = answer.await;
-                self.tell_links(LinkNews::Stalls(false)).await;
+                self.notify_links(LinkNews::Stalls(false)).await;
                 answers
             }
         };
@@ -168,7 +170,7 @@ impl Watch {
         Ok(answers.first().and_then(|answer| Greeting::of(answer).role))
     }
 
-    /// Returns whether a new connection finds a primary.
+    /// Returns whether a new connection reaches a primary.
     async fn finds_primary(&self) -> bool {
         let target = self.maker.target();
         let configured = self.maker.configured.borrow().clone();
@@ -176,7 +178,7 @@ impl Watch {
         matches!(found, Ok(Ok((_, Greeting { role: Some(Role::Primary), .. }))))
     }
 
-    pub(crate) async fn tell_links(&self, news: LinkNews) {
+    pub(crate) async fn notify_links(&self, news: LinkNews) {
         for worker in &self.workers {
             worker.order(Order::Links(news)).await;
         }
@@ -191,18 +193,18 @@ mod tests {
     const REPLICA: Option<Role> = Some(Role::Replica);
 
     #[test]
-    fn a_demoted_server_is_looked_behind_and_a_replica_only_when_writes_fail() {
+    fn demotion_starts_a_search_and_a_replica_is_searched_only_when_writes_fail() {
         let mut search = Search::new(PRIMARY);
         search.learn(REPLICA, false);
         assert!(search.next.is_some());
         search.found_none();
-        assert!(search.next.is_some(), "looked again");
+        assert!(search.next.is_some(), "a search is scheduled");
         search.learn(PRIMARY, true);
-        assert!(search.next.is_none(), "it is one again");
+        assert!(search.next.is_none(), "the server is a primary again");
 
         let mut search = Search::new(REPLICA);
         search.learn(REPLICA, false);
-        assert!(search.next.is_none(), "for no reason");
+        assert!(search.next.is_none(), "nothing suggests another primary");
         search.learn(REPLICA, true);
         assert!(search.next.is_some());
         search.found_none();
@@ -210,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn looks_become_rare() {
+    fn searches_become_rare() {
         let mut search = Search::new(REPLICA);
         for _ in 0..20 {
             search.found_none();

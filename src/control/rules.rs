@@ -1,4 +1,4 @@
-//! What holds for sessions, as the settings say, before anything is known of the upstream.
+//! Derives the rules of sessions from the settings, before anything is known about the upstream.
 
 use std::sync::Arc;
 
@@ -12,21 +12,22 @@ use crate::config::Settings;
 use crate::control::in_force::Composer;
 use crate::control::server::plan;
 
-/// Why the settings come to no rules.
+/// The reason why there are no rules for the settings.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
-    /// The block list has a rule that cannot be compiled.
+    /// The block list has a rule that does not compile.
     #[error("policy.blocked")]
     Policy(#[from] PolicyError),
-    /// The system gives no random numbers.
+    /// The system provides no random numbers.
     #[error("no random numbers")]
     Random(#[from] getrandom::Error),
 }
 
-/// The rules that workers start with: clients log in as `identity` says, and links with `credentials`.
+/// Returns the rules that workers start with: clients log in as `identity`, links with
+/// `credentials`.
 ///
 /// # Errors
-/// [`RulesError`]
+/// Returns a [`RulesError`].
 pub fn rules(
     settings: &Settings,
     identity: Identity,

@@ -1,7 +1,7 @@
-//! The watch of the upstream: one link of its own, open all the time, and the guard.
+//! Watches the upstream over a link of its own that is always open, and provisions the guard.
 //!
-//! With a guard, that link is logged in as it. So Redis closes it as soon as the guard is deleted,
-//! and other processes see that the guard is in use.
+//! If there is a guard, that link is logged in as the guard. So Redis closes it as soon as the
+//! guard is deleted, and other processes find that the guard is in use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,41 +24,41 @@ use redoubt_core::policy::Policy;
 use redoubt_core::upstream::guard::{Guard, GuardError};
 use redoubt_core::upstream::{Credentials, Greeting, LoginError};
 
-/// Keeps one link open all the time, to know whether the upstream is there, which version it is, and
-/// that it has the guard.
+/// Keeps a link open all the time, to know whether the upstream can be reached, which version it
+/// has, and that it has the guard.
 pub(crate) struct Watch {
     pub(crate) maker: Arc<GuardProvisioner>,
     pub(crate) health: Arc<Health>,
     pub(crate) composer: Arc<Composer>,
     pub(crate) workers: Vec<WorkerHandle>,
     pub(crate) shutdown: CancellationToken,
-    /// What has been settled last. Whoever holds it alone says how links log in.
-    pub(crate) settled: Mutex<Settled>,
-    /// Has it looked again at once, as something has been settled elsewhere or is to be.
+    /// The last result of provisioning. Only the holder of this lock may say how links log in.
+    pub(crate) provisioned: Mutex<Provisioned>,
+    /// Makes the watch provision again at once, as something has changed elsewhere.
     pub(crate) again: Notify,
 }
 
-/// What has been settled last.
-pub(crate) struct Settled {
+/// The last result of provisioning the guard.
+pub(crate) struct Provisioned {
     pub(crate) epoch: u64,
     pub(crate) outcome: Option<Outcome>,
-    /// What it was settled for.
+    /// The policy that it was provisioned for.
     pub(crate) policy: Policy,
-    /// Tells when it was settled with other configured credentials than those of now.
+    /// Reports a change of the configured credentials since then.
     pub(crate) configured: watch::Receiver<Credentials>,
-    /// Whether it has not been put in force yet.
+    /// `true` if the result has not been put in force yet.
     pub(crate) is_changed: bool,
-    /// Whether nothing of it holds any more, for the policy is another.
+    /// `true` if the result is invalid because the policy has changed.
     pub(crate) is_stale: bool,
 }
 
-impl Settled {
-    /// Nothing, for this policy.
+impl Provisioned {
+    /// Returns an empty result for this policy.
     pub(crate) fn nothing(policy: Policy, configured: watch::Receiver<Credentials>) -> Self {
         Self { epoch: 0, outcome: None, policy, configured, is_changed: false, is_stale: false }
     }
 
-    /// How links log in, where the operator has configured `configured`.
+    /// Returns how links log in, if the operator has configured `configured`.
     pub(crate) fn finding(&self, configured: Credentials) -> Finding {
         let login = Login {
             epoch: self.epoch,
@@ -71,7 +71,7 @@ impl Settled {
         };
         let has_renamed =
             matches!(self.outcome, Some(Outcome::Unguarded { has_renamed: true, .. }));
-        Finding::Settled { login: Arc::new(login), has_renamed }
+        Finding::Login { login: Arc::new(login), has_renamed }
     }
 
     pub(crate) fn guard(&self) -> Option<&Guard> {
@@ -83,20 +83,20 @@ impl Settled {
 }
 
 impl Watch {
-    /// First wait after a failed try; doubled each time.
+    /// First wait after a failed attempt; doubled each time.
     const FIRST_WAIT: Duration = Duration::from_millis(100);
-    /// Longest wait between tries.
+    /// Longest wait between two attempts.
     const LONGEST_WAIT: Duration = Duration::from_secs(5);
-    /// A link that lasted less is a failed try, so that a guard that does not last is not made
-    /// again and again without a pause.
+    /// A link that lasted a shorter time counts as a failed attempt, so that a guard which keeps
+    /// disappearing is not made again and again without a pause.
     const LASTING: Duration = Duration::from_secs(1);
-    /// How often it is looked again whether there is still no guard to be had.
+    /// Time after which it is tried again to make a guard, while there is none.
     const AGAIN: Duration = Duration::from_secs(60);
 
     /// Watches until shutdown.
     ///
     /// # Errors
-    /// A guard is required and the upstream does not let one be made. The shutdown has begun then.
+    /// A guard is required and Redoubt cannot make it. The shutdown has begun then.
     pub(crate) async fn run(self: Arc<Self>) -> Result<(), GuardError> {
         tokio::select! {
             // After the shutdown has begun, the state of the upstream is not logged any more.
@@ -124,13 +124,13 @@ impl Watch {
                 Err(error) => {
                     self.health.down(&error);
                     if let Some(finding) = not_found_out(&error) {
-                        let _alone = self.settled.lock().await;
+                        let _alone = self.provisioned.lock().await;
                         self.put_in_force(finding).await;
                     }
                 }
             }
-            // Jitter keeps many sidecars from knocking at the same moment. A client's own failed
-            // try may cut a wait short, but not the shortest.
+            // Jitter spreads the attempts of many sidecars. A failed attempt of a client's link may
+            // end a wait early, but not the shortest wait.
             sleep(jittered(Self::FIRST_WAIT)).await;
             tokio::select! {
                 () = sleep(jittered(wait)) => {}
@@ -141,30 +141,32 @@ impl Watch {
         }
     }
 
-    /// Stays until the link ends or something is to be settled anew. Returns how long it was.
+    /// Watches until the link ends or the guard must be provisioned again. Returns how long that
+    /// took.
     async fn stay(&self, mut link: Conversation, greeting: Greeting) -> Duration {
         let began = Instant::now();
         let (is_audited, is_open, is_guarded, epoch, mut configured) = {
-            let settled = self.settled.lock().await;
-            let is_audited = matches!(settled.outcome, Some(Outcome::Audited));
-            let is_open = is_audited || matches!(settled.outcome, Some(Outcome::Unguarded { .. }));
-            let is_guarded = settled.guard().is_some();
-            (is_audited, is_open, is_guarded, settled.epoch, settled.configured.clone())
+            let provisioned = self.provisioned.lock().await;
+            let is_audited = matches!(provisioned.outcome, Some(Outcome::Audited));
+            let is_open =
+                is_audited || matches!(provisioned.outcome, Some(Outcome::Unguarded { .. }));
+            let is_guarded = provisioned.guard().is_some();
+            (is_audited, is_open, is_guarded, provisioned.epoch, provisioned.configured.clone())
         };
         tokio::select! {
             news = self.pulse(&mut link, greeting) => {
-                // What comes back may be another Redis, which lets the configured user do more.
+                // Redis may have been replaced by another, which allows the configured user more.
                 if is_audited {
-                    let _alone = self.settled.lock().await;
+                    let _alone = self.provisioned.lock().await;
                     self.put_in_force(Finding::Unknown).await;
                 }
-                // Only then, as what comes of it may lead there.
+                // The news is sent only after that, since it may lead workers to the new server.
                 if let Some(news) = news {
-                    self.tell_links(news).await;
+                    self.notify_links(news).await;
                 }
             }
             () = self.health.guard_refused(epoch) => debug!(target: GUARD, "guard refused"),
-            // The guard was made with other ones, and stays what it is.
+            // The guard does not depend on the configured credentials, so it stays in use.
             Ok(()) = configured.changed(), if !is_guarded => {}
             () = self.again.notified() => {}
             () = sleep(Self::AGAIN), if is_open => {}
@@ -172,51 +174,51 @@ impl Watch {
         began.elapsed()
     }
 
-    /// Opens the watch's link and settles how others log in.
+    /// Opens the watch's link and provisions the guard for the other links.
     async fn link(&self) -> Result<(Conversation, Greeting), UpstreamError> {
-        let settled = &mut *self.settled.lock().await;
-        if !settled.is_stale
-            && let Some(guard) = settled.guard()
-            && !self.health.is_guard_refused(settled.epoch)
+        let provisioned = &mut *self.provisioned.lock().await;
+        if !provisioned.is_stale
+            && let Some(guard) = provisioned.guard()
+            && !self.health.is_guard_refused(provisioned.epoch)
         {
             match self.open(&guard.credentials()).await {
                 Err(UpstreamError::Login(LoginError::WrongPassword)) => {
-                    debug!(target: GUARD, "guard gone");
+                    debug!(target: GUARD, "the guard is gone from Redis; making it again");
                 }
                 still_there => return still_there,
             }
         }
-        settled.is_changed |= settled.configured.has_changed().unwrap_or(false);
-        let configured = settled.configured.borrow_and_update().clone();
+        provisioned.is_changed |= provisioned.configured.has_changed().unwrap_or(false);
+        let configured = provisioned.configured.borrow_and_update().clone();
         let (mut link, greeting) = self.open(&configured).await?;
-        if settled.is_stale
-            && let Some(guard) = settled.guard()
+        if provisioned.is_stale
+            && let Some(guard) = provisioned.guard()
         {
-            // What is left of its connections may run what is refused now.
+            // Connections of the old guard may still run what is refused now, so they are closed.
             self.maker.remove(&mut link, guard.name()).await;
         }
-        let policy = self.where_it_goes(&mut link, &settled.policy).await?;
+        let policy = self.policy_to_enforce(&mut link, &provisioned.policy).await?;
         if self.maker.is_wanted(&policy) {
             let user = configured.user.as_deref();
-            let outcome = self.settle(&mut link, greeting, user, &policy).await?;
-            report(&outcome, settled.outcome.as_ref());
-            settled.outcome = Some(outcome);
-            settled.is_changed = true;
+            let outcome = self.provision(&mut link, greeting, user, &policy).await?;
+            report(&outcome, provisioned.outcome.as_ref());
+            provisioned.outcome = Some(outcome);
+            provisioned.is_changed = true;
         } else {
-            settled.is_changed |= settled.is_stale || settled.outcome.take().is_some();
+            provisioned.is_changed |= provisioned.is_stale || provisioned.outcome.take().is_some();
         }
-        settled.is_stale = false;
-        if settled.is_changed {
-            settled.epoch = settled.epoch.saturating_add(1);
-            self.put_in_force(settled.finding(configured)).await;
-            settled.is_changed = false;
+        provisioned.is_stale = false;
+        if provisioned.is_changed {
+            provisioned.epoch = provisioned.epoch.saturating_add(1);
+            self.put_in_force(provisioned.finding(configured)).await;
+            provisioned.is_changed = false;
         }
         Ok((link, greeting))
     }
 
-    /// Returns what of `policy` is to be held on the upstream behind `link`, which is logged in as the
-    /// configured user. Whether payloads are checked there is put in force.
-    pub(crate) async fn where_it_goes(
+    /// Returns the part of `policy` that the upstream behind `link` must enforce; `link` is logged
+    /// in as the configured user. Puts in force whether payloads are checked there.
+    pub(crate) async fn policy_to_enforce(
         &self,
         link: &mut Conversation,
         policy: &Policy,
@@ -228,8 +230,8 @@ impl Watch {
         Ok(if checks { policy.where_payloads_are_checked() } else { policy.clone() })
     }
 
-    /// As [`GuardProvisioner::settle`], within the time that a link may take.
-    pub(crate) async fn settle(
+    /// Like [`GuardProvisioner::provision`], with the time limit for opening a link.
+    pub(crate) async fn provision(
         &self,
         link: &mut Conversation,
         greeting: Greeting,
@@ -237,12 +239,12 @@ impl Watch {
         policy: &Policy,
     ) -> Result<Outcome, UpstreamError> {
         let target = self.maker.target();
-        let outcome = self.maker.settle(link, greeting, user, policy);
+        let outcome = self.maker.provision(link, greeting, user, policy);
         let outcome = timeout(target.timeout, outcome).await;
         outcome.unwrap_or_else(|_| Err(target.timed_out()))
     }
 
-    /// Opens a link that is logged in with `credentials`, within that time.
+    /// Opens a link that is logged in with `credentials`, with the same time limit.
     pub(crate) async fn open(
         &self,
         credentials: &Credentials,
@@ -263,8 +265,8 @@ impl Watch {
     }
 }
 
-/// Returns what becomes of the links that wait to be told how to log in, when that could not be found out; `None`
-/// if they wait on.
+/// Returns what happens to links that wait for their login, when it could not be found out; `None`
+/// if they keep waiting.
 fn not_found_out(error: &UpstreamError) -> Option<Finding> {
     match error {
         UpstreamError::Guard(error) => error.passing().map(Finding::Busy),
@@ -273,7 +275,7 @@ fn not_found_out(error: &UpstreamError) -> Option<Finding> {
     }
 }
 
-/// Returns what the audit log calls it.
+/// Returns the name of the state in the audit log.
 fn state(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::Guarded(_) => "guarded",
@@ -282,7 +284,7 @@ fn state(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// One log line for what holds from now on, if that is new.
+/// Logs the current state of the guard, if it has changed.
 pub(crate) fn report(outcome: &Outcome, before: Option<&Outcome>) {
     if before.map(state) != Some(state(outcome)) {
         audit::record(audit::Event::GuardChanged { state: state(outcome) });
@@ -294,7 +296,7 @@ pub(crate) fn report(outcome: &Outcome, before: Option<&Outcome>) {
         (Outcome::Guarded(guard), _) => info!(target: GUARD, user = guard.name(), "guard made"),
         (Outcome::Audited, Some(Outcome::Audited)) => {}
         (Outcome::Audited, _) => {
-            info!(target: GUARD, "audited: the upstream user may not run what is refused");
+            info!(target: GUARD, "audited: the upstream user may not run refused commands");
         }
         (Outcome::Unguarded { open, .. }, Some(Outcome::Unguarded { open: known, .. }))
             if open == known => {}
@@ -302,15 +304,15 @@ pub(crate) fn report(outcome: &Outcome, before: Option<&Outcome>) {
             let open = open.join(" ");
             warn!(
                 target: GUARD, reason, open, advice,
-                "no guard: scripts and functions are refused, since they could run what is blocked"
+                "no guard: scripts and functions are refused, since they could run blocked commands"
             );
         }
     }
 }
 
-/// Half of `wait` to all of it.
+/// Returns a random time from half of `wait` to `wait`.
 fn jittered(wait: Duration) -> Duration {
-    // Without random numbers all wait their longest.
+    // Without random numbers, all wait for the longest time.
     let share = getrandom::u64().map_or(1024, |random| (random % 1024) as u32);
     wait / 2 + wait / 2 * share / 1024
 }

@@ -1,4 +1,4 @@
-//! Whether Redis answers on the watch's own connection, where it is asked once a second.
+//! Records when Redis answers on the watch's own connection, where it is asked once a second.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,38 +8,39 @@ use redoubt_core::upstream::guard::{Answer, Batch};
 use super::link_limit::LinkLimit;
 use crate::net::now;
 
-/// From an answer to the next question.
+/// Time from an answer to the next question.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
-/// Without an answer for so long, Redis has not answered all the time.
+/// After this time without an answer, Redis counts as having stopped to answer.
 const GAP: Duration = Duration::from_secs(3);
 
-/// When Redis has answered. Shared by all threads; touched once a second, and when a link is slow.
+/// Records when Redis has answered. Shared by all threads; locked once a second, and when a link is
+/// slow.
 #[derive(Debug, Default)]
-pub(crate) struct Pulse(Mutex<Option<Beats>>);
+pub(crate) struct Pulse(Mutex<Option<Period>>);
 
-/// Answers without a gap.
+/// A period in which Redis answered without a gap.
 #[derive(Debug, Clone, Copy)]
-struct Beats {
+struct Period {
     first: Instant,
     last: Instant,
 }
 
 impl Pulse {
-    /// Redis has answered.
+    /// Notes that Redis has answered.
     fn answered(&self, now: Instant) {
         let mut beats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let first = beats
             .filter(|beats| now.saturating_duration_since(beats.last) <= GAP)
             .map_or(now, |beats| beats.first);
-        *beats = Some(Beats { first, last: now });
+        *beats = Some(Period { first, last: now });
     }
 
-    /// Redis is busy, or its connection is gone.
+    /// Notes that Redis is busy, or that its connection has ended.
     pub(crate) fn stopped(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Returns how long Redis has answered without a gap until now.
+    /// Returns for how long Redis has answered without a gap until now.
     pub(crate) fn lasts(&self, now: Instant) -> Duration {
         let beats = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match beats {
@@ -51,20 +52,22 @@ impl Pulse {
     }
 }
 
-/// Adds to what the watch asks each time: whether Redis runs commands now, and its bound on clients.
+/// Adds the questions that the watch asks each time: whether Redis runs commands now, and its bound
+/// on clients.
 pub(crate) fn add_questions(batch: &mut Batch) {
     batch.add(&["PING"]);
     batch.add(&["INFO", "clients"]);
 }
 
-/// Takes the answers to those questions, which are the last of `answers`.
+/// Reads the answers to these questions, which are the last of `answers`.
 pub(crate) fn take_answers(answers: &[Answer], pulse: &Pulse, limit: &LinkLimit) {
     let Some([pong, info]) = answers.last_chunk() else { return pulse.stopped() };
     match pong {
         Answer::SimpleString(text) if text == b"PONG" => pulse.answered(now()),
-        // NOPERM is an answer too: the server runs commands, and this user may not run the one.
+        // NOPERM is an answer too: the server runs commands, but this user may not run the tested
+        // command.
         Answer::Error(text) if text.starts_with("NOPERM") => pulse.answered(now()),
-        // Busy, or loading: it does not run commands.
+        // Redis is busy or loading, and does not run commands.
         _ => pulse.stopped(),
     }
     if let Answer::BulkString(text) = info
@@ -74,7 +77,7 @@ pub(crate) fn take_answers(answers: &[Answer], pulse: &Pulse, limit: &LinkLimit)
     }
 }
 
-/// Redis's `maxclients`, from its answer to `INFO clients`; older ones do not tell.
+/// Reads Redis's `maxclients` from its answer to `INFO clients`; old versions do not report it.
 fn max_clients(info: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(info).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("maxclients:"))?;
@@ -86,8 +89,8 @@ mod tests {
     use super::*;
 
     #[test]
-    #[allow(clippy::disallowed_methods, reason = "a point in time to count from")]
-    fn answers_count_from_the_last_gap() {
+    #[allow(clippy::disallowed_methods, reason = "only a reference point in time")]
+    fn period_starts_after_the_last_gap() {
         let (pulse, start) = (Pulse::default(), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(pulse.lasts(at(0)), Duration::ZERO);
@@ -95,8 +98,8 @@ mod tests {
             pulse.answered(at(second));
         }
         assert_eq!(pulse.lasts(at(5)), Duration::from_secs(4));
-        assert_eq!(pulse.lasts(at(8)), Duration::ZERO, "it may have stopped since");
-        // Redis was busy, and what waited for it is answered only now.
+        assert_eq!(pulse.lasts(at(8)), Duration::ZERO, "Redis may have stopped since");
+        // Redis was busy, and answers the waiting questions only now.
         pulse.answered(at(9));
         assert_eq!(pulse.lasts(at(9)), Duration::ZERO);
         pulse.answered(at(11));
@@ -106,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_on_clients_is_a_line_of_the_answer() {
+    fn maxclients_is_read_from_info_clients() {
         let info = b"# Clients\r\nconnected_clients:3\r\nmaxclients:10000\r\nblocked_clients:0\r\n";
         assert_eq!(max_clients(info), Some(10_000));
         assert_eq!(max_clients(b"# Clients\r\nconnected_clients:3\r\n"), None);

@@ -1,4 +1,5 @@
-//! How many links sessions may have open: as configured, or as Redis's own bound on clients allows.
+//! The bound on links of sessions: the configured bound, or one derived from Redis's own bound on
+//! clients.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,15 +8,15 @@ use tracing::{info, warn};
 use crate::telemetry::metrics;
 use redoubt_core::router::LinkBudget;
 
-/// Connections to Redis that Redoubt may have open for its own use: of the watch, for functions, to
-/// try a password and to make a guard.
+/// Connections to Redis that Redoubt may need for itself: for the watch, for functions, for trying
+/// a password and for making a guard.
 const OWN: usize = 4;
-/// Redis's default.
+/// The default of `maxclients` in Redis.
 const MAX_CLIENTS: usize = 10_000;
 /// Fewest connections that are left to Redis's other clients.
 const LEAST_RESERVE: usize = 16;
 
-/// The bound on links, and what it follows from.
+/// The bound on links, and the values that it is derived from.
 #[derive(Debug)]
 pub(crate) struct LinkLimit {
     budget: LinkBudget,
@@ -26,7 +27,7 @@ pub(crate) struct LinkLimit {
 struct Basis {
     /// `upstream.max_links`.
     configured: Option<usize>,
-    /// Redis's `maxclients`, once it is known.
+    /// Redis's `maxclients`; `None` until it is known.
     max_clients: Option<usize>,
 }
 
@@ -49,7 +50,7 @@ impl Basis {
 }
 
 impl LinkLimit {
-    /// Returns what workers count their links with.
+    /// Returns the budget from which workers take their links.
     pub(crate) fn budget(&self) -> LinkBudget {
         self.budget.clone()
     }
@@ -59,7 +60,7 @@ impl LinkLimit {
         self.change(|basis| basis.configured = most);
     }
 
-    /// Redis has told its `maxclients`.
+    /// Takes the `maxclients` that Redis reported.
     pub(crate) fn learn(&self, max_clients: usize) {
         self.change(|basis| basis.max_clients = Some(max_clients));
     }
@@ -82,10 +83,10 @@ impl LinkLimit {
                 max_links = configured,
                 max_clients,
                 "upstream.max_links is above Redis's maxclients, so Redis refuses links before \
-                 Redoubt does; lower the one or raise the other"
+                 Redoubt does; lower upstream.max_links or raise maxclients"
             ),
             (None, Some(max_clients)) if is_new => {
-                info!(links = most, max_clients, "bound on links, from Redis's maxclients");
+                info!(links = most, max_clients, "bound on links set from Redis's maxclients");
             }
             _ => {}
         }
@@ -97,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bound_follows_from_what_redis_allows_unless_it_is_configured() {
+    fn bound_comes_from_maxclients_unless_configured() {
         let limit = LinkLimit::default();
         assert_eq!(limit.budget().most(), 10_000 - 1250 - OWN);
         for (max_clients, most) in

@@ -1,4 +1,4 @@
-//! Whether the upstream can be reached, and saying so once per change.
+//! Tracks whether the upstream can be reached, and logs each change once.
 
 pub(crate) mod answers;
 pub(crate) mod link_limit;
@@ -22,10 +22,10 @@ use crate::status::{ReloadStats, UpstreamStats};
 use crate::telemetry::metrics::{self, GuardState};
 use redoubt_core::command::Version;
 
-/// How often refused links are spoken of while the upstream is up.
+/// Shortest time between two log lines about refused links while the upstream is up.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What is known of the upstream; shared by all threads, touched only when links open or fail.
+/// What is known about the upstream; shared by all threads, locked only when links open or fail.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     state: Mutex<State>,
@@ -34,23 +34,23 @@ pub(crate) struct Health {
     role_suspected: Notify,
     /// How many links sessions may have.
     pub(crate) links: LinkLimit,
-    /// Whether it answers now.
+    /// When the upstream has answered.
     pub(crate) pulse: Pulse,
-    /// Sessions that ended at once for want of it.
+    /// Sessions that ended at once because the upstream is unavailable.
     pub(crate) unserved: Unserved,
-    /// The last epoch whose guard the upstream did not know any more.
+    /// The last login epoch whose guard the upstream rejected.
     guard_refused: AtomicU64,
 }
 
 #[derive(Debug, Default)]
 struct State {
     up: Option<bool>,
-    /// Whether the watch's last link was logged in, so that only the guard can be missing.
+    /// `true` if the watch's last link logged in, so that only the guard can be missing.
     logged_in: bool,
-    /// When it came up or went down, and the version that it told last.
+    /// When the upstream came up or went down, and the version that it reported last.
     since: Option<SystemTime>,
     version: Option<Version>,
-    /// As whom links log in, and the name of the guard.
+    /// How links log in, and the name of the guard.
     guard: (GuardState, Option<String>),
     reloads: ReloadStats,
     refusal_logged: Option<Instant>,
@@ -68,19 +68,19 @@ impl Health {
         }
     }
 
-    /// The watch's link has been logged in, and the guard is to be settled; or it could not be.
+    /// Notes whether the watch's link has logged in; the provisioning of the guard follows.
     pub(crate) fn logged_in(&self, is_logged_in: bool) {
         self.state().logged_in = is_logged_in;
     }
 
     pub(crate) fn down(&self, reason: &UpstreamError) {
         if self.change(false) {
-            error!(reason = %reason.chain(), "upstream is unavailable; clients are closed until it is back");
+            error!(reason = %reason.chain(), "upstream is unavailable; sessions that need it are closed until it is back");
         }
     }
 
-    /// A session's link failed. If the upstream is down the watch will say so; if it is up and
-    /// refuses links, that is said here, now and then.
+    /// Notes that a session's link failed. If the upstream is down, the watch logs that; if it is
+    /// up and refuses links, this function logs it at intervals.
     pub(crate) fn link_failed(&self, reason: &UpstreamError) {
         self.suspected.notify_one();
         if !matches!(reason, UpstreamError::Login(_) | UpstreamError::Tls { .. }) {
@@ -95,57 +95,57 @@ impl Health {
         }
     }
 
-    /// A link waits to be told how to log in.
+    /// Notes that a link waits for its login to be known.
     pub(crate) fn link_waits(&self) {
         self.suspected.notify_one();
     }
 
-    /// Clients have been told that the upstream is a replica.
+    /// Notes that clients got `READONLY`, so that the upstream may be a replica.
     pub(crate) fn suspect_role(&self) {
         self.role_suspected.notify_one();
     }
 
-    /// Returns when that has happened.
+    /// Returns when clients have got `READONLY`.
     pub(crate) async fn role_suspected(&self) {
         self.role_suspected.notified().await;
     }
 
-    /// Returns when a link has failed, so that the watch can look sooner.
+    /// Returns when a link has failed, so that the watch can try earlier.
     pub(crate) async fn suspected(&self) {
         self.suspected.notified().await;
     }
 
-    /// A link was refused that logged in as the guard of this epoch.
+    /// Notes that a link which logged in as the guard of this epoch was refused.
     pub(crate) fn refuse_guard(&self, epoch: u64) {
         self.guard_refused.fetch_max(epoch, Ordering::Relaxed);
         self.suspected.notify_one();
     }
 
-    /// Returns whether that has happened to the guard of this epoch.
+    /// Returns whether the guard of this epoch was refused.
     pub(crate) fn is_guard_refused(&self, epoch: u64) -> bool {
         epoch > 0 && self.guard_refused.load(Ordering::Relaxed) >= epoch
     }
 
-    /// Returns when it has.
+    /// Returns when the guard of this epoch has been refused.
     pub(crate) async fn guard_refused(&self, epoch: u64) {
         while !self.is_guard_refused(epoch) {
             self.suspected.notified().await;
         }
     }
 
-    /// No new sessions are wanted from here on.
+    /// Notes that Redoubt is stopping, so that it is not ready any more.
     pub(crate) fn drain(&self) {
         self.state().draining = true;
         self.measure();
     }
 
-    /// Returns what keeps Redoubt from being ready, a line each; empty when it is ready.
+    /// Returns the reasons why Redoubt is not ready, a line for each; empty if it is ready.
     pub(crate) fn unready(&self) -> Vec<&'static str> {
         let state = self.state();
         let mut reasons = Vec::new();
         match state.up {
             Some(true) => {}
-            _ if state.logged_in => reasons.push("guard: not settled"),
+            _ if state.logged_in => reasons.push("guard: not ready"),
             _ => reasons.push("upstream: not authenticated"),
         }
         if *audit::full().borrow() {
@@ -157,17 +157,17 @@ impl Health {
         reasons
     }
 
-    /// Returns whether it is on its way to a stop.
+    /// Returns whether Redoubt is stopping.
     pub(crate) fn is_draining(&self) -> bool {
         self.state().draining
     }
 
-    /// Links log in like this from now on; as a guard of this name.
+    /// Sets how links log in from now on, and the name of the guard if there is one.
     pub(crate) fn guard(&self, state: GuardState, name: Option<String>) {
         self.state().guard = (state, name);
     }
 
-    /// Returns what is known of the upstream, but for its address and for scripts.
+    /// Returns what is known about the upstream, without its address and its scripts.
     pub(crate) fn upstream(&self) -> UpstreamStats {
         let state = self.state();
         UpstreamStats {
@@ -180,26 +180,26 @@ impl Health {
         }
     }
 
-    /// The configuration has been read again, and put in force if it was right.
+    /// Counts a reload and its outcome.
     pub(crate) fn reloaded(&self, succeeded: bool) {
         let reloads = &mut self.state().reloads;
         let count = if succeeded { &mut reloads.succeeded } else { &mut reloads.failed };
         *count = count.saturating_add(1);
     }
 
-    /// Returns how often that happened.
+    /// Returns the counts of reloads.
     pub(crate) fn reloads(&self) -> ReloadStats {
         self.state().reloads
     }
 
-    /// Shows as a metric whether it is ready.
+    /// Shows as a metric whether Redoubt is ready.
     pub(crate) fn measure(&self) {
         metrics::ready(self.unready().is_empty());
         self.links.measure();
     }
 
     fn change(&self, up: bool) -> bool {
-        // The watch's link counts as up only once the guard is settled too.
+        // The watch's link counts as up only when the provisioning of the guard is over.
         metrics::upstream_up(up);
         let is_new = {
             let mut state = self.state();
@@ -227,11 +227,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_ready_while_the_upstream_is_up_and_it_does_not_drain() {
+    fn ready_only_while_the_upstream_is_up_and_no_stop_has_begun() {
         let health = Health::default();
         assert_eq!(health.unready(), ["upstream: not authenticated"]);
         health.logged_in(true);
-        assert_eq!(health.unready(), ["guard: not settled"]);
+        assert_eq!(health.unready(), ["guard: not ready"]);
         health.up(None);
         assert!(health.unready().is_empty());
         health.drain();

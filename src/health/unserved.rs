@@ -1,11 +1,12 @@
-//! How many sessions have ended at once because the upstream is unavailable, for the log.
+//! Counts sessions that end at once because the upstream is unavailable, and logs the count at
+//! intervals.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::telemetry;
 
-/// Interval at which the count is logged, and how long after such a session another is expected.
+/// Shortest time between two log lines, and how long after such a session more are expected.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Counts such sessions, over all workers.
@@ -14,47 +15,47 @@ pub(crate) struct Unserved(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Those not spoken of yet.
+    /// Sessions that have not been logged yet.
     count: u64,
     last: Option<Instant>,
-    said: Option<Instant>,
+    logged_at: Option<Instant>,
 }
 
 impl Unserved {
-    /// One ended; `is_said` if it has had lines of its own.
-    pub(crate) fn ended(&self, is_said: bool, now: Instant) {
+    /// Notes that such a session ended; `is_logged` if it had log lines of its own.
+    pub(crate) fn ended(&self, is_logged: bool, now: Instant) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.last = Some(now);
-        if is_said {
-            state.said = Some(now);
+        if is_logged {
+            state.logged_at = Some(now);
         } else {
             state.count = state.count.saturating_add(1);
         }
     }
 
-    /// Returns whether one has ended not long ago, so that more are to be expected.
+    /// Returns whether such a session ended recently, so that more are expected.
     pub(crate) fn expects_more(&self, now: Instant) -> bool {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         is_recent(state.last, now)
     }
 
-    /// Says how many there were, if that is due.
+    /// Logs the count, if the interval has passed.
     pub(crate) fn say_now_and_then(&self, now: Instant) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.count > 0 && !is_recent(state.said, now) {
-            state.said = Some(now);
-            state.say();
+        if state.count > 0 && !is_recent(state.logged_at, now) {
+            state.logged_at = Some(now);
+            state.log();
         }
     }
 
-    /// Says what has not been said yet, before a stop.
+    /// Logs what has not been logged yet; called before a stop.
     pub(crate) fn say_rest(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).say();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).log();
     }
 }
 
 impl State {
-    fn say(&mut self) {
+    fn log(&mut self) {
         if self.count > 0 {
             telemetry::unserved(self.count);
             self.count = 0;
@@ -71,8 +72,8 @@ mod tests {
     use super::*;
 
     #[test]
-    #[allow(clippy::disallowed_methods, reason = "a point in time to count from")]
-    fn the_first_is_told_and_the_next_are_counted_while_more_are_expected() {
+    #[allow(clippy::disallowed_methods, reason = "only a reference point in time")]
+    fn first_session_is_logged_and_further_ones_are_counted() {
         let (unserved, start) = (Unserved::default(), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
         let waiting = || unserved.0.lock().unwrap().count;
@@ -81,14 +82,14 @@ mod tests {
         assert!(unserved.expects_more(after(9)) && !unserved.expects_more(after(10)));
         unserved.ended(false, after(9));
         unserved.say_now_and_then(after(9));
-        assert_eq!(waiting(), 1, "said again too soon");
+        assert_eq!(waiting(), 1, "logged again too soon");
         unserved.say_now_and_then(after(10));
-        assert_eq!(waiting(), 0, "not said");
+        assert_eq!(waiting(), 0, "not logged");
         unserved.ended(false, after(11));
         unserved.say_now_and_then(after(19));
-        assert_eq!(waiting(), 1, "said again too soon");
+        assert_eq!(waiting(), 1, "logged again too soon");
         unserved.say_rest();
-        assert_eq!(waiting(), 0, "not said before the stop");
+        assert_eq!(waiting(), 0, "not logged before the stop");
         assert!(unserved.expects_more(after(20)) && !unserved.expects_more(after(21)));
     }
 }

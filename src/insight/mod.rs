@@ -1,4 +1,4 @@
-//! What a running proxy tells of itself.
+//! Collects what a running proxy reports about itself.
 
 mod sessions;
 mod stats;
@@ -16,12 +16,13 @@ use crate::net::upstream::Target;
 use crate::worker::handle::{Order, WorkerHandle};
 use crate::worker::snapshot::Question;
 
-/// How long a worker may take for one turn before it counts as stuck; it turns every 200 ms.
+/// A worker whose loop has not run for this time counts as stuck; the loop runs at least every 200
+/// ms.
 const STUCK: Duration = Duration::from_secs(10);
 /// How long a worker may take for an answer.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// Knows whom to ask.
+/// Collects answers of the workers and the health of the upstream.
 pub(crate) struct Insight {
     pub(crate) health: Arc<Health>,
     pub(crate) dispatcher: Arc<Dispatcher>,
@@ -30,18 +31,18 @@ pub(crate) struct Insight {
 }
 
 impl Insight {
-    /// Returns what keeps Redoubt from living on, a line each: workers that are stuck.
+    /// Returns the reasons why Redoubt is not alive, a line for each worker that is stuck.
     pub(crate) fn unlive(&self) -> Vec<String> {
         stuck(&self.dispatcher.workers, now())
     }
 
-    /// Returns what keeps Redoubt from being ready, a line each.
+    /// Returns the reasons why Redoubt is not ready, a line for each.
     pub(crate) fn unready(&self) -> Vec<String> {
         self.health.unready().into_iter().map(str::to_owned).collect()
     }
 }
 
-/// Asks a worker. `None` when it does not answer in time.
+/// Asks a worker. Returns `None` if it does not answer in time.
 async fn ask<T>(
     worker: &WorkerHandle,
     question: impl FnOnce(oneshot::Sender<T>) -> Question,
@@ -71,8 +72,8 @@ mod tests {
     use crate::worker::heartbeat::Heartbeat;
 
     #[test]
-    #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
-    fn a_worker_that_does_not_turn_is_named() {
+    #[allow(clippy::disallowed_methods, reason = "only a reference point in time")]
+    fn stuck_worker_is_named() {
         let start = Instant::now();
         let worker = || WorkerHandle {
             orders: mpsc::channel(1).0,

@@ -1,4 +1,4 @@
-//! `/sessions`: what each session is and does.
+//! Collects `/sessions`: the state of each session.
 
 use std::time::SystemTime;
 
@@ -8,28 +8,28 @@ use crate::status::{Session, Sessions};
 use crate::worker::snapshot::{Question, Seen};
 use redoubt_core::router::LinkView;
 
-/// Sessions that `/sessions` lists at most.
+/// Most sessions that `/sessions` lists.
 const MOST: usize = 10_000;
 
 impl Insight {
-    /// All sessions, or [`MOST`] of them.
+    /// Returns all sessions, or the [`MOST`] oldest.
     pub(crate) async fn sessions(&self) -> Sessions {
-        let mut told = Sessions::default();
+        let mut answer = Sessions::default();
         for (index, worker) in self.dispatcher.workers.iter().enumerate() {
-            let room = MOST.saturating_sub(told.sessions.len());
-            // One more than there is room for, to know whether there are more.
+            let room = MOST.saturating_sub(answer.sessions.len());
+            // One more than there is room for, to find out whether there are more.
             let question = |reply| Question::Sessions(room.saturating_add(1), reply);
             let Some(mut seen) = ask(worker, question).await else {
-                told.unanswered.push(index);
+                answer.unanswered.push(index);
                 continue;
             };
-            told.truncated |= seen.len() > room;
+            answer.truncated |= seen.len() > room;
             seen.truncate(room);
             let now = wall_clock();
-            told.sessions.extend(seen.into_iter().map(|seen| session(seen, index, now)));
+            answer.sessions.extend(seen.into_iter().map(|seen| session(seen, index, now)));
         }
-        told.sessions.sort_unstable_by_key(|session| session.session);
-        told
+        answer.sessions.sort_unstable_by_key(|session| session.session);
+        answer
     }
 }
 

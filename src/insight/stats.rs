@@ -1,4 +1,4 @@
-//! `/stats`: sums over all workers, and what is known of Redis.
+//! Collects `/stats`: sums over all workers, and what is known about Redis.
 
 use std::cmp::Reverse;
 
@@ -10,11 +10,11 @@ use crate::status::{
 use crate::worker::snapshot::Question;
 use crate::worker::totals::Totals;
 
-/// Rules that `/stats` lists at most.
+/// Most rules that `/stats` lists.
 const RULES: usize = 20;
 
 impl Insight {
-    /// How it is, and what it has done.
+    /// Returns the state and statistics of Redoubt.
     pub(crate) async fn stats(&self) -> Stats {
         let limiter = &self.dispatcher.limiter;
         let mut totals = Totals::default();
@@ -39,13 +39,13 @@ impl Insight {
             ..Stats::default()
         };
         for (index, worker) in self.dispatcher.workers.iter().enumerate() {
-            let Some(told) = ask(worker, Question::Gauges).await else {
+            let Some(answer) = ask(worker, Question::Gauges).await else {
                 stats.unanswered.push(index);
                 continue;
             };
-            totals.add(&told.totals);
-            add(&mut stats.sessions.opened, told.sessions as u64);
-            let (links, more) = (&mut stats.links, told.links);
+            totals.add(&answer.totals);
+            add(&mut stats.sessions.opened, answer.sessions as u64);
+            let (links, more) = (&mut stats.links, answer.links);
             for (sum, more) in [
                 (&mut links.shared, more.shared),
                 (&mut links.leased, more.leased),
@@ -54,7 +54,7 @@ impl Insight {
             ] {
                 *sum = sum.saturating_add(more);
             }
-            stats.upstream.scripts = told.scripts.to_owned();
+            stats.upstream.scripts = answer.scripts.to_owned();
         }
         for (reason, count) in self.dispatcher.refusals.totals() {
             stats.connections_refused.insert(reason.as_str().to_owned(), count);

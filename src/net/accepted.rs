@@ -1,4 +1,4 @@
-//! A client between the acceptor and its worker.
+//! A client that the acceptor hands to a worker.
 
 use std::time::Instant;
 
@@ -9,15 +9,15 @@ use super::load::Place;
 use super::peer::Peer;
 use super::stream::Passed;
 
-/// A client on its way to a worker.
+/// A client that was accepted and has no session yet.
 pub(crate) struct Accepted {
     pub(crate) stream: Passed,
-    /// Present if hands are to be shaken before it becomes a session.
+    /// Present if a TLS handshake must precede the session.
     pub(crate) handshake: Option<Handshake>,
     pub(crate) peer: Peer,
     pub(crate) permit: Permit,
-    /// When it connected.
+    /// When the client connected.
     pub(crate) at: Instant,
-    /// Its place among the worker's sessions, once there is a worker.
+    /// Counts the client among the worker's sessions; `None` until a worker is chosen.
     pub(crate) place: Option<Place>,
 }

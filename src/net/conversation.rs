@@ -1,4 +1,4 @@
-//! A connection on which Redoubt itself asks Redis something.
+//! A connection on which Redoubt sends requests of its own to Redis.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::net::stream::Stream;
 use redoubt_core::upstream::guard::{Answer, Answers, Batch};
 
-/// A connection with nothing due on it.
+/// A connection on which no reply is pending.
 pub(crate) struct Conversation {
     stream: Stream,
 }
@@ -17,13 +17,14 @@ impl Conversation {
         Self { stream }
     }
 
-    /// The connection, for its options.
+    /// Returns the connection, so that its socket options can be changed.
     pub(crate) fn stream(&self) -> &Stream {
         &self.stream
     }
 
-    /// Sends `request` and hands what arrives to `receive`, until that returns something. Not bounded in
-    /// time; the caller does that. To be dropped after an error, and when it was cancelled.
+    /// Sends `request` and hands what arrives to `receive` until `receive` returns a value. Has no
+    /// time limit; the caller sets one. The conversation must be dropped after an error or a
+    /// cancellation, since a reply may still arrive.
     pub(crate) async fn exchange<T>(
         &mut self,
         request: &[u8],
@@ -43,7 +44,7 @@ impl Conversation {
         }
     }
 
-    /// Sends a batch and takes its answers, as [`Conversation::exchange`].
+    /// Sends a batch and returns its answers; see [`Conversation::exchange`].
     pub(crate) async fn ask(&mut self, batch: &Batch) -> io::Result<Vec<Answer>> {
         if batch.is_empty() {
             return Ok(Vec::new());
@@ -53,12 +54,14 @@ impl Conversation {
         answers.await?.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 
-    /// Returns when the peer has closed or broken the connection, or has sent what nobody asked for.
+    /// Returns when the peer has closed or broken the connection, or has sent something without a
+    /// request.
     pub(crate) async fn until_disturbed(&mut self) {
         let _ = self.stream.read(&mut [0]).await;
     }
 
-    /// Returns when the peer has closed or broken the connection, and how; what it sends is dropped.
+    /// Returns when the peer has closed or broken the connection, with the reason; what the peer
+    /// sends is dropped.
     pub(crate) async fn until_closed(&mut self) -> io::Error {
         let mut buffer = [0; 512];
         loop {

@@ -20,23 +20,24 @@ use crate::telemetry::metrics::{Side, tls_handshake};
 use crate::tls;
 use redoubt_core::auth::Refusal;
 
-/// What it takes to shake hands with a client.
+/// What a TLS handshake with a client needs.
 pub(crate) struct Handshake {
     pub(crate) server: Arc<tls::Server>,
-    /// When it must be over.
+    /// When the handshake must be over.
     pub(crate) deadline: Instant,
-    /// Where it is counted if it fails.
+    /// Counts a failed handshake.
     pub(crate) refusals: Arc<Refusals>,
 }
 
-/// How long a client with whom hands could not be shaken may take to notice why.
+/// How long the connection stays open after a failed handshake, so that the client can read the
+/// alert.
 const LINGER: Duration = Duration::from_secs(1);
-/// Most bytes of it that are read and dropped meanwhile.
+/// Most bytes that are read and dropped during [`LINGER`].
 const MOST_DROPPED: u64 = 64 << 10;
 
 impl Handshake {
-    /// Shakes hands with `peer`. `None` when it was refused or is gone. A panic costs this
-    /// connection alone.
+    /// Performs the handshake with `peer`. Returns `None` if it failed or the client has left. A
+    /// panic ends this connection only.
     pub(crate) async fn shake(self, stream: TcpStream, peer: &Peer) -> Option<tls::Stream> {
         let mut shaking = pin!(timeout_at(self.deadline, self.accept(stream)));
         let caught = poll_fn(|cx| {
@@ -48,7 +49,7 @@ impl Handshake {
                 tls_handshake(Side::Client, true);
                 return Some(stream);
             }
-            // Who only looks whether somebody listens is not refused.
+            // A client that connects and leaves, such as a health check, is not counted as refused.
             Some(Ok(None)) => {
                 debug!(%peer, "a client left before the handshake");
                 return None;
@@ -56,12 +57,12 @@ impl Handshake {
             Some(Ok(Some(Err((reason, stream))))) => (reason, Some(stream)),
             Some(Err(elapsed)) => (elapsed.into(), None),
             None => {
-                error!(%peer, "lost a connection: a defect");
+                error!(%peer, "internal error: a panic during a TLS handshake ended the connection; please report it");
                 return None;
             }
         };
         tls_handshake(Side::Client, false);
-        debug!(%peer, %reason, "no TLS with a client");
+        debug!(%peer, %reason, "TLS handshake with a client failed");
         self.refusals.count(Refusal::TlsHandshake, Instant::now());
         if let Some(stream) = stream {
             linger(stream).await;
@@ -69,8 +70,8 @@ impl Handshake {
         None
     }
 
-    /// Shakes hands, but for the while in which clients have to wait for the audit log. `None` when
-    /// the client leaves without a word.
+    /// Performs the handshake, pausing while clients must wait for the audit log. Returns `None` if
+    /// the client leaves without having sent anything.
     async fn accept(
         &self,
         stream: TcpStream,
@@ -92,8 +93,8 @@ impl Handshake {
     }
 }
 
-/// Lets the client read the alert that says why: to close with its bytes unread would take that
-/// away again.
+/// Waits so that the client can read the TLS alert: closing a socket that has unread bytes would
+/// send a reset, which discards the alert.
 async fn linger(mut stream: TcpStream) {
     let reads = async {
         stream.shutdown().await?;

@@ -1,15 +1,15 @@
-//! Whether the host at the other end of a link still lives, as far as the kernel can tell.
+//! Detects that the host at the other end of a link is gone, as far as the kernel knows.
 //!
-//! A server that is slow, such as one that runs a long script, is distinguished from one that has vanished by
-//! its kernel, which acknowledges what it is sent whatever the server does. So links are probed by the
-//! kernel (keepalive) while nothing is on its way to the server, and given up when what is on its way
-//! is not acknowledged (`TCP_USER_TIMEOUT`). Neither needs an answer of the server's.
+//! A slow server, such as one that runs a long script, differs from a vanished host in that its
+//! kernel still acknowledges what is sent to it. So the kernel probes a link (keepalive) while
+//! nothing is on its way to the server, and ends it when sent bytes are not acknowledged
+//! (`TCP_USER_TIMEOUT`). Neither needs an answer of the server.
 //!
-//! There is one case in which `TCP_USER_TIMEOUT` ends a link to a living host: the server has read
-//! nothing for so long that its window is closed, which Linux counts against the time although the
-//! window's probes are answered. Therefore it is off on all links while the server does not answer the
-//! watch's pings; the watch's own link, over which too little goes to close a window, keeps it, and tells
-//! for all of them when the host is gone.
+//! `TCP_USER_TIMEOUT` also ends a link to a living host in one case: the server has read nothing
+//! for so long that its window is closed. Linux counts that time although the probes of the window
+//! are answered. Therefore the timeout is off on all links while the server does not answer the
+//! pings of the watch. The watch sends too little to close a window, so its own link keeps the
+//! timeout and detects for all links that the host is gone.
 
 use std::io;
 use std::time::Duration;
@@ -19,34 +19,36 @@ use tokio::net::TcpStream;
 
 use crate::net::stream::Stream;
 
-/// How soon a link whose host has vanished is noticed; `None` as late as the system sees fit.
+/// Time after which a link whose host is silent is ended; `None` leaves that to the system.
 pub(crate) type DeadAfter = Option<Duration>;
 
-/// How often the watch asks the server something, and how long it waits before it takes the server for
-/// one that stalls.
+/// Longest time between two pings of the watch, and longest time that it waits for an answer before
+/// it treats the server as stalled.
 pub(crate) const PING_EVERY: Duration = Duration::from_secs(5);
 
-/// A third of `dead_after`, within which the watch pings, so that its link always has something to be
-/// acknowledged for.
+/// Returns the time between two pings: at most a third of `dead_after`, so that the watch's link
+/// always has bytes that must be acknowledged.
 pub(crate) fn ping_every(dead_after: DeadAfter) -> Duration {
     dead_after.map_or(PING_EVERY, |after| after / 3)
 }
 
-/// Returns when a ping that is not answered means that the server stalls. Together with [`ping_every`] it is
-/// less than the time after which a link with a closed window ends.
+/// Returns the time after which an unanswered ping means that the server stalls. The sum of this
+/// and [`ping_every`] is less than the time after which a link with a closed window ends.
 pub(crate) fn stalls_after(dead_after: DeadAfter) -> Duration {
     dead_after.map_or(PING_EVERY, |after| after / 5)
 }
 
-/// Returns what is left for the watch's own link to end in, so that its end is noticed in time.
+/// Returns the timeout of the watch's own link: what is left of `dead_after` after the time to the
+/// next ping, so that the loss of the host is noticed within `dead_after`.
 pub(crate) fn watch_dead_after(dead_after: DeadAfter) -> DeadAfter {
     dead_after.map(|after| after * 2 / 3)
 }
 
-/// Has the kernel probe the other end of `stream`, and end it when that is silent for `dead_after`.
+/// Makes the kernel probe the other end of `stream`, and end the connection when the peer is silent
+/// for `dead_after`.
 pub(crate) fn watch_over(stream: &TcpStream, dead_after: DeadAfter) -> io::Result<()> {
     let Some(after) = dead_after else { return Ok(()) };
-    // The kernel's grain is a second.
+    // The kernel counts in whole seconds.
     let idle = (after / 3).max(Duration::from_secs(1));
     let interval = (after / 6).max(Duration::from_secs(1));
     let retries = after.saturating_sub(idle).as_secs() / interval.as_secs().max(1);
@@ -56,19 +58,19 @@ pub(crate) fn watch_over(stream: &TcpStream, dead_after: DeadAfter) -> io::Resul
     SockRef::from(stream).set_tcp_user_timeout(dead_after)
 }
 
-/// Ends `stream` when what was sent is not acknowledged for `dead_after`; `None` for the system's time.
+/// Makes the kernel end `stream` when sent bytes are not acknowledged for `dead_after`; `None` sets
+/// the system's time.
 pub(crate) fn give_up_after(stream: &Stream, dead_after: DeadAfter) {
     let socket = match stream {
         Stream::Tcp(stream) => stream,
         Stream::Tls(stream) => stream.socket(),
         Stream::Unix(_) => return,
     };
-    // It fails only on a socket that is of no use any more.
+    // The call fails only on a socket that is already closed.
     let _ = SockRef::from(socket).set_tcp_user_timeout(dead_after);
 }
 
-/// Returns whether `error` on a connection means that nothing was heard of its host, in contrast to a word that
-/// it is closed.
+/// Returns whether `error` means that the host was silent, and not that it closed the connection.
 pub(crate) fn is_silence(error: &io::Error) -> bool {
     matches!(
         error.kind(),

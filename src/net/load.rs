@@ -1,4 +1,4 @@
-//! How many sessions there are, per worker and in all.
+//! Counts sessions, per worker and in all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,14 +12,14 @@ impl Load {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Counts one more until the place is dropped.
+    /// Counts one more session until the returned place is dropped.
     pub(crate) fn take(&self) -> Place {
         self.0.fetch_add(1, Ordering::Relaxed);
         Place(self.clone())
     }
 }
 
-/// One session's place in a [`Load`]; given back when dropped.
+/// Counts as one session in a [`Load`] until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Place(Load);
 
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_come_back() {
+    fn dropping_a_place_lowers_the_count() {
         let load = Load::default();
         let (first, second) = (load.take(), load.take());
         assert_eq!(load.sessions(), 2);

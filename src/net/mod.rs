@@ -1,8 +1,8 @@
-//! Connections: what clients and Redis are connected by, whoever drives them.
+//! Connections to clients and to Redis, for the workers and the control plane.
 //!
-//! Owns: sockets of each kind, their options, whom they are connected to, how Redis is dialled, and the
-//! conversations that Redoubt has with Redis for itself. Leaves to the acceptor, the workers
-//! and the control plane: when.
+//! Owns: sockets of each kind, their options and peers, how Redis is connected to, and the
+//! conversations that Redoubt has with Redis for itself. Leaves to the acceptor, the workers and
+//! the control plane: when these are used.
 
 pub(crate) mod accepted;
 pub(crate) mod conversation;
@@ -18,7 +18,7 @@ pub(crate) mod upstream;
 
 use std::time::Instant;
 
-/// The time, by the runtime's clock.
+/// Returns the time of the runtime's clock, which tests can pause.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

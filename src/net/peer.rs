@@ -1,27 +1,28 @@
-//! Who is at the other end of a client's connection.
+//! The address or process at the other end of a client's connection.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::UnixStream;
 
-/// A client, as logs and limits know it.
+/// A client as it is named in logs and counted by limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
-    /// Over TCP, directly or as a trusted balancer tells it. Never an IPv4 address mapped into IPv6.
+    /// Over TCP: the client's address, or the address that a trusted balancer gave for it. Never an
+    /// IPv4 address mapped into IPv6.
     Tcp(SocketAddr),
-    /// Over a socket in the file system, whose permissions say who may connect. Those of one user
-    /// are slowed down together by wrong passwords, and never locked out.
+    /// Over a Unix socket, whose file permissions restrict who may connect. Wrong passwords slow
+    /// down all connections of a user together, and never lock the user out.
     Unix {
-        /// The process that has connected, where the system tells.
+        /// The process that connected, if the system reports it.
         pid: Option<i32>,
-        /// Its user, where the system tells.
+        /// The user of that process, if the system reports it.
         uid: Option<u32>,
     },
 }
 
 impl Peer {
-    /// Its address, if it has one.
+    /// Returns the IP address; `None` for a Unix socket.
     pub(crate) fn ip(&self) -> Option<IpAddr> {
         match self {
             Self::Tcp(address) => Some(address.ip()),
@@ -29,7 +30,7 @@ impl Peer {
         }
     }
 
-    /// The user of its process, if it has connected to a socket in the file system.
+    /// Returns the user of the process at the other end of a Unix socket; `None` for TCP.
     pub(crate) fn user(&self) -> Option<u32> {
         match self {
             Self::Tcp(_) => None,
@@ -46,10 +47,10 @@ impl From<SocketAddr> for Peer {
 
 impl From<&UnixStream> for Peer {
     fn from(stream: &UnixStream) -> Self {
-        let told = stream.peer_cred().ok();
+        let credentials = stream.peer_cred().ok();
         Self::Unix {
-            pid: told.as_ref().and_then(|told| told.pid()),
-            uid: told.as_ref().map(|told| told.uid()),
+            pid: credentials.as_ref().and_then(|credentials| credentials.pid()),
+            uid: credentials.as_ref().map(|credentials| credentials.uid()),
         }
     }
 }

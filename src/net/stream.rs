@@ -1,4 +1,4 @@
-//! What clients and the upstream are spoken to over.
+//! The transports to clients and to the upstream: TCP, Unix sockets and TLS.
 
 use std::io;
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
@@ -12,33 +12,33 @@ use crate::tls;
 
 /// A connection to a client or to the upstream.
 ///
-/// What was written may stay in it until [`AsyncWrite::poll_flush`] is ready; in plain text nothing
-/// does.
+/// TLS may buffer written bytes until [`AsyncWrite::poll_flush`] is ready; the other kinds buffer
+/// nothing.
 #[derive(Debug)]
 pub(crate) enum Stream {
     /// Plain TCP.
     Tcp(TcpStream),
-    /// A socket in the file system.
+    /// A Unix socket.
     Unix(UnixStream),
-    /// TLS over TCP. Boxed, so that sessions in plain TCP are no larger for it.
+    /// TLS over TCP. Boxed, so that sessions without TLS need no more memory.
     Tls(Box<tls::Stream>),
 }
 
-/// One of the two kinds of sockets, or of what listens for them.
+/// A socket of one of the two kinds, or a listener for one.
 #[derive(Debug)]
 pub(crate) enum Socket<T, U> {
     Tcp(T),
     Unix(U),
 }
 
-/// A connection that a client has made, as it is before it is with a worker.
+/// A client's connection that is registered with this thread's runtime.
 pub(crate) type Arrived = Socket<TcpStream, UnixStream>;
 
-/// A connection on its way to a worker: of no runtime.
+/// A client's connection on its way to a worker, registered with no runtime.
 pub(crate) type Passed = Socket<std::net::TcpStream, StdUnixStream>;
 
 impl Arrived {
-    /// Takes it from this thread's runtime.
+    /// Removes the socket from this thread's runtime.
     pub(crate) fn pass(self) -> io::Result<Passed> {
         Ok(match self {
             Self::Tcp(stream) => Socket::Tcp(stream.into_std()?),
@@ -46,7 +46,7 @@ impl Arrived {
         })
     }
 
-    /// Writes what there is room for, without waiting.
+    /// Writes as many bytes as the socket takes without waiting.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_write(bytes),
@@ -56,7 +56,7 @@ impl Arrived {
 }
 
 impl Passed {
-    /// Gives it to this thread's runtime.
+    /// Registers the socket with this thread's runtime.
     pub(crate) fn arrive(self) -> io::Result<Arrived> {
         Ok(match self {
             Self::Tcp(stream) => Socket::Tcp(TcpStream::from_std(stream)?),
@@ -66,7 +66,7 @@ impl Passed {
 }
 
 impl Socket<std::net::TcpListener, StdUnixListener> {
-    /// Gives what listens to this thread's runtime.
+    /// Registers the listener with this thread's runtime.
     pub(crate) fn arrive(self) -> io::Result<Socket<TcpListener, UnixListener>> {
         Ok(match self {
             Self::Tcp(listener) => Socket::Tcp(TcpListener::from_std(listener)?),

@@ -1,4 +1,4 @@
-//! Listening on a socket in the file system.
+//! Listens on Unix sockets.
 
 use std::fs::{self, Permissions};
 use std::io;
@@ -10,26 +10,27 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::net::options::BACKLOG;
 
-/// The file of a socket of ours; removed on drop, unless another has taken its place.
+/// The file of a Unix socket that Redoubt made; removed on drop, unless another file has taken its
+/// place.
 #[derive(Debug)]
 pub(crate) struct SocketFile {
     path: PathBuf,
     id: Id,
 }
 
-/// Which file it is: the device, the number there, which may be given to another file later, and
-/// when it was made.
+/// Identifies a file: device, inode number, and time of creation in seconds and nanoseconds. The
+/// time is needed because an inode number is used again.
 type Id = (u64, u64, i64, i64);
 
-/// Listens on `path`, with the permissions `mode`. A socket that nobody listens on any more is
-/// removed first; it is an error if somebody does, or if another kind of file is there.
+/// Listens on `path`, with the permissions `mode`. Removes a socket file that no process listens on
+/// any more. Fails if a process listens on it, or if another kind of file is there.
 pub(crate) fn listen(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
     remove_stale(path)?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SockAddr::unix(path)?)?;
     let file = SocketFile { path: path.to_owned(), id: id(path)? };
-    // Before anybody can connect.
+    // The permissions are set before any client can connect.
     fs::set_permissions(path, Permissions::from_mode(mode))?;
     socket.listen(BACKLOG.into())?;
     Ok((socket.into(), file))
@@ -68,14 +69,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_nobody_uses_is_replaced_and_only_our_own_removed() {
+    fn only_unused_sockets_are_replaced_and_only_own_files_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s");
         let (listener, file) = listen(&path, 0o600).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(listen(&path, 0o600).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(listener);
-        // In another tick of the file system's clock, as the number of the file may come again.
+        // The new file must have another time, as it may get the same inode number.
         let made = fs::metadata(&path).unwrap().modified().unwrap();
         let later = dir.path().join("later");
         while fs::write(&later, "").and_then(|()| fs::metadata(&later)?.modified()).unwrap() == made
@@ -84,7 +85,7 @@ mod tests {
         let (listener, second) = listen(&path, 0o666).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o666);
         drop(file);
-        assert!(path.exists(), "it is another's by now");
+        assert!(path.exists(), "the file belongs to another process");
         drop((listener, second));
         assert!(!path.exists());
         fs::write(&path, "precious").unwrap();

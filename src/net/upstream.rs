@@ -1,4 +1,4 @@
-//! Reaching the upstream: connecting and logging in.
+//! Connects to the upstream and logs in.
 
 use std::io;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::tls;
 use redoubt_core::upstream::guard::GuardError;
 use redoubt_core::upstream::{Credentials, Greeting, Login, LoginError};
 
-/// Why a link could not be had.
+/// The reason why a link could not be opened, or why it broke.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpstreamError {
     #[error("cannot connect to {endpoint}")]
     Connect { endpoint: Endpoint, source: io::Error },
-    #[error("no TLS with {endpoint}")]
+    #[error("TLS handshake with {endpoint} failed")]
     Tls { endpoint: Endpoint, source: io::Error },
     #[error("{endpoint} did not answer within {timeout:?}")]
     Timeout { endpoint: Endpoint, timeout: Duration },
@@ -36,7 +36,8 @@ pub(crate) enum UpstreamError {
 }
 
 impl UpstreamError {
-    /// Returns whether it is not there, or does not answer, so that it has said nothing.
+    /// Returns whether the upstream was unreachable or silent, in contrast to an error that it
+    /// replied.
     pub(crate) fn is_unreachable(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::Timeout { .. } | Self::Tls { .. } => true,
@@ -45,7 +46,7 @@ impl UpstreamError {
         }
     }
 
-    /// The error with its cause, on one line.
+    /// Returns the error and its causes on one line.
     pub(crate) fn chain(&self) -> String {
         match std::error::Error::source(self) {
             Some(cause) => format!("{self}: {cause}"),
@@ -54,21 +55,21 @@ impl UpstreamError {
     }
 }
 
-/// Where links go, and with what socket options.
+/// The address of the upstream, and the options of sockets to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub(crate) endpoint: Endpoint,
     pub(crate) timeout: Duration,
     pub(crate) dead_after: DeadAfter,
-    /// How old links may become; zero for any age.
+    /// Age at which links are replaced; zero for no limit.
     pub(crate) max_link_age: Duration,
-    /// Present if TLS is spoken there.
+    /// Present if the upstream is connected to in TLS.
     pub(crate) tls: Option<Arc<tls::Client>>,
 }
 
 impl Target {
-    /// Connects, and shakes hands where TLS is spoken. Not bounded in time; the caller does that.
-    /// Cancel safe: the attempt is dropped.
+    /// Connects, and performs the TLS handshake if the upstream uses TLS. Has no time limit; the
+    /// caller sets one. Cancel safe: the attempt is dropped.
     pub(crate) async fn connect(&self) -> Result<Stream, UpstreamError> {
         let broken = |source| UpstreamError::Connect { endpoint: self.endpoint.clone(), source };
         let stream = TcpStream::connect((self.endpoint.host.as_str(), self.endpoint.port))
@@ -85,8 +86,8 @@ impl Target {
         }
     }
 
-    /// Connects and logs in, asking for the version. Not bounded in time. Cancel safe: the attempt is
-    /// dropped.
+    /// Connects, logs in and asks for the server's version. Has no time limit; the caller sets one.
+    /// Cancel safe: the attempt is dropped.
     pub(crate) async fn log_in(
         &self,
         credentials: &Credentials,
@@ -101,7 +102,7 @@ impl Target {
         Ok((link, greeting))
     }
 
-    /// The error of a link that broke after its login.
+    /// Returns the error of a link that broke after its login.
     pub(crate) fn broken(&self, source: io::Error) -> UpstreamError {
         UpstreamError::Broken { endpoint: self.endpoint.clone(), source }
     }

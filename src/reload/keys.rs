@@ -1,4 +1,4 @@
-//! Which keys have changed, of those that a reload puts in force and of those that need a restart.
+//! Finds which keys have changed: those that a reload puts in force, and those that need a restart.
 
 use std::sync::LazyLock;
 
@@ -19,15 +19,15 @@ fn with(reload: Reload) -> Vec<&'static Key> {
 /// The keys that have changed, in the order of the documentation.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// Those that a reload puts in force.
+    /// Keys that a reload puts in force.
     pub changed: Vec<&'static str>,
-    /// Those that wait for a restart.
+    /// Keys that need a restart.
     pub needs_restart: Vec<&'static str>,
 }
 
 impl Difference {
-    /// How `new` differs from `old`; and the new settings with the old values of the keys that need a
-    /// restart. Values are compared, passwords too; none is shown.
+    /// Compares `new` with `old`. Returns the difference, and the new settings with the old values
+    /// of the keys that need a restart. Passwords are compared too; no value is shown.
     pub fn take(old: &Settings, mut new: Settings) -> (Self, Settings) {
         let mut found = Self::default();
         for field in config::fields().iter().filter(|field| field.differs(old, &new)) {

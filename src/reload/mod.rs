@@ -1,9 +1,9 @@
-//! Putting a changed configuration in force without a restart.
+//! Reloads: puts a changed configuration in force without a restart.
 //!
-//! Owns: what a reload is asked and answers, how the configuration is read again, and which keys need
-//! a restart. Leaves to `control`: putting it in force.
+//! Owns: the request for a reload and its reply, how the configuration is read again, and which
+//! keys need a restart. Leaves to `control`: putting the configuration in force.
 //!
-//! Invariant: of a key that needs a restart the old value stays in force wholly, until that restart.
+//! Invariant: a key that needs a restart keeps its old value everywhere until the restart.
 
 mod keys;
 
@@ -16,25 +16,26 @@ use crate::config::{ConfigError, Settings};
 
 pub use keys::{Difference, LIVE, RESTART};
 
-/// Asks for a reload; there is room for [`WAITING`] that wait.
+/// Sends requests for a reload; up to [`WAITING`] requests may wait.
 pub type ReloadSender = mpsc::Sender<ReloadRequest>;
 
-/// Requests that may wait while a reload runs; more are refused.
+/// Most requests that wait while a reload runs; further requests are refused.
 pub const WAITING: usize = 4;
 
-/// Somebody wants the configuration to be read again.
+/// A request to read the configuration again.
 #[derive(Debug)]
 pub struct ReloadRequest {
-    /// Told how it went. The text says what is wrong, without secrets; nothing has changed then.
+    /// Receives the outcome. An error text says what is wrong, without secrets; nothing has changed
+    /// then.
     pub reply: oneshot::Sender<Result<Reloaded, String>>,
 }
 
-/// What a reload did.
+/// The outcome of a reload.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reloaded {
     /// Keys whose new values are in force, in the order of the documentation.
     pub changed: Vec<&'static str>,
-    /// Keys that have changed but stay as they were until a restart.
+    /// Keys that have changed and keep their old values until a restart.
     pub needs_restart: Vec<&'static str>,
     /// Sessions that were closed, since the new configuration does not allow them.
     pub closed_sessions: u64,
@@ -43,7 +44,7 @@ pub struct Reloaded {
 /// Reads the configuration. It may wait for files.
 type Load = dyn Fn() -> Result<Settings, ConfigError> + Send + Sync;
 
-/// How a running server comes by a changed configuration.
+/// How a running server reads its configuration again.
 #[derive(Clone, Default)]
 pub struct Reloads {
     load: Option<Arc<Load>>,
@@ -51,33 +52,36 @@ pub struct Reloads {
 }
 
 impl Reloads {
-    /// The configuration is what `load` returns.
+    /// Reads the configuration by `load`.
     pub fn from(load: impl Fn() -> Result<Settings, ConfigError> + Send + Sync + 'static) -> Self {
         Self { load: Some(Arc::new(load)), asked: Arc::default() }
     }
 
-    /// Asks for a reload, without an answer. While one runs, this and all that follow ask for one more
-    /// after it.
+    /// Requests a reload without a reply. All requests that come while a reload runs cause one more
+    /// reload after it.
     pub fn ask(&self) {
         self.asked.notify_one();
     }
 
-    /// Returns when somebody has asked. Cancel safe.
+    /// Returns when a reload was requested. Cancel safe.
     pub(crate) async fn asked(&self) {
         self.asked.notified().await;
     }
 
-    /// Reads it, in a thread of its own.
+    /// Reads the configuration, on a thread of its own.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The text says what is wrong with the configuration.
     pub(crate) async fn load(&self) -> Result<Settings, String> {
         let Some(load) = self.load.clone() else {
             return Err("this process has no configuration that can be read again".to_owned());
         };
         match tokio::task::spawn_blocking(move || load()).await {
             Ok(loaded) => loaded.map_err(|error| chain(&error)),
-            Err(_) => Err("the configuration could not be read: a defect".to_owned()),
+            Err(_) => {
+                Err("internal error: reading the configuration panicked; please report it"
+                    .to_owned())
+            }
         }
     }
 }
@@ -88,7 +92,7 @@ impl fmt::Debug for Reloads {
     }
 }
 
-/// An error with its causes, on one line.
+/// Returns an error with its causes, on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,5 +1,5 @@
-//! What Redoubt tells of itself, as `/stats` and `/sessions` of the admin port give it and
-//! `redoubt stats` and `redoubt sessions` read it.
+//! The formats of `/stats` and `/sessions` on the admin port, which `redoubt stats` and `redoubt
+//! sessions` read.
 
 mod sessions;
 mod stats;

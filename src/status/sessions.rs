@@ -1,64 +1,64 @@
-//! The form of `/sessions`.
+//! The format of `/sessions`.
 
 use serde::{Deserialize, Serialize};
 
-/// All sessions, or as many as are listed.
+/// The open sessions, up to a bound.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Sessions {
-    /// Whether there are more sessions than are listed.
+    /// `true` if there are more sessions than are listed.
     pub truncated: bool,
     /// Workers that did not answer in time, so that their sessions are missing.
     pub unanswered: Vec<usize>,
-    /// The oldest first.
+    /// The sessions, the oldest first.
     pub sessions: Vec<Session>,
 }
 
-/// One session.
+/// A session.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Session {
-    /// What the log calls it.
+    /// The session's number in the log.
     pub session: u64,
     /// The worker that it belongs to.
     pub worker: usize,
-    /// Where its client connects from.
+    /// The address of its client.
     pub peer: String,
-    /// What it connected over: `tcp`, `tls` or `unix`.
+    /// The kind of listener: `tcp`, `tls` or `unix`.
     pub listener: String,
-    /// Whom the certificate is for that the client has shown.
+    /// The name in the client's certificate; `None` without a certificate.
     pub certificate: Option<String>,
-    /// Who it is, while it has authenticated.
+    /// The user name; `None` if the session has not authenticated.
     pub user: Option<String>,
     /// When it connected, in RFC 3339.
     pub opened: String,
-    /// Seconds since then.
+    /// Seconds since it connected.
     pub age_seconds: u64,
-    /// Seconds since bytes last went either way.
+    /// Seconds since the last byte in either direction.
     pub idle_seconds: u64,
     /// The selected database.
     pub database: u32,
     /// The version of RESP, 2 or 3.
     pub protocol: u8,
-    /// What the client calls itself, escaped and cut short.
+    /// The name that the client has set, escaped and shortened.
     pub name: Option<String>,
     /// The connection to Redis that it uses: `none`, `shared` or `lease`.
     pub link: String,
-    /// A number of that connection, which no other open one of the worker has.
+    /// A number of that link, unique among the open links of the worker.
     pub link_number: Option<u32>,
-    /// Whether it is inside a `MULTI`.
+    /// `true` inside a `MULTI`.
     pub in_transaction: bool,
     /// Channels and patterns that it is subscribed to.
     pub subscriptions: u32,
-    /// Requests that it has made.
+    /// Requests of the session.
     pub commands: u64,
-    /// Of those, refused by the policy.
+    /// Requests that the policy refused.
     pub refused: u64,
-    /// The rule that refused the last of them.
+    /// The rule that refused the last refused request.
     pub last_refused_by: Option<String>,
     /// Bytes read from the client.
     pub bytes_in: u64,
     /// Bytes written to the client.
     pub bytes_out: u64,
-    /// Replies that it is owed.
+    /// Replies that are pending.
     pub replies_due: u64,
     /// Bytes that wait for the client to read them.
     pub bytes_waiting: u64,

@@ -1,35 +1,35 @@
-//! The form of `/stats`.
+//! The format of `/stats`.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// How Redoubt is, and what it has done since it started.
+/// The state of Redoubt, and its statistics since the start.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Stats {
-    /// Redoubt's.
+    /// Redoubt's version.
     pub version: String,
-    /// Since the start.
+    /// Seconds since the start.
     pub uptime_seconds: u64,
-    /// Worker threads.
+    /// Number of worker threads.
     pub workers: usize,
-    /// Those that did not answer in time, so that their share is missing.
+    /// Workers that did not answer in time, so that their numbers are missing.
     pub unanswered: Vec<usize>,
-    /// What keeps it from being ready; empty when it is.
+    /// The reasons why Redoubt is not ready; empty if it is ready.
     pub unready: Vec<String>,
-    /// Whether it is on its way to a stop.
+    /// `true` if Redoubt is stopping.
     pub draining: bool,
     /// Clients' connections.
     pub sessions: SessionStats,
     /// Connections to Redis.
     pub links: LinkStats,
-    /// Redis.
+    /// The state of Redis.
     pub upstream: UpstreamStats,
-    /// What clients have asked for.
+    /// Requests of clients.
     pub commands: CommandStats,
-    /// `AUTH`, and `HELLO` with it.
+    /// Logins of clients, by `AUTH` and by `HELLO`.
     pub logins: LoginStats,
-    /// Connections that did not become sessions, by reason.
+    /// Connections that were refused before they became sessions, by reason.
     pub connections_refused: BTreeMap<String, u64>,
     /// Bytes read from clients.
     pub bytes_in: u64,
@@ -37,48 +37,48 @@ pub struct Stats {
     pub bytes_out: u64,
     /// Reloads of the configuration.
     pub reloads: ReloadStats,
-    /// What the process takes up, as far as the system tells.
+    /// The resources of the process, as far as the system reports them.
     pub process: ProcessStats,
 }
 
-/// Clients' connections.
+/// Connections of clients.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SessionStats {
-    /// Now.
+    /// Sessions that are open now.
     pub open: usize,
-    /// Of those, not authenticated, or on their way to a worker.
+    /// Of these, sessions that have not authenticated or have no worker yet.
     pub unauthenticated: usize,
-    /// The most that there were at one time.
+    /// The most sessions that were open at one time.
     pub peak: usize,
-    /// All that there ever were.
+    /// All sessions since the start.
     pub opened: u64,
 }
 
 /// Connections to Redis.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct LinkStats {
-    /// Used by many sessions.
+    /// Links that many sessions share.
     pub shared: usize,
-    /// Lent to one session.
+    /// Links that each serve one session.
     pub leased: usize,
-    /// Clean, for the next session that needs one.
+    /// Clean links, kept for the next session that needs one.
     pub pooled: usize,
-    /// Not logged in yet.
+    /// Links that have not logged in yet.
     pub opening: usize,
 }
 
-/// Redis.
+/// The state of Redis.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct UpstreamStats {
-    /// As configured.
+    /// The address, as configured.
     pub address: String,
-    /// Whether it lets Redoubt in.
+    /// `true` if Redoubt can log in.
     pub up: bool,
-    /// Since when that holds, in RFC 3339; `None` before it was first tried.
+    /// The time since which `up` has this value, in RFC 3339; `None` before the first attempt.
     pub since: Option<String>,
-    /// Redis's own, when it was last asked.
+    /// The version of Redis, when it was last asked.
     pub version: Option<String>,
-    /// As whom connections log in: `unknown`, `guarded`, `configured` or `open`.
+    /// How links log in: `unknown`, `guarded`, `configured` or `open`.
     pub guard: String,
     /// The name of the guard, if there is one.
     pub guard_user: Option<String>,
@@ -86,61 +86,61 @@ pub struct UpstreamStats {
     pub scripts: String,
 }
 
-/// What clients have asked for.
+/// Requests of clients.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct CommandStats {
-    /// Requests.
+    /// Requests of clients since the start.
     pub total: u64,
-    /// Of those, refused by the policy.
+    /// Requests that the policy refused.
     pub refused: u64,
-    /// By rule, the most frequent first: 20 of them.
+    /// The refused requests by rule, the most frequent rule first: at most 20 rules.
     pub refused_by: Vec<RefusedBy>,
 }
 
 /// How often a rule has refused a command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RefusedBy {
-    /// The rule.
+    /// The name of the rule.
     pub rule: String,
-    /// How often.
+    /// How many requests it refused.
     pub count: u64,
 }
 
-/// `AUTH`, and `HELLO` with it.
+/// Logins of clients, by `AUTH` and by `HELLO`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct LoginStats {
-    /// Right ones.
+    /// Logins with a right password.
     pub succeeded: u64,
-    /// Wrong ones.
+    /// Logins with a wrong password.
     pub failed: u64,
-    /// Addresses that were locked out for them.
+    /// Addresses that were locked out for wrong passwords.
     pub locked_out: u64,
 }
 
 /// Reloads of the configuration.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct ReloadStats {
-    /// That put a configuration in force.
+    /// Reloads that put a configuration in force.
     pub succeeded: u64,
-    /// That changed nothing, since the configuration was wrong.
+    /// Reloads that failed and changed nothing, for example because the configuration was wrong.
     pub failed: u64,
 }
 
-/// What the process takes up.
+/// The resources of the process.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct ProcessStats {
-    /// Resident memory.
+    /// Resident memory in bytes.
     pub memory_bytes: Option<u64>,
-    /// Processor time.
+    /// Processor time in seconds.
     pub cpu_seconds: Option<f64>,
-    /// Open files, sockets among them.
+    /// Open files, including sockets.
     pub open_files: Option<u64>,
-    /// The most that the system allows.
+    /// Most open files that the system allows.
     pub max_files: Option<u64>,
 }
 
 impl ProcessStats {
-    /// Those of this process.
+    /// Reads the resources of this process.
     pub(crate) fn now() -> Self {
         let found = metrics_process::collector::collect();
         Self {

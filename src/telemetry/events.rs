@@ -1,4 +1,4 @@
-//! One log line for each thing that happens to a session.
+//! Writes a log line for each event of a session.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -10,25 +10,25 @@ use redoubt_core::session::{CloseReason, Event};
 /// The target of every line about a session, for use in `log.level`.
 pub const SESSION: &str = "redoubt::session";
 
-/// Logs that `peer` has connected and is `session` from now on, and whom its certificate is for, if
-/// it has one.
+/// Logs that `peer` has connected as `session`, with the subject of its certificate if it has one.
 pub fn opened(session: u64, peer: &dyn Display, certificate: Option<&str>) {
     info!(target: SESSION, session, %peer, certificate, "session opened");
 }
 
-/// Logs that `count` connections were refused for `reason` since it was last said, `total` in all.
+/// Logs that `count` connections were refused for `reason` since the last such line, and `total`
+/// since the start.
 pub fn refused(reason: &dyn Display, count: u64, total: u64) {
     warn!(target: SESSION, %reason, count, total, "connections refused");
 }
 
-/// Logs that `count` sessions, of which nothing else was said, ended at once since it was last said,
-/// for the upstream is unavailable.
+/// Logs that `count` sessions without log lines of their own ended at once since the last such
+/// line, because the upstream is unavailable.
 pub fn unserved(count: u64) {
     let reason = CloseReason::UpstreamUnavailable;
     warn!(target: SESSION, %reason, count, "sessions closed at once");
 }
 
-/// Logs `event` of `session`, whose client connects from `peer`, and may have a certificate.
+/// Logs `event` of `session`, whose client connects from `peer` and may have a certificate.
 pub fn report(session: u64, peer: &dyn Display, certificate: Option<&str>, event: &Event) {
     match event {
         Event::Authenticated { user } => {

@@ -1,11 +1,11 @@
-//! Logging: what the core reports as events becomes log lines here.
+//! Logging: turns the core's events into log lines.
 //!
-//! Owns: the form of the log, its messages and its field names, which are an interface that
-//! operators build searches and alerts on. Leaves to others: deciding what happened.
+//! Owns: the format of the log, its messages and field names, which are an interface that operators
+//! build searches and alerts on. Leaves to others: deciding what happened.
 //!
 //! Invariants: no line holds a password or an argument's value; what a client chose (the user name
-//! it claims) is escaped and short; one line is written with one call; a log that nobody reads
-//! loses lines and holds nobody up.
+//! it claims) is escaped and short; each line is written with one call; if nothing reads the log,
+//! lines are lost and no session waits.
 //!
 //! | message | level | fields |
 //! |---|---|---|
@@ -18,9 +18,9 @@
 //! | `session closed` | info; error for `internal` | `session`, `peer`, `reason`, `duration_ms`, `commands`, `bytes_in`, `bytes_out` |
 //! | `sessions closed at once` | warn | `reason` (`upstream_unavailable`), `count` (since the last such line, 10 s or more ago) |
 //!
-//! Sessions that ended within a second because the upstream is unavailable, after the first of them, are
-//! counted in the last of these and have no line of their own; so those of sessions that do last come
-//! up to a second late then.
+//! While the upstream is unavailable, only the first session that ends within a second has lines of
+//! its own. The others are counted in `sessions closed at once`. The lines of sessions that last
+//! longer come up to a second late then.
 //!
 //! All are under the target [`SESSION`].
 

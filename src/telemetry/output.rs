@@ -1,4 +1,4 @@
-//! Where log lines go and how they look.
+//! Writes log lines to standard error.
 
 use std::io::{self, IsTerminal, Write as _};
 use std::sync::{OnceLock, mpsc};
@@ -12,57 +12,57 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::{LogFormat, LogSettings};
 
-/// Logging could not be set up.
+/// The reason why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// `log.level` is not a filter. Settings that were validated never give this.
+    /// `log.level` is not a filter. Validated settings never cause this.
     #[error("log.level holds no valid filter directives")]
     Level,
-    /// Something else in this process logs already.
+    /// This process has a log already.
     #[error("logging is set up already")]
     Twice,
 }
 
-/// Lines that may wait to be written. Beyond that new ones are lost: a reader of standard error that
-/// has stopped must not stop the sessions.
+/// Most lines that wait to be written. Further lines are lost: a reader of standard error that has
+/// stopped must not stop the sessions.
 pub const MAX_WAITING_LINES: usize = 16_384;
 
-/// Has the log of this process take another filter; false if it has gone.
+/// Replaces the filter of this process's log; returns `false` if the log is gone.
 type Refilter = Box<dyn Fn(EnvFilter) -> bool + Send + Sync>;
 
 static REFILTER: OnceLock<Refilter> = OnceLock::new();
 
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
-/// Lines of this process's log that have been lost.
+/// Returns the number of log lines of this process that were lost.
 pub(super) fn dropped_lines() -> u64 {
     DROPPED.get().map_or(0, |counter| counter.dropped_lines() as u64)
 }
 
-/// Writes what is left when it is dropped, for at most 2 seconds.
-#[must_use = "lines that wait are lost without it"]
+/// Writes the waiting lines when it is dropped, for at most 2 seconds.
+#[must_use = "waiting lines are lost without it"]
 pub struct Flush(Option<WorkerGuard>);
 
-/// How long an end of the process waits for those who read its output.
+/// How long the end of the process waits for readers of its output.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        // When the queue is full the guard itself writes to standard output, which waits for ever if
-        // nobody reads that.
+        // If the queue is full, the guard itself writes to standard output, which blocks for ever
+        // if nothing reads it.
         let guard = self.0.take();
         within_last_words(move || drop(guard));
     }
 }
 
-/// Writes a line to standard error. When nobody reads that, the line is lost after a while.
+/// Writes a line to standard error. If nothing reads it within 2 seconds, the line is lost.
 pub fn say(line: String) {
     within_last_words(move || {
         let _ = writeln!(io::stderr(), "{line}");
     });
 }
 
-/// Does `what` on a thread of its own, and waits for it, but not for ever.
+/// Runs `what` on a thread of its own, and waits for it for at most [`LAST_WORDS`].
 fn within_last_words(what: impl FnOnce() + Send + 'static) {
     let (done, is_done) = mpsc::channel();
     let spawned = thread::Builder::new().name("last-words".to_owned()).spawn(move || {
@@ -74,11 +74,11 @@ fn within_last_words(what: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Sends this process's log to standard error, as `log` says, coloured on a terminal only and not
-/// if `NO_COLOR` is set. A thread of its own writes it.
+/// Sends this process's log to standard error, in the format and at the level of `log`. Colours are
+/// used on a terminal only, and not if `NO_COLOR` is set. A thread of its own writes.
 ///
 /// # Errors
-/// If it was called before.
+/// A log was set up before.
 pub fn init(log: &LogSettings) -> Result<Flush, LogError> {
     let colour = io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -94,10 +94,10 @@ pub fn init(log: &LogSettings) -> Result<Flush, LogError> {
     Ok(Flush(Some(guard)))
 }
 
-/// Has this process's log hold what `level` says from here on. Does nothing where there is none.
+/// Replaces the level of this process's log by `level`. Does nothing if the process has no log.
 ///
 /// # Errors
-/// If it is not a filter.
+/// `level` is not a filter.
 pub fn set_level(level: &str) -> Result<(), LogError> {
     let filter = EnvFilter::builder().parse(level).map_err(|_| LogError::Level)?;
     match REFILTER.get() {
@@ -106,10 +106,10 @@ pub fn set_level(level: &str) -> Result<(), LogError> {
     }
 }
 
-/// A log that goes to `writer`; colour is for text only.
+/// Returns a log that goes to `writer`; `colour` has an effect on the text format only.
 ///
 /// # Errors
-/// If `log.level` is not a filter.
+/// `log.level` is not a filter.
 pub fn dispatch<W>(log: &LogSettings, writer: W, colour: bool) -> Result<Dispatch, LogError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -123,8 +123,8 @@ where
 {
     let filter = EnvFilter::builder().parse(&log.level).map_err(|_| LogError::Level)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
-    // A line that cannot be written is lost. To say so on standard error would end the process when
-    // that is what is closed.
+    // A line that cannot be written is lost. Reporting that on standard error would end the process
+    // if standard error is what is closed.
     let lines = lines.log_internal_errors(false);
     Ok(match log.format {
         LogFormat::Text => {

@@ -1,4 +1,5 @@
-//! No verification of a server's certificate, for `upstream.tls_dangerously_accept_any_certificate`.
+//! Disables the verification of the server's certificate, for
+//! `upstream.tls_dangerously_accept_any_certificate`.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use tokio_rustls::rustls::crypto::{
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-/// Takes any certificate, whoever it is from and for. Its key must still have signed the handshake.
+/// Accepts any certificate, whoever it is from and for. The handshake must still be signed by its
+/// key.
 #[derive(Debug)]
 pub(super) struct Anybody(pub(super) Arc<CryptoProvider>);
 

@@ -1,4 +1,4 @@
-//! The side that speaks to a server: to the upstream, or to a Redoubt that is looked at.
+//! The client side of TLS: towards the upstream, and in `redoubt verify`.
 
 use std::io;
 use std::sync::Arc;
@@ -14,60 +14,60 @@ use super::files::{Named, identity};
 use super::{Stream, TlsError, provider};
 use crate::config::{UpstreamTls, Verification};
 
-/// Whom to trust, and what to show. Its files can be changed while it is in use; handshakes that
-/// begin afterwards go by the new ones.
+/// The trusted CAs, and a certificate of Redoubt. The files may change while it is in use; later
+/// handshakes use the new files.
 #[derive(Debug)]
 pub struct Client {
     current: Current<UpstreamTls>,
-    /// The name that certificates must be for, in the place of the host's.
+    /// The name that certificates must be for, in place of the host.
     name: Option<String>,
 }
 
-/// Files of a [`Client`] as they are now, not in force yet.
+/// Files of a [`Client`] that were read and are not in force yet.
 pub type FreshClient = Fresh<ClientConfig>;
 
 impl Client {
-    /// Reads the files that `settings` names, or what the system trusts.
+    /// Reads the files that `settings` names, or the CAs that the system trusts.
     ///
     /// # Errors
-    /// [`TlsError`] when one of them cannot be used, or the system trusts no CA.
+    /// Returns a [`TlsError`] if a file cannot be used, or the system trusts no CA.
     pub fn new(settings: &UpstreamTls) -> Result<Self, TlsError> {
         let current = Current::new(settings.clone())?;
         Ok(Self { current, name: settings.name.clone() })
     }
 
-    /// Reads the files anew, changed or not, to be [put](Client::put) in force.
+    /// Reads the files again, changed or not; [`Client::put`] puts them in force.
     ///
     /// # Errors
-    /// [`TlsError`] when one of them cannot be used.
+    /// Returns a [`TlsError`] if a file cannot be used.
     pub fn read(&self) -> Result<FreshClient, TlsError> {
         self.current.read()
     }
 
-    /// Goes by what was read from here on.
+    /// Puts files in force for later handshakes.
     pub fn put(&self, fresh: FreshClient) {
         self.current.put(fresh);
     }
 
-    /// Takes up files that have changed since they were last looked at; to be called every second or
-    /// so, and from a thread that may wait for files.
+    /// Puts files in force that have changed since the last check. Called about every second, from
+    /// a thread that may wait for files.
     pub fn look(&self) {
         self.current.look();
     }
 
-    /// Returns whether a server on `host`, a name or an address, can have the right certificate at all.
+    /// Checks that `host`, a name or an address, is a name that certificates can be for.
     ///
     /// # Errors
-    /// [`TlsError::Name`] when it cannot.
+    /// Returns [`TlsError::Name`] if it is not.
     pub fn check(&self, host: &str) -> Result<(), TlsError> {
         self.server_name(host).map(drop)
     }
 
-    /// Shakes hands with a server on `host`, a name or an address without brackets. Not bounded in
-    /// time. Cancel safe: the connection is dropped.
+    /// Performs the handshake with a server on `host`, a name or an address without brackets. Has
+    /// no time limit; the caller sets one. Cancel safe: the connection is dropped.
     ///
     /// # Errors
-    /// The server's certificate is not good, it does not take ours, or it does not speak TLS.
+    /// The server's certificate is invalid, it rejects the client's, or it does not speak TLS.
     pub async fn connect(&self, stream: TcpStream, host: &str) -> io::Result<Stream> {
         let name = self.server_name(host).map_err(invalid)?;
         let stream = TlsConnector::from(self.current.get()).connect(name, stream).await;
@@ -81,11 +81,11 @@ impl Client {
     }
 }
 
-/// The commonest mistakes with certificates, in words that say what to do.
+/// Returns the error, with advice for the most common mistakes with certificates.
 fn explained(error: io::Error) -> io::Error {
     let text = error.to_string();
     let text = if text.contains("CaUsedAsEndEntity") {
-        "invalid peer certificate: it is a CA's own; a server needs one with basicConstraints \
+        "invalid peer certificate: it is the certificate of a CA; a server needs a certificate with basicConstraints \
          CA:FALSE"
             .to_owned()
     } else if text.contains("UnknownIssuer") {
@@ -134,7 +134,7 @@ impl UpstreamTls {
         self.ca.as_deref().map(|path| Named { key: "upstream.tls_ca", path })
     }
 
-    /// The certificate's file and its key's.
+    /// Returns the certificate's file and its key's file.
     fn identity(&self) -> Option<[Named<'_>; 2]> {
         let (certificate, key) = self.identity.as_ref()?;
         Some([
@@ -144,7 +144,7 @@ impl UpstreamTls {
     }
 }
 
-/// The CAs that the system trusts; those that cannot be used are left out.
+/// Returns the CAs that the system trusts; invalid certificates are left out.
 fn system_roots() -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -1,4 +1,4 @@
-//! What is made from files, and made anew when they change.
+//! Keeps what is made from files, and makes it again when the files change.
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -9,17 +9,17 @@ use super::TlsError;
 use super::files::Named;
 use crate::audit;
 
-/// Settings that name files, and what is made from these.
+/// Settings that name files, and the value that is made from the files.
 pub(super) trait Files {
     type Made;
 
-    /// All files; what is in them is looked at for changes.
+    /// Returns all files; their content is watched for changes.
     fn files(&self) -> Vec<Named<'_>>;
 
     fn make(&self) -> Result<Self::Made, TlsError>;
 }
 
-/// What is in force. Those who use it keep what they have; a bad file changes nothing.
+/// The value in force. Users keep the value that they have; an invalid file changes nothing.
 #[derive(Debug)]
 pub(super) struct Current<F: Files> {
     made: RwLock<Arc<F::Made>>,
@@ -29,13 +29,13 @@ pub(super) struct Current<F: Files> {
 #[derive(Debug)]
 struct State<F> {
     files: F,
-    /// What was in the files when `made` was made, or when it last could not be.
+    /// The content of the files when `made` was made, or when making it last failed.
     tried: Fingerprint,
-    /// What the last look found.
-    seen: Fingerprint,
+    /// The content that the last check found.
+    found_last: Fingerprint,
 }
 
-/// What was made from files and is not in force yet.
+/// A value that was made from files and is not in force yet.
 pub struct Fresh<M> {
     made: M,
     found: Fingerprint,
@@ -45,12 +45,12 @@ type Fingerprint = [u8; 32];
 
 impl<F: Files> Current<F> {
     pub(super) fn new(files: F) -> Result<Self, TlsError> {
-        // In this order, so that what changes in between is seen as a change later.
+        // The files are hashed first, so that a change in between is noticed later.
         let tried = fingerprint(&files);
         let made = files.make()?;
         Ok(Self {
             made: RwLock::new(Arc::new(made)),
-            state: Mutex::new(State { files, tried, seen: tried }),
+            state: Mutex::new(State { files, tried, found_last: tried }),
         })
     }
 
@@ -58,38 +58,39 @@ impl<F: Files> Current<F> {
         Arc::clone(&self.made.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Returns what the files have in them now, changed or not, to be [put](Current::put).
+    /// Returns a value made from the current files, changed or not; [`Current::put`] puts it in
+    /// force.
     pub(super) fn read(&self) -> Result<Fresh<F::Made>, TlsError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let found = fingerprint(&state.files);
         match state.files.make() {
             Ok(made) => Ok(Fresh { made, found }),
             Err(error) => {
-                // Whoever asked tells of it; a look need not.
+                // The caller reports an error; the next check need not.
                 state.tried = found;
                 Err(error)
             }
         }
     }
 
-    /// Puts in force what was read. Should a look have put something newer meanwhile, the next one
+    /// Puts a value in force. If a check has put a newer value in force meanwhile, the next check
     /// does so again.
     pub(super) fn put(&self, fresh: Fresh<F::Made>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let is_changed = state.tried != fresh.found;
         self.swap(&mut state, fresh);
         if is_changed {
-            tell(&state.files);
+            log_change(&state.files);
         }
     }
 
-    /// Looks at the files and takes up what has changed, once two looks in a row have found the
-    /// same: a certificate and its key are written one after the other. What cannot be used is said
-    /// once. Reads files, so no worker's thread may do it.
+    /// Checks the files and puts a change in force once two checks in a row have found the same
+    /// content: a certificate and its key are written one after the other. An error is logged once.
+    /// Reads files, so it must not run on a worker's thread.
     pub(super) fn look(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let found = fingerprint(&state.files);
-        let is_settled = std::mem::replace(&mut state.seen, found) == found;
+        let is_settled = std::mem::replace(&mut state.found_last, found) == found;
         if !is_settled || found == state.tried {
             return;
         }
@@ -97,11 +98,11 @@ impl<F: Files> Current<F> {
         match state.files.make() {
             Ok(made) => {
                 self.swap(&mut state, Fresh { made, found });
-                tell(&state.files);
+                log_change(&state.files);
             }
             Err(error) => {
                 let reason = error.chain();
-                warn!(reason, "certificates cannot be used; the old ones stay in use");
+                warn!(reason, "certificates cannot be used; the old certificates stay in use");
             }
         }
     }
@@ -112,7 +113,7 @@ impl<F: Files> Current<F> {
     }
 }
 
-fn tell(files: &impl Files) {
+fn log_change(files: &impl Files) {
     let keys: Vec<_> = files.files().iter().map(|file| file.key.to_owned()).collect();
     info!(keys = keys.join(" "), "certificates changed");
     audit::record(audit::Event::ConfigurationChanged { keys });

@@ -1,4 +1,4 @@
-//! Files of certificates and keys, in PEM.
+//! Reads PEM files of certificates and keys.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -18,7 +18,7 @@ use super::{FileProblem, TlsError, provider};
 /// Most bytes of a file. The CAs that a system trusts take a quarter of a megabyte.
 const MAX_SIZE: u64 = 4 << 20;
 
-/// A file, and the key of the configuration that names it.
+/// A file, and the configuration key that names it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Named<'a> {
     pub(super) key: &'static str,
@@ -26,7 +26,8 @@ pub(super) struct Named<'a> {
 }
 
 impl Named<'_> {
-    /// The CAs in it. All of them must be usable, as one that is not would be missed too late.
+    /// Returns the CAs in the file. All of them must be usable, as an invalid CA would be noticed
+    /// too late.
     pub(super) fn roots(&self) -> Result<RootCertStore, TlsError> {
         let mut roots = RootCertStore::empty();
         for certificate in self.certificates()? {
@@ -35,7 +36,7 @@ impl Named<'_> {
         Ok(roots)
     }
 
-    /// Adds to `digest` what is in it, or that it cannot be read.
+    /// Adds the file's content to `digest`, or that it cannot be read.
     pub(super) fn digest(&self, digest: &mut Sha256) {
         match self.read() {
             Ok(text) => {
@@ -67,7 +68,8 @@ impl Named<'_> {
     fn read(&self) -> Result<Zeroizing<Vec<u8>>, TlsError> {
         let mut text = Zeroizing::new(Vec::new());
         let read = File::open(self.path).and_then(|file| {
-            // Where it grows, what it held would stay behind in memory.
+            // The buffer has its full size from the start: if it grew, the old buffer with a key
+            // would stay in memory.
             let size = file.metadata().map_or(0, |metadata| metadata.len()).min(MAX_SIZE);
             text.reserve_exact(usize::try_from(size).unwrap_or_default().saturating_add(1));
             file.take(MAX_SIZE + 1).read_to_end(&mut text)
@@ -92,7 +94,7 @@ impl Named<'_> {
     }
 }
 
-/// The certificate to show to others, with its key.
+/// Returns a certificate and its key.
 pub(super) fn identity(
     certificate: Named<'_>,
     key: Named<'_>,
@@ -105,7 +107,8 @@ pub(super) fn identity(
         .map_err(|source| key.unusable(source))?;
     let certified = CertifiedKey::new(chain, signing);
     match certified.keys_match() {
-        // Where the key does not tell its public half, a wrong one shows in the first handshake.
+        // Some keys do not contain their public half; then a wrong key is noticed only in the first
+        // handshake.
         Ok(()) | Err(rustls::Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
         Err(rustls::Error::InconsistentKeys(_)) => return Err(key.problem(FileProblem::OtherKey)),
         Err(source) => return Err(certificate.unusable(source)),

@@ -1,19 +1,19 @@
-//! TLS: certificates and keys from files, handshakes, and what a peer's certificate says.
+//! TLS: certificates and keys from files, handshakes, and the names in certificates of peers.
 //!
-//! Owns: the library of TLS, which nothing else names; how the files of `[tls]` and of the
-//! `upstream.tls_*` keys are read; and taking them up anew while sessions go on. Leaves to others:
-//! sockets, time limits, and what is spoken inside.
+//! Owns: the TLS library, which nothing else names; how the files of `[tls]` and of the
+//! `upstream.tls_*` keys are read; and reading them again while sessions continue. Leaves to
+//! others: sockets, time limits, and the protocol inside.
 //!
 //! | message | level | fields |
 //! |---|---|---|
 //! | `certificate in use` | info | `file`, `ends` |
-//! | `certificate is over` | warn | `file`, `ended` |
+//! | `certificate has expired` | warn | `file`, `ended` |
 //! | `certificates changed` | info | `keys` |
 //! | `certificates cannot be used` | warn | `reason` |
 //!
-//! Invariants: versions older than 1.2 are not spoken; a peer is never let by because a file could not be
-//! read; no error holds anything of a key. The names of a peer are taken from a certificate only
-//! after it has been found good.
+//! Invariants: versions older than 1.2 are not used; an unreadable file never weakens the
+//! verification of a peer; no error holds anything of a key. The name of a peer is taken from a
+//! certificate only after the certificate was verified.
 
 mod anybody;
 mod client;
@@ -33,7 +33,7 @@ use std::sync::Arc;
 
 use tokio_rustls::rustls::crypto::{CryptoProvider, ring};
 
-/// The cryptography that everything here uses.
+/// Returns the cryptography that all TLS here uses.
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }

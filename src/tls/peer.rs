@@ -1,4 +1,4 @@
-//! What certificates say.
+//! Reads certificates.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use x509_cert::ext::pkix::name::{DirectoryString, GeneralName};
 use crate::config::TlsVersion;
 use crate::telemetry::metrics;
 
-/// Most characters of a name; what is longer is cut.
+/// Most characters of a name; a longer name is cut.
 const MAX_NAME: usize = 256;
 
-/// The version that is spoken.
+/// Returns the version of TLS in use.
 pub(super) fn version(state: &CommonState) -> Option<TlsVersion> {
     match state.protocol_version()? {
         ProtocolVersion::TLSv1_2 => Some(TlsVersion::V12),
@@ -34,9 +34,9 @@ pub(super) fn not_after(state: &CommonState) -> Option<SystemTime> {
     ends(state.peer_certificates()?.first()?)
 }
 
-/// Whom the peer's certificate is for, if it has shown one: the first URI among the alternative
-/// names, else the first DNS name, else the subject's common name, else the certificate's digest.
-/// Escaped, so that it can be put into a log line.
+/// Returns the name that the peer's certificate is for, if it has sent one: the first URI among the
+/// alternative names, else the first DNS name, else the subject's common name, else the
+/// certificate's digest. It is escaped, so that it can be logged.
 pub(super) fn name(state: &CommonState) -> Option<Arc<str>> {
     let certificate = state.peer_certificates()?.first()?;
     let name = named(certificate).filter(|name| !name.is_empty());
@@ -78,15 +78,15 @@ fn ends(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
     Some(certificate.tbs_certificate.validity.not_after.to_system_time())
 }
 
-/// Says of a certificate of our own, from `file`, which the key `key` of the configuration names, when it
-/// ends.
+/// Logs when a certificate of Redoubt itself ends; `file` is its file, which the configuration key
+/// `key` names.
 pub(super) fn tell(key: &'static str, file: &Path, certificate: &CertificateDer<'_>) {
     let Some(ends) = ends(certificate) else { return };
     metrics::certificate(key, ends);
     let time = humantime::format_rfc3339_seconds(ends);
-    #[allow(clippy::disallowed_methods, reason = "certificates go by the wall clock")]
+    #[allow(clippy::disallowed_methods, reason = "certificates use the wall clock")]
     if ends < SystemTime::now() {
-        warn!(?file, ended = %time, "certificate is over");
+        warn!(?file, ended = %time, "certificate has expired");
     } else {
         info!(?file, ends = %time, "certificate in use");
     }

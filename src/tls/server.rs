@@ -1,4 +1,4 @@
-//! The side that clients speak to.
+//! The server side of TLS: towards clients.
 
 use std::io;
 use std::sync::Arc;
@@ -14,48 +14,48 @@ use super::files::{Named, identity};
 use super::{Stream, TlsError, provider};
 use crate::config::{ClientCertificates, TlsSettings, TlsVersion};
 
-/// What clients of `tls://` listeners are shown, and what is asked of them. Its files can be
-/// changed while it is in use; handshakes that begin afterwards go by the new ones.
+/// The certificate for clients, and the CAs of clients' certificates. The files may change while it
+/// is in use; later handshakes use the new files.
 #[derive(Debug)]
 pub struct Server(Current<TlsSettings>);
 
-/// Files of a [`Server`] as they are now, not in force yet.
+/// Files of a [`Server`] that were read and are not in force yet.
 pub type FreshServer = Fresh<ServerConfig>;
 
 impl Server {
     /// Reads the files that `settings` names.
     ///
     /// # Errors
-    /// [`TlsError`] when one of them cannot be used.
+    /// Returns a [`TlsError`] if a file cannot be used.
     pub fn new(settings: &TlsSettings) -> Result<Self, TlsError> {
         Current::new(settings.clone()).map(Self)
     }
 
-    /// Reads the files anew, changed or not, to be [put](Server::put) in force.
+    /// Reads the files again, changed or not; [`Server::put`] puts them in force.
     ///
     /// # Errors
-    /// [`TlsError`] when one of them cannot be used.
+    /// Returns a [`TlsError`] if a file cannot be used.
     pub fn read(&self) -> Result<FreshServer, TlsError> {
         self.0.read()
     }
 
-    /// Goes by what was read from here on.
+    /// Puts files in force for later handshakes.
     pub fn put(&self, fresh: FreshServer) {
         self.0.put(fresh);
     }
 
-    /// Takes up files that have changed since they were last looked at; to be called every second or
-    /// so, and from a thread that may wait for files.
+    /// Puts files in force that have changed since the last check. Called about every second, from
+    /// a thread that may wait for files.
     pub fn look(&self) {
         self.0.look();
     }
 
-    /// Shakes hands with a client. Not bounded in time. Cancel safe in that the connection is
-    /// dropped.
+    /// Performs the handshake with a client. Has no time limit; the caller sets one. Cancel safe:
+    /// the connection is dropped.
     ///
     /// # Errors
-    /// Why there is no TLS with this client, with the connection if it may still be open; the
-    /// client has been told as far as that was possible without waiting.
+    /// The reason why the handshake failed, with the connection if it may still be open. The TLS
+    /// alert has been sent as far as that was possible without waiting.
     pub async fn accept(&self, stream: TcpStream) -> Result<Stream, (io::Error, TcpStream)> {
         let accepting = TlsAcceptor::from(self.0.get()).accept(stream);
         let stream = accepting.into_fallible().await?;
@@ -92,8 +92,8 @@ impl Files for TlsSettings {
         let verifier =
             verifier.build().map_err(|error| rustls::Error::General(error.to_string()))?;
         let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(identity);
-        // A session that is taken up again would bring its certificate along without its being
-        // looked at, so it would outlive its end.
+        // A resumed TLS session would use its certificate without checking it again, so the
+        // certificate could be used after its end.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(config)
@@ -109,7 +109,7 @@ impl TlsSettings {
         Named { key: "tls.key", path: &self.key }
     }
 
-    /// The file of the CAs; without it clients are not asked for certificates.
+    /// Returns the file of the CAs; without it no client certificates are requested.
     fn client_ca(&self) -> Option<Named<'_>> {
         self.client_ca.as_deref().map(|path| Named { key: "tls.client_ca", path })
     }

@@ -1,4 +1,4 @@
-//! A connection in TLS.
+//! A TLS connection.
 
 use std::io;
 use std::pin::Pin;
@@ -13,31 +13,31 @@ use tokio_rustls::TlsStream;
 use super::peer;
 use crate::config::TlsVersion;
 
-/// A connection whose handshake is over. Dropped, it tells the other side so, if that needs no
-/// waiting. An end without such a word is an end all the same: what is spoken inside knows by
-/// itself whether it is whole.
+/// A connection after its handshake. On drop it sends the closing alert, if that needs no waiting.
+/// An end without the alert is accepted from the peer too: the protocol inside knows whether its
+/// data is complete.
 #[derive(Debug)]
 pub struct Stream(TlsStream<TcpStream>);
 
 impl Stream {
-    /// The socket underneath, for its options.
+    /// Returns the socket underneath, for its options.
     pub fn socket(&self) -> &TcpStream {
         self.0.get_ref().0
     }
 
-    /// The version that is spoken.
+    /// Returns the version in use.
     pub fn version(&self) -> Option<TlsVersion> {
         peer::version(self.0.get_ref().1)
     }
 
-    /// Returns when the other side's certificate ends; `None` if it has shown none.
+    /// Returns when the peer's certificate ends; `None` if it has sent none.
     pub fn peer_not_after(&self) -> Option<SystemTime> {
         peer::not_after(self.0.get_ref().1)
     }
 
-    /// Whom the other side's certificate is for; `None` if it has shown none. The first URI among
-    /// its alternative names, else the first DNS name, else the common name, else its digest;
-    /// escaped, at most 256 characters.
+    /// Returns the name that the peer's certificate is for; `None` if it has sent none. It is the
+    /// first URI among the alternative names, else the first DNS name, else the common name, else
+    /// the digest; escaped, at most 256 characters.
     pub fn peer_name(&self) -> Option<Arc<str>> {
         peer::name(self.0.get_ref().1)
     }
@@ -57,8 +57,8 @@ impl Drop for Stream {
 }
 
 impl AsyncRead for Stream {
-    /// Takes all records that have come and fit, so that what was sent together is dealt with
-    /// together.
+    /// Reads all records that have come and fit into the buffer, so that requests sent together are
+    /// processed together.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

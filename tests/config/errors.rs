@@ -67,7 +67,7 @@ fn errors_for_unknown_keys_suggest_the_likely_key() {
     assert_eq!(
         error("[limits]\nmax_memory_of_everything = 1\n"),
         "redoubt.toml:2: limits.max_memory_of_everything: unknown key; \
-         config/redoubt.toml documents all there are"
+         config/redoubt.toml documents all keys"
     );
     assert_eq!(
         error("limits.auth_timeot = 1\n"),
@@ -162,12 +162,12 @@ fn errors_for_values_of_the_wrong_type_contain_an_example() {
     );
     assert_eq!(
         error("listen = [\n  \"127.0.0.1:6380\",\n  6380,\n]\n"),
-        "redoubt.toml:3: listen: expected host:port, tls://host:port or unix:///path, or a list of such; \
+        "redoubt.toml:3: listen: expected host:port, tls://host:port or unix:///path, or a list of these; \
          write listen = [\"127.0.0.1:6380\"]"
     );
     assert_eq!(
         error("listen = []"),
-        "redoubt.toml:1: listen: expected host:port, tls://host:port or unix:///path, or a list of such; \
+        "redoubt.toml:1: listen: expected host:port, tls://host:port or unix:///path, or a list of these; \
          write listen = [\"127.0.0.1:6380\"]"
     );
     assert_eq!(

@@ -83,7 +83,7 @@ fn verify_passes_all_checks_for_redoubt() {
     assert_eq!(ids(&report, "not_checked"), Vec::<String>::new());
     assert_eq!((found(&report, "public"), found(&report, "admin")), ("refused", "refused"));
     let text = verify(address, password, &args).1;
-    assert!(text.contains("with a password of its own"), "{text}");
+    assert!(text.contains("requires a password of its own"), "{text}");
     assert!(!text.contains('\x1b') && text.ends_with("0 fail, 0 warnings, 0 skipped\n"), "{text}");
 }
 
@@ -175,11 +175,11 @@ fn verify_reports_a_redis_without_a_password() {
     for password in ["", &support::secret()] {
         let (code, report) = json(redis.address(), password, &[]);
         assert_eq!((code, &report["wide_open"]), (Some(1), &Value::Bool(true)), "{report}");
-        assert_eq!(found(&report, "no-password"), "+PONG: no password is asked for");
+        assert_eq!(found(&report, "no-password"), "+PONG: no password is required");
         assert!(found(&report, "escapes").starts_with("44 of 52 exist"), "{report}");
     }
     let text = verify(redis.address(), "", &[]).1;
-    assert!(text.contains("Wide open: whoever gets there"), "{text}");
+    assert!(text.contains("Wide open: every client"), "{text}");
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn verify_fails_if_redis_is_directly_reachable_and_reports_its_exposure() {
     let args = ["--direct", &direct, "--public", &public, "--admin-port", &admin];
     let (code, report) = json(address, password, &args);
     assert_eq!((code, ids(&report, "fails")), (Some(1), vec!["admin".into(), "direct".into()]));
-    assert_eq!(found(&report, "direct"), "takes the clients' password");
+    assert_eq!(found(&report, "direct"), "accepts the clients' password");
     let (code, report) = json(address, password, &["--public", &direct, "--admin-port", &admin]);
     assert_eq!((code, ids(&report, "fails")), (Some(1), vec!["public".to_owned()]), "{report}");
 
@@ -295,7 +295,7 @@ fn verify_describes_servers_that_are_not_redis() {
         let _ = stream.read_exact(&mut request);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
     });
-    ended(web, "does not speak Redis; it says HTTP/1.1 400 Bad Request");
+    ended(web, "does not speak Redis's protocol; it sent HTTP/1.1 400 Bad Request");
     let (code, out, err) = run("redis://name.invalid", &password, &["--timeout", "1s"]);
     assert_eq!((code, out.as_str()), (Some(1), ""));
     assert!(err.starts_with("redoubt: name.invalid:6379 cannot be reached: "), "{err}");
@@ -319,7 +319,7 @@ fn verify_times_out_if_the_server_falls_silent() {
     assert_eq!(code, Some(1));
     // After thirty times the limit of a step, the remaining checks are not run.
     let last = report["checks"].as_array().unwrap().last().unwrap();
-    assert_eq!(last["found"], "not done: the whole has taken too long", "{report}");
+    assert_eq!(last["found"], "not done: the checks together have taken too long", "{report}");
     assert_eq!(ids(&report, "holds"), ["password-length", "transport"], "{report}");
     assert!(support::since(start) < 10.0);
 }

@@ -102,7 +102,7 @@ fn verify_passes_a_valid_certificate_and_reports_its_days() {
     assert_eq!(check(&report, "tls-old"), ("holds", "refused"));
     assert_eq!(check(&report, "transport"), ("holds", "in TLS"));
     assert_eq!(check(&report, "ping"), ("holds", "+PONG"));
-    assert_eq!(check(&report, "direct"), ("fails", "takes the clients' password"));
+    assert_eq!(check(&report, "direct"), ("fails", "accepts the clients' password"));
 }
 
 #[test]
@@ -127,7 +127,11 @@ fn verify_stops_at_an_invalid_certificate() {
         (issue("soon", "localhost", Kind::Future), &authority, "not valid yet"),
         (issue("other", "elsewhere.test", Kind::Good), &authority, "not valid for name"),
         (issue("good", "localhost", Kind::Good), &other, "no CA that is trusted here"),
-        (issue("itself", "localhost", Kind::SelfSignedCa), &authority, "it is a CA's own"),
+        (
+            issue("itself", "localhost", Kind::SelfSignedCa),
+            &authority,
+            "it is the certificate of a CA",
+        ),
     ] {
         let redis = speaking(&authority, &pair);
         let report = json(&url(&redis), redis.password(), &["--ca", path(&trusted.ca())]);
@@ -170,7 +174,7 @@ fn verify_fails_if_old_tls_versions_are_accepted() {
     let old = "tls-protocols \"TLSv1 TLSv1.1 TLSv1.2\"\ntls-ciphers DEFAULT:@SECLEVEL=0";
     let redis = Redis::setup().tls(&pair, &authority.ca(), "no").config(old).start();
     let report = json(&url(&redis), redis.password(), &["--ca", path(&authority.ca())]);
-    assert_eq!(check(&report, "tls-old"), ("fails", "is taken"), "{report}");
+    assert_eq!(check(&report, "tls-old"), ("fails", "is accepted"), "{report}");
     assert_eq!(check(&report, "tls"), ("holds", "TLS 1.2"), "{report}");
 }
 
@@ -184,7 +188,7 @@ fn verify_accepts_a_tls_redis_behind_a_plain_listener() {
     let (ca, direct) = (authority.ca(), url(&redis));
     let args = ["--ca", path(&ca), "--direct", &direct];
     let report = json(&plain, redoubt.password(), &args);
-    assert_eq!(check(&report, "direct"), ("holds", "answers, with a password of its own"));
+    assert_eq!(check(&report, "direct"), ("holds", "requires a password of its own"));
     assert_eq!(check(&report, "transport"), ("holds", "plain, over loopback"));
     assert_eq!(report["holds"], true, "{report}");
 }

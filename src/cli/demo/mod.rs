@@ -1,6 +1,7 @@
-//! `redoubt demo`: a real Redis, Redoubt before it, and the checks of `redoubt verify`.
+//! `redoubt demo`: starts a real Redis with Redoubt in front of it, and runs the checks of `redoubt
+//! verify`.
 //!
-//! Two random passwords are made for it; Redis's own is known to this process only.
+//! Two random passwords are generated; only this process knows Redis's password.
 
 mod redis;
 
@@ -23,23 +24,23 @@ use crate::cli::paint::Paint;
 use crate::cli::signals;
 use crate::cli::verify::{self, Findings, Places, VerifyError, Whom};
 
-/// Where Redoubt listens if the port is free.
+/// The address where Redoubt listens if the port is free.
 const LISTEN: &str = "127.0.0.1:6380";
-/// Where it listens otherwise: a port of the system's choice.
+/// The address otherwise: the system chooses the port.
 const LISTEN_ELSEWHERE: &str = "127.0.0.1:0";
-/// Where its admin port is: anywhere, so that it is never taken.
+/// The address of the admin port: the system chooses a free port.
 const ADMIN: &str = "127.0.0.1:0";
-/// How long a step of a check may take.
+/// Time limit of a step of a check.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Why the demo could not be shown.
+/// The reason why the demo failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DemoError {
     #[error(transparent)]
     Redis(#[from] RedisError),
     #[error("no random bytes for a password")]
     Random(#[source] getrandom::Error),
-    #[error("signals cannot be handled")]
+    #[error("cannot handle signals")]
     Signals(#[source] io::Error),
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -53,22 +54,22 @@ pub(crate) enum DemoError {
     Thread(#[source] io::Error),
     #[error("the server's thread panicked")]
     Panicked,
-    #[error("metrics cannot be recorded")]
+    #[error("cannot record metrics")]
     Metrics(#[from] MetricsError),
     #[error(transparent)]
     Log(#[from] LogError),
-    #[error("the checks cannot be made")]
+    #[error("cannot run the checks")]
     Verify(#[from] VerifyError),
     #[error("a check failed, so this would not be secure")]
     Insecure,
-    #[error("standard output cannot be written to")]
+    #[error("cannot write to standard output")]
     Output(#[source] io::Error),
 }
 
-/// Shows the demo and serves until SIGINT or SIGTERM. Redis is gone when this returns.
+/// Runs the demo and serves until SIGINT or SIGTERM. Redis has ended when this function returns.
 pub(crate) fn run() -> Result<(), DemoError> {
     let stop = CancellationToken::new();
-    // To leave at once would leave Redis behind, so a second signal waits too.
+    // Ending at once would leave Redis running, so a second signal waits too.
     signals::cancel(&stop, || {}).map_err(DemoError::Signals)?;
     let upstream = random_password().map_err(DemoError::Random)?;
     let client = random_password().map_err(DemoError::Random)?;
@@ -96,7 +97,7 @@ pub(crate) fn run() -> Result<(), DemoError> {
     Ok(served?)
 }
 
-/// Binds the server before `redis`, configured as a container would be: by the environment.
+/// Binds the server in front of `redis`, configured by environment variables like a container.
 fn bind(
     redis: &Redis,
     upstream: &SecretString,
@@ -119,17 +120,17 @@ fn bind(
     }
 }
 
-/// What runs.
+/// The running demo.
 struct Demo<'a> {
     listen: SocketAddr,
     admin: SocketAddr,
     redis: &'a Redis,
-    /// The clients'.
+    /// The clients' password.
     password: SecretString,
 }
 
 impl Demo<'_> {
-    /// Runs the checks, prints them and how to connect, and begins to log.
+    /// Runs the checks, prints their results and how to connect, and starts the log.
     fn show(&self) -> Result<Flush, DemoError> {
         let paint = Paint::of_stdout();
         let out = &mut io::stdout().lock();
@@ -151,18 +152,19 @@ impl Demo<'_> {
         line("shell", &format!("REDISCLI_AUTH={password} redis-cli -p {port}"))?;
         let admin = self.admin;
         line("admin", &format!("curl http://{admin}/readyz http://{admin}/metrics"))?;
-        // As this program was called: it need not be on the PATH.
+        // The program may not be in the PATH, so the line shows the name it was started with.
         let program = std::env::args_os().next().unwrap_or_else(|| "redoubt".into());
         let program = program.display();
         line("insight", &format!("{program} sessions --admin {admin}"))?;
         line("outside", "both listen on 127.0.0.1 only; yours is for your network to close")?;
-        // Not before, so that the lines above stand together.
+        // The log starts only now, so that its lines do not mix with the lines above.
         let flush = telemetry::init(&LogSettings::default())?;
         print(out, "\nSessions are logged below. Ctrl-C stops Redoubt and Redis.\n")?;
         Ok(flush)
     }
 
-    /// As `redoubt verify --direct` does. What one machine cannot check is left out.
+    /// Runs the checks of `redoubt verify --direct`. Checks that need a second machine are left
+    /// out.
     fn verify(&self) -> Result<Findings, VerifyError> {
         let endpoint =
             |address: SocketAddr| Endpoint { host: address.ip().to_string(), port: address.port() };
@@ -183,7 +185,7 @@ fn print(out: &mut impl Write, line: &str) -> Result<(), DemoError> {
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(DemoError::Output)
 }
 
-/// 256 random bits in hexadecimal.
+/// Returns 256 random bits in hexadecimal.
 fn random_password() -> Result<SecretString, getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;

@@ -1,4 +1,5 @@
-//! A redis-server of the demo's own: on a free port of 127.0.0.1, with a password, without a disk.
+//! Runs a redis-server for the demo: on a free port of 127.0.0.1, with a password, without files of
+//! data.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, BufRead, BufReader, Write};
@@ -11,12 +12,12 @@ use std::thread;
 
 use secrecy::{ExposeSecret, SecretString};
 
-/// How often another port is tried when someone takes the free one first.
+/// How often another port is tried when another process takes the free port first.
 const ATTEMPTS: u32 = 5;
-/// What Redis logs once it serves.
+/// The text that Redis logs when it serves.
 const READY: &str = "Ready to accept connections";
 
-/// Why there is no Redis.
+/// The reason why there is no Redis.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RedisError {
     #[error(
@@ -27,11 +28,11 @@ pub(crate) enum RedisError {
     NotInstalled,
     #[error("redis-server cannot be started")]
     Start(#[source] io::Error),
-    #[error("redis-server stopped at once; its last words: {0}")]
+    #[error("redis-server stopped at once; its last log lines: {0}")]
     Stopped(String),
 }
 
-/// A running redis-server; dropped, it is killed and its directory removed.
+/// A running redis-server. On drop, it is killed and its directory is removed.
 #[derive(Debug)]
 pub(super) struct Redis {
     child: Child,
@@ -41,7 +42,7 @@ pub(super) struct Redis {
 }
 
 impl Redis {
-    /// Starts one that takes `password`, and waits until it serves.
+    /// Starts a server with `password`, and waits until it serves.
     pub(super) fn start(password: &SecretString) -> Result<Self, RedisError> {
         let version = version()?;
         let mut attempt = 1;
@@ -58,7 +59,7 @@ impl Redis {
         self.address
     }
 
-    /// Its name and version, `Redis 7.0.15`.
+    /// Returns its name and version, such as `Redis 7.0.15`.
     pub(super) fn version(&self) -> &str {
         &self.version
     }
@@ -76,7 +77,8 @@ impl Redis {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // A Ctrl-C is for Redoubt, which ends its sessions before it ends Redis.
+            // In a process group of its own, Redis does not get the Ctrl-C: Redoubt ends its
+            // sessions first.
             .process_group(0)
             .spawn();
         let child = match child {
@@ -93,7 +95,7 @@ impl Redis {
         Ok(redis)
     }
 
-    /// Reads the log up to the line that says so; what follows is read and thrown away.
+    /// Reads the log until the server is ready; later lines are read and discarded.
     fn wait_until_ready(mut self) -> Result<Self, RedisError> {
         let Some(log) = self.child.stdout.take() else { return Ok(self) };
         let mut log = BufReader::new(log);
@@ -126,7 +128,8 @@ impl Drop for Redis {
     }
 }
 
-/// Given on standard input, since a command line is seen by every user of the machine.
+/// Returns the configuration. It is sent to standard input, since all users of the machine can see
+/// a command line.
 fn config(port: u16, dir: &Path, password: &SecretString) -> String {
     let password = password.expose_secret();
     let dir = dir.display();
@@ -137,7 +140,7 @@ fn config(port: u16, dir: &Path, password: &SecretString) -> String {
     )
 }
 
-/// Returns what `redis-server --version` calls itself.
+/// Returns the name and version that `redis-server --version` prints.
 fn version() -> Result<String, RedisError> {
     let output = Command::new("redis-server").arg("--version").output();
     let output = output.map_err(|error| match error.kind() {

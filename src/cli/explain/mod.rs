@@ -1,6 +1,6 @@
-//! `redoubt explain`: what becomes of a command, and why, without a Redis.
+//! `redoubt explain`: shows what happens to a command, and why, without a Redis.
 //!
-//! The session's own code decides; what is told here is read off its decision.
+//! The decision comes from the same code that decides in a session; this module only describes it.
 
 mod report;
 mod verdict;
@@ -23,12 +23,12 @@ use secrecy::ExposeSecret;
 use self::verdict::Verdict;
 use crate::cli::args;
 
-/// Databases that are known to exist: one, as before any session has selected another.
+/// Databases that are known to exist: only database 0, as before a session has selected another.
 const DATABASES: u32 = 1;
-/// A Redis that has all that the table has.
+/// The version of a Redis that has all commands of the table.
 const NEW: Version = Version::new(u16::MAX, 0, 0);
 
-/// Why nothing can be explained.
+/// The reason why a command cannot be explained.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExplainError {
     #[error(transparent)]
@@ -37,15 +37,15 @@ pub(crate) enum ExplainError {
     Rules(#[from] RulesError),
     #[error("no random bytes")]
     Random,
-    #[error("no command: the quotes are unbalanced, or there is nothing in it")]
+    #[error("no command: the text is empty or its quotes are unbalanced")]
     NoCommand,
-    #[error("the settings do not let their own password in")]
+    #[error("internal error: the login with the configured password failed")]
     Login,
-    #[error("standard output cannot be written to")]
+    #[error("cannot write to standard output")]
     Output(#[source] io::Error),
 }
 
-/// Explains the command, and says so in the exit code: 0 if it may run, 1 if not.
+/// Explains the command. The exit code is 0 if it is allowed, 1 if not.
 pub(crate) fn run(args: &args::Explain) -> Result<ExitCode, ExplainError> {
     let plan = Plan::load(args)?;
     let request = request(&args.command)?;
@@ -55,14 +55,15 @@ pub(crate) fn run(args: &args::Explain) -> Result<ExitCode, ExplainError> {
     Ok(if verdict.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What a decision is made by.
+/// What a decision depends on.
 struct Plan {
     settings: Settings,
     version: Version,
 }
 
 impl Plan {
-    /// Returns what is configured; the defaults where neither a file nor a variable says anything.
+    /// Reads the configuration; returns the defaults if neither a file nor a variable sets
+    /// anything.
     fn load(args: &args::Explain) -> Result<Self, ExplainError> {
         let ours = |name: &OsString| {
             ["REDOUBT_", "REDIS_"].iter().any(|own| name.as_bytes().starts_with(own.as_bytes()))
@@ -78,7 +79,7 @@ impl Plan {
         Ok(Self { settings, version: args.redis.unwrap_or(NEW) })
     }
 
-    /// The rules of workers, where links have told the version.
+    /// Returns the rules that workers have after links have reported the version.
     fn rules(&self) -> Result<Rules, RulesError> {
         let Settings { client, upstream, .. } = &self.settings;
         let identity = Identity::new(client.user.as_deref(), &client.password);
@@ -89,8 +90,8 @@ impl Plan {
     }
 }
 
-/// The least that settings need, where nothing is configured: an upstream, to which nothing is sent, and
-/// passwords that nobody is told.
+/// Returns the minimal settings, if nothing is configured: an upstream, to which nothing is sent,
+/// and random passwords.
 fn made_up() -> Result<Environment, getrandom::Error> {
     let mut random = [0; 32];
     getrandom::fill(&mut random)?;
@@ -102,14 +103,15 @@ fn made_up() -> Result<Environment, getrandom::Error> {
     }))
 }
 
-/// The request: one string is split as redis-cli and Redis split a line, several are its arguments.
+/// Returns the request: a single string is split as redis-cli and Redis split a line; several
+/// strings are the arguments.
 fn request(command: &[OsString]) -> Result<BytesMut, ExplainError> {
     let mut request = BytesMut::new();
     if let [line] = command {
         let mut input = line.as_bytes().to_vec();
         input.extend_from_slice(b"\r\n");
         let mut parser = RequestParser::new();
-        // A star would begin a request that is not a line.
+        // A line that begins with `*` would be parsed as an array.
         let line_only = !input.starts_with(b"*");
         match parser.parse(&input, &RequestLimits::AUTHENTICATED) {
             Ok(Parsed::Request { len }) if len == input.len() && line_only => {
@@ -123,11 +125,11 @@ fn request(command: &[OsString]) -> Result<BytesMut, ExplainError> {
     Ok(request)
 }
 
-fn decide(plan: &Plan, input: &[u8], stranger: bool) -> Result<Verdict, ExplainError> {
+fn decide(plan: &Plan, input: &[u8], unauthenticated: bool) -> Result<Verdict, ExplainError> {
     let rules = plan.rules()?;
     let Settings { client, upstream, .. } = &plan.settings;
     let mut state = State::new(upstream.sharing == Sharing::Off);
-    if !stranger {
+    if !unauthenticated {
         let user = client.user.as_deref().unwrap_or(DEFAULT_USER);
         let mut login = BytesMut::new();
         let words: [&[u8]; 3] =
@@ -153,7 +155,7 @@ fn decide(plan: &Plan, input: &[u8], stranger: bool) -> Result<Verdict, ExplainE
     Ok(Verdict::new(&decision, classify(&request), &request, &plan.settings))
 }
 
-/// Returns what becomes of a request in a session that is owed nothing.
+/// Returns the decision about a request in a session without pending replies.
 fn decision(rules: &Rules, state: &State, request: &Request<'_>) -> Decision {
     let spec = classify(request);
     let verdict = rules.authorize(request, spec, state.is_authenticated());

@@ -1,4 +1,4 @@
-//! The explanation as text and as JSON.
+//! Prints the explanation as text and as JSON.
 
 use serde_json::json;
 
@@ -30,7 +30,8 @@ pub(super) fn text(verdict: &Verdict) -> String {
     lines.join("\n")
 }
 
-/// The reply is escaped as in the text, since it need not be UTF-8.
+/// Returns the explanation as JSON. The reply is escaped as in the text, since it need not be
+/// UTF-8.
 pub(super) fn json(verdict: &Verdict) -> String {
     let value = json!({
         "allowed": verdict.allowed,

@@ -1,31 +1,31 @@
-//! A decision in words.
+//! Describes a decision in words.
 
 use bytes::Bytes;
-use redoubt::config::{GuardMode, PolicySettings, ScriptGate, Settings, Sharing};
+use redoubt::config::{GuardMode, PolicySettings, ScriptMode, Settings, Sharing};
 use redoubt_core::command::{Effect, Spec};
 use redoubt_core::policy::Escapes;
 use redoubt_core::resp::Request;
 use redoubt_core::session::{Action, Decision, Expect, Need, Special};
 
-/// What becomes of a command.
+/// What happens to a command, in words.
 pub(super) struct Verdict {
-    /// The command's name as the table has it; `None` where it has none.
+    /// The command's name in the table; `None` if the table does not have it.
     pub(super) command: Option<&'static str>,
-    /// Whether it may run, be it that Redoubt answers it.
+    /// `true` if the command is allowed, whether Redis or Redoubt answers it.
     pub(super) allowed: bool,
-    /// The rule that refuses it.
+    /// The rule that refuses it; `None` if none does.
     pub(super) rule: Option<String>,
-    /// Where that rule comes from.
+    /// The setting that the rule comes from.
     pub(super) source: Option<&'static str>,
-    /// Why it is so.
+    /// The reason.
     pub(super) why: String,
-    /// What Redoubt itself answers; `None` where Redis does, or nobody.
+    /// The reply, if Redoubt answers; `None` if Redis does, or there is none.
     pub(super) reply: Option<Bytes>,
-    /// What it does to the connection.
+    /// What the command does to the connection.
     pub(super) connection: String,
-    /// Places of the keys among the arguments, the name being 0.
+    /// The positions of the keys among the arguments; the name has position 0.
     pub(super) keys: Option<String>,
-    /// What holds for the commands that a script or function calls.
+    /// What applies to the commands that a script or function calls.
     pub(super) scripts: Option<&'static str>,
 }
 
@@ -77,7 +77,7 @@ impl Verdict {
     }
 }
 
-/// Returns where `rule` comes from, and what it is for.
+/// Returns the setting that `rule` comes from, and its purpose.
 fn origin(rule: &str, policy: &PolicySettings) -> (&'static str, String) {
     let container = rule.split('|').next().unwrap_or(rule);
     let named =
@@ -89,12 +89,14 @@ fn origin(rule: &str, policy: &PolicySettings) -> (&'static str, String) {
         ("policy.escapes", format!("policy.escapes = \"deny\": it {why}"))
     } else if rule == "scripts" {
         let why = match policy.scripts {
-            ScriptGate::ReadOnly => "policy.scripts = \"read-only\": only what cannot write runs",
-            ScriptGate::Pinned => {
-                "policy.scripts = \"pinned\": only listed scripts run (which functions the \
-                 listed libraries have, only Redis can tell)"
+            ScriptMode::ReadOnly => {
+                "policy.scripts = \"read-only\": only scripts that cannot write run"
             }
-            ScriptGate::Deny | ScriptGate::Guarded => "policy.scripts: no scripts run",
+            ScriptMode::Pinned => {
+                "policy.scripts = \"pinned\": only listed scripts run (which functions the \
+                 listed libraries have, only Redis knows)"
+            }
+            ScriptMode::Deny | ScriptMode::Guarded => "policy.scripts: no scripts run",
         };
         ("policy.scripts", why.to_owned())
     } else {
@@ -115,9 +117,9 @@ fn plain_why(
         Action::Reply(reply) if reply.starts_with(b"-NOAUTH") => {
             "the client has not authenticated".to_owned()
         }
-        _ if is_error => "Redis's own error, given without asking it".to_owned(),
+        _ if is_error => "Redis's own error, which Redoubt replies without Redis".to_owned(),
         Action::Forward { .. } | Action::Substitute { .. } if spec.is_none() => {
-            "no rule names it; it is not in Redoubt's table, so Redis tells whether it exists"
+            "no rule names it; it is not in Redoubt's table, so Redis decides whether it exists"
                 .to_owned()
         }
         _ => "no rule refuses it".to_owned(),
@@ -131,29 +133,29 @@ fn connection(action: &Action, spec: Option<&Spec>, sharing: Sharing) -> String 
         Action::Reset { .. } => {
             "answered by Redoubt, which gives up the session's lease if it has one"
         }
-        Action::Unsettled => "waits for the replies that are due",
+        Action::Unsettled => "waits for pending replies",
         Action::Forward { .. } | Action::Substitute { .. } if sharing == Sharing::Off => {
-            "goes over the session's own lease, as all does (upstream.sharing = \"off\")"
+            "goes over the session's own lease, as all commands do (upstream.sharing = \"off\")"
         }
         Action::Forward { need, .. } | Action::Substitute { need, .. } => match need {
             Need::Shared => "goes over a link that other sessions share",
             Need::Fenced => {
-                "goes over a link that other sessions share, kept apart from them by barriers"
+                "goes over a link that other sessions share, separated from them by barriers"
             }
-            Need::Script => "goes over the shared link for scripts, kept apart by barriers",
-            Need::Moved(_) => "moves to the shared link of the protocol it asks for",
+            Need::Script => "goes over the shared link for scripts, separated by barriers",
+            Need::Moved(_) => "moves to the shared link for the protocol that it requests",
             Need::Lease | Need::NotedLease => return lease(spec).to_owned(),
         },
     };
     text.to_owned()
 }
 
-/// Until when a link is the session's own.
+/// Returns until when the session keeps the link for itself.
 fn lease(spec: Option<&Spec>) -> &'static str {
     match spec.map(|spec| spec.effect) {
         Some(Effect::Select) => {
             "goes over a lease the first time that a session selects this database; Redoubt answers \
-             it once it knows that it exists"
+             it once it knows that the database exists"
         }
         Some(Effect::Multi | Effect::Watch) => {
             "goes over a lease, until EXEC, DISCARD or, for watches, UNWATCH"
@@ -164,7 +166,7 @@ fn lease(spec: Option<&Spec>) -> &'static str {
         Some(Effect::Subscribe(_)) => "goes over a lease, until nothing is subscribed to",
         Some(Effect::Streams) => "goes over a lease that carries a stream, until the session ends",
         Some(Effect::Pins) | None => "goes over a lease, until RESET or the end of the session",
-        _ => "goes over a lease, until its effect is over",
+        _ => "goes over a lease, until its effect ends",
     }
 }
 
@@ -186,11 +188,11 @@ fn keys(spec: &Spec, request: &Request<'_>) -> Option<String> {
     (!places.is_empty()).then(|| format!("{}{more}", places.join(", ")))
 }
 
-/// Returns what holds for the commands that a script calls.
+/// Returns what applies to the commands that a script calls.
 fn inside(policy: &PolicySettings) -> &'static str {
     match policy.guard {
         GuardMode::Auto => {
-            "Redis's ACL refuses in it what the policy refuses; where that cannot be, no script runs"
+            "Redis's ACL refuses in it what the policy refuses; if it cannot, no script runs"
         }
         GuardMode::Require => "Redis's ACL refuses in it what the policy refuses",
         GuardMode::Audit => "the configured user's ACL must refuse in it what the policy refuses",

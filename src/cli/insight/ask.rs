@@ -1,4 +1,4 @@
-//! Asking the admin port of a running proxy.
+//! Sends requests to the admin port of a running proxy.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -16,31 +16,31 @@ use tokio::time::timeout;
 
 use crate::cli::args::Admin;
 
-/// Most bytes of an answer.
+/// Most bytes of a response.
 const ANSWER: usize = 64 << 20;
 
-/// Why there is no answer.
+/// The reason why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum AskError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("admin.listen is \"off\", so there is nobody to ask")]
+    #[error("admin.listen is \"off\", so there is no admin port to connect to")]
     Off,
     #[error("admin.listen leaves the port to the system: write --admin HOST:PORT")]
     NoPort,
-    #[error("cannot ask")]
+    #[error("cannot send the request")]
     Start(#[source] io::Error),
     #[error("cannot connect to the admin port {0}")]
     Connect(Endpoint, #[source] io::Error),
     #[error("the admin port {0} does not answer within {1:?}")]
     Timeout(Endpoint, Duration),
-    #[error("the admin port {0} does not answer as a Redoubt of this version does")]
+    #[error("the admin port {0} sent a response that this version of Redoubt does not understand")]
     Answer(Endpoint),
-    #[error("the admin port {0} says {1}: {2}")]
+    #[error("the admin port {0} responds {1}: {2}")]
     Refused(Endpoint, StatusCode, String),
 }
 
-/// What was answered.
+/// A response.
 pub(super) struct Answer {
     endpoint: Endpoint,
     pub(super) status: StatusCode,
@@ -48,7 +48,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Reads what was told.
+    /// Parses the response.
     pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, AskError> {
         let Self { endpoint, status, body } = self;
         if !status.is_success() {
@@ -59,20 +59,21 @@ impl Answer {
     }
 }
 
-/// Asks for `path`, at most `patience` long.
-pub(super) fn ask(admin: &Admin, path: &str, patience: Duration) -> Result<Answer, AskError> {
+/// Requests `path`; waits at most `limit`.
+pub(super) fn ask(admin: &Admin, path: &str, limit: Duration) -> Result<Answer, AskError> {
     let endpoint = endpoint(admin)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(AskError::Start)?;
     runtime.block_on(async {
-        let answer = timeout(patience, exchange(&endpoint, path)).await;
-        answer.map_err(|_| AskError::Timeout(endpoint, patience))?
+        let answer = timeout(limit, exchange(&endpoint, path)).await;
+        answer.map_err(|_| AskError::Timeout(endpoint, limit))?
     })
 }
 
-/// Returns where to ask. A port that is open on all addresses is asked over the machine's own.
+/// Returns the address to connect to. If the port listens on all addresses, the loopback address is
+/// used.
 fn endpoint(admin: &Admin) -> Result<Endpoint, AskError> {
     let mut endpoint = match &admin.admin {
         Some(endpoint) => endpoint.clone(),
@@ -92,7 +93,7 @@ async fn exchange(endpoint: &Endpoint, path: &str) -> Result<Answer, AskError> {
     let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
         .await
         .map_err(|source| AskError::Connect(endpoint.clone(), source))?;
-    // The port wants an address there, not a name.
+    // The admin port requires an address in the Host header, not a name.
     let host = stream.peer_addr().map_err(|source| AskError::Connect(endpoint.clone(), source))?;
     let wrong = || AskError::Answer(endpoint.clone());
     let (mut sender, connection) =

@@ -1,4 +1,4 @@
-//! `redoubt healthcheck`, `sessions` and `stats`: what a running proxy says of itself.
+//! `redoubt healthcheck`, `sessions` and `stats`: query a running proxy.
 
 mod ask;
 mod sessions;
@@ -17,29 +17,29 @@ use crate::cli::args::{Healthcheck, Insight};
 use crate::cli::paint::Paint;
 pub(crate) use ask::AskError;
 
-/// How long a health check may take.
+/// Time limit of a health check.
 const CHECK: Duration = Duration::from_secs(2);
-/// How long all else may take; the proxy itself waits for its workers a while.
-const TELL: Duration = Duration::from_secs(20);
-/// Columns of a terminal that are used.
+/// Time limit of other queries; the proxy itself waits up to a few seconds for its workers.
+const QUERY: Duration = Duration::from_secs(20);
+/// Width of the output, in columns.
 const WIDTH: usize = 100;
 
-/// Says in one line how it is.
+/// Prints the health in one line.
 pub(crate) fn health(args: &Healthcheck) -> Result<ExitCode, AskError> {
     let path = if args.live { "/livez" } else { "/readyz" };
     let answer = ask::ask(&args.admin, path, CHECK)?;
     let line = answer.body.lines().collect::<Vec<_>>().join("; ");
-    let is_said = writeln!(io::stdout(), "{}", line.escape_debug()).is_ok();
-    let is_well = is_said && answer.status.is_success();
+    let is_written = writeln!(io::stdout(), "{}", line.escape_debug()).is_ok();
+    let is_well = is_written && answer.status.is_success();
     Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints who is connected.
+/// Prints the sessions.
 pub(crate) fn sessions(args: &Insight) -> Result<ExitCode, AskError> {
     print::<Sessions>(args, "/sessions", sessions::text)
 }
 
-/// Prints how it is and what it has done.
+/// Prints the statistics.
 pub(crate) fn stats(args: &Insight) -> Result<ExitCode, AskError> {
     print::<Stats>(args, "/stats", stats::text)
 }
@@ -49,12 +49,12 @@ fn print<T: Serialize + DeserializeOwned>(
     path: &str,
     text: impl FnOnce(&T, Paint) -> String,
 ) -> Result<ExitCode, AskError> {
-    let told: T = ask::ask(&args.admin, path, TELL)?.read()?;
+    let answer: T = ask::ask(&args.admin, path, QUERY)?.read()?;
     let text = if args.json {
-        serde_json::to_string_pretty(&told).map(|text| text + "\n").unwrap_or_default()
+        serde_json::to_string_pretty(&answer).map(|text| text + "\n").unwrap_or_default()
     } else {
-        text(&told, Paint::of_stdout())
+        text(&answer, Paint::of_stdout())
     };
-    let is_said = io::stdout().write_all(text.as_bytes()).is_ok();
-    Ok(if is_said { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let is_written = io::stdout().write_all(text.as_bytes()).is_ok();
+    Ok(if is_written { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

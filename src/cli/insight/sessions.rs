@@ -1,4 +1,4 @@
-//! `redoubt sessions`.
+//! `redoubt sessions`: prints the sessions of a running proxy.
 
 use redoubt::status::{Session, Sessions};
 
@@ -6,11 +6,11 @@ use super::WIDTH;
 use super::table::{Set, Table, count, duration};
 use crate::cli::paint::Paint;
 
-/// What stands in an empty place.
+/// Stands for an empty cell.
 const NONE: &str = "-";
 
-/// The sessions as a table, the oldest first, and how many they are.
-pub(super) fn text(told: &Sessions, paint: Paint) -> String {
+/// Returns the sessions as a table, the oldest first, and their number.
+pub(super) fn text(answer: &Sessions, paint: Paint) -> String {
     let mut table = Table::new(&[
         ("SESSION", Set::Right),
         ("PEER", Set::Cut),
@@ -24,7 +24,7 @@ pub(super) fn text(told: &Sessions, paint: Paint) -> String {
         ("COMMANDS", Set::Right),
         ("REFUSED", Set::Cut),
     ]);
-    let mut sessions: Vec<_> = told.sessions.iter().collect();
+    let mut sessions: Vec<_> = answer.sessions.iter().collect();
     sessions.sort_by_key(|session| (std::cmp::Reverse(session.age_seconds), session.session));
     for session in &sessions {
         table.add(cells(session));
@@ -33,12 +33,12 @@ pub(super) fn text(told: &Sessions, paint: Paint) -> String {
     let mut text = table.text(WIDTH, paint);
     text += &paint.dim(&format!("{number} session{}", if number == 1 { "" } else { "s" }));
     text.push('\n');
-    if told.truncated {
-        text += &paint.red("There are more than are shown.");
+    if answer.truncated {
+        text += &paint.red("There are more sessions than are shown.");
         text.push('\n');
     }
-    for worker in &told.unanswered {
-        text += &paint.red(&format!("worker-{worker} does not answer: its sessions are missing."));
+    for worker in &answer.unanswered {
+        text += &paint.red(&format!("worker-{worker} did not answer: its sessions are missing."));
         text.push('\n');
     }
     text
@@ -67,7 +67,7 @@ fn cells(session: &Session) -> [String; 11] {
     ]
 }
 
-/// Returns what is most worth knowing of what it does.
+/// Returns the most important part of the session's state.
 fn state(session: &Session) -> String {
     if session.user.is_none() {
         "no AUTH".to_owned()

@@ -1,38 +1,38 @@
-//! `redoubt stats`.
+//! `redoubt stats`: prints the statistics of a running proxy.
 
 use redoubt::status::{ProcessStats, Stats, UpstreamStats};
 
 use super::table::{count, duration};
 use crate::cli::paint::Paint;
 
-/// Width of what a line is about.
+/// Width of the labels, in columns.
 const LABEL: usize = 12;
 
-/// Everything in a line each.
-pub(super) fn text(told: &Stats, paint: Paint) -> String {
+/// Returns the statistics, a line for each subject.
+pub(super) fn text(stats: &Stats, paint: Paint) -> String {
     let mut text = String::new();
     let mut line = |label: &str, value: &str| {
-        // What comes from elsewhere must not move the cursor.
+        // Text from elsewhere must not hold control characters, which could move the cursor.
         let value: String = value.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
         text += &format!("{} {value}\n", paint.bold(&format!("{label:<LABEL$}")));
     };
-    let workers = if told.workers == 1 { "worker" } else { "workers" };
+    let workers = if stats.workers == 1 { "worker" } else { "workers" };
     line(
         "Redoubt",
         &format!(
             "{}, up {}, {} {workers}, {}",
-            told.version,
-            duration(told.uptime_seconds),
-            told.workers,
-            if told.unready.is_empty() { "ready".to_owned() } else { told.unready.join("; ") },
+            stats.version,
+            duration(stats.uptime_seconds),
+            stats.workers,
+            if stats.unready.is_empty() { "ready".to_owned() } else { stats.unready.join("; ") },
         ),
     );
-    for worker in &told.unanswered {
-        line("", &format!("worker-{worker} does not answer: its share is missing"));
+    for worker in &stats.unanswered {
+        line("", &format!("worker-{worker} did not answer: its numbers are missing"));
     }
-    line("Redis", &upstream(&told.upstream));
-    line("guard", &guard(&told.upstream));
-    let sessions = &told.sessions;
+    line("Redis", &upstream(&stats.upstream));
+    line("guard", &guard(&stats.upstream));
+    let sessions = &stats.sessions;
     line(
         "sessions",
         &format!(
@@ -43,7 +43,7 @@ pub(super) fn text(told: &Stats, paint: Paint) -> String {
             count(sessions.opened)
         ),
     );
-    let links = &told.links;
+    let links = &stats.links;
     line(
         "links",
         &format!(
@@ -53,12 +53,12 @@ pub(super) fn text(told: &Stats, paint: Paint) -> String {
     );
     line(
         "commands",
-        &format!("{}, {} refused", count(told.commands.total), count(told.commands.refused)),
+        &format!("{}, {} refused", count(stats.commands.total), count(stats.commands.refused)),
     );
-    for refused in &told.commands.refused_by {
+    for refused in &stats.commands.refused_by {
         line("", &format!("{:>6}  {}", count(refused.count), refused.rule));
     }
-    let logins = &told.logins;
+    let logins = &stats.logins;
     line(
         "logins",
         &format!(
@@ -69,39 +69,42 @@ pub(super) fn text(told: &Stats, paint: Paint) -> String {
         ),
     );
     let refused: Vec<_> =
-        told.connections_refused.iter().filter(|(_, count)| **count > 0).collect();
-    line("turned away", &count(refused.iter().map(|(_, count)| **count).sum()));
+        stats.connections_refused.iter().filter(|(_, count)| **count > 0).collect();
+    line(
+        "rejected",
+        &format!("{} connections", count(refused.iter().map(|(_, count)| **count).sum())),
+    );
     for (reason, number) in refused {
         line("", &format!("{:>6}  {reason}", count(*number)));
     }
-    line("traffic", &format!("{}B in, {}B out", count(told.bytes_in), count(told.bytes_out)));
+    line("traffic", &format!("{}B in, {}B out", count(stats.bytes_in), count(stats.bytes_out)));
     line(
         "reloads",
-        &format!("{} succeeded, {} failed", told.reloads.succeeded, told.reloads.failed),
+        &format!("{} succeeded, {} failed", stats.reloads.succeeded, stats.reloads.failed),
     );
-    line("process", &process(&told.process));
+    line("process", &process(&stats.process));
     text
 }
 
-fn upstream(told: &UpstreamStats) -> String {
-    let version = told.version.as_deref().unwrap_or("of unknown version");
-    let state = if told.up { "up" } else { "not available" };
-    let since = told.since.as_ref().map(|since| format!(" since {since}")).unwrap_or_default();
-    format!("{} at {}, {state}{since}", version, told.address)
+fn upstream(stats: &UpstreamStats) -> String {
+    let version = stats.version.as_deref().unwrap_or("of unknown version");
+    let state = if stats.up { "up" } else { "not available" };
+    let since = stats.since.as_ref().map(|since| format!(" since {since}")).unwrap_or_default();
+    format!("{} at {}, {state}{since}", version, stats.address)
 }
 
-fn guard(told: &UpstreamStats) -> String {
-    let name = told.guard_user.as_ref().map(|name| format!(" as {name}")).unwrap_or_default();
-    format!("{}{name}; scripts that run: {}", told.guard, told.scripts)
+fn guard(stats: &UpstreamStats) -> String {
+    let name = stats.guard_user.as_ref().map(|name| format!(" as {name}")).unwrap_or_default();
+    format!("{}{name}; scripts that run: {}", stats.guard, stats.scripts)
 }
 
-fn process(told: &ProcessStats) -> String {
+fn process(stats: &ProcessStats) -> String {
     let or_unknown = |value: Option<String>| value.unwrap_or_else(|| "?".to_owned());
     format!(
         "{} of memory, {} of processor time, {} of {} files",
-        or_unknown(told.memory_bytes.map(|bytes| count(bytes) + "B")),
-        or_unknown(told.cpu_seconds.map(|seconds| format!("{seconds:.1}s"))),
-        or_unknown(told.open_files.map(|files| files.to_string())),
-        or_unknown(told.max_files.map(|files| files.to_string())),
+        or_unknown(stats.memory_bytes.map(|bytes| count(bytes) + "B")),
+        or_unknown(stats.cpu_seconds.map(|seconds| format!("{seconds:.1}s"))),
+        or_unknown(stats.open_files.map(|files| files.to_string())),
+        or_unknown(stats.max_files.map(|files| files.to_string())),
     )
 }

@@ -1,22 +1,22 @@
-//! Tables for a terminal.
+//! Formats tables for a terminal.
 
 use crate::cli::paint::Paint;
 
 /// What separates two columns.
 const GAP: &str = "  ";
-/// A column that gives way is made no narrower.
+/// Least width to which a column is cut, in columns.
 const NARROWEST: usize = 6;
 
-/// How a column is set.
+/// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Set {
     Left,
     Right,
-    /// As left, and cut with `…` where the table would be too wide.
+    /// Aligned to the left, and cut with `…` if the table is too wide.
     Cut,
 }
 
-/// Lines under a heading, in columns as wide as what they hold.
+/// Rows under a heading, in columns as wide as their content.
 pub(super) struct Table {
     columns: Vec<(&'static str, Set)>,
     lines: Vec<Vec<String>>,
@@ -27,15 +27,16 @@ impl Table {
         Self { columns: columns.to_vec(), lines: Vec::new() }
     }
 
-    /// Adds a line, a cell for each column.
+    /// Adds a row, with a cell for each column.
     pub(super) fn add(&mut self, cells: impl IntoIterator<Item = String>) {
-        // What comes from elsewhere must not move the cursor.
+        // Text from elsewhere must not hold control characters, which could move the cursor.
         let plain =
             |cell: String| cell.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
         self.lines.push(cells.into_iter().map(plain).collect());
     }
 
-    /// The table, `width` characters wide at most as far as the columns that give way allow.
+    /// Returns the table, at most `width` characters wide if cutting columns of the kind
+    /// [`Set::Cut`] is enough.
     pub(super) fn text(&self, width: usize, paint: Paint) -> String {
         let widths = self.widths(width);
         let headings =
@@ -88,7 +89,7 @@ fn cut(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Seconds as the largest unit that fits: `42s`, `3m`, `5h`, `12d`.
+/// Formats seconds in the largest unit that fits: `42s`, `3m`, `5h`, `12d`.
 pub(super) fn duration(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -98,11 +99,11 @@ pub(super) fn duration(seconds: u64) -> String {
     }
 }
 
-/// A count in at most four digits or so: `999`, `12.3k`, `4.0M`.
+/// Formats a count in about four digits: `999`, `12.3k`, `4.0M`.
 pub(super) fn count(count: u64) -> String {
     let mut scaled = count as f64;
     for unit in ["", "k", "M", "G", "T"] {
-        // Rounding does not bring it to a fifth digit.
+        // From this value on, rounding would give a fifth digit.
         if scaled < 999.95 {
             return if unit.is_empty() { count.to_string() } else { format!("{scaled:.1}{unit}") };
         }
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_they_must_be_and_give_way() {
+    fn columns_fit_their_content_and_are_cut_to_the_width() {
         let mut table = Table::new(&[("A", Set::Right), ("NAME", Set::Cut), ("C", Set::Left)]);
         table.add(["1".into(), "short".into(), "x".into()]);
         table.add(["100".into(), "a very long name".into(), String::new()]);
@@ -130,14 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_cannot_move_the_cursor() {
+    fn control_characters_in_cells_are_replaced() {
         let mut table = Table::new(&[("A", Set::Cut)]);
         table.add(["\x1b[2J\n\u{9b}x".into()]);
         assert_eq!(table.text(100, Paint::none()), "A\n?[2J??x\n");
     }
 
     #[test]
-    fn numbers_are_short() {
+    fn counts_and_durations_are_short() {
         let counts = [0, 999, 1000, 12_345, 999_949, 999_950, 4_000_000];
         let short = counts.map(count);
         assert_eq!(short, ["0", "999", "1.0k", "12.3k", "999.9k", "1.0M", "4.0M"]);

@@ -1,18 +1,20 @@
-//! What must not exist for a client that has logged in, in any spelling or place.
+//! Checks that refused commands do not exist for an authenticated client, in any spelling or place.
 
 use std::io;
 
 use super::harmless::{self, BLOCKED, ESCAPES, FLUSHALL, RESTORE};
-use super::outcome::{Check, Outcome, Section, told};
+use super::outcome::{Check, Outcome, Section, shown};
 use super::scripts;
 use super::wire::{Target, Wire};
 
-/// Tells whether scripts are held: Redis's ACL refuses before it looks at the arguments.
+/// Shows whether the policy is enforced in scripts: Redis's ACL refuses the call before Redis
+/// checks the arguments.
 const SCRIPT: &str = "return redis.pcall('FLUSHALL','NONSENSE','NONSENSE')";
-/// A function that nobody has.
+/// The name of a function that no server has.
 const NO_FUNCTION: &str = "redoubt_verify_no_such_function";
 
-/// Makes the checks, each on a connection of its own or, for the long list, on as few as will do.
+/// Runs the checks, each on a connection of its own; the long list uses as few connections as
+/// possible.
 pub(super) fn run(target: &Target) -> Section {
     let mut checks: Vec<_> = BLOCKED.iter().map(|args| blocked(target, args)).collect();
     checks.push(escapes(target));
@@ -30,9 +32,9 @@ fn blocked(target: &Target, args: &[&str]) -> Check {
     missing(&format!("blocked-{}", name.to_lowercase()), &name, target.ask(args), args)
 }
 
-/// All escapes, in one check that names those that got through.
+/// Checks all escapes, and names those that exist.
 fn escapes(target: &Target) -> Check {
-    let (id, what) = ("escapes", "commands that get round it");
+    let (id, what) = ("escapes", "commands that get round the policy");
     let count = ESCAPES.len();
     match existing(&ESCAPES, || target.login()) {
         Ok(names) if names.is_empty() => {
@@ -42,12 +44,14 @@ fn escapes(target: &Target) -> Check {
             let found = format!("{} of {count} exist: {}", names.len(), names.join(", "));
             Check::new(id, false, what, found)
         }
-        Err((name, error)) => Check::new(id, false, what, format!("{name}: {}", told(&Err(error)))),
+        Err((name, error)) => {
+            Check::new(id, false, what, format!("{name}: {}", shown(&Err(error))))
+        }
     }
 }
 
-/// `RESTORE`, which is right where the server checks what it brings. Whether it does, a client is not
-/// told.
+/// Checks `RESTORE`, which is safe if the server checks payloads. A client cannot find out whether
+/// it does.
 fn restore(target: &Target) -> Check {
     let (id, what) = ("restore", "RESTORE");
     match target.ask(&RESTORE) {
@@ -62,7 +66,8 @@ fn restore(target: &Target) -> Check {
     }
 }
 
-/// Returns which of `commands` exist; or the first about which nothing could be learnt, and why.
+/// Returns which of `commands` exist; fails at the first for which that could not be found out,
+/// with the reason.
 pub(super) fn existing(
     commands: &[&[&str]],
     mut open: impl FnMut() -> io::Result<Wire>,
@@ -76,7 +81,8 @@ pub(super) fn existing(
                 None => open()?,
             };
             let reply = used.ask(args)?;
-            // What is no error may have more lines, or be the first of many.
+            // A reply that is not an error may have more lines or be followed by others, so the
+            // connection is not used again.
             wire = reply.starts_with('-').then_some(used);
             io::Result::Ok(reply)
         };
@@ -89,14 +95,14 @@ pub(super) fn existing(
     Ok(names)
 }
 
-/// `FLUSHALL` by other ways.
+/// Sends `FLUSHALL` in other forms.
 fn variants(target: &Target) -> [Check; 5] {
     let inline = |line: &str| target.login().and_then(|mut wire| wire.say(line.as_bytes()));
     let pipeline = target.login().and_then(|mut wire| {
         wire.say(b"PING\r\nFLUSHALL NONSENSE NONSENSE\r\nPING\r\n")?;
         wire.line()
     });
-    // DISCARD and not EXEC: nothing that was queued may run.
+    // DISCARD and not EXEC: no queued command may run.
     let multi = target.login().and_then(|mut wire| {
         wire.ask(&["MULTI"])?;
         let reply = wire.ask(&FLUSHALL);
@@ -118,13 +124,13 @@ fn variants(target: &Target) -> [Check; 5] {
     ]
 }
 
-/// That `args` do not exist; of the reply, its list of arguments is left out.
+/// Checks that the command `args` does not exist; the list of arguments in the reply is left out.
 fn missing(id: &str, what: &str, reply: io::Result<String>, args: &[&str]) -> Check {
     let holds = reply.as_ref().is_ok_and(|reply| harmless::is_missing(args, reply));
-    let told = told(&reply);
-    let found = match told.split_once(", with args beginning with") {
+    let shown = shown(&reply);
+    let found = match shown.split_once(", with args beginning with") {
         Some((found, _)) if holds => found,
-        _ => &told,
+        _ => &shown,
     };
     Check::new(id, holds, what, found)
 }
@@ -133,31 +139,31 @@ fn does_not_exist(reply: &str) -> bool {
     reply.starts_with("-ERR unknown command ")
 }
 
-/// Returns whether the ACL refuses to a script what it calls, in the words of Redis 7.0 or of later servers.
+/// Returns whether the ACL refused the command that a script called, in the words of Redis 7.0 or
+/// of later servers.
 fn is_held(reply: &str) -> bool {
     reply.starts_with("-NOPERM")
         || reply.contains("can't run this command")
         || reply.contains("ACL failure in script")
 }
 
-/// Returns whether a script may call what is blocked: a guard keeps it from that, or there are no scripts.
+/// Checks that scripts cannot call blocked commands: a guard prevents it, or there are no scripts.
 fn in_script(reply: &io::Result<String>) -> Check {
     let (holds, found) = match reply {
         Ok(reply) if does_not_exist(reply) => (true, "no scripts: EVAL does not exist".to_owned()),
-        Ok(reply) if is_held(reply) => {
-            (true, "Redis refuses it to the user that runs it".to_owned())
-        }
-        // It has another name there, or none.
+        Ok(reply) if is_held(reply) => (true, "Redis's ACL refuses it".to_owned()),
+        // The command has another name there, or does not exist.
         Ok(reply) if reply.contains("Unknown Redis command") => {
             (true, "does not exist there either".to_owned())
         }
-        reply => (false, told(reply)),
+        reply => (false, shown(reply)),
     };
     Check::new("script", holds, "FLUSHALL in a script", found)
 }
 
-/// Returns whether a function may. A function that calls it would have to be loaded, and would stay; but
-/// Redis holds functions by the rights of the same user as scripts, so what it said of these counts.
+/// Checks that functions cannot call blocked commands. A function that calls one would have to be
+/// loaded, and would stay; but functions run with the rights of the same user as scripts, so the
+/// result for scripts counts.
 fn in_function(target: &Target, script: &io::Result<String>) -> Check {
     let (id, what) = ("function", "FLUSHALL in a function");
     let reply = target.ask(&["FCALL", NO_FUNCTION, "0"]);
@@ -165,20 +171,20 @@ fn in_function(target: &Target, script: &io::Result<String>) -> Check {
         (Ok(reply), _) if does_not_exist(reply) => {
             (Outcome::Holds, "no functions: FCALL does not exist".to_owned())
         }
-        (Ok(reply), _) if is_held(reply) => (Outcome::Holds, told(&Ok(reply.clone()))),
+        (Ok(reply), _) if is_held(reply) => (Outcome::Holds, shown(&Ok(reply.clone()))),
         (Ok(reply), Ok(script)) if reply.starts_with("-ERR Function not found") => {
             if is_held(script) {
                 (Outcome::Holds, "run by the same user as scripts; none was loaded".to_owned())
             } else if does_not_exist(script) {
-                let found = "would tell only if one were loaded, which would stay";
+                let found = "can be tested only by loading a function, which would stay";
                 (Outcome::NotChecked, found.to_owned())
             } else if script.contains("Unknown Redis command") {
                 (Outcome::Holds, "does not exist there either".to_owned())
             } else {
-                (Outcome::Fails, "runs what scripts run".to_owned())
+                (Outcome::Fails, "functions can run what scripts can run".to_owned())
             }
         }
-        _ => (Outcome::Fails, told(&reply)),
+        _ => (Outcome::Fails, shown(&reply)),
     };
     Check::with(id, outcome, what, found)
 }

@@ -1,4 +1,4 @@
-//! What is told only where TLS is spoken.
+//! Checks that apply only to TLS.
 
 use std::io;
 use std::time::{Duration, SystemTime};
@@ -6,26 +6,26 @@ use std::time::{Duration, SystemTime};
 use redoubt::config::TlsVersion;
 use redoubt::tls;
 
-use super::outcome::{Check, Findings, Outcome, Section, told};
+use super::outcome::{Check, Findings, Outcome, Section, shown};
 use super::tls::Tls;
 use super::wire::{Shown, Target, Wire};
 
 const TITLE: &str = "In TLS";
-/// Fewer days than this before it ends, a certificate is to be replaced.
+/// A certificate with fewer days left than this should be replaced.
 const DAYS: u64 = 14;
 const DAY: u64 = 24 * 60 * 60;
 
-/// Returns what there is to say when no connection in TLS comes about; nothing is asked then.
+/// Returns the result if no TLS connection can be opened; then no other check is run.
 pub(super) fn broken(error: io::Error) -> Findings {
-    let check = Check::new("tls", false, "handshake", told(&Err(error)));
+    let check = Check::new("tls", false, "handshake", shown(&Err(error)));
     Findings(vec![Section { title: TITLE, checks: vec![check] }])
 }
 
-/// Makes the checks.
+/// Runs the checks.
 pub(super) fn run(target: &Target, tls: &Tls) -> Section {
     let mut checks = match target.connect() {
         Ok(wire) => wire.tls().map_or_else(Vec::new, |shown| vec![version(shown), ends(shown)]),
-        Err(error) => vec![Check::new("tls", false, "handshake", told(&Err(error)))],
+        Err(error) => vec![Check::new("tls", false, "handshake", shown(&Err(error)))],
     };
     checks.push(old(target));
     checks.extend(tls.anonymous.as_ref().map(|client| without_certificate(target, client)));
@@ -36,17 +36,17 @@ fn version(shown: &Shown) -> Check {
     let (holds, found) = match shown.version {
         Some(TlsVersion::V12) => (true, "TLS 1.2"),
         Some(TlsVersion::V13) => (true, "TLS 1.3"),
-        None => (false, "none that is known"),
+        None => (false, "an unknown version"),
     };
     Check::new("tls", holds, "version", found)
 }
 
-/// Returns how long the certificate is good for; that it is good now was seen in the handshake.
+/// Checks how long the certificate is valid; the handshake has checked that it is valid now.
 #[allow(clippy::disallowed_methods, reason = "certificates go by the wall clock")]
 fn ends(shown: &Shown) -> Check {
     let (id, what) = ("certificate", "certificate");
     let Some(end) = shown.ends else {
-        return Check::new(id, false, what, "it does not say how long it is good for");
+        return Check::new(id, false, what, "its end cannot be read");
     };
     let left = end.duration_since(SystemTime::now()).unwrap_or(Duration::ZERO);
     let days = left.as_secs() / DAY;
@@ -56,21 +56,24 @@ fn ends(shown: &Shown) -> Check {
     Check::with(id, outcome, what, format!("for {}, until {date}: {days} days left", shown.name))
 }
 
-/// That TLS 1.1, which has been broken, is not taken. Nothing here speaks it, so its first message is
-/// sent as it stands in RFC 4346, and only the first bytes of the answer are looked at.
+/// Checks that the server rejects TLS 1.1, which is insecure. The TLS library does not support it,
+/// so the first message is written here in the format of RFC 4346, and only the first bytes of the
+/// answer are read.
 fn old(target: &Target) -> Check {
     let reply = target.network.connect(&target.endpoint).and_then(|mut wire| hello(&mut wire));
     let (outcome, found) = match reply {
-        // A handshake, in which the server says hello with its version.
-        Ok([0x16, _, _, _, _, 0x02, _, _, _, 3, ..=2]) => (Outcome::Fails, "is taken".to_owned()),
-        Ok([0x16, ..]) => (Outcome::Holds, "a newer version is answered".to_owned()),
-        // An alert has fewer bytes and the connection ends.
+        // A handshake record, in which ServerHello has the version.
+        Ok([0x16, _, _, _, _, 0x02, _, _, _, 3, ..=2]) => {
+            (Outcome::Fails, "is accepted".to_owned())
+        }
+        Ok([0x16, ..]) => (Outcome::Holds, "the server answers with a newer version".to_owned()),
+        // An alert has fewer bytes, and the connection ends.
         Ok(_) => (Outcome::Holds, "refused".to_owned()),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             (Outcome::Warns, "not answered".to_owned())
         }
         Err(error) if is_closed(&error) => (Outcome::Holds, "refused".to_owned()),
-        Err(error) => (Outcome::Fails, told(&Err(error))),
+        Err(error) => (Outcome::Fails, shown(&Err(error))),
     };
     Check::with("tls-old", outcome, "TLS 1.1", found)
 }
@@ -80,11 +83,12 @@ fn is_closed(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
-/// The beginning of the answer to a client that knows no better than TLS 1.1.
+/// Sends the first message of a client that supports at most TLS 1.1, and returns the beginning of
+/// the answer.
 fn hello(wire: &mut Wire) -> io::Result<[u8; 11]> {
     const CIPHERS: [u8; 14] =
         [0xc0, 0x14, 0xc0, 0x13, 0xc0, 0x0a, 0xc0, 0x09, 0, 0x35, 0, 0x2f, 0, 0xff];
-    // The curves x25519, secp256r1 and secp384r1, and points that are not compressed.
+    // The curves x25519, secp256r1 and secp384r1, and uncompressed points.
     const EXTENSIONS: [u8; 18] = [0, 10, 0, 8, 0, 6, 0, 0x1d, 0, 0x17, 0, 0x18, 0, 11, 0, 2, 1, 0];
     let mut body = vec![3, 2];
     body.extend([0x52; 32]);
@@ -98,14 +102,14 @@ fn hello(wire: &mut Wire) -> io::Result<[u8; 11]> {
     wire.exchange(&message)
 }
 
-/// Returns whether somebody without a certificate gets as far as to be asked for a password.
+/// Checks whether a client without a certificate can connect and gets as far as the password.
 fn without_certificate(target: &Target, client: &tls::Client) -> Check {
     let asked = target.network.connect_tls(&target.endpoint, client);
     let reply = asked.and_then(|shaken| shaken.and_then(|mut wire| wire.ask(&["PING"])));
     let (outcome, found) = match reply {
-        Ok(_) => (Outcome::Warns, "gets through; certificates are not asked for".to_owned()),
+        Ok(_) => (Outcome::Warns, "can connect; client certificates are not required".to_owned()),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            (Outcome::Fails, told(&Err(error)))
+            (Outcome::Fails, shown(&Err(error)))
         }
         Err(_) => (Outcome::Holds, "refused".to_owned()),
     };

@@ -1,31 +1,30 @@
-//! Commands that must not exist, in forms that do nothing where they do.
+//! Commands that must not exist, in forms that do nothing if they exist.
 //!
-//! A form is chosen so that Redis refuses it itself before it acts: with a wrong number of
-//! arguments, or with a word that its parser does not take. Only the name is asked about, and the
-//! policy judges by nothing else. tests/operations/verify_harmless.rs has Redis count what it ran of
-//! them.
+//! Redis itself rejects each form before it acts: the number of arguments is wrong, or an argument
+//! is unknown to its parser. The check needs only the name, and the policy decides only by the
+//! name. tests/operations/verify_harmless.rs makes Redis count which of these commands it ran.
 
-/// `FLUSHALL` with more words than it has options. One would be enough for Redis, which knows `ASYNC`
-/// and `SYNC` and refuses any other; Dragonfly passes over one that it does not know, and flushes.
+/// `FLUSHALL` with more words than it has options. One would be enough for Redis, which rejects all
+/// but `ASYNC` and `SYNC`; Dragonfly ignores one unknown option, and flushes.
 pub(super) const FLUSHALL: [&str; 3] = ["FLUSHALL", "NONSENSE", "NONSENSE"];
 
-/// What is blocked by default.
+/// The commands that are blocked by default.
 pub(super) const BLOCKED: [&[&str]; 4] = [
     &["FLUSHDB", "NONSENSE", "NONSENSE"],
     &FLUSHALL,
-    // Subcommands that there are not.
+    // These subcommands do not exist.
     &["CONFIG", "NONSENSE"],
     &["DEBUG", "NONSENSE"],
 ];
 
-/// With the wrong number of arguments.
+/// `RESTORE` with the wrong number of arguments.
 pub(super) const RESTORE: [&str; 2] = ["RESTORE", "x"];
 
-/// Every escape but `RESTORE`, which is none where the server checks what it brings.
+/// Every escape but `RESTORE`, which is no escape if the server checks payloads.
 pub(super) const ESCAPES: [&[&str]; 52] = [
     &["ACL", "NONSENSE"],
     &["MODULE", "NONSENSE"],
-    // Wrong number of arguments.
+    // The number of arguments is wrong.
     &["REPLICAOF", "x"],
     &["SLAVEOF", "x"],
     &["SYNC", "x"],
@@ -37,14 +36,14 @@ pub(super) const ESCAPES: [&[&str]; 52] = [
     &["PFDEBUG", "x"],
     &["PFSELFTEST", "x"],
     &["RESTORE-ASKING", "x"],
-    // Words that are no option: syntax error.
+    // The words are not options, which is a syntax error.
     &["FAILOVER", "NONSENSE"],
     &["REPLCONF", "x"],
     &["SHUTDOWN", "NONSENSE"],
     &["BGSAVE", "NONSENSE"],
-    // Databases have numbers.
+    // Databases have numbers, not names.
     &["SWAPDB", "a", "b"],
-    // Subcommands, each with too few arguments or one too many, or a word that is no option.
+    // Subcommands, each with too few arguments, one too many, or an unknown option.
     &["CLUSTER", "ADDSLOTS"],
     &["CLUSTER", "ADDSLOTSRANGE"],
     &["CLUSTER", "BUMPEPOCH", "x"],
@@ -71,26 +70,28 @@ pub(super) const ESCAPES: [&[&str]; 52] = [
     &["SCRIPT", "DEBUG"],
     &["SCRIPT", "FLUSH", "NONSENSE"],
     &["COMMANDLOG", "RESET"],
-    // An event of which nothing is recorded: this runs, and resets nothing.
+    // The event does not exist: the command runs and resets nothing.
     &["LATENCY", "RESET", "NONSENSE"],
     &["SLOWLOG", "RESET", "x"],
     &["SFLUSH"],
-    // Of Redis 8.4 and Valkey 9. Their tables of commands ask for other numbers of arguments.
+    // Commands of Redis 8.4 and Valkey 9, with numbers of arguments that their command tables
+    // reject.
     &["TRIMSLOTS"],
     &["CLUSTER", "CANCELSLOTMIGRATIONS", "x"],
     &["CLUSTER", "MIGRATESLOTS"],
     &["CLUSTER", "MIGRATION"],
-    // Valkey 9 takes it without a word and then reads one, so a word that it does not know is given.
-    // Redis refuses it to all but its own nodes and closes the connection, so it comes last.
+    // Valkey 9 accepts this without an argument and then reads a synchronization, so an unknown
+    // argument is given. Redis accepts it only from its own nodes and closes the connection, so it
+    // comes last.
     &["CLUSTER", "SYNCSLOTS", "NONSENSE"],
 ];
 
-/// Containers that are refused whole; of the others, a subcommand is.
+/// Containers that are refused as a whole; of other containers, single subcommands are refused.
 const WHOLE: [&str; 4] = ["ACL", "MODULE", "CONFIG", "DEBUG"];
 const CONTAINERS: [&str; 7] =
     ["CLUSTER", "CLIENT", "COMMANDLOG", "FUNCTION", "LATENCY", "SCRIPT", "SLOWLOG"];
 
-/// The name of what is asked about: `CLIENT KILL`.
+/// Returns the name of the command that `args` test, such as `CLIENT KILL`.
 pub(super) fn name(args: &[&str]) -> String {
     match args {
         [container, word, ..] if CONTAINERS.contains(container) => format!("{container} {word}"),
@@ -99,9 +100,10 @@ pub(super) fn name(args: &[&str]) -> String {
     }
 }
 
-/// Returns whether `reply` says that what `args` name does not exist. Redis 7 says of an unknown
-/// subcommand of a container that it has `unknown subcommand`: for one that is to be refused
-/// whole, that means that it got through. Older ones say it with a capital, of wrong arguments too.
+/// Returns whether `reply` means that the command `args` does not exist. Redis 7 replies `unknown
+/// subcommand` if a container exists but not the subcommand: for a container that should be refused
+/// as a whole, that means it was not refused. Older versions write it with a capital letter, and
+/// also for wrong arguments.
 pub(super) fn is_missing(args: &[&str], reply: &str) -> bool {
     let whole = args.first().is_none_or(|name| WHOLE.contains(name) || !CONTAINERS.contains(name));
     reply.starts_with("-ERR unknown command ")
@@ -115,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_escape_is_asked_about() {
+    fn every_escape_is_tested() {
         let all = ESCAPES.iter().copied().chain([&RESTORE[..]]);
         let asked: Vec<_> = all.map(|args| name(args).replace(' ', "|")).collect();
         for rule in Escapes::rules() {
@@ -124,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_subcommand_of_a_container_that_is_there_got_through() {
+    fn unknown_subcommand_means_that_the_container_was_not_refused() {
         let reply = "-ERR unknown subcommand 'NONSENSE'. Try CONFIG HELP.";
         assert!(!is_missing(&["CONFIG", "NONSENSE"], reply));
         assert!(is_missing(

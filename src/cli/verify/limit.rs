@@ -1,4 +1,4 @@
-//! How long anything may take.
+//! The time limits of the checks.
 
 use std::future::Future;
 use std::io;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-/// The most that the whole may take, in single steps.
+/// The time limit of all steps together, as a multiple of the limit of one step.
 const STEPS: u32 = 30;
 
-/// A bound on each step, and one on all of them together.
+/// A time limit for each step, and another for all steps together.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limit {
     each: Duration,
@@ -17,14 +17,15 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    /// `each` is the most that finding an address, connecting or one reply may take; the whole may
+    /// Makes limits: `each` is for one name lookup, connection or reply; all steps together may
     /// take thirty times as long from now on.
     pub(super) fn new(each: Duration) -> Self {
         Self { each, end: Instant::now() + each.saturating_mul(STEPS) }
     }
 
-    /// Returns what `step` gives, or [`io::ErrorKind::TimedOut`] when it has had its time. One for which
-    /// there was less has another error, as its silence proves nothing.
+    /// Returns the result of `step`, or [`io::ErrorKind::TimedOut`] if it took longer than the
+    /// limit of a step. A step that had less time left returns another error, as its silence proves
+    /// nothing.
     pub(super) async fn hold<T>(self, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
         let now = Instant::now();
         if now < self.end
@@ -35,7 +36,7 @@ impl Limit {
         if Instant::now() < self.end {
             return Err(io::ErrorKind::TimedOut.into());
         }
-        Err(io::Error::other("not done: the whole has taken too long"))
+        Err(io::Error::other("not done: the checks together have taken too long"))
     }
 }
 
@@ -46,7 +47,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_step_is_cut_short_and_so_is_the_whole() {
+    async fn steps_and_their_sum_are_limited() {
         let each = Duration::from_millis(3);
         let start = Instant::now();
         let limit = Limit::new(each);

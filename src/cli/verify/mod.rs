@@ -1,10 +1,10 @@
-//! `redoubt verify`: whether a running deployment is closed, found out as a client would.
+//! `redoubt verify`: checks as a client that a running deployment is secure.
 //!
-//! It may be pointed at a production Redis that is wide open: nothing is sent that changes data,
-//! settings or the server where it gets through. See [`harmless`]. All that stays behind there is
-//! two scripts in Redis's cache of scripts, and lines in the logs of slow and of refused commands.
+//! It may be used on a production Redis that is wide open: it sends nothing that changes data,
+//! settings or the server, even where refused commands exist. See [`harmless`]. It leaves behind
+//! only two scripts in Redis's script cache, and lines in the logs of slow and of refused commands.
 //!
-//! Invariants: no password is in what is printed; every wait is bounded, and so are all together.
+//! Invariants: no password is printed; every wait has a time limit, and so have all waits together.
 
 mod commands;
 mod encrypted;
@@ -14,8 +14,8 @@ mod outcome;
 mod places;
 mod report;
 mod scripts;
-mod strangers;
 mod tls;
+mod unauthenticated;
 mod wire;
 
 use std::error::Error as _;
@@ -29,19 +29,19 @@ use secrecy::SecretString;
 
 use self::limit::Limit;
 pub(crate) use self::outcome::Findings;
-use self::outcome::told;
+use self::outcome::shown;
 pub(crate) use self::places::Places;
 pub(crate) use self::report::text;
 use self::tls::{Files, Tls};
 use self::wire::{Network, Target};
 use crate::cli::args;
 
-/// The variable that holds the password, so that it is not in the list of processes.
+/// The variable that holds the password, which keeps it out of the list of processes.
 const PASSWORD: &str = "REDOUBT_PASSWORD";
-/// The variable that names a file with it.
+/// The variable that names a file with the password.
 const PASSWORD_FILE: &str = "REDOUBT_PASSWORD_FILE";
 
-/// Why nothing was checked.
+/// The reason why nothing was checked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VerifyError {
     #[error("URL: {0}")]
@@ -51,15 +51,15 @@ pub(crate) enum VerifyError {
     #[error("{0}")]
     Tls(String),
     #[error(
-        "no password, and one is asked for: set REDOUBT_PASSWORD or REDOUBT_PASSWORD_FILE, or write \
+        "the server requires a password: set REDOUBT_PASSWORD or REDOUBT_PASSWORD_FILE, or write \
          redis://:password@host:port"
     )]
     NoPassword,
     #[error("REDOUBT_PASSWORD_FILE: {0}")]
     PasswordFile(PasswordProblem),
-    #[error("{0:?} is no address of the form host:port")]
+    #[error("{0:?} is not an address of the form host:port")]
     Address(String),
-    #[error("no connections can be made")]
+    #[error("cannot open connections")]
     Network(#[source] io::Error),
     #[error("{endpoint} cannot be reached")]
     Unreachable { endpoint: Endpoint, source: io::Error },
@@ -70,14 +70,14 @@ pub(crate) enum VerifyError {
          have locked this address out"
     )]
     Closes(Endpoint),
-    #[error("{endpoint} does not speak Redis; it says {told}")]
-    NotRedis { endpoint: Endpoint, told: String },
-    #[error("standard output cannot be written to")]
+    #[error("{endpoint} does not speak Redis's protocol; it sent {shown}")]
+    NotRedis { endpoint: Endpoint, shown: String },
+    #[error("cannot write to standard output")]
     Output(#[source] io::Error),
 }
 
 impl VerifyError {
-    /// Returns whether the arguments are to blame.
+    /// Returns whether the arguments are wrong.
     pub(crate) fn is_wrong_use(&self) -> bool {
         matches!(
             self,
@@ -91,7 +91,7 @@ impl VerifyError {
     }
 }
 
-/// Makes all checks and reports them; the exit code says whether all hold.
+/// Runs all checks and prints the report; the exit code is 0 if all checks pass.
 pub(crate) fn run(args: &args::Verify) -> Result<ExitCode, VerifyError> {
     let url = UpstreamUrl::parse(&args.url)?;
     let places = Places {
@@ -121,7 +121,7 @@ pub(crate) fn run(args: &args::Verify) -> Result<ExitCode, VerifyError> {
     Ok(if findings.hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The password that the environment gives, or the file that it names.
+/// Returns the password from the environment, or from the file that the environment names.
 fn given_password() -> Result<Option<SecretString>, VerifyError> {
     if let Some(text) = std::env::var(PASSWORD).ok().filter(|text| !text.is_empty()) {
         return Ok(Some(text.into()));
@@ -135,7 +135,7 @@ fn given_password() -> Result<Option<SecretString>, VerifyError> {
     }
 }
 
-/// How TLS is spoken, if it is.
+/// Returns the TLS clients, if an address uses TLS.
 fn tls_of(args: &args::Verify, spoken: bool) -> Result<Option<Tls>, VerifyError> {
     let files = Files { ca: args.ca.clone(), identity: args.cert.clone().zip(args.key.clone()) };
     if !spoken {
@@ -144,7 +144,7 @@ fn tls_of(args: &args::Verify, spoken: bool) -> Result<Option<Tls>, VerifyError>
     }
     Tls::new(files).map(Some).map_err(|error| {
         let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-        // The library speaks of the keys of a configuration file; here they are options.
+        // The library's errors name keys of the configuration file; here they are options.
         let text = format!("{error}{cause}")
             .replace("upstream.tls_ca", "--ca")
             .replace("upstream.tls_certificate", "--cert")
@@ -153,19 +153,19 @@ fn tls_of(args: &args::Verify, spoken: bool) -> Result<Option<Tls>, VerifyError>
     })
 }
 
-/// Who is looked at, and as whom.
+/// The address to check, and the login to use.
 pub(crate) struct Whom {
     pub(crate) endpoint: Endpoint,
-    /// `None`: `AUTH` is given the password alone.
+    /// The user; `None` sends `AUTH` with only the password.
     pub(crate) user: Option<String>,
     pub(crate) password: Option<SecretString>,
-    /// Whether it is spoken to in TLS.
+    /// `true` if the address is connected to in TLS.
     pub(crate) encrypted: bool,
-    /// How TLS is spoken, where it is.
+    /// The TLS clients, if an address uses TLS.
     pub(crate) tls: Option<Tls>,
 }
 
-/// Makes all checks of `whom`, and of `places`. `timeout` bounds every step.
+/// Runs all checks of `whom` and of `places`. `timeout` limits every step.
 pub(crate) fn look(
     whom: Whom,
     places: &Places,
@@ -177,15 +177,15 @@ pub(crate) fn look(
     if let Some(findings) = meet(&mut target)? {
         return Ok(findings);
     }
-    let mut sections = vec![strangers::run(&target), strangers::password(&target)];
+    let mut sections = vec![unauthenticated::run(&target), unauthenticated::password(&target)];
     sections
         .extend(target.tls.as_ref().filter(|_| encrypted).map(|tls| encrypted::run(&target, tls)));
     sections.extend([commands::run(&target), places::run(&target, places)]);
     Ok(Findings(sections))
 }
 
-/// Finds out whether Redis is spoken there at all, and whether it asks for a password. If TLS is not,
-/// that is all there is to find.
+/// Finds out whether the server speaks Redis's protocol, and whether it requires a password. If TLS
+/// fails, the result is complete with that.
 fn meet(target: &mut Target) -> Result<Option<Findings>, VerifyError> {
     let endpoint = target.endpoint.clone();
     let unreachable = |source| VerifyError::Unreachable { endpoint: endpoint.clone(), source };
@@ -206,29 +206,29 @@ fn meet(target: &mut Target) -> Result<Option<Findings>, VerifyError> {
             }
         }
         Ok(reply) => {
-            return Err(VerifyError::NotRedis { endpoint, told: told(&Ok(reply)) });
+            return Err(VerifyError::NotRedis { endpoint, shown: shown(&Ok(reply)) });
         }
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
             return Err(VerifyError::Silent(endpoint));
         }
-        // A server that wants a certificate may say so only now.
+        // A server that requires a client certificate may reject the connection only now.
         Err(error) if target.encrypted => return Ok(Some(encrypted::broken(error))),
         Err(_) => return Err(VerifyError::Closes(endpoint)),
     }
     Ok(None)
 }
 
-/// `HOST:PORT`.
+/// Parses `HOST:PORT`.
 fn endpoint(text: &str) -> Result<Endpoint, VerifyError> {
     match UpstreamUrl::parse(&format!("redis://{text}")) {
-        // Something before an @ would be a password that was put in the wrong place.
+        // Text before an @ may be a password in the wrong place, so it is not repeated.
         Ok(url) if !text.contains('@') => Ok(Endpoint { host: url.host, port: url.port }),
         _ if text.contains('@') => Err(VerifyError::Address("(with an @)".to_owned())),
         _ => Err(VerifyError::Address(text.to_owned())),
     }
 }
 
-/// The same, or `rediss://HOST:PORT` where that is spoken in TLS.
+/// Parses `HOST:PORT`, or `rediss://HOST:PORT` for TLS; the flag is `true` for TLS.
 fn redis(text: &str) -> Result<(Endpoint, bool), VerifyError> {
     match text.strip_prefix("rediss://") {
         Some(text) => Ok((endpoint(text)?, true)),

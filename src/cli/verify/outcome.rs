@@ -1,37 +1,37 @@
-//! What a check found.
+//! The results of checks.
 
 use std::io;
 
-/// Characters of a reply that are shown at most.
-const MAX_TOLD: usize = 80;
+/// Most characters of a reply that are shown.
+const MAX_SHOWN: usize = 80;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// As it should be.
+    /// The result is as it should be.
     Holds,
-    /// Not as it should be.
+    /// The result is not as it should be.
     Fails,
-    /// Unwise; it does not fail the whole.
+    /// The result is unwise, but does not make the whole verification fail.
     Warns,
-    /// Not made.
+    /// The check was not run.
     NotChecked,
 }
 
 /// A check that was made, or left out.
 #[derive(Debug)]
 pub(super) struct Check {
-    /// Stable, for programs.
+    /// A stable name, for programs.
     pub(super) id: String,
     pub(super) outcome: Outcome,
-    /// What was looked at.
+    /// The subject of the check.
     pub(super) what: String,
-    /// What was found; never a password.
+    /// The result; never a password.
     pub(super) found: String,
 }
 
 impl Check {
-    /// One that was made.
+    /// Makes a check that holds if `holds` is true, else fails.
     pub(super) fn new(
         id: impl Into<String>,
         holds: bool,
@@ -42,17 +42,17 @@ impl Check {
         Self::with(id, outcome, what, found)
     }
 
-    /// One of a reply, which must be as `right` says.
+    /// Makes a check of a reply, which `right` must accept.
     pub(super) fn replied(
         id: &str,
         what: &str,
         reply: &io::Result<String>,
         right: impl Fn(&str) -> bool,
     ) -> Self {
-        Self::new(id, reply.as_ref().is_ok_and(|reply| right(reply)), what, told(reply))
+        Self::new(id, reply.as_ref().is_ok_and(|reply| right(reply)), what, shown(reply))
     }
 
-    /// One that ended with `outcome`.
+    /// Makes a check with this `outcome`.
     pub(super) fn with(
         id: impl Into<String>,
         outcome: Outcome,
@@ -70,27 +70,28 @@ pub(super) struct Section {
     pub(super) checks: Vec<Check>,
 }
 
-/// All that was found.
+/// All checks.
 #[derive(Debug)]
 pub(crate) struct Findings(pub(super) Vec<Section>);
 
 impl Findings {
-    /// Every check, in order.
+    /// Returns every check, in order.
     pub(super) fn checks(&self) -> impl Iterator<Item = &Check> {
         self.0.iter().flat_map(|section| &section.checks)
     }
 
-    /// Returns how many ended so.
+    /// Returns how many checks have this outcome.
     pub(super) fn count(&self, outcome: Outcome) -> usize {
         self.checks().filter(|check| check.outcome == outcome).count()
     }
 
-    /// The outcome of a check.
+    /// Returns the outcome of the check `id`.
     pub(super) fn outcome(&self, id: &str) -> Option<Outcome> {
         self.checks().find(|check| check.id == id).map(|check| check.outcome)
     }
 
-    /// Returns whether whoever gets there can do everything: no password, and nothing that is refused.
+    /// Returns whether every client can do everything: no password is required, and no command is
+    /// refused.
     pub(super) fn wide_open(&self) -> bool {
         let blocked = |check: &&Check| check.id.starts_with("blocked-");
         self.outcome("no-password") == Some(Outcome::Fails)
@@ -104,13 +105,13 @@ impl Findings {
     }
 }
 
-/// A reply, or why there is none, fit for a line of the report.
-pub(super) fn told(reply: &io::Result<String>) -> String {
+/// Returns a reply, or the reason why there is none, shortened for a line of the report.
+pub(super) fn shown(reply: &io::Result<String>) -> String {
     match reply {
         Ok(reply) => {
-            let mut told = reply.chars().flat_map(char::escape_debug);
-            let mut text: String = told.by_ref().take(MAX_TOLD).collect();
-            if told.next().is_some() {
+            let mut shown = reply.chars().flat_map(char::escape_debug);
+            let mut text: String = shown.by_ref().take(MAX_SHOWN).collect();
+            if shown.next().is_some() {
                 text.push('…');
             }
             text.replace("\\'", "'").replace("\\\"", "\"")

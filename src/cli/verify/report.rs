@@ -1,4 +1,4 @@
-//! The checks as text and as JSON.
+//! Prints the checks as text and as JSON.
 
 use redoubt::config::Endpoint;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::outcome::{Check, Findings, Outcome};
 use crate::cli::paint::Paint;
 
-/// A line for each check, under the titles of their sections, and one for all.
+/// Returns a line for each check, under the titles of their sections, and a summary.
 pub(crate) fn text(findings: &Findings) -> String {
     let paint = Paint::of_stdout();
     let width = findings.checks().map(|check| check.what.chars().count()).max().unwrap_or_default();
@@ -41,8 +41,9 @@ fn summary(findings: &Findings, paint: Paint) -> String {
     if findings.hold() {
         paint.green(&counts)
     } else if findings.wide_open() {
-        paint
-            .red(&format!("{counts}\nWide open: whoever gets there can read and delete everything"))
+        paint.red(&format!(
+            "{counts}\nWide open: every client that can connect can read and delete everything"
+        ))
     } else {
         paint.red(&counts)
     }

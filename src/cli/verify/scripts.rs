@@ -1,4 +1,4 @@
-//! What a script of a client's own can do to the server itself.
+//! Checks what a client's own script can do to the server.
 
 use std::io;
 
@@ -8,12 +8,12 @@ use super::harmless;
 use super::outcome::{Check, Outcome};
 use super::wire::Target;
 
-/// Runs whatever the script engine is: it does nothing.
+/// A script that does nothing; every script engine runs it.
 const NOTHING: &str = "return 1";
 
-/// Returns whether clients can run scripts that nobody has looked at. The engine of every server that is known
-/// ends the server when a script raises an error of a certain form; `policy.guard` cannot keep it from
-/// that, as nothing is called.
+/// Checks whether clients can run scripts that the operator has not listed. In every known server,
+/// a script that raises a certain error ends the server; `policy.guard` cannot prevent that, as the
+/// script calls no command.
 pub(super) fn engine(target: &Target) -> Check {
     let (id, what) = ("script-engine", "scripts of clients' own");
     let runs = |name: &str| {
@@ -22,7 +22,7 @@ pub(super) fn engine(target: &Target) -> Check {
         target.ask(&args).map(|reply| !missing(&reply))
     };
     match runs("EVAL").and_then(|eval| Ok(eval || runs("EVAL_RO")?)) {
-        Ok(false) => Check::new(id, true, what, "none runs that is not listed"),
+        Ok(false) => Check::new(id, true, what, "only listed scripts run"),
         Ok(true) => {
             let (server, danger) = match version(target) {
                 Ok((name, version)) => (format!("{name} {version}"), danger(&name, &version)),
@@ -42,18 +42,19 @@ pub(super) fn engine(target: &Target) -> Check {
     }
 }
 
-/// What is known to end a server.
+/// The known ways to end a server from a script.
 #[derive(Debug, PartialEq)]
 enum Danger {
     /// `error({})`.
     AnyError,
-    /// Only an error whose fields cannot be read without another one.
+    /// Only an error with a metatable, whose fields raise another error when they are read.
     Metatable,
-    /// It was not tried.
+    /// This server was not tried.
     Unknown,
 }
 
-/// By what was tried, with Redis 7.0.15, 7.4.1 and 8.0.2, Valkey 8.1.1 and 9.1.2, and Redict 7.3.6.
+/// Returns what ended the servers that were tried: Redis 7.0.15, 7.4.1 and 8.0.2, Valkey 8.1.1 and
+/// 9.1.2, and Redict 7.3.6.
 fn danger(name: &str, version: &str) -> Danger {
     let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
     let (Some(Some(major)), Some(Some(minor))) = (numbers.next(), numbers.next()) else {
@@ -69,10 +70,12 @@ fn danger(name: &str, version: &str) -> Danger {
     }
 }
 
-/// The server's name and version, by its `HELLO`.
+/// Returns the server's name and version from its reply to `HELLO`.
 fn version(target: &Target) -> io::Result<(String, String)> {
     let reply = target.login()?.ask_whole(&["HELLO", "2"])?;
-    let Reply::Array(fields) = &reply else { return Err(io::Error::other("no HELLO")) };
+    let Reply::Array(fields) = &reply else {
+        return Err(io::Error::other("HELLO was not answered with an array"));
+    };
     let (pairs, _) = fields.as_chunks::<2>();
     let field = |name: &[u8]| {
         pairs.iter().find_map(|[key, value]| match (key, value) {
@@ -82,8 +85,8 @@ fn version(target: &Target) -> io::Result<(String, String)> {
             _ => None,
         })
     };
-    let told = field(b"server").zip(field(b"version"));
-    told.ok_or_else(|| io::Error::other("another HELLO"))
+    let fields = field(b"server").zip(field(b"version"));
+    fields.ok_or_else(|| io::Error::other("HELLO was answered without a version"))
 }
 
 #[cfg(test)]
@@ -91,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_tried_is_told_by_version() {
+    fn danger_depends_on_server_and_version() {
         for (name, version, wanted) in [
             ("redis", "7.0.15", Danger::AnyError),
             ("redis", "8.0.6", Danger::AnyError),

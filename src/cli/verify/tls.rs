@@ -1,4 +1,4 @@
-//! How TLS is spoken with what is looked at.
+//! The TLS clients of `redoubt verify`.
 
 use std::path::PathBuf;
 
@@ -13,10 +13,10 @@ pub(super) struct Files {
     pub(super) identity: Option<(PathBuf, PathBuf)>,
 }
 
-/// How TLS is spoken here.
+/// The TLS clients for the checks.
 pub(crate) struct Tls {
     pub(super) client: tls::Client,
-    /// One that shows no certificate, where the other does.
+    /// A client without a certificate; present if the other has one.
     pub(super) anonymous: Option<tls::Client>,
 }
 

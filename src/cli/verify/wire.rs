@@ -1,4 +1,4 @@
-//! A connection as any client would make it, every wait on it bounded.
+//! A connection such as any client opens, with a time limit on every wait.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -25,7 +25,7 @@ const MAX_BYTES: usize = 1 << 20;
 /// Most addresses of a name that are tried.
 const MAX_ADDRESSES: usize = 4;
 
-/// Makes connections, all within one limit.
+/// Opens connections, all under the same time limits.
 #[derive(Clone)]
 pub(super) struct Network {
     runtime: Rc<Runtime>,
@@ -38,13 +38,13 @@ impl Network {
         Ok(Self { runtime: Rc::new(runtime), limit })
     }
 
-    /// Connects to the first address of `endpoint` that answers.
+    /// Connects to the first address of `endpoint` that accepts.
     pub(super) fn connect(&self, endpoint: &Endpoint) -> io::Result<Wire> {
         let (stream, peer) = self.open(endpoint)?;
         Ok(self.wire(stream, peer, None))
     }
 
-    /// The same in TLS. What goes wrong with that is an error of its own.
+    /// Connects in TLS. A failed handshake is an error of its own kind.
     pub(super) fn connect_tls(
         &self,
         endpoint: &Endpoint,
@@ -80,66 +80,67 @@ impl Network {
         })
     }
 
-    /// The addresses of `endpoint`. That a name is not found in time says nothing of what it names,
-    /// so this never gives [`io::ErrorKind::TimedOut`].
+    /// Returns the addresses of `endpoint`. A slow name lookup proves nothing about the service, so
+    /// this never returns [`io::ErrorKind::TimedOut`].
     async fn addresses(&self, endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> {
         let found = self.limit.hold(resolve(endpoint)).await;
         found.map_err(|error| match error.kind() {
-            io::ErrorKind::TimedOut => io::Error::other("the name is not looked up in time"),
+            io::ErrorKind::TimedOut => io::Error::other("the name lookup took too long"),
             _ => error,
         })
     }
 }
 
-/// Asks the system. Nobody need wait for it: the thread goes on alone until the system answers.
+/// Asks the system. The call cannot be cancelled, so it runs on a thread of its own, which may
+/// outlive this function.
 async fn resolve(endpoint: &Endpoint) -> io::Result<Vec<SocketAddr>> {
     let (host, port) = (endpoint.host.clone(), endpoint.port);
-    let (tell, told) = oneshot::channel();
+    let (sender, answer) = oneshot::channel();
     thread::Builder::new().name("resolve".to_owned()).spawn(move || {
         let found = (host.as_str(), port).to_socket_addrs();
-        let _ = tell.send(found.map(|found| found.take(MAX_ADDRESSES).collect()));
+        let _ = sender.send(found.map(|found| found.take(MAX_ADDRESSES).collect()));
     })?;
-    told.await.unwrap_or_else(|_| Err(io::Error::other("the name cannot be looked up")))
+    answer.await.unwrap_or_else(|_| Err(io::Error::other("the name lookup failed")))
 }
 
-/// What carries bytes.
+/// A stream of bytes.
 trait Transport: AsyncRead + AsyncWrite + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Transport for T {}
 
-/// What the other side of TLS has shown.
+/// Facts about the peer of a TLS connection.
 #[derive(Debug)]
 pub(super) struct Shown {
     pub(super) version: Option<TlsVersion>,
     /// When its certificate ends.
     pub(super) ends: Option<SystemTime>,
-    /// Whom its certificate is for.
+    /// The name that its certificate is for.
     pub(super) name: Arc<str>,
 }
 
-/// Whom to ask, and as whom.
+/// The address to check, and the login to use.
 pub(crate) struct Target {
     pub(super) endpoint: Endpoint,
-    /// `None`: `AUTH` is given the password alone.
+    /// The user; `None` sends `AUTH` with only the password.
     pub(super) user: Option<String>,
-    /// `None` only where none is asked for.
+    /// The password; `None` only if none is required.
     pub(super) password: Option<SecretString>,
-    /// Whether commands run without a password.
+    /// `true` if commands run without a password.
     pub(super) open: bool,
     pub(super) network: Network,
-    /// Whether it is spoken to in TLS.
+    /// `true` if the address is connected to in TLS.
     pub(super) encrypted: bool,
-    /// How TLS is spoken, here and to Redis itself.
+    /// The TLS clients, for this address and for Redis itself.
     pub(super) tls: Option<Tls>,
 }
 
 impl Target {
-    /// A new connection to the address, over which nothing was sent yet.
+    /// Opens a new connection to the address.
     pub(super) fn connect(&self) -> io::Result<Wire> {
         self.connect_to(&self.endpoint, self.encrypted)
     }
 
-    /// A connection to `endpoint`, in TLS or not.
+    /// Opens a connection to `endpoint`, with or without TLS.
     pub(super) fn connect_to(&self, endpoint: &Endpoint, encrypted: bool) -> io::Result<Wire> {
         match self.tls.as_ref().filter(|_| encrypted) {
             Some(tls) => self.network.connect_tls(endpoint, &tls.client)?,
@@ -147,7 +148,7 @@ impl Target {
         }
     }
 
-    /// A connection that has logged in, if there is a need to.
+    /// Opens a connection and logs in, if a password is required.
     pub(super) fn login(&self) -> io::Result<Wire> {
         let mut wire = self.connect()?;
         let Some(password) = &self.password else { return Ok(wire) };
@@ -158,13 +159,13 @@ impl Target {
         }
     }
 
-    /// The reply to a command of a client that has logged in.
+    /// Returns the reply to a command of an authenticated client.
     pub(super) fn ask(&self, args: &[&str]) -> io::Result<String> {
         self.login()?.ask(args)
     }
 }
 
-/// One connection.
+/// A connection.
 pub(super) struct Wire {
     network: Network,
     stream: Box<dyn Transport>,
@@ -174,18 +175,18 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Returns whether the other side is on this machine.
+    /// Returns whether the peer is on this machine.
     pub(super) fn is_local(&self) -> bool {
         self.peer.ip().to_canonical().is_loopback()
     }
 
-    /// Returns what the other side of TLS has shown; `None` in plain text.
+    /// Returns facts about the TLS peer; `None` for plain text.
     pub(super) fn tls(&self) -> Option<&Shown> {
         self.tls.as_ref()
     }
 
-    /// `AUTH`. Of an error only its first word is given: Redis repeats the arguments of a command
-    /// that it does not know.
+    /// Sends `AUTH`. Returns only the first word of an error: Redis repeats the arguments of an
+    /// unknown command.
     pub(super) fn auth(&mut self, user: Option<&str>, password: &str) -> io::Result<String> {
         let reply = match user {
             Some(user) => self.ask(&["AUTH", user, password]),
@@ -194,18 +195,20 @@ impl Wire {
         Ok(reply.split(' ').next().unwrap_or_default().to_owned())
     }
 
-    /// The first line of the reply to a command.
+    /// Returns the first line of the reply to a command.
     pub(super) fn ask(&mut self, args: &[&str]) -> io::Result<String> {
         self.send_command(args)?;
         self.line()
     }
 
-    /// The reply to a command of a server that speaks Redis.
+    /// Returns the whole reply to a command, from a server that speaks Redis's protocol.
     pub(super) fn ask_whole(&mut self, args: &[&str]) -> io::Result<Reply> {
         self.send_command(args)?;
         match self.reply()? {
             Said::Reply(reply) => Ok(reply),
-            Said::Other(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "no reply of Redis")),
+            Said::Other(_) => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "not a reply of Redis"))
+            }
         }
     }
 
@@ -216,7 +219,7 @@ impl Wire {
         self.send(&request)
     }
 
-    /// The first line of the reply to these bytes.
+    /// Sends `bytes` and returns the first line of the reply.
     pub(super) fn say(&mut self, bytes: &[u8]) -> io::Result<String> {
         self.send(bytes)?;
         self.line()
@@ -230,7 +233,8 @@ impl Wire {
         }))
     }
 
-    /// The first bytes that come in reply to these, which are no Redis; nothing else may have been said.
+    /// Sends bytes that are not Redis's protocol, and returns the first bytes of the answer. The
+    /// connection must be new.
     pub(super) fn exchange<const N: usize>(&mut self, bytes: &[u8]) -> io::Result<[u8; N]> {
         self.send(bytes)?;
         let Network { runtime, limit } = &self.network;
@@ -239,7 +243,7 @@ impl Wire {
         Ok(reply)
     }
 
-    /// The first line of the next reply, or of what comes in its place.
+    /// Returns the first line of the next reply, or of other data in its place.
     pub(super) fn line(&mut self) -> io::Result<String> {
         Ok(match self.reply()? {
             Said::Reply(reply) => first_line(&reply),
@@ -254,7 +258,7 @@ impl Wire {
                 match replies.next(Protocol::Resp2) {
                     Ok(Some(reply)) => return Ok(Said::Reply(reply)),
                     Ok(None) => {}
-                    // Nothing more is understood of what comes.
+                    // The rest of the data cannot be parsed either.
                     Err(_) => {
                         if let Some(line) = line_of(replies.buffer()) {
                             return Ok(Said::Other(line));
@@ -272,21 +276,21 @@ impl Wire {
     }
 }
 
-/// What the other side has said.
+/// What the peer has sent.
 enum Said {
     /// A reply of Redis.
     Reply(Reply),
-    /// The first line of something else.
+    /// The first line of other data.
     Other(String),
 }
 
-/// The first line of `bytes`, if its end has come.
+/// Returns the first line of `bytes`, if it is complete.
 fn line_of(bytes: &[u8]) -> Option<String> {
     let end = bytes.iter().position(|byte| *byte == b'\n')?;
     Some(String::from_utf8_lossy(bytes.get(..end)?).trim_end().to_owned())
 }
 
-/// The line that a reply begins with on the wire.
+/// Returns the first line of a reply in its wire format.
 fn first_line(reply: &Reply) -> String {
     match reply {
         Reply::SimpleString(text) => format!("+{}", String::from_utf8_lossy(text).trim_end()),

@@ -1,15 +1,18 @@
-//! Durations as operators write them: a whole number and a unit, `500ms`, `10s`, `2m`, `1h`, `7d`.
+//! Durations as operators write them: a whole number and a unit, such as `500ms`, `10s`, `2m`,
+//! `1h`, `7d`.
 
 use std::time::Duration;
 
-/// Longest duration of any setting: a year of 365 days, so that adding one to a clock cannot fail.
+/// Longest duration of any setting: a year of 365 days, so that adding a duration to a clock cannot
+/// overflow.
 pub(super) const MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Units from the largest to the smallest, in milliseconds.
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// Reads a duration of at most [`MAX`]; `None` for anything else, a bare number included.
+/// Reads a duration of at most [`MAX`]; returns `None` for other texts, including a number without
+/// a unit.
 pub(super) fn parse(text: &str) -> Option<Duration> {
     let unit = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit);
@@ -36,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_needs_a_known_unit() {
+    fn parse_requires_a_known_unit() {
         assert_eq!(parse("500ms"), Some(Duration::from_millis(500)));
         assert_eq!(parse("0s"), Some(Duration::ZERO));
         assert_eq!(parse("2m"), Some(Duration::from_secs(120)));
@@ -52,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back() {
+    fn formatted_durations_parse_to_the_same_value() {
         for text in ["0s", "1ms", "1500ms", "10s", "90s", "2m", "5h", "7d"] {
             assert_eq!(parse(text).map(format).as_deref(), Some(text));
         }

@@ -1,4 +1,4 @@
-//! How the value of a key is written: what is accepted, what an error says was expected, and how a value
+//! The form of a key's value: what is accepted, what an error states as expected, and how a value
 //! is printed.
 
 use std::fmt::Display;
@@ -13,7 +13,7 @@ use toml::de::DeValue;
 use super::super::error::Problem;
 use super::{duration, size};
 
-/// A value and its place in the text.
+/// A value with its place in the text.
 pub(crate) type Node<'a> = Spanned<DeValue<'a>>;
 
 type Read<T> = dyn Fn(&Node<'_>) -> Result<T, Wrong> + Send + Sync;
@@ -26,17 +26,18 @@ pub(crate) struct Form<T> {
     write: Box<Write<T>>,
 }
 
-/// A value that a form does not accept. It holds nothing of the value, which may be a secret.
+/// The error for a value that a form does not accept. It holds nothing of the value, which may be a
+/// secret.
 pub(crate) struct Wrong {
-    /// Where it is in the text.
+    /// The place of the value in the text.
     pub(crate) at: Range<usize>,
-    /// What is wrong, if it can be said better than by what the form expects.
+    /// The problem, if a more precise one is known than "expected …".
     pub(crate) problem: Option<Problem>,
 }
 
 impl<T: 'static> Form<T> {
-    /// `expects` follows "expected" in an error. `write` returns `None` for a value that stands for a
-    /// missing key.
+    /// Makes a form. `expects` follows "expected" in an error. `write` returns `None` for a value
+    /// that stands for a missing key.
     pub(crate) fn new(
         expects: impl Into<String>,
         read: impl Fn(&Node<'_>) -> Result<T, Wrong> + Send + Sync + 'static,
@@ -45,7 +46,7 @@ impl<T: 'static> Form<T> {
         Self { expects: expects.into(), read: Box::new(read), write: Box::new(write) }
     }
 
-    /// A text in quotes.
+    /// Makes a form for a text in quotes.
     pub(crate) fn text(
         expects: impl Into<String>,
         parse: impl Fn(&str) -> Option<T> + Send + Sync + 'static,
@@ -66,12 +67,12 @@ impl<T: 'static> Form<T> {
         (self.read)(node)
     }
 
-    /// The value in TOML; `None` if it stands for a missing key.
+    /// Returns the value in TOML; `None` if the value stands for a missing key.
     pub(super) fn write(&self, value: &T) -> Option<String> {
         (self.write)(value)
     }
 
-    /// Values of another type; `to` rejects those that it returns `None` for.
+    /// Converts the values to another type; a value for which `to` returns `None` is rejected.
     pub(crate) fn map<U: 'static>(
         self,
         to: impl Fn(T) -> Option<U> + Send + Sync + 'static,
@@ -82,14 +83,14 @@ impl<T: 'static> Form<T> {
         Form::new(expects, read, move |value| write(&from(value)))
     }
 
-    /// A value that may be missing.
+    /// Makes the value optional.
     pub(super) fn or_missing(self) -> Form<Option<T>> {
         let Self { expects, read, write } = self;
         let write = move |value: &Option<T>| write(value.as_ref()?);
         Form::new(expects, move |node| read(node).map(Some), write)
     }
 
-    /// `word` in place of a value: `None`.
+    /// Accepts `word` in place of a value, and reads it as `None`.
     pub(crate) fn or_word(self, word: &'static str) -> Form<Option<T>> {
         let Self { expects, read, write } = self;
         let read = move |node: &Node<'_>| match node.get_ref().as_str() {
@@ -107,7 +108,8 @@ impl<N> Form<N>
 where
     N: TryFrom<i64> + Display + 'static,
 {
-    /// 0 in place of a number: `None`, which means `meaning`.
+    /// Accepts 0 in place of a number, and reads it as `None`; `meaning` says in errors what 0
+    /// means.
     pub(crate) fn or_zero(self, meaning: &str) -> Form<Option<N>> {
         let Self { expects, read, write } = self;
         let read = move |node: &Node<'_>| match integer(node) {
@@ -122,7 +124,7 @@ where
 }
 
 impl Form<Duration> {
-    /// `"0s"`: `None`.
+    /// Reads `"0s"` as `None`.
     pub(crate) fn zero_is_none(self) -> Form<Option<Duration>> {
         let some = |duration: Duration| Some(Some(duration).filter(|some| !some.is_zero()));
         self.map(some, |value| value.unwrap_or_default())
@@ -164,7 +166,7 @@ pub(crate) fn time_above_zero() -> Form<Duration> {
     Form::text(expects, parse, |value| duration::format(*value))
 }
 
-/// The time until the kernel probes a silent connection (`TCP_KEEPIDLE`); `None` is never.
+/// The time until the kernel probes a silent connection (`TCP_KEEPIDLE`); `None` means never.
 pub(crate) fn keepalive() -> Form<Option<Duration>> {
     /// The largest value that Linux accepts, in seconds.
     const MOST: u64 = 32_767;
@@ -188,7 +190,7 @@ where
     Form::text(format!("a size from \"{least}\" to \"{most}\""), parse, format)
 }
 
-/// One of a few words.
+/// One of a fixed set of words.
 pub(crate) fn choice<T, const N: usize>(choices: [(&'static str, T); N]) -> Form<T>
 where
     T: Copy + PartialEq + Send + Sync + 'static,
@@ -224,7 +226,8 @@ pub(crate) fn secret(expects: &'static str) -> Form<SecretString> {
     Form::new(expects, read, |_| None)
 }
 
-/// A list of at most `most` texts, each in quotes; an error is about the one that `parse` rejects.
+/// A list of at most `most` texts, each in quotes; an error has the place of the item that `parse`
+/// rejects.
 pub(crate) fn list<T: 'static>(
     expects: impl Into<String>,
     most: usize,
@@ -253,12 +256,12 @@ fn integer(node: &Node<'_>) -> Option<i64> {
     i64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
-/// `text` as a TOML string.
+/// Returns `text` as a TOML string.
 pub(crate) fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-/// `texts` as a TOML list.
+/// Returns `texts` as a TOML list.
 pub(crate) fn quoted_list(texts: impl Iterator<Item = String>) -> String {
     toml::Value::from(texts.collect::<Vec<_>>()).to_string()
 }
@@ -288,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_stand_for_no_value_are_printed_again() {
+    fn zero_and_words_for_none_are_printed_again() {
         let zero = whole::<usize>(8..=10).or_zero("no limit");
         let auto = bytes::<u64>(1..=10).or_word("auto");
         assert_eq!(zero.expects(), "a whole number from 8 to 10, or 0 for no limit");

@@ -1,4 +1,4 @@
-//! A key of the configuration file: what its declaration says, and where its value is kept.
+//! A key of the configuration file: its declaration, and where its value is stored.
 
 use super::form::Form;
 
@@ -11,20 +11,20 @@ pub enum Reload {
     Restart,
 }
 
-/// What the declaration of a key says of it.
+/// The declaration of a key.
 #[derive(Debug)]
 pub struct Key {
     /// Its full name, `limits.auth_timeout`.
     pub name: &'static str,
     /// Its documentation, line by line.
     pub docs: &'static [&'static str],
-    /// What its value must be, as it follows "expected".
+    /// What its value must be; the text follows "expected" in errors.
     pub expects: String,
     /// Its default in TOML, if it has one.
     pub default: Option<String>,
-    /// A right value in TOML.
+    /// A valid value in TOML.
     pub example: String,
-    /// Whether the configuration must set it.
+    /// `true` if the configuration must set the key.
     pub required: bool,
     /// The environment variable that wins over it.
     pub variable: Option<&'static str>,
@@ -33,12 +33,12 @@ pub struct Key {
 }
 
 impl Key {
-    /// The table that it belongs to; empty for the top of the file.
+    /// Returns the table that the key belongs to; empty for the top of the file.
     pub fn table(&self) -> &'static str {
         self.name.split_once('.').map_or("", |(table, _)| table)
     }
 
-    /// The name within its table.
+    /// Returns the name within its table.
     pub fn short(&self) -> &'static str {
         self.name.split_once('.').map_or(self.name, |(_, name)| name)
     }
@@ -60,12 +60,12 @@ pub(crate) struct Declared<T> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Variable {
     pub(crate) name: &'static str,
-    /// Whether it holds several values with commas between them.
+    /// `true` if the variable holds several values with commas between them.
     pub(crate) is_list: bool,
 }
 
 impl<T: 'static> Form<T> {
-    /// A key that has this value where the configuration does not set it.
+    /// Declares a key that has the value `default` if the configuration does not set it.
     pub(crate) fn default(self, default: T) -> Declared<T> {
         Declared {
             form: self,
@@ -79,51 +79,51 @@ impl<T: 'static> Form<T> {
         }
     }
 
-    /// A key without a default. `example` is a right value in TOML.
+    /// Declares a key without a default. `example` is a valid value in TOML.
     pub(crate) fn optional(self, example: &'static str) -> Declared<Option<T>> {
         self.or_missing().default(None).example(example)
     }
 }
 
 impl<T> Declared<T> {
-    /// A right value in TOML, for errors and where there is no default.
+    /// Sets a valid value in TOML, which errors show and which stands in for a missing default.
     pub(crate) fn example(self, example: &'static str) -> Self {
         Self { example: Some(example), ..self }
     }
 
-    /// A reload puts a new value in force. Without this, a new value needs a restart.
+    /// Declares that a reload puts a new value in force. Without this, a new value needs a restart.
     pub(crate) fn live(self) -> Self {
         Self { reload: Reload::Live, ..self }
     }
 
-    /// Returns what is printed in place of the value where there is none.
+    /// Sets what is printed if the key has no value.
     pub(crate) fn note(self, note: &'static str) -> Self {
         Self { note: Some(note), ..self }
     }
 
-    /// The configuration must set it.
+    /// Declares that the configuration must set the key.
     pub(crate) fn required(self) -> Self {
         Self { required: true, ..self }
     }
 
-    /// This environment variable wins over the file.
+    /// Declares an environment variable that wins over the file.
     pub(crate) fn variable(self, name: &'static str) -> Self {
         Self { variable: Some(Variable { name, is_list: false }), ..self }
     }
 
-    /// As [`Declared::variable`], with commas between several values.
+    /// Like [`Declared::variable`], with commas between several values.
     pub(crate) fn list_variable(self, name: &'static str) -> Self {
         Self { variable: Some(Variable { name, is_list: true }), ..self }
     }
 
-    /// The full name, where it is not that of the table and the field.
+    /// Sets the full name, if it differs from the names of the table and the field.
     pub(crate) fn named(self, name: &'static str) -> Self {
         Self { name: Some(name), ..self }
     }
 }
 
 impl<T: 'static> Declared<T> {
-    /// Returns what the value must be, and a right one in TOML.
+    /// Returns what the value must be, and a valid value in TOML.
     pub(crate) fn help(&self) -> (String, String) {
         let default = || self.form.write(&self.default).unwrap_or_default();
         let example = self.example.map_or_else(default, str::to_owned);
@@ -149,7 +149,7 @@ type Shown<S> = dyn Fn(&S) -> Option<String> + Send + Sync;
 type Differs<S> = dyn Fn(&S, &S) -> bool + Send + Sync;
 type Keep<S> = dyn Fn(&mut S, &S) + Send + Sync;
 
-/// How the value of a key is found in settings of type `S`.
+/// Accesses the value of a key in settings of type `S`.
 pub(crate) struct Access<S> {
     shown: Box<Shown<S>>,
     differs: Box<Differs<S>>,
@@ -157,36 +157,36 @@ pub(crate) struct Access<S> {
 }
 
 impl<S: 'static> Access<S> {
-    /// A value that is `get` of the settings, is not printed and is not kept.
+    /// Reads the value by `get`; the value is not printed, and a reload does not restore it.
     pub(crate) fn of<V: PartialEq + 'static>(get: fn(&S) -> V) -> Self {
         Self::compared(move |old, new| get(old) != get(new))
     }
 
-    /// As [`Access::of`], where `differs` compares.
+    /// Like [`Access::of`], with `differs` as the comparison.
     pub(crate) fn compared(differs: impl Fn(&S, &S) -> bool + Send + Sync + 'static) -> Self {
         Self { shown: Box::new(|_| None), differs: Box::new(differs), keep: Box::new(|_, _| {}) }
     }
 
-    /// The line that prints the value, without a secret.
+    /// Sets the function that prints the value, without a secret.
     pub(crate) fn shown(self, shown: fn(&S) -> Option<String>) -> Self {
         Self { shown: Box::new(shown), ..self }
     }
 
-    /// Puts the old value, which comes second, back into the new settings.
+    /// Sets the function that copies the old value (second argument) into the new settings.
     pub(crate) fn kept(self, keep: fn(&mut S, &S)) -> Self {
         Self { keep: Box::new(keep), ..self }
     }
 }
 
-/// A key, and how its value is found in settings of type `S`.
+/// A key, with access to its value in settings of type `S`.
 pub struct Field<S> {
-    /// What its declaration says.
+    /// The declaration.
     pub key: Key,
     access: Access<S>,
 }
 
 impl<S: 'static> Field<S> {
-    /// A key whose value is a field of `S`.
+    /// Makes a key whose value is a field of `S`.
     pub(crate) fn direct<T: Clone + PartialEq + 'static>(
         declared: Declared<T>,
         name: &'static str,
@@ -208,7 +208,7 @@ impl<S: 'static> Field<S> {
         Self { key, access }
     }
 
-    /// A key whose value goes into `S` together with others.
+    /// Makes a key whose value is combined with others into a part of `S`.
     pub(crate) fn indirect<T: 'static>(
         declared: &Declared<T>,
         name: &'static str,
@@ -218,7 +218,7 @@ impl<S: 'static> Field<S> {
         Self { key: declared.key(name, docs), access }
     }
 
-    /// The same key in the settings that `S` is a part of.
+    /// Returns the same key for the settings that contain `S`.
     pub(crate) fn within<W: 'static>(
         self,
         get: fn(&W) -> &S,
@@ -233,7 +233,7 @@ impl<S: 'static> Field<S> {
         Field { key: self.key, access }
     }
 
-    /// As [`Field::within`], for a part that may be missing; it is kept as a whole.
+    /// Like [`Field::within`], for an optional part; a reload restores the part as a whole.
     pub(crate) fn within_optional<W: 'static>(
         self,
         get: fn(&W) -> &Option<S>,
@@ -256,17 +256,18 @@ impl<S: 'static> Field<S> {
         Field { key: self.key, access }
     }
 
-    /// The line that prints its value, without a secret; `None` if there is nothing to print.
+    /// Returns the line that prints the value, without a secret; `None` if there is nothing to
+    /// print.
     pub fn shown(&self, of: &S) -> Option<String> {
         (self.access.shown)(of)
     }
 
-    /// Returns whether its values differ. Secrets are compared too.
+    /// Returns whether the values of `old` and `new` differ. Secrets are compared too.
     pub fn differs(&self, old: &S, new: &S) -> bool {
         (self.access.differs)(old, new)
     }
 
-    /// Puts the old value back into `new`, if the key needs a restart.
+    /// Copies the old value into `new`, if the key needs a restart.
     pub fn keep(&self, new: &mut S, old: &S) {
         if self.key.reload == Reload::Restart {
             (self.access.keep)(new, old);

@@ -7,16 +7,16 @@
 //! max_sessions: usize = whole(1..=1_000_000).default(10_000).live();
 //! ```
 //!
-//! - The comment is its documentation, in `config/redoubt.toml` and `docs/configuration.md` too. It is
-//!   written for operators.
-//! - The [`Form`] (`whole`, `time`, `bytes`, `choice`, …) has its type and bounds, says in errors what was
-//!   expected, and prints the value.
-//! - `.default(…)`, or `.optional(…)` with an example for a key without a default.
-//! - `.live()` if a reload puts a new value in force; otherwise that needs a restart.
-//! - `.variable("REDOUBT_…")` for an environment variable that wins over the file.
+//! - The comment is its documentation, also in `config/redoubt.toml` and `docs/configuration.md`.
+//!   Write it for operators.
+//! - The [`Form`] (`whole`, `time`, `bytes`, `choice`, …) defines type and bounds, states in errors
+//!   what was expected, and prints the value.
+//! - `.default(…)` sets the default; `.optional(…)` sets an example for a key without a default.
+//! - `.live()` means that a reload puts a new value in force; otherwise that needs a restart.
+//! - `.variable("REDOUBT_…")` names an environment variable that wins over the file.
 //!
-//! The schema, the defaults, the printed configuration, the sample file, the page and the differences
-//! that a reload finds all come from this. Nothing else lists keys.
+//! The schema, the defaults, the printed configuration, the sample file, the page and the
+//! differences that a reload finds all come from these declarations. Nothing else lists keys.
 
 mod duration;
 mod form;
@@ -30,8 +30,9 @@ pub(crate) use form::{
 pub(crate) use key::{Access, Declared};
 pub use key::{Field, Key, Reload};
 
-/// Declares a struct of settings, each field of which is the value of a key. Fields after `with` are no
-/// keys; then the keys are read into the struct named after `from`, whose `with` adds the others.
+/// Declares a struct of settings in which each field is the value of a key. Fields after `with` are
+/// not keys; in that form, the keys are read into the struct named after `from`, whose method
+/// `with` adds the other fields.
 macro_rules! settings {
     (
         $(#[$meta:meta])*
@@ -85,7 +86,7 @@ macro_rules! settings {
             $( pub(crate) $field: $type, )*
         }
 
-        /// The fields that are not.
+        /// The fields that are not keys.
         pub(crate) struct $parts {
             $( pub(crate) $part: $part_type, )*
         }
@@ -111,9 +112,9 @@ macro_rules! settings {
     };
 }
 
-/// Declares a struct of the values that a configuration gives for keys, each with its place, where
-/// settings of type `$of` are made from several of them. Each key says itself how its value is found in
-/// those settings.
+/// Declares a struct of the values that a configuration gives for keys, each with its place. It is
+/// for settings of type `$of` that are computed from several keys. Each key declares how its value
+/// is found in these settings.
 macro_rules! given {
     (
         $(#[$meta:meta])*
@@ -141,7 +142,7 @@ macro_rules! given {
                 })
             }
 
-            /// Its keys, and how their values are found in the settings.
+            /// Returns the keys, and how their values are found in the settings.
             pub(crate) fn fields() -> Vec<$crate::config::declare::Field<$of>> {
                 vec![$(
                     $crate::config::declare::Field::indirect(
@@ -156,11 +157,11 @@ macro_rules! given {
     };
 }
 
-/// The keys of a struct, and how their values are found in it.
+/// Generates the list of a struct's keys, with access to their values.
 macro_rules! fields {
     ($name:ident in $table:tt { $( [$($doc:literal),*] $field:ident = $declared:expr; )* }) => {
         impl $name {
-            /// Its keys, and how their values are found in it.
+            /// Returns the keys, and how their values are found in the struct.
             pub(crate) fn fields() -> Vec<$crate::config::declare::Field<Self>> {
                 vec![$(
                     $crate::config::declare::Field::direct(
@@ -176,7 +177,7 @@ macro_rules! fields {
     };
 }
 
-/// The full name of a key.
+/// Expands to the full name of a key.
 macro_rules! name {
     ("", $field:ident) => {
         stringify!($field)

@@ -1,9 +1,10 @@
-//! Sizes as in redis.conf: a whole number and a unit of 1024, `512b`, `64kb`, `32mb`, `1gb`.
+//! Sizes as in redis.conf: a whole number and a unit, such as `512b`, `64kb`, `32mb`, `1gb`; a
+//! kilobyte is 1024 bytes.
 
 /// Units from the largest to the smallest, in bytes.
 const UNITS: [(&str, u64); 4] = [("gb", 1 << 30), ("mb", 1 << 20), ("kb", 1 << 10), ("b", 1)];
 
-/// Reads a size; `None` for anything else, a bare number included.
+/// Reads a size; returns `None` for other texts, including a number without a unit.
 pub(super) fn parse(text: &str) -> Option<u64> {
     let unit = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit);
@@ -25,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_needs_a_known_unit() {
+    fn parse_requires_a_known_unit() {
         assert_eq!(parse("512b"), Some(512));
         assert_eq!(parse("64kb"), Some(65_536));
         assert_eq!(parse("1gb"), Some(1 << 30));
@@ -36,7 +37,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back() {
+    fn formatted_sizes_parse_to_the_same_value() {
         for text in ["1b", "1536b", "64kb", "1025kb", "32mb", "3gb"] {
             assert_eq!(parse(text).map(format).as_deref(), Some(text));
         }

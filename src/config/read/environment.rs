@@ -1,4 +1,4 @@
-//! The values of the environment variables that Redoubt reads.
+//! Reads the environment variables of Redoubt.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::super::error::{ConfigError, Problem, Site};
 
-/// The variables that Redoubt reads, as they were at one moment. They win over the file.
+/// The environment variables of Redoubt, as they were at one moment. They win over the file.
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     /// `None` for a value that is not UTF-8.
@@ -14,15 +14,15 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// These names with these values; `None` for a value that is not UTF-8.
+    /// Makes an environment of these names and values; `None` for a value that is not UTF-8.
     pub(crate) fn new(
         values: impl IntoIterator<Item = (&'static str, Option<SecretString>)>,
     ) -> Self {
         Self { values: values.into_iter().collect() }
     }
 
-    /// The value of `name`; an error when it is empty or not UTF-8, since a variable that was meant
-    /// to hold something is a likelier explanation than one that was meant to be empty.
+    /// Returns the value of `name`. An empty value is an error, since the variable was more likely
+    /// meant to hold something than to be empty; so is one that is not UTF-8.
     pub(super) fn value(&self, name: &'static str) -> Result<Option<SecretString>, ConfigError> {
         match self.values.get(name) {
             None => Ok(None),

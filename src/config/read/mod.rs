@@ -1,7 +1,7 @@
-//! The text of the file and the environment, and where in them the value of a key stands.
+//! Reads the file and the environment, and records the place of each value.
 //!
-//! No error shows a value, or the text of a line that may hold a secret: an error is its place and the
-//! key at that place, which says what was expected there.
+//! No error shows a value, or the text of a line that may hold a secret: an error shows its place,
+//! the key at that place, and what was expected there.
 
 mod environment;
 mod names;

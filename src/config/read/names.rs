@@ -1,4 +1,4 @@
-//! The names that a file may hold, and what a wrong one was probably meant to be.
+//! The names that a configuration file may hold, and suggestions for unknown names.
 
 use strsim::levenshtein;
 
@@ -12,20 +12,20 @@ pub(crate) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// The key of this full name.
+    /// Returns the key with this full name.
     pub(super) fn key(&self, name: &str) -> Option<&'a Key> {
         self.keys.iter().copied().find(|key| key.name == name)
     }
 
-    /// The table of this name.
+    /// Returns the table with this name.
     pub(super) fn table(&self, name: &str) -> Option<&'a str> {
         self.tables.iter().copied().find(|table| *table == name)
     }
 
-    /// Returns what to write instead of `name`, which is no key and no table.
+    /// Returns what to write instead of `name`, which is neither a key nor a table.
     pub(super) fn suggestion(&self, name: &str) -> String {
         let Some(meant) = self.meant(name) else {
-            return "config/redoubt.toml documents all there are".to_owned();
+            return "config/redoubt.toml documents all keys".to_owned();
         };
         let Some(key) = self.key(meant) else {
             return format!("did you mean [{meant}]?");
@@ -39,10 +39,11 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The key or table that `name` was probably meant to be.
+    /// Returns the key or table that `name` was probably meant to be.
     ///
-    /// A name that belongs to another table comes first, as a forgotten `[table]` line is the likeliest
-    /// mistake; then the name with the fewest letters changed, up to a third of them.
+    /// A name that belongs to another table comes first, as a forgotten `[table]` line is the
+    /// likeliest mistake; then the name with the fewest changed letters, up to a third of the
+    /// letters.
     pub(crate) fn meant(&self, name: &str) -> Option<&'a str> {
         let short = name.rsplit('.').next().unwrap_or(name);
         if let Some(key) = self.keys.iter().find(|key| key.short() == short) {

@@ -1,4 +1,4 @@
-//! The values that the file and the environment give for keys.
+//! Reads the values that the file and the environment give for keys.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,8 @@ use super::source::Source;
 /// Most characters of an unknown key that an error repeats: shorter than a strong password.
 const MAX_KEY: usize = 31;
 
-/// A value that was given for a key, and where: in the environment, in the file, or in both.
+/// The values that were given for a key, with their places: in the environment, in the file, or in
+/// both.
 pub(crate) struct Given<T> {
     /// The full name of the key.
     pub(crate) key: &'static str,
@@ -24,13 +25,13 @@ pub(crate) struct Given<T> {
 }
 
 impl<T> Given<T> {
-    /// The value that counts: that of the environment wins.
+    /// Returns the value in effect: a value in the environment wins over one in the file.
     pub(crate) fn winner(self) -> Option<(Site, T)> {
         self.environment.or(self.file)
     }
 }
 
-/// A file that holds no unknown names, and the environment.
+/// The environment and a file whose names are all known.
 pub(crate) struct Reader<'a> {
     source: &'a Source<'a>,
     document: DeTable<'a>,
@@ -39,7 +40,7 @@ pub(crate) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// # Errors
-    /// Text that is not TOML, or the first name that is not one of `names`.
+    /// The text is not TOML, or holds a name that is not in `names`.
     pub(crate) fn new(
         source: &'a Source<'a>,
         environment: &'a Environment,
@@ -51,7 +52,7 @@ impl<'a> Reader<'a> {
         Ok(Self { source, document, environment })
     }
 
-    /// The value of the key `name`, or else its default.
+    /// Returns the value of the key `name`, or else its default.
     pub(crate) fn value<T: 'static>(
         &self,
         name: &str,
@@ -65,7 +66,7 @@ impl<'a> Reader<'a> {
         Ok(found.map_or(declared.default, |(_, value)| value))
     }
 
-    /// Returns what is given for the key `name` in the environment and in the file; both are checked.
+    /// Returns the values of the key `name` in the environment and in the file; both are checked.
     pub(crate) fn given<T: 'static>(
         &self,
         name: &'static str,
@@ -79,7 +80,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// Returns where the file gives the key `name`, if it does.
+    /// Returns the place of the key `name` in the file, if the file gives it.
     pub(crate) fn site(&self, name: &str) -> Option<Site> {
         Some(self.source.site(name, self.node(name)?.span()))
     }
@@ -136,7 +137,7 @@ fn error<T: 'static>(site: &Site, name: &str, declared: &Declared<T>, wrong: Wro
     }
 }
 
-/// Finds the first name in the text that is no key and no table.
+/// Fails at the first name in the text that is neither a key nor a table.
 fn check_names(
     source: &Source<'_>,
     document: &DeTable<'_>,
@@ -167,20 +168,22 @@ fn check_names(
     Ok(())
 }
 
-/// The entries of a table in the order of the text.
+/// Returns the entries of a table in the order of the text.
 fn in_order<'t, 'a>(table: &'t DeTable<'a>) -> Vec<(&'t Spanned<DeString<'a>>, &'t Node<'a>)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(name, _)| name.span().start);
     entries
 }
 
-/// Returns whether a part of an unknown key may be repeated in an error.
+/// Returns whether a part of an unknown key may be repeated in an error: a key with other
+/// characters could be a secret.
 fn is_plain(name: &str) -> bool {
     (1..=MAX_KEY).contains(&name.len())
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
-/// The error for text that is not TOML. The parser's message is made of fixed words.
+/// Returns the error for text that is not TOML. The parser's messages are fixed texts and repeat
+/// nothing of the file.
 fn syntax(source: &Source<'_>, names: Names<'_>, error: &Error) -> ConfigError {
     let offset = error.span().map_or(0, |span| span.start);
     let problem = error.message().to_owned();
@@ -195,7 +198,8 @@ fn syntax(source: &Source<'_>, names: Names<'_>, error: &Error) -> ConfigError {
     })
 }
 
-/// The known key that line `number` seems to set, judged without parsing.
+/// Returns the known key that line `number` seems to set. The line is searched as text, since it
+/// cannot be parsed.
 fn key_on_line<'n>(source: &Source<'_>, names: Names<'n>, number: usize) -> Option<&'n Key> {
     let line = source.text().lines().nth(number.checked_sub(1)?)?;
     let name = line.split(['=', ' ', '\t', '"', '\'']).find(|word| !word.is_empty())?;

@@ -1,4 +1,4 @@
-//! The text of a configuration file, and which line is where in it.
+//! The text of a configuration file, with the line numbers of places in it.
 
 use std::fs;
 use std::io::Read;
@@ -34,27 +34,28 @@ impl<'a> Source<'a> {
         Ok(Self::new(path, text))
     }
 
-    /// A file named `path` that holds `text`.
+    /// Makes a configuration file named `path` that holds `text`.
     pub(crate) fn new(path: &'a Path, text: &str) -> Self {
         Self { path, text: Zeroizing::new(text.to_owned()) }
     }
 
-    /// The place of `span`, where the value of `key` stands.
+    /// Returns the place `span` of the value of `key`.
     pub(super) fn site(&self, key: &str, span: Range<usize>) -> Site {
         self.place(span.start, Some(key.to_owned()))
     }
 
-    /// The place of `offset` in the text, at fault for `key`.
+    /// Returns the place at `offset` in the text, for an error about `key`.
     pub(super) fn place(&self, offset: usize, key: Option<String>) -> Site {
         Site::File { path: self.path.to_owned(), line: Some(self.line(offset)), key }
     }
 
-    /// The text itself.
+    /// Returns the text.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    /// The number, from 1, of the line at `offset`; of the last line with text for the end.
+    /// Returns the number, from 1, of the line at `offset`; at the end of the file, the number of
+    /// the last line with text.
     pub(super) fn line(&self, offset: usize) -> usize {
         let offset = offset.min(self.text.trim_end().len());
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();

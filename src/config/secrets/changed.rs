@@ -1,4 +1,5 @@
-//! Which key a changed password belongs to: that for the password itself, or that for its file.
+//! Finds which key a changed password belongs to: the key of the password itself, or the key of its
+//! file.
 
 use std::path::Path;
 
@@ -6,20 +7,22 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::origin::Origin;
 
-/// A password, if there is one, and where it was found. A variable counts as the key that it stands for.
+/// A password and where it was found; both `None` if there is none. A variable counts as the key
+/// that it stands for.
 #[derive(Clone, Copy)]
 pub(crate) struct Secret<'a> {
     pub(crate) password: Option<&'a SecretString>,
     pub(crate) origin: Option<&'a Origin>,
 }
 
-/// Returns whether a password that is not in a file is new, other or gone.
+/// Returns whether a password given as text was added, changed or removed.
 pub(crate) fn is_in_text(old: Secret<'_>, new: Secret<'_>) -> bool {
     let is_text = |given: Secret<'_>| given.is_given() && given.file().is_none();
     is_text(old) != is_text(new) || (is_text(new) && !old.is_same(new))
 }
 
-/// Returns whether a password in a file is new, other or gone, or another file's.
+/// Returns whether a password in a file was added, changed or removed, or its file has another
+/// path.
 pub(crate) fn is_in_file(old: Secret<'_>, new: Secret<'_>) -> bool {
     old.file() != new.file() || (new.file().is_some() && !old.is_same(new))
 }

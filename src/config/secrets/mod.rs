@@ -1,4 +1,4 @@
-//! Passwords: where they come from, whether they may be used, and whether one has changed.
+//! Passwords: their sources, their required strength, and how changes are found.
 
 mod changed;
 mod origin;

@@ -16,12 +16,12 @@ pub enum Origin {
     Variable(&'static str),
     /// In a file that this environment variable names.
     VariableFile(&'static str, PathBuf),
-    /// Clients were given none of their own, so they use the upstream's.
+    /// The upstream's password is used, as clients have none of their own.
     Upstream,
 }
 
 impl Origin {
-    /// At this place, which gives the value of `key`.
+    /// A password at `site`, which gives the value of `key`.
     pub(super) fn of(site: &Site, key: &'static str) -> Self {
         match site {
             Site::Variable(name) => Self::Variable(name),
@@ -29,7 +29,7 @@ impl Origin {
         }
     }
 
-    /// In the file that is named at this place, which gives the value of `key`.
+    /// A password in the file `path`, named at `site`, which gives the value of `key`.
     pub(super) fn of_file(site: &Site, key: &'static str, path: PathBuf) -> Self {
         match site {
             Site::Variable(name) => Self::VariableFile(name, path),
@@ -37,7 +37,7 @@ impl Origin {
         }
     }
 
-    /// The key or variable by which it was found.
+    /// Returns the key or variable that gave the password.
     pub fn key(&self) -> &'static str {
         match self {
             Self::Key(name) | Self::KeyFile(name, _) => name,
@@ -46,7 +46,7 @@ impl Origin {
         }
     }
 
-    /// The file that holds the password, if one does.
+    /// Returns the file that holds the password, if there is one.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::KeyFile(_, path) | Self::VariableFile(_, path) => Some(path),
@@ -64,7 +64,9 @@ impl fmt::Display for Origin {
             Self::VariableFile(name, path) => {
                 write!(f, "from {name} in the environment ({path:?})")
             }
-            Self::Upstream => f.write_str("the upstream's, as clients have none of their own"),
+            Self::Upstream => {
+                f.write_str("the upstream's, since no password for clients is configured")
+            }
         }
     }
 }

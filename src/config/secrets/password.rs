@@ -1,4 +1,4 @@
-//! Where a password comes from, and whether it may be used.
+//! Reads passwords from their source and checks whether they may be used.
 
 use std::fs;
 use std::io::{self, Read};
@@ -11,12 +11,13 @@ use super::super::error::{ConfigError, PasswordProblem, Problem, Site};
 use super::super::read::Given;
 use super::origin::Origin;
 
-/// Fewest characters of a password that passes without `allow_weak_passwords`.
+/// Fewest characters of a password that is accepted without `allow_weak_passwords`.
 pub(crate) const STRONG_PASSWORD: usize = 32;
 /// Most bytes of a password.
 pub(crate) const MAX_PASSWORD: usize = 4096;
 
-/// What is printed in place of a secret; too short to be accepted as one if it is read back.
+/// Printed in place of a secret. It is too short to be accepted as a password when the output is
+/// read back.
 pub(crate) const MASK: &str = "********";
 
 /// A password that was given, not yet read or checked.
@@ -26,7 +27,7 @@ pub(crate) struct Candidate {
     value: Value,
 }
 
-/// Itself, or the file it is in.
+/// A password, or the file that holds it.
 enum Value {
     Text(SecretString),
     File(PathBuf),
@@ -36,19 +37,19 @@ enum Value {
 pub(crate) struct Password {
     pub(crate) secret: SecretString,
     pub(crate) origin: Origin,
-    /// Shorter than [`STRONG_PASSWORD`].
+    /// The password is shorter than [`STRONG_PASSWORD`].
     pub(crate) weak: bool,
 }
 
-/// The passwords that were given for one purpose. The environment wins over the file. Two passwords on
-/// the same level contradict each other, even where the other level wins.
+/// The passwords that were given for one purpose. A password in the environment wins over one in
+/// the file. Two passwords on the same level are an error, even if the other level wins.
 pub(crate) struct Candidates {
     environment: Vec<Candidate>,
     file: Vec<Candidate>,
 }
 
 impl Candidates {
-    /// Those of a key for the password itself and of a key for its file.
+    /// The candidates of a key for the password itself and of a key for its file.
     pub(crate) fn new(text: Given<SecretString>, path: Given<PathBuf>) -> Self {
         let (text_key, path_key) = (text.key, path.key);
         let texts = [text.environment, text.file].map(|given| {
@@ -79,7 +80,8 @@ impl Candidates {
         level.push(Candidate::text(site.clone(), Origin::of(site, key), secret));
     }
 
-    /// The one of the environment, or else the one of the file, if `counts` accepts that.
+    /// Returns the password of the environment, else the password of the file, if `counts` accepts
+    /// it.
     pub(crate) fn only(
         self,
         counts: impl Fn(&Origin) -> bool,
@@ -89,7 +91,7 @@ impl Candidates {
     }
 }
 
-/// The one password of a level.
+/// Returns the only password of a level, if there is one.
 fn only(candidates: Vec<Candidate>) -> Result<Option<Candidate>, ConfigError> {
     let mut candidates = candidates.into_iter();
     let only = candidates.next();
@@ -108,7 +110,7 @@ impl Candidate {
         Self { site, origin, value: Value::File(path) }
     }
 
-    /// Reads it and checks that it may be used.
+    /// Reads the password and checks that it may be used.
     pub(crate) fn resolve(self, allow_weak: bool) -> Result<Password, ConfigError> {
         let Self { site, origin, value } = self;
         let secret = match value {
@@ -126,7 +128,7 @@ impl Candidate {
     }
 }
 
-/// Returns whether `password` is weak, if it can be used at all.
+/// Returns whether `password` is weak; an error if it cannot be used.
 fn check(password: &str) -> Result<bool, PasswordProblem> {
     if password.len() > MAX_PASSWORD {
         return Err(PasswordProblem::TooLong);
@@ -137,11 +139,12 @@ fn check(password: &str) -> Result<bool, PasswordProblem> {
     Ok(password.chars().count() < STRONG_PASSWORD)
 }
 
-/// The password that the file at `path` holds now, held to the rules of the configuration; a weak
-/// one passes with `allow_weak`. Only a regular file is read: others may make the reader wait.
+/// Reads the password in the file at `path`, under the rules of the configuration; with
+/// `allow_weak`, a weak password is accepted. Only a regular file is read, as another kind, such as
+/// a pipe, may block the reader.
 ///
 /// # Errors
-/// [`PasswordProblem`]; it shows nothing of the file's content.
+/// Returns a [`PasswordProblem`]; it shows nothing of the file's content.
 pub fn read_password(path: &Path, allow_weak: bool) -> Result<SecretString, PasswordProblem> {
     let unreadable = |error: io::Error| PasswordProblem::Unreadable(error.kind());
     if !fs::metadata(path).map_err(unreadable)?.is_file() {
@@ -154,11 +157,11 @@ pub fn read_password(path: &Path, allow_weak: bool) -> Result<SecretString, Pass
     Ok(secret)
 }
 
-/// What some editors begin a file of UTF-8 with.
+/// Some editors begin a UTF-8 file with this.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// The password that `path` holds, without a byte-order mark and the one line break that most tools end
-/// a file with.
+/// Reads the password that `path` holds, without a byte-order mark and without the line break that
+/// most tools put at the end of a file.
 fn read(path: &Path) -> Result<SecretString, PasswordProblem> {
     let most = BYTE_ORDER_MARK.len_utf8() + MAX_PASSWORD + "\r\n".len();
     let mut bytes = Zeroizing::new(Vec::with_capacity(most + 1));
@@ -189,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_loses_one_line_break_and_no_more() {
+    fn read_removes_exactly_one_line_break() {
         assert_eq!(read_back(b"secret").as_deref(), Ok("secret"));
         assert_eq!(read_back(b"secret\n").as_deref(), Ok("secret"));
         assert_eq!(read_back(b"secret\r\n").as_deref(), Ok("secret"));
@@ -210,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_password() {
+    fn read_removes_the_byte_order_mark() {
         assert_eq!(read_back(b"\xef\xbb\xbfsecret\r\n").as_deref(), Ok("secret"));
         assert_eq!(read_back(b"\xef\xbb\xbf\n"), Err(PasswordProblem::EmptyFile));
         assert_eq!(read_back("a\u{feff}b".as_bytes()).as_deref(), Ok("a\u{feff}b"));
@@ -218,12 +221,12 @@ mod tests {
         longest.extend(vec![b'a'; MAX_PASSWORD]);
         longest.extend_from_slice(b"\r\n");
         assert_eq!(read_back(&longest).map(|text| text.len()), Ok(MAX_PASSWORD));
-        // As some tools of Windows write text: not UTF-8.
+        // Some Windows tools write UTF-16, which is not UTF-8.
         assert_eq!(read_back(b"\xff\xfes\0e\0"), Err(PasswordProblem::NotUtf8));
     }
 
     #[test]
-    fn strength_is_counted_in_characters_and_length_in_bytes() {
+    fn strength_counts_characters_and_length_counts_bytes() {
         assert_eq!(check(&"é".repeat(32)), Ok(false));
         assert_eq!(check(&"é".repeat(31)), Ok(true));
         assert_eq!(check(&"a".repeat(4096)), Ok(false));

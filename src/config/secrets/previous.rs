@@ -1,4 +1,4 @@
-//! A password that clients may use for a while besides the one that follows it.
+//! A former password of clients, which stays valid until a given time.
 
 use std::time::SystemTime;
 
@@ -9,7 +9,7 @@ use super::super::read::Given;
 use super::origin::Origin;
 use super::password::{Candidates, Password};
 
-/// A client password that another has replaced.
+/// A former password of clients, replaced by another.
 #[derive(Debug, Clone)]
 pub struct PreviousPassword {
     /// The password.
@@ -21,12 +21,12 @@ pub struct PreviousPassword {
 }
 
 impl PreviousPassword {
-    /// Returns whether it has ended at `now`.
+    /// Returns whether the password has ended at `now`.
     pub fn is_over(&self, now: SystemTime) -> bool {
         now >= self.until
     }
 
-    /// The previous password that is configured, and whether it is weak. An end in the past is no
+    /// Returns the configured previous password, and whether it is weak. An end in the past is no
     /// error: a restart must not fail because time has passed.
     pub(crate) fn find(
         given: Candidates,
@@ -45,7 +45,7 @@ impl PreviousPassword {
     }
 }
 
-/// The time of day, which the end of a password is given in.
+/// Returns the time of day: the end of a password is given as a date.
 #[allow(clippy::disallowed_methods, reason = "the end of a password is a date")]
 pub(crate) fn wall_clock() -> SystemTime {
     SystemTime::now()
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_over_at_its_end_and_not_before() {
+    fn previous_password_ends_exactly_at_its_end() {
         let until = UNIX_EPOCH + Duration::from_secs(100);
         let previous = PreviousPassword { password: "x".into(), origin: Origin::Upstream, until };
         assert!(!previous.is_over(until - Duration::from_millis(1)));

@@ -1,4 +1,4 @@
-//! `redis://[[user]:[password]@]host[:port]`, or `rediss://` for TLS.
+//! The URL of the upstream: `redis://[[user]:[password]@]host[:port]`, or `rediss://` for TLS.
 
 use percent_encoding::percent_decode_str;
 use secrecy::SecretString;
@@ -12,23 +12,23 @@ const DEFAULT_PORT: u16 = 6379;
 /// The parts of an upstream's URL.
 #[derive(Debug)]
 pub struct UpstreamUrl {
-    /// Whether it is spoken to in TLS.
+    /// `true` for `rediss://`.
     pub tls: bool,
     /// A host name or an address, IPv6 without brackets.
     pub host: String,
     /// The TCP port, never 0.
     pub port: u16,
-    /// The ACL user, if one is named.
+    /// The ACL user; `None` if the URL holds none.
     pub user: Option<String>,
-    /// The password, if there is one.
+    /// The password; `None` if the URL holds none.
     pub password: Option<SecretString>,
 }
 
 impl UpstreamUrl {
-    /// Takes `text` apart; nothing of it is in the error.
+    /// Splits `text` into its parts. An error shows nothing of the text, which may hold a password.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The part of the URL that is wrong.
     pub fn parse(text: &str) -> Result<Self, UrlProblem> {
         let url = Url::parse(text).map_err(|_| UrlProblem::Form)?;
         let tls = match url.scheme() {
@@ -70,7 +70,7 @@ pub(crate) fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':')
 }
 
-/// Undoes percent-encoding. A `%` without two hexadecimal digits is an error.
+/// Decodes percent-encoding. A `%` without two hexadecimal digits is an error.
 fn decode(text: &str) -> Result<String, UrlProblem> {
     let is_encoded = |rest: &str| {
         let digits = rest.as_bytes().get(..2);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_is_found_and_decoded() {
+    fn parse_finds_and_decodes_every_part() {
         assert_eq!(parts("redis://redis"), ("redis".into(), 6379, None, None));
         assert_eq!(parts("redis://127.0.0.1:7000/"), ("127.0.0.1".into(), 7000, None, None));
         assert_eq!(parts("redis://[::1]:7000"), ("::1".into(), 7000, None, None));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_refused() {
+    fn parse_rejects_malformed_urls() {
         use UrlProblem::{Form, NotUtf8, Options, Path, PortZero, Scheme};
         for (text, problem) in [
             ("", Form),

@@ -25,15 +25,15 @@ settings! {
         /// The socket of the system log, for the output "syslog".
         syslog_socket: PathBuf = file().default("/dev/log".into());
 
-        /// At this size, "64kb" to "1024gb", the file is renamed to audit.log.1, the one of that name to
-        /// audit.log.2 and so on, and a new file is begun.
+        /// At this size, "64kb" to "1024gb", the file is renamed to audit.log.1, the file of that
+        /// name to audit.log.2 and so on, and a new file is begun.
         max_size: u64 = bytes(64 << 10..=1 << 40).default(100 << 20);
 
         /// Most renamed files that are kept, up to 1000. The oldest is removed when there is one more.
         max_files: u32 = whole(0..=1000).default(5);
 
-        /// Whether the keys of refused commands are in the log: "none", "hashed" (a hash of each) or
-        /// "plain". Values never are.
+        /// How the keys of refused commands are logged: "none" leaves them out, "hashed" logs a
+        /// hash of each, "plain" logs the keys. Values are never logged.
         keys: AuditKeys = choice([
             ("none", AuditKeys::None),
             ("hashed", AuditKeys::Hashed),
@@ -42,23 +42,23 @@ settings! {
         .default(AuditKeys::None)
         .live();
 
-        /// What happens when more than `queue` lines wait to be written: "drop" leaves lines out and
-        /// counts them; "block" reads no client until there is room.
+        /// What happens when more than `queue` lines wait to be written: "drop" leaves lines out
+        /// and counts them; "block" stops reading from clients until there is room.
         on_full: OnFull =
             choice([("drop", OnFull::Drop), ("block", OnFull::Block)]).default(OnFull::Drop);
 
         /// Most lines that wait to be written, 100 to 1000000.
         queue: usize = whole(100..=1_000_000).default(10_000);
 
-        /// Whether each line holds the hash of the line before, so that `redoubt audit verify` finds where
-        /// lines were changed or removed. The end of the log is recorded beside the file, in a file of its
-        /// name and ".head".
+        /// With true, each line holds the hash of the line before, so that `redoubt audit verify`
+        /// finds where lines were changed or removed. The end of the log is recorded beside it, in
+        /// a file with the same name and ".head".
         hash_chain: bool = flag().default(false);
     }
 }
 
 impl AuditSettings {
-    /// Reads the keys and checks that the file is given where the log goes to one, and only there.
+    /// Reads the keys and checks that `file` is given if and only if the output is a file.
     pub(crate) fn find(reader: &Reader<'_>) -> Result<Self, ConfigError> {
         let settings = Self::read(reader)?;
         match (settings.output, reader.site("audit.output"), reader.site("audit.file")) {
@@ -81,23 +81,23 @@ pub enum AuditOutput {
     File,
     /// The system's log.
     Syslog,
-    /// Nowhere.
+    /// The audit log is off.
     Off,
 }
 
-/// Whether keys of refused commands are in the audit log.
+/// How keys of refused commands appear in the audit log.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum AuditKeys {
-    /// They are left out.
+    /// Keys are left out.
     #[default]
     None,
-    /// A hash of each.
+    /// A hash of each key.
     Hashed,
     /// The keys themselves.
     Plain,
 }
 
-/// What happens when the audit log is not written as fast as things happen.
+/// What happens when events come faster than the audit log is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum OnFull {
     /// Lines are left out, and counted.

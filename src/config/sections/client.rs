@@ -1,4 +1,4 @@
-//! `[client]`: the one identity that clients log in as.
+//! `[client]`: the user name and passwords that clients log in with.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -10,7 +10,7 @@ use super::super::secrets::{MASK, Origin, PreviousPassword, Secret, is_in_file, 
 use super::values::{password, password_file, user};
 
 settings! {
-    /// The one identity that clients log in as.
+    /// The user name and passwords that clients log in with.
     #[derive(Debug, Clone)]
     pub struct ClientSettings in "client" {
         /// The user name for HELLO and for AUTH with two arguments, 1 to 256 characters without spaces.
@@ -18,11 +18,11 @@ settings! {
         user: Option<String> = user().optional(r#""app""#).note("no user name").live();
     }
     from ClientKeys with ClientParts {
-        /// The password clients must give; the upstream's when none was configured for clients.
+        /// The password that clients must give; the upstream's if none was configured for clients.
         password: SecretString,
         /// Where the password was found.
         password_origin: Origin,
-        /// A password that clients may use besides, for a while.
+        /// A second password that clients may use until a given time.
         previous: Option<PreviousPassword>,
     }
 }
@@ -95,7 +95,7 @@ fn until(client: &ClientSettings) -> Option<SystemTime> {
     client.previous.as_ref().map(|previous| previous.until)
 }
 
-/// The line of a password, which says where it was found.
+/// Returns the line that stands for a password, with where it was found.
 pub(super) fn masked(key: &str, origin: &Origin) -> String {
     format!("{key} = {} # {origin}", quoted(MASK))
 }

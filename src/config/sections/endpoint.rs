@@ -24,7 +24,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// A text that is not `host:port`.
+/// The error for a text that is not `host:port`.
 #[derive(Debug, thiserror::Error)]
 #[error("expected host:port, an IPv6 address in brackets")]
 pub struct WrongEndpoint;
@@ -37,7 +37,7 @@ impl FromStr for Endpoint {
     }
 }
 
-/// Reads `host:port`, an IPv6 address in brackets.
+/// Reads `host:port`; an IPv6 address must be in brackets.
 pub(super) fn parse(text: &str) -> Option<Endpoint> {
     let (host, port) = text.rsplit_once(':')?;
     let host = match host.strip_prefix('[') {
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn host_and_port_are_both_needed() {
+    fn endpoint_needs_host_and_port() {
         for text in ["127.0.0.1:6380", "[::1]:6380", "redis:0", "a-b.c_d:65535"] {
             assert_eq!(parse(text).map(|endpoint| endpoint.to_string()).as_deref(), Some(text));
         }

@@ -7,7 +7,8 @@ use redoubt_core::session::Rate;
 use super::super::declare::{bytes, keepalive, settings, time, time_above_zero, whole};
 
 settings! {
-    /// Bounds on sessions. Where a bound is an `Option`, `None` is no bound unless its key says otherwise.
+    /// Bounds on sessions. `None` means that there is no bound, unless the key's documentation says
+    /// otherwise.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct LimitSettings in "limits" {
         /// Most sessions at one time, over all workers, 1 to 1000000. A client beyond it gets Redis's
@@ -30,49 +31,49 @@ settings! {
         unauthenticated_sessions: usize =
             whole(1..=1_000_000).default(2000).example("1000").live();
 
-        /// Most bytes that all sessions which have not authenticated hold together, "1mb" to "1024gb":
-        /// incomplete requests, replies that have not been read, names. A session that needs more than is
-        /// left is closed, unless it holds less than 1kb. Each such session takes 4kb besides, and more
-        /// with TLS.
+        /// Most bytes that all sessions which have not authenticated hold together, "1mb" to
+        /// "1024gb": incomplete requests, replies that the clients have not read, names. A session
+        /// that needs more than is left is closed, unless it holds less than 1kb. Each such session
+        /// takes another 4kb, and more with TLS.
         unauthenticated_memory: u64 = bytes(1 << 20..=1 << 40).default(16 << 20).live();
 
         /// Most bytes that all other sessions hold together, "8mb" to "1024gb": data that waits for
-        /// clients or for Redis, and what is kept of requests and of replies that are due. "auto" is three
-        /// quarters of the memory that the container may use, or "192mb" where that is unknown. From
-        /// three quarters of this bound on, sessions that hold 64kb are not read until they hold less. At
-        /// the bound, the session that holds most is closed.
+        /// clients or for Redis, and records of requests and of pending replies. "auto" is three
+        /// quarters of the memory that the container may use, or "192mb" where that is unknown.
+        /// From three quarters of this bound on, Redoubt does not read from sessions that hold 64kb
+        /// until they hold less. At the bound, it closes the session that holds most.
         memory: Option<u64> = bytes(8 << 20..=1 << 40).or_word("auto").default(None).live();
 
         /// How long a session may take to authenticate before it is closed; above zero.
         auth_timeout: Duration = time_above_zero().default(Duration::from_secs(10)).live();
 
-        /// How many commands of a session may be refused before it authenticates, 1 to 1000000; one more
-        /// closes it. Sixteen blank lines, empty requests or RESET count as one command. A session that
-        /// sends 256kb without authenticating is closed too.
+        /// How many commands of a session may be refused before it authenticates, 1 to 1000000; one
+        /// more closes it. Sixteen blank lines, empty requests or RESET count as one command. A
+        /// session that sends 256kb without authenticating is closed too.
         auth_attempts: u32 = whole(1..=1_000_000).default(10).live();
 
-        /// After this much silence a session is closed, unless it is subscribed or a reply is due. "0s" closes
-        /// none for it.
+        /// A session that has been silent for this long is closed, unless it is subscribed or a
+        /// reply is pending. "0s" never closes a silent session.
         idle_timeout: Option<Duration> = time().zero_is_none().default(None).live();
 
-        /// After this much silence the kernel probes whether a client is still there, in whole seconds up
-        /// to "32767s". "0s" never probes.
+        /// When a client has been silent for this long, the kernel probes whether it still exists;
+        /// in whole seconds up to "32767s". "0s" never probes.
         tcp_keepalive: Option<Duration> =
             keepalive().default(Some(Duration::from_secs(300))).live();
 
-        /// Most bytes of one request, "1kb" to "1024gb". A session that sends more is closed without a
-        /// reply, as Redis does at its client-query-buffer-limit. An argument of more than 512mb is a
-        /// protocol error whatever this says.
+        /// Most bytes of one request, "1kb" to "1024gb". A session that sends more is closed
+        /// without a reply, as Redis does at its client-query-buffer-limit. An argument of more
+        /// than 512mb is always a protocol error.
         request_size: u64 = bytes(1 << 10..=1 << 40).default(1 << 30).live();
 
-        /// Most arguments of one request, 1 to 2147483647, the command's name included. More is a protocol
-        /// error: the session gets Redis's reply to one and is closed.
+        /// Most arguments of one request, 1 to 2147483647, including the command's name. More is a
+        /// protocol error: the session gets Redis's reply to a protocol error and is closed.
         request_args: u32 =
             whole(1..=i32::MAX.into()).default(i32::MAX as u32).example("1000000").live();
 
-        /// Most requests of a session whose replies are due, 1 to 1000000000. A session that has as many
-        /// is not read until some replies have come. It should be more than what clients send before they
-        /// begin to read.
+        /// Most requests of a session that wait for replies, 1 to 1000000000. At this bound,
+        /// Redoubt does not read from the session until some replies have come. It should be more
+        /// than what clients send before they begin to read.
         in_flight: usize = whole(1..=1_000_000_000).default(1_000_000).live();
 
         /// Most bytes that wait for a client which does not read them, "1mb" to "1024gb". On a shared
@@ -88,8 +89,9 @@ settings! {
         /// the session lasts.
         subscriptions: usize = whole(1..=100_000_000).default(100_000).live();
 
-        /// Most commands of a session per second, on average, 1 to 10000000. Up to a second's worth runs at
-        /// once; then the session is not read until enough time has passed. 0 sets no limit.
+        /// Most commands of a session per second, on average, 1 to 10000000. Up to a second's worth
+        /// runs at once; then Redoubt does not read from the session until enough time has passed.
+        /// 0 sets no limit.
         commands_per_second: Option<u32> = whole(1..=Rate::MAX_PER_SECOND.into())
             .or_zero("no limit")
             .default(None)

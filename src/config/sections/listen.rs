@@ -1,23 +1,23 @@
-//! Where clients connect, and in what.
+//! The addresses where clients connect, with or without TLS.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::endpoint::{self, Endpoint};
 
-/// One place where clients connect.
+/// A place where clients connect.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Listen {
     /// `host:port`.
     Tcp(Endpoint),
     /// `tls://host:port`.
     Tls(Endpoint),
-    /// `unix:///path`, a socket in the file system.
+    /// `unix:///path`, a Unix socket.
     Unix(PathBuf),
 }
 
 impl Listen {
-    /// Longest path of a socket that the kernel takes, in bytes.
+    /// Longest path of a Unix socket that the kernel accepts, in bytes.
     const MAX_PATH: usize = 107;
 
     pub(super) fn parse(text: &str) -> Option<Self> {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_three_forms_read_back_and_nothing_else_is_one() {
+    fn tcp_tls_and_unix_addresses_read_back_and_others_fail() {
         for text in ["127.0.0.1:6380", "tls://[::1]:6380", "tls://redis:0", "unix:///run/r.sock"] {
             assert_eq!(Listen::parse(text).map(|found| found.to_string()).as_deref(), Some(text));
         }

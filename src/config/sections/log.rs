@@ -1,4 +1,4 @@
-//! `[log]`: what is logged, and how.
+//! `[log]`: what is logged, and in which format.
 
 use tracing_subscriber::EnvFilter;
 
@@ -8,10 +8,10 @@ use super::super::declare::{Form, choice, settings};
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 settings! {
-    /// What is logged, and how. Logs go to standard error.
+    /// What is logged, and in which format. Logs go to standard error.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct LogSettings in "log" {
-        /// The form of a line: "text" for people, "json" for one object a line.
+        /// The format of a line: "text" for people, "json" for one JSON object per line.
         format: LogFormat =
             choice([("text", LogFormat::Text), ("json", LogFormat::Json)]).default(LogFormat::Text);
 
@@ -21,13 +21,13 @@ settings! {
     }
 }
 
-/// The form of a log line.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -38,8 +38,8 @@ fn level() -> Form<String> {
 
 /// Returns whether `level` is a level or filter directives.
 ///
-/// The filter itself would take a misspelt level for the name of a module, and panics on some text
-/// that is not ASCII.
+/// The filter's own parser would take a misspelt level for the name of a module, and panics on some
+/// text that is not ASCII.
 fn is_filter(level: &str) -> bool {
     level.is_ascii()
         && level.split(',').all(|directive| {
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_level_is_no_filter() {
+    fn misspelt_level_is_rejected() {
         for right in ["info", "off", "info,redoubt_core::session=warn", "redoubt=debug, warn"] {
             assert!(is_filter(right), "{right}");
         }

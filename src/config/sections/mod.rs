@@ -1,4 +1,5 @@
-//! The tables of the file: each declares its keys and checks what they ask of each other.
+//! The tables of the configuration file: each declares its keys and checks how they depend on each
+//! other.
 
 mod audit;
 mod client;
@@ -20,7 +21,7 @@ pub use endpoint::{Endpoint, WrongEndpoint};
 pub use limits::LimitSettings;
 pub use listen::Listen;
 pub use log::{LogFormat, LogSettings};
-pub use policy::{GuardMode, PolicySettings, ScriptGate};
+pub use policy::{GuardMode, PolicySettings, ScriptMode};
 pub use throttle::ThrottleSettings;
 pub(crate) use tls::TlsFiles;
 pub use tls::{ClientCertificates, TlsSettings, TlsVersion};

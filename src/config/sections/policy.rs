@@ -1,4 +1,4 @@
-//! `[policy]`: what nobody may run, and how that is enforced in scripts.
+//! `[policy]`: which commands are refused, and how that is enforced in scripts.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ const MAX_PINNED: usize = 10_000;
 const MAX_LIBRARY: usize = 128;
 
 settings! {
-    /// What nobody may run.
+    /// Which commands are refused, and how that is enforced in scripts.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct PolicySettings in "policy" {
         /// Commands that are refused: COMMAND or COMMAND|SUBCOMMAND, in upper or lower case. An empty list
@@ -23,19 +23,20 @@ settings! {
             .example(r#"["FLUSHALL", "CONFIG|SET"]"#)
             .live();
 
-        /// Whether commands are refused ("deny") or served ("allow") that would get round `blocked` or
-        /// take the server over, such as ACL, MODULE, REPLICAOF, SHUTDOWN, MIGRATE, CLIENT KILL and SCRIPT
-        /// FLUSH. docs/differences.md lists them.
+        /// Commands that would get round `blocked` or take the server over, such as ACL, MODULE,
+        /// REPLICAOF, SHUTDOWN, MIGRATE, CLIENT KILL and SCRIPT FLUSH: "deny" refuses them, "allow"
+        /// serves them. docs/differences.md lists them.
         escapes: Escapes =
             choice([("deny", Escapes::Deny), ("allow", Escapes::Allow)]).default(Escapes::Deny).live();
 
-        /// How Redis itself is made to refuse the same commands, also inside scripts, functions and MULTI:
-        /// - "auto": connections log in as an ACL user that Redoubt makes for this. Where it cannot make one,
-        ///   it audits the configured user; if that user may run what is refused, scripts and functions
-        ///   are refused.
-        /// - "require": by that ACL user; without it nothing is served.
+        /// How Redis itself is made to refuse the same commands, also inside scripts, functions and
+        /// MULTI:
+        /// - "auto": connections log in as an ACL user that Redoubt makes for this. Where it cannot
+        ///   make one, it audits the configured user; if that user may run refused commands,
+        ///   scripts and functions are refused.
+        /// - "require": by that ACL user; without it Redoubt serves no client.
         /// - "audit": as "auto", but Redoubt never changes the ACL of Redis.
-        /// - "off": not at all. A script may run what is refused.
+        /// - "off": not at all. A script may run refused commands.
         guard: GuardMode = choice([
             ("auto", GuardMode::Auto),
             ("require", GuardMode::Require),
@@ -46,20 +47,21 @@ settings! {
 
         /// Which scripts and functions run:
         /// - "guarded": all, with the rights that `guard` leaves them.
-        /// - "read-only": those that cannot write (the _RO forms).
-        /// - "pinned": those that `pinned_scripts` and `pinned_libraries` list.
+        /// - "read-only": only those that cannot write (the _RO forms).
+        /// - "pinned": only those that `pinned_scripts` and `pinned_libraries` list.
         /// - "deny": none.
         ///
-        /// Clients can load function libraries only with "guarded". A pinned script may have at most
-        /// 1 MiB. A client's own script can bring the server down, whatever its rights (SECURITY.md); where
+        /// Clients can load function libraries only with "guarded". A pinned script may have at
+        /// most 1 MiB. A client's own script can bring the server down, whatever its rights
+        /// (SECURITY.md); where clients are not trusted with that, use "pinned".
         /// clients are not trusted with that, use "pinned".
-        scripts: ScriptGate = choice([
-            ("guarded", ScriptGate::Guarded),
-            ("read-only", ScriptGate::ReadOnly),
-            ("pinned", ScriptGate::Pinned),
-            ("deny", ScriptGate::Deny),
+        scripts: ScriptMode = choice([
+            ("guarded", ScriptMode::Guarded),
+            ("read-only", ScriptMode::ReadOnly),
+            ("pinned", ScriptMode::Pinned),
+            ("deny", ScriptMode::Deny),
         ])
-        .default(ScriptGate::Guarded)
+        .default(ScriptMode::Guarded)
         .live();
 
         /// For "pinned": SHA-1 digests of scripts (sha1sum FILE), at most 10000.
@@ -68,8 +70,8 @@ settings! {
             .example(r#"["e0e1f9fabfc9d4800c877a703b823ac0578ff8db"]"#)
             .live();
 
-        /// For "pinned": names of function libraries, at most 10000. Redoubt asks Redis every 5 seconds
-        /// which functions they have.
+        /// For "pinned": names of function libraries, at most 10000. Redoubt asks Redis every 5
+        /// seconds for the functions of these libraries.
         pinned_libraries: Vec<String> =
             pinned_libraries().default(Vec::new()).example(r#"["mylib"]"#).live();
     }
@@ -78,49 +80,49 @@ settings! {
 /// How Redis itself is made to refuse what the policy refuses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum GuardMode {
-    /// By a restricted ACL user that links log in as; where none can be made, the configured user
-    /// is audited; where that may run what is refused, scripts and functions are refused.
+    /// Links log in as a restricted ACL user. Where none can be made, the configured user is
+    /// audited; if that user may run refused commands, scripts and functions are refused.
     #[default]
     Auto,
-    /// By a restricted ACL user, without which nothing is served.
+    /// Links log in as a restricted ACL user; without it no client is served.
     Require,
-    /// The configured user is audited, and Redis's ACL is never written to.
+    /// The configured user is audited, and Redis's ACL is never changed.
     Audit,
-    /// Not at all: a script may run what the policy refuses.
+    /// Nothing is enforced by Redis: a script may run what the policy refuses.
     Off,
 }
 
 /// Which scripts and functions run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum ScriptGate {
-    /// All, as far as the guard lets them.
+pub enum ScriptMode {
+    /// All scripts and functions, with the rights of the guard.
     #[default]
     Guarded,
-    /// Those that cannot write: the `_RO` forms.
+    /// Scripts and functions that cannot write: the `_RO` forms.
     ReadOnly,
-    /// Those that the configuration lists.
+    /// Scripts and functions that the configuration lists.
     Pinned,
-    /// None.
+    /// No scripts and functions.
     Deny,
 }
 
 impl PolicySettings {
-    /// The rules, compiled.
+    /// Returns the compiled rules.
     ///
     /// # Errors
-    /// A rule that cannot be; settings that were read have none.
+    /// A rule does not compile; settings that were read contain no such rule.
     pub fn compile(&self) -> Result<Policy, PolicyError> {
         Policy::compile(&self.blocked, self.escapes)
     }
 
-    /// Returns which scripts and functions run, as far as the settings tell: which functions the pinned
-    /// libraries have, only Redis knows.
-    pub fn gate(&self) -> Scripts {
+    /// Returns which scripts and functions run, as far as the settings determine it: only Redis
+    /// knows the functions of the pinned libraries.
+    pub fn script_rules(&self) -> Scripts {
         match self.scripts {
-            ScriptGate::Guarded => Scripts::All,
-            ScriptGate::ReadOnly => Scripts::ReadOnly,
-            ScriptGate::Deny => Scripts::Deny,
-            ScriptGate::Pinned => {
+            ScriptMode::Guarded => Scripts::All,
+            ScriptMode::ReadOnly => Scripts::ReadOnly,
+            ScriptMode::Deny => Scripts::Deny,
+            ScriptMode::Pinned => {
                 let digests = self.pinned_scripts.iter();
                 let scripts = digests.filter_map(|hex| Pins::digest(hex.as_bytes())).collect();
                 Scripts::Pinned(Pins { scripts: Arc::new(scripts), ..Pins::default() })
@@ -129,7 +131,7 @@ impl PolicySettings {
     }
 }
 
-/// Rules, each of which compiles, so that a start cannot fail on them later.
+/// Rules, each of which is known to compile, so that a start cannot fail on them later.
 fn rules() -> Form<Vec<String>> {
     let expects = "a list of COMMAND or COMMAND|SUBCOMMAND, each in quotes";
     let parse = |rule: &str| match Policy::compile(&[rule], Escapes::Allow) {

@@ -1,4 +1,4 @@
-//! `[throttle]`: what happens to an address from which wrong passwords come.
+//! `[throttle]`: how addresses that send wrong passwords are slowed down and locked out.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -15,23 +15,23 @@ fn loopback() -> Vec<IpNet> {
 }
 
 settings! {
-    /// What happens to an address from which wrong passwords come.
+    /// How addresses that send wrong passwords are slowed down and locked out.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct ThrottleSettings in "throttle" {
-        /// Wrong passwords from one address before it is locked out, 1 to 1000000; a right password halves
-        /// the count. From half of them on, each is answered late, by 100ms to 2s. The password that locks
-        /// the address out gets no answer: its connection is closed, and new connections from there are
-        /// closed at once. Authenticated sessions go on; other open sessions may still authenticate, and
-        /// are closed at a wrong password.
+        /// How many wrong passwords lock an address out, 1 to 1000000; a right password halves the
+        /// count. From half of this number on, each wrong password is answered late, by 100ms to
+        /// 2s. The password that locks the address out gets no answer: its connection is closed,
+        /// and new connections from there are closed at once. Authenticated sessions continue;
+        /// other open sessions may still authenticate, and are closed at a wrong password.
         failures: u32 = whole(1..=1_000_000).default(10).live();
 
-        /// How long the first lock-out lasts. After it, each wrong password locks out for twice as long,
-        /// up to `max_lockout`. "0s" locks nobody out.
+        /// How long the first lock-out lasts. After it, each wrong password locks out for twice as
+        /// long, up to `max_lockout`. "0s" locks no address out.
         lockout: Duration = time().default(Duration::from_secs(1)).live();
 
-        /// The longest lock-out. An address is forgotten this long after its last wrong password or the end
-        /// of its lock-out. At most 65536 addresses are remembered; beyond that, those which were quiet
-        /// longest are forgotten, unless they are locked out.
+        /// The longest lock-out. An address is forgotten this long after its last wrong password or
+        /// the end of its lock-out. At most 65536 addresses are remembered; beyond that, the
+        /// addresses that were quiet longest are forgotten, unless they are locked out.
         max_lockout: Duration = time().default(Duration::from_secs(15 * 60)).live();
 
         /// Networks or addresses that are never slowed down and never locked out.

@@ -1,5 +1,5 @@
-//! `[tls]`: which files hold the certificate and its key, and what clients must show. The files are read
-//! when they are put to use.
+//! `[tls]`: the files of the certificate and its key, and whether clients need certificates. The
+//! files are read when they are used, not with the configuration.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::super::read::{Given, Reader};
 use super::listen::Listen;
 
 given! {
-    /// The two files that only make sense together.
+    /// The certificate and its key, which must be given together.
     struct TlsFiles of TlsSettings in "tls" {
         /// A PEM file with the certificate, and after it the certificates that lead to the CA. Needed where
         /// a listener speaks TLS. A file that changes is read again, for new connections.
@@ -26,12 +26,12 @@ given! {
 }
 
 settings! {
-    /// What clients of a `tls://` listener are shown, and what they must show.
+    /// The certificate of `tls://` listeners, and the certificates that clients need.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct TlsSettings in "tls" {
-        /// A PEM file with the CAs that certificates of clients must lead to. With it, clients must have
-        /// such a certificate, unless `client_certificates` says otherwise. They authenticate with their
-        /// password all the same.
+        /// A PEM file with the CAs that certificates of clients must lead to. With it, clients must
+        /// have such a certificate, unless `client_certificates` says otherwise. Clients need their
+        /// password as well.
         client_ca: Option<PathBuf> = file().optional(r#""/etc/redoubt/client-ca.crt""#);
 
         /// Whether clients must have a certificate ("required") or may have one ("optional"). Only together
@@ -55,13 +55,13 @@ settings! {
     }
 }
 
-/// Whether clients have certificates of their own.
+/// Whether clients need certificates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum ClientCertificates {
-    /// Clients are not asked for one.
+    /// No certificate is requested.
     #[default]
     None,
-    /// Clients may show one; a wrong one is rejected.
+    /// Clients may send a certificate; an invalid one is rejected.
     Optional,
     /// A client without one is rejected.
     Required,
@@ -78,7 +78,8 @@ pub enum TlsVersion {
 }
 
 impl TlsSettings {
-    /// Present if the certificate and the key are given, as they must be where a listener speaks TLS.
+    /// Returns `None` if neither the certificate nor the key is given, which is an error if a
+    /// listener speaks TLS.
     pub(crate) fn find(
         reader: &Reader<'_>,
         listen: &[Listen],
@@ -103,7 +104,7 @@ impl TlsSettings {
     }
 }
 
-/// Two files that only make sense together.
+/// Returns two files that must be given together; `None` if neither is.
 pub(super) fn pair(
     first: Given<PathBuf>,
     second: Given<PathBuf>,
@@ -117,7 +118,7 @@ pub(super) fn pair(
     }
 }
 
-/// A path, as far as TOML can hold it.
+/// Returns a path as a TOML string.
 pub(super) fn path(path: &std::path::Path) -> String {
     quoted(&path.display().to_string())
 }

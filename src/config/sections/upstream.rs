@@ -1,5 +1,5 @@
-//! `[upstream]`: the Redis that Redoubt stands before, and how its links log in. `upstream_tls` has the
-//! keys for TLS.
+//! `[upstream]`: the address of Redis, and how links log in. The module `upstream_tls` has the keys
+//! for TLS.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::upstream_tls::UpstreamTls;
 use super::values::{password, password_file, user};
 
 given! {
-    /// The upstream's address, and the login there.
+    /// The upstream's address and login.
     struct UpstreamLogin of UpstreamSettings in "upstream" {
         /// Where Redis is: redis://host:port, or rediss://host:port for TLS; port 6379 if it is left out. It
         /// must be given here or in the environment. It may hold a user and a password
@@ -38,7 +38,7 @@ given! {
                     new.tls.clone_from(&old.tls);
                 });
 
-        /// The ACL user of Redis to log in as. Without it, the password alone is sent.
+        /// The ACL user of Redis to log in as. Without it, only the password is sent.
         user: String = user().optional(r#""redoubt""#).live(),
             Access::of(|upstream: &UpstreamSettings| upstream.user.clone()).shown(|upstream| {
                 Some(match &upstream.user {
@@ -47,8 +47,8 @@ given! {
                 })
             });
 
-        /// The password that Redis takes: that of the user, or `requirepass`. Give only one of `password` and
-        /// `password_file`.
+        /// The password that Redis accepts: the user's password, or `requirepass`. Give only one of
+        /// `password` and `password_file`.
         password: SecretString =
             password().optional(r#""…""#).variable("REDIS_PASSWORD").live(),
             Access::compared(|old, new| is_in_text(current(old), current(new))).shown(|upstream| {
@@ -58,8 +58,9 @@ given! {
                 })
             });
 
-        /// A file that holds the password that Redis takes. One line break at its end is ignored. The
-        /// password of a changed file is used once Redis takes it; no session is closed for that.
+        /// A file that holds the password that Redis accepts. One line break at its end is ignored.
+        /// When the file changes, the new password is used once Redis accepts it; no session is
+        /// closed for that.
         password_file: PathBuf = password_file()
             .optional(r#""/run/secrets/redis_password""#)
             .variable("REDIS_PASSWORD_FILE")
@@ -69,22 +70,23 @@ given! {
 }
 
 settings! {
-    /// The Redis that Redoubt stands before, and how its links log in.
+    /// The address of Redis, and how links log in.
     #[derive(Debug, Clone)]
     pub struct UpstreamSettings in "upstream" {
         /// How long resolving the name, connecting and logging in may take together; above zero.
         connect_timeout: Duration = time_above_zero().default(Duration::from_secs(2)).live();
 
-        /// After this much time without an answer from the host of Redis, connections to it are closed and
-        /// new ones are opened, in whole seconds up to "32767s". A host counts as alive while its kernel
-        /// answers, however slow Redis is. "0s" leaves this to the system, which takes a quarter of an hour.
+        /// After this much time without an answer from the host of Redis, connections to it are
+        /// closed and new ones are opened, in whole seconds up to "32767s". A host counts as alive
+        /// while its kernel answers, however slow Redis is. "0s" leaves this to the system, which
+        /// takes a quarter of an hour.
         dead_after: Option<Duration> =
             keepalive().default(Some(Duration::from_secs(15))).live();
 
-        /// The age at which a connection to Redis is replaced by a new one, so that changes of DNS and of
-        /// routes are followed. Each connection is replaced up to an eighth of this time earlier, at a moment
-        /// when no reply is due on it; one that a session has for its own, when the session gives it back.
-        /// "0s" sets no limit.
+        /// The age at which a connection to Redis is replaced by a new one, so that changes of DNS
+        /// and of routes take effect. Each connection is replaced up to an eighth of this time
+        /// earlier, when no reply is pending on it; a lease is replaced when its session returns
+        /// it. "0s" sets no limit.
         max_link_age: Duration = time().default(Duration::from_secs(3600)).live();
 
         /// How sessions share connections to Redis:
@@ -95,24 +97,25 @@ settings! {
         sharing: Sharing =
             choice([("auto", Sharing::Auto), ("off", Sharing::Off)]).default(Sharing::Auto);
 
-        /// Most connections to Redis at one time, over all workers, 8 to 1000000. It counts shared
-        /// connections, leases, those that are kept for the next lease or are being opened, and 4 for
-        /// Redoubt's own use. 0 takes the maxclients of Redis (10000 until it is known) less an eighth, but
-        /// at least 16 less, for other clients of Redis. Where several Redoubts share a Redis, give each its
-        /// part.
+        /// Most connections to Redis at one time, over all workers, 8 to 1000000. This counts
+        /// shared connections, leases, connections that are kept for the next lease or are being
+        /// opened, and 4 for Redoubt's own use. 0 takes the maxclients of Redis (10000 until it is
+        /// known) less an eighth, but at least 16 less, for other clients of Redis. If several
+        /// Redoubts share a Redis, give each its part.
         ///
-        /// An eighth is reserved for shared connections, and clients that read slowly have a quarter at most.
-        /// At the bound, unused connections are closed first, then those of clients that read slowly, with
-        /// their sessions. A session that needs a lease when there is none gets Redis's error for too many
-        /// clients and is closed; a session that needs a shared connection waits up to 5 seconds for it
-        /// first.
+        /// An eighth is reserved for shared connections, and clients that read slowly have a
+        /// quarter at most. At the bound, unused connections are closed first, then the connections
+        /// of clients that read slowly, with their sessions. A session that needs a lease when
+        /// there is none gets Redis's error for too many clients and is closed; a session that
+        /// needs a shared connection waits up to 5 seconds for it first.
         max_links: Option<usize> =
             whole(8..=1_000_000).or_zero("Redis's own bound").default(None).live();
 
-        /// How long a reply may be due on a shared connection while Redis answers Redoubt on another. Then
-        /// the shared connection is closed, and with it the sessions that wait for replies on it; other
-        /// sessions go on over a new one. It must be longer than anything that delays single clients but not
-        /// Redis as a whole, such as CLIENT PAUSE for writes. "0s" waits without end.
+        /// How long a reply may be pending on a shared connection while Redis answers Redoubt on
+        /// another. After that, the shared connection is closed, and with it the sessions that wait
+        /// for replies on it; other sessions continue over a new one. It must be longer than
+        /// anything that delays single clients but not Redis as a whole, such as CLIENT PAUSE for
+        /// writes. "0s" waits without limit.
         stall_timeout: Option<Duration> =
             time().zero_is_none().default(Some(Duration::from_secs(10))).live();
     }
@@ -121,18 +124,18 @@ settings! {
         host: String,
         /// The TCP port, never 0.
         port: u16,
-        /// The ACL user; `None` logs in with the password alone, which Redis 5 understands too.
+        /// The ACL user; `None` logs in with only the password, which Redis 5 understands too.
         user: Option<String>,
-        /// The password, if Redis asks for one.
+        /// The password; `None` if Redis requires none.
         password: Option<SecretString>,
-        /// Where the password was found, if there is one.
+        /// Where the password was found; `None` if there is none.
         password_origin: Option<Origin>,
         /// Present for a `rediss://` URL.
         tls: Option<UpstreamTls>,
     }
 }
 
-/// How sessions are spread over links.
+/// How sessions share links.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Sharing {
     /// Stateless commands of many sessions share a few links; a session has a link of its own, a
@@ -143,7 +146,7 @@ pub enum Sharing {
     Off,
 }
 
-/// The part of the URL that needs a restart: host and port, and whether it is `rediss://`.
+/// The parts of the URL whose change needs a restart: host, port, and the scheme.
 fn address(upstream: &UpstreamSettings) -> (Endpoint, bool) {
     let endpoint = Endpoint { host: upstream.host.clone(), port: upstream.port };
     (endpoint, upstream.tls.is_some())

@@ -11,28 +11,29 @@ use super::tls::{pair, path};
 /// How Redoubt connects to a `rediss://` upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamTls {
-    /// A PEM file of the CAs that are trusted; `None` trusts those that the system trusts.
+    /// A PEM file of the trusted CAs; `None` trusts the CAs that the system trusts.
     pub ca: Option<PathBuf>,
-    /// The PEM files of a certificate and its key, for an upstream that asks for one.
+    /// The PEM files of a certificate and its key, for an upstream that requires a client
+    /// certificate.
     pub identity: Option<(PathBuf, PathBuf)>,
-    /// The name that the certificate must be for and that is asked for (SNI); `None`: the host.
+    /// The name that the certificate must be for and that is sent as SNI; `None` uses the host.
     pub name: Option<String>,
-    /// Whether the certificate is verified.
+    /// How the certificate is verified.
     pub verification: Verification,
 }
 
-/// Whether the upstream's certificate is verified.
+/// How the upstream's certificate is verified.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Verification {
     /// The certificate must lead to a trusted CA, be for the right name, and be in date.
     #[default]
     Full,
-    /// Any certificate is accepted, so whoever is in between can read and change everything.
+    /// Any certificate is accepted, so an attacker in between can read and change everything.
     Dangerous,
 }
 
 given! {
-    /// The keys, which may be given only with a `rediss://` URL.
+    /// The keys, which are allowed only with a `rediss://` URL.
     struct UpstreamTlsKeys of UpstreamTls in "upstream" {
         /// For rediss://: a PEM file with the CAs that the certificate of Redis must lead to. Without it,
         /// the CAs that the system trusts.
@@ -40,7 +41,7 @@ given! {
             Access::of(|tls: &UpstreamTls| tls.ca.clone())
                 .shown(|tls| Some(format!("tls_ca = {}", path(tls.ca.as_ref()?))));
 
-        /// A PEM file with a certificate of Redoubt's own, for a Redis that asks for one.
+        /// A PEM file with a certificate of Redoubt, for a Redis that requires client certificates.
         tls_certificate: PathBuf = file().optional(r#""/etc/redoubt/redis-client.crt""#),
             Access::of(|tls: &UpstreamTls| tls.identity.clone().map(|pair| pair.0))
                 .shown(|tls| Some(format!("tls_certificate = {}", path(&tls.identity.as_ref()?.0))));
@@ -56,7 +57,7 @@ given! {
             Access::of(|tls: &UpstreamTls| tls.name.clone())
                 .shown(|tls| Some(format!("tls_name = {}", quoted(tls.name.as_ref()?))));
 
-        /// With true, any certificate is accepted, so that whoever is between Redoubt and Redis can read and
+        /// With true, any certificate is accepted, so that an attacker between Redoubt and Redis can read and
         /// change everything.
         tls_dangerously_accept_any_certificate: bool = flag().optional("false"),
             Access::of(|tls: &UpstreamTls| tls.verification).shown(|tls| {
@@ -67,7 +68,7 @@ given! {
 }
 
 impl UpstreamTls {
-    /// `is_tls` says whether the URL is `rediss://`; where it is not, no key for TLS may be given.
+    /// `is_tls` is true for a `rediss://` URL; for other URLs, keys for TLS are an error.
     pub(crate) fn find(reader: &Reader<'_>, is_tls: bool) -> Result<Option<Self>, ConfigError> {
         let UpstreamTlsKeys {
             tls_ca,

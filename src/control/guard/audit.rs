@@ -1,4 +1,4 @@
-//! Trying what a user may run, without running it.
+//! Tests what a user may run, without running it.
 
 use super::{GuardProvisioner, Outcome, ask};
 use crate::net::conversation::Conversation;
@@ -8,7 +8,7 @@ use redoubt_core::command::Version;
 use redoubt_core::policy::{Policy, RuleName};
 use redoubt_core::upstream::guard::{Answer, Batch, GuardError, Probe, Verdict, advice, is_typed};
 
-/// Who is audited, and for what.
+/// The user that is audited, and the policy to audit for.
 pub(super) struct Audited<'a> {
     pub(super) user: Option<&'a str>,
     pub(super) policy: &'a Policy,
@@ -16,7 +16,7 @@ pub(super) struct Audited<'a> {
 }
 
 impl GuardProvisioner {
-    /// Tries what a script could call as the configured user.
+    /// Tests what a script could call as the configured user.
     pub(super) async fn audit(
         &self,
         link: &mut Conversation,
@@ -49,7 +49,7 @@ impl GuardProvisioner {
         if open.is_empty() {
             return Ok(Outcome::Audited);
         }
-        // A rule for what the table does not have can be typed only if Redis has it.
+        // A rule for a command that the table does not have applies only if Redis has the command.
         let exists = |rule: &RuleName| {
             let mut tried = probes.iter().zip(&verdicts);
             tried.any(|(probe, verdict)| probe.rule == *rule && *verdict != Verdict::Missing)
@@ -61,7 +61,7 @@ impl GuardProvisioner {
         Ok(Outcome::Unguarded { reason, open, has_renamed, advice })
     }
 
-    /// Asks what `user` may run.
+    /// Asks Redis with ACL DRYRUN what `user` may run.
     pub(super) async fn dry_run(
         &self,
         link: &mut Conversation,
@@ -72,13 +72,13 @@ impl GuardProvisioner {
         self.try_all(link, probes, add, Verdict::of_dry_run).await
     }
 
-    /// Has commands queued, and not run, as the user that `link` is logged in as.
+    /// Lets Redis queue commands, without running them, as the user that `link` is logged in as.
     pub(super) async fn queue(
         &self,
         link: &mut Conversation,
         probes: &[Probe],
     ) -> Result<Vec<Verdict>, UpstreamError> {
-        // Nothing may go out before it is certain that it will only be queued.
+        // The probes are sent only when it is certain that Redis will queue them and not run them.
         for (command, wanted) in [("MULTI", "OK"), ("PING", "QUEUED")] {
             let answers = ask(link, &Batch::of(&[command]), &self.target()).await?;
             match answers.first() {
@@ -96,7 +96,7 @@ impl GuardProvisioner {
         Ok(verdicts)
     }
 
-    /// Tries each probe, once more where its number of arguments was wrong.
+    /// Tries each probe, and again with another number of arguments if the first was wrong.
     async fn try_all(
         &self,
         link: &mut Conversation,
@@ -126,7 +126,7 @@ impl GuardProvisioner {
     }
 }
 
-/// The names of the commands among `probes` that would run.
+/// Returns the names of the commands among `probes` that would run.
 pub(super) fn open(probes: &[Probe], verdicts: &[Verdict]) -> Vec<String> {
     let open = probes.iter().zip(verdicts).filter(|(_, verdict)| !verdict.is_safe());
     let mut names: Vec<_> = open.map(|(probe, _)| probe.rule.to_string()).collect();
@@ -134,7 +134,7 @@ pub(super) fn open(probes: &[Probe], verdicts: &[Verdict]) -> Vec<String> {
     names
 }
 
-/// Those that a script could call.
+/// Returns the probes for commands that a script could call.
 pub(super) fn scriptable(probes: &[Probe]) -> Vec<Probe> {
     probes.iter().filter(|probe| probe.scriptable).cloned().collect()
 }

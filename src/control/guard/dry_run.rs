@@ -1,4 +1,4 @@
-//! Making a guard in steps, and trying out what rights it would have.
+//! Makes a guard in steps, and tests the rights that it would have.
 
 use std::sync::PoisonError;
 
@@ -10,20 +10,20 @@ use redoubt_core::policy::Policy;
 use redoubt_core::upstream::Greeting;
 use redoubt_core::upstream::guard::{self, Guard, GuardError, Probe, Rights, probes};
 
-/// What rights a guard gets, found to refuse what the policy refuses.
+/// The rights of a guard, tested to refuse what the policy refuses.
 pub(in crate::control) struct DryRun {
-    /// Those of the configured user.
+    /// The rights of the configured user.
     rights: Rights,
-    /// The policy's rules that name something which this Redis has.
+    /// The policy's rules that name a command which this Redis has.
     rules: Vec<String>,
 }
 
 impl GuardProvisioner {
-    /// Makes a guard for `policy`, finds that it is right, and removes it again. `link` must be
-    /// logged in as the configured user.
+    /// Makes a guard for `policy`, checks its rights, and removes it again. `link` must be logged
+    /// in as the configured user.
     ///
     /// # Errors
-    /// As of [`GuardProvisioner::settle`].
+    /// See [`GuardProvisioner::provision`].
     pub(in crate::control) async fn try_out(
         &self,
         link: &mut Conversation,
@@ -36,12 +36,12 @@ impl GuardProvisioner {
         Ok(trial)
     }
 
-    /// Gives a guard that is in use the rights that were tried out. All connections that are logged
-    /// in as it have them from then on, for what they have queued too, and stay open. If it is gone,
-    /// it is made.
+    /// Gives a guard that is in use the tested rights. All connections that are logged in as the
+    /// guard have them from then on, also for queued commands, and stay open. If the guard was
+    /// deleted, it is made again.
     ///
     /// # Errors
-    /// Redis is gone, or does not let this user write its ACL any more.
+    /// Redis cannot be reached, or does not allow this user to change its ACL any more.
     pub(in crate::control) async fn renew(
         &self,
         link: &mut Conversation,
@@ -53,7 +53,7 @@ impl GuardProvisioner {
         Ok(Guard::made("ACL SETUSER", &made)?)
     }
 
-    /// Makes a guard whose rights are right. It is removed again after an error.
+    /// Makes a guard and checks its rights. After an error, the guard is removed.
     pub(super) async fn provide(
         &self,
         link: &mut Conversation,
@@ -89,7 +89,7 @@ impl GuardProvisioner {
         }
     }
 
-    /// Gives the guard its rights, and makes sure that they are not too many.
+    /// Gives the guard its rights, and checks that it has no more.
     async fn give_rights(
         &self,
         link: &mut Conversation,
@@ -104,7 +104,7 @@ impl GuardProvisioner {
         let open = match self.dry_run(link, guard.name().as_bytes(), probes).await {
             Ok(verdicts) => open(probes, &verdicts),
             Err(UpstreamError::Guard(error)) if error.is_answer() => {
-                // Without ACL DRYRUN it takes the guard itself to try.
+                // A server without ACL DRYRUN needs a connection of the guard itself for the test.
                 let (mut link, _) = target.log_in(&guard.credentials()).await?;
                 let scriptable = scriptable(probes);
                 let verdicts = self.queue(&mut link, &scriptable).await?;
@@ -119,8 +119,8 @@ impl GuardProvisioner {
         Ok(())
     }
 
-    /// Removes a guard, and closes the connections that are logged in as it. If it was never made, or Redis is gone, this fails and
-    /// there is nothing to do.
+    /// Removes a guard, and closes the connections that are logged in as the guard. Errors are
+    /// ignored: the guard was never made, or Redis cannot be reached.
     pub(in crate::control) async fn remove(&self, link: &mut Conversation, name: &str) {
         let removed = ask(link, &guard::remove(&[name]), &self.target()).await;
         if removed.is_ok() {

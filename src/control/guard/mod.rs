@@ -1,4 +1,4 @@
-//! Making the guard, or trying the configured user in its place.
+//! Makes the guard, or audits the configured user instead.
 //!
 //! | message | level | fields |
 //! |---|---|---|
@@ -7,7 +7,8 @@
 //! | `no guard: …` | warn | `reason`, `open` (what could run), `advice` (a line for `redis-cli`) |
 //! | `stale guards removed` | info | `count` |
 //!
-//! All are under the target `redoubt::guard`, and each is said when it is new. None holds a secret.
+//! All are under the target `redoubt::guard`, and each is logged when it is new. None holds a
+//! secret.
 
 mod audit;
 mod dry_run;
@@ -32,21 +33,21 @@ use redoubt_core::upstream::{Credentials, Greeting};
 /// The target of every line about the guard, for use in `log.level`.
 pub(crate) const GUARD: &str = "redoubt::guard";
 
-/// What holds on the upstream.
+/// How the policy is enforced by the upstream.
 pub(crate) enum Outcome {
     /// Links log in as this user, to whom Redis refuses what the policy refuses.
     Guarded(Guard),
     /// The configured user may not run what the policy refuses.
     Audited,
-    /// It may run some of it.
+    /// The configured user may run some of what the policy refuses.
     Unguarded {
-        /// Why there is no guard, if one was to be made.
+        /// The reason why there is no guard, if one should be made.
         reason: Option<String>,
-        /// Names of rules that Redis does not hold against scripts.
+        /// Names of rules that Redis does not enforce in scripts.
         open: Vec<String>,
-        /// Whether Redis has under another name what the policy refuses.
+        /// `true` if Redis has a refused command under another name.
         has_renamed: bool,
-        /// What the operator can type.
+        /// A command that the operator can run to correct it.
         advice: String,
     },
 }
@@ -54,33 +55,36 @@ pub(crate) enum Outcome {
 /// Makes guards and removes them again.
 pub(crate) struct GuardProvisioner {
     pub(crate) mode: GuardMode,
-    /// What the operator has configured to log in with, as of now.
+    /// The configured credentials, as they are now.
     pub(crate) configured: watch::Receiver<Credentials>,
     pub(crate) target: watch::Receiver<Target>,
-    /// The names of the guards made, to be removed at the end: the last [`GuardProvisioner::MOST_MADE`].
+    /// The names of the guards that were made, to be removed at the end: the last
+    /// [`GuardProvisioner::MOST_MADE`].
     pub(crate) made: Mutex<Vec<String>>,
 }
 
 impl GuardProvisioner {
-    /// Most guards that are remembered. Older ones are found by their age later.
+    /// Most guards that are remembered. Older guards are removed later because of their age.
     const MOST_MADE: usize = 16;
 
-    /// Returns whether it is to be settled how links log in.
+    /// Returns whether it must be found out how links log in.
     pub(crate) fn is_wanted(&self, policy: &Policy) -> bool {
         is_wanted(self.mode, policy)
     }
 
-    /// Returns where links go.
+    /// Returns the address and socket options of links.
     pub(crate) fn target(&self) -> Target {
         self.target.borrow().clone()
     }
 
-    /// Finds out what holds `policy` on the upstream behind `link`, which is logged in as `user`, the
-    /// configured one; makes a guard if the mode says so. With a guard, `link` is logged in as it afterwards.
+    /// Finds out how the upstream behind `link` enforces `policy`; `link` is logged in as `user`,
+    /// the configured user. Makes a guard if the mode says so; then `link` is logged in as the
+    /// guard afterwards.
     ///
     /// # Errors
-    /// Redis is not there or cannot say now; or, when a guard is required, why there is none.
-    pub(crate) async fn settle(
+    /// Redis cannot be reached or cannot answer now; or, if a guard is required, the reason why
+    /// there is none.
+    pub(crate) async fn provision(
         &self,
         link: &mut Conversation,
         greeting: Greeting,
@@ -122,7 +126,7 @@ impl GuardProvisioner {
         }
     }
 
-    /// The list of users, and the name and rights of the one that is logged in.
+    /// Returns the list of users, and the name and rights of the user that is logged in.
     async fn rights(
         &self,
         link: &mut Conversation,
@@ -150,7 +154,7 @@ impl GuardProvisioner {
         let connected = ask(link, &Batch::of(&["CLIENT", "LIST"]), &self.target()).await?;
         let connected = connected.first().and_then(guard::connected_users);
         let Some(connected) = connected else {
-            debug!(target: GUARD, "CLIENT LIST does not tell which guards are in use");
+            debug!(target: GUARD, "CLIENT LIST does not show which guards are in use, so none is removed");
             return Ok(());
         };
         let stale = guard::stale(&guards, &connected, now);
@@ -193,12 +197,13 @@ impl GuardProvisioner {
     }
 }
 
-/// Returns whether there is anything to hold against scripts, and the operator wants it held.
+/// Returns whether the policy refuses anything in scripts, and the operator wants Redis to enforce
+/// it.
 pub(crate) fn is_wanted(mode: GuardMode, policy: &Policy) -> bool {
     mode != GuardMode::Off && policy.rules().next().is_some()
 }
 
-/// Sends a batch and takes the answers.
+/// Sends a batch and returns the answers.
 async fn ask(
     link: &mut Conversation,
     batch: &Batch,
@@ -207,7 +212,7 @@ async fn ask(
     link.ask(batch).await.map_err(|source| target.broken(source))
 }
 
-/// Seconds since 1970.
+/// Returns the time in seconds since 1970.
 #[allow(clippy::disallowed_methods, reason = "other processes compare it with their own clocks")]
 fn seconds() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -1,4 +1,4 @@
-//! Finding out whether the server checks what `RESTORE` brings.
+//! Finds out whether the server checks the payloads of `RESTORE`.
 
 use super::{GuardProvisioner, ask};
 use crate::net::conversation::Conversation;
@@ -6,12 +6,12 @@ use crate::net::upstream::UpstreamError;
 use redoubt_core::upstream::guard::{Payloads, ask_payloads};
 
 impl GuardProvisioner {
-    /// Returns whether the server checks payloads of the user that `link` is logged in as, the configured
-    /// one. A guard has no more rights than that user.
+    /// Returns whether the server checks payloads of the configured user, whom `link` is logged in
+    /// as. A guard has no more rights than that user.
     ///
     /// # Errors
-    /// The connection broke. That the server does not say is no error: it then counts as one that
-    /// does not check.
+    /// The connection broke. A server that does not answer the question is no error: it counts as a
+    /// server that does not check.
     pub(in crate::control) async fn checks_payloads(
         &self,
         link: &mut Conversation,

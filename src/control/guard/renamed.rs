@@ -1,4 +1,4 @@
-//! Finding out whether the server has under another name what the policy refuses.
+//! Finds out whether the server has a refused command under another name.
 
 use super::{GuardProvisioner, ask};
 use crate::net::conversation::Conversation;
@@ -8,12 +8,12 @@ use redoubt_core::upstream::guard::{
     Answer, Rights, ask_all, ask_names, refused_commands, renamed,
 };
 
-/// What stands for the names where the server does not tell them.
+/// Stands for the names if the server does not report them.
 const ANY: &str = "any command that may have another name";
 
 impl GuardProvisioner {
-    /// The refused commands that the configured user may run under another name, as far as is known
-    /// of its `rights`. Where the server does not tell, any may be.
+    /// Returns the refused commands that the configured user may run under another name, as far as
+    /// `rights` show it. If the server does not report names, any command may have another name.
     ///
     /// # Errors
     /// The connection broke.

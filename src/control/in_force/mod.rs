@@ -1,11 +1,11 @@
-//! What is in force, composed.
+//! Composes the value in force.
 //!
-//! Owns: the parts (settings, accepted passwords, what the server told, what the provisioning of the guard
-//! found), and making the next [`InForce`] when one of them changes. Nothing else changes what is in force.
-//! Leaves to [`crate::worker`]: acting on the difference.
+//! Owns: the parts (settings, accepted passwords, what the server reported, what the provisioning
+//! of the guard found), and making the next [`InForce`] when a part changes. Nothing else changes
+//! what is in force. Leaves to [`crate::worker`]: acting on the difference.
 //!
-//! Invariant: values reach each worker in the order of their versions, since the composer is locked until
-//! the last worker has been sent one.
+//! Invariant: values reach each worker in the order of their versions, since the composer stays
+//! locked until a value has been sent to the last worker.
 
 mod finding;
 mod parts;
@@ -34,21 +34,21 @@ use redoubt_core::session::StandIn;
 use redoubt_core::upstream::Credentials;
 
 pub(crate) use finding::Finding;
-pub(crate) use parts::{Configured, Reload, gate_differs};
+pub(crate) use parts::{Configured, Reload, script_rules_differ};
 
-/// Composes what is in force and sends it to the workers.
+/// Composes the value in force and sends it to the workers.
 ///
-/// Its async functions are not cancel safe: a change that is cancelled may have reached only some workers,
-/// until the next change, which brings them the whole value. So they are cancelled only where a next change
-/// follows, and at the stop.
+/// Its async functions are not cancel safe: a cancelled change may have reached only some workers,
+/// until the next change sends them the whole value. So they are cancelled only where another
+/// change follows, and at the stop.
 pub(crate) struct Composer {
     composed: Mutex<Composed>,
     workers: Vec<WorkerHandle>,
     settings: watch::Sender<Arc<Settings>>,
-    /// Where connections of the control plane's own go.
+    /// The address of connections that the control plane opens for itself.
     target: watch::Sender<Target>,
-    /// What the operator has configured to log in with. The control plane's own connections use it at
-    /// once, links when the provisioning of the guard has found it out.
+    /// The configured credentials. The control plane's own connections use them at once; links use
+    /// them when the provisioning of the guard has found out how links log in.
     credentials: watch::Sender<Credentials>,
 }
 
@@ -60,20 +60,20 @@ struct Composed {
 /// How links log in at the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FirstLogin {
-    /// With the configured credentials.
+    /// Links log in with the configured credentials.
     Configured,
-    /// That is to be found out, and links wait until then.
+    /// The login is not known yet; links wait until it is found out.
     ToBeFound {
-        /// Whether they will log in as a guard, if one can be made.
+        /// `true` if links will log in as a guard, if one can be made.
         guarded: bool,
     },
 }
 
 impl Composer {
-    /// Composes what is in force at the start, where `credentials` are configured for the upstream.
+    /// Composes the first value in force; `credentials` are configured for the upstream.
     ///
     /// # Errors
-    /// The system gives no random numbers.
+    /// The system provides no random numbers.
     pub(crate) fn new(
         configured: Configured,
         identity: Identity,
@@ -97,60 +97,60 @@ impl Composer {
         Ok(Self { composed, workers, settings, target, credentials })
     }
 
-    /// Returns what workers start with.
+    /// Returns the value that workers start with.
     pub(crate) fn first(&mut self) -> Arc<InForce> {
         Arc::clone(&self.composed.get_mut().current)
     }
 
-    /// The settings of now.
+    /// Returns the current settings.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.borrow())
     }
 
-    /// Returns where connections go, as that changes.
+    /// Returns a receiver of the upstream's address and its changes.
     pub(crate) fn target(&self) -> watch::Receiver<Target> {
         self.target.subscribe()
     }
 
-    /// Returns what is configured to log in with, as that changes.
+    /// Returns a receiver of the configured credentials and their changes.
     pub(crate) fn credentials(&self) -> watch::Receiver<Credentials> {
         self.credentials.subscribe()
     }
 
-    /// Has the control plane's own connections log in with `credentials`, and the provisioning of the
-    /// guard find out how links log in then.
+    /// Makes the control plane's own connections log in with `credentials`, and makes the
+    /// provisioning of the guard find out how links log in with them.
     pub(crate) fn log_in_with(&self, credentials: Credentials) {
         self.credentials.send_replace(credentials);
     }
 
-    /// Has clients log in with the passwords of `identity`. Sessions that logged in with another one are
-    /// closed.
+    /// Accepts the passwords of `identity` from clients. Sessions that logged in with another
+    /// password are closed.
     pub(crate) async fn accept_clients(&self, identity: Identity) {
         self.change(|parts| parts.accept(identity)).await;
     }
 
-    /// The upstream has told its version, or has none to tell.
+    /// Takes the version that the upstream reported; `None` if it reported none.
     pub(crate) async fn take_version(&self, version: Option<Version>) {
         self.change(|parts| parts.take_version(version)).await;
     }
 
-    /// The upstream has told whether it checks what `RESTORE` brings.
+    /// Takes the result whether the upstream checks the payloads of `RESTORE`.
     pub(crate) async fn take_payload_check(&self, checks: bool) {
         self.change(|parts| parts.take_payload_check(checks)).await;
     }
 
-    /// The upstream has told which functions the pinned libraries have.
+    /// Takes the functions that the pinned libraries have.
     pub(crate) async fn take_functions(&self, functions: HashSet<Bytes>) {
         self.change(|parts| parts.take_functions(Arc::new(functions))).await;
     }
 
-    /// It has been found out how links log in, or that this is not known.
+    /// Takes what was found out about how links log in.
     pub(crate) async fn take_finding(&self, finding: Finding) {
         self.change(|parts| parts.take_finding(finding)).await;
     }
 
-    /// Announces a reload to the control plane's own connections. [`Composer::reload`] follows. Returns
-    /// whether the credentials are new.
+    /// Announces a reload to the control plane's own connections. [`Composer::reload`] must follow.
+    /// Returns whether the credentials are new.
     pub(crate) fn configure(&self, configured: &Configured, credentials: &Credentials) -> bool {
         self.settings.send_replace(Arc::clone(&configured.settings));
         self.target.send_replace(configured.target.clone());
@@ -163,8 +163,8 @@ impl Composer {
         })
     }
 
-    /// Puts a reload in force in all workers, and waits until each has done it and Redis is done with what
-    /// was sent over links that are closed. Returns how many sessions ended for it.
+    /// Puts a reload in force in all workers. Waits until each worker has applied it and Redis has
+    /// processed what was sent over closed links. Returns how many sessions were closed.
     pub(crate) async fn reload(&self, reload: Reload) -> u64 {
         let most = reload.configured.target.timeout;
         let (held, mut released) = mpsc::channel::<Infallible>(1);
@@ -188,13 +188,13 @@ impl Composer {
             ended = ended.saturating_add(answer.await.unwrap_or_default());
         }
         if timeout(most, released.recv()).await.is_err() {
-            warn!("Redis is not done yet with what was sent before the reload");
+            warn!("Redis is still busy with commands that were sent before the reload");
         }
         ended
     }
 
-    /// Makes a change, and sends all workers what is in force then. `change` returns whether there is
-    /// anything new to be sent.
+    /// Makes a change, and sends the new value to all workers. `change` returns whether the value
+    /// changes.
     async fn change(&self, change: impl FnOnce(&mut Parts) -> bool) {
         let mut composed = self.composed.lock().await;
         if !change(&mut composed.parts) {
@@ -215,7 +215,7 @@ impl Composed {
     }
 }
 
-/// The requests in the place of clients' for links that log in with `credentials`.
+/// Returns the requests that replace clients' requests on links that log in with `credentials`.
 fn stand_in(credentials: &Credentials) -> Result<StandIn, getrandom::Error> {
     let password = credentials.password.as_ref().map(|p| p.expose_secret().as_bytes());
     Ok(StandIn::new(credentials.user.as_deref(), password, getrandom::u64()?))

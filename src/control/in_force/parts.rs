@@ -1,9 +1,9 @@
-//! The parts that what is in force is composed of, and composing it.
+//! The parts from which the value in force is composed.
 //!
-//! Invariant: whatever is not known of the server counts as the stricter possibility. Until it is known
-//! how links log in, no `AUTH` of a client's inside a transaction is passed on as a right one; until the
-//! server is known to check payloads, `RESTORE` counts as an escape; until the functions of pinned libraries
-//! are known, none runs.
+//! Invariant: whatever is unknown about the server counts as the stricter possibility. Until it is
+//! known how links log in, no `AUTH` inside a client's transaction is passed on as correct; until
+//! the server is known to check payloads, `RESTORE` counts as an escape; until the functions of
+//! pinned libraries are known, none runs.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,55 +21,55 @@ use redoubt_core::policy::{Pins, Policy, Scripts};
 use redoubt_core::router::Timeouts;
 use redoubt_core::session::{ClientIds, KeyForm, Limits, Rules, StandIn};
 
-/// What the settings come to.
+/// What the settings mean for sessions and links.
 #[derive(Clone)]
 pub(crate) struct Configured {
     pub(crate) settings: Arc<Settings>,
     /// `settings.policy`, compiled.
     pub(crate) policy: Policy,
-    /// `settings.limits`, with what they leave to the system.
+    /// `settings.limits`, with system defaults filled in.
     pub(crate) limits: Limits,
-    /// Where links go.
+    /// The address and socket options of links.
     pub(crate) target: Target,
 }
 
-/// What a reload changes, all at once.
+/// All that a reload changes.
 pub(crate) struct Reload {
     pub(crate) configured: Configured,
-    /// Passwords that clients may log in with.
+    /// The passwords that clients may log in with.
     pub(crate) identity: Identity,
-    /// Present if links log in otherwise than before, or it is not known how.
+    /// Present if the login of links changes, or is unknown.
     pub(crate) finding: Option<Finding>,
-    /// Whether links are closed on which scripts may run or wait, or transactions, since the new policy
-    /// refuses more.
+    /// `true` if links with scripts or transactions, running or queued, are closed because the new
+    /// policy refuses more.
     pub(crate) closes_scripts: bool,
 }
 
-/// Everything that decides what is in force.
+/// Everything that the value in force depends on.
 pub(super) struct Parts {
     configured: Configured,
     identity: Identity,
-    /// The version that the upstream told last; `None` before that, or if it has none to tell.
+    /// The version that the upstream reported last; `None` if it has reported none.
     upstream_version: Option<Version>,
-    /// Whether the upstream is known to check what `RESTORE` brings.
+    /// `true` if the upstream is known to check the payloads of `RESTORE`.
     checks_payloads: bool,
-    /// The functions that the pinned libraries have, as far as is known.
+    /// The functions of the pinned libraries, as far as they are known.
     functions: Arc<HashSet<Bytes>>,
     login: LinkLogin,
-    /// Whether links log in as the guard; while it is not known how they log in, whether they will if a
+    /// `true` if links log in as the guard; while the login is unknown, whether they will if a
     /// guard can be made.
     guarded: bool,
-    /// Whether Redis was found to have under another name what the policy refuses.
+    /// `true` if Redis has a refused command under another name.
     has_renamed: bool,
     scripts_generation: u64,
-    /// Requests in the place of clients' ones, for whatever user links log in as.
+    /// Requests that replace clients' requests, for the user that links log in as.
     stand_in: StandIn,
-    /// Shared by all workers and by all values.
+    /// Shared by all workers and all values in force.
     client_ids: ClientIds,
 }
 
 impl Parts {
-    /// Those of the start. With `guarded`, links log in as a guard, if one can be made.
+    /// Makes the parts for a start. With `guarded`, links log in as a guard if one can be made.
     pub(super) fn new(
         configured: Configured,
         identity: Identity,
@@ -92,7 +92,7 @@ impl Parts {
         }
     }
 
-    /// As all that follow, takes a part and returns whether there is anything new to be put in force.
+    /// Like the following functions, takes a part and returns whether the value in force changes.
     pub(super) fn accept(&mut self, identity: Identity) -> bool {
         self.identity = identity;
         true
@@ -122,10 +122,11 @@ impl Parts {
             }
             Finding::Failed => self.fail(None),
             Finding::Busy(error) => self.fail(Some(error)),
-            Finding::Settled { login, has_renamed } => {
+            Finding::Login { login, has_renamed } => {
                 let before = self.login.last.as_ref().map(|login| login.way);
-                // Scripts may wait that are refused now, and links may be logged in as a user who does
-                // no harm only while they are. Before the first login none has run yet.
+                // Scripts may be queued that are refused now, and links may be logged in as a user
+                // who is safe only while they are refused. Before the first login no script has
+                // run.
                 if before != Some(login.way) && (before.is_some() || login.way == Way::Open) {
                     self.renew_scripts();
                 }
@@ -140,8 +141,8 @@ impl Parts {
 
     pub(super) fn reload(&mut self, reload: Reload) {
         let Reload { configured, identity, finding, closes_scripts } = reload;
-        if gate_differs(&self.configured.settings, &configured.settings) {
-            // The functions known are those of other libraries.
+        if script_rules_differ(&self.configured.settings, &configured.settings) {
+            // The known functions belong to other libraries.
             self.functions = Arc::default();
         }
         self.configured = configured;
@@ -154,7 +155,7 @@ impl Parts {
         }
     }
 
-    /// Returns what is in force now.
+    /// Returns the value in force with this `version`.
     pub(super) fn compose(&self, version: u64) -> InForce {
         let settings = &self.configured.settings;
         InForce {
@@ -196,12 +197,12 @@ impl Parts {
         }
     }
 
-    /// Returns which scripts run: none where Redis would let them run what the policy refuses.
+    /// Returns which scripts run: none if Redis would allow them what the policy refuses.
     fn scripts(&self) -> Scripts {
         if self.login.last.as_ref().is_some_and(|login| login.way == Way::Open) {
             return Scripts::Deny;
         }
-        match self.configured.settings.policy.gate() {
+        match self.configured.settings.policy.script_rules() {
             Scripts::Pinned(pins) => {
                 Scripts::Pinned(Pins { functions: Arc::clone(&self.functions), ..pins })
             }
@@ -214,19 +215,20 @@ impl Parts {
         self.login.busy = busy;
     }
 
-    /// Has links be closed on which scripts may run or wait.
+    /// Marks links as outdated on which scripts may run or be queued, so that they are closed.
     fn renew_scripts(&mut self) {
         self.scripts_generation = self.scripts_generation.wrapping_add(1);
     }
 }
 
-/// Returns whether other scripts or functions run by `new` than by `old`, as far as the settings tell.
-pub(crate) fn gate_differs(old: &Settings, new: &Settings) -> bool {
+/// Returns whether `old` and `new` allow different scripts or functions, as far as the settings
+/// determine it.
+pub(crate) fn script_rules_differ(old: &Settings, new: &Settings) -> bool {
     let (old, new) = (&old.policy, &new.policy);
-    old.gate() != new.gate() || old.pinned_libraries != new.pinned_libraries
+    old.script_rules() != new.script_rules() || old.pinned_libraries != new.pinned_libraries
 }
 
-/// How keys of refused commands are reported.
+/// Returns how keys of refused commands are reported.
 fn keys(settings: &Settings) -> KeyForm {
     match settings.audit.keys {
         _ if settings.audit.output == AuditOutput::Off => KeyForm::None,

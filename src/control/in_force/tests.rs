@@ -46,31 +46,31 @@ fn parts(policy: &str) -> Parts {
     Parts::new(configured(policy), identity(), LinkLogin::default(), true, stand_in)
 }
 
-fn settled(epoch: u64, way: Way) -> Finding {
+fn provisioned(epoch: u64, way: Way) -> Finding {
     let user = Some(format!("user-of-{epoch}"));
     let credentials = Credentials { user, password: Some("secret".into()) };
     let has_renamed = way == Way::Open;
-    Finding::Settled { login: Arc::new(Login { epoch, credentials, way }), has_renamed }
+    Finding::Login { login: Arc::new(Login { epoch, credentials, way }), has_renamed }
 }
 
-/// Who an `AUTH` inside a transaction is passed on as.
+/// Returns the user name that replaces the name of an `AUTH` inside a transaction.
 fn stand_in_user(in_force: &InForce) -> String {
     let auth = in_force.rules.stand_in.pair(true);
     String::from_utf8_lossy(auth[0]).into_owned()
 }
 
 #[test]
-fn nobody_is_let_in_inside_a_transaction_while_it_is_unknown_how_links_log_in() {
+fn auth_inside_a_transaction_fails_while_the_login_of_links_is_unknown() {
     let mut parts = parts("");
     let nobody = stand_in_user(&parts.compose(1));
     assert_eq!(nobody, "no such user");
-    assert!(parts.compose(1).rules.guarded, "as is to be expected");
-    parts.take_finding(settled(1, Way::Guard));
+    assert!(parts.compose(1).rules.guarded, "a guard is expected");
+    parts.take_finding(provisioned(1, Way::Guard));
     assert_eq!(stand_in_user(&parts.compose(2)), "user-of-1");
     for finding in [Finding::Failed, Finding::Busy(Bytes::from_static(b"-BUSY"))] {
         parts.take_finding(finding);
         let now = parts.compose(3);
-        assert_eq!(stand_in_user(&now), "user-of-1", "what was found before still holds");
+        assert_eq!(stand_in_user(&now), "user-of-1", "the previous finding stays in force");
         assert!(now.login.known().is_some());
     }
     parts.take_finding(Finding::Unknown);
@@ -80,26 +80,26 @@ fn nobody_is_let_in_inside_a_transaction_while_it_is_unknown_how_links_log_in() 
 }
 
 #[test]
-fn scripts_are_withheld_from_an_open_login_until_another_is_known() {
+fn scripts_are_refused_for_an_unguarded_login_until_another_is_known() {
     let mut parts = parts("");
     assert!(parts.compose(1).rules.scripts.are_open());
-    parts.take_finding(settled(1, Way::Open));
+    parts.take_finding(provisioned(1, Way::Open));
     let is_withheld = |parts: &Parts| {
         let rules = Arc::clone(&parts.compose(2).rules);
         rules.scripts == Scripts::Deny && rules.known_only && !rules.guarded
     };
     assert!(is_withheld(&parts));
     parts.take_finding(Finding::Unknown);
-    assert!(is_withheld(&parts), "links that are open are logged in as before");
+    assert!(is_withheld(&parts), "open links still have the old login");
     parts.take_finding(Finding::Revoked { guarded: true });
     assert_eq!(parts.compose(3).rules.scripts, Scripts::Deny);
-    parts.take_finding(settled(2, Way::Guard));
+    parts.take_finding(provisioned(2, Way::Guard));
     let rules = Arc::clone(&parts.compose(4).rules);
     assert!(rules.scripts.are_open() && rules.guarded && !rules.known_only);
 }
 
 #[test]
-fn links_with_scripts_are_closed_when_their_rights_change_and_not_otherwise() {
+fn links_with_scripts_are_closed_only_when_their_rights_change() {
     let mut parts = parts("");
     let mut generation = parts.compose(1).scripts_generation;
     let mut is_renewed = |parts: &Parts| {
@@ -107,25 +107,25 @@ fn links_with_scripts_are_closed_when_their_rights_change_and_not_otherwise() {
         generation = parts.compose(1).scripts_generation;
         generation != before
     };
-    parts.take_finding(settled(1, Way::Guard));
-    assert!(!is_renewed(&parts), "none has run yet");
-    parts.take_finding(settled(2, Way::Guard));
+    parts.take_finding(provisioned(1, Way::Guard));
+    assert!(!is_renewed(&parts), "no script has run yet");
+    parts.take_finding(provisioned(2, Way::Guard));
     assert!(!is_renewed(&parts), "the guard is renewed");
     parts.take_finding(Finding::Unknown);
     parts.take_finding(Finding::Failed);
     assert!(!is_renewed(&parts));
-    parts.take_finding(settled(3, Way::Configured));
+    parts.take_finding(provisioned(3, Way::Configured));
     assert!(is_renewed(&parts));
     parts.take_finding(Finding::Revoked { guarded: true });
     assert!(is_renewed(&parts));
     let mut parts = self::parts("");
     is_renewed(&parts);
-    parts.take_finding(settled(1, Way::Open));
-    assert!(is_renewed(&parts), "those that wait are refused now");
+    parts.take_finding(provisioned(1, Way::Open));
+    assert!(is_renewed(&parts), "queued scripts are refused now");
 }
 
 #[test]
-fn restore_counts_as_an_escape_until_the_server_is_known_to_check_payloads() {
+fn restore_is_an_escape_until_the_server_is_known_to_check_payloads() {
     let mut parts = parts("");
     let restore = lookup(b"restore").unwrap();
     let passes = |parts: &Parts| parts.compose(1).rules.policy.passes(restore);
@@ -143,7 +143,7 @@ fn reload_to(policy: &str) -> Reload {
 }
 
 #[test]
-fn functions_run_once_they_are_known_and_not_when_other_libraries_are_pinned() {
+fn functions_run_once_known_and_not_after_other_libraries_are_pinned() {
     let pinned =
         |library: &str| format!("scripts = \"pinned\"\npinned_libraries = [\"{library}\"]");
     let mut parts = parts(&pinned("one"));
@@ -162,8 +162,8 @@ fn functions_run_once_they_are_known_and_not_when_other_libraries_are_pinned() {
 }
 
 #[tokio::test]
-async fn every_worker_is_sent_each_change_whole_and_in_order() {
-    #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+async fn every_worker_gets_complete_values_in_order() {
+    #[allow(clippy::disallowed_methods, reason = "only a reference point in time")]
     let start = std::time::Instant::now();
     let (orders, mut inbox) = mpsc::channel(8);
     let worker = WorkerHandle { orders, load: Load::default(), heartbeat: Heartbeat::new(start) };
@@ -175,7 +175,7 @@ async fn every_worker_is_sent_each_change_whole_and_in_order() {
     composer.take_version(None).await;
     composer.take_payload_check(true).await;
     composer.take_payload_check(true).await;
-    composer.take_finding(settled(1, Way::Guard)).await;
+    composer.take_finding(provisioned(1, Way::Guard)).await;
     let mut next = || match inbox.try_recv() {
         Ok(Order::InForce(in_force, _)) => Some(in_force),
         _ => None,
@@ -187,14 +187,14 @@ async fn every_worker_is_sent_each_change_whole_and_in_order() {
     }
     assert!(checked.login.known().is_none() && found.login.known().is_some());
     assert!(found.rules.policy.passes(lookup(b"restore").unwrap()), "the earlier change");
-    assert!(next().is_none(), "what changes nothing is not sent");
-    // A worker that has stopped has no sessions, and nothing waits for it.
+    assert!(next().is_none(), "a value without changes is not sent");
+    // A worker that has stopped has no sessions, and the composer does not wait for it.
     drop(inbox);
     assert_eq!(composer.reload(reload_to("")).await, 0);
 }
 
 #[tokio::test]
-async fn a_link_waits_until_it_is_known_how_to_log_in_or_that_cannot_be_found_out() {
+async fn link_waits_until_its_login_is_known_or_cannot_be_found() {
     let mut parts = parts("");
     let in_force = watch::Sender::new(Arc::new(parts.compose(1)));
     let put = |parts: &mut Parts, finding| {
@@ -210,25 +210,25 @@ async fn a_link_waits_until_it_is_known_how_to_log_in_or_that_cannot_be_found_ou
             Result<Result<Arc<Login>, UpstreamError>, tokio::time::error::Elapsed>,
         >,
     ) -> Result<u64, UpstreamError> {
-        task.await.unwrap().expect("it goes on in time").map(|login| login.epoch)
+        task.await.unwrap().expect("the link stops waiting in time").map(|login| login.epoch)
     }
     let waiting = waits(None);
     tokio::task::yield_now().await;
     assert!(!waiting.is_finished());
-    put(&mut parts, settled(1, Way::Guard));
+    put(&mut parts, provisioned(1, Way::Guard));
     assert_eq!(outcome(waiting).await.unwrap(), 1);
     assert_eq!(outcome(waits(None)).await.unwrap(), 1);
-    // The guard of that login was refused.
+    // Redis refused the guard of this login.
     let waiting = waits(Some(1));
     tokio::task::yield_now().await;
     put(&mut parts, Finding::Unknown);
-    put(&mut parts, settled(2, Way::Guard));
+    put(&mut parts, provisioned(2, Way::Guard));
     assert_eq!(outcome(waiting).await.unwrap(), 2);
     let waiting = waits(Some(2));
     tokio::task::yield_now().await;
     put(&mut parts, Finding::Failed);
     assert!(matches!(outcome(waiting).await, Err(UpstreamError::Guard(_))));
-    assert_eq!(outcome(waits(None)).await.unwrap(), 2, "for others it still holds");
+    assert_eq!(outcome(waits(None)).await.unwrap(), 2, "other links still use it");
     put(&mut parts, Finding::Unknown);
     let waiting = waits(None);
     tokio::task::yield_now().await;

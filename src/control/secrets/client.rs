@@ -1,4 +1,4 @@
-//! What clients may log in with, as files and time change it.
+//! Watches the passwords of clients as files and time change them.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 use super::file::PasswordFile;
-use super::{changed, looks};
+use super::{changed, check_timer};
 use crate::config::{ClientSettings, Origin, PreviousPassword, wall_clock};
 use crate::control::in_force::Composer;
 use redoubt_core::auth::Identity;
@@ -21,7 +21,7 @@ pub(crate) struct ClientPasswords {
     password: SecretString,
     file: Option<PasswordFile>,
     previous: Option<Previous>,
-    /// Those of the upstream, when clients have no password of their own.
+    /// The upstream's credentials; present if clients have no password of their own.
     upstream: Option<watch::Receiver<Credentials>>,
 }
 
@@ -31,7 +31,7 @@ struct Previous {
 }
 
 impl ClientPasswords {
-    /// Those that `settings` name. A previous password whose time is up is none.
+    /// Takes the passwords of `settings`. A previous password whose time is over is ignored.
     pub(crate) fn new(
         settings: &ClientSettings,
         allow_weak: bool,
@@ -43,7 +43,7 @@ impl ClientPasswords {
             Previous { given: given.clone(), file }
         });
         let shared = settings.password_origin == Origin::Upstream;
-        // The upstream's may have changed since the settings were read.
+        // The upstream's password may have changed since the settings were read.
         let upstreams = upstream.borrow().password.clone().filter(|_| shared);
         let mut passwords = Self {
             user: settings.user.clone(),
@@ -56,7 +56,7 @@ impl ClientPasswords {
         passwords
     }
 
-    /// Who may log in now.
+    /// Returns the passwords that clients may log in with now.
     pub(crate) fn identity(&self) -> Identity {
         let identity = Identity::new(self.user.as_deref(), &self.password);
         match &self.previous {
@@ -65,8 +65,8 @@ impl ClientPasswords {
         }
     }
 
-    /// Has `composer` put each change in force until `end`. If it ends otherwise, the whole proxy ends with it,
-    /// by `stop`, since nobody else would withdraw a password.
+    /// Gives each change to `composer` until `end`. If this function ends for another reason, it
+    /// stops the whole proxy by `stop`, since nothing else would withdraw a password.
     pub(crate) async fn run(
         mut self,
         composer: Arc<Composer>,
@@ -77,7 +77,7 @@ impl ClientPasswords {
             return;
         }
         let stop_all = stop.drop_guard();
-        let mut looks = looks();
+        let mut checks = check_timer();
         loop {
             tokio::select! {
                 biased;
@@ -85,9 +85,9 @@ impl ClientPasswords {
                     stop_all.disarm();
                     return;
                 }
-                _ = looks.tick() => {}
+                _ = checks.tick() => {}
             }
-            // Time first: a slow file must not hold it up.
+            // The time is checked first: a slow file must not delay it.
             if self.expire(wall_clock()) {
                 info!("previous client password is over; its sessions are closed");
                 changed("client.previous_until");
@@ -99,8 +99,8 @@ impl ClientPasswords {
         }
     }
 
-    /// Forgets the previous password when its time is up. It stays forgotten if the clock is then
-    /// set back.
+    /// Forgets the previous password when its time is over. It stays forgotten if the clock is set
+    /// back afterwards.
     fn expire(&mut self, now: SystemTime) -> bool {
         let over = self.previous.as_ref().is_some_and(|previous| previous.given.is_over(now));
         if over {
@@ -109,7 +109,7 @@ impl ClientPasswords {
         over
     }
 
-    /// Looks at the files. Returns whether a password has changed.
+    /// Reads the files. Returns whether a password has changed.
     async fn look(&mut self) -> bool {
         let mut is_new = false;
         if let Some(file) = &mut self.file
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn clients_without_a_password_of_their_own_follow_the_upstreams() {
+    async fn clients_without_own_password_follow_the_upstream_password() {
         let credentials =
             |password: &str| Credentials { user: None, password: Some(password.to_owned().into()) };
         let sender = watch::Sender::new(credentials("first"));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_previous_password_is_over_at_its_end_and_for_good() {
+    fn previous_password_ends_for_good() {
         let until = UNIX_EPOCH + Duration::from_secs(100);
         let origin = Origin::Variable("REDOUBT_PREVIOUS_PASSWORD");
         let given = PreviousPassword { password: "old".into(), origin, until };

@@ -1,4 +1,4 @@
-//! A password file that may be rewritten at any time.
+//! Watches a password file that may be rewritten at any time.
 
 use std::path::PathBuf;
 
@@ -12,24 +12,25 @@ use crate::config::{Origin, PasswordProblem, read_password};
 
 type Found = Result<SecretString, PasswordProblem>;
 
-/// A file that is looked at again and again. Its content is compared, not its times, since it may
-/// be reached over symbolic links that are swapped.
+/// A file that is read at intervals. Its content is compared, not its times, since the path may
+/// contain symbolic links that are exchanged.
 pub(super) struct PasswordFile {
     origin: Origin,
     path: PathBuf,
     allow_weak: bool,
-    /// What the last look found, if that does not count yet.
-    seen: Option<Found>,
-    /// What counts: the password in force, and what is wrong with the file since it was read.
+    /// What the last read found, if it is not in force yet.
+    candidate: Option<Found>,
+    /// The password in force; the next field is the problem with the file, if it cannot be used
+    /// now.
     password: SecretString,
     problem: Option<PasswordProblem>,
-    /// A look that is not over: the file's system may be slow.
+    /// A read that has not finished: the file system may be slow.
     reading: Option<JoinHandle<Found>>,
 }
 
 impl PasswordFile {
-    /// Watches the file that `password` was found in; `None` if it was in none, or in one that can
-    /// be read only once, such as a pipe.
+    /// Watches the file that holds `password`. Returns `None` if it is in no file, or in a file
+    /// that can be read only once, such as a pipe.
     pub(super) fn watch(
         origin: &Origin,
         password: &SecretString,
@@ -37,28 +38,28 @@ impl PasswordFile {
     ) -> Option<Self> {
         let path = origin.file()?.to_owned();
         if !path.is_file() {
-            warn!(source = %origin, "password file is not watched: it is no regular file");
+            warn!(source = %origin, "password file is not watched: it is not a regular file");
             return None;
         }
         Some(Self {
             origin: origin.clone(),
             path,
             allow_weak,
-            seen: None,
+            candidate: None,
             password: password.clone(),
             problem: None,
             reading: None,
         })
     }
 
-    /// Returns where the password is from, for the log.
+    /// Returns where the password comes from, for the log.
     pub(super) fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// Looks at the file. Returns its password when that is a new one.
+    /// Reads the file. Returns its password if that is new.
     ///
-    /// Waits no longer than [`LOOK`]; a look that takes longer is gone on with by the next call.
+    /// Waits at most [`LOOK`]; a read that takes longer is continued by the next call.
     pub(super) async fn look(&mut self) -> Option<SecretString> {
         let reading = self.reading.get_or_insert_with(|| {
             let (path, allow_weak) = (self.path.clone(), self.allow_weak);
@@ -69,12 +70,12 @@ impl PasswordFile {
         self.found(found.ok()?)
     }
 
-    /// Takes in what a look has found. It counts when two looks in a row have found it, so that a
-    /// file that is just being written is not taken for a short one.
+    /// Takes what a read has found. It is put in force when two reads in a row have found it, so
+    /// that a file which is just being written is not mistaken for a short password.
     fn found(&mut self, found: Found) -> Option<SecretString> {
-        let settled = self.seen.as_ref().is_some_and(|seen| same(seen, &found));
-        if !settled {
-            self.seen = Some(found);
+        let is_stable = self.candidate.as_ref().is_some_and(|seen| same(seen, &found));
+        if !is_stable {
+            self.candidate = Some(found);
             return None;
         }
         match found {
@@ -116,7 +117,7 @@ mod tests {
             origin: Origin::KeyFile("client.password_file", path.clone()),
             path,
             allow_weak: true,
-            seen: None,
+            candidate: None,
             password: "first".into(),
             problem: None,
             reading: None,
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seen_twice_in_a_row_counts_and_once() {
+    fn password_takes_effect_once_after_two_equal_reads() {
         let mut file = file();
         for _ in 0..3 {
             assert_eq!(sees(&mut file, "first"), None);
@@ -140,11 +141,11 @@ mod tests {
         assert_eq!(sees(&mut file, "first"), None);
         assert_eq!(sees(&mut file, "second"), None);
         assert_eq!(sees(&mut file, "first"), None);
-        assert_eq!(sees(&mut file, "first").as_deref(), Some("first"), "and back again");
+        assert_eq!(sees(&mut file, "first").as_deref(), Some("first"), "the old password returns");
     }
 
     #[test]
-    fn a_problem_changes_nothing() {
+    fn unusable_file_keeps_the_password() {
         let mut file = file();
         for _ in 0..3 {
             assert!(file.found(Err(PasswordProblem::EmptyFile)).is_none());
@@ -152,7 +153,7 @@ mod tests {
         assert_eq!(file.problem, Some(PasswordProblem::EmptyFile));
         assert_eq!(sees(&mut file, "first"), None);
         assert_eq!(sees(&mut file, "first"), None);
-        assert_eq!(file.problem, None, "the next one is spoken of again");
+        assert_eq!(file.problem, None, "the next problem is logged again");
         assert!(file.found(Err(PasswordProblem::Weak)).is_none());
         assert_eq!(sees(&mut file, "second"), None);
         assert_eq!(sees(&mut file, "second").as_deref(), Some("second"));

@@ -1,4 +1,5 @@
-//! Passwords that change while Redoubt runs: files that are rewritten, and a password whose time is up.
+//! Watches passwords that change while Redoubt runs: files that are rewritten, and a password that
+//! ends at a given time.
 //!
 //! | message | level | fields |
 //! |---|---|---|
@@ -6,7 +7,7 @@
 //! | `previous client password changed` | info | `source` |
 //! | `previous client password is over` | info | |
 //! | `upstream password changed` | info | `source` |
-//! | `upstream does not take the new password yet` | warn | `source`, `reason` |
+//! | `upstream does not accept the new password yet` | warn | `source`, `reason` |
 //! | `password file cannot be used` | warn | `source`, `problem` |
 //! | `password file is not watched` | warn | `source` |
 //!
@@ -29,18 +30,18 @@ use crate::audit;
 use crate::control::functions::FunctionWatch;
 use crate::control::in_force::Composer;
 
-/// How often files and the clock are looked at. What is new in a file counts when it has been seen
-/// twice, and sessions whose password is withdrawn are to be closed within a second.
+/// Time between two checks of files and of the clock. A change in a file takes effect when two
+/// checks have found it, and sessions with a withdrawn password must be closed within a second.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Those that watch what one configuration names, until the next is in force.
+/// The watchers of the files that a configuration names, until the next configuration is in force.
 pub(crate) struct Watchers {
     tasks: TaskTracker,
     end: CancellationToken,
 }
 
 impl Watchers {
-    /// Starts them. They end with [`Watchers::end`], or when `stop` is cancelled.
+    /// Starts the watchers. They end with [`Watchers::end`], or when `stop` is cancelled.
     pub(crate) fn start(
         client: ClientPasswords,
         upstream: Option<UpstreamPassword>,
@@ -60,29 +61,29 @@ impl Watchers {
         Self { tasks, end }
     }
 
-    /// Nobody.
+    /// Returns a value without watchers.
     pub(crate) fn none(stop: &CancellationToken) -> Self {
         let (tasks, end) = (TaskTracker::new(), stop.child_token());
         tasks.close();
         Self { tasks, end }
     }
 
-    /// Ends them. What they have found is in force before this returns, so that nothing of it can come
-    /// after what is put in force next.
+    /// Ends the watchers. What they have found is in force before this returns, so that it cannot
+    /// replace what is put in force next.
     pub(crate) async fn end(self) {
         self.end.cancel();
         self.tasks.wait().await;
     }
 }
 
-/// Tells the audit log that what is under `key` has changed.
+/// Records in the audit log that the value of `key` has changed.
 fn changed(key: &'static str) {
     audit::record(audit::Event::ConfigurationChanged { keys: vec![key.to_owned()] });
 }
 
-/// The clock that looks at secrets go by; one that was late does not make up for it.
-fn looks() -> tokio::time::Interval {
-    let mut looks = tokio::time::interval(LOOK);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    looks
+/// Returns the timer of the checks; a check that was late is not made up for.
+fn check_timer() -> tokio::time::Interval {
+    let mut checks = tokio::time::interval(LOOK);
+    checks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    checks
 }

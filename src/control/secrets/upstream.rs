@@ -1,4 +1,4 @@
-//! The password that links log in with, as its file changes.
+//! Watches the password that links log in with.
 
 use std::sync::Arc;
 
@@ -8,31 +8,32 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::file::PasswordFile;
-use super::{LOOK, changed, looks};
+use super::{LOOK, changed, check_timer};
 use crate::control::in_force::Composer;
 use crate::net::upstream::UpstreamError;
 use redoubt_core::upstream::{Credentials, LoginError};
 
-/// The upstream's password in a file, and all that log in with it.
+/// The upstream's password in a file, with access to what logs in with it.
 pub(crate) struct UpstreamPassword {
     file: PasswordFile,
     composer: Arc<Composer>,
 }
 
-/// A password that is new in the file and that Redis has not taken yet.
+/// A new password in the file that Redis has not accepted yet.
 struct Offered {
     credentials: Credentials,
     next_try: Instant,
     wait: Duration,
-    /// What was logged of it last.
+    /// The last error that was logged for it.
     refused: Option<LoginError>,
 }
 
 impl UpstreamPassword {
-    /// Longest wait between tries of a password that Redis does not take.
+    /// Longest wait between two attempts to log in with a password that Redis rejects.
     const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
-    /// Those in the file that the settings of now name; `None` if they are in no file that can be watched.
+    /// Watches the file of the current settings; `None` if the password is in no file that can be
+    /// watched.
     pub(crate) fn new(composer: &Arc<Composer>) -> Option<Self> {
         let settings = composer.settings();
         let password = composer.credentials().borrow().password.clone()?;
@@ -41,9 +42,9 @@ impl UpstreamPassword {
         Some(Self { file, composer: Arc::clone(composer) })
     }
 
-    /// Puts each new password in force once Redis takes it, until `shutdown`. However the file and
-    /// Redis are changed one after the other, links that are open stay open, and until both agree
-    /// new ones log in as before.
+    /// Puts each new password in force once Redis accepts it, until `shutdown`. Whichever of the
+    /// file and Redis is changed first, open links stay open, and until both agree new links log in
+    /// as before.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         tokio::select! {
             () = shutdown.cancelled() => {}
@@ -52,10 +53,10 @@ impl UpstreamPassword {
     }
 
     async fn watch(&mut self) {
-        let mut looks = looks();
+        let mut checks = check_timer();
         let mut offered: Option<Offered> = None;
         loop {
-            looks.tick().await;
+            checks.tick().await;
             if let Some(password) = self.file.look().await {
                 offered = self.offer(password);
             }
@@ -69,7 +70,7 @@ impl UpstreamPassword {
         }
     }
 
-    /// `None` when the file holds again what is in force.
+    /// Returns `None` if the file holds the password in force again.
     fn offer(&self, password: SecretString) -> Option<Offered> {
         let current = self.composer.credentials().borrow().clone();
         let known = current.password.as_ref().map(ExposeSecret::expose_secret);
@@ -81,7 +82,7 @@ impl UpstreamPassword {
         })
     }
 
-    /// Tries to log in with what is offered, and says why that fails.
+    /// Tries to log in with the new password, and logs why that fails.
     async fn is_taken(&self, offer: &mut Offered) -> bool {
         let target = self.composer.target().borrow().clone();
         let tried = timeout(target.timeout, target.log_in(&offer.credentials)).await;
@@ -90,7 +91,7 @@ impl UpstreamPassword {
             Err(UpstreamError::Login(reason)) if offer.refused.as_ref() != Some(&reason) => {
                 warn!(
                     source = %self.file.origin(), %reason,
-                    "upstream does not take the new password yet; links log in as before"
+                    "upstream does not accept the new password yet; links log in as before"
                 );
                 offer.refused = Some(reason);
             }

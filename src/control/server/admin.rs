@@ -1,4 +1,4 @@
-//! Starting the admin port.
+//! Starts the admin port.
 
 use std::sync::Arc;
 use std::{io, mem};
@@ -16,7 +16,7 @@ use crate::net::now;
 use crate::worker::handle::Plan;
 
 impl Server {
-    /// Has the admin port answer until `stop`.
+    /// Serves the admin port until `stop`.
     pub(super) fn start_admin(
         &mut self,
         plan: &Plan,
@@ -44,7 +44,7 @@ impl Server {
         let admin = Admin {
             insight,
             metrics: self.settings.metrics,
-            telling: Mutex::default(),
+            listing_sessions: Mutex::default(),
             reload: self.asks.clone(),
         };
         admin::start(listeners, admin, stop.clone())?;

@@ -1,4 +1,4 @@
-//! The whole proxy: listeners, workers and the watch of the upstream, from start to stop.
+//! The whole proxy from start to stop: listeners, workers and the watch of the upstream.
 
 mod admin;
 pub(super) mod plan;
@@ -26,7 +26,7 @@ use crate::control::certificates::Certificates;
 use crate::control::guard::GuardProvisioner;
 use crate::control::in_force::{Composer, FirstLogin};
 use crate::control::secrets::{ClientPasswords, UpstreamPassword, Watchers};
-use crate::control::watch::{Settled, Watch};
+use crate::control::watch::{Provisioned, Watch};
 use crate::net::load::Load;
 use crate::reload::{ReloadRequest, ReloadSender, Reloads, WAITING};
 use crate::telemetry::metrics::{GuardState, guard as guard_state};
@@ -39,7 +39,7 @@ use redoubt_core::upstream::guard::GuardError;
 use reload::Reloader;
 use upkeep::keep_metrics;
 
-/// Redoubt with its sockets open.
+/// A Redoubt whose sockets are open.
 pub struct Server {
     listeners: Vec<Listening>,
     addresses: Vec<SocketAddr>,
@@ -51,29 +51,29 @@ pub struct Server {
     asked: mpsc::Receiver<ReloadRequest>,
 }
 
-/// Why a server stopped other than by being told to.
+/// The reason why a server stopped without a request to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The system gave no thread or runtime.
+    /// The system provided no thread or runtime.
     #[error("cannot start")]
     Start(#[source] io::Error),
-    /// The block list has a rule that cannot be compiled.
+    /// The block list has a rule that does not compile.
     #[error("policy.blocked")]
     Policy(#[from] PolicyError),
-    /// The upstream lets no guard be made, and `policy.guard` is `require`.
-    #[error("policy.guard is \"require\", but upstream lets no guard be made")]
+    /// The upstream does not allow Redoubt to make the guard, and `policy.guard` is `require`.
+    #[error("policy.guard is \"require\", but Redoubt cannot make the guard")]
     Guard(#[from] GuardError),
-    /// A worker's thread ended in a panic: a defect.
-    #[error("a worker stopped unexpectedly")]
+    /// A worker's thread ended in a panic, which is a defect.
+    #[error("internal error: a worker thread stopped; please report it")]
     Worker,
 }
 
 impl Server {
-    /// Opens the listening sockets. Clients may connect from here on; they are served by
-    /// [`Server::run`].
+    /// Opens the listening sockets. Clients may connect from then on; [`Server::run`] serves them.
     ///
     /// # Errors
-    /// [`BindError`] when an address cannot be resolved or is taken, or a file for TLS cannot be used.
+    /// Returns a [`BindError`] if an address cannot be resolved or is in use, or a TLS file cannot
+    /// be used.
     pub fn bind(settings: &Settings) -> Result<Self, BindError> {
         let certificates = Certificates::new(settings)?;
         let listeners = listen(settings)?;
@@ -92,33 +92,34 @@ impl Server {
         })
     }
 
-    /// The same, where its configuration can be read again.
+    /// Enables reloads of the configuration.
     pub fn reloading(self, reloads: Reloads) -> Self {
         Self { reloads, ..self }
     }
 
-    /// Returns where reloads are asked for.
+    /// Returns the sender of reload requests.
     pub fn reload_sender(&self) -> ReloadSender {
         self.asks.clone()
     }
 
-    /// Returns where it listens for TCP and TLS, with the ports that the system chose.
+    /// Returns the TCP and TLS addresses where it listens, with the ports that the system chose.
     pub fn local_addrs(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
-    /// Returns where the admin port is, if there is one.
+    /// Returns the address of the admin port, if there is one.
     pub fn admin_addr(&self) -> Option<SocketAddr> {
         self.admin.first().and_then(|listener| listener.local_addr().ok())
     }
 
-    /// Serves until `shutdown` is cancelled, lets clients in for `drain_delay` more, and then until
-    /// sessions have had what is due to them, or `shutdown_timeout` has passed. Blocks this thread.
+    /// Serves until `shutdown` is cancelled. Then accepts clients for `drain_delay` more, and waits
+    /// until sessions have their pending replies, or `shutdown_timeout` has passed. Blocks this
+    /// thread.
     ///
     /// # Errors
-    /// [`ServeError`]; all threads have ended then.
+    /// Returns a [`ServeError`]; all threads have ended then.
     pub fn run(mut self, shutdown: CancellationToken) -> Result<(), ServeError> {
-        // However this ends, the threads it started end too.
+        // The guard ends all threads, whichever way this function returns.
         let stop = CancellationToken::new();
         let _stop_all = stop.clone().drop_guard();
         let (mut workers, mut inboxes) = (Vec::new(), Vec::new());
@@ -143,7 +144,7 @@ impl Server {
         let plan = plan::plan(&self.settings, composer.first(), stop);
         let composer = Arc::new(composer);
         let dispatcher = Arc::new(plan::dispatcher(&self.settings, workers.clone()));
-        // The admin port tells of the stop until the last session has ended.
+        // The admin port stays until the last session has ended, so that it can report the stop.
         let stopped = CancellationToken::new();
         let _stopped = stopped.clone().drop_guard();
         self.start_admin(&plan, &dispatcher, &composer, &stopped).map_err(ServeError::Start)?;
@@ -165,7 +166,7 @@ impl Server {
             made: Default::default(),
         });
         if first == FirstLogin::Configured {
-            // There is nothing to be found out, so the watch will not tell.
+            // Nothing has to be found out, so the watch will not set this.
             guard_state(GuardState::Configured);
             plan.health.guard(GuardState::Configured, None);
         }
@@ -175,7 +176,7 @@ impl Server {
             health: Arc::clone(&plan.health),
             workers,
             shutdown: plan.shutdown.clone(),
-            settled: Mutex::new(Settled::nothing(policy, composer.credentials())),
+            provisioned: Mutex::new(Provisioned::nothing(policy, composer.credentials())),
             again: Notify::new(),
         };
         let accepted = self.accept(client, composer, dispatcher, Arc::new(watch), shutdown);
@@ -189,7 +190,8 @@ impl Server {
         })
     }
 
-    /// Accepts clients and watches the upstream until the watch's own shutdown, which `shutdown` leads to.
+    /// Accepts clients and watches the upstream until the watch has shut down, which follows from
+    /// `shutdown`.
     async fn accept(
         mut self,
         client: ClientPasswords,
@@ -199,7 +201,7 @@ impl Server {
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
         let stop = watch.shutdown.clone();
-        // However this ends, the workers end too.
+        // The guard ends the workers, whichever way this function returns.
         let _stop_all = stop.clone().drop_guard();
         let tasks = TaskTracker::new();
         let (acceptors, closing) = (TaskTracker::new(), stop.child_token());
@@ -249,7 +251,7 @@ impl Server {
         stop.cancel();
         tasks.close();
         tasks.wait().await;
-        dispatcher.refusals.say_rest();
+        dispatcher.refusals.log_rest();
         watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)
     }
 }

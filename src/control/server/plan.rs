@@ -1,4 +1,4 @@
-//! What the settings come to, in the terms of those who act on them.
+//! Derives from the settings what the parts of Redoubt are started with.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::dispatcher::{Dispatcher, Entry};
-use crate::config::{self, Endpoint, GuardMode, ScriptGate, Settings};
+use crate::config::{self, Endpoint, GuardMode, ScriptMode, Settings};
 use crate::control::functions::FunctionWatch;
 use crate::control::guard;
 use crate::control::in_force::{Composer, Configured, FirstLogin};
@@ -23,7 +23,7 @@ use redoubt_core::policy::Policy;
 use redoubt_core::router::{MemoryBudget, Sharing};
 use redoubt_core::upstream::Credentials;
 
-/// Returns where links go.
+/// Returns the address and socket options of links.
 fn target(settings: &Settings, tls: Option<Arc<tls::Client>>) -> Target {
     let upstream = &settings.upstream;
     Target {
@@ -35,7 +35,7 @@ fn target(settings: &Settings, tls: Option<Arc<tls::Client>>) -> Target {
     }
 }
 
-/// How connections come in.
+/// Returns the settings for new connections.
 pub(super) fn entry(settings: &Settings) -> Entry {
     Entry {
         proxies: settings.proxy_protocol_from.clone(),
@@ -44,9 +44,9 @@ pub(super) fn entry(settings: &Settings) -> Entry {
     }
 }
 
-/// Returns where all connections come in.
+/// Returns the dispatcher of all listeners.
 pub(super) fn dispatcher(settings: &Settings, workers: Vec<WorkerHandle>) -> Dispatcher {
-    let (limits, throttle) = (gate_limits(settings), throttle_limits(settings));
+    let (limits, throttle) = (connection_limits(settings), throttle_limits(settings));
     let limiter = ConnectionLimiter::new(networks(settings), limits, throttle);
     Dispatcher {
         limiter: Arc::new(limiter),
@@ -56,9 +56,9 @@ pub(super) fn dispatcher(settings: &Settings, workers: Vec<WorkerHandle>) -> Dis
     }
 }
 
-/// Has the dispatcher let in as `settings` say from here on.
-pub(super) fn let_in_by(dispatcher: &Dispatcher, settings: &Settings) {
-    let (limits, throttle) = (gate_limits(settings), throttle_limits(settings));
+/// Puts `settings` in force for new connections.
+pub(super) fn apply_to_dispatcher(dispatcher: &Dispatcher, settings: &Settings) {
+    let (limits, throttle) = (connection_limits(settings), throttle_limits(settings));
     dispatcher.limiter.replace(networks(settings), limits, throttle);
     dispatcher.entry.send_replace(entry(settings));
 }
@@ -71,7 +71,7 @@ fn networks(settings: &Settings) -> Networks {
     }
 }
 
-fn gate_limits(settings: &Settings) -> ConnectionLimits {
+fn connection_limits(settings: &Settings) -> ConnectionLimits {
     let limits = &settings.limits;
     ConnectionLimits {
         sessions: limits.max_sessions,
@@ -91,20 +91,20 @@ fn throttle_limits(settings: &Settings) -> ThrottleLimits {
     }
 }
 
-/// Present if functions run that only Redis can name.
+/// Returns the watch of pinned libraries, if the settings need it.
 pub(super) fn function_watch(composer: &Arc<Composer>) -> Option<FunctionWatch> {
     let policy = &composer.settings().policy;
-    let pinned = policy.scripts == ScriptGate::Pinned && !policy.pinned_libraries.is_empty();
+    let pinned = policy.scripts == ScriptMode::Pinned && !policy.pinned_libraries.is_empty();
     pinned.then(|| FunctionWatch {
         target: composer.target(),
         credentials: composer.credentials(),
         libraries: policy.pinned_libraries.iter().cloned().map(Bytes::from).collect(),
         composer: Arc::clone(composer),
-        told: Arc::new(Notify::new()),
+        answered: Arc::new(Notify::new()),
     })
 }
 
-/// Those that clients may log in with, where the upstream has `credentials`.
+/// Returns the passwords that clients may log in with, if the upstream has `credentials`.
 pub(super) fn client_passwords(
     settings: &Settings,
     credentials: watch::Receiver<Credentials>,
@@ -112,13 +112,14 @@ pub(super) fn client_passwords(
     ClientPasswords::new(&settings.client, settings.allow_weak_passwords, credentials)
 }
 
-/// Returns whether links log in as the guard, if one can be made.
+/// Returns whether links log in as the guard, if the guard can be made.
 pub(super) fn is_guarded(settings: &Settings, policy: &Policy) -> bool {
-    // What is asked before it is known waits, and then goes to the guard if there is one.
+    // Requests that come before this is known wait, and then go over links of the guard if there is
+    // one.
     guard::is_wanted(settings.policy.guard, policy) && settings.policy.guard != GuardMode::Audit
 }
 
-/// How links log in at the start.
+/// Returns how links log in at the start.
 pub(in crate::control) fn first_login(settings: &Settings, policy: &Policy) -> FirstLogin {
     match guard::is_wanted(settings.policy.guard, policy) {
         true => FirstLogin::ToBeFound { guarded: is_guarded(settings, policy) },
@@ -126,7 +127,7 @@ pub(in crate::control) fn first_login(settings: &Settings, policy: &Policy) -> F
     }
 }
 
-/// Returns what the settings come to for sessions and links; with `tls`, links speak TLS.
+/// Returns what the settings mean for sessions and links; with `tls`, links speak TLS.
 pub(in crate::control) fn configured(
     settings: &Settings,
     policy: Policy,

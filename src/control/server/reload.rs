@@ -1,8 +1,8 @@
-//! Putting a changed configuration in force.
+//! Puts a changed configuration in force.
 //!
-//! All that can fail comes first. Then it is put in force: at Redis (the guard's rights), at the dispatcher,
-//! in all workers, each at once, and with those who watch files. Whoever asked is told when the last
-//! worker has it.
+//! All steps that can fail come first. Then the configuration is put in force at Redis (the guard's
+//! rights), at the dispatcher, in all workers, and in the watchers of files. The reply to the
+//! requester comes when the last worker has it.
 //!
 //! | message | level | fields |
 //! |---|---|---|
@@ -23,17 +23,17 @@ use crate::accept::too_few_open_files;
 use crate::audit;
 use crate::config::Settings;
 use crate::control::certificates::Certificates;
-use crate::control::in_force::{self, Composer, Finding, gate_differs};
-use crate::control::resettle::{News, Prepared, is_stricter};
+use crate::control::guard_change::{News, Prepared, is_stricter};
+use crate::control::in_force::{self, Composer, Finding, script_rules_differ};
 use crate::control::secrets::{UpstreamPassword, Watchers};
-use crate::control::watch::{Settled, Watch, report};
+use crate::control::watch::{Provisioned, Watch, report};
 use crate::health::Health;
 use crate::reload::{Difference, ReloadRequest, Reloaded, Reloads, chain};
 use crate::telemetry;
 use redoubt_core::policy::Policy;
 use redoubt_core::upstream::Credentials;
 
-/// Reloads, one after the other.
+/// Carries out reloads, one after the other.
 pub(super) struct Reloader {
     pub(super) reloads: Reloads,
     pub(super) asked: mpsc::Receiver<ReloadRequest>,
@@ -44,15 +44,15 @@ pub(super) struct Reloader {
     pub(super) stop: CancellationToken,
 }
 
-/// What is to be put in force.
+/// The configuration to be put in force.
 struct Next {
     settings: Settings,
     policy: Policy,
     credentials: Credentials,
-    /// Whether the policy refuses what it let pass before.
+    /// `true` if the policy refuses a command that was allowed before.
     is_stricter: bool,
-    /// Whether other scripts run.
-    is_new_gate: bool,
+    /// `true` if the set of scripts that may run changes.
+    scripts_changed: bool,
 }
 
 impl Reloader {
@@ -68,11 +68,11 @@ impl Reloader {
             telemetry::metrics::reloaded(outcome.is_ok());
             self.watch.health.reloaded(outcome.is_ok());
             match &outcome {
-                Ok(done) => tell(done),
+                Ok(done) => log(done),
                 Err(error) => error!(error, "configuration not reloaded; nothing has changed"),
             }
             if let Some(reply) = reply {
-                // Whoever asked may have gone meanwhile.
+                // The requester may be gone meanwhile.
                 let _ = reply.send(outcome);
             }
         }
@@ -86,7 +86,7 @@ impl Reloader {
         let policy = settings.policy.compile().map_err(|error| chain(&error))?;
         let certificates = self.certificates.read().await;
         let certificates = certificates.map_err(|error| chain(&error))?;
-        let mut settled = self.watch.settled.lock().await;
+        let mut provisioned = self.watch.provisioned.lock().await;
         let before = self.composer.credentials().borrow().clone();
         let credentials = credentials(&old, &settings, &before);
         let new = News {
@@ -94,13 +94,13 @@ impl Reloader {
                 || old.policy.escapes != settings.policy.escapes,
             credentials: !before.are(&credentials),
         };
-        let prepared = self.watch.prepare(&settled, &policy, &credentials, new).await;
+        let prepared = self.watch.prepare(&provisioned, &policy, &credentials, new).await;
         let prepared = prepared.map_err(|error| format!("upstream: {}", error.chain()))?;
-        // From here on nothing fails.
+        // From here on no step fails.
         self.certificates.put(certificates);
         let next = Next {
-            is_stricter: is_stricter(&settled.policy, &policy),
-            is_new_gate: gate_differs(&old, &settings),
+            is_stricter: is_stricter(&provisioned.policy, &policy),
+            scripts_changed: script_rules_differ(&old, &settings),
             settings,
             policy,
             credentials,
@@ -114,45 +114,46 @@ impl Reloader {
             warn!("{warning}");
         }
         let Difference { changed, needs_restart } = difference;
-        let closed_sessions = self.put_in_force(next, prepared, &mut settled, watchers).await;
+        let closed_sessions = self.put_in_force(next, prepared, &mut provisioned, watchers).await;
         Ok(Reloaded { changed, needs_restart, closed_sessions })
     }
 
-    /// Returns how many sessions were closed.
+    /// Puts the configuration in force and returns how many sessions were closed.
     async fn put_in_force(
         &self,
         next: Next,
         prepared: Prepared,
-        settled: &mut Settled,
+        provisioned: &mut Provisioned,
         watchers: &mut Watchers,
     ) -> u64 {
-        let closes_scripts = (next.is_new_gate && !next.settings.policy.gate().are_open())
+        let closes_scripts = (next.scripts_changed
+            && !next.settings.policy.script_rules().are_open())
             || (next.is_stricter && !is_held(&prepared));
-        let finding = settle(settled, prepared, &next, &self.watch.health);
+        let finding = provision(provisioned, prepared, &next, &self.watch.health);
         let is_unsettled = finding.is_some();
         self.end_watchers(watchers).await;
-        let Next { settings, policy, credentials, is_new_gate, .. } = next;
+        let Next { settings, policy, credentials, scripts_changed, .. } = next;
         let configured = plan::configured(&settings, policy, self.certificates.upstream.clone());
         if self.composer.configure(&configured, &credentials) {
-            // It has just been settled with these.
-            settled.configured.mark_unchanged();
+            // The current login was found out with these credentials.
+            provisioned.configured.mark_unchanged();
         }
         if let Err(error) = telemetry::set_level(&settings.log.level) {
-            warn!(%error, "log.level stays as it was");
+            warn!(%error, "cannot change log.level; the old level stays");
         }
-        plan::let_in_by(&self.dispatcher, &settings);
+        plan::apply_to_dispatcher(&self.dispatcher, &settings);
         self.watch.health.links.configure(settings.upstream.max_links);
         let client = plan::client_passwords(&settings, self.composer.credentials());
         let identity = client.identity();
         let reload = in_force::Reload { configured, identity, finding, closes_scripts };
         let closed = self.composer.reload(reload).await;
         let functions = plan::function_watch(&self.composer);
-        let told = functions.as_ref().map(|functions| Arc::clone(&functions.told));
+        let answered = functions.as_ref().map(|functions| Arc::clone(&functions.answered));
         let upstream = UpstreamPassword::new(&self.composer);
         *watchers = Watchers::start(client, upstream, functions, &self.composer, &self.stop);
-        if let Some(told) = told.filter(|_| is_new_gate) {
-            // What is pinned now should run from the answer on.
-            let _ = timeout(settings.upstream.connect_timeout, told.notified()).await;
+        if let Some(answered) = answered.filter(|_| scripts_changed) {
+            // Pinned functions should run as soon as the reload is answered.
+            let _ = timeout(settings.upstream.connect_timeout, answered.notified()).await;
         }
         if is_unsettled {
             self.watch.again.notify_one();
@@ -166,39 +167,40 @@ impl Reloader {
     }
 }
 
-/// Returns whether links may stay open that a stricter policy holds on: Redis refuses there what it refuses, or
-/// nobody has asked for that. Where it is not known they are closed, without waiting for Redis.
+/// Returns whether links may stay open under a stricter policy: Redis enforces the policy on them,
+/// or the operator does not want that. If that is unknown they are closed, without waiting for
+/// Redis.
 fn is_held(prepared: &Prepared) -> bool {
-    !matches!(prepared, Prepared::Settle(_))
+    !matches!(prepared, Prepared::Change(_))
 }
 
-/// Notes what was found out, and returns what of it is to be put in force.
-fn settle(
-    settled: &mut Settled,
+/// Stores what was found out, and returns what of it must be put in force.
+fn provision(
+    provisioned: &mut Provisioned,
     prepared: Prepared,
     next: &Next,
     health: &Health,
 ) -> Option<Finding> {
-    settled.policy = next.policy.clone();
+    provisioned.policy = next.policy.clone();
     match prepared {
         Prepared::Same | Prepared::Renewed => None,
-        Prepared::Settle(outcome) => {
+        Prepared::Change(outcome) => {
             if let Some(outcome) = &outcome {
-                report(outcome, settled.outcome.as_ref());
+                report(outcome, provisioned.outcome.as_ref());
             }
-            settled.outcome = outcome;
-            (settled.is_changed, settled.is_stale) = (false, false);
-            settled.epoch = settled.epoch.saturating_add(1);
-            let finding = settled.finding(next.credentials.clone());
+            provisioned.outcome = outcome;
+            (provisioned.is_changed, provisioned.is_stale) = (false, false);
+            provisioned.epoch = provisioned.epoch.saturating_add(1);
+            let finding = provisioned.finding(next.credentials.clone());
             finding.show(health);
             Some(finding)
         }
         Prepared::Unreachable(error) => {
             warn!(
                 reason = %error.chain(),
-                "upstream cannot be reached: links wait until it is known how scripts are held there"
+                "upstream cannot be reached: new links wait until Redoubt knows how the policy is enforced there"
             );
-            settled.is_stale = true;
+            provisioned.is_stale = true;
             let guarded = plan::is_guarded(&next.settings, &next.policy);
             let finding = Finding::Revoked { guarded };
             finding.show(health);
@@ -207,8 +209,8 @@ fn settle(
     }
 }
 
-/// Returns what links log in with. A password in the same file as before is for its watch to put in force,
-/// once Redis takes it.
+/// Returns the credentials of links. The watch of a password file puts a changed password in the
+/// same file in force, once Redis accepts it.
 fn credentials(old: &Settings, new: &Settings, in_force: &Credentials) -> Credentials {
     let file = |settings: &Settings| {
         settings.upstream.password_origin.as_ref()?.file().map(ToOwned::to_owned)
@@ -220,7 +222,7 @@ fn credentials(old: &Settings, new: &Settings, in_force: &Credentials) -> Creden
     Credentials { user: new.upstream.user.clone(), password: new.upstream.password.clone() }
 }
 
-fn tell(done: &Reloaded) {
+fn log(done: &Reloaded) {
     let Reloaded { changed, needs_restart, closed_sessions } = done;
     info!(
         changed = changed.join(" "),

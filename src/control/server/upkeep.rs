@@ -1,4 +1,4 @@
-//! What is looked at again and again while the proxy runs, for metrics.
+//! Collects metrics at intervals while the proxy runs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::health::Health;
 use crate::telemetry;
 use crate::worker::handle::WorkerHandle;
 
-/// How often the samples of histograms are put together, and what is no worker's is looked at.
+/// Time between two collections of histogram samples and of values that do not belong to a worker.
 const METRICS_UPKEEP: Duration = Duration::from_secs(1);
 
-/// Bounds what metrics take while nobody scrapes them, and brings those of `dispatcher` and
+/// Bounds the memory of metrics while nothing scrapes them, and sets the gauges of `dispatcher` and
 /// `health`, until `stop`.
 pub(super) async fn keep_metrics(
     dispatcher: Arc<Dispatcher>,

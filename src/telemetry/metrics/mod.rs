@@ -1,11 +1,11 @@
-//! Metrics: what workers have counted and what happens elsewhere, for Prometheus.
+//! Metrics for Prometheus: the counts of workers, and events elsewhere.
 //!
-//! Owns: the names, the recorder and its text. Leaves to others: serving that text.
+//! Owns: the metrics' names, the recorder and its text. Leaves to others: serving that text.
 //!
-//! Invariants: workers count in plain fields of their own and come here a few times a second, so no
-//! request costs a lock or an atomic; labels take their values from Redoubt's tables and its
-//! configuration alone, never from a client, so there are only so many series and none tells a
-//! secret. Without [`install`] all of it does nothing.
+//! Invariants: workers count in fields of their own and add the counts here a few times a second,
+//! so no request needs a lock or an atomic. Label values come from Redoubt's tables and
+//! configuration only, never from a client, so the number of series is bounded and none reveals a
+//! secret. Without [`install`] all functions do nothing.
 
 pub mod names;
 mod worker;
@@ -31,10 +31,10 @@ const BUCKETS: [f64; 14] = [
 
 static RECORDER: OnceLock<(PrometheusHandle, Collector)> = OnceLock::new();
 
-/// Begins to record. To be called once, before anything is counted.
+/// Starts recording. Called once, before anything is counted.
 ///
 /// # Errors
-/// There is a recorder already.
+/// A recorder was installed before.
 pub fn install() -> Result<(), MetricsError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Full(names::DURATION.to_owned()), &BUCKETS)?
@@ -43,7 +43,7 @@ pub fn install() -> Result<(), MetricsError> {
     let process = Collector::default();
     process.describe();
     gauge!(names::BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1);
-    // At zero from the start, so that the first of each is seen to be one more.
+    // Counters start at zero, so that Prometheus notices the first increase.
     for name in [
         names::LOCKOUTS,
         names::SESSIONS_OPENED,
@@ -82,7 +82,7 @@ fn is_on() -> bool {
     RECORDER.get().is_some()
 }
 
-/// All metrics in Prometheus's text format; empty when nothing is recorded.
+/// Returns all metrics in Prometheus's text format; empty if nothing is recorded.
 pub fn render() -> String {
     let Some((handle, process)) = RECORDER.get() else { return String::new() };
     process.collect();
@@ -90,14 +90,14 @@ pub fn render() -> String {
     handle.render()
 }
 
-/// Bounds what histograms keep while nobody asks for them. To be called every few seconds.
+/// Bounds what histograms keep between two requests for metrics. Called every few seconds.
 pub fn upkeep() {
     if let Some((handle, _)) = RECORDER.get() {
         handle.run_upkeep();
     }
 }
 
-/// Counts what has happened to a session.
+/// Counts an event of a session.
 pub(crate) fn report(event: &Event) {
     match event {
         Event::Authenticated { .. } => {
@@ -116,38 +116,38 @@ pub(crate) fn report(event: &Event) {
     }
 }
 
-/// A connection has been refused.
+/// Counts a refused connection.
 pub(crate) fn connection_refused(reason: redoubt_core::auth::Refusal) {
     counter!(names::CONNECTIONS_REFUSED, "reason" => reason.as_str()).increment(1);
 }
 
-/// A session has been opened.
+/// Counts an opened session.
 pub(crate) fn session_opened() {
     counter!(names::SESSIONS_OPENED).increment(1);
 }
 
-/// Whether Redis lets Redoubt in.
+/// Sets whether Redoubt can log in to Redis.
 pub(crate) fn upstream_up(up: bool) {
     gauge!(names::UPSTREAM_UP).set(f64::from(u8::from(up)));
 }
 
-/// Redis has been there, and now it is not.
+/// Counts that Redis was reachable and now is not.
 pub(crate) fn upstream_lost() {
     counter!(names::UPSTREAM_LOSSES).increment(1);
 }
 
-/// The certificate that this key of the configuration names is in use, and ends then.
+/// Sets when the certificate that the configuration key `key` names ends.
 pub(crate) fn certificate(key: &'static str, ends: SystemTime) {
     let ends = ends.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     gauge!(names::CERTIFICATE_EXPIRY, "key" => key).set(ends.as_secs_f64());
 }
 
-/// Whether clients are well served here.
+/// Sets whether Redoubt is ready for clients.
 pub(crate) fn ready(ready: bool) {
     gauge!(names::READY).set(f64::from(u8::from(ready)));
 }
 
-/// What the connection limiter holds now, and how many orders wait for workers.
+/// Sets the gauges of the connection limiter, and the number of orders that wait for workers.
 pub(crate) fn connections(limiter: &ConnectionLimiter, orders: usize, now: Instant) {
     if !is_on() {
         return;
@@ -160,34 +160,34 @@ pub(crate) fn connections(limiter: &ConnectionLimiter, orders: usize, now: Insta
     gauge!(names::ORDERS_WAITING).set(orders as f64);
 }
 
-/// A link has been opened for a session, or could not be.
+/// Counts an attempt to open a link for a session.
 pub(crate) fn upstream_connect(succeeded: bool) {
     let outcome = if succeeded { "ok" } else { "failed" };
     counter!(names::UPSTREAM_CONNECTS, "outcome" => outcome).increment(1);
 }
 
-/// How many links sessions may have open.
+/// Sets how many links sessions may have open.
 pub(crate) fn most_links(most: usize) {
     gauge!(names::LINKS_MAX).set(most as f64);
 }
 
-/// How many bytes sessions may hold together.
+/// Sets how many bytes all sessions together may hold.
 pub(crate) fn most_memory(most: u64) {
     gauge!(names::MEMORY_MAX).set(most as f64);
 }
 
-/// A shared link owed a reply for too long and was closed.
+/// Counts a shared link that was closed because a reply was pending for too long.
 pub(crate) fn link_stalled() {
     counter!(names::LINKS_STALLED).increment(1);
 }
 
-/// A reload has been done, or could not be.
+/// Counts a reload and its outcome.
 pub(crate) fn reloaded(succeeded: bool) {
     let outcome = if succeeded { "ok" } else { "failed" };
     counter!(names::RELOADS, "outcome" => outcome).increment(1);
 }
 
-/// With whom hands were shaken.
+/// The peer of a TLS handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     /// A client of a `tls://` listener.
@@ -196,7 +196,7 @@ pub(crate) enum Side {
     Upstream,
 }
 
-/// A TLS handshake has ended.
+/// Counts a TLS handshake and its outcome.
 pub(crate) fn tls_handshake(side: Side, succeeded: bool) {
     let side = match side {
         Side::Client => "client",
@@ -206,24 +206,25 @@ pub(crate) fn tls_handshake(side: Side, succeeded: bool) {
     counter!(names::TLS_HANDSHAKES, "side" => side, "outcome" => outcome).increment(1);
 }
 
-/// What holds scripts to the policy on the upstream.
+/// How the policy is enforced for scripts on the upstream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum GuardState {
-    /// It is not known.
+    /// Redoubt has not found out yet.
     #[default]
     Unknown,
-    /// Links log in as a guard.
+    /// Links log in as the guard.
     Guarded,
-    /// They log in as the configured user, who may not run what is refused, or nobody asked.
+    /// Links log in as the configured user, who may not run refused commands, or whose rights were
+    /// not checked.
     Configured,
-    /// They log in as the configured user, who may: scripts are refused.
+    /// Links log in as the configured user, who may run refused commands: scripts are refused.
     Open,
 }
 
 impl GuardState {
     const ALL: [Self; 4] = [Self::Unknown, Self::Guarded, Self::Configured, Self::Open];
 
-    /// A stable word.
+    /// Returns the value of the metric's label, which is stable.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Unknown => "unknown",
@@ -234,7 +235,7 @@ impl GuardState {
     }
 }
 
-/// How links log in from now on.
+/// Sets how links log in from now on.
 pub(crate) fn guard(state: GuardState) {
     for one in GuardState::ALL {
         let value = f64::from(u8::from(one == state));

@@ -1,13 +1,13 @@
-//! What one worker has counted becomes part of the sums over all workers.
+//! Adds the counts of a worker to the sums over all workers.
 
 use metrics::{Gauge, counter, gauge, histogram};
 
 use super::names;
 use redoubt_core::router::{Gauges, Pauses, Router};
 
-/// Brings a worker's counts to the recorder; keeps what it has brought.
+/// Adds a worker's counts to the recorder, and remembers what was added.
 pub(crate) struct Flush {
-    /// Whether there is a recorder.
+    /// `true` if there is a recorder.
     is_on: bool,
     sessions: Level,
     leases: Level,
@@ -19,7 +19,7 @@ pub(crate) struct Flush {
     pauses: Pauses,
 }
 
-/// One worker's share of a gauge; taken back when dropped.
+/// One worker's share of a gauge; subtracted on drop.
 struct Level {
     gauge: Gauge,
     last: f64,
@@ -27,7 +27,7 @@ struct Level {
 
 impl Level {
     fn new(gauge: Gauge) -> Self {
-        // So that the series is there.
+        // The series exists from the start, with the value 0.
         gauge.increment(0.0);
         Self { gauge, last: 0.0 }
     }
@@ -65,7 +65,7 @@ impl Default for Flush {
 }
 
 impl Flush {
-    /// Brings what has been counted since the last call. To be called a few times a second.
+    /// Adds what was counted since the last call. Called a few times a second.
     pub(crate) fn flush(&mut self, router: &mut Router) {
         if !self.is_on {
             return;

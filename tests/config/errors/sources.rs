@@ -79,7 +79,7 @@ fn empty_and_malformed_variables_stop_the_start() {
     assert_eq!(
         error_in("", &[PASSWORDS[0], ("REDOUBT_LISTEN", "6380")]).to_string(),
         "REDOUBT_LISTEN in the environment: expected host:port, tls://host:port or unix:///path, \
-         or a list of such; \
+         or a list of these; \
          write REDOUBT_LISTEN=127.0.0.1:6380"
     );
 }

@@ -38,7 +38,7 @@ fn readyz_fails_until_the_guard_is_provisioned() {
     let is_busy = || direct.command(&["PING"]).starts_with(b"-BUSY");
     assert!(Deadline::standard().poll(is_busy), "the script runs");
     let redoubt = Redoubt::start(&redis);
-    comes_to(&redoubt, 503, "guard: not settled\n");
+    comes_to(&redoubt, 503, "guard: not ready\n");
     assert_eq!(direct.command(&["SCRIPT", "KILL"]), b"+OK\r\n");
     comes_to(&redoubt, 200, "ok\n");
 }

@@ -116,7 +116,8 @@ fn audit_lines_removed_at_the_end_are_reported_by_verify_and_at_the_next_start()
         fs::write(&record, &head).unwrap();
         let found = verify(&[log(&dir)]);
         let said = String::from_utf8(found.stdout).unwrap();
-        let wanted = format!(":{}: {} lines are missing here", left + 1, lines - left);
+        let wanted =
+            format!(":{}: {} lines are missing at the end of this file", left + 1, lines - left);
         assert!(found.status.code() == Some(1) && said.contains(&wanted), "{said}");
         // The next start reports it, and verify goes on to the next file.
         let redoubt = chained();
@@ -137,7 +138,7 @@ fn audit_lines_removed_at_the_end_are_reported_by_verify_and_at_the_next_start()
     assert!(empty.status.code() == Some(1) && said.contains("no record"), "{said}");
     fs::write(log(&dir), good).unwrap();
     let said = String::from_utf8(verify(&[log(&dir)]).stdout).unwrap();
-    assert!(said.contains("all whole; there is no record of where the last file ended"), "{said}");
+    assert!(said.contains("all valid; there is no record of where the last file ended"), "{said}");
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn shutdown_does_not_wait_for_ever_for_an_unread_audit_log() {
         }
         signal(redoubt.pid(), "TERM");
         assert_eq!(redoubt.wait().code(), Some(0));
-        let said = redoubt.log().wait(|line| line.contains("before all of the audit log"));
+        let said = redoubt.log().wait(|line| line.contains("before the whole audit log"));
         assert!(said.is_some(), "{on_full}");
     }
 }

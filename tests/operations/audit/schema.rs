@@ -22,7 +22,7 @@ fn documented() -> (Fields, BTreeMap<String, Fields>) {
         let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
         rows.map(|row| row.split('|').map(str::to_owned).collect::<Vec<_>>()).collect::<Vec<_>>()
     };
-    let common = rows("| field | what it is |").iter().flat_map(|row| fields(&row[1])).collect();
+    let common = rows("| field | meaning |").iter().flat_map(|row| fields(&row[1])).collect();
     let events = rows("| `event` | its fields | |");
     let events = events.iter().map(|row| (row[1].trim().replace('`', ""), fields(&row[2])));
     (common, events.collect())

@@ -20,10 +20,13 @@ fn check_prints_a_valid_configuration_without_its_secrets() {
         output(&["check", "--config", "config/redoubt.toml"], &[("REDIS_PASSWORD", CANARY)]);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.starts_with("# Redoubt "), "{out}");
-    assert!(out.contains("the configuration is right; 1 warning, on standard error.\n"), "{out}");
+    assert!(out.contains("the configuration is valid; 1 warning, on standard error.\n"), "{out}");
     assert!(out.contains("\n\nlisten = [\"127.0.0.1:6380\"]\n"), "{out}");
     assert!(out.contains("password = \"********\" # from REDIS_PASSWORD in the environment\n"));
-    assert!(out.contains("# the upstream's, as clients have none of their own\n"), "{out}");
+    assert!(
+        out.contains("# the upstream's, since no password for clients is configured\n"),
+        "{out}"
+    );
     assert!(err.starts_with("redoubt: warning: clients use the upstream's password"), "{err}");
     assert!(!out.contains("canary") && !err.contains("canary"));
     toml::from_str::<toml::Table>(&out).unwrap();

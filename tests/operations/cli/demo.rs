@@ -28,7 +28,7 @@ fn the_demo_shows_the_checks_serves_and_cleans_up() {
         ("PING ", "-NOAUTH Authentication required."),
         ("PING ", "+PONG"),
         ("FLUSHDB ", "-ERR unknown command 'FLUSHDB'"),
-        ("FLUSHALL in a script", "Redis refuses it"),
+        ("FLUSHALL in a script", "Redis's ACL refuses it"),
         ("Redis at 127.0.0.1:", "with a password of its own"),
     ] {
         let line = process.wait_for(found);

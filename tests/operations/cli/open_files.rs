@@ -40,7 +40,7 @@ fn serve(dir: &Path, soft: u64, hard: u64) -> (Process, u16, bool) {
         line = process.wait_for(" ");
         if line.contains(TOO_FEW) {
             assert!(line.contains(&format!("only {hard} files")), "{line}");
-            assert!(line.contains(&format!("to {}:", needed(dir))), "{line}");
+            assert!(line.contains(&format!("need {}:", needed(dir))), "{line}");
             is_reported = true;
         }
     }

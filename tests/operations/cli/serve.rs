@@ -218,7 +218,7 @@ fn unusable_tls_files_stop_the_start() {
         (
             "127.0.0.1:0",
             "rediss://no..name:1\"\ntls_dangerously_accept_any_certificate = true",
-            "\"no..name\" is no name that a certificate can be for",
+            "\"no..name\" is not a name that a certificate can be for",
         ),
     ] {
         // The start fails although one of the two listeners works.

@@ -134,7 +134,7 @@ fn every_key_is_either_live_or_needs_a_restart() {
 #[test]
 fn the_reload_page_names_the_keys_that_need_a_restart() {
     let page = include_str!("../../../docs/reload.md");
-    let (_, restart) = page.split_once("These need a restart").unwrap();
+    let (_, restart) = page.split_once("These keys need a restart").unwrap();
     let (restart, _) = restart.split_once("\n\n").unwrap();
     let named: Vec<_> = restart.split('`').skip(1).step_by(2).collect();
     assert_eq!(named, RESTART.iter().map(|key| key.name).collect::<Vec<_>>());

@@ -45,7 +45,7 @@ fn a_client_rejects_a_redoubt_with_a_wrong_certificate() {
         let redoubt = speaking(&redis, &pair).set_text("log.level", "debug").start();
         let refused = Caller::trusting(&authority.ca()).ping(redoubt.address()).unwrap_err();
         assert!(refused.contains(reported), "{reported}: {refused}");
-        logged(&redoubt, "no TLS with a client", &["received fatal alert"]);
+        logged(&redoubt, "TLS handshake with a client failed", &["received fatal alert"]);
         logged(&redoubt, "connections refused", &["tls_handshake"]);
         assert!(!redoubt.log().all().iter().any(|line| line.contains("session opened")));
     }

@@ -35,7 +35,8 @@ fn reloaded_certificates_are_used_for_new_connections_and_bad_ones_are_not() {
     assert_ne!(before, after);
 
     fs::write(&pair.certificate, "nonsense").unwrap();
-    let said = |line: &str| line.contains("certificates cannot be used; the old ones stay in use");
+    let said =
+        |line: &str| line.contains("certificates cannot be used; the old certificates stay in use");
     let line = redoubt.log().wait(said).expect("it is said");
     assert!(line.contains("tls.certificate") && line.contains("holds no certificate"), "{line}");
     assert_eq!(shown(), after);

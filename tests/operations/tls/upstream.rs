@@ -46,7 +46,11 @@ fn links_use_tls_and_a_client_certificate() {
     let setup = || to(Redoubt::setup(&redis), &redis, &authority);
     for setup in [setup(), showing(setup(), &other_authority)] {
         let redoubt = setup.start();
-        logged(&redoubt, "upstream is unavailable; clients are closed until it is back", &[]);
+        logged(
+            &redoubt,
+            "upstream is unavailable; sessions that need it are closed until it is back",
+            &[],
+        );
         let mut session = redoubt.session();
         session.send(b"GET k\r\n");
         assert!(session.read_to_close().is_empty());
@@ -66,8 +70,8 @@ fn a_redis_with_a_wrong_certificate_gets_no_password() {
     ] {
         let redis = Redis::setup().tls(&pair, &authority.ca(), "no").start();
         let redoubt = to(Redoubt::setup(&redis), &redis, &authority).start();
-        let message = "upstream is unavailable; clients are closed until it is back";
-        let line = logged(&redoubt, message, &["no TLS with 127.0.0.1:", reported]);
+        let message = "upstream is unavailable; sessions that need it are closed until it is back";
+        let line = logged(&redoubt, message, &["TLS handshake with 127.0.0.1:", reported]);
         assert!(!line.contains(redis.password()), "{line}");
         let info = redis.direct().command(&["INFO", "commandstats"]);
         let info = String::from_utf8(info).unwrap();
@@ -108,7 +112,7 @@ fn a_plain_redis_is_rejected_if_tls_is_configured() {
         .start();
     logged(
         &redoubt,
-        "upstream is unavailable; clients are closed until it is back",
+        "upstream is unavailable; sessions that need it are closed until it is back",
         &["did not answer"],
     );
 }

@@ -34,7 +34,7 @@ fn a_new_upstream_password_is_used_once_redis_accepts_it() {
     let mut admin = redis.direct();
     let next = secret();
     files.put("upstream", &next);
-    let refused = logged("upstream does not take the new password yet");
+    let refused = logged("upstream does not accept the new password yet");
     assert!(redoubt.log().wait(refused).is_some());
     assert_links_open(&redoubt);
     assert_eq!(admin.command(&["CONFIG", "SET", "requirepass", &next]), b"+OK\r\n");
@@ -50,7 +50,7 @@ fn a_new_upstream_password_is_used_once_redis_accepts_it() {
     assert_eq!(watching.command(&["MULTI"]), b"+OK\r\n");
     assert_eq!(watching.command(&["AUTH", redoubt.password()]), b"+QUEUED\r\n");
     assert_eq!(watching.command(&["EXEC"]), b"*1\r\n+OK\r\n");
-    assert_eq!(count(&redoubt, "upstream does not take the new password yet"), 1);
+    assert_eq!(count(&redoubt, "upstream does not accept the new password yet"), 1);
     assert_not_logged(&redoubt, &[redis.password(), &next, redoubt.password()]);
 }
 

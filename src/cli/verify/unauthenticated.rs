@@ -1,17 +1,18 @@
-//! Checks of what a client sees before it authenticates, and of how well passwords are guarded.
+//! Checks what a client can do before it authenticates, and how well passwords are protected.
 
 use std::io;
 
 use redoubt::config::Settings;
 use secrecy::ExposeSecret;
 
-use super::outcome::{Check, Outcome, Section, told};
+use super::outcome::{Check, Outcome, Section, shown};
 use super::wire::Target;
 
-/// A wrong password: shorter than the 32 characters that Redoubt asks for, so that it is no real one.
+/// A wrong password: shorter than the 32 characters that Redoubt requires, so it is never a real
+/// password.
 const WRONG: &str = "redoubt-verify-wrong-password";
 
-/// Makes the checks, each on a connection of its own.
+/// Runs the checks, each on a connection of its own.
 pub(super) fn run(target: &Target) -> Section {
     let noauth = |reply: &str| reply.starts_with("-NOAUTH ");
     let ask = |args: &[&str]| target.connect().and_then(|mut wire| wire.ask(args));
@@ -30,7 +31,7 @@ pub(super) fn run(target: &Target) -> Section {
         Check::replied("hello", "HELLO", &ask(&["HELLO", "3"]), |reply| {
             noauth(reply) || reply.starts_with("-ERR unknown command ")
         }),
-        // Redis before 6 knows no users and says it with other words.
+        // Redis before 6 has no users, and its error differs.
         Check::replied("wrong-password", "AUTH with a wrong password", &wrong, |reply| {
             reply.starts_with("-WRONGPASS ") || reply == "-ERR invalid password"
         }),
@@ -41,12 +42,12 @@ pub(super) fn run(target: &Target) -> Section {
 fn no_password(reply: &io::Result<String>) -> Check {
     let check = Check::replied("no-password", "PING", reply, |reply| reply.starts_with("-NOAUTH "));
     match reply.as_deref() {
-        Ok("+PONG") => Check { found: "+PONG: no password is asked for".to_owned(), ..check },
+        Ok("+PONG") => Check { found: "+PONG: no password is required".to_owned(), ..check },
         _ => check,
     }
 }
 
-/// Makes the checks of the password.
+/// Runs the checks of the password.
 pub(super) fn password(target: &Target) -> Section {
     let ping = Check::replied("ping", "PING", &target.ask(&["PING"]), |reply| reply == "+PONG");
     Section { title: "With the password", checks: vec![ping, length(target), transport(target)] }
@@ -63,16 +64,16 @@ fn length(target: &Target) -> Check {
     Check::new(id, is_long, what, format!("{found} {least} characters"))
 }
 
-/// Returns whether somebody on the way could read along.
+/// Checks that an attacker on the network cannot read the traffic.
 fn transport(target: &Target) -> Check {
     let (outcome, found) = match target.connect() {
         Ok(wire) if wire.tls().is_some() => (Outcome::Holds, "in TLS".to_owned()),
         Ok(wire) if wire.is_local() => (Outcome::Holds, "plain, over loopback".to_owned()),
         Ok(_) => {
-            let found = "plain text: whoever is on the way can read the password and all else";
+            let found = "plain text: an attacker on the network can read the password and all data";
             (Outcome::Warns, found.to_owned())
         }
-        Err(error) => (Outcome::Fails, told(&Err(error))),
+        Err(error) => (Outcome::Fails, shown(&Err(error))),
     };
-    Check::with("transport", outcome, "how it travels", found)
+    Check::with("transport", outcome, "encryption of the connection", found)
 }

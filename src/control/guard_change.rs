@@ -1,9 +1,9 @@
-//! What becomes of the guard when the policy changes, or the user whose rights it has.
+//! Adapts the guard when the policy or the configured user changes.
 //!
-//! A guard that is in use stays, and gets the rights of the new policy in one `ACL SETUSER`. So they
-//! hold at once on every link, for what has arrived at Redis and for what is queued in transactions
-//! too, and no link has to be closed. Before anything changes they are tried out on a guard of their
-//! own. Clients' requests are decided by the new policy from a moment later on.
+//! A guard that is in use stays, and gets the rights of the new policy in one `ACL SETUSER`. The
+//! rights apply at once on every link, also to commands that have arrived at Redis or are queued in
+//! transactions, and no link has to be closed. Before that, a dry run tries the rights with a
+//! separate guard. Clients' requests are decided by the new policy a moment later.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use crate::config::GuardMode;
 use crate::control::guard::Outcome;
-use crate::control::watch::{Settled, Watch};
+use crate::control::watch::{Provisioned, Watch};
 use crate::net::conversation::Conversation;
 use crate::net::upstream::UpstreamError;
 use redoubt_core::policy::Policy;
@@ -19,17 +19,17 @@ use redoubt_core::upstream::{Credentials, Greeting};
 
 /// What was found out for a new policy.
 pub(crate) enum Prepared {
-    /// Links log in as before, and may do there what they should.
+    /// Links log in as before, and their rights are right.
     Same,
-    /// The same, for the guard has been given other rights.
+    /// Links log in as before, and the guard was given new rights.
     Renewed,
-    /// Links log in otherwise, or it must be said anew; `None` where nothing has to be held.
-    Settle(Option<Outcome>),
-    /// It cannot be known now.
+    /// The login of links changes, or must be logged again; `None` if Redis has nothing to enforce.
+    Change(Option<Outcome>),
+    /// It cannot be found out now.
     Unreachable(UpstreamError),
 }
 
-/// What is new, besides the policy itself.
+/// Which inputs of the login a reload changes.
 #[derive(Clone, Copy)]
 pub(crate) struct News {
     pub(crate) policy: bool,
@@ -37,24 +37,24 @@ pub(crate) struct News {
 }
 
 impl Watch {
-    /// Finds out how links log in under `policy`, where `credentials` are configured, and has Redis
-    /// hold that policy where a guard does. Nothing has changed after an error.
+    /// Finds out how links log in under `policy` with the configured `credentials`, and gives the
+    /// guard the rights of that policy if there is one. After an error nothing has changed.
     ///
     /// # Errors
-    /// The upstream does not take the credentials, lets no guard be made where one is required, or is
-    /// too busy to say. That it cannot be reached is none.
+    /// The upstream rejects the credentials, does not allow the required guard, or is too busy to
+    /// answer. An upstream that cannot be reached is not an error.
     pub(crate) async fn prepare(
         &self,
-        settled: &Settled,
+        provisioned: &Provisioned,
         policy: &Policy,
         credentials: &Credentials,
         new: News,
     ) -> Result<Prepared, UpstreamError> {
-        let is_held = !self.maker.is_wanted(policy) && settled.outcome.is_none();
+        let is_held = !self.maker.is_wanted(policy) && provisioned.outcome.is_none();
         if !new.credentials && (!new.policy || is_held) {
             return Ok(Prepared::Same);
         }
-        match self.find_out(settled, policy, credentials).await {
+        match self.find_out(provisioned, policy, credentials).await {
             Err(error) if error.is_unreachable() => Ok(Prepared::Unreachable(error)),
             found => found,
         }
@@ -62,15 +62,15 @@ impl Watch {
 
     async fn find_out(
         &self,
-        settled: &Settled,
+        provisioned: &Provisioned,
         policy: &Policy,
         credentials: &Credentials,
     ) -> Result<Prepared, UpstreamError> {
         let (mut link, greeting) = self.open(credentials).await?;
-        let policy = &self.where_it_goes(&mut link, policy).await?;
-        match settled.guard() {
-            Some(guard) if settled.is_stale => self.maker.remove(&mut link, guard.name()).await,
-            Some(_) => match self.renew(settled, &mut link, greeting, policy).await {
+        let policy = &self.policy_to_enforce(&mut link, policy).await?;
+        match provisioned.guard() {
+            Some(guard) if provisioned.is_stale => self.maker.remove(&mut link, guard.name()).await,
+            Some(_) => match self.renew(provisioned, &mut link, greeting, policy).await {
                 Ok(()) => return Ok(Prepared::Renewed),
                 Err(UpstreamError::Guard(error))
                     if error.is_answer() && self.maker.mode == GuardMode::Auto => {}
@@ -79,21 +79,21 @@ impl Watch {
             None => {}
         }
         if !self.maker.is_wanted(policy) {
-            return Ok(Prepared::Settle(None));
+            return Ok(Prepared::Change(None));
         }
         let user = credentials.user.as_deref();
-        let outcome = self.settle(&mut link, greeting, user, policy).await?;
-        Ok(Prepared::Settle(Some(outcome)))
+        let outcome = self.provision(&mut link, greeting, user, policy).await?;
+        Ok(Prepared::Change(Some(outcome)))
     }
 
     async fn renew(
         &self,
-        settled: &Settled,
+        provisioned: &Provisioned,
         link: &mut Conversation,
         greeting: Greeting,
         policy: &Policy,
     ) -> Result<(), UpstreamError> {
-        let Some(guard) = settled.guard() else { return Ok(()) };
+        let Some(guard) = provisioned.guard() else { return Ok(()) };
         let target = self.maker.target();
         let tried = timeout(target.timeout, self.maker.try_out(link, greeting, policy)).await;
         let trial = tried.unwrap_or_else(|_| Err(target.timed_out()))?;
@@ -102,7 +102,7 @@ impl Watch {
     }
 }
 
-/// Returns whether `new` refuses what `old` lets pass.
+/// Returns whether `new` refuses a command that `old` allows.
 pub(crate) fn is_stricter(old: &Policy, new: &Policy) -> bool {
     let known: HashSet<String> = old.rules().map(|rule| rule.to_string()).collect();
     let covers = |rule: &str| {
@@ -118,7 +118,7 @@ mod tests {
     use redoubt_core::policy::Escapes;
 
     #[test]
-    fn a_rule_for_a_command_covers_its_subcommands() {
+    fn rule_for_a_command_covers_its_subcommands() {
         let policy = |rules: &[&str]| Policy::compile(rules, Escapes::Allow).unwrap();
         let stricter = |old: &[&str], new: &[&str]| is_stricter(&policy(old), &policy(new));
         assert!(stricter(&["XGROUP|DESTROY"], &["XGROUP"]));
