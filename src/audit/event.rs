@@ -98,7 +98,7 @@ pub struct Session<'a> {
     pub peer: &'a dyn Display,
     /// Whom the client's certificate is for, if it has one.
     pub certificate: Option<&'a str>,
-    /// Who it is, once that is known.
+    /// The user that it was when it happened.
     pub user: Option<&'a str>,
     /// How many of its commands were refused.
     pub refused: u64,
@@ -114,7 +114,7 @@ pub fn report(of: &Session<'_>, event: &session::Event) {
     record(match event {
         session::Event::Authenticated { user } => {
             let certificate = of.certificate.map(str::to_owned);
-            Event::AuthSucceeded { session, peer, certificate, user: user.clone() }
+            Event::AuthSucceeded { session, peer, certificate, user: user.to_string() }
         }
         session::Event::AuthFailed { user } => {
             Event::AuthFailed { session, peer, claimed_user: user.to_string() }

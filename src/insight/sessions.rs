@@ -47,7 +47,7 @@ fn session(seen: Seen, worker: usize, now: SystemTime) -> Session {
         peer: seen.peer.to_string(),
         listener: seen.listener.to_owned(),
         certificate: seen.certificate.map(|name| name.to_string()),
-        user: seen.user,
+        user: view.user.map(|user| user.to_string()),
         opened: humantime::format_rfc3339_seconds(opened).to_string(),
         age_seconds: view.age.as_secs(),
         idle_seconds: view.idle.as_secs(),

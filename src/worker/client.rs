@@ -40,8 +40,7 @@ pub(crate) struct ClientIo {
     pub(crate) certificate: Option<Arc<str>>,
     /// What the log calls the session.
     pub(crate) number: u64,
-    /// Who it is, and how many of its commands were refused, for the audit log.
-    pub(crate) user: Option<String>,
+    /// How many of its commands were refused.
     pub(crate) refused: u64,
     /// The rule that refused the last of them.
     pub(crate) last_rule: Option<RuleName>,
@@ -134,7 +133,6 @@ fn open(shared: &Shared, stream: Stream, newcomer: Newcomer) {
         peer,
         certificate,
         number,
-        user: None,
         refused: 0,
         last_rule: None,
         waker: None,

@@ -6,30 +6,27 @@ use crate::audit;
 use crate::telemetry::metrics;
 use crate::worker::Worker;
 use crate::worker::client::ClientIo;
+use redoubt_core::router::SessionEvent;
 use redoubt_core::session::Event;
 
 impl Worker {
     pub(crate) fn report(&mut self) {
         let mut is_new = false;
-        while let Some((id, event)) = self.router.next_event() {
+        while let Some(SessionEvent { session: id, user, event }) = self.router.next_event() {
             is_new = true;
             metrics::report(&event);
             self.totals.count(&event);
             self.log(id, &event);
             if let Some(io) = self.clients.get_mut(id.key()) {
-                match &event {
-                    Event::Authenticated { user } => io.user = Some(user.clone()),
-                    Event::Refused { rule, .. } => {
-                        io.refused = io.refused.saturating_add(1);
-                        io.last_rule = Some(rule.clone());
-                    }
-                    _ => {}
+                if let Event::Refused { rule, .. } = &event {
+                    io.refused = io.refused.saturating_add(1);
+                    io.last_rule = Some(rule.clone());
                 }
                 let session = audit::Session {
                     number: io.number,
                     peer: &io.peer,
                     certificate: io.certificate.as_deref(),
-                    user: io.user.as_deref(),
+                    user: user.as_deref(),
                     refused: io.refused,
                 };
                 audit::report(&session, &event);

@@ -4,6 +4,7 @@
 //! lines. So after the first one, what the log would say of a new session is held back until it has
 //! lasted, and those that do not are counted. The audit log and the metrics have each.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redoubt_core::router::SessionId;
@@ -18,8 +19,8 @@ const BRIEF: Duration = Duration::from_secs(1);
 /// What the log has not said of a session.
 pub(crate) struct Held {
     since: Instant,
-    /// Whether it has authenticated, and as whom.
-    user: Option<String>,
+    /// The user of its first right `AUTH`, which the log has not told.
+    user: Option<Arc<str>>,
 }
 
 impl Worker {

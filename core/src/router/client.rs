@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::links::Usage;
 use super::session::Session;
-use super::{Router, SessionId, Sharing};
+use super::{Router, SessionEvent, SessionId, Sharing};
 use crate::session::CloseReason;
 
 impl Router {
@@ -155,6 +155,6 @@ impl Router {
             Some(link) => self.links.leave(link, id),
             None => {}
         }
-        self.events.push_back((id, session.closed_event(now)));
+        self.events.push_back(SessionEvent::of(id, &session.state, session.closed_event(now)));
     }
 }

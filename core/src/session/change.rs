@@ -3,14 +3,14 @@
 use bytes::Bytes;
 
 use super::client_reply::ReplyMode;
-use crate::auth::CredentialId;
+use crate::auth::Authenticated;
 use crate::resp::Protocol;
 
 /// What a request changes in the state of its session. The default changes nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// What a right `AUTH` was made with.
-    pub(super) authenticated: Option<CredentialId>,
+    /// Who the session is, after a right `AUTH`.
+    pub(super) authenticated: Option<Authenticated>,
     /// Counts of refused and of idle requests before a right `AUTH`, as they are from here on.
     pub(super) attempts: Option<Attempts>,
     /// Whether a transaction is believed to be open.

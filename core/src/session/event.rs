@@ -1,6 +1,7 @@
 //! What happened to a session, as data; the shell logs and counts it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::RuleName;
@@ -12,7 +13,7 @@ pub enum Event {
     /// The session proved its identity.
     Authenticated {
         /// The user it is now.
-        user: String,
+        user: Arc<str>,
     },
     /// A wrong user name or password.
     AuthFailed {

@@ -1,5 +1,7 @@
 //! What Redoubt knows of a session, in the order in which Redis will run its requests.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::change::{Attempts, Change, LeftOnLease};
@@ -9,7 +11,7 @@ use super::limits::Limits;
 use super::replies::pending::PendingReplies;
 use super::replies::pubsub::Subscriptions;
 use super::transaction::Transaction;
-use crate::auth::CredentialId;
+use crate::auth::{Authenticated, CredentialId};
 use crate::resp::{Protocol, RequestLimits};
 
 /// The state that requests and replies change. Buffers, queues and links are elsewhere.
@@ -20,10 +22,9 @@ use crate::resp::{Protocol, RequestLimits};
 /// and nothing that protects others may rest on it.
 #[derive(Default)]
 pub struct State {
-    /// Whether a right `AUTH` came and no `RESET` since.
-    pub(super) authenticated: bool,
-    /// What the last right `AUTH` was made with.
-    pub(super) credential: Option<CredentialId>,
+    /// Who the session is, by the last right `AUTH`. A wrong one changes nothing, as in Redis; `RESET`
+    /// clears it. Nothing else in Redoubt keeps who a session is.
+    pub(super) authenticated: Option<Authenticated>,
     /// How much of its attempts it has used up before a right `AUTH`.
     pub(super) attempts: Attempts,
     /// What the client is spoken to in, by the replies that have come.
@@ -73,12 +74,17 @@ impl State {
 
     /// Returns whether a right `AUTH` came and no `RESET` since.
     pub fn is_authenticated(&self) -> bool {
-        self.authenticated
+        self.authenticated.is_some()
     }
 
     /// Returns what the last right `AUTH` was made with; `None` before it, and after `RESET`.
     pub fn credential(&self) -> Option<CredentialId> {
-        self.credential
+        self.authenticated.as_ref().map(|authenticated| authenticated.credential)
+    }
+
+    /// Returns the user that the last right `AUTH` was made for; `None` before it, and after `RESET`.
+    pub fn user(&self) -> Option<&Arc<str>> {
+        self.authenticated.as_ref().map(|authenticated| &authenticated.user)
     }
 
     /// Returns whether an `AUTH` of Redoubt's own can go over the session's link before its next request:
@@ -204,7 +210,7 @@ impl State {
 
     /// The limits that hold for the next request.
     pub fn request_limits<'a>(&self, limits: &'a Limits) -> &'a RequestLimits {
-        if self.authenticated { &limits.request } else { &RequestLimits::UNAUTHENTICATED }
+        if self.is_authenticated() { &limits.request } else { &RequestLimits::UNAUTHENTICATED }
     }
 
     /// Channels, patterns and shard channels that the session is subscribed to: what Redis has
@@ -216,14 +222,13 @@ impl State {
     /// Returns whether nothing about the session keeps a plain request from being passed on as it came.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.authenticated && self.replies == ReplyMode::On && !self.opaque
+        self.is_authenticated() && self.replies == ReplyMode::On && !self.opaque
     }
 
     /// Makes the changes of a request that has been decided on, in the order of requests.
     pub fn apply(&mut self, change: Change) {
         if change.authenticated.is_some() {
-            self.authenticated = true;
-            self.credential = change.authenticated;
+            self.authenticated = change.authenticated;
         }
         if let Some(attempts) = change.attempts {
             self.attempts = attempts;
@@ -259,7 +264,7 @@ impl State {
     /// session has used them up, and is to be closed.
     pub fn empty_request(&mut self, most: u32) -> bool {
         self.replies.request_done();
-        if self.authenticated {
+        if self.is_authenticated() {
             return false;
         }
         self.attempts = self.attempts.after_idle_request();

@@ -170,7 +170,7 @@ impl Bench {
     }
 
     pub fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.router.next_event()).map(|(_, event)| event).collect()
+        std::iter::from_fn(|| self.router.next_event()).map(|told| told.event).collect()
     }
 
     /// The session is over; its socket is closed. Returns why.
