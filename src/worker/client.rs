@@ -209,6 +209,7 @@ impl Worker {
                 return Poll::Pending;
             }
             if io.paused {
+                self.note_paused(id);
                 return Poll::Pending;
             }
             let most = left.min(self.scratch.len());
@@ -248,6 +249,34 @@ impl Worker {
         let goes_on = || self.router.wants_read(id) || self.router.waits_for_turn(id);
         if has_more_output || self.router.is_finished(id) || (paused && goes_on()) {
             waker.wake();
+        } else if paused {
+            self.note_paused(id);
+        }
+    }
+
+    /// Notes a client that is not read now, if its session is to end as soon as it has gone.
+    fn note_paused(&mut self, id: SessionId) {
+        if self.router.ends_with_client(id) {
+            self.behind_block.add(id);
+        }
+    }
+
+    /// Ends sessions whose clients have gone while they were not read. While the audit log is full, no
+    /// client is read, and none is looked at here either.
+    pub(crate) fn end_gone(&mut self) {
+        if self.waits_for_audit {
+            return;
+        }
+        for id in self.behind_block.next() {
+            let io = self.clients.get(id.key()).filter(|io| io.paused);
+            match io.filter(|_| self.router.ends_with_client(id)) {
+                Some(io) if io.stream.is_read_closed() => {
+                    self.behind_block.remove(id);
+                    self.router.client_eof(id, now());
+                }
+                Some(_) => {}
+                None => self.behind_block.remove(id),
+            }
         }
     }
 

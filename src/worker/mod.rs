@@ -7,6 +7,7 @@
 //! only polls its worker; a link is written when the clients that were ready in the same turn have
 //! spoken, and the replies of one read of a link are written to their clients at once.
 
+mod behind_block;
 pub(crate) mod client;
 mod drain;
 pub(crate) mod handle;
@@ -32,6 +33,7 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{self};
 use tokio::sync::watch;
 
+use self::behind_block::BehindBlock;
 use self::drain::drain;
 use self::heartbeat::Heartbeat;
 use crate::health::Health;
@@ -65,6 +67,8 @@ pub(crate) struct Worker {
     pub(crate) links: SecondaryMap<DefaultKey, LinkIo>,
     /// Sessions of which the log has said nothing yet.
     pub(crate) held: SparseSecondaryMap<DefaultKey, Held>,
+    /// Sessions that wait for a blocking command while their clients are not read.
+    behind_block: BehindBlock,
     /// Where sockets are read to; what is not dealt with at once is copied out.
     pub(crate) scratch: Box<[u8]>,
     pub(crate) health: Arc<Health>,
@@ -162,6 +166,7 @@ impl Worker {
             clients: SecondaryMap::new(),
             links: SecondaryMap::new(),
             held: SparseSecondaryMap::new(),
+            behind_block: BehindBlock::default(),
             scratch: vec![0; READ_SIZE].into(),
             health: Arc::clone(&plan.health),
             metrics: WorkerMetrics::default(),
@@ -180,6 +185,7 @@ impl Worker {
             self.health.suspect_role();
         }
         self.close_stalled();
+        self.end_gone();
         self.settle(None);
         self.metrics.flush(&mut self.router);
         self.log_lasting(now());
@@ -211,5 +217,6 @@ impl Worker {
         self.router.forget(id, now());
         self.settle(Some(id));
         self.clients.remove(id.key());
+        self.behind_block.remove(id);
     }
 }
