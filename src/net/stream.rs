@@ -66,6 +66,15 @@ impl Passed {
 }
 
 impl Stream {
+    /// Returns the kind of listener that takes such connections.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) => "tcp",
+            Self::Tls(_) => "tls",
+            Self::Unix(_) => "unix",
+        }
+    }
+
     /// Returns whether the peer has closed or reset the connection, or its sending side, as far as the
     /// runtime has been told; bytes before that may still be unread. In TLS the end of the TCP
     /// connection counts. Makes no system call.
