@@ -98,7 +98,7 @@ pub struct Session<'a> {
     pub peer: &'a dyn Display,
     /// The subject of the client's certificate, if it has one.
     pub certificate: Option<&'a str>,
-    /// The user name; `None` before the session has authenticated.
+    /// The user at that time; `None` before the session has authenticated and after `RESET`.
     pub user: Option<&'a str>,
     /// How many of its commands were refused.
     pub refused: u64,
@@ -114,7 +114,7 @@ pub fn report(of: &Session<'_>, event: &session::Event) {
     record(match event {
         session::Event::Authenticated { user } => {
             let certificate = of.certificate.map(str::to_owned);
-            Event::AuthSucceeded { session, peer, certificate, user: user.clone() }
+            Event::AuthSucceeded { session, peer, certificate, user: user.to_string() }
         }
         session::Event::AuthFailed { user } => {
             Event::AuthFailed { session, peer, claimed_user: user.to_string() }

@@ -21,8 +21,7 @@ use crate::control::watch::Watch;
 use crate::health::answers;
 use crate::net::conversation::Conversation;
 use crate::net::keepalive::{is_silence, ping_every, stalls_after, watch_dead_after};
-use crate::worker::handle::Order;
-use crate::worker::news::LinkNews;
+use crate::worker::handle::{LinkNews, Order};
 use redoubt_core::upstream::guard::Batch;
 use redoubt_core::upstream::{Greeting, Role};
 

@@ -49,7 +49,7 @@ async fn ask<T>(
 ) -> Option<T> {
     let (reply, answer) = oneshot::channel();
     let asked = async {
-        worker.order(Order::Tell(question(reply))).await;
+        worker.order(Order::Question(question(reply))).await;
         answer.await.ok()
     };
     timeout(ANSWER, asked).await.ok().flatten()

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::{Insight, ask};
 use crate::config::wall_clock;
 use crate::status::{Session, Sessions};
-use crate::worker::snapshot::{Question, Seen};
+use crate::worker::snapshot::{Question, SessionSnapshot};
 use redoubt_core::router::LinkView;
 
 /// Most sessions that `/sessions` lists.
@@ -33,8 +33,8 @@ impl Insight {
     }
 }
 
-fn session(seen: Seen, worker: usize, now: SystemTime) -> Session {
-    let view = seen.view;
+fn session(snapshot: SessionSnapshot, worker: usize, now: SystemTime) -> Session {
+    let SessionSnapshot { record, view } = snapshot;
     let (link, link_number) = match view.link {
         LinkView::None => ("none", None),
         LinkView::Shared(number) => ("shared", Some(number)),
@@ -42,12 +42,12 @@ fn session(seen: Seen, worker: usize, now: SystemTime) -> Session {
     };
     let opened = now.checked_sub(view.age).unwrap_or(SystemTime::UNIX_EPOCH);
     Session {
-        session: seen.number,
+        session: record.number,
         worker,
-        peer: seen.peer.to_string(),
-        listener: seen.listener.to_owned(),
-        certificate: seen.certificate.map(|name| name.to_string()),
-        user: seen.user,
+        peer: record.peer.to_string(),
+        listener: record.listener.to_owned(),
+        certificate: record.certificate.map(|name| name.to_string()),
+        user: view.user.map(|user| user.to_string()),
         opened: humantime::format_rfc3339_seconds(opened).to_string(),
         age_seconds: view.age.as_secs(),
         idle_seconds: view.idle.as_secs(),
@@ -59,8 +59,8 @@ fn session(seen: Seen, worker: usize, now: SystemTime) -> Session {
         in_transaction: view.in_transaction,
         subscriptions: view.subscriptions,
         commands: view.commands,
-        refused: seen.refused,
-        last_refused_by: seen.last_rule.map(|rule| rule.to_string()),
+        refused: record.refused,
+        last_refused_by: record.last_rule.map(|rule| rule.to_string()),
         bytes_in: view.bytes_in,
         bytes_out: view.bytes_out,
         replies_due: view.replies_due as u64,

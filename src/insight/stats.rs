@@ -7,8 +7,8 @@ use crate::net::now;
 use crate::status::{
     CommandStats, LoginStats, ProcessStats, RefusedBy, SessionStats, Stats, UpstreamStats,
 };
+use crate::worker::report::Totals;
 use crate::worker::snapshot::Question;
-use crate::worker::totals::Totals;
 
 /// Most rules that `/stats` lists.
 const RULES: usize = 20;

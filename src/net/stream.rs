@@ -2,10 +2,10 @@
 
 use std::io;
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 use crate::tls;
@@ -62,6 +62,37 @@ impl Passed {
             Self::Tcp(stream) => Socket::Tcp(TcpStream::from_std(stream)?),
             Self::Unix(stream) => Socket::Unix(UnixStream::from_std(stream)?),
         })
+    }
+}
+
+impl Stream {
+    /// Returns the kind of listener that takes such connections.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Tcp(_) => "tcp",
+            Self::Tls(_) => "tls",
+            Self::Unix(_) => "unix",
+        }
+    }
+
+    /// Returns whether the peer has closed or reset the connection, or its sending side, as far as the
+    /// runtime has been told; bytes before that may still be unread. In TLS the end of the TCP
+    /// connection counts. Makes no system call.
+    pub(crate) fn is_read_closed(&self) -> bool {
+        let ready = match self {
+            Self::Tcp(stream) => at_once(stream.ready(Interest::READABLE)),
+            Self::Unix(stream) => at_once(stream.ready(Interest::READABLE)),
+            Self::Tls(stream) => at_once(stream.socket().ready(Interest::READABLE)),
+        };
+        ready.is_some_and(|ready| ready.is_ok_and(Ready::is_read_closed))
+    }
+}
+
+/// What a future gives without waiting.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The end of a worker's sessions.
+//! The end of a worker's sessions when the worker stops.
 
 use std::time::Duration;
 
@@ -7,11 +7,10 @@ use tracing::{info, warn};
 use crate::net::now;
 use crate::worker::heartbeat::Heartbeat;
 use crate::worker::{Shared, Worker};
-use redoubt_core::router::SessionId;
 use redoubt_core::session::CloseReason;
 
-/// Lets sessions finish what is due to them, for at most `timeout`.
-pub(crate) async fn drain(shared: &Shared, timeout: Duration, heartbeat: &Heartbeat) {
+/// Waits until sessions have received what is due to them, for at most `timeout`.
+pub(super) async fn drain(shared: &Shared, timeout: Duration, heartbeat: &Heartbeat) {
     {
         let mut worker = shared.borrow_mut();
         worker.router.drain();
@@ -24,7 +23,7 @@ pub(crate) async fn drain(shared: &Shared, timeout: Duration, heartbeat: &Heartb
             tick.tick().await;
             heartbeat.beat(now());
             let mut worker = shared.borrow_mut();
-            worker.wait_for_audit();
+            worker.clients.follow_audit_log();
             worker.router.leave_waiting();
             worker.settle(None);
         }
@@ -35,20 +34,17 @@ pub(crate) async fn drain(shared: &Shared, timeout: Duration, heartbeat: &Heartb
         warn!(sessions = left, "shutdown_timeout passed; closing what is left");
         worker.router.abort_all(CloseReason::Shutdown);
         worker.settle(None);
-        worker.close_finished();
+        close_finished(&mut worker);
     } else {
         info!("all sessions have ended");
     }
 }
 
-impl Worker {
-    /// Closes the sockets of all finished sessions.
-    fn close_finished(&mut self) {
-        let ids: Vec<_> = self.clients.keys().map(SessionId::from_key).collect();
-        for id in ids {
-            if self.router.is_finished(id) {
-                self.close_client(id);
-            }
+/// Closes the sockets of all finished sessions.
+fn close_finished(worker: &mut Worker) {
+    for id in worker.clients.ids() {
+        if worker.router.is_finished(id) {
+            worker.close_client(id);
         }
     }
 }

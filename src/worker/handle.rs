@@ -1,6 +1,7 @@
 //! How other threads speak to a worker, and what it is started with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use redoubt_core::router::{MemoryBudget, Sharing};
 use tokio::sync::mpsc::{self, error::TrySendError};
@@ -8,7 +9,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::heartbeat::Heartbeat;
 use super::in_force::{Acknowledgement, InForce};
-use super::news::LinkNews;
 use super::snapshot::Question;
 use crate::health::Health;
 use crate::net::accepted::Accepted;
@@ -19,14 +19,25 @@ pub(crate) const ORDERS: usize = 256;
 
 /// A message of another thread to a worker.
 pub(crate) enum Order {
-    /// Take this client.
+    /// Make this connection a session.
     Accept(Accepted),
-    /// This is in force from here on. Only the control plane's composer sends it.
+    /// Put this value in force. Only the control plane's composer sends it.
     InForce(Arc<InForce>, Option<Acknowledgement>),
-    /// What has been found out about links.
+    /// Act on what has been found out about links.
     Links(LinkNews),
-    /// Tell of yourself.
-    Tell(Question),
+    /// Answer this.
+    Question(Question),
+}
+
+/// What the watch of the upstream has found out about links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LinkNews {
+    /// The server does not answer, or does again.
+    Stalls(bool),
+    /// The host has acknowledged nothing for this long: links that are older are of no use.
+    Silent(Duration),
+    /// The server that is found at the address is another than the links go to.
+    Elsewhere,
 }
 
 /// How other threads speak to a worker.
@@ -38,6 +49,7 @@ pub(crate) struct WorkerHandle {
 }
 
 impl WorkerHandle {
+    /// Gives the worker a client; waits while too many orders wait.
     pub(crate) async fn accept(&self, accepted: Accepted) {
         self.order(Order::Accept(self.counted(accepted))).await;
     }
@@ -56,7 +68,8 @@ impl WorkerHandle {
         Accepted { place: Some(self.load.take()), ..accepted }
     }
 
-    /// A worker that has stopped takes no orders; what it was given is dropped.
+    /// Gives the worker an order; waits while too many orders wait. A worker that has stopped takes none,
+    /// and the order is dropped.
     pub(crate) async fn order(&self, order: Order) {
         let _ = self.orders.send(order).await;
     }

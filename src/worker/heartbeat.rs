@@ -1,34 +1,34 @@
-//! Whether a worker still turns.
+//! A worker's heartbeat: it tells whether the worker's loop still runs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// When a worker's loop last turned.
+/// When a worker's loop ran last. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Heartbeat {
     start: Instant,
-    /// Milliseconds since then.
+    /// Milliseconds from `start` to the last beat.
     last: Arc<AtomicU64>,
 }
 
 impl Heartbeat {
-    /// Of a loop that is as good as turned at `start`.
+    /// A heartbeat whose first beat is at `start`.
     pub(crate) fn new(start: Instant) -> Self {
         Self { start, last: Arc::default() }
     }
 
-    /// It turns.
+    /// Notes that the loop runs.
     pub(crate) fn beat(&self, now: Instant) {
         self.last.store(self.milliseconds(now), Ordering::Relaxed);
     }
 
-    /// It has ended as it should, and will not turn again.
+    /// Notes that the loop has ended as it should, so that its silence means nothing.
     pub(crate) fn end(&self) {
         self.last.store(u64::MAX, Ordering::Relaxed);
     }
 
-    /// For how long it has not turned.
+    /// Returns how long the loop has not run.
     pub(crate) fn silence(&self, now: Instant) -> Duration {
         let last = self.last.load(Ordering::Relaxed);
         Duration::from_millis(self.milliseconds(now).saturating_sub(last))

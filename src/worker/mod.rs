@@ -6,141 +6,68 @@
 //! Nothing on the way of a request is shared with other workers or locked. Each socket has a task that
 //! only polls its worker; a link is written when the clients that were ready in the same turn have
 //! spoken, and the replies of one read of a link are written to their clients at once.
+//!
+//! | part | what it owns |
+//! |---|---|
+//! | `client` | the sockets of clients, and their tasks |
+//! | `link` | the sockets of links, and their tasks |
+//! | `report` | what logs, metrics and `/stats` say of sessions |
+//! | `in_force`, `link_login` | the value that is in force |
+//! | `thread`, `drain` | the loop, and its end |
+//! | `handle`, `heartbeat`, `snapshot` | what other threads send and ask |
+//!
+//! [`Worker`] puts the parts together. Its tasks borrow it, and it starts the tasks of links, so the two
+//! know each other.
 
-pub(crate) mod client;
+mod client;
 mod drain;
 pub(crate) mod handle;
 pub(crate) mod heartbeat;
 pub(crate) mod in_force;
 mod link;
 pub(crate) mod link_login;
-pub(crate) mod news;
-mod report;
-mod session_log;
+pub(crate) mod report;
 pub(crate) mod snapshot;
-mod stall;
-pub(crate) mod totals;
+pub(crate) mod thread;
 
 use std::cell::RefCell;
-use std::io;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::{Context, Poll};
 
-use slotmap::{DefaultKey, SecondaryMap, SparseSecondaryMap};
-use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::mpsc::{self};
 use tokio::sync::watch;
+use tracing::error;
 
-use self::drain::drain;
-use self::heartbeat::Heartbeat;
+use self::client::{ClientSockets, Next, Turn};
+use self::handle::{LinkNews, Plan};
+use self::in_force::{Acknowledgement, InForce};
+use self::link::{LinkSockets, Read, Until};
+use self::report::Reports;
 use crate::health::Health;
-use client::ClientIo;
-use link::LinkIo;
-
-use self::handle::{Order, Plan};
-use self::in_force::InForce;
-use self::session_log::Held;
-use self::totals::Totals;
-use crate::audit;
 use crate::net::now;
-use crate::telemetry::metrics::WorkerMetrics;
-use redoubt_core::router::{Router, SessionId};
+use crate::net::upstream::UpstreamError;
+use redoubt_core::router::{LinkFault, LinkId, Router, SessionId};
+use redoubt_core::session::CloseReason;
 
 /// Bytes read from a link at once, and at most from a client; see [`Router::read_size`].
 const READ_SIZE: usize = 256 << 10;
-/// How often time limits of sessions are looked at.
-const TICK: Duration = Duration::from_millis(200);
-/// How long a worker that is to stop still takes requests, so that what has arrived is answered: a
-/// socket that is closed with bytes unread resets its client, replies and all.
-const LAST_REQUESTS: Duration = Duration::from_millis(50);
-/// Tasks that run before the system is asked what else has become ready. All sessions of a turn
-/// should fit, so that a link is written once for them.
-const TURN: u32 = 256;
 
 /// All that the tasks of a worker share. A task borrows it while it polls, never across an await.
-pub(crate) struct Worker {
-    pub(crate) router: Router,
-    pub(crate) clients: SecondaryMap<DefaultKey, ClientIo>,
-    pub(crate) links: SecondaryMap<DefaultKey, LinkIo>,
-    /// Sessions of which the log has said nothing yet.
-    pub(crate) held: SparseSecondaryMap<DefaultKey, Held>,
-    /// Where sockets are read to; what is not dealt with at once is copied out.
-    pub(crate) scratch: Box<[u8]>,
-    pub(crate) health: Arc<Health>,
-    pub(crate) metrics: WorkerMetrics,
-    pub(crate) totals: Totals,
+struct Worker {
+    router: Router,
+    clients: ClientSockets,
+    links: LinkSockets,
+    reports: Reports,
+    health: Arc<Health>,
     /// What is in force. Links that wait to log in follow it, so it is replaced only when the router
     /// has the rules and credentials of the new value.
-    pub(crate) in_force: watch::Sender<Arc<InForce>>,
-    /// Whether the server does not answer, so that links may have a closed window for long.
-    pub(crate) upstream_stalls: bool,
-    pub(crate) audit_is_full: watch::Receiver<bool>,
-    /// Whether no client is read, since what comes of it could not be written to the audit log.
-    pub(crate) waits_for_audit: bool,
+    in_force: watch::Sender<Arc<InForce>>,
+    /// Where sockets are read to; what is not dealt with at once is copied out.
+    scratch: Box<[u8]>,
     me: Weak<RefCell<Worker>>,
 }
 
-pub(crate) type Shared = Rc<RefCell<Worker>>;
-
-/// Runs a worker on this thread until shutdown, and until its sessions have drained. However it
-/// ends, the whole proxy ends with it.
-///
-/// # Errors
-/// The system gave no runtime, or no random bytes.
-pub(crate) fn run(
-    plan: Plan,
-    orders: mpsc::Receiver<Order>,
-    heartbeat: Heartbeat,
-) -> io::Result<()> {
-    let _stop_all = plan.shutdown.clone().drop_guard();
-    let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(|error| io::Error::other(error.to_string()))?;
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .event_interval(TURN)
-        .build_local(LocalOptions::default())?;
-    runtime.block_on(work(plan, orders, &heartbeat, key));
-    heartbeat.end();
-    Ok(())
-}
-
-async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, heartbeat: &Heartbeat, key: [u8; 32]) {
-    let shared = Rc::new_cyclic(|me| RefCell::new(Worker::new(&plan, key, me.clone())));
-    let mut tick = tokio::time::interval(TICK);
-    let mut audit_is_full = audit::full();
-    loop {
-        tokio::select! {
-            biased;
-            () = plan.shutdown.cancelled() => break,
-            Ok(()) = audit_is_full.changed() => shared.borrow_mut().wait_for_audit(),
-            Some(order) = orders.recv() => obey(&shared, order),
-            _ = tick.tick() => {
-                heartbeat.beat(now());
-                shared.borrow_mut().tick();
-            }
-        }
-    }
-    orders.close();
-    while let Ok(order) = orders.try_recv() {
-        obey(&shared, order);
-    }
-    tokio::time::sleep(LAST_REQUESTS).await;
-    let timeout = shared.borrow().in_force.borrow().shutdown_timeout;
-    drain(&shared, timeout, heartbeat).await;
-    plan.health.unserved.say_rest();
-}
-
-fn obey(shared: &Shared, order: Order) {
-    match order {
-        Order::Accept(accepted) => client::start(shared, accepted),
-        Order::InForce(in_force, acknowledgement) => {
-            shared.borrow_mut().put_in_force(in_force, acknowledgement);
-        }
-        Order::Links(news) => shared.borrow_mut().hear(news),
-        Order::Tell(question) => snapshot::answer(shared, question),
-    }
-}
+type Shared = Rc<RefCell<Worker>>;
 
 impl Worker {
     fn new(plan: &Plan, key: [u8; 32], me: Weak<RefCell<Self>>) -> Self {
@@ -159,57 +86,183 @@ impl Worker {
         router.set_max_link_age(in_force.target.max_link_age);
         Self {
             router,
-            clients: SecondaryMap::new(),
-            links: SecondaryMap::new(),
-            held: SparseSecondaryMap::new(),
-            scratch: vec![0; READ_SIZE].into(),
+            clients: ClientSockets::new(),
+            links: LinkSockets::new(),
+            reports: Reports::new(Arc::clone(&plan.health)),
             health: Arc::clone(&plan.health),
-            metrics: WorkerMetrics::default(),
-            totals: Totals::default(),
             in_force: watch::Sender::new(in_force),
-            upstream_stalls: false,
-            audit_is_full: audit::full(),
-            waits_for_audit: false,
+            scratch: vec![0; READ_SIZE].into(),
             me,
         }
     }
 
+    /// Does what time asks for. To be called a few times a second.
     fn tick(&mut self) {
         self.router.tick(now());
         if self.router.take_read_only() {
             self.health.suspect_role();
         }
         self.close_stalled();
+        self.clients.end_gone(&mut self.router);
         self.settle(None);
-        self.metrics.flush(&mut self.router);
-        self.log_lasting(now());
+        self.reports.tick(&mut self.router);
+    }
+
+    /// Does what there is to do for one client, for one turn at most: others wait meanwhile.
+    fn poll_client(&mut self, id: SessionId, cx: &mut Context<'_>) -> Poll<()> {
+        let mut turn = Turn { left: self.router.read_size(id), has_more_output: false };
+        loop {
+            turn.has_more_output = !self.clients.write(&mut self.router, id, cx);
+            self.settle(Some(id));
+            match self.clients.read(&mut self.router, &mut self.scratch, id, &mut turn, cx) {
+                Next::Again => {}
+                Next::Wait => return Poll::Pending,
+                Next::Over => return Poll::Ready(()),
+            }
+        }
+    }
+
+    /// Reads and writes a link as far as that goes. An error means that the link never became ready.
+    fn poll_link(
+        &mut self,
+        id: LinkId,
+        until: Until,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), UpstreamError>> {
+        if !self.links.note_task(id, cx) {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            self.links.write(&mut self.router, id, cx);
+            self.settle(None);
+            if self.router.link_is_closed(id)
+                || (until == Until::Ready && self.router.link_is_ready(id))
+            {
+                return Poll::Ready(Ok(()));
+            }
+            match self.links.read(&mut self.router, &mut self.scratch, id, cx) {
+                Read::Nothing => return Poll::Pending,
+                Read::Closed => return Poll::Ready(Ok(())),
+                Read::Bytes(outcome) => {
+                    self.settle(None);
+                    match outcome {
+                        Ok(()) => {}
+                        Err(LinkFault::Login(error)) => return Poll::Ready(Err(error.into())),
+                        Err(LinkFault::Unexpected(error)) => {
+                            error!(%error, "closed a link and its session");
+                        }
+                    }
+                }
+                Read::End => {
+                    let was_ready = self.router.link_is_ready(id);
+                    self.router.link_lost(id, now());
+                    self.settle(None);
+                    let ended = || Err(self.in_force.borrow().target.ended());
+                    return Poll::Ready(if was_ready { Ok(()) } else { ended() });
+                }
+            }
+        }
     }
 
     /// Carries out what came of a call into the router. `current` is the client whose own task
     /// is running, which looks after itself.
-    pub(crate) fn settle(&mut self, current: Option<SessionId>) {
+    fn settle(&mut self, current: Option<SessionId>) {
         loop {
             if let Some(id) = self.router.next_link_to_open() {
                 if let Some(me) = self.me.upgrade() {
-                    tokio::task::spawn_local(link::drive(me, id));
+                    tokio::task::spawn_local(link::task::drive(me, id));
                 }
             } else if let Some(id) = self.router.next_touched() {
                 if Some(id) != current {
-                    self.attend_client(id);
+                    self.clients.attend(&mut self.router, id);
                 }
             } else if let Some(id) = self.router.next_touched_link() {
-                self.attend_link(id);
+                self.links.attend(&mut self.router, id);
             } else {
                 break;
             }
         }
-        self.report();
+        if self.reports.take(&mut self.router) {
+            self.clients.follow_audit_log();
+        }
     }
 
     /// Forgets a session and closes its socket.
-    pub(crate) fn close_client(&mut self, id: SessionId) {
+    fn close_client(&mut self, id: SessionId) {
         self.router.forget(id, now());
         self.settle(Some(id));
-        self.clients.remove(id.key());
+        self.clients.close(id);
+        self.reports.forget(id);
+    }
+
+    /// Puts `next` in force.
+    ///
+    /// Rules and credentials come first, and links that wait to log in go on last: nothing is decided or
+    /// sent by what was in force before, once something has gone on by what is in force now.
+    fn put_in_force(&mut self, next: Arc<InForce>, acknowledgement: Option<Acknowledgement>) {
+        let before = Arc::clone(&self.in_force.borrow());
+        if next.version <= before.version {
+            // The sender sends in order. If it ever did not, what was withdrawn must not come back.
+            return;
+        }
+        let sessions_before = self.router.going_on();
+        self.router.set_max_link_age(next.target.max_link_age);
+        self.router.replace_timeouts(next.timeouts);
+        self.router.replace_rules(Arc::clone(&next.rules));
+        if !next.allow.is_empty() {
+            // Also if the networks are as before: a connection may have been accepted under the former
+            // ones and handed over after the change.
+            for id in self.reports.sessions_outside(&next.allow) {
+                self.router.abort(id, CloseReason::NotAllowed);
+            }
+        }
+        if let Some(login) = &next.login.last {
+            match &before.login.last {
+                // The same credentials change nothing.
+                Some(_) => self.router.rotate_credentials(login.credentials.clone(), now()),
+                // No link has logged in yet.
+                None => self.router.replace_credentials(login.credentials.clone()),
+            }
+        }
+        if next.scripts_generation != before.scripts_generation {
+            self.router.drop_links_with_scripts(now());
+            if let Some(finishing) = acknowledgement.as_ref().and_then(|ack| ack.finishing.as_ref())
+            {
+                self.links.finish_closed(&self.router, next.target.timeout, finishing);
+            }
+        }
+        self.in_force.send_replace(next);
+        let ended = sessions_before.saturating_sub(self.router.going_on());
+        self.settle(None);
+        if let Some(Acknowledgement { ended: answer, .. }) = acknowledgement {
+            // Whoever asked may have gone meanwhile.
+            let _ = answer.send(u64::try_from(ended).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Acts on what the watch has found out about links.
+    fn act_on(&mut self, news: LinkNews) {
+        match news {
+            LinkNews::Stalls(stalls) => {
+                let dead_after = self.in_force.borrow().target.dead_after;
+                self.links.set_upstream_stalls(stalls, dead_after);
+            }
+            LinkNews::Silent(silent) => self.links.lose_older(&mut self.router, silent),
+            LinkNews::Elsewhere => self.router.replace_links(now()),
+        }
+        self.settle(None);
+    }
+
+    /// Closes shared links that have owed a reply for too long while Redis answers on the watch's own
+    /// connection. Then something blocks that link alone: while a command takes Redis's only thread, or a
+    /// script overruns, the watch has no answer either, and no link is to blame.
+    fn close_stalled(&mut self) {
+        let Some(timeout) = self.in_force.borrow().stall_timeout else { return };
+        if self.health.pulse.lasts(now()) < timeout {
+            return;
+        }
+        for stalled in self.router.close_stalled(timeout, now()) {
+            self.reports.stalled(&stalled, timeout);
+        }
     }
 }

@@ -1,42 +1,33 @@
-//! What a worker tells of itself when it is asked.
-
-use std::sync::Arc;
+//! What a worker answers when another thread asks for its sessions and counts.
 
 use tokio::sync::oneshot;
 use tokio::task::{spawn_local, yield_now};
 
 use crate::net::now;
-use crate::net::peer::Peer;
-use crate::worker::totals::Totals;
+use crate::worker::report::{SessionRecord, Totals};
 use crate::worker::{Shared, Worker};
-use redoubt_core::policy::{RuleName, Scripts};
+use redoubt_core::policy::Scripts;
 use redoubt_core::router::{LinkGauges, SessionId, SessionView};
 
-/// Sessions that are looked at in one turn, so that those with something to do wait for no more.
+/// Sessions that are looked at in one turn, so that sessions with something to do wait for no more.
 const SLICE: usize = 128;
 
-/// What a worker is asked.
+/// A question of another thread, and where the answer goes.
 pub(crate) enum Question {
     /// What are your sessions? So many of them at most.
-    Sessions(usize, oneshot::Sender<Vec<Seen>>),
+    Sessions(usize, oneshot::Sender<Vec<SessionSnapshot>>),
     /// What have you counted, and how full are you?
-    Gauges(oneshot::Sender<Told>),
+    Gauges(oneshot::Sender<WorkerSnapshot>),
 }
 
 /// One session.
-pub(crate) struct Seen {
-    pub(crate) number: u64,
-    pub(crate) peer: Peer,
-    pub(crate) listener: &'static str,
-    pub(crate) certificate: Option<Arc<str>>,
-    pub(crate) user: Option<String>,
-    pub(crate) refused: u64,
-    pub(crate) last_rule: Option<RuleName>,
+pub(crate) struct SessionSnapshot {
+    pub(crate) record: SessionRecord,
     pub(crate) view: SessionView,
 }
 
 /// A worker's counts.
-pub(crate) struct Told {
+pub(crate) struct WorkerSnapshot {
     /// Present sessions included.
     pub(crate) totals: Totals,
     pub(crate) sessions: usize,
@@ -45,8 +36,8 @@ pub(crate) struct Told {
     pub(crate) scripts: &'static str,
 }
 
-/// Answers as soon as other sessions let it. Whoever asked may have gone meanwhile.
-pub(crate) fn answer(shared: &Shared, question: Question) {
+/// Answers as soon as other sessions have had their turns. Whoever asked may have gone meanwhile.
+pub(super) fn answer(shared: &Shared, question: Question) {
     match question {
         Question::Sessions(most, reply) => {
             let shared = shared.clone();
@@ -54,53 +45,43 @@ pub(crate) fn answer(shared: &Shared, question: Question) {
                 drop(reply.send(sessions(&shared, most).await));
             });
         }
-        Question::Gauges(reply) => drop(reply.send(shared.borrow().told())),
+        Question::Gauges(reply) => drop(reply.send(gauges(&shared.borrow()))),
     }
 }
 
-async fn sessions(shared: &Shared, most: usize) -> Vec<Seen> {
+async fn sessions(shared: &Shared, most: usize) -> Vec<SessionSnapshot> {
     let ids: Vec<_> = shared.borrow().router.session_ids().take(most).collect();
     let mut all = Vec::with_capacity(ids.len());
     for slice in ids.chunks(SLICE) {
         {
             let worker = shared.borrow();
-            all.extend(slice.iter().filter_map(|id| worker.seen(*id)));
+            all.extend(slice.iter().filter_map(|id| session(&worker, *id)));
         }
         yield_now().await;
     }
     all
 }
 
-impl Worker {
-    fn seen(&self, id: SessionId) -> Option<Seen> {
-        let view = self.router.view(id, now())?;
-        let io = self.clients.get(id.key())?;
-        Some(Seen {
-            number: io.number,
-            peer: io.peer,
-            listener: io.listener(),
-            certificate: io.certificate.clone(),
-            user: io.user.clone().filter(|_| view.authenticated),
-            refused: io.refused,
-            last_rule: io.last_rule.clone(),
-            view,
-        })
-    }
+fn session(worker: &Worker, id: SessionId) -> Option<SessionSnapshot> {
+    let view = worker.router.view(id, now())?;
+    let record = worker.reports.record(id)?.clone();
+    Some(SessionSnapshot { record, view })
+}
 
-    fn told(&self) -> Told {
-        let mut totals = self.totals.clone();
-        let (commands, bytes_in, bytes_out) = self.router.session_sums();
-        totals.add(&Totals { commands, bytes_in, bytes_out, ..Totals::default() });
-        Told {
-            totals,
-            sessions: self.router.len(),
-            links: self.router.levels().links,
-            scripts: match &self.router.rules().scripts {
-                Scripts::All => "all",
-                Scripts::ReadOnly => "read-only",
-                Scripts::Pinned(_) => "pinned",
-                Scripts::Deny => "none",
-            },
-        }
+fn gauges(worker: &Worker) -> WorkerSnapshot {
+    let router = &worker.router;
+    let mut totals = worker.reports.totals().clone();
+    let (commands, bytes_in, bytes_out) = router.session_sums();
+    totals.add(&Totals { commands, bytes_in, bytes_out, ..Totals::default() });
+    WorkerSnapshot {
+        totals,
+        sessions: router.len(),
+        links: router.levels().links,
+        scripts: match &router.rules().scripts {
+            Scripts::All => "all",
+            Scripts::ReadOnly => "read-only",
+            Scripts::Pinned(_) => "pinned",
+            Scripts::Deny => "none",
+        },
     }
 }

@@ -41,7 +41,7 @@ fn everything() {
     let rule = Policy::compile(&["FLUSHALL"], Escapes::Allow).unwrap().rules().next().unwrap();
     for event in [
         Event::AuthFailed { user: ClaimedUser::new(b"bob\n\"x") },
-        Event::Authenticated { user: "app".to_owned() },
+        Event::Authenticated { user: "app".into() },
         Event::Refused { rule, keys: vec!["canary".to_owned()] },
         closed(CloseReason::Quit),
         closed(CloseReason::Internal),

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use support::certificates::{Authority, Pair};
 use support::redoubt::Setup;
-use support::{Redis, Redoubt, lines};
+use support::{Deadline, Redis, Redoubt, lines};
 
 /// Returns the setup of a Redoubt that uses TLS for its clients, with a certificate.
 fn speaking(redis: &Redis, pair: &Pair) -> Setup {
@@ -32,6 +32,16 @@ fn plainly() -> (Authority, Redis, Redoubt) {
 
 fn path(path: &Path) -> &str {
     path.to_str().unwrap()
+}
+
+#[track_caller]
+fn wait_for_blocked(redis: &Redis, count: usize) {
+    let wanted = format!("\r\nblocked_clients:{count}\r\n");
+    let come = Deadline::standard().poll(|| {
+        let clients = redis.direct().command(&["INFO", "clients"]);
+        String::from_utf8_lossy(&clients).contains(&wanted)
+    });
+    assert!(come, "never {count} blocked clients");
 }
 
 /// Waits for a log line with this message and all of these parts.

@@ -1,6 +1,7 @@
 //! One client identity: a user name and the digests of the passwords that are accepted for it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -15,7 +16,7 @@ pub const DEFAULT_USER: &str = "default";
 /// dump does not show a password.
 #[derive(Clone)]
 pub struct Identity {
-    user: String,
+    user: Arc<str>,
     user_digest: [u8; 32],
     credentials: Vec<Credential>,
 }
@@ -24,6 +25,15 @@ pub struct Identity {
 /// [`Identity`]. Its value does not change when other passwords of the identity are added or withdrawn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CredentialId(u64);
+
+/// Who a session is after a right `AUTH`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authenticated {
+    /// The user's name.
+    pub user: Arc<str>,
+    /// What the session has logged in with.
+    pub credential: CredentialId,
+}
 
 #[derive(Clone)]
 struct Credential {
@@ -34,8 +44,8 @@ struct Credential {
 impl Identity {
     /// Creates an identity named `user`, or [`DEFAULT_USER`] if `user` is `None`.
     pub fn new(user: Option<&str>, password: &SecretString) -> Self {
-        let user = user.unwrap_or(DEFAULT_USER).to_owned();
-        let user_digest = digest(user.as_bytes());
+        let user = Arc::from(user.unwrap_or(DEFAULT_USER));
+        let user_digest = digest(str::as_bytes(&user));
         Self { user, user_digest, credentials: Vec::new() }.or(password)
     }
 
@@ -48,7 +58,7 @@ impl Identity {
     }
 
     /// The user name.
-    pub fn user(&self) -> &str {
+    pub fn user(&self) -> &Arc<str> {
         &self.user
     }
 

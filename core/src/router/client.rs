@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::links::Usage;
 use super::session::Session;
-use super::{Router, SessionId, Sharing};
+use super::{Router, SessionEvent, SessionId, Sharing};
 use crate::session::CloseReason;
 
 impl Router {
@@ -85,6 +85,12 @@ impl Router {
         })
     }
 
+    /// Returns whether a blocking command of the session is pending, so that the session is to end if its
+    /// client has gone ([`Router::client_eof`]), also while the client is not to be read.
+    pub fn ends_with_client(&self, id: SessionId) -> bool {
+        self.sessions.get(id.0).is_some_and(|session| !session.eof && session.due.blocks())
+    }
+
     /// Returns whether the session is over: close its socket and call [`Router::forget`].
     pub fn is_finished(&self, id: SessionId) -> bool {
         self.sessions.get(id.0).is_none_or(Session::is_finished)
@@ -155,6 +161,6 @@ impl Router {
             Some(link) => self.links.leave(link, id),
             None => {}
         }
-        self.events.push_back((id, session.closed_event(now)));
+        self.events.push_back(SessionEvent::of(id, &session.state, session.closed_event(now)));
     }
 }

@@ -35,7 +35,7 @@ use std::time::{Duration, Instant};
 
 use slotmap::SlotMap;
 
-use crate::session::{Event, Rules};
+use crate::session::Rules;
 use crate::upstream::Credentials;
 use links::Links;
 use replies::demultiplexer::Reached;
@@ -47,6 +47,7 @@ pub use limits::memory::MemoryBudget;
 pub use limits::pause::Pauses;
 pub use links::LinkBudget;
 pub use report::counters::{Counters, Sample, Traffic};
+pub use report::event::SessionEvent;
 pub use report::gauges::{Gauges, LinkGauges};
 pub use report::view::{LinkView, SessionView};
 pub use stall::Stalled;
@@ -81,7 +82,7 @@ pub struct Router {
     links: Links,
     /// Sessions with something new to write, or finished.
     touched: VecDeque<SessionId>,
-    events: VecDeque<(SessionId, Event)>,
+    events: VecDeque<SessionEvent>,
     /// Whom replies reach in one call; empty between calls, kept for its room.
     reached: Reached,
     /// Who got more or fewer replies than were asked for, in one call; empty between calls.
@@ -186,7 +187,7 @@ impl Router {
     }
 
     /// Something worth a log line.
-    pub fn next_event(&mut self) -> Option<(SessionId, Event)> {
+    pub fn next_event(&mut self) -> Option<SessionEvent> {
         self.events.pop_front()
     }
 

@@ -3,14 +3,14 @@
 use bytes::Bytes;
 
 use super::client_reply::ReplyMode;
-use crate::auth::CredentialId;
+use crate::auth::Authenticated;
 use crate::resp::Protocol;
 
 /// The changes that a request makes to the state of its session. The default changes nothing.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Change {
-    /// The credential of a successful `AUTH`.
-    pub(super) authenticated: Option<CredentialId>,
+    /// Who the session is, after a successful `AUTH`.
+    pub(super) authenticated: Option<Authenticated>,
     /// The new counts of refused and idle requests before a successful `AUTH`.
     pub(super) attempts: Option<Attempts>,
     /// True if a transaction is expected to be open.

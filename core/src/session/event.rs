@@ -1,6 +1,7 @@
 //! Events of a session, as data; the program logs and counts them.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::RuleName;
@@ -12,7 +13,7 @@ pub enum Event {
     /// The client authenticated.
     Authenticated {
         /// The user that the client logged in as.
-        user: String,
+        user: Arc<str>,
     },
     /// The client sent a wrong user name or password.
     AuthFailed {

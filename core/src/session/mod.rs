@@ -39,7 +39,6 @@ pub use replies::expect::{Expect, Learn, Show};
 pub use replies::frame::Unexpected;
 pub(crate) use replies::frame::{Begun, Frame, Source};
 pub use replies::pending::PendingReplies;
-pub(crate) use replies::plain::{plain_replies, replied_plainly};
 pub use replies::pubsub::Confirmations;
 pub(crate) use replies::unsent::answer_unsent;
 pub use rules::Rules;

@@ -1,5 +1,7 @@
 //! The state of a session, in the order in which Redis runs its requests.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::change::{Attempts, Change, LeftOnLease};
@@ -9,7 +11,7 @@ use super::limits::Limits;
 use super::replies::pending::PendingReplies;
 use super::replies::pubsub::Subscriptions;
 use super::transaction::Transaction;
-use crate::auth::CredentialId;
+use crate::auth::{Authenticated, CredentialId};
 use crate::resp::{Protocol, RequestLimits};
 
 /// The state that requests and replies change. Buffers, queues and links are elsewhere.
@@ -20,10 +22,9 @@ use crate::resp::{Protocol, RequestLimits};
 /// assumption here, and nothing that protects other sessions may depend on it.
 #[derive(Default)]
 pub struct State {
-    /// True after a successful `AUTH`, until `RESET`.
-    pub(super) authenticated: bool,
-    /// The credential of the last successful `AUTH`.
-    pub(super) credential: Option<CredentialId>,
+    /// Who the session is, by the last successful `AUTH`. A wrong one changes nothing, as in Redis; `RESET`
+    /// clears it. Nothing else in Redoubt keeps who a session is.
+    pub(super) authenticated: Option<Authenticated>,
     /// Failed attempts before a successful `AUTH`.
     pub(super) attempts: Attempts,
     /// The protocol of the client's replies, by the replies that have arrived.
@@ -75,12 +76,17 @@ impl State {
 
     /// Returns true after a successful `AUTH`, until `RESET`.
     pub fn is_authenticated(&self) -> bool {
-        self.authenticated
+        self.authenticated.is_some()
     }
 
     /// Returns the credential of the last successful `AUTH`; `None` before it, and after `RESET`.
     pub fn credential(&self) -> Option<CredentialId> {
-        self.credential
+        self.authenticated.as_ref().map(|authenticated| authenticated.credential)
+    }
+
+    /// Returns the user that the last right `AUTH` was made for; `None` before it, and after `RESET`.
+    pub fn user(&self) -> Option<&Arc<str>> {
+        self.authenticated.as_ref().map(|authenticated| &authenticated.user)
     }
 
     /// Returns true if Redoubt can send an `AUTH` of its own over the session's link before the
@@ -222,7 +228,7 @@ impl State {
 
     /// Returns the limits for the next request.
     pub fn request_limits<'a>(&self, limits: &'a Limits) -> &'a RequestLimits {
-        if self.authenticated { &limits.request } else { &RequestLimits::UNAUTHENTICATED }
+        if self.is_authenticated() { &limits.request } else { &RequestLimits::UNAUTHENTICATED }
     }
 
     /// Returns the number of channels, patterns and shard channels of the session: those that Redis has
@@ -234,14 +240,13 @@ impl State {
     /// Returns true if a plain request of the session can be forwarded unchanged.
     #[inline]
     pub fn is_plain(&self) -> bool {
-        self.authenticated && self.replies == ReplyMode::On && !self.opaque
+        self.is_authenticated() && self.replies == ReplyMode::On && !self.opaque
     }
 
     /// Applies the changes of a request after its decision, in the order of requests.
     pub fn apply(&mut self, change: Change) {
         if change.authenticated.is_some() {
-            self.authenticated = true;
-            self.credential = change.authenticated;
+            self.authenticated = change.authenticated;
         }
         if let Some(attempts) = change.attempts {
             self.attempts = attempts;
@@ -277,7 +282,7 @@ impl State {
     /// its `most` attempts and must be closed.
     pub fn empty_request(&mut self, most: u32) -> bool {
         self.replies.request_done();
-        if self.authenticated {
+        if self.is_authenticated() {
             return false;
         }
         self.attempts = self.attempts.after_idle_request();

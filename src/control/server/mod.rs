@@ -153,7 +153,7 @@ impl Server {
             let (plan, heartbeat) = (plan.clone(), worker.heartbeat.clone());
             let thread = thread::Builder::new()
                 .name(format!("worker-{index}"))
-                .spawn(move || worker::run(plan, inbox, heartbeat))
+                .spawn(move || worker::thread::run(plan, inbox, heartbeat))
                 .map_err(ServeError::Start)?;
             threads.push(thread);
         }

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::{assert_no_gaps, count, events, lines, log, parsed, setup, stop};
+use support::bench::request;
 use support::{Redis, Redoubt, Wire};
 
 #[test]
@@ -43,6 +44,40 @@ fn audit_lines_describe_events_without_secrets() {
     assert!(
         !text.contains("canary") && !text.contains(&password) && !text.contains(redis.password())
     );
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn events_after_reset_name_no_user() {
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let redoubt = setup(&redis, &dir).start();
+    let password = redoubt.password().to_owned();
+    let mut session = redoubt.connect();
+    // One write, so that the worker has all of it before it reports the first event.
+    session.send(
+        &[
+            request(&["CONFIG", "GET", "1"]),
+            request(&["AUTH", &password]),
+            request(&["CONFIG", "GET", "2"]),
+            request(&["AUTH", "wrong"]),
+            request(&["CONFIG", "GET", "3"]),
+            request(&["RESET"]),
+            request(&["CONFIG", "GET", "4"]),
+            request(&["QUIT"]),
+        ]
+        .concat(),
+    );
+    session.read_to_close();
+    stop(redoubt);
+    let lines = lines(&log(&dir));
+    let users = |event| {
+        let of_event = lines.iter().filter(|line| line["event"] == event);
+        of_event.map(|line| line["user"].clone()).collect::<Vec<_>>()
+    };
+    let default = || json!("default");
+    assert_eq!(users("auth_succeeded"), [default()]);
+    assert_eq!(users("command_refused"), [json!(null), default(), default(), json!(null)]);
+    assert_eq!(users("session_closed"), [json!(null)]);
 }
 
 #[test]

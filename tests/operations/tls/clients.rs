@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Duration;
 
-use super::{logged, plainly, speaking};
+use super::{logged, plainly, speaking, wait_for_blocked};
 use support::certificates::{Authority, Kind};
 use support::tls::{BOTH, Caller, ONLY_12, ONLY_13};
 use support::{Redis, Redoubt, Wire, now, shown, since};
@@ -240,4 +240,15 @@ fn refused_commands_do_not_exist_over_tls() {
     let reply = session.command(&["EVAL", "return redis.call('FLUSHALL')", "0"]);
     assert!(reply.starts_with(b"-"), "{}", shown(&reply));
     assert_eq!(session.command(&["GET", "k"]), b"$1\r\nv\r\n");
+}
+
+#[test]
+fn a_client_that_leaves_ends_its_blocking_command_although_more_requests_wait_behind_it() {
+    let (authority, redis, redoubt) = plainly();
+    let caller = Caller::trusting(&authority.ca());
+    let mut client = caller.session(redoubt.address(), redoubt.password());
+    client.send(b"BLPOP list 0\r\nRESET\r\nPING\r\n");
+    wait_for_blocked(&redis, 1);
+    drop(client);
+    wait_for_blocked(&redis, 0);
 }

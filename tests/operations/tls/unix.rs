@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-use super::{logged, path};
+use super::{logged, path, wait_for_blocked};
 use support::redoubt::Setup;
 use support::{Deadline, Redis, Redoubt, TIME_LIMIT, signal};
 
@@ -142,17 +142,31 @@ fn a_socket_file_has_its_mode_replaces_only_a_stale_file_and_is_removed_at_the_s
 }
 
 #[test]
+fn a_client_that_leaves_ends_its_blocking_command_although_more_requests_wait_behind_it() {
+    let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
+    let socket = dir.path().join("s");
+    let redoubt = on(&redis, &socket).start();
+    for half in [false, true] {
+        let mut client = Client::session(&socket, &redoubt);
+        client.0.get_mut().write_all(b"BLPOP list 0\r\nRESET\r\n").unwrap();
+        wait_for_blocked(&redis, 1);
+        if half {
+            client.0.get_ref().shutdown(Shutdown::Write).unwrap();
+            assert_eq!(client.0.read(&mut [0; 16]).unwrap(), 0);
+        }
+        drop(client);
+        wait_for_blocked(&redis, 0);
+    }
+}
+
+#[test]
 fn clients_connected_to_a_unix_socket_before_a_stop_are_served() {
     let (dir, redis) = (tempfile::tempdir().unwrap(), Redis::start());
     let socket = dir.path().join("s");
     let mut redoubt = on(&redis, &socket).start();
     let mut client = Client::session(&socket, &redoubt);
     client.0.get_mut().write_all(b"BLPOP list 1\r\nPING\r\n").unwrap();
-    let waits = Deadline::standard().poll(|| {
-        let clients = redis.direct().command(&["INFO", "clients"]);
-        String::from_utf8_lossy(&clients).contains("blocked_clients:1")
-    });
-    assert!(waits);
+    wait_for_blocked(&redis, 1);
     signal(redoubt.pid(), "TERM");
     assert!(Deadline::standard().poll(|| !socket.exists()), "the socket file stays after the stop");
     let mut reply = String::new();

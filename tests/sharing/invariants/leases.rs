@@ -1,8 +1,12 @@
 //! A lease of one session is clean for the next.
 
+use std::net::Shutdown;
 use std::time::Duration;
 
+use socket2::SockRef;
+
 use super::{requests, shared};
+use support::bench::assert_bytes;
 use support::{Deadline, Redis, Redoubt, Wire, frame, lines, shown, target_is_redis};
 
 /// Ways to leave state behind.
@@ -138,6 +142,63 @@ fn invariant_4_no_value_is_popped_for_a_client_that_has_left() {
         assert_eq!(worker.command(&["RPUSH", "queue", &job]), b":1\r\n");
         assert_eq!(worker.command(&["LPOP", "queue"]), frame::bulk(job.as_bytes()));
     }
+}
+
+#[test]
+fn a_client_that_leaves_ends_its_blocking_command_although_more_requests_wait_behind_it() {
+    let (redis, redoubt) = shared();
+    let behind = redoubt.stand_in().unwrap_or(&redis);
+    // RESET waits for the reply of BLPOP, so the client's socket is not read meanwhile.
+    let waiting = requests(&["RESET", "SET k v"]);
+    for more in [waiting.clone(), waiting.repeat(500)] {
+        let leave: [fn(&Wire); 3] = [
+            |_| {},
+            |wire| wire.stream().shutdown(Shutdown::Write).unwrap(),
+            |wire| SockRef::from(wire.stream()).set_linger(Some(Duration::ZERO)).unwrap(),
+        ];
+        for leave in leave {
+            let mut blocked = redoubt.session();
+            blocked.send(&requests(&["BLPOP queue 0"]));
+            wait_for_blocked(behind, 1);
+            blocked.send(&more);
+            leave(&blocked);
+            drop(blocked);
+            wait_for_blocked(behind, 0);
+            let mut other = redoubt.session();
+            assert_eq!(other.command(&["RPUSH", "queue", "job"]), b":1\r\n");
+            assert_eq!(other.command(&["LPOP", "queue"]), b"$3\r\njob\r\n");
+            assert_eq!(other.command(&["GET", "k"]), b"$-1\r\n", "what was behind is not run");
+        }
+    }
+}
+
+#[test]
+fn a_half_closed_client_is_closed_although_its_blocking_command_has_no_reply() {
+    let (redis, redoubt) = shared();
+    let behind = redoubt.stand_in().unwrap_or(&redis);
+    let mut blocked = redoubt.session();
+    blocked.send(&requests(&["BLPOP queue 0", "RESET"]));
+    wait_for_blocked(behind, 1);
+    blocked.finish();
+    assert_bytes(&blocked.read_to_close(), b"");
+    wait_for_blocked(behind, 0);
+}
+
+#[test]
+fn a_blocking_command_is_answered_although_more_requests_wait_behind_it() {
+    let (redis, redoubt) = shared();
+    let behind = redoubt.stand_in().unwrap_or(&redis);
+    let mut blocked = redoubt.session();
+    blocked.send(&requests(&["BLPOP queue 0", "RESET", "PING"]));
+    wait_for_blocked(behind, 1);
+    // Once another client is known to have gone, this one has been looked at too.
+    let mut other = redoubt.session();
+    other.send(&requests(&["BLPOP other 0", "RESET", "PING"]));
+    wait_for_blocked(behind, 2);
+    drop(other);
+    wait_for_blocked(behind, 1);
+    assert_eq!(redoubt.session().command(&["RPUSH", "queue", "job"]), b":1\r\n");
+    blocked.expect(b"*2\r\n$5\r\nqueue\r\n$3\r\njob\r\n+RESET\r\n-NOAUTH");
 }
 
 fn wait_for_blocked(redis: &Redis, count: usize) {

@@ -173,7 +173,7 @@ impl Bench {
     }
 
     pub fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.router.next_event()).map(|(_, event)| event).collect()
+        std::iter::from_fn(|| self.router.next_event()).map(|told| told.event).collect()
     }
 
     /// Closes the socket of a session that is over. Returns why it ended.

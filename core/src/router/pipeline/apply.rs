@@ -58,7 +58,7 @@ impl Pipeline<'_> {
         let (action, asked) = match refusal {
             None => (action, asked),
             Some(Refusal { rule, keys }) => {
-                self.events.push_back((self.id, Event::Refused { rule, keys }));
+                self.report(Event::Refused { rule, keys });
                 self.counters.commands.add(asked.counted, Outcome::Refused);
                 (action, Asked { counted: Counted::NOT, ..asked })
             }

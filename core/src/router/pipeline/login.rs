@@ -9,12 +9,13 @@ impl Pipeline<'_> {
     /// Does what follows of the claims in a request. `action` is what is done otherwise.
     #[inline]
     pub(super) fn log_in(&mut self, claim: Claim, mut action: Action) -> Action {
-        if claim.authenticates {
-            let user = self.rules.identity.user().to_owned();
-            self.events.push_back((self.id, Event::Authenticated { user }));
+        if claim.authenticates
+            && let Some(user) = self.session.state.user().cloned()
+        {
+            self.report(Event::Authenticated { user });
         }
         if let Some(user) = claim.failed {
-            self.events.push_back((self.id, Event::AuthFailed { user }));
+            self.report(Event::AuthFailed { user });
             if claim.authenticates {
                 action = self.let_in(action);
             }
@@ -41,7 +42,7 @@ impl Pipeline<'_> {
         let now = self.now;
         let verdict = self.session.permit.as_mut().map_or(Verdict::Answer, |pass| pass.failed(now));
         if let Verdict::LockOut(lasts) = verdict {
-            self.events.push_back((self.id, Event::LockedOut { lasts }));
+            self.report(Event::LockedOut { lasts });
         }
         let delay = match verdict {
             Verdict::Answer => return action,

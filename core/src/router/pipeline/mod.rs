@@ -23,7 +23,7 @@ use super::limits::turn::Work;
 use super::links::Links;
 use super::report::counters::Counters;
 use super::session::{Asked, Session};
-use super::{Router, SessionId};
+use super::{Router, SessionEvent, SessionId};
 use crate::resp::Parsed;
 use crate::session::{CloseReason, Event, Known, Rules, classify, decide, is_held_whole};
 
@@ -140,7 +140,7 @@ struct Pipeline<'a> {
     session: &'a mut Session,
     links: &'a mut Links,
     rules: &'a Rules,
-    events: &'a mut VecDeque<(SessionId, Event)>,
+    events: &'a mut VecDeque<SessionEvent>,
     counters: &'a mut Counters,
     auth_timeout: Duration,
     /// Databases 0 up to this one, exclusive, are known to exist.
@@ -209,6 +209,11 @@ impl Pipeline<'_> {
             }
             Err(error) => Err(self.protocol_error(&error, input.len())),
         }
+    }
+
+    /// Notes something worth a log line.
+    fn report(&mut self, event: Event) {
+        self.events.push_back(SessionEvent::of(self.id, &self.session.state, event));
     }
 
     /// Returns whether a large request is one that is held until it is complete.

@@ -13,9 +13,7 @@ use slotmap::{DefaultKey, SlotMap};
 use crate::resp::{ReplyScanner, Scan};
 use crate::router::session::Session;
 use crate::router::{LinkId, SessionId};
-use crate::session::{
-    Begun, Counts, Frame, Rules, Source, Unexpected, plain_replies, replied_plainly,
-};
+use crate::session::{Begun, Counts, Frame, Rules, Source, Unexpected};
 
 /// How far the frames of one link have been read.
 #[derive(Default)]
@@ -244,10 +242,10 @@ impl Demultiplexer<'_> {
         if let Some(session) = &mut session {
             self.reached.add(id);
             if self.reader.is_between_frames() {
-                let (len, many) = plain_replies(input, self.link, &session.due, count);
+                let (len, many) = session.due.find_plain(input, self.link, count);
                 if many > 0 {
                     session.take_reply(input.get(..len).unwrap_or_default());
-                    replied_plainly(many, &mut session.due, &mut session.output, self.counts);
+                    session.due.take_plain(many, &mut session.output, self.counts);
                     recipients.answered(many);
                     if !R::IS_OWN {
                         session.bound_output(&self.rules.limits);

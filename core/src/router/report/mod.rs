@@ -1,5 +1,6 @@
-//! Reports on sessions and links: counters, gauges, samples of durations, and views.
+//! Reports on sessions and links: counters, events, gauges, samples of durations, and views.
 
 pub(super) mod counters;
+pub(super) mod event;
 pub(super) mod gauges;
 pub(super) mod view;

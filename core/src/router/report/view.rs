@@ -1,5 +1,6 @@
 //! What a session is at one moment, for the operator.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::resp::Protocol;
@@ -14,8 +15,8 @@ pub struct SessionView {
     pub age: Duration,
     /// Since bytes last went either way.
     pub idle: Duration,
-    /// Whether a right `AUTH` came and no `RESET` since.
-    pub authenticated: bool,
+    /// The user that it is; `None` before a right `AUTH`, and after `RESET`.
+    pub user: Option<Arc<str>>,
     /// The selected database.
     pub database: u32,
     /// What the client is spoken to in.
@@ -87,7 +88,7 @@ impl Router {
         Some(SessionView {
             age: now.saturating_duration_since(session.opened),
             idle: now.saturating_duration_since(session.active),
-            authenticated: state.is_authenticated(),
+            user: state.user().cloned(),
             database: state.database(),
             protocol: state.protocol(),
             name,

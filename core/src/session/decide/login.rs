@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::naming::{is_printable, rename};
 use super::texts;
 use super::{Action, CloseReason, Deciding, Need};
-use crate::auth::DEFAULT_USER;
+use crate::auth::{Authenticated, DEFAULT_USER};
 use crate::resp::{Protocol, Request, integer, is_word, reply};
 use crate::session::change::Attempts;
 use crate::session::event::ClaimedUser;
@@ -65,14 +65,16 @@ fn claim(this: &mut Deciding<'_>) -> Option<bool> {
 fn check(this: &mut Deciding<'_>, user: &[u8], password: &[u8], whole: bool) -> bool {
     let identity = &this.context.rules.identity;
     let credential = identity.check(user, password).filter(|_| whole);
-    if credential.is_some() {
-        this.claim.authenticates |= !this.state.authenticated;
-        this.change.authenticated = credential;
+    let right = credential.is_some();
+    if let Some(credential) = credential {
+        this.claim.authenticates |= !this.state.is_authenticated();
+        this.change.authenticated =
+            Some(Authenticated { user: identity.user().clone(), credential });
         this.change.attempts = Some(Attempts::default());
     } else {
         this.claim.failed = Some(ClaimedUser::new(user));
     }
-    credential.is_some()
+    right
 }
 
 /// Decides on `HELLO`. Redoubt checks its options in Redis's order; Redis itself sends the reply map.
@@ -81,7 +83,7 @@ pub(super) fn hello(this: &mut Deciding<'_>) -> Action {
     if !is_whole(request) {
         return Action::Finish { reply: None, reason: CloseReason::TooLarge };
     }
-    if this.state.authenticated && this.state.leased {
+    if this.state.is_authenticated() && this.state.leased {
         return forward_hello(this);
     }
     if !this.state.leased && this.context.due.remote() > 0 {
@@ -110,7 +112,7 @@ pub(super) fn hello(this: &mut Deciding<'_>) -> Action {
             return this.local(texts::hello_syntax(option));
         }
     }
-    if !this.state.authenticated && this.change.authenticated.is_none() {
+    if !this.state.is_authenticated() && this.change.authenticated.is_none() {
         return Action::Reply(texts::NOAUTH_HELLO.clone());
     }
     greet(this, renamed)

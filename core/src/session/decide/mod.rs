@@ -147,7 +147,7 @@ impl Deciding<'_> {
 
     /// Decides on a request that can be read; `denied` is present if the policy refuses it.
     fn by_state(&mut self, spec: Option<&'static Spec>, denied: Option<Denied>) -> Action {
-        if self.state.authenticated {
+        if self.state.is_authenticated() {
             known::decide(self, spec, denied)
         } else {
             self.unauthenticated(spec, denied)
@@ -260,7 +260,7 @@ fn is_cross_protocol(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::Identity;
+    use crate::auth::{Authenticated, Identity};
     use crate::command;
     use crate::policy::{Escapes, Policy, Scripts};
     use crate::resp::{Parsed, RequestLimits, RequestParser};
@@ -286,9 +286,12 @@ mod tests {
 
     /// Each bit of `number` sets one property of a session that makes its requests special.
     fn state(number: u32) -> State {
+        let identity = Identity::new(None, &"password".to_owned().into());
         let is = |bit: u32| number & (1 << bit) != 0;
         let mut state = State::new(is(0));
-        state.authenticated = !is(1);
+        let credential = identity.check(b"default", b"password").filter(|_| !is(1));
+        state.authenticated = credential
+            .map(|credential| Authenticated { user: identity.user().clone(), credential });
         state.opaque = is(2);
         state.pinned = is(3);
         state.transaction.believed = is(4);

@@ -5,7 +5,6 @@ use bytes::{BufMut, BytesMut};
 use super::counts::{Counts, Outcome};
 use super::expect::{Expect, Learn, Show};
 use super::pending::PendingReplies;
-use super::plain::deliver_local;
 use super::pubsub::Notice;
 use crate::ids::LinkId;
 use crate::resp::Protocol;
@@ -200,7 +199,7 @@ fn noticed(
             counts.add(counted, Outcome::Ok);
         }
     }
-    deliver_local(due, output);
+    due.deliver_local(output);
 }
 
 /// Handles the end of the next pending reply: counts it and sends the local replies that follow it.
@@ -221,7 +220,7 @@ pub(super) fn replied(
         expect.show = if shown { Show::Reply } else { Show::Instead(bytes) };
     }
     answered(expect, kind, state, output)?;
-    deliver_local(due, output);
+    due.deliver_local(output);
     Ok(())
 }
 

@@ -4,6 +4,5 @@ pub(super) mod counts;
 pub(super) mod expect;
 pub(super) mod frame;
 pub(super) mod pending;
-pub(super) mod plain;
 pub(super) mod pubsub;
 pub(super) mod unsent;

@@ -7,12 +7,13 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::counts::{Counted, Counts, Outcome};
 use super::expect::{Expect, Learn};
 use super::pubsub::Confirmations;
 use crate::ids::LinkId;
+use crate::resp::whole;
 
 enum Entry {
     /// So many plain replies from one link.
@@ -192,7 +193,7 @@ impl PendingReplies {
     /// Returns how many replies `link` is to bring next that go to the client as they are, tell nothing, and
     /// are of one command.
     #[inline]
-    pub(in crate::session) fn plain_from(&self, link: LinkId) -> u32 {
+    fn plain_from(&self, link: LinkId) -> u32 {
         match self.entries.front() {
             Some(Entry::Plain(from, _, count)) if *from == link => *count,
             _ => 0,
@@ -202,7 +203,7 @@ impl PendingReplies {
     /// Takes `many` of the plain replies at the front, which are complete; no more than
     /// [`PendingReplies::plain_from`] returned. Returns the command that they are counted as.
     #[inline]
-    pub(in crate::session) fn pop_plain(&mut self, many: u32) -> Option<Counted> {
+    fn pop_plain(&mut self, many: u32) -> Option<Counted> {
         let Entry::Plain(_, counted, count) = self.entries.front_mut()? else { return None };
         let counted = *counted;
         *count = count.saturating_sub(many);
@@ -211,6 +212,41 @@ impl PendingReplies {
         }
         self.came(many);
         Some(counted)
+    }
+
+    /// Finds the whole replies at the start of `input` that `link` is to bring next, that are no errors, go to
+    /// the client unchanged and do not change the session's state; at most `most`. Returns their number of
+    /// bytes and their number. The caller then calls [`PendingReplies::take_plain`]. The link must be between
+    /// two frames.
+    #[inline]
+    pub(crate) fn find_plain(&self, input: &[u8], link: LinkId, most: u32) -> (usize, u32) {
+        let most = most.min(self.plain_from(link));
+        let (mut len, mut many) = (0_usize, 0_u32);
+        while many < most
+            && let Some(reply) = input.get(len..).and_then(whole)
+        {
+            len = len.saturating_add(reply);
+            many = many.saturating_add(1);
+        }
+        (len, many)
+    }
+
+    /// Counts plain replies that have gone to the client, and appends the local replies that follow them to
+    /// `output`.
+    #[inline]
+    pub(crate) fn take_plain(&mut self, many: u32, output: &mut BytesMut, counts: &mut Counts) {
+        if let Some(counted) = self.pop_plain(many) {
+            counts.add_many(counted, Outcome::Ok, many);
+        }
+        self.deliver_local(output);
+    }
+
+    /// Moves the local replies at the front to `output`.
+    pub(in crate::session) fn deliver_local(&mut self, output: &mut BytesMut) {
+        while let Some(reply) = self.pop_local() {
+            output.reserve(reply.remaining());
+            output.put(reply);
+        }
     }
 
     /// Removes the first entry, whose reply has arrived.

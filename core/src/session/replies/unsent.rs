@@ -6,7 +6,6 @@ use super::counts::Counts;
 use super::expect::{Expect, Learn};
 use super::frame::replied;
 use super::pending::PendingReplies;
-use super::plain::deliver_local;
 use crate::resp::{Kind, reply};
 use crate::session::decide::exec_aborted;
 use crate::session::state::State;
@@ -34,7 +33,7 @@ pub(crate) fn answer_unsent(
         }
         // The error fails a request of Redoubt's own that prepares the link.
         if replied(Some(kind), true, state, due, output, counts).is_err() {
-            deliver_local(due, output);
+            due.deliver_local(output);
         }
     }
     // The request did not run, so the connection has no state that lasts.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use redoubt_core::router::Sharing;
+use redoubt_core::router::{SessionEvent, Sharing};
 use redoubt_core::session::{CloseReason, Event};
 
 use super::super::model::Conn;
@@ -134,9 +134,9 @@ impl Schedule {
             }
         }
         let mut closed = None;
-        while let Some((id, event)) = self.router.next_event() {
+        while let Some(SessionEvent { session, event, .. }) = self.router.next_event() {
             if let Event::Closed { reason, .. } = event {
-                assert!(about == About::Session(id));
+                assert!(about == About::Session(session));
                 closed = Some(reason);
             }
         }

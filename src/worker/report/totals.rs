@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use redoubt_core::policy::RuleName;
 use redoubt_core::session::Event;
 
-/// Counts over sessions that have ended, and of what is rare. What present sessions have done stands
-/// with them.
+/// Counts over sessions that have ended, and counts of what is rare. The commands and bytes of present
+/// sessions are counted in the router.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Totals {
     pub(crate) closed: u64,
@@ -17,16 +17,15 @@ pub(crate) struct Totals {
     pub(crate) auth_failed: u64,
     pub(crate) locked_out: u64,
     pub(crate) refused: u64,
-    /// Of those, by rule: [`Totals::RULES`] of them at most.
+    /// Refused commands by rule, for [`Totals::RULES`] rules at most.
     pub(crate) rules: HashMap<RuleName, u64>,
 }
 
 impl Totals {
-    /// Rules that are counted by name. There are fewer, unless reloads have brought others again and
-    /// again.
+    /// Rules that are counted by name. A configuration has fewer; only many reloads can bring more.
     const RULES: usize = 1000;
 
-    pub(crate) fn count(&mut self, event: &Event) {
+    pub(super) fn count(&mut self, event: &Event) {
         match event {
             Event::Authenticated { .. } => add(&mut self.authenticated, 1),
             Event::AuthFailed { .. } => add(&mut self.auth_failed, 1),
@@ -52,7 +51,7 @@ impl Totals {
         }
     }
 
-    /// Adds those of another worker.
+    /// Adds the counts of another worker.
     pub(crate) fn add(&mut self, other: &Self) {
         add(&mut self.closed, other.closed);
         add(&mut self.commands, other.commands);
