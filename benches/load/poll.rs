@@ -15,7 +15,7 @@ use crate::Outcome;
 /// The token of the timer.
 const TIMER: u64 = u64::MAX;
 /// After this time without a reply something is broken.
-const PATIENCE: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
+const TIME_LIMIT: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 
 pub(crate) struct Poll {
     epoll: OwnedFd,
@@ -52,7 +52,7 @@ impl Poll {
     /// Waits; returns the tokens that can be read.
     pub(crate) fn wait(&mut self) -> Outcome<impl Iterator<Item = usize> + use<>> {
         self.events.clear();
-        epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&PATIENCE))?;
+        epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&TIME_LIMIT))?;
         if self.events.is_empty() {
             return Err("no reply for 20 seconds".into());
         }

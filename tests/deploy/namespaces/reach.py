@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 
-PATIENCE = 1.5
+TIME_LIMIT = 1.5
 
 
 def listen(ports):
@@ -42,7 +42,7 @@ def reach(lines):
             client.send(b"anybody there")
         event = selectors.EVENT_READ if protocol == "UDP" else selectors.EVENT_WRITE
         waiting.register(client, event, line)
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + TIME_LIMIT
     while waiting.get_map() and time.monotonic() < end:
         for key, _ in waiting.select(end - time.monotonic()):
             waiting.unregister(key.fileobj)

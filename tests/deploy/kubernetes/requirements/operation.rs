@@ -27,7 +27,7 @@ pub(super) fn probes(manifests: &Manifests) -> Vec<String> {
     ];
     for (container, probe, due) in due {
         let Some(container) = container else {
-            wrong.push(format!("there is nobody for a {probe}"));
+            wrong.push(format!("the container for a {probe} is missing"));
             continue;
         };
         let is = command(container, probe);
