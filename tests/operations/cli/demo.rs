@@ -29,7 +29,7 @@ fn the_demo_shows_the_checks_serves_and_cleans_up() {
         ("PING ", "+PONG"),
         ("FLUSHDB ", "-ERR unknown command 'FLUSHDB'"),
         ("FLUSHALL in a script", "Redis's ACL refuses it"),
-        ("Redis at 127.0.0.1:", "with a password of its own"),
+        ("Redis at 127.0.0.1:", "requires a password of its own"),
     ] {
         let line = process.wait_for(found);
         assert!(line.starts_with("  ✓ holds") && line.contains(what), "{line}");
