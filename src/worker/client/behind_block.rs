@@ -2,10 +2,10 @@
 //!
 //! What such a client has sent behind the command stays in its socket, and in front of the end of the
 //! stream, so no read tells that the client has gone. Redis reads its socket all the same, and frees the
-//! client with the command at the end of the stream (Redis 7.0 to 8.0, whether the client closed, reset,
-//! or shut down its sending side only). So a worker asks at every tick whether the stream has ended. It
-//! does not learn that of a client that has sent more than the socket's buffer holds, since the system
-//! tells of the end only when all bytes before it have arrived.
+//! client with the command at the end of the stream, whether the client closed, reset, or only shut down its
+//! sending side (Redis 7.0 and 8.0, Valkey 9.1). So a worker asks at every tick whether the stream has
+//! ended. It does not learn that of a client that has sent more than the socket's buffer holds, since the
+//! system tells of the end only when all bytes before it have arrived.
 
 use std::collections::BTreeSet;
 use std::ops::Bound::{Excluded, Unbounded};
@@ -13,7 +13,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 use redoubt_core::router::SessionId;
 use slotmap::DefaultKey;
 
-/// The sessions whose clients wait so, each of which is looked at in turn.
+/// The sessions of such clients. The worker looks at each in turn.
 #[derive(Default)]
 pub(crate) struct BehindBlock {
     sessions: BTreeSet<DefaultKey>,
