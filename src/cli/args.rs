@@ -115,6 +115,9 @@ pub(crate) struct Explain {
     /// The version of Redis, such as 7.0; the newest by default
     #[arg(long, value_name = "VERSION", value_parser = version)]
     pub(crate) redis: Option<Version>,
+    /// Ask the configured upstream for its version and its commands
+    #[arg(long, conflicts_with = "redis")]
+    pub(crate) upstream: bool,
     /// Print a JSON object
     #[arg(long)]
     pub(crate) json: bool,

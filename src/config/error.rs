@@ -114,6 +114,10 @@ pub(crate) enum Problem {
     Empty,
     #[error("{0} says the same; keep one of the two")]
     Twice(String),
+    #[error("{0} is also in policy.blocked; remove it from one of the two")]
+    AlsoBlocked(String),
+    #[error("{0} is not refused, so allowing it has no effect; remove it")]
+    NotRefused(String),
     #[error("{0} has no subcommands; write blocked = [\"{0}\"] to block it")]
     NoSubcommands(String),
     #[error(

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use redoubt_core::policy::Escapes;
+use redoubt_core::policy::{Escapes, PolicyError};
 
 use super::credentials::Credentials;
-use super::error::ConfigError;
+use super::error::{ConfigError, Problem, Site};
 use super::read::{Environment, Reader, Source};
 use super::sections::{
     AuditSettings, GuardMode, LimitSettings, LogSettings, PolicySettings, ThrottleSettings,
@@ -50,6 +50,15 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
     let Credentials { client, url, origin, mut warnings } =
         Credentials::find(&reader, top.allow_weak_passwords)?;
     let upstream_tls = UpstreamTls::find(&reader, url.tls)?;
+    if let Err(error) = policy.compile() {
+        let problem = match error {
+            PolicyError::AlsoBlocked { rule } => Problem::AlsoBlocked(rule.to_uppercase()),
+            PolicyError::NotRefused { rule } => Problem::NotRefused(rule.to_uppercase()),
+            // Each rule has been compiled by itself.
+            other => Problem::Syntax(other.to_string()),
+        };
+        return Err(reader.site("policy.allow").unwrap_or(Site::Whole).error(problem));
+    }
     if policy.blocked.is_empty() {
         warnings.push(Warning::NothingBlocked);
     }

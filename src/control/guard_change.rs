@@ -8,10 +8,11 @@
 use std::collections::HashSet;
 
 use tokio::time::timeout;
+use tracing::info;
 
 use crate::config::GuardMode;
-use crate::control::guard::Outcome;
-use crate::control::watch::{Provisioned, Watch};
+use crate::control::guard::{GUARD, Outcome};
+use crate::control::watch::{Provisioned, Watch, report};
 use crate::net::conversation::Conversation;
 use crate::net::upstream::UpstreamError;
 use redoubt_core::policy::Policy;
@@ -57,6 +58,29 @@ impl Watch {
         match self.find_out(provisioned, policy, credentials).await {
             Err(error) if error.is_unreachable() => Ok(Prepared::Unreachable(error)),
             found => found,
+        }
+    }
+
+    /// Finds out again what must be enforced, as the upstream has other commands than before.
+    pub(crate) async fn commands_changed(&self) {
+        info!(target: GUARD, "the upstream has other commands than before, as after MODULE LOAD");
+        let provisioned = &mut *self.provisioned.lock().await;
+        let configured = self.maker.configured.borrow().clone();
+        let policy = provisioned.policy.clone();
+        match self.find_out(provisioned, &policy, &configured).await {
+            Ok(Prepared::Same | Prepared::Renewed) => {}
+            Ok(Prepared::Change(outcome)) => {
+                if let Some(outcome) = &outcome {
+                    report(outcome, provisioned.outcome.as_ref());
+                }
+                provisioned.outcome = outcome;
+                provisioned.epoch = provisioned.epoch.saturating_add(1);
+                self.put_in_force(provisioned.finding(configured)).await;
+            }
+            Ok(Prepared::Unreachable(_)) | Err(_) => {
+                provisioned.is_stale = true;
+                self.again.notify_one();
+            }
         }
     }
 

@@ -17,5 +17,5 @@ mod secrets;
 mod server;
 mod watch;
 
-pub use rules::{RulesError, rules};
+pub use rules::{AskError, RulesError, ServerFacts, ask_upstream, rules};
 pub use server::{ServeError, Server};

@@ -3,7 +3,8 @@
 //! A ping is `HELLO 2`. Every user may send it, Redis answers it while it loads its data or a
 //! script overruns, and the answer contains the server's role. The kernel's probes show whether the
 //! host is alive (see [`crate::net::keepalive`]); pings add the role, data on the watch's link that
-//! the host must acknowledge, and whether the server itself answers.
+//! the host must acknowledge, whether the server itself answers, and how many commands it has: a
+//! module that is loaded brings commands, which the guard must not have if they are refused.
 //!
 //! An address may come to lead to another server while connections stay where they were: after a
 //! failover of a service, a change of DNS, or NAT. When the old primary has become a replica, or
@@ -22,7 +23,7 @@ use crate::health::answers;
 use crate::net::conversation::Conversation;
 use crate::net::keepalive::{is_silence, ping_every, stalls_after, watch_dead_after};
 use crate::worker::handle::{LinkNews, Order};
-use redoubt_core::upstream::guard::Batch;
+use redoubt_core::upstream::guard::{Answer, Batch};
 use redoubt_core::upstream::{Greeting, Role};
 
 /// First wait after a search that found no primary; doubled each time.
@@ -127,7 +128,9 @@ impl Watch {
         // A server that does not know HELLO does not report its role, so any answer is enough.
         let ping = if greeting.version.is_some() { &["HELLO", "2"][..] } else { &["PING"] };
         let mut ping = Batch::of(ping);
+        ping.add(&["COMMAND", "COUNT"]);
         answers::add_questions(&mut ping);
+        let mut commands = None;
         let mut next_ping = Instant::now();
         loop {
             let suspected = tokio::select! {
@@ -143,15 +146,20 @@ impl Watch {
                 () = self.health.role_suspected() => true,
                 () = sleep_until(next_ping) => false,
             };
-            let role = self.ping(link, &ping).await?;
-            search.learn(role, suspected);
+            let answers = self.ping(link, &ping).await?;
+            search.learn(answers.first().and_then(|answer| Greeting::of(answer).role), suspected);
+            if let Some(Answer::Integer(count)) = answers.get(1)
+                && commands.replace(*count).is_some_and(|before| before != *count)
+            {
+                self.commands_changed().await;
+            }
             let every = ping_every(self.maker.target().dead_after).min(answers::INTERVAL);
             next_ping = Instant::now() + every;
         }
     }
 
     /// Sends one ping, however long its answer takes, and notifies the workers if that is long.
-    async fn ping(&self, link: &mut Conversation, ping: &Batch) -> io::Result<Option<Role>> {
+    async fn ping(&self, link: &mut Conversation, ping: &Batch) -> io::Result<Vec<Answer>> {
         let stalls_after = stalls_after(self.maker.target().dead_after);
         let mut answer = std::pin::pin!(link.ask(ping));
         let answers = tokio::select! {
@@ -166,7 +174,7 @@ impl Watch {
         };
         let answers = answers.inspect_err(|_| self.health.pulse.stopped())?;
         answers::take_answers(&answers, &self.health.pulse, &self.health.links);
-        Ok(answers.first().and_then(|answer| Greeting::of(answer).role))
+        Ok(answers)
     }
 
     /// Returns whether a new connection reaches a primary.

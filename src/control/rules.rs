@@ -3,14 +3,19 @@
 use std::sync::Arc;
 
 use redoubt_core::auth::Identity;
+use redoubt_core::command::{ServerCommands, Version};
 use redoubt_core::policy::PolicyError;
 use redoubt_core::session::Rules;
 use redoubt_core::upstream::Credentials;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::config::Settings;
+use crate::control::guard::commands;
 use crate::control::in_force::Composer;
 use crate::control::server::plan;
+use crate::net::upstream::UpstreamError;
+use crate::tls::{self, TlsError};
 
 /// The reason why there are no rules for the settings.
 #[derive(Debug, thiserror::Error)]
@@ -39,4 +44,57 @@ pub fn rules(
     let credentials = watch::Sender::new(credentials.clone());
     let mut composer = Composer::new(configured, identity, credentials, first, Vec::new())?;
     Ok(Arc::clone(&composer.first().rules))
+}
+
+/// What the upstream says of itself.
+#[derive(Debug)]
+pub struct ServerFacts {
+    /// Its version; `None` if it reports none.
+    pub version: Option<Version>,
+    /// The commands that it has; `None` if it does not list them for the configured user.
+    pub commands: Option<Arc<ServerCommands>>,
+}
+
+/// The reason why the upstream could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The files for TLS cannot be used.
+    #[error("upstream.tls")]
+    Tls(#[from] TlsError),
+    /// The upstream cannot be reached, or rejects the configured user.
+    #[error("{0}")]
+    Upstream(String),
+}
+
+/// Asks the upstream of `settings` what it says of itself, over a connection that is closed afterwards.
+///
+/// # Errors
+/// Returns an [`AskError`].
+pub async fn ask_upstream(settings: &Settings) -> Result<ServerFacts, AskError> {
+    let tls = settings.upstream.tls.as_ref().map(tls::Client::new).transpose()?.map(Arc::new);
+    let target = plan::target(settings, tls);
+    let credentials = Credentials {
+        user: settings.upstream.user.clone(),
+        password: settings.upstream.password.clone(),
+    };
+    let facts = async {
+        let (mut link, greeting) = target.log_in(&credentials).await?;
+        let commands = commands(&mut link, &target).await?.map(Arc::new);
+        Ok::<_, UpstreamError>(ServerFacts { version: greeting.version, commands })
+    };
+    let facts = timeout(target.timeout, facts).await.unwrap_or_else(|_| Err(target.timed_out()));
+    facts.map_err(|error| AskError::Upstream(error.chain()))
+}
+
+impl ServerFacts {
+    /// Returns `rules` as they are once these facts are known.
+    pub fn apply_to(&self, rules: &Rules) -> Rules {
+        let mut rules = rules.clone();
+        rules.upstream_version = self.version;
+        if let Some(commands) = &self.commands {
+            rules.policy = rules.policy.where_server_has(commands);
+            rules.commands = Some(Arc::clone(commands));
+        }
+        rules
+    }
 }

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::audit;
-use crate::control::guard::{GUARD, GuardProvisioner, Outcome};
-use crate::control::in_force::{Composer, Finding};
+use crate::control::guard::{GUARD, GuardProvisioner, Outcome, commands};
+use crate::control::in_force::{Composer, Finding, enforced};
 use crate::health::Health;
 use crate::net::conversation::Conversation;
 use crate::net::keepalive::{give_up_after, watch_dead_after};
@@ -216,18 +216,25 @@ impl Watch {
         Ok((link, greeting))
     }
 
-    /// Returns the part of `policy` that the upstream behind `link` must enforce; `link` is logged
-    /// in as the configured user. Puts in force whether payloads are checked there.
+    /// Returns the policy that the upstream behind `link` must enforce, which depends on the commands that it
+    /// has and on whether it checks payloads; `link` is logged in as the configured user. Puts in force
+    /// what it found of both.
     pub(crate) async fn policy_to_enforce(
         &self,
         link: &mut Conversation,
         policy: &Policy,
     ) -> Result<Policy, UpstreamError> {
         let target = self.maker.target();
-        let checks = timeout(target.timeout, self.maker.checks_payloads(link)).await;
-        let checks = checks.unwrap_or_else(|_| Err(target.timed_out()))?;
+        let found = async {
+            let checks = self.maker.checks_payloads(link).await?;
+            Ok((checks, commands(link, &target).await?.map(Arc::new)))
+        };
+        let found = timeout(target.timeout, found).await;
+        let (checks, commands) = found.unwrap_or_else(|_| Err(target.timed_out()))?;
+        let policy = enforced(policy, checks, commands.as_deref());
         self.composer.take_payload_check(checks).await;
-        Ok(if checks { policy.where_payloads_are_checked() } else { policy.clone() })
+        self.composer.take_commands(commands).await;
+        Ok(policy)
     }
 
     /// Like [`GuardProvisioner::provision`], with the time limit for opening a link.
@@ -259,7 +266,7 @@ impl Watch {
         Ok((link, greeting))
     }
 
-    async fn put_in_force(&self, finding: Finding) {
+    pub(crate) async fn put_in_force(&self, finding: Finding) {
         finding.show(&self.health);
         self.composer.take_finding(finding).await;
     }

@@ -9,19 +9,23 @@
 mod class;
 mod effect;
 mod generated;
+mod id_set;
 mod index;
 mod later;
 mod plain;
 mod row;
 mod scripting;
+mod server;
 mod spec;
 mod table;
 mod version;
 
 pub use class::Class;
 pub use effect::{ChannelKind, Effect};
+pub(crate) use id_set::IdSet;
 pub use index::lookup;
 pub use scripting::Scripting;
+pub use server::{ServerCommand, ServerCommands, ServerKind};
 pub use spec::{Flag, Flags, Keys, Spec};
 pub use table::COUNT;
 pub use version::Version;

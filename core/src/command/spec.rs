@@ -43,8 +43,7 @@ impl Spec {
 
     /// Returns true if Redis accepts the command with `argc` arguments, name included.
     pub fn arity_holds(&self, argc: usize) -> bool {
-        let least = usize::from(self.arity.unsigned_abs());
-        if self.arity < 0 { argc >= least } else { argc == least }
+        arity_holds(self.arity, argc)
     }
 
     /// Returns the container's name, or the command's own: `config` of `config|get`.
@@ -56,6 +55,13 @@ impl Spec {
     pub fn word(&self) -> &'static str {
         self.name.split_once('|').map_or(self.name, |(_, word)| word)
     }
+}
+
+/// Returns true if a command of this arity accepts `argc` arguments, name included.
+#[inline]
+pub(super) fn arity_holds(arity: i16, argc: usize) -> bool {
+    let least = usize::from(arity.unsigned_abs());
+    if arity < 0 { argc >= least } else { argc == least }
 }
 
 /// Positions of the keys among the arguments; the name has position 0.

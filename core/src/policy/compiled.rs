@@ -6,9 +6,7 @@ use std::sync::Arc;
 use super::decision::{Decision, Denied, RuleName};
 use super::error::{MAX_NAME, PolicyError};
 use super::escapes::Escapes;
-use crate::command::{self, Spec};
-
-const WORDS: usize = command::COUNT.div_ceil(64);
+use crate::command::{self, IdSet, ServerCommands, ServerKind, Spec};
 
 /// Name of the rule that refuses names and subcommands with a NUL in them.
 const NUL_RULE: RuleName = RuleName::Known("name with a NUL");
@@ -31,6 +29,16 @@ struct Rules {
     named: Vec<Arc<str>>,
     /// `RESTORE`, if it is refused only because the server does not check its payload.
     payload: Option<&'static Spec>,
+    /// Names that the operator allows although they may be new administrative commands, in lower case.
+    allowed: Vec<Arc<str>>,
+    /// Names in `named` that are refused because only the upstream knows them and calls them
+    /// administrative, in lower case, sorted.
+    new: Vec<Arc<str>>,
+    /// True if escapes are refused, and with them new administrative commands.
+    denies_escapes: bool,
+    /// Commands that do not pass by name alone: refused ones, containers, and those that the upstream
+    /// lacks.
+    special: IdSet,
 }
 
 impl Policy {
@@ -48,19 +56,64 @@ impl Policy {
     /// A rule is incomplete, malformed or too long, or names a subcommand of a command that
     /// has none.
     pub fn compile<S: AsRef<str>>(blocked: &[S], escapes: Escapes) -> Result<Self, PolicyError> {
-        let mut rules = Rules::default();
+        Self::compile_allowing(blocked, escapes, &[] as &[&str])
+    }
+
+    /// As [`Policy::compile`], but the escapes that `allowed` names are not refused, and neither are
+    /// commands of that name which only the upstream knows and calls administrative.
+    ///
+    /// # Errors
+    /// Also if a name in `allowed` is blocked, or is in the table and would not be refused anyway.
+    pub fn compile_allowing<S: AsRef<str>, A: AsRef<str>>(
+        blocked: &[S],
+        escapes: Escapes,
+        allowed: &[A],
+    ) -> Result<Self, PolicyError> {
+        let mut rules = Rules { denies_escapes: escapes == Escapes::Deny, ..Rules::default() };
         for rule in blocked {
             rules.add(rule.as_ref())?;
+        }
+        for rule in allowed {
+            rules.allow(rule.as_ref(), escapes)?;
         }
         let payload = command::lookup(Escapes::PAYLOAD.as_bytes());
         let is_blocked = payload.is_some_and(|spec| rules.commands.contains(spec));
         for rule in escapes.denied() {
-            rules.add(rule)?;
+            if !rules.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(rule)) {
+                rules.add(rule)?;
+            }
         }
         rules.payload = payload.filter(|spec| !is_blocked && rules.commands.contains(spec));
         rules.named.sort_unstable();
         rules.named.dedup();
+        rules.find_special(None);
         Ok(Self { rules: Arc::new(rules) })
+    }
+
+    /// Returns the policy for an upstream that has `commands`: it also refuses the commands that only the
+    /// upstream knows and calls administrative or dangerous, unless escapes are allowed or the operator
+    /// allows them by name.
+    #[must_use]
+    pub fn where_server_has(&self, commands: &ServerCommands) -> Self {
+        let mut rules = Rules::clone(&self.rules);
+        let administrative = commands.others().filter(|other| {
+            rules.denies_escapes
+                && other.kind == ServerKind::Administrative
+                && !rules.allowed.contains(&other.name)
+                && rules.named.binary_search(&other.name).is_err()
+        });
+        rules.new = administrative.map(|other| Arc::clone(&other.name)).collect();
+        rules.new.sort_unstable();
+        rules.named.extend(rules.new.iter().cloned());
+        rules.named.sort_unstable();
+        rules.find_special(Some(commands));
+        Self { rules: Arc::new(rules) }
+    }
+
+    /// Returns true if `rule`, in lower case, is in force only because the upstream calls a command
+    /// administrative that Redoubt does not know.
+    pub fn is_new(&self, rule: &str) -> bool {
+        self.rules.new.binary_search_by(|name| (**name).cmp(rule)).is_ok()
     }
 
     /// Returns the policy for a server that checks the payload of `RESTORE` before it accepts it: there
@@ -70,6 +123,7 @@ impl Policy {
         let Some(spec) = self.rules.payload else { return self.clone() };
         let mut rules = Rules::clone(&self.rules);
         rules.commands.remove(spec);
+        rules.special.remove(spec);
         rules.payload = None;
         Self { rules: Arc::new(rules) }
     }
@@ -91,11 +145,11 @@ impl Policy {
     }
 
     /// Returns true if a command of the table, or one of its subcommands, may run whatever its
-    /// arguments are. For a container the next argument decides, so callers ask [`Policy::decide`].
+    /// arguments are, and the upstream has it as far as is known. For a container the next argument
+    /// decides, so callers ask [`Policy::decide`].
     #[inline]
     pub fn passes(&self, spec: &Spec) -> bool {
-        let Rules { commands, subcommands, .. } = &*self.rules;
-        !spec.is_container() && !commands.contains(spec) && !subcommands.contains(spec)
+        !self.rules.special.contains(spec)
     }
 
     /// Returns the names of all rules, including the rules against escapes, in lower case: first those
@@ -139,6 +193,42 @@ impl Rules {
             (None, _) => self.named.push(rule.to_ascii_lowercase().into()),
         }
         Ok(())
+    }
+
+    /// Takes a name that the operator allows.
+    fn allow(&mut self, rule: &str, escapes: Escapes) -> Result<(), PolicyError> {
+        let (name, word) = parse(rule)?;
+        let (spec, lower) = (command::lookup(name.as_bytes()), rule.to_ascii_lowercase());
+        let sub = spec.and_then(|spec| spec.subcommand(word?.as_bytes()));
+        let is_in = |set: &IdSet| {
+            spec.is_some_and(|s| set.contains(s)) || sub.is_some_and(|s| set.contains(s))
+        };
+        if is_in(&self.commands)
+            || is_in(&self.subcommands)
+            || self.named.iter().any(|n| **n == *lower)
+        {
+            return Err(PolicyError::AlsoBlocked { rule: rule.to_owned() });
+        }
+        let is_in_table = if word.is_some() { sub.is_some() } else { spec.is_some() };
+        if is_in_table && !escapes.denied().any(|escape| escape.eq_ignore_ascii_case(rule)) {
+            return Err(PolicyError::NotRefused { rule: rule.to_owned() });
+        }
+        self.allowed.push(lower.into());
+        Ok(())
+    }
+
+    /// Finds the commands that do not pass by name alone, at an upstream that has `commands` if that is
+    /// known.
+    fn find_special(&mut self, commands: Option<&ServerCommands>) {
+        let mut special = IdSet::default();
+        for spec in command::specs() {
+            let is_refused = self.commands.contains(spec) || self.subcommands.contains(spec);
+            let is_absent = commands.is_some_and(|commands| !commands.has(spec));
+            if is_refused || is_absent || spec.is_container() {
+                special.insert(spec);
+            }
+        }
+        self.special = special;
     }
 
     fn denied(&self, spec: Option<&Spec>, name: &[u8], word: Option<&[u8]>) -> Option<Denied> {
@@ -201,35 +291,6 @@ impl Rules {
         });
         self.named.get(found.ok()?).map(|rule| RuleName::Named(Arc::clone(rule)))
     }
-}
-
-/// A set of spec ids.
-#[derive(Clone, Default)]
-struct IdSet([u64; WORDS]);
-
-impl IdSet {
-    fn insert(&mut self, spec: &Spec) {
-        let (word, bit) = place(spec);
-        if let Some(word) = self.0.get_mut(word) {
-            *word |= bit;
-        }
-    }
-
-    fn remove(&mut self, spec: &Spec) {
-        let (word, bit) = place(spec);
-        if let Some(word) = self.0.get_mut(word) {
-            *word &= !bit;
-        }
-    }
-
-    fn contains(&self, spec: &Spec) -> bool {
-        let (word, bit) = place(spec);
-        self.0.get(word).is_some_and(|word| word & bit != 0)
-    }
-}
-
-fn place(spec: &Spec) -> (usize, u64) {
-    (usize::from(spec.id >> 6), 1 << (spec.id & 63))
 }
 
 /// Splits a rule into its names and checks their form.

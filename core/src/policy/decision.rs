@@ -27,6 +27,8 @@ pub type Verdict = Result<(), Box<Objection>>;
 pub enum Objection {
     /// The command does not exist for this client.
     Denied(Denied),
+    /// The upstream has no such command or subcommand.
+    Lacking,
     /// The argument that decides has not arrived completely, and it is larger than Redoubt buffers.
     Unreadable,
 }

@@ -37,4 +37,19 @@ pub enum PolicyError {
         /// The command's name, in upper case.
         command: String,
     },
+    /// An allowed name is blocked as well.
+    #[error("{rule:?} is allowed and blocked: remove it from one of the two lists")]
+    AlsoBlocked {
+        /// The name as written.
+        rule: String,
+    },
+    /// An allowed name is not refused.
+    #[error(
+        "{rule:?} need not be allowed, because it is not refused: name what `redoubt explain` \
+         reports as the rule"
+    )]
+    NotRefused {
+        /// The name as written.
+        rule: String,
+    },
 }

@@ -4,7 +4,6 @@
 
 use bytes::Bytes;
 
-use crate::command::Spec;
 use crate::resp::reply;
 
 /// Most bytes of a name that Redis shows.
@@ -56,11 +55,11 @@ pub fn unknown_subcommand<'a>(args: impl IntoIterator<Item = &'a [u8]>) -> Bytes
     reply::error(&text)
 }
 
-/// Returns Redis's error for a wrong number of arguments.
-pub fn wrong_arity(spec: &Spec) -> Bytes {
+/// Returns Redis's error for a wrong number of arguments of the command called `name`, in lower case.
+pub fn wrong_arity(name: &str) -> Bytes {
     let mut text = Vec::with_capacity(96);
     text.extend_from_slice(b"ERR wrong number of arguments for '");
-    text.extend_from_slice(spec.name.as_bytes());
+    text.extend_from_slice(name.as_bytes());
     text.extend_from_slice(b"' command");
     reply::error(&text)
 }

@@ -1,11 +1,13 @@
 //! The rules for all sessions of a worker: policy, identity, limits and stand-ins.
 
+use std::sync::Arc;
+
 use super::keys::KeyForm;
 use super::limits::Limits;
 use super::redirect::ClientIds;
 use super::stand_in::StandIn;
 use crate::auth::Identity;
-use crate::command::{self, Spec, Version};
+use crate::command::{self, Effect, ServerCommand, ServerCommands, Spec, Version};
 use crate::policy::{Decision, Denied, Objection, Policy, RuleName, Scripts, Verdict};
 use crate::resp::Request;
 
@@ -31,6 +33,9 @@ pub struct Rules {
     /// The upstream's version, once a link has reported it. Where Redoubt answers for the upstream,
     /// commands newer than this do not exist.
     pub upstream_version: Option<Version>,
+    /// The commands that the upstream has, once they are known. `policy` is the policy for an upstream that
+    /// has these ([`Policy::where_server_has`]).
+    pub commands: Option<Arc<ServerCommands>>,
     /// Refused commands after which an unauthenticated session is closed.
     pub auth_attempts: u32,
     /// How keys of refused commands are reported.
@@ -77,7 +82,36 @@ impl Rules {
         if spec.is_none() && self.known_only && command::lookup(request.name()).is_none() {
             return self::denied(Denied::command(RENAMED));
         }
+        if self.lacks(request, spec) {
+            return Err(Box::new(Objection::Lacking));
+        }
         Ok(())
+    }
+
+    /// Returns true if the upstream is known to have no such command or subcommand.
+    fn lacks(&self, request: &Request<'_>, spec: Option<&'static Spec>) -> bool {
+        let Some(commands) = &self.commands else { return false };
+        if let Some(spec) = spec {
+            return !has(commands, spec);
+        }
+        let container = command::lookup(request.name());
+        if container.is_some_and(|container| !has(commands, container)) {
+            return true;
+        }
+        let word = container.and_then(|_| request.arg(1));
+        commands.find(request.name(), word).is_none() && commands.is_complete(word)
+    }
+
+    /// Returns the command or subcommand that only the upstream knows.
+    pub fn known_to_server(&self, request: &Request<'_>) -> Option<&ServerCommand> {
+        let commands = self.commands.as_ref()?;
+        let word = request.arg(1);
+        match command::lookup(request.name()) {
+            Some(_) => commands.find(request.name(), word),
+            None => {
+                commands.find(request.name(), word).or_else(|| commands.find(request.name(), None))
+            }
+        }
     }
 
     #[cold]
@@ -97,9 +131,13 @@ impl Rules {
         }
     }
 
-    /// Returns true unless the upstream is known to lack the command.
+    /// Returns true unless the upstream is known to lack the command: by its own list or, before that is
+    /// known, by its version.
     pub fn exists(&self, spec: &Spec) -> bool {
-        self.upstream_version.is_none_or(|version| spec.since <= version)
+        match &self.commands {
+            Some(commands) => has(commands, spec),
+            None => self.upstream_version.is_none_or(|version| spec.since <= version),
+        }
     }
 
     /// Returns true if the upstream is known to support `HELLO`, so that its effect is known in
@@ -107,6 +145,11 @@ impl Rules {
     pub fn speaks_hello(&self) -> bool {
         self.upstream_version.is_some()
     }
+}
+
+/// Returns true if the upstream has the command. Redis before 7.2 has `QUIT` and does not list it.
+fn has(commands: &ServerCommands, spec: &Spec) -> bool {
+    spec.effect == Effect::Quit || commands.has(spec)
 }
 
 fn denied(denied: Denied) -> Verdict {

@@ -1,4 +1,5 @@
-//! `redoubt explain`: shows what happens to a command, and why, without a Redis.
+//! `redoubt explain`: shows what happens to a command, and why: without a Redis, or with what the
+//! upstream says of its commands.
 //!
 //! The decision comes from the same code that decides in a session; this module only describes it.
 
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use bytes::BytesMut;
 use redoubt::config::{ConfigError, Environment, Settings, Sharing};
-use redoubt::control::RulesError;
+use redoubt::control::{AskError, RulesError, ServerFacts, ask_upstream};
 use redoubt_core::auth::{DEFAULT_USER, Identity};
 use redoubt_core::command::Version;
 use redoubt_core::resp::{Parsed, Request, RequestLimits, RequestParser, encode_command};
@@ -35,12 +36,16 @@ pub(crate) enum ExplainError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Rules(#[from] RulesError),
+    #[error("the upstream cannot be asked")]
+    Upstream(#[from] AskError),
     #[error("no random bytes")]
     Random,
     #[error("no command: the text is empty or its quotes are unbalanced")]
     NoCommand,
     #[error("internal error: the login with the configured password failed")]
     Login,
+    #[error("cannot open a connection")]
+    Runtime(#[source] io::Error),
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
 }
@@ -58,7 +63,7 @@ pub(crate) fn run(args: &args::Explain) -> Result<ExitCode, ExplainError> {
 /// What a decision depends on.
 struct Plan {
     settings: Settings,
-    version: Version,
+    facts: ServerFacts,
 }
 
 impl Plan {
@@ -76,7 +81,14 @@ impl Plan {
             made_up().map_err(|_| ExplainError::Random)?
         };
         let settings = Settings::load(file, &environment)?;
-        Ok(Self { settings, version: args.redis.unwrap_or(NEW) })
+        let facts = if args.upstream {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(ExplainError::Runtime)?;
+            runtime.block_on(ask_upstream(&settings))?
+        } else {
+            ServerFacts { version: Some(args.redis.unwrap_or(NEW)), commands: None }
+        };
+        Ok(Self { settings, facts })
     }
 
     /// Returns the rules that workers have after links have reported the version.
@@ -86,7 +98,7 @@ impl Plan {
         let credentials =
             Credentials { user: upstream.user.clone(), password: upstream.password.clone() };
         let rules = redoubt::control::rules(&self.settings, identity, &credentials)?;
-        Ok(Rules { upstream_version: Some(self.version), ..Rules::clone(&rules) })
+        Ok(self.facts.apply_to(&rules))
     }
 }
 
@@ -152,7 +164,7 @@ fn decide(plan: &Plan, input: &[u8], unauthenticated: bool) -> Result<Verdict, E
     }
     let request = parser.request(input);
     let decision = decision(&rules, &state, &request);
-    Ok(Verdict::new(&decision, classify(&request), &request, &plan.settings))
+    Ok(Verdict::new(&decision, classify(&request), &request, (&plan.settings, &rules)))
 }
 
 /// Returns the decision about a request in a session without pending replies.

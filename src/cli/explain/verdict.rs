@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use redoubt::config::{GuardMode, PolicySettings, ScriptMode, Settings, Sharing};
-use redoubt_core::command::{Effect, Spec};
+use redoubt_core::command::{Effect, ServerKind, Spec};
 use redoubt_core::policy::Escapes;
 use redoubt_core::resp::Request;
-use redoubt_core::session::{Action, Decision, Expect, Need, Special};
+use redoubt_core::session::{Action, Decision, Expect, Need, Rules, Special};
 
 /// What happens to a command, in words.
 pub(super) struct Verdict {
@@ -34,7 +34,7 @@ impl Verdict {
         decision: &Decision,
         spec: Option<&'static Spec>,
         request: &Request<'_>,
-        settings: &Settings,
+        (settings, rules): (&Settings, &Rules),
     ) -> Self {
         let policy = &settings.policy;
         let plain = Special::from(Action::Forward { expect: Expect::PLAIN, need: Need::Shared });
@@ -57,10 +57,10 @@ impl Verdict {
         let allowed = refused.is_none() && !is_error && closed.is_none();
         let (source, why) = match &refused {
             Some(rule) => {
-                let (source, why) = origin(rule, policy);
+                let (source, why) = origin(rule, policy, rules);
                 (Some(source), why)
             }
-            None => (None, plain_why(action, spec, is_error, closed)),
+            None => (None, plain_why(action, spec, is_error, closed, server_kind(request, rules))),
         };
         let runs_code = spec.is_some_and(|spec| spec.effect == Effect::Script);
         Self {
@@ -70,7 +70,12 @@ impl Verdict {
             source,
             why,
             reply,
-            connection: connection(action, spec, settings.upstream.sharing),
+            connection: connection(
+                action,
+                spec,
+                settings.upstream.sharing,
+                server_kind(request, rules),
+            ),
             keys: spec.filter(|_| allowed).and_then(|spec| keys(spec, request)),
             scripts: (allowed && runs_code).then(|| inside(policy)),
         }
@@ -78,7 +83,7 @@ impl Verdict {
 }
 
 /// Returns the setting that `rule` comes from, and its purpose.
-fn origin(rule: &str, policy: &PolicySettings) -> (&'static str, String) {
+fn origin(rule: &str, policy: &PolicySettings, rules: &Rules) -> (&'static str, String) {
     let container = rule.split('|').next().unwrap_or(rule);
     let named =
         |name: &String| name.eq_ignore_ascii_case(rule) || name.eq_ignore_ascii_case(container);
@@ -87,6 +92,10 @@ fn origin(rule: &str, policy: &PolicySettings) -> (&'static str, String) {
         ("policy.blocked", "it is on the list of blocked commands".to_owned())
     } else if let Some(why) = escape {
         ("policy.escapes", format!("policy.escapes = \"deny\": it {why}"))
+    } else if rules.policy.is_new(rule) {
+        let why = "the upstream calls it administrative or dangerous, and Redoubt does not know it; \
+                   policy.allow opens it";
+        ("upstream", why.to_owned())
     } else if rule == "scripts" {
         let why = match policy.scripts {
             ScriptMode::ReadOnly => {
@@ -109,6 +118,7 @@ fn plain_why(
     spec: Option<&Spec>,
     is_error: bool,
     closed: Option<&'static str>,
+    kind: Option<ServerKind>,
 ) -> String {
     match action {
         _ if closed == Some("cross_protocol") => {
@@ -117,7 +127,14 @@ fn plain_why(
         Action::Reply(reply) if reply.starts_with(b"-NOAUTH") => {
             "the client has not authenticated".to_owned()
         }
+        Action::Reply(reply) if reply.starts_with(b"-ERR unknown ") => {
+            "the upstream has no such command, or no version of Redis that is assumed has"
+                .to_owned()
+        }
         _ if is_error => "Redis's own error, which Redoubt replies without Redis".to_owned(),
+        Action::Forward { .. } | Action::Substitute { .. } if kind.is_some() => {
+            "no rule names it; it is not in Redoubt's table, but the upstream has it".to_owned()
+        }
         Action::Forward { .. } | Action::Substitute { .. } if spec.is_none() => {
             "no rule names it; it is not in Redoubt's table, so Redis decides whether it exists"
                 .to_owned()
@@ -126,7 +143,17 @@ fn plain_why(
     }
 }
 
-fn connection(action: &Action, spec: Option<&Spec>, sharing: Sharing) -> String {
+/// Returns what kind of command it is that only the upstream knows.
+fn server_kind(request: &Request<'_>, rules: &Rules) -> Option<ServerKind> {
+    rules.known_to_server(request).map(|command| command.kind)
+}
+
+fn connection(
+    action: &Action,
+    spec: Option<&Spec>,
+    sharing: Sharing,
+    kind: Option<ServerKind>,
+) -> String {
     let text = match action {
         Action::Finish { reason, .. } => return format!("closed after this ({reason})"),
         Action::Reply(_) | Action::Silence => "answered by Redoubt; nothing goes to Redis",
@@ -144,6 +171,9 @@ fn connection(action: &Action, spec: Option<&Spec>, sharing: Sharing) -> String 
             }
             Need::Script => "goes over the shared link for scripts, separated by barriers",
             Need::Moved(_) => "moves to the shared link for the protocol that it requests",
+            Need::Lease | Need::NotedLease if kind == Some(ServerKind::Module) => {
+                "goes over a lease, until its reply, since a module may answer late"
+            }
             Need::Lease | Need::NotedLease => return lease(spec).to_owned(),
         },
     };

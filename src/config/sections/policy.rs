@@ -29,6 +29,12 @@ settings! {
         escapes: Escapes =
             choice([("deny", Escapes::Deny), ("allow", Escapes::Allow)]).default(Escapes::Deny).live();
 
+        /// Escapes that are served all the same, each by its name as `redoubt explain` reports it:
+        /// COMMAND or COMMAND|SUBCOMMAND. Also commands that Redoubt does not know and that are refused
+        /// because the server calls them administrative or dangerous.
+        allow: Vec<String> =
+            rules().default(Vec::new()).example(r#"["SLOWLOG|RESET"]"#).live();
+
         /// How Redis itself is made to refuse the same commands, also inside scripts, functions and
         /// MULTI:
         /// - "auto": connections log in as an ACL user that Redoubt makes for this. Where it cannot
@@ -112,7 +118,7 @@ impl PolicySettings {
     /// # Errors
     /// A rule does not compile; settings that were read contain no such rule.
     pub fn compile(&self) -> Result<Policy, PolicyError> {
-        Policy::compile(&self.blocked, self.escapes)
+        Policy::compile_allowing(&self.blocked, self.escapes, &self.allow)
     }
 
     /// Returns which scripts and functions run, as far as the settings determine it: only Redis

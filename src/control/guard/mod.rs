@@ -11,6 +11,7 @@
 //! secret.
 
 mod audit;
+mod commands;
 mod dry_run;
 mod payloads;
 mod renamed;
@@ -26,6 +27,7 @@ use crate::config::GuardMode;
 use crate::net::conversation::Conversation;
 use crate::net::upstream::{Target, UpstreamError};
 use audit::{Audited, scriptable};
+pub(in crate::control) use commands::commands;
 use redoubt_core::policy::Policy;
 use redoubt_core::upstream::guard::{self, Answer, Batch, Guard, Probe, Rights, probes};
 use redoubt_core::upstream::{Credentials, Greeting};

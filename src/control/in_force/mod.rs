@@ -29,12 +29,12 @@ use crate::worker::in_force::{Acknowledgement, InForce};
 use crate::worker::link_login::LinkLogin;
 use parts::Parts;
 use redoubt_core::auth::Identity;
-use redoubt_core::command::Version;
+use redoubt_core::command::{ServerCommands, Version};
 use redoubt_core::session::StandIn;
 use redoubt_core::upstream::Credentials;
 
 pub(crate) use finding::Finding;
-pub(crate) use parts::{Configured, Reload, script_rules_differ};
+pub(crate) use parts::{Configured, Reload, enforced, script_rules_differ};
 
 /// Composes the value in force and sends it to the workers.
 ///
@@ -137,6 +137,11 @@ impl Composer {
     /// Takes the result whether the upstream checks the payloads of `RESTORE`.
     pub(crate) async fn take_payload_check(&self, checks: bool) {
         self.change(|parts| parts.take_payload_check(checks)).await;
+    }
+
+    /// Takes the commands that the upstream has; `None` if it does not list them.
+    pub(crate) async fn take_commands(&self, commands: Option<Arc<ServerCommands>>) {
+        self.change(|parts| parts.take_commands(commands)).await;
     }
 
     /// Takes the functions that the pinned libraries have.

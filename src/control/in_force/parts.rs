@@ -16,7 +16,7 @@ use crate::net::upstream::Target;
 use crate::worker::in_force::InForce;
 use crate::worker::link_login::{LinkLogin, Way};
 use redoubt_core::auth::Identity;
-use redoubt_core::command::Version;
+use redoubt_core::command::{ServerCommands, Version};
 use redoubt_core::policy::{Pins, Policy, Scripts};
 use redoubt_core::router::Timeouts;
 use redoubt_core::session::{ClientIds, KeyForm, Limits, Rules, StandIn};
@@ -53,6 +53,8 @@ pub(super) struct Parts {
     upstream_version: Option<Version>,
     /// `true` if the upstream is known to check the payloads of `RESTORE`.
     checks_payloads: bool,
+    /// The commands that the upstream has; `None` while they are unknown.
+    commands: Option<Arc<ServerCommands>>,
     /// The functions of the pinned libraries, as far as they are known.
     functions: Arc<HashSet<Bytes>>,
     login: LinkLogin,
@@ -82,6 +84,7 @@ impl Parts {
             identity,
             upstream_version: None,
             checks_payloads: false,
+            commands: None,
             functions: Arc::default(),
             login,
             guarded,
@@ -104,6 +107,12 @@ impl Parts {
 
     pub(super) fn take_payload_check(&mut self, checks: bool) -> bool {
         std::mem::replace(&mut self.checks_payloads, checks) != checks
+    }
+
+    pub(super) fn take_commands(&mut self, commands: Option<Arc<ServerCommands>>) -> bool {
+        let is_new = self.commands != commands;
+        self.commands = commands;
+        is_new
     }
 
     pub(super) fn take_functions(&mut self, functions: Arc<HashSet<Bytes>>) -> bool {
@@ -177,10 +186,8 @@ impl Parts {
     fn rules(&self) -> Rules {
         let Configured { settings, policy, limits, .. } = &self.configured;
         Rules {
-            policy: match self.checks_payloads {
-                true => policy.where_payloads_are_checked(),
-                false => policy.clone(),
-            },
+            policy: enforced(policy, self.checks_payloads, self.commands.as_deref()),
+            commands: self.commands.clone(),
             scripts: self.scripts(),
             guarded: self.guarded,
             known_only: self.has_renamed,
@@ -219,6 +226,16 @@ impl Parts {
     fn renew_scripts(&mut self) {
         self.scripts_generation = self.scripts_generation.wrapping_add(1);
     }
+}
+
+/// Returns the policy for a server that checks payloads or not, and that has `commands` if they are known.
+pub(crate) fn enforced(
+    policy: &Policy,
+    checks_payloads: bool,
+    commands: Option<&ServerCommands>,
+) -> Policy {
+    let policy = if checks_payloads { policy.where_payloads_are_checked() } else { policy.clone() };
+    commands.map_or(policy.clone(), |commands| policy.where_server_has(commands))
 }
 
 /// Returns whether `old` and `new` allow different scripts or functions, as far as the settings

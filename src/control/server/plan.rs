@@ -24,7 +24,7 @@ use redoubt_core::router::{MemoryBudget, Sharing};
 use redoubt_core::upstream::Credentials;
 
 /// Returns the address and socket options of links.
-fn target(settings: &Settings, tls: Option<Arc<tls::Client>>) -> Target {
+pub(in crate::control) fn target(settings: &Settings, tls: Option<Arc<tls::Client>>) -> Target {
     let upstream = &settings.upstream;
     Target {
         endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },

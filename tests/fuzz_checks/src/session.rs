@@ -44,6 +44,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
     stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
     upstream_version: Some(Version::new(7, 0, 15)),
+    commands: None,
     auth_attempts: 10,
     keys: KeyForm::Plain,
     limits: Limits::default(),

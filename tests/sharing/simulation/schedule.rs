@@ -132,6 +132,7 @@ impl Schedule {
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), seed),
             upstream_version: (!rng.one_in(4)).then_some(Version::new(7, 0, 15)),
+            commands: None,
             auth_attempts: u32::MAX,
             keys: KeyForm::None,
             limits,

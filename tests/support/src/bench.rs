@@ -55,6 +55,7 @@ impl Bench {
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
             upstream_version: None,
+            commands: None,
             auth_attempts: AUTH_ATTEMPTS,
             keys: KeyForm::None,
             limits: Limits::default(),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::blocking::may_block;
 use super::{Action, CloseReason, Deciding, Need, connection, login, naming};
-use crate::command::{self, Effect, Spec};
+use crate::command::{self, Effect, ServerKind, Spec};
 use crate::policy::{self, Denied};
 use crate::resp::Request;
 use crate::session::replies::expect::{Expect, Learn, Show};
@@ -104,17 +104,40 @@ fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
     }
 }
 
-/// Decides on a command that the table does not have. It may have any effect, so it goes over a lease.
+/// Decides on a command that the table does not have.
+///
+/// If the upstream says that it only reads or writes keys, it shares a link; if it comes from a module, it
+/// has a lease until it is answered, because a module may answer late and hold up what is behind it. Any
+/// other command may have any effect, so the session keeps a lease.
 fn unknown(this: &mut Deciding<'_>) -> Action {
     let (request, rules) = (this.request, this.context.rules);
     let expect = expect_of_unknown(this, request, rules);
-    let forward = |expect| Action::Forward { expect, need: Need::Lease };
+    let forward = |expect, need| Action::Forward { expect, need };
+    match rules.known_to_server(request).map(|command| command.kind) {
+        Some(ServerKind::Plain) if this.context.known.is_whole => {
+            return forward(expect, Need::Fenced);
+        }
+        Some(ServerKind::Plain | ServerKind::Module) => return forward(expect, Need::Lease),
+        Some(ServerKind::Stateful | ServerKind::Administrative) | None => {}
+    }
     // Client libraries try commands of newer versions, such as `CLIENT MAINT_NOTIFICATIONS`.
     if command::lookup(request.name()).is_some() && !this.in_transaction() {
-        return forward(Expect { learn: Learn::Subcommand, ..expect });
+        return forward(Expect { learn: Learn::Subcommand, ..expect }, Need::Lease);
     }
     this.change.pins = true;
-    forward(expect)
+    forward(expect, Need::Lease)
+}
+
+/// Decides on a command or subcommand that the upstream does not have.
+pub(super) fn lacking(this: &Deciding<'_>) -> Action {
+    let (request, rules) = (this.request, this.context.rules);
+    let has_container = command::lookup(request.name()).is_some_and(|spec| rules.exists(spec));
+    let error = if has_container {
+        policy::unknown_subcommand(request.args())
+    } else {
+        policy::unknown_command(request.args())
+    };
+    refused(this, error)
 }
 
 /// Returns how the reply to a command that the table does not have is handled. The guard may refuse a
@@ -152,7 +175,7 @@ fn refused(this: &Deciding<'_>, error: Bytes) -> Action {
 fn wrong_arity(this: &Deciding<'_>, spec: &'static Spec, need: Need) -> Action {
     match spec.effect {
         Effect::Auth | Effect::Hello | Effect::Quit | Effect::Reset if !this.in_transaction() => {
-            this.local(policy::wrong_arity(spec))
+            this.local(policy::wrong_arity(spec.name))
         }
         _ => Action::Forward { expect: this.plain(), need },
     }

@@ -109,6 +109,7 @@ fn decide_special(
         _ if spec.is_none() && is_cross_protocol(request.name()) => {
             close(CloseReason::CrossProtocol)
         }
+        Some(Objection::Lacking) => known::lacking(&deciding),
         Some(Objection::Unreadable) => close(CloseReason::TooLarge),
         Some(Objection::Denied(denied)) => deciding.by_state(spec, Some(denied)),
         None => deciding.by_state(spec, None),
@@ -165,6 +166,11 @@ impl Deciding<'_> {
             Some(spec) => spec,
             None => {
                 let args = self.request.args();
+                if let Some(command) = rules.known_to_server(self.request) {
+                    let fits = command.arity_holds(self.request.declared());
+                    let wrong = || policy::wrong_arity(&command.name);
+                    return self.refuse(if fits { reply::NOAUTH.clone() } else { wrong() });
+                }
                 let is_command = |spec: &&Spec| rules.exists(spec);
                 let error = match command::lookup(self.request.name()).filter(is_command) {
                     None => policy::unknown_command(args),
@@ -174,7 +180,7 @@ impl Deciding<'_> {
             }
         };
         if !spec.arity_holds(self.request.declared()) {
-            return self.refuse(in_place_of(spec, policy::wrong_arity(spec)));
+            return self.refuse(in_place_of(spec, policy::wrong_arity(spec.name)));
         }
         let action = match spec.effect {
             Effect::Quit => self.quit(),
@@ -277,6 +283,7 @@ mod tests {
             identity: Identity::new(None, &"password".to_owned().into()),
             stand_in: StandIn::new(None, None, 1),
             upstream_version: None,
+            commands: None,
             auth_attempts: 1,
             keys: KeyForm::None,
             limits: Limits::default(),

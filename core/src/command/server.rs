@@ -1,0 +1,305 @@
+//! The commands that the upstream has, by its own reply to `COMMAND`.
+//!
+//! The built-in table describes commands of several servers; which of them this upstream has, and which
+//! others, only the upstream knows: modules bring commands, and newer versions do.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::id_set::IdSet;
+use super::spec::arity_holds;
+use super::{Spec, lookup};
+use crate::resp::Reply;
+
+/// What the upstream says of its commands. It is immutable.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct ServerCommands {
+    /// Commands and subcommands of the built-in table that the upstream has.
+    present: IdSet,
+    /// The other commands and subcommands, by their names in lower case (`ft.search`, `client|later`).
+    others: HashMap<Arc<str>, ServerCommand>,
+    /// True if the reply lists subcommands, as Redis does from 7.0 on.
+    lists_subcommands: bool,
+    /// True if the upstream has a command under another name than the reply lists it, so that a name
+    /// which is not listed may exist.
+    has_renamed: bool,
+}
+
+/// A command that only the upstream knows: the built-in table does not have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerCommand {
+    /// The name in lower case; a subcommand's name has its container's before it and a `|` between.
+    pub name: Arc<str>,
+    /// Number of arguments, as [`Spec::arity`].
+    pub arity: i16,
+    /// How much the upstream's flags and categories say about it.
+    pub kind: ServerKind,
+}
+
+/// What a command that the built-in table does not have may do, by the upstream's flags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerKind {
+    /// It reads or writes keys, answers in turn, and leaves nothing on its connection.
+    Plain,
+    /// The same, but it comes from a module, which may answer it late from a thread of its own.
+    Module,
+    /// It may leave state on its connection, wait without limit, or not be what its flags say.
+    Stateful,
+    /// It administers the server, or the upstream calls it dangerous.
+    Administrative,
+}
+
+impl ServerCommand {
+    /// Returns true if the upstream accepts the command with `argc` arguments, name included.
+    pub fn arity_holds(&self, argc: usize) -> bool {
+        arity_holds(self.arity, argc)
+    }
+}
+
+impl ServerCommands {
+    /// Most commands and subcommands that are kept besides the table's. A server with more is treated
+    /// as one that does not say which commands it has.
+    pub const MOST_OTHERS: usize = 8192;
+    /// Bytes of the longest name that is kept. A server with a longer name is treated likewise.
+    const LONGEST: usize = 128;
+
+    /// Reads the reply to `COMMAND`; `None` if it is no list of commands, or a bound is exceeded.
+    pub fn of(reply: &Reply) -> Option<Self> {
+        let Reply::Array(commands) = reply else { return None };
+        let mut found = Self::default();
+        for command in commands {
+            found.add(None, command)?;
+        }
+        // A server with no command at all has not understood the question.
+        (!commands.is_empty()).then_some(found)
+    }
+
+    /// The names of all commands, as `COMMAND` lists them, for [`ServerCommands::take_info`].
+    pub fn names(reply: &Reply) -> Vec<Vec<u8>> {
+        let Reply::Array(commands) = reply else { return Vec::new() };
+        let name = |command: &Reply| match command {
+            Reply::Array(fields) => fields.first().and_then(text).map(<[u8]>::to_vec),
+            _ => None,
+        };
+        commands.iter().filter_map(name).collect()
+    }
+
+    /// Takes the reply to `COMMAND INFO` with the names that `COMMAND` listed: a name that it does not
+    /// find shows that the upstream has a command under another name.
+    #[must_use]
+    pub fn take_info(mut self, info: &Reply) -> Self {
+        let is_found =
+            |command: &Reply| matches!(command, Reply::Array(fields) if !fields.is_empty());
+        self.has_renamed = match info {
+            Reply::Array(commands) => !commands.iter().all(is_found),
+            _ => true,
+        };
+        self
+    }
+
+    /// Returns true if the upstream has the command of the built-in table. Subcommands count as present if
+    /// the upstream does not list any.
+    pub fn has(&self, spec: &Spec) -> bool {
+        self.present.contains(spec) || (spec.command() != spec.name && !self.lists_subcommands)
+    }
+
+    /// Returns the command, or the subcommand `word` of it, that only the upstream knows.
+    pub fn find(&self, name: &[u8], word: Option<&[u8]>) -> Option<&ServerCommand> {
+        if self.others.is_empty() {
+            return None;
+        }
+        let mut whole = lower(name)?;
+        if let Some(word) = word {
+            let word = lower(word)?;
+            whole.push('|');
+            whole.push_str(&word);
+        }
+        self.others.get(whole.as_str())
+    }
+
+    /// Returns true if a command or subcommand that neither table has does not exist at the upstream for
+    /// certain; `word` is present for a subcommand.
+    pub fn is_complete(&self, word: Option<&[u8]>) -> bool {
+        !self.has_renamed && (word.is_none() || self.lists_subcommands)
+    }
+
+    /// Returns the commands and subcommands that only the upstream knows, in no order.
+    pub fn others(&self) -> impl Iterator<Item = &ServerCommand> {
+        self.others.values()
+    }
+
+    /// Adds a command, or a subcommand of `container`, with its subcommands.
+    fn add(&mut self, container: Option<&str>, command: &Reply) -> Option<()> {
+        let Reply::Array(fields) = command else { return None };
+        let name = lower(fields.first().and_then(text)?)?;
+        // Redis before 7.0 lists no subcommands; from 7.0 on their names have the container's before them.
+        let name: Arc<str> = match container {
+            Some(container) if !name.contains('|') => format!("{container}|{name}").into(),
+            _ => name.into(),
+        };
+        if name.len() > Self::LONGEST {
+            return None;
+        }
+        match spec_of(&name) {
+            Some(spec) => self.present.insert(spec),
+            None => {
+                if self.others.len() >= Self::MOST_OTHERS {
+                    return None;
+                }
+                let arity = match fields.get(1) {
+                    Some(Reply::Integer(arity)) => i16::try_from(*arity).ok()?,
+                    _ => return None,
+                };
+                let (kind, name) = (ServerKind::of(fields), Arc::clone(&name));
+                self.others.insert(Arc::clone(&name), ServerCommand { name, arity, kind });
+            }
+        }
+        if let Some(Reply::Array(subcommands)) = fields.get(9) {
+            self.lists_subcommands |= !subcommands.is_empty();
+            if container.is_none() {
+                for subcommand in subcommands {
+                    self.add(Some(&name), subcommand)?;
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+impl ServerKind {
+    /// Reads the fields of one command in the reply to `COMMAND`: name, arity, flags, first key, last key,
+    /// step, and from Redis 6.0 on ACL categories.
+    fn of(fields: &[Reply]) -> Self {
+        let words = |place: usize| match fields.get(place) {
+            Some(Reply::Array(words)) => words.iter().filter_map(text).collect(),
+            _ => Vec::new(),
+        };
+        let (flags, categories): (Vec<_>, Vec<_>) = (words(2), words(6));
+        let is = |name: &[u8]| flags.contains(&name);
+        let among = |name: &[u8]| categories.contains(&name);
+        if is(b"admin") || among(b"@admin") || among(b"@dangerous") {
+            return Self::Administrative;
+        }
+        let stateful: [&[u8]; 5] = [b"blocking", b"pubsub", b"noscript", b"no_multi", b"no_auth"];
+        let in_category: [&[u8]; 4] = [b"@blocking", b"@connection", b"@pubsub", b"@transaction"];
+        let is_known = is(b"readonly") || is(b"write");
+        if !is_known || stateful.into_iter().any(is) || in_category.into_iter().any(among) {
+            return Self::Stateful;
+        }
+        if is(b"module") { Self::Module } else { Self::Plain }
+    }
+}
+
+/// Returns the row of the built-in table with this name in lower case.
+fn spec_of(name: &str) -> Option<&'static Spec> {
+    match name.split_once('|') {
+        None => lookup(name.as_bytes()),
+        Some((container, word)) => {
+            lookup(container.as_bytes()).and_then(|spec| spec.subcommand(word.as_bytes()))
+        }
+    }
+}
+
+fn text(reply: &Reply) -> Option<&[u8]> {
+    match reply {
+        Reply::BulkString(text) | Reply::SimpleString(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Returns the name in lower case; `None` if it is too long or no UTF-8, as no command's name is.
+fn lower(name: &[u8]) -> Option<String> {
+    let name = name.get(..).filter(|name| name.len() <= ServerCommands::LONGEST)?;
+    std::str::from_utf8(name).ok().map(str::to_ascii_lowercase)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bulk(text: &str) -> Reply {
+        Reply::BulkString(text.into())
+    }
+
+    fn row(name: &str, flags: &[&str], categories: &[&str], subcommands: Vec<Reply>) -> Reply {
+        let status = |word: &&str| Reply::SimpleString((*word).into());
+        let list = |words: &[&str]| Reply::Array(words.iter().map(status).collect());
+        Reply::Array(vec![
+            bulk(name),
+            Reply::Integer(-2),
+            list(flags),
+            Reply::Integer(1),
+            Reply::Integer(1),
+            Reply::Integer(1),
+            list(categories),
+            Reply::Array(Vec::new()),
+            Reply::Array(Vec::new()),
+            Reply::Array(subcommands),
+        ])
+    }
+
+    #[test]
+    fn rows_of_the_table_are_present_and_other_commands_are_kept_with_their_kind() {
+        let later = row("client|later", &["noscript"], &["@connection"], Vec::new());
+        let id = row("client|id", &[], &[], Vec::new());
+        let reply = Reply::Array(vec![
+            row("GET", &["readonly", "fast"], &["@read"], Vec::new()),
+            row("client", &[], &[], vec![id, later]),
+            row("zz.read", &["readonly", "module"], &["@read"], Vec::new()),
+            row("zzget", &["readonly"], &["@read"], Vec::new()),
+            row("zzblock", &["write", "blocking"], &["@blocking"], Vec::new()),
+            row("zzadmin", &["readonly"], &["@dangerous"], Vec::new()),
+            row("zznothing", &[], &[], Vec::new()),
+        ]);
+        let server = ServerCommands::of(&reply).unwrap();
+        let has = |name: &str| server.has(spec_of(name).unwrap());
+        assert!(has("get") && has("client") && has("client|id"));
+        assert!(!has("set") && !has("client|kill"));
+        let kind = |name: &str, word: Option<&str>| {
+            server.find(name.as_bytes(), word.map(str::as_bytes)).map(|found| found.kind)
+        };
+        assert_eq!(kind("Client", Some("LATER")), Some(ServerKind::Stateful));
+        assert_eq!(kind("ZZ.read", None), Some(ServerKind::Module));
+        assert_eq!(kind("zzget", None), Some(ServerKind::Plain));
+        assert_eq!(kind("zzblock", None), Some(ServerKind::Stateful));
+        assert_eq!(kind("zzadmin", None), Some(ServerKind::Administrative));
+        assert_eq!(kind("zznothing", None), Some(ServerKind::Stateful));
+        assert_eq!(kind("get", None), None);
+        assert_eq!(server.others().count(), 6);
+        assert!(server.is_complete(None) && server.is_complete(Some(b"x")));
+    }
+
+    #[test]
+    fn a_renamed_command_leaves_open_which_other_names_exist() {
+        let get = || row("get", &["readonly"], &["@read"], Vec::new());
+        let reply = Reply::Array(vec![get()]);
+        assert_eq!(ServerCommands::names(&reply), [b"get".to_vec()]);
+        let server = || ServerCommands::of(&reply).unwrap();
+        assert!(server().take_info(&Reply::Array(vec![get()])).is_complete(None));
+        for info in [Reply::Array(vec![Reply::Null]), Reply::Error("NOPERM".into())] {
+            assert!(!server().take_info(&info).is_complete(None));
+        }
+        // Redis before 7.0 lists no subcommands.
+        assert!(!server().is_complete(Some(b"id")));
+        assert!(server().has(spec_of("client|id").unwrap()));
+    }
+
+    #[test]
+    fn a_reply_that_is_no_list_of_commands_is_not_read() {
+        let too_long = row(&"z".repeat(129), &["readonly"], &[], Vec::new());
+        let many = |count: usize| {
+            let name = |number| row(&format!("zz{number}"), &["readonly"], &[], Vec::new());
+            Reply::Array((0..count).map(name).collect())
+        };
+        for reply in [
+            Reply::Error("NOPERM".into()),
+            Reply::Array(Vec::new()),
+            Reply::Array(vec![Reply::Integer(1)]),
+            Reply::Array(vec![too_long]),
+            many(ServerCommands::MOST_OTHERS + 1),
+        ] {
+            assert!(ServerCommands::of(&reply).is_none());
+        }
+        assert!(ServerCommands::of(&many(ServerCommands::MOST_OTHERS)).is_some());
+    }
+}
