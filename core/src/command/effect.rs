@@ -105,6 +105,8 @@ impl Effect {
             b"client|tracking" | b"client|trackinginfo" | b"client|caching" => Self::Pins,
             b"client|getredir" | b"client|id" | b"client|info" | b"client|unblock" => Self::Pins,
             b"client|no-evict" | b"client|no-touch" => Self::Pins,
+            // Valkey has the first two, and Redis the third.
+            b"client|capa" | b"client|import-source" | b"client|maint_notifications" => Self::Pins,
             b"asking" | b"readonly" | b"readwrite" | b"script|debug" => Self::Pins,
             b"monitor" | b"sync" | b"psync" | b"replconf" => Self::Streams,
             _ if is_plain(name) => Self::None,

@@ -99,7 +99,7 @@ impl Rules {
 
     /// Returns true unless the upstream is known to lack the command.
     pub fn exists(&self, spec: &Spec) -> bool {
-        self.upstream_version.is_none_or(|version| spec.since <= version)
+        self.upstream_version.is_none_or(|version| spec.is_in(version))
     }
 
     /// Returns true if the upstream is known to support `HELLO`, so that its effect is known in
