@@ -145,6 +145,8 @@ mod tests {
             (Effect::BlocksOnOption, "xread xreadgroup"),
             (Effect::Wait, "wait waitaof"),
             (Effect::Script, "eval eval_ro evalsha evalsha_ro fcall fcall_ro"),
+            (Effect::Late, "ft.aggregate ft.cursor ft.profile ft.search vsim"),
+            (Effect::LateOnOption, "vadd"),
             (Effect::FencedOptions, "expire expireat pexpire pexpireat"),
             (Effect::ClientReply, "client|reply"),
             (Effect::ClientName, "client|getname client|setinfo client|setname"),
