@@ -62,6 +62,12 @@ pub enum Effect {
     /// The command runs a script or function. While a script overruns its time limit, Redis reads no
     /// more from its connection.
     Script,
+    /// No effect, but the server answers it from a thread of its own and until then reads nothing more
+    /// from the connection, while it serves other connections: `VSIM`, and searches where the server has
+    /// workers for them.
+    Late,
+    /// `VADD`: answered from a thread if it has the option `CAS`.
+    LateOnOption,
     /// `CLIENT REPLY`: turns replies off and on.
     ClientReply,
     /// `CLIENT SETNAME`, `GETNAME` and `SETINFO`: set or show the connection's name and library.
@@ -100,11 +106,18 @@ impl Effect {
             b"wait" | b"waitaof" => Self::Wait,
             b"eval" | b"eval_ro" | b"evalsha" | b"evalsha_ro" => Self::Script,
             b"fcall" | b"fcall_ro" => Self::Script,
+            b"vsim" => Self::Late,
+            b"vadd" => Self::LateOnOption,
+            // They are late if search-workers (WORKERS in older versions) is not 0.
+            b"ft.search" | b"ft.aggregate" | b"ft.hybrid" => Self::Late,
+            b"ft.cursor" | b"ft.profile" => Self::Late,
             b"client|reply" => Self::ClientReply,
             b"client|getname" | b"client|setname" | b"client|setinfo" => Self::ClientName,
             b"client|tracking" | b"client|trackinginfo" | b"client|caching" => Self::Pins,
             b"client|getredir" | b"client|id" | b"client|info" | b"client|unblock" => Self::Pins,
             b"client|no-evict" | b"client|no-touch" => Self::Pins,
+            // Valkey has the first two, and Redis the third.
+            b"client|capa" | b"client|import-source" | b"client|maint_notifications" => Self::Pins,
             b"asking" | b"readonly" | b"readwrite" | b"script|debug" => Self::Pins,
             b"monitor" | b"sync" | b"psync" | b"replconf" => Self::Streams,
             _ if is_plain(name) => Self::None,

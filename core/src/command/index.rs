@@ -1,13 +1,13 @@
 //! Finds a command by its name without allocation.
 //!
-//! The index is a hash table with open addressing that the compiler builds. It is about a quarter full,
+//! The index is a hash table with open addressing that the compiler builds. It is about a fifth full,
 //! so most look-ups of a command compare one name, and most look-ups of an unknown name compare none.
 
 use super::Spec;
 use super::table::COMMANDS;
 
 /// Number of slots; a power of two.
-const SLOTS: usize = 1024;
+const SLOTS: usize = 2048;
 const MASK: usize = SLOTS.wrapping_sub(1);
 const EMPTY: u16 = u16::MAX;
 

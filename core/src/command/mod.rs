@@ -1,7 +1,7 @@
 //! The table of Redis commands: name, arity, flags, keys and effect on a connection.
 //!
-//! Owns: the properties of each command of Redis 7.0, and of the commands added up to 8.0. Leaves to
-//! [`crate::policy`]: what may run; to [`crate::session`]: what an effect means for a session.
+//! Owns: the properties of each command of the servers that [`generated`] names, with Redis's modules.
+//! Leaves to [`crate::policy`]: what may run; to [`crate::session`]: what an effect means for a session.
 //!
 //! Invariants: the tables are constants that the compiler checks; a look-up allocates nothing and takes
 //! a time that does not depend on the client.
@@ -11,7 +11,6 @@ mod effect;
 mod generated;
 mod id_set;
 mod index;
-mod later;
 mod plain;
 mod row;
 mod scripting;
@@ -150,14 +149,16 @@ mod tests {
             (Effect::BlocksOnOption, "xread xreadgroup"),
             (Effect::Wait, "wait waitaof"),
             (Effect::Script, "eval eval_ro evalsha evalsha_ro fcall fcall_ro"),
+            (Effect::Late, "ft.aggregate ft.cursor ft.profile ft.search vsim"),
+            (Effect::LateOnOption, "vadd"),
             (Effect::FencedOptions, "expire expireat pexpire pexpireat"),
             (Effect::ClientReply, "client|reply"),
             (Effect::ClientName, "client|getname client|setinfo client|setname"),
             (
                 Effect::Pins,
-                "asking readonly readwrite client|caching client|getredir client|id client|info \
-                 client|no-evict client|no-touch client|tracking client|trackinginfo \
-                 client|unblock script|debug",
+                "asking readonly readwrite client|caching client|capa client|getredir client|id \
+                 client|import-source client|info client|no-evict client|no-touch \
+                 client|tracking client|trackinginfo client|unblock script|debug",
             ),
             (Effect::Streams, "monitor psync replconf sync"),
         ];

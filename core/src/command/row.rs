@@ -15,7 +15,7 @@ pub(super) struct Row {
     arity: i16,
     flags: Flags,
     keys: [i16; 3],
-    since: [u16; 3],
+    since: Option<[u16; 3]>,
 }
 
 /// Creates a row; `keys` are the first position, the last position and the step.
@@ -24,7 +24,7 @@ pub(super) const fn row(
     arity: i16,
     flags: &[Flag],
     keys: [i16; 3],
-    since: [u16; 3],
+    since: Option<[u16; 3]>,
 ) -> Row {
     let mut set = Flags::EMPTY;
     let mut next = 0;
@@ -39,7 +39,10 @@ impl Row {
     /// Returns the command's spec; `id` is its position in the table.
     pub(super) const fn spec(&self, id: usize, subcommands: &'static [Spec]) -> Spec {
         let [first, last, step] = self.keys;
-        let [major, minor, patch] = self.since;
+        let since = match self.since {
+            Some([major, minor, patch]) => Some(Version::new(major, minor, patch)),
+            None => None,
+        };
         let movable = self.flags.contains(Flag::Movablekeys);
         assert!(id < u16::MAX as usize);
         Spec {
@@ -51,7 +54,7 @@ impl Row {
             effect: Effect::of(self.name),
             class: Class::of(&Effect::of(self.name), self.flags),
             scripting: Scripting::of(self.name),
-            since: Version::new(major, minor, patch),
+            since,
             subcommands,
         }
     }

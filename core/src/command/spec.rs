@@ -23,8 +23,9 @@ pub struct Spec {
     pub class: Class,
     /// How the command uses scripts and functions; `None` if it does not.
     pub scripting: Option<Scripting>,
-    /// The first version of Redis that has the command.
-    pub since: Version,
+    /// The first version of Redis that has the command; `None` if only other servers or modules have
+    /// it, whose versions are not Redis's.
+    pub since: Option<Version>,
     /// Subcommands of a container such as `CONFIG`; empty for all other commands.
     pub subcommands: &'static [Self],
 }
@@ -44,6 +45,12 @@ impl Spec {
     /// Returns true if Redis accepts the command with `argc` arguments, name included.
     pub fn arity_holds(&self, argc: usize) -> bool {
         arity_holds(self.arity, argc)
+    }
+
+    /// Returns true if a Redis of this version has the command. It is false for a command of a module
+    /// or of another server, since the version does not tell whether the command is there.
+    pub fn is_in(&self, version: Version) -> bool {
+        self.since.is_some_and(|since| since <= version)
     }
 
     /// Returns the container's name, or the command's own: `config` of `config|get`.
@@ -90,6 +97,7 @@ pub enum Flag {
     Fast,
     Loading,
     MayReplicate,
+    Module,
     Movablekeys,
     NoAsyncLoading,
     NoAuth,

@@ -1,4 +1,4 @@
-//! Merges the two tables at compile time: a mistake in them stops the build.
+//! Makes the specs from the rows at compile time: a mistake in the rows stops the build.
 #![allow(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
@@ -6,17 +6,18 @@
 )]
 
 use super::row::Row;
-use super::{Spec, generated, later};
+use super::{Spec, generated};
 
-const COMMAND_COUNT: usize = generated::COMMANDS.len() + later::COMMANDS.len();
-const SUBCOMMAND_COUNT: usize = generated::SUBCOMMANDS.len() + later::SUBCOMMANDS.len();
+const COMMAND_COUNT: usize = generated::COMMANDS.len();
+const SUBCOMMAND_COUNT: usize = generated::SUBCOMMANDS.len();
 
 /// Number of specs, subcommands included.
 pub const COUNT: usize = COMMAND_COUNT + SUBCOMMAND_COUNT;
 
 /// All commands, in byte order of their names; a spec's id is its index.
 pub(super) static COMMANDS: [Spec; COMMAND_COUNT] = {
-    let rows: [Row; COMMAND_COUNT] = merge(&generated::COMMANDS, &later::COMMANDS);
+    let rows = &generated::COMMANDS;
+    assert_order(rows);
     let mut specs = [rows[0].spec(0, &[]); COMMAND_COUNT];
     let mut next = 0;
     let mut owned = 0;
@@ -32,7 +33,8 @@ pub(super) static COMMANDS: [Spec; COMMAND_COUNT] = {
 
 /// All subcommands, in byte order, so that the subcommands of one container are adjacent.
 pub(super) static SUBCOMMANDS: [Spec; SUBCOMMAND_COUNT] = {
-    let rows: [Row; SUBCOMMAND_COUNT] = merge(&generated::SUBCOMMANDS, &later::SUBCOMMANDS);
+    let rows = &generated::SUBCOMMANDS;
+    assert_order(rows);
     let mut specs = [rows[0].spec(0, &[]); SUBCOMMAND_COUNT];
     let mut next = 0;
     while next < SUBCOMMAND_COUNT {
@@ -70,23 +72,13 @@ const fn is_within(name: &str, container: &str) -> bool {
     true
 }
 
-/// Merges two sorted tables; a name that is out of order or in both stops the build.
-const fn merge<const N: usize>(left: &[Row], right: &[Row]) -> [Row; N] {
-    let mut rows = [left[0]; N];
-    let (mut l, mut r) = (0, 0);
-    while l + r < N {
-        let take_left =
-            r == right.len() || (l < left.len() && precedes(left[l].name, right[r].name));
-        let row = if take_left { left[l] } else { right[r] };
-        assert!(l + r == 0 || precedes(rows[l + r - 1].name, row.name), "names out of order");
-        rows[l + r] = row;
-        if take_left {
-            l += 1;
-        } else {
-            r += 1;
-        }
+/// A name that is out of order or in the table twice stops the build.
+const fn assert_order(rows: &[Row]) {
+    let mut next = 1;
+    while next < rows.len() {
+        assert!(precedes(rows[next - 1].name, rows[next].name), "names out of order");
+        next += 1;
     }
-    rows
 }
 
 /// Returns true if `left` is strictly less than `right` in byte order.

@@ -136,7 +136,7 @@ impl Rules {
     pub fn exists(&self, spec: &Spec) -> bool {
         match &self.commands {
             Some(commands) => has(commands, spec),
-            None => self.upstream_version.is_none_or(|version| spec.since <= version),
+            None => self.upstream_version.is_none_or(|version| spec.is_in(version)),
         }
     }
 

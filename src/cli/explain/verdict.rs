@@ -190,9 +190,13 @@ fn lease(spec: Option<&Spec>) -> &'static str {
         Some(Effect::Multi | Effect::Watch) => {
             "goes over a lease, until EXEC, DISCARD or, for watches, UNWATCH"
         }
-        Some(Effect::Blocks | Effect::BlocksOnOption | Effect::Wait) => {
-            "goes over a lease, until its reply"
-        }
+        Some(
+            Effect::Blocks
+            | Effect::BlocksOnOption
+            | Effect::Wait
+            | Effect::Late
+            | Effect::LateOnOption,
+        ) => "goes over a lease, until its reply",
         Some(Effect::Subscribe(_)) => "goes over a lease, until nothing is subscribed to",
         Some(Effect::Streams) => "goes over a lease that carries a stream, until the session ends",
         Some(Effect::Pins) | None => "goes over a lease, until RESET or the end of the session",

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use redoubt_core::command::{self, Version};
 use tempfile::TempDir;
 
 use super::certificates::Pair;
@@ -28,7 +29,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Selects another server than Redis 7.0, from [`servers::ALL`].
+    /// Selects another server than Redis 7.0, from [`servers::WITH_MODULES`].
     pub fn server(mut self, name: &'static str) -> Self {
         self.server = Some(name);
         self
@@ -53,7 +54,9 @@ impl Setup {
     /// Subcommands cannot be renamed.
     pub fn hide_refused(self) -> Self {
         let mut hiding = self.hide_blocked();
-        let exists = |name: &&str| redoubt_core::command::lookup(name.as_bytes()).is_some();
+        let redis = Version::new(7, 0, u16::MAX);
+        let exists =
+            |name: &&str| command::lookup(name.as_bytes()).is_some_and(|spec| spec.is_in(redis));
         hiding.hidden.extend(redoubt_core::policy::Escapes::rules().filter(exists));
         hiding
     }
@@ -79,6 +82,9 @@ impl Setup {
         let mut config = self.config.clone();
         config += "bind 127.0.0.1\nsave \"\"\nappendonly no\n";
         config += &format!("dir {}\nrequirepass {password}\n", dir.path().display());
+        for module in servers::modules(server) {
+            config += &format!("loadmodule {}\n", module.display());
+        }
         let hidden = if self.hidden.is_empty() { String::new() } else { secret() };
         for name in self.hidden {
             config += &format!("rename-command {name} {name}{hidden}\n");

@@ -1,4 +1,4 @@
-//! Finds out whether an `XREAD` or `XREADGROUP` may block.
+//! Finds out whether a request has the option that holds up its connection.
 
 use crate::resp::{Request, is_word};
 
@@ -26,6 +26,12 @@ pub fn may_block(request: &Request<'_>) -> bool {
         }
     }
     true
+}
+
+/// Returns true if a `VADD` may be answered from a thread, while Redis 8 reads nothing more from its
+/// connection: it has the option `CAS`, or an element or value that is the same word.
+pub(super) fn may_be_late(request: &Request<'_>) -> bool {
+    request.is_cut() || request.args().skip(2).any(|arg| is_word(arg, b"cas"))
 }
 
 #[cfg(test)]

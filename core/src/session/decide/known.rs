@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::blocking::may_block;
+use super::blocking::{may_be_late, may_block};
 use super::{Action, CloseReason, Deciding, Need, connection, login, naming};
 use crate::command::{self, Effect, ServerKind, Spec};
 use crate::policy::{self, Denied};
@@ -30,9 +30,12 @@ pub(super) fn decide(
         need,
     };
     match spec.effect {
-        Effect::None | Effect::Fenced | Effect::FencedOptions | Effect::Script => {
-            Action::Forward { expect: this.plain(), need }
-        }
+        Effect::None
+        | Effect::Fenced
+        | Effect::FencedOptions
+        | Effect::Script
+        | Effect::Late
+        | Effect::LateOnOption => Action::Forward { expect: this.plain(), need },
         Effect::Exec => {
             this.change.in_transaction = Some(false);
             this.change.queued_protocol = Some(None);
@@ -93,6 +96,7 @@ fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
             Need::Fenced
         }
         Effect::FencedOptions => Need::Shared,
+        Effect::LateOnOption if !may_be_late(request) => Need::Fenced,
         // Redis will reject it; if it does not, the damage is limited to a lease.
         _ if !spec.arity_holds(request.declared()) => Need::Lease,
         Effect::Exec | Effect::Discard | Effect::Unwatch => Need::Shared,

@@ -45,8 +45,9 @@ pub fn is_typed(name: &str, version: Option<Version>) -> Option<bool> {
     };
     let container = command::lookup(command.as_bytes())?;
     let spec = word.map_or(Some(container), |word| container.subcommand(word.as_bytes()))?;
-    let version = version?;
-    Some(spec.since <= version && (word.is_none() || version >= SUBCOMMANDS))
+    // Whether a command of a module or of another server exists, its version does not tell.
+    let (version, _) = version.zip(spec.since)?;
+    Some(spec.is_in(version) && (word.is_none() || version >= SUBCOMMANDS))
 }
 
 /// Quotes `word` if `redis-cli` would split or interpret it.
@@ -68,6 +69,8 @@ mod tests {
         assert_eq!(is_typed("client|kill", Some(Version::new(6, 2, 0))), Some(false));
         assert_eq!(is_typed("waitaof", seven), Some(false));
         assert_eq!(is_typed("zz.custom", seven), None);
+        assert_eq!(is_typed("ft.dropindex", seven), None);
+        assert_eq!(is_typed("commandlog|reset", seven), None);
         assert_eq!(is_typed("client|zz", seven), None);
         assert_eq!(is_typed("flushall", None), None);
     }
