@@ -128,7 +128,10 @@ fn objections(spec: &Spec, live: &Entry) -> Vec<String> {
         let least = usize::from(live.arity.unsigned_abs());
         let accepted = if live.arity < 0 { argc >= least } else { argc == least };
         if accepted && !spec.arity_holds(argc) {
-            found.push(format!("{argc} arguments are accepted: {} is not {}", spec.arity, live.arity));
+            found.push(format!(
+                "{argc} arguments are accepted: {} is not {}",
+                spec.arity, live.arity
+            ));
             break;
         }
     }

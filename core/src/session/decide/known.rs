@@ -35,9 +35,7 @@ pub(super) fn decide(
         | Effect::FencedOptions
         | Effect::Script
         | Effect::Late
-        | Effect::LateOnOption => {
-            Action::Forward { expect: this.plain(), need }
-        }
+        | Effect::LateOnOption => Action::Forward { expect: this.plain(), need },
         Effect::Exec => {
             this.change.in_transaction = Some(false);
             this.change.queued_protocol = Some(None);
