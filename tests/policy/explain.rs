@@ -26,7 +26,7 @@ const REFUSED: [(&str, &str, &str); 22] = [
     ("CONFIG NONSENSE", "config", "policy.blocked"),
     ("DEBUG SLEEP 0", "debug", "policy.blocked"),
     ("ACL WHOAMI", "acl", "policy.escapes"),
-    ("MODULE LIST", "module", "policy.escapes"),
+    ("MODULE LOAD x", "module|load", "policy.escapes"),
     ("REPLICAOF x", "replicaof", "policy.escapes"),
     ("SLAVEOF x", "slaveof", "policy.escapes"),
     ("SHUTDOWN NONSENSE", "shutdown", "policy.escapes"),

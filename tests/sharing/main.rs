@@ -5,6 +5,7 @@
 //! | `cross_session` | attacks on other sessions' replies and state, while those sessions check every reply |
 //! | `router` | the router without sockets: order, bounds, time and ends |
 //! | `invariants` | the invariants of `docs/design.md`, each attacked over sockets |
+//! | `late` | searches that the server answers from a thread, beside other sessions' requests |
 //! | `limits` | the limits of a session without sockets, at the limit and just below it |
 //! | `links` | the limits on links and memory over all workers, and links that stall |
 //! | `places` | (a router that reports which link a request used; the three above and `shared` use it) |
@@ -13,6 +14,7 @@
 
 mod cross_session;
 mod invariants;
+mod late;
 mod limits;
 mod links;
 mod places;

@@ -25,12 +25,14 @@ pub(super) const fn is_plain(name: &str) -> bool {
             | b"psetex" | b"set" | b"setbit" | b"setex" | b"setnx" | b"setrange" | b"strlen"
             | b"substr"
         // Keys.
-            | b"copy" | b"dbsize" | b"del" | b"dump" | b"exists" | b"expiretime" | b"keys" | b"move" | b"persist" | b"pexpiretime" | b"pttl" | b"randomkey" | b"rename" | b"renamenx" | b"touch" | b"ttl"
+            | b"copy" | b"dbsize" | b"del" | b"delifeq" | b"dump" | b"exists" | b"expiretime" | b"keys" | b"move" | b"persist" | b"pexpiretime" | b"pttl" | b"randomkey" | b"rename" | b"renamenx" | b"touch" | b"ttl"
             | b"type" | b"unlink"
         // Hashes.
             | b"hdel" | b"hexists" | b"hget" | b"hgetall" | b"hincrby" | b"hincrbyfloat" | b"hkeys"
             | b"hlen" | b"hmget" | b"hmset" | b"hrandfield" | b"hscan" | b"hset" | b"hsetnx"
             | b"hstrlen" | b"hvals"
+        // Fields with a time to live, without the commands that name an unknown option in their error.
+            | b"hexpiretime" | b"hgetdel" | b"hpersist" | b"hpexpiretime" | b"hpttl" | b"httl"
         // Lists.
             | b"lindex" | b"linsert" | b"llen" | b"lmove" | b"lmpop" | b"lpop" | b"lpos" | b"lpush"
             | b"lpushx" | b"lrange" | b"lrem" | b"lset" | b"ltrim" | b"rpop" | b"rpoplpush"
@@ -48,6 +50,9 @@ pub(super) const fn is_plain(name: &str) -> bool {
             | b"zrevrank" | b"zscan" | b"zscore" | b"zunion" | b"zunionstore"
         // Streams, without the commands that name a missing group in their error.
             | b"xack" | b"xadd" | b"xdel" | b"xlen" | b"xrange" | b"xrevrange" | b"xtrim"
+        // Vector sets, without the searches, which are answered late.
+            | b"vcard" | b"vdim" | b"vemb" | b"vgetattr" | b"vinfo" | b"vismember" | b"vlinks"
+            | b"vrandmember" | b"vrem"
         // The rest.
             | b"echo" | b"pfadd" | b"pfcount" | b"pfmerge" | b"ping" | b"publish" | b"spublish"
             | b"time"

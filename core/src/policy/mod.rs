@@ -25,6 +25,6 @@ mod scripts;
 pub use compiled::Policy;
 pub use decision::{Decision, Denied, Objection, RuleName, Verdict};
 pub use error::PolicyError;
-pub use escapes::Escapes;
+pub use escapes::{Escapes, Reviewed};
 pub use refusal::{unknown_command, unknown_subcommand, wrong_arity};
 pub use scripts::{Pins, Scripts};

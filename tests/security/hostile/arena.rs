@@ -23,7 +23,7 @@ pub(crate) enum Mode {
 /// The rights of the operator's user in [`Mode::AuditRestricted`].
 const RESTRICTED: &str = "on ~* &* +@all -flushall -flushdb -config -debug -acl -module -replicaof \
     -slaveof -failover -sync -psync -replconf -shutdown -migrate -monitor -swapdb -save -bgsave \
-    -bgrewriteaof -pfdebug -pfselftest -restore -restore-asking -latency|reset -slowlog|reset -cluster|addslots -cluster|addslotsrange \
+    -bgrewriteaof -pfdebug -pfselftest -restore -restore-asking -latency|reset -slowlog|get -slowlog|reset -cluster|addslots -cluster|addslotsrange \
     -cluster|bumpepoch -cluster|delslots -cluster|delslotsrange -cluster|failover \
     -cluster|flushslots -cluster|forget -cluster|meet -cluster|replicate -cluster|reset \
     -cluster|saveconfig -cluster|set-config-epoch -cluster|setslot -client|kill -client|pause \

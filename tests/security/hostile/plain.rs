@@ -32,7 +32,6 @@ pub(crate) const REFUSED: [&str; 82] = [
     "ACL SAVE",
     "ACL LOG RESET",
     "ACL DRYRUN default FLUSHALL",
-    "MODULE LIST",
     "MODULE LOAD /nonexistent/evil.so",
     "MODULE LOADEX /nonexistent/evil.so CONFIG a b",
     "MODULE UNLOAD evil",
@@ -60,6 +59,7 @@ pub(crate) const REFUSED: [&str; 82] = [
     "RESTORE new 0 payload",
     "RESTORE-ASKING new 0 payload",
     "LATENCY RESET",
+    "SLOWLOG GET",
     "SLOWLOG RESET",
     "SFLUSH 0 16383",
     "CLUSTER ADDSLOTS 1",
@@ -95,7 +95,7 @@ pub(crate) fn refusal(line: &str) -> String {
     let mut words = line.split(' ');
     let (name, word) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     match name.to_ascii_uppercase().as_str() {
-        "CLIENT" | "CLUSTER" | "FUNCTION" | "LATENCY" | "SCRIPT" | "SLOWLOG" => {
+        "CLIENT" | "CLUSTER" | "FUNCTION" | "LATENCY" | "MODULE" | "SCRIPT" | "SLOWLOG" => {
             format!("-ERR unknown subcommand '{word}'. Try {} HELP.", name.to_ascii_uppercase())
         }
         _ => unknown(name),

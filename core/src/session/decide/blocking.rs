@@ -40,18 +40,39 @@ mod tests {
     use crate::resp::{Parsed, RequestLimits, RequestParser, encode_command};
     use bytes::BytesMut;
 
-    fn asked(bytes: &[u8], limits: &RequestLimits) -> bool {
+    fn ask(bytes: &[u8], limits: &RequestLimits, question: fn(&Request<'_>) -> bool) -> bool {
         let mut parser = RequestParser::new();
         let parsed = parser.parse(bytes, limits).unwrap();
         assert!(matches!(parsed, Parsed::Request { .. } | Parsed::Large));
-        may_block(&parser.request(bytes))
+        question(&parser.request(bytes))
     }
 
-    fn words(text: &str) -> bool {
+    fn asked(bytes: &[u8], limits: &RequestLimits) -> bool {
+        ask(bytes, limits, may_block)
+    }
+
+    fn encoded(text: &str) -> BytesMut {
         let mut bytes = BytesMut::new();
         let words: Vec<_> = text.split(' ').map(str::as_bytes).collect();
         encode_command(words, &mut bytes);
-        asked(&bytes, &RequestLimits::AUTHENTICATED)
+        bytes
+    }
+
+    fn words(text: &str) -> bool {
+        asked(&encoded(text), &RequestLimits::AUTHENTICATED)
+    }
+
+    #[test]
+    fn vadd_may_be_late_only_with_the_option_cas() {
+        let late = |text| ask(&encoded(text), &RequestLimits::AUTHENTICATED, may_be_late);
+        for text in
+            ["VADD k VALUES 1 1 e CAS", "VADD k VALUES 1 1 e cas M 4", "VADD k FP32 v e CAS\0x"]
+        {
+            assert!(late(text), "{text:?}");
+        }
+        for text in ["VADD k VALUES 1 1 e", "VADD cas VALUES 1 1 e NOQUANT", "VADD"] {
+            assert!(!late(text), "{text:?}");
+        }
     }
 
     #[test]
