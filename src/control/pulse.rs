@@ -130,7 +130,6 @@ impl Watch {
         let mut ping = Batch::of(ping);
         ping.add(&["COMMAND", "COUNT"]);
         answers::add_questions(&mut ping);
-        let mut commands = None;
         let mut next_ping = Instant::now();
         loop {
             let suspected = tokio::select! {
@@ -149,7 +148,7 @@ impl Watch {
             let answers = self.ping(link, &ping).await?;
             search.learn(answers.first().and_then(|answer| Greeting::of(answer).role), suspected);
             if let Some(Answer::Integer(count)) = answers.get(1)
-                && commands.replace(*count).is_some_and(|before| before != *count)
+                && self.has_other_commands(*count)
             {
                 self.commands_changed().await;
             }

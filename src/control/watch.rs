@@ -4,6 +4,7 @@
 //! guard is deleted, and other processes find that the guard is in use.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, watch};
@@ -34,6 +35,8 @@ pub(crate) struct Watch {
     pub(crate) shutdown: CancellationToken,
     /// The last result of provisioning. Only the holder of this lock may say how links log in.
     pub(crate) provisioned: Mutex<Provisioned>,
+    /// Number of commands that the upstream listed last; 0 if it lists none.
+    pub(crate) listed: AtomicUsize,
     /// Makes the watch provision again at once, as something has changed elsewhere.
     pub(crate) again: Notify,
 }
@@ -232,9 +235,17 @@ impl Watch {
         let found = timeout(target.timeout, found).await;
         let (checks, commands) = found.unwrap_or_else(|_| Err(target.timed_out()))?;
         let policy = enforced(policy, checks, commands.as_deref());
+        let count = commands.as_ref().map_or(0, |commands| commands.count());
+        self.listed.store(count, Ordering::Relaxed);
         self.composer.take_payload_check(checks).await;
         self.composer.take_commands(commands).await;
         Ok(policy)
+    }
+
+    /// Returns true if the upstream, which reports `count` commands, has other commands than it listed.
+    pub(crate) fn has_other_commands(&self, count: i64) -> bool {
+        let listed = self.listed.load(Ordering::Relaxed);
+        listed > 0 && usize::try_from(count).is_ok_and(|count| count != listed)
     }
 
     /// Like [`GuardProvisioner::provision`], with the time limit for opening a link.

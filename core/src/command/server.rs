@@ -18,6 +18,8 @@ pub struct ServerCommands {
     present: IdSet,
     /// The other commands and subcommands, by their names in lower case (`ft.search`, `client|later`).
     others: HashMap<Arc<str>, ServerCommand>,
+    /// Number of commands in the reply, without subcommands: what `COMMAND COUNT` reports.
+    count: usize,
     /// True if the reply lists subcommands, as Redis does from 7.0 on.
     lists_subcommands: bool,
     /// True if the upstream has a command under another name than the reply lists it, so that a name
@@ -60,13 +62,15 @@ impl ServerCommands {
     /// Most commands and subcommands that are kept besides the table's. A server with more is treated
     /// as one that does not say which commands it has.
     pub const MOST_OTHERS: usize = 8192;
+    /// Fields of a command in every version of the reply: name, arity, flags, first key, last key, step.
+    const FIELDS: usize = 6;
     /// Bytes of the longest name that is kept. A server with a longer name is treated likewise.
     const LONGEST: usize = 128;
 
     /// Reads the reply to `COMMAND`; `None` if it is no list of commands, or a bound is exceeded.
     pub fn of(reply: &Reply) -> Option<Self> {
         let Reply::Array(commands) = reply else { return None };
-        let mut found = Self::default();
+        let mut found = Self { count: commands.len(), ..Self::default() };
         for command in commands {
             found.add(None, command)?;
         }
@@ -95,6 +99,11 @@ impl ServerCommands {
             _ => true,
         };
         self
+    }
+
+    /// Returns what the upstream reports as `COMMAND COUNT` while it has these commands.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
     /// Returns true if the upstream has the command of the built-in table. Subcommands count as present if
@@ -131,6 +140,9 @@ impl ServerCommands {
     /// Adds a command, or a subcommand of `container`, with its subcommands.
     fn add(&mut self, container: Option<&str>, command: &Reply) -> Option<()> {
         let Reply::Array(fields) = command else { return None };
+        if fields.len() < Self::FIELDS {
+            return None;
+        }
         let name = lower(fields.first().and_then(text)?)?;
         // Redis before 7.0 lists no subcommands; from 7.0 on their names have the container's before them.
         let name: Arc<str> = match container {
@@ -295,6 +307,7 @@ mod tests {
             Reply::Error("NOPERM".into()),
             Reply::Array(Vec::new()),
             Reply::Array(vec![Reply::Integer(1)]),
+            Reply::Array(vec![Reply::Array(vec![bulk("get")])]),
             Reply::Array(vec![too_long]),
             many(ServerCommands::MOST_OTHERS + 1),
         ] {

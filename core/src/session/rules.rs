@@ -147,9 +147,10 @@ impl Rules {
     }
 }
 
-/// Returns true if the upstream has the command. Redis before 7.2 has `QUIT` and does not list it.
+/// Returns true if the upstream has the command. `AUTH` is Redoubt's own, and Redis before 7.2 has `QUIT`
+/// and does not list it.
 fn has(commands: &ServerCommands, spec: &Spec) -> bool {
-    spec.effect == Effect::Quit || commands.has(spec)
+    matches!(spec.effect, Effect::Auth | Effect::Quit) || commands.has(spec)
 }
 
 fn denied(denied: Denied) -> Verdict {

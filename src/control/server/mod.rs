@@ -7,6 +7,7 @@ mod upkeep;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::thread;
 use std::{io, mem};
 
@@ -177,6 +178,7 @@ impl Server {
             workers,
             shutdown: plan.shutdown.clone(),
             provisioned: Mutex::new(Provisioned::nothing(policy, composer.credentials())),
+            listed: AtomicUsize::new(0),
             again: Notify::new(),
         };
         let accepted = self.accept(client, composer, dispatcher, Arc::new(watch), shutdown);
