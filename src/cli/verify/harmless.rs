@@ -21,7 +21,7 @@ pub(super) const BLOCKED: [&[&str]; 4] = [
 pub(super) const RESTORE: [&str; 2] = ["RESTORE", "x"];
 
 /// Every escape but `RESTORE`, which is no escape if the server checks payloads.
-pub(super) const ESCAPES: [&[&str]; 0] = [
+pub(super) const ESCAPES: [&[&str]; 82] = [
     &["ACL", "NONSENSE"],
     &["MODULE", "LOAD"],
     &["MODULE", "LOADEX"],
