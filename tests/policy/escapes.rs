@@ -327,7 +327,7 @@ const CALLER: &str = "#!lua name=caller\nredis.register_function('caller', \
 
 /// Returns true if `reply` says that a script's call of a command was refused.
 fn is_refused_in_a_script(reply: &[u8]) -> bool {
-    let text = shown(reply);
+    let text = String::from_utf8_lossy(reply);
     let refused = [
         "can't run this command",
         "has no permissions",
