@@ -101,7 +101,7 @@ fn with_policy(words: Words) -> (Policy, Words) {
 #[bench::upper_case(&[b"ZRANGEBYSCORE"])]
 #[bench::subcommand(&[b"CLIENT", b"GETNAME"])]
 #[bench::denied(&[b"CONFIG", b"SET"])]
-#[bench::unknown(&[b"JSON.GET"])]
+#[bench::unknown(&[b"GRAPH.QUERY"])]
 fn decide((policy, words): (Policy, Words)) -> usize {
     let mut allowed = 0;
     for _ in 0..REQUESTS {

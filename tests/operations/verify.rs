@@ -164,7 +164,7 @@ fn verify_fails_for_a_redis_with_only_a_password() {
         "function",
     ];
     assert_eq!(ids(&report, "fails"), failing, "{report}");
-    assert!(found(&report, "escapes").starts_with("44 of 52 exist: ACL, MODULE"), "{report}");
+    assert!(found(&report, "escapes").starts_with("47 of 82 exist: ACL, MODULE"), "{report}");
     assert_eq!(report["wide_open"], false);
 }
 
@@ -176,7 +176,7 @@ fn verify_reports_a_redis_without_a_password() {
         let (code, report) = json(redis.address(), password, &[]);
         assert_eq!((code, &report["wide_open"]), (Some(1), &Value::Bool(true)), "{report}");
         assert_eq!(found(&report, "no-password"), "+PONG: no password is required");
-        assert!(found(&report, "escapes").starts_with("44 of 52 exist"), "{report}");
+        assert!(found(&report, "escapes").starts_with("47 of 82 exist"), "{report}");
     }
     let text = verify(redis.address(), "", &[]).1;
     assert!(text.contains("Wide open: every client"), "{text}");
@@ -213,8 +213,8 @@ fn verify_fails_if_redis_is_directly_reachable_and_reports_its_exposure() {
     let limited = Redis::setup().password("\"\"").config("user default on nopass ~* &* +get");
     let limited = limited.start();
     for (redis, words) in [
-        (&open, "wide open: no password, and 48 dangerous commands"),
-        (&hidden, "wide open: no password, and 44 dangerous commands"),
+        (&open, "wide open: no password, and 51 dangerous commands"),
+        (&hidden, "wide open: no password, and 47 dangerous commands"),
         (&limited, "-NOPERM"),
     ] {
         let direct = redis.address().to_string();

@@ -69,7 +69,7 @@ fn assert_verify_changes_nothing(
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains(" of 52 exist: ACL, "), "{text}");
+    assert!(text.contains(" of 82 exist: ACL, "), "{text}");
 
     let ran = succeeded(&mut wire);
     let harmful: Vec<_> = ran.keys().filter(|name| !HARMLESS.contains(&name.as_str())).collect();

@@ -109,12 +109,12 @@ fn a_command_rule_takes_precedence_over_a_subcommand_rule() {
 
 #[test]
 fn rules_for_unknown_commands_are_kept() {
-    let policy = compile(&["FT.DROPINDEX", "ft.config|SET", "CLIENT|FUTURE", "zzz", "AAA"]);
+    let policy = compile(&["GRAPH.DROPINDEX", "graph.config|SET", "CLIENT|FUTURE", "zzz", "AAA"]);
     let blocked: [(&[&[u8]], &str, &str); 7] = [
-        (&[b"ft.dropindex", b"i"], "ft.dropindex", "unknown command"),
-        (&[b"FT.DropIndex"], "ft.dropindex", "unknown command"),
-        (&[b"FT.CONFIG", b"set", b"a"], "ft.config|set", "unknown subcommand"),
-        (&[b"FT.CONFIG", b"set\0x"], "ft.config|set", "unknown subcommand"),
+        (&[b"graph.dropindex", b"i"], "graph.dropindex", "unknown command"),
+        (&[b"GRAPH.DropIndex"], "graph.dropindex", "unknown command"),
+        (&[b"GRAPH.CONFIG", b"set", b"a"], "graph.config|set", "unknown subcommand"),
+        (&[b"GRAPH.CONFIG", b"set\0x"], "graph.config|set", "unknown subcommand"),
         (&[b"client", b"Future"], "client|future", "unknown subcommand"),
         (&[b"ZZZ"], "zzz", "unknown command"),
         (&[b"aaa", b"zzz"], "aaa", "unknown command"),
@@ -126,13 +126,13 @@ fn rules_for_unknown_commands_are_kept() {
         assert!(says(&denied, args, start), "{name}");
     }
     let passing: [&[&[u8]]; 9] = [
-        &[b"FT.SEARCH", b"dropindex"],
-        &[b"FT.DROPINDEX2"],
-        &[b"FT.DROPINDE"],
-        &[b"FT.CONFIG", b"get"],
-        &[b"FT.CONFIG"],
-        &[b"FT.CONFIG", b"\0set"],
-        &[b"FT.CONFIG|SET"],
+        &[b"GRAPH.QUERY", b"dropindex"],
+        &[b"GRAPH.DROPINDEX2"],
+        &[b"GRAPH.DROPINDE"],
+        &[b"GRAPH.CONFIG", b"get"],
+        &[b"GRAPH.CONFIG"],
+        &[b"GRAPH.CONFIG", b"\0set"],
+        &[b"GRAPH.CONFIG|SET"],
         &[b"CLIENT", b"LIST"],
         &[b"CLIENT", b"FUTUR"],
     ];

@@ -182,7 +182,7 @@ fn connection_state_keeps_a_lease_until_the_session_ends() {
     {
         walk(&[ECHO, (pins, "-ERR no\r\n", LEASE), ON_LEASE]);
     }
-    walk(&[ECHO, ("ft.search i q", "-ERR unknown command\r\n", LEASE), ON_LEASE]);
+    walk(&[ECHO, ("graph.query g q", "-ERR unknown command\r\n", LEASE), ON_LEASE]);
     for novelty in
         ["+OK\r\n", "-ERR no\r\n", "-ERR unknown\r\n", "*1\r\n-ERR unknown subcommand x\r\n"]
     {
@@ -205,6 +205,14 @@ fn connection_state_keeps_a_lease_until_the_session_ends() {
     walk(&[("CLIENT ID 1", "-ERR wrong number\r\n", LEASE), ECHO]);
     let list = ("CLIENT LIST", "$0\r\n\r\n", Where::Fenced);
     walk(&[list, ("OBJECT ENCODING k", "$-1\r\n", Where::Fenced), ECHO]);
+}
+
+#[test]
+fn commands_that_are_answered_late_have_a_lease_until_their_reply() {
+    for late in ["VSIM k ELE e", "FT.SEARCH i q", "ft.aggregate i q", "VADD k VALUES 1 1 e CAS"] {
+        walk(&[ECHO, (late, "*1\r\n:0\r\n", LEASE), ECHO]);
+    }
+    walk(&[ECHO, ("VADD k VALUES 1 1 e", ":1\r\n", Where::Fenced), ECHO]);
 }
 
 #[test]
