@@ -68,7 +68,7 @@ impl Router {
     /// A call about the session panicked: a defect. It ends, and with it a link that may have been
     /// left with a request whose reply nobody expects.
     pub fn client_panicked(&mut self, id: SessionId, now: Instant) {
-        if let Some(link) = self.links.take_unsettled() {
+        if let Some(link) = self.links.take_incomplete() {
             self.drop_link(link, CloseReason::Internal, now);
         }
         self.abort(id, CloseReason::Internal);

@@ -30,7 +30,7 @@ impl Router {
 
     /// Returns what a link is for, which the shell needs to know to open it; `None` once it is forgotten.
     pub fn link_key(&self, id: LinkId) -> Option<LinkKey> {
-        self.links.key(id)
+        self.links.get(id).map(|held| held.key)
     }
 
     /// A link that has something new to write, or is closed.
@@ -182,7 +182,7 @@ impl Router {
             self.end_mismatched();
         }
         if wants_barrier {
-            self.links.bar(id);
+            self.links.send_barrier(id);
         }
         self.retire_if_slow(id, now);
         for session in reached.drain() {
@@ -308,8 +308,7 @@ impl Router {
             // Without room for one more link it stays in use, and is read however slow the client
             // is: others do not wait, and past its limit the slow one is closed.
             if !shared.is_retired() && self.links.has_room_for_slow() {
-                self.links.retire(id);
-                self.links.note_slow(id);
+                self.links.retire_for_slow_reader(id);
             }
         } else if shared.is_retired() && shared.is_empty() {
             self.links.close(id);

@@ -140,7 +140,7 @@ impl Pipeline<'_> {
             expect(Learn::Multi);
             expect(Learn::Nothing);
         }
-        self.links.settle();
+        self.links.complete_request();
     }
 
     /// Adds a request to what a link is sent, and its reply to the pending replies: a plain reply if `expect`
@@ -169,7 +169,7 @@ impl Pipeline<'_> {
             }
             self.counters.begin(asked.class, self.id, link, due.asked(), self.now);
         }
-        self.links.settle();
+        self.links.complete_request();
     }
 
     /// A request has been taken.

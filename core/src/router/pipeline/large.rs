@@ -44,7 +44,7 @@ impl Pipeline<'_> {
             && let Some(requests) = self.links.requests(link, self.id)
         {
             requests.extend_from_slice(input.get(..streamed.len).unwrap_or_default());
-            self.links.settle();
+            self.links.complete_request();
         }
         if streamed.done {
             if let Some(Streaming { action, link, asked, .. }) = self.session.streaming.take() {

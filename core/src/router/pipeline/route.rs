@@ -198,7 +198,7 @@ impl Routing<'_> {
     /// Returns whether `link` is retired and a session that much is sent to may go on there: it may read
     /// nothing before it has sent everything.
     fn is_left_to(&self, link: LinkId, key: LinkKey) -> bool {
-        self.session.is_weighty(self.limits, self.now) && self.links.is_left_to(link, key)
+        self.session.is_weighty(self.limits, self.now) && self.links.serves_last_session(link, key)
     }
 
     /// Has a shared link tell the session when there is room on it.

@@ -27,7 +27,7 @@ const HELLO_ERROR: [&[u8]; 2] = [b"-ERR Syntax error in HELLO option '", b"'\r\n
 pub(in crate::router) struct Token([u8; TOKEN]);
 
 /// Makes tokens. From those that are known nobody can tell the next one.
-pub(in crate::router) struct Tokens {
+struct Tokens {
     key: [u8; 32],
     made: u64,
     /// The second half of the last digest, until it is a token too.
@@ -35,12 +35,11 @@ pub(in crate::router) struct Tokens {
 }
 
 impl Tokens {
-    /// Tokens from a secret `key`, which must come from the system's source of randomness.
-    pub(in crate::router) fn new(key: [u8; 32]) -> Self {
+    fn new(key: [u8; 32]) -> Self {
         Self { key, made: 0, left: None }
     }
 
-    pub(in crate::router) fn next(&mut self) -> Token {
+    fn next(&mut self) -> Token {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let bytes = self.left.take().unwrap_or_else(|| self.digest());
         let mut token = [0; TOKEN];
@@ -61,6 +60,40 @@ impl Tokens {
             .into();
         self.left = digest.last_chunk().copied();
         digest.first_chunk().copied().unwrap_or_default()
+    }
+}
+
+/// What a worker's barriers have in common.
+pub(in crate::router) struct Barriers {
+    tokens: Tokens,
+    /// False once the server has said that this user may not run `ECHO`.
+    echoes: bool,
+}
+
+impl Barriers {
+    /// Barriers with tokens from a secret `key`, which must come from the system's source of randomness.
+    pub(in crate::router) fn new(key: [u8; 32]) -> Self {
+        Self { tokens: Tokens::new(key), echoes: true }
+    }
+
+    /// Returns a token that nobody knows yet.
+    pub(in crate::router) fn next_token(&mut self) -> Token {
+        self.tokens.next()
+    }
+
+    /// Returns the form that the server answers with the token, as far as is known.
+    pub(in crate::router) fn form(&self) -> Form {
+        if self.echoes { Form::Echo } else { Form::Hello }
+    }
+
+    /// Uses no `ECHO` from now on if `may_not_echo`: the server has refused it to this user.
+    pub(in crate::router) fn note_refusal(&mut self, may_not_echo: bool) {
+        self.echoes &= !may_not_echo;
+    }
+
+    /// Uses `ECHO` again: links log in as another user from now on.
+    pub(in crate::router) fn forget_refusal(&mut self) {
+        self.echoes = true;
     }
 }
 

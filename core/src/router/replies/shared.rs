@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 
 use super::demultiplexer::{Demultiplexer, Recipients};
-use super::fence::{Barrier, Fence, Form, Tokens};
+use super::fence::{Barrier, Barriers, Fence, Form};
 use super::queue::{Queue, nobody};
 use crate::resp::Protocol;
 use crate::router::SessionId;
@@ -73,12 +73,11 @@ impl Shared {
         session: SessionId,
         protocol: Protocol,
         requests: &mut BytesMut,
-        tokens: &mut Tokens,
-        echoes: bool,
+        barriers: &mut Barriers,
     ) {
         let Some(fence) = &self.fence else { return };
         if fence.open.is_some_and(|open| open != session) {
-            self.bar(protocol, requests, tokens, echoes);
+            self.add_barrier(protocol, requests, barriers);
         }
         if let Some(fence) = &mut self.fence {
             fence.open = Some(session);
@@ -104,18 +103,17 @@ impl Shared {
 
     /// Closes the last session's run with a barrier, which is added to `requests`. `echoes`: whether
     /// the server lets this user run `ECHO`.
-    pub(in crate::router) fn bar(
+    pub(in crate::router) fn add_barrier(
         &mut self,
         protocol: Protocol,
         requests: &mut BytesMut,
-        tokens: &mut Tokens,
-        echoes: bool,
+        barriers: &mut Barriers,
     ) {
         let Some(fence) = &mut self.fence else { return };
-        let insists = fence.insists || fence.wants_barrier || !echoes;
-        let form = if insists { Form::Hello } else { Form::Echo };
+        let insists = fence.insists || fence.wants_barrier;
+        let form = if insists { Form::Hello } else { barriers.form() };
         let session = fence.open.take().unwrap_or_else(nobody);
-        let token = tokens.next();
+        let token = barriers.next_token();
         fence.sent.push_back(Barrier::write(session, form, protocol, token, requests));
         fence.wants_barrier = false;
         self.queue.push_barrier();
