@@ -133,7 +133,7 @@ fn connection(action: &Action, spec: Option<&Spec>, sharing: Sharing) -> String 
         Action::Reset { .. } => {
             "answered by Redoubt, which gives up the session's lease if it has one"
         }
-        Action::Unsettled => "waits for pending replies",
+        Action::AwaitReplies => "waits for pending replies",
         Action::Forward { .. } | Action::Substitute { .. } if sharing == Sharing::Off => {
             "goes over the session's own lease, as all commands do (upstream.sharing = \"off\")"
         }
