@@ -87,20 +87,6 @@ impl Held {
         self.shared().is_some_and(Shared::is_retired)
     }
 
-    /// Returns whether the link is shared, for `wanted`, and has room.
-    #[inline]
-    pub(super) fn takes(&self, wanted: LinkKey) -> bool {
-        match &self.usage {
-            Usage::Shared(shared) => {
-                self.key == wanted
-                    && !shared.is_retired()
-                    && !shared.is_full()
-                    && !self.link.is_full()
-            }
-            _ => false,
-        }
-    }
-
     /// Returns whether a session that has used this link last can send a request for `wanted` over it;
     /// `has_pending` is true if the session waits for replies from here.
     pub(super) fn serves(&self, wanted: LinkKey, has_pending: bool) -> bool {

@@ -212,7 +212,12 @@ impl Links {
     /// Returns whether `id` is a shared link for `wanted`, and has room.
     #[inline]
     pub(super) fn takes(&self, id: LinkId, wanted: LinkKey) -> bool {
-        self.all.get(id.0).is_some_and(|held| held.takes(wanted))
+        match self.all.get(id.0) {
+            Some(Held { key, link, usage: Usage::Shared(shared), .. }) => {
+                *key == wanted && !shared.is_retired() && !shared.is_full() && !link.is_full()
+            }
+            _ => false,
+        }
     }
 
     /// See [`Held::serves`].
