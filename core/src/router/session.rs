@@ -221,6 +221,21 @@ impl Session {
         Ok(())
     }
 
+    /// Processes a whole `+OK`, which goes to the client and changes only the state of a transaction.
+    ///
+    /// # Errors
+    /// As [`Frame::complete_success`].
+    #[inline]
+    pub(super) fn complete_success(
+        &mut self,
+        reply: &[u8],
+        counts: &mut Counts,
+    ) -> Result<(), Unexpected> {
+        self.append_reply(reply);
+        let Self { state, pending, output, .. } = self;
+        Frame::complete_success(state, pending, output, counts)
+    }
+
     /// Ends the session if too many bytes wait for the client: the sessions behind it on a shared link cannot
     /// wait any longer.
     #[inline]

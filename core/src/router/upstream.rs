@@ -112,7 +112,7 @@ impl Router {
     pub fn link_output_written(&mut self, id: LinkId, len: usize, now: Instant) {
         let was_full = self.links.is_full(id);
         let Some(held) = self.links.get_mut(id) else { return };
-        held.link.wrote(len);
+        held.link.output_written(len);
         self.counters.traffic.upstream_out =
             self.counters.traffic.upstream_out.saturating_add(len as u64);
         if held.link.output().is_empty() {

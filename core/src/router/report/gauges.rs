@@ -1,4 +1,4 @@
-//! How full a worker is at one moment, for metrics.
+//! What a worker holds at one moment, for metrics.
 
 /// Gauges of one worker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -26,13 +26,13 @@ pub struct Gauges {
 /// How many links there are of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LinkGauges {
-    /// Logged in, for many sessions.
+    /// Links that are logged in and that many sessions share.
     pub shared: usize,
-    /// Logged in, lent to one session.
+    /// Links that are logged in and lent to one session each.
     pub leased: usize,
-    /// Logged in and clean, for the next session that needs one.
+    /// Links that are logged in, clean and lent to no session.
     pub pooled: usize,
-    /// Not logged in yet.
+    /// Links that are not logged in yet.
     pub opening: usize,
 }
 

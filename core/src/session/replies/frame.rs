@@ -178,6 +178,21 @@ impl Frame {
         replied(scanner.kind(), shown, state, pending, output, counts)
     }
 
+    /// Handles the end of the next pending reply, which is `+OK` and changes only the state of a transaction (see
+    /// [`PendingReplies::expects_success`]).
+    ///
+    /// # Errors
+    /// [`Unexpected::Reply`] if no reply is pending.
+    #[inline]
+    pub(crate) fn complete_success(
+        state: &mut State,
+        pending: &mut PendingReplies,
+        output: &mut BytesMut,
+        counts: &mut Counts,
+    ) -> Result<(), Unexpected> {
+        replied(Some(Kind::SimpleString), true, state, pending, output, counts)
+    }
+
     /// Returns whether the frame answers a request.
     pub(crate) fn is_reply(self) -> bool {
         matches!(self, Self::Reply { .. } | Self::Greeting)

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::counts::{Counted, Counts, Outcome};
-use super::expect::{Expect, Learn};
+use super::expect::{Expect, Learn, Show};
 use super::pubsub::Confirmations;
 use crate::ids::LinkId;
 use crate::resp::whole;
@@ -231,6 +231,19 @@ impl PendingReplies {
         (len, many)
     }
 
+    /// Returns true if `link` is to bring next a reply that goes to the client unchanged and only says whether a
+    /// request of a transaction succeeded.
+    #[inline]
+    pub(crate) fn expects_success(&self, link: LinkId) -> bool {
+        matches!(
+            self.entries.front(),
+            Some(Entry::Remote(from, _, Expect {
+                show: Show::Reply,
+                learn: Learn::Multi | Learn::Watch | Learn::Unwatch | Learn::Discard,
+            })) if *from == link
+        )
+    }
+
     /// Counts plain replies that have gone to the client, and appends the local replies that follow them to
     /// `output`.
     #[inline]
@@ -324,7 +337,6 @@ mod tests {
 
     use super::*;
     use crate::command::lookup;
-    use crate::session::Show;
 
     /// The counter does not matter in most tests.
     const ANY: Counted = Counted::NOT;
