@@ -98,7 +98,7 @@ impl Conversation {
         let mut read = 0;
         while let Some(id) = self.router.next_touched() {
             let len = self.router.output(id).len();
-            self.router.wrote(id, len, self.now);
+            self.router.output_written(id, len, self.now);
             read += len;
         }
         while self.router.next_event().is_some() {}
@@ -116,7 +116,7 @@ impl Conversation {
         let auth = request(&[b"AUTH", CLIENT_PASSWORD.as_bytes()]);
         self.router.client_bytes(id, &auth, self.now);
         assert_eq!(self.router.output(id), b"+OK\r\n");
-        self.router.wrote(id, b"+OK\r\n".len(), self.now);
+        self.router.output_written(id, b"+OK\r\n".len(), self.now);
         while self.router.next_touched().is_some() {}
         self.sessions.push(id);
     }
@@ -149,7 +149,7 @@ impl Conversation {
             if len == 0 {
                 return sent;
             }
-            self.router.link_wrote(link, len, self.now);
+            self.router.link_output_written(link, len, self.now);
             sent += len;
         }
     }

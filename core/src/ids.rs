@@ -1,34 +1,34 @@
-//! The names of sessions and links.
+//! The ids of sessions and links.
 
 use slotmap::DefaultKey;
 
-/// Names a session; no later session has the same name.
+/// The id of a session. No later session has the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(pub(crate) DefaultKey);
 
-/// Names a link; no later link has the same name.
+/// The id of a link. No later link has the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LinkId(pub(crate) DefaultKey);
 
 impl SessionId {
-    /// The key under which the program keeps what belongs to the session.
+    /// Returns the key under which the program stores its part of the session.
     pub fn key(self) -> DefaultKey {
         self.0
     }
 
-    /// The session whose [`SessionId::key`] is `key`.
+    /// Returns the id whose [`SessionId::key`] is `key`.
     pub fn from_key(key: DefaultKey) -> Self {
         Self(key)
     }
 }
 
 impl LinkId {
-    /// The key under which the program keeps what belongs to the link.
+    /// Returns the key under which the program stores its part of the link.
     pub fn key(self) -> DefaultKey {
         self.0
     }
 
-    /// The link whose [`LinkId::key`] is `key`.
+    /// Returns the id whose [`LinkId::key`] is `key`.
     pub fn from_key(key: DefaultKey) -> Self {
         Self(key)
     }

@@ -76,7 +76,7 @@ fn gauges(worker: &Worker) -> WorkerSnapshot {
     WorkerSnapshot {
         totals,
         sessions: router.len(),
-        links: router.levels().links,
+        links: router.gauges().links,
         scripts: match &router.rules().scripts {
             Scripts::All => "all",
             Scripts::ReadOnly => "read-only",

@@ -1,33 +1,46 @@
-//! The half of the router that faces clients.
+//! What clients do: they connect, send requests, read replies and disconnect.
 
 use std::time::Instant;
 
-use super::links::Usage;
+use super::limits::pause::Pause;
+use super::limits::turn::Work;
+use super::links::Held;
+use super::pipeline::Pipeline;
 use super::session::Session;
 use super::{Router, SessionEvent, SessionId, Sharing};
+use crate::auth::Permit;
 use crate::session::CloseReason;
 
 impl Router {
-    /// A client has connected.
+    /// Adds the session of a client that has connected.
     pub fn open(&mut self, now: Instant) -> SessionId {
         let mut session = Session::new(now, self.timeouts.auth, self.sharing == Sharing::Off);
         if self.draining {
             session.end(CloseReason::Shutdown);
         }
-        SessionId(self.sessions.insert(session))
+        self.sessions.insert(session)
     }
 
-    /// Sets the number by which `HELLO` calls the session where it shares a link.
+    /// The same for a client to which the connection limiter has given `permit`.
+    pub fn open_with(&mut self, permit: Permit, now: Instant) -> SessionId {
+        let id = self.open(now);
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.permit = Some(permit);
+        }
+        id
+    }
+
+    /// Sets the number that `HELLO` returns to the session as its connection's id while it shares a link.
     pub fn set_number(&mut self, id: SessionId, number: u64) {
-        if let Some(session) = self.sessions.get_mut(id.0) {
+        if let Some(session) = self.sessions.get_mut(id) {
             session.number = number;
         }
     }
 
     /// Takes bytes of the client in.
     pub fn client_bytes(&mut self, id: SessionId, input: &[u8], now: Instant) {
-        let Some(session) = self.sessions.get_mut(id.0) else { return };
-        // One that is ending is dropped what it sends, so that keeps it no longer.
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        // The bytes of an ending session are dropped, so they do not keep it open.
         if session.ending.is_none() {
             session.active = now;
         }
@@ -41,34 +54,32 @@ impl Router {
         self.take_requests(id, input, now);
     }
 
-    /// The client will send nothing more. What it asked for before is still answered, but nothing
-    /// is popped for a client that is gone.
+    /// Notes that the client will send nothing more. Its earlier requests are still answered, but nothing is
+    /// popped for a client that has gone.
     pub fn client_eof(&mut self, id: SessionId, now: Instant) {
-        let Some(session) = self.sessions.get_mut(id.0) else { return };
+        let Some(session) = self.sessions.get_mut(id) else { return };
         session.eof = true;
-        // What is missing would be waited for without an end.
+        // A missing reply would be waited for without an end.
         if let Some(link) = session.link.filter(|_| !session.state.is_leased()) {
             self.links.leave(link, id);
         }
         self.take_requests(id, &[], now);
     }
 
-    /// The client's connection broke.
+    /// Notes that the client's connection broke.
     pub fn client_lost(&mut self, id: SessionId) {
         self.abort(id, CloseReason::Client);
     }
 
-    /// Ends the session now, whatever is due.
+    /// Ends the session now, whatever replies are pending.
     pub fn abort(&mut self, id: SessionId, reason: CloseReason) {
-        let Some(session) = self.sessions.get_mut(id.0) else { return };
-        session.kill(reason);
-        self.touch(id);
+        self.sessions.abort(id, reason);
     }
 
-    /// A call about the session panicked: a defect. It ends, and with it a link that may have been
-    /// left with a request whose reply nobody expects.
+    /// Ends the session after a call about it panicked, which is a defect. A link that may have been left
+    /// with a request whose reply is not expected is closed too.
     pub fn client_panicked(&mut self, id: SessionId, now: Instant) {
-        if let Some(link) = self.links.take_unsettled() {
+        if let Some(link) = self.links.take_incomplete() {
             self.drop_link(link, CloseReason::Internal, now);
         }
         self.abort(id, CloseReason::Internal);
@@ -77,41 +88,59 @@ impl Router {
     /// Returns whether the client is to be read: not while its requests must wait, nor for a while after a
     /// wrong password.
     ///
-    /// A session that is ending is read too, so that its client's going is noticed; what comes is
-    /// dropped.
+    /// The client of a session that is ending is read too, so that it is noticed when it disconnects; its
+    /// bytes are dropped.
     pub fn wants_read(&self, id: SessionId) -> bool {
-        self.sessions.get(id.0).is_some_and(|session| {
+        self.sessions.get(id).is_some_and(|session| {
             !session.eof && session.pause.is_none() && !session.is_held() && !session.memory_paused
         })
+    }
+
+    /// Returns how many bytes may be read from the client in one turn.
+    pub fn read_size(&self, id: SessionId) -> usize {
+        Work::read_size(self.sessions.get(id))
+    }
+
+    /// Returns whether the client has sent more requests than were taken in one turn, so that the shell calls
+    /// [`Router::take_turn`] once other sessions have had their turns.
+    pub fn waits_for_turn(&self, id: SessionId) -> bool {
+        self.sessions.get(id).is_some_and(|session| session.pause == Some(Pause::Turn))
+    }
+
+    /// Takes the requests of one more turn.
+    pub fn take_turn(&mut self, id: SessionId, now: Instant) {
+        if self.waits_for_turn(id) {
+            self.take_requests(id, &[], now);
+        }
     }
 
     /// Returns whether a blocking command of the session is pending, so that the session is to end if its
     /// client has gone ([`Router::client_eof`]), also while the client is not to be read.
     pub fn ends_with_client(&self, id: SessionId) -> bool {
-        self.sessions.get(id.0).is_some_and(|session| !session.eof && session.due.blocks())
+        self.sessions.get(id).is_some_and(|session| !session.eof && session.pending.blocks())
     }
 
-    /// Returns whether the session is over: close its socket and call [`Router::forget`].
+    /// Returns whether the session is over: the shell closes its socket and calls [`Router::forget`].
     pub fn is_finished(&self, id: SessionId) -> bool {
-        self.sessions.get(id.0).is_none_or(Session::is_finished)
+        self.sessions.get(id).is_none_or(Session::is_finished)
     }
 
-    /// Returns whether it is over before its client had all that was due to it, or must not wait for that.
+    /// Returns whether the session is over before its client had all replies, or must not wait for that.
     pub fn is_killed(&self, id: SessionId) -> bool {
-        self.sessions.get(id.0).is_none_or(Session::is_killed)
+        self.sessions.get(id).is_none_or(Session::is_killed)
     }
 
-    /// Returns what is to be written to the client now.
+    /// Returns the bytes that are to be written to the client now.
     pub fn output(&self, id: SessionId) -> &[u8] {
         self.sessions
-            .get(id.0)
+            .get(id)
             .filter(|session| !session.is_held())
             .map_or(&[], |session| &session.output)
     }
 
-    /// The first `len` bytes of [`Router::output`] have been written.
-    pub fn wrote(&mut self, id: SessionId, len: usize, now: Instant) {
-        let Some(session) = self.sessions.get_mut(id.0) else { return };
+    /// Removes the first `len` bytes of [`Router::output`], which have been written.
+    pub fn output_written(&mut self, id: SessionId, len: usize, now: Instant) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
         let limits = &self.rules.limits;
         let before = session.output.len();
         session.advance_output(len);
@@ -121,26 +150,26 @@ impl Router {
         session.active = now;
         let after = session.output.len();
         if after == 0 {
-            session.drained();
+            session.output_drained();
         } else if !session.state.is_authenticated() {
             session.shrink_output();
         }
-        let passed = |mark| before >= mark && after < mark;
-        if passed(limits.caught_up())
+        let falls_below = |mark| before >= mark && after < mark;
+        if falls_below(limits.caught_up())
             && let Some(link) = session.link
         {
-            if let Some(Usage::Shared(shared)) = self.links.get_mut(link).map(|l| &mut l.usage) {
+            if let Some(shared) = self.links.get_mut(link).and_then(Held::shared_mut) {
                 shared.end_grace();
             }
             self.links.touch(link);
         }
         let memory_paused = session.memory_paused;
-        if passed(Session::LINK_PAUSE)
-            || passed(Session::MUCH)
-            || passed(limits.client_pause())
+        if falls_below(Session::LINK_PAUSE)
+            || falls_below(Session::MUCH)
+            || falls_below(limits.client_pause())
             || after == 0
         {
-            // The link's driver looks again whether it may read.
+            // The link's driver checks again whether it may read.
             if let Some(link) = session.link.filter(|_| after > 0 || before >= Session::MUCH) {
                 self.links.touch(link);
             }
@@ -151,10 +180,10 @@ impl Router {
         }
     }
 
-    /// The session's socket is closed.
+    /// Removes the session, whose socket is closed.
     pub fn forget(&mut self, id: SessionId, now: Instant) {
-        let Some(session) = self.sessions.remove(id.0) else { return };
-        session.due.give_up(&mut self.counters.commands);
+        let Some(session) = self.sessions.remove(id) else { return };
+        session.pending.give_up(&mut self.counters.commands);
         self.rules.client_ids.change(session.state.client_id(), None);
         match session.link {
             Some(link) if session.state.is_leased() => self.links.close(link),
@@ -162,5 +191,80 @@ impl Router {
             None => {}
         }
         self.events.push_back(SessionEvent::of(id, &session.state, session.closed_event(now)));
+    }
+
+    /// Takes as many requests as the client has sent, and may be taken now and in one turn. `fresh` are the
+    /// bytes that came last.
+    fn take_requests(&mut self, id: SessionId, fresh: &[u8], now: Instant) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        if session.input.is_empty() {
+            let used = self.take_from(id, fresh, now);
+            if let Some(session) = self.sessions.get_mut(id)
+                && session.ending.is_none()
+            {
+                session.input.extend_from_slice(fresh.get(used..).unwrap_or_default());
+            }
+        } else {
+            let mut input = std::mem::take(&mut session.input);
+            input.extend_from_slice(fresh);
+            let used = self.take_from(id, &input, now);
+            if let Some(session) = self.sessions.get_mut(id)
+                && session.ending.is_none()
+            {
+                session.keep_input(input, used);
+            }
+        }
+        self.after_requests(id, now);
+        self.close_displaced();
+        self.sessions.touch(id);
+    }
+
+    /// Takes requests from `input`. Returns how many bytes have been processed.
+    fn take_from(&mut self, id: SessionId, input: &[u8], now: Instant) -> usize {
+        let Some(session) = self.sessions.get_mut(id) else { return input.len() };
+        let work = Work::of(session, &self.rules.limits);
+        let mut pipeline = Pipeline {
+            id,
+            session,
+            links: &mut self.links,
+            rules: &self.rules,
+            events: &mut self.events,
+            auth_timeout: self.timeouts.auth,
+            counters: &mut self.counters,
+            databases: self.databases,
+            draining: self.draining,
+            now,
+            work,
+        };
+        pipeline.take_turn(input, &mut self.pauses)
+    }
+
+    fn after_requests(&mut self, id: SessionId, now: Instant) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        session.parser.release();
+        if !session.state.is_authenticated() {
+            session.recount();
+            session.check_unauthenticated_bytes();
+        }
+        if session.eof && session.pending.blocks() {
+            // As in Redis, a client that disconnects ends its blocking command, and its later requests are
+            // dropped: the command might wait for ever, and keep its lease.
+            session.kill(CloseReason::Client);
+        } else if session.eof && session.pause.is_none() {
+            session.end(CloseReason::Client);
+        }
+        if session.may_hold_much() {
+            self.count_memory(id, now);
+        }
+    }
+
+    /// Looks again at requests that had to wait; not at those that wait for the session's own turn, because
+    /// this is the turn of another session.
+    pub(super) fn resume(&mut self, id: SessionId, now: Instant) {
+        if let Some(session) = self.sessions.get_mut(id)
+            && session.pause.is_some_and(|pause| pause != Pause::Turn)
+        {
+            self.take_requests(id, &[], now);
+        }
     }
 }

@@ -1,105 +1,107 @@
-//! What time does to sessions, and the graceful stop.
+//! What happens to sessions at ticks and when rules change, and the graceful stop.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use super::limits::pause::Pause;
-use super::session::Session;
-use super::{Router, SessionId, Timeouts};
-use crate::session::CloseReason;
-
-/// How long an ending session may leave its last replies unread.
-const LINGER: Duration = Duration::from_secs(30);
+use super::Router;
+use crate::auth::Permit;
+use crate::session::{CloseReason, Rules};
 
 impl Router {
-    /// Ends the sessions whose time is up. To be called a few times a second.
+    /// Ends the sessions whose time is up, and resumes those that need wait no longer. The shell calls this a
+    /// few times a second.
     pub fn tick(&mut self, now: Instant) {
-        let timeouts = self.timeouts;
-        let due: Vec<_> = self
-            .sessions
-            .iter()
-            .filter_map(|(key, session)| Some((SessionId(key), overdue(session, timeouts, now)?)))
-            .collect();
-        for (id, reason) in due {
+        for (id, reason) in self.sessions.overdue(self.timeouts, now) {
             self.abort(id, reason);
         }
-        self.resume_paced(now);
-        self.release_held(now);
-        self.give_back_light(now);
+        for id in self.sessions.paced() {
+            self.resume(id, now);
+        }
+        self.end_delays(now);
+        self.return_leases_of_slow_readers(now);
         self.links.tick(now);
         let waiting = self.links.replace_old(now);
-        self.go_on(waiting, now);
+        self.resume_waiting(waiting, now);
         self.resume_without_link(now);
         self.note_owing(now);
         self.tick_memory(now);
         let (sessions, links) = (&self.sessions, &self.links);
         self.counters.lost(|session, link| {
-            links.get(link).is_none()
-                || sessions.get(session.0).is_none_or(|s| s.link != Some(link))
+            links.get(link).is_none() || sessions.get(session).is_none_or(|s| s.link != Some(link))
         });
     }
 
-    /// Lets those go on that had too many commands for a while, as far as they may now.
-    fn resume_paced(&mut self, now: Instant) {
-        let paced: Vec<_> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.pause == Some(Pause::Rate))
-            .map(|(key, _)| SessionId(key))
-            .collect();
-        for id in paced {
+    /// Resumes the sessions whose delay after a wrong password is over.
+    fn end_delays(&mut self, now: Instant) {
+        for id in self.sessions.with_delay_over(now) {
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.held_until = None;
+                session.permit.iter_mut().for_each(Permit::answered);
+            }
             self.resume(id, now);
+            self.sessions.touch(id);
         }
     }
 
-    /// Takes leases back from sessions that had one for being heavy and have long been light; at once
-    /// where others may soon have too few links.
-    fn give_back_light(&mut self, now: Instant) {
-        let is_near = self.links.is_near_bound();
-        let light: Vec<_> = self
-            .sessions
-            .iter_mut()
-            .filter(|(_, session)| session.heavy_until.is_some())
-            .filter_map(|(key, session)| {
-                session.heavy_until.take_if(|_| is_near);
-                session.can_give_back(now).then_some(key)
-            })
-            .map(SessionId)
-            .collect();
-        for id in light {
-            self.give_back(id, now);
+    /// Takes leases back from slow readers that have long caught up; at once where there may soon be too few
+    /// links for others.
+    fn return_leases_of_slow_readers(&mut self, now: Instant) {
+        for id in self.sessions.caught_up(self.links.is_near_bound(), now) {
+            self.return_lease(id, now);
         }
     }
 
-    /// Stops taking requests. Sessions end when all that is due to them has gone out.
+    /// Looks again at the requests that wait for a link, the longest wait first.
+    fn resume_without_link(&mut self, now: Instant) {
+        for id in self.sessions.waiting_for_link() {
+            self.resume(id, now);
+            if let Some(session) = self.sessions.get_mut(id)
+                && session.pause.is_none()
+            {
+                session.wants_link = None;
+            }
+        }
+    }
+
+    /// Puts new rules in force for all requests from now on.
+    ///
+    /// Sessions whose credential the rules do not accept end at once, whatever replies are pending, as Redis
+    /// ends the connections of a user that is deleted.
+    pub fn replace_rules(&mut self, rules: Arc<Rules>) {
+        self.rules = rules;
+        for id in self.sessions.not_accepted_by(&self.rules) {
+            self.abort(id, CloseReason::CredentialWithdrawn);
+        }
+    }
+
+    /// Stops taking requests. Each session ends when its client has all pending replies.
     pub fn drain(&mut self) {
         self.draining = true;
-        let ids: Vec<_> = self.sessions.keys().map(SessionId).collect();
-        for id in ids {
-            if let Some(session) = self.sessions.get_mut(id.0) {
+        for id in self.sessions.ids().collect::<Vec<_>>() {
+            if let Some(session) = self.sessions.get_mut(id) {
                 session.held_until = None;
                 if session.streaming.is_none() {
                     session.end(CloseReason::Shutdown);
                 }
             }
-            self.touch(id);
+            self.sessions.touch(id);
         }
     }
 
-    /// Ends the sessions that only wait for something to happen, once they take no more requests: all
-    /// that is due to them are replies of commands that block. To be called again while it drains, as
-    /// others come to wait.
+    /// Ends the sessions that take no more requests and whose pending replies all belong to commands that
+    /// block. The shell calls this again while it drains, because other sessions come to wait.
     ///
-    /// Nothing more is said on their links ([`Router::link_finishes`]), so Redis closes these, and pops
-    /// nothing for them any more. What it has sent before arrives first, and still goes out. What it has
-    /// popped in the very turn in which it notices the end is lost, as for every client that goes while it
-    /// waits.
+    /// Nothing more is sent over their links ([`Router::link_finishes`]), so Redis closes these, and pops
+    /// nothing for them any more. What Redis has sent before arrives first, and still goes to the client.
+    /// What it has popped in the very turn in which it notices the end is lost, as for every client that
+    /// disconnects while it waits.
     pub fn leave_waiting(&mut self) {
         if !self.draining {
             return;
         }
         for session in self.sessions.values() {
             if session.ending.is_some()
-                && session.due.only_blocks()
+                && session.pending.only_blocks()
                 && session.state.is_leased()
                 && let Some(link) = session.link
             {
@@ -110,27 +112,8 @@ impl Router {
 
     /// Ends all sessions now.
     pub fn abort_all(&mut self, reason: CloseReason) {
-        let ids: Vec<_> = self.sessions.keys().map(SessionId).collect();
-        for id in ids {
+        for id in self.sessions.ids().collect::<Vec<_>>() {
             self.abort(id, reason);
         }
     }
-}
-
-/// Returns why the session's time is up, if it is.
-fn overdue(session: &Session, timeouts: Timeouts, now: Instant) -> Option<CloseReason> {
-    let silent = now.saturating_duration_since(session.active);
-    if let Some(reason) = session.ending {
-        let unread = session.due.is_empty() || !session.output.is_empty();
-        return (unread && silent >= LINGER).then_some(reason);
-    }
-    if session.auth_deadline.is_some_and(|deadline| now >= deadline) {
-        return Some(CloseReason::AuthTimeout);
-    }
-    let idle = !timeouts.idle.is_zero()
-        && silent >= timeouts.idle
-        && session.due.is_empty()
-        && session.pause != Some(Pause::Rate)
-        && !session.state.listens();
-    idle.then_some(CloseReason::Idle)
 }

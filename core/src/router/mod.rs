@@ -1,64 +1,66 @@
-//! The sans-IO heart of one worker: its sessions, its links and the replies between them.
+//! The core of one worker without I/O: its sessions, its links and the replies between them.
 //!
-//! Owns: every buffer, the association of sessions with links, and the order of replies. Leaves to
-//! [`crate::session`]: what a request means; to the program: sockets, timers and logs.
+//! [`Router`] owns every buffer, the association of sessions with links, and the order of replies. It
+//! leaves to [`crate::session`] what a request means, and to the program sockets, timers and logs.
 //!
-//! The shell hands in what happened (`client_bytes`, `link_bytes`, `tick`, …) with the time, then
-//! carries out what came of it: it writes [`Router::output`] and [`Router::link_output`],
-//! connects [`Router::next_link_to_open`], looks at [`Router::next_touched`], and reports
-//! [`Router::next_event`]. It never has to know why.
+//! The shell passes in what happened (`client_bytes`, `link_bytes`, `tick`, …) with the time, and then
+//! carries out the effects: it writes [`Router::output`] and [`Router::link_output`], connects
+//! [`Router::next_link_to_open`], looks at [`Router::next_touched`], and reports
+//! [`Router::next_event`]. It need not know the reasons.
 //!
-//! Invariants: a session uses one link at a time, so it has at most one lease, and all replies due from it come before it uses
-//! another; a lease is used by its owner alone, and goes back to the pool only when nothing is due
-//! and Redis has said that it holds no state; a shared link carries nothing that changes what
-//! another session would be answered; every buffer has a bound at which the side that fills it is
-//! no longer read.
+//! Invariants: a session uses one link at a time, so it has at most one lease, and all its pending replies
+//! come before it uses another link. A lease is used by its owner alone, and returns to the pool only
+//! when no reply is pending and Redis has shown that the connection holds no state. A shared link
+//! carries nothing that changes the replies of another session. Every buffer has a bound at which the
+//! side that fills it is no longer read.
+//!
+//! The methods of [`Router`] are in `client` (what clients do), `upstream` (what links do), `link_end`
+//! (how links end), `lifetime` (ticks, rules, drain) and `memory` (the bound on memory). What concerns
+//! sessions alone is in `sessions`, what concerns links alone in `links`.
 
 mod client;
-mod displaced;
 mod key;
 mod lifetime;
 mod limits;
+mod link_end;
 mod links;
-mod not_now;
+mod memory;
 mod pipeline;
 mod replies;
 mod report;
-mod rotation;
 mod session;
-mod stall;
+mod sessions;
 mod upstream;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use slotmap::SlotMap;
-
 use crate::session::Rules;
 use crate::upstream::Credentials;
-use links::Links;
+use links::{Links, Usage};
 use replies::demultiplexer::Reached;
-use session::Session;
+use sessions::Sessions;
 
 pub use crate::ids::{LinkId, SessionId};
 pub use key::{IdentityId, Lane, LinkKey, NodeId};
 pub use limits::memory::MemoryBudget;
 pub use limits::pause::Pauses;
+pub use link_end::Stalled;
 pub use links::LinkBudget;
 pub use report::counters::{Counters, Sample, Traffic};
 pub use report::event::SessionEvent;
 pub use report::gauges::{Gauges, LinkGauges};
 pub use report::view::{LinkView, SessionView};
-pub use stall::Stalled;
 pub use upstream::LinkFault;
 
-/// How long sessions may be what they are.
+/// How long sessions may stay in a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// From the start to a right `AUTH`.
+    /// From the start of a session to an `AUTH` with the right password.
     pub auth: Duration,
-    /// Of silence, with nothing due and nothing subscribed; zero for no limit.
+    /// Without a byte in either direction, while no reply is pending and nothing is subscribed; zero for no
+    /// limit.
     pub idle: Duration,
 }
 
@@ -76,20 +78,18 @@ pub struct Router {
     rules: Arc<Rules>,
     timeouts: Timeouts,
     sharing: Sharing,
-    /// Databases 0 up to this one, exclusive, are known to exist.
+    /// The number of databases that are known to exist: 0 and the following.
     databases: u32,
-    sessions: SlotMap<slotmap::DefaultKey, Session>,
+    sessions: Sessions,
     links: Links,
-    /// Sessions with something new to write, or finished.
-    touched: VecDeque<SessionId>,
     events: VecDeque<SessionEvent>,
-    /// Whom replies reach in one call; empty between calls, kept for its room.
+    /// The sessions that replies reach in one call; empty between calls, kept for its capacity.
     reached: Reached,
-    /// Who got more or fewer replies than were asked for, in one call; empty between calls.
+    /// The sessions that got more or fewer replies than they asked for in one call; empty between calls.
     mismatched: Vec<SessionId>,
     pauses: Pauses,
     counters: Counters,
-    /// Whether Redis has told a client that it is a replica.
+    /// True if Redis has sent a client an error that says that it is a replica.
     read_only: bool,
     draining: bool,
     last_tick: Option<Instant>,
@@ -97,8 +97,8 @@ pub struct Router {
 }
 
 impl Router {
-    /// A router without sessions whose links log in with `credentials`. `key` is a secret of its
-    /// own, from the system's source of randomness: the tokens of barriers come from it.
+    /// Creates a router without sessions, whose links log in with `credentials`. The tokens of barriers are
+    /// made from `key`, a secret of this router's own from the system's source of randomness.
     pub fn new(
         rules: Arc<Rules>,
         timeouts: Timeouts,
@@ -111,9 +111,8 @@ impl Router {
             timeouts,
             sharing,
             databases: 1,
-            sessions: SlotMap::new(),
+            sessions: Sessions::default(),
             links: Links::new(credentials, key),
-            touched: VecDeque::new(),
             events: VecDeque::new(),
             reached: Reached::default(),
             mismatched: Vec::new(),
@@ -126,23 +125,34 @@ impl Router {
         }
     }
 
-    /// Has its links counted together with those of other workers.
+    /// Counts its links together with those of other workers.
     pub fn counting_links(mut self, budget: LinkBudget) -> Self {
         self.links.share_budget(budget);
         self
     }
 
-    /// Has links that are opened from here on log in with `credentials`.
+    /// Counts the memory of its sessions together with that of other workers.
+    pub fn counting_memory(mut self, budget: &MemoryBudget) -> Self {
+        self.memory = budget.join();
+        self
+    }
+
+    /// Logs links that are opened from now on in with `credentials`.
     pub fn replace_credentials(&mut self, credentials: Credentials) {
         self.links.replace_credentials(credentials);
     }
 
-    /// Puts other timeouts in force. The time to authenticate is that of the session's start.
+    /// Puts other timeouts in force. A session that has not authenticated keeps its deadline.
     pub fn replace_timeouts(&mut self, timeouts: Timeouts) {
         self.timeouts = timeouts;
     }
 
-    /// The rules in force.
+    /// Sets the age at which links are replaced; zero for never.
+    pub fn set_max_link_age(&mut self, max_age: Duration) {
+        self.links.set_max_age(max_age);
+    }
+
+    /// Returns the rules in force.
     pub fn rules(&self) -> &Arc<Rules> {
         &self.rules
     }
@@ -152,9 +162,14 @@ impl Router {
         self.pauses
     }
 
-    /// Returns what has been counted, to be taken away.
+    /// Returns the counters, from which the shell takes what has been counted.
     pub fn counters(&mut self) -> &mut Counters {
         &mut self.counters
+    }
+
+    /// Returns the bytes that its sessions and links hold, as they were counted last.
+    pub fn memory(&self) -> u64 {
+        self.memory.counted()
     }
 
     /// Returns how many links are lent to one session each.
@@ -174,29 +189,61 @@ impl Router {
 
     /// Returns whether there is no session.
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
+        self.sessions.len() == 0
     }
 
-    /// A session that has something new to write, or is finished.
+    /// Returns the ids of all sessions.
+    pub fn session_ids(&self) -> impl Iterator<Item = SessionId> + '_ {
+        self.sessions.ids()
+    }
+
+    /// Takes a session that has something new to write, or is finished.
     pub fn next_touched(&mut self) -> Option<SessionId> {
-        let id = self.touched.pop_front()?;
-        if let Some(session) = self.sessions.get_mut(id.0) {
-            session.touched = false;
-        }
-        Some(id)
+        self.sessions.next_touched()
     }
 
-    /// Something worth a log line.
+    /// Takes an event for the log.
     pub fn next_event(&mut self) -> Option<SessionEvent> {
         self.events.pop_front()
     }
 
-    fn touch(&mut self, id: SessionId) {
-        if let Some(session) = self.sessions.get_mut(id.0)
-            && !session.touched
-        {
-            session.touched = true;
-            self.touched.push_back(id);
+    /// Returns the gauges of this moment, which reads every session and link.
+    pub fn gauges(&self) -> Gauges {
+        let mut gauges = Gauges::default();
+        self.links.add_to(&mut gauges);
+        self.sessions.add_to(&mut gauges);
+        gauges
+    }
+
+    /// Returns the requests that the present sessions have made, the bytes read from them and the bytes
+    /// written to them.
+    pub fn session_sums(&self) -> (u64, u64, u64) {
+        self.sessions.values().fold(
+            (0, 0, 0),
+            |(commands, read, written): (u64, u64, u64), session| {
+                (
+                    commands.saturating_add(session.commands),
+                    read.saturating_add(session.bytes_in),
+                    written.saturating_add(session.bytes_out),
+                )
+            },
+        )
+    }
+
+    /// Returns the present state of a session; `None` when it has ended.
+    pub fn view(&self, id: SessionId, now: Instant) -> Option<SessionView> {
+        let session = self.sessions.get(id)?;
+        let link = session.link.map_or(LinkView::None, |link| self.link_view(link));
+        Some(SessionView::of(session, link, now))
+    }
+
+    fn link_view(&self, id: LinkId) -> LinkView {
+        // The upper half says how often the number has been used before.
+        let number = slotmap::Key::data(&id.0).as_ffi() as u32;
+        match self.links.get(id).map(|held| &held.usage) {
+            Some(Usage::Shared(_)) => LinkView::Shared(number),
+            Some(Usage::Lease(_)) => LinkView::Lease(number),
+            Some(Usage::Returned(_) | Usage::Idle | Usage::Closed) | None => LinkView::None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A session with its buffers.
+//! A session with its buffers and its link.
 
 use std::time::{Duration, Instant};
 
@@ -14,75 +14,77 @@ use crate::session::{
     TokenBucket, Unexpected,
 };
 
-/// What a router keeps of one session.
+/// A client's session in the router.
 pub(super) struct Session {
     pub(super) state: State,
     pub(super) parser: RequestParser,
-    /// Bytes of the client that are not a whole request yet, or that wait.
+    /// Bytes from the client that are not a whole request yet, or that wait.
     pub(super) input: BytesMut,
     /// Bytes for the client.
     pub(super) output: BytesMut,
-    /// Most bytes of memory that the two were seen to have: what has been taken off the front of a
-    /// buffer stays allocated, and its capacity does not tell of it.
+    /// The largest capacity that `input` was seen to have. Bytes that were removed from the front of a buffer
+    /// stay allocated, and its capacity does not include them.
     pub(super) input_allocated: usize,
+    /// The same for `output`.
     pub(super) output_allocated: usize,
-    /// Bytes that are counted for it, of the bound on all sessions.
+    /// Bytes that are counted for it in the memory of all sessions.
     pub(super) counted: u64,
-    /// Whether it takes no more requests as memory is short.
+    /// True if it takes no more requests because memory is short.
     pub(super) memory_paused: bool,
-    pub(super) due: PendingReplies,
-    /// The link over which it last sent: its own while the state says that it is leased.
+    /// The replies that it waits for.
+    pub(super) pending: PendingReplies,
+    /// The link over which it last sent: its lease while the state says that it has one.
     pub(super) link: Option<LinkId>,
-    /// Whether the link of its own is logged in with credentials that are not those of now.
+    /// True if its lease is logged in with credentials that are no longer in force.
     pub(super) stale_login: bool,
-    /// Until when it has a link of its own because much is sent to it.
-    pub(super) heavy_until: Option<Instant>,
-    /// Bytes of local replies that have gone into `output` since it was last empty.
+    /// Until when it has a lease because its client reads slowly.
+    pub(super) slow_until: Option<Instant>,
+    /// Bytes of local replies that were added to `output` since it was last empty.
     local_unread: usize,
-    /// Whether its link will tell it when there is room.
-    pub(super) waits: bool,
+    /// True if it is in the list of sessions that are resumed when its link has room.
+    pub(super) waits_for_room: bool,
     /// The reply to a `HELLO` over a shared link, until it is complete.
     greeting: Option<Box<BytesMut>>,
-    /// What `HELLO` calls the connection over a shared link.
+    /// The connection's id in the reply to a `HELLO` over a shared link.
     pub(super) number: u64,
     /// Since when its request waits for a link that cannot be opened now.
     pub(super) wants_link: Option<Instant>,
-    /// The large request that is passing through.
+    /// The large request that is being forwarded.
     pub(super) streaming: Option<Streaming>,
     /// Why `input` holds requests that must wait, if it does.
     pub(super) pause: Option<Pause>,
-    /// What is left of its commands for this second.
+    /// The rest of the commands that it may send in this second.
     pub(super) bucket: TokenBucket,
-    /// Whether the client will send nothing more.
+    /// True if the client will send nothing more.
     pub(super) eof: bool,
-    /// Set when no more requests are taken: the session ends once all that is due has gone out.
+    /// Set when no more requests are taken: the session ends once its client has all replies.
     pub(super) ending: Option<CloseReason>,
-    /// Whether it is over, whatever is still due.
+    /// True if it is over, whatever replies are pending.
     pub(super) dead: bool,
-    /// Whether it is in the router's list of touched sessions.
+    /// True if it is in the list of touched sessions.
     pub(super) touched: bool,
-    /// Its places in the counts of all sessions; `None` where nobody counts.
+    /// Its places in the counts of the connection limiter; `None` without a limiter.
     pub(super) permit: Option<Permit>,
     /// Until when it is neither read nor answered, because of a wrong password.
     pub(super) held_until: Option<Instant>,
-    /// When it must have authenticated.
+    /// The time at which it must have authenticated.
     pub(super) auth_deadline: Option<Instant>,
-    /// When bytes last went either way.
+    /// When bytes were last read from the client or written to it.
     pub(super) active: Instant,
     pub(super) opened: Instant,
     pub(super) commands: u64,
     pub(super) bytes_in: u64,
-    /// Those of `bytes_in` that came while it had not authenticated, since the last `AUTH` or `RESET`.
+    /// Bytes that came while it was not authenticated, since the last `AUTH` or `RESET`.
     pub(super) bytes_in_unauthenticated: usize,
     pub(super) bytes_out: u64,
 }
 
-/// What a request is for metrics.
+/// How a request is counted and timed.
 #[derive(Clone, Copy)]
 pub(super) struct Asked {
-    /// As what it is counted when it has come to its end; a refused one is counted before.
+    /// The counter to which its outcome is added; a refused request is counted at once.
     pub(super) counted: Counted,
-    /// As what it is timed.
+    /// The class of its command, by which it is timed.
     pub(super) class: Class,
 }
 
@@ -92,25 +94,25 @@ impl Asked {
     }
 }
 
-/// A large request that is passed on piece by piece.
+/// A large request that is forwarded piece by piece.
 pub(super) struct Streaming {
-    /// What was decided for it.
+    /// The action that was decided for it.
     pub(super) action: Action,
-    /// The link that it goes over, if it goes over one.
+    /// The link that it is sent over, if it is sent.
     pub(super) link: Option<LinkId>,
     pub(super) asked: Asked,
-    /// How many bytes of it have passed.
+    /// Number of its bytes that have been forwarded or dropped.
     pub(super) passed: usize,
 }
 
 impl Session {
-    /// Bytes waiting for the client at which its link is no longer read.
+    /// Bytes that wait for the client at which its lease is no longer read.
     pub(super) const LINK_PAUSE: usize = 256 << 10;
-    /// How long a session that much was sent to keeps a link of its own.
-    const HEAVY: Duration = Duration::from_secs(60);
-    /// Bytes of a request that must be held whole at which the session ends.
+    /// How long a session keeps a lease after its client has read slowly.
+    const SLOW_TIME: Duration = Duration::from_secs(60);
+    /// Bytes at which a request that must be held whole is too large, and the session ends.
     pub(super) const MAX_HELD: usize = 1 << 20;
-    /// Capacity that an empty buffer may keep.
+    /// Bytes of capacity that an empty buffer may keep.
     const IDLE_CAPACITY: usize = 4 << 10;
 
     pub(super) fn new(now: Instant, auth_timeout: Duration, private: bool) -> Self {
@@ -123,12 +125,12 @@ impl Session {
             output_allocated: 0,
             counted: 0,
             memory_paused: false,
-            due: PendingReplies::default(),
+            pending: PendingReplies::default(),
             link: None,
             stale_login: false,
-            heavy_until: None,
+            slow_until: None,
             local_unread: 0,
-            waits: false,
+            waits_for_room: false,
             greeting: None,
             number: 0,
             wants_link: None,
@@ -151,33 +153,33 @@ impl Session {
         }
     }
 
-    /// Puts a reply that Redoubt made in its place in the order.
+    /// Adds a reply that Redoubt made, behind the pending replies.
     pub(super) fn reply(&mut self, bytes: Bytes) {
         self.local_unread = self.local_unread.saturating_add(bytes.len());
-        if self.due.is_empty() && !self.state.is_inside_notice() {
+        if self.pending.is_empty() && !self.state.is_inside_notice() {
             self.output.extend_from_slice(&bytes);
         } else {
-            self.due.push_local(bytes);
+            self.pending.push_local(bytes);
         }
     }
 
-    /// Appends bytes of replies that the client gets as they came.
+    /// Appends bytes of replies for the client, unchanged.
     #[inline]
-    pub(super) fn take_reply(&mut self, bytes: &[u8]) {
+    pub(super) fn append_reply(&mut self, bytes: &[u8]) {
         if !self.dead {
             self.output.extend_from_slice(bytes);
         }
     }
 
-    /// Takes bytes of one frame.
+    /// Processes bytes of one frame.
     #[inline]
-    pub(super) fn take_piece(&mut self, frame: Frame, piece: &[u8], limits: &Limits) {
+    pub(super) fn append_piece(&mut self, frame: Frame, piece: &[u8], limits: &Limits) {
         match frame {
             Frame::Reply { shown: false, .. } | Frame::Stray => {}
-            Frame::Reply { shown: true, .. } => self.take_reply(piece),
+            Frame::Reply { shown: true, .. } => self.append_reply(piece),
             Frame::Notice(_) => {
                 self.state.begin_notice();
-                self.take_reply(piece);
+                self.append_reply(piece);
             }
             Frame::Greeting => {
                 let greeting = self.greeting.get_or_insert_default();
@@ -189,7 +191,7 @@ impl Session {
         }
     }
 
-    /// The frame that was taken is complete.
+    /// Processes the end of a frame.
     ///
     /// # Errors
     /// As [`Frame::complete`].
@@ -205,8 +207,8 @@ impl Session {
             self.complete_greeting();
         }
         let known = self.state.client_id();
-        let Self { state, due, output, .. } = self;
-        frame.complete(scanner, state, due, output, counts)?;
+        let Self { state, pending, output, .. } = self;
+        frame.complete(scanner, state, pending, output, counts)?;
         if self.state.client_id() != known {
             rules.client_ids.change(known, self.state.client_id());
         }
@@ -219,28 +221,43 @@ impl Session {
         Ok(())
     }
 
-    /// Ends the session if more waits for the client than may: those behind it on a shared link cannot wait
-    /// any longer.
+    /// Processes a whole `+OK`, which goes to the client and changes only the state of a transaction.
+    ///
+    /// # Errors
+    /// As [`Frame::complete_success`].
     #[inline]
-    pub(super) fn bound_output(&mut self, limits: &Limits) {
+    pub(super) fn complete_success(
+        &mut self,
+        reply: &[u8],
+        counts: &mut Counts,
+    ) -> Result<(), Unexpected> {
+        self.append_reply(reply);
+        let Self { state, pending, output, .. } = self;
+        Frame::complete_success(state, pending, output, counts)
+    }
+
+    /// Ends the session if too many bytes wait for the client: the sessions behind it on a shared link cannot
+    /// wait any longer.
+    #[inline]
+    pub(super) fn check_output_limit(&mut self, limits: &Limits) {
         if self.output.len() > limits.output_buffer && !self.dead {
             self.kill(CloseReason::OutputLimit);
         }
     }
 
-    /// Returns whether the bytes of its own link are passed on unread. Replies to what Redoubt has asked to
-    /// prepare the link come before the stream.
+    /// Returns whether the bytes of its lease are passed on without being read as replies. The replies to
+    /// Redoubt's own requests that prepare the lease come before the stream.
     pub(super) fn takes_unread(&self) -> bool {
-        self.state.is_opaque() && self.due.remote() == 0
+        self.state.is_opaque() && self.pending.remote() == 0
     }
 
-    /// Returns whether the client has been given its last reply.
-    pub(super) fn has_all(&self) -> bool {
-        self.state.has_ended() && self.due.is_empty()
+    /// Returns whether the client has its last reply.
+    pub(super) fn has_last_reply(&self) -> bool {
+        self.state.has_ended() && self.pending.is_empty()
     }
 
-    /// The reply to a `HELLO` is complete. The client gets it with the session's number: whoever knows the
-    /// shared link's could have Redis send invalidations there.
+    /// Passes the complete reply to a `HELLO` on, with the session's number in the place of the shared link's
+    /// id: a client that knows the id of the link could make Redis send invalidations there.
     pub(super) fn complete_greeting(&mut self) {
         let Some(greeting) = self.greeting.take() else { return };
         let name = b"$2\r\nid\r\n:";
@@ -258,39 +275,39 @@ impl Session {
         }
     }
 
-    /// Returns whether so many local replies are unread that no more should be made.
+    /// Returns whether so many bytes of local replies are unread that no more should be made.
     pub(super) fn is_flooded(&self, limits: &Limits) -> bool {
-        // Mostly none is unread, and then the bound need not be known.
+        // Mostly nothing is unread, and then the bound need not be computed.
         self.local_unread > 0 && self.local_unread >= limits.client_pause()
     }
 
-    /// Returns whether much waits for the client.
-    pub(super) fn is_heavy(&self, limits: &Limits) -> bool {
-        // As above.
+    /// Returns whether many bytes wait for the client.
+    pub(super) fn has_much_unread(&self, limits: &Limits) -> bool {
+        // Mostly nothing is unread, and then the bound need not be computed.
         !self.output.is_empty() && self.output.len() >= limits.client_pause()
     }
 
-    /// Returns whether so much is sent to it that it needs a link of its own.
-    pub(super) fn is_weighty(&self, limits: &Limits, now: Instant) -> bool {
-        self.is_heavy(limits) || self.heavy_until.is_some_and(|until| now < until)
+    /// Returns whether its client reads slowly, so that it needs a lease.
+    pub(super) fn needs_own_link(&self, limits: &Limits, now: Instant) -> bool {
+        self.has_much_unread(limits) || self.slow_until.is_some_and(|until| now < until)
     }
 
-    /// Keeps a link of its own for a while from now on.
-    pub(super) fn weigh(&mut self, now: Instant) {
-        self.heavy_until = now.checked_add(Self::HEAVY);
+    /// Notes that its client reads slowly, so that it has a lease for a while.
+    pub(super) fn note_slow_reader(&mut self, now: Instant) {
+        self.slow_until = now.checked_add(Self::SLOW_TIME);
     }
 
-    /// Returns whether its own link can be given back.
-    pub(super) fn can_give_back(&self, now: Instant) -> bool {
+    /// Returns whether it can return its lease.
+    pub(super) fn can_return_lease(&self, now: Instant) -> bool {
         self.state.is_leased()
             && self.link.is_some()
-            && self.due.remote() == 0
+            && self.pending.remote() == 0
             && self.streaming.is_none()
             && !self.state.holds_lease()
-            && self.heavy_until.is_none_or(|until| now >= until)
+            && self.slow_until.is_none_or(|until| now >= until)
     }
 
-    /// Takes no more requests; the first reason stands.
+    /// Takes no more requests. Of several reasons, the first one is reported.
     pub(super) fn end(&mut self, reason: CloseReason) {
         self.ending.get_or_insert(reason);
         self.state.end();
@@ -299,7 +316,7 @@ impl Session {
         self.pause = None;
     }
 
-    /// Ends it now, whatever is due.
+    /// Ends it now, whatever replies are pending.
     pub(super) fn kill(&mut self, reason: CloseReason) {
         if self.is_finished() || reason == CloseReason::Client {
             self.end(reason);
@@ -309,29 +326,29 @@ impl Session {
         self.dead = true;
     }
 
-    /// Ends it now, since the server has answered its requests too often or too seldom. That counts,
-    /// also where it was ending already.
-    pub(super) fn mismatch(&mut self) {
+    /// Ends it now, because the server has sent more or fewer replies than it has asked for. This reason is
+    /// reported also if the session was ending already.
+    pub(super) fn end_for_mismatch(&mut self) {
         self.ending = None;
         self.end(CloseReason::ReplyMismatch);
         self.dead = true;
     }
 
-    /// Returns whether it was ended at once.
+    /// Returns whether it was ended whatever replies were pending.
     pub(super) fn is_killed(&self) -> bool {
         self.dead
     }
 
-    /// Its link is gone: what has come still goes out, and nothing else is due.
+    /// Ends it because its link is closed. The client still gets the bytes that have come.
     pub(super) fn lose_link(&mut self, reason: CloseReason, counts: &mut Counts) {
-        let is_owed = !self.due.is_empty();
+        let has_pending = !self.pending.is_empty();
         self.link = None;
-        std::mem::take(&mut self.due).give_up(counts);
+        std::mem::take(&mut self.pending).give_up(counts);
         self.state.cut_off();
-        if is_owed { self.cut_short(reason) } else { self.end(reason) }
+        if has_pending { self.cut_short(reason) } else { self.end(reason) }
     }
 
-    /// Ends it before its time, so that a `QUIT` still to be answered is not why.
+    /// Ends it early, so that a `QUIT` whose reply is pending is not reported as the reason.
     fn cut_short(&mut self, reason: CloseReason) {
         self.ending.take_if(|ending| *ending == CloseReason::Quit);
         self.end(reason);
@@ -339,24 +356,24 @@ impl Session {
 
     /// Returns whether its socket can be closed.
     pub(super) fn is_finished(&self) -> bool {
-        let said_all =
-            self.due.is_empty() && self.output.is_empty() && !self.state.is_inside_notice();
-        self.dead || (self.ending.is_some() && said_all)
+        let has_all_replies =
+            self.pending.is_empty() && self.output.is_empty() && !self.state.is_inside_notice();
+        self.dead || (self.ending.is_some() && has_all_replies)
     }
 
-    /// All output has gone out.
+    /// Frees memory once all output has been written.
     #[inline]
-    pub(super) fn drained(&mut self) {
+    pub(super) fn output_drained(&mut self) {
         self.local_unread = 0;
-        // Mostly there is nothing to give back.
+        // Mostly there is nothing to free.
         let holds = self.input.capacity().max(self.output.capacity()) > Self::IDLE_CAPACITY;
-        if holds || self.due.has_room_to_spare() || !self.state.is_authenticated() {
+        if holds || self.pending.has_room_to_spare() || !self.state.is_authenticated() {
             self.release_buffers();
             self.recount();
         }
     }
 
-    /// Gives memory back when a buffer has run empty.
+    /// Frees the memory of empty buffers.
     pub(super) fn release_buffers(&mut self) {
         let kept = if self.state.is_authenticated() { Self::IDLE_CAPACITY } else { 0 };
         for (buffer, allocated) in [
@@ -368,14 +385,14 @@ impl Session {
                 *allocated = 0;
             }
         }
-        self.due.release();
+        self.pending.release();
     }
 
-    /// Takes `len` bytes off the front of the output: they have gone out.
+    /// Removes `len` bytes from the front of the output, which have been written.
     #[inline]
     pub(super) fn advance_output(&mut self, len: usize) {
         if len >= self.output.len() {
-            // Unlike advancing, this keeps the room at the front.
+            // Unlike `advance`, `clear` keeps the memory at the front of the buffer.
             self.output.clear();
             return;
         }
@@ -383,7 +400,7 @@ impl Session {
         self.output.advance(len);
     }
 
-    /// Gives all buffers back: nothing more goes in or out.
+    /// Frees all buffers: nothing more is read or written.
     pub(super) fn drop_buffers(&mut self) {
         (self.input, self.output) = (BytesMut::new(), BytesMut::new());
         (self.input_allocated, self.output_allocated) = (0, 0);

@@ -1,4 +1,4 @@
-//! The half of the router that faces upstream.
+//! What links do: they connect, bring replies, take requests and break.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -11,29 +11,29 @@ use super::{LinkId, LinkKey, Router, SessionId};
 use crate::session::{CloseReason, Unexpected};
 use crate::upstream::{LoginError, Phase};
 
-/// Why a link was given up.
+/// Why a link was closed, or could not log in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LinkFault {
-    /// It was not let in.
+    /// The server did not accept its login.
     #[error(transparent)]
     Login(#[from] LoginError),
-    /// It brought what nothing expects.
+    /// It brought bytes that nothing expects.
     #[error(transparent)]
     Unexpected(#[from] Unexpected),
 }
 
 impl Router {
-    /// A link that the shell is to connect.
+    /// Takes a link that the shell is to connect.
     pub fn next_link_to_open(&mut self) -> Option<LinkId> {
         self.links.next_to_open()
     }
 
-    /// Returns what a link is for, which the shell needs to know to open it; `None` once it is forgotten.
+    /// Returns the key of a link, which the shell needs to connect it; `None` once it is removed.
     pub fn link_key(&self, id: LinkId) -> Option<LinkKey> {
-        self.links.key(id)
+        self.links.get(id).map(|held| held.key)
     }
 
-    /// A link that has something new to write, or is closed.
+    /// Takes a link that has something new to write, or is closed.
     pub fn next_touched_link(&mut self) -> Option<LinkId> {
         self.links.next_touched()
     }
@@ -43,21 +43,13 @@ impl Router {
         self.links.len()
     }
 
-    /// The link's socket is connected: it logs in with the credentials that are in force now. To be
-    /// called again, with a new socket, for a link whose login was refused; its requests are kept.
+    /// Logs a link in, whose socket is connected, with the credentials in force. The shell calls this again,
+    /// with a new socket, for a link whose login was refused; the link's requests are kept.
     pub fn link_connected(&mut self, id: LinkId) {
         self.links.connected(id);
     }
 
-    /// Gives up all links that scripts may run on, or wait on, as what they were let do, or which
-    /// credentials they hold, is of yesterday. Those that only carry other commands stay.
-    pub fn drop_links_with_scripts(&mut self, now: Instant) {
-        for id in self.links.with_scripts() {
-            self.link_lost(id, now);
-        }
-    }
-
-    /// The link has no more use: close its socket and call [`Router::forget_link`].
+    /// Returns whether the link is closed: the shell closes its socket and calls [`Router::forget_link`].
     pub fn link_is_closed(&self, id: LinkId) -> bool {
         self.links.get(id).is_none_or(|held| held.link.phase() == Phase::Closed)
     }
@@ -67,8 +59,8 @@ impl Router {
         self.links.get(id).is_some_and(|held| held.link.phase() == Phase::Ready)
     }
 
-    /// Returns whether the sending side of the link's socket is to be closed: its session waits for nothing that
-    /// it could still ask for. The link is read until Redis closes its side too.
+    /// Returns whether the sending side of the link's socket is to be closed, because its session sends no more
+    /// requests. The link is read until Redis closes its side too.
     pub fn link_finishes(&self, id: LinkId) -> bool {
         self.links.finishes(id)
     }
@@ -79,17 +71,17 @@ impl Router {
         held.is_some_and(|held| then.is_some_and(|then| held.opened < then))
     }
 
-    /// Returns whether Redis has told a client since the last call that it is a replica. Not all such replies
-    /// are looked at: where there is one, there are more.
+    /// Returns whether a reply since the last call said that the server is a replica. Not all replies are
+    /// checked: where there is one such reply, there are more.
     pub fn take_read_only(&mut self) -> bool {
         mem::take(&mut self.read_only)
     }
 
-    /// Returns whether the link is to be read. A lease is not while its session's client is slow to read;
-    /// nor is a shared link that has been retired for such a client, unless others' replies are
-    /// behind.
+    /// Returns whether the link is to be read. A lease is not read while its session's client reads slowly;
+    /// nor is a shared link that has been retired for such a client, unless replies of other sessions
+    /// follow.
     pub fn link_wants_read(&self, id: LinkId, now: Instant) -> bool {
-        let waiting = |id: SessionId| self.sessions.get(id.0).map(|session| session.output.len());
+        let waiting = |id: SessionId| self.sessions.get(id).map(|session| session.output.len());
         match self.links.get(id).map(|held| &held.usage) {
             Some(Usage::Lease(owner)) => {
                 let most = if self.memory.is_under_pressure() {
@@ -111,33 +103,33 @@ impl Router {
         }
     }
 
-    /// Returns what is to be written to the link now.
+    /// Returns the bytes that are to be written to the link now.
     pub fn link_output(&self, id: LinkId) -> &[u8] {
         self.links.get(id).map_or(&[], |held| held.link.output())
     }
 
-    /// The first `len` bytes of [`Router::link_output`] have been written.
-    pub fn link_wrote(&mut self, id: LinkId, len: usize, now: Instant) {
+    /// Removes the first `len` bytes of [`Router::link_output`], which have been written.
+    pub fn link_output_written(&mut self, id: LinkId, len: usize, now: Instant) {
         let was_full = self.links.is_full(id);
         let Some(held) = self.links.get_mut(id) else { return };
-        held.link.wrote(len);
+        held.link.output_written(len);
         self.counters.traffic.upstream_out =
             self.counters.traffic.upstream_out.saturating_add(len as u64);
         if held.link.output().is_empty() {
             self.counters.written(id, now);
         }
         if was_full {
-            self.make_room(id, now);
+            self.resume_for_room(id, now);
         }
     }
 
     /// Takes bytes of the link in.
     ///
     /// # Errors
-    /// [`LinkFault`]: the link is closed, and the sessions that replies were due to on it end. But a
-    /// link whose user or password is wrong is left for [`Router::link_connected`] to have it log
-    /// in anew, or [`Router::link_failed`] to give it up. A link that Redis has no time for is closed
-    /// without an error, and its sessions are answered (see [`Router::link_not_now`]).
+    /// [`LinkFault`]: the link is closed, and the sessions with replies pending on it end. But a link whose
+    /// user or password is wrong stays, until [`Router::link_connected`] logs it in again or
+    /// [`Router::link_failed`] closes it. A link that Redis has no time for is closed without an error,
+    /// and its sessions are answered (see [`Router::link_not_now`]).
     pub fn link_bytes(&mut self, id: LinkId, input: &[u8], now: Instant) -> Result<(), LinkFault> {
         let was_full = self.links.is_full(id);
         let Some(Held { link, usage, reader, used, .. }) = self.links.get_mut(id) else {
@@ -182,20 +174,21 @@ impl Router {
             self.end_mismatched();
         }
         if wants_barrier {
-            self.links.bar(id);
+            self.links.send_barrier(id);
         }
         self.retire_if_slow(id, now);
         for session in reached.drain() {
-            self.replied(session, now);
+            self.after_replies(session, now);
         }
         self.reached = reached;
         if was_full {
-            self.make_room(id, now);
+            self.resume_for_room(id, now);
         }
         outcome
     }
 
-    /// Returns what becomes of a link that brought something wrong.
+    /// Closes a link after a fault, unless it may log in again. Returns the fault, unless its sessions were
+    /// answered.
     #[cold]
     fn link_at_fault(
         &mut self,
@@ -215,30 +208,18 @@ impl Router {
         Err(fault)
     }
 
-    /// Ends the sessions that got more or fewer replies than they asked for.
-    #[cold]
-    fn end_mismatched(&mut self) {
-        for id in mem::take(&mut self.mismatched) {
-            if let Some(session) = self.sessions.get_mut(id.0)
-                && !session.is_killed()
-            {
-                session.mismatch();
-                self.touch(id);
-            }
-        }
-    }
-
-    /// The link could not be connected.
+    /// Closes a link that could not be connected.
     pub fn link_failed(&mut self, id: LinkId, now: Instant) {
         self.drop_link(id, CloseReason::UpstreamUnavailable, now);
     }
 
-    /// A call about the link panicked: a defect. It is closed, with what was due on it.
+    /// Closes a link after a call about it panicked, which is a defect. The sessions with replies pending on it
+    /// end.
     pub fn link_panicked(&mut self, id: LinkId, now: Instant) {
         self.drop_link(id, CloseReason::Internal, now);
     }
 
-    /// The link's connection ended or broke.
+    /// Closes a link whose connection ended or broke.
     pub fn link_lost(&mut self, id: LinkId, now: Instant) {
         let ready = self.link_is_ready(id);
         let reason =
@@ -246,40 +227,40 @@ impl Router {
         self.drop_link(id, reason, now);
     }
 
-    /// The link's socket is closed.
+    /// Removes a link, whose socket is closed.
     pub fn forget_link(&mut self, id: LinkId) {
         self.links.forget(id);
     }
 
-    /// Replies have come for a session: its lease may be over, and requests that waited may go on.
-    pub(super) fn replied(&mut self, id: SessionId, now: Instant) {
-        let Some(session) = self.sessions.get_mut(id.0) else { return };
-        self.counters.answered(id, session.due.answered(), now);
+    /// Continues a session after replies have come: it may return its lease, and waiting requests are resumed.
+    pub(super) fn after_replies(&mut self, id: SessionId, now: Instant) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        self.counters.answered(id, session.pending.answered(), now);
         let much = session.output.len() >= Session::MUCH;
         let memory_paused = session.memory_paused;
-        if session.due.remote() == 0 {
-            session.state.settle();
+        if session.pending.remote() == 0 {
+            session.state.trust_replies();
             self.databases = self.databases.max(session.state.database().saturating_add(1));
         }
-        let waits = session.waits;
+        let waits_for_room = session.waits_for_room;
         if memory_paused {
             self.end_memory_pause(id, now);
         }
-        // One that waits for room is not to take what the others before it wait for.
-        if !waits {
+        // A session that waits for room must not take the room that earlier sessions wait for.
+        if !waits_for_room {
             self.resume(id, now);
         }
-        self.give_back(id, now);
+        self.return_lease(id, now);
         if much {
             self.count_memory(id, now);
         }
-        self.touch(id);
+        self.sessions.touch(id);
     }
 
-    /// Gives a session's own link back if it needs it no more.
-    pub(super) fn give_back(&mut self, id: SessionId, now: Instant) {
-        let Some(session) = self.sessions.get_mut(id.0) else { return };
-        if session.can_give_back(now)
+    /// Returns a session's lease if the session needs it no more.
+    pub(super) fn return_lease(&mut self, id: SessionId, now: Instant) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        if session.can_return_lease(now)
             && let Some(link) = session.link.take()
         {
             if mem::take(&mut session.stale_login) || self.links.is_outdated(link, now) {
@@ -291,34 +272,33 @@ impl Router {
         }
     }
 
-    /// A shared link on which much is coming for a client that does not read as fast takes no more
-    /// sessions, and this one has links of its own for a while.
+    /// Retires a shared link if much is coming for a client that does not read as fast. The client's session
+    /// has leases for a while.
     fn retire_if_slow(&mut self, id: LinkId, now: Instant) {
         let Some(Held { usage: Usage::Shared(shared), .. }) = self.links.get_mut(id) else {
             return;
         };
         if let Some((front, _)) = shared.front()
-            && let Some(session) = self.sessions.get_mut(front.0)
-            && session.is_heavy(&self.rules.limits)
+            && let Some(session) = self.sessions.get_mut(front)
+            && session.has_much_unread(&self.rules.limits)
         {
-            session.weigh(now);
+            session.note_slow_reader(now);
             if session.output.len() >= self.rules.limits.output_pause() {
                 shared.begin_grace(now);
             }
-            // Without room for one more link it stays in use, and is read however slow the client
-            // is: others do not wait, and past its limit the slow one is closed.
+            // Without room for one more link this one stays in use, and is read however slow the client
+            // is: other sessions do not wait, and the slow one is closed at its output limit.
             if !shared.is_retired() && self.links.has_room_for_slow() {
-                self.links.retire(id);
-                self.links.note_slow(id);
+                self.links.retire_for_slow_reader(id);
             }
         } else if shared.is_retired() && shared.is_empty() {
             self.links.close(id);
         }
     }
 
-    /// Lets the sessions go on that waited for room on a link, in that order, as long as there is
-    /// some. One that needs more than there was waits again, behind the others.
-    fn make_room(&mut self, id: LinkId, now: Instant) {
+    /// Resumes the sessions that waited for room on a link, in that order, as long as there is room. A session
+    /// that needs more room than there was waits again, behind the others.
+    fn resume_for_room(&mut self, id: LinkId, now: Instant) {
         if self.links.is_full(id) {
             return;
         }
@@ -330,42 +310,21 @@ impl Router {
         while !self.links.is_full(id)
             && let Some(next) = waiting.pop_front()
         {
-            self.go_on([next].into(), now);
+            self.resume_waiting([next].into(), now);
         }
         match self.links.get_mut(id).map(|held| &mut held.usage) {
-            Some(Usage::Shared(shared)) => shared.wait_first(waiting),
-            _ => self.go_on(waiting, now),
+            Some(Usage::Shared(shared)) => shared.wait_in_front(waiting),
+            _ => self.resume_waiting(waiting, now),
         }
     }
 
     /// Looks again at the requests of sessions that waited for room on a link.
-    pub(super) fn go_on(&mut self, waiting: VecDeque<SessionId>, now: Instant) {
+    pub(super) fn resume_waiting(&mut self, waiting: VecDeque<SessionId>, now: Instant) {
         for id in waiting {
-            if let Some(session) = self.sessions.get_mut(id.0) {
-                session.waits = false;
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.waits_for_room = false;
             }
             self.resume(id, now);
         }
-    }
-
-    /// Closes a link. The sessions that replies were due to on it, and the one that had it for its
-    /// own, end: what Redis has answered still goes out, and nothing else is due.
-    pub(super) fn drop_link(&mut self, id: LinkId, reason: CloseReason, now: Instant) {
-        let Some(held) = self.links.get_mut(id) else { return };
-        let (ended, waiting): (Vec<_>, _) = match &mut held.usage {
-            Usage::Lease(owner) => (vec![*owner], Default::default()),
-            Usage::Shared(shared) => (shared.owed_sessions().collect(), shared.take_waiting()),
-            Usage::Returned(_) | Usage::Idle | Usage::Closed => Default::default(),
-        };
-        self.links.close(id);
-        for session_id in ended {
-            if let Some(session) = self.sessions.get_mut(session_id.0)
-                && session.link == Some(id)
-            {
-                session.lose_link(reason, &mut self.counters.commands);
-            }
-            self.touch(session_id);
-        }
-        self.go_on(waiting, now);
     }
 }

@@ -72,7 +72,7 @@ pub enum Action {
         shown: bool,
     },
     /// The meaning of the request depends on pending replies: nothing changes until they have arrived.
-    Unsettled,
+    AwaitReplies,
 }
 
 /// The result of the claims in one `AUTH` or `HELLO`.

@@ -222,7 +222,7 @@ impl State {
 
     /// Replaces assumptions by what the replies have shown. The caller ensures that no reply is
     /// pending.
-    pub fn settle(&mut self) {
+    pub fn trust_replies(&mut self) {
         self.transaction.trust_replies();
     }
 

@@ -141,7 +141,7 @@ impl Link {
     }
 
     /// Removes the first `len` bytes of [`Link::output`], which have been written.
-    pub fn wrote(&mut self, len: usize) {
+    pub fn output_written(&mut self, len: usize) {
         match self.phase {
             Phase::LoggingIn => self.login_out.advance(len.min(self.login_out.len())),
             Phase::Ready => {
@@ -187,15 +187,15 @@ mod tests {
         link.connected(&credentials("pw"));
         let login = b"*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n$2\r\npw\r\n";
         assert_eq!(link.output(), login);
-        link.wrote(5);
+        link.output_written(5);
         assert_eq!(link.output(), &login[5..]);
-        link.wrote(usize::MAX);
+        link.output_written(usize::MAX);
         assert_eq!(link.output(), b"");
         link.log_in(b"+O").unwrap();
         assert_eq!((link.phase(), link.output()), (Phase::LoggingIn, &b""[..]));
         link.log_in(b"K\r\n").unwrap();
         assert_eq!((link.phase(), link.output()), (Phase::Ready, &b"request"[..]));
-        link.wrote(3);
+        link.output_written(3);
         assert_eq!(link.output(), b"uest");
     }
 
@@ -204,7 +204,7 @@ mod tests {
         let mut link = link();
         link.requests().extend_from_slice(b"request");
         link.connected(&credentials("pw"));
-        link.wrote(9);
+        link.output_written(9);
         assert_eq!(link.log_in(b"-WRONGPASS no\r\n"), Err(LoginError::WrongPassword));
         link.connected(&credentials("new"));
         assert_eq!(link.output(), b"*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n$3\r\nnew\r\n");
@@ -221,7 +221,7 @@ mod tests {
         link.close();
         link.connected(&credentials("pw"));
         assert_eq!((link.phase(), link.output()), (Phase::Closed, &b""[..]));
-        link.wrote(10);
+        link.output_written(10);
     }
 
     #[test]
@@ -233,7 +233,7 @@ mod tests {
         assert!(!link.is_full());
         link.requests().extend_from_slice(b"x");
         assert!(link.is_full());
-        link.wrote(1);
+        link.output_written(1);
         assert!(!link.is_full());
     }
 

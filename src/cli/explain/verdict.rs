@@ -160,7 +160,7 @@ fn connection(
         Action::Reset { .. } => {
             "answered by Redoubt, which gives up the session's lease if it has one"
         }
-        Action::Unsettled => "waits for pending replies",
+        Action::AwaitReplies => "waits for pending replies",
         Action::Forward { .. } | Action::Substitute { .. } if sharing == Sharing::Off => {
             "goes over the session's own lease, as all commands do (upstream.sharing = \"off\")"
         }

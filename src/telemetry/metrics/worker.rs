@@ -73,7 +73,7 @@ impl Flush {
         self.sessions.set(router.len());
         self.leases.set(router.lease_count());
         self.memory.set(usize::try_from(router.memory()).unwrap_or(usize::MAX));
-        self.set_levels(&router.levels());
+        self.set_levels(&router.gauges());
         let (pauses, before) = (router.pauses(), self.pauses);
         for (limit, more) in [
             ("in_flight", pauses.in_flight.saturating_sub(before.in_flight)),

@@ -131,7 +131,7 @@ impl ClientSockets {
                 Poll::Ready(Ok(len @ 1..)) => {
                     socket.unflushed = true;
                     written = written.saturating_add(len);
-                    router.wrote(id, len, now());
+                    router.output_written(id, len, now());
                 }
                 Poll::Ready(Ok(0)) => break io::ErrorKind::WriteZero.into(),
                 Poll::Ready(Err(error)) => break error,

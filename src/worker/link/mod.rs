@@ -190,7 +190,7 @@ impl LinkSocket {
                 Poll::Pending => return,
                 Poll::Ready(Ok(len @ 1..)) => {
                     self.unflushed = true;
-                    router.link_wrote(id, len, now());
+                    router.link_output_written(id, len, now());
                 }
                 // What Redis sent before the connection broke is still to be read.
                 Poll::Ready(_) => return,

@@ -250,7 +250,7 @@ impl World {
             if !output.is_empty() {
                 client.got.extend_from_slice(output);
                 let len = output.len();
-                self.router.wrote(id, len, self.now);
+                self.router.output_written(id, len, self.now);
                 moved = true;
             }
             if self.router.is_finished(id) {

@@ -38,7 +38,7 @@ fn all_output_thresholds_follow_the_configured_limit() {
         // A client that has read down to a quarter has caught up.
         let left = bound / 4 - 1;
         let waits = places.bench.router.output(heavy).len();
-        places.bench.router.wrote(heavy, waits - left, places.bench.now);
+        places.bench.router.output_written(heavy, waits - left, places.bench.now);
         let more = bring(&mut places, common, length - came);
         assert!((bound / 2 - PIECE..bound / 2 + 2 * PIECE).contains(&more), "{more} of {bound}");
         places.bench.pass(Duration::from_secs(1));

@@ -126,7 +126,7 @@ fn memory_of_read_bytes_is_freed_even_if_some_are_left() {
     let id = holds(&mut places, 16 * MIB);
     let left = 1000;
     let all = places.bench.router.output(id).len();
-    places.bench.router.wrote(id, all - left, places.bench.now);
+    places.bench.router.output_written(id, all - left, places.bench.now);
     assert_eq!(places.bench.router.output(id).len(), left);
     places.bench.pass(Duration::from_millis(200));
     assert!(budget.held() < MIB as u64, "{} bytes", budget.held());

@@ -48,7 +48,7 @@ fn replies_arrive_in_order_for_any_segments() {
             while !bench.router.link_output(link).is_empty() {
                 let output = bench.router.link_output(link);
                 let piece = output[..output.len().min(link_out)].to_vec();
-                bench.router.link_wrote(link, piece.len(), bench.now);
+                bench.router.link_output_written(link, piece.len(), bench.now);
                 written.extend(piece);
             }
         }

@@ -26,7 +26,7 @@ fn a_flood_of_locally_answered_requests_is_handled_in_turns() {
         let output = bench.router.output(id).to_vec();
         assert!(output.len() <= turn() / 4 * NOTHING.len(), "{} bytes in one turn", output.len());
         answered += output.len() / NOTHING.len();
-        bench.router.wrote(id, output.len(), bench.now);
+        bench.router.output_written(id, output.len(), bench.now);
         if !bench.router.waits_for_turn(id) {
             break;
         }
@@ -63,7 +63,7 @@ fn a_reply_on_its_link_gives_a_waiting_session_no_extra_turn() {
     bench.router.client_bytes(id, &b"ECHO 1\r\n".repeat(count), bench.now);
     let sent = |bench: &mut Bench| {
         let output = bench.router.link_output(link).to_vec();
-        bench.router.link_wrote(link, output.len(), bench.now);
+        bench.router.link_output_written(link, output.len(), bench.now);
         output.len() / request(&["ECHO", "1"]).len()
     };
     let first = sent(&mut bench);

@@ -105,7 +105,7 @@ impl Bench {
     /// Takes all bytes that wait for the client.
     pub fn read(&mut self, id: SessionId) -> Vec<u8> {
         let output = self.router.output(id).to_vec();
-        self.router.wrote(id, output.len(), self.now);
+        self.router.output_written(id, output.len(), self.now);
         self.take_turns(id);
         output
     }
@@ -144,7 +144,7 @@ impl Bench {
         let mut sent = Vec::new();
         while !self.router.link_output(link).is_empty() {
             let output = self.router.link_output(link).to_vec();
-            self.router.link_wrote(link, output.len(), self.now);
+            self.router.link_output_written(link, output.len(), self.now);
             sent.extend(output);
             self.take_all_turns();
         }

@@ -1,4 +1,4 @@
-//! Bounds on what sessions take up: memory, turns, and what they may do before they authenticate.
+//! Bounds on sessions: memory, turns, and bytes before authentication.
 
 pub(super) mod memory;
 pub(super) mod pause;

@@ -1,21 +1,21 @@
-//! Why a session is not read.
+//! The reasons why a session is not read.
 
-/// What the requests of a session wait for.
+/// The event that the requests of a session wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::router) enum Pause {
-    /// Replies: as many are due as may be.
+    /// Replies: as many are pending as may be.
     InFlight,
-    /// Time: it has had all its commands for now.
+    /// Time: the session has sent all commands that it may for now.
     Rate,
-    /// Memory: all sessions hold much, and so does it.
+    /// Memory: all sessions together hold much, and so does this session.
     Memory,
-    /// A link that takes more, a client that reads, or the replies that must come first.
+    /// A link with room, a client that reads, or replies that must come first.
     Room,
-    /// The other sessions' turns: as many were taken as may be in one.
+    /// Its next turn: as many requests were taken as may be in one turn.
     Turn,
 }
 
-/// How often sessions have been paused at their limits since the start; for a metric.
+/// Counts how often sessions have been paused at their limits since the start; for a metric.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pauses {
     /// At `limits.in_flight`.

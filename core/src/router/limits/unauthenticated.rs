@@ -1,60 +1,26 @@
-//! Sessions that have not authenticated, or failed to: what they may hold, and how long they wait.
-
-use std::time::Instant;
+//! Bounds on sessions that have not authenticated: the bytes that they may send and hold.
 
 use bytes::{Buf, BytesMut};
 
-use crate::auth::Permit;
 use crate::resp::RequestParser;
 use crate::router::session::Session;
-use crate::router::{Router, SessionId};
 use crate::session::CloseReason;
 
-impl Router {
-    /// A client has connected and been let in with `permit`.
-    pub fn open_with(&mut self, permit: Permit, now: Instant) -> SessionId {
-        let id = self.open(now);
-        if let Some(session) = self.sessions.get_mut(id.0) {
-            session.permit = Some(permit);
-        }
-        id
-    }
-
-    /// Lets the sessions go on that have waited long enough.
-    pub(in crate::router) fn release_held(&mut self, now: Instant) {
-        let due = |session: &Session| session.held_until.is_some_and(|until| now >= until);
-        let ids: Vec<_> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| due(session))
-            .map(|(key, _)| SessionId(key))
-            .collect();
-        for id in ids {
-            if let Some(session) = self.sessions.get_mut(id.0) {
-                session.held_until = None;
-                session.permit.iter_mut().for_each(Permit::answered);
-            }
-            self.resume(id, now);
-            self.touch(id);
-        }
-    }
-}
-
 impl Session {
-    /// Most bytes that are taken from a client before it authenticates: one request of the largest
-    /// size that Redis lets such a client send, and some. With more it is closed.
+    /// Number of bytes that are taken from a client before it authenticates: one request of the largest
+    /// size that Redis accepts from such a client, and some more. A client that sends more is closed.
     pub(in crate::router) const MAX_UNAUTHENTICATED_BYTES: usize = 256 << 10;
-    /// Bytes that a session may hold whatever all others hold, so that those cannot keep it from
+    /// Bytes that a session may hold whatever all others hold, so that the others cannot keep it from
     /// logging in: enough for an `AUTH` that comes in pieces.
     const SMALL: usize = 1 << 10;
 
-    /// Returns whether it is neither read nor answered now.
+    /// Returns whether the session is neither read nor answered now, because of a wrong password.
     pub(in crate::router) fn is_held(&self) -> bool {
         self.held_until.is_some()
     }
 
-    /// Counts all that it holds, if it has not authenticated. If that is more than before, and too
-    /// much together with the others', it ends.
+    /// Counts all bytes that a session holds which has not authenticated. The session ends if they are more than
+    /// before, and too many together with those of the others.
     pub(in crate::router) fn recount(&mut self) {
         if self.state.is_authenticated() {
             return;
@@ -63,7 +29,7 @@ impl Session {
             self.input.capacity(),
             self.output.capacity(),
             self.parser.memory(),
-            self.due.memory(),
+            self.pending.memory(),
             self.state.memory(),
         ];
         let held = held.into_iter().fold(0, usize::saturating_add);
@@ -72,20 +38,20 @@ impl Session {
             return;
         }
         self.kill(CloseReason::UnauthenticatedMemory);
-        self.forget_all();
+        self.free_all();
         self.permit.as_mut().map(|pass| pass.hold(0));
     }
 
-    /// Frees all buffers of a session that gets no further reply.
-    fn forget_all(&mut self) {
+    /// Frees all buffers of a session that gets no more replies.
+    fn free_all(&mut self) {
         self.output = BytesMut::new();
         self.input = BytesMut::new();
         self.parser = RequestParser::new();
         self.state.forget_name();
     }
 
-    /// Ends it if it has sent more than a client needs to log in.
-    pub(in crate::router) fn bound_bytes(&mut self) {
+    /// Ends the session if it has sent more than a client needs to log in.
+    pub(in crate::router) fn check_unauthenticated_bytes(&mut self) {
         if !self.state.is_authenticated()
             && self.bytes_in_unauthenticated > Self::MAX_UNAUTHENTICATED_BYTES
         {
@@ -93,26 +59,25 @@ impl Session {
         }
     }
 
-    /// Keeps `input`, of which `used` bytes have been dealt with.
+    /// Keeps `input`, of which `used` bytes have been processed.
     pub(in crate::router) fn keep_input(&mut self, mut input: BytesMut, used: usize) {
         self.input_allocated = self.input_allocated.max(input.capacity());
         input.advance(used.min(input.len()));
-        // What has been dealt with would take memory that is not counted. It is copied a few times at
-        // most, as a client that has not authenticated soon has all its attempts.
+        // The processed bytes would take memory that is not counted. The rest is copied a few times at
+        // most, because a client that has not authenticated has few attempts.
         let is_counted = !self.state.is_authenticated();
         self.input = if is_counted && used > 0 { BytesMut::from(&input[..]) } else { input };
         self.release_buffers();
     }
 
-    /// Gives back the memory of what has been written, of which the buffer's capacity tells nothing.
+    /// Frees the memory of bytes that have been written, which the buffer's capacity does not include.
     pub(in crate::router) fn shrink_output(&mut self) {
         self.output = BytesMut::from(&self.output[..]);
         self.recount();
     }
 
-    /// It is not authenticated any more: what it has needed until now is given back, and is counted
-    /// from here on.
-    pub(in crate::router) fn begin_anew(&mut self) {
+    /// Frees memory of a session that is not authenticated any more, because it is counted from now on.
+    pub(in crate::router) fn free_at_reset(&mut self) {
         self.bytes_in_unauthenticated = 0;
         self.release_buffers();
         if !self.output.is_empty() {

@@ -1,12 +1,12 @@
-//! The bound on all links of the process, counted when a link is opened and when its socket is closed.
+//! The bound on all links of the process. A link counts from when it is opened until its socket is closed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many links there may be over all workers, and how many there are. Clones count together.
+/// The bound on the links of all workers, and their number. Clones count together.
 ///
-/// Of the bound, an eighth is kept for shared links, so that leases never take the last place that
-/// plain requests need. At most a quarter is lent to slow readers, and only while a quarter is free.
+/// An eighth of the bound is kept for shared links, so that leases never take the last place that plain
+/// requests need. At most a quarter is lent to slow readers, and only while a quarter is free.
 #[derive(Debug, Clone)]
 pub struct LinkBudget(Arc<Counts>);
 
@@ -14,28 +14,28 @@ pub struct LinkBudget(Arc<Counts>);
 struct Counts {
     most: AtomicUsize,
     open: AtomicUsize,
-    /// Those of them that are for many sessions.
+    /// Number of links that many sessions share.
     shared: AtomicUsize,
-    /// Those of them that exist because a client reads slowly.
+    /// Number of links that exist because a client reads slowly.
     slow: AtomicUsize,
-    /// Those of them that are in a pool.
+    /// Number of links that are in a pool.
     idle: AtomicUsize,
 }
 
-/// What a link is wanted for.
+/// The use for which a link is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::router) enum Want {
-    /// To be shared.
+    /// Many sessions share it.
     Shared,
-    /// To be a session's own for all its life, where none are shared.
+    /// A session has it for its whole life, because no links are shared.
     Own,
-    /// To be lent to one session.
+    /// It is lent to one session.
     Lease,
-    /// To be lent to a session because much is sent to it.
+    /// It is lent to a session whose client reads slowly.
     SlowLease,
 }
 
-/// One link's place in the counts; given back when dropped.
+/// The place of one link in the counts. Dropping it frees the place.
 #[derive(Debug)]
 pub(in crate::router) struct Place {
     budget: LinkBudget,
@@ -51,14 +51,14 @@ enum Kind {
 }
 
 impl Default for LinkBudget {
-    /// One without a bound.
+    /// Returns a budget without a bound.
     fn default() -> Self {
         Self::new(usize::MAX)
     }
 }
 
 impl LinkBudget {
-    /// With no more than `most` links.
+    /// Returns a budget of at most `most` links.
     pub fn new(most: usize) -> Self {
         Self(Arc::new(Counts {
             most: AtomicUsize::new(most),
@@ -74,7 +74,7 @@ impl LinkBudget {
         self.0.most.store(most, Ordering::Relaxed);
     }
 
-    /// The bound.
+    /// Returns the bound.
     pub fn most(&self) -> usize {
         self.0.most.load(Ordering::Relaxed)
     }
@@ -84,12 +84,12 @@ impl LinkBudget {
         self.0.open.load(Ordering::Relaxed)
     }
 
-    /// Returns how many of them are clean and lent to nobody.
+    /// Returns how many links are in a pool.
     pub(super) fn idle(&self) -> usize {
         self.0.idle.load(Ordering::Relaxed)
     }
 
-    /// Returns whether three quarters of the bound are taken, so that none should be kept without need.
+    /// Returns whether three quarters of the bound are taken, so that no link should be kept without need.
     pub(super) fn is_near(&self) -> bool {
         let most = self.most();
         self.open() >= most.saturating_sub(most / 4)
@@ -100,10 +100,10 @@ impl LinkBudget {
         !self.is_near() && self.0.slow.load(Ordering::Relaxed) < (self.most() / 4).max(1)
     }
 
-    /// A place for one more link; `None` at the bound.
+    /// Returns a place for one more link; `None` at the bound.
     pub(super) fn take(&self, want: Want) -> Option<Place> {
         let most = self.most();
-        // Links for many sessions that there may always be.
+        // The number of places that are kept for shared links.
         let kept = (most / 8).max(1);
         let most = match want {
             Want::Shared | Want::Own => most,
@@ -123,7 +123,7 @@ impl LinkBudget {
         Some(place)
     }
 
-    /// The counter of places of this kind, if they are counted apart.
+    /// Returns the counter of places of this kind, if they are counted separately.
     fn counter(&self, kind: Kind) -> Option<&AtomicUsize> {
         match kind {
             Kind::Lease => None,
@@ -145,27 +145,27 @@ impl Kind {
 }
 
 impl Place {
-    /// The link is for this.
+    /// Counts the place as one of this use.
     pub(super) fn used_for(&mut self, want: Want) {
         self.become_kind(Kind::of(want));
     }
 
-    /// The link is being closed.
+    /// Counts the place as that of a link which is being closed.
     pub(super) fn closing(&mut self) {
         self.become_kind(Kind::Lease);
     }
 
-    /// The link exists for a slow reader.
+    /// Counts the place as that of a link for a slow reader.
     pub(super) fn slow(&mut self) {
         self.become_kind(Kind::Slow);
     }
 
-    /// Returns whether it is for a slow reader.
+    /// Returns whether it is counted as that of a link for a slow reader.
     pub(super) fn is_slow(&self) -> bool {
         self.kind == Kind::Slow
     }
 
-    /// The link is clean and lent to nobody.
+    /// Counts the place as that of a link in the pool.
     pub(super) fn idle(&mut self) {
         self.become_kind(Kind::Idle);
     }
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!((shared.len(), budget.open()), (2, 16));
         drop(leases);
         assert_eq!(budget.open(), 2);
-        // Those that there are need not be kept.
+        // No places need be kept for shared links that exist.
         assert_eq!(take(&budget, Want::Lease, 100).len(), 14);
     }
 
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_counted_as_what_it_is_last() {
+    fn a_place_is_counted_by_its_latest_use() {
         let budget = LinkBudget::new(16);
         let mut place = budget.take(Want::Lease).unwrap();
         place.idle();
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lower_bound_closes_nothing_and_lets_nothing_be_opened() {
+    fn a_lower_bound_closes_no_link_and_prevents_new_ones() {
         let budget = LinkBudget::new(8);
         let mut places = take(&budget, Want::Own, 8);
         budget.set_most(4);

@@ -1,96 +1,88 @@
-//! Leases: lent to one session while it is stateful, and kept in a pool while they are clean.
+//! The pool of clean leases, and the number of leases in each state.
 
-use std::time::Instant;
+use crate::router::LinkId;
+use crate::router::key::LinkKey;
 
-use super::proof::Proof;
-use super::{Links, Usage, Want};
-use crate::router::key::{Lane, LinkKey};
-use crate::router::{LinkId, SessionId};
-use crate::session::State;
+/// A lease is lent to a session, then returned and not proved clean yet, then clean and in the pool.
+#[derive(Default)]
+pub(super) struct Pool {
+    /// Clean leases with the state of their connections, the last used at the end.
+    clean: Vec<(LinkId, LinkKey)>,
+    /// Number of leases that sessions have.
+    lent: usize,
+    /// Number of leases that were returned and are not proved to be clean yet.
+    returned: usize,
+}
 
-impl Links {
-    /// Clean leases that are kept.
-    const MAX_POOL: usize = 64;
+impl Pool {
+    /// Number of clean leases that are kept.
+    const MAX_CLEAN: usize = 64;
 
-    /// A lease for `owner`, which has none, in the state `wanted`; `None` when no more links can be
-    /// opened. A session never has two.
-    ///
-    /// A pooled one is taken only if it is in the session's database already: a `SELECT` before the
-    /// session's request could fail, as while a script overruns, and the request would run elsewhere.
-    pub(in crate::router) fn lend(
-        &mut self,
-        owner: SessionId,
-        wanted: LinkKey,
-        want: Want,
-        now: Instant,
-    ) -> Option<LinkId> {
-        debug_assert!(!self.is_lent_to(owner), "a second lease for one session");
-        let pooled = self.pool.iter().rposition(|id| self.is_pooled(*id, wanted));
-        let usage = Usage::Lease(owner);
-        let id = match pooled {
-            Some(place) => {
-                let id = self.pool.remove(place);
-                let held = self.all.get_mut(id.0)?;
-                held.usage = usage;
-                if let Some(place) = &mut held.place {
-                    place.used_for(want);
-                }
-                id
-            }
-            None => {
-                let place = self.place(want)?;
-                self.open(wanted, usage, place, now)
-            }
-        };
-        self.leases = self.leases.saturating_add(1);
-        Some(id)
+    /// Returns how many leases are lent.
+    pub(super) fn lent(&self) -> usize {
+        self.lent
     }
 
-    /// Returns whether a lease could be lent that would go to the pool when it is given back.
-    pub(in crate::router) fn has_lease_to_spare(&self) -> bool {
-        !self.budget.is_near()
-            && (!self.pool.is_empty() || self.leases.saturating_add(self.kept()) < Self::MAX_POOL)
+    /// Returns whether there is a clean lease in the state `wanted`.
+    pub(super) fn has(&self, wanted: LinkKey) -> bool {
+        self.clean.iter().any(|(_, key)| *key == wanted)
+    }
+
+    /// Takes the clean lease in the state `wanted` that was used last.
+    pub(super) fn take(&mut self, wanted: LinkKey) -> Option<LinkId> {
+        let place = self.clean.iter().rposition(|(_, key)| *key == wanted)?;
+        Some(self.clean.remove(place).0)
+    }
+
+    /// Returns the clean leases, the last used at the end.
+    pub(super) fn clean(&self) -> impl Iterator<Item = LinkId> {
+        self.clean.iter().map(|(id, _)| *id)
+    }
+
+    /// Returns whether a lease that is returned now cannot be kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.kept() >= Self::MAX_CLEAN
+    }
+
+    /// Returns whether a lease could be lent that is kept when it is returned.
+    pub(super) fn has_lease_to_spare(&self) -> bool {
+        !self.clean.is_empty() || self.lent.saturating_add(self.kept()) < Self::MAX_CLEAN
     }
 
     /// Leases that are in the pool or on their way there.
     fn kept(&self) -> usize {
-        self.pool.len().saturating_add(self.returned)
+        self.clean.len().saturating_add(self.returned)
     }
 
-    /// Takes a lease back. Its session must use it no more, with no reply pending. It goes to the pool
-    /// once it is proved that the server has answered everything and nothing more.
-    pub(in crate::router) fn give_back(&mut self, id: LinkId, state: &State, now: Instant) {
-        let full = self.kept() >= Self::MAX_POOL || self.budget.is_near();
-        let Some(held) = self.all.get_mut(id.0) else { return };
-        let clean = match &held.usage {
-            Usage::Lease(owner) if held.reader.is_between_frames() && state.is_reusable() => {
-                Some(*owner)
-            }
-            _ => None,
-        };
-        let Some(owner) = clean.filter(|_| !full && held.link.is_quiet()) else {
-            return self.close(id);
-        };
-        let (key, token) = (LinkKey::of(state, Lane::Lease), self.tokens.next());
-        let requests = held.link.requests();
-        let proof = Proof::write(owner, key, state, token, self.echoes, requests);
-        held.usage = Usage::Returned(proof);
-        held.used = now;
-        if let Some(place) = &mut held.place {
-            place.idle();
-        }
-        self.leases = self.leases.saturating_sub(1);
+    /// Counts a lease that has just been lent.
+    pub(super) fn count_lent(&mut self) {
+        self.lent = self.lent.saturating_add(1);
+    }
+
+    /// Counts a lease that was lent and has been returned, and is not proved clean yet.
+    pub(super) fn count_returned(&mut self) {
+        self.count_lent_closed();
         self.returned = self.returned.saturating_add(1);
-        self.touch(id);
     }
 
-    fn is_lent_to(&self, session: SessionId) -> bool {
-        let mut usages = self.all.values().map(|held| &held.usage);
-        usages.any(|usage| matches!(usage, Usage::Lease(owner) if *owner == session))
+    /// Keeps a lease that was returned and has been proved clean.
+    pub(super) fn add_proved(&mut self, id: LinkId, key: LinkKey) {
+        self.count_returned_closed();
+        self.clean.push((id, key));
     }
 
-    pub(super) fn is_pooled(&self, id: LinkId, wanted: LinkKey) -> bool {
-        let held = self.all.get(id.0);
-        held.is_some_and(|held| matches!(held.usage, Usage::Idle) && held.key == wanted)
+    /// Counts that a lease was closed while it was lent.
+    pub(super) fn count_lent_closed(&mut self) {
+        self.lent = self.lent.saturating_sub(1);
+    }
+
+    /// Counts that a lease was closed while it was not proved clean.
+    pub(super) fn count_returned_closed(&mut self) {
+        self.returned = self.returned.saturating_sub(1);
+    }
+
+    /// Removes a clean lease that was closed.
+    pub(super) fn remove(&mut self, id: LinkId) {
+        self.clean.retain(|(current, _)| *current != id);
     }
 }

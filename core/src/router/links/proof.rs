@@ -1,56 +1,55 @@
-//! The proof that a lease which its session has given back is as clean as a new link.
+//! The proof that a lease which its session has returned is as clean as a new link.
 //!
-//! Replies may be missing or too many, and then what they told of the connection's state is wrong as
-//! well. So the connection is set to the state that it is to have, as far as the session may have
-//! changed it, and a barrier closes that. Only exactly the replies that belong to these requests prove
-//! the lease clean.
+//! Replies may be missing or too many, and then the state of the connection, which Redoubt has learned
+//! from replies, is wrong as well. So the requests of a proof set the connection to the state that it is
+//! to have, as far as the session may have changed it, and a barrier follows them. Only exactly the
+//! replies that belong to these requests prove the lease clean.
 
 use bytes::BytesMut;
 
-use super::{Links, Usage};
 use crate::resp::encode_command;
+use crate::router::SessionId;
 use crate::router::key::LinkKey;
-use crate::router::replies::fence::{Barrier, Fence, Form, Token, begins_with_any};
-use crate::router::{LinkId, SessionId};
+use crate::router::replies::fence::{Barrier, Barriers, Fence, begins_with_any};
 use crate::session::State;
 
-/// What is still to come before a lease is proved clean.
+/// The replies that must come before a lease is proved clean.
 pub(in crate::router) struct Proof {
-    /// The session that it was lent to.
+    /// The session that the lease was lent to.
     owner: SessionId,
+    /// The state of the connection once it is proved.
     key: LinkKey,
     expected: Vec<u8>,
     received: Vec<u8>,
-    /// Whether the server has said that this user may not run `ECHO`.
+    /// True if the server has said that this user may not run `ECHO`.
     may_not_echo: bool,
 }
 
 /// What the bytes of a returned lease prove.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::router) enum Proved {
-    /// Nothing yet.
+    /// Nothing yet: more bytes must come.
     Pending,
-    /// It is in the pool.
+    /// The lease is clean and in the pool.
     Clean,
     /// The server does not take the requests now: the lease is closed.
     Refused,
-    /// Other replies came than were asked for: the lease is closed, and this session, which had it,
-    /// has to end.
+    /// The replies are not those to the requests: the lease is closed, and this session, which had it, has
+    /// to end.
     Mismatch(SessionId),
 }
 
 impl Proof {
-    /// Most bytes of an answer that are kept: more than any proof has.
-    const MOST: usize = 256;
+    /// Number of bytes of replies that are kept: more than any proof has.
+    const MAX_RECEIVED: usize = 256;
 
-    /// Adds the requests to `requests`: those that undo what the session of `state` may have changed,
-    /// and a barrier with `token`.
+    /// Adds the requests of the proof to `requests`: those that undo what the session of `state` may have
+    /// changed, and a barrier.
     pub(super) fn write(
         owner: SessionId,
         key: LinkKey,
         state: &State,
-        token: Token,
-        echoes: bool,
+        barriers: &mut Barriers,
         requests: &mut BytesMut,
     ) -> Self {
         let mut expected = Vec::new();
@@ -67,14 +66,25 @@ impl Proof {
         if state.has_named() {
             set(&[b"CLIENT", b"SETNAME", b""]);
         }
-        let form = if echoes { Form::Echo } else { Form::Hello };
+        let (form, token) = (barriers.form(), barriers.next_token());
         let barrier = Barrier::write(owner, form, key.protocol, token, requests);
         expected.extend_from_slice(barrier.reply());
         Self { owner, key, expected, received: Vec::new(), may_not_echo: false }
     }
 
-    fn receive(&mut self, input: &[u8]) -> Proved {
-        let room = Self::MOST.saturating_sub(self.received.len()).min(input.len());
+    /// Returns the state of the connection once it is proved.
+    pub(super) fn key(&self) -> LinkKey {
+        self.key
+    }
+
+    /// Returns whether the server has said that this user may not run `ECHO`.
+    pub(super) fn may_not_echo(&self) -> bool {
+        self.may_not_echo
+    }
+
+    /// Takes bytes of the link in. Returns what has been proved by all bytes since the proof was written.
+    pub(super) fn receive(&mut self, input: &[u8]) -> Proved {
+        let room = Self::MAX_RECEIVED.saturating_sub(self.received.len()).min(input.len());
         self.received.extend_from_slice(input.get(..room).unwrap_or_default());
         if room == input.len() && self.expected == self.received {
             return Proved::Clean;
@@ -82,7 +92,7 @@ impl Proof {
         if room == input.len() && self.expected.starts_with(&self.received) {
             return Proved::Pending;
         }
-        // An error of the server's own is no fault of the session, and neither is a push.
+        // The session has caused neither a push nor an error that is about the server's own state.
         let began = self.expected.iter().zip(&self.received).take_while(|(a, b)| a == b).count();
         let place = self.received.get(..began).unwrap_or_default();
         let frame =
@@ -99,30 +109,5 @@ impl Proof {
             _ if room < input.len() => Proved::Mismatch(self.owner),
             _ => Proved::Pending,
         }
-    }
-}
-
-impl Links {
-    /// Takes bytes of a returned lease in. It is in the pool afterwards, or closed, or still unproved.
-    pub(in crate::router) fn prove(&mut self, id: LinkId, input: &[u8]) -> Proved {
-        let Some(held) = self.all.get_mut(id.0) else { return Proved::Pending };
-        let Usage::Returned(proof) = &mut held.usage else { return Proved::Pending };
-        let proved = proof.receive(input);
-        match proved {
-            Proved::Pending => {}
-            Proved::Clean => {
-                held.key = proof.key;
-                held.usage = Usage::Idle;
-                self.returned = self.returned.saturating_sub(1);
-                self.pool.push(id);
-            }
-            Proved::Refused => {
-                // Another request carries the token from here on.
-                self.echoes &= !proof.may_not_echo;
-                self.close(id);
-            }
-            Proved::Mismatch(_) => self.close(id),
-        }
-        proved
     }
 }

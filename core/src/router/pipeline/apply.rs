@@ -1,5 +1,5 @@
-//! Carrying decisions out: the session's state, its replies, requests on links, and ends. Nothing else
-//! changes a session for a request.
+//! Carries decisions out: it changes the session's state and its pending replies, writes requests to links,
+//! and ends sessions. Nothing else changes a session for a request.
 
 use super::route::{Noted, Route};
 use super::{Next, Pipeline};
@@ -10,20 +10,20 @@ use crate::session::{
     Action, CloseReason, Counted, Decision, Event, Expect, Learn, Outcome, Refusal, Show, Special,
 };
 
-/// What goes over a link.
+/// What is sent over a link.
 #[derive(Clone, Copy)]
 pub(super) enum Body<'a> {
     /// The client's request, with which these bytes begin.
     Request(&'a [u8]),
     /// Another request in its place.
     Other(&'a [u8]),
-    /// Nothing more: a large request has passed already.
+    /// Nothing more: a large request has been forwarded already.
     Sent,
 }
 
 impl Pipeline<'_> {
     /// Carries `decision` out for the request that `input` begins with.
-    // Inlined, so that a plain decision costs no copy of what a special one may hold.
+    // Inlined, so that the content of a special decision is not copied for a plain one.
     #[inline(always)]
     pub(super) fn apply(&mut self, decision: Decision, route: Route, asked: Asked, input: &[u8]) {
         let body = Body::Request(input);
@@ -46,14 +46,15 @@ impl Pipeline<'_> {
         self.act(action, route, asked, body);
     }
 
-    /// Changes the session's state, and notes what is worth a log line. Returns what is to be done
-    /// then, and as what the request counts.
+    /// Changes the session's state, and adds events for the log. Returns the action that remains, and how
+    /// the request is counted.
     pub(super) fn change(&mut self, special: Special, asked: Asked) -> (Action, Asked) {
         if self.session.stale_login && special.action.need().is_some() {
             self.log_in_again();
         }
         let Special { action, change, claim, refusal } = special;
-        self.work.decision(claim.authenticates || claim.failed.is_some() || refusal.is_some());
+        self.work
+            .special_decision(claim.authenticates || claim.failed.is_some() || refusal.is_some());
         self.session.state.apply(change);
         let (action, asked) = match refusal {
             None => (action, asked),
@@ -66,7 +67,7 @@ impl Pipeline<'_> {
         (self.log_in(claim, action), asked)
     }
 
-    /// Does what was decided; `body` is what goes over a link if the request is forwarded.
+    /// Carries out an action; `body` is sent over the link if the request is forwarded.
     pub(super) fn act(&mut self, action: Action, route: Route, asked: Asked, body: Body<'_>) {
         match action {
             Action::Forward { expect, .. } => return self.send(route, Some(expect), asked, body),
@@ -74,7 +75,7 @@ impl Pipeline<'_> {
                 return self.send(route, Some(expect), asked, Body::Other(&request));
             }
             Action::Reply(reply) => self.session.reply(reply),
-            Action::Silence | Action::Unsettled => {}
+            Action::Silence | Action::AwaitReplies => {}
             Action::Finish { reply, reason } => {
                 if let Some(reply) = reply {
                     self.session.reply(reply);
@@ -86,8 +87,8 @@ impl Pipeline<'_> {
         self.counters.commands.add(asked.counted, Outcome::Local);
     }
 
-    /// The link of `route`, ready for the session's request. `None` when there is none, and then the
-    /// session has been ended.
+    /// Returns the link of `route`, ready for the session's request. Returns `None` when there is none, and then
+    /// the session has been ended.
     #[inline(always)]
     pub(super) fn take_link(&mut self, route: Route) -> Option<LinkId> {
         let link = match route {
@@ -105,28 +106,28 @@ impl Pipeline<'_> {
         Some(link)
     }
 
-    /// Ends the session as Redis would that has no room for one more client.
+    /// Ends the session with the error that Redis sends when it has too many clients.
     #[cold]
     fn refuse_link(&mut self) {
         self.session.reply(reply::MAX_CLIENTS.clone());
         self.session.end(CloseReason::NoLease);
     }
 
-    /// Sends what a link has to be told before the session's own requests. The replies are awaited, and
-    /// not shown.
+    /// Sends the requests of Redoubt's own that bring a new lease into the session's state. Their replies are
+    /// awaited, and not shown.
     #[inline(never)]
     fn prepare_lease(&mut self, link: LinkId, noted: Noted) {
         let state = &mut self.session.state;
         state.lease();
-        // An open transaction of which Redis was not told when it began must fail at EXEC.
+        // An open transaction whose MULTI was not sent to Redis must fail at EXEC.
         let is_aborted = state.take_aborted_transaction();
         let Some(requests) = self.links.requests(link, self.id) else { return };
-        let due = &mut self.session.due;
+        let pending = &mut self.session.pending;
         let mut expect = |learn| {
-            due.push_remote(link, Expect { show: Show::Nothing, learn }, Counted::NOT);
+            pending.push_remote(link, Expect { show: Show::Nothing, learn }, Counted::NOT);
         };
         if let Some(name) = state.name() {
-            // A server that is busy with a script refuses it, and that the name is missing harms nobody.
+            // A server that is busy with a script refuses this, and a missing name does no harm.
             encode_command([b"CLIENT".as_slice(), b"SETNAME", name], requests);
             expect(Learn::Nothing);
         }
@@ -140,17 +141,17 @@ impl Pipeline<'_> {
             expect(Learn::Multi);
             expect(Learn::Nothing);
         }
-        self.links.settle();
+        self.links.complete_request();
     }
 
-    /// Adds a request to what a link is sent, and its reply to the pending replies: a plain reply if `expect`
-    /// is `None`. While the link carries a stream, no bytes on it can be identified as a reply.
+    /// Adds a request to the link's buffer, and its reply to the pending replies: a plain reply if `expect` is
+    /// `None`. While the link carries a stream, no bytes on it can be identified as a reply.
     #[inline]
     fn send(&mut self, route: Route, expect: Option<Expect>, asked: Asked, body: Body<'_>) {
         let Some(link) = self.take_link(route) else {
             return self.counters.commands.add(asked.counted, Outcome::Unanswered);
         };
-        let Session { state, parser, due, .. } = &mut *self.session;
+        let Session { state, parser, pending, .. } = &mut *self.session;
         let is_opaque = state.is_opaque();
         let Some(requests) = self.links.requests_of(link, self.id, !is_opaque) else {
             return self.counters.commands.add(asked.counted, Outcome::Unanswered);
@@ -164,15 +165,15 @@ impl Pipeline<'_> {
             self.counters.commands.add(asked.counted, Outcome::Unanswered);
         } else {
             match expect {
-                None => due.push_plain(link, asked.counted),
-                Some(expect) => due.push_remote(link, expect, asked.counted),
+                None => pending.push_plain(link, asked.counted),
+                Some(expect) => pending.push_remote(link, expect, asked.counted),
             }
-            self.counters.begin(asked.class, self.id, link, due.asked(), self.now);
+            self.counters.begin(asked.class, self.id, link, pending.asked(), self.now);
         }
-        self.links.settle();
+        self.links.complete_request();
     }
 
-    /// A request has been taken.
+    /// Counts a request that has been taken.
     #[inline]
     pub(super) fn count(&mut self) {
         self.session.commands = self.session.commands.saturating_add(1);
@@ -181,15 +182,15 @@ impl Pipeline<'_> {
         }
     }
 
-    /// Logs the session's own link in with the credentials of now, if that can be done before the
-    /// request that has been decided on.
+    /// Logs the session's lease in with the credentials in force, if that is possible before the request that
+    /// has been decided on.
     #[cold]
     pub(super) fn log_in_again(&mut self) {
         let session = &mut *self.session;
         match session.link {
             Some(own) if session.state.is_leased() => {
-                if session.state.can_log_in_again(&session.due) {
-                    self.links.log_in_again(own, self.id, &mut session.due);
+                if session.state.can_log_in_again(&session.pending) {
+                    self.links.log_in_again(own, self.id, &mut session.pending);
                     session.stale_login = false;
                 }
             }
@@ -197,14 +198,14 @@ impl Pipeline<'_> {
         }
     }
 
-    /// A request is over its limit: like Redis, closes without a word. What of it has been passed on
-    /// goes with the lease that it went over.
+    /// Ends the session because a request is too large, without a reply, as Redis does. The lease over which a
+    /// part of the request may have been sent is closed.
     pub(super) fn too_large(&mut self, len: usize) -> Next {
         self.session.kill(CloseReason::TooLarge);
         Next::After(len)
     }
 
-    /// Says what was wrong, after all that is due, and takes nothing more.
+    /// Replies to invalid bytes with an error, behind all pending replies, and takes nothing more.
     pub(super) fn protocol_error(&mut self, error: &ProtocolError, len: usize) -> Next {
         if self.session.state.shows_replies() {
             self.session.reply(error.reply());

@@ -1,4 +1,4 @@
-//! Large requests, which pass through piece by piece.
+//! Large requests, which are forwarded piece by piece.
 
 use super::apply::Body;
 use super::route::Route;
@@ -7,7 +7,7 @@ use crate::router::session::{Asked, Streaming};
 use crate::session::{Action, CloseReason, Decision};
 
 impl Pipeline<'_> {
-    /// Begins to carry `decision` out for the large request that `input` begins with.
+    /// Begins to carry out `decision` for the large request that `input` begins with.
     pub(super) fn begin_large(
         &mut self,
         decision: Decision,
@@ -17,7 +17,7 @@ impl Pipeline<'_> {
     ) -> Next {
         let (action, asked) = match decision {
             Decision::Special(special) => self.change(special, asked),
-            // Only whole requests are plain.
+            // A decision is plain only for a whole request.
             Decision::Plain => (Action::Silence, asked),
         };
         let link = action.need().and_then(|_| self.take_link(route));
@@ -25,7 +25,7 @@ impl Pipeline<'_> {
         self.pass_large(input)
     }
 
-    /// Passes on, or drops, what has come of a large request.
+    /// Forwards, or drops, the bytes of a large request that have come.
     pub(super) fn pass_large(&mut self, input: &[u8]) -> Next {
         let limits = self.session.state.request_limits(&self.rules.limits);
         let streamed = match self.session.parser.stream(input, limits) {
@@ -44,7 +44,7 @@ impl Pipeline<'_> {
             && let Some(requests) = self.links.requests(link, self.id)
         {
             requests.extend_from_slice(input.get(..streamed.len).unwrap_or_default());
-            self.links.settle();
+            self.links.complete_request();
         }
         if streamed.done {
             if let Some(Streaming { action, link, asked, .. }) = self.session.streaming.take() {

@@ -1,4 +1,4 @@
-//! What comes of a right password, of a wrong one and of `RESET`, besides the answer.
+//! The effects of a right password, of a wrong password and of `RESET`, besides the reply.
 
 use super::Pipeline;
 use crate::auth::{Throttle, Verdict};
@@ -6,7 +6,8 @@ use crate::resp::reply;
 use crate::session::{Action, Claim, CloseReason, Event};
 
 impl Pipeline<'_> {
-    /// Does what follows of the claims in a request. `action` is what is done otherwise.
+    /// Applies the result of a login that the request contains. Returns the action for the request, which is
+    /// `action` unless the login changes it.
     #[inline]
     pub(super) fn log_in(&mut self, claim: Claim, mut action: Action) -> Action {
         if claim.authenticates
@@ -17,30 +18,31 @@ impl Pipeline<'_> {
         if let Some(user) = claim.failed {
             self.report(Event::AuthFailed { user });
             if claim.authenticates {
-                action = self.let_in(action);
+                action = self.authenticated(action);
             }
             return self.slow_down(action);
         }
-        if claim.authenticates { self.let_in(action) } else { action }
+        if claim.authenticates { self.authenticated(action) } else { action }
     }
 
-    /// The session has just proved who it is. `action` is what would be done otherwise.
-    fn let_in(&mut self, action: Action) -> Action {
+    /// Notes that the session has just authenticated. Returns `action`, unless the identity has too many sessions.
+    fn authenticated(&mut self, action: Action) -> Action {
         self.session.auth_deadline = None;
         self.session.bytes_in_unauthenticated = 0;
         let now = self.now;
-        if self.session.permit.as_mut().is_none_or(|pass| pass.authenticated(now)) {
+        if self.session.permit.as_mut().is_none_or(|permit| permit.authenticated(now)) {
             return action;
         }
         let reply = Some(reply::MAX_CLIENTS.clone());
         Action::Finish { reply, reason: CloseReason::IdentityLimit }
     }
 
-    /// The session has just failed to prove who it is. One that has proved it before is not ended
-    /// for that, and waits instead.
+    /// Delays or ends the session after a wrong password. A session that has authenticated before is not ended,
+    /// and waits instead.
     fn slow_down(&mut self, action: Action) -> Action {
         let now = self.now;
-        let verdict = self.session.permit.as_mut().map_or(Verdict::Answer, |pass| pass.failed(now));
+        let verdict =
+            self.session.permit.as_mut().map_or(Verdict::Answer, |permit| permit.failed(now));
         if let Verdict::LockOut(lasts) = verdict {
             self.report(Event::LockedOut { lasts });
         }
@@ -60,21 +62,21 @@ impl Pipeline<'_> {
         action
     }
 
-    /// `RESET`: closes the session's own link, whose state it would change; the client must log in again.
+    /// Carries out `RESET`: closes the session's lease, whose state it would change, and logs the session out.
     pub(super) fn reset(&mut self, shown: bool) {
-        let leased = self.session.state.is_leased();
-        if let Some(link) = self.session.link.take().filter(|_| leased) {
+        let is_leased = self.session.state.is_leased();
+        if let Some(link) = self.session.link.take().filter(|_| is_leased) {
             self.links.close(link);
         }
         if self.session.state.is_authenticated() {
             self.session.auth_deadline = self.now.checked_add(self.auth_timeout);
-            if let Some(pass) = &mut self.session.permit {
-                pass.reset();
+            if let Some(permit) = &mut self.session.permit {
+                permit.reset();
             }
         }
         self.rules.client_ids.change(self.session.state.client_id(), None);
         self.session.state.reset();
-        self.session.begin_anew();
+        self.session.free_at_reset();
         if shown {
             self.session.reply(reply::RESET.clone());
         }

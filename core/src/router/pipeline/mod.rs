@@ -18,141 +18,71 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use self::route::Route;
-use super::limits::pause::Pause;
+use super::limits::pause::{Pause, Pauses};
 use super::limits::turn::Work;
 use super::links::Links;
 use super::report::counters::Counters;
 use super::session::{Asked, Session};
-use super::{Router, SessionEvent, SessionId};
+use super::{SessionEvent, SessionId};
 use crate::resp::Parsed;
 use crate::session::{CloseReason, Event, Known, Rules, classify, decide, is_held_whole};
 
-/// How the loop over a client's bytes goes on after one step.
+/// How the loop over a client's bytes continues after one step.
 enum Next {
-    /// With the bytes after these.
+    /// It continues with the bytes after these.
     After(usize),
-    /// When more bytes have come.
+    /// It waits for more bytes.
     More,
-    /// When what it waits for has come.
+    /// It waits for this event.
     Later(Pause),
 }
 
-impl Router {
-    /// Takes as many requests as there are, and may be taken now and in one turn, from what the
-    /// client has sent.
-    pub(super) fn take_requests(&mut self, id: SessionId, fresh: &[u8], now: Instant) {
-        let Some(session) = self.sessions.get_mut(id.0) else { return };
-        if session.input.is_empty() {
-            let used = self.take_from(id, fresh, now);
-            if let Some(session) = self.sessions.get_mut(id.0)
-                && session.ending.is_none()
-            {
-                session.input.extend_from_slice(fresh.get(used..).unwrap_or_default());
-            }
-        } else {
-            let mut input = std::mem::take(&mut session.input);
-            input.extend_from_slice(fresh);
-            let used = self.take_from(id, &input, now);
-            if let Some(session) = self.sessions.get_mut(id.0)
-                && session.ending.is_none()
-            {
-                session.keep_input(input, used);
-            }
-        }
-        self.after_requests(id, now);
-        self.close_displaced();
-        self.touch(id);
-    }
+/// A session whose requests are taken, with the parts of the router that this needs.
+pub(super) struct Pipeline<'a> {
+    pub(super) id: SessionId,
+    pub(super) session: &'a mut Session,
+    pub(super) links: &'a mut Links,
+    pub(super) rules: &'a Rules,
+    pub(super) events: &'a mut VecDeque<SessionEvent>,
+    pub(super) counters: &'a mut Counters,
+    pub(super) auth_timeout: Duration,
+    /// The number of databases that are known to exist: 0 and the following.
+    pub(super) databases: u32,
+    pub(super) draining: bool,
+    pub(super) now: Instant,
+    /// What is left of the session's turn.
+    pub(super) work: Work,
+}
 
-    /// Looks again at requests that had to wait; not at those that wait for the session's own turn,
-    /// as this is the turn of another.
-    pub(super) fn resume(&mut self, id: SessionId, now: Instant) {
-        if let Some(session) = self.sessions.get_mut(id.0)
-            && session.pause.is_some_and(|pause| pause != Pause::Turn)
-        {
-            self.take_requests(id, &[], now);
-        }
-    }
-
-    fn after_requests(&mut self, id: SessionId, now: Instant) {
-        let Some(session) = self.sessions.get_mut(id.0) else { return };
-        session.parser.release();
-        if !session.state.is_authenticated() {
-            session.recount();
-            session.bound_bytes();
-        }
-        if session.eof && session.due.blocks() {
-            // As in Redis, a client that has gone ends its blocking command, and what it has sent behind
-            // that is dropped: it might wait for ever, with a link of its own.
-            session.kill(CloseReason::Client);
-        } else if session.eof && session.pause.is_none() {
-            session.end(CloseReason::Client);
-        }
-        if session.may_hold_much() {
-            self.count_memory(id, now);
-        }
-    }
-
-    /// Returns how many bytes of `input` have been dealt with.
-    fn take_from(&mut self, id: SessionId, input: &[u8], now: Instant) -> usize {
-        let Some(session) = self.sessions.get_mut(id.0) else { return input.len() };
-        let work = Work::of(session, &self.rules.limits);
-        let mut pipeline = Pipeline {
-            id,
-            session,
-            links: &mut self.links,
-            rules: &self.rules,
-            events: &mut self.events,
-            auth_timeout: self.timeouts.auth,
-            counters: &mut self.counters,
-            databases: self.databases,
-            draining: self.draining,
-            now,
-            work,
-        };
+impl Pipeline<'_> {
+    /// Takes the requests in `input`, as many as may be taken now and in one turn. Returns how many bytes have
+    /// been processed.
+    #[inline]
+    pub(super) fn take_turn(&mut self, input: &[u8], pauses: &mut Pauses) -> usize {
         let mut used = 0;
-        let before = pipeline.session.pause.take();
+        let before = self.session.pause.take();
         while let Some(rest) = input.get(used..).filter(|rest| !rest.is_empty()) {
-            if pipeline.work.is_over() && pipeline.session.ending.is_none() {
-                pipeline.session.pause = Some(Pause::Turn);
+            if self.work.is_over() && self.session.ending.is_none() {
+                self.session.pause = Some(Pause::Turn);
                 break;
             }
-            pipeline.work.request();
-            match pipeline.take(rest) {
+            self.work.request();
+            match self.take(rest) {
                 Next::After(len) => used = used.saturating_add(len),
                 Next::More => break,
                 Next::Later(pause) => {
                     if pause != Pause::Memory && (before != Some(pause) || used > 0) {
-                        self.pauses.count(pause);
+                        pauses.count(pause);
                     }
-                    pipeline.session.pause = Some(pause);
+                    self.session.pause = Some(pause);
                     break;
                 }
             }
         }
         used
     }
-}
 
-/// One session at work on its input, with what it needs of the router.
-struct Pipeline<'a> {
-    id: SessionId,
-    session: &'a mut Session,
-    links: &'a mut Links,
-    rules: &'a Rules,
-    events: &'a mut VecDeque<SessionEvent>,
-    counters: &'a mut Counters,
-    auth_timeout: Duration,
-    /// Databases 0 up to this one, exclusive, are known to exist.
-    databases: u32,
-    draining: bool,
-    now: Instant,
-    /// What is left of the session's turn.
-    work: Work,
-}
-
-impl Pipeline<'_> {
-    /// Takes one request off `input`.
+    /// Takes one request, with which `input` begins.
     fn take(&mut self, input: &[u8]) -> Next {
         if self.session.ending.is_some() {
             return Next::After(input.len());
@@ -167,12 +97,12 @@ impl Pipeline<'_> {
             Ok(len) => len,
             Err(next) => return next,
         };
-        let Session { state, parser, due, .. } = &*self.session;
+        let Session { state, parser, pending, .. } = &*self.session;
         let request = parser.request(input);
         let spec = classify(&request);
         let verdict = self.rules.authorize(&request, spec, state.is_authenticated());
         let known = Known { databases: self.databases, is_whole: len.is_some() };
-        let decision = decide(state, &request, spec, verdict, (self.rules, due), known);
+        let decision = decide(state, &request, spec, verdict, (self.rules, pending), known);
         let route = self.route(&decision, spec, len);
         if route == Route::Wait {
             return Next::Later(Pause::Room);
@@ -187,8 +117,10 @@ impl Pipeline<'_> {
         }
     }
 
-    /// The length of the request that `input` begins with; `None` for a large one that has begun.
-    /// Otherwise how to go on.
+    /// Returns the length of the request that `input` begins with; `None` for a large request that has begun.
+    ///
+    /// # Errors
+    /// How to continue if `input` does not begin with a request.
     #[inline]
     fn parse(&mut self, input: &[u8]) -> Result<Option<usize>, Next> {
         let limits = &self.rules.limits;
@@ -211,7 +143,7 @@ impl Pipeline<'_> {
         }
     }
 
-    /// Notes something worth a log line.
+    /// Adds an event for the log.
     fn report(&mut self, event: Event) {
         self.events.push_back(SessionEvent::of(self.id, &self.session.state, event));
     }
@@ -224,11 +156,11 @@ impl Pipeline<'_> {
                 || self.rules.scripts.need_more(classify(&request), &request))
     }
 
-    /// Returns why no request can be taken now, if so. Replies, room or a tick will tell the session to go on.
+    /// Returns why no request can be taken now, if that is so. Replies, room or a tick will resume the session.
     fn pause(&self) -> Option<Pause> {
         let full = |link| self.session.state.is_leased() && self.links.is_full(link);
         let limits = &self.rules.limits;
-        if self.session.due.is_full(limits.in_flight) {
+        if self.session.pending.is_full(limits.in_flight) {
             Some(Pause::InFlight)
         } else if self.session.memory_paused {
             Some(Pause::Memory)

@@ -1,9 +1,9 @@
-//! Over which link a request goes, and whether it can go there now.
+//! Picks the link that a request is sent over, and decides whether it can be sent now.
 
 use std::time::{Duration, Instant};
 
 use super::super::key::{Lane, LinkKey};
-use super::super::links::{Links, Usage, Want};
+use super::super::links::{Held, Links, Want};
 use super::super::session::Session;
 use super::super::{LinkId, SessionId};
 use super::Pipeline;
@@ -14,24 +14,25 @@ use crate::session::{Action, Decision, Limits, Need};
 /// Where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Route {
-    /// Nowhere: Redoubt answers it, or nobody does.
+    /// The request is not sent: Redoubt answers it, or it has no reply.
     Local,
-    /// Over this link, which is the session's own or shared.
+    /// The request is sent over this link, which is the session's lease or shared.
     Link(LinkId),
-    /// Over this link, which has just become the session's own and is to be prepared. Whether a
-    /// harmless command goes first, so that Redis notes the replication offset of earlier writes.
+    /// The request is sent over this link, which has just been lent to the session and must be prepared.
     Lease(LinkId, Noted),
-    /// Nowhere: no link can be had, and the session ends as Redis ends one that has no room.
+    /// The request is not sent: no link can be opened, and the session ends as in a Redis that has too many
+    /// clients.
     Refused,
-    /// Nowhere now: the session goes on when replies come, when a link has room, or at a tick.
+    /// The request is not sent now: the session continues when replies come, when a link has room, or at a tick.
     Wait,
 }
 
-/// Whether Redis is to note the replication offset that the session's earlier writes have reached.
+/// True if a harmless command precedes the request, so that Redis notes the replication offset that the
+/// session's earlier writes have reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Noted(pub(super) bool);
 
-/// What is looked at to find a route.
+/// What a route depends on.
 pub(super) struct Routing<'a> {
     pub(super) id: SessionId,
     pub(super) session: &'a mut Session,
@@ -41,8 +42,8 @@ pub(super) struct Routing<'a> {
 }
 
 impl Pipeline<'_> {
-    /// The route of a request for `spec` of `len` bytes, or of a large one that has begun. Most go where
-    /// the session's last one went.
+    /// Returns the route of a request for `spec` of `len` bytes, or of a large request that has begun. Most take
+    /// the route of the session's previous request.
     #[inline]
     pub(super) fn route(
         &mut self,
@@ -70,25 +71,24 @@ impl Pipeline<'_> {
     #[inline]
     fn may_go_on(&self, link: LinkId, len: Option<usize>) -> bool {
         len.is_some_and(|len| len < Routing::LARGE)
-            && self.session.due.remote() < Routing::MOST_SHARED
-            && !self.session.is_weighty(&self.rules.limits, self.now)
+            && self.session.pending.remote() < Routing::MOST_SHARED
+            && !self.session.needs_own_link(&self.rules.limits, self.now)
             && self.links.takes(link, LinkKey::of(&self.session.state, Lane::Plain))
     }
 }
 
 impl Routing<'_> {
-    /// Bytes of a whole request from which on it costs less on a link of its own: there is nothing
-    /// to gain from sending it together with others, and it holds none of them up.
+    /// Bytes of a whole request at which a lease costs less: sending the request together with others gains
+    /// nothing, and on a lease it does not delay them.
     const LARGE: usize = 64 << 10;
-    /// Replies that may be due to one session on a link that others use too. Redis turns to the next
-    /// client after one read of 16 KiB, which is about as many short requests; without this bound a
-    /// pipeline of slow commands would hold the others up until all of it has run.
+    /// Replies that may be pending for one session on a shared link. Redis turns to the next client after one
+    /// read of 16 KiB, which is about as many short requests; without this bound a pipeline of slow
+    /// commands would delay the other sessions until all of it has run.
     const MOST_SHARED: u32 = 512;
     /// How long a request waits for a link that cannot be opened now, before its session is ended.
     const PLACE_WAIT: Duration = Duration::from_secs(5);
 
-    /// The route of a request for `spec` of `len` bytes, or of a large one that has begun, which is not
-    /// as plain as most are.
+    /// Returns the route of a request that does not simply take the route of the previous one.
     #[inline(never)]
     pub(super) fn route(
         mut self,
@@ -100,10 +100,10 @@ impl Routing<'_> {
             return self.needing(Need::Shared, spec, len);
         };
         match special.action.need() {
-            // No link is opened for a client that is refused when the decision is applied.
+            // No link is opened for a client that will be refused when the decision is applied.
             Some(_) if special.claim.authenticates && !self.may_authenticate() => Route::Local,
             Some(need) => self.needing(need, spec, len),
-            None if special.action == Action::Unsettled => Route::Wait,
+            None if special.action == Action::AwaitReplies => Route::Wait,
             None => Route::Local,
         }
     }
@@ -119,32 +119,35 @@ impl Routing<'_> {
                 None => self.lend(Want::Own, need),
             };
         }
-        let moves = self.session.due.remote() > 0;
-        let need = if need == Need::Shared && !moves && self.is_better_leased(spec, len) {
+        let has_pending = self.session.pending.remote() > 0;
+        let need = if need == Need::Shared && !has_pending && self.is_better_leased(spec, len) {
             Need::Lease
         } else {
             need
         };
         match need {
-            Need::Lease | Need::NotedLease | Need::Moved(_) if moves => Route::Wait,
+            Need::Lease | Need::NotedLease | Need::Moved(_) if has_pending => Route::Wait,
             Need::Lease | Need::NotedLease if self.can_have_lease(need, Want::Lease) => {
                 self.lend(Want::Lease, need)
             }
             Need::Lease | Need::NotedLease => Route::Wait,
-            Need::Shared | Need::Fenced | Need::Script | Need::Moved(_) => self.shared(need, moves),
+            Need::Shared | Need::Fenced | Need::Script | Need::Moved(_) => {
+                self.shared(need, has_pending)
+            }
         }
     }
 
-    /// A session changes its link only when nothing is due from the one it has, and waits for room on a
-    /// shared one. `moves`: whether replies are due, so that it cannot change now.
-    fn shared(&mut self, need: Need, moves: bool) -> Route {
+    /// Returns the route of a request that needs no lease. A session changes its link only when no reply is
+    /// pending on it, and waits for room on a shared link. `has_pending` is true if replies are pending, so that it
+    /// cannot change its link now.
+    fn shared(&mut self, need: Need, has_pending: bool) -> Route {
         let key = self.key(need);
         let target = match self.session.link {
-            Some(left) if moves && self.is_left_to(left, key) => Some(left),
-            // Its next reply tells the session to go on.
-            _ if self.session.due.remote() >= Self::MOST_SHARED => return Route::Wait,
-            _ if self.goes_alone() => {
-                if moves || !self.can_have_lease(need, Want::SlowLease) {
+            Some(left) if has_pending && self.serves_last_session(left, key) => Some(left),
+            // The session's next reply resumes it.
+            _ if self.session.pending.remote() >= Self::MOST_SHARED => return Route::Wait,
+            _ if self.gets_own_link() => {
+                if has_pending || !self.can_have_lease(need, Want::SlowLease) {
                     return Route::Wait;
                 }
                 return match self.lend(Want::SlowLease, need) {
@@ -152,11 +155,11 @@ impl Routing<'_> {
                     lent => lent,
                 };
             }
-            // Much waits for it, and there is no link to spare on which more could come without
-            // delay for others: the client must read first.
-            _ if self.session.is_heavy(self.limits) => return Route::Wait,
-            Some(link) if self.links.serves(link, key, moves) => Some(link),
-            _ if moves => return Route::Wait,
+            // The client has much to read, and there is no link to spare on which more replies could come
+            // without delay for others: the client must read first.
+            _ if self.session.has_much_unread(self.limits) => return Route::Wait,
+            Some(link) if self.links.serves(link, key, has_pending) => Some(link),
+            _ if has_pending => return Route::Wait,
             _ => self.links.shared(key),
         };
         match target {
@@ -182,49 +185,50 @@ impl Routing<'_> {
         }
     }
 
-    /// Returns whether a request that any link can carry goes over a lease all the same. It does so only
-    /// while there is one that will be kept afterwards, and nothing to be waited for.
+    /// Returns whether a request that any link can carry is sent over a lease all the same. That is so only
+    /// while there is a lease that will be kept afterwards, so that the request need not wait.
     fn is_better_leased(&self, spec: Option<&Spec>, len: Option<usize>) -> bool {
         len.is_some_and(|len| len >= Self::LARGE)
             && spec.is_some_and(|spec| spec.effect == Effect::None)
             && self.links.has_lease_to_spare()
     }
 
-    /// Returns whether the session is to have a link of its own because much is sent to it.
-    fn goes_alone(&self) -> bool {
-        self.session.is_weighty(self.limits, self.now) && self.links.has_room_for_slow()
+    /// Returns whether the session gets a lease because its client reads slowly.
+    fn gets_own_link(&self) -> bool {
+        self.session.needs_own_link(self.limits, self.now) && self.links.has_room_for_slow()
     }
 
-    /// Returns whether `link` is retired and a session that much is sent to may go on there: it may read
-    /// nothing before it has sent everything.
-    fn is_left_to(&self, link: LinkId, key: LinkKey) -> bool {
-        self.session.is_weighty(self.limits, self.now) && self.links.is_left_to(link, key)
+    /// Returns whether `link` is retired and the session, whose client reads slowly, may continue there: the
+    /// client may read nothing before it has sent everything.
+    fn serves_last_session(&self, link: LinkId, key: LinkKey) -> bool {
+        self.session.needs_own_link(self.limits, self.now)
+            && self.links.serves_last_session(link, key)
     }
 
-    /// Has a shared link tell the session when there is room on it.
+    /// Adds the session to those that are resumed when the shared link has room.
     fn wait_for(&mut self, link: LinkId) {
-        if !self.session.waits
-            && let Some(Usage::Shared(shared)) = self.links.get_mut(link).map(|l| &mut l.usage)
+        if !self.session.waits_for_room
+            && let Some(shared) = self.links.get_mut(link).and_then(Held::shared_mut)
         {
             shared.wait(self.id);
-            self.session.waits = true;
+            self.session.waits_for_room = true;
         }
     }
 
-    /// Returns whether a lease can be lent now, or is to be refused.
+    /// Returns whether a lease can be lent now, or the request must be refused.
     fn can_have_lease(&mut self, need: Need, want: Want) -> bool {
         let can = self.links.can_lend(self.lease_key(need), want);
         self.wait_for_place(can)
     }
 
-    /// Returns whether a shared link can be opened now, or is to be refused.
+    /// Returns whether a shared link can be opened now, or the request must be refused.
     fn can_share(&mut self) -> bool {
         let can = self.links.reserve(Want::Shared);
         self.wait_for_place(can)
     }
 
-    /// Returns true when there is a place, or the session has waited long enough for one. Until then
-    /// it looks again at each tick. One that has not authenticated does not wait.
+    /// Returns true when there is a place, or the session has waited long enough for a place. Until then the
+    /// session is resumed at each tick. A session that has not authenticated does not wait.
     fn wait_for_place(&mut self, can: bool) -> bool {
         if can || !self.session.state.is_authenticated() {
             self.session.wants_link = None;
@@ -234,7 +238,7 @@ impl Routing<'_> {
         self.now.saturating_duration_since(since) >= Self::PLACE_WAIT
     }
 
-    /// Returns what the link for a request is for.
+    /// Returns the key of the shared link for a request.
     #[inline]
     fn key(&self, need: Need) -> LinkKey {
         let lane = match need {
@@ -249,7 +253,7 @@ impl Routing<'_> {
         }
     }
 
-    /// The same for a link of the session's own.
+    /// Returns the key of the lease for a request.
     fn lease_key(&self, need: Need) -> LinkKey {
         LinkKey { lane: Lane::Lease, ..self.key(need) }
     }

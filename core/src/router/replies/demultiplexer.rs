@@ -1,46 +1,50 @@
-//! The one place where bytes of a link become bytes for clients.
+//! The one place where bytes of links become bytes for clients.
 //!
-//! A link belongs to one session, or many share it. Either way its frames are read one after the other,
-//! and each goes to the session whose reply comes next ([`Recipients`]), but only if the session's own
+//! A link belongs to one session, or many sessions share it. In both cases its frames are read in order,
+//! and each frame goes to the session whose reply is next ([`Recipients`]), but only if the session's own
 //! queue of pending replies names this link.
 //!
-//! Frames are passed on as they arrive, so that a value of any size needs no room here. Only the first
-//! bytes of a frame are held until it is known what it is: a few dozen bytes.
+//! Frames are forwarded as they arrive, so that a value of any size needs no memory here. Only the first
+//! bytes of a frame, a few dozen, are held until the frame is classified.
 
 use bytes::{BufMut, BytesMut};
-use slotmap::{DefaultKey, SlotMap};
 
 use crate::resp::{ReplyScanner, Scan};
 use crate::router::session::Session;
+use crate::router::sessions::Sessions;
 use crate::router::{LinkId, SessionId};
 use crate::session::{Begun, Counts, Frame, Rules, Source, Unexpected};
 
-/// How far the frames of one link have been read.
+/// The reply that says only that a request succeeded.
+const OK: &[u8] = b"+OK\r\n";
+
+/// The position in the frames of one link.
 #[derive(Default)]
 pub(in crate::router) struct Reader {
     scanner: ReplyScanner,
-    /// What the frame is that has begun, once that is known.
+    /// The class of the frame that has begun, once it is known.
     frame: Option<Frame>,
-    /// The bytes of that frame, until then.
+    /// The bytes of that frame, until its class is known.
     held: BytesMut,
-    /// True once bytes have been dropped unread, as the session that owns the link had its last reply.
+    /// True once bytes have been dropped without being read, because the session that owns the link has its last
+    /// reply.
     unread: bool,
 }
 
-/// Whose replies a link brings, in order.
+/// The sessions whose replies a link brings, in order.
 pub(in crate::router) trait Recipients {
     /// True if the link belongs to one session.
     const IS_OWN: bool;
 
-    /// The session that the next frame is for, and how many replies it is to get before another session
+    /// Returns the session that the next frame belongs to, and how many replies it gets before another session
     /// gets one; `None` when no reply is pending.
     fn front(&self) -> Option<(SessionId, u32)>;
 
-    /// So many replies have been given to the session in front.
+    /// Removes `many` replies, which have been given to the session in front.
     fn answered(&mut self, many: u32);
 }
 
-/// The session that a link belongs to: all frames are for it, also those that answer nothing.
+/// The session that a link belongs to: it gets all frames, also those that answer no request.
 pub(in crate::router) struct Owner(pub(in crate::router) SessionId);
 
 impl Recipients for Owner {
@@ -55,7 +59,7 @@ impl Recipients for Owner {
     fn answered(&mut self, _: u32) {}
 }
 
-/// Sessions that got bytes, in order. A session that got them in several runs may come several times.
+/// Sessions that got bytes, in order. A session that got bytes in several runs may be in it several times.
 #[derive(Default)]
 pub(in crate::router) struct Reached(Vec<SessionId>);
 
@@ -67,14 +71,14 @@ impl Reached {
         }
     }
 
-    /// Takes them out; the list keeps its capacity.
+    /// Removes the sessions; the list keeps its capacity.
     pub(in crate::router) fn drain(&mut self) -> impl Iterator<Item = SessionId> {
         self.0.drain(..)
     }
 }
 
 impl Reader {
-    /// Most bytes held while it is not known what a frame is; Redis needs a few dozen.
+    /// Number of bytes of a frame that are held until its class is known; with Redis a few dozen are needed.
     const MAX_HELD: usize = 64 << 10;
 
     /// Returns whether all frames that have begun are complete and have been read.
@@ -83,13 +87,13 @@ impl Reader {
         self.frame.is_none() && self.held.is_empty() && !self.unread
     }
 
-    /// Forgets the frame that has begun: the next byte begins another.
+    /// Forgets the frame that has begun: the next byte begins another frame.
     pub(in crate::router) fn begin_frame(&mut self) {
         *self = Self::default();
     }
 
-    /// Takes the bytes of one frame for `session`, which may have gone. Returns how many they are, and whether
-    /// a reply is complete with them.
+    /// Takes the bytes of one frame for `session`, which is `None` if it has ended. Returns their number, and
+    /// whether a reply is complete with them.
     ///
     /// # Errors
     /// As [`Demultiplexer::receive`].
@@ -101,22 +105,22 @@ impl Reader {
         rules: &Rules,
         counts: &mut Counts,
     ) -> Result<(usize, bool), Unexpected> {
-        if from.is_own && !self.goes_on_for(session.as_deref_mut(), input) {
+        if from.is_own && !self.reads_frames_for(session.as_deref_mut(), input) {
             return Ok((input.len(), false));
         }
         let (scan, frame) = self.scan(input, from, session.as_deref())?;
         let Some(frame) = frame else { return Ok((scan.len, false)) };
         if let Some(session) = session {
             if !self.held.is_empty() {
-                session.take_piece(frame, &self.held, &rules.limits);
+                session.append_piece(frame, &self.held, &rules.limits);
                 self.held.clear();
             }
-            session.take_piece(frame, input.get(..scan.len).unwrap_or(input), &rules.limits);
+            session.append_piece(frame, input.get(..scan.len).unwrap_or(input), &rules.limits);
             if scan.done {
                 session.complete(frame, &self.scanner, rules, counts)?;
             }
             if !from.is_own {
-                session.bound_output(&rules.limits);
+                session.check_output_limit(&rules.limits);
             }
         }
         if scan.done {
@@ -125,11 +129,11 @@ impl Reader {
         Ok((scan.len, scan.done && frame.is_reply()))
     }
 
-    /// Passes over the next bytes of a frame. Returns how many they are, and what the frame is once that is
-    /// known: for `session` if it has not gone.
+    /// Scans the next bytes of a frame. Returns their number, and the class of the frame once it is known.
+    /// `session` is `None` if the session that the frame belongs to has ended.
     ///
     /// # Errors
-    /// [`Unexpected`] if nobody may get the frame.
+    /// [`Unexpected`] if no session may get the frame.
     #[inline]
     fn scan(
         &mut self,
@@ -149,7 +153,7 @@ impl Reader {
             let piece = input.get(..scan.len).unwrap_or(input);
             let begun = Begun { from, scanner: &self.scanner, held: &self.held, piece };
             self.frame = match session {
-                Some(session) => begun.classify(&session.state, &session.due)?,
+                Some(session) => begun.classify(&session.state, &session.pending)?,
                 None => begun.classify_for_nobody()?,
             };
             if self.frame.is_none() {
@@ -162,31 +166,31 @@ impl Reader {
         Ok((scan, self.frame))
     }
 
-    /// The frame that had begun is complete.
+    /// Ends the frame that has begun.
     fn end_frame(&mut self) {
         self.frame = None;
         self.held.clear();
     }
 
-    /// Returns whether `input`, on a link that belongs to `session`, has to be read frame by frame. If not, it
+    /// Returns whether `input`, on a link that belongs to `session`, must be read frame by frame. If not, it
     /// has been given to the client, or dropped.
-    fn goes_on_for(&mut self, session: Option<&mut Session>, input: &[u8]) -> bool {
+    fn reads_frames_for(&mut self, session: Option<&mut Session>, input: &[u8]) -> bool {
         let Some(session) = session else { return false };
         if self.is_between_frames() && session.takes_unread() {
-            session.take_reply(input);
+            session.append_reply(input);
             return false;
         }
-        // Once the client has been given its last reply, Redis says nothing more to it.
-        self.unread |= session.has_all() && self.frame.is_none();
+        // Once the client has its last reply, no more bytes of Redis are for it.
+        self.unread |= session.has_last_reply() && self.frame.is_none();
         !self.unread
     }
 
-    /// Drops a push that begins `input`, or goes on there if an earlier call has begun it. Returns how many
-    /// bytes of it there were; `None` if `input` holds something else.
+    /// Drops the bytes of a push that begins with `input`, or continues there if an earlier call has begun it.
+    /// Returns their number; `None` if `input` begins with something else.
     pub(in crate::router) fn skip_push(&mut self, input: &[u8]) -> Option<usize> {
-        let goes_on = self.frame == Some(Frame::Stray);
+        let continues = self.frame == Some(Frame::Stray);
         let begins = self.is_between_frames() && input.first() == Some(&b'>');
-        if !goes_on && !begins {
+        if !continues && !begins {
             return None;
         }
         let scan = self.scanner.scan(input).ok()?;
@@ -195,12 +199,12 @@ impl Reader {
     }
 }
 
-/// What the bytes of one link act on.
+/// The parts of the router that the bytes of one link change.
 pub(in crate::router) struct Demultiplexer<'a> {
     /// The link that brings them.
     pub(in crate::router) link: LinkId,
     pub(in crate::router) reader: &'a mut Reader,
-    pub(in crate::router) sessions: &'a mut SlotMap<DefaultKey, Session>,
+    pub(in crate::router) sessions: &'a mut Sessions,
     pub(in crate::router) rules: &'a Rules,
     pub(in crate::router) counts: &'a mut Counts,
     /// Sessions that got bytes are added.
@@ -210,10 +214,10 @@ pub(in crate::router) struct Demultiplexer<'a> {
 }
 
 impl Demultiplexer<'_> {
-    /// Takes bytes of the link in and gives them to the sessions that they are for.
+    /// Takes bytes of the link in and gives them to the sessions that they belong to.
     ///
     /// # Errors
-    /// [`Unexpected`]; what came before it has been given out, the rest is lost with the link.
+    /// [`Unexpected`]; the bytes before it have been given to their sessions, the rest is lost with the link.
     pub(in crate::router) fn receive(
         &mut self,
         mut input: &[u8],
@@ -226,8 +230,8 @@ impl Demultiplexer<'_> {
         Ok(())
     }
 
-    /// Takes what `input`, which is not empty, begins with: whole replies that nothing is special about,
-    /// or the bytes of one frame. Gives them to the session in front, and returns how many bytes they were.
+    /// Takes the first bytes of `input`, which is not empty: whole plain replies, or the bytes of one frame. Gives
+    /// them to the session in front, and returns their number.
     ///
     /// # Errors
     /// As [`Demultiplexer::receive`].
@@ -238,19 +242,26 @@ impl Demultiplexer<'_> {
         recipients: &mut R,
     ) -> Result<usize, Unexpected> {
         let Some((id, count)) = recipients.front() else { return self.take_unasked(input) };
-        let mut session = self.sessions.get_mut(id.key());
+        let mut session = self.sessions.get_mut(id);
         if let Some(session) = &mut session {
             self.reached.add(id);
             if self.reader.is_between_frames() {
-                let (len, many) = session.due.find_plain(input, self.link, count);
+                let (len, many) = session.pending.find_plain(input, self.link, count);
                 if many > 0 {
-                    session.take_reply(input.get(..len).unwrap_or_default());
-                    session.due.take_plain(many, &mut session.output, self.counts);
+                    session.append_reply(input.get(..len).unwrap_or_default());
+                    session.pending.take_plain(many, &mut session.output, self.counts);
                     recipients.answered(many);
                     if !R::IS_OWN {
-                        session.bound_output(&self.rules.limits);
+                        session.check_output_limit(&self.rules.limits);
                     }
                     return Ok(len);
+                }
+                // The reply to MULTI is too frequent to be scanned.
+                if R::IS_OWN && input.starts_with(OK) && session.pending.expects_success(self.link)
+                {
+                    session.complete_success(OK, self.counts)?;
+                    recipients.answered(1);
+                    return Ok(OK.len());
                 }
             }
         }
@@ -263,7 +274,7 @@ impl Demultiplexer<'_> {
         Ok(len)
     }
 
-    /// Takes the bytes of a frame though no reply is pending on the link.
+    /// Takes the bytes of a frame although no reply is pending on the link.
     #[cold]
     fn take_unasked(&mut self, input: &[u8]) -> Result<usize, Unexpected> {
         let from = Source { link: self.link, is_own: false };

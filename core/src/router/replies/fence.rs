@@ -1,13 +1,13 @@
-//! Barriers: they keep the replies of one session apart from those of the next on one link.
+//! Barriers, which keep the replies of one session apart from those of the next on one link.
 //!
 //! A server may answer one request with several replies, or with none. On a link that carries the
 //! requests of many sessions, each session's run of requests is therefore closed by a barrier: a
-//! request of Redoubt's own with a random token that the server repeats. Whatever comes before the
-//! token answers that run, and nothing of it may reach anybody else, however the bytes read: the
-//! token is looked for in the bytes themselves and not in the replies that they seem to be.
+//! request of Redoubt's own with a random token that the server repeats. All bytes before the token
+//! answer that run and must not reach another session, whatever they look like: the token is searched in
+//! the bytes themselves and not in the replies that they seem to be.
 //!
-//! A barrier is left out while one session alone uses the link: until another session sends something,
-//! all that comes can only answer the first one.
+//! No barrier is sent while one session alone uses the link: until another session sends something, all
+//! bytes can only answer the first session.
 
 use std::collections::VecDeque;
 
@@ -17,30 +17,29 @@ use sha2::{Digest, Sha256};
 use crate::resp::{Protocol, encode_command};
 use crate::router::SessionId;
 
-/// Bytes of a token as it travels: 128 bits in hexadecimal.
+/// Bytes of a token in a request: 128 bits in hexadecimal.
 const TOKEN: usize = 32;
-/// What `HELLO` says of an option that it does not know, before and after the option.
+/// The error of `HELLO` about an unknown option: the text before and after the option.
 const HELLO_ERROR: [&[u8]; 2] = [b"-ERR Syntax error in HELLO option '", b"'\r\n"];
 
-/// A text that nobody but Redoubt and the server knows until the server has repeated it.
+/// A text that only Redoubt and the server know until the server has repeated it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::router) struct Token([u8; TOKEN]);
 
-/// Makes tokens. From those that are known nobody can tell the next one.
-pub(in crate::router) struct Tokens {
+/// Generates tokens. The next token cannot be computed from known tokens.
+struct Tokens {
     key: [u8; 32],
     made: u64,
-    /// The second half of the last digest, until it is a token too.
+    /// The second half of the last digest, until it is used for a token.
     left: Option<[u8; TOKEN / 2]>,
 }
 
 impl Tokens {
-    /// Tokens from a secret `key`, which must come from the system's source of randomness.
-    pub(in crate::router) fn new(key: [u8; 32]) -> Self {
+    fn new(key: [u8; 32]) -> Self {
         Self { key, made: 0, left: None }
     }
 
-    pub(in crate::router) fn next(&mut self) -> Token {
+    fn next(&mut self) -> Token {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let bytes = self.left.take().unwrap_or_else(|| self.digest());
         let mut token = [0; TOKEN];
@@ -51,7 +50,7 @@ impl Tokens {
         Token(token)
     }
 
-    /// Half of a new digest; keeps the other.
+    /// Returns half of a new digest, and keeps the other half.
     fn digest(&mut self) -> [u8; TOKEN / 2] {
         self.made = self.made.wrapping_add(1);
         let digest: [u8; TOKEN] = Sha256::new()
@@ -64,27 +63,61 @@ impl Tokens {
     }
 }
 
-/// Which request carries the token.
+/// What a worker's barriers have in common.
+pub(in crate::router) struct Barriers {
+    tokens: Tokens,
+    /// False once the server has said that this user may not run `ECHO`.
+    echoes: bool,
+}
+
+impl Barriers {
+    /// Barriers with tokens from a secret `key`, which must come from the system's source of randomness.
+    pub(in crate::router) fn new(key: [u8; 32]) -> Self {
+        Self { tokens: Tokens::new(key), echoes: true }
+    }
+
+    /// Returns a token that nobody knows yet.
+    pub(in crate::router) fn next_token(&mut self) -> Token {
+        self.tokens.next()
+    }
+
+    /// Returns the form that the server answers with the token, as far as is known.
+    pub(in crate::router) fn form(&self) -> Form {
+        if self.echoes { Form::Echo } else { Form::Hello }
+    }
+
+    /// Uses no `ECHO` from now on if `may_not_echo`: the server has refused it to this user.
+    pub(in crate::router) fn note_refusal(&mut self, may_not_echo: bool) {
+        self.echoes &= !may_not_echo;
+    }
+
+    /// Uses `ECHO` again: links log in as another user from now on.
+    pub(in crate::router) fn forget_refusal(&mut self) {
+        self.echoes = true;
+    }
+}
+
+/// The request that carries the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::router) enum Form {
     /// `ECHO token`.
     Echo,
-    /// `HELLO version token`, which is refused with an error that repeats the token. The server answers
-    /// it so while a script overruns too, and to every user; but it counts as an error in `INFO`, so
-    /// that it is used only where `ECHO` does not do.
+    /// `HELLO version token`, which is refused with an error that repeats the token. The server gives this
+    /// answer also while a script overruns, and to every user; but the answer counts as an error in `INFO`, so
+    /// this form is used only where the server does not answer `ECHO`.
     Hello,
 }
 
 /// A request with a token, and the reply that proves that everything before it has been answered.
 pub(in crate::router) struct Barrier {
-    /// Whose run of requests it closes.
+    /// The session whose run of requests it closes.
     pub(in crate::router) session: SessionId,
     pub(in crate::router) form: Form,
     reply: Vec<u8>,
 }
 
 impl Barrier {
-    /// A barrier behind the run of `session`; its request is added to `requests`.
+    /// Creates a barrier behind the run of `session`, and adds its request to `requests`.
     pub(in crate::router) fn write(
         session: SessionId,
         form: Form,
@@ -109,17 +142,17 @@ impl Barrier {
         Self { session, form, reply }
     }
 
-    /// Returns what the server answers it with.
+    /// Returns the server's reply to it.
     pub(in crate::router) fn reply(&self) -> &[u8] {
         &self.reply
     }
 
-    /// Returns where the reply is in `input`.
+    /// Returns the position of the reply in `input`.
     pub(in crate::router) fn find(&self, input: &[u8]) -> Option<usize> {
         memchr::memmem::find(input, &self.reply)
     }
 
-    /// Returns how many bytes at the end of `input`, which does not hold the reply, may be its beginning.
+    /// Returns how many bytes at the end of `input`, which does not contain the reply, may be its beginning.
     pub(in crate::router) fn begun_in(&self, input: &[u8]) -> usize {
         let most = self.reply.len().saturating_sub(1).min(input.len());
         let ends = |len: &usize| {
@@ -130,47 +163,47 @@ impl Barrier {
     }
 }
 
-/// What a link keeps whose sessions are kept apart by barriers.
+/// The state of a link whose sessions are kept apart by barriers.
 #[derive(Default)]
 pub(in crate::router) struct Fence {
     /// The session that has sent last, while no barrier closes its run.
     pub(in crate::router) open: Option<SessionId>,
-    /// Barriers that have been sent and not been answered.
+    /// Barriers that have been sent and are not answered yet.
     pub(in crate::router) sent: VecDeque<Barrier>,
     /// Bytes that may be the beginning of a barrier's reply.
     pub(in crate::router) begun: BytesMut,
-    /// Whether everything up to the next token is dropped: the sessions that it may be for end.
+    /// True if all bytes up to the next token are dropped, because the sessions that they may belong to end.
     pub(in crate::router) skips: bool,
-    /// Bytes since a barrier was answered with an error, so that nobody knows yet whose they are.
+    /// Bytes since a barrier was answered with an error: it is not known yet to which session they belong.
     pub(in crate::router) unproved: Option<BytesMut>,
-    /// Whether a barrier is to be sent, whoever sends next.
+    /// True if a barrier must be sent although no session sends a request.
     pub(in crate::router) wants_barrier: bool,
-    /// Whether barriers take the form that is answered always.
+    /// True if barriers take the form that is always answered.
     pub(in crate::router) insists: bool,
-    /// Whether the server has said that this user may not run `ECHO`.
+    /// True if the server has said that this user may not run `ECHO`.
     pub(in crate::router) may_not_echo: bool,
 }
 
 impl Fence {
-    /// Most bytes that are held while nobody knows whose they are; beyond, the link is closed.
-    pub(in crate::router) const MOST_UNPROVED: usize = 1 << 20;
+    /// Number of unproved bytes that are held. With more, the link is closed.
+    pub(in crate::router) const MAX_UNPROVED: usize = 1 << 20;
 
-    /// Returns whether `reply`, which is where a barrier's is due, says that the server did not take its
-    /// `ECHO`; `None` while that cannot be told. It does not prove that.
+    /// Returns whether `reply`, in the place of a barrier's reply, says that the server refused the `ECHO`; `None`
+    /// while that is not known. This is no proof, because a session may have caused the error.
     pub(in crate::router) fn is_refusal(reply: &[u8]) -> Option<bool> {
         begins_with_any(reply, NO_ECHO.into_iter().chain([b"-BUSY ".as_slice()]))
     }
 
-    /// The same for an `ECHO` that the server will not take the next time either.
+    /// The same for an `ECHO` that the server will refuse the next time too.
     pub(in crate::router) fn is_refusal_for_good(reply: &[u8]) -> bool {
         begins_with_any(reply, NO_ECHO) == Some(true)
     }
 }
 
-/// What a server says whose user may not run `ECHO`, or that has it under another name.
+/// The errors of a server whose user may not run `ECHO`, or that has `ECHO` under another name.
 const NO_ECHO: [&[u8]; 2] = [b"-NOPERM ", b"-ERR unknown command "];
 
-/// Returns whether `bytes` begin with one of `texts`; `None` while that cannot be told.
+/// Returns whether `bytes` begin with one of `texts`; `None` while that is not known.
 pub(in crate::router) fn begins_with_any<'a>(
     bytes: &[u8],
     texts: impl IntoIterator<Item = &'a [u8]>,
@@ -223,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_that_is_cut_anywhere_is_noticed() {
+    fn the_beginning_of_a_reply_is_found_wherever_it_is_cut() {
         let (barrier, _) = barrier(Form::Echo);
         for end in 1..barrier.reply().len() {
             let input = [b"$3\r\nabc\r\n".as_slice(), &barrier.reply()[..end]].concat();
@@ -236,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_server_is_no_proof() {
+    fn refusals_of_echo_are_recognized() {
         assert_eq!(Fence::is_refusal(b"-BUSY Redis is"), Some(true));
         assert_eq!(Fence::is_refusal(b"-NOPERM "), Some(true));
         assert_eq!(Fence::is_refusal(b"-ERR unknown command 'ECHO', with"), Some(true));

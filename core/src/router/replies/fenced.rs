@@ -1,8 +1,8 @@
-//! Bytes of a shared link whose sessions are kept apart by barriers.
+//! The reading of shared links whose sessions are kept apart by barriers.
 //!
-//! Every byte before a barrier's token belongs to the session whose run that barrier closes, and to
-//! nobody else. A session that gets more or fewer replies than it asked for ends, alone; the link goes
-//! on from the token.
+//! Every byte before a barrier's token belongs to the session whose run that barrier closes, and to no
+//! other session. If a session gets more or fewer replies than it asked for, only this session ends; the
+//! link continues after the token.
 
 use bytes::BytesMut;
 
@@ -14,11 +14,11 @@ use crate::resp::ReplyScanner;
 use crate::router::SessionId;
 use crate::session::Unexpected;
 
-/// How the loop over the bytes goes on.
+/// How the loop over the bytes continues.
 enum Next {
-    /// With the bytes after these, which may be none: something else has changed then.
+    /// It continues with the bytes after these; if they are 0, other state has changed.
     After(usize),
-    /// When more bytes have come.
+    /// It waits for more bytes.
     More,
 }
 
@@ -77,7 +77,7 @@ impl Shared {
         }
     }
 
-    /// Something came though nothing is due.
+    /// Receives bytes although no reply is pending.
     fn receive_unasked(
         &mut self,
         input: &[u8],
@@ -86,7 +86,7 @@ impl Shared {
         if let Some(len) = self.skip_push(input, to) {
             return Ok(Next::After(len));
         }
-        // Only the session that has sent last can have caused it.
+        // Only the session that has sent last can have caused the bytes.
         match self.fence.as_ref().and_then(|fence| fence.open) {
             Some(session) => {
                 self.mismatch(session, to);
@@ -96,7 +96,7 @@ impl Shared {
         }
     }
 
-    /// A barrier's reply is due.
+    /// Receives bytes while the reply to a barrier is the next one.
     fn receive_barrier(
         &mut self,
         input: &[u8],
@@ -119,8 +119,8 @@ impl Shared {
         if barrier.form == Form::Echo {
             match Fence::is_refusal(input) {
                 Some(true) => {
-                    // It may be an error that the session before it has caused, too. The next barrier,
-                    // which is answered always, tells.
+                    // The session before the barrier may have caused this error too. The next barrier, which
+                    // is always answered, decides that.
                     fence.unproved = Some(BytesMut::new());
                     (fence.wants_barrier, fence.insists) = (true, true);
                     fence.may_not_echo = Fence::is_refusal_for_good(input);
@@ -135,7 +135,7 @@ impl Shared {
         Ok(Next::After(0))
     }
 
-    /// The replies of a session's run are due.
+    /// Receives bytes while replies to a session's run are the next ones.
     fn receive_run(
         &mut self,
         input: &[u8],
@@ -156,13 +156,13 @@ impl Shared {
         if place.is_none() {
             return Ok(Next::More);
         }
-        // The token is here, and replies of the run are not.
+        // The token has come before replies of the run.
         let session = self.queue.front().map_or_else(nobody, |(session, _)| session);
         self.mismatch(session, to);
         Ok(Next::After(0))
     }
 
-    /// Gives bytes to the session in front, which alone they can be for. Returns how many it has
+    /// Gives bytes to the session in front, the only one that they can belong to. Returns how many bytes it has
     /// taken; the rest is more than it asked for.
     fn give(&mut self, bytes: &[u8], to: &mut Demultiplexer<'_>) -> usize {
         let Some((session, _)) = self.queue.front() else { return 0 };
@@ -181,8 +181,8 @@ impl Shared {
         used
     }
 
-    /// Takes a push that begins `input` at the beginning of a frame, or goes on there, and drops it.
-    /// Returns how many bytes that was. While a barrier's reply is pending, the push ends before its token.
+    /// Drops the bytes of a push that begins with `input`, or continues there. Returns how many bytes it has
+    /// dropped. While a barrier's reply is pending, the push ends before its token.
     fn skip_push(&self, input: &[u8], to: &mut Demultiplexer<'_>) -> Option<usize> {
         let barrier = self.fence.as_ref().and_then(|fence| fence.sent.front());
         let end = barrier.map_or(input.len(), |barrier| {
@@ -193,7 +193,7 @@ impl Shared {
         to.reader.skip_push(own)
     }
 
-    /// The token has come that closes the run in front, which has had all its replies.
+    /// Removes the barrier whose token has come. The run before it has all its replies.
     fn pass_barrier(&mut self, to: &mut Demultiplexer<'_>) {
         self.queue.pop_run();
         if let Some(fence) = &mut self.fence {
@@ -203,8 +203,8 @@ impl Shared {
         to.reader.begin_frame();
     }
 
-    /// `session` has got more or fewer replies than it asked for: it ends, and all is dropped up to
-    /// the next token.
+    /// Ends `session`, which has got more or fewer replies than it asked for, and drops all bytes up to the next
+    /// token.
     fn mismatch(&mut self, session: SessionId, to: &mut Demultiplexer<'_>) {
         to.mismatched.push(session);
         if let Some(fence) = &mut self.fence {
@@ -213,8 +213,8 @@ impl Shared {
         }
     }
 
-    /// Drops bytes up to the first token that has been sent and not been seen. Sessions whose
-    /// replies have gone with them end.
+    /// Drops bytes up to the first token that has been sent and has not come yet. Sessions whose replies have
+    /// been dropped with them end.
     fn skip(&mut self, input: &[u8], to: &mut Demultiplexer<'_>) -> Result<Next, Unexpected> {
         let Some(fence) = &mut self.fence else { return Ok(Next::More) };
         let places = fence.sent.iter().enumerate();
@@ -245,8 +245,8 @@ impl Shared {
         Ok(Next::After(place.saturating_add(barrier)))
     }
 
-    /// Looks whether it is known now whose the bytes are that were held since the server refused a
-    /// barrier. `fresh` of them have come last.
+    /// Checks whether it is known now to which sessions the bytes belong that are held since the server refused
+    /// a barrier. `fresh` is the number of bytes that came last.
     fn prove(&mut self, fresh: usize, to: &mut Demultiplexer<'_>) -> Result<Next, Unexpected> {
         let Some(fence) = &mut self.fence else { return Ok(Next::More) };
         let Some(held) = fence.unproved.take() else { return Ok(Next::More) };
@@ -254,7 +254,7 @@ impl Shared {
         let judge = fence.sent.iter().position(|barrier| barrier.form == Form::Hello);
         let proof = judge.and_then(|at| Some((at, fence.sent.get(at)?.find(&held)?)));
         let from = if let Some(barrier) = forged {
-            // Its own token has come after all: the session before it has caused the error.
+            // The token of the refused barrier has come after all: the session before it has caused the error.
             let session = barrier.session;
             self.mismatch(session, to);
             0
@@ -267,7 +267,7 @@ impl Shared {
                 self.mismatch_all(at, to);
                 0
             }
-        } else if held.len() > Fence::MOST_UNPROVED {
+        } else if held.len() > Fence::MAX_UNPROVED {
             return Err(Unexpected::Reply);
         } else {
             fence.unproved = Some(held);
@@ -277,8 +277,8 @@ impl Shared {
         Ok(Next::After(fresh))
     }
 
-    /// Returns whether `bytes` are exactly the replies of all runs, and of all barriers, before the one at
-    /// `judge`; a barrier's may be an error that says that the server did not take it.
+    /// Returns whether `bytes` are exactly the replies to all runs, and to all barriers, before the barrier at
+    /// `judge`; the reply to a barrier may be an error that says that the server refused it.
     fn is_in_step(&self, bytes: &[u8], judge: usize) -> bool {
         let Some(fence) = &self.fence else { return false };
         let mut barriers = fence.sent.iter().take(judge);
@@ -302,7 +302,7 @@ impl Shared {
         false
     }
 
-    /// Gives out what [`Shared::is_in_step`] has proved.
+    /// Gives the bytes that [`Shared::is_in_step`] has proved to their sessions.
     fn give_out(&mut self, bytes: &[u8], judge: usize, to: &mut Demultiplexer<'_>) {
         let mut rest = bytes;
         let mut passed = 0;
@@ -322,13 +322,12 @@ impl Shared {
         to.reader.begin_frame();
     }
 
-    /// Nobody can tell whose the replies are before the token at `judge`: all these sessions end.
+    /// Ends all sessions whose runs come before the token at `judge`: it is not known which replies are whose.
     fn mismatch_all(&mut self, judge: usize, to: &mut Demultiplexer<'_>) {
         let sessions = self.fence.iter().flat_map(|fence| fence.sent.iter());
         let sessions: Vec<_> = sessions.take(judge).map(|barrier| barrier.session).collect();
         to.mismatched.extend(sessions);
-        // The token itself is still to come in the bytes that are dropped up to it; those before it
-        // are known to be refused.
+        // The bytes are read again and dropped up to this token; the barriers before it are known to be refused.
         if let Some(fence) = &mut self.fence {
             fence.skips = true;
         }

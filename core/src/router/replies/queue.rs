@@ -1,4 +1,4 @@
-//! Whose replies a shared link brings, in order.
+//! The sessions whose replies a shared link brings, in order.
 
 use std::collections::VecDeque;
 
@@ -7,8 +7,8 @@ use slotmap::{DefaultKey, Key};
 use super::demultiplexer::Recipients;
 use crate::router::SessionId;
 
-/// So many replies for a session, then so many for the next. A session that has gone keeps its place,
-/// and its replies are dropped. The reply to a barrier is for [`nobody`].
+/// Runs of replies, each for one session. A session that has ended keeps its place, and its replies are
+/// dropped. The reply to a barrier belongs to [`nobody`].
 #[derive(Default)]
 pub(in crate::router) struct Queue {
     runs: VecDeque<(SessionId, u32)>,
@@ -16,7 +16,7 @@ pub(in crate::router) struct Queue {
     replies: usize,
 }
 
-/// To whom the reply of a barrier is due: no session has this id.
+/// Returns the id to which the reply to a barrier belongs. No session has this id.
 pub(in crate::router) fn nobody() -> SessionId {
     SessionId(DefaultKey::null())
 }
@@ -47,22 +47,22 @@ impl Queue {
         self.runs.is_empty()
     }
 
-    /// Runs of replies for one session each.
+    /// Returns the number of runs.
     pub(in crate::router) fn runs(&self) -> usize {
         self.runs.len()
     }
 
-    /// Replies that are pending, those to barriers included.
+    /// Returns the number of pending replies, including those to barriers.
     pub(in crate::router) fn replies(&self) -> usize {
         self.replies
     }
 
-    /// Each run: for whom, and how many replies.
+    /// Returns each run: its session and its number of pending replies.
     pub(in crate::router) fn iter(&self) -> impl Iterator<Item = (SessionId, u32)> {
         self.runs.iter().copied()
     }
 
-    /// One more reply is pending for `session`.
+    /// Adds a pending reply for `session`.
     #[inline]
     pub(in crate::router) fn push(&mut self, session: SessionId) {
         self.replies = self.replies.saturating_add(1);
@@ -76,25 +76,25 @@ impl Queue {
         self.runs.push_back((session, 1));
     }
 
-    /// The reply to a barrier is pending.
+    /// Adds the pending reply to a barrier.
     pub(in crate::router) fn push_barrier(&mut self) {
         self.replies = self.replies.saturating_add(1);
         self.runs.push_back((nobody(), 1));
     }
 
-    /// Takes the run in front, with all replies that are still pending in it.
+    /// Removes the run in front, with all replies that are still pending in it.
     pub(in crate::router) fn pop_run(&mut self) -> Option<SessionId> {
         let (session, left) = self.runs.pop_front()?;
         self.replies = self.replies.saturating_sub(left as usize);
         Some(session)
     }
 
-    /// Bytes of memory that it has.
+    /// Returns the bytes of its memory.
     pub(in crate::router) fn memory(&self) -> usize {
         self.runs.capacity().saturating_mul(size_of::<(SessionId, u32)>())
     }
 
-    /// Gives memory back that it does not need now.
+    /// Frees memory that is not needed now.
     pub(in crate::router) fn compact(&mut self) {
         if self.runs.capacity() / 4 > self.runs.len() {
             self.runs.shrink_to(self.runs.len().saturating_mul(2));

@@ -6,32 +6,32 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 
 use super::demultiplexer::{Demultiplexer, Recipients};
-use super::fence::{Barrier, Fence, Form, Tokens};
+use super::fence::{Barrier, Barriers, Fence, Form};
 use super::queue::{Queue, nobody};
 use crate::resp::Protocol;
 use crate::router::SessionId;
 use crate::router::key::Lane;
 use crate::session::{Limits, Unexpected};
 
-/// What a shared link keeps besides its buffers.
+/// The state of a shared link, besides its buffers.
 pub(in crate::router) struct Shared {
-    /// Whose replies are pending.
+    /// The sessions with pending replies.
     pub(in crate::router) queue: Queue,
     /// Present if barriers keep its sessions apart.
     pub(in crate::router) fence: Option<Box<Fence>>,
     /// Sessions whose requests wait for room.
     waiting: VecDeque<SessionId>,
-    /// Whether it takes no more sessions.
+    /// True if the link takes no more sessions.
     retired: bool,
-    /// Until when a slow reader may hold up those behind it.
+    /// Until when a slow reader may delay the sessions behind it.
     grace_until: Option<Instant>,
 }
 
 impl Shared {
-    /// Replies due on one link at which its sessions are paused; on a retired one, where a pipeline
-    /// goes on that nobody reads yet, runs of replies.
+    /// Number of pending replies at which the link's sessions are paused; on a retired link, where a pipeline
+    /// continues whose replies are not read yet, number of runs.
     const MAX_IN_FLIGHT: usize = 65_536;
-    /// How long a retired link waits for a slow reader while others' replies are behind it.
+    /// How long a retired link waits for a slow reader while replies of other sessions follow.
     const GRACE: Duration = Duration::from_secs(1);
 
     pub(in crate::router) fn new(lane: Lane) -> Self {
@@ -48,7 +48,7 @@ impl Shared {
         self.queue.is_empty()
     }
 
-    /// Returns whether nobody waits for anything on it.
+    /// Returns whether no session waits for replies or for room.
     pub(in crate::router) fn is_unused(&self) -> bool {
         self.queue.is_empty() && self.waiting.is_empty()
     }
@@ -66,27 +66,26 @@ impl Shared {
         self.retired = true;
     }
 
-    /// `session` is about to send a request: if another has sent before and barriers keep them apart,
-    /// one is added to `requests`.
+    /// Prepares for a request of `session`: adds a barrier to `requests` if another session has sent before and
+    /// barriers keep them apart.
     pub(in crate::router) fn enter(
         &mut self,
         session: SessionId,
         protocol: Protocol,
         requests: &mut BytesMut,
-        tokens: &mut Tokens,
-        echoes: bool,
+        barriers: &mut Barriers,
     ) {
         let Some(fence) = &self.fence else { return };
         if fence.open.is_some_and(|open| open != session) {
-            self.bar(protocol, requests, tokens, echoes);
+            self.add_barrier(protocol, requests, barriers);
         }
         if let Some(fence) = &mut self.fence {
             fence.open = Some(session);
         }
     }
 
-    /// Returns whether `session` has sent last and replies to it are due, so that nothing would tell that one
-    /// of them is missing.
+    /// Returns whether `session` has sent last and has replies pending, so that a missing reply would not be
+    /// noticed.
     pub(in crate::router) fn is_left_open_by(&self, session: SessionId) -> bool {
         let open = self.fence.as_ref().and_then(|fence| fence.open);
         open == Some(session) && !self.queue.is_empty()
@@ -102,73 +101,71 @@ impl Shared {
         self.fence.as_ref().is_some_and(|fence| fence.may_not_echo)
     }
 
-    /// Closes the last session's run with a barrier, which is added to `requests`. `echoes`: whether
-    /// the server lets this user run `ECHO`.
-    pub(in crate::router) fn bar(
+    /// Closes the last session's run with a barrier, which is added to `requests`.
+    pub(in crate::router) fn add_barrier(
         &mut self,
         protocol: Protocol,
         requests: &mut BytesMut,
-        tokens: &mut Tokens,
-        echoes: bool,
+        barriers: &mut Barriers,
     ) {
         let Some(fence) = &mut self.fence else { return };
-        let insists = fence.insists || fence.wants_barrier || !echoes;
-        let form = if insists { Form::Hello } else { Form::Echo };
+        let insists = fence.insists || fence.wants_barrier;
+        let form = if insists { Form::Hello } else { barriers.form() };
         let session = fence.open.take().unwrap_or_else(nobody);
-        let token = tokens.next();
+        let token = barriers.next_token();
         fence.sent.push_back(Barrier::write(session, form, protocol, token, requests));
         fence.wants_barrier = false;
         self.queue.push_barrier();
     }
 
-    /// Has `session`, which is not waiting yet, told when there is room.
+    /// Adds `session`, which is not waiting yet, to those that wait for room.
     pub(in crate::router) fn wait(&mut self, session: SessionId) {
         self.waiting.push_back(session);
     }
 
-    /// Puts sessions that wait already before those that have come to wait since.
-    pub(in crate::router) fn wait_first(&mut self, mut sessions: VecDeque<SessionId>) {
+    /// Puts `sessions`, which waited before, in front of those that have come to wait since.
+    pub(in crate::router) fn wait_in_front(&mut self, mut sessions: VecDeque<SessionId>) {
         sessions.append(&mut self.waiting);
         self.waiting = sessions;
     }
 
-    /// The sessions that wait for room.
+    /// Takes the sessions that wait for room.
     pub(in crate::router) fn take_waiting(&mut self) -> VecDeque<SessionId> {
         std::mem::take(&mut self.waiting)
     }
 
-    /// Every session with a reply due.
+    /// Returns every session with a pending reply, once for each run.
     pub(in crate::router) fn owed_sessions(&self) -> impl Iterator<Item = SessionId> {
         self.queue.iter().map(|(session, _)| session)
     }
 
-    /// The session to which all replies are due, if there is one such.
+    /// Returns the session that all pending replies belong to, if there is such a session.
     pub(in crate::router) fn only_owed_session(&self) -> Option<SessionId> {
         let mut owed_sessions = self.owed_sessions().filter(|session| *session != nobody());
         let first = owed_sessions.next()?;
         owed_sessions.all(|session| session == first).then_some(first)
     }
 
-    /// The session whose reply is due next, and whether others' are behind it.
+    /// Returns the session whose reply is next, and whether replies of other sessions follow.
     pub(in crate::router) fn front(&self) -> Option<(SessionId, bool)> {
         self.queue.front().map(|(session, _)| (session, self.queue.runs() > 1))
     }
 
-    /// The link is read no further for a while, for the sake of a slow reader.
+    /// Begins the time in which the link is not read, so that a slow reader can catch up.
     pub(in crate::router) fn begin_grace(&mut self, now: Instant) {
         self.grace_until = self.grace_until.or_else(|| now.checked_add(Self::GRACE));
     }
 
-    /// The slow reader has caught up.
+    /// Ends that time, because the slow reader has caught up.
     pub(in crate::router) fn end_grace(&mut self) {
         self.grace_until = None;
     }
 
     /// Returns whether a retired link is to be read when `unread` bytes wait for the session in front.
     ///
-    /// With nobody behind it, as a lease would be. Else it is read on at once, so that those behind
-    /// get theirs, until the session is close to the limit at which it is given up; then it has
-    /// [`Shared::GRACE`] to catch up.
+    /// If no other session's replies follow, the link is read as a lease would be. Otherwise it is read at once,
+    /// so that the other sessions get their replies, until the session in front is close to its output limit;
+    /// then it has [`Shared::GRACE`] to catch up.
     pub(in crate::router) fn wants_read(
         &self,
         unread: usize,
@@ -183,10 +180,10 @@ impl Shared {
         }
     }
 
-    /// Takes bytes of the link in and gives them to the sessions that they are for.
+    /// Takes bytes of the link in and gives them to the sessions that they belong to.
     ///
     /// # Errors
-    /// [`Unexpected`]; what came before it has been given out.
+    /// [`Unexpected`]; the bytes before it have been given to their sessions.
     pub(in crate::router) fn receive(
         &mut self,
         input: &[u8],

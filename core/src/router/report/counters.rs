@@ -1,4 +1,4 @@
-//! Plain counts of what a worker does, for the shell to take away now and then.
+//! The events that a worker has counted, and samples of durations, which the shell takes at intervals.
 
 use std::mem;
 use std::time::{Duration, Instant};
@@ -7,27 +7,27 @@ use crate::command::Class;
 use crate::router::{LinkId, SessionId};
 use crate::session::Counts;
 
-/// Bytes read and written since the counts were last taken.
+/// Bytes that were read and written since they were last taken.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// From clients.
+    /// Bytes from clients.
     pub client_in: u64,
-    /// To clients.
+    /// Bytes to clients.
     pub client_out: u64,
-    /// From Redis.
+    /// Bytes from Redis.
     pub upstream_in: u64,
-    /// To Redis.
+    /// Bytes to Redis.
     pub upstream_out: u64,
 }
 
-/// How long one request took; a sample.
+/// A sample: how long one request took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sample {
-    /// What kind of command it was.
+    /// The class of the command.
     pub class: Class,
-    /// From when it was read until it was written to the link.
+    /// Time from when the request was read until it was written to the link.
     pub redoubt: Duration,
-    /// From then until its reply had been read.
+    /// Time from then until its reply had been read.
     pub upstream: Duration,
 }
 
@@ -36,7 +36,7 @@ pub struct Sample {
 struct Probe {
     session: SessionId,
     link: LinkId,
-    /// How many replies the session has had from links when this one's has come.
+    /// Number of replies that the session has had from links once the reply to this request has come.
     target: u64,
     read: Instant,
     written: Option<Instant>,
@@ -46,11 +46,11 @@ struct Probe {
 pub struct Counters {
     pub(in crate::router) commands: Counts,
     pub(in crate::router) traffic: Traffic,
-    /// One request of each class is timed at once.
+    /// The requests that are timed now, at most one of each class.
     probes: [Option<Probe>; Class::ALL.len()],
-    /// How many more of each class pass before one is timed.
-    pass: [u8; Class::ALL.len()],
-    /// How many probes there are; mostly none, and then there is nothing to look for.
+    /// Number of requests of each class that are not timed before the next one is.
+    skip: [u8; Class::ALL.len()],
+    /// Number of probes. It is mostly 0, and then no probe need be searched.
     timed: u32,
     samples: Vec<Sample>,
 }
@@ -61,7 +61,7 @@ impl Default for Counters {
             commands: Counts::default(),
             traffic: Traffic::default(),
             probes: [None; Class::ALL.len()],
-            pass: [0; Class::ALL.len()],
+            skip: [0; Class::ALL.len()],
             timed: 0,
             samples: Vec::with_capacity(Self::MAX_SAMPLES),
         }
@@ -69,14 +69,14 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// Samples kept until they are taken; when there are as many, no more requests are timed.
+    /// Number of samples that are kept until they are taken; with as many, no more requests are timed.
     pub const MAX_SAMPLES: usize = 256;
-    /// Of a class, the first request after samples were taken is timed, then one in so many. To time
-    /// one costs about a tenth of what it costs to pass it on. A prime, so that what clients repeat,
-    /// such as pipelines of 16, is not always timed at the same place.
+    /// Of each class, the first request after samples were taken is timed, and then one request in this number.
+    /// Timing a request costs about a tenth of forwarding it. The number is a prime, so that patterns of clients,
+    /// such as pipelines of 16, are not always timed at the same place.
     pub const ONE_IN: u8 = 17;
 
-    /// A request of this class goes over `link`; begins to time it if it is its class's turn and none
+    /// Begins to time a request of `class` that is sent over `link`, if it is the class's turn and no other request
     /// of the class is timed.
     pub(in crate::router) fn begin(
         &mut self,
@@ -87,21 +87,21 @@ impl Counters {
         read: Instant,
     ) {
         let class = class as usize;
-        let Some(pass) = self.pass.get_mut(class) else { return };
-        if let Some(fewer) = pass.checked_sub(1) {
-            *pass = fewer;
+        let Some(skip) = self.skip.get_mut(class) else { return };
+        if let Some(fewer) = skip.checked_sub(1) {
+            *skip = fewer;
             return;
         }
         if self.samples.len() < Self::MAX_SAMPLES
             && let Some(probe @ None) = self.probes.get_mut(class)
         {
-            *pass = Self::ONE_IN.saturating_sub(1);
+            *skip = Self::ONE_IN.saturating_sub(1);
             self.timed = self.timed.saturating_add(1);
             *probe = Some(Probe { session, link, target, read, written: None });
         }
     }
 
-    /// All that was to be written to `link` has been.
+    /// Notes that all bytes for `link` have been written.
     pub(in crate::router) fn written(&mut self, link: LinkId, now: Instant) {
         if self.timed == 0 {
             return;
@@ -113,7 +113,7 @@ impl Counters {
         }
     }
 
-    /// `session` has had so many replies from links in all.
+    /// Notes that `session` has had `replies` replies from links since its start.
     pub(in crate::router) fn answered(&mut self, session: SessionId, replies: u64, now: Instant) {
         if self.timed == 0 {
             return;
@@ -137,7 +137,7 @@ impl Counters {
         }
     }
 
-    /// The session or link of a timed request is gone: its reply will not come.
+    /// Stops timing the requests whose session or link has ended, so that their replies will not come.
     pub(in crate::router) fn lost(&mut self, is_lost: impl Fn(SessionId, LinkId) -> bool) {
         for slot in &mut self.probes {
             if slot.is_some_and(|probe| is_lost(probe.session, probe.link)) {
@@ -147,19 +147,19 @@ impl Counters {
         }
     }
 
-    /// Takes the bytes counted since this was last done.
+    /// Takes the bytes that were counted since the last call.
     pub fn take_traffic(&mut self) -> Traffic {
         mem::take(&mut self.traffic)
     }
 
-    /// Returns what has become of commands, to be taken away.
+    /// Returns the outcomes of commands, from which the shell takes what has been counted.
     pub fn commands(&mut self) -> &mut Counts {
         &mut self.commands
     }
 
-    /// Takes the samples; there is room for new ones afterwards, and each class has its turn.
+    /// Takes the samples. Afterwards the next request of each class is timed.
     pub fn take_samples(&mut self) -> impl Iterator<Item = Sample> + '_ {
-        self.pass = Default::default();
+        self.skip = Default::default();
         self.samples.drain(..)
     }
 }
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_only_so_many_samples() {
+    fn the_number_of_samples_is_bounded() {
         let mut counters = Counters::default();
         (0..100_000).for_each(|_| pass(&mut counters, b"get"));
         assert_eq!(samples(&mut counters, Class::Read), Counters::MAX_SAMPLES);

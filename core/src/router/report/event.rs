@@ -1,16 +1,16 @@
-//! What happened to which session.
+//! Events of sessions.
 
 use std::sync::Arc;
 
 use crate::router::SessionId;
 use crate::session::{Event, State};
 
-/// Something worth a log line, of one session.
+/// An event of one session, for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionEvent {
     /// The session that it happened to.
     pub session: SessionId,
-    /// The user that the session was when it happened; `None` before a right `AUTH`, and after `RESET`.
+    /// The user as which the session was authenticated then; `None` if it was not.
     pub user: Option<Arc<str>>,
     /// What happened.
     pub event: Event,

@@ -1,14 +1,11 @@
-//! How full a worker is at one moment, for metrics.
+//! What a worker holds at one moment, for metrics.
 
-use crate::router::Router;
-use crate::router::limits::pause::Pause;
-
-/// What is there now. Reading it looks at every session and link once.
+/// Gauges of one worker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Gauges {
-    /// Links, each counted as one kind.
+    /// Number of links by kind; each link is of one kind.
     pub links: LinkGauges,
-    /// Replies that sessions are owed, from Redis or behind such.
+    /// Pending replies of sessions, from Redis or behind such replies.
     pub replies_due: usize,
     /// Sessions that are not read because of `limits.in_flight`.
     pub paused_in_flight: usize,
@@ -18,7 +15,7 @@ pub struct Gauges {
     pub paused_memory: usize,
     /// Sessions that are not read until a link or the client takes more.
     pub paused_room: usize,
-    /// Bytes of clients that are not whole requests yet, or that wait.
+    /// Bytes from clients that are not whole requests yet, or that wait.
     pub client_input: usize,
     /// Bytes that wait for clients to read them.
     pub client_output: usize,
@@ -29,41 +26,17 @@ pub struct Gauges {
 /// How many links there are of each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LinkGauges {
-    /// Logged in, for many sessions.
+    /// Links that are logged in and that many sessions share.
     pub shared: usize,
-    /// Logged in, lent to one session.
+    /// Links that are logged in and lent to one session each.
     pub leased: usize,
-    /// Logged in and clean, for the next session that needs one.
+    /// Links that are logged in, clean and lent to no session.
     pub pooled: usize,
-    /// Not logged in yet.
+    /// Links that are not logged in yet.
     pub opening: usize,
 }
 
-impl Router {
-    /// How full it is.
-    pub fn levels(&self) -> Gauges {
-        let mut levels = Gauges::default();
-        self.links.add_to(&mut levels);
-        for session in self.sessions.values() {
-            add(&mut levels.replies_due, session.due.len());
-            add(&mut levels.client_input, session.input.len());
-            add(&mut levels.client_output, session.output.len());
-            if session.memory_paused {
-                add(&mut levels.paused_memory, 1);
-                continue;
-            }
-            match session.pause {
-                Some(Pause::InFlight) => add(&mut levels.paused_in_flight, 1),
-                Some(Pause::Rate) => add(&mut levels.paused_rate, 1),
-                Some(Pause::Room) => add(&mut levels.paused_room, 1),
-                Some(Pause::Memory | Pause::Turn) | None => {}
-            }
-        }
-        levels
-    }
-}
-
-/// Adds without a way to overflow.
-pub(in crate::router) fn add(level: &mut usize, more: usize) {
-    *level = level.saturating_add(more);
+/// Adds to a gauge, without overflow.
+pub(in crate::router) fn add(gauge: &mut usize, more: usize) {
+    *gauge = gauge.saturating_add(more);
 }

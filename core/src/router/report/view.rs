@@ -1,115 +1,82 @@
-//! What a session is at one moment, for the operator.
+//! The state of a session at one moment, for the operator.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::resp::Protocol;
-use crate::router::links::Usage;
-use crate::router::{LinkId, Router, SessionId};
+use crate::router::session::Session;
 
-/// What is known of a session. It holds no value of a client's, but the name that the client gave
+/// The state of a session. It holds no value that the client sent, except the name that the client gave
 /// itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionView {
-    /// Since it connected.
+    /// Time since the client connected.
     pub age: Duration,
-    /// Since bytes last went either way.
+    /// Time since bytes were last read from the client or written to it.
     pub idle: Duration,
-    /// The user that it is; `None` before a right `AUTH`, and after `RESET`.
+    /// The user as which it authenticated; `None` before that, and after `RESET`.
     pub user: Option<Arc<str>>,
     /// The selected database.
     pub database: u32,
-    /// What the client is spoken to in.
+    /// The version of RESP of its replies.
     pub protocol: Protocol,
-    /// What the client calls itself: escaped, [`SessionView::MAX_NAME`] bytes of it at most.
+    /// The name that the client gave itself: escaped, at most [`SessionView::MAX_NAME`] bytes.
     pub name: Option<String>,
     /// The link that it uses.
     pub link: LinkView,
-    /// Whether Redis queues what it sends.
+    /// True if Redis queues its commands.
     pub in_transaction: bool,
-    /// Channels, patterns and shard channels.
+    /// Number of its channels, patterns and shard channels.
     pub subscriptions: u32,
-    /// Requests that it has made.
+    /// Number of requests that it has made.
     pub commands: u64,
     /// Bytes read from it.
     pub bytes_in: u64,
     /// Bytes written to it.
     pub bytes_out: u64,
-    /// Replies that it is owed.
+    /// Number of replies that are pending.
     pub replies_due: usize,
-    /// Bytes that wait for it to read them.
+    /// Bytes that wait for the client to read them.
     pub bytes_waiting: usize,
 }
 
 /// The link that a session uses, by a number that no other open link of the worker has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkView {
-    /// None yet, or none any more.
+    /// The session has no link.
     None,
-    /// It shares this one.
+    /// The session shares this link.
     Shared(u32),
-    /// It alone uses this one.
+    /// The session alone uses this link.
     Lease(u32),
 }
 
 impl SessionView {
-    /// Most bytes of a client's name that are shown.
+    /// Number of bytes of a client's name that are shown.
     pub const MAX_NAME: usize = 64;
-}
 
-impl Router {
-    /// All sessions.
-    pub fn session_ids(&self) -> impl Iterator<Item = SessionId> + '_ {
-        self.sessions.keys().map(SessionId)
-    }
-
-    /// Requests that the present sessions have made, bytes read from them and bytes written to them.
-    pub fn session_sums(&self) -> (u64, u64, u64) {
-        self.sessions.values().fold(
-            (0, 0, 0),
-            |(commands, read, written): (u64, u64, u64), session| {
-                (
-                    commands.saturating_add(session.commands),
-                    read.saturating_add(session.bytes_in),
-                    written.saturating_add(session.bytes_out),
-                )
-            },
-        )
-    }
-
-    /// Returns what the session is now. `None` when it has ended.
-    pub fn view(&self, id: SessionId, now: Instant) -> Option<SessionView> {
-        let session = self.sessions.get(id.0)?;
+    /// Returns the view of a session that uses `link`.
+    pub(in crate::router) fn of(session: &Session, link: LinkView, now: Instant) -> Self {
         let state = &session.state;
         let name = state.name().map(|name| {
-            let shown = name.get(..SessionView::MAX_NAME).unwrap_or(name);
+            let shown = name.get(..Self::MAX_NAME).unwrap_or(name);
             shown.escape_ascii().to_string()
         });
-        Some(SessionView {
+        Self {
             age: now.saturating_duration_since(session.opened),
             idle: now.saturating_duration_since(session.active),
             user: state.user().cloned(),
             database: state.database(),
             protocol: state.protocol(),
             name,
-            link: session.link.map_or(LinkView::None, |link| self.link_view(link)),
+            link,
             in_transaction: state.is_in_transaction(),
             subscriptions: state.subscriptions(),
             commands: session.commands,
             bytes_in: session.bytes_in,
             bytes_out: session.bytes_out,
-            replies_due: session.due.len(),
+            replies_due: session.pending.len(),
             bytes_waiting: session.output.len(),
-        })
-    }
-
-    fn link_view(&self, id: LinkId) -> LinkView {
-        // The upper half tells how often the number has been used before.
-        let number = slotmap::Key::data(&id.0).as_ffi() as u32;
-        match self.links.get(id).map(|held| &held.usage) {
-            Some(Usage::Shared(_)) => LinkView::Shared(number),
-            Some(Usage::Lease(_)) => LinkView::Lease(number),
-            Some(Usage::Returned(_) | Usage::Idle | Usage::Closed) | None => LinkView::None,
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn select(this: &mut Deciding<'_>, need: Need) -> Action {
 /// read, so every channel counts as one more until the connection closes.
 pub(super) fn subscribe(this: &mut Deciding<'_>, kind: ChannelKind) -> Action {
     let action = subscription(this, kind);
-    if action == Action::Unsettled || !(this.state.opaque || this.change.opaque) {
+    if action == Action::AwaitReplies || !(this.state.opaque || this.change.opaque) {
         return action;
     }
     let named = named_channels(this);
@@ -68,7 +68,7 @@ fn named_channels(this: &Deciding<'_>) -> u32 {
 /// Decides on a command after which the link no longer brings one reply for each request.
 pub(super) fn stream(this: &mut Deciding<'_>) -> Action {
     if !this.state.opaque && !this.context.due.is_empty() {
-        return Action::Unsettled;
+        return Action::AwaitReplies;
     }
     this.change.opaque = true;
     this.over_lease()
@@ -80,7 +80,7 @@ pub(super) fn client_reply(this: &mut Deciding<'_>) -> Action {
         return this.over_lease();
     }
     if this.state.restriction_may_change(this.context.due) {
-        return Action::Unsettled;
+        return Action::AwaitReplies;
     }
     if this.state.restricted() {
         return this.over_lease();

@@ -42,7 +42,7 @@ pub(super) fn decide(
             learn(this, Learn::Exec(this.state.queued_protocol))
         }
         _ if !spec.arity_holds(this.request.declared()) => wrong_arity(this, spec, need),
-        Effect::Multi if this.state.restriction_may_change(due) => Action::Unsettled,
+        Effect::Multi if this.state.restriction_may_change(due) => Action::AwaitReplies,
         Effect::Multi => {
             if !this.state.restricted() {
                 this.change.in_transaction = Some(true);
@@ -74,7 +74,7 @@ pub(super) fn decide(
         Effect::Hello => login::hello(this),
         Effect::Quit if this.state.opaque => Action::Forward { expect: this.plain(), need },
         Effect::Quit => this.quit(),
-        Effect::Reset if due.remote() > 0 || this.state.inside_notice => Action::Unsettled,
+        Effect::Reset if due.remote() > 0 || this.state.inside_notice => Action::AwaitReplies,
         Effect::Reset => this.reset(),
     }
 }

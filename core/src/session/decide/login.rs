@@ -35,7 +35,7 @@ pub(super) fn auth(this: &mut Deciding<'_>) -> Action {
 pub(super) fn auth_again(this: &mut Deciding<'_>) -> Action {
     if !this.state.opaque && !this.in_transaction() {
         if this.state.restriction_may_change(this.context.due) {
-            return Action::Unsettled;
+            return Action::AwaitReplies;
         }
         if !this.state.restricted() {
             return auth(this);
@@ -87,7 +87,7 @@ pub(super) fn hello(this: &mut Deciding<'_>) -> Action {
         return forward_hello(this);
     }
     if !this.state.leased && this.context.due.remote() > 0 {
-        return Action::Unsettled;
+        return Action::AwaitReplies;
     }
     if let Some(error) = version_error(request) {
         return this.local(error);
@@ -157,7 +157,7 @@ fn forward_hello(this: &mut Deciding<'_>) -> Action {
     // From Redis 7.2 to 8.x a wrong password gets no reply while other replies are pending.
     let claims = request.args().skip(2).any(|option| is_word(option, b"auth"));
     if !queues && (this.state.restriction_may_change(due) || (claims && due.remote() > 0)) {
-        return Action::Unsettled;
+        return Action::AwaitReplies;
     }
     let mut args: Vec<&[u8]> = request.args().collect();
     // Redis stops at the first option that it rejects, so the options after it need not be forwarded.

@@ -129,7 +129,7 @@ struct Deciding<'a> {
 
 impl Deciding<'_> {
     fn finish(self, action: Action) -> Special {
-        if action == Action::Unsettled {
+        if action == Action::AwaitReplies {
             return action.into();
         }
         // On a connection that carries a stream, no reply of Redoubt's own can be put in order.

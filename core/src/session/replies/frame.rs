@@ -1,4 +1,4 @@
-//! What a frame that a link brings is for its session, and what the session learns from it.
+//! Classifies the frames that a link brings, and updates the session by them.
 
 use bytes::{BufMut, BytesMut};
 
@@ -11,17 +11,17 @@ use crate::resp::Protocol;
 use crate::resp::{Head, Kind, ReplyError, ReplyScanner};
 use crate::session::state::State;
 
-/// What a frame is.
+/// The class of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Frame {
-    /// The reply that is pending next; whether the client sees its bytes, and whether the server may
-    /// have run the request.
+    /// The frame is the next pending reply. `shown` is true if the client gets its bytes, `ran` if the server
+    /// may have run the request.
     Reply { shown: bool, ran: bool },
-    /// The reply to a `HELLO`, in which the session's number takes the place of the link's.
+    /// The frame is the reply to a `HELLO`, in which the session's number replaces the link's id.
     Greeting,
-    /// Out of band: a message, an invalidation, or a confirmation.
+    /// The frame is out of band: a message, an invalidation, or a confirmation.
     Notice(Option<Notice>),
-    /// A push that nobody on the link has asked for. It is dropped.
+    /// The frame is a push that no session on the link has asked for. It is dropped.
     Stray,
 }
 
@@ -39,7 +39,7 @@ pub enum Unexpected {
     Refused,
 }
 
-/// Where a frame comes from.
+/// The origin of a frame.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source {
     /// The link that brings it.
@@ -59,17 +59,17 @@ pub(crate) struct Begun<'a> {
 }
 
 impl Begun<'_> {
-    /// Returns what the frame is for the session of `state` and `due`; `None` while that cannot be known.
+    /// Returns the class of the frame for the session of `state` and `pending`; `None` while it is not known.
     ///
     /// # Errors
     /// [`Unexpected::Reply`] if the session expects nothing of this kind from the link.
     pub(crate) fn classify(
         &self,
         state: &State,
-        due: &PendingReplies,
+        pending: &PendingReplies,
     ) -> Result<Option<Frame>, Unexpected> {
         let Some(kind) = self.scanner.kind() else { return Ok(None) };
-        let front = due.front_from(self.from.link);
+        let front = pending.front_from(self.from.link);
         let confirms = matches!(front.map(|expect| expect.learn), Some(Learn::Confirmed(_)));
         let listens = self.from.is_own && (confirms || state.subscriptions.any());
         if kind == Kind::Push && !listens && !(self.from.is_own && state.may_get_pushes()) {
@@ -96,8 +96,8 @@ impl Begun<'_> {
         }
     }
 
-    /// Returns what the frame is if the session that it belongs to has gone; `None` while that cannot
-    /// be known.
+    /// Returns the class of the frame if the session that it belongs to has ended; `None` while it is not
+    /// known.
     ///
     /// # Errors
     /// [`Unexpected::Reply`] for a push that may be meant for a session.
@@ -109,9 +109,12 @@ impl Begun<'_> {
         }
     }
 
-    /// A push that the session in front has not asked for. Whoever knows the link's number can have the
-    /// server send invalidations here (`CLIENT TRACKING ON REDIRECT`): they are dropped, so that they
-    /// end nobody's session. Any other push may be meant for another session.
+    /// Classifies a push that the session in front has not asked for. A client that knows the link's id can make
+    /// the server send invalidations here (`CLIENT TRACKING ON REDIRECT`): they are dropped, so that they
+    /// end no session. Any other push may be meant for another session.
+    ///
+    /// # Errors
+    /// [`Unexpected::Reply`] for any other push.
     pub(crate) fn classify_stray(&self) -> Result<Option<Frame>, Unexpected> {
         match self.scanner.head() {
             Head::Pending => Ok(None),
@@ -120,19 +123,19 @@ impl Begun<'_> {
         }
     }
 
-    /// Returns what an error is; `None` while that cannot be known.
+    /// Returns the class of an error; `None` while it is not known.
     fn classify_error(&self, expect: &Expect) -> Option<Frame> {
         let unless = matches!(expect.show, Show::Unless(_));
         let refused = unless && self.begins_with(b"-NOPERM ")?;
         let unknown = expect.learn == Learn::Subcommand
             && (self.begins_with(b"-ERR unknown subcommand ")?
-                // Redis before 7.0 words the error so.
+                // The text of Redis before 7.0.
                 || self.begins_with(b"-ERR Unknown subcommand ")?);
         let shown = expect.show.passes() && !refused;
         Some(Frame::Reply { shown, ran: !refused && !unknown })
     }
 
-    /// Returns whether the frame begins with `start`; `None` while that cannot be known.
+    /// Returns whether the frame begins with `start`; `None` while that is not known.
     fn begins_with(&self, start: &[u8]) -> Option<bool> {
         let mut bytes = self.held.iter().chain(self.piece);
         for wanted in start {
@@ -145,8 +148,8 @@ impl Begun<'_> {
 }
 
 impl Frame {
-    /// The frame is complete: if it answers a request, counts that, and changes the session's state by it;
-    /// appends to `output` what comes after it for the client.
+    /// Handles the end of the frame. If it answers a request, counts that and updates the session's state; appends
+    /// to `output` what follows it for the client.
     ///
     /// # Errors
     /// [`Unexpected::Refused`] if the link is not in the state that the session needs.
@@ -154,7 +157,7 @@ impl Frame {
         self,
         scanner: &ReplyScanner,
         state: &mut State,
-        due: &mut PendingReplies,
+        pending: &mut PendingReplies,
         output: &mut BytesMut,
         counts: &mut Counts,
     ) -> Result<(), Unexpected> {
@@ -162,17 +165,32 @@ impl Frame {
             Self::Reply { shown, ran } => (shown, ran),
             Self::Greeting => (true, true),
             Self::Notice(notice) => {
-                noticed(notice, scanner, state, due, output, counts);
+                noticed(notice, scanner, state, pending, output, counts);
                 return Ok(());
             }
             Self::Stray => return Ok(()),
         };
-        match due.front().map(|expect| expect.learn) {
+        match pending.front().map(|expect| expect.learn) {
             Some(Learn::Subcommand) => state.pinned |= ran,
             Some(Learn::Id) => state.client_id = scanner.last_integer(),
             _ => {}
         }
-        replied(scanner.kind(), shown, state, due, output, counts)
+        replied(scanner.kind(), shown, state, pending, output, counts)
+    }
+
+    /// Handles the end of the next pending reply, which is `+OK` and changes only the state of a transaction (see
+    /// [`PendingReplies::expects_success`]).
+    ///
+    /// # Errors
+    /// [`Unexpected::Reply`] if no reply is pending.
+    #[inline]
+    pub(crate) fn complete_success(
+        state: &mut State,
+        pending: &mut PendingReplies,
+        output: &mut BytesMut,
+        counts: &mut Counts,
+    ) -> Result<(), Unexpected> {
+        replied(Some(Kind::SimpleString), true, state, pending, output, counts)
     }
 
     /// Returns whether the frame answers a request.
@@ -181,80 +199,81 @@ impl Frame {
     }
 }
 
-/// An out-of-band frame is complete; it may be the confirmation that is pending next.
+/// Handles the end of an out-of-band frame, which may be the confirmation that is pending next.
 fn noticed(
     notice: Option<Notice>,
     scanner: &ReplyScanner,
     state: &mut State,
-    due: &mut PendingReplies,
+    pending: &mut PendingReplies,
     output: &mut BytesMut,
     counts: &mut Counts,
 ) {
     state.inside_notice = false;
     if let (Some(notice), Some(number)) = (notice, scanner.last_integer()) {
         let remaining = u32::try_from(number).unwrap_or(u32::MAX);
-        if state.subscriptions.confirm(notice, remaining, due.front_confirmations())
-            && let Some((_, counted)) = due.pop_remote()
+        if state.subscriptions.confirm(notice, remaining, pending.front_confirmations())
+            && let Some(counted) = pending.pop_remote()
         {
             counts.add(counted, Outcome::Ok);
         }
     }
-    due.deliver_local(output);
+    pending.deliver_local(output);
 }
 
-/// Handles the end of the next pending reply: counts it and sends the local replies that follow it.
-/// `shown` is true if the client got the reply.
+/// Handles the end of the next pending reply: counts it, appends what replaces it, updates the session's
+/// state, and sends the local replies that follow it. `shown` is true if the client got the reply.
+#[inline]
 pub(super) fn replied(
     kind: Option<Kind>,
     shown: bool,
     state: &mut State,
-    due: &mut PendingReplies,
+    pending: &mut PendingReplies,
     output: &mut BytesMut,
     counts: &mut Counts,
 ) -> Result<(), Unexpected> {
     let is_error = kind.is_none_or(Kind::is_error);
     let outcome = if is_error { Outcome::Error } else { Outcome::Ok };
-    let (mut expect, counted) = due.pop_remote().ok_or(Unexpected::Reply)?;
-    counts.add(counted, outcome);
-    if let Show::Unless(bytes) = expect.show {
-        expect.show = if shown { Show::Reply } else { Show::Instead(bytes) };
+    // The entry is read in place, since moving it costs more than all the rest.
+    let expect = pending.front().ok_or(Unexpected::Reply)?;
+    let learn = expect.learn;
+    match &expect.show {
+        Show::Instead(bytes) => output.put_slice(bytes),
+        Show::Unless(bytes) if !shown => output.put_slice(bytes),
+        _ => {}
     }
-    answered(expect, kind, state, output)?;
-    due.deliver_local(output);
+    counts.add(pending.pop_remote().ok_or(Unexpected::Reply)?, outcome);
+    if learn != Learn::Nothing {
+        state.learn(learn, kind)?;
+    }
+    pending.deliver_local(output);
     Ok(())
 }
 
-/// Appends what replaces the reply, if anything, and updates the session's state.
-fn answered(
-    expect: Expect,
-    kind: Option<Kind>,
-    state: &mut State,
-    output: &mut BytesMut,
-) -> Result<(), Unexpected> {
-    if let Show::Instead(bytes) = expect.show {
-        output.put(bytes);
-    }
-    let error = kind.is_none_or(Kind::is_error);
-    let done = !error && kind != Some(Kind::Null);
-    match expect.learn {
-        Learn::Nothing | Learn::Unblocked | Learn::Confirmed(_) => {}
-        Learn::Id | Learn::Subcommand => {}
-        Learn::Protocol(protocol) if done => state.protocol = protocol,
-        Learn::Database(database) if done => state.database = database,
-        Learn::Protocol(_) | Learn::Database(_) => {}
-        Learn::Multi => state.transaction.multi(error),
-        Learn::Exec(protocol) => {
-            state.transaction.exec();
-            state.protocol = protocol.filter(|_| done).unwrap_or(state.protocol);
+impl State {
+    /// Updates the state by a reply of this kind.
+    fn learn(&mut self, learn: Learn, kind: Option<Kind>) -> Result<(), Unexpected> {
+        let error = kind.is_none_or(Kind::is_error);
+        let done = !error && kind != Some(Kind::Null);
+        match learn {
+            Learn::Nothing | Learn::Unblocked | Learn::Confirmed(_) => {}
+            Learn::Id | Learn::Subcommand => {}
+            Learn::Protocol(protocol) if done => self.protocol = protocol,
+            Learn::Database(database) if done => self.database = database,
+            Learn::Protocol(_) | Learn::Database(_) => {}
+            Learn::Multi => self.transaction.multi(error),
+            Learn::Exec(protocol) => {
+                self.transaction.exec();
+                self.protocol = protocol.filter(|_| done).unwrap_or(self.protocol);
+            }
+            Learn::Discard => self.transaction.discard(error),
+            Learn::Watch => self.transaction.watch(error),
+            Learn::Unwatch => self.transaction.unwatch(error),
+            Learn::Name => self.pinned |= error,
+            Learn::Required if error => return Err(Unexpected::Refused),
+            Learn::Required => {}
+            Learn::Moved(before) if error => self.protocol = before,
+            Learn::Moved(_) => {}
         }
-        Learn::Discard => state.transaction.discard(error),
-        Learn::Watch => state.transaction.watch(error),
-        Learn::Unwatch => state.transaction.unwatch(error),
-        Learn::Name => state.pinned |= error,
-        Learn::Required if error => return Err(Unexpected::Refused),
-        Learn::Required => {}
-        Learn::Moved(before) if error => state.protocol = before,
-        Learn::Moved(_) => {}
+        Ok(())
     }
-    Ok(())
 }

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::counts::{Counted, Counts, Outcome};
-use super::expect::{Expect, Learn};
+use super::expect::{Expect, Learn, Show};
 use super::pubsub::Confirmations;
 use crate::ids::LinkId;
 use crate::resp::whole;
@@ -231,6 +231,19 @@ impl PendingReplies {
         (len, many)
     }
 
+    /// Returns true if `link` is to bring next a reply that goes to the client unchanged and only says whether a
+    /// request of a transaction succeeded.
+    #[inline]
+    pub(crate) fn expects_success(&self, link: LinkId) -> bool {
+        matches!(
+            self.entries.front(),
+            Some(Entry::Remote(from, _, Expect {
+                show: Show::Reply,
+                learn: Learn::Multi | Learn::Watch | Learn::Unwatch | Learn::Discard,
+            })) if *from == link
+        )
+    }
+
     /// Counts plain replies that have gone to the client, and appends the local replies that follow them to
     /// `output`.
     #[inline]
@@ -249,19 +262,20 @@ impl PendingReplies {
         }
     }
 
-    /// Removes the first entry, whose reply has arrived.
-    pub fn pop_remote(&mut self) -> Option<(Expect, Counted)> {
+    /// Removes the first entry, whose reply has arrived. Returns the command that it is counted as; how the reply
+    /// is handled is read before, from [`PendingReplies::front`], so that the entry is not moved.
+    #[inline]
+    pub fn pop_remote(&mut self) -> Option<Counted> {
         match self.entries.front()? {
-            Entry::Plain(..) => self.pop_plain(1).map(|counted| (Expect::PLAIN, counted)),
-            Entry::Remote(..) => {
-                let Some(Entry::Remote(_, counted, expect)) = self.entries.pop_front() else {
-                    return None;
-                };
-                if let Some(counter) = self.counter(expect.learn) {
+            Entry::Plain(..) => self.pop_plain(1),
+            Entry::Remote(_, counted, expect) => {
+                let (counted, learn) = (*counted, expect.learn);
+                drop(self.entries.pop_front());
+                if let Some(counter) = self.counter(learn) {
                     *counter = counter.saturating_sub(1);
                 }
                 self.came(1);
-                Some((expect, counted))
+                Some(counted)
             }
             Entry::Local(_) => None,
         }
@@ -323,10 +337,15 @@ mod tests {
 
     use super::*;
     use crate::command::lookup;
-    use crate::session::Show;
 
     /// The counter does not matter in most tests.
     const ANY: Counted = Counted::NOT;
+
+    /// Removes the first entry. Returns how the reply is handled, and the command that it is counted as.
+    fn pop(due: &mut PendingReplies) -> Option<(Expect, Counted)> {
+        let expect = due.front()?.clone();
+        Some((expect, due.pop_remote()?))
+    }
 
     /// The link that brings all replies but where a test says otherwise.
     fn link() -> LinkId {
@@ -343,13 +362,13 @@ mod tests {
         due.push_local(Bytes::from_static(b"b"));
         assert_eq!(due.remote(), 3);
         assert_eq!(due.pop_local(), None);
-        assert_eq!(due.pop_remote(), Some((Expect::PLAIN, ANY)));
+        assert_eq!(pop(&mut due), Some((Expect::PLAIN, ANY)));
         assert_eq!(due.pop_local(), None);
-        assert_eq!(due.pop_remote(), Some((Expect::PLAIN, ANY)));
-        assert_eq!(due.pop_remote(), None, "a local reply is in the way");
+        assert_eq!(pop(&mut due), Some((Expect::PLAIN, ANY)));
+        assert_eq!(pop(&mut due), None, "a local reply is in the way");
         assert_eq!(due.pop_local().as_deref(), Some(&b"a"[..]));
         assert_eq!(due.front(), Some(&Expect::DROPPED));
-        assert_eq!(due.pop_remote(), Some((Expect::DROPPED, ANY)));
+        assert_eq!(pop(&mut due), Some((Expect::DROPPED, ANY)));
         assert_eq!(due.pop_local().as_deref(), Some(&b"b"[..]));
         assert!(due.is_empty());
         assert_eq!(due.remote(), 0);
@@ -390,7 +409,7 @@ mod tests {
         }
         due.push_remote(link(), Expect::DROPPED, set);
         due.push_local(Bytes::from_static(b"a"));
-        let popped = [(); 4].map(|()| due.pop_remote().unwrap().1);
+        let popped = [(); 4].map(|()| due.pop_remote().unwrap());
         assert_eq!(popped, [get, get, set, get]);
         let mut counts = Counts::default();
         due.give_up(&mut counts);

@@ -19,11 +19,11 @@ use crate::session::state::State;
 pub(crate) fn answer_unsent(
     error: &Bytes,
     state: &mut State,
-    due: &mut PendingReplies,
+    pending: &mut PendingReplies,
     output: &mut BytesMut,
     counts: &mut Counts,
 ) {
-    while let Some(expect) = due.front() {
+    while let Some(expect) = pending.front() {
         let (answer, kind) = answer(expect, error, state);
         if expect.show.passes() {
             output.put_slice(&answer);
@@ -32,8 +32,8 @@ pub(crate) fn answer_unsent(
             state.transaction.abort();
         }
         // The error fails a request of Redoubt's own that prepares the link.
-        if replied(Some(kind), true, state, due, output, counts).is_err() {
-            due.deliver_local(output);
+        if replied(Some(kind), true, state, pending, output, counts).is_err() {
+            pending.deliver_local(output);
         }
     }
     // The request did not run, so the connection has no state that lasts.

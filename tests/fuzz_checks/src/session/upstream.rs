@@ -21,7 +21,7 @@ impl World {
             if !output.is_empty() {
                 model.hear(output);
                 let len = output.len();
-                self.router.link_wrote(*id, len, self.now);
+                self.router.link_output_written(*id, len, self.now);
                 moved = true;
             }
             if self.router.link_wants_read(*id, self.now) {

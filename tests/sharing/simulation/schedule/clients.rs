@@ -63,7 +63,7 @@ impl Schedule {
         note!(self, "session {} -> {}", peer.client.number, shorten(&bytes));
         peer.client.receive(&bytes);
         let id = peer.id;
-        self.router.wrote(id, len, self.now);
+        self.router.output_written(id, len, self.now);
         self.after_call(About::Session(id));
     }
 

@@ -42,7 +42,7 @@ impl Schedule {
         let bytes = output[..len].to_vec();
         note!(self, "link {number} -> {}", shorten(&bytes));
         self.redis.receive(number, &bytes);
-        self.router.link_wrote(id, len, self.now);
+        self.router.link_output_written(id, len, self.now);
         self.after_call(About::Link(id));
     }
 
