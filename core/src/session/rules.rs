@@ -8,6 +8,7 @@ use crate::auth::Identity;
 use crate::command::{self, Spec, Version};
 use crate::policy::{Decision, Denied, Objection, Policy, RuleName, Scripts, Verdict};
 use crate::resp::Request;
+use crate::upstream::Dialect;
 
 /// Name of the rule that refuses a command because it may be a refused command under another name.
 const RENAMED: RuleName = RuleName::Known("renamed");
@@ -31,6 +32,8 @@ pub struct Rules {
     /// The upstream's version, once a link has reported it. Where Redoubt answers for the upstream,
     /// commands newer than this do not exist.
     pub upstream_version: Option<Version>,
+    /// How the upstream behaves where Redoubt answers for it.
+    pub dialect: Dialect,
     /// Refused commands after which an unauthenticated session is closed.
     pub auth_attempts: u32,
     /// How keys of refused commands are reported.
