@@ -8,19 +8,18 @@ cd "$(dirname "$0")/.."
 
 # A test program and a filter for its tests.
 fast=(
-    "protocol differential" "protocol against_redis" "protocol session" "protocol blocking"
-    "protocol command_table" "policy replies" "policy escapes" "upstream guard" "upstream servers"
+    "protocol differential" "protocol session" "protocol blocking" "policy replies" "policy escapes" "upstream guard" "upstream servers"
     "operations verify"
 )
 slow=("protocol plain_commands" "security hostile" "sharing cross_session" "sharing shared" "policy scripts")
-# Inputs that `protocol generated` sends to each server in each protocol.
-export REDOUBT_GENERATED_COUNT=${REDOUBT_GENERATED_COUNT:-3000}
 
 suites=("${fast[@]}")
 if [ "${1:-}" = --fast ]; then
     shift
 else
-    suites+=("protocol generated" "${slow[@]}")
+    suites+=("${slow[@]}")
+    # Inputs that `differential::generated` sends to each server in each protocol.
+    export REDOUBT_GENERATED_COUNT=${REDOUBT_GENERATED_COUNT:-3000}
 fi
 servers=("$@")
 [ $# -gt 0 ] || servers=(redis-7.0 redis-8.0 valkey-8.1 valkey-9.1 stack-7.4)

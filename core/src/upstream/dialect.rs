@@ -12,6 +12,8 @@ pub struct Dialect {
     /// `HELLO` applies its options only if all of them are right, and of several `AUTH` options the
     /// last, as from Redis 7.2 on. Before, each option is applied when it is read.
     pub hello_is_atomic: bool,
+    /// Only the part of a client's name before its first NUL is checked, as from Redis 7.2 on.
+    pub names_end_at_nul: bool,
     /// The two bytes after a length or an argument must be CRLF, as before Valkey from 9.1 on. Others
     /// ignore the second byte, or both.
     pub checks_line_ends: bool,
@@ -25,6 +27,7 @@ impl Dialect {
     pub const REDIS_7_0: Self = Self {
         authenticates_first: false,
         hello_is_atomic: false,
+        names_end_at_nul: false,
         checks_line_ends: false,
         skips_past_empty_requests: false,
     };
@@ -33,16 +36,19 @@ impl Dialect {
     pub const STRICTEST: Self = Self {
         authenticates_first: true,
         hello_is_atomic: true,
+        names_end_at_nul: false,
         checks_line_ends: true,
         skips_past_empty_requests: false,
     };
 
     /// Returns the dialect of a server, by the fields `server` and `version` of its reply to `HELLO`.
     pub fn of(server: &str, version: Version) -> Self {
+        let redis_7_2 = version >= Version::new(7, 2, 0);
         let valkey_9_1 = server == "valkey" && version >= Version::new(9, 1, 0);
         Self {
             authenticates_first: valkey_9_1,
-            hello_is_atomic: version >= Version::new(7, 2, 0),
+            hello_is_atomic: redis_7_2,
+            names_end_at_nul: redis_7_2,
             checks_line_ends: valkey_9_1,
             skips_past_empty_requests: server == "redis" && version >= Version::new(8, 0, 0),
         }

@@ -17,7 +17,7 @@ use redoubt_core::auth::{DEFAULT_USER, Identity};
 use redoubt_core::command::Version;
 use redoubt_core::resp::{Parsed, Request, RequestLimits, RequestParser, encode_command};
 use redoubt_core::session::{self, Decision, Known, PendingReplies, Rules, State, classify};
-use redoubt_core::upstream::Credentials;
+use redoubt_core::upstream::{Credentials, Dialect};
 use secrecy::ExposeSecret;
 
 use self::verdict::Verdict;
@@ -86,7 +86,11 @@ impl Plan {
         let credentials =
             Credentials { user: upstream.user.clone(), password: upstream.password.clone() };
         let rules = redoubt::control::rules(&self.settings, identity, &credentials)?;
-        Ok(Rules { upstream_version: Some(self.version), ..Rules::clone(&rules) })
+        Ok(Rules {
+            upstream_version: Some(self.version),
+            dialect: Dialect::of("redis", self.version),
+            ..Rules::clone(&rules)
+        })
     }
 }
 

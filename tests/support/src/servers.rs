@@ -20,6 +20,27 @@ pub const MAIN: [&str; 3] = [REDIS_7_0, "redis-8.0", "valkey-9.1"];
 /// The servers that `make test-servers` runs the suites on.
 pub const TESTED: [&str; 5] = [REDIS_7_0, "redis-8.0", "valkey-8.1", "valkey-9.1", STACK_7_4];
 
+/// Returns a server's name as its makers write it, such as `Valkey 9.1`.
+pub fn title(server: &str) -> String {
+    match server.split_once('-') {
+        Some(("stack", version)) => {
+            format!("Redis {version} with the modules search, JSON, time series and Bloom")
+        }
+        Some((name, version)) => format!("{}{} {version}", name[..1].to_uppercase(), &name[1..]),
+        None => server.to_owned(),
+    }
+}
+
+/// Servers that check every payload of `RESTORE`, whatever their configuration and the user's rights are.
+pub const CHECKS_PAYLOADS: [&str; 1] = ["valkey-9.1"];
+
+/// Returns how often `reply` says that the ACL refused a command that a script called: in the words of
+/// Redis 7.0, or of the others.
+pub fn refusals(reply: &str) -> usize {
+    let texts = ["can't run this command", "ACL failure in script: User "];
+    texts.iter().map(|text| reply.matches(text).count()).sum()
+}
+
 /// Returns the server under test: `REDOUBT_TEST_SERVER`, one of these names, or Redis 7.0.
 pub fn tested() -> &'static str {
     chosen().unwrap_or(REDIS_7_0)

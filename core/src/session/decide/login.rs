@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::naming::{is_printable, rename};
+use super::naming::{is_name, rename};
 use super::texts;
 use super::{Action, CloseReason, Deciding, Need};
 use crate::auth::{Authenticated, DEFAULT_USER};
@@ -108,7 +108,7 @@ pub(super) fn hello(this: &mut Deciding<'_>) -> Action {
         } else if is_word(option, b"setname") && left >= 1 {
             let name = next();
             let accepted = match dialect.hello_is_atomic {
-                true if is_printable(name) => Ok(()),
+                true if is_name(name, dialect) => Ok(()),
                 true => Err(texts::BAD_CLIENT_NAME.clone()),
                 false => rename(this, name),
             };
@@ -187,7 +187,8 @@ fn forward_hello(this: &mut Deciding<'_>) -> Action {
     while let Some(option) = args.get(kept).filter(|_| accepted) {
         let left = args.len().saturating_sub(kept).saturating_sub(1);
         if is_word(option, b"setname") && left >= 1 {
-            accepted = args.get(kept.saturating_add(1)).is_some_and(|name| is_printable(name));
+            accepted =
+                args.get(kept.saturating_add(1)).is_some_and(|name| is_name(name, rules.dialect));
             renamed = args.get(kept.saturating_add(1)).copied().filter(|_| accepted);
             kept = kept.saturating_add(2);
         } else if is_word(option, b"auth") && left >= 2 {
