@@ -8,10 +8,9 @@ cd "$(dirname "$0")/.."
 
 # A test program and a filter for its tests.
 fast=(
-    "protocol differential" "protocol session" "protocol blocking" "policy replies" "policy escapes" "upstream guard" "upstream servers"
-    "operations verify"
+    "protocol differential" "protocol session" "protocol blocking" "policy replies" "policy escapes" "upstream servers"
 )
-slow=("protocol plain_commands" "security hostile" "sharing cross_session" "sharing shared" "policy scripts")
+slow=("upstream guard" "operations verify" "protocol plain_commands" "security hostile" "sharing cross_session" "sharing shared" "policy scripts")
 
 suites=("${fast[@]}")
 if [ "${1:-}" = --fast ]; then

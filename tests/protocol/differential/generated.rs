@@ -195,6 +195,10 @@ fn input(number: u64, protocol: &str, password: &str) -> Case {
     if rng.one_in(6) {
         bytes.extend(*rng.pick(&BROKEN));
     }
+    if theme == 2 {
+        // A server does not close after a QUIT whose reply is not wanted.
+        bytes.extend(frame::request(&["CLIENT", "REPLY", "ON"]));
+    }
     Case {
         name: format!("input {number}"),
         noauth: theme == 4,
