@@ -1,6 +1,6 @@
 # What a person or a build machine runs. `run` and `test` first install what a bare Debian lacks.
 
-.PHONY: run image sbom test test-clients soak siege lint bench
+.PHONY: run image sbom test test-servers test-clients soak siege lint bench
 
 # A Redis with a password, Redoubt before it, the checks that decide whether that is secure, and
 # then a session of your own.
@@ -26,6 +26,12 @@ test: lint
 	scripts/servers.sh
 	scripts/image.sh
 	cargo test --locked --workspace
+	scripts/test-servers.sh --fast redis-8.0 valkey-9.1
+
+# The suites that compare Redoubt with a server, on every server that Redoubt is tested with.
+test-servers:
+	scripts/prerequisites.sh test
+	scripts/test-servers.sh
 
 # Programs of other people's client libraries, which this installs under target/.
 test-clients:

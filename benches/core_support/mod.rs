@@ -8,7 +8,7 @@ use redoubt_core::policy::{Escapes, Policy};
 use redoubt_core::resp::encode_command;
 use redoubt_core::router::{LinkId, Router, SessionId, Sharing, Timeouts};
 use redoubt_core::session::{KeyForm, Limits, Rules, StandIn};
-use redoubt_core::upstream::Credentials;
+use redoubt_core::upstream::{Credentials, Dialect};
 
 const CLIENT_PASSWORD: &str = "the password that clients have to say";
 const UPSTREAM_PASSWORD: &str = "what links log in with";
@@ -49,6 +49,7 @@ impl Conversation {
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
             upstream_version: None,
+            dialect: Dialect::REDIS_7_0,
             auth_attempts: 10,
             keys: KeyForm::None,
             limits: Limits::default(),

@@ -6,7 +6,7 @@ use redoubt_core::auth::Identity;
 use redoubt_core::command::{ServerCommands, Version};
 use redoubt_core::policy::PolicyError;
 use redoubt_core::session::Rules;
-use redoubt_core::upstream::Credentials;
+use redoubt_core::upstream::{Credentials, Dialect};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -51,6 +51,8 @@ pub fn rules(
 pub struct ServerFacts {
     /// Its version; `None` if it reports none.
     pub version: Option<Version>,
+    /// How it behaves where Redoubt answers for it.
+    pub dialect: Dialect,
     /// The commands that it has; `None` if it does not list them for the configured user.
     pub commands: Option<Arc<ServerCommands>>,
 }
@@ -80,7 +82,11 @@ pub async fn ask_upstream(settings: &Settings) -> Result<ServerFacts, AskError> 
     let facts = async {
         let (mut link, greeting) = target.log_in(&credentials).await?;
         let commands = commands(&mut link, &target).await?.map(Arc::new);
-        Ok::<_, UpstreamError>(ServerFacts { version: greeting.version, commands })
+        Ok::<_, UpstreamError>(ServerFacts {
+            version: greeting.version,
+            dialect: greeting.dialect,
+            commands,
+        })
     };
     let facts = timeout(target.timeout, facts).await.unwrap_or_else(|_| Err(target.timed_out()));
     facts.map_err(|error| AskError::Upstream(error.chain()))
@@ -90,7 +96,7 @@ impl ServerFacts {
     /// Returns `rules` as they are once these facts are known.
     pub fn apply_to(&self, rules: &Rules) -> Rules {
         let mut rules = rules.clone();
-        rules.upstream_version = self.version;
+        (rules.upstream_version, rules.dialect) = (self.version, self.dialect);
         if let Some(commands) = &self.commands {
             rules.policy = rules.policy.where_server_has(commands);
             rules.commands = Some(Arc::clone(commands));

@@ -273,7 +273,7 @@ impl Watch {
         self.health.logged_in(opened.is_ok());
         let (link, greeting) = opened?;
         give_up_after(link.stream(), watch_dead_after(target.dead_after));
-        self.composer.take_version(greeting.version).await;
+        self.composer.take_server(greeting).await;
         Ok((link, greeting))
     }
 

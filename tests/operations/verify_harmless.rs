@@ -1,7 +1,5 @@
 //! `redoubt verify` does no damage to an unprotected Redis: its data is the same afterwards, and by
 //! Redis's own count no command ran that could have changed it.
-//!
-//! `REDOUBT_TEST_SERVER` names another program than redis-server to test, such as valkey-server.
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 
 use std::collections::BTreeMap;

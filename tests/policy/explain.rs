@@ -302,6 +302,8 @@ const UNAUTHENTICATED: [&str; 24] = [
 fn explain_predicts_a_live_redoubt_before_authentication() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
+    // After an answer of the server, Redoubt knows its version.
+    assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
     for line in UNAUTHENTICATED {
         let (_, reported) = json(&["--redis", "7.0.15", "--unauthenticated", line]);
         let mut wire = redoubt.connect();

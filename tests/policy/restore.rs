@@ -1,7 +1,7 @@
 //! `RESTORE` runs only where the server checks the payload: a crafted payload crashes servers that do
 //! not check it.
 
-use support::servers::{ALL, on_each};
+use support::servers::{ALL, CHECKS_PAYLOADS, REDIS_7_0, on_each};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
 /// Computes CRC-64 as Redis does for a payload: Jones's polynomial, reflected.
@@ -52,8 +52,6 @@ fn wait_until_restore_runs(redoubt: &Redoubt) -> bool {
 }
 
 const UNKNOWN: &str = "-ERR unknown command ";
-/// This server always checks, whatever its configuration is.
-const ALWAYS_CHECKS: &str = "valkey-9.1";
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
@@ -66,7 +64,7 @@ fn a_crafted_restore_payload_crashes_no_server_in_any_guard_mode() {
             // A session whose script arrives before the guard is ready may be closed.
             assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
             let mut wire = redoubt.session();
-            if server == ALWAYS_CHECKS {
+            if CHECKS_PAYLOADS.contains(&server) {
                 assert!(wait_until_restore_runs(&redoubt), "guard {guard}");
             } else {
                 let refused = restore(&mut wire, "k", &honest);
@@ -121,6 +119,7 @@ fn restore_runs_if_payloads_are_checked_and_a_crafted_one_is_refused() {
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn restore_is_refused_for_a_user_whose_payloads_are_unchecked() {
     let redis = Redis::setup()
+        .server(REDIS_7_0)
         .config("sanitize-dump-payload clients")
         .config(
             "user app on >app-password-app-password-app-password ~* &* +@all skip-sanitize-payload",
@@ -141,6 +140,7 @@ fn restore_is_refused_for_a_user_whose_payloads_are_unchecked() {
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn restore_is_refused_if_the_user_may_not_read_the_setting() {
     let redis = Redis::setup()
+        .server(REDIS_7_0)
         .config("sanitize-dump-payload yes")
         .config("user app on >app-password-app-password-app-password ~* &* +@all -config")
         .start();
@@ -155,7 +155,7 @@ fn restore_is_refused_if_the_user_may_not_read_the_setting() {
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn an_explicit_rule_against_restore_stays_in_force() {
-    let redis = Redis::setup().config("sanitize-dump-payload yes").start();
+    let redis = Redis::setup().server(REDIS_7_0).config("sanitize-dump-payload yes").start();
     let (honest, _) = payloads(&mut redis.direct());
     let redoubt =
         Redoubt::setup(&redis).set("policy.blocked", "[\"FLUSHALL\", \"RESTORE\"]").start();
@@ -168,7 +168,8 @@ fn an_explicit_rule_against_restore_stays_in_force() {
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn restore_is_refused_after_the_server_restarts_without_the_check() {
     for guard in ["require", "off"] {
-        let mut redis = Redis::setup().config("sanitize-dump-payload yes").start();
+        let mut redis =
+            Redis::setup().server(REDIS_7_0).config("sanitize-dump-payload yes").start();
         let (honest, _) = payloads(&mut redis.direct());
         let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
         assert!(wait_until_restore_runs(&redoubt), "guard {guard}");
@@ -190,7 +191,7 @@ fn restore_is_refused_after_the_server_restarts_without_the_check() {
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn restore_payloads_are_forwarded_unchanged() {
-    let redis = Redis::setup().config("sanitize-dump-payload yes").start();
+    let redis = Redis::setup().server(REDIS_7_0).config("sanitize-dump-payload yes").start();
     let redoubt = Redoubt::start(&redis);
     assert!(wait_until_restore_runs(&redoubt));
     // The payload is a string, version 10, with a wrong checksum.

@@ -32,6 +32,9 @@ pub enum ProtocolError {
     /// An argument's length is over what a client may send before it authenticates.
     #[error("unauthenticated bulk length")]
     BulkUnauthenticated,
+    /// A length or an argument does not end with CRLF, and the server checks that.
+    #[error("invalid CRLF in request")]
+    LineEnd,
     /// An argument begins with this byte instead of `$`. The message leaves the byte out, because it
     /// may be part of a value.
     #[error("expected '$', got another byte")]
@@ -52,6 +55,7 @@ impl ProtocolError {
             Self::BulkTooBig => b"-ERR Protocol error: too big bulk count string\r\n",
             Self::BulkInvalid => b"-ERR Protocol error: invalid bulk length\r\n",
             Self::BulkUnauthenticated => b"-ERR Protocol error: unauthenticated bulk length\r\n",
+            Self::LineEnd => b"-ERR Protocol error: invalid CRLF in request\r\n",
             Self::ExpectedBulk(got) => {
                 let text = [b"ERR Protocol error: expected '$', got '", &[*got][..], b"'"].concat();
                 return reply::error(&text);

@@ -20,6 +20,9 @@ pub struct RequestLimits {
     /// [`Parsed::Large`](super::Parsed::Large). A command's name and its subcommand must fit well
     /// within it, so that they are always whole when the request is reported.
     pub stream_at: usize,
+    /// True if lengths and arguments must end with CRLF, as before Valkey from 9.1 on. Others accept any
+    /// byte after a length's CR, and any two bytes after an argument.
+    pub crlf: bool,
     /// The error for a number over `max_args` or `max_bulk`.
     pub excess: Excess,
 }
@@ -40,8 +43,12 @@ impl RequestLimits {
         max_args: 10,
         max_bulk: 16 * 1024,
         stream_at: usize::MAX,
+        crlf: false,
         excess: Excess::Unauthenticated,
     };
+
+    /// The same limits for a server that checks line ends.
+    pub const UNAUTHENTICATED_CRLF: Self = Self { crlf: true, ..Self::UNAUTHENTICATED };
 
     /// Default limits after `AUTH`: 2^31 - 1 arguments of 512 MiB each; requests over 64 KiB are
     /// streamed.
@@ -49,6 +56,7 @@ impl RequestLimits {
         max_args: MAX_ARGS,
         max_bulk: MAX_BULK,
         stream_at: 64 * 1024,
+        crlf: false,
         excess: Excess::Invalid,
     };
 }

@@ -10,6 +10,7 @@ use crate::auth::Identity;
 use crate::command::{self, Effect, ServerCommand, ServerCommands, Spec, Version};
 use crate::policy::{Decision, Denied, Objection, Policy, RuleName, Scripts, Verdict};
 use crate::resp::Request;
+use crate::upstream::Dialect;
 
 /// Name of the rule that refuses a command because it may be a refused command under another name.
 const RENAMED: RuleName = RuleName::Known("renamed");
@@ -36,6 +37,8 @@ pub struct Rules {
     /// The commands that the upstream has, once they are known. `policy` is the policy for an upstream that
     /// has these ([`Policy::where_server_has`]).
     pub commands: Option<Arc<ServerCommands>>,
+    /// How the upstream behaves where Redoubt answers for it.
+    pub dialect: Dialect,
     /// Refused commands after which an unauthenticated session is closed.
     pub auth_attempts: u32,
     /// How keys of refused commands are reported.

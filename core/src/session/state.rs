@@ -10,6 +10,7 @@ use super::client_reply::ReplyMode;
 use super::limits::Limits;
 use super::replies::pending::PendingReplies;
 use super::replies::pubsub::Subscriptions;
+use super::rules::Rules;
 use super::transaction::Transaction;
 use crate::auth::{Authenticated, CredentialId};
 use crate::resp::{Protocol, RequestLimits};
@@ -228,7 +229,11 @@ impl State {
 
     /// Returns the limits for the next request.
     pub fn request_limits<'a>(&self, limits: &'a Limits) -> &'a RequestLimits {
-        if self.is_authenticated() { &limits.request } else { &RequestLimits::UNAUTHENTICATED }
+        match (self.is_authenticated(), limits.request.crlf) {
+            (true, _) => &limits.request,
+            (false, false) => &RequestLimits::UNAUTHENTICATED,
+            (false, true) => &RequestLimits::UNAUTHENTICATED_CRLF,
+        }
     }
 
     /// Returns the number of channels, patterns and shard channels of the session: those that Redis has
@@ -278,15 +283,17 @@ impl State {
     }
 
     /// Handles a request without arguments. Redis does not answer it, but it counts for `CLIENT REPLY
-    /// SKIP` and, before a successful `AUTH`, as an attempt. Returns true if the session has used up
-    /// its `most` attempts and must be closed.
-    pub fn empty_request(&mut self, most: u32) -> bool {
-        self.replies.request_done();
+    /// SKIP`, where the server's dialect says so, and as an attempt before a successful `AUTH`. Returns
+    /// true if the session has used up its attempts and must be closed.
+    pub fn empty_request(&mut self, rules: &Rules) -> bool {
+        if !rules.dialect.skips_past_empty_requests {
+            self.replies.request_done();
+        }
         if self.is_authenticated() {
             return false;
         }
         self.attempts = self.attempts.after_idle_request();
-        self.attempts.refused > most
+        self.attempts.refused > rules.auth_attempts
     }
 
     /// Drops the name of a client that gets no further reply.

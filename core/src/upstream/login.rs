@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use redis_protocol::resp2::types::Resp2Frame;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::dialect::Dialect;
 use crate::command::Version;
 use crate::resp::{Protocol, Reply, ReplyDecoder, encode_request, reply};
 
@@ -32,6 +33,8 @@ impl Credentials {
 pub struct Greeting {
     /// The upstream's version, if the login asked for it and the upstream reported it.
     pub version: Option<Version>,
+    /// The upstream's dialect, by its name and version; the strictest if it reported none.
+    pub dialect: Dialect,
     /// True if the login asked for it and the upstream reported that it is not part of a cluster.
     pub standalone: bool,
     /// The upstream's role, if the login asked for it and the upstream reported it.
@@ -53,14 +56,19 @@ impl Greeting {
         let mut greeting = Self::default();
         let Reply::Array(fields) = answer else { return greeting };
         let (pairs, _) = fields.as_chunks::<2>();
+        let mut server = None;
         for [name, value] in pairs {
             match (name.as_str(), value.as_str()) {
                 (Some("version"), Some(version)) => greeting.version = Version::parse(version),
+                (Some("server"), name) => server = name,
                 (Some("mode"), mode) => greeting.standalone = mode == Some("standalone"),
                 (Some("role"), Some("master" | "primary")) => greeting.role = Some(Role::Primary),
                 (Some("role"), Some("replica" | "slave")) => greeting.role = Some(Role::Replica),
                 _ => {}
             }
+        }
+        if let (Some(server), Some(version)) = (server, greeting.version) {
+            greeting.dialect = Dialect::of(server, version);
         }
         greeting
     }
@@ -263,6 +271,7 @@ mod tests {
         }
         let greeting = login.receive(&[*last]).unwrap().unwrap();
         assert_eq!(greeting.version, Version::parse("7.0.15"));
+        assert_eq!(greeting.dialect, Dialect::REDIS_7_0);
         assert!(greeting.standalone);
         assert_eq!(greeting.role, None);
         let role = |role: &str| {

@@ -6,11 +6,13 @@
 //! Invariants: no request of a session is sent before the link is logged in; no `Debug` output contains
 //! the password.
 
+mod dialect;
 mod functions;
 pub mod guard;
 mod link;
 mod login;
 
+pub use dialect::Dialect;
 pub use functions::{FunctionList, ListError};
 pub use link::{Link, Phase};
 pub use login::{Credentials, Greeting, Login, LoginError, Role};

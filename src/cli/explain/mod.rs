@@ -18,7 +18,7 @@ use redoubt_core::auth::{DEFAULT_USER, Identity};
 use redoubt_core::command::Version;
 use redoubt_core::resp::{Parsed, Request, RequestLimits, RequestParser, encode_command};
 use redoubt_core::session::{self, Decision, Known, PendingReplies, Rules, State, classify};
-use redoubt_core::upstream::Credentials;
+use redoubt_core::upstream::{Credentials, Dialect};
 use secrecy::ExposeSecret;
 
 use self::verdict::Verdict;
@@ -86,7 +86,9 @@ impl Plan {
             let runtime = runtime.map_err(ExplainError::Runtime)?;
             runtime.block_on(ask_upstream(&settings))?
         } else {
-            ServerFacts { version: Some(args.redis.unwrap_or(NEW)), commands: None }
+            let version = args.redis.unwrap_or(NEW);
+            let dialect = Dialect::of("redis", version);
+            ServerFacts { version: Some(version), dialect, commands: None }
         };
         Ok(Self { settings, facts })
     }

@@ -153,7 +153,10 @@ fn in_script(reply: &io::Result<String>) -> Check {
         Ok(reply) if does_not_exist(reply) => (true, "no scripts: EVAL does not exist".to_owned()),
         Ok(reply) if is_held(reply) => (true, "Redis's ACL refuses it".to_owned()),
         // The command has another name there, or does not exist.
-        Ok(reply) if reply.contains("Unknown Redis command") => {
+        Ok(reply)
+            if reply.contains("Unknown Redis command")
+                || reply.contains("Unknown command called") =>
+        {
             (true, "does not exist there either".to_owned())
         }
         reply => (false, shown(reply)),

@@ -30,7 +30,7 @@ impl GuardProvisioner {
             Err(error) => return Err(error),
         };
         let Audited { user, policy, version } = of;
-        let verdicts =
+        let mut verdicts =
             match self.dry_run(link, user.unwrap_or(DEFAULT_USER).as_bytes(), &probes).await {
                 Err(UpstreamError::Guard(error)) if error.is_answer() => {
                     match self.queue(link, &probes).await {
@@ -42,6 +42,13 @@ impl GuardProvisioner {
                 }
                 verdicts => verdicts?,
             };
+        let takes = |rule: &str| rights.as_ref().is_some_and(|rights| rights.take_away(rule));
+        for (verdict, probe) in verdicts.iter_mut().zip(&probes) {
+            // The user's rules say what a refusal of the placeholders hides.
+            if *verdict == Verdict::Unclear && !probe.rule.contains('|') && takes(&probe.rule) {
+                *verdict = Verdict::Refused;
+            }
+        }
         let mut open = open(&probes, &verdicts);
         let renamed = self.renamed(link, policy, rights.as_ref()).await?;
         let has_renamed = !renamed.is_empty();

@@ -29,9 +29,9 @@ use crate::worker::in_force::{Acknowledgement, InForce};
 use crate::worker::link_login::LinkLogin;
 use parts::Parts;
 use redoubt_core::auth::Identity;
-use redoubt_core::command::{ServerCommands, Version};
+use redoubt_core::command::ServerCommands;
 use redoubt_core::session::StandIn;
-use redoubt_core::upstream::Credentials;
+use redoubt_core::upstream::{Credentials, Greeting};
 
 pub(crate) use finding::Finding;
 pub(crate) use parts::{Configured, Reload, enforced, script_rules_differ};
@@ -129,9 +129,9 @@ impl Composer {
         self.change(|parts| parts.accept(identity)).await;
     }
 
-    /// Takes the version that the upstream reported; `None` if it reported none.
-    pub(crate) async fn take_version(&self, version: Option<Version>) {
-        self.change(|parts| parts.take_version(version)).await;
+    /// Takes what the upstream reported of its version.
+    pub(crate) async fn take_server(&self, greeting: Greeting) {
+        self.change(|parts| parts.take_server(greeting)).await;
     }
 
     /// Takes the result whether the upstream checks the payloads of `RESTORE`.

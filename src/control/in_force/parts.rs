@@ -18,8 +18,10 @@ use crate::worker::link_login::{LinkLogin, Way};
 use redoubt_core::auth::Identity;
 use redoubt_core::command::{ServerCommands, Version};
 use redoubt_core::policy::{Pins, Policy, Scripts};
+use redoubt_core::resp::RequestLimits;
 use redoubt_core::router::Timeouts;
 use redoubt_core::session::{ClientIds, KeyForm, Limits, Rules, StandIn};
+use redoubt_core::upstream::{Dialect, Greeting};
 
 /// What the settings mean for sessions and links.
 #[derive(Clone)]
@@ -51,6 +53,8 @@ pub(super) struct Parts {
     identity: Identity,
     /// The version that the upstream reported last; `None` if it has reported none.
     upstream_version: Option<Version>,
+    /// The dialect of the upstream, by what it reported last.
+    dialect: Dialect,
     /// `true` if the upstream is known to check the payloads of `RESTORE`.
     checks_payloads: bool,
     /// The commands that the upstream has; `None` while they are unknown.
@@ -83,6 +87,7 @@ impl Parts {
             configured,
             identity,
             upstream_version: None,
+            dialect: Dialect::STRICTEST,
             checks_payloads: false,
             commands: None,
             functions: Arc::default(),
@@ -101,8 +106,11 @@ impl Parts {
         true
     }
 
-    pub(super) fn take_version(&mut self, version: Option<Version>) -> bool {
-        std::mem::replace(&mut self.upstream_version, version) != version
+    pub(super) fn take_server(&mut self, greeting: Greeting) -> bool {
+        let Greeting { version, dialect, .. } = greeting;
+        let before = (self.upstream_version, self.dialect);
+        (self.upstream_version, self.dialect) = (version, dialect);
+        before != (version, dialect)
     }
 
     pub(super) fn take_payload_check(&mut self, checks: bool) -> bool {
@@ -197,9 +205,13 @@ impl Parts {
                 None => self.stand_in.rejecting_logins(),
             },
             upstream_version: self.upstream_version,
+            dialect: self.dialect,
             auth_attempts: settings.limits.auth_attempts,
             keys: keys(settings),
-            limits: *limits,
+            limits: Limits {
+                request: RequestLimits { crlf: self.dialect.checks_line_ends, ..limits.request },
+                ..*limits
+            },
             client_ids: self.client_ids.clone(),
         }
     }

@@ -173,7 +173,7 @@ async fn every_worker_gets_complete_values_in_order() {
     let mut composer =
         Composer::new(configured(""), identity(), credentials, first, vec![worker]).unwrap();
     let mut version = composer.first().version;
-    composer.take_version(None).await;
+    composer.take_server(Greeting::default()).await;
     composer.take_payload_check(true).await;
     composer.take_payload_check(true).await;
     composer.take_finding(provisioned(1, Way::Guard)).await;

@@ -17,7 +17,7 @@ use redoubt_core::policy::{Escapes, Policy, Scripts};
 use redoubt_core::resp::encode_command;
 use redoubt_core::router::{LinkBudget, LinkId, Router, SessionId, Sharing, Timeouts};
 use redoubt_core::session::{KeyForm, Limits, Rules, StandIn};
-use redoubt_core::upstream::Credentials;
+use redoubt_core::upstream::{Credentials, Dialect};
 
 mod model;
 mod upstream;
@@ -45,6 +45,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
     upstream_version: Some(Version::new(7, 0, 15)),
     commands: None,
+    dialect: Dialect::REDIS_7_0,
     auth_attempts: 10,
     keys: KeyForm::Plain,
     limits: Limits::default(),

@@ -179,20 +179,33 @@ fn unknown_script_and_function_subcommands_are_refused() {
     }
 }
 
+/// Connects when Redoubt knows the server's version, as it does after an answer of the server.
+fn unauthenticated(stage: &Stage) -> Wire {
+    assert_eq!(stage.redoubt.session().command(&["PING"]), b"+PONG\r\n");
+    stage.redoubt.connect()
+}
+
 #[test]
 fn unauthenticated_clients_cannot_learn_which_scripts_are_pinned() {
     const NOAUTH: &[u8] = b"-NOAUTH Authentication required.\r\n";
+    // Some servers ask for the login first, whatever the command is.
+    let asks_first = Redis::start();
+    let asks_first = Wire::connect(asks_first.address()).command(&["NOSUCH"]) == NOAUTH;
+    let assert_unknown = |wire: &mut Wire, words: &[&str]| match asks_first {
+        true => assert_eq!(wire.command(words), NOAUTH),
+        false => assert_refused(wire, words),
+    };
     let stage = Stage::new("pinned", "auto", &[LISTED]);
-    let mut wire = stage.redoubt.connect();
+    let mut wire = unauthenticated(&stage);
     for script in [LISTED, OTHER] {
         assert_eq!(wire.command(&["EVAL", script, "0"]), NOAUTH);
         assert_eq!(wire.command(&["EVALSHA", &digest(script), "0"]), NOAUTH);
     }
-    assert_refused(&mut wire, &["FUNCTION", "LOAD", STRAY]);
+    assert_unknown(&mut wire, &["FUNCTION", "LOAD", STRAY]);
     let stage = Stage::new("read-only", "auto", &[]);
-    let mut wire = stage.redoubt.connect();
+    let mut wire = unauthenticated(&stage);
     assert_eq!(wire.command(&["EVAL_RO", OTHER, "0"]), NOAUTH);
-    assert_refused(&mut wire, &["EVAL", LISTED, "0"]);
+    assert_unknown(&mut wire, &["EVAL", LISTED, "0"]);
     let stage = Stage::new("deny", "auto", &[]);
-    assert_refused(&mut stage.redoubt.connect(), &["EVAL_RO", LISTED, "0"]);
+    assert_unknown(&mut unauthenticated(&stage), &["EVAL_RO", LISTED, "0"]);
 }

@@ -4,7 +4,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
-/// A redis-server that only this test uses.
+use support::servers;
+
+/// A server that only this test uses.
 pub(crate) struct Redis {
     child: Child,
     port: u16,
@@ -16,13 +18,15 @@ impl Redis {
             let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
             let port = free.local_addr().expect("an address").port();
             drop(free);
-            let mut child = Command::new("redis-server")
+            // The parser's own rules are those of Redis 7.0; `differential` compares it with other servers.
+            let server = servers::REDIS_7_0;
+            let mut child = Command::new(servers::program(server))
                 .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
                 .args(["--appendonly", "no", "--daemonize", "no"])
                 .args(args)
                 .stdout(Stdio::piped())
                 .spawn()
-                .expect("redis-server is needed: apt-get install -y redis-server");
+                .unwrap_or_else(|error| panic!("{server}: {error}"));
             let mut log = BufReader::new(child.stdout.take().expect("a pipe"));
             let mut line = String::new();
             while log.read_line(&mut line).expect("a log line") > 0 {
@@ -36,7 +40,7 @@ impl Redis {
             // Another process has taken the port.
             child.wait().expect("an exit status");
         }
-        panic!("redis-server does not start");
+        panic!("{} does not start", servers::REDIS_7_0);
     }
 
     pub(crate) fn connect(&self) -> TcpStream {

@@ -18,7 +18,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Case, case, mask};
+use super::{Case, case, mask, without_modules};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
 /// A scene as written in its table.
@@ -106,7 +106,7 @@ pub(crate) fn play(scene: &Scene, stage: &Stage<'_>) -> Vec<String> {
             player.id = String::from_utf8_lossy(&got).trim_matches([':', '\r', '\n']).into();
             got.clear();
         }
-        heard.push(format!("{line} => {}", shown(&mask(&scene.case, got))));
+        heard.push(format!("{line} => {}", shown(&mask(&scene.case, without_modules(got)))));
     }
     for (name, player) in players.iter_mut().filter(|(_, player)| !player.owed) {
         let last = player.wire.command(&["PING", "the end"]);

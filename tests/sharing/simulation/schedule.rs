@@ -9,7 +9,7 @@ use redoubt_core::command::Version;
 use redoubt_core::policy::{Escapes, Policy};
 use redoubt_core::router::{LinkId, Router, SessionId, Sharing, Timeouts};
 use redoubt_core::session::{KeyForm, Limits, Rules, StandIn};
-use redoubt_core::upstream::Credentials;
+use redoubt_core::upstream::{Credentials, Dialect};
 
 use super::client::{CLIENT_PASSWORD, Client};
 use super::limits::limits;
@@ -133,6 +133,7 @@ impl Schedule {
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), seed),
             upstream_version: (!rng.one_in(4)).then_some(Version::new(7, 0, 15)),
             commands: None,
+            dialect: Dialect::REDIS_7_0,
             auth_attempts: u32::MAX,
             keys: KeyForm::None,
             limits,

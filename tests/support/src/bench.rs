@@ -9,7 +9,7 @@ use redoubt_core::router::{
     LinkBudget, LinkId, MemoryBudget, Router, SessionId, Sharing, Timeouts,
 };
 use redoubt_core::session::{CloseReason, Event, KeyForm, Limits, Rules, StandIn};
-use redoubt_core::upstream::Credentials;
+use redoubt_core::upstream::{Credentials, Dialect};
 
 pub const CLIENT_PASSWORD: &str = "the password that clients have to say";
 pub const UPSTREAM_PASSWORD: &str = "what links log in with";
@@ -56,6 +56,7 @@ impl Bench {
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
             upstream_version: None,
             commands: None,
+            dialect: Dialect::REDIS_7_0,
             auth_attempts: AUTH_ATTEMPTS,
             keys: KeyForm::None,
             limits: Limits::default(),

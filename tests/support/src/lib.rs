@@ -18,6 +18,7 @@
 pub mod bench;
 pub mod bridge;
 pub mod certificates;
+pub mod differences;
 pub mod forwarder;
 pub mod frame;
 pub mod health;

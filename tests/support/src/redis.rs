@@ -1,15 +1,16 @@
 //! Starts a real server for one test: redis-server, or another that `scripts/servers.sh` installs.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 
-use redoubt_core::command::{self, Version};
 use tempfile::TempDir;
 
 use super::certificates::Pair;
-use super::servers::{self, REDIS_7_0};
+use super::servers;
 use super::{Deadline, Lines, Wire, random, secret};
 
 /// The commands that Redoubt refuses by default, besides escapes.
@@ -29,7 +30,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Selects another server than Redis 7.0, from [`servers::WITH_MODULES`].
+    /// Selects another server than [`servers::tested`], from [`servers::WITH_MODULES`].
     pub fn server(mut self, name: &'static str) -> Self {
         self.server = Some(name);
         self
@@ -54,10 +55,7 @@ impl Setup {
     /// Subcommands cannot be renamed.
     pub fn hide_refused(self) -> Self {
         let mut hiding = self.hide_blocked();
-        let redis = Version::new(7, 0, u16::MAX);
-        let exists =
-            |name: &&str| command::lookup(name.as_bytes()).is_some_and(|spec| spec.is_in(redis));
-        hiding.hidden.extend(redoubt_core::policy::Escapes::rules().filter(exists));
+        hiding.hidden.extend(redoubt_core::policy::Escapes::rules());
         hiding
     }
 
@@ -77,16 +75,18 @@ impl Setup {
     /// Starts it on a free port.
     pub fn start(self) -> Redis {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let server = self.server.unwrap_or(REDIS_7_0);
+        let server = self.server.unwrap_or_else(servers::tested);
         let password = self.password.unwrap_or_else(secret);
         let mut config = self.config.clone();
-        config += "bind 127.0.0.1\nsave \"\"\nappendonly no\n";
-        config += &format!("dir {}\nrequirepass {password}\n", dir.path().display());
         for module in servers::modules(server) {
             config += &format!("loadmodule {}\n", module.display());
         }
+        config += "bind 127.0.0.1\nsave \"\"\nappendonly no\n";
+        config += &format!("dir {}\nrequirepass {password}\n", dir.path().display());
         let hidden = if self.hidden.is_empty() { String::new() } else { secret() };
-        for name in self.hidden {
+        let commands = if self.hidden.is_empty() { Vec::new() } else { commands(server) };
+        let has = |name: &&str| commands.contains(&name.to_ascii_lowercase());
+        for name in self.hidden.into_iter().filter(has) {
             config += &format!("rename-command {name} {name}{hidden}\n");
         }
         for _ in 0..50 {
@@ -135,7 +135,7 @@ impl Redis {
         Setup::default()
     }
 
-    /// Returns its name in [`servers::ALL`].
+    /// Returns its name, as in [`servers::ALL`].
     pub fn server(&self) -> &'static str {
         self.server
     }
@@ -216,6 +216,20 @@ impl Drop for Redis {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Returns the names of the commands that `server` has, without subcommands.
+fn commands(server: &'static str) -> Vec<String> {
+    static KNOWN: Mutex<BTreeMap<&str, Vec<String>>> = Mutex::new(BTreeMap::new());
+    let mut known = KNOWN.lock().expect("no panic while it is locked");
+    let list = || {
+        let reply = Redis::setup().server(server).start().direct().command(&["COMMAND", "LIST"]);
+        let text = String::from_utf8(reply).expect("names of commands");
+        let names =
+            text.lines().filter(|line| !line.starts_with(['*', '$']) && !line.contains('|'));
+        names.map(str::to_ascii_lowercase).collect()
+    };
+    known.entry(server).or_insert_with(list).clone()
 }
 
 /// Returns a port on which nobody listens, outside the range that the system uses for outgoing

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use super::{note, root};
 
-/// The default server: redis-server from the PATH.
+/// Redis 7.0, which Debian 12 has.
 pub const REDIS_7_0: &str = "redis-7.0";
-
-/// All servers without modules, oldest first.
-pub const ALL: [&str; 5] = [REDIS_7_0, "redis-8.0", "valkey-8.1", "valkey-9.1", "redict-7.3"];
 
 /// Redis 7.4 with the modules search, JSON, time series and Bloom.
 pub const STACK_7_4: &str = "stack-7.4";
+
+/// All servers without modules, oldest first.
+pub const ALL: [&str; 5] = [REDIS_7_0, "redis-8.0", "valkey-8.1", "valkey-9.1", "redict-7.3"];
 
 /// All servers, with the one that has modules.
 pub const WITH_MODULES: [&str; 6] =
@@ -21,38 +21,83 @@ pub const WITH_MODULES: [&str; 6] =
 /// Servers that differ most from each other, for tests that take long.
 pub const MAIN: [&str; 3] = [REDIS_7_0, "redis-8.0", "valkey-9.1"];
 
+/// The servers that `make test-servers` runs the suites on.
+pub const TESTED: [&str; 5] = [REDIS_7_0, "redis-8.0", "valkey-8.1", "valkey-9.1", STACK_7_4];
+
+/// Returns a server's name as its makers write it, such as `Valkey 9.1`.
+pub fn title(server: &str) -> String {
+    match server.split_once('-') {
+        Some(("stack", version)) => {
+            format!("Redis {version} with the modules search, JSON, time series and Bloom")
+        }
+        Some((name, version)) => format!("{}{} {version}", name[..1].to_uppercase(), &name[1..]),
+        None => server.to_owned(),
+    }
+}
+
+/// Servers that check every payload of `RESTORE`, whatever their configuration and the user's rights are.
+pub const CHECKS_PAYLOADS: [&str; 1] = ["valkey-9.1"];
+
+/// Returns how often `reply` says that the ACL refused a command that a script called: in the words of
+/// Redis 7.0, or of the others.
+pub fn refusals(reply: &str) -> usize {
+    let texts = ["can't run this command", "ACL failure in script: User "];
+    texts.iter().map(|text| reply.matches(text).count()).sum()
+}
+
+/// Returns the server under test: `REDOUBT_TEST_SERVER`, one of these names, or Redis 7.0.
+pub fn tested() -> &'static str {
+    chosen().unwrap_or(REDIS_7_0)
+}
+
+/// Returns the server that `REDOUBT_TEST_SERVER` names.
+fn chosen() -> Option<&'static str> {
+    let name = std::env::var("REDOUBT_TEST_SERVER").ok().filter(|name| !name.is_empty())?;
+    let mut known = ALL.into_iter().chain([STACK_7_4]);
+    let known = known.find(|known| *known == name);
+    Some(known.unwrap_or_else(|| {
+        panic!("REDOUBT_TEST_SERVER is {name}, not one of {ALL:?}, {STACK_7_4}")
+    }))
+}
+
 /// Returns the program that starts `server`. Panics with the command that installs it if it is missing.
 pub fn program(server: &str) -> PathBuf {
     if server == REDIS_7_0 {
-        return std::env::var_os("REDOUBT_TEST_SERVER").unwrap_or("redis-server".into()).into();
+        return "redis-server".into();
     }
-    let program = home(server).join("bin/server");
+    let program = installed(server).join("bin/server");
     assert!(program.exists(), "{server} is missing: scripts/servers.sh {server}");
     program
 }
 
-/// Returns the modules that `server` has to load.
+/// Returns the options of the command line that `server` needs: its modules.
+pub fn options(server: &str) -> Vec<String> {
+    let modules = modules(server).into_iter();
+    modules.flat_map(|module| ["--loadmodule".into(), module.display().to_string()]).collect()
+}
+
+/// Returns the modules that `server` loads.
 pub fn modules(server: &str) -> Vec<PathBuf> {
     if server != STACK_7_4 {
         return Vec::new();
     }
-    let files = std::fs::read_dir(home(server).join("lib")).expect("the folder of the modules");
-    let mut files: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "so"));
-    files.sort_unstable();
-    files
+    let lib = installed(server).join("lib");
+    let file = |module: &str| lib.join(format!("{module}.so"));
+    ["redisearch", "rejson", "redistimeseries", "redisbloom"].map(file).into()
 }
 
-fn home(server: &str) -> PathBuf {
+fn installed(server: &str) -> PathBuf {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     target.join("servers").join(server)
 }
 
-/// Runs `body` with the name of each of `servers`, for [`super::redis::Setup::server`]. If the test
-/// fails, its output ends with the name of the server.
+/// Runs `body` with the name of each of `servers`, for [`super::redis::Setup::server`]; if
+/// `REDOUBT_TEST_SERVER` names a server, only with that server, and not at all if it is none of
+/// `servers`. If the test fails, its output ends with the name of the server.
 pub fn on_each(servers: &[&'static str], body: impl Fn(&'static str)) {
-    for server in servers {
+    let chosen = chosen();
+    for server in servers.iter().filter(|server| chosen.is_none_or(|chosen| chosen == **server)) {
         note(&format!("on {server}:"));
         body(server);
     }

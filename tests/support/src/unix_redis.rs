@@ -1,4 +1,4 @@
-//! A redis-server of a test's own, on a Unix socket, so that two tests cannot use the same server.
+//! A server of a test's own, on a Unix socket, so that two tests cannot use the same server.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use super::servers;
+
 /// Only a failing test waits so long.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
-/// A running redis-server without persistence or password; killed on drop.
+/// A running server without persistence or password; killed on drop.
 pub struct Server {
     child: Child,
     dir: TempDir,
@@ -21,7 +23,9 @@ impl Server {
     /// Starts a server with further command-line options, and returns when it accepts connections.
     pub fn start(options: &[&str]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let child = Command::new("redis-server")
+        let server = servers::tested();
+        let child = Command::new(servers::program(server))
+            .args(servers::options(server))
             .args(["--port", "0", "--save", "", "--dir"])
             .arg(dir.path())
             .arg("--unixsocket")
@@ -30,9 +34,9 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("redis-server is needed: apt-get install -y redis-server");
-        let mut server = Self { child, dir };
-        let log = BufReader::new(server.child.stdout.take().expect("its log"));
+            .unwrap_or_else(|error| panic!("{server}: {error}"));
+        let mut started = Self { child, dir };
+        let log = BufReader::new(started.child.stdout.take().expect("its log"));
         let mut seen = String::new();
         for line in log.lines() {
             let line = line.expect("a line of the log");
@@ -40,12 +44,12 @@ impl Server {
             if line.contains("ready to accept connections")
                 || line.contains("Ready to accept connections")
             {
-                return server;
+                return started;
             }
             seen += &line;
             seen.push('\n');
         }
-        panic!("redis-server does not start:\n{seen}");
+        panic!("{server} does not start:\n{seen}");
     }
 
     /// Returns the path of its socket.

@@ -9,7 +9,8 @@ use crate::resp::{Excess, ProtocolError, RequestLimits, integer};
 pub(super) struct Header {
     /// The number in the line.
     pub(super) value: i64,
-    /// Length of the line in bytes, up to the CR and including the byte after it, which Redis ignores.
+    /// Length of the line in bytes, up to the CR and including the byte after it, which most servers
+    /// ignore.
     pub(super) len: usize,
 }
 
@@ -23,7 +24,10 @@ pub(super) fn count(
     let header = match quick(*search, line, b'*') {
         Some(header) => header,
         None => match full(search, line, ProtocolError::CountTooBig)? {
-            Some(end) => parsed(line, end).ok_or(ProtocolError::CountInvalid)?,
+            Some(end) => {
+                check_end(line, end, limits)?;
+                parsed(line, end).ok_or(ProtocolError::CountInvalid)?
+            }
             None => return Ok(None),
         },
     };
@@ -53,7 +57,10 @@ pub(super) fn bulk(
     let header = match quick(*search, line, b'$') {
         Some(header) => header,
         None => match (full(search, line, ProtocolError::BulkTooBig)?, line.first()) {
-            (Some(end), Some(b'$')) => parsed(line, end).ok_or(ProtocolError::BulkInvalid)?,
+            (Some(end), Some(b'$')) => {
+                check_end(line, end, limits)?;
+                parsed(line, end).ok_or(ProtocolError::BulkInvalid)?
+            }
             (Some(_), Some(&got)) => return Err(ProtocolError::ExpectedBulk(got)),
             _ => return Ok(None),
         },
@@ -72,7 +79,13 @@ pub(super) fn bulk(
     Ok(Some(header))
 }
 
-/// Parses the usual case: a short line that has arrived completely and was not searched before. `None`
+/// Checks that LF follows the CR at `end`, if the server does so.
+fn check_end(line: &[u8], end: usize, limits: &RequestLimits) -> Result<(), ProtocolError> {
+    let is_crlf = line.get(end.saturating_add(1)) == Some(&b'\n');
+    if limits.crlf && !is_crlf { Err(ProtocolError::LineEnd) } else { Ok(()) }
+}
+
+/// Parses the usual case: a short line with CRLF that has arrived completely and was not searched before. `None`
 /// means that the full search is needed.
 #[inline]
 fn quick(search: LineSearch, line: &[u8], lead: u8) -> Option<Header> {
@@ -83,7 +96,7 @@ fn quick(search: LineSearch, line: &[u8], lead: u8) -> Option<Header> {
     let (value, digits) = integer::short_prefix(rest)?;
     let end = digits.saturating_add(1);
     let len = end.saturating_add(2);
-    (line.get(end) == Some(&b'\r') && line.len() >= len).then_some(Header { value, len })
+    (line.get(end..len) == Some(b"\r\n")).then_some(Header { value, len })
 }
 
 /// Returns the offset of the CR of a complete line.

@@ -52,7 +52,7 @@ enum Phase {
     Stream,
 }
 
-/// Finds requests in what a client sends, as Redis 7.0 does.
+/// Finds requests in what a client sends, as the server does.
 ///
 /// Call [`parse`](Self::parse) with all bytes received and not yet consumed. After
 /// [`Parsed::Large`], call [`stream`](Self::stream) until it is done, or `parse` again with more
@@ -220,7 +220,11 @@ impl RequestParser {
                 self.bulk = Some(len);
                 break;
             };
-            self.canonical &= terminator == b"\r\n";
+            let is_crlf = terminator == b"\r\n";
+            if !is_crlf && limits.crlf {
+                return Err(ProtocolError::LineEnd);
+            }
+            self.canonical &= is_crlf;
             self.spans.push(Span { start: self.at, end });
             self.at = next;
             self.bulk = None;

@@ -134,7 +134,7 @@ impl Pipeline<'_> {
             Ok(Parsed::Large) if self.holds_whole(input) => Err(Next::More),
             Ok(Parsed::Large) => Ok(None),
             Ok(Parsed::Empty { len }) => {
-                if self.session.state.empty_request(self.rules.auth_attempts) {
+                if self.session.state.empty_request(self.rules) {
                     self.session.end(CloseReason::AuthAttempts);
                 }
                 Err(Next::After(len))

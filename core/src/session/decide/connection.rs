@@ -4,6 +4,7 @@ use super::texts;
 use super::{Action, CloseReason, Deciding, Need};
 use crate::command::ChannelKind;
 use crate::resp::{Request, integer, reply};
+use crate::session::client_reply::ReplyMode;
 use crate::session::replies::expect::{Expect, Learn};
 use crate::session::replies::pubsub::Confirmations;
 
@@ -67,6 +68,10 @@ fn named_channels(this: &Deciding<'_>) -> u32 {
 
 /// Decides on a command after which the link no longer brings one reply for each request.
 pub(super) fn stream(this: &mut Deciding<'_>) -> Action {
+    if !this.state.opaque && this.state.replies != ReplyMode::On {
+        // The replies that the client does not want could not be told from the stream.
+        return Action::Finish { reply: None, reason: CloseReason::Unorderable };
+    }
     if !this.state.opaque && !this.context.due.is_empty() {
         return Action::AwaitReplies;
     }

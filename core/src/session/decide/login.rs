@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::naming::{is_printable, rename};
+use super::naming::{is_name, rename};
 use super::texts;
 use super::{Action, CloseReason, Deciding, Need};
 use crate::auth::{Authenticated, DEFAULT_USER};
@@ -92,19 +92,27 @@ pub(super) fn hello(this: &mut Deciding<'_>) -> Action {
     if let Some(error) = version_error(request) {
         return this.local(error);
     }
-    let mut renamed = None;
+    let dialect = this.context.rules.dialect;
+    let (mut renamed, mut claimed) = (None, None);
     let mut options = request.args().skip(2);
     while let Some(option) = options.next() {
         let left = options.len();
         let mut next = || options.next().unwrap_or_default();
         if is_word(option, b"auth") && left >= 2 {
             let (user, password) = (next(), next());
-            if !check(this, user, password, true) {
+            if dialect.hello_is_atomic {
+                claimed = Some((user, password));
+            } else if !check(this, user, password, true) {
                 return this.local(reply::WRONGPASS.clone());
             }
         } else if is_word(option, b"setname") && left >= 1 {
             let name = next();
-            if let Err(error) = rename(this, name) {
+            let accepted = match dialect.hello_is_atomic {
+                true if is_name(name, dialect) => Ok(()),
+                true => Err(texts::BAD_CLIENT_NAME.clone()),
+                false => rename(this, name),
+            };
+            if let Err(error) = accepted {
                 return this.local(error);
             }
             renamed = Some(name);
@@ -112,8 +120,18 @@ pub(super) fn hello(this: &mut Deciding<'_>) -> Action {
             return this.local(texts::hello_syntax(option));
         }
     }
+    if let Some((user, password)) = claimed
+        && !check(this, user, password, true)
+    {
+        return this.local(reply::WRONGPASS.clone());
+    }
     if !this.state.is_authenticated() && this.change.authenticated.is_none() {
-        return Action::Reply(texts::NOAUTH_HELLO.clone());
+        return Action::Reply(texts::noauth_hello(dialect));
+    }
+    if let Some(name) = renamed
+        && let Err(error) = rename(this, name)
+    {
+        return this.local(error);
     }
     greet(this, renamed)
 }
@@ -160,32 +178,51 @@ fn forward_hello(this: &mut Deciding<'_>) -> Action {
         return Action::AwaitReplies;
     }
     let mut args: Vec<&[u8]> = request.args().collect();
+    let atomic = rules.dialect.hello_is_atomic;
     // Redis stops at the first option that it rejects, so the options after it need not be forwarded.
     let mut accepted = version_error(request).is_none();
     let (mut wrong, mut renamed) = (false, None);
+    let mut claimed = None;
     let mut kept = 2;
     while let Some(option) = args.get(kept).filter(|_| accepted) {
         let left = args.len().saturating_sub(kept).saturating_sub(1);
         if is_word(option, b"setname") && left >= 1 {
-            accepted = args.get(kept.saturating_add(1)).is_some_and(|name| is_printable(name));
+            accepted =
+                args.get(kept.saturating_add(1)).is_some_and(|name| is_name(name, rules.dialect));
             renamed = args.get(kept.saturating_add(1)).copied().filter(|_| accepted);
             kept = kept.saturating_add(2);
         } else if is_word(option, b"auth") && left >= 2 {
             let end = kept.saturating_add(3);
             let Some([_, user, password]) = args.get_mut(kept..end) else { break };
-            let right = check(this, user, password, true);
-            [*user, *password] = rules.stand_in.pair(right);
+            if atomic {
+                claimed = Some((kept, *user, *password));
+                [*user, *password] = rules.stand_in.pair(false);
+            } else {
+                let right = check(this, user, password, true);
+                [*user, *password] = rules.stand_in.pair(right);
+                accepted = right;
+                wrong = !right;
+            }
             kept = end;
-            accepted = right;
-            wrong = !right;
         } else {
             kept = kept.saturating_add(1);
             accepted = false;
         }
     }
+    // Only the last of several claims counts then, and only if all options are right.
+    if let Some((at, user, password)) = claimed.filter(|_| accepted) {
+        let right = check(this, user, password, true);
+        if let Some([_, user, password]) = args.get_mut(at..at.saturating_add(3)) {
+            [*user, *password] = rules.stand_in.pair(right);
+        }
+        accepted = right;
+        wrong = !right;
+    }
     if wrong && !queues && !this.state.restricted() {
         // Redis would send no reply while messages are pending, too.
-        let Some(name) = renamed else { return this.local(reply::WRONGPASS.clone()) };
+        let Some(name) = renamed.filter(|_| !atomic) else {
+            return this.local(reply::WRONGPASS.clone());
+        };
         // Redis 7.0 applies the options before the wrong one, too.
         let error = rename(this, name).err().unwrap_or_else(|| reply::WRONGPASS.clone());
         let shows = this.state.shows_replies();

@@ -1,7 +1,7 @@
 //! Decides on requests: refuse, answer, or forward.
 //!
 //! The order of the checks is that of Redis's `processCommand`: misuse by a browser, existence, arity,
-//! authentication, then the command itself. Where only Redis can know the outcome (inside a
+//! authentication (which Valkey from 9.1 on checks before existence), then the command itself. Where only Redis can know the outcome (inside a
 //! transaction, in subscribed state), Redis is asked, with a stand-in where the request itself must not
 //! be forwarded.
 //!
@@ -158,9 +158,17 @@ impl Deciding<'_> {
     /// Decides on a request of an unauthenticated session.
     fn unauthenticated(&mut self, spec: Option<&'static Spec>, denied: Option<Denied>) -> Action {
         let rules = self.context.rules;
+        let must_log_in = rules.dialect.authenticates_first && !spec.is_some_and(may_run_first);
+        let noauth = || match spec {
+            Some(spec) => in_place_of(spec, reply::NOAUTH.clone()),
+            None => reply::NOAUTH.clone(),
+        };
         if let Some(denied) = denied {
             let error = self.note_refusal(&denied, Vec::new());
-            return self.refuse(error);
+            return self.refuse(if must_log_in { noauth() } else { error });
+        }
+        if must_log_in {
+            return self.refuse(noauth());
         }
         let spec = match spec.filter(|spec| rules.exists(spec)) {
             Some(spec) => spec,
@@ -251,6 +259,11 @@ impl Deciding<'_> {
     }
 }
 
+/// Returns true if an unauthenticated client may run the command.
+fn may_run_first(spec: &Spec) -> bool {
+    matches!(spec.effect, Effect::Auth | Effect::Hello | Effect::Quit | Effect::Reset)
+}
+
 /// Returns the error for a command that is rejected before it runs; for `EXEC`, Redis words the error
 /// differently.
 fn in_place_of(spec: &Spec, error: Bytes) -> Bytes {
@@ -271,6 +284,7 @@ mod tests {
     use crate::policy::{Escapes, Policy, Scripts};
     use crate::resp::{Parsed, RequestLimits, RequestParser};
     use crate::session::{Expect, KeyForm, Limits, StandIn};
+    use crate::upstream::Dialect;
 
     const KNOWN: Known = Known { databases: 1, is_whole: true };
 
@@ -284,6 +298,7 @@ mod tests {
             stand_in: StandIn::new(None, None, 1),
             upstream_version: None,
             commands: None,
+            dialect: Dialect::REDIS_7_0,
             auth_attempts: 1,
             keys: KeyForm::None,
             limits: Limits::default(),

@@ -12,6 +12,7 @@ use crate::policy;
 use crate::resp::reply::{self, Value};
 use crate::resp::{Request, is_word};
 use crate::session::replies::expect::{Expect, Learn};
+use crate::upstream::Dialect;
 
 /// Decides on `CLIENT SETNAME`, `GETNAME` or `SETINFO`.
 pub(super) fn client_name(this: &mut Deciding<'_>, spec: &'static Spec, need: Need) -> Action {
@@ -46,7 +47,7 @@ pub(super) fn client_name(this: &mut Deciding<'_>, spec: &'static Spec, need: Ne
 
 /// Sets the session's name to `name`, or to none if it is empty.
 pub(super) fn rename(this: &mut Deciding<'_>, name: &[u8]) -> Result<(), Bytes> {
-    if !is_printable(name) {
+    if !is_name(name, this.context.rules.dialect) {
         return Err(texts::BAD_CLIENT_NAME.clone());
     }
     this.change.left_on_lease.named |= this.state.leased;
@@ -60,6 +61,7 @@ fn info_reply(request: &Request<'_>) -> Bytes {
     let attribute = request.arg(2).unwrap_or_default();
     let shown = attribute.split(|byte| *byte == 0).next().unwrap_or_default();
     let value = request.arg(3).unwrap_or_default();
+    let value = value.split(|byte| *byte == 0).next().unwrap_or_default();
     if !is_word(attribute, b"lib-name") && !is_word(attribute, b"lib-ver") {
         return reply::error(&[b"ERR Unrecognized option '", shown, b"'"].concat());
     }
@@ -71,7 +73,16 @@ fn info_reply(request: &Request<'_>) -> Bytes {
     reply::error(&[b"ERR ", name.as_slice(), rule].concat())
 }
 
+/// Returns true if the server permits this name of a client.
+pub(super) fn is_name(name: &[u8], dialect: Dialect) -> bool {
+    let checked = match dialect.names_end_at_nul {
+        true => name.split(|byte| *byte == 0).next().unwrap_or_default(),
+        false => name,
+    };
+    is_printable(checked)
+}
+
 /// Returns true if `text` has only characters that Redis permits in a client's name.
-pub(super) fn is_printable(text: &[u8]) -> bool {
+fn is_printable(text: &[u8]) -> bool {
     text.iter().all(|byte| (b'!'..=b'~').contains(byte))
 }

@@ -3,10 +3,15 @@
 use bytes::Bytes;
 
 use crate::resp::reply;
+use crate::upstream::Dialect;
 
 /// The error for `HELLO` without a valid `AUTH` option before authentication.
-pub(in crate::session) static NOAUTH_HELLO: Bytes = Bytes::from_static(b"-NOAUTH HELLO must be called with the client already \
+static NOAUTH_HELLO: Bytes = Bytes::from_static(b"-NOAUTH HELLO must be called with the client already \
 authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client \
+and select the RESP protocol version at the same time\r\n");
+/// The same error from Redis 7.2 on.
+static NOAUTH_HELLO_7_2: Bytes = Bytes::from_static(b"-NOAUTH HELLO must be called with the client already \
+authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client \
 and select the RESP protocol version at the same time\r\n");
 /// The error for arguments that fit no form of the command.
 pub(in crate::session) static SYNTAX_ERROR: Bytes = Bytes::from_static(b"-ERR syntax error\r\n");
@@ -24,6 +29,11 @@ pub(in crate::session) static BAD_CLIENT_NAME: Bytes = Bytes::from_static(
 /// The error for `CLIENT TRACKING ON REDIRECT` to a connection that does not exist.
 pub(in crate::session) static NO_SUCH_CLIENT: Bytes =
     Bytes::from_static(b"-ERR The client ID you want redirect to does not exist\r\n");
+
+/// Returns the error for `HELLO` without `AUTH` before authentication.
+pub(super) fn noauth_hello(dialect: Dialect) -> Bytes {
+    if dialect.hello_is_atomic { NOAUTH_HELLO_7_2.clone() } else { NOAUTH_HELLO.clone() }
+}
 
 /// Returns the error for `HELLO` with an unknown option, which Redis shows up to a NUL.
 pub(super) fn hello_syntax(option: &[u8]) -> Bytes {

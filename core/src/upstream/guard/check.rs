@@ -25,6 +25,9 @@ pub enum Verdict {
     Refused,
     /// It would run, or no reply shows that it would not.
     Allowed,
+    /// Redis refuses it for another reason than the command itself, such as its placeholder key or the
+    /// database, or in words that are not understood. So it is unknown if the user may run it.
+    Unclear,
     /// This Redis does not have it.
     Missing,
     /// It was checked with a number of arguments that it does not accept.
@@ -100,8 +103,7 @@ impl Probe {
 }
 
 impl Verdict {
-    /// Returns the verdict in a reply to `ACL DRYRUN`. A command that is refused only because of its
-    /// placeholder keys counts as allowed.
+    /// Returns the verdict in a reply to `ACL DRYRUN`.
     ///
     /// # Errors
     /// `ACL DRYRUN` does not exist (before Redis 7.0), or this user may not run it.
@@ -112,7 +114,7 @@ impl Verdict {
             Answer::BulkString(text) if is_about_the_command(&String::from_utf8_lossy(text)) => {
                 Ok(Self::Refused)
             }
-            Answer::BulkString(_) => Ok(Self::Allowed),
+            Answer::BulkString(_) => Ok(Self::Unclear),
             Answer::Error(text) if text.starts_with("ERR Command '") => Ok(Self::Missing),
             Answer::Error(text) if text.starts_with("ERR wrong number of arguments") => {
                 Ok(Self::Arity)
@@ -123,7 +125,7 @@ impl Verdict {
     }
 
     /// Returns the verdict in the reply to a command inside `MULTI`, which Redis checks before it
-    /// queues it. Any reply that is no clear refusal counts as allowed.
+    /// queues it.
     pub fn of_queueing(answer: &Answer) -> Self {
         match answer {
             Answer::Error(text) if text.starts_with("NOPERM") && is_about_the_command(text) => {
@@ -133,6 +135,7 @@ impl Verdict {
                 Self::Missing
             }
             Answer::Error(text) if text.starts_with("ERR wrong number of arguments") => Self::Arity,
+            Answer::Error(_) => Self::Unclear,
             _ => Self::Allowed,
         }
     }
@@ -143,6 +146,7 @@ impl Verdict {
         for verdict in verdicts {
             all = match (all, verdict) {
                 (Self::Allowed, _) | (_, Self::Allowed) => return Self::Allowed,
+                (Self::Unclear, _) | (_, Self::Unclear) => Self::Unclear,
                 (Self::Arity, other) | (other, Self::Arity) => other,
                 (Self::Refused, _) | (_, Self::Refused) => Self::Refused,
                 (Self::Missing, Self::Missing) => Self::Missing,
@@ -199,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn dry_run_verdicts_ignore_refusals_of_keys() {
+    fn dry_run_verdicts_count_only_refusals_of_the_command() {
         let bulk = |text: &str| Verdict::of_dry_run(&Answer::BulkString(text.into()));
         let error = |text: &str| Verdict::of_dry_run(&Answer::Error(text.into()));
         let (seven, later) = (
@@ -209,7 +213,11 @@ mod tests {
         assert_eq!(bulk(seven), Ok(Verdict::Refused));
         assert_eq!(bulk(later), Ok(Verdict::Refused));
         let key = "This user has no permissions to access the '0' key";
-        assert_eq!(bulk(key), Ok(Verdict::Allowed));
+        assert_eq!(bulk(key), Ok(Verdict::Unclear));
+        // Valkey from 9.0 on checks the databases of the user before the command.
+        let database = "User app has no permissions to access database flushall";
+        assert_eq!(bulk(database), Ok(Verdict::Unclear));
+        assert_eq!(bulk("words of a later version"), Ok(Verdict::Unclear));
         let ok = Answer::SimpleString(b"OK".to_vec());
         assert_eq!(Verdict::of_dry_run(&ok), Ok(Verdict::Allowed));
         assert_eq!(error("ERR Command 'zz' not found"), Ok(Verdict::Missing));
@@ -225,21 +233,25 @@ mod tests {
             "NOPERM this user has no permissions to run the 'flushall' command or its subcommand";
         assert_eq!(error(six), Verdict::Refused);
         let key = "NOPERM this user has no permissions to access one of the keys used as arguments";
-        assert_eq!(error(key), Verdict::Allowed);
+        assert_eq!(error(key), Verdict::Unclear);
+        assert_eq!(error("NOPERM No permissions to access database"), Verdict::Unclear);
         assert_eq!(error("ERR unknown command `x`, with args"), Verdict::Missing);
         assert_eq!(error("ERR Unknown subcommand 'x'. Try CLIENT HELP."), Verdict::Missing);
         assert_eq!(error("ERR wrong number of arguments for 'x' command"), Verdict::Arity);
-        assert_eq!(error("ERR something else"), Verdict::Allowed);
+        assert_eq!(error("ERR something else"), Verdict::Unclear);
         let queued = Answer::SimpleString(b"QUEUED".to_vec());
         assert_eq!(Verdict::of_queueing(&queued), Verdict::Allowed);
     }
 
     #[test]
     fn a_command_is_allowed_if_any_number_of_arguments_is() {
-        use Verdict::{Allowed, Arity, Missing, Refused};
+        use Verdict::{Allowed, Arity, Missing, Refused, Unclear};
         assert_eq!(Verdict::together([Arity, Refused, Allowed]), Allowed);
         assert_eq!(Verdict::together([Arity, Refused, Arity]), Refused);
         assert_eq!(Verdict::together([Missing, Missing]), Missing);
+        assert_eq!(Verdict::together([Refused, Unclear, Arity]), Unclear);
+        assert_eq!(Verdict::together([Unclear, Allowed]), Allowed);
+        assert!(!Unclear.is_safe());
         assert_eq!(Verdict::together([Arity, Arity]), Arity);
         assert_eq!(Verdict::together([]), Arity);
         assert!(!Arity.is_safe() && !Allowed.is_safe() && Refused.is_safe() && Missing.is_safe());

@@ -102,6 +102,24 @@ impl Rights {
         self.own.iter().any(|word| word == SKIPS_CHECKS)
     }
 
+    /// Returns the same rights to commands, on all keys, channels and databases: so a dry run with
+    /// placeholders is refused only because of a command.
+    pub fn everywhere(&self) -> Self {
+        let is_place = |word: &[u8]| {
+            matches!(word.first(), Some(b'~' | b'&' | b'%'))
+                || word.starts_with(b"db=")
+                || matches!(word, b"allkeys" | b"resetkeys" | b"allchannels" | b"resetchannels")
+                || matches!(word, b"alldbs" | b"resetdbs")
+        };
+        let all = [b"~*".to_vec(), b"&*".to_vec()];
+        let commands = self.own.iter().filter(|word| !is_place(word)).cloned();
+        let selectors = self.selectors.iter().map(|selector| {
+            let words = selector.split(|byte| *byte == b' ').filter(|word| !is_place(word));
+            words.chain(all.iter().map(Vec::as_slice)).collect::<Vec<_>>().join(b" ".as_slice())
+        });
+        Self { own: commands.chain(all.clone()).collect(), selectors: selectors.collect() }
+    }
+
     /// Returns the words that grant these rights without the commands of `rules`, and with payloads
     /// checked.
     pub fn without(&self, rules: &[&str]) -> Vec<Vec<u8>> {
@@ -148,6 +166,15 @@ mod tests {
         );
         assert_eq!(without("on skip-sanitize-payload ~* +@all", &["del"]), "~*\n+@all\n-del");
         assert_eq!(without("off ~(x) +@all ( ~y )", &["del"]), "~(x)\n+@all\n-del\n( ~y  -del)");
+    }
+
+    #[test]
+    fn rights_everywhere_keep_only_the_rules_about_commands() {
+        let line =
+            "on #0123 sanitize-payload %R~a:* resetchannels db=0,3 -@all +get (~b:* db=1 +set)";
+        let everywhere = Rights::parse(line.as_bytes()).everywhere().without(&["del"]);
+        let words = String::from_utf8(everywhere.join(b"\n".as_slice())).unwrap();
+        assert_eq!(words, "sanitize-payload\n-@all\n+get\n~*\n&*\n-del\n(+set ~* &* -del)");
     }
 
     #[test]
