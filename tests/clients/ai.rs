@@ -44,6 +44,10 @@ fn same_through_redoubt(program: &str, query: &str) {
     let refused = redoubt.session().command(&["FT.DROPINDEX", "no index", "DD"]);
     let refuses = refused.starts_with(b"-ERR unknown command");
     let got = run(redis, &url(&redoubt));
+    for line in redoubt.log().all() {
+        let refused = line.contains("\"event\":\"command_refused\"");
+        assert!(!refused || line.to_lowercase().contains("dropindex"), "{line}");
+    }
     assert_eq!(got.len(), wanted.len(), "{got:#?}\ndirectly: {wanted:#?}");
     for (got, wanted) in got.iter().zip(&wanted) {
         match wanted.split_once(INDEX_DELETED) {

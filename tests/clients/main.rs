@@ -9,11 +9,13 @@
 //! | `cli` | `redis-cli` |
 //! | `redis_rs` | the crate `redis` |
 //! | `redis_rs_state` | the crate `redis` where the connection's state matters |
+//! | `semantic_cache` | the example `examples/semantic-cache` |
 
 mod ai;
 mod cli;
 mod redis_rs;
 mod redis_rs_state;
+mod semantic_cache;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
