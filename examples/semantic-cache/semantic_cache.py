@@ -17,7 +17,8 @@ INDEX, PREFIX = "answers", "answer:"
 
 class SemanticCache:
     def __init__(self, client, embed, dimensions, threshold=0.2, ttl=3600):
-        """`embed` makes a vector of a text; a cosine distance over `threshold` is another question; `ttl` is in seconds."""
+        """`embed` makes a vector of a text. A question farther than `threshold`, a cosine distance, is another one.
+        Entries expire after `ttl` seconds."""
         self.client, self.embed = client, embed
         self.threshold, self.ttl = threshold, ttl
         self.dimensions = dimensions
