@@ -1,17 +1,21 @@
 //! Client libraries and `redis-cli` work through Redoubt as they do with Redis.
 //!
 //! `scripts/clients.sh` installs the libraries of other languages; the tests here run the programs in
-//! `python` and `node`.
+//! `python`, `node` and `ai`.
 //!
 //! | module | what it tests |
 //! |---|---|
+//! | `ai` | libraries of AI services, on Redis with modules |
 //! | `cli` | `redis-cli` |
 //! | `redis_rs` | the crate `redis` |
 //! | `redis_rs_state` | the crate `redis` where the connection's state matters |
+//! | `semantic_cache` | the example `examples/semantic-cache` |
 
+mod ai;
 mod cli;
 mod redis_rs;
 mod redis_rs_state;
+mod semantic_cache;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -34,7 +38,7 @@ fn sources() -> PathBuf {
 fn installed(language: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
     let dir = target.join("clients").join(language);
-    assert!(dir.join("installed").exists(), "no {language} client: run scripts/clients.sh");
+    assert!(dir.join("installed").exists(), "no {language} client: run scripts/clients.sh ai");
     dir
 }
 
@@ -103,7 +107,7 @@ fn converse(mut program: Command, mut redis: Redis) -> String {
         drop(stdin.write_all(b"restarted\n"));
     }
     let mut status = None;
-    Deadline::after(TIME_LIMIT * 2).poll(|| {
+    Deadline::after(TIME_LIMIT * 6).poll(|| {
         status = client.try_wait().expect("the client's state");
         status.is_some()
     });
@@ -118,10 +122,15 @@ fn converse(mut program: Command, mut redis: Redis) -> String {
 }
 
 fn python(program: &str) -> Command {
-    let mut python = Command::new(installed("python").join("bin/python"));
+    python_of("python", program)
+}
+
+/// Returns a program of the directory `name`, which runs with the packages that are installed for it.
+fn python_of(name: &str, program: &str) -> Command {
+    let mut python = Command::new(installed(name).join("bin/python"));
     // Otherwise Python writes its cache among the sources.
     python.env("PYTHONDONTWRITEBYTECODE", "1");
-    python.arg(sources().join("python").join(program));
+    python.arg(sources().join(name).join(program));
     python
 }
 

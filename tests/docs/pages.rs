@@ -16,7 +16,7 @@ const METRICS: &str = include_str!("../../docs/metrics.md");
 /// Returns all pages that contain links.
 fn linking() -> Vec<String> {
     let mut all = pages();
-    all.push("benches/README.md".to_owned());
+    all.extend(["benches/README.md", "examples/semantic-cache/README.md"].map(str::to_owned));
     assert!(all.len() > 15, "{all:?}");
     all
 }
