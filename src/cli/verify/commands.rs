@@ -147,16 +147,18 @@ fn is_held(reply: &str) -> bool {
         || reply.contains("ACL failure in script")
 }
 
+/// Returns whether a script called a command that does not exist, in the words of Redis or Valkey.
+fn is_unknown_in_script(reply: &str) -> bool {
+    reply.contains("Unknown Redis command") || reply.contains("Unknown command called")
+}
+
 /// Checks that scripts cannot call blocked commands: a guard prevents it, or there are no scripts.
 fn in_script(reply: &io::Result<String>) -> Check {
     let (holds, found) = match reply {
         Ok(reply) if does_not_exist(reply) => (true, "no scripts: EVAL does not exist".to_owned()),
         Ok(reply) if is_held(reply) => (true, "Redis's ACL refuses it".to_owned()),
         // The command has another name there, or does not exist.
-        Ok(reply)
-            if reply.contains("Unknown Redis command")
-                || reply.contains("Unknown command called") =>
-        {
+        Ok(reply) if is_unknown_in_script(reply) => {
             (true, "does not exist there either".to_owned())
         }
         reply => (false, shown(reply)),
@@ -181,7 +183,7 @@ fn in_function(target: &Target, script: &io::Result<String>) -> Check {
             } else if does_not_exist(script) {
                 let found = "can be tested only by loading a function, which would stay";
                 (Outcome::NotChecked, found.to_owned())
-            } else if script.contains("Unknown Redis command") {
+            } else if is_unknown_in_script(script) {
                 (Outcome::Holds, "does not exist there either".to_owned())
             } else {
                 (Outcome::Fails, "functions can run what scripts can run".to_owned())
