@@ -338,6 +338,7 @@ fn is_refused_in_a_script(reply: &[u8]) -> bool {
         "not allowed from script",
         // The server does not have it.
         "Unknown ",
+        "unknown ",
     ];
     refused.iter().any(|part| text.contains(part))
 }
