@@ -192,7 +192,7 @@ def line(name, row):
 def table(doc, const, rows):
     out = "\n/// %s, in byte order of their names.\n" % doc
     out += "#[rustfmt::skip]\n"
-    out += "pub(super) const %s: [Row; %d] = [\n" % (const, len(rows))
+    out += "pub(super) static %s: [Row; %d] = [\n" % (const, len(rows))
     for name in sorted(rows, key=str.encode):
         out += line(name, rows[name])
     return out + "];\n"

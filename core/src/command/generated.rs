@@ -9,7 +9,7 @@ use super::spec::Flag::*;
 
 /// Commands, in byte order of their names.
 #[rustfmt::skip]
-pub(super) const COMMANDS: [Row; 411] = [
+pub(super) static COMMANDS: [Row; 411] = [
     row("acl", -2, &[], [0, 0, 0], Some([6, 0, 0])),
     row("append", 3, &[Denyoom, Fast, Write], [1, 1, 1], Some([2, 0, 0])),
     row("asking", 1, &[Fast], [0, 0, 0], Some([3, 0, 0])),
@@ -425,7 +425,7 @@ pub(super) const COMMANDS: [Row; 411] = [
 
 /// Subcommands of container commands, in byte order of their names.
 #[rustfmt::skip]
-pub(super) const SUBCOMMANDS: [Row; 171] = [
+pub(super) static SUBCOMMANDS: [Row; 171] = [
     row("acl|cat", -2, &[Loading, Noscript, Stale], [0, 0, 0], Some([6, 0, 0])),
     row("acl|deluser", -3, &[Admin, Loading, Noscript, Stale], [0, 0, 0], Some([6, 0, 0])),
     row("acl|dryrun", -4, &[Admin, Loading, Noscript, Stale], [0, 0, 0], Some([7, 0, 0])),

@@ -1,6 +1,6 @@
 //! The table of Redis commands: name, arity, flags, keys and effect on a connection.
 //!
-//! Owns: the properties of each command of the servers that [`generated`] names, with Redis's modules.
+//! Owns: the properties of each command of Redis 7.0 to 8.0 and Valkey 8.1 and 9.1, with Redis's modules.
 //! Leaves to [`crate::policy`]: what may run; to [`crate::session`]: what an effect means for a session.
 //!
 //! Invariants: the tables are constants that the compiler checks; a look-up allocates nothing and takes
