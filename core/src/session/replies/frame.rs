@@ -233,7 +233,7 @@ pub(super) fn replied(
 ) -> Result<(), Unexpected> {
     let is_error = kind.is_none_or(Kind::is_error);
     let outcome = if is_error { Outcome::Error } else { Outcome::Ok };
-    // The entry is read in place, since moving it costs more than all the rest.
+    // The entry is read in place, so that it is not moved out of the queue.
     let expect = pending.front().ok_or(Unexpected::Reply)?;
     let learn = expect.learn;
     match &expect.show {
