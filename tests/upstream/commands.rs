@@ -161,3 +161,48 @@ fn eleven_hundred_connections_that_try_new_commands_leave_few_links() {
         assert!(few, "{} connections are left", redis.clients());
     });
 }
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn command_lists_and_describes_only_commands_that_exist_for_clients() {
+    on_each(&MAIN, |server| {
+        let redis = Redis::setup().server(server).start();
+        let redoubt = Redoubt::start(&redis);
+        redoubt.wait_until_it_serves();
+        assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
+        let (mut session, mut direct) = (redoubt.session(), redis.direct());
+        let names = |reply: &[u8]| -> Vec<String> {
+            let text = String::from_utf8(reply.to_vec()).unwrap();
+            let lines = text.split("\r\n").skip(1).filter(|line| !line.starts_with('$'));
+            lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
+        };
+        let all = names(&direct.command(&["COMMAND", "LIST"]));
+        let shown_names = names(&session.command(&["COMMAND", "LIST"]));
+        let hidden: Vec<_> = all.iter().filter(|name| !shown_names.contains(name)).collect();
+        for refused in ["flushall", "flushdb", "config", "config|get", "client|kill", "debug"] {
+            assert!(hidden.iter().any(|name| *name == refused), "{refused} is listed");
+        }
+        for name in &hidden {
+            let words: Vec<&str> = name.split('|').collect();
+            let reply = session.command(&words);
+            assert!(reply.starts_with(b"-ERR unknown "), "{name}: {}", shown(&reply));
+        }
+        let kept = all.iter().filter(|name| shown_names.contains(name));
+        assert!(kept.eq(shown_names.iter()), "the order differs, or a name is new");
+
+        let count = shown_names.iter().filter(|name| !name.contains('|')).count();
+        assert_eq!(session.command(&["COMMAND", "COUNT"]), format!(":{count}\r\n").as_bytes());
+        let start = format!("*{count}\r\n*10\r\n");
+        for request in [&["COMMAND"][..], &["COMMAND", "INFO"]] {
+            assert!(session.command(request).starts_with(start.as_bytes()), "{request:?}");
+        }
+        same(&mut session, &mut direct, &["COMMAND", "INFO", "get", "nosuch"]);
+        same(&mut session, &mut direct, &["COMMAND", "DOCS", "get", "client|id"]);
+        let none = direct.command(&["COMMAND", "INFO", "nosuch", "nosuch"]);
+        assert_eq!(session.command(&["COMMAND", "INFO", "FLUSHALL", "config|get"]), none);
+        assert_eq!(session.command(&["COMMAND", "DOCS", "flushall"]), b"*0\r\n");
+        assert_eq!(session.command(&["MULTI"]), b"+OK\r\n");
+        assert_eq!(session.command(&["COMMAND", "INFO", "flushall"]), b"+QUEUED\r\n");
+        assert_eq!(session.command(&["EXEC"]), b"*1\r\n*1\r\n*-1\r\n");
+    });
+}

@@ -18,6 +18,9 @@ pub struct ServerCommands {
     present: IdSet,
     /// The other commands and subcommands, by their names in lower case (`ft.search`, `client|later`).
     others: HashMap<Arc<str>, ServerCommand>,
+    /// The names of all commands and subcommands, in the upstream's order, a container before its
+    /// subcommands.
+    names: Vec<Arc<str>>,
     /// Number of commands in the reply, without subcommands: what `COMMAND COUNT` reports.
     count: usize,
     /// True if the reply lists subcommands, as Redis does from 7.0 on.
@@ -106,6 +109,12 @@ impl ServerCommands {
         self.count
     }
 
+    /// Returns the names of all commands and subcommands in lower case, in the upstream's order; `None` if it
+    /// lists no subcommands, as before Redis 7.0.
+    pub fn listed(&self) -> Option<impl Iterator<Item = &str>> {
+        self.lists_subcommands.then(|| self.names.iter().map(|name| &**name))
+    }
+
     /// Returns true if the upstream has the command of the built-in table. Subcommands count as present if
     /// the upstream does not list any.
     pub fn has(&self, spec: &Spec) -> bool {
@@ -152,6 +161,7 @@ impl ServerCommands {
         if name.len() > Self::LONGEST {
             return None;
         }
+        self.names.push(Arc::clone(&name));
         match spec_of(&name) {
             Some(spec) => self.present.insert(spec),
             None => {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::blocking::{may_be_late, may_block};
-use super::{Action, CloseReason, Deciding, Need, connection, login, naming};
+use super::{Action, CloseReason, Deciding, Need, connection, listing, login, naming};
 use crate::command::{self, Effect, ServerKind, Spec};
 use crate::policy::{self, Denied};
 use crate::resp::Request;
@@ -23,6 +23,9 @@ pub(super) fn decide(
         return refused(this, error);
     }
     let Some(spec) = spec else { return unknown(this) };
+    if let Some(action) = listing::decide(this, spec) {
+        return action;
+    }
     let need = need(this, spec);
     let due = this.context.due;
     let learn = |this: &Deciding<'_>, learn| Action::Forward {

@@ -10,6 +10,7 @@
 mod blocking;
 mod connection;
 mod known;
+mod listing;
 mod login;
 mod naming;
 pub(super) mod texts;
