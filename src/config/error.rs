@@ -118,8 +118,8 @@ pub(crate) enum Problem {
     AlsoBlocked(String),
     #[error("{0} is not refused, so allowing it has no effect; remove it")]
     NotRefused(String),
-    #[error("{0} has no subcommands; write blocked = [\"{0}\"] to block it")]
-    NoSubcommands(String),
+    #[error("{command} has no subcommands; write {key} = [\"{command}\"]")]
+    NoSubcommands { command: String, key: &'static str },
     #[error(
         "a user needs a password; set REDIS_PASSWORD, upstream.password_file or upstream.password"
     )]

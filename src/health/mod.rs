@@ -21,6 +21,7 @@ use crate::net::upstream::UpstreamError;
 use crate::status::{ReloadStats, UpstreamStats};
 use crate::telemetry::metrics::{self, GuardState};
 use redoubt_core::command::Version;
+use redoubt_core::upstream::LoginError;
 
 /// Shortest time between two log lines about refused links while the upstream is up.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
@@ -45,6 +46,8 @@ pub(crate) struct Health {
 #[derive(Debug, Default)]
 struct State {
     up: Option<bool>,
+    /// `true` once it has been logged in this outage that the upstream rejects the login.
+    rejection_logged: bool,
     /// `true` if the watch's last link logged in, so that only the guard can be missing.
     logged_in: bool,
     /// When the upstream came up or went down, and the version that it reported last.
@@ -73,8 +76,18 @@ impl Health {
         self.state().logged_in = is_logged_in;
     }
 
+    /// Notes that the upstream cannot be used. Logs the first reason of an outage, and a rejected login also
+    /// if it is a later one, since the operator has to correct that.
     pub(crate) fn down(&self, reason: &UpstreamError) {
-        if self.change(false) {
+        let is_rejected = matches!(reason, UpstreamError::Login(error) if !matches!(error, LoginError::NotNow(_)));
+        let is_new = self.change(false);
+        let was_logged = {
+            let mut state = self.state();
+            let before = state.rejection_logged && !is_new;
+            state.rejection_logged = before || is_rejected;
+            before
+        };
+        if is_new || (is_rejected && !was_logged) {
             error!(reason = %reason.chain(), "upstream is unavailable; sessions that need it are closed until it is back");
         }
     }

@@ -189,7 +189,7 @@ fn a_rule_for_a_subcommand_of_a_plain_command_is_rejected() {
     assert_eq!(
         error("[policy]\nblocked = [\"FLUSHALL|ASYNC\"]\n"),
         "redoubt.toml:2: policy.blocked: FLUSHALL has no subcommands; \
-         write blocked = [\"FLUSHALL\"] to block it"
+         write blocked = [\"FLUSHALL\"]"
     );
     for rule in ["", "|", "CONFIG|", "|SET", "CONFIG SET", "-FLUSHALL", "FLUSH*", "A|B|C", "ÄÖ"] {
         let error = error(&format!("[policy]\nblocked = [\"{rule}\"]\n"));
@@ -236,5 +236,29 @@ fn errors_for_upstream_urls_name_the_forbidden_part() {
             error.starts_with(&format!("REDOUBT_UPSTREAM in the environment: {expected}")),
             "{error}"
         );
+    }
+}
+
+#[test]
+fn an_allowed_command_must_be_refused_otherwise_and_not_blocked() {
+    for (policy, problem) in [
+        (
+            "allow = [\"flushall\"]",
+            "FLUSHALL is also in policy.blocked; remove it from one of the two",
+        ),
+        (
+            "allow = [\"CONFIG|GET\"]",
+            "CONFIG|GET is also in policy.blocked; remove it from one of the two",
+        ),
+        ("allow = [\"Get\"]", "GET is not refused, so allowing it has no effect; remove it"),
+        ("allow = [\"CLIENT\"]", "CLIENT is not refused, so allowing it has no effect; remove it"),
+        ("allow = [\"SAVE|NOW\"]", "SAVE has no subcommands; write allow = [\"SAVE\"]"),
+        (
+            "escapes = \"allow\"\nallow = [\"SAVE\"]",
+            "SAVE is not refused, so allowing it has no effect; remove it",
+        ),
+    ] {
+        let error = error(&format!("[policy]\n{policy}\n"));
+        assert!(error.ends_with(&format!("policy.allow: {problem}")), "{policy}: {error}");
     }
 }

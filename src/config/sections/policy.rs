@@ -18,7 +18,7 @@ settings! {
     pub struct PolicySettings in "policy" {
         /// Commands that are refused: COMMAND or COMMAND|SUBCOMMAND, in upper or lower case. An empty list
         /// blocks nothing.
-        blocked: Vec<String> = rules()
+        blocked: Vec<String> = rules("blocked")
             .default(Policy::DEFAULT_BLOCKED.map(str::to_owned).to_vec())
             .example(r#"["FLUSHALL", "CONFIG|SET"]"#)
             .live();
@@ -33,7 +33,7 @@ settings! {
         /// COMMAND or COMMAND|SUBCOMMAND. Also commands that Redoubt does not know and that are refused
         /// because the server calls them administrative or dangerous.
         allow: Vec<String> =
-            rules().default(Vec::new()).example(r#"["SLOWLOG|RESET"]"#).live();
+            rules("allow").default(Vec::new()).example(r#"["SLOWLOG|RESET"]"#).live();
 
         /// How Redis itself is made to refuse the same commands, also inside scripts, functions and
         /// MULTI:
@@ -138,12 +138,12 @@ impl PolicySettings {
 }
 
 /// Rules, each of which is known to compile, so that a start cannot fail on them later.
-fn rules() -> Form<Vec<String>> {
+fn rules(key: &'static str) -> Form<Vec<String>> {
     let expects = "a list of COMMAND or COMMAND|SUBCOMMAND, each in quotes";
-    let parse = |rule: &str| match Policy::compile(&[rule], Escapes::Allow) {
+    let parse = move |rule: &str| match Policy::compile(&[rule], Escapes::Allow) {
         Ok(_) => Ok(rule.to_owned()),
         Err(PolicyError::NoSubcommands { command, .. }) => {
-            Err(Some(Problem::NoSubcommands(command)))
+            Err(Some(Problem::NoSubcommands { command, key }))
         }
         Err(_) => Err(None),
     };

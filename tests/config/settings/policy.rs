@@ -29,6 +29,19 @@ fn escapes_takes_effect() {
 }
 
 #[test]
+fn allow_takes_effect() {
+    let redis = Redis::start();
+    for (allowed, unknown) in [("[]", true), ("[\"slowlog|RESET\"]", false)] {
+        let redoubt = Redoubt::setup(&redis).set("policy.allow", allowed).start();
+        let mut session = redoubt.session();
+        assert_eq!(is_unknown(&mut session, &["SLOWLOG", "RESET"]), unknown, "{allowed}");
+        let script = "return redis.call('SLOWLOG', 'RESET')";
+        assert_eq!(session.command(&["EVAL", script, "0"]).starts_with(b"-"), unknown, "{allowed}");
+        assert!(is_unknown(&mut session, &["LATENCY", "RESET"]));
+    }
+}
+
+#[test]
 fn guard_takes_effect() {
     let redis = Redis::start();
     let users = || redis.direct().command(&["ACL", "USERS"]);
