@@ -101,7 +101,7 @@ fn unknown_commands_create_no_series() {
     let redoubt = Redoubt::start(&redis);
     let mut client = redoubt.session();
     client.command(&["UNKNOWN"]);
-    redoubt.metric_becomes(&commands("other", "error"), 1.0);
+    redoubt.metric_becomes(&commands("other", "local"), 1.0);
     let names = || -> BTreeSet<String> {
         let scrape = redoubt.scrape();
         let series = scrape.lines().filter(|line| line.starts_with("redoubt_commands_total"));
@@ -112,7 +112,7 @@ fn unknown_commands_create_no_series() {
         client.command(&[format!("UNKNOWN{index}")]);
         client.command(&["CLIENT".to_owned(), format!("UNKNOWN{index}")]);
     }
-    redoubt.metric_becomes(&commands("other", "error"), 2001.0);
+    redoubt.metric_becomes(&commands("other", "local"), 2001.0);
     assert_eq!(names(), before);
     assert!(!redoubt.scrape().to_lowercase().contains("unknown1"));
 }
@@ -130,7 +130,7 @@ fn a_scrape_contains_no_secret_and_no_argument() {
     client.command(&["AUTH", "canary-user", "canary-password"]);
     redoubt.metric_becomes("redoubt_authentications_total{outcome=\"failed\"}", 1.0);
     redoubt.metric_becomes(&commands("set", "ok"), 1.0);
-    redoubt.metric_becomes(&commands("other", "error"), 1.0);
+    redoubt.metric_becomes(&commands("other", "local"), 1.0);
     let scrape = redoubt.scrape();
     for secret in ["canary", "CANARY", redoubt.password(), redis.password()] {
         assert!(!scrape.contains(secret), "a scrape tells a secret");

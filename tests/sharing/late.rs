@@ -8,7 +8,7 @@ use support::{Redis, Redoubt, Wire, frame, shown};
 /// Vectors in the set.
 const VECTORS: usize = 6000;
 /// Searches that are on their way at a time.
-const SEARCHES: usize = 4;
+const SEARCHES: usize = 40;
 const ROUNDS: usize = 8;
 
 /// Fills a set, in which a search that visits everything takes long.

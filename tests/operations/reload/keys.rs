@@ -46,6 +46,7 @@ const VALUES: [(&str, &str, &str); 75] = [
     ("upstream.tls_dangerously_accept_any_certificate", "false", "true"),
     ("policy.blocked", "[\"GET\"]", "[\"SET\"]"),
     ("policy.escapes", "\"deny\"", "\"allow\""),
+    ("policy.allow", "[]", "[\"SAVE\"]"),
     ("policy.guard", "\"auto\"", "\"require\""),
     ("policy.scripts", "\"pinned\"", "\"deny\""),
     ("policy.pinned_scripts", "[]", "[\"e0e1f9fabfc9d4800c877a703b823ac0578ff8db\"]"),

@@ -110,6 +110,10 @@ fn reload_changes_blocked_commands_and_escapes() {
     let mut redoubt = Redoubt::start(&redis);
     let mut session = redoubt.session();
     assert!(session.command(&["SWAPDB", "0", "1"]).starts_with(b"-ERR unknown command"));
+    assert_eq!(change(&mut redoubt, "policy.allow", "[\"swapdb\"]"), 0);
+    assert_eq!(session.command(&["SWAPDB", "0", "1"]), b"+OK\r\n");
+    assert_eq!(change(&mut redoubt, "policy.allow", "[]"), 0);
+    assert!(session.command(&["SWAPDB", "0", "1"]).starts_with(b"-ERR unknown command"));
     assert_eq!(change(&mut redoubt, "policy.escapes", "\"allow\""), 0);
     assert_eq!(session.command(&["SWAPDB", "0", "1"]), b"+OK\r\n");
     assert_eq!(change(&mut redoubt, "policy.blocked", "[\"SWAPDB\", \"GET\"]"), 0);

@@ -135,9 +135,14 @@ fn unknown(this: &mut Deciding<'_>) -> Action {
     forward(expect, Need::Lease)
 }
 
-/// Decides on a command or subcommand that the upstream does not have.
+/// Decides on a command or subcommand that the upstream does not have. The upstream itself replies to it
+/// where Redoubt cannot: on a connection that carries a stream, and before all arguments have arrived,
+/// which the error shows.
 pub(super) fn lacking(this: &Deciding<'_>) -> Action {
     let (request, rules) = (this.request, this.context.rules);
+    if this.state.opaque || !this.context.known.is_whole {
+        return this.over_lease();
+    }
     let has_container = command::lookup(request.name()).is_some_and(|spec| rules.exists(spec));
     let error = if has_container {
         policy::unknown_subcommand(request.args())
