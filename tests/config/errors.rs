@@ -258,7 +258,7 @@ fn an_allowed_command_must_be_refused_otherwise_and_not_blocked() {
             "SAVE is not refused, so allowing it has no effect; remove it",
         ),
     ] {
-        let error = error(&format!("[policy]\n{policy}\n"));
+        let error = error(&format!("[upstream]\nurl = \"redis://redis\"\n[policy]\n{policy}\n"));
         assert!(error.ends_with(&format!("policy.allow: {problem}")), "{policy}: {error}");
     }
 }

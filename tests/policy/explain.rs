@@ -72,7 +72,7 @@ const ALLOWED: [(&str, &str, Link, &str, Link); 37] = [
     ("PING", "share", Shared, "", Shared),
     ("ECHO x", "share", Shared, "", Shared),
     ("INFO server", "barriers", Fenced, "", Shared),
-    ("COMMAND COUNT", "barriers", Fenced, "", Shared),
+    ("COMMAND INFO get", "barriers", Fenced, "", Shared),
     ("CLIENT LIST", "barriers", NotShown, "", Shared),
     ("PUBLISH c m", "share", Shared, "", Shared),
     ("SORT k", "barriers", Fenced, "", Shared),

@@ -187,8 +187,9 @@ fn command_lists_and_describes_only_commands_that_exist_for_clients() {
             let reply = session.command(&words);
             assert!(reply.starts_with(b"-ERR unknown "), "{name}: {}", shown(&reply));
         }
-        let kept = all.iter().filter(|name| shown_names.contains(name));
-        assert!(kept.eq(shown_names.iter()), "the order differs, or a name is new");
+        // A server lists its commands in the order of a hash table.
+        assert!(shown_names.iter().all(|name| all.contains(name)), "a name is new");
+        assert_eq!(shown_names.len() + hidden.len(), all.len());
 
         let count = shown_names.iter().filter(|name| !name.contains('|')).count();
         assert_eq!(session.command(&["COMMAND", "COUNT"]), format!(":{count}\r\n").as_bytes());

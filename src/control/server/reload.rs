@@ -91,7 +91,8 @@ impl Reloader {
         let credentials = credentials(&old, &settings, &before);
         let new = News {
             policy: old.policy.blocked != settings.policy.blocked
-                || old.policy.escapes != settings.policy.escapes,
+                || old.policy.escapes != settings.policy.escapes
+                || old.policy.allow != settings.policy.allow,
             credentials: !before.are(&credentials),
         };
         let prepared = self.watch.prepare(&provisioned, &policy, &credentials, new).await;
@@ -99,7 +100,9 @@ impl Reloader {
         // From here on no step fails.
         self.certificates.put(certificates);
         let next = Next {
-            is_stricter: is_stricter(&provisioned.policy, &policy),
+            // What only the upstream knows is no rule of the policy yet.
+            is_stricter: is_stricter(&provisioned.policy, &policy)
+                || !old.policy.allow.iter().all(|name| settings.policy.allow.contains(name)),
             scripts_changed: script_rules_differ(&old, &settings),
             settings,
             policy,
