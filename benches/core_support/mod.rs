@@ -48,6 +48,7 @@ impl Conversation {
             known_only: false,
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
+            commands: None,
             upstream_version: None,
             dialect: Dialect::REDIS_7_0,
             auth_attempts: 10,

@@ -18,8 +18,8 @@ pub struct ServerCommands {
     present: IdSet,
     /// The other commands and subcommands, by their names in lower case (`ft.search`, `client|later`).
     others: HashMap<Arc<str>, ServerCommand>,
-    /// The names of all commands and subcommands, in the upstream's order, a container before its
-    /// subcommands.
+    /// The names of all commands and subcommands as the upstream writes them, in its order, a container
+    /// before its subcommands.
     names: Vec<Arc<str>>,
     /// Number of commands in the reply, without subcommands: what `COMMAND COUNT` reports.
     count: usize,
@@ -109,7 +109,7 @@ impl ServerCommands {
         self.count
     }
 
-    /// Returns the names of all commands and subcommands in lower case, in the upstream's order; `None` if it
+    /// Returns the names of all commands and subcommands as the upstream writes them, in its order; `None` if it
     /// lists no subcommands, as before Redis 7.0.
     pub fn listed(&self) -> Option<impl Iterator<Item = &str>> {
         self.lists_subcommands.then(|| self.names.iter().map(|name| &**name))
@@ -152,7 +152,8 @@ impl ServerCommands {
         if fields.len() < Self::FIELDS {
             return None;
         }
-        let name = lower(fields.first().and_then(text)?)?;
+        let listed = fields.first().and_then(text)?;
+        let name = lower(listed)?;
         // Redis before 7.0 lists no subcommands; from 7.0 on their names have the container's before them.
         let name: Arc<str> = match container {
             Some(container) if !name.contains('|') => format!("{container}|{name}").into(),
@@ -161,7 +162,12 @@ impl ServerCommands {
         if name.len() > Self::LONGEST {
             return None;
         }
-        self.names.push(Arc::clone(&name));
+        // Redis 8.0 lists VISMEMBER in upper case.
+        let listed = std::str::from_utf8(listed).ok()?;
+        self.names.push(match container {
+            Some(_) => Arc::clone(&name),
+            None => listed.into(),
+        });
         match spec_of(&name) {
             Some(spec) => self.present.insert(spec),
             None => {
