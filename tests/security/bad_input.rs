@@ -1,6 +1,7 @@
 //! Bytes that no client library sends: each gets a Redis error or a close, memory stays bounded, and
 //! another session is not affected.
 
+use support::rng::Rng;
 use support::{Redis, Redoubt, Wire, frame, shown, target_is_redis};
 
 /// Most bytes by which Redoubt may grow under any of these inputs.
@@ -49,26 +50,10 @@ fn assert_errors(reply: &[u8]) {
     }
 }
 
-/// The generator xorshift64*: the same bytes in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| (self.next() >> 32) as u8).collect()
-    }
-}
-
 #[test]
 fn random_bytes_get_errors_and_cost_no_memory() {
     beside_a_session(|redoubt| {
-        let mut random = Random(0x5eed);
+        let mut random = Rng::new(0x5eed);
         for _ in 0..100 {
             for wire in both(redoubt) {
                 let length = random.next() % 4096;
@@ -81,7 +66,7 @@ fn random_bytes_get_errors_and_cost_no_memory() {
 #[test]
 fn random_bytes_that_begin_like_a_request_get_errors_and_cost_no_memory() {
     beside_a_session(|redoubt| {
-        let mut random = Random(0xbad5eed);
+        let mut random = Rng::new(0xbad5eed);
         for begin in
             ["*", "*3\r\n", "*1\r\n$", "*2\r\n$4\r\nECHO\r\n", "*2\r\n$4\r\nNONE\r\n$9\r\n"]
         {
@@ -116,7 +101,7 @@ fn a_tls_client_hello_on_a_plain_port_costs_nothing() {
     // The bytes are a TLS 1.2 record with a ClientHello: version, random, no session, two ciphers, one
     // compression method, and the extension server_name of example.com.
     let mut body = vec![3, 3];
-    body.extend(Random(1).bytes(32));
+    body.extend(Rng::new(1).bytes(32));
     body.extend([0, 0, 4, 0x13, 1, 0x13, 2, 1, 0, 0, 20, 0, 0, 0, 16, 0, 14, 0, 0, 11]);
     body.extend(b"example.com");
     let mut hello = vec![22, 3, 1, 0, body.len() as u8 + 4, 1, 0, 0, body.len() as u8];

@@ -48,6 +48,7 @@ impl Row {
         Spec {
             id: id as u16,
             name: self.name,
+            word_at: word_at(self.name.as_bytes()),
             arity: self.arity,
             flags: self.flags,
             keys: Keys { first, last, step, movable },
@@ -58,4 +59,16 @@ impl Row {
             subcommands,
         }
     }
+}
+
+/// Returns where the subcommand's own name begins in `name`; 0 for a command.
+const fn word_at(name: &[u8]) -> u16 {
+    let mut at = 0;
+    while at < name.len() {
+        if name[at] == b'|' {
+            return at as u16 + 1;
+        }
+        at += 1;
+    }
+    0
 }

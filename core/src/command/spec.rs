@@ -10,6 +10,8 @@ pub struct Spec {
     pub id: u16,
     /// The name in lower case; a subcommand's name is its container's, a `|` and its own: `config|get`.
     pub name: &'static str,
+    /// Where the subcommand's own name begins in `name`; 0 for a command.
+    pub(super) word_at: u16,
     /// Number of arguments, including the name (and the subcommand's name); a negative number means "at
     /// least that many".
     pub arity: i16,
@@ -33,7 +35,11 @@ pub struct Spec {
 impl Spec {
     /// Returns the subcommand named `word`, in upper or lower case, if this is a container that has it.
     pub fn subcommand(&self, word: &[u8]) -> Option<&'static Self> {
-        self.subcommands.iter().find(|spec| spec.word().as_bytes().eq_ignore_ascii_case(word))
+        let is_called = |spec: &&Self| {
+            let own = spec.word().as_bytes();
+            own.len() == word.len() && own.eq_ignore_ascii_case(word)
+        };
+        self.subcommands.iter().find(is_called)
     }
 
     /// Returns true if this is a container such as `CONFIG`, which needs a second argument that names
@@ -55,12 +61,13 @@ impl Spec {
 
     /// Returns the container's name, or the command's own: `config` of `config|get`.
     pub fn command(&self) -> &'static str {
-        self.name.split_once('|').map_or(self.name, |(command, _)| command)
+        let end = usize::from(self.word_at).checked_sub(1);
+        end.and_then(|end| self.name.get(..end)).unwrap_or(self.name)
     }
 
     /// Returns the last word of the name: `get` of `config|get`.
     pub fn word(&self) -> &'static str {
-        self.name.split_once('|').map_or(self.name, |(_, word)| word)
+        self.name.get(usize::from(self.word_at)..).unwrap_or(self.name)
     }
 }
 
