@@ -97,6 +97,10 @@ def since_by_name(docs):
     return found
 
 
+# The modules of Redis Stack that Redoubt knows: search, JSON, time series and Bloom.
+MODULES = ["redisbloom", "redisearch", "redistimeseries", "rejson"]
+
+
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -110,7 +114,7 @@ def program(name):
     home = INSTALLED / name
     if not (home / "bin/server").exists():
         raise SystemExit("%s is missing: scripts/servers.sh %s" % (name, name))
-    modules = sorted((home / "lib").glob("*.so")) if name.startswith("stack") else []
+    modules = [home / "lib" / (module + ".so") for module in MODULES] if name.startswith("stack") else []
     return [str(home / "bin/server")] + [part for so in modules for part in ("--loadmodule", str(so))]
 
 
