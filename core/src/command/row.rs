@@ -62,11 +62,11 @@ impl Row {
 }
 
 /// Returns where the subcommand's own name begins in `name`; 0 for a command.
-const fn word_at(name: &[u8]) -> u16 {
+const fn word_at(name: &[u8]) -> u8 {
     let mut at = 0;
     while at < name.len() {
         if name[at] == b'|' {
-            return at as u16 + 1;
+            return at as u8 + 1;
         }
         at += 1;
     }

@@ -11,7 +11,7 @@ pub struct Spec {
     /// The name in lower case; a subcommand's name is its container's, a `|` and its own: `config|get`.
     pub name: &'static str,
     /// Where the subcommand's own name begins in `name`; 0 for a command.
-    pub(super) word_at: u16,
+    pub(super) word_at: u8,
     /// Number of arguments, including the name (and the subcommand's name); a negative number means "at
     /// least that many".
     pub arity: i16,
@@ -34,6 +34,7 @@ pub struct Spec {
 
 impl Spec {
     /// Returns the subcommand named `word`, in upper or lower case, if this is a container that has it.
+    #[inline(never)]
     pub fn subcommand(&self, word: &[u8]) -> Option<&'static Self> {
         let is_called = |spec: &&Self| {
             let own = spec.word().as_bytes();
