@@ -37,7 +37,6 @@ const _: () = assert!(size_of::<Spec>() == 64);
 
 impl Spec {
     /// Returns the subcommand named `word`, in upper or lower case, if this is a container that has it.
-    #[inline(never)]
     pub fn subcommand(&self, word: &[u8]) -> Option<&'static Self> {
         let is_called = |spec: &&Self| {
             let own = spec.word().as_bytes();

@@ -57,9 +57,12 @@ struct Context<'a> {
 /// table does not have it.
 pub fn classify(request: &Request<'_>) -> Option<&'static Spec> {
     let spec = command::lookup(request.name())?;
-    if !spec.is_container() {
-        return Some(spec);
-    }
+    if spec.is_container() { subcommand(spec, request) } else { Some(spec) }
+}
+
+// Apart from the look-up, which every request takes.
+#[inline(never)]
+fn subcommand(spec: &'static Spec, request: &Request<'_>) -> Option<&'static Spec> {
     request.arg(1).map_or(Some(spec), |word| spec.subcommand(word))
 }
 
