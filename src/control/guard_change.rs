@@ -12,7 +12,7 @@ use tracing::info;
 
 use crate::config::GuardMode;
 use crate::control::guard::{GUARD, Outcome};
-use crate::control::watch::{Provisioned, Watch, report};
+use crate::control::watch::{Provisioned, Watch};
 use crate::net::conversation::Conversation;
 use crate::net::upstream::UpstreamError;
 use redoubt_core::policy::Policy;
@@ -70,11 +70,7 @@ impl Watch {
         match self.find_out(provisioned, &policy, &configured).await {
             Ok(Prepared::Same | Prepared::Renewed) => {}
             Ok(Prepared::Change(outcome)) => {
-                if let Some(outcome) = &outcome {
-                    report(outcome, provisioned.outcome.as_ref());
-                }
-                provisioned.outcome = outcome;
-                provisioned.epoch = provisioned.epoch.saturating_add(1);
+                provisioned.replace(outcome);
                 self.put_in_force(provisioned.finding(configured)).await;
             }
             Ok(Prepared::Unreachable(_)) | Err(_) => {

@@ -77,6 +77,16 @@ impl Provisioned {
         Finding::Login { login: Arc::new(login), has_renamed }
     }
 
+    /// Takes a new result of provisioning, which the caller puts in force, and logs it if it is another.
+    pub(crate) fn replace(&mut self, outcome: Option<Outcome>) {
+        if let Some(outcome) = &outcome {
+            report(outcome, self.outcome.as_ref());
+        }
+        self.outcome = outcome;
+        (self.is_changed, self.is_stale) = (false, false);
+        self.epoch = self.epoch.saturating_add(1);
+    }
+
     pub(crate) fn guard(&self) -> Option<&Guard> {
         match &self.outcome {
             Some(Outcome::Guarded(guard)) => Some(guard),
@@ -235,7 +245,7 @@ impl Watch {
         let found = timeout(target.timeout, found).await;
         let (checks, commands) = found.unwrap_or_else(|_| Err(target.timed_out()))?;
         let policy = enforced(policy, checks, commands.as_deref());
-        let count = commands.as_ref().map_or(0, |commands| commands.count());
+        let count = commands.as_ref().map_or(0, |commands| commands.commands().count());
         self.listed.store(count, Ordering::Relaxed);
         self.composer.take_payload_check(checks).await;
         self.composer.take_commands(commands).await;
@@ -303,7 +313,7 @@ fn state(outcome: &Outcome) -> &'static str {
 }
 
 /// Logs the current state of the guard, if it has changed.
-pub(crate) fn report(outcome: &Outcome, before: Option<&Outcome>) {
+fn report(outcome: &Outcome, before: Option<&Outcome>) {
     if before.map(state) != Some(state(outcome)) {
         audit::record(audit::Event::GuardChanged { state: state(outcome) });
     }

@@ -99,7 +99,7 @@ fn a_large_request_is_counted_once_under_its_own_name() {
 fn unknown_commands_create_no_series() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
-    assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
+    redoubt.wait_until_it_knows_its_server();
     let mut client = redoubt.session();
     client.command(&["UNKNOWN"]);
     redoubt.metric_becomes(&commands("other", "local"), 1.0);
@@ -123,7 +123,7 @@ fn unknown_commands_create_no_series() {
 fn a_scrape_contains_no_secret_and_no_argument() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
-    assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
+    redoubt.wait_until_it_knows_its_server();
     let mut client = redoubt.session();
     client.command(&["SET", "canary-key", "canary-value"]);
     client.command(&["CONFIG", "canary-word"]);

@@ -126,6 +126,7 @@ impl Stage {
             .client_password(&password)
             .set_text("upstream.sharing", sharing)
             .start();
+        redoubt.wait_until_it_knows_its_server();
         let stage = Self { oracle, upstream, redoubt };
         for mut wire in [stage.oracle.direct(), stage.behind().direct()] {
             assert_eq!(wire.command(&["SET", "canary", "sings"]), b"+OK\r\n");

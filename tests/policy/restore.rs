@@ -62,7 +62,7 @@ fn a_crafted_restore_payload_crashes_no_server_in_any_guard_mode() {
             let (honest, crafted) = payloads(&mut redis.direct());
             let redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard).start();
             // A session whose script arrives before the guard is ready may be closed.
-            assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
+            redoubt.wait_until_it_knows_its_server();
             let mut wire = redoubt.session();
             if CHECKS_PAYLOADS.contains(&server) {
                 assert!(wait_until_restore_runs(&redoubt), "guard {guard}");

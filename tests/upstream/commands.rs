@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use support::frame::request;
+use support::redoubt::Setup;
 use support::servers::{MAIN, on_each};
 use support::wire::Wire;
 use support::{Deadline, Redis, Redoubt, root, shown};
@@ -17,6 +18,13 @@ fn module(dir: &Path) -> PathBuf {
         .status();
     assert!(made.is_ok_and(|status| status.success()), "cc is missing: apt-get install -y gcc");
     library
+}
+
+/// Starts a Redoubt, and waits until it knows the server's commands.
+fn informed(setup: Setup) -> Redoubt {
+    let redoubt = setup.start();
+    redoubt.wait_until_it_knows_its_server();
+    redoubt
 }
 
 /// Sends the same command to both, and returns the reply if it is the same.
@@ -33,12 +41,8 @@ fn commands_of_a_module_loaded_at_run_time_are_served_and_administrative_ones_re
         let dir = tempfile::tempdir().unwrap();
         let library = module(dir.path());
         let redis = Redis::setup().server(server).config("enable-module-command local").start();
-        let refusing = Redoubt::start(&redis);
-        let allowing = Redoubt::setup(&redis).set("policy.allow", r#"["ZZ.Admin"]"#).start();
-        for redoubt in [&refusing, &allowing] {
-            redoubt.wait_until_it_serves();
-            assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
-        }
+        let refusing = informed(Redoubt::setup(&redis));
+        let allowing = informed(Redoubt::setup(&redis).set("policy.allow", r#"["ZZ.Admin"]"#));
         let mut direct = redis.direct();
         let mut session = refusing.session();
         let unknown = same(&mut session, &mut direct, &["zz.read", "key"]);
@@ -86,9 +90,7 @@ fn commands_of_a_module_loaded_at_run_time_are_served_and_administrative_ones_re
 fn a_command_that_the_server_lacks_costs_no_lease_and_no_round_trip() {
     on_each(&MAIN, |server| {
         let redis = Redis::setup().server(server).start();
-        let redoubt = Redoubt::start(&redis);
-        redoubt.wait_until_it_serves();
-        assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
+        let redoubt = informed(Redoubt::setup(&redis));
         let mut direct = redis.direct();
         let mut session = redoubt.session();
         // Each list has something that one of the servers has.
@@ -131,9 +133,7 @@ fn a_command_that_the_server_lacks_costs_no_lease_and_no_round_trip() {
 fn eleven_hundred_connections_that_try_new_commands_leave_few_links() {
     on_each(&["redis-8.0", "valkey-9.1"], |server| {
         let redis = Redis::setup().server(server).start();
-        let redoubt = Redoubt::start(&redis);
-        redoubt.wait_until_it_serves();
-        assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
+        let redoubt = informed(Redoubt::setup(&redis));
         let commands: [&[&str]; 6] = [
             &["MSETEX", "1", "key", "value"],
             &["DELIFEQ", "key", "value"],
@@ -167,9 +167,7 @@ fn eleven_hundred_connections_that_try_new_commands_leave_few_links() {
 fn command_lists_and_describes_only_commands_that_exist_for_clients() {
     on_each(&MAIN, |server| {
         let redis = Redis::setup().server(server).start();
-        let redoubt = Redoubt::start(&redis);
-        redoubt.wait_until_it_serves();
-        assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
+        let redoubt = informed(Redoubt::setup(&redis));
         let (mut session, mut direct) = (redoubt.session(), redis.direct());
         let names = |reply: &[u8]| -> Vec<String> {
             let text = String::from_utf8(reply.to_vec()).unwrap();

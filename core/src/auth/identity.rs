@@ -31,7 +31,7 @@ pub struct CredentialId(u64);
 pub struct Authenticated {
     /// The user's name.
     pub user: Arc<str>,
-    /// What the session has logged in with.
+    /// The credential that the session has logged in with.
     pub credential: CredentialId,
 }
 

@@ -1,4 +1,4 @@
-//! What a command does to the connection that it runs on.
+//! The effects that commands have on the connection that they run on.
 //!
 //! Redis's `COMMAND` does not report this, so it is written here, by name.
 
@@ -15,7 +15,7 @@ pub enum ChannelKind {
     Shard,
 }
 
-/// What a command does to the connection that it runs on, besides giving one reply.
+/// The effect of a command on the connection that it runs on, besides its one reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Effect {
     /// No effect, and its reply cannot be read as several replies: it may run on any link with the

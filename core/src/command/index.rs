@@ -35,6 +35,18 @@ pub fn lookup(name: &[u8]) -> Option<&'static Spec> {
     }
 }
 
+/// Returns the command, or the subcommand, called `name` (`client|kill`), in any mixture of upper and lower
+/// case.
+pub fn lookup_whole(name: &[u8]) -> Option<&'static Spec> {
+    match memchr::memchr(b'|', name) {
+        None => lookup(name),
+        Some(bar) => {
+            let word = name.get(bar.saturating_add(1)..)?;
+            lookup(name.get(..bar)?).and_then(|spec| spec.subcommand(word))
+        }
+    }
+}
+
 /// Command names are short, and the table has them in lower case.
 #[inline]
 fn is_called(spec: &Spec, name: &[u8]) -> bool {

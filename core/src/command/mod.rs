@@ -22,7 +22,7 @@ mod version;
 pub use class::Class;
 pub use effect::{ChannelKind, Effect};
 pub(crate) use id_set::IdSet;
-pub use index::lookup;
+pub use index::{lookup, lookup_whole};
 pub use scripting::Scripting;
 pub use server::{ServerCommand, ServerCommands, ServerKind};
 pub use spec::{Flag, Flags, Keys, Spec};
@@ -43,13 +43,8 @@ mod tests {
         assert_eq!(specs().count(), COUNT);
         for (place, spec) in specs().enumerate() {
             assert_eq!(usize::from(spec.id), place, "{}", spec.name);
-            let found = match spec.name.split_once('|') {
-                None => lookup(spec.name.as_bytes()),
-                Some((container, word)) => {
-                    assert!(spec.subcommands.is_empty());
-                    lookup(container.as_bytes()).and_then(|spec| spec.subcommand(word.as_bytes()))
-                }
-            };
+            assert!(spec.command() == spec.name || spec.subcommands.is_empty(), "{}", spec.name);
+            let found = lookup_whole(spec.name.as_bytes());
             assert_eq!(found.map(|found| found.id), Some(spec.id), "{}", spec.name);
         }
     }

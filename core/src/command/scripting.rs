@@ -1,6 +1,6 @@
-//! How a command runs or loads scripts and functions.
+//! The ways in which commands run or load scripts and functions.
 
-/// How a command runs or loads scripts and functions.
+/// The way in which a command runs or loads scripts and functions.
 ///
 /// `writes` is false for the `_RO` form, in which Redis refuses commands that write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

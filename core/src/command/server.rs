@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use super::id_set::IdSet;
 use super::spec::arity_holds;
-use super::{Spec, lookup};
+use super::{Spec, lookup_whole};
 use crate::resp::Reply;
 
-/// What the upstream says of its commands. It is immutable.
+/// The upstream's own list of its commands. It never changes; a new list replaces it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ServerCommands {
     /// Commands and subcommands of the built-in table that the upstream has.
@@ -21,8 +21,6 @@ pub struct ServerCommands {
     /// The names of all commands and subcommands as the upstream writes them, in its order, a container
     /// before its subcommands.
     names: Vec<Arc<str>>,
-    /// Number of commands in the reply, without subcommands: what `COMMAND COUNT` reports.
-    count: usize,
     /// True if the reply lists subcommands, as Redis does from 7.0 on.
     lists_subcommands: bool,
     /// True if the upstream has a command under another name than the reply lists it, so that a name
@@ -37,11 +35,11 @@ pub struct ServerCommand {
     pub name: Arc<str>,
     /// Number of arguments, as [`Spec::arity`].
     pub arity: i16,
-    /// How much the upstream's flags and categories say about it.
+    /// What the command may do, by the upstream's flags and categories.
     pub kind: ServerKind,
 }
 
-/// What a command that the built-in table does not have may do, by the upstream's flags.
+/// The kinds of commands that the built-in table does not have, by the upstream's flags and categories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerKind {
     /// It reads or writes keys, answers in turn, and leaves nothing on its connection.
@@ -73,7 +71,7 @@ impl ServerCommands {
     /// Reads the reply to `COMMAND`; `None` if it is no list of commands, or a bound is exceeded.
     pub fn of(reply: &Reply) -> Option<Self> {
         let Reply::Array(commands) = reply else { return None };
-        let mut found = Self { count: commands.len(), ..Self::default() };
+        let mut found = Self::default();
         for command in commands {
             found.add(None, command)?;
         }
@@ -81,17 +79,7 @@ impl ServerCommands {
         (!commands.is_empty()).then_some(found)
     }
 
-    /// The names of all commands, as `COMMAND` lists them, for [`ServerCommands::take_info`].
-    pub fn names(reply: &Reply) -> Vec<Vec<u8>> {
-        let Reply::Array(commands) = reply else { return Vec::new() };
-        let name = |command: &Reply| match command {
-            Reply::Array(fields) => fields.first().and_then(text).map(<[u8]>::to_vec),
-            _ => None,
-        };
-        commands.iter().filter_map(name).collect()
-    }
-
-    /// Takes the reply to `COMMAND INFO` with the names that `COMMAND` listed: a name that it does not
+    /// Takes the reply to `COMMAND INFO` with the names of [`ServerCommands::commands`]: a name that it does not
     /// find shows that the upstream has a command under another name.
     #[must_use]
     pub fn take_info(mut self, info: &Reply) -> Self {
@@ -104,9 +92,10 @@ impl ServerCommands {
         self
     }
 
-    /// Returns what the upstream reports as `COMMAND COUNT` while it has these commands.
-    pub fn count(&self) -> usize {
-        self.count
+    /// Returns the names of all commands, without subcommands, as the upstream writes them, in its order.
+    /// `COMMAND COUNT` reports their number.
+    pub fn commands(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|name| &**name).filter(|name| !name.contains('|'))
     }
 
     /// Returns the names of all commands and subcommands as the upstream writes them, in its order; `None` if it
@@ -168,7 +157,7 @@ impl ServerCommands {
             Some(_) => Arc::clone(&name),
             None => listed.into(),
         });
-        match spec_of(&name) {
+        match lookup_whole(name.as_bytes()) {
             Some(spec) => self.present.insert(spec),
             None => {
                 if self.others.len() >= Self::MOST_OTHERS {
@@ -215,16 +204,6 @@ impl ServerKind {
             return Self::Stateful;
         }
         if is(b"module") { Self::Module } else { Self::Plain }
-    }
-}
-
-/// Returns the row of the built-in table with this name in lower case.
-fn spec_of(name: &str) -> Option<&'static Spec> {
-    match name.split_once('|') {
-        None => lookup(name.as_bytes()),
-        Some((container, word)) => {
-            lookup(container.as_bytes()).and_then(|spec| spec.subcommand(word.as_bytes()))
-        }
     }
 }
 
@@ -280,7 +259,7 @@ mod tests {
             row("zznothing", &[], &[], Vec::new()),
         ]);
         let server = ServerCommands::of(&reply).unwrap();
-        let has = |name: &str| server.has(spec_of(name).unwrap());
+        let has = |name: &str| server.has(lookup_whole(name.as_bytes()).unwrap());
         assert!(has("get") && has("client") && has("client|id"));
         assert!(!has("set") && !has("client|kill"));
         let kind = |name: &str, word: Option<&str>| {
@@ -301,15 +280,15 @@ mod tests {
     fn a_renamed_command_leaves_open_which_other_names_exist() {
         let get = || row("get", &["readonly"], &["@read"], Vec::new());
         let reply = Reply::Array(vec![get()]);
-        assert_eq!(ServerCommands::names(&reply), [b"get".to_vec()]);
         let server = || ServerCommands::of(&reply).unwrap();
+        assert_eq!(server().commands().collect::<Vec<_>>(), ["get"]);
         assert!(server().take_info(&Reply::Array(vec![get()])).is_complete(None));
         for info in [Reply::Array(vec![Reply::Null]), Reply::Error("NOPERM".into())] {
             assert!(!server().take_info(&info).is_complete(None));
         }
         // Redis before 7.0 lists no subcommands.
         assert!(!server().is_complete(Some(b"id")));
-        assert!(server().has(spec_of("client|id").unwrap()));
+        assert!(server().has(lookup_whole(b"client|id").unwrap()));
     }
 
     #[test]

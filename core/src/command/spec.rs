@@ -2,7 +2,7 @@
 
 use super::{Class, Effect, Scripting, Version};
 
-/// One command or subcommand, as Redis describes it, with its effect on the connection.
+/// A command or subcommand, as Redis describes it, with its effect on the connection.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec {
     /// The command's number: dense from 0 to [`COUNT`](super::COUNT), commands before subcommands. It
@@ -23,7 +23,7 @@ pub struct Spec {
     pub effect: Effect,
     /// The class for latency metrics.
     pub class: Class,
-    /// How the command uses scripts and functions; `None` if it does not.
+    /// The way in which the command uses scripts and functions; `None` if it uses none.
     pub scripting: Option<Scripting>,
     /// The first version of Redis that has the command; `None` if only other servers or modules have
     /// it, whose versions are not Redis's.
@@ -94,7 +94,7 @@ pub struct Keys {
     pub movable: bool,
 }
 
-/// One of Redis's command flags, named as in `COMMAND`'s reply, in Rust's case.
+/// A command flag of Redis, named as in the reply to `COMMAND`, in Rust's case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 #[expect(missing_docs, reason = "the texts are Redis's")]

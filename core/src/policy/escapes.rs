@@ -21,7 +21,7 @@
 
 use super::Policy;
 
-/// Whether clients may run escapes.
+/// The setting that decides if clients may run escapes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Escapes {
     /// Escapes do not exist for clients.
@@ -31,7 +31,7 @@ pub enum Escapes {
     Allow,
 }
 
-/// What was decided about a command that a server calls administrative or dangerous.
+/// The decision about a command that a server calls administrative or dangerous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reviewed {
     /// It is an escape, and this is what it does.

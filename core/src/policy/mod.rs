@@ -1,4 +1,4 @@
-//! What clients may run, and the replies to refused commands.
+//! The policy decides which commands clients may run, and how refused commands are answered.
 //!
 //! Owns: rules, escapes, their compiled form, which scripts run, the decision, and Redis's errors for
 //! commands that do not exist. Leaves to [`crate::session`]: when a command is checked, and what a

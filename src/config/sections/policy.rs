@@ -60,7 +60,6 @@ settings! {
         /// Clients can load function libraries only with "guarded". A pinned script may have at
         /// most 1 MiB. A client's own script can bring the server down, whatever its rights
         /// (SECURITY.md); where clients are not trusted with that, use "pinned".
-        /// clients are not trusted with that, use "pinned".
         scripts: ScriptMode = choice([
             ("guarded", ScriptMode::Guarded),
             ("read-only", ScriptMode::ReadOnly),

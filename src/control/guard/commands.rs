@@ -17,8 +17,7 @@ pub(in crate::control) async fn commands(
     let list = ask(link, &Batch::of(&["COMMAND"]), target).await?;
     let list = list.into_iter().next().unwrap_or(Answer::Null);
     let Some(commands) = ServerCommands::of(&list) else { return Ok(None) };
-    let mut words = vec![b"COMMAND".to_vec(), b"INFO".to_vec()];
-    words.extend(ServerCommands::names(&list));
+    let words: Vec<_> = ["COMMAND", "INFO"].into_iter().chain(commands.commands()).collect();
     let info = ask(link, &Batch::of(&words), target).await?;
     let info = info.into_iter().next().unwrap_or(Answer::Null);
     Ok(Some(commands.take_info(&info)))

@@ -26,7 +26,7 @@ use crate::control::certificates::Certificates;
 use crate::control::guard_change::{News, Prepared, is_stricter};
 use crate::control::in_force::{self, Composer, Finding, script_rules_differ};
 use crate::control::secrets::{UpstreamPassword, Watchers};
-use crate::control::watch::{Provisioned, Watch, report};
+use crate::control::watch::{Provisioned, Watch};
 use crate::health::Health;
 use crate::reload::{Difference, ReloadRequest, Reloaded, Reloads, chain};
 use crate::telemetry;
@@ -188,12 +188,7 @@ fn provision(
     match prepared {
         Prepared::Same | Prepared::Renewed => None,
         Prepared::Change(outcome) => {
-            if let Some(outcome) = &outcome {
-                report(outcome, provisioned.outcome.as_ref());
-            }
-            provisioned.outcome = outcome;
-            (provisioned.is_changed, provisioned.is_stale) = (false, false);
-            provisioned.epoch = provisioned.epoch.saturating_add(1);
+            provisioned.replace(outcome);
             let finding = provisioned.finding(next.credentials.clone());
             finding.show(health);
             Some(finding)

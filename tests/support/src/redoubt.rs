@@ -295,6 +295,15 @@ impl Redoubt {
         assert!(serves, "no session works");
     }
 
+    /// Waits until Redoubt knows its server: the version, the commands, and how links log in. Before, it
+    /// answers in the server's place as the strictest server would.
+    #[track_caller]
+    pub fn wait_until_it_knows_its_server(&self) {
+        let knows = self.stand_in().is_some()
+            || self.log().wait(|line| line.contains("upstream is available")).is_some();
+        assert!(knows, "the upstream is not available");
+    }
+
     pub fn pid(&self) -> u32 {
         match &self.program {
             Program::Redoubt { child, .. } => child.id(),

@@ -27,7 +27,7 @@ fn setup(redis: &Redis, guard: &str) -> Setup {
 
 /// Tries `zzflush` by itself, in a transaction and in a script; nothing may change.
 fn is_refused(redis: &Redis, redoubt: &Redoubt) {
-    assert!(redoubt.log().wait(|line| line.contains("upstream is available")).is_some());
+    redoubt.wait_until_it_knows_its_server();
     let mut wire = redoubt.session();
     for request in [
         &["zzflush"][..],

@@ -88,7 +88,7 @@ struct Count {
 }
 
 impl ConnectionLimiter {
-    /// One source may have this many times as many unauthenticated sessions as there are places left.
+    /// A source may have this many times as many unauthenticated sessions as there are places left.
     const SHARE: usize = 7;
 
     /// Creates a limiter with these networks and limits.

@@ -7,7 +7,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::{Action, Deciding, Need};
-use crate::command::{self, Spec};
+use crate::command::{Spec, lookup_whole};
 use crate::policy::Decision;
 use crate::resp::encode_command;
 use crate::session::rules::Rules;
@@ -27,11 +27,12 @@ pub(super) fn decide(this: &Deciding<'_>, spec: &Spec) -> Option<Action> {
         "command|info" => (&b"INFO"[..], Some(request.args().skip(2))),
         "command|docs" => (&b"DOCS"[..], Some(request.args().skip(2))),
         "command|count" if request.declared() == 2 && !this.in_transaction() => {
-            let count = exist(rules)?.filter(|name| !name.contains('|')).count();
+            let count = existing(rules)?.count();
             return Some(this.local(Bytes::from(format!(":{count}\r\n"))));
         }
         "command|list" if request.declared() == 2 && !this.in_transaction() => {
-            return Some(this.local(list(exist(rules)?)));
+            let listed = rules.commands.as_ref()?.listed()?;
+            return Some(this.local(array(listed.filter(|name| exists(rules, name.as_bytes())))));
         }
         _ => return None,
     };
@@ -40,7 +41,7 @@ pub(super) fn decide(this: &Deciding<'_>, spec: &Spec) -> Option<Action> {
         Some(names) if request.declared() > 2 => {
             words.extend(names.map(|name| if exists(rules, name) { name } else { NO_COMMAND }));
         }
-        _ => words.extend(exist(rules)?.filter(|name| !name.contains('|')).map(str::as_bytes)),
+        _ => words.extend(existing(rules)?.map(str::as_bytes)),
     }
     let mut bytes = BytesMut::new();
     encode_command(words, &mut bytes);
@@ -48,31 +49,24 @@ pub(super) fn decide(this: &Deciding<'_>, spec: &Spec) -> Option<Action> {
     Some(Action::Substitute { request: bytes.freeze(), expect: this.plain(), need })
 }
 
-/// Returns the names of the commands and subcommands that exist for the client, in the upstream's order;
-/// `None` if the upstream does not list them.
-fn exist(rules: &Rules) -> Option<impl Iterator<Item = &str>> {
+/// Returns the names of the commands that exist for the client, without subcommands, in the upstream's order;
+/// `None` if the upstream lists no subcommands, as before Redis 7.0.
+fn existing(rules: &Rules) -> Option<impl Iterator<Item = &str>> {
     let listed = rules.commands.as_ref()?.listed()?;
-    Some(listed.filter(|name| exists(rules, name.as_bytes())))
+    Some(listed.filter(|name| !name.contains('|') && exists(rules, name.as_bytes())))
 }
 
 /// Returns true unless the policy refuses the command or subcommand called `name` (`client|kill`).
 fn exists(rules: &Rules, name: &[u8]) -> bool {
     let mut parts = name.splitn(2, |byte| *byte == b'|');
-    let (name, word) = (parts.next().unwrap_or_default(), parts.next());
-    let command = command::lookup(name);
-    let spec = match word {
-        Some(word) => command.and_then(|command| command.subcommand(word)),
-        None => command,
-    };
-    matches!(rules.policy.decide(spec, name, word), Decision::Allow)
+    let (command, word) = (parts.next().unwrap_or_default(), parts.next());
+    matches!(rules.policy.decide(lookup_whole(name), command, word), Decision::Allow)
 }
 
-/// Returns the reply to `COMMAND LIST`, which is an array in both protocols.
-fn list<'a>(names: impl Iterator<Item = &'a str>) -> Bytes {
-    let (mut body, mut count) = (BytesMut::new(), 0_usize);
-    for name in names {
-        count = count.saturating_add(1);
-        body.extend_from_slice(format!("${}\r\n{name}\r\n", name.len()).as_bytes());
-    }
-    [format!("*{count}\r\n").as_bytes(), &body].concat().into()
+/// Returns `names` as an array of bulk strings, which a request is too.
+fn array<'a>(names: impl Iterator<Item = &'a str>) -> Bytes {
+    let names: Vec<_> = names.map(str::as_bytes).collect();
+    let mut bytes = BytesMut::new();
+    encode_command(names, &mut bytes);
+    bytes.freeze()
 }

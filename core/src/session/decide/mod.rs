@@ -1,9 +1,9 @@
 //! Decides on requests: refuse, answer, or forward.
 //!
 //! The order of the checks is that of Redis's `processCommand`: misuse by a browser, existence, arity,
-//! authentication (which Valkey from 9.1 on checks before existence), then the command itself. Where only Redis can know the outcome (inside a
-//! transaction, in subscribed state), Redis is asked, with a stand-in where the request itself must not
-//! be forwarded.
+//! authentication (which Valkey from 9.1 on checks before existence), then the command itself. Where only
+//! Redis can know the outcome (inside a transaction, in subscribed state), Redis is asked, with a stand-in
+//! where the request itself must not be forwarded.
 //!
 //! Nothing here changes a session: [`decide`] reads its state and returns the changes.
 
