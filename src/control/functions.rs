@@ -11,7 +11,8 @@ use tracing::{debug, info, warn};
 
 use crate::control::in_force::Composer;
 use crate::net::conversation::Conversation;
-use crate::net::upstream::{Target, UpstreamError};
+use crate::net::upstream::Target;
+use crate::net::upstream_error::UpstreamError;
 use redoubt_core::upstream::{Credentials, FunctionList, ListError};
 
 /// Asks the upstream at intervals for the functions of the pinned libraries, over a connection of
@@ -105,8 +106,7 @@ impl FunctionWatch {
                 }
             };
             let (mut list, request) = FunctionList::of(&self.libraries);
-            let answer = used.exchange(&request, |bytes| list.receive(bytes).transpose()).await;
-            let answer = answer.map_err(|source| target.broken(source))?;
+            let answer = used.exchange(&request, |bytes| list.receive(bytes).transpose()).await?;
             *link = Some(used);
             Ok(answer?)
         };

@@ -14,7 +14,7 @@ use crate::config::GuardMode;
 use crate::control::guard::{GUARD, Outcome};
 use crate::control::watch::{Provisioned, Watch};
 use crate::net::conversation::Conversation;
-use crate::net::upstream::UpstreamError;
+use crate::net::upstream_error::UpstreamError;
 use redoubt_core::policy::Policy;
 use redoubt_core::upstream::{Credentials, Greeting};
 
@@ -87,10 +87,10 @@ impl Watch {
         credentials: &Credentials,
     ) -> Result<Prepared, UpstreamError> {
         let (mut link, greeting) = self.open(credentials).await?;
-        let policy = &self.policy_to_enforce(&mut link, policy).await?;
+        let task = self.find_task(&mut link, policy).await?;
         match provisioned.guard() {
             Some(guard) if provisioned.is_stale => self.maker.remove(&mut link, guard.name()).await,
-            Some(_) => match self.renew(provisioned, &mut link, greeting, policy).await {
+            Some(_) => match self.renew(provisioned, &mut link, greeting, &task.policy).await {
                 Ok(()) => return Ok(Prepared::Renewed),
                 Err(UpstreamError::Guard(error))
                     if error.is_answer() && self.maker.mode == GuardMode::Auto => {}
@@ -98,11 +98,11 @@ impl Watch {
             },
             None => {}
         }
-        if !self.maker.is_wanted(policy) {
+        if !self.maker.is_wanted(&task.policy) {
             return Ok(Prepared::Change(None));
         }
         let user = credentials.user.as_deref();
-        let outcome = self.provision(&mut link, greeting, user, policy).await?;
+        let outcome = self.provision(&mut link, greeting, user, &task).await?;
         Ok(Prepared::Change(Some(outcome)))
     }
 

@@ -12,7 +12,6 @@
 //! links are replaced. Until then the links stay, and the search is repeated after a wait that
 //! doubles, so that a permanent replica is rarely asked.
 
-use std::io;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -21,7 +20,8 @@ use tracing::{debug, info};
 use crate::control::watch::Watch;
 use crate::health::answers;
 use crate::net::conversation::Conversation;
-use crate::net::keepalive::{is_silence, ping_every, stalls_after, watch_dead_after};
+use crate::net::keepalive::{ping_every, stalls_after, watch_dead_after};
+use crate::net::upstream_error::UpstreamError;
 use crate::worker::handle::{LinkNews, Order};
 use redoubt_core::upstream::guard::{Answer, Batch};
 use redoubt_core::upstream::{Greeting, Role};
@@ -107,10 +107,11 @@ impl Watch {
                 Some(LinkNews::Elsewhere)
             }
             Err(error) => {
-                debug!(%error, "the watch's link ended");
+                let why = error.chain();
+                debug!(error = why, "the watch's link ended");
                 let lasts = watch_dead_after(self.maker.target().dead_after);
-                lasts.filter(|_| is_silence(&error)).map(|lasts| {
-                    info!(%error, "the upstream host is silent; connections to it are closed");
+                lasts.filter(|_| error.is_silence()).map(|lasts| {
+                    info!(error = why, "the upstream host is silent; connections to it are closed");
                     LinkNews::Silent(lasts)
                 })
             }
@@ -124,7 +125,7 @@ impl Watch {
         link: &mut Conversation,
         greeting: Greeting,
         search: &mut Search,
-    ) -> io::Result<()> {
+    ) -> Result<(), UpstreamError> {
         // A server that does not know HELLO does not report its role, so any answer is enough.
         let ping = if greeting.version.is_some() { &["HELLO", "2"][..] } else { &["PING"] };
         let mut ping = Batch::of(ping);
@@ -158,7 +159,11 @@ impl Watch {
     }
 
     /// Sends one ping, however long its answer takes, and notifies the workers if that is long.
-    async fn ping(&self, link: &mut Conversation, ping: &Batch) -> io::Result<Vec<Answer>> {
+    async fn ping(
+        &self,
+        link: &mut Conversation,
+        ping: &Batch,
+    ) -> Result<Vec<Answer>, UpstreamError> {
         let stalls_after = stalls_after(self.maker.target().dead_after);
         let mut answer = std::pin::pin!(link.ask(ping));
         let answers = tokio::select! {

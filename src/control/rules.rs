@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::control::guard::commands;
 use crate::control::in_force::Composer;
 use crate::control::server::plan;
-use crate::net::upstream::UpstreamError;
+use crate::net::upstream_error::UpstreamError;
 use crate::tls::{self, TlsError};
 
 /// The reason why there are no rules for the settings.
@@ -81,7 +81,7 @@ pub async fn ask_upstream(settings: &Settings) -> Result<ServerFacts, AskError> 
     };
     let facts = async {
         let (mut link, greeting) = target.log_in(&credentials).await?;
-        let commands = commands(&mut link, &target).await?.map(Arc::new);
+        let commands = commands(&mut link).await?.map(Arc::new);
         Ok::<_, UpstreamError>(ServerFacts {
             version: greeting.version,
             dialect: greeting.dialect,

@@ -13,12 +13,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::audit;
-use crate::control::guard::{GUARD, GuardProvisioner, Outcome, commands};
+use crate::control::guard::{GUARD, GuardProvisioner, Outcome, Task, checks_payloads, commands};
 use crate::control::in_force::{Composer, Finding, enforced};
 use crate::health::Health;
 use crate::net::conversation::Conversation;
 use crate::net::keepalive::{give_up_after, watch_dead_after};
-use crate::net::upstream::UpstreamError;
+use crate::net::upstream_error::UpstreamError;
 use crate::worker::handle::WorkerHandle;
 use crate::worker::link_login::{Login, Way};
 use redoubt_core::policy::Policy;
@@ -210,10 +210,10 @@ impl Watch {
             // Connections of the old guard may still run what is refused now, so they are closed.
             self.maker.remove(&mut link, guard.name()).await;
         }
-        let policy = self.policy_to_enforce(&mut link, &provisioned.policy).await?;
-        if self.maker.is_wanted(&policy) {
+        let task = self.find_task(&mut link, &provisioned.policy).await?;
+        if self.maker.is_wanted(&task.policy) {
             let user = configured.user.as_deref();
-            let outcome = self.provision(&mut link, greeting, user, &policy).await?;
+            let outcome = self.provision(&mut link, greeting, user, &task).await?;
             report(&outcome, provisioned.outcome.as_ref());
             provisioned.outcome = Some(outcome);
             provisioned.is_changed = true;
@@ -232,15 +232,15 @@ impl Watch {
     /// Returns the policy that the upstream behind `link` must enforce, which depends on the commands that it
     /// has and on whether it checks payloads; `link` is logged in as the configured user. Puts in force
     /// what it found of both.
-    pub(crate) async fn policy_to_enforce(
+    pub(crate) async fn find_task(
         &self,
         link: &mut Conversation,
         policy: &Policy,
-    ) -> Result<Policy, UpstreamError> {
+    ) -> Result<Task, UpstreamError> {
         let target = self.maker.target();
         let found = async {
-            let checks = self.maker.checks_payloads(link).await?;
-            Ok((checks, commands(link, &target).await?.map(Arc::new)))
+            let checks = checks_payloads(link).await?;
+            Ok((checks, commands(link).await?.map(Arc::new)))
         };
         let found = timeout(target.timeout, found).await;
         let (checks, commands) = found.unwrap_or_else(|_| Err(target.timed_out()))?;
@@ -248,8 +248,8 @@ impl Watch {
         let count = commands.as_ref().map_or(0, |commands| commands.commands().count());
         self.listed.store(count, Ordering::Relaxed);
         self.composer.take_payload_check(checks).await;
-        self.composer.take_commands(commands).await;
-        Ok(policy)
+        self.composer.take_commands(commands.clone()).await;
+        Ok(Task { policy, commands })
     }
 
     /// Returns true if the upstream, which reports `count` commands, has other commands than it listed.
@@ -264,10 +264,10 @@ impl Watch {
         link: &mut Conversation,
         greeting: Greeting,
         user: Option<&str>,
-        policy: &Policy,
+        task: &Task,
     ) -> Result<Outcome, UpstreamError> {
         let target = self.maker.target();
-        let outcome = self.maker.provision(link, greeting, user, policy);
+        let outcome = self.maker.provision(link, greeting, user, task);
         let outcome = timeout(target.timeout, outcome).await;
         outcome.unwrap_or_else(|_| Err(target.timed_out()))
     }

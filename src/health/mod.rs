@@ -17,7 +17,7 @@ use crate::config::wall_clock;
 use crate::health::answers::Pulse;
 use crate::health::link_limit::LinkLimit;
 use crate::health::unserved::Unserved;
-use crate::net::upstream::UpstreamError;
+use crate::net::upstream_error::UpstreamError;
 use crate::status::{ReloadStats, UpstreamStats};
 use crate::telemetry::metrics::{self, GuardState};
 use redoubt_core::command::Version;

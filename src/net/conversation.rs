@@ -4,17 +4,21 @@ use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::config::Endpoint;
 use crate::net::stream::Stream;
+use crate::net::upstream_error::UpstreamError;
 use redoubt_core::upstream::guard::{Answer, Answers, Batch};
 
 /// A connection on which no reply is pending.
 pub(crate) struct Conversation {
     stream: Stream,
+    /// Whom it is with, for errors.
+    endpoint: Endpoint,
 }
 
 impl Conversation {
-    pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream }
+    pub(crate) fn new(stream: Stream, endpoint: Endpoint) -> Self {
+        Self { stream, endpoint }
     }
 
     /// Returns the connection, so that its socket options can be changed.
@@ -25,7 +29,19 @@ impl Conversation {
     /// Sends `request` and hands what arrives to `receive` until `receive` returns a value. Has no
     /// time limit; the caller sets one. The conversation must be dropped after an error or a
     /// cancellation, since a reply may still arrive.
+    ///
+    /// # Errors
+    /// [`UpstreamError::Broken`].
     pub(crate) async fn exchange<T>(
+        &mut self,
+        request: &[u8],
+        receive: impl FnMut(&[u8]) -> Option<T>,
+    ) -> Result<T, UpstreamError> {
+        let exchanged = self.send_and_receive(request, receive).await;
+        exchanged.map_err(|source| self.broken(source))
+    }
+
+    async fn send_and_receive<T>(
         &mut self,
         request: &[u8],
         mut receive: impl FnMut(&[u8]) -> Option<T>,
@@ -45,13 +61,14 @@ impl Conversation {
     }
 
     /// Sends a batch and returns its answers; see [`Conversation::exchange`].
-    pub(crate) async fn ask(&mut self, batch: &Batch) -> io::Result<Vec<Answer>> {
+    pub(crate) async fn ask(&mut self, batch: &Batch) -> Result<Vec<Answer>, UpstreamError> {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
         let mut answers = Answers::to(batch);
-        let answers = self.exchange(batch.bytes(), |bytes| answers.receive(bytes).transpose());
-        answers.await?.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        let receive = |bytes: &[u8]| answers.receive(bytes).transpose();
+        let answers = self.exchange(batch.bytes(), receive).await?;
+        answers.map_err(|error| self.broken(io::Error::new(io::ErrorKind::InvalidData, error)))
     }
 
     /// Returns when the peer has closed or broken the connection, or has sent something without a
@@ -62,14 +79,18 @@ impl Conversation {
 
     /// Returns when the peer has closed or broken the connection, with the reason; what the peer
     /// sends is dropped.
-    pub(crate) async fn until_closed(&mut self) -> io::Error {
+    pub(crate) async fn until_closed(&mut self) -> UpstreamError {
         let mut buffer = [0; 512];
         loop {
             match self.stream.read(&mut buffer).await {
-                Ok(0) => return io::ErrorKind::UnexpectedEof.into(),
+                Ok(0) => return self.broken(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => {}
-                Err(error) => return error,
+                Err(error) => return self.broken(error),
             }
         }
+    }
+
+    fn broken(&self, source: io::Error) -> UpstreamError {
+        UpstreamError::Broken { endpoint: self.endpoint.clone(), source }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod refusals;
 pub(crate) mod stream;
 pub(crate) mod unix;
 pub(crate) mod upstream;
+pub(crate) mod upstream_error;
 
 use std::time::Instant;
 

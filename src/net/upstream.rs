@@ -11,49 +11,10 @@ use crate::net::conversation::Conversation;
 use crate::net::keepalive::{DeadAfter, watch_over};
 use crate::net::options::prepare;
 use crate::net::stream::Stream;
+use crate::net::upstream_error::UpstreamError;
 use crate::telemetry::metrics::{Side, tls_handshake};
 use crate::tls;
-use redoubt_core::upstream::guard::GuardError;
-use redoubt_core::upstream::{Credentials, Greeting, Login, LoginError};
-
-/// The reason why a link could not be opened, or why it broke.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UpstreamError {
-    #[error("cannot connect to {endpoint}")]
-    Connect { endpoint: Endpoint, source: io::Error },
-    #[error("TLS handshake with {endpoint} failed")]
-    Tls { endpoint: Endpoint, source: io::Error },
-    #[error("{endpoint} did not answer within {timeout:?}")]
-    Timeout { endpoint: Endpoint, timeout: Duration },
-    #[error("the connection to {endpoint} ended while logging in")]
-    Ended { endpoint: Endpoint },
-    #[error("the connection to {endpoint} broke")]
-    Broken { endpoint: Endpoint, source: io::Error },
-    #[error(transparent)]
-    Login(#[from] LoginError),
-    #[error(transparent)]
-    Guard(#[from] GuardError),
-}
-
-impl UpstreamError {
-    /// Returns whether the upstream was unreachable or silent, in contrast to an error that it
-    /// replied.
-    pub(crate) fn is_unreachable(&self) -> bool {
-        match self {
-            Self::Connect { .. } | Self::Timeout { .. } | Self::Tls { .. } => true,
-            Self::Ended { .. } | Self::Broken { .. } => true,
-            Self::Login(_) | Self::Guard(_) => false,
-        }
-    }
-
-    /// Returns the error and its causes on one line.
-    pub(crate) fn chain(&self) -> String {
-        match std::error::Error::source(self) {
-            Some(cause) => format!("{self}: {cause}"),
-            None => self.to_string(),
-        }
-    }
-}
+use redoubt_core::upstream::{Credentials, Greeting, Login};
 
 /// The address of the upstream, and the options of sockets to it.
 #[derive(Debug, Clone)]
@@ -92,19 +53,18 @@ impl Target {
         &self,
         credentials: &Credentials,
     ) -> Result<(Conversation, Greeting), UpstreamError> {
-        let mut link = Conversation::new(self.connect().await?);
+        let mut link = Conversation::new(self.connect().await?, self.endpoint.clone());
         let (mut login, request) = Login::asking_version(credentials);
         let greeting = link.exchange(&request, |bytes| login.receive(bytes).transpose()).await;
-        let greeting = greeting.map_err(|source| match source.kind() {
-            io::ErrorKind::UnexpectedEof => self.ended(),
-            _ => UpstreamError::Connect { endpoint: self.endpoint.clone(), source },
+        let greeting = greeting.map_err(|error| match error {
+            UpstreamError::Broken { source, .. }
+                if source.kind() == io::ErrorKind::UnexpectedEof =>
+            {
+                self.ended()
+            }
+            error => error,
         })??;
         Ok((link, greeting))
-    }
-
-    /// Returns the error of a link that broke after its login.
-    pub(crate) fn broken(&self, source: io::Error) -> UpstreamError {
-        UpstreamError::Broken { endpoint: self.endpoint.clone(), source }
     }
 
     pub(crate) fn timed_out(&self) -> UpstreamError {

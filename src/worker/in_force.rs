@@ -12,7 +12,8 @@ use ipnet::IpNet;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::link_login::{LinkLogin, Login};
-use crate::net::upstream::{Target, UpstreamError};
+use crate::net::upstream::Target;
+use crate::net::upstream_error::UpstreamError;
 use redoubt_core::router::Timeouts;
 use redoubt_core::session::Rules;
 use redoubt_core::upstream::LoginError;

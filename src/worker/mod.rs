@@ -45,7 +45,7 @@ use self::link::{LinkSockets, Read, Until};
 use self::report::Reports;
 use crate::health::Health;
 use crate::net::now;
-use crate::net::upstream::UpstreamError;
+use crate::net::upstream_error::UpstreamError;
 use redoubt_core::router::{LinkFault, LinkId, Router, SessionId};
 use redoubt_core::session::CloseReason;
 

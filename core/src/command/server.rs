@@ -3,7 +3,7 @@
 //! The built-in table describes commands of several servers; which of them this upstream has, and which
 //! others, only the upstream knows: modules bring commands, and newer versions do.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::id_set::IdSet;
@@ -23,9 +23,9 @@ pub struct ServerCommands {
     names: Vec<Arc<str>>,
     /// True if the reply lists subcommands, as Redis does from 7.0 on.
     lists_subcommands: bool,
-    /// True if the upstream has a command under another name than the reply lists it, so that a name
-    /// which is not listed may exist.
-    has_renamed: bool,
+    /// Commands, in lower case, that the upstream has under another name than the reply lists them, so that a
+    /// name which is not listed may exist; `None` if that is not known.
+    renamed: Option<BTreeSet<String>>,
 }
 
 /// A command that only the upstream knows: the built-in table does not have it.
@@ -83,13 +83,21 @@ impl ServerCommands {
     /// find shows that the upstream has a command under another name.
     #[must_use]
     pub fn take_info(mut self, info: &Reply) -> Self {
-        let is_found =
-            |command: &Reply| matches!(command, Reply::Array(fields) if !fields.is_empty());
-        self.has_renamed = match info {
-            Reply::Array(commands) => !commands.iter().all(is_found),
-            _ => true,
+        let is_missing = |info: &Reply| !matches!(info, Reply::Array(fields) if !fields.is_empty());
+        self.renamed = match info {
+            Reply::Array(infos) if infos.len() == self.commands().count() => {
+                let pairs = self.commands().zip(infos).filter(|(_, info)| is_missing(info));
+                Some(pairs.map(|(name, _)| name.to_ascii_lowercase()).collect())
+            }
+            _ => None,
         };
         self
+    }
+
+    /// Returns true if the upstream has the command `name`, in lower case, under another name; `None` if
+    /// it does not report that.
+    pub fn is_renamed(&self, name: &str) -> Option<bool> {
+        self.renamed.as_ref().map(|renamed| renamed.contains(name))
     }
 
     /// Returns the names of all commands, without subcommands, as the upstream writes them, in its order.
@@ -127,7 +135,8 @@ impl ServerCommands {
     /// Returns true if a command or subcommand that neither table has does not exist at the upstream for
     /// certain; `word` is present for a subcommand.
     pub fn is_complete(&self, word: Option<&[u8]>) -> bool {
-        !self.has_renamed && (word.is_none() || self.lists_subcommands)
+        self.renamed.as_ref().is_some_and(BTreeSet::is_empty)
+            && (word.is_none() || self.lists_subcommands)
     }
 
     /// Returns the commands and subcommands that only the upstream knows, in no order.
@@ -273,6 +282,9 @@ mod tests {
         assert_eq!(kind("zznothing", None), Some(ServerKind::Stateful));
         assert_eq!(kind("get", None), None);
         assert_eq!(server.others().count(), 6);
+        let found: Vec<_> =
+            server.commands().map(bulk).map(|name| Reply::Array(vec![name])).collect();
+        let server = server.take_info(&Reply::Array(found));
         assert!(server.is_complete(None) && server.is_complete(Some(b"x")));
     }
 
@@ -283,8 +295,16 @@ mod tests {
         let server = || ServerCommands::of(&reply).unwrap();
         assert_eq!(server().commands().collect::<Vec<_>>(), ["get"]);
         assert!(server().take_info(&Reply::Array(vec![get()])).is_complete(None));
-        for info in [Reply::Array(vec![Reply::Null]), Reply::Error("NOPERM".into())] {
-            assert!(!server().take_info(&info).is_complete(None));
+        assert_eq!(server().take_info(&Reply::Array(vec![get()])).is_renamed("get"), Some(false));
+        let renamed = server().take_info(&Reply::Array(vec![Reply::Null]));
+        assert!(!renamed.is_complete(None));
+        assert_eq!(
+            (renamed.is_renamed("get"), renamed.is_renamed("set")),
+            (Some(true), Some(false))
+        );
+        for info in [Reply::Error("NOPERM".into()), Reply::Array(Vec::new())] {
+            let unknown = server().take_info(&info);
+            assert!(!unknown.is_complete(None) && unknown.is_renamed("get").is_none());
         }
         // Redis before 7.0 lists no subcommands.
         assert!(!server().is_complete(Some(b"id")));

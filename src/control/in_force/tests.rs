@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::config::{Endpoint, Environment};
 use crate::net::load::Load;
-use crate::net::upstream::UpstreamError;
+use crate::net::upstream_error::UpstreamError;
 use crate::worker::heartbeat::Heartbeat;
 use crate::worker::in_force::wait_for_login;
 use crate::worker::link_login::{Login, Way};

@@ -10,7 +10,7 @@ use tracing::{debug, info, warn};
 use super::file::PasswordFile;
 use super::{LOOK, changed, check_timer};
 use crate::control::in_force::Composer;
-use crate::net::upstream::UpstreamError;
+use crate::net::upstream_error::UpstreamError;
 use redoubt_core::upstream::{Credentials, LoginError};
 
 /// The upstream's password in a file, with access to what logs in with it.

@@ -8,7 +8,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Until;
 use crate::net::now;
-use crate::net::upstream::{Target, UpstreamError};
+use crate::net::upstream::Target;
+use crate::net::upstream_error::UpstreamError;
 use crate::telemetry::metrics;
 use crate::worker::Shared;
 use crate::worker::in_force::wait_for_login;

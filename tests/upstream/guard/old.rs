@@ -26,6 +26,11 @@ struct Old {
 const COMMANDS: [&str; 9] =
     ["get", "set", "eval", "flushall", "flushdb", "config", "debug", "cluster", "client"];
 
+/// Returns what `COMMAND` reports of one: its name, arity, flags and places of keys.
+fn row(name: &str) -> String {
+    format!("*6\r\n${}\r\n{name}\r\n:-1\r\n*0\r\n:0\r\n:0\r\n:0\r\n", name.len())
+}
+
 impl Old {
     fn start(mode: Option<&'static str>, denied: &[&str]) -> (Self, u16) {
         let denied = denied.iter().map(|name| (*name).to_owned()).collect();
@@ -116,15 +121,12 @@ impl Old {
             ("command", Some("INFO")) => {
                 let known = |name: &&str| COMMANDS.contains(name);
                 let info = words[2..].iter().map(|name| match Some(*name).filter(known) {
-                    Some(name) => format!("*1\r\n${}\r\n{name}\r\n", name.len()),
+                    Some(name) => row(name),
                     None => "*-1\r\n".to_owned(),
                 });
                 format!("*{}\r\n{}", words.len() - 2, info.collect::<String>())
             }
-            ("command", None) => {
-                let all = COMMANDS.map(|name| format!("*1\r\n${}\r\n{name}\r\n", name.len()));
-                format!("*{}\r\n{}", all.len(), all.concat())
-            }
+            ("command", None) => format!("*{}\r\n{}", COMMANDS.len(), COMMANDS.map(row).concat()),
             ("command", _) => {
                 "-ERR Unknown subcommand or wrong number of arguments.\r\n".to_owned()
             }

@@ -31,7 +31,7 @@ pub use advice::{advice, is_typed};
 pub use batch::{Answer, Answers, AnswersError, Batch, GuardError};
 pub use check::{Probe, Verdict, probes};
 pub use payloads::{Payloads, ask_payloads};
-pub use renamed::{ask_all, ask_names, refused_commands, renamed};
+pub use renamed::renamed;
 pub use rights::Rights;
 pub use stale::{MAX_REMOVED, connected_users, guards_in, remove, stale};
 pub use user::{Guard, made_at};

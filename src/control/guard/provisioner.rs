@@ -1,0 +1,281 @@
+//! Makes guards in steps, tests the rights that they would have, and removes them again.
+
+use std::mem;
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::watch;
+use tracing::{debug, info};
+
+use super::audit::{Audited, audit};
+use super::questions::rights;
+use super::trial::{dry_run, open, queue, scriptable};
+use super::{GUARD, Outcome, Task, is_wanted};
+use crate::config::GuardMode;
+use crate::net::conversation::Conversation;
+use crate::net::upstream::Target;
+use crate::net::upstream_error::UpstreamError;
+use redoubt_core::policy::Policy;
+use redoubt_core::upstream::guard::{
+    self, Answer, Batch, Guard, GuardError, Probe, Rights, probes,
+};
+use redoubt_core::upstream::{Credentials, Greeting};
+
+/// The rights of a guard, tested to refuse what the policy refuses.
+pub(in crate::control) struct DryRun {
+    /// The rights of the configured user.
+    rights: Rights,
+    /// The policy's rules that name a command which this Redis has.
+    rules: Vec<String>,
+}
+
+/// Makes guards and removes them again.
+pub(crate) struct GuardProvisioner {
+    pub(crate) mode: GuardMode,
+    /// The configured credentials, as they are now.
+    pub(crate) configured: watch::Receiver<Credentials>,
+    pub(crate) target: watch::Receiver<Target>,
+    /// The names of the guards that were made, to be removed at the end: the last
+    /// [`GuardProvisioner::MOST_MADE`].
+    pub(crate) made: Mutex<Vec<String>>,
+}
+
+impl GuardProvisioner {
+    /// Most guards that are remembered. Older guards are removed later because of their age.
+    const MOST_MADE: usize = 16;
+
+    /// Returns whether it must be found out how links log in.
+    pub(crate) fn is_wanted(&self, policy: &Policy) -> bool {
+        is_wanted(self.mode, policy)
+    }
+
+    /// Returns the address and socket options of links.
+    pub(crate) fn target(&self) -> Target {
+        self.target.borrow().clone()
+    }
+
+    /// Finds out how the upstream behind `link` enforces the policy of `task`; `link` is logged in as `user`,
+    /// the configured user. Makes a guard if the mode says so; then `link` is logged in as the
+    /// guard afterwards.
+    ///
+    /// # Errors
+    /// Redis cannot be reached or cannot answer now; or, if a guard is required, the reason why
+    /// there is none.
+    pub(crate) async fn provision(
+        &self,
+        link: &mut Conversation,
+        greeting: Greeting,
+        user: Option<&str>,
+        task: &Task,
+    ) -> Result<Outcome, UpstreamError> {
+        let Task { policy, commands } = task;
+        let probes = probes(policy.rules(), greeting.standalone);
+        let reason = match self.mode {
+            GuardMode::Audit | GuardMode::Off => None,
+            GuardMode::Auto | GuardMode::Require => match self.make(link, &probes, policy).await {
+                Ok(guard) => return Ok(Outcome::Guarded(guard)),
+                Err(UpstreamError::Guard(error))
+                    if error.is_answer() && self.mode == GuardMode::Auto =>
+                {
+                    Some(error.to_string())
+                }
+                Err(error) => return Err(error),
+            },
+        };
+        let of = Audited { user, policy, commands: commands.as_deref(), version: greeting.version };
+        audit(link, scriptable(&probes), of, reason).await
+    }
+
+    async fn make(
+        &self,
+        link: &mut Conversation,
+        probes: &[Probe],
+        policy: &Policy,
+    ) -> Result<Guard, UpstreamError> {
+        let (guard, _) = self.provide(link, probes, policy).await?;
+        let logged_in = link.ask(&guard.log_in()).await;
+        let logged_in = logged_in.and_then(|answers| Ok(Guard::made("AUTH", &answers)?));
+        match logged_in {
+            Ok(()) => Ok(guard),
+            Err(error) => {
+                self.remove(link, guard.name()).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes a guard for `policy`, checks its rights, and removes it again. `link` must be logged
+    /// in as the configured user.
+    ///
+    /// # Errors
+    /// See [`GuardProvisioner::provision`].
+    pub(in crate::control) async fn try_out(
+        &self,
+        link: &mut Conversation,
+        greeting: Greeting,
+        policy: &Policy,
+    ) -> Result<DryRun, UpstreamError> {
+        let probes = probes(policy.rules(), greeting.standalone);
+        let (guard, trial) = self.provide(link, &probes, policy).await?;
+        self.remove(link, guard.name()).await;
+        Ok(trial)
+    }
+
+    /// Gives a guard that is in use the tested rights. All connections that are logged in as the
+    /// guard have them from then on, also for queued commands, and stay open. If the guard was
+    /// deleted, it is made again.
+    ///
+    /// # Errors
+    /// Redis cannot be reached, or does not allow this user to change its ACL any more.
+    pub(in crate::control) async fn renew(
+        &self,
+        link: &mut Conversation,
+        guard: &Guard,
+        trial: &DryRun,
+    ) -> Result<(), UpstreamError> {
+        let rules: Vec<_> = trial.rules.iter().map(String::as_str).collect();
+        let made = link.ask(&guard.make(&trial.rights, &rules)).await?;
+        Ok(Guard::made("ACL SETUSER", &made)?)
+    }
+
+    /// Makes a guard and checks its rights. After an error, the guard is removed.
+    pub(super) async fn provide(
+        &self,
+        link: &mut Conversation,
+        probes: &[Probe],
+        policy: &Policy,
+    ) -> Result<(Guard, DryRun), UpstreamError> {
+        let (list, rights) = rights(link).await?;
+        let now = seconds();
+        self.remove_stale(link, &list, now).await?;
+        let mut random = [0; Guard::RANDOM];
+        getrandom::fill(&mut random)
+            .map_err(|_| GuardError::Later("the system gives no random numbers".to_owned()))?;
+        let guard = Guard::new(now, &random);
+        let rules: Vec<_> = policy.rules().collect();
+        let names: Vec<&str> = rules.iter().map(|rule| &**rule).collect();
+        let answers = link.ask(&guard.try_rules(&names)).await?;
+        self.remember(guard.name());
+        let made = match Guard::tried(&names, &answers) {
+            Ok(known) => {
+                self.give_rights(link, &guard, &rights, &known, probes).await.map(|()| known)
+            }
+            Err(error) => Err(error.into()),
+        };
+        match made {
+            Ok(known) => {
+                let rules = known.into_iter().map(str::to_owned).collect();
+                Ok((guard, DryRun { rights, rules }))
+            }
+            Err(error) => {
+                self.remove(link, guard.name()).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives the guard its rights, and checks that it has no more.
+    async fn give_rights(
+        &self,
+        link: &mut Conversation,
+        guard: &Guard,
+        rights: &Rights,
+        known: &[&str],
+        probes: &[Probe],
+    ) -> Result<(), UpstreamError> {
+        let target = self.target();
+        // Keys, channels and databases would hide whether the command itself is refused.
+        let made = link.ask(&guard.make(&rights.everywhere(), known)).await?;
+        Guard::made("ACL SETUSER", &made)?;
+        let open = match dry_run(link, guard.name().as_bytes(), probes).await {
+            Ok(verdicts) => open(probes, &verdicts),
+            Err(UpstreamError::Guard(error)) if error.is_answer() => {
+                // A server without ACL DRYRUN needs a connection of the guard itself for the test.
+                let (mut link, _) = target.log_in(&guard.credentials()).await?;
+                let scriptable = scriptable(probes);
+                let verdicts = queue(&mut link, &scriptable).await?;
+                open(&scriptable, &verdicts)
+            }
+            Err(error) => return Err(error),
+        };
+        if !open.is_empty() {
+            let reason = format!("the guard could still run {}", open.join(", "));
+            return Err(GuardError::Refused(reason).into());
+        }
+        let made = link.ask(&guard.make(rights, known)).await?;
+        Ok(Guard::made("ACL SETUSER", &made)?)
+    }
+
+    /// Removes a guard, and closes the connections that are logged in as the guard. Errors are
+    /// ignored: the guard was never made, or Redis cannot be reached.
+    pub(in crate::control) async fn remove(&self, link: &mut Conversation, name: &str) {
+        let removed = link.ask(&guard::remove(&[name])).await;
+        if removed.is_ok() {
+            let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+            made.retain(|other| other != name);
+        }
+    }
+
+    /// Removes guards that other processes left behind.
+    async fn remove_stale(
+        &self,
+        link: &mut Conversation,
+        list: &Answer,
+        now: u64,
+    ) -> Result<(), UpstreamError> {
+        let guards = guard::guards_in(list);
+        if guards.is_empty() {
+            return Ok(());
+        }
+        let connected = link.ask(&Batch::of(&["CLIENT", "LIST"])).await?;
+        let connected = connected.first().and_then(guard::connected_users);
+        let Some(connected) = connected else {
+            debug!(target: GUARD, "CLIENT LIST does not show which guards are in use, so none is removed");
+            return Ok(());
+        };
+        let stale = guard::stale(&guards, &connected, now);
+        if stale.is_empty() {
+            return Ok(());
+        }
+        let removed = link.ask(&guard::remove(&stale)).await?;
+        match removed.first() {
+            Some(Answer::Integer(count)) => info!(target: GUARD, count, "stale guards removed"),
+            _ => debug!(target: GUARD, "stale guards cannot be removed"),
+        }
+        Ok(())
+    }
+
+    fn remember(&self, name: &str) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.len() >= Self::MOST_MADE {
+            made.remove(0);
+        }
+        made.push(name.to_owned());
+    }
+
+    /// Removes the guards of this process, whose links must have been closed.
+    pub(crate) async fn remove_own(&self) {
+        let made = mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
+        if made.is_empty() {
+            return;
+        }
+        let removed = tokio::time::timeout(self.target().timeout, async {
+            let configured = self.configured.borrow().clone();
+            let (mut link, _) = self.target().log_in(&configured).await?;
+            link.ask(&guard::remove(&made)).await
+        });
+        match removed.await {
+            Ok(Ok(answers)) if matches!(answers.first(), Some(Answer::Integer(_))) => {
+                debug!(target: GUARD, "the guard is removed");
+            }
+            _ => debug!(target: GUARD, "the guard cannot be removed; another process will do it"),
+        }
+    }
+}
+
+/// Returns the time in seconds since 1970.
+#[allow(clippy::disallowed_methods, reason = "other processes compare it with their own clocks")]
+fn seconds() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map(|since| since.as_secs()).unwrap_or_default()
+}
