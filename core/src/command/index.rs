@@ -61,11 +61,11 @@ const fn hash(name: &[u8]) -> usize {
     let mut hash = name.len() as u32;
     let mut next = 0;
     while next < name.len() {
-        hash = (hash ^ (name[next] | 0x20) as u32).wrapping_mul(0x9e37_79b1);
-        hash ^= hash >> 15;
+        hash = (hash ^ (name[next] | 0x20) as u32).wrapping_mul(0x85eb_ca6b);
         next += 1;
     }
-    hash as usize & MASK
+    // The highest bits of a product depend on all bits of its factors.
+    (hash >> (u32::BITS - SLOTS.trailing_zeros())) as usize
 }
 
 const fn after(slot: usize) -> usize {
