@@ -183,6 +183,8 @@ fn commands_that_explain_allows_run_over_the_predicted_link() {
     let scripts = monitor.link("EVAL").unwrap();
     line(&mut first, "SCAN 0");
     let fenced = monitor.link("SCAN").unwrap();
+    // Redis is asked once whether a database may be selected.
+    line(&mut first, "SELECT 0");
     let kind = |name: &str, monitor: &mut Monitor| match monitor.link(name) {
         None => Nowhere,
         Some(link) if link == shared => Shared,

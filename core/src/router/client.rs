@@ -231,7 +231,7 @@ impl Router {
             events: &mut self.events,
             auth_timeout: self.timeouts.auth,
             counters: &mut self.counters,
-            databases: self.databases,
+            databases: &self.databases,
             draining: self.draining,
             now,
             work,

@@ -69,6 +69,8 @@ impl Router {
     /// ends the connections of a user that is deleted.
     pub fn replace_rules(&mut self, rules: Arc<Rules>) {
         self.rules = rules;
+        // The rules come anew when the upstream or its user is another.
+        self.databases.clear();
         for id in self.sessions.not_accepted_by(&self.rules) {
             self.abort(id, CloseReason::CredentialWithdrawn);
         }

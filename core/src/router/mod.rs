@@ -38,6 +38,7 @@ use std::time::{Duration, Instant};
 
 use crate::session::Rules;
 use crate::upstream::Credentials;
+use crate::upstream::Databases;
 use links::{Links, Usage};
 use replies::demultiplexer::Reached;
 use sessions::Sessions;
@@ -78,8 +79,8 @@ pub struct Router {
     rules: Arc<Rules>,
     timeouts: Timeouts,
     sharing: Sharing,
-    /// The number of databases that are known to exist: 0 and the following.
-    databases: u32,
+    /// Databases that sessions are known to be allowed to select.
+    databases: Databases,
     sessions: Sessions,
     links: Links,
     events: VecDeque<SessionEvent>,
@@ -110,7 +111,7 @@ impl Router {
             rules,
             timeouts,
             sharing,
-            databases: 1,
+            databases: Databases::default(),
             sessions: Sessions::default(),
             links: Links::new(credentials, key),
             events: VecDeque::new(),

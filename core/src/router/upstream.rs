@@ -240,7 +240,9 @@ impl Router {
         let memory_paused = session.memory_paused;
         if session.pending.remote() == 0 {
             session.state.trust_replies();
-            self.databases = self.databases.max(session.state.database().saturating_add(1));
+            if let Some(database) = session.state.take_confirmed_database() {
+                self.databases.insert(database);
+            }
         }
         let waits_for_room = session.waits_for_room;
         if memory_paused {

@@ -32,6 +32,8 @@ pub struct State {
     pub(super) protocol: Protocol,
     /// The selected database, by the replies that have arrived.
     pub(super) database: u32,
+    /// The database that a reply has selected since [`State::take_confirmed_database`].
+    pub(super) confirmed_database: Option<u32>,
     /// The state of `MULTI` and `WATCH`.
     pub(super) transaction: Transaction,
     /// The protocol that a `HELLO` inside the transaction selects when it runs.
@@ -225,6 +227,11 @@ impl State {
     /// pending.
     pub fn trust_replies(&mut self) {
         self.transaction.trust_replies();
+    }
+
+    /// Returns the database that a reply has selected, once.
+    pub fn take_confirmed_database(&mut self) -> Option<u32> {
+        self.confirmed_database.take()
     }
 
     /// Returns the limits for the next request.

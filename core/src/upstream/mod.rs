@@ -6,12 +6,14 @@
 //! Invariants: no request of a session is sent before the link is logged in; no `Debug` output contains
 //! the password.
 
+mod databases;
 mod dialect;
 mod functions;
 pub mod guard;
 mod link;
 mod login;
 
+pub use databases::Databases;
 pub use dialect::Dialect;
 pub use functions::{FunctionList, ListError};
 pub use link::{Link, Phase};

@@ -18,14 +18,12 @@ use redoubt_core::auth::{DEFAULT_USER, Identity};
 use redoubt_core::command::Version;
 use redoubt_core::resp::{Parsed, Request, RequestLimits, RequestParser, encode_command};
 use redoubt_core::session::{self, Decision, Known, PendingReplies, Rules, State, classify};
-use redoubt_core::upstream::{Credentials, Dialect};
+use redoubt_core::upstream::{Credentials, Databases, Dialect};
 use secrecy::ExposeSecret;
 
 use self::verdict::Verdict;
 use crate::cli::args;
 
-/// Databases that are known to exist: only database 0, as before a session has selected another.
-const DATABASES: u32 = 1;
 /// The version of a Redis that has all commands of the table.
 const NEW: Version = Version::new(u16::MAX, 0, 0);
 
@@ -174,6 +172,9 @@ fn decision(rules: &Rules, state: &State, request: &Request<'_>) -> Decision {
     let spec = classify(request);
     let verdict = rules.authorize(request, spec, state.is_authenticated());
     let due = PendingReplies::default();
-    let known = Known { databases: DATABASES, is_whole: true };
+    // As after a session has selected database 0, and before another has been.
+    let mut databases = Databases::default();
+    databases.insert(0);
+    let known = Known { databases: &databases, is_whole: true };
     session::decide(state, request, spec, verdict, (rules, &due), known)
 }

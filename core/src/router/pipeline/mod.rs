@@ -26,6 +26,7 @@ use super::session::{Asked, Session};
 use super::{SessionEvent, SessionId};
 use crate::resp::Parsed;
 use crate::session::{CloseReason, Event, Known, Rules, classify, decide, is_held_whole};
+use crate::upstream::Databases;
 
 /// How the loop over a client's bytes continues after one step.
 enum Next {
@@ -46,8 +47,7 @@ pub(super) struct Pipeline<'a> {
     pub(super) events: &'a mut VecDeque<SessionEvent>,
     pub(super) counters: &'a mut Counters,
     pub(super) auth_timeout: Duration,
-    /// The number of databases that are known to exist: 0 and the following.
-    pub(super) databases: u32,
+    pub(super) databases: &'a Databases,
     pub(super) draining: bool,
     pub(super) now: Instant,
     /// What is left of the session's turn.

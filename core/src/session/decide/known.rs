@@ -89,8 +89,9 @@ fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
         return Need::Lease;
     }
     let speaks_hello = context.rules.speaks_hello();
-    let database_exists =
-        || connection::chosen_database(request).is_some_and(|n| n < context.known.databases);
+    let may_select = || {
+        connection::chosen_database(request).is_some_and(|n| context.known.databases.contains(n))
+    };
     match spec.effect {
         Effect::Script => Need::Script,
         Effect::None => Need::Shared,
@@ -104,7 +105,7 @@ fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
         _ if !spec.arity_holds(request.declared()) => Need::Lease,
         Effect::Exec | Effect::Discard | Effect::Unwatch => Need::Shared,
         Effect::ClientName if spec.word() != "setinfo" || speaks_hello => Need::Shared,
-        Effect::Select if database_exists() => Need::Shared,
+        Effect::Select if may_select() => Need::Shared,
         Effect::BlocksOnOption if !may_block(request) => Need::Fenced,
         Effect::Wait => Need::NotedLease,
         _ => Need::Lease,

@@ -29,6 +29,7 @@ use super::state::State;
 use crate::command::{self, Effect, Spec};
 use crate::policy::{self, Denied, Objection, Verdict};
 use crate::resp::{Request, is_word, reply};
+use crate::upstream::Databases;
 
 pub use blocking::may_block;
 pub(crate) use login::is_held_whole;
@@ -36,9 +37,9 @@ pub(super) use texts::exec_aborted;
 
 /// Facts about the server and the request that a decision needs.
 #[derive(Debug, Clone, Copy)]
-pub struct Known {
-    /// Number of databases known to exist: those from 0 to this number, exclusive.
-    pub databases: u32,
+pub struct Known<'a> {
+    /// Databases that sessions are known to be allowed to select.
+    pub databases: &'a Databases,
     /// True if the request has arrived completely; false for the beginning of a large request.
     pub is_whole: bool,
 }
@@ -50,7 +51,7 @@ struct Context<'a> {
     rules: &'a Rules,
     /// The session's pending replies.
     due: &'a PendingReplies,
-    known: Known,
+    known: Known<'a>,
 }
 
 /// Returns the command or, where there is one, the subcommand that a request is for; `None` if the
@@ -76,7 +77,7 @@ pub fn decide(
     spec: Option<&'static Spec>,
     verdict: Verdict,
     (rules, due): (&Rules, &PendingReplies),
-    known: Known,
+    known: Known<'_>,
 ) -> Decision {
     if let Some(spec) = spec
         && spec.effect == Effect::None
@@ -97,7 +98,7 @@ fn decide_special(
     spec: Option<&'static Spec>,
     verdict: Verdict,
     (rules, due): (&Rules, &PendingReplies),
-    known: Known,
+    known: Known<'_>,
 ) -> Special {
     let context = Context { rules, due, known };
     let mut deciding = Deciding {
@@ -289,8 +290,13 @@ mod tests {
     use crate::resp::{Parsed, RequestLimits, RequestParser};
     use crate::session::{Expect, KeyForm, Limits, StandIn};
     use crate::upstream::Dialect;
+    use std::sync::LazyLock;
 
-    const KNOWN: Known = Known { databases: 1, is_whole: true };
+    static DATABASES: LazyLock<Databases> = LazyLock::new(Databases::default);
+
+    fn known() -> Known<'static> {
+        Known { databases: &DATABASES, is_whole: true }
+    }
 
     fn rules(scripts: Scripts) -> Rules {
         Rules {
@@ -354,7 +360,7 @@ mod tests {
                         Some(spec),
                         verdict.clone(),
                         (&rules, &due),
-                        KNOWN,
+                        known(),
                     );
                     let Decision::Plain = decision else { continue };
                     passed += 1;
@@ -364,7 +370,7 @@ mod tests {
                         Some(spec),
                         verdict,
                         (&rules, &due),
-                        KNOWN,
+                        known(),
                     );
                     let action = Action::Forward { expect: Expect::PLAIN, need: Need::Shared };
                     assert!(special == Special::from(action), "{} in state {number}", spec.name);
@@ -387,7 +393,7 @@ mod tests {
             let verdict = rules.authorize(&request, spec, state.is_authenticated());
             let due = PendingReplies::default();
             matches!(
-                decide(&state, &request, spec, verdict, (&rules, &due), KNOWN),
+                decide(&state, &request, spec, verdict, (&rules, &due), known()),
                 Decision::Plain
             )
         };

@@ -258,7 +258,9 @@ impl State {
             Learn::Nothing | Learn::Unblocked | Learn::Confirmed(_) => {}
             Learn::Id | Learn::Subcommand => {}
             Learn::Protocol(protocol) if done => self.protocol = protocol,
-            Learn::Database(database) if done => self.database = database,
+            Learn::Database(database) if done => {
+                (self.database, self.confirmed_database) = (database, Some(database));
+            }
             Learn::Protocol(_) | Learn::Database(_) => {}
             Learn::Multi => self.transaction.multi(error),
             Learn::Exec(protocol) => {
