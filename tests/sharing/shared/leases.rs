@@ -274,7 +274,7 @@ fn select_moves_to_the_shared_link_of_that_database() {
     let mut places = Places::new();
     let (first, zero) = places.plain();
     let (second, _) = places.plain();
-    // Only Redis knows if database 3 exists, so the first SELECT uses a lease.
+    // Only Redis knows if a database may be selected, so the first SELECT uses a lease.
     let lease = places.turn(first, b"SELECT 3\r\n", b"+OK\r\n");
     assert_ne!(lease, zero);
     let three = places.link_of(first);
@@ -282,6 +282,10 @@ fn select_moves_to_the_shared_link_of_that_database() {
     assert_bytes(&places.login[places.login.len() - 23..], &request(&["SELECT", "3"]));
     places.local(second, b"SELECT 3\r\n", b"+OK\r\n");
     assert_eq!(places.link_of(second), three);
+    // Neither does a lower database follow from a higher one.
+    assert_ne!(places.turn(second, b"SELECT 0\r\n", b"+OK\r\n"), zero);
+    assert_eq!(places.link_of(second), zero);
+    places.local(second, b"SELECT 3\r\n", b"+OK\r\n");
     places.local(second, b"SELECT 0\r\n", b"+OK\r\n");
     assert_eq!(places.link_of(second), zero);
     assert_eq!(places.link_of(first), three);
