@@ -29,6 +29,8 @@ struct Rules {
     named: Vec<Arc<str>>,
     /// `RESTORE`, if it is refused only because the server does not check its payload.
     payload: Option<&'static Spec>,
+    /// `RESTORE`, if it is not refused only because the server checks its payload.
+    unrefused: Option<&'static Spec>,
     /// Names that the operator allows although they may be new administrative commands, in lower case.
     allowed: Vec<Arc<str>>,
     /// Names in `named` that are refused because only the upstream knows them and calls them
@@ -124,8 +126,14 @@ impl Policy {
         let mut rules = Rules::clone(&self.rules);
         rules.commands.remove(spec);
         rules.special.remove(spec);
-        rules.payload = None;
+        rules.unrefused = rules.payload.take();
         Self { rules: Arc::new(rules) }
+    }
+
+    /// Returns the rule against `RESTORE` if it is not in force only because the server checks the
+    /// payload. A user who cannot ask whether the server does that has to lack the command.
+    pub fn unless_payloads_are_checked(&self) -> Option<RuleName> {
+        self.rules.unrefused.map(|spec| RuleName::Known(spec.name))
     }
 
     /// Returns whether a request may run.

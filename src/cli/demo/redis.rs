@@ -1,5 +1,5 @@
-//! Runs a redis-server for the demo: on a free port of 127.0.0.1, with a password, without files of
-//! data.
+//! Runs a redis-server, or another server of its family, for the demo: on a free port of 127.0.0.1, with
+//! a password, without files of data.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, BufRead, BufReader, Write};
@@ -14,7 +14,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// How often another port is tried when another process takes the free port first.
 const ATTEMPTS: u32 = 5;
-/// The text that Redis logs when it serves.
+/// The servers that are tried, in this order.
+const PROGRAMS: [&str; 3] = ["redis-server", "valkey-server", "redict-server"];
+/// The text that each of them logs when it serves.
 const READY: &str = "Ready to accept connections";
 
 /// The reason why there is no Redis.
@@ -26,9 +28,9 @@ pub(crate) enum RedisError {
          (macOS)"
     )]
     NotInstalled,
-    #[error("redis-server cannot be started")]
+    #[error("the server cannot be started")]
     Start(#[source] io::Error),
-    #[error("redis-server stopped at once; its last log lines: {0}")]
+    #[error("the server stopped at once; its last log lines: {0}")]
     Stopped(String),
 }
 
@@ -44,10 +46,10 @@ pub(super) struct Redis {
 impl Redis {
     /// Starts a server with `password`, and waits until it serves.
     pub(super) fn start(password: &SecretString) -> Result<Self, RedisError> {
-        let version = version()?;
+        let (program, version) = installed()?;
         let mut attempt = 1;
         loop {
-            let redis = Self::spawn(&version, password).map_err(RedisError::Start)?;
+            let redis = Self::spawn(program, &version, password).map_err(RedisError::Start)?;
             match redis.wait_until_ready() {
                 Err(RedisError::Stopped(_)) if attempt < ATTEMPTS => attempt += 1,
                 result => return result,
@@ -59,12 +61,12 @@ impl Redis {
         self.address
     }
 
-    /// Returns its name and version, such as `Redis 7.0.15`.
+    /// Returns its name and version, such as `Redis 7.0.15` or `Valkey 9.1.2`.
     pub(super) fn version(&self) -> &str {
         &self.version
     }
 
-    fn spawn(version: &str, password: &SecretString) -> io::Result<Self> {
+    fn spawn(program: &str, version: &str, password: &SecretString) -> io::Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let dir = std::env::temp_dir().join(format!(
             "redoubt-demo-{}-{}",
@@ -72,7 +74,7 @@ impl Redis {
             address.port()
         ));
         DirBuilder::new().mode(0o700).create(&dir)?;
-        let child = Command::new("redis-server")
+        let child = Command::new(program)
             .arg("-")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -140,14 +142,37 @@ fn config(port: u16, dir: &Path, password: &SecretString) -> String {
     )
 }
 
-/// Returns the name and version that `redis-server --version` prints.
-fn version() -> Result<String, RedisError> {
-    let output = Command::new("redis-server").arg("--version").output();
-    let output = output.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => RedisError::NotInstalled,
-        _ => RedisError::Start(error),
-    })?;
-    let text = String::from_utf8_lossy(&output.stdout);
+/// Returns the first of the servers that is installed, and its name and version.
+fn installed() -> Result<(&'static str, String), RedisError> {
+    for program in PROGRAMS {
+        match Command::new(program).arg("--version").output() {
+            Ok(output) => {
+                return Ok((program, version(&String::from_utf8_lossy(&output.stdout))));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(RedisError::Start(error)),
+        }
+    }
+    Err(RedisError::NotInstalled)
+}
+
+/// Returns the name and version from `text`, which a server prints for `--version`. The program's name does
+/// not tell: a `redis-server` may be a link to a Valkey.
+fn version(text: &str) -> String {
+    let name = text.split_whitespace().next().unwrap_or("Redis");
     let number = text.split_whitespace().find_map(|word| word.strip_prefix("v="));
-    Ok(format!("Redis {}", number.unwrap_or("of an unknown version")))
+    format!("{name} {}", number.unwrap_or("of an unknown version"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_has_the_name_of_the_server() {
+        assert_eq!(version("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc"), "Redis 7.0.15");
+        assert_eq!(version("Valkey server v=9.1.2 sha=00000000:0 bits=64"), "Valkey 9.1.2");
+        assert_eq!(version("Redict server v=7.3.6 sha=00000000:0"), "Redict 7.3.6");
+        assert_eq!(version(""), "Redis of an unknown version");
+    }
 }

@@ -5,6 +5,7 @@ use std::io;
 use super::harmless::{self, BLOCKED, ESCAPES, FLUSHALL, RESTORE};
 use super::outcome::{Check, Outcome, Section, shown};
 use super::scripts;
+use super::version;
 use super::wire::{Target, Wire};
 
 /// Shows whether the policy is enforced in scripts: Redis's ACL refuses the call before Redis
@@ -35,35 +36,54 @@ fn blocked(target: &Target, args: &[&str]) -> Check {
 /// Checks all escapes, and names those that exist.
 fn escapes(target: &Target) -> Check {
     let (id, what) = ("escapes", "commands that get round the policy");
-    let count = ESCAPES.len();
-    match existing(&ESCAPES, || target.login()) {
-        Ok(names) if names.is_empty() => {
-            Check::new(id, true, what, format!("none of {count} exists"))
-        }
-        Ok(names) => {
-            let found = format!("{} of {count} exist: {}", names.len(), names.join(", "));
-            Check::new(id, false, what, found)
-        }
+    let Existing { names, untested, count } = match existing(&ESCAPES, || target.login()) {
+        Ok(existing) => existing,
         Err((name, error)) => {
-            Check::new(id, false, what, format!("{name}: {}", shown(&Err(error))))
+            return Check::new(id, false, what, format!("{name}: {}", shown(&Err(error))));
         }
+    };
+    let mut found = if names.is_empty() {
+        format!("none of {count} exists")
+    } else {
+        format!("{} of {count} exist: {}", names.len(), names.join(", "))
+    };
+    if untested > 0 {
+        found += &format!("; {untested} can be tested only in MULTI, which does not work");
     }
+    Check::new(id, names.is_empty(), what, found)
 }
 
-/// Checks `RESTORE`, which is safe if the server checks payloads. A client cannot find out whether
-/// it does.
+/// Checks `RESTORE`, which is safe if the server checks payloads. A client can find out whether it does
+/// only for a version that always does.
 fn restore(target: &Target) -> Check {
     let (id, what) = ("restore", "RESTORE");
     match target.ask(&RESTORE) {
         Ok(reply) if harmless::is_missing(&RESTORE, &reply) => {
             missing(id, what, Ok(reply), &RESTORE)
         }
-        Ok(_) => {
-            let found = "exists: a crafted payload ends a server without sanitize-dump-payload yes";
-            Check::with(id, Outcome::Warns, what, found)
-        }
+        Ok(_) => match version::of(target) {
+            Ok(server) if server.always_checks_payloads() => {
+                Check::new(id, true, what, format!("exists; {server} checks every payload"))
+            }
+            _ => {
+                let found =
+                    "exists: a crafted payload ends a server without sanitize-dump-payload yes";
+                Check::with(id, Outcome::Warns, what, found)
+            }
+        },
         reply => missing(id, what, reply, &RESTORE),
     }
+}
+
+/// Which of some commands exist.
+#[derive(Debug, Default)]
+pub(super) struct Existing {
+    /// The names of those that exist.
+    pub(super) names: Vec<String>,
+    /// How many were not tested, since they may only be queued and `MULTI` does not work.
+    untested: usize,
+    /// How many were tested.
+    count: usize,
 }
 
 /// Returns which of `commands` exist; fails at the first for which that could not be found out,
@@ -71,8 +91,8 @@ fn restore(target: &Target) -> Check {
 pub(super) fn existing(
     commands: &[&[&str]],
     mut open: impl FnMut() -> io::Result<Wire>,
-) -> Result<Vec<String>, (String, io::Error)> {
-    let mut names = Vec::new();
+) -> Result<Existing, (String, io::Error)> {
+    let mut found = Existing::default();
     let mut wire = None;
     for args in commands {
         let mut ask = || {
@@ -80,19 +100,39 @@ pub(super) fn existing(
                 Some(used) => used,
                 None => open()?,
             };
-            let reply = used.ask(args)?;
+            let reply = if harmless::is_only_queued(args) {
+                queued(&mut used, args)?
+            } else {
+                Some(used.ask(args)?)
+            };
             // A reply that is not an error may have more lines or be followed by others, so the
             // connection is not used again.
-            wire = reply.starts_with('-').then_some(used);
+            wire = reply.as_ref().is_some_and(|reply| reply.starts_with('-')).then_some(used);
             io::Result::Ok(reply)
         };
         match ask() {
-            Ok(reply) if harmless::is_missing(args, &reply) => {}
-            Ok(_) => names.push(harmless::name(args)),
+            Ok(None) => found.untested += 1,
+            Ok(Some(reply)) => {
+                found.count += 1;
+                if !harmless::is_missing(args, &reply) {
+                    found.names.push(harmless::name(args));
+                }
+            }
             Err(error) => return Err((harmless::name(args), error)),
         }
     }
-    Ok(names)
+    Ok(found)
+}
+
+/// Returns the reply to a command inside `MULTI`, which is discarded; `None` without sending it if
+/// `MULTI` does not work, as it would run then.
+fn queued(wire: &mut Wire, args: &[&str]) -> io::Result<Option<String>> {
+    if wire.ask(&["MULTI"])? != "+OK" {
+        return Ok(None);
+    }
+    let reply = wire.ask(args)?;
+    wire.ask(&["DISCARD"])?;
+    Ok(Some(reply))
 }
 
 /// Sends `FLUSHALL` in other forms.

@@ -16,6 +16,7 @@ mod report;
 mod scripts;
 mod tls;
 mod unauthenticated;
+mod version;
 mod wire;
 
 use std::error::Error as _;

@@ -98,7 +98,7 @@ fn password(wire: &mut Wire, target: &Target) -> (bool, String) {
 /// Describes how much a Redis without a password allows.
 fn without_password(open: impl Fn() -> io::Result<Wire>) -> String {
     let commands = [&BLOCKED[..], &ESCAPES[..]].concat();
-    match existing(&commands, open) {
+    match existing(&commands, open).map(|existing| existing.names) {
         Ok(names) if names.is_empty() => {
             "requires no password; blocked commands do not exist there".to_owned()
         }

@@ -1,11 +1,8 @@
 //! Checks what a client's own script can do to the server.
 
-use std::io;
-
-use redoubt_core::resp::Reply;
-
 use super::harmless;
 use super::outcome::{Check, Outcome};
+use super::version::{self, Server};
 use super::wire::Target;
 
 /// A script that does nothing; every script engine runs it.
@@ -24,8 +21,8 @@ pub(super) fn engine(target: &Target) -> Check {
     match runs("EVAL").and_then(|eval| Ok(eval || runs("EVAL_RO")?)) {
         Ok(false) => Check::new(id, true, what, "only listed scripts run"),
         Ok(true) => {
-            let (server, danger) = match version(target) {
-                Ok((name, version)) => (format!("{name} {version}"), danger(&name, &version)),
+            let (server, danger) = match version::of(target) {
+                Ok(server) => (server.to_string(), danger(&server)),
                 Err(_) => ("this server".to_owned(), Danger::Unknown),
             };
             let found = match danger {
@@ -55,38 +52,16 @@ enum Danger {
 
 /// Returns what ended the servers that were tried: Redis 7.0.15, 7.4.1 and 8.0.2, Valkey 8.1.1 and
 /// 9.1.2, and Redict 7.3.6.
-fn danger(name: &str, version: &str) -> Danger {
-    let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
-    let (Some(Some(major)), Some(Some(minor))) = (numbers.next(), numbers.next()) else {
-        return Danger::Unknown;
-    };
+fn danger(server: &Server) -> Danger {
+    let Some([major, minor, _]) = server.numbers() else { return Danger::Unknown };
     let is_up_to = |last| (major, minor) <= last;
-    match name {
+    match server.name.as_str() {
         "redis" if is_up_to((8, 0)) => Danger::AnyError,
         "valkey" if is_up_to((8, 1)) => Danger::AnyError,
         "redict" if is_up_to((7, 3)) => Danger::AnyError,
         "valkey" if (major, minor) == (9, 1) => Danger::Metatable,
         _ => Danger::Unknown,
     }
-}
-
-/// Returns the server's name and version from its reply to `HELLO`.
-fn version(target: &Target) -> io::Result<(String, String)> {
-    let reply = target.login()?.ask_whole(&["HELLO", "2"])?;
-    let Reply::Array(fields) = &reply else {
-        return Err(io::Error::other("HELLO was not answered with an array"));
-    };
-    let (pairs, _) = fields.as_chunks::<2>();
-    let field = |name: &[u8]| {
-        pairs.iter().find_map(|[key, value]| match (key, value) {
-            (Reply::BulkString(key), Reply::BulkString(value)) if key == name => {
-                Some(String::from_utf8_lossy(value).into_owned())
-            }
-            _ => None,
-        })
-    };
-    let fields = field(b"server").zip(field(b"version"));
-    fields.ok_or_else(|| io::Error::other("HELLO was answered without a version"))
 }
 
 #[cfg(test)]
@@ -106,7 +81,8 @@ mod tests {
             ("dragonfly", "1.0.0", Danger::Unknown),
             ("redis", "nonsense", Danger::Unknown),
         ] {
-            assert_eq!(danger(name, version), wanted, "{name} {version}");
+            let server = Server { name: name.to_owned(), version: version.to_owned() };
+            assert_eq!(danger(&server), wanted, "{server}");
         }
     }
 }

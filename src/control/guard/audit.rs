@@ -60,7 +60,10 @@ pub(super) async fn audit(
         let mut tried = probes.iter().zip(&verdicts);
         tried.any(|(probe, verdict)| probe.rule == *rule && *verdict != Verdict::Missing)
     };
-    let rules: Vec<_> = policy.rules().collect();
+    let mut rules: Vec<_> = policy.rules().collect();
+    // Without CONFIG, it will not be known that the server checks payloads.
+    let takes_config = rules.iter().any(|rule| matches!(&**rule, "config" | "config|get"));
+    rules.extend(policy.unless_payloads_are_checked().filter(|_| takes_config));
     let rules = rules.iter().filter(|rule| is_typed(rule, version).unwrap_or(exists(rule)));
     let rules: Vec<&str> = rules.map(|rule| &**rule).collect();
     let advice = advice(user, rights.as_ref(), &rules);
