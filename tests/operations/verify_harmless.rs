@@ -119,9 +119,9 @@ fn verify_changes_nothing_behind_a_redoubt_that_refuses_nothing() {
     let redis = Redis::start();
     let redoubt = Redoubt::setup(&redis).set("policy.blocked", "[]");
     let redoubt = redoubt.set_text("policy.escapes", "allow").start();
-    // Redoubt itself asks at its start if payloads are checked.
+    // Redoubt itself asks at its start if payloads are checked, and for the commands, before it counts them.
     let mut wire = redis.direct();
-    let has_asked = || succeeded(&mut wire).contains_key("config|get");
+    let has_asked = || succeeded(&mut wire).contains_key("command|count");
     assert!(Deadline::standard().poll(has_asked), "Redoubt has not asked");
     assert_verify_changes_nothing(redoubt.address(), redoubt.password(), redis.direct(), &[]);
 }

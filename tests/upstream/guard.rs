@@ -7,7 +7,7 @@ mod old;
 mod renamed;
 
 use support::servers::refusals;
-use support::{Redis, Redoubt, Wire, lines, shown};
+use support::{Redis, Redoubt, Wire, frame, lines, shown};
 
 /// The value that must survive.
 const KEPT: &[u8] = b"$4\r\nkept\r\n";
@@ -47,6 +47,22 @@ fn logged(redoubt: &Redoubt, from: usize, message: &str) -> String {
 /// Sets `app:kept`, which no script may delete.
 fn keep(redis: &Redis) {
     assert_eq!(redis.direct().command(&["SET", "app:kept", "kept"]), b"+OK\r\n");
+}
+
+/// Returns what the server sends inside `EXEC` for an `AUTH` with a wrong password: an error, or nothing,
+/// although the length of the array counts it.
+fn wrong_auth_in_exec(redis: &Redis) -> Vec<u8> {
+    let mut direct = redis.direct();
+    for request in [&["MULTI"][..], &["AUTH", "wrong"], &["PING"], &["EXEC"]] {
+        direct.send(&frame::request(request));
+    }
+    direct.expect(b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n");
+    let mut reply = direct.frame();
+    assert!(reply.starts_with(b"-WRONGPASS") || reply == b"+PONG\r\n", "{}", shown(&reply));
+    if reply == b"+PONG\r\n" {
+        reply.clear();
+    }
+    reply
 }
 
 /// A library with a function that flushes everything, and a function that reads.

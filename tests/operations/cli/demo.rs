@@ -1,9 +1,11 @@
 //! `redoubt demo`, started as a person starts it.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use super::process::{Client, Process, redoubt};
+use support::servers::{self, REDIS_7_0, STACK_7_4, on_each};
 use tempfile::TempDir;
 
 /// Waits until it has ended as requested, and its directory and its Redis are gone. Returns its output.
@@ -74,6 +76,39 @@ fn the_demo_shows_the_checks_serves_and_cleans_up() {
     process.signal("INT");
     let output = ends_cleanly(process, &dir, upstream);
     assert!(!output.contains('\x1b'), "colour without a terminal: {output}");
+}
+
+/// The only server in the PATH is that of `servers`, under the name that its makers gave it.
+#[test]
+fn verify_holds_in_the_demo_of_each_server() {
+    on_each(
+        &[REDIS_7_0, STACK_7_4, "redis-8.0", "valkey-8.1", "valkey-9.1", "redict-7.3"],
+        |server| {
+            let (name, version) = server.split_once('-').unwrap();
+            let name = if server == STACK_7_4 { "redis" } else { name };
+            let (dir, bin) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let file = bin.path().join(format!("{name}-server"));
+            let (program, path) = (servers::program(server), std::env::var("PATH").unwrap());
+            let (program, modules) = (program.display(), servers::options(server).join(" "));
+            // The modules come behind the dash that stands for the configuration.
+            let text = format!(
+                "#!/bin/sh\nexport PATH='{path}'\n[ \"$1\" = - ] || exec {program} \"$@\"\n\
+             exec {program} \"$@\" {modules}\n"
+            );
+            fs::write(&file, text).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+            let mut command = redoubt(&["demo"]);
+            command.env("TMPDIR", dir.path()).env("PATH", bin.path());
+            let mut process = Process::start(&mut command, "");
+            let heading = process.wait_for(", before ").to_lowercase();
+            assert!(heading.contains(&format!("before {name} {version}.")), "{heading}");
+            process.wait_for(" 0 fail, 1 warning, 1 skipped");
+            process.wait_for("Ctrl-C");
+            process.signal("INT");
+            let upstream = heading.rsplit_once(':').unwrap().1.parse().unwrap();
+            ends_cleanly(process, &dir, upstream);
+        },
+    );
 }
 
 /// Runs it on a terminal, which `script` provides.

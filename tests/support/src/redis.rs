@@ -218,7 +218,8 @@ impl Drop for Redis {
     }
 }
 
-/// Returns the names of the commands that `server` has, without subcommands.
+/// Returns the names of the commands that `server` has, without subcommands, and without the commands of
+/// modules, which do not exist yet when the configuration is read.
 fn commands(server: &'static str) -> Vec<String> {
     static KNOWN: Mutex<BTreeMap<&str, Vec<String>>> = Mutex::new(BTreeMap::new());
     let mut known = KNOWN.lock().expect("no panic while it is locked");
@@ -226,7 +227,7 @@ fn commands(server: &'static str) -> Vec<String> {
         let reply = Redis::setup().server(server).start().direct().command(&["COMMAND", "LIST"]);
         let text = String::from_utf8(reply).expect("names of commands");
         let names =
-            text.lines().filter(|line| !line.starts_with(['*', '$']) && !line.contains('|'));
+            text.lines().filter(|line| !line.starts_with(['*', '$']) && !line.contains(['|', '.']));
         names.map(str::to_ascii_lowercase).collect()
     };
     known.entry(server).or_insert_with(list).clone()
