@@ -23,9 +23,9 @@ const READY: &str = "Ready to accept connections";
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RedisError {
     #[error(
-        "redis-server is not installed; install it with `apt-get install redis-server` (Debian, \
-         Ubuntu), `dnf install redis` (Fedora), `apk add redis` (Alpine) or `brew install redis` \
-         (macOS)"
+        "there is no redis-server, valkey-server or redict-server in the PATH; install one with \
+         `apt-get install redis-server` (Debian, Ubuntu), `dnf install valkey` (Fedora), `apk add \
+         redis` (Alpine) or `brew install redis` (macOS)"
     )]
     NotInstalled,
     #[error("the server cannot be started")]
