@@ -25,8 +25,9 @@ pub(super) const fn is_plain(name: &str) -> bool {
             | b"psetex" | b"set" | b"setbit" | b"setex" | b"setnx" | b"setrange" | b"strlen"
             | b"substr"
         // Keys.
-            | b"copy" | b"dbsize" | b"del" | b"delifeq" | b"dump" | b"exists" | b"expiretime" | b"keys" | b"move" | b"persist" | b"pexpiretime" | b"pttl" | b"randomkey" | b"rename" | b"renamenx" | b"touch" | b"ttl"
-            | b"type" | b"unlink"
+            | b"copy" | b"dbsize" | b"del" | b"delifeq" | b"dump" | b"exists" | b"expiretime"
+            | b"keys" | b"move" | b"persist" | b"pexpiretime" | b"pttl" | b"randomkey" | b"rename"
+            | b"renamenx" | b"touch" | b"ttl" | b"type" | b"unlink"
         // Hashes.
             | b"hdel" | b"hexists" | b"hget" | b"hgetall" | b"hincrby" | b"hincrbyfloat" | b"hkeys"
             | b"hlen" | b"hmget" | b"hmset" | b"hrandfield" | b"hscan" | b"hset" | b"hsetnx"
