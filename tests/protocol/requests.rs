@@ -59,11 +59,11 @@ fn a_large_request_is_reported_early_and_streamed() {
     assert!(request.arg(2).is_some_and(|value| value.len() < 65_537));
 
     let passed = parser.stream(&wire[..65_537], &AUTH);
-    assert_eq!(passed, Ok(Streamed { len: 65_537, done: false }));
-    assert_eq!(parser.stream(&[], &AUTH), Ok(Streamed { len: 0, done: false }));
+    assert_eq!(passed, Ok(Streamed { len: 65_537, last: None, done: false }));
+    assert_eq!(parser.stream(&[], &AUTH), Ok(Streamed { len: 0, last: None, done: false }));
     let rest = [&wire[65_537..], next].concat();
     let passed = parser.stream(&rest, &AUTH);
-    assert_eq!(passed, Ok(Streamed { len: wire.len() - 65_537, done: true }));
+    assert_eq!(passed, Ok(Streamed { len: wire.len() - 65_537, last: None, done: true }));
     assert_eq!(parser.parse(next, &AUTH), Ok(Parsed::Request { len: next.len() }));
     assert_eq!(words(&parser, next), [b"PING"]);
 }
@@ -84,6 +84,51 @@ fn a_large_request_can_be_parsed_when_complete() {
 }
 
 #[test]
+fn a_large_request_is_streamed_with_canonical_line_ends() {
+    let wire = b"*3\rx$3\rxSET\r\n$1\r\nkAB$6\rxvalues\rC";
+    let wanted = b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$6\r\nvalues\r\n";
+    for first in 29..wire.len() {
+        for step in [1, 2, 5, 100] {
+            let limits = RequestLimits { stream_at: first - 1, ..AUTH };
+            let mut parser = RequestParser::new();
+            assert_eq!(parser.parse(&wire[..first], &limits), Ok(Parsed::Large), "at {first}");
+            let (mut sent, mut from, mut until) = (Vec::new(), 0, first);
+            loop {
+                let piece = parser.stream(&wire[from..until], &limits).expect("valid");
+                sent.extend_from_slice(&wire[from..from + piece.len]);
+                if let Some(last) = piece.last {
+                    *sent.last_mut().expect("a byte before") = last;
+                }
+                from += piece.len;
+                if piece.done {
+                    break;
+                }
+                if piece.len == 0 {
+                    until = wire.len().min(until + step);
+                }
+            }
+            assert_eq!(sent.escape_ascii().to_string(), wanted.escape_ascii().to_string());
+            assert_eq!(from, wire.len());
+        }
+    }
+}
+
+#[test]
+fn a_bad_line_end_in_a_streamed_request_is_an_error_where_the_server_checks_it() {
+    let limits = RequestLimits { stream_at: 20, crlf: true, ..AUTH };
+    for end in [&b"A\n"[..], b"\rA", b"AB"] {
+        let wire = [b"*2\r\n$3\r\nGET\r\n$9\r\nvalues", &b"123"[..], end].concat();
+        for cut in 21..wire.len() {
+            let mut parser = RequestParser::new();
+            assert_eq!(parser.parse(&wire[..cut], &limits), Ok(Parsed::Large), "at {cut}");
+            let passed = parser.stream(&wire[..cut], &limits).expect("valid so far");
+            let result = parser.stream(&wire[passed.len..], &limits);
+            assert_eq!(result, Err(ProtocolError::LineEnd), "{}", end.escape_ascii());
+        }
+    }
+}
+
+#[test]
 fn a_length_line_is_passed_on_only_when_complete() {
     let limits = RequestLimits { stream_at: 10, ..AUTH };
     let mut parser = RequestParser::new();
@@ -92,11 +137,14 @@ fn a_length_line_is_passed_on_only_when_complete() {
     assert_eq!(words(&parser, start), [&b"DEL"[..], b"a"]);
     assert!(!parser.request(start).is_cut());
     let passed = parser.stream(start, &limits);
-    assert_eq!(passed, Ok(Streamed { len: start.len() - 2, done: false }));
-    assert_eq!(parser.stream(b"$1\r", &limits), Ok(Streamed { len: 0, done: false }));
-    assert_eq!(parser.stream(b"$1\r\n", &limits), Ok(Streamed { len: 4, done: false }));
-    assert_eq!(parser.stream(b"b\r", &limits), Ok(Streamed { len: 2, done: false }));
-    assert_eq!(parser.stream(b"\n*1\r\n", &limits), Ok(Streamed { len: 1, done: true }));
+    assert_eq!(passed, Ok(Streamed { len: start.len() - 2, last: None, done: false }));
+    assert_eq!(parser.stream(b"$1\r", &limits), Ok(Streamed { len: 0, last: None, done: false }));
+    assert_eq!(parser.stream(b"$1\r\n", &limits), Ok(Streamed { len: 4, last: None, done: false }));
+    assert_eq!(parser.stream(b"b\r", &limits), Ok(Streamed { len: 2, last: None, done: false }));
+    assert_eq!(
+        parser.stream(b"\n*1\r\n", &limits),
+        Ok(Streamed { len: 1, last: None, done: true })
+    );
 }
 
 #[test]

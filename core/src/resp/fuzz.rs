@@ -20,23 +20,30 @@ enum Found {
 }
 
 /// Checks requests: any division into segments, streamed or not, gives the same requests and the same
-/// error as the whole input, and a request that is written to a link parses as the same request again.
+/// error as the whole input, and a request that is written to a link parses as the same request again;
+/// both for servers that check line ends and for others.
 pub fn request(data: &[u8]) {
     let [mode, cuts, input @ ..] = data else { return };
-    let mut limits = RequestLimits::AUTHENTICATED;
-    if mode & 1 == 0 {
-        limits = RequestLimits::UNAUTHENTICATED;
+    for crlf in [false, true] {
+        let mut limits = RequestLimits { crlf, ..RequestLimits::AUTHENTICATED };
+        if mode & 1 == 0 {
+            limits = RequestLimits { crlf, ..RequestLimits::UNAUTHENTICATED };
+        }
+        request_within(&limits, usize::from(mode >> 1), *cuts, input);
     }
-    let whole = RequestLimits { stream_at: usize::MAX, ..limits };
+}
+
+fn request_within(limits: &RequestLimits, stream_at: usize, cuts: u8, input: &[u8]) {
+    let whole = RequestLimits { stream_at: usize::MAX, ..*limits };
     let expected = requests(input, &whole, Segments(0));
-    assert_eq!(expected, requests(input, &whole, Segments(*cuts)), "segments change requests");
+    assert_eq!(expected, requests(input, &whole, Segments(cuts)), "segments change requests");
     for found in &expected {
         if let Found::Request(_, args) = found {
             written_on(args);
         }
     }
-    let streaming = RequestLimits { stream_at: usize::from(mode >> 1), ..limits };
-    let streamed = requests(input, &streaming, Segments(*cuts));
+    let streaming = RequestLimits { stream_at, ..*limits };
+    let streamed = requests(input, &streaming, Segments(cuts));
     assert_eq!(streamed.len(), expected.len(), "streaming changes requests");
     for pair in streamed.iter().zip(&expected) {
         match pair {
@@ -62,11 +69,23 @@ fn written_on(args: &[Vec<u8>]) {
     assert!(parser.request(&wire).args().eq(args.iter().map(Vec::as_slice)));
 }
 
+/// Checks that the pieces of a streamed request are one canonical request that begins with `seen`.
+fn streamed_on(pieces: &[u8], seen: &[Vec<u8>]) {
+    let mut parser = RequestParser::new();
+    let limits =
+        RequestLimits { stream_at: usize::MAX, crlf: true, ..RequestLimits::AUTHENTICATED };
+    assert_eq!(parser.parse(pieces, &limits), Ok(Parsed::Request { len: pieces.len() }));
+    let request = parser.request(pieces);
+    assert!(request.args().zip(seen).all(|(arg, seen)| arg.starts_with(seen)));
+    assert!(seen.len() <= request.declared());
+}
+
 fn requests(input: &[u8], limits: &RequestLimits, mut segments: Segments) -> Vec<Found> {
     let mut parser = RequestParser::new();
     let mut found = Vec::new();
     let (mut start, mut end) = (0_usize, 0_usize);
     let mut streamed: Option<Vec<Vec<u8>>> = None;
+    let mut pieces = Vec::new();
     while end < input.len() {
         end = segments.next(end, input.len());
         loop {
@@ -76,11 +95,19 @@ fn requests(input: &[u8], limits: &RequestLimits, mut segments: Segments) -> Vec
                     Ok(passed) => {
                         assert!(passed.len <= held.len());
                         start = start.saturating_add(passed.len);
-                        if !passed.done {
-                            streamed = Some(seen);
+                        pieces.extend_from_slice(held.get(..passed.len).unwrap_or_default());
+                        if let Some((sent, last)) = pieces.last_mut().zip(passed.last) {
+                            *sent = last;
+                        }
+                        if passed.done {
+                            streamed_on(&std::mem::take(&mut pieces), &seen);
+                            found.push(Found::Request(start, seen));
+                            continue;
+                        }
+                        streamed = Some(seen);
+                        if passed.len == 0 {
                             break;
                         }
-                        found.push(Found::Request(start, seen));
                     }
                     Err(error) => {
                         found.push(Found::Error(error));

@@ -222,6 +222,7 @@ impl RequestParser {
             };
             let is_crlf = terminator == b"\r\n";
             if !is_crlf && limits.crlf {
+                self.bulk = Some(len);
                 return Err(ProtocolError::LineEnd);
             }
             self.canonical &= is_crlf;

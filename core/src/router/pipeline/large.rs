@@ -44,6 +44,9 @@ impl Pipeline<'_> {
             && let Some(requests) = self.links.requests(link, self.id)
         {
             requests.extend_from_slice(input.get(..streamed.len).unwrap_or_default());
+            if let Some((sent, last)) = requests.last_mut().zip(streamed.last) {
+                *sent = last;
+            }
             self.links.complete_request();
         }
         if streamed.done {
