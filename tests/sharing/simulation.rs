@@ -2,7 +2,8 @@
 //!
 //! Which session sends, how bytes are divided, who reads slowly, which link breaks and what time it is
 //! all come from the seed; there is no socket, thread or clock. Every client knows the bytes that it
-//! must receive; `simulation/schedule.rs` lists what else is checked after each step.
+//! must receive; `simulation/schedule.rs` lists what else is checked after each step. The seed chooses the
+//! version of the server, too (`simulation/server.rs`).
 //!
 //! `REDOUBT_SIM_COUNT` sets how many schedules run, `REDOUBT_SIM_SEED` replays one.
 
@@ -10,6 +11,7 @@ mod client;
 mod limits;
 mod model;
 mod schedule;
+mod server;
 mod wire;
 
 use std::collections::BTreeMap;

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 
 use super::model::{Redis, Side};
+use super::server::Server;
 use super::wire::{bulk, frame, multibulk};
 use support::rng::Rng;
 
@@ -23,6 +24,9 @@ enum Expected {
     AnyInteger,
     /// The reply to a blocking pop of this key.
     Popped(Vec<u8>),
+    /// A message that follows the reply to the client's own `PUBLISH`. Replies of Redoubt's own may
+    /// come before it, and it is lost if the session gives up its link first.
+    Late(Vec<u8>),
 }
 
 /// The subscriptions on common channels, and the protocol of their messages.
@@ -67,13 +71,12 @@ pub(crate) struct Client {
     /// True if it has made the upstream send too many, too few or bad replies: from then on it may
     /// receive any bytes of its own, and may be closed for it.
     pub(crate) faulty: bool,
-    /// True if the upstream does not answer a wrong `AUTH` while replies are pending.
-    mutes: bool,
+    server: Server,
 }
 
 impl Client {
-    pub(crate) fn new(number: u32, heavy: bool, mutes: bool) -> Self {
-        let mut redis = Redis::new(Side::Client, CLIENT_PASSWORD, "");
+    pub(crate) fn new(number: u32, heavy: bool, server: Server) -> Self {
+        let mut redis = Redis::new(Side::Client, server, CLIENT_PASSWORD, "");
         redis.connect(0, false);
         Self {
             number,
@@ -89,17 +92,17 @@ impl Client {
             most_subscribed: 0,
             heavy,
             faulty: false,
-            mutes,
+            server,
         }
     }
 
     pub(crate) fn has_all(&self) -> bool {
-        self.due.is_empty() && self.received.is_empty()
+        self.has_all_replies() && self.received.is_empty()
     }
 
     /// Returns true if it has received all replies, except possibly the end of a message from others.
     pub(crate) fn has_all_replies(&self) -> bool {
-        self.due.is_empty()
+        self.due.iter().all(|due| self.said_last && matches!(due.expected, Expected::Late(_)))
     }
 
     pub(crate) fn waits_for_a_pop(&self) -> bool {
@@ -150,8 +153,23 @@ impl Client {
         if frame.starts_with(b">2\r\n$10\r\ninvalidate\r\n") {
             return;
         }
+        let is_late = |due: &Due| matches!(due.expected, Expected::Late(_));
+        let overtaken = self.due.iter().take_while(|due| is_late(due)).count();
+        let next = self.due.get(overtaken);
+        if overtaken > 0
+            && matches!(frame[0], b'-' | b'+')
+            && let Some(Due { expected: Expected::Frame(bytes), view, .. }) = next
+            && bytes == frame
+        {
+            self.view = *view;
+            self.due.remove(overtaken);
+            if frame == b"+RESET\r\n" {
+                self.due.drain(..overtaken);
+            }
+            return;
+        }
         let fits = self.due.front().is_some_and(|due| match &due.expected {
-            Expected::Frame(bytes) => bytes == frame,
+            Expected::Frame(bytes) | Expected::Late(bytes) => bytes == frame,
             Expected::AnyInteger => frame.starts_with(b":"),
             Expected::Popped(key) => {
                 let value = [b"v", &key[..]].concat();
@@ -199,7 +217,7 @@ impl Client {
         let wrong = args.iter().any(|arg| is(arg, "wrong"));
         let claims = is(&args[0], "auth") || is(&args[0], "hello");
         (is(&args[0], "eval") && !is(&args[1], "one"))
-            || (self.mutes && queueing && claims && wrong)
+            || (self.server.mutes && queueing && claims && wrong)
     }
 
     fn current_view(&self) -> View {
@@ -221,12 +239,7 @@ impl Client {
         }
         if rng.one_in(400) {
             self.to_send.extend(b"*1\r\n+PING\r\n");
-            self.said_last = true;
-            if self.redis.conns[&0].visible() {
-                let text = b"-ERR Protocol error: expected '$', got '+'\r\n".to_vec();
-                let view = self.current_view();
-                self.due.push_back(Due { expected: Expected::Frame(text), view, blocking: false });
-            }
+            self.expect_protocol_error("expected '$', got '+'");
             return "(protocol error)".into();
         }
         let words = self.compose(rng);
@@ -240,6 +253,9 @@ impl Client {
         let plain = |arg: &Vec<u8>| {
             !arg.is_empty() && arg.iter().all(|b| b.is_ascii_graphic() && !b"'\"\\".contains(b))
         };
+        if rng.one_in(120) {
+            return self.end_lines_badly(rng, &args);
+        }
         let short = args.iter().map(Vec::len).sum::<usize>() < 60_000;
         let inline = short && args.iter().all(plain) && rng.one_in(8);
         if inline {
@@ -255,6 +271,38 @@ impl Client {
         args.iter().map(|arg| shorten(arg)).collect::<Vec<_>>().join(" ")
     }
 
+    /// Sends a request in which another byte than LF follows a length, or other bytes than CRLF an
+    /// argument.
+    fn end_lines_badly(&mut self, rng: &mut Rng, args: &[Vec<u8>]) -> String {
+        let bad = rng.below(args.len());
+        let mut request = format!("*{}\r\n", args.len()).into_bytes();
+        for (index, arg) in args.iter().enumerate() {
+            let mut arg = bulk(arg);
+            if index == bad {
+                let length_end = arg.iter().position(|byte| *byte == b'\n').unwrap();
+                let at = if rng.one_in(2) { length_end } else { arg.len() - 1 };
+                arg[at] = b'x';
+            }
+            request.extend(arg);
+        }
+        self.to_send.extend(request);
+        if self.server.checks_line_ends {
+            self.expect_protocol_error("invalid CRLF in request");
+        } else {
+            self.expect(args);
+        }
+        format!("(bad line end) {}", shorten(&args.concat()))
+    }
+
+    fn expect_protocol_error(&mut self, text: &str) {
+        self.said_last = true;
+        if self.redis.conns[&0].visible() {
+            let text = format!("-ERR Protocol error: {text}\r\n").into_bytes();
+            let view = self.current_view();
+            self.due.push_back(Due { expected: Expected::Frame(text), view, blocking: false });
+        }
+    }
+
     /// Sends the request to its own model and records the reply.
     fn expect(&mut self, args: &[Vec<u8>]) {
         let before = self.current_view();
@@ -267,7 +315,7 @@ impl Client {
         self.said_last |= conn.closing;
         self.most_subscribed = self.most_subscribed.max(conn.subscriptions());
         if conn.blocked.take().is_some() {
-            self.redis.empty_request(0);
+            self.redis.request_done(0);
             let expected = Expected::Popped(args[1].clone());
             self.due.push_back(Due { expected, view: after, blocking });
             return;
@@ -282,7 +330,11 @@ impl Client {
         let mut rest = &answer[..];
         while let Some(len) = frame(rest) {
             let mut expected = Expected::Frame(masked(&rest[..len]));
-            let counts = args[0].eq_ignore_ascii_case(b"publish") && rest.starts_with(b":");
+            let publishes = args[0].eq_ignore_ascii_case(b"publish");
+            let counts = publishes && rest.starts_with(b":");
+            if publishes && self.server.publishes_late && rest.starts_with(b">") {
+                expected = Expected::Late(rest[..len].to_vec());
+            }
             rest = &rest[len..];
             if self.was_reset && counts {
                 // The link that RESET gave up may be subscribed until Redis notices that it is closed.

@@ -6,8 +6,8 @@
 //! their number only, so it does not matter how many sessions use a connection.
 //!
 //! As the upstream it has the faults of real servers. `EVAL` answers as its script says: once, not at
-//! all, twice, with a string that has no end, or with bytes that are not RESP; `mutes` makes it not
-//! answer a wrong `AUTH` while replies are pending, as Redis 7.2 to 8.x do.
+//! all, twice, with a string that has no end, or with bytes that are not RESP. `server` says what its
+//! version does, such as not to answer a wrong `AUTH` while replies are pending.
 //!
 //! Words have a meaning: `id:S:N` is unique and from session S, `u:S:N` is sent by S before it
 //! authenticates, and the keys `k:S:`, `c:S:`, `l:S:` and `b:S:` belong to S. All sessions use channels
@@ -21,6 +21,7 @@ mod pubsub;
 
 pub(crate) use conn::Conn;
 
+use super::server::Server;
 use super::wire::{Args, bulk, error, multibulk, request};
 
 /// The part that the model plays.
@@ -50,15 +51,14 @@ pub(crate) struct Redis {
     pub(crate) heard: BTreeSet<(u32, u32)>,
     /// The secret that no link may carry.
     secret: Vec<u8>,
-    /// True if a wrong `AUTH` gets no reply while others are pending.
-    pub(crate) mutes: bool,
+    server: Server,
 }
 
 /// Commands that do not exist for clients.
 pub(crate) const REFUSED: [&str; 4] = ["flushall", "flushdb", "config", "debug"];
 
 impl Redis {
-    pub(crate) fn new(side: Side, password: &str, secret: &str) -> Self {
+    pub(crate) fn new(side: Side, server: Server, password: &str, secret: &str) -> Self {
         Self {
             side,
             password: password.into(),
@@ -68,7 +68,7 @@ impl Redis {
             ids: BTreeSet::new(),
             heard: BTreeSet::new(),
             secret: secret.into(),
-            mutes: false,
+            server,
         }
     }
 
@@ -104,7 +104,15 @@ impl Redis {
         std::mem::take(&mut self.conns.get_mut(&number).unwrap().output)
     }
 
+    /// Receives an empty request.
     pub(crate) fn empty_request(&mut self, number: u32) {
+        if !self.server.skips_past_empty_requests {
+            self.request_done(number);
+        }
+    }
+
+    /// Ends the request that `number` has sent last.
+    pub(crate) fn request_done(&mut self, number: u32) {
         self.conns.get_mut(&number).unwrap().request_done();
     }
 
@@ -134,6 +142,7 @@ impl Redis {
         if let Some(session) = session {
             conn.owed.push_back((session, conn.produced));
         }
+        conn.put_late();
         conn.request_done();
     }
 
@@ -176,6 +185,11 @@ impl Redis {
     /// Does what Redis's processCommand does.
     fn process(&mut self, conn: &mut Conn, args: &[Vec<u8>]) {
         let name = String::from_utf8_lossy(&args[0]).to_ascii_lowercase();
+        let admits = matches!(&*name, "auth" | "hello" | "quit" | "reset");
+        let needs_login = !conn.authenticated && !admits;
+        if needs_login && self.server.asks_for_login_first {
+            return self.reject(conn, error("NOAUTH Authentication required."));
+        }
         let Some((full, min, max)) = arity(&name, args) else {
             return self.reject(conn, unknown(args));
         };
@@ -191,8 +205,7 @@ impl Redis {
             }
             return self.reject(conn, error(&format!("ERR {text}")));
         }
-        let admits = matches!(&*name, "auth" | "hello" | "quit" | "reset");
-        if !conn.authenticated && !admits {
+        if needs_login {
             return self.reject(conn, error("NOAUTH Authentication required."));
         }
         let allowed = name.ends_with("subscribe") || ["ping", "quit", "reset"].contains(&&*name);
@@ -202,6 +215,12 @@ impl Redis {
                  RESET are allowed in this context"
             );
             return self.reject(conn, error(&text));
+        }
+        if conn.queue.is_some()
+            && ["multi", "watch"].contains(&&*name)
+            && let Some(text) = self.server.fails_in_multi
+        {
+            return self.reject(conn, error(&text.replace('*', &name)));
         }
         let at_once = ["exec", "discard", "multi", "watch", "quit", "reset"].contains(&&*name);
         if conn.queue.is_some() && !at_once {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redoubt_core::auth::Identity;
-use redoubt_core::command::Version;
 use redoubt_core::policy::{Escapes, Policy};
 use redoubt_core::router::{LinkId, Router, SessionId, Sharing, Timeouts};
 use redoubt_core::session::{KeyForm, Limits, Rules, StandIn};
-use redoubt_core::upstream::{Credentials, Dialect};
+use redoubt_core::upstream::Credentials;
 
 use super::client::{CLIENT_PASSWORD, Client};
 use super::limits::limits;
 use super::model::{Redis, Side};
+use super::server::Server;
 use support::rng::Rng;
 
 mod checks;
@@ -108,8 +108,7 @@ pub(crate) struct Schedule {
     limits: Limits,
     /// Most bytes that may wait for one client.
     max_output: usize,
-    /// True if the upstream does not answer a wrong `AUTH` while replies are pending.
-    mutes: bool,
+    server: Server,
     /// How often anything moved.
     moves: u64,
     /// The link that the present call is about to end.
@@ -123,7 +122,10 @@ impl Schedule {
     pub(crate) fn new(seed: u64, start: Instant, traced: bool) -> Self {
         let mut rng = Rng::new(seed);
         let heavy = rng.one_in(25);
-        let limits = limits(&mut rng, heavy);
+        let server = Server::choose(&mut rng);
+        let dialect = server.dialect();
+        let mut limits = limits(&mut rng, heavy);
+        limits.request.crlf = dialect.checks_line_ends;
         let rules = Rules {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).unwrap(),
             scripts: redoubt_core::policy::Scripts::default(),
@@ -131,18 +133,16 @@ impl Schedule {
             known_only: false,
             identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), seed),
-            upstream_version: (!rng.one_in(4)).then_some(Version::new(7, 0, 15)),
+            upstream_version: server.reported(),
             commands: None,
-            dialect: Dialect::REDIS_7_0,
+            dialect,
             auth_attempts: u32::MAX,
             keys: KeyForm::None,
             limits,
             client_ids: Default::default(),
         };
         let credentials = credentials(None);
-        let mutes = rng.one_in(2);
-        let mut redis = Redis::new(Side::Upstream, UPSTREAM_PASSWORD, CLIENT_PASSWORD);
-        redis.mutes = mutes;
+        let redis = Redis::new(Side::Upstream, server, UPSTREAM_PASSWORD, CLIENT_PASSWORD);
         let sharing = match rng.one_in(4) {
             true => Sharing::Off,
             false => Sharing::Auto,
@@ -161,11 +161,11 @@ impl Schedule {
             limits,
             max_output: checks::max_output(sharing),
             draining: false,
-            mutes,
+            server,
             moves: 0,
             broken: None,
             trace: traced.then(Vec::new),
-            event_counts: BTreeMap::new(),
+            event_counts: BTreeMap::from([(server.title, 1)]),
         }
     }
 
@@ -233,7 +233,7 @@ impl Schedule {
         note!(self, "session {} opens", self.sessions);
         self.peers.push(Peer {
             id,
-            client: Client::new(self.sessions, self.heavy, self.mutes),
+            client: Client::new(self.sessions, self.heavy, self.server),
             seen: Observed::default(),
             slow,
             opened: self.now,

@@ -3,6 +3,9 @@
 use super::{CLIENT_PASSWORD, COMMON, Client};
 use support::rng::Rng;
 
+/// Names of which some or all servers reject some.
+const NAMES: [&str; 4] = ["", "two words", "nul\0behind", "\0"];
+
 impl Client {
     fn id(&mut self) -> String {
         self.next += 1;
@@ -29,6 +32,15 @@ impl Client {
             };
             if args.len() == 5 && rng.one_in(2) {
                 args.extend(["SETNAME", "later"]);
+            }
+            if args[0].eq_ignore_ascii_case("hello") && rng.one_in(4) {
+                let more: &[&str] = match rng.below(4) {
+                    0 => &["AUTH", "default", CLIENT_PASSWORD],
+                    1 => &["AUTH", "default", "wrong"],
+                    2 => &["SETNAME", *rng.pick(&NAMES)],
+                    _ => &["NOSUCH"],
+                };
+                args.extend(more);
             }
             args.into_iter().map(|arg| arg.as_bytes().to_vec()).collect()
         };
@@ -93,6 +105,10 @@ impl Client {
             43 if !queueing => line(format!("PUBLISH own:{session}:0 {id}")),
             44 => line((*rng.pick(&["HELLO 2", "HELLO 3", "HELLO", "HELLO 7"])).into()),
             45 => login(rng),
+            46 if rng.one_in(3) => {
+                let name = *rng.pick(&NAMES);
+                ["CLIENT", "SETNAME", name].map(|word| word.as_bytes().to_vec()).into()
+            }
             46 => line(format!("CLIENT SETNAME name-{session}")),
             47 | 48 => line("CLIENT GETNAME".into()),
             // Inside a transaction it breaks the protocol at EXEC, and Redoubt stops tracking the

@@ -6,6 +6,8 @@ use super::super::wire::{bulk, error, integer};
 use super::conn::{Conn, Mode};
 use super::{Key, Redis, Side, Value};
 
+const BAD_NAME: &str = "ERR Client names cannot contain spaces, newlines or special characters.";
+
 impl Redis {
     pub(super) fn execute(&mut self, conn: &mut Conn, name: &str, args: &[Vec<u8>]) {
         let arg = |index: usize| args.get(index).map_or(&b""[..], Vec::as_slice);
@@ -97,7 +99,7 @@ impl Redis {
     }
 
     fn wrong_password(&self, conn: &mut Conn) {
-        if self.mutes && !conn.output.is_empty() {
+        if self.server.mutes && !conn.output.is_empty() {
             conn.faulty = true;
             return;
         }
@@ -131,40 +133,75 @@ impl Redis {
                 return conn.say(error(text));
             }
         };
+        let atomic = self.server.hello_is_atomic;
+        let (mut claimed, mut name) = (None, None);
         let mut rest = args.get(2..).unwrap_or_default();
         while let Some(option) = rest.first() {
             if option.eq_ignore_ascii_case(b"auth") && rest.len() >= 3 {
-                if rest[1] != b"default" || rest[2] != self.password {
-                    return self.wrong_password(conn);
+                claimed = Some((&rest[1], &rest[2]));
+                if !atomic && !self.claims(conn, &rest[1], &rest[2]) {
+                    return;
                 }
-                conn.authenticated = true;
                 rest = &rest[3..];
             } else if option.eq_ignore_ascii_case(b"setname") && rest.len() >= 2 {
-                conn.name = rest[1].clone();
+                if !self.is_name(&rest[1]) {
+                    return conn.say(error(BAD_NAME));
+                }
+                name = Some(rest[1].clone());
+                if let Some(name) = name.take_if(|_| !atomic) {
+                    conn.name = name;
+                }
                 rest = &rest[2..];
             } else {
                 let text = format!("ERR Syntax error in HELLO option '{}'", option.escape_ascii());
                 return conn.say(error(&text));
             }
         }
+        if let Some((user, password)) = claimed.filter(|_| atomic)
+            && !self.claims(conn, user, password)
+        {
+            return;
+        }
         if !conn.authenticated {
-            return conn.say(error(
+            let form = if atomic { "HELLO <proto> AUTH" } else { "HELLO AUTH" };
+            return conn.say(error(&format!(
                 "NOAUTH HELLO must be called with the client already authenticated, otherwise the \
-                 HELLO AUTH <user> <pass> option can be used to authenticate the client and select \
-                 the RESP protocol version at the same time",
-            ));
+                 {form} <user> <pass> option can be used to authenticate the client and select \
+                 the RESP protocol version at the same time"
+            )));
+        }
+        if let Some(name) = name {
+            conn.name = name;
         }
         conn.resp3 = resp3;
         let (head, proto) = if resp3 { ("%7", 3) } else { ("*14", 2) };
+        let [name, version] = [self.server.name, self.server.version];
+        let (name_len, version_len) = (name.len(), version.len());
         conn.say(format!(
-            "{head}\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$6\r\n7.0.15\r\n$5\r\nproto\
-             \r\n:{proto}\r\n$2\r\nid\r\n:1\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\n\
+            "{head}\r\n$6\r\nserver\r\n${name_len}\r\n{name}\r\n$7\r\nversion\r\n\
+             ${version_len}\r\n{version}\r\n$5\r\nproto\r\n:{proto}\r\n$2\r\nid\r\n:1\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\n\
              master\r\n$7\r\nmodules\r\n*0\r\n"
         ));
     }
 
+    /// Logs in by an option of `HELLO`.
+    fn claims(&self, conn: &mut Conn, user: &[u8], password: &[u8]) -> bool {
+        let right = user == b"default" && password == self.password;
+        conn.authenticated |= right;
+        if !right {
+            self.wrong_password(conn);
+        }
+        right
+    }
+
+    fn is_name(&self, name: &[u8]) -> bool {
+        let cut = name.iter().position(|byte| *byte == 0 && self.server.names_end_at_nul);
+        name[..cut.unwrap_or(name.len())].iter().all(u8::is_ascii_graphic)
+    }
+
     fn client(&mut self, conn: &mut Conn, args: &[Vec<u8>]) {
         match args[1].to_ascii_lowercase().as_slice() {
+            b"setname" if !self.is_name(&args[2]) => conn.say(error(BAD_NAME)),
             b"setname" => {
                 conn.name = args[2].clone();
                 conn.say("+OK\r\n");

@@ -41,6 +41,8 @@ pub(crate) struct Conn {
     pub(crate) pushed: bool,
     pub(crate) input: Vec<u8>,
     pub(crate) output: Vec<u8>,
+    /// Messages that follow the reply to the request.
+    pub(super) late: Vec<u8>,
     /// Bytes of output so far, and how many of them have been taken.
     pub(super) produced: u64,
     pub(super) delivered: u64,
@@ -65,12 +67,28 @@ impl Conn {
 
     /// Sends an out-of-band message, whatever `CLIENT REPLY` is.
     pub(super) fn notice(&mut self, kind: &str, parts: &[&[u8]], last: &[u8]) {
+        let out = self.message(kind, parts, last);
+        self.put(&out);
+    }
+
+    /// Sends an out-of-band message behind the reply to the present request.
+    pub(super) fn notice_late(&mut self, kind: &str, parts: &[&[u8]], last: &[u8]) {
+        let out = self.message(kind, parts, last);
+        self.late.extend(out);
+    }
+
+    pub(super) fn put_late(&mut self) {
+        let late = std::mem::take(&mut self.late);
+        self.put(&late);
+    }
+
+    fn message(&self, kind: &str, parts: &[&[u8]], last: &[u8]) -> Vec<u8> {
         let lead = if self.resp3 { '>' } else { '*' };
         let mut out = format!("{lead}{}\r\n", parts.len() + 2).into_bytes();
         out.extend(bulk(kind.as_bytes()));
         parts.iter().for_each(|part| out.extend(bulk(part)));
         out.extend(last);
-        self.put(&out);
+        out
     }
 
     pub(super) fn say(&mut self, bytes: impl AsRef<[u8]>) {

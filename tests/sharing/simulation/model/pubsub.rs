@@ -47,15 +47,18 @@ impl Redis {
             return 0;
         }
         let mut count = 0;
-        for conn in self.conns.values_mut().chain(own) {
+        let late = self.server.publishes_late;
+        let others = self.conns.values_mut().map(|conn| (conn, false));
+        for (conn, late) in others.chain(own.map(|conn| (conn, late))) {
+            let notice = if late && conn.resp3 { Conn::notice_late } else { Conn::notice };
             if conn.channels.contains(channel) {
-                conn.notice("message", &[channel], &bulk(payload));
+                notice(conn, "message", &[channel], &bulk(payload));
                 count += 1;
             }
             let matches = |pattern: &Vec<u8>| channel.starts_with(&pattern[..pattern.len() - 1]);
             let patterns = conn.patterns.iter().filter(|p| matches(p)).cloned().collect::<Vec<_>>();
             for pattern in patterns {
-                conn.notice("pmessage", &[&pattern, channel], &bulk(payload));
+                notice(conn, "pmessage", &[&pattern, channel], &bulk(payload));
                 count += 1;
             }
         }

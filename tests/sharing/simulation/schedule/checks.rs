@@ -7,6 +7,7 @@ use redoubt_core::router::{SessionEvent, Sharing};
 use redoubt_core::session::{CloseReason, Event};
 
 use super::super::model::Conn;
+use super::super::server::SERVERS;
 use super::{About, Observed, Peer, Schedule, Wire, note};
 
 const AUTH_TIMEOUT: Duration = super::TIMEOUTS.auth;
@@ -258,7 +259,8 @@ impl Schedule {
 /// Returns the events that a run of many schedules must include; otherwise it tests less than it
 /// claims.
 pub(crate) fn must_happen() -> BTreeSet<&'static str> {
-    [
+    let versions = SERVERS.iter().map(|server| server.title);
+    let events = [
         "client paused",
         "link paused",
         "link refused",
@@ -285,6 +287,7 @@ pub(crate) fn must_happen() -> BTreeSet<&'static str> {
         "turn",
         "too many in flight",
         "too fast",
-    ]
-    .into()
+        "bad line end",
+    ];
+    versions.chain(events).collect()
 }

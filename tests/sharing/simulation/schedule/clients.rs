@@ -12,6 +12,8 @@ impl Schedule {
             }
             let said = peer.client.speak(&mut self.rng);
             note!(self, "session {} says {said}", peer.client.number);
+            let bad = u64::from(said.starts_with("(bad line end)"));
+            *self.event_counts.entry("bad line end").or_default() += bad;
         }
     }
 
