@@ -15,7 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use attacks::{Attack, End};
+use attacks::{Attack, End, Heard};
 use support::{Redis, Redoubt, frame, shown};
 
 /// A part of every reply to victims, and of nothing else.
@@ -87,7 +87,8 @@ fn run(sharing: &str) {
             .collect();
         for attack in &attacks {
             for _ in 0..3 {
-                let attacked = catch_unwind(AssertUnwindSafe(|| run_attack(&redoubt, attack)));
+                let attacked =
+                    catch_unwind(AssertUnwindSafe(|| run_attack(&redis, &redoubt, attack)));
                 if let Err(cause) = attacked {
                     wrong.push(format!("{}: {}", attack.name, text(&cause)));
                 }
@@ -110,7 +111,7 @@ fn run(sharing: &str) {
 }
 
 /// Runs one attack, and checks what its heir finds.
-fn run_attack(redoubt: &Redoubt, attack: &Attack) {
+fn run_attack(redis: &Redis, redoubt: &Redoubt, attack: &Attack) {
     let mut wire = redoubt.session();
     wire.set_time_limit(Duration::from_secs(10));
     match attack.end {
@@ -126,8 +127,17 @@ fn run_attack(redoubt: &Redoubt, attack: &Attack) {
     }
     let heard = String::from_utf8_lossy(wire.received()).into_owned();
     assert!(!heard.contains(SECRET), "it hears {heard:?}");
-    for part in attack.heard {
-        assert!(heard.contains(part), "{part:?} is missing in {}", shown(heard.as_bytes()));
+    match attack.heard {
+        Heard::Parts(parts) => {
+            for part in parts {
+                assert!(heard.contains(part), "{part:?} is missing in {}", shown(heard.as_bytes()));
+            }
+        }
+        Heard::AsServer => {
+            let mut direct = redis.direct();
+            assert!(direct.exchange(&attack.said, attack.said.len(), true, |_| false), "it hangs");
+            assert_eq!(shown(wire.received()), shown(direct.received()));
+        }
     }
     drop(wire);
     heir::inspect(redoubt);

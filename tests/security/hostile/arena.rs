@@ -1,7 +1,10 @@
 //! Runs cases one after another, with a Redis and a Redoubt of the test's own.
 
+use std::cell::OnceCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
+
+use redoubt_core::policy::Escapes;
 
 use super::case::{Before, Case, Holds};
 use super::state::{State, executed, observe, plant};
@@ -20,7 +23,7 @@ pub(crate) enum Mode {
     Off,
 }
 
-/// The rights of the operator's user in [`Mode::AuditRestricted`].
+/// The rights of the operator's user in [`Mode::AuditRestricted`], as far as Redis 7.0 has the commands.
 const RESTRICTED: &str = "on ~* &* +@all -flushall -flushdb -config -debug -acl -module -replicaof \
     -slaveof -failover -sync -psync -replconf -shutdown -migrate -monitor -swapdb -save -bgsave \
     -bgrewriteaof -pfdebug -pfselftest -restore -restore-asking -latency|reset -slowlog|get -slowlog|reset -cluster|addslots -cluster|addslotsrange \
@@ -38,6 +41,8 @@ pub(crate) const UPSTREAM_PASSWORD: &str = "the-password-of-redis-which-only-red
 struct Arena {
     mode: Mode,
     redis: Redis,
+    /// A server that does not have the refused commands, for [`Holds::SaysAsServer`].
+    without_refused: OnceCell<Redis>,
     redoubt: Redoubt,
     direct: Wire,
     planted: State,
@@ -61,18 +66,22 @@ impl Arena {
             Mode::Audit | Mode::AuditRestricted => "audit",
             Mode::Off => "off",
         };
+        let mut direct = redis.direct();
+        direct.set_time_limit(Duration::from_secs(10));
+        for rule in Escapes::rules() {
+            // It is an error if the server does not have the command.
+            direct.command(&["ACL", "SETUSER", "app", &format!("-{}", rule.to_ascii_lowercase())]);
+        }
         let mut redoubt = Redoubt::setup(&redis).set_text("policy.guard", guard);
         if mode == Mode::AuditRestricted {
             redoubt = redoubt.set_text("upstream.user", "app").set_text("upstream.password", &app);
         }
         let redoubt = redoubt.start();
-        let mut direct = redis.direct();
-        direct.set_time_limit(Duration::from_secs(10));
         // Once Redoubt has answered, its guard exists.
         assert_eq!(redoubt.session().command(&["PING"]), b"+PONG\r\n");
         plant(&mut direct);
         let planted = observe(&mut direct);
-        Self { mode, redis, redoubt, direct, planted }
+        Self { mode, redis, without_refused: OnceCell::new(), redoubt, direct, planted }
     }
 
     /// Panics if the case's expectation does not hold.
@@ -102,7 +111,8 @@ impl Arena {
         if let Holds::Reaches(command) = case.holds
             && self.mode == Mode::Off
         {
-            assert!(now.contains_key(&executed(command)), "{command} is held: {text}");
+            let reached = now.contains_key(&executed(command));
+            assert!(reached || self.fails_directly(case, command), "{command} is held: {text}");
             plant(&mut self.direct);
             self.planted = observe(&mut self.direct);
             return;
@@ -117,6 +127,16 @@ impl Arena {
                     let at = found.unwrap_or_else(|| panic!("{part:?} is missing in {text:?}"));
                     rest = &rest[at + part.len()..];
                 }
+            }
+            Holds::SaysAsServer => {
+                let redis = self.without_refused.get_or_init(|| {
+                    Redis::setup().password(self.redoubt.password()).hide_refused().start()
+                });
+                let wire = match case.logs_in {
+                    true => redis.direct(),
+                    false => Wire::connect(redis.address()),
+                };
+                assert_eq!(shown(&heard), shown(&self.send(case, wire)), "not as the server");
             }
             Holds::NeverSays(part) => assert!(!text.contains(part), "it says {text:?}"),
             Holds::Reaches(_) | Holds::ReachesNothing if self.mode == Mode::Audit => {
@@ -133,10 +153,21 @@ impl Arena {
 
     /// A session sends the case's bytes, and the end of sending. Returns all that it receives.
     fn attack(&self, case: &Case) -> Vec<u8> {
-        let mut wire = match case.logs_in {
+        let wire = match case.logs_in {
             true => self.redoubt.session(),
             false => self.redoubt.connect(),
         };
+        self.send(case, wire)
+    }
+
+    /// Returns true if the server itself does not run `command` where a client of its own sends the case's
+    /// bytes.
+    fn fails_directly(&mut self, case: &Case, command: &str) -> bool {
+        self.send(case, self.redis.direct());
+        !observe(&mut self.direct).contains_key(&executed(command))
+    }
+
+    fn send(&self, case: &Case, mut wire: Wire) -> Vec<u8> {
         wire.set_time_limit(Duration::from_secs(10));
         let password = self.redoubt.password().as_bytes();
         let said = replace(&case.said, b"{password}", &frame::bulk(password)[..]);

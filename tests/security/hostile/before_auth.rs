@@ -34,11 +34,11 @@ fn pipelined() -> Vec<Case> {
     let join = |parts: &[&[u8]]| parts.concat();
     let mut cases = vec![
         without_login("write before AUTH", join(&[&set, &auth()]), says(&[NOAUTH, "+OK\r\n"])),
-        without_login("flush before AUTH", join(&[&flush, &auth()]), says(&[&refused, "+OK\r\n"])),
+        without_login("flush before AUTH", join(&[&flush, &auth()]), Holds::SaysAsServer),
         without_login(
             "flush around AUTH",
             join(&[&flush, &auth(), &flush, &ping]),
-            says(&[&refused, "+OK\r\n", &refused, "+PONG"]),
+            Holds::SaysAsServer,
         ),
         without_login(
             "script before AUTH",
@@ -63,12 +63,12 @@ fn pipelined() -> Vec<Case> {
         without_login(
             "replies off before AUTH",
             join(&[&multibulk(&["CLIENT REPLY OFF"]), &set, &flush, &auth(), &ping]),
-            says(&[NOAUTH, NOAUTH, &refused, "+OK\r\n", "+PONG"]),
+            Holds::SaysAsServer,
         ),
         without_login(
             "after RESET",
             join(&[&auth(), &multibulk(&["RESET"]), &set, &flush]),
-            says(&["+OK\r\n+RESET\r\n", NOAUTH, &refused]),
+            Holds::SaysAsServer,
         ),
         without_login(
             "after RESET in MULTI",

@@ -1,6 +1,7 @@
 //! The attacks of a hostile client, as data.
 
 use support::frame;
+use support::servers::{self, CHECKS_PAYLOADS};
 
 /// One attack by one session.
 pub(crate) struct Case {
@@ -29,6 +30,8 @@ pub(crate) enum Before {
 pub(crate) enum Holds {
     /// The replies contain these parts, in this order.
     Says(Vec<String>),
+    /// The replies are those of a server that does not have the refused commands.
+    SaysAsServer,
     /// No reply begins so.
     NeverSays(&'static str),
     /// The attack runs a script or function. If the guard is off, this command of Redis is executed.
@@ -93,6 +96,11 @@ impl Case {
 /// Expects replies with these parts in this order.
 pub(crate) fn says(parts: &[&str]) -> Holds {
     Holds::Says(parts.iter().map(|part| (*part).to_owned()).collect())
+}
+
+/// Returns true if Redoubt refuses `RESTORE`, which it does unless the server checks every payload.
+pub(crate) fn refuses_restore() -> bool {
+    !CHECKS_PAYLOADS.contains(&servers::tested())
 }
 
 /// Returns requests in multibulk form, one for each line, split at spaces.

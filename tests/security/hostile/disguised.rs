@@ -1,7 +1,7 @@
 //! Refused commands in disguise: case, quotes, escapes, NULs, line ends, size, and segments.
 
 use super::case::{Case, Holds, multibulk, says, unknown};
-use super::plain::{REFUSED, refusal};
+use super::plain::{refusal, refused};
 use support::frame;
 
 super::in_every_mode!(disguises_do_not_help);
@@ -37,8 +37,7 @@ fn escaped(word: &str) -> String {
 }
 
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases: Vec<_> =
-        REFUSED.iter().map(|line| mixed(line)).map(|line| plain("mixed case", &line)).collect();
+    let mut cases: Vec<_> = refused().map(mixed).map(|line| plain("mixed case", &line)).collect();
     for line in SOME {
         cases.extend(inline(line));
         cases.extend(nearly_valid(line));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::case::refuses_restore;
 use support::{Wire, frame};
 
 /// Commands that Redoubt refuses and that must never be executed. Redoubt itself and these tests run
@@ -141,6 +142,7 @@ fn sorted(array: &str) -> String {
 fn counters(info: &str) -> State {
     let fields = info.lines().filter_map(|line| line.split_once(':'));
     let reported = fields.filter_map(|(name, value)| match name.strip_prefix("cmdstat_") {
+        Some("restore") if !refuses_restore() => None,
         Some(command) if NEVER.contains(&command) => {
             let calls = value.split(',').next().filter(|calls| *calls != "calls=0")?;
             Some((executed(command), calls.to_owned()))

@@ -17,9 +17,16 @@ pub(crate) enum End {
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
     pub(crate) said: Vec<u8>,
-    /// Parts of the replies that it must receive.
-    pub(crate) heard: &'static [&'static str],
+    pub(crate) heard: Heard,
     pub(crate) end: End,
+}
+
+/// The replies that it must receive.
+pub(crate) enum Heard {
+    /// These parts.
+    Parts(&'static [&'static str]),
+    /// What the server itself replies to a client of its own.
+    AsServer,
 }
 
 fn lines(lines: &[&str]) -> Vec<u8> {
@@ -28,15 +35,19 @@ fn lines(lines: &[&str]) -> Vec<u8> {
 }
 
 fn hears(name: &'static str, said: Vec<u8>, heard: &'static [&'static str]) -> Attack {
-    Attack { name, said, heard, end: End::HearsAll }
+    Attack { name, said, heard: Heard::Parts(heard), end: End::HearsAll }
+}
+
+fn hears_as_server(name: &'static str, said: Vec<u8>) -> Attack {
+    Attack { name, said, heard: Heard::AsServer, end: End::HearsAll }
 }
 
 fn leaves(name: &'static str, said: Vec<u8>) -> Attack {
-    Attack { name, said, heard: &[], end: End::Leaves }
+    Attack { name, said, heard: Heard::Parts(&[]), end: End::Leaves }
 }
 
 fn leaves_after(name: &'static str, least: usize, said: Vec<u8>) -> Attack {
-    Attack { name, said, heard: &[], end: End::LeavesAfter(least) }
+    Attack { name, said, heard: Heard::Parts(&[]), end: End::LeavesAfter(least) }
 }
 
 pub(crate) fn all() -> Vec<Attack> {
@@ -94,11 +105,7 @@ fn states() -> Vec<Attack> {
     vec![
         leaves("a transaction left open", lines(&["MULTI", "SET attacker 1", "GET attacker"])),
         leaves("a transaction that failed", lines(&["MULTI", "NONE", "SET attacker 1"])),
-        hears(
-            "a transaction within",
-            lines(&["MULTI", "MULTI", "EXEC"]),
-            &["+OK\r\n-ERR MULTI calls can not be nested"],
-        ),
+        hears_as_server("a transaction within", lines(&["MULTI", "MULTI", "EXEC"])),
         leaves("a key that is watched", lines(&["WATCH where text pipeliner victims:list"])),
         leaves("another database", lines(&["SELECT 9", "SET where nine"])),
         leaves(
@@ -212,10 +219,9 @@ fn frames() -> Vec<Attack> {
             [lines(&["ECHO a", "ECHO b"]), b"*1\r\n+x\r\n".to_vec()].concat(),
             &["a\r\n", "b\r\n-ERR Protocol error"],
         ),
-        hears(
+        hears_as_server(
             "a request that lies",
             b"*2\r\n$4\r\nECHO\r\n$1\r\nabc\r\nPING\r\n".to_vec(),
-            &["$1\r\na\r\n"],
         ),
         leaves(
             "a deep reply",
