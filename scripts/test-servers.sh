@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 # A test program and a filter for its tests.
 fast=(
-    "protocol differential" "protocol session" "protocol blocking" "policy replies" "policy escapes" "upstream servers"
+    "protocol differential" "protocol session" "protocol blocking" "protocol command_table" "policy replies" "policy escapes" "upstream servers"
 )
 slow=("upstream guard" "operations verify" "protocol plain_commands" "security hostile" "sharing cross_session" "sharing shared" "policy scripts")
 

@@ -3,7 +3,7 @@
 use redoubt_core::resp::{Parsed, RequestLimits, RequestParser};
 use redoubt_core::session::may_block;
 use support::rng::Rng;
-use support::servers::{MAIN, on_each};
+use support::servers::{MAIN, on_each_or_chosen};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
 /// Requests for each server.
@@ -95,7 +95,7 @@ fn blocks(request: &[u8], asking: &mut Wire, id: &str, watching: &mut Wire) -> b
 
 #[test]
 fn every_xread_that_blocks_on_a_server_is_classified_as_blocking() {
-    on_each(&MAIN, |server| {
+    on_each_or_chosen(&MAIN, |server| {
         let redis = Redis::setup().server(server).start();
         let (mut asking, mut watching) = (redis.direct(), redis.direct());
         for group in ["g", "STREAMS", "BLOCK", "COUNT", "NOACK"] {
@@ -123,7 +123,7 @@ fn every_xread_that_blocks_on_a_server_is_classified_as_blocking() {
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn no_disguise_of_the_block_option_delays_other_sessions() {
-    on_each(&MAIN, |server| {
+    on_each_or_chosen(&MAIN, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::start(&redis);
         let mut other = redoubt.session();

@@ -198,14 +198,21 @@ fn step_of(bytewise: bool, length: usize) -> usize {
     }
 }
 
-/// Removes the list of modules from replies to `HELLO`, which has no certain order.
+/// Removes the descriptions of modules from replies to `HELLO` and `MODULE LIST`, which have no certain
+/// order. The number of modules stays.
 fn without_modules(mut bytes: Vec<u8>) -> Vec<u8> {
-    const NAME: &[u8] = b"$7\r\nmodules\r\n";
-    let mut from = 0;
-    while let Some(at) = memchr::memmem::find(&bytes[from..], NAME) {
-        from += at + NAME.len();
-        let length = frame::length(&bytes[from..]).unwrap_or(0);
-        bytes.drain(from..from + length);
+    for head in [&b"*8\r\n$4\r\nname\r\n"[..], b"%4\r\n$4\r\nname\r\n"] {
+        let mut from = 0;
+        while let Some(at) = memchr::memmem::find(&bytes[from..], head) {
+            from += at;
+            let length = frame::length(&bytes[from..]).unwrap_or(0);
+            let description = &bytes[from..from + length];
+            if memchr::memmem::find(description, b"\r\n$3\r\nver\r\n:").is_some() {
+                bytes.drain(from..from + length);
+            } else {
+                from += head.len();
+            }
+        }
     }
     bytes
 }

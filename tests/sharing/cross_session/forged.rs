@@ -73,7 +73,7 @@ impl Drop for Ends<'_> {
 
 #[test]
 fn a_reply_that_reads_as_several_reaches_no_other_session() {
-    servers::on_each(&servers::ALL, |server| {
+    servers::on_each_or_chosen(&servers::ALL, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
         let done = AtomicBool::new(false);
@@ -112,7 +112,7 @@ fn a_reply_that_reads_as_several_reaches_no_other_session() {
 
 #[test]
 fn a_session_that_forges_replies_is_closed_alone_and_gets_only_its_own() {
-    servers::on_each(&servers::ALL, |server| {
+    servers::on_each_or_chosen(&servers::ALL, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
         let mut other = patient(&redoubt);
@@ -169,7 +169,7 @@ fn a_missing_reply_does_not_shift_the_replies_of_others() {
     .iter()
     .flat_map(|words| frame::request(words))
     .collect();
-    servers::on_each(&servers::ALL, |server| {
+    servers::on_each_or_chosen(&servers::ALL, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
         let mut direct = redis.direct();
@@ -206,7 +206,7 @@ fn a_missing_reply_does_not_shift_the_replies_of_others() {
 
 #[test]
 fn a_wrong_password_gets_its_reply_while_replies_are_pending() {
-    servers::on_each(&servers::ALL, |server| {
+    servers::on_each_or_chosen(&servers::ALL, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::start(&redis);
         let wrong = b"-WRONGPASS invalid username-password pair or user is disabled.\r\n";
@@ -225,7 +225,7 @@ fn a_wrong_password_gets_its_reply_while_replies_are_pending() {
 /// The replies to requests that prepare a link come before the stream, and reach no client.
 #[test]
 fn replies_to_redoubt_itself_do_not_reach_a_stream() {
-    servers::on_each(&servers::MAIN, |server| {
+    servers::on_each_or_chosen(&servers::MAIN, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::setup(&redis).set_text("policy.escapes", "allow").start();
         for said in [&["MONITOR"][..], &["REPLCONF", "listening-port", "1"]] {
@@ -274,7 +274,7 @@ fn library_info_of_a_client_is_not_passed_on_to_the_next_session() {
 
 #[test]
 fn tracking_redirects_only_to_a_clients_own_connection() {
-    servers::on_each(&servers::MAIN, |server| {
+    servers::on_each_or_chosen(&servers::MAIN, |server| {
         let redis = Redis::setup().server(server).start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
         let mut shares = patient(&redoubt);
@@ -312,7 +312,7 @@ fn tracking_redirects_only_to_a_clients_own_connection() {
 /// While a script overruns, the server refuses barriers, and every client gets the server's `BUSY`.
 #[test]
 fn sessions_behind_barriers_get_busy_from_the_server() {
-    servers::on_each(&servers::ALL, |server| {
+    servers::on_each_or_chosen(&servers::ALL, |server| {
         let redis = Redis::setup().server(server).config("lua-time-limit 50").start();
         let redoubt = Redoubt::setup(&redis).set("workers", 1).start();
         let mut direct = redis.direct();
@@ -364,7 +364,7 @@ fn barriers_need_no_command_called_echo() {
 }
 
 fn without_echo(config: &str) {
-    servers::on_each(&servers::MAIN, |server| {
+    servers::on_each_or_chosen(&servers::MAIN, |server| {
         let redis = Redis::setup().server(server).config(config).start();
         let redoubt = Redoubt::setup(&redis)
             .set("workers", 1)

@@ -92,6 +92,15 @@ fn installed(server: &str) -> PathBuf {
     target.join("servers").join(server)
 }
 
+/// Does what [`on_each`] does, but if `REDOUBT_TEST_SERVER` names a server, with that server, whether it
+/// is one of `servers` or not. For tests that any server must pass and that would take long on all.
+pub fn on_each_or_chosen(servers: &[&'static str], body: impl Fn(&'static str)) {
+    match chosen() {
+        Some(server) => on_each(&[server], body),
+        None => on_each(servers, body),
+    }
+}
+
 /// Runs `body` with the name of each of `servers`, for [`super::redis::Setup::server`]; if
 /// `REDOUBT_TEST_SERVER` names a server, only with that server, and not at all if it is none of
 /// `servers`. If the test fails, its output ends with the name of the server.
