@@ -1,7 +1,7 @@
 //! `RESTORE` runs only where the server checks the payload: a crafted payload crashes servers that do
 //! not check it.
 
-use support::servers::{ALL, CHECKS_PAYLOADS, REDIS_7_0, on_each};
+use support::servers::{ALL, CHECKS_PAYLOADS, REDIS_7_0, on_each_or_chosen};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
 /// Computes CRC-64 as Redis does for a payload: Jones's polynomial, reflected.
@@ -56,7 +56,7 @@ const UNKNOWN: &str = "-ERR unknown command ";
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn a_crafted_restore_payload_crashes_no_server_in_any_guard_mode() {
-    on_each(&ALL, |server| {
+    on_each_or_chosen(&ALL, |server| {
         for guard in ["require", "auto", "audit", "off"] {
             let redis = Redis::setup().server(server).start();
             let (honest, crafted) = payloads(&mut redis.direct());
@@ -85,7 +85,7 @@ fn a_crafted_restore_payload_crashes_no_server_in_any_guard_mode() {
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn restore_runs_if_payloads_are_checked_and_a_crafted_one_is_refused() {
-    on_each(&ALL, |server| {
+    on_each_or_chosen(&ALL, |server| {
         for (check, guard) in [
             ("yes", "require"),
             ("yes", "auto"),

@@ -20,7 +20,7 @@ pub struct RequestLimits {
     /// [`Parsed::Large`](super::Parsed::Large). A command's name and its subcommand must fit well
     /// within it, so that they are always whole when the request is reported.
     pub stream_at: usize,
-    /// True if lengths and arguments must end with CRLF, as before Valkey from 9.1 on. Others accept any
+    /// True if lengths and arguments must end with CRLF, as Valkey demands from 9.1 on. Others accept any
     /// byte after a length's CR, and any two bytes after an argument.
     pub crlf: bool,
     /// The error for a number over `max_args` or `max_bulk`.

@@ -7,14 +7,14 @@ use crate::command::Version;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dialect {
     /// An unauthenticated client gets `NOAUTH` also for commands that do not exist and for a wrong
-    /// number of arguments, as before Valkey from 9.1 on.
+    /// number of arguments, as Valkey answers from 9.1 on.
     pub authenticates_first: bool,
     /// `HELLO` applies its options only if all of them are right, and of several `AUTH` options the
     /// last, as from Redis 7.2 on. Before, each option is applied when it is read.
     pub hello_is_atomic: bool,
     /// Only the part of a client's name before its first NUL is checked, as from Redis 7.2 on.
     pub names_end_at_nul: bool,
-    /// The two bytes after a length or an argument must be CRLF, as before Valkey from 9.1 on. Others
+    /// The two bytes after a length or an argument must be CRLF, as Valkey demands from 9.1 on. Others
     /// ignore the second byte, or both.
     pub checks_line_ends: bool,
     /// `CLIENT REPLY SKIP` hides the reply to the next command, as in Redis from 8.0 on. Others count
