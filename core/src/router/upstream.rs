@@ -82,8 +82,13 @@ impl Router {
     /// follow.
     pub fn link_wants_read(&self, id: LinkId, now: Instant) -> bool {
         let waiting = |id: SessionId| self.sessions.get(id).map(|session| session.output.len());
-        match self.links.get(id).map(|held| &held.usage) {
-            Some(Usage::Lease(owner)) => {
+        let Some(held) = self.links.get(id) else { return false };
+        if held.link.phase() == Phase::LoggingIn {
+            // What arrives is for Redoubt itself, and the login has a time limit.
+            return true;
+        }
+        match &held.usage {
+            Usage::Lease(owner) => {
                 let most = if self.memory.is_under_pressure() {
                     Session::MUCH
                 } else {
@@ -91,15 +96,14 @@ impl Router {
                 };
                 waiting(*owner).is_some_and(|len| len < most)
             }
-            Some(Usage::Shared(shared)) if shared.is_retired() => match shared.front() {
+            Usage::Shared(shared) if shared.is_retired() => match shared.front() {
                 Some((id, others)) => {
                     let limits = &self.rules.limits;
                     waiting(id).is_none_or(|unread| shared.wants_read(unread, others, limits, now))
                 }
                 None => true,
             },
-            Some(_) => true,
-            None => false,
+            _ => true,
         }
     }
 
@@ -262,9 +266,15 @@ impl Router {
     /// Returns a session's lease if the session needs it no more.
     pub(super) fn return_lease(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.get_mut(id) else { return };
-        if session.can_return_lease(now)
-            && let Some(link) = session.link.take()
-        {
+        if !session.can_return_lease(now) {
+            return;
+        }
+        let state = &mut session.state;
+        if state.knows_id() && !self.rules.client_ids.may_return(state.client_id()) {
+            state.keep_lease();
+            return;
+        }
+        if let Some(link) = session.link.take() {
             if mem::take(&mut session.stale_login) || self.links.is_outdated(link, now) {
                 self.links.close(link);
             } else {

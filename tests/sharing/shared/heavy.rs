@@ -93,6 +93,21 @@ fn a_slow_reader_with_a_lease_delays_only_that_lease() {
 }
 
 #[test]
+fn the_login_of_a_slow_readers_lease_is_read_at_once() {
+    let (mut places, heavy, _, retired, came) = slow_reader_with_waiter(2 * MIB);
+    assert_eq!(came, 2 * MIB, "Redis answers all of it, and the client reads none");
+    places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
+    places.bench.say(heavy, b"GET k\r\n");
+    let lease = places.bench.router.next_link_to_open().expect("a lease for the slow reader");
+    places.bench.router.link_connected(lease);
+    assert!(places.bench.router.link_wants_read(lease, places.bench.now), "its login waits");
+    let login = places.bench.sent(lease);
+    places.bench.reply(lease, &b"+OK\r\n".repeat(login.iter().filter(|b| **b == b'*').count()));
+    assert!(places.bench.router.link_is_ready(lease));
+    assert!(!places.bench.router.link_wants_read(lease, places.bench.now));
+}
+
+#[test]
 fn sessions_behind_a_slow_reader_are_served_at_once() {
     let (mut places, heavy, behind, retired, came) = slow_reader_with_waiter(20 * MIB);
     assert_eq!(came, 20 * MIB, "a lease may wait, and no other session waits behind it");
