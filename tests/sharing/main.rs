@@ -2,6 +2,7 @@
 //!
 //! | module | what it tests |
 //! |---|---|
+//! | `clients` | clients know each other by the numbers of their sessions |
 //! | `cross_session` | attacks on other sessions' replies and state, while those sessions check every reply |
 //! | `router` | the router without sockets: order, bounds, time and ends |
 //! | `invariants` | the invariants of `docs/design.md`, each attacked over sockets |
@@ -12,6 +13,7 @@
 //! | `shared` | shared links and leases, a test for each rule of the design |
 //! | `simulation` | many sessions against a model of Redis, in random schedules from a seed |
 
+mod clients;
 mod cross_session;
 mod invariants;
 mod late;

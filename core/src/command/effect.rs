@@ -72,6 +72,14 @@ pub enum Effect {
     ClientReply,
     /// `CLIENT SETNAME`, `GETNAME` and `SETINFO`: set or show the connection's name and library.
     ClientName,
+    /// `CLIENT ID`: Redoubt answers it with the session's number.
+    ClientId,
+    /// `CLIENT TRACKING`: the server tracks what the connection reads, and may send invalidations to another.
+    Tracking,
+    /// `CLIENT GETREDIR` and `TRACKINGINFO`: show to which connection invalidations are sent.
+    Redirection,
+    /// `CLIENT UNBLOCK`: ends the wait of another connection.
+    Unblock,
     /// The command sets or shows something that belongs to its connection until the connection closes.
     Pins,
     /// `MONITOR`, `SYNC`, `PSYNC`, `REPLCONF`: afterwards the connection carries a stream, or does not
@@ -113,8 +121,11 @@ impl Effect {
             b"ft.cursor" | b"ft.profile" => Self::Late,
             b"client|reply" => Self::ClientReply,
             b"client|getname" | b"client|setname" | b"client|setinfo" => Self::ClientName,
-            b"client|tracking" | b"client|trackinginfo" | b"client|caching" => Self::Pins,
-            b"client|getredir" | b"client|id" | b"client|info" | b"client|unblock" => Self::Pins,
+            b"client|id" => Self::ClientId,
+            b"client|tracking" => Self::Tracking,
+            b"client|trackinginfo" | b"client|getredir" => Self::Redirection,
+            b"client|unblock" => Self::Unblock,
+            b"client|caching" | b"client|info" => Self::Pins,
             b"client|no-evict" | b"client|no-touch" => Self::Pins,
             // Valkey has the first two, and Redis the third.
             b"client|capa" | b"client|import-source" | b"client|maint_notifications" => Self::Pins,

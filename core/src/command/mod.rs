@@ -151,10 +151,13 @@ mod tests {
             (Effect::ClientName, "client|getname client|setinfo client|setname"),
             (
                 Effect::Pins,
-                "asking readonly readwrite client|caching client|capa client|getredir client|id \
-                 client|import-source client|info client|no-evict client|no-touch \
-                 client|tracking client|trackinginfo client|unblock script|debug",
+                "asking readonly readwrite client|caching client|capa client|import-source \
+                 client|info client|no-evict client|no-touch script|debug",
             ),
+            (Effect::ClientId, "client|id"),
+            (Effect::Tracking, "client|tracking"),
+            (Effect::Redirection, "client|getredir client|trackinginfo"),
+            (Effect::Unblock, "client|unblock"),
             (Effect::Streams, "monitor psync replconf sync"),
         ];
         for (effect, names) in expected {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::limits::pause::Pause;
+use super::limits::pause::{Pause, Pauses};
 use super::limits::turn::Work;
 use super::links::Held;
 use super::pipeline::Pipeline;
@@ -30,10 +30,10 @@ impl Router {
         id
     }
 
-    /// Sets the number that `HELLO` returns to the session as its connection's id while it shares a link.
+    /// Sets the session's number in the log, from which follows the number that clients are shown.
     pub fn set_number(&mut self, id: SessionId, number: u64) {
         if let Some(session) = self.sessions.get_mut(id) {
-            session.number = number;
+            session.state.set_client_id(self.rules.client_ids.of_session(number));
         }
     }
 
@@ -184,7 +184,9 @@ impl Router {
     pub fn forget(&mut self, id: SessionId, now: Instant) {
         let Some(session) = self.sessions.remove(id) else { return };
         session.pending.give_up(&mut self.counters.commands);
-        self.rules.client_ids.change(session.state.client_id(), None);
+        if session.state.knows_id() {
+            self.rules.client_ids.forget(session.state.client_id());
+        }
         match session.link {
             Some(link) if session.state.is_leased() => self.links.close(link),
             Some(link) => self.links.leave(link, id),
@@ -221,9 +223,21 @@ impl Router {
 
     /// Takes requests from `input`. Returns how many bytes have been processed.
     fn take_from(&mut self, id: SessionId, input: &[u8], now: Instant) -> usize {
-        let Some(session) = self.sessions.get_mut(id) else { return input.len() };
+        match self.pipeline(id, now) {
+            Some((mut pipeline, pauses)) => pipeline.take_turn(input, pauses),
+            None => input.len(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn pipeline(
+        &mut self,
+        id: SessionId,
+        now: Instant,
+    ) -> Option<(Pipeline<'_>, &mut Pauses)> {
+        let session = self.sessions.get_mut(id)?;
         let work = Work::of(session, &self.rules.limits);
-        let mut pipeline = Pipeline {
+        let pipeline = Pipeline {
             id,
             session,
             links: &mut self.links,
@@ -236,7 +250,7 @@ impl Router {
             now,
             work,
         };
-        pipeline.take_turn(input, &mut self.pauses)
+        Some((pipeline, &mut self.pauses))
     }
 
     fn after_requests(&mut self, id: SessionId, now: Instant) {

@@ -22,6 +22,7 @@ impl Router {
         self.links.tick(now);
         let waiting = self.links.replace_old(now);
         self.resume_waiting(waiting, now);
+        self.lend_to_named(now);
         self.resume_without_link(now);
         self.note_owing(now);
         self.tick_memory(now);
@@ -60,6 +61,19 @@ impl Router {
             {
                 session.wants_link = None;
             }
+        }
+    }
+
+    /// Lends leases to the sessions that others have named as the target of their invalidations.
+    fn lend_to_named(&mut self, now: Instant) {
+        if !self.rules.client_ids.any_wanted() {
+            return;
+        }
+        for id in self.sessions.named_by_others(&self.rules.client_ids) {
+            if let Some((mut pipeline, _)) = self.pipeline(id, now) {
+                pipeline.take_own_lease();
+            }
+            self.sessions.touch(id);
         }
     }
 

@@ -10,8 +10,8 @@ use crate::auth::Permit;
 use crate::command::{Class, Spec};
 use crate::resp::{ReplyScanner, RequestParser};
 use crate::session::{
-    Action, CloseReason, Counted, Counts, Event, Frame, Limits, PendingReplies, Rules, State,
-    TokenBucket, Unexpected,
+    Action, CloseReason, Counted, Counts, Edit, Event, Frame, Limits, PendingReplies, Renumbered,
+    Rules, State, TokenBucket, Unexpected,
 };
 
 /// A client's session in the router.
@@ -43,10 +43,8 @@ pub(super) struct Session {
     local_unread: usize,
     /// True if it is in the list of sessions that are resumed when its link has room.
     pub(super) waits_for_room: bool,
-    /// The reply to a `HELLO` over a shared link, until it is complete.
-    greeting: Option<Box<BytesMut>>,
-    /// The connection's id in the reply to a `HELLO` over a shared link.
-    pub(super) number: u64,
+    /// A reply that is changed before the client gets it, until it is complete.
+    edited: Option<Box<BytesMut>>,
     /// Since when its request waits for a link that cannot be opened now.
     pub(super) wants_link: Option<Instant>,
     /// The large request that is being forwarded.
@@ -131,8 +129,7 @@ impl Session {
             slow_until: None,
             local_unread: 0,
             waits_for_room: false,
-            greeting: None,
-            number: 0,
+            edited: None,
             wants_link: None,
             streaming: None,
             pause: None,
@@ -181,10 +178,10 @@ impl Session {
                 self.state.begin_notice();
                 self.append_reply(piece);
             }
-            Frame::Greeting => {
-                let greeting = self.greeting.get_or_insert_default();
-                greeting.extend_from_slice(piece);
-                if greeting.len() > limits.output_buffer {
+            Frame::Edited(_) => {
+                let reply = self.edited.get_or_insert_default();
+                reply.extend_from_slice(piece);
+                if reply.len() > limits.output_buffer {
                     self.kill(CloseReason::OutputLimit);
                 }
             }
@@ -203,14 +200,16 @@ impl Session {
         rules: &Rules,
         counts: &mut Counts,
     ) -> Result<(), Unexpected> {
-        if frame == Frame::Greeting {
-            self.complete_greeting();
+        if let Frame::Edited(edit) = frame {
+            self.complete_edited(edit);
         }
-        let known = self.state.client_id();
+        let known = self.state.lease_id();
         let Self { state, pending, output, .. } = self;
         frame.complete(scanner, state, pending, output, counts)?;
-        if self.state.client_id() != known {
-            rules.client_ids.change(known, self.state.client_id());
+        if let Some(lease) = self.state.lease_id()
+            && known != Some(lease)
+        {
+            rules.client_ids.lend(self.state.client_id(), lease);
         }
         if let Frame::Notice(_) = frame
             && self.state.subscriptions() > rules.limits.subscriptions
@@ -256,23 +255,37 @@ impl Session {
         self.state.has_ended() && self.pending.is_empty()
     }
 
-    /// Passes the complete reply to a `HELLO` on, with the session's number in the place of the shared link's
-    /// id: a client that knows the id of the link could make Redis send invalidations there.
-    pub(super) fn complete_greeting(&mut self) {
-        let Some(greeting) = self.greeting.take() else { return };
-        let name = b"$2\r\nid\r\n:";
-        let place = memchr::memmem::find(&greeting, name).unwrap_or(greeting.len());
-        let (head, rest) = greeting.split_at(place);
+    /// Passes a complete reply on, with a number that the client may know in the place of a link's: a client
+    /// that knows the number of a link could make the server send invalidations there.
+    fn complete_edited(&mut self, edit: Edit) {
+        let Some(reply) = self.edited.take() else { return };
         if self.dead {
             return;
         }
+        let before: &[u8] = match edit {
+            Edit::Greeting => b"$2\r\nid\r\n:",
+            // Nothing that a client has sent stands before it.
+            Edit::Redirection(_) if !reply.starts_with(b":") => b"$8\r\nredirect\r\n:",
+            Edit::Redirection(_) => b":",
+        };
+        let place = memchr::memmem::find(&reply, before);
+        let place = place.map_or(reply.len(), |place| place.saturating_add(before.len()));
+        let (head, rest) = reply.split_at(place);
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (number, rest) = rest.split_at(digits);
+        let shown = match edit {
+            _ if number.is_empty() => None,
+            Edit::Greeting => Some(self.state.client_id()),
+            Edit::Redirection(Renumbered { lease, session }) => {
+                (number == lease.to_string().as_bytes()).then_some(session)
+            }
+        };
         self.output.extend_from_slice(head);
-        if let Some(after) = rest.strip_prefix(name) {
-            let digits = after.iter().take_while(|byte| byte.is_ascii_digit()).count();
-            self.output.extend_from_slice(name);
-            self.output.extend_from_slice(self.number.to_string().as_bytes());
-            self.output.extend_from_slice(after.get(digits..).unwrap_or_default());
+        match shown {
+            Some(shown) => self.output.extend_from_slice(shown.to_string().as_bytes()),
+            None => self.output.extend_from_slice(number),
         }
+        self.output.extend_from_slice(rest);
     }
 
     /// Returns whether so many bytes of local replies are unread that no more should be made.

@@ -9,7 +9,7 @@ use super::limits::pause::Pause;
 use super::report::gauges::{Gauges, add};
 use super::session::Session;
 use super::{SessionId, Timeouts};
-use crate::session::{CloseReason, Rules};
+use crate::session::{ClientIds, CloseReason, Rules};
 
 /// How long an ending session may leave its last replies unread.
 const LINGER: Duration = Duration::from_secs(30);
@@ -110,6 +110,19 @@ impl Sessions {
     /// Returns the sessions that had too many commands for a while.
     pub(super) fn paced(&self) -> Vec<SessionId> {
         self.select(|session| session.pause == Some(Pause::Rate))
+    }
+
+    /// Returns the sessions that are to have a lease and wait for no reply, so that they can have one now.
+    pub(super) fn named_by_others(&self, ids: &ClientIds) -> Vec<SessionId> {
+        self.select(|session| {
+            let state = &session.state;
+            state.knows_id()
+                && !state.is_leased()
+                && session.pending.remote() == 0
+                && session.streaming.is_none()
+                && session.ending.is_none()
+                && ids.wants_lease(state.client_id())
+        })
     }
 
     /// Returns the sessions whose delay after a wrong password is over.

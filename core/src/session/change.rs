@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::client_ids::Renumbered;
 use super::client_reply::ReplyMode;
 use crate::auth::Authenticated;
 use crate::resp::Protocol;
@@ -34,6 +35,17 @@ pub struct Change {
     pub(super) pins: bool,
     /// True if the link carries a stream from now on.
     pub(super) opaque: bool,
+    /// True if the client is told the session's number, so that others may name it.
+    pub(super) tells_id: bool,
+    /// The lease to which invalidations are redirected from now on, and the number of its session.
+    pub(super) redirects_to: Option<Renumbered>,
+}
+
+impl Change {
+    /// Returns true if the client is told the session's number.
+    pub fn tells_id(&self) -> bool {
+        self.tells_id
+    }
 }
 
 /// The failed attempts of an unauthenticated session.

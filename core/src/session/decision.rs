@@ -73,6 +73,9 @@ pub enum Action {
     },
     /// The meaning of the request depends on pending replies: nothing changes until they have arrived.
     AwaitReplies,
+    /// The request names another session, which gets a lease for this: nothing changes until it has one. If
+    /// it cannot get one, this is the reply.
+    AwaitLease(Bytes),
 }
 
 /// The result of the claims in one `AUTH` or `HELLO`.

@@ -10,6 +10,7 @@
 
 mod bucket;
 mod change;
+mod client_ids;
 mod client_reply;
 mod decide;
 mod decision;
@@ -17,7 +18,6 @@ mod event;
 mod keys;
 mod limits;
 mod need;
-mod redirect;
 mod replies;
 mod rules;
 mod stand_in;
@@ -26,6 +26,7 @@ mod transaction;
 
 pub use bucket::{Rate, TokenBucket};
 pub use change::Change;
+pub use client_ids::{ClientIds, Renumbered};
 pub(crate) use decide::is_held_whole;
 pub use decide::{Known, classify, decide, may_block};
 pub use decision::{Action, Claim, Decision, Refusal, Special};
@@ -33,9 +34,8 @@ pub use event::{ClaimedUser, CloseReason, Event};
 pub use keys::KeyForm;
 pub use limits::Limits;
 pub use need::Need;
-pub use redirect::ClientIds;
 pub use replies::counts::{Counted, Counts, Outcome};
-pub use replies::expect::{Expect, Learn, Show};
+pub use replies::expect::{Edit, Expect, Learn, Show};
 pub use replies::frame::Unexpected;
 pub(crate) use replies::frame::{Begun, Frame, Source};
 pub use replies::pending::PendingReplies;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::client_ids::ClientIds;
 use super::keys::KeyForm;
 use super::limits::Limits;
-use super::redirect::ClientIds;
 use super::stand_in::StandIn;
 use crate::auth::Identity;
 use crate::command::{self, Effect, ServerCommand, ServerCommands, Spec, Version};
@@ -45,7 +45,7 @@ pub struct Rules {
     pub keys: KeyForm,
     /// Limits for each session.
     pub limits: Limits,
-    /// Connections that clients may redirect invalidation messages to.
+    /// The numbers by which clients know each other.
     pub client_ids: ClientIds,
 }
 

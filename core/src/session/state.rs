@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::change::{Attempts, Change, LeftOnLease};
+use super::client_ids::Renumbered;
 use super::client_reply::ReplyMode;
 
 use super::limits::Limits;
@@ -50,8 +51,14 @@ pub struct State {
     pub(super) leased: bool,
     /// State that must be undone on the lease before another session may have it.
     pub(super) left_on_lease: LeftOnLease,
-    /// The id of the lease in Redis, once the client has asked for it.
-    pub(super) client_id: Option<i64>,
+    /// The session's number, as clients are shown it.
+    pub(super) client_id: i64,
+    /// True if the client knows the session's number by `CLIENT ID`, so that others may name it.
+    pub(super) knows_id: bool,
+    /// The server's number of the lease, once it is needed and known.
+    pub(super) lease_id: Option<i64>,
+    /// The lease to which invalidations are redirected, and the number of its session.
+    pub(super) redirects_to: Option<Renumbered>,
     /// True if the connection has state that lasts until the session ends or sends `RESET`.
     pub(super) pinned: bool,
     /// True if the session keeps a lease even when it does not need one.
@@ -193,9 +200,29 @@ impl State {
         self.left_on_lease.named
     }
 
-    /// Returns the id of the session's lease, if the client has asked for it.
-    pub fn client_id(&self) -> Option<i64> {
+    /// Sets the session's number, as clients are shown it.
+    pub fn set_client_id(&mut self, id: i64) {
+        self.client_id = id;
+    }
+
+    /// Returns the session's number, as clients are shown it.
+    pub fn client_id(&self) -> i64 {
         self.client_id
+    }
+
+    /// Returns true if the client knows the session's number by `CLIENT ID`.
+    pub fn knows_id(&self) -> bool {
+        self.knows_id
+    }
+
+    /// Returns the server's number of the session's lease, once it is known.
+    pub fn lease_id(&self) -> Option<i64> {
+        self.lease_id
+    }
+
+    /// Records that the session must keep its lease.
+    pub fn keep_lease(&mut self) {
+        self.pinned = true;
     }
 
     /// Returns true if the session's lease has state, or the session keeps a lease. The result is
@@ -212,7 +239,7 @@ impl State {
     pub fn end_lease(&mut self) {
         self.leased = false;
         self.left_on_lease = LeftOnLease::default();
-        self.client_id = None;
+        self.lease_id = None;
         self.transaction.trust_replies();
         self.queued_protocol = None;
     }
@@ -285,6 +312,8 @@ impl State {
             self.unread_subscriptions.saturating_add(change.unread_subscriptions);
         self.left_on_lease.add(change.left_on_lease);
         self.pinned |= change.pins;
+        self.knows_id |= change.tells_id;
+        self.redirects_to = change.redirects_to.or(self.redirects_to);
         self.opaque |= change.opaque;
         self.replies.request_done();
     }
@@ -320,7 +349,8 @@ impl State {
 
     /// Resets the state as `RESET` does. The count of refused commands stays.
     pub fn reset(&mut self) {
-        *self = Self { attempts: self.attempts, ..Self::new(self.private) };
+        let Self { attempts, client_id, .. } = *self;
+        *self = Self { attempts, client_id, ..Self::new(self.private) };
     }
 
     /// Returns true if Redis rejects all but pub/sub commands on this connection now.

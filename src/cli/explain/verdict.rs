@@ -19,7 +19,7 @@ pub(super) struct Verdict {
     pub(super) source: Option<&'static str>,
     /// The reason.
     pub(super) why: String,
-    /// The reply, if Redoubt answers; `None` if Redis does, or there is none.
+    /// The reply, if Redoubt answers and every session gets the same; `None` if Redis answers, or nobody.
     pub(super) reply: Option<Bytes>,
     /// What the command does to the connection.
     pub(super) connection: String,
@@ -44,6 +44,8 @@ impl Verdict {
         };
         let refused = refusal.as_ref().map(|refusal| &refusal.rule);
         let reply = match action {
+            // Each session has a number of its own.
+            Action::Reply(_) if spec.is_some_and(|spec| spec.effect == Effect::ClientId) => None,
             Action::Reply(reply) => Some(reply.clone()),
             Action::Finish { reply, .. } => reply.clone(),
             Action::Reset { shown: true } => Some(Bytes::from_static(b"+RESET\r\n")),
@@ -161,6 +163,7 @@ fn connection(
             "answered by Redoubt, which gives up the session's lease if it has one"
         }
         Action::AwaitReplies => "waits for pending replies",
+        Action::AwaitLease(_) => "waits until the session that it names has a lease",
         Action::Forward { .. } | Action::Substitute { .. } if sharing == Sharing::Off => {
             "goes over the session's own lease, as all commands do (upstream.sharing = \"off\")"
         }

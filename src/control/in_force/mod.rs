@@ -30,7 +30,7 @@ use crate::worker::link_login::LinkLogin;
 use parts::Parts;
 use redoubt_core::auth::Identity;
 use redoubt_core::command::ServerCommands;
-use redoubt_core::session::StandIn;
+use redoubt_core::session::{ClientIds, StandIn};
 use redoubt_core::upstream::{Credentials, Greeting};
 
 pub(crate) use finding::Finding;
@@ -90,7 +90,10 @@ impl Composer {
                 FirstLogin::Configured => (LinkLogin::configured(credentials.clone()), false),
                 FirstLogin::ToBeFound { guarded } => (LinkLogin::default(), guarded),
             };
-            Parts::new(configured, identity, login, guarded, stand_in)
+            let mut random = [0; 4];
+            getrandom::fill(&mut random)?;
+            let client_ids = ClientIds::new(u32::from_le_bytes(random));
+            Parts::new(configured, identity, login, guarded, stand_in, client_ids)
         };
         let current = Arc::new(parts.compose(1));
         let composed = Mutex::new(Composed { parts, current });

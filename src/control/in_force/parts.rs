@@ -82,6 +82,7 @@ impl Parts {
         login: LinkLogin,
         guarded: bool,
         stand_in: StandIn,
+        client_ids: ClientIds,
     ) -> Self {
         Self {
             configured,
@@ -96,7 +97,7 @@ impl Parts {
             has_renamed: false,
             scripts_generation: 0,
             stand_in,
-            client_ids: ClientIds::default(),
+            client_ids,
         }
     }
 

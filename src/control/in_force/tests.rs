@@ -13,7 +13,7 @@ use crate::worker::in_force::wait_for_login;
 use crate::worker::link_login::{Login, Way};
 use redoubt_core::command::lookup;
 use redoubt_core::policy::Scripts;
-use redoubt_core::session::Limits;
+use redoubt_core::session::{ClientIds, Limits};
 use redoubt_core::upstream::LoginError;
 
 fn configured(policy: &str) -> Configured {
@@ -44,7 +44,14 @@ fn identity() -> Identity {
 
 fn parts(policy: &str) -> Parts {
     let stand_in = StandIn::new(None, None, 1);
-    Parts::new(configured(policy), identity(), LinkLogin::default(), true, stand_in)
+    Parts::new(
+        configured(policy),
+        identity(),
+        LinkLogin::default(),
+        true,
+        stand_in,
+        ClientIds::default(),
+    )
 }
 
 fn provisioned(epoch: u64, way: Way) -> Finding {

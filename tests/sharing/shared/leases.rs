@@ -175,11 +175,10 @@ fn subscriptions_take_a_lease_until_the_last_has_ended() {
 
 #[test]
 fn connection_state_keeps_a_lease_until_the_session_ends() {
-    for pins in ["CLIENT ID", "CLIENT INFO", "CLIENT TRACKING on", "CLIENT NO-EVICT on"] {
+    for pins in ["CLIENT INFO", "CLIENT TRACKING on", "CLIENT NO-EVICT on"] {
         walk(&[ECHO, (pins, "+OK\r\n", LEASE), ON_LEASE, ON_LEASE]);
     }
-    for pins in ["CLIENT CACHING yes", "CLIENT GETREDIR", "CLIENT UNBLOCK 1", "READONLY", "ASKING"]
-    {
+    for pins in ["CLIENT CACHING yes", "CLIENT GETREDIR", "READONLY", "ASKING"] {
         walk(&[ECHO, (pins, "-ERR no\r\n", LEASE), ON_LEASE]);
     }
     walk(&[ECHO, ("graph.query g q", "-ERR unknown command\r\n", LEASE), ON_LEASE]);

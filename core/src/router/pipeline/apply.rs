@@ -53,9 +53,13 @@ impl Pipeline<'_> {
             self.log_in_again();
         }
         let Special { action, change, claim, refusal } = special;
+        let tells_id = change.tells_id();
         self.work
             .special_decision(claim.authenticates || claim.failed.is_some() || refusal.is_some());
         self.session.state.apply(change);
+        if tells_id {
+            self.rules.client_ids.tell(self.session.state.client_id());
+        }
         let (action, asked) = match refusal {
             None => (action, asked),
             Some(Refusal { rule, keys }) => {
@@ -75,6 +79,7 @@ impl Pipeline<'_> {
                 return self.send(route, Some(expect), asked, Body::Other(&request));
             }
             Action::Reply(reply) => self.session.reply(reply),
+            Action::AwaitLease(error) => self.session.reply(error),
             Action::Silence | Action::AwaitReplies => {}
             Action::Finish { reply, reason } => {
                 if let Some(reply) = reply {
@@ -130,6 +135,10 @@ impl Pipeline<'_> {
             // A server that is busy with a script refuses this, and a missing name does no harm.
             encode_command([b"CLIENT".as_slice(), b"SETNAME", name], requests);
             expect(Learn::Nothing);
+        }
+        if state.knows_id() {
+            encode_command([b"CLIENT".as_slice(), b"ID"], requests);
+            expect(Learn::Id);
         }
         if noted.0 {
             encode_command([b"PING".as_slice()], requests);

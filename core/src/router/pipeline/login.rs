@@ -74,7 +74,9 @@ impl Pipeline<'_> {
                 permit.reset();
             }
         }
-        self.rules.client_ids.change(self.session.state.client_id(), None);
+        if self.session.state.knows_id() {
+            self.rules.client_ids.forget(self.session.state.client_id());
+        }
         self.session.state.reset();
         self.session.free_at_reset();
         if shown {

@@ -57,14 +57,25 @@ impl Pipeline<'_> {
         {
             return Route::Link(link);
         }
-        let routing = Routing {
+        self.routing().route(decision, spec, len)
+    }
+
+    /// Lends the session a lease without a request of its own.
+    pub(in crate::router) fn take_own_lease(&mut self) {
+        let route = self.routing().needing(Need::Lease, None, None);
+        if let Route::Lease(..) = route {
+            self.take_link(route);
+        }
+    }
+
+    fn routing(&mut self) -> Routing<'_> {
+        Routing {
             id: self.id,
             session: self.session,
             links: self.links,
             limits: &self.rules.limits,
             now: self.now,
-        };
-        routing.route(decision, spec, len)
+        }
     }
 
     /// Returns whether the shared link that the session has used last takes one more plain request from it.
@@ -104,6 +115,9 @@ impl Routing<'_> {
             Some(_) if special.claim.authenticates && !self.may_authenticate() => Route::Local,
             Some(need) => self.needing(need, spec, len),
             None if special.action == Action::AwaitReplies => Route::Wait,
+            None if matches!(special.action, Action::AwaitLease(_)) => {
+                if self.wait_for_place(false) { Route::Local } else { Route::Wait }
+            }
             None => Route::Local,
         }
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::blocking::{may_be_late, may_block};
-use super::{Action, CloseReason, Deciding, Need, connection, listing, login, naming};
+use super::{Action, CloseReason, Deciding, Need, clients, connection, listing, login, naming};
 use crate::command::{self, Effect, ServerKind, Spec};
 use crate::policy::{self, Denied};
 use crate::resp::Request;
@@ -68,7 +68,14 @@ pub(super) fn decide(
         Effect::Blocks | Effect::BlocksOnOption | Effect::Wait => learn(this, Learn::Unblocked),
         Effect::Select => connection::select(this, need),
         Effect::ClientName => naming::client_name(this, spec, need),
-        Effect::Pins => pins(this, spec, need),
+        Effect::ClientId => clients::id(this, need),
+        Effect::Tracking => clients::tracking(this, need),
+        Effect::Redirection => clients::redirection(this, need),
+        Effect::Unblock => clients::unblock(this, spec),
+        Effect::Pins => {
+            this.change.pins = true;
+            Action::Forward { expect: this.plain(), need }
+        }
         Effect::Subscribe(kind) => connection::subscribe(this, kind),
         Effect::Unsubscribe(kind) => connection::subscription(this, kind),
         Effect::Streams => connection::stream(this),
@@ -107,6 +114,7 @@ fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
         Effect::ClientName if spec.word() != "setinfo" || speaks_hello => Need::Shared,
         Effect::Select if may_select() => Need::Shared,
         Effect::BlocksOnOption if !may_block(request) => Need::Fenced,
+        Effect::ClientId => Need::Shared,
         Effect::Wait => Need::NotedLease,
         _ => Need::Lease,
     }
@@ -168,7 +176,7 @@ fn expect_of_unknown(this: &Deciding<'_>, request: &Request<'_>, rules: &Rules) 
 
 /// Decides on a command that does not exist for this client. Inside a transaction, Redis must record
 /// the failure.
-fn refused(this: &Deciding<'_>, error: Bytes) -> Action {
+pub(super) fn refused(this: &Deciding<'_>, error: Bytes) -> Action {
     if this.state.opaque {
         return Action::Finish { reply: None, reason: CloseReason::Unorderable };
     }
@@ -192,16 +200,4 @@ fn wrong_arity(this: &Deciding<'_>, spec: &'static Spec, need: Need) -> Action {
         }
         _ => Action::Forward { expect: this.plain(), need },
     }
-}
-
-/// Decides on a command whose effect lasts until the connection ends or `RESET`.
-fn pins(this: &mut Deciding<'_>, spec: &'static Spec, need: Need) -> Action {
-    if spec.name == "client|tracking"
-        && let Some(error) = this.context.rules.client_ids.refuse(this.request)
-    {
-        return refused(this, error);
-    }
-    this.change.pins = true;
-    let learn = if spec.name == "client|id" { Learn::Id } else { Learn::Nothing };
-    Action::Forward { expect: Expect { learn, ..this.plain() }, need }
 }

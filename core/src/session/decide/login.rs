@@ -9,7 +9,7 @@ use crate::auth::{Authenticated, DEFAULT_USER};
 use crate::resp::{Protocol, Request, integer, is_word, reply};
 use crate::session::change::Attempts;
 use crate::session::event::ClaimedUser;
-use crate::session::replies::expect::{Expect, Learn, Show};
+use crate::session::replies::expect::{Edit, Expect, Learn, Show};
 use crate::session::stand_in::encode;
 
 /// Returns true if the request cannot be forwarded in pieces, because it is not forwarded unchanged.
@@ -162,8 +162,8 @@ fn greet(this: &mut Deciding<'_>, renamed: Option<&[u8]>) -> Action {
             Need::Lease
         }
     };
-    if need != Need::Lease && expect.show == Show::Reply {
-        expect.show = Show::Greeting;
+    if expect.show == Show::Reply {
+        expect.show = Show::Edited(Edit::Greeting);
     }
     Action::Substitute { request: encode(&words), expect, need }
 }
@@ -249,7 +249,10 @@ fn forward_hello(this: &mut Deciding<'_>) -> Action {
     this.change.left_on_lease.other = true;
     // It may be unknown when it takes effect, or whether it does.
     this.change.pins |= this.state.asks_redis(due) || request.declared() > 2;
-    let expect = Expect { learn, ..this.plain() };
+    let mut expect = Expect { learn, ..this.plain() };
+    if !queues && expect.show == Show::Reply {
+        expect.show = Show::Edited(Edit::Greeting);
+    }
     Action::Substitute { request: encode(&args), expect, need: Need::Lease }
 }
 

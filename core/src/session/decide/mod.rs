@@ -8,6 +8,7 @@
 //! Nothing here changes a session: [`decide`] reads its state and returns the changes.
 
 mod blocking;
+mod clients;
 mod connection;
 mod known;
 mod listing;
@@ -134,7 +135,7 @@ struct Deciding<'a> {
 
 impl Deciding<'_> {
     fn finish(self, action: Action) -> Special {
-        if action == Action::AwaitReplies {
+        if matches!(action, Action::AwaitReplies | Action::AwaitLease(_)) {
             return action.into();
         }
         // On a connection that carries a stream, no reply of Redoubt's own can be put in order.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::pubsub::Confirmations;
 use crate::resp::Protocol;
+use crate::session::client_ids::Renumbered;
 
 /// How a reply from a link is handled: the bytes that the client gets, and the facts that Redoubt
 /// learns.
@@ -26,18 +27,26 @@ pub enum Show {
     Nothing,
     /// The client gets these bytes in its place.
     Instead(Bytes),
-    /// The client gets the reply to a `HELLO` over a shared link, with another connection id in the
-    /// place of the link's.
-    Greeting,
+    /// The client gets the reply with another number in the place of a link's. An error is unchanged.
+    Edited(Edit),
     /// The client gets the reply unchanged, unless it is a `NOPERM` error, which is replaced by these
     /// bytes: the error is about the guard, and the command does not exist for the client.
     Unless(Bytes),
 }
 
+/// What is changed in a reply before the client gets it. The reply is held until it is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edit {
+    /// The reply to a `HELLO`: the number of the connection becomes the session's.
+    Greeting,
+    /// The reply to `CLIENT GETREDIR` or `TRACKINGINFO`: the lease becomes its session.
+    Redirection(Renumbered),
+}
+
 impl Show {
     /// Returns true if the client gets the reply unchanged, as far as this is known before it arrives.
     pub fn passes(&self) -> bool {
-        matches!(self, Self::Reply | Self::Greeting | Self::Unless(_))
+        matches!(self, Self::Reply | Self::Edited(_) | Self::Unless(_))
     }
 }
 
@@ -47,7 +56,7 @@ impl fmt::Debug for Show {
         f.write_str(match self {
             Self::Reply => "Reply",
             Self::Nothing => "Nothing",
-            Self::Greeting => "Greeting",
+            Self::Edited(_) => "Edited",
             Self::Instead(_) => "Instead",
             Self::Unless(_) => "Unless",
         })

@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::counts::{Counts, Outcome};
-use super::expect::{Expect, Learn, Show};
+use super::expect::{Edit, Expect, Learn, Show};
 use super::pending::PendingReplies;
 use super::pubsub::Notice;
 use crate::ids::LinkId;
@@ -17,8 +17,8 @@ pub(crate) enum Frame {
     /// The frame is the next pending reply. `shown` is true if the client gets its bytes, `ran` if the server
     /// may have run the request.
     Reply { shown: bool, ran: bool },
-    /// The frame is the reply to a `HELLO`, in which the session's number replaces the link's id.
-    Greeting,
+    /// The frame is the next pending reply, which is changed before the client gets it.
+    Edited(Edit),
     /// The frame is out of band: a message, an invalidation, or a confirmation.
     Notice(Option<Notice>),
     /// The frame is a push that no session on the link has asked for. It is dropped.
@@ -91,7 +91,7 @@ impl Begun<'_> {
             None => Err(Unexpected::Reply),
             Some(_) if confirms && kind != Kind::Error => Err(Unexpected::Reply),
             Some(expect) if kind == Kind::Error => Ok(self.classify_error(expect)),
-            Some(Expect { show: Show::Greeting, .. }) => Ok(Some(Frame::Greeting)),
+            Some(Expect { show: Show::Edited(edit), .. }) => Ok(Some(Frame::Edited(*edit))),
             Some(expect) => Ok(Some(Frame::Reply { shown: expect.show.passes(), ran: true })),
         }
     }
@@ -163,7 +163,7 @@ impl Frame {
     ) -> Result<(), Unexpected> {
         let (shown, ran) = match self {
             Self::Reply { shown, ran } => (shown, ran),
-            Self::Greeting => (true, true),
+            Self::Edited(_) => (true, true),
             Self::Notice(notice) => {
                 noticed(notice, scanner, state, pending, output, counts);
                 return Ok(());
@@ -172,7 +172,7 @@ impl Frame {
         };
         match pending.front().map(|expect| expect.learn) {
             Some(Learn::Subcommand) => state.pinned |= ran,
-            Some(Learn::Id) => state.client_id = scanner.last_integer(),
+            Some(Learn::Id) => state.lease_id = scanner.last_integer(),
             _ => {}
         }
         replied(scanner.kind(), shown, state, pending, output, counts)
@@ -195,7 +195,7 @@ impl Frame {
 
     /// Returns whether the frame answers a request.
     pub(crate) fn is_reply(self) -> bool {
-        matches!(self, Self::Reply { .. } | Self::Greeting)
+        matches!(self, Self::Reply { .. } | Self::Edited(_))
     }
 }
 

@@ -1,0 +1,90 @@
+//! Commands that show or take the numbers of clients: `CLIENT ID`, `TRACKING`, `GETREDIR`, `TRACKINGINFO` and
+//! `UNBLOCK`.
+//!
+//! Clients know each other by the numbers of their sessions ([`ClientIds`](crate::session::ClientIds)). A
+//! request with such a number is sent with that of the session's lease in its place.
+
+use bytes::{Bytes, BytesMut};
+
+use super::known::refused;
+use super::texts;
+use super::{Action, Deciding, Need};
+use crate::command::Spec;
+use crate::resp::reply::{self, Value};
+use crate::resp::{encode_command, integer, is_word};
+use crate::session::client_ids::Tracking;
+use crate::session::replies::expect::{Edit, Expect, Learn, Show};
+
+/// Decides on `CLIENT ID`. A session without a lease costs nothing: the lease that it may get later is asked
+/// for its number then.
+pub(super) fn id(this: &mut Deciding<'_>, need: Need) -> Action {
+    if this.state.asks_redis(this.context.due) || need == Need::Lease && !this.state.leased {
+        // Redis shows the link's number, as the reply to EXEC shows it; or it refuses the command.
+        this.change.pins = true;
+        return Action::Forward { expect: this.plain(), need: Need::Lease };
+    }
+    this.change.tells_id = true;
+    let shown = reply::compose(&Value::Integer(this.state.client_id), this.state.protocol);
+    if !this.state.leased {
+        return this.local(shown);
+    }
+    let show = if this.state.shows_replies() { Show::Instead(shown) } else { Show::Nothing };
+    Action::Forward { expect: Expect { show, learn: Learn::Id }, need: Need::Lease }
+}
+
+/// Decides on `CLIENT TRACKING`. The session keeps its lease, to which the server sends invalidations, or whose
+/// reads it tracks.
+pub(super) fn tracking(this: &mut Deciding<'_>, need: Need) -> Action {
+    let redirected = match this.context.rules.client_ids.track(this.request) {
+        Tracking::Unchanged => None,
+        Tracking::Redirected(request, ids) => Some((request, ids)),
+        Tracking::Waits => return Action::AwaitLease(texts::NO_SUCH_CLIENT.clone()),
+        Tracking::Refused(error) => return refused(this, error),
+    };
+    this.change.pins = true;
+    match redirected {
+        None => Action::Forward { expect: this.plain(), need },
+        Some((request, ids)) => {
+            this.change.redirects_to = Some(ids);
+            Action::Substitute { request, expect: this.plain(), need }
+        }
+    }
+}
+
+/// Decides on `CLIENT GETREDIR` and `TRACKINGINFO`, whose replies show the number of the session that
+/// invalidations are redirected to.
+pub(super) fn redirection(this: &mut Deciding<'_>, need: Need) -> Action {
+    this.change.pins = true;
+    let mut expect = this.plain();
+    if let Some(ids) = this.state.redirects_to.filter(|_| expect.show == Show::Reply) {
+        expect.show = Show::Edited(Edit::Redirection(ids));
+    }
+    Action::Forward { expect, need }
+}
+
+/// Decides on `CLIENT UNBLOCK`. A session that has not asked for its number, or that has no lease, waits for
+/// nothing that could end, as for a number that no client has.
+pub(super) fn unblock(this: &mut Deciding<'_>, spec: &'static Spec) -> Action {
+    let request = this.request;
+    let is_option = |word: &[u8]| is_word(word, b"timeout") || is_word(word, b"error");
+    let id = request.arg(2).and_then(integer::parse);
+    let in_order = this.in_transaction();
+    let need = if in_order { Need::Lease } else { Need::Fenced };
+    let Some(id) = id.filter(|_| {
+        spec.arity_holds(request.declared())
+            && request.declared() <= 4
+            && request.arg(3).is_none_or(is_option)
+    }) else {
+        return Action::Forward { expect: this.plain(), need };
+    };
+    // A number that no connection of the server has.
+    let lease = this.context.rules.client_ids.keep_lease(id).unwrap_or_default();
+    let lease = lease.to_string();
+    let mut words: Vec<&[u8]> = request.args().collect();
+    if let Some(word) = words.get_mut(2) {
+        *word = lease.as_bytes();
+    }
+    let mut sent = BytesMut::new();
+    encode_command(words.iter().copied(), &mut sent);
+    Action::Substitute { request: Bytes::from(sent), expect: this.plain(), need }
+}

@@ -1,0 +1,123 @@
+//! Clients know each other by the numbers of their sessions, on each server, whatever links they use.
+
+use support::{Deadline, Redis, Redoubt, Wire, servers, shown};
+
+/// Returns the number in a reply like `:7`.
+fn number(reply: &[u8]) -> String {
+    let text = shown(reply);
+    let number = text.strip_prefix(':').and_then(|rest| rest.strip_suffix("\\r\\n"));
+    number.unwrap_or_else(|| panic!("no number: {text}")).to_owned()
+}
+
+fn id(wire: &mut Wire) -> String {
+    number(&wire.command(&["CLIENT", "ID"]))
+}
+
+/// Returns the number that `HELLO` shows.
+fn greeted(wire: &mut Wire, protocol: &str) -> String {
+    let text = shown(&wire.command(&["HELLO", protocol]));
+    let (_, after) = text.split_once("id\\r\\n:").unwrap_or_else(|| panic!("no id: {text}"));
+    after.split("\\r\\n").next().unwrap().to_owned()
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_client_keeps_its_number_whatever_link_it_uses() {
+    servers::on_each_or_chosen(&servers::MAIN, |server| {
+        let redis = Redis::setup().server(server).start();
+        let redoubt = Redoubt::start(&redis);
+        let mut wire = redoubt.session();
+        let own = id(&mut wire);
+        for protocol in ["3", "2"] {
+            assert_eq!(greeted(&mut wire, protocol), own, "{server}");
+            assert_eq!(wire.command(&["WATCH", "k"]), b"+OK\r\n");
+            assert_eq!(id(&mut wire), own, "{server}: with a lease");
+            assert_eq!(greeted(&mut wire, protocol), own, "{server}: with a lease");
+            assert_eq!(wire.command(&["UNWATCH"]), b"+OK\r\n");
+            assert_eq!(id(&mut wire), own, "{server}");
+        }
+        wire.send(b"CLIENT ID\r\nWATCH k\r\nCLIENT ID\r\nUNWATCH\r\nCLIENT ID\r\n");
+        wire.expect(format!(":{own}\r\n+OK\r\n:{own}\r\n+OK\r\n:{own}\r\n").as_bytes());
+        assert_ne!(id(&mut redoubt.session()), own, "{server}");
+        // The log calls the session by the last digits.
+        assert!(own.len() == 16 && own.ends_with("0000000001"), "{own}");
+    });
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn asking_for_the_number_costs_no_connection() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    let mut wires: Vec<_> = (0..200).map(|_| redoubt.session()).collect();
+    for wire in &mut wires {
+        id(wire);
+        assert_eq!(wire.command(&["GET", "k"]), b"$-1\r\n");
+    }
+    assert!(redis.clients() < 10, "{} connections", redis.clients());
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn invalidations_go_to_a_session_that_subscribes_before_or_after() {
+    servers::on_each_or_chosen(&servers::MAIN, |server| {
+        let redis = Redis::setup().server(server).start();
+        let redoubt = Redoubt::setup(&redis).set("workers", 2).start();
+        for (round, subscribes_first) in [true, false, true, false].into_iter().enumerate() {
+            // Some of these pairs are served by two workers.
+            let mut listener = redoubt.session();
+            let mut reader = redoubt.session();
+            let target = id(&mut listener);
+            let subscribe = ["SUBSCRIBE", "__redis__:invalidate"];
+            if subscribes_first {
+                listener.command(&subscribe);
+            }
+            let track = ["CLIENT", "TRACKING", "ON", "REDIRECT", &target];
+            assert_eq!(shown(&reader.command(&track)), shown(b"+OK\r\n"), "{server}");
+            if !subscribes_first {
+                assert_eq!(listener.command(&["GET", "k"]), b"$-1\r\n");
+                listener.command(&subscribe);
+            }
+            let key = format!("key-{round}");
+            assert_eq!(number(&reader.command(&["CLIENT", "GETREDIR"])), target, "{server}");
+            let info = shown(&reader.command(&["CLIENT", "TRACKINGINFO"]));
+            assert!(info.contains(&format!("redirect\\r\\n:{target}\\r\\n")), "{server}: {info}");
+            reader.command(&["GET", &key]);
+            redis.direct().command(&["SET", &key, "1"]);
+            let message = format!(
+                "*3\r\n$7\r\nmessage\r\n$20\r\n__redis__:invalidate\r\n*1\r\n$5\r\n{key}\r\n"
+            );
+            listener.expect(message.as_bytes());
+            assert_eq!(reader.command(&["CLIENT", "TRACKING", "OFF"]), b"+OK\r\n");
+            assert_eq!(number(&reader.command(&["CLIENT", "GETREDIR"])), "-1", "{server}");
+        }
+    });
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn only_sessions_that_know_their_number_can_be_unblocked() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    let (mut waiting, mut other) = (redoubt.session(), redoubt.session());
+    waiting.send(b"BLPOP none 0\r\n");
+    let blocked = || shown(&redis.direct().command(&["INFO", "clients"]));
+    assert!(Deadline::standard().poll(|| blocked().contains("blocked_clients:1")));
+    // These are all numbers that Redis has assigned.
+    for id in 0..40 {
+        assert_eq!(other.command(&["CLIENT", "UNBLOCK", &id.to_string()]), b":0\r\n");
+    }
+    assert!(blocked().contains("blocked_clients:1"));
+    let mut named = redoubt.session();
+    let target = id(&mut named);
+    named.send(b"BLPOP none 0\r\n");
+    let unblock = ["CLIENT", "UNBLOCK", &target, "ERROR"];
+    assert!(Deadline::standard().poll(|| other.command(&unblock) == b":1\r\n"));
+    named.expect(b"-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
+    assert_eq!(other.command(&unblock), b":0\r\n");
+    for wrong in [&["CLIENT", "UNBLOCK", "x"][..], &["CLIENT", "UNBLOCK", &target, "SOON"]] {
+        assert_eq!(shown(&other.command(wrong)), shown(&redis.direct().command(wrong)));
+    }
+    redis.direct().command(&["RPUSH", "none", "1"]);
+    waiting.expect(b"*2\r\n$4\r\nnone\r\n$1\r\n1\r\n");
+}
