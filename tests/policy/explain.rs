@@ -91,7 +91,7 @@ const ALLOWED: [(&str, &str, Link, &str, Link); 38] = [
     ("SUBSCRIBE channel", "subscribed", Own, "UNSUBSCRIBE channel", Shared),
     ("PSUBSCRIBE p*", "subscribed", Own, "PUNSUBSCRIBE p*", Shared),
     ("CLIENT ID", "answered by Redoubt", Nowhere, "", Shared),
-    ("CLIENT UNBLOCK 1", "barriers", Fenced, "", Shared),
+    ("CLIENT UNBLOCK 1", "barriers", NotShown, "", Shared),
     ("CLIENT INFO", "RESET", Own, "", Own),
     ("CLIENT NO-EVICT on", "RESET", NotShown, "", Own),
     ("CLIENT CACHING YES", "RESET", Own, "", Own),
