@@ -55,6 +55,8 @@ impl Conversation {
             keys: KeyForm::None,
             limits: Limits::default(),
             client_ids: Default::default(),
+            client_fields: Default::default(),
+            own_connections: Default::default(),
         };
         let timeouts = Timeouts { auth: Duration::from_secs(10), idle: Duration::ZERO };
         let credentials =

@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::audit;
-use crate::control::guard::{GUARD, GuardProvisioner, Outcome, Task, checks_payloads, commands};
+use crate::control::guard::{
+    GUARD, GuardProvisioner, Outcome, Task, checks_payloads, client_fields, commands,
+};
 use crate::control::in_force::{Composer, Finding, enforced};
 use crate::health::Health;
 use crate::net::conversation::Conversation;
@@ -239,6 +241,7 @@ impl Watch {
     ) -> Result<Task, UpstreamError> {
         let target = self.maker.target();
         let found = async {
+            self.composer.take_client_fields(client_fields(link).await?).await;
             let checks = checks_payloads(link).await?;
             Ok((checks, commands(link).await?.map(Arc::new)))
         };

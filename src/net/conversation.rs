@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::config::Endpoint;
 use crate::net::stream::Stream;
 use crate::net::upstream_error::UpstreamError;
+use redoubt_core::session::OwnConnection;
 use redoubt_core::upstream::guard::{Answer, Answers, Batch};
 
 /// A connection on which no reply is pending.
@@ -14,11 +15,13 @@ pub(crate) struct Conversation {
     stream: Stream,
     /// Whom it is with, for errors.
     endpoint: Endpoint,
+    /// Keeps it out of `CLIENT LIST`.
+    _own: OwnConnection,
 }
 
 impl Conversation {
-    pub(crate) fn new(stream: Stream, endpoint: Endpoint) -> Self {
-        Self { stream, endpoint }
+    pub(crate) fn new(stream: Stream, own: OwnConnection, endpoint: Endpoint) -> Self {
+        Self { stream, endpoint, _own: own }
     }
 
     /// Returns the connection, so that its socket options can be changed.

@@ -1,6 +1,7 @@
 //! The transports to clients and to the upstream: TCP, Unix sockets and TLS.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -73,6 +74,22 @@ impl Stream {
             Self::Tls(_) => "tls",
             Self::Unix(_) => "unix",
         }
+    }
+
+    /// Returns the address of its own end as Redis writes it; empty if the system does not report it.
+    pub(crate) fn local_address(&self) -> String {
+        let address = match self {
+            Self::Tcp(stream) => stream.local_addr(),
+            Self::Tls(stream) => stream.socket().local_addr(),
+            Self::Unix(stream) => {
+                let path = stream.local_addr().ok();
+                let path = path.as_ref().and_then(|address| address.as_pathname());
+                return path.map_or(String::new(), |path| format!("{}:0", path.display()));
+            }
+        };
+        let address =
+            address.map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
+        address.map(|address| address.to_string()).unwrap_or_default()
     }
 
     /// Returns whether the peer has closed or reset the connection, or its sending side, as far as the

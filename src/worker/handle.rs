@@ -84,4 +84,6 @@ pub(crate) struct Plan {
     pub(crate) health: Arc<Health>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) memory: MemoryBudget,
+    /// The workers besides the one that this is for. They end on their own, whoever can still send to them.
+    pub(crate) others: Vec<mpsc::WeakSender<Order>>,
 }

@@ -15,6 +15,7 @@
 //! | `in_force`, `link_login` | the value that is in force |
 //! | `thread`, `drain` | the loop, and its end |
 //! | `handle`, `heartbeat`, `snapshot` | what other threads send and ask |
+//! | `listing` | descriptions of sessions for `CLIENT LIST` |
 //!
 //! [`Worker`] puts the parts together. Its tasks borrow it, and it starts the tasks of links, so the two
 //! know each other.
@@ -26,6 +27,7 @@ pub(crate) mod heartbeat;
 pub(crate) mod in_force;
 mod link;
 pub(crate) mod link_login;
+mod listing;
 pub(crate) mod report;
 pub(crate) mod snapshot;
 pub(crate) mod thread;
@@ -35,11 +37,11 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tracing::error;
 
 use self::client::{ClientSockets, Next, Turn};
-use self::handle::{LinkNews, Plan};
+use self::handle::{LinkNews, Order, Plan};
 use self::in_force::{Acknowledgement, InForce};
 use self::link::{LinkSockets, Read, Until};
 use self::report::Reports;
@@ -59,6 +61,8 @@ struct Worker {
     links: LinkSockets,
     reports: Reports,
     health: Arc<Health>,
+    /// The other workers.
+    others: Vec<mpsc::WeakSender<Order>>,
     /// What is in force. Links that wait to log in follow it, so it is replaced only when the router
     /// has the rules and credentials of the new value.
     in_force: watch::Sender<Arc<InForce>>,
@@ -90,6 +94,7 @@ impl Worker {
             links: LinkSockets::new(),
             reports: Reports::new(Arc::clone(&plan.health)),
             health: Arc::clone(&plan.health),
+            others: plan.others.clone(),
             in_force: watch::Sender::new(in_force),
             scratch: vec![0; READ_SIZE].into(),
             me,
@@ -171,6 +176,10 @@ impl Worker {
             if let Some(id) = self.router.next_link_to_open() {
                 if let Some(me) = self.me.upgrade() {
                     tokio::task::spawn_local(link::task::drive(me, id));
+                }
+            } else if let Some((id, described)) = self.router.next_listing() {
+                if let Some(me) = self.me.upgrade() {
+                    tokio::task::spawn_local(listing::collect(me, id, described));
                 }
             } else if let Some(id) = self.router.next_touched() {
                 if Some(id) != current {

@@ -1,13 +1,16 @@
 //! What a worker answers when another thread asks for its sessions and counts.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 use tokio::task::{spawn_local, yield_now};
 
 use crate::net::now;
 use crate::worker::report::{SessionRecord, Totals};
-use crate::worker::{Shared, Worker};
+use crate::worker::{Shared, Worker, listing};
 use redoubt_core::policy::Scripts;
 use redoubt_core::router::{LinkGauges, SessionId, SessionView};
+use redoubt_core::session::ClientLine;
 
 /// Sessions that are looked at in one turn, so that sessions with something to do wait for no more.
 const SLICE: usize = 128;
@@ -16,6 +19,8 @@ const SLICE: usize = 128;
 pub(crate) enum Question {
     /// What are your sessions? So many of them at most.
     Sessions(usize, oneshot::Sender<Vec<SessionSnapshot>>),
+    /// How does `CLIENT LIST` describe your sessions of this user?
+    Clients(Arc<str>, oneshot::Sender<Vec<ClientLine>>),
     /// What have you counted, and how full are you?
     Gauges(oneshot::Sender<WorkerSnapshot>),
 }
@@ -43,6 +48,12 @@ pub(super) fn answer(shared: &Shared, question: Question) {
             let shared = shared.clone();
             spawn_local(async move {
                 drop(reply.send(sessions(&shared, most).await));
+            });
+        }
+        Question::Clients(user, reply) => {
+            let shared = shared.clone();
+            spawn_local(async move {
+                drop(reply.send(listing::lines(&shared, &user).await));
             });
         }
         Question::Gauges(reply) => drop(reply.send(gauges(&shared.borrow()))),

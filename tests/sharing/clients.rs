@@ -121,3 +121,123 @@ fn only_sessions_that_know_their_number_can_be_unblocked() {
     redis.direct().command(&["RPUSH", "none", "1"]);
     waiting.expect(b"*2\r\n$4\r\nnone\r\n$1\r\n1\r\n");
 }
+
+/// Returns the lines of a reply to `CLIENT LIST` or `INFO`, each as its fields.
+fn lines(reply: &[u8]) -> Vec<Vec<(String, String)>> {
+    let text = String::from_utf8(reply.to_vec()).unwrap();
+    let (head, text) = text.split_once("\r\n").unwrap();
+    assert!(head.starts_with('$') || head.starts_with('='), "{head} {text}");
+    let text = text.strip_prefix("txt:").unwrap_or(text).trim_end_matches("\r\n");
+    let field = |field: &str| {
+        let (name, value) = field.split_once('=').unwrap_or_else(|| panic!("no field: {field}"));
+        (name.to_owned(), value.to_owned())
+    };
+    text.lines().map(|line| line.split(' ').map(field).collect()).collect()
+}
+
+fn value<'a>(line: &'a [(String, String)], field: &str) -> &'a str {
+    &line.iter().find(|(name, _)| name == field).unwrap_or_else(|| panic!("no {field}")).1
+}
+
+fn values(lines: &[Vec<(String, String)>], field: &str) -> Vec<String> {
+    let mut values: Vec<_> = lines.iter().map(|line| value(line, field).to_owned()).collect();
+    values.sort();
+    values
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn clients_list_each_other_and_none_of_the_links() {
+    servers::on_each_or_chosen(&servers::MAIN, |server| {
+        for guard in ["auto", "audit"] {
+            let redis = Redis::setup().server(server).start();
+            let setup = Redoubt::setup(&redis).set("workers", 2).set_text("policy.guard", guard);
+            let redoubt = setup.start();
+            redoubt.wait_until_it_knows_its_server();
+            let mut direct = redis.direct();
+            direct.command(&["CLIENT", "SETNAME", "direct"]);
+            let (mut one, mut two) = (redoubt.session(), redoubt.session());
+            one.command(&["CLIENT", "SETNAME", "one"]);
+            two.command(&["HELLO", "3", "SETNAME", "two"]);
+            two.command(&["SELECT", "3"]);
+            two.command(&["CLIENT", "SETINFO", "LIB-NAME", "lib"]);
+            two.command(&["SUBSCRIBE", "channel"]);
+            two.command(&["MULTI"]);
+            let fields = |line: &[(String, String)]| -> Vec<String> {
+                line.iter().map(|(name, _)| name.clone()).collect()
+            };
+            let own = lines(&direct.command(&["CLIENT", "INFO"])).remove(0);
+            let list = lines(&one.command(&["CLIENT", "LIST"]));
+            assert_eq!(values(&list, "name"), ["direct", "one", "two"], "{server}, {guard}");
+            for line in &list {
+                assert_eq!(fields(line), fields(&own), "{server}, {guard}");
+            }
+            let ids = [id(&mut one), value(&own, "id").to_owned()];
+            let all = values(&list, "id");
+            assert!(ids.iter().all(|id| all.contains(id)), "{server}: {ids:?} in {all:?}");
+            let two = list.iter().find(|line| value(line, "name") == "two").unwrap();
+            for (field, expected) in
+                [("db", "3"), ("flags", "Px"), ("sub", "1"), ("resp", "3"), ("user", "default")]
+            {
+                assert_eq!(value(two, field), expected, "{server}: {field}");
+            }
+            if server != "redis-7.0" {
+                assert_eq!(value(two, "lib-name"), "lib", "{server}");
+            }
+            let named =
+                |wire: &mut Wire, words: &[&str]| values(&lines(&wire.command(words)), "name");
+            let id_of_two = value(two, "id").to_owned();
+            assert_eq!(named(&mut one, &["CLIENT", "LIST", "TYPE", "pubsub"]), ["two"]);
+            assert_eq!(named(&mut one, &["CLIENT", "LIST", "TYPE", "NORMAL"]), ["direct", "one"]);
+            assert_eq!(named(&mut one, &["CLIENT", "LIST", "TYPE", "replica"]), [""; 0]);
+            assert_eq!(
+                named(&mut one, &["CLIENT", "LIST", "ID", &ids[1], &id_of_two]),
+                ["direct", "two"]
+            );
+            assert_eq!(named(&mut one, &["CLIENT", "INFO"]), ["one"]);
+            for wrong in
+                [&["CLIENT", "LIST", "x"][..], &["CLIENT", "LIST", "ID"], &["CLIENT", "INFO", "x"]]
+            {
+                assert_eq!(shown(&one.command(wrong)), shown(&direct.command(wrong)), "{server}");
+            }
+            // Each of several in one piece, between other requests.
+            one.send(
+                b"ECHO 1\r\nCLIENT LIST\r\nCLIENT INFO\r\nECHO 2\r\nCLIENT LIST\r\nECHO 3\r\n",
+            );
+            one.expect(b"$1\r\n1\r\n");
+            assert_eq!(values(&lines(&one.frame()), "name"), ["direct", "one", "two"]);
+            assert_eq!(values(&lines(&one.frame()), "name"), ["one"]);
+            one.expect(b"$1\r\n2\r\n");
+            assert_eq!(values(&lines(&one.frame()), "name"), ["direct", "one", "two"]);
+            one.expect(b"$1\r\n3\r\n");
+            assert!(one.command(&["HELLO", "3"]).starts_with(b"%"));
+            let list = one.command(&["CLIENT", "LIST"]);
+            assert!(list.starts_with(b"="), "{server}: {}", shown(&list));
+            assert_eq!(values(&lines(&list), "name"), ["direct", "one", "two"]);
+            assert_eq!(values(&lines(&one.command(&["CLIENT", "INFO"])), "name"), ["one"]);
+        }
+    });
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_worker_is_listed_at_every_moment() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    let mut worker = redoubt.session();
+    worker.command(&["CLIENT", "SETNAME", "bull:work"]);
+    let mut watching = redoubt.session();
+    for round in 0..50 {
+        let listed = |watching: &mut Wire| {
+            let list = lines(&watching.command(&["CLIENT", "LIST"]));
+            let worker = list.iter().find(|line| value(line, "name") == "bull:work").cloned();
+            worker.unwrap_or_else(|| panic!("round {round}: no worker in {list:?}"))
+        };
+        worker.send(b"BRPOP jobs 0\r\n");
+        let waits = || value(&listed(&mut watching), "flags") == "b";
+        assert!(Deadline::standard().poll(waits));
+        watching.command(&["LPUSH", "jobs", "1"]);
+        worker.expect(b"*2\r\n$4\r\njobs\r\n$1\r\n1\r\n");
+        assert_eq!(value(&listed(&mut watching), "flags"), "N");
+    }
+}

@@ -74,6 +74,10 @@ pub enum Effect {
     ClientName,
     /// `CLIENT ID`: Redoubt answers it with the session's number.
     ClientId,
+    /// `CLIENT INFO`: Redoubt describes the session.
+    ClientInfo,
+    /// `CLIENT LIST`: Redoubt describes its sessions in the place of its connections.
+    ClientList,
     /// `CLIENT TRACKING`: the server tracks what the connection reads, and may send invalidations to another.
     Tracking,
     /// `CLIENT GETREDIR` and `TRACKINGINFO`: show to which connection invalidations are sent.
@@ -125,7 +129,9 @@ impl Effect {
             b"client|tracking" => Self::Tracking,
             b"client|trackinginfo" | b"client|getredir" => Self::Redirection,
             b"client|unblock" => Self::Unblock,
-            b"client|caching" | b"client|info" => Self::Pins,
+            b"client|info" => Self::ClientInfo,
+            b"client|list" => Self::ClientList,
+            b"client|caching" => Self::Pins,
             b"client|no-evict" | b"client|no-touch" => Self::Pins,
             // Valkey has the first two, and Redis the third.
             b"client|capa" | b"client|import-source" | b"client|maint_notifications" => Self::Pins,

@@ -152,9 +152,11 @@ mod tests {
             (
                 Effect::Pins,
                 "asking readonly readwrite client|caching client|capa client|import-source \
-                 client|info client|no-evict client|no-touch script|debug",
+                 client|no-evict client|no-touch script|debug",
             ),
             (Effect::ClientId, "client|id"),
+            (Effect::ClientInfo, "client|info"),
+            (Effect::ClientList, "client|list"),
             (Effect::Tracking, "client|tracking"),
             (Effect::Redirection, "client|getredir client|trackinginfo"),
             (Effect::Unblock, "client|unblock"),

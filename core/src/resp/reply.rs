@@ -60,6 +60,22 @@ pub fn compose(value: &Value<'_>, protocol: Protocol) -> Bytes {
     out.freeze()
 }
 
+/// Returns a reply with a text: a bulk string in RESP2, a verbatim string in RESP3, as Redis sends the texts of
+/// `INFO` and `CLIENT LIST`.
+pub fn text(text: &[u8], protocol: Protocol) -> Bytes {
+    let mut out = BytesMut::new();
+    match protocol {
+        Protocol::Resp2 => append(&Value::Bulk(text), protocol, &mut out),
+        Protocol::Resp3 => {
+            header(b'=', text.len().saturating_add(4), &mut out);
+            out.put_slice(b"txt:");
+            out.put_slice(text);
+            out.put_slice(b"\r\n");
+        }
+    }
+    out.freeze()
+}
+
 /// Appends a value. Redis-protocol encodes single values; aggregates are encoded here, because its maps
 /// do not keep their order.
 fn append(value: &Value<'_>, protocol: Protocol, out: &mut BytesMut) {

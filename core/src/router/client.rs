@@ -9,7 +9,7 @@ use super::pipeline::Pipeline;
 use super::session::Session;
 use super::{Router, SessionEvent, SessionId, Sharing};
 use crate::auth::Permit;
-use crate::session::CloseReason;
+use crate::session::{ClientLine, CloseReason, Described};
 
 impl Router {
     /// Adds the session of a client that has connected.
@@ -118,6 +118,21 @@ impl Router {
     /// client has gone ([`Router::client_eof`]), also while the client is not to be read.
     pub fn ends_with_client(&self, id: SessionId) -> bool {
         self.sessions.get(id).is_some_and(|session| !session.eof && session.pending.blocks())
+    }
+
+    /// Returns the next session for which the shell is to collect descriptions of clients, and to hand them
+    /// over with [`Router::give_clients`].
+    pub fn next_listing(&mut self) -> Option<(SessionId, Described)> {
+        self.listings.pop_front()
+    }
+
+    /// Hands over the descriptions of clients that the session waits for.
+    pub fn give_clients(&mut self, id: SessionId, clients: Vec<ClientLine>, now: Instant) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        if std::mem::take(&mut session.awaits_clients) {
+            session.clients = Some(clients);
+            self.resume(id, now);
+        }
     }
 
     /// Returns whether the session is over: the shell closes its socket and calls [`Router::forget`].
@@ -243,6 +258,7 @@ impl Router {
             links: &mut self.links,
             rules: &self.rules,
             events: &mut self.events,
+            listings: &mut self.listings,
             auth_timeout: self.timeouts.auth,
             counters: &mut self.counters,
             databases: &self.databases,

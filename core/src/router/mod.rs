@@ -36,11 +36,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::session::Rules;
-use crate::upstream::Credentials;
-use crate::upstream::Databases;
+use crate::session::{ClientLine, Described, Rules};
+use crate::upstream::{Credentials, Databases};
 use links::{Links, Usage};
 use replies::demultiplexer::Reached;
+use report::view;
 use sessions::Sessions;
 
 pub use crate::ids::{LinkId, SessionId};
@@ -84,6 +84,8 @@ pub struct Router {
     sessions: Sessions,
     links: Links,
     events: VecDeque<SessionEvent>,
+    /// The sessions for which descriptions of clients are to be collected.
+    listings: VecDeque<(SessionId, Described)>,
     /// The sessions that replies reach in one call; empty between calls, kept for its capacity.
     reached: Reached,
     /// The sessions that got more or fewer replies than they asked for in one call; empty between calls.
@@ -115,6 +117,7 @@ impl Router {
             sessions: Sessions::default(),
             links: Links::new(credentials, key),
             events: VecDeque::new(),
+            listings: VecDeque::new(),
             reached: Reached::default(),
             mismatched: Vec::new(),
             pauses: Pauses::default(),
@@ -236,6 +239,11 @@ impl Router {
         let session = self.sessions.get(id)?;
         let link = session.link.map_or(LinkView::None, |link| self.link_view(link));
         Some(SessionView::of(session, link, now))
+    }
+
+    /// Returns what `CLIENT LIST` says of a session, without its addresses; `None` if it has not authenticated.
+    pub fn client_line(&self, id: SessionId, now: Instant) -> Option<ClientLine> {
+        view::line_of(self.sessions.get(id)?, now)
     }
 
     fn link_view(&self, id: LinkId) -> LinkView {

@@ -10,8 +10,8 @@ use crate::auth::Permit;
 use crate::command::{Class, Spec};
 use crate::resp::{ReplyScanner, RequestParser};
 use crate::session::{
-    Action, CloseReason, Counted, Counts, Edit, Event, Frame, Limits, PendingReplies, Renumbered,
-    Rules, State, TokenBucket, Unexpected,
+    Action, ClientLine, CloseReason, Counted, Counts, Edit, Event, Frame, Limits, PendingReplies,
+    Renumbered, Rules, Show, State, TokenBucket, Unexpected,
 };
 
 /// A client's session in the router.
@@ -43,6 +43,10 @@ pub(super) struct Session {
     local_unread: usize,
     /// True if it is in the list of sessions that are resumed when its link has room.
     pub(super) waits_for_room: bool,
+    /// Descriptions of clients that were collected for its next request.
+    pub(super) clients: Option<Vec<ClientLine>>,
+    /// Set while they are being collected.
+    pub(super) awaits_clients: bool,
     /// A reply that is changed before the client gets it, until it is complete.
     edited: Option<Box<BytesMut>>,
     /// Since when its request waits for a link that cannot be opened now.
@@ -129,6 +133,8 @@ impl Session {
             slow_until: None,
             local_unread: 0,
             waits_for_room: false,
+            clients: None,
+            awaits_clients: false,
             edited: None,
             wants_link: None,
             streaming: None,
@@ -178,7 +184,7 @@ impl Session {
                 self.state.begin_notice();
                 self.append_reply(piece);
             }
-            Frame::Edited(_) => {
+            Frame::Edited => {
                 let reply = self.edited.get_or_insert_default();
                 reply.extend_from_slice(piece);
                 if reply.len() > limits.output_buffer {
@@ -200,8 +206,10 @@ impl Session {
         rules: &Rules,
         counts: &mut Counts,
     ) -> Result<(), Unexpected> {
-        if let Frame::Edited(edit) = frame {
-            self.complete_edited(edit);
+        if frame == Frame::Edited
+            && let Some(reply) = self.edited.take()
+        {
+            self.show_edited(&reply, rules);
         }
         let known = self.state.lease_id();
         let Self { state, pending, output, .. } = self;
@@ -257,28 +265,33 @@ impl Session {
 
     /// Passes a complete reply on, with a number that the client may know in the place of a link's: a client
     /// that knows the number of a link could make the server send invalidations there.
-    fn complete_edited(&mut self, edit: Edit) {
-        let Some(reply) = self.edited.take() else { return };
+    fn show_edited(&mut self, reply: &[u8], rules: &Rules) {
+        let Some(Show::Edited(edit)) = self.pending.front().map(|expect| &expect.show) else {
+            return;
+        };
         if self.dead {
             return;
         }
         let before: &[u8] = match edit {
+            Edit::Clients(sessions) => {
+                return rules.own_connections.replaced(reply, sessions, &mut self.output);
+            }
             Edit::Greeting => b"$2\r\nid\r\n:",
             // Nothing that a client has sent stands before it.
             Edit::Redirection(_) if !reply.starts_with(b":") => b"$8\r\nredirect\r\n:",
             Edit::Redirection(_) => b":",
         };
-        let place = memchr::memmem::find(&reply, before);
+        let place = memchr::memmem::find(reply, before);
         let place = place.map_or(reply.len(), |place| place.saturating_add(before.len()));
         let (head, rest) = reply.split_at(place);
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (number, rest) = rest.split_at(digits);
         let shown = match edit {
             _ if number.is_empty() => None,
-            Edit::Greeting => Some(self.state.client_id()),
             Edit::Redirection(Renumbered { lease, session }) => {
-                (number == lease.to_string().as_bytes()).then_some(session)
+                (number == lease.to_string().as_bytes()).then_some(*session)
             }
+            _ => Some(self.state.client_id()),
         };
         self.output.extend_from_slice(head);
         match shown {

@@ -73,9 +73,21 @@ pub enum Action {
     },
     /// The meaning of the request depends on pending replies: nothing changes until they have arrived.
     AwaitReplies,
+    /// The request asks for descriptions of clients, which the program collects: nothing changes until they
+    /// are there.
+    AwaitClients(Described),
     /// The request names another session, which gets a lease for this: nothing changes until it has one. If
     /// it cannot get one, this is the reply.
     AwaitLease(Bytes),
+}
+
+/// Which sessions are to be described.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Described {
+    /// Those of the asking session's user, in all workers.
+    All,
+    /// The asking session.
+    Itself,
 }
 
 /// The result of the claims in one `AUTH` or `HELLO`.

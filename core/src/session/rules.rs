@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::client_ids::ClientIds;
+use super::client_list::{ClientFields, OwnConnections};
 use super::keys::KeyForm;
 use super::limits::Limits;
 use super::stand_in::StandIn;
@@ -47,6 +48,10 @@ pub struct Rules {
     pub limits: Limits,
     /// The numbers by which clients know each other.
     pub client_ids: ClientIds,
+    /// The fields of the lines in which the server describes its connections.
+    pub client_fields: ClientFields,
+    /// The connections to the server that clients are not shown.
+    pub own_connections: OwnConnections,
 }
 
 impl Rules {

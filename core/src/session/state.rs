@@ -47,6 +47,8 @@ pub struct State {
     pub(super) unread_subscriptions: u32,
     /// The client's name; each lease of the session gets it.
     pub(super) name: Option<Bytes>,
+    /// The name and the version of the client's library; empty where it has set none.
+    pub(super) library: [Bytes; 2],
     /// True if the session has a lease, or gets one at its first request.
     pub(super) leased: bool,
     /// State that must be undone on the lease before another session may have it.
@@ -270,6 +272,21 @@ impl State {
         }
     }
 
+    /// Returns the name and the version of the client's library; empty where it has set none.
+    pub fn library(&self) -> &[Bytes; 2] {
+        &self.library
+    }
+
+    /// Returns the number of the session to which invalidations are redirected.
+    pub fn redirects_to(&self) -> Option<i64> {
+        self.redirects_to.map(|ids| ids.session)
+    }
+
+    /// Returns the numbers of channels, patterns and shard channels that Redis has confirmed.
+    pub fn subscribed(&self) -> [u32; 3] {
+        self.subscriptions.counts()
+    }
+
     /// Returns the number of channels, patterns and shard channels of the session: those that Redis has
     /// confirmed, and the most that may have been added where confirmations are not read.
     pub fn subscriptions(&self) -> u32 {
@@ -313,6 +330,9 @@ impl State {
         self.left_on_lease.add(change.left_on_lease);
         self.pinned |= change.pins;
         self.knows_id |= change.tells_id;
+        for (kept, set) in self.library.iter_mut().zip(change.library) {
+            *kept = set.unwrap_or_else(|| std::mem::take(kept));
+        }
         self.redirects_to = change.redirects_to.or(self.redirects_to);
         self.opaque |= change.opaque;
         self.replies.request_done();
@@ -339,7 +359,8 @@ impl State {
 
     /// Returns the bytes that the state holds on the heap.
     pub fn memory(&self) -> usize {
-        self.name.as_ref().map_or(0, Bytes::len)
+        let library: usize = self.library.iter().map(Bytes::len).sum();
+        self.name.as_ref().map_or(0, Bytes::len).saturating_add(library)
     }
 
     /// Returns true if the client gets the reply to the current request.
@@ -349,8 +370,9 @@ impl State {
 
     /// Resets the state as `RESET` does. The count of refused commands stays.
     pub fn reset(&mut self) {
-        let Self { attempts, client_id, .. } = *self;
-        *self = Self { attempts, client_id, ..Self::new(self.private) };
+        let (attempts, client_id) = (self.attempts, self.client_id);
+        let library = std::mem::take(&mut self.library);
+        *self = Self { attempts, client_id, library, ..Self::new(self.private) };
     }
 
     /// Returns true if Redis rejects all but pub/sub commands on this connection now.

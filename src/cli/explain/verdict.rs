@@ -5,7 +5,7 @@ use redoubt::config::{GuardMode, PolicySettings, ScriptMode, Settings, Sharing};
 use redoubt_core::command::{Effect, ServerKind, Spec};
 use redoubt_core::policy::Escapes;
 use redoubt_core::resp::Request;
-use redoubt_core::session::{Action, Decision, Expect, Need, Rules, Special};
+use redoubt_core::session::{Action, Decision, Described, Expect, Need, Rules, Special};
 
 /// What happens to a command, in words.
 pub(super) struct Verdict {
@@ -163,6 +163,11 @@ fn connection(
             "answered by Redoubt, which gives up the session's lease if it has one"
         }
         Action::AwaitReplies => "waits for pending replies",
+        Action::AwaitClients(Described::Itself) => "answered by Redoubt; nothing goes to Redis",
+        Action::AwaitClients(Described::All) => {
+            "goes over a link that other sessions share, separated from them by barriers; Redoubt puts its \
+             sessions in the place of its connections"
+        }
         Action::AwaitLease(_) => "waits until the session that it names has a lease",
         Action::Forward { .. } | Action::Substitute { .. } if sharing == Sharing::Off => {
             "goes over the session's own lease, as all commands do (upstream.sharing = \"off\")"

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use crate::config::GuardMode;
 pub(crate) use provisioner::GuardProvisioner;
-pub(in crate::control) use questions::{checks_payloads, commands};
+pub(in crate::control) use questions::{checks_payloads, client_fields, commands};
 use redoubt_core::command::ServerCommands;
 use redoubt_core::policy::Policy;
 use redoubt_core::upstream::guard::Guard;

@@ -3,6 +3,7 @@
 use crate::net::conversation::Conversation;
 use crate::net::upstream_error::UpstreamError;
 use redoubt_core::command::ServerCommands;
+use redoubt_core::session::ClientFields;
 use redoubt_core::upstream::guard::{Answer, Batch, Payloads, Rights, ask_payloads};
 
 /// Returns the list of users, and the rights of the user that is logged in.
@@ -36,6 +37,22 @@ pub(in crate::control) async fn checks_payloads(
         _ => None,
     };
     Ok(payloads.are_checked(rights.as_ref()))
+}
+
+/// Returns the fields of the lines in which the server describes its connections; those of Redis 7.0 if it does
+/// not show this user's.
+///
+/// # Errors
+/// The connection broke.
+pub(in crate::control) async fn client_fields(
+    link: &mut Conversation,
+) -> Result<ClientFields, UpstreamError> {
+    let answers = link.ask(&Batch::of(&["CLIENT", "INFO"])).await?;
+    let fields = match answers.first() {
+        Some(Answer::BulkString(line)) => ClientFields::of_line(line),
+        _ => None,
+    };
+    Ok(fields.unwrap_or_default())
 }
 
 /// Returns the commands of the server behind `link`; `None` if it does not list them for this user.

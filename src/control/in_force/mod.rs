@@ -30,7 +30,7 @@ use crate::worker::link_login::LinkLogin;
 use parts::Parts;
 use redoubt_core::auth::Identity;
 use redoubt_core::command::ServerCommands;
-use redoubt_core::session::{ClientIds, StandIn};
+use redoubt_core::session::{ClientFields, ClientIds, StandIn};
 use redoubt_core::upstream::{Credentials, Greeting};
 
 pub(crate) use finding::Finding;
@@ -143,6 +143,10 @@ impl Composer {
     }
 
     /// Takes the commands that the upstream has; `None` if it does not list them.
+    pub(crate) async fn take_client_fields(&self, fields: ClientFields) {
+        self.change(|parts| parts.take_client_fields(fields)).await;
+    }
+
     pub(crate) async fn take_commands(&self, commands: Option<Arc<ServerCommands>>) {
         self.change(|parts| parts.take_commands(commands)).await;
     }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::Finding;
 use crate::config::{AuditKeys, AuditOutput, Settings};
 use crate::net::upstream::Target;
+use crate::net::upstream::own_connections;
 use crate::worker::in_force::InForce;
 use crate::worker::link_login::{LinkLogin, Way};
 use redoubt_core::auth::Identity;
@@ -20,7 +21,7 @@ use redoubt_core::command::{ServerCommands, Version};
 use redoubt_core::policy::{Pins, Policy, Scripts};
 use redoubt_core::resp::RequestLimits;
 use redoubt_core::router::Timeouts;
-use redoubt_core::session::{ClientIds, KeyForm, Limits, Rules, StandIn};
+use redoubt_core::session::{ClientFields, ClientIds, KeyForm, Limits, Rules, StandIn};
 use redoubt_core::upstream::{Dialect, Greeting};
 
 /// What the settings mean for sessions and links.
@@ -72,6 +73,8 @@ pub(super) struct Parts {
     stand_in: StandIn,
     /// Shared by all workers and all values in force.
     client_ids: ClientIds,
+    /// The fields of the server's lines about connections, as far as they are known.
+    client_fields: ClientFields,
 }
 
 impl Parts {
@@ -98,6 +101,7 @@ impl Parts {
             scripts_generation: 0,
             stand_in,
             client_ids,
+            client_fields: ClientFields::default(),
         }
     }
 
@@ -116,6 +120,12 @@ impl Parts {
 
     pub(super) fn take_payload_check(&mut self, checks: bool) -> bool {
         std::mem::replace(&mut self.checks_payloads, checks) != checks
+    }
+
+    pub(super) fn take_client_fields(&mut self, fields: ClientFields) -> bool {
+        let is_new = self.client_fields != fields;
+        self.client_fields = fields;
+        is_new
     }
 
     pub(super) fn take_commands(&mut self, commands: Option<Arc<ServerCommands>>) -> bool {
@@ -214,6 +224,8 @@ impl Parts {
                 ..*limits
             },
             client_ids: self.client_ids.clone(),
+            client_fields: self.client_fields.clone(),
+            own_connections: own_connections(),
         }
     }
 

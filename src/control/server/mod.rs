@@ -32,7 +32,7 @@ use crate::net::load::Load;
 use crate::reload::{ReloadRequest, ReloadSender, Reloads, WAITING};
 use crate::telemetry::metrics::{GuardState, guard as guard_state};
 use crate::worker;
-use crate::worker::handle::{ORDERS, WorkerHandle};
+use crate::worker::handle::{ORDERS, Plan, WorkerHandle};
 use crate::worker::heartbeat::Heartbeat;
 use redoubt_core::policy::PolicyError;
 use redoubt_core::upstream::Credentials;
@@ -151,7 +151,9 @@ impl Server {
         self.start_admin(&plan, &dispatcher, &composer, &stopped).map_err(ServeError::Start)?;
         let mut threads = Vec::new();
         for (index, (inbox, worker)) in inboxes.into_iter().zip(&workers).enumerate() {
-            let (plan, heartbeat) = (plan.clone(), worker.heartbeat.clone());
+            let others = workers.iter().enumerate().filter(|(other, _)| *other != index);
+            let others = others.map(|(_, other)| other.orders.downgrade()).collect();
+            let (plan, heartbeat) = (Plan { others, ..plan.clone() }, worker.heartbeat.clone());
             let thread = thread::Builder::new()
                 .name(format!("worker-{index}"))
                 .spawn(move || worker::thread::run(plan, inbox, heartbeat))

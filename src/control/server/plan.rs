@@ -158,5 +158,6 @@ pub(super) fn plan(
         health: Arc::new(health),
         shutdown,
         memory: MemoryBudget::default(),
+        others: Vec::new(),
     }
 }

@@ -73,6 +73,11 @@ pub(super) enum Next {
 }
 
 impl ClientSockets {
+    /// Returns the address that the client has connected to.
+    pub(super) fn local_address(&self, id: SessionId) -> Option<String> {
+        Some(self.sockets.get(id.key())?.stream.local_address())
+    }
+
     pub(super) fn new() -> Self {
         Self {
             sockets: SecondaryMap::new(),

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use redoubt_core::router::{LinkFault, LinkId, Router};
+use redoubt_core::session::OwnConnection;
 use slotmap::{DefaultKey, SecondaryMap};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::mpsc;
@@ -35,6 +36,8 @@ pub(super) struct LinkSockets {
 /// A link's socket, beside the link in the router.
 struct LinkSocket {
     stream: Stream,
+    /// Keeps the connection out of `CLIENT LIST`.
+    _own: OwnConnection,
     /// Set while the stream may hold bytes that were written to it.
     unflushed: bool,
     /// Set when the sending side is closed.
@@ -69,11 +72,11 @@ impl LinkSockets {
         Self { sockets: SecondaryMap::new(), upstream_stalls: false }
     }
 
-    fn add(&mut self, id: LinkId, stream: Stream) {
+    fn add(&mut self, id: LinkId, stream: Stream, own: OwnConnection) {
         if self.upstream_stalls {
             give_up_after(&stream, None);
         }
-        self.sockets.insert(id.key(), LinkSocket::new(stream));
+        self.sockets.insert(id.key(), LinkSocket::new(stream, own));
     }
 
     /// Closes the link's socket.
@@ -168,8 +171,8 @@ impl LinkSockets {
 }
 
 impl LinkSocket {
-    fn new(stream: Stream) -> Self {
-        Self { stream, unflushed: false, is_shut: false, waker: None }
+    fn new(stream: Stream, own: OwnConnection) -> Self {
+        Self { stream, _own: own, unflushed: false, is_shut: false, waker: None }
     }
 
     /// Notes that the task of `cx` drives this socket.

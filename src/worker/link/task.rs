@@ -51,7 +51,7 @@ async fn open(shared: &Shared, id: LinkId, target: &Target) -> Result<(), Upstre
     let in_force = shared.borrow().in_force.subscribe();
     let mut refused = None;
     loop {
-        let stream = target.connect().await?;
+        let (stream, own) = target.connect().await?;
         if in_force.borrow().login.known().is_none() {
             // The watch may be waiting between two tries, for longer than the link may wait for it.
             shared.borrow().health.link_waits();
@@ -59,7 +59,7 @@ async fn open(shared: &Shared, id: LinkId, target: &Target) -> Result<(), Upstre
         let login = wait_for_login(in_force.clone(), refused).await?;
         {
             let mut worker = shared.borrow_mut();
-            worker.links.add(id, stream);
+            worker.links.add(id, stream, own);
             worker.router.link_connected(id);
         }
         match poll_fn(|cx| poll(shared, id, Until::Ready, cx)).await {

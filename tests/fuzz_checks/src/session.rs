@@ -50,6 +50,8 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     keys: KeyForm::Plain,
     limits: Limits::default(),
     client_ids: Default::default(),
+    client_fields: Default::default(),
+    own_connections: Default::default(),
 });
 #[allow(
     clippy::disallowed_methods,

@@ -140,6 +140,8 @@ impl Schedule {
             keys: KeyForm::None,
             limits,
             client_ids: Default::default(),
+            client_fields: Default::default(),
+            own_connections: Default::default(),
         };
         let credentials = credentials(None);
         let redis = Redis::new(Side::Upstream, server, UPSTREAM_PASSWORD, CLIENT_PASSWORD);

@@ -61,6 +61,8 @@ impl Bench {
             keys: KeyForm::None,
             limits: Limits::default(),
             client_ids: Default::default(),
+            client_fields: Default::default(),
+            own_connections: Default::default(),
         };
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };

@@ -54,6 +54,9 @@ impl Pipeline<'_> {
         }
         let Special { action, change, claim, refusal } = special;
         let tells_id = change.tells_id();
+        if change.uses_clients() {
+            self.session.clients = None;
+        }
         self.work
             .special_decision(claim.authenticates || claim.failed.is_some() || refusal.is_some());
         self.session.state.apply(change);
@@ -80,7 +83,7 @@ impl Pipeline<'_> {
             }
             Action::Reply(reply) => self.session.reply(reply),
             Action::AwaitLease(error) => self.session.reply(error),
-            Action::Silence | Action::AwaitReplies => {}
+            Action::Silence | Action::AwaitReplies | Action::AwaitClients(_) => {}
             Action::Finish { reply, reason } => {
                 if let Some(reply) = reply {
                     self.session.reply(reply);

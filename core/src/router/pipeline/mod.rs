@@ -25,7 +25,9 @@ use super::report::counters::Counters;
 use super::session::{Asked, Session};
 use super::{SessionEvent, SessionId};
 use crate::resp::Parsed;
-use crate::session::{CloseReason, Event, Known, Rules, classify, decide, is_held_whole};
+use crate::session::{
+    CloseReason, Described, Event, Known, Rules, classify, decide, is_held_whole,
+};
 use crate::upstream::Databases;
 
 /// How the loop over a client's bytes continues after one step.
@@ -45,6 +47,7 @@ pub(super) struct Pipeline<'a> {
     pub(super) links: &'a mut Links,
     pub(super) rules: &'a Rules,
     pub(super) events: &'a mut VecDeque<SessionEvent>,
+    pub(super) listings: &'a mut VecDeque<(SessionId, Described)>,
     pub(super) counters: &'a mut Counters,
     pub(super) auth_timeout: Duration,
     pub(super) databases: &'a Databases,
@@ -101,7 +104,8 @@ impl Pipeline<'_> {
         let request = parser.request(input);
         let spec = classify(&request);
         let verdict = self.rules.authorize(&request, spec, state.is_authenticated());
-        let known = Known { databases: self.databases, is_whole: len.is_some() };
+        let clients = self.session.clients.as_deref();
+        let known = Known { databases: self.databases, clients, is_whole: len.is_some() };
         let decision = decide(state, &request, spec, verdict, (self.rules, pending), known);
         let route = self.route(&decision, spec, len);
         if route == Route::Wait {

@@ -57,6 +57,14 @@ impl Pipeline<'_> {
         {
             return Route::Link(link);
         }
+        if let Decision::Special(special) = decision
+            && let Action::AwaitClients(described) = special.action
+        {
+            if !std::mem::replace(&mut self.session.awaits_clients, true) {
+                self.listings.push_back((self.id, described));
+            }
+            return Route::Wait;
+        }
         self.routing().route(decision, spec, len)
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::resp::Protocol;
 use crate::router::session::Session;
+use crate::session::ClientLine;
 
 /// The state of a session. It holds no value that the client sent, except the name that the client gave
 /// itself.
@@ -49,6 +50,32 @@ pub enum LinkView {
     Shared(u32),
     /// The session alone uses this link.
     Lease(u32),
+}
+
+/// Returns what `CLIENT LIST` says of a session, without its addresses.
+pub(in crate::router) fn line_of(session: &Session, now: Instant) -> Option<ClientLine> {
+    let state = &session.state;
+    Some(ClientLine {
+        id: state.client_id(),
+        address: String::new(),
+        local_address: String::new(),
+        name: state.name().cloned().unwrap_or_default(),
+        age: now.saturating_duration_since(session.opened).as_secs(),
+        idle: now.saturating_duration_since(session.active).as_secs(),
+        user: state.user()?.clone(),
+        database: state.database(),
+        subscriptions: state.subscribed(),
+        in_transaction: state.is_in_transaction(),
+        is_blocked: session.pending.blocks(),
+        redirects_to: state.redirects_to(),
+        protocol: state.protocol(),
+        library: state.library().clone(),
+        input: session.input.len(),
+        output: session.output.len(),
+        bytes_in: session.bytes_in,
+        bytes_out: session.bytes_out,
+        commands: session.commands,
+    })
 }
 
 impl SessionView {

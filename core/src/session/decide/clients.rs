@@ -1,5 +1,5 @@
-//! Commands that show or take the numbers of clients: `CLIENT ID`, `TRACKING`, `GETREDIR`, `TRACKINGINFO` and
-//! `UNBLOCK`.
+//! Commands that show or take the numbers of clients: `CLIENT ID`, `INFO`, `LIST`, `TRACKING`, `GETREDIR`,
+//! `TRACKINGINFO` and `UNBLOCK`.
 //!
 //! Clients know each other by the numbers of their sessions ([`ClientIds`](crate::session::ClientIds)). A
 //! request with such a number is sent with that of the session's lease in its place.
@@ -8,11 +8,12 @@ use bytes::{Bytes, BytesMut};
 
 use super::known::refused;
 use super::texts;
-use super::{Action, Deciding, Need};
+use super::{Action, Deciding, Described, Need};
 use crate::command::Spec;
 use crate::resp::reply::{self, Value};
 use crate::resp::{encode_command, integer, is_word};
 use crate::session::client_ids::Tracking;
+use crate::session::client_list::Filter;
 use crate::session::replies::expect::{Edit, Expect, Learn, Show};
 
 /// Decides on `CLIENT ID`. A session without a lease costs nothing: the lease that it may get later is asked
@@ -30,6 +31,43 @@ pub(super) fn id(this: &mut Deciding<'_>, need: Need) -> Action {
     }
     let show = if this.state.shows_replies() { Show::Instead(shown) } else { Show::Nothing };
     Action::Forward { expect: Expect { show, learn: Learn::Id }, need: Need::Lease }
+}
+
+/// Decides on `CLIENT INFO`, which Redoubt answers once the program has described the session.
+pub(super) fn info(this: &mut Deciding<'_>, need: Need) -> Action {
+    if this.state.asks_redis(this.context.due) || need == Need::Lease {
+        this.change.pins = true;
+        return Action::Forward { expect: this.plain(), need: Need::Lease };
+    }
+    let Some(clients) = this.context.known.clients else {
+        return Action::AwaitClients(Described::Itself);
+    };
+    this.change.uses_clients = true;
+    let mut text = BytesMut::new();
+    let own = clients.iter().filter(|line| line.id == this.state.client_id);
+    own.for_each(|line| line.write(&this.context.rules.client_fields, &mut text));
+    this.local(reply::text(&text, this.state.protocol))
+}
+
+/// Decides on `CLIENT LIST`: the server lists its connections, and Redoubt puts its sessions in the place of
+/// its own.
+pub(super) fn list(this: &mut Deciding<'_>, need: Need) -> Action {
+    let mut expect = this.plain();
+    if this.state.asks_redis(this.context.due) || expect.show != Show::Reply {
+        return Action::Forward { expect, need };
+    }
+    let Some(clients) = this.context.known.clients else {
+        return Action::AwaitClients(Described::All);
+    };
+    this.change.uses_clients = true;
+    let mut text = BytesMut::new();
+    if let Some(filter) = Filter::of(this.request) {
+        let id = this.state.client_id;
+        let listed = clients.iter().filter(|line| filter.takes(line, id));
+        listed.for_each(|line| line.write(&this.context.rules.client_fields, &mut text));
+    }
+    expect.show = Show::Edited(Edit::Clients(text.freeze()));
+    Action::Forward { expect, need }
 }
 
 /// Decides on `CLIENT TRACKING`. The session keeps its lease, to which the server sends invalidations, or whose

@@ -69,6 +69,8 @@ pub(super) fn decide(
         Effect::Select => connection::select(this, need),
         Effect::ClientName => naming::client_name(this, spec, need),
         Effect::ClientId => clients::id(this, need),
+        Effect::ClientInfo => clients::info(this, need),
+        Effect::ClientList => clients::list(this, need),
         Effect::Tracking => clients::tracking(this, need),
         Effect::Redirection => clients::redirection(this, need),
         Effect::Unblock => clients::unblock(this, spec),
@@ -114,7 +116,8 @@ fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
         Effect::ClientName if spec.word() != "setinfo" || speaks_hello => Need::Shared,
         Effect::Select if may_select() => Need::Shared,
         Effect::BlocksOnOption if !may_block(request) => Need::Fenced,
-        Effect::ClientId => Need::Shared,
+        Effect::ClientId | Effect::ClientInfo => Need::Shared,
+        Effect::ClientList => Need::Fenced,
         Effect::Wait => Need::NotedLease,
         _ => Need::Lease,
     }

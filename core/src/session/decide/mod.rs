@@ -19,8 +19,9 @@ pub(super) mod texts;
 use bytes::Bytes;
 
 use super::change::{Attempts, Change};
+use super::client_list::ClientLine;
 use super::client_reply::ReplyMode;
-use super::decision::{Action, Claim, Decision, Refusal, Special};
+use super::decision::{Action, Claim, Decision, Described, Refusal, Special};
 use super::event::CloseReason;
 use super::need::Need;
 use super::replies::expect::Expect;
@@ -41,6 +42,8 @@ pub(super) use texts::exec_aborted;
 pub struct Known<'a> {
     /// Databases that sessions are known to be allowed to select.
     pub databases: &'a Databases,
+    /// Descriptions of clients, if the request was found to ask for them.
+    pub clients: Option<&'a [ClientLine]>,
     /// True if the request has arrived completely; false for the beginning of a large request.
     pub is_whole: bool,
 }
@@ -135,7 +138,8 @@ struct Deciding<'a> {
 
 impl Deciding<'_> {
     fn finish(self, action: Action) -> Special {
-        if matches!(action, Action::AwaitReplies | Action::AwaitLease(_)) {
+        if matches!(action, Action::AwaitReplies | Action::AwaitClients(_) | Action::AwaitLease(_))
+        {
             return action.into();
         }
         // On a connection that carries a stream, no reply of Redoubt's own can be put in order.
@@ -296,7 +300,7 @@ mod tests {
     static DATABASES: LazyLock<Databases> = LazyLock::new(Databases::default);
 
     fn known() -> Known<'static> {
-        Known { databases: &DATABASES, is_whole: true }
+        Known { databases: &DATABASES, clients: None, is_whole: true }
     }
 
     fn rules(scripts: Scripts) -> Rules {
@@ -314,6 +318,8 @@ mod tests {
             keys: KeyForm::None,
             limits: Limits::default(),
             client_ids: Default::default(),
+            client_fields: Default::default(),
+            own_connections: Default::default(),
         }
     }
 

@@ -23,8 +23,10 @@ pub(super) fn client_name(this: &mut Deciding<'_>, spec: &'static Spec, need: Ne
     // Inside a transaction or in subscribed state, it is unknown when the name takes effect, or whether
     // it does. The effect of SETINFO on a server of unknown version is always unknown, and what it sets
     // stays until the link closes.
-    this.change.pins |= this.state.asks_redis(this.context.due) || need == Need::Lease;
-    this.change.pins |= leased && spec.word() == "setinfo";
+    let asks_redis = this.state.asks_redis(this.context.due) || need == Need::Lease;
+    this.change.pins |= asks_redis;
+    // Redoubt keeps what SETINFO sets, so a lease need not have it.
+    let leased = leased && (asks_redis || spec.word() != "setinfo");
     let named = match (spec.word(), request.arg(2)) {
         ("setname", Some(name)) => rename(this, name),
         _ => Ok(()),
@@ -39,7 +41,7 @@ pub(super) fn client_name(this: &mut Deciding<'_>, spec: &'static Spec, need: Ne
             let name = this.state.name.as_deref().map_or(Value::Null, Value::Bulk);
             reply::compose(&name, this.state.protocol)
         }
-        ("setinfo", _) => info_reply(request),
+        ("setinfo", _) => set_info(this),
         _ => reply::OK.clone(),
     };
     this.local(reply)
@@ -55,9 +57,10 @@ pub(super) fn rename(this: &mut Deciding<'_>, name: &[u8]) -> Result<(), Bytes> 
     Ok(())
 }
 
-/// Returns the reply of Redis 7.2 to `CLIENT SETINFO attribute value`. The value is not kept, because
-/// it could only be shown for a link that many sessions share.
-fn info_reply(request: &Request<'_>) -> Bytes {
+/// Sets the name or the version of the client's library. Returns the reply of Redis 7.2 to `CLIENT SETINFO
+/// attribute value`.
+fn set_info(this: &mut Deciding<'_>) -> Bytes {
+    let request: &Request<'_> = this.request;
     let attribute = request.arg(2).unwrap_or_default();
     let shown = attribute.split(|byte| *byte == 0).next().unwrap_or_default();
     let value = request.arg(3).unwrap_or_default();
@@ -66,6 +69,9 @@ fn info_reply(request: &Request<'_>) -> Bytes {
         return reply::error(&[b"ERR Unrecognized option '", shown, b"'"].concat());
     }
     if is_printable(value) {
+        let [name, version] = &mut this.change.library;
+        let attribute = if is_word(attribute, b"lib-name") { name } else { version };
+        *attribute = Some(Bytes::copy_from_slice(value));
         return reply::OK.clone();
     }
     let name = shown.to_ascii_lowercase();

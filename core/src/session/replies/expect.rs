@@ -35,10 +35,12 @@ pub enum Show {
 }
 
 /// What is changed in a reply before the client gets it. The reply is held until it is complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Edit {
     /// The reply to a `HELLO`: the number of the connection becomes the session's.
     Greeting,
+    /// The reply to `CLIENT LIST`: this text takes the place of Redoubt's own connections.
+    Clients(Bytes),
     /// The reply to `CLIENT GETREDIR` or `TRACKINGINFO`: the lease becomes its session.
     Redirection(Renumbered),
 }

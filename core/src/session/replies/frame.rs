@@ -3,7 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::counts::{Counts, Outcome};
-use super::expect::{Edit, Expect, Learn, Show};
+use super::expect::{Expect, Learn, Show};
 use super::pending::PendingReplies;
 use super::pubsub::Notice;
 use crate::ids::LinkId;
@@ -18,7 +18,7 @@ pub(crate) enum Frame {
     /// may have run the request.
     Reply { shown: bool, ran: bool },
     /// The frame is the next pending reply, which is changed before the client gets it.
-    Edited(Edit),
+    Edited,
     /// The frame is out of band: a message, an invalidation, or a confirmation.
     Notice(Option<Notice>),
     /// The frame is a push that no session on the link has asked for. It is dropped.
@@ -91,7 +91,7 @@ impl Begun<'_> {
             None => Err(Unexpected::Reply),
             Some(_) if confirms && kind != Kind::Error => Err(Unexpected::Reply),
             Some(expect) if kind == Kind::Error => Ok(self.classify_error(expect)),
-            Some(Expect { show: Show::Edited(edit), .. }) => Ok(Some(Frame::Edited(*edit))),
+            Some(Expect { show: Show::Edited(_), .. }) => Ok(Some(Frame::Edited)),
             Some(expect) => Ok(Some(Frame::Reply { shown: expect.show.passes(), ran: true })),
         }
     }
@@ -163,7 +163,7 @@ impl Frame {
     ) -> Result<(), Unexpected> {
         let (shown, ran) = match self {
             Self::Reply { shown, ran } => (shown, ran),
-            Self::Edited(_) => (true, true),
+            Self::Edited => (true, true),
             Self::Notice(notice) => {
                 noticed(notice, scanner, state, pending, output, counts);
                 return Ok(());
@@ -195,7 +195,7 @@ impl Frame {
 
     /// Returns whether the frame answers a request.
     pub(crate) fn is_reply(self) -> bool {
-        matches!(self, Self::Reply { .. } | Self::Edited(_))
+        matches!(self, Self::Reply { .. } | Self::Edited)
     }
 }
 

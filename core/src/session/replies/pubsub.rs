@@ -75,6 +75,11 @@ impl Subscriptions {
         self.channels.saturating_add(self.patterns).saturating_add(self.shards)
     }
 
+    /// Returns the numbers of channels, patterns and shard channels.
+    pub(in crate::session) fn counts(&self) -> [u32; 3] {
+        [self.channels, self.patterns, self.shards]
+    }
+
     fn of(&mut self, kind: Kind) -> &mut u32 {
         match kind {
             Kind::Channel => &mut self.channels,

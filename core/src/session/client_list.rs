@@ -1,0 +1,272 @@
+//! `CLIENT LIST` and `INFO`: sessions as lines of the form that the server gives its connections.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::resp::{Protocol, Request, integer, is_word};
+
+/// The names of the fields of a line, in the server's order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientFields(Arc<[Box<str>]>);
+
+impl ClientFields {
+    /// Most fields that a line may have.
+    const MOST: usize = 64;
+    /// The fields of Redis 7.0.
+    const REDIS_7_0: &str = "id addr laddr fd name age idle flags db sub psub ssub multi qbuf qbuf-free \
+        argv-mem multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp";
+
+    /// Reads the names from a line of the server's; `None` if it is no such line.
+    pub fn of_line(line: &[u8]) -> Option<Self> {
+        let line = std::str::from_utf8(line).ok()?.trim_end();
+        let names = line.split(' ').map(|field| field.split_once('=').map(|(name, _)| name.into()));
+        let names: Vec<Box<str>> = names.collect::<Option<_>>()?;
+        let is_line =
+            names.first().is_some_and(|name| **name == *"id") && names.len() <= Self::MOST;
+        is_line.then(|| Self(names.into()))
+    }
+}
+
+impl Default for ClientFields {
+    fn default() -> Self {
+        Self(Self::REDIS_7_0.split_ascii_whitespace().map(Into::into).collect())
+    }
+}
+
+/// What a line says of a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientLine {
+    /// The session's number, as clients are shown it.
+    pub id: i64,
+    /// The client's address.
+    pub address: String,
+    /// The address that the client has connected to.
+    pub local_address: String,
+    /// The client's name; empty for none.
+    pub name: Bytes,
+    /// Seconds since the client connected.
+    pub age: u64,
+    /// Seconds since it was last heard of.
+    pub idle: u64,
+    /// The user that it has authenticated as.
+    pub user: Arc<str>,
+    /// The selected database.
+    pub database: u32,
+    /// Channels that it is subscribed to, then patterns, then shard channels.
+    pub subscriptions: [u32; 3],
+    /// True inside a transaction.
+    pub in_transaction: bool,
+    /// True while it waits for the reply to a blocking command.
+    pub is_blocked: bool,
+    /// The session to which its invalidations are redirected.
+    pub redirects_to: Option<i64>,
+    /// The version of RESP of its replies.
+    pub protocol: Protocol,
+    /// The name and the version of its library; empty where it has set none.
+    pub library: [Bytes; 2],
+    /// Bytes of requests that wait.
+    pub input: usize,
+    /// Bytes of replies that wait to be read.
+    pub output: usize,
+    /// Bytes read from it.
+    pub bytes_in: u64,
+    /// Bytes written to it.
+    pub bytes_out: u64,
+    /// Requests that it has made.
+    pub commands: u64,
+}
+
+impl ClientLine {
+    /// Returns the value of a field. A field that Redoubt does not know, or that tells how a server works inside,
+    /// is 0.
+    fn value(&self, field: &str) -> Cow<'_, str> {
+        let bytes = |bytes| String::from_utf8_lossy(bytes);
+        let [channels, patterns, shards] = self.subscriptions;
+        let [library, version] = &self.library;
+        match field {
+            "id" => self.id.to_string().into(),
+            "addr" => self.address.as_str().into(),
+            "laddr" => self.local_address.as_str().into(),
+            "name" => bytes(&self.name),
+            "age" => self.age.to_string().into(),
+            "idle" => self.idle.to_string().into(),
+            "flags" => self.flags().into(),
+            "capa" => "".into(),
+            "db" => self.database.to_string().into(),
+            "sub" => channels.to_string().into(),
+            "psub" => patterns.to_string().into(),
+            "ssub" => shards.to_string().into(),
+            "multi" => if self.in_transaction { "0" } else { "-1" }.into(),
+            "qbuf" => self.input.to_string().into(),
+            "obl" => self.output.to_string().into(),
+            "events" => "r".into(),
+            "cmd" => "NULL".into(),
+            "user" => (&*self.user).into(),
+            "redir" => self.redirects_to.unwrap_or(-1).to_string().into(),
+            "resp" => self.protocol.version().to_string().into(),
+            "lib-name" => bytes(library),
+            "lib-ver" => bytes(version),
+            "tot-net-in" => self.bytes_in.to_string().into(),
+            "tot-net-out" => self.bytes_out.to_string().into(),
+            "tot-cmds" => self.commands.to_string().into(),
+            _ => "0".into(),
+        }
+    }
+
+    /// Returns Redis's letters: `P` for pub/sub, `x` for a transaction, `b` for a blocking command, `N` for none.
+    fn flags(&self) -> String {
+        let is_listening = self.subscriptions.iter().any(|count| *count > 0);
+        let letters = [(is_listening, 'P'), (self.in_transaction, 'x'), (self.is_blocked, 'b')];
+        let flags: String =
+            letters.iter().filter_map(|(is, letter)| is.then_some(*letter)).collect();
+        if flags.is_empty() { "N".to_owned() } else { flags }
+    }
+
+    /// Appends the line, with its end.
+    pub fn write(&self, fields: &ClientFields, out: &mut BytesMut) {
+        for (place, field) in fields.0.iter().enumerate() {
+            if place > 0 {
+                out.extend_from_slice(b" ");
+            }
+            out.extend_from_slice(field.as_bytes());
+            out.extend_from_slice(b"=");
+            out.extend_from_slice(self.value(field).as_bytes());
+        }
+        out.extend_from_slice(b"\n");
+    }
+}
+
+/// Which clients a `CLIENT LIST` asks for. The server checks the form of the request itself.
+#[derive(Debug, Default)]
+pub(super) struct Filter<'a>(Vec<Condition<'a>>);
+
+#[derive(Debug)]
+struct Condition<'a> {
+    /// True if it excludes what it names, as Valkey's `NOT-` does.
+    is_negated: bool,
+    option: Vec<u8>,
+    values: Vec<&'a [u8]>,
+}
+
+impl<'a> Filter<'a> {
+    /// Reads the options of Redis up to 8 and of Valkey up to 9; `None` if there is another one.
+    pub(super) fn of(request: &'a Request<'a>) -> Option<Self> {
+        let mut filter = Self::default();
+        let mut args = request.args().skip(2).peekable();
+        while let Some(word) = args.next() {
+            let mut option = word.to_ascii_lowercase();
+            let is_negated = option.starts_with(b"not-");
+            if is_negated {
+                option.drain(..4);
+            }
+            let mut values: Vec<&[u8]> = args.next().into_iter().collect();
+            match option.as_slice() {
+                b"id" => {
+                    while let Some(id) = args.next_if(|word| integer::parse(word).is_some()) {
+                        values.push(id);
+                    }
+                }
+                b"type" | b"user" | b"addr" | b"laddr" | b"ip" | b"name" | b"flags" => {}
+                b"lib-name" | b"lib-ver" | b"db" | b"maxage" | b"idle" | b"skipme" | b"capa" => {}
+                _ => return None,
+            }
+            filter.0.push(Condition { is_negated, option, values });
+        }
+        Some(filter)
+    }
+
+    /// Returns true if the session is asked for by the session with the number `asking`.
+    pub(super) fn takes(&self, line: &ClientLine, asking: i64) -> bool {
+        self.0.iter().all(|condition| condition.holds(line, asking) != condition.is_negated)
+    }
+}
+
+impl Condition<'_> {
+    fn holds(&self, line: &ClientLine, asking: i64) -> bool {
+        let Some(first) = self.values.first().copied() else { return false };
+        let at_least = |seconds: u64| {
+            integer::parse(first)
+                .and_then(|least| u64::try_from(least).ok())
+                .is_some_and(|l| seconds >= l)
+        };
+        match self.option.as_slice() {
+            b"id" => self.values.iter().any(|id| integer::parse(id) == Some(line.id)),
+            b"type" => {
+                let is_listening = line.subscriptions.iter().any(|count| *count > 0);
+                is_word(first, if is_listening { b"pubsub" } else { b"normal" })
+            }
+            b"skipme" => is_word(first, b"no") || line.id != asking,
+            b"maxage" => at_least(line.age),
+            b"idle" => at_least(line.idle),
+            b"flags" => first.iter().all(|flag| line.flags().as_bytes().contains(flag)),
+            b"ip" => line.address.rsplit_once(':').is_some_and(|(ip, _)| ip.as_bytes() == first),
+            b"capa" => false,
+            option => {
+                let field = std::str::from_utf8(option).unwrap_or_default();
+                line.value(field).as_bytes() == first
+            }
+        }
+    }
+}
+
+/// The connections of this process to the server, by their addresses; shared by all threads.
+#[derive(Debug, Clone, Default)]
+pub struct OwnConnections(Arc<Mutex<HashSet<String>>>);
+
+/// A connection that is known as the process's own until this is dropped.
+#[derive(Debug)]
+pub struct OwnConnection {
+    all: OwnConnections,
+    address: String,
+}
+
+impl OwnConnections {
+    /// Notes a connection, whose own end has this address.
+    pub fn add(&self, address: String) -> OwnConnection {
+        self.addresses().insert(address.clone());
+        OwnConnection { all: self.clone(), address }
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns a complete reply of the server's to `CLIENT LIST` without this process's connections, and with
+    /// `sessions` behind the others.
+    pub(crate) fn replaced(&self, reply: &[u8], sessions: &[u8], out: &mut BytesMut) {
+        let header = memchr::memchr(b'\n', reply).map_or(0, |end| end.saturating_add(1));
+        let (header, body) = reply.split_at(header);
+        let body = body.strip_suffix(b"\r\n").unwrap_or(body);
+        let (prefix, text) = match (header.first(), body.strip_prefix(b"txt:")) {
+            (Some(b'='), Some(text)) => (b"txt:".as_slice(), text),
+            (Some(b'$'), _) => (b"".as_slice(), body),
+            // Nothing that a server sends to this request.
+            _ => return out.extend_from_slice(reply),
+        };
+        let mut lines = prefix.to_vec();
+        let own = self.addresses();
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            let address =
+                line.split(|byte| *byte == b' ').find_map(|field| field.strip_prefix(b"addr="));
+            let address = address.and_then(|address| std::str::from_utf8(address).ok());
+            if !address.is_some_and(|address| own.contains(address)) {
+                lines.extend_from_slice(line);
+            }
+        }
+        lines.extend_from_slice(sessions);
+        out.extend_from_slice(header.get(..1).unwrap_or_default());
+        out.extend_from_slice(lines.len().to_string().as_bytes());
+        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&lines);
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+impl Drop for OwnConnection {
+    fn drop(&mut self) {
+        self.all.addresses().remove(&self.address);
+    }
+}
