@@ -33,7 +33,13 @@ impl Escape {
         // A container that this Redis lacks is answered like a container that it has.
         let spec = command::lookup(name.as_bytes());
         let is_lacking = !word.is_empty() && !spec.is_some_and(|spec| spec.is_in(REDIS));
-        let asked = if is_lacking { "CLIENT" } else { name };
+        // A command of a module cannot be renamed, so another name stands for it.
+        let no_command = unknown(name);
+        let asked = match word {
+            "" if name.contains('.') => &no_command,
+            _ if is_lacking => "CLIENT",
+            _ => name,
+        };
         Self { rule, words: request(name, word), asked: request(asked, &unknown(word)) }
     }
 
@@ -46,7 +52,7 @@ impl Escape {
             (Some(asked), Some(word)) => {
                 text.replace(&asked, &word).replace(asked_name, name).into_bytes()
             }
-            _ => text.into_bytes(),
+            _ => text.replace(&written(asked_name), &written(name)).into_bytes(),
         }
     }
 }
