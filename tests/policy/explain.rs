@@ -207,7 +207,10 @@ fn commands_that_explain_allows_run_over_the_predicted_link() {
         assert!(link == NotShown || link == went, "{command} went {went:?}, not {link:?}");
         match reported["reply"].as_str() {
             Some(reply) => assert_eq!(answer, reply, "{command}"),
-            None => assert!(link != Nowhere || ["CLIENT ID", "CLIENT INFO"].contains(&command), "{command}: {reported}"),
+            None => assert!(
+                link != Nowhere || ["CLIENT ID", "CLIENT INFO"].contains(&command),
+                "{command}: {reported}"
+            ),
         }
         let refused = answer.starts_with("-ERR unknown") || answer.starts_with("-NOPERM");
         assert!(!refused, "{command}: {answer}");

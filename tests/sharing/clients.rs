@@ -241,3 +241,27 @@ fn a_worker_is_listed_at_every_moment() {
         assert_eq!(value(&listed(&mut watching), "flags"), "N");
     }
 }
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn many_clients_that_list_each_other_at_once_are_all_answered() {
+    const CLIENTS: usize = 60;
+    let redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set("workers", 2).start();
+    redoubt.wait_until_it_knows_its_server();
+    let mut wires: Vec<_> = (0..CLIENTS).map(|_| redoubt.session()).collect();
+    for wire in &mut wires {
+        wire.send(&b"CLIENT LIST\r\nECHO between\r\nCLIENT INFO\r\n".repeat(5));
+    }
+    // Some go before their lists have come.
+    wires.truncate(CLIENTS - 10);
+    for wire in &mut wires {
+        for _ in 0..5 {
+            let list = lines(&wire.frame());
+            assert!((CLIENTS - 10..=CLIENTS).contains(&list.len()), "{} clients", list.len());
+            wire.expect(b"$7\r\nbetween\r\n");
+            assert_eq!(lines(&wire.frame()).len(), 1);
+        }
+        assert_eq!(wire.command(&["GET", "k"]), b"$-1\r\n");
+    }
+}

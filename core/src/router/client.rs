@@ -6,12 +6,15 @@ use super::limits::pause::{Pause, Pauses};
 use super::limits::turn::Work;
 use super::links::Held;
 use super::pipeline::Pipeline;
-use super::session::Session;
+use super::session::{Listing, Session};
 use super::{Router, SessionEvent, SessionId, Sharing};
 use crate::auth::Permit;
 use crate::session::{ClientLine, CloseReason, Described};
 
 impl Router {
+    /// Most sessions for which descriptions of clients are held at a time; others wait.
+    const MOST_LISTING: usize = 16;
+
     /// Adds the session of a client that has connected.
     pub fn open(&mut self, now: Instant) -> SessionId {
         let mut session = Session::new(now, self.timeouts.auth, self.sharing == Sharing::Off);
@@ -121,15 +124,29 @@ impl Router {
     }
 
     /// Returns the next session for which the shell is to collect descriptions of clients, and to hand them
-    /// over with [`Router::give_clients`].
+    /// over with [`Router::give_clients`]; `None` also while they are held for too many sessions.
     pub fn next_listing(&mut self) -> Option<(SessionId, Described)> {
-        self.listings.pop_front()
+        if self.listings.is_empty() {
+            return None;
+        }
+        let sessions = &self.sessions;
+        self.listing.retain(|id| sessions.get(*id).is_some_and(Session::holds_descriptions));
+        if self.listing.len() >= Self::MOST_LISTING {
+            return None;
+        }
+        let (id, described) = self.listings.pop_front()?;
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.listing = Listing::Begun;
+            self.listing.push(id);
+        }
+        Some((id, described))
     }
 
     /// Hands over the descriptions of clients that the session waits for.
     pub fn give_clients(&mut self, id: SessionId, clients: Vec<ClientLine>, now: Instant) {
         let Some(session) = self.sessions.get_mut(id) else { return };
-        if std::mem::take(&mut session.awaits_clients) {
+        if session.listing == Listing::Begun {
+            session.listing = Listing::No;
             session.clients = Some(clients);
             self.resume(id, now);
         }

@@ -86,6 +86,8 @@ pub struct Router {
     events: VecDeque<SessionEvent>,
     /// The sessions for which descriptions of clients are to be collected.
     listings: VecDeque<(SessionId, Described)>,
+    /// The sessions for which they are being collected, or that wait for the reply that they are for.
+    listing: Vec<SessionId>,
     /// The sessions that replies reach in one call; empty between calls, kept for its capacity.
     reached: Reached,
     /// The sessions that got more or fewer replies than they asked for in one call; empty between calls.
@@ -118,6 +120,7 @@ impl Router {
             links: Links::new(credentials, key),
             events: VecDeque::new(),
             listings: VecDeque::new(),
+            listing: Vec::new(),
             reached: Reached::default(),
             mismatched: Vec::new(),
             pauses: Pauses::default(),

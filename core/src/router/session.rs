@@ -45,8 +45,10 @@ pub(super) struct Session {
     pub(super) waits_for_room: bool,
     /// Descriptions of clients that were collected for its next request.
     pub(super) clients: Option<Vec<ClientLine>>,
-    /// Set while they are being collected.
-    pub(super) awaits_clients: bool,
+    /// Whether they are to be collected.
+    pub(super) listing: Listing,
+    /// Set until the reply has come that they are for.
+    pub(super) lists: bool,
     /// A reply that is changed before the client gets it, until it is complete.
     edited: Option<Box<BytesMut>>,
     /// Since when its request waits for a link that cannot be opened now.
@@ -79,6 +81,17 @@ pub(super) struct Session {
     /// Bytes that came while it was not authenticated, since the last `AUTH` or `RESET`.
     pub(super) bytes_in_unauthenticated: usize,
     pub(super) bytes_out: u64,
+}
+
+/// Whether descriptions of clients are to be collected for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listing {
+    /// They are not.
+    No,
+    /// They are, when those of fewer sessions are held.
+    Wanted,
+    /// They are being collected.
+    Begun,
 }
 
 /// How a request is counted and timed.
@@ -134,7 +147,8 @@ impl Session {
             local_unread: 0,
             waits_for_room: false,
             clients: None,
-            awaits_clients: false,
+            listing: Listing::No,
+            lists: false,
             edited: None,
             wants_link: None,
             streaming: None,
@@ -206,6 +220,14 @@ impl Session {
         rules: &Rules,
         counts: &mut Counts,
     ) -> Result<(), Unexpected> {
+        if self.lists
+            && self
+                .pending
+                .front()
+                .is_some_and(|expect| matches!(expect.show, Show::Edited(Edit::Clients(_))))
+        {
+            self.lists = false;
+        }
         if frame == Frame::Edited
             && let Some(reply) = self.edited.take()
         {
@@ -299,6 +321,11 @@ impl Session {
             None => self.output.extend_from_slice(number),
         }
         self.output.extend_from_slice(rest);
+    }
+
+    /// Returns whether descriptions of clients are being collected or held for it.
+    pub(super) fn holds_descriptions(&self) -> bool {
+        self.listing == Listing::Begun || self.clients.is_some() || self.lists
     }
 
     /// Returns whether so many bytes of local replies are unread that no more should be made.

@@ -35,8 +35,6 @@ pub struct Change {
     pub(super) pins: bool,
     /// True if the link carries a stream from now on.
     pub(super) opaque: bool,
-    /// True if the descriptions of clients that were collected for the request are used.
-    pub(super) uses_clients: bool,
     /// The name and the version of the client's library, where one is set.
     pub(super) library: [Option<Bytes>; 2],
     /// True if the client is told the session's number, so that others may name it.
@@ -46,11 +44,6 @@ pub struct Change {
 }
 
 impl Change {
-    /// Returns true if the descriptions of clients that were collected for the request are used.
-    pub fn uses_clients(&self) -> bool {
-        self.uses_clients
-    }
-
     /// Returns true if the client is told the session's number.
     pub fn tells_id(&self) -> bool {
         self.tells_id

@@ -54,9 +54,8 @@ impl Pipeline<'_> {
         }
         let Special { action, change, claim, refusal } = special;
         let tells_id = change.tells_id();
-        if change.uses_clients() {
-            self.session.clients = None;
-        }
+        self.session.clients = None;
+        self.session.lists |= action.lists_clients();
         self.work
             .special_decision(claim.authenticates || claim.failed.is_some() || refusal.is_some());
         self.session.state.apply(change);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::super::key::{Lane, LinkKey};
 use super::super::links::{Held, Links, Want};
-use super::super::session::Session;
+use super::super::session::{Listing, Session};
 use super::super::{LinkId, SessionId};
 use super::Pipeline;
 use crate::auth::Permit;
@@ -60,7 +60,9 @@ impl Pipeline<'_> {
         if let Decision::Special(special) = decision
             && let Action::AwaitClients(described) = special.action
         {
-            if !std::mem::replace(&mut self.session.awaits_clients, true) {
+            // After a list of many its reply resumes the session.
+            if !self.session.lists && self.session.listing == Listing::No {
+                self.session.listing = Listing::Wanted;
                 self.listings.push_back((self.id, described));
             }
             return Route::Wait;

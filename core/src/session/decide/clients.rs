@@ -42,7 +42,6 @@ pub(super) fn info(this: &mut Deciding<'_>, need: Need) -> Action {
     let Some(clients) = this.context.known.clients else {
         return Action::AwaitClients(Described::Itself);
     };
-    this.change.uses_clients = true;
     let mut text = BytesMut::new();
     let own = clients.iter().filter(|line| line.id == this.state.client_id);
     own.for_each(|line| line.write(&this.context.rules.client_fields, &mut text));
@@ -59,7 +58,6 @@ pub(super) fn list(this: &mut Deciding<'_>, need: Need) -> Action {
     let Some(clients) = this.context.known.clients else {
         return Action::AwaitClients(Described::All);
     };
-    this.change.uses_clients = true;
     let mut text = BytesMut::new();
     if let Some(filter) = Filter::of(this.request) {
         let id = this.state.client_id;
