@@ -1,6 +1,6 @@
 //! Clients know each other by the numbers of their sessions, on each server, whatever links they use.
 
-use support::{Deadline, Redis, Redoubt, Wire, servers, shown};
+use support::{Deadline, Redis, Redoubt, Wire, frame, servers, shown};
 
 /// Returns the number in a reply like `:7`.
 fn number(reply: &[u8]) -> String {
@@ -263,5 +263,53 @@ fn many_clients_that_list_each_other_at_once_are_all_answered() {
             assert_eq!(lines(&wire.frame()).len(), 1);
         }
         assert_eq!(wire.command(&["GET", "k"]), b"$-1\r\n");
+    }
+}
+
+/// What StackExchange.Redis sends when it connects, over the connection for commands.
+const CONNECT: [&[&str]; 12] = [
+    &["CLIENT", "SETNAME", "web-1"],
+    &["CLIENT", "SETINFO", "lib-name", "SE.Redis"],
+    &["CLIENT", "SETINFO", "lib-ver", "2.8.0"],
+    &["CLIENT", "ID"],
+    &["CONFIG", "GET", "slave-read-only"],
+    &["CONFIG", "GET", "databases"],
+    &["SENTINEL", "MASTERS"],
+    &["INFO", "replication"],
+    &["INFO", "server"],
+    &["CLUSTER", "NODES"],
+    &["GET", "__Booksleeve_TieBreak"],
+    &["ECHO", "\u{1}\u{2}\u{3}"],
+];
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_thousand_clients_that_connect_as_those_of_dotnet_need_few_links() {
+    const CLIENTS: usize = 1_100;
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    redoubt.wait_until_it_knows_its_server();
+    let mut wires = Vec::new();
+    for _ in 0..CLIENTS {
+        let (mut commands, mut messages) = (redoubt.session(), redoubt.session());
+        let requests = CONNECT.map(|words| frame::request(words)).concat();
+        commands.send(&requests);
+        for words in CONNECT {
+            let reply = commands.frame();
+            let is_refused = reply.starts_with(b"-ERR unknown command");
+            let must_be = ["CONFIG", "SENTINEL"].contains(&words[0]);
+            assert_eq!(is_refused, must_be, "{words:?}: {}", shown(&reply));
+        }
+        // Redis 7.0 does not know SETINFO, and these clients ignore that.
+        let own = [CONNECT[0], CONNECT[1], CONNECT[3]].map(|words| messages.command(words));
+        assert!(own[0] == b"+OK\r\n" && own[2].starts_with(b":"), "{own:?}");
+        let message = messages.command(&["SUBSCRIBE", "__Booksleeve_MasterChanged"]);
+        assert!(message.starts_with(b"*3\r\n$9\r\nsubscribe\r\n"), "{}", shown(&message));
+        wires.push((commands, messages));
+    }
+    let clients = redis.clients();
+    assert!((CLIENTS..CLIENTS + 20).contains(&clients), "{clients} connections");
+    for (commands, _) in &mut wires {
+        assert_eq!(commands.command(&["GET", "k"]), b"$-1\r\n");
     }
 }
