@@ -57,6 +57,7 @@ impl Conversation {
             client_ids: Default::default(),
             client_fields: Default::default(),
             own_connections: Default::default(),
+            compat: Default::default(),
         };
         let timeouts = Timeouts { auth: Duration::from_secs(10), idle: Duration::ZERO };
         let credentials =

@@ -58,6 +58,16 @@ pub enum Event {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         keys: Vec<String>,
     },
+    /// A command that the policy refuses was answered, because `policy.compat` says so.
+    CommandAnswered {
+        session: u64,
+        peer: String,
+        user: Option<String>,
+        key: &'static str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        parameters: Vec<&'static str>,
+        succeeded: bool,
+    },
     /// A session ended.
     SessionClosed {
         session: u64,
@@ -128,6 +138,14 @@ pub fn report(of: &Session<'_>, event: &session::Event) {
             user: known,
             rule: rule.to_string(),
             keys: keys.clone(),
+        },
+        session::Event::Answered(answered) => Event::CommandAnswered {
+            session,
+            peer,
+            user: known,
+            key: answered.key.as_str(),
+            parameters: answered.parameters.clone(),
+            succeeded: answered.succeeded,
         },
         session::Event::Closed { reason, lasted, commands, bytes_in, bytes_out } => {
             Event::SessionClosed {

@@ -8,8 +8,8 @@ use super::credentials::Credentials;
 use super::error::{ConfigError, Problem, Site};
 use super::read::{Environment, Reader, Source};
 use super::sections::{
-    AuditSettings, GuardMode, LimitSettings, LogSettings, PolicySettings, ThrottleSettings,
-    TlsSettings, UpstreamKeys, UpstreamParts, UpstreamTls, Verification,
+    AuditSettings, CompatSettings, GuardMode, LimitSettings, LogSettings, PolicySettings,
+    ThrottleSettings, TlsSettings, UpstreamKeys, UpstreamParts, UpstreamTls, Verification,
 };
 use super::settings::{Settings, SettingsKeys, SettingsParts};
 use super::table::with_names;
@@ -43,6 +43,7 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
     let tls = TlsSettings::find(&reader, &top.listen)?;
     let upstream = UpstreamKeys::read(&reader)?;
     let policy = PolicySettings::read(&reader)?;
+    let compat = CompatSettings::read(&reader)?;
     let limits = LimitSettings::read(&reader)?;
     let throttle = ThrottleSettings::read(&reader)?;
     let audit = AuditSettings::find(&reader)?;
@@ -79,7 +80,17 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
         password_origin: origin,
         tls: upstream_tls,
     });
-    let parts =
-        SettingsParts { client, upstream, policy, limits, throttle, tls, audit, log, warnings };
+    let parts = SettingsParts {
+        client,
+        upstream,
+        policy,
+        compat,
+        limits,
+        throttle,
+        tls,
+        audit,
+        log,
+        warnings,
+    };
     Ok(top.with(parts))
 }

@@ -8,8 +8,9 @@ use ipnet::IpNet;
 use super::declare::{flag, settings, time, whole};
 use super::secrets;
 use super::sections::{
-    AuditSettings, ClientSettings, Endpoint, LimitSettings, Listen, LogSettings, PolicySettings,
-    ThrottleSettings, TlsSettings, UpstreamSettings, endpoint, listen, networks, octal_mode,
+    AuditSettings, ClientSettings, CompatSettings, Endpoint, LimitSettings, Listen, LogSettings,
+    PolicySettings, ThrottleSettings, TlsSettings, UpstreamSettings, endpoint, listen, networks,
+    octal_mode,
 };
 use super::warning::Warning;
 
@@ -81,6 +82,8 @@ settings! {
         upstream: UpstreamSettings,
         /// Which commands are refused.
         policy: PolicySettings,
+        /// Which refused commands are answered all the same.
+        compat: CompatSettings,
         /// Bounds on sessions.
         limits: LimitSettings,
         /// How addresses that send wrong passwords are slowed down and locked out.

@@ -8,8 +8,9 @@ use secrecy::SecretString;
 use super::declare::{Field, Key};
 use super::read::{Environment, Names};
 use super::sections::{
-    AuditSettings, ClientPasswords, ClientSettings, LimitSettings, LogSettings, PolicySettings,
-    ThrottleSettings, TlsFiles, TlsSettings, UpstreamLogin, UpstreamSettings, UpstreamTlsKeys,
+    AuditSettings, ClientPasswords, ClientSettings, CompatSettings, LimitSettings, LogSettings,
+    PolicySettings, ThrottleSettings, TlsFiles, TlsSettings, UpstreamLogin, UpstreamSettings,
+    UpstreamTlsKeys,
 };
 use super::settings::Settings;
 
@@ -27,7 +28,7 @@ const fn table(name: &'static str, docs: &'static str) -> Table {
 }
 
 /// The tables in their order.
-pub const TABLES: [Table; 11] = [
+pub const TABLES: [Table; 12] = [
     table("", ""),
     table("tls", "The certificate of tls:// listeners, and the certificates that clients need."),
     table("client", "The user name and passwords of clients."),
@@ -35,6 +36,11 @@ pub const TABLES: [Table; 11] = [
     table(
         "policy",
         "Commands that no client may run. The reply is Redis's own for an unknown command.",
+    ),
+    table(
+        "policy.compat",
+        "Refused commands that are answered all the same, so that programs which insist on them start. \
+         docs/differences.md says what the answers are.",
     ),
     table("limits", "Bounds on sessions."),
     table(
@@ -79,6 +85,7 @@ static FIELDS: LazyLock<Vec<Field<Settings>>> = LazyLock::new(|| {
     all.extend(within!(client: client));
     all.extend(within!(upstream: upstream.chain(upstream_tls)));
     all.extend(within!(policy: PolicySettings::fields()));
+    all.extend(within!(compat: CompatSettings::fields()));
     all.extend(within!(limits: LimitSettings::fields()));
     all.extend(within!(throttle: ThrottleSettings::fields()));
     all.extend(within!(audit: AuditSettings::fields()));

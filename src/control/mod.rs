@@ -11,6 +11,7 @@ mod guard;
 mod guard_change;
 mod in_force;
 mod limits;
+mod parameters;
 mod pulse;
 mod rules;
 mod secrets;

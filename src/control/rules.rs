@@ -5,14 +5,15 @@ use std::sync::Arc;
 use redoubt_core::auth::Identity;
 use redoubt_core::command::{ServerCommands, Version};
 use redoubt_core::policy::PolicyError;
-use redoubt_core::session::Rules;
+use redoubt_core::session::{Parameters, Rules};
 use redoubt_core::upstream::{Credentials, Dialect};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::config::Settings;
 use crate::control::guard::commands;
-use crate::control::in_force::Composer;
+use crate::control::in_force::{Composer, compat};
+use crate::control::parameters::parameters;
 use crate::control::server::plan;
 use crate::net::upstream_error::UpstreamError;
 use crate::tls::{self, TlsError};
@@ -55,6 +56,9 @@ pub struct ServerFacts {
     pub dialect: Dialect,
     /// The commands that it has; `None` if it does not list them for the configured user.
     pub commands: Option<Arc<ServerCommands>>,
+    /// The values of its parameters; `None` if `[policy.compat]` does not need them, or the configured user may
+    /// not read them.
+    pub parameters: Option<Arc<Parameters>>,
 }
 
 /// The reason why the upstream could not be asked.
@@ -82,10 +86,15 @@ pub async fn ask_upstream(settings: &Settings) -> Result<ServerFacts, AskError> 
     let facts = async {
         let (mut link, greeting) = target.log_in(&credentials).await?;
         let commands = commands(&mut link).await?.map(Arc::new);
+        let parameters = match compat(settings).is_on() {
+            true => parameters(&mut link).await?.ok().map(Arc::new),
+            false => None,
+        };
         Ok::<_, UpstreamError>(ServerFacts {
             version: greeting.version,
             dialect: greeting.dialect,
             commands,
+            parameters,
         })
     };
     let facts = timeout(target.timeout, facts).await.unwrap_or_else(|_| Err(target.timed_out()));
@@ -97,6 +106,7 @@ impl ServerFacts {
     pub fn apply_to(&self, rules: &Rules) -> Rules {
         let mut rules = rules.clone();
         (rules.upstream_version, rules.dialect) = (self.version, self.dialect);
+        rules.compat.parameters = self.parameters.clone();
         if let Some(commands) = &self.commands {
             rules.policy = rules.policy.where_server_has(commands);
             rules.commands = Some(Arc::clone(commands));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use redoubt_core::session::{CloseReason, Event};
+use redoubt_core::session::{Answered, CloseReason, Event};
 
 /// The target of every line about a session, for use in `log.level`.
 pub const SESSION: &str = "redoubt::session";
@@ -43,6 +43,13 @@ pub fn report(session: u64, peer: &dyn Display, certificate: Option<&str>, event
         }
         Event::Refused { rule, .. } => {
             warn!(target: SESSION, session, %peer, %rule, "command refused");
+        }
+        Event::Answered(Answered { key, parameters, succeeded, .. }) => {
+            let (key, parameters) = (key.as_str(), parameters.join(" "));
+            info!(
+                target: SESSION, session, %peer, key, parameters, succeeded,
+                "refused command answered as policy.compat says"
+            );
         }
         Event::Closed { reason, lasted, commands, bytes_in, bytes_out } => {
             let duration_ms = milliseconds(*lasted);

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::client_ids::Renumbered;
 use super::client_reply::ReplyMode;
+use super::compat::Shown;
 use crate::auth::Authenticated;
 use crate::resp::Protocol;
 
@@ -26,6 +27,8 @@ pub struct Change {
     pub(super) name: Option<Bytes>,
     /// Which replies the client wants.
     pub(super) replies: Option<ReplyMode>,
+    /// The parameters of the server that the reply shows.
+    pub(super) shown_parameters: Shown,
     /// Number of channels that the request subscribes to on a connection whose confirmations cannot be
     /// read.
     pub(super) unread_subscriptions: u32,

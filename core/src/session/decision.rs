@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::change::Change;
+use super::compat::Answered;
 use super::event::{ClaimedUser, CloseReason};
 use super::need::Need;
 use super::replies::expect::{Edit, Expect, Show};
@@ -34,6 +35,8 @@ pub struct Special {
     pub claim: Claim,
     /// The refusal, if the policy refused the command.
     pub refusal: Option<Refusal>,
+    /// The answer, if Redoubt answers a command that the policy refuses.
+    pub answered: Option<Box<Answered>>,
 }
 
 /// The action for a request. There is no `Debug`: it may hold the link's own credentials.
@@ -126,6 +129,12 @@ impl Action {
 
 impl From<Action> for Special {
     fn from(action: Action) -> Self {
-        Self { action, change: Change::default(), claim: Claim::default(), refusal: None }
+        Self {
+            action,
+            change: Change::default(),
+            claim: Claim::default(),
+            refusal: None,
+            answered: None,
+        }
     }
 }

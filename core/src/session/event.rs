@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::compat::Answered;
 use crate::policy::RuleName;
 
 /// An event that is logged. No variant holds a password or the value of an argument, except the keys of
@@ -33,6 +34,8 @@ pub enum Event {
         /// before a successful `AUTH`.
         keys: Vec<String>,
     },
+    /// A command that the policy refuses was answered, as the operator wants it.
+    Answered(Answered),
     /// The session ended.
     Closed {
         /// The reason.

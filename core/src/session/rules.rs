@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::client_ids::ClientIds;
 use super::client_list::{ClientFields, OwnConnections};
+use super::compat::Compat;
 use super::keys::KeyForm;
 use super::limits::Limits;
 use super::stand_in::StandIn;
@@ -52,6 +53,8 @@ pub struct Rules {
     pub client_fields: ClientFields,
     /// The connections to the server that clients are not shown.
     pub own_connections: OwnConnections,
+    /// Which refused commands are answered all the same.
+    pub compat: Compat,
 }
 
 impl Rules {

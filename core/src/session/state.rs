@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::change::{Attempts, Change, LeftOnLease};
 use super::client_ids::Renumbered;
 use super::client_reply::ReplyMode;
+use super::compat::Shown;
 
 use super::limits::Limits;
 use super::replies::pending::PendingReplies;
@@ -61,6 +62,8 @@ pub struct State {
     pub(super) lease_id: Option<i64>,
     /// The lease to which invalidations are redirected, and the number of its session.
     pub(super) redirects_to: Option<Renumbered>,
+    /// The parameters of the server that replies have shown, so that each is logged once.
+    pub(super) shown_parameters: Shown,
     /// True if the connection has state that lasts until the session ends or sends `RESET`.
     pub(super) pinned: bool,
     /// True if the session keeps a lease even when it does not need one.
@@ -327,6 +330,7 @@ impl State {
         }
         self.unread_subscriptions =
             self.unread_subscriptions.saturating_add(change.unread_subscriptions);
+        self.shown_parameters = self.shown_parameters.and(change.shown_parameters);
         self.left_on_lease.add(change.left_on_lease);
         self.pinned |= change.pins;
         self.knows_id |= change.tells_id;

@@ -3,6 +3,7 @@
 //!
 //! The decision comes from the same code that decides in a session; this module only describes it.
 
+mod compat;
 mod report;
 mod verdict;
 
@@ -17,7 +18,9 @@ use redoubt::control::{AskError, RulesError, ServerFacts, ask_upstream};
 use redoubt_core::auth::{DEFAULT_USER, Identity};
 use redoubt_core::command::Version;
 use redoubt_core::resp::{Parsed, Request, RequestLimits, RequestParser, encode_command};
-use redoubt_core::session::{self, Decision, Known, PendingReplies, Rules, State, classify};
+use redoubt_core::session::{
+    self, CompatKey, Decision, Known, PendingReplies, Rules, State, classify,
+};
 use redoubt_core::upstream::{Credentials, Databases, Dialect};
 use secrecy::ExposeSecret;
 
@@ -62,6 +65,8 @@ pub(crate) fn run(args: &args::Explain) -> Result<ExitCode, ExplainError> {
 struct Plan {
     settings: Settings,
     facts: ServerFacts,
+    /// `true` if the facts are the upstream's own.
+    is_asked: bool,
 }
 
 impl Plan {
@@ -86,9 +91,9 @@ impl Plan {
         } else {
             let version = args.redis.unwrap_or(NEW);
             let dialect = Dialect::of("redis", version);
-            ServerFacts { version: Some(version), dialect, commands: None }
+            ServerFacts { version: Some(version), dialect, commands: None, parameters: None }
         };
-        Ok(Self { settings, facts })
+        Ok(Self { settings, facts, is_asked: args.upstream })
     }
 
     /// Returns the rules that workers have after links have reported the version.
@@ -164,7 +169,12 @@ fn decide(plan: &Plan, input: &[u8], unauthenticated: bool) -> Result<Verdict, E
     }
     let request = parser.request(input);
     let decision = decision(&rules, &state, &request);
-    Ok(Verdict::new(&decision, classify(&request), &request, (&plan.settings, &rules)))
+    let spec = classify(&request);
+    let mut verdict = Verdict::new(&decision, spec, &request, (&plan.settings, &rules));
+    if let Some(key) = CompatKey::of(&request, spec).filter(|_| !unauthenticated) {
+        compat::amend(&mut verdict, &decision, key, (&rules, plan.is_asked));
+    }
+    Ok(verdict)
 }
 
 /// Returns the decision about a request in a session without pending replies.

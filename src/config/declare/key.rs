@@ -35,12 +35,12 @@ pub struct Key {
 impl Key {
     /// Returns the table that the key belongs to; empty for the top of the file.
     pub fn table(&self) -> &'static str {
-        self.name.split_once('.').map_or("", |(table, _)| table)
+        self.name.rsplit_once('.').map_or("", |(table, _)| table)
     }
 
     /// Returns the name within its table.
     pub fn short(&self) -> &'static str {
-        self.name.split_once('.').map_or(self.name, |(_, name)| name)
+        self.name.rsplit_once('.').map_or(self.name, |(_, name)| name)
     }
 }
 

@@ -48,7 +48,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Self, ConfigError> {
         let document = DeTable::parse(source.text()).map_err(|error| syntax(source, names, &error));
         let document = document?.into_inner();
-        check_names(source, &document, names)?;
+        check_names(source, ("", &document), names)?;
         Ok(Self { source, document, environment })
     }
 
@@ -123,10 +123,13 @@ impl<'a> Reader<'a> {
     }
 
     fn node(&self, name: &str) -> Option<&Node<'a>> {
-        match name.split_once('.') {
-            Some((table, short)) => self.document.get(table)?.get_ref().as_table()?.get(short),
-            None => self.document.get(name),
+        let mut table = &self.document;
+        let mut rest = name;
+        while let Some((outer, inner)) = rest.split_once('.') {
+            table = table.get(outer)?.get_ref().as_table()?;
+            rest = inner;
         }
+        table.get(rest)
     }
 }
 
@@ -137,10 +140,11 @@ fn error<T: 'static>(site: &Site, name: &str, declared: &Declared<T>, wrong: Wro
     }
 }
 
-/// Fails at the first name in the text that is neither a key nor a table.
+/// Fails at the first name in a table that is neither a key nor a table. The name of the document is empty; a
+/// table within a table has both names with a dot between them, and no name has another dot in it.
 fn check_names(
     source: &Source<'_>,
-    document: &DeTable<'_>,
+    (table, inner): (&str, &DeTable<'_>),
     names: Names<'_>,
 ) -> Result<(), ConfigError> {
     let unknown = |name: &Spanned<DeString<'_>>, path: &str| {
@@ -148,22 +152,20 @@ fn check_names(
         let site = source.place(name.span().start, shown);
         site.error(Problem::UnknownKey(names.suggestion(path)))
     };
-    for (name, value) in in_order(document) {
-        let path = name.get_ref();
-        if names.key(path).is_some() {
+    for (name, value) in in_order(inner) {
+        let path = match table {
+            "" => name.get_ref().to_string(),
+            table => format!("{table}.{}", name.get_ref()),
+        };
+        if names.key(&path).is_some() {
             continue;
         }
-        let Some(table) = names.table(path) else { return Err(unknown(name, path)) };
+        let Some(table) = names.table(&path) else { return Err(unknown(name, &path)) };
         let Some(inner) = value.get_ref().as_table() else {
             let site = source.place(value.span().start, Some(table.to_owned()));
             return Err(site.error(Problem::ExpectedTable(table.to_owned())));
         };
-        for (name, _) in in_order(inner) {
-            let path = format!("{table}.{}", name.get_ref());
-            if names.key(&path).is_none() {
-                return Err(unknown(name, &path));
-            }
-        }
+        check_names(source, (table, inner), names)?;
     }
     Ok(())
 }

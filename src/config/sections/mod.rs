@@ -3,6 +3,7 @@
 
 mod audit;
 mod client;
+mod compat;
 mod endpoint;
 mod limits;
 mod listen;
@@ -17,6 +18,7 @@ mod values;
 pub use audit::{AuditKeys, AuditOutput, AuditSettings, OnFull};
 pub use client::ClientSettings;
 pub(crate) use client::{ClientKeys, ClientParts, ClientPasswords};
+pub use compat::CompatSettings;
 pub use endpoint::{Endpoint, WrongEndpoint};
 pub use limits::LimitSettings;
 pub use listen::Listen;

@@ -30,11 +30,11 @@ use crate::worker::link_login::LinkLogin;
 use parts::Parts;
 use redoubt_core::auth::Identity;
 use redoubt_core::command::ServerCommands;
-use redoubt_core::session::{ClientFields, ClientIds, StandIn};
+use redoubt_core::session::{ClientFields, ClientIds, Parameters, StandIn};
 use redoubt_core::upstream::{Credentials, Greeting};
 
 pub(crate) use finding::Finding;
-pub(crate) use parts::{Configured, Reload, enforced, script_rules_differ};
+pub(crate) use parts::{Configured, Reload, compat, enforced, script_rules_differ};
 
 /// Composes the value in force and sends it to the workers.
 ///
@@ -154,6 +154,11 @@ impl Composer {
     /// Takes the functions that the pinned libraries have.
     pub(crate) async fn take_functions(&self, functions: HashSet<Bytes>) {
         self.change(|parts| parts.take_functions(Arc::new(functions))).await;
+    }
+
+    /// Takes the values of the upstream's parameters; `None` if they are unknown.
+    pub(crate) async fn take_parameters(&self, parameters: Option<Arc<Parameters>>) {
+        self.change(|parts| parts.take_parameters(parameters)).await;
     }
 
     /// Takes what was found out about how links log in.

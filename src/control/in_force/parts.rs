@@ -21,7 +21,9 @@ use redoubt_core::command::{ServerCommands, Version};
 use redoubt_core::policy::{Pins, Policy, Scripts};
 use redoubt_core::resp::RequestLimits;
 use redoubt_core::router::Timeouts;
-use redoubt_core::session::{ClientFields, ClientIds, KeyForm, Limits, Rules, StandIn};
+use redoubt_core::session::{
+    ClientFields, ClientIds, Compat, KeyForm, Limits, Parameters, Rules, StandIn,
+};
 use redoubt_core::upstream::{Dialect, Greeting};
 
 /// What the settings mean for sessions and links.
@@ -62,6 +64,8 @@ pub(super) struct Parts {
     commands: Option<Arc<ServerCommands>>,
     /// The functions of the pinned libraries, as far as they are known.
     functions: Arc<HashSet<Bytes>>,
+    /// The values of the upstream's parameters; `None` while they are unknown or not needed.
+    parameters: Option<Arc<Parameters>>,
     login: LinkLogin,
     /// `true` if links log in as the guard; while the login is unknown, whether they will if a
     /// guard can be made.
@@ -95,6 +99,7 @@ impl Parts {
             checks_payloads: false,
             commands: None,
             functions: Arc::default(),
+            parameters: None,
             login,
             guarded,
             has_renamed: false,
@@ -140,6 +145,12 @@ impl Parts {
         is_new
     }
 
+    pub(super) fn take_parameters(&mut self, parameters: Option<Arc<Parameters>>) -> bool {
+        let is_new = self.parameters != parameters;
+        self.parameters = parameters;
+        is_new
+    }
+
     pub(super) fn take_finding(&mut self, finding: Finding) -> bool {
         match finding {
             Finding::Unknown => self.login.is_known = false,
@@ -172,6 +183,10 @@ impl Parts {
         if script_rules_differ(&self.configured.settings, &configured.settings) {
             // The known functions belong to other libraries.
             self.functions = Arc::default();
+        }
+        if !compat(&configured.settings).is_on() {
+            // Nothing keeps them up to date any more.
+            self.parameters = None;
         }
         self.configured = configured;
         self.identity = identity;
@@ -226,6 +241,7 @@ impl Parts {
             client_ids: self.client_ids.clone(),
             client_fields: self.client_fields.clone(),
             own_connections: own_connections(),
+            compat: Compat { parameters: self.parameters.clone(), ..compat(settings) },
         }
     }
 
@@ -268,6 +284,16 @@ pub(crate) fn enforced(
 pub(crate) fn script_rules_differ(old: &Settings, new: &Settings) -> bool {
     let (old, new) = (&old.policy, &new.policy);
     old.script_rules() != new.script_rules() || old.pinned_libraries != new.pinned_libraries
+}
+
+/// Returns which refused commands are answered, without the values that this needs.
+pub(crate) fn compat(settings: &Settings) -> Compat {
+    let settings = &settings.compat;
+    Compat {
+        config_get: settings.config_get,
+        notify_keyspace_events: settings.notify_keyspace_events,
+        parameters: None,
+    }
 }
 
 /// Returns how keys of refused commands are reported.

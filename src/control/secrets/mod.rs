@@ -29,10 +29,19 @@ pub(crate) use upstream::UpstreamPassword;
 use crate::audit;
 use crate::control::functions::FunctionWatch;
 use crate::control::in_force::Composer;
+use crate::control::parameters::ParameterWatch;
 
 /// Time between two checks of files and of the clock. A change in a file takes effect when two
 /// checks have found it, and sessions with a withdrawn password must be closed within a second.
 const LOOK: Duration = Duration::from_millis(200);
+
+/// What is watched as a configuration says.
+pub(crate) struct Watched {
+    pub(crate) client: ClientPasswords,
+    pub(crate) upstream: Option<UpstreamPassword>,
+    pub(crate) functions: Option<FunctionWatch>,
+    pub(crate) parameters: Option<ParameterWatch>,
+}
 
 /// The watchers of the files that a configuration names, until the next configuration is in force.
 pub(crate) struct Watchers {
@@ -43,12 +52,11 @@ pub(crate) struct Watchers {
 impl Watchers {
     /// Starts the watchers. They end with [`Watchers::end`], or when `stop` is cancelled.
     pub(crate) fn start(
-        client: ClientPasswords,
-        upstream: Option<UpstreamPassword>,
-        functions: Option<FunctionWatch>,
+        watched: Watched,
         composer: &Arc<Composer>,
         stop: &CancellationToken,
     ) -> Self {
+        let Watched { client, upstream, functions, parameters } = watched;
         let (tasks, end) = (TaskTracker::new(), stop.child_token());
         tasks.spawn(client.run(Arc::clone(composer), end.clone(), stop.clone()));
         if let Some(upstream) = upstream {
@@ -56,6 +64,9 @@ impl Watchers {
         }
         if let Some(functions) = functions {
             tasks.spawn(functions.run(end.clone()));
+        }
+        if let Some(parameters) = parameters {
+            tasks.spawn(parameters.run(end.clone()));
         }
         tasks.close();
         Self { tasks, end }

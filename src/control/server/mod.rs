@@ -26,7 +26,7 @@ use crate::config::{Listen, Settings};
 use crate::control::certificates::Certificates;
 use crate::control::guard::GuardProvisioner;
 use crate::control::in_force::{Composer, FirstLogin};
-use crate::control::secrets::{ClientPasswords, UpstreamPassword, Watchers};
+use crate::control::secrets::{ClientPasswords, UpstreamPassword, Watched, Watchers};
 use crate::control::watch::{Provisioned, Watch};
 use crate::net::load::Load;
 use crate::reload::{ReloadRequest, ReloadSender, Reloads, WAITING};
@@ -223,9 +223,13 @@ impl Server {
         tasks.spawn(self.certificates.clone().watch(stop.clone()));
         let health = Arc::clone(&watch.health);
         let watching = tasks.spawn(Arc::clone(&watch).run());
-        let (upstream, functions) =
-            (UpstreamPassword::new(&composer), plan::function_watch(&composer));
-        let watchers = Watchers::start(client, upstream, functions, &composer, &stop);
+        let watched = Watched {
+            client,
+            upstream: UpstreamPassword::new(&composer),
+            functions: plan::function_watch(&composer),
+            parameters: plan::parameter_watch(&composer),
+        };
+        let watchers = Watchers::start(watched, &composer, &stop);
         let reloader = Reloader {
             reloads: self.reloads,
             asked: self.asked,

@@ -10,8 +10,9 @@ use crate::accept::dispatcher::{Dispatcher, Entry};
 use crate::config::{self, Endpoint, GuardMode, ScriptMode, Settings};
 use crate::control::functions::FunctionWatch;
 use crate::control::guard;
-use crate::control::in_force::{Composer, Configured, FirstLogin};
+use crate::control::in_force::{Composer, Configured, FirstLogin, compat};
 use crate::control::limits;
+use crate::control::parameters::ParameterWatch;
 use crate::control::secrets::ClientPasswords;
 use crate::health::Health;
 use crate::net::upstream::Target;
@@ -99,6 +100,16 @@ pub(super) fn function_watch(composer: &Arc<Composer>) -> Option<FunctionWatch> 
         target: composer.target(),
         credentials: composer.credentials(),
         libraries: policy.pinned_libraries.iter().cloned().map(Bytes::from).collect(),
+        composer: Arc::clone(composer),
+        answered: Arc::new(Notify::new()),
+    })
+}
+
+/// Returns the watch of the upstream's parameters, if the settings need it.
+pub(super) fn parameter_watch(composer: &Arc<Composer>) -> Option<ParameterWatch> {
+    compat(&composer.settings()).is_on().then(|| ParameterWatch {
+        target: composer.target(),
+        credentials: composer.credentials(),
         composer: Arc::clone(composer),
         answered: Arc::new(Notify::new()),
     })

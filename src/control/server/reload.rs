@@ -25,7 +25,7 @@ use crate::config::Settings;
 use crate::control::certificates::Certificates;
 use crate::control::guard_change::{News, Prepared, is_stricter};
 use crate::control::in_force::{self, Composer, Finding, script_rules_differ};
-use crate::control::secrets::{UpstreamPassword, Watchers};
+use crate::control::secrets::{UpstreamPassword, Watched, Watchers};
 use crate::control::watch::{Provisioned, Watch};
 use crate::health::Health;
 use crate::reload::{Difference, ReloadRequest, Reloaded, Reloads, chain};
@@ -53,6 +53,8 @@ struct Next {
     is_stricter: bool,
     /// `true` if the set of scripts that may run changes.
     scripts_changed: bool,
+    /// `true` if other refused commands are answered than before.
+    compat_changed: bool,
 }
 
 impl Reloader {
@@ -104,6 +106,7 @@ impl Reloader {
             is_stricter: is_stricter(&provisioned.policy, &policy)
                 || !old.policy.allow.iter().all(|name| settings.policy.allow.contains(name)),
             scripts_changed: script_rules_differ(&old, &settings),
+            compat_changed: old.compat != settings.compat,
             settings,
             policy,
             credentials,
@@ -135,6 +138,7 @@ impl Reloader {
         let finding = provision(provisioned, prepared, &next, &self.watch.health);
         let is_unsettled = finding.is_some();
         self.end_watchers(watchers).await;
+        let compat_changed = next.compat_changed;
         let Next { settings, policy, credentials, scripts_changed, .. } = next;
         let configured = plan::configured(&settings, policy, self.certificates.upstream.clone());
         if self.composer.configure(&configured, &credentials) {
@@ -152,8 +156,15 @@ impl Reloader {
         let closed = self.composer.reload(reload).await;
         let functions = plan::function_watch(&self.composer);
         let answered = functions.as_ref().map(|functions| Arc::clone(&functions.answered));
+        let parameters = plan::parameter_watch(&self.composer);
+        let read = parameters.as_ref().map(|parameters| Arc::clone(&parameters.answered));
         let upstream = UpstreamPassword::new(&self.composer);
-        *watchers = Watchers::start(client, upstream, functions, &self.composer, &self.stop);
+        let watched = Watched { client, upstream, functions, parameters };
+        *watchers = Watchers::start(watched, &self.composer, &self.stop);
+        if let Some(read) = read.filter(|_| compat_changed) {
+            // Commands should be answered as soon as the reload is.
+            let _ = timeout(settings.upstream.connect_timeout, read.notified()).await;
+        }
         if let Some(answered) = answered.filter(|_| scripts_changed) {
             // Pinned functions should run as soon as the reload is answered.
             let _ = timeout(settings.upstream.connect_timeout, answered.notified()).await;

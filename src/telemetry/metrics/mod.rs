@@ -110,6 +110,7 @@ pub(crate) fn report(event: &Event) {
         Event::Refused { rule, .. } => {
             counter!(names::REFUSALS, "rule" => rule.to_string()).increment(1);
         }
+        Event::Answered(_) => {}
         Event::Closed { reason, .. } => {
             counter!(names::SESSIONS_CLOSED, "reason" => reason.as_str()).increment(1);
         }

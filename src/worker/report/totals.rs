@@ -34,6 +34,7 @@ impl Totals {
                 add(&mut self.refused, 1);
                 self.refuse(rule, 1);
             }
+            Event::Answered(_) => {}
             Event::Closed { commands, bytes_in, bytes_out, .. } => {
                 add(&mut self.closed, 1);
                 add(&mut self.commands, *commands);

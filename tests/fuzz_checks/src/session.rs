@@ -52,6 +52,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     client_ids: Default::default(),
     client_fields: Default::default(),
     own_connections: Default::default(),
+    compat: Default::default(),
 });
 #[allow(
     clippy::disallowed_methods,

@@ -142,6 +142,7 @@ impl Schedule {
             client_ids: Default::default(),
             client_fields: Default::default(),
             own_connections: Default::default(),
+            compat: Default::default(),
         };
         let credentials = credentials(None);
         let redis = Redis::new(Side::Upstream, server, UPSTREAM_PASSWORD, CLIENT_PASSWORD);

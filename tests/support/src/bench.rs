@@ -63,6 +63,7 @@ impl Bench {
             client_ids: Default::default(),
             client_fields: Default::default(),
             own_connections: Default::default(),
+            compat: Default::default(),
         };
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };

@@ -52,15 +52,19 @@ impl Pipeline<'_> {
         if self.session.stale_login && special.action.need().is_some() {
             self.log_in_again();
         }
-        let Special { action, change, claim, refusal } = special;
+        let Special { action, change, claim, refusal, answered } = special;
         let tells_id = change.tells_id();
         self.session.clients = None;
         self.session.lists |= action.lists_clients();
-        self.work
-            .special_decision(claim.authenticates || claim.failed.is_some() || refusal.is_some());
+        let is_logged = claim.authenticates || claim.failed.is_some() || refusal.is_some();
+        // Patterns of `CONFIG GET` take about as long as a line in the log.
+        self.work.special_decision(is_logged || answered.is_some());
         self.session.state.apply(change);
         if tells_id {
             self.rules.client_ids.tell(self.session.state.client_id());
+        }
+        if let Some(answered) = answered.filter(|answered| answered.is_new) {
+            self.report(Event::Answered(*answered));
         }
         let (action, asked) = match refusal {
             None => (action, asked),

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 
 use super::blocking::{may_be_late, may_block};
-use super::{Action, CloseReason, Deciding, Need, clients, connection, listing, login, naming};
+use super::{
+    Action, CloseReason, Deciding, Need, clients, compat, connection, listing, login, naming,
+};
 use crate::command::{self, Effect, ServerKind, Spec};
 use crate::policy::{self, Denied};
 use crate::resp::Request;
@@ -18,6 +20,9 @@ pub(super) fn decide(
 ) -> Action {
     let this = deciding;
     if let Some(denied) = denied {
+        if let Some(action) = compat::decide(this, spec) {
+            return action;
+        }
         let keys = this.context.rules.keys.of(this.request, spec);
         let error = this.note_refusal(&denied, keys);
         return refused(this, error);

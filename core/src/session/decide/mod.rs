@@ -9,6 +9,7 @@
 
 mod blocking;
 mod clients;
+mod compat;
 mod connection;
 mod known;
 mod listing;
@@ -21,6 +22,7 @@ use bytes::Bytes;
 use super::change::{Attempts, Change};
 use super::client_list::ClientLine;
 use super::client_reply::ReplyMode;
+use super::compat::Answered;
 use super::decision::{Action, Claim, Decision, Described, Refusal, Special};
 use super::event::CloseReason;
 use super::need::Need;
@@ -112,6 +114,7 @@ fn decide_special(
         change: Change::default(),
         claim: Claim::default(),
         refusal: None,
+        answered: None,
     };
     let close = |reason| Action::Finish { reply: None, reason };
     let action = match verdict.err().map(|objection| *objection) {
@@ -134,6 +137,7 @@ struct Deciding<'a> {
     change: Change,
     claim: Claim,
     refusal: Option<Refusal>,
+    answered: Option<Box<Answered>>,
 }
 
 impl Deciding<'_> {
@@ -153,7 +157,8 @@ impl Deciding<'_> {
         } else {
             action
         };
-        Special { action, change: self.change, claim: self.claim, refusal: self.refusal }
+        let Self { change, claim, refusal, answered, .. } = self;
+        Special { action, change, claim, refusal, answered }
     }
 
     /// Decides on a request that can be read; `denied` is present if the policy refuses it.
@@ -320,6 +325,7 @@ mod tests {
             client_ids: Default::default(),
             client_fields: Default::default(),
             own_connections: Default::default(),
+            compat: Default::default(),
         }
     }
 
