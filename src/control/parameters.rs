@@ -85,6 +85,9 @@ impl ParameterWatch {
                     None
                 }
             };
+            let parameters = found.ok().and_then(Result::ok).map(Arc::new);
+            let is_known = parameters.is_some();
+            self.composer.take_parameters(parameters).await;
             if now.is_some() && now != before {
                 match &now {
                     Some(Err(reason)) => warn!(
@@ -95,9 +98,6 @@ impl ParameterWatch {
                 }
                 before = now;
             }
-            let parameters = found.ok().and_then(Result::ok).map(Arc::new);
-            let is_known = parameters.is_some();
-            self.composer.take_parameters(parameters).await;
             if is_known || before.is_some() {
                 self.answered.notify_one();
             }

@@ -9,7 +9,7 @@ use std::thread;
 use redoubt_core::policy::{Escapes, Policy};
 use serde_json::Value;
 use support::servers::{ALL, CHECKS_PAYLOADS, on_each, tested};
-use support::{Redis, Redoubt, Wire};
+use support::{Deadline, Redis, Redoubt, Wire};
 
 /// Returns the exit code and the two outputs, which never contain the password.
 fn run(url: &str, password: &str, args: &[&str]) -> (Option<i32>, String, String) {
@@ -116,6 +116,33 @@ fn verify_warns_of_client_scripts_and_names_the_server() {
                 assert!(found.contains(name) && found.contains("policy.scripts"), "{found}");
             }
         }
+    });
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn verify_finds_no_config_where_harmless_forms_are_answered() {
+    on_each(&ALL, |server| {
+        let redis = Redis::setup().server(server).start();
+        let setup = Redoubt::setup(&redis)
+            .set("policy.compat.config_get", true)
+            .set("policy.compat.notify_keyspace_events", true)
+            .set_text("policy.scripts", "pinned");
+        let redoubt = setup.start();
+        let mut wire = redoubt.session();
+        let is_answered = || wire.command(&["CONFIG", "GET", "timeout"]).starts_with(b"*2\r\n");
+        assert!(Deadline::standard().poll(is_answered));
+        let (code, report) = json(redoubt.address(), redoubt.password(), &[]);
+        assert_eq!((code, ids(&report, "fails")), (Some(0), Vec::new()), "{report}");
+        assert!(ids(&report, "holds").contains(&"blocked-config".to_owned()), "{report}");
+        // A policy that lets CONFIG through is found all the same.
+        let redoubt = Redoubt::setup(&redis)
+            .set("policy.compat.config_get", true)
+            .set("policy.blocked", "[\"FLUSHDB\", \"FLUSHALL\", \"DEBUG\"]")
+            .start();
+        let (code, report) = json(redoubt.address(), redoubt.password(), &[]);
+        assert_eq!(code, Some(1), "{report}");
+        assert!(ids(&report, "fails").contains(&"blocked-config".to_owned()), "{report}");
     });
 }
 

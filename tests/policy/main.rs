@@ -2,6 +2,7 @@
 //!
 //! | module | what it tests |
 //! |---|---|
+//! | `compat` | forms of `CONFIG` that `[policy.compat]` answers, compared with real servers |
 //! | `escapes` | commands that get round the block list do not exist |
 //! | `explain` | `redoubt explain`, and that a live Redoubt does what it predicts |
 //! | `replies` | the errors for refused commands, byte by byte against Redis |
@@ -9,6 +10,7 @@
 //! | `rules` | which requests a compiled policy refuses, and how rules are written |
 //! | `scripts` | which scripts and functions run in each mode of `policy.scripts` |
 
+mod compat;
 mod escapes;
 mod explain;
 mod replies;

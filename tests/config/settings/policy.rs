@@ -98,3 +98,30 @@ fn pinned_libraries_takes_effect() {
     assert!(Deadline::standard().poll(|| session.command(&["FCALL", "ours", "0"]) == b":7\r\n"));
     assert!(session.command(&["FCALL", "theirs", "0"]).starts_with(b"-"));
 }
+
+fn is_answered(redoubt: &Redoubt, command: &[&str]) -> bool {
+    let mut wire = redoubt.session();
+    Deadline::standard().poll(|| !is_unknown(&mut wire, command))
+}
+
+#[test]
+fn policy_compat_config_get_takes_effect() {
+    let redis = Redis::start();
+    let (get, set) = (["CONFIG", "GET", "timeout"], ["CONFIG", "SET", "timeout", "0"]);
+    let redoubt = Redoubt::setup(&redis).set("policy.compat.config_get", true).start();
+    assert!(is_answered(&redoubt, &get));
+    assert!(is_unknown(&mut redoubt.session(), &set));
+    let redoubt = Redoubt::start(&redis);
+    assert!(is_unknown(&mut redoubt.session(), &get));
+}
+
+#[test]
+fn policy_compat_notify_keyspace_events_takes_effect() {
+    let redis = Redis::start();
+    let set = ["CONFIG", "SET", "notify-keyspace-events", ""];
+    let redoubt = Redoubt::setup(&redis).set("policy.compat.notify_keyspace_events", true).start();
+    assert!(is_answered(&redoubt, &set));
+    assert!(is_unknown(&mut redoubt.session(), &["CONFIG", "GET", "timeout"]));
+    let redoubt = Redoubt::start(&redis);
+    assert!(is_unknown(&mut redoubt.session(), &set));
+}

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{assert_no_gaps, count, events, lines, log, parsed, setup, stop};
 use support::bench::request;
-use support::{Redis, Redoubt, Wire};
+use support::{Deadline, Redis, Redoubt, Wire};
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
@@ -148,4 +148,40 @@ fn lock_outs_and_refused_connections_are_all_in_the_audit_log_before_a_stop() {
     assert_eq!(refused.iter().map(|line| line["count"].as_u64().unwrap()).sum::<u64>(), 3);
     let last = refused.last().unwrap();
     assert_eq!((&last["reason"], &last["total"]), (&"locked_out".into(), &3.into()));
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn an_answer_in_place_of_a_refusal_is_recorded_once_for_each_parameter() {
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let redoubt = setup(&redis, &dir)
+        .set("policy.compat.config_get", true)
+        .set("policy.compat.notify_keyspace_events", true)
+        .start();
+    let mut session = redoubt.session();
+    let is_answered = || session.command(&["CONFIG", "GET", "save"]).starts_with(b"*");
+    assert!(Deadline::standard().poll(is_answered));
+    for words in [
+        &["CONFIG", "GET", "save"][..],
+        &["CONFIG", "GET", "save", "timeout", "canary"],
+        &["CONFIG", "SET", "notify-keyspace-events", "K"],
+    ] {
+        session.command(words);
+    }
+    stop(redoubt);
+    let lines = lines(&log(&dir));
+    let answered = lines.iter().filter(|line| line["event"] == "command_answered");
+    let answered: Vec<_> = answered
+        .map(|line| {
+            let of_session = line["session"].is_u64() && line["peer"].is_string();
+            assert!(of_session && line["user"] == "default", "{line}");
+            (&line["key"], &line["parameters"], &line["succeeded"])
+        })
+        .collect();
+    let (get, set) = (json!("config_get"), json!("notify_keyspace_events"));
+    let [save, timeout, events] =
+        ["save", "timeout", "notify-keyspace-events"].map(|name| json!([name]));
+    let (yes, no) = (json!(true), json!(false));
+    assert_eq!(answered, [(&get, &save, &yes), (&get, &timeout, &yes), (&set, &events, &no)]);
+    assert!(!fs::read_to_string(log(&dir)).unwrap().contains("canary"));
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{full, lines, log, setup, stop};
 use support::certificates::{Authority, Kind};
 use support::tls::Caller;
-use support::{Redis, Wire, secret, signal};
+use support::{Deadline, Redis, Wire, secret, signal};
 
 /// Names of fields, and whether each is always present.
 type Fields = BTreeMap<String, bool>;
@@ -49,8 +49,9 @@ fn seen() -> Vec<Value> {
     let redoubt = setup(&redis, &dir)
         .set("audit.hash_chain", true)
         .set_text("audit.keys", "plain")
-        .set("policy.blocked", "[\"SET\"]")
+        .set("policy.blocked", "[\"SET\", \"CONFIG\"]")
         .set_text("upstream.stall_timeout", "1s")
+        .set("policy.compat.config_get", true)
         .set("throttle.exempt", "[]")
         .set("throttle.failures", 1)
         .client_password(&password)
@@ -58,6 +59,8 @@ fn seen() -> Vec<Value> {
         .start();
     let mut session = redoubt.session();
     session.command(&["SET", "key", "value"]);
+    let is_answered = || session.command(&["CONFIG", "GET", "timeout"]).starts_with(b"*");
+    assert!(Deadline::standard().poll(is_answered));
     let (mut stalled, mut direct) = (redoubt.session(), redis.direct());
     assert_eq!(direct.command(&["CLIENT", "PAUSE", "600000", "WRITE"]), b"+OK\r\n");
     stalled.set_time_limit(Duration::from_secs(60));

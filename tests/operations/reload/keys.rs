@@ -8,7 +8,7 @@ use redoubt::reload::{Difference, LIVE, RESTART};
 use tempfile::TempDir;
 
 /// Keys with two values each. A key that requires another brings the first value of that key.
-const VALUES: [(&str, &str, &str); 76] = [
+const VALUES: [(&str, &str, &str); 78] = [
     ("listen", "[\"127.0.0.1:1\"]", "[\"127.0.0.1:2\"]"),
     ("unix_socket_mode", "\"660\"", "\"600\""),
     ("reuse_port", "false", "true"),
@@ -51,6 +51,8 @@ const VALUES: [(&str, &str, &str); 76] = [
     ("policy.scripts", "\"pinned\"", "\"deny\""),
     ("policy.pinned_scripts", "[]", "[\"e0e1f9fabfc9d4800c877a703b823ac0578ff8db\"]"),
     ("policy.pinned_libraries", "[]", "[\"lib\"]"),
+    ("policy.compat.config_get", "false", "true"),
+    ("policy.compat.notify_keyspace_events", "false", "true"),
     ("limits.max_sessions", "10000", "9999"),
     ("limits.sessions_per_address", "0", "1"),
     ("limits.sessions_per_identity", "0", "1"),

@@ -175,3 +175,23 @@ fn transactions_with_scripts_are_closed_by_a_stricter_policy() {
     assert_eq!(other.command(&["GET", "late"]), b"$-1\r\n");
     assert_eq!(other.command(&["EVAL_RO", "return 7", "0"]), b":7\r\n");
 }
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_which_forms_of_config_are_answered() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    redoubt.wait_until_it_knows_its_server();
+    let mut session = redoubt.session();
+    for (key, words) in [
+        ("policy.compat.config_get", &["CONFIG", "GET", "timeout"][..]),
+        ("policy.compat.notify_keyspace_events", &["CONFIG", "SET", "notify-keyspace-events", ""]),
+    ] {
+        assert!(session.command(words).starts_with(b"-ERR unknown command"), "{key}");
+        change(&mut redoubt, key, "true");
+        // The reload waits until the parameters have been read.
+        assert!(!session.command(words).starts_with(b"-"), "{key}");
+        change(&mut redoubt, key, "false");
+        assert!(session.command(words).starts_with(b"-ERR unknown command"), "{key}");
+    }
+}
