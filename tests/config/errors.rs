@@ -74,6 +74,29 @@ fn errors_for_unknown_keys_suggest_the_likely_key() {
         "redoubt.toml:1: limits.auth_timeot: unknown key; \
          did you mean auth_timeout = \"10s\" under [limits]?"
     );
+    for (text, at, name) in [
+        ("[policy]\nconfig_get = true\n", 2, "policy.config_get"),
+        ("[policy.compat]\nconfig_gte = true\n", 2, "policy.compat.config_gte"),
+        ("[policy]\ncompat = { config_gte = true }\n", 2, "policy.compat.config_gte"),
+    ] {
+        assert_eq!(
+            error(text),
+            format!(
+                "redoubt.toml:{at}: {name}: unknown key; \
+                 did you mean config_get = false under [policy.compat]?"
+            )
+        );
+    }
+    assert_eq!(
+        error("[policy]\ncompat = true\n"),
+        "redoubt.toml:2: policy.compat: expected a table; \
+         write [policy.compat] on a line of its own and its keys below it"
+    );
+    assert_eq!(
+        error("[policy.compat]\nconfig_get = 1\n"),
+        "redoubt.toml:2: policy.compat.config_get: expected true or false, without quotes; \
+         write config_get = false"
+    );
 }
 
 #[test]

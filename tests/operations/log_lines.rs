@@ -7,7 +7,7 @@ use std::time::Duration;
 use redoubt::config::{LogFormat, LogSettings};
 use redoubt::telemetry;
 use redoubt_core::policy::{Escapes, Policy};
-use redoubt_core::session::{ClaimedUser, CloseReason, Event};
+use redoubt_core::session::{Answered, ClaimedUser, CloseReason, CompatKey, Event};
 
 /// A log kept in memory.
 #[derive(Clone, Default)]
@@ -43,6 +43,12 @@ fn everything() {
         Event::AuthFailed { user: ClaimedUser::new(b"bob\n\"x") },
         Event::Authenticated { user: "app".into() },
         Event::Refused { rule, keys: vec!["canary".to_owned()] },
+        Event::Answered(Answered {
+            key: CompatKey::ConfigGet,
+            parameters: vec!["save", "timeout"],
+            succeeded: true,
+            is_new: true,
+        }),
         closed(CloseReason::Quit),
         closed(CloseReason::Internal),
         Event::LockedOut { lasts: Duration::from_secs(2) },
@@ -75,6 +81,9 @@ fn text_log_writes_one_line_per_event() {
                 .to_owned(),
             "WARN redoubt::session: command refused session=7 peer=192.0.2.7:51000 rule=flushall"
                 .to_owned(),
+            "INFO redoubt::session: refused command answered as policy.compat says session=7 \
+             peer=192.0.2.7:51000 key=\"config_get\" parameters=\"save timeout\" succeeded=true"
+                .to_owned(),
             format!(
                 "INFO redoubt::session: session closed session=7 peer=192.0.2.7:51000 \
                  reason=quit {counts}"
@@ -97,8 +106,8 @@ fn text_log_writes_one_line_per_event() {
 #[test]
 fn json_log_writes_one_flat_object_per_event() {
     let shown = lines(LogFormat::Json, "info", everything);
-    assert_eq!(shown.len(), 9);
-    for line in &shown[..7] {
+    assert_eq!(shown.len(), 10);
+    for line in &shown[..8] {
         assert!(line.starts_with("{\"timestamp\":\"") && line.ends_with('}'), "{line}");
         for part in
             ["\"target\":\"redoubt::session\"", "\"session\":7", "\"peer\":\"192.0.2.7:51000\""]
@@ -116,7 +125,7 @@ fn json_log_writes_one_flat_object_per_event() {
         "\"bytes_in\":100",
         "\"bytes_out\":200",
     ] {
-        assert!(shown[4].contains(part), "no {part} in {}", shown[4]);
+        assert!(shown[5].contains(part), "no {part} in {}", shown[5]);
     }
 }
 

@@ -7,6 +7,7 @@ use redoubt_core::policy::unknown_command;
 use redoubt_core::session::Parameters;
 use serde_json::Value;
 use support::redoubt::Setup;
+use support::rng::Rng;
 use support::servers::{ALL, MAIN, on_each};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
@@ -143,6 +144,39 @@ fn patterns_show_only_the_reviewed_parameters() {
         ] {
             assert_eq!(ask(&mut wire, &["CONFIG", "GET", name]), "*0\\r\\n", "{name}");
         }
+    });
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn random_patterns_match_as_in_the_server() {
+    const PARTS: [&str; 22] = [
+        "*", "**", "?", "[", "]", "^", "-", "\\", "[^", "[a-z]", "[Z-A]", "[\\", "a", "E", "max",
+        "mem", "memory", "time", "out", "save", "-", "s",
+    ];
+    on_each(&MAIN, |server| {
+        let redis = Redis::setup().server(server).start();
+        let redoubt = start(&redis);
+        let (mut wire, mut direct) = (redoubt.session(), redis.direct());
+        let reviewed: Vec<_> = Parameters::names().collect();
+        let names = |reply: &[u8]| -> Vec<String> {
+            let text = String::from_utf8(reply.to_vec()).unwrap();
+            let lines = text.split("\r\n").skip(2).step_by(4).map(str::to_lowercase);
+            let mut names: Vec<_> = lines.filter(|name| reviewed.contains(&&**name)).collect();
+            names.sort();
+            names
+        };
+        let mut rng = Rng::new(7);
+        let mut matched = 0;
+        for _ in 0..3000 {
+            let inner: String = (0..1 + rng.below(6)).map(|_| *rng.pick(&PARTS)).collect();
+            let pattern = if rng.one_in(2) { format!("*{inner}*") } else { inner };
+            let request = ["CONFIG", "GET", &pattern];
+            let (answer, own) = (names(&wire.command(&request)), names(&direct.command(&request)));
+            assert_eq!(answer, own, "{pattern:?}");
+            matched += usize::from(!own.is_empty());
+        }
+        assert!(matched > 200, "{matched}");
     });
 }
 

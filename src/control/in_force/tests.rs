@@ -13,8 +13,9 @@ use crate::worker::in_force::wait_for_login;
 use crate::worker::link_login::{Login, Way};
 use redoubt_core::command::lookup;
 use redoubt_core::policy::Scripts;
-use redoubt_core::session::{ClientIds, Limits};
+use redoubt_core::session::{ClientIds, Compat, Limits};
 use redoubt_core::upstream::LoginError;
+use redoubt_core::upstream::guard::Answer;
 
 fn configured(policy: &str) -> Configured {
     let text = format!(
@@ -243,4 +244,29 @@ async fn link_waits_until_its_login_is_known_or_cannot_be_found() {
     put(&mut parts, Finding::Busy(Bytes::from_static(b"-BUSY")));
     let busy = outcome(waiting).await;
     assert!(matches!(busy, Err(UpstreamError::Login(LoginError::NotNow(_)))));
+}
+
+#[test]
+fn parameters_are_forgotten_when_nothing_needs_them() {
+    let mut parts = parts("compat.config_get = true");
+    let answer =
+        |name| Answer::Array(vec![Answer::BulkString(name), Answer::BulkString("1".into())]);
+    let answers: Vec<_> = Parameters::names().map(|name| answer(name.into())).collect();
+    let known = Some(Arc::new(Parameters::of(&answers).unwrap()));
+    assert!(parts.take_parameters(known.clone()) && !parts.take_parameters(known.clone()));
+    let compat = |parts: &Parts| parts.compose(1).rules.compat.clone();
+    assert!(compat(&parts).config_get && !compat(&parts).notify_keyspace_events);
+    assert_eq!(compat(&parts).parameters, known);
+    let reload = |policy| Reload {
+        configured: configured(policy),
+        identity: identity(),
+        finding: None,
+        closes_scripts: false,
+    };
+    parts.reload(reload("compat.notify_keyspace_events = true"));
+    assert_eq!(compat(&parts).parameters, known);
+    parts.reload(reload(""));
+    assert_eq!(compat(&parts), Compat::default());
+    parts.reload(reload("compat.config_get = true"));
+    assert_eq!(compat(&parts).parameters, None, "an old value would be shown");
 }

@@ -244,9 +244,9 @@ mod tests {
             (["CONFIG", "GET", "timeout"], ["CONFIG", "SET", "notify-keyspace-events", "K"]);
         let all = compat();
         assert!(ask(&all, &get).is_some() && ask(&all, &set).is_some());
-        let unknown = Compat { parameters: None, ..all.clone() };
+        let unknown = Compat { parameters: None, ..compat() };
         assert!(ask(&unknown, &get).is_none() && ask(&unknown, &set).is_none());
-        let off = Compat { config_get: false, ..all.clone() };
+        let off = Compat { config_get: false, ..compat() };
         assert!(ask(&off, &get).is_none() && ask(&off, &set).is_some());
         let off = Compat { notify_keyspace_events: false, ..all };
         assert!(ask(&off, &get).is_some() && ask(&off, &set).is_none());
