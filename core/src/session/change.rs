@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::client_ids::Renumbered;
 use super::client_reply::ReplyMode;
+use super::clients::ids::Renumbered;
 use super::compat::Shown;
 use crate::auth::Authenticated;
 use crate::resp::Protocol;

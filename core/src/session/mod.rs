@@ -10,9 +10,8 @@
 
 mod bucket;
 mod change;
-mod client_ids;
-mod client_list;
 mod client_reply;
+mod clients;
 mod compat;
 mod decide;
 mod decision;
@@ -28,8 +27,8 @@ mod transaction;
 
 pub use bucket::{Rate, TokenBucket};
 pub use change::Change;
-pub use client_ids::{ClientIds, Renumbered};
-pub use client_list::{ClientFields, ClientLine, OwnConnection, OwnConnections};
+pub use clients::ids::{ClientIds, Renumbered};
+pub use clients::list::{ClientFields, ClientLine, OwnConnection, OwnConnections};
 pub use compat::{Answered, Compat, CompatKey, Parameters};
 pub(crate) use decide::is_held_whole;
 pub use decide::{Known, classify, decide, may_block};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::client_ids::ClientIds;
-use super::client_list::{ClientFields, OwnConnections};
+use super::clients::ids::ClientIds;
+use super::clients::list::{ClientFields, OwnConnections};
 use super::compat::Compat;
 use super::keys::KeyForm;
 use super::limits::Limits;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::change::{Attempts, Change, LeftOnLease};
-use super::client_ids::Renumbered;
 use super::client_reply::ReplyMode;
+use super::clients::ids::Renumbered;
 use super::compat::Shown;
 
 use super::limits::Limits;

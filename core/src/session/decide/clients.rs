@@ -12,8 +12,8 @@ use super::{Action, Deciding, Described, Need};
 use crate::command::Spec;
 use crate::resp::reply::{self, Value};
 use crate::resp::{encode_command, integer, is_word};
-use crate::session::client_ids::Tracking;
-use crate::session::client_list::Filter;
+use crate::session::clients::ids::Tracking;
+use crate::session::clients::list::Filter;
 use crate::session::replies::expect::{Edit, Expect, Learn, Show};
 
 /// Decides on `CLIENT ID`. A session without a lease costs nothing: the lease that it may get later is asked

@@ -20,8 +20,8 @@ pub(super) mod texts;
 use bytes::Bytes;
 
 use super::change::{Attempts, Change};
-use super::client_list::ClientLine;
 use super::client_reply::ReplyMode;
+use super::clients::list::ClientLine;
 use super::compat::Answered;
 use super::decision::{Action, Claim, Decision, Described, Refusal, Special};
 use super::event::CloseReason;

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::pubsub::Confirmations;
 use crate::resp::Protocol;
-use crate::session::client_ids::Renumbered;
+use crate::session::clients::ids::Renumbered;
 
 /// How a reply from a link is handled: the bytes that the client gets, and the facts that Redoubt
 /// learns.

@@ -141,7 +141,7 @@ impl ClientLine {
 
 /// Which clients a `CLIENT LIST` asks for. The server checks the form of the request itself.
 #[derive(Debug, Default)]
-pub(super) struct Filter<'a>(Vec<Condition<'a>>);
+pub(in crate::session) struct Filter<'a>(Vec<Condition<'a>>);
 
 #[derive(Debug)]
 struct Condition<'a> {
@@ -153,7 +153,7 @@ struct Condition<'a> {
 
 impl<'a> Filter<'a> {
     /// Reads the options of Redis up to 8 and of Valkey up to 9; `None` if there is another one.
-    pub(super) fn of(request: &'a Request<'a>) -> Option<Self> {
+    pub(in crate::session) fn of(request: &'a Request<'a>) -> Option<Self> {
         let mut filter = Self::default();
         let mut args = request.args().skip(2).peekable();
         while let Some(word) = args.next() {
@@ -179,7 +179,7 @@ impl<'a> Filter<'a> {
     }
 
     /// Returns true if the session is asked for by the session with the number `asking`.
-    pub(super) fn takes(&self, line: &ClientLine, asking: i64) -> bool {
+    pub(in crate::session) fn takes(&self, line: &ClientLine, asking: i64) -> bool {
         self.0.iter().all(|condition| condition.holds(line, asking) != condition.is_negated)
     }
 }

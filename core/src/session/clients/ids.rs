@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
-use super::decide::texts;
 use crate::resp::{Request, encode_command, integer, is_word};
+use crate::session::decide::texts;
 
 /// The numbers of sessions that have asked for theirs, and the leases behind them; shared by all workers.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +49,7 @@ pub struct Renumbered {
 
 /// What becomes of a `CLIENT TRACKING`.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Tracking {
+pub(in crate::session) enum Tracking {
     /// It redirects nothing: it is sent unchanged.
     Unchanged,
     /// This is sent in its place, with the number of the lease; the client knows it by another.
@@ -124,7 +124,7 @@ impl ClientIds {
 
     /// Decides on a `CLIENT TRACKING`. Options are read as in Redis 7.0's `clientCommand`, which compares them
     /// up to a NUL.
-    pub(super) fn track(&self, request: &Request<'_>) -> Tracking {
+    pub(in crate::session) fn track(&self, request: &Request<'_>) -> Tracking {
         let (mut words, mut target): (Vec<Bytes>, _) = (Vec::new(), None);
         let mut args = request.args();
         while let Some(option) = args.next() {
@@ -152,7 +152,7 @@ impl ClientIds {
 
     /// Returns the lease of the session with this number, which the session keeps from now on, so that what is
     /// sent about the lease concerns no other session; `None` if it has none, or has not asked for its number.
-    pub(super) fn keep_lease(&self, id: i64) -> Option<i64> {
+    pub(in crate::session) fn keep_lease(&self, id: i64) -> Option<i64> {
         let mut all = self.told();
         let told = all.get_mut(&id)?;
         told.is_target |= told.lease.is_some();

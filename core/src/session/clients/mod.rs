@@ -1,0 +1,4 @@
+//! What clients know of each other: the numbers of sessions, and lines that describe them.
+
+pub(super) mod ids;
+pub(super) mod list;
