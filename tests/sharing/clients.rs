@@ -292,7 +292,7 @@ fn a_thousand_clients_that_connect_as_those_of_dotnet_need_few_links() {
     let mut wires = Vec::new();
     for _ in 0..CLIENTS {
         let (mut commands, mut messages) = (redoubt.session(), redoubt.session());
-        let requests = CONNECT.map(|words| frame::request(words)).concat();
+        let requests = CONNECT.map(frame::request).concat();
         commands.send(&requests);
         for words in CONNECT {
             let reply = commands.frame();
