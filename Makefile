@@ -1,6 +1,6 @@
 # What a person or a build machine runs. `run` and `test` first install what a bare Debian lacks.
 
-.PHONY: run image sbom test test-servers test-clients soak siege lint bench
+.PHONY: run image sbom test test-servers test-clients test-programs soak siege lint bench
 
 # A Redis with a password, Redoubt before it, the checks that decide whether that is secure, and
 # then a session of your own.
@@ -39,7 +39,15 @@ test-clients:
 	scripts/prerequisites.sh test
 	scripts/clients.sh ai
 	scripts/servers.sh stack-7.4
-	cargo test --locked --test clients -- --include-ignored
+	cargo test --locked --test clients -- --include-ignored --skip programs::
+	$(MAKE) test-programs
+
+# Programs on top of client libraries, such as job queues, directly and through Redoubt, while servers are
+# restarted. They start many processes, so two run at a time.
+test-programs:
+	scripts/prerequisites.sh test
+	scripts/clients.sh programs
+	cargo test --locked --test clients -- --include-ignored programs:: --test-threads=2
 
 # 200 sessions of all kinds for two minutes, with shared links and then without.
 soak:

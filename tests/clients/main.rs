@@ -1,18 +1,20 @@
 //! Client libraries and `redis-cli` work through Redoubt as they do with Redis.
 //!
 //! `scripts/clients.sh` installs the libraries of other languages; the tests here run the programs in
-//! `python`, `node` and `ai`.
+//! `python`, `node`, `ai` and `programs`.
 //!
 //! | module | what it tests |
 //! |---|---|
 //! | `ai` | libraries of AI services, on Redis with modules |
 //! | `cli` | `redis-cli` |
+//! | `programs` | programs on top of client libraries, such as job queues and socket servers |
 //! | `redis_rs` | the crate `redis` |
 //! | `redis_rs_state` | the crate `redis` where the connection's state matters |
 //! | `semantic_cache` | the example `examples/semantic-cache` |
 
 mod ai;
 mod cli;
+mod programs;
 mod redis_rs;
 mod redis_rs_state;
 mod semantic_cache;
@@ -36,9 +38,14 @@ fn sources() -> PathBuf {
 
 /// Returns the directory in which the libraries of `language` are installed.
 fn installed(language: &str) -> PathBuf {
+    installed_by(language, "ai")
+}
+
+/// Returns the directory `name` of what `scripts/clients.sh` with that argument installs.
+fn installed_by(name: &str, argument: &str) -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("the target directory");
-    let dir = target.join("clients").join(language);
-    assert!(dir.join("installed").exists(), "no {language} client: run scripts/clients.sh ai");
+    let dir = target.join("clients").join(name);
+    assert!(dir.join("installed").exists(), "{name} is missing: run scripts/clients.sh {argument}");
     dir
 }
 

@@ -26,6 +26,7 @@ pub mod http;
 pub mod keepalive;
 pub mod lines;
 pub mod pages;
+pub mod programs;
 pub mod redis;
 pub mod redoubt;
 pub mod rng;

@@ -1,0 +1,151 @@
+//! The programs that `tests/clients/programs.rs` runs directly and through Redoubt: the one list of what works
+//! and what differs. The table in `docs/clients.md` is made from it.
+
+/// A program, and what its test demands.
+pub struct Program {
+    /// Its name, as its makers write it.
+    pub name: &'static str,
+    /// What the test has it do.
+    pub does: &'static str,
+    /// Which servers the test kills and starts again meanwhile.
+    pub restarts: Restarts,
+    /// Commands that it sends and Redoubt refuses by default.
+    pub refused: &'static [&'static str],
+    /// The steps whose results differ from those without Redoubt, with the default configuration.
+    pub differs: &'static [&'static str],
+    /// A key of the configuration and its value, with which no step differs.
+    pub key: Option<(&'static str, &'static str)>,
+    /// What a user should know besides, such as what differs. It is a sentence, or empty.
+    pub note: &'static str,
+}
+
+/// Which servers the test of a program restarts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Restarts {
+    /// Redis, and then Redoubt.
+    Both,
+    /// Redoubt. The program does not survive a restart of Redis without Redoubt either.
+    Redoubt,
+    /// None.
+    None,
+}
+
+impl Program {
+    /// Says whether the program works.
+    pub fn verdict(&self) -> String {
+        match self.key {
+            _ if self.differs.is_empty() => "works".to_owned(),
+            Some((key, value)) => format!("works with `{key} = {value}`"),
+            None => "works in part".to_owned(),
+        }
+    }
+
+    /// Says what is refused, and what a user should know besides, as sentences.
+    pub fn remarks(&self) -> String {
+        let mut remarks = Vec::new();
+        let list = |names: &[&str]| {
+            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        };
+        if !self.refused.is_empty() {
+            remarks.push(format!("Refused by default: {}.", list(self.refused)));
+        }
+        if !self.note.is_empty() {
+            remarks.push(self.note.to_owned());
+        }
+        remarks.join(" ")
+    }
+}
+
+/// Returns the program of that name.
+///
+/// # Panics
+///
+/// Panics if the list has no such program.
+#[track_caller]
+pub fn program(name: &str) -> &'static Program {
+    ALL.iter().find(|program| program.name == name).unwrap_or_else(|| panic!("no program {name}"))
+}
+
+const WORKS: Program = Program {
+    name: "",
+    does: "",
+    restarts: Restarts::Both,
+    refused: &[],
+    differs: &[],
+    key: None,
+    note: "",
+};
+
+/// All programs, in the order of the table.
+pub const ALL: &[Program] = &[
+    Program {
+        name: "RQ",
+        does: "worker with scheduler; dependent, scheduled and failing jobs",
+        note: "The test starts its worker anew after each restart: a worker may hang when its connections break, \
+               with or without Redoubt.",
+        ..WORKS
+    },
+    Program {
+        name: "Celery",
+        does: "worker; groups, chords, retries, countdowns, remote control, revoked tasks",
+        ..WORKS
+    },
+    Program { name: "dramatiq", does: "worker; results, groups, delays, failures", ..WORKS },
+    Program {
+        name: "Huey",
+        does: "consumer; results, delays, a pipeline, failures, a lock",
+        ..WORKS
+    },
+    Program {
+        name: "BullMQ",
+        does: "worker; delays, retries, flows, a scheduler, events, the list of workers",
+        note: "`getWorkers` lists the worker while it waits and while it is busy.",
+        ..WORKS
+    },
+    Program {
+        name: "Bee-Queue",
+        does: "worker; delays, retries, events, failures",
+        restarts: Restarts::Redoubt,
+        note: "It needs its scripts in Redis, so it does not survive a restart of Redis, with or without Redoubt.",
+        ..WORKS
+    },
+    Program {
+        name: "socket.io, `@socket.io/redis-adapter`",
+        does: "two nodes; rooms, remote sockets, questions between nodes",
+        ..WORKS
+    },
+    Program {
+        name: "socket.io, `@socket.io/redis-streams-adapter`",
+        does: "two nodes; rooms, remote sockets, questions between nodes",
+        ..WORKS
+    },
+    Program {
+        name: "Django: cache, `django-redis`, sessions, `channels_redis`",
+        does: "cache, cached pages, locks, sessions; groups of both channel layers",
+        refused: &["FLUSHDB"],
+        differs: &["default: cleared", "default: after it", "extra: cleared", "extra: after it"],
+        key: Some(("policy.blocked", r#"["CONFIG", "DEBUG", "FLUSHALL"]"#)),
+        note: "By default `cache.clear()` raises the error for an unknown command; `delete_pattern` of `django-redis` works. \
+               The key lets every client empty its database.",
+        ..WORKS
+    },
+    Program {
+        name: "PHP sessions and phpredis",
+        does: "sessions with locks under PHP's web server; pipelines, transactions, scripts, `SCAN`",
+        refused: &["FLUSHDB"],
+        differs: &["flushDB", "after flushDB"],
+        key: Some(("policy.blocked", r#"["CONFIG", "DEBUG", "FLUSHALL"]"#)),
+        note: "By default `flushDB()` returns false and raises nothing. The key lets every client empty its database.",
+        ..WORKS
+    },
+    Program {
+        name: "Sidekiq",
+        does: "worker process; delayed, retried and dead jobs, statistics",
+        ..WORKS
+    },
+    Program {
+        name: "redigo",
+        does: "a reliable queue, optimistic transactions, a script, subscribers",
+        ..WORKS
+    },
+];
