@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `ai` | libraries of AI services, on Redis with modules |
 //! | `cli` | `redis-cli` |
+//! | `connect` | what libraries send when they connect that cannot run here |
 //! | `programs` | programs on top of client libraries, such as job queues and socket servers |
 //! | `redis_rs` | the crate `redis` |
 //! | `redis_rs_state` | the crate `redis` where the connection's state matters |
@@ -14,6 +15,7 @@
 
 mod ai;
 mod cli;
+mod connect;
 mod programs;
 mod redis_rs;
 mod redis_rs_state;

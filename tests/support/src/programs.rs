@@ -149,3 +149,151 @@ pub const ALL: &[Program] = &[
         ..WORKS
     },
 ];
+
+/// A library that cannot run in the tests, and what it sends when it connects, as its sources have it.
+pub struct Connect {
+    /// Its name.
+    pub name: &'static str,
+    /// The requests of each of its connections. It writes those of a batch at once, and waits for all replies.
+    pub connections: &'static [&'static [&'static [&'static [&'static str]]]],
+    /// The requests that Redoubt refuses by default, which the library goes on without.
+    pub refused: &'static [&'static str],
+    /// What a user should know besides. It is a sentence, or empty.
+    pub note: &'static str,
+}
+
+/// A word of a request in whose place the password is sent.
+pub const PASSWORD: &str = "PASSWORD";
+
+/// The libraries whose connect sequences are replayed, in the order of the table.
+pub const CONNECTS: &[Connect] = &[
+    Connect {
+        name: "StackExchange.Redis",
+        connections: &[
+            &[
+                &[
+                    &["AUTH", PASSWORD],
+                    &["CLIENT", "SETNAME", "web1(SE.Redis-v2.8.58.38000)"],
+                    &["CLIENT", "SETINFO", "lib-name", "SE.Redis"],
+                    &["CLIENT", "SETINFO", "lib-ver", "2.8.58.38000"],
+                    &["CLIENT", "ID"],
+                    &["CONFIG", "GET", "timeout"],
+                    &["CONFIG", "GET", "replica-read-only"],
+                    &["CONFIG", "GET", "databases"],
+                    &["SENTINEL", "MASTERS"],
+                    &["INFO", "replication"],
+                    &["INFO", "server"],
+                    &["CLUSTER", "NODES"],
+                    &["ECHO", "\u{1}\u{7f}\r\n0123456789ab"],
+                ],
+                &[&["GET", "__Booksleeve_TieBreak"], &["PING"]],
+            ],
+            &[
+                &[
+                    &["AUTH", PASSWORD],
+                    &["CLIENT", "SETNAME", "web1(SE.Redis-v2.8.58.38000)"],
+                    &["CLIENT", "SETINFO", "lib-name", "SE.Redis"],
+                    &["CLIENT", "SETINFO", "lib-ver", "2.8.58.38000"],
+                    &["CLIENT", "ID"],
+                    &["ECHO", "\u{1}\u{7f}\r\n0123456789ab"],
+                    &["SUBSCRIBE", "__Booksleeve_MasterChanged"],
+                ],
+                // What it sends to keep the connection alive.
+                &[&["PING"]],
+            ],
+        ],
+        refused: &["CONFIG GET timeout", "CONFIG GET replica-read-only", "CONFIG GET databases"],
+        note: "Without the replies to `CONFIG GET` it takes its own defaults for the time limit and the databases.",
+    },
+    Connect {
+        name: "StackExchange.Redis, RESP3",
+        connections: &[&[
+            &[
+                &[
+                    "HELLO",
+                    "3",
+                    "AUTH",
+                    "default",
+                    PASSWORD,
+                    "SETNAME",
+                    "web1(SE.Redis-v2.8.58.38000)",
+                ],
+                &["CLIENT", "SETINFO", "lib-name", "SE.Redis"],
+                &["CLIENT", "SETINFO", "lib-ver", "2.8.58.38000"],
+                &["CLIENT", "ID"],
+                &["CONFIG", "GET", "timeout"],
+                &["CONFIG", "GET", "replica-read-only"],
+                &["CONFIG", "GET", "databases"],
+                &["SENTINEL", "MASTERS"],
+                &["INFO", "replication"],
+                &["INFO", "server"],
+                &["CLUSTER", "NODES"],
+                &["ECHO", "\u{1}\u{7f}\r\n0123456789ab"],
+            ],
+            &[
+                &["SUBSCRIBE", "__Booksleeve_MasterChanged"],
+                &["GET", "__Booksleeve_TieBreak"],
+                &["PING"],
+            ],
+        ]],
+        refused: &["CONFIG GET timeout", "CONFIG GET replica-read-only", "CONFIG GET databases"],
+        note: "It uses one connection for commands and messages.",
+    },
+    Connect {
+        name: "Lettuce",
+        connections: &[
+            &[
+                &[&["HELLO", "3", "AUTH", "default", PASSWORD, "SETNAME", "web1"]],
+                &[&["SELECT", "2"]],
+                &[
+                    &["CLIENT", "SETINFO", "lib-name", "Lettuce"],
+                    &["CLIENT", "SETINFO", "lib-ver", "7.2.0.RELEASE/abcdef0"],
+                ],
+                &[&["CLIENT", "MAINT_NOTIFICATIONS", "on", "moving-endpoint-type", "internal-ip"]],
+                &[&["PING"]],
+            ],
+            // With ProtocolVersion.RESP2.
+            &[
+                &[&["AUTH", "default", PASSWORD]],
+                &[&["SELECT", "2"]],
+                &[
+                    &["CLIENT", "SETNAME", "web1"],
+                    &["CLIENT", "SETINFO", "lib-name", "Lettuce"],
+                    &["CLIENT", "SETINFO", "lib-ver", "7.2.0.RELEASE/abcdef0"],
+                ],
+                &[&["PING"]],
+            ],
+        ],
+        refused: &[],
+        note: "",
+    },
+    Connect {
+        name: "Spring Data Redis and Spring Session, with Lettuce",
+        connections: &[
+            &[
+                &[&["HELLO", "3", "AUTH", "default", PASSWORD]],
+                &[
+                    &["CLIENT", "SETINFO", "lib-name", "Lettuce"],
+                    &["CLIENT", "SETINFO", "lib-ver", "7.2.0.RELEASE/abcdef0"],
+                ],
+                &[&["CONFIG", "GET", "notify-keyspace-events"]],
+                &[&["CONFIG", "SET", "notify-keyspace-events", "Exg"]],
+                // The health check.
+                &[&["INFO", "server"]],
+            ],
+            &[
+                &[&["HELLO", "3", "AUTH", "default", PASSWORD]],
+                &[
+                    &["CLIENT", "SETINFO", "lib-name", "Lettuce"],
+                    &["CLIENT", "SETINFO", "lib-ver", "7.2.0.RELEASE/abcdef0"],
+                ],
+                &[&["PSUBSCRIBE", "__keyevent@*:expired"]],
+                &[&["SUBSCRIBE", "__keyevent@0__:del"]],
+            ],
+        ],
+        refused: &["CONFIG GET notify-keyspace-events", "CONFIG SET notify-keyspace-events Exg"],
+        note: "Repositories with keyspace events and indexed sessions fail at start: set `notify-keyspace-events` on the \
+               server, and leave it to the server with `keyspaceNotificationsConfigParameter = \"\"` or \
+               `ConfigureRedisAction.NO_OP`.",
+    },
+];
