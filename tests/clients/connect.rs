@@ -3,7 +3,7 @@
 //! The same bytes go to the server and to Redoubt before it, and the replies must be the same, but for
 //! numbers, which differ between any two connections, and for what [`support::programs`] says is refused.
 
-use support::programs::{CONNECTS, PASSWORD};
+use support::programs::{CONNECT_KEYS, CONNECTS, Connect, PASSWORD};
 use support::servers::on_each;
 use support::{Redis, Redoubt, Wire, frame};
 
@@ -44,30 +44,60 @@ fn without_numbers(text: &str) -> String {
     text.chars().filter_map(digit).collect()
 }
 
-#[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "compares Redoubt with its server")]
-fn connect_sequences_get_the_servers_replies() {
-    on_each(&SERVERS, |server| {
-        let redis = Redis::setup().server(server).start();
-        let redoubt = Redoubt::start(&redis);
-        redoubt.wait_until_it_knows_its_server();
-        for library in CONNECTS {
-            let mut refused = Vec::new();
-            for batches in library.connections {
-                let direct = replay(Wire::connect(redis.address()), batches, redis.password());
-                let through = replay(redoubt.connect(), batches, redoubt.password());
-                for ((request, wanted), (_, got)) in direct.iter().zip(&through) {
-                    let what = format!("{}: {request}", library.name);
-                    if library.refused.contains(&request.as_str()) {
-                        assert!(got.starts_with("-ERR unknown command 'CONFIG'"), "{what}: {got}");
-                        assert!(!wanted.starts_with("-ERR unknown command"), "{what}: {wanted}");
-                        refused.push(request.clone());
-                    } else {
-                        assert_eq!(without_numbers(got), without_numbers(wanted), "{what}");
-                    }
+/// Replays all sequences, and demands the server's replies, but for what is `refused`.
+#[track_caller]
+fn compare(redis: &Redis, redoubt: &Redoubt, is_refused: impl Fn(&Connect, &str) -> bool) {
+    redoubt.wait_until_it_knows_its_server();
+    for library in CONNECTS {
+        for batches in library.connections {
+            let direct = replay(Wire::connect(redis.address()), batches, redis.password());
+            let through = replay(redoubt.connect(), batches, redoubt.password());
+            for ((request, wanted), (_, got)) in direct.iter().zip(&through) {
+                let what = format!("{}: {request}", library.name);
+                if is_refused(library, request) {
+                    assert!(got.starts_with("-ERR unknown command 'CONFIG'"), "{what}: {got}");
+                    assert!(!wanted.starts_with("-ERR unknown command"), "{what}: {wanted}");
+                } else {
+                    assert_eq!(without_numbers(got), without_numbers(wanted), "{what}");
                 }
             }
-            assert_eq!(refused, library.refused, "{}", library.name);
         }
+    }
+}
+
+/// Starts a server with the events that Spring asks for.
+fn start(server: &'static str) -> Redis {
+    Redis::setup().server(server).config("notify-keyspace-events Exg").start()
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "compares Redoubt with its server")]
+fn connect_sequences_get_the_servers_replies_but_for_what_is_refused() {
+    on_each(&SERVERS, |server| {
+        let redis = start(server);
+        let redoubt = Redoubt::start(&redis);
+        compare(&redis, &redoubt, |library, request| library.refused.contains(&request));
     });
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "compares Redoubt with its server")]
+fn with_the_keys_of_compat_connect_sequences_get_the_servers_replies() {
+    on_each(&SERVERS, |server| {
+        let redis = start(server);
+        let setup =
+            CONNECT_KEYS.iter().fold(Redoubt::setup(&redis), |setup, key| setup.set(key, true));
+        compare(&redis, &setup.start(), |_, _| false);
+    });
+}
+
+#[test]
+fn refused_requests_are_part_of_the_sequences() {
+    for library in CONNECTS {
+        let sent: Vec<_> =
+            library.connections.iter().copied().flatten().copied().flatten().collect();
+        for refused in library.refused {
+            assert!(sent.iter().any(|request| request.join(" ") == *refused), "{refused}");
+        }
+    }
 }

@@ -135,7 +135,8 @@ pub const ALL: &[Program] = &[
         refused: &["FLUSHDB"],
         differs: &["flushDB", "after flushDB"],
         key: Some(("policy.blocked", r#"["CONFIG", "DEBUG", "FLUSHALL"]"#)),
-        note: "By default `flushDB()` returns false and raises nothing. The key lets every client empty its database.",
+        note: "By default `flushDB()` returns false and raises nothing. The key lets every \
+               client empty its database.",
         ..WORKS
     },
     Program {
@@ -164,6 +165,10 @@ pub struct Connect {
 
 /// A word of a request in whose place the password is sent.
 pub const PASSWORD: &str = "PASSWORD";
+
+/// The keys with which Redoubt refuses nothing of these, if the server has the events that are asked for.
+pub const CONNECT_KEYS: [&str; 2] =
+    ["policy.compat.config_get", "policy.compat.notify_keyspace_events"];
 
 /// The libraries whose connect sequences are replayed, in the order of the table.
 pub const CONNECTS: &[Connect] = &[
@@ -203,7 +208,7 @@ pub const CONNECTS: &[Connect] = &[
             ],
         ],
         refused: &["CONFIG GET timeout", "CONFIG GET replica-read-only", "CONFIG GET databases"],
-        note: "Without the replies to `CONFIG GET` it takes its own defaults for the time limit and the databases.",
+        note: "Without the replies to `CONFIG GET` it takes defaults of its own.",
     },
     Connect {
         name: "StackExchange.Redis, RESP3",
@@ -292,8 +297,6 @@ pub const CONNECTS: &[Connect] = &[
             ],
         ],
         refused: &["CONFIG GET notify-keyspace-events", "CONFIG SET notify-keyspace-events Exg"],
-        note: "Repositories with keyspace events and indexed sessions fail at start: set `notify-keyspace-events` on the \
-               server, and leave it to the server with `keyspaceNotificationsConfigParameter = \"\"` or \
-               `ConfigureRedisAction.NO_OP`.",
+        note: "By default, repositories with keyspace events and indexed sessions fail at start.",
     },
 ];

@@ -91,22 +91,22 @@ function crowd(string $address, string $visitor): array
 
 function library(Redis $redis): void
 {
-    step('pipeline', $redis->pipeline()->set('a', '1')->incr('a')->get('a')->exec());
+    step('pipeline', $redis->pipeline()->set('site:a', '1')->incr('site:a')->get('site:a')->exec());
     step('transaction', $redis->multi()->set('b', '1')->del('b')->exec());
-    step('hash', [$redis->hMSet('h', ['x' => 1, 'y' => 2]), $redis->hGetAll('h')]);
+    step('hash', [$redis->hMSet('site:h', ['x' => 1, 'y' => 2]), $redis->hGetAll('site:h')]);
     step('script', $redis->eval("return {KEYS[1], ARGV[1]}", ['k', 'v'], 1));
     $redis->setOption(Redis::OPT_SCAN, Redis::SCAN_RETRY);
     $seen = [];
     $at = null;
-    while (($keys = $redis->scan($at, 'h*')) !== false) {
+    while (($keys = $redis->scan($at, 'site:h*')) !== false) {
         array_push($seen, ...$keys);
     }
     step('scan', $seen);
     step('blocking', $redis->blPop(['none'], 1));
-    step('error', [$redis->lPush('a', 'x'), $redis->getLastError()]);
+    step('error', [$redis->lPush('site:a', 'x'), $redis->getLastError()]);
     $redis->clearLastError();
     step('flushDB', $redis->flushDB());
-    step('after flushDB', $redis->exists('h'));
+    step('after flushDB', $redis->exists('site:h'));
 }
 
 [$server, $address] = site($host, $port, $password);

@@ -11,12 +11,12 @@ settings.configure(
         "default": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": URL + "1",
-            "KEY_PREFIX": "own",
+            "KEY_PREFIX": "site",
         },
         "extra": {
             "BACKEND": "django_redis.cache.RedisCache",
-            "LOCATION": URL + "1",
-            "KEY_PREFIX": "extra",
+            "LOCATION": URL + "3",
+            "KEY_PREFIX": "site",
         },
     },
     CHANNEL_LAYERS={
