@@ -5,6 +5,7 @@
 //! Redis or Redoubt is killed and started again.
 
 use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -111,6 +112,7 @@ fn run(mut program: Command, mut servers: Servers) -> Outcome {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .process_group(0)
         .spawn()
         .expect("run the program");
     let mut stdin = child.stdin.take().expect("stdin");
@@ -132,7 +134,9 @@ fn run(mut program: Command, mut servers: Servers) -> Outcome {
         status.is_some()
     });
     if !ended {
-        drop(child.kill());
+        // Its workers are in its process group, and would look for their servers for ever.
+        let group = format!("-{}", child.id());
+        drop(Command::new("/bin/kill").args(["-KILL", "--", &group]).status());
         child.wait().expect("the program's end");
     }
     // Workers that are left have the streams open, so their end is not waited for.
