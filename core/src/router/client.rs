@@ -261,7 +261,9 @@ impl Router {
         }
     }
 
-    #[inline]
+    /// Returns a session with what its requests need.
+    // Inlined, so that the parts need not be put together in memory for each turn.
+    #[inline(always)]
     pub(super) fn pipeline(
         &mut self,
         id: SessionId,

@@ -185,6 +185,6 @@ fn decision(rules: &Rules, state: &State, request: &Request<'_>) -> Decision {
     // As after a session has selected database 0, and before another has been.
     let mut databases = Databases::default();
     databases.insert(0);
-    let known = Known { databases: &databases, clients: None, is_whole: true };
+    let known = Known { databases: &databases, clients: &None, is_whole: true };
     session::decide(state, request, spec, verdict, (rules, &due), known)
 }

@@ -100,11 +100,10 @@ impl Pipeline<'_> {
             Ok(len) => len,
             Err(next) => return next,
         };
-        let Session { state, parser, pending, .. } = &*self.session;
+        let Session { state, parser, pending, clients, .. } = &*self.session;
         let request = parser.request(input);
         let spec = classify(&request);
         let verdict = self.rules.authorize(&request, spec, state.is_authenticated());
-        let clients = self.session.clients.as_deref();
         let known = Known { databases: self.databases, clients, is_whole: len.is_some() };
         let decision = decide(state, &request, spec, verdict, (self.rules, pending), known);
         let route = self.route(&decision, spec, len);

@@ -1,5 +1,6 @@
 //! Picks the link that a request is sent over, and decides whether it can be sent now.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::super::key::{Lane, LinkKey};
@@ -9,7 +10,7 @@ use super::super::{LinkId, SessionId};
 use super::Pipeline;
 use crate::auth::Permit;
 use crate::command::{Effect, Spec};
-use crate::session::{Action, Decision, Limits, Need};
+use crate::session::{Action, Decision, Described, Limits, Need};
 
 /// Where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,7 @@ pub(super) struct Routing<'a> {
     pub(super) id: SessionId,
     pub(super) session: &'a mut Session,
     pub(super) links: &'a mut Links,
+    pub(super) listings: &'a mut VecDeque<(SessionId, Described)>,
     pub(super) limits: &'a Limits,
     pub(super) now: Instant,
 }
@@ -57,16 +59,6 @@ impl Pipeline<'_> {
         {
             return Route::Link(link);
         }
-        if let Decision::Special(special) = decision
-            && let Action::AwaitClients(described) = special.action
-        {
-            // After a list of many its reply resumes the session.
-            if !self.session.lists && self.session.listing == Listing::No {
-                self.session.listing = Listing::Wanted;
-                self.listings.push_back((self.id, described));
-            }
-            return Route::Wait;
-        }
         self.routing().route(decision, spec, len)
     }
 
@@ -83,6 +75,7 @@ impl Pipeline<'_> {
             id: self.id,
             session: self.session,
             links: self.links,
+            listings: self.listings,
             limits: &self.rules.limits,
             now: self.now,
         }
@@ -124,11 +117,24 @@ impl Routing<'_> {
             // No link is opened for a client that will be refused when the decision is applied.
             Some(_) if special.claim.authenticates && !self.may_authenticate() => Route::Local,
             Some(need) => self.needing(need, spec, len),
-            None if special.action == Action::AwaitReplies => Route::Wait,
-            None if matches!(special.action, Action::AwaitLease(_)) => {
-                if self.wait_for_place(false) { Route::Local } else { Route::Wait }
-            }
-            None => Route::Local,
+            None => match special.action {
+                Action::AwaitReplies => Route::Wait,
+                Action::AwaitLease(_) if self.wait_for_place(false) => Route::Local,
+                Action::AwaitLease(_) => Route::Wait,
+                Action::AwaitClients(described) => {
+                    self.await_clients(described);
+                    Route::Wait
+                }
+                _ => Route::Local,
+            },
+        }
+    }
+
+    /// Has descriptions of clients collected. After a list of many its reply resumes the session.
+    fn await_clients(&mut self, described: Described) {
+        if !self.session.lists && self.session.listing == Listing::No {
+            self.session.listing = Listing::Wanted;
+            self.listings.push_back((self.id, described));
         }
     }
 

@@ -45,7 +45,7 @@ pub struct Known<'a> {
     /// Databases that sessions are known to be allowed to select.
     pub databases: &'a Databases,
     /// Descriptions of clients, if the request was found to ask for them.
-    pub clients: Option<&'a [ClientLine]>,
+    pub clients: &'a Option<Vec<ClientLine>>,
     /// True if the request has arrived completely; false for the beginning of a large request.
     pub is_whole: bool,
 }
@@ -305,7 +305,7 @@ mod tests {
     static DATABASES: LazyLock<Databases> = LazyLock::new(Databases::default);
 
     fn known() -> Known<'static> {
-        Known { databases: &DATABASES, clients: None, is_whole: true }
+        Known { databases: &DATABASES, clients: &None, is_whole: true }
     }
 
     fn rules(scripts: Scripts) -> Rules {
