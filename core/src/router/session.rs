@@ -220,12 +220,7 @@ impl Session {
         rules: &Rules,
         counts: &mut Counts,
     ) -> Result<(), Unexpected> {
-        if self.lists
-            && self
-                .pending
-                .front()
-                .is_some_and(|expect| matches!(expect.show, Show::Edited(Edit::Clients(_))))
-        {
+        if self.lists && self.pending.front().is_some_and(|expect| expect.lists_clients()) {
             self.lists = false;
         }
         if frame == Frame::Edited
@@ -294,7 +289,7 @@ impl Session {
         if self.dead {
             return;
         }
-        let before: &[u8] = match edit {
+        let before: &[u8] = match &**edit {
             Edit::Clients(sessions) => {
                 return rules.own_connections.replaced(reply, sessions, &mut self.output);
             }
@@ -308,7 +303,7 @@ impl Session {
         let (head, rest) = reply.split_at(place);
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (number, rest) = rest.split_at(digits);
-        let shown = match edit {
+        let shown = match &**edit {
             _ if number.is_empty() => None,
             Edit::Redirection(Renumbered { lease, session }) => {
                 (number == lease.to_string().as_bytes()).then_some(*session)

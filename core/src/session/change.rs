@@ -39,11 +39,11 @@ pub struct Change {
     /// True if the link carries a stream from now on.
     pub(super) opaque: bool,
     /// The name and the version of the client's library, where one is set.
-    pub(super) library: [Option<Bytes>; 2],
+    pub(super) library: Option<Box<[Option<Bytes>; 2]>>,
     /// True if the client is told the session's number, so that others may name it.
     pub(super) tells_id: bool,
     /// The lease to which invalidations are redirected from now on, and the number of its session.
-    pub(super) redirects_to: Option<Renumbered>,
+    pub(super) redirects_to: Option<Box<Renumbered>>,
 }
 
 impl Change {

@@ -7,7 +7,7 @@ use super::change::Change;
 use super::compat::Answered;
 use super::event::{ClaimedUser, CloseReason};
 use super::need::Need;
-use super::replies::expect::{Edit, Expect, Show};
+use super::replies::expect::Expect;
 use crate::policy::RuleName;
 
 /// The decision about a request. There is no `Debug`: it may hold the link's own credentials.
@@ -115,7 +115,7 @@ pub struct Refusal {
 impl Action {
     /// Returns true if the reply will hold descriptions of many clients.
     pub fn lists_clients(&self) -> bool {
-        matches!(self, Self::Forward { expect, .. } if matches!(expect.show, Show::Edited(Edit::Clients(_))))
+        matches!(self, Self::Forward { expect, .. } if expect.lists_clients())
     }
 
     /// Returns the kind of link that the request needs; `None` if Redoubt answers or there is no reply.

@@ -48,8 +48,8 @@ pub struct State {
     pub(super) unread_subscriptions: u32,
     /// The client's name; each lease of the session gets it.
     pub(super) name: Option<Bytes>,
-    /// The name and the version of the client's library; empty where it has set none.
-    pub(super) library: [Bytes; 2],
+    /// The name and the version of the client's library, if it has set one of them.
+    pub(super) library: Option<Box<[Bytes; 2]>>,
     /// True if the session has a lease, or gets one at its first request.
     pub(super) leased: bool,
     /// State that must be undone on the lease before another session may have it.
@@ -61,7 +61,7 @@ pub struct State {
     /// The server's number of the lease, once it is needed and known.
     pub(super) lease_id: Option<i64>,
     /// The lease to which invalidations are redirected, and the number of its session.
-    pub(super) redirects_to: Option<Renumbered>,
+    pub(super) redirects_to: Option<Box<Renumbered>>,
     /// The parameters of the server that replies have shown, so that each is logged once.
     pub(super) shown_parameters: Shown,
     /// True if the connection has state that lasts until the session ends or sends `RESET`.
@@ -276,13 +276,13 @@ impl State {
     }
 
     /// Returns the name and the version of the client's library; empty where it has set none.
-    pub fn library(&self) -> &[Bytes; 2] {
-        &self.library
+    pub fn library(&self) -> [Bytes; 2] {
+        self.library.as_deref().cloned().unwrap_or_default()
     }
 
     /// Returns the number of the session to which invalidations are redirected.
     pub fn redirects_to(&self) -> Option<i64> {
-        self.redirects_to.map(|ids| ids.session)
+        self.redirects_to.as_ref().map(|ids| ids.session)
     }
 
     /// Returns the numbers of channels, patterns and shard channels that Redis has confirmed.
@@ -334,10 +334,15 @@ impl State {
         self.left_on_lease.add(change.left_on_lease);
         self.pinned |= change.pins;
         self.knows_id |= change.tells_id;
-        for (kept, set) in self.library.iter_mut().zip(change.library) {
-            *kept = set.unwrap_or_else(|| std::mem::take(kept));
+        if let Some(library) = change.library {
+            let kept = self.library.get_or_insert_default();
+            for (kept, set) in kept.iter_mut().zip(*library) {
+                *kept = set.unwrap_or_else(|| std::mem::take(kept));
+            }
         }
-        self.redirects_to = change.redirects_to.or(self.redirects_to);
+        if change.redirects_to.is_some() {
+            self.redirects_to = change.redirects_to;
+        }
         self.opaque |= change.opaque;
         self.replies.request_done();
     }
@@ -363,7 +368,8 @@ impl State {
 
     /// Returns the bytes that the state holds on the heap.
     pub fn memory(&self) -> usize {
-        let library: usize = self.library.iter().map(Bytes::len).sum();
+        let library = self.library.iter().flat_map(|library| library.iter());
+        let library: usize = library.map(Bytes::len).sum();
         self.name.as_ref().map_or(0, Bytes::len).saturating_add(library)
     }
 

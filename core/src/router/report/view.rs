@@ -69,7 +69,7 @@ pub(in crate::router) fn line_of(session: &Session, now: Instant) -> Option<Clie
         is_blocked: session.pending.blocks(),
         redirects_to: state.redirects_to(),
         protocol: state.protocol(),
-        library: state.library().clone(),
+        library: state.library(),
         input: session.input.len(),
         output: session.output.len(),
         bytes_in: session.bytes_in,

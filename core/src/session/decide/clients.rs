@@ -64,7 +64,7 @@ pub(super) fn list(this: &mut Deciding<'_>, need: Need) -> Action {
         let listed = clients.iter().filter(|line| filter.takes(line, id));
         listed.for_each(|line| line.write(&this.context.rules.client_fields, &mut text));
     }
-    expect.show = Show::Edited(Edit::Clients(text.freeze()));
+    expect.show = Show::Edited(Box::new(Edit::Clients(text.freeze())));
     Action::Forward { expect, need }
 }
 
@@ -81,7 +81,7 @@ pub(super) fn tracking(this: &mut Deciding<'_>, need: Need) -> Action {
     match redirected {
         None => Action::Forward { expect: this.plain(), need },
         Some((request, ids)) => {
-            this.change.redirects_to = Some(ids);
+            this.change.redirects_to = Some(Box::new(ids));
             Action::Substitute { request, expect: this.plain(), need }
         }
     }
@@ -92,8 +92,8 @@ pub(super) fn tracking(this: &mut Deciding<'_>, need: Need) -> Action {
 pub(super) fn redirection(this: &mut Deciding<'_>, need: Need) -> Action {
     this.change.pins = true;
     let mut expect = this.plain();
-    if let Some(ids) = this.state.redirects_to.filter(|_| expect.show == Show::Reply) {
-        expect.show = Show::Edited(Edit::Redirection(ids));
+    if let Some(ids) = this.state.redirects_to.as_deref().filter(|_| expect.show == Show::Reply) {
+        expect.show = Show::Edited(Box::new(Edit::Redirection(*ids)));
     }
     Action::Forward { expect, need }
 }

@@ -163,7 +163,7 @@ fn greet(this: &mut Deciding<'_>, renamed: Option<&[u8]>) -> Action {
         }
     };
     if expect.show == Show::Reply {
-        expect.show = Show::Edited(Edit::Greeting);
+        expect.show = Show::Edited(Box::new(Edit::Greeting));
     }
     Action::Substitute { request: encode(&words), expect, need }
 }
@@ -251,7 +251,7 @@ fn forward_hello(this: &mut Deciding<'_>) -> Action {
     this.change.pins |= this.state.asks_redis(due) || request.declared() > 2;
     let mut expect = Expect { learn, ..this.plain() };
     if !queues && expect.show == Show::Reply {
-        expect.show = Show::Edited(Edit::Greeting);
+        expect.show = Show::Edited(Box::new(Edit::Greeting));
     }
     Action::Substitute { request: encode(&args), expect, need: Need::Lease }
 }

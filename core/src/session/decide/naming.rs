@@ -69,7 +69,7 @@ fn set_info(this: &mut Deciding<'_>) -> Bytes {
         return reply::error(&[b"ERR Unrecognized option '", shown, b"'"].concat());
     }
     if is_printable(value) {
-        let [name, version] = &mut this.change.library;
+        let [name, version] = &mut **this.change.library.get_or_insert_default();
         let attribute = if is_word(attribute, b"lib-name") { name } else { version };
         *attribute = Some(Bytes::copy_from_slice(value));
         return reply::OK.clone();

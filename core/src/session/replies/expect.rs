@@ -28,7 +28,7 @@ pub enum Show {
     /// The client gets these bytes in its place.
     Instead(Bytes),
     /// The client gets the reply with another number in the place of a link's. An error is unchanged.
-    Edited(Edit),
+    Edited(Box<Edit>),
     /// The client gets the reply unchanged, unless it is a `NOPERM` error, which is replaced by these
     /// bytes: the error is about the guard, and the command does not exist for the client.
     Unless(Bytes),
@@ -104,6 +104,11 @@ pub enum Learn {
 }
 
 impl Expect {
+    /// Returns true if the reply will hold descriptions of many clients.
+    pub fn lists_clients(&self) -> bool {
+        matches!(&self.show, Show::Edited(edit) if matches!(**edit, Edit::Clients(_)))
+    }
+
     /// The client gets the reply, and the session's state does not change.
     pub const PLAIN: Self = Self { show: Show::Reply, learn: Learn::Nothing };
     /// The reply is dropped, and the session's state does not change.
