@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::control::in_force::Composer;
-use crate::net::conversation::Conversation;
+use crate::control::kept_link::KeptLink;
 use crate::net::upstream::Target;
 use crate::net::upstream_error::UpstreamError;
 use redoubt_core::upstream::{Credentials, FunctionList, ListError};
@@ -53,7 +53,7 @@ impl FunctionWatch {
     }
 
     async fn watch(&self) {
-        let mut link = None;
+        let mut link = KeptLink::new(self.target.clone(), self.credentials.clone());
         let mut known = None;
         let mut retry = Self::FIRST_WAIT;
         loop {
@@ -68,7 +68,7 @@ impl FunctionWatch {
                         warn!(%error, "functions of pinned libraries are unknown, so no function may run");
                     }
                     self.publish(HashSet::new(), &mut known).await;
-                    link = None;
+                    link.close();
                 }
                 Err(error) => {
                     debug!(%error, "cannot ask Redis for functions; trying again");
@@ -76,7 +76,7 @@ impl FunctionWatch {
                     retry = (retry * 2).min(Self::INTERVAL);
                 }
             }
-            if tokio::time::timeout(wait, closed(&mut link)).await.is_ok() {
+            if tokio::time::timeout(wait, link.until_disturbed()).await.is_ok() {
                 // Redis may have other libraries when it comes back.
                 tokio::time::sleep(Self::FIRST_WAIT).await;
             }
@@ -94,34 +94,9 @@ impl FunctionWatch {
         self.answered.notify_one();
     }
 
-    /// Asks once, over `link` if there is one, else over a new link that is then stored there.
-    async fn ask(&self, link: &mut Option<Conversation>) -> Result<HashSet<Bytes>, Failure> {
-        let target = self.target.borrow().clone();
-        let asked = async {
-            let mut used = match link.take() {
-                Some(link) => link,
-                None => {
-                    let credentials = self.credentials.borrow().clone();
-                    target.log_in(&credentials).await?.0
-                }
-            };
-            let (mut list, request) = FunctionList::of(&self.libraries);
-            let answer = used.exchange(&request, |bytes| list.receive(bytes).transpose()).await?;
-            *link = Some(used);
-            Ok(answer?)
-        };
-        let timed_out = |_| Err(target.timed_out().into());
-        tokio::time::timeout(target.timeout, asked).await.unwrap_or_else(timed_out)
-    }
-}
-
-/// Returns when the link, if there is one, has ended or sent something without a request.
-async fn closed(link: &mut Option<Conversation>) {
-    match link {
-        Some(used) => {
-            used.until_disturbed().await;
-            *link = None;
-        }
-        None => std::future::pending().await,
+    async fn ask(&self, link: &mut KeptLink) -> Result<HashSet<Bytes>, Failure> {
+        let (mut list, request) = FunctionList::of(&self.libraries);
+        let receive = |bytes: &[u8]| list.receive(bytes).transpose();
+        Ok(link.ask(async |link| link.exchange(&request, receive).await).await??)
     }
 }

@@ -10,6 +10,7 @@ mod functions;
 mod guard;
 mod guard_change;
 mod in_force;
+mod kept_link;
 mod limits;
 mod parameters;
 mod pulse;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::control::in_force::Composer;
+use crate::control::kept_link::KeptLink;
 use crate::net::conversation::Conversation;
 use crate::net::upstream::Target;
 use crate::net::upstream_error::UpstreamError;
@@ -70,10 +71,10 @@ impl ParameterWatch {
     }
 
     async fn watch(&self) {
-        let mut link = None;
+        let mut link = KeptLink::new(self.target.clone(), self.credentials.clone());
         let mut before = None;
         loop {
-            let found = self.ask(&mut link).await;
+            let found = link.ask(parameters).await;
             let now = match &found {
                 Ok(Ok(_)) => Some(Ok(())),
                 Ok(Err(reason)) => Some(Err(reason.clone())),
@@ -101,43 +102,11 @@ impl ParameterWatch {
             if is_known || before.is_some() {
                 self.answered.notify_one();
             }
-            if timeout(Self::INTERVAL, closed(&mut link)).await.is_ok() {
+            if timeout(Self::INTERVAL, link.until_disturbed()).await.is_ok() {
                 // Another server may answer at the address.
                 self.composer.take_parameters(None).await;
                 sleep(Self::AGAIN).await;
             }
         }
-    }
-
-    /// Asks once, over `link` if there is one, else over a new link that is then stored there.
-    async fn ask(
-        &self,
-        link: &mut Option<Conversation>,
-    ) -> Result<Result<Parameters, Unreadable>, UpstreamError> {
-        let target = self.target.borrow().clone();
-        let asked = async {
-            let mut used = match link.take() {
-                Some(link) => link,
-                None => {
-                    let credentials = self.credentials.borrow().clone();
-                    target.log_in(&credentials).await?.0
-                }
-            };
-            let found = parameters(&mut used).await?;
-            *link = Some(used);
-            Ok(found)
-        };
-        timeout(target.timeout, asked).await.unwrap_or_else(|_| Err(target.timed_out()))
-    }
-}
-
-/// Returns when the link, if there is one, has ended or sent something without a request.
-async fn closed(link: &mut Option<Conversation>) {
-    match link {
-        Some(used) => {
-            used.until_disturbed().await;
-            *link = None;
-        }
-        None => std::future::pending().await,
     }
 }
