@@ -6,15 +6,13 @@ mod stats;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{oneshot, watch};
-use tokio::time::timeout;
+use tokio::sync::watch;
 
 use crate::accept::dispatcher::Dispatcher;
 use crate::health::Health;
 use crate::net::now;
 use crate::net::upstream::Target;
-use crate::worker::handle::{Order, WorkerHandle};
-use crate::worker::snapshot::Question;
+use crate::worker::handle::WorkerHandle;
 
 /// A worker whose loop has not run for this time counts as stuck; the loop runs at least every 200
 /// ms.
@@ -40,19 +38,6 @@ impl Insight {
     pub(crate) fn unready(&self) -> Vec<String> {
         self.health.unready().into_iter().map(str::to_owned).collect()
     }
-}
-
-/// Asks a worker. Returns `None` if it does not answer in time.
-async fn ask<T>(
-    worker: &WorkerHandle,
-    question: impl FnOnce(oneshot::Sender<T>) -> Question,
-) -> Option<T> {
-    let (reply, answer) = oneshot::channel();
-    let asked = async {
-        worker.order(Order::Question(question(reply))).await;
-        answer.await.ok()
-    };
-    timeout(ANSWER, asked).await.ok().flatten()
 }
 
 fn stuck(workers: &[WorkerHandle], now: Instant) -> Vec<String> {

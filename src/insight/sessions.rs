@@ -2,9 +2,10 @@
 
 use std::time::SystemTime;
 
-use super::{Insight, ask};
+use super::{ANSWER, Insight};
 use crate::config::wall_clock;
 use crate::status::{Session, Sessions};
+use crate::worker::handle::ask;
 use crate::worker::snapshot::{Question, SessionSnapshot};
 use redoubt_core::router::LinkView;
 
@@ -19,7 +20,7 @@ impl Insight {
             let room = MOST.saturating_sub(answer.sessions.len());
             // One more than there is room for, to find out whether there are more.
             let question = |reply| Question::Sessions(room.saturating_add(1), reply);
-            let Some(mut seen) = ask(worker, question).await else {
+            let Some(mut seen) = ask(&worker.orders, ANSWER, question).await else {
                 answer.unanswered.push(index);
                 continue;
             };

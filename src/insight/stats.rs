@@ -2,11 +2,12 @@
 
 use std::cmp::Reverse;
 
-use super::{Insight, ask};
+use super::{ANSWER, Insight};
 use crate::net::now;
 use crate::status::{
     CommandStats, LoginStats, ProcessStats, RefusedBy, SessionStats, Stats, UpstreamStats,
 };
+use crate::worker::handle::ask;
 use crate::worker::report::Totals;
 use crate::worker::snapshot::Question;
 
@@ -39,7 +40,7 @@ impl Insight {
             ..Stats::default()
         };
         for (index, worker) in self.dispatcher.workers.iter().enumerate() {
-            let Some(answer) = ask(worker, Question::Gauges).await else {
+            let Some(answer) = ask(&worker.orders, ANSWER, Question::Gauges).await else {
                 stats.unanswered.push(index);
                 continue;
             };

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use redoubt_core::router::{MemoryBudget, Sharing};
 use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::heartbeat::Heartbeat;
@@ -73,6 +75,20 @@ impl WorkerHandle {
     pub(crate) async fn order(&self, order: Order) {
         let _ = self.orders.send(order).await;
     }
+}
+
+/// Asks the worker that takes `orders`. Returns `None` if it does not answer within `limit`.
+pub(crate) async fn ask<T>(
+    orders: &mpsc::Sender<Order>,
+    limit: Duration,
+    question: impl FnOnce(oneshot::Sender<T>) -> Question,
+) -> Option<T> {
+    let (reply, answer) = oneshot::channel();
+    let asked = async {
+        orders.send(Order::Question(question(reply))).await.ok()?;
+        answer.await.ok()
+    };
+    timeout(limit, asked).await.ok().flatten()
 }
 
 /// What a worker is started with.

@@ -5,17 +5,13 @@ use std::time::Duration;
 
 use redoubt_core::router::SessionId;
 use redoubt_core::session::{ClientLine, Described};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::yield_now;
-use tokio::time::timeout;
+use tokio::sync::mpsc;
 
 use crate::net::now;
-use crate::worker::handle::Order;
-use crate::worker::snapshot::Question;
+use crate::worker::handle::ask;
+use crate::worker::snapshot::{Question, look_at};
 use crate::worker::{Shared, Worker};
 
-/// Sessions that are described in one turn, so that sessions with something to do wait for no more.
-const SLICE: usize = 128;
 /// How long another worker may take to answer. A worker that takes longer is left out.
 const ANSWER: Duration = Duration::from_secs(1);
 
@@ -29,7 +25,8 @@ pub(super) async fn collect(shared: Shared, id: SessionId, described: Described)
             let mut lines = lines(&shared, &own.user).await;
             let others = shared.borrow().others.clone();
             for other in others.iter().filter_map(mpsc::WeakSender::upgrade) {
-                lines.extend(ask(&other, &own.user).await);
+                let question = |reply| Question::Clients(Arc::clone(&own.user), reply);
+                lines.extend(ask(&other, ANSWER, question).await.unwrap_or_default());
             }
             lines
         }
@@ -42,27 +39,8 @@ pub(super) async fn collect(shared: Shared, id: SessionId, described: Described)
 
 /// Returns the descriptions of the sessions of `user` in this worker.
 pub(super) async fn lines(shared: &Shared, user: &str) -> Vec<ClientLine> {
-    let ids: Vec<_> = shared.borrow().router.session_ids().collect();
-    let mut lines = Vec::new();
-    for slice in ids.chunks(SLICE) {
-        {
-            let worker = shared.borrow();
-            let slice = slice.iter().filter_map(|id| worker.line(*id));
-            lines.extend(slice.filter(|line| *line.user == *user));
-        }
-        yield_now().await;
-    }
-    lines
-}
-
-async fn ask(other: &mpsc::Sender<Order>, user: &Arc<str>) -> Vec<ClientLine> {
-    let (reply, answer) = oneshot::channel();
-    let asked = async {
-        let question = Question::Clients(Arc::clone(user), reply);
-        other.send(Order::Question(question)).await.ok()?;
-        answer.await.ok()
-    };
-    timeout(ANSWER, asked).await.ok().flatten().unwrap_or_default()
+    let of_user = |worker: &Worker, id| worker.line(id).filter(|line| *line.user == *user);
+    look_at(shared, usize::MAX, of_user).await
 }
 
 impl Worker {

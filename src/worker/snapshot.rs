@@ -47,7 +47,7 @@ pub(super) fn answer(shared: &Shared, question: Question) {
         Question::Sessions(most, reply) => {
             let shared = shared.clone();
             spawn_local(async move {
-                drop(reply.send(sessions(&shared, most).await));
+                drop(reply.send(look_at(&shared, most, session).await));
             });
         }
         Question::Clients(user, reply) => {
@@ -60,13 +60,18 @@ pub(super) fn answer(shared: &Shared, question: Question) {
     }
 }
 
-async fn sessions(shared: &Shared, most: usize) -> Vec<SessionSnapshot> {
+/// Looks at the sessions of this worker, `most` at most, in several turns.
+pub(super) async fn look_at<T>(
+    shared: &Shared,
+    most: usize,
+    look: impl Fn(&Worker, SessionId) -> Option<T>,
+) -> Vec<T> {
     let ids: Vec<_> = shared.borrow().router.session_ids().take(most).collect();
     let mut all = Vec::with_capacity(ids.len());
     for slice in ids.chunks(SLICE) {
         {
             let worker = shared.borrow();
-            all.extend(slice.iter().filter_map(|id| session(&worker, *id)));
+            all.extend(slice.iter().filter_map(|id| look(&worker, *id)));
         }
         yield_now().await;
     }

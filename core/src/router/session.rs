@@ -45,7 +45,7 @@ pub(super) struct Session {
     pub(super) waits_for_room: bool,
     /// Descriptions of clients that were collected for its next request.
     pub(super) clients: Option<Vec<ClientLine>>,
-    /// Whether they are to be collected.
+    /// How far the collection of these descriptions is.
     pub(super) listing: Listing,
     /// Set until the reply has come that they are for.
     pub(super) lists: bool,
@@ -83,12 +83,12 @@ pub(super) struct Session {
     pub(super) bytes_out: u64,
 }
 
-/// Whether descriptions of clients are to be collected for a session.
+/// How far the collection of descriptions of clients for a session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listing {
-    /// They are not.
+    /// None is wanted.
     No,
-    /// They are, when those of fewer sessions are held.
+    /// They are to be collected when those of fewer sessions are held.
     Wanted,
     /// They are being collected.
     Begun,

@@ -84,7 +84,7 @@ impl Router {
         let waiting = |id: SessionId| self.sessions.get(id).map(|session| session.output.len());
         let Some(held) = self.links.get(id) else { return false };
         if held.link.phase() == Phase::LoggingIn {
-            // What arrives is for Redoubt itself, and the login has a time limit.
+            // The replies to a login are for Redoubt itself, and the login has a time limit.
             return true;
         }
         match &held.usage {

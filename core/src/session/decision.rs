@@ -87,7 +87,7 @@ pub enum Action {
 /// Which sessions are to be described.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Described {
-    /// Those of the asking session's user, in all workers.
+    /// All sessions of the asking session's user, in all workers.
     All,
     /// The asking session.
     Itself,
