@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         Command::Healthcheck(args) => report_outcome(insight::health(&args)),
         Command::Sessions(args) => report_outcome(insight::sessions(&args)),
         Command::Stats(args) => report_outcome(insight::stats(&args)),
+        Command::Refused(args) => report_outcome(insight::refused(&args)),
         Command::Demo => match demo::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, ExitCode::FAILURE),

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::Admin;
 use super::access::{Ends, refusal};
 use super::reload::{WAIT, reload};
+use crate::insight::refused::LONGEST;
 use crate::telemetry;
 
 type Answer = Response<Full<Bytes>>;
@@ -33,12 +34,20 @@ enum Route {
     Metrics,
     Sessions,
     Stats,
+    Refused,
     Reload,
 }
 
 impl Route {
-    const ALL: [Self; 6] =
-        [Self::Livez, Self::Readyz, Self::Metrics, Self::Sessions, Self::Stats, Self::Reload];
+    const ALL: [Self; 7] = [
+        Self::Livez,
+        Self::Readyz,
+        Self::Metrics,
+        Self::Sessions,
+        Self::Stats,
+        Self::Refused,
+        Self::Reload,
+    ];
 
     fn path(self) -> &'static str {
         match self {
@@ -47,6 +56,7 @@ impl Route {
             Self::Metrics => "/metrics",
             Self::Sessions => "/sessions",
             Self::Stats => "/stats",
+            Self::Refused => "/refused",
             Self::Reload => "/reload",
         }
     }
@@ -60,7 +70,7 @@ impl Route {
 
     /// Returns whether only programs on this machine may request this path.
     fn is_local(self) -> bool {
-        matches!(self, Self::Sessions | Self::Stats | Self::Reload)
+        matches!(self, Self::Sessions | Self::Stats | Self::Refused | Self::Reload)
     }
 
     fn exists(self, admin: &Admin) -> bool {
@@ -96,10 +106,24 @@ pub(super) async fn answer(request: Request<Incoming>, ends: Ends, admin: &Admin
             ),
         },
         Route::Stats => json(StatusCode::OK, &admin.insight.stats().await),
+        Route::Refused => match since(request.uri().query()) {
+            Ok(since) => json(StatusCode::OK, &admin.insight.refused(since).await),
+            Err(text) => plain(StatusCode::BAD_REQUEST, text),
+        },
         Route::Reload => {
             let (status, answer) = reload(&admin.reload, WAIT).await;
             json(status, &answer)
         }
+    }
+}
+
+/// Reads `since=SECONDS`; without it, there is no such limit.
+fn since(query: Option<&str>) -> Result<Option<Duration>, String> {
+    let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(None) };
+    let seconds = query.strip_prefix("since=").and_then(|seconds| seconds.parse().ok());
+    match seconds.map(Duration::from_secs) {
+        Some(since) if (Duration::from_secs(1)..=LONGEST).contains(&since) => Ok(Some(since)),
+        _ => Err(format!("expected since=SECONDS, from 1 to {}\n", LONGEST.as_secs())),
     }
 }
 

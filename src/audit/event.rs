@@ -50,14 +50,7 @@ pub enum Event {
     /// An address was locked out.
     LockedOut { session: u64, peer: String, duration_ms: u64 },
     /// A command was refused.
-    CommandRefused {
-        session: u64,
-        peer: String,
-        user: Option<String>,
-        rule: String,
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        keys: Vec<String>,
-    },
+    CommandRefused(Box<CommandRefused>),
     /// A command that the policy refuses was answered, because `policy.compat` says so.
     CommandAnswered {
         session: u64,
@@ -88,6 +81,25 @@ pub enum Event {
     LogTruncated { lines: u64 },
     /// The chain of hashes could not continue from the last line, so the file was renamed.
     ChainStarted,
+}
+
+/// A command that was refused.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "docs/audit.md gives the meaning of each field")]
+pub struct CommandRefused {
+    pub session: u64,
+    pub peer: String,
+    pub user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
+    pub command: String,
+    pub rule: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened_by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
 }
 
 impl Event {
@@ -132,13 +144,19 @@ pub fn report(of: &Session<'_>, event: &session::Event) {
         session::Event::LockedOut { lasts } => {
             Event::LockedOut { session, peer, duration_ms: milliseconds(*lasts) }
         }
-        session::Event::Refused { rule, keys } => Event::CommandRefused {
-            session,
-            peer,
-            user: known,
-            rule: rule.to_string(),
-            keys: keys.clone(),
-        },
+        session::Event::Refused { refused, program } => {
+            Event::CommandRefused(Box::new(CommandRefused {
+                session,
+                peer,
+                user: known,
+                name: program.name.clone(),
+                library: program.library.clone(),
+                command: refused.refusal.command.to_string(),
+                rule: refused.refusal.rule.to_string(),
+                opened_by: refused.refusal.opened_by,
+                keys: refused.keys.clone(),
+            }))
+        }
         session::Event::Answered(answered) => Event::CommandAnswered {
             session,
             peer,

@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Sessions(Insight),
     /// Show the state and statistics of a running proxy
     Stats(Insight),
+    /// List the commands that a running proxy has refused, by program
+    Refused(Refused),
     /// Start a Redis with Redoubt in front of it, check that it is secure, and serve until Ctrl-C
     Demo,
     /// Print a script with which a shell completes commands and options
@@ -104,6 +106,17 @@ pub(crate) struct Insight {
     pub(crate) json: bool,
 }
 
+/// The options of `redoubt refused`.
+#[derive(Debug, Args)]
+pub(crate) struct Refused {
+    #[command(flatten)]
+    pub(crate) insight: Insight,
+    /// How far back to count, such as 1h or 10m, a day at most; rounded up to periods of five minutes. Without it,
+    /// back to the start of the proxy
+    #[arg(long, value_parser = since)]
+    pub(crate) since: Option<Duration>,
+}
+
 /// The options of `redoubt explain`.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
@@ -163,6 +176,15 @@ pub(crate) struct Verify {
 
 fn version(text: &str) -> Result<Version, String> {
     Version::parse(text).ok_or_else(|| "expected a version such as 7.0.15".to_owned())
+}
+
+fn since(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if (Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&time) => {
+            Ok(time)
+        }
+        _ => Err("expected a time from 1s to 1day; the audit log holds what is older".to_owned()),
+    }
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {

@@ -41,6 +41,7 @@ fn session(snapshot: SessionSnapshot, worker: usize, now: SystemTime) -> Session
         LinkView::Shared(number) => ("shared", Some(number)),
         LinkView::Lease(number) => ("lease", Some(number)),
     };
+    let refusal = record.last_refusal.as_ref();
     let opened = now.checked_sub(view.age).unwrap_or(SystemTime::UNIX_EPOCH);
     Session {
         session: record.number,
@@ -54,14 +55,17 @@ fn session(snapshot: SessionSnapshot, worker: usize, now: SystemTime) -> Session
         idle_seconds: view.idle.as_secs(),
         database: view.database,
         protocol: view.protocol.version(),
-        name: view.name,
+        name: view.program.name,
+        library: view.program.library,
         link: link.to_owned(),
         link_number,
         in_transaction: view.in_transaction,
         subscriptions: view.subscriptions,
         commands: view.commands,
         refused: record.refused,
-        last_refused_by: record.last_rule.map(|rule| rule.to_string()),
+        last_refused: refusal.map(|refusal| refusal.command.to_string()),
+        last_refused_by: refusal.map(|refusal| refusal.rule.to_string()),
+        opened_by: refusal.and_then(|refusal| refusal.opened_by).map(str::to_owned),
         bytes_in: view.bytes_in,
         bytes_out: view.bytes_out,
         replies_due: view.replies_due as u64,

@@ -40,6 +40,8 @@ pub struct Session {
     pub protocol: u8,
     /// The name that the client has set, escaped and shortened.
     pub name: Option<String>,
+    /// The client's library and its version, as it says, escaped and shortened.
+    pub library: Option<String>,
     /// The connection to Redis that it uses: `none`, `shared` or `lease`.
     pub link: String,
     /// A number of that link, unique among the open links of the worker.
@@ -52,8 +54,12 @@ pub struct Session {
     pub commands: u64,
     /// Requests that the policy refused.
     pub refused: u64,
-    /// The rule that refused the last refused request.
+    /// The command of the last refused request.
+    pub last_refused: Option<String>,
+    /// The rule that refused it.
     pub last_refused_by: Option<String>,
+    /// The key of the configuration by which it can be opened; `None` if there is none.
+    pub opened_by: Option<String>,
     /// Bytes read from the client.
     pub bytes_in: u64,
     /// Bytes written to the client.

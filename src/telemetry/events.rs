@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use redoubt_core::session::{Answered, CloseReason, Event};
+use redoubt_core::session::{Answered, CloseReason, Event, Refusal};
 
 /// The target of every line about a session, for use in `log.level`.
 pub const SESSION: &str = "redoubt::session";
@@ -41,8 +41,13 @@ pub fn report(session: u64, peer: &dyn Display, certificate: Option<&str>, event
             let duration_ms = milliseconds(*lasts);
             warn!(target: SESSION, session, %peer, duration_ms, "address locked out");
         }
-        Event::Refused { rule, .. } => {
-            warn!(target: SESSION, session, %peer, %rule, "command refused");
+        Event::Refused { refused, program } => {
+            let Refusal { command, rule, opened_by } = &refused.refusal;
+            let (name, library) = (program.name.as_deref(), program.library.as_deref());
+            warn!(
+                target: SESSION, session, %peer, name, library, %command, %rule, opened_by,
+                "command refused"
+            );
         }
         Event::Answered(Answered { key, parameters, succeeded, .. }) => {
             let (key, parameters) = (key.as_str(), parameters.join(" "));

@@ -4,7 +4,7 @@
 //! build searches and alerts on. Leaves to others: deciding what happened.
 //!
 //! Invariants: no line holds a password or an argument's value; what a client chose (the user name
-//! it claims) is escaped and short; each line is written with one call; if nothing reads the log,
+//! it claims, its own name and library) is escaped and short; each line is written with one call; if nothing reads the log,
 //! lines are lost and no session waits.
 //!
 //! | message | level | fields |
@@ -14,7 +14,7 @@
 //! | `authenticated` | info | `session`, `peer`, `user` |
 //! | `AUTH failed` | warn | `session`, `peer`, `user` (as claimed) |
 //! | `address locked out` | warn | `session`, `peer`, `duration_ms` |
-//! | `command refused` | warn | `session`, `peer`, `rule` (that refused it) |
+//! | `command refused` | warn | `session`, `peer`, `name` and `library` (as by `CLIENT SETNAME` and `SETINFO`), `command`, `rule` (that refused it), `opened_by` (the key that would change it); once per session and command |
 //! | `session closed` | info; error for `internal` | `session`, `peer`, `reason`, `duration_ms`, `commands`, `bytes_in`, `bytes_out` |
 //! | `sessions closed at once` | warn | `reason` (`upstream_unavailable`), `count` (since the last such line, 10 s or more ago) |
 //!

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 use tokio::task::{spawn_local, yield_now};
 
 use crate::net::now;
+use crate::worker::report::refused::RefusedCommands;
 use crate::worker::report::{SessionRecord, Totals};
 use crate::worker::{Shared, Worker, listing};
 use redoubt_core::policy::Scripts;
@@ -23,6 +24,8 @@ pub(crate) enum Question {
     Clients(Arc<str>, oneshot::Sender<Vec<ClientLine>>),
     /// What have you counted, and how full are you?
     Gauges(oneshot::Sender<WorkerSnapshot>),
+    /// Which commands have been refused?
+    Refused(oneshot::Sender<RefusedCommands>),
 }
 
 /// One session.
@@ -57,6 +60,7 @@ pub(super) fn answer(shared: &Shared, question: Question) {
             });
         }
         Question::Gauges(reply) => drop(reply.send(gauges(&shared.borrow()))),
+        Question::Refused(reply) => drop(reply.send(shared.borrow().reports.refused().clone())),
     }
 }
 

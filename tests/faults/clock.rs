@@ -62,7 +62,8 @@ fn a_jumping_wall_clock_expires_previous_passwords_and_moves_no_timer() {
     let mut refused = 0;
     // The clock goes back by a year, which changes nothing, and then beyond the end of the previous
     // password.
-    for offset in ["-400d", "+400d", "+8000d", "-8000d"] {
+    let blocked = ["CONFIG", "DEBUG", "FLUSHALL", "FLUSHDB"];
+    for (offset, command) in ["-400d", "+400d", "+8000d", "-8000d"].into_iter().zip(blocked) {
         set(offset);
         if offset == "+8000d" {
             says(&redoubt, "previous client password is over");
@@ -70,7 +71,7 @@ fn a_jumping_wall_clock_expires_previous_passwords_and_moves_no_timer() {
         }
         assert_eq!(new.command(&["EVAL", "return 1", "0"]), b":1\r\n", "{offset}");
         assert_eq!(unauthenticated.command(&["PING"]), b"-NOAUTH Authentication required.\r\n");
-        assert!(new.command(&["CONFIG", "GET", "x"]).starts_with(b"-ERR unknown command"));
+        assert!(new.command(&[command, "x"]).starts_with(b"-ERR unknown command"));
         refused += 1;
         written(refused, "command_refused");
         redoubt.wait_until_it_serves();

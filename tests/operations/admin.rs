@@ -3,6 +3,7 @@
 mod bounds;
 mod health;
 mod program;
+mod refused;
 mod reload;
 mod routes;
 mod sessions;

@@ -23,6 +23,15 @@ fn setup(redis: &Redis, dir: &TempDir) -> Setup {
         .set_text("audit.file", log(dir).to_str().unwrap())
 }
 
+/// A command that is refused.
+const REFUSED: [&str; 2] = ["RESTORE-ASKING", "x"];
+
+/// As [`setup`]; the log has a line for each [`REFUSED`], not only for the first of a session, since keys are
+/// recorded.
+fn recording_each(redis: &Redis, dir: &TempDir) -> Setup {
+    setup(redis, dir).set_text("audit.keys", "plain")
+}
+
 fn log(dir: &TempDir) -> PathBuf {
     dir.path().join("audit.log")
 }

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use redoubt::config::{LogFormat, LogSettings};
 use redoubt::telemetry;
-use redoubt_core::policy::{Escapes, Policy};
-use redoubt_core::session::{Answered, ClaimedUser, CloseReason, CompatKey, Event};
+use redoubt_core::policy::{Escapes, Policy, RuleName};
+use redoubt_core::session::{
+    Answered, ClaimedUser, CloseReason, CompatKey, Event, Program, Refusal, Refused,
+};
 
 /// A log kept in memory.
 #[derive(Clone, Default)]
@@ -39,10 +41,13 @@ fn everything() {
     let peer = "192.0.2.7:51000";
     telemetry::opened(7, &peer, None);
     let rule = Policy::compile(&["FLUSHALL"], Escapes::Allow).unwrap().rules().next().unwrap();
+    let program =
+        Program { name: Some("web".to_owned()), library: Some("redis-py 5.0.1".to_owned()) };
     for event in [
         Event::AuthFailed { user: ClaimedUser::new(b"bob\n\"x") },
         Event::Authenticated { user: "app".into() },
-        Event::Refused { rule, keys: vec!["canary".to_owned()] },
+        refused(&rule, None, Program::default()),
+        refused(&rule, Some("policy.blocked"), program),
         Event::Answered(Answered {
             key: CompatKey::ConfigGet,
             parameters: vec!["save", "timeout"],
@@ -57,6 +62,12 @@ fn everything() {
     }
     telemetry::refused(&"locked_out", 3, 5);
     telemetry::unserved(12);
+}
+
+fn refused(rule: &RuleName, opened_by: Option<&'static str>, program: Program) -> Event {
+    let refusal = Refusal { command: rule.clone(), rule: rule.clone(), opened_by };
+    let refused = Box::new(Refused { refusal, keys: vec!["canary".to_owned()] });
+    Event::Refused { refused, program }
 }
 
 fn closed(reason: CloseReason) -> Event {
@@ -79,7 +90,11 @@ fn text_log_writes_one_line_per_event() {
                 .to_owned(),
             "INFO redoubt::session: authenticated session=7 peer=192.0.2.7:51000 user=app"
                 .to_owned(),
-            "WARN redoubt::session: command refused session=7 peer=192.0.2.7:51000 rule=flushall"
+            "WARN redoubt::session: command refused session=7 peer=192.0.2.7:51000 \
+             command=flushall rule=flushall"
+                .to_owned(),
+            "WARN redoubt::session: command refused session=7 peer=192.0.2.7:51000 name=\"web\" \
+             library=\"redis-py 5.0.1\" command=flushall rule=flushall opened_by=\"policy.blocked\""
                 .to_owned(),
             "INFO redoubt::session: refused command answered as policy.compat says session=7 \
              peer=192.0.2.7:51000 key=\"config_get\" parameters=\"save timeout\" succeeded=true"
@@ -106,8 +121,8 @@ fn text_log_writes_one_line_per_event() {
 #[test]
 fn json_log_writes_one_flat_object_per_event() {
     let shown = lines(LogFormat::Json, "info", everything);
-    assert_eq!(shown.len(), 10);
-    for line in &shown[..8] {
+    assert_eq!(shown.len(), 11);
+    for line in &shown[..9] {
         assert!(line.starts_with("{\"timestamp\":\"") && line.ends_with('}'), "{line}");
         for part in
             ["\"target\":\"redoubt::session\"", "\"session\":7", "\"peer\":\"192.0.2.7:51000\""]
@@ -125,13 +140,13 @@ fn json_log_writes_one_flat_object_per_event() {
         "\"bytes_in\":100",
         "\"bytes_out\":200",
     ] {
-        assert!(shown[5].contains(part), "no {part} in {}", shown[5]);
+        assert!(shown[6].contains(part), "no {part} in {}", shown[6]);
     }
 }
 
 #[test]
 fn the_log_level_decides_what_is_logged() {
-    assert_eq!(lines(LogFormat::Text, "warn", everything).len(), 6);
+    assert_eq!(lines(LogFormat::Text, "warn", everything).len(), 7);
     assert_eq!(lines(LogFormat::Text, "off", everything).len(), 0);
     assert_eq!(lines(LogFormat::Text, "info,redoubt::session=error", everything).len(), 1);
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use super::decision::{Decision, Denied, RuleName};
 use super::error::{MAX_NAME, PolicyError};
 use super::escapes::Escapes;
+use super::origin::Origin;
+use super::scripts;
 use crate::command::{self, IdSet, ServerCommands, ServerKind, Spec};
 
 /// Name of the rule that refuses names and subcommands with a NUL in them.
@@ -21,6 +23,8 @@ pub struct Policy {
 
 #[derive(Clone, Default)]
 struct Rules {
+    /// The rules of the operator's list of blocked commands, in lower case.
+    blocked: Vec<Arc<str>>,
     /// Commands that a command rule names, and all subcommands of such commands.
     commands: IdSet,
     /// Subcommands that a `COMMAND|SUBCOMMAND` rule names.
@@ -74,6 +78,7 @@ impl Policy {
         let mut rules = Rules { denies_escapes: escapes == Escapes::Deny, ..Rules::default() };
         for rule in blocked {
             rules.add(rule.as_ref())?;
+            rules.blocked.push(rule.as_ref().to_ascii_lowercase().into());
         }
         for rule in allowed {
             rules.allow(rule.as_ref(), escapes)?;
@@ -112,10 +117,21 @@ impl Policy {
         Self { rules: Arc::new(rules) }
     }
 
-    /// Returns true if `rule`, in lower case, is in force only because the upstream calls a command
-    /// administrative that Redoubt does not know.
-    pub fn is_new(&self, rule: &str) -> bool {
-        self.rules.new.binary_search_by(|name| (**name).cmp(rule)).is_ok()
+    /// Returns where a rule of this policy, or of the [`Scripts`](super::Scripts) beside it, comes from.
+    pub fn origin_of(&self, rule: &RuleName) -> Origin {
+        let rules = &self.rules;
+        let names = [&**rule, rule.split('|').next().unwrap_or(rule)];
+        if rules.blocked.iter().any(|blocked| names.contains(&&**blocked)) {
+            Origin::Blocked
+        } else if names.iter().any(|name| Escapes::why(name).is_some()) {
+            Origin::Escapes
+        } else if rules.new.binary_search_by(|name| (**name).cmp(rule)).is_ok() {
+            Origin::Upstream
+        } else if *rule == scripts::RULE {
+            Origin::Scripts
+        } else {
+            Origin::Always
+        }
     }
 
     /// Returns the policy for a server that checks the payload of `RESTORE` before it accepts it: there

@@ -19,6 +19,7 @@ mod compiled;
 mod decision;
 mod error;
 mod escapes;
+mod origin;
 mod refusal;
 mod scripts;
 
@@ -26,5 +27,6 @@ pub use compiled::Policy;
 pub use decision::{Decision, Denied, Objection, RuleName, Verdict};
 pub use error::PolicyError;
 pub use escapes::{Escapes, Reviewed};
+pub use origin::Origin;
 pub use refusal::{unknown_command, unknown_subcommand, wrong_arity};
 pub use scripts::{Pins, Scripts};

@@ -12,7 +12,7 @@ use crate::command::{self, Scripting, Spec};
 use crate::resp::Request;
 
 /// Name of the rule that refuses scripts and functions.
-const RULE: RuleName = RuleName::Known("scripts");
+pub(super) const RULE: RuleName = RuleName::Known("scripts");
 
 /// The scripts and functions that clients may run.
 ///

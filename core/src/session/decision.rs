@@ -34,7 +34,7 @@ pub struct Special {
     /// The result of checking a claimed identity.
     pub claim: Claim,
     /// The refusal, if the policy refused the command.
-    pub refusal: Option<Refusal>,
+    pub refused: Option<Box<Refused>>,
     /// The answer, if Redoubt answers a command that the policy refuses.
     pub answered: Option<Box<Answered>>,
 }
@@ -102,14 +102,26 @@ pub struct Claim {
     pub failed: Option<ClaimedUser>,
 }
 
-/// A command that the policy refused.
+/// A request that the policy refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The rule that refused the command; never the client's bytes.
-    pub rule: RuleName,
+pub struct Refused {
+    /// What was refused, and why.
+    pub refusal: Refusal,
     /// The command's keys, in the form that [`Rules::keys`](super::Rules::keys) selects; empty before a
     /// successful `AUTH`.
     pub keys: Vec<String>,
+}
+
+/// A command that the policy refuses, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Refusal {
+    /// The command; never the client's bytes. A name that the table does not have is that of the rule.
+    pub command: RuleName,
+    /// The rule that refused it; never the client's bytes.
+    pub rule: RuleName,
+    /// The key of the configuration by which an operator can have it run, or answered; `None` if there is none,
+    /// and before a successful `AUTH`.
+    pub opened_by: Option<&'static str>,
 }
 
 impl Action {
@@ -133,7 +145,7 @@ impl From<Action> for Special {
             action,
             change: Change::default(),
             claim: Claim::default(),
-            refusal: None,
+            refused: None,
             answered: None,
         }
     }

@@ -4,8 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::compat::Answered;
-use crate::policy::RuleName;
+use super::decision::Refused;
+use super::state::State;
 
 /// An event that is logged. No variant holds a password or the value of an argument, except the keys of
 /// a refused command if the operator has enabled them.
@@ -28,11 +31,10 @@ pub enum Event {
     },
     /// The policy refused a command.
     Refused {
-        /// The rule that refused the command; never the client's bytes.
-        rule: RuleName,
-        /// The command's keys, in the form that [`Rules::keys`](super::Rules::keys) selects; empty
-        /// before a successful `AUTH`.
-        keys: Vec<String>,
+        /// What was refused, and why.
+        refused: Box<Refused>,
+        /// The program that sent it.
+        program: Program,
     },
     /// A command that the policy refuses was answered, as the operator wants it.
     Answered(Answered),
@@ -49,6 +51,34 @@ pub enum Event {
         /// Bytes sent to the client.
         bytes_out: u64,
     },
+}
+
+/// What the program at the other end says of itself. It is untrusted, so it is escaped and truncated.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Program {
+    /// Its name, as by `CLIENT SETNAME` or `HELLO`.
+    pub name: Option<String>,
+    /// Its library and the library's version, as by `CLIENT SETINFO`.
+    pub library: Option<String>,
+}
+
+impl Program {
+    /// Most bytes of a name that are kept.
+    pub const MAX: usize = 64;
+
+    /// Returns what the client of a session in `state` has said.
+    pub fn of(state: &State) -> Self {
+        let shown = |said: &Bytes| {
+            let kept = said.get(..Self::MAX).unwrap_or(said);
+            (!kept.is_empty()).then(|| kept.escape_ascii().to_string())
+        };
+        let [library, version] = state.library();
+        let library = match (shown(&library), shown(&version)) {
+            (Some(library), Some(version)) => Some(format!("{library} {version}")),
+            (library, version) => library.or(version),
+        };
+        Self { name: state.name().and_then(shown), library }
+    }
 }
 
 /// A user name that a client claimed. It is untrusted, so it is escaped and truncated.

@@ -32,8 +32,8 @@ pub use clients::list::{ClientFields, ClientLine, OwnConnection, OwnConnections}
 pub use compat::{Answered, Compat, CompatKey, Parameters};
 pub(crate) use decide::is_held_whole;
 pub use decide::{Known, classify, decide, may_block};
-pub use decision::{Action, Claim, Decision, Described, Refusal, Special};
-pub use event::{ClaimedUser, CloseReason, Event};
+pub use decision::{Action, Claim, Decision, Described, Refusal, Refused, Special};
+pub use event::{ClaimedUser, CloseReason, Event, Program};
 pub use keys::KeyForm;
 pub use limits::Limits;
 pub use need::Need;

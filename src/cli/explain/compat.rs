@@ -12,7 +12,7 @@ pub(super) fn amend(
     key: CompatKey,
     (rules, is_asked): (&Rules, bool),
 ) {
-    let name = format!("policy.compat.{}", key.as_str());
+    let name = key.path();
     if matches!(decision, Decision::Special(special) if special.answered.is_some()) {
         verdict.why = format!("{name} = true: Redoubt answers it with what it has read from Redis");
     } else if verdict.rule.is_none() {
@@ -28,6 +28,7 @@ pub(super) fn amend(
             allowed: true,
             rule: None,
             source: None,
+            opened_by: None,
             why: format!(
                 "{name} = true: Redoubt answers it with what it reads from Redis (--upstream shows the answer)"
             ),

@@ -17,6 +17,9 @@ pub(super) fn text(verdict: &Verdict) -> String {
         line("rule", &format!("{rule} ({source})"));
     }
     line("why", &verdict.why);
+    if let Some(key) = verdict.opened_by {
+        line("opened by", key);
+    }
     if let Some(reply) = &verdict.reply {
         line("reply", &reply.escape_ascii().to_string().replace("\\'", "'").replace("\\\"", "\""));
     }
@@ -38,6 +41,7 @@ pub(super) fn json(verdict: &Verdict) -> String {
         "command": verdict.command,
         "rule": verdict.rule,
         "source": verdict.source,
+        "opened_by": verdict.opened_by,
         "why": verdict.why,
         "reply": verdict.reply.as_ref().map(|reply| reply.escape_ascii().to_string()),
         "connection": verdict.connection,

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use redoubt::config::{GuardMode, PolicySettings, ScriptMode, Settings, Sharing};
 use redoubt_core::command::{Effect, ServerKind, Spec};
-use redoubt_core::policy::Escapes;
+use redoubt_core::policy::{Escapes, Origin, RuleName};
 use redoubt_core::resp::Request;
 use redoubt_core::session::{Action, Decision, Described, Expect, Need, Rules, Special};
 
@@ -17,6 +17,8 @@ pub(super) struct Verdict {
     pub(super) rule: Option<String>,
     /// The setting that the rule comes from.
     pub(super) source: Option<&'static str>,
+    /// The key by which an operator can have it run, or answered.
+    pub(super) opened_by: Option<&'static str>,
     /// The reason.
     pub(super) why: String,
     /// The reply, if Redoubt answers and every session gets the same; `None` if Redis answers, or nobody.
@@ -38,11 +40,13 @@ impl Verdict {
     ) -> Self {
         let policy = &settings.policy;
         let plain = Special::from(Action::Forward { expect: Expect::PLAIN, need: Need::Shared });
-        let Special { action, refusal, .. } = match decision {
+        let Special { action, refused, .. } = match decision {
             Decision::Plain => &plain,
             Decision::Special(special) => special,
         };
-        let refused = refusal.as_ref().map(|refusal| &refusal.rule);
+        let refusal = refused.as_ref().map(|refused| &refused.refusal);
+        let opened_by = refusal.and_then(|refusal| refusal.opened_by);
+        let refused = refusal.map(|refusal| &refusal.rule);
         let reply = match action {
             // Each session has a number of its own.
             Action::Reply(_) if spec.is_some_and(|spec| spec.effect == Effect::ClientId) => None,
@@ -70,6 +74,7 @@ impl Verdict {
             allowed,
             rule: refused.map(|rule| rule.to_string()),
             source,
+            opened_by,
             why,
             reply,
             connection: connection(
@@ -85,21 +90,20 @@ impl Verdict {
 }
 
 /// Returns the setting that `rule` comes from, and its purpose.
-fn origin(rule: &str, policy: &PolicySettings, rules: &Rules) -> (&'static str, String) {
+fn origin(rule: &RuleName, policy: &PolicySettings, rules: &Rules) -> (&'static str, String) {
+    let origin = rules.policy.origin_of(rule);
     let container = rule.split('|').next().unwrap_or(rule);
-    let named =
-        |name: &String| name.eq_ignore_ascii_case(rule) || name.eq_ignore_ascii_case(container);
-    let escape = Escapes::why(rule).or_else(|| Escapes::why(container));
-    if policy.blocked.iter().any(named) {
-        ("policy.blocked", "it is on the list of blocked commands".to_owned())
-    } else if let Some(why) = escape {
-        ("policy.escapes", format!("policy.escapes = \"deny\": it {why}"))
-    } else if rules.policy.is_new(rule) {
-        let why = "the upstream calls it administrative or dangerous, and Redoubt does not know it; \
-                   policy.allow opens it";
-        ("upstream", why.to_owned())
-    } else if rule == "scripts" {
-        let why = match policy.scripts {
+    let why = match origin {
+        Origin::Blocked => "it is on the list of blocked commands".to_owned(),
+        Origin::Escapes => {
+            let why = Escapes::why(rule).or_else(|| Escapes::why(container)).unwrap_or_default();
+            format!("policy.escapes = \"deny\": it {why}")
+        }
+        Origin::Upstream => {
+            "the upstream calls it administrative or dangerous, and Redoubt does not know it; policy.allow opens it"
+                .to_owned()
+        }
+        Origin::Scripts => match policy.scripts {
             ScriptMode::ReadOnly => {
                 "policy.scripts = \"read-only\": only scripts that cannot write run"
             }
@@ -108,11 +112,11 @@ fn origin(rule: &str, policy: &PolicySettings, rules: &Rules) -> (&'static str, 
                  listed libraries have, only Redis knows)"
             }
             ScriptMode::Deny | ScriptMode::Guarded => "policy.scripts: no scripts run",
-        };
-        ("policy.scripts", why.to_owned())
-    } else {
-        ("always", "a name with a NUL in it can reach another command in Redis".to_owned())
-    }
+        }
+        .to_owned(),
+        Origin::Always => "a name with a NUL in it can reach another command in Redis".to_owned(),
+    };
+    (origin.as_str(), why)
 }
 
 fn plain_why(

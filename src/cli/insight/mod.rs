@@ -1,6 +1,7 @@
-//! `redoubt healthcheck`, `sessions` and `stats`: query a running proxy.
+//! `redoubt healthcheck`, `sessions`, `stats` and `refused`: query a running proxy.
 
 mod ask;
+mod refused;
 mod sessions;
 mod stats;
 mod table;
@@ -9,11 +10,11 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use redoubt::status::{Sessions, Stats};
+use redoubt::status::{Refused, Sessions, Stats};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::cli::args::{Healthcheck, Insight};
+use crate::cli::args::{self, Healthcheck, Insight};
 use crate::cli::paint::Paint;
 pub(crate) use ask::AskError;
 
@@ -42,6 +43,15 @@ pub(crate) fn sessions(args: &Insight) -> Result<ExitCode, AskError> {
 /// Prints the statistics.
 pub(crate) fn stats(args: &Insight) -> Result<ExitCode, AskError> {
     print::<Stats>(args, "/stats", stats::text)
+}
+
+/// Prints the refused commands.
+pub(crate) fn refused(args: &args::Refused) -> Result<ExitCode, AskError> {
+    let path = match args.since {
+        Some(since) => format!("/refused?since={}", since.as_secs()),
+        None => "/refused".to_owned(),
+    };
+    print::<Refused>(&args.insight, &path, refused::text)
 }
 
 fn print<T: Serialize + DeserializeOwned>(

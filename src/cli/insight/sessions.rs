@@ -3,11 +3,8 @@
 use redoubt::status::{Session, Sessions};
 
 use super::WIDTH;
-use super::table::{Set, Table, count, duration};
+use super::table::{NONE, Set, Table, count, duration};
 use crate::cli::paint::Paint;
-
-/// Stands for an empty cell.
-const NONE: &str = "-";
 
 /// Returns the sessions as a table, the oldest first, and their number.
 pub(super) fn text(answer: &Sessions, paint: Paint) -> String {
@@ -15,7 +12,7 @@ pub(super) fn text(answer: &Sessions, paint: Paint) -> String {
         ("SESSION", Set::Right),
         ("PEER", Set::Cut),
         ("USER", Set::Cut),
-        ("NAME", Set::Cut),
+        ("PROGRAM", Set::Cut),
         ("DB", Set::Right),
         ("AGE", Set::Right),
         ("IDLE", Set::Right),
@@ -50,7 +47,7 @@ fn cells(session: &Session) -> [String; 11] {
         session.session.to_string(),
         session.peer.clone(),
         or_none(&session.user),
-        or_none(&session.name),
+        or_none(if session.name.is_some() { &session.name } else { &session.library }),
         session.database.to_string(),
         duration(session.age_seconds),
         duration(session.idle_seconds),
@@ -60,8 +57,8 @@ fn cells(session: &Session) -> [String; 11] {
         },
         state(session),
         count(session.commands),
-        match &session.last_refused_by {
-            Some(rule) => format!("{} {rule}", count(session.refused)),
+        match &session.last_refused {
+            Some(command) => format!("{} {command}", count(session.refused)),
             None => NONE.to_owned(),
         },
     ]

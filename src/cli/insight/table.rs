@@ -2,6 +2,8 @@
 
 use crate::cli::paint::Paint;
 
+/// Stands for an empty cell.
+pub(super) const NONE: &str = "-";
 /// What separates two columns.
 const GAP: &str = "  ";
 /// Least width to which a column is cut, in columns.

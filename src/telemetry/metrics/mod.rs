@@ -107,8 +107,8 @@ pub(crate) fn report(event: &Event) {
             counter!(names::AUTHENTICATIONS, "outcome" => "failed").increment(1);
         }
         Event::LockedOut { .. } => counter!(names::LOCKOUTS).increment(1),
-        Event::Refused { rule, .. } => {
-            counter!(names::REFUSALS, "rule" => rule.to_string()).increment(1);
+        Event::Refused { refused, .. } => {
+            counter!(names::REFUSALS, "rule" => refused.refusal.rule.to_string()).increment(1);
         }
         Event::Answered(_) => {}
         Event::Closed { reason, .. } => {

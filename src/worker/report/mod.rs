@@ -3,9 +3,11 @@
 //! Owns: what logs call each session, and what is counted. Leaves to [`redoubt_core::router`]: what
 //! happens to a session, and which user it is.
 
+pub(crate) mod refused;
 mod session_log;
 mod totals;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,10 +15,11 @@ use ipnet::IpNet;
 use redoubt_core::auth::is_in;
 use redoubt_core::policy::RuleName;
 use redoubt_core::router::{Router, SessionEvent, SessionId, Stalled};
-use redoubt_core::session::Event;
-use slotmap::{DefaultKey, SecondaryMap};
+use redoubt_core::session::{Event, Refusal};
+use slotmap::{DefaultKey, SecondaryMap, SparseSecondaryMap};
 use tracing::warn;
 
+use self::refused::{Group, RefusedCommands};
 use self::session_log::SessionLog;
 pub(crate) use self::totals::Totals;
 use crate::audit;
@@ -36,8 +39,8 @@ pub(crate) struct SessionRecord {
     pub(crate) certificate: Option<Arc<str>>,
     /// Refused commands.
     pub(crate) refused: u64,
-    /// The rule that refused the last of them.
-    pub(crate) last_rule: Option<RuleName>,
+    /// The last of them.
+    pub(crate) last_refusal: Option<Refusal>,
 }
 
 impl SessionRecord {
@@ -47,25 +50,33 @@ impl SessionRecord {
         listener: &'static str,
         certificate: Option<Arc<str>>,
     ) -> Self {
-        Self { number, peer, listener, certificate, refused: 0, last_rule: None }
+        Self { number, peer, listener, certificate, refused: 0, last_refusal: None }
     }
 }
+
+/// Refused commands of a session that the logs have told of, and the user to whom each was refused.
+type Told = HashSet<(Option<Arc<str>>, RuleName)>;
 
 /// The reports of one worker.
 pub(super) struct Reports {
     records: SecondaryMap<DefaultKey, SessionRecord>,
+    /// For each session no more than there are commands in the table, the server's own list and the configuration.
+    told: SparseSecondaryMap<DefaultKey, Told>,
     log: SessionLog,
     metrics: WorkerMetrics,
     totals: Totals,
+    refused: RefusedCommands,
 }
 
 impl Reports {
     pub(super) fn new(health: Arc<Health>) -> Self {
         Self {
             records: SecondaryMap::new(),
+            told: SparseSecondaryMap::new(),
             log: SessionLog::new(health),
             metrics: WorkerMetrics::default(),
             totals: Totals::default(),
+            refused: RefusedCommands::default(),
         }
     }
 
@@ -77,6 +88,11 @@ impl Reports {
     /// Returns what has been counted, without what present sessions have done.
     pub(super) fn totals(&self) -> &Totals {
         &self.totals
+    }
+
+    /// Returns the commands that the policy has refused.
+    pub(super) fn refused(&self) -> &RefusedCommands {
+        &self.refused
     }
 
     /// Reports that a session has begun.
@@ -96,6 +112,7 @@ impl Reports {
     /// Forgets a session, after all that has happened to it was reported.
     pub(super) fn forget(&mut self, id: SessionId) {
         self.records.remove(id.key());
+        self.told.remove(id.key());
     }
 
     /// Reports what has happened to sessions. Returns false if that is nothing.
@@ -112,11 +129,14 @@ impl Reports {
         let SessionEvent { session: id, user, event } = happened;
         metrics::report(event);
         self.totals.count(event);
-        self.log.report(*id, event, &self.records);
-        let Some(record) = self.records.get_mut(id.key()) else { return };
-        if let Event::Refused { rule, .. } = event {
-            record.refused = record.refused.saturating_add(1);
-            record.last_rule = Some(rule.clone());
+        let is_told = self.count_refusal(*id, user.as_ref(), event);
+        if !is_told {
+            self.log.report(*id, event, &self.records);
+        }
+        let Some(record) = self.records.get(id.key()) else { return };
+        // Keys that the operator has asked for may be other ones each time.
+        if is_told && !matches!(event, Event::Refused { refused, .. } if !refused.keys.is_empty()) {
+            return;
         }
         let session = audit::Session {
             number: record.number,
@@ -126,6 +146,20 @@ impl Reports {
             refused: record.refused,
         };
         audit::report(&session, event);
+    }
+
+    /// Counts the event if it is a refusal. Returns true if the logs have told of such a refusal in this session.
+    fn count_refusal(&mut self, id: SessionId, user: Option<&Arc<str>>, event: &Event) -> bool {
+        let Event::Refused { refused, program } = event else { return false };
+        let Some(record) = self.records.get_mut(id.key()) else { return false };
+        let refusal = &refused.refusal;
+        record.refused = record.refused.saturating_add(1);
+        record.last_refusal = Some(refusal.clone());
+        let group =
+            Group { user: user.cloned(), program: program.clone(), refusal: refusal.clone() };
+        self.refused.add(group, record, now());
+        let Some(told) = self.told.entry(id.key()) else { return false };
+        !told.or_default().insert((user.cloned(), refusal.command.clone()))
     }
 
     /// Reports a shared link that was closed since it owed a reply for `timeout`.

@@ -30,9 +30,9 @@ impl Totals {
             Event::Authenticated { .. } => add(&mut self.authenticated, 1),
             Event::AuthFailed { .. } => add(&mut self.auth_failed, 1),
             Event::LockedOut { .. } => add(&mut self.locked_out, 1),
-            Event::Refused { rule, .. } => {
+            Event::Refused { refused, .. } => {
                 add(&mut self.refused, 1);
-                self.refuse(rule, 1);
+                self.refuse(&refused.refusal.rule, 1);
             }
             Event::Answered(_) => {}
             Event::Closed { commands, bytes_in, bytes_out, .. } => {

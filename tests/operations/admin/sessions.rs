@@ -61,11 +61,20 @@ fn the_session_list_shows_the_state_of_each_session() {
     assert!(plain.command(&["FLUSHALL"]).starts_with(b"-ERR unknown"));
     assert!(plain.command(&["CONFIG", "GET", "dir"]).starts_with(b"-ERR unknown"));
     let reported = becomes(&redoubt, &plain, &[("database", 3.into()), ("name", "web-1".into())]);
-    let fields = ["user", "protocol", "link", "commands", "refused", "last_refused_by"];
+    let fields =
+        ["user", "protocol", "link", "commands", "refused", "last_refused", "last_refused_by"];
     let found: Vec<_> = fields.iter().map(|field| reported[*field].clone()).collect();
-    let expected =
-        ["default".into(), 2.into(), "shared".into(), 6.into(), 2.into(), Value::from("config")];
+    let expected = [
+        "default".into(),
+        2.into(),
+        "shared".into(),
+        6.into(),
+        2.into(),
+        "config|get".into(),
+        Value::from("config"),
+    ];
     assert_eq!(found, expected, "{reported}");
+    assert_eq!(reported["opened_by"], "policy.compat.config_get");
     assert!(
         reported["bytes_in"].as_u64() > Some(100) && reported["bytes_out"].as_u64() > Some(50),
         "{reported}"
@@ -121,7 +130,7 @@ fn the_session_list_contains_no_secret_and_no_value_and_escapes_names() {
     assert_eq!(named.command(&["CLIENT", "SETNAME", &format!("\"\\<{long}")]), b"+OK\r\n");
     let reported = becomes(&redoubt, &named, &[]);
     assert_eq!(reported["name"], format!("\\\"\\\\<{}", &long[..61]));
-    for path in ["/sessions", "/stats", "/metrics", "/readyz", "/livez", "/"] {
+    for path in ["/sessions", "/stats", "/refused", "/metrics", "/readyz", "/livez", "/"] {
         let (_, headers, body) = http_get(redoubt.admin(), path);
         assert!(!headers.contains("canary") && !body.contains("canary"), "{path}: {body}");
     }
@@ -143,7 +152,7 @@ fn redoubt_sessions_prints_a_table_or_json() {
     let lines: Vec<_> = text.lines().collect();
     assert!(lines.iter().all(|line| line.chars().count() <= 100), "{text}");
     let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let headings = "SESSION PEER USER NAME DB AGE IDLE LINK STATE COMMANDS REFUSED";
+    let headings = "SESSION PEER USER PROGRAM DB AGE IDLE LINK STATE COMMANDS REFUSED";
     assert_eq!(words(lines[0]).join(" "), headings);
     let cells = words(lines[1]);
     assert_eq!((&*cells[0], &*cells[2], &*cells[4]), ("1", "default", "0"), "{text}");

@@ -137,7 +137,7 @@ fn redoubt_stats_prints_why_there_is_no_answer() {
         assert!(said.contains(why) && output.stdout.is_empty(), "{args:?}: {output:?}");
     };
     let off = program::configured("off");
-    for command in ["sessions", "stats"] {
+    for command in ["sessions", "stats", "refused"] {
         fails(
             &[command, "--config", off.path().to_str().expect("a path")],
             "admin.listen is \"off\"",

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use super::{count, lines, log, refused, setup, stop, to_file};
+use super::{REFUSED, count, lines, log, recording_each, refused, setup, stop, to_file};
 use support::{Deadline, Redis, signal};
 
 fn verify(files: &[PathBuf]) -> Output {
@@ -17,7 +17,7 @@ fn verify(files: &[PathBuf]) -> Output {
 fn the_audit_chain_survives_rotation_and_a_kill_and_shows_changes() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let chained = || {
-        setup(&redis, &dir)
+        recording_each(&redis, &dir)
             .set("audit.hash_chain", "true")
             .set_text("audit.max_size", "64kb")
             .start()
@@ -25,7 +25,7 @@ fn the_audit_chain_survives_rotation_and_a_kill_and_shows_changes() {
     let mut redoubt = chained();
     let mut session = redoubt.session();
     for _ in 0..500 {
-        session.command(&["CONFIG", "GET", "x"]);
+        session.command(&REFUSED);
     }
     signal(redoubt.pid(), "KILL");
     redoubt.wait();
@@ -164,13 +164,13 @@ fn an_audit_log_emptied_while_written_is_not_reported_as_complete() {
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn rotated_audit_files_keep_the_record_of_their_end() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
-    let redoubt = setup(&redis, &dir)
+    let redoubt = recording_each(&redis, &dir)
         .set("audit.hash_chain", "true")
         .set_text("audit.max_size", "64kb")
         .start();
     let mut session = redoubt.session();
     for _ in 0..500 {
-        session.command(&["CONFIG", "GET", "x"]);
+        session.command(&REFUSED);
     }
     stop(redoubt);
     let rotated = dir.path().join("audit.log.1");

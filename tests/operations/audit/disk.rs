@@ -6,16 +6,16 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
-use super::{assert_no_gaps, count, lines, log, parsed, setup, stop};
+use super::{REFUSED, assert_no_gaps, count, lines, log, parsed, recording_each, stop};
 use support::redoubt::Setup;
-use support::{Deadline, Redis, Redoubt, Wire};
+use support::{Deadline, Redis, Redoubt, Wire, frame};
 
 /// A number of refused commands that fills the queue and the buffers after it.
 const MANY: usize = 3000;
 
 fn refuse(session: &mut Wire, count: usize) {
     for _ in 0..count {
-        assert!(session.command(&["CONFIG", "GET", "x"]).starts_with(b"-ERR unknown command"));
+        assert!(session.command(&REFUSED).starts_with(b"-ERR unknown command"));
     }
 }
 
@@ -47,7 +47,7 @@ fn says(redoubt: &Redoubt, text: &str) -> String {
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn an_audit_file_at_its_size_limit_loses_no_line_and_does_not_stop_the_process() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
-    let redoubt = setup(&redis, &dir).start();
+    let redoubt = recording_each(&redis, &dir).start();
     let mut session = redoubt.session();
     refuse(&mut session, 1);
     wait_for_all(&log(&dir));
@@ -76,15 +76,17 @@ fn an_audit_file_at_its_size_limit_loses_no_line_and_does_not_stop_the_process()
 fn an_audit_log_that_cannot_grow_blocks_clients_or_counts_dropped_lines() {
     for on_full in ["block", "drop"] {
         let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
-        let redoubt =
-            setup(&redis, &dir).set_text("audit.on_full", on_full).set("audit.queue", 100).start();
+        let redoubt = recording_each(&redis, &dir)
+            .set_text("audit.on_full", on_full)
+            .set("audit.queue", 100)
+            .start();
         let mut session = redoubt.session();
         refuse(&mut session, 1);
         wait_for_all(&log(&dir));
         // The next line fits, and a few more.
         let most = fs::metadata(log(&dir)).unwrap().len() + 1000;
         limit_files(&redoubt, &most.to_string());
-        session.send(&b"CONFIG GET x\r\n".repeat(MANY));
+        session.send(&frame::request(&REFUSED).repeat(MANY));
         says(&redoubt, "audit log cannot be written");
         let free = || limit_files(&redoubt, "unlimited");
         is_full(&redoubt, on_full);
@@ -135,11 +137,12 @@ fn a_full_disk_is_named_in_the_log() {
         let redoubt = Redoubt::setup(&redis)
             .set_text("audit.output", "file")
             .set_text("audit.file", "/dev/full")
+            .set_text("audit.keys", "plain")
             .set_text("audit.on_full", on_full)
             .set("audit.queue", 100)
             .start();
         let mut session = redoubt.session();
-        session.send(&b"CONFIG GET x\r\n".repeat(MANY));
+        session.send(&frame::request(&REFUSED).repeat(MANY));
         let line = says(&redoubt, "audit log cannot be written");
         assert!(line.contains("No space left on device"), "{line}");
         is_full(&redoubt, on_full);
@@ -158,7 +161,8 @@ fn audit_lines_to_standard_output_resume_when_it_is_read_again() {
         thread::spawn(move || BufReader::new(File::open(pipe).unwrap()))
     };
     let script = format!("exec \"$@\" >'{}'", pipe.display());
-    let to_stdout = |setup: Setup| setup.set_text("audit.output", "stdout");
+    let to_stdout =
+        |setup: Setup| setup.set_text("audit.output", "stdout").set_text("audit.keys", "plain");
     let redoubt = to_stdout(Redoubt::setup(&redis)).through(&["sh", "-c", &script, "sh"]).start();
     let mut reader = reader.join().unwrap();
     let mut session = redoubt.session();

@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use super::{assert_no_gaps, count, lines, log, refused, setup, stop, to_file};
+use super::{
+    REFUSED, assert_no_gaps, count, lines, log, recording_each, refused, setup, stop, to_file,
+};
 use support::redoubt::Setup;
 use support::{Deadline, Redis};
 
@@ -70,7 +72,7 @@ fn an_audit_file_that_is_moved_away_is_opened_again() {
 fn no_audit_line_is_lost_while_rotation_fails() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let few = |setup: Setup| setup.set_text("audit.max_size", "64kb").set("audit.max_files", 1);
-    let redoubt = few(setup(&redis, &dir)).start();
+    let redoubt = few(recording_each(&redis, &dir)).start();
     // No file can replace a directory.
     let set_aside = dir.path().join("audit.log.1");
     fs::create_dir(&set_aside).unwrap();
@@ -79,7 +81,7 @@ fn no_audit_line_is_lost_while_rotation_fails() {
     let is_failing = || redoubt.log().all().iter().any(|line| line.contains("cannot be written"));
     assert!(Deadline::standard().poll(|| {
         for _ in 0..20 {
-            session.command(&["CONFIG", "GET", "x"]);
+            session.command(&REFUSED);
             refused += 1;
         }
         is_failing()

@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{assert_no_gaps, count, log, parsed, setup};
-use support::{Deadline, Redis, Redoubt, TIME_LIMIT, Wire, signal};
+use super::{REFUSED, assert_no_gaps, count, log, parsed, recording_each};
+use support::{Deadline, Redis, Redoubt, TIME_LIMIT, Wire, frame, signal};
 
 /// A number of refused commands that fills the pipe, the line being written, and the queue.
 const MANY: usize = 3000;
@@ -18,13 +18,14 @@ const MANY: usize = 3000;
 pub(crate) fn start(redis: &Redis, dir: &TempDir, on_full: &str) -> Redoubt {
     let made = Command::new("mkfifo").arg(log(dir)).status().expect("apt install coreutils");
     assert!(made.success());
-    let setup = setup(redis, dir).set_text("audit.on_full", on_full).set("audit.queue", 100);
+    let setup =
+        recording_each(redis, dir).set_text("audit.on_full", on_full).set("audit.queue", 100);
     setup.set("workers", 2).set_text("shutdown_timeout", "2s").start()
 }
 
 /// Sends `count` commands that are refused, without waiting for replies.
 fn send(session: &mut Wire, count: usize) {
-    session.send(&b"CONFIG GET x\r\n".repeat(count));
+    session.send(&frame::request(&REFUSED).repeat(count));
 }
 
 /// Waits until clients are no longer served, which lasts as long as nobody reads the log.

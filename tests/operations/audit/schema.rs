@@ -37,7 +37,9 @@ fn fields(cell: &str) -> Fields {
 
 /// Returns lines of every event that a file can contain.
 fn seen() -> Vec<Value> {
-    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    // Redis 7.0 has no CLIENT SETINFO.
+    let redis = Redis::setup().server("redis-8.0").start();
+    let dir = tempfile::tempdir().unwrap();
     // A log without a chain that ends in half a line is repaired and renamed.
     stop(setup(&redis, &dir).start());
     let mut text = fs::read(log(&dir)).unwrap();
@@ -58,6 +60,8 @@ fn seen() -> Vec<Value> {
         .set_text("client.password_file", file.to_str().unwrap())
         .start();
     let mut session = redoubt.session();
+    session.command(&["CLIENT", "SETNAME", "name"]);
+    session.command(&["CLIENT", "SETINFO", "LIB-NAME", "library"]);
     session.command(&["SET", "key", "value"]);
     let is_answered = || session.command(&["CONFIG", "GET", "timeout"]).starts_with(b"*");
     assert!(Deadline::standard().poll(is_answered));

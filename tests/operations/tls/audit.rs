@@ -19,6 +19,8 @@ fn no_tls_handshake_happens_while_clients_wait_for_the_audit_log() {
         .set_text("audit.output", "file")
         .set_text("audit.file", path(&log))
         .set_text("audit.on_full", "block")
+        // With keys, each refused command has a line.
+        .set_text("audit.keys", "plain")
         .set("audit.queue", 100)
         .set_text("shutdown_timeout", "2s")
         .start();
@@ -26,7 +28,7 @@ fn no_tls_handshake_happens_while_clients_wait_for_the_audit_log() {
     let mut waiting = TcpStream::connect(redoubt.address()).unwrap();
     // The session's connection is accepted after the other connection.
     let mut session = caller.session(redoubt.address(), redoubt.password());
-    session.send(&b"CONFIG GET x\r\n".repeat(3000));
+    session.send(&b"RESTORE-ASKING x\r\n".repeat(3000));
     redoubt.log().wait(|line| line.contains("clients wait")).expect("a warning");
     // The session is served until the pipe is full.
     let written = || redoubt.metric("redoubt_audit_events_total");

@@ -7,7 +7,7 @@ use crate::resp::{ProtocolError, encode_command, reply};
 use crate::router::LinkId;
 use crate::router::session::{Asked, Session};
 use crate::session::{
-    Action, CloseReason, Counted, Decision, Event, Expect, Learn, Outcome, Refusal, Show, Special,
+    Action, CloseReason, Counted, Decision, Event, Expect, Learn, Outcome, Program, Show, Special,
 };
 
 /// What is sent over a link.
@@ -52,11 +52,11 @@ impl Pipeline<'_> {
         if self.session.stale_login && special.action.need().is_some() {
             self.log_in_again();
         }
-        let Special { action, change, claim, refusal, answered } = special;
+        let Special { action, change, claim, refused, answered } = special;
         let tells_id = change.tells_id();
         self.session.clients = None;
         self.session.lists |= action.lists_clients();
-        let is_logged = claim.authenticates || claim.failed.is_some() || refusal.is_some();
+        let is_logged = claim.authenticates || claim.failed.is_some() || refused.is_some();
         // Patterns of `CONFIG GET` take about as long as a line in the log.
         self.work.special_decision(is_logged || answered.is_some());
         self.session.state.apply(change);
@@ -66,10 +66,11 @@ impl Pipeline<'_> {
         if let Some(answered) = answered.filter(|answered| answered.is_new) {
             self.report(Event::Answered(*answered));
         }
-        let (action, asked) = match refusal {
+        let (action, asked) = match refused {
             None => (action, asked),
-            Some(Refusal { rule, keys }) => {
-                self.report(Event::Refused { rule, keys });
+            Some(refused) => {
+                let program = Program::of(&self.session.state);
+                self.report(Event::Refused { refused, program });
                 self.counters.commands.add(asked.counted, Outcome::Refused);
                 (action, Asked { counted: Counted::NOT, ..asked })
             }

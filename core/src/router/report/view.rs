@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::resp::Protocol;
 use crate::router::session::Session;
-use crate::session::ClientLine;
+use crate::session::{ClientLine, Program};
 
 /// The state of a session. It holds no value that the client sent, except the name that the client gave
 /// itself.
@@ -21,8 +21,8 @@ pub struct SessionView {
     pub database: u32,
     /// The version of RESP of its replies.
     pub protocol: Protocol,
-    /// The name that the client gave itself: escaped, at most [`SessionView::MAX_NAME`] bytes.
-    pub name: Option<String>,
+    /// What the client says of itself.
+    pub program: Program,
     /// The link that it uses.
     pub link: LinkView,
     /// True if Redis queues its commands.
@@ -79,23 +79,16 @@ pub(in crate::router) fn line_of(session: &Session, now: Instant) -> Option<Clie
 }
 
 impl SessionView {
-    /// Number of bytes of a client's name that are shown.
-    pub const MAX_NAME: usize = 64;
-
     /// Returns the view of a session that uses `link`.
     pub(in crate::router) fn of(session: &Session, link: LinkView, now: Instant) -> Self {
         let state = &session.state;
-        let name = state.name().map(|name| {
-            let shown = name.get(..Self::MAX_NAME).unwrap_or(name);
-            shown.escape_ascii().to_string()
-        });
         Self {
             age: now.saturating_duration_since(session.opened),
             idle: now.saturating_duration_since(session.active),
             user: state.user().cloned(),
             database: state.database(),
             protocol: state.protocol(),
-            name,
+            program: Program::of(state),
             link,
             in_transaction: state.is_in_transaction(),
             subscriptions: state.subscriptions(),

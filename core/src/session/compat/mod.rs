@@ -47,12 +47,17 @@ pub enum CompatKey {
 }
 
 impl CompatKey {
+    /// Returns the key with its table.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::ConfigGet => "policy.compat.config_get",
+            Self::NotifyKeyspaceEvents => "policy.compat.notify_keyspace_events",
+        }
+    }
+
     /// Returns the name of the key within its table.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ConfigGet => "config_get",
-            Self::NotifyKeyspaceEvents => "notify_keyspace_events",
-        }
+        self.path().rsplit('.').next().unwrap_or_default()
     }
 
     /// Returns the key that would have a request for `spec` answered.

@@ -9,6 +9,7 @@ use super::{
 use crate::command::{self, Effect, ServerKind, Spec};
 use crate::policy::{self, Denied};
 use crate::resp::Request;
+use crate::session::compat::CompatKey;
 use crate::session::replies::expect::{Expect, Learn, Show};
 use crate::session::rules::Rules;
 
@@ -23,8 +24,11 @@ pub(super) fn decide(
         if let Some(action) = compat::decide(this, spec) {
             return action;
         }
-        let keys = this.context.rules.keys.of(this.request, spec);
-        let error = this.note_refusal(&denied, keys);
+        let rules = this.context.rules;
+        let compat = CompatKey::of(this.request, spec).map(CompatKey::path);
+        let opened_by = compat.or_else(|| rules.policy.origin_of(denied.rule()).opened_by());
+        let keys = rules.keys.of(this.request, spec);
+        let error = this.note_refusal(spec, &denied, (opened_by, keys));
         return refused(this, error);
     }
     let Some(spec) = spec else { return unknown(this) };

@@ -23,7 +23,7 @@ use super::change::{Attempts, Change};
 use super::client_reply::ReplyMode;
 use super::clients::list::ClientLine;
 use super::compat::Answered;
-use super::decision::{Action, Claim, Decision, Described, Refusal, Special};
+use super::decision::{Action, Claim, Decision, Described, Refusal, Refused, Special};
 use super::event::CloseReason;
 use super::need::Need;
 use super::replies::expect::Expect;
@@ -31,7 +31,7 @@ use super::replies::pending::PendingReplies;
 use super::rules::Rules;
 use super::state::State;
 use crate::command::{self, Effect, Spec};
-use crate::policy::{self, Denied, Objection, Verdict};
+use crate::policy::{self, Denied, Objection, RuleName, Verdict};
 use crate::resp::{Request, is_word, reply};
 use crate::upstream::Databases;
 
@@ -113,7 +113,7 @@ fn decide_special(
         context,
         change: Change::default(),
         claim: Claim::default(),
-        refusal: None,
+        refused: None,
         answered: None,
     };
     let close = |reason| Action::Finish { reply: None, reason };
@@ -136,7 +136,7 @@ struct Deciding<'a> {
     context: Context<'a>,
     change: Change,
     claim: Claim,
-    refusal: Option<Refusal>,
+    refused: Option<Box<Refused>>,
     answered: Option<Box<Answered>>,
 }
 
@@ -157,8 +157,8 @@ impl Deciding<'_> {
         } else {
             action
         };
-        let Self { change, claim, refusal, answered, .. } = self;
-        Special { action, change, claim, refusal, answered }
+        let Self { change, claim, refused, answered, .. } = self;
+        Special { action, change, claim, refused, answered }
     }
 
     /// Decides on a request that can be read; `denied` is present if the policy refuses it.
@@ -179,7 +179,7 @@ impl Deciding<'_> {
             None => reply::NOAUTH.clone(),
         };
         if let Some(denied) = denied {
-            let error = self.note_refusal(&denied, Vec::new());
+            let error = self.note_refusal(spec, &denied, (None, Vec::new()));
             return self.refuse(if must_log_in { noauth() } else { error });
         }
         if must_log_in {
@@ -237,9 +237,17 @@ impl Deciding<'_> {
         Action::Reply(error)
     }
 
-    /// Records that the policy refused the command. Returns the error for it.
-    fn note_refusal(&mut self, denied: &Denied, keys: Vec<String>) -> Bytes {
-        self.refusal = Some(Refusal { rule: denied.rule().clone(), keys });
+    /// Records that the policy refused the command, what would open it, and its keys. Returns the error for it.
+    fn note_refusal(
+        &mut self,
+        spec: Option<&'static Spec>,
+        denied: &Denied,
+        (opened_by, keys): (Option<&'static str>, Vec<String>),
+    ) -> Bytes {
+        let rule = denied.rule().clone();
+        let command = spec.map_or_else(|| rule.clone(), |spec| RuleName::Known(spec.name));
+        let refusal = Refusal { command, rule, opened_by };
+        self.refused = Some(Box::new(Refused { refusal, keys }));
         denied.reply(self.request.args())
     }
 

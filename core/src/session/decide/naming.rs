@@ -23,7 +23,8 @@ pub(super) fn client_name(this: &mut Deciding<'_>, spec: &'static Spec, need: Ne
     // Inside a transaction or in subscribed state, it is unknown when the name takes effect, or whether
     // it does. The effect of SETINFO on a server of unknown version is always unknown, and what it sets
     // stays until the link closes.
-    let asks_redis = this.state.asks_redis(this.context.due) || need == Need::Lease;
+    let is_unknown = this.state.asks_redis(this.context.due);
+    let asks_redis = is_unknown || need == Need::Lease;
     this.change.pins |= asks_redis;
     // Redoubt keeps what SETINFO sets, so a lease need not have it.
     let leased = leased && (asks_redis || spec.word() != "setinfo");
@@ -32,6 +33,9 @@ pub(super) fn client_name(this: &mut Deciding<'_>, spec: &'static Spec, need: Ne
         _ => Ok(()),
     };
     if leased || need == Need::Lease {
+        if spec.word() == "setinfo" && !is_unknown {
+            set_info(this);
+        }
         let learn = if spec.word() == "setname" { Learn::Name } else { Learn::Nothing };
         return Action::Forward { expect: Expect { learn, ..this.plain() }, need };
     }
