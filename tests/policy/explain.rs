@@ -420,6 +420,7 @@ fn explain_prints_readable_text() {
 ✗ refused  SHUTDOWN
   rule        shutdown (policy.escapes)
   why         policy.escapes = \"deny\": it stops the server, or has it write all it holds to its disk
+  opened by   policy.allow
   reply       -ERR unknown command 'SHUTDOWN', with args beginning with: \\r\\n
   connection  answered by Redoubt; nothing goes to Redis
 ";

@@ -22,7 +22,17 @@ fn speak(redoubt: &Redoubt, password: &str, canary: &dyn Fn(&str) -> String) {
     wire.command(&["HELLO", &canary("version")]);
     wire.command(&["AUTH", "default", &canary("extra"), &canary("extra-2")]);
     wire.command(&["GET", &canary("before-auth")]);
-    wire.command(&["HELLO", "2", "AUTH", "default", password, "SETNAME", &canary("name")]);
+    // A client's name is in the lines about commands that it is refused.
+    wire.command(&["HELLO", "2", "AUTH", "default", password, "SETNAME", "name"]);
+    wire.command(&[
+        "HELLO",
+        "2",
+        "AUTH",
+        "default",
+        &canary("another-password"),
+        "SETNAME",
+        "name",
+    ]);
     wire.command(&["SET", &canary("key"), &canary("value")]);
     wire.command(&["GET", &canary("key")]);
     wire.command(&["CONFIG", "SET", "requirepass", &canary("refused-argument")]);

@@ -115,7 +115,8 @@ pub struct Refused {
 /// A command that the policy refuses, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Refusal {
-    /// The command; never the client's bytes. A name that the table does not have is that of the rule.
+    /// The command; never the client's bytes. Of a subcommand that the table does not have, it is the container;
+    /// of a command that it does not have, the rule.
     pub command: RuleName,
     /// The rule that refused it; never the client's bytes.
     pub rule: RuleName,

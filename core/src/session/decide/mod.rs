@@ -245,6 +245,8 @@ impl Deciding<'_> {
         (opened_by, keys): (Option<&'static str>, Vec<String>),
     ) -> Bytes {
         let rule = denied.rule().clone();
+        // Of an unknown subcommand only the command can be named.
+        let spec = spec.or_else(|| command::lookup(self.request.name()));
         let command = spec.map_or_else(|| rule.clone(), |spec| RuleName::Known(spec.name));
         let refusal = Refusal { command, rule, opened_by };
         self.refused = Some(Box::new(Refused { refusal, keys }));
