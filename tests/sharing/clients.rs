@@ -313,3 +313,40 @@ fn a_thousand_clients_that_connect_as_those_of_dotnet_need_few_links() {
         assert_eq!(commands.command(&["GET", "k"]), b"$-1\r\n");
     }
 }
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn four_hundred_workers_of_a_job_queue_wait_and_are_all_woken() {
+    const WORKERS: usize = 400;
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    // Each takes jobs from a list, and hears of commands to all workers and to itself.
+    let mut workers: Vec<_> = (0..WORKERS)
+        .map(|number| {
+            let mut wires = [redoubt.session(), redoubt.session(), redoubt.session()];
+            wires[0].send(&frame::request(&["BRPOP", &format!("queue:{number}"), "0"]));
+            let own = format!("worker:{number}");
+            for (wire, channel) in wires[1..].iter_mut().zip(["workers", &own]) {
+                let reply = wire.command(&["SUBSCRIBE", channel]);
+                let confirmed = [
+                    &b"*3\r\n$9\r\nsubscribe\r\n"[..],
+                    &frame::bulk(channel.as_bytes()),
+                    b":1\r\n",
+                ];
+                assert_eq!(shown(&reply), shown(&confirmed.concat()));
+            }
+            wires
+        })
+        .collect();
+    let mut boss = redoubt.session();
+    let told = format!(":{WORKERS}\r\n");
+    assert_eq!(shown(&boss.command(&["PUBLISH", "workers", "all"])), shown(told.as_bytes()));
+    for (number, [jobs, all, own]) in workers.iter_mut().enumerate() {
+        let (queue, channel) = (format!("queue:{number}"), format!("worker:{number}"));
+        assert_eq!(boss.command(&["PUBLISH", &channel, "one"]), b":1\r\n");
+        assert_eq!(boss.command(&["LPUSH", &queue, "job"]), b":1\r\n");
+        assert_eq!(jobs.frame(), frame::request(&[&queue, "job"]));
+        assert_eq!(all.frame(), frame::request(&["message", "workers", "all"]));
+        assert_eq!(own.frame(), frame::request(&["message", &channel, "one"]));
+    }
+}
