@@ -7,8 +7,8 @@ use redoubt_core::auth::Identity;
 use redoubt_core::policy::{Escapes, Policy};
 use redoubt_core::resp::encode_command;
 use redoubt_core::router::{LinkId, Router, SessionId, Sharing, Timeouts};
-use redoubt_core::session::{KeyForm, Limits, Rules, StandIn};
-use redoubt_core::upstream::{Credentials, Dialect};
+use redoubt_core::session::{KeyForm, Limits, Rulebook, Rules, StandIn};
+use redoubt_core::upstream::{Credentials, Dialect, LinkCredentials};
 
 const CLIENT_PASSWORD: &str = "the password that clients have to say";
 const UPSTREAM_PASSWORD: &str = "what links log in with";
@@ -46,7 +46,7 @@ impl Conversation {
             scripts: redoubt_core::policy::Scripts::default(),
             guarded: false,
             known_only: false,
-            identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
+            identities: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()).into(),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
             commands: None,
             upstream_version: None,
@@ -63,7 +63,13 @@ impl Conversation {
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
         let mut made = Self {
-            router: Router::new(Arc::new(rules), timeouts, credentials, sharing, [7; 32]),
+            router: Router::new(
+                Arc::new(Rulebook::of_one(Arc::new(rules))),
+                timeouts,
+                LinkCredentials::of_one(credentials),
+                sharing,
+                [7; 32],
+            ),
             now: Instant::now(),
             sessions: Vec::new(),
             said,
@@ -140,7 +146,7 @@ impl Conversation {
     /// Connects the requested links; requests that wait for them stay in their buffers.
     fn open_links(&mut self) {
         while let Some(link) = self.router.next_link_to_open() {
-            self.router.link_connected(link);
+            self.router.link_connected(link, self.now);
             self.sent(link);
             self.router.link_bytes(link, b"+OK\r\n", self.now).expect("logged in");
         }

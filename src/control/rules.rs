@@ -44,7 +44,7 @@ pub fn rules(
     let configured = plan::configured(settings, policy, None);
     let credentials = watch::Sender::new(credentials.clone());
     let mut composer = Composer::new(configured, identity, credentials, first, Vec::new())?;
-    Ok(Arc::clone(&composer.first().rules))
+    Ok(Arc::clone(composer.first().rules.strangers()))
 }
 
 /// What the upstream says of itself.

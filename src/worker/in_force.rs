@@ -15,7 +15,7 @@ use super::link_login::{LinkLogin, Login};
 use crate::net::upstream::Target;
 use crate::net::upstream_error::UpstreamError;
 use redoubt_core::router::Timeouts;
-use redoubt_core::session::Rules;
+use redoubt_core::session::Rulebook;
 use redoubt_core::upstream::LoginError;
 use redoubt_core::upstream::guard::GuardError;
 
@@ -26,7 +26,7 @@ pub(crate) struct InForce {
     pub(crate) version: u64,
     /// The rules of all sessions, complete: the policy without what the server makes needless, and the
     /// scripts without those that are withheld.
-    pub(crate) rules: Arc<Rules>,
+    pub(crate) rules: Arc<Rulebook>,
     pub(crate) timeouts: Timeouts,
     /// Where links go.
     pub(crate) target: Target,

@@ -50,6 +50,7 @@ use crate::net::now;
 use crate::net::upstream_error::UpstreamError;
 use redoubt_core::router::{LinkFault, LinkId, Router, SessionId};
 use redoubt_core::session::CloseReason;
+use redoubt_core::upstream::LinkCredentials;
 
 /// Bytes read from a link at once, and at most from a client; see [`Router::read_size`].
 const READ_SIZE: usize = 256 << 10;
@@ -77,7 +78,8 @@ impl Worker {
     fn new(plan: &Plan, key: [u8; 32], me: Weak<RefCell<Self>>) -> Self {
         let in_force = Arc::clone(&plan.in_force);
         // While it is not known how links log in, none does: they wait.
-        let credentials = in_force.login.last.as_ref().map(|login| login.credentials.clone());
+        let login = in_force.login.last.as_ref();
+        let credentials = login.map(|login| LinkCredentials::of_one(login.credentials.clone()));
         let mut router = Router::new(
             Arc::clone(&in_force.rules),
             in_force.timeouts,
@@ -226,11 +228,12 @@ impl Worker {
             }
         }
         if let Some(login) = &next.login.last {
+            let credentials = LinkCredentials::of_one(login.credentials.clone());
             match &before.login.last {
                 // The same credentials change nothing.
-                Some(_) => self.router.rotate_credentials(login.credentials.clone(), now()),
+                Some(_) => self.router.rotate_credentials(credentials, now()),
                 // No link has logged in yet.
-                None => self.router.replace_credentials(login.credentials.clone()),
+                None => self.router.replace_credentials(credentials),
             }
         }
         if next.scripts_generation != before.scripts_generation {

@@ -97,7 +97,7 @@ fn gauges(worker: &Worker) -> WorkerSnapshot {
         totals,
         sessions: router.len(),
         links: router.gauges().links,
-        scripts: match &router.rules().scripts {
+        scripts: match &router.rules().strangers().scripts {
             Scripts::All => "all",
             Scripts::ReadOnly => "read-only",
             Scripts::Pinned(_) => "pinned",

@@ -7,7 +7,7 @@ mod rate;
 mod requests;
 mod subscriptions;
 
-use redoubt_core::session::Limits;
+use redoubt_core::session::{Limits, Rulebook};
 
 use crate::places::Places;
 use support::bench::Bench;
@@ -21,7 +21,7 @@ fn limited(change: impl FnOnce(&mut Limits)) -> Places {
 
 /// Replaces the limits in force.
 fn limit(bench: &mut Bench, change: impl FnOnce(&mut Limits)) {
-    let mut rules = redoubt_core::session::Rules::clone(bench.router.rules());
+    let mut rules = redoubt_core::session::Rules::clone(bench.router.rules().strangers());
     change(&mut rules.limits);
-    bench.router.replace_rules(std::sync::Arc::new(rules));
+    bench.router.replace_rules(std::sync::Arc::new(Rulebook::of_one(std::sync::Arc::new(rules))));
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `clients` | clients know each other by the numbers of their sessions |
 //! | `cross_session` | attacks on other sessions' replies and state, while those sessions check every reply |
+//! | `identities` | sessions of several identities, which share nothing |
 //! | `router` | the router without sockets: order, bounds, time and ends |
 //! | `invariants` | the invariants of `docs/design.md`, each attacked over sockets |
 //! | `late` | searches that the server answers from a thread, beside other sessions' requests |
@@ -15,6 +16,7 @@
 
 mod clients;
 mod cross_session;
+mod identities;
 mod invariants;
 mod late;
 mod limits;

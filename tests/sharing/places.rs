@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use redoubt_core::command::Version;
 use redoubt_core::router::{LinkId, SessionId, Sharing};
-use redoubt_core::session::Rules;
+use redoubt_core::session::{Rulebook, Rules};
 
 use support::bench::{Bench, assert_bytes};
 
@@ -26,16 +26,16 @@ fn requests(sent: &[u8]) -> usize {
 impl Places {
     pub(crate) fn new() -> Self {
         let mut bench = Bench::with(Sharing::Auto);
-        let mut rules = Rules::clone(bench.router.rules());
+        let mut rules = Rules::clone(bench.router.rules().strangers());
         rules.upstream_version = Version::parse("7.0.15");
-        bench.router.replace_rules(Arc::new(rules));
+        bench.router.replace_rules(Arc::new(Rulebook::of_one(Arc::new(rules))));
         Self { bench, links: Vec::new(), login: Vec::new(), proved: None }
     }
 
     /// Connects the links that are wanted, and completes their logins.
     pub(crate) fn connect_links(&mut self) {
         while let Some(link) = self.bench.router.next_link_to_open() {
-            self.bench.router.link_connected(link);
+            self.bench.router.link_connected(link, self.bench.now);
             self.login = self.bench.sent(link);
             self.bench.reply(link, &b"+OK\r\n".repeat(requests(&self.login)));
             assert!(self.bench.router.link_is_ready(link));

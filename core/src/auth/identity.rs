@@ -1,4 +1,4 @@
-//! One client identity: a user name and the digests of the passwords that are accepted for it.
+//! Client identities: user names and the digests of the passwords that are accepted for them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,6 +9,33 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 /// The user that a one-argument `AUTH password` logs in as, as in Redis's ACL.
 pub const DEFAULT_USER: &str = "default";
+
+/// Tells identities apart, as long as the process lives: no two ever have the same, whatever a reload changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IdentityId(u16);
+
+impl IdentityId {
+    /// The first identity, or the only one.
+    pub const FIRST: Self = Self(0);
+    /// Stands for no identity, where a session has not authenticated. No link belongs to it.
+    pub const NOBODY: Self = Self(u16::MAX);
+
+    /// Returns the id with this number; `None` after the last.
+    pub fn new(number: u16) -> Option<Self> {
+        Some(Self(number)).filter(|id| *id != Self::NOBODY)
+    }
+
+    /// Returns its number.
+    pub fn number(self) -> usize {
+        self.0.into()
+    }
+}
+
+/// All identities that clients log in as. Clones share memory.
+#[derive(Debug, Clone)]
+pub struct Identities {
+    all: Arc<[(IdentityId, Identity)]>,
+}
 
 /// An identity that clients log in as.
 ///
@@ -29,6 +56,8 @@ pub struct CredentialId(u64);
 /// Who a session is after a right `AUTH`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authenticated {
+    /// The identity.
+    pub identity: IdentityId,
     /// The user's name.
     pub user: Arc<str>,
     /// The credential that the session has logged in with.
@@ -68,8 +97,13 @@ impl Identity {
     /// The user and all passwords are always compared, so that the time does not show whether the user
     /// exists.
     pub fn check(&self, user: &[u8], password: &[u8]) -> Option<CredentialId> {
-        let user: Choice = digest(user).ct_eq(&self.user_digest);
-        let password = digest(password);
+        let (credential, is_right) = self.compare(&digest(user), &digest(password));
+        bool::from(is_right).then_some(credential)
+    }
+
+    /// Returns whether these are digests of the user and a password, and of which credential.
+    fn compare(&self, user: &[u8; 32], password: &[u8; 32]) -> (CredentialId, Choice) {
+        let user: Choice = user.ct_eq(&self.user_digest);
         let mut id = 0;
         let mut known = Choice::from(0);
         for credential in &self.credentials {
@@ -77,12 +111,53 @@ impl Identity {
             id.conditional_assign(&credential.id.0, same);
             known |= same;
         }
-        bool::from(user & known).then_some(CredentialId(id))
+        (CredentialId(id), user & known)
     }
 
     /// Returns true if a session that logged in with `credential` may stay.
     pub fn accepts(&self, credential: CredentialId) -> bool {
         self.credentials.iter().any(|accepted| accepted.id == credential)
+    }
+}
+
+impl Identities {
+    /// Creates the list of all identities. No two may have the same id or the same user name.
+    pub fn new(all: impl IntoIterator<Item = (IdentityId, Identity)>) -> Self {
+        Self { all: all.into_iter().collect() }
+    }
+
+    /// Returns who logs in with `user` and `password`; `None` if no identity accepts them.
+    ///
+    /// All identities are always compared, so that the time does not show which of them exist.
+    pub fn check(&self, user: &[u8], password: &[u8]) -> Option<Authenticated> {
+        let (user, password) = (digest(user), digest(password));
+        let (mut found, mut found_credential) = (0_u64, 0);
+        let mut known = Choice::from(0);
+        for (place, (_, identity)) in (0_u64..).zip(&*self.all) {
+            let (credential, is_right) = identity.compare(&user, &password);
+            found.conditional_assign(&place, is_right);
+            found_credential.conditional_assign(&credential.0, is_right);
+            known |= is_right;
+        }
+        let (identity, found) = self.all.get(usize::try_from(found).ok()?)?;
+        bool::from(known).then(|| Authenticated {
+            identity: *identity,
+            user: Arc::clone(&found.user),
+            credential: CredentialId(found_credential),
+        })
+    }
+
+    /// Returns true if a session that logged in as `authenticated` says may stay.
+    pub fn accept(&self, authenticated: &Authenticated) -> bool {
+        let found = self.all.iter().find(|(id, _)| *id == authenticated.identity);
+        found.is_some_and(|(_, identity)| identity.accepts(authenticated.credential))
+    }
+}
+
+impl From<Identity> for Identities {
+    /// Makes the list of one identity.
+    fn from(only: Identity) -> Self {
+        Self::new([(IdentityId::FIRST, only)])
     }
 }
 
@@ -145,6 +220,37 @@ mod tests {
         assert!(old.accepts(first) && both.accepts(first) && !new.accepts(first));
         assert!(!old.accepts(second) && both.accepts(second) && new.accepts(second));
         assert!(!identity(Some("app")).accepts(first), "the credential belongs to another user");
+    }
+
+    #[test]
+    fn each_identity_is_found_by_its_own_user_and_password_only() {
+        let of = |user, password: &str| Identity::new(Some(user), &password.into());
+        let ids = [0, 1, 7].map(|number| IdentityId::new(number).unwrap());
+        let identities = Identities::new([
+            (ids[0], of("a", "one")),
+            (ids[1], of("b", "two").or(&"old".into())),
+            (ids[2], of("c", "one")),
+        ]);
+        let found = |user: &[u8], password: &[u8]| {
+            identities.check(user, password).map(|found| (found.identity, found.user.to_string()))
+        };
+        for (user, password, id) in
+            [("a", "one", 0), ("b", "two", 1), ("b", "old", 1), ("c", "one", 2)]
+        {
+            let expected = Some((ids[id], user.to_owned()));
+            assert_eq!(found(user.as_bytes(), password.as_bytes()), expected);
+        }
+        for (user, password) in [("a", "two"), ("b", "one"), ("c", "two"), ("d", "one"), ("", "")] {
+            assert_eq!(found(user.as_bytes(), password.as_bytes()), None, "{user} {password}");
+        }
+        let old = identities.check(b"b", b"old").unwrap();
+        assert!(identities.accept(&old));
+        let other = Identities::new([(ids[2], of("b", "two").or(&"old".into()))]);
+        assert!(!other.accept(&old), "it has the name of a former identity");
+        let without = Identities::new([(ids[1], of("b", "two"))]);
+        assert!(!without.accept(&old));
+        assert!(Identities::new([]).check(b"a", b"one").is_none());
+        assert_eq!(IdentityId::new(u16::MAX), None);
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod refusal;
 mod source;
 mod throttle;
 
-pub use identity::{Authenticated, CredentialId, DEFAULT_USER, Identity};
+pub use identity::{Authenticated, CredentialId, DEFAULT_USER, Identities, Identity, IdentityId};
 pub use limiter::{ConnectionLimiter, ConnectionLimits, Networks, Permit, is_in};
 pub use refusal::Refusal;
 pub use source::Source;

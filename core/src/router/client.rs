@@ -36,7 +36,7 @@ impl Router {
     /// Sets the session's number in the log, from which follows the number that clients are shown.
     pub fn set_number(&mut self, id: SessionId, number: u64) {
         if let Some(session) = self.sessions.get_mut(id) {
-            session.state.set_client_id(self.rules.client_ids.of_session(number));
+            session.state.set_client_id(self.rules.strangers().client_ids.of_session(number));
         }
     }
 
@@ -173,7 +173,7 @@ impl Router {
     /// Removes the first `len` bytes of [`Router::output`], which have been written.
     pub fn output_written(&mut self, id: SessionId, len: usize, now: Instant) {
         let Some(session) = self.sessions.get_mut(id) else { return };
-        let limits = &self.rules.limits;
+        let limits = &self.rules.strangers().limits;
         let before = session.output.len();
         session.advance_output(len);
         session.bytes_out = session.bytes_out.saturating_add(len as u64);
@@ -217,7 +217,7 @@ impl Router {
         let Some(session) = self.sessions.remove(id) else { return };
         session.pending.give_up(&mut self.counters.commands);
         if session.state.knows_id() {
-            self.rules.client_ids.forget(session.state.client_id());
+            self.rules.strangers().client_ids.forget(session.state.client_id());
         }
         match session.link {
             Some(link) if session.state.is_leased() => self.links.close(link),
@@ -270,12 +270,14 @@ impl Router {
         now: Instant,
     ) -> Option<(Pipeline<'_>, &mut Pauses)> {
         let session = self.sessions.get_mut(id)?;
-        let work = Work::of(session, &self.rules.limits);
+        let rules = &**self.rules.of(session.state.identity());
+        let work = Work::of(session, &rules.limits);
         let pipeline = Pipeline {
             id,
             session,
             links: &mut self.links,
-            rules: &self.rules,
+            rulebook: &self.rules,
+            rules,
             events: &mut self.events,
             listings: &mut self.listings,
             auth_timeout: self.timeouts.auth,

@@ -1,5 +1,6 @@
 //! The keys of links: which requests may use a link.
 
+use crate::auth::IdentityId;
 use crate::resp::Protocol;
 use crate::session::State;
 
@@ -9,15 +10,6 @@ pub struct NodeId(u16);
 
 impl NodeId {
     /// The only server.
-    pub const ONLY: Self = Self(0);
-}
-
-/// The identity on whose behalf a link is logged in. There is one so far. Two identities never share a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct IdentityId(u16);
-
-impl IdentityId {
-    /// The only identity.
     pub const ONLY: Self = Self(0);
 }
 
@@ -40,7 +32,7 @@ pub enum Lane {
 pub struct LinkKey {
     /// The server that the link connects to.
     pub node: NodeId,
-    /// The identity on whose behalf the link is logged in.
+    /// The identity on whose behalf the link is logged in. Two identities never share a link.
     pub identity: IdentityId,
     /// The database that is selected on the link; on a lease, when it is lent.
     pub database: u32,
@@ -56,7 +48,7 @@ impl LinkKey {
     pub fn of(state: &State, lane: Lane) -> Self {
         Self {
             node: NodeId::ONLY,
-            identity: IdentityId::ONLY,
+            identity: state.identity(),
             database: state.database(),
             protocol: state.protocol(),
             lane,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Router;
 use crate::auth::Permit;
-use crate::session::{CloseReason, Rules};
+use crate::session::{CloseReason, Rulebook};
 
 impl Router {
     /// Ends the sessions whose time is up, and resumes those that need wait no longer. The shell calls this a
@@ -66,10 +66,11 @@ impl Router {
 
     /// Lends leases to the sessions that others have named as the target of their invalidations.
     fn lend_to_named(&mut self, now: Instant) {
-        if !self.rules.client_ids.any_wanted() {
+        let client_ids = &self.rules.strangers().client_ids;
+        if !client_ids.any_wanted() {
             return;
         }
-        for id in self.sessions.named_by_others(&self.rules.client_ids) {
+        for id in self.sessions.named_by_others(client_ids) {
             if let Some((mut pipeline, _)) = self.pipeline(id, now) {
                 pipeline.take_own_lease();
             }
@@ -81,11 +82,11 @@ impl Router {
     ///
     /// Sessions whose credential the rules do not accept end at once, whatever replies are pending, as Redis
     /// ends the connections of a user that is deleted.
-    pub fn replace_rules(&mut self, rules: Arc<Rules>) {
+    pub fn replace_rules(&mut self, rules: Arc<Rulebook>) {
         self.rules = rules;
-        // The rules come anew when the upstream or its user is another.
+        // The rules come anew when the upstream or its users are others.
         self.databases.clear();
-        for id in self.sessions.not_accepted_by(&self.rules) {
+        for id in self.sessions.not_accepted_by(self.rules.strangers()) {
             self.abort(id, CloseReason::CredentialWithdrawn);
         }
     }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::links::{Held, Usage};
 use super::{LinkId, Router, SessionId};
 use crate::session::{Action, CloseReason, answer_unsent};
-use crate::upstream::{Credentials, Phase};
+use crate::upstream::{LinkCredentials, Phase};
 
 /// The longest time from one tick to the next. After more, this thread itself has not run, and the bytes
 /// that have arrived meanwhile are not read yet.
@@ -131,17 +131,19 @@ impl Router {
         self.resume_waiting(waiting, now);
     }
 
-    /// Logs all links in with `credentials`, between commands. No session ends.
+    /// Logs links in with `credentials`, between commands: those of each identity whose credentials are other ones
+    /// than before. No session ends.
     ///
     /// Shared links take no more requests, and new ones are opened in their place; clean leases are
     /// closed; a lease in use is logged in again before its session's next request, as soon as that is
     /// possible, or closed when it is returned.
-    pub fn rotate_credentials(&mut self, credentials: Credentials, now: Instant) {
-        if self.links.log_in_with(&credentials) {
+    pub fn rotate_credentials(&mut self, credentials: LinkCredentials, now: Instant) {
+        let identities = self.links.replace_credentials(credentials);
+        if identities.is_empty() {
             return;
         }
-        let waiting = self.links.rotate(credentials);
-        self.sessions.note_stale_logins();
+        let waiting = self.links.rotate(&identities);
+        self.sessions.note_stale_logins(&identities);
         self.resume_waiting(waiting, now);
     }
 

@@ -12,7 +12,7 @@ use crate::session::CloseReason;
 
 impl Router {
     fn most_memory(&self) -> u64 {
-        self.rules.limits.memory
+        self.rules.strangers().limits.memory
     }
 
     /// Counts a session whose buffers have grown, and applies the bound.

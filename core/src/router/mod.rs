@@ -36,15 +36,15 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::session::{ClientLine, Described, Rules};
-use crate::upstream::{Credentials, Databases};
+use crate::session::{ClientLine, Described, Rulebook};
+use crate::upstream::{Databases, LinkCredentials};
 use links::{Links, Usage};
 use replies::demultiplexer::Reached;
 use report::view;
 use sessions::Sessions;
 
 pub use crate::ids::{LinkId, SessionId};
-pub use key::{IdentityId, Lane, LinkKey, NodeId};
+pub use key::{Lane, LinkKey, NodeId};
 pub use limits::memory::MemoryBudget;
 pub use limits::pause::Pauses;
 pub use link_end::Stalled;
@@ -76,7 +76,7 @@ pub enum Sharing {
 
 /// All sessions and links of one worker.
 pub struct Router {
-    rules: Arc<Rules>,
+    rules: Arc<Rulebook>,
     timeouts: Timeouts,
     sharing: Sharing,
     /// Databases that sessions are known to be allowed to select.
@@ -105,9 +105,9 @@ impl Router {
     /// Creates a router without sessions, whose links log in with `credentials`. The tokens of barriers are
     /// made from `key`, a secret of this router's own from the system's source of randomness.
     pub fn new(
-        rules: Arc<Rules>,
+        rules: Arc<Rulebook>,
         timeouts: Timeouts,
-        credentials: Credentials,
+        credentials: LinkCredentials,
         sharing: Sharing,
         key: [u8; 32],
     ) -> Self {
@@ -145,7 +145,7 @@ impl Router {
     }
 
     /// Logs links that are opened from now on in with `credentials`.
-    pub fn replace_credentials(&mut self, credentials: Credentials) {
+    pub fn replace_credentials(&mut self, credentials: LinkCredentials) {
         self.links.replace_credentials(credentials);
     }
 
@@ -160,7 +160,7 @@ impl Router {
     }
 
     /// Returns the rules in force.
-    pub fn rules(&self) -> &Arc<Rules> {
+    pub fn rules(&self) -> &Arc<Rulebook> {
         &self.rules
     }
 

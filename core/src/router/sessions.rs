@@ -9,6 +9,7 @@ use super::limits::pause::Pause;
 use super::report::gauges::{Gauges, add};
 use super::session::Session;
 use super::{SessionId, Timeouts};
+use crate::auth::IdentityId;
 use crate::session::{ClientIds, CloseReason, Rules};
 
 /// How long an ending session may leave its last replies unread.
@@ -138,7 +139,7 @@ impl Sessions {
     /// Returns the sessions whose credential `rules` do not accept.
     pub(super) fn not_accepted_by(&self, rules: &Rules) -> Vec<SessionId> {
         self.select(|session| {
-            session.state.credential().is_some_and(|used| !rules.identity.accepts(used))
+            session.state.authenticated().is_some_and(|who| !rules.identities.accept(who))
         })
     }
 
@@ -164,10 +165,15 @@ impl Sessions {
         .collect()
     }
 
-    /// Notes that each lease in use is logged in with credentials that are no longer in force.
-    pub(super) fn note_stale_logins(&mut self) {
+    /// Notes that each lease in use of `identities` is logged in with credentials that are no longer in force.
+    pub(super) fn note_stale_logins(&mut self, identities: &[IdentityId]) {
+        let state = |session: &Session| {
+            identities.contains(&session.state.identity())
+                && session.state.is_leased()
+                && session.link.is_some()
+        };
         for session in self.all.values_mut() {
-            session.stale_login = session.state.is_leased() && session.link.is_some();
+            session.stale_login |= state(session);
         }
     }
 

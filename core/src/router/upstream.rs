@@ -44,9 +44,12 @@ impl Router {
     }
 
     /// Logs a link in, whose socket is connected, with the credentials in force. The shell calls this again,
-    /// with a new socket, for a link whose login was refused; the link's requests are kept.
-    pub fn link_connected(&mut self, id: LinkId) {
-        self.links.connected(id);
+    /// with a new socket, for a link whose login was refused; the link's requests are kept. If there are no
+    /// credentials for the link's identity, the link is closed and its sessions end.
+    pub fn link_connected(&mut self, id: LinkId, now: Instant) {
+        if !self.links.connected(id) {
+            self.drop_link(id, CloseReason::UpstreamUnavailable, now);
+        }
     }
 
     /// Returns whether the link is closed: the shell closes its socket and calls [`Router::forget_link`].
@@ -98,7 +101,7 @@ impl Router {
             }
             Usage::Shared(shared) if shared.is_retired() => match shared.front() {
                 Some((id, others)) => {
-                    let limits = &self.rules.limits;
+                    let limits = &self.rules.strangers().limits;
                     waiting(id).is_none_or(|unread| shared.wants_read(unread, others, limits, now))
                 }
                 None => true,
@@ -148,7 +151,7 @@ impl Router {
             link: id,
             reader,
             sessions: &mut self.sessions,
-            rules: &self.rules,
+            rules: self.rules.strangers(),
             counts: &mut self.counters.commands,
             reached: &mut reached,
             mismatched: &mut self.mismatched,
@@ -245,7 +248,7 @@ impl Router {
         if session.pending.remote() == 0 {
             session.state.trust_replies();
             if let Some(database) = session.state.take_confirmed_database() {
-                self.databases.insert(database);
+                self.databases.insert(session.state.identity(), database);
             }
         }
         let waits_for_room = session.waits_for_room;
@@ -270,7 +273,7 @@ impl Router {
             return;
         }
         let state = &mut session.state;
-        if state.knows_id() && !self.rules.client_ids.may_return(state.client_id()) {
+        if state.knows_id() && !self.rules.strangers().client_ids.may_return(state.client_id()) {
             state.keep_lease();
             return;
         }
@@ -292,10 +295,10 @@ impl Router {
         };
         if let Some((front, _)) = shared.front()
             && let Some(session) = self.sessions.get_mut(front)
-            && session.has_much_unread(&self.rules.limits)
+            && session.has_much_unread(&self.rules.strangers().limits)
         {
             session.note_slow_reader(now);
-            if session.output.len() >= self.rules.limits.output_pause() {
+            if session.output.len() >= self.rules.strangers().limits.output_pause() {
                 shared.begin_grace(now);
             }
             // Without room for one more link this one stays in use, and is read however slow the client

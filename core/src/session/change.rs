@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::client_reply::ReplyMode;
 use super::clients::ids::Renumbered;
 use super::compat::Shown;
-use crate::auth::Authenticated;
+use crate::auth::{Authenticated, IdentityId};
 use crate::resp::Protocol;
 
 /// The changes that a request makes to the state of its session. The default changes nothing.
@@ -47,6 +47,11 @@ pub struct Change {
 }
 
 impl Change {
+    /// Returns the identity that the session gets.
+    pub fn identity(&self) -> Option<IdentityId> {
+        self.authenticated.as_ref().map(|authenticated| authenticated.identity)
+    }
+
     /// Returns true if the client is told the session's number.
     pub fn tells_id(&self) -> bool {
         self.tells_id

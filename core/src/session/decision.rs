@@ -100,6 +100,8 @@ pub struct Claim {
     pub authenticates: bool,
     /// The user of the wrong claim.
     pub failed: Option<ClaimedUser>,
+    /// True if a claim was right for another identity, which the session cannot become now.
+    pub is_elsewhere: bool,
 }
 
 /// A request that the policy refused.

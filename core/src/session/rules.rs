@@ -1,4 +1,4 @@
-//! The rules for all sessions of a worker: policy, identity, limits and stand-ins.
+//! The rules for sessions: policy, identities, limits and stand-ins.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::compat::Compat;
 use super::keys::KeyForm;
 use super::limits::Limits;
 use super::stand_in::StandIn;
-use crate::auth::Identity;
+use crate::auth::Identities;
 use crate::command::{self, Effect, ServerCommand, ServerCommands, Spec, Version};
 use crate::policy::{Decision, Denied, Objection, Policy, RuleName, Scripts, Verdict};
 use crate::resp::Request;
@@ -17,7 +17,8 @@ use crate::upstream::Dialect;
 /// Name of the rule that refuses a command because it may be a refused command under another name.
 const RENAMED: RuleName = RuleName::Known("renamed");
 
-/// The rules for all sessions of a worker. A reload replaces them as a whole.
+/// The rules for sessions of one identity, or for those that have not authenticated. A reload replaces them as a
+/// whole.
 #[derive(Clone)]
 pub struct Rules {
     /// Which commands exist for clients.
@@ -29,8 +30,8 @@ pub struct Rules {
     /// True if a command that the table does not have is refused, because it may be a refused command
     /// under another name.
     pub known_only: bool,
-    /// The identity that clients log in as.
-    pub identity: Identity,
+    /// The identities that clients log in as; the same in the rules of each.
+    pub identities: Identities,
     /// Requests that are sent in the place of a client's.
     pub stand_in: StandIn,
     /// The upstream's version, once a link has reported it. Where Redoubt answers for the upstream,

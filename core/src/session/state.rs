@@ -14,7 +14,7 @@ use super::replies::pending::PendingReplies;
 use super::replies::pubsub::Subscriptions;
 use super::rules::Rules;
 use super::transaction::Transaction;
-use crate::auth::{Authenticated, CredentialId};
+use crate::auth::{Authenticated, IdentityId};
 use crate::resp::{Protocol, RequestLimits};
 
 /// The state that requests and replies change. Buffers, queues and links are elsewhere.
@@ -94,9 +94,15 @@ impl State {
         self.authenticated.is_some()
     }
 
-    /// Returns the credential of the last successful `AUTH`; `None` before it, and after `RESET`.
-    pub fn credential(&self) -> Option<CredentialId> {
-        self.authenticated.as_ref().map(|authenticated| authenticated.credential)
+    /// Returns who the session is since the last successful `AUTH`; `None` before it, and after `RESET`.
+    pub fn authenticated(&self) -> Option<&Authenticated> {
+        self.authenticated.as_ref()
+    }
+
+    /// Returns the identity of the last successful `AUTH`; nobody before it, and after `RESET`.
+    #[inline]
+    pub fn identity(&self) -> IdentityId {
+        self.authenticated.as_ref().map_or(IdentityId::NOBODY, |who| who.identity)
     }
 
     /// Returns the user that the last right `AUTH` was made for; `None` before it, and after `RESET`.

@@ -1,34 +1,37 @@
 //! The databases that links may select.
 
-/// The databases that the upstream has let a session select, by its own replies. Any other is asked for,
-/// since it may not exist, or a user of Valkey may be limited to others.
+use crate::auth::IdentityId;
+
+/// The databases that the upstream has let sessions of each identity select, by its own replies. Any other is
+/// asked for, since it may not exist, or a user of Valkey may be limited to others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Databases {
     /// In ascending order.
-    numbers: Vec<u32>,
+    known: Vec<(IdentityId, u32)>,
 }
 
 impl Databases {
     /// Most databases that are remembered. Further ones are asked for each time.
-    const MOST: usize = 1024;
+    const MOST: usize = 4096;
 
-    /// Notes that the upstream has let a session select database `number`.
-    pub fn insert(&mut self, number: u32) {
-        if self.numbers.len() < Self::MOST
-            && let Err(place) = self.numbers.binary_search(&number)
+    /// Notes that the upstream has let a session of `identity` select database `number`.
+    pub fn insert(&mut self, identity: IdentityId, number: u32) {
+        let database = (identity, number);
+        if self.known.len() < Self::MOST
+            && let Err(place) = self.known.binary_search(&database)
         {
-            self.numbers.insert(place, number);
+            self.known.insert(place, database);
         }
     }
 
-    /// Returns true if the upstream is known to let sessions select database `number`.
-    pub fn contains(&self, number: u32) -> bool {
-        self.numbers.binary_search(&number).is_ok()
+    /// Returns true if the upstream is known to let sessions of `identity` select database `number`.
+    pub fn contain(&self, identity: IdentityId, number: u32) -> bool {
+        self.known.binary_search(&(identity, number)).is_ok()
     }
 
-    /// Forgets all, as the upstream or the user may be another.
+    /// Forgets all, as the upstream or the users may be others.
     pub fn clear(&mut self) {
-        self.numbers.clear();
+        self.known.clear();
     }
 }
 
@@ -39,11 +42,14 @@ mod tests {
     #[test]
     fn only_databases_that_were_selected_are_known_and_a_bound_holds() {
         let mut databases = Databases::default();
-        [7, 2, 7, u32::MAX].into_iter().for_each(|number| databases.insert(number));
-        let known = [0, 1, 2, 3, 7, u32::MAX].map(|number| databases.contains(number));
+        let (one, other) = (IdentityId::FIRST, IdentityId::new(1).unwrap());
+        [7, 2, 7, u32::MAX].into_iter().for_each(|number| databases.insert(one, number));
+        databases.insert(other, 3);
+        let known = [0, 1, 2, 3, 7, u32::MAX].map(|number| databases.contain(one, number));
         assert_eq!(known, [false, false, true, false, true, true]);
-        (0..5000).for_each(|number| databases.insert(number));
-        assert_eq!(databases.numbers.len(), Databases::MOST);
+        assert!(databases.contain(other, 3) && !databases.contain(other, 7));
+        (0..5000).for_each(|number| databases.insert(one, number));
+        assert_eq!(databases.known.len(), Databases::MOST);
         databases.clear();
         assert_eq!(databases, Databases::default());
     }

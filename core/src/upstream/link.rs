@@ -4,7 +4,8 @@ use std::fmt;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::login::{Credentials, Login, LoginError};
+use super::credentials::Credentials;
+use super::login::{Login, LoginError};
 use crate::resp::Protocol;
 
 /// The phase of a link.

@@ -4,29 +4,12 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use redis_protocol::resp2::types::Resp2Frame;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
+use super::credentials::Credentials;
 use super::dialect::Dialect;
 use crate::command::Version;
 use crate::resp::{Protocol, Reply, ReplyDecoder, encode_request, reply};
-
-/// The credentials of links. There is no `Debug`.
-#[derive(Clone, Default)]
-pub struct Credentials {
-    /// The ACL user; `None` means `default`.
-    pub user: Option<String>,
-    /// The user's password; without one, links send no `AUTH` and work only if Redis requires none.
-    pub password: Option<SecretString>,
-}
-
-impl Credentials {
-    /// Returns true if both are equal.
-    pub fn are(&self, others: &Self) -> bool {
-        let [these, others] = [self, others]
-            .map(|of| (of.user.as_deref(), of.password.as_ref().map(ExposeSecret::expose_secret)));
-        these == others
-    }
-}
 
 /// The facts that a link learned at its login.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

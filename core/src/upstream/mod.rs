@@ -6,6 +6,7 @@
 //! Invariants: no request of a session is sent before the link is logged in; no `Debug` output contains
 //! the password.
 
+mod credentials;
 mod databases;
 mod dialect;
 mod functions;
@@ -13,8 +14,9 @@ pub mod guard;
 mod link;
 mod login;
 
+pub use credentials::{Credentials, LinkCredentials};
 pub use databases::Databases;
 pub use dialect::Dialect;
 pub use functions::{FunctionList, ListError};
 pub use link::{Link, Phase};
-pub use login::{Credentials, Greeting, Login, LoginError, Role};
+pub use login::{Greeting, Login, LoginError, Role};

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use bytes::BytesMut;
 use redoubt::config::{ConfigError, Environment, Settings, Sharing};
 use redoubt::control::{AskError, RulesError, ServerFacts, ask_upstream};
-use redoubt_core::auth::{DEFAULT_USER, Identity};
+use redoubt_core::auth::{DEFAULT_USER, Identity, IdentityId};
 use redoubt_core::command::Version;
 use redoubt_core::resp::{Parsed, Request, RequestLimits, RequestParser, encode_command};
 use redoubt_core::session::{
@@ -184,7 +184,7 @@ fn decision(rules: &Rules, state: &State, request: &Request<'_>) -> Decision {
     let due = PendingReplies::default();
     // As after a session has selected database 0, and before another has been.
     let mut databases = Databases::default();
-    databases.insert(0);
+    databases.insert(IdentityId::FIRST, 0);
     let known = Known { databases: &databases, clients: &None, is_whole: true };
     session::decide(state, request, spec, verdict, (rules, &due), known)
 }

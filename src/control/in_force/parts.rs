@@ -22,7 +22,7 @@ use redoubt_core::policy::{Pins, Policy, Scripts};
 use redoubt_core::resp::RequestLimits;
 use redoubt_core::router::Timeouts;
 use redoubt_core::session::{
-    ClientFields, ClientIds, Compat, KeyForm, Limits, Parameters, Rules, StandIn,
+    ClientFields, ClientIds, Compat, KeyForm, Limits, Parameters, Rulebook, Rules, StandIn,
 };
 use redoubt_core::upstream::{Dialect, Greeting};
 
@@ -203,7 +203,7 @@ impl Parts {
         let settings = &self.configured.settings;
         InForce {
             version,
-            rules: Arc::new(self.rules()),
+            rules: Arc::new(Rulebook::of_one(Arc::new(self.rules()))),
             timeouts: Timeouts {
                 auth: settings.limits.auth_timeout,
                 idle: settings.limits.idle_timeout.unwrap_or_default(),
@@ -225,7 +225,7 @@ impl Parts {
             scripts: self.scripts(),
             guarded: self.guarded,
             known_only: self.has_renamed,
-            identity: self.identity.clone(),
+            identities: self.identity.clone().into(),
             stand_in: match self.login.known() {
                 Some(login) => self.stand_in.logging_in_as(&login.credentials),
                 None => self.stand_in.rejecting_logins(),

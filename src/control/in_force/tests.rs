@@ -64,7 +64,7 @@ fn provisioned(epoch: u64, way: Way) -> Finding {
 
 /// Returns the user name that replaces the name of an `AUTH` inside a transaction.
 fn stand_in_user(in_force: &InForce) -> String {
-    let auth = in_force.rules.stand_in.pair(true);
+    let auth = in_force.rules.strangers().stand_in.pair(true);
     String::from_utf8_lossy(auth[0]).into_owned()
 }
 
@@ -73,7 +73,7 @@ fn auth_inside_a_transaction_fails_while_the_login_of_links_is_unknown() {
     let mut parts = parts("");
     let nobody = stand_in_user(&parts.compose(1));
     assert_eq!(nobody, "no such user");
-    assert!(parts.compose(1).rules.guarded, "a guard is expected");
+    assert!(parts.compose(1).rules.strangers().guarded, "a guard is expected");
     parts.take_finding(provisioned(1, Way::Guard));
     assert_eq!(stand_in_user(&parts.compose(2)), "user-of-1");
     for finding in [Finding::Failed, Finding::Busy(Bytes::from_static(b"-BUSY"))] {
@@ -91,19 +91,19 @@ fn auth_inside_a_transaction_fails_while_the_login_of_links_is_unknown() {
 #[test]
 fn scripts_are_refused_for_an_unguarded_login_until_another_is_known() {
     let mut parts = parts("");
-    assert!(parts.compose(1).rules.scripts.are_open());
+    assert!(parts.compose(1).rules.strangers().scripts.are_open());
     parts.take_finding(provisioned(1, Way::Open));
     let is_withheld = |parts: &Parts| {
-        let rules = Arc::clone(&parts.compose(2).rules);
+        let rules = Arc::clone(parts.compose(2).rules.strangers());
         rules.scripts == Scripts::Deny && rules.known_only && !rules.guarded
     };
     assert!(is_withheld(&parts));
     parts.take_finding(Finding::Unknown);
     assert!(is_withheld(&parts), "open links still have the old login");
     parts.take_finding(Finding::Revoked { guarded: true });
-    assert_eq!(parts.compose(3).rules.scripts, Scripts::Deny);
+    assert_eq!(parts.compose(3).rules.strangers().scripts, Scripts::Deny);
     parts.take_finding(provisioned(2, Way::Guard));
-    let rules = Arc::clone(&parts.compose(4).rules);
+    let rules = Arc::clone(parts.compose(4).rules.strangers());
     assert!(rules.scripts.are_open() && rules.guarded && !rules.known_only);
 }
 
@@ -137,7 +137,7 @@ fn links_with_scripts_are_closed_only_when_their_rights_change() {
 fn restore_is_an_escape_until_the_server_is_known_to_check_payloads() {
     let mut parts = parts("");
     let restore = lookup(b"restore").unwrap();
-    let passes = |parts: &Parts| parts.compose(1).rules.policy.passes(restore);
+    let passes = |parts: &Parts| parts.compose(1).rules.strangers().policy.passes(restore);
     assert!(!passes(&parts));
     assert!(!parts.take_payload_check(false), "nothing new");
     assert!(parts.take_payload_check(true) && passes(&parts));
@@ -156,7 +156,7 @@ fn functions_run_once_known_and_not_after_other_libraries_are_pinned() {
     let pinned =
         |library: &str| format!("scripts = \"pinned\"\npinned_libraries = [\"{library}\"]");
     let mut parts = parts(&pinned("one"));
-    let known = |parts: &Parts| match &parts.compose(1).rules.scripts {
+    let known = |parts: &Parts| match &parts.compose(1).rules.strangers().scripts {
         Scripts::Pinned(pins) => pins.functions.len(),
         _ => usize::MAX,
     };
@@ -195,7 +195,10 @@ async fn every_worker_gets_complete_values_in_order() {
         version = in_force.version;
     }
     assert!(checked.login.known().is_none() && found.login.known().is_some());
-    assert!(found.rules.policy.passes(lookup(b"restore").unwrap()), "the earlier change");
+    assert!(
+        found.rules.strangers().policy.passes(lookup(b"restore").unwrap()),
+        "the earlier change"
+    );
     assert!(next().is_none(), "a value without changes is not sent");
     // A worker that has stopped has no sessions, and the composer does not wait for it.
     drop(inbox);
@@ -254,7 +257,7 @@ fn parameters_are_forgotten_when_nothing_needs_them() {
     let answers: Vec<_> = Parameters::names().map(|name| answer(name.into())).collect();
     let known = Some(Arc::new(Parameters::of(&answers).unwrap()));
     assert!(parts.take_parameters(known.clone()) && !parts.take_parameters(known.clone()));
-    let compat = |parts: &Parts| parts.compose(1).rules.compat.clone();
+    let compat = |parts: &Parts| parts.compose(1).rules.strangers().compat.clone();
     assert!(compat(&parts).config_get && !compat(&parts).notify_keyspace_events);
     assert_eq!(compat(&parts).parameters, known);
     let reload = |policy| Reload {

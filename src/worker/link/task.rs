@@ -60,7 +60,7 @@ async fn open(shared: &Shared, id: LinkId, target: &Target) -> Result<(), Upstre
         {
             let mut worker = shared.borrow_mut();
             worker.links.add(id, stream, own);
-            worker.router.link_connected(id);
+            worker.router.link_connected(id, now());
         }
         match poll_fn(|cx| poll(shared, id, Until::Ready, cx)).await {
             Err(UpstreamError::Login(LoginError::WrongPassword)) if login.way == Way::Guard => {

@@ -16,8 +16,8 @@ use redoubt_core::command::Version;
 use redoubt_core::policy::{Escapes, Policy, Scripts};
 use redoubt_core::resp::encode_command;
 use redoubt_core::router::{LinkBudget, LinkId, Router, SessionId, Sharing, Timeouts};
-use redoubt_core::session::{KeyForm, Limits, Rules, StandIn};
-use redoubt_core::upstream::{Credentials, Dialect};
+use redoubt_core::session::{KeyForm, Limits, Rulebook, Rules, StandIn};
+use redoubt_core::upstream::{Credentials, Dialect, LinkCredentials};
 
 mod model;
 mod upstream;
@@ -41,7 +41,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     scripts: Scripts::default(),
     guarded: false,
     known_only: false,
-    identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
+    identities: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()).into(),
     stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
     upstream_version: Some(Version::new(7, 0, 15)),
     commands: None,
@@ -136,8 +136,14 @@ impl World {
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
         let rules = Arc::new(RULES.clone());
         let mut world = Self {
-            router: Router::new(rules, timeouts, credentials, sharing, [7; 32])
-                .counting_links(LinkBudget::new(LINKS)),
+            router: Router::new(
+                Arc::new(Rulebook::of_one(rules)),
+                timeouts,
+                LinkCredentials::of_one(credentials),
+                sharing,
+                [7; 32],
+            )
+            .counting_links(LinkBudget::new(LINKS)),
             now: *START,
             logs_in: mode & 2 != 0,
             clients: Default::default(),

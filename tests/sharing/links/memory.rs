@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redoubt_core::router::{MemoryBudget, SessionId};
-use redoubt_core::session::{CloseReason, Rules};
+use redoubt_core::session::{CloseReason, Rulebook, Rules};
 
 use crate::places::Places;
 use support::bench::request;
@@ -16,9 +16,9 @@ const MOST: usize = 32 * MIB;
 fn counted(budget: &MemoryBudget) -> Places {
     let mut places = Places::new();
     places.bench = places.bench.counting_memory(budget);
-    let mut rules = Rules::clone(places.bench.router.rules());
+    let mut rules = Rules::clone(places.bench.router.rules().strangers());
     rules.limits.memory = MOST as u64;
-    places.bench.router.replace_rules(Arc::new(rules));
+    places.bench.router.replace_rules(Arc::new(Rulebook::of_one(Arc::new(rules))));
     places
 }
 

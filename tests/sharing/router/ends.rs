@@ -100,7 +100,7 @@ fn a_rejected_link_login_ends_its_session() {
     let id = bench.authenticated();
     bench.say(id, b"SET k secret\r\n");
     let link = bench.router.next_link_to_open().unwrap();
-    bench.router.link_connected(link);
+    bench.router.link_connected(link, bench.now);
     let login = bench.sent(link);
     assert!(!login.windows(6).any(|window| window == b"secret"), "a request before the login");
     let outcome = bench.router.link_bytes(link, b"-WRONGPASS no\r\n", bench.now);

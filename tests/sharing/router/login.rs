@@ -2,7 +2,7 @@
 
 use redoubt_core::router::{LinkFault, Sharing};
 use redoubt_core::session::CloseReason;
-use redoubt_core::upstream::Credentials;
+use redoubt_core::upstream::{Credentials, LinkCredentials};
 
 use support::bench::{Bench, assert_bytes, request};
 
@@ -12,13 +12,13 @@ fn a_link_keeps_its_requests_when_it_logs_in_again() {
     let id = bench.authenticated();
     bench.say(id, b"ECHO 1\r\n");
     let link = bench.router.next_link_to_open().unwrap();
-    bench.router.link_connected(link);
+    bench.router.link_connected(link, bench.now);
     bench.sent(link);
     let outcome = bench.router.link_bytes(link, b"-WRONGPASS no\r\n", bench.now);
     assert!(matches!(outcome, Err(LinkFault::Login(_))), "{outcome:?}");
     let credentials = Credentials { user: Some("guard".into()), password: Some("new".into()) };
-    bench.router.replace_credentials(credentials);
-    bench.router.link_connected(link);
+    bench.router.replace_credentials(LinkCredentials::of_one(credentials));
+    bench.router.link_connected(link, bench.now);
     assert_bytes(&bench.sent(link), &request(&["AUTH", "guard", "new"]));
     bench.reply(link, b"+OK\r\n");
     assert_bytes(&bench.sent(link), &request(&["ECHO", "1"]));
@@ -35,7 +35,7 @@ fn only_links_with_waiting_or_running_scripts_are_closed() {
     bench.router.drop_links_with_scripts(bench.now);
     assert_eq!(bench.close(script), CloseReason::UpstreamUnavailable);
     let link = bench.router.next_link_to_open().unwrap();
-    bench.router.link_connected(link);
+    bench.router.link_connected(link, bench.now);
     bench.sent(link);
     bench.reply(link, b"+OK\r\n");
     assert_bytes(&bench.sent(link), &request(&["ECHO", "1"]));
@@ -47,7 +47,7 @@ fn only_links_with_waiting_or_running_scripts_are_closed() {
     bench.reply(link, b"$1\r\n1\r\n");
     assert_bytes(&bench.read(plain), b"$1\r\n1\r\n");
     let script = bench.router.next_link_to_open().unwrap();
-    bench.router.link_connected(script);
+    bench.router.link_connected(script, bench.now);
     bench.sent(script);
     bench.reply(script, b"+OK\r\n");
     assert_bytes(&bench.sent(script), &request(&["EVAL", "1", "0"]));

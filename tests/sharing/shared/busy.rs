@@ -39,7 +39,7 @@ impl Places {
     #[track_caller]
     fn refuse_next(&mut self) -> LinkId {
         let link = self.bench.router.next_link_to_open().expect("a link to open");
-        self.bench.router.link_connected(link);
+        self.bench.router.link_connected(link, self.bench.now);
         let login = self.bench.sent(link);
         assert!(login.starts_with(&request(&["AUTH", UPSTREAM_PASSWORD])));
         let before = login.iter().filter(|byte| **byte == b'*').count() - 1;

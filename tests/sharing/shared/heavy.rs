@@ -99,7 +99,7 @@ fn the_login_of_a_slow_readers_lease_is_read_at_once() {
     places.bench.reply(retired, b"\r\n$5\r\nsmall\r\n");
     places.bench.say(heavy, b"GET k\r\n");
     let lease = places.bench.router.next_link_to_open().expect("a lease for the slow reader");
-    places.bench.router.link_connected(lease);
+    places.bench.router.link_connected(lease, places.bench.now);
     assert!(places.bench.router.link_wants_read(lease, places.bench.now), "its login waits");
     let login = places.bench.sent(lease);
     places.bench.reply(lease, &b"+OK\r\n".repeat(login.iter().filter(|b| **b == b'*').count()));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use redoubt_core::command::Version;
-use redoubt_core::session::Rules;
+use redoubt_core::session::{Rulebook, Rules};
 
 use crate::places::Places;
 use support::bench::{assert_bytes, request};
@@ -60,9 +60,9 @@ fn setinfo_exists_from_7_2_on() {
     let id = places.bench.authenticated();
     let before = b"-ERR unknown subcommand 'setinfo'. Try CLIENT HELP.\r\n";
     places.local(id, b"CLIENT setinfo lib-name x\r\n", before);
-    let mut rules = Rules::clone(places.bench.router.rules());
+    let mut rules = Rules::clone(places.bench.router.rules().strangers());
     rules.upstream_version = Version::parse("7.2.0");
-    places.bench.router.replace_rules(Arc::new(rules));
+    places.bench.router.replace_rules(Arc::new(Rulebook::of_one(Arc::new(rules))));
     places.local(id, b"CLIENT SETINFO LIB-NAME x\r\n", b"+OK\r\n");
     places.local(id, b"CLIENT SETINFO lib-ver 1.0\r\n", b"+OK\r\n");
     places.local(

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use redoubt_core::auth::Identity;
 use redoubt_core::router::LinkFault;
-use redoubt_core::session::{CloseReason, Rules, Unexpected};
-use redoubt_core::upstream::Credentials;
+use redoubt_core::session::{CloseReason, Rulebook, Rules, Unexpected};
+use redoubt_core::upstream::{Credentials, LinkCredentials};
 
 use crate::places::Places;
 use support::bench::{CLIENT_PASSWORD, assert_bytes, request};
@@ -15,9 +15,10 @@ const OK: &[u8] = b"+OK\r\n";
 
 impl Places {
     fn accept(&mut self, passwords: [&str; 2]) {
-        let mut rules = Rules::clone(self.bench.router.rules());
-        rules.identity = Identity::new(None, &passwords[0].into()).or(&passwords[1].into());
-        self.bench.router.replace_rules(Arc::new(rules));
+        let mut rules = Rules::clone(self.bench.router.rules().strangers());
+        rules.identities =
+            Identity::new(None, &passwords[0].into()).or(&passwords[1].into()).into();
+        self.bench.router.replace_rules(Arc::new(Rulebook::of_one(Arc::new(rules))));
     }
 
     fn rotate(&mut self) {
@@ -26,7 +27,7 @@ impl Places {
 
     fn rotate_to(&mut self, password: &str) {
         let credentials = Credentials { user: Some("app".into()), password: Some(password.into()) };
-        self.bench.router.rotate_credentials(credentials, self.bench.now);
+        self.bench.router.rotate_credentials(LinkCredentials::of_one(credentials), self.bench.now);
     }
 }
 

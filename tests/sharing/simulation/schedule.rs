@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use redoubt_core::auth::Identity;
 use redoubt_core::policy::{Escapes, Policy};
 use redoubt_core::router::{LinkId, Router, SessionId, Sharing, Timeouts};
-use redoubt_core::session::{KeyForm, Limits, Rules, StandIn};
-use redoubt_core::upstream::Credentials;
+use redoubt_core::session::{KeyForm, Limits, Rulebook, Rules, StandIn};
+use redoubt_core::upstream::{Credentials, LinkCredentials};
 
 use super::client::{CLIENT_PASSWORD, Client};
 use super::limits::limits;
@@ -131,7 +131,7 @@ impl Schedule {
             scripts: redoubt_core::policy::Scripts::default(),
             guarded: false,
             known_only: false,
-            identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
+            identities: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()).into(),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), seed),
             upstream_version: server.reported(),
             commands: None,
@@ -144,7 +144,7 @@ impl Schedule {
             own_connections: Default::default(),
             compat: Default::default(),
         };
-        let credentials = credentials(None);
+        let credentials = LinkCredentials::of_one(credentials(None));
         let redis = Redis::new(Side::Upstream, server, UPSTREAM_PASSWORD, CLIENT_PASSWORD);
         let sharing = match rng.one_in(4) {
             true => Sharing::Off,
@@ -152,7 +152,13 @@ impl Schedule {
         };
         Self {
             rng,
-            router: Router::new(Arc::new(rules), TIMEOUTS, credentials, sharing, [7; 32]),
+            router: Router::new(
+                Arc::new(Rulebook::of_one(Arc::new(rules))),
+                TIMEOUTS,
+                credentials,
+                sharing,
+                [7; 32],
+            ),
             redis,
             now: start,
             peers: Vec::new(),
@@ -265,7 +271,7 @@ impl Schedule {
     fn rotate(&mut self) {
         note!(self, "links log in anew");
         let user = self.rng.one_in(2).then_some("default");
-        self.router.rotate_credentials(credentials(user), self.now);
+        self.router.rotate_credentials(LinkCredentials::of_one(credentials(user)), self.now);
         self.count("rotated");
         self.after_call(About::Nothing);
     }

@@ -8,8 +8,8 @@ use redoubt_core::policy::{Escapes, Policy};
 use redoubt_core::router::{
     LinkBudget, LinkId, MemoryBudget, Router, SessionId, Sharing, Timeouts,
 };
-use redoubt_core::session::{CloseReason, Event, KeyForm, Limits, Rules, StandIn};
-use redoubt_core::upstream::{Credentials, Dialect};
+use redoubt_core::session::{CloseReason, Event, KeyForm, Limits, Rulebook, Rules, StandIn};
+use redoubt_core::upstream::{Credentials, Dialect, LinkCredentials};
 
 pub const CLIENT_PASSWORD: &str = "the password that clients have to say";
 pub const UPSTREAM_PASSWORD: &str = "what links log in with";
@@ -52,7 +52,7 @@ impl Bench {
             scripts: redoubt_core::policy::Scripts::default(),
             guarded: false,
             known_only: false,
-            identity: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()),
+            identities: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()).into(),
             stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
             upstream_version: None,
             commands: None,
@@ -67,7 +67,13 @@ impl Bench {
         };
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };
-        let router = Router::new(Arc::new(rules), TIMEOUTS, credentials, sharing, [7; 32]);
+        let router = Router::new(
+            Arc::new(Rulebook::of_one(Arc::new(rules))),
+            TIMEOUTS,
+            LinkCredentials::of_one(credentials),
+            sharing,
+            [7; 32],
+        );
         Self { router, now: Instant::now(), sessions: Vec::new() }
     }
 
@@ -125,7 +131,7 @@ impl Bench {
     /// Opens, connects and logs in the requested link; waiting requests stay in its buffer.
     pub fn link(&mut self) -> LinkId {
         let link = self.router.next_link_to_open().expect("a link to open");
-        self.router.link_connected(link);
+        self.router.link_connected(link, self.now);
         assert_bytes(&self.sent(link), &request(&["AUTH", UPSTREAM_PASSWORD]));
         self.reply(link, b"+OK\r\n");
         assert!(self.router.link_is_ready(link));

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use super::budget::{Place, Want};
 use super::{Held, Links, Usage};
+use crate::auth::IdentityId;
 use crate::router::{LinkId, SessionId};
-use crate::upstream::Credentials;
 
 impl Links {
     /// Closes a link. No reply may be pending on it, or the sessions that wait for one must have ended.
@@ -102,13 +102,13 @@ impl Links {
         waiting
     }
 
-    /// Closes or retires all links that no session has for its own. Returns the sessions that waited for room
-    /// on one of them.
-    fn replace_unowned(&mut self) -> VecDeque<SessionId> {
-        self.close_all(
-            &self.select(|_, held| matches!(held.usage, Usage::Idle | Usage::Returned(_))),
-        );
-        let shared: Vec<_> = self.lanes.ids().collect();
+    /// Closes or retires the links for which `is_meant` returns true and which no session has for its own. Returns
+    /// the sessions that waited for room on one of them.
+    fn replace_unowned(&mut self, is_meant: impl Fn(&Held) -> bool) -> VecDeque<SessionId> {
+        let is_unused = |held: &Held| matches!(held.usage, Usage::Idle | Usage::Returned(_));
+        self.close_all(&self.select(|_, held| is_unused(held) && is_meant(held)));
+        let is_meant = |id: &LinkId| self.all.get(id.0).is_some_and(&is_meant);
+        let shared: Vec<_> = self.lanes.ids().filter(is_meant).collect();
         shared.into_iter().flat_map(|id| self.replace_shared(id)).collect()
     }
 
@@ -117,14 +117,13 @@ impl Links {
     /// that waited for room on one of them.
     pub(in crate::router) fn replace_all(&mut self, now: Instant) -> VecDeque<SessionId> {
         self.age_limit.outdate(now);
-        self.replace_unowned()
+        self.replace_unowned(|_| true)
     }
 
-    /// Takes new credentials, and replaces the links that no session has for its own. Returns the sessions
-    /// that waited for room on one of them.
-    pub(in crate::router) fn rotate(&mut self, credentials: Credentials) -> VecDeque<SessionId> {
-        self.replace_credentials(credentials);
-        self.replace_unowned()
+    /// Replaces the links of `identities` that no session has for its own, after their credentials have changed.
+    /// Returns the sessions that waited for room on one of them.
+    pub(in crate::router) fn rotate(&mut self, identities: &[IdentityId]) -> VecDeque<SessionId> {
+        self.replace_unowned(|held| identities.contains(&held.key.identity))
     }
 
     /// Replaces the links that are too old, as [`Links::replace_all`] does.

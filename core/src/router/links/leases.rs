@@ -77,6 +77,9 @@ impl Links {
             return self.close(id);
         };
         let key = LinkKey::of(state, Lane::Lease);
+        if key.identity != held.key.identity {
+            return self.close(id);
+        }
         let proof = Proof::write(owner, key, state, &mut self.barriers, held.link.requests());
         held.usage = Usage::Returned(proof);
         held.used = now;
@@ -118,7 +121,9 @@ impl Links {
         owner: SessionId,
         pending: &mut PendingReplies,
     ) {
-        let Credentials { user, password } = self.credentials.clone();
+        let identity = self.all.get(id.0).map(|held| held.key.identity);
+        let credentials = identity.and_then(|identity| self.credentials.of(identity)).cloned();
+        let Credentials { user, password } = credentials.unwrap_or_default();
         let (Some(password), Some(requests)) = (password, self.requests(id, owner)) else {
             return;
         };

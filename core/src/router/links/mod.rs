@@ -27,7 +27,8 @@ use super::replies::fence::Barriers;
 use super::replies::shared::Shared;
 use super::report::gauges::Gauges;
 use super::{LinkId, SessionId};
-use crate::upstream::Credentials;
+use crate::auth::IdentityId;
+use crate::upstream::LinkCredentials;
 use age::AgeLimit;
 pub use budget::LinkBudget;
 use budget::Place;
@@ -41,7 +42,7 @@ pub(super) use proof::Proved;
 
 /// All links of a worker.
 pub(super) struct Links {
-    credentials: Credentials,
+    credentials: LinkCredentials,
     all: SlotMap<DefaultKey, Held>,
     lanes: Lanes,
     pool: Pool,
@@ -56,7 +57,7 @@ pub(super) struct Links {
 }
 
 impl Links {
-    pub(super) fn new(credentials: Credentials, key: [u8; 32]) -> Self {
+    pub(super) fn new(credentials: LinkCredentials, key: [u8; 32]) -> Self {
         Self {
             credentials,
             all: SlotMap::new(),
@@ -81,15 +82,12 @@ impl Links {
         self.age_limit.set_max_age(max_age);
     }
 
-    /// Uses `credentials` for logins from now on.
-    pub(super) fn replace_credentials(&mut self, credentials: Credentials) {
+    /// Uses `credentials` for logins from now on. Returns the identities that have other ones than before.
+    pub(super) fn replace_credentials(&mut self, credentials: LinkCredentials) -> Vec<IdentityId> {
+        let differ = self.credentials.that_differ(&credentials);
         self.credentials = credentials;
         self.barriers.forget_refusal();
-    }
-
-    /// Returns whether links log in with `credentials` already.
-    pub(super) fn log_in_with(&self, credentials: &Credentials) -> bool {
-        self.credentials.are(credentials)
+        differ
     }
 
     pub(super) fn get(&self, id: LinkId) -> Option<&Held> {
@@ -178,11 +176,15 @@ impl Links {
         self.opening.next()
     }
 
-    /// Logs a link in, whose socket is connected, with the credentials in force.
-    pub(super) fn connected(&mut self, id: LinkId) {
-        if let Some(held) = self.all.get_mut(id.0) {
-            held.link.connected(&self.credentials);
+    /// Logs a link in, whose socket is connected, with the credentials in force. Returns false if there are none
+    /// for the link's identity: then it must be closed.
+    pub(super) fn connected(&mut self, id: LinkId) -> bool {
+        let Some(held) = self.all.get_mut(id.0) else { return true };
+        let credentials = self.credentials.of(held.key.identity);
+        if let Some(credentials) = credentials {
+            held.link.connected(credentials);
         }
+        credentials.is_some()
     }
 
     fn open(&mut self, key: LinkKey, usage: Usage, place: Place, now: Instant) -> LinkId {

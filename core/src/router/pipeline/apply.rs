@@ -60,6 +60,7 @@ impl Pipeline<'_> {
         // Patterns of `CONFIG GET` take about as long as a line in the log.
         self.work.special_decision(is_logged || answered.is_some());
         self.session.state.apply(change);
+        self.rules = self.rulebook.of(self.session.state.identity());
         if tells_id {
             self.rules.client_ids.tell(self.session.state.client_id());
         }

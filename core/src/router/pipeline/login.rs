@@ -78,6 +78,7 @@ impl Pipeline<'_> {
             self.rules.client_ids.forget(self.session.state.client_id());
         }
         self.session.state.reset();
+        self.rules = self.rulebook.of(self.session.state.identity());
         self.session.free_at_reset();
         if shown {
             self.session.reply(reply::RESET.clone());

@@ -26,7 +26,7 @@ use super::session::{Asked, Session};
 use super::{SessionEvent, SessionId};
 use crate::resp::Parsed;
 use crate::session::{
-    CloseReason, Described, Event, Known, Rules, classify, decide, is_held_whole,
+    CloseReason, Described, Event, Known, Rulebook, Rules, classify, decide, is_held_whole,
 };
 use crate::upstream::Databases;
 
@@ -45,6 +45,8 @@ pub(super) struct Pipeline<'a> {
     pub(super) id: SessionId,
     pub(super) session: &'a mut Session,
     pub(super) links: &'a mut Links,
+    pub(super) rulebook: &'a Rulebook,
+    /// The rules of the session's identity.
     pub(super) rules: &'a Rules,
     pub(super) events: &'a mut VecDeque<SessionEvent>,
     pub(super) listings: &'a mut VecDeque<(SessionId, Described)>,

@@ -8,7 +8,7 @@ use super::super::links::{Held, Links, Want};
 use super::super::session::{Listing, Session};
 use super::super::{LinkId, SessionId};
 use super::Pipeline;
-use crate::auth::Permit;
+use crate::auth::{IdentityId, Permit};
 use crate::command::{Effect, Spec};
 use crate::session::{Action, Decision, Described, Limits, Need};
 
@@ -40,6 +40,8 @@ pub(super) struct Routing<'a> {
     pub(super) links: &'a mut Links,
     pub(super) listings: &'a mut VecDeque<(SessionId, Described)>,
     pub(super) limits: &'a Limits,
+    /// The identity that the session has when the request is carried out.
+    pub(super) identity: IdentityId,
     pub(super) now: Instant,
 }
 
@@ -71,12 +73,14 @@ impl Pipeline<'_> {
     }
 
     fn routing(&mut self) -> Routing<'_> {
+        let identity = self.session.state.identity();
         Routing {
             id: self.id,
             session: self.session,
             links: self.links,
             listings: self.listings,
             limits: &self.rules.limits,
+            identity,
             now: self.now,
         }
     }
@@ -113,6 +117,9 @@ impl Routing<'_> {
         let Decision::Special(special) = decision else {
             return self.needing(Need::Shared, spec, len);
         };
+        if let Some(identity) = special.change.identity() {
+            self.identity = identity;
+        }
         match special.action.need() {
             // No link is opened for a client that will be refused when the decision is applied.
             Some(_) if special.claim.authenticates && !self.may_authenticate() => Route::Local,
@@ -276,7 +283,7 @@ impl Routing<'_> {
             Need::Fenced => Lane::Fenced,
             _ => Lane::Plain,
         };
-        let key = LinkKey::of(&self.session.state, lane);
+        let key = LinkKey { identity: self.identity, ..LinkKey::of(&self.session.state, lane) };
         match need {
             Need::Moved(protocol) => LinkKey { protocol, ..key },
             _ => key,

@@ -108,7 +108,9 @@ fn need(this: &Deciding<'_>, spec: &'static Spec) -> Need {
     }
     let speaks_hello = context.rules.speaks_hello();
     let may_select = || {
-        connection::chosen_database(request).is_some_and(|n| context.known.databases.contains(n))
+        let databases = context.known.databases;
+        let is_known = |number| databases.contain(this.state.identity(), number);
+        connection::chosen_database(request).is_some_and(is_known)
     };
     match spec.effect {
         Effect::Script => Need::Script,

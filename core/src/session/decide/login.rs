@@ -20,6 +20,8 @@ pub(crate) fn is_held_whole(request: &Request<'_>) -> bool {
 /// Decides on `AUTH` where Redoubt answers.
 pub(super) fn auth(this: &mut Deciding<'_>) -> Action {
     match claim(this) {
+        _ if this.claim.is_elsewhere && this.context.due.remote() > 0 => Action::AwaitReplies,
+        _ if this.claim.is_elsewhere => this.local(texts::HOLDS_STATE.clone()),
         None => this.local(texts::SYNTAX_ERROR.clone()),
         Some(true) => this.local(reply::OK.clone()),
         Some(false) => this.local(reply::WRONGPASS.clone()),
@@ -62,14 +64,22 @@ fn claim(this: &mut Deciding<'_>) -> Option<bool> {
 }
 
 /// Checks credentials. Incomplete ones, which are larger than Redoubt buffers, are wrong.
+///
+/// A session that has a lease, whose state belongs to its identity, cannot become another: then this returns false
+/// too, and the password does not count as wrong.
 fn check(this: &mut Deciding<'_>, user: &[u8], password: &[u8], whole: bool) -> bool {
-    let identity = &this.context.rules.identity;
-    let credential = identity.check(user, password).filter(|_| whole);
-    let right = credential.is_some();
-    if let Some(credential) = credential {
+    let found = this.context.rules.identities.check(user, password).filter(|_| whole);
+    let is_another = |who: &Authenticated| {
+        this.state.authenticated().is_some_and(|now| now.identity != who.identity)
+    };
+    if this.state.leased && found.as_ref().is_some_and(is_another) {
+        this.claim.is_elsewhere = true;
+        return false;
+    }
+    let right = found.is_some();
+    if found.is_some() {
         this.claim.authenticates |= !this.state.is_authenticated();
-        this.change.authenticated =
-            Some(Authenticated { user: identity.user().clone(), credential });
+        this.change.authenticated = found;
         this.change.attempts = Some(Attempts::default());
     } else {
         this.claim.failed = Some(ClaimedUser::new(user));
@@ -220,11 +230,13 @@ fn forward_hello(this: &mut Deciding<'_>) -> Action {
     }
     if wrong && !queues && !this.state.restricted() {
         // Redis would send no reply while messages are pending, too.
+        let is_elsewhere = this.claim.is_elsewhere;
+        let error = if is_elsewhere { &texts::HOLDS_STATE } else { &reply::WRONGPASS };
         let Some(name) = renamed.filter(|_| !atomic) else {
-            return this.local(reply::WRONGPASS.clone());
+            return this.local(error.clone());
         };
         // Redis 7.0 applies the options before the wrong one, too.
-        let error = rename(this, name).err().unwrap_or_else(|| reply::WRONGPASS.clone());
+        let error = rename(this, name).err().unwrap_or_else(|| error.clone());
         let shows = this.state.shows_replies();
         let show = if shows { Show::Instead(error) } else { Show::Nothing };
         return Action::Substitute {

@@ -304,7 +304,7 @@ fn is_cross_protocol(name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::{Authenticated, Identity};
+    use crate::auth::{Identities, Identity};
     use crate::command;
     use crate::policy::{Escapes, Policy, Scripts};
     use crate::resp::{Parsed, RequestLimits, RequestParser};
@@ -324,7 +324,7 @@ mod tests {
             scripts,
             guarded: false,
             known_only: false,
-            identity: Identity::new(None, &"password".to_owned().into()),
+            identities: Identity::new(None, &"password".to_owned().into()).into(),
             stand_in: StandIn::new(None, None, 1),
             upstream_version: None,
             commands: None,
@@ -341,12 +341,10 @@ mod tests {
 
     /// Each bit of `number` sets one property of a session that makes its requests special.
     fn state(number: u32) -> State {
-        let identity = Identity::new(None, &"password".to_owned().into());
+        let identities = Identities::from(Identity::new(None, &"password".to_owned().into()));
         let is = |bit: u32| number & (1 << bit) != 0;
         let mut state = State::new(is(0));
-        let credential = identity.check(b"default", b"password").filter(|_| !is(1));
-        state.authenticated = credential
-            .map(|credential| Authenticated { user: identity.user().clone(), credential });
+        state.authenticated = identities.check(b"default", b"password").filter(|_| !is(1));
         state.opaque = is(2);
         state.pinned = is(3);
         state.transaction.believed = is(4);

@@ -30,6 +30,12 @@ pub(in crate::session) static BAD_CLIENT_NAME: Bytes = Bytes::from_static(
 pub(in crate::session) static NO_SUCH_CLIENT: Bytes =
     Bytes::from_static(b"-ERR The client ID you want redirect to does not exist\r\n");
 
+/// The reply to `AUTH` as another user where the connection's state belongs to the present one.
+pub(super) static HOLDS_STATE: Bytes = Bytes::from_static(
+    b"-ERR the user cannot change while the connection is subscribed, blocked, in a transaction or has other state; \
+      send RESET first\r\n",
+);
+
 /// Returns the error for `HELLO` without `AUTH` before authentication.
 pub(super) fn noauth_hello(dialect: Dialect) -> Bytes {
     if dialect.hello_is_atomic { NOAUTH_HELLO_7_2.clone() } else { NOAUTH_HELLO.clone() }

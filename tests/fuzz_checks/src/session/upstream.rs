@@ -11,7 +11,7 @@ impl World {
         let mut moved = false;
         while let Some(id) = self.router.next_link_to_open() {
             assert!(self.logs_in, "a link for a client that has not logged in");
-            self.router.link_connected(id);
+            self.router.link_connected(id, self.now);
             self.links.push((id, Model::default()));
             moved = true;
         }

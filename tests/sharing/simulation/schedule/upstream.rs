@@ -27,7 +27,7 @@ impl Schedule {
                 if refused { ", to be refused" } else { "" }
             );
             self.redis.connect(number, refused);
-            self.router.link_connected(id);
+            self.router.link_connected(id, self.now);
         }
         self.after_call(About::Link(id));
     }
