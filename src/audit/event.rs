@@ -61,6 +61,8 @@ pub enum Event {
         parameters: Vec<&'static str>,
         succeeded: bool,
     },
+    /// Keys were deleted in place of `FLUSHDB` or `FLUSHALL`, because `policy.compat.flush` says so.
+    KeysDeleted(Box<KeysDeleted>),
     /// A session ended.
     SessionClosed {
         session: u64,
@@ -100,6 +102,24 @@ pub struct CommandRefused {
     pub opened_by: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
+}
+
+/// A deletion of keys for a client.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "docs/audit.md gives the meaning of each field")]
+pub struct KeysDeleted {
+    pub session: u64,
+    pub peer: String,
+    pub user: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub library: Option<String>,
+    pub command: &'static str,
+    pub prefix: String,
+    pub databases: Vec<u32>,
+    pub keys: u64,
+    pub succeeded: bool,
 }
 
 impl Event {

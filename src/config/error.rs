@@ -112,6 +112,16 @@ pub(crate) enum Problem {
     Expected { expects: String, write: String },
     #[error("set but empty; give it a value or leave it out")]
     Empty,
+    #[error(
+        "an empty prefix would delete every key; write prefix = \"cache:\", or leave flush out and take \
+         FLUSHDB out of policy.blocked if clients may delete all keys"
+    )]
+    EmptyPrefix,
+    #[error(
+        "policy.blocked lacks {0}, which would delete every key and not those below the prefix; add it there, \
+         or leave flush out"
+    )]
+    FlushNotBlocked(&'static str),
     #[error("{0} says the same; keep one of the two")]
     Twice(String),
     #[error("{0} is also in policy.blocked; remove it from one of the two")]

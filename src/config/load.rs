@@ -60,6 +60,12 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
         };
         return Err(reader.site("policy.allow").unwrap_or(Site::Whole).error(problem));
     }
+    if compat.flush.is_some()
+        && let Some(open) = policy.open_flush()
+    {
+        let site = reader.site("policy.compat.flush").unwrap_or(Site::Whole);
+        return Err(site.error(Problem::FlushNotBlocked(open)));
+    }
     if policy.blocked.is_empty() {
         warnings.push(Warning::NothingBlocked);
     }

@@ -35,9 +35,9 @@ pub(crate) use secrets::wall_clock;
 pub use secrets::{Origin, PreviousPassword, UpstreamUrl, read_password};
 pub use sections::{
     AuditKeys, AuditOutput, AuditSettings, ClientCertificates, ClientSettings, CompatSettings,
-    Endpoint, GuardMode, LimitSettings, Listen, LogFormat, LogSettings, OnFull, PolicySettings,
-    ScriptMode, Sharing, ThrottleSettings, TlsSettings, TlsVersion, UpstreamSettings, UpstreamTls,
-    Verification, WrongEndpoint,
+    Endpoint, FlushSettings, GuardMode, LimitSettings, Listen, LogFormat, LogSettings, OnFull,
+    PolicySettings, ScriptMode, Sharing, ThrottleSettings, TlsSettings, TlsVersion,
+    UpstreamSettings, UpstreamTls, Verification, WrongEndpoint,
 };
 pub use settings::Settings;
 pub use table::{TABLES, Table, fields, keys};

@@ -1,5 +1,7 @@
 //! A connection over which the control plane asks the upstream the same question again and again.
 
+use std::time::Duration;
+
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -32,7 +34,20 @@ impl KeptLink {
         &mut self,
         question: impl AsyncFnOnce(&mut Conversation) -> Result<T, UpstreamError>,
     ) -> Result<T, UpstreamError> {
+        self.ask_within(Duration::ZERO, question).await
+    }
+
+    /// Like [`KeptLink::ask`], with `limit` as the time limit if that is longer.
+    ///
+    /// # Errors
+    /// See [`KeptLink::ask`].
+    pub(crate) async fn ask_within<T>(
+        &mut self,
+        limit: Duration,
+        question: impl AsyncFnOnce(&mut Conversation) -> Result<T, UpstreamError>,
+    ) -> Result<T, UpstreamError> {
         let target = self.target.borrow().clone();
+        let limit = target.timeout.max(limit);
         let asked = async {
             let mut used = match self.link.take() {
                 Some(link) => link,
@@ -45,7 +60,7 @@ impl KeptLink {
             self.link = Some(used);
             Ok(answer)
         };
-        timeout(target.timeout, asked).await.unwrap_or_else(|_| Err(target.timed_out()))
+        timeout(limit, asked).await.unwrap_or_else(|_| Err(target.timed_out()))
     }
 
     /// Returns when the connection, if it is open, has ended or has brought something without a question; then

@@ -6,6 +6,7 @@
 
 mod certificates;
 mod container;
+mod flush;
 mod functions;
 mod guard;
 mod guard_change;

@@ -86,7 +86,7 @@ pub async fn ask_upstream(settings: &Settings) -> Result<ServerFacts, AskError> 
     let facts = async {
         let (mut link, greeting) = target.log_in(&credentials).await?;
         let commands = commands(&mut link).await?.map(Arc::new);
-        let parameters = match compat(settings).is_on() {
+        let parameters = match compat(settings).needs_parameters() {
             true => parameters(&mut link).await?.ok().map(Arc::new),
             false => None,
         };

@@ -28,6 +28,22 @@ pub fn unserved(count: u64) {
     warn!(target: SESSION, %reason, count, "sessions closed at once");
 }
 
+/// Logs that `keys` keys were deleted in `databases` for `session`, in place of `command`.
+pub fn keys_deleted(
+    session: u64,
+    peer: &dyn Display,
+    command: &str,
+    databases: &[u32],
+    keys: u64,
+    succeeded: bool,
+) {
+    let databases = databases.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+    info!(
+        target: SESSION, session, %peer, command, databases, keys, succeeded,
+        "keys deleted in place of a refused command, as policy.compat.flush says"
+    );
+}
+
 /// Logs `event` of `session`, whose client connects from `peer` and may have a certificate.
 pub fn report(session: u64, peer: &dyn Display, certificate: Option<&str>, event: &Event) {
     match event {

@@ -15,6 +15,7 @@
 //! | `AUTH failed` | warn | `session`, `peer`, `user` (as claimed) |
 //! | `address locked out` | warn | `session`, `peer`, `duration_ms` |
 //! | `command refused` | warn | `session`, `peer`, `name` and `library` (as by `CLIENT SETNAME` and `SETINFO`), `command`, `rule` (that refused it), `opened_by` (the key that would change it); once per session and command |
+//! | `keys deleted in place of a refused command, as policy.compat.flush says` | info | `session`, `peer`, `command`, `databases`, `keys` (how many), `succeeded` |
 //! | `session closed` | info; error for `internal` | `session`, `peer`, `reason`, `duration_ms`, `commands`, `bytes_in`, `bytes_out` |
 //! | `sessions closed at once` | warn | `reason` (`upstream_unavailable`), `count` (since the last such line, 10 s or more ago) |
 //!
@@ -28,5 +29,5 @@ mod events;
 pub mod metrics;
 mod output;
 
-pub use events::{SESSION, opened, refused, report, unserved};
+pub use events::{SESSION, keys_deleted, opened, refused, report, unserved};
 pub use output::{Flush, LogError, MAX_WAITING_LINES, dispatch, init, say, set_level};

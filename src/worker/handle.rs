@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
+use super::flushing::FlushOrder;
 use super::heartbeat::Heartbeat;
 use super::in_force::{Acknowledgement, InForce};
 use super::snapshot::Question;
@@ -102,4 +103,6 @@ pub(crate) struct Plan {
     pub(crate) memory: MemoryBudget,
     /// The workers besides the one that this is for. They end on their own, whoever can still send to them.
     pub(crate) others: Vec<mpsc::WeakSender<Order>>,
+    /// Who deletes keys for sessions.
+    pub(crate) flushes: mpsc::Sender<FlushOrder>,
 }

@@ -16,12 +16,14 @@
 //! | `thread`, `drain` | the loop, and its end |
 //! | `handle`, `heartbeat`, `snapshot` | what other threads send and ask |
 //! | `listing` | descriptions of sessions for `CLIENT LIST` |
+//! | `flushing` | keys that are deleted in place of `FLUSHDB` and `FLUSHALL` |
 //!
 //! [`Worker`] puts the parts together. Its tasks borrow it, and it starts the tasks of links, so the two
 //! know each other.
 
 mod client;
 mod drain;
+pub(crate) mod flushing;
 pub(crate) mod handle;
 pub(crate) mod heartbeat;
 pub(crate) mod in_force;
@@ -41,6 +43,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::error;
 
 use self::client::{ClientSockets, Next, Turn};
+use self::flushing::FlushOrder;
 use self::handle::{LinkNews, Order, Plan};
 use self::in_force::{Acknowledgement, InForce};
 use self::link::{LinkSockets, Read, Until};
@@ -64,6 +67,8 @@ struct Worker {
     health: Arc<Health>,
     /// The other workers.
     others: Vec<mpsc::WeakSender<Order>>,
+    /// Who deletes keys for sessions.
+    flushes: mpsc::Sender<FlushOrder>,
     /// What is in force. Links that wait to log in follow it, so it is replaced only when the router
     /// has the rules and credentials of the new value.
     in_force: watch::Sender<Arc<InForce>>,
@@ -97,6 +102,7 @@ impl Worker {
             reports: Reports::new(Arc::clone(&plan.health)),
             health: Arc::clone(&plan.health),
             others: plan.others.clone(),
+            flushes: plan.flushes.clone(),
             in_force: watch::Sender::new(in_force),
             scratch: vec![0; READ_SIZE].into(),
             me,
@@ -182,6 +188,10 @@ impl Worker {
             } else if let Some((id, described)) = self.router.next_listing() {
                 if let Some(me) = self.me.upgrade() {
                     tokio::task::spawn_local(listing::collect(me, id, described));
+                }
+            } else if let Some((id, flush)) = self.router.next_flush() {
+                if let Some(me) = self.me.upgrade() {
+                    tokio::task::spawn_local(flushing::delete(me, id, flush));
                 }
             } else if let Some(id) = self.router.next_touched() {
                 if Some(id) != current {

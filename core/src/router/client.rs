@@ -9,7 +9,7 @@ use super::pipeline::Pipeline;
 use super::session::{Listing, Session};
 use super::{Router, SessionEvent, SessionId, Sharing};
 use crate::auth::Permit;
-use crate::session::{ClientLine, CloseReason, Described};
+use crate::session::{ClientLine, CloseReason, Described, Flush, Flushed, Given};
 
 impl Router {
     /// Most sessions for which descriptions of clients are held at a time; others wait.
@@ -126,7 +126,7 @@ impl Router {
     /// Returns the next session for which the shell is to collect descriptions of clients, and to hand them
     /// over with [`Router::give_clients`]; `None` also while they are held for too many sessions.
     pub fn next_listing(&mut self) -> Option<(SessionId, Described)> {
-        if self.listings.is_empty() {
+        if self.jobs.listings.is_empty() {
             return None;
         }
         let sessions = &self.sessions;
@@ -134,7 +134,7 @@ impl Router {
         if self.listing.len() >= Self::MOST_LISTING {
             return None;
         }
-        let (id, described) = self.listings.pop_front()?;
+        let (id, described) = self.jobs.listings.pop_front()?;
         if let Some(session) = self.sessions.get_mut(id) {
             session.listing = Listing::Begun;
             self.listing.push(id);
@@ -147,7 +147,23 @@ impl Router {
         let Some(session) = self.sessions.get_mut(id) else { return };
         if session.listing == Listing::Begun {
             session.listing = Listing::No;
-            session.clients = Some(clients);
+            session.given = Some(Given::Clients(clients));
+            self.resume(id, now);
+        }
+    }
+
+    /// Returns the next session for which the shell is to delete keys, and to hand over the outcome with
+    /// [`Router::give_flushed`].
+    pub fn next_flush(&mut self) -> Option<(SessionId, Flush)> {
+        self.jobs.flushes.pop_front()
+    }
+
+    /// Hands over the outcome of the flush that the session waits for.
+    pub fn give_flushed(&mut self, id: SessionId, flushed: Flushed, now: Instant) {
+        let Some(session) = self.sessions.get_mut(id) else { return };
+        if session.flushing {
+            session.flushing = false;
+            session.given = Some(Given::Flushed(flushed));
             self.resume(id, now);
         }
     }
@@ -279,7 +295,7 @@ impl Router {
             rulebook: &self.rules,
             rules,
             events: &mut self.events,
-            listings: &mut self.listings,
+            jobs: &mut self.jobs,
             auth_timeout: self.timeouts.auth,
             counters: &mut self.counters,
             databases: &self.databases,

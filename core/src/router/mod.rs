@@ -36,7 +36,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::session::{ClientLine, Described, Rulebook};
+use crate::session::{ClientLine, Described, Flush, Rulebook};
 use crate::upstream::{Databases, LinkCredentials};
 use links::{Links, Usage};
 use replies::demultiplexer::Reached;
@@ -84,8 +84,7 @@ pub struct Router {
     sessions: Sessions,
     links: Links,
     events: VecDeque<SessionEvent>,
-    /// The sessions for which descriptions of clients are to be collected.
-    listings: VecDeque<(SessionId, Described)>,
+    jobs: Jobs,
     /// The sessions for which they are being collected, or that wait for the reply that they are for.
     listing: Vec<SessionId>,
     /// The sessions that replies reach in one call; empty between calls, kept for its capacity.
@@ -99,6 +98,15 @@ pub struct Router {
     draining: bool,
     last_tick: Option<Instant>,
     memory: limits::memory::Share,
+}
+
+/// What the program is to do for sessions that wait for it: at most one job for each.
+#[derive(Default)]
+struct Jobs {
+    /// The sessions for which descriptions of clients are to be collected.
+    listings: VecDeque<(SessionId, Described)>,
+    /// The sessions for which keys are to be deleted.
+    flushes: VecDeque<(SessionId, Flush)>,
 }
 
 impl Router {
@@ -119,7 +127,7 @@ impl Router {
             sessions: Sessions::default(),
             links: Links::new(credentials, key),
             events: VecDeque::new(),
-            listings: VecDeque::new(),
+            jobs: Jobs::default(),
             listing: Vec::new(),
             reached: Reached::default(),
             mismatched: Vec::new(),

@@ -10,7 +10,7 @@ use crate::auth::Permit;
 use crate::command::{Class, Spec};
 use crate::resp::{ReplyScanner, RequestParser};
 use crate::session::{
-    Action, ClientLine, CloseReason, Counted, Counts, Edit, Event, Frame, Limits, PendingReplies,
+    Action, CloseReason, Counted, Counts, Edit, Event, Frame, Given, Limits, PendingReplies,
     Renumbered, Rules, Show, State, TokenBucket, Unexpected,
 };
 
@@ -43,8 +43,10 @@ pub(super) struct Session {
     local_unread: usize,
     /// True if it is in the list of sessions that are resumed when its link has room.
     pub(super) waits_for_room: bool,
-    /// Descriptions of clients that were collected for its next request.
-    pub(super) clients: Option<Vec<ClientLine>>,
+    /// What the program has found out or done for its next request.
+    pub(super) given: Option<Given>,
+    /// True while the program deletes keys for its next request.
+    pub(super) flushing: bool,
     /// How far the collection of these descriptions is.
     pub(super) listing: Listing,
     /// Set until the reply has come that they are for.
@@ -146,7 +148,8 @@ impl Session {
             slow_until: None,
             local_unread: 0,
             waits_for_room: false,
-            clients: None,
+            given: None,
+            flushing: false,
             listing: Listing::No,
             lists: false,
             edited: None,
@@ -320,7 +323,9 @@ impl Session {
 
     /// Returns whether descriptions of clients are being collected or held for it.
     pub(super) fn holds_descriptions(&self) -> bool {
-        self.listing == Listing::Begun || self.clients.is_some() || self.lists
+        self.listing == Listing::Begun
+            || matches!(self.given, Some(Given::Clients(_)))
+            || self.lists
     }
 
     /// Returns whether so many bytes of local replies are unread that no more should be made.

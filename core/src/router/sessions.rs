@@ -211,6 +211,7 @@ fn overdue(session: &Session, timeouts: Timeouts, now: Instant) -> Option<CloseR
         && silent >= timeouts.idle
         && session.pending.is_empty()
         && session.pause != Some(Pause::Rate)
+        && !session.flushing
         && !session.state.listens();
     idle.then_some(CloseReason::Idle)
 }

@@ -4,7 +4,8 @@
 use bytes::Bytes;
 
 use super::change::Change;
-use super::compat::Answered;
+use super::clients::list::ClientLine;
+use super::compat::{Answered, Flush, Flushed};
 use super::event::{ClaimedUser, CloseReason};
 use super::need::Need;
 use super::replies::expect::Expect;
@@ -82,6 +83,17 @@ pub enum Action {
     /// The request names another session, which gets a lease for this: nothing changes until it has one. If
     /// it cannot get one, this is the reply.
     AwaitLease(Bytes),
+    /// The program deletes keys in place of the request: nothing changes until it has.
+    AwaitFlush(Flush),
+}
+
+/// What the program has found out or done for a request that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// The descriptions of clients that [`Action::AwaitClients`] asks for.
+    Clients(Vec<ClientLine>),
+    /// The outcome of [`Action::AwaitFlush`].
+    Flushed(Flushed),
 }
 
 /// Which sessions are to be described.
@@ -131,6 +143,14 @@ impl Action {
     /// Returns true if the reply will hold descriptions of many clients.
     pub fn lists_clients(&self) -> bool {
         matches!(self, Self::Forward { expect, .. } if expect.lists_clients())
+    }
+
+    /// Returns true if the request waits, and nothing has changed.
+    pub fn waits(&self) -> bool {
+        matches!(
+            self,
+            Self::AwaitReplies | Self::AwaitClients(_) | Self::AwaitLease(_) | Self::AwaitFlush(_)
+        )
     }
 
     /// Returns the kind of link that the request needs; `None` if Redoubt answers or there is no reply.

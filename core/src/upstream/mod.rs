@@ -6,6 +6,7 @@
 //! Invariants: no request of a session is sent before the link is logged in; no `Debug` output contains
 //! the password.
 
+pub mod below_prefix;
 mod credentials;
 mod databases;
 mod dialect;

@@ -1,6 +1,7 @@
 //! Describes what `[policy.compat]` does with a refused command.
 
-use redoubt_core::session::{CompatKey, Decision, Rules};
+use redoubt::config::Settings;
+use redoubt_core::session::{Action, CompatKey, Decision, Flush, Rules};
 
 use super::verdict::Verdict;
 
@@ -10,9 +11,12 @@ pub(super) fn amend(
     verdict: &mut Verdict,
     decision: &Decision,
     key: CompatKey,
-    (rules, is_asked): (&Rules, bool),
+    (settings, rules, is_asked): (&Settings, &Rules, bool),
 ) {
     let name = key.path();
+    if key == CompatKey::Flush {
+        return amend_flush(verdict, decision, settings);
+    }
     if matches!(decision, Decision::Special(special) if special.answered.is_some()) {
         verdict.why = format!("{name} = true: Redoubt answers it with what it has read from Redis");
     } else if verdict.rule.is_none() {
@@ -38,5 +42,30 @@ pub(super) fn amend(
             keys: None,
             scripts: None,
         };
+    }
+}
+
+/// The same for `FLUSHDB` and `FLUSHALL`.
+fn amend_flush(verdict: &mut Verdict, decision: &Decision, settings: &Settings) {
+    let action = match decision {
+        Decision::Special(special) => Some(&special.action),
+        Decision::Plain => None,
+    };
+    match (&settings.compat.flush, action) {
+        (Some(flush), Some(Action::AwaitFlush(wanted))) => {
+            let place = match wanted {
+                Flush::Database(_) => "the session's database",
+                Flush::All => "all databases",
+            };
+            verdict.why = format!(
+                "policy.compat.flush: Redoubt deletes the keys that begin with {:?}, in {place}",
+                flush.prefix
+            );
+        }
+        (None, _) if verdict.rule.is_some() => {
+            verdict.why +=
+                "; policy.compat.flush would have it delete the keys below a prefix, and no others";
+        }
+        _ => {}
     }
 }

@@ -172,7 +172,7 @@ fn decide(plan: &Plan, input: &[u8], unauthenticated: bool) -> Result<Verdict, E
     let spec = classify(&request);
     let mut verdict = Verdict::new(&decision, spec, &request, (&plan.settings, &rules));
     if let Some(key) = CompatKey::of(&request, spec).filter(|_| !unauthenticated) {
-        compat::amend(&mut verdict, &decision, key, (&rules, plan.is_asked));
+        compat::amend(&mut verdict, &decision, key, (&plan.settings, &rules, plan.is_asked));
     }
     Ok(verdict)
 }
@@ -185,6 +185,6 @@ fn decision(rules: &Rules, state: &State, request: &Request<'_>) -> Decision {
     // As after a session has selected database 0, and before another has been.
     let mut databases = Databases::default();
     databases.insert(IdentityId::FIRST, 0);
-    let known = Known { databases: &databases, clients: &None, is_whole: true };
+    let known = Known { databases: &databases, given: &None, is_whole: true };
     session::decide(state, request, spec, verdict, (rules, &due), known)
 }

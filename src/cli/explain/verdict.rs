@@ -172,6 +172,9 @@ fn connection(
             "goes over a link that other sessions share, separated from them by barriers; Redoubt puts its \
              sessions in the place of its connections"
         }
+        Action::AwaitFlush(_) => {
+            "the session waits while Redoubt finds and deletes keys over a connection of its own"
+        }
         Action::AwaitLease(_) => "waits until the session that it names has a lease",
         Action::Forward { .. } | Action::Substitute { .. } if sharing == Sharing::Off => {
             "goes over the session's own lease, as all commands do (upstream.sharing = \"off\")"

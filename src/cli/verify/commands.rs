@@ -28,9 +28,13 @@ pub(super) fn run(target: &Target) -> Section {
     Section { title: "What must not exist", checks }
 }
 
-fn blocked(target: &Target, args: &[&str]) -> Check {
+fn blocked(target: &Target, args: &'static [&'static str]) -> Check {
     let name = harmless::name(args);
-    missing(&format!("blocked-{}", name.to_lowercase()), &name, target.ask(args), args)
+    let id = format!("blocked-{}", name.to_lowercase());
+    match name.as_str() {
+        "FLUSHDB" | "FLUSHALL" => flush(target, &id, &name, args, &|wire| wire.ask(args)),
+        _ => missing(&id, &name, target.ask(args), args),
+    }
 }
 
 /// Checks all escapes, and names those that exist.
@@ -137,11 +141,7 @@ fn queued(wire: &mut Wire, args: &[&str]) -> io::Result<Option<String>> {
 
 /// Sends `FLUSHALL` in other forms.
 fn variants(target: &Target) -> [Check; 5] {
-    let inline = |line: &str| target.login().and_then(|mut wire| wire.say(line.as_bytes()));
-    let pipeline = target.login().and_then(|mut wire| {
-        wire.say(b"PING\r\nFLUSHALL NONSENSE NONSENSE\r\nPING\r\n")?;
-        wire.line()
-    });
+    let [_, word, _] = FLUSHALL;
     // DISCARD and not EXEC: no queued command may run.
     let multi = target.login().and_then(|mut wire| {
         wire.ask(&["MULTI"])?;
@@ -149,19 +149,52 @@ fn variants(target: &Target) -> [Check; 5] {
         wire.ask(&["DISCARD"])?;
         reply
     });
-    let [_, word, _] = FLUSHALL;
-    let check = |id: &str, what: &str, reply| missing(id, what, reply, &FLUSHALL);
+    let multi = match &multi {
+        Ok(reply) if harmless::is_limited_flush(reply) => {
+            Check::new("multi", true, IN_MULTI, LIMITED)
+        }
+        _ => missing("multi", IN_MULTI, multi, &FLUSHALL),
+    };
+    let check = |id: &str, what: &str, send: &Send| flush(target, id, what, &FLUSHALL, send);
     [
-        check("case", "flUshaLL", target.ask(&["flUshaLL", word, word])),
-        check("inline", "FLUSHALL inline", inline("FLUSHALL NONSENSE NONSENSE\r\n")),
-        check(
-            "quoted",
-            "FLUSHALL inline, quoted",
-            inline("\"FLUSH\\x41LL\" NONSENSE NONSENSE\r\n"),
-        ),
-        check("pipeline", "FLUSHALL in a pipeline", pipeline),
-        check("multi", "FLUSHALL in MULTI", multi),
+        check("case", "flUshaLL", &|wire| wire.ask(&["flUshaLL", word, word])),
+        check("inline", "FLUSHALL inline", &|wire| wire.say(b"FLUSHALL NONSENSE NONSENSE\r\n")),
+        check("quoted", "FLUSHALL inline, quoted", &|wire| {
+            wire.say(b"\"FLUSH\\x41LL\" NONSENSE NONSENSE\r\n")
+        }),
+        check("pipeline", "FLUSHALL in a pipeline", &|wire| {
+            wire.say(b"PING\r\nFLUSHALL NONSENSE NONSENSE\r\nPING\r\n")?;
+            wire.line()
+        }),
+        multi,
     ]
+}
+
+const IN_MULTI: &str = "FLUSHALL in MULTI";
+const LIMITED: &str = "deletes only the keys below the prefix of policy.compat.flush";
+
+/// Sends a form of a command and returns the reply.
+type Send = dyn Fn(&mut Wire) -> io::Result<String>;
+
+/// Checks that the command `args`, a flush that `send` sends with wrong arguments, does not exist, or that Redoubt
+/// answers it because of `policy.compat.flush`. The error for the arguments is that of Redis then; but inside
+/// `MULTI`, where Redis queues the command, Redoubt refuses it with an error of its own.
+fn flush(target: &Target, id: &str, what: &str, args: &[&str], send: &Send) -> Check {
+    let reply = target.login().and_then(|mut wire| send(&mut wire));
+    let is_syntax_error = reply.as_ref().is_ok_and(|reply| reply == "-ERR syntax error");
+    let is_limited = || -> io::Result<bool> {
+        let mut wire = target.login()?;
+        if wire.ask(&["MULTI"])? != "+OK" {
+            return Ok(false);
+        }
+        // The connection is closed then, so no queued command runs.
+        Ok(harmless::is_limited_flush(&send(&mut wire)?))
+    };
+    match if is_syntax_error { is_limited() } else { Ok(false) } {
+        Ok(true) => Check::new(id, true, what, LIMITED),
+        Ok(false) => missing(id, what, reply, args),
+        Err(error) => missing(id, what, Err(error), args),
+    }
 }
 
 /// Checks that the command `args` does not exist; the list of arguments in the reply is left out.

@@ -154,6 +154,12 @@ pub(super) fn is_missing(args: &[&str], reply: &str) -> bool {
         || (!whole && reply.starts_with("-ERR unknown subcommand "))
 }
 
+/// Returns whether `reply`, which was given inside `MULTI`, means that Redoubt runs the command as
+/// `policy.compat.flush` says. Redis would have queued it.
+pub(super) fn is_limited_flush(reply: &str) -> bool {
+    reply.starts_with("-ERR FLUSH") && reply.contains("(policy.compat.flush)")
+}
+
 #[cfg(test)]
 mod tests {
     use redoubt_core::policy::Escapes;

@@ -18,7 +18,7 @@ mod values;
 pub use audit::{AuditKeys, AuditOutput, AuditSettings, OnFull};
 pub use client::ClientSettings;
 pub(crate) use client::{ClientKeys, ClientParts, ClientPasswords};
-pub use compat::CompatSettings;
+pub use compat::{CompatSettings, FlushSettings};
 pub use endpoint::{Endpoint, WrongEndpoint};
 pub use limits::LimitSettings;
 pub use listen::Listen;

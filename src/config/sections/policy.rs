@@ -120,6 +120,13 @@ impl PolicySettings {
         Policy::compile_allowing(&self.blocked, self.escapes, &self.allow)
     }
 
+    /// Returns which of `FLUSHDB` and `FLUSHALL` is not refused, if one is not.
+    pub(crate) fn open_flush(&self) -> Option<&'static str> {
+        let is_open =
+            |name: &&str| !self.blocked.iter().any(|rule| rule.eq_ignore_ascii_case(name));
+        ["FLUSHDB", "FLUSHALL"].into_iter().find(is_open)
+    }
+
     /// Returns which scripts and functions run, as far as the settings determine it: only Redis
     /// knows the functions of the pinned libraries.
     pub fn script_rules(&self) -> Scripts {

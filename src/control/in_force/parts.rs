@@ -184,7 +184,7 @@ impl Parts {
             // The known functions belong to other libraries.
             self.functions = Arc::default();
         }
-        if !compat(&configured.settings).is_on() {
+        if !compat(&configured.settings).needs_parameters() {
             // Nothing keeps them up to date any more.
             self.parameters = None;
         }
@@ -292,6 +292,7 @@ pub(crate) fn compat(settings: &Settings) -> Compat {
     Compat {
         config_get: settings.config_get,
         notify_keyspace_events: settings.notify_keyspace_events,
+        flush: settings.flush.is_some(),
         parameters: None,
     }
 }

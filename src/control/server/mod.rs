@@ -24,6 +24,7 @@ use crate::accept::listen::{BindError, Listening, listen, listen_for_admin};
 use crate::audit;
 use crate::config::{Listen, Settings};
 use crate::control::certificates::Certificates;
+use crate::control::flush::Flusher;
 use crate::control::guard::GuardProvisioner;
 use crate::control::in_force::{Composer, FirstLogin};
 use crate::control::secrets::{ClientPasswords, UpstreamPassword, Watched, Watchers};
@@ -32,6 +33,7 @@ use crate::net::load::Load;
 use crate::reload::{ReloadRequest, ReloadSender, Reloads, WAITING};
 use crate::telemetry::metrics::{GuardState, guard as guard_state};
 use crate::worker;
+use crate::worker::flushing::FLUSHES;
 use crate::worker::handle::{ORDERS, Plan, WorkerHandle};
 use crate::worker::heartbeat::Heartbeat;
 use redoubt_core::policy::PolicyError;
@@ -142,7 +144,8 @@ impl Server {
         let mut composer =
             Composer::new(configured, client.identity(), credentials, first, workers.clone())
                 .map_err(|error| ServeError::Start(io::Error::other(error)))?;
-        let plan = plan::plan(&self.settings, composer.first(), stop);
+        let (flushes, flush_orders) = mpsc::channel(FLUSHES);
+        let plan = plan::plan(&self.settings, composer.first(), flushes, stop);
         let composer = Arc::new(composer);
         let dispatcher = Arc::new(plan::dispatcher(&self.settings, workers.clone()));
         // The admin port stays until the last session has ended, so that it can report the stop.
@@ -183,7 +186,9 @@ impl Server {
             listed: AtomicUsize::new(0),
             again: Notify::new(),
         };
-        let accepted = self.accept(client, composer, dispatcher, Arc::new(watch), shutdown);
+        let flusher = Flusher::new(flush_orders, Arc::clone(&composer));
+        let accepted =
+            self.accept(client, composer, dispatcher, (Arc::new(watch), flusher), shutdown);
         let served = runtime.block_on(accepted);
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
         runtime.block_on(maker.remove_own());
@@ -201,7 +206,7 @@ impl Server {
         client: ClientPasswords,
         composer: Arc<Composer>,
         dispatcher: Arc<Dispatcher>,
-        watch: Arc<Watch>,
+        (watch, flusher): (Arc<Watch>, Flusher),
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
         let stop = watch.shutdown.clone();
@@ -221,6 +226,7 @@ impl Server {
             info!(address = %at, version = env!("CARGO_PKG_VERSION"), "listening");
         }
         tasks.spawn(self.certificates.clone().watch(stop.clone()));
+        tasks.spawn(flusher.run(stop.clone()));
         let health = Arc::clone(&watch.health);
         let watching = tasks.spawn(Arc::clone(&watch).run());
         let watched = Watched {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::dispatcher::{Dispatcher, Entry};
@@ -17,6 +17,7 @@ use crate::control::secrets::ClientPasswords;
 use crate::health::Health;
 use crate::net::upstream::Target;
 use crate::tls;
+use crate::worker::flushing::FlushOrder;
 use crate::worker::handle::{Plan, WorkerHandle};
 use crate::worker::in_force::InForce;
 use redoubt_core::auth::{ConnectionLimiter, ConnectionLimits, Networks, ThrottleLimits};
@@ -107,7 +108,7 @@ pub(super) fn function_watch(composer: &Arc<Composer>) -> Option<FunctionWatch> 
 
 /// Returns the watch of the upstream's parameters, if the settings need it.
 pub(super) fn parameter_watch(composer: &Arc<Composer>) -> Option<ParameterWatch> {
-    compat(&composer.settings()).is_on().then(|| ParameterWatch {
+    compat(&composer.settings()).needs_parameters().then(|| ParameterWatch {
         target: composer.target(),
         credentials: composer.credentials(),
         composer: Arc::clone(composer),
@@ -156,6 +157,7 @@ pub(in crate::control) fn configured(
 pub(super) fn plan(
     settings: &Settings,
     in_force: Arc<InForce>,
+    flushes: mpsc::Sender<FlushOrder>,
     shutdown: CancellationToken,
 ) -> Plan {
     let health = Health::default();
@@ -170,5 +172,6 @@ pub(super) fn plan(
         shutdown,
         memory: MemoryBudget::default(),
         others: Vec::new(),
+        flushes,
     }
 }

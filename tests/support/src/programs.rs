@@ -124,9 +124,9 @@ pub const ALL: &[Program] = &[
         does: "cache, cached pages, locks, sessions; groups of both channel layers",
         refused: &["FLUSHDB"],
         differs: &["default: cleared", "default: after it", "extra: cleared", "extra: after it"],
-        key: Some(("policy.blocked", r#"["CONFIG", "DEBUG", "FLUSHALL"]"#)),
+        key: Some(("policy.compat.flush", r#"{ prefix = "site:" }"#)),
         note: "By default `cache.clear()` raises the error for an unknown command; `delete_pattern` of `django-redis` works. \
-               The key lets every client empty its database.",
+               With the key it deletes the site's keys, whose `KEY_PREFIX` is `site`.",
         ..WORKS
     },
     Program {
@@ -134,9 +134,9 @@ pub const ALL: &[Program] = &[
         does: "sessions with locks under PHP's web server; pipelines, transactions, scripts, `SCAN`",
         refused: &["FLUSHDB"],
         differs: &["flushDB", "after flushDB"],
-        key: Some(("policy.blocked", r#"["CONFIG", "DEBUG", "FLUSHALL"]"#)),
-        note: "By default `flushDB()` returns false and raises nothing. The key lets every \
-               client empty its database.",
+        key: Some(("policy.compat.flush", r#"{ prefix = "site:" }"#)),
+        note: "By default `flushDB()` returns false and raises nothing. With the key it deletes the keys that begin with \
+               the prefix.",
         ..WORKS
     },
     Program {

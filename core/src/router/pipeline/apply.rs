@@ -54,7 +54,7 @@ impl Pipeline<'_> {
         }
         let Special { action, change, claim, refused, answered } = special;
         let tells_id = change.tells_id();
-        self.session.clients = None;
+        self.session.given = None;
         self.session.lists |= action.lists_clients();
         let is_logged = claim.authenticates || claim.failed.is_some() || refused.is_some();
         // Patterns of `CONFIG GET` take about as long as a line in the log.
@@ -88,7 +88,10 @@ impl Pipeline<'_> {
             }
             Action::Reply(reply) => self.session.reply(reply),
             Action::AwaitLease(error) => self.session.reply(error),
-            Action::Silence | Action::AwaitReplies | Action::AwaitClients(_) => {}
+            Action::Silence
+            | Action::AwaitReplies
+            | Action::AwaitClients(_)
+            | Action::AwaitFlush(_) => {}
             Action::Finish { reply, reason } => {
                 if let Some(reply) = reply {
                     self.session.reply(reply);

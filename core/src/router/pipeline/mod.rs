@@ -23,11 +23,9 @@ use super::limits::turn::Work;
 use super::links::Links;
 use super::report::counters::Counters;
 use super::session::{Asked, Session};
-use super::{SessionEvent, SessionId};
+use super::{Jobs, SessionEvent, SessionId};
 use crate::resp::Parsed;
-use crate::session::{
-    CloseReason, Described, Event, Known, Rulebook, Rules, classify, decide, is_held_whole,
-};
+use crate::session::{CloseReason, Event, Known, Rulebook, Rules, classify, decide, is_held_whole};
 use crate::upstream::Databases;
 
 /// How the loop over a client's bytes continues after one step.
@@ -49,7 +47,7 @@ pub(super) struct Pipeline<'a> {
     /// The rules of the session's identity.
     pub(super) rules: &'a Rules,
     pub(super) events: &'a mut VecDeque<SessionEvent>,
-    pub(super) listings: &'a mut VecDeque<(SessionId, Described)>,
+    pub(super) jobs: &'a mut Jobs,
     pub(super) counters: &'a mut Counters,
     pub(super) auth_timeout: Duration,
     pub(super) databases: &'a Databases,
@@ -102,11 +100,11 @@ impl Pipeline<'_> {
             Ok(len) => len,
             Err(next) => return next,
         };
-        let Session { state, parser, pending, clients, .. } = &*self.session;
+        let Session { state, parser, pending, given, .. } = &*self.session;
         let request = parser.request(input);
         let spec = classify(&request);
         let verdict = self.rules.authorize(&request, spec, state.is_authenticated());
-        let known = Known { databases: self.databases, clients, is_whole: len.is_some() };
+        let known = Known { databases: self.databases, given, is_whole: len.is_some() };
         let decision = decide(state, &request, spec, verdict, (self.rules, pending), known);
         let route = self.route(&decision, spec, len);
         if route == Route::Wait {

@@ -1,16 +1,15 @@
 //! Picks the link that a request is sent over, and decides whether it can be sent now.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::super::key::{Lane, LinkKey};
 use super::super::links::{Held, Links, Want};
 use super::super::session::{Listing, Session};
-use super::super::{LinkId, SessionId};
+use super::super::{Jobs, LinkId, SessionId};
 use super::Pipeline;
 use crate::auth::{IdentityId, Permit};
 use crate::command::{Effect, Spec};
-use crate::session::{Action, Decision, Described, Limits, Need};
+use crate::session::{Action, Decision, Described, Flush, Limits, Need};
 
 /// Where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +37,7 @@ pub(super) struct Routing<'a> {
     pub(super) id: SessionId,
     pub(super) session: &'a mut Session,
     pub(super) links: &'a mut Links,
-    pub(super) listings: &'a mut VecDeque<(SessionId, Described)>,
+    pub(super) jobs: &'a mut Jobs,
     pub(super) limits: &'a Limits,
     /// The identity that the session has when the request is carried out.
     pub(super) identity: IdentityId,
@@ -78,7 +77,7 @@ impl Pipeline<'_> {
             id: self.id,
             session: self.session,
             links: self.links,
-            listings: self.listings,
+            jobs: self.jobs,
             limits: &self.rules.limits,
             identity,
             now: self.now,
@@ -132,6 +131,10 @@ impl Routing<'_> {
                     self.await_clients(described);
                     Route::Wait
                 }
+                Action::AwaitFlush(flush) => {
+                    self.await_flush(flush);
+                    Route::Wait
+                }
                 _ => Route::Local,
             },
         }
@@ -141,7 +144,15 @@ impl Routing<'_> {
     fn await_clients(&mut self, described: Described) {
         if !self.session.lists && self.session.listing == Listing::No {
             self.session.listing = Listing::Wanted;
-            self.listings.push_back((self.id, described));
+            self.jobs.listings.push_back((self.id, described));
+        }
+    }
+
+    /// Has keys deleted; the outcome resumes the session.
+    fn await_flush(&mut self, flush: Flush) {
+        if !self.session.flushing {
+            self.session.flushing = true;
+            self.jobs.flushes.push_back((self.id, flush));
         }
     }
 

@@ -1,14 +1,15 @@
 //! Answers to commands that the policy refuses, so that programs which insist on them start all the same.
 //!
 //! Owns: which forms of a request are answered, from what the server reported, and the bytes of the answers.
-//! Leaves to others: reading the server's values (the program does that, over a connection of its own), and in
-//! which state of a session an answer can be given (`decide`).
+//! Leaves to others: reading the server's values and deleting keys (the program does that, over connections of
+//! its own), and in which state of a session an answer can be given (`decide`).
 //!
 //! Invariants: such a request never reaches a link; all other forms of the command are refused as before; an
 //! answer contains no value of a parameter that is not in [`PARAMETERS`](parameters), and of the client's text only
 //! names of parameters and letters of events that were recognized.
 
 mod events;
+pub(super) mod flush;
 mod parameters;
 mod pattern;
 
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::events::Events;
+pub use self::flush::{Flush, Flushed};
 pub use self::parameters::Parameters;
 use crate::command::Spec;
 use crate::policy;
@@ -33,7 +35,9 @@ pub struct Compat {
     pub config_get: bool,
     /// True if `CONFIG SET notify-keyspace-events` is answered.
     pub notify_keyspace_events: bool,
-    /// The server's values; `None` while they are unknown, and then nothing is answered.
+    /// True if `FLUSHDB` and `FLUSHALL` delete the keys below a prefix, which the program knows.
+    pub flush: bool,
+    /// The server's values; `None` while they are unknown, and then no form of `CONFIG` is answered.
     pub parameters: Option<Arc<Parameters>>,
 }
 
@@ -44,6 +48,8 @@ pub enum CompatKey {
     ConfigGet,
     /// `policy.compat.notify_keyspace_events`.
     NotifyKeyspaceEvents,
+    /// `policy.compat.flush`.
+    Flush,
 }
 
 impl CompatKey {
@@ -52,6 +58,7 @@ impl CompatKey {
         match self {
             Self::ConfigGet => "policy.compat.config_get",
             Self::NotifyKeyspaceEvents => "policy.compat.notify_keyspace_events",
+            Self::Flush => "policy.compat.flush",
         }
     }
 
@@ -65,6 +72,7 @@ impl CompatKey {
         match spec?.name {
             "config|get" => Some(Self::ConfigGet),
             "config|set" if is_of_events(request) => Some(Self::NotifyKeyspaceEvents),
+            "flushdb" | "flushall" => Some(Self::Flush),
             _ => None,
         }
     }
@@ -128,19 +136,22 @@ impl Shown {
 
 impl Compat {
     /// Returns true if the server's values are needed.
-    pub fn is_on(&self) -> bool {
+    pub fn needs_parameters(&self) -> bool {
         self.config_get || self.notify_keyspace_events
     }
 
-    /// Returns true if requests are answered because of `key`, as soon as the server's values are known.
+    /// Returns true if requests are answered because of `key`, as soon as the server's values are known if that
+    /// needs them.
     pub fn has(&self, key: CompatKey) -> bool {
         match key {
             CompatKey::ConfigGet => self.config_get,
             CompatKey::NotifyKeyspaceEvents => self.notify_keyspace_events,
+            CompatKey::Flush => self.flush,
         }
     }
 
-    /// Returns the answer to a complete request for `spec`, in the form of `protocol`; `None` if it is refused.
+    /// Returns the answer to a complete request for `spec`, in the form of `protocol`, from the server's values;
+    /// `None` if it is not answered from these.
     pub(super) fn answer(
         &self,
         request: &Request<'_>,
@@ -155,6 +166,7 @@ impl Compat {
         match key {
             CompatKey::ConfigGet => Some(config_get(request, parameters, protocol)),
             CompatKey::NotifyKeyspaceEvents => set_events(request, parameters),
+            CompatKey::Flush => None,
         }
     }
 }
@@ -225,6 +237,7 @@ mod tests {
         Compat {
             config_get: true,
             notify_keyspace_events: true,
+            flush: false,
             parameters: Some(Arc::new(parameters)),
         }
     }

@@ -39,7 +39,7 @@ pub(super) fn info(this: &mut Deciding<'_>, need: Need) -> Action {
         this.change.pins = true;
         return Action::Forward { expect: this.plain(), need: Need::Lease };
     }
-    let Some(clients) = this.context.known.clients.as_deref() else {
+    let Some(clients) = this.context.known.clients() else {
         return Action::AwaitClients(Described::Itself);
     };
     let mut text = BytesMut::new();
@@ -55,7 +55,7 @@ pub(super) fn list(this: &mut Deciding<'_>, need: Need) -> Action {
     if this.state.asks_redis(this.context.due) || expect.show != Show::Reply {
         return Action::Forward { expect, need };
     }
-    let Some(clients) = this.context.known.clients.as_deref() else {
+    let Some(clients) = this.context.known.clients() else {
         return Action::AwaitClients(Described::All);
     };
     let mut text = BytesMut::new();

@@ -1,14 +1,26 @@
 //! Refused commands that are answered all the same, because the operator wants that (`[policy.compat]`).
 
-use super::{Action, Deciding};
+use super::known::refused;
+use super::{Action, Deciding, texts};
 use crate::command::Spec;
-use crate::session::compat::{Answered, CompatKey};
+use crate::policy::Denied;
+use crate::session::compat::{Answered, CompatKey, Flush, flush};
 
-/// Decides on a refused request for `spec` if it is answered. `None` if it is refused: also where Redis itself
-/// would not run it at once, and where its reply could not be put in order.
-pub(super) fn decide(this: &mut Deciding<'_>, spec: Option<&'static Spec>) -> Option<Action> {
+/// Decides on a request for `spec`, which is `denied`, if it is answered. `None` if it is refused: also where
+/// Redis itself would not run it at once, and where its reply could not be put in order.
+pub(super) fn decide(
+    this: &mut Deciding<'_>,
+    spec: Option<&'static Spec>,
+    denied: &Denied,
+) -> Option<Action> {
     let compat = &this.context.rules.compat;
-    if !this.context.known.is_whole || this.state.opaque || this.in_transaction() {
+    if !this.context.known.is_whole || this.state.opaque {
+        return None;
+    }
+    if compat.flush && CompatKey::of(this.request, spec) == Some(CompatKey::Flush) {
+        return decide_flush(this, spec?, denied);
+    }
+    if this.in_transaction() {
         return None;
     }
     let answer = compat.answer(this.request, spec, this.state.protocol)?;
@@ -25,10 +37,31 @@ pub(super) fn decide(this: &mut Deciding<'_>, spec: Option<&'static Spec>) -> Op
                 this.change.shown_parameters = answer.shown;
                 answer.shown.beyond(known)
             }
-            CompatKey::NotifyKeyspaceEvents => answer.shown,
+            CompatKey::NotifyKeyspaceEvents | CompatKey::Flush => answer.shown,
         };
         let (parameters, is_new) = (new.names(), !new.is_empty());
         this.answered = Some(Box::new(Answered { key, parameters, succeeded, is_new }));
     }
     Some(this.local(answer.reply))
+}
+
+/// Decides on `FLUSHDB` or `FLUSHALL`. What the session has written before is deleted too, so all its replies must
+/// have come; later requests wait, so that nothing is deleted that they write.
+fn decide_flush(this: &mut Deciding<'_>, spec: &'static Spec, denied: &Denied) -> Option<Action> {
+    let command = spec.name;
+    if this.in_transaction() {
+        let origin = this.context.rules.policy.origin_of(denied.rule());
+        this.note_refusal(Some(spec), denied, (origin.opened_by(), Vec::new()));
+        return Some(refused(this, flush::in_transaction(command)));
+    }
+    if this.context.due.remote() > 0 {
+        return Some(Action::AwaitReplies);
+    }
+    if this.state.restricted() {
+        return None;
+    }
+    Some(match Flush::wanted(command, this.request, this.state.database) {
+        Some(flush) => Action::AwaitFlush(flush),
+        None => this.local(texts::SYNTAX_ERROR.clone()),
+    })
 }

@@ -8,8 +8,9 @@ use super::{
 };
 use crate::command::{self, Effect, ServerKind, Spec};
 use crate::policy::{self, Denied};
-use crate::resp::Request;
+use crate::resp::{Request, reply};
 use crate::session::compat::CompatKey;
+use crate::session::decision::Given;
 use crate::session::replies::expect::{Expect, Learn, Show};
 use crate::session::rules::Rules;
 
@@ -20,8 +21,11 @@ pub(super) fn decide(
     denied: Option<Denied>,
 ) -> Action {
     let this = deciding;
+    if let Some(Given::Flushed(flushed)) = this.context.known.given {
+        return this.local(flushed.clone().err().unwrap_or_else(|| reply::OK.clone()));
+    }
     if let Some(denied) = denied {
-        if let Some(action) = compat::decide(this, spec) {
+        if let Some(action) = compat::decide(this, spec, &denied) {
             return action;
         }
         let rules = this.context.rules;

@@ -23,7 +23,7 @@ use super::change::{Attempts, Change};
 use super::client_reply::ReplyMode;
 use super::clients::list::ClientLine;
 use super::compat::Answered;
-use super::decision::{Action, Claim, Decision, Described, Refusal, Refused, Special};
+use super::decision::{Action, Claim, Decision, Described, Given, Refusal, Refused, Special};
 use super::event::CloseReason;
 use super::need::Need;
 use super::replies::expect::Expect;
@@ -44,10 +44,19 @@ pub(super) use texts::exec_aborted;
 pub struct Known<'a> {
     /// Databases that sessions are known to be allowed to select.
     pub databases: &'a Databases,
-    /// Descriptions of clients, if the request was found to ask for them.
-    pub clients: &'a Option<Vec<ClientLine>>,
+    /// What the program has found out or done for the request, if the request was found to need that.
+    pub given: &'a Option<Given>,
     /// True if the request has arrived completely; false for the beginning of a large request.
     pub is_whole: bool,
+}
+
+impl<'a> Known<'a> {
+    fn clients(self) -> Option<&'a [ClientLine]> {
+        match self.given {
+            Some(Given::Clients(clients)) => Some(clients),
+            Some(Given::Flushed(_)) | None => None,
+        }
+    }
 }
 
 /// The input of a decision, besides the session's own state and the request.
@@ -142,8 +151,7 @@ struct Deciding<'a> {
 
 impl Deciding<'_> {
     fn finish(self, action: Action) -> Special {
-        if matches!(action, Action::AwaitReplies | Action::AwaitClients(_) | Action::AwaitLease(_))
-        {
+        if action.waits() {
             return action.into();
         }
         // On a connection that carries a stream, no reply of Redoubt's own can be put in order.
@@ -315,7 +323,7 @@ mod tests {
     static DATABASES: LazyLock<Databases> = LazyLock::new(Databases::default);
 
     fn known() -> Known<'static> {
-        Known { databases: &DATABASES, clients: &None, is_whole: true }
+        Known { databases: &DATABASES, given: &None, is_whole: true }
     }
 
     fn rules(scripts: Scripts) -> Rules {
