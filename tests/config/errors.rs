@@ -92,6 +92,23 @@ fn errors_for_unknown_keys_suggest_the_likely_key() {
         "redoubt.toml:2: policy.compat: expected a table; \
          write [policy.compat] on a line of its own and its keys below it"
     );
+    let expected = "expected a table with a prefix of 1 to 256 bytes in quotes; \
+                    write flush = { prefix = \"cache:\" }";
+    let long = format!("{{ prefix = \"{}\" }}", "x".repeat(257));
+    for value in ["true", "\"cache:\"", "{}", "{ prefix = 1 }", "{ prefx = \"a\" }", &long] {
+        let text = format!("[policy.compat]\nflush = {value}\n");
+        assert_eq!(error(&text), format!("redoubt.toml:2: policy.compat.flush: {expected}"));
+    }
+    assert_eq!(
+        error("[policy.compat.flush]\nprefix = \"\"\n"),
+        "redoubt.toml:2: policy.compat.flush: an empty prefix would delete every key; write prefix = \
+         \"cache:\", or leave flush out and take FLUSHDB out of policy.blocked if clients may delete all keys"
+    );
+    assert_eq!(
+        error_under("policy", "blocked = [\"flushdb\"]\ncompat.flush = { prefix = \"a:\" }"),
+        "redoubt.toml:4: policy.compat.flush: policy.blocked lacks FLUSHALL, which would delete every key \
+         and not those below the prefix; add it there, or leave flush out"
+    );
     assert_eq!(
         error("[policy.compat]\nconfig_get = 1\n"),
         "redoubt.toml:2: policy.compat.config_get: expected true or false, without quotes; \

@@ -147,6 +147,38 @@ fn verify_finds_no_config_where_harmless_forms_are_answered() {
 }
 
 #[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn verify_takes_a_flush_below_a_prefix_for_no_hole_and_deletes_nothing() {
+    on_each(&ALL, |server| {
+        let redis = Redis::setup().server(server).start();
+        let setup = |guard: &str| {
+            Redoubt::setup(&redis)
+                .set("policy.compat.flush", "{ prefix = \"cache:\" }")
+                .set_text("policy.guard", guard)
+        };
+        let redoubt = setup("auto").start();
+        redoubt.wait_until_it_serves();
+        let mut direct = redis.direct();
+        direct.command(&["MSET", "cache:1", "1", "other", "1"]);
+        let (code, report) = json(redoubt.address(), redoubt.password(), &[]);
+        assert_eq!((code, ids(&report, "fails")), (Some(0), Vec::new()), "{report}");
+        for id in
+            ["blocked-flushdb", "blocked-flushall", "case", "inline", "quoted", "pipeline", "multi"]
+        {
+            assert!(ids(&report, "holds").contains(&id.to_owned()), "{report}");
+            assert!(found(&report, id).contains("policy.compat.flush"), "{report}");
+        }
+        assert_eq!(direct.command(&["EXISTS", "cache:1", "other"]), b":2\r\n");
+        // Scripts that may run it are found all the same.
+        let redoubt = setup("off").start();
+        let (code, report) = json(redoubt.address(), redoubt.password(), &[]);
+        assert_eq!(code, Some(1), "{report}");
+        assert!(ids(&report, "fails").contains(&"script".to_owned()), "{report}");
+        assert_eq!(direct.command(&["EXISTS", "cache:1", "other"]), b":2\r\n");
+    });
+}
+
+#[test]
 fn verify_warns_if_restore_exists_unless_the_server_always_checks_payloads() {
     let redis = Redis::setup().config("sanitize-dump-payload yes").start();
     let (_, report) = json(redis.address(), redis.password(), &[]);

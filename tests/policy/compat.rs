@@ -1,13 +1,26 @@
-//! `[policy.compat]`: forms of `CONFIG` that Redoubt answers by itself, compared with the server's own answers,
-//! and that nothing else of `CONFIG` exists because of it.
+//! `[policy.compat]`: refused commands that Redoubt answers by itself. What holds for both keys about `CONFIG` is
+//! here, among it that nothing else of `CONFIG` exists because of them.
+//!
+//! | module | what it tests |
+//! |---|---|
+//! | `config_get` | `CONFIG GET`, compared with the server's own answers |
+//! | `events` | `CONFIG SET notify-keyspace-events`, compared in the same way |
+//! | `flush` | `FLUSHDB` and `FLUSHALL`, which delete the keys below a prefix |
+//! | `flush_faults` | the same while servers are killed, stopped or refuse |
+//! | `flush_order` | what is deleted of a pipeline, and that nobody else waits |
 
+mod config_get;
+mod events;
+mod flush;
+mod flush_faults;
+mod flush_order;
+
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use redoubt_core::policy::unknown_command;
-use redoubt_core::session::Parameters;
 use serde_json::Value;
 use support::redoubt::Setup;
-use support::rng::Rng;
 use support::servers::{ALL, MAIN, on_each};
 use support::{Deadline, Redis, Redoubt, Wire, frame, shown};
 
@@ -40,156 +53,6 @@ fn ask(wire: &mut Wire, words: &[impl AsRef<[u8]>]) -> String {
 fn is_refused(wire: &mut Wire, words: &[&str]) -> bool {
     let expected = unknown_command(words.iter().map(|word| word.as_bytes()));
     wire.command(words) == expected
-}
-
-/// Splits a reply to `CONFIG GET` into its first line and its pairs, sorted.
-fn pairs(reply: &[u8]) -> (String, Vec<(String, String)>) {
-    let text = String::from_utf8(reply.to_vec()).unwrap();
-    let (head, rest) = text.split_once("\r\n").unwrap();
-    let lines: Vec<_> = rest.split_terminator("\r\n").collect();
-    let values: Vec<_> = lines.chunks(2).map(|pair| format!("{} {}", pair[0], pair[1])).collect();
-    let mut pairs: Vec<_> =
-        values.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect();
-    pairs.sort();
-    (head.to_owned(), pairs)
-}
-
-/// Requests for parameters that are shown; the server's own reply holds no others.
-const SHOWN: [&[&str]; 20] = [
-    &["databases"],
-    &["timeout"],
-    &["save"],
-    &["appendonly", "appendfsync"],
-    &["maxmemory", "maxmemory-policy"],
-    &["notify-keyspace-events"],
-    &["replica-read-only", "slave-read-only"],
-    &["proto-max-bulk-len"],
-    &["MaxMemory"],
-    &["TIMEOUT", "timeout", "t?meout"],
-    &["t?meout", "TIMEOUT"],
-    &["*-read-only"],
-    &["maxmemory-p*", "data[a-c]ases", "TIME*"],
-    &["hash-max-*st-entries"],
-    &["maxmemory-[^cest]*"],
-    &["proto-max-bulk-len*"],
-    &["maxclient[s"],
-    &["timeo[\\u]t"],
-    &["timeou*\0x", "timeout\0x"],
-    &["", "timeou\\t", "no-such-parameter", "no-such-*"],
-];
-
-#[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
-fn config_get_is_answered_as_by_the_server_in_both_protocols() {
-    on_each(&ALL, |server| {
-        let redis = Redis::setup().server(server).config("save 60 7 300 3").start();
-        let redoubt = start(&redis);
-        for hello in ["2", "3"] {
-            let (mut wire, mut direct) = (redoubt.session(), redis.direct());
-            wire.command(&["HELLO", hello]);
-            direct.command(&["HELLO", hello]);
-            for words in SHOWN {
-                let request = [&["CONFIG", "GET"], words].concat();
-                let (answer, own) = (wire.command(&request), direct.command(&request));
-                assert_eq!(pairs(&answer), pairs(&own), "HELLO {hello}, {words:?}");
-            }
-            // One pair has only one order, and Valkey 9 sorts the names as Redoubt does.
-            let count = if server == "valkey-9.1" { SHOWN.len() } else { 3 };
-            for words in &SHOWN[..count] {
-                let request = [&["config", "get"], *words].concat();
-                assert_eq!(ask(&mut wire, &request), ask(&mut direct, &request));
-            }
-            for arity in [&["CONFIG", "GET"][..], &["config", "get"]] {
-                assert_eq!(ask(&mut wire, arity), ask(&mut direct, arity));
-            }
-        }
-    });
-}
-
-#[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
-fn patterns_show_only_the_reviewed_parameters() {
-    on_each(&ALL, |server| {
-        let redis = Redis::setup().server(server).start();
-        let redoubt = start(&redis);
-        let (mut wire, mut direct) = (redoubt.session(), redis.direct());
-        let reviewed: Vec<_> =
-            Parameters::names().map(|name| frame::bulk(name.as_bytes())).collect();
-        let is_reviewed = |name: &String| {
-            reviewed.iter().any(|bulk| shown(bulk).replace("\\r\\n", " ").trim_end() == name)
-        };
-        for pattern in ["*", "?*", "m*", "*e*", "*[a-z]*", "**a**"] {
-            let answer = pairs(&wire.command(&["CONFIG", "GET", pattern])).1;
-            let own = pairs(&direct.command(&["CONFIG", "GET", pattern])).1;
-            let own: Vec<_> = own.into_iter().filter(|(name, _)| is_reviewed(name)).collect();
-            assert!(!own.is_empty(), "{pattern}");
-            assert_eq!(answer, own, "{pattern}");
-        }
-        for name in [
-            "requirepass",
-            "masterauth",
-            "masteruser",
-            "dir",
-            "dbfilename",
-            "bind",
-            "port",
-            "logfile",
-            "aclfile",
-            "unixsocket",
-            "tls-key-file",
-            "replicaof",
-            "*pass*",
-            "*file*",
-            "dir*",
-        ] {
-            assert_eq!(ask(&mut wire, &["CONFIG", "GET", name]), "*0\\r\\n", "{name}");
-        }
-    });
-}
-
-#[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
-fn random_patterns_match_as_in_the_server() {
-    const PARTS: [&str; 22] = [
-        "*", "**", "?", "[", "]", "^", "-", "\\", "[^", "[a-z]", "[Z-A]", "[\\", "a", "E", "max",
-        "mem", "memory", "time", "out", "save", "-", "s",
-    ];
-    on_each(&MAIN, |server| {
-        let redis = Redis::setup().server(server).start();
-        let redoubt = start(&redis);
-        let (mut wire, mut direct) = (redoubt.session(), redis.direct());
-        let reviewed: Vec<_> = Parameters::names().collect();
-        let names = |reply: &[u8]| -> Vec<String> {
-            let text = String::from_utf8(reply.to_vec()).unwrap();
-            let lines = text.split("\r\n").skip(2).step_by(4).map(str::to_lowercase);
-            let mut names: Vec<_> = lines.filter(|name| reviewed.contains(&&**name)).collect();
-            names.sort();
-            names
-        };
-        let mut rng = Rng::new(7);
-        let mut matched = 0;
-        for _ in 0..3000 {
-            let inner: String = (0..1 + rng.below(6)).map(|_| *rng.pick(&PARTS)).collect();
-            let pattern = if rng.one_in(2) { format!("*{inner}*") } else { inner };
-            let request = ["CONFIG", "GET", &pattern];
-            let (answer, own) = (names(&wire.command(&request)), names(&direct.command(&request)));
-            assert_eq!(answer, own, "{pattern:?}");
-            matched += usize::from(!own.is_empty());
-        }
-        assert!(matched > 200, "{matched}");
-    });
-}
-
-#[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
-fn a_changed_value_is_shown_within_seconds() {
-    let redis = Redis::start();
-    let redoubt = start(&redis);
-    let mut wire = redoubt.session();
-    redis.direct().command(&["CONFIG", "SET", "maxmemory", "123456789"]);
-    let mut is_shown =
-        || ask(&mut wire, &["CONFIG", "GET", "maxmemory"]).contains("$9\\r\\n123456789\\r\\n");
-    assert!(Deadline::standard().poll(&mut is_shown));
 }
 
 #[test]
@@ -397,42 +260,6 @@ fn values_that_cannot_be_read_leave_config_an_unknown_command() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
-fn setting_events_succeeds_if_the_server_has_them() {
-    on_each(&ALL, |server| {
-        let redis = Redis::setup().server(server).config("notify-keyspace-events Ex").start();
-        let redoubt = start(&redis);
-        let (mut wire, mut direct) = (redoubt.session(), redis.direct());
-        let set =
-            |flags: &str| ["CONFIG", "SET", "notify-keyspace-events", flags].map(str::to_owned);
-        for flags in ["Ex", "xE", "E", "x", "", "ExExEx", "x\0q"] {
-            assert_eq!(ask(&mut wire, &set(flags)), "+OK\\r\\n", "{flags:?}");
-        }
-        for flags in ["q", "KEq", "AKE!", " Ex", "ex,", "KEé"] {
-            let own = ask(&mut direct, &set(flags));
-            assert!(own.starts_with("-ERR CONFIG SET failed"), "{own}");
-            assert_eq!(ask(&mut wire, &set(flags)), own, "{flags:?}");
-        }
-        for (flags, lacks, needs) in
-            [("KEx", "'K'", "'xKE'"), ("AKE", "'g$lshzetdK'", "'AKE'"), ("Exm", "'m'", "'xEm'")]
-        {
-            let reply = ask(&mut wire, &set(flags)).replace("\\'", "'");
-            assert!(reply.starts_with("-ERR Redoubt does not change"), "{reply}");
-            assert!(reply.contains(&format!("lacks {lacks}")), "{reply}");
-            assert!(reply.contains(&format!("set it to {needs}")), "{reply}");
-            // What the error asks for is what the server needs.
-            assert_eq!(ask(&mut direct, &set(needs.trim_matches('\''))), "+OK\\r\\n");
-            let mut is_ok = || ask(&mut wire, &set(flags)) == "+OK\\r\\n";
-            assert!(Deadline::standard().poll(&mut is_ok), "{flags}");
-            assert_eq!(ask(&mut direct, &set("Ex")), "+OK\\r\\n");
-            let mut is_back = || ask(&mut wire, &set(flags)) != "+OK\\r\\n";
-            assert!(Deadline::standard().poll(&mut is_back), "{flags}");
-        }
-        assert!(ask(&mut direct, &["CONFIG", "GET", "notify-keyspace-events"]).contains("xE"));
-    });
-}
-
-#[test]
-#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_log_names_parameters_once_in_a_session_and_no_values() {
     let redis = Redis::start();
     let redoubt = start(&redis);
@@ -477,13 +304,32 @@ fn the_log_names_parameters_once_in_a_session_and_no_values() {
     assert!(!lines.iter().any(|line| line.contains("canary")), "{lines:?}");
 }
 
-/// Runs `redoubt explain` with both keys and returns its exit code and report.
+/// Returns the bulk strings of an array.
+fn names_of(reply: &[u8]) -> BTreeSet<Vec<u8>> {
+    let mut names = BTreeSet::new();
+    let line_end = |bytes: &[u8]| bytes.windows(2).position(|two| two == b"\r\n").unwrap();
+    let mut rest = &reply[line_end(reply) + 2..];
+    while !rest.is_empty() {
+        let end = line_end(rest);
+        let len: usize = std::str::from_utf8(&rest[1..end]).unwrap().parse().unwrap();
+        names.insert(rest[end + 2..][..len].to_vec());
+        rest = &rest[end + 2 + len + 2..];
+    }
+    names
+}
+
+/// Runs `redoubt explain` with both keys about `CONFIG` and returns its exit code and report.
 fn explain(redis: &Redis, args: &[&str]) -> (Option<i32>, Value) {
+    explain_with(redis, "config_get = true\nnotify_keyspace_events = true\n", args)
+}
+
+/// Runs `redoubt explain` with these lines in `[policy.compat]`.
+fn explain_with(redis: &Redis, keys: &str, args: &[&str]) -> (Option<i32>, Value) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("redoubt.toml");
     let text = format!(
         "client.password = \"{}\"\nupstream.url = \"redis://{}\"\nupstream.password = \"{}\"\n\
-         [policy.compat]\nconfig_get = true\nnotify_keyspace_events = true\n",
+         [policy.compat]\n{keys}",
         support::secret(),
         redis.address(),
         redis.password(),

@@ -2,7 +2,7 @@
 //!
 //! | module | what it tests |
 //! |---|---|
-//! | `compat` | forms of `CONFIG` that `[policy.compat]` answers, compared with real servers |
+//! | `compat` | refused commands that `[policy.compat]` answers, compared with real servers |
 //! | `escapes` | commands that get round the block list do not exist |
 //! | `explain` | `redoubt explain`, and that a live Redoubt does what it predicts |
 //! | `replies` | the errors for refused commands, byte by byte against Redis |

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod ends;
+mod flush;
 mod large;
 mod login;
 mod order;

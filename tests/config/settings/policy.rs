@@ -125,3 +125,19 @@ fn policy_compat_notify_keyspace_events_takes_effect() {
     let redoubt = Redoubt::start(&redis);
     assert!(is_unknown(&mut redoubt.session(), &set));
 }
+
+#[test]
+fn policy_compat_flush_takes_effect() {
+    let redis = Redis::start();
+    let redoubt =
+        Redoubt::setup(&redis).set("policy.compat.flush", "{ prefix = \"cache:\" }").start();
+    assert!(is_answered(&redoubt, &["FLUSHDB"]));
+    let mut session = redoubt.session();
+    for key in ["cache:1", "other"] {
+        session.command(&["SET", key, "1"]);
+    }
+    assert_eq!(session.command(&["FLUSHALL"]), b"+OK\r\n");
+    assert_eq!(session.command(&["EXISTS", "cache:1", "other"]), b":1\r\n");
+    assert!(is_unknown(&mut session, &["CONFIG", "GET", "timeout"]));
+    assert!(is_unknown(&mut Redoubt::start(&redis).session(), &["FLUSHDB"]));
+}

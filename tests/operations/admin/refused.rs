@@ -51,7 +51,7 @@ fn refused_commands_are_listed_by_program_and_command() {
     for wanted in [
         json!([8, "default", "worker", "redis-py 5.0.1", "config|get", "config", config]),
         json!([1, "default", null, null, "swapdb", "swapdb", "policy.allow"]),
-        json!([1, "default", null, null, "flushall", "flushall", "policy.blocked"]),
+        json!([1, "default", null, null, "flushall", "flushall", "policy.compat.flush"]),
         json!([1, null, null, null, "flushall", "flushall", null]),
     ] {
         assert!(shown.contains(&wanted), "{wanted} is not in {answer}");

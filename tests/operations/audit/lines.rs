@@ -185,3 +185,37 @@ fn an_answer_in_place_of_a_refusal_is_recorded_once_for_each_parameter() {
     assert_eq!(answered, [(&get, &save, &yes), (&get, &timeout, &yes), (&set, &events, &no)]);
     assert!(!fs::read_to_string(log(&dir)).unwrap().contains("canary"));
 }
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_flush_below_a_prefix_is_recorded_with_the_number_of_keys_and_none_of_them() {
+    let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
+    let redoubt = setup(&redis, &dir).set("policy.compat.flush", "{ prefix = \"cache:\" }").start();
+    redoubt.wait_until_it_serves();
+    let mut session = redoubt.session();
+    for words in [
+        &["CLIENT", "SETNAME", "web1"][..],
+        &["SET", "cache:canary", "1"],
+        &["SELECT", "2"],
+        &["SET", "cache:canary", "1"],
+        &["FLUSHDB"],
+        &["FLUSHALL"],
+        &["FLUSHALL", "wrong"],
+    ] {
+        session.command(words);
+    }
+    stop(redoubt);
+    let lines = lines(&log(&dir));
+    let deleted = lines.iter().filter(|line| line["event"] == "keys_deleted");
+    let deleted: Vec<_> = deleted
+        .map(|line| {
+            let is_whole = line["session"].is_u64() && line["peer"].is_string();
+            assert!(is_whole && line["user"] == "default" && line["name"] == "web1", "{line}");
+            assert!(line["prefix"] == "cache:" && line["succeeded"] == true, "{line}");
+            (&line["command"], &line["databases"], &line["keys"])
+        })
+        .collect();
+    let (one, all) = (json!("flushdb"), json!("flushall"));
+    assert_eq!(deleted, [(&one, &json!([2]), &json!(1)), (&all, &json!([0]), &json!(1))]);
+    assert!(!fs::read_to_string(log(&dir)).unwrap().contains("canary"));
+}

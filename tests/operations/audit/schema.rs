@@ -51,18 +51,21 @@ fn seen() -> Vec<Value> {
     let redoubt = setup(&redis, &dir)
         .set("audit.hash_chain", true)
         .set_text("audit.keys", "plain")
-        .set("policy.blocked", "[\"SET\", \"CONFIG\"]")
+        .set("policy.blocked", "[\"SET\", \"CONFIG\", \"FLUSHDB\", \"FLUSHALL\"]")
         .set_text("upstream.stall_timeout", "1s")
         .set("policy.compat.config_get", true)
+        .set("policy.compat.flush", "{ prefix = \"cache:\" }")
         .set("throttle.exempt", "[]")
         .set("throttle.failures", 1)
         .client_password(&password)
         .set_text("client.password_file", file.to_str().unwrap())
         .start();
     let mut session = redoubt.session();
+    session.command(&["FLUSHDB"]);
     session.command(&["CLIENT", "SETNAME", "name"]);
     session.command(&["CLIENT", "SETINFO", "LIB-NAME", "library"]);
     session.command(&["SET", "key", "value"]);
+    session.command(&["FLUSHDB"]);
     let is_answered = || session.command(&["CONFIG", "GET", "timeout"]).starts_with(b"*");
     assert!(Deadline::standard().poll(is_answered));
     let (mut stalled, mut direct) = (redoubt.session(), redis.direct());

@@ -8,7 +8,7 @@ use redoubt::reload::{Difference, LIVE, RESTART};
 use tempfile::TempDir;
 
 /// Keys with two values each. A key that requires another brings the first value of that key.
-const VALUES: [(&str, &str, &str); 78] = [
+const VALUES: [(&str, &str, &str); 79] = [
     ("listen", "[\"127.0.0.1:1\"]", "[\"127.0.0.1:2\"]"),
     ("unix_socket_mode", "\"660\"", "\"600\""),
     ("reuse_port", "false", "true"),
@@ -44,7 +44,7 @@ const VALUES: [(&str, &str, &str); 78] = [
     ("upstream.tls_key", "\"a.key\"", "\"b.key\""),
     ("upstream.tls_name", "\"one\"", "\"two\""),
     ("upstream.tls_dangerously_accept_any_certificate", "false", "true"),
-    ("policy.blocked", "[\"GET\"]", "[\"SET\"]"),
+    ("policy.blocked", "[\"FLUSHDB\", \"FLUSHALL\"]", "[\"FLUSHDB\", \"FLUSHALL\", \"SET\"]"),
     ("policy.escapes", "\"deny\"", "\"allow\""),
     ("policy.allow", "[]", "[\"SAVE\"]"),
     ("policy.guard", "\"auto\"", "\"require\""),
@@ -53,6 +53,7 @@ const VALUES: [(&str, &str, &str); 78] = [
     ("policy.pinned_libraries", "[]", "[\"lib\"]"),
     ("policy.compat.config_get", "false", "true"),
     ("policy.compat.notify_keyspace_events", "false", "true"),
+    ("policy.compat.flush", "{ prefix = \"a:\" }", "{ prefix = \"b:\" }"),
     ("limits.max_sessions", "10000", "9999"),
     ("limits.sessions_per_address", "0", "1"),
     ("limits.sessions_per_identity", "0", "1"),

@@ -195,3 +195,31 @@ fn reload_changes_which_forms_of_config_are_answered() {
         assert!(session.command(words).starts_with(b"-ERR unknown command"), "{key}");
     }
 }
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_what_flushdb_deletes() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    redoubt.wait_until_it_serves();
+    let mut session = redoubt.session();
+    let keys = ["a:1", "b:1"];
+    for (value, left) in [
+        ("{ prefix = \"a:\" }", b"*1\r\n$3\r\nb:1\r\n"),
+        ("{ prefix = \"b:\" }", b"*1\r\n$3\r\na:1\r\n"),
+    ] {
+        for key in keys {
+            session.command(&["SET", key, "1"]);
+        }
+        change(&mut redoubt, "policy.compat.flush", value);
+        assert_eq!(session.command(&["FLUSHDB"]), b"+OK\r\n");
+        assert_eq!(session.command(&["KEYS", "*"]), left);
+    }
+    redoubt.write("policy.compat.flush", Some("{ prefix = \"\" }"));
+    assert!(redoubt.reload().contains("not reloaded"));
+    assert_eq!(session.command(&["FLUSHALL"]), b"+OK\r\n");
+    redoubt.write("policy.compat.flush", None);
+    redoubt.reload();
+    assert!(session.command(&["FLUSHDB"]).starts_with(b"-ERR unknown command"));
+    assert_eq!(session.command(&["KEYS", "*"]), b"*1\r\n$3\r\na:1\r\n");
+}
