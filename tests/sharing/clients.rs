@@ -350,3 +350,29 @@ fn four_hundred_workers_of_a_job_queue_wait_and_are_all_woken() {
         assert_eq!(own.frame(), frame::request(&["message", &channel, "one"]));
     }
 }
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn clients_of_another_redoubt_are_listed_while_they_have_a_connection_of_their_own() {
+    let redis = Redis::start();
+    let (redoubt, other) = (Redoubt::start(&redis), Redoubt::start(&redis));
+    let (mut waits, mut shares) = (other.session(), other.session());
+    for (wire, name) in [(&mut waits, "waits"), (&mut shares, "shares")] {
+        assert_eq!(wire.command(&["CLIENT", "SETNAME", name]), b"+OK\r\n");
+        assert_eq!(wire.command(&["GET", "k"]), b"$-1\r\n");
+    }
+    waits.send(b"BRPOP jobs 0\r\n");
+    let mut asks = redoubt.session();
+    assert_eq!(asks.command(&["CLIENT", "SETNAME", "asks"]), b"+OK\r\n");
+    let mut names = Vec::new();
+    let is_listed = || {
+        names = values(&lines(&asks.command(&["CLIENT", "LIST"])), "name");
+        names.iter().any(|name| name == "waits")
+    };
+    assert!(Deadline::standard().poll(is_listed), "{names:?}");
+    assert!(names.iter().any(|name| name == "asks"), "{names:?}");
+    // Redis knows nothing of a session that shares a connection with others.
+    assert!(!names.iter().any(|name| name == "shares"), "{names:?}");
+    let own = values(&lines(&shares.command(&["CLIENT", "LIST"])), "name");
+    assert!(own.iter().any(|name| name == "shares"), "{own:?}");
+}
