@@ -1,11 +1,12 @@
-//! Collects descriptions of sessions for `CLIENT LIST` and `INFO`, in all workers.
+//! Collects descriptions of sessions for `CLIENT LIST` and `INFO`, and ends sessions for `CLIENT KILL`, in all
+//! workers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use redoubt_core::router::SessionId;
-use redoubt_core::session::{ClientLine, Described};
-use tokio::sync::mpsc;
+use redoubt_core::session::{ClientLine, Described, Given};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::net::now;
 use crate::worker::handle::ask;
@@ -15,26 +16,55 @@ use crate::worker::{Shared, Worker};
 /// How long another worker may take to answer. A worker that takes longer is left out.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// Collects the descriptions for the request of session `id`, which then goes on.
+/// Does what the request of session `id` waits for, which then goes on.
 pub(super) async fn collect(shared: Shared, id: SessionId, described: Described) {
     let asking = shared.borrow().line(id);
-    let mut lines = match (described, asking) {
-        (_, None) => Vec::new(),
-        (Described::Itself, Some(own)) => vec![own],
+    let given = match (described, asking) {
+        (_, None) => Given::Clients(Vec::new()),
+        (Described::Itself, Some(own)) => Given::Clients(vec![own]),
         (Described::All, Some(own)) => {
             let mut lines = lines(&shared, &own.user).await;
-            let others = shared.borrow().others.clone();
-            for other in others.iter().filter_map(mpsc::WeakSender::upgrade) {
-                let question = |reply| Question::Clients(Arc::clone(&own.user), reply);
-                lines.extend(ask(&other, ANSWER, question).await.unwrap_or_default());
-            }
-            lines
+            let question = |reply| Question::Clients(Arc::clone(&own.user), reply);
+            lines.extend(ask_others(&shared, question).await.into_iter().flatten());
+            lines.sort_unstable_by_key(|line| line.id);
+            Given::Clients(lines)
+        }
+        (Described::Ended(mut numbers), Some(own)) => {
+            let all = numbers.len();
+            // It ends with its reply.
+            numbers.retain(|number| *number != own.id);
+            let itself = numbers.len() < all;
+            let numbers: Arc<[i64]> = numbers.into();
+            let mut count = end(&shared, &numbers);
+            let question = |reply| Question::End(Arc::clone(&numbers), reply);
+            count += ask_others(&shared, question).await.into_iter().sum::<usize>();
+            Given::Ended { count: count + usize::from(itself), itself }
         }
     };
-    lines.sort_unstable_by_key(|line| line.id);
     let mut worker = shared.borrow_mut();
-    worker.router.give_clients(id, lines, now());
+    worker.router.give_clients(id, given, now());
     worker.settle(None);
+}
+
+/// Asks all other workers. A worker that does not answer in time is left out.
+async fn ask_others<T>(
+    shared: &Shared,
+    question: impl Fn(oneshot::Sender<T>) -> Question,
+) -> Vec<T> {
+    let others = shared.borrow().others.clone();
+    let mut answers = Vec::with_capacity(others.len());
+    for other in others.iter().filter_map(mpsc::WeakSender::upgrade) {
+        answers.extend(ask(&other, ANSWER, &question).await);
+    }
+    answers
+}
+
+/// Ends the sessions of this worker with these numbers. Returns how many have been ended.
+pub(super) fn end(shared: &Shared, numbers: &[i64]) -> usize {
+    let mut worker = shared.borrow_mut();
+    let count = worker.router.end_clients(numbers);
+    worker.settle(None);
+    count
 }
 
 /// Returns the descriptions of the sessions of `user` in this worker.

@@ -22,6 +22,8 @@ pub(crate) enum Question {
     Sessions(usize, oneshot::Sender<Vec<SessionSnapshot>>),
     /// How does `CLIENT LIST` describe your sessions of this user?
     Clients(Arc<str>, oneshot::Sender<Vec<ClientLine>>),
+    /// How many sessions have you, and now ended, of those with these numbers?
+    End(Arc<[i64]>, oneshot::Sender<usize>),
     /// What have you counted, and how full are you?
     Gauges(oneshot::Sender<WorkerSnapshot>),
     /// Which commands have been refused?
@@ -59,6 +61,7 @@ pub(super) fn answer(shared: &Shared, question: Question) {
                 drop(reply.send(listing::lines(&shared, &user).await));
             });
         }
+        Question::End(numbers, reply) => drop(reply.send(listing::end(shared, &numbers))),
         Question::Gauges(reply) => drop(reply.send(gauges(&shared.borrow()))),
         Question::Refused(reply) => drop(reply.send(shared.borrow().reports.refused().clone())),
     }

@@ -244,6 +244,139 @@ fn a_worker_is_listed_at_every_moment() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn the_list_shows_the_last_command_unless_it_was_plain_and_what_is_tracked() {
+    servers::on_each_or_chosen(&servers::MAIN, |server| {
+        let redis = Redis::setup().server(server).start();
+        let redoubt = Redoubt::setup(&redis).set("workers", 2).start();
+        redoubt.wait_until_it_knows_its_server();
+        let (mut one, mut listener) = (redoubt.session(), redoubt.session());
+        one.command(&["CLIENT", "SETNAME", "one"]);
+        let target = id(&mut listener);
+        let mut watching = redoubt.session();
+        let mut shows = |field: &str| {
+            let list = lines(&watching.command(&["CLIENT", "LIST"]));
+            let line = list.iter().find(|line| value(line, "name") == "one");
+            value(line.unwrap_or_else(|| panic!("{server}: {list:?}")), field).to_owned()
+        };
+        for (words, name, flags, redirected) in [
+            (&["INFO"][..], "info", "N", "-1"),
+            (&["GET", "k"], "NULL", "N", "-1"),
+            (&["WATCH", "k"], "watch", "N", "-1"),
+            (&["NO-COMMAND"], "NULL", "N", "-1"),
+            (&["CLIENT", "TRACKING", "ON", "REDIRECT", &target], "client|tracking", "t", &target),
+            (&["CLIENT", "TRACKING", "ON", "BCAST"], "client|tracking", "t", &target),
+            (&["CLIENT", "TRACKING", "OFF"], "client|tracking", "N", "-1"),
+            (
+                &["CLIENT", "TRACKING", "ON", "PREFIX", "BCAST", "BCAST"],
+                "client|tracking",
+                "tB",
+                "0",
+            ),
+            (&["MULTI"], "multi", "xtB", "0"),
+            (&["CLIENT", "TRACKING", "OFF"], "client|tracking", "xtB", "0"),
+        ] {
+            one.command(words);
+            let shown = (shows("cmd"), shows("flags"), shows("redir"));
+            let expected = (name.into(), flags.into(), redirected.into());
+            assert_eq!(shown, expected, "{server}: {words:?}");
+        }
+        let mut blocked = redoubt.session();
+        blocked.command(&["CLIENT", "SETNAME", "blocked"]);
+        blocked.send(b"BLPOP none 0\r\n");
+        let waits = || {
+            let list = lines(&listener.command(&["CLIENT", "LIST"]));
+            list.iter()
+                .any(|line| value(line, "name") == "blocked" && value(line, "cmd") == "blpop")
+        };
+        assert!(Deadline::standard().poll(waits), "{server}");
+        for (words, name) in
+            [(["CLIENT", "LIST"], "client|list"), (["CLIENT", "INFO"], "client|info")]
+        {
+            let list = lines(&redoubt.session().command(&words));
+            assert!(values(&list, "cmd").contains(&name.to_owned()), "{server}: {list:?}");
+        }
+    });
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn client_kill_ends_sessions_and_none_of_the_links() {
+    servers::on_each_or_chosen(&servers::MAIN, |server| {
+        let redis = Redis::setup().server(server).start();
+        let setup = Redoubt::setup(&redis).set("workers", 2).set_text("policy.escapes", "allow");
+        let redoubt = setup.start();
+        redoubt.wait_until_it_knows_its_server();
+        let mut direct = redis.direct();
+        let (mut asking, mut other) = (redoubt.session(), redoubt.session());
+        let links = |asking: &mut Wire, other: &mut Wire| {
+            for wire in [asking, other] {
+                assert_eq!(wire.command(&["SET", "k", "v"]), b"+OK\r\n");
+            }
+        };
+        links(&mut asking, &mut other);
+        let address = |wire: &Wire| wire.stream().local_addr().unwrap().to_string();
+        for round in 0..4 {
+            let mut victim = redoubt.session();
+            let (number, from) = (id(&mut victim), address(&victim));
+            if round % 2 == 1 {
+                victim.send(b"BLPOP none 0\r\n");
+            }
+            let (words, reply): (Vec<&str>, &[u8]) = match round {
+                0 => (vec!["ID", &number], b":1\r\n"),
+                1 => (vec![&from], b"+OK\r\n"),
+                2 => (vec!["addr", &from, "TYPE", "normal", "SKIPME", "no"], b":1\r\n"),
+                _ => (vec!["USER", "default", "ID", &number], b":1\r\n"),
+            };
+            let request = [&["CLIENT", "KILL"], &*words].concat();
+            assert_eq!(shown(&asking.command(&request)), shown(reply), "{server}: {words:?}");
+            assert_eq!(victim.read_to_close(), b"", "{server}: {words:?}");
+            let again = shown(&asking.command(&request));
+            let none = if round == 1 { "-ERR No such client\\r\\n" } else { ":0\\r\\n" };
+            assert_eq!(again, none, "{server}: {words:?}");
+            links(&mut asking, &mut other);
+        }
+        let mut listening = redoubt.session();
+        listening.command(&["SUBSCRIBE", "channel"]);
+        assert_eq!(asking.command(&["CLIENT", "KILL", "TYPE", "PubSub"]), b":1\r\n");
+        assert_eq!(listening.read_to_close(), b"", "{server}");
+        // Another client of the server's, by its own number.
+        let own = id(&mut redis.direct());
+        let mut victim = redis.direct();
+        let number = id(&mut victim);
+        assert_ne!(own, number);
+        assert_eq!(asking.command(&["CLIENT", "KILL", "ID", &number]), b":1\r\n", "{server}");
+        assert_eq!(victim.read_to_close(), b"", "{server}");
+        for wrong in [
+            &["CLIENT", "KILL"][..],
+            &["CLIENT", "KILL", "ID", "x"],
+            &["CLIENT", "KILL", "ID", "0"],
+            &["CLIENT", "KILL", "TYPE", "x"],
+            &["CLIENT", "KILL", "USER", "nobody"],
+            &["CLIENT", "KILL", "SKIPME", "x"],
+            &["CLIENT", "KILL", "ADDR", "1.2.3.4:5"],
+            &["CLIENT", "KILL", "1.2.3.4:5"],
+            &["CLIENT", "KILL", "TYPE", "replica"],
+            &["CLIENT", "KILL", "FOO", "x"],
+        ] {
+            let replies = [asking.command(wrong), direct.command(wrong)];
+            assert_eq!(shown(&replies[0]), shown(&replies[1]), "{server}: {wrong:?}");
+            links(&mut asking, &mut other);
+        }
+        // It reads a form of newer servers as one that names nobody.
+        asking.command(&["CLIENT", "KILL", "MAXAGE", "0"]);
+        links(&mut asking, &mut other);
+        assert_eq!(asking.command(&["CLIENT", "KILL", "SKIPME", "yes"]), b":1\r\n", "{server}");
+        assert_eq!(other.read_to_close(), b"", "{server}");
+        let mut other = redoubt.session();
+        asking.send(b"CLIENT KILL SKIPME no\r\nSET k w\r\n");
+        assert_eq!(asking.read_to_close(), b":2\r\n", "{server}");
+        assert_eq!(other.read_to_close(), b"", "{server}");
+        assert_eq!(direct.command(&["GET", "k"]), b"$1\r\nv\r\n", "{server}");
+    });
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn many_clients_that_list_each_other_at_once_are_all_answered() {
     const CLIENTS: usize = 60;
     let redis = Redis::start();

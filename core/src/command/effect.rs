@@ -78,6 +78,8 @@ pub enum Effect {
     ClientInfo,
     /// `CLIENT LIST`: Redoubt describes its sessions in the place of its connections.
     ClientList,
+    /// `CLIENT KILL`: Redoubt ends sessions in the place of its connections.
+    ClientKill,
     /// `CLIENT TRACKING`: the server tracks what the connection reads, and may send invalidations to another.
     Tracking,
     /// `CLIENT GETREDIR` and `TRACKINGINFO`: show to which connection invalidations are sent.
@@ -131,6 +133,7 @@ impl Effect {
             b"client|unblock" => Self::Unblock,
             b"client|info" => Self::ClientInfo,
             b"client|list" => Self::ClientList,
+            b"client|kill" => Self::ClientKill,
             b"client|caching" => Self::Pins,
             b"client|no-evict" | b"client|no-touch" => Self::Pins,
             // Valkey has the first two, and Redis the third.

@@ -157,6 +157,7 @@ mod tests {
             (Effect::ClientId, "client|id"),
             (Effect::ClientInfo, "client|info"),
             (Effect::ClientList, "client|list"),
+            (Effect::ClientKill, "client|kill"),
             (Effect::Tracking, "client|tracking"),
             (Effect::Redirection, "client|getredir client|trackinginfo"),
             (Effect::Unblock, "client|unblock"),

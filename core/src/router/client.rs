@@ -9,7 +9,7 @@ use super::pipeline::Pipeline;
 use super::session::{Listing, Session};
 use super::{Router, SessionEvent, SessionId, Sharing};
 use crate::auth::Permit;
-use crate::session::{ClientLine, CloseReason, Described, Flush, Flushed, Given};
+use crate::session::{CloseReason, Described, Flush, Flushed, Given};
 
 impl Router {
     /// Most sessions for which descriptions of clients are held at a time; others wait.
@@ -142,12 +142,22 @@ impl Router {
         Some((id, described))
     }
 
-    /// Hands over the descriptions of clients that the session waits for.
-    pub fn give_clients(&mut self, id: SessionId, clients: Vec<ClientLine>, now: Instant) {
+    /// Ends the sessions with these numbers, which are in ascending order. Returns how many have been ended.
+    pub fn end_clients(&mut self, numbers: &[i64]) -> usize {
+        let ended = self.sessions.select(|session| {
+            let number = session.state.client_id();
+            session.ending.is_none() && numbers.binary_search(&number).is_ok()
+        });
+        ended.iter().for_each(|id| self.abort(*id, CloseReason::Killed));
+        ended.len()
+    }
+
+    /// Hands over the descriptions of clients that the session waits for, or how many have been ended for it.
+    pub fn give_clients(&mut self, id: SessionId, given: Given, now: Instant) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         if session.listing == Listing::Begun {
             session.listing = Listing::No;
-            session.given = Some(Given::Clients(clients));
+            session.given = Some(given);
             self.resume(id, now);
         }
     }

@@ -79,6 +79,8 @@ pub(super) struct Session {
     pub(super) active: Instant,
     pub(super) opened: Instant,
     pub(super) commands: u64,
+    /// The last command that was not plain, and how many commands the session had made with it.
+    pub(super) special: (Counted, u64),
     pub(super) bytes_in: u64,
     /// Bytes that came while it was not authenticated, since the last `AUTH` or `RESET`.
     pub(super) bytes_in_unauthenticated: usize,
@@ -167,6 +169,7 @@ impl Session {
             active: now,
             opened: now,
             commands: 0,
+            special: (Counted::NOT, 0),
             bytes_in: 0,
             bytes_in_unauthenticated: 0,
             bytes_out: 0,
@@ -319,6 +322,13 @@ impl Session {
             None => self.output.extend_from_slice(number),
         }
         self.output.extend_from_slice(rest);
+    }
+
+    /// Returns the name of its last command; `None` if that was plain or no command of the table. Nothing is kept
+    /// for plain commands, which are most.
+    pub(super) fn last_command(&self) -> Option<&'static str> {
+        let (command, number) = self.special;
+        if number == self.commands { command.name() } else { None }
     }
 
     /// Returns whether descriptions of clients are being collected or held for it.

@@ -77,8 +77,8 @@ pub enum Action {
     },
     /// The meaning of the request depends on pending replies: nothing changes until they have arrived.
     AwaitReplies,
-    /// The request asks for descriptions of clients, which the program collects: nothing changes until they
-    /// are there.
+    /// The request asks for descriptions of clients, which the program collects, or to end clients: nothing
+    /// changes until that is done.
     AwaitClients(Described),
     /// The request names another session, which gets a lease for this: nothing changes until it has one. If
     /// it cannot get one, this is the reply.
@@ -92,15 +92,24 @@ pub enum Action {
 pub enum Given {
     /// The descriptions of clients that [`Action::AwaitClients`] asks for.
     Clients(Vec<ClientLine>),
+    /// The sessions that [`Action::AwaitClients`] names have been ended.
+    Ended {
+        /// Number of sessions, the asking one included.
+        count: usize,
+        /// True if the asking session is among them: it ends with its reply.
+        itself: bool,
+    },
     /// The outcome of [`Action::AwaitFlush`].
     Flushed(Flushed),
 }
 
-/// Which sessions are to be described.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which sessions are to be described or ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Described {
     /// All sessions of the asking session's user, in all workers.
     All,
+    /// None: the sessions with these numbers, in ascending order, are to be ended, in all workers, but the asking one.
+    Ended(Vec<i64>),
     /// The asking session.
     Itself,
 }

@@ -162,6 +162,8 @@ pub enum CloseReason {
     CredentialWithdrawn,
     /// The client's address is no longer in a network of `allow`.
     NotAllowed,
+    /// Another session, or the session itself, ended it by `CLIENT KILL`.
+    Killed,
     /// Redoubt shuts down.
     Shutdown,
     /// A defect in Redoubt; the session was closed to protect the others.
@@ -170,7 +172,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All reasons, in the order of declaration.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::Client,
         Self::Quit,
         Self::Protocol,
@@ -195,6 +197,7 @@ impl CloseReason {
         Self::UpstreamStalled,
         Self::CredentialWithdrawn,
         Self::NotAllowed,
+        Self::Killed,
         Self::Shutdown,
         Self::Internal,
     ];
@@ -226,6 +229,7 @@ impl CloseReason {
             Self::UpstreamStalled => "upstream_stalled",
             Self::CredentialWithdrawn => "credential_withdrawn",
             Self::NotAllowed => "not_allowed",
+            Self::Killed => "client_kill",
             Self::Shutdown => "shutdown",
             Self::Internal => "internal",
         }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::change::{Attempts, Change, LeftOnLease};
 use super::client_reply::ReplyMode;
 use super::clients::ids::Renumbered;
+use super::clients::list::Tracked;
 use super::compat::Shown;
 
 use super::limits::Limits;
@@ -60,6 +61,8 @@ pub struct State {
     pub(super) knows_id: bool,
     /// The server's number of the lease, once it is needed and known.
     pub(super) lease_id: Option<i64>,
+    /// Whether the server tracks what the session reads.
+    pub(super) tracked: Tracked,
     /// The lease to which invalidations are redirected, and the number of its session.
     pub(super) redirects_to: Option<Box<Renumbered>>,
     /// The parameters of the server that replies have shown, so that each is logged once.
@@ -284,6 +287,11 @@ impl State {
     /// Returns the name and the version of the client's library; empty where it has set none.
     pub fn library(&self) -> [Bytes; 2] {
         self.library.as_deref().cloned().unwrap_or_default()
+    }
+
+    /// Returns whether the server tracks what the session reads.
+    pub fn tracked(&self) -> Tracked {
+        self.tracked
     }
 
     /// Returns the number of the session to which invalidations are redirected.

@@ -27,6 +27,11 @@ impl Transaction {
         self.believed || self.open
     }
 
+    /// Returns true if Redis has confirmed that it queues commands.
+    pub(super) fn queues(&self) -> bool {
+        self.open
+    }
+
     /// Replaces the assumption by what the replies have shown. The caller ensures that no reply is
     /// pending.
     pub(super) fn trust_replies(&mut self) {

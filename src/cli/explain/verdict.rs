@@ -168,7 +168,11 @@ fn connection(
         }
         Action::AwaitReplies => "waits for pending replies",
         Action::AwaitClients(Described::Itself) => "answered by Redoubt; nothing goes to Redis",
-        Action::AwaitClients(Described::All) => {
+        Action::AwaitClients(_) if spec.is_some_and(|spec| spec.effect == Effect::ClientKill) => {
+            "Redoubt ends sessions of the client's user; what names no session goes over a link that other \
+             sessions share"
+        }
+        Action::AwaitClients(_) => {
             "goes over a link that other sessions share, separated from them by barriers; Redoubt puts its \
              sessions in the place of its connections"
         }

@@ -55,6 +55,8 @@ impl Pipeline<'_> {
         let Special { action, change, claim, refused, answered } = special;
         let tells_id = change.tells_id();
         self.session.given = None;
+        let shown = if refused.is_some() { Counted::NOT } else { asked.counted };
+        self.session.special = (shown, self.session.commands.saturating_add(1));
         self.session.lists |= action.lists_clients();
         let is_logged = claim.authenticates || claim.failed.is_some() || refused.is_some();
         // Patterns of `CONFIG GET` take about as long as a line in the log.

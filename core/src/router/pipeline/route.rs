@@ -123,16 +123,16 @@ impl Routing<'_> {
             // No link is opened for a client that will be refused when the decision is applied.
             Some(_) if special.claim.authenticates && !self.may_authenticate() => Route::Local,
             Some(need) => self.needing(need, spec, len),
-            None => match special.action {
+            None => match &special.action {
                 Action::AwaitReplies => Route::Wait,
                 Action::AwaitLease(_) if self.wait_for_place(false) => Route::Local,
                 Action::AwaitLease(_) => Route::Wait,
                 Action::AwaitClients(described) => {
-                    self.await_clients(described);
+                    self.await_clients(described.clone());
                     Route::Wait
                 }
                 Action::AwaitFlush(flush) => {
-                    self.await_flush(flush);
+                    self.await_flush(*flush);
                     Route::Wait
                 }
                 _ => Route::Local,

@@ -36,6 +36,18 @@ impl Default for ClientFields {
     }
 }
 
+/// Whether the server tracks what a client reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tracked {
+    /// It tracks nothing.
+    #[default]
+    No,
+    /// It tracks the keys that the client reads.
+    Keys,
+    /// It tracks all keys with certain prefixes.
+    Prefixes,
+}
+
 /// What a line says of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientLine {
@@ -61,8 +73,14 @@ pub struct ClientLine {
     pub in_transaction: bool,
     /// True while it waits for the reply to a blocking command.
     pub is_blocked: bool,
+    /// True if it has become a stream of what other clients do.
+    pub is_stream: bool,
+    /// Whether the server tracks what it reads.
+    pub tracked: Tracked,
     /// The session to which its invalidations are redirected.
     pub redirects_to: Option<i64>,
+    /// Its last command, if that is known.
+    pub command: Option<&'static str>,
     /// The version of RESP of its replies.
     pub protocol: Protocol,
     /// The name and the version of its library; empty where it has set none.
@@ -103,9 +121,12 @@ impl ClientLine {
             "qbuf" => self.input.to_string().into(),
             "obl" => self.output.to_string().into(),
             "events" => "r".into(),
-            "cmd" => "NULL".into(),
             "user" => (&*self.user).into(),
-            "redir" => self.redirects_to.unwrap_or(-1).to_string().into(),
+            "redir" => match (self.redirects_to, self.tracked) {
+                (Some(session), _) => session.to_string().into(),
+                (None, Tracked::No) => "-1".into(),
+                (None, _) => "0".into(),
+            },
             "resp" => self.protocol.version().to_string().into(),
             "lib-name" => bytes(library),
             "lib-ver" => bytes(version),
@@ -116,24 +137,41 @@ impl ClientLine {
         }
     }
 
-    /// Returns Redis's letters: `P` for pub/sub, `x` for a transaction, `b` for a blocking command, `N` for none.
+    /// Returns Redis's letters, in its order: `O` for `MONITOR`, `P` for pub/sub, `x` for a transaction, `b` for a
+    /// blocking command, `t` for tracking, `B` for its broadcasting mode, `U` for a Unix socket, `N` for none.
     fn flags(&self) -> String {
         let is_listening = self.subscriptions.iter().any(|count| *count > 0);
-        let letters = [(is_listening, 'P'), (self.in_transaction, 'x'), (self.is_blocked, 'b')];
+        let letters = [
+            (self.is_stream && self.command == Some("monitor"), 'O'),
+            (is_listening, 'P'),
+            (self.in_transaction, 'x'),
+            (self.is_blocked, 'b'),
+            (self.tracked != Tracked::No, 't'),
+            (self.tracked == Tracked::Prefixes, 'B'),
+            (self.address.ends_with(":0"), 'U'),
+        ];
         let flags: String =
             letters.iter().filter_map(|(is, letter)| is.then_some(*letter)).collect();
         if flags.is_empty() { "N".to_owned() } else { flags }
     }
 
-    /// Appends the line, with its end.
-    pub fn write(&self, fields: &ClientFields, out: &mut BytesMut) {
+    /// Appends the line, with its end, of a client whose last command is `runs`.
+    pub(in crate::session) fn write(
+        &self,
+        fields: &ClientFields,
+        runs: Option<&'static str>,
+        out: &mut BytesMut,
+    ) {
         for (place, field) in fields.0.iter().enumerate() {
             if place > 0 {
                 out.extend_from_slice(b" ");
             }
             out.extend_from_slice(field.as_bytes());
             out.extend_from_slice(b"=");
-            out.extend_from_slice(self.value(field).as_bytes());
+            match &**field {
+                "cmd" => out.extend_from_slice(runs.unwrap_or("NULL").as_bytes()),
+                field => out.extend_from_slice(self.value(field).as_bytes()),
+            }
         }
         out.extend_from_slice(b"\n");
     }

@@ -54,7 +54,7 @@ impl<'a> Known<'a> {
     fn clients(self) -> Option<&'a [ClientLine]> {
         match self.given {
             Some(Given::Clients(clients)) => Some(clients),
-            Some(Given::Flushed(_)) | None => None,
+            Some(Given::Ended { .. } | Given::Flushed(_)) | None => None,
         }
     }
 }

@@ -49,6 +49,11 @@ impl Counted {
     pub fn of(spec: Option<&Spec>) -> Self {
         Self(spec.map_or(Counts::OTHER, |spec| spec.id))
     }
+
+    /// Returns the command's name; `None` if the table does not have it.
+    pub(crate) fn name(self) -> Option<&'static str> {
+        command::specs().find(|spec| spec.id == self.0).map(|spec| spec.name)
+    }
 }
 
 /// Outcomes of commands. Each command counts once, when its outcome is known.
@@ -119,8 +124,10 @@ mod tests {
         assert_eq!(found.len(), COUNT + 1);
         for (index, spec) in command::specs().enumerate() {
             assert_eq!(found[index], (spec.name, Outcome::Ok, index as u64 + 1));
+            assert_eq!(Counted::of(Some(spec)).name(), Some(spec.name));
         }
         assert_eq!(found[COUNT], ("other", Outcome::Error, 1));
         assert_eq!(taken(&mut counts), []);
+        assert!(Counted::of(None).name().is_none() && Counted::NOT.name().is_none());
     }
 }

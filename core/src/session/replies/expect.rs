@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::pubsub::Confirmations;
 use crate::resp::Protocol;
 use crate::session::clients::ids::Renumbered;
+use crate::session::clients::list::Tracked;
 
 /// How a reply from a link is handled: the bytes that the client gets, and the facts that Redoubt
 /// learns.
@@ -96,6 +97,13 @@ pub enum Learn {
     /// The reply to a subcommand that the table does not have, of a command that it has. Unless Redis
     /// does not have it either, the connection may have any state from now on.
     Subcommand,
+    /// The reply to `CLIENT TRACKING`, which sets this unless it is an error.
+    Tracking {
+        /// Whether the server tracks what the session reads.
+        tracked: Tracked,
+        /// True if invalidations are redirected to another session.
+        redirects: bool,
+    },
     /// The reply to a request that prepares the link. After an error the link must be closed.
     Required,
     /// The reply to a `HELLO` that has moved the session to the link of another protocol; an error

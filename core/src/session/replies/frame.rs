@@ -270,6 +270,12 @@ impl State {
             Learn::Discard => self.transaction.discard(error),
             Learn::Watch => self.transaction.watch(error),
             Learn::Unwatch => self.transaction.unwatch(error),
+            // Inside a transaction, EXEC's reply does not tell what became of it.
+            Learn::Tracking { tracked, redirects } if done && !self.transaction.queues() => {
+                self.tracked = tracked;
+                self.redirects_to.take_if(|_| !redirects);
+            }
+            Learn::Tracking { .. } => {}
             Learn::Name => self.pinned |= error,
             Learn::Required if error => return Err(Unexpected::Refused),
             Learn::Required => {}
