@@ -1,6 +1,6 @@
 # What a person or a build machine runs. `run` and `test` first install what a bare Debian lacks.
 
-.PHONY: run image sbom test test-servers test-clients test-programs soak siege lint bench
+.PHONY: run image sbom test test-servers test-clients test-programs test-suites soak siege lint bench
 
 # A Redis with a password, Redoubt before it, the checks that decide whether that is secure, and
 # then a session of your own.
@@ -48,6 +48,11 @@ test-programs:
 	scripts/prerequisites.sh test
 	scripts/clients.sh programs
 	cargo test --locked --test clients -- --include-ignored programs:: --test-threads=2
+
+# The test suites of redis-py, and of Redis, whose source tree REDIS_SOURCE names: directly and through Redoubt.
+test-suites:
+	scripts/prerequisites.sh suites
+	scripts/suites.py
 
 # 200 sessions of all kinds for two minutes, with shared links and then without.
 soak:

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Installs what a bare Debian machine lacks to run, test, measure or release Redoubt:
-# prerequisites.sh run|image|sbom|test|lint|bench
+# prerequisites.sh run|image|sbom|test|suites|lint|bench
 # What is there already is left alone, so a second call does nothing.
 set -euo pipefail
 
-purpose=${1:?usage: prerequisites.sh run|image|sbom|test|lint|bench}
+purpose=${1:?usage: prerequisites.sh run|image|sbom|test|suites|lint|bench}
 packages=()
 
 has() { command -v "$1" >/dev/null 2>&1; }
 need() { has "$1" || packages+=("${@:2}"); }
 
 need cc gcc libc6-dev
-if [ "$purpose" = run ] || [ "$purpose" = test ] || [ "$purpose" = bench ]; then
+if [ "$purpose" = run ] || [ "$purpose" = test ] || [ "$purpose" = suites ] || [ "$purpose" = bench ]; then
     need redis-server redis-server
     need redis-cli redis-tools
 fi
@@ -33,6 +33,11 @@ if [ "$purpose" = test ]; then
     # The Prometheus server comes with it and is not started: Debian has no smaller package with
     # promtool.
     need promtool prometheus
+fi
+if [ "$purpose" = suites ]; then
+    need tclsh tcl
+    need python3 python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 fi
 if [ "$purpose" = image ]; then
     [ -e /etc/ssl/certs/ca-certificates.crt ] || packages+=(ca-certificates)
