@@ -102,7 +102,7 @@ def pytest_runtest_logfinish():
 
 def free_port():
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
+        listener.bind(("", 0))
         return listener.getsockname()[1]
 
 
@@ -116,34 +116,44 @@ class Servers:
     def __enter__(self):
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        self.port = self.upstream = free_port()
         options = ["--save", "", "--enable-protected-configs", "yes", "--enable-debug-command", "yes",
                    "--enable-module-command", "yes"]
-        self.start("redis", ["redis-server", "--port", str(self.upstream), *options])
+        self.start("redis", lambda port: ["redis-server", "--port", str(port), *options])
+        self.upstream = self.port
         if self.through:
-            self.port = free_port()
-            config = self.folder / "redoubt.toml"
-            config.write_text(CONFIG.format(port=self.port, upstream=self.upstream, password=PASSWORD))
-            self.start("redoubt", [self.redoubt, "serve", "--config", config])
+            self.start("redoubt", self.serve)
         return self
 
+    def serve(self, port):
+        config = self.folder / "redoubt.toml"
+        config.write_text(CONFIG.format(port=port, upstream=self.upstream, password=PASSWORD))
+        return [self.redoubt, "serve", "--config", config]
+
     def start(self, name, command):
+        """Starts a server on a free port; on another one if somebody takes that port first."""
+        for _ in range(10):
+            self.port = free_port()
+            if self.answers(name, command(self.port)):
+                return
+        self.__exit__()
+        raise SystemExit(f"suites.py: {name} does not start; see {self.folder}/{name}.log")
+
+    def answers(self, name, command):
         with open(self.folder / f"{name}.log", "wb") as log:
             process = subprocess.Popen(command, cwd=self.folder, stdout=log, stderr=log)
         self.started.append(process)
         for _ in range(300):
             if process.poll() is not None:
-                break
+                return False
             try:
                 with socket.create_connection(("127.0.0.1", self.port), timeout=5) as client:
                     client.sendall(f"AUTH default {PASSWORD}\r\nPING\r\n".encode())
                     if client.makefile("rb").readline() == b"+OK\r\n":
-                        return
+                        return True
             except OSError:
                 pass
             time.sleep(0.1)
-        self.__exit__()
-        raise SystemExit(f"suites.py: {name} does not start; see {self.folder}/{name}.log")
+        return False
 
     def __exit__(self, *_):
         for process in reversed(self.started):
