@@ -46,6 +46,8 @@ pub(crate) struct Health {
 #[derive(Debug, Default)]
 struct State {
     up: Option<bool>,
+    /// `true` if the upstream answers, but has no time: it loads its data, or runs a script.
+    busy: bool,
     /// `true` once it has been logged in this outage that the upstream rejects the login.
     rejection_logged: bool,
     /// `true` if the watch's last link logged in, so that only the guard can be missing.
@@ -79,6 +81,11 @@ impl Health {
     /// Notes that the upstream cannot be used. Logs the first reason of an outage, and a rejected login also
     /// if it is a later one, since the operator has to correct that.
     pub(crate) fn down(&self, reason: &UpstreamError) {
+        self.state().busy = match reason {
+            UpstreamError::Login(error) => matches!(error, LoginError::NotNow(_)),
+            UpstreamError::Guard(error) => error.passing().is_some(),
+            _ => false,
+        };
         let is_rejected = matches!(reason, UpstreamError::Login(error) if !matches!(error, LoginError::NotNow(_)));
         let is_new = self.change(false);
         let was_logged = {
@@ -90,6 +97,12 @@ impl Health {
         if is_new || (is_rejected && !was_logged) {
             error!(reason = %reason.chain(), "upstream is unavailable; sessions that need it are closed until it is back");
         }
+    }
+
+    /// Returns whether the upstream is known to be unusable, and not only busy.
+    pub(crate) fn is_down(&self) -> bool {
+        let state = self.state();
+        state.up == Some(false) && !state.busy
     }
 
     /// Notes that a session's link failed. If the upstream is down, the watch logs that; if it is

@@ -111,6 +111,9 @@ impl Worker {
 
     /// Does what time asks for. To be called a few times a second.
     fn tick(&mut self) {
+        if self.health.is_down() {
+            self.router.doubt_upstream();
+        }
         self.router.tick(now());
         if self.router.take_read_only() {
             self.health.suspect_role();

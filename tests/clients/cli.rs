@@ -138,6 +138,27 @@ fn redis_cli_connects_over_tls_and_a_unix_socket() {
     }
 }
 
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn redis_cli_does_not_run_a_script_whose_debugger_is_refused() {
+    let redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("script.lua");
+    std::fs::write(&script, "return redis.call('SET', KEYS[1], 'ran')").unwrap();
+    let script = script.to_str().unwrap();
+    for mode in ["--ldb", "--ldb-sync-mode"] {
+        let output = command(&redoubt, &[mode, "--eval", script, "k"])
+            .stdin(Stdio::null())
+            .output()
+            .expect("redis-cli is missing: run scripts/clients.sh");
+        assert!(!output.status.success(), "{output:?}");
+    }
+    assert_eq!(redoubt.session().command(&["EXISTS", "k"]), b":0\r\n");
+    run(&redoubt, &["--eval", script, "k"], b"");
+    assert_eq!(redoubt.session().command(&["GET", "k"]), b"$3\r\nran\r\n");
+}
+
 /// `redis-cli` on a terminal of its own.
 struct Terminal {
     child: Child,

@@ -8,6 +8,7 @@
 //! | `ai` | libraries of AI services, on Redis with modules |
 //! | `cli` | `redis-cli` |
 //! | `connect` | what libraries send when they connect that cannot run here |
+//! | `outage` | clients while Redis is down |
 //! | `programs` | programs on top of client libraries, such as job queues and socket servers |
 //! | `redis_rs` | the crate `redis` |
 //! | `redis_rs_state` | the crate `redis` where the connection's state matters |
@@ -16,6 +17,7 @@
 mod ai;
 mod cli;
 mod connect;
+mod outage;
 mod programs;
 mod redis_rs;
 mod redis_rs_state;

@@ -41,3 +41,21 @@ fn a_redis_restart_runs_no_command_twice_and_keeps_idle_sessions() {
     assert!((answered..=SENT).contains(&counted), "{answered} answered, {counted} counted");
     assert_eq!(idle.command(&["DECR", "counter"]), format!(":{counted}\r\n").as_bytes());
 }
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn a_redis_restart_ends_the_idle_sessions_that_have_used_scripts() {
+    let mut redis = Redis::start();
+    let redoubt = Redoubt::start(&redis);
+    redoubt.wait_until_it_serves();
+    let (mut idle, mut user) = (redoubt.session(), redoubt.session());
+    assert_eq!(idle.command(&["SET", "k", "v"]), b"+OK\r\n");
+    assert_eq!(user.command(&["EVAL", "return 1", "0"]), b":1\r\n");
+    redis.kill();
+    assert_eq!(user.read_to_close(), b"");
+    redoubt.wait_for_metric("redoubt_sessions_closed_total{reason=\"scripts_lost\"}", 1.0);
+    redis.restart();
+    redoubt.wait_until_it_serves();
+    // The data is not kept.
+    assert_eq!(idle.command(&["GET", "k"]), b"$-1\r\n");
+}

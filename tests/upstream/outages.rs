@@ -12,10 +12,11 @@ fn alarms(log: &Lines) -> Vec<String> {
 }
 
 /// Returns true if a line of the log is a warning, except the warning about this machine's limit of
-/// open files.
+/// open files, and the number of sessions that were closed, which is logged at intervals.
 fn is_alarm(line: &str) -> bool {
     matches!(lines::field(line, "level"), Some("WARN" | "ERROR"))
         && !line.contains("files may be open")
+        && !line.contains("sessions closed at once")
 }
 
 /// Connects a client while the upstream is down. It must be closed soon, unserved.
@@ -29,7 +30,16 @@ fn assert_closed_unserved(redoubt: &Redoubt) {
         !reply.windows(4).any(|bytes| bytes == b"PONG"),
         "the client was served without an upstream"
     );
-    assert!(since(came) < 5.0, "closed only after {} s", since(came));
+    assert!(since(came) < 8.0, "closed only after {} s", since(came));
+}
+
+/// Connects clients at a time while the upstream is down.
+fn many_are_closed_unserved(redoubt: &Redoubt) {
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| assert_closed_unserved(redoubt));
+        }
+    });
 }
 
 #[test]
@@ -117,9 +127,7 @@ fn upstream_outages_are_logged_once_per_change() {
         linked.send(b"BLPOP nothing 0\r\n");
         redis.kill();
         assert_eq!(linked.read_to_close(), b"", "a session that is owed a reply is closed");
-        for _ in 0..20 {
-            assert_closed_unserved(&redoubt);
-        }
+        many_are_closed_unserved(&redoubt);
         // Redis must not be back before its absence was noticed.
         let speaks = Deadline::standard().poll(|| alarms(redoubt.log()).len() >= healthy + times);
         assert!(speaks, "the log says nothing");
@@ -142,9 +150,7 @@ fn redoubt_starts_before_its_upstream() {
     let mut redis = Redis::start();
     redis.kill();
     let redoubt = Redoubt::start(&redis);
-    for _ in 0..10 {
-        assert_closed_unserved(&redoubt);
-    }
+    many_are_closed_unserved(&redoubt);
     assert!(
         Deadline::standard().poll(|| !alarms(redoubt.log()).is_empty()),
         "the log says nothing"

@@ -19,7 +19,8 @@ impl Router {
         }
         self.end_delays(now);
         self.return_leases_of_slow_readers(now);
-        self.links.tick(now);
+        let scripts_used = self.sessions.values().any(|session| session.state.uses_scripts());
+        self.links.tick(scripts_used, now);
         let waiting = self.links.replace_old(now);
         self.resume_waiting(waiting, now);
         self.lend_to_named(now);
@@ -53,7 +54,7 @@ impl Router {
     }
 
     /// Looks again at the requests that wait for a link, the longest wait first.
-    fn resume_without_link(&mut self, now: Instant) {
+    pub(super) fn resume_without_link(&mut self, now: Instant) {
         for id in self.sessions.waiting_for_link() {
             self.resume(id, now);
             if let Some(session) = self.sessions.get_mut(id)

@@ -32,6 +32,9 @@ impl Router {
         let Some(held) = self.links.get_mut(id) else { return };
         let (ended, waiting) = take_users(held);
         self.links.close(id);
+        if matches!(reason, CloseReason::UpstreamUnavailable | CloseReason::UpstreamLost) {
+            self.doubt_upstream();
+        }
         for session_id in ended {
             if let Some(session) = self.sessions.get_mut(session_id)
                 && session.link == Some(id)
@@ -43,11 +46,24 @@ impl Router {
         self.resume_waiting(waiting, now);
     }
 
+    /// Ends the sessions whose clients may believe that the server has their scripts, because it may have
+    /// restarted, or is another one. They would get `NOSCRIPT`, and in a transaction lose what the script was to
+    /// do. A server that restarts loses all its links, so nothing happens while one is left.
+    pub(super) fn end_users_of_scripts(&mut self) {
+        for id in self.sessions.select(|session| session.state.uses_scripts()) {
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.end(CloseReason::ScriptsLost);
+            }
+            self.sessions.touch(id);
+        }
+    }
+
     /// Closes all links that scripts may run on, or wait on: their rights or credentials are out of date.
     /// Links that carry only other commands stay open.
     pub fn drop_links_with_scripts(&mut self, now: Instant) {
         for id in self.links.with_scripts() {
-            self.link_lost(id, now);
+            let reason = self.reason_of_loss(id);
+            self.drop_link(id, reason, now);
         }
     }
 
@@ -64,6 +80,8 @@ impl Router {
             self.answer_unsent_on(link, error, now);
             self.links.forget(link);
         }
+        self.links.trust();
+        self.resume_without_link(now);
     }
 
     fn answer_unsent_on(&mut self, id: LinkId, error: &Bytes, now: Instant) {
@@ -124,9 +142,10 @@ impl Router {
         }
     }
 
-    /// Replaces all links by new ones, because the server is, or may be, at another address. No session ends;
-    /// a session keeps its lease until it returns it.
+    /// Replaces all links by new ones, because the server is, or may be, at another address. No session ends but
+    /// those that have used scripts; a session keeps its lease until it returns it.
     pub fn replace_links(&mut self, now: Instant) {
+        self.end_users_of_scripts();
         let waiting = self.links.replace_all(now);
         self.resume_waiting(waiting, now);
     }

@@ -23,6 +23,12 @@ pub enum LinkFault {
 }
 
 impl Router {
+    /// Notes that the server may be unreachable. Until a link is logged in, the right password is not answered:
+    /// a client that got `+OK` would lose the requests that it has kept. The session ends if that takes long.
+    pub fn doubt_upstream(&mut self) {
+        self.links.doubt();
+    }
+
     /// Takes a link that the shell is to connect.
     pub fn next_link_to_open(&mut self) -> Option<LinkId> {
         self.links.next_to_open()
@@ -156,6 +162,7 @@ impl Router {
             reached: &mut reached,
             mismatched: &mut self.mismatched,
         };
+        let was_logging_in = link.phase() == Phase::LoggingIn;
         let mut wants_barrier = false;
         let outcome = match (link.phase(), usage) {
             (Phase::LoggingIn, _) => link.log_in(input).map_err(LinkFault::from),
@@ -176,7 +183,11 @@ impl Router {
             (Phase::Ready, Usage::Idle) => Err(Unexpected::Reply.into()),
             (Phase::Connecting | Phase::Closed, _) | (_, Usage::Closed) => Ok(()),
         };
+        let logged_in = was_logging_in && self.link_is_ready(id);
         let outcome = outcome.or_else(|fault| self.link_at_fault(id, fault, now));
+        if logged_in {
+            self.resume_without_link(now);
+        }
         if !self.mismatched.is_empty() {
             self.end_mismatched();
         }
@@ -228,10 +239,20 @@ impl Router {
 
     /// Closes a link whose connection ended or broke.
     pub fn link_lost(&mut self, id: LinkId, now: Instant) {
-        let ready = self.link_is_ready(id);
-        let reason =
-            if ready { CloseReason::UpstreamLost } else { CloseReason::UpstreamUnavailable };
+        let reason = self.reason_of_loss(id);
         self.drop_link(id, reason, now);
+        if reason == CloseReason::UpstreamLost && !self.links.has_ready() {
+            self.end_users_of_scripts();
+        }
+    }
+
+    /// Returns why sessions end that wait for replies on a link which ends.
+    pub(super) fn reason_of_loss(&self, id: LinkId) -> CloseReason {
+        if self.link_is_ready(id) {
+            CloseReason::UpstreamLost
+        } else {
+            CloseReason::UpstreamUnavailable
+        }
     }
 
     /// Removes a link, whose socket is closed.

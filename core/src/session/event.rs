@@ -143,6 +143,9 @@ pub enum CloseReason {
     /// The reply of Redoubt's own to a command could not be put in order, because the connection
     /// carries a stream.
     Unorderable,
+    /// The client asked for the debugger of scripts, which is refused. `redis-cli --ldb` ignores the refusal, and
+    /// would run its script to the end.
+    DebuggerRefused,
     /// There was no link for the session: `upstream.max_links` links were in use.
     NoLease,
     /// The client read slowly, and another session needed its link: `upstream.max_links` links were in
@@ -152,6 +155,9 @@ pub enum CloseReason {
     UpstreamUnavailable,
     /// The link closed while replies were pending on it.
     UpstreamLost,
+    /// The server may have restarted, or is another one, and the client has used scripts. Its library believes
+    /// that the server has them as long as the connection lasts.
+    ScriptsLost,
     /// The server answered the session's requests with more or fewer replies than there were requests,
     /// as Redis does to a script whose first line makes it repeat line ends.
     ReplyMismatch,
@@ -172,7 +178,7 @@ pub enum CloseReason {
 
 impl CloseReason {
     /// All reasons, in the order of declaration.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 29] = [
         Self::Client,
         Self::Quit,
         Self::Protocol,
@@ -189,10 +195,12 @@ impl CloseReason {
         Self::OutputLimit,
         Self::Subscriptions,
         Self::Unorderable,
+        Self::DebuggerRefused,
         Self::NoLease,
         Self::LinkLimit,
         Self::UpstreamUnavailable,
         Self::UpstreamLost,
+        Self::ScriptsLost,
         Self::ReplyMismatch,
         Self::UpstreamStalled,
         Self::CredentialWithdrawn,
@@ -221,10 +229,12 @@ impl CloseReason {
             Self::OutputLimit => "output_limit",
             Self::Subscriptions => "subscriptions",
             Self::Unorderable => "unorderable",
+            Self::DebuggerRefused => "debugger_refused",
             Self::NoLease => "no_lease",
             Self::LinkLimit => "max_links",
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::UpstreamLost => "upstream_lost",
+            Self::ScriptsLost => "scripts_lost",
             Self::ReplyMismatch => "reply_mismatch",
             Self::UpstreamStalled => "upstream_stalled",
             Self::CredentialWithdrawn => "credential_withdrawn",

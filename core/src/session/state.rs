@@ -63,6 +63,9 @@ pub struct State {
     pub(super) lease_id: Option<i64>,
     /// Whether the server tracks what the session reads.
     pub(super) tracked: Tracked,
+    /// True if the client may believe that the server has its scripts. Libraries such as ioredis load a script
+    /// once for each connection, and then send its digest alone, also inside transactions.
+    pub(super) uses_scripts: bool,
     /// The lease to which invalidations are redirected, and the number of its session.
     pub(super) redirects_to: Option<Box<Renumbered>>,
     /// The parameters of the server that replies have shown, so that each is logged once.
@@ -348,6 +351,7 @@ impl State {
         self.left_on_lease.add(change.left_on_lease);
         self.pinned |= change.pins;
         self.knows_id |= change.tells_id;
+        self.uses_scripts |= change.uses_scripts;
         if let Some(library) = change.library {
             let kept = self.library.get_or_insert_default();
             for (kept, set) in kept.iter_mut().zip(*library) {
@@ -359,6 +363,11 @@ impl State {
         }
         self.opaque |= change.opaque;
         self.replies.request_done();
+    }
+
+    /// Returns true if the client may believe that the server has its scripts.
+    pub fn uses_scripts(&self) -> bool {
+        self.uses_scripts
     }
 
     /// Handles a request without arguments. Redis does not answer it, but it counts for `CLIENT REPLY
@@ -394,9 +403,10 @@ impl State {
 
     /// Resets the state as `RESET` does. The count of refused commands stays.
     pub fn reset(&mut self) {
-        let (attempts, client_id) = (self.attempts, self.client_id);
+        let (attempts, client_id, uses_scripts) =
+            (self.attempts, self.client_id, self.uses_scripts);
         let library = std::mem::take(&mut self.library);
-        *self = Self { attempts, client_id, library, ..Self::new(self.private) };
+        *self = Self { attempts, client_id, uses_scripts, library, ..Self::new(self.private) };
     }
 
     /// Returns true if Redis rejects all but pub/sub commands on this connection now.

@@ -16,8 +16,12 @@ use crate::health::Health;
 use crate::net::now;
 use crate::telemetry;
 
-/// Sessions that lasted less are counted; lines are held back for so long.
-const BRIEF: Duration = Duration::from_secs(1);
+/// Sessions that lasted less are counted. It is longer than a session waits for the upstream after the right
+/// password. While the upstream is down, lines are held back for so long.
+const BRIEF: Duration = Duration::from_secs(8);
+
+/// How long lines are held back otherwise.
+const MOMENT: Duration = Duration::from_secs(1);
 
 /// What the log has not said of a session.
 struct Held {
@@ -75,7 +79,8 @@ impl SessionLog {
 
     /// Logs what was held back of sessions that have lasted, and how many have not.
     pub(super) fn say_lasting(&mut self, now: Instant, records: &Records) {
-        let lasting = |held: &Held| now.saturating_duration_since(held.since) >= BRIEF;
+        let most = if self.health.is_down() { BRIEF } else { MOMENT };
+        let lasting = |held: &Held| now.saturating_duration_since(held.since) >= most;
         let held = self.held.iter().filter(|(_, held)| lasting(held));
         for key in held.map(|(key, _)| key).collect::<Vec<_>>() {
             self.say_held(SessionId::from_key(key), records);

@@ -45,6 +45,7 @@ fn a_session_cut_off_before_its_quit_does_not_end_with_quit() {
     assert_eq!(bench.close(id), CloseReason::UpstreamLost);
     // The client has received the end of these, or did not want them.
     for leaves in [false, true] {
+        let mut bench = Bench::new();
         let (id, link) = bench.session_with_link();
         bench.say(id, b"ECHO 1\r\nQUIT\r\n");
         bench.sent(link);

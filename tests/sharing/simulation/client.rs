@@ -68,6 +68,10 @@ pub(crate) struct Client {
     pub(crate) most_subscribed: usize,
     /// True if it may use values that fill buffers.
     heavy: bool,
+    /// True if it has sent a script.
+    pub(crate) sent_scripts: bool,
+    /// True if no link was logged in after that, so that the upstream may have forgotten its scripts.
+    pub(crate) lost_scripts: bool,
     /// True if it has made the upstream send too many, too few or bad replies: from then on it may
     /// receive any bytes of its own, and may be closed for it.
     pub(crate) faulty: bool,
@@ -91,6 +95,8 @@ impl Client {
             hid_replies: false,
             most_subscribed: 0,
             heavy,
+            sent_scripts: false,
+            lost_scripts: false,
             faulty: false,
             server,
         }

@@ -4,7 +4,7 @@ use super::{KEPT, assert_flush_is_refused, guards, keep, logged, text, users};
 use redoubt_core::policy::Escapes;
 use support::redoubt::Setup;
 use support::servers::refusals;
-use support::{Redis, Redoubt, Wire, secret, shown};
+use support::{Redis, Redoubt, Wire, frame, secret, shown};
 
 /// Creates a user with these rights, and returns the setup of a Redoubt that is configured with it.
 fn with_user(redis: &Redis, rights: &[&str]) -> (Setup, String) {
@@ -256,10 +256,12 @@ fn guard_require_mode_waits_for_an_unavailable_upstream() {
     redis.kill();
     let redoubt = Redoubt::setup(&redis).set_text("policy.guard", "require").start();
     logged(&redoubt, 0, "upstream is unavailable");
-    let mut early = redoubt.session();
+    let mut early = redoubt.connect();
+    early.send(&frame::request(&["AUTH", redoubt.password()]));
     redis.restart();
     keep(&redis);
     logged(&redoubt, 0, "guard made");
+    early.expect(b"+OK\r\n");
     assert_flush_is_refused(&redis, &mut early);
 }
 

@@ -48,9 +48,10 @@ impl Links {
     }
 
     /// Closes the links that nobody has used for long, and tries to open those that wait for the server.
-    pub(in crate::router) fn tick(&mut self, now: Instant) {
+    /// `scripts_used` is true if a client may believe that the server has its scripts.
+    pub(in crate::router) fn tick(&mut self, scripts_used: bool, now: Instant) {
         self.opening.try_again(&mut self.all, now);
-        self.close_all(&self.select(|_, held| held.is_long_unused(now)));
+        self.close_all(&self.select(|_, held| held.is_long_unused(scripts_used, now)));
         self.places.reserve(None);
         if self.places.is_near_bound() {
             let clean: Vec<_> = self.pool.clean().collect();

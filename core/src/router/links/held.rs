@@ -126,9 +126,11 @@ impl Held {
         may_hold && (self.link.phase() == Phase::Ready || self.link.has_waiting())
     }
 
-    /// Returns whether no session has used the link for [`Held::MAX_UNUSED`].
-    pub(super) fn is_long_unused(&self, now: Instant) -> bool {
+    /// Returns whether no session has used the link for [`Held::MAX_UNUSED`]. The link for scripts stays while
+    /// `scripts_used`: its loss shows that the server may have lost them.
+    pub(super) fn is_long_unused(&self, scripts_used: bool, now: Instant) -> bool {
         let is_unused = match &self.usage {
+            Usage::Shared(_) if scripts_used && self.key.lane == Lane::Scripts => false,
             Usage::Shared(shared) => shared.is_empty(),
             Usage::Returned(_) | Usage::Idle => true,
             Usage::Lease(_) | Usage::Closed => false,

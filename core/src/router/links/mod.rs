@@ -28,7 +28,7 @@ use super::replies::shared::Shared;
 use super::report::gauges::Gauges;
 use super::{LinkId, SessionId};
 use crate::auth::IdentityId;
-use crate::upstream::LinkCredentials;
+use crate::upstream::{LinkCredentials, Phase};
 use age::AgeLimit;
 pub use budget::LinkBudget;
 use budget::Place;
@@ -54,6 +54,8 @@ pub(super) struct Links {
     touched: VecDeque<LinkId>,
     /// The link that a request is being added to, while its reply is not yet expected.
     incomplete: Option<LinkId>,
+    /// True if the server may be unreachable, unless a link is logged in: a link was lost or could not be opened.
+    in_doubt: bool,
 }
 
 impl Links {
@@ -69,6 +71,7 @@ impl Links {
             barriers: Barriers::new(key),
             touched: VecDeque::new(),
             incomplete: None,
+            in_doubt: false,
         }
     }
 
@@ -88,6 +91,27 @@ impl Links {
         self.credentials = credentials;
         self.barriers.forget_refusal();
         differ
+    }
+
+    /// Returns whether a link is logged in.
+    pub(super) fn has_ready(&self) -> bool {
+        self.all.values().any(|held| held.link.phase() == Phase::Ready)
+    }
+
+    /// Notes that the server may be unreachable.
+    pub(super) fn doubt(&mut self) {
+        self.in_doubt = true;
+    }
+
+    /// Notes that the server has answered, although it has no time for a link.
+    pub(super) fn trust(&mut self) {
+        self.in_doubt = false;
+    }
+
+    /// Returns whether the server may be unreachable. No link is logged in then.
+    pub(super) fn is_in_doubt(&mut self) -> bool {
+        self.in_doubt &= !self.has_ready();
+        self.in_doubt
     }
 
     pub(super) fn get(&self, id: LinkId) -> Option<&Held> {

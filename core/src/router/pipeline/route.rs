@@ -9,7 +9,7 @@ use super::super::{Jobs, LinkId, SessionId};
 use super::Pipeline;
 use crate::auth::{IdentityId, Permit};
 use crate::command::{Effect, Spec};
-use crate::session::{Action, Decision, Described, Flush, Limits, Need};
+use crate::session::{Action, CloseReason, Decision, Described, Flush, Limits, Need};
 
 /// Where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +104,9 @@ impl Routing<'_> {
     const MOST_SHARED: u32 = 512;
     /// How long a request waits for a link that cannot be opened now, before its session is ended.
     const PLACE_WAIT: Duration = Duration::from_secs(5);
+    /// How long the right password waits for a server, before its session is ended. After 5 s, many client libraries
+    /// give up and report a server that is slow, in place of one that is down.
+    const UPSTREAM_WAIT: Duration = Duration::from_secs(4);
 
     /// Returns the route of a request that does not simply take the route of the previous one.
     #[inline(never)]
@@ -118,6 +121,9 @@ impl Routing<'_> {
         };
         if let Some(identity) = special.change.identity() {
             self.identity = identity;
+        }
+        if special.claim.authenticates && self.awaits_upstream() {
+            return Route::Wait;
         }
         match special.action.need() {
             // No link is opened for a client that will be refused when the decision is applied.
@@ -154,6 +160,26 @@ impl Routing<'_> {
             self.session.flushing = true;
             self.jobs.flushes.push_back((self.id, flush));
         }
+    }
+
+    /// Returns whether a session that has sent the right password waits for a link, because the server may be
+    /// unreachable. After [`Routing::UPSTREAM_WAIT`] the session ends. It opens no more than one link at a time.
+    fn awaits_upstream(&mut self) -> bool {
+        if !self.may_authenticate() || !self.links.is_in_doubt() {
+            return false;
+        }
+        let key = self.key(Need::Shared);
+        if self.links.shared(key).is_none()
+            && self.links.reserve(Want::Shared)
+            && let Some(link) = self.links.share(key, self.now)
+        {
+            self.links.touch(link);
+        }
+        let since = *self.session.wants_link.get_or_insert(self.now);
+        if self.now.saturating_duration_since(since) >= Self::UPSTREAM_WAIT {
+            self.session.kill(CloseReason::UpstreamUnavailable);
+        }
+        true
     }
 
     fn may_authenticate(&self) -> bool {

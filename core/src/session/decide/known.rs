@@ -8,7 +8,7 @@ use super::{
 };
 use crate::command::{self, Effect, ServerKind, Spec};
 use crate::policy::{self, Denied};
-use crate::resp::{Request, reply};
+use crate::resp::{Request, is_word, reply};
 use crate::session::compat::CompatKey;
 use crate::session::decision::Given;
 use crate::session::replies::expect::{Expect, Learn, Show};
@@ -33,12 +33,18 @@ pub(super) fn decide(
         let opened_by = compat.or_else(|| rules.policy.origin_of(denied.rule()).opened_by());
         let keys = rules.keys.of(this.request, spec);
         let error = this.note_refusal(spec, &denied, (opened_by, keys));
+        // In a transaction nothing runs behind it, as EXEC fails.
+        if starts_debugger(this.request, spec) && !this.in_transaction() {
+            let reply = this.state.shows_replies().then_some(error);
+            return Action::Finish { reply, reason: CloseReason::DebuggerRefused };
+        }
         return refused(this, error);
     }
     let Some(spec) = spec else { return unknown(this) };
     if let Some(action) = listing::decide(this, spec) {
         return action;
     }
+    this.change.uses_scripts = uses_script_cache(spec);
     let need = need(this, spec);
     let due = this.context.due;
     let learn = |this: &Deciding<'_>, learn| Action::Forward {
@@ -103,6 +109,18 @@ pub(super) fn decide(
         Effect::Reset if due.remote() > 0 || this.state.inside_notice => Action::AwaitReplies,
         Effect::Reset => this.reset(),
     }
+}
+
+/// Returns whether a client that sends such a request may believe afterwards that the server has a script.
+fn uses_script_cache(spec: &Spec) -> bool {
+    spec.name.starts_with("eval") || matches!(spec.name, "script|load" | "script|exists")
+}
+
+/// Returns whether the request has the next script run in the debugger. A client that ignores the refusal of
+/// such a request would run its script to the end.
+fn starts_debugger(request: &Request<'_>, spec: Option<&Spec>) -> bool {
+    let starts = |word: &[u8]| is_word(word, b"yes") || is_word(word, b"sync");
+    spec.is_some_and(|spec| spec.name == "script|debug") && request.arg(2).is_some_and(starts)
 }
 
 /// Returns the kind of link that a request for `spec` needs if it is forwarded unchanged.

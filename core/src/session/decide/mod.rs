@@ -444,4 +444,33 @@ mod tests {
             assert!(!passes("SET", state(1 << special)), "{special}");
         }
     }
+
+    #[test]
+    fn session_ends_when_the_debugger_of_scripts_is_refused() {
+        let ends = |line: &str, policy: Policy| {
+            let rules = Rules { policy, ..rules(Scripts::All) };
+            let mut parser = RequestParser::new();
+            parser.parse(line.as_bytes(), &RequestLimits::AUTHENTICATED).unwrap();
+            let request = parser.request(line.as_bytes());
+            let (spec, state, due) = (classify(&request), state(0), PendingReplies::default());
+            let verdict = rules.authorize(&request, spec, true);
+            let decision = decide(&state, &request, spec, verdict, (&rules, &due), known());
+            let Decision::Special(special) = decision else { panic!("{line} is plain") };
+            match special.action {
+                Action::Finish { reply: Some(reply), reason: CloseReason::DebuggerRefused } => {
+                    assert!(reply.starts_with(b"-ERR unknown "), "{reply:?}");
+                    true
+                }
+                _ => false,
+            }
+        };
+        let refuses = || Policy::compile(&["GET"], Escapes::Deny).unwrap();
+        for line in ["SCRIPT DEBUG YES\r\n", "script debug sync\r\n", "SCRIPT DEBUG yes x\r\n"] {
+            assert!(ends(line, refuses()), "{line}");
+            assert!(!ends(line, Policy::compile(&["GET"], Escapes::Allow).unwrap()), "{line}");
+        }
+        for line in ["SCRIPT DEBUG NO\r\n", "SCRIPT DEBUG\r\n", "SCRIPT FLUSH SYNC\r\n"] {
+            assert!(!ends(line, refuses()), "{line}");
+        }
+    }
 }

@@ -65,6 +65,7 @@ impl Client {
                 false => "one",
                 true => *rng.pick(&["none", "two", "three", "busy", "open", "after", "mad"]),
             };
+            self.sent_scripts = true;
             return line(format!("EVAL {script} 0 {id}"));
         }
         match rng.below(61) {

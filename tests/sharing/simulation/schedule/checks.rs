@@ -15,6 +15,8 @@ const IDLE_TIMEOUT: Duration = super::TIMEOUTS.idle;
 /// The interval at which the program checks time limits, and how many such checks may pass until
 /// everything is idle.
 const TICK: Duration = Duration::from_millis(200);
+/// How long the right password waits for a link.
+const UPSTREAM_WAIT: Duration = Duration::from_secs(4);
 const MAX_TICKS: usize = 1000;
 const LINGER: Duration = Duration::from_secs(30);
 /// Most bytes that may wait for a client with a lease. The lease is read until 256 KiB wait, 64 KiB at
@@ -90,7 +92,10 @@ impl Schedule {
             CloseReason::Client if peer.left => true,
             CloseReason::Client => peer.eof.is_some() && (cut || peer.client.has_all_replies()),
             CloseReason::Quit | CloseReason::Protocol => peer.client.said_last && whole,
+            // It has waited for a link since it sent the right password.
+            CloseReason::UpstreamUnavailable if silent >= UPSTREAM_WAIT => true,
             CloseReason::UpstreamLost | CloseReason::UpstreamUnavailable => peer.excused,
+            CloseReason::ScriptsLost => peer.client.lost_scripts,
             CloseReason::AuthTimeout => self.now - peer.opened >= AUTH_TIMEOUT,
             CloseReason::Idle => silent >= IDLE_TIMEOUT,
             CloseReason::Shutdown => self.draining,
@@ -141,7 +146,9 @@ impl Schedule {
                 closed = Some(reason);
             }
         }
+        let is_linked = self.wires.iter().any(|wire| self.router.link_is_ready(wire.id));
         for peer in &mut self.peers {
+            peer.client.lost_scripts |= peer.client.sent_scripts && !is_linked;
             let output = self.router.output(peer.id).len();
             assert!(
                 output <= self.max_output,
@@ -225,7 +232,13 @@ impl Schedule {
         for _ in 0..MAX_TICKS {
             self.run_until_idle();
             let paused = |peer: &Peer| !peer.seen.over && !self.router.wants_read(peer.id);
-            if self.limits.rate.is_none() || !self.peers.iter().any(paused) {
+            // It has sent the right password, and waits for a link.
+            let waits = |peer: &Peer| {
+                let view = self.router.view(peer.id, self.now);
+                paused(peer) && view.is_some_and(|view| view.user.is_none())
+            };
+            let paces = self.limits.rate.is_some() && self.peers.iter().any(paused);
+            if !paces && !self.peers.iter().any(waits) {
                 break;
             }
             self.now += TICK;

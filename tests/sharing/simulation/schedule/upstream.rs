@@ -183,7 +183,9 @@ impl Schedule {
                 let lively = heard.iter().filter(|(_, session)| {
                     let mut peers = self.peers.iter();
                     let peer = peers.find(|peer| peer.client.number == *session);
-                    peer.is_some_and(|peer| !peer.seen.over && !peer.client.said_last)
+                    peer.is_some_and(|peer| {
+                        !peer.seen.over && !peer.client.said_last && !peer.client.lost_scripts
+                    })
                 });
                 assert!(
                     is_ended || lively.count() < heard.len() || heard.is_empty(),
