@@ -55,17 +55,24 @@ install_debian() {
 
 # Go's own packages come from its module proxy, which a build machine may not reach. Debian has some.
 install_go() {
-    install_debian programs-go golang-go golang-github-gomodule-redigo-dev
-    ! cmp -s tests/clients/programs/go/queue.go "$clients/programs-go/installed" || return 0
-    GO111MODULE=off GOPATH=/usr/share/gocode go build -o "$clients/programs-go/queue" tests/clients/programs/go/queue.go
-    cp tests/clients/programs/go/queue.go "$clients/programs-go/installed"
+    install_debian programs-go golang-go golang-github-gomodule-redigo-dev golang-gopkg-redis.v5-dev
+    sources=tests/clients/programs/go
+    ! cat "$sources"/*.go | cmp -s - "$clients/programs-go/installed" || return 0
+    for program in queue values; do
+        GO111MODULE=off GOPATH=/usr/share/gocode \
+            go build -o "$clients/programs-go/$program" "$sources/$program.go" "$sources/harness.go"
+    done
+    cat "$sources"/*.go > "$clients/programs-go/installed"
 }
 
 if [ "${1:-}" = programs ]; then
     install_python programs-python programs/python
     install_node programs-node programs/node
-    install_debian programs-php php-cli php-redis
-    install_debian programs-ruby ruby ruby-sidekiq
+    install_python programs-arq programs/arq
+    install_debian programs-php php-cli php-redis php-predis
+    install_debian programs-ruby ruby ruby-sidekiq ruby-redis
+    install_debian programs-perl libredis-perl
+    install_debian programs-exporter prometheus-redis-exporter
     install_go
     exit
 fi

@@ -23,7 +23,7 @@ struct Servers {
     redis: Redis,
     redoubt: Option<Redoubt>,
     port: u16,
-    key: Option<(&'static str, &'static str)>,
+    keys: &'static [(&'static str, &'static str)],
 }
 
 impl Servers {
@@ -32,11 +32,11 @@ impl Servers {
         redis.configure(DURABLE);
         redis.kill();
         redis.restart();
-        Self { redis, redoubt: None, port: 0, key: None }
+        Self { redis, redoubt: None, port: 0, keys: &[] }
     }
 
-    fn behind_redoubt(key: Option<(&'static str, &'static str)>) -> Self {
-        let mut servers = Self { key, port: free_port(), ..Self::direct() };
+    fn behind_redoubt(keys: &'static [(&'static str, &'static str)]) -> Self {
+        let mut servers = Self { keys, port: free_port(), ..Self::direct() };
         let redoubt = servers.start_redoubt(&support::secret());
         servers.redoubt = Some(redoubt);
         servers
@@ -46,7 +46,7 @@ impl Servers {
         let mut setup = Redoubt::setup(&self.redis)
             .client_password(password)
             .set_text("listen", &format!("127.0.0.1:{}", self.port));
-        if let Some((key, value)) = self.key {
+        for (key, value) in self.keys {
             setup = setup.set(key, value);
         }
         let redoubt = setup.start();
@@ -163,7 +163,7 @@ fn as_listed(name: &str, command: impl Fn() -> Command) {
     };
     assert_eq!(direct.restarts, restarts);
 
-    let through = run(command(), Servers::behind_redoubt(None));
+    let through = run(command(), Servers::behind_redoubt(&[]));
     assert_eq!(through.steps.len(), direct.steps.len(), "{:?}", through.steps);
     let mut differing = Vec::new();
     for (got, wanted) in through.steps.iter().zip(&direct.steps) {
@@ -177,15 +177,20 @@ fn as_listed(name: &str, command: impl Fn() -> Command) {
     assert_eq!(differing, listed.differs);
     assert_eq!(through.refused, listed.refused);
 
-    if let Some(key) = listed.key {
-        let through = run(command(), Servers::behind_redoubt(Some(key)));
-        assert_eq!(through.steps, direct.steps, "with {key:?}");
+    if !listed.keys.is_empty() {
+        let through = run(command(), Servers::behind_redoubt(listed.keys));
+        assert_eq!(through.steps, direct.steps, "with {:?}", listed.keys);
     }
 }
 
-/// Returns a Python program, which runs with the packages that are installed for it.
+/// Returns a Python program, which runs with the packages that are installed for most of them.
 fn python(program: &str) -> Command {
-    let mut python = Command::new(installed_by("programs-python", "programs").join("bin/python"));
+    python_with("programs-python", program)
+}
+
+/// Returns a Python program, which runs with the packages that are installed in the environment `name`.
+fn python_with(name: &str, program: &str) -> Command {
+    let mut python = Command::new(installed_by(name, "programs").join("bin/python"));
     // Otherwise Python writes its cache among the sources.
     python.env("PYTHONDONTWRITEBYTECODE", "1");
     python.arg(source("python", program));
@@ -200,12 +205,22 @@ fn node(program: &str, words: &[&str]) -> Command {
     node
 }
 
+/// Returns a program in Go, which `scripts/clients.sh` builds.
+fn go(program: &str) -> Command {
+    Command::new(installed_by("programs-go", "programs").join(program))
+}
+
 /// Returns a program that runs with Debian's packages, which `scripts/clients.sh` records as installed.
 fn of_debian(interpreter: &str, language: &str, program: &str) -> Command {
     installed_by(&format!("programs-{language}"), "programs");
     let mut command = Command::new(interpreter);
     command.arg(source(language, program));
     command
+}
+
+fn exporter() -> Command {
+    installed_by("programs-exporter", "programs");
+    python("exporter.py")
 }
 
 fn source(language: &str, program: &str) -> PathBuf {
@@ -231,16 +246,32 @@ tests! {
     celery_works: "Celery", python("celery_queue.py");
     dramatiq_works: "dramatiq", python("dramatiq_queue.py");
     huey_works: "Huey", python("huey_queue.py");
+    arq_works: "arq", python_with("programs-arq", "arq_queue.py");
     bullmq_works: "BullMQ", node("bullmq.cjs", &[]);
+    bull_works: "Bull", node("bull.cjs", &[]);
     bee_queue_works: "Bee-Queue", node("bee_queue.cjs", &[]);
     socket_io_works: "socket.io, `@socket.io/redis-adapter`", node("socketio.cjs", &["pubsub"]);
     socket_io_works_over_streams:
         "socket.io, `@socket.io/redis-streams-adapter`", node("socketio.cjs", &["streams"]);
     a_django_site_works:
         "Django: cache, `django-redis`, sessions, `channels_redis`", python("django_site.py");
+    express_sessions_work:
+        "Express with `express-session` and `connect-redis`, over node-redis",
+        node("express_sessions.cjs", &[]);
+    a_flask_site_works: "Flask-Session and Flask-Caching", python("flask_site.py");
+    aiocache_works: "aiocache", python("aiocache_cache.py");
+    redis_om_works: "redis-om, models in hashes", python("redis_om_hashes.py");
+    rate_limiter_works:
+        "`rate-limiter-flexible`, over ioredis and node-redis", node("rate_limiter.cjs", &[]);
+    redlock_works: "Redlock, over ioredis", node("redlock.cjs", &[]);
     php_sessions_work: "PHP sessions and phpredis", of_debian("php", "php", "session.php");
     sidekiq_works: "Sidekiq", of_debian("ruby", "ruby", "sidekiq_queue.rb");
-    redigo_works: "redigo", Command::new(installed_by("programs-go", "programs").join("queue"));
+    redigo_works: "redigo", go("queue");
+    go_redis_works: "go-redis", go("values");
+    redis_rb_works: "redis-rb", of_debian("ruby", "ruby", "redis_rb.rb");
+    predis_works: "Predis", of_debian("php", "php", "predis.php");
+    perls_redis_works: "Perl's Redis", of_debian("perl", "perl", "redis.pl");
+    redis_exporter_works: "`redis_exporter`", exporter();
 }
 
 #[test]

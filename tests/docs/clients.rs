@@ -16,14 +16,16 @@ fn tables() -> String {
         let restarted = match program.restarts {
             Restarts::Both => "Redis, Redoubt",
             Restarts::Redoubt => "Redoubt",
-            Restarts::None => "",
+            Restarts::None => "nothing",
         };
         let (name, does) = (program.name, program.does);
+        // A bar would end the cell, also in code.
+        let cell = |text: String| text.replace('|', "\\|");
         let _ = writeln!(
             text,
             "| {name} | {does} | {restarted} | {} | {} |",
-            program.verdict(),
-            program.remarks()
+            cell(program.verdict()),
+            cell(program.remarks())
         );
     }
     let keys = CONNECT_KEYS.map(|key| format!("`{key} = true`")).join(" and ");

@@ -20,7 +20,7 @@ fn pairs(reply: &[u8]) -> (String, Vec<(String, String)>) {
 }
 
 /// Requests for parameters that are shown; the server's own reply holds no others.
-const SHOWN: [&[&str]; 20] = [
+const SHOWN: [&[&str]; 21] = [
     &["databases"],
     &["timeout"],
     &["save"],
@@ -29,6 +29,7 @@ const SHOWN: [&[&str]; 20] = [
     &["notify-keyspace-events"],
     &["replica-read-only", "slave-read-only"],
     &["proto-max-bulk-len"],
+    &["io-threads"],
     &["MaxMemory"],
     &["TIMEOUT", "timeout", "t?meout"],
     &["t?meout", "TIMEOUT"],

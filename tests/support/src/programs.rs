@@ -13,8 +13,8 @@ pub struct Program {
     pub refused: &'static [&'static str],
     /// The steps whose results differ from those without Redoubt, with the default configuration.
     pub differs: &'static [&'static str],
-    /// A key of the configuration and its value, with which no step differs.
-    pub key: Option<(&'static str, &'static str)>,
+    /// Keys of the configuration and their values, with which no step differs; none if there are no such keys.
+    pub keys: &'static [(&'static str, &'static str)],
     /// What a user should know besides, such as what differs. It is a sentence, or empty.
     pub note: &'static str,
 }
@@ -33,10 +33,14 @@ pub enum Restarts {
 impl Program {
     /// Says whether the program works.
     pub fn verdict(&self) -> String {
-        match self.key {
+        match self.keys {
             _ if self.differs.is_empty() => "works".to_owned(),
-            Some((key, value)) => format!("works with `{key} = {value}`"),
-            None => "works in part".to_owned(),
+            [] => "works in part".to_owned(),
+            keys => {
+                let keys: Vec<_> =
+                    keys.iter().map(|(key, value)| format!("`{key} = {value}`")).collect();
+                format!("works with {}", keys.join(" and "))
+            }
         }
     }
 
@@ -72,7 +76,7 @@ const WORKS: Program = Program {
     restarts: Restarts::Both,
     refused: &[],
     differs: &[],
-    key: None,
+    keys: &[],
     note: "",
 };
 
@@ -97,9 +101,21 @@ pub const ALL: &[Program] = &[
         ..WORKS
     },
     Program {
+        name: "arq",
+        does: "worker; results, delays, retries, failures, unique jobs",
+        note: "The test starts its worker anew after each restart: a worker ends when its connection breaks, with or \
+               without Redoubt.",
+        ..WORKS
+    },
+    Program {
         name: "BullMQ",
         does: "worker; delays, retries, flows, a scheduler, events, the list of workers",
         note: "`getWorkers` lists the worker while it waits and while it is busy.",
+        ..WORKS
+    },
+    Program {
+        name: "Bull",
+        does: "worker; delays, retries, repeated jobs, failures, the list of workers",
         ..WORKS
     },
     Program {
@@ -124,9 +140,49 @@ pub const ALL: &[Program] = &[
         does: "cache, cached pages, locks, sessions; groups of both channel layers",
         refused: &["FLUSHDB"],
         differs: &["default: cleared", "default: after it", "extra: cleared", "extra: after it"],
-        key: Some(("policy.compat.flush", r#"{ prefix = "site:" }"#)),
+        keys: &[("policy.compat.flush", r#"{ prefix = "site:" }"#)],
         note: "By default `cache.clear()` raises the error for an unknown command; `delete_pattern` of `django-redis` works. \
                With the key it deletes the site's keys, whose `KEY_PREFIX` is `site`.",
+        ..WORKS
+    },
+    Program {
+        name: "Express with `express-session` and `connect-redis`, over node-redis",
+        does: "sessions, their expiry, and the lists of them",
+        ..WORKS
+    },
+    Program {
+        name: "Flask-Session and Flask-Caching",
+        does: "sessions; cached pages and values",
+        refused: &["FLUSHDB"],
+        differs: &["cleared without a prefix", "after it, without a prefix"],
+        keys: &[EMPTIES],
+        note: "`cache.clear()` works as Flask-Caching sends it, with a prefix of keys. With an empty `CACHE_KEY_PREFIX` \
+               it raises the error for an unknown command by default. The key lets every client empty its database.",
+        ..WORKS
+    },
+    Program {
+        name: "aiocache",
+        does: "values, counters, locks, a decorator",
+        refused: &["FLUSHDB"],
+        differs: &["cleared", "after it"],
+        keys: &[EMPTIES],
+        note: "By default `clear()` raises the error for an unknown command; with a namespace as its argument it works. \
+               The key lets every client empty its database.",
+        ..WORKS
+    },
+    Program {
+        name: "redis-om, models in hashes",
+        does: "models without an index, expiry, a pipeline",
+        ..WORKS
+    },
+    Program {
+        name: "`rate-limiter-flexible`, over ioredis and node-redis",
+        does: "limits, blocks, rewards, a queue",
+        ..WORKS
+    },
+    Program {
+        name: "Redlock, over ioredis",
+        does: "locks of one key and of several, extension, contention",
         ..WORKS
     },
     Program {
@@ -134,7 +190,7 @@ pub const ALL: &[Program] = &[
         does: "sessions with locks under PHP's web server; pipelines, transactions, scripts, `SCAN`",
         refused: &["FLUSHDB"],
         differs: &["flushDB", "after flushDB"],
-        key: Some(("policy.compat.flush", r#"{ prefix = "site:" }"#)),
+        keys: &[("policy.compat.flush", r#"{ prefix = "site:" }"#)],
         note: "By default `flushDB()` returns false and raises nothing. With the key it deletes the keys that begin with \
                the prefix.",
         ..WORKS
@@ -149,7 +205,42 @@ pub const ALL: &[Program] = &[
         does: "a reliable queue, optimistic transactions, a script, subscribers",
         ..WORKS
     },
+    Program {
+        name: "go-redis",
+        does: "values, pipelines, optimistic transactions, a script, scans, subscribers",
+        note: "Its version 5, which Debian has.",
+        ..WORKS
+    },
+    Program {
+        name: "redis-rb",
+        does: "values, pipelines, optimistic transactions, scripts, streams, a reliable queue, a subscriber",
+        ..WORKS
+    },
+    Program {
+        name: "Predis",
+        does: "values, pipelines, optimistic transactions, a script, scans, a subscriber",
+        ..WORKS
+    },
+    Program {
+        name: "Perl's Redis",
+        does: "values, pipelines, optimistic transactions, scripts, tied hashes and lists, subscribers",
+        ..WORKS
+    },
+    Program {
+        name: "`redis_exporter`",
+        does: "the names of its metrics, those of keys and clients",
+        restarts: Restarts::None,
+        refused: &["CONFIG", "SLOWLOG|GET"],
+        differs: &["metrics by CONFIG GET", "metrics by SLOWLOG GET"],
+        keys: &[("policy.compat.config_get", "true"), ("policy.allow", r#"["SLOWLOG|GET"]"#)],
+        note: "By default `redis_config_io_threads`, `redis_config_maxclients`, `redis_config_maxmemory`, \
+               `redis_slowlog_last_id` and `redis_last_slow_execution_duration_seconds` are missing. The second key \
+               shows every client the arguments of slow commands.",
+    },
 ];
+
+/// Lets every client empty its database.
+const EMPTIES: (&str, &str) = ("policy.blocked", r#"["CONFIG", "DEBUG", "FLUSHALL"]"#);
 
 /// A library that cannot run in the tests, and what it sends when it connects, as its sources have it.
 pub struct Connect {

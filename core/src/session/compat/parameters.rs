@@ -9,7 +9,7 @@ use crate::upstream::guard::{Answer, Batch};
 
 /// The parameters that `CONFIG GET` shows. Each is asked for by programs that cannot do without an answer, and
 /// none shows a secret, a path, an address or another client. A new one needs the same two reasons.
-pub(super) const PARAMETERS: [&str; 20] = [
+pub(super) const PARAMETERS: [&str; 21] = [
     // Whether data survives a restart: asked by redis-benchmark, backup jobs, and queues that warn.
     "appendfsync",
     "appendonly",
@@ -32,6 +32,8 @@ pub(super) const PARAMETERS: [&str; 20] = [
     "maxmemory-policy",
     // Which keyspace events there are: session stores and caches that wait for expiry.
     EVENTS,
+    // How many threads serve clients: exporters.
+    "io-threads",
     // The largest value: libraries that split uploads.
     "proto-max-bulk-len",
     // Whether a replica takes writes, under both of its names: StackExchange.Redis.

@@ -1,34 +1,8 @@
 # Sidekiq: a worker process, delayed jobs, retries, dead jobs, its statistics; both servers are restarted.
-ENV['REDIS_URL'] = ARGV[0]
+require_relative 'harness'
+ENV['REDIS_URL'] = URL
 require 'sidekiq/api'
 require_relative 'sidekiq_jobs'
-
-$stdout.sync = true
-
-def step(what, result)
-  puts "step #{what} => #{result.inspect}"
-end
-
-# Has the test kill and start again "redis" or "redoubt"; without Redoubt, Redis in both cases.
-def restart(which)
-  puts "restart #{which}"
-  raise 'no answer' unless $stdin.gets == "restarted\n"
-end
-
-# Repeats the block until it gives what is wanted, also if it fails meanwhile; returns what it gave last.
-def eventually(wanted)
-  ends = Process.clock_gettime(Process::CLOCK_MONOTONIC) + 60
-  loop do
-    begin
-      found = yield
-    rescue StandardError => e
-      found = "#{e.class}: #{e.message}"
-    end
-    return found if found == wanted || Process.clock_gettime(Process::CLOCK_MONOTONIC) > ends
-
-    sleep 0.05
-  end
-end
 
 def squares(of)
   Sidekiq.redis { |redis| redis.hmget('squares', *of) }.map { |value| value&.to_i }
