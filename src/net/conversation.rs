@@ -5,9 +5,9 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::config::Endpoint;
+use crate::net::own_end::OwnEnd;
 use crate::net::stream::Stream;
 use crate::net::upstream_error::UpstreamError;
-use redoubt_core::session::OwnConnection;
 use redoubt_core::upstream::guard::{Answer, Answers, Batch};
 
 /// A connection on which no reply is pending.
@@ -16,11 +16,11 @@ pub(crate) struct Conversation {
     /// Whom it is with, for errors.
     endpoint: Endpoint,
     /// Keeps it out of `CLIENT LIST`.
-    _own: OwnConnection,
+    _own: OwnEnd,
 }
 
 impl Conversation {
-    pub(crate) fn new(stream: Stream, own: OwnConnection, endpoint: Endpoint) -> Self {
+    pub(crate) fn new(stream: Stream, own: OwnEnd, endpoint: Endpoint) -> Self {
         Self { stream, endpoint, _own: own }
     }
 

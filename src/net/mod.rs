@@ -10,6 +10,7 @@ pub(crate) mod handshake;
 pub(crate) mod keepalive;
 pub(crate) mod load;
 pub(crate) mod options;
+pub(crate) mod own_end;
 pub(crate) mod peer;
 pub(crate) mod refusals;
 pub(crate) mod stream;

@@ -1,7 +1,7 @@
 //! Connects to the upstream and logs in.
 
 use std::io;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -10,11 +10,11 @@ use crate::config::Endpoint;
 use crate::net::conversation::Conversation;
 use crate::net::keepalive::{DeadAfter, watch_over};
 use crate::net::options::prepare;
+use crate::net::own_end::{OWN_CONNECTIONS, OwnEnd};
 use crate::net::stream::Stream;
 use crate::net::upstream_error::UpstreamError;
 use crate::telemetry::metrics::{Side, tls_handshake};
 use crate::tls;
-use redoubt_core::session::{OwnConnection, OwnConnections};
 use redoubt_core::upstream::{Credentials, Greeting, Login};
 
 /// The address of the upstream, and the options of sockets to it.
@@ -29,26 +29,19 @@ pub(crate) struct Target {
     pub(crate) tls: Option<Arc<tls::Client>>,
 }
 
-/// The connections of this process to its upstream, which `CLIENT LIST` does not show to clients.
-static OWN_CONNECTIONS: LazyLock<OwnConnections> = LazyLock::new(OwnConnections::default);
-
-/// Returns the connections of this process to its upstream.
-pub(crate) fn own_connections() -> OwnConnections {
-    OWN_CONNECTIONS.clone()
-}
-
 impl Target {
     /// Connects, and performs the TLS handshake if the upstream uses TLS. Has no time limit; the
     /// caller sets one. Cancel safe: the attempt is dropped.
-    pub(crate) async fn connect(&self) -> Result<(Stream, OwnConnection), UpstreamError> {
+    pub(crate) async fn connect(&self) -> Result<(Stream, OwnEnd), UpstreamError> {
         let broken = |source| UpstreamError::Connect { endpoint: self.endpoint.clone(), source };
+        let opening = OWN_CONNECTIONS.open();
         let stream = TcpStream::connect((self.endpoint.host.as_str(), self.endpoint.port))
             .await
             .map_err(broken)?;
+        let own_end = stream.local_addr().map(|address| address.to_string());
+        let own = OwnEnd::of(opening.opened(own_end.unwrap_or_default()));
         let prepared = prepare(&stream, None).and_then(|()| watch_over(&stream, self.dead_after));
         prepared.map_err(broken)?;
-        let own_end = stream.local_addr().map(|address| address.to_string());
-        let own = OWN_CONNECTIONS.add(own_end.unwrap_or_default());
         let Some(tls) = &self.tls else { return Ok((Stream::Tcp(stream), own)) };
         let shaken = tls.connect(stream, &self.endpoint.host).await;
         tls_handshake(Side::Upstream, shaken.is_ok());

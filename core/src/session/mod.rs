@@ -29,7 +29,9 @@ mod transaction;
 pub use bucket::{Rate, TokenBucket};
 pub use change::Change;
 pub use clients::ids::{ClientIds, Renumbered};
-pub use clients::list::{ClientFields, ClientLine, OwnConnection, OwnConnections};
+pub use clients::list::{
+    ClientFields, ClientLine, OpeningConnection, OwnConnection, OwnConnections,
+};
 pub use compat::{Answered, Compat, CompatKey, Flush, Flushed, Parameters};
 pub(crate) use decide::is_held_whole;
 pub use decide::{Known, classify, decide, may_block};

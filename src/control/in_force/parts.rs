@@ -12,8 +12,8 @@ use bytes::Bytes;
 
 use super::Finding;
 use crate::config::{AuditKeys, AuditOutput, Settings};
+use crate::net::own_end::own_connections;
 use crate::net::upstream::Target;
-use crate::net::upstream::own_connections;
 use crate::worker::in_force::InForce;
 use crate::worker::link_login::{LinkLogin, Way};
 use redoubt_core::auth::Identity;

@@ -13,7 +13,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use redoubt_core::router::{LinkFault, LinkId, Router};
-use redoubt_core::session::OwnConnection;
 use slotmap::{DefaultKey, SecondaryMap};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::mpsc;
@@ -21,6 +20,7 @@ use tokio::time::timeout;
 
 use crate::net::keepalive::give_up_after;
 use crate::net::now;
+use crate::net::own_end::OwnEnd;
 use crate::net::stream::Stream;
 
 /// Bytes waiting for a link from which on nothing is gained by waiting for more.
@@ -37,7 +37,7 @@ pub(super) struct LinkSockets {
 struct LinkSocket {
     stream: Stream,
     /// Keeps the connection out of `CLIENT LIST`.
-    _own: OwnConnection,
+    _own: OwnEnd,
     /// Set while the stream may hold bytes that were written to it.
     unflushed: bool,
     /// Set when the sending side is closed.
@@ -72,7 +72,7 @@ impl LinkSockets {
         Self { sockets: SecondaryMap::new(), upstream_stalls: false }
     }
 
-    fn add(&mut self, id: LinkId, stream: Stream, own: OwnConnection) {
+    fn add(&mut self, id: LinkId, stream: Stream, own: OwnEnd) {
         if self.upstream_stalls {
             give_up_after(&stream, None);
         }
@@ -171,7 +171,7 @@ impl LinkSockets {
 }
 
 impl LinkSocket {
-    fn new(stream: Stream, own: OwnConnection) -> Self {
+    fn new(stream: Stream, own: OwnEnd) -> Self {
         Self { stream, _own: own, unflushed: false, is_shut: false, waker: None }
     }
 

@@ -14,8 +14,10 @@ fn path(dir: &TempDir) -> PathBuf {
     dir.path().join("audit.log")
 }
 
+/// A log in a file. With keys it has a line for each refused command, and not only for the first of a session.
 fn setup(redis: &Redis, dir: &TempDir) -> Setup {
     let setup = Redoubt::setup(redis).set_text("audit.output", "file");
+    let setup = setup.set_text("audit.keys", "plain");
     setup.set_text("audit.file", path(dir).to_str().unwrap())
 }
 
@@ -29,7 +31,7 @@ fn run(setup: Setup, refused: usize) {
     let mut redoubt = setup.start();
     let mut session = redoubt.session();
     for _ in 0..refused {
-        assert!(session.command(&["CONFIG", "GET", "maxmemory"]).starts_with(b"-"));
+        assert!(session.command(&["RESTORE-ASKING", "x"]).starts_with(b"-"));
     }
     signal(redoubt.pid(), "TERM");
     assert_eq!(redoubt.wait().code(), Some(0));
@@ -125,7 +127,7 @@ fn on_full_takes_effect() {
         let set = |setup: Setup| setup.set_text("audit.on_full", on_full).set("audit.queue", 100);
         let redoubt = stuck(&redis, &dir, set);
         let mut session = redoubt.session();
-        session.offer(&b"CONFIG GET x\r\n".repeat(3000));
+        session.offer(&b"RESTORE-ASKING x\r\n".repeat(3000));
         redoubt.log().wait(|line| line.contains(says)).expect(says);
     }
 }
@@ -140,7 +142,7 @@ fn queue_takes_effect() {
     for redoubt in [&small, &large] {
         let mut session = redoubt.session();
         for _ in 0..100 {
-            session.send(&b"CONFIG GET x\r\n".repeat(30));
+            session.send(&b"RESTORE-ASKING x\r\n".repeat(30));
             for _ in 0..30 {
                 session.frame();
             }

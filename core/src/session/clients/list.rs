@@ -1,7 +1,7 @@
 //! `CLIENT LIST` and `INFO`: sessions as lines of the form that the server gives its connections.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -252,7 +252,20 @@ impl Condition<'_> {
 
 /// The connections of this process to the server, by their addresses; shared by all threads.
 #[derive(Debug, Clone, Default)]
-pub struct OwnConnections(Arc<Mutex<HashSet<String>>>);
+pub struct OwnConnections(Arc<Mutex<Ends>>);
+
+/// What is known of the process's own ends of connections.
+#[derive(Debug, Default)]
+struct Ends {
+    /// How many connections have, or had, this address.
+    addresses: HashMap<String, usize>,
+    /// Connections whose address is not known yet.
+    opening: usize,
+}
+
+/// A connection that is being opened, until this is dropped.
+#[derive(Debug)]
+pub struct OpeningConnection(OwnConnections);
 
 /// A connection that is known as the process's own until this is dropped.
 #[derive(Debug)]
@@ -262,13 +275,15 @@ pub struct OwnConnection {
 }
 
 impl OwnConnections {
-    /// Notes a connection, whose own end has this address.
-    pub fn add(&self, address: String) -> OwnConnection {
-        self.addresses().insert(address.clone());
-        OwnConnection { all: self.clone(), address }
+    /// Notes that a connection is about to be opened. The server may list it before its address is known here.
+    pub fn open(&self) -> OpeningConnection {
+        let mut ends = self.ends();
+        ends.opening = ends.opening.saturating_add(1);
+        drop(ends);
+        OpeningConnection(self.clone())
     }
 
-    fn addresses(&self) -> MutexGuard<'_, HashSet<String>> {
+    fn ends(&self) -> MutexGuard<'_, Ends> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -285,15 +300,13 @@ impl OwnConnections {
             _ => return out.extend_from_slice(reply),
         };
         let mut lines = prefix.to_vec();
-        let own = self.addresses();
+        let ends = self.ends();
         for line in text.split_inclusive(|byte| *byte == b'\n') {
-            let address =
-                line.split(|byte| *byte == b' ').find_map(|field| field.strip_prefix(b"addr="));
-            let address = address.and_then(|address| std::str::from_utf8(address).ok());
-            if !address.is_some_and(|address| own.contains(address)) {
+            if !ends.have(line) {
                 lines.extend_from_slice(line);
             }
         }
+        drop(ends);
         lines.extend_from_slice(sessions);
         out.extend_from_slice(header.get(..1).unwrap_or_default());
         out.extend_from_slice(lines.len().to_string().as_bytes());
@@ -303,8 +316,45 @@ impl OwnConnections {
     }
 }
 
+impl Ends {
+    /// Returns true if the line describes a connection of the process's own, or may do so: one on which nothing was
+    /// sent yet, while such a connection is being opened.
+    fn have(&self, line: &[u8]) -> bool {
+        let mut fields = line.split(|byte| matches!(byte, b' ' | b'\n'));
+        let address = fields.clone().find_map(|field| field.strip_prefix(b"addr="));
+        let address = address.and_then(|address| std::str::from_utf8(address).ok());
+        address.is_some_and(|address| self.addresses.contains_key(address))
+            || (self.opening > 0 && fields.any(|field| field == b"cmd=NULL"))
+    }
+}
+
+impl OpeningConnection {
+    /// Notes the connection, whose own end has this address.
+    pub fn opened(self, address: String) -> OwnConnection {
+        let all = self.0.clone();
+        let mut ends = all.ends();
+        let count = ends.addresses.entry(address.clone()).or_default();
+        *count = count.saturating_add(1);
+        drop(ends);
+        OwnConnection { all, address }
+    }
+}
+
+impl Drop for OpeningConnection {
+    fn drop(&mut self) {
+        let mut ends = self.0.ends();
+        ends.opening = ends.opening.saturating_sub(1);
+    }
+}
+
 impl Drop for OwnConnection {
     fn drop(&mut self) {
-        self.all.addresses().remove(&self.address);
+        let mut ends = self.all.ends();
+        if let Some(count) = ends.addresses.get_mut(&self.address) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                ends.addresses.remove(&self.address);
+            }
+        }
     }
 }
