@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::Admin;
 use super::access::{Ends, refusal};
 use super::reload::{WAIT, reload};
-use crate::insight::refused::LONGEST;
+use crate::status::Refused;
 use crate::telemetry;
 
 type Answer = Response<Full<Bytes>>;
@@ -122,8 +122,8 @@ fn since(query: Option<&str>) -> Result<Option<Duration>, String> {
     let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(None) };
     let seconds = query.strip_prefix("since=").and_then(|seconds| seconds.parse().ok());
     match seconds.map(Duration::from_secs) {
-        Some(since) if (Duration::from_secs(1)..=LONGEST).contains(&since) => Ok(Some(since)),
-        _ => Err(format!("expected since=SECONDS, from 1 to {}\n", LONGEST.as_secs())),
+        Some(since) if (Refused::SHORTEST..=Refused::LONGEST).contains(&since) => Ok(Some(since)),
+        _ => Err(format!("expected since=SECONDS, from 1 to {}\n", Refused::LONGEST.as_secs())),
     }
 }
 

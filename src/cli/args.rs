@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use redoubt::config::Endpoint;
+use redoubt::status;
 use redoubt_core::command::Version;
 
 /// An authenticating, command-filtering proxy for Redis.
@@ -180,7 +181,7 @@ fn version(text: &str) -> Result<Version, String> {
 
 fn since(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
-        Ok(time) if (Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&time) => {
+        Ok(time) if (status::Refused::SHORTEST..=status::Refused::LONGEST).contains(&time) => {
             Ok(time)
         }
         _ => Err("expected a time from 1s to 1day; the audit log holds what is older".to_owned()),

@@ -1,6 +1,6 @@
 //! Collects what a running proxy reports about itself.
 
-pub(crate) mod refused;
+mod refused;
 mod sessions;
 mod stats;
 

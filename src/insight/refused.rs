@@ -8,11 +8,8 @@ use crate::config::wall_clock;
 use crate::net::now;
 use crate::status::{Refused, RefusedGroup};
 use crate::worker::handle::ask;
-use crate::worker::report::refused::{Group, PERIOD, PERIODS, Refusals, RefusedCommands};
+use crate::worker::report::refused::{Group, Refusals, RefusedCommands};
 use crate::worker::snapshot::Question;
-
-/// How far back refusals can be counted.
-pub(crate) const LONGEST: Duration = Duration::from_secs(PERIOD.as_secs() * PERIODS as u64);
 
 impl Insight {
     /// Returns the refused commands of the time `since`, or of all time since the start.

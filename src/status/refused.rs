@@ -1,5 +1,7 @@
 //! The format of `/refused`.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 /// The commands that the policy has refused, grouped.
@@ -13,6 +15,15 @@ pub struct Refused {
     pub unanswered: Vec<usize>,
     /// The groups, the largest first.
     pub groups: Vec<RefusedGroup>,
+}
+
+impl Refused {
+    /// How far back refusals can be counted: a day.
+    pub const LONGEST: Duration = Duration::from_secs(86_400);
+    /// The least time that they can be counted for.
+    pub const SHORTEST: Duration = Duration::from_secs(1);
+    /// Refusals are counted by periods of this length.
+    pub const PERIOD: Duration = Duration::from_secs(300);
 }
 
 /// Refusals of one command to one program.

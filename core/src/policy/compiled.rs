@@ -123,8 +123,8 @@ impl Policy {
         let names = [&**rule, rule.split('|').next().unwrap_or(rule)];
         if rules.blocked.iter().any(|blocked| names.contains(&&**blocked)) {
             Origin::Blocked
-        } else if names.iter().any(|name| Escapes::why(name).is_some()) {
-            Origin::Escapes
+        } else if let Some(why) = names.into_iter().find_map(Escapes::why) {
+            Origin::Escapes(why)
         } else if rules.new.binary_search_by(|name| (**name).cmp(rule)).is_ok() {
             Origin::Upstream
         } else if *rule == scripts::RULE {

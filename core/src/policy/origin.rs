@@ -5,8 +5,8 @@
 pub enum Origin {
     /// The operator's list of blocked commands.
     Blocked,
-    /// The rules against [escapes](super::Escapes).
-    Escapes,
+    /// The rules against [escapes](super::Escapes), and what the command would do.
+    Escapes(&'static str),
     /// The upstream calls the command administrative or dangerous, and Redoubt does not know it.
     Upstream,
     /// The rules on scripts and functions.
@@ -20,7 +20,7 @@ impl Origin {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Blocked => "policy.blocked",
-            Self::Escapes => "policy.escapes",
+            Self::Escapes(_) => "policy.escapes",
             Self::Upstream => "upstream",
             Self::Scripts => "policy.scripts",
             Self::Always => "always",
@@ -32,7 +32,7 @@ impl Origin {
     pub fn opened_by(self) -> Option<&'static str> {
         match self {
             Self::Blocked => Some("policy.blocked"),
-            Self::Escapes | Self::Upstream => Some("policy.allow"),
+            Self::Escapes(_) | Self::Upstream => Some("policy.allow"),
             Self::Scripts => Some("policy.scripts"),
             Self::Always => None,
         }

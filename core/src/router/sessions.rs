@@ -167,13 +167,13 @@ impl Sessions {
 
     /// Notes that each lease in use of `identities` is logged in with credentials that are no longer in force.
     pub(super) fn note_stale_logins(&mut self, identities: &[IdentityId]) {
-        let state = |session: &Session| {
+        let has_stale = |session: &Session| {
             identities.contains(&session.state.identity())
                 && session.state.is_leased()
                 && session.link.is_some()
         };
         for session in self.all.values_mut() {
-            session.stale_login |= state(session);
+            session.stale_login |= has_stale(session);
         }
     }
 

@@ -29,9 +29,8 @@ mod transaction;
 pub use bucket::{Rate, TokenBucket};
 pub use change::Change;
 pub use clients::ids::{ClientIds, Renumbered};
-pub use clients::list::{
-    ClientFields, ClientLine, OpeningConnection, OwnConnection, OwnConnections,
-};
+pub use clients::list::{ClientFields, ClientLine};
+pub use clients::own::{OpeningConnection, OwnConnection, OwnConnections};
 pub use compat::{Answered, Compat, CompatKey, Flush, Flushed, Parameters};
 pub(crate) use decide::is_held_whole;
 pub use decide::{Known, classify, decide, may_block};

@@ -54,9 +54,4 @@ impl Rulebook {
     pub fn strangers(&self) -> &Arc<Rules> {
         &self.strangers
     }
-
-    /// Returns the rules of all identities.
-    pub fn identities(&self) -> impl Iterator<Item = &Arc<Rules>> {
-        self.identities.iter().flatten()
-    }
 }

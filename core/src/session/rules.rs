@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::clients::ids::ClientIds;
-use super::clients::list::{ClientFields, OwnConnections};
+use super::clients::list::ClientFields;
+use super::clients::own::OwnConnections;
 use super::compat::Compat;
 use super::keys::KeyForm;
 use super::limits::Limits;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use redoubt::config::{GuardMode, PolicySettings, ScriptMode, Settings, Sharing};
 use redoubt_core::command::{Effect, ServerKind, Spec};
-use redoubt_core::policy::{Escapes, Origin, RuleName};
+use redoubt_core::policy::{Origin, RuleName};
 use redoubt_core::resp::Request;
 use redoubt_core::session::{Action, Decision, Described, Expect, Need, Rules, Special};
 
@@ -92,13 +92,9 @@ impl Verdict {
 /// Returns the setting that `rule` comes from, and its purpose.
 fn origin(rule: &RuleName, policy: &PolicySettings, rules: &Rules) -> (&'static str, String) {
     let origin = rules.policy.origin_of(rule);
-    let container = rule.split('|').next().unwrap_or(rule);
     let why = match origin {
         Origin::Blocked => "it is on the list of blocked commands".to_owned(),
-        Origin::Escapes => {
-            let why = Escapes::why(rule).or_else(|| Escapes::why(container)).unwrap_or_default();
-            format!("policy.escapes = \"deny\": it {why}")
-        }
+        Origin::Escapes(why) => format!("policy.escapes = \"deny\": it {why}"),
         Origin::Upstream => {
             "the upstream calls it administrative or dangerous, and Redoubt does not know it; policy.allow opens it"
                 .to_owned()

@@ -3,7 +3,7 @@
 use redoubt::status::{Refused, RefusedGroup};
 
 use super::WIDTH;
-use super::table::{NONE, Set, Table, count, duration};
+use super::table::{Set, Table, count, duration, or_none, unanswered};
 use crate::cli::paint::Paint;
 
 /// Returns the refused commands as a table, the most frequent first.
@@ -31,26 +31,22 @@ pub(super) fn text(answer: &Refused, paint: Paint) -> String {
             .red(&format!("{forgotten} older ones are no longer listed; the audit log has them."));
         text.push('\n');
     }
-    for worker in &answer.unanswered {
-        text += &paint.red(&format!("worker-{worker} did not answer: its refusals are missing."));
-        text.push('\n');
-    }
+    text += &unanswered(&answer.unanswered, "refusals", paint);
     text
 }
 
 fn cells(group: &RefusedGroup) -> [String; 7] {
-    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| NONE.to_owned());
     let program = match (&group.name, &group.library) {
         (Some(name), Some(library)) => format!("{name} ({library})"),
-        (name, library) => or_none(if name.is_some() { name } else { library }),
+        (name, library) => or_none(name.as_deref().or(library.as_deref())),
     };
     [
         count(group.count),
         duration(group.last_seconds),
-        or_none(&group.user),
+        or_none(group.user.as_deref()),
         program,
         group.command.clone(),
         group.rule.clone(),
-        or_none(&group.opened_by),
+        or_none(group.opened_by.as_deref()),
     ]
 }

@@ -3,7 +3,7 @@
 use redoubt::status::{Session, Sessions};
 
 use super::WIDTH;
-use super::table::{NONE, Set, Table, count, duration};
+use super::table::{NONE, Set, Table, count, duration, or_none, unanswered};
 use crate::cli::paint::Paint;
 
 /// Returns the sessions as a table, the oldest first, and their number.
@@ -34,20 +34,16 @@ pub(super) fn text(answer: &Sessions, paint: Paint) -> String {
         text += &paint.red("There are more sessions than are shown.");
         text.push('\n');
     }
-    for worker in &answer.unanswered {
-        text += &paint.red(&format!("worker-{worker} did not answer: its sessions are missing."));
-        text.push('\n');
-    }
+    text += &unanswered(&answer.unanswered, "sessions", paint);
     text
 }
 
 fn cells(session: &Session) -> [String; 11] {
-    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| NONE.to_owned());
     [
         session.session.to_string(),
         session.peer.clone(),
-        or_none(&session.user),
-        or_none(if session.name.is_some() { &session.name } else { &session.library }),
+        or_none(session.user.as_deref()),
+        or_none(session.name.as_deref().or(session.library.as_deref())),
         session.database.to_string(),
         duration(session.age_seconds),
         duration(session.idle_seconds),

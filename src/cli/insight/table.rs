@@ -91,6 +91,17 @@ fn cut(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// Returns a cell, also for a missing text.
+pub(super) fn or_none(text: Option<&str>) -> String {
+    text.unwrap_or(NONE).to_owned()
+}
+
+/// Returns a line for each worker that did not answer in time, so that its `part` is missing.
+pub(super) fn unanswered(workers: &[usize], part: &str, paint: Paint) -> String {
+    let line = |worker| format!("worker-{worker} did not answer: its {part} are missing.");
+    workers.iter().map(|worker| paint.red(&line(worker)) + "\n").collect()
+}
+
 /// Formats seconds in the largest unit that fits: `42s`, `3m`, `5h`, `12d`.
 pub(super) fn duration(seconds: u64) -> String {
     match seconds {

@@ -129,7 +129,7 @@ impl Flusher {
             return self.queue.fail_listing(&PageError::TooManyDatabases.reply());
         };
         if !self.queue.shrink(*database) {
-            warn!(error = %PageError::TooLong, "cannot delete keys below the prefix of policy.compat.flush");
+            warn_of(&PageError::TooLong);
             self.queue.fail_scan(*database, &PageError::TooLong.reply());
         }
     }
@@ -146,12 +146,16 @@ impl Flusher {
                 }
             }
         };
-        warn!(%error, "cannot delete keys below the prefix of policy.compat.flush");
+        warn_of(&error);
         match failed {
             None => self.queue.fail_listing(&error.reply()),
             Some(database) => self.queue.fail_scan(database, &error.reply()),
         }
     }
+}
+
+fn warn_of(error: &PageError) {
+    warn!(%error, "cannot delete keys below the prefix of policy.compat.flush");
 }
 
 /// Returns the databases that hold keys, if all of them can be selected.

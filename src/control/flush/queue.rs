@@ -60,8 +60,8 @@ struct Database {
     next: Vec<u64>,
 }
 
+/// A scan for the prefix in force; it ends when that changes.
 struct Scan {
-    prefix: KeyPrefix,
     cursor: u64,
     /// Elements that the server looks at for the next page.
     count: u32,
@@ -125,12 +125,11 @@ impl Queue {
         let database = self.databases.get_mut(&number)?;
         let next = &mut database.next;
         let scan = database.scan.get_or_insert_with(|| Scan {
-            prefix: prefix.clone(),
             cursor: 0,
             count: KeyPrefix::PAGE,
             of: std::mem::take(next),
         });
-        let Scan { cursor, count, ref prefix, .. } = *scan;
+        let Scan { cursor, count, .. } = *scan;
         Some(Step::Page { database: number, cursor, count, prefix: prefix.clone() })
     }
 

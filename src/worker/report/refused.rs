@@ -7,16 +7,14 @@ use std::time::{Duration, Instant};
 use redoubt_core::session::{Program, Refusal};
 
 use super::SessionRecord;
+use crate::status::Refused;
 
 /// Groups that are kept. For one more, that which was refused nothing for the longest time is forgotten: clients
 /// choose names, so there may be any number.
 const GROUPS: usize = 200;
 
 /// Refusals are counted by periods of this length.
-pub(crate) const PERIOD: Duration = Duration::from_secs(300);
-
-/// Periods that are kept: a day.
-pub(crate) const PERIODS: u32 = 288;
+const PERIOD: Duration = Refused::PERIOD;
 
 /// What refusals of one group have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -124,7 +122,7 @@ impl Refusals {
 }
 
 fn is_over(start: Instant, now: Instant) -> bool {
-    now.saturating_duration_since(start) > PERIOD.saturating_mul(PERIODS)
+    now.saturating_duration_since(start) > Refused::LONGEST
 }
 
 #[cfg(test)]
@@ -182,6 +180,8 @@ mod tests {
     #[test]
     #[allow(clippy::disallowed_methods, reason = "only a reference point in time")]
     fn a_day_of_periods_is_kept() {
+        const PERIODS: u32 = 288;
+        assert_eq!(PERIOD * PERIODS, Refused::LONGEST);
         let start = Instant::now();
         let mut refused = RefusedCommands::default();
         for period in 0..2 * PERIODS {

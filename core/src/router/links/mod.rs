@@ -89,7 +89,9 @@ impl Links {
     pub(super) fn replace_credentials(&mut self, credentials: LinkCredentials) -> Vec<IdentityId> {
         let differ = self.credentials.that_differ(&credentials);
         self.credentials = credentials;
-        self.barriers.forget_refusal();
+        if !differ.is_empty() {
+            self.barriers.forget_refusal();
+        }
         differ
     }
 

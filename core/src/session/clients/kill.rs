@@ -77,10 +77,8 @@ impl<'a> Kill<'a> {
 
     /// Returns true if it names the session that `line` describes. `asking` is the number of the asking session.
     pub(in crate::session) fn takes(&self, line: &ClientLine, asking: i64) -> bool {
-        let is_listening = line.subscriptions.iter().any(|count| *count > 0);
-        let kind: &[u8] = if is_listening { b"pubsub" } else { b"normal" };
         self.id.is_none_or(|id| id == line.id)
-            && self.kind.is_none_or(|wanted| wanted == kind)
+            && self.kind.is_none_or(|kind| kind == line.kind())
             && self.address.is_none_or(|address| address == line.address.as_bytes())
             && self.local_address.is_none_or(|address| address == line.local_address.as_bytes())
             && (self.takes_itself || line.id != asking)

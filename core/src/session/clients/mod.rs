@@ -3,3 +3,4 @@
 pub(super) mod ids;
 pub(super) mod kill;
 pub(super) mod list;
+pub(super) mod own;
