@@ -25,7 +25,7 @@ mod semantic_cache;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 
 use support::certificates::{Authority, Kind};
 use support::{Deadline, Lines, Redis, Redoubt, TIME_LIMIT, target_is_redis};
@@ -100,23 +100,22 @@ fn run_in_tls(mut program: Command, protocol: &str) {
     assert!(said.ends_with("all is well"), "{said}");
 }
 
-/// Runs the program, restarts Redis when it asks for that, and returns its output.
-fn converse(mut program: Command, mut redis: Redis) -> String {
+/// Starts the program, whose input the test writes and whose output it collects.
+fn start(program: &mut Command) -> (Child, ChildStdin, Lines) {
     let mut client = program
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("run the client");
-    let mut stdin = client.stdin.take().expect("stdin");
-    let output = Lines::default();
-    output.collect(client.stdout.take().expect("stdout"));
-    output.collect(client.stderr.take().expect("stderr"));
-    if output.wait(|line| line == "restart redis").is_some() {
-        redis.kill();
-        redis.restart();
-        drop(stdin.write_all(b"restarted\n"));
-    }
+    let stdin = client.stdin.take().expect("stdin");
+    let output = Lines::of(&mut client);
+    (client, stdin, output)
+}
+
+/// Waits for the end of the client, which must succeed, and returns the lines of its output.
+#[track_caller]
+fn end(mut client: Child, output: &Lines) -> Vec<String> {
     let mut status = None;
     Deadline::after(TIME_LIMIT * 6).poll(|| {
         status = client.try_wait().expect("the client's state");
@@ -127,9 +126,20 @@ fn converse(mut program: Command, mut redis: Redis) -> String {
         client.wait().expect("the client's end");
     }
     output.wait_for_end();
-    let said = output.all().join("\n");
-    assert!(status.is_some_and(|status| status.success()), "{status:?}: {said}");
+    let said = output.all();
+    assert!(status.is_some_and(|status| status.success()), "{status:?}: {}", said.join("\n"));
     said
+}
+
+/// Runs the program, restarts Redis when it asks for that, and returns its output.
+fn converse(mut program: Command, mut redis: Redis) -> String {
+    let (client, mut stdin, output) = start(&mut program);
+    if output.wait(|line| line == "restart redis").is_some() {
+        redis.kill();
+        redis.restart();
+        drop(stdin.write_all(b"restarted\n"));
+    }
+    end(client, &output).join("\n")
 }
 
 fn python(program: &str) -> Command {

@@ -2,23 +2,16 @@
 //! without Redoubt.
 
 use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use support::{Deadline, Lines, Redis, Redoubt, TIME_LIMIT};
+use support::{Redis, Redoubt};
 
-use super::{node, python, url};
+use super::{end, node, python, start, url};
 
 /// Runs the program, which prints "kill redis" and "start redis" to have that done, and returns its steps.
 #[track_caller]
 fn run(mut program: Command, mut redis: Redis) -> Vec<String> {
-    let mut client = program
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("run the client");
-    let mut stdin = client.stdin.take().expect("stdin");
-    let output = Lines::of(&mut client);
+    let (client, mut stdin, output) = start(&mut program);
     for wanted in ["kill redis", "start redis"] {
         let asked = output.wait(|line| line == wanted);
         assert!(asked.is_some(), "no {wanted:?}: {}", output.all().join("\n"));
@@ -28,18 +21,7 @@ fn run(mut program: Command, mut redis: Redis) -> Vec<String> {
         }
         drop(stdin.write_all(b"done\n"));
     }
-    let mut status = None;
-    Deadline::after(TIME_LIMIT * 6).poll(|| {
-        status = client.try_wait().expect("the client's state");
-        status.is_some()
-    });
-    if status.is_none() {
-        drop(client.kill());
-        client.wait().expect("the client's end");
-    }
-    output.wait_for_end();
-    let all = output.all();
-    assert!(status.is_some_and(|status| status.success()), "{status:?}: {}", all.join("\n"));
+    let all = end(client, &output);
     all.iter().filter_map(|line| line.strip_prefix("step ")).map(str::to_owned).collect()
 }
 

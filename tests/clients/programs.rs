@@ -7,13 +7,13 @@
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use support::programs::{self, Program, Restarts};
 use support::redis::free_port;
-use support::{Deadline, Lines, Redis, Redoubt, TIME_LIMIT, lines};
+use support::{Deadline, Redis, Redoubt, TIME_LIMIT, lines};
 
-use super::{installed_by, sources, url};
+use super::{installed_by, sources, start, url};
 
 /// Lines of redis.conf with which Redis keeps all data when it is killed.
 const DURABLE: &str = "appendonly yes\nappendfsync always";
@@ -107,16 +107,8 @@ struct Outcome {
 /// Runs the program to its end. Panics if it fails.
 #[track_caller]
 fn run(mut program: Command, mut servers: Servers) -> Outcome {
-    let mut child = program
-        .arg(servers.url())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0)
-        .spawn()
-        .expect("run the program");
-    let mut stdin = child.stdin.take().expect("stdin");
-    let output = Lines::of(&mut child);
+    program.arg(servers.url()).process_group(0);
+    let (mut child, mut stdin, output) = start(&mut program);
     let mut outcome = Outcome::default();
     let mut seen = 0;
     let mut status = None;
