@@ -73,14 +73,22 @@ struct Credential {
 impl Identity {
     /// Creates an identity named `user`, or [`DEFAULT_USER`] if `user` is `None`.
     pub fn new(user: Option<&str>, password: &SecretString) -> Self {
-        let user = Arc::from(user.unwrap_or(DEFAULT_USER));
-        let user_digest = digest(str::as_bytes(&user));
-        Self { user, user_digest, credentials: Vec::new() }.or(password)
+        Self::without_password(user.unwrap_or(DEFAULT_USER)).or(password)
+    }
+
+    /// Creates an identity named `user` that accepts no password.
+    pub fn without_password(user: &str) -> Self {
+        Self { user: user.into(), user_digest: digest(user.as_bytes()), credentials: Vec::new() }
     }
 
     /// Returns the same identity, which accepts `password` as well.
-    pub fn or(mut self, password: &SecretString) -> Self {
-        let password_digest = digest(password.expose_secret().as_bytes());
+    pub fn or(self, password: &SecretString) -> Self {
+        let digest = digest(password.expose_secret().as_bytes());
+        self.or_digest(digest)
+    }
+
+    /// Returns the same identity, which accepts the password with this SHA-256 digest as well.
+    pub fn or_digest(mut self, password_digest: [u8; 32]) -> Self {
         let id = CredentialId::of(&self.user_digest, &password_digest);
         self.credentials.push(Credential { id, password_digest });
         self
@@ -145,6 +153,15 @@ impl Identities {
             user: Arc::clone(&found.user),
             credential: CredentialId(found_credential),
         })
+    }
+
+    /// Returns the identities for which `stays` is true.
+    #[must_use]
+    pub fn only(&self, stays: impl Fn(IdentityId) -> bool) -> Self {
+        if self.all.iter().all(|(id, _)| stays(*id)) {
+            return self.clone();
+        }
+        Self::new(self.all.iter().filter(|(id, _)| stays(*id)).cloned())
     }
 
     /// Returns true if a session that logged in as `authenticated` says may stay.

@@ -11,12 +11,14 @@
 //! here shows a secret in `Debug`; the places that a session takes in the limiter's counts are returned
 //! when its [`Permit`] is dropped.
 
+mod acl;
 mod identity;
 mod limiter;
 mod refusal;
 mod source;
 mod throttle;
 
+pub use acl::{AclError, AclFileError, AclFileProblem, AclPasswords, AclRules, AclUser, acl_user};
 pub use identity::{Authenticated, CredentialId, DEFAULT_USER, Identities, Identity, IdentityId};
 pub use limiter::{ConnectionLimiter, ConnectionLimits, Networks, Permit, is_in};
 pub use refusal::Refusal;

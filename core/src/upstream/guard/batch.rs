@@ -95,6 +95,9 @@ pub enum GuardError {
     /// Redis cannot answer now, as while a script overruns; the caller tries again later.
     #[error("upstream cannot be asked now: {0}")]
     Later(String),
+    /// Redis does not take a rule of an identity; the text has the rule's place in the configuration.
+    #[error("{0}")]
+    Rule(String),
     /// Redis does not permit this to the user, or does not support it.
     #[error("{0}")]
     Refused(String),

@@ -34,4 +34,4 @@ pub use payloads::{Payloads, ask_payloads};
 pub use renamed::renamed;
 pub use rights::Rights;
 pub use stale::{MAX_REMOVED, connected_users, guards_in, remove, stale};
-pub use user::{Guard, made_at};
+pub use user::{Guard, GuardGroup, made_at};

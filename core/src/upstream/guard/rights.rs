@@ -1,6 +1,7 @@
 //! The rights of a user, as `ACL LIST` returns them.
 
 use super::batch::{Answer, GuardError};
+use crate::auth::AclRules;
 
 /// The rights of a user: the words of its line in `ACL LIST` that grant or remove rights, as Redis
 /// wrote them. A selector, `( … )`, counts as one word.
@@ -73,6 +74,12 @@ impl Rights {
         rights
     }
 
+    /// Returns the rights of a new user to whom `rules` are applied.
+    pub fn of_rules(rules: &AclRules) -> Self {
+        // The server may give new users all channels (acl-pubsub-default).
+        Self::parse(format!("resetchannels {rules}").as_bytes())
+    }
+
     /// Returns true if these words remove the command `name` for certain, by its name or with all
     /// others. The commands of a category are unknown here: a category that is removed does not count,
     /// and one that is granted may contain the command.
@@ -120,6 +127,19 @@ impl Rights {
         Self { own: commands.chain(all.clone()).collect(), selectors: selectors.collect() }
     }
 
+    /// Returns these rights with `words` added, and with `in_selectors` added to each selector.
+    #[must_use]
+    pub fn with(&self, words: &[String], in_selectors: &[String]) -> Self {
+        let own = self.own.iter().cloned();
+        let own = own.chain(words.iter().map(|word| word.clone().into_bytes())).collect();
+        let selectors = self.selectors.iter().map(|selector| {
+            let inside = std::iter::once(selector.clone());
+            let added = in_selectors.iter().map(|word| word.clone().into_bytes());
+            inside.chain(added).collect::<Vec<_>>().join(b" ".as_slice())
+        });
+        Self { own, selectors: selectors.collect() }
+    }
+
     /// Returns the words that grant these rights without the commands of `rules`, and with payloads
     /// checked.
     pub fn without(&self, rules: &[&str]) -> Vec<Vec<u8>> {
@@ -145,6 +165,14 @@ fn is_login(word: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rights_of_rules_begin_without_channels() {
+        let rules = AclRules::parse(["~a +get (+set ~b)"]).unwrap();
+        let words = Rights::of_rules(&rules).without(&["flushall"]);
+        let words: Vec<_> = words.iter().map(|word| String::from_utf8_lossy(word)).collect();
+        assert_eq!(words, ["resetchannels", "~a", "+get", "-flushall", "(+set ~b -flushall)"]);
+    }
 
     fn without(line: &str, rules: &[&str]) -> String {
         let words = Rights::parse(line.as_bytes()).without(rules);

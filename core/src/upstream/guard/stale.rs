@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::batch::{Answer, Batch};
-use super::user::made_at;
+use super::user::{group_of, made_at};
 
 /// Most guards that are removed at a time.
 pub const MAX_REMOVED: usize = 100;
@@ -37,13 +37,15 @@ pub fn connected_users(list: &Answer) -> Option<HashSet<String>> {
 }
 
 /// Returns the guards in `guards` that no running process uses, at most [`MAX_REMOVED`]: a running
-/// process always has a connection of its guard open. `now` is in seconds since 1970.
+/// process always has a connection of one of its guards open. `now` is in seconds since 1970.
 pub fn stale<'a>(guards: &'a [String], connected: &HashSet<String>, now: u64) -> Vec<&'a str> {
     let is_old = |name: &str| made_at(name).is_some_and(|made| now.saturating_sub(made) > YOUNG);
+    let used: HashSet<_> = connected.iter().filter_map(|name| group_of(name)).collect();
+    let is_used = |name: &str| group_of(name).is_some_and(|group| used.contains(group));
     guards
         .iter()
         .map(String::as_str)
-        .filter(|name| is_old(name) && !connected.contains(*name))
+        .filter(|name| is_old(name) && !is_used(name))
         .take(MAX_REMOVED)
         .collect()
 }
@@ -73,6 +75,13 @@ mod tests {
         assert_eq!(stale(&guards, &connected, 1010), [OLD]);
         assert_eq!(stale(&guards, &connected, 1061), [OLD, YOUNG_ONE]);
         assert_eq!(stale(&guards, &connected, 0), [""; 0]);
+    }
+
+    #[test]
+    fn a_guard_is_in_use_if_another_of_its_group_is() {
+        let guards = [format!("{OLD}-1"), format!("{USED}-2"), format!("{USED}-3")];
+        let connected = HashSet::from([format!("{USED}-2")]);
+        assert_eq!(stale(&guards, &connected, 1010), [format!("{OLD}-1")]);
     }
 
     #[test]

@@ -9,10 +9,26 @@ use crate::upstream::Credentials;
 
 /// Start of every guard's name.
 const PREFIX: &str = "redoubt-";
-/// Random bytes in a name.
-const NAME: usize = 8;
+/// Random bytes in the name of a group.
+const GROUP: usize = 8;
 /// Random bytes in a secret.
 const SECRET: usize = 32;
+
+/// What the names of all guards of a process have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuardGroup {
+    name: String,
+}
+
+impl GuardGroup {
+    /// Random bytes that [`GuardGroup::new`] takes.
+    pub const RANDOM: usize = GROUP;
+
+    /// Creates a group from bytes that no other process has.
+    pub fn new(random: &[u8; Self::RANDOM]) -> Self {
+        Self { name: hex::encode(random) }
+    }
+}
 
 /// A guard's name and secret. There is no `Debug`.
 pub struct Guard {
@@ -22,16 +38,17 @@ pub struct Guard {
 
 impl Guard {
     /// Random bytes that [`Guard::new`] takes.
-    pub const RANDOM: usize = NAME + SECRET;
+    pub const RANDOM: usize = SECRET;
 
-    /// Creates a guard from bytes that nobody can guess; `now` is in seconds since 1970. The name
-    /// contains the time, so that an abandoned guard can be recognized by its age.
-    pub fn new(now: u64, random: &[u8; Self::RANDOM]) -> Self {
-        let (name, secret) = random.split_at(NAME);
-        Self {
-            name: format!("{PREFIX}{now:x}-{}", hex::encode(name)),
-            secret: SecretString::from(hex::encode(secret)),
-        }
+    /// Creates a guard from bytes that nobody can guess; `now` is in seconds since 1970. `number` tells the guards of
+    /// a group apart. The name contains the time and the group, so that an abandoned guard can be recognized.
+    pub fn new(now: u64, group: &GuardGroup, number: u32, random: &[u8; Self::RANDOM]) -> Self {
+        let group = &group.name;
+        let name = match number {
+            0 => format!("{PREFIX}{now:x}-{group}"),
+            number => format!("{PREFIX}{now:x}-{group}-{number:x}"),
+        };
+        Self { name, secret: SecretString::from(hex::encode(random)) }
     }
 
     /// Returns its name.
@@ -107,10 +124,24 @@ impl Guard {
 
 /// Returns when the guard called `name` was created, in seconds since 1970; `None` for other users.
 pub fn made_at(name: &str) -> Option<u64> {
-    let (seconds, random) = name.strip_prefix(PREFIX)?.split_once('-')?;
-    let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'));
-    let formed = random.len() == NAME.saturating_mul(2) && is_hex(random) && is_hex(seconds);
-    u64::from_str_radix(seconds, 16).ok().filter(|_| formed)
+    parts(name).map(|(made, _)| made)
+}
+
+/// Returns the group of the guard called `name`; `None` for other users.
+pub(super) fn group_of(name: &str) -> Option<&str> {
+    parts(name).map(|(_, group)| group)
+}
+
+fn parts(name: &str) -> Option<(u64, &str)> {
+    let (seconds, rest) = name.strip_prefix(PREFIX)?.split_once('-')?;
+    let (group, number) = rest.split_once('-').unwrap_or((rest, "0"));
+    let is_hex = |text: &str| {
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+    };
+    let formed =
+        group.len() == GROUP.saturating_mul(2) && [seconds, group, number].into_iter().all(is_hex);
+    let made = u64::from_str_radix(seconds, 16).ok().filter(|_| formed)?;
+    Some((made, group))
 }
 
 /// Returns true if Redis's error means that the rule names nothing.
@@ -123,7 +154,7 @@ mod tests {
     use super::*;
 
     fn guard() -> Guard {
-        Guard::new(0x6741_0000, &[7; Guard::RANDOM])
+        Guard::new(0x6741_0000, &GuardGroup::new(&[7; 8]), 0, &[7; Guard::RANDOM])
     }
 
     #[test]
@@ -131,6 +162,10 @@ mod tests {
         let guard = guard();
         assert_eq!(guard.name(), "redoubt-67410000-0707070707070707");
         assert_eq!(made_at(guard.name()), Some(0x6741_0000));
+        let other = Guard::new(0x6741_0001, &GuardGroup::new(&[7; 8]), 31, &[8; Guard::RANDOM]);
+        assert_eq!(other.name(), "redoubt-67410001-0707070707070707-1f");
+        assert_eq!(made_at(other.name()), Some(0x6741_0001));
+        assert_eq!(group_of(other.name()), group_of(guard.name()));
         for other in [
             "default",
             "redoubt",
@@ -140,7 +175,8 @@ mod tests {
             "redoubt-xyz-0707070707070707",
             "redoubt--0707070707070707",
             "redoubt-+1-0707070707070707",
-            "redoubt-67410000-0707070707070707-1",
+            "redoubt-67410000-0707070707070707-",
+            "redoubt-67410000-0707070707070707-1-1",
             "redoubt-ffffffffffffffffff-0707070707070707",
         ] {
             assert_eq!(made_at(other), None, "{other}");
