@@ -66,8 +66,8 @@ mod tests {
     #[tokio::test]
     async fn response_reports_outcome_of_reload() {
         let done = Reloaded {
-            changed: vec!["limits.max_sessions"],
-            needs_restart: vec!["listen"],
+            changed: vec!["limits.max_sessions".to_owned()],
+            needs_restart: vec!["listen".to_owned()],
             closed_sessions: 2,
         };
         let (status, text) = response_to(Some(Ok(done))).await;

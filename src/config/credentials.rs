@@ -1,17 +1,23 @@
 //! Collects the credentials: the user name and passwords of clients, and the upstream's address and
 //! login.
 
+use redoubt_core::auth::DEFAULT_USER;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::error::{ConfigError, Problem, Site};
 use super::read::Reader;
 use super::secrets::{Candidates, Origin, Password, PreviousPassword, UpstreamUrl, wall_clock};
-use super::sections::{ClientKeys, ClientParts, ClientPasswords, ClientSettings, UpstreamLogin};
+use super::sections::{
+    ClientKeys, ClientParts, ClientPasswords, ClientSettings, Identities, IdentitySettings,
+    UpstreamLogin,
+};
 use super::warning::Warning;
 
 /// The user name and passwords of clients, and the upstream's address and login.
 pub(super) struct Credentials {
-    pub(super) client: ClientSettings,
+    /// `None` if there are other identities, and nothing is given for this one.
+    pub(super) client: Option<ClientSettings>,
+    pub(super) identities: Vec<IdentitySettings>,
     /// The upstream's address and login.
     pub(super) url: UpstreamUrl,
     /// Where the upstream's password was found; `None` if there is none.
@@ -32,6 +38,9 @@ impl Credentials {
             allow_weak,
         )?;
 
+        let identities = Identities::find(reader, allow_weak)?;
+        let has_client = identities.all.is_empty()
+            || (own.is_some() || previous.is_some() || keys.user.is_some());
         let mut warnings = Vec::new();
         match &password {
             None => warnings.push(Warning::NoUpstreamPassword),
@@ -43,16 +52,18 @@ impl Credentials {
                 if own.secret.expose_secret() == upstream.secret.expose_secret() =>
             {
                 warnings.push(Warning::OnePassword);
-                own
+                Some(own)
             }
-            (Some(own), _) => own,
-            (None, Some(upstream)) => {
+            (Some(own), _) => Some(own),
+            (None, _) if !has_client => None,
+            (None, Some(upstream)) if identities.all.is_empty() => {
                 warnings.push(Warning::OnePassword);
-                Password { secret: upstream.secret.clone(), origin: Origin::Upstream, ..*upstream }
+                let secret = upstream.secret.clone();
+                Some(Password { secret, origin: Origin::Upstream, ..*upstream })
             }
-            (None, None) => return Err(Site::Whole.error(Problem::NoPassword)),
+            (None, _) => return Err(Site::Whole.error(Problem::NoPassword)),
         };
-        if own.weak {
+        if own.as_ref().is_some_and(|own| own.weak) || identities.is_weak {
             warnings.push(Warning::WeakClientPassword);
         }
         let upstreams = |secret: &SecretString| {
@@ -70,10 +81,25 @@ impl Credentials {
             }
             previous
         });
+        let is_upstreams = |identity: &IdentitySettings| {
+            password.as_ref().is_some_and(|password| identity.has_password(&password.secret))
+        };
+        if identities.all.iter().any(is_upstreams) && !warnings.contains(&Warning::OnePassword) {
+            warnings.push(Warning::OnePassword);
+        }
         let (secret, origin) = password.map(|found| (found.secret, found.origin)).unzip();
         url.password = secret;
-        let parts = ClientParts { password: own.secret, password_origin: own.origin, previous };
-        Ok(Self { client: keys.with(parts), url, origin, warnings })
+        let client = own.map(|own| {
+            keys.with(ClientParts { password: own.secret, password_origin: own.origin, previous })
+        });
+        if let Some(client) = &client {
+            let name = client.user.as_deref().unwrap_or(DEFAULT_USER);
+            let mut named = identities.all.iter().zip(&identities.sites);
+            if let Some((_, site)) = named.find(|(identity, _)| identity.name == name) {
+                return Err(site.error(Problem::ClientIsThis));
+            }
+        }
+        Ok(Self { client, identities: identities.all, url, origin, warnings })
     }
 }
 
@@ -88,15 +114,15 @@ fn login(
     if let (Some((site, _)), true) =
         (&user.file, in_file.is_some_and(|(_, url)| url.user.is_some()))
     {
-        return Err(site.error(Problem::Twice(url.key.to_owned())));
+        return Err(site.error(Problem::Twice(url.key.to_string())));
     }
     for (site, found) in url.environment.iter().chain(in_file) {
         if let Some(secret) = &found.password {
-            passwords.add(site, url.key, secret.clone());
+            passwords.add(site, url.key.clone(), secret.clone());
         }
     }
     // A URL in the environment replaces all parts of the file's URL, its password included.
-    let (overridden, in_url) = (url.environment.is_some(), Origin::Key(url.key));
+    let (overridden, in_url) = (url.environment.is_some(), Origin::Key(url.key.clone()));
     let password = passwords.only(|origin| !(overridden && *origin == in_url))?;
     let (site, mut url) = url.winner().ok_or_else(|| Site::Whole.error(Problem::NoUpstream))?;
     let (user_site, user) = user.winner().unzip();

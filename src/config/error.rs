@@ -1,8 +1,11 @@
 //! Errors of the configuration: the problem, its place, and what to write instead.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+
+use redoubt_core::auth::{AclError, AclFileProblem};
 
 /// A configuration that cannot be used. The error has the place and what to write instead, never
 /// what was written: any value may be a secret that was put in the wrong place.
@@ -38,7 +41,7 @@ pub(crate) enum Site {
     /// In the file.
     File { path: PathBuf, line: Option<usize>, key: Option<String> },
     /// In this environment variable.
-    Variable(&'static str),
+    Variable(Cow<'static, str>),
     /// The configuration as a whole, if the error has no single place.
     Whole,
 }
@@ -67,7 +70,7 @@ impl Site {
         match self {
             Self::File { key: Some(key), .. } => key.clone(),
             Self::File { .. } | Self::Whole => "the configuration".to_owned(),
-            Self::Variable(name) => (*name).to_owned(),
+            Self::Variable(name) => name.to_string(),
         }
     }
 }
@@ -106,6 +109,31 @@ pub(crate) enum Problem {
     SyntaxOfKey { problem: String, write: String },
     #[error("unknown key; {0}")]
     UnknownKey(String),
+    #[error(
+        "an identity is called by 1 to 64 letters, digits, - and _, which is the user name of AUTH; write \
+         [identities.worker]"
+    )]
+    IdentityName,
+    #[error("more than {0} identities")]
+    TooManyIdentities(usize),
+    #[error(
+        "an identity needs rights; write acl = [\"~cache:*\", \"+@read\"] below, or name an ACL file of Redis with \
+         acl_file; [\"~*\", \"&*\", \"+@all\"] gives all"
+    )]
+    NoAcl,
+    #[error(
+        "an identity needs a password; make one with `openssl rand -hex 32` and name its file with \
+         password_file below, or give certificate"
+    )]
+    NoIdentityPassword,
+    #[error("the ACL file has no line \"user {0} …\"; add one, or give the rights in acl")]
+    NoAclUser(String),
+    #[error(transparent)]
+    Acl(AclError),
+    #[error(transparent)]
+    AclFile(AclFileProblem),
+    #[error("[client] has this user name too; take another name, or leave [client] out")]
+    ClientIsThis,
     #[error("expected a table; write [{0}] on a line of its own and its keys below it")]
     ExpectedTable(String),
     #[error("expected {expects}; write {write}")]
@@ -155,7 +183,7 @@ pub(crate) enum Problem {
     )]
     NothingPrevious,
     #[error("only together with {0}; set both or neither")]
-    Needs(&'static str),
+    Needs(String),
     #[error(
         "a tls:// listener needs a certificate; set certificate = \"/path\" and key = \"/path\" under \
          [tls]"

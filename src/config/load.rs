@@ -6,7 +6,7 @@ use redoubt_core::policy::{Escapes, PolicyError};
 
 use super::credentials::Credentials;
 use super::error::{ConfigError, Problem, Site};
-use super::read::{Environment, Reader, Source};
+use super::read::{Environment, Reader, Source, of_identity};
 use super::sections::{
     AuditSettings, CompatSettings, GuardMode, LimitSettings, LogSettings, PolicySettings,
     ThrottleSettings, TlsSettings, UpstreamKeys, UpstreamParts, UpstreamTls, Verification,
@@ -48,7 +48,7 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
     let throttle = ThrottleSettings::read(&reader)?;
     let audit = AuditSettings::find(&reader)?;
     let log = LogSettings::read(&reader)?;
-    let Credentials { client, url, origin, mut warnings } =
+    let Credentials { client, identities, url, origin, mut warnings } =
         Credentials::find(&reader, top.allow_weak_passwords)?;
     let upstream_tls = UpstreamTls::find(&reader, url.tls)?;
     if let Err(error) = policy.compile() {
@@ -65,6 +65,13 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
     {
         let site = reader.site("policy.compat.flush").unwrap_or(Site::Whole);
         return Err(site.error(Problem::FlushNotBlocked(open)));
+    }
+    let certificate = identities.iter().find(|identity| identity.certificate.is_some());
+    if let Some(identity) = certificate
+        && tls.as_ref().is_none_or(|tls| tls.client_ca.is_none())
+    {
+        let key = format!("{}.certificate", of_identity(&identity.name));
+        return Err(reader.site(&key).unwrap_or(Site::Whole).error(Problem::NoClientCa));
     }
     if policy.blocked.is_empty() {
         warnings.push(Warning::NothingBlocked);
@@ -88,6 +95,7 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
     });
     let parts = SettingsParts {
         client,
+        identities,
         upstream,
         policy,
         compat,

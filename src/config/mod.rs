@@ -31,14 +31,17 @@ mod warning;
 pub use declare::{Field, Key, Reload};
 pub use error::{ConfigError, PasswordProblem, UrlProblem};
 pub use read::Environment;
+pub(crate) use read::{IDENTITY, of_identity};
 pub(crate) use secrets::wall_clock;
 pub use secrets::{Origin, PreviousPassword, UpstreamUrl, read_password};
 pub use sections::{
     AuditKeys, AuditOutput, AuditSettings, ClientCertificates, ClientSettings, CompatSettings,
-    Endpoint, FlushSettings, GuardMode, LimitSettings, Listen, LogFormat, LogSettings, OnFull,
-    PolicySettings, ScriptMode, Sharing, ThrottleSettings, TlsSettings, TlsVersion,
-    UpstreamSettings, UpstreamTls, Verification, WrongEndpoint,
+    Endpoint, FlushSettings, GuardMode, IdentityLimits, IdentityMode, IdentitySettings,
+    LimitSettings, Listen, LogFormat, LogSettings, OnFull, PolicySettings, ScriptMode, Sharing,
+    ThrottleSettings, TlsSettings, TlsVersion, UpstreamAccount, UpstreamSettings, UpstreamTls,
+    Verification, WrongEndpoint,
 };
 pub use settings::Settings;
+pub(crate) use table::identity_fields;
 pub use table::{TABLES, Table, fields, keys};
 pub use warning::Warning;

@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use super::declare::{flag, settings, time, whole};
 use super::secrets;
 use super::sections::{
-    AuditSettings, ClientSettings, CompatSettings, Endpoint, LimitSettings, Listen, LogSettings,
-    PolicySettings, ThrottleSettings, TlsSettings, UpstreamSettings, endpoint, listen, networks,
-    octal_mode,
+    AuditSettings, ClientSettings, CompatSettings, Endpoint, IdentitySettings, LimitSettings,
+    Listen, LogSettings, PolicySettings, ThrottleSettings, TlsSettings, UpstreamSettings, endpoint,
+    listen, networks, octal_mode,
 };
 use super::warning::Warning;
 
@@ -76,8 +76,10 @@ settings! {
         metrics: bool = flag().default(true).named("metrics.enabled");
     }
     from SettingsKeys with SettingsParts {
-        /// The user name and passwords of clients.
-        client: ClientSettings,
+        /// The user name and passwords of the identity with all rights; `None` if there are only others.
+        client: Option<ClientSettings>,
+        /// The other identities that clients log in as, in the order of the file.
+        identities: Vec<IdentitySettings>,
         /// The address of Redis, and how links log in.
         upstream: UpstreamSettings,
         /// Which commands are refused.

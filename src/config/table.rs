@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 use secrecy::SecretString;
 
 use super::declare::{Field, Key};
-use super::read::{Environment, Names};
+use super::read::{Environment, IDENTITY, Names};
 use super::sections::{
-    AuditSettings, ClientPasswords, ClientSettings, CompatSettings, LimitSettings, LogSettings,
-    PolicySettings, ThrottleSettings, TlsFiles, TlsSettings, UpstreamLogin, UpstreamSettings,
-    UpstreamTlsKeys,
+    AuditSettings, ClientPasswords, ClientSettings, CompatSettings, IdentityGiven,
+    IdentitySettings, LimitSettings, LogSettings, PolicySettings, ThrottleSettings, TlsFiles,
+    TlsSettings, UpstreamLogin, UpstreamSettings, UpstreamTlsKeys,
 };
 use super::settings::Settings;
 
@@ -28,10 +28,20 @@ const fn table(name: &'static str, docs: &'static str) -> Table {
 }
 
 /// The tables in their order.
-pub const TABLES: [Table; 12] = [
+pub const TABLES: [Table; 13] = [
     table("", ""),
     table("tls", "The certificate of tls:// listeners, and the certificates that clients need."),
-    table("client", "The user name and passwords of clients."),
+    table(
+        "client",
+        "The user name and passwords of clients that may do all that policy does not refuse: the short form of \
+         one identity called \"default\".",
+    ),
+    table(
+        IDENTITY,
+        "A further identity, called NAME: its password and what it may do. There may be up to 1000 of these \
+         tables. With one of them, [client] is an identity only if a password is given for it. \
+         docs/identities.md shows how to use them.",
+    ),
     table("upstream", "The address of Redis, and how Redoubt connects to it."),
     table(
         "policy",
@@ -76,13 +86,20 @@ static FIELDS: LazyLock<Vec<Field<Settings>>> = LazyLock::new(|| {
     let tls = [TlsFiles::fields(), TlsSettings::fields()].into_iter().flatten();
     let tls = tls.map(|field| field.within_optional(|all: &Settings| &all.tls, |all| &mut all.tls));
     let client = [ClientSettings::fields(), ClientPasswords::fields()].into_iter().flatten();
+    let client = client
+        .map(|field| field.within_optional(|all: &Settings| &all.client, |all| &mut all.client));
     let upstream_tls = UpstreamTlsKeys::fields().into_iter().map(|field| {
         field.within_optional(|upstream: &UpstreamSettings| &upstream.tls, |new| &mut new.tls)
     });
     let upstream = [UpstreamLogin::fields(), UpstreamSettings::fields()].into_iter().flatten();
     let mut all = Settings::fields();
     all.extend(tls);
-    all.extend(within!(client: client));
+    all.extend(client);
+    all.extend(
+        identity_fields()
+            .into_iter()
+            .map(|field| field.within_each(|all: &Settings| &all.identities, same_name)),
+    );
     all.extend(within!(upstream: upstream.chain(upstream_tls)));
     all.extend(within!(policy: PolicySettings::fields()));
     all.extend(within!(compat: CompatSettings::fields()));
@@ -94,6 +111,15 @@ static FIELDS: LazyLock<Vec<Field<Settings>>> = LazyLock::new(|| {
     all.sort_by_key(|field| TABLES.iter().position(|table| table.name == field.key.table()));
     all
 });
+
+fn same_name(one: &IdentitySettings, other: &IdentitySettings) -> bool {
+    one.name == other.name
+}
+
+/// Returns the keys of an identity, with access to their values.
+pub(crate) fn identity_fields() -> Vec<Field<IdentitySettings>> {
+    [IdentityGiven::fields(), IdentitySettings::fields()].into_iter().flatten().collect()
+}
 
 /// Returns all keys, in the order of the sample file, with access to their values.
 pub fn fields() -> &'static [Field<Settings>] {
@@ -115,19 +141,33 @@ pub(super) fn with_names<T>(with: impl FnOnce(Names<'_>) -> T) -> T {
 impl Environment {
     /// Returns the names of all environment variables that Redoubt reads.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        fields().iter().filter_map(|field| field.key.variable)
+        let all = fields().iter().filter_map(|field| field.key.variable);
+        all.filter(|name| !name.contains('<'))
     }
 
     /// Returns the environment of this process.
     pub fn of_process() -> Self {
-        Self::from_lookup(|name| std::env::var_os(name))
+        let known = Self::from_lookup(|name| std::env::var_os(name));
+        let all =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        let others = all.filter(|(name, _)| {
+            name.starts_with("REDOUBT_PASSWORD_") && !Self::names().any(|known| known == name)
+        });
+        others.fold(known, |all, (name, value)| all.with(name, value))
+    }
+
+    /// Adds a variable that is named after an identity, such as `REDOUBT_PASSWORD_WORKER`.
+    #[must_use]
+    pub fn with(mut self, name: String, value: OsString) -> Self {
+        self.add(name.into(), value.into_string().ok().map(SecretString::from));
+        self
     }
 
     /// Makes an environment of the values that `lookup` returns for [`Environment::names`].
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
         Self::new(Self::names().filter_map(|name| {
             let value = lookup(name)?.into_string().ok().map(SecretString::from);
-            Some((name, value))
+            Some((name.into(), value))
         }))
     }
 }

@@ -10,9 +10,9 @@ use std::collections::HashSet;
 use tokio::time::timeout;
 use tracing::info;
 
-use crate::config::GuardMode;
-use crate::control::guard::{GUARD, Outcome};
-use crate::control::watch::{Provisioned, Watch};
+use crate::control::guard::{GUARD, IdentityOutcomes, Outcome, Provision, Task};
+use crate::control::identities::KnownIdentities;
+use crate::control::watch::{Provisioned, Watch, per_identities};
 use crate::net::conversation::Conversation;
 use crate::net::upstream_error::UpstreamError;
 use redoubt_core::policy::Policy;
@@ -22,10 +22,11 @@ use redoubt_core::upstream::{Credentials, Greeting};
 pub(crate) enum Prepared {
     /// Links log in as before, and their rights are right.
     Same,
-    /// Links log in as before, and the guard was given new rights.
-    Renewed,
+    /// Links log in as before, and the guard was given new rights. Those of identities with rights of their own log in
+    /// like this.
+    Renewed(IdentityOutcomes),
     /// The login of links changes, or must be logged again; `None` if Redis has nothing to enforce.
-    Change(Option<Outcome>),
+    Change(Option<Provision>),
     /// It cannot be found out now.
     Unreachable(UpstreamError),
 }
@@ -35,27 +36,32 @@ pub(crate) enum Prepared {
 pub(crate) struct News {
     pub(crate) policy: bool,
     pub(crate) credentials: bool,
+    pub(crate) identities: bool,
 }
 
 impl Watch {
-    /// Finds out how links log in under `policy` with the configured `credentials`, and gives the
-    /// guard the rights of that policy if there is one. After an error nothing has changed.
+    /// Finds out how links log in under `policy` and for `identities` with the configured `credentials`, and gives
+    /// the guards their rights if there are any. After an error nothing has changed.
     ///
     /// # Errors
-    /// The upstream rejects the credentials, does not allow the required guard, or is too busy to
-    /// answer. An upstream that cannot be reached is not an error.
+    /// The upstream rejects the credentials or a rule of an identity, does not allow the required guard, or is too busy
+    /// to answer. An upstream that cannot be reached is not an error.
     pub(crate) async fn prepare(
         &self,
-        provisioned: &Provisioned,
+        provisioned: &mut Provisioned,
         policy: &Policy,
+        identities: &KnownIdentities,
         credentials: &Credentials,
         new: News,
     ) -> Result<Prepared, UpstreamError> {
-        let is_held = !self.maker.is_wanted(policy) && provisioned.outcome.is_none();
-        if !new.credentials && (!new.policy || is_held) {
+        let is_held = !self.maker.is_wanted(policy, identities) && provisioned.outcome.is_none();
+        if is_held && new.identities {
+            return Ok(Prepared::Change(None));
+        }
+        if !new.credentials && !new.identities && (!new.policy || is_held) {
             return Ok(Prepared::Same);
         }
-        match self.find_out(provisioned, policy, credentials).await {
+        match self.find_out(provisioned, policy, identities, credentials, true).await {
             Err(error) if error.is_unreachable() => Ok(Prepared::Unreachable(error)),
             found => found,
         }
@@ -67,10 +73,17 @@ impl Watch {
         let provisioned = &mut *self.provisioned.lock().await;
         let configured = self.maker.configured.borrow().clone();
         let policy = provisioned.policy.clone();
-        match self.find_out(provisioned, &policy, &configured).await {
-            Ok(Prepared::Same | Prepared::Renewed) => {}
-            Ok(Prepared::Change(outcome)) => {
-                provisioned.replace(outcome);
+        let identities = provisioned.identities.clone();
+        match self.find_out(provisioned, &policy, &identities, &configured, false).await {
+            Ok(Prepared::Same) => {}
+            Ok(Prepared::Renewed(outcomes)) if outcomes.is_empty() => {}
+            Ok(Prepared::Renewed(outcomes)) => {
+                provisioned.replace_identities(outcomes);
+                provisioned.in_force_next();
+                self.put_in_force(provisioned.finding(configured)).await;
+            }
+            Ok(Prepared::Change(provision)) => {
+                provisioned.replace(provision);
                 self.put_in_force(provisioned.finding(configured)).await;
             }
             Ok(Prepared::Unreachable(_)) | Err(_) => {
@@ -82,43 +95,55 @@ impl Watch {
 
     async fn find_out(
         &self,
-        provisioned: &Provisioned,
+        provisioned: &mut Provisioned,
         policy: &Policy,
+        identities: &KnownIdentities,
         credentials: &Credentials,
+        strict: bool,
     ) -> Result<Prepared, UpstreamError> {
         let (mut link, greeting) = self.open(credentials).await?;
-        let task = self.find_task(&mut link, policy).await?;
+        let task = self.find_task(&mut link, policy, identities).await?;
         match provisioned.guard() {
             Some(guard) if provisioned.is_stale => self.maker.remove(&mut link, guard.name()).await,
-            Some(_) => match self.renew(provisioned, &mut link, greeting, &task.policy).await {
-                Ok(()) => return Ok(Prepared::Renewed),
-                Err(UpstreamError::Guard(error))
-                    if error.is_answer() && self.maker.mode == GuardMode::Auto => {}
+            Some(_) => match self.renew(provisioned, &mut link, greeting, &task, strict).await {
+                Ok(identities) => return Ok(Prepared::Renewed(identities)),
+                Err(UpstreamError::Guard(error)) if self.maker.may_do_without(&error) => {}
                 Err(error) => return Err(error),
             },
             None => {}
         }
-        if !self.maker.is_wanted(&task.policy) {
+        if !self.maker.is_wanted(&task.policy, &task.identities) {
             return Ok(Prepared::Change(None));
         }
         let user = credentials.user.as_deref();
-        let outcome = self.provision(&mut link, greeting, user, &task).await?;
-        Ok(Prepared::Change(Some(outcome)))
+        let guards = &mut provisioned.guards;
+        let found = self.provision(&mut link, greeting, user, &task, guards, strict).await?;
+        Ok(Prepared::Change(Some(found)))
     }
 
     async fn renew(
         &self,
-        provisioned: &Provisioned,
+        provisioned: &mut Provisioned,
         link: &mut Conversation,
         greeting: Greeting,
-        policy: &Policy,
-    ) -> Result<(), UpstreamError> {
-        let Some(guard) = provisioned.guard() else { return Ok(()) };
+        task: &Task,
+        strict: bool,
+    ) -> Result<IdentityOutcomes, UpstreamError> {
         let target = self.maker.target();
-        let tried = timeout(target.timeout, self.maker.try_out(link, greeting, policy)).await;
-        let trial = tried.unwrap_or_else(|_| Err(target.timed_out()))?;
-        let renewed = timeout(target.timeout, self.maker.renew(link, guard, &trial)).await;
-        renewed.unwrap_or_else(|_| Err(target.timed_out()))
+        let limit = target.timeout + per_identities(&task.identities);
+        let Provisioned { outcome, guards, .. } = provisioned;
+        let Some(Outcome::Guarded(guard)) = outcome else { return Ok(IdentityOutcomes::new()) };
+        let tried = timeout(limit, async {
+            let trial = self.maker.try_out(link, greeting, &task.policy).await?;
+            let tested = self.maker.test_identities(link, greeting, task, &trial, strict).await?;
+            Ok((trial, tested))
+        });
+        let (trial, tested) = tried.await.unwrap_or_else(|_| Err(target.timed_out()))?;
+        let renewed = timeout(limit, async {
+            self.maker.renew(link, guard, &trial).await?;
+            self.maker.give_identities(link, tested, &trial, guards).await
+        });
+        renewed.await.unwrap_or_else(|_| Err(target.timed_out()))
     }
 }
 

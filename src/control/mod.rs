@@ -10,6 +10,7 @@ mod flush;
 mod functions;
 mod guard;
 mod guard_change;
+mod identities;
 mod in_force;
 mod kept_link;
 mod limits;

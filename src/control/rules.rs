@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use redoubt_core::auth::Identity;
+use redoubt_core::auth::Identities;
 use redoubt_core::command::{ServerCommands, Version};
 use redoubt_core::policy::PolicyError;
 use redoubt_core::session::{Parameters, Rules};
@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use crate::config::Settings;
 use crate::control::guard::commands;
+use crate::control::identities::IdentityIds;
 use crate::control::in_force::{Composer, compat};
 use crate::control::parameters::parameters;
 use crate::control::server::plan;
@@ -24,26 +25,30 @@ pub enum RulesError {
     /// The block list has a rule that does not compile.
     #[error("policy.blocked")]
     Policy(#[from] PolicyError),
+    /// There are more identities than a process can tell apart.
+    #[error("too many identities")]
+    Identities,
     /// The system provides no random numbers.
     #[error("no random numbers")]
     Random(#[from] getrandom::Error),
 }
 
-/// Returns the rules that workers start with: clients log in as `identity`, links with
+/// Returns the rules that workers start with: clients log in as `identities`, links with
 /// `credentials`.
 ///
 /// # Errors
 /// Returns a [`RulesError`].
 pub fn rules(
     settings: &Settings,
-    identity: Identity,
+    identities: Identities,
     credentials: &Credentials,
 ) -> Result<Arc<Rules>, RulesError> {
     let policy = settings.policy.compile()?;
-    let first = plan::first_login(settings, &policy);
-    let configured = plan::configured(settings, policy, None);
+    let known = IdentityIds::default().known(settings).map_err(|_| RulesError::Identities)?;
+    let first = plan::first_login(settings, &policy, &known);
+    let configured = plan::configured(settings, known, policy, None);
     let credentials = watch::Sender::new(credentials.clone());
-    let mut composer = Composer::new(configured, identity, credentials, first, Vec::new())?;
+    let mut composer = Composer::new(configured, identities, credentials, first, Vec::new())?;
     Ok(Arc::clone(composer.first().rules.strangers()))
 }
 

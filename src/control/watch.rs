@@ -3,6 +3,7 @@
 //! If there is a guard, that link is logged in as the guard. So Redis closes it as soon as the
 //! guard is deleted, and other processes find that the guard is in use.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,15 +15,18 @@ use tracing::{debug, info, warn};
 
 use crate::audit;
 use crate::control::guard::{
-    GUARD, GuardProvisioner, Outcome, Task, checks_payloads, client_fields, commands,
+    GUARD, GuardProvisioner, IdentityGuards, IdentityOutcome, IdentityOutcomes, Outcome, Provision,
+    Task, checks_payloads, client_fields, commands, configured_logins, report_identities,
 };
+use crate::control::identities::KnownIdentities;
 use crate::control::in_force::{Composer, Finding, enforced};
 use crate::health::Health;
 use crate::net::conversation::Conversation;
 use crate::net::keepalive::{give_up_after, watch_dead_after};
 use crate::net::upstream_error::UpstreamError;
 use crate::worker::handle::WorkerHandle;
-use crate::worker::link_login::{Login, Way};
+use crate::worker::link_login::{IdentityLogin, Login, Way};
+use redoubt_core::auth::IdentityId;
 use redoubt_core::policy::Policy;
 use redoubt_core::upstream::guard::{Guard, GuardError};
 use redoubt_core::upstream::{Credentials, Greeting, LoginError};
@@ -47,8 +51,14 @@ pub(crate) struct Watch {
 pub(crate) struct Provisioned {
     pub(crate) epoch: u64,
     pub(crate) outcome: Option<Outcome>,
+    /// How links of the identities with rights of their own log in.
+    pub(crate) outcomes: IdentityOutcomes,
+    /// The guards of these identities.
+    pub(crate) guards: IdentityGuards,
     /// The policy that it was provisioned for.
     pub(crate) policy: Policy,
+    /// The identities that it was provisioned for.
+    pub(crate) identities: KnownIdentities,
     /// Reports a change of the configured credentials since then.
     pub(crate) configured: watch::Receiver<Credentials>,
     /// `true` if the result has not been put in force yet.
@@ -59,8 +69,22 @@ pub(crate) struct Provisioned {
 
 impl Provisioned {
     /// Returns an empty result for this policy.
-    pub(crate) fn nothing(policy: Policy, configured: watch::Receiver<Credentials>) -> Self {
-        Self { epoch: 0, outcome: None, policy, configured, is_changed: false, is_stale: false }
+    pub(crate) fn nothing(
+        policy: Policy,
+        identities: KnownIdentities,
+        configured: watch::Receiver<Credentials>,
+    ) -> Self {
+        Self {
+            epoch: 0,
+            outcome: None,
+            outcomes: IdentityOutcomes::new(),
+            guards: IdentityGuards::new(),
+            policy,
+            identities,
+            configured,
+            is_changed: false,
+            is_stale: false,
+        }
     }
 
     /// Returns how links log in, if the operator has configured `configured`.
@@ -73,18 +97,46 @@ impl Provisioned {
                 Some(Outcome::Audited) | None => Way::Configured,
                 Some(Outcome::Unguarded { .. }) => Way::Open,
             },
+            identities: self.identity_logins(),
         };
         let has_renamed =
             matches!(self.outcome, Some(Outcome::Unguarded { has_renamed: true, .. }));
         Finding::Login { login: Arc::new(login), has_renamed }
     }
 
-    /// Takes a new result of provisioning, which the caller puts in force, and logs it if it is another.
-    pub(crate) fn replace(&mut self, outcome: Option<Outcome>) {
-        if let Some(outcome) = &outcome {
-            report(outcome, self.outcome.as_ref());
+    fn identity_logins(&self) -> BTreeMap<IdentityId, IdentityLogin> {
+        if self.outcome.is_none() {
+            // Redis has nothing to enforce, so links log in as users that the operator has made.
+            return configured_logins(&self.identities);
         }
-        self.outcome = outcome;
+        let login = |(id, outcome): (&IdentityId, &IdentityOutcome)| Some((*id, outcome.login()?));
+        self.outcomes.iter().filter_map(login).collect()
+    }
+
+    /// Takes a new result of provisioning, which the caller puts in force, and logs it if it is another.
+    pub(crate) fn replace(&mut self, provision: Option<Provision>) {
+        match provision {
+            Some(Provision { outcome, identities }) => {
+                report(&outcome, self.outcome.as_ref());
+                self.outcome = Some(outcome);
+                self.replace_identities(identities);
+            }
+            None => {
+                self.outcome = None;
+                self.outcomes.clear();
+            }
+        }
+        self.in_force_next();
+    }
+
+    /// Takes new results for the identities only, which the caller puts in force.
+    pub(crate) fn replace_identities(&mut self, outcomes: IdentityOutcomes) {
+        report_identities(&self.identities, &outcomes, &self.outcomes);
+        self.outcomes = outcomes;
+    }
+
+    /// Counts the result up, as the caller puts it in force.
+    pub(crate) fn in_force_next(&mut self) {
         (self.is_changed, self.is_stale) = (false, false);
         self.epoch = self.epoch.saturating_add(1);
     }
@@ -135,7 +187,11 @@ impl Watch {
                         continue;
                     }
                 }
-                Err(UpstreamError::Guard(error @ GuardError::Refused(_))) => return error,
+                Err(UpstreamError::Guard(
+                    error @ (GuardError::Refused(_) | GuardError::Rule(_)),
+                )) => {
+                    return error;
+                }
                 Err(error) => {
                     self.health.down(&error);
                     if let Some(finding) = not_found_out(&error) {
@@ -212,12 +268,17 @@ impl Watch {
             // Connections of the old guard may still run what is refused now, so they are closed.
             self.maker.remove(&mut link, guard.name()).await;
         }
-        let task = self.find_task(&mut link, &provisioned.policy).await?;
-        if self.maker.is_wanted(&task.policy) {
+        let Provisioned { policy, identities, .. } = &*provisioned;
+        let task = self.find_task(&mut link, policy, identities).await?;
+        if self.maker.is_wanted(&task.policy, &task.identities) {
             let user = configured.user.as_deref();
-            let outcome = self.provision(&mut link, greeting, user, &task).await?;
-            report(&outcome, provisioned.outcome.as_ref());
-            provisioned.outcome = Some(outcome);
+            // A wrong rule is found at the start; later, another server must not end those who can be served.
+            let strict = provisioned.epoch == 0;
+            let guards = &mut provisioned.guards;
+            let found = self.provision(&mut link, greeting, user, &task, guards, strict).await?;
+            report(&found.outcome, provisioned.outcome.as_ref());
+            provisioned.outcome = Some(found.outcome);
+            provisioned.replace_identities(found.identities);
             provisioned.is_changed = true;
         } else {
             provisioned.is_changed |= provisioned.is_stale || provisioned.outcome.take().is_some();
@@ -238,6 +299,7 @@ impl Watch {
         &self,
         link: &mut Conversation,
         policy: &Policy,
+        identities: &KnownIdentities,
     ) -> Result<Task, UpstreamError> {
         let target = self.maker.target();
         let found = async {
@@ -252,7 +314,7 @@ impl Watch {
         self.listed.store(count, Ordering::Relaxed);
         self.composer.take_payload_check(checks).await;
         self.composer.take_commands(commands.clone()).await;
-        Ok(Task { policy, commands })
+        Ok(Task { policy, commands, identities: Arc::clone(identities) })
     }
 
     /// Returns true if the upstream, which reports `count` commands, has other commands than it listed.
@@ -261,18 +323,20 @@ impl Watch {
         listed > 0 && usize::try_from(count).is_ok_and(|count| count != listed)
     }
 
-    /// Like [`GuardProvisioner::provision`], with the time limit for opening a link.
+    /// Like [`GuardProvisioner::provision`], with the time limit for opening a link, and more for each identity.
     pub(crate) async fn provision(
         &self,
         link: &mut Conversation,
         greeting: Greeting,
         user: Option<&str>,
         task: &Task,
-    ) -> Result<Outcome, UpstreamError> {
+        guards: &mut IdentityGuards,
+        strict: bool,
+    ) -> Result<Provision, UpstreamError> {
         let target = self.maker.target();
-        let outcome = self.maker.provision(link, greeting, user, task);
-        let outcome = timeout(target.timeout, outcome).await;
-        outcome.unwrap_or_else(|_| Err(target.timed_out()))
+        let limit = target.timeout + per_identities(&task.identities);
+        let found = self.maker.provision(link, greeting, user, task, guards, strict);
+        timeout(limit, found).await.unwrap_or_else(|_| Err(target.timed_out()))
     }
 
     /// Opens a link that is logged in with `credentials`, with the same time limit.
@@ -294,6 +358,13 @@ impl Watch {
         finding.show(&self.health);
         self.composer.take_finding(finding).await;
     }
+}
+
+/// Returns how much longer provisioning may take because of these identities.
+pub(crate) fn per_identities(identities: &KnownIdentities) -> Duration {
+    /// For each identity.
+    const MORE: Duration = Duration::from_millis(100);
+    MORE.saturating_mul(u32::try_from(identities.len()).unwrap_or(u32::MAX))
 }
 
 /// Returns what happens to links that wait for their login, when it could not be found out; `None`

@@ -34,9 +34,9 @@ pub struct ReloadRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reloaded {
     /// Keys whose new values are in force, in the order of the documentation.
-    pub changed: Vec<&'static str>,
+    pub changed: Vec<String>,
     /// Keys that have changed and keep their old values until a restart.
-    pub needs_restart: Vec<&'static str>,
+    pub needs_restart: Vec<String>,
     /// Sessions that were closed, since the new configuration does not allow them.
     pub closed_sessions: u64,
 }

@@ -1,10 +1,12 @@
 //! How links log in, as far as that is known.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use redoubt_core::upstream::Credentials;
+use redoubt_core::auth::IdentityId;
+use redoubt_core::upstream::{Credentials, LinkCredentials};
 
 /// What is known of how links log in.
 #[derive(Clone, Default)]
@@ -26,6 +28,17 @@ pub(crate) struct Login {
     pub(crate) epoch: u64,
     pub(crate) credentials: Credentials,
     pub(crate) way: Way,
+    /// How links of the identities with rights of their own log in. One that is missing is refused.
+    pub(crate) identities: BTreeMap<IdentityId, IdentityLogin>,
+}
+
+/// How links of an identity with rights of its own log in.
+#[derive(Clone)]
+pub(crate) struct IdentityLogin {
+    pub(crate) credentials: Credentials,
+    pub(crate) way: Way,
+    /// `true` if Redis has a refused command under another name and would let the identity run it.
+    pub(crate) has_renamed: bool,
 }
 
 /// As whom links log in, and what that means for scripts.
@@ -39,10 +52,28 @@ pub(crate) enum Way {
     Open,
 }
 
+impl Login {
+    /// Returns the credentials of the links of all identities.
+    pub(super) fn link_credentials(&self) -> LinkCredentials {
+        let first = LinkCredentials::of_one(self.credentials.clone());
+        self.identities
+            .iter()
+            .fold(first, |all, (id, login)| all.with(*id, login.credentials.clone()))
+    }
+
+    /// Returns whether links of any identity log in as a guard.
+    pub(super) fn has_guards(&self) -> bool {
+        self.way == Way::Guard || self.identities.values().any(|login| login.way == Way::Guard)
+    }
+}
+
 impl LinkLogin {
     /// Links log in with the configured credentials, for ever: there is nothing to find out.
-    pub(crate) fn configured(credentials: Credentials) -> Self {
-        let login = Login { epoch: 0, credentials, way: Way::Configured };
+    pub(crate) fn configured(
+        credentials: Credentials,
+        identities: BTreeMap<IdentityId, IdentityLogin>,
+    ) -> Self {
+        let login = Login { epoch: 0, credentials, way: Way::Configured, identities };
         Self { last: Some(Arc::new(login)), is_known: true, ..Self::default() }
     }
 

@@ -53,7 +53,6 @@ use crate::net::now;
 use crate::net::upstream_error::UpstreamError;
 use redoubt_core::router::{LinkFault, LinkId, Router, SessionId};
 use redoubt_core::session::CloseReason;
-use redoubt_core::upstream::LinkCredentials;
 
 /// Bytes read from a link at once, and at most from a client; see [`Router::read_size`].
 const READ_SIZE: usize = 256 << 10;
@@ -84,7 +83,7 @@ impl Worker {
         let in_force = Arc::clone(&plan.in_force);
         // While it is not known how links log in, none does: they wait.
         let login = in_force.login.last.as_ref();
-        let credentials = login.map(|login| LinkCredentials::of_one(login.credentials.clone()));
+        let credentials = login.map(|login| login.link_credentials());
         let mut router = Router::new(
             Arc::clone(&in_force.rules),
             in_force.timeouts,
@@ -241,7 +240,7 @@ impl Worker {
             }
         }
         if let Some(login) = &next.login.last {
-            let credentials = LinkCredentials::of_one(login.credentials.clone());
+            let credentials = login.link_credentials();
             match &before.login.last {
                 // The same credentials change nothing.
                 Some(_) => self.router.rotate_credentials(credentials, now()),

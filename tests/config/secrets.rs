@@ -29,11 +29,11 @@ fn parse(text: &str, variables: &[(&str, &str)]) -> Result<Settings, String> {
 
 fn passwords(settings: &Settings) -> (&str, &str) {
     let upstream = settings.upstream.password.as_ref().map_or("", |p| p.expose_secret());
-    (settings.client.password.expose_secret(), upstream)
+    (settings.client.as_ref().unwrap().password.expose_secret(), upstream)
 }
 
 fn previous(settings: &Settings) -> &PreviousPassword {
-    settings.client.previous.as_ref().expect("a previous password")
+    settings.client.as_ref().unwrap().previous.as_ref().expect("a previous password")
 }
 
 #[test]

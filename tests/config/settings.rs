@@ -42,12 +42,17 @@ fn every_setting_has_a_test() {
     let mut section = String::new();
     let mut keys = BTreeSet::new();
     for line in file.lines() {
+        if line.starts_with("# [identities.") {
+            section = "identities.".to_owned();
+        }
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             section = format!("{name}.");
         }
         let line = line.strip_prefix("# ").unwrap_or(line);
         if let Some((name, _)) = line.split_once(" = ")
             && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+            // tests/identities tests these.
+            && section != "identities."
         {
             keys.insert(format!("{section}{name}"));
         }

@@ -87,13 +87,17 @@ fn setting(key: &Key) -> (String, bool) {
 fn file() -> String {
     let mut file = comment(head().lines().map(str::to_owned));
     for table in &TABLES {
+        // There may be none of these tables, so each is shown as an example.
+        let is_example = table.name.ends_with("NAME");
+        let mark = if is_example { "# " } else { "" };
         if !table.name.is_empty() {
-            let _ =
-                write!(file, "\n{}[{}]\n", comment(wrapped(&[table.docs], WIDTH - 2)), table.name);
+            let docs = comment(wrapped(&[table.docs], WIDTH - 2));
+            let _ = write!(file, "\n{docs}{mark}[{}]\n", table.name);
         }
         for key in keys().filter(|key| key.table() == table.name) {
             let (line, is_default) = setting(key);
-            let mark = if is_default || key.required { "" } else { "# " };
+            let is_set = (is_default || key.required) && !is_example;
+            let mark = if is_set { "" } else { "# " };
             let _ = write!(file, "\n{}{mark}{line}\n", comment(wrapped(key.docs, WIDTH - 2)));
         }
     }

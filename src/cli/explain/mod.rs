@@ -22,7 +22,7 @@ use redoubt_core::session::{
     self, CompatKey, Decision, Known, PendingReplies, Rules, State, classify,
 };
 use redoubt_core::upstream::{Credentials, Databases, Dialect};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use self::verdict::Verdict;
 use crate::cli::args;
@@ -96,13 +96,24 @@ impl Plan {
         Ok(Self { settings, facts, is_asked: args.upstream })
     }
 
+    /// Returns what the client logs in with, which nobody else sees.
+    fn login(&self) -> (&str, SecretString) {
+        match &self.settings.client {
+            Some(client) => {
+                (client.user.as_deref().unwrap_or(DEFAULT_USER), client.password.clone())
+            }
+            None => (DEFAULT_USER, SecretString::from(DEFAULT_USER)),
+        }
+    }
+
     /// Returns the rules that workers have after links have reported the version.
     fn rules(&self) -> Result<Rules, RulesError> {
-        let Settings { client, upstream, .. } = &self.settings;
-        let identity = Identity::new(client.user.as_deref(), &client.password);
+        let upstream = &self.settings.upstream;
+        let (user, password) = self.login();
+        let identity = Identity::new(Some(user), &password);
         let credentials =
             Credentials { user: upstream.user.clone(), password: upstream.password.clone() };
-        let rules = redoubt::control::rules(&self.settings, identity, &credentials)?;
+        let rules = redoubt::control::rules(&self.settings, identity.into(), &credentials)?;
         Ok(self.facts.apply_to(&rules))
     }
 }
@@ -144,13 +155,12 @@ fn request(command: &[OsString]) -> Result<BytesMut, ExplainError> {
 
 fn decide(plan: &Plan, input: &[u8], unauthenticated: bool) -> Result<Verdict, ExplainError> {
     let rules = plan.rules()?;
-    let Settings { client, upstream, .. } = &plan.settings;
+    let upstream = &plan.settings.upstream;
     let mut state = State::new(upstream.sharing == Sharing::Off);
     if !unauthenticated {
-        let user = client.user.as_deref().unwrap_or(DEFAULT_USER);
+        let (user, password) = plan.login();
         let mut login = BytesMut::new();
-        let words: [&[u8]; 3] =
-            [b"AUTH", user.as_bytes(), client.password.expose_secret().as_bytes()];
+        let words: [&[u8]; 3] = [b"AUTH", user.as_bytes(), password.expose_secret().as_bytes()];
         encode_command(words, &mut login);
         let mut parser = RequestParser::new();
         parser.parse(&login, &RequestLimits::AUTHENTICATED).map_err(|_| ExplainError::Login)?;

@@ -68,7 +68,7 @@ impl<T: 'static> Form<T> {
     }
 
     /// Returns the value in TOML; `None` if the value stands for a missing key.
-    pub(super) fn write(&self, value: &T) -> Option<String> {
+    pub(crate) fn write(&self, value: &T) -> Option<String> {
         (self.write)(value)
     }
 

@@ -256,6 +256,23 @@ impl<S: 'static> Field<S> {
         Field { key: self.key, access }
     }
 
+    /// Like [`Field::within`], for a part that there may be several of; `same` says which of two lists belong
+    /// together. The values are not printed, and a reload does not restore them.
+    pub(crate) fn within_each<W: 'static>(
+        self,
+        get: fn(&W) -> &Vec<S>,
+        same: fn(&S, &S) -> bool,
+    ) -> Field<W> {
+        let differs = self.access.differs;
+        let differs = move |old: &W, new: &W| {
+            let (old, new) = (get(old), get(new));
+            let pair = |one: &S| old.iter().find(|other| same(one, other));
+            old.len() != new.len()
+                || new.iter().any(|one| pair(one).is_none_or(|other| differs(other, one)))
+        };
+        Field { key: self.key, access: Access::compared(differs) }
+    }
+
     /// Returns the line that prints the value, without a secret; `None` if there is nothing to
     /// print.
     pub fn shown(&self, of: &S) -> Option<String> {

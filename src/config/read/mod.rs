@@ -9,6 +9,6 @@ mod reader;
 mod source;
 
 pub use environment::Environment;
-pub(crate) use names::Names;
+pub(crate) use names::{IDENTITY, Names, of_identity};
 pub(crate) use reader::{Given, Reader};
 pub(crate) use source::Source;

@@ -1,6 +1,7 @@
 //! Reads the values that the file and the environment give for keys.
 
 use std::borrow::Cow;
+use std::rc::Rc;
 
 use secrecy::ExposeSecret;
 use toml::Spanned;
@@ -9,7 +10,7 @@ use toml::de::{DeString, DeTable, DeValue, Error};
 use super::super::declare::{Declared, Key, Node, Wrong};
 use super::super::error::{ConfigError, Problem, Site};
 use super::environment::Environment;
-use super::names::Names;
+use super::names::{self, Names};
 use super::source::Source;
 
 /// Most characters of an unknown key that an error repeats: shorter than a strong password.
@@ -19,7 +20,7 @@ const MAX_KEY: usize = 31;
 /// both.
 pub(crate) struct Given<T> {
     /// The full name of the key.
-    pub(crate) key: &'static str,
+    pub(crate) key: Cow<'static, str>,
     pub(crate) environment: Option<(Site, T)>,
     pub(crate) file: Option<(Site, T)>,
 }
@@ -34,8 +35,10 @@ impl<T> Given<T> {
 /// The environment and a file whose names are all known.
 pub(crate) struct Reader<'a> {
     source: &'a Source<'a>,
-    document: DeTable<'a>,
+    document: Rc<DeTable<'a>>,
     environment: &'a Environment,
+    /// The identity whose table stands for the table of [`names::IDENTITY`].
+    identity: Option<Rc<str>>,
 }
 
 impl<'a> Reader<'a> {
@@ -49,7 +52,45 @@ impl<'a> Reader<'a> {
         let document = DeTable::parse(source.text()).map_err(|error| syntax(source, names, &error));
         let document = document?.into_inner();
         check_names(source, ("", &document), names)?;
-        Ok(Self { source, document, environment })
+        Ok(Self { source, document: Rc::new(document), environment, identity: None })
+    }
+
+    /// Returns the names of the identities that the file gives, in their order, each with its place.
+    pub(crate) fn identities(&self) -> Vec<(String, Site)> {
+        let all = self.document.get(names::IDENTITIES).and_then(|all| all.get_ref().as_table());
+        let all = all.map(in_order).unwrap_or_default().into_iter();
+        all.map(|(name, _)| {
+            let text = name.get_ref().to_string();
+            let place = self.source.place(name.span().start, Some(names::of_identity(&text)));
+            (text, place)
+        })
+        .collect()
+    }
+
+    /// Returns a reader for which the keys of [`names::IDENTITY`] are those of the identity called `name`.
+    pub(crate) fn of_identity(&self, name: &str) -> Self {
+        let document = Rc::clone(&self.document);
+        Self { document, identity: Some(name.into()), ..*self }
+    }
+
+    /// Returns the name in the file of the key that is declared as `name`.
+    fn actual<'n>(&self, name: &'n str) -> Cow<'n, str> {
+        let key = name.strip_prefix(names::IDENTITY).and_then(|rest| rest.strip_prefix('.'));
+        match (key, &self.identity) {
+            (Some(key), Some(identity)) => format!("{}.{key}", names::of_identity(identity)).into(),
+            _ => name.into(),
+        }
+    }
+
+    /// Returns the environment variable that is declared as `name`; `None` if the identity has none.
+    fn variable(&self, name: &'static str) -> Option<Cow<'static, str>> {
+        let Some((before, _)) = name.split_once(names::VARIABLE_NAME) else {
+            return Some(name.into());
+        };
+        let identity = self.identity.as_ref()?;
+        let upper = identity.replace('-', "_").to_ascii_uppercase();
+        // It would be REDOUBT_PASSWORD_FILE, which is another's.
+        (upper != "FILE").then(|| format!("{before}{upper}").into())
     }
 
     /// Returns the value of the key `name`, or else its default.
@@ -74,7 +115,7 @@ impl<'a> Reader<'a> {
     ) -> Result<Given<T>, ConfigError> {
         let present = |(site, value): (Site, Option<T>)| value.map(|value| (site, value));
         Ok(Given {
-            key: name,
+            key: self.actual(name),
             environment: self.in_environment(name, declared)?.and_then(present),
             file: self.in_file(name, declared)?.and_then(present),
         })
@@ -82,7 +123,8 @@ impl<'a> Reader<'a> {
 
     /// Returns the place of the key `name` in the file, if the file gives it.
     pub(crate) fn site(&self, name: &str) -> Option<Site> {
-        Some(self.source.site(name, self.node(name)?.span()))
+        let name = self.actual(name);
+        Some(self.source.site(&name, self.node(&name)?.span()))
     }
 
     fn in_environment<T: 'static>(
@@ -91,7 +133,8 @@ impl<'a> Reader<'a> {
         declared: &Declared<T>,
     ) -> Result<Option<(Site, T)>, ConfigError> {
         let Some(variable) = declared.variable else { return Ok(None) };
-        let Some(text) = self.environment.value(variable.name)? else { return Ok(None) };
+        let Some(actual) = self.variable(variable.name) else { return Ok(None) };
+        let Some(text) = self.environment.value(&actual)? else { return Ok(None) };
         let text = text.expose_secret();
         let word = |word| DeValue::String(Cow::Borrowed(word));
         let node = if variable.is_list {
@@ -100,7 +143,7 @@ impl<'a> Reader<'a> {
         } else {
             word(text)
         };
-        let site = Site::Variable(variable.name);
+        let site = Site::Variable(actual);
         match declared.form.read(&Spanned::new(0..0, node)) {
             Ok(value) => Ok(Some((site, value))),
             Err(wrong) => Err(error(&site, name, declared, wrong)),
@@ -112,18 +155,19 @@ impl<'a> Reader<'a> {
         name: &str,
         declared: &Declared<T>,
     ) -> Result<Option<(Site, T)>, ConfigError> {
-        let Some(node) = self.node(name) else { return Ok(None) };
+        let name = self.actual(name);
+        let Some(node) = self.node(&name) else { return Ok(None) };
         match declared.form.read(node) {
-            Ok(value) => Ok(Some((self.source.site(name, node.span()), value))),
+            Ok(value) => Ok(Some((self.source.site(&name, node.span()), value))),
             Err(wrong) => {
-                let site = self.source.site(name, wrong.at.clone());
-                Err(error(&site, name, declared, wrong))
+                let site = self.source.site(&name, wrong.at.clone());
+                Err(error(&site, &name, declared, wrong))
             }
         }
     }
 
     fn node(&self, name: &str) -> Option<&Node<'a>> {
-        let mut table = &self.document;
+        let mut table = &*self.document;
         let mut rest = name;
         while let Some((outer, inner)) = rest.split_once('.') {
             table = table.get(outer)?.get_ref().as_table()?;
@@ -157,15 +201,21 @@ fn check_names(
             "" => name.get_ref().to_string(),
             table => format!("{table}.{}", name.get_ref()),
         };
-        if names.key(&path).is_some() {
+        if table == names::IDENTITIES && !names::is_identity(name.get_ref()) {
+            let site = source.place(name.span().start, Some(table.to_owned()));
+            return Err(site.error(Problem::IdentityName));
+        }
+        if names.key(&names::declared(&path)).is_some() {
             continue;
         }
-        let Some(table) = names.table(&path) else { return Err(unknown(name, &path)) };
+        if names.table(&names::declared(&path)).is_none() {
+            return Err(unknown(name, &path));
+        }
         let Some(inner) = value.get_ref().as_table() else {
-            let site = source.place(value.span().start, Some(table.to_owned()));
-            return Err(site.error(Problem::ExpectedTable(table.to_owned())));
+            let site = source.place(value.span().start, Some(path.clone()));
+            return Err(site.error(Problem::ExpectedTable(path)));
         };
-        check_names(source, (table, inner), names)?;
+        check_names(source, (&path, inner), names)?;
     }
     Ok(())
 }

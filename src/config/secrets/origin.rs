@@ -1,5 +1,6 @@
 //! Where a password was found.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -9,36 +10,36 @@ use super::super::error::Site;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// Under this key of the configuration file.
-    Key(&'static str),
+    Key(Cow<'static, str>),
     /// In a file that this key names.
-    KeyFile(&'static str, PathBuf),
+    KeyFile(Cow<'static, str>, PathBuf),
     /// In this environment variable.
-    Variable(&'static str),
+    Variable(Cow<'static, str>),
     /// In a file that this environment variable names.
-    VariableFile(&'static str, PathBuf),
+    VariableFile(Cow<'static, str>, PathBuf),
     /// The upstream's password is used, as clients have none of their own.
     Upstream,
 }
 
 impl Origin {
     /// A password at `site`, which gives the value of `key`.
-    pub(super) fn of(site: &Site, key: &'static str) -> Self {
+    pub(super) fn of(site: &Site, key: Cow<'static, str>) -> Self {
         match site {
-            Site::Variable(name) => Self::Variable(name),
+            Site::Variable(name) => Self::Variable(name.clone()),
             Site::File { .. } | Site::Whole => Self::Key(key),
         }
     }
 
     /// A password in the file `path`, named at `site`, which gives the value of `key`.
-    pub(super) fn of_file(site: &Site, key: &'static str, path: PathBuf) -> Self {
+    pub(super) fn of_file(site: &Site, key: Cow<'static, str>, path: PathBuf) -> Self {
         match site {
-            Site::Variable(name) => Self::VariableFile(name, path),
+            Site::Variable(name) => Self::VariableFile(name.clone(), path),
             Site::File { .. } | Site::Whole => Self::KeyFile(key, path),
         }
     }
 
     /// Returns the key or variable that gave the password.
-    pub fn key(&self) -> &'static str {
+    pub fn key(&self) -> &str {
         match self {
             Self::Key(name) | Self::KeyFile(name, _) => name,
             Self::Variable(name) | Self::VariableFile(name, _) => name,

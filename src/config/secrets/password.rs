@@ -1,5 +1,6 @@
 //! Reads passwords from their source and checks whether they may be used.
 
+use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -54,13 +55,13 @@ impl Candidates {
         let (text_key, path_key) = (text.key, path.key);
         let texts = [text.environment, text.file].map(|given| {
             let (site, secret) = given?;
-            Some(Candidate::text(site.clone(), Origin::of(&site, text_key), secret))
+            Some(Candidate::text(site.clone(), Origin::of(&site, text_key.clone()), secret))
         });
         let paths = [path.environment, path.file].map(|given| {
             let (site, path) = given?;
             Some(Candidate::file(
                 site.clone(),
-                Origin::of_file(&site, path_key, path.clone()),
+                Origin::of_file(&site, path_key.clone(), path.clone()),
                 path,
             ))
         });
@@ -72,7 +73,7 @@ impl Candidates {
     }
 
     /// Adds a password that was found within the value of `key`.
-    pub(crate) fn add(&mut self, site: &Site, key: &'static str, secret: SecretString) {
+    pub(crate) fn add(&mut self, site: &Site, key: Cow<'static, str>, secret: SecretString) {
         let level = match site {
             Site::Variable(_) => &mut self.environment,
             Site::File { .. } | Site::Whole => &mut self.file,

@@ -62,7 +62,9 @@ impl AuditSettings {
     pub(crate) fn find(reader: &Reader<'_>) -> Result<Self, ConfigError> {
         let settings = Self::read(reader)?;
         match (settings.output, reader.site("audit.output"), reader.site("audit.file")) {
-            (AuditOutput::File, Some(site), None) => Err(site.error(Problem::Needs("audit.file"))),
+            (AuditOutput::File, Some(site), None) => {
+                Err(site.error(Problem::Needs("audit.file".to_owned())))
+            }
             (AuditOutput::Stdout | AuditOutput::Syslog, _, Some(site)) => {
                 Err(site.error(Problem::NotAFile))
             }

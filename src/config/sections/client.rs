@@ -100,7 +100,7 @@ pub(super) fn masked(key: &str, origin: &Origin) -> String {
     format!("{key} = {} # {origin}", quoted(MASK))
 }
 
-fn utc() -> Form<SystemTime> {
+pub(super) fn utc() -> Form<SystemTime> {
     let expects = "a time in UTC such as 2030-01-31T12:00:00Z, in quotes";
     let parse = |text: &str| humantime::parse_rfc3339(text).ok();
     Form::text(expects, parse, |time| humantime::format_rfc3339(*time).to_string())

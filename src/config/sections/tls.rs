@@ -109,11 +109,11 @@ pub(super) fn pair(
     first: Given<PathBuf>,
     second: Given<PathBuf>,
 ) -> Result<Option<(PathBuf, PathBuf)>, ConfigError> {
-    let names = (first.key, second.key);
+    let names = (first.key.clone(), second.key.clone());
     match (first.winner(), second.winner()) {
         (Some((_, first)), Some((_, second))) => Ok(Some((first, second))),
-        (Some((site, _)), None) => Err(site.error(Problem::Needs(names.1))),
-        (None, Some((site, _))) => Err(site.error(Problem::Needs(names.0))),
+        (Some((site, _)), None) => Err(site.error(Problem::Needs(names.1.into_owned()))),
+        (None, Some((site, _))) => Err(site.error(Problem::Needs(names.0.into_owned()))),
         (None, None) => Ok(None),
     }
 }

@@ -6,11 +6,14 @@
 //! | `audited: …` | info | |
 //! | `no guard: …` | warn | `reason`, `open` (what could run), `advice` (a line for `redis-cli`) |
 //! | `stale guards removed` | info | `count` |
+//! | `guard of an identity made` | info | `identity`, `user` |
+//! | `no guard for this identity: …` | warn | `identity`, `reason` or `open` |
 //!
 //! All are under the target `redoubt::guard`, and each is logged when it is new. None holds a
 //! secret.
 
 mod audit;
+mod identities;
 mod provisioner;
 mod questions;
 mod trial;
@@ -18,6 +21,11 @@ mod trial;
 use std::sync::Arc;
 
 use crate::config::GuardMode;
+use crate::control::identities::{KnownIdentities, KnownIdentity};
+pub(crate) use identities::{
+    IdentityGuards, IdentityOutcome, IdentityOutcomes, configured_logins,
+    report as report_identities,
+};
 pub(crate) use provisioner::GuardProvisioner;
 pub(in crate::control) use questions::{checks_payloads, client_fields, commands};
 use redoubt_core::command::ServerCommands;
@@ -33,6 +41,15 @@ pub(crate) struct Task {
     pub(crate) policy: Policy,
     /// The commands that the upstream has; `None` if it does not list them for the configured user.
     pub(crate) commands: Option<Arc<ServerCommands>>,
+    /// The identities that have rights of their own.
+    pub(crate) identities: KnownIdentities,
+}
+
+/// How links log in.
+pub(crate) struct Provision {
+    /// How those of the identity of `[client]` do, and the watch's.
+    pub(crate) outcome: Outcome,
+    pub(crate) identities: IdentityOutcomes,
 }
 
 /// How the policy is enforced by the upstream.
@@ -54,8 +71,8 @@ pub(crate) enum Outcome {
     },
 }
 
-/// Returns whether the policy refuses anything in scripts, and the operator wants Redis to enforce
-/// it.
-pub(crate) fn is_wanted(mode: GuardMode, policy: &Policy) -> bool {
-    mode != GuardMode::Off && policy.rules().next().is_some()
+/// Returns whether there is anything that Redis must enforce, in scripts or for identities with rights of their
+/// own, and the operator wants that.
+pub(crate) fn is_wanted(mode: GuardMode, policy: &Policy, identities: &[KnownIdentity]) -> bool {
+    mode != GuardMode::Off && (policy.rules().next().is_some() || !identities.is_empty())
 }

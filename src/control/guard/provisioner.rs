@@ -1,6 +1,7 @@
 //! Makes guards in steps, tests the rights that they would have, and removes them again.
 
 use std::mem;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,15 +10,16 @@ use tracing::{debug, info};
 
 use super::audit::{Audited, audit};
 use super::questions::rights;
-use super::trial::{dry_run, open, queue, scriptable};
-use super::{GUARD, Outcome, Task, is_wanted};
+use super::trial::{open, scriptable};
+use super::{GUARD, IdentityGuards, IdentityOutcomes, Outcome, Provision, Task, is_wanted};
 use crate::config::GuardMode;
+use crate::control::identities::KnownIdentity;
 use crate::net::conversation::Conversation;
 use crate::net::upstream::Target;
 use crate::net::upstream_error::UpstreamError;
 use redoubt_core::policy::Policy;
 use redoubt_core::upstream::guard::{
-    self, Answer, Batch, Guard, GuardError, Probe, Rights, probes,
+    self, Answer, Batch, Guard, GuardError, GuardGroup, Probe, Rights, probes,
 };
 use redoubt_core::upstream::{Credentials, Greeting};
 
@@ -29,6 +31,18 @@ pub(in crate::control) struct DryRun {
     rules: Vec<String>,
 }
 
+impl DryRun {
+    /// Returns the rights of the configured user.
+    pub(super) fn rights(&self) -> &Rights {
+        &self.rights
+    }
+
+    /// Returns the policy's rules that this Redis knows.
+    pub(super) fn rules(&self) -> Vec<&str> {
+        self.rules.iter().map(String::as_str).collect()
+    }
+}
+
 /// Makes guards and removes them again.
 pub(crate) struct GuardProvisioner {
     pub(crate) mode: GuardMode,
@@ -38,15 +52,55 @@ pub(crate) struct GuardProvisioner {
     /// The names of the guards that were made, to be removed at the end: the last
     /// [`GuardProvisioner::MOST_MADE`].
     pub(crate) made: Mutex<Vec<String>>,
+    /// What the names of all guards of this process have in common.
+    group: GuardGroup,
+    /// The number of the next guard.
+    next: AtomicU32,
 }
 
 impl GuardProvisioner {
     /// Most guards that are remembered. Older guards are removed later because of their age.
-    const MOST_MADE: usize = 16;
+    const MOST_MADE: usize = 2048;
+
+    /// Makes nothing yet.
+    ///
+    /// # Errors
+    /// The system provides no random numbers.
+    pub(crate) fn new(
+        mode: GuardMode,
+        configured: watch::Receiver<Credentials>,
+        target: watch::Receiver<Target>,
+    ) -> Result<Self, getrandom::Error> {
+        let mut random = [0; GuardGroup::RANDOM];
+        getrandom::fill(&mut random)?;
+        let group = GuardGroup::new(&random);
+        Ok(Self {
+            mode,
+            configured,
+            target,
+            made: Mutex::default(),
+            group,
+            next: AtomicU32::new(0),
+        })
+    }
 
     /// Returns whether it must be found out how links log in.
-    pub(crate) fn is_wanted(&self, policy: &Policy) -> bool {
-        is_wanted(self.mode, policy)
+    pub(crate) fn is_wanted(&self, policy: &Policy, identities: &[KnownIdentity]) -> bool {
+        is_wanted(self.mode, policy, identities)
+    }
+
+    /// Returns a guard that Redis does not know yet, with a name of its own.
+    ///
+    /// # Errors
+    /// The system provides no random numbers.
+    pub(super) fn new_guard(&self) -> Result<Guard, GuardError> {
+        let mut random = [0; Guard::RANDOM];
+        getrandom::fill(&mut random)
+            .map_err(|_| GuardError::Later("the system gives no random numbers".to_owned()))?;
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let guard = Guard::new(seconds(), &self.group, number, &random);
+        self.remember(guard.name());
+        Ok(guard)
     }
 
     /// Returns the address and socket options of links.
@@ -56,47 +110,66 @@ impl GuardProvisioner {
 
     /// Finds out how the upstream behind `link` enforces the policy of `task`; `link` is logged in as `user`,
     /// the configured user. Makes a guard if the mode says so; then `link` is logged in as the
-    /// guard afterwards.
+    /// guard afterwards. Makes or renews the `guards` of identities likewise.
     ///
     /// # Errors
     /// Redis cannot be reached or cannot answer now; or, if a guard is required, the reason why
-    /// there is none.
+    /// there is none; or, if `strict`, Redis does not take a rule of an identity.
     pub(crate) async fn provision(
         &self,
         link: &mut Conversation,
         greeting: Greeting,
         user: Option<&str>,
         task: &Task,
-    ) -> Result<Outcome, UpstreamError> {
-        let Task { policy, commands } = task;
+        guards: &mut IdentityGuards,
+        strict: bool,
+    ) -> Result<Provision, UpstreamError> {
+        let Task { policy, commands, .. } = task;
         let probes = probes(policy.rules(), greeting.standalone);
         let reason = match self.mode {
             GuardMode::Audit | GuardMode::Off => None,
-            GuardMode::Auto | GuardMode::Require => match self.make(link, &probes, policy).await {
-                Ok(guard) => return Ok(Outcome::Guarded(guard)),
-                Err(UpstreamError::Guard(error))
-                    if error.is_answer() && self.mode == GuardMode::Auto =>
-                {
-                    Some(error.to_string())
+            GuardMode::Auto | GuardMode::Require => {
+                match self.make(link, greeting, &probes, task, guards, strict).await {
+                    Ok((guard, identities)) => {
+                        return Ok(Provision { outcome: Outcome::Guarded(guard), identities });
+                    }
+                    Err(UpstreamError::Guard(error)) if self.may_do_without(&error) => {
+                        Some(error.to_string())
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
-            },
+            }
         };
+        let identities = self.accounts(greeting, task, reason.as_deref()).await?;
         let of = Audited { user, policy, commands: commands.as_deref(), version: greeting.version };
-        audit(link, scriptable(&probes), of, reason).await
+        let outcome = audit(link, scriptable(&probes), of, reason).await?;
+        Ok(Provision { outcome, identities })
+    }
+
+    /// Returns whether Redoubt goes on without a guard after this error.
+    pub(in crate::control) fn may_do_without(&self, error: &GuardError) -> bool {
+        self.mode == GuardMode::Auto && error.is_answer() && !matches!(error, GuardError::Rule(_))
     }
 
     async fn make(
         &self,
         link: &mut Conversation,
+        greeting: Greeting,
         probes: &[Probe],
-        policy: &Policy,
-    ) -> Result<Guard, UpstreamError> {
-        let (guard, _) = self.provide(link, probes, policy).await?;
-        let logged_in = link.ask(&guard.log_in()).await;
-        let logged_in = logged_in.and_then(|answers| Ok(Guard::made("AUTH", &answers)?));
-        match logged_in {
-            Ok(()) => Ok(guard),
+        task: &Task,
+        guards: &mut IdentityGuards,
+        strict: bool,
+    ) -> Result<(Guard, IdentityOutcomes), UpstreamError> {
+        let (guard, trial) = self.provide(link, probes, &task.policy).await?;
+        let made = async {
+            let tested = self.test_identities(link, greeting, task, &trial, strict).await?;
+            let identities = self.give_identities(link, tested, &trial, guards).await?;
+            let logged_in = link.ask(&guard.log_in()).await?;
+            Guard::made("AUTH", &logged_in)?;
+            Ok(identities)
+        };
+        match made.await {
+            Ok(identities) => Ok((guard, identities)),
             Err(error) => {
                 self.remove(link, guard.name()).await;
                 Err(error)
@@ -146,16 +219,11 @@ impl GuardProvisioner {
         policy: &Policy,
     ) -> Result<(Guard, DryRun), UpstreamError> {
         let (list, rights) = rights(link).await?;
-        let now = seconds();
-        self.remove_stale(link, &list, now).await?;
-        let mut random = [0; Guard::RANDOM];
-        getrandom::fill(&mut random)
-            .map_err(|_| GuardError::Later("the system gives no random numbers".to_owned()))?;
-        let guard = Guard::new(now, &random);
+        self.remove_stale(link, &list, seconds()).await?;
+        let guard = self.new_guard()?;
         let rules: Vec<_> = policy.rules().collect();
         let names: Vec<&str> = rules.iter().map(|rule| &**rule).collect();
         let answers = link.ask(&guard.try_rules(&names)).await?;
-        self.remember(guard.name());
         let made = match Guard::tried(&names, &answers) {
             Ok(known) => {
                 self.give_rights(link, &guard, &rights, &known, probes).await.map(|()| known)
@@ -183,21 +251,10 @@ impl GuardProvisioner {
         known: &[&str],
         probes: &[Probe],
     ) -> Result<(), UpstreamError> {
-        let target = self.target();
         // Keys, channels and databases would hide whether the command itself is refused.
         let made = link.ask(&guard.make(&rights.everywhere(), known)).await?;
         Guard::made("ACL SETUSER", &made)?;
-        let open = match dry_run(link, guard.name().as_bytes(), probes).await {
-            Ok(verdicts) => open(probes, &verdicts),
-            Err(UpstreamError::Guard(error)) if error.is_answer() => {
-                // A server without ACL DRYRUN needs a connection of the guard itself for the test.
-                let (mut link, _) = target.log_in(&guard.credentials()).await?;
-                let scriptable = scriptable(probes);
-                let verdicts = queue(&mut link, &scriptable).await?;
-                open(&scriptable, &verdicts)
-            }
-            Err(error) => return Err(error),
-        };
+        let open = open(probes, &self.verdicts(link, guard, probes).await?);
         if !open.is_empty() {
             let reason = format!("the guard could still run {}", open.join(", "));
             return Err(GuardError::Refused(reason).into());
@@ -247,6 +304,9 @@ impl GuardProvisioner {
 
     fn remember(&self, name: &str) {
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if made.iter().any(|known| known == name) {
+            return;
+        }
         if made.len() >= Self::MOST_MADE {
             made.remove(0);
         }

@@ -23,12 +23,13 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use crate::config::Settings;
+use crate::control::guard::configured_logins;
 use crate::net::upstream::Target;
 use crate::worker::handle::{Order, WorkerHandle};
 use crate::worker::in_force::{Acknowledgement, InForce};
 use crate::worker::link_login::LinkLogin;
 use parts::Parts;
-use redoubt_core::auth::Identity;
+use redoubt_core::auth::Identities;
 use redoubt_core::command::ServerCommands;
 use redoubt_core::session::{ClientFields, ClientIds, Parameters, StandIn};
 use redoubt_core::upstream::{Credentials, Greeting};
@@ -76,7 +77,7 @@ impl Composer {
     /// The system provides no random numbers.
     pub(crate) fn new(
         configured: Configured,
-        identity: Identity,
+        identities: Identities,
         credentials: watch::Sender<Credentials>,
         first: FirstLogin,
         workers: Vec<WorkerHandle>,
@@ -87,13 +88,16 @@ impl Composer {
             let credentials = credentials.borrow();
             let stand_in = stand_in(&credentials)?;
             let (login, guarded) = match first {
-                FirstLogin::Configured => (LinkLogin::configured(credentials.clone()), false),
+                FirstLogin::Configured => {
+                    let identities = configured_logins(&configured.identities);
+                    (LinkLogin::configured(credentials.clone(), identities), false)
+                }
                 FirstLogin::ToBeFound { guarded } => (LinkLogin::default(), guarded),
             };
             let mut random = [0; 4];
             getrandom::fill(&mut random)?;
             let client_ids = ClientIds::new(u32::from_le_bytes(random));
-            Parts::new(configured, identity, login, guarded, stand_in, client_ids)
+            Parts::new(configured, identities, login, guarded, stand_in, client_ids)
         };
         let current = Arc::new(parts.compose(1));
         let composed = Mutex::new(Composed { parts, current });
@@ -126,10 +130,10 @@ impl Composer {
         self.credentials.send_replace(credentials);
     }
 
-    /// Accepts the passwords of `identity` from clients. Sessions that logged in with another
+    /// Accepts the passwords of `identities` from clients. Sessions that logged in with another
     /// password are closed.
-    pub(crate) async fn accept_clients(&self, identity: Identity) {
-        self.change(|parts| parts.accept(identity)).await;
+    pub(crate) async fn accept_clients(&self, identities: Identities) {
+        self.change(|parts| parts.accept(identities)).await;
     }
 
     /// Takes what the upstream reported of its version.

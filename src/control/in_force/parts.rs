@@ -12,11 +12,12 @@ use bytes::Bytes;
 
 use super::Finding;
 use crate::config::{AuditKeys, AuditOutput, Settings};
+use crate::control::identities::{KnownIdentities, KnownIdentity};
 use crate::net::own_end::own_connections;
 use crate::net::upstream::Target;
 use crate::worker::in_force::InForce;
-use crate::worker::link_login::{LinkLogin, Way};
-use redoubt_core::auth::Identity;
+use crate::worker::link_login::{IdentityLogin, LinkLogin, Login, Way};
+use redoubt_core::auth::{Identities, IdentityId};
 use redoubt_core::command::{ServerCommands, Version};
 use redoubt_core::policy::{Pins, Policy, Scripts};
 use redoubt_core::resp::RequestLimits;
@@ -30,6 +31,8 @@ use redoubt_core::upstream::{Dialect, Greeting};
 #[derive(Clone)]
 pub(crate) struct Configured {
     pub(crate) settings: Arc<Settings>,
+    /// `settings.identities`, with their ids.
+    pub(crate) identities: KnownIdentities,
     /// `settings.policy`, compiled.
     pub(crate) policy: Policy,
     /// `settings.limits`, with system defaults filled in.
@@ -41,8 +44,8 @@ pub(crate) struct Configured {
 /// All that a reload changes.
 pub(crate) struct Reload {
     pub(crate) configured: Configured,
-    /// The passwords that clients may log in with.
-    pub(crate) identity: Identity,
+    /// Who clients may log in as, and the passwords.
+    pub(crate) identities: Identities,
     /// Present if the login of links changes, or is unknown.
     pub(crate) finding: Option<Finding>,
     /// `true` if links with scripts or transactions, running or queued, are closed because the new
@@ -53,7 +56,7 @@ pub(crate) struct Reload {
 /// Everything that the value in force depends on.
 pub(super) struct Parts {
     configured: Configured,
-    identity: Identity,
+    identities: Identities,
     /// The version that the upstream reported last; `None` if it has reported none.
     upstream_version: Option<Version>,
     /// The dialect of the upstream, by what it reported last.
@@ -85,7 +88,7 @@ impl Parts {
     /// Makes the parts for a start. With `guarded`, links log in as a guard if one can be made.
     pub(super) fn new(
         configured: Configured,
-        identity: Identity,
+        identities: Identities,
         login: LinkLogin,
         guarded: bool,
         stand_in: StandIn,
@@ -93,7 +96,7 @@ impl Parts {
     ) -> Self {
         Self {
             configured,
-            identity,
+            identities,
             upstream_version: None,
             dialect: Dialect::STRICTEST,
             checks_payloads: false,
@@ -111,8 +114,8 @@ impl Parts {
     }
 
     /// Like the following functions, takes a part and returns whether the value in force changes.
-    pub(super) fn accept(&mut self, identity: Identity) -> bool {
-        self.identity = identity;
+    pub(super) fn accept(&mut self, identities: Identities) -> bool {
+        self.identities = identities;
         true
     }
 
@@ -162,11 +165,12 @@ impl Parts {
             Finding::Failed => self.fail(None),
             Finding::Busy(error) => self.fail(Some(error)),
             Finding::Login { login, has_renamed } => {
-                let before = self.login.last.as_ref().map(|login| login.way);
+                let before = self.login.last.as_deref();
                 // Scripts may be queued that are refused now, and links may be logged in as a user
                 // who is safe only while they are refused. Before the first login no script has
                 // run.
-                if before != Some(login.way) && (before.is_some() || login.way == Way::Open) {
+                let is_open = login.way == Way::Open;
+                if before.map_or(is_open, |before| has_other_ways(before, &login)) {
                     self.renew_scripts();
                 }
                 self.guarded = login.way == Way::Guard;
@@ -179,7 +183,7 @@ impl Parts {
     }
 
     pub(super) fn reload(&mut self, reload: Reload) {
-        let Reload { configured, identity, finding, closes_scripts } = reload;
+        let Reload { configured, identities, finding, closes_scripts } = reload;
         if script_rules_differ(&self.configured.settings, &configured.settings) {
             // The known functions belong to other libraries.
             self.functions = Arc::default();
@@ -189,7 +193,7 @@ impl Parts {
             self.parameters = None;
         }
         self.configured = configured;
-        self.identity = identity;
+        self.identities = identities;
         if let Some(finding) = finding {
             self.take_finding(finding);
         }
@@ -203,7 +207,7 @@ impl Parts {
         let settings = &self.configured.settings;
         InForce {
             version,
-            rules: Arc::new(Rulebook::of_one(Arc::new(self.rules()))),
+            rules: Arc::new(self.rulebook()),
             timeouts: Timeouts {
                 auth: settings.limits.auth_timeout,
                 idle: settings.limits.idle_timeout.unwrap_or_default(),
@@ -217,6 +221,50 @@ impl Parts {
         }
     }
 
+    fn rulebook(&self) -> Rulebook {
+        let rules = Arc::new(self.rules());
+        let mut book = match self.configured.settings.client {
+            Some(_) => Rulebook::of_one(Arc::clone(&rules)),
+            None => Rulebook::new(Arc::clone(&rules)),
+        };
+        for identity in &*self.configured.identities {
+            book = book.with(identity.id, Arc::new(self.rules_of(identity, &rules)));
+        }
+        book
+    }
+
+    /// Returns the rules for an identity with rights of its own, which differ from `rules` in what depends on its links.
+    fn rules_of(&self, identity: &KnownIdentity, rules: &Rules) -> Rules {
+        let login = self.login.last.as_ref().and_then(|login| login.identities.get(&identity.id));
+        let is = |way| login.is_some_and(|login| login.way == way);
+        let settings = &identity.settings;
+        let mut limits = rules.limits;
+        if let Some(in_flight) = settings.limits.in_flight {
+            limits.in_flight = u32::try_from(in_flight).unwrap_or(u32::MAX);
+        }
+        Rules {
+            scripts: if is(Way::Open) { Scripts::Deny } else { self.allowed_scripts() },
+            guarded: login.map_or(rules.guarded, |login| login.way == Way::Guard),
+            known_only: login.is_some_and(|login| login.has_renamed),
+            stand_in: match login.filter(|_| self.login.is_known) {
+                Some(login) => self.stand_in.logging_in_as(&login.credentials),
+                None => self.stand_in.rejecting_logins(),
+            },
+            limits,
+            ..rules.clone()
+        }
+    }
+
+    /// Returns who may log in: without the identities that no link can log in for.
+    fn accepted(&self) -> Identities {
+        match self.login.known() {
+            None => self.identities.clone(),
+            Some(login) => self
+                .identities
+                .only(|id| id == IdentityId::FIRST || login.identities.contains_key(&id)),
+        }
+    }
+
     fn rules(&self) -> Rules {
         let Configured { settings, policy, limits, .. } = &self.configured;
         Rules {
@@ -225,7 +273,7 @@ impl Parts {
             scripts: self.scripts(),
             guarded: self.guarded,
             known_only: self.has_renamed,
-            identities: self.identity.clone().into(),
+            identities: self.accepted(),
             stand_in: match self.login.known() {
                 Some(login) => self.stand_in.logging_in_as(&login.credentials),
                 None => self.stand_in.rejecting_logins(),
@@ -250,6 +298,11 @@ impl Parts {
         if self.login.last.as_ref().is_some_and(|login| login.way == Way::Open) {
             return Scripts::Deny;
         }
+        self.allowed_scripts()
+    }
+
+    /// Returns which scripts the settings allow.
+    fn allowed_scripts(&self) -> Scripts {
         match self.configured.settings.policy.script_rules() {
             Scripts::Pinned(pins) => {
                 Scripts::Pinned(Pins { functions: Arc::clone(&self.functions), ..pins })
@@ -267,6 +320,15 @@ impl Parts {
     fn renew_scripts(&mut self) {
         self.scripts_generation = self.scripts_generation.wrapping_add(1);
     }
+}
+
+/// Returns whether links of an identity log in in another way than `before`.
+fn has_other_ways(before: &Login, login: &Login) -> bool {
+    let way = |login: &IdentityLogin| login.way;
+    let differs = |(id, is): (&IdentityId, &IdentityLogin)| {
+        before.identities.get(id).map(way).is_some_and(|before| before != is.way)
+    };
+    before.way != login.way || login.identities.iter().any(differs)
 }
 
 /// Returns the policy for a server that checks payloads or not, and that has `commands` if they are known.

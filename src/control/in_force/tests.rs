@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use crate::net::upstream_error::UpstreamError;
 use crate::worker::heartbeat::Heartbeat;
 use crate::worker::in_force::wait_for_login;
 use crate::worker::link_login::{Login, Way};
+use redoubt_core::auth::Identity;
 use redoubt_core::command::lookup;
 use redoubt_core::policy::Scripts;
 use redoubt_core::session::{ClientIds, Compat, Limits};
@@ -26,6 +28,7 @@ fn configured(policy: &str) -> Configured {
     let settings = Settings::parse("test".as_ref(), &text, &environment).unwrap();
     let upstream = &settings.upstream;
     Configured {
+        identities: Arc::new([]),
         policy: settings.policy.compile().unwrap(),
         limits: Limits::default(),
         target: Target {
@@ -39,15 +42,15 @@ fn configured(policy: &str) -> Configured {
     }
 }
 
-fn identity() -> Identity {
-    Identity::new(None, &"correct horse".into())
+fn identities() -> Identities {
+    Identity::new(None, &"correct horse".into()).into()
 }
 
 fn parts(policy: &str) -> Parts {
     let stand_in = StandIn::new(None, None, 1);
     Parts::new(
         configured(policy),
-        identity(),
+        identities(),
         LinkLogin::default(),
         true,
         stand_in,
@@ -59,7 +62,10 @@ fn provisioned(epoch: u64, way: Way) -> Finding {
     let user = Some(format!("user-of-{epoch}"));
     let credentials = Credentials { user, password: Some("secret".into()) };
     let has_renamed = way == Way::Open;
-    Finding::Login { login: Arc::new(Login { epoch, credentials, way }), has_renamed }
+    Finding::Login {
+        login: Arc::new(Login { epoch, credentials, way, identities: BTreeMap::new() }),
+        has_renamed,
+    }
 }
 
 /// Returns the user name that replaces the name of an `AUTH` inside a transaction.
@@ -148,7 +154,7 @@ fn restore_is_an_escape_until_the_server_is_known_to_check_payloads() {
 
 fn reload_to(policy: &str) -> Reload {
     let configured = configured(policy);
-    Reload { configured, identity: identity(), finding: None, closes_scripts: false }
+    Reload { configured, identities: identities(), finding: None, closes_scripts: false }
 }
 
 #[test]
@@ -179,7 +185,7 @@ async fn every_worker_gets_complete_values_in_order() {
     let credentials = watch::Sender::new(Credentials::default());
     let first = FirstLogin::ToBeFound { guarded: true };
     let mut composer =
-        Composer::new(configured(""), identity(), credentials, first, vec![worker]).unwrap();
+        Composer::new(configured(""), identities(), credentials, first, vec![worker]).unwrap();
     let mut version = composer.first().version;
     composer.take_server(Greeting::default()).await;
     composer.take_payload_check(true).await;
@@ -262,7 +268,7 @@ fn parameters_are_forgotten_when_nothing_needs_them() {
     assert_eq!(compat(&parts).parameters, known);
     let reload = |policy| Reload {
         configured: configured(policy),
-        identity: identity(),
+        identities: identities(),
         finding: None,
         closes_scripts: false,
     };

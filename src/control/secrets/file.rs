@@ -114,7 +114,7 @@ mod tests {
     fn file() -> PasswordFile {
         let path = PathBuf::from("/run/secrets/p");
         PasswordFile {
-            origin: Origin::KeyFile("client.password_file", path.clone()),
+            origin: Origin::KeyFile("client.password_file".into(), path.clone()),
             path,
             allow_weak: true,
             candidate: None,

@@ -88,7 +88,7 @@ impl Watchers {
 }
 
 /// Records in the audit log that the value of `key` has changed.
-fn changed(key: &'static str) {
+fn changed(key: &str) {
     audit::record(audit::Event::ConfigurationChanged { keys: vec![key.to_owned()] });
 }
 

@@ -26,6 +26,7 @@ use crate::config::{Listen, Settings};
 use crate::control::certificates::Certificates;
 use crate::control::flush::Flusher;
 use crate::control::guard::GuardProvisioner;
+use crate::control::identities::IdentityIds;
 use crate::control::in_force::{Composer, FirstLogin};
 use crate::control::secrets::{ClientPasswords, UpstreamPassword, Watched, Watchers};
 use crate::control::watch::{Provisioned, Watch};
@@ -65,7 +66,10 @@ pub enum ServeError {
     Policy(#[from] PolicyError),
     /// The upstream does not allow Redoubt to make the guard, and `policy.guard` is `require`.
     #[error("policy.guard is \"require\", but Redoubt cannot make the guard")]
-    Guard(#[from] GuardError),
+    Guard(#[source] GuardError),
+    /// Redis does not take a rule of an identity.
+    #[error("Redis does not take a rule of an identity")]
+    Rule(#[source] GuardError),
     /// A worker's thread ended in a panic, which is a defect.
     #[error("internal error: a worker thread stopped; please report it")]
     Worker,
@@ -133,16 +137,23 @@ impl Server {
             inboxes.push(inbox);
         }
         let policy = self.settings.policy.compile()?;
-        let first = plan::first_login(&self.settings, &policy);
+        let mut ids = IdentityIds::default();
+        let identities = ids.known(&self.settings).map_err(io::Error::other);
+        let identities = identities.map_err(ServeError::Start)?;
+        let first = plan::first_login(&self.settings, &policy, &identities);
         let credentials = watch::Sender::new(Credentials {
             user: self.settings.upstream.user.clone(),
             password: self.settings.upstream.password.clone(),
         });
-        let client = plan::client_passwords(&self.settings, credentials.subscribe());
-        let configured =
-            plan::configured(&self.settings, policy.clone(), self.certificates.upstream.clone());
+        let client = plan::client_passwords(&self.settings, &identities, credentials.subscribe());
+        let configured = plan::configured(
+            &self.settings,
+            Arc::clone(&identities),
+            policy.clone(),
+            self.certificates.upstream.clone(),
+        );
         let mut composer =
-            Composer::new(configured, client.identity(), credentials, first, workers.clone())
+            Composer::new(configured, client.identities(), credentials, first, workers.clone())
                 .map_err(|error| ServeError::Start(io::Error::other(error)))?;
         let (flushes, flush_orders) = mpsc::channel(FLUSHES);
         let plan = plan::plan(&self.settings, composer.first(), flushes, stop);
@@ -165,12 +176,9 @@ impl Server {
         }
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
-        let maker = Arc::new(GuardProvisioner {
-            mode: self.settings.policy.guard,
-            configured: composer.credentials(),
-            target: composer.target(),
-            made: Default::default(),
-        });
+        let mode = self.settings.policy.guard;
+        let maker = GuardProvisioner::new(mode, composer.credentials(), composer.target());
+        let maker = Arc::new(maker.map_err(|error| ServeError::Start(io::Error::other(error)))?);
         if first == FirstLogin::Configured {
             // Nothing has to be found out, so the watch will not set this.
             guard_state(GuardState::Configured);
@@ -182,13 +190,17 @@ impl Server {
             health: Arc::clone(&plan.health),
             workers,
             shutdown: plan.shutdown.clone(),
-            provisioned: Mutex::new(Provisioned::nothing(policy, composer.credentials())),
+            provisioned: Mutex::new(Provisioned::nothing(
+                policy,
+                identities,
+                composer.credentials(),
+            )),
             listed: AtomicUsize::new(0),
             again: Notify::new(),
         };
         let flusher = Flusher::new(flush_orders, Arc::clone(&composer));
         let accepted =
-            self.accept(client, composer, dispatcher, (Arc::new(watch), flusher), shutdown);
+            self.accept((client, ids), composer, dispatcher, (Arc::new(watch), flusher), shutdown);
         let served = runtime.block_on(accepted);
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
         runtime.block_on(maker.remove_own());
@@ -203,7 +215,7 @@ impl Server {
     /// `shutdown`.
     async fn accept(
         mut self,
-        client: ClientPasswords,
+        (client, ids): (ClientPasswords, IdentityIds),
         composer: Arc<Composer>,
         dispatcher: Arc<Dispatcher>,
         (watch, flusher): (Arc<Watch>, Flusher),
@@ -239,6 +251,7 @@ impl Server {
         let reloader = Reloader {
             reloads: self.reloads,
             asked: self.asked,
+            ids,
             composer: Arc::clone(&composer),
             certificates: self.certificates,
             dispatcher: Arc::clone(&dispatcher),
@@ -266,6 +279,9 @@ impl Server {
         tasks.close();
         tasks.wait().await;
         dispatcher.refusals.log_rest();
-        watching.await.map_err(|_| ServeError::Worker)?.map_err(ServeError::from)
+        watching.await.map_err(|_| ServeError::Worker)?.map_err(|error| match error {
+            GuardError::Rule(_) => ServeError::Rule(error),
+            error => ServeError::Guard(error),
+        })
     }
 }

@@ -10,6 +10,7 @@ use crate::accept::dispatcher::{Dispatcher, Entry};
 use crate::config::{self, Endpoint, GuardMode, ScriptMode, Settings};
 use crate::control::functions::FunctionWatch;
 use crate::control::guard;
+use crate::control::identities::{KnownIdentities, KnownIdentity};
 use crate::control::in_force::{Composer, Configured, FirstLogin, compat};
 use crate::control::limits;
 use crate::control::parameters::ParameterWatch;
@@ -119,22 +120,32 @@ pub(super) fn parameter_watch(composer: &Arc<Composer>) -> Option<ParameterWatch
 /// Returns the passwords that clients may log in with, if the upstream has `credentials`.
 pub(super) fn client_passwords(
     settings: &Settings,
+    identities: &[KnownIdentity],
     credentials: watch::Receiver<Credentials>,
 ) -> ClientPasswords {
-    ClientPasswords::new(&settings.client, settings.allow_weak_passwords, credentials)
+    ClientPasswords::new(settings, identities, credentials)
 }
 
 /// Returns whether links log in as the guard, if the guard can be made.
-pub(super) fn is_guarded(settings: &Settings, policy: &Policy) -> bool {
+pub(super) fn is_guarded(
+    settings: &Settings,
+    policy: &Policy,
+    identities: &[KnownIdentity],
+) -> bool {
     // Requests that come before this is known wait, and then go over links of the guard if there is
     // one.
-    guard::is_wanted(settings.policy.guard, policy) && settings.policy.guard != GuardMode::Audit
+    guard::is_wanted(settings.policy.guard, policy, identities)
+        && settings.policy.guard != GuardMode::Audit
 }
 
 /// Returns how links log in at the start.
-pub(in crate::control) fn first_login(settings: &Settings, policy: &Policy) -> FirstLogin {
-    match guard::is_wanted(settings.policy.guard, policy) {
-        true => FirstLogin::ToBeFound { guarded: is_guarded(settings, policy) },
+pub(in crate::control) fn first_login(
+    settings: &Settings,
+    policy: &Policy,
+    identities: &[KnownIdentity],
+) -> FirstLogin {
+    match guard::is_wanted(settings.policy.guard, policy, identities) {
+        true => FirstLogin::ToBeFound { guarded: is_guarded(settings, policy, identities) },
         false => FirstLogin::Configured,
     }
 }
@@ -142,10 +153,12 @@ pub(in crate::control) fn first_login(settings: &Settings, policy: &Policy) -> F
 /// Returns what the settings mean for sessions and links; with `tls`, links speak TLS.
 pub(in crate::control) fn configured(
     settings: &Settings,
+    identities: KnownIdentities,
     policy: Policy,
     tls: Option<Arc<tls::Client>>,
 ) -> Configured {
     Configured {
+        identities,
         policy,
         limits: limits::in_force(&settings.limits),
         target: target(settings, tls),

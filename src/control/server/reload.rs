@@ -24,6 +24,7 @@ use crate::audit;
 use crate::config::Settings;
 use crate::control::certificates::Certificates;
 use crate::control::guard_change::{News, Prepared, is_stricter};
+use crate::control::identities::{IdentityIds, KnownIdentities};
 use crate::control::in_force::{self, Composer, Finding, script_rules_differ};
 use crate::control::secrets::{UpstreamPassword, Watched, Watchers};
 use crate::control::watch::{Provisioned, Watch};
@@ -37,6 +38,7 @@ use redoubt_core::upstream::Credentials;
 pub(super) struct Reloader {
     pub(super) reloads: Reloads,
     pub(super) asked: mpsc::Receiver<ReloadRequest>,
+    pub(super) ids: IdentityIds,
     pub(super) composer: Arc<Composer>,
     pub(super) certificates: Certificates,
     pub(super) dispatcher: Arc<Dispatcher>,
@@ -47,6 +49,7 @@ pub(super) struct Reloader {
 /// The configuration to be put in force.
 struct Next {
     settings: Settings,
+    identities: KnownIdentities,
     policy: Policy,
     credentials: Credentials,
     /// `true` if the policy refuses a command that was allowed before.
@@ -81,11 +84,12 @@ impl Reloader {
         watchers.end().await;
     }
 
-    async fn reload(&self, watchers: &mut Watchers) -> Result<Reloaded, String> {
+    async fn reload(&mut self, watchers: &mut Watchers) -> Result<Reloaded, String> {
         let settings = self.reloads.load().await?;
         let old = self.composer.settings();
         let (difference, settings) = Difference::take(&old, settings);
         let policy = settings.policy.compile().map_err(|error| chain(&error))?;
+        let identities = self.ids.known(&settings).map_err(|error| error.to_string())?;
         let certificates = self.certificates.read().await;
         let certificates = certificates.map_err(|error| chain(&error))?;
         let mut provisioned = self.watch.provisioned.lock().await;
@@ -96,8 +100,10 @@ impl Reloader {
                 || old.policy.escapes != settings.policy.escapes
                 || old.policy.allow != settings.policy.allow,
             credentials: !before.are(&credentials),
+            identities: changes_rights(&difference),
         };
-        let prepared = self.watch.prepare(&provisioned, &policy, &credentials, new).await;
+        let prepared =
+            self.watch.prepare(&mut provisioned, &policy, &identities, &credentials, new).await;
         let prepared = prepared.map_err(|error| format!("upstream: {}", error.chain()))?;
         // From here on no step fails.
         self.certificates.put(certificates);
@@ -108,6 +114,7 @@ impl Reloader {
             scripts_changed: script_rules_differ(&old, &settings),
             compat_changed: old.compat != settings.compat,
             settings,
+            identities,
             policy,
             credentials,
         };
@@ -139,8 +146,10 @@ impl Reloader {
         let is_unsettled = finding.is_some();
         self.end_watchers(watchers).await;
         let compat_changed = next.compat_changed;
-        let Next { settings, policy, credentials, scripts_changed, .. } = next;
-        let configured = plan::configured(&settings, policy, self.certificates.upstream.clone());
+        let Next { settings, identities, policy, credentials, scripts_changed, .. } = next;
+        let known = Arc::clone(&identities);
+        let tls = self.certificates.upstream.clone();
+        let configured = plan::configured(&settings, identities, policy, tls);
         if self.composer.configure(&configured, &credentials) {
             // The current login was found out with these credentials.
             provisioned.configured.mark_unchanged();
@@ -150,9 +159,9 @@ impl Reloader {
         }
         plan::apply_to_dispatcher(&self.dispatcher, &settings);
         self.watch.health.links.configure(settings.upstream.max_links);
-        let client = plan::client_passwords(&settings, self.composer.credentials());
-        let identity = client.identity();
-        let reload = in_force::Reload { configured, identity, finding, closes_scripts };
+        let client = plan::client_passwords(&settings, &known, self.composer.credentials());
+        let identities = client.identities();
+        let reload = in_force::Reload { configured, identities, finding, closes_scripts };
         let closed = self.composer.reload(reload).await;
         let functions = plan::function_watch(&self.composer);
         let answered = functions.as_ref().map(|functions| Arc::clone(&functions.answered));
@@ -181,6 +190,16 @@ impl Reloader {
     }
 }
 
+/// Returns whether a reload changes what identities may do, or which there are.
+fn changes_rights(difference: &Difference) -> bool {
+    let rights = ["acl", "acl_file", "databases", "mode", "upstream_user"];
+    let rights = |key: &str| rights.contains(&key) || key.starts_with("upstream_password");
+    difference.changed.iter().any(|key| match key.strip_prefix("identities.") {
+        Some(key) => key.split_once('.').is_none_or(|(_, key)| rights(key)),
+        None => false,
+    })
+}
+
 /// Returns whether links may stay open under a stricter policy: Redis enforces the policy on them,
 /// or the operator does not want that. If that is unknown they are closed, without waiting for
 /// Redis.
@@ -196,10 +215,21 @@ fn provision(
     health: &Health,
 ) -> Option<Finding> {
     provisioned.policy = next.policy.clone();
+    provisioned.identities = Arc::clone(&next.identities);
     match prepared {
-        Prepared::Same | Prepared::Renewed => None,
-        Prepared::Change(outcome) => {
-            provisioned.replace(outcome);
+        Prepared::Same => None,
+        Prepared::Renewed(outcomes) if outcomes.is_empty() && provisioned.outcomes.is_empty() => {
+            None
+        }
+        Prepared::Renewed(outcomes) => {
+            provisioned.replace_identities(outcomes);
+            provisioned.in_force_next();
+            let finding = provisioned.finding(next.credentials.clone());
+            finding.show(health);
+            Some(finding)
+        }
+        Prepared::Change(provision) => {
+            provisioned.replace(provision);
             let finding = provisioned.finding(next.credentials.clone());
             finding.show(health);
             Some(finding)
@@ -210,7 +240,7 @@ fn provision(
                 "upstream cannot be reached: new links wait until Redoubt knows how the policy is enforced there"
             );
             provisioned.is_stale = true;
-            let guarded = plan::is_guarded(&next.settings, &next.policy);
+            let guarded = plan::is_guarded(&next.settings, &next.policy, &next.identities);
             let finding = Finding::Revoked { guarded };
             finding.show(health);
             Some(finding)
@@ -240,7 +270,6 @@ fn log(done: &Reloaded) {
         "configuration reloaded"
     );
     if !changed.is_empty() {
-        let keys = changed.iter().map(|&key| key.to_owned()).collect();
-        audit::record(audit::Event::ConfigurationChanged { keys });
+        audit::record(audit::Event::ConfigurationChanged { keys: changed.clone() });
     }
 }

@@ -13,7 +13,6 @@ use crate::net::upstream_error::UpstreamError;
 use crate::telemetry::metrics;
 use crate::worker::Shared;
 use crate::worker::in_force::wait_for_login;
-use crate::worker::link_login::Way;
 use redoubt_core::router::LinkId;
 use redoubt_core::upstream::LoginError;
 
@@ -63,7 +62,7 @@ async fn open(shared: &Shared, id: LinkId, target: &Target) -> Result<(), Upstre
             worker.router.link_connected(id, now());
         }
         match poll_fn(|cx| poll(shared, id, Until::Ready, cx)).await {
-            Err(UpstreamError::Login(LoginError::WrongPassword)) if login.way == Way::Guard => {
+            Err(UpstreamError::Login(LoginError::WrongPassword)) if login.has_guards() => {
                 let mut worker = shared.borrow_mut();
                 worker.links.close(id);
                 worker.health.refuse_guard(login.epoch);

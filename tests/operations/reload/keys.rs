@@ -147,7 +147,8 @@ fn the_reload_page_names_the_keys_that_need_a_restart() {
 #[test]
 fn changes_of_all_keys_are_noticed_and_undone_for_keys_that_need_a_restart() {
     let dir = dir();
-    assert_eq!(VALUES.map(|(key, ..)| key).to_vec(), keys().collect::<Vec<_>>());
+    let all = keys().filter(|key| !key.starts_with("identities."));
+    assert_eq!(VALUES.map(|(key, ..)| key).to_vec(), all.collect::<Vec<_>>());
     for (key, _, value) in VALUES {
         let files = key.ends_with("_file");
         let old = settings(dir.path(), files, &[]);
@@ -155,7 +156,7 @@ fn changes_of_all_keys_are_noticed_and_undone_for_keys_that_need_a_restart() {
         let (found, kept) = Difference::take(&old, new);
         let is_live = LIVE.iter().any(|live| live.name == key);
         let (changed, needs_restart) =
-            if is_live { (vec![key], vec![]) } else { (vec![], vec![key]) };
+            if is_live { (vec![key.to_owned()], vec![]) } else { (vec![], vec![key.to_owned()]) };
         assert_eq!(found, Difference { changed, needs_restart });
         let (again, _) = Difference::take(&old, kept);
         assert_eq!(again.needs_restart, [""; 0], "{key} is kept");
@@ -192,9 +193,15 @@ fn a_changed_user_or_password_in_the_url_is_no_change_of_the_url() {
     let (one, two) = (ONE.trim_matches('"'), TWO.trim_matches('"'));
     let old = parse(&format!("a:{one}@redis"));
     let (found, _) = Difference::take(&old, parse(&format!("a:{two}@redis")));
-    assert_eq!((found.changed, found.needs_restart), (vec!["upstream.password"], vec![]));
+    assert_eq!(
+        (found.changed, found.needs_restart),
+        (vec!["upstream.password".to_owned()], vec![])
+    );
     let (found, new) = Difference::take(&old, parse(&format!("b:{one}@other")));
-    assert_eq!((found.changed, found.needs_restart), (vec!["upstream.user"], vec!["upstream.url"]));
+    assert_eq!(
+        (found.changed, found.needs_restart),
+        (vec!["upstream.user".to_owned()], vec!["upstream.url".to_owned()])
+    );
     assert_eq!((&*new.upstream.host, new.upstream.user.as_deref()), ("redis", Some("b")));
 }
 

@@ -1,0 +1,361 @@
+//! Makes a guard for each identity of the configuration.
+//!
+//! All rights are tried on a separate user first, which holds nobody's connection. Only when those of all
+//! identities have been found right are they given to the guards, each by one `ACL SETUSER`. So a rule that Redis
+//! does not take changes nothing.
+
+use std::collections::BTreeMap;
+
+use tracing::{debug, info, warn};
+
+use super::audit::{Audited, audit};
+use super::provisioner::DryRun;
+use super::trial::{dry_run, open, queue, scriptable};
+use super::{GUARD, GuardProvisioner, Outcome, Task};
+use crate::config::IdentityMode;
+use crate::control::identities::KnownIdentity;
+use crate::net::conversation::Conversation;
+use crate::net::upstream_error::UpstreamError;
+use crate::worker::link_login::{IdentityLogin, Way};
+use redoubt_core::auth::IdentityId;
+use redoubt_core::policy::RuleName;
+use redoubt_core::upstream::guard::{
+    Answer, Batch, Guard, GuardError, Probe, Rights, Verdict, probes,
+};
+use redoubt_core::upstream::{Credentials, Greeting};
+
+/// The guards of identities. A guard is kept as long as its identity, so that its links stay.
+pub(crate) type IdentityGuards = BTreeMap<IdentityId, Guard>;
+
+/// How links of each identity log in.
+pub(crate) type IdentityOutcomes = BTreeMap<IdentityId, IdentityOutcome>;
+
+/// How links of an identity log in.
+pub(crate) enum IdentityOutcome {
+    /// As a guard with the identity's rights.
+    Guarded(Credentials),
+    /// As the user that the operator has made for it, since there is no guard.
+    Account {
+        credentials: Credentials,
+        /// Names of rules that Redis does not enforce in scripts.
+        open: Vec<String>,
+        /// `true` if Redis has a refused command under another name.
+        has_renamed: bool,
+    },
+    /// Not at all: its sessions are refused.
+    Refused(String),
+}
+
+/// The tested rights of an identity's guard.
+pub(in crate::control) struct Tested {
+    id: IdentityId,
+    name: String,
+    /// The reason why there is no guard, in place of rights.
+    rights: Result<Rights, String>,
+}
+
+/// The commands that reach other databases than the one that is selected. Redis cannot refuse them for some
+/// databases only.
+const BETWEEN_DATABASES: [&str; 5] = ["-select", "-move", "-copy", "-swapdb", "-flushall"];
+
+impl GuardProvisioner {
+    /// Tries the rights of each identity of `task`. If `strict`, a rule that Redis does not take is an error; else the
+    /// identity gets no guard.
+    ///
+    /// # Errors
+    /// Redis cannot be reached, cannot answer now, or does not permit this; or a rule is wrong.
+    pub(in crate::control) async fn test_identities(
+        &self,
+        link: &mut Conversation,
+        greeting: Greeting,
+        task: &Task,
+        base: &DryRun,
+        strict: bool,
+    ) -> Result<Vec<Tested>, UpstreamError> {
+        if task.identities.is_empty() {
+            return Ok(Vec::new());
+        }
+        let trial = self.new_guard()?;
+        let tested = self.test_each(link, &trial, greeting, task, base, strict).await;
+        self.remove(link, trial.name()).await;
+        tested
+    }
+
+    async fn test_each(
+        &self,
+        link: &mut Conversation,
+        trial: &Guard,
+        greeting: Greeting,
+        task: &Task,
+        base: &DryRun,
+        strict: bool,
+    ) -> Result<Vec<Tested>, UpstreamError> {
+        let probes = probes(task.policy.rules(), greeting.standalone);
+        let limits_databases = limits_databases(link, trial).await?;
+        let mut tested = Vec::new();
+        for identity in &*task.identities {
+            let rights = self.test(link, trial, identity, base, &probes, limits_databases).await;
+            let rights = match rights {
+                Ok(rights) => Ok(rights),
+                Err(UpstreamError::Guard(GuardError::Rule(reason))) if !strict => Err(reason),
+                Err(error) => return Err(error),
+            };
+            let name = identity.settings.name.clone();
+            tested.push(Tested { id: identity.id, name, rights });
+        }
+        Ok(tested)
+    }
+
+    /// Tries the rights of one identity and returns those of its guard.
+    async fn test(
+        &self,
+        link: &mut Conversation,
+        trial: &Guard,
+        identity: &KnownIdentity,
+        base: &DryRun,
+        probes: &[Probe],
+        limits_databases: bool,
+    ) -> Result<Rights, UpstreamError> {
+        let settings = &identity.settings;
+        let rules = base.rules();
+        let asked = Rights::of_rules(&settings.acl);
+        take(link, trial.make(&asked, &rules), &settings.acl_place).await?;
+        let mut rights = match settings.mode {
+            IdentityMode::Enforce => asked,
+            IdentityMode::Observe => base.rights().clone(),
+        };
+        take(link, trial.make(&rights.everywhere(), &rules), &settings.acl_place).await?;
+        let open = open(probes, &self.verdicts(link, trial, probes).await?);
+        if !open.is_empty() {
+            let reason =
+                format!("the guard of {} could still run {}", settings.name, open.join(", "));
+            return Err(GuardError::Refused(reason).into());
+        }
+        if let Some(databases) = &settings.databases {
+            let numbers: Vec<_> = databases.iter().map(u32::to_string).collect();
+            if limits_databases {
+                let words = ["resetdbs".to_owned(), format!("db={}", numbers.join(","))];
+                rights = rights.with(&words, &words);
+            } else {
+                let select = self::probes([RuleName::Known("select")], true);
+                let may_select = self.verdicts(link, trial, &select).await? == [Verdict::Allowed];
+                let refused = BETWEEN_DATABASES.map(str::to_owned);
+                let mut words = refused.to_vec();
+                if may_select {
+                    words.extend(numbers.iter().map(|number| format!("+select|{number}")));
+                }
+                rights = rights.with(&words, &refused);
+            }
+            take(link, trial.make(&rights, &rules), &settings.acl_place).await?;
+        }
+        Ok(rights)
+    }
+
+    /// Returns what `user` may run of `probes`; `link` is logged in as the configured user.
+    pub(super) async fn verdicts(
+        &self,
+        link: &mut Conversation,
+        user: &Guard,
+        probes: &[Probe],
+    ) -> Result<Vec<Verdict>, UpstreamError> {
+        match dry_run(link, user.name().as_bytes(), probes).await {
+            Err(UpstreamError::Guard(error)) if error.is_answer() => {
+                // A server without ACL DRYRUN needs a connection of the user itself for the test.
+                let (mut link, _) = self.target().log_in(&user.credentials()).await?;
+                let tried = scriptable(probes);
+                let verdicts = queue(&mut link, &tried).await?;
+                let verdict = |probe: &Probe| {
+                    let mut pairs = tried.iter().zip(&verdicts);
+                    let found =
+                        pairs.find(|(tried, _)| *tried == probe).map(|(_, verdict)| *verdict);
+                    // Scripts cannot call the others, and Redoubt refuses them itself.
+                    found.unwrap_or(Verdict::Refused)
+                };
+                Ok(probes.iter().map(verdict).collect())
+            }
+            verdicts => verdicts,
+        }
+    }
+
+    /// Gives the guards their tested rights, and removes the guards of identities that are gone.
+    ///
+    /// # Errors
+    /// Redis cannot be reached, or does not permit this any more.
+    pub(in crate::control) async fn give_identities(
+        &self,
+        link: &mut Conversation,
+        tested: Vec<Tested>,
+        base: &DryRun,
+        guards: &mut IdentityGuards,
+    ) -> Result<IdentityOutcomes, UpstreamError> {
+        let rules = base.rules();
+        let mut outcomes = IdentityOutcomes::new();
+        for Tested { id, name, rights } in tested {
+            let outcome = match rights {
+                Ok(rights) => {
+                    if !guards.contains_key(&id) {
+                        let guard = self.new_guard()?;
+                        info!(target: GUARD, identity = name, user = guard.name(), "guard of an identity made");
+                        guards.insert(id, guard);
+                    }
+                    let Some(guard) = guards.get(&id) else { continue };
+                    let made = link.ask(&guard.make(&rights, &rules)).await?;
+                    Guard::made("ACL SETUSER", &made)?;
+                    IdentityOutcome::Guarded(guard.credentials())
+                }
+                Err(reason) => IdentityOutcome::Refused(reason),
+            };
+            outcomes.insert(id, outcome);
+        }
+        let is_guarded =
+            |id: &IdentityId| matches!(outcomes.get(id), Some(IdentityOutcome::Guarded(_)));
+        let gone: Vec<_> = guards.keys().filter(|id| !is_guarded(id)).copied().collect();
+        for guard in gone.iter().filter_map(|id| guards.remove(id)) {
+            self.remove(link, guard.name()).await;
+        }
+        Ok(outcomes)
+    }
+
+    /// Finds out how links of the identities of `task` log in where no guard can be made, for `reason`.
+    ///
+    /// # Errors
+    /// Redis cannot be reached.
+    pub(in crate::control) async fn accounts(
+        &self,
+        greeting: Greeting,
+        task: &Task,
+        reason: Option<&str>,
+    ) -> Result<IdentityOutcomes, UpstreamError> {
+        let mut outcomes = IdentityOutcomes::new();
+        for identity in &*task.identities {
+            let outcome = match account(identity) {
+                Some(credentials) => self.audit_account(greeting, task, credentials).await?,
+                None => {
+                    let reason = reason.unwrap_or("policy.guard says that Redoubt makes none");
+                    let name = &identity.settings.name;
+                    IdentityOutcome::Refused(format!(
+                        "{reason}; set identities.{name}.upstream_user and its password, or let Redoubt make guards"
+                    ))
+                }
+            };
+            outcomes.insert(identity.id, outcome);
+        }
+        Ok(outcomes)
+    }
+
+    async fn audit_account(
+        &self,
+        greeting: Greeting,
+        task: &Task,
+        credentials: Credentials,
+    ) -> Result<IdentityOutcome, UpstreamError> {
+        let mut link = match self.target().log_in(&credentials).await {
+            Ok((link, _)) => link,
+            Err(UpstreamError::Login(error)) => {
+                return Ok(IdentityOutcome::Refused(format!("upstream_user: {error}")));
+            }
+            Err(error) => return Err(error),
+        };
+        let Task { policy, commands, .. } = task;
+        let probes = scriptable(&probes(policy.rules(), greeting.standalone));
+        let user = credentials.user.as_deref();
+        let of = Audited { user, policy, commands: commands.as_deref(), version: greeting.version };
+        let (open, has_renamed) = match audit(&mut link, probes, of, None).await? {
+            Outcome::Unguarded { open, has_renamed, .. } => (open, has_renamed),
+            Outcome::Guarded(_) | Outcome::Audited => (Vec::new(), false),
+        };
+        Ok(IdentityOutcome::Account { credentials, open, has_renamed })
+    }
+}
+
+/// Returns how links of identities log in where nothing has to be found out: as the users that the operator has made.
+pub(crate) fn configured_logins(
+    identities: &[KnownIdentity],
+) -> BTreeMap<IdentityId, IdentityLogin> {
+    let login = |identity: &KnownIdentity| {
+        let credentials = account(identity)?;
+        Some((identity.id, IdentityLogin { credentials, way: Way::Configured, has_renamed: false }))
+    };
+    identities.iter().filter_map(login).collect()
+}
+
+/// Returns the user that the operator has made for an identity.
+fn account(identity: &KnownIdentity) -> Option<Credentials> {
+    let account = identity.settings.upstream.as_ref()?;
+    Some(Credentials { user: Some(account.user.clone()), password: Some(account.password.clone()) })
+}
+
+impl IdentityOutcome {
+    /// Returns how links log in; `None` if the identity is refused.
+    pub(crate) fn login(&self) -> Option<IdentityLogin> {
+        let (credentials, way, has_renamed) = match self {
+            Self::Guarded(credentials) => (credentials, Way::Guard, false),
+            Self::Account { credentials, open, has_renamed } => {
+                let way = if open.is_empty() { Way::Configured } else { Way::Open };
+                (credentials, way, *has_renamed)
+            }
+            Self::Refused(_) => return None,
+        };
+        Some(IdentityLogin { credentials: credentials.clone(), way, has_renamed })
+    }
+
+    /// Returns what of it is logged: its state, and why it is so.
+    fn shown(&self) -> (&'static str, String) {
+        match self {
+            Self::Guarded(_) => ("guarded", String::new()),
+            Self::Account { open, .. } if open.is_empty() => ("audited", String::new()),
+            Self::Account { open, .. } => ("unguarded", open.join(" ")),
+            Self::Refused(reason) => ("refused", reason.clone()),
+        }
+    }
+}
+
+/// Logs the identities whose state is another than before.
+pub(crate) fn report(
+    identities: &[KnownIdentity],
+    outcomes: &IdentityOutcomes,
+    before: &IdentityOutcomes,
+) {
+    for identity in identities {
+        let name = identity.settings.name.as_str();
+        let Some(outcome) = outcomes.get(&identity.id) else { continue };
+        let (state, why) = outcome.shown();
+        if before.get(&identity.id).map(IdentityOutcome::shown) == Some((state, why.clone())) {
+            continue;
+        }
+        match state {
+            "refused" => {
+                warn!(target: GUARD, identity = name, reason = why, "no guard for this identity: its sessions are refused")
+            }
+            "unguarded" => {
+                warn!(target: GUARD, identity = name, open = why, "no guard for this identity: its scripts and functions are refused, since they could run blocked commands")
+            }
+            "audited" => {
+                info!(target: GUARD, identity = name, "audited: the identity's upstream user may not run refused commands")
+            }
+            _ => debug!(target: GUARD, identity = name, "guarded"),
+        }
+    }
+}
+
+/// Returns whether the server limits users to databases by rights of its own, as Valkey does from 9.1 on.
+async fn limits_databases(link: &mut Conversation, trial: &Guard) -> Result<bool, UpstreamError> {
+    let asked = Batch::of(&["ACL", "SETUSER", trial.name(), "reset", "off", "resetdbs", "db=0"]);
+    let answers = link.ask(&asked).await?;
+    Ok(matches!(answers.first(), Some(Answer::SimpleString(text)) if text == b"OK"))
+}
+
+/// Sends an `ACL SETUSER` of the rules at `place`.
+///
+/// # Errors
+/// A rule is wrong, with Redis's words; or Redis does not permit this.
+async fn take(link: &mut Conversation, make: Batch, place: &str) -> Result<(), UpstreamError> {
+    let answers = link.ask(&make).await?;
+    match answers.first() {
+        Some(Answer::Error(text)) if text.starts_with("ERR Error in ACL SETUSER") => {
+            let shown: String = text.escape_debug().take(200).collect();
+            Err(GuardError::Rule(format!("{place}: {shown}")).into())
+        }
+        _ => Ok(Guard::made("ACL SETUSER", &answers)?),
+    }
+}
