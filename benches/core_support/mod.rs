@@ -58,6 +58,7 @@ impl Conversation {
             client_fields: Default::default(),
             own_connections: Default::default(),
             compat: Default::default(),
+            rights: Default::default(),
         };
         let timeouts = Timeouts { auth: Duration::from_secs(10), idle: Duration::ZERO };
         let credentials =

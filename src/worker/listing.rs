@@ -22,10 +22,9 @@ pub(super) async fn collect(shared: Shared, id: SessionId, described: Described)
     let given = match (described, asking) {
         (_, None) => Given::Clients(Vec::new()),
         (Described::Itself, Some(own)) => Given::Clients(vec![own]),
-        (Described::All, Some(own)) => {
-            let mut lines = lines(&shared, &own.user).await;
-            let question = |reply| Question::Clients(Arc::clone(&own.user), reply);
-            lines.extend(ask_others(&shared, question).await.into_iter().flatten());
+        (Described::All, Some(_)) => {
+            let mut lines = lines(&shared).await;
+            lines.extend(ask_others(&shared, Question::Clients).await.into_iter().flatten());
             lines.sort_unstable_by_key(|line| line.id);
             Given::Clients(lines)
         }
@@ -67,10 +66,9 @@ pub(super) fn end(shared: &Shared, numbers: &[i64]) -> usize {
     count
 }
 
-/// Returns the descriptions of the sessions of `user` in this worker.
-pub(super) async fn lines(shared: &Shared, user: &str) -> Vec<ClientLine> {
-    let of_user = |worker: &Worker, id| worker.line(id).filter(|line| *line.user == *user);
-    look_at(shared, usize::MAX, of_user).await
+/// Returns the descriptions of the sessions in this worker that have authenticated.
+pub(super) async fn lines(shared: &Shared) -> Vec<ClientLine> {
+    look_at(shared, usize::MAX, Worker::line).await
 }
 
 impl Worker {

@@ -20,8 +20,8 @@ const SLICE: usize = 128;
 pub(crate) enum Question {
     /// What are your sessions? So many of them at most.
     Sessions(usize, oneshot::Sender<Vec<SessionSnapshot>>),
-    /// How does `CLIENT LIST` describe your sessions of this user?
-    Clients(Arc<str>, oneshot::Sender<Vec<ClientLine>>),
+    /// How does `CLIENT LIST` describe your sessions?
+    Clients(oneshot::Sender<Vec<ClientLine>>),
     /// How many sessions have you, and now ended, of those with these numbers?
     End(Arc<[i64]>, oneshot::Sender<usize>),
     /// What have you counted, and how full are you?
@@ -55,10 +55,10 @@ pub(super) fn answer(shared: &Shared, question: Question) {
                 drop(reply.send(look_at(&shared, most, session).await));
             });
         }
-        Question::Clients(user, reply) => {
+        Question::Clients(reply) => {
             let shared = shared.clone();
             spawn_local(async move {
-                drop(reply.send(listing::lines(&shared, &user).await));
+                drop(reply.send(listing::lines(&shared).await));
             });
         }
         Question::End(numbers, reply) => drop(reply.send(listing::end(shared, &numbers))),

@@ -164,6 +164,12 @@ impl Identities {
         Self::new(self.all.iter().filter(|(id, _)| stays(*id)).cloned())
     }
 
+    /// Returns the user name of an identity; `None` if it is not among these.
+    pub fn user_of(&self, identity: IdentityId) -> Option<&Arc<str>> {
+        let found = self.all.iter().find(|(id, _)| *id == identity);
+        found.map(|(_, identity)| &identity.user)
+    }
+
     /// Returns true if a session that logged in as `authenticated` says may stay.
     pub fn accept(&self, authenticated: &Authenticated) -> bool {
         let found = self.all.iter().find(|(id, _)| *id == authenticated.identity);

@@ -80,6 +80,8 @@ pub enum Effect {
     ClientList,
     /// `CLIENT KILL`: Redoubt ends sessions in the place of its connections.
     ClientKill,
+    /// `ACL WHOAMI`: Redoubt answers it with the name that the client has logged in with.
+    WhoAmI,
     /// `CLIENT TRACKING`: the server tracks what the connection reads, and may send invalidations to another.
     Tracking,
     /// `CLIENT GETREDIR` and `TRACKINGINFO`: show to which connection invalidations are sent.
@@ -127,6 +129,7 @@ impl Effect {
             b"ft.cursor" | b"ft.profile" => Self::Late,
             b"client|reply" => Self::ClientReply,
             b"client|getname" | b"client|setname" | b"client|setinfo" => Self::ClientName,
+            b"acl|whoami" => Self::WhoAmI,
             b"client|id" => Self::ClientId,
             b"client|tracking" => Self::Tracking,
             b"client|trackinginfo" | b"client|getredir" => Self::Redirection,

@@ -154,6 +154,7 @@ mod tests {
                 "asking readonly readwrite client|caching client|capa client|import-source \
                  client|no-evict client|no-touch script|debug",
             ),
+            (Effect::WhoAmI, "acl|whoami"),
             (Effect::ClientId, "client|id"),
             (Effect::ClientInfo, "client|info"),
             (Effect::ClientList, "client|list"),

@@ -83,12 +83,20 @@ impl Policy {
         for rule in allowed {
             rules.allow(rule.as_ref(), escapes)?;
         }
+        let is_refused = |rules: &Rules, spec: &Spec| {
+            rules.commands.contains(spec) || rules.subcommands.contains(spec)
+        };
+        let harmless = command::lookup_whole(Escapes::HARMLESS.as_bytes());
+        let harmless = harmless.filter(|spec| !is_refused(&rules, spec));
         let payload = command::lookup(Escapes::PAYLOAD.as_bytes());
         let is_blocked = payload.is_some_and(|spec| rules.commands.contains(spec));
         for rule in escapes.denied() {
             if !rules.allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(rule)) {
                 rules.add(rule)?;
             }
+        }
+        if let Some(spec) = harmless {
+            rules.commands.remove(spec);
         }
         rules.payload = payload.filter(|spec| !is_blocked && rules.commands.contains(spec));
         rules.named.sort_unstable();

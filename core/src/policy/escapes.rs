@@ -143,6 +143,9 @@ const ALLOWED: [(&str, &[&str]); 5] = [
 impl Escapes {
     /// The command that is an escape only where the server does not check its payload.
     pub(super) const PAYLOAD: &str = "RESTORE";
+    /// The subcommand of an escape that is none, because Redoubt answers it: it never reaches the server, whose
+    /// ACL refuses it with all of `ACL`.
+    pub(super) const HARMLESS: &str = "acl|whoami";
 
     /// Returns the rules against all escapes, in upper case, whether they are in force or not.
     pub fn rules() -> impl Iterator<Item = &'static str> {
@@ -159,6 +162,11 @@ impl Escapes {
     /// `None` if nothing was decided about it. For a subcommand, what was decided about its container
     /// holds too.
     pub fn reviewed(name: &str) -> Option<Reviewed> {
+        if name.eq_ignore_ascii_case(Self::HARMLESS) {
+            return Some(Reviewed::Allowed(
+                "Redoubt answers it, with the name of the client's identity",
+            ));
+        }
         let container = name.split_once('|').map(|(container, _)| container);
         let names = || [Some(name), container].into_iter().flatten();
         let among = |rules: &[&str]| {

@@ -35,5 +35,5 @@ pub use limits::{Excess, RequestLimits};
 pub use protocol::Protocol;
 pub use request::{Parsed, Request, RequestParser, Streamed};
 pub(crate) use scanner::whole;
-pub use scanner::{Head, Kind, ReplyScanner, Scan};
+pub use scanner::{Head, Kind, Part, ReplyScanner, Scan};
 pub use word::is_word;

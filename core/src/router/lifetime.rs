@@ -82,8 +82,12 @@ impl Router {
     /// Puts new rules in force for all requests from now on.
     ///
     /// Sessions whose credential the rules do not accept end at once, whatever replies are pending, as Redis
-    /// ends the connections of a user that is deleted.
+    /// ends the connections of a user that is deleted. So do those that have a lease and that had the right to
+    /// their database and have it no more, or the other way round: the lease is in that database, or in another.
     pub fn replace_rules(&mut self, rules: Arc<Rulebook>) {
+        for id in self.sessions.in_doubtful_databases(&self.rules, &rules) {
+            self.abort(id, CloseReason::CredentialWithdrawn);
+        }
         self.rules = rules;
         // The rules come anew when the upstream or its users are others.
         self.databases.clear();

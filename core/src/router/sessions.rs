@@ -10,7 +10,7 @@ use super::report::gauges::{Gauges, add};
 use super::session::Session;
 use super::{SessionId, Timeouts};
 use crate::auth::IdentityId;
-use crate::session::{ClientIds, CloseReason, Rules};
+use crate::session::{ClientIds, CloseReason, Rulebook, Rules};
 
 /// How long an ending session may leave its last replies unread.
 const LINGER: Duration = Duration::from_secs(30);
@@ -140,6 +140,17 @@ impl Sessions {
     pub(super) fn not_accepted_by(&self, rules: &Rules) -> Vec<SessionId> {
         self.select(|session| {
             session.state.authenticated().is_some_and(|who| !rules.identities.accept(who))
+        })
+    }
+
+    /// Returns the sessions that have a lease and of which `old` and `new` disagree on whether they may use their
+    /// database.
+    pub(super) fn in_doubtful_databases(&self, old: &Rulebook, new: &Rulebook) -> Vec<SessionId> {
+        self.select(|session| {
+            let state = &session.state;
+            let may_use =
+                |rules: &Rulebook| rules.of(state.identity()).rights.may_use(state.database());
+            state.is_leased() && may_use(old) != may_use(new)
         })
     }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::links::{Held, Proved, Usage};
 use super::replies::demultiplexer::{Demultiplexer, Owner};
+use super::replies::renaming::Renaming;
 use super::session::Session;
 use super::{LinkId, LinkKey, Router, SessionId};
 use crate::session::{CloseReason, Unexpected};
@@ -145,7 +146,7 @@ impl Router {
     /// and its sessions are answered (see [`Router::link_not_now`]).
     pub fn link_bytes(&mut self, id: LinkId, input: &[u8], now: Instant) -> Result<(), LinkFault> {
         let was_full = self.links.is_full(id);
-        let Some(Held { link, usage, reader, used, .. }) = self.links.get_mut(id) else {
+        let Some(Held { key, link, usage, reader, used, .. }) = self.links.get_mut(id) else {
             return Ok(());
         };
         *used = now;
@@ -153,11 +154,17 @@ impl Router {
         self.counters.traffic.upstream_in =
             self.counters.traffic.upstream_in.saturating_add(input.len() as u64);
         let mut reached = mem::take(&mut self.reached);
+        let rules = self.rules.strangers();
         let mut demultiplexer = Demultiplexer {
             link: id,
             reader,
             sessions: &mut self.sessions,
-            rules: self.rules.strangers(),
+            rules,
+            renaming: Renaming {
+                refusals: link.refusals(),
+                identities: &rules.identities,
+                identity: key.identity,
+            },
             counts: &mut self.counters.commands,
             reached: &mut reached,
             mismatched: &mut self.mismatched,
@@ -299,7 +306,11 @@ impl Router {
             return;
         }
         if let Some(link) = session.link.take() {
-            if mem::take(&mut session.stale_login) || self.links.is_outdated(link, now) {
+            // Without the right to its database, a session has a lease in another one.
+            let may_use =
+                self.rules.of(session.state.identity()).rights.may_use(session.state.database());
+            let is_stale = mem::take(&mut session.stale_login) || !may_use;
+            if is_stale || self.links.is_outdated(link, now) {
                 self.links.close(link);
             } else {
                 self.links.give_back(link, &session.state, now);

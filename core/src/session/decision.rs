@@ -106,7 +106,7 @@ pub enum Given {
 /// Which sessions are to be described or ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Described {
-    /// All sessions of the asking session's user, in all workers.
+    /// All sessions that have authenticated, of all identities and in all workers.
     All,
     /// None: the sessions with these numbers, in ascending order, are to be ended, in all workers, but the asking one.
     Ended(Vec<i64>),

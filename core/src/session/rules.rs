@@ -8,6 +8,7 @@ use super::clients::own::OwnConnections;
 use super::compat::Compat;
 use super::keys::KeyForm;
 use super::limits::Limits;
+use super::rights::Rights;
 use super::stand_in::StandIn;
 use crate::auth::Identities;
 use crate::command::{self, Effect, ServerCommand, ServerCommands, Spec, Version};
@@ -57,6 +58,8 @@ pub struct Rules {
     pub own_connections: OwnConnections,
     /// Which refused commands are answered all the same.
     pub compat: Compat,
+    /// What the identity may do where Redis does not check that.
+    pub rights: Rights,
 }
 
 impl Rules {

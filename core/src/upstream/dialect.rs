@@ -20,6 +20,10 @@ pub struct Dialect {
     /// `CLIENT REPLY SKIP` hides the reply to the next command, as in Redis from 8.0 on. Others count
     /// an empty request for a command.
     pub skips_past_empty_requests: bool,
+    /// Errors about a command that the user may not run name the user, as from Redis 7.2 on.
+    pub names_refused_users: bool,
+    /// Users may be limited to some databases, as in Valkey from 9.1 on.
+    pub has_database_rights: bool,
 }
 
 impl Dialect {
@@ -30,6 +34,8 @@ impl Dialect {
         names_end_at_nul: false,
         checks_line_ends: false,
         skips_past_empty_requests: false,
+        names_refused_users: false,
+        has_database_rights: false,
     };
 
     /// The strictest behaviour of all, for an upstream that has not reported its version.
@@ -39,6 +45,8 @@ impl Dialect {
         names_end_at_nul: false,
         checks_line_ends: true,
         skips_past_empty_requests: false,
+        names_refused_users: false,
+        has_database_rights: false,
     };
 
     /// Returns the dialect of a server, by the fields `server` and `version` of its reply to `HELLO`.
@@ -51,6 +59,8 @@ impl Dialect {
             names_end_at_nul: redis_7_2,
             checks_line_ends: valkey_9_1,
             skips_past_empty_requests: server == "redis" && version >= Version::new(8, 0, 0),
+            names_refused_users: redis_7_2,
+            has_database_rights: valkey_9_1,
         }
     }
 }
@@ -76,5 +86,8 @@ mod tests {
         assert!(of("redict", "7.3.6").hello_is_atomic);
         assert!(of("redis", "8.0.2").skips_past_empty_requests);
         assert!(!of("valkey", "8.1.1").skips_past_empty_requests);
+        assert!(of("redis", "7.2.0").names_refused_users);
+        assert!(of("valkey", "9.1.0").has_database_rights);
+        assert!(!of("redis", "9.1.0").has_database_rights);
     }
 }

@@ -6,6 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::credentials::Credentials;
 use super::login::{Login, LoginError};
+use crate::auth::DEFAULT_USER;
 use crate::resp::Protocol;
 
 /// The phase of a link.
@@ -21,6 +22,11 @@ pub enum Phase {
     Closed,
 }
 
+/// Returns what errors about commands that `user` may not run say of the user, from Redis 7.2 on.
+pub(crate) fn refusal(user: &str) -> Box<[u8]> {
+    format!("User {user} has no permissions").into_bytes().into()
+}
+
 /// A link's state and its write buffer. Its `Debug` shows no bytes, because they contain the password
 /// and clients' arguments.
 pub struct Link {
@@ -29,6 +35,8 @@ pub struct Link {
     database: u32,
     login: Option<Login>,
     login_out: Bytes,
+    /// See [`Link::refusals`].
+    refusals: Vec<Box<[u8]>>,
     requests: BytesMut,
     /// Highest capacity of `requests` so far, in bytes. The space of requests that were written stays
     /// allocated, and the buffer's capacity does not include it.
@@ -50,6 +58,7 @@ impl Link {
             database,
             login: None,
             login_out: Bytes::new(),
+            refusals: Vec::new(),
             requests: BytesMut::new(),
             allocated: 0,
         }
@@ -85,9 +94,26 @@ impl Link {
     pub fn connected(&mut self, credentials: &Credentials) {
         if matches!(self.phase, Phase::Connecting | Phase::LoggingIn) {
             self.phase = Phase::LoggingIn;
+            self.refusals.clear();
+            self.logs_in_as(credentials);
             let (login, out) = Login::preparing(credentials, self.protocol, self.database);
             (self.login, self.login_out) = (Some(login), out);
         }
+    }
+
+    /// Notes that the link is logged in with `credentials`. Errors that come may still name the user before.
+    pub fn logs_in_as(&mut self, credentials: &Credentials) {
+        let refusal = refusal(credentials.user.as_deref().unwrap_or(DEFAULT_USER));
+        if self.refusals.last() != Some(&refusal) {
+            let old = self.refusals.len().saturating_sub(1);
+            self.refusals.drain(..old);
+            self.refusals.push(refusal);
+        }
+    }
+
+    /// Returns what errors say of the user that the link is logged in as, and of the one before.
+    pub fn refusals(&self) -> &[Box<[u8]>] {
+        &self.refusals
     }
 
     /// Closes the link: nothing more is read or written.

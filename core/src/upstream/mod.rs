@@ -19,5 +19,6 @@ pub use credentials::{Credentials, LinkCredentials};
 pub use databases::Databases;
 pub use dialect::Dialect;
 pub use functions::{FunctionList, ListError};
+pub(crate) use link::refusal;
 pub use link::{Link, Phase};
 pub use login::{Greeting, Login, LoginError, Role};

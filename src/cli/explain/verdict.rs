@@ -48,8 +48,8 @@ impl Verdict {
         let opened_by = refusal.and_then(|refusal| refusal.opened_by);
         let refused = refusal.map(|refusal| &refusal.rule);
         let reply = match action {
-            // Each session has a number of its own.
-            Action::Reply(_) if spec.is_some_and(|spec| spec.effect == Effect::ClientId) => None,
+            // Each session has a number and a user of its own.
+            Action::Reply(_) if spec.is_some_and(|spec| is_own(spec.effect)) => None,
             Action::Reply(reply) => Some(reply.clone()),
             Action::Finish { reply, .. } => reply.clone(),
             Action::Reset { shown: true } => Some(Bytes::from_static(b"+RESET\r\n")),
@@ -87,6 +87,11 @@ impl Verdict {
             scripts: (allowed && runs_code).then(|| inside(policy)),
         }
     }
+}
+
+/// Returns true if the reply differs from one session to another.
+fn is_own(effect: Effect) -> bool {
+    matches!(effect, Effect::ClientId | Effect::WhoAmI)
 }
 
 /// Returns the setting that `rule` comes from, and its purpose.

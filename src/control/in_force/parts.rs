@@ -23,7 +23,7 @@ use redoubt_core::policy::{Pins, Policy, Scripts};
 use redoubt_core::resp::RequestLimits;
 use redoubt_core::router::Timeouts;
 use redoubt_core::session::{
-    ClientFields, ClientIds, Compat, KeyForm, Limits, Parameters, Rulebook, Rules, StandIn,
+    ClientFields, ClientIds, Compat, KeyForm, Limits, Parameters, Rights, Rulebook, Rules, StandIn,
 };
 use redoubt_core::upstream::{Dialect, Greeting};
 
@@ -290,6 +290,7 @@ impl Parts {
             client_fields: self.client_fields.clone(),
             own_connections: own_connections(),
             compat: Compat { parameters: self.parameters.clone(), ..compat(settings) },
+            rights: Rights::default(),
         }
     }
 

@@ -53,6 +53,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     client_fields: Default::default(),
     own_connections: Default::default(),
     compat: Default::default(),
+    rights: Default::default(),
 });
 #[allow(
     clippy::disallowed_methods,

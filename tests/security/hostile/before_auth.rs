@@ -105,12 +105,12 @@ fn claimed() -> Vec<Case> {
         claim("HELLO as an admin, named", format!("HELLO 3 SETNAME x AUTH {admin} {secret}")),
         Case::new(
             "AUTH as an admin later",
-            multibulk(&[&format!("AUTH {admin} {secret}"), "ACL WHOAMI", "CONFIG GET dir"]),
+            multibulk(&[&format!("AUTH {admin} {secret}"), "ACL LIST", "CONFIG GET dir"]),
             says(&[WRONG, &unknown("ACL"), &unknown("CONFIG")]),
         ),
         Case::new(
             "HELLO as an admin later",
-            multibulk(&[&format!("HELLO 3 AUTH {admin} {secret}"), "ACL WHOAMI", "CONFIG GET dir"]),
+            multibulk(&[&format!("HELLO 3 AUTH {admin} {secret}"), "ACL LIST", "CONFIG GET dir"]),
             says(&[WRONG, &unknown("ACL"), &unknown("CONFIG")]),
         ),
         Case::new(

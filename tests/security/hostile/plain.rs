@@ -22,7 +22,7 @@ const REFUSED: [&str; 82] = [
     "DEBUG RELOAD",
     "DEBUG SEGFAULT",
     "ACL",
-    "ACL WHOAMI",
+    "ACL USERS",
     "ACL LIST",
     "ACL GETUSER default",
     "ACL SETUSER evil on nopass ~* &* +@all",

@@ -143,6 +143,7 @@ impl Schedule {
             client_fields: Default::default(),
             own_connections: Default::default(),
             compat: Default::default(),
+            rights: Default::default(),
         };
         let credentials = LinkCredentials::of_one(credentials(None));
         let redis = Redis::new(Side::Upstream, server, UPSTREAM_PASSWORD, CLIENT_PASSWORD);

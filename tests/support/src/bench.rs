@@ -64,6 +64,7 @@ impl Bench {
             client_fields: Default::default(),
             own_connections: Default::default(),
             compat: Default::default(),
+            rights: Default::default(),
         };
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };

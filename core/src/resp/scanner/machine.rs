@@ -30,8 +30,33 @@ enum State {
     Line(u8),
     /// The scanner is in a line that it does not keep; `cr` is true if the last byte so far is CR.
     Text { cr: bool },
+    /// The same for the line of an error.
+    ErrorText { cr: bool },
     /// The scanner is in a string of which this many bytes are missing, CRLF included.
     Body(u64),
+}
+
+/// Result of [`ReplyScanner::scan_part`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Bytes of the input that belong to the current frame, and are of one kind.
+    pub scan: Scan,
+    /// True if these bytes are text of an error line, without its `-`, and with its end if that is reached.
+    pub is_error_text: bool,
+}
+
+/// Why the scanner stops before the end of a frame or of the input.
+enum Halt<'a> {
+    /// The bytes are not a valid reply.
+    Invalid(ReplyError),
+    /// An error line has begun, whose text follows.
+    ErrorText(&'a [u8]),
+}
+
+impl From<ReplyError> for Halt<'_> {
+    fn from(error: ReplyError) -> Self {
+        Self::Invalid(error)
+    }
 }
 
 /// Finds where replies end in the bytes from Redis, RESP2 and RESP3.
@@ -76,8 +101,22 @@ impl ReplyScanner {
     /// The bytes are not a valid reply.
     #[inline]
     pub fn scan(&mut self, input: &[u8]) -> Result<Scan, ReplyError> {
+        let mut part = self.scan_part(input)?.scan;
+        while !part.done && part.len < input.len() {
+            let more = self.scan_part(input.get(part.len..).unwrap_or_default())?.scan;
+            part = Scan { len: part.len.saturating_add(more.len), done: more.done };
+        }
+        Ok(part)
+    }
+
+    /// Does the same, but stops before the text of an error line, at any depth, and after it.
+    ///
+    /// # Errors
+    /// As [`ReplyScanner::scan`].
+    #[inline]
+    pub fn scan_part(&mut self, input: &[u8]) -> Result<Part, ReplyError> {
         if input.is_empty() {
-            return Ok(Scan { len: 0, done: false });
+            return Ok(Part { scan: Scan { len: 0, done: false }, is_error_text: false });
         }
         if self.left == 0 {
             self.left = 1;
@@ -86,16 +125,43 @@ impl ReplyScanner {
             self.integer = None;
             self.interrupted = false;
         }
-        let mut rest = input;
+        let is_error_text = matches!(self.state, State::ErrorText { .. });
+        let rest = match if is_error_text { Ok(self.error_text(input)) } else { self.run(input) } {
+            Ok(rest) | Err(Halt::ErrorText(rest)) => rest,
+            Err(Halt::Invalid(error)) => return Err(error),
+        };
+        let len = input.len().saturating_sub(rest.len());
+        Ok(Part { scan: Scan { len, done: self.left == 0 }, is_error_text })
+    }
+
+    /// Scans up to the end of the frame. Returns the bytes behind it.
+    #[inline]
+    fn run<'a>(&mut self, mut rest: &'a [u8]) -> Result<&'a [u8], Halt<'a>> {
         while self.left > 0 && !rest.is_empty() {
             rest = match self.state {
                 State::Value => self.value(rest)?,
                 State::Line(lead) => self.line(lead, rest)?,
                 State::Text { cr } => self.text(cr, rest),
                 State::Body(left) => self.body(left, rest)?,
+                // It is left before this is called.
+                State::ErrorText { .. } => return Err(Halt::ErrorText(rest)),
             };
         }
-        Ok(Scan { len: input.len().saturating_sub(rest.len()), done: self.left == 0 })
+        Ok(rest)
+    }
+
+    /// Scans the text of an error line, up to its end.
+    #[cold]
+    fn error_text<'a>(&mut self, mut rest: &'a [u8]) -> &'a [u8] {
+        while let State::ErrorText { cr } = self.state
+            && !rest.is_empty()
+        {
+            rest = self.text(cr, rest);
+            if let State::Text { cr } = self.state {
+                self.state = State::ErrorText { cr };
+            }
+        }
+        rest
     }
 
     /// Returns the type of the top-level value of the current or last frame, once it is known.
@@ -115,6 +181,11 @@ impl ReplyScanner {
         self.integer
     }
 
+    /// Returns true if the text of an error line has begun and has not ended.
+    pub fn is_in_error_text(&self) -> bool {
+        matches!(self.state, State::ErrorText { .. })
+    }
+
     /// Returns true if a push has begun within the current or last frame.
     #[inline]
     pub fn is_interrupted(&self) -> bool {
@@ -123,18 +194,22 @@ impl ReplyScanner {
 
     /// Scans a value's first byte.
     #[inline]
-    fn value<'a>(&mut self, rest: &'a [u8]) -> Result<&'a [u8], ReplyError> {
+    fn value<'a>(&mut self, rest: &'a [u8]) -> Result<&'a [u8], Halt<'a>> {
         let Some((&lead, after)) = rest.split_first() else { return Ok(rest) };
         let kind = match lead {
             b'+' => Kind::SimpleString,
-            b'-' => Kind::Error,
+            b'-' => {
+                self.open(Kind::Error, 0, false);
+                self.state = State::ErrorText { cr: false };
+                return Err(Halt::ErrorText(after));
+            }
             b',' => Kind::Double,
             b'(' => Kind::BigNumber,
             b'$' | b'*' | b':' | b'_' | b'#' | b'!' | b'=' | b'%' | b'~' | b'>' | b'|' => {
-                return self.quick_line(lead, after);
+                return Ok(self.quick_line(lead, after)?);
             }
-            b';' | b'.' => return Err(ReplyError::Streamed),
-            other => return Err(ReplyError::Type(other)),
+            b';' | b'.' => return Err(ReplyError::Streamed.into()),
+            other => return Err(ReplyError::Type(other).into()),
         };
         self.open(kind, 0, kind == Kind::SimpleString);
         self.state = State::Text { cr: false };

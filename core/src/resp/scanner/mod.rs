@@ -5,6 +5,6 @@ mod machine;
 mod types;
 mod whole;
 
-pub use machine::{ReplyScanner, Scan};
+pub use machine::{Part, ReplyScanner, Scan};
 pub use types::{Head, Kind};
 pub(crate) use whole::whole;

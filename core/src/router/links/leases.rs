@@ -105,7 +105,7 @@ impl Links {
             }
             Proved::Refused => {
                 // Another request carries the token from here on.
-                self.barriers.note_refusal(proof.may_not_echo());
+                self.barriers.note_refusal(proof.key().identity, proof.may_not_echo());
                 self.close(id);
             }
             Proved::Mismatch(_) => self.close(id),
@@ -123,7 +123,13 @@ impl Links {
     ) {
         let identity = self.all.get(id.0).map(|held| held.key.identity);
         let credentials = identity.and_then(|identity| self.credentials.of(identity)).cloned();
-        let Credentials { user, password } = credentials.unwrap_or_default();
+        let credentials = credentials.unwrap_or_default();
+        if credentials.password.is_some()
+            && let Some(held) = self.all.get_mut(id.0)
+        {
+            held.link.logs_in_as(&credentials);
+        }
+        let Credentials { user, password } = credentials;
         let (Some(password), Some(requests)) = (password, self.requests(id, owner)) else {
             return;
         };

@@ -89,9 +89,7 @@ impl Links {
     pub(super) fn replace_credentials(&mut self, credentials: LinkCredentials) -> Vec<IdentityId> {
         let differ = self.credentials.that_differ(&credentials);
         self.credentials = credentials;
-        if !differ.is_empty() {
-            self.barriers.forget_refusal();
-        }
+        differ.iter().for_each(|identity| self.barriers.forget_refusal(*identity));
         differ
     }
 
@@ -282,7 +280,7 @@ impl Links {
         note(touched, &mut self.touched, id);
         self.incomplete = Some(id);
         if let Usage::Shared(shared) = usage {
-            shared.enter(session, key.protocol, link.requests(), &mut self.barriers);
+            shared.enter(session, *key, link.requests(), &mut self.barriers);
             if expects {
                 shared.queue.push(session);
             }
@@ -308,7 +306,7 @@ impl Links {
             && shared.is_left_open_by(session)
         {
             note(touched, &mut self.touched, id);
-            shared.add_barrier(key.protocol, link.requests(), &mut self.barriers);
+            shared.add_barrier(*key, link.requests(), &mut self.barriers);
         }
     }
 
@@ -319,8 +317,8 @@ impl Links {
             && shared.wants_barrier()
         {
             note(touched, &mut self.touched, id);
-            self.barriers.note_refusal(shared.may_not_echo());
-            shared.add_barrier(key.protocol, link.requests(), &mut self.barriers);
+            self.barriers.note_refusal(key.identity, shared.may_not_echo());
+            shared.add_barrier(*key, link.requests(), &mut self.barriers);
         }
     }
 }

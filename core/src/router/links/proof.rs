@@ -19,7 +19,10 @@ pub(in crate::router) struct Proof {
     owner: SessionId,
     /// The state of the connection once it is proved.
     key: LinkKey,
+    /// The replies, the barrier's last.
     expected: Vec<u8>,
+    /// The reply to the barrier.
+    barrier: Vec<u8>,
     received: Vec<u8>,
     /// True if the server has said that this user may not run `ECHO`.
     may_not_echo: bool,
@@ -66,10 +69,11 @@ impl Proof {
         if state.has_named() {
             set(&[b"CLIENT", b"SETNAME", b""]);
         }
-        let (form, token) = (barriers.form(), barriers.next_token());
+        let (form, token) = (barriers.form(key.identity), barriers.next_token());
         let barrier = Barrier::write(owner, form, key.protocol, token, requests);
         expected.extend_from_slice(barrier.reply());
-        Self { owner, key, expected, received: Vec::new(), may_not_echo: false }
+        let barrier = barrier.reply().to_vec();
+        Self { owner, key, expected, barrier, received: Vec::new(), may_not_echo: false }
     }
 
     /// Returns the state of the connection once it is proved.
@@ -102,7 +106,9 @@ impl Proof {
         let excused = begins_with_any(other, excuses);
         match (Fence::is_refusal(other), excused) {
             (Some(true), _) | (_, Some(true)) => {
-                self.may_not_echo = Fence::is_refusal_for_good(other);
+                // An error may also answer a request that undoes the session's state.
+                let answers_token = self.expected.get(frame..) == Some(self.barrier.as_slice());
+                self.may_not_echo = answers_token && Fence::is_refusal_for_good(other);
                 Proved::Refused
             }
             (Some(false), Some(false)) => Proved::Mismatch(self.owner),

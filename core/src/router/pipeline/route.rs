@@ -9,7 +9,7 @@ use super::super::{Jobs, LinkId, SessionId};
 use super::Pipeline;
 use crate::auth::{IdentityId, Permit};
 use crate::command::{Effect, Spec};
-use crate::session::{Action, CloseReason, Decision, Described, Flush, Limits, Need};
+use crate::session::{Action, CloseReason, Decision, Described, Flush, Limits, Need, Rulebook};
 
 /// Where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,7 @@ pub(super) struct Routing<'a> {
     pub(super) session: &'a mut Session,
     pub(super) links: &'a mut Links,
     pub(super) jobs: &'a mut Jobs,
+    pub(super) rulebook: &'a Rulebook,
     pub(super) limits: &'a Limits,
     /// The identity that the session has when the request is carried out.
     pub(super) identity: IdentityId,
@@ -78,6 +79,7 @@ impl Pipeline<'_> {
             session: self.session,
             links: self.links,
             jobs: self.jobs,
+            rulebook: self.rulebook,
             limits: &self.rules.limits,
             identity,
             now: self.now,
@@ -313,6 +315,9 @@ impl Routing<'_> {
     }
 
     /// Returns the key of the shared link for a request.
+    ///
+    /// A session in a database that its identity may not use gets a link in database 0, since no link can select
+    /// the other. Nothing is sent over it that needs a database.
     #[inline]
     fn key(&self, need: Need) -> LinkKey {
         let lane = match need {
@@ -320,7 +325,10 @@ impl Routing<'_> {
             Need::Fenced => Lane::Fenced,
             _ => Lane::Plain,
         };
-        let key = LinkKey { identity: self.identity, ..LinkKey::of(&self.session.state, lane) };
+        let mut key = LinkKey { identity: self.identity, ..LinkKey::of(&self.session.state, lane) };
+        if !self.rulebook.of(self.identity).rights.may_use(key.database) {
+            key.database = 0;
+        }
         match need {
             Need::Moved(protocol) => LinkKey { protocol, ..key },
             _ => key,

@@ -9,7 +9,8 @@
 
 use bytes::{BufMut, BytesMut};
 
-use crate::resp::{ReplyScanner, Scan};
+use super::renaming::{self, Renaming};
+use crate::resp::{Part, ReplyScanner};
 use crate::router::session::Session;
 use crate::router::sessions::Sessions;
 use crate::router::{LinkId, SessionId};
@@ -26,6 +27,8 @@ pub(in crate::router) struct Reader {
     frame: Option<Frame>,
     /// The bytes of that frame, until its class is known.
     held: BytesMut,
+    /// The end of an error's text that may begin the name of a user.
+    begun: renaming::Begun,
     /// True once bytes have been dropped without being read, because the session that owns the link has its last
     /// reply.
     unread: bool,
@@ -102,20 +105,27 @@ impl Reader {
         input: &[u8],
         from: Source,
         mut session: Option<&mut Session>,
-        rules: &Rules,
+        (rules, renaming): (&Rules, Renaming<'_>),
         counts: &mut Counts,
     ) -> Result<(usize, bool), Unexpected> {
         if from.is_own && !self.reads_frames_for(session.as_deref_mut(), input) {
             return Ok((input.len(), false));
         }
-        let (scan, frame) = self.scan(input, from, session.as_deref())?;
+        let (Part { scan, is_error_text }, frame) = self.scan(input, from, session.as_deref())?;
         let Some(frame) = frame else { return Ok((scan.len, false)) };
         if let Some(session) = session {
-            if !self.held.is_empty() {
-                session.append_piece(frame, &self.held, &rules.limits);
-                self.held.clear();
+            let piece = input.get(..scan.len).unwrap_or(input);
+            if is_error_text {
+                self.held.extend_from_slice(piece);
+                let (text, of) = (self.held.split(), (frame, &self.scanner));
+                self.begun.append(text, session, of, renaming, &rules.limits);
+            } else {
+                if !self.held.is_empty() {
+                    session.append_piece(frame, &self.held, &rules.limits);
+                    self.held.clear();
+                }
+                session.append_piece(frame, piece, &rules.limits);
             }
-            session.append_piece(frame, input.get(..scan.len).unwrap_or(input), &rules.limits);
             if scan.done {
                 session.complete(frame, &self.scanner, rules, counts)?;
             }
@@ -129,7 +139,8 @@ impl Reader {
         Ok((scan.len, scan.done && frame.is_reply()))
     }
 
-    /// Scans the next bytes of a frame. Returns their number, and the class of the frame once it is known.
+    /// Scans the next bytes of a frame, up to its end or the beginning or the end of an error's text. Returns their
+    /// number, and the class of the frame once it is known.
     /// `session` is `None` if the session that the frame belongs to has ended.
     ///
     /// # Errors
@@ -140,8 +151,9 @@ impl Reader {
         input: &[u8],
         from: Source,
         session: Option<&Session>,
-    ) -> Result<(Scan, Option<Frame>), Unexpected> {
-        let scan = self.scanner.scan(input)?;
+    ) -> Result<(Part, Option<Frame>), Unexpected> {
+        let part = self.scanner.scan_part(input)?;
+        let scan = part.scan;
         if self.scanner.is_interrupted() {
             let may_get = |session: &Session| from.is_own && session.state.holds_lease();
             if !session.is_some_and(may_get) {
@@ -163,13 +175,15 @@ impl Reader {
                 }
             }
         }
-        Ok((scan, self.frame))
+        Ok((part, self.frame))
     }
 
     /// Ends the frame that has begun.
     fn end_frame(&mut self) {
         self.frame = None;
         self.held.clear();
+        // It is empty, unless its session has ended in the middle of it.
+        self.begun = renaming::Begun::default();
     }
 
     /// Returns whether `input`, on a link that belongs to `session`, must be read frame by frame. If not, it
@@ -206,6 +220,8 @@ pub(in crate::router) struct Demultiplexer<'a> {
     pub(in crate::router) reader: &'a mut Reader,
     pub(in crate::router) sessions: &'a mut Sessions,
     pub(in crate::router) rules: &'a Rules,
+    /// What clients are shown in the place of the link's user.
+    pub(in crate::router) renaming: Renaming<'a>,
     pub(in crate::router) counts: &'a mut Counts,
     /// Sessions that got bytes are added.
     pub(in crate::router) reached: &'a mut Reached,
@@ -266,8 +282,13 @@ impl Demultiplexer<'_> {
             }
         }
         let from = Source { link: self.link, is_own: R::IS_OWN };
-        let (len, answered) =
-            self.reader.take_frame(input, from, session, self.rules, self.counts)?;
+        let (len, answered) = self.reader.take_frame(
+            input,
+            from,
+            session,
+            (self.rules, self.renaming),
+            self.counts,
+        )?;
         if answered {
             recipients.answered(1);
         }
@@ -278,7 +299,7 @@ impl Demultiplexer<'_> {
     #[cold]
     fn take_unasked(&mut self, input: &[u8]) -> Result<usize, Unexpected> {
         let from = Source { link: self.link, is_own: false };
-        let (scan, frame) = self.reader.scan(input, from, None)?;
+        let (Part { scan, .. }, frame) = self.reader.scan(input, from, None)?;
         if frame.is_some_and(Frame::is_reply) {
             return Err(Unexpected::Reply);
         }

@@ -9,11 +9,12 @@
 //! No barrier is sent while one session alone uses the link: until another session sends something, all
 //! bytes can only answer the first session.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::BytesMut;
 use sha2::{Digest, Sha256};
 
+use crate::auth::IdentityId;
 use crate::resp::{Protocol, encode_command};
 use crate::router::SessionId;
 
@@ -66,14 +67,14 @@ impl Tokens {
 /// What a worker's barriers have in common.
 pub(in crate::router) struct Barriers {
     tokens: Tokens,
-    /// False once the server has said that this user may not run `ECHO`.
-    echoes: bool,
+    /// The identities of which the server has said that their users may not run `ECHO`.
+    without_echo: BTreeSet<IdentityId>,
 }
 
 impl Barriers {
     /// Barriers with tokens from a secret `key`, which must come from the system's source of randomness.
     pub(in crate::router) fn new(key: [u8; 32]) -> Self {
-        Self { tokens: Tokens::new(key), echoes: true }
+        Self { tokens: Tokens::new(key), without_echo: BTreeSet::new() }
     }
 
     /// Returns a token that nobody knows yet.
@@ -81,19 +82,22 @@ impl Barriers {
         self.tokens.next()
     }
 
-    /// Returns the form that the server answers with the token, as far as is known.
-    pub(in crate::router) fn form(&self) -> Form {
-        if self.echoes { Form::Echo } else { Form::Hello }
+    /// Returns the form that the server answers with the token on links of `identity`, as far as is known.
+    pub(in crate::router) fn form(&self, identity: IdentityId) -> Form {
+        if self.without_echo.contains(&identity) { Form::Hello } else { Form::Echo }
     }
 
-    /// Uses no `ECHO` from now on if `may_not_echo`: the server has refused it to this user.
-    pub(in crate::router) fn note_refusal(&mut self, may_not_echo: bool) {
-        self.echoes &= !may_not_echo;
+    /// Uses no `ECHO` on links of `identity` from now on if `may_not_echo`: the server has refused it to the user
+    /// of these links.
+    pub(in crate::router) fn note_refusal(&mut self, identity: IdentityId, may_not_echo: bool) {
+        if may_not_echo {
+            self.without_echo.insert(identity);
+        }
     }
 
-    /// Uses `ECHO` again: links log in as another user from now on.
-    pub(in crate::router) fn forget_refusal(&mut self) {
-        self.echoes = true;
+    /// Uses `ECHO` again on links of `identity`: they log in as another user from now on.
+    pub(in crate::router) fn forget_refusal(&mut self, identity: IdentityId) {
+        self.without_echo.remove(&identity);
     }
 }
 

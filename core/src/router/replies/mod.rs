@@ -4,4 +4,5 @@ pub(super) mod demultiplexer;
 pub(super) mod fence;
 mod fenced;
 pub(super) mod queue;
+pub(super) mod renaming;
 pub(super) mod shared;

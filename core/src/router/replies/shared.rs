@@ -8,9 +8,8 @@ use bytes::BytesMut;
 use super::demultiplexer::{Demultiplexer, Recipients};
 use super::fence::{Barrier, Barriers, Fence, Form};
 use super::queue::{Queue, nobody};
-use crate::resp::Protocol;
 use crate::router::SessionId;
-use crate::router::key::Lane;
+use crate::router::key::{Lane, LinkKey};
 use crate::session::{Limits, Unexpected};
 
 /// The state of a shared link, besides its buffers.
@@ -71,13 +70,13 @@ impl Shared {
     pub(in crate::router) fn enter(
         &mut self,
         session: SessionId,
-        protocol: Protocol,
+        key: LinkKey,
         requests: &mut BytesMut,
         barriers: &mut Barriers,
     ) {
         let Some(fence) = &self.fence else { return };
         if fence.open.is_some_and(|open| open != session) {
-            self.add_barrier(protocol, requests, barriers);
+            self.add_barrier(key, requests, barriers);
         }
         if let Some(fence) = &mut self.fence {
             fence.open = Some(session);
@@ -104,16 +103,16 @@ impl Shared {
     /// Closes the last session's run with a barrier, which is added to `requests`.
     pub(in crate::router) fn add_barrier(
         &mut self,
-        protocol: Protocol,
+        key: LinkKey,
         requests: &mut BytesMut,
         barriers: &mut Barriers,
     ) {
         let Some(fence) = &mut self.fence else { return };
         let insists = fence.insists || fence.wants_barrier;
-        let form = if insists { Form::Hello } else { barriers.form() };
+        let form = if insists { Form::Hello } else { barriers.form(key.identity) };
         let session = fence.open.take().unwrap_or_else(nobody);
         let token = barriers.next_token();
-        fence.sent.push_back(Barrier::write(session, form, protocol, token, requests));
+        fence.sent.push_back(Barrier::write(session, form, key.protocol, token, requests));
         fence.wants_barrier = false;
         self.queue.push_barrier();
     }

@@ -102,7 +102,9 @@ pub(super) fn kill(this: &mut Deciding<'_>, need: Need) -> Action {
         None | Some(Given::Flushed(_)) => Action::AwaitClients(Described::All),
         Some(Given::Clients(lines)) => {
             let id = this.state.client_id;
-            let chosen = lines.iter().filter(|line| kill.takes(line, id)).map(|line| line.id);
+            let is_own = |line: &ClientLine| this.state.user() == Some(&line.user);
+            let chosen = lines.iter().filter(|line| is_own(line) && kill.takes(line, id));
+            let chosen = chosen.map(|line| line.id);
             let chosen: Vec<i64> = chosen.collect();
             if !chosen.is_empty() {
                 Action::AwaitClients(Described::Ended(chosen))

@@ -5,6 +5,7 @@ use super::{Action, Deciding, texts};
 use crate::command::Spec;
 use crate::policy::Denied;
 use crate::session::compat::{Answered, CompatKey, Flush, flush};
+use crate::session::rights::NO_DATABASE;
 
 /// Decides on a request for `spec`, which is `denied`, if it is answered. `None` if it is refused: also where
 /// Redis itself would not run it at once, and where its reply could not be put in order.
@@ -59,6 +60,14 @@ fn decide_flush(this: &mut Deciding<'_>, spec: &'static Spec, denied: &Denied) -
     }
     if this.state.restricted() {
         return None;
+    }
+    let rights = &this.context.rules.rights;
+    let may_flush = match command {
+        "flushall" => rights.may_use_all(),
+        _ => rights.may_use(this.state.database),
+    };
+    if !may_flush {
+        return Some(refused(this, NO_DATABASE.clone()));
     }
     Some(match Flush::wanted(command, this.request, this.state.database) {
         Some(flush) => Action::AwaitFlush(flush),

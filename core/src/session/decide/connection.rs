@@ -1,8 +1,8 @@
 //! Commands that change what the connection is: `SELECT`, subscriptions, streams and `CLIENT REPLY`.
 
-use super::texts;
-use super::{Action, CloseReason, Deciding, Need};
-use crate::command::ChannelKind;
+use super::known::refused;
+use super::{Action, CloseReason, Deciding, Need, rights, texts};
+use crate::command::{ChannelKind, Spec};
 use crate::resp::{Request, integer, reply};
 use crate::session::client_reply::ReplyMode;
 use crate::session::replies::expect::{Expect, Learn};
@@ -10,8 +10,13 @@ use crate::session::replies::pubsub::Confirmations;
 
 /// Decides on `SELECT`. On a shared link it moves the session to a link of that database. Only Redis
 /// knows whether the database exists, so it is asked the first time.
-pub(super) fn select(this: &mut Deciding<'_>, need: Need) -> Action {
+///
+/// The server refuses a database that the identity may not use. Redoubt does not rely on that.
+pub(super) fn select(this: &mut Deciding<'_>, spec: &'static Spec, need: Need) -> Action {
     let chosen = chosen_database(this.request);
+    if chosen.is_some_and(|database| !this.context.rules.rights.may_use(database)) {
+        return refused(this, rights::may_not_select(this, spec));
+    }
     // Inside a transaction it is unknown when it takes effect, or whether it does.
     this.change.pins |= this.in_transaction();
     match chosen {

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::blocking::{may_be_late, may_block};
 use super::{
     Action, CloseReason, Deciding, Need, clients, compat, connection, listing, login, naming,
+    rights,
 };
 use crate::command::{self, Effect, ServerKind, Spec};
 use crate::policy::{self, Denied};
@@ -25,10 +26,12 @@ pub(super) fn decide(
         return this.local(flushed.clone().err().unwrap_or_else(|| reply::OK.clone()));
     }
     if let Some(denied) = denied {
-        if let Some(action) = compat::decide(this, spec, &denied) {
+        let rules = this.context.rules;
+        if spec.is_none_or(|spec| rules.rights.may_run(spec))
+            && let Some(action) = compat::decide(this, spec, &denied)
+        {
             return action;
         }
-        let rules = this.context.rules;
         let compat = CompatKey::of(this.request, spec).map(CompatKey::path);
         let opened_by = compat.or_else(|| rules.policy.origin_of(denied.rule()).opened_by());
         let keys = rules.keys.of(this.request, spec);
@@ -40,8 +43,10 @@ pub(super) fn decide(
         }
         return refused(this, error);
     }
-    let Some(spec) = spec else { return unknown(this) };
-    if let Some(action) = listing::decide(this, spec) {
+    let Some(spec) = spec else {
+        return rights::decide_unknown(this).unwrap_or_else(|| unknown(this));
+    };
+    if let Some(action) = rights::decide(this, spec).or_else(|| listing::decide(this, spec)) {
         return action;
     }
     this.change.uses_scripts = uses_script_cache(spec);
@@ -85,7 +90,8 @@ pub(super) fn decide(
             Action::Forward { expect: this.plain(), need }
         }
         Effect::Blocks | Effect::BlocksOnOption | Effect::Wait => learn(this, Learn::Unblocked),
-        Effect::Select => connection::select(this, need),
+        Effect::Select => connection::select(this, spec, need),
+        Effect::WhoAmI => rights::who_am_i(this, spec),
         Effect::ClientName => naming::client_name(this, spec, need),
         Effect::ClientId => clients::id(this, need),
         Effect::ClientInfo => clients::info(this, spec, need),

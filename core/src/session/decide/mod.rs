@@ -15,6 +15,7 @@ mod known;
 mod listing;
 mod login;
 mod naming;
+mod rights;
 pub(super) mod texts;
 
 use bytes::Bytes;
@@ -37,6 +38,7 @@ use crate::upstream::Databases;
 
 pub use blocking::may_block;
 pub(crate) use login::is_held_whole;
+pub use rights::answered;
 pub(super) use texts::exec_aborted;
 
 /// Facts about the server and the request that a decision needs.
@@ -99,6 +101,7 @@ pub fn decide(
         && verdict.is_ok()
         && state.is_plain()
         && known.is_whole
+        && rules.rights.may_use(state.database)
     {
         return Decision::Plain;
     }
@@ -344,6 +347,7 @@ mod tests {
             client_fields: Default::default(),
             own_connections: Default::default(),
             compat: Default::default(),
+            rights: Default::default(),
         }
     }
 

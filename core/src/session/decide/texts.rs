@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::command::Spec;
 use crate::resp::reply;
 use crate::upstream::Dialect;
 
@@ -35,6 +36,13 @@ pub(super) static HOLDS_STATE: Bytes = Bytes::from_static(
     b"-ERR the user cannot change while the connection is subscribed, blocked, in a transaction or has other state; \
       send RESET first\r\n",
 );
+
+/// Returns the error for a command that RESP2 does not allow while the connection is subscribed.
+pub(super) fn not_while_subscribed(spec: &Spec) -> Bytes {
+    let allowed =
+        "only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context";
+    reply::error(format!("ERR Can't execute '{}': {allowed}", spec.name).as_bytes())
+}
 
 /// Returns the error for `HELLO` without `AUTH` before authentication.
 pub(super) fn noauth_hello(dialect: Dialect) -> Bytes {
