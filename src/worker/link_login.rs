@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use redoubt_core::auth::IdentityId;
+use redoubt_core::command::Spec;
 use redoubt_core::upstream::{Credentials, LinkCredentials};
 
 /// What is known of how links log in.
@@ -39,6 +40,8 @@ pub(crate) struct IdentityLogin {
     pub(crate) way: Way,
     /// `true` if Redis has a refused command under another name and would let the identity run it.
     pub(crate) has_renamed: bool,
+    /// The commands that Redoubt must refuse to the identity where it answers for Redis.
+    pub(crate) refused: Vec<&'static Spec>,
 }
 
 /// As whom links log in, and what that means for scripts.

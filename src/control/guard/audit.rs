@@ -1,7 +1,7 @@
 //! Audits the configured user where there is no guard.
 
 use super::Outcome;
-use super::questions::rights;
+use super::questions::rights_of;
 use super::trial::{dry_run, open, queue};
 use crate::net::conversation::Conversation;
 use crate::net::upstream_error::UpstreamError;
@@ -13,32 +13,40 @@ use redoubt_core::upstream::guard::{Probe, Rights, Verdict, advice, is_typed, re
 /// The user that is audited, and the policy to audit for.
 pub(super) struct Audited<'a> {
     pub(super) user: Option<&'a str>,
+    /// `true` if the connection is logged in as that user.
+    pub(super) is_own: bool,
     pub(super) policy: &'a Policy,
     /// The commands that the server has; `None` if it does not list them for this user.
     pub(super) commands: Option<&'a ServerCommands>,
     pub(super) version: Option<Version>,
 }
 
-/// Tests what a script could call as the configured user.
+/// Tests what a script could call as a user.
+///
+/// # Errors
+/// The connection broke; or it is another user's, who may not ask about this one.
 pub(super) async fn audit(
     link: &mut Conversation,
     probes: Vec<Probe>,
     of: Audited<'_>,
     reason: Option<String>,
 ) -> Result<Outcome, UpstreamError> {
-    let rights = match rights(link).await {
-        Ok((_, rights)) => Some(rights),
+    let Audited { user, is_own, policy, commands, version } = of;
+    let name = user.unwrap_or(DEFAULT_USER).as_bytes();
+    let rights = match rights_of(link, name).await {
+        Ok(rights) => Some(rights),
         Err(UpstreamError::Guard(error)) if error.is_answer() => None,
         Err(error) => return Err(error),
     };
-    let Audited { user, policy, commands, version } = of;
-    let mut verdicts = match dry_run(link, user.unwrap_or(DEFAULT_USER).as_bytes(), &probes).await {
-        Err(UpstreamError::Guard(error)) if error.is_answer() => match queue(link, &probes).await {
-            Err(UpstreamError::Guard(error)) if error.is_answer() => {
-                vec![Verdict::Allowed; probes.len()]
+    let mut verdicts = match dry_run(link, name, &probes).await {
+        Err(UpstreamError::Guard(error)) if is_own && error.is_answer() => {
+            match queue(link, &probes).await {
+                Err(UpstreamError::Guard(error)) if error.is_answer() => {
+                    vec![Verdict::Allowed; probes.len()]
+                }
+                verdicts => verdicts?,
             }
-            verdicts => verdicts?,
-        },
+        }
         verdicts => verdicts?,
     };
     let takes = |rule: &str| rights.as_ref().is_some_and(|rights| rights.take_away(rule));

@@ -18,7 +18,9 @@ use crate::net::conversation::Conversation;
 use crate::net::upstream_error::UpstreamError;
 use crate::worker::link_login::{IdentityLogin, Way};
 use redoubt_core::auth::IdentityId;
+use redoubt_core::command::Spec;
 use redoubt_core::policy::RuleName;
+use redoubt_core::session::answered;
 use redoubt_core::upstream::guard::{
     Answer, Batch, Guard, GuardError, Probe, Rights, Verdict, probes,
 };
@@ -33,7 +35,11 @@ pub(crate) type IdentityOutcomes = BTreeMap<IdentityId, IdentityOutcome>;
 /// How links of an identity log in.
 pub(crate) enum IdentityOutcome {
     /// As a guard with the identity's rights.
-    Guarded(Credentials),
+    Guarded {
+        credentials: Credentials,
+        /// What Redoubt must refuse where it answers for Redis.
+        refused: Vec<&'static Spec>,
+    },
     /// As the user that the operator has made for it, since there is no guard.
     Account {
         credentials: Credentials,
@@ -50,8 +56,9 @@ pub(crate) enum IdentityOutcome {
 pub(in crate::control) struct Tested {
     id: IdentityId,
     name: String,
-    /// The reason why there is no guard, in place of rights.
-    rights: Result<Rights, String>,
+    /// The guard's rights, and the commands that Redoubt must refuse where it answers for Redis. If there is no guard,
+    /// the reason.
+    rights: Result<(Rights, Vec<&'static Spec>), String>,
 }
 
 /// The commands that reach other databases than the one that is selected. Redis cannot refuse them for some
@@ -115,7 +122,7 @@ impl GuardProvisioner {
         base: &DryRun,
         probes: &[Probe],
         limits_databases: bool,
-    ) -> Result<Rights, UpstreamError> {
+    ) -> Result<(Rights, Vec<&'static Spec>), UpstreamError> {
         let settings = &identity.settings;
         let rules = base.rules();
         let asked = Rights::of_rules(&settings.acl);
@@ -124,6 +131,7 @@ impl GuardProvisioner {
             IdentityMode::Enforce => asked,
             IdentityMode::Observe => base.rights().clone(),
         };
+        let refused = self.refused(link, trial, &rights).await?;
         take(link, trial.make(&rights.everywhere(), &rules), &settings.acl_place).await?;
         let open = open(probes, &self.verdicts(link, trial, probes).await?);
         if !open.is_empty() {
@@ -148,7 +156,28 @@ impl GuardProvisioner {
             }
             take(link, trial.make(&rights, &rules), &settings.acl_place).await?;
         }
-        Ok(rights)
+        Ok((rights, refused))
+    }
+
+    /// Returns the commands that a user with `rights` may not run, of those that Redoubt answers for Redis.
+    async fn refused(
+        &self,
+        link: &mut Conversation,
+        trial: &Guard,
+        rights: &Rights,
+    ) -> Result<Vec<&'static Spec>, UpstreamError> {
+        // What the policy refuses does not exist for clients, which is another answer.
+        let made = link.ask(&trial.make(&rights.everywhere(), &[])).await?;
+        Guard::made("ACL SETUSER", &made)?;
+        let answered: Vec<_> = answered().collect();
+        let asked = answered.iter().flat_map(|spec| probes([RuleName::Known(spec.name)], false));
+        let asked: Vec<_> = asked.collect();
+        let verdicts = self.verdicts(link, trial, &asked).await?;
+        let is_refused = |spec: &&'static Spec| {
+            let mut tried = asked.iter().zip(&verdicts);
+            tried.any(|(probe, verdict)| *probe.rule == *spec.name && *verdict == Verdict::Refused)
+        };
+        Ok(answered.into_iter().filter(is_refused).collect())
     }
 
     /// Returns what `user` may run of `probes`; `link` is logged in as the configured user.
@@ -192,7 +221,7 @@ impl GuardProvisioner {
         let mut outcomes = IdentityOutcomes::new();
         for Tested { id, name, rights } in tested {
             let outcome = match rights {
-                Ok(rights) => {
+                Ok((rights, refused)) => {
                     if !guards.contains_key(&id) {
                         let guard = self.new_guard()?;
                         info!(target: GUARD, identity = name, user = guard.name(), "guard of an identity made");
@@ -201,14 +230,14 @@ impl GuardProvisioner {
                     let Some(guard) = guards.get(&id) else { continue };
                     let made = link.ask(&guard.make(&rights, &rules)).await?;
                     Guard::made("ACL SETUSER", &made)?;
-                    IdentityOutcome::Guarded(guard.credentials())
+                    IdentityOutcome::Guarded { credentials: guard.credentials(), refused }
                 }
                 Err(reason) => IdentityOutcome::Refused(reason),
             };
             outcomes.insert(id, outcome);
         }
         let is_guarded =
-            |id: &IdentityId| matches!(outcomes.get(id), Some(IdentityOutcome::Guarded(_)));
+            |id: &IdentityId| matches!(outcomes.get(id), Some(IdentityOutcome::Guarded { .. }));
         let gone: Vec<_> = guards.keys().filter(|id| !is_guarded(id)).copied().collect();
         for guard in gone.iter().filter_map(|id| guards.remove(id)) {
             self.remove(link, guard.name()).await;
@@ -222,6 +251,7 @@ impl GuardProvisioner {
     /// Redis cannot be reached.
     pub(in crate::control) async fn accounts(
         &self,
+        link: &mut Conversation,
         greeting: Greeting,
         task: &Task,
         reason: Option<&str>,
@@ -229,7 +259,10 @@ impl GuardProvisioner {
         let mut outcomes = IdentityOutcomes::new();
         for identity in &*task.identities {
             let outcome = match account(identity) {
-                Some(credentials) => self.audit_account(greeting, task, credentials).await?,
+                Some(_) if identity.settings.databases.is_some() => IdentityOutcome::Refused(
+                    "databases are limited only where Redoubt makes the guard".to_owned(),
+                ),
+                Some(credentials) => self.audit_account(link, greeting, task, credentials).await?,
                 None => {
                     let reason = reason.unwrap_or("policy.guard says that Redoubt makes none");
                     let name = &identity.settings.name;
@@ -245,12 +278,13 @@ impl GuardProvisioner {
 
     async fn audit_account(
         &self,
+        link: &mut Conversation,
         greeting: Greeting,
         task: &Task,
         credentials: Credentials,
     ) -> Result<IdentityOutcome, UpstreamError> {
-        let mut link = match self.target().log_in(&credentials).await {
-            Ok((link, _)) => link,
+        let mut own = match self.target().log_in(&credentials).await {
+            Ok((own, _)) => own,
             Err(UpstreamError::Login(error)) => {
                 return Ok(IdentityOutcome::Refused(format!("upstream_user: {error}")));
             }
@@ -259,8 +293,21 @@ impl GuardProvisioner {
         let Task { policy, commands, .. } = task;
         let probes = scriptable(&probes(policy.rules(), greeting.standalone));
         let user = credentials.user.as_deref();
-        let of = Audited { user, policy, commands: commands.as_deref(), version: greeting.version };
-        let (open, has_renamed) = match audit(&mut link, probes, of, None).await? {
+        let of = |is_own| Audited {
+            user,
+            is_own,
+            policy,
+            commands: commands.as_deref(),
+            version: greeting.version,
+        };
+        // Redoubt's own user may know more of the identity's than that user itself.
+        let audited = match audit(link, probes.clone(), of(false), None).await {
+            Err(UpstreamError::Guard(error)) if error.is_answer() => {
+                audit(&mut own, probes, of(true), None).await
+            }
+            audited => audited,
+        };
+        let (open, has_renamed) = match audited? {
             Outcome::Unguarded { open, has_renamed, .. } => (open, has_renamed),
             Outcome::Guarded(_) | Outcome::Audited => (Vec::new(), false),
         };
@@ -274,7 +321,9 @@ pub(crate) fn configured_logins(
 ) -> BTreeMap<IdentityId, IdentityLogin> {
     let login = |identity: &KnownIdentity| {
         let credentials = account(identity)?;
-        Some((identity.id, IdentityLogin { credentials, way: Way::Configured, has_renamed: false }))
+        let refused = Vec::new();
+        let way = Way::Configured;
+        Some((identity.id, IdentityLogin { credentials, way, has_renamed: false, refused }))
     };
     identities.iter().filter_map(login).collect()
 }
@@ -288,21 +337,23 @@ fn account(identity: &KnownIdentity) -> Option<Credentials> {
 impl IdentityOutcome {
     /// Returns how links log in; `None` if the identity is refused.
     pub(crate) fn login(&self) -> Option<IdentityLogin> {
-        let (credentials, way, has_renamed) = match self {
-            Self::Guarded(credentials) => (credentials, Way::Guard, false),
+        let (credentials, way, has_renamed, refused) = match self {
+            Self::Guarded { credentials, refused } => {
+                (credentials, Way::Guard, false, refused.clone())
+            }
             Self::Account { credentials, open, has_renamed } => {
                 let way = if open.is_empty() { Way::Configured } else { Way::Open };
-                (credentials, way, *has_renamed)
+                (credentials, way, *has_renamed, Vec::new())
             }
             Self::Refused(_) => return None,
         };
-        Some(IdentityLogin { credentials: credentials.clone(), way, has_renamed })
+        Some(IdentityLogin { credentials: credentials.clone(), way, has_renamed, refused })
     }
 
     /// Returns what of it is logged: its state, and why it is so.
     fn shown(&self) -> (&'static str, String) {
         match self {
-            Self::Guarded(_) => ("guarded", String::new()),
+            Self::Guarded { .. } => ("guarded", String::new()),
             Self::Account { open, .. } if open.is_empty() => ("audited", String::new()),
             Self::Account { open, .. } => ("unguarded", open.join(" ")),
             Self::Refused(reason) => ("refused", reason.clone()),

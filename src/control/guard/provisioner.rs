@@ -140,8 +140,14 @@ impl GuardProvisioner {
                 }
             }
         };
-        let identities = self.accounts(greeting, task, reason.as_deref()).await?;
-        let of = Audited { user, policy, commands: commands.as_deref(), version: greeting.version };
+        let identities = self.accounts(link, greeting, task, reason.as_deref()).await?;
+        let of = Audited {
+            user,
+            is_own: true,
+            policy,
+            commands: commands.as_deref(),
+            version: greeting.version,
+        };
         let outcome = audit(link, scriptable(&probes), of, reason).await?;
         Ok(Provision { outcome, identities })
     }

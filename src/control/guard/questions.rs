@@ -17,6 +17,15 @@ pub(super) async fn rights(link: &mut Conversation) -> Result<(Answer, Rights), 
     Ok((list, rights))
 }
 
+/// Returns the rights of the user called `name`.
+pub(super) async fn rights_of(
+    link: &mut Conversation,
+    name: &[u8],
+) -> Result<Rights, UpstreamError> {
+    let answers = link.ask(&Batch::of(&["ACL", "LIST"])).await?;
+    Ok(Rights::find(answers.first().unwrap_or(&Answer::Null), name)?)
+}
+
 /// Returns whether the server checks payloads of the configured user, whom `link` is logged in
 /// as. A guard has no more rights than that user.
 ///

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Finding;
-use crate::config::{AuditKeys, AuditOutput, Settings};
+use crate::config::{AuditKeys, AuditOutput, IdentitySettings, Settings};
 use crate::control::identities::{KnownIdentities, KnownIdentity};
 use crate::net::own_end::own_connections;
 use crate::net::upstream::Target;
@@ -251,6 +251,7 @@ impl Parts {
                 None => self.stand_in.rejecting_logins(),
             },
             limits,
+            rights: rights(settings, login),
             ..rules.clone()
         }
     }
@@ -321,6 +322,13 @@ impl Parts {
     fn renew_scripts(&mut self) {
         self.scripts_generation = self.scripts_generation.wrapping_add(1);
     }
+}
+
+/// Returns the rights of an identity, as far as Redoubt has to know them; `None` if its login is not known yet.
+fn rights(settings: &IdentitySettings, login: Option<&IdentityLogin>) -> Rights {
+    let refused = login.into_iter().flat_map(|login| login.refused.iter().copied());
+    let databases = settings.databases.as_deref().map(Arc::from);
+    Rights::default().without(refused).only_in(databases)
 }
 
 /// Returns whether links of an identity log in in another way than `before`.

@@ -166,7 +166,7 @@ impl Setup {
 /// Returns the keys as a configuration file.
 fn text(keys: &Keys) -> String {
     let mut text = String::new();
-    for (section, keys) in keys {
+    for (section, keys) in keys.iter().filter(|(_, keys)| !keys.is_empty()) {
         if !section.is_empty() {
             text += &format!("\n[{section}]\n");
         }
