@@ -8,6 +8,7 @@ pub(crate) mod admin;
 pub mod audit;
 pub mod config;
 pub mod control;
+pub mod grants;
 mod health;
 mod insight;
 mod net;

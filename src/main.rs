@@ -49,6 +49,9 @@ fn main() -> ExitCode {
         Command::Sessions(args) => report_outcome(insight::sessions(&args)),
         Command::Stats(args) => report_outcome(insight::stats(&args)),
         Command::Refused(args) => report_outcome(insight::refused(&args)),
+        Command::Grant(args) => report_outcome(insight::grant(&args)),
+        Command::Grants(args) => report_outcome(insight::grants(&args)),
+        Command::Revoke(args) => report_outcome(insight::revoke(&args)),
         Command::Demo => match demo::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, ExitCode::FAILURE),

@@ -8,6 +8,8 @@
 //! programs on this machine learn about sessions, and no web page does.
 
 mod access;
+mod caller;
+mod grants;
 mod reload;
 mod routes;
 mod server;
@@ -19,6 +21,7 @@ use std::{io, thread};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::grants::GrantSender;
 use crate::insight::Insight;
 use crate::reload::ReloadSender;
 
@@ -32,6 +35,8 @@ pub(crate) struct Admin {
     pub(crate) listing_sessions: Mutex<()>,
     /// Requests for a reload go here.
     pub(crate) reload: ReloadSender,
+    /// Requests about grants go here.
+    pub(crate) grants: GrantSender,
 }
 
 /// Serves on `listeners`, which must be non-blocking, until `stop` is cancelled.

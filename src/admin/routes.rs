@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::Admin;
 use super::access::{Ends, refusal};
+use super::grants::grants;
 use super::reload::{WAIT, reload};
 use crate::status::Refused;
 use crate::telemetry;
@@ -36,10 +37,11 @@ enum Route {
     Stats,
     Refused,
     Reload,
+    Grants,
 }
 
 impl Route {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
@@ -47,6 +49,7 @@ impl Route {
         Self::Stats,
         Self::Refused,
         Self::Reload,
+        Self::Grants,
     ];
 
     fn path(self) -> &'static str {
@@ -58,19 +61,21 @@ impl Route {
             Self::Stats => "/stats",
             Self::Refused => "/refused",
             Self::Reload => "/reload",
+            Self::Grants => "/grants",
         }
     }
 
     fn methods(self) -> &'static [Method] {
         match self {
             Self::Reload => &[Method::POST],
+            Self::Grants => &[Method::GET, Method::HEAD, Method::POST, Method::DELETE],
             _ => &[Method::GET, Method::HEAD],
         }
     }
 
     /// Returns whether only programs on this machine may request this path.
     fn is_local(self) -> bool {
-        matches!(self, Self::Sessions | Self::Stats | Self::Refused | Self::Reload)
+        !matches!(self, Self::Livez | Self::Readyz | Self::Metrics)
     }
 
     fn exists(self, admin: &Admin) -> bool {
@@ -110,6 +115,10 @@ pub(super) async fn answer(request: Request<Incoming>, ends: Ends, admin: &Admin
             Ok(since) => json(StatusCode::OK, &admin.insight.refused(since).await),
             Err(text) => plain(StatusCode::BAD_REQUEST, text),
         },
+        Route::Grants => {
+            let (status, answer) = grants(&request, ends, &admin.grants).await;
+            json(status, &answer)
+        }
         Route::Reload => {
             let (status, answer) = reload(&admin.reload, WAIT).await;
             json(status, &answer)

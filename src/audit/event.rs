@@ -21,6 +21,25 @@ pub enum Event {
     ConfigurationChanged { keys: Vec<String> },
     /// The way in which Redis itself refuses blocked commands has changed.
     GuardChanged { state: &'static str },
+    /// An identity may run a command for a while.
+    Granted {
+        grant: u64,
+        identity: String,
+        command: String,
+        reason: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        until: String,
+    },
+    /// A grant has ended.
+    GrantEnded {
+        grant: u64,
+        identity: String,
+        command: String,
+        why: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// A shared link was closed because a reply was pending for too long: the session whose reply
     /// was next, and how many sessions were closed with it.
     LinkStalled {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use redoubt::config::Endpoint;
-use redoubt::status;
+use redoubt::{grants, status};
 use redoubt_core::command::Version;
 
 /// An authenticating, command-filtering proxy for Redis.
@@ -40,6 +40,12 @@ pub(crate) enum Command {
     Stats(Insight),
     /// List the commands that a running proxy has refused, by program
     Refused(Refused),
+    /// Let an identity of a running proxy run a command for a while that it may not run otherwise
+    Grant(Grant),
+    /// List what is granted
+    Grants(Insight),
+    /// End a grant before its time
+    Revoke(Revoke),
     /// Start a Redis with Redoubt in front of it, check that it is secure, and serve until Ctrl-C
     Demo,
     /// Print a script with which a shell completes commands and options
@@ -118,6 +124,32 @@ pub(crate) struct Refused {
     pub(crate) since: Option<Duration>,
 }
 
+/// The options of `redoubt grant`.
+#[derive(Debug, Args)]
+pub(crate) struct Grant {
+    #[command(flatten)]
+    pub(crate) insight: Insight,
+    /// The name of the identity; "default" for that of [client] without a user name
+    pub(crate) identity: String,
+    /// The command: COMMAND, with all its subcommands, or COMMAND|SUBCOMMAND
+    pub(crate) command: String,
+    /// How long, from 1s to 24h, such as 10m
+    #[arg(long = "for", value_name = "TIME", value_parser = lasts)]
+    pub(crate) lasts: Duration,
+    /// Why; it is written to the log and to the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+/// The options of `redoubt revoke`.
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    #[command(flatten)]
+    pub(crate) insight: Insight,
+    /// The number of the grant
+    pub(crate) number: u64,
+}
+
 /// The options of `redoubt explain`.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
@@ -185,6 +217,13 @@ fn since(text: &str) -> Result<Duration, String> {
             Ok(time)
         }
         _ => Err("expected a time from 1s to 1day; the audit log holds what is older".to_owned()),
+    }
+}
+
+fn lasts(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if grants::TIMES.contains(&time) => Ok(time),
+        _ => Err("expected a time from 1s to 24h".to_owned()),
     }
 }
 

@@ -74,23 +74,51 @@ impl Watch {
         let configured = self.maker.configured.borrow().clone();
         let policy = provisioned.policy.clone();
         let identities = provisioned.identities.clone();
-        match self.find_out(provisioned, &policy, &identities, &configured, false).await {
-            Ok(Prepared::Same) => {}
-            Ok(Prepared::Renewed(outcomes)) if outcomes.is_empty() => {}
-            Ok(Prepared::Renewed(outcomes)) => {
+        let found = self.find_out(provisioned, &policy, &identities, &configured, false).await;
+        if self.take(provisioned, found, configured).await.is_err() {
+            provisioned.is_stale = true;
+            self.again.notify_one();
+        }
+    }
+
+    /// Gives the guards the rights that follow from other grants. With `strict`, Redis must know what is granted.
+    ///
+    /// # Errors
+    /// The upstream cannot be reached or does not take a granted command. Some guards may have been changed.
+    pub(crate) async fn grants_changed(
+        &self,
+        provisioned: &mut Provisioned,
+        strict: bool,
+    ) -> Result<(), UpstreamError> {
+        if provisioned.outcome.is_none() {
+            // Redis has nothing to enforce, or it is not known yet.
+            return Ok(());
+        }
+        let configured = self.maker.configured.borrow().clone();
+        let (policy, identities) = (provisioned.policy.clone(), provisioned.identities.clone());
+        let found = self.find_out(provisioned, &policy, &identities, &configured, strict).await;
+        self.take(provisioned, found, configured).await
+    }
+
+    /// Puts in force what was found out.
+    async fn take(
+        &self,
+        provisioned: &mut Provisioned,
+        found: Result<Prepared, UpstreamError>,
+        configured: Credentials,
+    ) -> Result<(), UpstreamError> {
+        match found? {
+            Prepared::Same => return Ok(()),
+            Prepared::Renewed(outcomes) if outcomes.is_empty() => return Ok(()),
+            Prepared::Renewed(outcomes) => {
                 provisioned.replace_identities(outcomes);
                 provisioned.in_force_next();
-                self.put_in_force(provisioned.finding(configured)).await;
             }
-            Ok(Prepared::Change(provision)) => {
-                provisioned.replace(provision);
-                self.put_in_force(provisioned.finding(configured)).await;
-            }
-            Ok(Prepared::Unreachable(_)) | Err(_) => {
-                provisioned.is_stale = true;
-                self.again.notify_one();
-            }
+            Prepared::Change(provision) => provisioned.replace(provision),
+            Prepared::Unreachable(error) => return Err(error),
         }
+        self.put_in_force(provisioned.finding(configured)).await;
+        Ok(())
     }
 
     async fn find_out(
@@ -102,7 +130,8 @@ impl Watch {
         strict: bool,
     ) -> Result<Prepared, UpstreamError> {
         let (mut link, greeting) = self.open(credentials).await?;
-        let task = self.find_task(&mut link, policy, identities).await?;
+        let granted = provisioned.granted.clone();
+        let task = self.find_task(&mut link, policy, identities, &granted).await?;
         match provisioned.guard() {
             Some(guard) if provisioned.is_stale => self.maker.remove(&mut link, guard.name()).await,
             Some(_) => match self.renew(provisioned, &mut link, greeting, &task, strict).await {
@@ -134,7 +163,8 @@ impl Watch {
         let Provisioned { outcome, guards, .. } = provisioned;
         let Some(Outcome::Guarded(guard)) = outcome else { return Ok(IdentityOutcomes::new()) };
         let tried = timeout(limit, async {
-            let trial = self.maker.try_out(link, greeting, &task.policy).await?;
+            let granted = task.granted.of(None);
+            let trial = self.maker.try_out(link, greeting, &task.policy, &granted).await?;
             let tested = self.maker.test_identities(link, greeting, task, &trial, strict).await?;
             Ok((trial, tested))
         });

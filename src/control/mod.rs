@@ -8,6 +8,7 @@ mod certificates;
 mod container;
 mod flush;
 mod functions;
+mod grants;
 mod guard;
 mod guard_change;
 mod identities;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::audit;
+use crate::control::grants::GrantedCommands;
 use crate::control::guard::{
     GUARD, GuardProvisioner, IdentityGuards, IdentityOutcome, IdentityOutcomes, Outcome, Provision,
     Task, checks_payloads, client_fields, commands, configured_logins, report_identities,
@@ -59,6 +60,8 @@ pub(crate) struct Provisioned {
     pub(crate) policy: Policy,
     /// The identities that it was provisioned for.
     pub(crate) identities: KnownIdentities,
+    /// The grants that it was provisioned for.
+    pub(crate) granted: GrantedCommands,
     /// Reports a change of the configured credentials since then.
     pub(crate) configured: watch::Receiver<Credentials>,
     /// `true` if the result has not been put in force yet.
@@ -81,6 +84,7 @@ impl Provisioned {
             guards: IdentityGuards::new(),
             policy,
             identities,
+            granted: GrantedCommands::default(),
             configured,
             is_changed: false,
             is_stale: false,
@@ -268,8 +272,8 @@ impl Watch {
             // Connections of the old guard may still run what is refused now, so they are closed.
             self.maker.remove(&mut link, guard.name()).await;
         }
-        let Provisioned { policy, identities, .. } = &*provisioned;
-        let task = self.find_task(&mut link, policy, identities).await?;
+        let Provisioned { policy, identities, granted, .. } = &*provisioned;
+        let task = self.find_task(&mut link, policy, identities, granted).await?;
         if self.maker.is_wanted(&task.policy, &task.identities) {
             let user = configured.user.as_deref();
             // A wrong rule is found at the start; later, another server must not end those who can be served.
@@ -300,6 +304,7 @@ impl Watch {
         link: &mut Conversation,
         policy: &Policy,
         identities: &KnownIdentities,
+        granted: &GrantedCommands,
     ) -> Result<Task, UpstreamError> {
         let target = self.maker.target();
         let found = async {
@@ -314,7 +319,8 @@ impl Watch {
         self.listed.store(count, Ordering::Relaxed);
         self.composer.take_payload_check(checks).await;
         self.composer.take_commands(commands.clone()).await;
-        Ok(Task { policy, commands, identities: Arc::clone(identities) })
+        let (identities, granted) = (Arc::clone(identities), granted.clone());
+        Ok(Task { policy, commands, identities, granted })
     }
 
     /// Returns true if the upstream, which reports `count` commands, has other commands than it listed.

@@ -2,6 +2,7 @@
 //!
 //! | module | what it tests |
 //! |---|---|
+//! | `grants` | grants open one command for one identity, and close it again |
 //! | `isolation` | one identity tries to reach another's keys, channels and databases |
 //! | `keyless` | what commands without keys show, as a user of Redis with the same rights sees it |
 //! | `lifecycle` | starts, reloads and rules that Redis does not take |
@@ -10,6 +11,7 @@
 //! | `unguarded` | what happens where Redoubt can make no guard |
 //! | `verdicts` | rules of Redis's own ACL suite give the verdicts that a user of Redis gets |
 
+mod grants;
 mod isolation;
 mod keyless;
 mod lifecycle;

@@ -40,6 +40,8 @@ struct Rules {
     /// Names in `named` that are refused because only the upstream knows them and calls them
     /// administrative, in lower case, sorted.
     new: Vec<Arc<str>>,
+    /// Commands and subcommands that are granted for a while, whatever the other sets say.
+    granted: IdSet,
     /// True if escapes are refused, and with them new administrative commands.
     denies_escapes: bool,
     /// Commands that do not pass by name alone: refused ones, containers, and those that the upstream
@@ -125,6 +127,30 @@ impl Policy {
         Self { rules: Arc::new(rules) }
     }
 
+    /// Returns the policy that refuses what this one does, except the commands `names`: `COMMAND`, with all its
+    /// subcommands, or `COMMAND|SUBCOMMAND`, in upper or lower case. Names that are not refused change nothing.
+    #[must_use]
+    pub fn granting<S: AsRef<str>>(&self, names: &[S]) -> Self {
+        let mut rules = Rules::clone(&self.rules);
+        for name in names {
+            let name = name.as_ref().to_ascii_lowercase();
+            match command::lookup_whole(name.as_bytes()) {
+                Some(spec) => {
+                    for spec in std::iter::once(spec).chain(spec.subcommands) {
+                        rules.granted.insert(spec);
+                        if !spec.is_container() {
+                            rules.special.remove(spec);
+                        }
+                    }
+                }
+                None => rules.allowed.push(name.as_str().into()),
+            }
+            rules.named.retain(|rule| **rule != *name);
+            rules.new.retain(|rule| **rule != *name);
+        }
+        Self { rules: Arc::new(rules) }
+    }
+
     /// Returns where a rule of this policy, or of the [`Scripts`](super::Scripts) beside it, comes from.
     pub fn origin_of(&self, rule: &RuleName) -> Origin {
         let rules = &self.rules;
@@ -190,7 +216,9 @@ impl Policy {
         let rules = &self.rules;
         let known = command::specs().filter(|spec| {
             let of_itself = spec.command() == spec.name;
-            rules.subcommands.contains(spec) || (of_itself && rules.commands.contains(spec))
+            let is_refused =
+                rules.subcommands.contains(spec) || (of_itself && rules.commands.contains(spec));
+            is_refused && !rules.granted.contains(spec)
         });
         let named = rules.named.iter().map(|name| RuleName::Named(Arc::clone(name)));
         known.map(|spec| RuleName::Known(spec.name)).chain(named)
@@ -254,7 +282,8 @@ impl Rules {
     fn find_special(&mut self, commands: Option<&ServerCommands>) {
         let mut special = IdSet::default();
         for spec in command::specs() {
-            let is_refused = self.commands.contains(spec) || self.subcommands.contains(spec);
+            let is_refused = (self.commands.contains(spec) || self.subcommands.contains(spec))
+                && !self.granted.contains(spec);
             let is_absent = commands.is_some_and(|commands| !commands.has(spec));
             if is_refused || is_absent || spec.is_container() {
                 special.insert(spec);
@@ -272,6 +301,7 @@ impl Rules {
         let word = word.filter(|_| spec.is_container());
         let Some(word) = word else { return self.known_denied(spec) };
         match spec.subcommand(word) {
+            Some(sub) if self.granted.contains(sub) => None,
             Some(sub) => self.known_denied(spec).or_else(|| self.known_denied(sub)),
             None => self.known_denied(spec).or_else(|| self.new_word_denied(spec, word)),
         }
@@ -279,7 +309,9 @@ impl Rules {
 
     /// Returns the denial of a command in the table, by one bit test.
     fn known_denied(&self, spec: &Spec) -> Option<Denied> {
-        if self.commands.contains(spec) {
+        if self.granted.contains(spec) {
+            None
+        } else if self.commands.contains(spec) {
             Some(Denied::command(RuleName::Known(spec.command())))
         } else if self.subcommands.contains(spec) {
             Some(Denied::subcommand(RuleName::Known(spec.name)))
@@ -351,4 +383,43 @@ fn is_name(text: &str) -> bool {
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':');
     text.bytes().all(inner)
         && text.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn denies(policy: &Policy, name: &str, word: Option<&str>) -> bool {
+        let spec = command::lookup(name.as_bytes());
+        let decided = policy.decide(spec, name.as_bytes(), word.map(str::as_bytes));
+        matches!(decided, Decision::Deny(_))
+    }
+
+    #[test]
+    fn a_grant_opens_one_command_and_no_other() {
+        let policy = Policy::compile(&["FLUSHALL", "CONFIG", "FT.DROP"], Escapes::Deny).unwrap();
+        let open = policy.granting(&["FLUSHALL", "config|get", "ft.drop", "ping"]);
+        let rules: Vec<String> = open.rules().map(|rule| rule.to_string()).collect();
+        for (name, word, is_denied) in [
+            ("flushall", None, false),
+            ("FlushAll", None, false),
+            ("config", Some("get"), false),
+            ("config", Some("set"), true),
+            ("config", Some("nonsense"), true),
+            ("config", None, true),
+            ("ft.drop", None, false),
+            ("flushdb", None, false),
+            ("shutdown", None, true),
+        ] {
+            assert_eq!(denies(&open, name, word), is_denied, "{name} {word:?}");
+        }
+        assert!(denies(&policy, "flushall", None) && denies(&policy, "config", Some("get")));
+        assert!(open.passes(command::lookup(b"flushall").unwrap()));
+        assert!(!rules.contains(&"flushall".to_owned()) && rules.contains(&"config".to_owned()));
+        let whole = policy.granting(&["CONFIG"]);
+        assert!(!denies(&whole, "config", Some("set")) && !denies(&whole, "config", None));
+        assert!(denies(&whole, "flushall", None));
+        // A server's commands are found out after that.
+        assert!(!denies(&open.where_payloads_are_checked(), "flushall", None));
+    }
 }

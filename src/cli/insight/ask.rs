@@ -7,7 +7,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
-use hyper::{Request, StatusCode, header};
+use hyper::{Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use redoubt::config::{ConfigError, Endpoint, Environment, Settings};
 use serde::de::DeserializeOwned;
@@ -52,22 +52,40 @@ impl Answer {
     pub(super) fn read<T: DeserializeOwned>(self) -> Result<T, AskError> {
         let Self { endpoint, status, body } = self;
         if !status.is_success() {
-            let line = body.lines().next().unwrap_or_default().escape_debug().to_string();
+            let line = reason(&body);
             return Err(AskError::Refused(endpoint, status, line));
         }
         serde_json::from_str(&body).map_err(|_| AskError::Answer(endpoint))
     }
 }
 
-/// Requests `path`; waits at most `limit`.
+/// Returns the reason in a response that is no success: its first line, or the text of its field `error`.
+fn reason(body: &str) -> String {
+    let parsed = serde_json::from_str::<serde_json::Value>(body).ok();
+    let error = parsed.as_ref().and_then(|parsed| parsed.get("error")?.as_str());
+    let line = error.or_else(|| body.lines().next()).unwrap_or_default();
+    line.escape_debug().to_string()
+}
+
+/// Requests `path` by GET; waits at most `limit`.
 pub(super) fn ask(admin: &Admin, path: &str, limit: Duration) -> Result<Answer, AskError> {
+    ask_by(Method::GET, admin, path, limit)
+}
+
+/// Like [`ask`], by `method`.
+pub(super) fn ask_by(
+    method: Method,
+    admin: &Admin,
+    path: &str,
+    limit: Duration,
+) -> Result<Answer, AskError> {
     let endpoint = endpoint(admin)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(AskError::Start)?;
     runtime.block_on(async {
-        let answer = timeout(limit, exchange(&endpoint, path)).await;
+        let answer = timeout(limit, exchange(method, &endpoint, path)).await;
         answer.map_err(|_| AskError::Timeout(endpoint, limit))?
     })
 }
@@ -89,7 +107,7 @@ fn endpoint(admin: &Admin) -> Result<Endpoint, AskError> {
     if endpoint.port == 0 { Err(AskError::NoPort) } else { Ok(endpoint) }
 }
 
-async fn exchange(endpoint: &Endpoint, path: &str) -> Result<Answer, AskError> {
+async fn exchange(method: Method, endpoint: &Endpoint, path: &str) -> Result<Answer, AskError> {
     let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
         .await
         .map_err(|source| AskError::Connect(endpoint.clone(), source))?;
@@ -99,7 +117,9 @@ async fn exchange(endpoint: &Endpoint, path: &str) -> Result<Answer, AskError> {
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|_| wrong())?;
     tokio::spawn(connection);
-    let request = Request::get(path)
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
         .header(header::HOST, host.to_string())
         .body(Empty::<Bytes>::new())
         .map_err(|_| wrong())?;

@@ -1,6 +1,8 @@
-//! `redoubt healthcheck`, `sessions`, `stats` and `refused`: query a running proxy.
+//! `redoubt healthcheck`, `sessions`, `stats`, `refused`, `grant`, `grants` and `revoke`: query a running proxy and
+//! change what it grants.
 
 mod ask;
+mod grants;
 mod refused;
 mod sessions;
 mod stats;
@@ -10,6 +12,8 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use hyper::Method;
+use redoubt::grants::Grants;
 use redoubt::status::{Refused, Sessions, Stats};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -54,12 +58,37 @@ pub(crate) fn refused(args: &args::Refused) -> Result<ExitCode, AskError> {
     print::<Refused>(&args.insight, &path, refused::text)
 }
 
+/// Prints what is granted.
+pub(crate) fn grants(args: &Insight) -> Result<ExitCode, AskError> {
+    print::<Grants>(args, "/grants", grants::text)
+}
+
+/// Gives a grant, and prints what is granted then.
+pub(crate) fn grant(args: &args::Grant) -> Result<ExitCode, AskError> {
+    print_by::<Grants>(Method::POST, &args.insight, &grants::give(args), grants::text)
+}
+
+/// Ends a grant, and prints what is granted then.
+pub(crate) fn revoke(args: &args::Revoke) -> Result<ExitCode, AskError> {
+    let path = format!("/grants?number={}", args.number);
+    print_by::<Grants>(Method::DELETE, &args.insight, &path, grants::text)
+}
+
 fn print<T: Serialize + DeserializeOwned>(
     args: &Insight,
     path: &str,
     text: impl FnOnce(&T, Paint) -> String,
 ) -> Result<ExitCode, AskError> {
-    let answer: T = ask::ask(&args.admin, path, QUERY)?.read()?;
+    print_by(Method::GET, args, path, text)
+}
+
+fn print_by<T: Serialize + DeserializeOwned>(
+    method: Method,
+    args: &Insight,
+    path: &str,
+    text: impl FnOnce(&T, Paint) -> String,
+) -> Result<ExitCode, AskError> {
+    let answer: T = ask::ask_by(method, &args.admin, path, QUERY)?.read()?;
     let text = if args.json {
         serde_json::to_string_pretty(&answer).map(|text| text + "\n").unwrap_or_default()
     } else {

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use tracing::{debug, info, warn};
 
 use super::audit::{Audited, audit};
-use super::provisioner::DryRun;
-use super::trial::{dry_run, open, queue, scriptable};
+use super::provisioner::{DryRun, GRANTED};
+use super::trial::{dry_run, open, queue, scriptable, take, without};
 use super::{GUARD, GuardProvisioner, Outcome, Task};
 use crate::config::IdentityMode;
 use crate::control::identities::KnownIdentity;
@@ -59,6 +59,20 @@ pub(in crate::control) struct Tested {
     /// The guard's rights, and the commands that Redoubt must refuse where it answers for Redis. If there is no guard,
     /// the reason.
     rights: Result<(Rights, Vec<&'static Spec>), String>,
+    /// The commands that the guard may run all the same.
+    granted: Vec<String>,
+}
+
+/// What the rights of an identity are tried with.
+struct Tried<'a> {
+    /// The user on which they are tried.
+    trial: &'a Guard,
+    granted: &'a [&'a str],
+    base: &'a DryRun,
+    /// The commands that the guard must not run.
+    probes: &'a [Probe],
+    /// `true` if the server limits users to databases by itself.
+    limits_databases: bool,
 }
 
 /// The commands that reach other databases than the one that is selected. Redis cannot refuse them for some
@@ -101,14 +115,18 @@ impl GuardProvisioner {
         let limits_databases = limits_databases(link, trial).await?;
         let mut tested = Vec::new();
         for identity in &*task.identities {
-            let rights = self.test(link, trial, identity, base, &probes, limits_databases).await;
+            let name = identity.settings.name.clone();
+            let granted = task.granted.of(Some(&name));
+            let probes = without(&probes, &granted);
+            let tried = Tried { trial, granted: &granted, base, probes: &probes, limits_databases };
+            let rights = self.test(link, identity, tried).await;
             let rights = match rights {
                 Ok(rights) => Ok(rights),
                 Err(UpstreamError::Guard(GuardError::Rule(reason))) if !strict => Err(reason),
                 Err(error) => return Err(error),
             };
-            let name = identity.settings.name.clone();
-            tested.push(Tested { id: identity.id, name, rights });
+            let granted = granted.into_iter().map(str::to_owned).collect();
+            tested.push(Tested { id: identity.id, name, rights, granted });
         }
         Ok(tested)
     }
@@ -117,22 +135,21 @@ impl GuardProvisioner {
     async fn test(
         &self,
         link: &mut Conversation,
-        trial: &Guard,
         identity: &KnownIdentity,
-        base: &DryRun,
-        probes: &[Probe],
-        limits_databases: bool,
+        tried: Tried<'_>,
     ) -> Result<(Rights, Vec<&'static Spec>), UpstreamError> {
+        let Tried { trial, granted, base, probes, limits_databases } = tried;
         let settings = &identity.settings;
         let rules = base.rules();
         let asked = Rights::of_rules(&settings.acl);
-        take(link, trial.make(&asked, &rules), &settings.acl_place).await?;
+        take(link, trial.make(&asked, &rules, &[]), &settings.acl_place).await?;
         let mut rights = match settings.mode {
             IdentityMode::Enforce => asked,
             IdentityMode::Observe => base.rights().clone(),
         };
-        let refused = self.refused(link, trial, &rights).await?;
-        take(link, trial.make(&rights.everywhere(), &rules), &settings.acl_place).await?;
+        let refused = self.refused(link, trial, &rights, granted).await?;
+        let everywhere = trial.make(&rights.everywhere(), &rules, granted);
+        take(link, everywhere, GRANTED).await?;
         let open = open(probes, &self.verdicts(link, trial, probes).await?);
         if !open.is_empty() {
             let reason =
@@ -154,7 +171,7 @@ impl GuardProvisioner {
                 }
                 rights = rights.with(&words, &refused);
             }
-            take(link, trial.make(&rights, &rules), &settings.acl_place).await?;
+            take(link, trial.make(&rights, &rules, granted), &settings.acl_place).await?;
         }
         Ok((rights, refused))
     }
@@ -165,9 +182,10 @@ impl GuardProvisioner {
         link: &mut Conversation,
         trial: &Guard,
         rights: &Rights,
+        granted: &[&str],
     ) -> Result<Vec<&'static Spec>, UpstreamError> {
         // What the policy refuses does not exist for clients, which is another answer.
-        let made = link.ask(&trial.make(&rights.everywhere(), &[])).await?;
+        let made = link.ask(&trial.make(&rights.everywhere(), &[], granted)).await?;
         Guard::made("ACL SETUSER", &made)?;
         let answered: Vec<_> = answered().collect();
         let asked = answered.iter().flat_map(|spec| probes([RuleName::Known(spec.name)], false));
@@ -219,7 +237,8 @@ impl GuardProvisioner {
     ) -> Result<IdentityOutcomes, UpstreamError> {
         let rules = base.rules();
         let mut outcomes = IdentityOutcomes::new();
-        for Tested { id, name, rights } in tested {
+        for Tested { id, name, rights, granted } in tested {
+            let granted: Vec<_> = granted.iter().map(String::as_str).collect();
             let outcome = match rights {
                 Ok((rights, refused)) => {
                     if !guards.contains_key(&id) {
@@ -228,7 +247,7 @@ impl GuardProvisioner {
                         guards.insert(id, guard);
                     }
                     let Some(guard) = guards.get(&id) else { continue };
-                    let made = link.ask(&guard.make(&rights, &rules)).await?;
+                    let made = link.ask(&guard.make(&rights, &rules, &granted)).await?;
                     Guard::made("ACL SETUSER", &made)?;
                     IdentityOutcome::Guarded { credentials: guard.credentials(), refused }
                 }
@@ -394,19 +413,4 @@ async fn limits_databases(link: &mut Conversation, trial: &Guard) -> Result<bool
     let asked = Batch::of(&["ACL", "SETUSER", trial.name(), "reset", "off", "resetdbs", "db=0"]);
     let answers = link.ask(&asked).await?;
     Ok(matches!(answers.first(), Some(Answer::SimpleString(text)) if text == b"OK"))
-}
-
-/// Sends an `ACL SETUSER` of the rules at `place`.
-///
-/// # Errors
-/// A rule is wrong, with Redis's words; or Redis does not permit this.
-async fn take(link: &mut Conversation, make: Batch, place: &str) -> Result<(), UpstreamError> {
-    let answers = link.ask(&make).await?;
-    match answers.first() {
-        Some(Answer::Error(text)) if text.starts_with("ERR Error in ACL SETUSER") => {
-            let shown: String = text.escape_debug().take(200).collect();
-            Err(GuardError::Rule(format!("{place}: {shown}")).into())
-        }
-        _ => Ok(Guard::made("ACL SETUSER", &answers)?),
-    }
 }

@@ -21,6 +21,7 @@ mod trial;
 use std::sync::Arc;
 
 use crate::config::GuardMode;
+use crate::control::grants::GrantedCommands;
 use crate::control::identities::{KnownIdentities, KnownIdentity};
 pub(crate) use identities::{
     IdentityGuards, IdentityOutcome, IdentityOutcomes, configured_logins,
@@ -43,6 +44,7 @@ pub(crate) struct Task {
     pub(crate) commands: Option<Arc<ServerCommands>>,
     /// The identities that have rights of their own.
     pub(crate) identities: KnownIdentities,
+    pub(crate) granted: GrantedCommands,
 }
 
 /// How links log in.

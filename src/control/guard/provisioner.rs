@@ -10,7 +10,7 @@ use tracing::{debug, info};
 
 use super::audit::{Audited, audit};
 use super::questions::rights;
-use super::trial::{open, scriptable};
+use super::trial::{open, scriptable, take, without};
 use super::{GUARD, IdentityGuards, IdentityOutcomes, Outcome, Provision, Task, is_wanted};
 use crate::config::GuardMode;
 use crate::control::identities::KnownIdentity;
@@ -23,12 +23,17 @@ use redoubt_core::upstream::guard::{
 };
 use redoubt_core::upstream::{Credentials, Greeting};
 
+/// Names what Redis may not take, in errors.
+pub(super) const GRANTED: &str = "a granted command";
+
 /// The rights of a guard, tested to refuse what the policy refuses.
 pub(in crate::control) struct DryRun {
     /// The rights of the configured user.
     rights: Rights,
     /// The policy's rules that name a command which this Redis has.
     rules: Vec<String>,
+    /// The commands that the guard may run all the same.
+    granted: Vec<String>,
 }
 
 impl DryRun {
@@ -40,6 +45,10 @@ impl DryRun {
     /// Returns the policy's rules that this Redis knows.
     pub(super) fn rules(&self) -> Vec<&str> {
         self.rules.iter().map(String::as_str).collect()
+    }
+
+    fn granted(&self) -> Vec<&str> {
+        self.granted.iter().map(String::as_str).collect()
     }
 }
 
@@ -166,7 +175,8 @@ impl GuardProvisioner {
         guards: &mut IdentityGuards,
         strict: bool,
     ) -> Result<(Guard, IdentityOutcomes), UpstreamError> {
-        let (guard, trial) = self.provide(link, probes, &task.policy).await?;
+        let granted = task.granted.of(None);
+        let (guard, trial) = self.provide(link, probes, &task.policy, &granted).await?;
         let made = async {
             let tested = self.test_identities(link, greeting, task, &trial, strict).await?;
             let identities = self.give_identities(link, tested, &trial, guards).await?;
@@ -193,9 +203,10 @@ impl GuardProvisioner {
         link: &mut Conversation,
         greeting: Greeting,
         policy: &Policy,
+        granted: &[&str],
     ) -> Result<DryRun, UpstreamError> {
         let probes = probes(policy.rules(), greeting.standalone);
-        let (guard, trial) = self.provide(link, &probes, policy).await?;
+        let (guard, trial) = self.provide(link, &probes, policy, granted).await?;
         self.remove(link, guard.name()).await;
         Ok(trial)
     }
@@ -212,8 +223,8 @@ impl GuardProvisioner {
         guard: &Guard,
         trial: &DryRun,
     ) -> Result<(), UpstreamError> {
-        let rules: Vec<_> = trial.rules.iter().map(String::as_str).collect();
-        let made = link.ask(&guard.make(&trial.rights, &rules)).await?;
+        let made = guard.make(&trial.rights, &trial.rules(), &trial.granted());
+        let made = link.ask(&made).await?;
         Ok(Guard::made("ACL SETUSER", &made)?)
     }
 
@@ -223,6 +234,7 @@ impl GuardProvisioner {
         link: &mut Conversation,
         probes: &[Probe],
         policy: &Policy,
+        granted: &[&str],
     ) -> Result<(Guard, DryRun), UpstreamError> {
         let (list, rights) = rights(link).await?;
         self.remove_stale(link, &list, seconds()).await?;
@@ -232,14 +244,17 @@ impl GuardProvisioner {
         let answers = link.ask(&guard.try_rules(&names)).await?;
         let made = match Guard::tried(&names, &answers) {
             Ok(known) => {
-                self.give_rights(link, &guard, &rights, &known, probes).await.map(|()| known)
+                let given =
+                    self.give_rights(link, &guard, &rights, (&known, granted), probes).await;
+                given.map(|()| known)
             }
             Err(error) => Err(error.into()),
         };
         match made {
             Ok(known) => {
                 let rules = known.into_iter().map(str::to_owned).collect();
-                Ok((guard, DryRun { rights, rules }))
+                let granted = granted.iter().map(|&name| name.to_owned()).collect();
+                Ok((guard, DryRun { rights, rules, granted }))
             }
             Err(error) => {
                 self.remove(link, guard.name()).await;
@@ -254,19 +269,18 @@ impl GuardProvisioner {
         link: &mut Conversation,
         guard: &Guard,
         rights: &Rights,
-        known: &[&str],
+        (known, granted): (&[&str], &[&str]),
         probes: &[Probe],
     ) -> Result<(), UpstreamError> {
         // Keys, channels and databases would hide whether the command itself is refused.
-        let made = link.ask(&guard.make(&rights.everywhere(), known)).await?;
-        Guard::made("ACL SETUSER", &made)?;
-        let open = open(probes, &self.verdicts(link, guard, probes).await?);
+        take(link, guard.make(&rights.everywhere(), known, granted), GRANTED).await?;
+        let probes = without(probes, granted);
+        let open = open(&probes, &self.verdicts(link, guard, &probes).await?);
         if !open.is_empty() {
             let reason = format!("the guard could still run {}", open.join(", "));
             return Err(GuardError::Refused(reason).into());
         }
-        let made = link.ask(&guard.make(rights, known)).await?;
-        Ok(Guard::made("ACL SETUSER", &made)?)
+        take(link, guard.make(rights, known, granted), GRANTED).await
     }
 
     /// Removes a guard, and closes the connections that are logged in as the guard. Errors are

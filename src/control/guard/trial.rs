@@ -2,7 +2,7 @@
 
 use crate::net::conversation::Conversation;
 use crate::net::upstream_error::UpstreamError;
-use redoubt_core::upstream::guard::{Answer, Batch, GuardError, Probe, Verdict};
+use redoubt_core::upstream::guard::{Answer, Batch, Guard, GuardError, Probe, Verdict};
 
 /// Asks Redis with ACL DRYRUN what `user` may run.
 pub(super) async fn dry_run(
@@ -75,4 +75,29 @@ pub(super) fn open(probes: &[Probe], verdicts: &[Verdict]) -> Vec<String> {
 /// Returns the probes for commands that a script could call.
 pub(super) fn scriptable(probes: &[Probe]) -> Vec<Probe> {
     probes.iter().filter(|probe| probe.scriptable).cloned().collect()
+}
+
+/// Sends an `ACL SETUSER` of the rules at `place`.
+///
+/// # Errors
+/// A rule is wrong, with Redis's words; or Redis does not permit this.
+pub(super) async fn take(
+    link: &mut Conversation,
+    make: Batch,
+    place: &str,
+) -> Result<(), UpstreamError> {
+    let answers = link.ask(&make).await?;
+    match answers.first() {
+        Some(Answer::Error(text)) if text.starts_with("ERR Error in ACL SETUSER") => {
+            let shown: String = text.escape_debug().take(200).collect();
+            Err(GuardError::Rule(format!("{place}: {shown}")).into())
+        }
+        _ => Ok(Guard::made("ACL SETUSER", &answers)?),
+    }
+}
+
+/// Returns the probes for other commands than those of `granted`.
+pub(super) fn without(probes: &[Probe], granted: &[&str]) -> Vec<Probe> {
+    let is_granted = |probe: &Probe| granted.iter().any(|name| probe.is(name));
+    probes.iter().filter(|probe| !is_granted(probe)).cloned().collect()
 }

@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use crate::config::Settings;
+use crate::control::grants::GrantedCommands;
 use crate::control::guard::configured_logins;
 use crate::net::upstream::Target;
 use crate::worker::handle::{Order, WorkerHandle};
@@ -163,6 +164,11 @@ impl Composer {
     /// Takes the values of the upstream's parameters; `None` if they are unknown.
     pub(crate) async fn take_parameters(&self, parameters: Option<Arc<Parameters>>) {
         self.change(|parts| parts.take_parameters(parameters)).await;
+    }
+
+    /// Takes the grants in force.
+    pub(crate) async fn take_grants(&self, granted: GrantedCommands) {
+        self.change(|parts| parts.take_grants(granted)).await;
     }
 
     /// Takes what was found out about how links log in.

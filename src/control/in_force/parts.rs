@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 use super::Finding;
 use crate::config::{AuditKeys, AuditOutput, IdentitySettings, Settings};
+use crate::control::grants::GrantedCommands;
 use crate::control::identities::{KnownIdentities, KnownIdentity};
 use crate::net::own_end::own_connections;
 use crate::net::upstream::Target;
@@ -57,6 +58,7 @@ pub(crate) struct Reload {
 pub(super) struct Parts {
     configured: Configured,
     identities: Identities,
+    granted: GrantedCommands,
     /// The version that the upstream reported last; `None` if it has reported none.
     upstream_version: Option<Version>,
     /// The dialect of the upstream, by what it reported last.
@@ -97,6 +99,7 @@ impl Parts {
         Self {
             configured,
             identities,
+            granted: GrantedCommands::default(),
             upstream_version: None,
             dialect: Dialect::STRICTEST,
             checks_payloads: false,
@@ -128,6 +131,11 @@ impl Parts {
 
     pub(super) fn take_payload_check(&mut self, checks: bool) -> bool {
         std::mem::replace(&mut self.checks_payloads, checks) != checks
+    }
+
+    pub(super) fn take_grants(&mut self, granted: GrantedCommands) -> bool {
+        self.granted = granted;
+        true
     }
 
     pub(super) fn take_client_fields(&mut self, fields: ClientFields) -> bool {
@@ -242,7 +250,14 @@ impl Parts {
         if let Some(in_flight) = settings.limits.in_flight {
             limits.in_flight = u32::try_from(in_flight).unwrap_or(u32::MAX);
         }
+        let policy = match self.granted.of(Some(&settings.name)).is_empty()
+            && self.granted.of(None).is_empty()
+        {
+            true => rules.policy.clone(),
+            false => self.policy(Some(&settings.name)),
+        };
         Rules {
+            policy,
             scripts: if is(Way::Open) { Scripts::Deny } else { self.allowed_scripts() },
             guarded: login.map_or(rules.guarded, |login| login.way == Way::Guard),
             known_only: login.is_some_and(|login| login.has_renamed),
@@ -253,6 +268,17 @@ impl Parts {
             limits,
             rights: rights(settings, login),
             ..rules.clone()
+        }
+    }
+
+    /// Returns the policy for the identity called `name`, or for that of `[client]`.
+    fn policy(&self, name: Option<&str>) -> Policy {
+        let policy = &self.configured.policy;
+        let granted = self.granted.of(name);
+        let commands = self.commands.as_deref();
+        match granted.is_empty() {
+            true => enforced(policy, self.checks_payloads, commands),
+            false => enforced(&policy.granting(&granted), self.checks_payloads, commands),
         }
     }
 
@@ -267,9 +293,9 @@ impl Parts {
     }
 
     fn rules(&self) -> Rules {
-        let Configured { settings, policy, limits, .. } = &self.configured;
+        let Configured { settings, limits, .. } = &self.configured;
         Rules {
-            policy: enforced(policy, self.checks_payloads, self.commands.as_deref()),
+            policy: self.policy(None),
             commands: self.commands.clone(),
             scripts: self.scripts(),
             guarded: self.guarded,

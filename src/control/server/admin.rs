@@ -46,6 +46,7 @@ impl Server {
             metrics: self.settings.metrics,
             listing_sessions: Mutex::default(),
             reload: self.asks.clone(),
+            grants: self.grants.clone(),
         };
         admin::start(listeners, admin, stop.clone())?;
         Ok(())

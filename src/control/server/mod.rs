@@ -25,11 +25,13 @@ use crate::audit;
 use crate::config::{Listen, Settings};
 use crate::control::certificates::Certificates;
 use crate::control::flush::Flusher;
+use crate::control::grants::Granter;
 use crate::control::guard::GuardProvisioner;
 use crate::control::identities::IdentityIds;
 use crate::control::in_force::{Composer, FirstLogin};
 use crate::control::secrets::{ClientPasswords, UpstreamPassword, Watched, Watchers};
 use crate::control::watch::{Provisioned, Watch};
+use crate::grants::{self, GrantRequest, GrantSender};
 use crate::net::load::Load;
 use crate::reload::{ReloadRequest, ReloadSender, Reloads, WAITING};
 use crate::telemetry::metrics::{GuardState, guard as guard_state};
@@ -53,6 +55,8 @@ pub struct Server {
     reloads: Reloads,
     asks: ReloadSender,
     asked: mpsc::Receiver<ReloadRequest>,
+    grants: GrantSender,
+    asked_grants: mpsc::Receiver<GrantRequest>,
 }
 
 /// The reason why a server stopped without a request to stop.
@@ -87,6 +91,7 @@ impl Server {
         let addresses = listeners.iter().filter_map(Listening::address).collect();
         let admin = listen_for_admin(settings.admin.as_ref()).map_err(BindError::admin)?;
         let (asks, asked) = mpsc::channel(WAITING);
+        let (grants, asked_grants) = mpsc::channel(grants::WAITING);
         Ok(Self {
             listeners,
             addresses,
@@ -96,6 +101,8 @@ impl Server {
             reloads: Reloads::default(),
             asks,
             asked,
+            grants,
+            asked_grants,
         })
     }
 
@@ -248,6 +255,13 @@ impl Server {
             parameters: plan::parameter_watch(&composer),
         };
         let watchers = Watchers::start(watched, &composer, &stop);
+        let granter = Granter {
+            asked: self.asked_grants,
+            composer: Arc::clone(&composer),
+            watch: Arc::clone(&watch),
+            stop: stop.clone(),
+        };
+        tasks.spawn(granter.run());
         let reloader = Reloader {
             reloads: self.reloads,
             asked: self.asked,

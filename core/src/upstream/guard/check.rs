@@ -74,6 +74,12 @@ impl Probe {
     /// Most arguments that are tried for a command whose number of arguments is unknown.
     const MOST: usize = 8;
 
+    /// Returns true if it is the command `name`, `COMMAND` or `COMMAND|SUBCOMMAND` in lower case, or a subcommand of it.
+    pub fn is(&self, name: &str) -> bool {
+        let mut words = self.words.iter().map(String::as_str);
+        name.split('|').all(|word| words.next() == Some(word))
+    }
+
     /// Returns the numbers of arguments to check it with. With `again`, the known number was wrong.
     pub fn lengths(&self, again: bool) -> std::ops::RangeInclusive<usize> {
         match self.argc.filter(|_| !again) {

@@ -143,10 +143,17 @@ impl Rights {
     /// Returns the words that grant these rights without the commands of `rules`, and with payloads
     /// checked.
     pub fn without(&self, rules: &[&str]) -> Vec<Vec<u8>> {
+        self.without_but(rules, &[])
+    }
+
+    /// Like [`Rights::without`], but with the commands `granted` all the same, on the keys and channels of the rights
+    /// outside selectors.
+    pub fn without_but(&self, rules: &[&str], granted: &[&str]) -> Vec<Vec<u8>> {
         let taken = || rules.iter().map(|rule| format!("-{rule}").into_bytes());
         let mut words: Vec<_> =
             self.own.iter().filter(|word| *word != SKIPS_CHECKS).cloned().collect();
         words.extend(taken());
+        words.extend(granted.iter().map(|name| format!("+{name}").into_bytes()));
         words.extend(self.selectors.iter().map(|selector| {
             let inside = std::iter::once(selector.clone()).chain(taken());
             let inside = inside.collect::<Vec<_>>().join(b" ".as_slice());

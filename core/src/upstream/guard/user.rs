@@ -97,14 +97,14 @@ impl Guard {
     }
 
     /// Returns the command that sets the guard's password, and sets its rights to `rights` without
-    /// `rules`, atomically.
-    pub fn make(&self, rights: &Rights, rules: &[&str]) -> Batch {
+    /// `rules` but with the commands `granted`, atomically.
+    pub fn make(&self, rights: &Rights, rules: &[&str], granted: &[&str]) -> Batch {
         let digest = Sha256::digest(self.secret.expose_secret().as_bytes());
         let digest = format!("#{}", hex::encode(digest));
         let mut words: Vec<Vec<u8>> = ["ACL", "SETUSER", self.name(), "reset", "on", &digest]
             .map(|word| word.as_bytes().to_vec())
             .into();
-        words.extend(rights.without(rules));
+        words.extend(rights.without_but(rules, granted));
         Batch::of(&words)
     }
 
@@ -187,7 +187,7 @@ mod tests {
     fn redis_gets_the_digest_of_the_guards_secret_and_not_the_secret() {
         let guard = guard();
         let rights = Rights::parse(b"on nopass ~* &* +@all");
-        let batch = guard.make(&rights, &["flushall"]);
+        let batch = guard.make(&rights, &["flushall"], &[]);
         let text = String::from_utf8_lossy(batch.bytes()).into_owned();
         let secret = "07".repeat(32);
         assert!(!text.contains(&secret));
