@@ -1,12 +1,25 @@
 //! Sessions of several identities share no link, no lease, no rule and no database that is known to exist.
+//!
+//! | module | what it tests |
+//! |---|---|
+//! | `databases` | an identity reaches nothing in a database that it may not use |
+//! | `names` | clients are shown the names of identities, and not of the users that links log in as |
+//! | `rights` | what Redoubt answers is refused to an identity that may not run it |
+//! | `servers` | the same replies as from real servers, to users with the same rights |
+
+mod databases;
+mod names;
+mod rights;
+mod servers;
 
 use std::sync::Arc;
 
 use redoubt_core::auth::{Identities, Identity, IdentityId};
+use redoubt_core::command::Version;
 use redoubt_core::policy::{Escapes, Policy};
 use redoubt_core::router::SessionId;
-use redoubt_core::session::{CloseReason, Rulebook, Rules};
-use redoubt_core::upstream::{Credentials, LinkCredentials};
+use redoubt_core::session::{CloseReason, Rights, Rulebook, Rules};
+use redoubt_core::upstream::{Credentials, Dialect, LinkCredentials};
 
 use crate::places::Places;
 use support::bench::{assert_bytes, request};
@@ -57,6 +70,26 @@ fn log_in(places: &mut Places, name: &str) -> SessionId {
     let session = places.bench.open();
     places.local(session, &request(&["AUTH", name, &password(name)]), OK);
     session
+}
+
+/// Puts other rights of both identities in force, at a server of this dialect.
+fn grant(places: &mut Places, dialect: Dialect, rights: [Rights; 2]) {
+    let old = Arc::clone(places.bench.router.rules());
+    let rules = |old: &Rules, rights| Arc::new(Rules { dialect, rights, ..old.clone() });
+    let mut book = Rulebook::new(rules(old.strangers(), Rights::default()));
+    for (place, rights) in rights.into_iter().enumerate() {
+        book = book.with(id(place), rules(old.of(id(place)), rights));
+    }
+    places.bench.router.replace_rules(Arc::new(book));
+}
+
+/// Returns the rights to use only these databases.
+fn only_in(databases: &[u32]) -> Rights {
+    Rights::default().only_in(Some(databases.into()))
+}
+
+fn redis_8() -> Dialect {
+    Dialect::of("redis", Version::new(8, 0, 0))
 }
 
 fn login(user: &str) -> Vec<u8> {

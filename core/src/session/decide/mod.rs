@@ -325,11 +325,11 @@ mod tests {
 
     static DATABASES: LazyLock<Databases> = LazyLock::new(Databases::default);
 
-    fn known() -> Known<'static> {
+    pub(super) fn known() -> Known<'static> {
         Known { databases: &DATABASES, given: &None, is_whole: true }
     }
 
-    fn rules(scripts: Scripts) -> Rules {
+    pub(super) fn rules(scripts: Scripts) -> Rules {
         Rules {
             policy: Policy::compile(&["GET", "OBJECT|FREQ", "FLUSHALL"], Escapes::Deny).unwrap(),
             scripts,
@@ -352,7 +352,7 @@ mod tests {
     }
 
     /// Each bit of `number` sets one property of a session that makes its requests special.
-    fn state(number: u32) -> State {
+    pub(super) fn state(number: u32) -> State {
         let identities = Identities::from(Identity::new(None, &"password".to_owned().into()));
         let is = |bit: u32| number & (1 << bit) != 0;
         let mut state = State::new(is(0));
