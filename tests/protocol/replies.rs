@@ -1,6 +1,6 @@
 //! Replies, by the public interface of the scanner: kinds, first elements, integers, and invalid bytes.
 
-use redoubt_core::resp::{Head, Kind, ReplyError, ReplyScanner, Scan};
+use redoubt_core::resp::{Head, Kind, Part, ReplyError, ReplyScanner, Scan};
 
 /// Scans `wire`, which is one frame, at once and byte by byte; returns the scanner at its end.
 fn frame(wire: &[u8]) -> ReplyScanner {
@@ -85,6 +85,31 @@ fn the_head_of_a_reply_is_pending_until_it_is_complete() {
     assert_eq!(scanner.scan(b"\r\n"), Ok(Scan { len: 2, done: false }));
     assert!(scanner.head() == Head::Word(b"foo"));
     assert_eq!(scanner.kind(), Some(Kind::Array));
+}
+
+#[test]
+fn text_of_errors_is_told_from_the_rest_of_a_reply_at_any_depth() {
+    let wire = b"*4\r\n$3\r\n-no\r\n-ERR a\r\n*1\r\n-b\r\r\n+-c\r\n";
+    // At once, and in any two pieces.
+    for cut in 0..wire.len() {
+        let mut scanner = ReplyScanner::new();
+        let (mut text, mut ends) = (Vec::new(), Vec::new());
+        for mut piece in [&wire[..cut], &wire[cut..]] {
+            while !piece.is_empty() {
+                let Part { scan, is_error_text } = scanner.scan_part(piece).unwrap();
+                let (now, after) = piece.split_at(scan.len);
+                if is_error_text {
+                    text.extend_from_slice(now);
+                    ends.extend((!scanner.is_in_error_text()).then_some(text.len()));
+                }
+                assert_eq!(scan.done, after.is_empty() && piece.ends_with(b"c\r\n"));
+                piece = after;
+            }
+        }
+        assert_eq!(text, b"ERR a\r\nb\r\r\n", "{cut}");
+        assert_eq!(ends, [7, 11], "{cut}");
+        assert_eq!(scanner.kind(), Some(Kind::Array));
+    }
 }
 
 #[test]

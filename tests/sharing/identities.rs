@@ -2,11 +2,13 @@
 //!
 //! | module | what it tests |
 //! |---|---|
+//! | `attacks` | a client of one identity tries to reach what belongs to another |
 //! | `databases` | an identity reaches nothing in a database that it may not use |
 //! | `names` | clients are shown the names of identities, and not of the users that links log in as |
 //! | `rights` | what Redoubt answers is refused to an identity that may not run it |
 //! | `servers` | the same replies as from real servers, to users with the same rights |
 
+mod attacks;
 mod databases;
 mod names;
 mod rights;

@@ -53,7 +53,8 @@ impl Pipeline<'_> {
             self.log_in_again();
         }
         let Special { action, change, claim, refused, answered } = special;
-        let tells_id = change.tells_id();
+        let tells_id =
+            change.tells_id() || change.identity().is_some() && self.session.state.knows_id();
         self.session.given = None;
         let shown = if refused.is_some() { Counted::NOT } else { asked.counted };
         self.session.special = (shown, self.session.commands.saturating_add(1));
@@ -64,7 +65,8 @@ impl Pipeline<'_> {
         self.session.state.apply(change);
         self.rules = self.rulebook.of(self.session.state.identity());
         if tells_id {
-            self.rules.client_ids.tell(self.session.state.client_id());
+            let state = &self.session.state;
+            self.rules.client_ids.tell(state.client_id(), state.identity());
         }
         if let Some(answered) = answered.filter(|answered| answered.is_new) {
             self.report(Event::Answered(*answered));

@@ -4,7 +4,8 @@
 //! `CLIENT TRACKING ON REDIRECT id` can name any connection of the server, also a link that other
 //! sessions share or will use next. A push on such a link may arrive in the middle of another session's
 //! reply (Redis 7.0). So a client may only name a session that has asked for its number by `CLIENT ID`.
-//! The server is told the lease of that session, which no other session gets from then on.
+//! The server is told the lease of that session, which no other session gets from then on. Sessions of other
+//! identities cannot be named.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
+use crate::auth::IdentityId;
 use crate::resp::{Request, encode_command, integer, is_word};
 use crate::session::decide::texts;
 
@@ -28,8 +30,10 @@ struct Shared {
 }
 
 /// A session that has asked for its number.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Told {
+    /// Whose session it is.
+    identity: IdentityId,
     /// The server's number of its lease, while it has one.
     lease: Option<i64>,
     /// True if it is to have a lease, because messages are to be redirected to it.
@@ -79,9 +83,10 @@ impl ClientIds {
         self.0.base.saturating_add(number.checked_rem(Self::SESSIONS).unwrap_or_default())
     }
 
-    /// Notes that a session has been told its number.
-    pub(crate) fn tell(&self, id: i64) {
-        self.told().entry(id).or_default();
+    /// Notes that a session of `identity` has been told its number, now or before.
+    pub(crate) fn tell(&self, id: i64, identity: IdentityId) {
+        let new = Told { identity, lease: None, is_wanted: false, is_target: false };
+        self.told().entry(id).or_insert(new).identity = identity;
     }
 
     /// Notes that the session has ended.
@@ -122,9 +127,13 @@ impl ClientIds {
         self.0.wanted.load(Ordering::Relaxed) > 0
     }
 
-    /// Decides on a `CLIENT TRACKING`. Options are read as in Redis 7.0's `clientCommand`, which compares them
+    /// Decides on a `CLIENT TRACKING` of a session of `identity`. Options are read as in Redis 7.0's `clientCommand`, which compares them
     /// up to a NUL.
-    pub(in crate::session) fn track(&self, request: &Request<'_>) -> Tracking {
+    pub(in crate::session) fn track(
+        &self,
+        request: &Request<'_>,
+        identity: IdentityId,
+    ) -> Tracking {
         let (mut words, mut target): (Vec<Bytes>, _) = (Vec::new(), None);
         let mut args = request.args();
         while let Some(option) = args.next() {
@@ -133,7 +142,7 @@ impl ClientIds {
             if place > 2 && is_word(option, b"redirect") {
                 let unknown = || Tracking::Refused(texts::NO_SUCH_CLIENT.clone());
                 let Some(session) = args.next().and_then(integer::parse) else { return unknown() };
-                match self.target(session) {
+                match self.target(session, identity) {
                     Ok(lease) => {
                         words.push(lease.to_string().into());
                         target = Some(Renumbered { lease, session });
@@ -150,19 +159,21 @@ impl ClientIds {
         Tracking::Redirected(sent.freeze(), target)
     }
 
-    /// Returns the lease of the session with this number, which the session keeps from now on, so that what is
-    /// sent about the lease concerns no other session; `None` if it has none, or has not asked for its number.
-    pub(in crate::session) fn keep_lease(&self, id: i64) -> Option<i64> {
+    /// Returns the lease of the session of `identity` with this number, which the session keeps from now on, so that
+    /// what is sent about the lease concerns no other session; `None` if it has none, or has not asked for its
+    /// number.
+    pub(in crate::session) fn keep_lease(&self, id: i64, identity: IdentityId) -> Option<i64> {
         let mut all = self.told();
-        let told = all.get_mut(&id)?;
+        let told = all.get_mut(&id).filter(|told| told.identity == identity)?;
         told.is_target |= told.lease.is_some();
         told.lease
     }
 
-    /// Returns the lease of the session with this number, to which messages are redirected from now on.
-    fn target(&self, id: i64) -> Result<i64, Tracking> {
+    /// Returns the lease of the session of `identity` with this number, to which messages are redirected from now
+    /// on.
+    fn target(&self, id: i64, identity: IdentityId) -> Result<i64, Tracking> {
         let mut all = self.told();
-        let told = all.get_mut(&id);
+        let told = all.get_mut(&id).filter(|told| told.identity == identity);
         let told = told.ok_or_else(|| Tracking::Refused(texts::NO_SUCH_CLIENT.clone()))?;
         let Some(lease) = told.lease else {
             if !std::mem::replace(&mut told.is_wanted, true) {
@@ -189,7 +200,7 @@ mod tests {
         let mut parser = RequestParser::new();
         let parsed = parser.parse(line.as_bytes(), &RequestLimits::AUTHENTICATED).unwrap();
         assert_eq!(parsed, Parsed::Request { len: line.len() });
-        ids.track(&parser.request(line.as_bytes()))
+        ids.track(&parser.request(line.as_bytes()), IdentityId::FIRST)
     }
 
     fn redirected(words: &[&str], lease: i64) -> Tracking {
@@ -213,7 +224,7 @@ mod tests {
     #[test]
     fn tracking_redirects_only_to_leases_of_sessions_that_know_their_number() {
         let ids = ClientIds::default();
-        ids.tell(7);
+        ids.tell(7, IdentityId::FIRST);
         ids.lend(7, 31);
         assert_eq!(track(&ids, ""), Tracking::Unchanged);
         assert_eq!(track(&ids, "BCAST PREFIX redirect"), Tracking::Unchanged);
@@ -239,7 +250,7 @@ mod tests {
     #[test]
     fn a_lease_that_messages_are_redirected_to_is_not_returned() {
         let ids = ClientIds::default();
-        ids.tell(7);
+        ids.tell(7, IdentityId::FIRST);
         ids.lend(7, 31);
         assert!(ids.may_return(7) && ids.may_return(8));
         assert_eq!(track(&ids, "REDIRECT 7"), Tracking::Waits);
@@ -253,19 +264,35 @@ mod tests {
     #[test]
     fn a_lease_that_is_named_to_unblock_its_session_is_kept() {
         let ids = ClientIds::default();
-        assert_eq!(ids.keep_lease(7), None);
-        ids.tell(7);
-        assert_eq!(ids.keep_lease(7), None);
+        assert_eq!(ids.keep_lease(7, IdentityId::FIRST), None);
+        ids.tell(7, IdentityId::FIRST);
+        assert_eq!(ids.keep_lease(7, IdentityId::FIRST), None);
         assert!(ids.may_return(7));
         ids.lend(7, 31);
-        assert_eq!(ids.keep_lease(7), Some(31));
+        assert_eq!(ids.keep_lease(7, IdentityId::FIRST), Some(31));
         assert!(!ids.may_return(7));
+    }
+
+    #[test]
+    fn sessions_of_other_identities_cannot_be_named() {
+        let ids = ClientIds::default();
+        let other = IdentityId::new(1).unwrap();
+        ids.tell(7, other);
+        ids.lend(7, 31);
+        assert!(matches!(track(&ids, "REDIRECT 7"), Tracking::Refused(_)));
+        assert_eq!(ids.keep_lease(7, IdentityId::FIRST), None);
+        assert!(ids.may_return(7) && !ids.any_wanted());
+        assert_eq!(ids.keep_lease(7, other), Some(31));
+        // The session becomes another.
+        ids.tell(7, IdentityId::FIRST);
+        assert_eq!(ids.keep_lease(7, other), None);
+        assert_eq!(track(&ids, "REDIRECT 7"), redirected(&["REDIRECT", "31"], 31));
     }
 
     #[test]
     fn a_session_that_ends_is_wanted_no_more() {
         let ids = ClientIds::default();
-        ids.tell(7);
+        ids.tell(7, IdentityId::FIRST);
         assert_eq!(track(&ids, "REDIRECT 7"), Tracking::Waits);
         ids.forget(7);
         assert!(!ids.any_wanted() && !ids.wants_lease(7));

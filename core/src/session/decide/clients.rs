@@ -125,7 +125,8 @@ pub(super) fn kill(this: &mut Deciding<'_>, need: Need) -> Action {
 /// Decides on `CLIENT TRACKING`. The session keeps its lease, to which the server sends invalidations, or whose
 /// reads it tracks.
 pub(super) fn tracking(this: &mut Deciding<'_>, need: Need) -> Action {
-    let redirected = match this.context.rules.client_ids.track(this.request) {
+    let redirected = match this.context.rules.client_ids.track(this.request, this.state.identity())
+    {
         Tracking::Unchanged => None,
         Tracking::Redirected(request, ids) => Some((request, ids)),
         Tracking::Waits => return Action::AwaitLease(texts::NO_SUCH_CLIENT.clone()),
@@ -187,7 +188,8 @@ pub(super) fn unblock(this: &mut Deciding<'_>, spec: &'static Spec) -> Action {
         return Action::Forward { expect: this.plain(), need };
     };
     // A number that no connection of the server has.
-    let lease = this.context.rules.client_ids.keep_lease(id).unwrap_or_default();
+    let lease =
+        this.context.rules.client_ids.keep_lease(id, this.state.identity()).unwrap_or_default();
     let lease = lease.to_string();
     let mut words: Vec<&[u8]> = request.args().collect();
     if let Some(word) = words.get_mut(2) {
