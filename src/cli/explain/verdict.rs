@@ -138,6 +138,9 @@ fn plain_why(
             "the upstream has no such command, or no version of Redis that is assumed has"
                 .to_owned()
         }
+        Action::Reply(_) if spec.is_some_and(|spec| spec.effect == Effect::WhoAmI) => {
+            "Redoubt answers it, with the user that the client has logged in as".to_owned()
+        }
         _ if is_error => "Redis's own error, which Redoubt replies without Redis".to_owned(),
         Action::Forward { .. } | Action::Substitute { .. } if kind.is_some() => {
             "no rule names it; it is not in Redoubt's table, but the upstream has it".to_owned()

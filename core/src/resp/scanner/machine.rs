@@ -45,20 +45,6 @@ pub struct Part {
     pub is_error_text: bool,
 }
 
-/// Why the scanner stops before the end of a frame or of the input.
-enum Halt<'a> {
-    /// The bytes are not a valid reply.
-    Invalid(ReplyError),
-    /// An error line has begun, whose text follows.
-    ErrorText(&'a [u8]),
-}
-
-impl From<ReplyError> for Halt<'_> {
-    fn from(error: ReplyError) -> Self {
-        Self::Invalid(error)
-    }
-}
-
 /// Finds where replies end in the bytes from Redis, RESP2 and RESP3.
 ///
 /// A single counter of missing values replaces a stack, so depth costs nothing. A frame is a top-level
@@ -101,12 +87,16 @@ impl ReplyScanner {
     /// The bytes are not a valid reply.
     #[inline]
     pub fn scan(&mut self, input: &[u8]) -> Result<Scan, ReplyError> {
-        let mut part = self.scan_part(input)?.scan;
-        while !part.done && part.len < input.len() {
-            let more = self.scan_part(input.get(part.len..).unwrap_or_default())?.scan;
-            part = Scan { len: part.len.saturating_add(more.len), done: more.done };
+        if input.is_empty() {
+            return Ok(Scan { len: 0, done: false });
         }
-        Ok(part)
+        self.begin();
+        let mut rest = self.run(input)?;
+        while self.left > 0 && !rest.is_empty() {
+            rest = self.error_text(rest);
+            rest = self.run(rest)?;
+        }
+        Ok(Scan { len: input.len().saturating_sub(rest.len()), done: self.left == 0 })
     }
 
     /// Does the same, but stops before the text of an error line, at any depth, and after it.
@@ -118,6 +108,16 @@ impl ReplyScanner {
         if input.is_empty() {
             return Ok(Part { scan: Scan { len: 0, done: false }, is_error_text: false });
         }
+        self.begin();
+        let is_error_text = self.is_in_error_text();
+        let rest = if is_error_text { self.error_text(input) } else { self.run(input)? };
+        let len = input.len().saturating_sub(rest.len());
+        Ok(Part { scan: Scan { len, done: self.left == 0 }, is_error_text })
+    }
+
+    /// Begins a frame, unless one has begun.
+    #[inline]
+    fn begin(&mut self) {
         if self.left == 0 {
             self.left = 1;
             self.kind = None;
@@ -125,26 +125,18 @@ impl ReplyScanner {
             self.integer = None;
             self.interrupted = false;
         }
-        let is_error_text = matches!(self.state, State::ErrorText { .. });
-        let rest = match if is_error_text { Ok(self.error_text(input)) } else { self.run(input) } {
-            Ok(rest) | Err(Halt::ErrorText(rest)) => rest,
-            Err(Halt::Invalid(error)) => return Err(error),
-        };
-        let len = input.len().saturating_sub(rest.len());
-        Ok(Part { scan: Scan { len, done: self.left == 0 }, is_error_text })
     }
 
-    /// Scans up to the end of the frame. Returns the bytes behind it.
+    /// Scans up to the end of the frame, or the text of an error line. Returns the bytes behind that.
     #[inline]
-    fn run<'a>(&mut self, mut rest: &'a [u8]) -> Result<&'a [u8], Halt<'a>> {
+    fn run<'a>(&mut self, mut rest: &'a [u8]) -> Result<&'a [u8], ReplyError> {
         while self.left > 0 && !rest.is_empty() {
             rest = match self.state {
                 State::Value => self.value(rest)?,
                 State::Line(lead) => self.line(lead, rest)?,
                 State::Text { cr } => self.text(cr, rest),
                 State::Body(left) => self.body(left, rest)?,
-                // It is left before this is called.
-                State::ErrorText { .. } => return Err(Halt::ErrorText(rest)),
+                State::ErrorText { .. } => return Ok(rest),
             };
         }
         Ok(rest)
@@ -194,22 +186,22 @@ impl ReplyScanner {
 
     /// Scans a value's first byte.
     #[inline]
-    fn value<'a>(&mut self, rest: &'a [u8]) -> Result<&'a [u8], Halt<'a>> {
+    fn value<'a>(&mut self, rest: &'a [u8]) -> Result<&'a [u8], ReplyError> {
         let Some((&lead, after)) = rest.split_first() else { return Ok(rest) };
         let kind = match lead {
             b'+' => Kind::SimpleString,
             b'-' => {
                 self.open(Kind::Error, 0, false);
                 self.state = State::ErrorText { cr: false };
-                return Err(Halt::ErrorText(after));
+                return Ok(after);
             }
             b',' => Kind::Double,
             b'(' => Kind::BigNumber,
             b'$' | b'*' | b':' | b'_' | b'#' | b'!' | b'=' | b'%' | b'~' | b'>' | b'|' => {
-                return Ok(self.quick_line(lead, after)?);
+                return self.quick_line(lead, after);
             }
-            b';' | b'.' => return Err(ReplyError::Streamed.into()),
-            other => return Err(ReplyError::Type(other).into()),
+            b';' | b'.' => return Err(ReplyError::Streamed),
+            other => return Err(ReplyError::Type(other)),
         };
         self.open(kind, 0, kind == Kind::SimpleString);
         self.state = State::Text { cr: false };

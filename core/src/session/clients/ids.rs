@@ -282,6 +282,7 @@ mod tests {
         assert!(matches!(track(&ids, "REDIRECT 7"), Tracking::Refused(_)));
         assert_eq!(ids.keep_lease(7, IdentityId::FIRST), None);
         assert!(ids.may_return(7) && !ids.any_wanted());
+        ids.lend(7, 31);
         assert_eq!(ids.keep_lease(7, other), Some(31));
         // The session becomes another.
         ids.tell(7, IdentityId::FIRST);
