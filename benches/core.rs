@@ -208,10 +208,22 @@ fn transaction(conversation: Conversation) -> usize {
     turns(conversation, REQUESTS)
 }
 
+// What `round_trip`, `fifty_sessions` and `pipeline_16` do, where all that the sessions do is recorded.
+#[library_benchmark]
+#[bench::get_shared(Conversation::observed(1, get(), &bulk(3)), REQUESTS)]
+#[bench::set_1k_shared(Conversation::observed(1, set(1 << 10), OK), REQUESTS)]
+#[bench::get_50_sessions_shared(Conversation::observed(50, get(), &bulk(3)), REQUESTS)]
+#[bench::pipeline_get_shared(Conversation::observed(1, pipelined().0, &pipelined().1), REQUESTS / 16)]
+#[bench::pipeline_mixed_shared(Conversation::observed(1, mixed().0, &mixed().1), REQUESTS / 16)]
+#[bench::transaction(Conversation::observed(1, transaction_request(), TRANSACTION_REPLY), REQUESTS)]
+fn observed(conversation: Conversation, says: usize) -> usize {
+    turns(conversation, says)
+}
+
 library_benchmark_group!(name = resp, benchmarks = [scan_requests, scan_replies]);
 library_benchmark_group!(name = policy, benchmarks = [decide]);
 library_benchmark_group!(
     name = router,
-    benchmarks = [round_trip, steady, fifty_sessions, pipeline_16, transaction]
+    benchmarks = [round_trip, steady, fifty_sessions, pipeline_16, transaction, observed]
 );
 main!(library_benchmark_groups = [resp, policy, router]);

@@ -129,8 +129,8 @@ def connect(port, server):
             time.sleep(0.05)
 
 
-def describe(name):
-    """Returns the rows of a server by name: arity, flags, keys and the version that brought the command."""
+def asked(name):
+    """Returns a server's replies to INFO, as a dictionary, to COMMAND and to COMMAND DOCS."""
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         command = program(name) + ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
@@ -140,11 +140,21 @@ def describe(name):
                 stream = connection.makefile("rwb")
                 info = dict(line.split(":", 1) for line in ask(stream, "INFO", "server").splitlines()
                             if ":" in line)
-                commands = ask(stream, "COMMAND")
-                since = since_by_name(ask(stream, "COMMAND", "DOCS"))
+                return info, ask(stream, "COMMAND"), ask(stream, "COMMAND", "DOCS")
         finally:
             server.kill()
             server.wait()
+
+
+def reply_of_command(name):
+    """Returns a server's reply to COMMAND."""
+    return asked(name)[1]
+
+
+def describe(name):
+    """Returns the rows of a server by name: arity, flags, keys and the version that brought the command."""
+    info, commands, docs = asked(name)
+    since = since_by_name(docs)
     release = info["redis_version"].split(".")[:2]
     if name == "redis-7.0" and release != ["7", "0"]:
         raise SystemExit("redis-server on the PATH is %s, not 7.0" % info["redis_version"])

@@ -39,8 +39,23 @@ pub(crate) struct Conversation {
 
 impl Conversation {
     /// Creates sessions that send `said`, which Redis answers with `answer`. All links are ready.
-    #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
     pub(crate) fn new(sharing: Sharing, sessions: usize, said: Vec<u8>, answer: &[u8]) -> Self {
+        Self::with(false, sharing, sessions, said, answer)
+    }
+
+    /// The same, where all that the sessions do is recorded.
+    pub(crate) fn observed(sessions: usize, said: Vec<u8>, answer: &[u8]) -> Self {
+        Self::with(true, Sharing::Auto, sessions, said, answer)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "a point to count from; nothing waits for it")]
+    fn with(
+        observes: bool,
+        sharing: Sharing,
+        sessions: usize,
+        said: Vec<u8>,
+        answer: &[u8],
+    ) -> Self {
         let rules = Rules {
             policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).expect("a policy"),
             scripts: redoubt_core::policy::Scripts::default(),
@@ -59,6 +74,7 @@ impl Conversation {
             own_connections: Default::default(),
             compat: Default::default(),
             rights: Default::default(),
+            observes,
         };
         let timeouts = Timeouts { auth: Duration::from_secs(10), idle: Duration::ZERO };
         let credentials =

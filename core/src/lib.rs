@@ -23,6 +23,7 @@
 pub mod auth;
 pub mod command;
 mod ids;
+pub mod observe;
 pub mod policy;
 pub mod resp;
 pub mod router;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::id_set::IdSet;
 use super::spec::arity_holds;
-use super::{Spec, lookup_whole};
+use super::{Access, Keys, Spec, lookup_whole};
 use crate::resp::Reply;
 
 /// The upstream's own list of its commands. It never changes; a new list replaces it.
@@ -37,6 +37,10 @@ pub struct ServerCommand {
     pub arity: i16,
     /// What the command may do, by the upstream's flags and categories.
     pub kind: ServerKind,
+    /// The positions of its keys.
+    pub keys: Keys,
+    /// What it may do with its keys, by the upstream's flags.
+    pub access: Access,
 }
 
 /// The kinds of commands that the built-in table does not have, by the upstream's flags and categories.
@@ -177,7 +181,9 @@ impl ServerCommands {
                     _ => return None,
                 };
                 let (kind, name) = (ServerKind::of(fields), Arc::clone(&name));
-                self.others.insert(Arc::clone(&name), ServerCommand { name, arity, kind });
+                let (keys, access) = (keys(fields), access(fields));
+                let command = ServerCommand { name, arity, kind, keys, access };
+                self.others.insert(Arc::clone(&command.name), command);
             }
         }
         if let Some(Reply::Array(subcommands)) = fields.get(9) {
@@ -196,11 +202,7 @@ impl ServerKind {
     /// Reads the fields of one command in the reply to `COMMAND`: name, arity, flags, first key, last key,
     /// step, and from Redis 6.0 on ACL categories.
     fn of(fields: &[Reply]) -> Self {
-        let words = |place: usize| match fields.get(place) {
-            Some(Reply::Array(words)) => words.iter().filter_map(text).collect(),
-            _ => Vec::new(),
-        };
-        let (flags, categories): (Vec<_>, Vec<_>) = (words(2), words(6));
+        let (flags, categories) = (words(fields, 2), words(fields, 6));
         let is = |name: &[u8]| flags.contains(&name);
         let among = |name: &[u8]| categories.contains(&name);
         if is(b"admin") || among(b"@admin") || among(b"@dangerous") {
@@ -214,6 +216,30 @@ impl ServerKind {
         }
         if is(b"module") { Self::Module } else { Self::Plain }
     }
+}
+
+/// Returns the words of a field of a command.
+fn words(fields: &[Reply], place: usize) -> Vec<&[u8]> {
+    match fields.get(place) {
+        Some(Reply::Array(words)) => words.iter().filter_map(text).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Returns the positions of a command's keys.
+fn keys(fields: &[Reply]) -> Keys {
+    let number = |place: usize| match fields.get(place) {
+        Some(Reply::Integer(number)) => i16::try_from(*number).unwrap_or(0),
+        _ => 0,
+    };
+    let movable = words(fields, 2).contains(&b"movablekeys".as_slice());
+    Keys { first: number(3), last: number(4), step: number(5), movable }
+}
+
+/// Returns what a command may do with its keys, by its flags.
+fn access(fields: &[Reply]) -> Access {
+    let reads_only = words(fields, 2).contains(&b"readonly".as_slice());
+    if reads_only { Access::READ } else { Access::BOTH }
 }
 
 fn text(reply: &Reply) -> Option<&[u8]> {

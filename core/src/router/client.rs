@@ -308,6 +308,7 @@ impl Router {
             jobs: &mut self.jobs,
             auth_timeout: self.timeouts.auth,
             counters: &mut self.counters,
+            recorder: &mut self.recorder,
             databases: &self.databases,
             draining: self.draining,
             now,

@@ -36,6 +36,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
+
+use crate::observe::{Recorder, ScriptsSeen};
 use crate::session::{ClientLine, Described, Flush, Rulebook};
 use crate::upstream::{Databases, LinkCredentials};
 use links::{Links, Usage};
@@ -93,6 +96,7 @@ pub struct Router {
     mismatched: Vec<SessionId>,
     pauses: Pauses,
     counters: Counters,
+    recorder: Recorder,
     /// True if Redis has sent a client an error that says that it is a replica.
     read_only: bool,
     draining: bool,
@@ -133,6 +137,7 @@ impl Router {
             mismatched: Vec::new(),
             pauses: Pauses::default(),
             counters: Counters::default(),
+            recorder: Recorder::new(seed(&key), ScriptsSeen::default()),
             read_only: false,
             draining: false,
             last_tick: None,
@@ -143,6 +148,12 @@ impl Router {
     /// Counts its links together with those of other workers.
     pub fn counting_links(mut self, budget: LinkBudget) -> Self {
         self.links.share_budget(budget);
+        self
+    }
+
+    /// Remembers the scripts of its sessions together with those of other workers.
+    pub fn remembering_scripts(mut self, scripts: ScriptsSeen, key: &[u8; 32]) -> Self {
+        self.recorder = Recorder::new(seed(key), scripts);
         self
     }
 
@@ -180,6 +191,11 @@ impl Router {
     /// Returns the counters, from which the shell takes what has been counted.
     pub fn counters(&mut self) -> &mut Counters {
         &mut self.counters
+    }
+
+    /// Returns the recorder of what observed sessions do.
+    pub fn recorder(&mut self) -> &mut Recorder {
+        &mut self.recorder
     }
 
     /// Returns the bytes that its sessions and links hold, as they were counted last.
@@ -266,4 +282,10 @@ impl Router {
             Some(Usage::Returned(_) | Usage::Idle | Usage::Closed) | None => LinkView::None,
         }
     }
+}
+
+/// Returns a seed that nobody can derive the key from.
+fn seed(key: &[u8; 32]) -> u64 {
+    let digest = Sha256::new().chain_update(b"observe").chain_update(key).finalize();
+    digest.first_chunk::<8>().map_or(0, |first| u64::from_le_bytes(*first))
 }

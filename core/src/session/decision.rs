@@ -25,6 +25,18 @@ pub enum Decision {
     Special(Special),
 }
 
+impl Decision {
+    /// Returns true if the request is carried out now, and the policy does not refuse its command.
+    pub(crate) fn is_carried_out(&self) -> bool {
+        match self {
+            Self::Plain => true,
+            Self::Special(special) => {
+                special.refused.is_none() && special.answered.is_none() && !special.action.waits()
+            }
+        }
+    }
+}
+
 /// A decision that is not [`Decision::Plain`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Special {

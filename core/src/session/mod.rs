@@ -50,5 +50,7 @@ pub(crate) use replies::unsent::answer_unsent;
 pub use rights::Rights;
 pub use rulebook::Rulebook;
 pub use rules::Rules;
+#[cfg(test)]
+pub(crate) use rules::for_tests as rules_for_tests;
 pub use stand_in::StandIn;
 pub use state::State;

@@ -60,6 +60,8 @@ pub struct Rules {
     pub compat: Compat,
     /// What the identity may do where Redis does not check that.
     pub rights: Rights,
+    /// True if what the sessions do is recorded ([`Recorder`](crate::observe::Recorder)).
+    pub observes: bool,
 }
 
 impl Rules {
@@ -171,4 +173,30 @@ fn has(commands: &ServerCommands, spec: &Spec) -> bool {
 
 fn denied(denied: Denied) -> Verdict {
     Err(Box::new(Objection::Denied(denied)))
+}
+
+/// Rules for unit tests.
+#[cfg(test)]
+pub(crate) fn for_tests(scripts: Scripts) -> Rules {
+    Rules {
+        policy: Policy::compile(&["GET", "OBJECT|FREQ", "FLUSHALL"], crate::policy::Escapes::Deny)
+            .unwrap(),
+        scripts,
+        guarded: false,
+        known_only: false,
+        identities: crate::auth::Identity::new(None, &"password".to_owned().into()).into(),
+        stand_in: StandIn::new(None, None, 1),
+        upstream_version: None,
+        commands: None,
+        dialect: Dialect::REDIS_7_0,
+        auth_attempts: 1,
+        keys: KeyForm::None,
+        limits: Limits::default(),
+        client_ids: Default::default(),
+        client_fields: Default::default(),
+        own_connections: Default::default(),
+        compat: Default::default(),
+        rights: Default::default(),
+        observes: false,
+    }
 }

@@ -318,6 +318,7 @@ impl Parts {
             own_connections: own_connections(),
             compat: Compat { parameters: self.parameters.clone(), ..compat(settings) },
             rights: Rights::default(),
+            observes: false,
         }
     }
 

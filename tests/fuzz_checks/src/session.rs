@@ -54,6 +54,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     own_connections: Default::default(),
     compat: Default::default(),
     rights: Default::default(),
+    observes: false,
 });
 #[allow(
     clippy::disallowed_methods,

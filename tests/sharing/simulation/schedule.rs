@@ -144,6 +144,7 @@ impl Schedule {
             own_connections: Default::default(),
             compat: Default::default(),
             rights: Default::default(),
+            observes: false,
         };
         let credentials = LinkCredentials::of_one(credentials(None));
         let redis = Redis::new(Side::Upstream, server, UPSTREAM_PASSWORD, CLIENT_PASSWORD);

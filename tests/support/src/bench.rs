@@ -65,6 +65,7 @@ impl Bench {
             own_connections: Default::default(),
             compat: Default::default(),
             rights: Default::default(),
+            observes: false,
         };
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };

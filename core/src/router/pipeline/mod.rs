@@ -24,6 +24,8 @@ use super::links::Links;
 use super::report::counters::Counters;
 use super::session::{Asked, Session};
 use super::{Jobs, SessionEvent, SessionId};
+use crate::command::Spec;
+use crate::observe::Recorder;
 use crate::resp::Parsed;
 use crate::session::{CloseReason, Event, Known, Rulebook, Rules, classify, decide, is_held_whole};
 use crate::upstream::Databases;
@@ -49,6 +51,7 @@ pub(super) struct Pipeline<'a> {
     pub(super) events: &'a mut VecDeque<SessionEvent>,
     pub(super) jobs: &'a mut Jobs,
     pub(super) counters: &'a mut Counters,
+    pub(super) recorder: &'a mut Recorder,
     pub(super) auth_timeout: Duration,
     pub(super) databases: &'a Databases,
     pub(super) draining: bool,
@@ -110,6 +113,9 @@ impl Pipeline<'_> {
         if route == Route::Wait {
             return Next::Later(Pause::Room);
         }
+        if self.rules.observes && decision.is_carried_out() {
+            self.observe(input, spec);
+        }
         let asked = Asked::of(spec);
         match len {
             Some(len) => {
@@ -144,6 +150,14 @@ impl Pipeline<'_> {
             }
             Err(error) => Err(self.protocol_error(&error, input.len())),
         }
+    }
+
+    /// Records the request that `input` begins with.
+    #[inline(never)]
+    fn observe(&mut self, input: &[u8], spec: Option<&'static Spec>) {
+        let Session { state, parser, .. } = &*self.session;
+        let (who, database) = (state.identity(), state.database());
+        self.recorder.record(who, database, &parser.request(input), spec, self.rules);
     }
 
     /// Adds an event for the log.

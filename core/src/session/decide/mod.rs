@@ -319,36 +319,14 @@ mod tests {
     use crate::command;
     use crate::policy::{Escapes, Policy, Scripts};
     use crate::resp::{Parsed, RequestLimits, RequestParser};
-    use crate::session::{Expect, KeyForm, Limits, StandIn};
-    use crate::upstream::Dialect;
+    use crate::session::Expect;
+    pub(super) use crate::session::rules::for_tests as rules;
     use std::sync::LazyLock;
 
     static DATABASES: LazyLock<Databases> = LazyLock::new(Databases::default);
 
     pub(super) fn known() -> Known<'static> {
         Known { databases: &DATABASES, given: &None, is_whole: true }
-    }
-
-    pub(super) fn rules(scripts: Scripts) -> Rules {
-        Rules {
-            policy: Policy::compile(&["GET", "OBJECT|FREQ", "FLUSHALL"], Escapes::Deny).unwrap(),
-            scripts,
-            guarded: false,
-            known_only: false,
-            identities: Identity::new(None, &"password".to_owned().into()).into(),
-            stand_in: StandIn::new(None, None, 1),
-            upstream_version: None,
-            commands: None,
-            dialect: Dialect::REDIS_7_0,
-            auth_attempts: 1,
-            keys: KeyForm::None,
-            limits: Limits::default(),
-            client_ids: Default::default(),
-            client_fields: Default::default(),
-            own_connections: Default::default(),
-            compat: Default::default(),
-            rights: Default::default(),
-        }
     }
 
     /// Each bit of `number` sets one property of a session that makes its requests special.
