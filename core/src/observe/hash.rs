@@ -15,33 +15,45 @@ impl Hash {
 
     #[inline]
     pub(super) fn number(self, number: u64) -> Self {
-        let product = u128::from(self.0 ^ number).wrapping_mul(u128::from(FACTOR));
+        self.pair(number, 0)
+    }
+
+    #[inline]
+    fn pair(self, one: u64, other: u64) -> Self {
+        let product = u128::from(self.0 ^ one).wrapping_mul(u128::from(other ^ FACTOR));
         Self((product >> 64) as u64 ^ product as u64)
     }
 
     #[inline]
     pub(super) fn bytes(self, bytes: &[u8]) -> Self {
-        let (chunks, rest) = bytes.as_chunks::<8>();
-        // The length keeps texts apart that differ in bytes which two chunks share.
-        let mut hash = Self(self.0.wrapping_add((bytes.len() as u64).wrapping_mul(FACTOR)));
+        // The length keeps texts apart that differ in bytes which two parts share.
+        let mut hash = Self(self.0.wrapping_add((bytes.len() as u64).rotate_right(8)));
+        let (chunks, rest) = bytes.as_chunks::<16>();
         for chunk in chunks {
-            hash = hash.number(u64::from_le_bytes(*chunk));
+            let [one, other] = halves(chunk);
+            hash = hash.pair(one, other);
         }
-        if rest.is_empty() {
-            return if chunks.is_empty() { hash.number(0) } else { hash };
+        if rest.is_empty() && !chunks.is_empty() {
+            return hash;
         }
-        let last = match bytes.last_chunk::<8>() {
-            // The bytes that two chunks share do no harm.
-            Some(last) => u64::from_le_bytes(*last),
-            None => rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-        };
-        hash.number(last)
+        match (rest.first_chunk::<8>(), rest.last_chunk::<8>()) {
+            (Some(first), Some(last)) => {
+                hash.pair(u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+            }
+            _ => hash.number(rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))),
+        }
     }
 
     #[inline]
     pub(super) fn get(self) -> u64 {
         self.0
     }
+}
+
+#[inline]
+fn halves(chunk: &[u8; 16]) -> [u64; 2] {
+    let both = u128::from_le_bytes(*chunk);
+    [both as u64, (both >> 64) as u64]
 }
 
 #[cfg(test)]
@@ -52,9 +64,13 @@ mod tests {
     #[test]
     fn different_texts_have_different_hashes() {
         let of = |text: &[u8]| Hash::new(7).bytes(text).get();
-        let texts = (0..100_000_u32).map(|number| format!("key:{number}"));
-        let hashes: HashSet<_> = texts.map(|text| of(text.as_bytes())).collect();
-        assert_eq!(hashes.len(), 100_000);
+        for width in [1, 9, 12, 20, 40] {
+            let texts = (0..100_000_u32).map(|number| format!("key:{number:0width$}"));
+            let hashes: HashSet<_> = texts.map(|text| of(text.as_bytes())).collect();
+            assert_eq!(hashes.len(), 100_000);
+            // The slot of a hash is in its upper bits.
+            assert!(hashes.iter().map(|hash| hash >> 54).collect::<HashSet<_>>().len() > 1000);
+        }
         let begins: HashSet<_> = (0..40).map(|len| of(&vec![0; len])).collect();
         assert_eq!(begins.len(), 40);
         assert_ne!(of(b"a"), Hash::new(8).bytes(b"a").get());

@@ -158,7 +158,7 @@ impl Recorder {
     #[inline]
     fn begin_hash(&self, identity: IdentityId, database: u32, spec: &Spec) -> Hash {
         let who = (identity.number() as u64) << 48 | u64::from(database) << 16 | u64::from(spec.id);
-        Hash::new(self.seed).number(who)
+        Hash::new(self.seed ^ who)
     }
 
     /// Counts a request if one with this hash was among the last ones.
@@ -419,8 +419,19 @@ impl Recorder {
         recorded
     }
 
-    /// Forgets all shapes, so that every combination is sampled again: the candidate is another one.
-    pub fn forget(&mut self) {
+    /// Samples every combination again when it is used next: what is allowed may be another set.
+    pub fn sample_again(&mut self) {
+        for slot in &mut self.recent {
+            if let Some(seen) = self.seen.get_mut(slot.place as usize) {
+                seen.count = seen.count.saturating_add(slot.count.into());
+            }
+            *slot = Slot { hash: 0, count: 0, place: Self::NONE };
+        }
+        self.seen.iter_mut().for_each(|seen| seen.shaped = 0);
+    }
+
+    /// Forgets all shapes.
+    fn forget(&mut self) {
         self.recent.fill(Slot { hash: 0, count: 0, place: Self::NONE });
         self.shapes = HashMap::new();
         self.places = HashMap::new();
@@ -607,6 +618,18 @@ mod tests {
             worker.line("GET k:999");
         }
         assert_eq!(worker.recorder.take().samples.len(), 0);
+    }
+
+    #[test]
+    fn combinations_are_sampled_again_on_demand_and_nothing_is_lost() {
+        let mut worker = Worker::new(&ScriptsSeen::default());
+        worker.line("GET a");
+        worker.line("GET a");
+        assert_eq!(worker.recorder.samples.len(), 1);
+        worker.recorder.sample_again();
+        worker.line("GET a");
+        let recorded = worker.recorder.take();
+        assert_eq!((recorded.samples.len(), recorded.counts[0].2), (2, 3));
     }
 
     #[test]

@@ -89,6 +89,7 @@ impl Router {
             self.abort(id, CloseReason::CredentialWithdrawn);
         }
         self.rules = rules;
+        self.recorder.sample_again();
         // The rules come anew when the upstream or its users are others.
         self.databases.clear();
         for id in self.sessions.not_accepted_by(self.rules.strangers()) {
