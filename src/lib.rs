@@ -11,6 +11,7 @@ pub mod control;
 pub mod grants;
 mod health;
 mod insight;
+mod learn;
 mod net;
 pub mod reload;
 pub mod status;

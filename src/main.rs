@@ -52,6 +52,8 @@ fn main() -> ExitCode {
         Command::Grant(args) => report_outcome(insight::grant(&args)),
         Command::Grants(args) => report_outcome(insight::grants(&args)),
         Command::Revoke(args) => report_outcome(insight::revoke(&args)),
+        Command::Learn(args) => report_outcome(insight::learn(&args)),
+        Command::Observed(args) => report_outcome(insight::observed(&args)),
         Command::Demo => match demo::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error, ExitCode::FAILURE),

@@ -7,6 +7,7 @@ use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
+use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use tokio::time::timeout;
 
@@ -14,7 +15,7 @@ use super::Admin;
 use super::access::{Ends, refusal};
 use super::grants::grants;
 use super::reload::{WAIT, reload};
-use crate::status::Refused;
+use crate::status::{Learned, Refused};
 use crate::telemetry;
 
 type Answer = Response<Full<Bytes>>;
@@ -36,18 +37,22 @@ enum Route {
     Sessions,
     Stats,
     Refused,
+    Learn,
+    Observed,
     Reload,
     Grants,
 }
 
 impl Route {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Livez,
         Self::Readyz,
         Self::Metrics,
         Self::Sessions,
         Self::Stats,
         Self::Refused,
+        Self::Learn,
+        Self::Observed,
         Self::Reload,
         Self::Grants,
     ];
@@ -60,6 +65,8 @@ impl Route {
             Self::Sessions => "/sessions",
             Self::Stats => "/stats",
             Self::Refused => "/refused",
+            Self::Learn => "/learn",
+            Self::Observed => "/observed",
             Self::Reload => "/reload",
             Self::Grants => "/grants",
         }
@@ -119,6 +126,15 @@ pub(super) async fn answer(request: Request<Incoming>, ends: Ends, admin: &Admin
             let (status, answer) = grants(&request, ends, &admin.grants).await;
             json(status, &answer)
         }
+        Route::Learn => match of_identity(request.uri().query()) {
+            Ok((name, since)) => or_unknown(admin.insight.learning.learned(&name, since).await),
+            Err(text) => plain(StatusCode::BAD_REQUEST, text),
+        },
+        Route::Observed => match of_identity(request.uri().query()) {
+            Ok((name, None)) => or_unknown(admin.insight.learning.observed(&name).await),
+            Ok(_) => plain(StatusCode::BAD_REQUEST, "expected identity=NAME\n".to_owned()),
+            Err(text) => plain(StatusCode::BAD_REQUEST, text),
+        },
         Route::Reload => {
             let (status, answer) = reload(&admin.reload, WAIT).await;
             json(status, &answer)
@@ -133,6 +149,34 @@ fn since(query: Option<&str>) -> Result<Option<Duration>, String> {
     match seconds.map(Duration::from_secs) {
         Some(since) if (Refused::SHORTEST..=Refused::LONGEST).contains(&since) => Ok(Some(since)),
         _ => Err(format!("expected since=SECONDS, from 1 to {}\n", Refused::LONGEST.as_secs())),
+    }
+}
+
+/// Reads `identity=NAME` with the name percent-encoded, and `since=SECONDS` if it is there.
+fn of_identity(query: Option<&str>) -> Result<(String, Option<Duration>), String> {
+    let longest = Learned::LONGEST.as_secs();
+    let wrong =
+        || format!("expected identity=NAME and perhaps &since=SECONDS, from 1 to {longest}\n");
+    let (name, since) = match query.unwrap_or_default().split_once('&') {
+        Some((name, since)) => (name, Some(since)),
+        None => (query.unwrap_or_default(), None),
+    };
+    let name = name.strip_prefix("identity=").filter(|name| !name.is_empty()).ok_or_else(wrong)?;
+    let name = percent_decode_str(name).decode_utf8().map_err(|_| wrong())?;
+    let since = since.map(|since| {
+        let seconds = since.strip_prefix("since=").and_then(|seconds| seconds.parse().ok());
+        let since = seconds.map(Duration::from_secs);
+        since
+            .filter(|since| (Learned::SHORTEST..=Learned::LONGEST).contains(since))
+            .ok_or_else(wrong)
+    });
+    Ok((name.into_owned(), since.transpose()?))
+}
+
+fn or_unknown(answer: Option<impl Serialize>) -> Answer {
+    match answer {
+        Some(answer) => json(StatusCode::OK, &answer),
+        None => plain(StatusCode::NOT_FOUND, "there is no such identity\n".to_owned()),
     }
 }
 

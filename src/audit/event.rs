@@ -80,6 +80,8 @@ pub enum Event {
         parameters: Vec<&'static str>,
         succeeded: bool,
     },
+    /// A request was served that the identity's `acl` would refuse.
+    WouldRefuse(Box<WouldRefuse>),
     /// Keys were deleted in place of `FLUSHDB` or `FLUSHALL`, because `policy.compat.flush` says so.
     KeysDeleted(Box<KeysDeleted>),
     /// A session ended.
@@ -119,6 +121,18 @@ pub struct CommandRefused {
     pub rule: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub opened_by: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+}
+
+/// A request that the `acl` of an identity in the mode "observe" would refuse.
+#[derive(Debug, Clone, Serialize)]
+#[allow(missing_docs, reason = "docs/audit.md gives the meaning of each field")]
+pub struct WouldRefuse {
+    pub identity: String,
+    pub command: String,
+    pub rule: &'static str,
+    pub needs: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
 }

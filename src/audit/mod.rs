@@ -25,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tracing::error;
 
-pub use self::event::{Event, KeysDeleted, Session, report};
+pub use self::event::{Event, KeysDeleted, Session, WouldRefuse, report};
 use self::file::LogFile;
 use self::line::Lines;
 use self::queue::Queue;

@@ -80,6 +80,7 @@ fn severity(event: &str) -> u8 {
         "auth_failed"
         | "locked_out"
         | "command_refused"
+        | "would_refuse"
         | "connections_refused"
         | "events_dropped"
         | "log_repaired"

@@ -46,6 +46,10 @@ pub(crate) enum Command {
     Grants(Insight),
     /// End a grant before its time
     Revoke(Revoke),
+    /// Propose the smallest acl for what an identity has done
+    Learn(Learn),
+    /// List what the acl of an identity in the mode "observe" would refuse
+    Observed(Observed),
     /// Start a Redis with Redoubt in front of it, check that it is secure, and serve until Ctrl-C
     Demo,
     /// Print a script with which a shell completes commands and options
@@ -150,6 +154,28 @@ pub(crate) struct Revoke {
     pub(crate) number: u64,
 }
 
+/// The options of `redoubt learn`.
+#[derive(Debug, Args)]
+pub(crate) struct Learn {
+    #[command(flatten)]
+    pub(crate) insight: Insight,
+    /// How far back to go, such as 1h or 7d; counts are rounded up to longer periods the older they are. Without it,
+    /// back to the beginning
+    #[arg(long, value_parser = learn_since)]
+    pub(crate) since: Option<Duration>,
+    /// The name of the identity; "default" for [client] without a user name
+    pub(crate) identity: String,
+}
+
+/// The options of `redoubt observed`.
+#[derive(Debug, Args)]
+pub(crate) struct Observed {
+    #[command(flatten)]
+    pub(crate) insight: Insight,
+    /// The name of the identity
+    pub(crate) identity: String,
+}
+
 /// The options of `redoubt explain`.
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
@@ -224,6 +250,15 @@ fn lasts(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if grants::TIMES.contains(&time) => Ok(time),
         _ => Err("expected a time from 1s to 24h".to_owned()),
+    }
+}
+
+fn learn_since(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(time) if (status::Learned::SHORTEST..=status::Learned::LONGEST).contains(&time) => {
+            Ok(time)
+        }
+        _ => Err("expected a time from 1s to 366days".to_owned()),
     }
 }
 

@@ -8,8 +8,9 @@ use super::credentials::Credentials;
 use super::error::{ConfigError, Problem, Site};
 use super::read::{Environment, Reader, Source, of_identity};
 use super::sections::{
-    AuditSettings, CompatSettings, GuardMode, LimitSettings, LogSettings, PolicySettings,
-    ThrottleSettings, TlsSettings, UpstreamKeys, UpstreamParts, UpstreamTls, Verification,
+    AuditSettings, CompatSettings, GuardMode, LearnSettings, LimitSettings, LogSettings,
+    PolicySettings, ThrottleSettings, TlsSettings, UpstreamKeys, UpstreamParts, UpstreamTls,
+    Verification,
 };
 use super::settings::{Settings, SettingsKeys, SettingsParts};
 use super::table::with_names;
@@ -47,6 +48,7 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
     let limits = LimitSettings::read(&reader)?;
     let throttle = ThrottleSettings::read(&reader)?;
     let audit = AuditSettings::find(&reader)?;
+    let learn = LearnSettings::read(&reader)?;
     let log = LogSettings::read(&reader)?;
     let Credentials { client, identities, url, origin, mut warnings } =
         Credentials::find(&reader, top.allow_weak_passwords)?;
@@ -103,6 +105,7 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
         throttle,
         tls,
         audit,
+        learn,
         log,
         warnings,
     };

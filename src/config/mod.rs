@@ -37,9 +37,9 @@ pub use secrets::{Origin, PreviousPassword, UpstreamUrl, read_password};
 pub use sections::{
     AuditKeys, AuditOutput, AuditSettings, ClientCertificates, ClientSettings, CompatSettings,
     Endpoint, FlushSettings, GuardMode, IdentityLimits, IdentityMode, IdentitySettings,
-    LimitSettings, Listen, LogFormat, LogSettings, OnFull, PolicySettings, ScriptMode, Sharing,
-    ThrottleSettings, TlsSettings, TlsVersion, UpstreamAccount, UpstreamSettings, UpstreamTls,
-    Verification, WrongEndpoint,
+    LearnSettings, LimitSettings, Listen, LogFormat, LogSettings, OnFull, PolicySettings,
+    Recording, ScriptMode, Sharing, ThrottleSettings, TlsSettings, TlsVersion, UpstreamAccount,
+    UpstreamSettings, UpstreamTls, Verification, WrongEndpoint,
 };
 pub use settings::Settings;
 pub(crate) use table::identity_fields;

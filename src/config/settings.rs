@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use super::declare::{flag, settings, time, whole};
 use super::secrets;
 use super::sections::{
-    AuditSettings, ClientSettings, CompatSettings, Endpoint, IdentitySettings, LimitSettings,
-    Listen, LogSettings, PolicySettings, ThrottleSettings, TlsSettings, UpstreamSettings, endpoint,
-    listen, networks, octal_mode,
+    AuditSettings, ClientSettings, CompatSettings, Endpoint, IdentitySettings, LearnSettings,
+    LimitSettings, Listen, LogSettings, PolicySettings, ThrottleSettings, TlsSettings,
+    UpstreamSettings, endpoint, listen, networks, octal_mode,
 };
 use super::warning::Warning;
 
@@ -95,6 +95,8 @@ settings! {
         tls: Option<TlsSettings>,
         /// Where the audit log goes, and what is in it.
         audit: AuditSettings,
+        /// What is recorded of identities.
+        learn: LearnSettings,
         /// What is logged, and in which format.
         log: LogSettings,
         /// Settings that are allowed but unwise; each is logged once at the start.

@@ -9,8 +9,8 @@ use super::declare::{Field, Key};
 use super::read::{Environment, IDENTITY, Names};
 use super::sections::{
     AuditSettings, ClientPasswords, ClientSettings, CompatSettings, IdentityGiven,
-    IdentitySettings, LimitSettings, LogSettings, PolicySettings, ThrottleSettings, TlsFiles,
-    TlsSettings, UpstreamLogin, UpstreamSettings, UpstreamTlsKeys,
+    IdentitySettings, LearnSettings, LimitSettings, LogSettings, PolicySettings, ThrottleSettings,
+    TlsFiles, TlsSettings, UpstreamLogin, UpstreamSettings, UpstreamTlsKeys,
 };
 use super::settings::Settings;
 
@@ -28,7 +28,7 @@ const fn table(name: &'static str, docs: &'static str) -> Table {
 }
 
 /// The tables in their order.
-pub const TABLES: [Table; 13] = [
+pub const TABLES: [Table; 14] = [
     table("", ""),
     table("tls", "The certificate of tls:// listeners, and the certificates that clients need."),
     table(
@@ -66,6 +66,11 @@ pub const TABLES: [Table; 13] = [
     table(
         "audit",
         "The audit log: one JSON object per line for each session, login, refused command and change.",
+    ),
+    table(
+        "learn",
+        "What is recorded of identities, so that `redoubt learn` can propose an `acl`. docs/identities.md shows \
+         how to use it.",
     ),
     table(
         "log",
@@ -106,6 +111,7 @@ static FIELDS: LazyLock<Vec<Field<Settings>>> = LazyLock::new(|| {
     all.extend(within!(limits: LimitSettings::fields()));
     all.extend(within!(throttle: ThrottleSettings::fields()));
     all.extend(within!(audit: AuditSettings::fields()));
+    all.extend(within!(learn: LearnSettings::fields()));
     all.extend(within!(log: LogSettings::fields()));
     // Some keys of other tables are fields of `Settings` itself.
     all.sort_by_key(|field| TABLES.iter().position(|table| table.name == field.key.table()));

@@ -14,6 +14,7 @@ mod guard_change;
 mod identities;
 mod in_force;
 mod kept_link;
+mod learn;
 mod limits;
 mod parameters;
 mod pulse;

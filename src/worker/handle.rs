@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use redoubt_core::observe::ScriptsSeen;
 use redoubt_core::router::{MemoryBudget, Sharing};
 use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::sync::oneshot;
@@ -14,6 +15,7 @@ use super::heartbeat::Heartbeat;
 use super::in_force::{Acknowledgement, InForce};
 use super::snapshot::Question;
 use crate::health::Health;
+use crate::learn::Learning;
 use crate::net::accepted::Accepted;
 use crate::net::load::Load;
 
@@ -103,6 +105,10 @@ pub(crate) struct Plan {
     pub(crate) memory: MemoryBudget,
     /// The workers besides the one that this is for. They end on their own, whoever can still send to them.
     pub(crate) others: Vec<mpsc::WeakSender<Order>>,
+    /// Where what sessions did is kept.
+    pub(crate) learning: Learning,
+    /// The scripts that sessions of all workers have sent.
+    pub(crate) scripts: ScriptsSeen,
     /// Who deletes keys for sessions.
     pub(crate) flushes: mpsc::Sender<FlushOrder>,
 }

@@ -92,7 +92,8 @@ impl Worker {
             key,
         )
         .counting_links(plan.health.links.budget())
-        .counting_memory(&plan.memory);
+        .counting_memory(&plan.memory)
+        .remembering_scripts(plan.scripts.clone(), &key);
         router.set_max_link_age(in_force.target.max_link_age);
         Self {
             router,

@@ -9,6 +9,7 @@ use crate::net::now;
 use crate::worker::report::refused::RefusedCommands;
 use crate::worker::report::{SessionRecord, Totals};
 use crate::worker::{Shared, Worker, listing};
+use redoubt_core::observe::Recorded;
 use redoubt_core::policy::Scripts;
 use redoubt_core::router::{LinkGauges, SessionId, SessionView};
 use redoubt_core::session::ClientLine;
@@ -26,6 +27,8 @@ pub(crate) enum Question {
     End(Arc<[i64]>, oneshot::Sender<usize>),
     /// What have you counted, and how full are you?
     Gauges(oneshot::Sender<WorkerSnapshot>),
+    /// What have observed sessions done since this was last asked?
+    Recorded(oneshot::Sender<Recorded>),
     /// Which commands have been refused?
     Refused(oneshot::Sender<RefusedCommands>),
 }
@@ -63,6 +66,9 @@ pub(super) fn answer(shared: &Shared, question: Question) {
         }
         Question::End(numbers, reply) => drop(reply.send(listing::end(shared, &numbers))),
         Question::Gauges(reply) => drop(reply.send(gauges(&shared.borrow()))),
+        Question::Recorded(reply) => {
+            drop(reply.send(shared.borrow_mut().router.recorder().take()));
+        }
         Question::Refused(reply) => drop(reply.send(shared.borrow().reports.refused().clone())),
     }
 }

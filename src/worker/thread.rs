@@ -15,6 +15,7 @@ use super::heartbeat::Heartbeat;
 use super::snapshot::answer;
 use super::{Shared, Worker};
 use crate::audit;
+use crate::learn;
 use crate::net::now;
 
 /// How often time limits of sessions are looked at.
@@ -71,6 +72,9 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, heartbeat: &Heartbe
     tokio::time::sleep(LAST_REQUESTS).await;
     let timeout = shared.borrow().in_force.borrow().shutdown_timeout;
     drain(&shared, timeout, heartbeat).await;
+    let recorded = shared.borrow_mut().router.recorder().take();
+    // Nothing is tried any more.
+    drop(plan.learning.store().add(recorded, learn::seconds()));
     plan.health.unserved.say_rest();
 }
 

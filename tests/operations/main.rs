@@ -6,6 +6,7 @@
 //! | `audit` | the audit log: lines, file, hash chain, and what happens when it cannot be written |
 //! | `cli` | `check`, `demo`, `serve`, `man`, `completions`, exit codes and open files, as processes |
 //! | `drain` | draining: which clients are still accepted, a second process on the port, a second signal |
+//! | `learn` | `redoubt learn` and `redoubt observed`: recorded requests, rules, dry runs, the state file |
 //! | `log_lines` | the lines of the log, in both formats |
 //! | `metrics` | the counters in a scrape of a real Redoubt |
 //! | `metrics_files` | alerts and dashboard use only metrics that exist |
@@ -21,6 +22,7 @@ mod admin;
 mod audit;
 mod cli;
 mod drain;
+mod learn;
 mod log_lines;
 mod metrics;
 mod metrics_files;

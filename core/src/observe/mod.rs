@@ -20,6 +20,7 @@ mod rebuild;
 mod recorder;
 mod scripts;
 mod shape;
+mod trial;
 mod unused;
 mod usage;
 
@@ -28,5 +29,6 @@ pub use profile::{Profile, Used};
 pub use proposal::{Database, Proposal, Word};
 pub use recorder::{Recorded, Recorder, Sample};
 pub use scripts::ScriptsSeen;
+pub use trial::{Part, Tried};
 pub use unused::unused;
 pub use usage::Usage;

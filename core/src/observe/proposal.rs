@@ -144,15 +144,20 @@ fn key_words(keys: BTreeMap<Pattern, (Access, Need)>) -> Vec<Word> {
     }
     kept.sort_by(|one, other| one.0.cmp(&other.0));
     let word = |(key, access, need): (Pattern, Access, Need)| {
-        let sign = match (access.reads, access.writes) {
-            (true, true) => "~",
-            (false, true) => "%W~",
-            // Without a right the key must be matched by a pattern all the same.
-            (_, false) => "%R~",
-        };
-        Need { is_sent: true, ..need }.word(format!("{sign}{}", pattern::rule(&key)))
+        Need { is_sent: true, ..need }.word(key_word(&key, access))
     };
     kept.into_iter().map(word).collect()
+}
+
+/// Returns the word that allows keys of the pattern.
+pub(super) fn key_word(key: &[u8], access: Access) -> String {
+    let sign = match (access.reads, access.writes) {
+        (true, true) => "~",
+        (false, true) => "%W~",
+        // Without a right the key must be matched by a pattern all the same.
+        (_, false) => "%R~",
+    };
+    format!("{sign}{}", pattern::rule(key))
 }
 
 /// Returns the words for channels: if all are needed, no others.

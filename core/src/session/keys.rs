@@ -44,7 +44,8 @@ impl KeyForm {
         keys.map(|key| self.show(key)).collect()
     }
 
-    fn show(self, key: &[u8]) -> String {
+    /// Returns the form in which a key is reported; empty if it is not.
+    pub fn show(self, key: &[u8]) -> String {
         match (self, key.get(..Self::LONGEST)) {
             (Self::None, _) => String::new(),
             (Self::Hashed, _) => hex::encode(Sha256::digest(key)),

@@ -1,8 +1,10 @@
-//! `redoubt healthcheck`, `sessions`, `stats`, `refused`, `grant`, `grants` and `revoke`: query a running proxy and
-//! change what it grants.
+//! `redoubt healthcheck`, `sessions`, `stats`, `refused`, `learn`, `observed`, `grant`, `grants` and `revoke`: query
+//! a running proxy and change what it grants.
 
 mod ask;
 mod grants;
+mod learn;
+mod observed;
 mod refused;
 mod sessions;
 mod stats;
@@ -13,8 +15,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use hyper::Method;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use redoubt::grants::Grants;
-use redoubt::status::{Refused, Sessions, Stats};
+use redoubt::status::{Learned, Observed, Refused, Sessions, Stats};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -72,6 +75,25 @@ pub(crate) fn grant(args: &args::Grant) -> Result<ExitCode, AskError> {
 pub(crate) fn revoke(args: &args::Revoke) -> Result<ExitCode, AskError> {
     let path = format!("/grants?number={}", args.number);
     print_by::<Grants>(Method::DELETE, &args.insight, &path, grants::text)
+}
+
+/// Prints the rule that an identity needs.
+pub(crate) fn learn(args: &args::Learn) -> Result<ExitCode, AskError> {
+    let mut path = format!("/learn?identity={}", encoded(&args.identity));
+    if let Some(since) = args.since {
+        path += &format!("&since={}", since.as_secs());
+    }
+    print::<Learned>(&args.insight, &path, learn::text)
+}
+
+/// Prints what the rule of an identity would refuse.
+pub(crate) fn observed(args: &args::Observed) -> Result<ExitCode, AskError> {
+    let path = format!("/observed?identity={}", encoded(&args.identity));
+    print::<Observed>(&args.insight, &path, observed::text)
+}
+
+fn encoded(name: &str) -> String {
+    utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
 }
 
 fn print<T: Serialize + DeserializeOwned>(

@@ -112,6 +112,14 @@ impl GuardProvisioner {
         Ok(guard)
     }
 
+    /// Returns a name as guards have it, for a user that nobody logs in as.
+    ///
+    /// # Errors
+    /// The system gives no random numbers.
+    pub(in crate::control) fn new_name(&self) -> Result<String, GuardError> {
+        Ok(self.new_guard()?.name().to_owned())
+    }
+
     /// Returns the address and socket options of links.
     pub(crate) fn target(&self) -> Target {
         self.target.borrow().clone()

@@ -25,6 +25,7 @@ use tracing::warn;
 use crate::config::Settings;
 use crate::control::grants::GrantedCommands;
 use crate::control::guard::configured_logins;
+use crate::control::identities::KnownIdentities;
 use crate::net::upstream::Target;
 use crate::worker::handle::{Order, WorkerHandle};
 use crate::worker::in_force::{Acknowledgement, InForce};
@@ -36,7 +37,7 @@ use redoubt_core::session::{ClientFields, ClientIds, Parameters, StandIn};
 use redoubt_core::upstream::{Credentials, Greeting};
 
 pub(crate) use finding::Finding;
-pub(crate) use parts::{Configured, Reload, compat, enforced, script_rules_differ};
+pub(crate) use parts::{Configured, Reload, compat, enforced, keys, script_rules_differ};
 
 /// Composes the value in force and sends it to the workers.
 ///
@@ -113,6 +114,11 @@ impl Composer {
     /// Returns the current settings.
     pub(crate) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.borrow())
+    }
+
+    /// Returns the identities of the configuration.
+    pub(crate) async fn identities(&self) -> KnownIdentities {
+        Arc::clone(self.composed.lock().await.parts.identities())
     }
 
     /// Returns a receiver of the upstream's address and its changes.

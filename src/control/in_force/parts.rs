@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Finding;
-use crate::config::{AuditKeys, AuditOutput, IdentitySettings, Settings};
+use crate::config::{AuditKeys, AuditOutput, IdentityMode, IdentitySettings, Recording, Settings};
 use crate::control::grants::GrantedCommands;
 use crate::control::identities::{KnownIdentities, KnownIdentity};
 use crate::net::own_end::own_connections;
@@ -114,6 +114,11 @@ impl Parts {
             client_ids,
             client_fields: ClientFields::default(),
         }
+    }
+
+    /// Returns the identities of the configuration.
+    pub(super) fn identities(&self) -> &KnownIdentities {
+        &self.configured.identities
     }
 
     /// Like the following functions, takes a part and returns whether the value in force changes.
@@ -267,6 +272,7 @@ impl Parts {
             },
             limits,
             rights: rights(settings, login),
+            observes: rules.observes || settings.mode == IdentityMode::Observe,
             ..rules.clone()
         }
     }
@@ -318,7 +324,7 @@ impl Parts {
             own_connections: own_connections(),
             compat: Compat { parameters: self.parameters.clone(), ..compat(settings) },
             rights: Rights::default(),
-            observes: false,
+            observes: settings.learn.record == Recording::All,
         }
     }
 
@@ -396,7 +402,7 @@ pub(crate) fn compat(settings: &Settings) -> Compat {
 }
 
 /// Returns how keys of refused commands are reported.
-fn keys(settings: &Settings) -> KeyForm {
+pub(crate) fn keys(settings: &Settings) -> KeyForm {
     match settings.audit.keys {
         _ if settings.audit.output == AuditOutput::Off => KeyForm::None,
         AuditKeys::None => KeyForm::None,

@@ -39,6 +39,7 @@ impl Server {
             health: Arc::clone(&plan.health),
             dispatcher: Arc::clone(dispatcher),
             target: composer.target(),
+            learning: plan.learning.clone(),
             start: now(),
         };
         let admin = Admin {

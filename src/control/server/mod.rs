@@ -29,9 +29,11 @@ use crate::control::grants::Granter;
 use crate::control::guard::GuardProvisioner;
 use crate::control::identities::IdentityIds;
 use crate::control::in_force::{Composer, FirstLogin};
+use crate::control::learn::{Learner, write_state};
 use crate::control::secrets::{ClientPasswords, UpstreamPassword, Watched, Watchers};
 use crate::control::watch::{Provisioned, Watch};
 use crate::grants::{self, GrantRequest, GrantSender};
+use crate::learn::Learning;
 use crate::net::load::Load;
 use crate::reload::{ReloadRequest, ReloadSender, Reloads, WAITING};
 use crate::telemetry::metrics::{GuardState, guard as guard_state};
@@ -163,7 +165,8 @@ impl Server {
             Composer::new(configured, client.identities(), credentials, first, workers.clone())
                 .map_err(|error| ServeError::Start(io::Error::other(error)))?;
         let (flushes, flush_orders) = mpsc::channel(FLUSHES);
-        let plan = plan::plan(&self.settings, composer.first(), flushes, stop);
+        let (learning, learn_orders) = Learning::new();
+        let plan = plan::plan(&self.settings, composer.first(), flushes, learning.clone(), stop);
         let composer = Arc::new(composer);
         let dispatcher = Arc::new(plan::dispatcher(&self.settings, workers.clone()));
         // The admin port stays until the last session has ended, so that it can report the stop.
@@ -205,11 +208,24 @@ impl Server {
             listed: AtomicUsize::new(0),
             again: Notify::new(),
         };
+        let learner = Learner::new(
+            (learning.clone(), learn_orders),
+            &composer,
+            watch.workers.clone(),
+            Arc::clone(&maker),
+        );
+        let last = Arc::clone(&composer);
         let flusher = Flusher::new(flush_orders, Arc::clone(&composer));
-        let accepted =
-            self.accept((client, ids), composer, dispatcher, (Arc::new(watch), flusher), shutdown);
+        let accepted = self.accept(
+            (client, ids),
+            composer,
+            dispatcher,
+            (Arc::new(watch), flusher, learner),
+            shutdown,
+        );
         let served = runtime.block_on(accepted);
         let ended: Vec<_> = threads.into_iter().map(thread::JoinHandle::join).collect();
+        write_state(&learning, &last.settings());
         runtime.block_on(maker.remove_own());
         served?;
         ended.into_iter().try_for_each(|outcome| match outcome {
@@ -225,7 +241,7 @@ impl Server {
         (client, ids): (ClientPasswords, IdentityIds),
         composer: Arc<Composer>,
         dispatcher: Arc<Dispatcher>,
-        (watch, flusher): (Arc<Watch>, Flusher),
+        (watch, flusher, learner): (Arc<Watch>, Flusher, Learner),
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
         let stop = watch.shutdown.clone();
@@ -246,6 +262,7 @@ impl Server {
         }
         tasks.spawn(self.certificates.clone().watch(stop.clone()));
         tasks.spawn(flusher.run(stop.clone()));
+        tasks.spawn(learner.run(stop.clone()));
         let health = Arc::clone(&watch.health);
         let watching = tasks.spawn(Arc::clone(&watch).run());
         let watched = Watched {

@@ -16,12 +16,14 @@ use crate::control::limits;
 use crate::control::parameters::ParameterWatch;
 use crate::control::secrets::ClientPasswords;
 use crate::health::Health;
+use crate::learn::Learning;
 use crate::net::upstream::Target;
 use crate::tls;
 use crate::worker::flushing::FlushOrder;
 use crate::worker::handle::{Plan, WorkerHandle};
 use crate::worker::in_force::InForce;
 use redoubt_core::auth::{ConnectionLimiter, ConnectionLimits, Networks, ThrottleLimits};
+use redoubt_core::observe::ScriptsSeen;
 use redoubt_core::policy::Policy;
 use redoubt_core::router::{MemoryBudget, Sharing};
 use redoubt_core::upstream::Credentials;
@@ -171,6 +173,7 @@ pub(super) fn plan(
     settings: &Settings,
     in_force: Arc<InForce>,
     flushes: mpsc::Sender<FlushOrder>,
+    learning: Learning,
     shutdown: CancellationToken,
 ) -> Plan {
     let health = Health::default();
@@ -186,5 +189,7 @@ pub(super) fn plan(
         memory: MemoryBudget::default(),
         others: Vec::new(),
         flushes,
+        learning,
+        scripts: ScriptsSeen::default(),
     }
 }

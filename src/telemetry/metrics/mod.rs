@@ -117,6 +117,12 @@ pub(crate) fn report(event: &Event) {
     }
 }
 
+/// Counts requests that the `acl` of an observed identity would refuse.
+pub(crate) fn would_refuse(identity: &str, command: &str, count: u64) {
+    counter!(names::WOULD_REFUSE, "identity" => identity.to_owned(), "command" => command.to_owned())
+        .increment(count);
+}
+
 /// Counts a refused connection.
 pub(crate) fn connection_refused(reason: redoubt_core::auth::Refusal) {
     counter!(names::CONNECTIONS_REFUSED, "reason" => reason.as_str()).increment(1);

@@ -28,6 +28,7 @@ names! {
     LOCKED_OUT = "redoubt_locked_out_addresses", describe_gauge, Count, "Addresses locked out now.";
     COMMANDS = "redoubt_commands_total", describe_counter, Count, "Commands of clients, by name and result.";
     REFUSALS = "redoubt_refused_commands_total", describe_counter, Count, "Commands refused by the policy, by rule.";
+    WOULD_REFUSE = "redoubt_would_refuse_total", describe_counter, Count, "Commands served that the acl of an identity in the mode observe would refuse, by identity and command.";
     DURATION = "redoubt_request_duration_seconds", describe_histogram, Seconds, "Duration of sampled requests, by part: Redoubt's and Redis's.";
     CLIENT_BYTES = "redoubt_client_bytes_total", describe_counter, Bytes, "Bytes read from and written to clients.";
     UPSTREAM_BYTES = "redoubt_upstream_bytes_total", describe_counter, Bytes, "Bytes read from and written to Redis.";

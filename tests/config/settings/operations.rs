@@ -22,6 +22,36 @@ fn metrics_enabled_takes_effect() {
     }
 }
 
+/// Returns the rule that the only identity needs.
+fn learned(redoubt: &Redoubt) -> String {
+    http::http_get(redoubt.admin(), "/learn?identity=default").2
+}
+
+#[test]
+fn learn_record_takes_effect() {
+    let redis = Redis::start();
+    for (record, is_recorded) in [("observed", false), ("all", true)] {
+        let redoubt = Redoubt::setup(&redis).set_text("learn.record", record).start();
+        redoubt.session().command(&["GET", "k"]);
+        assert_eq!(learned(&redoubt).contains("+get"), is_recorded, "{record}");
+    }
+}
+
+#[test]
+fn learn_file_takes_effect() {
+    let redis = Redis::start();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("learned");
+    let setup = || Redoubt::setup(&redis).set_text("learn.record", "all");
+    let start = || setup().set_text("learn.file", path.to_str().unwrap()).start();
+    let mut redoubt = start();
+    redoubt.session().command(&["GET", "k"]);
+    support::signal(redoubt.pid(), "TERM");
+    assert!(redoubt.wait().success());
+    assert!(path.exists());
+    assert!(learned(&start()).contains("+get"));
+}
+
 /// Returns the first lines of the log with this format.
 fn says(format: &str) -> Vec<String> {
     let dir = tempfile::tempdir().unwrap();

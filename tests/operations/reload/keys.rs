@@ -8,7 +8,7 @@ use redoubt::reload::{Difference, LIVE, RESTART};
 use tempfile::TempDir;
 
 /// Keys with two values each. A key that requires another brings the first value of that key.
-const VALUES: [(&str, &str, &str); 79] = [
+const VALUES: [(&str, &str, &str); 81] = [
     ("listen", "[\"127.0.0.1:1\"]", "[\"127.0.0.1:2\"]"),
     ("unix_socket_mode", "\"660\"", "\"600\""),
     ("reuse_port", "false", "true"),
@@ -86,6 +86,8 @@ const VALUES: [(&str, &str, &str); 79] = [
     ("audit.on_full", "\"drop\"", "\"block\""),
     ("audit.queue", "10000", "9999"),
     ("audit.hash_chain", "false", "true"),
+    ("learn.record", "\"observed\"", "\"all\""),
+    ("learn.file", "\"a.learned\"", "\"b.learned\""),
     ("log.format", "\"text\"", "\"json\""),
     ("log.level", "\"info\"", "\"debug\""),
 ];

@@ -105,6 +105,21 @@ fn reload_changes_audit_keys() {
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_what_is_recorded() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    let learned =
+        |redoubt: &Redoubt| support::http::http_get(redoubt.admin(), "/learn?identity=default").2;
+    let mut session = redoubt.session();
+    session.command(&["GET", "k"]);
+    assert!(!learned(&redoubt).contains("+get"));
+    change(&mut redoubt, "learn.record", "\"all\"");
+    session.command(&["GET", "k"]);
+    assert!(learned(&redoubt).contains("+get"));
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn reload_changes_blocked_commands_and_escapes() {
     let redis = Redis::start();
     let mut redoubt = Redoubt::start(&redis);
