@@ -1,4 +1,4 @@
-//! `[audit]`: where the audit log goes, and what is in it.
+//! `[audit]` and `[learn]`: what is recorded of clients, and where.
 
 use std::path::PathBuf;
 
@@ -57,6 +57,27 @@ settings! {
     }
 }
 
+settings! {
+    /// What is recorded of identities, so that `redoubt learn` can propose a rule.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct LearnSettings in "learn" {
+        /// Whose requests are recorded:
+        /// - "observed": those of identities whose mode is "observe".
+        /// - "all": those of all identities, so that `redoubt learn` also shows what of an `acl` in force is
+        ///   never used, and what clients of [client] need. What Redis refuses is left out.
+        record: Recording = choice([
+            ("observed", Recording::Observed),
+            ("all", Recording::All),
+        ])
+        .default(Recording::Observed)
+        .live();
+
+        /// A file that keeps what was learned over a restart. It is written once a minute and at a stop. It
+        /// holds commands, patterns of keys and counts, and no values.
+        file: Option<PathBuf> = file().optional(r#""/var/lib/redoubt/learned""#);
+    }
+}
+
 impl AuditSettings {
     /// Reads the keys and checks that `file` is given if and only if the output is a file.
     pub(crate) fn find(reader: &Reader<'_>) -> Result<Self, ConfigError> {
@@ -107,4 +128,14 @@ pub enum OnFull {
     Drop,
     /// Clients wait.
     Block,
+}
+
+/// Whose requests are recorded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Recording {
+    /// Those of identities in the mode "observe".
+    #[default]
+    Observed,
+    /// Those of all identities.
+    All,
 }
