@@ -60,8 +60,8 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the content of the state file if it has changed.
-    pub(crate) fn to_write(&mut self) -> Option<String> {
+    /// Returns the content of the state file if it has changed since this was last called.
+    pub(crate) fn take_text(&mut self) -> Option<String> {
         if !std::mem::take(&mut self.is_new) {
             return None;
         }
@@ -107,14 +107,14 @@ mod tests {
         for name in ["one", "two"] {
             store.profiles.insert(name.to_owned(), Profile::new(7));
         }
-        assert!(store.to_write().is_none());
+        assert!(store.take_text().is_none());
         store.not_written();
-        let text = store.to_write().unwrap();
+        let text = store.take_text().unwrap();
         write(&path, &text).unwrap();
         let mut again = Store::default();
         again.load(&path).unwrap();
         again.not_written();
-        assert_eq!(again.to_write().as_ref(), Some(&text));
+        assert_eq!(again.take_text().as_ref(), Some(&text));
         for broken in [
             "",
             "something else\n",

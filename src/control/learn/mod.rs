@@ -193,7 +193,7 @@ impl Learner {
 /// Writes the state file, if there is one and something has changed.
 pub(super) fn write_state(learning: &Learning, settings: &Settings) {
     let Some(path) = &settings.learn.file else { return };
-    let Some(text) = learning.store().to_write() else { return };
+    let Some(text) = learning.store().take_text() else { return };
     if let Err(error) = write(path, &text) {
         learning.store().not_written();
         error!(
