@@ -81,12 +81,13 @@ fn severity(event: &str) -> u8 {
         | "locked_out"
         | "command_refused"
         | "would_refuse"
+        | "granted"
         | "connections_refused"
         | "events_dropped"
         | "log_repaired"
         | "log_truncated"
         | "chain_started" => 4,
-        "started" | "stopped" | "configuration_changed" | "guard_changed" => 5,
+        "started" | "stopped" | "configuration_changed" | "guard_changed" | "grant_ended" => 5,
         _ => 6,
     }
 }

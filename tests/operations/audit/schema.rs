@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use super::{full, lines, log, setup, stop};
 use support::certificates::{Authority, Kind};
 use support::tls::Caller;
-use support::{Deadline, Redis, Wire, secret, signal};
+use support::{Deadline, Redis, Wire, program, secret, signal};
 
 /// Names of fields, and whether each is always present.
 type Fields = BTreeMap<String, bool>;
@@ -122,12 +123,39 @@ fn seen_in_tls() -> Vec<Value> {
     lines(&log(&dir))
 }
 
+/// Returns lines of an identity that is observed and gets a grant.
+fn seen_of_identities() -> Vec<Value> {
+    let (redis, dir, password) = (Redis::start(), tempfile::tempdir().unwrap(), secret());
+    let redoubt = setup(&redis, &dir)
+        .set_text("audit.keys", "plain")
+        .set_text("identities.worker.password", &password)
+        .set("identities.worker.acl", "[\"~a\", \"+get\"]")
+        .set_text("identities.worker.mode", "observe")
+        .start();
+    redoubt.wait_until_it_knows_its_server();
+    let mut session = redoubt.connect();
+    assert_eq!(session.command(&["AUTH", "worker", &password]), b"+OK\r\n");
+    assert_eq!(session.command(&["GET", "b"]), b"$-1\r\n");
+    let run = |words: &[&str]| {
+        let admin = redoubt.admin().to_string();
+        let output =
+            Command::new(program()).args(words).args(["--admin", &admin]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    run(&["grant", "worker", "FLUSHALL", "--for", "1h", "--reason", "a test"]);
+    run(&["revoke", "1"]);
+    let is_there = || lines(&log(&dir)).iter().any(|line| line["event"] == "would_refuse");
+    assert!(Deadline::standard().poll(is_there));
+    stop(redoubt);
+    lines(&log(&dir))
+}
+
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_audit_page_describes_exactly_the_events_and_fields() {
     let (common, events) = documented();
     let (mut met, mut fields_met) = (BTreeSet::new(), BTreeSet::new());
-    for line in [seen(), seen_when_full(), seen_in_tls()].concat() {
+    for line in [seen(), seen_when_full(), seen_in_tls(), seen_of_identities()].concat() {
         let event = line["event"].as_str().unwrap().to_owned();
         let own = events.get(&event).unwrap_or_else(|| panic!("{event} is not in the page"));
         let names: BTreeSet<_> = line.as_object().unwrap().keys().cloned().collect();
