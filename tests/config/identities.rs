@@ -296,12 +296,10 @@ fn errors_name_the_place_and_what_to_write() {
             .unwrap_err()
             .contains("expected a table; write [identities.worker]")
     );
-    let two = format!(
-        "[tls]\nclient_ca = \"/a\"\ncertificate = \"/b\"\nkey = \"/c\"\n\
-         [identities.a]\ncertificate = \"a.example\"\nacl = \"+get\"\n[identities.b]\ncertificate = \"a.example\"\nacl = \"+get\"\n"
-    );
+    let two = "[tls]\nclient_ca = \"/a\"\ncertificate = \"/b\"\nkey = \"/c\"\n\
+         [identities.a]\ncertificate = \"a.example\"\nacl = \"+get\"\n[identities.b]\ncertificate = \"a.example\"\nacl = \"+get\"\n";
     assert!(
-        parse(&two)
+        parse(two)
             .unwrap_err()
             .ends_with("identities.a.certificate says the same; keep one of the two")
     );

@@ -29,15 +29,12 @@ impl Environment {
 
     /// Returns the value of `name`. An empty value is an error, since the variable was more likely
     /// meant to hold something than to be empty; so is one that is not UTF-8.
-    pub(super) fn value(
-        &self,
-        name: &Cow<'static, str>,
-    ) -> Result<Option<SecretString>, ConfigError> {
+    pub(super) fn value(&self, name: &str) -> Result<Option<SecretString>, ConfigError> {
         match self.values.get(name) {
             None => Ok(None),
-            Some(None) => Err(Site::Variable(name.clone()).error(Problem::NotUtf8)),
+            Some(None) => Err(Site::Variable(name.to_owned().into()).error(Problem::NotUtf8)),
             Some(Some(value)) if value.expose_secret().is_empty() => {
-                Err(Site::Variable(name.clone()).error(Problem::Empty))
+                Err(Site::Variable(name.to_owned().into()).error(Problem::Empty))
             }
             Some(Some(value)) => Ok(Some(value.clone())),
         }

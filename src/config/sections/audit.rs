@@ -64,7 +64,7 @@ settings! {
         /// Whose requests are recorded:
         /// - "observed": those of identities whose mode is "observe".
         /// - "all": those of all identities, so that `redoubt learn` also shows what of an `acl` in force is
-        ///   never used, and what clients of [client] need. What Redis refuses is left out.
+        ///   never used, and what clients of `client` need. What Redis refuses is left out.
         record: Recording = choice([
             ("observed", Recording::Observed),
             ("all", Recording::All),

@@ -419,12 +419,12 @@ fn limits() -> Form<IdentityLimits> {
     };
     let expects = "a table of sessions, commands_per_second, leases and in_flight, whole numbers from 1, and \
                    bytes_per_second, a size such as \"1mb\"";
-    Form::new(expects, read, IdentityLimits::to_toml)
+    Form::new(expects, read, |limits: &IdentityLimits| limits.to_toml())
 }
 
 impl IdentityLimits {
     /// Returns the table in TOML; `None` if it is empty.
-    fn to_toml(&self) -> Option<String> {
+    fn to_toml(self) -> Option<String> {
         let size = |size| bytes::<u64>(0..=u64::MAX).write(&size);
         let all = [
             ("sessions", self.sessions.map(|number| number.to_string())),

@@ -5,6 +5,7 @@
 //! does not take changes nothing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use tracing::{debug, info, warn};
 
@@ -244,12 +245,15 @@ impl GuardProvisioner {
             let granted: Vec<_> = granted.iter().map(String::as_str).collect();
             let outcome = match rights {
                 Ok((rights, refused)) => {
-                    if !guards.contains_key(&id) {
-                        let guard = self.new_guard()?;
-                        info!(target: GUARD, identity = name, user = guard.name(), "guard of an identity made");
-                        guards.insert(id, guard);
-                    }
-                    let Some(guard) = guards.get(&id) else { continue };
+                    let guard = match guards.entry(id) {
+                        Entry::Occupied(kept) => kept.into_mut(),
+                        Entry::Vacant(place) => {
+                            let guard = self.new_guard()?;
+                            let user = guard.name();
+                            info!(target: GUARD, identity = name, user, "guard of an identity made");
+                            place.insert(guard)
+                        }
+                    };
                     let made = link.ask(&guard.make(&rights, &rules, &granted)).await?;
                     Guard::made("ACL SETUSER", &made)?;
                     IdentityOutcome::Guarded { credentials: guard.credentials(), refused }
