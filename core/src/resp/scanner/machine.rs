@@ -91,10 +91,13 @@ impl ReplyScanner {
             return Ok(Scan { len: 0, done: false });
         }
         self.begin();
-        let mut rest = self.run(input)?;
-        while self.left > 0 && !rest.is_empty() {
-            rest = self.error_text(rest);
+        let mut rest = input;
+        loop {
             rest = self.run(rest)?;
+            if self.left == 0 || rest.is_empty() {
+                break;
+            }
+            rest = self.error_text(rest);
         }
         Ok(Scan { len: input.len().saturating_sub(rest.len()), done: self.left == 0 })
     }

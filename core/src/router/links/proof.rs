@@ -21,8 +21,8 @@ pub(in crate::router) struct Proof {
     key: LinkKey,
     /// The replies, the barrier's last.
     expected: Vec<u8>,
-    /// The reply to the barrier.
-    barrier: Vec<u8>,
+    /// The position of the barrier's reply in `expected`.
+    barrier: usize,
     received: Vec<u8>,
     /// True if the server has said that this user may not run `ECHO`.
     may_not_echo: bool,
@@ -71,9 +71,10 @@ impl Proof {
         }
         let (form, token) = (barriers.form(key.identity), barriers.next_token());
         let barrier = Barrier::write(owner, form, key.protocol, token, requests);
+        let before = expected.len();
         expected.extend_from_slice(barrier.reply());
-        let barrier = barrier.reply().to_vec();
-        Self { owner, key, expected, barrier, received: Vec::new(), may_not_echo: false }
+        let received = Vec::new();
+        Self { owner, key, expected, barrier: before, received, may_not_echo: false }
     }
 
     /// Returns the state of the connection once it is proved.
@@ -107,8 +108,7 @@ impl Proof {
         match (Fence::is_refusal(other), excused) {
             (Some(true), _) | (_, Some(true)) => {
                 // An error may also answer a request that undoes the session's state.
-                let answers_token = self.expected.get(frame..) == Some(self.barrier.as_slice());
-                self.may_not_echo = answers_token && Fence::is_refusal_for_good(other);
+                self.may_not_echo = frame == self.barrier && Fence::is_refusal_for_good(other);
                 Proved::Refused
             }
             (Some(false), Some(false)) => Proved::Mismatch(self.owner),

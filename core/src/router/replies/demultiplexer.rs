@@ -105,7 +105,7 @@ impl Reader {
         input: &[u8],
         from: Source,
         mut session: Option<&mut Session>,
-        (rules, renaming): (&Rules, Renaming<'_>),
+        (rules, renaming): (&Rules, &Renaming<'_>),
         counts: &mut Counts,
     ) -> Result<(usize, bool), Unexpected> {
         if from.is_own && !self.reads_frames_for(session.as_deref_mut(), input) {
@@ -286,7 +286,7 @@ impl Demultiplexer<'_> {
             input,
             from,
             session,
-            (self.rules, self.renaming),
+            (self.rules, &self.renaming),
             self.counts,
         )?;
         if answered {

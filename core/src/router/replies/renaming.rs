@@ -14,7 +14,6 @@ use crate::session::{Frame, Limits};
 use crate::upstream::refusal;
 
 /// What errors on one link name, and what clients are shown in its place.
-#[derive(Clone, Copy)]
 pub(in crate::router) struct Renaming<'a> {
     /// What errors say of the users that the link is, or was, logged in as (see
     /// [`Link::refusals`](crate::upstream::Link::refusals)).
@@ -36,7 +35,7 @@ impl Begun {
         more: BytesMut,
         session: &mut Session,
         (frame, scanner): (Frame, &ReplyScanner),
-        renaming: Renaming<'_>,
+        renaming: &Renaming<'_>,
         limits: &Limits,
     ) {
         let mut text = std::mem::take(&mut self.0);
