@@ -69,6 +69,7 @@ impl Conversation {
             auth_attempts: 10,
             keys: KeyForm::None,
             limits: Limits::default(),
+            bounds: Default::default(),
             client_ids: Default::default(),
             client_fields: Default::default(),
             own_connections: Default::default(),

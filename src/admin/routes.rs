@@ -1,5 +1,6 @@
 //! The paths of the admin port, who may request each, and the responses.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -111,7 +112,10 @@ pub(super) async fn answer(request: Request<Incoming>, ends: Ends, admin: &Admin
         Route::Readyz => health(&admin.insight.unready()),
         Route::Metrics => with(StatusCode::OK, PROMETHEUS, telemetry::metrics::render()),
         Route::Sessions => match timeout(SESSIONS_WAIT, admin.listing_sessions.lock()).await {
-            Ok(_one_at_a_time) => json(StatusCode::OK, &admin.insight.sessions().await),
+            Ok(_one_at_a_time) => match identity(request.uri().query()) {
+                Ok(identity) => json(StatusCode::OK, &admin.insight.sessions(identity).await),
+                Err(text) => plain(StatusCode::BAD_REQUEST, text),
+            },
             Err(_) => plain(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "other requests for sessions are in progress; try again\n".to_owned(),
@@ -177,6 +181,17 @@ fn or_unknown(answer: Option<impl Serialize>) -> Answer {
     match answer {
         Some(answer) => json(StatusCode::OK, &answer),
         None => plain(StatusCode::NOT_FOUND, "there is no such identity\n".to_owned()),
+    }
+}
+
+/// Reads `identity=NAME`, percent-encoded; without it, all identities are meant.
+fn identity(query: Option<&str>) -> Result<Option<Arc<str>>, String> {
+    let Some(query) = query.filter(|query| !query.is_empty()) else { return Ok(None) };
+    let name = query.strip_prefix("identity=").filter(|name| !name.contains('&'));
+    let name = name.and_then(|name| percent_decode_str(name).decode_utf8().ok());
+    match name.filter(|name| !name.is_empty()) {
+        Some(name) => Ok(Some(name.as_ref().into())),
+        None => Err("expected identity=NAME\n".to_owned()),
     }
 }
 

@@ -63,6 +63,7 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         certificate: Option<String>,
         user: String,
+        method: &'static str,
     },
     /// A client sent a wrong user name or password.
     AuthFailed { session: u64, peer: String, claimed_user: String },
@@ -187,9 +188,10 @@ pub fn report(of: &Session<'_>, event: &session::Event) {
     let &Session { number: session, refused, .. } = of;
     let (peer, known) = (of.peer.to_string(), of.user.map(str::to_owned));
     record(match event {
-        session::Event::Authenticated { user } => {
+        session::Event::Authenticated { user, method } => {
             let certificate = of.certificate.map(str::to_owned);
-            Event::AuthSucceeded { session, peer, certificate, user: user.to_string() }
+            let (user, method) = (user.to_string(), method.as_str());
+            Event::AuthSucceeded { session, peer, certificate, user, method }
         }
         session::Event::AuthFailed { user } => {
             Event::AuthFailed { session, peer, claimed_user: user.to_string() }

@@ -35,7 +35,7 @@ pub(crate) enum Command {
     /// Ask a running proxy whether it is ready; exits with 0 if it is and 1 if not
     Healthcheck(Healthcheck),
     /// List the sessions of a running proxy
-    Sessions(Insight),
+    Sessions(Sessions),
     /// Show the state and statistics of a running proxy
     Stats(Insight),
     /// List the commands that a running proxy has refused, by program
@@ -115,6 +115,16 @@ pub(crate) struct Insight {
     /// Print a JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The options of `redoubt sessions`.
+#[derive(Debug, Args)]
+pub(crate) struct Sessions {
+    #[command(flatten)]
+    pub(crate) insight: Insight,
+    /// Only the sessions of this identity, by its name
+    #[arg(long, value_name = "NAME")]
+    pub(crate) identity: Option<String>,
 }
 
 /// The options of `redoubt refused`.

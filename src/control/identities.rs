@@ -4,12 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{IdentitySettings, Settings};
-use redoubt_core::auth::IdentityId;
+use crate::health::identities::IdentityUsages;
+use redoubt_core::auth::{DEFAULT_USER, IdentityId};
+use redoubt_core::session::IdentityUsage;
 
 /// An identity of the configuration other than that of `[client]`, which is [`IdentityId::FIRST`].
 #[derive(Debug, Clone)]
 pub(crate) struct KnownIdentity {
     pub(crate) id: IdentityId,
+    /// What its sessions use, before and after reloads.
+    pub(crate) usage: Arc<IdentityUsage>,
     pub(crate) settings: IdentitySettings,
 }
 
@@ -20,6 +24,7 @@ pub(crate) type KnownIdentities = Arc<[KnownIdentity]>;
 #[derive(Debug, Default)]
 pub(crate) struct IdentityIds {
     ids: BTreeMap<String, IdentityId>,
+    usages: IdentityUsages,
 }
 
 /// There have been more names of identities than a process can tell apart.
@@ -35,9 +40,21 @@ impl IdentityIds {
     pub(crate) fn known(&mut self, settings: &Settings) -> Result<KnownIdentities, TooManyNames> {
         let known = settings.identities.iter().map(|settings| {
             let id = self.id(&settings.name)?;
-            Ok(KnownIdentity { id, settings: settings.clone() })
+            let usage = self.usages.of(&settings.name);
+            Ok(KnownIdentity { id, usage, settings: settings.clone() })
         });
         known.collect()
+    }
+
+    /// Returns what the sessions of the identity of `[client]` use.
+    pub(crate) fn first_usage(&self, settings: &Settings) -> Arc<IdentityUsage> {
+        let Some(client) = &settings.client else { return Arc::default() };
+        self.usages.of(client.user.as_deref().unwrap_or(DEFAULT_USER))
+    }
+
+    /// Returns what the sessions of all identities use.
+    pub(crate) fn usages(&self) -> IdentityUsages {
+        self.usages.clone()
     }
 
     fn id(&mut self, name: &str) -> Result<IdentityId, TooManyNames> {

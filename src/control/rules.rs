@@ -44,9 +44,10 @@ pub fn rules(
     credentials: &Credentials,
 ) -> Result<Arc<Rules>, RulesError> {
     let policy = settings.policy.compile()?;
-    let known = IdentityIds::default().known(settings).map_err(|_| RulesError::Identities)?;
+    let mut ids = IdentityIds::default();
+    let known = ids.known(settings).map_err(|_| RulesError::Identities)?;
     let first = plan::first_login(settings, &policy, &known);
-    let configured = plan::configured(settings, known, policy, None);
+    let configured = plan::configured(settings, (known, ids.first_usage(settings)), policy, None);
     let credentials = watch::Sender::new(credentials.clone());
     let mut composer = Composer::new(configured, identities, credentials, first, Vec::new())?;
     Ok(Arc::clone(composer.first().rules.strangers()))

@@ -1,6 +1,7 @@
 //! Tracks whether the upstream can be reached, and logs each change once.
 
 pub(crate) mod answers;
+pub(crate) mod identities;
 pub(crate) mod link_limit;
 pub(crate) mod unserved;
 

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 
 use crate::accept::dispatcher::Dispatcher;
 use crate::health::Health;
+use crate::health::identities::IdentityUsages;
 use crate::learn::Learning;
 use crate::net::now;
 use crate::net::upstream::Target;
@@ -26,6 +27,7 @@ const ANSWER: Duration = Duration::from_secs(2);
 pub(crate) struct Insight {
     pub(crate) health: Arc<Health>,
     pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) identities: IdentityUsages,
     pub(crate) target: watch::Receiver<Target>,
     pub(crate) learning: Learning,
     pub(crate) start: Instant,

@@ -1,5 +1,6 @@
 //! Collects `/sessions`: the state of each session.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{ANSWER, Insight};
@@ -13,13 +14,14 @@ use redoubt_core::router::LinkView;
 const MOST: usize = 10_000;
 
 impl Insight {
-    /// Returns all sessions, or the [`MOST`] oldest.
-    pub(crate) async fn sessions(&self) -> Sessions {
+    /// Returns all sessions, or the [`MOST`] oldest; with `identity`, only those of this user.
+    pub(crate) async fn sessions(&self, identity: Option<Arc<str>>) -> Sessions {
         let mut answer = Sessions::default();
         for (index, worker) in self.dispatcher.workers.iter().enumerate() {
             let room = MOST.saturating_sub(answer.sessions.len());
             // One more than there is room for, to find out whether there are more.
-            let question = |reply| Question::Sessions(room.saturating_add(1), reply);
+            let identity = identity.clone();
+            let question = |reply| Question::Sessions(identity, room.saturating_add(1), reply);
             let Some(mut seen) = ask(&worker.orders, ANSWER, question).await else {
                 answer.unanswered.push(index);
                 continue;

@@ -1,11 +1,13 @@
 //! Collects `/stats`: sums over all workers, and what is known about Redis.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use super::{ANSWER, Insight};
 use crate::net::now;
 use crate::status::{
-    CommandStats, LoginStats, ProcessStats, RefusedBy, SessionStats, Stats, UpstreamStats,
+    CommandStats, IdentityStats, LoginStats, ProcessStats, RefusedBy, SessionStats, Stats,
+    UpstreamStats,
 };
 use crate::worker::handle::ask;
 use crate::worker::report::Totals;
@@ -69,7 +71,26 @@ impl Insight {
             locked_out: totals.locked_out,
         };
         stats.commands = commands(&totals);
+        stats.identities = self.identity_stats(&totals);
         stats
+    }
+}
+
+impl Insight {
+    fn identity_stats(&self, totals: &Totals) -> BTreeMap<String, IdentityStats> {
+        let all = self.identities.counts().into_iter().map(|(name, counts)| {
+            let stats = IdentityStats {
+                sessions: counts.sessions,
+                leases: counts.leases,
+                commands: counts.commands,
+                refused: totals.refused_to.get(name.as_str()).copied().unwrap_or_default(),
+                refused_sessions: counts.refused_sessions,
+                refused_leases: counts.refused_leases,
+                waits: counts.command_waits.saturating_add(counts.byte_waits),
+            };
+            (name, stats)
+        });
+        all.collect()
     }
 }
 

@@ -10,6 +10,6 @@ pub use learn::{Check, Learned, NeededDatabase, NeededWord, Note, Observed, Woul
 pub use refused::{Refused, RefusedGroup};
 pub use sessions::{Session, Sessions};
 pub use stats::{
-    CommandStats, LinkStats, LoginStats, ProcessStats, RefusedBy, ReloadStats, SessionStats, Stats,
-    UpstreamStats,
+    CommandStats, IdentityStats, LinkStats, LoginStats, ProcessStats, RefusedBy, ReloadStats,
+    SessionStats, Stats, UpstreamStats,
 };

@@ -27,8 +27,11 @@ pub struct Stats {
     pub upstream: UpstreamStats,
     /// Requests of clients.
     pub commands: CommandStats,
-    /// Logins of clients, by `AUTH` and by `HELLO`.
+    /// Logins of clients, by `AUTH`, by `HELLO` and by certificates.
     pub logins: LoginStats,
+    /// The identities that clients may have been since the start, by name.
+    #[serde(default)]
+    pub identities: BTreeMap<String, IdentityStats>,
     /// Connections that were refused before they became sessions, by reason.
     pub connections_refused: BTreeMap<String, u64>,
     /// Bytes read from clients.
@@ -97,6 +100,25 @@ pub struct CommandStats {
     pub refused_by: Vec<RefusedBy>,
 }
 
+/// What the sessions of an identity use and have used.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct IdentityStats {
+    /// Authenticated sessions that are open now.
+    pub sessions: usize,
+    /// Connections to Redis that one of them has for itself now.
+    pub leases: usize,
+    /// Requests of these sessions since the start, except of the last moment.
+    pub commands: u64,
+    /// Requests that the policy refused.
+    pub refused: u64,
+    /// Sessions that the limit on sessions refused.
+    pub refused_sessions: u64,
+    /// Sessions that the limit on leases ended.
+    pub refused_leases: u64,
+    /// Times that a session waited for the limits on commands and on bytes per second.
+    pub waits: u64,
+}
+
 /// How often a rule has refused a command.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RefusedBy {
@@ -106,10 +128,10 @@ pub struct RefusedBy {
     pub count: u64,
 }
 
-/// Logins of clients, by `AUTH` and by `HELLO`.
+/// Logins of clients, by `AUTH`, by `HELLO` and by certificates.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct LoginStats {
-    /// Logins with a right password.
+    /// Logins with a right password or a certificate.
     pub succeeded: u64,
     /// Logins with a wrong password.
     pub failed: u64,

@@ -47,8 +47,9 @@ pub fn keys_deleted(
 /// Logs `event` of `session`, whose client connects from `peer` and may have a certificate.
 pub fn report(session: u64, peer: &dyn Display, certificate: Option<&str>, event: &Event) {
     match event {
-        Event::Authenticated { user } => {
-            info!(target: SESSION, session, %peer, certificate, %user, "authenticated");
+        Event::Authenticated { user, method } => {
+            let method = method.as_str();
+            info!(target: SESSION, session, %peer, certificate, %user, method, "authenticated");
         }
         Event::AuthFailed { user } => {
             warn!(target: SESSION, session, %peer, %user, "AUTH failed");

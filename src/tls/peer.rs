@@ -16,6 +16,7 @@ use x509_cert::ext::pkix::name::{DirectoryString, GeneralName};
 
 use crate::config::TlsVersion;
 use crate::telemetry::metrics;
+use redoubt_core::auth::CertificateName;
 
 /// Most characters of a name; a longer name is cut.
 const MAX_NAME: usize = 256;
@@ -43,6 +44,21 @@ pub(super) fn name(state: &CommonState) -> Option<Arc<str>> {
     let name =
         name.unwrap_or_else(|| format!("sha256:{}", hex::encode(Sha256::digest(certificate))));
     Some(name.chars().flat_map(char::escape_debug).take(MAX_NAME).collect::<String>().into())
+}
+
+/// Returns all URIs and DNS names among the alternative names of the peer's certificate, which the handshake has
+/// verified if a certificate was requested.
+pub(super) fn alternative_names(state: &CommonState) -> Vec<CertificateName> {
+    let certificate = state.peer_certificates().and_then(|all| all.first());
+    let parsed = certificate.and_then(|certificate| Certificate::from_der(certificate).ok());
+    let names = parsed.and_then(|parsed| parsed.tbs_certificate.get::<SubjectAltName>().ok()?);
+    let names = names.map(|(_, names)| names.0).unwrap_or_default();
+    let known = names.iter().filter_map(|name| match name {
+        GeneralName::UniformResourceIdentifier(uri) => Some(CertificateName::uri(uri.as_str())),
+        GeneralName::DnsName(name) => Some(CertificateName::dns(name.as_str())),
+        _ => None,
+    });
+    known.collect()
 }
 
 fn named(certificate: &CertificateDer<'_>) -> Option<String> {

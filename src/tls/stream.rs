@@ -12,6 +12,7 @@ use tokio_rustls::TlsStream;
 
 use super::peer;
 use crate::config::TlsVersion;
+use redoubt_core::auth::CertificateName;
 
 /// A connection after its handshake. On drop it sends the closing alert, if that needs no waiting.
 /// An end without the alert is accepted from the peer too: the protocol inside knows whether its
@@ -40,6 +41,12 @@ impl Stream {
     /// the digest; escaped, at most 256 characters.
     pub fn peer_name(&self) -> Option<Arc<str>> {
         peer::name(self.0.get_ref().1)
+    }
+
+    /// Returns all URIs and DNS names among the alternative names of the peer's certificate. Of a client, the
+    /// handshake has verified it against `tls.client_ca`: without that, no certificate is requested.
+    pub fn peer_alternative_names(&self) -> Vec<CertificateName> {
+        peer::alternative_names(self.0.get_ref().1)
     }
 }
 

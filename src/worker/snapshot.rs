@@ -19,8 +19,8 @@ const SLICE: usize = 128;
 
 /// A question of another thread, and where the answer goes.
 pub(crate) enum Question {
-    /// What are your sessions? So many of them at most.
-    Sessions(usize, oneshot::Sender<Vec<SessionSnapshot>>),
+    /// What are your sessions, or those of this user? So many of them at most.
+    Sessions(Option<Arc<str>>, usize, oneshot::Sender<Vec<SessionSnapshot>>),
     /// How does `CLIENT LIST` describe your sessions?
     Clients(oneshot::Sender<Vec<ClientLine>>),
     /// How many sessions have you, and now ended, of those with these numbers?
@@ -52,10 +52,11 @@ pub(crate) struct WorkerSnapshot {
 /// Answers as soon as other sessions have had their turns. Whoever asked may have gone meanwhile.
 pub(super) fn answer(shared: &Shared, question: Question) {
     match question {
-        Question::Sessions(most, reply) => {
+        Question::Sessions(user, most, reply) => {
             let shared = shared.clone();
             spawn_local(async move {
-                drop(reply.send(look_at(&shared, most, session).await));
+                let look = |worker: &Worker, id| session(worker, id, user.as_deref());
+                drop(reply.send(look_at(&shared, most, look).await));
             });
         }
         Question::Clients(reply) => {
@@ -79,20 +80,27 @@ pub(super) async fn look_at<T>(
     most: usize,
     look: impl Fn(&Worker, SessionId) -> Option<T>,
 ) -> Vec<T> {
-    let ids: Vec<_> = shared.borrow().router.session_ids().take(most).collect();
-    let mut all = Vec::with_capacity(ids.len());
+    let ids: Vec<_> = shared.borrow().router.session_ids().collect();
+    let mut all = Vec::new();
     for slice in ids.chunks(SLICE) {
         {
             let worker = shared.borrow();
-            all.extend(slice.iter().filter_map(|id| look(&worker, *id)));
+            let room = most.saturating_sub(all.len());
+            all.extend(slice.iter().filter_map(|id| look(&worker, *id)).take(room));
+        }
+        if all.len() >= most {
+            break;
         }
         yield_now().await;
     }
     all
 }
 
-fn session(worker: &Worker, id: SessionId) -> Option<SessionSnapshot> {
+fn session(worker: &Worker, id: SessionId, user: Option<&str>) -> Option<SessionSnapshot> {
     let view = worker.router.view(id, now())?;
+    if user.is_some() && view.user.as_deref() != user {
+        return None;
+    }
     let record = worker.reports.record(id)?.clone();
     Some(SessionSnapshot { record, view })
 }

@@ -2,22 +2,26 @@
 //!
 //! | module | what it tests |
 //! |---|---|
+//! | `certificate` | clients whose certificate says which identity they are |
 //! | `examples` | `config/identities.toml` does what its comments say |
 //! | `grants` | grants open one command for one identity, and close it again |
 //! | `isolation` | one identity tries to reach another's keys, channels and databases |
 //! | `keyless` | what commands without keys show, as a user of Redis with the same rights sees it |
 //! | `lifecycle` | starts, reloads and rules that Redis does not take |
+//! | `limits` | limits on all sessions of an identity together |
 //! | `many` | 200 identities |
 //! | `names` | what clients are shown of users |
 //! | `reload` | reloads under load, with rules that change each time |
 //! | `unguarded` | what happens where Redoubt can make no guard |
 //! | `verdicts` | rules of Redis's own ACL suite give the verdicts that a user of Redis gets |
 
+mod certificate;
 mod examples;
 mod grants;
 mod isolation;
 mod keyless;
 mod lifecycle;
+mod limits;
 mod many;
 mod names;
 mod reload;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use redoubt::config::{LogFormat, LogSettings};
 use redoubt::telemetry;
+use redoubt_core::auth::LoginMethod;
 use redoubt_core::policy::{Escapes, Policy, RuleName};
 use redoubt_core::session::{
     Answered, ClaimedUser, CloseReason, CompatKey, Event, Program, Refusal, Refused,
@@ -45,7 +46,7 @@ fn everything() {
         Program { name: Some("web".to_owned()), library: Some("redis-py 5.0.1".to_owned()) };
     for event in [
         Event::AuthFailed { user: ClaimedUser::new(b"bob\n\"x") },
-        Event::Authenticated { user: "app".into() },
+        Event::Authenticated { user: "app".into(), method: LoginMethod::Password },
         refused(&rule, None, Program::default()),
         refused(&rule, Some("policy.blocked"), program),
         Event::Answered(Answered {

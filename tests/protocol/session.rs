@@ -7,6 +7,7 @@ use hostile::hostile;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use redoubt_core::auth::LoginMethod;
 use redoubt_core::session::{CloseReason, Event};
 use support::bench::{self, Bench, CLIENT_PASSWORD, UPSTREAM_PASSWORD, request};
 
@@ -99,7 +100,10 @@ fn the_right_password_authenticates_and_is_reported() {
         bench.say(id, &request(&words));
         assert_eq!(bench.read(id), answer.as_bytes());
         let events = bench.events();
-        assert_eq!(events, [Event::Authenticated { user: "default".into() }]);
+        assert_eq!(
+            events,
+            [Event::Authenticated { user: "default".into(), method: LoginMethod::Password }]
+        );
         bench.say(id, b"PING\r\n");
         assert_eq!(bench.router.link_count(), 1);
     }

@@ -7,6 +7,8 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
+use super::CertificateName;
+
 /// The user that a one-argument `AUTH password` logs in as, as in Redis's ACL.
 pub const DEFAULT_USER: &str = "default";
 
@@ -46,14 +48,16 @@ pub struct Identity {
     user: Arc<str>,
     user_digest: [u8; 32],
     credentials: Vec<Credential>,
+    /// The name in a certificate that is as good as a password, and its credential.
+    certificate: Option<(CertificateName, CredentialId)>,
 }
 
-/// Identifies the credential that a session logged in with: one user and one password of an
-/// [`Identity`]. Its value does not change when other passwords of the identity are added or withdrawn.
+/// Identifies the credential that a session logged in with: one user and one password, or one name in a
+/// certificate, of an [`Identity`]. Its value does not change when other passwords of the identity are added or withdrawn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct CredentialId(u64);
 
-/// Who a session is after a right `AUTH`.
+/// Who a session is after a right `AUTH`, or by its client's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authenticated {
     /// The identity.
@@ -62,6 +66,37 @@ pub struct Authenticated {
     pub user: Arc<str>,
     /// The credential that the session has logged in with.
     pub credential: CredentialId,
+}
+
+/// Whom the names in a client's certificate stand for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Certified {
+    /// No identity is recognized by one of the names.
+    Nobody,
+    /// The session is this identity.
+    As(Authenticated),
+    /// Several identities are recognized by names of the certificate, so that it does not say which of them the
+    /// client is.
+    Several,
+}
+
+/// How a client has authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginMethod {
+    /// With a password, by `AUTH` or `HELLO`.
+    Password,
+    /// With the certificate that its TLS handshake has verified.
+    Certificate,
+}
+
+impl LoginMethod {
+    /// Returns a stable name for logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Certificate => "certificate",
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -78,7 +113,12 @@ impl Identity {
 
     /// Creates an identity named `user` that accepts no password.
     pub fn without_password(user: &str) -> Self {
-        Self { user: user.into(), user_digest: digest(user.as_bytes()), credentials: Vec::new() }
+        Self {
+            user: user.into(),
+            user_digest: digest(user.as_bytes()),
+            credentials: Vec::new(),
+            certificate: None,
+        }
     }
 
     /// Returns the same identity, which accepts `password` as well.
@@ -91,6 +131,13 @@ impl Identity {
     pub fn or_digest(mut self, password_digest: [u8; 32]) -> Self {
         let id = CredentialId::of(&self.user_digest, &password_digest);
         self.credentials.push(Credential { id, password_digest });
+        self
+    }
+
+    /// Returns the same identity, which clients are whose certificate has this name.
+    pub fn certified_by(mut self, name: CertificateName) -> Self {
+        let id = CredentialId::of_certificate(&self.user_digest, &name);
+        self.certificate = Some((name, id));
         self
     }
 
@@ -124,7 +171,9 @@ impl Identity {
 
     /// Returns true if a session that logged in with `credential` may stay.
     pub fn accepts(&self, credential: CredentialId) -> bool {
-        self.credentials.iter().any(|accepted| accepted.id == credential)
+        let certificate = self.certificate.as_ref().map(|(_, id)| *id);
+        certificate == Some(credential)
+            || self.credentials.iter().any(|accepted| accepted.id == credential)
     }
 }
 
@@ -153,6 +202,24 @@ impl Identities {
             user: Arc::clone(&found.user),
             credential: CredentialId(found_credential),
         })
+    }
+
+    /// Returns who a client is whose verified certificate has `names`. A certificate that stands for several
+    /// identities makes its client none of them.
+    pub fn certified(&self, names: &[CertificateName]) -> Certified {
+        let mut found = self.all.iter().filter_map(|(id, identity)| {
+            let (name, credential) = identity.certificate.as_ref()?;
+            names.contains(name).then(|| Authenticated {
+                identity: *id,
+                user: Arc::clone(&identity.user),
+                credential: *credential,
+            })
+        });
+        match (found.next(), found.next()) {
+            (None, _) => Certified::Nobody,
+            (Some(only), None) => Certified::As(only),
+            (Some(_), Some(_)) => Certified::Several,
+        }
     }
 
     /// Returns the identities for which `stays` is true.
@@ -187,7 +254,19 @@ impl From<Identity> for Identities {
 impl CredentialId {
     fn of(user_digest: &[u8; 32], password_digest: &[u8; 32]) -> Self {
         let both = Sha256::new().chain_update(user_digest).chain_update(password_digest);
-        let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = both.finalize().into();
+        Self::from_digest(both)
+    }
+
+    /// A password's digest has 32 bytes, so no password has the credential of a certificate.
+    fn of_certificate(user_digest: &[u8; 32], name: &CertificateName) -> Self {
+        let (text, kind) = name.parts();
+        let name = Sha256::new().chain_update([kind]).chain_update(text).finalize();
+        let all = Sha256::new().chain_update(user_digest).chain_update(name);
+        Self::from_digest(all.chain_update("certificate"))
+    }
+
+    fn from_digest(digest: Sha256) -> Self {
+        let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = digest.finalize().into();
         Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
     }
 }
@@ -274,6 +353,33 @@ mod tests {
         assert!(!without.accept(&old));
         assert!(Identities::new([]).check(b"a", b"one").is_none());
         assert_eq!(IdentityId::new(u16::MAX), None);
+    }
+
+    #[test]
+    fn certificate_names_one_identity_or_none() {
+        let ids = [1, 2, 3].map(|number| IdentityId::new(number).unwrap());
+        let of = |user: &str| Identity::without_password(user);
+        let name = CertificateName::configured;
+        let identities = Identities::new([
+            (ids[0], of("a").certified_by(name("spiffe://x/a"))),
+            (ids[1], of("b").certified_by(name("b.example.org"))),
+            (ids[2], Identity::new(Some("c"), &"pw".into())),
+        ]);
+        let certified = |names: &[&str]| {
+            identities.certified(&names.iter().map(|text| name(text)).collect::<Vec<_>>())
+        };
+        let Certified::As(a) = certified(&["other.org", "spiffe://x/a"]) else { panic!("nobody") };
+        assert_eq!((a.identity, &*a.user), (ids[0], "a"));
+        assert!(matches!(certified(&["B.example.org"]), Certified::As(b) if b.identity == ids[1]));
+        assert_eq!(certified(&["c"]), Certified::Nobody);
+        assert_eq!(certified(&[]), Certified::Nobody);
+        assert_eq!(certified(&["spiffe://x/a", "b.example.org"]), Certified::Several);
+        assert!(identities.check(b"a", b"").is_none() && identities.check(b"a", b"pw").is_none());
+        assert!(identities.accept(&a));
+        let changed = Identities::new([(ids[0], of("a").certified_by(name("spiffe://x/z")))]);
+        assert!(!changed.accept(&a));
+        let removed = Identities::new([(ids[0], of("a").or(&"spiffe://x/a".into()))]);
+        assert!(!removed.accept(&a));
     }
 
     #[test]

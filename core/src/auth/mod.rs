@@ -12,6 +12,7 @@
 //! when its [`Permit`] is dropped.
 
 mod acl;
+mod certificate;
 mod identity;
 mod limiter;
 mod refusal;
@@ -19,7 +20,11 @@ mod source;
 mod throttle;
 
 pub use acl::{AclError, AclFileError, AclFileProblem, AclPasswords, AclRules, AclUser, acl_user};
-pub use identity::{Authenticated, CredentialId, DEFAULT_USER, Identities, Identity, IdentityId};
+pub use certificate::CertificateName;
+pub use identity::{
+    Authenticated, Certified, CredentialId, DEFAULT_USER, Identities, Identity, IdentityId,
+    LoginMethod,
+};
 pub use limiter::{ConnectionLimiter, ConnectionLimits, Networks, Permit, is_in};
 pub use refusal::Refusal;
 pub use source::Source;

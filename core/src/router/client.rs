@@ -8,7 +8,7 @@ use super::links::Held;
 use super::pipeline::Pipeline;
 use super::session::{Listing, Session};
 use super::{Router, SessionEvent, SessionId, Sharing};
-use crate::auth::Permit;
+use crate::auth::{CertificateName, Certified, Permit};
 use crate::session::{CloseReason, Described, Flush, Flushed, Given};
 
 impl Router {
@@ -31,6 +31,20 @@ impl Router {
             session.permit = Some(permit);
         }
         id
+    }
+
+    /// Notes the names in the client's certificate, which a handshake has verified. If one identity is recognized by
+    /// them, the session has authenticated as that. The caller calls this before it passes bytes of the client.
+    pub fn certify(&mut self, id: SessionId, names: &[CertificateName], now: Instant) -> Certified {
+        let certified = self.rules.strangers().identities.certified(names);
+        if let Certified::As(who) = &certified
+            && let Some((mut pipeline, _)) = self.pipeline(id, now)
+            && pipeline.session.ending.is_none()
+        {
+            pipeline.log_in_by_certificate(who.clone());
+            self.sessions.touch(id);
+        }
+        certified
     }
 
     /// Sets the session's number in the log, from which follows the number that clients are shown.
@@ -240,7 +254,8 @@ impl Router {
 
     /// Removes the session, whose socket is closed.
     pub fn forget(&mut self, id: SessionId, now: Instant) {
-        let Some(session) = self.sessions.remove(id) else { return };
+        let Some(mut session) = self.sessions.remove(id) else { return };
+        session.leave_identity();
         session.pending.give_up(&mut self.counters.commands);
         if session.state.knows_id() {
             self.rules.strangers().client_ids.forget(session.state.client_id());
@@ -313,6 +328,8 @@ impl Router {
             draining: self.draining,
             now,
             work,
+            is_paced: Pipeline::is_paced(rules),
+            uncounted: 0,
         };
         Some((pipeline, &mut self.pauses))
     }

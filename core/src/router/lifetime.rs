@@ -14,8 +14,14 @@ impl Router {
         for (id, reason) in self.sessions.overdue(self.timeouts, now) {
             self.abort(id, reason);
         }
-        for id in self.sessions.paced() {
+        for id in self.sessions.paced(now) {
             self.resume(id, now);
+        }
+        for session in self.sessions.values_mut() {
+            session.report_commands();
+            if let Some(pace) = &mut session.pace {
+                pace.expire(now);
+            }
         }
         self.end_delays(now);
         self.return_leases_of_slow_readers(now);
@@ -90,6 +96,8 @@ impl Router {
         }
         self.rules = rules;
         self.recorder.sample_again();
+        // What sessions wait for may be due earlier now.
+        self.sessions.values_mut().for_each(|session| session.pace = None);
         // The rules come anew when the upstream or its users are others.
         self.databases.clear();
         for id in self.sessions.not_accepted_by(self.rules.strangers()) {

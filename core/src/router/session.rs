@@ -10,8 +10,8 @@ use crate::auth::Permit;
 use crate::command::{Class, Spec};
 use crate::resp::{ReplyScanner, RequestParser};
 use crate::session::{
-    Action, CloseReason, Counted, Counts, Edit, Event, Frame, Given, Limits, PendingReplies,
-    Renumbered, Rules, Show, State, TokenBucket, Unexpected,
+    Action, CloseReason, Counted, Counts, Edit, Event, Frame, Given, IdentityBounds, Limits, Pace,
+    PendingReplies, Renumbered, Rules, SessionPlace, Show, State, TokenBucket, Unexpected,
 };
 
 /// A client's session in the router.
@@ -61,6 +61,12 @@ pub(super) struct Session {
     pub(super) pause: Option<Pause>,
     /// The rest of the commands that it may send in this second.
     pub(super) bucket: TokenBucket,
+    /// Its part of its identity's commands and bytes per second; `None` if it has taken no part yet.
+    pub(super) pace: Option<Box<Pace>>,
+    /// Its place in the count of its identity's sessions; `None` until it has authenticated.
+    pub(super) place: Option<SessionPlace>,
+    /// Number of its commands that are not to be added to its identity's, because they have been.
+    reported: u64,
     /// True if the client will send nothing more.
     pub(super) eof: bool,
     /// Set when no more requests are taken: the session ends once its client has all replies.
@@ -159,6 +165,9 @@ impl Session {
             streaming: None,
             pause: None,
             bucket: TokenBucket::default(),
+            pace: None,
+            place: None,
+            reported: 0,
             eof: false,
             ending: None,
             dead: false,
@@ -173,6 +182,34 @@ impl Session {
             bytes_in: 0,
             bytes_in_unauthenticated: 0,
             bytes_out: 0,
+        }
+    }
+
+    /// Counts the session as one of the identity that it now is. Returns false if the identity has as many as it
+    /// may have.
+    pub(super) fn enter_identity(&mut self, bounds: &IdentityBounds) -> bool {
+        let is_there = self.place.as_ref();
+        if is_there.is_some_and(|place| std::sync::Arc::ptr_eq(place.usage(), &bounds.usage)) {
+            return true;
+        }
+        self.leave_identity();
+        self.place = bounds.take_session();
+        self.place.is_some()
+    }
+
+    /// Counts the session no longer as one of its identity.
+    pub(super) fn leave_identity(&mut self) {
+        self.report_commands();
+        self.place = None;
+        self.pace = None;
+    }
+
+    /// Adds the commands that the session has made since the last call to those of its identity.
+    pub(super) fn report_commands(&mut self) {
+        let more = self.commands.saturating_sub(self.reported);
+        self.reported = self.commands;
+        if let Some(place) = self.place.as_ref().filter(|_| more > 0) {
+            place.usage().add_commands(more);
         }
     }
 

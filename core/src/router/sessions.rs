@@ -108,9 +108,10 @@ impl Sessions {
         all.filter_map(|(key, session)| Some((SessionId(key), reason(session)?))).collect()
     }
 
-    /// Returns the sessions that had too many commands for a while.
-    pub(super) fn paced(&self) -> Vec<SessionId> {
-        self.select(|session| session.pause == Some(Pause::Rate))
+    /// Returns the sessions that had too many commands for a while and may send some now.
+    pub(super) fn paced(&self, now: Instant) -> Vec<SessionId> {
+        let is_due = |session: &Session| session.pace.as_ref().is_none_or(|pace| pace.is_due(now));
+        self.select(|session| session.pause == Some(Pause::Rate) && is_due(session))
     }
 
     /// Returns the sessions that are to have a lease and wait for no reply, so that they can have one now.

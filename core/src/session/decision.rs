@@ -135,6 +135,8 @@ pub struct Claim {
     pub failed: Option<ClaimedUser>,
     /// True if a claim was right for another identity, which the session cannot become now.
     pub is_elsewhere: bool,
+    /// True if a claim was for another user than that of the client's certificate.
+    pub is_certified: bool,
 }
 
 /// A request that the policy refused.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use super::compat::Answered;
 use super::decision::Refused;
 use super::state::State;
+use crate::auth::LoginMethod;
 
 /// An event that is logged. No variant holds a password or the value of an argument, except the keys of
 /// a refused command if the operator has enabled them.
@@ -18,6 +19,8 @@ pub enum Event {
     Authenticated {
         /// The user that the client logged in as.
         user: Arc<str>,
+        /// How it did.
+        method: LoginMethod,
     },
     /// The client sent a wrong user name or password.
     AuthFailed {
@@ -124,7 +127,8 @@ pub enum CloseReason {
     /// The client sent a wrong password, and its source is locked out or has too many delayed replies
     /// to wrong passwords.
     LockedOut,
-    /// The session was over `limits.sessions_per_identity`; the client got an error.
+    /// The session was over `limits.sessions_per_identity`, or over the sessions of its identity's `limits`; the
+    /// client got an error.
     IdentityLimit,
     /// All unauthenticated sessions together held more than `limits.unauthenticated_memory`, and this
     /// session had grown.
@@ -146,7 +150,8 @@ pub enum CloseReason {
     /// The client asked for the debugger of scripts, which is refused. `redis-cli --ldb` ignores the refusal, and
     /// would run its script to the end.
     DebuggerRefused,
-    /// There was no link for the session: `upstream.max_links` links were in use.
+    /// There was no link for the session: `upstream.max_links` links were in use, or as many leases as its
+    /// identity's `limits` allow.
     NoLease,
     /// The client read slowly, and another session needed its link: `upstream.max_links` links were in
     /// use.
@@ -164,7 +169,7 @@ pub enum CloseReason {
     /// A pending reply on a shared link did not arrive within `upstream.stall_timeout`, while Redis
     /// answered on another link.
     UpstreamStalled,
-    /// The password that the session logged in with is no longer accepted.
+    /// The password that the session logged in with, or its client's certificate, is no longer accepted.
     CredentialWithdrawn,
     /// The client's address is no longer in a network of `allow`.
     NotAllowed,

@@ -23,6 +23,7 @@ mod replies;
 mod rights;
 mod rulebook;
 mod rules;
+mod shared;
 mod stand_in;
 mod state;
 mod transaction;
@@ -52,5 +53,7 @@ pub use rulebook::Rulebook;
 pub use rules::Rules;
 #[cfg(test)]
 pub(crate) use rules::for_tests as rules_for_tests;
+pub use shared::{IdentityBounds, IdentityCounts, IdentityUsage, SharedLimits};
+pub(crate) use shared::{LeasePlace, Pace, SessionPlace};
 pub use stand_in::StandIn;
 pub use state::State;

@@ -9,6 +9,7 @@ use super::compat::Compat;
 use super::keys::KeyForm;
 use super::limits::Limits;
 use super::rights::Rights;
+use super::shared::IdentityBounds;
 use super::stand_in::StandIn;
 use crate::auth::Identities;
 use crate::command::{self, Effect, ServerCommand, ServerCommands, Spec, Version};
@@ -50,6 +51,8 @@ pub struct Rules {
     pub keys: KeyForm,
     /// Limits for each session.
     pub limits: Limits,
+    /// Limits on all sessions of the identity together, and what they use.
+    pub bounds: IdentityBounds,
     /// The numbers by which clients know each other.
     pub client_ids: ClientIds,
     /// The fields of the lines in which the server describes its connections.
@@ -192,6 +195,7 @@ pub(crate) fn for_tests(scripts: Scripts) -> Rules {
         auth_attempts: 1,
         keys: KeyForm::None,
         limits: Limits::default(),
+        bounds: Default::default(),
         client_ids: Default::default(),
         client_fields: Default::default(),
         own_connections: Default::default(),

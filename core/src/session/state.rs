@@ -26,9 +26,11 @@ use crate::resp::{Protocol, RequestLimits};
 /// assumption here, and nothing that protects other sessions may depend on it.
 #[derive(Default)]
 pub struct State {
-    /// Who the session is, by the last successful `AUTH`. A wrong one changes nothing, as in Redis; `RESET`
-    /// clears it. Nothing else in Redoubt keeps who a session is.
+    /// Who the session is, by the last successful `AUTH` or its certificate. A wrong `AUTH` changes nothing, as in
+    /// Redis; `RESET` clears it, unless the certificate says it. Nothing else in Redoubt keeps who a session is.
     pub(super) authenticated: Option<Authenticated>,
+    /// True if the client's certificate says who the session is, as long as it lasts.
+    pub(super) is_certified: bool,
     /// Failed attempts before a successful `AUTH`.
     pub(super) attempts: Attempts,
     /// The protocol of the client's replies, by the replies that have arrived.
@@ -114,6 +116,23 @@ impl State {
     /// Returns the user that the last right `AUTH` was made for; `None` before it, and after `RESET`.
     pub fn user(&self) -> Option<&Arc<str>> {
         self.authenticated.as_ref().map(|authenticated| &authenticated.user)
+    }
+
+    /// Makes the session that of the client whose certificate the handshake has verified. It stays so until the
+    /// session ends, also after `RESET`.
+    pub fn certify(&mut self, who: Authenticated) {
+        self.authenticated = Some(who);
+        self.is_certified = true;
+    }
+
+    /// Returns true if the client's certificate says who the session is.
+    pub fn is_certified(&self) -> bool {
+        self.is_certified
+    }
+
+    /// Returns the user that the client's certificate says; `None` if it says none.
+    pub(super) fn certified_user(&self) -> Option<&Arc<str>> {
+        self.user().filter(|_| self.is_certified)
     }
 
     /// Returns true if Redoubt can send an `AUTH` of its own over the session's link before the
@@ -401,12 +420,22 @@ impl State {
         self.replies.visible()
     }
 
-    /// Resets the state as `RESET` does. The count of refused commands stays.
+    /// Resets the state as `RESET` does. The count of refused commands stays, and so does the user that the client's
+    /// certificate says: Redis's user to whom `RESET` returns is one who needs no password, too.
     pub fn reset(&mut self) {
         let (attempts, client_id, uses_scripts) =
             (self.attempts, self.client_id, self.uses_scripts);
         let library = std::mem::take(&mut self.library);
-        *self = Self { attempts, client_id, uses_scripts, library, ..Self::new(self.private) };
+        let is_certified = self.is_certified;
+        *self = Self {
+            authenticated: self.authenticated.take().filter(|_| is_certified),
+            is_certified,
+            attempts,
+            client_id,
+            uses_scripts,
+            library,
+            ..Self::new(self.private)
+        };
     }
 
     /// Returns true if Redis rejects all but pub/sub commands on this connection now.

@@ -43,8 +43,12 @@ pub(crate) fn health(args: &Healthcheck) -> Result<ExitCode, AskError> {
 }
 
 /// Prints the sessions.
-pub(crate) fn sessions(args: &Insight) -> Result<ExitCode, AskError> {
-    print::<Sessions>(args, "/sessions", sessions::text)
+pub(crate) fn sessions(args: &args::Sessions) -> Result<ExitCode, AskError> {
+    let path = match &args.identity {
+        Some(name) => format!("/sessions?identity={}", utf8_percent_encode(name, NON_ALPHANUMERIC)),
+        None => "/sessions".to_owned(),
+    };
+    print::<Sessions>(&args.insight, &path, sessions::text)
 }
 
 /// Prints the statistics.

@@ -1,6 +1,6 @@
 //! `redoubt stats`: prints the statistics of a running proxy.
 
-use redoubt::status::{ProcessStats, Stats, UpstreamStats};
+use redoubt::status::{IdentityStats, ProcessStats, Stats, UpstreamStats};
 
 use super::table::{count, duration};
 use crate::cli::paint::Paint;
@@ -58,6 +58,9 @@ pub(super) fn text(stats: &Stats, paint: Paint) -> String {
     for refused in &stats.commands.refused_by {
         line("", &format!("{:>6}  {}", count(refused.count), refused.rule));
     }
+    for (place, (name, identity)) in stats.identities.iter().enumerate() {
+        line(if place == 0 { "identities" } else { "" }, &self::identity(name, identity));
+    }
     let logins = &stats.logins;
     line(
         "logins",
@@ -83,6 +86,25 @@ pub(super) fn text(stats: &Stats, paint: Paint) -> String {
         &format!("{} succeeded, {} failed", stats.reloads.succeeded, stats.reloads.failed),
     );
     line("process", &process(&stats.process));
+    text
+}
+
+fn identity(name: &str, stats: &IdentityStats) -> String {
+    let IdentityStats { sessions, leases, .. } = stats;
+    let mut text = format!(
+        "{name}: {sessions} sessions, {leases} leases, {} commands, {} refused",
+        count(stats.commands),
+        count(stats.refused),
+    );
+    for (number, what) in [
+        (stats.refused_sessions, "sessions over the limit"),
+        (stats.refused_leases, "leases over the limit"),
+        (stats.waits, "waits for a rate"),
+    ] {
+        if number > 0 {
+            text += &format!(", {} {what}", count(number));
+        }
+    }
     text
 }
 

@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use redoubt_core::auth::{AclFileProblem, AclPasswords, AclRules, AclUser, acl_user};
-use redoubt_core::session::Rate;
+use redoubt_core::auth::{
+    AclFileProblem, AclPasswords, AclRules, AclUser, CertificateName, acl_user,
+};
+use redoubt_core::session::{Rate, SharedLimits};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
@@ -106,9 +109,14 @@ settings! {
     /// An identity that clients log in as, with rights of its own.
     #[derive(Debug, Clone)]
     pub struct IdentitySettings in "identities.NAME" {
-        /// A name in the certificates of clients that are this identity: a URI or a DNS name of the subject
-        /// alternative names. A client with such a certificate needs no AUTH, and AUTH as another identity
-        /// is refused. It needs `tls.client_ca`.
+        /// A name in the certificates of clients that are this identity: a URI (which has a colon) or a DNS name
+        /// among the subject alternative names. URIs are compared byte by byte, DNS names without regard to
+        /// case, and wildcards match nothing. A client on a tls:// listener with such a certificate is this
+        /// identity from the handshake until it disconnects, also after RESET. It needs no AUTH; AUTH as
+        /// this identity with its password, if it has one, is accepted, and AUTH as another is refused and
+        /// counts as a wrong password. A certificate with names of several identities is none of them: its
+        /// client needs a password. When this key changes, sessions that came in by it are closed. It needs
+        /// `tls.client_ca`.
         certificate: Option<String> =
             certificate().optional(r#""spiffe://example.org/worker""#).live();
 
@@ -126,9 +134,18 @@ settings! {
         .default(IdentityMode::Enforce)
         .live();
 
-        /// Bounds on all sessions of the identity together, over all workers: `sessions`,
-        /// `commands_per_second`, `bytes_per_second` (of requests), `leases`; and `in_flight`, which
-        /// takes the place of limits.in_flight for each session. Each may be left out.
+        /// Bounds on all sessions of the identity together, over all workers. Each may be left out.
+        ///
+        /// - `sessions`: most sessions. One more is closed with Redis's error for too many clients when it
+        ///   has authenticated, as at limits.sessions_per_identity, which holds too.
+        /// - `commands_per_second` and `bytes_per_second` (of requests): at the bound, Redoubt does not read
+        ///   from the sessions until there is room, which all of them get in turn. What one second allows may
+        ///   come at once.
+        /// - `leases`: most connections to Redis that one session each has for itself. A session that needs
+        ///   one more gets Redis's error for too many clients and is closed, as where upstream.max_links
+        ///   leaves no link. Requests of more than 64 KiB need one; sessions that would only be faster with one
+        ///   do without.
+        /// - `in_flight`: takes the place of limits.in_flight for each session.
         limits: IdentityLimits = limits()
             .default(IdentityLimits::default())
             .example("{ sessions = 200, commands_per_second = 5000, leases = 300 }")
@@ -211,7 +228,8 @@ impl Identities {
             let (identity, is_weak) =
                 IdentitySettings::find(&reader.of_identity(&name), name, &site, allow_weak)?;
             let same = |other: &IdentitySettings| {
-                identity.certificate.is_some() && other.certificate == identity.certificate
+                identity.certificate.is_some()
+                    && other.certificate_name() == identity.certificate_name()
             };
             if let Some(other) = found.all.iter().find(|other| same(other)) {
                 let other = format!("{}.certificate", of_identity(&other.name));
@@ -301,6 +319,11 @@ impl IdentitySettings {
         Ok((keys.with(parts), is_weak))
     }
 
+    /// Returns the name by which a client's certificate shows that it is this identity.
+    pub(crate) fn certificate_name(&self) -> Option<CertificateName> {
+        self.certificate.as_deref().map(CertificateName::configured)
+    }
+
     /// Returns whether `password` is among the identity's passwords, as far as they are known as text.
     pub(crate) fn has_password(&self, password: &SecretString) -> bool {
         let own = self.password.iter().map(|(own, _)| own);
@@ -372,9 +395,11 @@ fn acl() -> Form<AclRules> {
 /// A name in a certificate.
 fn certificate() -> Form<String> {
     let fits = |name: &str| {
-        (1..=2048).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
+        (1..=2048).contains(&name.len())
+            && name.bytes().all(|byte| byte.is_ascii_graphic())
+            && (name.contains(':') || !name.contains('*'))
     };
-    let expects = "a URI such as spiffe://example.org/worker or a DNS name, in quotes";
+    let expects = "a URI such as spiffe://example.org/worker or a DNS name without *, in quotes";
     Form::text(expects, move |text: &str| fits(text).then(|| text.to_owned()), String::clone)
 }
 
@@ -423,6 +448,18 @@ fn limits() -> Form<IdentityLimits> {
 }
 
 impl IdentityLimits {
+    /// Returns the bounds on all sessions together.
+    pub(crate) fn shared(&self) -> SharedLimits {
+        SharedLimits {
+            sessions: self.sessions,
+            leases: self.leases,
+            commands_per_second: self
+                .commands_per_second
+                .and_then(|most| NonZeroU64::new(most.into())),
+            bytes_per_second: self.bytes_per_second.and_then(NonZeroU64::new),
+        }
+    }
+
     /// Returns the table in TOML; `None` if it is empty.
     fn to_toml(self) -> Option<String> {
         let size = |size| bytes::<u64>(0..=u64::MAX).write(&size);

@@ -24,7 +24,8 @@ use redoubt_core::policy::{Pins, Policy, Scripts};
 use redoubt_core::resp::RequestLimits;
 use redoubt_core::router::Timeouts;
 use redoubt_core::session::{
-    ClientFields, ClientIds, Compat, KeyForm, Limits, Parameters, Rights, Rulebook, Rules, StandIn,
+    ClientFields, ClientIds, Compat, IdentityBounds, IdentityUsage, KeyForm, Limits, Parameters,
+    Rights, Rulebook, Rules, StandIn,
 };
 use redoubt_core::upstream::{Dialect, Greeting};
 
@@ -34,6 +35,8 @@ pub(crate) struct Configured {
     pub(crate) settings: Arc<Settings>,
     /// `settings.identities`, with their ids.
     pub(crate) identities: KnownIdentities,
+    /// What the sessions of the identity of `settings.client` use.
+    pub(crate) first_usage: Arc<IdentityUsage>,
     /// `settings.policy`, compiled.
     pub(crate) policy: Policy,
     /// `settings.limits`, with system defaults filled in.
@@ -273,6 +276,10 @@ impl Parts {
             limits,
             rights: rights(settings, login),
             observes: rules.observes || settings.mode == IdentityMode::Observe,
+            bounds: IdentityBounds {
+                limits: settings.limits.shared(),
+                usage: Arc::clone(&identity.usage),
+            },
             ..rules.clone()
         }
     }
@@ -318,6 +325,10 @@ impl Parts {
             limits: Limits {
                 request: RequestLimits { crlf: self.dialect.checks_line_ends, ..limits.request },
                 ..*limits
+            },
+            bounds: IdentityBounds {
+                usage: Arc::clone(&self.configured.first_usage),
+                ..IdentityBounds::default()
             },
             client_ids: self.client_ids.clone(),
             client_fields: self.client_fields.clone(),

@@ -29,6 +29,7 @@ fn configured(policy: &str) -> Configured {
     let upstream = &settings.upstream;
     Configured {
         identities: Arc::new([]),
+        first_usage: Arc::default(),
         policy: settings.policy.compile().unwrap(),
         limits: Limits::default(),
         target: Target {

@@ -15,7 +15,9 @@ use crate::config::{
 };
 use crate::control::identities::KnownIdentity;
 use crate::control::in_force::Composer;
-use redoubt_core::auth::{AclPasswords, DEFAULT_USER, Identities, Identity, IdentityId};
+use redoubt_core::auth::{
+    AclPasswords, CertificateName, DEFAULT_USER, Identities, Identity, IdentityId,
+};
 use redoubt_core::upstream::Credentials;
 
 /// The passwords that are accepted from clients.
@@ -33,6 +35,8 @@ struct Passwords {
     previous: Option<Previous>,
     /// Passwords that an ACL file gives.
     fixed: AclPasswords,
+    /// The name in a certificate that takes the place of a password.
+    certificate: Option<CertificateName>,
     /// False if nobody may log in.
     is_on: bool,
     /// The upstream's credentials; present if clients have no password of their own.
@@ -134,6 +138,7 @@ impl Passwords {
             file: PasswordFile::watch(&settings.password_origin, &settings.password, allow_weak),
             previous: settings.previous.as_ref().map(|given| Previous::new(given, allow_weak)),
             fixed: AclPasswords::default(),
+            certificate: None,
             is_on: true,
             upstream: Some(upstream).filter(|_| shared),
         }
@@ -149,6 +154,7 @@ impl Passwords {
                 .and_then(|(password, origin)| PasswordFile::watch(origin, password, allow_weak)),
             previous: settings.previous.as_ref().map(|given| Previous::new(given, allow_weak)),
             fixed: settings.passwords.clone(),
+            certificate: settings.certificate_name(),
             is_on: settings.is_on,
             upstream: None,
         }
@@ -158,7 +164,11 @@ impl Passwords {
         let previous = self.previous.iter().map(|previous| &previous.given.password);
         let given = self.password.iter().chain(previous);
         let identity = given.fold(Identity::without_password(&self.user), Identity::or);
-        self.fixed.digests.iter().copied().fold(identity, Identity::or_digest)
+        let identity = self.fixed.digests.iter().copied().fold(identity, Identity::or_digest);
+        match &self.certificate {
+            Some(name) => identity.certified_by(name.clone()),
+            None => identity,
+        }
     }
 
     fn may_change(&self) -> bool {
@@ -253,6 +263,7 @@ mod tests {
             file: None,
             previous: Some(Previous { given, file: None }),
             fixed: AclPasswords::default(),
+            certificate: None,
             is_on: true,
             upstream: None,
         };

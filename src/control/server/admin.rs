@@ -11,6 +11,7 @@ use super::Server;
 use crate::accept::dispatcher::Dispatcher;
 use crate::admin::{self, Admin};
 use crate::control::in_force::Composer;
+use crate::health::identities::IdentityUsages;
 use crate::insight::Insight;
 use crate::net::now;
 use crate::worker::handle::Plan;
@@ -21,7 +22,7 @@ impl Server {
         &mut self,
         plan: &Plan,
         dispatcher: &Arc<Dispatcher>,
-        composer: &Composer,
+        (composer, identities): (&Composer, IdentityUsages),
         stop: &CancellationToken,
     ) -> io::Result<()> {
         let listeners = mem::take(&mut self.admin);
@@ -38,6 +39,7 @@ impl Server {
         let insight = Insight {
             health: Arc::clone(&plan.health),
             dispatcher: Arc::clone(dispatcher),
+            identities,
             target: composer.target(),
             learning: plan.learning.clone(),
             start: now(),

@@ -157,7 +157,7 @@ impl Server {
         let client = plan::client_passwords(&self.settings, &identities, credentials.subscribe());
         let configured = plan::configured(
             &self.settings,
-            Arc::clone(&identities),
+            (Arc::clone(&identities), ids.first_usage(&self.settings)),
             policy.clone(),
             self.certificates.upstream.clone(),
         );
@@ -172,7 +172,8 @@ impl Server {
         // The admin port stays until the last session has ended, so that it can report the stop.
         let stopped = CancellationToken::new();
         let _stopped = stopped.clone().drop_guard();
-        self.start_admin(&plan, &dispatcher, &composer, &stopped).map_err(ServeError::Start)?;
+        self.start_admin(&plan, &dispatcher, (&composer, ids.usages()), &stopped)
+            .map_err(ServeError::Start)?;
         let mut threads = Vec::new();
         for (index, (inbox, worker)) in inboxes.into_iter().zip(&workers).enumerate() {
             let others = workers.iter().enumerate().filter(|(other, _)| *other != index);
@@ -279,6 +280,7 @@ impl Server {
             stop: stop.clone(),
         };
         tasks.spawn(granter.run());
+        let usages = ids.usages();
         let reloader = Reloader {
             reloads: self.reloads,
             asked: self.asked,
@@ -290,7 +292,8 @@ impl Server {
             stop: stop.clone(),
         };
         tasks.spawn(reloader.run(watchers));
-        let kept = keep_metrics(Arc::clone(&dispatcher), Arc::clone(&health), stop.clone());
+        let kept =
+            keep_metrics((Arc::clone(&dispatcher), usages), Arc::clone(&health), stop.clone());
         tasks.spawn(kept);
         tokio::select! {
             () = stop.cancelled() => {}

@@ -26,6 +26,7 @@ use redoubt_core::auth::{ConnectionLimiter, ConnectionLimits, Networks, Throttle
 use redoubt_core::observe::ScriptsSeen;
 use redoubt_core::policy::Policy;
 use redoubt_core::router::{MemoryBudget, Sharing};
+use redoubt_core::session::IdentityUsage;
 use redoubt_core::upstream::Credentials;
 
 /// Returns the address and socket options of links.
@@ -155,12 +156,13 @@ pub(in crate::control) fn first_login(
 /// Returns what the settings mean for sessions and links; with `tls`, links speak TLS.
 pub(in crate::control) fn configured(
     settings: &Settings,
-    identities: KnownIdentities,
+    (identities, first_usage): (KnownIdentities, Arc<IdentityUsage>),
     policy: Policy,
     tls: Option<Arc<tls::Client>>,
 ) -> Configured {
     Configured {
         identities,
+        first_usage,
         policy,
         limits: limits::in_force(&settings.limits),
         target: target(settings, tls),

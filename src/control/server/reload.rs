@@ -148,8 +148,9 @@ impl Reloader {
         let compat_changed = next.compat_changed;
         let Next { settings, identities, policy, credentials, scripts_changed, .. } = next;
         let known = Arc::clone(&identities);
+        let first_usage = self.ids.first_usage(&settings);
         let tls = self.certificates.upstream.clone();
-        let configured = plan::configured(&settings, identities, policy, tls);
+        let configured = plan::configured(&settings, (identities, first_usage), policy, tls);
         if self.composer.configure(&configured, &credentials) {
             // The current login was found out with these credentials.
             provisioned.configured.mark_unchanged();

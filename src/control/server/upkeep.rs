@@ -7,16 +7,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::accept::dispatcher::Dispatcher;
 use crate::health::Health;
+use crate::health::identities::IdentityUsages;
 use crate::telemetry;
 use crate::worker::handle::WorkerHandle;
 
 /// Time between two collections of histogram samples and of values that do not belong to a worker.
 const METRICS_UPKEEP: Duration = Duration::from_secs(1);
 
-/// Bounds the memory of metrics while nothing scrapes them, and sets the gauges of `dispatcher` and
-/// `health`, until `stop`.
+/// Bounds the memory of metrics while nothing scrapes them, and sets the gauges of `dispatcher`, of
+/// the identities and of `health`, until `stop`.
 pub(super) async fn keep_metrics(
-    dispatcher: Arc<Dispatcher>,
+    (dispatcher, usages): (Arc<Dispatcher>, IdentityUsages),
     health: Arc<Health>,
     stop: CancellationToken,
 ) {
@@ -27,6 +28,9 @@ pub(super) async fn keep_metrics(
         };
         let orders = dispatcher.workers.iter().map(waiting).sum();
         telemetry::metrics::connections(&dispatcher.limiter, orders, crate::net::now());
+        for (name, counts) in usages.counts() {
+            telemetry::metrics::identity(&name, &counts);
+        }
         health.measure();
         telemetry::metrics::upkeep();
     }

@@ -18,7 +18,7 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use metrics_process::Collector;
 
 use redoubt_core::auth::ConnectionLimiter;
-use redoubt_core::session::{CloseReason, Event};
+use redoubt_core::session::{CloseReason, Event, IdentityCounts};
 
 pub use metrics_exporter_prometheus::BuildError as MetricsError;
 pub(crate) use worker::Flush as WorkerMetrics;
@@ -165,6 +165,32 @@ pub(crate) fn connections(limiter: &ConnectionLimiter, orders: usize, now: Insta
     gauge!(names::THROTTLED).set(throttled as f64);
     gauge!(names::LOCKED_OUT).set(locked_out as f64);
     gauge!(names::ORDERS_WAITING).set(orders as f64);
+}
+
+/// Sets what the sessions of the identity called `name` use and have used.
+pub(crate) fn identity(name: &str, counts: &IdentityCounts) {
+    if !is_on() {
+        return;
+    }
+    let name = name.to_owned();
+    gauge!(names::IDENTITY_SESSIONS, "identity" => name.clone()).set(counts.sessions as f64);
+    gauge!(names::IDENTITY_LEASES, "identity" => name.clone()).set(counts.leases as f64);
+    counter!(names::IDENTITY_COMMANDS, "identity" => name.clone()).absolute(counts.commands);
+    for (limit, count) in [
+        ("sessions", counts.refused_sessions),
+        ("leases", counts.refused_leases),
+        ("commands_per_second", counts.command_waits),
+        ("bytes_per_second", counts.byte_waits),
+    ] {
+        counter!(names::IDENTITY_LIMITED, "identity" => name.clone(), "limit" => limit)
+            .absolute(count);
+    }
+}
+
+/// Counts a command that `rule` refused to `identity`.
+pub(crate) fn refused_to(identity: &str, rule: String) {
+    counter!(names::IDENTITY_REFUSALS, "identity" => identity.to_owned(), "rule" => rule)
+        .increment(1);
 }
 
 /// Counts an attempt to open a link for a session.

@@ -29,6 +29,11 @@ names! {
     COMMANDS = "redoubt_commands_total", describe_counter, Count, "Commands of clients, by name and result.";
     REFUSALS = "redoubt_refused_commands_total", describe_counter, Count, "Commands refused by the policy, by rule.";
     WOULD_REFUSE = "redoubt_would_refuse_total", describe_counter, Count, "Commands served that the acl of an identity in the mode observe would refuse, by identity and command.";
+    IDENTITY_SESSIONS = "redoubt_identity_sessions", describe_gauge, Count, "Authenticated sessions that are open now, by identity.";
+    IDENTITY_LEASES = "redoubt_identity_leases", describe_gauge, Count, "Leases now, by identity.";
+    IDENTITY_COMMANDS = "redoubt_identity_commands_total", describe_counter, Count, "Commands of authenticated clients, by identity.";
+    IDENTITY_REFUSALS = "redoubt_identity_refused_commands_total", describe_counter, Count, "Commands refused by the policy, by identity and rule.";
+    IDENTITY_LIMITED = "redoubt_identity_limited_total", describe_counter, Count, "Times that a limit of an identity refused a session or a lease, or made a session wait, by identity and limit.";
     DURATION = "redoubt_request_duration_seconds", describe_histogram, Seconds, "Duration of sampled requests, by part: Redoubt's and Redis's.";
     CLIENT_BYTES = "redoubt_client_bytes_total", describe_counter, Bytes, "Bytes read from and written to clients.";
     UPSTREAM_BYTES = "redoubt_upstream_bytes_total", describe_counter, Bytes, "Bytes read from and written to Redis.";

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::ClientSocket;
 use crate::net::accepted::Accepted;
@@ -20,7 +20,7 @@ use crate::net::peer::Peer;
 use crate::net::stream::{Arrived, Stream};
 use crate::worker::report::SessionRecord;
 use crate::worker::{Shared, Worker};
-use redoubt_core::auth::Permit;
+use redoubt_core::auth::{CertificateName, Certified, Permit};
 use redoubt_core::router::SessionId;
 
 /// Numbers sessions for the log, over all workers.
@@ -32,7 +32,7 @@ const FLUSH: Duration = Duration::from_secs(5);
 /// Takes in an accepted connection: shakes hands where TLS is spoken, and then makes it a session.
 pub(in crate::worker) fn start(shared: &Shared, accepted: Accepted) {
     let Accepted { stream, handshake, peer, permit, at, place } = accepted;
-    let newcomer = Newcomer { peer, certificate: None, permit, at, place };
+    let newcomer = Newcomer { peer, certificate: None, names: Vec::new(), permit, at, place };
     match (stream.arrive(), handshake) {
         (Ok(Arrived::Tcp(stream)), Some(handshake)) => {
             tokio::task::spawn_local(shake(shared.clone(), handshake, stream, newcomer));
@@ -47,6 +47,8 @@ pub(in crate::worker) fn start(shared: &Shared, accepted: Accepted) {
 struct Newcomer {
     peer: Peer,
     certificate: Option<Arc<str>>,
+    /// The names in its certificate that identities may be recognized by.
+    names: Vec<CertificateName>,
     permit: Permit,
     at: Instant,
     place: Option<Place>,
@@ -59,12 +61,13 @@ async fn shake(shared: Shared, handshake: Handshake, stream: TcpStream, newcomer
         debug!(peer = %newcomer.peer, "a client is not welcome any more");
         return;
     }
-    let certificate = stream.peer_name();
-    open(&shared, Stream::Tls(Box::new(stream)), Newcomer { certificate, ..newcomer });
+    let (certificate, names) = (stream.peer_name(), stream.peer_alternative_names());
+    let newcomer = Newcomer { certificate, names, ..newcomer };
+    open(&shared, Stream::Tls(Box::new(stream)), newcomer);
 }
 
 fn open(shared: &Shared, stream: Stream, newcomer: Newcomer) {
-    let Newcomer { peer, certificate, mut permit, at, place } = newcomer;
+    let Newcomer { peer, certificate, names, mut permit, at, place } = newcomer;
     permit.certify(certificate.clone());
     let mut worker = shared.borrow_mut();
     let id = worker.router.open_with(permit, at);
@@ -73,6 +76,13 @@ fn open(shared: &Shared, stream: Stream, newcomer: Newcomer) {
     let listener = stream.kind();
     worker.clients.add(id, ClientSocket::new(stream, number, place));
     worker.reports.opened(id, SessionRecord::new(number, peer, listener, certificate));
+    if !names.is_empty() && worker.router.certify(id, &names, now()) == Certified::Several {
+        warn!(
+            session = number, %peer,
+            "a client's certificate has the names of several identities, so it needs a password"
+        );
+    }
+    worker.settle(Some(id));
     worker.clients.follow_audit_log();
     drop(worker);
     tokio::task::spawn_local(drive(shared.clone(), id));

@@ -28,6 +28,12 @@ use crate::net::now;
 use crate::net::peer::Peer;
 use crate::telemetry::metrics::{self, WorkerMetrics};
 
+/// Pairs of identity and rule that each worker counts in the metric of refusals. Further rules are counted together
+/// for each identity.
+const MOST_PAIRS: usize = 1000;
+/// The value of the label for rules beyond [`MOST_PAIRS`].
+const OTHER_RULES: &str = "other";
+
 /// What logs call a session, and what they have said of it.
 #[derive(Clone)]
 pub(crate) struct SessionRecord {
@@ -66,6 +72,8 @@ pub(super) struct Reports {
     metrics: WorkerMetrics,
     totals: Totals,
     refused: RefusedCommands,
+    /// The identities and rules that the metric of refusals has series for.
+    refused_to: HashSet<(Arc<str>, RuleName)>,
 }
 
 impl Reports {
@@ -77,6 +85,7 @@ impl Reports {
             metrics: WorkerMetrics::default(),
             totals: Totals::default(),
             refused: RefusedCommands::default(),
+            refused_to: HashSet::new(),
         }
     }
 
@@ -129,6 +138,7 @@ impl Reports {
         let SessionEvent { session: id, user, event } = happened;
         metrics::report(event);
         self.totals.count(event);
+        self.count_refused_to(user.as_ref(), event);
         let is_told = self.count_refusal(*id, user.as_ref(), event);
         if !is_told {
             self.log.report(*id, event, &self.records);
@@ -146,6 +156,22 @@ impl Reports {
             refused: record.refused,
         };
         audit::report(&session, event);
+    }
+
+    /// Counts a refusal by identity and rule, for the metric.
+    fn count_refused_to(&mut self, user: Option<&Arc<str>>, event: &Event) {
+        let (Event::Refused { refused, .. }, Some(user)) = (event, user) else { return };
+        self.totals.count_refused_to(user, 1);
+        let rule = &refused.refusal.rule;
+        let pair = (Arc::clone(user), rule.clone());
+        if self.refused_to.contains(&pair) {
+            metrics::refused_to(user, rule.to_string());
+        } else if self.refused_to.len() < MOST_PAIRS {
+            self.refused_to.insert(pair);
+            metrics::refused_to(user, rule.to_string());
+        } else {
+            metrics::refused_to(user, OTHER_RULES.to_owned());
+        }
     }
 
     /// Counts the event if it is a refusal. Returns true if the logs have told of such a refusal in this session.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use redoubt_core::auth::LoginMethod;
 use redoubt_core::router::SessionId;
 use redoubt_core::session::{CloseReason, Event};
 use slotmap::{DefaultKey, SecondaryMap, SparseSecondaryMap};
@@ -26,8 +27,8 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// What the log has not said of a session.
 struct Held {
     since: Instant,
-    /// The user of its first right `AUTH`.
-    user: Option<Arc<str>>,
+    /// The user of its first right `AUTH`, or of its certificate.
+    user: Option<(Arc<str>, LoginMethod)>,
 }
 
 /// The log lines of a worker's sessions.
@@ -58,8 +59,8 @@ impl SessionLog {
     pub(super) fn report(&mut self, id: SessionId, event: &Event, records: &Records) {
         if let Some(held) = self.held.get_mut(id.key()) {
             match event {
-                Event::Authenticated { user } if held.user.is_none() => {
-                    held.user = Some(Arc::clone(user));
+                Event::Authenticated { user, method } if held.user.is_none() => {
+                    held.user = Some((Arc::clone(user), *method));
                     return;
                 }
                 _ if is_unserved(event) => {
@@ -92,8 +93,8 @@ impl SessionLog {
         let (held, record) = (self.held.remove(id.key()), records.get(id.key()));
         let (Some(held), Some(record)) = (held, record) else { return };
         log_opened(record);
-        if let Some(user) = held.user {
-            log(record, &Event::Authenticated { user });
+        if let Some((user, method)) = held.user {
+            log(record, &Event::Authenticated { user, method });
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a worker has counted since it started, for `/stats`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use redoubt_core::policy::RuleName;
 use redoubt_core::session::Event;
@@ -19,6 +20,8 @@ pub(crate) struct Totals {
     pub(crate) refused: u64,
     /// Refused commands by rule, for [`Totals::RULES`] rules at most.
     pub(crate) rules: HashMap<RuleName, u64>,
+    /// Refused commands by the user of the session; there are no more than the configuration has given.
+    pub(crate) refused_to: HashMap<Arc<str>, u64>,
 }
 
 impl Totals {
@@ -44,6 +47,14 @@ impl Totals {
         }
     }
 
+    /// Counts a refusal to the session of `user`.
+    pub(super) fn count_refused_to(&mut self, user: &Arc<str>, count: u64) {
+        match self.refused_to.get_mut(user) {
+            Some(counted) => add(counted, count),
+            None => drop(self.refused_to.insert(Arc::clone(user), count)),
+        }
+    }
+
     fn refuse(&mut self, rule: &RuleName, count: u64) {
         if let Some(counted) = self.rules.get_mut(rule) {
             add(counted, count);
@@ -63,6 +74,7 @@ impl Totals {
         add(&mut self.locked_out, other.locked_out);
         add(&mut self.refused, other.refused);
         other.rules.iter().for_each(|(rule, count)| self.refuse(rule, *count));
+        other.refused_to.iter().for_each(|(user, count)| self.count_refused_to(user, *count));
     }
 }
 

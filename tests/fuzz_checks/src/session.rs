@@ -49,6 +49,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     auth_attempts: 10,
     keys: KeyForm::Plain,
     limits: Limits::default(),
+    bounds: Default::default(),
     client_ids: Default::default(),
     client_fields: Default::default(),
     own_connections: Default::default(),

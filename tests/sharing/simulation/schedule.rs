@@ -139,6 +139,7 @@ impl Schedule {
             auth_attempts: u32::MAX,
             keys: KeyForm::None,
             limits,
+            bounds: Default::default(),
             client_ids: Default::default(),
             client_fields: Default::default(),
             own_connections: Default::default(),

@@ -60,6 +60,7 @@ impl Bench {
             auth_attempts: AUTH_ATTEMPTS,
             keys: KeyForm::None,
             limits: Limits::default(),
+            bounds: Default::default(),
             client_ids: Default::default(),
             client_fields: Default::default(),
             own_connections: Default::default(),

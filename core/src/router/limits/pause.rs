@@ -20,7 +20,7 @@ pub(in crate::router) enum Pause {
 pub struct Pauses {
     /// At `limits.in_flight`.
     pub in_flight: u64,
-    /// At `limits.commands_per_second`.
+    /// At `limits.commands_per_second`, or at a rate of the session's identity.
     pub rate: u64,
     /// Close to `limits.memory`.
     pub memory: u64,

@@ -13,6 +13,7 @@ impl Links {
     pub(in crate::router) fn close(&mut self, id: LinkId) {
         let Some(held) = self.all.get_mut(id.0) else { return };
         held.link.close();
+        held.lease = None;
         // A second call finds the link closed and counts nothing twice.
         match std::mem::replace(&mut held.usage, Usage::Closed) {
             Usage::Lease(_) => self.pool.count_lent_closed(),

@@ -9,6 +9,7 @@ use crate::router::key::{Lane, LinkKey};
 use crate::router::replies::demultiplexer::Reader;
 use crate::router::replies::shared::Shared;
 use crate::router::report::gauges::{Gauges, add};
+use crate::session::LeasePlace;
 use crate::upstream::{Link, Phase};
 
 /// A link and who uses it.
@@ -31,6 +32,8 @@ pub(in crate::router) struct Held {
     owing: Option<Instant>,
     /// The link's place in the budget; `None` once another link has taken it over.
     pub(super) place: Option<Place>,
+    /// The lease's place in the count of its identity's leases, while it is lent.
+    pub(super) lease: Option<LeasePlace>,
 }
 
 /// Who uses a link.
@@ -63,6 +66,7 @@ impl Held {
             touched: false,
             owing: None,
             place: Some(place),
+            lease: None,
         }
     }
 

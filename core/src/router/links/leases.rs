@@ -9,12 +9,12 @@ use super::{Links, Usage, Want};
 use crate::resp::encode_command;
 use crate::router::key::{Lane, LinkKey};
 use crate::router::{LinkId, SessionId};
-use crate::session::{Counted, Expect, Learn, PendingReplies, Show, State};
+use crate::session::{Counted, Expect, IdentityBounds, Learn, PendingReplies, Show, State};
 use crate::upstream::Credentials;
 
 impl Links {
     /// Lends `owner`, which has no lease, one in the state `wanted`; `None` when no more links can be
-    /// opened. A session never has two.
+    /// opened, or its identity has as many leases as its `bounds` allow. A session never has two.
     ///
     /// A pooled lease is taken only if it is in the session's database already: a `SELECT` before the
     /// session's request could fail, as while a script overruns, and the request would run in another
@@ -23,10 +23,11 @@ impl Links {
         &mut self,
         owner: SessionId,
         wanted: LinkKey,
-        want: Want,
+        (want, bounds): (Want, &IdentityBounds),
         now: Instant,
     ) -> Option<LinkId> {
         debug_assert!(!self.is_lent_to(owner), "a second lease for one session");
+        let lease = bounds.take_lease()?;
         let usage = Usage::Lease(owner);
         let id = match self.pool.take(wanted) {
             Some(id) => {
@@ -42,6 +43,9 @@ impl Links {
                 self.open(wanted, usage, place, now)
             }
         };
+        if let Some(held) = self.all.get_mut(id.0) {
+            held.lease = Some(lease);
+        }
         self.pool.count_lent();
         Some(id)
     }
@@ -82,6 +86,7 @@ impl Links {
         }
         let proof = Proof::write(owner, key, state, &mut self.barriers, held.link.requests());
         held.usage = Usage::Returned(proof);
+        held.lease = None;
         held.used = now;
         if let Some(place) = &mut held.place {
             place.idle();

@@ -62,8 +62,10 @@ impl Pipeline<'_> {
         let is_logged = claim.authenticates || claim.failed.is_some() || refused.is_some();
         // Patterns of `CONFIG GET` take about as long as a line in the log.
         self.work.special_decision(is_logged || answered.is_some());
+        let is_other = change.identity().is_some();
         self.session.state.apply(change);
-        self.rules = self.rulebook.of(self.session.state.identity());
+        self.find_rules();
+        let action = if is_other { self.enter_identity(action) } else { action };
         if tells_id {
             let state = &self.session.state;
             self.rules.client_ids.tell(state.client_id(), state.identity());
@@ -201,8 +203,8 @@ impl Pipeline<'_> {
     #[inline]
     pub(super) fn count(&mut self) {
         self.session.commands = self.session.commands.saturating_add(1);
-        if let Some(rate) = self.rules.limits.rate {
-            self.session.bucket.take(rate, self.now);
+        if self.is_paced {
+            self.count_in_rates();
         }
     }
 

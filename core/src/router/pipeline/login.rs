@@ -1,7 +1,7 @@
 //! The effects of a right password, of a wrong password and of `RESET`, besides the reply.
 
 use super::Pipeline;
-use crate::auth::{Throttle, Verdict};
+use crate::auth::{Authenticated, LoginMethod, Throttle, Verdict};
 use crate::resp::reply;
 use crate::session::{Action, Claim, CloseReason, Event};
 
@@ -13,7 +13,7 @@ impl Pipeline<'_> {
         if claim.authenticates
             && let Some(user) = self.session.state.user().cloned()
         {
-            self.report(Event::Authenticated { user });
+            self.report(Event::Authenticated { user, method: LoginMethod::Password });
         }
         if let Some(user) = claim.failed {
             self.report(Event::AuthFailed { user });
@@ -25,6 +25,27 @@ impl Pipeline<'_> {
         if claim.authenticates { self.authenticated(action) } else { action }
     }
 
+    /// Makes the session that of the client whose certificate the handshake has verified. If its identity has too
+    /// many sessions, the client gets the same error as after an `AUTH`.
+    pub(in crate::router) fn log_in_by_certificate(&mut self, who: Authenticated) {
+        let user = who.user.clone();
+        self.session.state.certify(who);
+        self.find_rules();
+        self.report(Event::Authenticated { user, method: LoginMethod::Certificate });
+        let action = self.enter_identity(Action::Silence);
+        if let Action::Finish { reply, reason } = self.authenticated(action) {
+            if let Some(reply) = reply {
+                self.session.reply(reply);
+            }
+            self.session.end(reason);
+        }
+    }
+
+    /// Counts the session as one of the identity that it now is. Returns `action`, unless the identity has too many.
+    pub(super) fn enter_identity(&mut self, action: Action) -> Action {
+        if self.session.enter_identity(&self.rules.bounds) { action } else { too_many_sessions() }
+    }
+
     /// Notes that the session has just authenticated. Returns `action`, unless the identity has too many sessions.
     fn authenticated(&mut self, action: Action) -> Action {
         self.session.auth_deadline = None;
@@ -33,8 +54,7 @@ impl Pipeline<'_> {
         if self.session.permit.as_mut().is_none_or(|permit| permit.authenticated(now)) {
             return action;
         }
-        let reply = Some(reply::MAX_CLIENTS.clone());
-        Action::Finish { reply, reason: CloseReason::IdentityLimit }
+        too_many_sessions()
     }
 
     /// Delays or ends the session after a wrong password. A session that has authenticated before is not ended,
@@ -62,13 +82,15 @@ impl Pipeline<'_> {
         action
     }
 
-    /// Carries out `RESET`: closes the session's lease, whose state it would change, and logs the session out.
+    /// Carries out `RESET`: closes the session's lease, whose state it would change, and logs the session out, unless
+    /// its certificate has logged it in.
     pub(super) fn reset(&mut self, shown: bool) {
         let is_leased = self.session.state.is_leased();
         if let Some(link) = self.session.link.take().filter(|_| is_leased) {
             self.links.close(link);
         }
-        if self.session.state.is_authenticated() {
+        if self.session.state.is_authenticated() && !self.session.state.is_certified() {
+            self.session.leave_identity();
             self.session.auth_deadline = self.now.checked_add(self.auth_timeout);
             if let Some(permit) = &mut self.session.permit {
                 permit.reset();
@@ -78,10 +100,16 @@ impl Pipeline<'_> {
             self.rules.client_ids.forget(self.session.state.client_id());
         }
         self.session.state.reset();
-        self.rules = self.rulebook.of(self.session.state.identity());
+        self.find_rules();
         self.session.free_at_reset();
         if shown {
             self.session.reply(reply::RESET.clone());
         }
     }
+}
+
+/// Ends the session with the error that Redis sends when it has too many clients.
+fn too_many_sessions() -> Action {
+    let reply = Some(reply::MAX_CLIENTS.clone());
+    Action::Finish { reply, reason: CloseReason::IdentityLimit }
 }

@@ -12,6 +12,7 @@
 mod apply;
 mod large;
 mod login;
+mod rates;
 mod route;
 
 use std::collections::VecDeque;
@@ -58,6 +59,10 @@ pub(super) struct Pipeline<'a> {
     pub(super) now: Instant,
     /// What is left of the session's turn.
     pub(super) work: Work,
+    /// True if a rate bounds the session's commands or bytes; kept here so that other sessions pay for one look.
+    pub(super) is_paced: bool,
+    /// Bytes of the input behind those that are counted in the rate.
+    pub(super) uncounted: usize,
 }
 
 impl Pipeline<'_> {
@@ -66,6 +71,7 @@ impl Pipeline<'_> {
     #[inline]
     pub(super) fn take_turn(&mut self, input: &[u8], pauses: &mut Pauses) -> usize {
         let mut used = 0;
+        self.uncounted = input.len();
         let before = self.session.pause.take();
         while let Some(rest) = input.get(used..).filter(|rest| !rest.is_empty()) {
             if self.work.is_over() && self.session.ending.is_none() {
@@ -85,6 +91,9 @@ impl Pipeline<'_> {
                 }
             }
         }
+        if self.is_paced {
+            self.end_paced_turn(input.len().saturating_sub(used));
+        }
         used
     }
 
@@ -93,7 +102,7 @@ impl Pipeline<'_> {
         if self.session.ending.is_some() {
             return Next::After(input.len());
         }
-        if let Some(pause) = self.pause() {
+        if let Some(pause) = self.pause(input.len()) {
             return Next::Later(pause);
         }
         if self.session.streaming.is_some() {
@@ -173,8 +182,9 @@ impl Pipeline<'_> {
                 || self.rules.scripts.need_more(classify(&request), &request))
     }
 
-    /// Returns why no request can be taken now, if that is so. Replies, room or a tick will resume the session.
-    fn pause(&self) -> Option<Pause> {
+    /// Returns why no request can be taken now, if that is so. Replies, room or a tick will resume the session. `rest`
+    /// is the length of the rest of the input.
+    fn pause(&mut self, rest: usize) -> Option<Pause> {
         let full = |link| self.session.state.is_leased() && self.links.is_full(link);
         let limits = &self.rules.limits;
         if self.session.pending.is_full(limits.in_flight) {
@@ -187,8 +197,7 @@ impl Pipeline<'_> {
         {
             Some(Pause::Room)
         } else {
-            let rate = limits.rate.filter(|rate| self.session.bucket.is_empty(*rate, self.now));
-            rate.map(|_| Pause::Rate)
+            (self.is_paced && !self.has_tokens(rest)).then_some(Pause::Rate)
         }
     }
 }

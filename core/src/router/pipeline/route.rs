@@ -9,7 +9,9 @@ use super::super::{Jobs, LinkId, SessionId};
 use super::Pipeline;
 use crate::auth::{IdentityId, Permit};
 use crate::command::{Effect, Spec};
-use crate::session::{Action, CloseReason, Decision, Described, Flush, Limits, Need, Rulebook};
+use crate::session::{
+    Action, CloseReason, Decision, Described, Flush, IdentityBounds, Limits, Need, Rulebook,
+};
 
 /// Where a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -186,6 +188,11 @@ impl Routing<'_> {
 
     fn may_authenticate(&self) -> bool {
         self.session.permit.as_ref().is_none_or(Permit::may_authenticate)
+            && self.bounds().has_room_for_session()
+    }
+
+    fn bounds(&self) -> &'_ IdentityBounds {
+        &self.rulebook.of(self.identity).bounds
     }
 
     fn needing(&mut self, need: Need, spec: Option<&Spec>, len: Option<usize>) -> Route {
@@ -196,15 +203,17 @@ impl Routing<'_> {
             };
         }
         let has_pending = self.session.pending.remote() > 0;
-        let need = if need == Need::Shared && !has_pending && self.is_better_leased(spec, len) {
-            Need::Lease
-        } else {
-            need
-        };
+        let is_better_leased =
+            need == Need::Shared && !has_pending && self.is_better_leased(spec, len);
+        let need = if is_better_leased { Need::Lease } else { need };
         match need {
             Need::Lease | Need::NotedLease | Need::Moved(_) if has_pending => Route::Wait,
             Need::Lease | Need::NotedLease if self.can_have_lease(need, Want::Lease) => {
-                self.lend(Want::Lease, need)
+                match self.lend(Want::Lease, need) {
+                    // Another worker has taken the last one meanwhile.
+                    Route::Refused if is_better_leased => self.shared(Need::Shared, has_pending),
+                    route => route,
+                }
             }
             Need::Lease | Need::NotedLease => Route::Wait,
             Need::Shared | Need::Fenced | Need::Script | Need::Moved(_) => {
@@ -255,7 +264,8 @@ impl Routing<'_> {
 
     fn lend(&mut self, want: Want, need: Need) -> Route {
         let wanted = self.lease_key(need);
-        match self.links.lend(self.id, wanted, want, self.now) {
+        let bounds = &self.rulebook.of(self.identity).bounds;
+        match self.links.lend(self.id, wanted, (want, bounds), self.now) {
             Some(link) => Route::Lease(link, Noted(need == Need::NotedLease)),
             None => Route::Refused,
         }
@@ -267,11 +277,14 @@ impl Routing<'_> {
         len.is_some_and(|len| len >= Self::LARGE)
             && spec.is_some_and(|spec| spec.effect == Effect::None)
             && self.links.has_lease_to_spare()
+            && self.bounds().has_room_for_lease()
     }
 
     /// Returns whether the session gets a lease because its client reads slowly.
     fn gets_own_link(&self) -> bool {
-        self.session.needs_own_link(self.limits, self.now) && self.links.has_room_for_slow()
+        self.session.needs_own_link(self.limits, self.now)
+            && self.links.has_room_for_slow()
+            && self.bounds().has_room_for_lease()
     }
 
     /// Returns whether `link` is retired and the session, whose client reads slowly, may continue there: the
@@ -293,7 +306,9 @@ impl Routing<'_> {
 
     /// Returns whether a lease can be lent now, or the request must be refused.
     fn can_have_lease(&mut self, need: Need, want: Want) -> bool {
-        let can = self.links.can_lend(self.lease_key(need), want);
+        // At the limit of its identity the session is refused at once, as where no link is left.
+        let can =
+            !self.bounds().has_room_for_lease() || self.links.can_lend(self.lease_key(need), want);
         self.wait_for_place(can)
     }
 

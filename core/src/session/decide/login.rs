@@ -24,7 +24,18 @@ pub(super) fn auth(this: &mut Deciding<'_>) -> Action {
         _ if this.claim.is_elsewhere => this.local(texts::HOLDS_STATE.clone()),
         None => this.local(texts::SYNTAX_ERROR.clone()),
         Some(true) => this.local(reply::OK.clone()),
-        Some(false) => this.local(reply::WRONGPASS.clone()),
+        Some(false) => this.local(rejection(this)),
+    }
+}
+
+/// Returns the error for a claim that is not accepted.
+fn rejection(this: &Deciding<'_>) -> Bytes {
+    if this.claim.is_elsewhere {
+        texts::HOLDS_STATE.clone()
+    } else if this.claim.is_certified {
+        texts::CERTIFIED.clone()
+    } else {
+        reply::WRONGPASS.clone()
     }
 }
 
@@ -67,8 +78,20 @@ fn claim(this: &mut Deciding<'_>) -> Option<bool> {
 ///
 /// A session that has a lease, whose state belongs to its identity, cannot become another: then this returns false
 /// too, and the password does not count as wrong.
+///
+/// A session that its certificate has authenticated stays that user: for another one this returns false whatever
+/// the password is, and that counts as a wrong password.
 fn check(this: &mut Deciding<'_>, user: &[u8], password: &[u8], whole: bool) -> bool {
+    let certified = this.state.certified_user();
+    if certified.is_some_and(|certified| certified.as_bytes() != user) {
+        this.claim.is_certified = true;
+        this.claim.failed = Some(ClaimedUser::new(user));
+        return false;
+    }
     let found = this.context.rules.identities.check(user, password).filter(|_| whole);
+    if certified.is_some() && found.is_some() {
+        return true;
+    }
     let is_another = |who: &Authenticated| {
         this.state.authenticated().is_some_and(|now| now.identity != who.identity)
     };
@@ -113,7 +136,7 @@ pub(super) fn hello(this: &mut Deciding<'_>) -> Action {
             if dialect.hello_is_atomic {
                 claimed = Some((user, password));
             } else if !check(this, user, password, true) {
-                return this.local(reply::WRONGPASS.clone());
+                return this.local(rejection(this));
             }
         } else if is_word(option, b"setname") && left >= 1 {
             let name = next();
@@ -133,7 +156,7 @@ pub(super) fn hello(this: &mut Deciding<'_>) -> Action {
     if let Some((user, password)) = claimed
         && !check(this, user, password, true)
     {
-        return this.local(reply::WRONGPASS.clone());
+        return this.local(rejection(this));
     }
     if !this.state.is_authenticated() && this.change.authenticated.is_none() {
         return Action::Reply(texts::noauth_hello(dialect));
@@ -230,13 +253,12 @@ fn forward_hello(this: &mut Deciding<'_>) -> Action {
     }
     if wrong && !queues && !this.state.restricted() {
         // Redis would send no reply while messages are pending, too.
-        let is_elsewhere = this.claim.is_elsewhere;
-        let error = if is_elsewhere { &texts::HOLDS_STATE } else { &reply::WRONGPASS };
+        let error = rejection(this);
         let Some(name) = renamed.filter(|_| !atomic) else {
-            return this.local(error.clone());
+            return this.local(error);
         };
         // Redis 7.0 applies the options before the wrong one, too.
-        let error = rename(this, name).err().unwrap_or_else(|| error.clone());
+        let error = rename(this, name).err().unwrap_or(error);
         let shows = this.state.shows_replies();
         let show = if shows { Show::Instead(error) } else { Show::Nothing };
         return Action::Substitute {

@@ -44,6 +44,11 @@ pub(super) fn not_while_subscribed(spec: &Spec) -> Bytes {
     reply::error(format!("ERR Can't execute '{}': {allowed}", spec.name).as_bytes())
 }
 
+/// The reply to `AUTH` as another user than that of the client's certificate.
+pub(super) static CERTIFIED: Bytes = Bytes::from_static(
+    b"-NOPERM the client's certificate says who the user is; AUTH as another user is refused\r\n",
+);
+
 /// Returns the error for `HELLO` without `AUTH` before authentication.
 pub(super) fn noauth_hello(dialect: Dialect) -> Bytes {
     if dialect.hello_is_atomic { NOAUTH_HELLO_7_2.clone() } else { NOAUTH_HELLO.clone() }
