@@ -49,7 +49,7 @@ pub fn report(session: u64, peer: &dyn Display, certificate: Option<&str>, event
     match event {
         Event::Authenticated { user, method } => {
             let method = method.as_str();
-            info!(target: SESSION, session, %peer, certificate, %user, method, "authenticated");
+            info!(target: SESSION, session, %peer, certificate, %user, %method, "authenticated");
         }
         Event::AuthFailed { user } => {
             warn!(target: SESSION, session, %peer, %user, "AUTH failed");

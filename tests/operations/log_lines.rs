@@ -89,7 +89,8 @@ fn text_log_writes_one_line_per_event() {
             "INFO redoubt::session: session opened session=7 peer=192.0.2.7:51000".to_owned(),
             "WARN redoubt::session: AUTH failed session=7 peer=192.0.2.7:51000 user=bob\\n\\\"x"
                 .to_owned(),
-            "INFO redoubt::session: authenticated session=7 peer=192.0.2.7:51000 user=app"
+            "INFO redoubt::session: authenticated session=7 peer=192.0.2.7:51000 user=app \
+             method=password"
                 .to_owned(),
             "WARN redoubt::session: command refused session=7 peer=192.0.2.7:51000 \
              command=flushall rule=flushall"

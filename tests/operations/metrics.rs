@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use support::certificates::Authority;
 use support::http::http_get;
+use support::redoubt::Setup;
 use support::{Deadline, Redis, Redoubt, frame, signal};
+
+/// The password of the identity whose rules are observed.
+const OBSERVED: &str = "the password of the observed identity";
 
 fn commands(command: &str, outcome: &str) -> String {
     format!("redoubt_commands_total{{command=\"{command}\",outcome=\"{outcome}\"}}")
@@ -165,6 +169,21 @@ fn time_in_a_slow_redis_is_not_attributed_to_redoubt() {
     assert!(sum("redoubt") - before.0 < 0.25, "{}", sum("redoubt") - before.0);
 }
 
+/// Adds an identity whose rules are observed.
+pub(crate) fn observing(setup: Setup) -> Setup {
+    setup
+        .set_text("identities.observed.password", OBSERVED)
+        .set("identities.observed.acl", "[\"~*\", \"+get\"]")
+        .set_text("identities.observed.mode", "observe")
+}
+
+/// Has the identity of [`observing`] do what its rules would refuse.
+pub(crate) fn exceed_rules(redoubt: &Redoubt) {
+    let mut session = redoubt.connect();
+    assert_eq!(session.command(&["AUTH", "observed", OBSERVED]), b"+OK\r\n");
+    assert_eq!(session.command(&["SET", "key", "value"]), b"+OK\r\n");
+}
+
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn the_metrics_page_lists_the_metrics_of_a_scrape() {
@@ -173,8 +192,9 @@ fn the_metrics_page_lists_the_metrics_of_a_scrape() {
     let redoubt = Redoubt::setup(&redis)
         .set("listen", "[\"127.0.0.1:0\", \"tls://127.0.0.1:0\"]")
         .set_text("tls.certificate", &shown.certificate.display().to_string())
-        .set_text("tls.key", &shown.key.display().to_string())
-        .start();
+        .set_text("tls.key", &shown.key.display().to_string());
+    let redoubt = observing(redoubt).start();
+    exceed_rules(&redoubt);
     let mut client = redoubt.session();
     client.command(&["GET", "key"]);
     client.command(&["DEBUG", "JMAP"]);

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
+use crate::metrics::{exceed_rules, observing};
 use promql::{Selector, uses};
 use serde_json::Value;
 use support::certificates::Authority;
@@ -41,8 +42,9 @@ fn scrape() -> String {
     let redoubt = Redoubt::setup(&redis)
         .set("listen", "[\"127.0.0.1:0\", \"tls://127.0.0.1:0\"]")
         .set_text("tls.certificate", &shown.certificate.display().to_string())
-        .set_text("tls.key", &shown.key.display().to_string())
-        .start();
+        .set_text("tls.key", &shown.key.display().to_string());
+    let redoubt = observing(redoubt).start();
+    exceed_rules(&redoubt);
     let mut client = redoubt.session();
     client.command(&["SET", "key", "value"]);
     client.command(&["GET", "key"]);
@@ -55,7 +57,9 @@ fn scrape() -> String {
     let mut scrape = String::new();
     let is_whole = Deadline::standard().poll(|| {
         scrape = redoubt.scrape();
-        sampled(&scrape, "read") && sampled(&scrape, "write")
+        sampled(&scrape, "read")
+            && sampled(&scrape, "write")
+            && scrape.contains("\nredoubt_would_refuse_total{")
     });
     assert!(is_whole, "{scrape}");
     scrape

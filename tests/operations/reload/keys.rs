@@ -213,9 +213,14 @@ fn a_reload_test_changes_every_live_key() {
     let files = ["guard", "limits", "live", "passwords", "throttle", "upstream"];
     let tests = files.map(|file| std::fs::read_to_string(here.join(format!("{file}.rs"))).unwrap());
     let tests = tests.concat();
-    let identities = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/identities/lifecycle.rs");
-    let tests = tests + &std::fs::read_to_string(identities).unwrap();
-    let is_tested = |key: &str| tests.contains(&format!("\"{}\"", key.replace("NAME", "one")));
+    let identities = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/identities");
+    let more = ["certificate", "lifecycle", "limits"];
+    let more = more.map(|file| identities.join(format!("{file}.rs")));
+    let tests = tests + &more.map(|file| std::fs::read_to_string(file).unwrap()).concat();
+    let is_tested = |key: &str| {
+        let names = ["one", "worker"];
+        names.iter().any(|name| tests.contains(&format!("\"{}\"", key.replace("NAME", name))))
+    };
     let untested = LIVE.iter().map(|key| key.name).filter(|key| !is_tested(key));
     assert_eq!(untested.collect::<Vec<_>>(), [""; 0], "each needs a test that sees its effect");
 }
