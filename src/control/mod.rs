@@ -23,5 +23,6 @@ mod secrets;
 mod server;
 mod watch;
 
+pub use guard::{EffectiveRule, effective_rules};
 pub use rules::{AskError, RulesError, ServerFacts, ask_upstream, rules};
 pub use server::{ServeError, Server};

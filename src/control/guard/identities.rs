@@ -113,7 +113,7 @@ impl GuardProvisioner {
         strict: bool,
     ) -> Result<Vec<Tested>, UpstreamError> {
         let probes = probes(task.policy.rules(), greeting.standalone);
-        let limits_databases = limits_databases(link, trial).await?;
+        let limits_databases = limits_databases(link, trial.name()).await?;
         let mut tested = Vec::new();
         for identity in &*task.identities {
             let name = identity.settings.name.clone();
@@ -162,20 +162,11 @@ impl GuardProvisioner {
             return Err(GuardError::Refused(reason).into());
         }
         if let Some(databases) = &settings.databases {
-            let numbers: Vec<_> = databases.iter().map(u32::to_string).collect();
-            if limits_databases {
-                let words = ["resetdbs".to_owned(), format!("db={}", numbers.join(","))];
-                rights = rights.with(&words, &words);
-            } else {
+            let may_select = !limits_databases && {
                 let select = self::probes([RuleName::Known("select")], true);
-                let may_select = self.verdicts(link, trial, &select).await? == [Verdict::Allowed];
-                let refused = BETWEEN_DATABASES.map(str::to_owned);
-                let mut words = refused.to_vec();
-                if may_select {
-                    words.extend(numbers.iter().map(|number| format!("+select|{number}")));
-                }
-                rights = rights.with(&words, &refused);
-            }
+                self.verdicts(link, trial, &select).await? == [Verdict::Allowed]
+            };
+            rights = only_in(&rights, databases, limits_databases, may_select);
             take(link, trial.make(&rights, &rules, granted), &settings.acl_place).await?;
         }
         Ok((rights, refused))
@@ -415,9 +406,33 @@ pub(crate) fn report(
     }
 }
 
+/// Returns `rights`, limited to `databases`: by rights of the server's own if it has these, else without the commands
+/// that reach other databases. `may_select` is true if `rights` allow `SELECT`.
+pub(in crate::control) fn only_in(
+    rights: &Rights,
+    databases: &[u32],
+    limits_databases: bool,
+    may_select: bool,
+) -> Rights {
+    let numbers: Vec<_> = databases.iter().map(u32::to_string).collect();
+    if limits_databases {
+        let words = ["resetdbs".to_owned(), format!("db={}", numbers.join(","))];
+        return rights.with(&words, &words);
+    }
+    let refused = BETWEEN_DATABASES.map(str::to_owned);
+    let mut words = refused.to_vec();
+    if may_select {
+        words.extend(numbers.iter().map(|number| format!("+select|{number}")));
+    }
+    rights.with(&words, &refused)
+}
+
 /// Returns whether the server limits users to databases by rights of its own, as Valkey does from 9.1 on.
-async fn limits_databases(link: &mut Conversation, trial: &Guard) -> Result<bool, UpstreamError> {
-    let asked = Batch::of(&["ACL", "SETUSER", trial.name(), "reset", "off", "resetdbs", "db=0"]);
+pub(in crate::control) async fn limits_databases(
+    link: &mut Conversation,
+    trial: &str,
+) -> Result<bool, UpstreamError> {
+    let asked = Batch::of(&["ACL", "SETUSER", trial, "reset", "off", "resetdbs", "db=0"]);
     let answers = link.ask(&asked).await?;
     Ok(matches!(answers.first(), Some(Answer::SimpleString(text)) if text == b"OK"))
 }

@@ -13,6 +13,7 @@
 //! secret.
 
 mod audit;
+mod effective;
 mod identities;
 mod provisioner;
 mod questions;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use crate::config::GuardMode;
 use crate::control::grants::GrantedCommands;
 use crate::control::identities::{KnownIdentities, KnownIdentity};
+pub use effective::{EffectiveRule, effective_rules};
 pub(crate) use identities::{
     IdentityGuards, IdentityOutcome, IdentityOutcomes, configured_logins,
     report as report_identities,

@@ -91,6 +91,70 @@ fn check_prints_the_defaults_of_changed_settings() {
     assert_eq!(check().1, out);
 }
 
+/// Returns what `check` prints for identities, whose tables `text` holds.
+fn check_identities(text: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("users.acl"), "user gone off ~* +@all\n").unwrap();
+    let path = dir.path().join("redoubt.toml");
+    let text = text.replace("DIRECTORY", dir.path().to_str().unwrap());
+    fs::write(&path, text.replace("PASSWORD", CANARY)).unwrap();
+    let variables = [
+        ("REDIS_PASSWORD", "canary-of-the-upstream-0123456789abcdef"),
+        ("REDOUBT_UPSTREAM", "redis://redis:7000"),
+    ];
+    let (code, out, err) = output(&["check", "--config", path.to_str().unwrap()], &variables);
+    assert_eq!(code, Some(0), "{err}");
+    assert!(!out.contains("canary"), "{out}");
+    toml::from_str::<toml::Table>(&out).unwrap();
+    out
+}
+
+/// Returns the comments at the end of the table of an identity.
+fn notes_of<'a>(out: &'a str, name: &str) -> Vec<&'a str> {
+    let (_, table) = out.split_once(&format!("[identities.{name}]\n")).unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    table.lines().filter(|line| line.starts_with('#')).collect()
+}
+
+#[test]
+fn check_prints_the_effective_rule_of_each_identity() {
+    let out = check_identities(
+        "[policy]\nblocked = [\"FLUSHALL\"]\nescapes = \"allow\"\n\
+         [identities.worker]\npassword = \"PASSWORD\"\nacl = [\"~jobs:*\", \"+@all\", \"(~x +get)\"]\n\
+         [identities.watched]\npassword = \"PASSWORD-2\"\nacl = [\"~*\"]\nmode = \"observe\"\n\
+         [identities.placed]\npassword = \"PASSWORD-3\"\nacl = [\"+get\"]\ndatabases = [0, 2]\n\
+         [identities.gone]\nacl_file = \"DIRECTORY/users.acl\"\n",
+    );
+    assert_eq!(
+        notes_of(&out, "worker"),
+        ["# Effective rule: resetchannels ~jobs:* +@all -flushall (~x +get -flushall)"]
+    );
+    let watched = notes_of(&out, "watched");
+    assert!(watched[0].contains("are served") && watched[0].contains("is recorded"), "{out}");
+    assert_eq!(watched[1], "# Effective rule: resetchannels ~* -flushall");
+    let placed = notes_of(&out, "placed");
+    assert!(
+        placed[0].ends_with(
+            ": resetchannels +get -select -move -copy -swapdb -flushall +select|0 +select|2 -flushall"
+        ),
+        "{out}"
+    );
+    assert!(placed[1].ends_with(": resetchannels +get resetdbs db=0,2 -flushall"), "{out}");
+    assert_eq!(notes_of(&out, "gone"), ["# Nobody can log in: acl_file switches this user off."]);
+}
+
+#[test]
+fn check_prints_who_has_the_rights_where_redoubt_makes_no_guard() {
+    let out = check_identities(
+        "[policy]\nguard = \"audit\"\n\
+         [identities.own]\npassword = \"PASSWORD\"\nacl = [\"+get\"]\nupstream_user = \"app\"\n\
+         upstream_password = \"PASSWORD-2\"\n\
+         [identities.none]\npassword = \"PASSWORD-3\"\nacl = [\"+get\"]\n",
+    );
+    assert!(notes_of(&out, "own")[0].contains("the Redis user \"app\""), "{out}");
+    assert!(notes_of(&out, "none")[0].starts_with("# Sessions are refused: "), "{out}");
+}
+
 #[test]
 fn check_and_serve_exit_with_2_and_one_line_for_a_wrong_configuration() {
     let dir = tempfile::tempdir().unwrap();
