@@ -194,10 +194,15 @@ pub(crate) struct Explain {
     /// Decide as for a client that has not authenticated
     #[arg(long)]
     pub(crate) unauthenticated: bool,
+    /// Decide as for a client that has logged in as this identity. What policy does not refuse is decided by
+    /// Redis, which is asked only with --upstream. Exits with 1 also if that is not known
+    #[arg(long = "as", value_name = "NAME", conflicts_with = "unauthenticated")]
+    pub(crate) identity: Option<String>,
     /// The version of Redis, such as 7.0; the newest by default
     #[arg(long, value_name = "VERSION", value_parser = version)]
     pub(crate) redis: Option<Version>,
-    /// Ask the configured upstream for its version and its commands
+    /// Ask the configured upstream for its version and its commands, and whether the identity of --as may run
+    /// the command
     #[arg(long, conflicts_with = "redis")]
     pub(crate) upstream: bool,
     /// Print a JSON object

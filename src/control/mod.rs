@@ -6,6 +6,7 @@
 
 mod certificates;
 mod container;
+mod dry_run;
 mod flush;
 mod functions;
 mod grants;
@@ -23,6 +24,7 @@ mod secrets;
 mod server;
 mod watch;
 
+pub use dry_run::{DryRun, dry_run};
 pub use guard::{EffectiveRule, effective_rules};
 pub use rules::{AskError, RulesError, ServerFacts, ask_upstream, rules};
 pub use server::{ServeError, Server};

@@ -1,8 +1,10 @@
 //! Derives the rules of sessions from the settings, before anything is known about the upstream.
+//!
+//! What the upstream allows an identity is asked by [`dry_run`](super::dry_run).
 
 use std::sync::Arc;
 
-use redoubt_core::auth::Identities;
+use redoubt_core::auth::{Identities, Identity, IdentityId};
 use redoubt_core::command::{ServerCommands, Version};
 use redoubt_core::policy::PolicyError;
 use redoubt_core::session::{Parameters, Rules};
@@ -16,6 +18,7 @@ use crate::control::identities::IdentityIds;
 use crate::control::in_force::{Composer, compat};
 use crate::control::parameters::parameters;
 use crate::control::server::plan;
+use crate::net::upstream::Target;
 use crate::net::upstream_error::UpstreamError;
 use crate::tls::{self, TlsError};
 
@@ -28,29 +31,42 @@ pub enum RulesError {
     /// There are more identities than a process can tell apart.
     #[error("too many identities")]
     Identities,
+    /// The settings have no identity of this name.
+    #[error("no identity is called {0:?}")]
+    NoIdentity(String),
     /// The system provides no random numbers.
     #[error("no random numbers")]
     Random(#[from] getrandom::Error),
 }
 
-/// Returns the rules that workers start with: clients log in as `identities`, links with
-/// `credentials`.
+/// Returns the rules that workers start with for sessions of `client`, which is the only one to log in; links log in
+/// with `credentials`. With the `name` of one of `settings.identities`, the rules are those of that identity; without,
+/// those of `[client]`.
 ///
 /// # Errors
 /// Returns a [`RulesError`].
 pub fn rules(
     settings: &Settings,
-    identities: Identities,
+    client: Identity,
     credentials: &Credentials,
+    name: Option<&str>,
 ) -> Result<Arc<Rules>, RulesError> {
     let policy = settings.policy.compile()?;
     let mut ids = IdentityIds::default();
     let known = ids.known(settings).map_err(|_| RulesError::Identities)?;
+    let id = match name {
+        None => IdentityId::FIRST,
+        Some(name) => {
+            let identity = known.iter().find(|identity| identity.settings.name == name);
+            identity.ok_or_else(|| RulesError::NoIdentity(name.to_owned()))?.id
+        }
+    };
+    let identities = Identities::new([(id, client)]);
     let first = plan::first_login(settings, &policy, &known);
     let configured = plan::configured(settings, (known, ids.first_usage(settings)), policy, None);
     let credentials = watch::Sender::new(credentials.clone());
     let mut composer = Composer::new(configured, identities, credentials, first, Vec::new())?;
-    Ok(Arc::clone(composer.first().rules.strangers()))
+    Ok(Arc::clone(composer.first().rules.of(id)))
 }
 
 /// What the upstream says of itself.
@@ -83,12 +99,7 @@ pub enum AskError {
 /// # Errors
 /// Returns an [`AskError`].
 pub async fn ask_upstream(settings: &Settings) -> Result<ServerFacts, AskError> {
-    let tls = settings.upstream.tls.as_ref().map(tls::Client::new).transpose()?.map(Arc::new);
-    let target = plan::target(settings, tls);
-    let credentials = Credentials {
-        user: settings.upstream.user.clone(),
-        password: settings.upstream.password.clone(),
-    };
+    let (target, credentials) = upstream(settings)?;
     let facts = async {
         let (mut link, greeting) = target.log_in(&credentials).await?;
         let commands = commands(&mut link).await?.map(Arc::new);
@@ -105,6 +116,16 @@ pub async fn ask_upstream(settings: &Settings) -> Result<ServerFacts, AskError> 
     };
     let facts = timeout(target.timeout, facts).await.unwrap_or_else(|_| Err(target.timed_out()));
     facts.map_err(|error| AskError::Upstream(error.chain()))
+}
+
+/// Returns the upstream, and how the configured user logs in.
+pub(super) fn upstream(settings: &Settings) -> Result<(Target, Credentials), TlsError> {
+    let tls = settings.upstream.tls.as_ref().map(tls::Client::new).transpose()?.map(Arc::new);
+    let credentials = Credentials {
+        user: settings.upstream.user.clone(),
+        password: settings.upstream.password.clone(),
+    };
+    Ok((plan::target(settings, tls), credentials))
 }
 
 impl ServerFacts {

@@ -477,3 +477,143 @@ fn explain_asks_the_upstream_which_commands_it_has() {
     let error = String::from_utf8_lossy(&closed.stderr);
     assert!(!closed.status.success() && error.contains("the upstream cannot be asked"), "{error}");
 }
+
+/// Runs it with a configuration of these identities, before `redis`.
+fn explain_as(redis: &Redis, tables: &str, args: &[&str]) -> (Option<i32>, String, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("redoubt.toml");
+    let text = format!(
+        "[upstream]\nurl = \"redis://{}\"\npassword = \"{}\"\n{}",
+        redis.address(),
+        redis.password(),
+        tables.replace("SECRET", &support::secret())
+    );
+    std::fs::write(&path, text).unwrap();
+    explain(&[&["--config", path.to_str().unwrap()], args].concat())
+}
+
+fn json_as(redis: &Redis, tables: &str, args: &[&str]) -> (Option<i32>, Value) {
+    let (code, out, err) = explain_as(redis, tables, &[&["--json"], args].concat());
+    (code, serde_json::from_str(&out).unwrap_or_else(|_| panic!("{args:?}: {out}{err}")))
+}
+
+const WORKER: &str = "[identities.worker]\npassword = \"SECRET\"\n\
+                      acl = [\"~jobs:*\", \"&jobs\", \"+@all\", \"-@dangerous\"]\n";
+
+/// Returns the users of a server.
+fn users(redis: &Redis) -> String {
+    String::from_utf8(redis.direct().command(&["ACL", "USERS"])).unwrap()
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn explain_says_what_an_identity_may_do_and_which_layer_refuses() {
+    support::servers::on_each(&support::servers::MAIN, |server| {
+        let redis = Redis::setup().server(server).start();
+        let before = users(&redis);
+        // The arguments, what allows or refuses, and a part of the reason.
+        for (args, code, layer, source, why) in [
+            (
+                &["GET", "jobs:1"][..],
+                0,
+                Value::Null,
+                Value::Null,
+                "identities.worker.acl allows it",
+            ),
+            (&["GET", "other"], 1, "acl".into(), "identities.worker.acl".into(), "'other' key"),
+            (
+                &["PUBLISH", "x", "y"],
+                1,
+                "acl".into(),
+                "identities.worker.acl".into(),
+                "'x' channel",
+            ),
+            (&["KEYS", "*"], 1, "acl".into(), "identities.worker.acl".into(), "'keys' command"),
+            (&["FLUSHALL"], 1, "policy".into(), "policy.blocked".into(), "blocked commands"),
+            (&["GET"], 1, Value::Null, Value::Null, "wrong number of arguments"),
+            (&["RESET"], 0, Value::Null, Value::Null, ""),
+        ] {
+            let args = [&["--upstream", "--as", "worker"], args].concat();
+            let (exit, reported) = json_as(&redis, WORKER, &args);
+            assert_eq!(exit, Some(code), "{args:?}: {reported}");
+            assert_eq!(reported["allowed"], code == 0, "{args:?}: {reported}");
+            assert_eq!(reported["identity"], "worker");
+            assert_eq!((&reported["layer"], &reported["source"]), (&layer, &source), "{reported}");
+            let found = reported["why"].as_str().unwrap();
+            assert!(found.contains(why) && !found.contains("redoubt-"), "{args:?}: {found}");
+            assert_eq!(users(&redis), before, "{args:?}");
+        }
+    });
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn explain_says_what_the_databases_of_an_identity_refuse() {
+    support::servers::on_each(&support::servers::MAIN, |server| {
+        let redis = Redis::setup().server(server).start();
+        let tables = "[identities.worker]\npassword = \"SECRET\"\nacl = [\"~*\", \"+@all\"]\n\
+                      databases = [0, 2]\n";
+        for (command, source) in [
+            ("SELECT 0", Value::Null),
+            ("SELECT 2", Value::Null),
+            ("GET key", Value::Null),
+            ("SELECT 1", "identities.worker.databases".into()),
+            ("MOVE key 1", "identities.worker.databases".into()),
+        ] {
+            let (code, reported) =
+                json_as(&redis, tables, &["--upstream", "--as", "worker", command]);
+            assert_eq!(code, Some(i32::from(!source.is_null())), "{command}: {reported}");
+            assert_eq!(reported["source"], source, "{command}: {reported}");
+        }
+    });
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn explain_says_that_an_observed_command_is_served_and_recorded() {
+    let redis = Redis::start();
+    let tables = format!("{WORKER}mode = \"observe\"\n");
+    let ask = |args: &[&str]| json_as(&redis, &tables, &[&["--as", "worker"], args].concat());
+    let (code, reported) = ask(&["--upstream", "GET other"]);
+    assert_eq!((code, &reported["layer"]), (Some(0), &Value::Null), "{reported}");
+    let why = reported["why"].as_str().unwrap();
+    assert!(why.contains("served and recorded") && why.contains("'other' key"), "{why}");
+    assert_eq!(ask(&["GET other"]).0, Some(0));
+    let (code, reported) = ask(&["FLUSHALL"]);
+    assert_eq!((code, &reported["layer"]), (Some(1), &"policy".into()), "{reported}");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn explain_shows_the_rule_of_an_identity_by_which_redis_decides() {
+    let redis = Redis::start();
+    let (code, reported) = json_as(&redis, WORKER, &["--as", "worker", "GET other"]);
+    assert_eq!((code, &reported["allowed"]), (Some(1), &Value::Null), "{reported}");
+    let why = reported["why"].as_str().unwrap();
+    assert!(why.contains("identities.worker.acl: ~jobs:* &jobs +@all -@dangerous"), "{why}");
+    assert!(why.contains("--upstream asks Redis"), "{why}");
+    let text = explain_as(&redis, WORKER, &["--as", "worker", "GET other"]).1;
+    assert!(text.starts_with("? not known  GET\n  identity    worker\n"), "{text}");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn explain_names_the_identities_if_one_is_unknown() {
+    let redis = Redis::start();
+    let tables = format!("{WORKER}[client]\npassword = \"SECRET-2\"\n");
+    let (code, out, err) = explain_as(&redis, &tables, &["--as", "wroker", "GET key"]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert_eq!(err, "redoubt: no identity is called \"wroker\"; there are default, worker\n");
+    let (code, reported) = json_as(&redis, &tables, &["--as", "default", "GET key"]);
+    assert_eq!((code, &reported["identity"]), (Some(0), &"default".into()), "{reported}");
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn explain_cannot_ask_a_user_who_may_not_make_users_and_leaves_none() {
+    let redis = Redis::setup().config("rename-command ACL \"\"").start();
+    let (code, reported) = json_as(&redis, WORKER, &["--upstream", "--as", "worker", "GET other"]);
+    assert_eq!((code, &reported["allowed"]), (Some(1), &Value::Null), "{reported}");
+    let why = reported["why"].as_str().unwrap();
+    assert!(why.starts_with("Redis cannot be asked what identities.worker.acl allows: "), "{why}");
+}

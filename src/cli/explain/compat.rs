@@ -29,7 +29,9 @@ pub(super) fn amend(
         );
     } else if rules.compat.parameters.is_none() {
         *verdict = Verdict {
-            allowed: true,
+            allowed: Some(true),
+            layer: None,
+            identity: None,
             rule: None,
             source: None,
             opened_by: None,

@@ -4,6 +4,7 @@
 //! The decision comes from the same code that decides in a session; this module only describes it.
 
 mod compat;
+mod identity;
 mod report;
 mod verdict;
 
@@ -13,8 +14,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use bytes::BytesMut;
-use redoubt::config::{ConfigError, Environment, Settings, Sharing};
-use redoubt::control::{AskError, RulesError, ServerFacts, ask_upstream};
+use redoubt::config::{ConfigError, Environment, IdentitySettings, Settings, Sharing};
+use redoubt::control::{AskError, RulesError, ServerFacts, ask_upstream, dry_run};
 use redoubt_core::auth::{DEFAULT_USER, Identity, IdentityId};
 use redoubt_core::command::Version;
 use redoubt_core::resp::{Parsed, Request, RequestLimits, RequestParser, encode_command};
@@ -39,6 +40,8 @@ pub(crate) enum ExplainError {
     Rules(#[from] RulesError),
     #[error("the upstream cannot be asked")]
     Upstream(#[from] AskError),
+    #[error("no identity is called {name:?}; {known}")]
+    NoIdentity { name: String, known: String },
     #[error("no random bytes")]
     Random,
     #[error("no command: the text is empty or its quotes are unbalanced")]
@@ -58,7 +61,7 @@ pub(crate) fn run(args: &args::Explain) -> Result<ExitCode, ExplainError> {
     let verdict = decide(&plan, &request, args.unauthenticated)?;
     let text = if args.json { report::json(&verdict) } else { report::text(&verdict) };
     writeln!(io::stdout().lock(), "{text}").map_err(ExplainError::Output)?;
-    Ok(if verdict.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if verdict.allowed == Some(true) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What a decision depends on.
@@ -67,6 +70,8 @@ struct Plan {
     facts: ServerFacts,
     /// `true` if the facts are the upstream's own.
     is_asked: bool,
+    /// The name that the client has logged in as; `None` if the arguments give none.
+    name: Option<String>,
 }
 
 impl Plan {
@@ -84,20 +89,31 @@ impl Plan {
             made_up().map_err(|_| ExplainError::Random)?
         };
         let settings = Settings::load(file, &environment)?;
+        if let Some(name) = &args.identity {
+            identity::exists(&settings, name)?;
+        }
         let facts = if args.upstream {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.map_err(ExplainError::Runtime)?;
-            runtime.block_on(ask_upstream(&settings))?
+            runtime()?.block_on(ask_upstream(&settings))?
         } else {
             let version = args.redis.unwrap_or(NEW);
             let dialect = Dialect::of("redis", version);
             ServerFacts { version: Some(version), dialect, commands: None, parameters: None }
         };
-        Ok(Self { settings, facts, is_asked: args.upstream })
+        Ok(Self { settings, facts, is_asked: args.upstream, name: args.identity.clone() })
+    }
+
+    /// Returns the identity with rights of its own that the client has logged in as; `None` for that of `[client]`.
+    fn identity(&self) -> Option<&IdentitySettings> {
+        let name = self.name.as_ref()?;
+        self.settings.identities.iter().find(|identity| identity.name == *name)
     }
 
     /// Returns what the client logs in with, which nobody else sees.
     fn login(&self) -> (&str, SecretString) {
+        if let Some(identity) = self.identity() {
+            let own = identity.password.as_ref().map(|(password, _)| password.clone());
+            return (&identity.name, own.unwrap_or_else(|| SecretString::from(DEFAULT_USER)));
+        }
         match &self.settings.client {
             Some(client) => {
                 (client.user.as_deref().unwrap_or(DEFAULT_USER), client.password.clone())
@@ -113,9 +129,15 @@ impl Plan {
         let identity = Identity::new(Some(user), &password);
         let credentials =
             Credentials { user: upstream.user.clone(), password: upstream.password.clone() };
-        let rules = redoubt::control::rules(&self.settings, identity.into(), &credentials)?;
+        let name = self.identity().map(|identity| identity.name.as_str());
+        let rules = redoubt::control::rules(&self.settings, identity, &credentials, name)?;
         Ok(self.facts.apply_to(&rules))
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, ExplainError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(ExplainError::Runtime)
 }
 
 /// Returns the minimal settings, if nothing is configured: an upstream, to which nothing is sent,
@@ -165,7 +187,7 @@ fn decide(plan: &Plan, input: &[u8], unauthenticated: bool) -> Result<Verdict, E
         let mut parser = RequestParser::new();
         parser.parse(&login, &RequestLimits::AUTHENTICATED).map_err(|_| ExplainError::Login)?;
         let login = parser.request(&login);
-        if let Decision::Special(login) = decision(&rules, &state, &login) {
+        if let Decision::Special(login) = decision(&rules, &state, &login, plan) {
             state.apply(login.change);
         }
         if !state.is_authenticated() {
@@ -178,23 +200,41 @@ fn decide(plan: &Plan, input: &[u8], unauthenticated: bool) -> Result<Verdict, E
         _ => return Err(ExplainError::NoCommand),
     }
     let request = parser.request(input);
-    let decision = decision(&rules, &state, &request);
+    let decision = decision(&rules, &state, &request, plan);
     let spec = classify(&request);
     let mut verdict = Verdict::new(&decision, spec, &request, (&plan.settings, &rules));
     if let Some(key) = CompatKey::of(&request, spec).filter(|_| !unauthenticated) {
         compat::amend(&mut verdict, &decision, key, (&plan.settings, &rules, plan.is_asked));
     }
+    verdict.identity.clone_from(&plan.name);
+    if let Some(identity) = plan.identity() {
+        if identity::is_open(&verdict, &decision, spec, identity) {
+            let answer = match plan.is_asked {
+                true => {
+                    let words: Vec<_> = request.args().collect();
+                    Some(runtime()?.block_on(dry_run(&plan.settings, identity, &words))?)
+                }
+                false => None,
+            };
+            identity::amend(&mut verdict, identity, answer);
+        } else {
+            identity::amend_refused(&mut verdict, identity);
+        }
+    }
     Ok(verdict)
 }
 
 /// Returns the decision about a request in a session without pending replies.
-fn decision(rules: &Rules, state: &State, request: &Request<'_>) -> Decision {
+fn decision(rules: &Rules, state: &State, request: &Request<'_>, plan: &Plan) -> Decision {
     let spec = classify(request);
     let verdict = rules.authorize(request, spec, state.is_authenticated());
     let due = PendingReplies::default();
-    // As after a session has selected database 0, and before another has been.
+    // As after a session has selected database 0, and before another has been. Redis decides whether an identity
+    // with rights of its own may.
     let mut databases = Databases::default();
-    databases.insert(IdentityId::FIRST, 0);
+    if plan.identity().is_none() {
+        databases.insert(IdentityId::FIRST, 0);
+    }
     let known = Known { databases: &databases, given: &None, is_whole: true };
     session::decide(state, request, spec, verdict, (rules, &due), known)
 }

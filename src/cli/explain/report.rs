@@ -8,12 +8,19 @@ use crate::cli::paint::Paint;
 pub(super) fn text(verdict: &Verdict) -> String {
     let paint = Paint::of_stdout();
     let name = verdict.command.map_or_else(|| "unknown to Redoubt".to_owned(), str::to_uppercase);
-    let mark = if verdict.allowed { paint.green("✓ allowed") } else { paint.red("✗ refused") };
+    let mark = match verdict.allowed {
+        Some(true) => paint.green("✓ allowed"),
+        Some(false) => paint.red("✗ refused"),
+        None => paint.yellow("? not known"),
+    };
     let mut lines = vec![format!("{mark}  {}", paint.bold(&name))];
     let mut line = |what: &str, value: &str| {
         lines.push(format!("  {} {value}", paint.dim(&format!("{what:<11}"))));
     };
-    if let (Some(rule), Some(source)) = (&verdict.rule, verdict.source) {
+    if let Some(identity) = &verdict.identity {
+        line("identity", identity);
+    }
+    if let (Some(rule), Some(source)) = (&verdict.rule, &verdict.source) {
         line("rule", &format!("{rule} ({source})"));
     }
     line("why", &verdict.why);
@@ -38,6 +45,8 @@ pub(super) fn text(verdict: &Verdict) -> String {
 pub(super) fn json(verdict: &Verdict) -> String {
     let value = json!({
         "allowed": verdict.allowed,
+        "identity": verdict.identity,
+        "layer": verdict.layer,
         "command": verdict.command,
         "rule": verdict.rule,
         "source": verdict.source,

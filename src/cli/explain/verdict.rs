@@ -1,5 +1,7 @@
 //! Describes a decision in words.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use redoubt::config::{GuardMode, PolicySettings, ScriptMode, Settings, Sharing};
 use redoubt_core::command::{Effect, ServerKind, Spec};
@@ -11,12 +13,17 @@ use redoubt_core::session::{Action, Decision, Described, Expect, Need, Rules, Sp
 pub(super) struct Verdict {
     /// The command's name in the table; `None` if the table does not have it.
     pub(super) command: Option<&'static str>,
-    /// `true` if the command is allowed, whether Redis or Redoubt answers it.
-    pub(super) allowed: bool,
+    /// `true` if the command is allowed, whether Redis or Redoubt answers it; `None` if Redis decides by the rights of
+    /// an identity, and has not been asked.
+    pub(super) allowed: Option<bool>,
+    /// What refuses it: `policy`, `acl` for the rights of an identity, or nothing.
+    pub(super) layer: Option<&'static str>,
+    /// The identity that the client has logged in as; `None` if the arguments give none.
+    pub(super) identity: Option<String>,
     /// The rule that refuses it; `None` if none does.
     pub(super) rule: Option<String>,
     /// The setting that the rule comes from.
-    pub(super) source: Option<&'static str>,
+    pub(super) source: Option<Cow<'static, str>>,
     /// The key by which an operator can have it run, or answered.
     pub(super) opened_by: Option<&'static str>,
     /// The reason.
@@ -64,14 +71,16 @@ impl Verdict {
         let (source, why) = match &refused {
             Some(rule) => {
                 let (source, why) = origin(rule, policy, rules);
-                (Some(source), why)
+                (Some(Cow::Borrowed(source)), why)
             }
             None => (None, plain_why(action, spec, is_error, closed, server_kind(request, rules))),
         };
         let runs_code = spec.is_some_and(|spec| spec.effect == Effect::Script);
         Self {
             command: spec.map(|spec| spec.name),
-            allowed,
+            allowed: Some(allowed),
+            layer: refused.map(|_| "policy"),
+            identity: None,
             rule: refused.map(|rule| rule.to_string()),
             source,
             opened_by,

@@ -29,6 +29,7 @@ pub(crate) use identities::{
     IdentityGuards, IdentityOutcome, IdentityOutcomes, configured_logins,
     report as report_identities,
 };
+pub(in crate::control) use identities::{limits_databases, only_in};
 pub(crate) use provisioner::GuardProvisioner;
 pub(in crate::control) use questions::{checks_payloads, client_fields, commands};
 use redoubt_core::command::ServerCommands;
