@@ -239,6 +239,10 @@ pub(crate) struct Verify {
     /// A PEM file of its private key
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
+    /// An identity to test for its isolation from others, and a file that holds its password; repeatable. Without
+    /// another password, the first of these logs in for the other checks
+    #[arg(long, value_name = "NAME=FILE")]
+    pub(crate) identity: Vec<String>,
     /// Print a JSON object
     #[arg(long)]
     pub(crate) json: bool,

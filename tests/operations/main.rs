@@ -16,6 +16,7 @@
 //! | `tls` | TLS with clients and with Redis, and Unix sockets |
 //! | `verify` | `redoubt verify` against Redoubt, Redis, and other servers |
 //! | `verify_harmless` | `redoubt verify` changes nothing in a Redis without a password |
+//! | `verify_identities` | `redoubt verify --identity` tests the isolation of identities |
 //! | `verify_tls` | `redoubt verify` over TLS |
 
 mod admin;
@@ -32,4 +33,5 @@ mod shutdown;
 mod tls;
 mod verify;
 mod verify_harmless;
+mod verify_identities;
 mod verify_tls;

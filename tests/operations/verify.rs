@@ -341,7 +341,12 @@ fn the_verify_page_lists_every_check() {
     let redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
     let public = format!("127.0.0.1:{}", closed());
-    let report = json(redoubt.address(), redoubt.password(), &["--public", &public]).1;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("password");
+    std::fs::write(&file, redoubt.password()).unwrap();
+    let [one, two] = ["default", "other"].map(|name| format!("{name}={}", file.display()));
+    let args = ["--public", &public, "--identity", &one, "--identity", &two];
+    let report = json(redoubt.address(), redoubt.password(), &args).1;
     for check in report["checks"].as_array().unwrap() {
         let id = format!("`{}`", check["id"].as_str().unwrap());
         assert!(page.contains(&id), "{id} is not in docs/verify.md");

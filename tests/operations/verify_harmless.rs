@@ -8,12 +8,13 @@ use std::process::Command;
 
 use support::{Deadline, Redis, Redoubt, Wire};
 
-/// Commands that may succeed: they identify the client, ask for a line, run nothing, or reset what does
-/// not exist. A Redoubt in between asks `COMMAND` by itself, at its start and then every second.
+/// Commands that may succeed: they identify the client, ask for a line, run nothing, reset what does not exist, or,
+/// for identities, concern the connection and names that nobody uses. A Redoubt in between asks `COMMAND` by itself, at its start and then every second.
 #[rustfmt::skip]
-const HARMLESS: [&str; 15] = [
-    "auth", "command", "command|count", "command|info", "command|list", "config|resetstat", "discard", "echo", "eval",
-    "hello", "info", "latency|reset", "multi", "ping", "reset",
+const HARMLESS: [&str; 22] = [
+    "acl|whoami", "auth", "client|info", "client|list", "command", "command|count", "command|info", "command|list",
+    "config|resetstat", "discard", "echo", "eval", "get", "hello", "info", "latency|reset", "multi", "ping", "psubscribe",
+    "publish", "reset", "select",
 ];
 
 /// Queries for everything that could have changed.
@@ -83,7 +84,12 @@ fn assert_verify_changes_nothing(
 #[test]
 fn verify_changes_nothing_in_a_redis_with_a_password() {
     let redis = Redis::start();
-    assert_verify_changes_nothing(redis.address(), redis.password(), redis.direct(), &[]);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("password");
+    std::fs::write(&file, redis.password()).unwrap();
+    let identity = format!("default={}", file.display());
+    let args = ["--identity", &identity];
+    assert_verify_changes_nothing(redis.address(), redis.password(), redis.direct(), &args);
 }
 
 #[test]

@@ -177,7 +177,7 @@ impl Demo<'_> {
             encrypted: false,
             tls: None,
         };
-        verify::look(whom, &places, TIMEOUT)
+        verify::look(whom, &places, &[], TIMEOUT)
     }
 }
 

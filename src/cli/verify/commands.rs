@@ -28,7 +28,8 @@ pub(super) fn run(target: &Target) -> Section {
     Section { title: "What must not exist", checks }
 }
 
-fn blocked(target: &Target, args: &'static [&'static str]) -> Check {
+/// Checks that a command of [`BLOCKED`] does not exist.
+pub(super) fn blocked(target: &Target, args: &'static [&'static str]) -> Check {
     let name = harmless::name(args);
     let id = format!("blocked-{}", name.to_lowercase());
     match name.as_str() {
@@ -40,12 +41,13 @@ fn blocked(target: &Target, args: &'static [&'static str]) -> Check {
 /// Checks all escapes, and names those that exist.
 fn escapes(target: &Target) -> Check {
     let (id, what) = ("escapes", "commands that get round the policy");
-    let Existing { names, untested, count } = match existing(&ESCAPES, || target.login()) {
-        Ok(existing) => existing,
-        Err((name, error)) => {
-            return Check::new(id, false, what, format!("{name}: {}", shown(&Err(error))));
-        }
-    };
+    let Existing { names, untested, count } =
+        match existing(&ESCAPES, || target.login(), harmless::is_missing) {
+            Ok(existing) => existing,
+            Err((name, error)) => {
+                return Check::new(id, false, what, format!("{name}: {}", shown(&Err(error))));
+            }
+        };
     let mut found = if names.is_empty() {
         format!("none of {count} exists")
     } else {
@@ -85,16 +87,17 @@ pub(super) struct Existing {
     /// The names of those that exist.
     pub(super) names: Vec<String>,
     /// How many were not tested, since they may only be queued and `MULTI` does not work.
-    untested: usize,
+    pub(super) untested: usize,
     /// How many were tested.
-    count: usize,
+    pub(super) count: usize,
 }
 
-/// Returns which of `commands` exist; fails at the first for which that could not be found out,
-/// with the reason.
+/// Returns which of `commands` exist: those whose replies are not `is_refused`. Fails at the first for which that
+/// could not be found out, with the reason.
 pub(super) fn existing(
     commands: &[&[&str]],
     mut open: impl FnMut() -> io::Result<Wire>,
+    is_refused: impl Fn(&[&str], &str) -> bool,
 ) -> Result<Existing, (String, io::Error)> {
     let mut found = Existing::default();
     let mut wire = None;
@@ -118,7 +121,7 @@ pub(super) fn existing(
             Ok(None) => found.untested += 1,
             Ok(Some(reply)) => {
                 found.count += 1;
-                if !harmless::is_missing(args, &reply) {
+                if !is_refused(args, &reply) {
                     found.names.push(harmless::name(args));
                 }
             }
@@ -214,7 +217,7 @@ fn does_not_exist(reply: &str) -> bool {
 
 /// Returns whether the ACL refused the command that a script called, in the words of Redis 7.0 or
 /// of later servers.
-fn is_held(reply: &str) -> bool {
+pub(super) fn is_held(reply: &str) -> bool {
     reply.starts_with("-NOPERM")
         || reply.contains("can't run this command")
         || reply.contains("ACL failure in script")

@@ -2,13 +2,14 @@
 //!
 //! It may be used on a production Redis that is wide open: it sends nothing that changes data,
 //! settings or the server, even where refused commands exist. See [`harmless`]. It leaves behind
-//! only two scripts in Redis's script cache, and lines in the logs of slow and of refused commands.
+//! only three scripts in Redis's script cache, and lines in the logs of slow and of refused commands.
 //!
 //! Invariants: no password is printed; every wait has a time limit, and so have all waits together.
 
 mod commands;
 mod encrypted;
 mod harmless;
+mod identities;
 mod limit;
 mod outcome;
 mod places;
@@ -23,11 +24,13 @@ use std::error::Error as _;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::rc::Rc;
 use std::time::Duration;
 
 use redoubt::config::{Endpoint, PasswordProblem, UpstreamUrl, UrlProblem, read_password};
 use secrecy::SecretString;
 
+use self::identities::Given;
 use self::limit::Limit;
 pub(crate) use self::outcome::Findings;
 use self::outcome::shown;
@@ -60,6 +63,13 @@ pub(crate) enum VerifyError {
     PasswordFile(PasswordProblem),
     #[error("{0:?} is not an address of the form host:port")]
     Address(String),
+    // What stands after the name may be a password.
+    #[error("--identity needs NAME=FILE, where FILE holds the password")]
+    Identity,
+    #[error("--identity {name}=…: {problem}")]
+    IdentityFile { name: String, problem: PasswordProblem },
+    #[error("no random numbers")]
+    Random(#[source] getrandom::Error),
     #[error("cannot open connections")]
     Network(#[source] io::Error),
     #[error("{endpoint} cannot be reached")]
@@ -88,6 +98,8 @@ impl VerifyError {
                 | Self::NoPassword
                 | Self::PasswordFile(_)
                 | Self::Address(_)
+                | Self::Identity
+                | Self::IdentityFile { .. }
         )
     }
 }
@@ -101,18 +113,25 @@ pub(crate) fn run(args: &args::Verify) -> Result<ExitCode, VerifyError> {
         direct: args.direct.iter().map(|text| redis(text)).collect::<Result<_, _>>()?,
     };
     let tls = url.tls || places.direct.iter().any(|(_, encrypted)| *encrypted);
+    let given: Vec<_> =
+        args.identity.iter().map(|text| Given::parse(text)).collect::<Result<_, _>>()?;
+    let password = match url.password {
+        Some(password) => Some(password),
+        None => given_password()?,
+    };
+    let (user, password) = match password {
+        Some(password) => (url.user, Some(password)),
+        None => identities::login(url.user, &given),
+    };
     let whom = Whom {
         endpoint: Endpoint { host: url.host, port: url.port },
-        user: url.user,
-        password: match url.password {
-            Some(password) => Some(password),
-            None => given_password()?,
-        },
+        user,
+        password,
         encrypted: url.tls,
         tls: tls_of(args, tls)?,
     };
     let endpoint = whom.endpoint.clone();
-    let findings = look(whom, &places, args.timeout)?;
+    let findings = look(whom, &places, &given, args.timeout)?;
     let text = if args.json {
         report::json(&endpoint, &findings)
     } else {
@@ -166,14 +185,16 @@ pub(crate) struct Whom {
     pub(crate) tls: Option<Tls>,
 }
 
-/// Runs all checks of `whom` and of `places`. `timeout` limits every step.
+/// Runs all checks of `whom`, of `places` and of the `given` identities. `timeout` limits every step.
 pub(crate) fn look(
     whom: Whom,
     places: &Places,
+    given: &[Given],
     timeout: Duration,
 ) -> Result<Findings, VerifyError> {
     let network = Network::new(Limit::new(timeout)).map_err(VerifyError::Network)?;
     let Whom { endpoint, user, password, encrypted, tls } = whom;
+    let tls = tls.map(Rc::new);
     let mut target = Target { endpoint, user, password, open: false, network, encrypted, tls };
     if let Some(findings) = meet(&mut target)? {
         return Ok(findings);
@@ -181,7 +202,11 @@ pub(crate) fn look(
     let mut sections = vec![unauthenticated::run(&target), unauthenticated::password(&target)];
     sections
         .extend(target.tls.as_ref().filter(|_| encrypted).map(|tls| encrypted::run(&target, tls)));
-    sections.extend([commands::run(&target), places::run(&target, places)]);
+    sections.push(commands::run(&target));
+    if !given.is_empty() {
+        sections.push(identities::run(&target, given).map_err(VerifyError::Random)?);
+    }
+    sections.push(places::run(&target, places));
     Ok(Findings(sections))
 }
 

@@ -6,7 +6,7 @@ use redoubt::config::Endpoint;
 use secrecy::ExposeSecret;
 
 use super::commands::existing;
-use super::harmless::{BLOCKED, ESCAPES};
+use super::harmless::{BLOCKED, ESCAPES, is_missing};
 use super::outcome::{Check, Outcome, Section, shown};
 use super::wire::{Target, Wire};
 
@@ -98,7 +98,7 @@ fn password(wire: &mut Wire, target: &Target) -> (bool, String) {
 /// Describes how much a Redis without a password allows.
 fn without_password(open: impl Fn() -> io::Result<Wire>) -> String {
     let commands = [&BLOCKED[..], &ESCAPES[..]].concat();
-    match existing(&commands, open).map(|existing| existing.names) {
+    match existing(&commands, open, is_missing).map(|existing| existing.names) {
         Ok(names) if names.is_empty() => {
             "requires no password; blocked commands do not exist there".to_owned()
         }

@@ -119,6 +119,7 @@ pub(super) struct Shown {
 }
 
 /// The address to check, and the login to use.
+#[derive(Clone)]
 pub(crate) struct Target {
     pub(super) endpoint: Endpoint,
     /// The user; `None` sends `AUTH` with only the password.
@@ -131,7 +132,7 @@ pub(crate) struct Target {
     /// `true` if the address is connected to in TLS.
     pub(super) encrypted: bool,
     /// The TLS clients, for this address and for Redis itself.
-    pub(super) tls: Option<Tls>,
+    pub(super) tls: Option<Rc<Tls>>,
 }
 
 impl Target {
