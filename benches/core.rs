@@ -220,10 +220,29 @@ fn observed(conversation: Conversation, says: usize) -> usize {
     turns(conversation, says)
 }
 
+/// Returns sixteen requests for keys with a number of eight digits, and their replies.
+fn numbered() -> (Vec<u8>, Vec<u8>) {
+    let requests = (0..8).flat_map(|number| {
+        let get = request(&[b"GET", format!("user:{number}0000000:name").as_bytes()]);
+        let set = request(&[b"SET", format!("cache:page:{number}0000000").as_bytes(), b"abc"]);
+        [get, set].concat()
+    });
+    (requests.collect(), [&bulk(3), OK].concat().repeat(8))
+}
+
+// Each request has another key than all before.
+#[library_benchmark]
+#[bench::pipeline(one(SHARED, numbered().0, &numbered().1), REQUESTS / 16)]
+#[bench::pipeline_observed(Conversation::observed(1, numbered().0, &numbered().1), REQUESTS / 16)]
+fn many_keys(mut conversation: Conversation, says: usize) -> usize {
+    (0..says).map(|_| conversation.turn_with_other_keys()).sum()
+}
+
 library_benchmark_group!(name = resp, benchmarks = [scan_requests, scan_replies]);
 library_benchmark_group!(name = policy, benchmarks = [decide]);
 library_benchmark_group!(
     name = router,
-    benchmarks = [round_trip, steady, fifty_sessions, pipeline_16, transaction, observed]
+    benchmarks =
+        [round_trip, steady, fifty_sessions, pipeline_16, transaction, observed, many_keys]
 );
 main!(library_benchmark_groups = [resp, policy, router]);

@@ -25,6 +25,12 @@ pub(crate) fn bulk(size: usize) -> Vec<u8> {
     format!("${size}\r\n{}\r\n", "v".repeat(size)).into_bytes()
 }
 
+/// Returns where the numbers of eight digits end.
+fn numbers(text: &[u8]) -> Vec<usize> {
+    let is_number = |at: &usize| text[at - 8..*at].iter().all(u8::is_ascii_digit);
+    (8..=text.len()).filter(is_number).collect()
+}
+
 /// Sessions that have logged in and send the same requests, over and over.
 pub(crate) struct Conversation {
     router: Router,
@@ -32,6 +38,8 @@ pub(crate) struct Conversation {
     sessions: Vec<SessionId>,
     /// The bytes that a session sends in its turn.
     said: Vec<u8>,
+    /// Where the numbers of eight digits in these bytes end.
+    numbers: Vec<usize>,
     /// Redis's replies to these bytes, repeated for the most sessions that can be pending at a time.
     answers: Vec<u8>,
     answer_len: usize,
@@ -90,6 +98,7 @@ impl Conversation {
             ),
             now: Instant::now(),
             sessions: Vec::new(),
+            numbers: numbers(&said),
             said,
             answers: answer.repeat(sessions),
             answer_len: answer.len(),
@@ -133,6 +142,21 @@ impl Conversation {
         while self.router.next_event().is_some() {}
         assert_eq!(read, self.answers.len(), "a reply is missing");
         read
+    }
+
+    /// Makes every session send once, as [`Self::turn`] does, with keys that it has not sent before: counts every
+    /// number of eight digits in what it sends up.
+    pub(crate) fn turn_with_other_keys(&mut self) -> usize {
+        for end in &self.numbers {
+            for digit in self.said[..*end].iter_mut().rev() {
+                if *digit < b'9' {
+                    *digit += 1;
+                    break;
+                }
+                *digit = b'0';
+            }
+        }
+        self.turn()
     }
 
     /// Takes the samples of durations; returns how many there were.

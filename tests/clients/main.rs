@@ -8,6 +8,7 @@
 //! | `ai` | libraries of AI services, on Redis with modules |
 //! | `cli` | `redis-cli` |
 //! | `connect` | what libraries send when they connect that cannot run here |
+//! | `learned` | what an identity's program does becomes its rule |
 //! | `outage` | clients while Redis is down |
 //! | `programs` | programs on top of client libraries, such as job queues and socket servers |
 //! | `redis_rs` | the crate `redis` |
@@ -17,6 +18,7 @@
 mod ai;
 mod cli;
 mod connect;
+mod learned;
 mod outage;
 mod programs;
 mod redis_rs;
@@ -132,7 +134,12 @@ fn end(mut client: Child, output: &Lines) -> Vec<String> {
 }
 
 /// Runs the program, restarts Redis when it asks for that, and returns its output.
-fn converse(mut program: Command, mut redis: Redis) -> String {
+fn converse(program: Command, mut redis: Redis) -> String {
+    converse_with(program, &mut redis)
+}
+
+/// The same, with a Redis that goes on afterwards.
+fn converse_with(mut program: Command, redis: &mut Redis) -> String {
     let (client, mut stdin, output) = start(&mut program);
     if output.wait(|line| line == "restart redis").is_some() {
         redis.kill();

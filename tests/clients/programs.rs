@@ -11,9 +11,12 @@ use std::process::Command;
 
 use support::programs::{self, Program, Restarts};
 use support::redis::free_port;
-use support::{Deadline, Redis, Redoubt, TIME_LIMIT, lines};
+use support::{Deadline, Redis, Redoubt, TIME_LIMIT, lines, signal};
 
+use super::learned::{Identity, denied};
 use super::{installed_by, sources, start, url};
+
+mod learned;
 
 /// Lines of redis.conf with which Redis keeps all data when it is killed.
 const DURABLE: &str = "appendonly yes\nappendfsync always";
@@ -24,6 +27,8 @@ struct Servers {
     redoubt: Option<Redoubt>,
     port: u16,
     keys: &'static [(&'static str, &'static str)],
+    /// Who the program is, if it has an identity of its own.
+    identity: Option<Identity>,
 }
 
 impl Servers {
@@ -32,7 +37,7 @@ impl Servers {
         redis.configure(DURABLE);
         redis.kill();
         redis.restart();
-        Self { redis, redoubt: None, port: 0, keys: &[] }
+        Self { redis, redoubt: None, port: 0, keys: &[], identity: None }
     }
 
     fn behind_redoubt(keys: &'static [(&'static str, &'static str)]) -> Self {
@@ -49,29 +54,39 @@ impl Servers {
         for (key, value) in self.keys {
             setup = setup.set(key, value);
         }
+        if let Some(identity) = &self.identity {
+            setup = identity.set(setup);
+        }
         let redoubt = setup.start();
         redoubt.wait_until_it_serves();
         redoubt
     }
 
     fn url(&self) -> String {
-        self.redoubt.as_ref().map_or_else(
-            || format!("redis://:{}@{}/", self.redis.password(), self.redis.address()),
-            url,
-        )
+        match (&self.redoubt, &self.identity) {
+            (Some(redoubt), Some(identity)) => identity.url(redoubt),
+            (Some(redoubt), None) => url(redoubt),
+            (None, _) => format!("redis://:{}@{}/", self.redis.password(), self.redis.address()),
+        }
     }
 
     /// Kills a server and starts it again. Without Redoubt, a restart of it is the end of all connections.
-    fn restart(&mut self, which: &str, refused: &mut Vec<String>) {
+    fn restart(&mut self, which: &str, outcome: &mut Outcome) {
         match (which, self.redoubt.take()) {
             ("redis", redoubt) => {
+                outcome.denied.extend(denied(&self.redis));
                 self.redis.kill();
                 self.redis.restart();
                 self.redoubt = redoubt;
             }
-            ("redoubt", Some(redoubt)) => {
+            ("redoubt", Some(mut redoubt)) => {
                 let password = redoubt.password().to_owned();
-                refused.extend(refusals(&redoubt));
+                outcome.refused.extend(refusals(&redoubt));
+                if self.identity.is_some() {
+                    // What it has learned is written when it ends.
+                    signal(redoubt.pid(), "TERM");
+                    redoubt.wait();
+                }
                 drop(redoubt);
                 self.redoubt = Some(self.start_redoubt(&password));
             }
@@ -102,11 +117,13 @@ struct Outcome {
     restarts: Vec<String>,
     /// The commands that Redoubt refused.
     refused: Vec<String>,
+    /// What Redis refused by its ACL.
+    denied: Vec<String>,
 }
 
 /// Runs the program to its end. Panics if it fails.
 #[track_caller]
-fn run(mut program: Command, mut servers: Servers) -> Outcome {
+fn run(mut program: Command, servers: &mut Servers) -> Outcome {
     program.arg(servers.url()).process_group(0);
     let (mut child, mut stdin, output) = start(&mut program);
     let mut outcome = Outcome::default();
@@ -117,7 +134,7 @@ fn run(mut program: Command, mut servers: Servers) -> Outcome {
         let all = output.all();
         for line in &all[seen..] {
             if let Some(which) = line.strip_prefix("restart ") {
-                servers.restart(which, &mut outcome.refused);
+                servers.restart(which, &mut outcome);
                 outcome.restarts.push(which.to_owned());
                 drop(stdin.write_all(b"restarted\n"));
             }
@@ -139,6 +156,7 @@ fn run(mut program: Command, mut servers: Servers) -> Outcome {
     outcome.refused.extend(servers.redoubt.iter().flat_map(refusals));
     outcome.refused.sort();
     outcome.refused.dedup();
+    outcome.denied.extend(denied(&servers.redis));
     outcome
 }
 
@@ -146,7 +164,7 @@ fn run(mut program: Command, mut servers: Servers) -> Outcome {
 #[track_caller]
 fn as_listed(name: &str, command: impl Fn() -> Command) {
     let listed: &Program = programs::program(name);
-    let direct = run(command(), Servers::direct());
+    let direct = run(command(), &mut Servers::direct());
     assert!(direct.steps.len() > 3, "{:?}", direct.steps);
     let restarts: &[&str] = match listed.restarts {
         Restarts::Both => &["redis", "redoubt"],
@@ -155,7 +173,7 @@ fn as_listed(name: &str, command: impl Fn() -> Command) {
     };
     assert_eq!(direct.restarts, restarts);
 
-    let through = run(command(), Servers::behind_redoubt(&[]));
+    let through = run(command(), &mut Servers::behind_redoubt(&[]));
     assert_eq!(through.steps.len(), direct.steps.len(), "{:?}", through.steps);
     let mut differing = Vec::new();
     for (got, wanted) in through.steps.iter().zip(&direct.steps) {
@@ -170,7 +188,7 @@ fn as_listed(name: &str, command: impl Fn() -> Command) {
     assert_eq!(through.refused, listed.refused);
 
     if !listed.keys.is_empty() {
-        let through = run(command(), Servers::behind_redoubt(listed.keys));
+        let through = run(command(), &mut Servers::behind_redoubt(listed.keys));
         assert_eq!(through.steps, direct.steps, "with {:?}", listed.keys);
     }
 }

@@ -1,10 +1,13 @@
 //! From a key to a pattern: the parts that vary from key to key become `*`.
 //!
 //! A pattern is a text in which `*` stands for any text and every other byte for itself. A `*` of the key itself
-//! becomes the byte [`STAR`], so that the two are told apart; [`rule`] writes Redis's syntax.
+//! becomes the byte [`STAR`], so that the two are told apart; [`rule`] writes Redis's syntax. Control characters
+//! separate parts, as Celery's queues of one priority have them; [`ONE`] stands for each.
 
 /// Stands for any text. A key that contains this byte has it replaced by `*` in the pattern, as it is no text.
 pub(super) const ANY: u8 = 0;
+/// Stands for one byte that is a control character.
+const ONE: u8 = 1;
 /// Most bytes of a pattern; the rest of a longer key is `*`.
 pub(super) const LONGEST: usize = 128;
 /// Most bytes of a part that is kept.
@@ -14,7 +17,12 @@ const MIXED: usize = 16;
 
 /// Returns whether the byte separates the parts of keys. Braces surround hash tags.
 pub(super) fn is_separator(byte: u8) -> bool {
-    matches!(byte, b':' | b'.' | b'/' | b'-' | b'_' | b'|' | b'{' | b'}' | b'#')
+    is_control(byte) || matches!(byte, b':' | b'.' | b'/' | b'-' | b'_' | b'|' | b'{' | b'}' | b'#')
+}
+
+/// Returns whether the byte is a control character that does not belong to text.
+fn is_control(byte: u8) -> bool {
+    byte < b' ' && byte != ANY && !matches!(byte, b'\t' | b'\n' | b'\r')
 }
 
 /// Appends the pattern of `key` to `out`, without its variable parts.
@@ -38,7 +46,7 @@ pub(super) fn append(key: &[u8], out: &mut Vec<u8>) {
         }
         rest = match after.split_first() {
             Some((separator, after)) => {
-                out.push(*separator);
+                out.push(if is_control(*separator) { ONE } else { *separator });
                 after
             }
             None => after,
@@ -117,6 +125,7 @@ pub(super) fn rule(pattern: &[u8]) -> String {
     for byte in pattern {
         match byte {
             &ANY => out.push('*'),
+            &ONE => out.push('?'),
             b'*' | b'?' | b'[' | b']' | b'\\' => {
                 out.push('\\');
                 out.push(char::from(*byte));
@@ -129,7 +138,7 @@ pub(super) fn rule(pattern: &[u8]) -> String {
 
 /// Returns a key that the pattern matches, with a letter in the place of each `*`.
 pub(super) fn example(pattern: &[u8]) -> Vec<u8> {
-    pattern.iter().map(|byte| if *byte == ANY { b'x' } else { *byte }).collect()
+    pattern.iter().map(|byte| if matches!(*byte, ANY | ONE) { b'x' } else { *byte }).collect()
 }
 
 /// Returns whether every key that `narrow` matches is matched by `wide` too.
@@ -219,6 +228,7 @@ mod tests {
             ("utf:caf\u{e9}", "utf:*"),
             ("odd:[x]*?\\", "odd:\\[x\\]\\*\\?\\\\"),
             ("v2:feature", "v2:feature"),
+            ("celery\u{6}\u{16}3", "celery??*"),
             ("", ""),
         ] {
             assert_eq!(shown(key), expected, "{key}");

@@ -194,7 +194,10 @@ impl Recorder {
         let Some(spec) = spec else {
             return self.record_unknown(identity, database, request, rules);
         };
-        if self.kinds.of(spec) == Kind::Unchecked || !spec.arity_holds(request.declared()) {
+        if self.kinds.of(spec) == Kind::Unchecked
+            || !spec.arity_holds(request.declared())
+            || !rules.exists(spec)
+        {
             return;
         }
         self.shape.find(spec, request);
@@ -209,7 +212,7 @@ impl Recorder {
                 hash
             }
         };
-        self.record_shape(&Asked { identity, database, request, spec }, hash);
+        self.record_shape(&Asked { identity, database, request, spec, rules }, hash);
     }
 
     /// Counts a request that is not among the recent ones; `self.shape` has where its keys are.
@@ -220,8 +223,14 @@ impl Recorder {
             self.not_counted = self.not_counted.saturating_add(1);
             return;
         };
-        self.put(hash, place);
+        let is_kept = self.shapes.contains_key(&shape);
+        if is_kept {
+            self.put(hash, place);
+        }
         let Some(seen) = self.seen.get_mut(place as usize) else { return };
+        if !is_kept {
+            seen.count = seen.count.saturating_add(1);
+        }
         seen.shaped = seen.shaped.saturating_add(1);
         if seen.shaped.is_power_of_two() {
             let combination = Arc::clone(&seen.combination);
@@ -248,13 +257,17 @@ impl Recorder {
         let mut combination = self.shape.combination(asked);
         self.fold(asked.identity, &mut combination);
         let implied = self.implied(asked, &mut combination);
+        // The text of a script may come after the first request for it, which the server answers with NOSCRIPT.
+        let is_kept = combination.unclear != Some(Unclear::ScriptNotSeen);
         let place = self.place(asked.identity, combination)?;
         let implied = implied.into_iter().filter_map(|one| self.place(asked.identity, one));
         let implied: Vec<_> = implied.collect();
         if let Some(seen) = self.seen.get_mut(place as usize) {
             seen.implied = implied;
         }
-        self.shapes.insert(shape, place);
+        if is_kept {
+            self.shapes.insert(shape, place);
+        }
         Some(place)
     }
 
@@ -290,7 +303,8 @@ impl Recorder {
             databases: combination.databases.clone(),
             unclear: None,
         };
-        calls.commands.iter().map(of).collect()
+        // A rule that names what the server does not have is no rule.
+        calls.commands.iter().filter(|spec| asked.rules.exists(spec)).map(of).collect()
     }
 
     /// Returns the place of a combination, which may be new; `None` if there is no room.
@@ -468,9 +482,16 @@ fn hash_keys(mut hash: Hash, spec: &Spec, request: &Request<'_>) -> Hash {
 /// Returns the pattern of a channel of `PSUBSCRIBE`, and whether it varies.
 pub(super) fn glob(channel: &[u8]) -> (Box<[u8]>, bool) {
     let mut found = Vec::new();
-    // Its own stars are kept.
-    let text: Vec<_> =
-        channel.iter().map(|byte| if *byte == b'*' { b'a' } else { *byte }).collect();
+    // Its own stars are kept, and a digit that stands alone, such as the number of a database.
+    let is_alone = |at: usize| {
+        let beside = [at.checked_sub(1), at.checked_add(1)];
+        let mut beside = beside.into_iter().flatten().filter_map(|at| channel.get(at));
+        !beside.any(u8::is_ascii_alphanumeric)
+    };
+    let is_kept = |at: usize, byte: u8| byte == b'*' || (byte.is_ascii_digit() && is_alone(at));
+    let text = channel.iter().enumerate();
+    let text = text.map(|(at, byte)| if is_kept(at, *byte) { b'a' } else { *byte });
+    let text: Vec<_> = text.collect();
     pattern::append(&text, &mut found);
     if found == text { (channel.into(), false) } else { (Box::new([pattern::ANY]), true) }
 }
@@ -478,6 +499,7 @@ pub(super) fn glob(channel: &[u8]) -> (Box<[u8]>, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::Version;
     use crate::observe::{Profile, Proposal};
     use crate::policy::Scripts;
     use crate::resp::{RequestLimits, RequestParser, encode_command};
@@ -542,12 +564,36 @@ mod tests {
             (&["SUBSCRIBE news:1 news:2", "PUBLISH news:3 v"], "&news:* +publish +subscribe"),
             (&["PSUBSCRIBE events:*"], "&events:* +psubscribe"),
             (&["PSUBSCRIBE events:123:*"], "&* +psubscribe"),
+            (&["PSUBSCRIBE /0.celeryev/*"], "&/0.celeryev/* +psubscribe"),
             (&["XREAD COUNT 1 STREAMS s:1 0"], "%R~s:* +xread"),
             (&["AUTH x", "HELLO 3", "RESET", "QUIT"], ""),
             (&["PING", "GET", "NONSENSE a", "CONFIG", "CLIENT NONSENSE"], "+ping"),
         ] {
             assert_eq!(rule_of(lines), rule, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_script_that_is_loaded_after_the_first_request_for_it_is_known_from_then_on() {
+        let mut worker = Worker::new(&ScriptsSeen::default());
+        let script = "return redis.call('GET', KEYS[1])";
+        let sha = hex::encode(<sha1::Sha1 as sha1::Digest>::digest(script));
+        let call = ["EVALSHA", &sha, "1", "k:1"];
+        worker.run(0, &call);
+        worker.run(0, &["SCRIPT", "LOAD", script]);
+        worker.run(0, &call);
+        assert_eq!(worker.rule(), "~k:* +evalsha +get +script|load");
+    }
+
+    #[test]
+    fn commands_that_the_server_does_not_have_are_left_out() {
+        let mut worker = Worker::new(&ScriptsSeen::default());
+        worker.rules.upstream_version = Some(Version::new(7, 0, 15));
+        let script = "return redis.call('HEXPIRE', KEYS[1]) or redis.call('HGET', KEYS[1], 'f')";
+        worker.line("CLIENT SETINFO LIB-NAME x");
+        worker.line("CLIENT SETNAME x");
+        worker.run(0, &["EVAL", script, "1", "h:1"]);
+        assert_eq!(worker.rule(), "~h:* +client|setname +eval +hget");
     }
 
     #[test]

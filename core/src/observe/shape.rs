@@ -14,6 +14,7 @@ use super::scripts::ScriptsSeen;
 use crate::auth::IdentityId;
 use crate::command::{self, Access, ChannelKind, Effect, Flag, Keys, KeysOf, Scripting, Spec};
 use crate::resp::{Request, is_word};
+use crate::session::Rules;
 
 /// A request that is recorded.
 pub(super) struct Asked<'a> {
@@ -21,6 +22,7 @@ pub(super) struct Asked<'a> {
     pub(super) database: u32,
     pub(super) request: &'a Request<'a>,
     pub(super) spec: &'static Spec,
+    pub(super) rules: &'a Rules,
 }
 
 /// How a command is recorded.
