@@ -125,9 +125,11 @@ pub(super) fn denied(redis: &Redis) -> Vec<String> {
     wire.command(&["ACL", "LOG", "RESET"]);
     let log = log.replace("\r\n", " ");
     // Redoubt itself finds out by a login that its user is gone, after a restart of Redis.
-    // It also finds out whether the user may run ECHO.
-    let own =
-        |entry: &&str| entry.contains(" reason $4 auth ") || entry.contains(" object $4 echo ");
+    // It also finds out whether the user may run ECHO, and tries to undo a WATCH so that the connection can be kept.
+    let own = |entry: &&str| {
+        let own = [" reason $4 auth ", " object $4 echo ", " object $7 unwatch "];
+        own.iter().any(|own| entry.contains(own))
+    };
     log.split(" count ").skip(1).filter(|entry| !own(entry)).map(str::to_owned).collect()
 }
 
