@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use redoubt_fuzz_checks::{configuration, inline, policy, session};
+use redoubt_fuzz_checks::{acl, configuration, inline, policy, session};
 
 fn replay(target: &str, check: fn(&[u8])) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
@@ -16,6 +16,11 @@ fn replay(target: &str, check: fn(&[u8])) {
         inputs += 1;
     }
     assert!(inputs >= 10, "{} holds only {inputs} inputs", dir.display());
+}
+
+#[test]
+fn the_acl_fuzz_corpus_passes() {
+    replay("acl", acl::check);
 }
 
 #[test]
