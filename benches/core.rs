@@ -208,7 +208,7 @@ fn transaction(conversation: Conversation) -> usize {
     turns(conversation, REQUESTS)
 }
 
-// What `round_trip`, `fifty_sessions` and `pipeline_16` do, where all that the sessions do is recorded.
+// These do what `round_trip`, `fifty_sessions` and `pipeline_16` do, where all that the sessions do is recorded.
 #[library_benchmark]
 #[bench::get_shared(Conversation::observed(1, get(), &bulk(3)), REQUESTS)]
 #[bench::set_1k_shared(Conversation::observed(1, set(1 << 10), OK), REQUESTS)]

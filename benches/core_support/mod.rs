@@ -7,7 +7,7 @@ use redoubt_core::auth::Identity;
 use redoubt_core::policy::{Escapes, Policy};
 use redoubt_core::resp::encode_command;
 use redoubt_core::router::{LinkId, Router, SessionId, Sharing, Timeouts};
-use redoubt_core::session::{KeyForm, Limits, Rulebook, Rules, StandIn};
+use redoubt_core::session::{Rulebook, Rules, StandIn};
 use redoubt_core::upstream::{Credentials, Dialect, LinkCredentials};
 
 const CLIENT_PASSWORD: &str = "the password that clients have to say";
@@ -64,26 +64,13 @@ impl Conversation {
         said: Vec<u8>,
         answer: &[u8],
     ) -> Self {
+        let policy = Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).expect("a policy");
+        let identity = Identity::new(None, &CLIENT_PASSWORD.to_owned().into());
+        let stand_in = StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7);
         let rules = Rules {
-            policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).expect("a policy"),
-            scripts: redoubt_core::policy::Scripts::default(),
-            guarded: false,
-            known_only: false,
-            identities: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()).into(),
-            stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
-            commands: None,
-            upstream_version: None,
             dialect: Dialect::REDIS_7_0,
-            auth_attempts: 10,
-            keys: KeyForm::None,
-            limits: Limits::default(),
-            bounds: Default::default(),
-            client_ids: Default::default(),
-            client_fields: Default::default(),
-            own_connections: Default::default(),
-            compat: Default::default(),
-            rights: Default::default(),
             observes,
+            ..Rules::new(policy, identity.into(), stand_in)
         };
         let timeouts = Timeouts { auth: Duration::from_secs(10), idle: Duration::ZERO };
         let credentials =

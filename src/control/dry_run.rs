@@ -3,11 +3,9 @@
 //! Owns: the temporary user on which the identity's rule is tried. Nobody can log in as it, and it is removed
 //! whatever happens; if the process is killed, another Redoubt removes it, since it is named as guards are.
 
-use std::time::UNIX_EPOCH;
-
 use tokio::time::timeout;
 
-use crate::config::{GuardMode, IdentitySettings, Settings, wall_clock};
+use crate::config::{GuardMode, IdentitySettings, Settings, seconds};
 use crate::control::guard::{limits_databases, only_in};
 use crate::control::rules::{AskError, upstream};
 use crate::net::conversation::Conversation;
@@ -87,9 +85,8 @@ fn name() -> Result<String, AskError> {
     let (mut group, mut secret) = ([0; GuardGroup::RANDOM], [0; Guard::RANDOM]);
     let filled = getrandom::fill(&mut group).and_then(|()| getrandom::fill(&mut secret));
     filled.map_err(|_| AskError::Upstream("no random numbers".to_owned()))?;
-    let now = wall_clock().duration_since(UNIX_EPOCH).map(|since| since.as_secs());
     let group = GuardGroup::new(&group);
-    Ok(Guard::new(now.unwrap_or_default(), &group, 0, &secret).name().to_owned())
+    Ok(Guard::new(seconds(), &group, 0, &secret).name().to_owned())
 }
 
 /// A command, and the user of Redis whose rights are tried.

@@ -7,7 +7,8 @@ use redoubt_core::observe::{Origin, Proposal, Tried, Used, unused};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{CheckOrder, Checked, Learning, Order, seconds};
+use super::{CheckOrder, Checked, Learning, Order};
+use crate::config::seconds;
 use crate::status::{Check, Learned, NeededDatabase, NeededWord, Note, Observed, WouldRefuse};
 
 /// How long a question may take.

@@ -12,12 +12,10 @@ pub(crate) mod file;
 mod store;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::wall_clock;
 pub(crate) use store::{Known, Refusal, Store};
 
 /// Questions about rules that may wait; more are refused.
@@ -67,10 +65,4 @@ impl Learning {
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Returns the time in seconds since 1970.
-pub(crate) fn seconds() -> u64 {
-    let since = wall_clock().duration_since(SystemTime::UNIX_EPOCH);
-    since.map(|since| since.as_secs()).unwrap_or_default()
 }

@@ -15,7 +15,7 @@ use super::heartbeat::Heartbeat;
 use super::snapshot::answer;
 use super::{Shared, Worker};
 use crate::audit;
-use crate::learn;
+use crate::config::seconds;
 use crate::net::now;
 
 /// How often time limits of sessions are looked at.
@@ -74,7 +74,7 @@ async fn work(plan: Plan, mut orders: mpsc::Receiver<Order>, heartbeat: &Heartbe
     drain(&shared, timeout, heartbeat).await;
     let recorded = shared.borrow_mut().router.recorder().take();
     // Nothing is tried any more.
-    drop(plan.learning.store().add(recorded, learn::seconds()));
+    drop(plan.learning.store().add(recorded, seconds()));
     plan.health.unserved.say_rest();
 }
 

@@ -68,7 +68,7 @@ pub struct Authenticated {
     pub credential: CredentialId,
 }
 
-/// Whom the names in a client's certificate stand for.
+/// The identity that the names in a client's certificate stand for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Certified {
     /// No identity is recognized by one of the names.
@@ -80,7 +80,7 @@ pub enum Certified {
     Several,
 }
 
-/// How a client has authenticated.
+/// The way in which a client has authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginMethod {
     /// With a password, by `AUTH` or `HELLO`.

@@ -1,4 +1,4 @@
-//! What a client did, without its values: a command with the patterns of its keys and channels.
+//! Describes what a client did, without its values: a command with the patterns of its keys and channels.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::command::Access;
 pub struct Combination {
     /// The command's name in lower case, or a subcommand's, such as `client|id`.
     pub command: Arc<str>,
-    /// How the command was found.
+    /// It says how the command was found.
     pub origin: Origin,
     /// The patterns of its keys, in order, none twice.
     pub(super) keys: Vec<(Pattern, Access)>,
@@ -18,7 +18,7 @@ pub struct Combination {
     pub(super) channels: Vec<Channel>,
     /// The databases that the command reads, writes or selects.
     pub databases: Vec<u32>,
-    /// What cannot be told of the command.
+    /// It says what cannot be told of the command; `None` if all is known.
     pub unclear: Option<Unclear>,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Channel {
     pub(super) is_glob: bool,
 }
 
-/// How a command was found.
+/// The way in which a command was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Origin {
     /// A client sent it.

@@ -1,4 +1,4 @@
-//! What identities do, and the smallest rule of Redis's ACL that allows it.
+//! Records what identities do, and finds the smallest rule of Redis's ACL that allows it.
 //!
 //! Owns: the patterns of keys (`pattern`, `names`), the shape of requests (`shape`), what a worker records
 //! ([`Recorder`]), the

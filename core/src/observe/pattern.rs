@@ -71,7 +71,7 @@ fn append_part(part: &[u8], out: &mut Vec<u8>, begin: usize) {
     if !is_plain || is_random(part) {
         return push_any(out, begin);
     }
-    // Of a name with a number of two digits or more, such as `user1000`, the name is kept.
+    // A name that ends in a number of two digits or more, such as `user1000`, keeps its letters.
     let digits = part.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let name = part.len().saturating_sub(digits);
     if digits < 2 {

@@ -68,6 +68,35 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Refused commands after which an unauthenticated session is closed, unless the operator says otherwise.
+    const AUTH_ATTEMPTS: u32 = 10;
+
+    /// Creates rules by which `identities` may do what `policy` allows, without limits of their own. Nothing is known of
+    /// the upstream, which is taken for the strictest.
+    pub fn new(policy: Policy, identities: Identities, stand_in: StandIn) -> Self {
+        Self {
+            policy,
+            scripts: Scripts::default(),
+            guarded: false,
+            known_only: false,
+            identities,
+            stand_in,
+            upstream_version: None,
+            commands: None,
+            dialect: Dialect::STRICTEST,
+            auth_attempts: Self::AUTH_ATTEMPTS,
+            keys: KeyForm::None,
+            limits: Limits::default(),
+            bounds: IdentityBounds::default(),
+            client_ids: ClientIds::default(),
+            client_fields: ClientFields::default(),
+            own_connections: OwnConnections::default(),
+            compat: Compat::default(),
+            rights: Rights::default(),
+            observes: false,
+        }
+    }
+
     /// Returns the policy's verdict on a request for `spec` (see [`classify`](super::classify)). An
     /// unauthenticated client must not learn which scripts are listed, so for it only the command's
     /// name decides.
@@ -178,29 +207,16 @@ fn denied(denied: Denied) -> Verdict {
     Err(Box::new(Objection::Denied(denied)))
 }
 
-/// Rules for unit tests.
+/// Returns rules for unit tests.
 #[cfg(test)]
 pub(crate) fn for_tests(scripts: Scripts) -> Rules {
+    let blocked = ["GET", "OBJECT|FREQ", "FLUSHALL"];
+    let policy = Policy::compile(&blocked, crate::policy::Escapes::Deny).unwrap();
+    let identity = crate::auth::Identity::new(None, &"password".to_owned().into());
     Rules {
-        policy: Policy::compile(&["GET", "OBJECT|FREQ", "FLUSHALL"], crate::policy::Escapes::Deny)
-            .unwrap(),
         scripts,
-        guarded: false,
-        known_only: false,
-        identities: crate::auth::Identity::new(None, &"password".to_owned().into()).into(),
-        stand_in: StandIn::new(None, None, 1),
-        upstream_version: None,
-        commands: None,
         dialect: Dialect::REDIS_7_0,
         auth_attempts: 1,
-        keys: KeyForm::None,
-        limits: Limits::default(),
-        bounds: Default::default(),
-        client_ids: Default::default(),
-        client_fields: Default::default(),
-        own_connections: Default::default(),
-        compat: Default::default(),
-        rights: Default::default(),
-        observes: false,
+        ..Rules::new(policy, identity.into(), StandIn::new(None, None, 1))
     }
 }

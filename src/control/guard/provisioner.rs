@@ -3,7 +3,6 @@
 use std::mem;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 use tracing::{debug, info};
@@ -12,7 +11,7 @@ use super::audit::{Audited, audit};
 use super::questions::rights;
 use super::trial::{open, scriptable, take, without};
 use super::{GUARD, IdentityGuards, IdentityOutcomes, Outcome, Provision, Task, is_wanted};
-use crate::config::GuardMode;
+use crate::config::{GuardMode, seconds};
 use crate::control::identities::KnownIdentity;
 use crate::net::conversation::Conversation;
 use crate::net::upstream::Target;
@@ -359,11 +358,4 @@ impl GuardProvisioner {
             _ => debug!(target: GUARD, "the guard cannot be removed; another process will do it"),
         }
     }
-}
-
-/// Returns the time in seconds since 1970.
-#[allow(clippy::disallowed_methods, reason = "other processes compare it with their own clocks")]
-fn seconds() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map(|since| since.as_secs()).unwrap_or_default()
 }

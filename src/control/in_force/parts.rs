@@ -258,9 +258,7 @@ impl Parts {
         if let Some(in_flight) = settings.limits.in_flight {
             limits.in_flight = u32::try_from(in_flight).unwrap_or(u32::MAX);
         }
-        let policy = match self.granted.of(Some(&settings.name)).is_empty()
-            && self.granted.of(None).is_empty()
-        {
+        let policy = match self.granted.of(Some(&settings.name)) == self.granted.of(None) {
             true => rules.policy.clone(),
             false => self.policy(Some(&settings.name)),
         };

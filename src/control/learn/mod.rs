@@ -11,7 +11,6 @@
 mod trial;
 
 use std::collections::VecDeque;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,11 +21,11 @@ use tracing::error;
 
 use self::trial::Trials;
 use crate::audit;
-use crate::config::{IdentityMode, Recording, Settings};
+use crate::config::{IdentityMode, Recording, Settings, seconds};
 use crate::control::guard::GuardProvisioner;
 use crate::control::in_force::{Composer, keys};
 use crate::control::kept_link::KeptLink;
-use crate::learn::{Known, Learning, Order, Refusal, file, seconds};
+use crate::learn::{Known, Learning, Order, Refusal, file};
 use crate::worker::handle::{WorkerHandle, ask};
 use crate::worker::snapshot::Question;
 use redoubt_core::auth::{DEFAULT_USER, IdentityId};
@@ -194,7 +193,7 @@ impl Learner {
 pub(super) fn write_state(learning: &Learning, settings: &Settings) {
     let Some(path) = &settings.learn.file else { return };
     let Some(text) = learning.store().take_text() else { return };
-    if let Err(error) = write(path, &text) {
+    if let Err(error) = file::write(path, &text) {
         learning.store().not_written();
         error!(
             file = %path.display(),
@@ -202,10 +201,6 @@ pub(super) fn write_state(learning: &Learning, settings: &Settings) {
             "cannot write the state file of learn"
         );
     }
-}
-
-fn write(path: &Path, text: &str) -> std::io::Result<()> {
-    file::write(path, text)
 }
 
 /// Writes a refusal to the audit log.

@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 
 use redoubt_core::auth::Identity;
 use redoubt_core::command::Version;
-use redoubt_core::policy::{Escapes, Policy, Scripts};
+use redoubt_core::policy::{Escapes, Policy};
 use redoubt_core::resp::encode_command;
 use redoubt_core::router::{LinkBudget, LinkId, Router, SessionId, Sharing, Timeouts};
-use redoubt_core::session::{KeyForm, Limits, Rulebook, Rules, StandIn};
+use redoubt_core::session::{KeyForm, Rulebook, Rules, StandIn};
 use redoubt_core::upstream::{Credentials, Dialect, LinkCredentials};
 
 mod model;
@@ -36,26 +36,16 @@ const MOST_LOCAL: usize = (1 << 20) + (4 << 10);
 /// Rounds after which a router that is not idle counts as hanging.
 const MOST_ROUNDS: usize = 10_000;
 
-static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
-    policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).expect("good rules"),
-    scripts: Scripts::default(),
-    guarded: false,
-    known_only: false,
-    identities: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()).into(),
-    stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
-    upstream_version: Some(Version::new(7, 0, 15)),
-    commands: None,
-    dialect: Dialect::REDIS_7_0,
-    auth_attempts: 10,
-    keys: KeyForm::Plain,
-    limits: Limits::default(),
-    bounds: Default::default(),
-    client_ids: Default::default(),
-    client_fields: Default::default(),
-    own_connections: Default::default(),
-    compat: Default::default(),
-    rights: Default::default(),
-    observes: false,
+static RULES: LazyLock<Rules> = LazyLock::new(|| {
+    let policy = Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).expect("good rules");
+    let identity = Identity::new(None, &CLIENT_PASSWORD.to_owned().into());
+    let stand_in = StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7);
+    Rules {
+        upstream_version: Some(Version::new(7, 0, 15)),
+        dialect: Dialect::REDIS_7_0,
+        keys: KeyForm::Plain,
+        ..Rules::new(policy, identity.into(), stand_in)
+    }
 });
 #[allow(
     clippy::disallowed_methods,

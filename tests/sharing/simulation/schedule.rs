@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use redoubt_core::auth::Identity;
 use redoubt_core::policy::{Escapes, Policy};
 use redoubt_core::router::{LinkId, Router, SessionId, Sharing, Timeouts};
-use redoubt_core::session::{KeyForm, Limits, Rulebook, Rules, StandIn};
+use redoubt_core::session::{Limits, Rulebook, Rules, StandIn};
 use redoubt_core::upstream::{Credentials, LinkCredentials};
 
 use super::client::{CLIENT_PASSWORD, Client};
@@ -126,26 +126,15 @@ impl Schedule {
         let dialect = server.dialect();
         let mut limits = limits(&mut rng, heavy);
         limits.request.crlf = dialect.checks_line_ends;
+        let policy = Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).unwrap();
+        let identity = Identity::new(None, &CLIENT_PASSWORD.to_owned().into());
+        let stand_in = StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), seed);
         let rules = Rules {
-            policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Deny).unwrap(),
-            scripts: redoubt_core::policy::Scripts::default(),
-            guarded: false,
-            known_only: false,
-            identities: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()).into(),
-            stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), seed),
             upstream_version: server.reported(),
-            commands: None,
             dialect,
             auth_attempts: u32::MAX,
-            keys: KeyForm::None,
             limits,
-            bounds: Default::default(),
-            client_ids: Default::default(),
-            client_fields: Default::default(),
-            own_connections: Default::default(),
-            compat: Default::default(),
-            rights: Default::default(),
-            observes: false,
+            ..Rules::new(policy, identity.into(), stand_in)
         };
         let credentials = LinkCredentials::of_one(credentials(None));
         let redis = Redis::new(Side::Upstream, server, UPSTREAM_PASSWORD, CLIENT_PASSWORD);

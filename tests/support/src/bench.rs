@@ -8,7 +8,7 @@ use redoubt_core::policy::{Escapes, Policy};
 use redoubt_core::router::{
     LinkBudget, LinkId, MemoryBudget, Router, SessionId, Sharing, Timeouts,
 };
-use redoubt_core::session::{CloseReason, Event, KeyForm, Limits, Rulebook, Rules, StandIn};
+use redoubt_core::session::{CloseReason, Event, Rulebook, Rules, StandIn};
 use redoubt_core::upstream::{Credentials, Dialect, LinkCredentials};
 
 pub const CLIENT_PASSWORD: &str = "the password that clients have to say";
@@ -47,26 +47,13 @@ impl Bench {
         reason = "the instant is only a start of measurement; no code waits for it"
     )]
     pub fn with(sharing: Sharing) -> Self {
+        let policy = Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Allow).unwrap();
+        let identity = Identity::new(None, &CLIENT_PASSWORD.to_owned().into());
+        let stand_in = StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7);
         let rules = Rules {
-            policy: Policy::compile(&Policy::DEFAULT_BLOCKED, Escapes::Allow).unwrap(),
-            scripts: redoubt_core::policy::Scripts::default(),
-            guarded: false,
-            known_only: false,
-            identities: Identity::new(None, &CLIENT_PASSWORD.to_owned().into()).into(),
-            stand_in: StandIn::new(None, Some(UPSTREAM_PASSWORD.as_bytes()), 7),
-            upstream_version: None,
-            commands: None,
             dialect: Dialect::REDIS_7_0,
             auth_attempts: AUTH_ATTEMPTS,
-            keys: KeyForm::None,
-            limits: Limits::default(),
-            bounds: Default::default(),
-            client_ids: Default::default(),
-            client_fields: Default::default(),
-            own_connections: Default::default(),
-            compat: Default::default(),
-            rights: Default::default(),
-            observes: false,
+            ..Rules::new(policy, identity.into(), stand_in)
         };
         let credentials =
             Credentials { user: None, password: Some(UPSTREAM_PASSWORD.to_owned().into()) };

@@ -10,7 +10,7 @@ use super::rules::{AclError, AclRules, is_login, split};
 pub struct AclUser {
     /// The line of the user in the file, counted from 1.
     pub line: usize,
-    /// What the user may do.
+    /// The rules that say what the user may do.
     pub rules: AclRules,
     /// The passwords of the user.
     pub passwords: AclPasswords,
@@ -33,11 +33,11 @@ pub struct AclPasswords {
 pub struct AclFileError {
     /// Counted from 1.
     pub line: usize,
-    /// What is wrong there.
+    /// The problem at that line.
     pub problem: AclFileProblem,
 }
 
-/// What is wrong in a line of an ACL file. It holds nothing of the line.
+/// The problem with a line of an ACL file. It holds nothing of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AclFileProblem {
     /// The line does not describe a user.
