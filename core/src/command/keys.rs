@@ -101,6 +101,16 @@ impl Spec {
         }
     }
 
+    /// Returns what the command does with its key, if that is its first argument and it can have no other.
+    pub fn access_of_one_key(&self) -> Option<Access> {
+        match self.key_specs() {
+            [KeySpec { begin: Begin::At(1), find: Find::Range { last: 0, .. }, access }] => {
+                Some(*access)
+            }
+            _ => None,
+        }
+    }
+
     /// Adds the keys of a request for this command to `found`.
     pub fn keys_of(&self, request: &Request<'_>, found: &mut KeysOf) {
         for spec in self.key_specs() {

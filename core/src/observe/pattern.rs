@@ -15,13 +15,53 @@ const LONGEST_PART: usize = 40;
 /// Bytes of a part that mixes letters and digits from which on it counts as random.
 const MIXED: usize = 16;
 
+/// What a byte is, as a set of bits.
+const DIGIT: u8 = 1;
+const LETTER: u8 = 1 << 1;
+/// A byte that no part which is kept may have.
+const FOREIGN: u8 = 1 << 2;
+const SEPARATOR: u8 = 1 << 3;
+
+/// What each byte is.
+const CLASSES: [u8; 256] = classes();
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    reason = "evaluated by the compiler, for all bytes"
+)]
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        classes[at] = if is_separator(byte) {
+            SEPARATOR
+        } else if byte.is_ascii_digit() {
+            DIGIT
+        } else if byte.is_ascii_graphic() && !matches!(byte, b'@' | b'=') {
+            LETTER
+        } else {
+            FOREIGN
+        };
+        at += 1;
+    }
+    classes
+}
+
+#[inline]
+fn class(byte: u8) -> u8 {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(FOREIGN)
+}
+
 /// Returns whether the byte separates the parts of keys. Braces surround hash tags.
-pub(super) fn is_separator(byte: u8) -> bool {
+pub(super) const fn is_separator(byte: u8) -> bool {
     is_control(byte) || matches!(byte, b':' | b'.' | b'/' | b'-' | b'_' | b'|' | b'{' | b'}' | b'#')
 }
 
 /// Returns whether the byte is a control character that does not belong to text.
-fn is_control(byte: u8) -> bool {
+const fn is_control(byte: u8) -> bool {
     byte < b' ' && byte != ANY && !matches!(byte, b'\t' | b'\n' | b'\r')
 }
 
@@ -34,15 +74,25 @@ pub(super) fn append(key: &[u8], out: &mut Vec<u8>) {
             push_any(out, begin);
             return;
         }
-        if let Some(uuid) = uuid(rest) {
+        if rest.get(8) == Some(&b'-')
+            && let Some(uuid) = uuid(rest)
+        {
             push_any(out, begin);
             rest = uuid;
             continue;
         }
-        let len = rest.iter().position(|byte| is_separator(*byte)).unwrap_or(rest.len());
+        let (mut len, mut classes) = (0_usize, 0);
+        for byte in rest {
+            let class = class(*byte);
+            if class == SEPARATOR {
+                break;
+            }
+            classes |= class;
+            len = len.saturating_add(1);
+        }
         let (part, after) = rest.split_at(len);
         if !part.is_empty() {
-            append_part(part, out, begin);
+            append_part(part, classes, out, begin);
         }
         rest = match after.split_first() {
             Some((separator, after)) => {
@@ -65,10 +115,13 @@ fn push_any(out: &mut Vec<u8>, begin: usize) {
     }
 }
 
-fn append_part(part: &[u8], out: &mut Vec<u8>, begin: usize) {
-    let is_plain = part.len() <= LONGEST_PART
-        && part.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'@' | b'='));
-    if !is_plain || is_random(part) {
+/// Appends a part, whose bytes are of these classes.
+fn append_part(part: &[u8], classes: u8, out: &mut Vec<u8>, begin: usize) {
+    if classes == LETTER && part.len() < MIXED {
+        return out.extend_from_slice(part);
+    }
+    let is_foreign = classes == DIGIT || classes & FOREIGN != 0 || part.len() > LONGEST_PART;
+    if is_foreign || is_random(part) {
         return push_any(out, begin);
     }
     // A name that ends in a number of two digits or more, such as `user1000`, keeps its letters.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sha1::{Digest, Sha1};
@@ -13,6 +14,7 @@ use crate::policy::Pins;
 #[derive(Clone, Default)]
 pub struct ScriptsSeen {
     inner: Arc<Mutex<Inner>>,
+    texts: Arc<AtomicU64>,
 }
 
 #[derive(Default)]
@@ -28,16 +30,15 @@ impl ScriptsSeen {
     /// Adds a script. Returns what it names.
     pub(super) fn add_script(&self, text: &[u8]) -> Arc<Calls> {
         let calls = Arc::new(Calls::of(text));
-        put(&mut self.lock().by_digest, Sha1::digest(text).into(), &calls);
+        self.put(|inner| &mut inner.by_digest, Sha1::digest(text).into(), &calls);
         calls
     }
 
     /// Adds the functions of a library. Returns what it names.
     pub(super) fn add_library(&self, text: &[u8]) -> Arc<Calls> {
         let calls = Arc::new(Calls::of(text));
-        let mut inner = self.lock();
         for function in &calls.functions {
-            put(&mut inner.by_function, function.clone(), &calls);
+            self.put(|inner| &mut inner.by_function, function.clone(), &calls);
         }
         calls
     }
@@ -52,14 +53,28 @@ impl ScriptsSeen {
         self.lock().by_function.get(&name.to_ascii_lowercase()).cloned()
     }
 
+    /// Returns a number that grows with each text that is new.
+    pub(super) fn texts(&self) -> u64 {
+        self.texts.load(Ordering::Acquire)
+    }
+
+    fn put<K: Eq + Hash>(
+        &self,
+        map: impl Fn(&mut Inner) -> &mut HashMap<K, Arc<Calls>>,
+        key: K,
+        calls: &Arc<Calls>,
+    ) {
+        let mut inner = self.lock();
+        let map = map(&mut inner);
+        if map.len() >= Self::MOST {
+            map.clear();
+        }
+        if map.insert(key, Arc::clone(calls)).is_none() {
+            self.texts.fetch_add(1, Ordering::Release);
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn put<K: Eq + Hash>(map: &mut HashMap<K, Arc<Calls>>, key: K, calls: &Arc<Calls>) {
-    if map.len() >= ScriptsSeen::MOST {
-        map.clear();
-    }
-    map.insert(key, Arc::clone(calls));
 }

@@ -30,10 +30,10 @@ pub(super) struct Asked<'a> {
 pub(super) enum Kind {
     /// Not at all: Redis does not check the ACL for it.
     Unchecked,
-    /// By its first argument alone, which is its only key.
-    OneKey,
+    /// By its first argument alone, which is its only key, and with which it does this.
+    OneKey(Access),
     /// The same, but options behind its second argument change what it does with the key.
-    OneKeyAndOptions,
+    OneKeyAndOptions(Access),
     /// By the keys at fixed positions alone.
     Fixed,
     /// All else: other keys, channels, databases or scripts.
@@ -65,9 +65,9 @@ impl Kinds {
         } else if is_special {
             Kind::Special
         } else if spec.name == "set" {
-            Kind::OneKeyAndOptions
-        } else if (spec.keys.first, spec.keys.last) == (1, 1) {
-            Kind::OneKey
+            Kind::OneKeyAndOptions(Access::WRITE)
+        } else if let Some(access) = spec.access_of_one_key() {
+            Kind::OneKey(access)
         } else {
             Kind::Fixed
         }
@@ -202,14 +202,25 @@ impl Shape {
         u64::from(self.found.reads_all) | u64::from(self.found.unclear) << 1
     }
 
+    /// Returns the hash that [`Shape::patterns`] returns for a request with one key and nothing else.
+    #[inline]
+    pub(super) fn of_one_key(
+        &mut self,
+        seed: u64,
+        asked: &Asked<'_>,
+        key: &[u8],
+        access: Access,
+    ) -> u64 {
+        self.text.clear();
+        pattern::append(key, &mut self.text);
+        begin_hash(seed, asked).number(0).number(bits(access)).bytes(&self.text).get()
+    }
+
     /// Finds the patterns of the keys. Returns a hash of the shape.
     pub(super) fn patterns(&mut self, seed: u64, asked: &Asked<'_>) -> u64 {
         self.text.clear();
         self.ends.clear();
-        let mut hash = Hash::new(seed)
-            .number(asked.identity.number() as u64)
-            .number(u64::from(asked.database) << 16 | u64::from(asked.spec.id))
-            .number(self.flags());
+        let mut hash = begin_hash(seed, asked).number(self.flags());
         let (mut begin, mut last) = (0, (0, Access::default()));
         for (at, access) in &self.found.keys {
             let key = asked.request.arg(*at).unwrap_or_default();
@@ -367,6 +378,13 @@ impl Shape {
 /// Returns how many arguments have arrived completely.
 fn arrived(request: &Request<'_>) -> usize {
     request.len().saturating_sub(usize::from(request.is_cut()))
+}
+
+/// Begins the hash of a shape.
+#[inline]
+fn begin_hash(seed: u64, asked: &Asked<'_>) -> Hash {
+    let (identity, database) = (asked.identity.number() as u64, u64::from(asked.database));
+    Hash::new(seed).number(identity).number(database << 16 | u64::from(asked.spec.id))
 }
 
 fn bits(access: Access) -> u64 {

@@ -7,14 +7,17 @@
 //! Values are never kept. A bounded number of requests are kept as samples for `ACL DRYRUN`, with their keys, and
 //! with a placeholder for every other argument.
 
+mod recent;
+
 use std::collections::{HashMap, VecDeque};
 use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::recent::{Counted, Recent};
 use super::combination::{Channel, Combination, Origin, Unclear};
-use super::hash::Hash;
+use super::hash::{Hash, Hashed};
 use super::names::Names;
 use super::scripts::ScriptsSeen;
 use super::shape::{Asked, Kind, Kinds, Shape};
@@ -55,9 +58,11 @@ pub struct Recorder {
     seed: u64,
     kinds: Kinds,
     scripts: ScriptsSeen,
-    recent: Box<[Slot]>,
+    recent: Recent,
     /// The places of shapes in `seen`, by their hashes.
-    shapes: HashMap<u64, u32>,
+    shapes: HashMap<u64, u32, Hashed>,
+    /// Shapes of requests for scripts whose texts had not been seen, when there were this many texts.
+    without_text: (u64, Vec<u64>),
     /// The places of combinations in `seen`.
     places: HashMap<(IdentityId, Arc<Combination>), u32>,
     seen: Vec<Seen>,
@@ -66,14 +71,6 @@ pub struct Recorder {
     not_sampled: u64,
     not_counted: u64,
     shape: Shape,
-}
-
-/// A request that was seen lately.
-#[derive(Clone, Copy)]
-struct Slot {
-    hash: u64,
-    count: u32,
-    place: u32,
 }
 
 struct Seen {
@@ -90,12 +87,10 @@ struct Seen {
 impl Recorder {
     /// Most combinations that are kept until they are taken.
     pub const MOST: usize = 2048;
+    /// Most shapes that are remembered.
+    const MOST_SHAPES: usize = 4 * Self::MOST;
     /// Most samples that are kept until they are taken.
     pub const MOST_SAMPLES: usize = 128;
-    /// Number of recent requests; a power of two.
-    const RECENT: usize = 1024;
-    /// Place of a slot without a request.
-    const NONE: u32 = u32::MAX;
 
     /// Creates a recorder; `seed` is a secret of its own. Its tables are allocated when it records first.
     pub fn new(seed: u64, scripts: ScriptsSeen) -> Self {
@@ -103,8 +98,9 @@ impl Recorder {
             seed,
             kinds: Kinds::new(),
             scripts,
-            recent: Box::default(),
-            shapes: HashMap::new(),
+            recent: Recent::default(),
+            shapes: HashMap::default(),
+            without_text: (0, Vec::new()),
             places: HashMap::new(),
             seen: Vec::new(),
             names: HashMap::new(),
@@ -129,7 +125,7 @@ impl Recorder {
     ) {
         if let Some(spec) = spec
             && let Some(hash) = self.hash_simple(identity, database, request, spec)
-            && self.count_recent(hash)
+            && self.recent.count(hash)
         {
             return;
         }
@@ -147,8 +143,8 @@ impl Recorder {
     ) -> Option<u64> {
         let hash = self.begin_hash(identity, database, spec);
         let hash = match self.kinds.of(spec) {
-            Kind::OneKeyAndOptions if request.declared() > 3 => return None,
-            Kind::OneKey | Kind::OneKeyAndOptions => hash.bytes(request.arg(1)?),
+            Kind::OneKeyAndOptions(_) if request.declared() > 3 => return None,
+            Kind::OneKey(_) | Kind::OneKeyAndOptions(_) => hash.bytes(request.arg(1)?),
             Kind::Fixed => hash_keys(hash, spec, request),
             Kind::Special | Kind::Unchecked => return None,
         };
@@ -161,24 +157,6 @@ impl Recorder {
         Hash::new(self.seed ^ who)
     }
 
-    /// Counts a request if one with this hash was among the last ones.
-    #[inline]
-    fn count_recent(&mut self, hash: u64) -> bool {
-        match self.recent.get_mut(Self::slot(hash)) {
-            Some(slot) if slot.hash == hash && slot.place != Self::NONE => {
-                slot.count = slot.count.saturating_add(1);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    #[inline]
-    fn slot(hash: u64) -> usize {
-        (hash >> 54) as usize & Self::RECENT.wrapping_sub(1)
-    }
-
-    #[cold]
     #[inline(never)]
     fn record_slowly(
         &mut self,
@@ -200,19 +178,51 @@ impl Recorder {
         {
             return;
         }
+        let asked = Asked { identity, database, request, spec, rules };
+        let simple = self.hash_simple(identity, database, request, spec);
+        if let Some(hash) = simple
+            && self.count_pattern(&asked, hash)
+        {
+            return;
+        }
+        if spec.scripting.is_some() {
+            self.look_for_texts();
+        }
         self.shape.find(spec, request);
-        let hash = match self.hash_simple(identity, database, request, spec) {
+        let hash = match simple {
             Some(hash) => hash,
             None => {
                 let begin = self.begin_hash(identity, database, spec);
                 let hash = self.shape.hash(begin, request).get();
-                if self.count_recent(hash) {
+                if self.recent.count(hash) {
                     return;
                 }
                 hash
             }
         };
-        self.record_shape(&Asked { identity, database, request, spec, rules }, hash);
+        self.record_shape(&asked, hash);
+    }
+
+    /// Counts a request with one key, if requests with keys of its pattern are known, and if it is to be no sample.
+    #[inline]
+    fn count_pattern(&mut self, asked: &Asked<'_>, hash: u64) -> bool {
+        let (Kind::OneKey(access) | Kind::OneKeyAndOptions(access)) = self.kinds.of(asked.spec)
+        else {
+            return false;
+        };
+        let Some(key) = asked.request.arg(1).filter(|_| !asked.request.is_cut()) else {
+            return false;
+        };
+        let shape = self.shape.of_one_key(self.seed, asked, key, access);
+        let Some(place) = self.shapes.get(&shape).copied() else { return false };
+        let Some(seen) = self.seen.get_mut(place as usize) else { return false };
+        let shaped = seen.shaped.saturating_add(1);
+        if shaped.is_power_of_two() {
+            return false;
+        }
+        seen.shaped = shaped;
+        self.put(hash, place);
+        true
     }
 
     /// Counts a request that is not among the recent ones; `self.shape` has where its keys are.
@@ -223,14 +233,8 @@ impl Recorder {
             self.not_counted = self.not_counted.saturating_add(1);
             return;
         };
-        let is_kept = self.shapes.contains_key(&shape);
-        if is_kept {
-            self.put(hash, place);
-        }
+        self.put(hash, place);
         let Some(seen) = self.seen.get_mut(place as usize) else { return };
-        if !is_kept {
-            seen.count = seen.count.saturating_add(1);
-        }
         seen.shaped = seen.shaped.saturating_add(1);
         if seen.shaped.is_power_of_two() {
             let combination = Arc::clone(&seen.combination);
@@ -240,16 +244,24 @@ impl Recorder {
     }
 
     /// Counts the request in its slot, from which another one may have to go.
+    #[inline]
     fn put(&mut self, hash: u64, place: u32) {
-        if self.recent.is_empty() {
-            let empty = Slot { hash: 0, count: 0, place: Self::NONE };
-            self.recent = vec![empty; Self::RECENT].into();
+        let former = self.recent.put(hash, place);
+        former.into_iter().for_each(|former| count(&mut self.seen, former));
+    }
+
+    /// Forgets the shapes of scripts without texts, if texts have come since they were recorded.
+    fn look_for_texts(&mut self) {
+        let texts = self.scripts.texts();
+        let (before, shapes) = &mut self.without_text;
+        if mem::replace(before, texts) == texts || shapes.is_empty() {
+            return;
         }
-        let Some(slot) = self.recent.get_mut(Self::slot(hash)) else { return };
-        let former = mem::replace(slot, Slot { hash, count: 1, place });
-        if let Some(seen) = self.seen.get_mut(former.place as usize) {
-            seen.count = seen.count.saturating_add(former.count.into());
+        for shape in shapes.drain(..) {
+            self.shapes.remove(&shape);
         }
+        self.recent.take().for_each(|counted| count(&mut self.seen, counted));
+        self.recent.clear();
     }
 
     /// Adds a new shape. Returns the place of its combination; `None` if there is no room.
@@ -257,15 +269,19 @@ impl Recorder {
         let mut combination = self.shape.combination(asked);
         self.fold(asked.identity, &mut combination);
         let implied = self.implied(asked, &mut combination);
-        // The text of a script may come after the first request for it, which the server answers with NOSCRIPT.
-        let is_kept = combination.unclear != Some(Unclear::ScriptNotSeen);
+        if combination.unclear == Some(Unclear::ScriptNotSeen) {
+            // The text may come after the first request for it, which the server answers with NOSCRIPT.
+            if self.shapes.len() < Self::MOST_SHAPES {
+                self.without_text.1.push(shape);
+            }
+        }
         let place = self.place(asked.identity, combination)?;
         let implied = implied.into_iter().filter_map(|one| self.place(asked.identity, one));
         let implied: Vec<_> = implied.collect();
         if let Some(seen) = self.seen.get_mut(place as usize) {
             seen.implied = implied;
         }
-        if is_kept {
+        if self.shapes.len() < Self::MOST_SHAPES {
             self.shapes.insert(shape, place);
         }
         Some(place)
@@ -399,12 +415,7 @@ impl Recorder {
 
     /// Returns what has been recorded since this was last called.
     pub fn take(&mut self) -> Recorded {
-        for slot in &mut self.recent {
-            let count = mem::take(&mut slot.count);
-            if let Some(seen) = self.seen.get_mut(slot.place as usize) {
-                seen.count = seen.count.saturating_add(count.into());
-            }
-        }
+        self.recent.take().for_each(|counted| count(&mut self.seen, counted));
         let mut implied: HashMap<u32, u64> = HashMap::new();
         for seen in self.seen.iter().filter(|seen| seen.count > 0) {
             for place in &seen.implied {
@@ -427,7 +438,7 @@ impl Recorder {
             not_counted: mem::take(&mut self.not_counted),
         };
         // What is still in use is found again.
-        if self.seen.len() > Self::MOST / 2 || self.shapes.len() > Self::MOST.saturating_mul(4) {
+        if self.seen.len() > Self::MOST / 2 || self.shapes.len() >= Self::MOST_SHAPES {
             self.forget();
         }
         recorded
@@ -435,21 +446,25 @@ impl Recorder {
 
     /// Samples every combination again when it is used next: what is allowed may be another set.
     pub fn sample_again(&mut self) {
-        for slot in &mut self.recent {
-            if let Some(seen) = self.seen.get_mut(slot.place as usize) {
-                seen.count = seen.count.saturating_add(slot.count.into());
-            }
-            *slot = Slot { hash: 0, count: 0, place: Self::NONE };
-        }
+        self.recent.take().for_each(|counted| count(&mut self.seen, counted));
+        self.recent.clear();
         self.seen.iter_mut().for_each(|seen| seen.shaped = 0);
     }
 
     /// Forgets all shapes.
     fn forget(&mut self) {
-        self.recent.fill(Slot { hash: 0, count: 0, place: Self::NONE });
-        self.shapes = HashMap::new();
+        self.recent.clear();
+        self.shapes = HashMap::default();
+        self.without_text.1 = Vec::new();
         self.places = HashMap::new();
         self.seen = Vec::new();
+    }
+}
+
+/// Counts what was seen at a place.
+fn count(seen: &mut [Seen], (place, count): Counted) {
+    if let Some(seen) = seen.get_mut(place as usize) {
+        seen.count = seen.count.saturating_add(count);
     }
 }
 
