@@ -23,8 +23,10 @@ use crate::control::in_force::Composer;
 use crate::control::watch::Watch;
 use crate::grants::{Ask, Grant, GrantRequest, Grants, MOST, MOST_REASON, NewGrant, TIMES};
 use crate::net::now;
+use crate::net::upstream_error::UpstreamError;
 use redoubt_core::auth::DEFAULT_USER;
 use redoubt_core::policy::{Escapes, Policy};
+use redoubt_core::upstream::guard::GuardError;
 
 /// A grant in force.
 #[derive(Debug, Clone)]
@@ -132,9 +134,12 @@ impl Granter {
             }
             Err(error) => {
                 provisioned.granted = before;
-                // Some guards may have been given their rights.
-                provisioned.is_stale = true;
-                self.watch.again.notify_one();
+                // A command that Redis does not take was refused to a user that is there for trying. After any
+                // other error, some guards may have been given their rights.
+                if !matches!(error, UpstreamError::Guard(GuardError::Rule(_))) {
+                    provisioned.is_stale = true;
+                    self.watch.again.notify_one();
+                }
                 Err(format!("upstream: {}", error.chain()))
             }
         }

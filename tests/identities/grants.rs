@@ -136,6 +136,8 @@ fn a_grant_that_ends_while_redis_is_away_is_closed_when_it_is_back() {
 #[test]
 fn what_cannot_be_granted_changes_nothing() {
     let identities = Identities::start(SERVERS[0], &[("worker", &[("acl", ALL)])]);
+    let mut transaction = identities.session("worker");
+    assert_eq!(transaction.command(&["MULTI"]), b"+OK\r\n");
     let reason = ["--for", "1h", "--reason", "x"];
     for (words, expected) in [
         (&["grant", "nobody", "FLUSHALL"][..], "there is no identity of this name"),
@@ -156,4 +158,8 @@ fn what_cannot_be_granted_changes_nothing() {
     assert!(texts(&identities.redoubt.session().command(&["EVAL", FLUSH, "0"])).starts_with('-'));
     let listed = succeeds(&identities, &["grants"]);
     assert_eq!(listed["grants"].as_array().map(Vec::len), Some(0));
+    // No connection to Redis was closed, nor is when the next grant changes the guards.
+    grant(&identities, "worker", "FLUSHDB", "1h");
+    assert_eq!(transaction.command(&["PING"]), b"+QUEUED\r\n");
+    assert_eq!(transaction.command(&["EXEC"]), b"*1\r\n+PONG\r\n");
 }
