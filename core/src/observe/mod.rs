@@ -27,6 +27,7 @@ mod usage;
 pub use combination::{Combination, Origin, Unclear};
 pub use profile::{Profile, Used};
 pub use proposal::{Database, Proposal, Word};
+pub(crate) use recorder::Seen;
 pub use recorder::{Recorded, Recorder, Sample};
 pub use scripts::ScriptsSeen;
 pub use trial::{Part, Tried};

@@ -53,6 +53,15 @@ pub struct Recorded {
     pub not_counted: u64,
 }
 
+/// A request of a session.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub(crate) identity: IdentityId,
+    pub(crate) database: u32,
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) rules: &'a Rules,
+}
+
 /// Records what the sessions of a worker do.
 pub struct Recorder {
     seed: u64,
@@ -65,7 +74,7 @@ pub struct Recorder {
     without_text: (u64, Vec<u64>),
     /// The places of combinations in `seen`.
     places: HashMap<(IdentityId, Arc<Combination>), u32>,
-    seen: Vec<Seen>,
+    seen: Vec<Place>,
     names: HashMap<IdentityId, [Names; 2]>,
     samples: VecDeque<Sample>,
     not_sampled: u64,
@@ -73,7 +82,8 @@ pub struct Recorder {
     shape: Shape,
 }
 
-struct Seen {
+/// A combination, and how often it was seen.
+struct Place {
     identity: IdentityId,
     combination: Arc<Combination>,
     /// The places of what it implies: the commands that a script names.
@@ -111,30 +121,10 @@ impl Recorder {
         }
     }
 
-    /// Records a request of a session of `identity` that the policy allows; `spec` is its command, if the table
-    /// has it. Requests that the server refuses before it checks the ACL, or for which it does not check it, are
-    /// left out.
-    #[inline]
-    pub fn record(
-        &mut self,
-        identity: IdentityId,
-        database: u32,
-        request: &Request<'_>,
-        spec: Option<&'static Spec>,
-        rules: &Rules,
-    ) {
-        if let Some(spec) = spec
-            && let Some(hash) = self.hash_simple(identity, database, request, spec)
-            && self.recent.count(hash)
-        {
-            return;
-        }
-        self.record_slowly(identity, database, request, spec, rules);
-    }
-
-    /// Returns the hash of a request whose keys are at fixed positions, and nothing else of which matters.
-    #[inline]
-    fn hash_simple(
+    /// Returns the hash of a request for a command of the table whose keys are at fixed positions, and nothing
+    /// else of which matters.
+    #[inline(never)]
+    pub(crate) fn hash(
         &self,
         identity: IdentityId,
         database: u32,
@@ -151,26 +141,33 @@ impl Recorder {
         Some(hash.get())
     }
 
+    /// Counts a request that the policy allows, if one with its hash has been recorded lately.
+    #[inline]
+    pub(crate) fn count(&mut self, hash: u64) -> bool {
+        self.recent.count(hash)
+    }
+
     #[inline]
     fn begin_hash(&self, identity: IdentityId, database: u32, spec: &Spec) -> Hash {
         let who = (identity.number() as u64) << 48 | u64::from(database) << 16 | u64::from(spec.id);
         Hash::new(self.seed ^ who)
     }
 
-    #[inline(never)]
-    fn record_slowly(
+    /// Records a request that the policy allows and that has not been counted by its `hash`; `spec` is its command,
+    /// if the table has it. Requests that the server refuses before it checks the ACL, or for which it does not
+    /// check it, are left out.
+    pub(crate) fn record(
         &mut self,
-        identity: IdentityId,
-        database: u32,
-        request: &Request<'_>,
+        seen: &Seen<'_>,
         spec: Option<&'static Spec>,
-        rules: &Rules,
+        hash: Option<u64>,
     ) {
+        let Seen { identity, database, request, rules } = *seen;
         if identity == IdentityId::NOBODY {
             return;
         }
         let Some(spec) = spec else {
-            return self.record_unknown(identity, database, request, rules);
+            return self.record_unknown(seen);
         };
         if self.kinds.of(spec) == Kind::Unchecked
             || !spec.arity_holds(request.declared())
@@ -179,8 +176,7 @@ impl Recorder {
             return;
         }
         let asked = Asked { identity, database, request, spec, rules };
-        let simple = self.hash_simple(identity, database, request, spec);
-        if let Some(hash) = simple
+        if let Some(hash) = hash
             && self.count_pattern(&asked, hash)
         {
             return;
@@ -189,7 +185,7 @@ impl Recorder {
             self.look_for_texts();
         }
         self.shape.find(spec, request);
-        let hash = match simple {
+        let hash = match hash {
             Some(hash) => hash,
             None => {
                 let begin = self.begin_hash(identity, database, spec);
@@ -336,7 +332,7 @@ impl Recorder {
         let place = u32::try_from(self.seen.len()).ok()?;
         self.places.insert(key, place);
         let implied = Vec::new();
-        self.seen.push(Seen { identity, combination, implied, count: 0, shaped: 0 });
+        self.seen.push(Place { identity, combination, implied, count: 0, shaped: 0 });
         Some(place)
     }
 
@@ -370,13 +366,8 @@ impl Recorder {
 
     /// Records a command that only the server knows.
     #[cold]
-    fn record_unknown(
-        &mut self,
-        identity: IdentityId,
-        database: u32,
-        request: &Request<'_>,
-        rules: &Rules,
-    ) {
+    fn record_unknown(&mut self, seen: &Seen<'_>) {
+        let Seen { identity, database, request, rules } = *seen;
         let Some(command) = rules.known_to_server(request) else { return };
         if !command.arity_holds(request.declared()) {
             return;
@@ -462,7 +453,7 @@ impl Recorder {
 }
 
 /// Counts what was seen at a place.
-fn count(seen: &mut [Seen], (place, count): Counted) {
+fn count(seen: &mut [Place], (place, count): Counted) {
     if let Some(seen) = seen.get_mut(place as usize) {
         seen.count = seen.count.saturating_add(count);
     }
@@ -479,7 +470,8 @@ fn fold(names: &mut Names, pattern: &mut Box<[u8]>) {
 fn hash_keys(mut hash: Hash, spec: &Spec, request: &Request<'_>) -> Hash {
     let Ok(mut at) = usize::try_from(spec.keys.first) else { return hash };
     if at == 0 {
-        return hash;
+        // The slot of a hash depends on its upper bits.
+        return hash.number(0);
     }
     let last = match usize::try_from(spec.keys.last) {
         Ok(last) => last,
@@ -543,7 +535,12 @@ mod tests {
             parser.parse(bytes, &limits).unwrap();
             let request = parser.request(bytes);
             let spec = classify(&request);
-            self.recorder.record(IdentityId::FIRST, database, &request, spec, &self.rules);
+            let (recorder, rules, identity) = (&mut self.recorder, &self.rules, IdentityId::FIRST);
+            let hash = spec.and_then(|spec| recorder.hash(identity, database, &request, spec));
+            if !hash.is_some_and(|hash| recorder.count(hash)) {
+                let seen = Seen { identity, database, request: &request, rules };
+                recorder.record(&seen, spec, hash);
+            }
         }
 
         fn line(&mut self, line: &str) {

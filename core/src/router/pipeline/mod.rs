@@ -26,7 +26,7 @@ use super::report::counters::Counters;
 use super::session::{Asked, Session};
 use super::{Jobs, SessionEvent, SessionId};
 use crate::command::Spec;
-use crate::observe::Recorder;
+use crate::observe::{Recorder, Seen};
 use crate::resp::Parsed;
 use crate::session::{CloseReason, Event, Known, Rulebook, Rules, classify, decide, is_held_whole};
 use crate::upstream::Databases;
@@ -118,12 +118,21 @@ impl Pipeline<'_> {
         let verdict = self.rules.authorize(&request, spec, state.is_authenticated());
         let known = Known { databases: self.databases, given, is_whole: len.is_some() };
         let decision = decide(state, &request, spec, verdict, (self.rules, pending), known);
+        let seen = match spec {
+            Some(spec) if self.rules.observes => {
+                self.recorder.hash(state.identity(), state.database(), &request, spec)
+            }
+            _ => None,
+        };
         let route = self.route(&decision, spec, len);
         if route == Route::Wait {
             return Next::Later(Pause::Room);
         }
-        if self.rules.observes && decision.is_carried_out() {
-            self.observe(input, spec);
+        if self.rules.observes
+            && decision.is_carried_out()
+            && !seen.is_some_and(|hash| self.recorder.count(hash))
+        {
+            self.observe(input, spec, seen);
         }
         let asked = Asked::of(spec);
         match len {
@@ -161,12 +170,14 @@ impl Pipeline<'_> {
         }
     }
 
-    /// Records the request that `input` begins with.
+    /// Records the request that `input` begins with; `hash` is that of [`Recorder::hash`].
     #[inline(never)]
-    fn observe(&mut self, input: &[u8], spec: Option<&'static Spec>) {
+    fn observe(&mut self, input: &[u8], spec: Option<&'static Spec>, hash: Option<u64>) {
         let Session { state, parser, .. } = &*self.session;
-        let (who, database) = (state.identity(), state.database());
-        self.recorder.record(who, database, &parser.request(input), spec, self.rules);
+        let (identity, database, request) =
+            (state.identity(), state.database(), parser.request(input));
+        let seen = Seen { identity, database, request: &request, rules: self.rules };
+        self.recorder.record(&seen, spec, hash);
     }
 
     /// Adds an event for the log.
