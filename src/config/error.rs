@@ -238,9 +238,35 @@ pub enum UrlProblem {
          %40 %3A %2F %3F %23 %25, or keep the password in REDIS_PASSWORD or password_file"
     )]
     Form,
-    /// The scheme is not `redis` or `rediss`.
-    #[error("expected a redis:// or rediss:// URL; write redis://host:port")]
+    /// The scheme is none of those that are known.
+    #[error(
+        "expected a URL that begins with redis://, rediss://, unix://, redis-sentinel:// or \
+         rediss-sentinel://; write redis://host:port"
+    )]
     Scheme,
+    /// The path of a Unix socket is missing or too long.
+    #[error(
+        "not a URL of a Unix socket; write unix:///path/of/the/socket, of at most 107 bytes, with a \
+         login as unix://user:password@/path"
+    )]
+    SocketPath,
+    /// A URL of Sentinels names no primary.
+    #[error(
+        "the name that the Sentinels have for the primary is missing; write \
+         redis-sentinel://host:26379,host2:26379/name"
+    )]
+    NoPrimaryName,
+    /// The URLs of a list do not go together.
+    #[error(
+        "the URLs of a list must be all with TLS or all without, at most 16, and have the same user \
+         and password, or only the first has any"
+    )]
+    Differ,
+    /// A list has a URL of Sentinels.
+    #[error(
+        "a URL of Sentinels stands alone; write all Sentinels into it, with commas between them"
+    )]
+    SentinelInList,
     /// The URL holds a path.
     #[error(
         "a path would choose a database, but each session chooses its own with SELECT; write \

@@ -88,8 +88,7 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
         warnings.push(Warning::NoGuard);
     }
     let upstream = upstream.with(UpstreamParts {
-        host: url.host,
-        port: url.port,
+        servers: url.servers,
         user: url.user,
         password: url.password,
         password_origin: origin,

@@ -37,9 +37,9 @@ pub(crate) use secrets::{seconds, wall_clock};
 pub use sections::{
     AuditKeys, AuditOutput, AuditSettings, ClientCertificates, ClientSettings, CompatSettings,
     Endpoint, FlushSettings, GuardMode, IdentityLimits, IdentityMode, IdentitySettings,
-    LearnSettings, LimitSettings, Listen, LogFormat, LogSettings, OnFull, PolicySettings,
-    Recording, ScriptMode, Sharing, ThrottleSettings, TlsSettings, TlsVersion, UpstreamAccount,
-    UpstreamSettings, UpstreamTls, Verification, WrongEndpoint,
+    LearnSettings, LimitSettings, Listen, LogFormat, LogSettings, Node, OnFull, PolicySettings,
+    Recording, ScriptMode, Servers, Sharing, ThrottleSettings, TlsSettings, TlsVersion,
+    UpstreamAccount, UpstreamSettings, UpstreamTls, Verification, WrongEndpoint,
 };
 pub use settings::Settings;
 pub(crate) use table::identity_fields;

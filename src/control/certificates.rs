@@ -36,7 +36,9 @@ impl Certificates {
         let server = settings.tls.as_ref().filter(|_| is_spoken).map(tls::Server::new);
         let upstream = settings.upstream.tls.as_ref().map(|tls| {
             let client = tls::Client::new(tls)?;
-            client.check(&settings.upstream.host)?;
+            for host in settings.upstream.servers.hosts() {
+                client.check(host)?;
+            }
             Ok::<_, TlsError>(client)
         });
         Ok(Self {

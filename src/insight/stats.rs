@@ -34,7 +34,7 @@ impl Insight {
                 opened: 0,
             },
             upstream: UpstreamStats {
-                address: self.target.borrow().endpoint.to_string(),
+                address: self.target.borrow().address(),
                 ..self.health.upstream()
             },
             reloads: self.health.reloads(),

@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::config::Endpoint;
+use crate::config::Node;
 use crate::net::own_end::OwnEnd;
 use crate::net::stream::Stream;
 use crate::net::upstream_error::UpstreamError;
@@ -14,14 +14,14 @@ use redoubt_core::upstream::guard::{Answer, Answers, Batch};
 pub(crate) struct Conversation {
     stream: Stream,
     /// Whom it is with, for errors.
-    endpoint: Endpoint,
+    node: Node,
     /// Keeps it out of `CLIENT LIST`.
     _own: OwnEnd,
 }
 
 impl Conversation {
-    pub(crate) fn new(stream: Stream, own: OwnEnd, endpoint: Endpoint) -> Self {
-        Self { stream, endpoint, _own: own }
+    pub(crate) fn new(stream: Stream, own: OwnEnd, node: Node) -> Self {
+        Self { stream, node, _own: own }
     }
 
     /// Returns the connection, so that its socket options can be changed.
@@ -94,6 +94,6 @@ impl Conversation {
     }
 
     fn broken(&self, source: io::Error) -> UpstreamError {
-        UpstreamError::Broken { endpoint: self.endpoint.clone(), source }
+        UpstreamError::Broken { node: self.node.clone(), source }
     }
 }

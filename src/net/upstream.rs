@@ -4,9 +4,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 
-use crate::config::Endpoint;
+use crate::config::{Node, Servers};
 use crate::net::conversation::Conversation;
 use crate::net::keepalive::{DeadAfter, watch_over};
 use crate::net::options::prepare;
@@ -17,10 +17,13 @@ use crate::telemetry::metrics::{Side, tls_handshake};
 use crate::tls;
 use redoubt_core::upstream::{Credentials, Greeting, Login};
 
-/// The address of the upstream, and the options of sockets to it.
+/// Where links go, and the options of their sockets.
 #[derive(Debug, Clone)]
 pub(crate) struct Target {
-    pub(crate) endpoint: Endpoint,
+    /// The servers that are configured.
+    pub(crate) servers: Arc<Servers>,
+    /// The server; `None` while it is not known which one is the primary.
+    pub(crate) node: Option<Node>,
     pub(crate) timeout: Duration,
     pub(crate) dead_after: DeadAfter,
     /// Age at which links are replaced; zero for no limit.
@@ -30,24 +33,33 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Connects, and performs the TLS handshake if the upstream uses TLS. Has no time limit; the
-    /// caller sets one. Cancel safe: the attempt is dropped.
+    /// Connects, and performs the TLS handshake if the upstream uses TLS. Of a name, all addresses are tried
+    /// in turn. Has no time limit; the caller sets one. Cancel safe: the attempt is dropped.
     pub(crate) async fn connect(&self) -> Result<(Stream, OwnEnd), UpstreamError> {
-        let broken = |source| UpstreamError::Connect { endpoint: self.endpoint.clone(), source };
+        let node = self.node.as_ref().ok_or(UpstreamError::NoPrimary)?;
+        let broken = |source| UpstreamError::Connect { node: node.clone(), source };
         let opening = OWN_CONNECTIONS.open();
-        let stream = TcpStream::connect((self.endpoint.host.as_str(), self.endpoint.port))
-            .await
-            .map_err(broken)?;
+        let endpoint = match node {
+            Node::Unix(path) => {
+                let stream = UnixStream::connect(path).await.map_err(broken)?;
+                // The own end of a Unix socket has no address by which a server could name it.
+                let own = OwnEnd::of(opening.opened(String::new()));
+                return Ok((Stream::Unix(stream), own));
+            }
+            Node::Tcp(endpoint) => endpoint,
+        };
+        let stream =
+            TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await.map_err(broken)?;
         let own_end = stream.local_addr().map(|address| address.to_string());
         let own = OwnEnd::of(opening.opened(own_end.unwrap_or_default()));
         let prepared = prepare(&stream, None).and_then(|()| watch_over(&stream, self.dead_after));
         prepared.map_err(broken)?;
         let Some(tls) = &self.tls else { return Ok((Stream::Tcp(stream), own)) };
-        let shaken = tls.connect(stream, &self.endpoint.host).await;
+        let shaken = tls.connect(stream, &endpoint.host).await;
         tls_handshake(Side::Upstream, shaken.is_ok());
         match shaken {
             Ok(stream) => Ok((Stream::Tls(Box::new(stream)), own)),
-            Err(source) => Err(UpstreamError::Tls { endpoint: self.endpoint.clone(), source }),
+            Err(source) => Err(UpstreamError::Tls { node: node.clone(), source }),
         }
     }
 
@@ -58,7 +70,8 @@ impl Target {
         credentials: &Credentials,
     ) -> Result<(Conversation, Greeting), UpstreamError> {
         let (stream, own) = self.connect().await?;
-        let mut link = Conversation::new(stream, own, self.endpoint.clone());
+        let node = self.node.clone().ok_or(UpstreamError::NoPrimary)?;
+        let mut link = Conversation::new(stream, own, node);
         let (mut login, request) = Login::asking_version(credentials);
         let greeting = link.exchange(&request, |bytes| login.receive(bytes).transpose()).await;
         let greeting = greeting.map_err(|error| match error {
@@ -72,11 +85,17 @@ impl Target {
         Ok((link, greeting))
     }
 
+    /// Returns the server's address, or all that are configured if none is known.
+    pub(crate) fn address(&self) -> String {
+        self.node.as_ref().map_or_else(|| self.servers.to_string(), ToString::to_string)
+    }
+
     pub(crate) fn timed_out(&self) -> UpstreamError {
-        UpstreamError::Timeout { endpoint: self.endpoint.clone(), timeout: self.timeout }
+        let timed_out = |node| UpstreamError::Timeout { node, timeout: self.timeout };
+        self.node.clone().map_or(UpstreamError::NoPrimary, timed_out)
     }
 
     pub(crate) fn ended(&self) -> UpstreamError {
-        UpstreamError::Ended { endpoint: self.endpoint.clone() }
+        self.node.clone().map_or(UpstreamError::NoPrimary, |node| UpstreamError::Ended { node })
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::time::Duration;
 
-use crate::config::Endpoint;
+use crate::config::Node;
 use crate::net::keepalive::is_silence;
 use redoubt_core::upstream::LoginError;
 use redoubt_core::upstream::guard::GuardError;
@@ -11,16 +11,18 @@ use redoubt_core::upstream::guard::GuardError;
 /// The reason why a link could not be opened, or why it broke.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UpstreamError {
-    #[error("cannot connect to {endpoint}")]
-    Connect { endpoint: Endpoint, source: io::Error },
-    #[error("TLS handshake with {endpoint} failed")]
-    Tls { endpoint: Endpoint, source: io::Error },
-    #[error("{endpoint} did not answer within {timeout:?}")]
-    Timeout { endpoint: Endpoint, timeout: Duration },
-    #[error("the connection to {endpoint} ended while logging in")]
-    Ended { endpoint: Endpoint },
-    #[error("the connection to {endpoint} broke")]
-    Broken { endpoint: Endpoint, source: io::Error },
+    #[error("cannot connect to {node}")]
+    Connect { node: Node, source: io::Error },
+    #[error("TLS handshake with {node} failed")]
+    Tls { node: Node, source: io::Error },
+    #[error("{node} did not answer within {timeout:?}")]
+    Timeout { node: Node, timeout: Duration },
+    #[error("the connection to {node} ended while logging in")]
+    Ended { node: Node },
+    #[error("the connection to {node} broke")]
+    Broken { node: Node, source: io::Error },
+    #[error("it is not known which server is the primary")]
+    NoPrimary,
     #[error(transparent)]
     Login(#[from] LoginError),
     #[error(transparent)]
@@ -33,7 +35,7 @@ impl UpstreamError {
     pub(crate) fn is_unreachable(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::Timeout { .. } | Self::Tls { .. } => true,
-            Self::Ended { .. } | Self::Broken { .. } => true,
+            Self::Ended { .. } | Self::Broken { .. } | Self::NoPrimary => true,
             Self::Login(_) | Self::Guard(_) => false,
         }
     }

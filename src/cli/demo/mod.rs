@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use redoubt::accept::BindError;
-use redoubt::config::{ConfigError, Endpoint, Environment, LogSettings, Settings};
+use redoubt::config::{ConfigError, Endpoint, Environment, LogSettings, Node, Settings};
 use redoubt::control::{ServeError, Server};
 use redoubt::telemetry::metrics::{self, MetricsError};
 use redoubt::telemetry::{self, Flush, LogError};
@@ -168,10 +168,10 @@ impl Demo<'_> {
     fn verify(&self) -> Result<Findings, VerifyError> {
         let endpoint =
             |address: SocketAddr| Endpoint { host: address.ip().to_string(), port: address.port() };
-        let direct = vec![(endpoint(self.redis.address()), false)];
+        let direct = vec![(Node::Tcp(endpoint(self.redis.address())), false)];
         let places = Places { direct, ..Places::default() };
         let whom = Whom {
-            endpoint: endpoint(self.listen),
+            node: Node::Tcp(endpoint(self.listen)),
             user: None,
             password: Some(self.password.clone()),
             encrypted: false,

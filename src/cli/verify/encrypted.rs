@@ -60,7 +60,7 @@ fn ends(shown: &Shown) -> Check {
 /// so the first message is written here in the format of RFC 4346, and only the first bytes of the
 /// answer are read.
 fn old(target: &Target) -> Check {
-    let reply = target.network.connect(&target.endpoint).and_then(|mut wire| hello(&mut wire));
+    let reply = target.network.connect(&target.node).and_then(|mut wire| hello(&mut wire));
     let (outcome, found) = match reply {
         // A handshake record, in which ServerHello has the version.
         Ok([0x16, _, _, _, _, 0x02, _, _, _, 3, ..=2]) => {
@@ -104,7 +104,7 @@ fn hello(wire: &mut Wire) -> io::Result<[u8; 11]> {
 
 /// Checks whether a client without a certificate can connect and gets as far as the password.
 fn without_certificate(target: &Target, client: &tls::Client) -> Check {
-    let asked = target.network.connect_tls(&target.endpoint, client);
+    let asked = target.network.connect_tls(&target.node, client);
     let reply = asked.and_then(|shaken| shaken.and_then(|mut wire| wire.ask(&["PING"])));
     let (outcome, found) = match reply {
         Ok(_) => (Outcome::Warns, "can connect; client certificates are not required".to_owned()),

@@ -27,7 +27,9 @@ use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
 
-use redoubt::config::{Endpoint, PasswordProblem, UpstreamUrl, UrlProblem, read_password};
+use redoubt::config::{
+    Endpoint, Node, PasswordProblem, Servers, UpstreamUrl, UrlProblem, read_password,
+};
 use secrecy::SecretString;
 
 use self::identities::Given;
@@ -63,6 +65,8 @@ pub(crate) enum VerifyError {
     PasswordFile(PasswordProblem),
     #[error("{0:?} is not an address of the form host:port")]
     Address(String),
+    #[error("the checks are for one address; give one of a server, not a list or Sentinels")]
+    OneAddress,
     // What stands after the name may be a password.
     #[error("--identity needs NAME=FILE, where FILE holds the password")]
     Identity,
@@ -72,17 +76,17 @@ pub(crate) enum VerifyError {
     Random(#[source] getrandom::Error),
     #[error("cannot open connections")]
     Network(#[source] io::Error),
-    #[error("{endpoint} cannot be reached")]
-    Unreachable { endpoint: Endpoint, source: io::Error },
+    #[error("{node} cannot be reached")]
+    Unreachable { node: Node, source: io::Error },
     #[error("{0} accepts connections but does not answer in time")]
-    Silent(Endpoint),
+    Silent(Node),
     #[error(
         "{0} closes connections without a reply: it may speak TLS or something else than Redis, or \
          have locked this address out"
     )]
-    Closes(Endpoint),
-    #[error("{endpoint} does not speak Redis's protocol; it sent {shown}")]
-    NotRedis { endpoint: Endpoint, shown: String },
+    Closes(Node),
+    #[error("{node} does not speak Redis's protocol; it sent {shown}")]
+    NotRedis { node: Node, shown: String },
     #[error("cannot write to standard output")]
     Output(#[source] io::Error),
 }
@@ -98,6 +102,7 @@ impl VerifyError {
                 | Self::NoPassword
                 | Self::PasswordFile(_)
                 | Self::Address(_)
+                | Self::OneAddress
                 | Self::Identity
                 | Self::IdentityFile { .. }
         )
@@ -124,18 +129,18 @@ pub(crate) fn run(args: &args::Verify) -> Result<ExitCode, VerifyError> {
         None => identities::login(url.user, &given),
     };
     let whom = Whom {
-        endpoint: Endpoint { host: url.host, port: url.port },
+        node: single(&url.servers)?.clone(),
         user,
         password,
         encrypted: url.tls,
         tls: tls_of(args, tls)?,
     };
-    let endpoint = whom.endpoint.clone();
+    let node = whom.node.clone();
     let findings = look(whom, &places, &given, args.timeout)?;
     let text = if args.json {
-        report::json(&endpoint, &findings)
+        report::json(&node, &findings)
     } else {
-        format!("{endpoint}\n\n{}", report::text(&findings))
+        format!("{node}\n\n{}", report::text(&findings))
     };
     writeln!(io::stdout().lock(), "{text}").map_err(VerifyError::Output)?;
     Ok(if findings.hold() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -175,7 +180,7 @@ fn tls_of(args: &args::Verify, spoken: bool) -> Result<Option<Tls>, VerifyError>
 
 /// The address to check, and the login to use.
 pub(crate) struct Whom {
-    pub(crate) endpoint: Endpoint,
+    pub(crate) node: Node,
     /// The user; `None` sends `AUTH` with only the password.
     pub(crate) user: Option<String>,
     pub(crate) password: Option<SecretString>,
@@ -193,9 +198,9 @@ pub(crate) fn look(
     timeout: Duration,
 ) -> Result<Findings, VerifyError> {
     let network = Network::new(Limit::new(timeout)).map_err(VerifyError::Network)?;
-    let Whom { endpoint, user, password, encrypted, tls } = whom;
+    let Whom { node, user, password, encrypted, tls } = whom;
     let tls = tls.map(Rc::new);
-    let mut target = Target { endpoint, user, password, open: false, network, encrypted, tls };
+    let mut target = Target { node, user, password, open: false, network, encrypted, tls };
     if let Some(findings) = meet(&mut target)? {
         return Ok(findings);
     }
@@ -213,11 +218,11 @@ pub(crate) fn look(
 /// Finds out whether the server speaks Redis's protocol, and whether it requires a password. If TLS
 /// fails, the result is complete with that.
 fn meet(target: &mut Target) -> Result<Option<Findings>, VerifyError> {
-    let endpoint = target.endpoint.clone();
-    let unreachable = |source| VerifyError::Unreachable { endpoint: endpoint.clone(), source };
+    let node = target.node.clone();
+    let unreachable = |source| VerifyError::Unreachable { node: node.clone(), source };
     let mut wire = match &target.tls {
         Some(tls) if target.encrypted => {
-            match target.network.connect_tls(&endpoint, &tls.client).map_err(unreachable)? {
+            match target.network.connect_tls(&node, &tls.client).map_err(unreachable)? {
                 Ok(wire) => wire,
                 Err(error) => return Ok(Some(encrypted::broken(error))),
             }
@@ -232,32 +237,43 @@ fn meet(target: &mut Target) -> Result<Option<Findings>, VerifyError> {
             }
         }
         Ok(reply) => {
-            return Err(VerifyError::NotRedis { endpoint, shown: shown(&Ok(reply)) });
+            return Err(VerifyError::NotRedis { node, shown: shown(&Ok(reply)) });
         }
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-            return Err(VerifyError::Silent(endpoint));
+            return Err(VerifyError::Silent(node));
         }
         // A server that requires a client certificate may reject the connection only now.
         Err(error) if target.encrypted => return Ok(Some(encrypted::broken(error))),
-        Err(_) => return Err(VerifyError::Closes(endpoint)),
+        Err(_) => return Err(VerifyError::Closes(node)),
     }
     Ok(None)
+}
+
+/// Returns the server, which must be a single one.
+fn single(servers: &Servers) -> Result<&Node, VerifyError> {
+    servers.single().ok_or(VerifyError::OneAddress)
 }
 
 /// Parses `HOST:PORT`.
 fn endpoint(text: &str) -> Result<Endpoint, VerifyError> {
     match UpstreamUrl::parse(&format!("redis://{text}")) {
         // Text before an @ may be a password in the wrong place, so it is not repeated.
-        Ok(url) if !text.contains('@') => Ok(Endpoint { host: url.host, port: url.port }),
+        Ok(UpstreamUrl { servers, .. }) if !text.contains('@') => match single(&servers)? {
+            Node::Tcp(endpoint) => Ok(endpoint.clone()),
+            Node::Unix(_) => Err(VerifyError::OneAddress),
+        },
         _ if text.contains('@') => Err(VerifyError::Address("(with an @)".to_owned())),
         _ => Err(VerifyError::Address(text.to_owned())),
     }
 }
 
-/// Parses `HOST:PORT`, or `rediss://HOST:PORT` for TLS; the flag is `true` for TLS.
-fn redis(text: &str) -> Result<(Endpoint, bool), VerifyError> {
+/// Parses `HOST:PORT`, `rediss://HOST:PORT` for TLS, or `unix:///PATH`; the flag is `true` for TLS.
+fn redis(text: &str) -> Result<(Node, bool), VerifyError> {
+    if text.starts_with("unix://") {
+        return Ok((single(&UpstreamUrl::parse(text)?.servers)?.clone(), false));
+    }
     match text.strip_prefix("rediss://") {
-        Some(text) => Ok((endpoint(text)?, true)),
-        None => Ok((endpoint(text)?, false)),
+        Some(text) => Ok((Node::Tcp(endpoint(text)?), true)),
+        None => Ok((Node::Tcp(endpoint(text)?), false)),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use redoubt::config::Endpoint;
+use redoubt::config::{Endpoint, Node};
 use secrecy::ExposeSecret;
 
 use super::commands::existing;
@@ -18,7 +18,7 @@ pub(crate) struct Places {
     /// The admin port, which must not be reachable at the hosts of `public`.
     pub(crate) admin_port: u16,
     /// The addresses of Redis itself, and whether they use TLS.
-    pub(crate) direct: Vec<(Endpoint, bool)>,
+    pub(crate) direct: Vec<(Node, bool)>,
 }
 
 /// Checks all addresses.
@@ -55,7 +55,7 @@ fn admin(places: &Places) -> Vec<Endpoint> {
 
 /// Checks that `endpoint` is not reachable.
 fn closed(id: &str, target: &Target, endpoint: &Endpoint, what: String) -> Check {
-    match target.network.connect(endpoint) {
+    match target.network.connect(&Node::Tcp(endpoint.clone())) {
         Ok(_) => Check::new(id, false, what, "connected"),
         Err(error) => unreachable(id, what, &error),
     }
@@ -63,9 +63,9 @@ fn closed(id: &str, target: &Target, endpoint: &Endpoint, what: String) -> Check
 
 /// Checks that Redis cannot be reached without the proxy, or at least does not accept the clients'
 /// password.
-fn bypass(endpoint: &Endpoint, encrypted: bool, target: &Target) -> Check {
-    let what = format!("Redis at {endpoint}");
-    let open = || target.connect_to(endpoint, encrypted);
+fn bypass(node: &Node, encrypted: bool, target: &Target) -> Check {
+    let what = format!("Redis at {node}");
+    let open = || target.connect_to(node, encrypted);
     let mut wire = match open() {
         Ok(wire) => wire,
         Err(error) => return unreachable("direct", what, &error),

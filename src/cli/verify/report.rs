@@ -1,6 +1,6 @@
 //! Prints the checks as text and as JSON.
 
-use redoubt::config::Endpoint;
+use redoubt::config::Node;
 use serde_json::{Value, json};
 
 use super::outcome::{Check, Findings, Outcome};
@@ -49,7 +49,7 @@ fn summary(findings: &Findings, paint: Paint) -> String {
     }
 }
 
-pub(super) fn json(endpoint: &Endpoint, findings: &Findings) -> String {
+pub(super) fn json(node: &Node, findings: &Findings) -> String {
     let one = |check: &Check| -> Value {
         let outcome = match check.outcome {
             Outcome::Holds => "holds",
@@ -60,7 +60,7 @@ pub(super) fn json(endpoint: &Endpoint, findings: &Findings) -> String {
         json!({ "id": check.id, "outcome": outcome, "what": check.what, "found": check.found })
     };
     json!({
-        "address": endpoint.to_string(),
+        "address": node.to_string(),
         "holds": findings.hold(),
         "wide_open": findings.wide_open(),
         "checks": findings.checks().map(one).collect::<Vec<_>>(),

@@ -8,12 +8,12 @@ use std::thread;
 use std::time::SystemTime;
 
 use bytes::BytesMut;
-use redoubt::config::{Endpoint, TlsVersion};
+use redoubt::config::{Endpoint, Node, TlsVersion};
 use redoubt::tls;
 use redoubt_core::resp::{Protocol, Reply, ReplyDecoder, encode_request};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
@@ -38,18 +38,27 @@ impl Network {
         Ok(Self { runtime: Rc::new(runtime), limit })
     }
 
-    /// Connects to the first address of `endpoint` that accepts.
-    pub(super) fn connect(&self, endpoint: &Endpoint) -> io::Result<Wire> {
-        let (stream, peer) = self.open(endpoint)?;
-        Ok(self.wire(stream, peer, None))
+    /// Connects to the first address of `node` that accepts.
+    pub(super) fn connect(&self, node: &Node) -> io::Result<Wire> {
+        match node {
+            Node::Tcp(endpoint) => {
+                let (stream, peer) = self.open(endpoint)?;
+                Ok(self.wire(stream, Some(peer), None))
+            }
+            Node::Unix(path) => {
+                let opened = self.limit.hold(UnixStream::connect(path));
+                Ok(self.wire(self.runtime.block_on(opened)?, None, None))
+            }
+        }
     }
 
     /// Connects in TLS. A failed handshake is an error of its own kind.
     pub(super) fn connect_tls(
         &self,
-        endpoint: &Endpoint,
+        node: &Node,
         client: &tls::Client,
     ) -> io::Result<Result<Wire, io::Error>> {
+        let Node::Tcp(endpoint) = node else { return self.connect(node).map(Ok) };
         let (stream, peer) = self.open(endpoint)?;
         let shaken = self.limit.hold(client.connect(stream, &endpoint.host));
         Ok(self.runtime.block_on(shaken).map(|stream| {
@@ -58,11 +67,16 @@ impl Network {
                 ends: stream.peer_not_after(),
                 name: stream.peer_name().unwrap_or_else(|| "nobody".into()),
             };
-            self.wire(stream, peer, Some(shown))
+            self.wire(stream, Some(peer), Some(shown))
         }))
     }
 
-    fn wire(&self, stream: impl Transport + 'static, peer: SocketAddr, tls: Option<Shown>) -> Wire {
+    fn wire(
+        &self,
+        stream: impl Transport + 'static,
+        peer: Option<SocketAddr>,
+        tls: Option<Shown>,
+    ) -> Wire {
         let replies = ReplyDecoder::new(MAX_BYTES);
         Wire { network: self.clone(), stream: Box::new(stream), replies, peer, tls }
     }
@@ -121,7 +135,7 @@ pub(super) struct Shown {
 /// The address to check, and the login to use.
 #[derive(Clone)]
 pub(crate) struct Target {
-    pub(super) endpoint: Endpoint,
+    pub(super) node: Node,
     /// The user; `None` sends `AUTH` with only the password.
     pub(super) user: Option<String>,
     /// The password; `None` only if none is required.
@@ -138,14 +152,14 @@ pub(crate) struct Target {
 impl Target {
     /// Opens a new connection to the address.
     pub(super) fn connect(&self) -> io::Result<Wire> {
-        self.connect_to(&self.endpoint, self.encrypted)
+        self.connect_to(&self.node, self.encrypted)
     }
 
-    /// Opens a connection to `endpoint`, with or without TLS.
-    pub(super) fn connect_to(&self, endpoint: &Endpoint, encrypted: bool) -> io::Result<Wire> {
+    /// Opens a connection to `node`, with or without TLS.
+    pub(super) fn connect_to(&self, node: &Node, encrypted: bool) -> io::Result<Wire> {
         match self.tls.as_ref().filter(|_| encrypted) {
-            Some(tls) => self.network.connect_tls(endpoint, &tls.client)?,
-            None => self.network.connect(endpoint),
+            Some(tls) => self.network.connect_tls(node, &tls.client)?,
+            None => self.network.connect(node),
         }
     }
 
@@ -171,14 +185,15 @@ pub(super) struct Wire {
     network: Network,
     stream: Box<dyn Transport>,
     replies: ReplyDecoder,
-    peer: SocketAddr,
+    /// `None` for a Unix socket.
+    peer: Option<SocketAddr>,
     tls: Option<Shown>,
 }
 
 impl Wire {
     /// Returns whether the peer is on this machine.
     pub(super) fn is_local(&self) -> bool {
-        self.peer.ip().to_canonical().is_loopback()
+        self.peer.is_none_or(|peer| peer.ip().to_canonical().is_loopback())
     }
 
     /// Returns facts about the TLS peer; `None` for plain text.

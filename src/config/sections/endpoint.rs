@@ -1,6 +1,7 @@
-//! `host:port` as clients and operators write it.
+//! Where servers are: `host:port`, or the path of a Unix socket.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::super::secrets::is_host_byte;
@@ -21,6 +22,94 @@ impl fmt::Display for Endpoint {
         } else {
             write!(f, "{}:{}", self.host, self.port)
         }
+    }
+}
+
+/// Where one server is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Node {
+    /// At a host and port.
+    Tcp(Endpoint),
+    /// At a Unix socket with this path.
+    Unix(PathBuf),
+}
+
+impl Node {
+    /// Returns the host, if it has one.
+    pub fn host(&self) -> Option<&str> {
+        match self {
+            Self::Tcp(endpoint) => Some(&endpoint.host),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(endpoint) => endpoint.fmt(f),
+            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+        }
+    }
+}
+
+/// Which servers are behind Redoubt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Servers {
+    /// These: of several the first that is a primary, a single one whatever it is.
+    Nodes(Vec<Node>),
+    /// The primary that Sentinels know by this name.
+    Sentinel {
+        /// Where Sentinels are; they name others.
+        sentinels: Vec<Endpoint>,
+        /// The name of the primary.
+        name: String,
+    },
+}
+
+impl Servers {
+    /// Returns the server, if it is a single one.
+    pub fn single(&self) -> Option<&Node> {
+        match self {
+            Self::Nodes(nodes) => match nodes.as_slice() {
+                [node] => Some(node),
+                _ => None,
+            },
+            Self::Sentinel { .. } => None,
+        }
+    }
+
+    /// Returns the hosts that have been given for servers.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        let nodes = match self {
+            Self::Nodes(nodes) => nodes.as_slice(),
+            Self::Sentinel { .. } => &[],
+        };
+        nodes.iter().filter_map(Node::host)
+    }
+
+    /// Returns the URL without login, as it is for TLS or without.
+    pub fn url(&self, tls: bool) -> String {
+        let s = if tls { "s" } else { "" };
+        match self {
+            Self::Nodes(nodes) => {
+                let url = |node: &Node| match node {
+                    Node::Tcp(endpoint) => format!("redis{s}://{endpoint}"),
+                    Node::Unix(_) => node.to_string(),
+                };
+                nodes.iter().map(url).collect::<Vec<_>>().join(",")
+            }
+            Self::Sentinel { sentinels, name } => {
+                let all: Vec<_> = sentinels.iter().map(ToString::to_string).collect();
+                format!("redis{s}-sentinel://{}/{name}", all.join(","))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url(false))
     }
 }
 

@@ -20,7 +20,7 @@ pub use audit::{AuditKeys, AuditOutput, AuditSettings, LearnSettings, OnFull, Re
 pub use client::ClientSettings;
 pub(crate) use client::{ClientKeys, ClientParts, ClientPasswords};
 pub use compat::{CompatSettings, FlushSettings};
-pub use endpoint::{Endpoint, WrongEndpoint};
+pub use endpoint::{Endpoint, Node, Servers, WrongEndpoint};
 pub(crate) use identity::{Identities, IdentityGiven};
 pub use identity::{IdentityLimits, IdentityMode, IdentitySettings, UpstreamAccount};
 pub use limits::LimitSettings;

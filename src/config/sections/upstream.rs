@@ -12,29 +12,29 @@ use super::super::declare::{
 };
 use super::super::secrets::{Origin, Secret, UpstreamUrl, is_in_file, is_in_text};
 use super::client::masked;
-use super::endpoint::Endpoint;
+use super::endpoint::Servers;
 use super::upstream_tls::UpstreamTls;
 use super::values::{password, password_file, user};
 
 given! {
     /// The upstream's address and login.
     struct UpstreamLogin of UpstreamSettings in "upstream" {
-        /// Where Redis is: redis://host:port, or rediss://host:port for TLS; port 6379 if it is left out. It
-        /// must be given here or in the environment. It may hold a user and a password
-        /// (redis://user:pass@host) with special characters percent-encoded.
+        /// Where Redis is: redis://host:port, or rediss://host:port for TLS; port 6379 if it is left out;
+        /// unix:///path for a Unix socket. It must be given here or in the environment. It may hold a user
+        /// and a password (redis://user:pass@host) with special characters percent-encoded. Of a list of
+        /// such URLs, the first that is a primary is used. For Sentinels, it is
+        /// redis-sentinel://host:26379,host2:26379/name with the primary's name.
         url: UpstreamUrl = url()
             .optional(r#""redis://127.0.0.1:6379""#)
             .required()
             .variable("REDOUBT_UPSTREAM"),
             Access::of(address)
                 .shown(|upstream| {
-                    let (endpoint, tls) = address(upstream);
-                    let scheme = if tls { "rediss" } else { "redis" };
-                    Some(format!("url = {}", quoted(&format!("{scheme}://{endpoint}"))))
+                    let (servers, tls) = address(upstream);
+                    Some(format!("url = {}", quoted(&servers.url(tls))))
                 })
                 .kept(|new, old| {
-                    new.host.clone_from(&old.host);
-                    new.port = old.port;
+                    new.servers.clone_from(&old.servers);
                     new.tls.clone_from(&old.tls);
                 });
 
@@ -120,10 +120,8 @@ settings! {
             time().zero_is_none().default(Some(Duration::from_secs(10))).live();
     }
     from UpstreamKeys with UpstreamParts {
-        /// A host name or an address, IPv6 without brackets.
-        host: String,
-        /// The TCP port, never 0.
-        port: u16,
+        /// Where Redis is.
+        servers: Servers,
         /// The ACL user; `None` logs in with only the password, which Redis 5 understands too.
         user: Option<String>,
         /// The password; `None` if Redis requires none.
@@ -146,10 +144,9 @@ pub enum Sharing {
     Off,
 }
 
-/// The parts of the URL whose change needs a restart: host, port, and the scheme.
-fn address(upstream: &UpstreamSettings) -> (Endpoint, bool) {
-    let endpoint = Endpoint { host: upstream.host.clone(), port: upstream.port };
-    (endpoint, upstream.tls.is_some())
+/// The parts of the URL whose change needs a restart: the servers and the scheme.
+fn address(upstream: &UpstreamSettings) -> (Servers, bool) {
+    (upstream.servers.clone(), upstream.tls.is_some())
 }
 
 fn current(upstream: &UpstreamSettings) -> Secret<'_> {
@@ -158,9 +155,15 @@ fn current(upstream: &UpstreamSettings) -> Secret<'_> {
 
 fn url() -> Form<UpstreamUrl> {
     let read = |node: &Node<'_>| {
-        let text = node.get_ref().as_str().ok_or_else(|| Wrong::at(node))?;
-        UpstreamUrl::parse(text)
-            .map_err(|problem| Wrong { at: node.span(), problem: Some(problem.into()) })
+        let found = match (node.get_ref().as_str(), node.get_ref().as_array()) {
+            (Some(text), _) => UpstreamUrl::parse(text),
+            (None, Some(list)) => {
+                let texts: Option<Vec<_>> = list.iter().map(|url| url.get_ref().as_str()).collect();
+                UpstreamUrl::of_list(&texts.ok_or_else(|| Wrong::at(node))?)
+            }
+            (None, None) => return Err(Wrong::at(node)),
+        };
+        found.map_err(|problem| Wrong { at: node.span(), problem: Some(problem.into()) })
     };
-    Form::new("a URL such as redis://host:port", read, |_| None)
+    Form::new("a URL such as redis://host:port, or a list of such", read, |_| None)
 }

@@ -33,7 +33,8 @@ fn configured(policy: &str) -> Configured {
         policy: settings.policy.compile().unwrap(),
         limits: Limits::default(),
         target: Target {
-            endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },
+            servers: Arc::new(upstream.servers.clone()),
+            node: upstream.servers.single().cloned(),
             timeout: upstream.connect_timeout,
             dead_after: upstream.dead_after,
             max_link_age: upstream.max_link_age,

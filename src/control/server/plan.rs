@@ -7,7 +7,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::accept::dispatcher::{Dispatcher, Entry};
-use crate::config::{self, Endpoint, GuardMode, ScriptMode, Settings};
+use crate::config::{self, GuardMode, ScriptMode, Settings};
 use crate::control::functions::FunctionWatch;
 use crate::control::guard;
 use crate::control::identities::{KnownIdentities, KnownIdentity};
@@ -33,7 +33,8 @@ use redoubt_core::upstream::Credentials;
 pub(in crate::control) fn target(settings: &Settings, tls: Option<Arc<tls::Client>>) -> Target {
     let upstream = &settings.upstream;
     Target {
-        endpoint: Endpoint { host: upstream.host.clone(), port: upstream.port },
+        servers: Arc::new(upstream.servers.clone()),
+        node: upstream.servers.single().cloned(),
         timeout: upstream.connect_timeout,
         dead_after: upstream.dead_after,
         max_link_age: upstream.max_link_age,
