@@ -9,7 +9,7 @@ use super::read::Reader;
 use super::secrets::{Candidates, Origin, Password, PreviousPassword, UpstreamUrl, wall_clock};
 use super::sections::{
     ClientKeys, ClientParts, ClientPasswords, ClientSettings, Identities, IdentitySettings,
-    UpstreamLogin,
+    SentinelLogin, SentinelSettings, Servers, UpstreamLogin,
 };
 use super::warning::Warning;
 
@@ -22,6 +22,10 @@ pub(super) struct Credentials {
     pub(super) url: UpstreamUrl,
     /// Where the upstream's password was found; `None` if there is none.
     pub(super) origin: Option<Origin>,
+    /// How Sentinels are logged in to, without their TLS.
+    pub(super) sentinel: SentinelSettings,
+    /// Whether they are connected to in TLS, if that is given.
+    pub(super) sentinel_tls: Option<bool>,
     pub(super) warnings: Vec<Warning>,
 }
 
@@ -99,8 +103,38 @@ impl Credentials {
                 return Err(site.error(Problem::ClientIsThis));
             }
         }
-        Ok(Self { client, identities: identities.all, url, origin, warnings })
+        let (sentinel, sentinel_tls) = sentinel(SentinelLogin::read(reader)?, &url)?;
+        let identities = identities.all;
+        Ok(Self { client, identities, url, origin, sentinel, sentinel_tls, warnings })
     }
+}
+
+/// Returns how Sentinels are logged in to, and whether that is in TLS, if it is given.
+fn sentinel(
+    given: SentinelLogin,
+    url: &UpstreamUrl,
+) -> Result<(SentinelSettings, Option<bool>), ConfigError> {
+    let SentinelLogin { sentinel_user, sentinel_password, sentinel_password_file, sentinel_tls } =
+        given;
+    let sites = [
+        sentinel_user.file.as_ref().map(|given| &given.0),
+        sentinel_password.file.as_ref().map(|given| &given.0),
+        sentinel_password_file.file.as_ref().map(|given| &given.0),
+        sentinel_tls.file.as_ref().map(|given| &given.0),
+    ];
+    if let (Servers::Nodes(_), Some(site)) = (&url.servers, sites.into_iter().flatten().next()) {
+        return Err(site.error(Problem::NoSentinels));
+    }
+    let password = Candidates::new(sentinel_password, sentinel_password_file).only(|_| true)?;
+    // It is not Redis's, and the Sentinels decide what is enough.
+    let password = password.map(|password| password.resolve(true)).transpose()?;
+    let (user_site, user) = sentinel_user.winner().unzip();
+    if let (Some(site), None) = (user_site, &password) {
+        return Err(site.error(Problem::UserWithoutPassword));
+    }
+    let (password, origin) = password.map(|found| (found.secret, found.origin)).unzip();
+    let is_tls = sentinel_tls.winner().map(|(_, is_tls)| is_tls);
+    Ok((SentinelSettings { user, password, origin, tls: None }, is_tls))
 }
 
 /// Returns the upstream's address and user, and its password if one was given.

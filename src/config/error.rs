@@ -193,6 +193,11 @@ pub(crate) enum Problem {
     NoClientCa,
     #[error("only for TLS; write url = \"rediss://host:port\" under [upstream], or leave this out")]
     NoTlsUpstream,
+    #[error(
+        "only for Sentinels; write url = \"redis-sentinel://host:26379/name\" under [upstream], or leave \
+         this out"
+    )]
+    NoSentinels,
     #[error("audit.output is not \"file\"; set output = \"file\" under [audit], or leave this out")]
     NotAFile,
     #[error(transparent)]

@@ -9,8 +9,8 @@ use super::error::{ConfigError, Problem, Site};
 use super::read::{Environment, Reader, Source, of_identity};
 use super::sections::{
     AuditSettings, CompatSettings, GuardMode, LearnSettings, LimitSettings, LogSettings,
-    PolicySettings, ThrottleSettings, TlsSettings, UpstreamKeys, UpstreamParts, UpstreamTls,
-    Verification,
+    PolicySettings, Servers, ThrottleSettings, TlsSettings, UpstreamKeys, UpstreamParts,
+    UpstreamTls, Verification,
 };
 use super::settings::{Settings, SettingsKeys, SettingsParts};
 use super::table::with_names;
@@ -50,9 +50,13 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
     let audit = AuditSettings::find(&reader)?;
     let learn = LearnSettings::read(&reader)?;
     let log = LogSettings::read(&reader)?;
-    let Credentials { client, identities, url, origin, mut warnings } =
+    let Credentials { client, identities, url, origin, mut sentinel, sentinel_tls, mut warnings } =
         Credentials::find(&reader, top.allow_weak_passwords)?;
-    let upstream_tls = UpstreamTls::find(&reader, url.tls)?;
+    let is_sentinel = matches!(url.servers, Servers::Sentinel { .. });
+    let sentinel_tls = is_sentinel && sentinel_tls.unwrap_or(url.tls);
+    let found_tls = UpstreamTls::find(&reader, url.tls || sentinel_tls)?;
+    let upstream_tls = found_tls.clone().filter(|_| url.tls);
+    sentinel.tls = found_tls.filter(|_| sentinel_tls);
     if let Err(error) = policy.compile() {
         let problem = match error {
             PolicyError::AlsoBlocked { rule } => Problem::AlsoBlocked(rule.to_uppercase()),
@@ -93,6 +97,7 @@ fn assemble(source: &Source<'_>, environment: &Environment) -> Result<Settings, 
         password: url.password,
         password_origin: origin,
         tls: upstream_tls,
+        sentinel,
     });
     let parts = SettingsParts {
         client,

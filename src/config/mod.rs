@@ -38,8 +38,8 @@ pub use sections::{
     AuditKeys, AuditOutput, AuditSettings, ClientCertificates, ClientSettings, CompatSettings,
     Endpoint, FlushSettings, GuardMode, IdentityLimits, IdentityMode, IdentitySettings,
     LearnSettings, LimitSettings, Listen, LogFormat, LogSettings, Node, OnFull, PolicySettings,
-    Recording, ScriptMode, Servers, Sharing, ThrottleSettings, TlsSettings, TlsVersion,
-    UpstreamAccount, UpstreamSettings, UpstreamTls, Verification, WrongEndpoint,
+    Recording, ScriptMode, SentinelSettings, Servers, Sharing, ThrottleSettings, TlsSettings,
+    TlsVersion, UpstreamAccount, UpstreamSettings, UpstreamTls, Verification, WrongEndpoint,
 };
 pub use settings::Settings;
 pub(crate) use table::identity_fields;

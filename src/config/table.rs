@@ -9,8 +9,8 @@ use super::declare::{Field, Key};
 use super::read::{Environment, IDENTITY, Names};
 use super::sections::{
     AuditSettings, ClientPasswords, ClientSettings, CompatSettings, IdentityGiven,
-    IdentitySettings, LearnSettings, LimitSettings, LogSettings, PolicySettings, ThrottleSettings,
-    TlsFiles, TlsSettings, UpstreamLogin, UpstreamSettings, UpstreamTlsKeys,
+    IdentitySettings, LearnSettings, LimitSettings, LogSettings, PolicySettings, SentinelLogin,
+    ThrottleSettings, TlsFiles, TlsSettings, UpstreamLogin, UpstreamSettings, UpstreamTlsKeys,
 };
 use super::settings::Settings;
 
@@ -96,7 +96,9 @@ static FIELDS: LazyLock<Vec<Field<Settings>>> = LazyLock::new(|| {
     let upstream_tls = UpstreamTlsKeys::fields().into_iter().map(|field| {
         field.within_optional(|upstream: &UpstreamSettings| &upstream.tls, |new| &mut new.tls)
     });
-    let upstream = [UpstreamLogin::fields(), UpstreamSettings::fields()].into_iter().flatten();
+    let upstream = [UpstreamLogin::fields(), SentinelLogin::fields(), UpstreamSettings::fields()]
+        .into_iter()
+        .flatten();
     let mut all = Settings::fields();
     all.extend(tls);
     all.extend(client);

@@ -43,7 +43,7 @@ pub async fn dry_run(
     identity: &IdentitySettings,
     words: &[&[u8]],
 ) -> Result<DryRun, AskError> {
-    let (target, credentials) = upstream(settings)?;
+    let (target, credentials) = upstream(settings).await?;
     let failed = |error: UpstreamError| AskError::Upstream(error.chain());
     let (mut link, _) = within(&target, target.log_in(&credentials)).await.map_err(failed)?;
     if !matches!(settings.policy.guard, GuardMode::Auto | GuardMode::Require) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use crate::config::Node;
 use crate::net::conversation::Conversation;
 use crate::net::upstream::Target;
 use crate::net::upstream_error::UpstreamError;
@@ -15,6 +16,8 @@ pub(crate) struct KeptLink {
     target: watch::Receiver<Target>,
     credentials: watch::Receiver<Credentials>,
     link: Option<Conversation>,
+    /// The server that `link` goes to.
+    node: Option<Node>,
 }
 
 impl KeptLink {
@@ -23,7 +26,7 @@ impl KeptLink {
         target: watch::Receiver<Target>,
         credentials: watch::Receiver<Credentials>,
     ) -> Self {
-        Self { target, credentials, link: None }
+        Self { target, credentials, link: None, node: None }
     }
 
     /// Asks `question`, with the time limit for opening a link. After an error the connection is closed.
@@ -48,6 +51,10 @@ impl KeptLink {
     ) -> Result<T, UpstreamError> {
         let target = self.target.borrow().clone();
         let limit = target.timeout.max(limit);
+        if self.node != target.node {
+            self.link = None;
+            self.node.clone_from(&target.node);
+        }
         let asked = async {
             let mut used = match self.link.take() {
                 Some(link) => link,

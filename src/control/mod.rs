@@ -18,6 +18,7 @@ mod kept_link;
 mod learn;
 mod limits;
 mod parameters;
+mod primary;
 mod pulse;
 mod rules;
 mod secrets;

@@ -12,24 +12,39 @@
 //! links are replaced. Until then the links stay, and the search is repeated after a wait that
 //! doubles, so that a permanent replica is rarely asked.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
+use tokio::net::lookup_host;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info};
 
+use crate::config::{Endpoint, Node};
 use crate::control::watch::Watch;
 use crate::health::answers;
 use crate::net::conversation::Conversation;
 use crate::net::keepalive::{ping_every, stalls_after, watch_dead_after};
+use crate::net::stream::Stream;
 use crate::net::upstream_error::UpstreamError;
 use crate::worker::handle::{LinkNews, Order};
 use redoubt_core::upstream::guard::{Answer, Batch};
-use redoubt_core::upstream::{Greeting, Role};
+use redoubt_core::upstream::{Greeting, LoginError, Role};
 
 /// First wait after a search that found no primary; doubled each time.
 const FIRST_LOOK: Duration = Duration::from_millis(200);
 /// Longest wait between two searches.
 const LONGEST_LOOK: Duration = Duration::from_secs(30);
+
+/// Time between two looks at the addresses of the server's name.
+const RESOLVE: Duration = Duration::from_secs(10);
+
+/// How the watch's link ended, if it did not break.
+enum Found {
+    /// The address leads to a primary, and the server that links go to is a replica.
+    Primary,
+    /// The server's name has other addresses.
+    OtherAddress,
+}
 
 /// The search for a primary at the upstream's address.
 struct Search {
@@ -79,6 +94,36 @@ impl Search {
     }
 }
 
+/// The looks at the addresses of the server's name.
+struct Looked {
+    next: Instant,
+    /// `true` if the last look did not find the address that links go to. Names may have more addresses than they
+    /// show at a time.
+    was_gone: bool,
+}
+
+impl Default for Looked {
+    fn default() -> Self {
+        Self { next: Instant::now() + RESOLVE, was_gone: false }
+    }
+}
+
+impl Looked {
+    /// Looks. Returns whether the name of `node` has twice had other addresses than that of `stream`.
+    async fn is_elsewhere(&mut self, node: Option<&Node>, stream: &Stream) -> bool {
+        self.next = Instant::now() + RESOLVE;
+        let Some(Node::Tcp(Endpoint { host, port })) = node else { return false };
+        let Some(own) = stream.peer_ip().filter(|_| host.parse::<IpAddr>().is_err()) else {
+            return false;
+        };
+        let found = timeout(RESOLVE, lookup_host((host.as_str(), *port))).await;
+        let Ok(Ok(addresses)) = found else { return false };
+        let mut addresses = addresses.map(|address| address.ip().to_canonical()).peekable();
+        let is_gone = addresses.peek().is_some() && addresses.all(|address| address != own);
+        std::mem::replace(&mut self.was_gone, is_gone) && is_gone
+    }
+}
+
 /// Returns at `at`; never returns for `None`.
 async fn until(at: Option<Instant>) {
     match at {
@@ -102,8 +147,12 @@ impl Watch {
         let ended = self.ping_until_end(link, greeting, &mut search).await;
         self.notify_links(LinkNews::Stalls(false)).await;
         match ended {
-            Ok(()) => {
+            Ok(Found::Primary) => {
                 info!("the upstream address leads to a new primary; links are replaced");
+                Some(LinkNews::Demoted)
+            }
+            Ok(Found::OtherAddress) => {
+                info!("the name of the upstream has another address; links are replaced");
                 Some(LinkNews::Elsewhere)
             }
             Err(error) => {
@@ -119,35 +168,49 @@ impl Watch {
     }
 
     /// # Errors
-    /// The reason why the link ended. Without an error, the address leads to another server.
+    /// The reason why the link ended.
     async fn ping_until_end(
         &self,
         link: &mut Conversation,
         greeting: Greeting,
         search: &mut Search,
-    ) -> Result<(), UpstreamError> {
+    ) -> Result<Found, UpstreamError> {
         // A server that does not know HELLO does not report its role, so any answer is enough.
         let ping = if greeting.version.is_some() { &["HELLO", "2"][..] } else { &["PING"] };
         let mut ping = Batch::of(ping);
         ping.add(&["COMMAND", "COUNT"]);
         answers::add_questions(&mut ping);
         let mut next_ping = Instant::now();
+        let mut looked = Looked::default();
         loop {
             let suspected = tokio::select! {
                 ended = link.until_closed() => return Err(ended),
                 () = until(search.next) => {
                     search.next = None;
                     if self.finds_primary().await {
-                        return Ok(());
+                        return Ok(Found::Primary);
                     }
                     search.found_none();
+                    continue;
+                }
+                () = sleep_until(looked.next) => {
+                    let node = self.maker.target().node;
+                    if looked.is_elsewhere(node.as_ref(), link.stream()).await
+                        && self.reaches(search.role).await
+                    {
+                        return Ok(Found::OtherAddress);
+                    }
                     continue;
                 }
                 () = self.health.role_suspected() => true,
                 () = sleep_until(next_ping) => false,
             };
             let answers = self.ping(link, &ping).await?;
-            search.learn(answers.first().and_then(|answer| Greeting::of(answer).role), suspected);
+            let role = answers.first().and_then(|answer| Greeting::of(answer).role);
+            if self.finder.has_choice() && role == Some(Role::Replica) {
+                return Err(LoginError::Replica.into());
+            }
+            search.learn(role, suspected);
             if let Some(Answer::Integer(count)) = answers.get(1)
                 && self.has_other_commands(*count)
             {
@@ -183,10 +246,15 @@ impl Watch {
 
     /// Returns whether a new connection reaches a primary.
     async fn finds_primary(&self) -> bool {
+        self.reaches(Some(Role::Primary)).await
+    }
+
+    /// Returns whether a new connection reaches a server in this role.
+    async fn reaches(&self, role: Option<Role>) -> bool {
         let target = self.maker.target();
         let configured = self.maker.configured.borrow().clone();
         let found = timeout(target.timeout, target.log_in(&configured)).await;
-        matches!(found, Ok(Ok((_, Greeting { role: Some(Role::Primary), .. }))))
+        matches!(found, Ok(Ok((_, greeting))) if greeting.role == role)
     }
 
     pub(crate) async fn notify_links(&self, news: LinkNews) {

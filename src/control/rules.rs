@@ -99,7 +99,7 @@ pub enum AskError {
 /// # Errors
 /// Returns an [`AskError`].
 pub async fn ask_upstream(settings: &Settings) -> Result<ServerFacts, AskError> {
-    let (target, credentials) = upstream(settings)?;
+    let (target, credentials) = upstream(settings).await?;
     let facts = async {
         let (mut link, greeting) = target.log_in(&credentials).await?;
         let commands = commands(&mut link).await?.map(Arc::new);
@@ -118,14 +118,21 @@ pub async fn ask_upstream(settings: &Settings) -> Result<ServerFacts, AskError> 
     facts.map_err(|error| AskError::Upstream(error.chain()))
 }
 
-/// Returns the upstream, and how the configured user logs in.
-pub(super) fn upstream(settings: &Settings) -> Result<(Target, Credentials), TlsError> {
-    let tls = settings.upstream.tls.as_ref().map(tls::Client::new).transpose()?.map(Arc::new);
-    let credentials = Credentials {
-        user: settings.upstream.user.clone(),
-        password: settings.upstream.password.clone(),
-    };
-    Ok((plan::target(settings, tls), credentials))
+/// Returns the upstream, and how the configured user logs in. Of several servers, it is the primary.
+pub(super) async fn upstream(settings: &Settings) -> Result<(Target, Credentials), AskError> {
+    let upstream = &settings.upstream;
+    let (redis, sentinel) = (upstream.tls.as_ref(), upstream.sentinel.tls.as_ref());
+    let client = redis.or(sentinel).map(tls::Client::new).transpose()?.map(Arc::new);
+    let credentials =
+        Credentials { user: upstream.user.clone(), password: upstream.password.clone() };
+    let mut target = plan::target(settings, client.clone().filter(|_| redis.is_some()));
+    if target.node.is_none() {
+        let finder = Arc::new(plan::finder(settings, client.filter(|_| sentinel.is_some())));
+        let found = finder.find_once(&target, &credentials).await;
+        target.node =
+            Some(found.map_err(|error| AskError::Upstream(format!("no primary: {error}")))?);
+    }
+    Ok((target, credentials))
 }
 
 impl ServerFacts {

@@ -21,6 +21,7 @@ use crate::control::guard::{
 };
 use crate::control::identities::KnownIdentities;
 use crate::control::in_force::{Composer, Finding, enforced};
+use crate::control::primary::Finder;
 use crate::health::Health;
 use crate::net::conversation::Conversation;
 use crate::net::keepalive::{give_up_after, watch_dead_after};
@@ -46,6 +47,8 @@ pub(crate) struct Watch {
     pub(crate) listed: AtomicUsize,
     /// Makes the watch provision again at once, as something has changed elsewhere.
     pub(crate) again: Notify,
+    /// Finds the primary, where there is a choice of servers.
+    pub(crate) finder: Arc<Finder>,
 }
 
 /// The last result of provisioning the guard.
@@ -158,6 +161,8 @@ impl Watch {
     const FIRST_WAIT: Duration = Duration::from_millis(100);
     /// Longest wait between two attempts.
     const LONGEST_WAIT: Duration = Duration::from_secs(5);
+    /// The same while there is a choice of servers, of which another may be the primary at any time.
+    const LONGEST_CHOICE: Duration = Duration::from_millis(500);
     /// A link that lasted a shorter time counts as a failed attempt, so that a guard which keeps
     /// disappearing is not made again and again without a pause.
     const LASTING: Duration = Duration::from_secs(1);
@@ -182,6 +187,9 @@ impl Watch {
 
     async fn watch(&self) -> GuardError {
         let mut wait = Self::FIRST_WAIT;
+        let has_choice = self.finder.has_choice();
+        let longest = if has_choice { Self::LONGEST_CHOICE } else { Self::LONGEST_WAIT };
+        let mut news = self.finder.news();
         loop {
             match self.link().await {
                 Ok((link, greeting)) => {
@@ -211,8 +219,9 @@ impl Watch {
                 () = sleep(jittered(wait)) => {}
                 () = self.health.suspected() => {}
                 () = self.again.notified() => {}
+                () = news.next() => {}
             }
-            wait = (wait * 2).min(Self::LONGEST_WAIT);
+            wait = (wait * 2).min(longest);
         }
     }
 
@@ -220,6 +229,7 @@ impl Watch {
     /// took.
     async fn stay(&self, mut link: Conversation, greeting: Greeting) -> Duration {
         let began = Instant::now();
+        let node = self.maker.target().node;
         let (is_audited, is_open, is_guarded, epoch, mut configured) = {
             let provisioned = self.provisioned.lock().await;
             let is_audited = matches!(provisioned.outcome, Some(Outcome::Audited));
@@ -245,13 +255,30 @@ impl Watch {
             Ok(()) = configured.changed(), if !is_guarded => {}
             () = self.again.notified() => {}
             () = sleep(Self::AGAIN), if is_open => {}
+            () = self.finder.is_elsewhere(node.as_ref()) => {}
         }
         began.elapsed()
+    }
+
+    /// Finds the primary, and lets links go there. What was provisioned at another server does not hold there.
+    async fn go_to_primary(&self, provisioned: &mut Provisioned) -> Result<(), UpstreamError> {
+        let configured = provisioned.configured.borrow().clone();
+        let found = self.finder.find(&self.maker.target(), &configured).await;
+        let node = found.as_ref().ok().cloned();
+        self.health.primary(node.as_ref().map(ToString::to_string));
+        if self.composer.take_node(node).await {
+            provisioned.is_stale = true;
+        }
+        self.finder.report(&found);
+        found.map(|_| ()).map_err(UpstreamError::NoPrimary)
     }
 
     /// Opens the watch's link and provisions the guard for the other links.
     async fn link(&self) -> Result<(Conversation, Greeting), UpstreamError> {
         let provisioned = &mut *self.provisioned.lock().await;
+        if self.finder.has_choice() {
+            self.go_to_primary(provisioned).await?;
+        }
         if !provisioned.is_stale
             && let Some(guard) = provisioned.guard()
             && !self.health.is_guard_refused(provisioned.epoch)

@@ -3,6 +3,7 @@
 pub(crate) mod answers;
 pub(crate) mod identities;
 pub(crate) mod link_limit;
+mod primary;
 pub(crate) mod unserved;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,6 +18,7 @@ use crate::audit;
 use crate::config::wall_clock;
 use crate::health::answers::Pulse;
 use crate::health::link_limit::LinkLimit;
+use crate::health::primary::Primary;
 use crate::health::unserved::Unserved;
 use crate::net::upstream_error::UpstreamError;
 use crate::status::{ReloadStats, UpstreamStats};
@@ -53,6 +55,10 @@ struct State {
     rejection_logged: bool,
     /// `true` if the watch's last link logged in, so that only the guard can be missing.
     logged_in: bool,
+    /// The server that is the primary, and the one before.
+    primary: Primary,
+    /// When the upstream was lost; `None` while it is up.
+    lost_at: Option<Instant>,
     /// When the upstream came up or went down, and the version that it reported last.
     since: Option<SystemTime>,
     version: Option<Version>,
@@ -104,6 +110,17 @@ impl Health {
     pub(crate) fn is_down(&self) -> bool {
         let state = self.state();
         state.up == Some(false) && !state.busy
+    }
+
+    /// Notes which server is the primary; `None` if that is not known.
+    pub(crate) fn primary(&self, node: Option<String>) {
+        self.state().primary.change(node, Instant::now());
+    }
+
+    /// Returns until when requests wait for an upstream that can be used, if they may wait for `timeout` from when it
+    /// was lost.
+    pub(crate) fn holds_until(&self, timeout: Duration) -> Instant {
+        self.state().lost_at.unwrap_or_else(Instant::now) + timeout
     }
 
     /// Notes that a session's link failed. If the upstream is down, the watch logs that; if it is
@@ -172,6 +189,7 @@ impl Health {
         let mut reasons = Vec::new();
         match state.up {
             Some(true) => {}
+            _ if state.primary.is_missing() => reasons.push("upstream: no primary"),
             _ if state.logged_in => reasons.push("guard: not ready"),
             _ => reasons.push("upstream: not authenticated"),
         }
@@ -203,6 +221,9 @@ impl Health {
             version: state.version.map(|version| version.to_string()),
             guard: state.guard.0.as_str().to_owned(),
             guard_user: state.guard.1.clone(),
+            node: state.primary.node().map(str::to_owned),
+            failovers: state.primary.failovers(),
+            without_primary_seconds: state.primary.without(Instant::now()).as_secs(),
             ..UpstreamStats::default()
         }
     }
@@ -222,6 +243,7 @@ impl Health {
     /// Shows as a metric whether Redoubt is ready.
     pub(crate) fn measure(&self) {
         metrics::ready(self.unready().is_empty());
+        metrics::without_primary(self.state().primary.without(Instant::now()).as_secs());
         self.links.measure();
     }
 
@@ -235,6 +257,7 @@ impl Health {
                 metrics::upstream_lost();
             }
             let is_new = before != Some(up);
+            state.lost_at = if up { None } else { state.lost_at.or_else(|| Some(Instant::now())) };
             if is_new {
                 state.since = Some(wall_clock());
             }

@@ -1,7 +1,7 @@
 //! The transports to clients and to the upstream: TCP, Unix sockets and TLS.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
@@ -90,6 +90,16 @@ impl Stream {
         let address =
             address.map(|address| SocketAddr::new(address.ip().to_canonical(), address.port()));
         address.map(|address| address.to_string()).unwrap_or_default()
+    }
+
+    /// Returns the address of the other end; `None` for a Unix socket, or if the system does not report it.
+    pub(crate) fn peer_ip(&self) -> Option<IpAddr> {
+        let address = match self {
+            Self::Tcp(stream) => stream.peer_addr(),
+            Self::Tls(stream) => stream.socket().peer_addr(),
+            Self::Unix(_) => return None,
+        };
+        address.ok().map(|address| address.ip().to_canonical())
     }
 
     /// Returns whether the peer has closed or reset the connection, or its sending side, as far as the

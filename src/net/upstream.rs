@@ -4,18 +4,22 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
+use tokio::time::timeout;
 
-use crate::config::{Node, Servers};
+use crate::config::{Endpoint, Node, Servers};
 use crate::net::conversation::Conversation;
 use crate::net::keepalive::{DeadAfter, watch_over};
 use crate::net::options::prepare;
 use crate::net::own_end::{OWN_CONNECTIONS, OwnEnd};
 use crate::net::stream::Stream;
-use crate::net::upstream_error::UpstreamError;
+use crate::net::upstream_error::{NoPrimary, UpstreamError};
 use crate::telemetry::metrics::{Side, tls_handshake};
 use crate::tls;
 use redoubt_core::upstream::{Credentials, Greeting, Login};
+
+/// Most addresses of a name that are tried.
+const MOST_ADDRESSES: usize = 16;
 
 /// Where links go, and the options of their sockets.
 #[derive(Debug, Clone)]
@@ -25,6 +29,8 @@ pub(crate) struct Target {
     /// The server; `None` while it is not known which one is the primary.
     pub(crate) node: Option<Node>,
     pub(crate) timeout: Duration,
+    /// How long requests wait for a server that can be used, from when the last one was lost.
+    pub(crate) failover_timeout: Duration,
     pub(crate) dead_after: DeadAfter,
     /// Age at which links are replaced; zero for no limit.
     pub(crate) max_link_age: Duration,
@@ -36,7 +42,7 @@ impl Target {
     /// Connects, and performs the TLS handshake if the upstream uses TLS. Of a name, all addresses are tried
     /// in turn. Has no time limit; the caller sets one. Cancel safe: the attempt is dropped.
     pub(crate) async fn connect(&self) -> Result<(Stream, OwnEnd), UpstreamError> {
-        let node = self.node.as_ref().ok_or(UpstreamError::NoPrimary)?;
+        let node = self.node.as_ref().ok_or(UpstreamError::NoPrimary(NoPrimary::NotYet))?;
         let broken = |source| UpstreamError::Connect { node: node.clone(), source };
         let opening = OWN_CONNECTIONS.open();
         let endpoint = match node {
@@ -48,8 +54,7 @@ impl Target {
             }
             Node::Tcp(endpoint) => endpoint,
         };
-        let stream =
-            TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await.map_err(broken)?;
+        let stream = self.connect_to_any(endpoint).await.map_err(broken)?;
         let own_end = stream.local_addr().map(|address| address.to_string());
         let own = OwnEnd::of(opening.opened(own_end.unwrap_or_default()));
         let prepared = prepare(&stream, None).and_then(|()| watch_over(&stream, self.dead_after));
@@ -63,6 +68,24 @@ impl Target {
         }
     }
 
+    /// Connects to the first address of `endpoint` that accepts. Each has its part of the time, so that one which is
+    /// silent leaves some for the others.
+    async fn connect_to_any(&self, endpoint: &Endpoint) -> io::Result<TcpStream> {
+        let addresses = lookup_host((endpoint.host.as_str(), endpoint.port)).await?;
+        let addresses: Vec<_> = addresses.take(MOST_ADDRESSES).collect();
+        let parts = u32::try_from(addresses.len()).unwrap_or(1).max(1);
+        let limit = self.timeout.checked_div(parts).unwrap_or(self.timeout);
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in addresses {
+            match timeout(limit, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(last)
+    }
+
     /// Connects, logs in and asks for the server's version. Has no time limit; the caller sets one.
     /// Cancel safe: the attempt is dropped.
     pub(crate) async fn log_in(
@@ -70,7 +93,7 @@ impl Target {
         credentials: &Credentials,
     ) -> Result<(Conversation, Greeting), UpstreamError> {
         let (stream, own) = self.connect().await?;
-        let node = self.node.clone().ok_or(UpstreamError::NoPrimary)?;
+        let node = self.node.clone().ok_or(UpstreamError::NoPrimary(NoPrimary::NotYet))?;
         let mut link = Conversation::new(stream, own, node);
         let (mut login, request) = Login::asking_version(credentials);
         let greeting = link.exchange(&request, |bytes| login.receive(bytes).transpose()).await;
@@ -92,10 +115,12 @@ impl Target {
 
     pub(crate) fn timed_out(&self) -> UpstreamError {
         let timed_out = |node| UpstreamError::Timeout { node, timeout: self.timeout };
-        self.node.clone().map_or(UpstreamError::NoPrimary, timed_out)
+        self.node.clone().map_or(UpstreamError::NoPrimary(NoPrimary::NotYet), timed_out)
     }
 
     pub(crate) fn ended(&self) -> UpstreamError {
-        self.node.clone().map_or(UpstreamError::NoPrimary, |node| UpstreamError::Ended { node })
+        self.node.clone().map_or(UpstreamError::NoPrimary(NoPrimary::NotYet), |node| {
+            UpstreamError::Ended { node }
+        })
     }
 }

@@ -21,12 +21,29 @@ pub(crate) enum UpstreamError {
     Ended { node: Node },
     #[error("the connection to {node} broke")]
     Broken { node: Node, source: io::Error },
-    #[error("it is not known which server is the primary")]
-    NoPrimary,
+    #[error("it is not known which server is the primary: {0}")]
+    NoPrimary(NoPrimary),
     #[error(transparent)]
     Login(#[from] LoginError),
     #[error(transparent)]
     Guard(#[from] GuardError),
+}
+
+/// Why it is not known which server is the primary.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoPrimary {
+    #[error("nothing has been found yet")]
+    NotYet,
+    #[error("none of the servers is one ({0})")]
+    None(String),
+    #[error("no Sentinel answers ({0})")]
+    Silence(String),
+    #[error("the Sentinels have no primary of this name ({0})")]
+    Unknown(String),
+    #[error("the Sentinels disagree ({0})")]
+    Disagree(String),
+    #[error("the Sentinels name {node}, {problem}")]
+    Named { node: Node, problem: String },
 }
 
 impl UpstreamError {
@@ -35,9 +52,14 @@ impl UpstreamError {
     pub(crate) fn is_unreachable(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::Timeout { .. } | Self::Tls { .. } => true,
-            Self::Ended { .. } | Self::Broken { .. } | Self::NoPrimary => true,
+            Self::Ended { .. } | Self::Broken { .. } | Self::NoPrimary(_) => true,
             Self::Login(_) | Self::Guard(_) => false,
         }
+    }
+
+    /// Returns whether a failover may be the cause, so that it is worth trying again.
+    pub(crate) fn may_pass(&self) -> bool {
+        self.is_unreachable() || matches!(self, Self::Login(LoginError::Replica))
     }
 
     /// Returns true if the connection ended because the host at its other end had fallen silent.

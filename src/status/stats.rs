@@ -73,8 +73,17 @@ pub struct LinkStats {
 /// The state of Redis.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct UpstreamStats {
-    /// The address, as configured.
+    /// The address that links go to, or as configured while none is known.
     pub address: String,
+    /// The server that is the primary, of a list or by Sentinels; `None` while none is known, or if there is no choice.
+    #[serde(default)]
+    pub node: Option<String>,
+    /// How often another server became the primary.
+    #[serde(default)]
+    pub failovers: u64,
+    /// For how many seconds no primary was known, in total.
+    #[serde(default)]
+    pub without_primary_seconds: u64,
     /// `true` if Redoubt can log in.
     pub up: bool,
     /// The time since which `up` has this value, in RFC 3339; `None` before the first attempt.

@@ -43,6 +43,8 @@ pub(crate) enum LinkNews {
     Silent(Duration),
     /// The server that is found at the address is another than the links go to.
     Elsewhere,
+    /// The same, and the server that the links go to is a replica.
+    Demoted,
 }
 
 /// How other threads speak to a worker.

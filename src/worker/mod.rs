@@ -95,6 +95,9 @@ impl Worker {
         .counting_memory(&plan.memory)
         .remembering_scripts(plan.scripts.clone(), &key);
         router.set_max_link_age(in_force.target.max_link_age);
+        if in_force.target.servers.single().is_none() {
+            router.go_to_primaries_only();
+        }
         Self {
             router,
             clients: ClientSockets::new(),
@@ -170,11 +173,12 @@ impl Worker {
                     }
                 }
                 Read::End => {
-                    let was_ready = self.router.link_is_ready(id);
+                    if !self.router.link_is_ready(id) {
+                        return Poll::Ready(Err(self.in_force.borrow().target.ended()));
+                    }
                     self.router.link_lost(id, now());
                     self.settle(None);
-                    let ended = || Err(self.in_force.borrow().target.ended());
-                    return Poll::Ready(if was_ready { Ok(()) } else { ended() });
+                    return Poll::Ready(Ok(()));
                 }
             }
         }
@@ -256,6 +260,9 @@ impl Worker {
                 self.links.finish_closed(&self.router, next.target.timeout, finishing);
             }
         }
+        if next.target.node != before.target.node {
+            self.router.fail_over(now());
+        }
         self.in_force.send_replace(next);
         let ended = sessions_before.saturating_sub(self.router.going_on());
         self.settle(None);
@@ -274,6 +281,7 @@ impl Worker {
             }
             LinkNews::Silent(silent) => self.links.lose_older(&mut self.router, silent),
             LinkNews::Elsewhere => self.router.replace_links(now()),
+            LinkNews::Demoted => self.router.fail_over(now()),
         }
         self.settle(None);
     }

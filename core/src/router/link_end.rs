@@ -150,6 +150,35 @@ impl Router {
         self.resume_waiting(waiting, now);
     }
 
+    /// Closes all links that are logged in, because another server is the primary from now on. Sessions end if replies
+    /// are pending for them, since nobody knows whether their requests ran, if the server holds a state for them,
+    /// or if they have used scripts. All others go on over new links, and links that are not logged in yet keep
+    /// their requests.
+    pub fn fail_over(&mut self, now: Instant) {
+        self.end_users_of_scripts();
+        for id in self.links.ready() {
+            if !self.take_clean_lease(id, now) {
+                self.drop_link(id, CloseReason::UpstreamLost, now);
+            }
+        }
+        self.doubt_upstream();
+    }
+
+    /// Closes a link that a session has as a lease without need. Returns false if it is another link.
+    fn take_clean_lease(&mut self, id: LinkId, now: Instant) -> bool {
+        let Some(Usage::Lease(owner)) = self.links.get(id).map(|held| &held.usage) else {
+            return false;
+        };
+        let Some(session) = self.sessions.get_mut(*owner) else { return false };
+        if session.link != Some(id) || !session.can_return_lease(now) {
+            return false;
+        }
+        session.link = None;
+        session.state.end_lease();
+        self.links.close(id);
+        true
+    }
+
     /// Logs links in with `credentials`, between commands: those of each identity whose credentials are other ones
     /// than before. No session ends.
     ///

@@ -81,6 +81,20 @@ impl Router {
         held.is_some_and(|held| then.is_some_and(|then| held.opened < then))
     }
 
+    /// Lets no link log in at a replica from now on: its login fails then.
+    pub fn go_to_primaries_only(&mut self) {
+        self.links.go_to_primaries_only();
+    }
+
+    /// Returns how many sessions wait for a link that is not logged in yet.
+    pub fn waiting_for(&self, id: LinkId) -> usize {
+        self.links.get(id).map_or(0, |held| match &held.usage {
+            Usage::Lease(_) => 1,
+            Usage::Shared(shared) => shared.owed_sessions().count(),
+            Usage::Returned(_) | Usage::Idle | Usage::Closed => 0,
+        })
+    }
+
     /// Returns whether a reply since the last call said that the server is a replica. Not all replies are
     /// checked: where there is one such reply, there are more.
     pub fn take_read_only(&mut self) -> bool {
@@ -150,7 +164,8 @@ impl Router {
             return Ok(());
         };
         *used = now;
-        self.read_only |= input.first() == Some(&b'-') && input.starts_with(b"-READONLY ");
+        self.read_only |= input.first() == Some(&b'-')
+            && (input.starts_with(b"-READONLY ") || input.starts_with(b"-MASTERDOWN "));
         self.counters.traffic.upstream_in =
             self.counters.traffic.upstream_in.saturating_add(input.len() as u64);
         let mut reached = mem::take(&mut self.reached);

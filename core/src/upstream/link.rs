@@ -91,12 +91,14 @@ impl Link {
 
     /// Starts the login with `credentials` after the socket has connected. After a failed login it
     /// starts again: the waiting requests, none of which has been sent, are kept.
-    pub fn connected(&mut self, credentials: &Credentials) {
+    /// With `primary_only` it fails at a replica.
+    pub fn connected(&mut self, credentials: &Credentials, primary_only: bool) {
         if matches!(self.phase, Phase::Connecting | Phase::LoggingIn) {
             self.phase = Phase::LoggingIn;
             self.refusals.clear();
             self.logs_in_as(credentials);
-            let (login, out) = Login::preparing(credentials, self.protocol, self.database);
+            let (login, out) =
+                Login::preparing(credentials, self.protocol, self.database, primary_only);
             (self.login, self.login_out) = (Some(login), out);
         }
     }
@@ -211,7 +213,7 @@ mod tests {
         let mut link = link();
         link.requests().extend_from_slice(b"request");
         assert_eq!(link.output(), b"");
-        link.connected(&credentials("pw"));
+        link.connected(&credentials("pw"), false);
         let login = b"*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n$2\r\npw\r\n";
         assert_eq!(link.output(), login);
         link.output_written(5);
@@ -230,10 +232,10 @@ mod tests {
     fn a_link_can_log_in_again_after_a_rejected_login() {
         let mut link = link();
         link.requests().extend_from_slice(b"request");
-        link.connected(&credentials("pw"));
+        link.connected(&credentials("pw"), false);
         link.output_written(9);
         assert_eq!(link.log_in(b"-WRONGPASS no\r\n"), Err(LoginError::WrongPassword));
-        link.connected(&credentials("new"));
+        link.connected(&credentials("new"), false);
         assert_eq!(link.output(), b"*3\r\n$4\r\nAUTH\r\n$3\r\napp\r\n$3\r\nnew\r\n");
         assert!(link.has_waiting());
         link.log_in(b"+OK\r\n").unwrap();
@@ -246,7 +248,7 @@ mod tests {
         let mut link = link();
         link.requests().extend_from_slice(b"request");
         link.close();
-        link.connected(&credentials("pw"));
+        link.connected(&credentials("pw"), false);
         assert_eq!((link.phase(), link.output()), (Phase::Closed, &b""[..]));
         link.output_written(10);
     }
@@ -254,7 +256,7 @@ mod tests {
     #[test]
     fn a_link_is_full_at_its_high_water_mark_until_bytes_are_written() {
         let mut link = link();
-        link.connected(&credentials("pw"));
+        link.connected(&credentials("pw"), false);
         link.log_in(b"+OK\r\n").unwrap();
         link.requests().resize(Link::HIGH_WATER - 1, 0);
         assert!(!link.is_full());

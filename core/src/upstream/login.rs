@@ -75,6 +75,9 @@ pub enum LoginError {
     /// Redis cannot prepare the link now, as while a script overruns. The error is Redis's, unchanged.
     #[error("upstream has no time for the link: {}", shown(.0))]
     NotNow(Bytes),
+    /// The server is a replica, where the link must go to a primary.
+    #[error("the server is a replica")]
+    Replica,
     /// The bytes are not RESP, or the reply does not fit the request.
     #[error("upstream does not speak the Redis protocol")]
     NotRedis,
@@ -101,6 +104,8 @@ enum Asked {
     Database,
     /// `HELLO 2`, only for the greeting: an old Redis does not know it.
     Version,
+    /// `HELLO 2`, whose reply must not say that the server is a replica.
+    Role,
 }
 
 impl Login {
@@ -116,13 +121,17 @@ impl Login {
     }
 
     /// Creates a login after which the link uses `protocol` and has `database` selected, and returns
-    /// the bytes that begin it.
+    /// the bytes that begin it. With `primary_only` it fails at a replica.
     pub fn preparing(
         credentials: &Credentials,
         protocol: Protocol,
         database: u32,
+        primary_only: bool,
     ) -> (Self, Bytes) {
         let (mut login, mut out) = Self::begin(credentials);
+        if primary_only {
+            login.ask(Asked::Role, &[b"HELLO", b"2"], &mut out);
+        }
         if protocol == Protocol::Resp3 {
             login.ask(Asked::Protocol, &[b"HELLO", b"3"], &mut out);
         }
@@ -166,7 +175,9 @@ impl Login {
         while let Some(asked) = self.asked.front() {
             let protocol = match asked {
                 Asked::Protocol => Protocol::Resp3,
-                Asked::Admission | Asked::Database | Asked::Version => Protocol::Resp2,
+                Asked::Admission | Asked::Database | Asked::Version | Asked::Role => {
+                    Protocol::Resp2
+                }
             };
             let reply = self.replies.next(protocol).map_err(|_| LoginError::NotRedis)?;
             let Some(reply) = reply else { return Ok(None) };
@@ -174,6 +185,10 @@ impl Login {
                 Asked::Admission => admitted(&reply)?,
                 Asked::Protocol | Asked::Database => prepared(&reply)?,
                 Asked::Version => self.greeting = Greeting::of(&reply),
+                Asked::Role if Greeting::of(&reply).role == Some(Role::Replica) => {
+                    return Err(LoginError::Replica);
+                }
+                Asked::Role => {}
             }
             self.asked.pop_front();
         }
@@ -239,7 +254,7 @@ mod tests {
         if ask_version {
             Login::asking_version(&credentials).0
         } else {
-            Login::preparing(&credentials, Protocol::Resp2, 0).0
+            Login::preparing(&credentials, Protocol::Resp2, 0, false).0
         }
     }
 
@@ -291,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_link_is_ready_only_after_protocol_and_database_are_set() {
-        let (mut login, out) = Login::preparing(&Credentials::default(), Protocol::Resp3, 9);
+        let (mut login, out) = Login::preparing(&Credentials::default(), Protocol::Resp3, 9, false);
         assert_eq!(
             out,
             "*1\r\n$4\r\nPING\r\n*2\r\n$5\r\nHELLO\r\n$1\r\n3\r\n*2\r\n$6\r\nSELECT\r\n$1\r\n9\r\n"

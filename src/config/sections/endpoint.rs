@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::super::secrets::is_host_byte;
 
 /// A host and a port: `127.0.0.1:6380`, `[::1]:6380`, `redis:6379`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Endpoint {
     /// A host name or an address, IPv6 without brackets.
     pub host: String,

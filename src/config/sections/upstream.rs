@@ -7,8 +7,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::super::declare::{
-    Access, Form, Node, Wrong, choice, given, keepalive, quoted, settings, time, time_above_zero,
-    whole,
+    Access, Form, Node, Wrong, choice, flag, given, keepalive, quoted, settings, time,
+    time_above_zero, whole,
 };
 use super::super::secrets::{Origin, Secret, UpstreamUrl, is_in_file, is_in_text};
 use super::client::masked;
@@ -35,6 +35,7 @@ given! {
                 })
                 .kept(|new, old| {
                     new.servers.clone_from(&old.servers);
+                    new.sentinel.clone_from(&old.sentinel);
                     new.tls.clone_from(&old.tls);
                 });
 
@@ -69,12 +70,64 @@ given! {
     }
 }
 
+given! {
+    /// How Sentinels are connected to.
+    struct SentinelLogin of UpstreamSettings in "upstream" {
+        /// The ACL user that the Sentinels know. Without it, only the password is sent.
+        sentinel_user: String = user().optional(r#""redoubt""#),
+            Access::of(|upstream: &UpstreamSettings| upstream.sentinel.user.clone()).shown(|upstream| {
+                Some(format!("sentinel_user = {}", quoted(upstream.sentinel.user.as_ref()?)))
+            });
+
+        /// The password that the Sentinels require; it is not that of `url`. Give only one of this and
+        /// `sentinel_password_file`.
+        sentinel_password: SecretString =
+            password().optional(r#""…""#).variable("REDOUBT_SENTINEL_PASSWORD"),
+            Access::compared(|old, new| is_in_text(sentinel(old), sentinel(new))).shown(|upstream| {
+                Some(masked("sentinel_password", upstream.sentinel.origin.as_ref()?))
+            });
+
+        /// A file that holds the password that the Sentinels require. One line break at its end is ignored.
+        sentinel_password_file: PathBuf = password_file()
+            .optional(r#""/run/secrets/sentinel_password""#)
+            .variable("REDOUBT_SENTINEL_PASSWORD_FILE"),
+            Access::compared(|old, new| is_in_file(sentinel(old), sentinel(new)));
+
+        /// Whether the Sentinels are connected to in TLS, with the keys for TLS below. Without it, they are if Redis
+        /// is.
+        sentinel_tls: bool = flag().optional("true"),
+            Access::of(|upstream: &UpstreamSettings| upstream.sentinel.tls.is_some()).shown(|upstream| {
+                let differs = upstream.sentinel.tls.is_some() != upstream.tls.is_some();
+                differs.then(|| format!("sentinel_tls = {}", upstream.sentinel.tls.is_some()))
+            });
+    }
+}
+
+/// How Sentinels are connected to.
+#[derive(Debug, Clone, Default)]
+pub struct SentinelSettings {
+    /// The ACL user; `None` logs in with only the password.
+    pub user: Option<String>,
+    /// The password; `None` if they require none.
+    pub password: Option<SecretString>,
+    /// Where the password was found; `None` if there is none.
+    pub origin: Option<Origin>,
+    /// Present if they are connected to in TLS.
+    pub tls: Option<UpstreamTls>,
+}
+
 settings! {
     /// The address of Redis, and how links log in.
     #[derive(Debug, Clone)]
     pub struct UpstreamSettings in "upstream" {
         /// How long resolving the name, connecting and logging in may take together; above zero.
         connect_timeout: Duration = time_above_zero().default(Duration::from_secs(2)).live();
+
+        /// How long requests wait for a server that can be used, from when the last one was lost: while another
+        /// becomes the primary, or Redis restarts. Clients to which Redis owes nothing notice no more than the
+        /// wait; those with replies due are closed, since nobody knows whether their requests ran. "0s" closes
+        /// all clients that need Redis at once.
+        failover_timeout: Duration = time().default(Duration::from_secs(5)).live();
 
         /// After this much time without an answer from the host of Redis, connections to it are
         /// closed and new ones are opened, in whole seconds up to "32767s". A host counts as alive
@@ -130,6 +183,8 @@ settings! {
         password_origin: Option<Origin>,
         /// Present for a `rediss://` URL.
         tls: Option<UpstreamTls>,
+        /// How Sentinels are connected to, if there are any.
+        sentinel: SentinelSettings,
     }
 }
 
@@ -151,6 +206,11 @@ fn address(upstream: &UpstreamSettings) -> (Servers, bool) {
 
 fn current(upstream: &UpstreamSettings) -> Secret<'_> {
     Secret { password: upstream.password.as_ref(), origin: upstream.password_origin.as_ref() }
+}
+
+fn sentinel(upstream: &UpstreamSettings) -> Secret<'_> {
+    let SentinelSettings { password, origin, .. } = &upstream.sentinel;
+    Secret { password: password.as_ref(), origin: origin.as_ref() }
 }
 
 fn url() -> Form<UpstreamUrl> {

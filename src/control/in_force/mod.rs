@@ -22,7 +22,7 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tracing::warn;
 
-use crate::config::Settings;
+use crate::config::{Node, Settings};
 use crate::control::grants::GrantedCommands;
 use crate::control::guard::configured_logins;
 use crate::control::identities::KnownIdentities;
@@ -143,6 +143,18 @@ impl Composer {
         self.change(|parts| parts.accept(identities)).await;
     }
 
+    /// Takes the server that is the primary; `None` if none is known. Links go there from now on, and those to the server
+    /// before are closed. Returns whether it is another one.
+    pub(crate) async fn take_node(&self, node: Option<Node>) -> bool {
+        let is_new = self.target.send_if_modified(|target| {
+            let is_new = target.node != node;
+            target.node.clone_from(&node);
+            is_new
+        });
+        self.change(|parts| parts.take_node(node)).await;
+        is_new
+    }
+
     /// Takes what the upstream reported of its version.
     pub(crate) async fn take_server(&self, greeting: Greeting) {
         self.change(|parts| parts.take_server(greeting)).await;
@@ -186,7 +198,10 @@ impl Composer {
     /// Returns whether the credentials are new.
     pub(crate) fn configure(&self, configured: &Configured, credentials: &Credentials) -> bool {
         self.settings.send_replace(Arc::clone(&configured.settings));
-        self.target.send_replace(configured.target.clone());
+        self.target.send_modify(|target| {
+            let node = target.node.take();
+            *target = Target { node, ..configured.target.clone() };
+        });
         self.credentials.send_if_modified(|current| {
             let is_new = !current.are(credentials);
             if is_new {

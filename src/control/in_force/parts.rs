@@ -11,7 +11,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Finding;
-use crate::config::{AuditKeys, AuditOutput, IdentityMode, IdentitySettings, Recording, Settings};
+use crate::config::{
+    AuditKeys, AuditOutput, IdentityMode, IdentitySettings, Node, Recording, Settings,
+};
 use crate::control::grants::GrantedCommands;
 use crate::control::identities::{KnownIdentities, KnownIdentity};
 use crate::net::own_end::own_connections;
@@ -137,6 +139,18 @@ impl Parts {
         before != (version, dialect)
     }
 
+    /// Takes the server that links go to. How links log in there must be found out first, unless that never depends on
+    /// the server.
+    pub(super) fn take_node(&mut self, node: Option<Node>) -> bool {
+        if self.configured.target.node == node {
+            return false;
+        }
+        self.configured.target.node = node;
+        let depends = self.login.last.as_ref().is_none_or(|login| login.epoch > 0);
+        self.login.is_known &= !depends;
+        true
+    }
+
     pub(super) fn take_payload_check(&mut self, checks: bool) -> bool {
         std::mem::replace(&mut self.checks_payloads, checks) != checks
     }
@@ -208,7 +222,9 @@ impl Parts {
             // Nothing keeps them up to date any more.
             self.parameters = None;
         }
+        let node = self.configured.target.node.take();
         self.configured = configured;
+        self.configured.target.node = node;
         self.identities = identities;
         if let Some(finding) = finding {
             self.take_finding(finding);

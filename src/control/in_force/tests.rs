@@ -36,6 +36,7 @@ fn configured(policy: &str) -> Configured {
             servers: Arc::new(upstream.servers.clone()),
             node: upstream.servers.single().cloned(),
             timeout: upstream.connect_timeout,
+            failover_timeout: upstream.failover_timeout,
             dead_after: upstream.dead_after,
             max_link_age: upstream.max_link_age,
             tls: None,

@@ -208,6 +208,7 @@ impl Server {
             )),
             listed: AtomicUsize::new(0),
             again: Notify::new(),
+            finder: Arc::new(plan::finder(&self.settings, self.certificates.sentinel.clone())),
         };
         let learner = Learner::new(
             (learning.clone(), learn_orders),
@@ -266,6 +267,7 @@ impl Server {
         tasks.spawn(learner.run(stop.clone()));
         let health = Arc::clone(&watch.health);
         let watching = tasks.spawn(Arc::clone(&watch).run());
+        tasks.spawn(Arc::clone(&watch.finder).run(stop.clone()));
         let watched = Watched {
             client,
             upstream: UpstreamPassword::new(&composer),

@@ -14,6 +14,7 @@ use crate::control::identities::{KnownIdentities, KnownIdentity};
 use crate::control::in_force::{Composer, Configured, FirstLogin, compat};
 use crate::control::limits;
 use crate::control::parameters::ParameterWatch;
+use crate::control::primary::Finder;
 use crate::control::secrets::ClientPasswords;
 use crate::health::Health;
 use crate::learn::Learning;
@@ -36,10 +37,19 @@ pub(in crate::control) fn target(settings: &Settings, tls: Option<Arc<tls::Clien
         servers: Arc::new(upstream.servers.clone()),
         node: upstream.servers.single().cloned(),
         timeout: upstream.connect_timeout,
+        failover_timeout: upstream.failover_timeout,
         dead_after: upstream.dead_after,
         max_link_age: upstream.max_link_age,
         tls,
     }
+}
+
+/// Returns what finds the primary; `tls` is present if Sentinels are connected to in TLS.
+pub(in crate::control) fn finder(settings: &Settings, tls: Option<Arc<tls::Client>>) -> Finder {
+    let sentinel = &settings.upstream.sentinel;
+    let credentials =
+        Credentials { user: sentinel.user.clone(), password: sentinel.password.clone() };
+    Finder::new(Arc::new(settings.upstream.servers.clone()), target(settings, tls), credentials)
 }
 
 /// Returns the settings for new connections.

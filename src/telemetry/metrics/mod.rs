@@ -199,6 +199,34 @@ pub(crate) fn upstream_connect(succeeded: bool) {
     counter!(names::UPSTREAM_CONNECTS, "outcome" => outcome).increment(1);
 }
 
+/// Counts sessions whose requests waited for the upstream, and whether they were served in the end.
+pub(crate) fn held(sessions: usize, served: bool) {
+    if sessions > 0 {
+        let outcome = if served { "served" } else { "refused" };
+        counter!(names::UPSTREAM_HELD, "outcome" => outcome).increment(sessions as u64);
+    }
+}
+
+/// Sets whether it is known which server is the primary.
+pub(crate) fn primary(is_known: bool) {
+    gauge!(names::UPSTREAM_PRIMARY).set(f64::from(u8::from(is_known)));
+}
+
+/// Sets whether links go to the server `node`.
+pub(crate) fn node(node: String, is_used: bool) {
+    gauge!(names::UPSTREAM_NODE, "node" => node).set(f64::from(u8::from(is_used)));
+}
+
+/// Counts that another server has become the primary.
+pub(crate) fn failed_over() {
+    counter!(names::UPSTREAM_FAILOVERS).increment(1);
+}
+
+/// Sets how many seconds have passed without a known primary, in total.
+pub(crate) fn without_primary(seconds: u64) {
+    counter!(names::UPSTREAM_WITHOUT_PRIMARY).absolute(seconds);
+}
+
 /// Sets how many links sessions may have open.
 pub(crate) fn most_links(most: usize) {
     gauge!(names::LINKS_MAX).set(most as f64);

@@ -49,6 +49,11 @@ names! {
     LEASES = "redoubt_leases", describe_gauge, Count, "Leases now: links that each serve one session, including links that are being opened.";
     UPSTREAM_UP = "redoubt_upstream_up", describe_gauge, Count, "1 while Redoubt can log in to Redis, else 0.";
     UPSTREAM_CONNECTS = "redoubt_upstream_connects_total", describe_counter, Count, "Links opened for sessions, by outcome.";
+    UPSTREAM_PRIMARY = "redoubt_upstream_primary", describe_gauge, Count, "1 while it is known which server is the primary, else 0.";
+    UPSTREAM_NODE = "redoubt_upstream_node", describe_gauge, Count, "1 for the server that links go to, 0 for those before; by node.";
+    UPSTREAM_FAILOVERS = "redoubt_upstream_failovers_total", describe_counter, Count, "Times that another server became the primary.";
+    UPSTREAM_WITHOUT_PRIMARY = "redoubt_upstream_without_primary_seconds_total", describe_counter, Seconds, "Time without a known primary.";
+    UPSTREAM_HELD = "redoubt_upstream_held_total", describe_counter, Count, "Sessions whose requests waited for Redis to be there again, by outcome: served, or refused after failover_timeout.";
     READY = "redoubt_ready", describe_gauge, Count, "1 while Redoubt is ready for clients, else 0.";
     UPSTREAM_LOSSES = "redoubt_upstream_losses_total", describe_counter, Count, "Times that Redis became unreachable.";
     CERTIFICATE_EXPIRY = "redoubt_certificate_expiry_timestamp_seconds", describe_gauge, Seconds, "When a certificate of Redoubt expires, in seconds since 1970.";

@@ -2,9 +2,12 @@
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::Until;
 use crate::net::now;
@@ -12,22 +15,21 @@ use crate::net::upstream::Target;
 use crate::net::upstream_error::UpstreamError;
 use crate::telemetry::metrics;
 use crate::worker::Shared;
-use crate::worker::in_force::wait_for_login;
+use crate::worker::in_force::{InForce, wait_for_login};
 use redoubt_core::router::LinkId;
 use redoubt_core::upstream::LoginError;
 
+/// Wait before the upstream is tried again.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Connects a link, logs it in, and drives it until it is closed.
 pub(in crate::worker) async fn drive(shared: Shared, id: LinkId) {
-    let target = shared.borrow().in_force.borrow().target.clone();
-    let deadline = Instant::now() + target.timeout;
-    let opened = timeout_at(deadline, open(&shared, id, &target));
-    let opened = opened.await.unwrap_or_else(|_| Err(target.timed_out()));
+    let opened = open_in_time(&shared, id).await;
     if let Err(UpstreamError::Login(LoginError::NotNow(error))) = &opened {
         shared.borrow_mut().router.link_not_now(id, error, now());
     }
     // An upstream that has no time is there.
     let is_there = matches!(opened, Ok(()) | Err(UpstreamError::Login(LoginError::NotNow(_))));
-    metrics::upstream_connect(is_there);
     let outcome = match opened {
         Ok(()) => poll_fn(|cx| poll(&shared, id, Until::Closed, cx)).await,
         Err(error) => Err(error),
@@ -42,6 +44,59 @@ pub(in crate::worker) async fn drive(shared: Shared, id: LinkId) {
     worker.settle(None);
     worker.router.forget_link(id);
     worker.links.close(id);
+}
+
+/// Opens a link. While the upstream cannot be reached, or it is not known which server is the primary, it is tried
+/// again until the failover is over or its time limit: the requests of the sessions that wait have not been sent.
+async fn open_in_time(shared: &Shared, id: LinkId) -> Result<(), UpstreamError> {
+    let mut in_force = shared.borrow().in_force.subscribe();
+    let held_until = {
+        let timeout = in_force.borrow().target.failover_timeout;
+        shared.borrow().health.holds_until(timeout)
+    };
+    let mut held = 0;
+    loop {
+        let target = in_force.borrow_and_update().target.clone();
+        let limit = Instant::now() + target.timeout;
+        let opened = tokio::select! {
+            opened = timeout_at(limit, open(shared, id, &target)) => {
+                opened.unwrap_or_else(|_| Err(target.timed_out()))
+            }
+            () = moved(&mut in_force, &target) => {
+                shared.borrow_mut().links.close(id);
+                continue;
+            }
+        };
+        let is_there = matches!(opened, Ok(()) | Err(UpstreamError::Login(LoginError::NotNow(_))));
+        metrics::upstream_connect(is_there);
+        let Err(error) = opened else {
+            metrics::held(held, true);
+            return Ok(());
+        };
+        let mut worker = shared.borrow_mut();
+        worker.links.close(id);
+        let waiting = worker.router.waiting_for(id);
+        if !error.may_pass() || Instant::now() >= held_until || worker.router.link_is_closed(id) {
+            metrics::held(held.max(waiting), false);
+            return Err(error);
+        }
+        held = held.max(waiting);
+        worker.health.link_failed(&error);
+        worker.router.doubt_upstream();
+        worker.settle(None);
+        drop(worker);
+        tokio::select! {
+            () = moved(&mut in_force, &target) => {}
+            () = sleep(PAUSE) => {}
+        }
+    }
+}
+
+/// Returns when links go to another server than that of `target`.
+async fn moved(in_force: &mut watch::Receiver<Arc<InForce>>, target: &Target) {
+    if in_force.wait_for(|in_force| in_force.target.node != target.node).await.is_err() {
+        std::future::pending().await
+    }
 }
 
 /// Connects a link and logs it in as the value in force says; once more with the next guard if the

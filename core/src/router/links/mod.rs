@@ -56,6 +56,8 @@ pub(super) struct Links {
     incomplete: Option<LinkId>,
     /// True if the server may be unreachable, unless a link is logged in: a link was lost or could not be opened.
     in_doubt: bool,
+    /// True if links must not go to a replica.
+    primary_only: bool,
 }
 
 impl Links {
@@ -72,6 +74,7 @@ impl Links {
             touched: VecDeque::new(),
             incomplete: None,
             in_doubt: false,
+            primary_only: false,
         }
     }
 
@@ -96,6 +99,16 @@ impl Links {
     /// Returns whether a link is logged in.
     pub(super) fn has_ready(&self) -> bool {
         self.all.values().any(|held| held.link.phase() == Phase::Ready)
+    }
+
+    /// Lets no link log in at a replica from now on.
+    pub(super) fn go_to_primaries_only(&mut self) {
+        self.primary_only = true;
+    }
+
+    /// Returns the links that are logged in.
+    pub(super) fn ready(&self) -> Vec<LinkId> {
+        self.select(|_, held| held.link.phase() == Phase::Ready)
     }
 
     /// Notes that the server may be unreachable.
@@ -206,7 +219,7 @@ impl Links {
         let Some(held) = self.all.get_mut(id.0) else { return true };
         let credentials = self.credentials.of(held.key.identity);
         if let Some(credentials) = credentials {
-            held.link.connected(credentials);
+            held.link.connected(credentials, self.primary_only);
         }
         credentials.is_some()
     }
