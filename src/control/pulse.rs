@@ -36,7 +36,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(200);
 const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
 /// Time between two looks at the addresses of the server's name.
-const RESOLVE: Duration = Duration::from_secs(10);
+const RESOLVE: Duration = Duration::from_secs(8);
 
 /// How the watch's link ended, if it did not break.
 enum Found {

@@ -75,7 +75,7 @@ pub struct LinkStats {
 pub struct UpstreamStats {
     /// The address that links go to, or as configured while none is known.
     pub address: String,
-    /// The server that is the primary, of a list or by Sentinels; `None` while none is known, or if there is no choice.
+    /// The server that links go to; `None` while it is not known which one is the primary.
     #[serde(default)]
     pub node: Option<String>,
     /// How often another server became the primary.

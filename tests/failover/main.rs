@@ -5,9 +5,11 @@
 //! | `group` | starts a primary, replicas and Sentinels |
 //! | `held` | one server: requests wait while it restarts, and no longer than they may |
 //! | `list` | the first of a list that is a primary is used |
+//! | `names` | a name whose addresses change |
 //! | `sentinels` | failovers by Sentinels, and Sentinels that lie, hang or are gone |
 
 mod group;
 mod held;
 mod list;
+mod names;
 mod sentinels;

@@ -190,6 +190,9 @@ impl Server {
         let mode = self.settings.policy.guard;
         let maker = GuardProvisioner::new(mode, composer.credentials(), composer.target());
         let maker = Arc::new(maker.map_err(|error| ServeError::Start(io::Error::other(error)))?);
+        if let Some(node) = self.settings.upstream.servers.single() {
+            plan.health.primary(Some(node.to_string()));
+        }
         if first == FirstLogin::Configured {
             // Nothing has to be found out, so the watch will not set this.
             guard_state(GuardState::Configured);

@@ -48,6 +48,7 @@ pub fn install() -> Result<(), MetricsError> {
         names::LOCKOUTS,
         names::SESSIONS_OPENED,
         names::UPSTREAM_LOSSES,
+        names::UPSTREAM_FAILOVERS,
         names::LINKS_STALLED,
         names::LOG_LINES_DROPPED,
         names::AUDIT_EVENTS,
@@ -63,6 +64,9 @@ pub fn install() -> Result<(), MetricsError> {
         }
         counter!(names::AUTHENTICATIONS, "outcome" => outcome).absolute(0);
         counter!(names::UPSTREAM_CONNECTS, "outcome" => outcome).absolute(0);
+    }
+    for outcome in ["served", "refused"] {
+        counter!(names::UPSTREAM_HELD, "outcome" => outcome).absolute(0);
     }
     for reason in redoubt_core::auth::Refusal::ALL {
         counter!(names::CONNECTIONS_REFUSED, "reason" => reason.as_str()).absolute(0);

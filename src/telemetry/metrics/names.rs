@@ -49,7 +49,7 @@ names! {
     LEASES = "redoubt_leases", describe_gauge, Count, "Leases now: links that each serve one session, including links that are being opened.";
     UPSTREAM_UP = "redoubt_upstream_up", describe_gauge, Count, "1 while Redoubt can log in to Redis, else 0.";
     UPSTREAM_CONNECTS = "redoubt_upstream_connects_total", describe_counter, Count, "Links opened for sessions, by outcome.";
-    UPSTREAM_PRIMARY = "redoubt_upstream_primary", describe_gauge, Count, "1 while it is known which server is the primary, else 0.";
+    UPSTREAM_PRIMARY = "redoubt_upstream_primary", describe_gauge, Count, "1 while it is known which server links go to, else 0.";
     UPSTREAM_NODE = "redoubt_upstream_node", describe_gauge, Count, "1 for the server that links go to, 0 for those before; by node.";
     UPSTREAM_FAILOVERS = "redoubt_upstream_failovers_total", describe_counter, Count, "Times that another server became the primary.";
     UPSTREAM_WITHOUT_PRIMARY = "redoubt_upstream_without_primary_seconds_total", describe_counter, Seconds, "Time without a known primary.";

@@ -14,7 +14,12 @@ pub struct Forwarder {
 
 impl Forwarder {
     pub fn new(to: SocketAddr) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        Self::at((Ipv4Addr::LOCALHOST, 0).into(), to)
+    }
+
+    /// The same at this address.
+    pub fn at(address: SocketAddr, to: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).expect("a port");
         let port = listener.local_addr().unwrap().port();
         let to = Arc::new(Mutex::new(to));
         let connections = Arc::new(AtomicUsize::new(0));
