@@ -1,6 +1,6 @@
 # What a person or a build machine runs. `run` and `test` first install what a bare Debian lacks.
 
-.PHONY: run image sbom test test-servers test-clients test-programs test-suites soak siege lint bench
+.PHONY: run image sbom test test-servers test-clients test-programs test-suites test-failover soak siege lint bench
 
 # A Redis with a password, Redoubt before it, the checks that decide whether that is secure, and
 # then a session of your own.
@@ -53,6 +53,13 @@ test-programs:
 test-suites:
 	scripts/prerequisites.sh suites
 	scripts/suites.py
+
+# Failovers under the load of client libraries, ten of each kind, each also without Redoubt. Prints the table of
+# docs/high-availability.md.
+test-failover:
+	scripts/prerequisites.sh test
+	scripts/clients.sh
+	REDOUBT_FAILOVER_ROUNDS=10 cargo test --locked --test failover rounds -- --nocapture --test-threads=1
 
 # 200 sessions of all kinds for two minutes, with shared links and then without.
 soak:

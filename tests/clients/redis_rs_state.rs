@@ -103,6 +103,12 @@ fn redis_rs_works_after_redis_has_restarted() {
         let blocked = std::thread::spawn(move || {
             waiting.blpop::<_, Option<(String, String)>>("rs:lost", 0.0)
         });
+        // A request that has not reached Redis before would wait for it to be back.
+        let is_blocked = || {
+            let info = redis.direct().command(&["INFO", "clients"]);
+            String::from_utf8_lossy(&info).contains("blocked_clients:1")
+        };
+        assert!(Deadline::standard().poll(is_blocked));
         redis.kill();
         redis.restart();
 

@@ -149,7 +149,7 @@ fn passwords_in_the_environment_override_the_file() {
     let settings = parse(text, &variables).unwrap();
     let listen: Vec<_> = settings.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:2", "[::1]:3"]);
-    assert_eq!((settings.upstream.host.as_str(), settings.upstream.port), ("new", 2));
+    assert_eq!(settings.upstream.servers.to_string(), "redis://new:2");
     assert_eq!(settings.upstream.user, None, "the file's URL is gone with all that is in it");
     assert_eq!(passwords(&settings), (OTHER, CANARY));
 

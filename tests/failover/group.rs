@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use support::redis::free_port;
 use support::servers::program;
-use support::{Deadline, Lines, Redis, Redoubt, Wire, redoubt::Setup, secret, signal};
+use support::{Deadline, Lines, Redis, Redoubt, Wire, redoubt::Setup, secret};
 use tempfile::TempDir;
 
 /// The name that the Sentinels have for the primary.
@@ -83,6 +83,14 @@ impl Group {
         let url = format!("redis-sentinel://{}/{NAME}", ports.collect::<Vec<_>>().join(","));
         let setup = Redoubt::setup_for(0, &self.password).set_text("upstream.url", &url);
         setup.set_text("upstream.sentinel_password", &self.sentinels[0].password)
+    }
+
+    /// Returns the arguments of a client program that asks the Sentinels.
+    pub(crate) fn for_clients(&self) -> Vec<String> {
+        let hosts = self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port));
+        let hosts = hosts.collect::<Vec<_>>().join(",");
+        let own = self.sentinels[0].password.clone();
+        ["sentinel".to_owned(), hosts, NAME.to_owned(), own, self.password.clone()].into()
     }
 
     /// Returns the setup of a Redoubt that has the addresses of all servers, in the order of `indexes`.

@@ -6,10 +6,12 @@
 //! | `held` | one server: requests wait while it restarts, and no longer than they may |
 //! | `list` | the first of a list that is a primary is used |
 //! | `names` | a name whose addresses change |
+//! | `rounds` | failovers under the load of real client libraries |
 //! | `sentinels` | failovers by Sentinels, and Sentinels that lie, hang or are gone |
 
 mod group;
 mod held;
 mod list;
 mod names;
+mod rounds;
 mod sentinels;

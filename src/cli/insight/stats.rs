@@ -112,7 +112,13 @@ fn upstream(stats: &UpstreamStats) -> String {
     let version = stats.version.as_deref().unwrap_or("of unknown version");
     let state = if stats.up { "up" } else { "not available" };
     let since = stats.since.as_ref().map(|since| format!(" since {since}")).unwrap_or_default();
-    format!("{} at {}, {state}{since}", version, stats.address)
+    let failovers = match stats.failovers {
+        0 => String::new(),
+        1 => ", 1 failover".to_owned(),
+        more => format!(", {more} failovers"),
+    };
+    let missing = if stats.node.is_none() { "; no primary is known" } else { "" };
+    format!("{} at {}, {state}{since}{failovers}{missing}", version, stats.address)
 }
 
 fn guard(stats: &UpstreamStats) -> String {

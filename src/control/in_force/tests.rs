@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::*;
-use crate::config::{Endpoint, Environment};
+use crate::config::Environment;
 use crate::net::load::Load;
 use crate::net::upstream_error::UpstreamError;
 use crate::worker::heartbeat::Heartbeat;

@@ -204,7 +204,8 @@ fn a_changed_user_or_password_in_the_url_is_no_change_of_the_url() {
         (found.changed, found.needs_restart),
         (vec!["upstream.user".to_owned()], vec!["upstream.url".to_owned()])
     );
-    assert_eq!((&*new.upstream.host, new.upstream.user.as_deref()), ("redis", Some("b")));
+    assert_eq!(new.upstream.servers.hosts().collect::<Vec<_>>(), ["redis"]);
+    assert_eq!(new.upstream.user.as_deref(), Some("b"));
 }
 
 #[test]

@@ -112,6 +112,19 @@ fn reload_changes_connect_timeout() {
     assert!(since(asked) < 20.0, "given up after {} s", since(asked));
 }
 
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn reload_changes_failover_timeout() {
+    let mut redis = Redis::start();
+    let mut redoubt = Redoubt::setup(&redis).set_text("upstream.failover_timeout", "1h").start();
+    let mut session = redoubt.session();
+    assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
+    change(&mut redoubt, "upstream.failover_timeout", "\"0s\"");
+    redis.kill();
+    session.offer(&request(&["INCR", "n"]));
+    assert_eq!(session.read_to_close(), b"");
+}
+
 /// Returns on how many connections to Redis the kernel sends keepalive probes.
 fn probed(redis: &Redis, redoubt: &Redoubt) -> usize {
     let shown = std::process::Command::new("ss")
