@@ -73,6 +73,9 @@ impl Target {
     async fn connect_to_any(&self, endpoint: &Endpoint) -> io::Result<TcpStream> {
         let addresses = lookup_host((endpoint.host.as_str(), endpoint.port)).await?;
         let addresses: Vec<_> = addresses.take(MOST_ADDRESSES).collect();
+        if let [address] = addresses.as_slice() {
+            return TcpStream::connect(address).await;
+        }
         let parts = u32::try_from(addresses.len()).unwrap_or(1).max(1);
         let limit = self.timeout.checked_div(parts).unwrap_or(self.timeout);
         let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
