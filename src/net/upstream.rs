@@ -48,15 +48,14 @@ impl Target {
         let endpoint = match node {
             Node::Unix(path) => {
                 let stream = UnixStream::connect(path).await.map_err(broken)?;
-                // The own end of a Unix socket has no address by which a server could name it.
-                let own = OwnEnd::of(opening.opened(String::new()));
+                let own = OwnEnd::of(opening.opened(None));
                 return Ok((Stream::Unix(stream), own));
             }
             Node::Tcp(endpoint) => endpoint,
         };
         let stream = self.connect_to_any(endpoint).await.map_err(broken)?;
         let own_end = stream.local_addr().map(|address| address.to_string());
-        let own = OwnEnd::of(opening.opened(own_end.unwrap_or_default()));
+        let own = OwnEnd::of(opening.opened(Some(own_end.unwrap_or_default())));
         let prepared = prepare(&stream, None).and_then(|()| watch_over(&stream, self.dead_after));
         prepared.map_err(broken)?;
         let Some(tls) = &self.tls else { return Ok((Stream::Tcp(stream), own)) };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::list::ClientLine;
+use super::own::OwnConnections;
 use crate::resp::reply;
 use crate::resp::{Request, encode_command, integer, is_word};
 
@@ -63,12 +64,16 @@ impl<'a> Kill<'a> {
     }
 
     /// Returns the request with one more condition, which no client meets, so that the server checks the others
-    /// and ends no connection; `None` if the request is wrong for certain.
+    /// and ends no connection; of the form `CLIENT KILL address`, with such an address. `None` if the request is
+    /// wrong for certain.
     pub(in crate::session) fn of_nobody(request: &Request<'_>) -> Option<Bytes> {
+        let is_old = request.declared() == 3;
         let are_pairs = request.declared().is_multiple_of(2) && request.declared() > 2;
-        let words = request.args().chain([b"ADDR".as_slice(), b"nobody"]);
+        let (kept, added): (usize, &[&[u8]]) =
+            if is_old { (2, &[b"nobody"]) } else { (usize::MAX, &[b"ADDR", b"nobody"]) };
+        let words = request.args().take(kept).chain(added.iter().copied());
         let words: Vec<&[u8]> = words.collect();
-        are_pairs.then(|| {
+        (is_old || are_pairs).then(|| {
             let mut sent = BytesMut::new();
             encode_command(words.iter().copied(), &mut sent);
             sent.freeze()
@@ -84,9 +89,13 @@ impl<'a> Kill<'a> {
             && (self.takes_itself || line.id != asking)
     }
 
-    /// Returns true if it names one client at most, by its id or its address.
-    pub(in crate::session) fn names_one(&self) -> bool {
-        self.id.is_some() || self.address.is_some()
+    /// Returns true if the server may be asked, as it names one client at most, by its id or its address, and none
+    /// of `own` connections by the address.
+    pub(in crate::session) fn names_other(&self, own: &OwnConnections) -> bool {
+        match self.address {
+            Some(address) => !own.have(address),
+            None => self.id.is_some(),
+        }
     }
 
     /// Returns Redis's reply when so many clients have been ended.
@@ -147,5 +156,24 @@ mod tests {
             assert_eq!(bytes.is_some(), sent, "{options}");
             assert!(bytes.is_none_or(|bytes| bytes.ends_with(b"$4\r\nADDR\r\n$6\r\nnobody\r\n")));
         }
+        let old = with("/run/redis.sock:0", Kill::of_nobody).unwrap();
+        assert_eq!(&old[..], b"*3\r\n$6\r\nCLIENT\r\n$4\r\nKILL\r\n$6\r\nnobody\r\n");
+    }
+
+    #[test]
+    fn the_server_is_not_asked_to_end_own_connections_by_their_address() {
+        let own = OwnConnections::default();
+        let links = [None, Some("10.0.0.1:5".to_owned())].map(|at| own.open().opened(at));
+        let is_asked = |options: &str| {
+            with(options, |request| Kill::of(request, None).unwrap().names_other(&own))
+        };
+        for options in ["/r.sock:0", "ADDR [/r.sock:0]:0", "10.0.0.1:5", "ID 7 ADDR 10.0.0.1:5"] {
+            assert!(!is_asked(options), "{options}");
+        }
+        drop(links);
+        for options in ["/r.sock:0", "ADDR 10.0.0.1:5", "ID 7"] {
+            assert!(is_asked(options), "{options}");
+        }
+        assert!(!is_asked("TYPE normal"));
     }
 }

@@ -108,7 +108,7 @@ pub(super) fn kill(this: &mut Deciding<'_>, need: Need) -> Action {
             let chosen: Vec<i64> = chosen.collect();
             if !chosen.is_empty() {
                 Action::AwaitClients(Described::Ended(chosen))
-            } else if kill.names_one() {
+            } else if kill.names_other(&this.context.rules.own_connections) {
                 forwarded
             } else {
                 this.local(kill.reply(0))
