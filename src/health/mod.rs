@@ -20,7 +20,7 @@ use crate::health::answers::Pulse;
 use crate::health::link_limit::LinkLimit;
 use crate::health::primary::Primary;
 use crate::health::unserved::Unserved;
-use crate::net::upstream_error::UpstreamError;
+use crate::net::upstream_error::{SocketProblem, UpstreamError};
 use crate::status::{ReloadStats, UpstreamStats};
 use crate::telemetry::metrics::{self, GuardState};
 use redoubt_core::command::Version;
@@ -51,6 +51,8 @@ struct State {
     up: Option<bool>,
     /// `true` if the upstream answers, but has no time: it loads its data, or runs a script.
     busy: bool,
+    /// Why its Unix socket cannot be connected to, if that was the last reason.
+    socket_problem: Option<SocketProblem>,
     /// `true` once it has been logged in this outage that the upstream rejects the login.
     rejection_logged: bool,
     /// `true` if the watch's last link logged in, so that only the guard can be missing.
@@ -88,11 +90,15 @@ impl Health {
     /// Notes that the upstream cannot be used. Logs the first reason of an outage, and a rejected login also
     /// if it is a later one, since the operator has to correct that.
     pub(crate) fn down(&self, reason: &UpstreamError) {
-        self.state().busy = match reason {
+        let busy = match reason {
             UpstreamError::Login(error) => matches!(error, LoginError::NotNow(_)),
             UpstreamError::Guard(error) => error.passing().is_some(),
             _ => false,
         };
+        {
+            let mut state = self.state();
+            (state.busy, state.socket_problem) = (busy, reason.socket_problem());
+        }
         let is_rejected = matches!(reason, UpstreamError::Login(error) if !matches!(error, LoginError::NotNow(_)));
         let is_new = self.change(false);
         let was_logged = {
@@ -191,7 +197,10 @@ impl Health {
             Some(true) => {}
             _ if state.primary.is_missing() => reasons.push("upstream: no primary"),
             _ if state.logged_in => reasons.push("guard: not ready"),
-            _ => reasons.push("upstream: not authenticated"),
+            _ => reasons.push(match state.socket_problem {
+                Some(problem) => problem.unready(),
+                None => "upstream: not authenticated",
+            }),
         }
         if *audit::full().borrow() {
             reasons.push("audit: clients wait for the audit log");

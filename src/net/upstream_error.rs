@@ -67,11 +67,59 @@ impl UpstreamError {
         matches!(self, Self::Broken { source, .. } if is_silence(source))
     }
 
-    /// Returns the error and its causes on one line.
+    /// Returns the error and its causes on one line, and what to do about a Unix socket.
     pub(crate) fn chain(&self) -> String {
-        match std::error::Error::source(self) {
-            Some(cause) => format!("{self}: {cause}"),
-            None => self.to_string(),
+        match (std::error::Error::source(self), self.socket_problem()) {
+            (Some(cause), Some(problem)) => format!("{self}: {cause}; {}", problem.advice()),
+            (Some(cause), None) => format!("{self}: {cause}"),
+            (None, _) => self.to_string(),
+        }
+    }
+
+    /// Returns why a Unix socket could not be connected to; `None` for every other error.
+    pub(crate) fn socket_problem(&self) -> Option<SocketProblem> {
+        let Self::Connect { node: Node::Unix(_), source } = self else { return None };
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Some(SocketProblem::Missing),
+            io::ErrorKind::PermissionDenied => Some(SocketProblem::Forbidden),
+            io::ErrorKind::ConnectionRefused => Some(SocketProblem::Unattended),
+            _ => None,
+        }
+    }
+}
+
+/// Why a Unix socket cannot be connected to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SocketProblem {
+    /// Its path does not exist.
+    Missing,
+    /// Redoubt's user may not open it, or not enter a folder on its path.
+    Forbidden,
+    /// Nobody listens: the server has ended, or the path is one of a plain file.
+    Unattended,
+}
+
+impl SocketProblem {
+    /// Returns the reason why Redoubt is not ready, without the path.
+    pub(crate) fn unready(self) -> &'static str {
+        match self {
+            Self::Missing => "upstream: its Unix socket does not exist",
+            Self::Forbidden => "upstream: no permission to open its Unix socket",
+            Self::Unattended => "upstream: nobody listens on its Unix socket",
+        }
+    }
+
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Missing => {
+                "start Redis with this path as its unixsocket, in a folder that Redoubt sees too"
+            }
+            Self::Forbidden => {
+                "put Redoubt's user into the group of the socket and its folder, and set unixsocketperm 770"
+            }
+            Self::Unattended => {
+                "start Redis with this path as its unixsocket; the path is a plain file, or a socket that a server has left"
+            }
         }
     }
 }
