@@ -216,7 +216,8 @@ pub(crate) struct Explain {
 /// The options of `redoubt verify`.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
-    /// The address of Redoubt: redis://[user]:[password]@host:port, or rediss:// for TLS. Prefer
+    /// The address of Redoubt: redis://[user]:[password]@host:port, rediss:// for TLS, or
+    /// unix:///path. Prefer
     /// REDOUBT_PASSWORD or REDOUBT_PASSWORD_FILE for the password, since all users of the machine
     /// can see arguments
     pub(crate) url: String,
@@ -227,7 +228,8 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "PORT", default_value_t = 6390)]
     pub(crate) admin_port: u16,
     /// The address of Redis itself: it must not answer here, or must require a password of its own.
-    /// The clients' password is sent to it, to check that it rejects it; rediss://HOST:PORT for TLS
+    /// The clients' password is sent to it, to check that it rejects it; rediss://HOST:PORT for TLS,
+    /// unix:///PATH for a Unix socket
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) direct: Vec<String>,
     /// A PEM file of the CAs to trust, in place of those that the system trusts

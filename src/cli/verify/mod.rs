@@ -63,7 +63,7 @@ pub(crate) enum VerifyError {
     NoPassword,
     #[error("REDOUBT_PASSWORD_FILE: {0}")]
     PasswordFile(PasswordProblem),
-    #[error("{0:?} is not an address of the form host:port")]
+    #[error("{0:?} is not an address of the form host:port or unix:///path")]
     Address(String),
     #[error("the checks are for one address; give one of a server, not a list or Sentinels")]
     OneAddress,
@@ -269,8 +269,13 @@ fn endpoint(text: &str) -> Result<Endpoint, VerifyError> {
 
 /// Parses `HOST:PORT`, `rediss://HOST:PORT` for TLS, or `unix:///PATH`; the flag is `true` for TLS.
 fn redis(text: &str) -> Result<(Node, bool), VerifyError> {
-    if text.starts_with("unix://") {
-        return Ok((single(&UpstreamUrl::parse(text)?.servers)?.clone(), false));
+    if text.starts_with("unix://") || text.starts_with("redis+unix://") {
+        return match UpstreamUrl::parse(text)? {
+            UpstreamUrl { servers, user: None, password: None, .. } => {
+                Ok((single(&servers)?.clone(), false))
+            }
+            _ => Err(VerifyError::Address("(with a login)".to_owned())),
+        };
     }
     match text.strip_prefix("rediss://") {
         Some(text) => Ok((Node::Tcp(endpoint(text)?), true)),

@@ -68,6 +68,15 @@ fn bypass(node: &Node, encrypted: bool, target: &Target) -> Check {
     let open = || target.connect_to(node, encrypted);
     let mut wire = match open() {
         Ok(wire) => wire,
+        Err(error) if matches!(node, Node::Unix(_)) => match error.kind() {
+            io::ErrorKind::PermissionDenied => {
+                return Check::new("direct", true, what, "permission denied");
+            }
+            io::ErrorKind::NotFound => {
+                return Check::new("direct", true, what, "no such socket here");
+            }
+            _ => return unreachable("direct", what, &error),
+        },
         Err(error) => return unreachable("direct", what, &error),
     };
     let ping = wire.ask(&["PING"]);

@@ -68,6 +68,7 @@ fn length(target: &Target) -> Check {
 fn transport(target: &Target) -> Check {
     let (outcome, found) = match target.connect() {
         Ok(wire) if wire.tls().is_some() => (Outcome::Holds, "in TLS".to_owned()),
+        Ok(wire) if wire.is_unix() => (Outcome::Holds, "a Unix socket".to_owned()),
         Ok(wire) if wire.is_local() => (Outcome::Holds, "plain, over loopback".to_owned()),
         Ok(_) => {
             let found = "plain text: an attacker on the network can read the password and all data";

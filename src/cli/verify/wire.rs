@@ -196,6 +196,11 @@ impl Wire {
         self.peer.is_none_or(|peer| peer.ip().to_canonical().is_loopback())
     }
 
+    /// Returns whether it is over a Unix socket.
+    pub(super) fn is_unix(&self) -> bool {
+        self.peer.is_none()
+    }
+
     /// Returns facts about the TLS peer; `None` for plain text.
     pub(super) fn tls(&self) -> Option<&Shown> {
         self.tls.as_ref()
