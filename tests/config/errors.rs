@@ -260,12 +260,22 @@ fn syntax_message(text: &str) -> String {
 fn errors_for_upstream_urls_name_the_forbidden_part() {
     for (url, expected) in [
         ("redis", "not a URL of the form redis://host:port"),
-        ("http://redis:6379", "expected a redis:// or rediss:// URL"),
+        ("http://redis:6379", "expected a URL that begins with redis://, rediss://, unix://"),
         (
             "redis://redis:6379/3",
             "a path would choose a database, but each session chooses its own",
         ),
         ("redis://redis:0", "port 0 cannot be connected to"),
+        ("unix://run/redis.sock", "not a URL of a Unix socket; write unix:///path"),
+        ("unix:///run/", "not a URL of a Unix socket; write unix:///path"),
+        ("redis+unix:///run/redis.sock?db=2", "a path would choose a database"),
+        (
+            "redis+unix:///run/redis.sock?socket_timeout=2",
+            "options after ? or # are not understood",
+        ),
+        ("redis-sentinel://one,two", "the name that the Sentinels have for the primary is missing"),
+        ("redis://one,rediss://two", "the URLs of a list must be all with TLS or all without"),
+        ("redis://one,redis-sentinel://two/name", "a URL of Sentinels stands alone"),
     ] {
         let error = error_under("upstream", &format!("url = \"{url}\""));
         let whole = format!("redoubt.toml:3: upstream.url: {expected}");
@@ -276,6 +286,66 @@ fn errors_for_upstream_urls_name_the_forbidden_part() {
             error.starts_with(&format!("REDOUBT_UPSTREAM in the environment: {expected}")),
             "{error}"
         );
+    }
+}
+
+#[test]
+fn errors_in_a_list_of_urls_name_the_line_of_the_url() {
+    let list =
+        |second: &str| error(&format!("[upstream]\nurl = [\n  \"redis://one\",\n  {second},\n]\n"));
+    for (second, line, expected) in [
+        ("\"http://two\"", 4, "expected a URL that begins with redis://"),
+        ("\"redis://two:0\"", 4, "port 0 cannot be connected to"),
+        ("\"unix://two\"", 4, "not a URL of a Unix socket"),
+        ("7", 4, "expected a URL such as redis://host:port, or a list of such"),
+        ("\"rediss://two\"", 2, "the URLs of a list must be all with TLS or all without"),
+        ("\"redis-sentinel://two/name\"", 2, "a URL of Sentinels stands alone"),
+    ] {
+        let error = list(second);
+        let whole = format!("redoubt.toml:{line}: upstream.url: {expected}");
+        assert!(error.starts_with(&whole), "{second}: {error}");
+    }
+    for wrong in ["[]", "7", "{ host = \"redis\" }"] {
+        let error = error(&format!("[upstream]\nurl = {wrong}\n"));
+        assert!(error.starts_with("redoubt.toml:2: upstream.url: "), "{wrong}: {error}");
+    }
+}
+
+#[test]
+fn addresses_of_redis_are_read_in_every_form_and_printed_without_a_login() {
+    let secret = "0123456789abcdef0123456789abcdef";
+    let shown = |text: &str, variables: &[(&str, &str)]| {
+        let name = Path::new("redoubt.toml");
+        let settings = Settings::parse(name, text, &environment(variables)).unwrap();
+        let toml = settings.to_toml();
+        assert!(!toml.contains(secret), "{toml}");
+        let line = toml.lines().find(|line| line.starts_with("url = ")).unwrap();
+        (line.to_owned(), settings.upstream.user)
+    };
+    let app = Some("app".to_owned());
+    for (written, printed, user) in [
+        ("\"unix:///run/redis.sock\"", "unix:///run/redis.sock", &None),
+        ("[\"unix:///run/redis.sock\"]", "unix:///run/redis.sock", &None),
+        ("\"unix://app:SECRET@/run/redis.sock\"", "unix:///run/redis.sock", &app),
+        ("\"redis+unix:///r.sock?user=app&pass=SECRET\"", "unix:///r.sock", &app),
+        ("[\"redis://app:SECRET@a\", \"redis://b:1\"]", "redis://a:6379,redis://b:1", &app),
+        ("[\"rediss://a\", \"rediss://b\"]", "rediss://a:6379,rediss://b:6379", &None),
+        ("[\"unix:///r.sock\", \"redis://b:1\"]", "unix:///r.sock,redis://b:1", &None),
+        ("\"unix:///r.sock, redis://b:1\"", "unix:///r.sock,redis://b:1", &None),
+        ("\"redis-sentinel://a,b:1/name\"", "redis-sentinel://a:26379,b:1/name", &None),
+    ] {
+        let text = format!("[upstream]\nurl = {}\n", written.replace("SECRET", secret));
+        let upstream = ("REDIS_PASSWORD", secret);
+        let variables = [PASSWORDS[1], upstream];
+        let count = if written.contains("SECRET") { 1 } else { 2 };
+        let expected = (format!("url = \"{printed}\""), user.clone());
+        assert_eq!(shown(&text, &variables[..count]), expected, "{written}");
+        if !written.starts_with('[') {
+            let url = written.trim_matches('"').replace("SECRET", secret);
+            let mut variables = variables[..count].to_vec();
+            variables.push(("REDOUBT_UPSTREAM", &url));
+            assert_eq!(shown("", &variables), expected, "{written}");
+        }
     }
 }
 

@@ -287,6 +287,17 @@ mod tests {
     }
 
     #[test]
+    fn a_path_is_shown_as_a_url_that_is_read_as_the_same_path() {
+        for path in ["/run/r.sock", "/a b/%41?#,redis://x", "/\u{e4}\n\"\u{1b}[1m"] {
+            let node = Node::Unix(PathBuf::from(path));
+            let text = node.to_string();
+            assert!(!text.contains(char::is_control), "{text:?}");
+            let url = UpstreamUrl::parse(&text).unwrap();
+            assert_eq!(url.servers.single(), Some(&node), "{text}");
+        }
+    }
+
+    #[test]
     fn a_list_has_one_login_and_one_kind_of_connection() {
         assert_eq!(shown("redis://a,redis://b:7000"), "redis://a:6379,redis://b:7000");
         assert_eq!(shown("redis://:p,q@a, unix:///s"), "redis://a:6379,unix:///s");

@@ -4,7 +4,12 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
 use super::super::secrets::is_host_byte;
+
+/// What is encoded in the path of a URL, so that the URL is read as it was, and stays on one line of the log.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'%').add(b'?').add(b'#').add(b',').add(b' ').add(b'"');
 
 /// A host and a port: `127.0.0.1:6380`, `[::1]:6380`, `redis:6379`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,7 +53,10 @@ impl fmt::Display for Node {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(endpoint) => endpoint.fmt(f),
-            Self::Unix(path) => write!(f, "unix://{}", path.display()),
+            Self::Unix(path) => {
+                let path = path.as_os_str().as_encoded_bytes();
+                write!(f, "unix://{}", percent_encode(path, ENCODED))
+            }
         }
     }
 }

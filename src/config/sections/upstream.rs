@@ -10,6 +10,7 @@ use super::super::declare::{
     Access, Form, Node, Wrong, choice, flag, given, keepalive, quoted, settings, time,
     time_above_zero, whole,
 };
+use super::super::error::UrlProblem;
 use super::super::secrets::{Origin, Secret, UpstreamUrl, is_in_file, is_in_text};
 use super::client::masked;
 use super::endpoint::Servers;
@@ -215,15 +216,25 @@ fn sentinel(upstream: &UpstreamSettings) -> Secret<'_> {
 
 fn url() -> Form<UpstreamUrl> {
     let read = |node: &Node<'_>| {
-        let found = match (node.get_ref().as_str(), node.get_ref().as_array()) {
-            (Some(text), _) => UpstreamUrl::parse(text),
-            (None, Some(list)) => {
-                let texts: Option<Vec<_>> = list.iter().map(|url| url.get_ref().as_str()).collect();
-                UpstreamUrl::of_list(&texts.ok_or_else(|| Wrong::at(node))?)
+        let wrong = |at: &Node<'_>, problem: UrlProblem| Wrong {
+            at: at.span(),
+            problem: Some(problem.into()),
+        };
+        let list = match (node.get_ref().as_str(), node.get_ref().as_array()) {
+            (Some(text), _) => {
+                return UpstreamUrl::parse(text).map_err(|problem| wrong(node, problem));
             }
+            (None, Some(list)) => list,
             (None, None) => return Err(Wrong::at(node)),
         };
-        found.map_err(|problem| Wrong { at: node.span(), problem: Some(problem.into()) })
+        let mut texts = Vec::new();
+        for url in list {
+            let text = url.get_ref().as_str().ok_or_else(|| Wrong::at(url))?;
+            // The error names the line of the URL that is wrong by itself.
+            UpstreamUrl::of_list(&[text]).map_err(|problem| wrong(url, problem))?;
+            texts.push(text);
+        }
+        UpstreamUrl::of_list(&texts).map_err(|problem| wrong(node, problem))
     };
     Form::new("a URL such as redis://host:port, or a list of such", read, |_| None)
 }

@@ -7,14 +7,6 @@ use std::{fs, io::Read as _};
 use super::MAX_CLIENTS;
 use support::{Deadline, Redis, Redoubt, Wire, frame, keepalive, now, secret, since};
 
-/// Returns true if Redis accepts Redoubt's login.
-fn serves(redoubt: &Redoubt) -> bool {
-    let mut wire = redoubt.session();
-    wire.offer(&frame::request(&["PING"]));
-    wire.receive();
-    wire.received() == b"+PONG\r\n"
-}
-
 fn has_client(redis: &Redis, text: &str) -> bool {
     let clients = redis.direct().command(&["CLIENT", "LIST"]);
     String::from_utf8_lossy(&clients).contains(text)
@@ -35,20 +27,20 @@ fn user_takes_effect() {
     let (redis, password) = (Redis::start(), secret());
     let rule = format!(">{password}");
     redis.direct().command(&["ACL", "SETUSER", "proxy", "on", &rule, "~*", "&*", "+@all"]);
-    let redoubt = Redoubt::setup_for(redis.port(), &password)
+    let redoubt = Redoubt::setup_for(&redis, &password)
         .set_text("upstream.user", "proxy")
         .set_text("policy.guard", "off")
         .start();
-    assert!(serves(&redoubt));
+    assert!(redoubt.serves());
     assert!(has_client(&redis, "user=proxy"));
 }
 
 #[test]
 fn password_takes_effect() {
     let redis = Redis::start();
-    assert!(serves(&Redoubt::setup(&redis).start()));
+    assert!(Redoubt::setup(&redis).start().serves());
     let wrong = Redoubt::setup(&redis).set_text("upstream.password", &secret()).start();
-    assert!(!serves(&wrong));
+    assert!(!wrong.serves());
 }
 
 #[test]
@@ -56,8 +48,9 @@ fn password_file_takes_effect() {
     let (redis, dir) = (Redis::start(), tempfile::tempdir().unwrap());
     let path = dir.path().join("password");
     fs::write(&path, redis.password()).unwrap();
-    let setup = Redoubt::setup_for(redis.port(), &secret());
-    assert!(serves(&setup.set_text("upstream.password_file", path.to_str().unwrap()).start()));
+    let setup = Redoubt::setup_for(&redis, &secret());
+    let setup = setup.set_text("upstream.password_file", path.to_str().unwrap());
+    assert!(setup.start().serves());
 }
 
 #[test]
@@ -84,7 +77,7 @@ fn dead_after_takes_effect() {
     let redis = Redis::start();
     for (setting, range) in [("15s", 1..=5), ("3000s", 61..=1000)] {
         let redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", setting).start();
-        assert!(serves(&redoubt));
+        assert!(redoubt.serves());
         let to = |rows: &[keepalive::Row]| {
             rows.iter().any(|row| row.remote == redis.port() && range.contains(&row.seconds))
         };
