@@ -1,6 +1,6 @@
 # What a person or a build machine runs. `run` and `test` first install what a bare Debian lacks.
 
-.PHONY: run image sbom test test-servers test-clients test-programs test-suites test-failover soak siege lint bench
+.PHONY: run image sbom test test-servers test-unix test-clients test-programs test-suites test-failover soak siege lint bench
 
 # A Redis with a password, Redoubt before it, the checks that decide whether that is secure, and
 # then a session of your own.
@@ -26,12 +26,21 @@ test: lint
 	scripts/servers.sh
 	scripts/image.sh
 	cargo test --locked --workspace
+	REDOUBT_TEST_UNIX=1 cargo test --locked --test protocol --test security --test sharing -- \
+		differential hostile cross_session clients::
 	scripts/test-servers.sh --fast redis-8.0 valkey-9.1
 
 # The suites that compare Redoubt with a server, on every server that Redoubt is tested with.
 test-servers:
 	scripts/prerequisites.sh test
 	scripts/test-servers.sh
+
+# All tests with a Unix socket between Redoubt and Redis, except those about its network, and those that start servers
+# of their own.
+test-unix:
+	scripts/prerequisites.sh test
+	REDOUBT_TEST_UNIX=1 cargo test --locked --test auth --test config --test identities --test policy --test protocol \
+		--test security --test sharing --test upstream
 
 # Programs of other people's client libraries, which this installs under target/. Those of AI services
 # take 330 MB, so only this target runs them.

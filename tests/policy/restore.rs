@@ -127,7 +127,7 @@ fn restore_is_refused_for_a_user_whose_payloads_are_unchecked() {
         .start();
     let (honest, _) = payloads(&mut redis.direct());
     for guard in ["require", "off"] {
-        let redoubt = Redoubt::setup_for(redis.port(), "app-password-app-password-app-password")
+        let redoubt = Redoubt::setup_for(&redis, "app-password-app-password-app-password")
             .set_text("upstream.user", "app")
             .set_text("policy.guard", guard)
             .start();
@@ -145,7 +145,7 @@ fn restore_is_refused_if_the_user_may_not_read_the_setting() {
         .config("user app on >app-password-app-password-app-password ~* &* +@all -config")
         .start();
     let (honest, _) = payloads(&mut redis.direct());
-    let redoubt = Redoubt::setup_for(redis.port(), "app-password-app-password-app-password")
+    let redoubt = Redoubt::setup_for(&redis, "app-password-app-password-app-password")
         .set_text("upstream.user", "app")
         .start();
     let refused = restore(&mut redoubt.session(), "k", &honest);

@@ -177,7 +177,7 @@ fn a_silent_upstream_counts_as_down() {
 fn a_wrong_upstream_password_is_logged_as_the_reason() {
     let redis = Redis::start();
     let wrong = secret();
-    let redoubt = Redoubt::setup_for(redis.port(), &wrong).start();
+    let redoubt = Redoubt::setup_for(&redis, &wrong).start();
     assert_closed_unserved(&redoubt);
     let reason = redoubt.log().wait(|line| line.contains("WRONGPASS"));
     let all = || redoubt.log().all().join("\n");

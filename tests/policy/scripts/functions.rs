@@ -56,7 +56,7 @@ fn no_pinned_function_runs_if_redis_refuses_function_list() {
     let secret = format!(">{password}");
     let user = ["ACL", "SETUSER", "proxy", "on", &secret, "~*", "&*", "+@all", "-function|list"];
     assert_eq!(direct.command(&user), b"+OK\r\n");
-    let redoubt = Redoubt::setup_for(redis.port(), &password)
+    let redoubt = Redoubt::setup_for(&redis, &password)
         .set_text("upstream.user", "proxy")
         .set_text("policy.scripts", "pinned")
         .set("policy.pinned_libraries", "[\"kept\"]")

@@ -7,6 +7,9 @@
 //!
 //! With `REDOUBT_TEST_TLS=1` Redoubt uses TLS, and a bridge forwards the plain connections of tests to
 //! it. The few tests about a client's address, or about bytes before a handshake, fail then.
+//!
+//! With `REDOUBT_TEST_UNIX=1` Redoubt connects to each server over a Unix socket; tests themselves still connect to
+//! the server's port.
 #![allow(missing_docs, reason = "only tests use this crate, and most names need no documentation")]
 #![allow(clippy::disallowed_methods, reason = "these tests run on real time")]
 #![allow(
@@ -71,6 +74,11 @@ pub fn target_is_redis() -> bool {
 /// Returns true if tests use Redoubt over TLS.
 pub fn is_bridged() -> bool {
     std::env::var_os("REDOUBT_TEST_TLS").is_some_and(|value| value == "1")
+}
+
+/// Returns true if Redoubt connects to servers over Unix sockets.
+pub fn is_over_unix() -> bool {
+    std::env::var_os("REDOUBT_TEST_UNIX").is_some_and(|value| value == "1")
 }
 
 /// Returns `count` random bytes from the system.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 
@@ -11,13 +11,13 @@ use tempfile::TempDir;
 
 use super::certificates::Pair;
 use super::servers;
-use super::{Deadline, Lines, Wire, random, secret};
+use super::{Deadline, Lines, Wire, is_over_unix, random, secret};
 
 /// The commands that Redoubt refuses by default, besides escapes.
 const BLOCKED: [&str; 4] = ["FLUSHDB", "FLUSHALL", "CONFIG", "DEBUG"];
 
-/// The log line of a Redis that accepts commands.
-const READY: &str = "Ready to accept";
+/// The log line of a Redis that accepts commands. Redis 7.0 begins it with a small letter if it has no port.
+const READY: &str = "eady to accept";
 
 /// The configuration of a [`Redis`].
 #[derive(Default)]
@@ -27,6 +27,7 @@ pub struct Setup {
     hidden: Vec<&'static str>,
     config: String,
     speaks_tls: bool,
+    has_no_port: bool,
 }
 
 impl Setup {
@@ -72,7 +73,13 @@ impl Setup {
         self
     }
 
-    /// Starts it on a free port.
+    /// Makes it listen on a Unix socket and on no port.
+    pub fn without_port(mut self) -> Self {
+        self.has_no_port = true;
+        self
+    }
+
+    /// Starts it on a free port, or on a Unix socket.
     pub fn start(self) -> Redis {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let server = self.server.unwrap_or_else(servers::tested);
@@ -83,6 +90,10 @@ impl Setup {
         }
         config += "bind 127.0.0.1\nsave \"\"\nappendonly no\n";
         config += &format!("dir {}\nrequirepass {password}\n", dir.path().display());
+        let socket = dir.path().join("redis.sock");
+        if self.has_no_port || is_over_unix() {
+            config += &format!("unixsocket {}\nunixsocketperm 700\n", socket.display());
+        }
         let hidden = if self.hidden.is_empty() { String::new() } else { secret() };
         let commands = if self.hidden.is_empty() { Vec::new() } else { commands(server) };
         let has = |name: &&str| commands.contains(&name.to_ascii_lowercase());
@@ -90,7 +101,8 @@ impl Setup {
             config += &format!("rename-command {name} {name}{hidden}\n");
         }
         for _ in 0..50 {
-            let (port, tls_port) = (free_port(), self.speaks_tls.then(free_port));
+            let port = if self.has_no_port { 0 } else { free_port() };
+            let tls_port = self.speaks_tls.then(free_port);
             let tls = tls_port.map_or_else(String::new, |port| format!("tls-port {port}\n"));
             let config = format!("{config}{tls}");
             if let Ok((child, output)) = launch(server, port, &config, READY) {
@@ -98,6 +110,7 @@ impl Setup {
                     server,
                     port,
                     tls_port,
+                    socket,
                     password,
                     config,
                     hidden,
@@ -116,6 +129,8 @@ pub struct Redis {
     server: &'static str,
     port: u16,
     tls_port: Option<u16>,
+    /// The path of its Unix socket, if it has one.
+    socket: PathBuf,
     password: String,
     config: String,
     /// The suffix of the renamed commands.
@@ -153,6 +168,20 @@ impl Redis {
         (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
+    /// Returns the path of its Unix socket, which only a Redis [`Setup::without_port`] has, or every Redis if
+    /// [`is_over_unix`].
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Returns the URL by which Redoubt connects to it.
+    pub fn url(&self) -> String {
+        if self.port == 0 || is_over_unix() {
+            return format!("unix://{}", self.socket.display());
+        }
+        format!("redis://{}", self.address())
+    }
+
     pub fn password(&self) -> &str {
         &self.password
     }
@@ -163,7 +192,12 @@ impl Redis {
 
     /// Returns an authenticated connection to it.
     pub fn direct(&self) -> Wire {
-        Wire::authenticated(self.address(), &self.password)
+        if self.port > 0 {
+            return Wire::authenticated(self.address(), &self.password);
+        }
+        let mut wire = Wire::connect_unix(&self.socket);
+        assert_eq!(wire.command(&["AUTH", &self.password]), b"+OK\r\n");
+        wire
     }
 
     /// Deletes all data and scripts.

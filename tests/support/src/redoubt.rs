@@ -16,9 +16,28 @@ use super::{
 
 type Keys = BTreeMap<String, BTreeMap<String, String>>;
 
+/// What a Redoubt can stand in front of.
+pub trait Upstream {
+    /// Returns its URL.
+    fn url(&self) -> String;
+}
+
+impl Upstream for &Redis {
+    fn url(&self) -> String {
+        Redis::url(self)
+    }
+}
+
+/// A port of this machine.
+impl Upstream for u16 {
+    fn url(&self) -> String {
+        format!("redis://127.0.0.1:{self}")
+    }
+}
+
 /// The configuration of a [`Redoubt`].
 pub struct Setup {
-    upstream_port: u16,
+    upstream_url: String,
     client_password: String,
     /// The program that runs Redoubt, and that program's arguments.
     through: Vec<String>,
@@ -102,8 +121,7 @@ impl Setup {
     }
 
     fn real(self) -> Redoubt {
-        let (url, password) =
-            (format!("redis://127.0.0.1:{}", self.upstream_port), self.client_password.clone());
+        let (url, password) = (self.upstream_url.clone(), self.client_password.clone());
         let authority = (is_bridged() && self.key("", "listen").is_none()).then(Authority::new);
         let mut setup = match &authority {
             Some(authority) => self.speaking(authority),
@@ -197,14 +215,14 @@ impl Redoubt {
     }
 
     pub fn setup(redis: &Redis) -> Setup {
-        Self::setup_for(redis.port(), redis.password())
+        Self::setup_for(redis, redis.password())
     }
 
     /// Returns the setup for an upstream that need not be running.
-    pub fn setup_for(upstream_port: u16, upstream_password: &str) -> Setup {
-        let client_password = secret();
+    pub fn setup_for(upstream: impl Upstream, upstream_password: &str) -> Setup {
+        let (upstream_url, client_password) = (upstream.url(), secret());
         let setup =
-            Setup { upstream_port, client_password, through: Vec::new(), keys: BTreeMap::new() };
+            Setup { upstream_url, client_password, through: Vec::new(), keys: BTreeMap::new() };
         // Tests send wrong passwords too; tests about the throttle remove this exemption.
         let setup = setup.set("throttle.exempt", "[\"127.0.0.0/8\"]");
         // The addresses of this machine stand for those of other machines.
@@ -285,14 +303,17 @@ impl Redoubt {
     /// Waits until a new session works.
     #[track_caller]
     pub fn wait_until_it_serves(&self) {
-        let serves = Deadline::standard().poll(|| {
-            let mut wire = self.connect();
-            wire.offer(&super::frame::request(&["AUTH", self.password()]));
-            wire.offer(&super::frame::request(&["PING"]));
-            wire.offer(&super::frame::request(&["QUIT"]));
-            wire.read_to_close() == b"+OK\r\n+PONG\r\n+OK\r\n"
-        });
-        assert!(serves, "no session works");
+        assert!(Deadline::standard().poll(|| self.serves()), "no session works");
+    }
+
+    /// Returns true if a new session gets a reply of the upstream. Without an upstream it is closed, before or after
+    /// the reply to `AUTH`.
+    pub fn serves(&self) -> bool {
+        let mut wire = self.connect();
+        wire.offer(&super::frame::request(&["AUTH", self.password()]));
+        wire.offer(&super::frame::request(&["PING"]));
+        wire.offer(&super::frame::request(&["QUIT"]));
+        wire.read_to_close() == b"+OK\r\n+PONG\r\n+OK\r\n"
     }
 
     /// Waits until Redoubt knows its server: the version, the commands, and how links log in. Before, it

@@ -2,6 +2,9 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
@@ -28,8 +31,18 @@ impl Wire {
         Self::over(socket.into())
     }
 
+    /// Connects to a Unix socket. Reads, writes and closes are the same for both kinds of sockets.
+    pub fn connect_unix(path: &Path) -> Self {
+        let stream = UnixStream::connect(path).expect("connect");
+        Self::with(TcpStream::from(OwnedFd::from(stream)))
+    }
+
     fn over(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
+        Self::with(stream)
+    }
+
+    fn with(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(TIME_LIMIT)).unwrap();
         stream.set_write_timeout(Some(TIME_LIMIT)).unwrap();
         Self { stream, received: Vec::new() }

@@ -13,7 +13,7 @@ fn with_user(redis: &Redis, rights: &[&str]) -> (Setup, String) {
     let mut words = vec!["ACL", "SETUSER", "app", "reset", "on", &hidden];
     words.extend(rights);
     assert_eq!(redis.direct().command(&words), b"+OK\r\n");
-    let setup = Redoubt::setup_for(redis.port(), &password).set_text("upstream.user", "app");
+    let setup = Redoubt::setup_for(redis, &password).set_text("upstream.user", "app");
     (setup, password)
 }
 
@@ -228,7 +228,7 @@ fn assert_audit_writes_no_acl(redis: &Redis) {
     assert!(words.contains(&"-restore"), "{advice}");
     assert_eq!(redis.direct().command(&words), b"+OK\r\n", "{advice}");
     let before = acl(redis);
-    let setup = Redoubt::setup_for(redis.port(), &password).set_text("upstream.user", "redoubt");
+    let setup = Redoubt::setup_for(redis, &password).set_text("upstream.user", "redoubt");
     let redoubt = setup.set_text("policy.guard", "audit").start();
     logged(&redoubt, 0, "audited");
     let mut session = redoubt.session();

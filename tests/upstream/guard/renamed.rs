@@ -20,7 +20,7 @@ fn server(name: &'static str, rights: &str) -> Redis {
 }
 
 fn setup(redis: &Redis, guard: &str) -> Setup {
-    Redoubt::setup_for(redis.port(), PASSWORD)
+    Redoubt::setup_for(redis, PASSWORD)
         .set_text("upstream.user", "app")
         .set_text("policy.guard", guard)
 }
