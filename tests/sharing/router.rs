@@ -5,6 +5,7 @@ mod ends;
 mod flush;
 mod large;
 mod login;
+mod maintenance;
 mod order;
 mod time;
 mod turns;

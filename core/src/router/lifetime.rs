@@ -31,6 +31,7 @@ impl Router {
         self.resume_waiting(waiting, now);
         self.lend_to_named(now);
         self.resume_without_link(now);
+        self.send_moving(now);
         self.note_owing(now);
         self.tick_memory(now);
         let (sessions, links) = (&self.sessions, &self.links);

@@ -15,7 +15,8 @@
 //! side that fills it is no longer read.
 //!
 //! The methods of [`Router`] are in `client` (what clients do), `upstream` (what links do), `link_end`
-//! (how links end), `lifetime` (ticks, rules, drain) and `memory` (the bound on memory). What concerns
+//! (how links end), `lifetime` (ticks, rules, drain), `moving` (notifications that clients are to reconnect) and
+//! `memory` (the bound on memory). What concerns
 //! sessions alone is in `sessions`, what concerns links alone in `links`.
 
 mod client;
@@ -25,6 +26,7 @@ mod limits;
 mod link_end;
 mod links;
 mod memory;
+mod moving;
 mod pipeline;
 mod replies;
 mod report;
@@ -100,6 +102,8 @@ pub struct Router {
     /// True if Redis has sent a client an error that says that it is a replica.
     read_only: bool,
     draining: bool,
+    /// The last move, until all clients have been notified of it or it is over.
+    moving: Option<moving::Moving>,
     last_tick: Option<Instant>,
     memory: limits::memory::Share,
 }
@@ -140,6 +144,7 @@ impl Router {
             recorder: Recorder::new(seed(&key), ScriptsSeen::default()),
             read_only: false,
             draining: false,
+            moving: None,
             last_tick: None,
             memory: MemoryBudget::default().join(),
         }

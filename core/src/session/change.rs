@@ -42,6 +42,8 @@ pub struct Change {
     pub(super) library: Option<Box<[Option<Bytes>; 2]>>,
     /// True if the client is told the session's number, so that others may name it.
     pub(super) tells_id: bool,
+    /// Whether the client wants maintenance notifications.
+    pub(super) maint_notifications: Option<bool>,
     /// True if the client may believe from now on that the server has its scripts.
     pub(super) uses_scripts: bool,
     /// The lease to which invalidations are redirected from now on, and the number of its session.

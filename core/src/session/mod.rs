@@ -45,6 +45,7 @@ pub use replies::counts::{Counted, Counts, Outcome};
 pub use replies::expect::{Edit, Expect, Learn, Show};
 pub use replies::frame::Unexpected;
 pub(crate) use replies::frame::{Begun, Frame, Source};
+pub(crate) use replies::maintenance::moving;
 pub use replies::pending::PendingReplies;
 pub use replies::pubsub::Confirmations;
 pub(crate) use replies::unsent::answer_unsent;

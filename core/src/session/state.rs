@@ -68,6 +68,8 @@ pub struct State {
     /// True if the client may believe that the server has its scripts. Libraries such as ioredis load a script
     /// once for each connection, and then send its digest alone, also inside transactions.
     pub(super) uses_scripts: bool,
+    /// True if the client has asked for maintenance notifications without an address.
+    pub(super) maint_notifications: bool,
     /// The lease to which invalidations are redirected, and the number of its session.
     pub(super) redirects_to: Option<Box<Renumbered>>,
     /// The parameters of the server that replies have shown, so that each is logged once.
@@ -321,6 +323,12 @@ impl State {
         self.redirects_to.as_ref().map(|ids| ids.session)
     }
 
+    /// Returns whether a maintenance notification can be put between the replies of the client, which has asked
+    /// for notifications and understands them.
+    pub(crate) fn takes_maint_notifications(&self) -> bool {
+        self.maint_notifications && self.protocol == Protocol::Resp3 && !self.opaque && !self.ended
+    }
+
     /// Returns the numbers of channels, patterns and shard channels that Redis has confirmed.
     pub fn subscribed(&self) -> [u32; 3] {
         self.subscriptions.counts()
@@ -370,6 +378,7 @@ impl State {
         self.left_on_lease.add(change.left_on_lease);
         self.pinned |= change.pins;
         self.knows_id |= change.tells_id;
+        self.maint_notifications = change.maint_notifications.unwrap_or(self.maint_notifications);
         self.uses_scripts |= change.uses_scripts;
         if let Some(library) = change.library {
             let kept = self.library.get_or_insert_default();

@@ -46,6 +46,8 @@ struct Probe {
 pub struct Counters {
     pub(in crate::router) commands: Counts,
     pub(in crate::router) traffic: Traffic,
+    /// Maintenance notifications that were sent to clients since they were last taken.
+    pub(in crate::router) maint_notifications: u64,
     /// The requests that are timed now, at most one of each class.
     probes: [Option<Probe>; Class::ALL.len()],
     /// Number of requests of each class that are not timed before the next one is.
@@ -60,6 +62,7 @@ impl Default for Counters {
         Self {
             commands: Counts::default(),
             traffic: Traffic::default(),
+            maint_notifications: 0,
             probes: [None; Class::ALL.len()],
             skip: [0; Class::ALL.len()],
             timed: 0,
@@ -150,6 +153,11 @@ impl Counters {
     /// Takes the bytes that were counted since the last call.
     pub fn take_traffic(&mut self) -> Traffic {
         mem::take(&mut self.traffic)
+    }
+
+    /// Takes the number of maintenance notifications that were sent to clients since the last call.
+    pub fn take_maint_notifications(&mut self) -> u64 {
+        mem::take(&mut self.maint_notifications)
     }
 
     /// Returns the outcomes of commands, from which the shell takes what has been counted.

@@ -14,6 +14,7 @@ mod connection;
 mod known;
 mod listing;
 mod login;
+mod maintenance;
 mod naming;
 mod rights;
 pub(super) mod texts;
@@ -132,6 +133,11 @@ fn decide_special(
     let action = match verdict.err().map(|objection| *objection) {
         _ if spec.is_none() && is_cross_protocol(request.name()) => {
             close(CloseReason::CrossProtocol)
+        }
+        Some(Objection::Lacking) | None
+            if state.is_authenticated() && maintenance::is_meant(request) =>
+        {
+            maintenance::decide(&mut deciding)
         }
         Some(Objection::Lacking) => known::lacking(&deciding),
         Some(Objection::Unreadable) => close(CloseReason::TooLarge),

@@ -4,6 +4,7 @@ use bytes::{BufMut, BytesMut};
 
 use super::counts::{Counts, Outcome};
 use super::expect::{Expect, Learn, Show};
+use super::maintenance::is_maintenance;
 use super::pending::PendingReplies;
 use super::pubsub::Notice;
 use crate::ids::LinkId;
@@ -21,7 +22,7 @@ pub(crate) enum Frame {
     Edited,
     /// The frame is out of band: a message, an invalidation, or a confirmation.
     Notice(Option<Notice>),
-    /// The frame is a push that no session on the link has asked for. It is dropped.
+    /// The frame is a push that no session on the link has asked for, or that no client may get. It is dropped.
     Stray,
 }
 
@@ -80,6 +81,9 @@ impl Begun<'_> {
         {
             let notice = match self.scanner.head() {
                 Head::Pending => return Ok(None),
+                Head::Word(word) if kind == Kind::Push && is_maintenance(word) => {
+                    return Ok(Some(Frame::Stray));
+                }
                 Head::Word(word) => Notice::parse(word),
                 Head::Other => None,
             };
@@ -111,7 +115,8 @@ impl Begun<'_> {
 
     /// Classifies a push that the session in front has not asked for. A client that knows the link's id can make
     /// the server send invalidations here (`CLIENT TRACKING ON REDIRECT`): they are dropped, so that they
-    /// end no session. Any other push may be meant for another session.
+    /// end no session. So are maintenance notifications, which may hold an address of the server. Any other push
+    /// may be meant for another session.
     ///
     /// # Errors
     /// [`Unexpected::Reply`] for any other push.
@@ -119,6 +124,7 @@ impl Begun<'_> {
         match self.scanner.head() {
             Head::Pending => Ok(None),
             Head::Word(b"invalidate") => Ok(Some(Frame::Stray)),
+            Head::Word(word) if is_maintenance(word) => Ok(Some(Frame::Stray)),
             _ => Err(Unexpected::Reply),
         }
     }

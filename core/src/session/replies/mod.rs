@@ -3,6 +3,7 @@
 pub(super) mod counts;
 pub(super) mod expect;
 pub(super) mod frame;
+pub(super) mod maintenance;
 pub(super) mod pending;
 pub(super) mod pubsub;
 pub(super) mod unsent;
