@@ -33,7 +33,7 @@ pub use error::{ConfigError, PasswordProblem, UrlProblem};
 pub use read::Environment;
 pub(crate) use read::{IDENTITY, of_identity};
 pub use secrets::{Origin, PreviousPassword, UpstreamUrl, read_password};
-pub(crate) use secrets::{seconds, wall_clock};
+pub(crate) use secrets::{milliseconds, seconds, wall_clock};
 pub use sections::{
     AuditKeys, AuditOutput, AuditSettings, ClientCertificates, ClientSettings, CompatSettings,
     Endpoint, FlushSettings, GuardMode, IdentityLimits, IdentityMode, IdentitySettings,

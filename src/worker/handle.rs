@@ -14,6 +14,7 @@ use super::flushing::FlushOrder;
 use super::heartbeat::Heartbeat;
 use super::in_force::{Acknowledgement, InForce};
 use super::snapshot::Question;
+use crate::config::milliseconds;
 use crate::health::Health;
 use crate::learn::Learning;
 use crate::net::accepted::Accepted;
@@ -30,6 +31,8 @@ pub(crate) enum Order {
     InForce(Arc<InForce>, Option<Acknowledgement>),
     /// Act on what has been found out about links.
     Links(LinkNews),
+    /// Notify clients that they are to reconnect.
+    Move(Move),
     /// Answer this.
     Question(Question),
 }
@@ -45,6 +48,29 @@ pub(crate) enum LinkNews {
     Elsewhere,
     /// The same, and the server that the links go to is a replica.
     Demoted,
+}
+
+/// The end of clients' connections, of which clients are notified that have asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Move {
+    /// The number of the notification, by which client libraries know the moves apart.
+    pub(crate) number: u64,
+    /// Seconds that remain. Clients connect again when half of them have passed.
+    pub(crate) seconds: u32,
+}
+
+/// Has `workers` notify the clients that have asked for maintenance notifications that their connections end when
+/// `remaining` has passed. Does nothing if that is less than a second.
+pub(crate) async fn announce_move(workers: &[WorkerHandle], remaining: Duration) {
+    let seconds = u32::try_from(remaining.as_secs()).unwrap_or(u32::MAX);
+    if seconds == 0 {
+        return;
+    }
+    // The time of day, so that a successor of this process uses no number twice.
+    let moving = Move { number: milliseconds(), seconds };
+    for worker in workers {
+        worker.order(Order::Move(moving)).await;
+    }
 }
 
 /// How other threads speak to a worker.

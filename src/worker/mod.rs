@@ -40,11 +40,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::{mpsc, watch};
-use tracing::error;
+use tracing::{error, info};
 
 use self::client::{ClientSockets, Next, Turn};
 use self::flushing::FlushOrder;
-use self::handle::{LinkNews, Order, Plan};
+use self::handle::{LinkNews, Move, Order, Plan};
 use self::in_force::{Acknowledgement, InForce};
 use self::link::{LinkSockets, Read, Until};
 use self::report::Reports;
@@ -282,6 +282,15 @@ impl Worker {
             LinkNews::Silent(silent) => self.links.lose_older(&mut self.router, silent),
             LinkNews::Elsewhere => self.router.replace_links(now()),
             LinkNews::Demoted => self.router.fail_over(now()),
+        }
+        self.settle(None);
+    }
+
+    /// Notifies the clients that have asked for it that they are to reconnect.
+    fn announce_move(&mut self, Move { number, seconds }: Move) {
+        let clients = self.router.announce_move(number, seconds, now());
+        if clients > 0 {
+            info!(clients, seconds, "clients with maintenance notifications are to reconnect");
         }
         self.settle(None);
     }

@@ -85,6 +85,7 @@ fn obey(shared: &Shared, order: Order) {
             shared.borrow_mut().put_in_force(in_force, acknowledgement);
         }
         Order::Links(news) => shared.borrow_mut().act_on(news),
+        Order::Move(moving) => shared.borrow_mut().announce_move(moving),
         Order::Question(question) => answer(shared, question),
     }
 }

@@ -9,6 +9,7 @@
 //! | `cli` | `redis-cli` |
 //! | `connect` | what libraries send when they connect that cannot run here |
 //! | `learned` | what an identity's program does becomes its rule |
+//! | `maintenance` | maintenance notifications, and a Redoubt that is replaced |
 //! | `outage` | clients while Redis is down |
 //! | `programs` | programs on top of client libraries, such as job queues and socket servers |
 //! | `redis_rs` | the crate `redis` |
@@ -19,6 +20,7 @@ mod ai;
 mod cli;
 mod connect;
 mod learned;
+mod maintenance;
 mod outage;
 mod programs;
 mod redis_rs;

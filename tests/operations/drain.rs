@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use support::{Deadline, Redis, Redoubt, frame, now, signal, since};
+use support::{Deadline, Redis, Redoubt, Wire, frame, now, shown, signal, since};
 
 #[test]
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
@@ -21,6 +21,56 @@ fn clients_are_accepted_until_drain_delay_has_passed() {
     assert_eq!(during.read_to_close(), b"");
     assert_eq!(before.read_to_close(), b"");
     assert!(since(asked) >= 1.0, "sessions ended after {} s", since(asked));
+    assert_eq!(redoubt.wait().code(), Some(0));
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn clients_that_asked_for_it_are_notified_before_their_connections_end() {
+    const SESSIONS: usize = 8;
+    let redis = Redis::start();
+    let setup = Redoubt::setup(&redis).set_text("drain_delay", "4s").set("workers", 3);
+    let mut redoubt = setup.set_text("admin.listen", "127.0.0.1:0").start();
+    let mut asked: Vec<_> = (0..SESSIONS).map(|_| notified(&redoubt)).collect();
+    let mut subscriber = notified(&redoubt);
+    let confirmed = subscriber.command(&["SUBSCRIBE", "news"]);
+    assert!(confirmed.starts_with(b">3\r\n$9\r\nsubscribe\r\n"), "{}", shown(&confirmed));
+    let mut blocked = notified(&redoubt);
+    blocked.send(&frame::request(&["BLPOP", "jobs", "0"]));
+    wait_until_blocked(&redis, 1);
+    let mut silent = resp3(&redoubt);
+
+    ask_to_stop(&redoubt);
+    let pushes: Vec<_> = asked.iter_mut().map(Wire::frame).collect();
+    let (start, end) = (b">4\r\n$6\r\nMOVING\r\n:", b"\r\n:4\r\n_\r\n");
+    let push = &pushes[0];
+    assert!(push.starts_with(start) && push.ends_with(end), "{}", shown(push));
+    // A pool of connections acts once on a number, whichever workers serve it.
+    assert!(pushes.iter().all(|other| other == push), "the numbers differ");
+    assert_eq!(subscriber.frame(), *push);
+    redis.direct().command(&["RPUSH", "jobs", "work"]);
+    blocked.expect(b"*2\r\n$4\r\njobs\r\n$4\r\nwork\r\n");
+    let late = blocked.frame();
+    assert!(late.starts_with(start) && late.ends_with(b"\r\n_\r\n"), "{}", shown(&late));
+    redoubt.metric_becomes("redoubt_maint_notifications_total", (SESSIONS + 2) as f64);
+    for session in asked.iter_mut().chain([&mut blocked, &mut silent]) {
+        assert_eq!(session.command(&["PING"]), b"+PONG\r\n");
+    }
+    for mut session in asked.into_iter().chain([subscriber, blocked, silent]) {
+        let rest = session.read_to_close();
+        assert_eq!(rest, b"", "{}", shown(&rest));
+    }
+    assert_eq!(redoubt.wait().code(), Some(0));
+}
+
+#[test]
+#[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
+fn nobody_is_notified_of_an_end_that_comes_at_once() {
+    let redis = Redis::start();
+    let mut redoubt = Redoubt::start(&redis);
+    let mut session = notified(&redoubt);
+    ask_to_stop(&redoubt);
+    assert_eq!(session.read_to_close(), b"");
     assert_eq!(redoubt.wait().code(), Some(0));
 }
 
@@ -102,6 +152,33 @@ fn a_rolling_replacement_fails_no_command_and_runs_none_twice() {
     let counted = redis.direct().command(&["GET", "counter"]);
     let wanted = frame::bulk(answered.load(Ordering::Relaxed).to_string().as_bytes());
     assert_eq!(counted, wanted, "commands ran that were not answered");
+}
+
+/// Returns a session in RESP3.
+fn resp3(redoubt: &Redoubt) -> Wire {
+    let mut session = redoubt.session();
+    let greeting = session.command(&["HELLO", "3"]);
+    assert!(greeting.starts_with(b"%"), "{}", shown(&greeting));
+    session
+}
+
+/// Returns a session that has asked for maintenance notifications.
+fn notified(redoubt: &Redoubt) -> Wire {
+    let mut session = resp3(redoubt);
+    let on = ["CLIENT", "MAINT_NOTIFICATIONS", "ON", "moving-endpoint-type", "none"];
+    assert_eq!(session.command(&on), b"+OK\r\n");
+    session
+}
+
+/// Waits until so many clients are blocked in Redis.
+fn wait_until_blocked(redis: &Redis, clients: usize) {
+    let mut direct = redis.direct();
+    let wanted = format!("blocked_clients:{clients}\r\n");
+    let are_blocked = Deadline::standard().poll(|| {
+        let clients = direct.command(&["INFO", "clients"]);
+        String::from_utf8_lossy(&clients).contains(&wanted)
+    });
+    assert!(are_blocked, "not {clients} clients are blocked");
 }
 
 /// Sends SIGTERM and waits until the log confirms it.

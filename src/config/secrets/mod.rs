@@ -11,6 +11,6 @@ pub use origin::Origin;
 pub use password::read_password;
 pub(crate) use password::{Candidates, MASK, MAX_PASSWORD, Password, STRONG_PASSWORD};
 pub use previous::PreviousPassword;
-pub(crate) use previous::{seconds, wall_clock};
+pub(crate) use previous::{milliseconds, seconds, wall_clock};
 pub use upstream_url::UpstreamUrl;
 pub(crate) use upstream_url::is_host_byte;

@@ -57,6 +57,12 @@ pub(crate) fn seconds() -> u64 {
     since.map(|since| since.as_secs()).unwrap_or_default()
 }
 
+/// Returns the time of day in milliseconds since 1970.
+pub(crate) fn milliseconds() -> u64 {
+    let since = wall_clock().duration_since(SystemTime::UNIX_EPOCH);
+    since.ok().and_then(|since| u64::try_from(since.as_millis()).ok()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};

@@ -39,7 +39,7 @@ use crate::reload::{ReloadRequest, ReloadSender, Reloads, WAITING};
 use crate::telemetry::metrics::{GuardState, guard as guard_state};
 use crate::worker;
 use crate::worker::flushing::FLUSHES;
-use crate::worker::handle::{ORDERS, Plan, WorkerHandle};
+use crate::worker::handle::{ORDERS, Plan, WorkerHandle, announce_move};
 use crate::worker::heartbeat::Heartbeat;
 use redoubt_core::policy::PolicyError;
 use redoubt_core::upstream::Credentials;
@@ -286,6 +286,7 @@ impl Server {
         };
         tasks.spawn(granter.run());
         let usages = ids.usages();
+        let workers = watch.workers.clone();
         let reloader = Reloader {
             reloads: self.reloads,
             asked: self.asked,
@@ -305,7 +306,11 @@ impl Server {
             () = shutdown.cancelled() => {
                 health.drain();
                 let drain_delay = composer.settings().drain_delay;
-                let _ = timeout(drain_delay, stop.cancelled()).await;
+                let _ = timeout(drain_delay, async {
+                    announce_move(&workers, drain_delay).await;
+                    stop.cancelled().await;
+                })
+                .await;
             }
         }
         health.drain();

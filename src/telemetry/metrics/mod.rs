@@ -50,6 +50,7 @@ pub fn install() -> Result<(), MetricsError> {
         names::UPSTREAM_LOSSES,
         names::UPSTREAM_FAILOVERS,
         names::LINKS_STALLED,
+        names::MAINT_NOTIFICATIONS,
         names::LOG_LINES_DROPPED,
         names::AUDIT_EVENTS,
         names::AUDIT_DROPPED,

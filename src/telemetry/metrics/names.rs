@@ -45,6 +45,7 @@ names! {
     CONNECTIONS_REFUSED = "redoubt_connections_refused_total", describe_counter, Count, "Connections refused, by reason.";
     LINKS = "redoubt_links", describe_gauge, Count, "Links to Redis that are open now, by kind.";
     LINKS_MAX = "redoubt_links_max", describe_gauge, Count, "Most links that sessions may have open.";
+    MAINT_NOTIFICATIONS = "redoubt_maint_notifications_total", describe_counter, Count, "Maintenance notifications sent to clients that asked for them: MOVING, before their connections end.";
     LINKS_STALLED = "redoubt_links_stalled_total", describe_counter, Count, "Shared links closed because a reply was pending for too long while Redis answered on other links.";
     LEASES = "redoubt_leases", describe_gauge, Count, "Leases now: links that each serve one session, including links that are being opened.";
     UPSTREAM_UP = "redoubt_upstream_up", describe_gauge, Count, "1 while Redoubt can log in to Redis, else 0.";

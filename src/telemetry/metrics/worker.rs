@@ -89,6 +89,7 @@ impl Flush {
         counter!(names::CLIENT_BYTES, "direction" => "out").increment(traffic.client_out);
         counter!(names::UPSTREAM_BYTES, "direction" => "in").increment(traffic.upstream_in);
         counter!(names::UPSTREAM_BYTES, "direction" => "out").increment(traffic.upstream_out);
+        counter!(names::MAINT_NOTIFICATIONS).increment(counters.take_maint_notifications());
         counters.commands().take(|command, outcome, count| {
             counter!(names::COMMANDS, "command" => command, "outcome" => outcome.as_str())
                 .increment(count);
