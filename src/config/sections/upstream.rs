@@ -78,7 +78,8 @@ given! {
         sentinel_user: String = user().optional(r#""redoubt""#),
             Access::of(|upstream: &UpstreamSettings| upstream.sentinel.user.clone()).shown(|upstream| {
                 Some(format!("sentinel_user = {}", quoted(upstream.sentinel.user.as_ref()?)))
-            });
+            })
+            .kept(keep_sentinel);
 
         /// The password that the Sentinels require; it is not that of `url`. Give only one of this and
         /// `sentinel_password_file`.
@@ -86,13 +87,15 @@ given! {
             password().optional(r#""…""#).variable("REDOUBT_SENTINEL_PASSWORD"),
             Access::compared(|old, new| is_in_text(sentinel(old), sentinel(new))).shown(|upstream| {
                 Some(masked("sentinel_password", upstream.sentinel.origin.as_ref()?))
-            });
+            })
+            .kept(keep_sentinel);
 
         /// A file that holds the password that the Sentinels require. One line break at its end is ignored.
         sentinel_password_file: PathBuf = password_file()
             .optional(r#""/run/secrets/sentinel_password""#)
             .variable("REDOUBT_SENTINEL_PASSWORD_FILE"),
-            Access::compared(|old, new| is_in_file(sentinel(old), sentinel(new)));
+            Access::compared(|old, new| is_in_file(sentinel(old), sentinel(new)))
+                .kept(keep_sentinel);
 
         /// Whether the Sentinels are connected to in TLS, with the keys for TLS below. Without it, they are if Redis
         /// is.
@@ -100,7 +103,8 @@ given! {
             Access::of(|upstream: &UpstreamSettings| upstream.sentinel.tls.is_some()).shown(|upstream| {
                 let differs = upstream.sentinel.tls.is_some() != upstream.tls.is_some();
                 differs.then(|| format!("sentinel_tls = {}", upstream.sentinel.tls.is_some()))
-            });
+            })
+            .kept(keep_sentinel);
     }
 }
 
@@ -207,6 +211,10 @@ fn address(upstream: &UpstreamSettings) -> (Servers, bool) {
 
 fn current(upstream: &UpstreamSettings) -> Secret<'_> {
     Secret { password: upstream.password.as_ref(), origin: upstream.password_origin.as_ref() }
+}
+
+fn keep_sentinel(new: &mut UpstreamSettings, old: &UpstreamSettings) {
+    new.sentinel.clone_from(&old.sentinel);
 }
 
 fn sentinel(upstream: &UpstreamSettings) -> Secret<'_> {

@@ -8,7 +8,7 @@ use redoubt::reload::{Difference, LIVE, RESTART};
 use tempfile::TempDir;
 
 /// Keys with two values each. A key that requires another brings the first value of that key.
-const VALUES: [(&str, &str, &str); 81] = [
+const VALUES: [(&str, &str, &str); 86] = [
     ("listen", "[\"127.0.0.1:1\"]", "[\"127.0.0.1:2\"]"),
     ("unix_socket_mode", "\"660\"", "\"600\""),
     ("reuse_port", "false", "true"),
@@ -29,11 +29,16 @@ const VALUES: [(&str, &str, &str); 81] = [
     ("client.previous_password", ONE, TWO),
     ("client.previous_password_file", "\"DIR/one\"", "\"DIR/two\""),
     ("client.previous_until", "\"2990-01-01T00:00:00Z\"", "\"2991-01-01T00:00:00Z\""),
-    ("upstream.url", "\"rediss://redis:1\"", "\"rediss://redis:2\""),
+    ("upstream.url", "\"rediss-sentinel://one:1/name\"", "\"rediss-sentinel://one:2/name\""),
     ("upstream.user", "\"one\"", "\"two\""),
     ("upstream.password", ONE, TWO),
     ("upstream.password_file", "\"DIR/one\"", "\"DIR/two\""),
+    ("upstream.sentinel_user", "\"one\"", "\"two\""),
+    ("upstream.sentinel_password", ONE, TWO),
+    ("upstream.sentinel_password_file", "\"DIR/one\"", "\"DIR/two\""),
+    ("upstream.sentinel_tls", "true", "false"),
     ("upstream.connect_timeout", "\"2s\"", "\"3s\""),
+    ("upstream.failover_timeout", "\"5s\"", "\"0s\""),
     ("upstream.dead_after", "\"15s\"", "\"0s\""),
     ("upstream.max_link_age", "\"1h\"", "\"0s\""),
     ("upstream.sharing", "\"auto\"", "\"off\""),
