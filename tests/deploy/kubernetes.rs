@@ -11,7 +11,7 @@ mod requirements;
 use std::collections::BTreeSet;
 
 use manifests::{Manifests, Overlay};
-use mutations::{additions, removals, with};
+use mutations::{additions, additions_to_unix, removals, with};
 use requirements::{REQUIREMENTS, wrong};
 
 /// Versions from the first with native sidecars on.
@@ -25,7 +25,7 @@ fn all() -> impl Iterator<Item = Manifests> {
 
 /// Parts of places that may be missing: defaults of Kubernetes or Redoubt with the same value, values
 /// that are written twice, and values for convenience.
-const FREE: [&str; 16] = [
+const FREE: [&str; 15] = [
     "redoubt.toml: drain_delay = \"0s\"",
     "redoubt.toml: listen = [\"127.0.0.1:6380\"]",
     "redoubt.toml: shutdown_timeout",
@@ -35,7 +35,6 @@ const FREE: [&str; 16] = [
     "/ports/0/protocol",
     "NetworkPolicy dns /spec/egress/0/ports/1/protocol",
     "StatefulSet redis /spec/replicas",
-    "StatefulSet redis /spec/template/spec/terminationGracePeriodSeconds",
     // The placeholder's command.
     "Deployment ai-service /spec/template/spec/containers/0/command",
     " /metadata/labels",
@@ -88,7 +87,8 @@ fn every_removal_from_the_manifests_breaks_a_requirement() {
     let plain = Overlay::ALL.map(|overlay| Manifests::render(overlay, false));
     let metrics = Overlay::ALL.map(|overlay| Manifests::render(overlay, true));
     // Metrics add a few documents; the other documents have been tested without metrics.
-    let known = [&[][..], &[], &plain[0].documents, &plain[1].documents];
+    let [sidecar, shared, unix] = plain.each_ref().map(|plain| &plain.documents[..]);
+    let known = [&[][..], &[], sidecar, sidecar, shared, unix];
     for (manifests, known) in plain.iter().chain(&metrics).zip(known) {
         for mutation in removals(manifests, known) {
             let wrong = wrong(&mutation.mutated);
@@ -116,6 +116,11 @@ fn every_removal_from_the_manifests_breaks_a_requirement() {
 fn every_opening_addition_to_the_manifests_breaks_a_requirement() {
     let manifests = Manifests::render(Overlay::Sidecar, false);
     for (kind, name, pointer, value) in additions() {
+        let changed = with(&manifests, kind, name, pointer, &value);
+        assert_ne!(wrong(&changed), Vec::<String>::new(), "{kind} {name} {pointer} {value}");
+    }
+    let manifests = Manifests::render(Overlay::Unix, false);
+    for (kind, name, pointer, value) in additions_to_unix() {
         let changed = with(&manifests, kind, name, pointer, &value);
         assert_ne!(wrong(&changed), Vec::<String>::new(), "{kind} {name} {pointer} {value}");
     }

@@ -80,7 +80,7 @@ fn own(lines: BTreeSet<String>) -> BTreeSet<String> {
 
 #[test]
 fn network_policies_allow_exactly_the_listed_connections() {
-    for overlay in Overlay::ALL {
+    for overlay in Overlay::NETWORKED {
         let manifests = Manifests::render(overlay, true);
         let mut cluster = Cluster::start(&manifests);
         let allowed = allowed(&manifests, &peers(&manifests));
@@ -195,7 +195,7 @@ fn holds(manifests: &Manifests, cluster: &Cluster, host: &str, port: u16) {
 
 #[test]
 fn redoubt_stops_within_the_kubernetes_grace_period() {
-    for overlay in Overlay::ALL {
+    for overlay in Overlay::NETWORKED {
         let (manifests, mut cluster) = serving(overlay);
         let began = support::now();
         assert_eq!(cluster.stop_last(), Some(0));

@@ -78,6 +78,26 @@ impl Hardened {
         panic!("redis-server finds no free port");
     }
 
+    /// Starts it on the Unix socket `redis.sock` beside its secrets, with the options of the command line that the
+    /// examples have for that.
+    pub(crate) fn start_on_socket() -> (Self, PathBuf) {
+        let secrets = Secrets::new();
+        let socket = secrets.file("redis.sock");
+        let mut child = script(&secrets.file("redis_password"))
+            .args(["--port", "0", "--unixsocket"])
+            .arg(&socket)
+            .args(["--unixsocketperm", "770"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = Lines::of(&mut child);
+        let ready = output.wait(|line| line.contains("ready to accept"));
+        assert!(ready.is_some(), "redis-server does not start:\n{}", output.all().join("\n"));
+        (Self { port: 0, secrets, child }, socket)
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

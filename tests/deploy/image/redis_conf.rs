@@ -196,3 +196,20 @@ fn the_default_redis_user_has_only_the_needed_rights() {
     assert!(session.command(&["EVAL", script, "0"]).starts_with(b"-ERR The user executing"));
     assert_eq!(shown(&session.command(&["EVAL", "return 7", "0"])), ":7\\r\\n");
 }
+
+#[test]
+fn redoubt_makes_its_guard_over_the_socket_of_the_examples() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (redis, socket) = Hardened::start_on_socket();
+    assert_eq!(fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o770);
+    let redoubt = Redoubt::setup_for(redis.port, &redis.secrets.redis)
+        .set_text("upstream.url", &format!("unix://{}", socket.display()))
+        .set_text("policy.guard", "require")
+        .start();
+    assert!(redoubt.log().wait(|line| line.contains("guard made")).is_some());
+    let mut session = redoubt.session();
+    assert_eq!(session.command(&["SET", "key", "value"]), b"+OK\r\n");
+    let script = "return redis.call('FLUSHALL')";
+    assert!(session.command(&["EVAL", script, "0"]).starts_with(b"-ERR The user executing"));
+}

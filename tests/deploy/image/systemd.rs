@@ -191,3 +191,96 @@ fn systemd_accepts_the_unit() {
     assert_eq!(verified(&text), [""; 0]);
     assert_ne!(verified(&text.replace("PrivateTmp", "PrivateTemp")), [""; 0]);
 }
+
+/// The drop-ins and the lines of `redis.conf` with which Redis has a Unix socket.
+const UNIX: [&str; 3] = ["redoubt.conf", "redis-server.conf", "redis.conf"];
+
+/// The three files, one after the other.
+fn unix_files() -> String {
+    UNIX.map(|name| text(&format!("config/systemd/unix/{name}"))).concat()
+}
+
+const UNIX_RULES: &[Rule<Unit>] = &[
+    ("Redis has no port and no network", |unit| {
+        unit.says_all(&["port 0", "PrivateNetwork=yes", "RestrictAddressFamilies=AF_UNIX"])
+            && unit.says("RestrictAddressFamilies=")
+    }),
+    ("only the group may open the socket", |unit| {
+        let socket = ["unixsocket /run/redis/redis.sock", "unixsocketperm 770"];
+        unit.says_all(&socket)
+            && unit.says_all(&["RuntimeDirectory=redis", "RuntimeDirectoryMode=0750"])
+    }),
+    ("Redis's socket has the group that Redoubt is in", |unit| {
+        let groups = ["Group=redoubt-upstream", "SupplementaryGroups=redoubt-upstream"];
+        unit.says_all(&groups) && unit.says("SupplementaryGroups=redis")
+    }),
+    ("Redoubt connects to the socket, once Redis has it", |unit| {
+        unit.says("Environment=REDOUBT_UPSTREAM=unix:///run/redis/redis.sock")
+            && unit.says_all(&["[Unit]", "After=redis-server.service"])
+    }),
+    ("the settings are in the section of the service", |unit| {
+        unit.0.iter().filter(|line| *line == "[Service]").count() == 2
+    }),
+];
+
+#[test]
+fn the_systemd_files_for_a_unix_socket_meet_their_requirements() {
+    let findings = |text: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+        broken(UNIX_RULES, &Unit(lines.map(str::to_owned).collect()))
+    };
+    let changes = [
+        ("port 0", "port 6379"),
+        ("unixsocketperm 770", "unixsocketperm 777"),
+        ("RuntimeDirectoryMode=0750", "RuntimeDirectoryMode=0755"),
+        ("Group=redoubt-upstream", "Group=redis"),
+        ("/run/redis/redis.sock", "/run/redis/other.sock"),
+    ];
+    each_line_counts(&unix_files(), &[], findings);
+    each_change_counts(&unix_files(), &changes, findings);
+}
+
+#[test]
+fn systemd_accepts_the_drop_ins_for_a_unix_socket() {
+    let dir = tempfile::tempdir().unwrap();
+    let unit = dir.path().join("redoubt.service");
+    let here = env!("CARGO_BIN_EXE_redoubt");
+    std::fs::write(&unit, text(UNIT).replace("/usr/local/bin/redoubt", here)).unwrap();
+    let drop_ins = dir.path().join("redoubt.service.d");
+    std::fs::create_dir(&drop_ins).unwrap();
+    let verified = |text: &str| {
+        std::fs::write(drop_ins.join("unix.conf"), text).unwrap();
+        let mut command = Command::new("systemd-analyze");
+        command.args(["verify", "--man=no"]).arg(&unit);
+        let is = run(command.env("SYSTEMD_UNIT_PATH", format!("{}:", dir.path().display())));
+        let about = |line: &&str| line.contains("unix.conf") || line.contains("redoubt.service");
+        said(&is).lines().filter(about).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for name in &UNIX[..2] {
+        let text = text(&format!("config/systemd/unix/{name}"));
+        assert_eq!(verified(&text), [""; 0], "{name}");
+        assert_ne!(verified(&text.replace("SupplementaryGroups", "SupplementGroups")), [""; 0]);
+    }
+}
+
+/// A server that is started with these lines has a socket that its user and its group may open, and no port.
+#[test]
+fn redis_makes_the_socket_that_the_systemd_files_describe() {
+    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("redis.sock");
+    let at = socket.display().to_string();
+    let lines = text("config/systemd/unix/redis.conf").replace("/run/redis/redis.sock", &at);
+    let conf = dir.path().join("redis.conf");
+    std::fs::write(&conf, lines).unwrap();
+    let mut redis = Command::new("redis-server").arg(&conf).args(["--save", ""]).spawn().unwrap();
+    let ask = || said(&run(Command::new("redis-cli").args(["-s", &at, "config", "get", "port"])));
+    let has_no_port = support::Deadline::standard().poll(|| ask() == "port\n0\n");
+    let file = std::fs::metadata(&socket).unwrap();
+    redis.kill().unwrap();
+    redis.wait().unwrap();
+    assert!(has_no_port, "it does not answer, or has a port");
+    assert!(file.file_type().is_socket());
+    assert_eq!(file.permissions().mode() & 0o777, 0o770);
+}

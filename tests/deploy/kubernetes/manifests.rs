@@ -15,15 +15,20 @@ pub(crate) const NAMESPACE: &str = "ai";
 pub(crate) enum Overlay {
     Sidecar,
     Shared,
+    /// In Redis's pod, with a Unix socket between the two.
+    Unix,
 }
 
 impl Overlay {
-    pub(crate) const ALL: [Self; 2] = [Self::Sidecar, Self::Shared];
+    pub(crate) const ALL: [Self; 3] = [Self::Sidecar, Self::Shared, Self::Unix];
+    /// Those in which Redoubt and Redis are in pods of their own.
+    pub(crate) const NETWORKED: [Self; 2] = [Self::Sidecar, Self::Shared];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sidecar => "sidecar",
             Self::Shared => "shared",
+            Self::Unix => "unix",
         }
     }
 }

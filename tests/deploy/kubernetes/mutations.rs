@@ -181,6 +181,31 @@ pub(crate) fn additions() -> Vec<(&'static str, &'static str, &'static str, Valu
     ]
 }
 
+/// Returns what an operator might change in the overlay with a Unix socket.
+pub(crate) fn additions_to_unix() -> Vec<(&'static str, &'static str, &'static str, Value)> {
+    let redis = |place, value| ("StatefulSet", "redis", place, value);
+    vec![
+        redis("/spec/template/spec/containers/0/args/3", json!("6379")),
+        redis("/spec/template/spec/containers/0/args/7", json!("777")),
+        redis(
+            "/spec/template/spec/containers/0/ports",
+            json!([{"name": "plain", "containerPort": 6379}]),
+        ),
+        redis("/spec/template/spec/containers/1/securityContext/runAsUser", json!(0)),
+        redis("/spec/template/spec/containers/1/volumeMounts/3/readOnly", json!(false)),
+        redis(
+            "/spec/template/spec/containers/2",
+            json!({"name": "shell", "image": "busybox", "volumeMounts": [{"name": "socket", "mountPath": "/run/redis"}]}),
+        ),
+        (
+            "NetworkPolicy",
+            "redis",
+            "/spec/ingress/0/ports/1",
+            json!({"protocol": "TCP", "port": 6379}),
+        ),
+    ]
+}
+
 /// Returns the manifests with a value added or replaced.
 pub(crate) fn with(
     manifests: &Manifests,

@@ -1,7 +1,12 @@
 //! Containers: non-root, read-only, without capabilities.
 
-use super::super::manifests::{Manifests, NAMESPACE, items, text};
+use serde_json::{Value, json};
+
+use super::super::manifests::{Manifests, NAMESPACE, Overlay, items, text};
 use super::expect;
+
+/// The folder of the Unix socket that Redis and Redoubt share.
+const SOCKET: &str = "/run/redis";
 
 /// Checks that each pod sets the restricted Pod Security standard explicitly.
 pub(super) fn rights(manifests: &Manifests) -> Vec<String> {
@@ -39,7 +44,12 @@ pub(super) fn user(manifests: &Manifests) -> Vec<String> {
             expect(&mut wrong, *non_root == true, format!("{name} may run as root"));
             for key in ["runAsUser", "runAsGroup"] {
                 let id = pods.security(container, key).as_u64().unwrap_or_default();
-                let is_right = if name == "ai-service" { id >= 999 } else { id == 999 };
+                let is_right = match (name, key, manifests.overlay) {
+                    ("ai-service", ..) => id >= 999,
+                    // The socket is for Redis's group.
+                    ("redoubt", "runAsUser", Overlay::Unix) => id == 998,
+                    _ => id == 999,
+                };
                 expect(&mut wrong, is_right, format!("{name} has {key} {id}"));
             }
         }
@@ -73,16 +83,43 @@ pub(super) fn files(manifests: &Manifests) -> Vec<String> {
             expect(&mut wrong, *own == true, format!("{name} can write to its root"));
             for mount in items(&container["volumeMounts"]) {
                 let at = text(&mount["mountPath"]);
-                expect(&mut wrong, mount["readOnly"] == true, format!("{name} can write to {at}"));
+                let is_sockets =
+                    (name, at) == ("redis", SOCKET) && manifests.overlay == Overlay::Unix;
+                let is_right = (mount["readOnly"] == true) != is_sockets;
+                expect(&mut wrong, is_right, format!("{name} can write to {at}"));
                 let volume = items(&pods.spec["volumes"]).any(|v| v["name"] == mount["name"]);
                 expect(&mut wrong, volume, format!("{name}: nothing is at {at}"));
             }
         }
         for volume in items(&pods.spec["volumes"]) {
-            let is_known = ["configMap", "secret"].iter().any(|kind| !volume[kind].is_null());
+            let is_socket = *volume
+                == json!({"name": "socket", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}})
+                && (pods.name, manifests.overlay) == ("redis", Overlay::Unix);
+            let is_known =
+                is_socket || ["configMap", "secret"].iter().any(|kind| !volume[kind].is_null());
             expect(&mut wrong, is_known, format!("{} has the volume {volume}", pods.name));
         }
     }
+    wrong
+}
+
+/// Checks that Redis's socket is in a folder that Redis and Redoubt have in common, and nobody else.
+pub(super) fn socket(manifests: &Manifests) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut having = Vec::new();
+    for pods in manifests.pods() {
+        for container in pods.containers() {
+            let has = |mount: &Value| mount["name"] == "socket" && mount["mountPath"] == SOCKET;
+            if items(&container["volumeMounts"]).any(has) {
+                having.push(format!("{} of {}", text(&container["name"]), pods.name));
+            }
+        }
+    }
+    let due: &[&str] = match manifests.overlay {
+        Overlay::Unix => &["redis of redis", "redoubt of redis"],
+        _ => &[],
+    };
+    expect(&mut wrong, having == due, format!("these have the socket: {having:?}"));
     wrong
 }
 

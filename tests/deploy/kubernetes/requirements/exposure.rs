@@ -98,6 +98,7 @@ pub(super) fn connections(manifests: &Manifests) -> Vec<String> {
         vec!["gateway → ai-service TCP 5000", "ai-service → dns UDP 53", "ai-service → dns TCP 53"];
     expected.extend(match manifests.overlay {
         Overlay::Sidecar => &["ai-service → redis TCP 6379"][..],
+        Overlay::Unix => &["ai-service → redis TCP 6380"],
         Overlay::Shared => &[
             "ai-service → redoubt TCP 6380",
             "redoubt → redis TCP 6379",
@@ -109,6 +110,7 @@ pub(super) fn connections(manifests: &Manifests) -> Vec<String> {
         expected.push(match manifests.overlay {
             Overlay::Sidecar => "prometheus → ai-service TCP 6390",
             Overlay::Shared => "prometheus → redoubt TCP 6390",
+            Overlay::Unix => "prometheus → redis TCP 6390",
         });
     }
     let mut peers = peers(manifests);

@@ -14,7 +14,7 @@ pub(crate) type Requirement = (&'static str, fn(&Manifests) -> Vec<String>);
 
 /// The requirements in the order of the layers: network, authentication, commands, resources,
 /// monitoring, container.
-pub(crate) const REQUIREMENTS: [Requirement; 23] = [
+pub(crate) const REQUIREMENTS: [Requirement; 24] = [
     ("nothing is public", exposure::nothing_is_public),
     ("no pod uses its node's network", exposure::no_node_network),
     ("Services select their own pods", exposure::services_lead_to_pods),
@@ -36,6 +36,7 @@ pub(crate) const REQUIREMENTS: [Requirement; 23] = [
     ("containers run as UID 999", containers::user),
     ("images have a known version", containers::images),
     ("files are read-only", containers::files),
+    ("only Redis and Redoubt have their socket", containers::socket),
     ("the namespace is restricted", containers::namespace),
     ("pods have no access to the cluster", containers::cluster),
 ];

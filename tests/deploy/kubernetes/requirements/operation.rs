@@ -14,16 +14,19 @@ pub(super) fn probes(manifests: &Manifests) -> Vec<String> {
     let mut wrong = Vec::new();
     let ready = "redoubt healthcheck --admin 127.0.0.1:6390";
     let live = "redoubt healthcheck --live --admin 127.0.0.1:6390";
-    let ping = "sh -c REDISCLI_AUTH=$(cat /run/secrets/redis/password) redis-cli -e ping";
+    let at = if manifests.overlay == Overlay::Unix { "-s /run/redis/redis.sock " } else { "" };
+    let ping =
+        format!("sh -c REDISCLI_AUTH=$(cat /run/secrets/redis/password) redis-cli -e {at}ping");
+    let any = format!("redis-cli {at}ping");
     let redis = manifests.pods_of("redis").and_then(|pods| pods.container("redis"));
     let redoubt = manifests.redoubt().map(|(_, container)| container);
     let due = [
         (redoubt, "startupProbe", ready),
         (redoubt, "readinessProbe", ready),
         (redoubt, "livenessProbe", live),
-        (redis, "startupProbe", ping),
-        (redis, "readinessProbe", ping),
-        (redis, "livenessProbe", "redis-cli ping"),
+        (redis, "startupProbe", &ping),
+        (redis, "readinessProbe", &ping),
+        (redis, "livenessProbe", &any),
     ];
     for (container, probe, due) in due {
         let Some(container) = container else {

@@ -1,6 +1,6 @@
 //! Redis: its password, its memory, its timeouts.
 
-use super::super::manifests::{Manifests, items, text};
+use super::super::manifests::{Manifests, Overlay, items, text};
 use super::expect;
 
 /// The files of the repository that the manifests contain copies of. Other tests check their content.
@@ -26,12 +26,17 @@ pub(super) fn password(manifests: &Manifests) -> Vec<String> {
         return vec!["there is no Redis".into()];
     };
     let line: Vec<_> = items(&redis["command"]).chain(items(&redis["args"])).map(text).collect();
-    let due = [
+    let mut due = vec![
         "sh",
         "/etc/redis/redis-server.sh",
         "/etc/redis/redis.conf",
         "/run/secrets/redis/password",
     ];
+    if manifests.overlay == Overlay::Unix {
+        due.extend(["--port", "0", "--unixsocket", "/run/redis/redis.sock"]);
+        due.extend(["--unixsocketperm", "770"]);
+        expect(&mut wrong, redis["ports"].is_null(), "Redis has a port");
+    }
     expect(&mut wrong, line == due, format!("Redis is started by {line:?}"));
     let script = manifests.file(&pods, redis, "/etc/redis/redis-server.sh");
     expect(&mut wrong, script == Some(SCRIPT), "the script is not config/redis-server.sh");

@@ -65,13 +65,17 @@ pub(super) fn configuration(manifests: &Manifests) -> Vec<String> {
     let has = |line: &str| shown.lines().any(|shown| shown == line);
     let port = match manifests.overlay {
         Overlay::Sidecar => "127.0.0.1:6380",
-        Overlay::Shared => "0.0.0.0:6380",
+        Overlay::Shared | Overlay::Unix => "0.0.0.0:6380",
+    };
+    let upstream = match manifests.overlay {
+        Overlay::Unix => "unix:///run/redis/redis.sock",
+        Overlay::Sidecar | Overlay::Shared => "redis://redis:6379",
     };
     let admin = if manifests.metrics { "0.0.0.0:6390" } else { "127.0.0.1:6390" };
     let due = [
         format!("listen = [\"{port}\"]"),
         format!("listen = \"{admin}\""),
-        "url = \"redis://redis:6379\"".to_owned(),
+        format!("url = \"{upstream}\""),
         "blocked = [\"FLUSHDB\", \"FLUSHALL\", \"CONFIG\", \"DEBUG\"]".to_owned(),
         "escapes = \"deny\"".to_owned(),
         "guard = \"require\"".to_owned(),
@@ -124,6 +128,7 @@ pub(super) fn url(manifests: &Manifests) -> Vec<String> {
     let due = match manifests.overlay {
         Overlay::Sidecar => "redis://:$(REDOUBT_PASSWORD)@127.0.0.1:6380",
         Overlay::Shared => "redis://:$(REDOUBT_PASSWORD)@redoubt:6379",
+        Overlay::Unix => "redis://:$(REDOUBT_PASSWORD)@redis:6379",
     };
     let url = env.last().map_or("", |variable| text(&variable["value"]));
     expect(&mut wrong, url == due, format!("REDIS_URL is {url}"));
@@ -140,7 +145,7 @@ pub(super) fn drain(manifests: &Manifests) -> Vec<String> {
     let own = settings.drain_delay + settings.shutdown_timeout;
     let service = match manifests.overlay {
         Overlay::Sidecar => Duration::from_secs(15),
-        Overlay::Shared => Duration::ZERO,
+        Overlay::Shared | Overlay::Unix => Duration::ZERO,
     };
     let need = own + service + MARGIN;
     expect(
@@ -153,7 +158,7 @@ pub(super) fn drain(manifests: &Manifests) -> Vec<String> {
         Overlay::Sidecar => {
             expect(&mut wrong, settings.drain_delay.is_zero(), "drain_delay is not zero")
         }
-        Overlay::Shared => expect(
+        Overlay::Shared | Overlay::Unix => expect(
             &mut wrong,
             settings.drain_delay >= MARGIN,
             "others are not given time to notice",

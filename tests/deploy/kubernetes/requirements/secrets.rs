@@ -70,6 +70,7 @@ pub(super) fn least(manifests: &Manifests) -> Vec<String> {
     let place = match manifests.overlay {
         Overlay::Sidecar => "ai-service",
         Overlay::Shared => "redoubt",
+        Overlay::Unix => "redis",
     };
     let both = ["redis-password in /run/secrets/redis", "redoubt-password in /run/secrets/redoubt"];
     expected.insert((place, "redoubt", &both));
