@@ -118,7 +118,7 @@ fn load(session: &mut Wire, number: usize, answered: &AtomicUsize) {
 fn upstream_outages_are_logged_once_per_change() {
     let mut redis = Redis::start();
     let redoubt = Redoubt::start(&redis);
-    let port = redis.port().to_string();
+    let address = redis.url().trim_start_matches("redis://").to_owned();
     redoubt.wait_until_it_serves();
     let healthy = alarms(redoubt.log()).len();
     for times in 1..=2 {
@@ -139,7 +139,7 @@ fn upstream_outages_are_logged_once_per_change() {
         let alarms = alarms(redoubt.log());
         assert_eq!(alarms.len(), healthy + times, "{}", alarms.join("\n"));
         let line = alarms.last().expect("a line");
-        assert!(line.contains(&port), "it says which upstream: {line}");
+        assert!(line.contains(&address), "it says which upstream: {line}");
     }
 }
 

@@ -76,7 +76,10 @@ fn dead_after_takes_effect() {
     // The fault tests show the effect of the setting when a host vanishes.
     let redis = Redis::start();
     for (setting, range) in [("15s", 1..=5), ("3000s", 61..=1000)] {
-        let redoubt = Redoubt::setup(&redis).set_text("upstream.dead_after", setting).start();
+        let redoubt = Redoubt::setup(&redis)
+            .set_text("upstream.url", &format!("redis://{}", redis.address()))
+            .set_text("upstream.dead_after", setting)
+            .start();
         assert!(redoubt.serves());
         let to = |rows: &[keepalive::Row]| {
             rows.iter().any(|row| row.remote == redis.port() && range.contains(&row.seconds))
