@@ -54,6 +54,8 @@ fn audit_lines_go_to_the_system_log_and_wait_while_it_is_unavailable() {
         .set_text("audit.output", "syslog")
         .set_text("audit.syslog_socket", socket(&dir).to_str().unwrap())
         .start();
+    // What is said of the guard comes before, so that nothing is on its way when the receiver goes.
+    redoubt.wait_until_it_knows_its_server();
     drop(redoubt.session());
     let mut all = take(&receiver, "session_closed");
     drop(receiver);
