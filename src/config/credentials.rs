@@ -32,6 +32,7 @@ pub(super) struct Credentials {
 impl Credentials {
     pub(super) fn find(reader: &Reader<'_>, allow_weak: bool) -> Result<Self, ConfigError> {
         let (mut url, password) = login(UpstreamLogin::read(reader)?, allow_weak)?;
+        let (sentinel, sentinel_tls) = sentinel(SentinelLogin::read(reader)?, &url)?;
         let keys = ClientKeys::read(reader)?;
         let given = ClientPasswords::read(reader)?;
         let own = Candidates::new(given.password, given.password_file).only(|_| true)?;
@@ -103,7 +104,6 @@ impl Credentials {
                 return Err(site.error(Problem::ClientIsThis));
             }
         }
-        let (sentinel, sentinel_tls) = sentinel(SentinelLogin::read(reader)?, &url)?;
         let identities = identities.all;
         Ok(Self { client, identities, url, origin, sentinel, sentinel_tls, warnings })
     }

@@ -56,9 +56,13 @@ fn the_sample_file_contains_the_defaults() {
 
 #[test]
 fn every_commented_key_in_the_sample_file_is_valid() {
-    let previous = ["REDOUBT_PREVIOUS_PASSWORD", "REDOUBT_PREVIOUS_UNTIL"];
-    let environment =
-        environment(&["REDIS_PASSWORD", "REDOUBT_PASSWORD", previous[0], previous[1]]);
+    let environment = environment(&[
+        "REDIS_PASSWORD",
+        "REDOUBT_PASSWORD",
+        "REDOUBT_PREVIOUS_PASSWORD",
+        "REDOUBT_PREVIOUS_UNTIL",
+        "REDOUBT_SENTINEL_PASSWORD",
+    ]);
     let keys = keys();
     let mut commented = 0;
     for (key, number) in &keys {
@@ -77,6 +81,12 @@ fn every_commented_key_in_the_sample_file_is_valid() {
         if key.starts_with("upstream.tls_") {
             text = text.replace("url = \"redis://", "url = \"rediss://");
         }
+        if key.starts_with("upstream.sentinel_") {
+            text = text.replace(
+                "url = \"redis://127.0.0.1:6379\"",
+                "url = \"redis-sentinel://127.0.0.1/name\"",
+            );
+        }
         if key == "audit.file" {
             text = text.replace("output = \"stdout\"", "output = \"file\"");
         }
@@ -84,7 +94,7 @@ fn every_commented_key_in_the_sample_file_is_valid() {
             panic!("{key}: {error}");
         }
     }
-    assert_eq!(commented, 21);
+    assert_eq!(commented, 25);
 }
 
 /// Returns the keys that `key` requires.
@@ -95,6 +105,7 @@ fn companions(key: &str) -> &'static [&'static str] {
         "tls.client_certificates" => &["tls.client_ca"],
         "upstream.tls_certificate" => &["upstream.tls_key"],
         "upstream.tls_key" => &["upstream.tls_certificate"],
+        "upstream.sentinel_user" => &["upstream.sentinel_password"],
         _ => &[],
     }
 }

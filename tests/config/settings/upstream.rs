@@ -1,11 +1,16 @@
 //! The section `upstream`.
 
 use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use std::{fs, io::Read as _};
 
 use super::MAX_CLIENTS;
-use support::{Deadline, Redis, Redoubt, Wire, frame, keepalive, now, secret, since};
+use support::certificates::Authority;
+use support::redis::free_port;
+use support::redoubt::Setup;
+use support::{Deadline, Lines, Redis, Redoubt, Wire, frame, keepalive, now, secret, since};
+use tempfile::TempDir;
 
 fn has_client(redis: &Redis, text: &str) -> bool {
     let clients = redis.direct().command(&["CLIENT", "LIST"]);
@@ -151,4 +156,117 @@ fn stall_timeout_takes_effect() {
     one.send(&frame::request(&["SET", "k", "w"]));
     assert_eq!(one.read_to_close(), b"");
     assert_eq!(other.command(&["GET", "k"]), frame::bulk(b"v"));
+}
+
+/// A Sentinel of a Redis; killed on drop.
+struct Sentinel {
+    port: u16,
+    child: Child,
+    _dir: TempDir,
+}
+
+impl Sentinel {
+    /// Starts one with these lines in its configuration, in which PORT is its port.
+    fn start(redis: &Redis, lines: &str) -> Self {
+        let (dir, port) = (tempfile::tempdir().unwrap(), free_port());
+        let file = dir.path().join("sentinel.conf");
+        let text = format!(
+            "dir {}\nbind 127.0.0.1\nsentinel monitor name 127.0.0.1 {} 1\n\
+             sentinel auth-pass name {}\n{}\n",
+            dir.path().display(),
+            redis.port(),
+            redis.password(),
+            lines.replace("PORT", &port.to_string()),
+        );
+        fs::write(&file, text).unwrap();
+        let mut child = Command::new("redis-server")
+            .arg(&file)
+            .arg("--sentinel")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("redis-server is missing: apt-get install -y redis-server");
+        let log = Lines::of(&mut child);
+        assert!(log.wait(|line| line.contains("+monitor")).is_some(), "{:?}", log.all());
+        Self { port, child, _dir: dir }
+    }
+
+    /// Returns the setup of a Redoubt that asks it.
+    fn setup(&self, redis: &Redis) -> Setup {
+        let url = format!("redis-sentinel://127.0.0.1:{}/name", self.port);
+        Redoubt::setup_for(redis, redis.password()).set_text("upstream.url", &url)
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// Returns whether the log says that no Sentinel answers, before it says which server is the primary.
+fn is_not_let_in(redoubt: &Redoubt) -> bool {
+    let said = ["no Sentinel answers", "the primary is here"];
+    let line = redoubt.log().wait(|line| said.iter().any(|said| line.contains(said)));
+    line.expect("a line").contains(said[0])
+}
+
+#[test]
+fn sentinel_password_takes_effect() {
+    let (redis, password) = (Redis::start(), secret());
+    let sentinel = Sentinel::start(&redis, &format!("port PORT\nrequirepass {password}"));
+    assert!(is_not_let_in(&sentinel.setup(&redis).start()));
+    let setup = sentinel.setup(&redis).set_text("upstream.sentinel_password", &password);
+    assert!(setup.start().serves());
+}
+
+#[test]
+fn sentinel_password_file_takes_effect() {
+    let (redis, password, dir) = (Redis::start(), secret(), tempfile::tempdir().unwrap());
+    let sentinel = Sentinel::start(&redis, &format!("port PORT\nrequirepass {password}"));
+    let path = dir.path().join("password");
+    fs::write(&path, &password).unwrap();
+    let setup = sentinel.setup(&redis);
+    let setup = setup.set_text("upstream.sentinel_password_file", path.to_str().unwrap());
+    assert!(setup.start().serves());
+}
+
+#[test]
+fn sentinel_user_takes_effect() {
+    let (redis, password) = (Redis::start(), secret());
+    let user = format!("port PORT\nuser default off\nuser probe on >{password} ~* &* +@all");
+    let sentinel = Sentinel::start(&redis, &user);
+    let setup = || sentinel.setup(&redis).set_text("upstream.sentinel_password", &password);
+    assert!(is_not_let_in(&setup().start()));
+    assert!(setup().set_text("upstream.sentinel_user", "probe").start().serves());
+}
+
+#[test]
+fn sentinel_tls_takes_effect() {
+    let (redis, authority) = (Redis::start(), Authority::new());
+    let pair = authority.server("sentinel");
+    let lines = format!(
+        "port 0\ntls-port PORT\ntls-auth-clients no\ntls-cert-file {}\ntls-key-file {}\n\
+         tls-ca-cert-file {}",
+        pair.certificate.display(),
+        pair.key.display(),
+        authority.ca().display(),
+    );
+    let sentinel = Sentinel::start(&redis, &lines);
+    assert!(is_not_let_in(&sentinel.setup(&redis).start()));
+    let setup = sentinel.setup(&redis).set("upstream.sentinel_tls", true);
+    let setup = setup.set_text("upstream.tls_ca", authority.ca().to_str().unwrap());
+    assert!(setup.start().serves());
+}
+
+#[test]
+fn failover_timeout_takes_effect() {
+    let mut redis = Redis::start();
+    let redoubt = Redoubt::setup(&redis).set_text("upstream.failover_timeout", "0s").start();
+    assert!(redoubt.serves());
+    let mut session = redoubt.session();
+    redis.kill();
+    session.offer(&frame::request(&["INCR", "n"]));
+    assert_eq!(session.read_to_close(), b"");
 }
