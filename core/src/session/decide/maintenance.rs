@@ -2,8 +2,9 @@
 //!
 //! The request never reaches a server, whose notifications would hold its addresses: a client would go there, past
 //! Redoubt. Redoubt agrees to notifications without an address
-//! ([`maintenance`](crate::session::replies::maintenance)), and rejects all other types; a library in its mode
-//! "auto", which is the default of all four, goes on without notifications then.
+//! ([`maintenance`](crate::session::replies::maintenance)). To all other types it replies what a server replies
+//! that does not have the subcommand; a library in its mode "auto", which is the default of all four, goes on
+//! without notifications then.
 
 use bytes::Bytes;
 
@@ -12,17 +13,12 @@ use super::{Action, Deciding, texts};
 use crate::policy;
 use crate::resp::{Protocol, Request, is_word, reply};
 
-/// The reply to a request for notifications with an address.
-static NO_ADDRESS: Bytes = Bytes::from_static(
-    b"-ERR moving-endpoint-type must be none: notifications of this proxy have no address\r\n",
-);
-
 /// Types of addresses that libraries ask for.
 const TYPES: [&[u8]; 4] = [b"internal-ip", b"internal-fqdn", b"external-ip", b"external-fqdn"];
 
 /// Returns whether the request is a `CLIENT MAINT_NOTIFICATIONS`.
 pub(super) fn is_meant(request: &Request<'_>) -> bool {
-    request.name().eq_ignore_ascii_case(b"client")
+    is_word(request.name(), b"client")
         && request.arg(1).is_some_and(|word| is_word(word, b"maint_notifications"))
 }
 
@@ -62,7 +58,7 @@ fn wanted(request: &Request<'_>) -> Result<bool, Bytes> {
             if is(4, b"none") {
                 Ok(true)
             } else if TYPES.iter().any(|kind| is(4, kind)) {
-                Err(NO_ADDRESS.clone())
+                Err(policy::unknown_subcommand(request.args()))
             } else {
                 Err(texts::SYNTAX_ERROR.clone())
             }

@@ -18,6 +18,8 @@
 
 use bytes::{Bytes, BytesMut};
 
+use crate::resp::is_word;
+
 /// Names of the pushes, which are at most 16 bytes long, as the scanner keeps no longer ones.
 const NAMES: [&[u8]; 7] = [
     b"MOVING",
@@ -31,7 +33,7 @@ const NAMES: [&[u8]; 7] = [
 
 /// Returns whether a push with this first element is a maintenance notification.
 pub(in crate::session) fn is_maintenance(head: &[u8]) -> bool {
-    NAMES.iter().any(|name| head.eq_ignore_ascii_case(name))
+    NAMES.iter().any(|name| is_word(head, name))
 }
 
 /// Returns the push `MOVING` without an address: the client is to connect again, to the address that it has used,
