@@ -145,5 +145,5 @@ fn the_kubernetes_page_names_known_places_and_most_blocks_run() {
     let places: Vec<_> = blocks().into_iter().filter_map(|block| block.place).collect();
     let known = ["cluster", "outside", "shared"];
     assert!(places.iter().all(|place| known.contains(&place.as_str())), "{places:?}");
-    assert_eq!(places.iter().filter(|place| *place == "cluster").count(), 2);
+    assert_eq!(places.iter().filter(|place| *place == "cluster").count(), 3);
 }
