@@ -29,6 +29,14 @@ fn idle(redoubt: &Redoubt) -> Vec<Wire> {
         .collect()
 }
 
+/// Waits until links go to the server at `index`.
+fn wait_until_it_goes_to(redoubt: &Redoubt, group: &Group, index: usize) {
+    let shown = group.servers[index].address();
+    let found = format!("\"message\":\"the primary is here\",\"node\":\"{shown}\"");
+    let log = redoubt.log();
+    assert!(log.wait(|line| line.contains(&found)).is_some(), "{:?}", log.all());
+}
+
 fn loses(loss: Loss) {
     on_each(&support::servers::MAIN, |server| {
         let mut group = Group::with_sentinels(server);
@@ -43,6 +51,8 @@ fn loses(loss: Loss) {
             Loss::Stopped => signal(group.servers[before].pid(), "STOP"),
         }
         let after = group.wait_for_another(before);
+        // What is sent until Redoubt has seen that too is owed by the former primary.
+        wait_until_it_goes_to(&redoubt, &group, after);
         for (number, wire) in sessions.iter_mut().enumerate() {
             let key = format!("k:{number}");
             assert_eq!(wire.command(&["SET", &key, "after"]), b"+OK\r\n", "{loss:?}");
@@ -52,10 +62,6 @@ fn loses(loss: Loss) {
         if loss == Loss::Stopped {
             signal(group.servers[before].pid(), "CONT");
         }
-        let log = redoubt.log().all().join("\n");
-        let shown = group.servers[after].address().to_string();
-        let found = format!("\"message\":\"the primary is here\",\"node\":\"{shown}\"");
-        assert!(log.contains(&found), "{log}");
     });
 }
 
@@ -102,7 +108,8 @@ fn sessions_whose_state_the_server_held_are_closed_and_never_silently_without_it
     assert_eq!(settled.command(&["SET", "k", "1"]), b"+OK\r\n");
     let before = group.named().expect("a primary");
     group.sentinels[0].fail_over();
-    group.wait_for_another(before);
+    let after = group.wait_for_another(before);
+    wait_until_it_goes_to(&redoubt, &group, after);
     assert_eq!(settled.command(&["SET", "k", "2"]), b"+OK\r\n");
     for mut wire in stateful {
         // This fails if it stays open.
@@ -119,6 +126,7 @@ fn a_former_primary_that_comes_back_as_one_gets_no_writes() {
     let before = group.named().expect("a primary");
     group.servers[before].kill();
     let after = group.wait_for_another(before);
+    wait_until_it_goes_to(&redoubt, &group, after);
     assert_eq!(session.command(&["SET", "k", "after"]), b"+OK\r\n");
     // Its configuration says that it is a primary, until the Sentinels make it a replica.
     group.servers[before].restart();
@@ -147,7 +155,8 @@ fn any_sentinel_may_be_gone_and_others_are_learned() {
     let mut session = redoubt.session();
     let before = group.named().expect("a primary");
     group.sentinels[1].fail_over();
-    group.wait_for_another(before);
+    let after = group.wait_for_another(before);
+    wait_until_it_goes_to(&redoubt, &group, after);
     assert_eq!(session.command(&["SET", "k", "v"]), b"+OK\r\n");
     // Without any Sentinel, it goes on with the primary that it has.
     group.sentinels.iter_mut().for_each(super::group::Sentinel::kill);
