@@ -171,8 +171,10 @@ impl Monitor {
 #[cfg_attr(feature = "redis-stands-in", ignore = "tests a feature that only Redoubt has")]
 fn commands_that_explain_allows_run_over_the_predicted_link() {
     let redis = Redis::start();
-    // Only this test uses this Redoubt, so no other client's commands appear on its links.
-    let redoubt = Redoubt::start(&redis);
+    // Only this test uses this Redoubt, so no other client's commands appear on its links. MONITOR tells links apart
+    // by their addresses, which connections over a Unix socket do not have.
+    let url = format!("redis://{}", redis.address());
+    let redoubt = Redoubt::setup(&redis).set_text("upstream.url", &url).start();
     let mut monitor = Monitor::new(redis);
     let line = |wire: &mut Wire, line: &str| {
         wire.send(format!("{line}\r\n").as_bytes());
